@@ -1,0 +1,39 @@
+"""backslide finds out why a deployed model quietly got worse, and proves it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "BackslideError": "contracts.errors",
+    "Cause": "contracts.cause",
+    "Diagnosis": "contracts.diagnosis",
+    "Finding": "contracts.finding",
+    "Roles": "contracts.roles",
+    "Settings": "contracts.config",
+    "diagnose": "main_job",
+}
+
+__all__ = [*_PUBLIC, "__version__"]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from backslide.contracts.cause import Cause as Cause
+    from backslide.contracts.config import Settings as Settings
+    from backslide.contracts.diagnosis import Diagnosis as Diagnosis
+    from backslide.contracts.errors import BackslideError as BackslideError
+    from backslide.contracts.finding import Finding as Finding
+    from backslide.contracts.roles import Roles as Roles
+    from backslide.main_job import diagnose as diagnose
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'backslide' has no attribute {name!r}")
+    return getattr(import_module(f"backslide.{_PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

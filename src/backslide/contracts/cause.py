@@ -1,0 +1,197 @@
+"""Causes: the kinds there are, and a cause with its points, proof and next step."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from backslide.contracts.finding import Estimate
+from backslide.contracts.values import Value
+
+Family = Literal["data fault", "our own change", "the world"]
+
+
+class CauseKind(StrEnum):
+    """Every kind of cause in order of precedence: the earlier is the more specific name for the same points."""
+
+    SCALER_REFIT = "scaler_refit"
+    PREPROCESSING_CHANGE = "preprocessing_change"
+    LIBRARY_CHANGE = "library_change"
+    CONFIG_CHANGE = "config_change"
+    CODE_CHANGE = "code_change"
+    THRESHOLD_CHANGE = "threshold_change"
+    MODEL_CHANGE = "model_change"
+    SWAPPED_COLUMNS = "swapped_columns"
+    SIGN_FLIP = "sign_flip"
+    UNIT_CHANGE = "unit_change"
+    CATEGORY_RECODE = "category_recode"
+    SCHEMA_CHANGE = "schema_change"
+    TEXT_CHANGE = "text_change"
+    MISSING_VALUES = "missing_values"
+    FROZEN_FEATURE = "frozen_feature"
+    CLIPPED_RANGE = "clipped_range"
+    ROUNDED_VALUES = "rounded_values"
+    DEFAULT_VALUE = "default_value"
+    UNSEEN_CATEGORY = "unseen_category"
+    BROKEN_JOIN = "broken_join"
+    ADDED_NOISE = "added_noise"
+    LABEL_SHIFT = "label_shift"
+    COVARIATE_SHIFT = "covariate_shift"
+    CONCEPT_DRIFT = "concept_drift"
+
+    @property
+    def precedence(self) -> int:
+        """0 for the most specific kind."""
+        return list(CauseKind).index(self)
+
+    @property
+    def meaning(self) -> str:
+        """What the kind says, in one line."""
+        return _MEANING[self][0]
+
+    @property
+    def remedy(self) -> str:
+        """What usually undoes it, in one line."""
+        return _MEANING[self][1]
+
+    @property
+    def family(self) -> Family:
+        """Whether the rows, the serving stack or the world is to blame."""
+        if self in (CauseKind.LABEL_SHIFT, CauseKind.COVARIATE_SHIFT, CauseKind.CONCEPT_DRIFT):
+            return "the world"
+        return "our own change" if self.precedence <= CauseKind.MODEL_CHANGE.precedence else "data fault"
+
+
+_MEANING: dict[CauseKind, tuple[str, str]] = {
+    CauseKind.SCALER_REFIT: (
+        "a scaler was fitted again on other rows",
+        "Serve the scaler that the model was trained with.",
+    ),
+    CauseKind.PREPROCESSING_CHANGE: (
+        "the preprocessing in production differs from training",
+        "Serve the preprocessing that the model was trained with, as one artefact.",
+    ),
+    CauseKind.LIBRARY_CHANGE: (
+        "a library version changed what the model computes",
+        "Pin the library to the version that the model was trained with.",
+    ),
+    CauseKind.CONFIG_CHANGE: (
+        "a configuration value changed",
+        "Restore the value, or retrain under the new one.",
+    ),
+    CauseKind.CODE_CHANGE: ("the serving code changed", "Review or revert the commits named."),
+    CauseKind.THRESHOLD_CHANGE: (
+        "scores are cut into decisions at another threshold",
+        "Restore the decision threshold, or choose a new one on fresh labels.",
+    ),
+    CauseKind.MODEL_CHANGE: (
+        "another model answered than before",
+        "Roll back to the former model, or gate the new one class by class.",
+    ),
+    CauseKind.SWAPPED_COLUMNS: (
+        "two columns were exchanged",
+        "Correct the column mapping in the pipeline upstream.",
+    ),
+    CauseKind.SIGN_FLIP: ("the sign of a column was reversed", "Correct the sign upstream."),
+    CauseKind.UNIT_CHANGE: (
+        "a column comes in another unit, scale or offset",
+        "Convert the column back upstream, and validate its range at the door.",
+    ),
+    CauseKind.CATEGORY_RECODE: (
+        "categories were renamed or permuted",
+        "Map the new codes back, or ship the encoder together with the codes.",
+    ),
+    CauseKind.SCHEMA_CHANGE: (
+        "type or format of a column changed",
+        "Restore the schema upstream, and check it at the door.",
+    ),
+    CauseKind.TEXT_CHANGE: (
+        "texts were truncated, garbled or wrapped",
+        "Repair the text extraction upstream.",
+    ),
+    CauseKind.MISSING_VALUES: (
+        "values of a column went missing",
+        "Find where the column is lost upstream; backfill it.",
+    ),
+    CauseKind.FROZEN_FEATURE: (
+        "a column is stuck at one value",
+        "Restart or repair the feed of the column; backfill it.",
+    ),
+    CauseKind.CLIPPED_RANGE: ("values were cut off at a limit", "Remove the cap upstream."),
+    CauseKind.ROUNDED_VALUES: ("values lost their precision", "Restore the precision upstream."),
+    CauseKind.DEFAULT_VALUE: (
+        "a default stands in for real values",
+        "Find why the default is filled in upstream; send missing as missing.",
+    ),
+    CauseKind.UNSEEN_CATEGORY: (
+        "categories appeared that the model has never seen",
+        "Map the new categories, or retrain on rows that hold them.",
+    ),
+    CauseKind.BROKEN_JOIN: (
+        "values belong to other rows than they stand in",
+        "Repair the join key upstream.",
+    ),
+    CauseKind.ADDED_NOISE: ("a column became noisier", "Repair the sensor or source of the column."),
+    CauseKind.LABEL_SHIFT: (
+        "the classes come in other proportions",
+        "Correct the scores for the new class shares, or retrain with them.",
+    ),
+    CauseKind.COVARIATE_SHIFT: (
+        "more rows come from where the model was always weak",
+        "Retrain with more rows of the kind named.",
+    ),
+    CauseKind.CONCEPT_DRIFT: (
+        "the same inputs now mean another outcome",
+        "Retrain on freshly labelled rows.",
+    ),
+}
+
+
+class Confidence(StrEnum):
+    """How a cause is known, weakest first."""
+
+    SUSPECTED = "suspected"
+    SUPPORTED = "supported"
+    VERIFIED = "verified"
+    PROVEN = "proven"
+
+    @property
+    def rank(self) -> int:
+        """0 for suspected up to 3 for proven."""
+        return list(Confidence).index(self)
+
+
+class Repair(Value):
+    """The fault undone on the current rows and scored again."""
+
+    description: str
+    points_back: Estimate | None = None
+    """Positive when undoing it helps, whatever the metric's direction."""
+
+
+class Injection(Value):
+    """The fault done to the reference rows and scored again; signed like the metric's change."""
+
+    points: Estimate
+
+
+class Cause(Value):
+    """Something that explains part of the change, priced in points of the metric."""
+
+    rank: int
+    kind: CauseKind
+    features: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    segment: str | None = None
+    points: Estimate | None = None
+    """Signed like ``metric.change``. None where neither labels nor a model allow a price."""
+    confidence: Confidence
+    repair: Repair | None = None
+    injection: Injection | None = None
+    share_of_rows: float = 1.0
+    since: str | None = None
+    """First day of the current window on which it is seen (ISO), where timestamps allow."""
+    summary: str
+    evidence: tuple[str, ...] = ()
+    """Keys of findings: ``DRF001:income``."""
+    next_step: str

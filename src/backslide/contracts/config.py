@@ -1,0 +1,139 @@
+"""backslide.toml -> typed settings. The one table of settings."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from backslide.contracts.errors import ConfigError, did_you_mean
+from backslide.contracts.roles import Roles
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelSettings(Roles):
+    """[model]: roles of the columns, and what is measured."""
+
+    name: str = "model"
+    task: Literal["binary", "multiclass", "regression"] | None = None
+    """Inferred from labels, predictions and scores when absent."""
+    metric: str | None = None
+    """Headline; default: mae for regression; macro_f1 when the rarest label's reference share < 0.5 / classes; else accuracy."""
+    min_effect: float | None = Field(default=None, ge=0)
+    """What counts as material; default 0.01, for regression 2 % of the reference labels' mean absolute deviation."""
+    costs: dict[str, Any] | None = None
+
+
+class WindowSettings(_Section):
+    """[windows]: path, glob, table URI, or a time range over [data] source."""
+
+    reference: str | None = None
+    current: str | None = None
+    reference_version: str | None = None
+    """Only rows of this model version, where [model] version is set."""
+    current_version: str | None = None
+
+
+class DataSettings(_Section):
+    """[data]: the source that time ranges cut."""
+
+    source: str | None = None
+
+
+class ArtifactSettings(_Section):
+    """[artifacts]: saved models and what goes with them."""
+
+    reference_model: str | None = None
+    current_model: str | None = None
+    trusted: bool = False
+    """Pickle-based files execute what they are given; they are refused without this."""
+    reference_snapshot: str | None = None
+    current_snapshot: str | None = None
+    repository: str | None = None
+
+
+class EngineSettings(_Section):
+    """[engine]: bounds and seeds of the run."""
+
+    sample_rows: int = Field(default=20_000, ge=200)
+    """Rows per window where a model must be called."""
+    seed: int = 0
+    batch_rows: int = Field(default=262_144, ge=1)
+    """Rows per batch of the pass over a window."""
+    bootstrap: int = Field(default=400, ge=50)
+    """Replicates of the shared block bootstrap."""
+
+
+class Settings(_Section):
+    """A whole backslide.toml."""
+
+    model: ModelSettings = ModelSettings()
+    windows: WindowSettings = WindowSettings()
+    data: DataSettings = DataSettings()
+    artifacts: ArtifactSettings = ArtifactSettings()
+    engine: EngineSettings = EngineSettings()
+    checks: dict[str, Any] = {}
+    """Per check code: ``mute`` (true or a reason) and its thresholds."""
+    watch: dict[str, Any] = {}
+    alerts: dict[str, Any] = {}
+    store: dict[str, Any] = {}
+    retrain: dict[str, Any] = {}
+    gate: dict[str, Any] = {}
+    base: Path = Field(default=Path(), exclude=True)
+    """Folder that relative paths start from; not a key of the file."""
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a backslide.toml.
+
+        Raises:
+            ConfigError: missing file, broken TOML, unknown key (with the nearest valid one), wrong type.
+        """
+        path = Path(path)
+        try:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(f"no configuration at {path}; write one with `backslide init TABLE`") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} cannot be read as a configuration: {error}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path} is not valid TOML: {error}") from None
+        return cls.from_dict(data, where=str(path), base=path.parent)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], *, where: str = "configuration", base: Path | None = None) -> Self:
+        """Settings from parsed TOML.
+
+        Raises:
+            ConfigError: on the first unknown key or wrong value, in one line.
+        """
+        if "base" in data:
+            raise ConfigError(f"{where}: unknown key 'base'" + did_you_mean("base", _keys(cls)))
+        try:
+            return cls.model_validate({**data, "base": base or Path()})
+        except ValidationError as error:
+            raise ConfigError(f"{where}: {_one_line(cls, error)}") from None
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [name for name in model.model_fields if name != "base"]
+
+
+def _one_line(settings: type[BaseModel], error: ValidationError) -> str:
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    *path, key = (str(part) for part in first["loc"])
+    model: type[BaseModel] = settings
+    for part in path:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            break
+        model = annotation
+    section = f"[{'.'.join(path)}] " if path else ""
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {section}{key!r}{did_you_mean(key, _keys(model))}"
+    return f"{section}{key}: {first['msg'].lower()}, found {first['input']!r}"

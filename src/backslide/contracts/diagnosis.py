@@ -1,0 +1,227 @@
+"""The whole answer: what every report is rendered from, without the data at hand."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError
+
+from backslide.contracts.cause import Cause
+from backslide.contracts.errors import InputError
+from backslide.contracts.evidence import Waterfall
+from backslide.contracts.finding import Estimate, Outcome
+from backslide.contracts.values import Value
+
+FORMAT = "backslide.diagnosis/1"
+Task = Literal["binary", "multiclass", "regression"]
+
+
+class Verdict(StrEnum):
+    """Whether the model got worse."""
+
+    DEGRADED = "degraded"
+    DEGRADED_IN_PART = "degraded_in_part"
+    NO_MATERIAL_CHANGE = "no_material_change"
+    IMPROVED = "improved"
+    INCONCLUSIVE = "inconclusive"
+
+    @property
+    def bad(self) -> bool:
+        """Whether the command line exits with 1."""
+        return self in (Verdict.DEGRADED, Verdict.DEGRADED_IN_PART)
+
+
+class Action(StrEnum):
+    """What to do now."""
+
+    ROLL_BACK = "roll_back"
+    FIX_PIPELINE = "fix_pipeline"
+    FIX_UPSTREAM_DATA = "fix_upstream_data"
+    RETRAIN = "retrain"
+    RELABEL = "relabel"
+    INVESTIGATE = "investigate"
+    NONE = "none"
+
+
+class Decision(Value):
+    """What the person at 3 a.m. should do, and why."""
+
+    action: Action
+    reason: str
+
+
+class MetricChange(Value):
+    """The headline metric in both windows. ``change = current - reference``; None where not estimable (no labels)."""
+
+    name: str
+    higher_is_better: bool
+    basis: Literal["all", "sample"] = "all"
+    reference: float | None
+    current: float | None
+    change: Estimate | None
+
+
+class Part(Value):
+    """A class, segment or cost that is worse although the headline holds."""
+
+    kind: Literal["class", "segment", "cost"]
+    name: str
+    metric: str
+    reference: float
+    current: float
+    change: Estimate
+
+
+class Detectable(Value):
+    """The smallest change that these rows would have shown (80 % power at the verdict's error rate)."""
+
+    estimate: float | None
+    note: str
+
+
+class Onset(Value):
+    """When it began, with interval, and the events close by."""
+
+    at: str
+    low: str | None = None
+    high: str | None = None
+    events: tuple[str, ...] = ()
+
+
+class WindowCounts(Value):
+    """A count for each window."""
+
+    reference: int
+    current: int
+
+
+class Period(Value):
+    """First and last timestamp of a window (ISO) and the number of days with rows."""
+
+    start: str
+    end: str
+    days: int
+
+
+class Inputs(Value):
+    """What went in."""
+
+    task: Task
+    rows: WindowCounts
+    labelled: WindowCounts
+    sampled: WindowCounts
+    """Rows used where a model must be called or rows are needed one by one."""
+    features: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    sources: dict[str, str] = {}
+    periods: dict[str, Period] = {}
+    model_versions: dict[str, tuple[str, ...]] = {}
+    """Model versions logged in each window."""
+    versions: dict[str, str] = {}
+    """Library versions of this run."""
+    notes: tuple[str, ...] = ()
+    """Said plainly: columns left alone, rows ignored, caveats of the intervals."""
+
+
+class Diagnosis(Value):
+    """Why a model got worse, ranked and priced. Renders anywhere without the data."""
+
+    format: Literal["backslide.diagnosis/1"] = FORMAT
+    model: str
+    verdict: Verdict
+    summary: str
+    """The verdict in one sentence."""
+    parts: tuple[Part, ...] = ()
+    warnings: tuple[str, ...] = ()
+    decision: Decision
+    metric: MetricChange
+    detectable: Detectable
+    onset: Onset | None = None
+    causes: tuple[Cause, ...] = ()
+    unexplained: Estimate | None = None
+    harmless: tuple[Cause, ...] = ()
+    checks: tuple[Outcome, ...] = ()
+    inputs: Inputs
+    waterfall: Waterfall | None = Field(default=None)
+    """The change taken apart, ready to draw; None where there is no change to explain."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe dictionary in the format ``backslide.diagnosis/1``."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            InputError: when the dictionary is not a diagnosis of a format this version reads.
+        """
+        found = data.get("format") if isinstance(data, dict) else None
+        if found != FORMAT:
+            raise InputError(f"expected a diagnosis of format {FORMAT!r}, found {found!r}; write it with `backslide diagnose --json`")
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"the diagnosis cannot be read at {where}: {first['msg']}") from None
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """JSON text; also written to ``path`` when one is given."""
+        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        if path is not None:
+            Path(path).write_text(text + "\n", encoding="utf-8")
+        return text
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            InputError: when the text is not JSON or not a diagnosis.
+        """
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise InputError(f"expected a diagnosis as JSON: {error}") from None
+        return cls.from_dict(data)
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON Schema of the format, as published in docs/diagnosis.schema.json."""
+        schema = cls.model_json_schema(mode="serialization")
+        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": FORMAT}
+
+    # The value knows how to show itself; the renderers know nothing but this module. Imported late so that reading a
+    # diagnosis needs no templates.
+    def to_text(self) -> str:
+        """The report for a terminal or a mail."""
+        from backslide.report.text import render_text
+
+        return render_text(self)
+
+    def to_markdown(self, path: str | Path | None = None) -> str:
+        """The report for a pull request; also written to ``path`` when one is given."""
+        from backslide.report.text import render_markdown
+
+        text = render_markdown(self)
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """The self-contained page; also written to ``path`` when one is given."""
+        from backslide.report.html import render_html
+
+        text = render_html(self)
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    def _repr_html_(self) -> str:
+        from backslide.report.html import render_fragment
+
+        return render_fragment(self)

@@ -1,0 +1,79 @@
+"""Every error a user can meet, one line each: what was expected, what came, what to do next.
+
+BackslideError
+├── ConfigError              backslide.toml: unknown key, wrong type, contradiction
+├── InputError               the rows themselves
+│   ├── SourceError          a path, glob, table or time range that cannot be opened, or is empty
+│   ├── ColumnError          a column that a role names is not there
+│   ├── LabelError           labels, predictions and scores that do not fit each other or the task
+│   └── TimestampError       timestamps that cannot be read
+├── ModelError               an artefact that cannot be loaded or called
+│   └── UntrustedError       a pickle-based artefact without `trusted = true`
+└── MissingExtraError        an optional dependency that is not installed
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class BackslideError(Exception):
+    """Root of every error that is the input's doing; the CLI prints it on one line and exits with 2."""
+
+
+class ConfigError(BackslideError):
+    """The configuration cannot be read as a backslide.toml."""
+
+
+class InputError(BackslideError):
+    """The rows cannot be used as they are."""
+
+
+class SourceError(InputError):
+    """A window's source cannot be opened or holds no rows."""
+
+
+class ColumnError(InputError):
+    """A column that was asked for is not in the data."""
+
+
+class LabelError(InputError):
+    """Labels, predictions and scores do not fit each other or the task."""
+
+
+class TimestampError(InputError):
+    """The timestamp column cannot be read as times."""
+
+
+class ModelError(BackslideError):
+    """A model artefact cannot be loaded or called."""
+
+
+class UntrustedError(ModelError):
+    """A pickle-based artefact was given without `trusted = true`."""
+
+
+class MissingExtraError(BackslideError):
+    """An optional dependency is needed and not installed."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of an error line: ``; did you mean 'income'?`` or what there is to choose from.
+
+    Returns an empty string when nothing is known.
+    """
+    options = [str(option) for option in known]
+    close = get_close_matches(word, options, n=1, cutoff=0.6)
+    if not close:
+        lowered = {option.lower(): option for option in options}
+        close = [lowered[match] for match in get_close_matches(word.lower(), lowered, n=1, cutoff=0.5)]
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    if not options:
+        return ""
+    shown = ", ".join(repr(option) for option in options[:8])
+    return f"; there is {shown}" + (f" and {len(options) - 8} more" if len(options) > 8 else "")

@@ -1,0 +1,137 @@
+"""Charts are values: what a check hands over so that any surface can draw it.
+
+Each kind carries aggregated data (never rows), a title, and a one-sentence ``reading`` that is both caption and text alternative.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from backslide.contracts.values import Value
+
+
+class Histograms(Value):
+    """The same numeric quantity in both windows, as shares of rows per bin ``[edges[i], edges[i+1])``."""
+
+    kind: Literal["histograms"] = "histograms"
+    title: str
+    reading: str
+    x: str
+    """What the axis shows, with unit."""
+    edges: tuple[float, ...]
+    reference: tuple[float, ...]
+    current: tuple[float, ...]
+    marks: dict[str, float] = {}
+    """Named vertical lines, such as a decision threshold."""
+
+
+class Bars(Value):
+    """Shares of the same categories in both windows, in a shared order."""
+
+    kind: Literal["bars"] = "bars"
+    title: str
+    reading: str
+    x: str
+    categories: tuple[str, ...]
+    reference: tuple[float, ...]
+    current: tuple[float, ...]
+    share: bool = True
+    """Whether the values are shares (drawn as percentages) or plain numbers."""
+
+
+class SeriesPoint(Value):
+    """One block of time: its value with interval and the window it belongs to."""
+
+    at: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    window: Literal["reference", "current"]
+    rows: int | None = None
+
+
+class Series(Value):
+    """A quantity over time with intervals, a horizontal band of what is usual, and dated events."""
+
+    kind: Literal["series"] = "series"
+    title: str
+    reading: str
+    y: str
+    points: tuple[SeriesPoint, ...]
+    band: tuple[float, float] | None = None
+    events: dict[str, str] = {}
+    """Name of the event -> ISO time."""
+
+
+class RankedRow(Value):
+    """One line of a ranked list."""
+
+    label: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+
+class Ranked(Value):
+    """Signed values with intervals, most important first."""
+
+    kind: Literal["ranked"] = "ranked"
+    title: str
+    reading: str
+    x: str
+    rows: tuple[RankedRow, ...]
+    share: bool = False
+
+
+class Matrix(Value):
+    """A table of signed numbers by row and column name, such as the change of a confusion matrix."""
+
+    kind: Literal["matrix"] = "matrix"
+    title: str
+    reading: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    row_title: str
+    column_title: str
+    values: tuple[tuple[float | None, ...], ...]
+    share: bool = True
+
+
+class WaterfallStep(Value):
+    """One step of a waterfall: a total (``level``) or a signed change."""
+
+    label: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    role: Literal["level", "cause", "unexplained"]
+
+
+class Waterfall(Value):
+    """From the reference metric through each cause's points to the current one."""
+
+    kind: Literal["waterfall"] = "waterfall"
+    title: str
+    reading: str
+    y: str
+    steps: tuple[WaterfallStep, ...]
+    share: bool = True
+
+
+class Table(Value):
+    """Plain rows for what is read rather than seen."""
+
+    kind: Literal["table"] = "table"
+    title: str
+    reading: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | int | float | None, ...], ...]
+
+
+Evidence = Annotated[
+    Histograms | Bars | Series | Ranked | Matrix | Waterfall | Table,
+    Field(discriminator="kind"),
+]

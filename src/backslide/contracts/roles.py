@@ -1,0 +1,59 @@
+"""Which column is what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from backslide.contracts.labels import label_text
+
+
+class Roles(BaseModel):
+    """Which column holds label, prediction, scores, timestamp, id and version, and which are features.
+
+    Score columns are named by class label, never by column order. Labels are compared as text (see ``label_text``).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str | None = None
+    prediction: str | None = None
+    scores: dict[str, str] = {}
+    """Class label -> column of its score (0 to 1)."""
+    positive: str | None = None
+    """Binary only; default: 1 / true / yes if so named, else the rarer reference label."""
+    threshold: float | None = None
+    """On the score of ``positive``; default 0.5."""
+    timestamp: str | None = None
+    id: str | None = None
+    version: str | None = None
+    segments: tuple[str, ...] = ()
+    """Columns or expressions such as ``term_months > 48``."""
+    features: tuple[str, ...] | None = None
+    """Default: every column without another role."""
+
+    @field_validator("scores", mode="before")
+    @classmethod
+    def _label_keys(cls, scores: Any) -> Any:
+        if isinstance(scores, Mapping):
+            return {label_text(label): column for label, column in scores.items()}
+        return scores
+
+    @field_validator("positive", mode="before")
+    @classmethod
+    def _label_value(cls, positive: Any) -> Any:
+        return None if positive is None else label_text(positive)
+
+    def columns(self) -> dict[str, str]:
+        """Role -> column for every single-column role that is set, and ``score of X`` for each score."""
+        named = {
+            "label": self.label,
+            "prediction": self.prediction,
+            "timestamp": self.timestamp,
+            "id": self.id,
+            "version": self.version,
+        }
+        found = {role: column for role, column in named.items() if column is not None}
+        return found | {f"score of {label!r}": column for label, column in self.scores.items()}
