@@ -161,7 +161,9 @@ class Diagnosis(Value):
         """
         found = data.get("format") if isinstance(data, dict) else None
         if found != FORMAT:
-            raise InputError(f"expected a diagnosis of format {FORMAT!r}, found {found!r}; write it with `backslide diagnose --json`")
+            raise InputError(
+                f"expected a diagnosis of format {FORMAT!r}, found {found!r}; write it with `backslide diagnose --json`"
+            )
         try:
             return cls.model_validate(data)
         except ValidationError as error:

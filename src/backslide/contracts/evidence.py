@@ -63,6 +63,8 @@ class Series(Value):
     band: tuple[float, float] | None = None
     events: dict[str, str] = {}
     """Name of the event -> ISO time."""
+    share: bool = False
+    """Whether the values are fractions drawn as percentages."""
 
 
 class RankedRow(Value):

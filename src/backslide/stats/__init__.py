@@ -1,1 +1,1 @@
-
+"""Pure functions on arrays. They know nothing of checks, columns or reports."""

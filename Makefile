@@ -1,0 +1,57 @@
+# The same few commands here and in continuous integration. Needs python3 (3.11 or newer), make and a package index.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+DEMO ?= demo
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format bench docs clean
+
+help:
+	@echo "make install   virtual environment with everything for development"
+	@echo "make demo      the story of a silent drop on simulated documents; writes $(DEMO)/report.html"
+	@echo "make test      the test suite (TESTS=tests/models for a part, ARGS=... for pytest)"
+	@echo "make lint      formatting, ruff, mypy, import-linter"
+	@echo "make bench     speed and memory against a bare scan"
+	@echo "make docs      regenerate the reference pages and the JSON Schema"
+
+install: $(VENV)/.dev
+
+# Stamps: the second time is quick, and a changed pyproject.toml installs again.
+$(VENV)/.core: pyproject.toml
+	@test -x $(PY) || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "backslide needs Python 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PIP) install -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(PIP) install -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.core
+	$(PY) -m backslide demo --out $(DEMO)
+
+test: $(VENV)/.dev
+	$(PY) -m pytest $(TESTS) $(ARGS)
+
+lint: $(VENV)/.dev
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+
+format: $(VENV)/.dev
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+bench: $(VENV)/.dev
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(PY) $$script; done
+
+docs: $(VENV)/.dev
+	$(PY) tools/build_docs.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist

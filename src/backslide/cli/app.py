@@ -1,0 +1,113 @@
+"""The list of commands and their options. What they do is imported when they run, so that --help is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="backslide",
+    help="Finds out why a deployed model quietly got worse, and proves it.",
+    epilog="Exit codes: 0 no material degradation, 1 degraded, 2 could not run.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+PrintJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+HtmlFile = Annotated[str | None, typer.Option("--html", metavar="FILE", help="Write the report as one HTML page.")]
+MarkdownFile = Annotated[str | None, typer.Option("--md", metavar="FILE", help="Write the report as Markdown.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from backslide import __version__
+
+        print(f"backslide {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Finds out why a deployed model quietly got worse, and proves it."""
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for logs, model and report.")] = Path(
+        "demo"
+    ),
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the report in a browser.")] = False,
+    json: PrintJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Tell the story of a silent drop, end to end, on simulated legal documents."""
+    from backslide.cli.demo import run
+
+    return run(out, show_report=not no_open, as_json=json, quiet=quiet)
+
+
+@app.command()
+def init(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="Logged predictions: a file, glob, folder or URI.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write it.")] = Path("backslide.toml"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+    json: PrintJson = False,
+) -> int:
+    """Guess from a table which column is what, and write a backslide.toml to check and complete."""
+    from backslide.cli.init import run
+
+    return run(table, out, force=force, as_json=json)
+
+
+@app.command()
+def diagnose(
+    config: Annotated[Path, typer.Argument(metavar="[CONFIG]", help="The configuration.")] = Path("backslide.toml"),
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the diagnosis as JSON; - for the terminal.")
+    ] = None,
+    html: HtmlFile = None,
+    md: MarkdownFile = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", metavar="SRC", help="Reference window, instead of the configured one.")
+    ] = None,
+    current: Annotated[
+        str | None, typer.Option("--current", metavar="SRC", help="Current window, instead of the configured one.")
+    ] = None,
+    quiet: Quiet = False,
+) -> int:
+    """Find out whether the model got worse between two windows, and why. Exits with 1 when it did."""
+    from backslide.cli.diagnose import run
+    from backslide.cli.output import Files
+
+    return run(config, Files(json=json, html=html, md=md), reference=reference, current=current, quiet=quiet)
+
+
+@app.command()
+def report(
+    diagnosis: Annotated[str, typer.Argument(metavar="DIAGNOSIS", help="What diagnose --json wrote; - for stdin.")],
+    html: HtmlFile = None,
+    md: MarkdownFile = None,
+    json: PrintJson = False,
+) -> int:
+    """Render a stored diagnosis again; needs neither the data nor the model."""
+    from backslide.cli.output import Files
+    from backslide.cli.report import run
+
+    return run(diagnosis, Files(json="-" if json else None, html=html, md=md))
+
+
+@app.command()
+def checks(json: PrintJson = False) -> int:
+    """List what is checked, step by step of the playbook, and the causes that can be told apart."""
+    from backslide.cli.checks import run
+
+    return run(as_json=json)

@@ -1,0 +1,44 @@
+"""``backslide diagnose``: the main job on a configuration."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from backslide.cli.output import Files, progress, show
+from backslide.contracts.config import Settings
+from backslide.contracts.diagnosis import Verdict
+
+
+def run(config: Path, files: Files, *, reference: str | None, current: str | None, quiet: bool) -> int:
+    """Diagnose, print and write; returns 1 when the model got worse."""
+    from backslide.main_job import diagnose_config
+
+    files.check()
+    settings = Settings.load(config)
+    with progress(quiet=quiet) as report_progress:
+        diagnosis = diagnose_config(
+            settings,
+            reference=_from_base(reference, settings.base),
+            current=_from_base(current, settings.base),
+            progress=report_progress,
+        )
+    if not files.write(diagnosis):
+        show(diagnosis)
+    return exit_code(diagnosis.verdict)
+
+
+def exit_code(verdict: Verdict) -> int:
+    """1 for degraded, wholly or in part; 0 for everything else."""
+    return 1 if verdict.bad else 0
+
+
+def _from_base(source: str | None, base: Path) -> str | None:
+    """A path typed at the prompt starts from the working directory, paths of the configuration from its folder."""
+    if source is None or "://" in source or re.match(r"\d{4}-\d\d.*\.\.", source) or Path(source).is_absolute():
+        return source
+    try:
+        return os.path.relpath(source, base)
+    except ValueError:  # another drive
+        return str(Path(source).resolve())

@@ -1,0 +1,121 @@
+"""``backslide init``: a first backslide.toml, guessed from a table and commented."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backslide.cli.output import note, say
+from backslide.contracts.config import Settings
+from backslide.contracts.errors import ConfigError, SourceError
+
+if TYPE_CHECKING:
+    from backslide.contracts.roles import Roles
+
+
+def run(table: str, out: Path, *, force: bool, as_json: bool) -> int:
+    """Read the table, guess, write, and say what was guessed."""
+    from backslide.engine.inference import infer_roles, propose_windows
+    from backslide.engine.source import open_source
+
+    _check(out, force=force)
+    frame = open_source(table)
+    roles, notes = infer_roles(frame)
+    windows = propose_windows(frame, roles.timestamp) if roles.timestamp else None
+    if not roles.columns() and not frame.collect_schema().names():
+        raise SourceError(f"{table} has no columns; expected a table of logged predictions")
+    text = configuration(_seen_from(table, out.parent), _model_name(table), roles, notes, windows)
+    out.write_text(text, encoding="utf-8")
+    Settings.load(out)  # what is written must be readable
+    if as_json:
+        say(json.dumps({"path": str(out), "roles": roles.model_dump(mode="json"), "notes": notes}, indent=2))
+    else:
+        say(_summary(roles, notes))
+        note(f"wrote {out}; check it, then run: backslide diagnose {out}")
+    return 0
+
+
+def _check(out: Path, *, force: bool) -> None:
+    if out.is_dir() or not out.parent.is_dir():
+        raise ConfigError(f"cannot write {out}: expected a file in a folder that exists")
+    if out.exists() and not force:
+        raise ConfigError(f"{out} is there already; choose another with --out, or overwrite it with --force")
+
+
+def _seen_from(table: str, folder: Path) -> str:
+    if "://" in table or Path(table).is_absolute():
+        return table
+    return Path(os.path.relpath(table, folder)).as_posix()
+
+
+def _model_name(table: str) -> str:
+    stem = Path(table.rstrip("/")).name.split(".")[0]
+    return stem if stem and "*" not in stem else "model"
+
+
+def _summary(roles: Roles, notes: list[str]) -> str:
+    lines = [f"{role:<24}{column}" for role, column in roles.columns().items()]
+    if roles.features is not None:
+        lines.append(f"{'features':<24}{len(roles.features)} columns")
+    return "\n".join([*(lines or ["no role was recognised"]), *(f"note: {words}" for words in notes)])
+
+
+def configuration(source: str, name: str, roles: Roles, notes: list[str], windows: tuple[str, str] | None) -> str:
+    """The text of a backslide.toml: guesses as settings, what was not recognised as comments."""
+    lines = ["# Which column is what, guessed from names and content. Check it before you trust a diagnosis."]
+    lines += [f"# - {' '.join(words.split())}" for words in notes]
+    lines += ["", "[model]", f"name = {_text(name)}", *_model(roles), "", *_windows(source, windows), ""]
+    lines += [
+        "# With the model at hand, causes are proven by undoing them and scoring again.",
+        "# [artifacts]",
+        '# reference_model = "model.skops"      # or .joblib with trusted = true, or "module:function"',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _model(roles: Roles) -> list[str]:
+    scores = ", ".join(f"{_text(label)} = {_text(column)}" for label, column in roles.scores.items())
+    rows = [
+        ("label", roles.label and _text(roles.label), "the true outcome; null = not known yet"),
+        ("prediction", roles.prediction and _text(roles.prediction), "what the model decided"),
+        ("scores", scores and f"{{ {scores} }}", "by class label, 0 to 1"),
+        ("positive", roles.positive and _text(roles.positive), "the class that the score speaks of"),
+        ("timestamp", roles.timestamp and _text(roles.timestamp), "when the prediction was served"),
+        ("id", roles.id and _text(roles.id), "one prediction"),
+        ("version", roles.version and _text(roles.version), "which model answered"),
+    ]
+    lines = [
+        f"{key} = {value}" + " " * max(2, 34 - len(key) - len(str(value))) + f"# {words}"
+        if value
+        else f"# {key} = ..." + " " * max(2, 34 - len(key) - 4) + f"# {words}; not recognised"
+        for key, value, words in rows
+        if value or key != "positive"
+    ]
+    if roles.features is None:
+        return [*lines, '# features = ["..."]               # default: every column without another role']
+    listed = "".join(f"  {_text(column)},\n" for column in roles.features)
+    return [*lines, f"features = [\n{listed}]"]
+
+
+def _windows(source: str, windows: tuple[str, str] | None) -> list[str]:
+    if windows is None:
+        return [
+            "[windows]",
+            f"reference = {_text(source)}      # when the model was good",
+            '# current = "..."                  # when it feels bad',
+        ]
+    return [
+        "[windows]",
+        f"reference = {_text(windows[0])}   # when the model was good",
+        f"current = {_text(windows[1])}     # when it feels bad",
+        "",
+        "[data]",
+        f"source = {_text(source)}",
+    ]
+
+
+def _text(value: str) -> str:
+    """A TOML basic string; its escapes are those of JSON, and DEL must be escaped too."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,97 @@
+"""What a command writes where: text and JSON on standard output, files, and everything else on standard error."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backslide.contracts.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from backslide.contracts.diagnosis import Diagnosis
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a diagnosis goes besides the terminal; ``-`` is standard output."""
+
+    json: str | None = None
+    html: str | None = None
+    md: str | None = None
+
+    def check(self) -> None:
+        """Refuse before the work what could not be written after it.
+
+        Raises:
+            ConfigError: a folder that is missing, or two things for standard output.
+        """
+        chosen = [name for name in (self.json, self.html, self.md) if name is not None]
+        if chosen.count("-") > 1:
+            raise ConfigError("only one of --json, --html and --md can go to standard output (-)")
+        for name in chosen:
+            path = Path(name)
+            if name != "-" and (path.is_dir() or not path.parent.is_dir()):
+                found = f"{name} is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+                raise ConfigError(f"cannot write {name}: {found}; name a file in a folder that exists")
+
+    def write(self, diagnosis: Diagnosis) -> bool:
+        """Write what was asked for; returns whether standard output was used up by it."""
+        wanted = ((self.json, diagnosis.to_json), (self.html, diagnosis.to_html), (self.md, diagnosis.to_markdown))
+        for name, render in wanted:
+            if name == "-":
+                say(render())
+            elif name is not None:
+                text = render()
+                Path(name).write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+                note(f"wrote {name}")
+        return "-" in (self.json, self.html, self.md)
+
+
+def say(text: str) -> None:
+    """Print to standard output; a reader that went away (``| head``) is no error."""
+    try:
+        print(text.rstrip("\n"), flush=True)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - stays open until the end
+
+
+def note(text: str) -> None:
+    """Print one line beside the result, on standard error."""
+    print(text, file=sys.stderr)
+
+
+def show(diagnosis: Diagnosis) -> None:
+    """Print the report, in colour and at the width of the terminal where there is one."""
+    from backslide.report.text import render_text
+
+    if _is_terminal(sys.stdout) and "NO_COLOR" not in os.environ:
+        width = max(60, min(shutil.get_terminal_size().columns, 120))
+        say(render_text(diagnosis, color=True, width=width))
+    else:
+        say(diagnosis.to_text())
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Callable[[str], None] | None]:
+    """A callback that shows what is going on, on a terminal only; it leaves no trace."""
+    if quiet or not _is_terminal(sys.stderr):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as display:
+        task = display.add_task("starting", total=None)
+        yield lambda words: display.update(task, description=words)
+
+
+def _is_terminal(stream: object) -> bool:
+    return bool(getattr(stream, "isatty", lambda: False)())

@@ -1,0 +1,241 @@
+"""Simulated documents of a legal desk: what comes in, day by day, and what the desk's systems make of it.
+
+Nothing here is real. Each class has its own habits (length, citations, sender, channel, print quality); a document's
+observed columns follow from its class, and text that was read badly loses some of its clues. Two things change over
+time, and both are arguments: how documents arrive (harmless), and the unit in which the reader reports its
+confidence (the fault of the story).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CLASSES = ("complaint", "contract", "court_filing", "invoice", "other")
+SOURCES = ("scanner", "email", "portal")
+SENDERS = ("private", "company", "law_firm", "authority")
+LANGUAGES = ("en", "de", "fr")
+JURISDICTIONS = ("federal", "north", "south", "west")
+FEATURES = (
+    "source",
+    "sender_type",
+    "language",
+    "jurisdiction",
+    "page_count",
+    "word_count",
+    "citation_count",
+    "amount_count",
+    "attachment_count",
+    "days_to_deadline",
+    "has_signature",
+    "ocr_confidence",
+)
+DOCUMENTS_PER_WEEKDAY = (400.0, 385.0, 375.0, 380.0, 350.0, 130.0, 60.0)
+"""Expected documents from Monday to Sunday."""
+DAY_NOISE = 0.12
+"""Standard deviation of each class's daily log-weight: no two days bring quite the same mix."""
+GARBLE = 5.0
+"""Marks mistaken for a citation or an amount on a page that cannot be read at all."""
+UNREVIEWED = 0.04
+"""Share of documents whose final category nobody has entered yet."""
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What is usual for one class of document."""
+
+    weight: float
+    senders: tuple[float, ...]
+    """Shares in the order of ``SENDERS``."""
+    sources: tuple[float, ...]
+    """Shares in the order of ``SOURCES``."""
+    poor_print: float
+    """Share of the scans that are faxes, faded copies or handwriting: read badly."""
+    pages: float
+    """Median pages; log-normal."""
+    words_per_page: float
+    citations: float
+    """Mean of the statutes and cases cited, before any is lost in reading."""
+    amounts: float
+    attachments: float
+    deadline: tuple[float, float]
+    """Share that states a deadline, and its median in days."""
+    signed: float
+
+
+HABITS = {
+    "complaint": Habits(
+        weight=0.285,
+        senders=(0.68, 0.20, 0.11, 0.01),
+        sources=(0.55, 0.33, 0.12),
+        poor_print=0.09,
+        pages=2.6,
+        words_per_page=290,
+        citations=2.0,
+        amounts=1.2,
+        attachments=1.3,
+        deadline=(0.30, 16),
+        signed=0.84,
+    ),
+    "contract": Habits(
+        weight=0.265,
+        senders=(0.08, 0.60, 0.30, 0.02),
+        sources=(0.30, 0.46, 0.24),
+        poor_print=0.13,
+        pages=9.0,
+        words_per_page=380,
+        citations=3.6,
+        amounts=3.0,
+        attachments=1.8,
+        deadline=(0.22, 30),
+        signed=0.86,
+    ),
+    "court_filing": Habits(
+        weight=0.08,
+        senders=(0.08, 0.06, 0.42, 0.44),
+        sources=(0.58, 0.18, 0.24),
+        poor_print=0.035,  # courts want a clean print: a bad scan is seldom a filing, and the model learns that
+        pages=4.6,
+        words_per_page=330,
+        citations=6.5,
+        amounts=0.9,
+        attachments=3.0,
+        deadline=(0.70, 12),
+        signed=0.82,
+    ),
+    "invoice": Habits(
+        weight=0.25,
+        senders=(0.06, 0.74, 0.16, 0.04),
+        sources=(0.30, 0.46, 0.24),
+        poor_print=0.13,
+        pages=1.7,
+        words_per_page=150,
+        citations=0.3,
+        amounts=5.5,
+        attachments=0.5,
+        deadline=(0.52, 24),
+        signed=0.20,
+    ),
+    "other": Habits(
+        weight=0.12,
+        senders=(0.30, 0.38, 0.08, 0.24),
+        sources=(0.36, 0.44, 0.20),
+        poor_print=0.17,
+        pages=2.4,
+        words_per_page=120,
+        citations=0.4,
+        amounts=1.0,
+        attachments=0.4,
+        deadline=(0.10, 21),
+        signed=0.42,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Period:
+    """Days of documents, and the two things that differ between periods."""
+
+    first: date
+    days: int
+    email_growth: float = 1.0
+    """Odds factor of documents that come by e-mail: harmless."""
+    ocr_as_fraction: bool = False
+    """The reader reports its confidence from 0 to 1 where it used to report percent: the fault."""
+
+
+def documents(period: Period, seed: int) -> pl.DataFrame:
+    """The documents of a period in the order of their arrival.
+
+    Returns:
+        One row per document: ``document_id`` (``SIM-...``), ``received_at`` (UTC), ``FEATURES``, and ``category``,
+        the reviewers' final word (null where not reviewed yet).
+    """
+    rng = np.random.default_rng([seed, period.first.toordinal()])
+    days = [period.first + timedelta(days=offset) for offset in range(period.days)]
+    moments, labels = zip(*(_day(day, rng) for day in days), strict=True)
+    label = np.concatenate(labels)
+    frame = pl.DataFrame({"received_at": np.concatenate(moments)}).with_columns(
+        pl.col("received_at").dt.replace_time_zone("UTC")
+    )
+    prefix = f"SIM-{period.first:%y%m%d}"
+    return frame.with_columns(
+        pl.Series("document_id", [f"{prefix}-{number:06d}" for number in range(len(label))]),
+        *_observed(label, period, rng),
+        pl.Series("category", np.where(rng.random(len(label)) < UNREVIEWED, None, label).tolist(), dtype=pl.String),
+    )
+
+
+def _day(day: date, rng: np.random.Generator) -> tuple[NDArray[np.datetime64], NDArray[np.object_]]:
+    """Arrival times (microseconds, ascending) and classes of one day's documents."""
+    count = int(rng.poisson(DOCUMENTS_PER_WEEKDAY[day.weekday()])) + 1
+    seconds = np.sort(np.clip(rng.normal(13.0, 2.8, count), 0.5, 23.5)) * 3600
+    midnight = np.datetime64(datetime(day.year, day.month, day.day), "us")
+    weights = np.array([HABITS[name].weight for name in CLASSES]) * np.exp(rng.normal(0, DAY_NOISE, len(CLASSES)))
+    labels = rng.choice(np.array(CLASSES, dtype=object), size=count, p=weights / weights.sum())
+    return midnight + seconds.astype("timedelta64[s]"), labels
+
+
+def _observed(label: NDArray[np.object_], period: Period, rng: np.random.Generator) -> list[pl.Series]:
+    """The feature columns, in the order of ``FEATURES``, as the desk's systems record them."""
+    position = np.searchsorted(CLASSES, label.astype(str))
+    n = len(label)
+
+    def habit(name: str) -> NDArray[np.float64]:
+        return np.array([getattr(HABITS[each], name) for each in CLASSES], dtype=np.float64)[position]
+
+    def counted(name: str) -> NDArray[np.int64]:
+        seen = rng.binomial(rng.poisson(habit(name) * rng.gamma(2.0, 0.5, n)), legible)
+        return seen + rng.poisson(GARBLE * (1 - legible))
+
+    source = _choose("sources", position, rng, odds=(1.0, period.email_growth, 1.0))
+    quality = _reading_quality(source, rng.random(n) < habit("poor_print"), rng)
+    legible = np.clip((quality - 30) / 65, 0.0, 1.0)
+    pages = np.maximum(1, np.rint(habit("pages") * rng.lognormal(0, 0.5, n))).astype(np.int64)
+    sender = np.where(rng.random(n) < legible, _choose("senders", position, rng), rng.integers(len(SENDERS), size=n))
+    stated, horizon = habit("deadline")[:, 0], habit("deadline")[:, 1]
+    dated = rng.random(n) < stated * legible + 0.15 * (1 - legible)
+    columns = {
+        "source": np.array(SOURCES, dtype=object)[source],
+        "sender_type": np.array(SENDERS, dtype=object)[sender],
+        "language": rng.choice(np.array(LANGUAGES, dtype=object), n, p=(0.58, 0.27, 0.15)),
+        "jurisdiction": rng.choice(np.array(JURISDICTIONS, dtype=object), n, p=(0.2, 0.35, 0.25, 0.2)),
+        "page_count": pages,
+        "word_count": np.rint(pages * habit("words_per_page") * rng.lognormal(0, 0.3 + 0.7 * (1 - legible), n)),
+        "citation_count": counted("citations"),
+        "amount_count": counted("amounts"),
+        "attachment_count": rng.poisson(habit("attachments")),
+        "days_to_deadline": np.where(dated, np.maximum(1, np.rint(horizon * rng.lognormal(0, 0.6, n))), np.nan),
+        "has_signature": rng.random(n) < habit("signed") * legible + 0.5 * (1 - legible),
+        "ocr_confidence": np.round(quality, 1) / (100 if period.ocr_as_fraction else 1),
+    }
+    return [pl.Series(name, columns[name], dtype=_DTYPES.get(name), nan_to_null=True) for name in FEATURES]
+
+
+_DTYPES: dict[str, type[pl.DataType]] = dict.fromkeys(FEATURES[:4], pl.String)
+
+
+def _choose(
+    habit: str, position: NDArray[np.intp], rng: np.random.Generator, odds: tuple[float, ...] | None = None
+) -> NDArray[np.intp]:
+    """Draw from each row's class shares (rows of ``HABITS``), tilted by ``odds``."""
+    shares = np.array([getattr(HABITS[name], habit) for name in CLASSES]) * np.array(odds or 1.0)
+    edges = np.cumsum(shares / shares.sum(axis=1, keepdims=True), axis=1)
+    edges[:, -1] = 1.0
+    return (rng.random(len(position))[:, None] > edges[position]).sum(axis=1)
+
+
+def _reading_quality(
+    source: NDArray[np.intp], poor_print: NDArray[np.bool_], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """How sure the reader is of the text, in percent: born-digital text best, poorly printed scans worst."""
+    lost = np.array([7.5, 2.5, 1.5])[source] * rng.gamma(2.0, 0.5, len(source))
+    lost += np.where(poor_print & (source == 0), rng.gamma(6.0, 5.0, len(source)), 0.0)
+    return np.clip(100 - lost, 20, 99.9)

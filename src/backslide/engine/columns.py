@@ -1,0 +1,37 @@
+"""What a column holds, as far as summaries and checks must tell columns apart."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import polars as pl
+
+
+class ColumnKind(StrEnum):
+    """Families of data types that are summarised alike."""
+
+    NUMERIC = "numeric"
+    BOOLEAN = "boolean"
+    CATEGORICAL = "categorical"
+    TEMPORAL = "temporal"
+    NESTED = "nested"
+    OTHER = "other"
+
+
+def kind_of(dtype: pl.DataType) -> ColumnKind:
+    """The family of a Polars data type.
+
+    Decimals and 128-bit integers are numeric. Binary, Object, the Null type of a column without any value, and types
+    unknown here are ``OTHER``: noted and left alone.
+    """
+    if dtype == pl.Boolean:
+        return ColumnKind.BOOLEAN
+    if dtype.is_numeric():
+        return ColumnKind.NUMERIC
+    if dtype in (pl.String, pl.Categorical, pl.Enum):
+        return ColumnKind.CATEGORICAL
+    if dtype.is_temporal():
+        return ColumnKind.TEMPORAL
+    if dtype.is_nested():
+        return ColumnKind.NESTED
+    return ColumnKind.OTHER

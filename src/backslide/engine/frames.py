@@ -1,0 +1,179 @@
+"""pandas at the border: a DataFrame becomes a Polars one column by column, with or without pyarrow installed.
+
+What pandas calls missing becomes null, except NaN in a column of NumPy floats, which stays NaN: there the two cannot
+be told apart by us, and are both counted as missing later.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from backslide.contracts.errors import SourceError
+from backslide.contracts.labels import label_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def from_pandas(frame: pd.DataFrame) -> pl.DataFrame:
+    """A Polars frame of the columns; the index is left out.
+
+    Raises:
+        SourceError: when two columns share a name.
+    """
+    names = [_column_name(name) for name in frame.columns]
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    if repeated:
+        raise SourceError(f"expected one column per name, got {repeated[0]!r} twice; rename or drop one")
+    return pl.DataFrame([_column(name, frame.iloc[:, i]) for i, name in enumerate(names)])
+
+
+def _column_name(name: Any) -> str:
+    return "_".join(str(part) for part in name) if isinstance(name, tuple) else str(name)
+
+
+def _column(name: str, values: pd.Series[Any]) -> pl.Series:
+    """One pandas column as a Polars series."""
+    import pandas as pd
+
+    dtype = values.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _from_categories(name, values)
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        instants = values.dt.tz_convert("UTC").dt.tz_localize(None)
+        return _from_numpy(name, instants.to_numpy()).dt.replace_time_zone("UTC")
+    if isinstance(dtype, pd.SparseDtype):
+        return _from_numpy(name, np.asarray(values))
+    if type(dtype).__name__ == "ArrowDtype":
+        return _from_arrow(name, values)
+    if isinstance(dtype, np.dtype):
+        return _from_numpy(name, values.to_numpy())
+    missing = values.isna().to_numpy(dtype=bool)
+    if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype):
+        plain = np.dtype(getattr(dtype, "numpy_dtype", np.float64))
+        filled = values.to_numpy(dtype=plain, na_value=plain.type(0))
+        return _with_nulls(_from_numpy(name, filled), missing)
+    return from_objects(name, values.to_numpy(dtype=object), missing)  # strings, periods, intervals
+
+
+def _from_categories(name: str, values: pd.Series[Any]) -> pl.Series:
+    """Categories as text: their codes are storage, not meaning."""
+    codes = values.cat.codes.to_numpy()
+    labels = pl.Series([label_text(label) for label in values.cat.categories], dtype=pl.String)
+    picked = np.where(codes < 0, 0, codes).astype(np.uint32)
+    if not len(labels):
+        return pl.Series(name, [None] * len(codes), dtype=pl.String)
+    return _with_nulls(labels.gather(picked).alias(name), codes < 0)
+
+
+def _from_arrow(name: str, values: pd.Series[Any]) -> pl.Series:
+    import pyarrow as pa
+
+    converted = pl.from_arrow(pa.chunked_array(pa.array(values)) if len(values) else pa.array(values))
+    assert isinstance(converted, pl.Series)
+    return converted.alias(name)
+
+
+def _from_numpy(name: str, array: npt.NDArray[Any]) -> pl.Series:
+    kind = array.dtype.kind
+    if kind == "O":
+        return from_objects(name, array)
+    if kind in "mM":
+        unit = np.datetime_data(array.dtype)[0]
+        finer = array if unit in ("ns", "us", "ms") else array.astype(f"{kind}8[ms]")
+        return pl.Series(name, np.ascontiguousarray(finer))
+    if array.dtype == np.float16 or array.dtype == np.longdouble:
+        array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
+    if kind == "c":
+        return pl.Series(name, [str(value) for value in array], dtype=pl.String)
+    return pl.Series(name, np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False)))
+
+
+def _with_nulls(values: pl.Series, missing: npt.NDArray[np.bool_]) -> pl.Series:
+    if not missing.any():
+        return values
+    return pl.select(pl.when(pl.Series(missing)).then(None).otherwise(values).alias(values.name)).to_series()
+
+
+def from_objects(name: str, values: npt.NDArray[np.object_], missing: npt.NDArray[np.bool_] | None = None) -> pl.Series:
+    """A column of Python objects by what they are: numbers, booleans, texts, times, bytes, lists or dicts.
+
+    A mixture becomes text, written like labels are, so that ``1`` and ``"1"`` are one level.
+    """
+    import pandas as pd
+
+    absent = pd.isna(pd.Series(values, dtype=object)).to_numpy(dtype=bool) if missing is None else missing
+    present = [value.item() if isinstance(value, np.generic) else value for value in values[~absent]]
+    dtype, converted = _common_type(present)
+    column = pl.Series(name, converted, dtype=dtype, strict=False)
+    return column if not absent.any() else _spread(column, absent)
+
+
+def _spread(column: pl.Series, absent: npt.NDArray[np.bool_]) -> pl.Series:
+    """Put the present values back to their places, null elsewhere."""
+    if not len(column):
+        return pl.Series(column.name, [None] * len(absent), dtype=column.dtype)
+    places = np.maximum(np.cumsum(~absent) - 1, 0).astype(np.uint32)
+    return _with_nulls(column.gather(places), absent)
+
+
+def _common_type(present: Sequence[Any]) -> tuple[Any, list[Any]]:
+    """The Polars type that holds every value, and the values as it takes them; None leaves nested types to Polars."""
+    types = {type(value) for value in present}
+    if not types:
+        return pl.Null, []
+    for family, dtype in _FAMILIES:
+        if all(issubclass(kind, family) and (kind is not bool or family is bool) for kind in types):
+            return _refine(dtype, list(present))
+    if types <= {int, float} and all(abs(value) <= 2**53 for value in present if isinstance(value, int)):
+        return pl.Float64, [float(value) for value in present]
+    if types <= {int, Decimal}:
+        return None, [Decimal(value) for value in present]
+    if all(issubclass(kind, (list, tuple, np.ndarray, dict)) for kind in types):
+        return _nested(present)
+    return pl.String, [label_text(value) for value in present]
+
+
+_FAMILIES: tuple[tuple[type, Any], ...] = (
+    (str, pl.String),
+    (bool, pl.Boolean),
+    (int, pl.Int64),
+    (float, pl.Float64),
+    (Decimal, None),
+    (datetime, pl.Datetime("us", "UTC")),
+    (date, pl.Date),
+    (time, pl.Time),
+    (timedelta, pl.Duration("us")),
+    (bytes, pl.Binary),
+)
+
+
+def _refine(dtype: Any, present: list[Any]) -> tuple[Any, list[Any]]:
+    """Integers beyond 64 bits keep every digit; datetimes with and without a zone are told apart."""
+    if dtype == pl.Int64 and not all(-(2**63) <= value < 2**63 for value in present):
+        wide = all(-(2**127) <= value < 2**127 for value in present)
+        return (pl.Int128, present) if wide else (pl.String, [str(value) for value in present])
+    if isinstance(dtype, pl.Datetime):
+        zoned = {value.tzinfo is not None for value in present}
+        if zoned == {False}:
+            return pl.Datetime("us"), present
+        if len(zoned) == 2:
+            return pl.String, [value.isoformat() for value in present]
+    return dtype, present
+
+
+def _nested(present: Sequence[Any]) -> tuple[Any, list[Any]]:
+    values = [list(value) if isinstance(value, (tuple, np.ndarray)) else value for value in present]
+    try:
+        pl.Series(values)
+    except (TypeError, ValueError, pl.exceptions.PolarsError):
+        return pl.String, [str(value) for value in values]
+    return None, values

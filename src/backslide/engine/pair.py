@@ -1,0 +1,114 @@
+"""One column in both samples, in the shapes that tests and signatures need."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.engine.columns import ColumnKind
+
+Floats = NDArray[np.float64]
+MISSING = "(missing)"
+FEW_LEVELS = 40
+
+
+def to_numbers(series: pl.Series) -> Floats:
+    """Float64 values; null and NaN are NaN, infinities stay."""
+    if series.dtype == pl.Boolean:
+        series = series.cast(pl.Int8)
+    return series.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy().astype(np.float64, copy=True)
+
+
+def to_texts(series: pl.Series) -> NDArray[np.object_]:
+    """Values as text, missing as ``MISSING``; whole floats without a decimal point, so that 1 and 1.0 agree."""
+    if series.dtype.is_float():
+        whole = series.is_null() | series.is_nan() | (series == series.round())
+        if bool(whole.all()):
+            series = series.fill_nan(None).cast(pl.Int64, strict=False)
+    return series.cast(pl.String, strict=False).fill_null(MISSING).to_numpy().astype(object)
+
+
+class Pair:
+    """A column in the reference and the current sample."""
+
+    def __init__(self, name: str, kind: ColumnKind, reference: pl.Series, current: pl.Series) -> None:
+        self.name = name
+        self.kind = kind
+        self.reference = reference
+        self.current = current
+
+    @property
+    def numeric(self) -> bool:
+        """Whether values are numbers."""
+        return self.kind == ColumnKind.NUMERIC
+
+    @property
+    def categorical(self) -> bool:
+        """Whether values are categories or booleans."""
+        return self.kind in (ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN)
+
+    @cached_property
+    def numbers(self) -> tuple[Floats, Floats]:
+        """Float64 values of both windows, NaN where missing."""
+        return to_numbers(self.reference), to_numbers(self.current)
+
+    @cached_property
+    def finite(self) -> tuple[Floats, Floats]:
+        """Finite values only, sorted, of both windows."""
+        g, b = self.numbers
+        return np.sort(g[np.isfinite(g)]), np.sort(b[np.isfinite(b)])
+
+    @cached_property
+    def missing(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Where values are null or NaN."""
+        return _missing(self.reference), _missing(self.current)
+
+    @cached_property
+    def texts(self) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+        """Values as text, missing ones as ``MISSING``."""
+        return to_texts(self.reference), to_texts(self.current)
+
+    @cached_property
+    def levels(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Rows per level without the missing, of both windows."""
+        return _levels(self.texts[0]), _levels(self.texts[1])
+
+    @cached_property
+    def discrete(self) -> bool:
+        """Whether the column is a set of codes: categories, or numbers with few distinct whole values in the reference."""
+        if self.categorical:
+            return True
+        if not self.numeric:
+            return False
+        g = self.finite[0]
+        distinct = np.unique(g)
+        return 2 <= len(distinct) <= FEW_LEVELS and bool((distinct == np.round(distinct)).all())
+
+    @cached_property
+    def identifier(self) -> bool:
+        """Whether a text column is mostly unique: ids and free text separate any two windows and say nothing."""
+        g = self.levels[0]
+        return self.kind == ColumnKind.CATEGORICAL and len(g) > 0.5 * max(sum(g.values()), 1)
+
+    @cached_property
+    def constant_before(self) -> bool:
+        """Whether the reference holds at most one distinct value, missing included."""
+        values = {str(v) for v in self.reference.unique().to_list()}
+        return len(values) <= 1
+
+
+def _missing(series: pl.Series) -> NDArray[np.bool_]:
+    null = series.is_null()
+    if series.dtype.is_float():
+        null = null | series.is_nan().fill_null(False)
+    return null.to_numpy().astype(bool)
+
+
+def _levels(texts: NDArray[np.object_]) -> dict[str, int]:
+    names, counts = np.unique(texts.astype(str), return_counts=True)
+    found = {str(n): int(c) for n, c in zip(names, counts, strict=True)}
+    found.pop(MISSING, None)
+    return found

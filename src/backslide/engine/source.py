@@ -1,0 +1,141 @@
+"""Open anything that holds rows as a Polars LazyFrame: frames in memory, files, globs, folders, Delta tables."""
+
+from __future__ import annotations
+
+import glob as globbing
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+import polars as pl
+
+from backslide.contracts.errors import SourceError, did_you_mean
+from backslide.engine.files import SUPPORTED, extension, scan_delta, scan_files
+from backslide.engine.time_range import TimeRange, parse_time_range
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["TimeRange", "describe", "open_source", "parse_time_range"]
+
+_URI = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
+_GLOB = re.compile(r"[*?\[]")
+
+
+def open_source(source: object, *, base: Path | None = None) -> pl.LazyFrame:
+    """A lazy frame over a source; nothing but schemas is read here.
+
+    Args:
+        source: pandas or Polars frame, anything that speaks the Arrow C stream, or a path, glob, folder or URI.
+        base: folder that relative paths start from; the working directory without it.
+
+    Raises:
+        SourceError: when there is no such source, its kind is unknown, or it cannot be read.
+        MissingExtraError: when it needs a package that is not installed.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return _open_path(os.fspath(source), base)
+    if isinstance(source, pl.LazyFrame):
+        return source
+    if isinstance(source, pl.DataFrame):
+        return source.lazy()
+    if _is_pandas(source):
+        from backslide.engine.frames import from_pandas
+
+        return from_pandas(source).lazy()
+    if hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
+        return _open_arrow(source)
+    raise SourceError(
+        f"expected a pandas, Polars or Arrow table or a path, got {type(source).__name__}; convert it to one of these"
+    )
+
+
+def describe(source: object) -> str:
+    """Short words for a source in reports: the path as given, or what kind of table it is."""
+    if isinstance(source, (str, os.PathLike)):
+        return str(os.fspath(source))
+    if isinstance(source, pl.LazyFrame):
+        return "Polars LazyFrame"
+    if isinstance(source, pl.DataFrame):
+        return "Polars DataFrame"
+    if _is_pandas(source):
+        return "pandas DataFrame"
+    if hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
+        return f"Arrow {type(source).__name__}"
+    return type(source).__name__
+
+
+def _is_pandas(source: object) -> TypeGuard[pd.DataFrame]:
+    """Told by name: asking pandas itself would import it."""
+    return any(
+        kind.__module__.split(".")[0] == "pandas" and kind.__name__ == "DataFrame" for kind in type(source).__mro__
+    )
+
+
+def _open_arrow(source: Any) -> pl.LazyFrame:
+    try:
+        table = pl.from_arrow(source)
+    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+        raise SourceError(f"expected an Arrow table, cannot read this {type(source).__name__}: {error}") from None
+    if isinstance(table, pl.Series):
+        raise SourceError("expected an Arrow table, got a single array; give it as a table with named columns")
+    return table.lazy()
+
+
+def _open_path(text: str, base: Path | None) -> pl.LazyFrame:
+    if not text.strip():
+        raise SourceError("expected a path, got an empty text; name a file, a glob or a folder")
+    if text.startswith("delta://"):
+        return scan_delta(str(_rooted(text.removeprefix("delta://"), base)), text)
+    if _URI.match(text):
+        return _open_uri(text)
+    path = _rooted(text, base)
+    if path.is_dir():
+        return _open_folder(path, text)
+    if path.exists():
+        return scan_files([path], text)
+    if _GLOB.search(text):
+        found = sorted(Path(name) for name in globbing.glob(str(path), recursive=True))
+        if not found:
+            raise SourceError(f"expected files that match {text!r}, found none; check the folder and the pattern")
+        return scan_files(found, text)
+    raise _no_such_file(path, text)
+
+
+def _rooted(text: str, base: Path | None) -> Path:
+    path = Path(text).expanduser()
+    return path if base is None or path.is_absolute() else base / path
+
+
+def _open_uri(text: str) -> pl.LazyFrame:
+    """A file in an object store by its extension; anything without one is a Delta table."""
+    if text.startswith("file://"):
+        return _open_path(text.removeprefix("file://"), None)
+    if extension(text) in SUPPORTED:
+        return scan_files([text], text)
+    return scan_delta(text, text)
+
+
+def _open_folder(path: Path, text: str) -> pl.LazyFrame:
+    if (path / "_delta_log").is_dir():
+        return scan_delta(str(path), text)
+    found = sorted(
+        file
+        for pattern in ("*.parquet", "*.pq")
+        for file in path.rglob(pattern)
+        if not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
+    )
+    if not found:
+        raise SourceError(f"expected Parquet files or a Delta table in the folder {text!r}, found neither; name a file")
+    return scan_files(found, text, partitions_from=path)
+
+
+def _no_such_file(path: Path, text: str) -> SourceError:
+    """Name the nearest file that is there, in words the user could have written."""
+    folder = path.parent
+    if not folder.is_dir():
+        return SourceError(f"expected a file at {text!r}, but there is no folder {str(Path(text).parent)!r}")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() or extension(entry.name) in SUPPORTED)
+    hint = did_you_mean(path.name, names) or "; the folder holds no table"
+    return SourceError(f"expected a file at {text!r}, found none{hint}")

@@ -1,0 +1,347 @@
+"""From what the user gave to two prepared windows of one resolved problem.
+
+A prepared window holds the user's columns untouched, and beside them the roles in one canonical form (see ``engine.names``):
+labels as text, times as naive UTC, scores as floats, and the row quantities that profiles sum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from backslide.contracts.config import Settings
+from backslide.contracts.errors import ColumnError, ConfigError, LabelError, SourceError, did_you_mean
+from backslide.contracts.roles import Roles
+from backslide.engine import names, problem
+from backslide.engine.columns import ColumnKind, kind_of
+from backslide.engine.derive import derived, label_expression, score_expressions
+from backslide.engine.problem import Problem
+from backslide.engine.source import describe, open_source, parse_time_range
+from backslide.engine.times import time_expression
+
+HEAD = 20_000
+FEW_LEVELS = 20
+
+
+@dataclass(frozen=True)
+class Window:
+    """Prepared rows of one period."""
+
+    name: str
+    frame: pl.LazyFrame
+    source: str
+    kinds: dict[str, ColumnKind]
+    """Of the user's columns."""
+    rows: int
+    labelled: int
+    label_counts: dict[str, int]
+    """Classification: labelled rows per class."""
+    has_time: bool
+    versions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Both windows, their problem, and what must be said about them."""
+
+    problem: Problem
+    reference: Window
+    current: Window
+    notes: tuple[str, ...]
+
+
+def open_windows(reference: Any, current: Any, settings: Settings, *, answers_itself: bool = False) -> Opened:
+    """Open, validate and prepare both windows.
+
+    ``answers_itself`` says that a model is at hand, so that predictions need not be logged.
+
+    Raises:
+        SourceError, ColumnError, LabelError, TimestampError, ConfigError: one line each, see the exception classes.
+    """
+    roles: Roles = settings.model
+    raw = {name: _cut(name, source, settings) for name, source in (("reference", reference), ("current", current))}
+    schemas = {name: dict(frame.collect_schema()) for name, (frame, _) in raw.items()}
+    notes: list[str] = []
+    _check_columns(roles, schemas)
+    if not (roles.prediction or roles.scores or answers_itself):
+        raise LabelError(
+            "neither predictions nor scores: name a column under [model] prediction or scores, or give the model itself"
+        )
+    features = _features(roles, schemas, notes)
+    found = {name: _facts(name, frame, roles, schemas[name]) for name, (frame, _) in raw.items()}
+    resolved = _resolve(settings, features, found)
+    resolved = _at_actual_threshold(resolved, raw["reference"][0], schemas["reference"], notes)
+    windows = {name: _prepare(name, raw[name], schemas[name], resolved, found[name], settings, notes) for name in raw}
+    return Opened(resolved, windows["reference"], windows["current"], tuple(dict.fromkeys(notes)))
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What must be known of a window before the problem is resolved."""
+
+    rows: int
+    labels: pl.Series | None
+    """First labels that are not null."""
+    label_type: pl.DataType | None
+    predictions: pl.Series | None
+
+
+def _cut(name: str, source: Any, settings: Settings) -> tuple[pl.LazyFrame, str]:
+    """The raw rows of a window: a source, or a time range and version over one."""
+    if source is None:
+        raise ConfigError(f"no {name} window: set [windows] {name} or give --{name}")
+    if isinstance(source, str) and source.strip() == "auto":
+        raise ConfigError(f'[windows] {name} = "auto" is not supported by this version; give a path or a time range')
+    span = parse_time_range(source) if isinstance(source, str) else None
+    text = describe(source)
+    if span is not None:
+        if settings.data.source is None:
+            raise ConfigError(f"[windows] {name} = {source!r} is a time range: set [data] source to what it cuts")
+        if settings.model.timestamp is None:
+            raise ConfigError(
+                f"[windows] {name} = {source!r} is a time range: set [model] timestamp to the time column"
+            )
+        frame = open_source(settings.data.source, base=settings.base)
+        schema = dict(frame.collect_schema())
+        _need(settings.model.timestamp, "timestamp", name, schema)
+        time = time_expression(frame, settings.model.timestamp, schema[settings.model.timestamp])
+        frame = frame.with_columns(time.alias(names.TIME)).filter(span.condition(names.TIME)).drop(names.TIME)
+        text = f"{describe(settings.data.source)}, {source}"
+    else:
+        frame = open_source(source, base=settings.base)
+    version = getattr(settings.windows, f"{name}_version")
+    if version is not None:
+        if settings.model.version is None:
+            raise ConfigError(f"[windows] {name}_version needs [model] version, the column of model versions")
+        _need(settings.model.version, "version", name, dict(frame.collect_schema()))
+        frame = frame.filter(pl.col(settings.model.version).cast(pl.String) == version)
+        text += f", version {version}"
+    return frame, text
+
+
+def _need(column: str, role: str, window: str, schema: dict[str, pl.DataType]) -> None:
+    if column not in schema:
+        raise ColumnError(f"the {window} window has no column {column!r} (role: {role}){did_you_mean(column, schema)}")
+
+
+def _check_columns(roles: Roles, schemas: dict[str, dict[str, pl.DataType]]) -> None:
+    for window, schema in schemas.items():
+        for role, column in roles.columns().items():
+            _need(column, role, window, schema)
+        for column in roles.features or ():
+            _need(column, "feature", window, schema)
+        taken = [column for column in schema if column.startswith(names.PREFIX) and column in RESERVED]
+        if taken:
+            raise ColumnError(f"the {window} window has a column named {taken[0]!r}, a reserved name; rename it")
+
+
+RESERVED = {value for key, value in vars(names).items() if key.isupper() and key != "PREFIX" and isinstance(value, str)}
+
+
+def _features(roles: Roles, schemas: dict[str, dict[str, pl.DataType]], notes: list[str]) -> tuple[str, ...]:
+    if roles.features is not None:
+        return tuple(dict.fromkeys(roles.features))
+    special = set(roles.columns().values())
+    sides = {name: [c for c in schema if c not in special] for name, schema in schemas.items()}
+    both = [column for column in sides["reference"] if column in set(sides["current"])]
+    if not both and any(sides.values()):
+        shown = {name: ", ".join(map(repr, columns[:4])) or "none" for name, columns in sides.items()}
+        raise ColumnError(
+            f"the windows share no feature column: reference has {shown['reference']}, current has {shown['current']}; "
+            "check that both are logs of the same model"
+        )
+    for name, other in (("reference", "current"), ("current", "reference")):
+        gone = [column for column in sides[name] if column not in set(sides[other])]
+        if gone:
+            listed = ", ".join(gone[:8]) + (f" and {len(gone) - 8} more" if len(gone) > 8 else "")
+            notes.append(f"only in the {name} window, so not compared: {listed}")
+    return tuple(both)
+
+
+def _facts(name: str, frame: pl.LazyFrame, roles: Roles, schema: dict[str, pl.DataType]) -> _Facts:
+    rows = int(frame.select(pl.len()).collect(engine="streaming").item())
+    if rows == 0:
+        raise SourceError(f"the {name} window is empty: no rows after the source, time range and version are applied")
+
+    def head(column: str | None) -> pl.Series | None:
+        if column is None:
+            return None
+        return frame.select(pl.col(column)).filter(pl.col(column).is_not_null()).head(HEAD).collect().to_series()
+
+    label_type = schema[roles.label] if roles.label else None
+    return _Facts(rows, head(roles.label), label_type, head(roles.prediction))
+
+
+def _resolve(settings: Settings, features: tuple[str, ...], found: dict[str, _Facts]) -> Problem:
+    roles: Roles = settings.model
+    known = [s for f in found.values() for s in (f.labels, f.predictions) if s is not None and len(s)]
+    task = _task(settings, roles, known)
+    if task == "regression":
+        _need_numbers(known)
+        return Problem(
+            "regression", (), roles, features, None, 0.5,
+            problem.choose_metric("regression", settings.model.metric, {}, 0),
+            settings.model.min_effect if settings.model.min_effect is not None else float("nan"),
+            roles.label is not None, False,
+        )  # fmt: skip
+    classes = {text for series in known for text in _distinct(series)}
+    problem.check_scores(roles, "binary" if task == "binary" else "multiclass", classes)
+    every = problem.order_classes(classes | set(roles.scores))
+    if task == "binary" and len(every) > 2:
+        shown = ", ".join(repr(label) for label in every[:5])
+        raise LabelError(
+            f'task "binary" expects two labels, found {len(every)}: {shown}; set [model] task = "multiclass"'
+        )
+    task = task or ("binary" if len(every) <= 2 else "multiclass")
+    labels = found["reference"].labels
+    counts = _counts(labels) if labels is not None else {}
+    positive = problem.choose_positive(roles, every, counts) if task == "binary" and every else None
+    return Problem(
+        task, every, roles, features, positive,
+        roles.threshold if roles.threshold is not None else 0.5,
+        problem.choose_metric(task, settings.model.metric, counts, len(every)),
+        settings.model.min_effect if settings.model.min_effect is not None else 0.01,
+        roles.label is not None, bool(roles.scores),
+    )  # fmt: skip
+
+
+def _at_actual_threshold(
+    resolved: Problem, frame: pl.LazyFrame, schema: dict[str, pl.DataType], notes: list[str]
+) -> Problem:
+    """The threshold that the reference logs show, where none is configured and decisions follow the scores."""
+    roles = resolved.roles
+    if resolved.task != "binary" or roles.threshold is not None or not (roles.prediction and roles.scores):
+        return resolved
+    span = cut_between(_with_outcomes(frame, schema, resolved), resolved)
+    if span is None or span[0] < 0.5 <= span[1]:
+        return resolved
+    notes.append(
+        f"decisions of the reference are cut at {span[1]:.4g} on the score of {resolved.positive!r}, not at 0.5"
+    )
+    return problem.with_threshold(resolved, span[1])
+
+
+def cut_between(frame: pl.LazyFrame, resolved: Problem) -> tuple[float, float] | None:
+    """The largest score decided negative and the smallest decided positive; None where decisions do not follow one cut."""
+    assert resolved.positive is not None
+    value = pl.col(names.score(resolved.positive))
+    chosen = pl.col(names.PREDICTION) == resolved.positive
+    low, high = frame.select(value.filter(~chosen).max().alias("low"), value.filter(chosen).min().alias("high")).collect(
+        engine="streaming"
+    ).row(0)  # fmt: skip
+    if low is None or high is None or not low < high:
+        return None
+    return float(low), float(high)
+
+
+def _task(settings: Settings, roles: Roles, known: list[pl.Series]) -> Any:
+    if settings.model.task is not None:
+        return settings.model.task
+    if roles.scores:
+        return "binary" if len(roles.scores) <= 2 else "multiclass"
+    if not known:
+        raise LabelError("the task cannot be told: no label, prediction or score holds a value; set [model] task")
+    return "regression" if all(_looks_like_regression(series) for series in known) else None
+
+
+def _looks_like_regression(series: pl.Series) -> bool:
+    if not series.dtype.is_numeric():
+        return False
+    values = series.cast(pl.Float64).drop_nans()
+    fractional = len(values) > 0 and not bool((values == values.round()).all())
+    return fractional or values.n_unique() > FEW_LEVELS
+
+
+def _need_numbers(known: list[pl.Series]) -> None:
+    for series in known:
+        if not series.dtype.is_numeric():
+            raise LabelError(
+                f'task "regression" expects numbers in {series.name!r}, found {series.dtype} such as {series[0]!r}; '
+                'set [model] task = "binary" or "multiclass", or name the right column'
+            )
+
+
+def _distinct(series: pl.Series) -> list[str]:
+    return list(_counts(series))
+
+
+def _counts(series: pl.Series) -> dict[str, int]:
+    text = series.to_frame("x").select(label_expression("x", series.dtype)).to_series().drop_nulls()
+    if series.dtype.is_float() and text.n_unique() > 1000:
+        raise LabelError(
+            f"{series.name!r} looks like a number to predict ({text.n_unique()} distinct values), not a class label; "
+            'set [model] task = "regression"'
+        )
+    return {str(row[0]): int(row[1]) for row in text.value_counts().iter_rows()}
+
+
+def _prepare(
+    name: str,
+    raw: tuple[pl.LazyFrame, str],
+    schema: dict[str, pl.DataType],
+    resolved: Problem,
+    facts: _Facts,
+    settings: Settings,
+    notes: list[str],
+) -> Window:
+    frame, source = raw
+    roles = resolved.roles
+    if roles.timestamp is not None:
+        time = time_expression(frame, roles.timestamp, schema[roles.timestamp])
+        frame = frame.with_columns(time.alias(names.TIME)).with_columns(pl.col(names.TIME).dt.date().alias(names.DAY))
+    if roles.version is not None:
+        frame = frame.with_columns(pl.col(roles.version).cast(pl.String).alias(names.VERSION))
+    frame = _with_outcomes(frame, schema, resolved)
+    frame = frame.with_columns(derived(resolved, set(frame.collect_schema().names())))
+    labelled, counts = _labels(frame, resolved)
+    _say_rows(frame, name, resolved, facts.rows, notes)
+    versions: tuple[str, ...] = ()
+    if roles.version is not None:
+        distinct = frame.select(pl.col(names.VERSION).drop_nulls().unique()).collect(engine="streaming").to_series()
+        versions = tuple(sorted(distinct.to_list()))
+    kinds = {column: kind_of(dtype) for column, dtype in schema.items()}
+    return Window(name, frame, source, kinds, facts.rows, labelled, counts, roles.timestamp is not None, versions)
+
+
+def _with_outcomes(frame: pl.LazyFrame, schema: dict[str, pl.DataType], resolved: Problem) -> pl.LazyFrame:
+    """Label, scores and prediction in canonical form."""
+    roles = resolved.roles
+    columns: list[pl.Expr] = []
+    for column, name in ((roles.label, names.LABEL), (roles.prediction, names.PREDICTION)):
+        if column is None:
+            continue
+        if resolved.classification:
+            columns.append(label_expression(column, schema[column]).alias(name))
+        else:
+            number = pl.col(column).cast(pl.Float64)
+            columns.append(pl.when(number.is_finite()).then(number).alias(name))
+    columns.extend(score_expressions(resolved, schema))
+    return frame.with_columns(columns) if columns else frame
+
+
+def _labels(frame: pl.LazyFrame, resolved: Problem) -> tuple[int, dict[str, int]]:
+    if not resolved.has_labels:
+        return 0, {}
+    if not resolved.classification:
+        return int(frame.select(pl.col(names.LABEL).count()).collect(engine="streaming").item()), {}
+    table = frame.group_by(names.LABEL).len().collect(engine="streaming")
+    counts = {str(label): int(n) for label, n in table.iter_rows() if label is not None}
+    extra = sorted(set(counts) - set(resolved.classes))
+    if extra and resolved.roles.scores and len(resolved.roles.scores) > 1:
+        problem.check_scores(resolved.roles, resolved.task, set(counts))
+    return sum(counts.values()), counts
+
+
+def _say_rows(frame: pl.LazyFrame, name: str, resolved: Problem, rows: int, notes: list[str]) -> None:
+    """Note rows without a readable time or prediction."""
+    columns = set(frame.collect_schema().names())
+    wanted = [c for c in (names.TIME, names.PREDICTION) if c in columns]
+    if not wanted:
+        return
+    missing = frame.select(pl.col(wanted).null_count()).collect(engine="streaming").row(0)
+    for column, count in zip(wanted, missing, strict=True):
+        if count:
+            what = "time" if column == names.TIME else "prediction"
+            notes.append(f"{count} of {rows} {name} rows have no readable {what}")

@@ -1,0 +1,118 @@
+"""Load a user's model: an object, a function, a file, or ``module:function``. Nothing is executed unasked."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+from backslide.contracts.errors import MissingExtraError, ModelError, UntrustedError, did_you_mean
+from backslide.models.failures import one_line
+from backslide.models.imports import import_object, on_path
+from backslide.models.model import Model
+from backslide.models.wrap import wrap
+
+_PICKLES = (".joblib", ".pkl", ".pickle")
+_SPEC = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+def load_model(artefact: object, *, trusted: bool = False, base: Path | None = None, task: str | None = None) -> Model:
+    """Make a :class:`Model` of whatever the user calls a model.
+
+    Args:
+        artefact: an object with ``predict`` or ``predict_proba``; a function of a pandas frame;
+            ``"module:function"``; a path to a .skops, .joblib, .pkl or .pickle file.
+        trusted: whether files may execute code while they are loaded.
+        base: folder that relative paths and modules start from.
+        task: ``binary``, ``multiclass`` or ``regression``, for models that do not say which they are.
+
+    Raises:
+        UntrustedError: the file would execute code and ``trusted`` is false.
+        MissingExtraError: the file needs an optional dependency.
+        ModelError: no such file, not readable, or nothing that can be asked.
+    """
+    if isinstance(artefact, Model):
+        return artefact
+    if not isinstance(artefact, (str, Path)):
+        return wrap(artefact, name=_name_of(artefact), task=task)
+    text = str(artefact)
+    path = (base or Path()) / text
+    if isinstance(artefact, str) and _SPEC.fullmatch(text) and not path.exists():
+        return wrap(import_object(text, base=base), name=text, task=task)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = _read(path, text, trusted=trusted, base=base)
+    notes = dict.fromkeys(_version_note(str(w.message)) for w in caught if "version" in str(w.message).lower())
+    return wrap(found, name=text, task=task, notes=tuple(notes))
+
+
+def _name_of(artefact: object) -> str:
+    name = getattr(artefact, "__name__", None)
+    return name if isinstance(name, str) else type(artefact).__name__
+
+
+def _version_note(message: str) -> str:
+    return message.split(". ", 1)[0].strip() + "."
+
+
+def _read(path: Path, shown: str, *, trusted: bool, base: Path | None) -> Any:
+    if shown.startswith(("models:/", "runs:/", "mlflow-artifacts:/")):
+        raise ModelError(f"{shown}: MLflow models are not read yet; save the model as .skops and name that file")
+    suffix = path.suffix.lower()
+    if suffix == ".onnx":
+        raise ModelError(f"{shown}: ONNX models are not read yet; wrap it as module:function")
+    if not path.exists():
+        raise ModelError(f"no model at {shown}{did_you_mean(path.name, _files_beside(path))}")
+    if path.is_dir():
+        raise ModelError(f"{shown} is a folder; expected a .skops, .joblib, .pkl or .pickle file")
+    if suffix == ".skops":
+        return _read_skops(path, shown, trusted=trusted)
+    if suffix in _PICKLES:
+        return _read_pickle(path, shown, trusted=trusted, base=base)
+    found = suffix or "no extension"
+    raise ModelError(f"{shown}: expected .skops, .joblib, .pkl, .pickle or module:function, found {found!r}")
+
+
+def _files_beside(path: Path) -> list[str]:
+    return sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
+
+
+def _read_skops(path: Path, shown: str, *, trusted: bool) -> Any:
+    try:
+        from skops import io
+    except ImportError:
+        raise MissingExtraError(
+            f"{shown} needs the package skops; install it with: pip install 'backslide[skops]'"
+        ) from None
+    try:
+        unknown = io.get_untrusted_types(file=path)
+    except Exception as error:
+        raise ModelError(f"{shown} cannot be read as a skops file: {one_line(error)}") from None
+    if unknown and not trusted:
+        listed = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+        raise UntrustedError(
+            f"{shown} holds types that skops does not know as harmless: {listed}; "
+            "set trusted = true under [artifacts] if you made it"
+        )
+    try:
+        return io.load(path, trusted=unknown)
+    except Exception as error:
+        raise ModelError(f"{shown} cannot be loaded: {one_line(error)}") from None
+
+
+def _read_pickle(path: Path, shown: str, *, trusted: bool, base: Path | None) -> Any:
+    if not trusted:
+        raise UntrustedError(
+            f"{shown} is pickle-based and executes what it is given; "
+            "set trusted = true under [artifacts] if you made it, or save it as .skops"
+        )
+    import joblib
+
+    try:
+        with on_path(base or path.parent):
+            return joblib.load(path)
+    except ModuleNotFoundError as error:
+        raise ModelError(f"{shown} needs the module {error.name!r}, which is not installed here") from None
+    except Exception as error:
+        raise ModelError(f"{shown} cannot be read as a saved model: {one_line(error)}") from None

@@ -1,0 +1,132 @@
+"""What one call of a model returned, brought into one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from backslide.contracts.labels import label_text
+
+
+class ReplyError(Exception):
+    """The model returned something that is no answer to the rows asked; contained like any failing call."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Answers to n rows: label texts or numbers, and scores of classes where there are any."""
+
+    labels: np.ndarray | None = None
+    numbers: np.ndarray | None = None
+    scores: np.ndarray | None = None
+    classes: tuple[str, ...] | None = None
+
+    def checked(self, n: int, classes: tuple[str, ...] | None) -> Reply:
+        """This reply with one answer per row, and scores in the order of ``classes`` where those are known.
+
+        Raises:
+            ReplyError: another number of rows, or other classes than before.
+        """
+        for values in (self.labels, self.numbers, self.scores):
+            if values is not None and len(values) != n:
+                raise ReplyError(f"it answered {len(values)} rows when asked {n}")
+        if self.scores is None or self.classes is None or classes is None or self.classes == classes:
+            return self
+        if set(self.classes) != set(classes):
+            raise ReplyError(f"it gave scores of {list(self.classes)} when {list(classes)} were expected")
+        order = [self.classes.index(label) for label in classes]
+        return replace(self, scores=self.scores[:, order], classes=classes)
+
+    def unusable(self) -> np.ndarray:
+        """(n,) bool: rows whose answer holds a missing or infinite number, or no label."""
+        parts = []
+        if self.numbers is not None:
+            parts.append(~np.isfinite(self.numbers))
+        if self.scores is not None:
+            parts.append(~np.isfinite(self.scores).all(axis=1))
+        if self.labels is not None:
+            parts.append(np.fromiter((label is None for label in self.labels), dtype=bool, count=len(self.labels)))
+        return np.asarray(np.logical_or.reduce(parts), dtype=bool)
+
+
+def label_texts(values: Any) -> np.ndarray:
+    """(n,) object array of canonical label texts; None where a label is missing."""
+    flat = np.asarray(values, dtype=object)
+    flat = flat[:, 0] if flat.ndim == 2 and flat.shape[1] == 1 else flat
+    if flat.ndim != 1:
+        raise ReplyError(f"expected one prediction per row, found an array of shape {flat.shape}")
+    known: dict[Any, str | None] = {}
+    texts = np.empty(len(flat), dtype=object)
+    for i, value in enumerate(flat):
+        key = (type(value), value)
+        if key not in known:
+            known[key] = None if pd.isna(value) else label_text(value)
+        texts[i] = known[key]
+    return texts
+
+
+def number_array(values: Any) -> np.ndarray:
+    """(n,) float64."""
+    array = np.asarray(values, dtype=np.float64)
+    array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    if array.ndim != 1:
+        raise ReplyError(f"expected one prediction per row, found an array of shape {array.shape}")
+    return array
+
+
+def class_texts(classes: Any) -> tuple[str, ...]:
+    """Label texts of a ``classes_`` attribute or of column names."""
+    return tuple(label_text(label) for label in classes)
+
+
+def scored(scores: Any, classes: tuple[str, ...]) -> Reply:
+    """A reply from an (n, K) array of scores: the label is the class with the highest score."""
+    array = np.asarray(scores, dtype=np.float64)
+    if array.ndim == 1 and len(classes) == 2:
+        array = np.column_stack([1 - array, array])  # the score of the second class, as scikit-learn counts
+    if array.ndim != 2 or array.shape[1] != len(classes):
+        raise ReplyError(f"expected {len(classes)} scores per row, found an array of shape {array.shape}")
+    labels = np.full(len(array), None, dtype=object)
+    finite = np.isfinite(array).all(axis=1)
+    labels[finite] = np.array(classes, dtype=object)[array[finite].argmax(axis=1)]
+    return Reply(labels=labels, scores=array, classes=classes)
+
+
+def from_estimator(predictions: Any, scores: Any, classes: tuple[str, ...] | None) -> Reply:
+    """A reply from what ``predict`` and ``predict_proba`` returned (None for what was not asked)."""
+    if classes is None:
+        return Reply(numbers=number_array(predictions))
+    reply = Reply() if scores is None else scored(scores, classes)
+    return reply if predictions is None else replace(reply, labels=label_texts(predictions), classes=classes)
+
+
+def from_function(returned: Any, classes: tuple[str, ...] | None, task: str | None) -> Reply:
+    """A reply from a plain function's return value.
+
+    A frame or mapping holds scores by class label; a two-dimensional array holds scores in the order of
+    ``classes``; one dimension holds predictions: labels, or numbers for a regression.
+    """
+    if isinstance(returned, pd.DataFrame) or (hasattr(returned, "columns") and hasattr(returned, "to_numpy")):
+        return scored(returned.to_numpy(), class_texts(returned.columns))
+    if isinstance(returned, Mapping):
+        return scored(np.column_stack([np.asarray(v) for v in returned.values()]), class_texts(returned))
+    if not isinstance(returned, (np.ndarray, pd.Series, Sequence)) and not hasattr(returned, "__array__"):
+        raise ReplyError(f"expected predictions or scores, found {type(returned).__name__}")
+    array = np.asarray(returned)
+    if array.ndim == 2 and array.shape[1] > 1:
+        if classes is None:
+            raise ReplyError("it returned an array of scores without class labels; give the function `classes`")
+        return scored(array, classes)
+    return _predicted(array, classes, task)
+
+
+def _predicted(array: np.ndarray, classes: tuple[str, ...] | None, task: str | None) -> Reply:
+    if task == "regression" or (task is None and classes is None and array.dtype.kind in "iuf"):
+        return Reply(numbers=number_array(array))
+    if array.dtype.kind == "f" and np.any(np.isfinite(array) & (array != np.floor(array))):
+        raise ReplyError("it returned fractions where labels were expected; return a frame with a column per class")
+    return Reply(labels=label_texts(array))

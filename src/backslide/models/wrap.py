@@ -1,0 +1,108 @@
+"""Find out about a loaded object what a :class:`Model` needs to know: columns, classes and how to ask."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from backslide.contracts.errors import ModelError
+from backslide.models.model import Input, Model
+from backslide.models.reply import Reply, class_texts, from_estimator, from_function
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_POSITIONAL = re.compile(r"(Column_|f|x)?\d+")
+
+
+def wrap(artefact: Any, *, name: str, task: str | None = None, notes: tuple[str, ...] = ()) -> Model:
+    """A :class:`Model` around an object with ``predict`` / ``predict_proba``, or around a function.
+
+    Raises:
+        ModelError: neither of the two.
+    """
+    if isinstance(artefact, type):
+        raise ModelError(f"{name} is a class; expected a fitted model or a function of a frame")
+    if callable(getattr(artefact, "predict", None)) or callable(getattr(artefact, "predict_proba", None)):
+        return _estimator(artefact, name, task, notes)
+    if callable(artefact):
+        return _function(artefact, name, task, notes)
+    kind = type(artefact).__name__
+    if isinstance(artefact, dict):
+        kind += " with " + ", ".join(repr(key) for key in list(artefact)[:5])
+    raise ModelError(f"{name} has no predict method; expected a fitted model or a function, found {kind}")
+
+
+def _estimator(artefact: Any, name: str, task: str | None, notes: tuple[str, ...]) -> Model:
+    classes = None if task == "regression" else _classes(artefact, name)
+    takes: Input = "text" if _reads_texts(artefact) else "frame"
+
+    def ask(batch: pd.DataFrame) -> Reply:
+        rows: Any = batch.iloc[:, 0] if takes == "text" else batch
+        predict = getattr(artefact, "predict", None)
+        probabilities = getattr(artefact, "predict_proba", None)
+        if classes is None:
+            return from_function(predict(rows) if predict else probabilities(rows), None, task)  # type: ignore[misc]
+        return from_estimator(
+            predict(rows) if predict else None, probabilities(rows) if probabilities else None, classes
+        )
+
+    return Model(name, ask, _features(artefact), classes, takes, notes)
+
+
+def _function(function: Any, name: str, task: str | None, notes: tuple[str, ...]) -> Model:
+    stated = getattr(function, "classes", None)
+    classes = None if stated is None or callable(stated) else class_texts(stated)
+    features = getattr(function, "features", None)
+    order = None if features is None or callable(features) else tuple(str(column) for column in features)
+
+    def ask(batch: pd.DataFrame) -> Reply:
+        return from_function(function(batch), classes, task)
+
+    return Model(name, ask, order, classes, "frame", notes)
+
+
+def _classes(artefact: Any, name: str) -> tuple[str, ...] | None:
+    found = _attribute(artefact, "classes_")
+    if found is None:
+        return None
+    if isinstance(found, list) and found and hasattr(found[0], "__len__") and not isinstance(found[0], str):
+        raise ModelError(f"{name} predicts several targets at once; expected a model of one target")
+    return class_texts(found)
+
+
+def _features(artefact: Any) -> tuple[str, ...] | None:
+    """Column names in fitted order, from the outermost part that knows them; mere numbering does not count."""
+    for attribute in ("feature_names_in_", "feature_names_", "feature_name_"):
+        names = _attribute(artefact, attribute)
+        if names is not None and len(names):
+            texts = tuple(str(name) for name in names)
+            return None if all(_POSITIONAL.fullmatch(text) for text in texts) else texts
+    first = _first_step(artefact)
+    return None if first is None else _features(first)
+
+
+def _reads_texts(artefact: Any) -> bool:
+    """Whether it starts with a text vectoriser, which reads a column of texts instead of a frame."""
+    first = _first_step(artefact)
+    return _reads_texts(first) if first is not None else callable(getattr(artefact, "build_analyzer", None))
+
+
+def _first_step(artefact: Any) -> Any:
+    """The part of a pipeline, search or other wrapper that sees the rows first; None when nothing is inside."""
+    steps = _attribute(artefact, "steps")
+    if isinstance(steps, list):
+        inside = [step for _, step in steps if step is not None and step != "passthrough"]
+        return inside[0] if inside else None
+    for attribute in ("best_estimator_", "estimator_"):
+        if (inside_one := _attribute(artefact, attribute)) is not None:
+            return inside_one
+    return None
+
+
+def _attribute(artefact: Any, name: str) -> Any:
+    """An attribute, or None; properties of unfitted or third-party objects may raise anything."""
+    try:
+        return getattr(artefact, name, None)
+    except Exception:
+        return None

@@ -1,0 +1,91 @@
+"""What a check is: declared facts and one method.
+
+The docstring of a check's module is its documentation page. ``needs`` that are not met make the runner write
+``not_applicable: no labels``; a check never tests for them itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+
+from backslide.case import Case
+from backslide.contracts.finding import Finding, Step
+from backslide.engine import names
+from backslide.engine.columns import ColumnKind
+
+
+class Need(StrEnum):
+    """What a check cannot do without; the value is the reason written when it is missing."""
+
+    LABELS = "no labels in both windows"
+    PREDICTIONS = "no predictions"
+    SCORES = "no scores; name them under [model] scores"
+    CLASSIFICATION = "only for classifiers"
+    MODEL = "no saved model; give [artifacts] reference_model"
+    NUMERIC = "no numeric feature"
+    CATEGORICAL = "no categorical or boolean feature"
+    FEATURES = "no features"
+
+    def met(self, case: Case) -> bool:
+        """Whether the case has it."""
+        return _MET[self](case)
+
+
+def _has(column: str) -> Any:
+    return lambda case: all(column in side.window.frame.collect_schema().names() for side in case.sides)
+
+
+_MET: dict[Need, Any] = {
+    Need.LABELS: lambda case: case.has_labels,
+    Need.PREDICTIONS: _has(names.PREDICTION),
+    Need.SCORES: lambda case: case.problem.has_scores,
+    Need.CLASSIFICATION: lambda case: case.problem.classification,
+    Need.MODEL: lambda case: case.reference_model is not None,
+    Need.NUMERIC: lambda case: bool(case.features_of(ColumnKind.NUMERIC)),
+    Need.CATEGORICAL: lambda case: bool(case.features_of(ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN)),
+    Need.FEATURES: lambda case: bool(case.pairs),
+}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """The smallest data on which a check or signature must fire."""
+
+    reference: pl.DataFrame
+    current: pl.DataFrame
+    model: dict[str, Any] = field(default_factory=dict)
+    """Keys of [model]: roles, task, metric."""
+    artefact: Any = None
+    subject: str = ""
+    """Column, class or word that the finding must be about."""
+
+
+class Check(ABC):
+    """One question of one step."""
+
+    code: ClassVar[str]
+    title: ClassVar[str]
+    step: ClassVar[Step]
+    needs: ClassVar[tuple[Need, ...]] = ()
+    thresholds: Any = None
+    """A small frozen dataclass; its fields can be set under [checks.CODE]."""
+
+    def __init__(self, thresholds: Any = None) -> None:
+        if thresholds is not None:
+            self.thresholds = thresholds
+
+    @abstractmethod
+    def run(self, case: Case) -> Iterable[Finding]:
+        """Findings about the case; a finding per subject that was looked at, also when it is quiet."""
+
+    @staticmethod
+    @abstractmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """Data on which the check must report ``warn`` or worse about ``subject``."""

@@ -1,0 +1,46 @@
+"""Discovery: every check in the folders of the playbook, and those that others registered."""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from types import ModuleType
+
+from backslide import playbook
+from backslide.contracts.finding import Step
+from backslide.playbook.base import Check
+
+ENTRY_POINTS = "backslide.checks"
+
+
+@cache
+def all_checks() -> tuple[type[Check], ...]:
+    """Every check in the order of the playbook, then by code."""
+    found: dict[str, type[Check]] = {}
+    for info in pkgutil.walk_packages(playbook.__path__, playbook.__name__ + "."):
+        _collect(import_module(info.name), found)
+    for entry in entry_points(group=ENTRY_POINTS):
+        loaded = entry.load()
+        for check in [loaded] if inspect.isclass(loaded) else _checks_in(loaded):
+            found[check.code] = check
+    steps = list(Step)
+    return tuple(sorted(found.values(), key=lambda check: (steps.index(check.step), check.code)))
+
+
+def _checks_in(module: ModuleType) -> list[type[Check]]:
+    return [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, Check) and not inspect.isabstract(value)
+        and value.__module__ == module.__name__
+    ]  # fmt: skip
+
+
+def _collect(module: ModuleType, found: dict[str, type[Check]]) -> None:
+    for check in _checks_in(module):
+        if check.code in found and found[check.code] is not check:
+            raise RuntimeError(f"two checks share the code {check.code}: {found[check.code]} and {check}")
+        found[check.code] = check

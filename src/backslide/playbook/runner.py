@@ -1,0 +1,92 @@
+"""Runs the checks, each contained: one that fails is an outcome, never the end of the run."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+from backslide.case import Case, Progress
+from backslide.contracts.errors import ConfigError, did_you_mean
+from backslide.contracts.finding import Finding, Outcome, Severity, Status, Step
+from backslide.playbook.base import Check
+from backslide.playbook.registry import all_checks
+from backslide.stats.two_sample import benjamini_hochberg
+
+FALSE_DISCOVERY_RATE = 0.01
+FAMILY = (Step.DRIFT,)
+"""Steps whose p-values form the one false-discovery family of a report."""
+
+
+def run_checks(case: Case, progress: Progress | None = None) -> tuple[Outcome, ...]:
+    """Outcomes of every check, in the order of the playbook, with false discoveries controlled over the whole report."""
+    checks = all_checks()
+    _refuse_unknown(case.settings.checks, checks)
+    outcomes = []
+    for check in checks:
+        if progress:
+            progress(f"{check.step}: {check.title}")
+        outcomes.append(_run(check, case))
+    return control_false_discoveries(tuple(outcomes))
+
+
+def _refuse_unknown(configured: dict[str, Any], checks: tuple[type[Check], ...]) -> None:
+    codes = [check.code for check in checks]
+    for code in configured:
+        if code not in codes:
+            raise ConfigError(f"[checks] {code!r} is no check{did_you_mean(code, codes)}")
+
+
+def _run(check: type[Check], case: Case) -> Outcome:
+    facts: dict[str, Any] = {"code": check.code, "title": check.title, "step": check.step}
+    section = dict(case.settings.checks.get(check.code) or {})
+    mute = section.pop("mute", False)
+    thresholds = _thresholds(check, section)
+    if mute:
+        return Outcome(
+            **facts, status=Status.MUTED, reason=mute if isinstance(mute, str) else "muted in the configuration"
+        )
+    for need in check.needs:
+        if not need.met(case):
+            return Outcome(**facts, status=Status.NOT_APPLICABLE, reason=need.value)
+    try:
+        findings = tuple(check(thresholds).run(case))
+    except Exception as error:  # a check must never end the run
+        if os.environ.get("BACKSLIDE_DEBUG"):
+            raise
+        first = (str(error).splitlines() or [""])[0]
+        return Outcome(**facts, status=Status.FAILED, reason=f"{type(error).__name__}: {first}"[:300])
+    return _with_findings(Outcome(**facts, status=Status.RAN), findings)
+
+
+def _thresholds(check: type[Check], section: dict[str, Any]) -> Any:
+    known = {f.name for f in dataclasses.fields(check.thresholds)} if check.thresholds is not None else set()
+    for key, value in section.items():
+        if key not in known:
+            raise ConfigError(f"[checks.{check.code}] unknown key {key!r}{did_you_mean(key, known | {'mute'})}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ConfigError(f"[checks.{check.code}] {key}: expected a number, found {value!r}")
+    return dataclasses.replace(check.thresholds, **section) if section else check.thresholds
+
+
+def _with_findings(outcome: Outcome, findings: tuple[Finding, ...]) -> Outcome:
+    ranked = tuple(sorted(findings, key=lambda f: -f.severity.rank))
+    worst = max((f.severity for f in findings), key=lambda s: s.rank, default=Severity.OK)
+    return outcome.model_copy(update={"findings": ranked, "severity": worst})
+
+
+def control_false_discoveries(outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
+    """Findings of the drift step whose adjusted p-value exceeds 1 % become ``ok`` (Benjamini-Hochberg, one family)."""
+    family = [f for o in outcomes if o.step in FAMILY for f in o.findings if f.p_value is not None]
+    adjusted = benjamini_hochberg([f.p_value for f in family])
+    quiet = {id(f) for f, p in zip(family, adjusted, strict=True) if p > FALSE_DISCOVERY_RATE}
+    return tuple(
+        _with_findings(o, tuple(_hush(f) if id(f) in quiet else f for f in o.findings)) if o.findings else o
+        for o in outcomes
+    )
+
+
+def _hush(finding: Finding) -> Finding:
+    if finding.severity == Severity.OK:
+        return finding
+    return finding.model_copy(update={"severity": Severity.OK, "summary": f"within noise: {finding.summary}"})

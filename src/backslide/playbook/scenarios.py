@@ -1,0 +1,103 @@
+"""Small simulated tables for the scenarios of checks and signatures, and for their quiet counterparts."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.playbook.base import Scenario
+
+ROLES: dict[str, Any] = {
+    "label": "label",
+    "prediction": "prediction",
+    "scores": {"yes": "p_yes"},
+    "timestamp": "served_at",
+}
+START = datetime(2026, 3, 2)
+
+
+def served(
+    rng: np.random.Generator, rows: int = 3000, *, start: datetime = START, days: int = 28, flip: float = 0.0,
+    sharpness: float = 1.0,
+) -> pl.DataFrame:  # fmt: skip
+    """A log of a binary classifier on four features; ``flip`` of the labels are reversed, ``sharpness`` scales the scores.
+
+    The score is the true probability of the label given the features, so that labels follow it when nothing is wrong.
+    """
+    income = rng.lognormal(8, 0.5, rows)
+    age = rng.integers(18, 80, rows)
+    channel = rng.choice(["web", "phone", "branch", "partner"], rows, p=[0.4, 0.3, 0.2, 0.1])
+    premium = rng.random(rows) < 0.3
+    logit = probability_logit(income, age, channel)
+    probability = 1 / (1 + np.exp(-logit))
+    label = (rng.random(rows) < probability) ^ (rng.random(rows) < flip)
+    shown = 1 / (1 + np.exp(-logit * sharpness))
+    times = [start + timedelta(seconds=float(s)) for s in np.sort(rng.random(rows)) * days * 86400]
+    return pl.DataFrame(
+        {
+            "income": income,
+            "age": age,
+            "channel": channel,
+            "premium": premium,
+            "label": np.where(label, "yes", "no"),
+            "p_yes": shown,
+            "prediction": np.where(shown >= 0.5, "yes", "no"),
+            "served_at": times,
+        }
+    )
+
+
+def probability_logit(
+    income: NDArray[np.float64], age: NDArray[np.int64], channel: NDArray[np.str_]
+) -> NDArray[np.float64]:
+    """True log odds of "yes"."""
+    effect = np.select([channel == "web", channel == "phone", channel == "branch"], [2.0, -1.5, 0.5], -0.5)
+    return np.asarray(2.2 * (np.log(income) - 8) / 0.5 + 0.03 * (age - 48) + effect)
+
+
+class TrueModel:
+    """The model behind ``served``: knows the true probabilities. Stands in for a saved artefact."""
+
+    classes_ = np.array(["no", "yes"])
+    feature_names_in_ = np.array(["income", "age", "channel", "premium"])
+
+    def predict_proba(self, frame: Any) -> NDArray[np.float64]:
+        """Scores (n, 2); unseen channels count as "partner", missing numbers as their median."""
+        income = np.nan_to_num(np.asarray(frame["income"], float), nan=float(np.exp(8)))
+        age = np.nan_to_num(np.asarray(frame["age"], float), nan=48.0)
+        channel = np.asarray(frame["channel"], object).astype(str)
+        logit = probability_logit(np.clip(income, 1e-9, 1e12), age, channel)  # type: ignore[arg-type]
+        p = 1 / (1 + np.exp(-np.clip(logit, -30, 30)))
+        return np.column_stack([1 - p, p])
+
+    def predict(self, frame: Any) -> NDArray[np.str_]:
+        """The class with the larger score."""
+        return np.asarray(self.classes_[(self.predict_proba(frame)[:, 1] >= 0.5).astype(int)])
+
+
+def rescored(frame: pl.DataFrame) -> pl.DataFrame:
+    """What the model serves for the features as they stand in ``frame``: for faults done to inputs."""
+    columns = {c: frame[c].to_numpy() for c in ("income", "age", "channel")}
+    p = TrueModel().predict_proba({k: np.asarray(v, object) if k == "channel" else v for k, v in columns.items()})[:, 1]
+    return frame.with_columns(
+        pl.Series("p_yes", p), pl.Series("prediction", np.where(p >= 0.5, "yes", "no")),
+    )  # fmt: skip
+
+
+def next_month(rng: np.random.Generator, **options: Any) -> pl.DataFrame:
+    """The window after ``served``."""
+    return served(rng, start=START + timedelta(days=28), **options)
+
+
+def quiet(rng: np.random.Generator) -> Scenario:
+    """Two months in which nothing happened."""
+    return Scenario(served(rng), next_month(rng), dict(ROLES), TrueModel())
+
+
+def drop_in_accuracy(rng: np.random.Generator) -> Scenario:
+    """A tenth of the labels turns against the model."""
+    return Scenario(served(rng), next_month(rng, flip=0.15), dict(ROLES), TrueModel(), "accuracy")

@@ -1,0 +1,170 @@
+"""Does an improved overall number mask a class that fell?
+
+Recall, precision and F1 of every class in both windows, each change with its interval, corrected over all classes (Holm).
+A class that fell materially while the headline held or rose is **masked**, and said so. Says plainly when the model
+predicts one class only.
+
+**Why it matters.** Overall accuracy can rise while the class that matters most fails.
+
+**Stays quiet** when a class's change is within noise at one-sided 0.5 % over all classes together, or under `min_effect`.
+A class absent from a window is "not estimable", never a zero.
+
+**What to do.** Look at which errors took the class's rows (VER004), then at the causes named for that class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from backslide.case import Case
+from backslide.contracts import say
+from backslide.contracts.evidence import Ranked, RankedRow
+from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.playbook import scenarios
+from backslide.playbook.base import Check, Need, Scenario
+from backslide.stats.change import VERDICT_ALPHA, Change
+from backslide.stats.metrics import class_metric
+from backslide.stats.two_sample import holm
+
+MIN_ROWS = 20
+"""Labelled rows of a class per window below which its change is not judged."""
+
+
+@dataclass(frozen=True)
+class _ClassChange:
+    label: str
+    recall: Change
+    f1: Change
+    precision: Change
+    p_value: float
+
+
+class Classes(Check):
+    code = "VER003"
+    title = "Performance by class"
+    step = Step.VERIFY
+    needs = (Need.CLASSIFICATION, Need.LABELS, Need.PREDICTIONS)
+
+    def run(self, case: Case) -> Iterable[Finding]:
+        """One finding per class, and one where all predictions are one class."""
+        yield from _single_class(case)
+        changes = class_changes(case)
+        masked_by = _headline_holds(case)
+        ranked = _ranked(changes)
+        for index, change in enumerate(changes):
+            finding = _finding(case, change, masked_by)
+            yield finding.model_copy(update={"evidence": (ranked,)}) if index == 0 else finding
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """The rows of "yes" are missed more often."""
+        current = scenarios.next_month(rng)
+        missed = (current["label"] == "yes").to_numpy() & (rng.random(current.height) < 0.3)
+        prediction = np.where(missed, "no", current["prediction"].to_numpy())
+        current = current.with_columns(prediction=np.asarray(prediction, object))
+        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "yes")
+
+
+def class_changes(case: Case) -> list[_ClassChange]:
+    """Changes of every class with enough rows in both windows, most harmed first; p-values are Holm-adjusted."""
+    found: list[_ClassChange] = []
+    for index, label in enumerate(case.problem.classes):
+        rows = [side.window.label_counts.get(label, 0) for side in case.sides]
+        if min(rows) < MIN_ROWS:
+            continue
+        recall, f1, precision = (case.change(class_metric(w, index, label)) for w in ("recall", "f1", "precision"))  # type: ignore[arg-type]
+        if np.isfinite(f1.estimate) and np.isfinite(recall.estimate):
+            # A class is worse when its F1 is: recall alone falls whenever a model grows more careful.
+            found.append(_ClassChange(label, recall, f1, precision, f1.p_worse))
+    adjusted = holm([c.p_value for c in found])
+    found = [_ClassChange(c.label, c.recall, c.f1, c.precision, float(p)) for c, p in zip(found, adjusted, strict=True)]
+    return sorted(found, key=lambda c: c.f1.estimate)
+
+
+def _headline_holds(case: Case) -> bool:
+    change = case.change(case.metric)
+    return not (case.metric.harm(change.estimate) >= case.problem.min_effect and change.p_worse < VERDICT_ALPHA)
+
+
+def _finding(case: Case, change: _ClassChange, headline_holds: bool) -> Finding:
+    worse = change.p_value < VERDICT_ALPHA and -change.f1.estimate >= case.problem.min_effect
+    masked = worse and headline_holds
+    direction = "fell" if change.f1.estimate < 0 else "rose"
+    summary = (
+        f"{change.label}: F1 {direction} by {say.change(change.f1.estimate, share=True)} "
+        f"({say.number(change.f1.reference, 3)} → {say.number(change.f1.current, 3)}), "
+        f"recall {say.number(change.recall.reference, 3)} → {say.number(change.recall.current, 3)}, "
+        f"precision {say.number(change.precision.reference, 3)} → {say.number(change.precision.current, 3)}"
+    )
+    return Finding(
+        code=Classes.code,
+        subject=change.label,
+        severity=Severity.FAIL if worse else Severity.OK,
+        summary=summary + (f"; masked: {case.metric.name} held" if masked else ""),
+        estimate=Estimate(estimate=change.f1.estimate, low=change.f1.low, high=change.f1.high),
+        unit="share",
+        p_value=change.p_value,
+        numbers={
+            "masked": masked,
+            "f1_reference": change.f1.reference,
+            "f1_current": change.f1.current,
+            "recall_reference": change.recall.reference,
+            "recall_current": change.recall.current,
+            "rows_reference": case.reference.window.label_counts.get(change.label, 0),
+            "rows_current": case.current.window.label_counts.get(change.label, 0),
+        },
+    )
+
+
+def _single_class(case: Case) -> Iterable[Finding]:
+    for side, name in zip(case.sides, ("reference", "current"), strict=True):
+        predicted = predicted_counts(case, side.outcomes.predictions)
+        if len(predicted) == 1 and len(case.problem.classes) > 1:
+            (label,) = predicted
+            yield Finding(
+                code=Classes.code,
+                subject=f"{name} predictions",
+                severity=Severity.WARN,
+                summary=f"predictions all one class: every {name} prediction is {label!r}",
+                numbers={"window": name, "label": label},
+            )
+
+
+def predicted_counts(case: Case, predictions: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> dict[str, int]:
+    """Predicted class -> rows of the sample."""
+    codes = predictions.astype(np.int64)
+    counts = np.bincount(codes[codes >= 0], minlength=len(case.problem.classes))
+    return {label: int(n) for label, n in zip(case.problem.classes, counts, strict=True) if n}
+
+
+def _ranked(changes: list[_ClassChange]) -> Ranked:
+    worst = changes[0] if changes else None
+    reading = (
+        f"{worst.label} changed the most for the worse: "
+        f"F1 {say.number(worst.f1.reference, 3)} → {say.number(worst.f1.current, 3)}."
+        if worst
+        else "No class has enough labelled rows in both windows."
+    )
+    return Ranked(
+        title="Change of F1 by class",
+        reading=reading,
+        x="change of F1",
+        rows=tuple(
+            RankedRow(
+                label=c.label,
+                value=c.f1.estimate,
+                low=c.f1.low,
+                high=c.f1.high,
+                note=f"recall {say.signed(c.recall.estimate)}",
+            )
+            for c in changes[:40]
+        ),
+        share=True,
+    )
+
+
+def _recall_note(change: _ClassChange) -> str:
+    return f"recall {say.signed(change.recall.estimate)}"

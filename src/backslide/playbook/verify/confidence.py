@@ -1,0 +1,130 @@
+"""Is the model less sure than it was?
+
+Mean, percentiles and distribution of the confidence (the score of the predicted class), the entropy of the scores, and the
+share of predictions **near the decision boundary**: margin under 0.1, measured at the threshold that the logs show to be in
+use, not at 0.5 by habit. Needs no labels.
+
+**Why it matters.** Reviewers feel this first. Predictions crowd at the boundary before the errors come.
+
+**Stays quiet** when the mean moved by less than 0.02, or the crowded share by less than 0.03, or either within noise (one-sided
+0.5 %, by day where timestamps allow).
+
+**What to do.** A shift of confidence alone is no verdict; it stands among the warnings. Look at the inputs that moved, and at
+the classes that lost confidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from backslide.case import Case
+from backslide.contracts import say
+from backslide.contracts.evidence import Evidence
+from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.engine import names
+from backslide.playbook import evidence, scenarios
+from backslide.playbook.base import Check, Need, Scenario
+from backslide.stats.change import VERDICT_ALPHA, Change
+
+
+@dataclass(frozen=True)
+class Floors:
+    mean: float = 0.02
+    """Change of mean confidence or entropy that a reviewer would notice."""
+    crowding: float = 0.03
+    """Change of the share of predictions near the boundary."""
+
+
+@dataclass(frozen=True)
+class _Quantity:
+    column: str
+    subject: str
+    worse: int
+    """+1 when a rise is the worse direction."""
+
+
+_QUANTITIES = (
+    _Quantity(names.CONFIDENCE, "confidence", -1),
+    _Quantity(names.NEAR, "near the boundary", +1),
+    _Quantity(names.ENTROPY, "entropy", +1),
+)
+
+
+class Confidence(Check):
+    code = "VER002"
+    title = "Confidence and crowding at the decision boundary"
+    step = Step.VERIFY
+    needs = (Need.CLASSIFICATION, Need.SCORES, Need.PREDICTIONS)
+    thresholds = Floors()
+
+    def run(self, case: Case) -> Iterable[Finding]:
+        """One finding each for confidence, crowding and entropy."""
+        for quantity in _QUANTITIES:
+            change = case.mean_change(quantity.column)
+            if np.isfinite(change.estimate) and change.se >= 0:
+                yield self._finding(case, quantity, change)
+
+    def _finding(self, case: Case, quantity: _Quantity, change: Change) -> Finding:
+        floor = self.thresholds.crowding if quantity.column == names.NEAR else self.thresholds.mean
+        p_value = float(2 * stats.t.sf(abs(change.adjusted) / change.se, change.df)) if change.se > 0 else 1.0
+        material = p_value < VERDICT_ALPHA and abs(change.estimate) >= floor
+        severity = Severity.OK
+        if material:
+            severity = Severity.WARN if change.estimate * quantity.worse > 0 else Severity.NOTE
+        return Finding(
+            code=self.code,
+            subject=quantity.subject,
+            severity=severity,
+            summary=_sentence(quantity, change),
+            estimate=Estimate(estimate=change.estimate, low=change.low, high=change.high),
+            unit="share",
+            p_value=p_value,
+            numbers={"reference": change.reference, "current": change.current, **_percentiles(case, quantity)},
+            evidence=_drawn(case, quantity, change),
+        )
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """The same decisions with scores drawn towards one half."""
+        current = scenarios.next_month(rng, sharpness=0.4)
+        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "confidence")
+
+
+def _sentence(quantity: _Quantity, change: Change) -> str:
+    direction = "fell" if change.estimate < 0 else "rose"
+    if quantity.column == names.NEAR:
+        return (
+            f"{say.percent(change.current)} of predictions lie within {names.NEAR_BOUNDARY:g} of the decision boundary, "
+            f"{say.percent(change.reference)} before"
+        )
+    what = "mean confidence" if quantity.column == names.CONFIDENCE else "mean entropy of the scores"
+    return f"{what} {direction} from {say.number(change.reference, 3)} to {say.number(change.current, 3)}"
+
+
+def _percentiles(case: Case, quantity: _Quantity) -> dict[str, float]:
+    if quantity.column == names.NEAR:
+        return {}
+    found = {}
+    for side, name in zip(case.sides, ("reference", "current"), strict=True):
+        column = side.profile.columns[quantity.column]
+        found |= {f"{name}_p{q}": column.quantile(q / 100) for q in (5, 25, 50, 75, 95)}
+    return {key: value for key, value in found.items() if np.isfinite(value)}
+
+
+def _drawn(case: Case, quantity: _Quantity, change: Change) -> tuple[Evidence, ...]:
+    column = names.MARGIN if quantity.column == names.NEAR else quantity.column
+    marks = {"near the boundary": names.NEAR_BOUNDARY} if quantity.column == names.NEAR else {}
+    title = {
+        names.MARGIN: "Distance to the decision boundary",
+        names.CONFIDENCE: "Confidence",
+        names.ENTROPY: "Entropy",
+    }
+    drawn = evidence.histograms(
+        *(side.profile.columns[column] for side in case.sides),
+        title=title[column], reading=_sentence(quantity, change) + ".", x=title[column].lower(), marks=marks,
+    )  # fmt: skip
+    return (drawn,) if drawn else ()

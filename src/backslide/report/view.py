@@ -1,0 +1,380 @@
+"""Diagnosis -> plain values ready to print: numbers written, findings sorted, links resolved. Renderers only lay out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backslide.contracts.cause import Cause
+from backslide.contracts.finding import Finding, Outcome, Severity, Status, Step
+from backslide.report import numbers, words
+from backslide.report.clean import cleaned
+from backslide.report.numbers import Unit
+
+if TYPE_CHECKING:
+    from backslide.contracts.diagnosis import Diagnosis, Part
+    from backslide.contracts.evidence import Evidence, Waterfall
+    from backslide.contracts.finding import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class MetricView:
+    """The headline in both windows."""
+
+    name: str
+    reference: str
+    current: str
+    change: str
+    interval: str
+    direction: str
+    """``worse``, ``better``, ``within noise``, ``no different`` or empty, whatever the metric's sign means."""
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A finding that a cause rests on; ``anchor`` is empty when it is not on the page."""
+
+    text: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
+class CauseView:
+    """One card."""
+
+    rank: int
+    title: str
+    meaning: str
+    family: str
+    points: str
+    interval: str
+    direction: str
+    confidence: str
+    confidence_means: str
+    summary: str
+    proof: tuple[str, ...]
+    where: str
+    """Share of rows, segment, classes."""
+    features: tuple[str, ...]
+    since: str
+    next_step: str
+    evidence: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PartView:
+    """A class, segment or cost that is worse."""
+
+    name: str
+    kind: str
+    metric: str
+    reference: str
+    current: str
+    change: str
+    interval: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindingView:
+    """One finding with what can be drawn of it."""
+
+    anchor: str
+    subject: str
+    severity: str
+    summary: str
+    estimate: str
+    figures: tuple[tuple[str, str], ...]
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckView:
+    """A check that ran: what it found, worst first, and apart from it what is in order."""
+
+    code: str
+    title: str
+    severity: str
+    open: tuple[FindingView, ...]
+    ok: tuple[FindingView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """A step of the playbook with its checks, worst first."""
+
+    name: str
+    question: str
+    state: str
+    """Worst severity of its checks, or ``not checked``."""
+    tally: str
+    checks: tuple[CheckView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unchecked:
+    """What was not checked, and why."""
+
+    code: str
+    title: str
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything that a page says, in the order in which it says it."""
+
+    model: str
+    verdict: str
+    sign: str
+    tone: str
+    summary: str
+    metric: MetricView
+    action: str
+    reason: str
+    warnings: tuple[str, ...]
+    onset: str
+    onset_interval: str
+    onset_events: tuple[str, ...]
+    detectable: str
+    waterfall: Waterfall | None
+    causes: tuple[CauseView, ...]
+    no_cause: str
+    unexplained: str
+    parts: tuple[PartView, ...]
+    harmless: tuple[CauseView, ...]
+    steps: tuple[StepView, ...]
+    unchecked: tuple[Unchecked, ...]
+    inputs: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+
+def build(diagnosis: Diagnosis) -> View:
+    """The view of a diagnosis; strings of foreign origin are made safe to show first."""
+    d = cleaned(diagnosis)
+    classification = d.inputs.task != "regression"
+    unit = Unit.of(d.metric.name, classification=classification, level=d.metric.reference, change=d.metric.change)
+    part_unit = unit if not d.parts else _part_unit(d.parts[0], classification=classification)
+    anchors = _anchors(d)
+    unused = dict(anchors)
+    word, sign = words.VERDICT[d.verdict]
+    better = d.metric.higher_is_better
+    return View(
+        model=d.model,
+        verdict=word,
+        sign=sign,
+        tone=d.verdict.value,
+        summary=d.summary,
+        metric=_metric(d, unit),
+        action=words.ACTION[d.decision.action],
+        reason=d.decision.reason,
+        warnings=d.warnings,
+        onset="" if d.onset is None else numbers.moment(d.onset.at),
+        onset_interval=_onset_interval(d),
+        onset_events=d.onset.events if d.onset else (),
+        detectable=d.detectable.note,
+        waterfall=d.waterfall,
+        causes=tuple(_cause(cause, part_unit, anchors, higher_is_better=better) for cause in d.causes),
+        no_cause="" if d.causes else words.no_cause(d.verdict),
+        unexplained="" if d.unexplained is None else part_unit.estimate(d.unexplained),
+        parts=tuple(_part(part, classification=classification) for part in d.parts),
+        harmless=tuple(_cause(cause, part_unit, anchors, higher_is_better=better) for cause in d.harmless),
+        steps=tuple(_step(step, d.checks, unused) for step in Step),
+        unchecked=_unchecked(d.checks),
+        inputs=_inputs(d),
+        notes=d.inputs.notes,
+    )
+
+
+def _metric(d: Diagnosis, unit: Unit) -> MetricView:
+    change = d.metric.change
+    return MetricView(
+        name=d.metric.name.replace("_", " "),
+        reference=unit.level(d.metric.reference),
+        current=unit.level(d.metric.current),
+        change="" if change is None else unit.change(change.estimate),
+        interval="" if change is None else unit.interval(change),
+        direction="" if change is None else _direction(change, unit, d.metric.higher_is_better),
+        basis="" if change is None else numbers.basis(change),
+    )
+
+
+def _direction(change: Estimate, unit: Unit, higher_is_better: bool) -> str:
+    """Better or worse in words; neither where the interval holds zero, or nothing is left after rounding."""
+    if not unit.number(change.estimate).strip("0.,"):
+        return "no different"
+    if change.low is not None and not change.clear_of_zero():
+        return "within noise"
+    return "better" if (change.estimate > 0) == higher_is_better else "worse"
+
+
+def _onset_interval(d: Diagnosis) -> str:
+    if d.onset is None or not (d.onset.low and d.onset.high):
+        return ""
+    return f"between {numbers.moment(d.onset.low)} and {numbers.moment(d.onset.high)}"
+
+
+def _anchors(d: Diagnosis) -> dict[str, str]:
+    """Key of a finding -> id on the page. Numbered, so that no foreign string becomes an id."""
+    keys = (finding.key for outcome in d.checks for finding in outcome.findings)
+    return {key: f"finding-{number}" for number, key in enumerate(dict.fromkeys(keys), start=1)}
+
+
+def _cause(cause: Cause, unit: Unit, anchors: dict[str, str], *, higher_is_better: bool) -> CauseView:
+    points = cause.points
+    return CauseView(
+        rank=cause.rank,
+        title=words.cause_title(cause),
+        meaning=cause.kind.meaning,
+        family=cause.kind.family,
+        points="no price" if points is None else unit.change(points.estimate),
+        interval="" if points is None else unit.interval(points),
+        direction="" if points is None else _direction(points, unit, higher_is_better),
+        confidence=cause.confidence.value,
+        confidence_means=words.confidence_means(cause),
+        summary=cause.summary,
+        proof=_proof(cause, unit),
+        where=_where(cause),
+        features=cause.features,
+        since="" if cause.since is None else numbers.moment(cause.since),
+        next_step=cause.next_step,
+        evidence=tuple(Link(key, anchors.get(key, "")) for key in cause.evidence),
+    )
+
+
+def _proof(cause: Cause, unit: Unit) -> tuple[str, ...]:
+    said = []
+    if cause.repair is not None:
+        back = cause.repair.points_back
+        gain = "" if back is None else f"; {_priced(back, unit, ' back')}"
+        said.append(f"Repair: {cause.repair.description}{gain}")
+    if cause.injection is not None:
+        said.append(f"Injection into the reference rows; {_priced(cause.injection.points, unit)}")
+    return tuple(said)
+
+
+def _priced(estimate: Estimate, unit: Unit, suffix: str = "") -> str:
+    interval, sampled = unit.interval(estimate), numbers.basis(estimate)
+    said = unit.change(estimate.estimate) + suffix + (f" [{interval}]" if interval else "")
+    return said + (f", {sampled}" if sampled else "")
+
+
+def _where(cause: Cause) -> str:
+    share = numbers.share_of_rows(cause.share_of_rows)
+    said = [f"{share}: {cause.segment}" if cause.segment else share]
+    if cause.classes and cause.features:
+        said.append("class " + words.shortened(cause.classes))
+    return ", ".join(said)
+
+
+def _part_unit(part: Part, *, classification: bool) -> Unit:
+    fraction = classification and part.kind != "cost"
+    return Unit.of(part.metric, classification=fraction, level=part.reference, change=part.change)
+
+
+def _part(part: Part, *, classification: bool) -> PartView:
+    unit = _part_unit(part, classification=classification)
+    return PartView(
+        name=part.name,
+        kind=part.kind,
+        metric=part.metric.replace("_", " "),
+        reference=unit.level(part.reference),
+        current=unit.level(part.current),
+        change=unit.change(part.change.estimate),
+        interval=unit.interval(part.change),
+    )
+
+
+def _step(step: Step, outcomes: tuple[Outcome, ...], unused: dict[str, str]) -> StepView:
+    mine = [outcome for outcome in outcomes if outcome.step is step]
+    ran = [outcome for outcome in mine if outcome.status is Status.RAN]
+    worst = max((outcome.severity for outcome in ran), key=lambda severity: severity.rank, default=None)
+    ordered = sorted(ran, key=lambda outcome: -outcome.severity.rank)
+    return StepView(
+        name=step.value,
+        question=step.question,
+        state="not checked" if worst is None else words.SEVERITY[worst],
+        tally=_tally(ran, len(mine) - len(ran)),
+        checks=tuple(_check(outcome, unused) for outcome in ordered),
+    )
+
+
+def _tally(ran: list[Outcome], not_run: int) -> str:
+    if not ran and not not_run:
+        return "no check of this step in this run"
+    said = [f"{len(ran)} check{'' if len(ran) == 1 else 's'} ran"]
+    if not_run:
+        said.append(f"{not_run} did not")
+    return ", ".join(said)
+
+
+def _check(outcome: Outcome, unused: dict[str, str]) -> CheckView:
+    found = sorted(outcome.findings, key=lambda finding: -finding.severity.rank)
+    views = [(finding.severity, _finding(finding, unused)) for finding in found]
+    return CheckView(
+        code=outcome.code,
+        title=outcome.title,
+        severity=words.SEVERITY[outcome.severity],
+        open=tuple(view for severity, view in views if severity is not Severity.OK),
+        ok=tuple(view for severity, view in views if severity is Severity.OK),
+    )
+
+
+def _finding(finding: Finding, unused: dict[str, str]) -> FindingView:
+    said = [] if finding.estimate is None else [numbers.free_estimate(finding.estimate, finding.unit)]
+    if finding.p_value is not None:
+        said.append(numbers.p_value(finding.p_value))
+    return FindingView(
+        anchor=unused.pop(finding.key, ""),  # an id stands once on a page, whatever a check repeats
+        subject=finding.subject,
+        severity=words.SEVERITY[finding.severity],
+        summary=finding.summary,
+        estimate=", ".join(said),
+        figures=tuple((name.replace("_", " "), scalar(value)) for name, value in finding.numbers.items()),
+        evidence=finding.evidence,
+    )
+
+
+def scalar(value: str | int | float | bool | None) -> str:
+    """Any single value as a person would write it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return numbers.count(value).replace("-", numbers.MINUS)
+    return numbers.plain(value, 4) if isinstance(value, float) else value
+
+
+def _unchecked(outcomes: tuple[Outcome, ...]) -> tuple[Unchecked, ...]:
+    missing = tuple(
+        Unchecked("", step.question, "not checked", f"no check of the step “{step.value}” in this run")
+        for step in Step
+        if not any(outcome.step is step for outcome in outcomes)
+    )
+    # Failures first: those are ours, the others are the input's.
+    idle = sorted(
+        (outcome for outcome in outcomes if outcome.status is not Status.RAN),
+        key=lambda outcome: outcome.status is not Status.FAILED,
+    )
+    return tuple(Unchecked(o.code, o.title, words.STATUS[o.status], o.reason) for o in idle) + missing
+
+
+def _inputs(d: Diagnosis) -> tuple[tuple[str, str], ...]:
+    i = d.inputs
+    said: list[tuple[str, str]] = [("task", i.task)]
+    for name, counts in (("rows", i.rows), ("labelled", i.labelled), ("sampled", i.sampled)):
+        said.append((name, f"{numbers.count(counts.reference)} reference, {numbers.count(counts.current)} current"))
+    said += [(f"{name} rows from", source) for name, source in i.sources.items()]
+    for name, period in i.periods.items():
+        days = f"{period.days} day" + ("" if period.days == 1 else "s")
+        said.append((f"{name} period", f"{numbers.moment(period.start)} to {numbers.moment(period.end)}, {days}"))
+    said += [(f"{name} model versions", words.shortened(found)) for name, found in i.model_versions.items() if found]
+    if i.classes:
+        said.append(("classes", words.shortened(i.classes, 12)))
+    if i.features:
+        said.append((f"{len(i.features)} features", words.shortened(i.features, 12)))
+    if i.versions:
+        said.append(("computed with", ", ".join(f"{name} {version}" for name, version in i.versions.items())))
+    return tuple(said)

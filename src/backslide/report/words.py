@@ -1,0 +1,75 @@
+"""The few fixed words of the report: verdicts, actions, confidence, severities."""
+
+from __future__ import annotations
+
+from backslide.contracts.cause import Cause, CauseKind, Confidence
+from backslide.contracts.diagnosis import Action, Verdict
+from backslide.contracts.finding import Severity, Status
+
+VERDICT = {
+    Verdict.DEGRADED: ("Degraded", "▼"),
+    Verdict.DEGRADED_IN_PART: ("Degraded in part", "◣"),
+    Verdict.NO_MATERIAL_CHANGE: ("No material change", "●"),
+    Verdict.IMPROVED: ("Improved", "▲"),
+    Verdict.INCONCLUSIVE: ("Inconclusive", "?"),
+}
+"""Word and sign: the sign differs in shape, so that colour is never the only difference."""
+
+ACTION = {
+    Action.ROLL_BACK: "Roll back the model",
+    Action.FIX_PIPELINE: "Fix the pipeline",
+    Action.FIX_UPSTREAM_DATA: "Fix the data upstream",
+    Action.RETRAIN: "Retrain the model",
+    Action.RELABEL: "Label again",
+    Action.INVESTIGATE: "Investigate",
+    Action.NONE: "Nothing to do",
+}
+
+SEVERITY = {Severity.FAIL: "fail", Severity.WARN: "warn", Severity.NOTE: "note", Severity.OK: "ok"}
+
+STATUS = {
+    Status.NOT_APPLICABLE: "not applicable",
+    Status.SKIPPED: "skipped",
+    Status.MUTED: "muted",
+    Status.FAILED: "failed",
+    Status.RAN: "ran",
+}
+
+
+def kind_title(kind: CauseKind) -> str:
+    """``Unit change``."""
+    return kind.value.replace("_", " ").capitalize()
+
+
+def cause_title(cause: Cause) -> str:
+    """``Unit change: income``."""
+    names = cause.features or cause.classes
+    return kind_title(cause.kind) + (f": {shortened(names)}" if names else "")
+
+
+def shortened(names: tuple[str, ...], most: int = 4) -> str:
+    """``a, b, c, d and 12 more``."""
+    shown = ", ".join(names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def no_cause(verdict: Verdict) -> str:
+    """What stands in the place of the causes when there are none."""
+    if verdict.bad:
+        return "No cause held up: what was tried is listed below, and the whole change stays unexplained."
+    if verdict is Verdict.INCONCLUSIVE:
+        return "No cause is named: whether the model got worse could not be decided."
+    return "Nothing material got worse, so no cause is named."
+
+
+def confidence_means(cause: Cause) -> str:
+    """Why the confidence word is deserved, in a few words."""
+    if cause.confidence is Confidence.PROVEN:
+        return "an exact replay shows it"
+    if cause.confidence is Confidence.VERIFIED:
+        return "repair and injection agree"
+    if cause.confidence is Confidence.SUSPECTED:
+        return "an association; nothing could test it"
+    if cause.repair is not None and cause.repair.points_back is not None:
+        return "the repair bears it out"
+    return "the injection bears it out" if cause.injection is not None else "the decomposition bears it out"

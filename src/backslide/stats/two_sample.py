@@ -1,0 +1,134 @@
+"""Two-sample tests and distances on histograms, counts and arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from backslide.stats.metrics import Floats
+
+
+def ks_binned(reference: ArrayLike, current: ArrayLike) -> tuple[float, float]:
+    """Kolmogorov-Smirnov distance of two count vectors on the same bins, and its asymptotic p-value.
+
+    Exact to the bin: the true distance is at least this. p by the limiting distribution (Smirnov 1948), with ties conservative.
+    """
+    g, b = np.asarray(reference, float), np.asarray(current, float)
+    n_g, n_b = g.sum(), b.sum()
+    if n_g == 0 or n_b == 0:
+        return 0.0, 1.0
+    distance = float(np.abs(np.cumsum(g) / n_g - np.cumsum(b) / n_b).max())
+    return distance, ks_p_value(distance, n_g, n_b)
+
+
+def ks_p_value(distance: float, n_reference: float, n_current: float) -> float:
+    """Asymptotic p-value of a two-sample KS distance."""
+    n = n_reference * n_current / (n_reference + n_current)
+    return float(stats.kstwobign.sf(distance * np.sqrt(n)))
+
+
+def ks(reference: Floats, current: Floats) -> float:
+    """Two-sample KS distance of two arrays without NaN; 0 where one is empty."""
+    if len(reference) == 0 or len(current) == 0:
+        return 0.0
+    g, b = np.sort(reference), np.sort(current)
+    points = np.concatenate([g, b])
+    below_g = np.searchsorted(g, points, side="right") / len(g)
+    below_b = np.searchsorted(b, points, side="right") / len(b)
+    return float(np.abs(below_g - below_b).max())
+
+
+def chi_squared(reference: ArrayLike, current: ArrayLike) -> tuple[float, float, float]:
+    """Chi-squared test of two count vectors on the same categories: (Cramer's V, p-value, statistic).
+
+    Categories expected fewer than 5 times in either window are pooled.
+    """
+    table = np.vstack([np.asarray(reference, float), np.asarray(current, float)])
+    n = table.sum()
+    if n == 0 or (table.sum(axis=1) == 0).any():
+        return 0.0, 1.0, 0.0
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / n
+    rare = expected.min(axis=0) < 5
+    if rare.any():
+        pooled = table[:, rare].sum(axis=1, keepdims=True)
+        table = np.hstack([table[:, ~rare], pooled])
+    table = table[:, table.sum(axis=0) > 0]
+    if table.shape[1] < 2:
+        return 0.0, 1.0, 0.0
+    result = stats.chi2_contingency(table, correction=False)
+    statistic = float(result.statistic)
+    return float(np.sqrt(statistic / n)), float(result.pvalue), statistic
+
+
+def jensen_shannon(reference: ArrayLike, current: ArrayLike) -> float:
+    """Jensen-Shannon distance (base 2, 0 to 1) of two count vectors on the same bins; 0 where one is empty."""
+    g, b = np.asarray(reference, float), np.asarray(current, float)
+    if g.sum() == 0 or b.sum() == 0:
+        return 0.0
+    g, b = g / g.sum(), b / b.sum()
+    middle = (g + b) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = np.where(g > 0, g * np.log2(g / middle), 0.0) + np.where(b > 0, b * np.log2(b / middle), 0.0)
+    return float(np.sqrt(max(part.sum() / 2, 0.0)))
+
+
+def proportion_z(hits_g: float, n_g: float, hits_b: float, n_b: float) -> float:
+    """Pooled two-proportion z of the increase from reference to current; 0 where not defined."""
+    if n_g == 0 or n_b == 0:
+        return 0.0
+    pooled = (hits_g + hits_b) / (n_g + n_b)
+    se = np.sqrt(pooled * (1 - pooled) * (1 / n_g + 1 / n_b))
+    return float((hits_b / n_b - hits_g / n_g) / se) if se > 0 else 0.0
+
+
+def newcombe(hits_g: float, n_g: float, hits_b: float, n_b: float) -> tuple[float, float]:
+    """95 % interval of a difference of proportions (current - reference), Newcombe's hybrid score (1998, method 10)."""
+    low_g, high_g = wilson(hits_g, n_g)
+    low_b, high_b = wilson(hits_b, n_b)
+    g, b = hits_g / n_g, hits_b / n_b
+    difference = b - g
+    return (
+        difference - float(np.hypot(b - low_b, high_g - g)),
+        difference + float(np.hypot(high_b - b, g - low_g)),
+    )
+
+
+def wilson(hits: float, n: float, z: float = 1.959963984540054) -> tuple[float, float]:
+    """Wilson score interval of a proportion (1927)."""
+    p = hits / n
+    middle = p + z * z / (2 * n)
+    half = z * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
+    return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+
+
+def benjamini_hochberg(p_values: ArrayLike) -> Floats:
+    """Adjusted p-values that control the false-discovery rate (Benjamini and Hochberg 1995), in the given order."""
+    p = np.asarray(p_values, float)
+    m = len(p)
+    if m == 0:
+        return p
+    order = np.argsort(p)
+    stepped = p[order] * m / np.arange(1, m + 1)
+    adjusted = np.minimum.accumulate(stepped[::-1])[::-1]
+    result = np.empty(m)
+    result[order] = np.minimum(adjusted, 1.0)
+    return result
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """Adjusted p-values that control the family-wise error rate (Holm 1979), in the given order."""
+    p = np.asarray(p_values, float)
+    m = len(p)
+    if m == 0:
+        return p
+    order = np.argsort(p)
+    stepped = np.maximum.accumulate(p[order] * (m - np.arange(m)))
+    result = np.empty(m)
+    result[order] = np.minimum(stepped, 1.0)
+    return result
+
+
+def ranks(values: Floats) -> NDArray[np.float64]:
+    """Mid-ranks scaled to (0, 1)."""
+    return np.asarray((stats.rankdata(values) - 0.5) / max(len(values), 1))

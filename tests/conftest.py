@@ -1,0 +1,72 @@
+"""Which suites run where, and fixtures that all tests share.
+
+* ``data`` tests need the real data sets: environment variable BACKSLIDE_DATA.
+* ``browser`` tests need a Chromium.
+* ``slow`` tests run where the data sets are at hand and in continuous integration.
+
+With BACKSLIDE_CI set, a test of these suites that skips although it should run is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+IN_CI = bool(os.environ.get("BACKSLIDE_CI"))
+DATA = os.environ.get("BACKSLIDE_DATA")
+
+
+def find_chromium() -> str | None:
+    """The first Chromium on the path."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with the reason, what cannot run here."""
+    have_data = bool(DATA) and Path(str(DATA)).is_dir()
+    reasons = {
+        "data": None if have_data else "set BACKSLIDE_DATA to the folder of the real data sets",
+        "browser": None if find_chromium() else "no Chromium on the path",
+        "slow": None if have_data or IN_CI else "slow: runs with BACKSLIDE_DATA or BACKSLIDE_CI set",
+    }
+    for item in items:
+        for marker, reason in reasons.items():
+            if reason is not None and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _must_run(item: pytest.Item) -> bool:
+    """Whether a skip of this test would hide something in continuous integration."""
+    if item.get_closest_marker("data"):
+        return bool(DATA)  # where there are no data sets, there is nothing to run on
+    return bool(item.get_closest_marker("browser") or item.get_closest_marker("slow"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In continuous integration, turn a skip of a suite that should run into a failure."""
+    report = yield
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail") and _must_run(item):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where it must run (BACKSLIDE_CI is set): {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the real data sets."""
+    assert DATA, "tests that use real_data are marked with pytest.mark.data"
+    return Path(DATA)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium."""
+    found = find_chromium()
+    assert found, "tests that use chromium are marked with pytest.mark.browser"
+    return found

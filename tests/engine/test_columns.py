@@ -1,0 +1,27 @@
+"""Every data type belongs to one kind."""
+
+import polars as pl
+import pytest
+
+from backslide.engine.columns import ColumnKind, kind_of
+
+KINDS = {
+    ColumnKind.NUMERIC: [
+        *(pl.Int8(), pl.Int16(), pl.Int32(), pl.Int64(), pl.Int128()),
+        *(pl.UInt8(), pl.UInt16(), pl.UInt32(), pl.UInt64()),
+        *(pl.Float32(), pl.Float64(), pl.Decimal(12, 2)),
+    ],
+    ColumnKind.BOOLEAN: [pl.Boolean()],
+    ColumnKind.CATEGORICAL: [pl.String(), pl.Categorical(), pl.Enum(["a", "b"])],
+    ColumnKind.TEMPORAL: [
+        *(pl.Date(), pl.Time(), pl.Duration("us")),
+        *(pl.Datetime("ns"), pl.Datetime("us", "Europe/Paris")),
+    ],
+    ColumnKind.NESTED: [pl.List(pl.Int64), pl.Array(pl.Float32, 3), pl.Struct({"a": pl.Int64})],
+    ColumnKind.OTHER: [pl.Binary(), pl.Null(), pl.Object()],
+}
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [(kind, dtype) for kind, types in KINDS.items() for dtype in types])
+def test_kind(kind, dtype):
+    assert kind_of(dtype) is kind
