@@ -17,7 +17,7 @@ _PUBLIC = {
     "diagnose": "main_job",
 }
 
-__all__ = [*_PUBLIC, "__version__"]  # noqa: PLE0604
+__all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
     from backslide.contracts.cause import Cause as Cause

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,7 +23,8 @@ from backslide.engine.problem import Problem
 from backslide.engine.profile import Plan, Profile, make_plan
 from backslide.engine.sample import sample
 from backslide.engine.window import Opened, Window
-from backslide.models.model import Model
+from backslide.models.model import Answer, Model
+from backslide.stats.bootstrap import Resampler
 from backslide.stats.change import Change, Units, compare
 from backslide.stats.metrics import METRICS, Floats, Metric, macro_f1_over
 from backslide.stats.rows import Codes, count_rows, loss_rows
@@ -56,8 +58,8 @@ class Outcomes:
     def known(self) -> NDArray[np.bool_]:
         """Rows with both label and prediction."""
         if self.labels.dtype.kind == "f":
-            return np.isfinite(self.labels.astype(float)) & np.isfinite(self.predictions.astype(float))
-        return (self.labels.astype(np.int64) >= 0) & (self.predictions.astype(np.int64) >= 0)
+            return np.asarray(np.isfinite(self.labels.astype(float)) & np.isfinite(self.predictions.astype(float)))
+        return np.asarray((self.labels.astype(np.int64) >= 0) & (self.predictions.astype(np.int64) >= 0))
 
     def statistics(self, metric: Metric, classes: int) -> Floats:
         """Row statistics of the metric (n, F); see ``stats.rows``."""
@@ -67,6 +69,15 @@ class Outcomes:
             assert self.scores is not None
             return loss_rows(metric.rows, self.labels, self.scores)
         return loss_rows(metric.rows, self.labels, self.predictions.astype(np.float64))
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Outcomes of a model that was called now, the rows it failed on, and why."""
+
+    outcomes: Outcomes
+    failed: NDArray[np.bool_]
+    error: str | None
 
 
 class Side:
@@ -143,6 +154,7 @@ class Case:
         self.current_model = current_model
         self.problem = opened.problem
         self._changes: dict[str, Change] = {}
+        self._shared: dict[str, Any] = {}
         self.reference = Side(opened.reference, opened.problem, settings, lambda: self.plan)
         self.current = Side(opened.current, opened.problem, settings, lambda: self.plan)
         if not np.isfinite(self.problem.min_effect):
@@ -182,7 +194,28 @@ class Case:
     def mean_change(self, column: str) -> Change:
         """The change of the mean of one of ``MEANS`` over all rows."""
         mean = Metric(column, True, "absolute", METRICS["mae"].value)
-        return compare(*(_loss_units(side.profile, column) for side in self.sides), mean)
+        reference, current = (_loss_units(side.profile, column) for side in self.sides)
+        return compare(reference, current, mean)
+
+    def labelled_rows(self, side: Side) -> NDArray[np.int64]:
+        """Sampled rows with both label and prediction."""
+        rows: NDArray[np.int64] = self.cached(
+            f"labelled {side.window.name}", lambda: np.flatnonzero(side.outcomes.known())
+        )
+        return rows
+
+    def draw(self, side: Side) -> Resampler:
+        """The replicates of a window's labelled rows, the same for every effect of the diagnosis."""
+
+        def compute() -> Resampler:
+            rows = self.labelled_rows(side)
+            blocks = side.blocks[rows] if side.blocks is not None else None
+            return Resampler(
+                len(rows), blocks, self.settings.engine.bootstrap, self.rng(f"bootstrap {side.window.name}")
+            )
+
+        draw: Resampler = self.cached(f"draw {side.window.name}", compute)
+        return draw
 
     @property
     def has_labels(self) -> bool:
@@ -200,6 +233,29 @@ class Case:
     def features_of(self, *kinds: ColumnKind) -> list[str]:
         """Feature columns of the given kinds, in their order."""
         return [column for column in self.problem.features if self.kind(column) in kinds]
+
+    def answered(self, model: Model, frame: pl.DataFrame) -> Answered:
+        """What a model says to the feature columns of ``frame``, decided by the problem's threshold, beside its labels."""
+        own = [c for c in frame.columns if c not in CANONICAL and not c.startswith(names.score(""))]
+        answer = model.answer(frame.select(own if model.features is not None else list(self.problem.features)))
+        labels = outcomes(frame, self.problem).labels
+        if not self.problem.classification:
+            predictions = answer.predictions if answer.predictions is not None else np.full(frame.height, np.nan)
+            return Answered(Outcomes(labels, np.asarray(predictions, float), None), answer.failed, answer.error)
+        scores = _ordered_scores(answer, model, self.problem)
+        if scores is not None:
+            codes = decide(scores, self.problem)
+        elif answer.predictions is not None:
+            codes = codes_of(answer.predictions, self.problem.classes)
+        else:
+            codes = np.full(frame.height, -1, np.int64)
+        return Answered(Outcomes(labels, np.where(answer.failed, -1, codes), scores), answer.failed, answer.error)
+
+    def cached(self, key: str, compute: Callable[[], Any]) -> Any:
+        """A result that several readers share (a replay, a decomposition), computed on first use."""
+        if key not in self._shared:
+            self._shared[key] = compute()
+        return self._shared[key]
 
     @cached_property
     def pairs(self) -> dict[str, Pair]:
@@ -235,6 +291,7 @@ class Case:
 
 MEANS = (names.CONFIDENCE, names.MARGIN, names.ENTROPY, names.NEAR)
 """Row quantities whose mean is compared by day."""
+CANONICAL = frozenset(v for k, v in vars(names).items() if k.isupper() and isinstance(v, str) and k != "PREFIX")
 QUANTITIES = (names.CONFIDENCE, names.MARGIN, names.ENTROPY, names.ERROR, names.ABSOLUTE)
 
 
@@ -251,6 +308,27 @@ def outcomes(frame: pl.DataFrame, problem: Problem) -> Outcomes:
     if problem.has_scores and all(c in frame.columns for c in columns):
         scores = np.column_stack([to_numbers(frame[c]) for c in columns])
     return Outcomes(codes[0], codes[1], scores)
+
+
+def _ordered_scores(answer: Answer, model: Model, problem: Problem) -> Floats | None:
+    """The model's scores in the order of the problem's classes; a class the model does not know scores 0."""
+    classes = answer.classes or model.classes
+    if answer.scores is None or classes is None:
+        return None
+    place = {label: i for i, label in enumerate(classes)}
+    zeros = np.zeros(len(answer.scores))
+    return np.column_stack([answer.scores[:, place[c]] if c in place else zeros for c in problem.classes])
+
+
+def decide(scores: Floats, problem: Problem) -> Codes:
+    """Codes of the classes that scores (n, K) decide for; -1 where they are NaN."""
+    unknown = ~np.isfinite(scores).all(axis=1)
+    if problem.task == "binary" and problem.positive is not None:
+        positive = problem.classes.index(problem.positive)
+        codes = np.where(scores[:, positive] >= problem.threshold, positive, 1 - positive)
+    else:
+        codes = np.argmax(np.nan_to_num(scores, nan=-1.0), axis=1)
+    return np.where(unknown, -1, codes).astype(np.int64)
 
 
 def codes_of(labels: pl.Series | NDArray[np.object_], classes: tuple[str, ...]) -> Codes:

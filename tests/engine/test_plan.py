@@ -1,6 +1,7 @@
 """Edges from a sample."""
 
 import math
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -53,6 +54,7 @@ def test_atoms_get_bins_of_their_own():
         pl.Series([0.0, -0.0]),
         pl.Series([5e-324]),
         pl.Series([1.7e308, -1.7e308]),
+        pl.Series([sys.float_info.max]),
         pl.Series([2**63 - 1, 2**63 - 2]),
         pl.Series([2**100], dtype=pl.Int128),
         pl.Series([True, False]),

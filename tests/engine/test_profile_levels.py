@@ -106,3 +106,11 @@ def test_sums_without_blocks_and_without_rows():
 def test_texts_cannot_be_summed():
     with pytest.raises(ColumnError, match="to sum in column 'x'"):
         profile_batch(pl.DataFrame({"x": ["a"]}), Plan(sums=("x",)))
+
+
+def test_the_rest_is_a_lower_bound_when_parts_share_levels():
+    batch = pl.DataFrame({"c": ["often"] * 9 + [f"id{i}" for i in range(40)]})
+    part = profile_batch(batch, Plan(categorical=("c",), max_levels=5))
+    got = (part + part).columns["c"]
+    assert (got.levels, got.rest_rows) == ({"often": 18}, 80)
+    assert got.distinct_levels == 41

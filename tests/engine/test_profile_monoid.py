@@ -1,7 +1,5 @@
 """Profiles add up: of any split, in any order, over any batch size, and through a file."""
 
-import math
-
 import numpy as np
 import polars as pl
 import pytest

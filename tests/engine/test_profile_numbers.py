@@ -96,6 +96,12 @@ def test_no_finite_value(values):
     assert np.isnan(got.cdf_at([0.0])).all()
 
 
+@pytest.mark.parametrize("dtype", [pl.Null, pl.String, pl.Int64])
+def test_a_column_without_any_value_may_have_lost_its_type(dtype):
+    got = one([None, None], [0.0], dtype)
+    assert (got.rows, got.nulls, got.finite) == (2, 2, 0)
+
+
 def test_moments_survive_a_large_offset_and_the_end_of_the_float_range():
     values = np.random.default_rng(3).normal(size=5000) + 1e9
     got = one(values, [1e9])

@@ -11,7 +11,7 @@ app = typer.Typer(
     name="backslide",
     help="Finds out why a deployed model quietly got worse, and proves it.",
     epilog="Exit codes: 0 no material degradation, 1 degraded, 2 could not run.",
-    no_args_is_help=True,
+    rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -49,7 +49,7 @@ def demo(
     json: PrintJson = False,
     quiet: Quiet = False,
 ) -> int:
-    """Tell the story of a silent drop, end to end, on simulated legal documents."""
+    """Play the story of a silent drop, on simulated documents."""
     from backslide.cli.demo import run
 
     return run(out, show_report=not no_open, as_json=json, quiet=quiet)
@@ -62,7 +62,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
     json: PrintJson = False,
 ) -> int:
-    """Guess from a table which column is what, and write a backslide.toml to check and complete."""
+    """Guess which column is what, and write a backslide.toml."""
     from backslide.cli.init import run
 
     return run(table, out, force=force, as_json=json)
@@ -70,7 +70,7 @@ def init(
 
 @app.command()
 def diagnose(
-    config: Annotated[Path, typer.Argument(metavar="[CONFIG]", help="The configuration.")] = Path("backslide.toml"),
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")] = Path("backslide.toml"),
     json: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the diagnosis as JSON; - for the terminal.")
     ] = None,
@@ -84,7 +84,10 @@ def diagnose(
     ] = None,
     quiet: Quiet = False,
 ) -> int:
-    """Find out whether the model got worse between two windows, and why. Exits with 1 when it did."""
+    """Find out whether the model got worse, and why.
+
+    Exits with 1 when it did, with 2 when that could not be found out.
+    """
     from backslide.cli.diagnose import run
     from backslide.cli.output import Files
 
@@ -98,7 +101,7 @@ def report(
     md: MarkdownFile = None,
     json: PrintJson = False,
 ) -> int:
-    """Render a stored diagnosis again; needs neither the data nor the model."""
+    """Render a stored diagnosis; needs no data and no model."""
     from backslide.cli.output import Files
     from backslide.cli.report import run
 
@@ -107,7 +110,7 @@ def report(
 
 @app.command()
 def checks(json: PrintJson = False) -> int:
-    """List what is checked, step by step of the playbook, and the causes that can be told apart."""
+    """List what is checked and which faults are recognised."""
     from backslide.cli.checks import run
 
     return run(as_json=json)

@@ -22,31 +22,29 @@ def run(*, as_json: bool) -> int:
 def _checks() -> list[dict[str, Any]]:
     from backslide.playbook.registry import all_checks
 
-    order = list(Step)
-    rows = [
+    return [
         {
-            "code": str(check.code),
+            "code": check.code,
             "title": check.title,
-            "step": Step(check.step).value,
-            "needs": sorted(str(need) for need in check.needs),
+            "step": check.step.value,
+            "needs": [need.name.lower() for need in check.needs],
             "about": _documentation(check),
         }
         for check in all_checks()
     ]
-    return sorted(rows, key=lambda row: (order.index(Step(row["step"])), row["code"]))
 
 
 def _causes() -> list[dict[str, Any]]:
     from backslide.causes.registry import all_signatures
 
-    repairable = {CauseKind(signature.kind) for signature in all_signatures()}
+    with_signature = {signature.kind for signature in all_signatures()}
     return [
         {
             "kind": kind.value,
             "family": kind.family,
             "meaning": kind.meaning,
             "remedy": kind.remedy,
-            "signature": kind in repairable,
+            "signature": kind in with_signature,
         }
         for kind in CauseKind
     ]
@@ -64,7 +62,7 @@ def _text(listing: dict[str, list[dict[str, Any]]]) -> str:
             lines += [f"{step.value}: {step.question}"]
             lines += [f"  {row['code']:<8}{row['title']}{_needs(row['needs'])}" for row in rows]
             lines += [""]
-    lines += ["causes with a fault signature (recognised, undone and redone to price them)"]
+    lines += ["causes: faults that are recognised, undone and done again to price them"]
     lines += [f"  {row['kind']:<18}{row['meaning']}" for row in listing["causes"] if row["signature"]]
     return "\n".join(lines)
 

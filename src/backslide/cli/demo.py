@@ -14,6 +14,8 @@ def run(out: Path, *, show_report: bool, as_json: bool, quiet: bool) -> int:
     """Run the demo into ``out`` and open its report; returns 0, although the model of the story got worse."""
     from backslide import demo
 
+    if not as_json:
+        say(demo.STORY + "\n")
     with progress(quiet=quiet) as report_progress:
         diagnosis, page = demo.run(out, report_progress)
     if as_json:

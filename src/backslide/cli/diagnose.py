@@ -13,10 +13,10 @@ from backslide.contracts.diagnosis import Verdict
 
 def run(config: Path, files: Files, *, reference: str | None, current: str | None, quiet: bool) -> int:
     """Diagnose, print and write; returns 1 when the model got worse."""
-    from backslide.main_job import diagnose_config
-
     files.check()
     settings = Settings.load(config)
+    from backslide.main_job import diagnose_config  # after the quick refusals: it is heavy
+
     with progress(quiet=quiet) as report_progress:
         diagnosis = diagnose_config(
             settings,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from backslide.contracts.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from backslide.contracts.roles import Roles
+
+COMMENTS_AT = 44
 
 
 def run(table: str, out: Path, *, force: bool, as_json: bool) -> int:
@@ -65,55 +68,53 @@ def _summary(roles: Roles, notes: list[str]) -> str:
 def configuration(source: str, name: str, roles: Roles, notes: list[str], windows: tuple[str, str] | None) -> str:
     """The text of a backslide.toml: guesses as settings, what was not recognised as comments."""
     lines = ["# Which column is what, guessed from names and content. Check it before you trust a diagnosis."]
-    lines += [f"# - {' '.join(words.split())}" for words in notes]
+    lines += [f"# - {_comment(words)}" for words in notes]
     lines += ["", "[model]", f"name = {_text(name)}", *_model(roles), "", *_windows(source, windows), ""]
     lines += [
-        "# With the model at hand, causes are proven by undoing them and scoring again.",
+        "# With the model at hand, causes are verified by undoing them and scoring again.",
         "# [artifacts]",
-        '# reference_model = "model.skops"      # or .joblib with trusted = true, or "module:function"',
+        _line("# reference_model", '"model.skops"', "or .joblib with trusted = true, or module:function"),
     ]
     return "\n".join(lines) + "\n"
 
 
 def _model(roles: Roles) -> list[str]:
     scores = ", ".join(f"{_text(label)} = {_text(column)}" for label, column in roles.scores.items())
-    rows = [
+    rows = (
         ("label", roles.label and _text(roles.label), "the true outcome; null = not known yet"),
         ("prediction", roles.prediction and _text(roles.prediction), "what the model decided"),
         ("scores", scores and f"{{ {scores} }}", "by class label, 0 to 1"),
         ("positive", roles.positive and _text(roles.positive), "the class that the score speaks of"),
         ("timestamp", roles.timestamp and _text(roles.timestamp), "when the prediction was served"),
-        ("id", roles.id and _text(roles.id), "one prediction"),
+        ("id", roles.id and _text(roles.id), "names one prediction"),
         ("version", roles.version and _text(roles.version), "which model answered"),
-    ]
+    )
     lines = [
-        f"{key} = {value}" + " " * max(2, 34 - len(key) - len(str(value))) + f"# {words}"
-        if value
-        else f"# {key} = ..." + " " * max(2, 34 - len(key) - 4) + f"# {words}; not recognised"
+        _line(key, value, words) if value else _line(f"# {key}", '"..."', f"{words}; not recognised")
         for key, value, words in rows
         if value or key != "positive"
     ]
     if roles.features is None:
-        return [*lines, '# features = ["..."]               # default: every column without another role']
-    listed = "".join(f"  {_text(column)},\n" for column in roles.features)
-    return [*lines, f"features = [\n{listed}]"]
+        return [*lines, _line("# features", '["..."]', "default: every column without another role")]
+    return [*lines, "features = [", *(f"  {_text(column)}," for column in roles.features), "]"]
 
 
 def _windows(source: str, windows: tuple[str, str] | None) -> list[str]:
+    reference, current = "when the model was good", "when it feels bad"
     if windows is None:
-        return [
-            "[windows]",
-            f"reference = {_text(source)}      # when the model was good",
-            '# current = "..."                  # when it feels bad',
-        ]
-    return [
-        "[windows]",
-        f"reference = {_text(windows[0])}   # when the model was good",
-        f"current = {_text(windows[1])}     # when it feels bad",
-        "",
-        "[data]",
-        f"source = {_text(source)}",
-    ]
+        lines = [_line("reference", _text(source), reference), _line("# current", '"..."', current)]
+        return ["[windows]", *lines]
+    lines = [_line("reference", _text(windows[0]), reference), _line("current", _text(windows[1]), current)]
+    return ["[windows]", *lines, "", "[data]", f"source = {_text(source)}"]
+
+
+def _line(key: str, value: str, words: str) -> str:
+    return f"{key} = {value}".ljust(COMMENTS_AT) + f"  # {words}"
+
+
+def _comment(words: str) -> str:
+    """One line without control characters, which TOML refuses even in comments."""
+    return " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", words).split())
 
 
 def _text(value: str) -> str:

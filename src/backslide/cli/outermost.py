@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COULD_NOT_RUN = 2
+_INTERRUPTED = 130
+"""What Typer makes of Ctrl-C; here an interrupted run is one that could not be finished."""
 
 # Typer ships its own copy of click since 0.16 or so; its exceptions are reached through the one name that is public.
 _UsageError = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -28,12 +30,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a minus sign must not end the run
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False, prog_name="backslide")
+        with warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")
+            code = app(given or ["--help"], standalone_mode=False, prog_name="backslide")
     except (Exception, KeyboardInterrupt) as error:
         return _failed(error)
+    if not given:  # a script that calls a command it forgot to name has not succeeded
+        return COULD_NOT_RUN
+    if code == _INTERRUPTED:
+        return _failed(KeyboardInterrupt())
     return code if isinstance(code, int) else 0
 
 

@@ -214,7 +214,8 @@ def _scores(table: _Table, label: str | None, prediction: str | None) -> tuple[d
         table.taken.update(scores.values())
         absent = [name for name in classes if name not in scores]
         if absent and len(classes) > 2:
-            table.notes.append(f"scores: no column was recognised for the classes {_listed(absent)}")
+            table.notes.append(f"scores: left out, because no column was recognised for the classes {_listed(absent)}")
+            return {}, None, prediction
         return scores, None, prediction
     if label is not None and prediction is not None and outcomes.is_fraction(table.look[prediction]):
         classes = outcomes.classes_of(table.look, [label])

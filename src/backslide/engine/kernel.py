@@ -66,6 +66,8 @@ _NATIVE = (pl.Float32, pl.Float64)
 def _as_numpy(present: pl.Series) -> npt.NDArray[Any]:
     """Non-null numbers in their own type where NumPy has it; decimals and half floats as float64."""
     dtype = present.dtype
+    if not len(present):
+        return np.empty(0)  # a column without any value may have lost its type on the way
     if dtype == pl.Boolean:
         return present.cast(pl.UInt8).to_numpy()
     if not dtype.is_numeric():
@@ -164,7 +166,7 @@ def count_sums(batch: pl.DataFrame, plan: Plan) -> dict[str, Sums]:
 
 def _finite_number(values: pl.Series) -> pl.Series:
     """As Float64, with null for everything that is not a finite number."""
-    if not (values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Null)):
+    if not (values.dtype.is_numeric() or values.dtype == pl.Boolean or values.null_count() == len(values)):
         raise ColumnError(f"expected numbers to sum in column {values.name!r}, got {values.dtype}")
     cast = values.cast(pl.Float64)
     return cast.rename("v").to_frame().select(pl.when(pl.col("v").is_finite()).then("v")).to_series()

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from backslide.engine.batches import batches
 from backslide.engine.plan import Plan
 from backslide.engine.profile import Profile, profile_batch
 from backslide.engine.reading import reading
@@ -43,26 +44,21 @@ def profile(
         plan.require(frame.collect_schema().names())
     working = replace(plan, max_levels=plan.max_levels * _LEVEL_SLACK)
     total = Profile.empty(working)
-    for part in _counted(_batches(frame, plan, batch_rows), working):
+    columns = plan.columns()
+    narrowed = frame.select(columns) if columns else frame
+    for part in _counted(batches(narrowed, batch_rows), working):
         total = total + part
         if progress is not None:
             progress(total.rows)
     return total.under(plan)
 
 
-def _batches(frame: pl.LazyFrame, plan: Plan, batch_rows: int) -> Iterator[pl.DataFrame]:
-    columns = plan.columns()
-    narrowed = frame.select(columns) if columns else frame
-    with reading():
-        yield from narrowed.collect_batches(chunk_size=batch_rows, maintain_order=True, engine="streaming")
-
-
-def _counted(batches: Iterator[pl.DataFrame], plan: Plan) -> Iterator[Profile]:
+def _counted(rows: Iterator[pl.DataFrame], plan: Plan) -> Iterator[Profile]:
     """The batches' profiles in the order of the batches, a bounded number of them in flight."""
     workers = min(_MAX_WORKERS, os.cpu_count() or 1)
     waiting: deque[Future[Profile]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="profile") as pool:
-        for batch in batches:
+        for batch in rows:
             waiting.append(pool.submit(profile_batch, batch, plan))
             if len(waiting) > workers:
                 yield waiting.popleft().result()

@@ -147,7 +147,8 @@ def _quantile_edges(distinct: Floats, counts: npt.NDArray[np.int64], bins: int) 
 
 def _after(values: Floats, integer: bool) -> Floats:
     """The next representable value: closes a bin that holds one value only."""
-    step = np.nextafter(values, np.inf)
+    with np.errstate(over="ignore"):  # after the largest float comes infinity, which is no edge
+        step = np.nextafter(values, np.inf)
     return np.maximum(values + 1.0, step) if integer else step
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from backslide.engine.batches import batches
 from backslide.engine.reading import reading
 
 _BATCH_ROWS = 131_072
@@ -43,7 +44,7 @@ def _gather(frame: pl.LazyFrame, at: npt.NDArray[np.int64]) -> pl.DataFrame:
     """The rows at ascending positions, one batch in memory at a time."""
     start = 0
     parts = []
-    for batch in frame.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True, engine="streaming"):
+    for batch in batches(frame, _BATCH_ROWS):
         stop = start + batch.height
         first, last = np.searchsorted(at, [start, stop])
         parts.append(batch[at[first:last] - start])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from backslide.contracts.errors import ModelError, did_you_mean
-from backslide.models.failures import Budget, answer_what_can_be
+from backslide.models.failures import Effort, answer_what_can_be
 from backslide.models.frame import to_pandas
 from backslide.models.reply import Reply
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Input = Literal["frame", "text"]
 
-EXTRA_CALLS = 64
+EXTRA_CALLS = 128
 """Calls spent on finding out which rows a model cannot answer, for one question."""
 
 
@@ -60,7 +60,7 @@ class Model:
     def answer(self, frame: pl.DataFrame, *, batch_rows: int = 50_000) -> Answer:
         """Ask the model about every row of ``frame``.
 
-        Rows that make the model raise are found by bisection and reported, never fatal.
+        Rows that make the model raise are found and reported, never fatal.
 
         Raises:
             ModelError: a column that the model was fitted on is not in ``frame``.
@@ -69,10 +69,10 @@ class Model:
         replies: list[tuple[np.ndarray, Reply]] = []
         failed = np.zeros(frame.height, dtype=bool)
         first_error: str | None = None
-        budget = Budget(EXTRA_CALLS)
+        effort = Effort(EXTRA_CALLS)
         for start in range(0, frame.height, batch_rows):
             batch = to_pandas(chosen.slice(start, batch_rows))
-            answered, error = answer_what_can_be(self._call, batch, budget)
+            answered, error = answer_what_can_be(self._call, batch, effort)
             covered = np.zeros(len(batch), dtype=bool)
             for rows, reply in answered:
                 covered[rows] = True

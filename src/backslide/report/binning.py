@@ -37,6 +37,9 @@ def drawable(evidence: Histograms) -> Drawn:
     equal bins. Equal bins that are few enough stay as they are.
     """
     edges = evidence.edges
+    if edges[0] == edges[-1]:
+        around = (edges[0] - 0.5, edges[0] + 0.5)
+        return Drawn(around, (sum(evidence.reference),), (sum(evidence.current),), 0.0)
     low, high = _range(evidence)
     whole = (low, high) == (edges[0], edges[-1])
     if whole and len(edges) - 1 <= BINS and _equal(edges):

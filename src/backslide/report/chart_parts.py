@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backslide.report import numbers
-from backslide.report.palette import CURRENT, FAINT, GRID, INK, REFERENCE
+from backslide.report.palette import CURRENT, FAINT, GRID, INK, PAPER, REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -84,7 +84,7 @@ def values_at_the_side(y: Spec, x: int, *, field: str = "text") -> Spec:
 
 def room_at_the_side(x: int) -> Spec:
     """Nothing, drawn at ``x`` pixels: the drawing then reaches that far, however wide the numbers turn out."""
-    mark = {"type": "point", "opacity": 0, "size": 1}
+    mark = {"type": "point", "opacity": 0, "size": 1, "color": PAPER}
     return {"data": {"values": [{}]}, "mark": mark, "encoding": {"x": {"value": x}, "y": {"value": 0}}}
 
 

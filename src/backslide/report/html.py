@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -113,10 +114,22 @@ def _shown(evidence: Evidence, drawn: set[int]) -> bool:
     return isinstance(evidence, Table) or id(evidence) in drawn
 
 
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|points?\b|UTC\b))")
+
+
+def _unbroken(value: object) -> object:
+    """Keep a number and its unit on one line."""
+    return _BEFORE_UNIT.sub("\u00a0", value) if type(value) is str else value
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("backslide.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("backslide.report"),
+        autoescape=True,
+        finalize=_unbroken,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     style = files("backslide.report").joinpath("templates", "style.css").read_text(encoding="utf-8")
     environment.globals["style"] = Markup(f"{style}\n{palette.rules()}")

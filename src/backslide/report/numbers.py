@@ -41,7 +41,8 @@ def significant(value: float, digits: int = 3) -> int:
 def plain(value: float, digits: int = 3) -> str:
     """A number of unknown scale at ``digits`` significant figures; very small ones as ``2.1e−7``."""
     if value != 0 and abs(value) < 1e-4:
-        return f"{value:.{digits - 1}e}".replace("-", MINUS)
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        return f"{mantissa}e{int(exponent)}".replace("-", MINUS)
     text = unsigned(value, significant(value, digits))
     return text.rstrip("0").rstrip(".") if "." in text else text
 

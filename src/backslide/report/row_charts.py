@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 def ranked(evidence: Ranked, width: int) -> Spec:
     """A dot with its interval per row, around zero, the number written beside it."""
+    same_length(evidence.rows)
     rows = evidence.rows[:MOST_ROWS]
     names = distinct(row.label for row in rows)
     write = points_or_plain(share=evidence.share)
@@ -76,8 +77,7 @@ def _row_tip(row: RankedRow, write: Callable[[float], str]) -> str:
 
 def waterfall(evidence: Waterfall, width: int) -> Spec:
     """From the reference level step by step to the current one; levels are ticks, since the axis does not start at zero."""
-    if not evidence.steps:
-        raise ValueError("expected at least one step of a waterfall, found none")
+    same_length(evidence.steps)
     names = distinct(step.label for step in evidence.steps)
     values, at = [], 0.0
     for name, step in zip(names, evidence.steps, strict=True):

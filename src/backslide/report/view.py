@@ -303,10 +303,11 @@ def _step(step: Step, outcomes: tuple[Outcome, ...], unused: dict[str, str]) -> 
 def _tally(ran: list[Outcome], not_run: int) -> str:
     if not ran and not not_run:
         return "no check of this step in this run"
-    said = [f"{len(ran)} check{'' if len(ran) == 1 else 's'} ran"]
-    if not_run:
-        said.append(f"{not_run} did not")
-    return ", ".join(said)
+    first = len(ran) or not_run
+    checks = f"{first} check{'' if first == 1 else 's'}"
+    if not ran:
+        return f"{checks} did not run"
+    return f"{checks} ran" + (f", {not_run} did not" if not_run else "")
 
 
 def _check(outcome: Outcome, unused: dict[str, str]) -> CheckView:

@@ -108,6 +108,7 @@ def _busiest(evidence: Bars) -> list[int]:
 
 def series(evidence: Series, width: int) -> Spec:
     """A line per window with its interval, over the usual band and the dated events."""
+    same_length(evidence.points)
     times = [_milliseconds(point.at) for point in evidence.points]
     dated = all(time is not None for time in times)
     values = [

@@ -38,6 +38,8 @@ class Domain:
     outside: float
     """Share of current rows that the classifier is 95 % sure are not from the reference."""
     auc: float
+    shared: tuple[Floats, Floats]
+    """Weights that move each window to the inputs both hold: balanced P(current | x) for reference rows, its complement else."""
 
     @property
     def supported(self) -> bool:
@@ -90,7 +92,8 @@ def domain_weights(x_g: Floats, x_b: Floats, categorical: NDArray[np.bool_], rng
     w = np.clip(odds[:n_g], 0.0, MAX_WEIGHT)
     balanced = odds / (1 + odds)
     ess = float(w.sum() ** 2 / max((w**2).sum(), 1e-12))
-    return Domain(w, ess, float((balanced[n_g:] > OUTSIDE).mean()), float(roc_auc_score(y, raw)))
+    return Domain(w, ess, float((balanced[n_g:] > OUTSIDE).mean()), float(roc_auc_score(y, raw)),
+                  (balanced[:n_g], 1 - balanced[n_g:]))  # fmt: skip
 
 
 def class_probabilities(

@@ -1,0 +1,91 @@
+"""The one place that decides: which faults stand, which of them matter, and how sure it is. No signature decides by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backslide.causes.verify import Trial
+from backslide.contracts.cause import Confidence
+from backslide.stats.effect import Effect
+from backslide.stats.metrics import Metric
+
+GAIN_Z = 4.0
+"""Standard errors by which undoing an unspecific fault must lower the loss."""
+GAIN_SHARE = 0.25
+"""Share of the drop that undoing an unspecific fault must bring back."""
+WORSENS_Z = -3.0
+"""Standard errors of loss by which a repair that makes things worse disproves its fault."""
+MATERIAL = 0.25
+"""Share of ``min_effect`` under which a fault that is there counts as harmless."""
+AGREE = (0.5, 1.5)
+"""Injection over repair within which the two agree, where their intervals do not overlap anyway."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What counts: the target metric, the change to explain, and the smallest material effect."""
+
+    target: Metric
+    change: Effect | None
+    min_effect: float
+
+    def harm(self, effect: Effect) -> float:
+        """An effect as harm: positive is worse."""
+        return self.target.harm(effect.value)
+
+
+def stands(trial: Trial, scale: Scale) -> bool:
+    """Whether the fault may be named at all.
+
+    A specific signature stands unless undoing it makes things clearly worse. An unspecific one stands only if undoing it
+    brings points back.
+    """
+    gain_z = _loss_gain_z(trial)
+    if trial.fault.exact:
+        return not (trial.fault.reversible and gain_z is not None and gain_z < WORSENS_Z)
+    if gain_z is None or trial.repair is None or gain_z < GAIN_Z:
+        return False
+    gain = -scale.harm(trial.repair)
+    drop = scale.harm(scale.change) if scale.change is not None else 0.0
+    return gain > 0 and gain >= GAIN_SHARE * drop
+
+
+def _loss_gain_z(trial: Trial) -> float | None:
+    """Standard errors by which the repair improves the mean row loss; log loss and errors fall, accuracy rises."""
+    if trial.repair_loss is None or trial.repair is None:
+        return None
+    z = trial.repair_loss.z
+    return z if trial.loss_rises_when_better else -z
+
+
+def material(points: Effect | None, scale: Scale) -> bool:
+    """Whether a fault that stands does harm: clear of zero, and not negligible beside ``min_effect``."""
+    return points is not None and points.clear and scale.harm(points) >= MATERIAL * scale.min_effect
+
+
+def confidence(trial: Trial, *, artefact: bool) -> Confidence:
+    """How sure the cause is; ``artefact`` says that the saved model itself, not a stand-in, answered."""
+    known = Confidence.SUSPECTED
+    agree = trial.repair is not None and trial.injection is not None and _agree(-trial.repair, trial.injection)
+    if agree:
+        known = Confidence.VERIFIED
+    elif any(effect is not None and effect.clear for effect in (trial.repair, trial.injection)):
+        known = Confidence.SUPPORTED
+    if not trial.fault.exact and not agree:
+        known = Confidence.SUSPECTED
+    if not artefact and known == Confidence.VERIFIED:
+        known = Confidence.SUPPORTED
+    return Confidence.SUSPECTED if _unknown_unit(trial) else known
+
+
+def _unknown_unit(trial: Trial) -> bool:
+    conversions = [h.params.get("conversion") for h in trial.fault.hypotheses]
+    return any(c is not None and not c.known for c in conversions)
+
+
+def _agree(repair: Effect, injection: Effect) -> bool:
+    """Whether undoing and doing the fault tell the same price: both clear of zero, intervals that overlap, or close values."""
+    if not (repair.clear and injection.clear) or repair.value * injection.value <= 0:
+        return False
+    (low, high), (other_low, other_high) = repair.bounds, injection.bounds
+    return (low <= other_high and other_low <= high) or AGREE[0] <= injection.value / repair.value <= AGREE[1]

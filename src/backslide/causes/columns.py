@@ -1,0 +1,180 @@
+"""What signatures share: writing into a column, filling from the other columns, and asking whether a change is natural."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.metrics import roc_auc_score
+
+from backslide.case import Case
+from backslide.engine.design import make_design
+from backslide.engine.pair import Pair, to_numbers, to_texts
+from backslide.stats.metrics import Floats
+
+Mask = NDArray[np.bool_]
+Distance = Callable[[Pair], float]
+Crossed = Callable[[Pair, Pair], float]
+MIN_ROWS = 200
+"""Rows per window below which no signature is read: replays only."""
+
+
+def write(frame: pl.DataFrame, column: str, values: Iterable[object], rows: Mask | None = None) -> pl.DataFrame:
+    """``frame`` with ``values`` (n,) in ``column``, only on ``rows`` when given; keeps the column's type where it can.
+
+    None and NaN become null. Numbers that no longer fit an integer column make it a float column.
+    """
+    old = frame[column]
+    if old.dtype.is_numeric():
+        numbers = np.array([np.nan if v is None else v for v in values], float)
+        new = pl.Series(column, numbers).fill_nan(None)
+    else:
+        new = pl.Series(column, list(values), dtype=pl.String if old.dtype != pl.Boolean else pl.Boolean)
+    if rows is not None:
+        if old.dtype.is_integer() and _whole(new.filter(pl.Series(rows))):
+            new = new.round().cast(old.dtype, strict=False) if new.dtype.is_float() else new
+        keep = old.cast(new.dtype) if old.dtype != new.dtype else old
+        new = frame.select(pl.when(pl.Series(rows)).then(new).otherwise(keep).alias(column)).to_series()
+    elif old.dtype.is_integer() and _whole(new):
+        new = new.round().cast(old.dtype, strict=False)
+    return frame.with_columns(new.alias(column))
+
+
+def _whole(series: pl.Series) -> bool:
+    values = series.drop_nulls()
+    return bool((values == values.round()).all()) if series.dtype.is_float() else True
+
+
+def blank(frame: pl.DataFrame, column: str, rows: Mask) -> pl.DataFrame:
+    """``frame`` with null in ``column`` on ``rows``."""
+    return frame.with_columns(pl.when(pl.Series(rows)).then(None).otherwise(pl.col(column)).alias(column))
+
+
+def constant(frame: pl.DataFrame, column: str, value: object, rows: Mask | None = None) -> pl.DataFrame:
+    """``frame`` with one value in ``column``, on ``rows`` or everywhere."""
+    mask = rows if rows is not None else np.ones(frame.height, bool)
+    return write(frame, column, [value] * frame.height, mask)
+
+
+def impute(case: Case, frame: pl.DataFrame, column: str, rows: Mask) -> pl.DataFrame:
+    """Draw ``column`` on ``rows`` from its reference distribution given the other columns.
+
+    Numeric: gradient boosting on ranks plus a resampled residual (mean-only fills shrink the variance and overstate harm for
+    tree models). Categories: a class drawn from predicted probabilities.
+    """
+    pair = case.pairs[column]
+    design = make_design(case.pairs.values(), leave_out=[column])
+    rng = case.rng(f"impute {column}")
+    known = ~pair.missing[0]
+    if not rows.any() or known.sum() < MIN_ROWS or not design.columns:
+        return frame
+    x_g = design.matrix(case.reference.sample)[known]
+    x = design.matrix(frame.filter(pl.Series(rows)))
+    if pair.numeric:
+        return write(
+            frame, column, _spread(_draw_numbers(pair.numbers[0][known], x_g, x, design.categorical, rng), rows), rows
+        )
+    return write(frame, column, _spread_texts(_draw_levels(pair, known, x_g, x, design.categorical, rng), rows), rows)
+
+
+def _spread(values: Floats, rows: Mask) -> Floats:
+    full = np.full(len(rows), np.nan)
+    full[rows] = values
+    return full
+
+
+def _spread_texts(values: list[object], rows: Mask) -> list[object]:
+    source = iter(values)
+    return [next(source) if hit else None for hit in rows]
+
+
+def _draw_numbers(y: Floats, x_g: Floats, x: Floats, categorical: Mask, rng: np.random.Generator) -> Floats:
+    finite = np.isfinite(y)
+    y, x_g = y[finite], x_g[finite]
+    order = np.argsort(y, kind="stable")
+    rank = np.empty(len(y))
+    rank[order] = (np.arange(len(y)) + 0.5) / len(y)
+    model = HistGradientBoostingRegressor(
+        max_iter=60, max_leaf_nodes=12, early_stopping=False, random_state=0,
+        categorical_features=categorical if categorical.any() else None,
+    ).fit(x_g, rank)  # fmt: skip
+    residual = rank - model.predict(x_g)
+    drawn = np.clip(model.predict(x) + rng.choice(residual, len(x)), 0.0, 1.0 - 1e-9)
+    return np.asarray(np.sort(y)[(drawn * len(y)).astype(int)])
+
+
+def _draw_levels(
+    pair: Pair, known: Mask, x_g: Floats, x: Floats, categorical: Mask, rng: np.random.Generator
+) -> list[object]:
+    frequent = sorted(pair.levels[0], key=lambda k: -pair.levels[0][k])[:40]
+    texts = pair.texts[0][known]
+    use = np.isin(texts.astype(str), frequent)
+    if len(set(texts[use])) < 2:
+        return [frequent[0] if frequent else None] * len(x)
+    model = HistGradientBoostingClassifier(
+        max_iter=40, max_leaf_nodes=8, early_stopping=False, random_state=0,
+        categorical_features=categorical if categorical.any() else None,
+    ).fit(x_g[use], texts[use].astype(str))  # fmt: skip
+    cumulative = np.cumsum(model.predict_proba(x), axis=1)
+    chosen = (rng.random((len(x), 1)) > cumulative).sum(axis=1).clip(0, len(model.classes_) - 1)
+    values = [str(model.classes_[i]) for i in chosen]
+    if pair.reference.dtype == pl.Boolean:
+        return [value == "true" for value in values]
+    return list(values)
+
+
+def expected(case: Case, hit: Mask, leave_out: Iterable[str]) -> Floats:
+    """Chance of an event on each current row, had it followed the other columns as in the reference (n_b,).
+
+    ``hit`` (n_g,) marks the event on reference rows. A change of its share that these chances foresee is natural: the rows
+    differ, not the recording of the column.
+    """
+    design = make_design(case.pairs.values(), leave_out=leave_out)
+    n_b = case.current.sample.height
+    if not 5 <= hit.sum() <= len(hit) - 5 or not design.columns:
+        return np.full(n_b, float(hit.mean()))
+    model = HistGradientBoostingClassifier(
+        max_iter=60, max_leaf_nodes=8, l2_regularization=5.0, early_stopping=False, random_state=0,
+        categorical_features=design.categorical if design.categorical.any() else None,
+    ).fit(design.matrix(case.reference.sample), hit)  # fmt: skip
+    return np.asarray(model.predict_proba(design.matrix(case.current.sample))[:, 1])
+
+
+def likely_rows(case: Case, rows: Mask, leave_out: Iterable[str], rate: float) -> Mask:
+    """Rows of the reference that a fault with these current ``rows`` would have hit: ``rate`` of them.
+
+    Where the other columns tell which rows are hit (a host, a country), the same kind of rows is drawn; else any.
+    """
+    rng = case.rng("hit " + " ".join(leave_out))
+    n_g = case.reference.sample.height
+    if rate >= 1.0:
+        return np.ones(n_g, bool)
+    flat = rng.random(n_g) < rate
+    design = make_design(case.pairs.values(), leave_out=leave_out)
+    if not design.columns or not 30 <= rows.sum() <= len(rows) - 30:
+        return flat
+    x = design.matrix(case.current.sample)
+    half = rng.random(len(rows)) < 0.5
+    if not (5 <= rows[half].sum() < half.sum() - 5 and 5 <= rows[~half].sum() < (~half).sum() - 5):
+        return flat
+    model = HistGradientBoostingClassifier(
+        max_iter=40, max_leaf_nodes=6, l2_regularization=10.0, early_stopping=False, random_state=0,
+        categorical_features=design.categorical if design.categorical.any() else None,
+    ).fit(x[half], rows[half])  # fmt: skip
+    if roc_auc_score(rows[~half], model.predict_proba(x[~half])[:, 1]) < 0.6:
+        return flat
+    chance = model.predict_proba(design.matrix(case.reference.sample))[:, 1]
+    return np.asarray(rng.random(n_g) < np.clip(chance * rate / max(float(chance.mean()), 1e-9), 0, 1))
+
+
+def numbers_of(frame: pl.DataFrame, column: str) -> Floats:
+    """Float64 values of a column, NaN where missing."""
+    return to_numbers(frame[column])
+
+
+def texts_of(frame: pl.DataFrame, column: str) -> NDArray[np.object_]:
+    """Values of a column as text."""
+    return to_texts(frame[column])

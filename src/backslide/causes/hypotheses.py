@@ -1,0 +1,101 @@
+"""What could explain the change: every signature asked, and its answers gathered into faults, one per mechanism."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case
+from backslide.causes.columns import MIN_ROWS
+from backslide.causes.hypothesis import Hypothesis
+from backslide.causes.registry import all_signatures
+from backslide.contracts.cause import CauseKind
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Hypotheses of one kind and one mechanism: one cause over one or several columns."""
+
+    hypotheses: tuple[Hypothesis, ...]
+
+    @property
+    def kind(self) -> CauseKind:
+        """Kind of the cause."""
+        return self.hypotheses[0].kind
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Every column touched."""
+        return tuple(dict.fromkeys(f for h in self.hypotheses for f in h.features))
+
+    @property
+    def exact(self) -> bool:
+        """Whether every signature is specific by itself."""
+        return all(h.exact for h in self.hypotheses)
+
+    @property
+    def reversible(self) -> bool:
+        """Whether the repair restores the values."""
+        return all(h.reversible for h in self.hypotheses)
+
+    @property
+    def rows(self) -> NDArray[np.bool_]:
+        """Rows of the current sample touched by any of them."""
+        return np.logical_or.reduce([h.rows for h in self.hypotheses])
+
+    def repair(self, case: Case, frame: pl.DataFrame) -> pl.DataFrame:
+        """All of them undone on the current sample."""
+        for h in self.hypotheses:
+            frame = h.signature.repair(case, h, frame)
+        return frame
+
+    def inject(self, case: Case, frame: pl.DataFrame) -> pl.DataFrame:
+        """All of them done to the reference sample."""
+        for h in self.hypotheses:
+            frame = h.signature.inject(case, h, frame)
+        return frame
+
+
+def collect(case: Case) -> list[Fault]:
+    """Faults recognised in the current sample, the most specific kind first.
+
+    A signature that fails on a column is noted in the case, never fatal. Windows under 200 rows are not read: with so few
+    rows only replays decide.
+    """
+    if min(side.sample.height for side in case.sides) < MIN_ROWS:
+        case.notes.append(
+            f"fewer than {MIN_ROWS} rows in a window: no data fault is looked for, only the replay of the model"
+        )
+        return []
+    found: list[Hypothesis] = []
+    for signature in all_signatures():
+        try:
+            found += signature.recognise(case)
+        except Exception as error:  # one odd column must not end the run
+            if os.environ.get("BACKSLIDE_DEBUG"):
+                raise
+            case.notes.append(f"signature {signature.kind} could not be read: {type(error).__name__}: {error}"[:200])
+    return _by_mechanism(_one_name_per_column(found))
+
+
+def _one_name_per_column(found: list[Hypothesis]) -> list[Hypothesis]:
+    """The most specific kind claims a column; what is less specific about the same column is its consequence."""
+    taken: set[str] = set()
+    kept = []
+    for hypothesis in sorted(found, key=lambda h: (not h.exact, h.kind.precedence)):
+        if not taken & set(hypothesis.features):
+            kept.append(hypothesis)
+            taken |= set(hypothesis.features)
+    return kept
+
+
+def _by_mechanism(found: list[Hypothesis]) -> list[Fault]:
+    def key(h: Hypothesis) -> tuple[int, str]:
+        return h.kind.precedence, h.mechanism or "+".join(h.features)
+
+    return [Fault(tuple(group)) for _, group in groupby(sorted(found, key=key), key=key)]

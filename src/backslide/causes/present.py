@@ -1,0 +1,115 @@
+"""An explanation as contract values: causes with ranks, points, proof and sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backslide.case import Case
+from backslide.causes import arbitrate, words
+from backslide.causes.artefacts import Replaced
+from backslide.causes.inquiry import Explanation
+from backslide.causes.verify import Trial
+from backslide.causes.world import Worldly
+from backslide.contracts.cause import Cause, CauseKind, Confidence, Injection, Repair
+from backslide.contracts.finding import Estimate, Outcome
+from backslide.engine import names
+from backslide.stats.effect import Effect
+from backslide.stats.metrics import Metric
+
+
+class Presenter:
+    """Turns effects into causes; knows the target metric and what the estimates rest on."""
+
+    def __init__(self, case: Case, target: Metric, found: Explanation, outcomes: tuple[Outcome, ...]) -> None:
+        self.case = case
+        self.target = target
+        self.found = found
+        self.keys = {f.key for o in outcomes for f in o.findings}
+        self.sampled = None if case.current.complete and case.reference.complete else case.current.sample.height
+
+    def causes(self) -> tuple[Cause, ...]:
+        """Causes ranked by harm."""
+        made = [self._fault(trial, points) for trial, points in self.found.faults]
+        if self.found.ours is not None and self.found.ours_material:
+            made.append(self._ours(self.found.ours))
+        made += [self._worldly(cause) for cause in self.found.worldly]
+        return _ranked(made, self.target)
+
+    def harmless(self) -> tuple[Cause, ...]:
+        """Faults that are there and cost nothing that shows."""
+        made = [self._fault(trial, trial.points) for trial in self.found.harmless]
+        if self.found.ours is not None and not self.found.ours_material:
+            made.append(self._ours(self.found.ours))
+        return _ranked(made, self.target)
+
+    def _estimate(self, effect: Effect | None) -> Estimate | None:
+        return None if effect is None or not np.isfinite(effect.value) else effect.estimate(self.sampled)
+
+    def _back(self, gain: Effect | None) -> Estimate | None:
+        """What a repair brings, positive when it helps."""
+        if gain is None:
+            return None
+        return self._estimate(gain if self.target.higher_is_better else -gain)
+
+    def _fault(self, trial: Trial, points: Effect | None) -> Cause:
+        fault = trial.fault
+        price, back = self._estimate(points), self._back(trial.repair)
+        seen = "; ".join(h.seen for h in fault.hypotheses)
+        injection = self._estimate(trial.injection)
+        features = self._by_harm(trial)
+        return Cause(
+            rank=1, kind=fault.kind, features=features, points=price,
+            confidence=arbitrate.confidence(trial, artefact=self.found.artefact),
+            repair=Repair(description="; ".join(h.undo for h in fault.hypotheses), points_back=back),
+            injection=None if injection is None else Injection(points=injection),
+            share_of_rows=float(fault.rows.mean()), since=self._since(fault.rows),
+            summary=words.cause_summary(seen, price, self.target, back),
+            evidence=tuple(k for h in fault.hypotheses for k in h.evidence if k in self.keys),
+            next_step=words.next_step(fault.kind, features),
+        )  # fmt: skip
+
+    def _by_harm(self, trial: Trial) -> tuple[str, ...]:
+        """Columns of one mechanism, most harmful first: by how far each moves its own model output is not known, so as found."""
+        return trial.fault.features
+
+    def _ours(self, ours: Replaced) -> Cause:
+        price = self._estimate(ours.effect)
+        back = self._back(-ours.effect) if ours.effect is not None else None
+        return Cause(
+            rank=1, kind=ours.kind, classes=ours.classes, points=price, confidence=Confidence.PROVEN,
+            repair=Repair(description=ours.undo, points_back=back), share_of_rows=min(max(ours.share_of_rows, 0.0), 1.0),
+            summary=words.cause_summary(ours.seen, price, self.target, back),
+            evidence=tuple(k for k in ours.evidence if k in self.keys), next_step=words.next_step(ours.kind, ()),
+        )  # fmt: skip
+
+    def _worldly(self, cause: Worldly) -> Cause:
+        price = cause.effect.estimate(self.sampled)
+        evidence = {
+            CauseKind.LABEL_SHIFT: [f"VER003:{c}" for c in cause.classes],
+            CauseKind.COVARIATE_SHIFT: [
+                "CON001:inputs",
+                *(f"{d}:{f}" for f in cause.features for d in ("DRF001", "DRF002")),
+            ],
+            CauseKind.CONCEPT_DRIFT: ["CON001:relation"],
+        }[cause.kind]
+        return Cause(
+            rank=1, kind=cause.kind, features=cause.features, classes=cause.classes, points=price,
+            confidence=cause.confidence, summary=words.worldly_summary(cause, price, self.target),
+            evidence=tuple(k for k in evidence if k in self.keys), next_step=words.next_step(cause.kind, cause.features),
+        )  # fmt: skip
+
+    def _since(self, rows: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str | None:
+        """First day of the current window with affected rows."""
+        sample = self.case.current.sample
+        if names.DAY not in sample.columns or not rows.any():
+            return None
+        first = sample[names.DAY].filter(rows).min()
+        return None if first is None else str(first)
+
+
+def _ranked(causes: list[Cause], target: Metric) -> tuple[Cause, ...]:
+    def harm(cause: Cause) -> float:
+        return target.harm(cause.points.estimate) if cause.points is not None else 0.0
+
+    ordered = sorted(causes, key=lambda c: (-harm(c), c.kind.precedence))
+    return tuple(cause.model_copy(update={"rank": rank}) for rank, cause in enumerate(ordered, 1))

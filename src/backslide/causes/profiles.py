@@ -1,0 +1,110 @@
+"""The company that each value of a column keeps: its share, and the means of the other columns on its rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backslide.case import Case
+from backslide.engine.pair import Pair
+from backslide.stats.metrics import Floats
+from backslide.stats.two_sample import ranks
+
+SHARE_WEIGHT = 3.0
+OTHERS_WEIGHT = 0.5
+MAX_OTHERS = 40
+MIN_ROWS = 10
+
+
+class Company:
+    """Profiles of the values of one column in both windows."""
+
+    def __init__(self, texts: tuple[NDArray[np.object_], NDArray[np.object_]], others: tuple[Floats, Floats]) -> None:
+        self._texts = texts
+        self._others = others
+        self._met: dict[tuple[int, str], tuple[float, Floats, int]] = {}
+
+    def of(self, window: int, level: str) -> tuple[float, Floats, int]:
+        """(share, mean standardised other columns, rows) of a value; zeros for values with fewer than 10 rows."""
+        key = (window, level)
+        if key not in self._met:
+            rows = self._texts[window] == level
+            n = int(rows.sum())
+            means = self._others[window][rows].mean(0) if n >= MIN_ROWS else np.zeros(self._others[window].shape[1])
+            self._met[key] = (n / max(len(rows), 1), means, n)
+        return self._met[key]
+
+    def _squared(self, old: str, new: str) -> tuple[float, float]:
+        share_g, mean_g, _ = self.of(0, old)
+        share_b, mean_b, _ = self.of(1, new)
+        share = (SHARE_WEIGHT * (np.sqrt(share_g) - np.sqrt(share_b))) ** 2
+        return float(share), float(OTHERS_WEIGHT**2 * ((mean_g - mean_b) ** 2).sum())
+
+    def costs(self, old: list[str], new: list[str]) -> Floats:
+        """Squared profile distance of every old value to every new one (old, new)."""
+        return np.array([[sum(self._squared(o, n)) for n in new] for o in old])
+
+    def cost(self, mapping: dict[str, str]) -> float:
+        """Distance summed over new -> old, by share of rows."""
+        return sum(sum(self._squared(old, new)) * self.of(1, new)[0] for new, old in mapping.items())
+
+    def strangeness(self, mapping: dict[str, str]) -> float:
+        """Largest difference of share or company under the mapping, in standard errors."""
+        worst = 0.0
+        for new, old in mapping.items():
+            share_g, mean_g, n_g = self.of(0, old)
+            share_b, mean_b, n_b = self.of(1, new)
+            if min(n_g, n_b) < MIN_ROWS:
+                continue
+            total = [len(t) for t in self._texts]
+            error = np.sqrt(share_g * (1 - share_g) / total[0] + share_b * (1 - share_b) / total[1])
+            worst = max(worst, abs(share_g - share_b) / max(error, 1e-9))
+            if len(mean_g):
+                worst = max(worst, float(np.abs(mean_g - mean_b).max() / np.sqrt(1 / n_g + 1 / n_b)))
+        return worst
+
+    def informative(self, mapping: dict[str, str]) -> bool:
+        """Whether the other columns alone speak against the mapping, beyond shares."""
+        return any(
+            len(self.of(0, old)[1])
+            and float(np.abs(self.of(0, old)[1] - self.of(1, new)[1]).max())
+            > 8 * np.sqrt(1 / max(self.of(0, old)[2], 1) + 1 / max(self.of(1, new)[2], 1))
+            for new, old in mapping.items()
+        )
+
+    def agrees(self, mapping: dict[str, str]) -> bool:
+        """Whether matched values keep the same company, up to noise and mild drift (mean gap of 0.3 standard deviations)."""
+        gaps, weights = [], []
+        for new, old in mapping.items():
+            _, mean_g, n_g = self.of(0, old)
+            _, mean_b, n_b = self.of(1, new)
+            if min(n_g, n_b) >= MIN_ROWS and len(mean_g):
+                noise = np.sqrt(1 / n_g + 1 / n_b)
+                gaps.append(max(float(np.sqrt(((mean_g - mean_b) ** 2).mean())) - 2 * noise, 0.0))
+                weights.append(n_b)
+        return not gaps or float(np.average(gaps, weights=weights)) < 0.3
+
+
+def company(case: Case, pair: Pair) -> Company:
+    """Profiles of the values of ``pair`` against up to 40 other columns, each standardised within its own window."""
+    others = [other for other in case.pairs.values() if other.name != pair.name and not other.constant_before][
+        :MAX_OTHERS
+    ]
+    blocks = ([_standard(other, window) for other in others] for window in (0, 1))
+    matrices = [np.column_stack(b) if b else np.empty((len(pair.texts[w]), 0)) for w, b in enumerate(blocks)]
+    return Company(pair.texts, (matrices[0], matrices[1]))
+
+
+def _standard(pair: Pair, window: int) -> Floats:
+    """Numbers as normalised ranks, categories as the indicator of the reference's most frequent value; mean 0, sd 1."""
+    if pair.numeric:
+        values = pair.numbers[window]
+        values = ranks(
+            np.where(np.isfinite(values), values, np.nanmedian(values) if np.isfinite(values).any() else 0.0)
+        )
+    else:
+        levels = pair.levels[0]
+        mode = max(levels, key=lambda k: levels[k]) if levels else ""
+        values = (pair.texts[window] == mode).astype(float)
+    spread = values.std()
+    return np.asarray((values - values.mean()) / spread if spread > 0 else values * 0.0)

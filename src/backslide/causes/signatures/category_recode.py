@@ -1,0 +1,176 @@
+"""Categories were renamed or permuted.
+
+**Recognised**, for text columns and for numbers that are codes (few distinct whole values):
+
+- *written differently*: unseen values equal known ones but for case, spaces or punctuation;
+- *renamed*: unseen values appeared and as many known ones vanished, and each new one can be matched to an old one that had
+  its share and kept company with the same values of the other columns (assignment by the Hungarian method);
+- *permuted*: the same values, but each now has the share and the company that another had.
+
+**Natural drift looks alike** where the other columns say nothing about the values; then the recoding is named only when
+undoing it brings points back.
+
+**Repair** maps the values back; **injection** recodes the reference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+from scipy.optimize import linear_sum_assignment
+
+from backslide.case import Case
+from backslide.causes import columns
+from backslide.causes.hypothesis import Hypothesis, Signature
+from backslide.causes.profiles import Company, company
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.engine.pair import Pair
+from backslide.playbook import scenarios
+from backslide.playbook.base import Scenario
+
+MIN_UNSEEN = 0.01
+MAX_LEVELS = 200
+MATCHED = 0.3
+"""How far the share of a new value may be from that of the old one, relative, beyond noise."""
+MIN_MOVED = 0.05
+"""Share of rows whose value must have changed for a permutation."""
+
+
+class CategoryRecode(Signature):
+    kind = CauseKind.CATEGORY_RECODE
+    title = "Renamed or permuted categories"
+
+    def recognise(self, case: Case) -> Iterable[Hypothesis]:
+        """At most one hypothesis per column."""
+        for column, pair in case.pairs.items():
+            if not pair.discrete or pair.identifier or min(map(len, pair.levels)) < 2:
+                continue
+            found = _respelled(pair) or _renamed(case, pair) or _permuted(case, pair)
+            if found is None:
+                continue
+            mapping, exact, how = found
+            rows = np.isin(pair.texts[1].astype(str), list(mapping))
+            shown = [f"{_show(old)} is now {_show(new)}" for new, old in list(mapping.items())[:3]]
+            yield Hypothesis(
+                signature=self,
+                features=(column,),
+                seen=f"the values of {column} were {how}: {say.listed(shown)}",
+                undo=f"map {len(mapping)} {'value' if len(mapping) == 1 else 'values'} of {column} back",
+                evidence=(f"{'DRF001' if pair.numeric else 'DRF002'}:{column}",),
+                exact=exact,
+                reversible=True,
+                rows=rows,
+                params={"back": mapping, "forth": {old: new for new, old in mapping.items()}},
+            )
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Map back."""
+        return _mapped(frame, hypothesis.features[0], hypothesis.params["back"], case.pairs[hypothesis.features[0]])
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Map forth."""
+        return _mapped(frame, hypothesis.features[0], hypothesis.params["forth"], case.pairs[hypothesis.features[0]])
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """The channels come as codes."""
+        current = scenarios.next_month(rng)
+        codes = {"web": "C1", "phone": "C2", "branch": "C3", "partner": "C4"}
+        current = scenarios.rescored(current.with_columns(current["channel"].replace(codes)))
+        reference = scenarios.rescored(scenarios.served(rng))
+        return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "channel")
+
+
+def _show(level: str) -> str:
+    return repr(level) if len(level) <= 30 else repr(level[:27] + "...")
+
+
+def _mapped(frame: pl.DataFrame, column: str, mapping: dict[str, str], pair: Pair) -> pl.DataFrame:
+    texts = columns.texts_of(frame, column)
+    rows = np.isin(texts.astype(str), list(mapping))
+    values: list[object] = [mapping.get(str(text)) for text in texts]
+    if pair.numeric:
+        return columns.write(frame, column, [None if v is None else float(v) for v in values], rows)  # type: ignore[arg-type]
+    if pair.reference.dtype == pl.Boolean:
+        values = [None if v is None else v == "true" for v in values]
+        frame = frame.with_columns(
+            pl.col(column).cast(pl.String).replace_strict({"true": True, "false": False}, default=None)
+        )
+    return columns.write(frame, column, values, rows)
+
+
+def _shares(levels: dict[str, int]) -> dict[str, float]:
+    total = max(sum(levels.values()), 1)
+    return {level: count / total for level, count in levels.items()}
+
+
+Found = tuple[dict[str, str], bool, str]
+
+
+def _respelled(pair: Pair) -> Found | None:
+    g, b = (_shares(levels) for levels in pair.levels)
+    known = {}
+    for level in g:
+        known.setdefault(_plain(level), []).append(level)
+    unseen = [level for level in b if level not in g]
+    mapping = {u: known[_plain(u)][0] for u in unseen if len(known.get(_plain(u), [])) == 1}
+    if len(set(mapping.values())) < len(mapping) or sum(b[u] for u in mapping) < MIN_UNSEEN:
+        return None
+    return mapping, True, "written differently"
+
+
+def _plain(level: str) -> str:
+    text = re.sub(r"[\W_]+", "", level).casefold()
+    return {"t": "true", "f": "false", "y": "yes", "n": "no"}.get(text, text) or level
+
+
+def _renamed(case: Case, pair: Pair) -> Found | None:
+    g, b = (_shares(levels) for levels in pair.levels)
+    new = sorted((k for k in b if k not in g), key=lambda k: -b[k])[:MAX_LEVELS]
+    gone = sorted((k for k in g if k not in b and pair.levels[0][k] >= 5), key=lambda k: -g[k])[:MAX_LEVELS]
+    mass_new, mass_gone = sum(b[k] for k in new), sum(g[k] for k in gone)
+    if not new or not gone or mass_new < MIN_UNSEEN or not _near(mass_gone, mass_new, pair):
+        return None
+    if pair.numeric and len(gone) < 2:
+        return None  # one number in place of another is a default or a bound, not a renamed code
+    met = company(case, pair)
+    mapping = _assigned(met, gone, new)
+    matched = {u: old for u, old in mapping.items() if _near(g[old], b[u], pair)}
+    if sum(b[u] for u in matched) < 0.7 * mass_new or not met.agrees(matched):
+        return None
+    return matched, True, "renamed"
+
+
+def _near(before: float, after: float, pair: Pair) -> bool:
+    n = min(len(pair.reference), len(pair.current))
+    noise = 4 * float(np.sqrt(max(before, after, 1 / n) * 2 / n))
+    return abs(before - after) <= MATCHED * max(before, after) + noise
+
+
+def _permuted(case: Case, pair: Pair) -> Found | None:
+    g, b = (_shares(levels) for levels in pair.levels)
+    levels = sorted(set(g) & set(b), key=lambda k: -g[k])[:MAX_LEVELS]
+    if len(levels) < 2 or sum(g[k] for k in levels) < 0.9 or sum(b[k] for k in levels) < 0.9:
+        return None
+    met = company(case, pair)
+    mapping = {u: old for u, old in _assigned(met, levels, levels).items() if u != old}
+    if not mapping or sum(b[u] for u in mapping) < MIN_MOVED:
+        return None
+    if not all(_near(g[old], b[u], pair) for u, old in mapping.items()):
+        return None
+    same = {k: k for k in mapping}
+    before, after = met.cost(same), met.cost(mapping)
+    if after > 0.5 * before or met.strangeness(same) < 8:
+        return None
+    return mapping, not pair.numeric and met.informative(same) and after < 0.25 * before, "permuted"
+
+
+def _assigned(met: Company, old: list[str], new: list[str]) -> dict[str, str]:
+    """New value -> old value at the least total cost."""
+    cost = met.costs(old, new)
+    rows, cols = linear_sum_assignment(cost)
+    return {new[c]: old[r] for r, c in zip(rows, cols, strict=True)}

@@ -1,0 +1,114 @@
+"""Values are cut off at a limit.
+
+**Recognised** when the current maximum (or minimum) lies inside the reference's range, carries the mass that the reference
+had beyond it (within 30 % and noise), and the values on the inner side are distributed as before.
+
+**Repair** draws the cut values from the other columns, beyond the limit; the price comes from the **injection**: the reference
+cut off at the same limit.
+
+**Not to be confused with** a part of the traffic that stopped coming (nothing gathers at the limit then), or a default that
+happens to be the largest value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+
+from backslide.case import Case
+from backslide.causes import columns
+from backslide.causes.hypothesis import Hypothesis, Signature
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.engine.pair import Pair
+from backslide.playbook import scenarios
+from backslide.playbook.base import Scenario
+from backslide.stats.metrics import Floats
+from backslide.stats.two_sample import ks, ks_p_value
+
+MIN_MASS = 0.02
+"""Reference mass beyond the limit."""
+MATCH = 0.3
+"""How far the mass gathered at the limit may be from the mass that was beyond it, relative."""
+
+
+class ClippedRange(Signature):
+    kind = CauseKind.CLIPPED_RANGE
+    title = "Values cut off at a limit"
+
+    def recognise(self, case: Case) -> Iterable[Hypothesis]:
+        """One hypothesis per numeric column and side."""
+        for column, pair in case.pairs.items():
+            if not pair.numeric:
+                continue
+            for side in ("above", "below"):
+                limit = _limit(pair, 1 if side == "above" else -1)
+                if limit is None:
+                    continue
+                mass = float((pair.finite[1] == limit).mean())
+                yield Hypothesis(
+                    signature=self,
+                    features=(column,),
+                    seen=f"{column} is cut off {side} {say.number(limit)}: {say.percent(mass)} of the rows sit at the limit",
+                    undo=f"draw {column} {side} {say.number(limit)} from the other columns",
+                    evidence=(f"DRF001:{column}",),
+                    exact=True,
+                    reversible=False,
+                    rows=pair.numbers[1] == limit,
+                    params={"limit": limit, "side": side},
+                )
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Draw from the other columns, keeping what falls beyond the limit and the limit itself elsewhere."""
+        (column,) = hypothesis.features
+        limit = hypothesis.params["limit"]
+        filled = columns.impute(case, frame, column, hypothesis.rows)
+        drawn = columns.numbers_of(filled, column)
+        bounded = np.maximum(drawn, limit) if hypothesis.params["side"] == "above" else np.minimum(drawn, limit)
+        return columns.write(filled, column, bounded, hypothesis.rows)
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Cut the reference off at the limit."""
+        (column,) = hypothesis.features
+        values = columns.numbers_of(frame, column)
+        limit = hypothesis.params["limit"]
+        return columns.write(
+            frame,
+            column,
+            np.minimum(values, limit) if hypothesis.params["side"] == "above" else np.maximum(values, limit),
+        )
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """Incomes end at 2 000."""
+        current = scenarios.next_month(rng)
+        current = scenarios.rescored(current.with_columns(pl.col("income").clip(upper_bound=2000.0)))
+        reference = scenarios.rescored(scenarios.served(rng))
+        return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
+
+
+def _limit(pair: Pair, side: int) -> float | None:
+    """The limit on the upper (+1) or lower (-1) side, None where nothing is cut off."""
+    g, b = (side * v for v in pair.finite)
+    if min(len(g), len(b)) < columns.MIN_ROWS:
+        return None
+    limit = float(b.max())
+    if limit == float(b.min()) or float(g.max()) <= limit:
+        return None
+    beyond, gathered = float((g >= limit).mean()), float((b == limit).mean())
+    own = float((g == limit).mean())
+    if float((g > limit).mean()) < MIN_MASS or gathered < own + MIN_MASS:
+        return None
+    noise = 4 * float(np.sqrt(beyond * (1 - beyond) * (1 / len(g) + 1 / len(b))))
+    if abs(gathered - beyond) > MATCH * beyond + noise:
+        return None
+    return side * limit if _inner_unchanged(g[g < limit], b[b < limit], 1 - beyond) else None
+
+
+def _inner_unchanged(g: Floats, b: Floats, inner_mass: float) -> bool:
+    if min(len(g), len(b)) < 30:
+        return inner_mass < 0.1
+    distance = ks(g, b)
+    return ks_p_value(distance, len(g), len(b)) > 1e-4 or distance < 0.1

@@ -1,0 +1,202 @@
+"""A column comes in another unit: every value is a*x + c of what it was.
+
+**Recognised** when the distribution moved (KS distance over 0.06 and far beyond noise) and one known conversion maps the
+reference onto the current values so well that what remains is noise, or a tenth of what moved. Known conversions: powers of
+ten (percent, milli, kilo), time (60, 3600, 24, 7, 12, 52, 365), lengths, weights, temperatures, and the like, both ways.
+
+**Natural drift looks alike.** The mean shift of a lognormal column *is* a scale change. So factors under 5 without an offset
+are named only when undoing them brings points back; and a factor that is no known unit only when the grid of the values was
+scaled too (values that used to be whole numbers of cents are no longer), and then as `suspected` at most.
+
+**Repair** applies the inverse map; **injection** applies the map to the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from backslide.case import Case
+from backslide.causes import columns
+from backslide.causes.hypothesis import Hypothesis, Signature
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.engine.pair import Pair
+from backslide.playbook import scenarios
+from backslide.playbook.base import Scenario
+from backslide.stats.metrics import Floats
+from backslide.stats.two_sample import ks, ks_p_value
+
+QUANTILES = np.linspace(0.02, 0.98, 49)
+MIN_KS = 0.06
+REMAINS = 0.1
+"""Share of the moved distance that may remain after the conversion."""
+PLAIN_FACTOR = 5.0
+"""Factors from here on are no natural drift of a whole distribution."""
+MIN_DISTINCT = 5
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """current = factor * reference + offset."""
+
+    factor: float
+    offset: float
+    words: str
+    known: bool = True
+
+    def apply(self, values: Floats) -> Floats:
+        """Reference unit to current unit."""
+        return values * self.factor + self.offset
+
+    def undo(self, values: Floats) -> Floats:
+        """Current unit to reference unit."""
+        return (values - self.offset) / self.factor
+
+    @property
+    def plain(self) -> bool:
+        """Whether the map is too large, or too odd, for natural drift."""
+        return self.known and (abs(np.log(self.factor)) > np.log(PLAIN_FACTOR) or self.offset != 0)
+
+
+_FACTORS = {
+    **{10.0**k: f"1e{k}" for k in range(1, 10)},
+    60.0: "minutes and seconds or hours", 3600.0: "hours and seconds", 1440.0: "days and minutes", 86400.0: "days and seconds",
+    24.0: "days and hours", 7.0: "weeks and days", 12.0: "years and months or dozens", 52.0: "years and weeks",
+    365.25: "years and days", 1024.0: "binary kilo", 1024.0**2: "binary mega",
+    1.609344: "miles and kilometres", 1.852: "nautical miles and kilometres", 3.28084: "metres and feet",
+    2.54: "inches and centimetres",
+    0.9144: "yards and metres", 2.20462: "kilograms and pounds", 28.3495: "ounces and grams", 3.78541: "gallons and litres",
+    4.184: "calories and joules", 10.7639: "square metres and square feet", 6.89476: "psi and kilopascal",
+    1.33322: "mmHg and hectopascal", 33.8639: "inHg and hectopascal", 57.29578: "radians and degrees", 3.6: "m/s and km/h",
+}  # fmt: skip
+_OFFSETS = (
+    Conversion(1.8, 32.0, "Celsius to Fahrenheit"),
+    Conversion(1 / 1.8, -32 / 1.8, "Fahrenheit to Celsius"),
+    Conversion(1.0, 273.15, "Celsius to Kelvin"),
+    Conversion(1.0, -273.15, "Kelvin to Celsius"),
+)
+
+
+def _scale(factor: float, words: str) -> Conversion:
+    size = f"{say.number(factor)} times" if factor > 1 else f"1/{say.number(1 / factor)} of"
+    return Conversion(factor, 0.0, f"{size} the former unit" + ("" if words.startswith("1e") else f" ({words})"))
+
+
+CONVERSIONS = (
+    *(_scale(f, w) for f, w in _FACTORS.items()),
+    *(_scale(1 / f, w) for f, w in _FACTORS.items()),
+    *_OFFSETS,
+)
+
+
+class UnitChange(Signature):
+    kind = CauseKind.UNIT_CHANGE
+    title = "Another unit, scale or offset"
+
+    def recognise(self, case: Case) -> Iterable[Hypothesis]:
+        """At most one hypothesis per numeric column: the conversion that explains the most."""
+        for column, pair in case.pairs.items():
+            conversion = convert(pair)
+            if conversion is None:
+                continue
+            yield Hypothesis(
+                signature=self,
+                features=(column,),
+                seen=f"{column} comes as {conversion.words}",
+                undo=_undo_words(column, conversion),
+                evidence=(f"DRF001:{column}",),
+                exact=conversion.plain,
+                reversible=True,
+                rows=np.ones(len(pair.current), bool),
+                params={"conversion": conversion},
+                mechanism=conversion.words,
+            )
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Back to the reference unit."""
+        (column,) = hypothesis.features
+        return columns.write(frame, column, hypothesis.params["conversion"].undo(columns.numbers_of(frame, column)))
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """The reference in the current unit."""
+        (column,) = hypothesis.features
+        return columns.write(frame, column, hypothesis.params["conversion"].apply(columns.numbers_of(frame, column)))
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """Yearly incomes where monthly ones were."""
+        current = scenarios.next_month(rng)
+        current = scenarios.rescored(current.with_columns(current["income"] * 12))
+        reference = scenarios.rescored(scenarios.served(rng))
+        return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
+
+
+def _undo_words(column: str, conversion: Conversion) -> str:
+    if conversion.offset:
+        return f"convert {column} back ({conversion.words})"
+    if conversion.factor > 1:
+        return f"divide {column} by {say.number(conversion.factor)}"
+    return f"multiply {column} by {say.number(1 / conversion.factor)}"
+
+
+def convert(pair: Pair) -> Conversion | None:
+    """The conversion that maps the reference column onto the current one, None where none does."""
+    if not pair.numeric:
+        return None
+    g, b = pair.finite
+    if min(len(g), len(b)) < columns.MIN_ROWS or len(np.unique(g)) < MIN_DISTINCT:
+        return None
+    moved = ks(g, b)
+    if moved < MIN_KS or ks_p_value(moved, len(g), len(b)) > 1e-6:
+        return None
+    at_g, at_b = np.quantile(g, QUANTILES), np.quantile(b, QUANTILES)
+    spread = float(np.quantile(b, 0.9) - np.quantile(b, 0.1))
+    if spread <= 0:
+        return None
+    miss = [float(np.median(np.abs(c.apply(at_g) - at_b))) / spread for c in CONVERSIONS]
+    for index in np.argsort(miss)[:3]:
+        if _explains(CONVERSIONS[index], g, b, moved):
+            return CONVERSIONS[index]
+    return _unknown_scale(g, b, at_g, at_b, moved)
+
+
+def _explains(conversion: Conversion, g: Floats, b: Floats, moved: float) -> bool:
+    left = _distance_after(conversion, g, b)
+    noise = 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
+    return left <= max(noise, REMAINS * moved) and left < 0.5 * moved
+
+
+def _distance_after(conversion: Conversion, g: Floats, b: Floats) -> float:
+    """KS distance of the converted reference, with values that differ by rounding alone counted as equal."""
+    step = 1e-6 * max(float(np.abs(b).max()), 1e-300)
+    return ks(np.round(conversion.apply(g) / step), np.round(b / step))
+
+
+def _unknown_scale(g: Floats, b: Floats, at_g: Floats, at_b: Floats, moved: float) -> Conversion | None:
+    """A scale that is no known unit, accepted only when the grid of the values was scaled with them."""
+    use = (at_g != 0) & (at_b != 0) & (np.sign(at_g) == np.sign(at_b))
+    if use.sum() < 30:
+        return None
+    ratio = np.log(at_b[use] / at_g[use])
+    middle = float(np.median(ratio))
+    if float(np.subtract(*np.quantile(ratio, [0.75, 0.25]))) > 0.08 or abs(middle) < 0.1:
+        return None
+    factor = float(np.exp(middle))
+    conversion = Conversion(factor, 0.0, f"{say.number(factor, 3)} times what it was (no known unit)", known=False)
+    if ks_p_value(_distance_after(conversion, g, b), len(g), len(b)) < 0.01:
+        return None
+    return conversion if _left_the_grid(g, b) else None
+
+
+def _left_the_grid(g: Floats, b: Floats) -> bool:
+    """Whether reference values lie on a decimal grid that current values are off."""
+    for decimals in range(4):
+        step = 10.0**-decimals
+        if bool(np.isclose(g / step, np.round(g / step), atol=1e-6).all()):
+            on = float(np.isclose(b / step, np.round(b / step), atol=1e-6).mean())
+            return on < 0.5
+    return False

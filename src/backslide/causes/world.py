@@ -1,0 +1,209 @@
+"""What the world did: label shift, covariate shift and concept drift, for what no fault of ours explains.
+
+`label_shift`: the reference with its classes in the current proportions has the current metric. `covariate_shift`: the
+reference moved to the current inputs has it (doubly robust). `concept_drift`: what remains when the inputs are accounted for.
+
+Order of precedence and gates: label shift first, when reweighting by class alone explains the loss; then the doubly robust
+split, only where the reference supports the current inputs (effective sample size of 100 and at most 20 % of rows outside).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backslide.case import Case
+from backslide.causes.verify import Bench
+from backslide.contracts.cause import CauseKind, Confidence
+from backslide.engine.pair import Pair
+from backslide.playbook.concept.decomposition import Populations, Split, split, weighted
+from backslide.stats import shift
+from backslide.stats.effect import Effect
+from backslide.stats.metrics import Floats
+from backslide.stats.two_sample import chi_squared, holm
+
+PRIOR_Z = 4.0
+LABEL_SHARE = 0.5
+REST_Z = 3.5
+REST_SHARE = 0.15
+COVARIATE_Z = 3.0
+COVARIATE_SHARE = 0.25
+CONCEPT_Z = 3.5
+CONCEPT_SHARE = 0.3
+NAMED = 4
+"""Features or classes that a cause names at most."""
+
+
+@dataclass(frozen=True)
+class Worldly:
+    """One cause that is nobody's fault."""
+
+    kind: CauseKind
+    effect: Effect
+    features: tuple[str, ...]
+    classes: tuple[str, ...]
+    confidence: Confidence
+    caveat: str = ""
+    facts: tuple[str, ...] = ()
+
+
+def explain(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Worldly]:
+    """Causes in the world for what is left of the change, the largest part first; empty where nothing passes its gate.
+
+    ``lost`` are points of faults that are still in the current rows because nothing restores them; they are no drift.
+    """
+    parts = split(bench.case, bench.target, p)
+    if parts is not None:
+        parts = replace(parts, relation=parts.relation - lost)
+    by_label = _label_shift(bench, p, drop, parts)
+    if by_label is not None:
+        return [by_label]
+    if parts is None:
+        return []
+    found = []
+    harm = bench.target.harm
+    confidence = Confidence.SUPPORTED if parts.supported else Confidence.SUSPECTED
+    caveat = (
+        "" if parts.supported else "many current rows lie outside what the reference holds, so the split is approximate"
+    )
+    if abs(parts.inputs.z) > COVARIATE_Z and harm(parts.inputs.value) >= COVARIATE_SHARE * harm(drop.value):
+        found.append(
+            Worldly(CauseKind.COVARIATE_SHIFT, parts.inputs, _moved_features(bench, p, parts), (), confidence, caveat)
+        )
+    if abs(parts.relation.z) > CONCEPT_Z and harm(parts.relation.value) >= CONCEPT_SHARE * harm(drop.value):
+        features, classes = _changed_relation(bench, p)
+        found.append(Worldly(CauseKind.CONCEPT_DRIFT, parts.relation, features, classes, confidence, caveat))
+    return sorted(found, key=lambda cause: -harm(cause.effect.value))
+
+
+def _label_shift(bench: Bench, p: Populations, drop: Effect, parts: Split | None) -> Worldly | None:
+    """Label shift when class shares moved and reweighting by class explains the loss.
+
+    The loss condition names the cause; features that moved within a class lower the confidence, or, where the inputs explain
+    the loss as well, leave the name to covariate shift.
+    """
+    case = bench.case
+    if not case.problem.classification:
+        return None
+    k = len(case.problem.classes)
+    y_g, y_b = p.good.labels.astype(np.int64), p.bad.labels.astype(np.int64)
+    if min(len(np.unique(y_g)), len(np.unique(np.r_[y_g, y_b]))) < 2:
+        return None
+    draw_g, draw_b = bench.draw(case.reference), bench.draw(case.current)
+    moved = shift.reweight_classes(p.s_g, y_g, y_b, k, draw_g, draw_b)
+    value, harm = bench.target.value, bench.target.harm
+    before = weighted(p.s_g, np.ones(len(p.s_g)), draw_g, value)
+    after = weighted(p.s_b, np.ones(len(p.s_b)), draw_b, value)
+    between = Effect(float(value(moved.sums)), value(moved.replicates))
+    part, rest = between - before, after - between
+    explains = abs(rest.z) <= REST_Z or abs(rest.value) <= REST_SHARE * abs(drop.value)
+    if np.abs(moved.z).max() <= PRIOR_Z or not explains or part.z == 0 or abs(part.z) < COVARIATE_Z:
+        return None
+    if harm(part.value) < LABEL_SHARE * harm(drop.value):
+        return None
+    same = _features_match(case, p, moved.weights[y_g])
+    inputs_explain = (
+        parts is not None and parts.supported and abs(parts.relation.z) <= 2 and abs(rest.z) > abs(parts.relation.z)
+    )
+    if not same and inputs_explain:
+        return None
+    named = np.argsort(-np.abs(moved.z))[:NAMED]
+    classes = tuple(case.problem.classes[i] for i in named if abs(moved.z[i]) > PRIOR_Z)
+    facts = tuple(
+        f"{case.problem.classes[i]}: {np.mean(y_g == i):.1%} → {np.mean(y_b == i):.1%} of labels" for i in named[:2]
+    )
+    confidence = Confidence.SUPPORTED
+    caveat = "" if same else "features moved within the classes too"
+    return Worldly(CauseKind.LABEL_SHIFT, part, (), classes, confidence, caveat, facts)
+
+
+Rows = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+def _coded(pair: Pair, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Bins or levels of a column on the labelled rows of both windows."""
+    if pair.numeric:
+        g, b = (numbers[r] for numbers, r in zip(pair.numbers, rows, strict=True))
+        return shift.bins_of(g, b, pair.discrete)
+    texts = [t[r].astype(str) for t, r in zip(pair.texts, rows, strict=True)]
+    levels = {level: code for code, level in enumerate(sorted(set(texts[0])))}
+    rest = len(levels)
+    codes = [np.array([levels.get(t, rest) for t in side], np.int64) for side in texts]
+    return codes[0], codes[1], rest + 1
+
+
+def _features_match(case: Case, p: Populations, weights: Floats) -> bool:
+    """Whether every feature of the reweighted reference is distributed as in the current window (chi-squared z under 5)."""
+    rows = (np.flatnonzero(case.reference.outcomes.known()), np.flatnonzero(case.current.outcomes.known()))
+    effective = weights.sum() ** 2 / max((weights**2).sum(), 1e-12)
+    for column in p.columns:
+        code_g, code_b, cells = _coded(case.pairs[column], rows)
+        expected = np.bincount(code_g, weights, cells)
+        expected *= effective / max(expected.sum(), 1e-12)
+        _, _, statistic = chi_squared(expected, np.bincount(code_b, minlength=cells))
+        freedom = max(cells - 1, 1)
+        if (statistic - freedom) / np.sqrt(2 * freedom) > 5:
+            return False
+    return True
+
+
+def _moved_features(bench: Bench, p: Populations, parts: Split) -> tuple[str, ...]:
+    """Columns whose own move explains at least a quarter of the inputs' part, most significant first."""
+    case, value, harm = bench.case, bench.target.value, bench.target.harm
+    rows = (bench.rows(case.reference), bench.rows(case.current))
+    before = float(value(p.s_g.sum(0)))
+    found: list[tuple[str, float, float, float]] = []
+    for column in p.columns:
+        code_g, code_b, cells = _coded(case.pairs[column], rows)
+        count_g, count_b = np.bincount(code_g, minlength=cells), np.bincount(code_b, minlength=cells)
+        _, p_value, statistic = chi_squared(count_g, count_b)
+        freedom = max(int(((count_g + count_b) > 0).sum()) - 1, 1)
+        w = shift.one_feature_weights(code_g, code_b, cells)
+        points = harm(float(value((p.s_g * w[:, None]).sum(0))) - before)
+        found.append((column, p_value, (statistic - freedom) / np.sqrt(2 * freedom), points))
+    adjusted = holm([f[1] for f in found])
+    significant = [f for f, q in zip(found, adjusted, strict=True) if q < 0.01]
+    significant.sort(key=lambda f: -f[2])
+    strong = [f for f in significant if f[3] >= 0.25 * harm(parts.inputs.value)]
+    return tuple(f[0] for f in (strong or significant[:1])[:NAMED])
+
+
+def _changed_relation(bench: Bench, p: Populations) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Columns and classes along which the mean signed residual changed most."""
+    case = bench.case
+    rows = (bench.rows(case.reference), bench.rows(case.current))
+    residual = _residuals(case, p)
+    scores: list[tuple[float, str]] = []
+    for column in p.columns:
+        code_g, code_b, cells = _coded(case.pairs[column], rows)
+        score, used = shift.residual_change(*residual, code_g, code_b, cells)
+        scores.append((score / np.sqrt(2 * max(used, 1)), column))
+    scores.sort(reverse=True)
+    features = tuple(column for score, column in scores[:2] if score > 4 and score >= 0.5 * scores[0][0])
+    return features, _changed_classes(case, residual)
+
+
+def _residuals(case: Case, p: Populations) -> tuple[Floats, Floats]:
+    """Outcome minus what the reference leads to expect: per class (n, K), or the signed error (n, 1)."""
+    if not case.problem.classification:
+        error_g, error_b = (o.labels.astype(float) - o.predictions.astype(float) for o in (p.good, p.bad))
+        return error_g[:, None], error_b[:, None]
+    k = len(case.problem.classes)
+    labels = [o.labels.astype(np.int64) for o in (p.good, p.bad)]
+    if k > shift.MAX_CLASSES:
+        right = [(o.labels == o.predictions).astype(float)[:, None] for o in (p.good, p.bad)]
+        return right[0], right[1]
+    chance = shift.class_probabilities(p.x_g, labels[0], p.x_b, k, p.categorical, None, case.rng("residuals"))
+    return np.eye(k)[labels[0]] - chance[0], np.eye(k)[labels[1]] - chance[1]
+
+
+def _changed_classes(case: Case, residual: tuple[Floats, Floats]) -> tuple[str, ...]:
+    if case.problem.task != "multiclass" or residual[0].shape[1] != len(case.problem.classes):
+        return ()
+    g, b = residual
+    error = np.sqrt(g.var(0) / len(g) + b.var(0) / len(b))
+    z = np.where(error > 0, (b.mean(0) - g.mean(0)) / np.where(error > 0, error, 1.0), 0.0)
+    order = np.argsort(-np.abs(z))[:NAMED]
+    return tuple(case.problem.classes[i] for i in order if abs(z[i]) > 4)

@@ -1,0 +1,229 @@
+"""The composition root of the main job: two windows in, a diagnosis out.
+
+Read it as a straight line: settings -> windows -> case -> checks -> verdict -> causes -> diagnosis.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import polars as pl
+
+from backslide.case import Case, Side
+from backslide.causes import words
+from backslide.causes.inquiry import Explanation, inquire
+from backslide.causes.present import Presenter
+from backslide.contracts.cause import Cause, Confidence
+from backslide.contracts.config import ModelSettings, Settings
+from backslide.contracts.diagnosis import Diagnosis, Inputs, MetricChange, Period, Verdict, WindowCounts
+from backslide.contracts.finding import Estimate, Outcome, Severity, Status, Step
+from backslide.contracts.roles import Roles
+from backslide.engine import names
+from backslide.engine.window import open_windows
+from backslide.models.load import load_model
+from backslide.playbook.runner import run_checks
+from backslide.verdict import Judged, detectable, judge
+from backslide.waterfall import waterfall
+
+Progress = Callable[[str], None]
+_LIBRARIES = ("backslide", "polars", "numpy", "scipy", "scikit-learn", "pandas")
+
+
+def diagnose(
+    reference: Any = None, current: Any = None, *, roles: Roles | None = None, reference_model: Any = None,
+    current_model: Any = None, task: str | None = None, metric: str | None = None, min_effect: float | None = None,
+    name: str = "model", settings: Settings | None = None, trusted: bool = False, progress: Progress | None = None,
+) -> Diagnosis:  # fmt: skip
+    """Find out why a model got worse between two windows of logged predictions.
+
+    ``reference`` and ``current`` are pandas, Polars or Arrow tables, paths, globs, or time ranges over ``[data] source`` of
+    ``settings``. ``reference_model`` is the saved model: an object with ``predict``, a path, or ``"module:function"``; without
+    it, faults are priced with a stand-in and nothing is proven. Settings given as arguments win over ``settings``.
+
+    Raises:
+        BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
+    """
+    base = settings or Settings()
+    given = {"task": task, "metric": metric, "min_effect": min_effect}
+    model = base.model.model_dump() | ({"name": name} if settings is None or name != "model" else {})
+    if roles is not None:
+        model |= roles.model_dump()
+    model |= {key: value for key, value in given.items() if value is not None}
+    artifacts = base.artifacts.model_copy(update={"trusted": trusted or base.artifacts.trusted})
+    merged = base.model_copy(update={"model": _checked(model), "artifacts": artifacts})
+    return _run(
+        reference if reference is not None else merged.windows.reference,
+        current if current is not None else merged.windows.current,
+        merged,
+        reference_model if reference_model is not None else merged.artifacts.reference_model,
+        current_model if current_model is not None else merged.artifacts.current_model,
+        progress,
+    )
+
+
+def diagnose_config(
+    settings: Settings, *, reference: str | None = None, current: str | None = None, progress: Progress | None = None
+) -> Diagnosis:
+    """The main job as a configuration describes it; ``reference`` and ``current`` override its windows."""
+    return diagnose(reference, current, settings=settings, name=settings.model.name, progress=progress)
+
+
+def _checked(model: dict[str, Any]) -> ModelSettings:
+    return Settings.from_dict({"model": {k: v for k, v in model.items() if v is not None}}, where="arguments").model
+
+
+def _run(
+    reference: Any,
+    current: Any,
+    settings: Settings,
+    reference_model: Any,
+    current_model: Any,
+    progress: Progress | None,
+) -> Diagnosis:
+    say = progress or (lambda _: None)
+    loaded = _load(reference_model, settings)
+    challenger = _load(current_model, settings)
+    say("opening both windows")
+    opened = open_windows(reference, current, settings)
+    case = Case(opened, settings, loaded, challenger)
+    say("profiling every row")
+    outcomes = run_checks(case, progress)
+    judged = judge(case)
+    found = inquire(case, judged.target, degraded=judged.verdict.bad, progress=progress)
+    return _diagnosis(case, judged, found, outcomes)
+
+
+def _load(model: Any, settings: Settings) -> Any:
+    if model is None:
+        return None
+    return load_model(model, trusted=settings.artifacts.trusted, base=settings.base, task=settings.model.task)
+
+
+def _diagnosis(case: Case, judged: Judged, found: Explanation, outcomes: tuple[Outcome, ...]) -> Diagnosis:
+    presenter = Presenter(case, judged.target, found, outcomes)
+    causes, harmless = presenter.causes(), presenter.harmless()
+    verdict = _with_paired_evidence(case, judged, causes)
+    if verdict in (Verdict.NO_MATERIAL_CHANGE, Verdict.INCONCLUSIVE):
+        # A cause is never named to fill the list: what does not make a verdict is listed as harmless.
+        harmless, causes = (*causes, *harmless), ()
+        harmless = tuple(cause.model_copy(update={"rank": rank}) for rank, cause in enumerate(harmless, 1))
+    metric = _metric(case, judged)
+    reason = judged.caveats[-1] if judged.caveats else ""
+    left = found.unexplained if causes or verdict.bad else found.change
+    unexplained = None if left is None else left.estimate(presenter.sampled)
+    return Diagnosis(
+        model=case.settings.model.name,
+        verdict=verdict,
+        summary=words.verdict_sentence(verdict, metric, judged.target, judged.parts, causes, reason),
+        parts=judged.parts if verdict == Verdict.DEGRADED_IN_PART else (),
+        warnings=_warnings(outcomes),
+        decision=words.decide(verdict, causes, harmless, reason),
+        metric=metric,
+        detectable=detectable(case, judged),
+        causes=causes,
+        unexplained=unexplained,
+        harmless=harmless,
+        checks=outcomes,
+        inputs=_inputs(case, judged, found),
+        waterfall=waterfall(judged, causes, unexplained) if verdict.bad else None,
+    )
+
+
+def _with_paired_evidence(case: Case, judged: Judged, causes: tuple[Cause, ...]) -> Verdict:
+    """A replay or repair that is clear of zero and beyond ``min_effect`` also proves a degradation: it is paired, so sharper."""
+    if judged.verdict in (Verdict.DEGRADED, Verdict.DEGRADED_IN_PART, Verdict.IMPROVED):
+        return judged.verdict
+    for cause in causes:
+        if cause.confidence.rank < Confidence.SUPPORTED.rank or cause.points is None:
+            continue
+        if case.has_labels:
+            back = cause.repair.points_back if cause.repair is not None else None
+            proven = (
+                back is not None and back.low is not None and back.low > 0 and back.estimate >= case.problem.min_effect
+            )
+        else:
+            proven = judged.target.harm(cause.points.estimate) >= case.problem.min_effect
+        if proven:
+            return Verdict.DEGRADED
+    return judged.verdict
+
+
+def _metric(case: Case, judged: Judged) -> MetricChange:
+    change = judged.change
+    if change is None:
+        known = case.reference.window.labelled > 0
+        before = float(case.metric.value(case.reference.units(case.metric).total)) if known else None
+        return MetricChange(
+            name=case.metric.name, higher_is_better=case.metric.higher_is_better,
+            reference=before if before == before else None, current=None, change=None,
+        )  # fmt: skip
+    return MetricChange(
+        name=case.metric.name, higher_is_better=case.metric.higher_is_better,
+        reference=change.reference, current=change.current,
+        change=Estimate(estimate=change.estimate, low=change.low, high=change.high),
+    )  # fmt: skip
+
+
+def _warnings(outcomes: tuple[Outcome, ...]) -> tuple[str, ...]:
+    """Shifts of confidence, crowding, classes and error types, the first thing shown after the verdict; then what failed."""
+    loud = [
+        f.summary
+        for o in outcomes
+        if o.step == Step.VERIFY and o.code != "VER001"
+        for f in o.findings
+        if f.severity.rank >= Severity.WARN.rank
+    ]
+    failed = [f"{o.code} could not run: {o.reason}" for o in outcomes if o.status == Status.FAILED]
+    return tuple([*loud[:8], *failed])
+
+
+def _inputs(case: Case, judged: Judged, found: Explanation) -> Inputs:
+    def counts(of: Callable[[Side], int]) -> WindowCounts:
+        return WindowCounts(reference=of(case.reference), current=of(case.current))
+
+    windows = {side.window.name: side.window for side in case.sides}
+    constant = [c for c, pair in case.pairs.items() if pair.constant_before and pair.current.n_unique() <= 1]
+    notes = [*case.notes, *judged.caveats, *found.notes]
+    if constant:
+        notes.append(f"constant in both windows: {', '.join(constant[:10])}")
+    left = [c for c in case.problem.features if c not in case.pairs]
+    if left:
+        notes.append(f"columns left alone because of their type: {', '.join(left[:10])}")
+    return Inputs(
+        task=case.problem.task,
+        rows=counts(lambda s: s.window.rows),
+        labelled=counts(lambda s: s.window.labelled),
+        sampled=counts(lambda s: s.sample.height),
+        features=case.problem.features,
+        classes=case.problem.classes,
+        sources={name: window.source for name, window in windows.items()},
+        periods={name: period for name, side in zip(windows, case.sides, strict=True) if (period := _period(side))},
+        model_versions={name: window.versions for name, window in windows.items() if window.versions},
+        versions=_versions(),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _period(side: Side) -> Period | None:
+    if not side.window.has_time:
+        return None
+    time = pl.col(names.TIME)
+    low, high, days = (
+        side.window.frame.select(time.min().alias("a"), time.max().alias("b"), pl.col(names.DAY).n_unique().alias("c"))
+        .collect(engine="streaming")
+        .row(0)
+    )
+    return None if low is None else Period(start=low.isoformat(), end=high.isoformat(), days=int(days))
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,233 @@
+"""Did the inputs move, or the relation between inputs and outcome?
+
+Takes the change of the headline metric apart: the part that the current inputs would cause with the reference's relation
+(more rows where the model was always weak), and the part that the same inputs now cause because they mean another outcome.
+Doubly robust: cross-fitted importance weights and a cross-fitted outcome model, consistent when either is right.
+
+**Why it matters.** The first asks for more rows of a kind, the second for new labels. A broken column looks like either, so
+the causes are taken out before this is read again.
+
+**Stays quiet** when a part is within noise (3.5 standard errors for the relation, 3 for the inputs) or under `min_effect`. Is
+not reported where the reference does not support the current inputs: effective sample size under 100, or more than 20 % of
+the current rows outside; then the terms over the common inputs stand in, and say so.
+
+**What to do.** Read the causes named covariate_shift or concept_drift; both name the columns.
+
+References: Robins, Rotnitzky and Zhao (1994); Cai, Namkoong and Yadlowsky (2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case, Outcomes
+from backslide.contracts import say
+from backslide.contracts.evidence import Waterfall, WaterfallStep
+from backslide.contracts.finding import Finding, Severity, Step
+from backslide.engine.design import make_design
+from backslide.playbook import scenarios
+from backslide.playbook.base import Check, Need, Scenario
+from backslide.stats import shift
+from backslide.stats.bootstrap import Resampler
+from backslide.stats.effect import Effect
+from backslide.stats.metrics import Floats, Metric
+
+RELATION_Z = 3.5
+INPUTS_Z = 3.0
+MIN_ROWS = 200
+
+
+class Decomposition(Check):
+    code = "CON001"
+    title = "Inputs or relation"
+    step = Step.CONCEPT
+    needs = (Need.LABELS, Need.PREDICTIONS, Need.FEATURES)
+
+    def run(self, case: Case) -> Iterable[Finding]:
+        """One finding for the inputs' part and one for the relation's."""
+        parts = headline_split(case)
+        if parts is None:
+            return
+        sampled = None if case.reference.complete and case.current.complete else case.current.sample.height
+        for subject, effect, limit in (("relation", parts.relation, RELATION_Z), ("inputs", parts.inputs, INPUTS_Z)):
+            worse = case.metric.harm(effect.value) >= case.problem.min_effect and abs(effect.z) > limit
+            yield Finding(
+                code=self.code,
+                subject=subject,
+                severity=Severity.WARN if worse else Severity.OK,
+                summary=_sentence(case, subject, effect, parts),
+                estimate=effect.estimate(sampled),
+                unit="share" if case.metric.share else "",
+                numbers={
+                    "effective_sample_size": parts.domain.ess,
+                    "outside": parts.domain.outside,
+                    "domain_auc": parts.domain.auc,
+                    "supported": parts.supported,
+                },
+                evidence=(_waterfall(case, parts),) if subject == "relation" else (),
+            )
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """Labels turn against the model while the inputs stay."""
+        current = scenarios.next_month(rng, flip=0.15)
+        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "relation")
+
+
+def headline_split(case: Case) -> Split | None:
+    """The split of the headline metric as served, computed once per case."""
+
+    def compute() -> Split | None:
+        if min(len(case.labelled_rows(side)) for side in case.sides) < MIN_ROWS:
+            return None
+        p = populations(case, case.metric, case.current.sample, case.current.outcomes)
+        return split(case, case.metric, p)
+
+    parts: Split | None = case.cached("headline split", compute)
+    return parts
+
+
+def _sentence(case: Case, subject: str, effect: Effect, parts: Split) -> str:
+    size = say.change(effect.value, share=case.metric.share)
+    direction = "worse" if case.metric.harm(effect.value) > 0 else "better"
+    what = "the inputs moved" if subject == "inputs" else "the same inputs mean another outcome"
+    text = f"because {what}, {case.metric.name} is {size} {direction}"
+    return (
+        text
+        if parts.supported
+        else f"{text} (approximate: {say.percent(parts.domain.outside)} of rows lie outside the reference)"
+    )
+
+
+def _waterfall(case: Case, parts: Split) -> Waterfall:
+    change = case.change(case.metric)
+    steps = [WaterfallStep(label="reference", value=change.reference, role="level")]
+    for label, effect in (("inputs moved", parts.inputs), ("relation changed", parts.relation)):
+        low, high = (float(v) for v in effect.bounds)
+        steps.append(WaterfallStep(label=label, value=effect.value, low=low, high=high, role="cause"))
+    end = change.reference + parts.inputs.value + parts.relation.value
+    steps.append(WaterfallStep(label="current", value=end, role="level"))
+    inputs, relation = (say.signed(e.value * (100 if case.metric.share else 1)) for e in (parts.inputs, parts.relation))
+    return Waterfall(
+        title="Inputs or relation",
+        reading=f"Moved inputs {inputs}, changed relation {relation}{' points' if case.metric.share else ''}.",
+        y=case.metric.name, steps=tuple(steps), share=case.metric.share,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Split:
+    """The change of a metric taken apart into inputs and relation."""
+
+    inputs: Effect
+    relation: Effect
+    domain: shift.Domain
+    supported: bool
+
+
+@dataclass(frozen=True)
+class Populations:
+    """Labelled rows of both samples, ready for the nuisance models."""
+
+    s_g: Floats
+    s_b: Floats
+    x_g: Floats
+    x_b: Floats
+    categorical: NDArray[np.bool_]
+    good: Outcomes
+    bad: Outcomes
+    columns: tuple[str, ...]
+
+
+def populations(
+    case: Case, target: Metric, frame: pl.DataFrame, bad: Outcomes, leave_out: tuple[str, ...] = ()
+) -> Populations:
+    """Reference as served against ``frame`` (a version of the current sample) with outcomes ``bad``."""
+    design = make_design(case.pairs.values(), leave_out=leave_out)
+    rows_g, rows_b = case.labelled_rows(case.reference), case.labelled_rows(case.current)
+    good, bad = case.reference.outcomes.take(rows_g), bad.take(rows_b)
+    k = len(case.problem.classes)
+    x_g, x_b = design.matrix(case.reference.sample)[rows_g], design.matrix(frame)[rows_b]
+    categorical = design.categorical
+    if good.scores is not None and bad.scores is not None and k <= shift.MAX_CLASSES:
+        # The model's own scores summarise what it saw; for text they are all that a table model can use.
+        x_g, x_b = np.hstack([x_g, good.scores[:, :-1]]), np.hstack([x_b, bad.scores[:, :-1]])
+        categorical = np.r_[categorical, np.zeros(k - 1, bool)]
+    elif not case.problem.classification:
+        x_g, x_b = (
+            np.column_stack([x_g, good.predictions.astype(float)]),
+            np.column_stack([x_b, bad.predictions.astype(float)]),
+        )
+        categorical = np.r_[categorical, False]
+    return Populations(
+        good.statistics(target, k),
+        bad.statistics(target, k),
+        x_g,
+        x_b,
+        categorical,
+        good,
+        bad,
+        design.columns,
+    )
+
+
+def split(case: Case, target: Metric, p: Populations) -> Split | None:
+    """Doubly robust split into inputs and relation; the shared-support split where the reference does not support the inputs."""
+    if p.x_g.shape[1] == 0 or min(len(p.s_g), len(p.s_b)) < 2 * shift.FOLDS:
+        return None
+    rng = case.rng("decomposition")
+    domain = shift.domain_weights(p.x_g, p.x_b, p.categorical, rng)
+    draw_g, draw_b = case.draw(case.reference), case.draw(case.current)
+    value = target.value
+    if not domain.supported:
+        return _shared_support(case, target, p, domain)
+    m_g, m_b = _expectations(case, p, rng)
+    moved = shift.move(p.s_g, p.s_b, m_g, m_b, domain.weights, draw_g, draw_b)
+    before = Effect(float(value(moved.reference)), value(moved.reference_replicates))
+    between = Effect(float(value(moved.moved)), value(moved.moved_replicates))
+    after = Effect(float(value(moved.current)), value(moved.current_replicates))
+    return Split(between - before, after - between, domain, True)
+
+
+def _expectations(case: Case, p: Populations, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Expected row statistics given x for both windows; zeros (plain importance weighting) with very many classes."""
+    k = len(case.problem.classes)
+    blocks = None
+    if not case.problem.classification or p.s_g.shape[1] != 3 * k:
+        m_g, m_b = shift.expected_losses(p.x_g, p.s_g[:, 1:], p.x_b, p.categorical, blocks, rng)
+        return np.column_stack([np.ones(len(m_g)), m_g]), np.column_stack([np.ones(len(m_b)), m_b])
+    if k > shift.MAX_CLASSES:
+        return _plain(p.s_g, p.s_b)
+    labels = p.good.labels.astype(np.int64)
+    in_g, in_b = shift.class_probabilities(p.x_g, labels, p.x_b, k, p.categorical, blocks, rng)
+    return (
+        shift.count_expectations(in_g, p.good.predictions.astype(np.int64)),
+        shift.count_expectations(in_b, p.bad.predictions.astype(np.int64)),
+    )
+
+
+def _plain(s_g: Floats, s_b: Floats) -> tuple[Floats, Floats]:
+    return np.zeros_like(s_g), np.zeros_like(s_b)
+
+
+def _shared_support(case: Case, target: Metric, p: Populations, domain: shift.Domain) -> Split:
+    """Terms over the inputs that both windows hold (Cai, Namkoong and Yadlowsky 2023); unseen inputs count as inputs."""
+    value = target.value
+    draw_g, draw_b = case.draw(case.reference), case.draw(case.current)
+    own = [weighted(s, np.ones(len(s)), d, value) for s, d in ((p.s_g, draw_g), (p.s_b, draw_b))]
+    common = [
+        weighted(s, w, d, value) for s, w, d in ((p.s_g, domain.shared[0], draw_g), (p.s_b, domain.shared[1], draw_b))
+    ]
+    relation = common[1] - common[0]
+    return Split((own[1] - own[0]) - relation, relation, domain, False)
+
+
+def weighted(s: Floats, w: Floats, draw: Resampler, value: Callable[[Floats], Floats]) -> Effect:
+    """A metric of row statistics (n, F) under row weights (n,), with replicates."""
+    replicates = draw.sums(s * w[:, None])
+    return Effect(float(value((s * w[:, None]).sum(0))), value(replicates))

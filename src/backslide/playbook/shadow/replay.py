@@ -1,0 +1,133 @@
+"""Is the saved model still the one that answers?
+
+Runs the saved model again on logged rows of both windows and compares with what was served: scores to 1e-6 (1e-4 for models
+that compute in single precision), or predicted classes where no scores were logged.
+
+**Why it matters.** A silent swap of the artefact, a canary that never ended, or other preprocessing in production shows here
+exactly: this is proof, not statistics.
+
+**Stays quiet** when at least 99.5 % of the rows agree in both windows. Where the reference itself is not reproduced, the saved
+model is not the one that was serving (or the logged features are not what it was given): nothing can be proven with it, and
+repairs computed with it are approximate.
+
+**What to do.** Find out which artefact answers since when; roll back, or compare both models class by class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backslide.case import Answered, Case, Outcomes, Side
+from backslide.contracts import say
+from backslide.contracts.finding import Finding, Severity, Step
+from backslide.models.model import Model
+from backslide.playbook import scenarios
+from backslide.playbook.base import Check, Need, Scenario
+
+AGREE = 0.995
+TOLERANCES = (1e-6, 1e-4)
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a model says to the rows of a window, and where that equals what was served."""
+
+    answered: Answered
+    equal: NDArray[np.bool_]
+
+    @property
+    def share(self) -> float:
+        """Share of rows that agree; rows the model fails on do not."""
+        return float(self.equal.mean()) if len(self.equal) else 0.0
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the model is the one that answered."""
+        return self.share >= AGREE
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The reference model on both windows."""
+
+    reference: Replayed
+    current: Replayed
+
+    @property
+    def faithful(self) -> bool:
+        """Whether the saved model reproduces the reference."""
+        return self.reference.agrees
+
+    @property
+    def swapped(self) -> bool:
+        """Whether another model answered in the current window than in the reference."""
+        return self.faithful and not self.current.agrees
+
+
+def replay(case: Case) -> Replay:
+    """Replay of the reference model, computed once per case."""
+    model = case.reference_model
+    assert model is not None
+    return case.cached("replay", lambda: Replay(*(replayed(case, model, side) for side in case.sides)))  # type: ignore[no-any-return]
+
+
+def replayed(case: Case, model: Model, side: Side) -> Replayed:
+    """A model on the sampled rows of a window."""
+    answered = case.answered(model, side.sample)
+    served = side.outcomes
+    equal = max((_equal(answered.outcomes, served, t) for t in TOLERANCES[:1]), key=np.mean)
+    if equal.mean() < AGREE:
+        loose = _equal(answered.outcomes, served, TOLERANCES[1])
+        equal = loose if loose.mean() >= AGREE else equal
+    return Replayed(answered, equal & ~answered.failed)
+
+
+def _equal(answered: Outcomes, served: Outcomes, tolerance: float) -> NDArray[np.bool_]:
+    if served.scores is not None and answered.scores is not None:
+        return np.asarray((np.abs(answered.scores - served.scores) <= tolerance).all(axis=1))
+    if served.predictions.dtype.kind == "f":
+        a, b = answered.predictions.astype(float), served.predictions.astype(float)
+        return np.asarray(np.abs(a - b) <= tolerance * np.maximum(1.0, np.abs(b)))
+    return np.asarray(answered.predictions == served.predictions)
+
+
+class ModelReplay(Check):
+    code = "SHD001"
+    title = "The saved model on the logged rows"
+    step = Step.SHADOW
+    needs = (Need.MODEL, Need.FEATURES, Need.PREDICTIONS)
+
+    def run(self, case: Case) -> Iterable[Finding]:
+        """One finding per window."""
+        done = replay(case)
+        for side, result, window in zip(
+            case.sides, (done.reference, done.current), ("reference", "current"), strict=True
+        ):
+            yield self._finding(side, result, window, done.faithful)
+
+    def _finding(self, side: Side, result: Replayed, window: str, faithful: bool) -> Finding:
+        failed = int(result.answered.failed.sum())
+        summary = f"the saved model reproduces {say.percent(result.share)} of the {window} predictions"
+        if failed:
+            summary += f"; it fails on {failed} of {side.sample.height} rows: {result.answered.error}"
+        if result.agrees:
+            severity = Severity.WARN if failed else Severity.OK
+        else:
+            severity = Severity.FAIL if window == "current" and faithful else Severity.WARN
+        if window == "reference" and not result.agrees:
+            summary += "; it is not the model that served them, or was given other inputs, so nothing is proven with it"
+        return Finding(
+            code=self.code, subject=window, severity=severity, summary=summary,
+            numbers={"equal": result.share, "failed_rows": failed, "rows": side.sample.height},
+        )  # fmt: skip
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """Another model, with flatter scores, answers in the current window."""
+        reference = scenarios.rescored(scenarios.served(rng))
+        current = scenarios.next_month(rng, sharpness=0.7)
+        return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "current")

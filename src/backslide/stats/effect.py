@@ -1,0 +1,62 @@
+"""A number with the replicates that all terms of a diagnosis share, so that sums of effects have honest intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backslide.contracts.finding import Estimate
+from backslide.stats.bootstrap import interval, z_score
+from backslide.stats.metrics import Floats
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A change of the target metric, signed like it, and its bootstrap replicates (B,)."""
+
+    value: float
+    replicates: Floats
+
+    def __add__(self, other: Effect) -> Effect:
+        return Effect(self.value + other.value, self.replicates + other.replicates)
+
+    def __sub__(self, other: Effect) -> Effect:
+        return Effect(self.value - other.value, self.replicates - other.replicates)
+
+    def __neg__(self) -> Effect:
+        return Effect(-self.value, -self.replicates)
+
+    def scaled(self, spread: float) -> Effect:
+        """The same value with replicates spread ``spread`` times as far."""
+        return Effect(self.value, self.value + (self.replicates - self.value) * spread)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """95 % interval."""
+        return interval(self.value, self.replicates)
+
+    @property
+    def z(self) -> float:
+        """Value in standard errors."""
+        return z_score(self.value, self.replicates)
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval is clear of zero."""
+        low, high = self.bounds
+        return low > 0 or high < 0
+
+    def estimate(self, sampled: int | None = None) -> Estimate:
+        """As a contract value; ``sampled`` rows where it rests on a sample."""
+        low, high = (float(v) for v in self.bounds)
+        if not (np.isfinite(low) and np.isfinite(high)):
+            return Estimate(estimate=float(self.value))
+        if sampled is None:
+            return Estimate(estimate=float(self.value), low=low, high=high)
+        return Estimate(estimate=float(self.value), low=low, high=high, basis="sample", n=sampled)
+
+
+def nothing(replicates: int) -> Effect:
+    """No effect."""
+    return Effect(0.0, np.zeros(replicates))

@@ -1,0 +1,242 @@
+"""The surface of the command line: help, version, usage errors, exit codes, and what a failure looks like."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from importlib import import_module
+from types import ModuleType
+
+import pytest
+
+from backslide import __version__
+from backslide.contracts.errors import SourceError
+
+COMMANDS = ["demo", "init", "diagnose", "report", "checks"]
+
+
+def test_help_lists_every_command(backslide):
+    ran = backslide("--help")
+    assert ran.code == 0
+    for command in COMMANDS:
+        assert re.search(rf"^  {command}\b", ran.out, re.M), command
+    assert "0 no material degradation, 1 degraded, 2 could not run" in ran.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_and_json(backslide, command):
+    ran = backslide(command, "-h")
+    assert ran.code == 0
+    assert "--json" in ran.out
+
+
+@pytest.mark.parametrize("command", ["demo", "diagnose"])
+def test_long_work_can_be_silenced(backslide, command):
+    assert "-q" in backslide(command, "--help").out
+
+
+def test_version(backslide):
+    ran = backslide("--version")
+    assert (ran.code, ran.out) == (0, f"backslide {__version__}\n")
+
+
+def test_no_command_shows_help_and_is_no_success(backslide):
+    ran = backslide()
+    assert ran.code == 2
+    assert "Usage" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["diagnoze"], ["diagnoze"]),
+        (["diagnose", "--jsn", "x"], ["--jsn"]),
+        (["diagnose", "a.toml", "b.toml"], ["b.toml"]),
+        (["diagnose", "--json"], ["--json"]),
+        (["init"], ["TABLE"]),
+        (["report"], ["DIAGNOSIS"]),
+    ],
+)
+def test_usage_errors_are_one_line(backslide, arguments, words):
+    backslide(*arguments).fails(*words, "--help")
+
+
+@pytest.fixture
+def main_job(monkeypatch):
+    """Put another main job under the command line; what it does is given per test."""
+
+    def install(diagnose_config):
+        module = ModuleType("backslide.main_job")
+        module.diagnose_config = diagnose_config
+        monkeypatch.setitem(sys.modules, "backslide.main_job", module)
+
+    return install
+
+
+@pytest.fixture
+def config(backslide, tmp_path):
+    """An empty configuration in the working folder."""
+    (tmp_path / "backslide.toml").write_text("", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [("degraded", 1), ("degraded_in_part", 1), ("no_material_change", 0), ("improved", 0), ("inconclusive", 0)],
+)
+def test_exit_code_of_every_verdict(backslide, config, main_job, diagnosis, verdict, code):
+    main_job(lambda settings, **_: diagnosis(verdict))
+    ran = backslide("diagnose")
+    assert ran.code == code
+    assert ran.out
+    assert ran.err == ""
+
+
+def test_an_error_of_the_input_is_its_own_line(backslide, config, main_job):
+    def refuse(settings, **_):
+        raise SourceError("no file at april.parquet;\n  did you mean 'april.csv'?")
+
+    main_job(refuse)
+    backslide("diagnose").fails("no file at april.parquet; did you mean 'april.csv'?")
+
+
+def broken(settings, **_):
+    return {}["is not there"]
+
+
+def test_an_internal_error_is_2_and_shows_no_traceback(backslide, config, main_job):
+    main_job(broken)
+    ran = backslide("diagnose")
+    assert ran.code == 2
+    assert ran.err.count("\n") == 1
+    assert "internal error, KeyError: 'is not there'" in ran.err
+    assert "BACKSLIDE_DEBUG=1" in ran.err
+
+
+def test_debugging_shows_the_traceback_too(backslide, config, main_job, monkeypatch):
+    main_job(broken)
+    monkeypatch.setenv("BACKSLIDE_DEBUG", "1")
+    ran = backslide("diagnose")
+    assert ran.code == 2
+    assert "Traceback" in ran.err
+    assert ran.err.rstrip().splitlines()[-1].startswith("backslide: internal error")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (KeyboardInterrupt(), "interrupted"),
+        (MemoryError(), "out of memory"),
+        (OSError(28, "No space left on device", "report.html"), "report.html: No space left on device"),
+        (RecursionError("too deep"), "internal error, RecursionError"),
+    ],
+)
+def test_other_ends(backslide, config, main_job, error, words):
+    def stop(settings, **_):
+        raise error
+
+    main_job(stop)
+    ran = backslide("diagnose")
+    assert ran.code == 2
+    assert words in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_options_reach_the_main_job(backslide, main_job, diagnosis, tmp_path):
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "loans.toml").write_text('[model]\nname = "loans"\n', encoding="utf-8")
+    seen = {}
+
+    def listen(settings, *, reference, current, progress):
+        seen.update(name=settings.model.name, base=settings.base.name, reference=reference, current=current)
+        seen.update(progress=progress)
+        return diagnosis()
+
+    main_job(listen)
+    backslide("diagnose", "conf/loans.toml", "--reference", "march.parquet", "--current", "2026-04-01..2026-04-30")
+    assert seen == {
+        "name": "loans",
+        "base": "conf",
+        "reference": os.path.join("..", "march.parquet"),  # typed in the folder above that of the configuration
+        "current": "2026-04-01..2026-04-30",
+        "progress": None,  # not on a terminal
+    }
+
+
+@pytest.mark.parametrize("source", ["s3://bucket/log", "2026-03-01 00:00..2026-03-02 12:00"])
+def test_sources_that_are_no_paths_stay_as_they_are(backslide, main_job, diagnosis, tmp_path, source):
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "c.toml").write_text("", encoding="utf-8")
+    seen = []
+    main_job(lambda settings, *, reference, current, progress: seen.append(reference) or diagnosis())
+    backslide("diagnose", "conf/c.toml", "--reference", source)
+    assert seen == [source]
+
+
+def test_progress_shows_on_a_terminal_only_and_can_be_silenced(monkeypatch):
+    output = import_module("backslide.cli.output")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with output.progress(quiet=False) as shown:
+        assert shown is not None
+        shown("reading")
+    with output.progress(quiet=True) as shown:
+        assert shown is None
+
+
+def command_line(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "backslide", *arguments],
+        capture_output=True, text=True, check=False, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def test_as_a_process():
+    ran = command_line("diagnose", "nowhere.toml")
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    assert ran.stderr.startswith("backslide: no configuration at nowhere.toml")
+
+
+def test_a_terminal_that_knows_only_ascii(tmp_path, diagnosis):
+    diagnosis().to_json(tmp_path / "d.json")
+    ran = command_line("report", str(tmp_path / "d.json"), PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
+    assert ran.returncode == 0, ran.stderr
+    assert "loans" in ran.stdout
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path, diagnosis):
+    diagnosis().to_json(tmp_path / "d.json")
+    ran = subprocess.run(
+        f"set -o pipefail; {sys.executable} -m backslide report --json {tmp_path}/d.json | true",
+        shell=True, executable="/bin/bash", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in ran.stderr
+    assert "Error" not in ran.stderr
+
+
+def test_help_needs_nothing_heavy():
+    """The stable form of `--help` being quick: none of the slow imports happen."""
+    code = (
+        "import sys; from backslide.cli import main; main(['--help'])\n"
+        "heavy = {'polars', 'pandas', 'numpy', 'scipy', 'sklearn', 'altair', 'rich', 'backslide.main_job'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.stderr.strip() == "[]"
+
+
+def test_help_is_quick_beside_a_bare_interpreter():
+    """A bound that holds on slow machines: a small multiple of starting Python with the standard library's pieces."""
+
+    def seconds(*command: str) -> float:
+        best = float("inf")
+        for _ in range(3):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, *command], capture_output=True, check=True)
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    bare = seconds("-c", "import argparse, dataclasses, inspect, json, typing, pathlib, enum, logging")
+    assert seconds("-m", "backslide", "--help") < 8 * bare

@@ -1,0 +1,146 @@
+"""The documentation is run: no stale page, no dead link, no example that does not work."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from backslide.contracts.cause import CauseKind
+from backslide.contracts.diagnosis import Diagnosis
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PROSE = sorted([ROOT / "README.md", ROOT / "AGENTS.md", *DOCS.rglob("*.md")])
+_SPEC = importlib.util.spec_from_file_location("build_docs", ROOT / "tools" / "build_docs.py")
+assert _SPEC is not None
+assert _SPEC.loader is not None
+build_docs = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(build_docs)
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path) -> Iterator[tuple[str, str, int]]:
+    """Language, text and line number of each fenced block."""
+    text = page.read_text(encoding="utf-8")
+    for match in FENCE.finditer(text):
+        yield match[1], match[2], text[: match.start()].count("\n") + 2
+
+
+def run_console(block: str, folder: Path) -> None:
+    """Run each ``$`` line; lines below it must all be printed, ``...`` stands for anything."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    commands: list[tuple[str, list[str]]] = []
+    for line in block.splitlines():
+        if line.startswith("$ "):
+            commands.append((line.removeprefix("$ "), []))
+        elif line != "..." and line:
+            commands[-1][1].append(line)
+    for command, wanted in commands:
+        done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True)
+        printed = (done.stdout + done.stderr).splitlines()
+        assert done.returncode == 0, f"{command}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        for line in wanted:
+            assert line in printed, f"{command}: expected to print {line!r}, printed\n" + "\n".join(printed)
+
+
+def test_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    page, namespace, ran = DOCS / "tutorial.md", {"__name__": "tutorial"}, 0
+    for language, text, line in blocks(page):
+        if language == "python":
+            exec(compile("\n" * (line - 1) + text, str(page), "exec"), namespace)
+        elif language == "console":
+            run_console(text, tmp_path)
+        ran += language in ("python", "console")
+    assert ran >= 8
+
+
+def test_a_console_block_that_lies_is_caught(tmp_path: Path):
+    run_console("$ echo yes\nyes\n$ echo no; echo maybe\n...\nmaybe\n", tmp_path)
+    with pytest.raises(AssertionError, match="expected to print"):
+        run_console("$ echo yes\nno\n", tmp_path)
+    with pytest.raises(AssertionError, match="exit 3"):
+        run_console("$ exit 3\n", tmp_path)
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_python_blocks_are_python_and_links_lead_somewhere(page: Path):
+    for language, text, line in blocks(page):
+        if language == "python":
+            compile("\n" * (line - 1) + text, str(page), "exec")
+    prose = FENCE.sub("", page.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", prose):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name}: dead link {target}"
+
+
+def test_readme_names_every_command():
+    from backslide.cli.app import app
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    named = set(re.findall(r"^\| `backslide (\w+)", readme, re.MULTILINE))
+    assert named == commands
+
+
+def test_architecture_names_every_folder_of_the_tree():
+    tree = next(text for _, text, _ in blocks(DOCS / "architecture.md") if "src/backslide/" in text)
+    package = ROOT / "src" / "backslide"
+    parts = [path for path in package.iterdir() if path.name not in ("__pycache__", "py.typed", "__main__.py")]
+    for path in parts:
+        assert path.name + ("/" if path.is_dir() else "") in tree, f"{path.name} is missing from docs/architecture.md"
+    for name in re.findall(r"^\s+(\w+)/", tree, re.MULTILINE):
+        assert any(path.is_dir() for path in package.rglob(name)), f"{name}/ is in docs/architecture.md only"
+
+
+def test_layers_are_the_same_in_prose_and_in_the_linter():
+    import tomllib
+
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = [name.removeprefix("backslide.") for name in linter["contracts"][0]["layers"]][::-1]
+    line = " <- ".join(layers)
+    for page in (DOCS / "architecture.md", ROOT / "AGENTS.md"):
+        assert line in page.read_text(encoding="utf-8"), f"{page.name}: expected {line}"
+
+
+def test_generated_pages_are_up_to_date():
+    assert build_docs.stale(DOCS, build_docs.pages()) == [], "run `make docs`"
+
+
+def test_staleness_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    wanted = build_docs.pages()
+    build_docs.write(tmp_path, wanted)
+    assert build_docs.main(["--check", "--docs", str(tmp_path)]) == 0
+    (tmp_path / "checks" / "index.md").write_text("old")
+    (tmp_path / "checks" / "OLD001.md").write_text("gone")
+    (tmp_path / "diagnosis.schema.json").unlink()
+    assert build_docs.main(["--check", "--docs", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "stale: checks/index.md" in said
+    assert "left over: checks/OLD001.md" in said
+    assert "missing: diagnosis.schema.json" in said
+    build_docs.write(tmp_path, wanted)
+    assert build_docs.stale(tmp_path, wanted) == []
+
+
+def test_every_kind_of_cause_is_in_the_index():
+    index = build_docs.pages()["causes/index.md"]
+    for kind in CauseKind:
+        assert re.search(rf"\b{kind.value}\b", index)
+
+
+def test_the_published_schema_is_a_schema_and_is_the_format():
+    schema = json.loads((DOCS / "diagnosis.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema == Diagnosis.json_schema()
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"format": "backslide.diagnosis/2"}, schema)

@@ -1,0 +1,230 @@
+"""Every kind of evidence has a specification that compiles, shows its numbers, and survives odd values."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
+from typing import get_args
+
+import pytest
+import sample_evidence as samples
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backslide.contracts import evidence as kinds
+from backslide.report import palette
+from backslide.report.binning import BINS, drawable, rebin
+from backslide.report.charts import WIDTH, chart_spec
+from backslide.report.html import figure
+from backslide.report.svg import draw
+
+HOSTILE = '</script><script>alert(1)</script>" onload="alert(2)\' & \\ {{7*7}} datum["x"] ]]>'
+
+
+def drawn(evidence, **options):
+    return draw(chart_spec(evidence, **options), evidence.reading)
+
+
+def texts(svg):
+    return [element.text or "" for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")]
+
+
+def test_the_samples_hold_every_kind():
+    every = get_args(get_args(kinds.Evidence)[0])
+    assert {type(e) for e in samples.EVIDENCE} == set(every)
+
+
+@pytest.mark.parametrize("evidence", samples.EVIDENCE, ids=lambda e: e.kind)
+def test_every_kind_compiles(evidence):
+    root = ElementTree.fromstring(drawn(evidence))
+    assert root.get("role") == "img"
+    assert root.get("aria-label") == evidence.reading
+    assert len(list(root.iter())) > 10
+
+
+@pytest.mark.parametrize("evidence", samples.EVIDENCE, ids=lambda e: e.kind)
+def test_a_chart_fits_the_width_of_a_phone(evidence):
+    assert float(ElementTree.fromstring(drawn(evidence)).get("width", "inf")) <= WIDTH + 12
+
+
+@pytest.mark.parametrize("evidence", samples.EVIDENCE, ids=lambda e: e.kind)
+def test_every_colour_follows_the_page(evidence):
+    found = set(re.findall(r'(?:fill|stroke)="(#[0-9a-f]+)"', drawn(evidence)))
+    assert found
+    assert found <= set(palette.VARIABLES)
+
+
+def test_the_rules_cover_every_colour():
+    rules = palette.rules()
+    assert all(f'fill="{colour}"' in rules and f'stroke="{colour}"' in rules for colour in palette.VARIABLES)
+
+
+def test_windows_differ_in_line_style_as_well_as_colour():
+    svg = drawn(samples.histograms())
+    assert 'stroke-dasharray="5,3"' in svg
+    assert {"reference", "current"} <= set(texts(svg))
+
+
+def test_a_waterfall_says_its_numbers():
+    assert {"84.2 %", "−2.4 pt [−3.1 to −1.7]", "80.8 %"} <= set(texts(drawn(samples.waterfall(), width=860)))
+    assert {"84.2 %", "−2.4 pt", "80.8 %"} <= set(texts(drawn(samples.waterfall())))
+
+
+def test_a_waterfall_runs_from_level_to_level():
+    data = chart_spec(samples.waterfall())["data"]["values"]
+    for before, after in pairwise(data[:-1]):
+        assert after["start"] == before["end"]
+    assert data[-2]["end"] == pytest.approx(data[-1]["end"])
+
+
+def test_bars_say_their_shares():
+    assert {"61.0 %", "60.0 %", "0.0 %"} <= set(texts(drawn(samples.bars())))
+
+
+def test_a_matrix_leaves_out_what_is_not_estimable():
+    assert sorted(t for t in texts(drawn(samples.matrix())) if t.startswith(("+", "−"))) == ["+0.3", "+3.1", "−3.1"]
+
+
+def test_a_large_matrix_keeps_what_moved():
+    names = tuple(f"class {i}" for i in range(40))
+    values = tuple(tuple(0.2 if (i, j) == (33, 7) else 0.0001 * (i == j) for j in range(40)) for i in range(40))
+    large = samples.matrix().model_copy(update={"rows": names, "columns": names, "values": values})
+    shown = texts(drawn(large))
+    assert {"class 33", "class 7", "+20.0"} <= set(shown)
+    assert any("12 of 40" in text for text in shown)
+
+
+def test_many_categories_keep_those_that_moved_and_say_what_is_left_out():
+    names = tuple(f"level {i}" for i in range(100))
+    shares = [0.01] * 100
+    moved = [*shares]
+    moved[77] = 0.3
+    many = samples.bars().model_copy(update={"categories": names, "reference": shares, "current": moved})
+    shown = texts(drawn(many))
+    assert "level 77" in shown
+    assert any("76 more not drawn" in text for text in shown)
+
+
+def test_equal_names_stay_apart():
+    twice = samples.bars().model_copy(update={"categories": ("a", "a"), "reference": (0.4, 0.6), "current": (0.5, 0.5)})
+    assert {"a", "a (2)"} <= set(texts(drawn(twice)))
+
+
+def test_events_far_from_the_series_do_not_squeeze_it():
+    far = samples.series().model_copy(update={"events": {"old": "1999-01-01", "deploy": "2026-04-03T10:00:00Z"}})
+    shown = texts(drawn(far))
+    assert "deploy" in shown
+    assert "old" not in shown
+
+
+def test_a_series_without_dates_is_drawn_by_block():
+    points = tuple(p.model_copy(update={"at": f"block {i}"}) for i, p in enumerate(samples.series().points[:5]))
+    assert "block" in texts(drawn(samples.series().model_copy(update={"points": points, "events": {}})))
+
+
+def with_hostile_names(evidence):
+    """The same evidence with every string of foreign origin replaced."""
+    changes = {"title": HOSTILE, "reading": HOSTILE}
+    changes |= {name: HOSTILE for name in ("x", "y", "row_title", "column_title") if hasattr(evidence, name)}
+    match evidence:
+        case kinds.Histograms():
+            changes["marks"] = {HOSTILE: 20_000.0}
+        case kinds.Bars():
+            changes["categories"] = tuple(f"{HOSTILE}{i}" for i in range(5))
+        case kinds.Series():
+            changes["events"] = {HOSTILE: "2026-04-03"}
+        case kinds.Ranked():
+            changes["rows"] = tuple(r.model_copy(update={"label": HOSTILE, "note": HOSTILE}) for r in evidence.rows)
+        case kinds.Matrix():
+            changes |= {"rows": (HOSTILE, "b"), "columns": (HOSTILE, "b")}
+        case kinds.Waterfall():
+            changes["steps"] = tuple(s.model_copy(update={"label": HOSTILE}) for s in evidence.steps)
+        case kinds.Table():
+            changes |= {"columns": (HOSTILE,), "rows": ((HOSTILE,),)}
+    return evidence.model_copy(update=changes)
+
+
+@pytest.mark.parametrize("evidence", samples.EVIDENCE, ids=lambda e: e.kind)
+def test_hostile_names_are_text(evidence):
+    root = ElementTree.fromstring(drawn(with_hostile_names(evidence)))
+    tags = {element.tag.rpartition("}")[2] for element in root.iter()}
+    assert tags <= {"svg", "g", "path", "line", "text", "rect", "title", "defs", "clipPath"}
+    assert not {name for element in root.iter() for name in element.attrib if name.startswith("on") or "href" in name}
+    assert root.get("aria-label") == HOSTILE
+
+
+def test_a_hostile_category_keeps_its_bars():
+    plain, hostile = (drawn(e).count("<path") for e in (samples.bars(), with_hostile_names(samples.bars())))
+    assert plain == hostile
+
+
+ODD = {
+    "one value": {"edges": (5.0, 5.0), "reference": (1.0,), "current": (1.0,)},
+    "no rows": {"edges": (0.0, 1.0), "reference": (0.0,), "current": (0.0,)},
+    "huge": {"edges": (-1e300, 0.0, 1e300), "reference": (0.5, 0.5), "current": (0.0, 1.0)},
+    "tiny": {"edges": (0.0, 5e-324), "reference": (1.0,), "current": (1.0,)},
+    "narrow atom": {"edges": (0.0, 1.0, 1.0000000000000002, 2.0), "reference": (0.1, 0.8, 0.1), "current": (0.3,) * 3},
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_histograms_are_drawn(name):
+    assert "<path" in drawn(samples.histograms().model_copy(update={"marks": {}, **ODD[name]}))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        samples.histograms().model_copy(update={"reference": (0.5, 0.5)}),
+        samples.bars().model_copy(update={"current": ()}),
+        samples.series().model_copy(update={"points": ()}),
+        samples.ranked().model_copy(update={"rows": ()}),
+        samples.matrix().model_copy(update={"values": ((1.0,), (1.0, 2.0))}),
+        samples.waterfall().model_copy(update={"steps": ()}),
+    ],
+    ids=lambda e: e.kind,
+)
+def test_evidence_that_does_not_fit_together_is_refused_and_costs_only_its_drawing(broken):
+    with pytest.raises(ValueError, match="expected"):
+        chart_spec(broken)
+    shown = figure(broken)
+    assert (shown.svg, shown.reading) == ("", broken.reading)
+
+
+def test_fine_bins_are_drawn_coarser_with_the_same_mass():
+    fine = samples.histograms()
+    coarse = drawable(fine)
+    assert len(coarse.edges) == BINS + 1
+    assert sum(coarse.reference) == pytest.approx(sum(fine.reference))
+
+
+def test_unequal_bins_become_equal():
+    shape = drawable(
+        samples.histograms().model_copy(
+            update={"edges": (0.0, 1.0, 10.0), "reference": (0.5, 0.5), "current": (0.1, 0.9)}
+        )
+    )
+    assert shape.reference[0] > 5 * shape.reference[-1]
+
+
+def test_thin_tails_are_cut_and_said():
+    edges = (*(float(i) for i in range(41)), 5000.0)
+    shares = (*([0.998 / 40] * 40), 0.002)
+    long = samples.histograms().model_copy(update={"edges": edges, "reference": shares, "current": shares, "marks": {}})
+    shape = drawable(long)
+    assert shape.edges[-1] == 40.0
+    assert shape.outside == pytest.approx(0.002)
+    assert any("0.2 % of rows beyond" in text for text in texts(drawn(long)))
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 10), st.floats(0, 1)), min_size=1, max_size=30), st.integers(1, 20))
+def test_rebinning_keeps_mass_and_order(bins, count):
+    edges = [0.0]
+    for width, _ in bins:
+        edges.append(edges[-1] + width)
+    shares = [share for _, share in bins]
+    grid = [edges[-1] * i / count for i in range(count)] + [edges[-1]]
+    counted = rebin(edges, shares, grid)
+    assert sum(counted) == pytest.approx(sum(shares), abs=1e-9)
+    assert min(counted) >= 0

@@ -1,0 +1,260 @@
+"""The page: self-contained, inert, small, well formed, complete, in the right order."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+import sample_diagnosis as samples
+import sample_evidence as evidence
+
+from backslide.contracts.diagnosis import Diagnosis
+from backslide.report.html import MOST_CHARTS, MOST_FINDINGS, render_fragment, render_html
+from backslide.report.view import build
+
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+HOSTILE = (
+    "</script></style></title><script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)>\" ' & {{7*7}}"
+)
+
+
+class Page(HTMLParser):
+    """Every tag with its attributes, the visible text, and whether each tag is closed where it should be."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def words(self) -> str:
+        return " ".join(self.text.split())
+
+
+@pytest.fixture(scope="module")
+def pages():
+    """Each sample rendered once from what was stored of it."""
+    return {name: Page(render_html(Diagnosis.from_json(make().to_json()))) for name, make in samples.ALL.items()}
+
+
+@pytest.fixture(scope="module")
+def wide_pages():
+    return {features: render_html(samples.wide(features)) for features in (40, 500)}
+
+
+FIXED = {"kind", "role", "window", "step", "status", "severity", "verdict", "action", "confidence"} | {
+    *("format", "basis", "task", "at", "since")
+}
+"""Fields of a fixed vocabulary; everything else may come from the user's data."""
+NAMED_BY_USERS = {"marks", "events", "numbers", "sources", "versions"}
+
+
+def poisoned(value, field=""):
+    """A stored diagnosis with every free string made hostile, names in dictionaries included."""
+    if isinstance(value, dict):
+        items = {
+            key: item if key in FIXED and isinstance(item, str) else poisoned(item, key) for key, item in value.items()
+        }
+        return {f"{HOSTILE}{key}": item for key, item in items.items()} if field in NAMED_BY_USERS else items
+    if isinstance(value, list):
+        return [poisoned(item, field) for item in value]
+    return HOSTILE if isinstance(value, str) and value else value
+
+
+@pytest.mark.parametrize("name", samples.ALL)
+def test_a_stored_diagnosis_says_the_same(name):
+    diagnosis = samples.ALL[name]()
+    assert build(Diagnosis.from_json(diagnosis.to_json())) == build(diagnosis)
+
+
+@pytest.mark.parametrize("name", samples.ALL)
+def test_nothing_is_fetched_and_nothing_runs(pages, name):
+    page = pages[name]
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "img", "iframe", "object", "embed", "base", "form"}
+    for _, attributes in page.tags:
+        assert not any(key.startswith("on") or key in ("src", "srcset", "action") for key in attributes)
+        assert (attributes.get("href") or "#").startswith("#")
+    policy = next(meta for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+    assert (policy["content"] or "").startswith("default-src 'none'")
+
+
+def test_the_styles_fetch_nothing():
+    style = re.search(r"<style>(.*?)</style>", render_html(samples.binary()), re.S)
+    assert style
+    assert "url(" not in style[1]
+    assert "@import" not in style[1]
+
+
+@pytest.mark.parametrize("render", [render_html, render_fragment])
+@pytest.mark.parametrize("name", ["binary", "in_part", "quiet"])
+def test_hostile_strings_are_text(render, name):
+    diagnosis = Diagnosis.from_dict(poisoned(samples.ALL[name]().to_dict()))
+    page = Page(render(diagnosis))
+    assert not {tag for tag, _ in page.tags} & {"script", "img"}
+    assert not [key for _, attributes in page.tags for key in attributes if key.startswith("on")]
+    assert "<script>alert(1)</script>" in page.text
+    assert "{{7*7}}" in page.text
+
+
+def test_a_terminal_escape_in_a_name_does_not_reach_the_page():
+    assert "\x1b" not in render_html(samples.quiet().model_copy(update={"model": "\x1b[2J\x00model"}))
+
+
+@pytest.mark.parametrize("name", samples.ALL)
+def test_headings_nest(pages, name):
+    levels = [int(tag[1]) for tag, _ in pages[name].tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+@pytest.mark.parametrize("name", samples.ALL)
+def test_ids_stand_once_and_links_lead_somewhere(pages, name):
+    ids = [attributes["id"] for _, attributes in pages[name].tags if attributes.get("id")]
+    assert len(ids) == len(set(ids))
+    assert {a["href"] for a in pages[name].all("a")} <= {f"#{i}" for i in ids}
+    named = {attributes.get("aria-labelledby") for _, attributes in pages[name].tags} - {None}
+    assert named <= set(ids)
+
+
+@pytest.mark.parametrize("name", samples.ALL)
+def test_every_drawing_has_a_text_alternative(pages, name):
+    drawings = pages[name].all("svg")
+    assert all(svg["role"] == "img" and svg["aria-label"] for svg in drawings)
+    assert all(svg["aria-label"] in pages[name].words() for svg in drawings)
+
+
+def test_the_page_reads_in_the_order_of_the_questions(pages):
+    text = pages["binary"].words()
+    order = [
+        "Degraded",
+        samples.binary().summary,
+        "Do now",
+        "Fix the data upstream",
+        samples.binary().warnings[0],
+        "Where the change comes from",
+        "Unit change: income",
+        "Unexplained",
+        "Faults that cost nothing",
+        "The playbook",
+        "Metrics in both windows",
+        "Numeric features",
+        "Not checked, and why",
+        "What went in",
+    ]
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+
+
+def test_a_card_says_what_where_since_when_how_much_and_what_next(pages):
+    text = pages["binary"].words()
+    for part in (
+        "−2.4 points −3.1 to −1.7",
+        "verified repair and injection agree",
+        "divide income by 12 (yearly to monthly); +2.5 points back [+1.8 to +3.2], sample of 13,377 rows",
+        "Injection into the reference rows; −2.3 points [−3.0 to −1.6]",
+        "61 % of rows: branch == 'north'",
+        "2026-04-03",
+        "Convert income to monthly upstream",
+    ):
+        assert part in text
+
+
+def test_what_is_in_order_is_folded_and_what_is_not_stands_open():
+    html = render_html(samples.binary())
+    folded = re.search(r'<details class="in-order">(.*?)</details>', html, re.S)
+    assert folded
+    assert "term_months" in folded[1]
+    assert "income" not in folded[1]
+
+
+def test_parts_stand_before_the_causes(pages):
+    text = pages["in_part"].words()
+    assert text.index("What is worse") < text.index("court_filing class") < text.index("Causes")
+    assert "−7.7 points" in text
+
+
+def test_a_number_keeps_its_unit_on_the_line(pages):
+    assert samples.binary().summary.replace(" %", "\u00a0%") in pages["binary"].text
+    assert "−3.4\u00a0points" in pages["binary"].text
+
+
+def test_no_causes_are_said_in_words(pages):
+    assert "Nothing material got worse, so no cause is named." in pages["quiet"].words()
+    assert "not estimable" in pages["no_labels"].words()
+
+
+def test_everything_idle_stands_with_its_reason(pages):
+    text = pages["binary"].words()
+    for outcome in samples.binary().checks:
+        if outcome.reason:
+            assert outcome.reason in text
+    assert "no check of the step “integrity” in this run" in text
+
+
+@pytest.mark.parametrize("features", [40, 500])
+def test_the_page_stays_small(wide_pages, features):
+    assert len(wide_pages[features].encode()) < 1_000_000
+
+
+def test_many_features_keep_every_chart_of_the_causes_and_say_what_is_not_drawn(wide_pages):
+    page = Page(wide_pages[500])
+    drawings = [svg["aria-label"] for svg in page.all("svg")]
+    assert len(drawings) == MOST_CHARTS + 2
+    assert evidence.histograms().reading in drawings
+    assert evidence.bars().reading in drawings
+    assert "charts of the least serious findings are not drawn" in page.words()
+    assert f"{450 + 2 - MOST_FINDINGS} more are in the JSON" in page.words()
+
+
+def test_forty_features_have_all_their_charts(wide_pages):
+    assert "are not drawn" not in Page(wide_pages[40]).words()
+
+
+def test_a_fragment_stands_beside_others():
+    page = Page(render_fragment(samples.binary()))
+    assert not [attributes for _, attributes in page.tags if attributes.get("id") or attributes.get("href")]
+    assert not {tag for tag, _ in page.tags} & {"html", "body", "script"}
+    assert samples.binary().summary in page.words()
+    style = re.search(r"<style>(.*?)</style>", render_fragment(samples.binary()), re.S)
+    assert style
+    selectors = [s for s in re.findall(r"([^{}]+)\{", style[1]) if not s.strip().startswith("@")]
+    assert all(".backslide" in selector for selector in selectors)
+
+
+def test_the_value_shows_itself(tmp_path):
+    diagnosis = samples.binary()
+    assert diagnosis.to_html(tmp_path / "why.html") == (tmp_path / "why.html").read_text(encoding="utf-8")
+    assert diagnosis._repr_html_() == render_fragment(diagnosis)
+
+
+def test_lone_surrogates_can_be_written(tmp_path):
+    text = json.loads('"half \\ud800 a pair"')
+    diagnosis = samples.quiet().model_copy(update={"model": text})
+    diagnosis.to_html(tmp_path / "why.html")
+    assert "half \\ud800 a pair" in (tmp_path / "why.html").read_text(encoding="utf-8")
