@@ -28,7 +28,13 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 GENERATED = ("checks/*.md", "causes/*.md", "diagnosis.schema.json")
 NOTE = "<!-- Written by tools/build_docs.py from the source; edit the docstring there. -->\n\n"
 
-FOUND_IN: dict[CauseKind, str] = {}
+FOUND_IN = {
+    CauseKind.MODEL_CHANGE: "backslide.causes.artefacts",
+    CauseKind.THRESHOLD_CHANGE: "backslide.causes.artefacts",
+    CauseKind.LABEL_SHIFT: "backslide.causes.world",
+    CauseKind.COVARIATE_SHIFT: "backslide.causes.world",
+    CauseKind.CONCEPT_DRIFT: "backslide.causes.world",
+}
 """Kinds that no signature recognises -> the module whose docstring says how they are found."""
 
 

@@ -155,6 +155,8 @@ class Case:
         self.problem = opened.problem
         self._changes: dict[str, Change] = {}
         self._shared: dict[str, Any] = {}
+        self.broken: set[str] = set()
+        """Columns that a specific signature has already claimed: no witness for what is natural in others."""
         self.reference = Side(opened.reference, opened.problem, settings, lambda: self.plan)
         self.current = Side(opened.current, opened.problem, settings, lambda: self.plan)
         if not np.isfinite(self.problem.min_effect):
@@ -237,12 +239,16 @@ class Case:
     def answered(self, model: Model, frame: pl.DataFrame) -> Answered:
         """What a model says to the feature columns of ``frame``, decided by the problem's threshold, beside its labels."""
         own = [c for c in frame.columns if c not in CANONICAL and not c.startswith(names.score(""))]
-        answer = model.answer(frame.select(own if model.features is not None else list(self.problem.features)))
+        answer = model.answer(
+            frame.select(own if model.features is not None else list(self.problem.features)),
+            decisions=not self.problem.has_scores,
+        )
         labels = outcomes(frame, self.problem).labels
         if not self.problem.classification:
             predictions = answer.predictions if answer.predictions is not None else np.full(frame.height, np.nan)
             return Answered(Outcomes(labels, np.asarray(predictions, float), None), answer.failed, answer.error)
-        scores = _ordered_scores(answer, model, self.problem)
+        # Without logged scores the decisions are the model's own, which need not be those of the largest score.
+        scores = _ordered_scores(answer, model, self.problem) if self.problem.has_scores else None
         if scores is not None:
             codes = decide(scores, self.problem)
         elif answer.predictions is not None:

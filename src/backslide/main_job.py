@@ -177,7 +177,7 @@ def _warnings(outcomes: tuple[Outcome, ...]) -> tuple[str, ...]:
         if f.severity.rank >= Severity.WARN.rank
     ]
     failed = [f"{o.code} could not run: {o.reason}" for o in outcomes if o.status == Status.FAILED]
-    return tuple([*loud[:8], *failed])
+    return (*loud[:8], *failed)
 
 
 def _inputs(case: Case, judged: Judged, found: Explanation) -> Inputs:

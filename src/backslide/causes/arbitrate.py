@@ -75,12 +75,7 @@ def confidence(trial: Trial, *, artefact: bool) -> Confidence:
         known = Confidence.SUSPECTED
     if not artefact and known == Confidence.VERIFIED:
         known = Confidence.SUPPORTED
-    return Confidence.SUSPECTED if _unknown_unit(trial) else known
-
-
-def _unknown_unit(trial: Trial) -> bool:
-    conversions = [h.params.get("conversion") for h in trial.fault.hypotheses]
-    return any(c is not None and not c.known for c in conversions)
+    return known
 
 
 def _agree(repair: Effect, injection: Effect) -> bool:

@@ -6,15 +6,17 @@ decisions follow one cut of the logged scores, and the cuts differ. Both are exa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from backslide.case import Case, Outcomes, decide
+from backslide.causes.hypotheses import Fault
 from backslide.causes.verify import Bench
 from backslide.contracts.cause import CauseKind
 from backslide.engine.window import cut_between
-from backslide.playbook.shadow.replay import replay
+from backslide.playbook.shadow.replay import Replay, replay, replayed
 from backslide.stats.effect import Effect
 from backslide.stats.metrics import class_metric
 
@@ -36,11 +38,19 @@ class Replaced:
     evidence: tuple[str, ...]
 
 
-def replaced(bench: Bench) -> Replaced | None:
-    """The model or threshold change that replay proves, None where there is none."""
+def replaced(bench: Bench, log_only: Sequence[Fault] = ()) -> Replaced | None:
+    """The model or threshold change that replay proves, None where there is none.
+
+    Faults of the log alone are undone first: rows that the model was never given prove nothing about it.
+    """
     case = bench.case
     if case.reference_model is not None and case.pairs:
         done = replay(case)
+        if done.swapped and log_only:
+            frame = case.current.sample
+            for fault in log_only:
+                frame = fault.repair(case, frame)
+            done = Replay(done.reference, replayed(case, case.reference_model, case.current, frame))
         if done.swapped:
             share = 1 - done.current.share
             seen = (
@@ -61,10 +71,10 @@ def _threshold(bench: Bench) -> Replaced | None:
     problem = case.problem
     if problem.task != "binary" or problem.positive is None or not (problem.has_scores and problem.roles.prediction):
         return None
-    cuts = [cut_between(side.window.frame, problem) for side in case.sides]
-    if cuts[0] is None or cuts[1] is None:
+    before, after = (cut_between(side.window.frame, problem) for side in case.sides)
+    if before is None or after is None:
         return None
-    (low_g, high_g), (low_b, high_b) = cuts
+    (low_g, high_g), (low_b, high_b) = before, after
     if high_g > low_b and high_b > low_g:
         return None  # some threshold fits both windows
     served = case.current.outcomes
@@ -89,7 +99,8 @@ def _priced(
     bench: Bench, kind: CauseKind, undone: Outcomes, seen: str, undo: str, share: float, evidence: str
 ) -> Replaced:
     case = bench.case
-    effect, classes = None, ()
+    effect: Effect | None = None
+    classes: tuple[str, ...] = ()
     if bench.current_labels:
         effect = bench.score(case.current, case.current.outcomes).metric - bench.score(case.current, undone).metric
         classes = _classes_hit(bench, undone)

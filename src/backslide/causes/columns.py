@@ -66,7 +66,7 @@ def impute(case: Case, frame: pl.DataFrame, column: str, rows: Mask) -> pl.DataF
     tree models). Categories: a class drawn from predicted probabilities.
     """
     pair = case.pairs[column]
-    design = make_design(case.pairs.values(), leave_out=[column])
+    design = make_design(case.pairs.values(), leave_out={column, *case.broken})
     rng = case.rng(f"impute {column}")
     known = ~pair.missing[0]
     if not rows.any() or known.sum() < MIN_ROWS or not design.columns:
@@ -132,7 +132,7 @@ def expected(case: Case, hit: Mask, leave_out: Iterable[str]) -> Floats:
     ``hit`` (n_g,) marks the event on reference rows. A change of its share that these chances foresee is natural: the rows
     differ, not the recording of the column.
     """
-    design = make_design(case.pairs.values(), leave_out=leave_out)
+    design = make_design(case.pairs.values(), leave_out={*leave_out, *case.broken})
     n_b = case.current.sample.height
     if not 5 <= hit.sum() <= len(hit) - 5 or not design.columns:
         return np.full(n_b, float(hit.mean()))
@@ -153,7 +153,7 @@ def likely_rows(case: Case, rows: Mask, leave_out: Iterable[str], rate: float) -
     if rate >= 1.0:
         return np.ones(n_g, bool)
     flat = rng.random(n_g) < rate
-    design = make_design(case.pairs.values(), leave_out=leave_out)
+    design = make_design(case.pairs.values(), leave_out={*leave_out, *case.broken})
     if not design.columns or not 30 <= rows.sum() <= len(rows) - 30:
         return flat
     x = design.matrix(case.current.sample)

@@ -46,7 +46,7 @@ class Fault:
     @property
     def rows(self) -> NDArray[np.bool_]:
         """Rows of the current sample touched by any of them."""
-        return np.logical_or.reduce([h.rows for h in self.hypotheses])
+        return np.asarray(np.logical_or.reduce([h.rows for h in self.hypotheses]))
 
     def repair(self, case: Case, frame: pl.DataFrame) -> pl.DataFrame:
         """All of them undone on the current sample."""
@@ -75,7 +75,9 @@ def collect(case: Case) -> list[Fault]:
     found: list[Hypothesis] = []
     for signature in all_signatures():
         try:
-            found += signature.recognise(case)
+            recognised = list(signature.recognise(case))
+            found += recognised
+            case.broken.update(f for h in recognised if h.exact for f in h.features)
         except Exception as error:  # one odd column must not end the run
             if os.environ.get("BACKSLIDE_DEBUG"):
                 raise

@@ -74,7 +74,6 @@ def inquire(case: Case, target: Metric, *, degraded: bool, progress: Progress | 
     plain = Bench(case, target, None)
     change = plain.served_change if case.has_labels else None
     scale = Scale(target, change, case.problem.min_effect)
-    ours = replaced(plain) if plain.case.pairs or case.problem.has_scores else None
     say("causes: reading fault signatures")
     faults = collect(case)
     notes: list[str] = []
@@ -82,6 +81,7 @@ def inquire(case: Case, target: Metric, *, degraded: bool, progress: Progress | 
     say(f"causes: trying out {len(faults)} suspects")
     trials = [t for t in (try_out(bench, fault) for fault in faults) if arbitrate.stands(t, scale)]
     harmful = [t for t in trials if _matters(t, scale)]
+    ours = replaced(plain, [t.fault for t in trials if t.log_only]) if case.pairs or case.problem.has_scores else None
     shares: list[Effect | None] = (
         list(share_out(bench, harmful)) if all(t.points for t in harmful) else [t.points for t in harmful]
     )

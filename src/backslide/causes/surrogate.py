@@ -35,7 +35,7 @@ class Surrogate(Model):
         self.fitted = fitted
         self.problem = problem
 
-    def answer(self, frame: pl.DataFrame, *, batch_rows: int = 50_000) -> Answer:
+    def answer(self, frame: pl.DataFrame, *, batch_rows: int = 50_000, decisions: bool = True) -> Answer:
         """Scores, or predicted numbers, of every row; never fails on one."""
         x = self.design.matrix(frame)
         nobody = np.zeros(frame.height, bool)
@@ -46,7 +46,7 @@ class Surrogate(Model):
         return Answer(predictions, scores, nobody, None, self.problem.classes)
 
 
-def _no_frames(frame: Any) -> Reply:
+def _no_frames(frame: Any, decisions: bool) -> Reply:
     raise TypeError("the stand-in answers Polars frames only")
 
 

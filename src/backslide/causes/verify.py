@@ -17,8 +17,11 @@ from backslide.case import Case, Outcomes, Side
 from backslide.causes.hypotheses import Fault
 from backslide.models.model import Model
 from backslide.stats.bootstrap import Resampler
-from backslide.stats.effect import Effect
+from backslide.stats.effect import Effect, nothing
 from backslide.stats.metrics import METRICS, Floats, Metric
+
+LOG_ONLY = 0.25
+"""Distance to what was served, repaired over as logged, under which only the log was wrong."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,18 @@ class Bench:
         return self.case.answered(self.model, frame).outcomes
 
     @cached_property
+    def as_logged(self) -> Outcomes:
+        """The model on the current sample as it stands."""
+        return self.answer(self.case.current.sample)
+
+    @cached_property
     def base(self) -> dict[str, Scored]:
         """The model on both samples as logged: what repairs and injections are measured against."""
-        return {side.window.name: self.score(side, self.answer(side.sample)) for side in self.case.sides}
+        reference = self.case.reference
+        return {
+            "reference": self.score(reference, self.answer(reference.sample)),
+            "current": self.score(self.case.current, self.as_logged),
+        }
 
     def repaired(self, frame: pl.DataFrame) -> Scored:
         """A version of the current sample."""
@@ -104,6 +116,8 @@ class Trial:
     """True where the ranking loss is accuracy, for want of scores."""
     injection: Effect | None
     """Change of the metric when it is done to the reference rows."""
+    log_only: bool = False
+    """Whether what was served follows the values without the fault: the log is wrong, the model was not given them."""
 
     @property
     def points(self) -> Effect | None:
@@ -111,6 +125,8 @@ class Trial:
 
         A reversible fault is priced by its repair: those are the very rows. What cannot be restored is priced by injection.
         """
+        if self.log_only and self.repair is not None:
+            return nothing(len(self.repair.replicates))
         if self.fault.reversible and self.repair is not None:
             return -self.repair
         if self.injection is not None:
@@ -122,9 +138,12 @@ def try_out(bench: Bench, fault: Fault) -> Trial:
     """Repair and injection of one fault, as far as model and labels allow."""
     case = bench.case
     repair = repair_loss = injection = None
+    log_only = False
+    if bench.model is not None and (bench.current_labels or fault.reversible):
+        outcomes = bench.answer(fault.repair(case, case.current.sample))
+        log_only = fault.reversible and _explains_served(bench, outcomes, fault.rows)
+        scored, base = bench.score(case.current, outcomes), bench.base["current"]
     if bench.model is not None and bench.current_labels:
-        scored = bench.repaired(fault.repair(case, case.current.sample))
-        base = bench.base["current"]
         repair, repair_loss = scored.metric - base.metric, scored.loss - base.loss
     if bench.model is not None and bench.reference_labels:
         scored = bench.injected(fault.inject(case, case.reference.sample))
@@ -133,7 +152,23 @@ def try_out(bench: Bench, fault: Fault) -> Trial:
         ratio = len(bench.rows(case.reference)) / max(len(bench.rows(case.current)) or case.current.sample.height, 1)
         injection = change.scaled(float(np.sqrt(1 + ratio)))
     rises = case.problem.classification and not case.problem.has_scores
-    return Trial(fault, repair, repair_loss, rises, injection)
+    return Trial(fault, repair, repair_loss, rises, injection, log_only)
+
+
+def _explains_served(bench: Bench, repaired: Outcomes, rows: NDArray[np.bool_]) -> bool:
+    """Whether what was served on ``rows`` follows the repaired values and not the logged ones."""
+    served = bench.case.current.outcomes
+    as_logged, as_repaired = (_distance(o, served, rows) for o in (bench.as_logged, repaired))
+    return as_repaired < LOG_ONLY * as_logged
+
+
+def _distance(one: Outcomes, other: Outcomes, rows: NDArray[np.bool_]) -> float:
+    """Mean distance of two answers to the same rows: of scores, of numbers, or the share of other classes."""
+    if one.scores is not None and other.scores is not None:
+        return float(np.nanmean(np.abs(one.scores[rows] - other.scores[rows])))
+    if one.predictions.dtype.kind == "f":
+        return float(np.nanmean(np.abs(one.predictions[rows].astype(float) - other.predictions[rows].astype(float))))
+    return float(np.mean(one.predictions[rows] != other.predictions[rows]))
 
 
 def _loss(scores: bool, classification: bool) -> Metric:

@@ -23,13 +23,26 @@ _ACTIONS = {
 }
 
 
+_SPELLED = {
+    "mae": "mean absolute error", "rmse": "RMSE", "r2": "R²", "macro_f1": "macro F1", "micro_f1": "micro F1", "f1": "F1",
+    "weighted_f1": "weighted F1", "matthews": "Matthews correlation", "brier": "Brier score", "bias": "bias",
+}  # fmt: skip
+
+
+def _named(metric: str) -> str:
+    """A metric as sentences write it: ``f1[paid]`` is "F1 of 'paid'"."""
+    name, _, label = metric.partition("[")
+    spelled = _SPELLED.get(name, name.replace("_", " "))
+    return f"{spelled} of {label[:-1]!r}" if label else spelled
+
+
 def cost(points: Estimate | None, metric: Metric) -> str:
     """``costs 3.3 points of accuracy (2.5 to 4.1)``."""
     if points is None:
         return "cannot be priced without labels or a model"
     size = say.change(points.estimate, share=metric.share)
     verb = "costs" if metric.harm(points.estimate) >= 0 else "gains"
-    text = f"{verb} {size} of {metric.name}"
+    text = f"{verb} {size} of {_named(metric.name)}"
     if points.low is None or points.high is None:
         return text
     ends = sorted(
@@ -42,7 +55,7 @@ def cost(points: Estimate | None, metric: Metric) -> str:
 
 def cause_summary(seen: str, points: Estimate | None, metric: Metric, back: Estimate | None) -> str:
     """What happened, what it costs, and what undoing it brings back."""
-    text = f"{seen[:1].upper()}{seen[1:]}; it {cost(points, metric)}"
+    text = f"{seen}; it {cost(points, metric)}"
     if back is not None and back.estimate > 0 and back.low is not None and back.low > 0:
         text += f", undoing it brings {say.change(back.estimate, share=metric.share)} back"
     return text + "."
@@ -77,7 +90,7 @@ def verdict_sentence(
         direction = "fell" if metric.change.estimate < 0 else "rose"
         size = say.change(metric.change.estimate, share=share)
         ends = f"{say.number(metric.reference)} → {say.number(metric.current)}"
-        moved = f"{metric.name} {direction} by {size} ({ends})"
+        moved = f"{_named(metric.name)} {direction} by {size} ({ends})"
     if verdict == Verdict.DEGRADED:
         start = f"The model got worse: {moved}" if moved else "The model is fed a fault that costs it dearly"
         return f"{start}. {_because(causes, target)}"
@@ -85,7 +98,8 @@ def verdict_sentence(
         worst = parts[0]
         rest = f" and {len(parts) - 1} more" if len(parts) > 1 else ""
         fall = say.change(worst.change.estimate, share=True)
-        return f"{metric.name} holds, but {worst.name!r}{rest} got worse: {worst.metric} fell by {fall}. {_because(causes, target)}"
+        held = f"{_named(metric.name)} holds, but {worst.name!r}{rest} got worse: {_named(worst.metric)} fell by {fall}"
+        return f"{held[:1].upper()}{held[1:]}. {_because(causes, target)}"
     if verdict == Verdict.IMPROVED:
         return f"The model got better: {moved}."
     if verdict == Verdict.NO_MATERIAL_CHANGE:

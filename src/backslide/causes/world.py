@@ -18,7 +18,7 @@ from backslide.case import Case
 from backslide.causes.verify import Bench
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.engine.pair import Pair
-from backslide.playbook.concept.decomposition import Populations, Split, split, weighted
+from backslide.playbook.concept.decomposition import Populations, Split, headline_split, split, weighted
 from backslide.stats import shift
 from backslide.stats.effect import Effect
 from backslide.stats.metrics import Floats
@@ -54,7 +54,7 @@ def explain(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Wo
 
     ``lost`` are points of faults that are still in the current rows because nothing restores them; they are no drift.
     """
-    parts = split(bench.case, bench.target, p)
+    parts = headline_split(bench.case) if p.untouched else split(bench.case, bench.target, p)
     if parts is not None:
         parts = replace(parts, relation=parts.relation - lost)
     by_label = _label_shift(bench, p, drop, parts)

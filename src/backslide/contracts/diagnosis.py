@@ -15,7 +15,7 @@ from backslide.contracts.evidence import Waterfall
 from backslide.contracts.finding import Estimate, Outcome
 from backslide.contracts.values import Value
 
-FORMAT = "backslide.diagnosis/1"
+FORMAT: Literal["backslide.diagnosis/1"] = "backslide.diagnosis/1"
 Task = Literal["binary", "multiclass", "regression"]
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from backslide.contracts.diagnosis import Diagnosis
 
-SEED = 42
+SEED = 6
 TRAINING = Period(date(2025, 9, 29), days=112)
 REFERENCE = Period(date(2026, 2, 2), days=42)
 CURRENT = Period(date(2026, 3, 16), days=21, email_growth=2.5, ocr_as_fraction=True)

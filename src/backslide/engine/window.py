@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from backslide.contracts.config import Settings
+from backslide.contracts.diagnosis import Task
 from backslide.contracts.errors import ColumnError, ConfigError, LabelError, SourceError, did_you_mean
 from backslide.contracts.roles import Roles
 from backslide.engine import names, problem
@@ -236,7 +237,7 @@ def cut_between(frame: pl.LazyFrame, resolved: Problem) -> tuple[float, float] |
     return float(low), float(high)
 
 
-def _task(settings: Settings, roles: Roles, known: list[pl.Series]) -> Any:
+def _task(settings: Settings, roles: Roles, known: list[pl.Series]) -> Task | None:
     if settings.model.task is not None:
         return settings.model.task
     if roles.scores:

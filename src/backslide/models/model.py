@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -46,8 +47,8 @@ class Model:
     """A loaded model: its name, its columns in fitted order, its classes, and how to ask it."""
 
     name: str
-    ask: Callable[[pd.DataFrame], Reply]
-    """One call of the user's code on one batch."""
+    ask: Callable[[pd.DataFrame, bool], Reply]
+    """One call of the user's code on one batch; the flag says whether decisions are wanted beside scores."""
     features: tuple[str, ...] | None = None
     """Fitted column order; None when unknown (then every column of a frame is passed on, in its order)."""
     classes: tuple[str, ...] | None = None
@@ -57,8 +58,11 @@ class Model:
     notes: tuple[str, ...] = field(default=())
     """What loading it had to say, such as another library version."""
 
-    def answer(self, frame: pl.DataFrame, *, batch_rows: int = 50_000) -> Answer:
+    def answer(self, frame: pl.DataFrame, *, batch_rows: int = 50_000, decisions: bool = True) -> Answer:
         """Ask the model about every row of ``frame``.
+
+        Without ``decisions`` a model that gives scores is not asked for its own predictions as well, which saves half the time;
+        ``predictions`` are then the classes with the largest score.
 
         Rows that make the model raise are found and reported, never fatal.
 
@@ -72,7 +76,7 @@ class Model:
         effort = Effort(EXTRA_CALLS)
         for start in range(0, frame.height, batch_rows):
             batch = to_pandas(chosen.slice(start, batch_rows))
-            answered, error = answer_what_can_be(self._call, batch, effort)
+            answered, error = answer_what_can_be(partial(self._call, decisions=decisions), batch, effort)
             covered = np.zeros(len(batch), dtype=bool)
             for rows, reply in answered:
                 covered[rows] = True
@@ -94,22 +98,22 @@ class Model:
             )
         return wanted
 
-    def _call(self, batch: pd.DataFrame) -> Reply:
+    def _call(self, batch: pd.DataFrame, decisions: bool) -> Reply:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            reply = self._ask_again_with_floats(batch).checked(len(batch), self.classes)
+            reply = self._ask_again_with_floats(batch, decisions).checked(len(batch), self.classes)
         self.classes = self.classes or reply.classes
         return reply
 
-    def _ask_again_with_floats(self, batch: pd.DataFrame) -> Reply:
+    def _ask_again_with_floats(self, batch: pd.DataFrame, decisions: bool) -> Reply:
         """A column that is missing throughout has no type of its own: encoders want objects, boosters want floats."""
         try:
-            return self.ask(batch)
+            return self.ask(batch, decisions)
         except Exception:
             empty = [name for name in batch.columns if batch[name].dtype == object and batch[name].isna().all()]
             if not empty:
                 raise
-            return self.ask(batch.astype(dict.fromkeys(empty, "float64")))
+            return self.ask(batch.astype(dict.fromkeys(empty, "float64")), decisions)
 
     def _assemble(
         self, n: int, replies: list[tuple[np.ndarray, Reply]], failed: np.ndarray, error: str | None

@@ -37,14 +37,17 @@ def _estimator(artefact: Any, name: str, task: str | None, notes: tuple[str, ...
     classes = None if task == "regression" else _classes(artefact, name)
     takes: Input = "text" if _reads_texts(artefact) else "frame"
 
-    def ask(batch: pd.DataFrame) -> Reply:
+    def ask(batch: pd.DataFrame, decisions: bool) -> Reply:
         rows: Any = batch.iloc[:, 0] if takes == "text" else batch
         predict = getattr(artefact, "predict", None)
         probabilities = getattr(artefact, "predict_proba", None)
         if classes is None:
             return from_function(predict(rows) if predict else probabilities(rows), None, task)  # type: ignore[misc]
+        wanted = decisions or probabilities is None
         return from_estimator(
-            predict(rows) if predict else None, probabilities(rows) if probabilities else None, classes
+            predict(rows) if wanted and predict is not None else None,
+            probabilities(rows) if probabilities else None,
+            classes,
         )
 
     return Model(name, ask, _features(artefact), classes, takes, notes)
@@ -56,7 +59,7 @@ def _function(function: Any, name: str, task: str | None, notes: tuple[str, ...]
     features = getattr(function, "features", None)
     order = None if features is None or callable(features) else tuple(str(column) for column in features)
 
-    def ask(batch: pd.DataFrame) -> Reply:
+    def ask(batch: pd.DataFrame, decisions: bool) -> Reply:
         return from_function(function(batch), classes, task)
 
     return Model(name, ask, order, classes, "frame", notes)

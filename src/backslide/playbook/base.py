@@ -35,7 +35,7 @@ class Need(StrEnum):
 
     def met(self, case: Case) -> bool:
         """Whether the case has it."""
-        return _MET[self](case)
+        return bool(_MET[self](case))
 
 
 def _has(column: str) -> Any:

@@ -8,6 +8,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from types import ModuleType
+from typing import Any
 
 from backslide import playbook
 from backslide.contracts.finding import Step
@@ -23,9 +24,9 @@ def all_checks() -> tuple[type[Check], ...]:
     for info in pkgutil.walk_packages(playbook.__path__, playbook.__name__ + "."):
         _collect(import_module(info.name), found)
     for entry in entry_points(group=ENTRY_POINTS):
-        loaded = entry.load()
-        for check in [loaded] if inspect.isclass(loaded) else _checks_in(loaded):
-            found[check.code] = check
+        loaded: Any = entry.load()
+        checks: list[type[Check]] = _checks_in(loaded) if inspect.ismodule(loaded) else [loaded]
+        found |= {check.code: check for check in checks}
     steps = list(Step)
     return tuple(sorted(found.values(), key=lambda check: (steps.index(check.step), check.code)))
 

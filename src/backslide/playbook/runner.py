@@ -32,14 +32,16 @@ def run_checks(case: Case, progress: Progress | None = None) -> tuple[Outcome, .
 
 def _refuse_unknown(configured: dict[str, Any], checks: tuple[type[Check], ...]) -> None:
     codes = [check.code for check in checks]
-    for code in configured:
+    for code, section in configured.items():
         if code not in codes:
             raise ConfigError(f"[checks] {code!r} is no check{did_you_mean(code, codes)}")
+        if not isinstance(section, dict):
+            raise ConfigError(f"[checks] {code}: expected a table such as [checks.{code}], found {section!r}")
 
 
 def _run(check: type[Check], case: Case) -> Outcome:
     facts: dict[str, Any] = {"code": check.code, "title": check.title, "step": check.step}
-    section = dict(case.settings.checks.get(check.code) or {})
+    section = dict(case.settings.checks.get(check.code, {}))
     mute = section.pop("mute", False)
     thresholds = _thresholds(check, section)
     if mute:
@@ -78,7 +80,7 @@ def _with_findings(outcome: Outcome, findings: tuple[Finding, ...]) -> Outcome:
 def control_false_discoveries(outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
     """Findings of the drift step whose adjusted p-value exceeds 1 % become ``ok`` (Benjamini-Hochberg, one family)."""
     family = [f for o in outcomes if o.step in FAMILY for f in o.findings if f.p_value is not None]
-    adjusted = benjamini_hochberg([f.p_value for f in family])
+    adjusted = benjamini_hochberg([f.p_value or 0.0 for f in family])
     quiet = {id(f) for f, p in zip(family, adjusted, strict=True) if p > FALSE_DISCOVERY_RATE}
     return tuple(
         _with_findings(o, tuple(_hush(f) if id(f) in quiet else f for f in o.findings)) if o.findings else o

@@ -70,7 +70,7 @@ class TrueModel:
         income = np.nan_to_num(np.asarray(frame["income"], float), nan=float(np.exp(8)))
         age = np.nan_to_num(np.asarray(frame["age"], float), nan=48.0)
         channel = np.asarray(frame["channel"], object).astype(str)
-        logit = probability_logit(np.clip(income, 1e-9, 1e12), age, channel)  # type: ignore[arg-type]
+        logit = probability_logit(np.clip(income, 1e-9, 1e12), age, channel)
         p = 1 / (1 + np.exp(-np.clip(logit, -30, 30)))
         return np.column_stack([1 - p, p])
 

@@ -50,13 +50,19 @@ def _block_counts(blocks: NDArray[np.int64], replicates: int, rng: np.random.Gen
 
 def interval(estimate: float, replicates: Floats, df: float = np.inf) -> tuple[float, float]:
     """95 % interval: the estimate +- t times the replicates' standard deviation (stable for a few hundred replicates)."""
-    half = float(stats.t.ppf(0.975, df)) * float(np.nanstd(replicates, ddof=1))
+    half = float(stats.t.ppf(0.975, df)) * _spread(replicates)
     return estimate - half, estimate + half
 
 
 def z_score(estimate: float, replicates: Floats) -> float:
     """Estimate over the replicates' standard deviation; 0 for 0/0, signed infinity when the replicates do not vary."""
-    sd = float(np.nanstd(replicates, ddof=1))
+    sd = _spread(replicates)
     if sd == 0:
         return 0.0 if estimate == 0 else float(np.copysign(np.inf, estimate))
     return estimate / sd
+
+
+def _spread(replicates: Floats) -> float:
+    """Standard deviation of the replicates in which the value could be estimated; NaN with fewer than two of them."""
+    known = replicates[np.isfinite(replicates)]
+    return float(known.std(ddof=1)) if len(known) > 1 else float("nan")

@@ -7,7 +7,7 @@ inflated for autocorrelation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,8 +76,9 @@ class Units:
 def compare(reference: Units, current: Units, metric: Metric) -> Change:
     """The change of ``metric`` with the day as unit where both windows have enough days, else with the row.
 
-    Formula: weekday-adjusted day means with empirical-Bayes shrinkage, variance ``tau^2 + v / n_t`` per day, inflated by
-    (1+a)/(1-a) with the lag-1 autocorrelation a of the reference residuals; t with G-7 degrees of freedom.
+    Formula: days weighted by their rows, as the metric weighs them; weekday effects shrunk by empirical Bayes and taken out;
+    cluster-robust variance of the days, inflated by (1+a)/(1-a) with their lag-1 autocorrelation a; t with the days' degrees of
+    freedom. A current window under 14 days borrows the reference's day effect.
     """
     days = (
         reference.weekdays is not None
@@ -120,31 +121,105 @@ def _by_row(reference: Units, current: Units, metric: Metric) -> Change:
 
 def _by_day(reference: Units, current: Units, metric: Metric) -> Change:
     values = float(metric.value(reference.total)), float(metric.value(current.total))
-    good = _linear_days(reference, metric)
-    bad_slope = gradient(metric, current.total)
-    assert reference.weekdays is not None
-    assert reference.ordinals is not None
-    assert current.weekdays is not None
-    good_n, bad_n = reference.rows, current.rows
-    baseline = _weekday_baseline(good, good_n, reference.weekdays)
-    residual = good - baseline[reference.weekdays]
-    g = len(good)
-    df = float(max(g - WEEK, 1))
-    v_good = _row_variance(reference, gradient(metric, reference.total))
-    v_bad = _row_variance(current, bad_slope)
-    s2 = float((residual**2).sum() / df)
-    tau2 = max(0.0, s2 - float(np.mean(v_good / good_n)))
-    inflation = _inflation(residual, reference.ordinals)
-    share_good, share_bad = good_n / good_n.sum(), bad_n / bad_n.sum()
-    variance = float((share_good**2 * (tau2 + v_good / good_n)).sum() + (share_bad**2 * (tau2 + v_bad / bad_n)).sum())
-    mix_good = np.bincount(reference.weekdays, share_good, WEEK)
-    mix_bad = np.bincount(current.weekdays, share_bad, WEEK)
-    per_weekday = np.maximum(np.bincount(reference.weekdays, minlength=WEEK), 1)
-    # The baseline's own error enters where the two windows hold different weekdays.
-    variance += float(((mix_bad - mix_good) ** 2 * s2 / per_weekday).sum())
-    shift = float(((mix_bad - mix_good) * baseline).sum())
-    se = float(np.sqrt(variance * inflation))
-    return _result(metric, values, se, df, "day", shift)
+    good, bad = _Days.of(reference, metric), _Days.of(current, metric)
+    baseline, spent = good.weekday_baseline()
+    good = good.without(baseline, spent)
+    shift = float(
+        (np.bincount(bad.weekdays, bad.share, WEEK) - np.bincount(good.weekdays, good.share, WEEK)) @ baseline
+    )
+    bad = bad.without(baseline, 0.0)
+    variance, df = good.variance(), good.df
+    if len(bad.share) >= MIN_REFERENCE_DAYS:
+        own = bad.variance()
+        # Welch and Satterthwaite: each window with its own days and degrees of freedom.
+        df = (variance + own) ** 2 / max(variance**2 / df + own**2 / bad.df, 1e-300) if variance + own > 0 else df
+    else:
+        # Too few days to know their own spread: the reference's day effect, with the current sampling noise.
+        own = good.inflation * float((bad.share**2 * (good.day_variance + bad.v / bad.rows)).sum())
+    mix = np.bincount(bad.weekdays, bad.share, WEEK) - np.bincount(good.weekdays, good.share, WEEK)
+    variance += own + float((mix**2 * good.weekday_error()).sum())
+    return _result(metric, values, float(np.sqrt(variance)), max(df, 1.0), "day", shift)
+
+
+@dataclass(frozen=True)
+class _Days:
+    """The days of a window, each with its linearised deviation from the window's value. Rows weigh, as in the metric itself."""
+
+    values: Floats
+    rows: Floats
+    v: float
+    """Variance of one row's influence."""
+    weekdays: NDArray[np.int64]
+    ordinals: NDArray[np.int64]
+    spent: float = 0.0
+    """Degrees of freedom taken by a baseline."""
+
+    @classmethod
+    def of(cls, units: Units, metric: Metric) -> _Days:
+        """Days of a window that has them."""
+        assert units.weekdays is not None
+        assert units.ordinals is not None
+        v = _row_variance(units, gradient(metric, units.total))
+        return cls(_linear_days(units, metric), units.rows, v, units.weekdays, units.ordinals)
+
+    def without(self, baseline: Floats, spent: float) -> _Days:
+        """The same days with weekday effects taken out, centred again."""
+        values = self.values - baseline[self.weekdays]
+        return replace(self, values=values - float(self.share @ values), spent=spent)
+
+    @property
+    def share(self) -> Floats:
+        """Each day's share of the rows."""
+        return np.asarray(self.rows / self.rows.sum())
+
+    @property
+    def df(self) -> float:
+        """Degrees of freedom left for the spread of days."""
+        return max(len(self.values) - 1 - self.spent, 1.0)
+
+    @property
+    def spread(self) -> float:
+        """Cluster-robust variance of the window's value, before autocorrelation."""
+        return len(self.values) / self.df * float((self.share**2 * self.values**2).sum())
+
+    @property
+    def day_variance(self) -> float:
+        """Variance of the day effect beyond the sampling noise of its rows, by moments weighted like the metric."""
+        noise = float((self.share**2 * self.v / self.rows).sum())
+        return max(0.0, (self.spread - noise) / float((self.share**2).sum()))
+
+    @property
+    def inflation(self) -> float:
+        """(1+a)/(1-a), a the bias-corrected lag-1 autocorrelation of neighbouring standardised days, 0 to 0.8."""
+        return _inflation(
+            self.values / np.sqrt(np.maximum(self.day_variance + self.v / self.rows, 1e-300)), self.ordinals
+        )
+
+    def variance(self) -> float:
+        """Variance of the window's value, never under the sampling noise of its rows."""
+        return max(self.spread * self.inflation, self.v / float(self.rows.sum()))
+
+    def weekday_error(self) -> Floats:
+        """Variance of each weekday's mean (7,)."""
+        rows = np.bincount(self.weekdays, self.rows, WEEK)
+        squares = np.bincount(self.weekdays, self.rows**2, WEEK)
+        seen = rows > 0
+        safe = np.where(seen, rows, 1.0)
+        return np.where(seen, self.day_variance * squares / safe**2 + self.v / safe, 0.0)
+
+    def weekday_baseline(self) -> tuple[Floats, float]:
+        """Weekday effects (7,), shrunk towards zero by between-weekday variance and their own error (empirical Bayes).
+
+        Also the degrees of freedom that they take: the sum of the shrinkage factors, at most six.
+        """
+        share = np.bincount(self.weekdays, self.share, WEEK)
+        seen = share > 0
+        means = np.bincount(self.weekdays, self.share * self.values, WEEK) / np.where(seen, share, 1.0)
+        error = self.weekday_error()
+        between = max(0.0, float((share * (means**2 - error)).sum())) if seen.sum() > 1 else 0.0
+        shrink = np.where(seen, between / np.maximum(between + error, 1e-300), 0.0)
+        effects = means * shrink
+        return np.where(seen, effects - float(share @ effects), 0.0), min(float(shrink.sum()), WEEK - 1.0)
 
 
 def _linear_days(units: Units, metric: Metric) -> Floats:
@@ -154,19 +229,8 @@ def _linear_days(units: Units, metric: Metric) -> Floats:
     return np.asarray((units.sums / units.rows[:, None] - mean) @ slope) * units.n
 
 
-def _weekday_baseline(values: Floats, rows: Floats, weekdays: NDArray[np.int64]) -> Floats:
-    """Weekday effects shrunk towards zero by between- and within-weekday variance (empirical Bayes)."""
-    counts = np.bincount(weekdays, minlength=WEEK)
-    means = np.bincount(weekdays, values, WEEK) / np.maximum(counts, 1)
-    within = float(((values - means[weekdays]) ** 2).sum() / max(len(values) - (counts > 0).sum(), 1))
-    q = max(float(counts[counts > 0].mean()), 1.0)
-    between = max(0.0, float(means[counts > 0].var(ddof=1)) - within / q) if (counts > 0).sum() > 1 else 0.0
-    shrink = between / (between + within / q) if between > 0 else 0.0
-    return np.where(counts > 0, means * shrink, 0.0)
-
-
 def _inflation(residual: Floats, ordinals: NDArray[np.int64]) -> float:
-    """(1+a)/(1-a) with a the lag-1 autocorrelation of neighbouring days, corrected for its bias, between 0 and 0.8."""
+    """(1+a)/(1-a) with a the lag-1 autocorrelation of neighbouring standardised days, bias-corrected, between 0 and 0.8."""
     order = np.argsort(ordinals)
     e, day = residual[order], ordinals[order]
     neighbours = np.diff(day) == 1

@@ -34,11 +34,15 @@ class Effect:
     @property
     def bounds(self) -> tuple[float, float]:
         """95 % interval."""
+        if not (np.isfinite(self.value) and np.isfinite(self.replicates).any()):
+            return float("nan"), float("nan")
         return interval(self.value, self.replicates)
 
     @property
     def z(self) -> float:
         """Value in standard errors."""
+        if not (np.isfinite(self.value) and np.isfinite(self.replicates).any()):
+            return 0.0
         return z_score(self.value, self.replicates)
 
     @property

@@ -233,9 +233,10 @@ def one_feature_weights(code_g: NDArray[np.int64], code_b: NDArray[np.int64], ce
 def residual_change(
     residual_g: Floats, residual_b: Floats, code_g: NDArray[np.int64], code_b: NDArray[np.int64], cells: int,
 ) -> tuple[float, int]:  # fmt: skip
-    """Change of the mean signed residual per cell, summed in standard errors: (sum of (z^2 - 1), cells used).
+    """Change of the mean signed residual per cell beyond the overall change, in standard errors: (sum of (z^2 - 1), cells used).
 
-    ``residual`` (n, K) is outcome minus expectation; cells with fewer than 10 rows in either window are left out.
+    ``residual`` (n, K) is outcome minus expectation; cells with fewer than 10 rows in either window are left out. The overall
+    change is taken out, because it shows in every column alike and accuses none.
     """
     n_g, n_b = np.bincount(code_g, minlength=cells), np.bincount(code_b, minlength=cells)
     use = (n_g >= 10) & (n_b >= 10)
@@ -244,7 +245,8 @@ def residual_change(
         mean_g, var_g = _cell_moments(residual_g[:, k], code_g, cells, n_g)
         mean_b, var_b = _cell_moments(residual_b[:, k], code_b, cells, n_b)
         error = var_g / np.maximum(n_g, 1) + var_b / np.maximum(n_b, 1)
-        z2 = np.where(use & (error > 0), (mean_b - mean_g) ** 2 / np.where(error > 0, error, 1.0), 0.0)
+        overall = float(residual_b[:, k].mean() - residual_g[:, k].mean())
+        z2 = np.where(use & (error > 0), (mean_b - mean_g - overall) ** 2 / np.where(error > 0, error, 1.0), 0.0)
         score += float((z2 - 1)[use].sum())
         used += int(use.sum())
     return score, used

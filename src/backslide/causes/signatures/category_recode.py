@@ -113,7 +113,7 @@ Found = tuple[dict[str, str], bool, str]
 
 def _respelled(pair: Pair) -> Found | None:
     g, b = (_shares(levels) for levels in pair.levels)
-    known = {}
+    known: dict[str, list[str]] = {}
     for level in g:
         known.setdefault(_plain(level), []).append(level)
     unseen = [level for level in b if level not in g]

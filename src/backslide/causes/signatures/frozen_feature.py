@@ -85,4 +85,5 @@ def _stuck_at(pair: Pair) -> object | None:
     # One pseudo-row keeps a value never seen before from being impossible.
     if max(before, 1 / total) ** len(known) > MAX_LUCK:
         return None
-    return known[0]
+    value: object = known[0]
+    return value

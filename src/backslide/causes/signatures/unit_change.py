@@ -4,9 +4,9 @@
 reference onto the current values so well that what remains is noise, or a tenth of what moved. Known conversions: powers of
 ten (percent, milli, kilo), time (60, 3600, 24, 7, 12, 52, 365), lengths, weights, temperatures, and the like, both ways.
 
-**Natural drift looks alike.** The mean shift of a lognormal column *is* a scale change. So factors under 5 without an offset
-are named only when undoing them brings points back; and a factor that is no known unit only when the grid of the values was
-scaled too (values that used to be whole numbers of cents are no longer), and then as `suspected` at most.
+**Natural drift looks alike.** The mean shift of a lognormal column *is* a scale change. So known factors under 5 without an
+offset are named only when undoing them brings points back. A factor that is no known unit is named only when it is larger than
+5, or when the step in which the values are recorded was scaled with them (whole numbers that all became multiples of 1.93).
 
 **Repair** applies the inverse map; **injection** applies the map to the reference.
 """
@@ -46,7 +46,8 @@ class Conversion:
     factor: float
     offset: float
     words: str
-    known: bool = True
+    lattice: bool = False
+    """Whether the step in which values are recorded was scaled as well."""
 
     def apply(self, values: Floats) -> Floats:
         """Reference unit to current unit."""
@@ -59,7 +60,7 @@ class Conversion:
     @property
     def plain(self) -> bool:
         """Whether the map is too large, or too odd, for natural drift."""
-        return self.known and (abs(np.log(self.factor)) > np.log(PLAIN_FACTOR) or self.offset != 0)
+        return self.lattice or abs(float(np.log(self.factor))) > np.log(PLAIN_FACTOR) or self.offset != 0
 
 
 _FACTORS = {
@@ -70,7 +71,7 @@ _FACTORS = {
     1.609344: "miles and kilometres", 1.852: "nautical miles and kilometres", 3.28084: "metres and feet",
     2.54: "inches and centimetres",
     0.9144: "yards and metres", 2.20462: "kilograms and pounds", 28.3495: "ounces and grams", 3.78541: "gallons and litres",
-    4.184: "calories and joules", 10.7639: "square metres and square feet", 6.89476: "psi and kilopascal",
+    4.184: "calories and joules", 5280.0: "miles and feet", 10.7639: "square metres and square feet", 6.89476: "psi and kilopascal",
     1.33322: "mmHg and hectopascal", 33.8639: "inHg and hectopascal", 57.29578: "radians and degrees", 3.6: "m/s and km/h",
 }  # fmt: skip
 _OFFSETS = (
@@ -159,8 +160,9 @@ def convert(pair: Pair) -> Conversion | None:
         return None
     miss = [float(np.median(np.abs(c.apply(at_g) - at_b))) / spread for c in CONVERSIONS]
     for index in np.argsort(miss)[:3]:
-        if _explains(CONVERSIONS[index], g, b, moved):
-            return CONVERSIONS[index]
+        candidate: Conversion = CONVERSIONS[int(index)]
+        if _explains(candidate, g, b, moved):
+            return candidate
     return _unknown_scale(g, b, at_g, at_b, moved)
 
 
@@ -177,7 +179,7 @@ def _distance_after(conversion: Conversion, g: Floats, b: Floats) -> float:
 
 
 def _unknown_scale(g: Floats, b: Floats, at_g: Floats, at_b: Floats, moved: float) -> Conversion | None:
-    """A scale that is no known unit, accepted only when the grid of the values was scaled with them."""
+    """A scale that is no known unit: one too large for natural drift, or one that the lattice of the values followed."""
     use = (at_g != 0) & (at_b != 0) & (np.sign(at_g) == np.sign(at_b))
     if use.sum() < 30:
         return None
@@ -185,18 +187,36 @@ def _unknown_scale(g: Floats, b: Floats, at_g: Floats, at_b: Floats, moved: floa
     middle = float(np.median(ratio))
     if float(np.subtract(*np.quantile(ratio, [0.75, 0.25]))) > 0.08 or abs(middle) < 0.1:
         return None
-    factor = float(np.exp(middle))
-    conversion = Conversion(factor, 0.0, f"{say.number(factor, 3)} times what it was (no known unit)", known=False)
-    if ks_p_value(_distance_after(conversion, g, b), len(g), len(b)) < 0.01:
+    factor = _lattice_factor(g, b, float(np.exp(middle)))
+    if factor is None and abs(middle) <= np.log(PLAIN_FACTOR):
+        return None  # the mean shift of a lognormal column is a scale change too
+    scale = factor or float(np.exp(middle))
+    conversion = Conversion(
+        scale, 0.0, f"{say.number(scale, 3)} times what it was (no known unit)", lattice=factor is not None
+    )
+    return conversion if _explains(conversion, g, b, moved) else None
+
+
+def _lattice_factor(g: Floats, b: Floats, about: float) -> float | None:
+    """Exact factor when both windows lie on lattices (whole multiples of a step) whose steps differ by ``about`` that factor.
+
+    Values that are recorded in steps keep their steps when the world moves; only a conversion scales them.
+    """
+    step_g, step_b = _step(g), _step(b)
+    if step_g is None or step_b is None:
         return None
-    return conversion if _left_the_grid(g, b) else None
+    factor = step_b / step_g
+    return factor if abs(np.log(factor / about)) < 0.05 else None
 
 
-def _left_the_grid(g: Floats, b: Floats) -> bool:
-    """Whether reference values lie on a decimal grid that current values are off."""
-    for decimals in range(4):
-        step = 10.0**-decimals
-        if bool(np.isclose(g / step, np.round(g / step), atol=1e-6).all()):
-            on = float(np.isclose(b / step, np.round(b / step), atol=1e-6).mean())
-            return on < 0.5
-    return False
+def _step(values: Floats) -> float | None:
+    """The step of a lattice through zero that holds every value; None where there is none."""
+    distinct = np.unique(values)
+    if not MIN_DISTINCT <= len(distinct) <= len(values) / 3:
+        return None
+    gaps = np.diff(distinct)
+    step = float(gaps[gaps > 1e-9 * max(abs(distinct[0]), abs(distinct[-1]))].min(initial=np.inf))
+    if not np.isfinite(step):
+        return None
+    multiples = distinct / step
+    return step if bool((np.abs(multiples - np.round(multiples)) < 0.02).all()) else None

@@ -73,9 +73,9 @@ class UnseenCategory(Signature):
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
-        """A third of the rows comes through a channel never seen."""
+        """Most rows come through a channel never seen."""
         current = scenarios.next_month(rng)
-        moved = pl.Series(rng.random(current.height) < 0.4)
+        moved = pl.Series(rng.random(current.height) < 0.7)
         current = current.with_columns(
             pl.when(moved).then(pl.lit("kiosk")).otherwise(pl.col("channel")).alias("channel")
         )

@@ -142,6 +142,8 @@ class Populations:
     good: Outcomes
     bad: Outcomes
     columns: tuple[str, ...]
+    untouched: bool = False
+    """Whether they are what was served, priced in the headline metric."""
 
 
 def populations(
@@ -150,6 +152,7 @@ def populations(
     """Reference as served against ``frame`` (a version of the current sample) with outcomes ``bad``."""
     design = make_design(case.pairs.values(), leave_out=leave_out)
     rows_g, rows_b = case.labelled_rows(case.reference), case.labelled_rows(case.current)
+    untouched = frame is case.current.sample and bad is case.current.outcomes and target.name == case.metric.name
     good, bad = case.reference.outcomes.take(rows_g), bad.take(rows_b)
     k = len(case.problem.classes)
     x_g, x_b = design.matrix(case.reference.sample)[rows_g], design.matrix(frame)[rows_b]
@@ -173,6 +176,7 @@ def populations(
         good,
         bad,
         design.columns,
+        untouched,
     )
 
 

@@ -25,11 +25,13 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.contracts import say
+from backslide.contracts.evidence import Bars
 from backslide.contracts.finding import Finding, Severity, Step
 from backslide.engine.columns import ColumnKind
 from backslide.engine.profile import ColumnProfile
 from backslide.playbook import evidence, scenarios
 from backslide.playbook.base import Check, Need, Scenario
+from backslide.stats.metrics import Floats
 from backslide.stats.two_sample import chi_squared, jensen_shannon
 
 MIN_ROWS = 30
@@ -104,13 +106,13 @@ class CategoricalDrift(Check):
         return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "channel")
 
 
-def _bars(column: str, g: ColumnProfile, b: ColumnProfile, reading: str) -> evidence.Bars:
+def _bars(column: str, g: ColumnProfile, b: ColumnProfile, reading: str) -> Bars:
     counts = [{k: float(v) for k, v in side.levels.items()} for side in (g, b)]
     return evidence.bars(counts[0], counts[1], title=column, reading=f"{reading}.", x=column)
 
 
 def _sentence(
-    column: str, names: list[str], share_g: evidence.Floats, share_b: evidence.Floats,
+    column: str, names: list[str], share_g: Floats, share_b: Floats,
     unseen: dict[str, float], vanished: dict[str, float],
 ) -> str:  # fmt: skip
     moved = int(np.argmax(np.abs(share_b - share_g)[: len(names)]))

@@ -29,6 +29,8 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.stats.two_sample import newcombe, proportion_z
 
+MIN_ROWS = 30
+
 
 @dataclass(frozen=True)
 class Floors:
@@ -57,7 +59,7 @@ class Missing(Check):
         before, after = hits[0] / g.rows, hits[1] / b.rows
         z = proportion_z(hits[0], g.rows, hits[1], b.rows)
         low, high = newcombe(hits[0], g.rows, hits[1], b.rows)
-        moved = abs(after - before) >= self.thresholds.share
+        moved = abs(after - before) >= self.thresholds.share and min(g.rows, b.rows) >= MIN_ROWS
         severity = Severity.OK
         if moved:
             severity = Severity.FAIL if after - before >= 5 * self.thresholds.share else Severity.WARN

@@ -67,16 +67,12 @@ class NumericDrift(Check):
         if distance >= self.thresholds.ks and min(g.finite, b.finite) >= MIN_ROWS:
             severity = Severity.FAIL if distance >= self.thresholds.large_ks else Severity.WARN
         summary = _sentence(column, g, b)
-        half = (
-            1.96 * float(np.sqrt(g.variance / g.finite + b.variance / b.finite)) if min(g.finite, b.finite) > 1 else 0.0
-        )
-        shift = b.mean - g.mean
         return Finding(
             code=self.code,
             subject=column,
             severity=severity,
             summary=summary,
-            estimate=Estimate(estimate=shift, low=shift - half, high=shift + half),
+            estimate=_shift(g, b),
             unit="unit of the feature",
             p_value=p_value,
             numbers=_numbers(g, b) | {"ks": distance, "jensen_shannon": jensen_shannon(g.counts, b.counts)},
@@ -89,6 +85,17 @@ class NumericDrift(Check):
         current = scenarios.next_month(rng)
         current = current.with_columns(current["income"] * 1.5)
         return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "income")
+
+
+def _shift(g: ColumnProfile, b: ColumnProfile) -> Estimate | None:
+    """Change of the mean; without interval for a single value, or for values so large that their squares overflow."""
+    shift = b.mean - g.mean
+    if not np.isfinite(shift):
+        return None
+    half = 1.96 * float(np.sqrt(g.variance / g.finite + b.variance / b.finite))
+    if min(g.finite, b.finite) < 2 or not np.isfinite((half, shift - half, shift + half)).all():
+        return Estimate(estimate=shift)
+    return Estimate(estimate=shift, low=shift - half, high=shift + half)
 
 
 def _sentence(column: str, g: ColumnProfile, b: ColumnProfile) -> str:

@@ -61,7 +61,7 @@ class Scores(Check):
         counts = [_predicted(side) for side in case.sides]
         if not all(sum(c.values()) for c in counts):
             return
-        labels = list(dict.fromkeys([*counts[0], *counts[1]]))
+        labels = sorted({*counts[0], *counts[1]})
         table = [np.array([c.get(label, 0) for label in labels], float) for c in counts]
         v, p_value, _ = chi_squared(*table)
         share = [t / t.sum() for t in table]

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from backslide.case import Answered, Case, Outcomes, Side
@@ -41,8 +42,9 @@ class Replayed:
 
     @property
     def share(self) -> float:
-        """Share of rows that agree; rows the model fails on do not."""
-        return float(self.equal.mean()) if len(self.equal) else 0.0
+        """Share of the answered rows that agree; rows that the model fails on prove nothing either way."""
+        answered = ~self.answered.failed
+        return float(self.equal[answered].mean()) if answered.any() else 0.0
 
     @property
     def agrees(self) -> bool:
@@ -60,12 +62,12 @@ class Replay:
     @property
     def faithful(self) -> bool:
         """Whether the saved model reproduces the reference."""
-        return self.reference.agrees
+        return self.reference.agrees and not self.reference.answered.failed.all()
 
     @property
     def swapped(self) -> bool:
         """Whether another model answered in the current window than in the reference."""
-        return self.faithful and not self.current.agrees
+        return self.faithful and not self.current.agrees and not self.current.answered.failed.all()
 
 
 def replay(case: Case) -> Replay:
@@ -75,9 +77,9 @@ def replay(case: Case) -> Replay:
     return case.cached("replay", lambda: Replay(*(replayed(case, model, side) for side in case.sides)))  # type: ignore[no-any-return]
 
 
-def replayed(case: Case, model: Model, side: Side) -> Replayed:
-    """A model on the sampled rows of a window."""
-    answered = case.answered(model, side.sample)
+def replayed(case: Case, model: Model, side: Side, frame: pl.DataFrame | None = None) -> Replayed:
+    """A model on the sampled rows of a window, or on a version of them."""
+    answered = case.answered(model, side.sample if frame is None else frame)
     served = side.outcomes
     equal = max((_equal(answered.outcomes, served, t) for t in TOLERANCES[:1]), key=np.mean)
     if equal.mean() < AGREE:

@@ -32,6 +32,9 @@ from backslide.stats.two_sample import holm
 MIN_ROWS = 20
 """Labelled rows of a class per window below which its change is not judged."""
 
+ONE_CLASS = 0.995
+"""Share of predictions of one class from which a model hardly decides anything."""
+
 
 @dataclass(frozen=True)
 class _ClassChange:
@@ -75,8 +78,8 @@ def class_changes(case: Case) -> list[_ClassChange]:
         rows = [side.window.label_counts.get(label, 0) for side in case.sides]
         if min(rows) < MIN_ROWS:
             continue
-        recall, f1, precision = (case.change(class_metric(w, index, label)) for w in ("recall", "f1", "precision"))  # type: ignore[arg-type]
-        if np.isfinite(f1.estimate) and np.isfinite(recall.estimate):
+        recall, f1, precision = (case.change(class_metric(w, index, label)) for w in ("recall", "f1", "precision"))
+        if all(np.isfinite((c.estimate, c.se)).all() for c in (f1, recall, precision)):
             # A class is worse when its F1 is: recall alone falls whenever a model grows more careful.
             found.append(_ClassChange(label, recall, f1, precision, f1.p_worse))
     adjusted = holm([c.p_value for c in found])
@@ -122,14 +125,16 @@ def _finding(case: Case, change: _ClassChange, headline_holds: bool) -> Finding:
 def _single_class(case: Case) -> Iterable[Finding]:
     for side, name in zip(case.sides, ("reference", "current"), strict=True):
         predicted = predicted_counts(case, side.outcomes.predictions)
-        if len(predicted) == 1 and len(case.problem.classes) > 1:
-            (label,) = predicted
+        label = max(predicted, key=lambda k: predicted[k], default="")
+        share = predicted.get(label, 0) / max(sum(predicted.values()), 1)
+        if share >= ONE_CLASS and len(case.problem.classes) > 1:
+            but = "" if share == 1 else f" but for {say.percent(1 - share)}"
             yield Finding(
                 code=Classes.code,
                 subject=f"{name} predictions",
                 severity=Severity.WARN,
-                summary=f"predictions all one class: every {name} prediction is {label!r}",
-                numbers={"window": name, "label": label},
+                summary=f"{name} predictions all one class{but}: {label!r}",
+                numbers={"window": name, "label": label, "share": share},
             )
 
 

@@ -24,7 +24,7 @@ from scipy import stats
 from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.evidence import Evidence
-from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.contracts.finding import Estimate, Finding, Scalar, Severity, Step
 from backslide.engine import names
 from backslide.playbook import evidence, scenarios
 from backslide.playbook.base import Check, Need, Scenario
@@ -105,10 +105,10 @@ def _sentence(quantity: _Quantity, change: Change) -> str:
     return f"{what} {direction} from {say.number(change.reference, 3)} to {say.number(change.current, 3)}"
 
 
-def _percentiles(case: Case, quantity: _Quantity) -> dict[str, float]:
+def _percentiles(case: Case, quantity: _Quantity) -> dict[str, Scalar]:
     if quantity.column == names.NEAR:
         return {}
-    found = {}
+    found: dict[str, float] = {}
     for side, name in zip(case.sides, ("reference", "current"), strict=True):
         column = side.profile.columns[quantity.column]
         found |= {f"{name}_p{q}": column.quantile(q / 100) for q in (5, 25, 50, 75, 95)}
