@@ -14,7 +14,7 @@ GAIN_Z = 4.0
 GAIN_SHARE = 0.25
 """Share of the drop that undoing an unspecific fault must bring back."""
 WORSENS_Z = -3.0
-"""Standard errors of loss by which a repair that makes things worse disproves its fault."""
+"""Standard errors of loss and of the metric by which a repair that makes things worse disproves its fault."""
 MATERIAL = 0.25
 """Share of ``min_effect`` under which a fault that is there counts as harmless."""
 AGREE = (0.5, 1.5)
@@ -40,10 +40,14 @@ def stands(trial: Trial, scale: Scale) -> bool:
     A specific signature stands unless undoing it makes things clearly worse. An unspecific one stands only if undoing it
     brings points back.
     """
-    gain_z = _loss_gain_z(trial)
+    if trial.repair is None:
+        return trial.fault.exact
+    loss_z = _loss_gain_z(trial) or 0.0
+    metric_z = scale.target.sign * trial.repair.z
     if trial.fault.exact:
-        return not (trial.fault.reversible and gain_z is not None and gain_z < WORSENS_Z)
-    if gain_z is None or trial.repair is None or gain_z < GAIN_Z:
+        # Both must speak against it: the log loss of a model trained with class weights may fall under a fault.
+        return not (trial.fault.reversible and loss_z < WORSENS_Z and metric_z < WORSENS_Z)
+    if max(loss_z, metric_z) < GAIN_Z:
         return False
     gain = -scale.harm(trial.repair)
     drop = scale.harm(scale.change) if scale.change is not None else 0.0

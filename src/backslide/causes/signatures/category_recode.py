@@ -36,6 +36,8 @@ MIN_UNSEEN = 0.01
 MAX_LEVELS = 200
 MATCHED = 0.3
 """How far the share of a new value may be from that of the old one, relative, beyond noise."""
+CLEAR = 0.9
+"""Share of the moved rows whose value must be matched for a permutation."""
 MIN_MOVED = 0.05
 """Share of rows whose value must have changed for a permutation."""
 
@@ -160,8 +162,11 @@ def _permuted(case: Case, pair: Pair) -> Found | None:
     mapping = {u: old for u, old in _assigned(met, levels, levels).items() if u != old}
     if not mapping or sum(b[u] for u in mapping) < MIN_MOVED:
         return None
-    if not all(_near(g[old], b[u], pair) for u, old in mapping.items()):
+    # Rare values have no profile to be told by; they are left as they are when the rest is clear.
+    matched = {u: old for u, old in mapping.items() if _near(g[old], b[u], pair)}
+    if sum(b[u] for u in matched) < CLEAR * sum(b[u] for u in mapping):
         return None
+    mapping = matched
     same = {k: k for k in mapping}
     before, after = met.cost(same), met.cost(mapping)
     if after > 0.5 * before or met.strangeness(same) < 8:

@@ -71,7 +71,8 @@ _FACTORS = {
     1.609344: "miles and kilometres", 1.852: "nautical miles and kilometres", 3.28084: "metres and feet",
     2.54: "inches and centimetres",
     0.9144: "yards and metres", 2.20462: "kilograms and pounds", 28.3495: "ounces and grams", 3.78541: "gallons and litres",
-    4.184: "calories and joules", 5280.0: "miles and feet", 10.7639: "square metres and square feet", 6.89476: "psi and kilopascal",
+    4.184: "calories and joules", 5280.0: "miles and feet", 10.7639: "square metres and square feet",
+    6.89476: "psi and kilopascal",
     1.33322: "mmHg and hectopascal", 33.8639: "inHg and hectopascal", 57.29578: "radians and degrees", 3.6: "m/s and km/h",
 }  # fmt: skip
 _OFFSETS = (
