@@ -17,6 +17,7 @@ from backslide.stats.metrics import Floats, Metric, gradient
 
 MIN_REFERENCE_DAYS = 14
 MIN_CURRENT_DAYS = 4
+FEW_ROWS = 20
 VERDICT_ALPHA = 0.005
 POWER = 0.80
 WEEK = 7
@@ -109,12 +110,13 @@ def _row_variance(units: Units, slope: Floats) -> float:
 
 def _by_row(reference: Units, current: Units, metric: Metric) -> Change:
     values = float(metric.value(reference.total)), float(metric.value(current.total))
-    variance = 0.0
-    for units in (reference, current):
-        slope = gradient(metric, units.total)
-        # A window without a single error has a plug-in variance of zero; half an error keeps the interval honest.
-        floor = 0.5 / max(units.n, 1.0) ** 2 if metric.rows == "counts" else 0.0
-        variance += max(_row_variance(units, slope) / max(units.n, 1.0), floor)
+    both = (reference, current)
+    spread = [_row_variance(units, gradient(metric, units.total)) for units in both]
+    # A handful of rows does not know its own spread; the other window's stands in.
+    own = [max(spread) if units.n < FEW_ROWS else v for units, v in zip(both, spread, strict=True)]
+    # A window without a single error has a plug-in variance of zero; half an error keeps the interval honest.
+    floor = [0.5 / max(units.n, 1.0) ** 2 if metric.rows == "counts" else 0.0 for units in both]
+    variance = sum(max(v / max(u.n, 1.0), f) for u, v, f in zip(both, own, floor, strict=True))
     df = max(reference.n + current.n - 2, 1.0)
     return _result(metric, values, float(np.sqrt(variance)), df, "row")
 
