@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does; read when OpenMP is loaded
+
 IN_CI = bool(os.environ.get("BACKSLIDE_CI"))
 DATA = os.environ.get("BACKSLIDE_DATA")
 

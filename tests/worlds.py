@@ -95,7 +95,9 @@ def label_shift(rng: np.random.Generator) -> Scenario:
 
     The score leans to "no" (cut at 0.8 in both windows), so that rows of "yes" are the harder ones.
     """
-    frames = [f.with_columns(prediction=pl.Series(np.where(f["p_yes"] >= 0.8, "yes", "no"))) for f in two_months(rng, 6000)]
+    frames = [
+        f.with_columns(prediction=pl.Series(np.where(f["p_yes"] >= 0.8, "yes", "no"))) for f in two_months(rng, 6000)
+    ]
     yes = frames[1]["label"].to_numpy() == "yes"
     keep = np.r_[rng.choice(np.flatnonzero(yes), 2100), rng.choice(np.flatnonzero(~yes), 900)]
     return Scenario(frames[0], frames[1][np.sort(keep)], BARE | {"threshold": 0.8, "metric": "accuracy"}, None)

@@ -117,7 +117,9 @@ def _diagnosis(case: Case, judged: Judged, found: Explanation, outcomes: tuple[O
     return Diagnosis(
         model=case.settings.model.name,
         verdict=verdict,
-        summary=words.verdict_sentence(verdict, metric, judged.target, judged.parts, causes, reason),
+        summary=words.verdict_sentence(
+            verdict, metric, judged.target, judged.parts, causes, reason, paired_only=verdict != judged.verdict
+        ),
         parts=judged.parts if verdict == Verdict.DEGRADED_IN_PART else (),
         warnings=_warnings(outcomes),
         decision=words.decide(verdict, causes, harmless, reason),

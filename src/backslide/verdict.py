@@ -19,6 +19,8 @@ from backslide.playbook.verify.classes import class_changes
 from backslide.stats.change import POWER, VERDICT_ALPHA, Change
 from backslide.stats.metrics import Metric, class_metric
 
+PART_ALPHA = VERDICT_ALPHA / 2
+"""Error rate of all parts together, on top of the headline's own."""
 MIN_LABELS = 30
 MIN_ERRORS = 5
 
@@ -103,7 +105,7 @@ def _parts(case: Case) -> tuple[Part, ...]:
             change=Estimate(estimate=c.f1.estimate, low=c.f1.low, high=c.f1.high),
         )
         for c in class_changes(case)
-        if c.p_value < VERDICT_ALPHA and -c.f1.estimate >= case.problem.min_effect
+        if c.p_value < PART_ALPHA and -c.f1.estimate >= case.problem.min_effect
     )  # fmt: skip
 
 

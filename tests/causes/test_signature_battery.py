@@ -8,9 +8,9 @@ from functools import cache
 import numpy as np
 import polars as pl
 import pytest
-import worlds
 from polars.testing import assert_frame_equal
 
+import worlds
 from backslide.case import Case, codes_of
 from backslide.causes.hypothesis import Hypothesis, Signature
 from backslide.causes.registry import all_signatures
@@ -158,7 +158,9 @@ def test_a_repair_brings_the_distribution_back(signature):
     case, hypotheses = recognised(signature, 0)
     for hypothesis in hypotheses:
         repaired = signature.repair(case, hypothesis, case.current.sample)
-        again = [h for h in signature.recognise(_with_current(case, repaired)) if set(h.features) == set(hypothesis.features)]
+        again = [
+            h for h in signature.recognise(_with_current(case, repaired)) if set(h.features) == set(hypothesis.features)
+        ]
         assert again == [], "the repaired column still shows the fault"
 
 

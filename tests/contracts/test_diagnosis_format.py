@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
-import worlds
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 
+import worlds
 from backslide.contracts.cause import Cause
 from backslide.contracts.diagnosis import FORMAT, Diagnosis, Verdict
 from backslide.contracts.errors import InputError

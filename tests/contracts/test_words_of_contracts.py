@@ -19,11 +19,32 @@ from backslide.contracts.labels import label_text
 from backslide.contracts.roles import Roles
 from backslide.engine.derive import label_expression
 
-KINDS = """
-unit_change sign_flip missing_values default_value frozen_feature clipped_range rounded_values added_noise broken_join
-swapped_columns category_recode unseen_category text_change schema_change scaler_refit preprocessing_change model_change
-threshold_change library_change code_change config_change covariate_shift label_shift concept_drift
-""".split()
+KINDS = [
+    "unit_change",
+    "sign_flip",
+    "missing_values",
+    "default_value",
+    "frozen_feature",
+    "clipped_range",
+    "rounded_values",
+    "added_noise",
+    "broken_join",
+    "swapped_columns",
+    "category_recode",
+    "unseen_category",
+    "text_change",
+    "schema_change",
+    "scaler_refit",
+    "preprocessing_change",
+    "model_change",
+    "threshold_change",
+    "library_change",
+    "code_change",
+    "config_change",
+    "covariate_shift",
+    "label_shift",
+    "concept_drift",
+]
 
 
 def test_the_kinds_of_cause_are_those_of_the_format():
@@ -134,7 +155,9 @@ def _tree() -> dict[str, str]:
 
 def test_the_tree_of_errors_is_the_one_drawn():
     classes = {
-        name: value for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, BackslideError)
+        name: value
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, BackslideError)
     }
     assert {name: cls.__bases__[0].__name__ for name, cls in classes.items()} == _tree()
     assert all(cls.__doc__ for cls in classes.values())

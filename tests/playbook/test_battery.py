@@ -13,8 +13,8 @@ from functools import cache
 import numpy as np
 import polars as pl
 import pytest
-import worlds
 
+import worlds
 from backslide.contracts.finding import Outcome, Severity, Status, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Scenario
@@ -266,7 +266,16 @@ def changed(label: object = None, prediction: object = None, score: object = Non
         worlds.unlabelled(changed()),
         worlds.unlabelled(changed(), both=True),
     ],
-    ids=["one label", "one prediction", "one of both", "new label", "one score", "no score", "no labels", "no label column"],
+    ids=[
+        "one label",
+        "one prediction",
+        "one of both",
+        "new label",
+        "one score",
+        "no score",
+        "no labels",
+        "no label column",
+    ],
 )
 def test_odd_outcomes_break_no_check(scenario):
     if scenario.current["label"].to_list()[0] == "unheard of" if "label" in scenario.current.columns else False:

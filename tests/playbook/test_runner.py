@@ -7,8 +7,8 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
-import worlds
 
+import worlds
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.finding import Finding, Outcome, Severity, Status, Step
 from backslide.playbook import registry, scenarios
@@ -174,7 +174,8 @@ def test_every_check_runs_where_everything_is_given(small):
 
 def _outcome(step: Step, *p_values: float) -> Outcome:
     findings = tuple(
-        Finding(code="D", subject=str(i), severity=Severity.WARN, summary="moved", p_value=p) for i, p in enumerate(p_values)
+        Finding(code="D", subject=str(i), severity=Severity.WARN, summary="moved", p_value=p)
+        for i, p in enumerate(p_values)
     )
     return Outcome(code="D", title="", step=step, status=Status.RAN, severity=Severity.WARN, findings=findings)
 

@@ -50,14 +50,18 @@ WORLDS = {
 }
 
 
-@pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
+CORE = ("day effects, autocorrelated", "many rows a day", "next to nothing at weekends")
+MARKED = [pytest.param(w, id=n, marks=() if n in CORE else pytest.mark.slow) for n, w in WORLDS.items()]
+
+
+@pytest.mark.parametrize("world", MARKED)
 def test_false_alarms_of_the_day_test_keep_to_their_rate(world):
     p = p_values(5, 1500, **world)
     assert np.mean(p < 0.05) <= 0.07
     assert np.mean(p < VERDICT_ALPHA) <= 0.01
 
 
-@pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
+@pytest.mark.parametrize("world", MARKED)
 def test_the_day_test_is_not_blind_where_nothing_happened_either(world):
     assert np.mean(p_values(6, 400, **world) < 0.2) >= 0.06
 

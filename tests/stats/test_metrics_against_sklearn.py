@@ -1,4 +1,4 @@
-"""Every metric equals scikit-learn's, over label types, missing classes and single classes; standard errors equal the bootstrap's."""
+"""Every metric equals scikit-learn's over label types and missing classes; standard errors equal the bootstrap's."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def labelled(draw):
     """Labels and predictions of one type, and a set of classes that holds both (and perhaps more)."""
     pool = POOLS[draw(st.sampled_from(sorted(POOLS)))]
     n = draw(st.integers(1, 60))
-    side = st.lists(st.sampled_from(draw(st.lists(st.sampled_from(pool), min_size=1, unique=True))), min_size=n, max_size=n)
+    side = st.lists(
+        st.sampled_from(draw(st.lists(st.sampled_from(pool), min_size=1, unique=True))), min_size=n, max_size=n
+    )
     y, p = draw(side), draw(side)
     if draw(st.booleans()):
         p = draw(st.lists(st.sampled_from(pool), min_size=n, max_size=n))

@@ -81,7 +81,8 @@ def next_step(kind: CauseKind, features: tuple[str, ...]) -> str:
 
 
 def verdict_sentence(
-    verdict: Verdict, metric: MetricChange, target: Metric, parts: tuple[Part, ...], causes: tuple[Cause, ...], reason: str
+    verdict: Verdict, metric: MetricChange, target: Metric, parts: tuple[Part, ...], causes: tuple[Cause, ...],
+    reason: str, *, paired_only: bool = False,
 ) -> str:  # fmt: skip
     """The one sentence that is read first."""
     share = target.share
@@ -91,9 +92,13 @@ def verdict_sentence(
         size = say.change(metric.change.estimate, share=share)
         ends = f"{say.number(metric.reference)} → {say.number(metric.current)}"
         moved = f"{_named(metric.name)} {direction} by {size} ({ends})"
+    if verdict == Verdict.DEGRADED and paired_only:
+        start = (
+            f"A fault is hurting the model, although {moved} within noise" if moved else "A fault is hurting the model"
+        )
+        return f"{start}: {_because(causes, target)}"
     if verdict == Verdict.DEGRADED:
-        start = f"The model got worse: {moved}" if moved else "The model is fed a fault that costs it dearly"
-        return f"{start}. {_because(causes, target)}"
+        return f"The model got worse: {moved}. {_because(causes, target)}"
     if verdict == Verdict.DEGRADED_IN_PART:
         worst = parts[0]
         rest = f" and {len(parts) - 1} more" if len(parts) > 1 else ""

@@ -62,7 +62,7 @@ class Decomposition(Check):
                 severity=Severity.WARN if worse else Severity.OK,
                 summary=_sentence(case, subject, effect, parts),
                 estimate=effect.estimate(sampled),
-                unit="share" if case.metric.share else "",
+                unit="points" if case.metric.share else "",
                 numbers={
                     "effective_sample_size": parts.domain.ess,
                     "outside": parts.domain.outside,

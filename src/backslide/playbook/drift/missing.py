@@ -75,7 +75,7 @@ class Missing(Check):
             severity=severity,
             summary=summary,
             estimate=Estimate(estimate=after - before, low=low, high=high),
-            unit="share",
+            unit="points",
             p_value=float(2 * stats.norm.sf(abs(z))),
             numbers={
                 "reference_nulls": g.nulls, "reference_nans": g.nans, "current_nulls": b.nulls, "current_nans": b.nans,

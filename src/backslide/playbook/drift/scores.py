@@ -76,7 +76,7 @@ class Scores(Check):
         )  # fmt: skip
         yield Finding(
             code=self.code, subject="prediction", severity=severity, summary=summary, p_value=p_value,
-            estimate=Estimate(estimate=size), unit="share",
+            estimate=Estimate(estimate=size), unit="points",
             numbers={"cramers_v": v, "jensen_shannon": jensen_shannon(*table)}, evidence=(bars,),
         )  # fmt: skip
 

@@ -108,7 +108,7 @@ def _finding(case: Case, change: _ClassChange, headline_holds: bool) -> Finding:
         severity=Severity.FAIL if worse else Severity.OK,
         summary=summary + (f"; masked: {case.metric.name} held" if masked else ""),
         estimate=Estimate(estimate=change.f1.estimate, low=change.f1.low, high=change.f1.high),
-        unit="share",
+        unit="points",
         p_value=change.p_value,
         numbers={
             "masked": masked,

@@ -81,7 +81,7 @@ class Confidence(Check):
             severity=severity,
             summary=_sentence(quantity, change),
             estimate=Estimate(estimate=change.estimate, low=change.low, high=change.high),
-            unit="share",
+            unit="points",
             p_value=p_value,
             numbers={"reference": change.reference, "current": change.current, **_percentiles(case, quantity)},
             evidence=_drawn(case, quantity, change),

@@ -91,7 +91,7 @@ def _flows(case: Case) -> list[Finding]:
                 summary=f"{say.percent(after)} of rows labelled {case.problem.classes[i]!r} are predicted "
                 f"{case.problem.classes[j]!r}, {say.percent(before)} before",
                 estimate=Estimate(estimate=after - before, low=low, high=high),
-                unit="share",
+                unit="points",
                 p_value=float(p),
                 numbers={"reference": before, "current": after, "rows_current": int(b[i, j])},
             )

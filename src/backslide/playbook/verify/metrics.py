@@ -82,7 +82,7 @@ def _finding(case: Case, metric: Metric, change: Change) -> Finding:
         severity=severity,
         summary=f"{metric.name} {direction} by {size}: {say.number(change.reference)} → {say.number(change.current)}",
         estimate=Estimate(estimate=change.estimate, low=change.low, high=change.high),
-        unit="share" if metric.share else "",
+        unit="points" if metric.share else "",
         p_value=change.p_worse,
         numbers={"reference": change.reference, "current": change.current, "unit_of_noise": change.unit},
     )
@@ -101,7 +101,7 @@ def _ranked(findings: list[Finding]) -> Ranked:
         reading=f"{worst.summary}. Bars are changes from reference to current with 95 % intervals.",
         x="change",
         rows=rows,
-        share=findings[0].unit == "share",
+        share=findings[0].unit == "points",
     )
 
 
@@ -125,6 +125,7 @@ def _series(case: Case) -> tuple[Series, ...]:
             y=case.metric.name,
             points=tuple(points),
             band=(low, high),
+            share=case.metric.share,
         ),
     )
 

@@ -1,0 +1,32 @@
+"""Random halves of one period: the model did not get worse between them, and nothing broke."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+from real import worlds
+from real.periods import PERIODS, data_faults, diagnosed
+
+from backslide.contracts.diagnosis import Diagnosis
+
+pytestmark = [pytest.mark.data, pytest.mark.slow]
+SEEDS = range(20)
+SETS = ("noaa", "reuters")
+
+
+@cache
+def of_halves(name: str) -> tuple[Diagnosis, ...]:
+    period = PERIODS[name]
+    return tuple(diagnosed(period.served, *worlds.halves(period.rows, seed)) for seed in SEEDS)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_no_data_fault_is_named(name):
+    named = [(s, c.kind, c.features) for s, d in zip(SEEDS, of_halves(name), strict=True) for c in data_faults(d)]
+    assert not named
+
+
+def test_at_most_one_of_forty_is_called_degraded():
+    called = [(name, s, d.summary) for name in SETS for s, d in zip(SEEDS, of_halves(name), strict=True) if d.verdict.bad]
+    assert len(called) <= 1, called

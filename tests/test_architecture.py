@@ -1,0 +1,95 @@
+"""What holds the tree together: arrows one way, small files, a light door."""
+
+from __future__ import annotations
+
+import ast
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import backslide
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src" / "backslide").rglob("*.py"))
+HEAVY = ("numpy", "polars", "pandas", "scipy", "sklearn", "altair", "vl_convert", "joblib", "typer", "rich", "jinja2")
+
+
+def python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_arrows_run_one_way():
+    linter = Path(sys.executable).with_name("lint-imports")
+    if not linter.exists():
+        pytest.skip("import-linter is not installed")
+    done = subprocess.run(
+        [str(linter), "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+def test_no_file_is_long_and_most_are_short():
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    assert len(lengths) > 50
+    assert {str(p): n for p, n in lengths.items() if n > 500} == {}
+    assert statistics.median(lengths.values()) <= 160
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT / "src")))
+def test_nobody_inside_imports_the_root(path):
+    """``from backslide import something public`` would load the door from inside; modules import each other."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "backslide":
+            assert not {alias.name for alias in node.names} & set(backslide.__all__) - {"__version__"}, node.lineno
+        if isinstance(node, ast.Import):
+            assert "backslide" not in {alias.name for alias in node.names}, node.lineno
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT / "src")))
+def test_every_module_says_what_it_is(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if tree.body:
+        assert ast.get_docstring(tree), "a module starts with its docstring"
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+    assert {f.name: f.end_lineno - f.lineno for f in functions if f.end_lineno - f.lineno > 60} == {}
+
+
+def test_the_door_is_light():
+    loaded = python("import sys, backslide; print(*sys.modules)").split()
+    assert [name for name in HEAVY if name in loaded] == []
+
+
+def test_a_stored_diagnosis_renders_without_the_data_stack():
+    """The report reads contracts only: neither tables nor models are loaded to print it."""
+    loaded = python("import sys, backslide.contracts.diagnosis, backslide.report.text; print(*sys.modules)").split()
+    assert [name for name in ("polars", "sklearn", "scipy", "joblib") if name in loaded] == []
+
+
+def test_public_names_are_few_and_resolve():
+    assert len(backslide.__all__) <= 16
+    assert len(set(backslide.__all__)) == len(backslide.__all__)
+    for name in backslide.__all__:
+        assert getattr(backslide, name) is not None
+        assert name in dir(backslide)
+    assert callable(backslide.diagnose)
+
+
+def test_the_door_stays_a_door_after_use():
+    """No submodule may take the place of a public function of the same name."""
+    code = "import backslide, importlib, pkgutil\n"
+    code += "import backslide.main_job, backslide.case, backslide.verdict, backslide.waterfall\n"
+    code += "assert callable(backslide.diagnose), backslide.diagnose\n"
+    python(code)
+    assert not {p.stem for p in (ROOT / "src" / "backslide").iterdir()} & set(backslide.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'diagnoze'"):
+        _ = backslide.diagnoze
