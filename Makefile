@@ -14,7 +14,7 @@ help:
 	@echo "make demo      the story of a silent drop on simulated documents; writes $(DEMO)/report.html"
 	@echo "make test      the test suite (TESTS=tests/models for a part, ARGS=... for pytest)"
 	@echo "make lint      formatting, ruff, mypy, import-linter"
-	@echo "make bench     speed and memory against a bare scan"
+	@echo "make bench     speed and memory against a bare scan and a model's fit (FULL=1 for the sizes in docs/benchmarks.md)"
 	@echo "make docs      regenerate the reference pages and the JSON Schema"
 
 install: $(VENV)/.dev
@@ -48,7 +48,8 @@ format: $(VENV)/.dev
 	$(PY) -m ruff check --fix .
 
 bench: $(VENV)/.dev
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(PY) $$script; done
+	$(PY) benchmarks/profile_scan.py $(if $(FULL),--rows 5000000 --columns 20 --repeats 3)
+	$(PY) benchmarks/diagnose_scaling.py $(if $(FULL),--rows 5000 10000 20000 40000 80000 --features 10 20 40 80 --repeats 3)
 
 docs: $(VENV)/.dev
 	$(PY) tools/build_docs.py

@@ -22,20 +22,33 @@ class Run:
     """Without starting Python and importing."""
     peak_mb: float
     """Highest resident memory of the process."""
+    note: str = ""
+    """What came out of it."""
 
 
 def child(script: str, task: str, *arguments: object) -> Run:
-    """Run ``task`` of a benchmark script in a process of its own."""
+    """Run ``task`` of a benchmark script in a process of its own.
+
+    OpenMP threads wait asleep: where other programs want the cores too, spinning ones measure those programs.
+    """
     command = [sys.executable, script, "--task", task, *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     return Run(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def run_task(task: Callable[..., None], arguments: Sequence[str]) -> None:
-    """The other end of :func:`child`: do it and print what it took."""
+def run_task(task: Callable[..., Callable[[], str] | None], arguments: Sequence[str]) -> None:
+    """The other end of :func:`child`: do it and print what it took.
+
+    A task that has something to prepare returns a function of no arguments; then only that is timed.
+    """
     begun = time.perf_counter()
-    task(*arguments)
-    print(json.dumps({"seconds": time.perf_counter() - begun, "peak_mb": peak_memory_mb()}))
+    prepared = task(*arguments)
+    note = ""
+    if prepared is not None:
+        begun = time.perf_counter()
+        note = prepared()
+    print(json.dumps({"seconds": time.perf_counter() - begun, "peak_mb": peak_memory_mb(), "note": note}))
 
 
 def peak_memory_mb() -> float:

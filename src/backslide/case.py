@@ -21,7 +21,6 @@ from backslide.engine.local import profile
 from backslide.engine.pair import Pair, to_numbers
 from backslide.engine.problem import Problem
 from backslide.engine.profile import Plan, Profile, make_plan
-from backslide.engine.sample import sample
 from backslide.engine.window import Opened, Window
 from backslide.models.model import Answer, Model
 from backslide.stats.bootstrap import Resampler
@@ -93,7 +92,7 @@ class Side:
     def sample(self) -> pl.DataFrame:
         """At most ``[engine] sample_rows`` rows, uniform and seeded."""
         engine = self.settings.engine
-        return sample(self.window.frame, engine.sample_rows, seed=engine.seed, total=self.window.rows)
+        return self.window.sample(engine.sample_rows, seed=engine.seed)
 
     @cached_property
     def profile(self) -> Profile:
@@ -350,7 +349,8 @@ def _count_units(summary: Profile, problem: Problem) -> Units:
     dated = summary.plan.cells[:1] == (names.DAY,)
     days: dict[str | None, int] = {}
     entries: list[tuple[int, int, int, int]] = []
-    for key, count in summary.cells.items():
+    # Streaming hands the days over in any order; sorted, the sums are the same to the last digit in every run.
+    for key, count in sorted(summary.cells.items(), key=lambda item: tuple(part or "" for part in item[0])):
         label, prediction = key[-2:]
         if label not in index or prediction is None:
             continue
@@ -369,7 +369,7 @@ def _count_units(summary: Profile, problem: Problem) -> Units:
 
 
 def _loss_units(summary: Profile, column: str) -> Units:
-    by_day = summary.sums.get(column, {})
+    by_day = dict(sorted(summary.sums.get(column, {}).items(), key=lambda item: item[0] or ""))
     rows = np.array([n for n, _, _ in by_day.values()], float).reshape(-1)
     totals = np.array([total for _, total, _ in by_day.values()], float).reshape(-1)
     squares = float(sum(square for _, _, square in by_day.values()))

@@ -187,8 +187,8 @@ def _inputs(case: Case, judged: Judged, found: Explanation) -> Inputs:
         return WindowCounts(reference=of(case.reference), current=of(case.current))
 
     windows = {side.window.name: side.window for side in case.sides}
+    notes = [*case.notes, *judged.caveats, *found.notes, *_unused(case.settings)]
     constant = [c for c, pair in case.pairs.items() if pair.constant_before and pair.current.n_unique() <= 1]
-    notes = [*case.notes, *judged.caveats, *found.notes]
     if constant:
         notes.append(f"constant in both windows: {', '.join(constant[:10])}")
     left = [c for c in case.problem.features if c not in case.pairs]
@@ -207,6 +207,18 @@ def _inputs(case: Case, judged: Judged, found: Explanation) -> Inputs:
         versions=_versions(),
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _unused(settings: Settings) -> list[str]:
+    """Settings that this version reads and does not use yet: said, not silently ignored."""
+    given = {
+        "[model] segments": settings.model.segments,
+        "[model] costs": settings.model.costs,
+        "[artifacts] reference_snapshot": settings.artifacts.reference_snapshot,
+        "[artifacts] current_snapshot": settings.artifacts.current_snapshot,
+        "[artifacts] repository": settings.artifacts.repository,
+    }
+    return [f"{key} is set and not evaluated by this version" for key, value in given.items() if value]
 
 
 def _period(side: Side) -> Period | None:

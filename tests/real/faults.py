@@ -54,7 +54,9 @@ def default(column: str, value: object, share: float) -> Injected:
 
 def frozen(column: str) -> Injected:
     """The feed is stuck at its last value."""
-    return Injected("frozen_feature", (column,), lambda rows, _: rows.with_columns(pl.lit(rows[column][0]).alias(column)))
+    return Injected(
+        "frozen_feature", (column,), lambda rows, _: rows.with_columns(pl.lit(rows[column][0]).alias(column))
+    )
 
 
 def renamed(column: str, spelling: Callable[[str], str]) -> Injected:

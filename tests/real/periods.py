@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from real import worlds
 
 from backslide import diagnose
 from backslide.contracts.cause import Cause
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis
+from real import worlds
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-from real.periods import PERIODS, data_faults, diagnosed, random_pair
 
 from backslide.contracts.diagnosis import Diagnosis
+from real.periods import PERIODS, data_faults, diagnosed, random_pair
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 PAIRS = 200

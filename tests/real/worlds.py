@@ -81,7 +81,9 @@ def serve(
 ) -> Served:  # fmt: skip
     """Train on ``train``, answer ``rows``."""
     fitted = pipeline(train, features, regression=regression, balanced=balanced)
-    fitted.fit(_frame(train, features), train[label].to_numpy() if regression else train[label].cast(pl.String).to_numpy())
+    fitted.fit(
+        _frame(train, features), train[label].to_numpy() if regression else train[label].cast(pl.String).to_numpy()
+    )
     roles: dict[str, Any] = {"label": label, "prediction": "served_prediction", "features": features, **model}
     if timestamp:
         roles["timestamp"] = timestamp
@@ -99,7 +101,9 @@ class TextModel:
 
     def __init__(self, column: str) -> None:
         self.column = column
-        self.pipe = make_pipeline(TfidfVectorizer(max_features=20_000, sublinear_tf=True), LogisticRegression(max_iter=300, C=5))
+        self.pipe = make_pipeline(
+            TfidfVectorizer(max_features=20_000, sublinear_tf=True), LogisticRegression(max_iter=300, C=5)
+        )
         self.feature_names_in_ = np.array([column], object)
 
     def fit(self, frame: pd.DataFrame, labels: Any) -> TextModel:
@@ -204,7 +208,9 @@ def reuters() -> Served:
     rows = table("reuters_news").with_columns(pl.col("published_at").cast(pl.Datetime("us")))
     model = TextModel("body")
     early = rows.filter(pl.col("published_at") < pl.datetime(1987, 3, 20))
-    late = rows.filter((pl.col("published_at") >= pl.datetime(1987, 3, 20)) & (pl.col("published_at") < pl.datetime(1987, 5, 1)))
+    late = rows.filter(
+        (pl.col("published_at") >= pl.datetime(1987, 3, 20)) & (pl.col("published_at") < pl.datetime(1987, 5, 1))
+    )
     model.fit(_frame(early, ["body"]), early["topic"].to_numpy())
     roles: dict[str, Any] = {
         "label": "topic", "prediction": "served_prediction", "features": ["body"],

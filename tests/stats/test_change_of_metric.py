@@ -82,6 +82,7 @@ def test_the_per_row_test_would_be_wrong_here():
     assert hits / 300 > 0.15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", [{}, {"per_day": 10_000}, {"rho": 0.0, "bad": 14}])
 def test_intervals_by_day_cover_the_true_change(world):
     rng = np.random.default_rng(9)

@@ -75,7 +75,7 @@ def quietly(oracle, *arguments):
 
 
 @pytest.mark.parametrize("name", ORACLES)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=labelled())
 def test_classification_metrics(name, data):
     y, p, classes = data
@@ -83,7 +83,7 @@ def test_classification_metrics(name, data):
     assert mine == pytest.approx(quietly(ORACLES[name], y, p), abs=1e-12, nan_ok=True)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=labelled())
 def test_scores_by_class(data):
     y, p, classes = data

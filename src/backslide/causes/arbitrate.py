@@ -67,6 +67,11 @@ def material(points: Effect | None, scale: Scale) -> bool:
     return points is not None and points.clear and scale.harm(points) >= MATERIAL * scale.min_effect
 
 
+def felt(effect: Effect | None, scale: Scale) -> bool:
+    """Whether a proven change of our own moved the metric either way; one that helped belongs in the sum too."""
+    return effect is not None and effect.clear and abs(effect.value) >= MATERIAL * scale.min_effect
+
+
 def confidence(trial: Trial, *, artefact: bool) -> Confidence:
     """How sure the cause is; ``artefact`` says that the saved model itself, not a stand-in, answered."""
     known = Confidence.SUSPECTED

@@ -50,13 +50,15 @@ def replaced(bench: Bench, log_only: Sequence[Fault] = ()) -> Replaced | None:
             frame = case.current.sample
             for fault in log_only:
                 frame = fault.repair(case, frame)
-            done = Replay(done.reference, replayed(case, case.reference_model, case.current, frame))
+            done = Replay(done.reference, replayed(case, case.reference_model, case.current, frame), done.successor)
         if done.swapped:
             share = 1 - done.current.share
             seen = (
                 f"the saved model does not reproduce {share:.1%} of the current predictions, while it reproduces "
                 f"{done.reference.share:.1%} of the reference: another model answers"
             )
+            if done.successor is not None and done.successor.agrees:
+                seen += ", the one given as current_model"
             undone = done.current.answered.outcomes
             # Rows that the old model cannot answer keep what was served: they prove nothing.
             undone = _filled(undone, case.current.outcomes, done.current.answered.failed)

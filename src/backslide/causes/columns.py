@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.metrics import roc_auc_score
 
 from backslide.case import Case
 from backslide.engine.design import make_design
 from backslide.engine.pair import Pair, to_numbers, to_texts
+from backslide.stats.boosting import classify, regress
 from backslide.stats.metrics import Floats
 
 Mask = NDArray[np.bool_]
@@ -97,10 +97,7 @@ def _draw_numbers(y: Floats, x_g: Floats, x: Floats, categorical: Mask, rng: np.
     order = np.argsort(y, kind="stable")
     rank = np.empty(len(y))
     rank[order] = (np.arange(len(y)) + 0.5) / len(y)
-    model = HistGradientBoostingRegressor(
-        max_iter=60, max_leaf_nodes=12, early_stopping=False, random_state=0,
-        categorical_features=categorical if categorical.any() else None,
-    ).fit(x_g, rank)  # fmt: skip
+    model = regress(x_g, rank, categorical, rounds=60, l2=0.0)
     residual = rank - model.predict(x_g)
     drawn = np.clip(model.predict(x) + rng.choice(residual, len(x)), 0.0, 1.0 - 1e-9)
     return np.asarray(np.sort(y)[(drawn * len(y)).astype(int)])
@@ -114,10 +111,7 @@ def _draw_levels(
     use = np.isin(texts.astype(str), frequent)
     if len(set(texts[use])) < 2:
         return [frequent[0] if frequent else None] * len(x)
-    model = HistGradientBoostingClassifier(
-        max_iter=40, max_leaf_nodes=8, early_stopping=False, random_state=0,
-        categorical_features=categorical if categorical.any() else None,
-    ).fit(x_g[use], texts[use].astype(str))  # fmt: skip
+    model = classify(x_g[use], texts[use].astype(str), categorical, rounds=40, l2=0.0)
     cumulative = np.cumsum(model.predict_proba(x), axis=1)
     chosen = (rng.random((len(x), 1)) > cumulative).sum(axis=1).clip(0, len(model.classes_) - 1)
     values = [str(model.classes_[i]) for i in chosen]
@@ -136,10 +130,7 @@ def expected(case: Case, hit: Mask, leave_out: Iterable[str]) -> Floats:
     n_b = case.current.sample.height
     if not 5 <= hit.sum() <= len(hit) - 5 or not design.columns:
         return np.full(n_b, float(hit.mean()))
-    model = HistGradientBoostingClassifier(
-        max_iter=60, max_leaf_nodes=8, l2_regularization=5.0, early_stopping=False, random_state=0,
-        categorical_features=design.categorical if design.categorical.any() else None,
-    ).fit(design.matrix(case.reference.sample), hit)  # fmt: skip
+    model = classify(design.matrix(case.reference.sample), hit, design.categorical)
     return np.asarray(model.predict_proba(design.matrix(case.current.sample))[:, 1])
 
 
@@ -160,10 +151,7 @@ def likely_rows(case: Case, rows: Mask, leave_out: Iterable[str], rate: float) -
     half = rng.random(len(rows)) < 0.5
     if not (5 <= rows[half].sum() < half.sum() - 5 and 5 <= rows[~half].sum() < (~half).sum() - 5):
         return flat
-    model = HistGradientBoostingClassifier(
-        max_iter=40, max_leaf_nodes=6, l2_regularization=10.0, early_stopping=False, random_state=0,
-        categorical_features=design.categorical if design.categorical.any() else None,
-    ).fit(x[half], rows[half])  # fmt: skip
+    model = classify(x[half], rows[half], design.categorical, rounds=40, leaves=6, l2=10.0)
     if roc_auc_score(rows[~half], model.predict_proba(x[~half])[:, 1]) < 0.6:
         return flat
     chance = model.predict_proba(design.matrix(case.reference.sample))[:, 1]

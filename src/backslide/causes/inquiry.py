@@ -79,14 +79,16 @@ def inquire(case: Case, target: Metric, *, degraded: bool, progress: Progress | 
     notes: list[str] = []
     bench, artefact = _bench(case, target, faults, notes)
     say(f"causes: trying out {len(faults)} suspects")
-    trials = [t for t in (try_out(bench, fault) for fault in faults) if arbitrate.stands(t, scale)]
+    certain = [fault for fault in faults if fault.exact and fault.reversible]
+    tried = (try_out(bench, fault, [other for other in certain if other is not fault]) for fault in faults)
+    trials = [t for t in tried if arbitrate.stands(t, scale)]
     harmful = [t for t in trials if _matters(t, scale)]
     ours = replaced(plain, [t.fault for t in trials if t.log_only]) if case.pairs or case.problem.has_scores else None
     shares: list[Effect | None] = (
         list(share_out(bench, harmful)) if all(t.points for t in harmful) else [t.points for t in harmful]
     )
     found = Explanation(
-        change, ours, ours is not None and arbitrate.material(ours.effect, scale), tuple(zip(harmful, shares, strict=True)),
+        change, ours, ours is not None and arbitrate.felt(ours.effect, scale), tuple(zip(harmful, shares, strict=True)),
         tuple(t for t in trials if t not in harmful), (), artefact, bench.model is not None, tuple(notes),
     )  # fmt: skip
     if degraded and change is not None:

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from backslide.case import Case
 from backslide.engine.design import Design, make_design
 from backslide.engine.problem import Problem
 from backslide.models.model import Answer, Model
 from backslide.models.reply import Reply
+from backslide.stats.boosting import classify, regress
 from backslide.stats.metrics import Floats
 
 MIN_FIDELITY = 0.85
@@ -88,13 +89,9 @@ def _by_scores(y: Floats, problem: Problem) -> bool:
 
 
 def _fit(x: Floats, y: Floats, design: Design, problem: Problem) -> list[Any]:
-    options: dict[str, Any] = {
-        "max_iter": 200, "max_leaf_nodes": 31, "early_stopping": False, "random_state": 0,
-        "categorical_features": design.categorical if design.categorical.any() else None,
-    }  # fmt: skip
     if _by_scores(y, problem):
-        return [HistGradientBoostingRegressor(**options).fit(x, y[:, j]) for j in range(y.shape[1])]
-    return [HistGradientBoostingClassifier(**options | {"max_iter": 100}).fit(x, y[:, 0].astype(int))]
+        return [regress(x, y[:, j], design.categorical, rounds=200, leaves=31, l2=0.0) for j in range(y.shape[1])]
+    return [classify(x, y[:, 0].astype(int), design.categorical, rounds=100, leaves=31, l2=0.0)]
 
 
 def _scores(fitted: list[Any], x: Floats, problem: Problem) -> Floats:

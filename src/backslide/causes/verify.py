@@ -6,6 +6,7 @@ a point of the truth where label-free estimators were off by fourteen.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -134,15 +135,23 @@ class Trial:
         return -self.repair if self.repair is not None else None
 
 
-def try_out(bench: Bench, fault: Fault) -> Trial:
-    """Repair and injection of one fault, as far as model and labels allow."""
+def try_out(bench: Bench, fault: Fault, others: Sequence[Fault] = ()) -> Trial:
+    """Repair and injection of one fault, as far as model and labels allow.
+
+    ``others`` are undone beforehand: with a second fault still in the rows, undoing the first alone may even look harmful.
+    """
     case = bench.case
     repair = repair_loss = injection = None
     log_only = False
     if bench.model is not None and (bench.current_labels or fault.reversible):
-        outcomes = bench.answer(fault.repair(case, case.current.sample))
-        log_only = fault.reversible and _explains_served(bench, outcomes, fault.rows)
-        scored, base = bench.score(case.current, outcomes), bench.base["current"]
+        frame = case.current.sample
+        for other in others:
+            frame = other.repair(case, frame)
+        before = bench.answer(frame) if others else bench.as_logged
+        outcomes = bench.answer(fault.repair(case, frame))
+        log_only = fault.reversible and _explains_served(bench, before, outcomes, fault.rows)
+        base = bench.score(case.current, before) if others else bench.base["current"]
+        scored = bench.score(case.current, outcomes)
     if bench.model is not None and bench.current_labels:
         repair, repair_loss = scored.metric - base.metric, scored.loss - base.loss
     if bench.model is not None and bench.reference_labels:
@@ -155,10 +164,10 @@ def try_out(bench: Bench, fault: Fault) -> Trial:
     return Trial(fault, repair, repair_loss, rises, injection, log_only)
 
 
-def _explains_served(bench: Bench, repaired: Outcomes, rows: NDArray[np.bool_]) -> bool:
-    """Whether what was served on ``rows`` follows the repaired values and not the logged ones."""
+def _explains_served(bench: Bench, before: Outcomes, repaired: Outcomes, rows: NDArray[np.bool_]) -> bool:
+    """Whether what was served on ``rows`` follows the repaired values and not the ones before the repair."""
     served = bench.case.current.outcomes
-    as_logged, as_repaired = (_distance(o, served, rows) for o in (bench.as_logged, repaired))
+    as_logged, as_repaired = (_distance(o, served, rows) for o in (before, repaired))
     return as_repaired < LOG_ONLY * as_logged
 
 

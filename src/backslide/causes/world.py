@@ -32,6 +32,8 @@ COVARIATE_Z = 3.0
 COVARIATE_SHARE = 0.25
 CONCEPT_Z = 3.5
 CONCEPT_SHARE = 0.3
+MAX_FOREIGN = 0.5
+"""Share of current rows outside the reference beyond which inputs and relation are not told apart at all."""
 NAMED = 4
 """Features or classes that a cause names at most."""
 
@@ -60,8 +62,8 @@ def explain(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Wo
     by_label = _label_shift(bench, p, drop, parts)
     if by_label is not None:
         return [by_label]
-    if parts is None:
-        return []
+    if parts is None or parts.domain.outside > MAX_FOREIGN:
+        return []  # hardly any current row is like a reference row: nothing can be told apart
     found = []
     harm = bench.target.harm
     confidence = Confidence.SUPPORTED if parts.supported else Confidence.SUSPECTED

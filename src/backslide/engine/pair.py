@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
 
 import numpy as np
@@ -90,8 +91,10 @@ class Pair:
     @cached_property
     def identifier(self) -> bool:
         """Whether a text column is mostly unique: ids and free text separate any two windows and say nothing."""
+        if self.kind != ColumnKind.CATEGORICAL:
+            return False
         g = self.levels[0]
-        return self.kind == ColumnKind.CATEGORICAL and len(g) > 0.5 * max(sum(g.values()), 1)
+        return len(g) > 0.5 * max(sum(g.values()), 1)
 
     @cached_property
     def constant_before(self) -> bool:
@@ -108,7 +111,6 @@ def _missing(series: pl.Series) -> NDArray[np.bool_]:
 
 
 def _levels(texts: NDArray[np.object_]) -> dict[str, int]:
-    names, counts = np.unique(texts.astype(str), return_counts=True)
-    found = {str(n): int(c) for n, c in zip(names, counts, strict=True)}
+    found = Counter(texts.tolist())
     found.pop(MISSING, None)
-    return found
+    return dict(sorted(found.items()))

@@ -6,6 +6,7 @@ labels as text, times as naive UTC, scores as floats, and the row quantities tha
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +20,12 @@ from backslide.engine import names, problem
 from backslide.engine.columns import ColumnKind, kind_of
 from backslide.engine.derive import derived, label_expression, score_expressions
 from backslide.engine.problem import Problem
+from backslide.engine.reading import reading
+from backslide.engine.sample import sample
 from backslide.engine.source import describe, open_source, parse_time_range
 from backslide.engine.times import time_expression
 
+Preparation = Callable[[pl.LazyFrame], pl.LazyFrame]
 HEAD = 20_000
 FEW_LEVELS = 20
 
@@ -41,6 +45,23 @@ class Window:
     """Classification: labelled rows per class."""
     has_time: bool
     versions: tuple[str, ...]
+    raw: pl.LazyFrame
+    """The rows as they were given, behind ``frame``."""
+    prepare: Preparation
+    """Row by row from ``raw`` to ``frame``."""
+
+    def sample(self, rows: int, *, seed: int) -> pl.DataFrame:
+        """At most ``rows`` prepared rows, uniform and seeded.
+
+        Drawn from the raw rows: preparing what is drawn gives the same as drawing from what is prepared, for a fraction of
+        the work.
+
+        Raises:
+            SourceError: when the rows cannot be read.
+        """
+        drawn = sample(self.raw, rows, seed=seed, total=self.rows)
+        with reading():
+            return self.prepare(drawn.lazy()).collect()
 
 
 @dataclass(frozen=True)
@@ -53,10 +74,8 @@ class Opened:
     notes: tuple[str, ...]
 
 
-def open_windows(reference: Any, current: Any, settings: Settings, *, answers_itself: bool = False) -> Opened:
+def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
     """Open, validate and prepare both windows.
-
-    ``answers_itself`` says that a model is at hand, so that predictions need not be logged.
 
     Raises:
         SourceError, ColumnError, LabelError, TimestampError, ConfigError: one line each, see the exception classes.
@@ -66,10 +85,8 @@ def open_windows(reference: Any, current: Any, settings: Settings, *, answers_it
     schemas = {name: dict(frame.collect_schema()) for name, (frame, _) in raw.items()}
     notes: list[str] = []
     _check_columns(roles, schemas)
-    if not (roles.prediction or roles.scores or answers_itself):
-        raise LabelError(
-            "neither predictions nor scores: name a column under [model] prediction or scores, or give the model itself"
-        )
+    if not (roles.prediction or roles.scores):
+        raise LabelError("neither predictions nor scores: name the logged columns under [model] prediction or scores")
     features = _features(roles, schemas, notes)
     found = {name: _facts(name, frame, roles, schemas[name]) for name, (frame, _) in raw.items()}
     resolved = _resolve(settings, features, found)
@@ -287,15 +304,10 @@ def _prepare(
     settings: Settings,
     notes: list[str],
 ) -> Window:
-    frame, source = raw
+    rows, source = raw
     roles = resolved.roles
-    if roles.timestamp is not None:
-        time = time_expression(frame, roles.timestamp, schema[roles.timestamp])
-        frame = frame.with_columns(time.alias(names.TIME)).with_columns(pl.col(names.TIME).dt.date().alias(names.DAY))
-    if roles.version is not None:
-        frame = frame.with_columns(pl.col(roles.version).cast(pl.String).alias(names.VERSION))
-    frame = _with_outcomes(frame, schema, resolved)
-    frame = frame.with_columns(derived(resolved, set(frame.collect_schema().names())))
+    prepare = _preparation(rows, schema, resolved)
+    frame = prepare(rows)
     labelled, counts = _labels(frame, resolved)
     _say_rows(frame, name, resolved, facts.rows, notes)
     versions: tuple[str, ...] = ()
@@ -303,7 +315,28 @@ def _prepare(
         distinct = frame.select(pl.col(names.VERSION).drop_nulls().unique()).collect(engine="streaming").to_series()
         versions = tuple(sorted(distinct.to_list()))
     kinds = {column: kind_of(dtype) for column, dtype in schema.items()}
-    return Window(name, frame, source, kinds, facts.rows, labelled, counts, roles.timestamp is not None, versions)
+    return Window(
+        name, frame, source, kinds, facts.rows, labelled, counts, roles.timestamp is not None, versions, rows, prepare
+    )  # fmt: skip
+
+
+def _preparation(rows: pl.LazyFrame, schema: dict[str, pl.DataType], resolved: Problem) -> Preparation:
+    """What to add to raw rows: roles in canonical form and the row quantities. Each row is prepared by itself."""
+    roles = resolved.roles
+    first: list[pl.Expr] = []
+    if roles.timestamp is not None:
+        first.append(time_expression(rows, roles.timestamp, schema[roles.timestamp]).alias(names.TIME))
+    if roles.version is not None:
+        first.append(pl.col(roles.version).cast(pl.String).alias(names.VERSION))
+
+    def prepare(frame: pl.LazyFrame) -> pl.LazyFrame:
+        frame = frame.with_columns(first)
+        if roles.timestamp is not None:
+            frame = frame.with_columns(pl.col(names.TIME).dt.date().alias(names.DAY))
+        frame = _with_outcomes(frame, schema, resolved)
+        return frame.with_columns(derived(resolved, set(frame.collect_schema().names())))
+
+    return prepare
 
 
 def _with_outcomes(frame: pl.LazyFrame, schema: dict[str, pl.DataType], resolved: Problem) -> pl.LazyFrame:

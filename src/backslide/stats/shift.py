@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from backslide.stats.boosting import classify, regress
 from backslide.stats.bootstrap import Resampler
 from backslide.stats.metrics import Floats
 
@@ -68,10 +68,6 @@ def _folds(n: int, blocks: NDArray[np.int64] | None, rng: np.random.Generator) -
     return np.asarray(rng.permutation(np.arange(n) % FOLDS))
 
 
-def _categorical(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
-    return mask if mask.any() else None
-
-
 def domain_weights(x_g: Floats, x_b: Floats, categorical: NDArray[np.bool_], rng: np.random.Generator) -> Domain:
     """Cross-fitted, regularised domain classifier with Platt scaling on the out-of-fold scores."""
     n_g, n_b = len(x_g), len(x_b)
@@ -80,11 +76,8 @@ def domain_weights(x_g: Floats, x_b: Floats, categorical: NDArray[np.bool_], rng
     raw = np.zeros(len(x))
     fold = np.asarray(rng.permutation(np.arange(len(x)) % FOLDS))
     for k in range(FOLDS):
-        model = HistGradientBoostingClassifier(
-            max_iter=60, max_leaf_nodes=8, l2_regularization=5.0, early_stopping=False,
-            categorical_features=_categorical(categorical), random_state=0,
-        )  # fmt: skip
-        model.fit(x[fold != k], y[fold != k])
+        model = classify(x[fold != k], y[fold != k], categorical)
+
         raw[fold == k] = model.decision_function(x[fold == k])
     platt = LogisticRegression(C=1e6).fit(raw[:, None], y)
     p = np.clip(platt.predict_proba(raw[:, None])[:, 1], 1e-6, 1 - 1e-6)
@@ -110,10 +103,7 @@ def class_probabilities(
             inside[fold == k, seen[0]] = 1.0
             outside[:, seen[0]] += 1 / FOLDS
             continue
-        model = HistGradientBoostingClassifier(
-            max_iter=60, max_leaf_nodes=8, l2_regularization=5.0, early_stopping=False,
-            categorical_features=_categorical(categorical), random_state=0,
-        ).fit(x_g[train], labels[train])  # fmt: skip
+        model = classify(x_g[train], labels[train], categorical)
         inside[np.ix_(fold == k, model.classes_)] = model.predict_proba(x_g[fold == k])
         outside[:, model.classes_] += model.predict_proba(x_b) / FOLDS
     return inside, outside
@@ -129,10 +119,7 @@ def expected_losses(
     for column in range(losses.shape[1]):
         for k in range(FOLDS):
             train = fold != k
-            model = HistGradientBoostingRegressor(
-                max_iter=80, max_leaf_nodes=12, l2_regularization=5.0, early_stopping=False,
-                categorical_features=_categorical(categorical), random_state=0,
-            ).fit(x_g[train], losses[train, column])  # fmt: skip
+            model = regress(x_g[train], losses[train, column], categorical)
             inside[fold == k, column] = model.predict(x_g[fold == k])
             outside[:, column] += model.predict(x_b) / FOLDS
     return inside, outside

@@ -54,10 +54,11 @@ class Replayed:
 
 @dataclass(frozen=True)
 class Replay:
-    """The reference model on both windows."""
+    """The reference model on both windows, and the current model, where one was given, on its own."""
 
     reference: Replayed
     current: Replayed
+    successor: Replayed | None = None
 
     @property
     def faithful(self) -> bool:
@@ -74,7 +75,17 @@ def replay(case: Case) -> Replay:
     """Replay of the reference model, computed once per case."""
     model = case.reference_model
     assert model is not None
-    return case.cached("replay", lambda: Replay(*(replayed(case, model, side) for side in case.sides)))  # type: ignore[no-any-return]
+
+    def compute() -> Replay:
+        successor = case.current_model
+        return Replay(
+            replayed(case, model, case.reference),
+            replayed(case, model, case.current),
+            None if successor is None else replayed(case, successor, case.current),
+        )
+
+    done: Replay = case.cached("replay", compute)
+    return done
 
 
 def replayed(case: Case, model: Model, side: Side, frame: pl.DataFrame | None = None) -> Replayed:
@@ -110,6 +121,15 @@ class ModelReplay(Check):
             case.sides, (done.reference, done.current), ("reference", "current"), strict=True
         ):
             yield self._finding(side, result, window, done.faithful)
+        if done.successor is not None:
+            share = say.percent(done.successor.share)
+            yield Finding(
+                code=self.code,
+                subject="current model",
+                severity=Severity.OK if done.successor.agrees else Severity.WARN,
+                summary=f"the model given as current_model reproduces {share} of the current predictions",
+                numbers={"equal": done.successor.share},
+            )
 
     def _finding(self, side: Side, result: Replayed, window: str, faithful: bool) -> Finding:
         failed = int(result.answered.failed.sum())

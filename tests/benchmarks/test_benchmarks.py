@@ -1,0 +1,83 @@
+"""The benchmarks run at tiny sizes and print their tables. What they take is not judged here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def measure(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import measure
+
+    return measure
+
+
+def run(script: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / script), *arguments], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def cells(printed: str) -> list[list[str]]:
+    """The Markdown table without its rule, as stripped cells."""
+    lines = [line for line in printed.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if not line.startswith("| -")]
+
+
+def test_profile_scan_prints_every_pass():
+    head, *rows = cells(run("profile_scan.py", "--rows", "3000", "--columns", "6", "--repeats", "1"))
+    assert head == ["both windows", "seconds", "peak MB", "x bare scan"]
+    assert [row[0] for row in rows] == [
+        "bare scan of the features",
+        "profile of the features",
+        "drift checks",
+        "bare scan of the whole log",
+        "every check",
+    ]
+    assert all(float(row[1]) > 0 and float(row[2]) > 10 and float(row[3]) > 0 for row in rows)
+    assert [row[3] for row in rows if row[0].startswith("bare")] == ["1", "1"]
+
+
+def test_diagnose_scaling_prints_every_size_and_finds_the_fault():
+    printed = run(
+        "diagnose_scaling.py", "--rows", "1000", "--features", "4", "--base", "1500", "8", "--repeats", "1"
+    )  # fmt: skip
+    head, *rows = cells(printed)
+    assert (head[0], head[1], head[-1]) == ("rows", "features", "first cause")
+    assert [(row[0], row[1]) for row in rows] == [("1,000", "8"), ("1,500", "8"), ("1,500", "4")]
+    by_column = [dict(zip(head, row, strict=True)) for row in rows]
+    assert {row["first cause"] for row in by_column} == {"unit_change"}  # else repair and injection were not measured
+    assert all(float(row[name]) > 0 for row in by_column for name in ("fit s", "answers s", "quiet s", "fault s"))
+    assert by_column[1]["x base"] == "1.00"
+
+
+def test_a_benchmark_that_fails_says_so():
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "profile_scan.py"), "--task", "bare", "all", "absent.parquet"],
+        capture_output=True,
+    )
+    assert done.returncode != 0
+
+
+def test_ratios_are_of_neighbours(measure):
+    runs = [measure.Run(seconds, 1.0) for seconds in (2.0, 9.0, 4.0)]
+    yardsticks = [measure.Run(seconds, 1.0) for seconds in (1.0, 3.0, 4.0)]
+    assert measure.median_ratio(runs, yardsticks) == 2.0  # of 2, 3 and 1
+    assert measure.median_seconds(runs) == 4.0
+
+
+def test_peak_memory_is_of_this_process(measure):
+    before = measure.peak_memory_mb()
+    held = bytearray(200 * 2**20)
+    held[::4096] = b"x" * len(held[::4096])
+    assert measure.peak_memory_mb() >= before
+    assert measure.peak_memory_mb() >= 200
