@@ -5,6 +5,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 DEMO ?= demo
 TESTS ?= tests
+WORKERS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint format bench docs clean
@@ -35,7 +36,7 @@ demo: $(VENV)/.core
 	$(PY) -m backslide demo --out $(DEMO)
 
 test: $(VENV)/.dev
-	$(PY) -m pytest $(TESTS) $(ARGS)
+	$(PY) -m pytest $(TESTS) -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev
 	$(PY) -m ruff format --check .

@@ -17,6 +17,9 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does; read when OpenMP is loaded
+if "PYTEST_XDIST_WORKER" in os.environ:  # one worker per core already
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
 IN_CI = bool(os.environ.get("BACKSLIDE_CI"))
 DATA = os.environ.get("BACKSLIDE_DATA")
