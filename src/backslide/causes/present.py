@@ -53,24 +53,21 @@ class Presenter:
 
     def _fault(self, trial: Trial, points: Effect | None) -> Cause:
         fault = trial.fault
-        price, back = self._estimate(points), self._back(trial.repair)
         seen = "; ".join(h.seen for h in fault.hypotheses)
-        injection = self._estimate(trial.injection)
-        features = self._by_harm(trial)
+        price, back, injection = self._estimate(points), self._back(trial.repair), self._estimate(trial.injection)
+        if trial.log_only:
+            seen += "; only in the log: what was served follows the values as they were before"
+            back = injection = None
         return Cause(
-            rank=1, kind=fault.kind, features=features, points=price,
+            rank=1, kind=fault.kind, features=trial.features, points=price,
             confidence=arbitrate.confidence(trial, artefact=self.found.artefact),
             repair=Repair(description="; ".join(h.undo for h in fault.hypotheses), points_back=back),
             injection=None if injection is None else Injection(points=injection),
             share_of_rows=float(fault.rows.mean()), since=self._since(fault.rows),
             summary=words.cause_summary(seen, price, self.target, back),
             evidence=tuple(k for h in fault.hypotheses for k in h.evidence if k in self.keys),
-            next_step=words.next_step(fault.kind, features),
+            next_step=words.next_step(fault.kind, trial.features),
         )  # fmt: skip
-
-    def _by_harm(self, trial: Trial) -> tuple[str, ...]:
-        """Columns of one mechanism, most harmful first: by how far each moves its own model output is not known, so as found."""
-        return trial.fault.features
 
     def _ours(self, ours: Replaced) -> Cause:
         price = self._estimate(ours.effect)

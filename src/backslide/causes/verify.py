@@ -117,6 +117,8 @@ class Trial:
     """True where the ranking loss is accuracy, for want of scores."""
     injection: Effect | None
     """Change of the metric when it is done to the reference rows."""
+    features: tuple[str, ...] = ()
+    """Columns of the fault, most harmful first."""
     log_only: bool = False
     """Whether what was served follows the values without the fault: the log is wrong, the model was not given them."""
 
@@ -161,7 +163,17 @@ def try_out(bench: Bench, fault: Fault, others: Sequence[Fault] = ()) -> Trial:
         ratio = len(bench.rows(case.reference)) / max(len(bench.rows(case.current)) or case.current.sample.height, 1)
         injection = change.scaled(float(np.sqrt(1 + ratio)))
     rises = case.problem.classification and not case.problem.has_scores
-    return Trial(fault, repair, repair_loss, rises, injection, log_only)
+    return Trial(fault, repair, repair_loss, rises, injection, _by_harm(bench, fault), log_only)
+
+
+def _by_harm(bench: Bench, fault: Fault) -> tuple[str, ...]:
+    """Columns of one mechanism by what each of them costs alone, done to the reference; as found where that is not known."""
+    if len(fault.hypotheses) < 2 or bench.model is None or not bench.reference_labels:
+        return fault.features
+    alone = [Fault((h,)) for h in fault.hypotheses]
+    value = [bench.injected(one.inject(bench.case, bench.case.reference.sample)).metric.value for one in alone]
+    order = np.argsort(bench.target.sign * np.array(value), kind="stable")
+    return tuple(dict.fromkeys(f for i in order for f in alone[int(i)].features))
 
 
 def _explains_served(bench: Bench, before: Outcomes, repaired: Outcomes, rows: NDArray[np.bool_]) -> bool:
