@@ -235,9 +235,9 @@ def show_where(world: str, base: tuple[int, int], lines: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--rows", type=int, nargs="+", default=[5_000, 10_000], help="rows per window, with the base's features"
+        "--rows", type=int, nargs="*", default=[5_000, 10_000], help="rows per window, with the base's features"
     )
-    parser.add_argument("--features", type=int, nargs="+", default=[10], help="features, with the base's rows")
+    parser.add_argument("--features", type=int, nargs="*", default=[10], help="features, with the base's rows")
     parser.add_argument("--base", type=int, nargs=2, default=[20_000, 20], metavar=("ROWS", "FEATURES"))
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--where", choices=WORLDS, help="profile the base case by function instead")

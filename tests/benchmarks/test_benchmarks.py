@@ -12,8 +12,12 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 @pytest.fixture
-def measure(monkeypatch: pytest.MonkeyPatch):
+def on_path(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+
+@pytest.fixture
+def measure(on_path: None):
     import measure
 
     return measure
@@ -47,17 +51,23 @@ def test_profile_scan_prints_every_pass():
     assert [row[3] for row in rows if row[0].startswith("bare")] == ["1", "1"]
 
 
-def test_diagnose_scaling_prints_every_size_and_finds_the_fault():
-    printed = run(
-        "diagnose_scaling.py", "--rows", "1000", "--features", "4", "--base", "1500", "8", "--repeats", "1"
-    )  # fmt: skip
+@pytest.mark.slow
+def test_diagnose_scaling_prints_its_size_and_finds_the_fault():
+    printed = run("diagnose_scaling.py", "--base", "1500", "8", "--rows", "--features")
     head, *rows = cells(printed)
-    assert (head[0], head[1], head[-1]) == ("rows", "features", "first cause")
-    assert [(row[0], row[1]) for row in rows] == [("1,000", "8"), ("1,500", "8"), ("1,500", "4")]
-    by_column = [dict(zip(head, row, strict=True)) for row in rows]
-    assert {row["first cause"] for row in by_column} == {"unit_change"}  # else repair and injection were not measured
-    assert all(float(row[name]) > 0 for row in by_column for name in ("fit s", "answers s", "quiet s", "fault s"))
-    assert by_column[1]["x base"] == "1.00"
+    assert len(rows) == 1
+    row = dict(zip(head, rows[0], strict=True))
+    assert (row["rows"], row["features"]) == ("1,500", "8")
+    assert row["first cause"] == "unit_change"  # else repair and injection were not measured
+    assert row["x base"] == "1.00"
+    assert all(float(row[name]) > 0 for name in ("fit s", "answers s", "quiet s", "fault s", "x fit", "peak MB"))
+
+
+def test_each_size_is_measured_once(on_path: None):
+    from diagnose_scaling import sizes
+
+    assert sizes([5, 10, 20], [2, 4], (10, 4)) == [(5, 4), (10, 4), (20, 4), (10, 2)]
+    assert sizes([], [], (10, 4)) == [(10, 4)]
 
 
 def test_a_benchmark_that_fails_says_so():

@@ -21,7 +21,8 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes import columns
-from backslide.causes.hypothesis import Hypothesis, Signature
+from backslide.causes.hypothesis import Hypothesis
+from backslide.causes.lost import LostValues
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.pair import MISSING, Pair
@@ -43,7 +44,7 @@ NOTHING = frozenset(
 """Categories that stand for the absence of one, compared without regard to case."""
 
 
-class DefaultValue(Signature):
+class DefaultValue(LostValues):
     kind = CauseKind.DEFAULT_VALUE
     title = "Default in place of values"
 
@@ -70,15 +71,8 @@ class DefaultValue(Signature):
                 params={"value": pair.current.filter(pl.Series(rows))[0], "rate": rate},
             )
 
-    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """Draw the replaced values from the other columns."""
-        (column,) = hypothesis.features
-        return columns.impute(case, frame, column, hypothesis.rows)
-
-    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """Put the value on the same share of rows."""
-        (column,) = hypothesis.features
-        rows = columns.likely_rows(case, hypothesis.rows, hypothesis.features, hypothesis.params["rate"])
+    def lose(self, frame: pl.DataFrame, column: str, rows: columns.Mask, hypothesis: Hypothesis) -> pl.DataFrame:
+        """Put the default."""
         return columns.constant(frame, column, hypothesis.params["value"], rows)
 
     @staticmethod

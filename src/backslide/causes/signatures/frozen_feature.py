@@ -17,7 +17,8 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes import columns
-from backslide.causes.hypothesis import Hypothesis, Signature
+from backslide.causes.hypothesis import Hypothesis
+from backslide.causes.lost import LostValues
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.pair import Pair
@@ -28,7 +29,7 @@ MAX_LUCK = 1e-9
 MAX_SHARE_BEFORE = 0.95
 
 
-class FrozenFeature(Signature):
+class FrozenFeature(LostValues):
     kind = CauseKind.FROZEN_FEATURE
     title = "Frozen feature"
 
@@ -52,15 +53,9 @@ class FrozenFeature(Signature):
                 mechanism="frozen",
             )
 
-    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """Draw the values from the other columns."""
-        (column,) = hypothesis.features
-        return columns.impute(case, frame, column, hypothesis.rows)
-
-    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """The same value on every row."""
-        (column,) = hypothesis.features
-        return columns.constant(frame, column, hypothesis.params["value"])
+    def lose(self, frame: pl.DataFrame, column: str, rows: columns.Mask, hypothesis: Hypothesis) -> pl.DataFrame:
+        """Put the one value."""
+        return columns.constant(frame, column, hypothesis.params["value"], rows)
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:

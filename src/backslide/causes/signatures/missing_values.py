@@ -19,7 +19,8 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes import columns
-from backslide.causes.hypothesis import Hypothesis, Signature
+from backslide.causes.hypothesis import Hypothesis
+from backslide.causes.lost import LostValues
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.playbook import scenarios
@@ -30,7 +31,7 @@ MIN_RISE = 0.02
 MIN_Z = 5.0
 
 
-class MissingValues(Signature):
+class MissingValues(LostValues):
     kind = CauseKind.MISSING_VALUES
     title = "Missing values"
 
@@ -56,15 +57,8 @@ class MissingValues(Signature):
                 mechanism=_rows_key(pair.missing[1]),
             )
 
-    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """Draw the missing values from the other columns."""
-        (column,) = hypothesis.features
-        return columns.impute(case, frame, column, hypothesis.rows)
-
-    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """Blank the same share of the values that are there."""
-        (column,) = hypothesis.features
-        rows = columns.likely_rows(case, hypothesis.rows, hypothesis.features, hypothesis.params["rate"])
+    def lose(self, frame: pl.DataFrame, column: str, rows: columns.Mask, hypothesis: Hypothesis) -> pl.DataFrame:
+        """Blank the values."""
         return columns.blank(frame, column, rows)
 
     @staticmethod

@@ -16,7 +16,8 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes import columns
-from backslide.causes.hypothesis import Hypothesis, Signature
+from backslide.causes.hypothesis import Hypothesis
+from backslide.causes.lost import LostValues
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns import ColumnKind
@@ -28,7 +29,7 @@ MIN_SINGLE = 0.005
 MIN_Z = 5.0
 
 
-class UnseenCategory(Signature):
+class UnseenCategory(LostValues):
     kind = CauseKind.UNSEEN_CATEGORY
     title = "Unseen categories"
 
@@ -61,14 +62,8 @@ class UnseenCategory(Signature):
                 params={"value": most, "rate": share},
             )
 
-    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """Draw the categories from the other columns."""
-        return columns.impute(case, frame, hypothesis.features[0], hypothesis.rows)
-
-    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """Put the most frequent unseen category on the same share of rows."""
-        (column,) = hypothesis.features
-        rows = columns.likely_rows(case, hypothesis.rows, hypothesis.features, hypothesis.params["rate"])
+    def lose(self, frame: pl.DataFrame, column: str, rows: columns.Mask, hypothesis: Hypothesis) -> pl.DataFrame:
+        """Put the most frequent unseen category."""
         return columns.constant(frame, column, hypothesis.params["value"], rows)
 
     @staticmethod
