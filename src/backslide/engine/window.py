@@ -88,8 +88,8 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
     if not (roles.prediction or roles.scores):
         raise LabelError("neither predictions nor scores: name the logged columns under [model] prediction or scores")
     features = _features(roles, schemas, notes)
-    found = {name: _facts(name, frame, roles, schemas[name]) for name, (frame, _) in raw.items()}
-    resolved = _resolve(settings, features, found)
+    found = {name: _facts(name, frame, roles) for name, (frame, _) in raw.items()}
+    resolved = _resolve(settings, features, found, {name: frame for name, (frame, _) in raw.items()})
     resolved = _at_actual_threshold(resolved, raw["reference"][0], schemas["reference"], notes)
     windows = {name: _prepare(name, raw[name], schemas[name], resolved, found[name], settings, notes) for name in raw}
     return Opened(resolved, windows["reference"], windows["current"], tuple(dict.fromkeys(notes)))
@@ -102,8 +102,8 @@ class _Facts:
     rows: int
     labels: pl.Series | None
     """First labels that are not null."""
-    label_type: pl.DataType | None
     predictions: pl.Series | None
+    """First predictions that are not null."""
 
 
 def _cut(name: str, source: Any, settings: Settings) -> tuple[pl.LazyFrame, str]:
@@ -178,7 +178,7 @@ def _features(roles: Roles, schemas: dict[str, dict[str, pl.DataType]], notes: l
     return tuple(both)
 
 
-def _facts(name: str, frame: pl.LazyFrame, roles: Roles, schema: dict[str, pl.DataType]) -> _Facts:
+def _facts(name: str, frame: pl.LazyFrame, roles: Roles) -> _Facts:
     rows = int(frame.select(pl.len()).collect(engine="streaming").item())
     if rows == 0:
         raise SourceError(f"the {name} window is empty: no rows after the source, time range and version are applied")
@@ -188,11 +188,12 @@ def _facts(name: str, frame: pl.LazyFrame, roles: Roles, schema: dict[str, pl.Da
             return None
         return frame.select(pl.col(column)).filter(pl.col(column).is_not_null()).head(HEAD).collect().to_series()
 
-    label_type = schema[roles.label] if roles.label else None
-    return _Facts(rows, head(roles.label), label_type, head(roles.prediction))
+    return _Facts(rows, head(roles.label), head(roles.prediction))
 
 
-def _resolve(settings: Settings, features: tuple[str, ...], found: dict[str, _Facts]) -> Problem:
+def _resolve(
+    settings: Settings, features: tuple[str, ...], found: dict[str, _Facts], frames: dict[str, pl.LazyFrame]
+) -> Problem:
     roles: Roles = settings.model
     known = [s for f in found.values() for s in (f.labels, f.predictions) if s is not None and len(s)]
     task = _task(settings, roles, known)
@@ -204,7 +205,8 @@ def _resolve(settings: Settings, features: tuple[str, ...], found: dict[str, _Fa
             settings.model.min_effect if settings.model.min_effect is not None else float("nan"),
             roles.label is not None, False,
         )  # fmt: skip
-    classes = {text for series in known for text in _distinct(series)}
+    counts = {name: _class_counts(frames[name], facts) for name, facts in found.items()}
+    classes = {label for window in counts.values() for column in window for label in column}
     problem.check_scores(roles, "binary" if task == "binary" else "multiclass", classes)
     every = problem.order_classes(classes | set(roles.scores))
     if task == "binary" and len(every) > 2:
@@ -213,13 +215,12 @@ def _resolve(settings: Settings, features: tuple[str, ...], found: dict[str, _Fa
             f'task "binary" expects two labels, found {len(every)}: {shown}; set [model] task = "multiclass"'
         )
     task = task or ("binary" if len(every) <= 2 else "multiclass")
-    labels = found["reference"].labels
-    counts = _counts(labels) if labels is not None else {}
-    positive = problem.choose_positive(roles, every, counts) if task == "binary" and every else None
+    labels = counts["reference"][0]
+    positive = problem.choose_positive(roles, every, labels) if task == "binary" and every else None
     return Problem(
         task, every, roles, features, positive,
         roles.threshold if roles.threshold is not None else 0.5,
-        problem.choose_metric(task, settings.model.metric, counts, len(every)),
+        problem.choose_metric(task, settings.model.metric, labels, len(every)),
         settings.model.min_effect if settings.model.min_effect is not None else 0.01,
         roles.label is not None, bool(roles.scores),
     )  # fmt: skip
@@ -281,18 +282,23 @@ def _need_numbers(known: list[pl.Series]) -> None:
             )
 
 
-def _distinct(series: pl.Series) -> list[str]:
-    return list(_counts(series))
+def _class_counts(frame: pl.LazyFrame, facts: _Facts) -> tuple[dict[str, int], dict[str, int]]:
+    """Rows of every label and of every predicted class, over all rows: a rare class may come late in the file."""
+    label, prediction = (
+        {} if head is None or len(head) == 0 else _counts(frame, head) for head in (facts.labels, facts.predictions)
+    )
+    return label, prediction
 
 
-def _counts(series: pl.Series) -> dict[str, int]:
-    text = series.to_frame("x").select(label_expression("x", series.dtype)).to_series().drop_nulls()
-    if series.dtype.is_float() and text.n_unique() > 1000:
+def _counts(frame: pl.LazyFrame, head: pl.Series) -> dict[str, int]:
+    if head.dtype.is_float() and head.n_unique() > 1000:
         raise LabelError(
-            f"{series.name!r} looks like a number to predict ({text.n_unique()} distinct values), not a class label; "
-            'set [model] task = "regression"'
+            f"{head.name!r} looks like a number to predict ({head.n_unique()} distinct values in the first rows), not a "
+            'class label; set [model] task = "regression"'
         )
-    return {str(row[0]): int(row[1]) for row in text.value_counts().iter_rows()}
+    text = frame.select(label_expression(head.name, head.dtype).alias("label")).drop_nulls()
+    table = text.group_by("label").len().collect(engine="streaming")
+    return {str(label): int(rows) for label, rows in table.sort("label").iter_rows()}
 
 
 def _prepare(
