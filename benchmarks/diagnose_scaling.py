@@ -208,7 +208,8 @@ def compare(rows: list[int], features: list[int], base: tuple[int, int], repeats
     measured = {}
     for size in sizes(rows, features, base):
         measured[size] = measure_size(*size, repeats)
-        print(f"measured {size[0]:,} rows x {size[1]} features", file=sys.stderr)
+        seen = median_seconds(measured[size]["fault"])
+        print(f"measured {size[0]:,} rows x {size[1]} features: {seen:.2f} s with a fault", file=sys.stderr)
     reference = median_seconds(measured[base]["fault"])
     lines = []
     for (n, f), runs in measured.items():

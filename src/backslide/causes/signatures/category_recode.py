@@ -171,7 +171,9 @@ def _permuted(case: Case, pair: Pair) -> Found | None:
     before, after = met.cost(same), met.cost(mapping)
     if after > 0.5 * before or met.strangeness(same) < 8:
         return None
-    return mapping, not pair.numeric and met.informative(same) and after < 0.25 * before, "permuted"
+    # Two values that trade places may as well be a habit that turned: undoing it has to bring points back.
+    exact = len(levels) > 2 and not pair.numeric and met.informative(same) and after < 0.25 * before
+    return mapping, exact, "permuted"
 
 
 def _assigned(met: Company, old: list[str], new: list[str]) -> dict[str, str]:
