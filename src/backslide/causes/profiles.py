@@ -87,12 +87,20 @@ class Company:
 
 def company(case: Case, pair: Pair) -> Company:
     """Profiles of the values of ``pair`` against up to 40 other columns, each standardised within its own window."""
-    others = [other for other in case.pairs.values() if other.name != pair.name and not other.constant_before][
-        :MAX_OTHERS
-    ]
-    blocks = ([_standard(other, window) for other in others] for window in (0, 1))
-    matrices = [np.column_stack(b) if b else np.empty((len(pair.texts[w]), 0)) for w, b in enumerate(blocks)]
-    return Company(pair.texts, (matrices[0], matrices[1]))
+    names, matrices = case.cached("standardised", lambda: _standardised(case))
+    others = [i for i, name in enumerate(names) if name != pair.name][:MAX_OTHERS]
+    return Company(pair.texts, (matrices[0][:, others], matrices[1][:, others]))
+
+
+def _standardised(case: Case) -> tuple[list[str], tuple[Floats, Floats]]:
+    """The first columns that vary, standardised, for both windows; computed once for all columns."""
+    pairs = [pair for pair in case.pairs.values() if not pair.constant_before][: MAX_OTHERS + 1]
+    heights = (case.reference.sample.height, case.current.sample.height)
+    g, b = (
+        np.column_stack([_standard(pair, window) for pair in pairs]) if pairs else np.empty((height, 0))
+        for window, height in enumerate(heights)
+    )
+    return [pair.name for pair in pairs], (g, b)
 
 
 def _standard(pair: Pair, window: int) -> Floats:

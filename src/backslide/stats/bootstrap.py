@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse, stats
@@ -34,7 +36,12 @@ class Resampler:
         """Sums of row statistics (n, F) in each replicate: (B, F)."""
         if rows.shape[1] > 8 and np.count_nonzero(rows) < rows.size / 4:
             return np.asarray((sparse.csr_matrix(rows.T) @ self.weights).T, dtype=np.float64)
-        return np.asarray(self.weights.T.astype(np.float64) @ rows)
+        return np.asarray(self._by_replicate @ rows)
+
+    @cached_property
+    def _by_replicate(self) -> Floats:
+        """The weights as float64 (B, n), converted once for all effects."""
+        return np.ascontiguousarray(self.weights.T, dtype=np.float64)
 
 
 def _block_counts(blocks: NDArray[np.int64], replicates: int, rng: np.random.Generator) -> NDArray[np.float32]:
