@@ -55,10 +55,11 @@ class Outcomes:
         return Outcomes(self.labels[rows], self.predictions[rows], None if self.scores is None else self.scores[rows])
 
     def known(self) -> NDArray[np.bool_]:
-        """Rows with both label and prediction."""
+        """Rows with label, prediction and, where there are scores, all of them."""
         if self.labels.dtype.kind == "f":
             return np.asarray(np.isfinite(self.labels.astype(float)) & np.isfinite(self.predictions.astype(float)))
-        return np.asarray((self.labels.astype(np.int64) >= 0) & (self.predictions.astype(np.int64) >= 0))
+        scored = True if self.scores is None else np.isfinite(self.scores).all(axis=1)
+        return np.asarray((self.labels.astype(np.int64) >= 0) & (self.predictions.astype(np.int64) >= 0) & scored)
 
     def statistics(self, metric: Metric, classes: int) -> Floats:
         """Row statistics of the metric (n, F); see ``stats.rows``."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from math import isfinite
 from typing import Any
 
 import polars as pl
@@ -113,7 +114,7 @@ def _diagnosis(case: Case, judged: Judged, found: Explanation, outcomes: tuple[O
     metric = _metric(case, judged)
     reason = judged.caveats[-1] if judged.caveats else ""
     left = found.unexplained if causes or verdict.bad else found.change
-    unexplained = None if left is None else left.estimate(presenter.sampled)
+    unexplained = None if left is None or not isfinite(left.value) else left.estimate(presenter.sampled)
     return Diagnosis(
         model=case.settings.model.name,
         verdict=verdict,

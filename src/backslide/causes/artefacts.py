@@ -7,7 +7,7 @@ decisions follow one cut of the logged scores, and the cuts differ. Both are exa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from backslide.causes.hypotheses import Fault
 from backslide.causes.verify import Bench
 from backslide.contracts.cause import CauseKind
 from backslide.engine.window import cut_between
-from backslide.playbook.shadow.replay import Replay, replay, replayed
+from backslide.playbook.shadow.replay import replay, replayed
 from backslide.stats.effect import Effect
 from backslide.stats.metrics import class_metric
 
@@ -38,10 +38,11 @@ class Replaced:
     evidence: tuple[str, ...]
 
 
-def replaced(bench: Bench, log_only: Sequence[Fault] = ()) -> Replaced | None:
+def replaced(bench: Bench, log_only: Sequence[Fault] = (), lost: Sequence[Fault] = ()) -> Replaced | None:
     """The model or threshold change that replay proves, None where there is none.
 
-    Faults of the log alone are undone first: rows that the model was never given prove nothing about it.
+    Faults of the log alone are undone first, and rows on which values are ``lost`` are left out: the model may have been given
+    what the log no longer holds, so they prove nothing about it.
     """
     case = bench.case
     if case.reference_model is not None and case.pairs:
@@ -50,7 +51,9 @@ def replaced(bench: Bench, log_only: Sequence[Fault] = ()) -> Replaced | None:
             frame = case.current.sample
             for fault in log_only:
                 frame = fault.repair(case, frame)
-            done = Replay(done.reference, replayed(case, case.reference_model, case.current, frame), done.successor)
+            done = replace(done, current=replayed(case, case.reference_model, case.current, frame))
+        if done.swapped and lost:
+            done = replace(done, current=done.current.on(~np.logical_or.reduce([fault.rows for fault in lost])))
         if done.swapped:
             share = 1 - done.current.share
             seen = (

@@ -83,7 +83,10 @@ def inquire(case: Case, target: Metric, *, degraded: bool, progress: Progress | 
     tried = (try_out(bench, fault, [other for other in certain if other is not fault]) for fault in faults)
     trials = [t for t in tried if arbitrate.stands(t, scale)]
     harmful = [t for t in trials if _matters(t, scale)]
-    ours = replaced(plain, [t.fault for t in trials if t.log_only]) if case.pairs or case.problem.has_scores else None
+    ours = None
+    if case.pairs or case.problem.has_scores:
+        lost = [t.fault for t in trials if not t.fault.reversible]
+        ours = replaced(plain, [t.fault for t in trials if t.log_only], lost)
     shares: list[Effect | None] = (
         list(share_out(bench, harmful)) if all(t.points for t in harmful) else [t.points for t in harmful]
     )

@@ -64,7 +64,7 @@ class Pair:
 
     @cached_property
     def missing(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Where values are null or NaN."""
+        """Where values are null, NaN or infinite: no model can use them."""
         return _missing(self.reference), _missing(self.current)
 
     @cached_property
@@ -106,7 +106,7 @@ class Pair:
 def _missing(series: pl.Series) -> NDArray[np.bool_]:
     null = series.is_null()
     if series.dtype.is_float():
-        null = null | series.is_nan().fill_null(False)
+        null = null | ~series.is_finite().fill_null(False)
     return null.to_numpy().astype(bool)
 
 

@@ -83,6 +83,7 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
     roles: Roles = settings.model
     raw = {name: _cut(name, source, settings) for name, source in (("reference", reference), ("current", current))}
     schemas = {name: dict(frame.collect_schema()) for name, (frame, _) in raw.items()}
+    _type_empty_columns(raw, schemas)
     notes: list[str] = []
     _check_columns(roles, schemas)
     if not (roles.prediction or roles.scores):
@@ -93,6 +94,17 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
     resolved = _at_actual_threshold(resolved, raw["reference"][0], schemas["reference"], notes)
     windows = {name: _prepare(name, raw[name], schemas[name], resolved, found[name], settings, notes) for name in raw}
     return Opened(resolved, windows["reference"], windows["current"], tuple(dict.fromkeys(notes)))
+
+
+def _type_empty_columns(raw: dict[str, tuple[pl.LazyFrame, str]], schemas: dict[str, dict[str, pl.DataType]]) -> None:
+    """A column without any value has no type of its own in some files; it gets the other window's."""
+    for name, other in (("reference", "current"), ("current", "reference")):
+        known = schemas[other]
+        empty = [c for c, dtype in schemas[name].items() if dtype == pl.Null and known.get(c, pl.Null) != pl.Null]
+        if empty:
+            frame, text = raw[name]
+            raw[name] = frame.with_columns(pl.col(c).cast(known[c]) for c in empty), text
+            schemas[name] |= {c: known[c] for c in empty}
 
 
 @dataclass(frozen=True)

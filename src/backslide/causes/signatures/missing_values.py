@@ -1,7 +1,7 @@
 """Values of a column go missing.
 
-**Recognised** when the share of null or NaN rises by 2 points and five standard errors, and the other columns do not foresee
-it: had missingness followed the other columns as in the reference, less than half of the rise would have come.
+**Recognised** when the share of null, NaN or infinite values rises by 2 points and five standard errors, and the other columns
+do not foresee it: had missingness followed the other columns as in the reference, less than half of the rise would have come.
 
 **Repair** draws the missing values from their reference distribution given the other columns. What was lost stays lost, so
 the price comes from the **injection**: the same share of reference rows (of the same kind of rows, where the other columns
@@ -23,6 +23,7 @@ from backslide.causes.hypothesis import Hypothesis
 from backslide.causes.lost import LostValues
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
+from backslide.engine.pair import Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.two_sample import proportion_z
@@ -47,7 +48,7 @@ class MissingValues(LostValues):
             yield Hypothesis(
                 signature=self,
                 features=(column,),
-                seen=f"{say.percent(after)} of {column} is missing, {say.percent(before)} before",
+                seen=f"{say.percent(after)} of {column} is missing{_or_infinite(pair)}, {say.percent(before)} before",
                 undo=f"fill {column} from the other columns",
                 evidence=(f"DRF003:{column}",),
                 exact=True,
@@ -77,6 +78,10 @@ def _rise(missing: tuple[columns.Mask, columns.Mask]) -> float | None:
     z = proportion_z(float(g.sum()), len(g), float(b.sum()), len(b))
     rise = float(b.mean() - g.mean())
     return rise if rise >= MIN_RISE and z >= MIN_Z else None
+
+
+def _or_infinite(pair: Pair) -> str:
+    return " or infinite" if pair.numeric and bool(np.isinf(pair.numbers[1]).any()) else ""
 
 
 def _rows_key(rows: columns.Mask) -> str:

@@ -16,7 +16,7 @@ repairs computed with it are approximate.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -30,6 +30,8 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 
 AGREE = 0.995
+MIN_COMPARABLE = 10
+"""Comparable current rows under which a mismatch proves nothing."""
 TOLERANCES = (1e-6, 1e-4)
 
 
@@ -39,12 +41,17 @@ class Replayed:
 
     answered: Answered
     equal: NDArray[np.bool_]
+    comparable: NDArray[np.bool_]
+    """Rows that were served completely and that the model answers; others prove nothing either way."""
 
     @property
     def share(self) -> float:
-        """Share of the answered rows that agree; rows that the model fails on prove nothing either way."""
-        answered = ~self.answered.failed
-        return float(self.equal[answered].mean()) if answered.any() else 0.0
+        """Share of the comparable rows that agree."""
+        return float(self.equal[self.comparable].mean()) if self.comparable.any() else 0.0
+
+    def on(self, rows: NDArray[np.bool_]) -> Replayed:
+        """The same replay, judged on some rows only."""
+        return replace(self, comparable=self.comparable & rows)
 
     @property
     def agrees(self) -> bool:
@@ -63,12 +70,12 @@ class Replay:
     @property
     def faithful(self) -> bool:
         """Whether the saved model reproduces the reference."""
-        return self.reference.agrees and not self.reference.answered.failed.all()
+        return self.reference.agrees
 
     @property
     def swapped(self) -> bool:
         """Whether another model answered in the current window than in the reference."""
-        return self.faithful and not self.current.agrees and not self.current.answered.failed.all()
+        return self.faithful and not self.current.agrees and int(self.current.comparable.sum()) >= MIN_COMPARABLE
 
 
 def replay(case: Case) -> Replay:
@@ -92,11 +99,21 @@ def replayed(case: Case, model: Model, side: Side, frame: pl.DataFrame | None = 
     """A model on the sampled rows of a window, or on a version of them."""
     answered = case.answered(model, side.sample if frame is None else frame)
     served = side.outcomes
-    equal = max((_equal(answered.outcomes, served, t) for t in TOLERANCES[:1]), key=np.mean)
-    if equal.mean() < AGREE:
+    comparable = ~answered.failed & _served(served)
+    equal = _equal(answered.outcomes, served, TOLERANCES[0])
+    if comparable.any() and equal[comparable].mean() < AGREE:
         loose = _equal(answered.outcomes, served, TOLERANCES[1])
-        equal = loose if loose.mean() >= AGREE else equal
-    return Replayed(answered, equal & ~answered.failed)
+        equal = loose if loose[comparable].mean() >= AGREE else equal
+    return Replayed(answered, equal & comparable, comparable)
+
+
+def _served(served: Outcomes) -> NDArray[np.bool_]:
+    """Rows with everything that a replay is compared with."""
+    if served.scores is not None:
+        return np.asarray(np.isfinite(served.scores).all(axis=1))
+    if served.predictions.dtype.kind == "f":
+        return np.asarray(np.isfinite(served.predictions.astype(float)))
+    return np.asarray(served.predictions.astype(np.int64) >= 0)
 
 
 def _equal(answered: Outcomes, served: Outcomes, tolerance: float) -> NDArray[np.bool_]:

@@ -1,0 +1,91 @@
+"""Input that is odd and not wrong: every run ends in a diagnosis, and no oddity is mistaken for a proof."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+import backslide as bs
+from backslide.contracts.config import Settings
+from backslide.playbook import scenarios
+
+MODEL = scenarios.TrueModel()
+
+
+def diagnosed(reference: pl.DataFrame, current: pl.DataFrame, **model: object) -> bs.Diagnosis:
+    settings = Settings.from_dict({"model": {**scenarios.ROLES, **model}})
+    diagnosis = bs.diagnose(reference, current, settings=settings, reference_model=MODEL)
+    assert bs.Diagnosis.from_json(diagnosis.to_json()) == diagnosis
+    assert not [o for o in diagnosis.checks if o.status == "failed"]
+    return diagnosis
+
+
+def kinds(diagnosis: bs.Diagnosis) -> set[str]:
+    return {str(cause.kind) for cause in (*diagnosis.causes, *diagnosis.harmless)}
+
+
+def without(frame: pl.DataFrame, column: str, rng: np.random.Generator, share: float) -> pl.DataFrame:
+    lost = pl.Series(rng.random(frame.height) < share)
+    return frame.with_columns(pl.when(lost).then(None).otherwise(pl.col(column)).alias(column))
+
+
+@pytest.fixture(scope="module")
+def months() -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A quiet month, and one in which income comes per year."""
+    rng = np.random.default_rng(11)
+    reference = scenarios.rescored(scenarios.served(rng))
+    current = scenarios.next_month(rng)
+    return reference, scenarios.rescored(current.with_columns(pl.col("income") * 12))
+
+
+def test_rows_without_scores_prove_no_other_model(months):
+    reference, current = months
+    current = without(current, "p_yes", np.random.default_rng(1), 0.1)
+    diagnosis = diagnosed(reference, current, metric="log_loss")
+    assert str(diagnosis.causes[0].kind) == "unit_change"
+    assert "model_change" not in kinds(diagnosis)
+
+
+def test_values_lost_from_the_log_alone_prove_no_other_model(months):
+    reference, _ = months
+    sound = scenarios.rescored(scenarios.next_month(np.random.default_rng(2)))
+    diagnosis = diagnosed(reference, sound.with_columns(income=pl.lit(None, dtype=pl.Float64)))
+    assert "model_change" not in kinds(diagnosis)
+
+
+@pytest.mark.parametrize("kept", [pl.Float64, pl.Null])
+def test_a_column_without_any_value(months, kept):
+    reference, current = months
+    diagnosis = diagnosed(reference, current.with_columns(income=pl.lit(None, dtype=kept)))
+    assert "missing_values" in kinds(diagnosis)
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "brier", "balanced_accuracy", "weighted_f1", "macro_precision"])
+def test_every_headline_names_the_same_cause(months, metric):
+    diagnosis = diagnosed(*months, metric=metric)
+    first = diagnosis.causes[0]
+    assert (str(first.kind), first.features) == ("unit_change", ("income",))
+    assert first.repair is not None
+    assert first.repair.points_back.estimate > 0
+    assert (first.points.estimate < 0) == diagnosis.metric.higher_is_better
+
+
+@pytest.mark.parametrize("dtype", [pl.Categorical, pl.Enum(["web", "phone", "branch", "partner"])])
+def test_dictionary_columns(months, dtype):
+    reference, current = (frame.with_columns(pl.col("channel").cast(dtype)) for frame in months)
+    assert str(diagnosed(reference, current).causes[0].kind) == "unit_change"
+
+
+def test_labels_of_part_of_the_rows(months):
+    reference, current = months
+    partly = without(current, "label", np.random.default_rng(3), 0.5)
+    diagnosis = diagnosed(reference, partly)
+    assert diagnosis.inputs.labelled.current == partly["label"].count()
+    assert str(diagnosis.causes[0].kind) == "unit_change"
+
+
+def test_one_row(months):
+    reference, current = months
+    assert diagnosed(reference, current[:1]).verdict == "inconclusive"
+    assert diagnosed(reference[:1], current[:1]).verdict == "inconclusive"
