@@ -89,3 +89,65 @@ def test_one_row(months):
     reference, current = months
     assert diagnosed(reference, current[:1]).verdict == "inconclusive"
     assert diagnosed(reference[:1], current[:1]).verdict == "inconclusive"
+
+
+def test_defaults_in_the_log_alone_are_harmless(months):
+    reference, _ = months
+    sound = scenarios.rescored(scenarios.next_month(np.random.default_rng(4)))
+    hit = pl.Series(np.random.default_rng(5).random(sound.height) < 0.5)
+    logged = sound.with_columns(pl.when(hit).then(-1.0).otherwise(pl.col("income")).alias("income"))
+    diagnosis = diagnosed(reference, logged)
+    assert not diagnosis.verdict.bad
+    assert not diagnosis.causes
+    assert {str(c.kind) for c in diagnosis.harmless} == {"default_value"}
+    assert "only in the log" in diagnosis.harmless[0].summary
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda f: f.with_columns(age=pl.lit("not available")), id="numbers become one text"),
+        pytest.param(lambda f: f.with_columns(premium=pl.col("premium").cast(pl.String)), id="booleans become texts"),
+        pytest.param(
+            lambda f: f.with_columns(channel=pl.col("channel").replace_strict({"web": 1, "phone": 2}, default=3)),
+            id="texts become codes",
+        ),
+        pytest.param(
+            lambda f: f.with_columns(
+                age=pl.when(pl.int_range(pl.len()) % 5 == 0)
+                .then(pl.lit("unknown"))
+                .otherwise(pl.col("age").cast(pl.String))
+            ),
+            id="numbers become texts with a default",
+        ),
+    ],
+)
+def test_a_column_of_another_type(months, change):
+    reference, _ = months
+    sound = scenarios.rescored(scenarios.next_month(np.random.default_rng(6)))
+    diagnosed(reference, change(sound))
+
+
+@pytest.mark.parametrize(("metric", "message"), [("log_loss", "needs [model] scores"), ("bias", "no better direction")])
+def test_a_headline_that_cannot_be_is_refused(months, metric, message):
+    reference, current = months
+    regression = metric == "bias"
+    model = (
+        {"label": "p_yes", "prediction": "p_yes", "task": "regression"}
+        if regression
+        else {"label": "label", "prediction": "prediction"}
+    )
+    settings = Settings.from_dict({"model": {**model, "metric": metric}})
+    with pytest.raises(bs.BackslideError) as caught:
+        bs.diagnose(reference, current, settings=settings)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_row_without_a_time_leaves_the_day_as_unit(months):
+    reference, current = months
+    undated = current.with_columns(
+        served_at=pl.when(pl.int_range(pl.len()) == 0).then(None).otherwise(pl.col("served_at"))
+    )
+    whole, holed = (diagnosed(reference, frame).checks[0].findings[0] for frame in (current, undated))
+    assert whole.numbers["unit_of_noise"] == holed.numbers["unit_of_noise"] == "day"

@@ -160,7 +160,8 @@ class Case:
         self.reference = Side(opened.reference, opened.problem, settings, lambda: self.plan)
         self.current = Side(opened.current, opened.problem, settings, lambda: self.plan)
         if not np.isfinite(self.problem.min_effect):
-            self._reset(replace(self.problem, min_effect=0.02 * self._label_deviation()))
+            share = METRICS[self.problem.metric].share  # R2 has no unit
+            self._reset(replace(self.problem, min_effect=0.01 if share else 0.02 * self._label_deviation()))
 
     def _reset(self, problem: Problem) -> None:
         self.problem = problem
@@ -378,8 +379,27 @@ def _loss_units(summary: Profile, column: str) -> Units:
     return _dated_units(np.column_stack([rows, totals]), rows, second, list(by_day))
 
 
+MAX_UNDATED = 0.05
+"""Share of rows without a readable time up to which days are still the unit."""
+
+
+def _without_undated(sums: Floats, rows: Floats, days: list[str | None]) -> tuple[Floats, Floats, list[str | None]]:
+    """A few rows without a readable time join the largest day, so that they count and the days stay the unit."""
+    lost = days.index(None)
+    if rows[lost] > MAX_UNDATED * rows.sum():
+        return sums, rows, days
+    keep = [i for i in range(len(days)) if i != lost]
+    largest = max(keep, key=lambda i: rows[i])
+    sums, rows = sums.copy(), rows.copy()
+    sums[largest] += sums[lost]
+    rows[largest] += rows[lost]
+    return sums[keep], rows[keep], [days[i] for i in keep]
+
+
 def _dated_units(sums: Floats, rows: Floats, second: Floats, days: list[str | None]) -> Units:
     """Units with weekdays when every one of them is a day with rows."""
+    if None in days and len(days) > 1:
+        sums, rows, days = _without_undated(sums, rows, days)
     used = rows > 0
     known = [day for day, keep in zip(days, used, strict=False) if keep]
     if not known or any(day is None for day in known):

@@ -106,7 +106,7 @@ def _load(model: Any, settings: Settings) -> Any:
 def _diagnosis(case: Case, judged: Judged, found: Explanation, outcomes: tuple[Outcome, ...]) -> Diagnosis:
     presenter = Presenter(case, judged.target, found, outcomes)
     causes, harmless = presenter.causes(), presenter.harmless()
-    verdict = _with_paired_evidence(case, judged, causes)
+    verdict = _with_paired_evidence(case, judged, causes) if found.proving else judged.verdict
     if verdict in (Verdict.NO_MATERIAL_CHANGE, Verdict.INCONCLUSIVE):
         # A cause is never named to fill the list: what does not make a verdict is listed as harmless.
         harmless, causes = (*causes, *harmless), ()
@@ -231,7 +231,7 @@ def _period(side: Side) -> Period | None:
         .collect(engine="streaming")
         .row(0)
     )
-    return None if low is None else Period(start=low.isoformat(), end=high.isoformat(), days=int(days))
+    return None if low is None else Period(start=f"{low.isoformat()}Z", end=f"{high.isoformat()}Z", days=int(days))
 
 
 def _versions() -> dict[str, str]:

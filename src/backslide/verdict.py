@@ -112,7 +112,10 @@ def _parts(case: Case) -> tuple[Part, ...]:
 def _row_caveat(case: Case) -> str:
     if not case.reference.window.has_time:
         return "no timestamps: intervals count every row as independent; days with luck of their own would widen them"
-    return "fewer than 14 reference or 4 current days: intervals count every row as independent; day effects are unaccounted for"
+    if case.metric.rows == "variance":
+        return f"{case.metric.name} is judged row by row; day effects are unaccounted for"
+    few = "fewer than 14 reference or 4 current days with readable times"
+    return f"{few}: intervals count every row as independent; day effects are unaccounted for"
 
 
 def _rows_needed(case: Case, change: Change) -> str:

@@ -23,29 +23,42 @@ MIN_ROWS = 200
 
 
 def write(frame: pl.DataFrame, column: str, values: Iterable[object], rows: Mask | None = None) -> pl.DataFrame:
-    """``frame`` with ``values`` (n,) in ``column``, only on ``rows`` when given; keeps the column's type where it can.
+    """``frame`` with ``values`` (n,) in ``column``, only on ``rows`` when given.
 
-    None and NaN become null. Numbers that no longer fit an integer column make it a float column.
+    None and NaN become null. The column keeps its type where the values fit it; numbers that do not make it Int64 or Float64,
+    and texts in a column of numbers or booleans make it text.
     """
-    old = frame[column]
-    if old.dtype.is_numeric():
-        numbers = np.array([np.nan if v is None else v for v in values], float)
-        new = pl.Series(column, numbers).fill_nan(None)
-    else:
-        new = pl.Series(column, list(values), dtype=pl.String if old.dtype != pl.Boolean else pl.Boolean)
-    if rows is not None:
-        if old.dtype.is_integer() and _whole(new.filter(pl.Series(rows))):
-            new = new.round().cast(old.dtype, strict=False) if new.dtype.is_float() else new
-        keep = old.cast(new.dtype) if old.dtype != new.dtype else old
-        new = frame.select(pl.when(pl.Series(rows)).then(new).otherwise(keep).alias(column)).to_series()
-    elif old.dtype.is_integer() and _whole(new):
-        new = new.round().cast(old.dtype, strict=False)
-    return frame.with_columns(new.alias(column))
+    given = [None if isinstance(v, float) and np.isnan(v) else v for v in values]
+    mask = np.ones(frame.height, bool) if rows is None else rows
+    old, new = frame[column], _series(column, [v if hit else None for v, hit in zip(given, mask, strict=True)])
+    if old.dtype == pl.Null:
+        old = old.cast(new.dtype)
+    elif new.dtype != old.dtype:
+        old, new = _one_type(old, new)
+    return frame.with_columns(
+        pl.select(pl.when(pl.Series(mask)).then(new).otherwise(old).alias(column)).to_series()
+    )  # fmt: skip
 
 
-def _whole(series: pl.Series) -> bool:
-    values = series.drop_nulls()
-    return bool((values == values.round()).all()) if series.dtype.is_float() else True
+def _series(column: str, values: list[object]) -> pl.Series:
+    known = [v for v in values if v is not None]
+    if all(isinstance(v, (bool, np.bool_)) for v in known) and known:
+        return pl.Series(column, values, dtype=pl.Boolean)
+    if all(isinstance(v, (int, float, np.number)) for v in known):
+        return pl.Series(column, np.array([np.nan if v is None else v for v in values], float)).fill_nan(None)
+    return pl.Series(column, [None if v is None else str(v) for v in values], dtype=pl.String)
+
+
+def _one_type(old: pl.Series, new: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Both as the old type where the new values fit it, else as the narrowest type that holds both."""
+    if old.dtype.is_numeric() and new.dtype.is_numeric():
+        whole = old.dtype.is_integer() and bool((new.drop_nulls() == new.drop_nulls().round()).all())
+        for dtype in [old.dtype, pl.Int64()] if whole else [] if old.dtype.is_integer() else [old.dtype]:
+            fitted = new.cast(dtype, strict=False)
+            if fitted.null_count() == new.null_count():
+                return old.cast(dtype), fitted
+        return old.cast(pl.Float64), new
+    return old.cast(pl.String), new.cast(pl.String)
 
 
 def blank(frame: pl.DataFrame, column: str, rows: Mask) -> pl.DataFrame:

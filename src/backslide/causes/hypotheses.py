@@ -87,12 +87,13 @@ def collect(case: Case) -> list[Fault]:
 
 def _one_name_per_column(found: list[Hypothesis]) -> list[Hypothesis]:
     """The most specific kind claims a column; what is less specific about the same column is its consequence."""
-    taken: set[str] = set()
+    taken: dict[str, tuple[CauseKind, str]] = {}
     kept = []
     for hypothesis in sorted(found, key=lambda h: (not h.exact, h.kind.precedence)):
-        if not taken & set(hypothesis.features):
+        own = (hypothesis.kind, hypothesis.mechanism or "+".join(hypothesis.features))
+        if all(taken.get(feature, own) == own for feature in hypothesis.features):
             kept.append(hypothesis)
-            taken |= set(hypothesis.features)
+            taken |= dict.fromkeys(hypothesis.features, own)
     return kept
 
 

@@ -7,6 +7,7 @@ points are counted twice, and what nothing explains is a line of its own.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 from backslide.case import Case, Progress
@@ -45,6 +46,11 @@ class Explanation:
     notes: tuple[str, ...] = field(default=())
 
     @property
+    def proving(self) -> bool:
+        """Whether the saved model answered or a replay decided, so that a repair can prove what the metric's noise hides."""
+        return self.artefact or (self.ours is not None and self.ours_material)
+
+    @property
     def explained(self) -> list[Effect]:
         """Effects of every cause that has a price."""
         ours = (
@@ -80,8 +86,8 @@ def inquire(case: Case, target: Metric, *, degraded: bool, progress: Progress | 
     bench, artefact = _bench(case, target, faults, notes)
     say(f"causes: trying out {len(faults)} suspects")
     certain = [fault for fault in faults if fault.exact and fault.reversible]
-    tried = (try_out(bench, fault, [other for other in certain if other is not fault]) for fault in faults)
-    trials = [t for t in tried if arbitrate.stands(t, scale)]
+    tried = [_contained(bench, fault, [other for other in certain if other is not fault], notes) for fault in faults]
+    trials = [t for t in tried if t is not None and arbitrate.stands(t, scale)]
     harmful = [t for t in trials if _matters(t, scale)]
     ours = None
     if case.pairs or case.problem.has_scores:
@@ -103,7 +109,7 @@ def inquire(case: Case, target: Metric, *, degraded: bool, progress: Progress | 
 def _bench(case: Case, target: Metric, faults: list[Fault], notes: list[str]) -> tuple[Bench, bool]:
     """The bench on the saved model, or on a stand-in fitted to what was served when there is none that reproduces it."""
     if stand_in_is_faithful(case):
-        return Bench(case, target, case.reference_model), True
+        return Bench(case, target, case.reference_model, artefact=True), True
     if case.reference_model is not None and case.pairs:
         notes.append(
             "the saved model does not reproduce the reference predictions; repairs were priced with a stand-in"
@@ -113,6 +119,20 @@ def _bench(case: Case, target: Metric, faults: list[Fault], notes: list[str]) ->
     model, note = surrogate(case)
     notes.append(note)
     return Bench(case, target, model), False
+
+
+def _contained(bench: Bench, fault: Fault, others: list[Fault], notes: list[str]) -> Trial | None:
+    """A fault tried out; one that cannot be is noted and left, never the end of the run."""
+    try:
+        return try_out(bench, fault, others)
+    except Exception as error:
+        if os.environ.get("BACKSLIDE_DEBUG"):
+            raise
+        named = f"{fault.kind} of {', '.join(fault.features)}"
+        notes.append(
+            f"{named} is suspected and could not be tried out: {type(error).__name__}: {error}".splitlines()[0][:200]
+        )
+        return None
 
 
 def _matters(trial: Trial, scale: Scale) -> bool:

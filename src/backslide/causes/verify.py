@@ -21,6 +21,9 @@ from backslide.stats.bootstrap import Resampler
 from backslide.stats.effect import Effect, nothing
 from backslide.stats.metrics import METRICS, Floats, Metric
 
+UNSERVED = 5.0
+UNSERVED_FLOOR = 1e-3
+MIN_UNHIT = 30
 LOG_ONLY = 0.25
 """Distance to what was served, repaired over as logged, under which only the log was wrong."""
 
@@ -37,7 +40,8 @@ class Scored:
 class Bench:
     """Scores versions of both samples on one target metric, every time with the same replicates."""
 
-    def __init__(self, case: Case, target: Metric, model: Model | None) -> None:
+    def __init__(self, case: Case, target: Metric, model: Model | None, *, artefact: bool = False) -> None:
+        self.artefact = artefact
         self.case = case
         self.target = target
         self.model = model
@@ -128,8 +132,8 @@ class Trial:
 
         A reversible fault is priced by its repair: those are the very rows. What cannot be restored is priced by injection.
         """
-        if self.log_only and self.repair is not None:
-            return nothing(len(self.repair.replicates))
+        if self.log_only:
+            return nothing(len(next((e.replicates for e in (self.repair, self.injection) if e is not None), [])))
         if self.fault.reversible and self.repair is not None:
             return -self.repair
         if self.injection is not None:
@@ -145,13 +149,15 @@ def try_out(bench: Bench, fault: Fault, others: Sequence[Fault] = ()) -> Trial:
     case = bench.case
     repair = repair_loss = injection = None
     log_only = False
-    if bench.model is not None and (bench.current_labels or fault.reversible):
+    if bench.model is not None:
         frame = case.current.sample
         for other in others:
             frame = other.repair(case, frame)
         before = bench.answer(frame) if others else bench.as_logged
         outcomes = bench.answer(fault.repair(case, frame))
-        log_only = fault.reversible and _explains_served(bench, before, outcomes, fault.rows)
+        log_only = (
+            _explains_served(bench, before, outcomes, fault.rows) if fault.reversible else _unserved(bench, fault)
+        )
         base = bench.score(case.current, before) if others else bench.base["current"]
         scored = bench.score(case.current, outcomes)
     if bench.model is not None and bench.current_labels:
@@ -181,6 +187,22 @@ def _explains_served(bench: Bench, before: Outcomes, repaired: Outcomes, rows: N
     served = bench.case.current.outcomes
     as_logged, as_repaired = (_distance(o, served, rows) for o in (before, repaired))
     return as_repaired < LOG_ONLY * as_logged
+
+
+def _unserved(bench: Bench, fault: Fault) -> bool:
+    """Whether the rows that lost their values were served as if they had them: the saved model answers them otherwise.
+
+    Told by the saved model alone, against the rows that were not hit; a stand-in is too rough for it.
+    """
+    if not bench.artefact:
+        return False
+    served = bench.case.current.outcomes
+    known = served.known() | (served.labels.astype(float) < 0) if served.labels.dtype.kind != "f" else served.known()
+    hit, rest = fault.rows & known, ~fault.rows & known
+    if not hit.any():
+        return False
+    usual = _distance(bench.as_logged, served, rest) if rest.sum() >= MIN_UNHIT else 0.0
+    return _distance(bench.as_logged, served, hit) > max(UNSERVED * usual, UNSERVED_FLOOR)
 
 
 def _distance(one: Outcomes, other: Outcomes, rows: NDArray[np.bool_]) -> float:

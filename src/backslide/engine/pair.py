@@ -26,9 +26,10 @@ def to_numbers(series: pl.Series) -> Floats:
 def to_texts(series: pl.Series) -> NDArray[np.object_]:
     """Values as text, missing as ``MISSING``; whole floats without a decimal point, so that 1 and 1.0 agree."""
     if series.dtype.is_float():
-        whole = series.is_null() | series.is_nan() | (series == series.round())
-        if bool(whole.all()):
-            series = series.fill_nan(None).cast(pl.Int64, strict=False)
+        value = pl.col("x")
+        whole = value.is_finite() & (value == value.round()) & (value.abs() < 1e15)
+        text = pl.when(whole).then(value.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(value.cast(pl.String))
+        series = series.fill_nan(None).to_frame("x").select(text).to_series()
     return series.cast(pl.String, strict=False).fill_null(MISSING).to_numpy().astype(object)
 
 

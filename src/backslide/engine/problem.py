@@ -73,6 +73,8 @@ def choose_metric(task: Task, metric: str | None, reference_counts: dict[str, in
     if metric is not None:
         if metric not in METRICS:
             raise ConfigError(f"[model] metric: {metric!r} is not a metric{did_you_mean(metric, known)}")
+        if metric == "bias":
+            raise ConfigError("[model] metric: 'bias' has no better direction, so it cannot be the headline; use 'mae'")
         if metric not in known:
             raise ConfigError(f"[model] metric: {metric!r} does not fit a {task} task{did_you_mean(metric, known)}")
         return metric

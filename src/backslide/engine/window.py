@@ -146,7 +146,8 @@ def _cut(name: str, source: Any, settings: Settings) -> tuple[pl.LazyFrame, str]
         if settings.model.version is None:
             raise ConfigError(f"[windows] {name}_version needs [model] version, the column of model versions")
         _need(settings.model.version, "version", name, dict(frame.collect_schema()))
-        frame = frame.filter(pl.col(settings.model.version).cast(pl.String) == version)
+        logged = label_expression(settings.model.version, frame.collect_schema()[settings.model.version])
+        frame = frame.filter(logged == version)
         text += f", version {version}"
     return frame, text
 
@@ -220,7 +221,8 @@ def _resolve(
     counts = {name: _class_counts(frames[name], facts) for name, facts in found.items()}
     classes = {label for window in counts.values() for column in window for label in column}
     problem.check_scores(roles, "binary" if task == "binary" else "multiclass", classes)
-    every = problem.order_classes(classes | set(roles.scores))
+    named = {roles.positive} if roles.positive is not None and len(classes | set(roles.scores)) < 2 else set()
+    every = problem.order_classes(classes | set(roles.scores) | named)
     if task == "binary" and len(every) > 2:
         shown = ", ".join(repr(label) for label in every[:5])
         raise LabelError(
@@ -228,6 +230,11 @@ def _resolve(
         )
     task = task or ("binary" if len(every) <= 2 else "multiclass")
     labels = counts["reference"][0]
+    if settings.model.metric in ("log_loss", "brier") and not roles.scores:
+        raise ConfigError(
+            f"[model] metric: {settings.model.metric!r} needs [model] scores, the column of each class's score; "
+            "name them, or choose 'accuracy' or 'macro_f1'"
+        )
     positive = problem.choose_positive(roles, every, labels) if task == "binary" and every else None
     return Problem(
         task, every, roles, features, positive,

@@ -154,8 +154,11 @@ def class_metric(which: Literal["recall", "precision", "f1"], index: int, label:
 
 def gradient(metric: Metric, sums: Floats) -> Floats:
     """Derivative of the metric by each of the F sums at ``sums`` (F,), by central differences; zeros where not estimable."""
-    step = 1e-6 * max(float(np.abs(sums).max(initial=0.0)), 1.0)
-    shift = np.eye(len(sums)) * step
+    size = np.abs(sums)
+    # Counts share one step, so that a class without rows has one; sums of squares and of values have scales of their own.
+    step = 1e-6 * np.maximum(size.max(initial=0.0) if metric.rows == "counts" else size, 1e-300 if size.any() else 1.0)
+    step = np.broadcast_to(step, sums.shape)
+    shift = np.diag(step)
     slope = (metric.value(sums + shift) - metric.value(sums - shift)) / (2 * step)
     return np.nan_to_num(slope)
 

@@ -97,7 +97,7 @@ def _mapped(frame: pl.DataFrame, column: str, mapping: dict[str, str], pair: Pai
     values: list[object] = [mapping.get(str(text)) for text in texts]
     if pair.numeric:
         return columns.write(frame, column, [None if v is None else float(v) for v in values], rows)  # type: ignore[arg-type]
-    if pair.reference.dtype == pl.Boolean:
+    if pair.reference.dtype == pl.Boolean and set(mapping.values()) <= {"true", "false"}:
         values = [None if v is None else v == "true" for v in values]
         frame = frame.with_columns(
             pl.col(column).cast(pl.String).replace_strict({"true": True, "false": False}, default=None)

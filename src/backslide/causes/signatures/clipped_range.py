@@ -58,6 +58,7 @@ class ClippedRange(Signature):
                     reversible=False,
                     rows=pair.numbers[1] == limit,
                     params={"limit": limit, "side": side},
+                    mechanism=f"clip {column}",
                 )
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:

@@ -13,6 +13,7 @@ tell which) loses its values.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import blake2b
 
 import numpy as np
 import polars as pl
@@ -86,4 +87,4 @@ def _or_infinite(pair: Pair) -> str:
 
 def _rows_key(rows: columns.Mask) -> str:
     """Same for columns that are missing on the same rows."""
-    return f"rows {hash(rows.tobytes())}"
+    return blake2b(np.packbits(rows).tobytes(), digest_size=8).hexdigest()
