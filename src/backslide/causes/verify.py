@@ -197,10 +197,7 @@ def _unserved(bench: Bench, fault: Fault) -> bool:
     if not bench.artefact:
         return False
     served = bench.case.current.outcomes
-    known = served.known() | (served.labels.astype(float) < 0) if served.labels.dtype.kind != "f" else served.known()
-    hit, rest = fault.rows & known, ~fault.rows & known
-    if not hit.any():
-        return False
+    hit, rest = fault.rows, ~fault.rows
     usual = _distance(bench.as_logged, served, rest) if rest.sum() >= MIN_UNHIT else 0.0
     return _distance(bench.as_logged, served, hit) > max(UNSERVED * usual, UNSERVED_FLOOR)
 
@@ -208,10 +205,13 @@ def _unserved(bench: Bench, fault: Fault) -> bool:
 def _distance(one: Outcomes, other: Outcomes, rows: NDArray[np.bool_]) -> float:
     """Mean distance of two answers to the same rows: of scores, of numbers, or the share of other classes."""
     if one.scores is not None and other.scores is not None:
-        return float(np.nanmean(np.abs(one.scores[rows] - other.scores[rows])))
-    if one.predictions.dtype.kind == "f":
-        return float(np.nanmean(np.abs(one.predictions[rows].astype(float) - other.predictions[rows].astype(float))))
-    return float(np.mean(one.predictions[rows] != other.predictions[rows]))
+        apart = np.abs(one.scores[rows] - other.scores[rows]).ravel()
+    elif one.predictions.dtype.kind == "f":
+        apart = np.abs(one.predictions[rows].astype(float) - other.predictions[rows].astype(float))
+    else:
+        apart = (one.predictions[rows] != other.predictions[rows]).astype(float)
+    told = apart[np.isfinite(apart)]
+    return float(told.mean()) if len(told) else 0.0
 
 
 def _loss(scores: bool, classification: bool) -> Metric:
