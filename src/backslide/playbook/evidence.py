@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from backslide.case import Case
 from backslide.contracts.evidence import Bars, Histograms
 from backslide.engine.profile import ColumnProfile
 from backslide.stats.metrics import Floats
@@ -72,8 +71,3 @@ def bars(
         title=title, reading=reading, x=x, categories=tuple(names),
         reference=tuple(v[0] for v in values), current=tuple(v[1] for v in values),
     )  # fmt: skip
-
-
-def label_title(case: Case, label: str) -> str:
-    """How a class is written in sentences."""
-    return f"class {label!r}" if case.problem.task == "multiclass" or label.isdigit() else repr(label)
