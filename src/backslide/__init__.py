@@ -16,8 +16,9 @@ _PUBLIC = {
     "Settings": "contracts.config",
     "diagnose": "main_job",
 }
+_MODULES = ("plot",)
 
-__all__ = [*_PUBLIC, "__version__"]
+__all__ = [*_PUBLIC, *_MODULES, "__version__"]
 
 if TYPE_CHECKING:
     from backslide.contracts.cause import Cause as Cause
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
     from backslide.contracts.roles import Roles as Roles
     from backslide.main_job import diagnose as diagnose
 
+    from . import plot as plot
+
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"backslide.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'backslide' has no attribute {name!r}")
     return getattr(import_module(f"backslide.{_PUBLIC[name]}"), name)

@@ -6,6 +6,7 @@ Everything that a check or a signature may look at hangs here. Profiles see all 
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,18 +16,41 @@ import polars as pl
 from numpy.typing import NDArray
 
 from backslide.contracts.config import Settings
+from backslide.contracts.errors import ConfigError
 from backslide.engine import names
 from backslide.engine.columns import ColumnKind
 from backslide.engine.local import profile
+from backslide.engine.outcomes import Outcomes as Outcomes
+from backslide.engine.outcomes import codes_of as codes_of
+from backslide.engine.outcomes import decide as decide
+from backslide.engine.outcomes import outcomes as outcomes
 from backslide.engine.pair import Pair, to_numbers
-from backslide.engine.problem import Problem
+from backslide.engine.parts import REST
+from backslide.engine.problem import DEFAULT_POINTS, Problem
 from backslide.engine.profile import Plan, Profile, make_plan
+from backslide.engine.segments import condition, holds
+from backslide.engine.segments import resolve as resolve_segments
+from backslide.engine.units import cell_units, count_units, loss_units, variance_units
 from backslide.engine.window import Opened, Window
+from backslide.models.metric_functions import check_returns, custom_metric
 from backslide.models.model import Answer, Model
 from backslide.stats.bootstrap import Resampler
 from backslide.stats.change import Change, Units, compare
-from backslide.stats.metrics import METRICS, Floats, Metric, macro_f1_over
-from backslide.stats.rows import Codes, count_rows, loss_rows
+from backslide.stats.jackknife import jackknife_units
+from backslide.stats.metrics import (
+    CLASSIFICATION,
+    COST,
+    METRICS,
+    REGRESSION,
+    Floats,
+    Metric,
+    expected_cost,
+    macro_f1_over,
+    mean,
+    pr_auc_over,
+    roc_auc_over,
+)
+from backslide.stats.units import row_units
 
 Progress = Callable[[str], None]
 _LOSS_COLUMNS = {
@@ -35,40 +59,9 @@ _LOSS_COLUMNS = {
     "absolute": names.ABSOLUTE,
     "squared": names.SQUARED,
     "signed": names.ERROR,
+    "percentage": names.PERCENTAGE,
+    "cost": names.COST,
 }
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """Labels, predictions and scores of some rows, ready to be scored.
-
-    Classification: codes (n,) into the problem's classes, -1 where unknown; scores (n, K) or None. Regression: floats, NaN
-    where unknown.
-    """
-
-    labels: NDArray[np.generic]
-    predictions: NDArray[np.generic]
-    scores: Floats | None
-
-    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Outcomes:
-        """Some of the rows."""
-        return Outcomes(self.labels[rows], self.predictions[rows], None if self.scores is None else self.scores[rows])
-
-    def known(self) -> NDArray[np.bool_]:
-        """Rows with label, prediction and, where there are scores, all of them."""
-        if self.labels.dtype.kind == "f":
-            return np.asarray(np.isfinite(self.labels.astype(float)) & np.isfinite(self.predictions.astype(float)))
-        scored = True if self.scores is None else np.isfinite(self.scores).all(axis=1)
-        return np.asarray((self.labels.astype(np.int64) >= 0) & (self.predictions.astype(np.int64) >= 0) & scored)
-
-    def statistics(self, metric: Metric, classes: int) -> Floats:
-        """Row statistics of the metric (n, F); see ``stats.rows``."""
-        if metric.rows == "counts":
-            return count_rows(self.labels.astype(np.int64), self.predictions.astype(np.int64), classes)
-        if metric.rows in ("log_loss", "brier"):
-            assert self.scores is not None
-            return loss_rows(metric.rows, self.labels, self.scores)
-        return loss_rows(metric.rows, self.labels, self.predictions.astype(np.float64))
 
 
 @dataclass(frozen=True)
@@ -100,6 +93,14 @@ class Side:
         """Summary of every row."""
         return profile(self.window.frame, self._plan(), batch_rows=self.settings.engine.batch_rows)
 
+    def part(self, rows: NDArray[np.bool_]) -> Side:
+        """The same window with only some of its sampled rows; the profile still speaks of all of them."""
+        part = copy(self)
+        for key in ("outcomes", "blocks"):
+            part.__dict__.pop(key, None)
+        part.__dict__["sample"] = self.sample.filter(pl.Series(rows))
+        return part
+
     @property
     def complete(self) -> bool:
         """Whether the sample holds every row."""
@@ -123,19 +124,56 @@ class Side:
 
     def units(self, metric: Metric) -> Units:
         """Sums of the metric's row statistics over all rows, by day where there are days."""
-        if metric.rows == "counts":
-            return _count_units(self.profile, self.problem)
-        if metric.rows == "variance":
-            return self._sample_units(metric)
-        return _loss_units(self.profile, _LOSS_COLUMNS[metric.rows])
-
-    def _sample_units(self, metric: Metric) -> Units:
+        summed = self._summed(self.profile, metric)
+        if summed is not None:
+            return summed
+        if metric.whole is not None:
+            return self._jackknife(metric)
         known = self.outcomes.known()
         rows = self.outcomes.take(known).statistics(metric, len(self.problem.classes))
-        scale = self.window.labelled / max(int(known.sum()), 1)
-        return Units(
-            rows.sum(0, keepdims=True) * scale, np.array([len(rows) * scale]), rows.T @ rows * scale, None, None
-        )
+        if metric.rows == "variance":
+            rows[:, 3] += self.problem.centre * (self.problem.centre - 2 * rows[:, 2])
+            rows[:, 2] -= self.problem.centre
+            return variance_units(self.profile, rows)
+        return row_units(rows, None if self.blocks is None else self.blocks[known])
+
+    def _summed(self, summary: Profile, metric: Metric) -> Units | None:
+        """The metric's sums over all rows of a profile; None where only rows themselves will do."""
+        if metric.rows == "counts":
+            return count_units(summary, self.problem)
+        if metric.cells is not None:
+            return cell_units(summary, self.problem, metric.cells)
+        return loss_units(summary, _LOSS_COLUMNS[metric.rows]) if metric.rows in _LOSS_COLUMNS else None
+
+    def on_sample(self, metric: Metric) -> bool:
+        """Whether the metric rests on a sample that is not the whole window."""
+        return metric.rows == "own" and metric.cells is None and not self.complete
+
+    def _jackknife(self, metric: Metric) -> Units:
+        known = self.outcomes.known()
+        chosen = self.outcomes.take(known)
+        assert metric.whole is not None
+        whole = metric.whole
+        days = None if self.blocks is None else self.blocks[known]
+        rng = np.random.default_rng([self.settings.engine.seed, 0])
+        return jackknife_units(lambda keep: whole(chosen.take(keep).arrays), len(chosen.labels), days, rng)
+
+    def mean_units(self, column: str) -> Units:
+        """Rows and sum of one of ``MEANS`` (for regression also of the prediction) by day, over all rows."""
+        return loss_units(self.profile, column)
+
+    def segment_units(self, metric: Metric, variable: str, expression: str) -> Units:
+        """The same sums over the rows of one segment of the plan; a metric that is not summed rests on the sample."""
+        summary = self.profile.segment(variable, expression)
+        summed = self._summed(summary, metric)
+        if summed is not None:
+            return summed
+        held = np.zeros(self.sample.height, bool)
+        for other in self._plan().segments[variable] if expression == REST else (expression,):
+            held |= holds(self.sample, other).to_numpy()
+        held = (~held if expression == REST else held) & self.outcomes.known()
+        rows = self.outcomes.take(held).statistics(metric, len(self.problem.classes))
+        return row_units(rows, None if self.blocks is None else self.blocks[held])
 
 
 class Case:
@@ -160,13 +198,15 @@ class Case:
         self.reference = Side(opened.reference, opened.problem, settings, lambda: self.plan)
         self.current = Side(opened.current, opened.problem, settings, lambda: self.plan)
         if not np.isfinite(self.problem.min_effect):
-            share = METRICS[self.problem.metric].share  # R2 has no unit
-            self._reset(replace(self.problem, min_effect=0.01 if share else 0.02 * self._label_deviation()))
+            self._reset(replace(self.problem, min_effect=self.floor(self.metric)))
+        if self.problem.roles.segments:
+            _ = self.segments  # what is wrong with one is said before any work is done
 
     def _reset(self, problem: Problem) -> None:
         self.problem = problem
         self.reference.problem = self.current.problem = problem
 
+    @cached_property
     def _label_deviation(self) -> float:
         """Mean absolute deviation of the reference labels around their mean."""
         if not self.problem.has_labels:
@@ -175,6 +215,51 @@ class Case:
         y = y[np.isfinite(y)]
         return float(np.abs(y - y.mean()).mean()) if len(y) else 0.0
 
+    def floor(self, metric: Metric) -> float:
+        """What counts as material in the unit of ``metric``: as much harm as ``[model] min_effect`` is of the headline.
+
+        Shares: points, 0.01 by default. Numbers in the label's unit: 2 % of the reference labels' mean absolute deviation.
+        Costs: that much more error, at the mean cost of an error in the reference. Other numbers (log loss, a user's own):
+        2 % of their reference value.
+        """
+        given, numbers = self.settings.model.min_effect, not self.problem.classification
+        if metric.name == self.settings.model.metric and given is not None and metric.name != COST:
+            return given
+        if metric.share:
+            return given if given is not None and not numbers else DEFAULT_POINTS
+        unit = (
+            given if given is not None else DEFAULT_POINTS if not numbers else DEFAULT_RELATIVE * self._label_deviation
+        )
+        if metric.name == COST:
+            return unit * self._cost_of_an_error
+        if numbers and metric.name in METRICS:
+            return unit
+        return DEFAULT_RELATIVE * abs(self._sampled(metric))
+
+    def _sampled(self, metric: Metric) -> float:
+        """The metric on the reference sample; 0 where it cannot be estimated."""
+        rows = self.reference.outcomes.take(self.reference.outcomes.known())
+        if not len(rows.labels):
+            return 0.0
+        if metric.whole is not None:
+            return metric.whole(rows.arrays)
+        return float(np.nan_to_num(metric.value(rows.statistics(metric, len(self.problem.classes)).sum(0))))
+
+    @cached_property
+    def _cost_of_an_error(self) -> float:
+        """Mean cost of a wrong row of the reference; per unit of absolute error where labels are numbers."""
+        costs = self.problem.costs
+        assert costs is not None
+        rows = self.reference.outcomes.take(self.reference.outcomes.known())
+        if costs.matrix is None:
+            size = np.abs(rows.predictions.astype(float) - rows.labels.astype(float)).sum()
+            paid = costs.of_errors(rows.predictions.astype(float) - rows.labels.astype(float)).sum()
+            return float(paid / size) if size > 0 else (costs.over + costs.under) / 2
+        labels, predictions = rows.labels.astype(np.int64), rows.predictions.astype(np.int64)
+        wrong = labels != predictions
+        paid = costs.of_codes(labels[wrong], predictions[wrong])
+        return float(paid.mean()) if wrong.any() and paid.any() else expected_cost(costs).event
+
     @property
     def sides(self) -> tuple[Side, Side]:
         """Reference and current."""
@@ -182,23 +267,67 @@ class Case:
 
     @cached_property
     def metric(self) -> Metric:
-        """The headline metric; macro F1 over the classes labelled in both windows."""
-        if self.problem.metric != "macro_f1":
-            return METRICS[self.problem.metric]
+        """The headline metric; averages over classes take those labelled in both windows.
+
+        Raises:
+            ConfigError: it is a function of the user's own that fails, or that cannot be priced.
+        """
+        name = self.problem.metric
+        metric = self.named_metric(name)
+        if ":" in name:
+            if metric.whole is not None:
+                raise ConfigError(
+                    f"[model] metric {name} returns one number; as the headline it must return one value per row, whose mean "
+                    "is the metric, so that causes can be priced; or list it under [model] metrics"
+                )
+            for side in self.sides:
+                if side.outcomes.known().any():
+                    check_returns(metric, side.outcomes.take(side.outcomes.known()).arrays)
+        return metric
+
+    def named_metric(self, name: str) -> Metric:
+        """A metric by its name, for this problem.
+
+        Raises:
+            ConfigError: it is a function of the user's own that cannot be loaded, or fails on the reference.
+        """
+        if name == COST:
+            assert self.problem.costs is not None
+            return expected_cost(self.problem.costs)
+        if name not in (CLASSIFICATION if self.problem.classification else REGRESSION):
+            known = self.reference.outcomes.known()
+            return custom_metric(name, self.problem, self.settings.base, self.reference.outcomes.take(known).arrays)
+        if name not in ("macro_f1", "roc_auc", "pr_auc"):
+            return METRICS[name]
         counts = [side.window.label_counts for side in self.sides]
-        return macro_f1_over(np.array([all(c.get(label, 0) for c in counts) for label in self.problem.classes], bool))
+        both = np.array([all(c.get(label, 0) for c in counts) for label in self.problem.classes], bool)
+        if name == "macro_f1":
+            return macro_f1_over(both)
+        if self.problem.task == "binary" and self.problem.positive in self.problem.classes:
+            ranked: tuple[int, ...] = (self.problem.classes.index(self.problem.positive),)
+        else:
+            ranked = tuple(int(k) for k in np.flatnonzero(both))
+        return (roc_auc_over if name == "roc_auc" else pr_auc_over)(ranked)
 
     def change(self, metric: Metric) -> Change:
         """The change of a metric over all labelled rows; see ``stats.change``."""
-        return self._changes.setdefault(
-            metric.name, compare(self.reference.units(metric), self.current.units(metric), metric)
-        )
+        if metric.name not in self._changes:
+            sides = [side.units(metric) for side in self.sides]
+            self._changes[metric.name] = compare(sides[0], sides[1], metric)
+        return self._changes[metric.name]
+
+    def basis(self, metric: Metric) -> str:
+        """What the metric rests on, where that is not every row."""
+        if not any(side.on_sample(metric) for side in self.sides):
+            return ""
+        rows = (f"{len(self.labelled_rows(side)):,}".replace(",", " ") for side in self.sides)
+        return "samples of {} and {} labelled rows".format(*rows)
 
     def mean_change(self, column: str) -> Change:
         """The change of the mean of one of ``MEANS`` over all rows."""
-        mean = Metric(column, True, "absolute", METRICS["mae"].value)
-        reference, current = (_loss_units(side.profile, column) for side in self.sides)
-        return compare(reference, current, mean)
+        own = Metric(column, True, "absolute", mean, share=False)
+        reference, current = (side.mean_units(column) for side in self.sides)
+        return compare(reference, current, own)
 
     def labelled_rows(self, side: Side) -> NDArray[np.int64]:
         """Sampled rows with both label and prediction."""
@@ -264,6 +393,29 @@ class Case:
             self._shared[key] = compute()
         return self._shared[key]
 
+    def part(self, reference_rows: NDArray[np.bool_], current_rows: NDArray[np.bool_]) -> Case:
+        """The case over some of the sampled rows: masks (n_g,) and (n_b,). What signatures read is theirs alone."""
+        part = copy(self)
+        part._changes, part._shared, part.broken = {}, {}, set(self.broken)
+        part.__dict__.pop("pairs", None)
+        part.reference, part.current = self.reference.part(reference_rows), self.current.part(current_rows)
+        return part
+
+    def within(self, expression: str) -> Case:
+        """The case over the rows of one segment, in all respects: windows, samples, profiles and models."""
+        windows = [side.window.where(condition(expression), self.problem) for side in self.sides]
+        opened = Opened(self.problem, windows[0], windows[1], ())
+        return Case(opened, self.settings, self.reference_model, self.current_model)
+
+    def repaired(self, frame: pl.DataFrame) -> Case:
+        """The case with ``frame`` as its current sample: the same rows with some columns restored."""
+        repaired = copy(self)
+        repaired._changes, repaired._shared, repaired.broken = {}, {}, set()
+        repaired.__dict__.pop("pairs", None)
+        repaired.current = copy(self.current)
+        repaired.current.__dict__["sample"] = frame
+        return repaired
+
     @cached_property
     def pairs(self) -> dict[str, Pair]:
         """Every comparable feature column in both samples."""
@@ -274,6 +426,17 @@ class Case:
         }
 
     @cached_property
+    def segments(self) -> dict[str, tuple[str, ...]]:
+        """User segments: name as configured -> disjoint conditions; see ``engine.segments``.
+
+        Raises:
+            ConfigError: when one is no condition on single rows.
+        """
+        found, notes = resolve_segments(self.problem.roles.segments, self.reference.sample, self.current.sample)
+        self.notes.extend(notes)
+        return found
+
+    @cached_property
     def plan(self) -> Plan:
         """What the pass over the rows counts: every comparable feature and the row quantities, on the reference's bins."""
         present = set(self.reference.sample.columns) & set(self.current.window.frame.collect_schema().names())
@@ -282,13 +445,15 @@ class Case:
         if not self.problem.classification:
             quantities += [n for n in (names.LABEL, names.PREDICTION) if n in present]
         cells = (names.LABEL, names.PREDICTION) if self.problem.classification else ()
+        served = () if self.problem.classification else (names.PREDICTION,)
         return make_plan(
             self.reference.sample,
             numeric=[*self.features_of(ColumnKind.NUMERIC), *quantities],
             categorical=self.features_of(ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN),
             cells=tuple(n for n in (names.DAY, *cells) if n in present) if cells else (),
             block=names.DAY if names.DAY in present else None,
-            sums=tuple(n for n in (*_LOSS_COLUMNS.values(), *MEANS) if n in present),
+            sums=tuple(n for n in (*_LOSS_COLUMNS.values(), names.CENTRED, *MEANS, *served) if n in present),
+            segments=self.segments,
         )
 
     def rng(self, purpose: str) -> np.random.Generator:
@@ -296,25 +461,11 @@ class Case:
         return np.random.default_rng([self.settings.engine.seed, *purpose.encode()])
 
 
+DEFAULT_RELATIVE = 0.02
 MEANS = (names.CONFIDENCE, names.MARGIN, names.ENTROPY, names.NEAR)
 """Row quantities whose mean is compared by day."""
 CANONICAL = frozenset(v for k, v in vars(names).items() if k.isupper() and isinstance(v, str) and k != "PREFIX")
 QUANTITIES = (names.CONFIDENCE, names.MARGIN, names.ENTROPY, names.ERROR, names.ABSOLUTE)
-
-
-def outcomes(frame: pl.DataFrame, problem: Problem) -> Outcomes:
-    """What a prepared frame says was labelled, predicted and scored."""
-    if not problem.classification:
-        none = np.full(frame.height, np.nan)
-        held = [to_numbers(frame[n]) if n in frame.columns else none for n in (names.LABEL, names.PREDICTION)]
-        return Outcomes(held[0], held[1], None)
-    codes = [codes_of(frame[n], problem.classes) if n in frame.columns else np.full(frame.height, -1, np.int64)
-             for n in (names.LABEL, names.PREDICTION)]  # fmt: skip
-    columns = [names.score(label) for label in problem.classes]
-    scores = None
-    if problem.has_scores and all(c in frame.columns for c in columns):
-        scores = np.column_stack([to_numbers(frame[c]) for c in columns])
-    return Outcomes(codes[0], codes[1], scores)
 
 
 def _ordered_scores(answer: Answer, model: Model, problem: Problem) -> Floats | None:
@@ -325,84 +476,3 @@ def _ordered_scores(answer: Answer, model: Model, problem: Problem) -> Floats | 
     place = {label: i for i, label in enumerate(classes)}
     zeros = np.zeros(len(answer.scores))
     return np.column_stack([answer.scores[:, place[c]] if c in place else zeros for c in problem.classes])
-
-
-def decide(scores: Floats, problem: Problem) -> Codes:
-    """Codes of the classes that scores (n, K) decide for; -1 where they are NaN."""
-    unknown = ~np.isfinite(scores).all(axis=1)
-    if problem.task == "binary" and problem.positive is not None:
-        positive = problem.classes.index(problem.positive)
-        codes = np.where(scores[:, positive] >= problem.threshold, positive, 1 - positive)
-    else:
-        codes = np.argmax(np.nan_to_num(scores, nan=-1.0), axis=1)
-    return np.where(unknown, -1, codes).astype(np.int64)
-
-
-def codes_of(labels: pl.Series | NDArray[np.object_], classes: tuple[str, ...]) -> Codes:
-    """Codes of label texts into ``classes``, -1 for anything else."""
-    index = {label: code for code, label in enumerate(classes)}
-    values = labels.to_list() if isinstance(labels, pl.Series) else labels
-    return np.array([index.get(value, -1) for value in values], np.int64)
-
-
-def _count_units(summary: Profile, problem: Problem) -> Units:
-    k = len(problem.classes)
-    index = {label: code for code, label in enumerate(problem.classes)}
-    dated = summary.plan.cells[:1] == (names.DAY,)
-    days: dict[str | None, int] = {}
-    entries: list[tuple[int, int, int, int]] = []
-    # Streaming hands the days over in any order; sorted, the sums are the same to the last digit in every run.
-    for key, count in sorted(summary.cells.items(), key=lambda item: tuple(part or "" for part in item[0])):
-        label, prediction = key[-2:]
-        if label not in index or prediction is None:
-            continue
-        day = days.setdefault(key[0] if dated else None, len(days))
-        entries.append((day, index[label], index.get(prediction, -1), count))
-    sums, second = np.zeros((max(len(days), 1), 3 * k)), np.zeros((3 * k, 3 * k))
-    for day, label_code, predicted, count in entries:
-        places = (
-            [label_code]
-            + ([k + predicted] if predicted >= 0 else [])
-            + ([2 * k + label_code] * (label_code == predicted))
-        )
-        sums[day, places] += count
-        second[np.ix_(places, places)] += count
-    return _dated_units(sums, sums[:, :k].sum(1), second, list(days) if dated else [])
-
-
-def _loss_units(summary: Profile, column: str) -> Units:
-    by_day = dict(sorted(summary.sums.get(column, {}).items(), key=lambda item: item[0] or ""))
-    rows = np.array([n for n, _, _ in by_day.values()], float).reshape(-1)
-    totals = np.array([total for _, total, _ in by_day.values()], float).reshape(-1)
-    squares = float(sum(square for _, _, square in by_day.values()))
-    second = np.array([[rows.sum(), totals.sum()], [totals.sum(), squares]])
-    return _dated_units(np.column_stack([rows, totals]), rows, second, list(by_day))
-
-
-MAX_UNDATED = 0.05
-"""Share of rows without a readable time up to which days are still the unit."""
-
-
-def _without_undated(sums: Floats, rows: Floats, days: list[str | None]) -> tuple[Floats, Floats, list[str | None]]:
-    """A few rows without a readable time join the largest day, so that they count and the days stay the unit."""
-    lost = days.index(None)
-    if rows[lost] > MAX_UNDATED * rows.sum():
-        return sums, rows, days
-    keep = [i for i in range(len(days)) if i != lost]
-    largest = max(keep, key=lambda i: rows[i])
-    sums, rows = sums.copy(), rows.copy()
-    sums[largest] += sums[lost]
-    rows[largest] += rows[lost]
-    return sums[keep], rows[keep], [days[i] for i in keep]
-
-
-def _dated_units(sums: Floats, rows: Floats, second: Floats, days: list[str | None]) -> Units:
-    """Units with weekdays when every one of them is a day with rows."""
-    if None in days and len(days) > 1:
-        sums, rows, days = _without_undated(sums, rows, days)
-    used = rows > 0
-    known = [day for day, keep in zip(days, used, strict=False) if keep]
-    if not known or any(day is None for day in known):
-        return Units(sums.sum(0, keepdims=True), np.array([rows.sum()]), second, None, None)
-    ordinals = np.array([np.datetime64(day, "D").astype(int) for day in known], np.int64) + 3
-    return Units(sums[used], rows[used], second, ordinals % 7, ordinals)

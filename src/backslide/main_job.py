@@ -13,10 +13,12 @@ from typing import Any
 
 import polars as pl
 
+from backslide.auto import find_windows, is_auto
 from backslide.case import Case, Side
 from backslide.causes import words
 from backslide.causes.inquiry import Explanation, inquire
-from backslide.causes.present import Presenter
+from backslide.causes.onset import incident_onset
+from backslide.causes.present import Presenter, within_segment
 from backslide.contracts.cause import Cause, Confidence
 from backslide.contracts.config import ModelSettings, Settings
 from backslide.contracts.diagnosis import Diagnosis, Inputs, MetricChange, Period, Verdict, WindowCounts
@@ -87,14 +89,22 @@ def _run(
     say = progress or (lambda _: None)
     loaded = _load(reference_model, settings)
     challenger = _load(current_model, settings)
+    notes: list[str] = []
+    if is_auto(current):
+        say("looking for the day on which it began")
+        found_windows = find_windows(reference, settings)
+        reference, current = found_windows.reference, found_windows.current
+        notes.append(found_windows.note)
     say("opening both windows")
     opened = open_windows(reference, current, settings)
     case = Case(opened, settings, loaded, challenger)
+    case.notes += notes
     say("profiling every row")
     outcomes = run_checks(case, progress)
     judged = judge(case)
-    found = inquire(case, judged.target, degraded=judged.verdict.bad, progress=progress)
-    return _diagnosis(case, judged, found, outcomes)
+    subject = case if judged.segment is None else case.within(judged.segment)
+    found = inquire(subject, judged.target, degraded=judged.verdict.bad, progress=progress)
+    return _diagnosis(case, subject, judged, found, outcomes)
 
 
 def _load(model: Any, settings: Settings) -> Any:
@@ -103,9 +113,14 @@ def _load(model: Any, settings: Settings) -> Any:
     return load_model(model, trusted=settings.artifacts.trusted, base=settings.base, task=settings.model.task)
 
 
-def _diagnosis(case: Case, judged: Judged, found: Explanation, outcomes: tuple[Outcome, ...]) -> Diagnosis:
-    presenter = Presenter(case, judged.target, found, outcomes)
+def _diagnosis(
+    case: Case, subject: Case, judged: Judged, found: Explanation, outcomes: tuple[Outcome, ...]
+) -> Diagnosis:
+    """``subject`` is the case that the causes were looked for in: the whole, or the rows of the segment that got worse."""
+    presenter = Presenter(subject, judged.target, found, outcomes)
     causes, harmless = presenter.causes(), presenter.harmless()
+    if judged.segment is not None:
+        causes, harmless = (within_segment(some, judged.segment, case, subject) for some in (causes, harmless))
     verdict = _with_paired_evidence(case, judged, causes) if found.proving else judged.verdict
     if verdict in (Verdict.NO_MATERIAL_CHANGE, Verdict.INCONCLUSIVE):
         # A cause is never named to fill the list: what does not make a verdict is listed as harmless.
@@ -126,6 +141,7 @@ def _diagnosis(case: Case, judged: Judged, found: Explanation, outcomes: tuple[O
         decision=words.decide(verdict, causes, harmless, reason),
         metric=metric,
         detectable=detectable(case, judged),
+        onset=incident_onset(subject, judged.target, causes) if verdict.bad else None,
         causes=causes,
         unexplained=unexplained,
         harmless=harmless,
@@ -213,8 +229,6 @@ def _inputs(case: Case, judged: Judged, found: Explanation) -> Inputs:
 def _unused(settings: Settings) -> list[str]:
     """Settings that this version reads and does not use yet: said, not silently ignored."""
     given = {
-        "[model] segments": settings.model.segments,
-        "[model] costs": settings.model.costs,
         "[artifacts] reference_snapshot": settings.artifacts.reference_snapshot,
         "[artifacts] current_snapshot": settings.artifacts.current_snapshot,
         "[artifacts] repository": settings.artifacts.repository,

@@ -7,7 +7,9 @@ with the number of rows that would settle it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy import stats
@@ -16,7 +18,9 @@ from backslide.case import Case
 from backslide.contracts.diagnosis import Detectable, Part, Verdict
 from backslide.contracts.finding import Estimate
 from backslide.playbook.verify.classes import class_changes
-from backslide.stats.change import POWER, VERDICT_ALPHA, Change
+from backslide.playbook.verify.metrics import cost_change, cost_floor
+from backslide.playbook.verify.segments import segment_changes
+from backslide.stats.change import MIN_CURRENT_DAYS, MIN_REFERENCE_DAYS, POWER, VERDICT_ALPHA, Change
 from backslide.stats.metrics import Metric, class_metric
 
 PART_ALPHA = VERDICT_ALPHA / 2
@@ -35,6 +39,20 @@ class Judged:
     target_change: Change | None
     parts: tuple[Part, ...]
     caveats: tuple[str, ...]
+    segment: str | None = None
+    """Expression of the rows that the target is about, where a segment got worse."""
+
+
+@dataclass(frozen=True)
+class _Worse:
+    """A part that got worse, with the metric in which its causes are priced."""
+
+    part: Part
+    target: Metric
+    change: Change
+    harm: float
+    """In units of what is material for it."""
+    segment: str | None = None
 
 
 def judge(case: Case) -> Judged:
@@ -53,14 +71,13 @@ def judge(case: Case) -> Judged:
     if few:
         return Judged(Verdict.INCONCLUSIVE, change, case.metric, change, (), (few,))
     verdict = _headline(case, change)
-    caveats = () if change.unit == "day" else (_row_caveat(case),)
+    caveats = _noise_caveats(case, change)
     if verdict == Verdict.DEGRADED:
         return Judged(verdict, change, case.metric, change, (), caveats)
-    parts = _parts(case)
-    if parts:
-        label = parts[0].name
-        target = class_metric("f1", case.problem.classes.index(label), label)
-        return Judged(Verdict.DEGRADED_IN_PART, change, target, case.change(target), parts, caveats)
+    worse = _parts(case)
+    if worse:
+        first, parts = worse[0], tuple(one.part for one in worse)
+        return Judged(Verdict.DEGRADED_IN_PART, change, first.target, first.change, parts, caveats, first.segment)
     if verdict == Verdict.INCONCLUSIVE:
         caveats = (*caveats, _rows_needed(case, change))
     return Judged(verdict, change, case.metric, change, (), caveats)
@@ -96,26 +113,64 @@ def _headline(case: Case, change: Change) -> Verdict:
     return Verdict.NO_MATERIAL_CHANGE if worst < floor else Verdict.INCONCLUSIVE
 
 
-def _parts(case: Case) -> tuple[Part, ...]:
+def _parts(case: Case) -> list[_Worse]:
+    """Classes, user segments and the expected cost that got worse, the most harmful first.
+
+    The kinds of parts that are there share ``PART_ALPHA``; classes and segments are corrected among themselves (Holm).
+    """
+    segments, cost = segment_changes(case), cost_change(case)
+    kinds = int(case.problem.classification) + bool(segments) + (cost is not None)
+    alpha = PART_ALPHA / max(kinds, 1)
+    found = [*_worse_classes(case, alpha), *_worse_segments(case, alpha), *_worse_cost(case, alpha)]
+    return sorted(found, key=lambda one: -one.harm)
+
+
+def _worse_classes(case: Case, alpha: float) -> Iterator[_Worse]:
     if not case.problem.classification:
-        return ()
-    return tuple(
-        Part(
-            kind="class", name=c.label, metric="f1", reference=c.f1.reference, current=c.f1.current,
-            change=Estimate(estimate=c.f1.estimate, low=c.f1.low, high=c.f1.high),
-        )
-        for c in class_changes(case)
-        if c.p_value < PART_ALPHA and -c.f1.estimate >= case.problem.min_effect
+        return
+    for c in class_changes(case):
+        target = class_metric("f1", case.problem.classes.index(c.label), c.label)
+        floor = max(case.floor(target), 1e-12)
+        if c.p_value < alpha and -c.f1.estimate >= floor:
+            yield _Worse(_part("class", c.label, "f1", c.f1), target, case.change(target), -c.f1.estimate / floor)
+
+
+def _worse_segments(case: Case, alpha: float) -> Iterator[_Worse]:
+    floor = max(case.problem.min_effect, 1e-12)
+    for one in segment_changes(case):
+        if one.worse(case, alpha):
+            harm = case.metric.harm(one.change.estimate) / floor
+            part = _part("segment", one.expression, case.metric.name, one.change)
+            yield _Worse(part, case.metric, one.change, harm, one.expression)
+
+
+def _worse_cost(case: Case, alpha: float) -> Iterator[_Worse]:
+    change = cost_change(case)
+    if change is None or case.metric.name == "expected_cost":
+        return
+    floor = max(cost_floor(case), 1e-12)
+    if change.p_worse < alpha and change.estimate >= floor:
+        target = case.named_metric("expected_cost")
+        yield _Worse(_part("cost", "expected cost", target.name, change), target, change, change.estimate / floor)
+
+
+def _part(kind: Literal["class", "segment", "cost"], name: str, metric: str, change: Change) -> Part:
+    return Part(
+        kind=kind, name=name, metric=metric, reference=change.reference, current=change.current,
+        change=Estimate(estimate=change.estimate, low=change.low, high=change.high),
     )  # fmt: skip
 
 
-def _row_caveat(case: Case) -> str:
+def _noise_caveats(case: Case, change: Change) -> tuple[str, ...]:
+    """What the interval of the headline had to take for granted."""
+    if change.unit == "day":
+        if not change.assumed:
+            return ()
+        few = f"fewer than {MIN_REFERENCE_DAYS} reference or {MIN_CURRENT_DAYS} current days"
+        return (f"{few}: how much days differ by themselves is partly assumed; more days would narrow the interval",)
     if not case.reference.window.has_time:
-        return "no timestamps: intervals count every row as independent; days with luck of their own would widen them"
-    if case.metric.rows == "variance":
-        return f"{case.metric.name} is judged row by row; day effects are unaccounted for"
-    few = "fewer than 14 reference or 4 current days with readable times"
-    return f"{few}: intervals count every row as independent; day effects are unaccounted for"
+        return ("no timestamps: intervals count every row as independent; days with luck of their own would widen them",)
+    return ("too many rows without a readable time: intervals count every row as independent",)
 
 
 def _rows_needed(case: Case, change: Change) -> str:

@@ -91,3 +91,12 @@ def test_peak_memory_is_of_this_process(measure):
     held[::4096] = b"x" * len(held[::4096])
     assert measure.peak_memory_mb() >= before
     assert measure.peak_memory_mb() >= 200
+
+
+def test_change_power_prints_its_table():
+    head, *rows = cells(run("power/change_power.py", "--quick"))
+    assert len(rows) == 2
+    for row in rows:
+        line = dict(zip(head, row, strict=True))
+        assert float(line["x oracle"]) > 0.5
+        assert 50 <= float(line["cover"].rstrip(" %")) <= 100

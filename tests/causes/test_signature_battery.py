@@ -59,9 +59,9 @@ def without_the_fault(signature: Signature, seed: int) -> pl.DataFrame:
 
 
 def test_there_are_signatures_and_each_has_its_title():
-    assert len(SIGNATURES) >= 8
+    assert len(SIGNATURES) >= 14
     assert len({s.title for s in SIGNATURES}) == len(SIGNATURES)
-    assert len({s.kind for s in SIGNATURES}) >= 8
+    assert len({s.kind for s in SIGNATURES}) >= 14
     assert [s.kind.precedence for s in SIGNATURES] == sorted(s.kind.precedence for s in SIGNATURES)
     assert {s.kind.family for s in SIGNATURES} == {"data fault"}
 
@@ -165,12 +165,10 @@ def test_a_repair_brings_the_distribution_back(signature):
 
 
 def _with_current(case: Case, frame: pl.DataFrame) -> Case:
-    scenario = Scenario(
-        case.reference.sample.select(worlds.FEATURES), frame.select(worlds.FEATURES), {"features": worlds.FEATURES}
-    )
+    features = list(case.problem.features)
     served = {"prediction": pl.lit("no"), "label": pl.lit("no"), "p_yes": pl.lit(0.2)}
-    frames = [f.with_columns(**served) for f in (scenario.reference, scenario.current)]
-    return worlds.case_of(Scenario(*frames, worlds.BARE | {"timestamp": None, "task": "binary"}))
+    frames = [f.select(features).with_columns(**served) for f in (case.reference.sample, frame)]
+    return worlds.case_of(Scenario(*frames, worlds.BARE | {"features": features, "timestamp": None, "task": "binary"}))
 
 
 @each_signature

@@ -52,16 +52,17 @@ def run_console(block: str, folder: Path) -> None:
             assert line in printed, f"{command}: expected to print {line!r}, printed\n" + "\n".join(printed)
 
 
-def test_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(("name", "least"), [("tutorial.md", 8), ("quick-looks.md", 6)])
+def test_the_examples_run(name: str, least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    page, namespace, ran = DOCS / "tutorial.md", {"__name__": "tutorial"}, 0
+    page, namespace, ran = DOCS / name, {"__name__": "example"}, 0
     for language, text, line in blocks(page):
         if language == "python":
             exec(compile("\n" * (line - 1) + text, str(page), "exec"), namespace)
         elif language == "console":
             run_console(text, tmp_path)
         ran += language in ("python", "console")
-    assert ran >= 8
+    assert ran >= least
 
 
 def test_a_console_block_that_lies_is_caught(tmp_path: Path):
@@ -106,7 +107,7 @@ def test_layers_are_the_same_in_prose_and_in_the_linter():
     import tomllib
 
     linter = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
-    layers = [name.removeprefix("backslide.") for name in linter["contracts"][0]["layers"]][::-1]
+    layers = [name.replace("backslide.", "") for name in linter["contracts"][0]["layers"]][::-1]
     line = " <- ".join(layers)
     for page in (DOCS / "architecture.md", ROOT / "AGENTS.md"):
         assert line in page.read_text(encoding="utf-8"), f"{page.name}: expected {line}"

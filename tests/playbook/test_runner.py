@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
+import polars as pl
 import pytest
 
 import worlds
@@ -130,7 +131,8 @@ def test_mute_false_is_not_muted(small):
 def test_thresholds_are_set_by_code():
     scenario = next(c for c in registry.all_checks() if c.code == "DRF001").scenario(np.random.default_rng(1))
     assert run(scenario)["DRF001"].severity.rank >= Severity.WARN.rank
-    assert run(scenario, DRF001={"ks": 0.9, "large_ks": 0.95})["DRF001"].severity == Severity.OK
+    high = {"ks": 0.9, "large_ks": 0.95, "shift": 9, "tails": 0.9}
+    assert run(scenario, DRF001=high)["DRF001"].severity == Severity.OK
 
 
 @pytest.mark.parametrize(
@@ -172,22 +174,47 @@ def test_every_check_runs_where_everything_is_given(small):
     assert {o.status for o in outcomes.values()} == {Status.RAN}
 
 
-def _outcome(step: Step, *p_values: float) -> Outcome:
+def _outcome(code: str, *p_values: float | None) -> Outcome:
     findings = tuple(
-        Finding(code="D", subject=str(i), severity=Severity.WARN, summary="moved", p_value=p)
+        Finding(code=code, subject=str(i), severity=Severity.WARN, summary="moved", p_value=p, since="2026-04-01")
         for i, p in enumerate(p_values)
     )
-    return Outcome(code="D", title="", step=step, status=Status.RAN, severity=Severity.WARN, findings=findings)
+    return Outcome(code=code, title="", step=Step.DRIFT, status=Status.RAN, severity=Severity.WARN, findings=findings)
 
 
 def test_false_discoveries_are_controlled_over_the_whole_report():
-    one, two = control_false_discoveries((_outcome(Step.DRIFT, 0.004), _outcome(Step.DRIFT, 1e-6, *[0.9] * 8)))
+    outcomes = (_outcome("A", 0.004), _outcome("B", 1e-6, *[0.9] * 8))
+    one, two = control_false_discoveries(outcomes, {"A", "B"}, 0.01)
     assert one.severity == Severity.OK
     assert one.findings[0].summary == "within noise: moved"
+    assert one.findings[0].since is None
     assert two.severity == Severity.WARN
     assert [f.severity for f in two.findings] == [Severity.WARN] + [Severity.OK] * 8
 
 
-def test_other_steps_are_no_part_of_that_family():
-    (kept,) = control_false_discoveries((_outcome(Step.VERIFY, 0.5),))
-    assert kept.severity == Severity.WARN
+def test_the_rate_is_a_setting():
+    outcomes = (_outcome("A", 0.004), _outcome("B", *[0.9] * 9))
+    assert [o.severity for o in control_false_discoveries(outcomes, {"A", "B"}, 0.05)] == [Severity.WARN, Severity.OK]
+
+
+def test_findings_without_a_p_value_and_checks_outside_the_family_are_left_alone():
+    outcomes = (_outcome("A", None), _outcome("B", 0.5))
+    assert control_false_discoveries(outcomes, {"A"}, 0.01) == outcomes
+
+
+def test_the_tests_of_the_verdict_stand_outside_the_family():
+    outside = {check.code for check in registry.all_checks() if not check.family}
+    assert {"VER001", "VER003"} <= outside
+    assert not any(code.startswith("DRF") for code in outside)
+
+
+def test_the_configured_rate_reaches_the_report(small):
+    column = pl.Series("extra", np.random.default_rng(5).normal(size=small.reference.height))
+    shifted = small.current.with_columns(extra=np.random.default_rng(6).normal(0.25, 1, small.current.height))
+    scenario = Scenario(small.reference.with_columns(column), shifted, small.model)
+    severity = {}
+    for rate in (1e-12, 0.4):
+        outcomes = run_checks(worlds.case_of(scenario, engine={"false_discovery_rate": rate}))
+        found = next(f for o in outcomes if o.code == "DRF001" for f in o.findings if f.subject == "extra")
+        severity[rate] = found.severity
+    assert severity == {1e-12: Severity.OK, 0.4: Severity.WARN}

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sample_evidence import bars, histograms, matrix, ranked, series, table, waterfall
+from sample_evidence import (
+    EVIDENCE,
+    bars,
+    histograms,
+    matrix,
+    ranked,
+    reliability,
+    scatter,
+    segments,
+    series,
+    table,
+    waterfall,
+)
 
 from backslide.contracts.cause import Cause, CauseKind, Confidence, Injection, Repair
 from backslide.contracts.diagnosis import (
@@ -50,7 +62,18 @@ def _outcomes() -> tuple[Outcome, ...]:
         return Finding.model_validate(values | more)
 
     quiet = tuple(
-        finding("DRF001", name, Severity.OK, f"{name} stayed where it was.", histograms(name, 1.0))
+        finding(
+            "DRF001",
+            name,
+            Severity.OK,
+            f"{name} stayed where it was.",
+            histograms(name, 1.0),
+            estimate=Estimate(estimate=0.4, low=-2.0, high=2.8),
+            unit="USD",
+            detectable=45.0,
+            basis="all rows, KS exact to 1/128",
+            numbers={"reference": 4100.0, "current": 4100.4},
+        )
         for name in ("term_months", "amount")
     )
     return (
@@ -104,6 +127,9 @@ def _outcomes() -> tuple[Outcome, ...]:
                     estimate=Estimate(estimate=45_100.0, low=44_800.0, high=45_400.0),
                     unit="USD",
                     p_value=0.0,
+                    since="2026-04-03",
+                    detectable=45.0,
+                    basis="all rows, KS exact to 1/128",
                     numbers={"ks": 0.93, "psi": 4.1, "rows": 34_160, "direction": "up", "heavy": True, "cap": None},
                 ),
             ),
@@ -356,6 +382,11 @@ def in_part() -> Diagnosis:
     )
 
 
+def _titled(name: str) -> Evidence:
+    """The same drawing under a name of its own."""
+    return histograms("value", 1.2).model_copy(update={"title": name, "reading": f"{name} stayed where it was."})
+
+
 def wide(features: int) -> Diagnosis:
     """A diagnosis over many features, each with a chart, a tenth of them moved."""
     found = tuple(
@@ -367,7 +398,7 @@ def wide(features: int) -> Diagnosis:
             estimate=Estimate(estimate=float(number), low=number - 1.5, high=number + 1.5),
             unit="USD",
             numbers={"ks": 0.01, "psi": 0.02, "missing before": 0.0, "missing now": 0.0},
-            evidence=(histograms(f"feature_{number:03d}", 1.2),),
+            evidence=(_titled(f"feature_{number:03d}"),),
         )
         for number in range(features)
     )
@@ -376,10 +407,84 @@ def wide(features: int) -> Diagnosis:
     return base.model_copy(update={"checks": (*base.checks[:2], drift, *base.checks[3:])})
 
 
+def everything(features: int) -> Diagnosis:
+    """Every feature flagged by three checks with a chart and twenty figures each, and evidence of every kind besides."""
+
+    def flagged(code: str, number: int, evidence: Evidence) -> Finding:
+        name = f"feature_with_a_long_name_{number:03d}"
+        return Finding(
+            code=code,
+            subject=name,
+            severity=Severity.WARN,
+            summary=f"{name}: median 4,100 → 49,200, mean 4,210 → 50,900 (+2.31 standard deviations)",
+            estimate=Estimate(estimate=45.0 + number, low=40.0, high=49.5),
+            unit="USD",
+            p_value=1e-12,
+            detectable=1.5,
+            since="2026-04-03",
+            basis="all rows, KS exact to 1/128",
+            numbers={f"reference_p{q:02d}": 41.0 + q for q in range(20)},
+            evidence=(evidence,),
+        )
+
+    base = binary()
+    drift = tuple(
+        Outcome(
+            code=code,
+            title=f"Drift {code}",
+            step=Step.DRIFT,
+            status=Status.RAN,
+            severity=Severity.WARN,
+            findings=tuple(flagged(code, number, kind) for number in range(features)),
+        )
+        for code, kind in (("DRF001", histograms()), ("DRF002", bars()), ("DRF003", series()))
+    )
+    every = Outcome(
+        code="VER009",
+        title="One of every kind",
+        step=Step.VERIFY,
+        status=Status.RAN,
+        severity=Severity.FAIL,
+        findings=(
+            Finding(code="VER009", subject="all", severity=Severity.FAIL, summary="Everything.", evidence=EVIDENCE),
+        ),
+    )
+    return base.model_copy(update={"checks": (*base.checks[:2], every, *drift, *base.checks[4:])})
+
+
+def all_kinds() -> Diagnosis:
+    """Calibration, drift against importance and segments, both flagged and in order."""
+    base = binary()
+
+    def outcome(code: str, title: str, step: Step, severity: Severity, *evidence: Evidence) -> Outcome:
+        found = Finding(
+            code=code,
+            subject=title,
+            severity=severity,
+            summary=f"{title} in one sentence.",
+            estimate=Estimate(estimate=0.004, low=-0.003, high=0.011),
+            unit="points",
+            detectable=0.012,
+            basis="sample of 20,000 rows",
+            numbers={"reference": 0.05, "current": 0.054},
+            evidence=evidence,
+        )
+        return Outcome(code=code, title=title, step=step, status=Status.RAN, severity=severity, findings=(found,))
+
+    more = (
+        outcome("VER005", "Calibration", Step.VERIFY, Severity.WARN, reliability()),
+        outcome("VER007", "Segments found", Step.VERIFY, Severity.WARN, segments()),
+        outcome("VER006", "Your segments", Step.VERIFY, Severity.OK, segments()),
+        outcome("DRF009", "Drift against importance", Step.DRIFT, Severity.OK, scatter()),
+    )
+    return base.model_copy(update={"checks": (base.checks[0], *more, *base.checks[2:])})
+
+
 ALL = {
     "binary": binary,
     "regression": regression,
     "no_labels": no_labels,
     "quiet": quiet,
     "in_part": in_part,
+    "all_kinds": all_kinds,
 }

@@ -12,6 +12,12 @@ from backslide.contracts.evidence import (
     Matrix,
     Ranked,
     RankedRow,
+    Reliability,
+    ReliabilityBin,
+    Scatter,
+    ScatterPoint,
+    SegmentRow,
+    Segments,
     Series,
     SeriesPoint,
     Table,
@@ -136,4 +142,97 @@ def table() -> Table:
     )
 
 
-EVIDENCE: tuple[Evidence, ...] = (histograms(), bars(), series(), ranked(), matrix(), waterfall(), table())
+def reliability() -> Reliability:
+    def bins(window, bend):
+        return tuple(
+            ReliabilityBin(
+                window=window,
+                predicted=p / 10,
+                observed=(p / 10) ** bend,
+                low=max(0.0, (p / 10) ** bend - 0.04),
+                high=min(1.0, (p / 10) ** bend + 0.04),
+                rows=1400,
+            )
+            for p in range(1, 10)
+        )
+
+    return Reliability(
+        title="Calibration of “default”",
+        reading="Scores of 70 % came true in 70 % of the rows before, in 53 % now.",
+        x="mean score",
+        bins=bins("reference", 1.0) + bins("current", 1.8),
+    )
+
+
+def scatter() -> Scatter:
+    quiet = tuple(
+        ScatterPoint(label=f"feature_{i}", x=0.01 + 0.002 * i, y=0.002 * ((7 * i) % 11), note="") for i in range(20)
+    )
+    return Scatter(
+        title="Drift against importance",
+        reading="income moved far and the model leans on it; no other feature does both.",
+        x="distance (KS)",
+        y="importance",
+        points=(
+            *quiet,
+            ScatterPoint(label="income", x=0.93, y=0.061, flagged=True, note="median 12 times as large"),
+            ScatterPoint(label="income_joint", x=0.92, y=0.060, flagged=True),
+            ScatterPoint(label="employment", x=0.4, y=0.02, flagged=True),
+        ),
+        y_share=True,
+    )
+
+
+def segments() -> Segments:
+    return Segments(
+        title="Segments by contribution to the change",
+        reading="Long terms fell by 6.8 points and carry 2.1 of the 3.4 points.",
+        metric="accuracy",
+        rows=(
+            SegmentRow(
+                segment="term_months > 48",
+                reference_rows=6240,
+                current_rows=4330,
+                reference=0.831,
+                current=0.763,
+                change=-0.068,
+                low=-0.086,
+                high=-0.05,
+                contribution=-0.021,
+                flagged=True,
+            ),
+            SegmentRow(
+                segment="branch = 'north'",
+                reference_rows=2100,
+                current_rows=1900,
+                reference=0.85,
+                current=0.84,
+                change=-0.01,
+                low=-0.03,
+                high=0.01,
+                contribution=-0.0014,
+            ),
+            SegmentRow(
+                segment="branch = 'new'",
+                reference_rows=0,
+                current_rows=40,
+                reference=None,
+                current=0.8,
+                change=None,
+            ),
+        ),
+    )
+
+
+EVIDENCE: tuple[Evidence, ...] = (
+    histograms(),
+    bars(),
+    series(),
+    ranked(),
+    matrix(),
+    waterfall(),
+    table(),
+    reliability(),
+    scatter(),
+    segments(),
+)

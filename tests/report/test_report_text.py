@@ -7,10 +7,11 @@ import re
 import pytest
 import sample_diagnosis as samples
 
-from backslide.report.text import render_markdown, render_text
+from backslide.report.markdown import render_markdown
+from backslide.report.text import render_text
 
 ANSI = re.compile(r"\x1b\[[\d;]*m")
-HOSTILE = "a|b](http://evil.example) ![x](y) <script>alert(1)</script> **bold** `code` @team \x1b[2J"
+HOSTILE = "# a|b](http://evil.example) ![x](y) <script>alert(1)</script> **bold** `code` @team #12 $x$ www.evil.example \x1b[2J"
 
 
 def hostile():
@@ -70,7 +71,7 @@ def test_parts_and_the_lack_of_causes_are_said(render):
 
 def test_regression_has_no_points():
     text = render_text(samples.regression())
-    assert "mae 2.41 → 3.64, +1.23 [+1.01 to +1.45], worse" in text
+    assert "MAE 2.41 → 3.64, +1.23 [+1.01 to +1.45], worse" in text
     assert "points" not in text.split("Not checked")[0].replace("unexplained", "")
 
 
@@ -82,7 +83,8 @@ def test_markdown_shows_foreign_strings_as_they_are():
     text = render_markdown(hostile())
     assert "<script" not in text
     assert "](http" not in text.replace("\\](", "")
-    assert "@team" not in text
+    assert not re.search(r"@team|#12|(?<!\\)\$x|://evil|www\.evil|^#\s*a", text, re.M)
+    assert not re.search(r"<(?!/?(?:details|summary)>)", text)
     assert not re.search(r"(?<!\\)\*\*bold", text)
     tables = [line for line in text.splitlines() if line.startswith("|")]
     cause = next(line for line in tables if "Unit change" in line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import signal
+from scipy import signal, stats
 
 from backslide.stats.change import VERDICT_ALPHA, Units, compare
 from backslide.stats.metrics import METRICS
@@ -56,19 +56,22 @@ MARKED = [pytest.param(w, id=n, marks=() if n in CORE else pytest.mark.slow) for
 
 @pytest.mark.parametrize("world", MARKED)
 def test_false_alarms_of_the_day_test_keep_to_their_rate(world):
-    p = p_values(5, 1500, **world)
-    assert np.mean(p < 0.05) <= 0.07
-    assert np.mean(p < VERDICT_ALPHA) <= 0.01
+    runs = 400
+    p = p_values(5, runs, **world)
+    assert np.sum(p < 0.05) <= stats.binom.ppf(0.999, runs, 0.06)
+    assert np.sum(p < VERDICT_ALPHA) <= stats.binom.ppf(0.999, runs, 0.01)
 
 
 @pytest.mark.parametrize("world", MARKED)
 def test_the_day_test_is_not_blind_where_nothing_happened_either(world):
-    assert np.mean(p_values(6, 400, **world) < 0.2) >= 0.06
+    assert np.mean(p_values(6, 150, **world) < 0.2) >= 0.06
 
 
 def test_the_day_test_sees_a_drop_of_two_points():
-    assert np.mean(p_values(7, 300, harm=0.02, rho=0.0) < 0.05) >= 0.85
-    assert np.mean(p_values(7, 300, harm=0.04) < VERDICT_ALPHA) >= 0.85
+    p = p_values(7, 150, harm=0.02, rho=0.0)
+    assert np.mean(p < 0.05) >= 0.85
+    assert np.mean(p < VERDICT_ALPHA) >= 0.4
+    assert np.mean(p_values(7, 100, harm=0.04) < VERDICT_ALPHA) >= 0.9
 
 
 def test_the_per_row_test_would_be_wrong_here():
@@ -88,7 +91,7 @@ def test_intervals_by_day_cover_the_true_change(world):
     rng = np.random.default_rng(9)
     season = SEASON * 0
     covered = []
-    for _ in range(600):
+    for _ in range(400):
         good, bad = two_windows(rng, harm=0.02, season=bool(season.any()), **world)
         change = compare(good, bad, ERROR_RATE)
         covered.append(change.low <= 0.02 <= change.high)
@@ -117,7 +120,7 @@ def counted(labels: np.ndarray, predictions: np.ndarray, classes: int) -> Units:
 
 
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1", "balanced_accuracy", "matthews"])
-@pytest.mark.parametrize("n", [300, 2000])
+@pytest.mark.parametrize("n", [300, pytest.param(2000, marks=pytest.mark.slow)])
 def test_intervals_by_row_cover_the_true_change(name, n):
     rng = np.random.default_rng(11)
     metric = METRICS[name]
@@ -126,13 +129,13 @@ def test_intervals_by_row_cover_the_true_change(name, n):
         y = rng.choice(3, rows, p=[0.5, 0.3, 0.2])
         return counted(y, np.where(rng.random(rows) < right, y, rng.integers(0, 3, rows)), 3)
 
-    truth = float(metric.value(window(400_000, 0.7).total) - metric.value(window(400_000, 0.8).total))
-    changes = [compare(window(n, 0.8), window(n, 0.7), metric) for _ in range(500)]
+    truth = float(metric.value(window(200_000, 0.7).total) - metric.value(window(200_000, 0.8).total))
+    changes = [compare(window(n, 0.8), window(n, 0.7), metric) for _ in range(250)]
     assert {c.unit for c in changes} == {"row"}
     covered = np.mean([c.low <= truth <= c.high for c in changes])
-    assert 0.925 <= covered <= 0.98
-    quiet = [compare(window(n, 0.8), window(n, 0.8), metric).p_worse for _ in range(500)]
-    assert np.mean(np.array(quiet) < 0.05) <= 0.075
+    assert 0.915 <= covered <= 0.988
+    quiet = [compare(window(n, 0.8), window(n, 0.8), metric).p_worse for _ in range(250)]
+    assert np.mean(np.array(quiet) < 0.05) <= 0.09
 
 
 def test_the_estimate_is_the_difference_of_the_two_values():
@@ -142,13 +145,63 @@ def test_the_estimate_is_the_difference_of_the_two_values():
     assert change.estimate == pytest.approx(change.current - change.reference)
     assert change.low < change.estimate < change.high
     assert change.unit == "day"
-    assert 28 - 7 <= change.df <= 28 - 1, "one degree for the mean, up to six for the weekdays"
+    assert change.df > 3
+    assert not change.assumed
 
 
-@pytest.mark.parametrize(("good", "bad"), [(13, 7), (28, 3)])
-def test_with_too_few_days_the_row_is_the_unit(good, bad):
+@pytest.mark.parametrize(("good", "bad", "assumed"), [(13, 7, True), (28, 3, True), (1, 1, True), (14, 4, False)])
+def test_with_few_days_a_usual_day_effect_is_assumed(good, bad, assumed):
     windows = two_windows(np.random.default_rng(13), good=good, bad=bad)
-    assert compare(*windows, ERROR_RATE).unit == "row"
+    change = compare(*windows, ERROR_RATE)
+    assert (change.unit, change.assumed) == ("day", assumed)
+    pooled = [Units(u.sums.sum(0, keepdims=True), np.array([u.n]), u.second, None, None) for u in windows]
+    alone = compare(*pooled, ERROR_RATE)
+    assert (alone.unit, alone.assumed) == ("row", False)
+    assert change.se > alone.se
+
+
+FEW = [(1, 1), (3, 3), (7, 2), (28, 1)]
+
+
+@pytest.mark.parametrize(("good", "bad"), FEW)
+@pytest.mark.parametrize("per_day", [300, 50_000])
+def test_few_days_rarely_alarm_though_days_and_weekdays_differ(good, bad, per_day):
+    rng = np.random.default_rng(17)
+    runs, hits = 100, 0
+    for _ in range(runs):
+        change = compare(*two_windows(rng, good=good, bad=bad, per_day=per_day), ERROR_RATE)
+        hits += change.p_worse < VERDICT_ALPHA and change.estimate >= 0.01
+    assert hits <= stats.binom.ppf(0.999, runs, 0.02)
+
+
+def test_three_days_show_a_drop_of_ten_points():
+    p = [p_values(18, 60, good=3, bad=3, per_day=n, harm=0.1) for n in (1000, 20_000)]
+    assert min(np.mean(one < VERDICT_ALPHA) for one in p) >= 0.8
+
+
+def test_intervals_are_hardly_wider_than_with_the_variance_known():
+    rng = np.random.default_rng(19)
+    widths, estimates = [], []
+    for _ in range(200):
+        good, bad = two_windows(rng, season=False, weekend=1.0)
+        change = compare(good, bad, ERROR_RATE)
+        widths.append(change.high - change.low)
+        estimates.append(change.estimate)
+    assert np.mean(widths) <= 1.3 * 2 * 1.96 * np.std(estimates) * (1 + 2.5 / np.sqrt(2 * 200))
+
+
+def test_matthews_of_a_window_with_one_predicted_class_has_a_finite_interval():
+    rng = np.random.default_rng(20)
+    y = rng.integers(0, 2, 2000)
+    usual = counted(y, np.where(rng.random(2000) < 0.8, y, 1 - y), 2)
+    one = counted(y, np.zeros(2000, np.int64), 2)
+    change = compare(usual, one, METRICS["matthews"])
+    assert change.current == 0
+    assert 0.005 < change.se < 0.1
+    assert change.p_worse < 1e-6
+    same = compare(one, one, METRICS["matthews"])
+    assert same.p_worse > 0.3
+    assert np.isfinite(same.se)
 
 
 def test_the_order_of_days_does_not_matter():
@@ -179,9 +232,9 @@ def test_what_could_have_been_seen_shrinks_with_rows():
 
 def test_a_drop_of_the_detectable_size_is_seen_in_four_of_five_runs():
     rng = np.random.default_rng(16)
-    size = np.median([compare(*two_windows(rng, rho=0.0), ERROR_RATE).detectable(0.005) for _ in range(100)])
+    size = np.median([compare(*two_windows(rng, rho=0.0), ERROR_RATE).detectable(0.005) for _ in range(60)])
     seen = []
-    for _ in range(300):
+    for _ in range(150):
         change = compare(*two_windows(rng, rho=0.0, harm=size), ERROR_RATE)
         seen.append(change.p_worse < VERDICT_ALPHA and change.estimate >= 0.005)
-    assert 0.7 <= np.mean(seen) <= 0.93
+    assert 0.65 <= np.mean(seen) <= 0.93

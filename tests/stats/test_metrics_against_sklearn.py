@@ -13,11 +13,13 @@ from sklearn import metrics as sk
 
 from backslide.case import codes_of
 from backslide.contracts.labels import label_text
+from backslide.engine.outcomes import Outcomes
 from backslide.engine.problem import order_classes
 from backslide.stats.metrics import (
     CLASSIFICATION,
     METRICS,
     REGRESSION,
+    SAME,
     class_metric,
     f1_scores,
     gradient,
@@ -40,6 +42,10 @@ ORACLES = {
     "macro_f1": lambda y, p: sk.f1_score(y, p, average="macro"),
     "micro_f1": lambda y, p: sk.f1_score(y, p, average="micro"),
     "weighted_f1": lambda y, p: sk.f1_score(y, p, average="weighted"),
+    "micro_precision": lambda y, p: sk.precision_score(y, p, average="micro"),
+    "micro_recall": lambda y, p: sk.recall_score(y, p, average="micro"),
+    "weighted_precision": lambda y, p: sk.precision_score(y, p, average="weighted", zero_division=0),
+    "weighted_recall": lambda y, p: sk.recall_score(y, p, average="weighted", zero_division=0),
     "macro_precision": lambda y, p: sk.precision_score(y, p, average="macro", zero_division=NAN),
     "macro_recall": lambda y, p: sk.recall_score(y, p, average="macro", zero_division=NAN),
     "matthews": sk.matthews_corrcoef,
@@ -106,10 +112,12 @@ def test_scores_by_class(data):
 
 
 def test_every_metric_of_the_table_has_an_oracle():
-    losses = {"log_loss", "brier"}
-    assert set(CLASSIFICATION) == set(ORACLES) | losses
-    assert set(REGRESSION) == {"mae", "rmse", "bias", "r2"}
-    assert {m.name for m in METRICS.values() if not m.higher_is_better} == losses | {"mae", "rmse", "bias"}
+    losses, ranked = {"log_loss", "brier"}, {"roc_auc", "pr_auc"}
+    numbers = {"mae", "rmse", "bias", "mape", "median_absolute_error", "p90_absolute_error"}
+    assert set(CLASSIFICATION) == set(ORACLES) | losses | ranked
+    assert set(REGRESSION) == numbers | {"r2"}
+    assert {m.name for m in METRICS.values() if not m.higher_is_better} == losses | numbers
+    assert set(SAME) <= set(CLASSIFICATION)
 
 
 @st.composite
@@ -140,6 +148,10 @@ def test_log_loss_is_finite_when_a_score_is_zero_or_all_are():
     assert rows[0, 1] > 30
 
 
+def rows_of(name, y, p):
+    return Outcomes(y, p, None).statistics(METRICS[name], 0)
+
+
 NUMBERS = st.floats(-1e4, 1e4).map(lambda x: round(x, 3))
 
 
@@ -147,10 +159,18 @@ NUMBERS = st.floats(-1e4, 1e4).map(lambda x: round(x, 3))
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=50))
 def test_regression_metrics(pairs):
     y, p = np.array(pairs).T
-    values = {n: float(METRICS[n].value(loss_rows(METRICS[n].rows, y, p).sum(0))) for n in REGRESSION}
+    values = {n: float(METRICS[n].value(rows_of(n, y, p).sum(0))) for n in REGRESSION}
     assert values["mae"] == pytest.approx(sk.mean_absolute_error(y, p), rel=1e-12, abs=1e-12)
     assert values["rmse"] == pytest.approx(sk.root_mean_squared_error(y, p), rel=1e-12, abs=1e-12)
     assert values["bias"] == pytest.approx(float(np.mean(p - y)), rel=1e-9, abs=1e-9)
+    assert values["median_absolute_error"] == pytest.approx(sk.median_absolute_error(y, p), rel=1e-12, abs=1e-12)
+    assert values["p90_absolute_error"] == pytest.approx(np.quantile(np.abs(y - p), 0.9), rel=1e-12, abs=1e-12)
+    some = y != 0
+    if some.any():
+        theirs = sk.mean_absolute_percentage_error(y[some], p[some])
+        assert values["mape"] == pytest.approx(theirs, rel=1e-12, abs=1e-12)
+    else:
+        assert np.isnan(values["mape"]), "no percentage of nothing"
     spread = float(np.var(y))
     if spread > 1e-6 * (1 + float(np.mean(y)) ** 2):
         theirs = sk.r2_score(y, p)
@@ -219,7 +239,7 @@ def test_standard_errors_of_score_losses_equal_the_bootstrap(name):
 def test_standard_errors_of_regression_metrics_equal_the_bootstrap(name):
     rng = np.random.default_rng(10)
     y = rng.normal(100, 10, 1500)
-    check_standard_error(METRICS[name], loss_rows(METRICS[name].rows, y, y + rng.normal(1, 5, 1500)), rng)
+    check_standard_error(METRICS[name], rows_of(name, y, y + rng.normal(1, 5, 1500)), rng)
 
 
 def check_standard_error(metric, rows, rng):

@@ -13,8 +13,13 @@ from numpy.typing import NDArray
 from backslide.case import Case
 from backslide.causes.columns import MIN_ROWS
 from backslide.causes.hypothesis import Hypothesis
+from backslide.causes.mixtures import recognise_mixtures
+from backslide.causes.partial import recognise_within
 from backslide.causes.registry import all_signatures
 from backslide.contracts.cause import CauseKind
+
+MOST_ROUNDS = 2
+"""Rounds of repair and repeat."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,12 @@ class Fault:
     def features(self) -> tuple[str, ...]:
         """Every column touched."""
         return tuple(dict.fromkeys(f for h in self.hypotheses for f in h.features))
+
+    @property
+    def segment(self) -> str | None:
+        """What marks the rows concerned; None where nothing does."""
+        found = {h.segment for h in self.hypotheses}
+        return found.pop() if len(found) == 1 else None
 
     @property
     def exact(self) -> bool:
@@ -82,7 +93,40 @@ def collect(case: Case) -> list[Fault]:
             if os.environ.get("BACKSLIDE_DEBUG"):
                 raise
             case.notes.append(f"signature {signature.kind} could not be read: {type(error).__name__}: {error}"[:200])
-    return _by_mechanism(_one_name_per_column(found))
+    return _by_mechanism(_one_name_per_column(_with_marked(case, found)))
+
+
+def collect_again(case: Case, faults: list[Fault]) -> list[Fault]:
+    """Faults that show only once the certain and reversible ones are undone: repair and repeat, until nothing new appears.
+
+    What is found about a column that has a fault already is a trace of that fault, and left.
+    """
+    found = list(faults)
+    for _ in range(MOST_ROUNDS):
+        undone = [f for f in found if f.exact and f.reversible]
+        if not undone:
+            break
+        frame = case.current.sample
+        for fault in undone:
+            frame = fault.repair(case, frame)
+        taken = {feature for f in found for feature in f.features}
+        more = [f for f in collect(case.repaired(frame)) if not taken & set(f.features)]
+        if not more:
+            break
+        found += more
+    return found
+
+
+def _with_marked(case: Case, found: list[Hypothesis]) -> list[Hypothesis]:
+    """What is read within marked rows replaces what is read over all rows about the same columns: the rest held still.
+
+    What nothing marks is looked for last, in columns that no exact and reversible fault explains.
+    """
+    marked = recognise_within(case)
+    taken = {f for h in marked if h.exact for f in h.features}
+    found = [*(h for h in found if not taken & set(h.features)), *marked]
+    explained = {f for h in found if h.exact and (h.reversible or h.segment) for f in h.features}
+    return [*found, *recognise_mixtures(case, explained)]
 
 
 def _one_name_per_column(found: list[Hypothesis]) -> list[Hypothesis]:

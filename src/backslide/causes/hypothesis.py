@@ -37,6 +37,8 @@ class Hypothesis:
     params: dict[str, Any] = field(default_factory=dict)
     mechanism: str = ""
     """Hypotheses of one kind with the same mechanism are one cause over several columns."""
+    segment: str | None = None
+    """Expression over columns that marks the rows concerned, where something does."""
 
     @property
     def kind(self) -> CauseKind:

@@ -15,7 +15,7 @@ from backslide.causes import arbitrate, world
 from backslide.causes.arbitrate import Scale
 from backslide.causes.artefacts import Replaced, replaced, stand_in_is_faithful
 from backslide.causes.attribute import all_undone, share_out
-from backslide.causes.hypotheses import Fault, collect
+from backslide.causes.hypotheses import Fault, collect, collect_again
 from backslide.causes.surrogate import surrogate
 from backslide.causes.verify import Bench, Trial, try_out
 from backslide.playbook.concept.decomposition import populations
@@ -81,7 +81,7 @@ def inquire(case: Case, target: Metric, *, degraded: bool, progress: Progress | 
     change = plain.served_change if case.has_labels else None
     scale = Scale(target, change, case.problem.min_effect)
     say("causes: reading fault signatures")
-    faults = collect(case)
+    faults = collect_again(case, collect(case))
     notes: list[str] = []
     bench, artefact = _bench(case, target, faults, notes)
     say(f"causes: trying out {len(faults)} suspects")

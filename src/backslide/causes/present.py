@@ -7,9 +7,11 @@ import numpy as np
 from backslide.case import Case
 from backslide.causes import arbitrate, words
 from backslide.causes.artefacts import Replaced
+from backslide.causes.hypotheses import collect
 from backslide.causes.inquiry import Explanation
 from backslide.causes.verify import Trial
 from backslide.causes.world import Worldly
+from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Confidence, Injection, Repair
 from backslide.contracts.finding import Estimate, Outcome
 from backslide.engine import names
@@ -59,7 +61,7 @@ class Presenter:
             seen += "; only in the log: what was served follows the values as they were before"
             back = injection = None
         return Cause(
-            rank=1, kind=fault.kind, features=trial.features, points=price,
+            rank=1, kind=fault.kind, features=trial.features, segment=fault.segment, points=price,
             confidence=arbitrate.confidence(trial, artefact=self.found.artefact),
             repair=Repair(description="; ".join(h.undo for h in fault.hypotheses), points_back=back),
             injection=None if injection is None else Injection(points=injection),
@@ -89,9 +91,14 @@ class Presenter:
             ],
             CauseKind.CONCEPT_DRIFT: ["CON001:relation"],
         }[cause.kind]
+        back = self._back(cause.gain)
+        fix = (
+            f"learn the relation along {say.listed(cause.features)} anew (recalibrated on the current labels, held out)"
+        )
         return Cause(
-            rank=1, kind=cause.kind, features=cause.features, classes=cause.classes, points=price,
-            confidence=cause.confidence, summary=words.worldly_summary(cause, price, self.target),
+            rank=1, kind=cause.kind, features=cause.features, classes=cause.classes, segment=cause.segment, points=price,
+            repair=None if back is None else Repair(description=fix, points_back=back), confidence=cause.confidence,
+            summary=words.worldly_summary(cause, price, self.target),
             evidence=tuple(k for k in evidence if k in self.keys), next_step=words.next_step(cause.kind, cause.features),
         )  # fmt: skip
 
@@ -102,6 +109,24 @@ class Presenter:
             return None
         first = sample[names.DAY].filter(rows).min()
         return None if first is None else str(first)
+
+
+def within_segment(causes: tuple[Cause, ...], segment: str, case: Case, part: Case) -> tuple[Cause, ...]:
+    """Causes found among the rows of one segment, told about the whole window.
+
+    A data fault that the whole window shows just the same is left without the segment: it only hurts there.
+    """
+    share = part.current.window.rows / max(case.current.window.rows, 1)
+    faulty = any(cause.kind.family == "data fault" for cause in causes)
+    everywhere = {(f.kind, frozenset(f.features)) for f in collect(case)} if faulty else set()
+    told = []
+    for cause in causes:
+        if (cause.kind, frozenset(cause.features)) in everywhere:
+            told.append(cause)
+            continue
+        where = segment if cause.segment is None else f"({segment}) and ({cause.segment})"
+        told.append(cause.model_copy(update={"segment": where, "share_of_rows": cause.share_of_rows * share}))
+    return tuple(told)
 
 
 def _ranked(causes: list[Cause], target: Metric) -> tuple[Cause, ...]:

@@ -7,7 +7,7 @@ from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Action, Decision, MetricChange, Part, Verdict
 from backslide.contracts.finding import Estimate
-from backslide.stats.metrics import Metric
+from backslide.stats.metrics import METRICS, Metric
 
 _ACTIONS = {
     CauseKind.MODEL_CHANGE: Action.ROLL_BACK,
@@ -89,7 +89,8 @@ def verdict_sentence(
     moved = ""
     if metric.change is not None and metric.reference is not None and metric.current is not None:
         direction = "fell" if metric.change.estimate < 0 else "rose"
-        size = say.change(metric.change.estimate, share=share)
+        own = METRICS[metric.name].share if metric.name in METRICS else share
+        size = say.change(metric.change.estimate, share=own)
         ends = f"{say.number(metric.reference)} → {say.number(metric.current)}"
         moved = f"{_named(metric.name)} {direction} by {size} ({ends})"
     if verdict == Verdict.DEGRADED and paired_only:
@@ -102,8 +103,10 @@ def verdict_sentence(
     if verdict == Verdict.DEGRADED_IN_PART:
         worst = parts[0]
         rest = f" and {len(parts) - 1} more" if len(parts) > 1 else ""
-        fall = say.change(worst.change.estimate, share=True)
-        held = f"{_named(metric.name)} holds, but {worst.name!r}{rest} got worse: {_named(worst.metric)} fell by {fall}"
+        moved = "fell" if worst.change.estimate < 0 else "rose"
+        size = say.change(worst.change.estimate, share=share)
+        name = {"cost": "the cost of errors", "segment": f"the segment {worst.name}"}.get(worst.kind, repr(worst.name))
+        held = f"{_named(metric.name)} holds, but {name}{rest} got worse: {_named(worst.metric)} {moved} by {size}"
         return f"{held[:1].upper()}{held[1:]}. {_because(causes, target)}"
     if verdict == Verdict.IMPROVED:
         return f"The model got better: {moved}."

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backslide.case import Case
+from backslide.causes.recalibrate import targeted_gain
 from backslide.causes.verify import Bench
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.engine.pair import Pair
@@ -49,6 +50,9 @@ class Worldly:
     confidence: Confidence
     caveat: str = ""
     facts: tuple[str, ...] = ()
+    gain: Effect | None = None
+    """What a fix aimed at it returns on held-out rows."""
+    segment: str | None = None
 
 
 def explain(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Worldly]:
@@ -76,7 +80,8 @@ def explain(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Wo
         )
     if abs(parts.relation.z) > CONCEPT_Z and harm(parts.relation.value) >= CONCEPT_SHARE * harm(drop.value):
         features, classes = _changed_relation(bench, p)
-        found.append(Worldly(CauseKind.CONCEPT_DRIFT, parts.relation, features, classes, confidence, caveat))
+        gain = targeted_gain(bench, features) if p.untouched else None
+        found.append(Worldly(CauseKind.CONCEPT_DRIFT, parts.relation, features, classes, confidence, caveat, gain=gain))
     return sorted(found, key=lambda cause: -harm(cause.effect.value))
 
 

@@ -95,17 +95,40 @@ def diagnose(
 
 
 @app.command()
+def selftest(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")] = Path("backslide.toml"),
+    columns: Annotated[int, typer.Option("--columns", min=1, help="Features to break, the most important first.")] = 3,
+    rows: Annotated[int, typer.Option("--rows", min=1000, help="Rows of each half.")] = 10_000,
+    minutes: Annotated[float, typer.Option("--minutes", help="Stop after this long.")] = 10.0,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; - for the terminal.")
+    ] = None,
+    quiet: Quiet = False,
+) -> int:
+    """Break your own reference data in every known way, and see what would be caught."""
+    from backslide.cli.selftest import run
+
+    return run(config, columns=columns, rows=rows, minutes=minutes, json=json, quiet=quiet)
+
+
+@app.command()
 def report(
     diagnosis: Annotated[str, typer.Argument(metavar="DIAGNOSIS", help="What diagnose --json wrote; - for stdin.")],
     html: HtmlFile = None,
     md: MarkdownFile = None,
     json: PrintJson = False,
+    charts: Annotated[
+        Path | None, typer.Option("--charts", metavar="DIR", help="Write every chart as a file, and an index.")
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option("--format", metavar="svg|png", help="Of the charts; default svg.")
+    ] = None,
 ) -> int:
     """Render a stored diagnosis; needs no data and no model."""
     from backslide.cli.output import Files
     from backslide.cli.report import run
 
-    return run(diagnosis, Files(json="-" if json else None, html=html, md=md))
+    return run(diagnosis, Files(json="-" if json else None, html=html, md=md), charts=charts, image=image)
 
 
 @app.command()

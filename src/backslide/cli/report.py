@@ -4,20 +4,54 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from backslide.cli.output import Files, show
+from backslide.cli.output import Files, note, show
 from backslide.contracts.diagnosis import Diagnosis
-from backslide.contracts.errors import InputError
+from backslide.contracts.errors import ConfigError, InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from backslide.report.export import Format
 
 
-def run(source: str, files: Files) -> int:
+def run(source: str, files: Files, *, charts: Path | None = None, image: str | None = None) -> int:
     """Read, render and write; prints the text when nothing else was asked for."""
     files.check()
+    kind = _check_charts(charts, image)
     diagnosis = Diagnosis.from_json(_read(source))
     printed = files.write(diagnosis)
-    if not printed and files.html is None and files.md is None:
+    if charts is not None:
+        _write_charts(diagnosis, charts, kind)
+    if not printed and files.html is None and files.md is None and charts is None:
         show(diagnosis)
     return 0
+
+
+def _check_charts(folder: Path | None, image: str | None) -> Format:
+    """The format of the images; refuses before the work what could not be written after it."""
+    from backslide.report.export import FORMATS, check_folder
+
+    if image is not None and folder is None:
+        raise ConfigError(f"--format {image} is the format of charts; say where they go with --charts DIR")
+    if folder is not None:
+        if str(folder) == "-":
+            raise ConfigError("charts are files, so they cannot go to standard output (-); name a folder")
+        check_folder(folder)
+    wanted = "svg" if image is None else image.lower()
+    for known in FORMATS:
+        if wanted == known:
+            return known
+    raise ConfigError(f"--format {image}: charts are written as svg or png{did_you_mean(wanted, FORMATS)}")
+
+
+def _write_charts(diagnosis: Diagnosis, folder: Path, kind: Format) -> None:
+    from backslide.report.export import INDEX_PAGE, write_charts
+
+    written = write_charts(diagnosis, folder, kind)
+    drawn = sum(1 for chart in written if chart.file)
+    said = f"wrote {drawn} chart{'' if drawn == 1 else 's'} and {INDEX_PAGE} to {folder}"
+    left_out = len(written) - drawn
+    note(said + (f"; {left_out} could not be drawn" if left_out else ""))
 
 
 def _read(source: str) -> str:

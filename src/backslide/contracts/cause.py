@@ -195,3 +195,19 @@ class Cause(Value):
     evidence: tuple[str, ...] = ()
     """Keys of findings: ``DRF001:income``."""
     next_step: str
+
+    def __repr__(self) -> str:
+        """One line: ``<Cause 1, unit_change of income, verified: income is 12 times as large>``."""
+        from backslide.report.clean import clean_text
+
+        about = ", ".join(self.features or self.classes)
+        return clean_text(
+            f"<Cause {self.rank}, {self.kind}{f' of {about}' if about else ''}, {self.confidence}: {self.summary}>"
+        )
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        from backslide.report.display import cause_fragment
+
+        return cause_fragment(self)

@@ -26,7 +26,11 @@ class ModelSettings(Roles):
     """Headline; default: mae for regression; macro_f1 when the rarest label's reference share < 0.5 / classes; else accuracy."""
     min_effect: float | None = Field(default=None, ge=0)
     """What counts as material; default 0.01, for regression 2 % of the reference labels' mean absolute deviation."""
-    costs: dict[str, Any] | None = None
+    metrics: tuple[str, ...] = ()
+    """Metrics of the user's own beside the usual ones, as ``module:function``."""
+    costs: dict[str, float | dict[str, float]] | None = None
+    """Cost of errors: by label (``spam = 5``), by label and prediction (``[model.costs.spam] ham = 5``), or for regression
+    ``over`` and ``under`` per unit. What is not named costs 1 per error; a right answer costs 0 unless named."""
 
 
 class WindowSettings(_Section):
@@ -67,6 +71,8 @@ class EngineSettings(_Section):
     """Rows per batch of the pass over a window."""
     bootstrap: int = Field(default=400, ge=50)
     """Replicates of the shared block bootstrap."""
+    false_discovery_rate: float = Field(default=0.01, gt=0, lt=0.5)
+    """Of all findings of a report with a p-value, outside the verdict's own."""
 
 
 class Settings(_Section):

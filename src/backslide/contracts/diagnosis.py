@@ -207,7 +207,7 @@ class Diagnosis(Value):
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """The report for a pull request; also written to ``path`` when one is given."""
-        from backslide.report.text import render_markdown
+        from backslide.report.markdown import render_markdown
 
         text = render_markdown(self)
         if path is not None:
@@ -222,6 +222,15 @@ class Diagnosis(Value):
         if path is not None:
             Path(path).write_text(text, encoding="utf-8")
         return text
+
+    def __repr__(self) -> str:
+        """One line: ``<Diagnosis of loans, degraded, 2 causes: The model got worse ...>``."""
+        from backslide.report.clean import clean_text
+
+        causes = f"{len(self.causes)} cause{'' if len(self.causes) == 1 else 's'}"
+        return clean_text(f"<Diagnosis of {self.model}, {self.verdict}, {causes}: {self.summary}>")
+
+    __str__ = __repr__
 
     def _repr_html_(self) -> str:
         from backslide.report.html import render_fragment

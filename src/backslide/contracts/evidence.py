@@ -133,7 +133,82 @@ class Table(Value):
     rows: tuple[tuple[str | int | float | None, ...], ...]
 
 
+class ReliabilityBin(Value):
+    """Rows of one window whose scores lie together: their mean score and how often they were right to say so."""
+
+    window: Literal["reference", "current"]
+    predicted: float
+    """Mean score of the rows."""
+    observed: float
+    """Share of the rows that are of the class."""
+    low: float | None = None
+    high: float | None = None
+    rows: int = 0
+
+
+class Reliability(Value):
+    """Calibration of both windows: observed share against mean score; the diagonal is perfect."""
+
+    kind: Literal["reliability"] = "reliability"
+    title: str
+    reading: str
+    x: str
+    bins: tuple[ReliabilityBin, ...]
+    """By window and rising score."""
+
+
+class ScatterPoint(Value):
+    """One named point; ``flagged`` ones are drawn strong and labelled."""
+
+    label: str
+    x: float
+    y: float
+    flagged: bool = False
+    note: str = ""
+
+
+class Scatter(Value):
+    """Named points on two axes, such as how far each feature moved against how much the model leans on it."""
+
+    kind: Literal["scatter"] = "scatter"
+    title: str
+    reading: str
+    x: str
+    y: str
+    points: tuple[ScatterPoint, ...]
+    x_share: bool = False
+    y_share: bool = False
+
+
+class SegmentRow(Value):
+    """One segment: its size in both windows, its metric in both, the change, and what it adds to the overall change."""
+
+    segment: str
+    """Expression over columns."""
+    reference_rows: int
+    current_rows: int
+    reference: float | None
+    current: float | None
+    change: float | None
+    low: float | None = None
+    high: float | None = None
+    contribution: float | None = None
+    """Signed like the change; what of the overall change happens in this segment."""
+    flagged: bool = False
+
+
+class Segments(Value):
+    """A table of segments with bars, most important first."""
+
+    kind: Literal["segments"] = "segments"
+    title: str
+    reading: str
+    metric: str
+    rows: tuple[SegmentRow, ...]
+    share: bool = True
+
+
 Evidence = Annotated[
-    Histograms | Bars | Series | Ranked | Matrix | Waterfall | Table,
+    Histograms | Bars | Series | Ranked | Matrix | Waterfall | Table | Reliability | Scatter | Segments,
     Field(discriminator="kind"),
 ]

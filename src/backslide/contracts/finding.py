@@ -93,6 +93,12 @@ class Finding(Value):
     estimate: Estimate | None = None
     unit: str = ""
     p_value: float | None = None
+    detectable: float | None = None
+    """What a green light could miss: the smallest change flagged with 80 % power, in the unit of ``estimate``."""
+    basis: str = ""
+    """How exact figures from bins or a sample are: ``all rows, KS exact to 1/128`` or ``sample of 20 000 rows``."""
+    since: str | None = None
+    """ISO date or time from which on the change shows, where the rows have times."""
     numbers: dict[str, Scalar] = {}
     """Named figures behind the sentence, for programs."""
     evidence: tuple[Evidence, ...] = ()
@@ -101,6 +107,19 @@ class Finding(Value):
     def key(self) -> str:
         """How causes refer to a finding: ``DRF001:income``."""
         return f"{self.code}:{self.subject}"
+
+    def __repr__(self) -> str:
+        """One line without the charts: ``<Finding DRF001 income, fail: income is 12 times as large>``."""
+        from backslide.report.clean import clean_text
+
+        return clean_text(f"<Finding {self.code} {self.subject}, {self.severity}: {self.summary}>")
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        from backslide.report.display import finding_fragment
+
+        return finding_fragment(self)
 
 
 class Outcome(Value):

@@ -69,7 +69,7 @@ def decision(problem: Problem) -> pl.Expr:
 def derived(problem: Problem, present: set[str]) -> list[pl.Expr]:
     """Row quantities of a window, from the canonical columns that are ``present``."""
     if not problem.classification:
-        return _errors() if {names.LABEL, names.PREDICTION} <= present else []
+        return _errors(problem) if {names.LABEL, names.PREDICTION} <= present else []
     if not problem.has_scores:
         return []
     prediction = pl.col(names.PREDICTION) if names.PREDICTION in present else decision(problem)
@@ -90,9 +90,20 @@ def derived(problem: Problem, present: set[str]) -> list[pl.Expr]:
     return columns
 
 
-def _errors() -> list[pl.Expr]:
-    error = pl.col(names.PREDICTION) - pl.col(names.LABEL)
-    return [error.alias(names.ERROR), error.abs().alias(names.ABSOLUTE), (error * error).alias(names.SQUARED)]
+def _errors(problem: Problem) -> list[pl.Expr]:
+    label = pl.col(names.LABEL)
+    error = pl.col(names.PREDICTION) - label
+    found = [
+        error.alias(names.ERROR),
+        error.abs().alias(names.ABSOLUTE),
+        (error * error).alias(names.SQUARED),
+        pl.when(label != 0).then(error.abs() / label.abs()).alias(names.PERCENTAGE),
+        pl.when(error.is_not_null()).then(label - problem.centre).alias(names.CENTRED),
+    ]
+    if problem.costs is not None:
+        cost = pl.when(error > 0).then(problem.costs.over * error).otherwise(-problem.costs.under * error)
+        found.append(cost.alias(names.COST))
+    return found
 
 
 def _pick(label: pl.Expr, scores: dict[str, pl.Expr]) -> pl.Expr:

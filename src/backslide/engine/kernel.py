@@ -94,7 +94,7 @@ def categorical_profile(values: pl.Series, max_levels: int) -> ColumnProfile:
         cut = counted.get_column("rows").top_k(max_levels + 1).min()
         counted = counted.filter(pl.col("rows") > cut)
     levels: dict[str, int] = {}
-    for name, rows in zip(_level_names(counted.get_column("level")), counted.get_column("rows"), strict=True):
+    for name, rows in zip(level_names(counted.get_column("level")), counted.get_column("rows"), strict=True):
         levels[name] = levels.get(name, 0) + rows
     return ColumnProfile(
         rows=len(values),
@@ -106,7 +106,8 @@ def categorical_profile(values: pl.Series, max_levels: int) -> ColumnProfile:
     )
 
 
-def _level_names(levels: pl.Series) -> list[str]:
+def level_names(levels: pl.Series) -> list[str]:
+    """Names of distinct values as profiles keep them, in the given order."""
     if levels.dtype.is_float():
         return [label_text(level) for level in levels]
     if levels.dtype.is_nested() or levels.dtype in (pl.Binary, pl.Object):

@@ -26,6 +26,12 @@ ERROR = "__error"
 """Prediction minus label."""
 ABSOLUTE = "__absolute"
 SQUARED = "__squared"
+PERCENTAGE = "__percentage"
+"""Absolute error over the label's size; null where the label is 0."""
+COST = "__cost"
+"""Cost of the error, where over- and underestimation have prices."""
+CENTRED = "__centred"
+"""Label minus a constant near its mean, on rows with a prediction: what the variance of labels is summed from."""
 
 
 def score(label: str) -> str:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from backslide.contracts.errors import ColumnError, did_you_mean
+from backslide.engine.segments import columns_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -43,11 +44,18 @@ class Plan:
     """Numeric columns with n, sum and sum of squares of the finite values per block."""
     max_levels: int = 1000
     """Levels kept per categorical column; the rest is a count of rows and levels."""
+    segments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Segment variable -> disjoint conditions (see ``engine.segments``) by which ``cells`` and ``sums`` are kept as well."""
 
     def columns(self) -> tuple[str, ...]:
         """Every column the plan reads, each once."""
         block = () if self.block is None else (self.block,)
-        return tuple(dict.fromkeys((*self.numeric, *self.categorical, *self.cells, *block, *self.sums)))
+        parted = (column for variable in self.segments for column in self.segment_columns(variable))
+        return tuple(dict.fromkeys((*self.numeric, *self.categorical, *self.cells, *block, *self.sums, *parted)))
+
+    def segment_columns(self, variable: str) -> tuple[str, ...]:
+        """Columns that a segment variable's conditions read."""
+        return tuple(dict.fromkeys(c for expression in self.segments[variable] for c in columns_of(expression)))
 
     def require(self, available: Iterable[str]) -> None:
         """Raise ColumnError when a planned column is not among the available ones."""
@@ -65,6 +73,7 @@ class Plan:
             "block": self.block,
             "sums": list(self.sums),
             "max_levels": self.max_levels,
+            "segments": {variable: list(expressions) for variable, expressions in self.segments.items()},
         }
 
     @classmethod
@@ -77,6 +86,7 @@ class Plan:
             block=data["block"],
             sums=tuple(data["sums"]),
             max_levels=int(data["max_levels"]),
+            segments={variable: tuple(expressions) for variable, expressions in data.get("segments", {}).items()},
         )
 
 
@@ -90,6 +100,7 @@ def make_plan(
     block: str | None = None,
     sums: Iterable[str] = (),
     max_levels: int = 1000,
+    segments: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Plan:
     """A plan whose edges come from a sample of the reference.
 
@@ -108,6 +119,7 @@ def make_plan(
         block=block,
         sums=tuple(sums),
         max_levels=max_levels,
+        segments=dict(segments or {}),
     )
 
 

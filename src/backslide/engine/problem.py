@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from backslide.contracts.diagnosis import Task
 from backslide.contracts.errors import ConfigError, LabelError, did_you_mean
 from backslide.contracts.labels import AFFIRMATIVE
 from backslide.contracts.roles import Roles
-from backslide.stats.metrics import CLASSIFICATION, METRICS, REGRESSION
+from backslide.stats.costs import Costs, cost_matrix
+from backslide.stats.metrics import CLASSIFICATION, COST, METRICS, OF_SCORES, REGRESSION
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,10 @@ class Problem:
     min_effect: float
     has_labels: bool
     has_scores: bool
+    costs: Costs | None = None
+    """What errors cost, where that is configured."""
+    centre: float = 0.0
+    """Regression: a constant near the labels' mean, so that their variance can be summed without loss of digits."""
 
     @property
     def classification(self) -> bool:
@@ -63,26 +69,111 @@ def choose_positive(roles: Roles, classes: tuple[str, ...], reference_counts: di
     return min(reversed(classes), key=lambda label: reference_counts.get(label, 0))
 
 
-def choose_metric(task: Task, metric: str | None, reference_counts: dict[str, int], classes: int) -> str:
-    """The headline metric.
+NO_HEADLINE = {
+    "bias": ("has no better direction", "mae"),
+    "median_absolute_error": ("is a quantile, so causes cannot be priced in it", "mae"),
+    "p90_absolute_error": ("is a quantile, so causes cannot be priced in it", "rmse"),
+}
+"""Metrics that cannot be the headline: why, and what to use instead."""
+
+
+def choose_metric(
+    task: Task,
+    metric: str | None,
+    reference_counts: dict[str, int],
+    classes: int,
+    *,
+    scores: bool = True,
+    costs: bool = True,
+) -> str:
+    """The headline metric; ``scores`` and ``costs`` say what is configured. ``module:function`` is looked up by the case.
 
     Raises:
-        ConfigError: when the metric is unknown, or belongs to another task.
+        ConfigError: when the metric is unknown, belongs to another task, or lacks what it needs.
     """
-    known = REGRESSION if task == "regression" else CLASSIFICATION
+    known = (*(REGRESSION if task == "regression" else CLASSIFICATION), COST)
     if metric is not None:
-        if metric not in METRICS:
-            raise ConfigError(f"[model] metric: {metric!r} is not a metric{did_you_mean(metric, known)}")
-        if metric == "bias":
-            raise ConfigError("[model] metric: 'bias' has no better direction, so it cannot be the headline; use 'mae'")
-        if metric not in known:
-            raise ConfigError(f"[model] metric: {metric!r} does not fit a {task} task{did_you_mean(metric, known)}")
+        _check_metric(task, metric, known, scores=scores, costs=costs)
         return metric
     if task == "regression":
         return "mae"
     total = sum(reference_counts.values())
     rarest = min((n for n in reference_counts.values() if n), default=0)
     return "macro_f1" if total and rarest / total < 0.5 / max(classes, 1) else "accuracy"
+
+
+def _check_metric(task: Task, metric: str, known: tuple[str, ...], *, scores: bool, costs: bool) -> None:
+    if ":" in metric:
+        return
+    if metric not in METRICS and metric != COST:
+        raise ConfigError(f"[model] metric: {metric!r} is not a metric{did_you_mean(metric, known)}")
+    if metric in NO_HEADLINE and metric in known:
+        reason, other = NO_HEADLINE[metric]
+        raise ConfigError(f"[model] metric: {metric!r} {reason}, so it cannot be the headline; use {other!r}")
+    if metric not in known:
+        raise ConfigError(f"[model] metric: {metric!r} does not fit a {task} task{did_you_mean(metric, known)}")
+    if metric == COST and not costs:
+        raise ConfigError(
+            "[model] metric: 'expected_cost' needs [model.costs], what errors cost; set it, or use 'accuracy'"
+        )
+    if metric in OF_SCORES and not scores:
+        raise ConfigError(
+            f"[model] metric: {metric!r} needs [model] scores, the column of each class's score; "
+            "name them, or choose 'accuracy' or 'macro_f1'"
+        )
+
+
+DEFAULT_POINTS = 0.01
+"""Material change of a share where nothing else is configured."""
+
+
+def known_effect(task: Task, metric: str | None, given: float | None) -> float:
+    """``min_effect`` in the unit of the headline; NaN where it takes a look at the reference to tell (see ``Case.floor``)."""
+    if metric == COST:
+        return math.nan
+    if given is not None:
+        return given
+    return math.nan if task == "regression" or (metric is not None and ":" in metric) else DEFAULT_POINTS
+
+
+def choose_costs(
+    task: Task, named: dict[str, float | dict[str, float]] | None, classes: tuple[str, ...]
+) -> Costs | None:
+    """What errors cost, from ``[model.costs]``.
+
+    Raises:
+        ConfigError: an unknown label, or a cost that is negative, not finite or never above zero.
+    """
+    if named is None:
+        return None
+    known = ("over", "under") if task == "regression" else classes
+    for path, cost in _flat(named):
+        where = f"[model.costs] {'.'.join(path)}"
+        unknown = next((label for label in path if label not in known), None)
+        if task == "regression" and len(path) > 1:
+            raise ConfigError(f"{where}: expected 'over' and 'under', a cost per unit of error each")
+        if unknown is not None:
+            what = "neither 'over' nor 'under'" if task == "regression" else "not one of the labels"
+            raise ConfigError(f"{where}: {unknown!r} is {what}{did_you_mean(unknown, known)}")
+        if not (math.isfinite(cost) and cost >= 0):
+            raise ConfigError(f"{where}: expected a finite cost of at least 0, got {cost}")
+    if task == "regression":
+        prices = {side: cost for side, cost in named.items() if not isinstance(cost, dict)}
+        found = Costs(over=prices.get("over", 1.0), under=prices.get("under", 1.0))
+        worth = max(found.over, found.under)
+    else:
+        found = Costs(matrix=cost_matrix(classes, named))
+        worth = float(found.matrix.max(initial=0.0)) if found.matrix is not None else 0.0
+    if not worth > 0:
+        raise ConfigError("[model.costs]: expected an error that costs something, got 0 for every one")
+    return found
+
+
+def _flat(named: dict[str, float | dict[str, float]]) -> list[tuple[tuple[str, ...], float]]:
+    found: list[tuple[tuple[str, ...], float]] = []
+    for label, cost in named.items():
+        found += [((label, p), c) for p, c in cost.items()] if isinstance(cost, dict) else [((label,), cost)]
+    return found
 
 
 def check_scores(roles: Roles, task: Task, classes: set[str]) -> Roles:

@@ -22,6 +22,7 @@ import polars as pl
 from backslide.contracts.errors import InputError
 from backslide.engine.column_profile import ColumnProfile
 from backslide.engine.kernel import Cells, Sums, categorical_profile, count_cells, count_sums, numeric_profile
+from backslide.engine.parts import Part, Parts, add_counts, add_parts, add_sums, count_parts
 from backslide.engine.plan import Plan, make_plan
 
 __all__ = ["ColumnProfile", "Plan", "Profile", "make_plan", "profile_batch"]
@@ -41,6 +42,8 @@ class Profile:
     """Values of ``plan.cells`` as text -> rows."""
     sums: dict[str, Sums] = field(default_factory=dict)
     """Column -> block -> (n, sum, sum of squares) of its finite values."""
+    parts: Parts = field(default_factory=dict)
+    """The same cells and sums for every segment of the plan."""
 
     @classmethod
     def empty(cls, plan: Plan) -> Profile:
@@ -63,14 +66,24 @@ class Profile:
             plan=self.plan,
             rows=self.rows + other.rows,
             columns={name: (one + other.columns[name]).trimmed(limit) for name, one in self.columns.items()},
-            cells=_add_counts(self.cells, other.cells),
-            sums={column: _add_sums(sums, other.sums[column]) for column, sums in self.sums.items()},
+            cells=add_counts(self.cells, other.cells),
+            sums={column: add_sums(sums, other.sums[column]) for column, sums in self.sums.items()},
+            parts=add_parts(self.parts, other.parts),
+        )
+
+    def segment(self, variable: str, expression: str) -> Profile:
+        """Cells and sums of the rows of one segment of the plan (``parts.REST``: of none), without any column."""
+        part = self.parts.get(variable, {}).get(expression, Part())
+        return Profile(
+            self.plan, part.rows, {}, part.cells, {column: part.sums.get(column, {}) for column in self.plan.sums}
         )
 
     def under(self, plan: Plan) -> Profile:
         """The same counts under a plan that differs in ``max_levels`` only, trimmed to it."""
         columns = {name: column.trimmed(plan.max_levels) for name, column in self.columns.items()}
-        return Profile(plan=plan, rows=self.rows, columns=columns, cells=self.cells, sums=self.sums)
+        return Profile(
+            plan=plan, rows=self.rows, columns=columns, cells=self.cells, sums=self.sums, parts=self.parts
+        )  # fmt: skip
 
     def to_bytes(self) -> bytes:
         """Compact and versioned: a few kB per column. Read back by :meth:`from_bytes`."""
@@ -87,6 +100,7 @@ class Profile:
             "sums": {
                 column: [[block, *values] for block, values in sums.items()] for column, sums in self.sums.items()
             },
+            "parts": {v: {e: part.to_dict() for e, part in parts.items()} for v, parts in self.parts.items()},
         }
 
     @classmethod
@@ -120,6 +134,10 @@ class Profile:
             sums={
                 column: {block: (n, total, squares) for block, n, total, squares in sums}
                 for column, sums in content["sums"].items()
+            },
+            parts={
+                variable: {expression: Part.from_dict(part) for expression, part in parts.items()}
+                for variable, parts in content.get("parts", {}).items()
             },
         )
 
@@ -161,19 +179,5 @@ def profile_batch(batch: pl.DataFrame, plan: Plan) -> Profile:
         columns=columns,
         cells=count_cells(batch, plan.cells),
         sums=count_sums(batch, plan),
+        parts=count_parts(batch, plan),
     )
-
-
-def _add_counts(left: Cells, right: Cells) -> Cells:
-    total = dict(left)
-    for cell, rows in right.items():
-        total[cell] = total.get(cell, 0) + rows
-    return total
-
-
-def _add_sums(left: Sums, right: Sums) -> Sums:
-    total = dict(left)
-    for block, (n, s, q) in right.items():
-        n0, s0, q0 = total.get(block, (0, 0.0, 0.0))
-        total[block] = (n0 + n, s0 + s, q0 + q)
-    return total

@@ -6,8 +6,8 @@ labels as text, times as naive UTC, scores as floats, and the row quantities tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -16,7 +16,7 @@ from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Task
 from backslide.contracts.errors import ColumnError, ConfigError, LabelError, SourceError, did_you_mean
 from backslide.contracts.roles import Roles
-from backslide.engine import names, problem
+from backslide.engine import names, problem, segments
 from backslide.engine.columns import ColumnKind, kind_of
 from backslide.engine.derive import derived, label_expression, score_expressions
 from backslide.engine.problem import Problem
@@ -49,6 +49,8 @@ class Window:
     """The rows as they were given, behind ``frame``."""
     prepare: Preparation
     """Row by row from ``raw`` to ``frame``."""
+    lost: tuple[str, ...] = ()
+    """Features that its source does not hold and the other window's does; read as null throughout."""
 
     def sample(self, rows: int, *, seed: int) -> pl.DataFrame:
         """At most ``rows`` prepared rows, uniform and seeded.
@@ -62,6 +64,14 @@ class Window:
         drawn = sample(self.raw, rows, seed=seed, total=self.rows)
         with reading():
             return self.prepare(drawn.lazy()).collect()
+
+    def where(self, condition: pl.Expr, resolved: Problem) -> Window:
+        """The rows of this window for which ``condition`` over its columns holds."""
+        raw = self.raw.filter(condition)
+        frame = self.prepare(raw)
+        rows = int(raw.select(pl.len()).collect(engine="streaming").item())
+        labelled, counts = _labels(frame, resolved)
+        return replace(self, raw=raw, frame=frame, rows=rows, labelled=labelled, label_counts=counts)
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,9 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
     schemas = {name: dict(frame.collect_schema()) for name, (frame, _) in raw.items()}
     _type_empty_columns(raw, schemas)
     notes: list[str] = []
+    lost = _fill_lost_columns(roles, raw, schemas, notes)
     _check_columns(roles, schemas)
+    segments.check(roles.segments, schemas)
     if not (roles.prediction or roles.scores):
         raise LabelError("neither predictions nor scores: name the logged columns under [model] prediction or scores")
     features = _features(roles, schemas, notes)
@@ -93,7 +105,32 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
     resolved = _resolve(settings, features, found, {name: frame for name, (frame, _) in raw.items()})
     resolved = _at_actual_threshold(resolved, raw["reference"][0], schemas["reference"], notes)
     windows = {name: _prepare(name, raw[name], schemas[name], resolved, found[name], settings, notes) for name in raw}
-    return Opened(resolved, windows["reference"], windows["current"], tuple(dict.fromkeys(notes)))
+    current_window = replace(windows["current"], lost=lost)
+    return Opened(resolved, windows["reference"], current_window, tuple(dict.fromkeys(notes)))
+
+
+def _fill_lost_columns(
+    roles: Roles,
+    raw: dict[str, tuple[pl.LazyFrame, str]],
+    schemas: dict[str, dict[str, pl.DataType]],
+    notes: list[str],
+) -> tuple[str, ...]:
+    """Features that the current rows no longer have become null columns: losing one is a finding, not an unreadable window."""
+    known, held = schemas["reference"], schemas["current"]
+    special = set(roles.columns().values())
+    wanted = [c for c in (roles.features if roles.features is not None else known) if c not in special and c in known]
+    lost = tuple(c for c in wanted if c not in held)
+    if not lost or len(lost) == len(wanted):
+        return ()
+    frame, text = raw["current"]
+    raw["current"] = frame.with_columns(pl.lit(None, dtype=known[c]).alias(c) for c in lost), text
+    schemas["current"] = held | {c: known[c] for c in lost}
+    notes.append(f"missing from the current window, read as null throughout: {_listed(lost)}")
+    return lost
+
+
+def _listed(columns: Sequence[str]) -> str:
+    return ", ".join(columns[:8]) + (f" and {len(columns) - 8} more" if len(columns) > 8 else "")
 
 
 def _type_empty_columns(raw: dict[str, tuple[pl.LazyFrame, str]], schemas: dict[str, dict[str, pl.DataType]]) -> None:
@@ -186,8 +223,7 @@ def _features(roles: Roles, schemas: dict[str, dict[str, pl.DataType]], notes: l
     for name, other in (("reference", "current"), ("current", "reference")):
         gone = [column for column in sides[name] if column not in set(sides[other])]
         if gone:
-            listed = ", ".join(gone[:8]) + (f" and {len(gone) - 8} more" if len(gone) > 8 else "")
-            notes.append(f"only in the {name} window, so not compared: {listed}")
+            notes.append(f"only in the {name} window, so not compared: {_listed(gone)}")
     return tuple(both)
 
 
@@ -214,9 +250,10 @@ def _resolve(
         _need_numbers(known)
         return Problem(
             "regression", (), roles, features, None, 0.5,
-            problem.choose_metric("regression", settings.model.metric, {}, 0),
-            settings.model.min_effect if settings.model.min_effect is not None else float("nan"),
-            roles.label is not None, False,
+            problem.choose_metric("regression", settings.model.metric, {}, 0, costs=settings.model.costs is not None),
+            problem.known_effect("regression", settings.model.metric, settings.model.min_effect),
+            roles.label is not None, False, problem.choose_costs("regression", settings.model.costs, ()),
+            _centre(found["reference"].labels),
         )  # fmt: skip
     counts = {name: _class_counts(frames[name], facts) for name, facts in found.items()}
     classes = {label for window in counts.values() for column in window for label in column}
@@ -230,19 +267,26 @@ def _resolve(
         )
     task = task or ("binary" if len(every) <= 2 else "multiclass")
     labels = counts["reference"][0]
-    if settings.model.metric in ("log_loss", "brier") and not roles.scores:
-        raise ConfigError(
-            f"[model] metric: {settings.model.metric!r} needs [model] scores, the column of each class's score; "
-            "name them, or choose 'accuracy' or 'macro_f1'"
-        )
     positive = problem.choose_positive(roles, every, labels) if task == "binary" and every else None
     return Problem(
         task, every, roles, features, positive,
         roles.threshold if roles.threshold is not None else 0.5,
-        problem.choose_metric(task, settings.model.metric, labels, len(every)),
-        settings.model.min_effect if settings.model.min_effect is not None else 0.01,
-        roles.label is not None, bool(roles.scores),
+        problem.choose_metric(
+            task, settings.model.metric, labels, len(every),
+            scores=bool(roles.scores), costs=settings.model.costs is not None,
+        ),
+        problem.known_effect(task, settings.model.metric, settings.model.min_effect),
+        roles.label is not None, bool(roles.scores), problem.choose_costs(task, settings.model.costs, every),
     )  # fmt: skip
+
+
+def _centre(labels: pl.Series | None) -> float:
+    """A constant near the labels' mean; 0 where there is none."""
+    if labels is None:
+        return 0.0
+    numbers = labels.cast(pl.Float64)
+    mean = numbers.filter(numbers.is_finite()).mean()
+    return float(mean) if isinstance(mean, float) else 0.0
 
 
 def _at_actual_threshold(

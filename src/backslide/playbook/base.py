@@ -31,7 +31,9 @@ class Need(StrEnum):
     MODEL = "no saved model; give [artifacts] reference_model"
     NUMERIC = "no numeric feature"
     CATEGORICAL = "no categorical or boolean feature"
+    TEMPORAL = "no date or time feature"
     FEATURES = "no features"
+    SEGMENTS = "no segments; name columns or conditions under [model] segments"
 
     def met(self, case: Case) -> bool:
         """Whether the case has it."""
@@ -50,7 +52,9 @@ _MET: dict[Need, Any] = {
     Need.MODEL: lambda case: case.reference_model is not None,
     Need.NUMERIC: lambda case: bool(case.features_of(ColumnKind.NUMERIC)),
     Need.CATEGORICAL: lambda case: bool(case.features_of(ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN)),
+    Need.TEMPORAL: lambda case: bool(case.features_of(ColumnKind.TEMPORAL)),
     Need.FEATURES: lambda case: bool(case.pairs),
+    Need.SEGMENTS: lambda case: bool(case.segments),
 }
 
 
@@ -74,6 +78,8 @@ class Check(ABC):
     title: ClassVar[str]
     step: ClassVar[Step]
     needs: ClassVar[tuple[Need, ...]] = ()
+    family: ClassVar[bool] = True
+    """Whether its p-values belong to the report's one false-discovery family; the verdict's own tests stand outside."""
     thresholds: Any = None
     """A small frozen dataclass; its fields can be set under [checks.CODE]."""
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from backslide.contracts.evidence import Bars, Histograms
+from backslide.contracts.evidence import Bars, Histograms, Series, SeriesPoint
 from backslide.engine.profile import ColumnProfile
 from backslide.stats.metrics import Floats
 
 DRAWN_BINS = 40
 DRAWN_LEVELS = 12
+DRAWABLE = 1e150
+"""Larger numbers have no square."""
+DRAWN_DAYS = 90
+"""Points of a series; more days are drawn as means of several."""
 
 
 def shares(counts: ArrayLike) -> tuple[float, ...]:
@@ -30,7 +34,7 @@ def histograms(
     """
     low = min(reference.quantile(0.005), current.quantile(0.005))
     high = max(reference.quantile(0.995), current.quantile(0.995))
-    if not (np.isfinite(low) and np.isfinite(high)):
+    if not max(abs(low), abs(high)) < DRAWABLE:
         return None
     if high <= low:
         low, high = low - 0.5, high + 0.5
@@ -46,6 +50,21 @@ def _rebinned(column: ColumnProfile, edges: Floats) -> tuple[float, ...]:
     at = column.cdf_at(edges)
     at[0], at[-1] = 0.0, 1.0
     return tuple(float(v) for v in np.maximum(np.diff(at), 0.0))
+
+
+def numeric_histograms(values: tuple[Floats, Floats], *, title: str, reading: str, x: str) -> tuple[Histograms, ...]:
+    """Both windows' values (NaN = not counted) on equal bins over the middle, the tails gathered in the outer bins."""
+    known = [v[np.isfinite(v)] for v in values]
+    if not all(map(len, known)):
+        return ()
+    low = min(float(np.quantile(v, 0.005)) for v in known)
+    high = max(float(np.quantile(v, 0.995)) for v in known)
+    if high <= low:
+        low, high = low - 0.5, high + 0.5
+    edges = np.linspace(low, high, DRAWN_BINS + 1)
+    drawn = [shares(np.histogram(np.clip(v, low, high), edges)[0]) for v in known]
+    return (Histograms(title=title, reading=reading, x=x, edges=tuple(float(e) for e in edges),
+                       reference=drawn[0], current=drawn[1]),)  # fmt: skip
 
 
 def bars(
@@ -70,4 +89,41 @@ def bars(
     return Bars(
         title=title, reading=reading, x=x, categories=tuple(names),
         reference=tuple(v[0] for v in values), current=tuple(v[1] for v in values),
+    )  # fmt: skip
+
+
+def by_day(
+    days: list[str], values: Floats, rows: Floats, current: NDArray[np.bool_], *, title: str, y: str, share: bool = False,
+    since: str | None = None,
+) -> tuple[Series, ...]:  # fmt: skip
+    """A quantity by day (all arrays (D,), in order of time) with the band of nineteen of twenty reference days."""
+    span = -(-len(days) // DRAWN_DAYS)
+    points = []
+    for window in (False, True):
+        at = np.flatnonzero(current == window)
+        for group in (at[i : i + span] for i in range(0, len(at), span)):
+            total = float(rows[group].sum())
+            points.append(
+                SeriesPoint(
+                    at=days[group[0]],
+                    value=float(rows[group] @ values[group]) / total,
+                    rows=int(total),
+                    window="current" if window else "reference",
+                )
+            )
+    before = np.array([p.value for p in points if p.window == "reference"])
+    now = np.array([p.value for p in points if p.window == "current"])
+    if not (np.abs(np.concatenate([before, now])) < DRAWABLE).all():
+        return ()
+    band = None
+    outside = ""
+    if len(before) >= 5:
+        middle, half = float(before.mean()), 2.1 * float(before.std(ddof=1))
+        band = (middle - half, middle + half)
+        beyond = int(((now < band[0]) | (now > band[1])).sum())
+        outside = f"; {beyond} of {len(now)} current points lie outside the band of the reference"
+    began = f"; it changed on {since}" if since else ""
+    return (
+        Series(title=title, reading=f"{title} by day{began}{outside}.", y=y, points=tuple(points), band=band, share=share,
+               events={"change": since} if since else {}),
     )  # fmt: skip

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Collection
 from typing import Any
 
 from backslide.case import Case, Progress
 from backslide.contracts.errors import ConfigError, did_you_mean
-from backslide.contracts.finding import Finding, Outcome, Severity, Status, Step
+from backslide.contracts.finding import Finding, Outcome, Severity, Status
 from backslide.playbook.base import Check
 from backslide.playbook.registry import all_checks
 from backslide.stats.two_sample import benjamini_hochberg
-
-FALSE_DISCOVERY_RATE = 0.01
-FAMILY = (Step.DRIFT,)
-"""Steps whose p-values form the one false-discovery family of a report."""
 
 
 def run_checks(case: Case, progress: Progress | None = None) -> tuple[Outcome, ...]:
@@ -27,7 +24,8 @@ def run_checks(case: Case, progress: Progress | None = None) -> tuple[Outcome, .
         if progress:
             progress(f"{check.step}: {check.title}")
         outcomes.append(_run(check, case))
-    return control_false_discoveries(tuple(outcomes))
+    family = {check.code for check in checks if check.family}
+    return control_false_discoveries(tuple(outcomes), family, case.settings.engine.false_discovery_rate)
 
 
 def _refuse_unknown(configured: dict[str, Any], checks: tuple[type[Check], ...]) -> None:
@@ -77,11 +75,16 @@ def _with_findings(outcome: Outcome, findings: tuple[Finding, ...]) -> Outcome:
     return outcome.model_copy(update={"findings": ranked, "severity": worst})
 
 
-def control_false_discoveries(outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
-    """Findings of the drift step whose adjusted p-value exceeds 1 % become ``ok`` (Benjamini-Hochberg, one family)."""
-    family = [f for o in outcomes if o.step in FAMILY for f in o.findings if f.p_value is not None]
-    adjusted = benjamini_hochberg([f.p_value or 0.0 for f in family])
-    quiet = {id(f) for f, p in zip(family, adjusted, strict=True) if p > FALSE_DISCOVERY_RATE}
+def control_false_discoveries(
+    outcomes: tuple[Outcome, ...], family: Collection[str], rate: float
+) -> tuple[Outcome, ...]:
+    """Findings of the checks in ``family`` whose adjusted p-value exceeds ``rate`` become ``ok``.
+
+    One family per report, whatever the step (Benjamini and Hochberg 1995).
+    """
+    tested = [f for o in outcomes if o.code in family for f in o.findings if f.p_value is not None]
+    adjusted = benjamini_hochberg([1.0 if f.p_value is None else f.p_value for f in tested])
+    quiet = {id(f) for f, p in zip(tested, adjusted, strict=True) if p > rate}
     return tuple(
         _with_findings(o, tuple(_hush(f) if id(f) in quiet else f for f in o.findings)) if o.findings else o
         for o in outcomes
@@ -91,4 +94,6 @@ def control_false_discoveries(outcomes: tuple[Outcome, ...]) -> tuple[Outcome, .
 def _hush(finding: Finding) -> Finding:
     if finding.severity == Severity.OK:
         return finding
-    return finding.model_copy(update={"severity": Severity.OK, "summary": f"within noise: {finding.summary}"})
+    return finding.model_copy(
+        update={"severity": Severity.OK, "summary": f"within noise: {finding.summary}", "since": None}
+    )

@@ -32,9 +32,11 @@ LEGEND: Spec = {
 DASH = {**WINDOW, "scale": {"domain": ["reference", "current"], "range": [[1, 0], [5, 3]]}, "legend": LEGEND}
 COLOUR = {**WINDOW, "legend": LEGEND}
 
-PERCENT_AXIS = {"format": ".3~p", "tickCount": 5}
-PLAIN_AXIS = {"format": ",.12~g", "tickCount": 5, "labelOverlap": True}
-POINTS_AXIS = {"format": "+.3~p", "tickCount": 5}
+_ROOM = {"tickCount": 5, "labelOverlap": "greedy", "labelSeparation": 10}
+"""Browsers' fonts run wider than the one that drawings are laid out with."""
+PERCENT_AXIS = {"format": ".3~p", **_ROOM}
+PLAIN_AXIS = {"format": ",.12~g", **_ROOM}
+POINTS_AXIS = {"format": "+.3~p", **_ROOM}
 CONFIG = {
     "aria": False,
     "font": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
@@ -61,19 +63,29 @@ def sized(width: int | Spec, height: int | Spec) -> Spec:
     return {"width": max(80, width) if isinstance(width, int) else width, "height": height}
 
 
-def vertical_marks(marks: dict[str, float], kind: str) -> list[Spec]:
-    """Named vertical lines; neighbouring names stand on different heights."""
+def vertical_marks(marks: dict[str, float], kind: str, ends: tuple[float, float] | None = None) -> list[Spec]:
+    """Named vertical lines; neighbouring names stand on different heights, those far right of ``ends`` left of the line."""
     if not marks:
         return []
     ordered = sorted(marks.items(), key=lambda mark: mark[1])
-    values = [{"x": at, "name": name, "row": 9 + 12 * (i % 3)} for i, (name, at) in enumerate(ordered)]
+    turn = float("inf") if ends is None else ends[0] + 0.55 * (ends[1] - ends[0])
+    values: list[Spec] = [{"x": at, "name": name, "row": 9 + 12 * (i % 3)} for i, (name, at) in enumerate(ordered)]
     x = {"field": "x", "type": kind}
-    height = {"field": "row", "type": "quantitative", "scale": None}
-    text = {"type": "text", "align": "left", "dx": 4, "fontSize": 10, "color": INK, "limit": 150}
-    return [
-        {"data": {"values": values}, "mark": {"type": "rule", "color": INK, "strokeWidth": 1}, "encoding": {"x": x}},
-        {"data": {"values": values}, "mark": text, "encoding": {"x": x, "y": height, "text": {"field": "name"}}},
-    ]
+    rule = {"type": "rule", "color": INK, "strokeWidth": 1}
+    layers: list[Spec] = [{"data": {"values": values}, "mark": rule, "encoding": {"x": x}}]
+    for side, dx in (("left", 4), ("right", -4)):
+        here = [value for value in values if (value["x"] > turn) == (side == "right")]
+        text = {"type": "text", "align": side, "dx": dx, "fontSize": 10, "color": INK, "limit": 150}
+        height = {"field": "row", "type": "quantitative", "scale": None, "axis": None}
+        if here:
+            layers.append(
+                {
+                    "data": {"values": here},
+                    "mark": text,
+                    "encoding": {"x": x, "y": height, "text": {"field": "name"}},
+                }
+            )
+    return layers
 
 
 def values_at_the_side(y: Spec, x: int, *, field: str = "text") -> Spec:
@@ -97,7 +109,7 @@ def rows_axis(names: Sequence[str], side: int) -> Spec:
 
 def side_of(names: Iterable[str], most: int = 150) -> int:
     """Pixels that the longest name needs beside the plot, within reason."""
-    return min(most, 14 + round(6.4 * max((len(name) for name in names), default=0)))
+    return min(most, 18 + round(7 * max((len(name) for name in names), default=0)))
 
 
 def distinct(names: Iterable[str]) -> list[str]:

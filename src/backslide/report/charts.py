@@ -8,10 +8,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backslide.contracts.evidence import Bars, Histograms, Matrix, Ranked, Series, Table, Waterfall
+from backslide.contracts.evidence import (
+    Bars,
+    Histograms,
+    Matrix,
+    Ranked,
+    Reliability,
+    Scatter,
+    Segments,
+    Series,
+    Table,
+    Waterfall,
+)
 from backslide.report.chart_parts import CONFIG, Spec
+from backslide.report.relation_charts import reliability, scatter
 from backslide.report.row_charts import matrix, ranked, table, waterfall
-from backslide.report.window_charts import bars, histograms, series
+from backslide.report.segment_charts import segments
+from backslide.report.time_charts import series
+from backslide.report.window_charts import bars, histograms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,4 +61,7 @@ _DRAW: dict[type, Callable[[Any, int], Spec]] = {
     Matrix: matrix,
     Waterfall: waterfall,
     Table: table,
+    Reliability: reliability,
+    Scatter: scatter,
+    Segments: segments,
 }

@@ -48,7 +48,8 @@ def _walk(value: Any) -> Any:
         keys = _distinct(_walk(key) for key in value)
         return dict(zip(keys, (_walk(item) for item in value.values()), strict=True))
     if isinstance(value, (list, tuple)):
-        return [_walk(item) for item in value]
+        # Most of a diagnosis is numbers: they are not worth a call each.
+        return [item if isinstance(item, (float, int)) else _walk(item) for item in value]
     return value
 
 

@@ -1,9 +1,14 @@
-"""The page: one self-contained HTML file without any script, and its first screen as a fragment for notebooks."""
+"""The page: one self-contained HTML file, and its first screen as a fragment for notebooks.
+
+The page is complete without its script, which only filters. The page's policy names the script by its hash, so nothing
+else can run, whatever strings the data hold, and nothing can be fetched.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -11,11 +16,9 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from backslide.contracts.evidence import Table, Waterfall
+from backslide.contracts.evidence import Bars, Histograms
 from backslide.report import numbers, palette
-from backslide.report.charts import WIDTH, chart_spec
-from backslide.report.row_charts import cell_text
-from backslide.report.svg import draw
+from backslide.report.figures import Figure, figure, is_table, waterfall_figure
 from backslide.report.view import build
 
 if TYPE_CHECKING:
@@ -23,70 +26,38 @@ if TYPE_CHECKING:
 
     from backslide.contracts.diagnosis import Diagnosis
     from backslide.contracts.evidence import Evidence
-    from backslide.report.view import FindingView, View
+    from backslide.report.finding_view import CheckView, FindingView
+    from backslide.report.view import View
+
+__all__ = ["MOST_CHARTS", "MOST_FINDINGS", "Figure", "figure", "render_fragment", "render_html", "waterfall_figure"]
 
 MOST_CHARTS = 60
-"""Charts drawn on a page, those of the causes and the most serious findings first: each costs some 8 kB and 60 ms."""
-MOST_FINDINGS = 200
-"""Findings written out per check and severity group; a page of thousands is not read."""
-WIDE = 860
-"""Width of the waterfall where there is room."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One piece of evidence laid out: a drawing or a table under its title, with the sentence that says the same."""
-
-    title: str
-    reading: str
-    svg: str = ""
-    narrow: str = ""
-    """The same drawing for a phone, where it would not shrink well."""
-    columns: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
+"""Charts drawn on a page, those of the causes and the most serious findings first: each costs some 9 kB and 80 ms."""
+MOST_FINDINGS = 600
+"""Findings written out per check and severity group; they can be searched, and a row costs little."""
 
 
 def render_html(diagnosis: Diagnosis) -> str:
-    """The whole report as one HTML page that needs neither network nor script."""
+    """The whole report as one HTML page that needs no network, and no script to be read."""
     view = build(diagnosis)
-    drawn = _to_draw(view)
     evidence = [e for finding in _findings(view) for e in finding.evidence]
-    figures = {id(e): figure(e) for e in evidence if _shown(e, drawn)}
-    left_out = len(evidence) - sum(_shown(e, drawn) for e in evidence)
+    drawn = _to_draw(view)
+    figures = {id(e): figure(e) for e in evidence if is_table(e) or id(e) in drawn}
 
     def of(shown: tuple[Evidence, ...]) -> list[Figure]:
         return [figures[id(e)] for e in shown if id(e) in figures]
 
-    return _render("page.html.j2", view, figures=of, charts_left_out=left_out)
+    script, policy = _script()
+    left_out = sum(id(e) not in figures for e in evidence)
+    return _render(
+        "page.html.j2", view, figures=of, overview=_overview, distributions=_distributions, charts_left_out=left_out,
+        script=script, policy=policy,
+    )  # fmt: skip
 
 
 def render_fragment(diagnosis: Diagnosis) -> str:
     """Verdict, decision, waterfall and causes, for a notebook cell. Carries its own styles and no ids."""
     return _render("fragment.html.j2", build(diagnosis))
-
-
-def figure(evidence: Evidence) -> Figure:
-    """A piece of evidence ready for the page. What cannot be drawn keeps its sentence: a chart never costs a report."""
-    if isinstance(evidence, Table):
-        rows = tuple(tuple(cell_text(cell) for cell in row) for row in evidence.rows)
-        return Figure(evidence.title, evidence.reading, columns=evidence.columns, rows=rows)
-    try:
-        return Figure(evidence.title, evidence.reading, svg=_drawing(evidence, WIDTH))
-    except ValueError:
-        return Figure(evidence.title, evidence.reading)
-
-
-def waterfall_figure(evidence: Waterfall) -> Figure:
-    """The waterfall at both widths."""
-    try:
-        wide, narrow = _drawing(evidence, WIDE), _drawing(evidence, WIDTH)
-    except ValueError:
-        return Figure(evidence.title, evidence.reading)
-    return Figure(evidence.title, evidence.reading, svg=wide, narrow=narrow)
-
-
-def _drawing(evidence: Evidence, width: int) -> Markup:
-    return Markup(draw(chart_spec(evidence, width=width), evidence.reading))
 
 
 def _render(template: str, view: View, **more: object) -> str:
@@ -106,12 +77,22 @@ def _to_draw(view: View) -> set[int]:
     cited = {link.anchor for cause in (*view.causes, *view.harmless) for link in cause.evidence if link.anchor}
     order = {"fail": 1, "warn": 2, "note": 3, "ok": 4}
     ranked = sorted(_findings(view), key=lambda finding: 0 if finding.anchor in cited else order[finding.severity])
-    charts = [id(e) for finding in ranked for e in finding.evidence if not isinstance(e, Table)]
+    charts = [id(e) for finding in ranked for e in finding.evidence if not is_table(e)]
     return set(charts[:MOST_CHARTS])
 
 
-def _shown(evidence: Evidence, drawn: set[int]) -> bool:
-    return isinstance(evidence, Table) or id(evidence) in drawn
+def _overview(check: CheckView) -> tuple[Evidence, ...]:
+    """What findings in order show of the whole, such as a table of metrics: it stands open."""
+    return tuple(e for finding in check.ok[:MOST_FINDINGS] for e in finding.evidence if not _one_column(e))
+
+
+def _distributions(check: CheckView) -> tuple[Evidence, ...]:
+    """Charts of single columns that are in order: they are folded away with them."""
+    return tuple(e for finding in check.ok[:MOST_FINDINGS] for e in finding.evidence if _one_column(e))
+
+
+def _one_column(evidence: Evidence) -> bool:
+    return isinstance(evidence, (Histograms, Bars))
 
 
 _BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|points?\b|UTC\b))")
@@ -120,6 +101,19 @@ _BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|points?\b|UTC\b))")
 def _unbroken(value: object) -> object:
     """Keep a number and its unit on one line."""
     return _BEFORE_UNIT.sub("\u00a0", value) if type(value) is str else value
+
+
+@cache
+def _script() -> tuple[Markup, str]:
+    """The script of the page, and its hash as a content security policy names it."""
+    text = files("backslide.report").joinpath("templates", "filter.js").read_text(encoding="utf-8")
+    digest = hashlib.sha256(text.encode()).digest()
+    return Markup(text), f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def _says(summary: str, reading: str) -> bool:
+    """Whether a chart's sentence only repeats the sentence beside it."""
+    return reading.rstrip(". ").casefold() in summary.rstrip(". ").casefold()
 
 
 @cache
@@ -135,4 +129,5 @@ def _environment() -> Environment:
     environment.globals["style"] = Markup(f"{style}\n{palette.rules()}")
     environment.globals["most"] = MOST_FINDINGS
     environment.filters["count"] = numbers.count
+    environment.tests["said_in"] = lambda reading, summary: _says(summary, reading)
     return environment

@@ -144,13 +144,31 @@ def basis(estimate: Estimate) -> str:
     return "sample" if estimate.n is None else f"sample of {rows(estimate.n)}"
 
 
+POINTS = frozenset({"points", "point", "pt"})
+"""Units of findings whose numbers are fractions, written in points."""
+SHARES = frozenset({"share", "%", "fraction"})
+"""Units of findings whose numbers are fractions, written as percentages."""
+UNNAMED = frozenset({"", "unit of the feature"})
+"""Units that say nothing beside a number."""
+
+
 def free_estimate(estimate: Estimate, unit: str) -> str:
     """The estimate of a finding in the unit that the finding names: ``points``, ``share``, or its own."""
-    if unit in ("points", "point", "pt"):
+    if unit in POINTS:
         return Unit(True, 1 if abs(estimate.estimate) >= 0.001 else 2).estimate(estimate)
-    if unit in ("share", "%", "fraction"):
+    if unit in SHARES:
         return _joined(estimate, percent, "")
-    return _joined(estimate, plain, f" {unit}" if unit else "")
+    return _joined(estimate, plain, "" if unit in UNNAMED else f" {unit}")
+
+
+def free_size(value: float, unit: str) -> str:
+    """The size of a change in the unit that a finding names, without sign: ``0.8 points``, ``1.2 %``, ``45 USD``."""
+    size = abs(value)
+    if unit in POINTS:
+        return Unit(True, 1 if size >= 0.001 else 2).size(size)
+    if unit in SHARES:
+        return percent(size, 1 if size >= 0.001 else 2)
+    return plain(size) + ("" if unit in UNNAMED else f" {unit}")
 
 
 def _joined(estimate: Estimate, write: Callable[[float], str], suffix: str) -> str:

@@ -1,21 +1,22 @@
 """Colours of the charts, as drawn, and what the page makes of each in light and dark.
 
-Blue and orange stay apart for every common colour blindness; line style differs as well. The style sheet of the page
-maps each colour as drawn to a variable, so that one drawing serves light, dark and print.
+The reference is a dark blue and the current window a light orange: they stay apart for every common colour blindness
+and on a grey printer, since luminance differs as well as hue. Line style and fill differ besides. The style sheet of
+the page maps each colour as drawn to a variable, so that one drawing serves light, dark and print.
 """
 
 from __future__ import annotations
 
-REFERENCE = "#1f6fb2"
-CURRENT = "#c2570c"
+REFERENCE = "#1b4f8f"
+CURRENT = "#d9730d"
 INK = "#333a44"
-FAINT = "#6a7381"
+FAINT = "#5f6977"
 GRID = "#e2e5ea"
 BAND = "#eef0f4"
 PAPER = "#fefefe"
-FALL = ("#f6d9c4", "#ecb084", "#db7f3c")
+FALL = ("#f6d9c4", "#ecb084", "#e09154")
 """Weak to strong tints of a negative number."""
-RISE = ("#cfe2f3", "#96c1e6", "#5596cf")
+RISE = ("#cfe2f3", "#96c1e6", "#6ea8da")
 """Weak to strong tints of a positive number."""
 
 VARIABLES = {

@@ -158,7 +158,9 @@ def matrix(evidence: Matrix, width: int) -> Spec:
     unit = " (cells: points)" if evidence.share else ""
     x = {"field": "column", "type": "nominal", "sort": columns, "axis": across}
     x["title"] = evidence.column_title + _kept(kept_columns, columns) + unit
-    y = {"field": "row", "type": "nominal", "sort": rows, "axis": axis}
+    side = side_of((rows[i] for i in kept_rows), 120)
+    up = {**axis, "minExtent": side, "titlePadding": 8}
+    y = {"field": "row", "type": "nominal", "sort": rows, "axis": up}
     y["title"] = evidence.row_title + _kept(kept_rows, rows)
     place = {"x": x, "y": y}
     tint = {"field": "tint", "type": "nominal", "scale": None, "legend": None}

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backslide.contracts.cause import Cause
-from backslide.contracts.finding import Finding, Outcome, Severity, Status, Step
+from backslide.contracts.finding import Outcome, Status, Step
 from backslide.report import numbers, words
 from backslide.report.clean import cleaned
+from backslide.report.finding_view import StepView, step_view
 from backslide.report.numbers import Unit
 
 if TYPE_CHECKING:
     from backslide.contracts.diagnosis import Diagnosis, Part
-    from backslide.contracts.evidence import Evidence, Waterfall
+    from backslide.contracts.evidence import Waterfall
     from backslide.contracts.finding import Estimate
 
 
@@ -69,46 +70,12 @@ class PartView:
     name: str
     kind: str
     metric: str
+    title: str
+    """``recall of court_filing``."""
     reference: str
     current: str
     change: str
     interval: str
-
-
-@dataclass(frozen=True, slots=True)
-class FindingView:
-    """One finding with what can be drawn of it."""
-
-    anchor: str
-    subject: str
-    severity: str
-    summary: str
-    estimate: str
-    figures: tuple[tuple[str, str], ...]
-    evidence: tuple[Evidence, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CheckView:
-    """A check that ran: what it found, worst first, and apart from it what is in order."""
-
-    code: str
-    title: str
-    severity: str
-    open: tuple[FindingView, ...]
-    ok: tuple[FindingView, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StepView:
-    """A step of the playbook with its checks, worst first."""
-
-    name: str
-    question: str
-    state: str
-    """Worst severity of its checks, or ``not checked``."""
-    tally: str
-    checks: tuple[CheckView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +147,7 @@ def build(diagnosis: Diagnosis) -> View:
         unexplained="" if d.unexplained is None else part_unit.estimate(d.unexplained),
         parts=tuple(_part(part, classification=classification) for part in d.parts),
         harmless=tuple(_cause(cause, part_unit, anchors, higher_is_better=better) for cause in d.harmless),
-        steps=tuple(_step(step, d.checks, unused) for step in Step),
+        steps=tuple(step_view(step, d.checks, unused) for step in Step),
         unchecked=_unchecked(d.checks),
         inputs=_inputs(d),
         notes=d.inputs.notes,
@@ -190,7 +157,7 @@ def build(diagnosis: Diagnosis) -> View:
 def _metric(d: Diagnosis, unit: Unit) -> MetricView:
     change = d.metric.change
     return MetricView(
-        name=d.metric.name.replace("_", " "),
+        name=words.metric_name(d.metric.name),
         reference=unit.level(d.metric.reference),
         current=unit.level(d.metric.current),
         change="" if change is None else unit.change(change.estimate),
@@ -275,77 +242,17 @@ def _part_unit(part: Part, *, classification: bool) -> Unit:
 
 def _part(part: Part, *, classification: bool) -> PartView:
     unit = _part_unit(part, classification=classification)
+    metric = words.metric_name(part.metric)
     return PartView(
         name=part.name,
         kind=part.kind,
-        metric=part.metric.replace("_", " "),
+        metric=metric,
+        title=metric if metric in part.name else f"{metric} of {part.name}",
         reference=unit.level(part.reference),
         current=unit.level(part.current),
         change=unit.change(part.change.estimate),
         interval=unit.interval(part.change),
     )
-
-
-def _step(step: Step, outcomes: tuple[Outcome, ...], unused: dict[str, str]) -> StepView:
-    mine = [outcome for outcome in outcomes if outcome.step is step]
-    ran = [outcome for outcome in mine if outcome.status is Status.RAN]
-    worst = max((outcome.severity for outcome in ran), key=lambda severity: severity.rank, default=None)
-    ordered = sorted(ran, key=lambda outcome: -outcome.severity.rank)
-    return StepView(
-        name=step.value,
-        question=step.question,
-        state="not checked" if worst is None else words.SEVERITY[worst],
-        tally=_tally(ran, len(mine) - len(ran)),
-        checks=tuple(_check(outcome, unused) for outcome in ordered),
-    )
-
-
-def _tally(ran: list[Outcome], not_run: int) -> str:
-    if not ran and not not_run:
-        return "no check of this step in this run"
-    first = len(ran) or not_run
-    checks = f"{first} check{'' if first == 1 else 's'}"
-    if not ran:
-        return f"{checks} did not run"
-    return f"{checks} ran" + (f", {not_run} did not" if not_run else "")
-
-
-def _check(outcome: Outcome, unused: dict[str, str]) -> CheckView:
-    found = sorted(outcome.findings, key=lambda finding: -finding.severity.rank)
-    views = [(finding.severity, _finding(finding, unused)) for finding in found]
-    return CheckView(
-        code=outcome.code,
-        title=outcome.title,
-        severity=words.SEVERITY[outcome.severity],
-        open=tuple(view for severity, view in views if severity is not Severity.OK),
-        ok=tuple(view for severity, view in views if severity is Severity.OK),
-    )
-
-
-def _finding(finding: Finding, unused: dict[str, str]) -> FindingView:
-    said = [] if finding.estimate is None else [numbers.free_estimate(finding.estimate, finding.unit)]
-    if finding.p_value is not None:
-        said.append(numbers.p_value(finding.p_value))
-    return FindingView(
-        anchor=unused.pop(finding.key, ""),  # an id stands once on a page, whatever a check repeats
-        subject=finding.subject,
-        severity=words.SEVERITY[finding.severity],
-        summary=finding.summary,
-        estimate=", ".join(said),
-        figures=tuple((name.replace("_", " "), scalar(value)) for name, value in finding.numbers.items()),
-        evidence=finding.evidence,
-    )
-
-
-def scalar(value: str | int | float | bool | None) -> str:
-    """Any single value as a person would write it."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return numbers.count(value).replace("-", numbers.MINUS)
-    return numbers.plain(value, 4) if isinstance(value, float) else value
 
 
 def _unchecked(outcomes: tuple[Outcome, ...]) -> tuple[Unchecked, ...]:

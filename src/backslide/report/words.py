@@ -36,6 +36,23 @@ STATUS = {
 }
 
 
+_METRICS = {
+    "f1": "F1",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "r2": "R²",
+    "mape": "MAPE",
+    "auc": "AUC",
+    "roc": "ROC",
+    "pr": "PR",
+}
+
+
+def metric_name(name: str) -> str:
+    """``macro_f1`` as people write it: ``macro F1``."""
+    return " ".join(_METRICS.get(word, word) for word in name.split("_"))
+
+
 def kind_title(kind: CauseKind) -> str:
     """``Unit change``."""
     return kind.value.replace("_", " ").capitalize()

@@ -5,20 +5,28 @@ bootstrap replicate, or a reweighted population) is the sum of its rows' vectors
 merged by day, paired repairs and importance weights alike, and its gradient gives every metric a standard error.
 
 Classification, K classes: ``[label_1..label_K, predicted_1..predicted_K, hit_1..hit_K]``, counts. Regression and losses:
-``[n, loss]`` and the like.
+``[n, loss]`` and the like. Metrics of ranks are means of one value per row too (see ``stats.ranking``); metrics that give one
+number for a whole window are not sums of anything and are judged by the jackknife (``stats.jackknife``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backslide.stats.costs import Costs
+from backslide.stats.ranking import average_precision_rows, quantile_rows, roc_auc_rows
+
 Floats = NDArray[np.float64]
-RowKind = Literal["counts", "log_loss", "brier", "absolute", "squared", "signed", "variance"]
+RowKind = Literal[
+    "counts", "log_loss", "brier", "absolute", "squared", "signed", "percentage", "cost", "variance", "own"
+]
+Arrays = tuple[NDArray[np.generic], NDArray[np.generic], Floats | None]
+"""Labels, predictions (class codes or numbers, (n,)) and scores (n, K) of some rows."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,16 @@ class Metric:
     value: Callable[[Floats], Floats]
     share: bool = True
     """Whether it is a fraction, shown in points, rather than a number in the label's unit."""
+    of: Callable[[Arrays], Floats] | None = field(default=None, compare=False)
+    """Row values (n,) whose mean is the metric, where no sum of ``rows`` gives it; NaN where a row does not count."""
+    whole: Callable[[Arrays], float] | None = field(default=None, compare=False)
+    """The metric of all rows at once, where it is no mean of anything: shown with jackknife intervals, never the headline."""
+    cells: Floats | None = field(default=None, compare=False)
+    """Value of a row by label and prediction (K, K + 1), last column "none of the classes"; its mean is the metric."""
+    event: float = 0.0
+    """Size of one error: half of one is the least noise that a window without errors is credited with."""
+    smoothing: float = 0.0
+    """Rows added to every cell of label and prediction for the slope, where the metric has none at its edge."""
 
     def harm(self, change: float) -> float:
         """A change as harm: positive is worse."""
@@ -101,21 +119,26 @@ def macro_f1(sums: Floats, classes: NDArray[np.bool_] | None = None) -> Floats:
 
 def macro_f1_over(classes: NDArray[np.bool_]) -> Metric:
     """Macro F1 over a fixed set of classes: those labelled in both windows, so that both sides average the same."""
-    return Metric("macro_f1", True, "counts", lambda sums: macro_f1(sums, classes))
+    return _counted("macro_f1", lambda sums: macro_f1(sums, classes))
 
 
 def _weighted_f1(sums: Floats) -> Floats:
+    return _by_support(sums, f1_scores(sums))
+
+
+def _by_support(sums: Floats, scores: Floats) -> Floats:
+    """Mean over classes weighted by their labels; a class without a score counts zero, as in scikit-learn."""
     label, _, _ = _split(sums)
-    scores = f1_scores(sums)
     return _ratio(np.where(label > 0, label * np.nan_to_num(scores), 0.0).sum(-1), label.sum(-1))
 
 
-def _mean(sums: Floats) -> Floats:
+def mean(sums: Floats) -> Floats:
+    """Mean of ``[1, value]`` rows."""
     return _ratio(sums[..., 1], sums[..., 0])
 
 
 def _rmse(sums: Floats) -> Floats:
-    return np.asarray(np.sqrt(_mean(sums)))
+    return np.asarray(np.sqrt(mean(sums)))
 
 
 def _r2(sums: Floats) -> Floats:
@@ -123,37 +146,111 @@ def _r2(sums: Floats) -> Floats:
     return 1.0 - _ratio(squared, yy - _ratio(y * y, n))
 
 
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("accuracy", True, "counts", accuracy),
-        Metric("balanced_accuracy", True, "counts", lambda sums: _nanmean(recalls(sums))),
-        Metric("macro_f1", True, "counts", macro_f1),
-        Metric("micro_f1", True, "counts", accuracy),
-        Metric("weighted_f1", True, "counts", _weighted_f1),
-        Metric("macro_precision", True, "counts", lambda sums: _nanmean(precisions(sums))),
-        Metric("macro_recall", True, "counts", lambda sums: _nanmean(recalls(sums))),
-        Metric("matthews", True, "counts", matthews),
-        Metric("log_loss", False, "log_loss", _mean, share=False),
-        Metric("brier", False, "brier", _mean),
-        Metric("mae", False, "absolute", _mean, share=False),
-        Metric("rmse", False, "squared", _rmse, share=False),
-        Metric("bias", False, "signed", _mean, share=False),
-        Metric("r2", True, "variance", _r2),
-    )
-}
-CLASSIFICATION = tuple(name for name, metric in METRICS.items() if metric.rows in ("counts", "log_loss", "brier"))
-REGRESSION = tuple(name for name in METRICS if name not in CLASSIFICATION)
+def _counted(name: str, value: Callable[[Floats], Floats], smoothing: float = 0.0) -> Metric:
+    return Metric(name, True, "counts", value, event=1.0, smoothing=smoothing)
+
+
+def _ranked(name: str, rows: Callable[[NDArray[np.bool_], Floats], Floats], classes: tuple[int, ...] | None) -> Metric:
+    """One class against the rest, averaged over ``classes`` (default: all); classes that cannot be ranked are left out."""
+
+    def of(arrays: Arrays) -> Floats:
+        labels, _, scores = arrays
+        if scores is None:
+            return np.full(len(labels), np.nan)
+        chosen = range(scores.shape[1]) if classes is None else classes
+        each = [rows(labels == k, scores[:, k]) for k in chosen]
+        usable = [values for values in each if np.isfinite(values).all()]
+        return np.asarray(np.mean(usable, axis=0)) if usable and len(labels) else np.full(len(labels), np.nan)
+
+    return Metric(name, True, "own", mean, of=of)
+
+
+def _error_quantile(name: str, q: float) -> Metric:
+    def of(arrays: Arrays) -> Floats:
+        labels, predictions, _ = arrays
+        return quantile_rows(np.abs(predictions.astype(np.float64) - labels.astype(np.float64)), q)
+
+    return Metric(name, False, "own", mean, share=False, of=of)
+
+
+def roc_auc_over(classes: tuple[int, ...] | None) -> Metric:
+    """ROC AUC, one class against the rest: of the positive class, or the mean over several."""
+    return _ranked("roc_auc", roc_auc_rows, classes)
+
+
+def pr_auc_over(classes: tuple[int, ...] | None) -> Metric:
+    """Average precision, one class against the rest: of the positive class, or the mean over several."""
+    return _ranked("pr_auc", average_precision_rows, classes)
+
+
+_OF_CLASSES = (
+    _counted("accuracy", accuracy),
+    _counted("balanced_accuracy", lambda sums: _nanmean(recalls(sums))),
+    _counted("macro_f1", macro_f1),
+    _counted("micro_f1", accuracy),
+    _counted("weighted_f1", _weighted_f1),
+    _counted("macro_precision", lambda sums: _nanmean(precisions(sums))),
+    _counted("micro_precision", accuracy),
+    _counted("weighted_precision", lambda sums: _by_support(sums, precisions(sums))),
+    _counted("macro_recall", lambda sums: _nanmean(recalls(sums))),
+    _counted("micro_recall", accuracy),
+    _counted("weighted_recall", lambda sums: _by_support(sums, recalls(sums))),
+    _counted("matthews", matthews, smoothing=0.5),
+    roc_auc_over(None),
+    pr_auc_over(None),
+    Metric("log_loss", False, "log_loss", mean, share=False),
+    Metric("brier", False, "brier", mean),
+)
+_OF_NUMBERS = (
+    Metric("mae", False, "absolute", mean, share=False),
+    Metric("rmse", False, "squared", _rmse, share=False),
+    Metric("bias", False, "signed", mean, share=False),
+    Metric("r2", True, "variance", _r2),
+    Metric("mape", False, "percentage", mean),
+    _error_quantile("median_absolute_error", 0.5),
+    _error_quantile("p90_absolute_error", 0.9),
+)
+COST = "expected_cost"
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_OF_CLASSES, *_OF_NUMBERS)}
+CLASSIFICATION = tuple(metric.name for metric in _OF_CLASSES)
+REGRESSION = tuple(metric.name for metric in _OF_NUMBERS)
+SAME = {
+    "micro_f1": "accuracy", "micro_precision": "accuracy", "micro_recall": "accuracy", "weighted_recall": "accuracy",
+    "macro_recall": "balanced_accuracy",
+}  # fmt: skip
+"""Metrics that are another one under a second name, where every row has one label and one prediction."""
+OF_SCORES = ("log_loss", "brier", "roc_auc", "pr_auc")
+"""Metrics that need scores."""
+
+
+def expected_cost(costs: Costs) -> Metric:
+    """Mean cost of a row."""
+    if costs.matrix is None:
+
+        def of(arrays: Arrays) -> Floats:
+            labels, predictions, _ = arrays
+            return costs.of_errors(predictions.astype(np.float64) - labels.astype(np.float64))
+
+        return Metric(COST, False, "cost", mean, share=False, of=of)
+    k = len(costs.matrix)
+    usual = costs.matrix[~np.eye(k, k + 1, dtype=bool)].mean()
+    return Metric(COST, False, "own", mean, share=False, cells=costs.matrix, event=float(usual))
 
 
 def class_metric(which: Literal["recall", "precision", "f1"], index: int, label: str) -> Metric:
     """Recall, precision or F1 of one class as a metric of its own."""
     score = {"recall": recalls, "precision": precisions, "f1": f1_scores}[which]
-    return Metric(f"{which}[{label}]", True, "counts", lambda sums: score(sums)[..., index])
+    return _counted(f"{which}[{label}]", lambda sums: score(sums)[..., index])
 
 
 def gradient(metric: Metric, sums: Floats) -> Floats:
     """Derivative of the metric by each of the F sums at ``sums`` (F,), by central differences; zeros where not estimable."""
+    if metric.value is mean:
+        n = sums[0]
+        return np.array([-sums[1] / n**2, 1 / n]) if n > 0 else np.zeros(2)
+    if metric.smoothing and metric.rows == "counts":
+        k = len(sums) // 3
+        sums = sums + metric.smoothing * np.repeat([k, k, 1.0], k)
     size = np.abs(sums)
     # Counts share one step, so that a class without rows has one; sums of squares and of values have scales of their own.
     step = 1e-6 * np.maximum(size.max(initial=0.0) if metric.rows == "counts" else size, 1e-300 if size.any() else 1.0)

@@ -27,23 +27,38 @@ def count_rows(labels: Codes, predictions: Codes, classes: int) -> Floats:
 def loss_rows(kind: RowKind, labels: NDArray[np.generic], predictions: Floats) -> Floats:
     """``[1, loss]`` per row (n, 2); for "variance" ``[1, squared, y, y^2]`` (n, 4).
 
-    For "log_loss" and "brier", ``labels`` are class codes and ``predictions`` scores (n, K); else both are numbers (n,).
+    For "log_loss" and "brier", ``labels`` are class codes and ``predictions`` scores (n, K); else both are numbers (n,). A
+    percentage of a label of 0 does not exist: that row is ``[0, 0]``.
     """
     n = len(labels)
     if kind in ("log_loss", "brier"):
-        codes = labels.astype(np.int64)
-        own = predictions[np.arange(n), codes]
-        if kind == "log_loss":
-            total = predictions.sum(axis=1)
-            loss = -np.log(np.clip(own / np.where(total > 0, total, 1.0), CLIP, 1.0))
-        else:
-            loss = (predictions**2).sum(axis=1) - 2 * own + 1.0
-            if predictions.shape[1] == 2:  # the usual binary Brier score counts one side
-                loss = loss / 2
-        return np.column_stack([np.ones(n), loss])
+        return np.column_stack([np.ones(n), _score_losses(kind, labels.astype(np.int64), predictions)])
     y = labels.astype(np.float64)
     error = predictions - y
     if kind == "variance":
         return np.column_stack([np.ones(n), error**2, y, y**2])
+    if kind == "percentage":
+        exists = y != 0
+        return np.column_stack([exists, np.abs(error) / np.where(exists, np.abs(y), np.inf)])
     loss = {"absolute": np.abs(error), "squared": error**2, "signed": error}[kind]
     return np.column_stack([np.ones(n), loss])
+
+
+def _score_losses(kind: RowKind, codes: Codes, scores: Floats) -> Floats:
+    own = scores[np.arange(len(codes)), codes]
+    if kind == "log_loss":
+        total = scores.sum(axis=1)
+        return np.asarray(-np.log(np.clip(own / np.where(total > 0, total, 1.0), CLIP, 1.0)))
+    loss = (scores**2).sum(axis=1) - 2 * own + 1.0
+    return np.asarray(loss / 2 if scores.shape[1] == 2 else loss)  # the usual binary Brier score counts one side
+
+
+def value_rows(values: Floats) -> Floats:
+    """``[1, value]`` per row (n, 2); a row without a value is ``[0, 0]``."""
+    known = np.isfinite(values)
+    return np.column_stack([known, np.where(known, values, 0.0)])
+
+
+def cell_rows(labels: Codes, predictions: Codes, cells: Floats) -> Floats:
+    """``[1, value]`` per row (n, 2) with the value by label and prediction; a prediction of -1 is the last column."""
+    return np.column_stack([np.ones(len(labels)), cells[labels, predictions]])

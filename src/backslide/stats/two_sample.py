@@ -132,3 +132,24 @@ def holm(p_values: ArrayLike) -> Floats:
 def ranks(values: Floats) -> NDArray[np.float64]:
     """Mid-ranks scaled to (0, 1)."""
     return np.asarray((stats.rankdata(values) - 0.5) / max(len(values), 1))
+
+
+def wasserstein(points: Floats, below_reference: Floats, below_current: Floats) -> float:
+    """Earth mover's distance of two distribution functions given at ascending points (n,), linear between; in their unit."""
+    if len(points) < 2:
+        return 0.0
+    gap = below_current - below_reference
+    width = np.diff(points)
+    left, right = gap[:-1], gap[1:]
+    crossing = left * right < 0
+    reach = np.abs(left) + np.abs(right)
+    # Where the curves cross, the two triangles; else the trapezium.
+    area = np.where(crossing, (left**2 + right**2) / np.where(reach > 0, reach, 1.0), reach) / 2
+    return float((area * width).sum())
+
+
+def unseen_rate(levels: ArrayLike) -> float:
+    """Rate at which further rows are expected to hold a level not counted yet (Good 1953; Turing): singletons over rows."""
+    counts = np.asarray(levels, float)
+    total = counts.sum()
+    return float((counts == 1).sum() / total) if total else 0.0

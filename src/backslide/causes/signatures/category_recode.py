@@ -24,6 +24,7 @@ from scipy.optimize import linear_sum_assignment
 
 from backslide.case import Case
 from backslide.causes import columns
+from backslide.causes.formats import reformatted
 from backslide.causes.hypothesis import Hypothesis, Signature
 from backslide.causes.profiles import Company, company
 from backslide.contracts import say
@@ -50,6 +51,8 @@ class CategoryRecode(Signature):
         """At most one hypothesis per column."""
         for column, pair in case.pairs.items():
             if not pair.discrete or pair.identifier or min(map(len, pair.levels)) < 2:
+                continue
+            if reformatted(case, pair) is not None:
                 continue
             found = _respelled(pair) or _renamed(case, pair) or _permuted(case, pair)
             if found is None:
@@ -172,7 +175,8 @@ def _permuted(case: Case, pair: Pair) -> Found | None:
     if after > 0.5 * before or met.strangeness(same) < 8:
         return None
     # Two values that trade places may as well be a habit that turned: undoing it has to bring points back.
-    exact = len(levels) > 2 and not pair.numeric and met.informative(same) and after < 0.25 * before
+    clear = met.informative(same) and met.agrees(mapping) and after < 0.25 * before
+    exact = len(levels) > 2 and not pair.numeric and clear
     return mapping, exact, "permuted"
 
 

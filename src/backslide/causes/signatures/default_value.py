@@ -28,6 +28,7 @@ from backslide.contracts.cause import CauseKind
 from backslide.engine.pair import MISSING, Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
+from backslide.stats.metrics import Floats
 from backslide.stats.two_sample import chi_squared, ks, ks_p_value, proportion_z
 
 MIN_RISE = 0.02
@@ -148,9 +149,15 @@ def _unnatural_place(pair: Pair, text: str) -> bool:
     g, b = pair.finite
     low, high = g[0], g[-1]
     if value < low or value > high:
-        return True
+        return not _moved_bound(g, b, value, low if value < low else high)
     # A shifted density raises the neighbours too; a default raises one value alone.
     width = 0.02 * float(np.quantile(g, 0.98) - np.quantile(g, 0.02))
     near = [float(((v >= value - width) & (v <= value + width) & (v != value)).mean()) for v in (g, b)]
     atom = float((b == value).mean() - (g == value).mean())
     return atom > 3 * max(near[1] - near[0], 0.0)
+
+
+def _moved_bound(g: Floats, b: Floats, value: float, bound: float) -> bool:
+    """Whether the values that were gathered at the reference's bound are now gathered at the new one: a top code that moved."""
+    before, left, after = (float((v == at).mean()) for v, at in ((g, bound), (b, bound), (b, value)))
+    return before > 0.5 * after and left < 0.5 * before

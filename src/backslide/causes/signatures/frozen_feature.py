@@ -4,13 +4,18 @@
 on every row by luck is below one in a billion. A column where a rare level merely vanished (the value made up more than 95 %
 before) is not frozen.
 
+Or it is stuck **by day**: it varied within the days of the reference, and now holds one value a day on nearly every day; or
+**for a while**: in a long run of rows, in order of time, it does not move at all, where the reference hardly ever repeated a
+value. A column that is one value a day by nature, or that stood still for long in the reference too, is not frozen.
+
 **Repair** draws the values from the other columns; the price comes from the **injection**: the reference with the same value
-on every row.
+on every row, with one value a day, or with one value for as long a run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -21,12 +26,20 @@ from backslide.causes.hypothesis import Hypothesis
 from backslide.causes.lost import LostValues
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.engine.pair import Pair
+from backslide.engine import names
+from backslide.engine.pair import MISSING, Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 
 MAX_LUCK = 1e-9
 MAX_SHARE_BEFORE = 0.95
+MIN_DAYS = 5
+ROWS_PER_DAY = 4
+MOSTLY = 0.9
+"""Share of the days on which the column must have varied before, and must hold one value now."""
+MIN_RUN = 50
+MIN_RUN_SHARE = 0.1
+"""Share of the rows that a run must hold; ten times the longest run before, besides."""
 
 
 class FrozenFeature(LostValues):
@@ -52,6 +65,48 @@ class FrozenFeature(LostValues):
                 params={"value": value},
                 mechanism="frozen",
             )
+        yield from self._stale(case)
+
+    def _stale(self, case: Case) -> Iterable[Hypothesis]:
+        for column, pair in case.pairs.items():
+            if pair.identifier or _stuck_at(pair) is not None:
+                continue
+            found = _stuck_days(case, pair) or _stuck_run(case, pair)
+            if found is None:
+                continue
+            rows, how, params = found
+            yield Hypothesis(
+                signature=self,
+                features=(column,),
+                seen=f"{column} {how}",
+                undo=f"fill {column} from the other columns where it is stuck",
+                evidence=(f"{'DRF001' if pair.numeric else 'DRF002'}:{column}",),
+                exact=True,
+                reversible=False,
+                rows=rows,
+                params=params | {"rate": float(rows.mean())},
+                mechanism=f"stale {params['stale']}",
+            )
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """One value everywhere, one value a day, or one value for a run as long."""
+        (column,) = hypothesis.features
+        if hypothesis.params.get("stale") == "by day":
+            first = pl.col(column).drop_nulls().first().over(names.DAY)
+            return frame.with_columns(pl.when(pl.col(column).is_null()).then(None).otherwise(first).alias(column))
+        if hypothesis.params.get("stale") == "for a while":
+            order = _in_time(frame)
+            length = round(hypothesis.params["rate"] * frame.height)
+            start = (frame.height - length) // 2
+            held = np.zeros(frame.height, bool)
+            held[order[start : start + length]] = True
+            values = frame[column].gather(order[start : start + length]).drop_nulls()
+            return (
+                self.lose(frame, column, held, replace(hypothesis, params={"value": values[0]}))
+                if len(values)
+                else frame
+            )
+        return super().inject(case, hypothesis, frame)
 
     def lose(self, frame: pl.DataFrame, column: str, rows: columns.Mask, hypothesis: Hypothesis) -> pl.DataFrame:
         """Put the one value."""
@@ -82,3 +137,73 @@ def _stuck_at(pair: Pair) -> object | None:
         return None
     value: object = known[0]
     return value
+
+
+Stale = tuple[columns.Mask, str, dict[str, object]]
+
+
+def _stuck_days(case: Case, pair: Pair) -> Stale | None:
+    """Rows of the days on which the column holds one value, where it varied within the days of the reference."""
+    if any(names.DAY not in side.sample.columns for side in case.sides):
+        return None
+    counts = [_per_day(side.sample[names.DAY], texts) for side, texts in zip(case.sides, pair.texts, strict=True)]
+    if min(len(table) for table in counts) < MIN_DAYS:
+        return None
+    varied, stuck = float((counts[0]["distinct"] > 1).mean()), counts[1].filter(pl.col("distinct") == 1)  # type: ignore[arg-type]
+    if varied < MOSTLY or len(stuck) < MOSTLY * len(counts[1]):
+        return None
+    # By luck a day would show its most frequent value only; what the reference's days show bounds the chance.
+    if _luck(pair, int(stuck["rows"].sum()) - len(stuck)) > MAX_LUCK:
+        return None
+    days = case.current.sample[names.DAY].is_in(stuck["day"].to_list()).fill_null(False).to_numpy()
+    how = f"holds one value a day on {len(stuck)} of {len(counts[1])} days, it varied within the day before"
+    return np.asarray(days & ~pair.missing[1]), how, {"stale": "by day"}
+
+
+def _per_day(days: pl.Series, texts: np.ndarray[tuple[int], np.dtype[np.object_]]) -> pl.DataFrame:
+    """Rows and distinct values of each day with enough rows."""
+    frame = pl.DataFrame({"day": days, "value": pl.Series(texts, dtype=pl.String)})
+    known = frame.filter(pl.col("day").is_not_null() & (pl.col("value") != MISSING))
+    table = known.group_by("day").agg(pl.len().alias("rows"), pl.col("value").n_unique().alias("distinct"))
+    return table.filter(pl.col("rows") >= ROWS_PER_DAY).sort("day")
+
+
+def _stuck_run(case: Case, pair: Pair) -> Stale | None:
+    """The longest run of one value in order of time, where the reference hardly ever repeated one."""
+    if not pair.numeric or any(names.TIME not in side.sample.columns for side in case.sides):
+        return None
+    g, b = (texts[_in_time(side.sample)] for side, texts in zip(case.sides, pair.texts, strict=True))
+    before, (start, length) = _longest_run(g)[1] / len(g), _longest_run(b)
+    if length < max(MIN_RUN, MIN_RUN_SHARE * len(b)) or length > MOSTLY * len(b) or before * len(b) > length / 10:
+        return None
+    value = str(b[start])
+    own = pair.levels[0].get(value, 0) / max(sum(pair.levels[0].values()), 1)
+    if value == MISSING or own > 0.05 or len(pair.levels[0]) < 20 or _luck(pair, length - 1) > MAX_LUCK:
+        return None
+    rows = np.zeros(len(b), bool)
+    rows[_in_time(case.current.sample)[start : start + length]] = True
+    return rows, f"is stuck at {value} for {length} rows in a row", {"stale": "for a while", "value": value}
+
+
+def _luck(pair: Pair, repeats: int) -> float:
+    """Chance that so many rows repeat the value before them, had rows come in any order."""
+    counts = np.array(list(pair.levels[0].values()), float)
+    same = float(((counts / max(counts.sum(), 1.0)) ** 2).sum())
+    return float(max(same, 1 / max(counts.sum(), 1.0)) ** max(repeats, 0))
+
+
+def _in_time(sample: pl.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Positions of the rows in order of time (n,); as they stand where there are no times."""
+    if names.TIME not in sample.columns:
+        return np.arange(sample.height)
+    return np.argsort(sample[names.TIME].cast(pl.Int64).fill_null(0).to_numpy(), kind="stable")
+
+
+def _longest_run(texts: np.ndarray[tuple[int], np.dtype[np.object_]]) -> tuple[int, int]:
+    """(start, length) of the longest run of one value."""
+    if not len(texts):
+        return 0, 0
+    starts = np.concatenate([[0], np.flatnonzero(texts[1:] != texts[:-1]) + 1])
+    lengths = np.diff(np.concatenate([starts, [len(texts)]]))
+    at = int(np.argmax(lengths))
+    return int(starts[at]), int(lengths[at])

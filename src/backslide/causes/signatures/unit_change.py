@@ -7,6 +7,12 @@ ten (percent, milli, kilo), time (60, 3600, 24, 7, 12, 52, 365), lengths, weight
 **Natural drift looks alike.** The mean shift of a lognormal column *is* a scale change. So known factors under 5 without an
 offset are named only when undoing them brings points back. A factor that is no known unit is named only when it is larger than
 5, or when the step in which the values are recorded was scaled with them (whole numbers that all became multiples of 1.93).
+A constant offset of no known unit is named only when the steps moved with it, or when undoing it brings points back.
+
+**Recognised as well**: a logarithm, a root or their opposite (log, log1p, sqrt, square, exp), where the map leaves nothing to
+explain; and columns that tell the time, shifted by whole hours, weekdays or months, on their circle or against the clock of
+the rows (another time zone, another first day of the week). A shift by one hour alone may be daylight saving: named only when
+undoing it brings points back.
 
 **Repair** applies the inverse map; **injection** applies the map to the reference.
 """
@@ -21,6 +27,8 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes import columns
+from backslide.causes.clock import Turn, moments, move, turn_of
+from backslide.causes.curves import Curve, Offset, curve_of, offset_of
 from backslide.causes.hypothesis import Hypothesis, Signature
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
@@ -100,33 +108,38 @@ class UnitChange(Signature):
     title = "Another unit, scale or offset"
 
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
-        """At most one hypothesis per numeric column: the conversion that explains the most."""
+        """At most one hypothesis per column: the conversion that explains the most."""
         for column, pair in case.pairs.items():
-            conversion = convert(pair)
-            if conversion is None:
-                continue
-            yield Hypothesis(
-                signature=self,
-                features=(column,),
-                seen=f"{column} comes as {conversion.words}",
-                undo=_undo_words(column, conversion),
-                evidence=(f"DRF001:{column}",),
-                exact=conversion.plain,
-                reversible=True,
-                rows=np.ones(len(pair.current), bool),
-                params={"conversion": conversion},
-                mechanism=conversion.words,
-            )
+            conversion = _conversion(case, pair)
+            if conversion is not None:
+                yield self._hypothesis(case, column, conversion)
+        for column, turn in moments(case):
+            yield self._hypothesis(case, column, turn)
+
+    def _hypothesis(self, case: Case, column: str, conversion: Conversion | Curve | Offset | Turn) -> Hypothesis:
+        exact = conversion.plain if isinstance(conversion, Conversion) else conversion.exact
+        return Hypothesis(
+            signature=self,
+            features=(column,),
+            seen=f"{column} {'is' if isinstance(conversion, Turn) else 'comes as'} {conversion.words}",
+            undo=_undo_words(column, conversion),
+            evidence=(f"DRF001:{column}",),
+            exact=exact,
+            reversible=True,
+            rows=np.ones(case.current.sample.height, bool),
+            params={"conversion": conversion},
+            mechanism=conversion.words,
+        )
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Back to the reference unit."""
         (column,) = hypothesis.features
-        return columns.write(frame, column, hypothesis.params["conversion"].undo(columns.numbers_of(frame, column)))
+        return _converted(frame, column, hypothesis.params["conversion"], back=True)
 
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """The reference in the current unit."""
         (column,) = hypothesis.features
-        return columns.write(frame, column, hypothesis.params["conversion"].apply(columns.numbers_of(frame, column)))
+        return _converted(frame, column, hypothesis.params["conversion"], back=False)
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
@@ -137,7 +150,29 @@ class UnitChange(Signature):
         return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
 
 
-def _undo_words(column: str, conversion: Conversion) -> str:
+def _conversion(case: Case, pair: Pair) -> Conversion | Curve | Offset | Turn | None:
+    """What happened to a numeric column, the more specific first."""
+    if not pair.numeric:
+        return None
+    return turn_of(case, pair) or convert(pair) or curve_of(pair) or offset_of(pair)
+
+
+def _converted(
+    frame: pl.DataFrame, column: str, conversion: Conversion | Curve | Offset | Turn, *, back: bool
+) -> pl.DataFrame:
+    if frame[column].dtype.is_temporal():
+        assert isinstance(conversion, Turn)
+        return frame.with_columns(move(frame[column], -conversion.by if back else conversion.by))
+    values = columns.numbers_of(frame, column)
+    return columns.write(frame, column, conversion.undo(values) if back else conversion.apply(values))
+
+
+def _undo_words(column: str, conversion: Conversion | Curve | Offset | Turn) -> str:
+    if isinstance(conversion, Curve):
+        return f"take the inverse: {column} is {conversion.words}"
+    if not isinstance(conversion, Conversion):
+        verb, where = ("subtract", "from") if conversion.by > 0 else ("add", "to")
+        return f"{verb} {say.number(abs(conversion.by))} {where} {column}"
     if conversion.offset:
         return f"convert {column} back ({conversion.words})"
     if conversion.factor > 1:

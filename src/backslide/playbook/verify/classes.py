@@ -1,13 +1,15 @@
 """Does an improved overall number mask a class that fell?
 
 Recall, precision and F1 of every class in both windows, each change with its interval, corrected over all classes (Holm).
-A class that fell materially while the headline held or rose is **masked**, and said so. Says plainly when the model
-predicts one class only.
+A class that fell materially while the headline held or rose is **masked**, and said so. The change of accuracy is taken apart:
+how much because labels come in another mix, how much inside the classes (Kitagawa); a mix that grew easier can hide that every
+class got worse (Simpson). Says plainly when the model predicts one class only.
 
 **Why it matters.** Overall accuracy can rise while the class that matters most fails.
 
-**Stays quiet** when a class's change is within noise at one-sided 0.5 % over all classes together, or under `min_effect`.
-A class absent from a window is "not estimable", never a zero.
+**Stays quiet** when a class's change is within noise at one-sided 0.5 % over all classes together, or under `min_effect`; about
+the mix, unless the classes got worse inside, clear of noise at one-sided 0.5 %, while accuracy held. So at most about 1 % of
+quiet reports show either. A class absent from a window is "not estimable", never a zero.
 
 **What to do.** Look at which errors took the class's rows (VER004), then at the causes named for that class.
 """
@@ -25,9 +27,12 @@ from backslide.contracts.evidence import Ranked, RankedRow
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.verify.mixes import mix_findings
 from backslide.stats.change import VERDICT_ALPHA, Change
-from backslide.stats.metrics import class_metric
+from backslide.stats.metrics import METRICS, class_metric
+from backslide.stats.mix import Split, split
 from backslide.stats.two_sample import holm
+from backslide.stats.units import detectable, projected
 
 MIN_ROWS = 20
 """Labelled rows of a class per window below which its change is not judged."""
@@ -49,6 +54,7 @@ class Classes(Check):
     code = "VER003"
     title = "Performance by class"
     step = Step.VERIFY
+    family = False
     needs = (Need.CLASSIFICATION, Need.LABELS, Need.PREDICTIONS)
 
     def run(self, case: Case) -> Iterable[Finding]:
@@ -58,8 +64,9 @@ class Classes(Check):
         masked_by = _headline_holds(case)
         ranked = _ranked(changes)
         for index, change in enumerate(changes):
-            finding = _finding(case, change, masked_by)
+            finding = _finding(case, change, masked_by, len(changes))
             yield finding.model_copy(update={"evidence": (ranked,)}) if index == 0 else finding
+        yield from mix_findings(case, self.code, METRICS["accuracy"], _by_class(case), "classes")
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
@@ -87,13 +94,23 @@ def class_changes(case: Case) -> list[_ClassChange]:
     return sorted(found, key=lambda c: c.f1.estimate)
 
 
+def _by_class(case: Case) -> dict[str, Split]:
+    """The change of accuracy by mix of labels and by recall within them."""
+    k = len(case.problem.classes)
+    means = np.zeros((3 * k, 2 * k))  # from [labels, predictions, hits] to [label_1, hit_1, label_2, ...]
+    means[np.arange(k), 2 * np.arange(k)] = means[2 * k + np.arange(k), 2 * np.arange(k) + 1] = 1.0
+    sides = [projected(side.units(METRICS["accuracy"]), means) for side in case.sides]
+    return {"labels": split(sides[0], sides[1])} if k > 1 and min(side.n for side in sides) >= MIN_ROWS else {}
+
+
 def _headline_holds(case: Case) -> bool:
     change = case.change(case.metric)
     return not (case.metric.harm(change.estimate) >= case.problem.min_effect and change.p_worse < VERDICT_ALPHA)
 
 
-def _finding(case: Case, change: _ClassChange, headline_holds: bool) -> Finding:
-    worse = change.p_value < VERDICT_ALPHA and -change.f1.estimate >= case.problem.min_effect
+def _finding(case: Case, change: _ClassChange, headline_holds: bool, tested: int) -> Finding:
+    floor = case.floor(METRICS["macro_f1"])
+    worse = change.p_value < VERDICT_ALPHA and -change.f1.estimate >= floor
     masked = worse and headline_holds
     direction = "fell" if change.f1.estimate < 0 else "rose"
     summary = (
@@ -110,6 +127,8 @@ def _finding(case: Case, change: _ClassChange, headline_holds: bool) -> Finding:
         estimate=Estimate(estimate=change.f1.estimate, low=change.f1.low, high=change.f1.high),
         unit="points",
         p_value=change.p_value,
+        detectable=detectable(change.f1, floor, VERDICT_ALPHA / tested),
+        basis="all labelled rows",
         numbers={
             "masked": masked,
             "f1_reference": change.f1.reference,
@@ -169,7 +188,3 @@ def _ranked(changes: list[_ClassChange]) -> Ranked:
         ),
         share=True,
     )
-
-
-def _recall_note(change: _ClassChange) -> str:
-    return f"recall {say.signed(change.recall.estimate)}"

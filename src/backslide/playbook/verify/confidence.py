@@ -1,13 +1,13 @@
 """Is the model less sure than it was?
 
-Mean, percentiles and distribution of the confidence (the score of the predicted class), the entropy of the scores, and the
-share of predictions **near the decision boundary**: margin under 0.1, measured at the threshold that the logs show to be in
-use, not at 0.5 by habit. Needs no labels.
+Mean, percentiles and distribution of the confidence (the score of the predicted class), the entropy of the scores, the margin
+(distance to the decision boundary), percentiles of the scores, and the share of predictions **near the decision boundary**:
+margin under 0.1, measured at the threshold that the logs show to be in use, not at 0.5 by habit. Needs no labels.
 
 **Why it matters.** Reviewers feel this first. Predictions crowd at the boundary before the errors come.
 
-**Stays quiet** when the mean moved by less than 0.02, or the crowded share by less than 0.03, or either within noise (one-sided
-0.5 %, by day where timestamps allow).
+**Stays quiet** when the mean moved by less than 0.02, or the crowded share by less than 0.03, or either within noise (two-sided
+0.5 % each, by day where timestamps allow): at most about 2 % of quiet reports show one of the four, by noise alone.
 
 **What to do.** A shift of confidence alone is no verdict; it stands among the warnings. Look at the inputs that moved, and at
 the classes that lost confidence.
@@ -19,22 +19,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.evidence import Evidence
+from backslide.contracts.evidence import Evidence, Table
 from backslide.contracts.finding import Estimate, Finding, Scalar, Severity, Step
 from backslide.engine import names
 from backslide.playbook import evidence, scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.stats.change import VERDICT_ALPHA, Change
+from backslide.stats.units import detectable, two_sided
 
 
 @dataclass(frozen=True)
 class Floors:
     mean: float = 0.02
-    """Change of mean confidence or entropy that a reviewer would notice."""
+    """Change of mean confidence, entropy or margin that a reviewer would notice."""
     crowding: float = 0.03
     """Change of the share of predictions near the boundary."""
 
@@ -51,7 +51,11 @@ _QUANTITIES = (
     _Quantity(names.CONFIDENCE, "confidence", -1),
     _Quantity(names.NEAR, "near the boundary", +1),
     _Quantity(names.ENTROPY, "entropy", +1),
+    _Quantity(names.MARGIN, "margin", -1),
 )
+PERCENTILES = (5, 25, 50, 75, 95)
+MOST_SCORES = 6
+"""Classes whose score's percentiles are listed."""
 
 
 class Confidence(Check):
@@ -62,15 +66,19 @@ class Confidence(Check):
     thresholds = Floors()
 
     def run(self, case: Case) -> Iterable[Finding]:
-        """One finding each for confidence, crowding and entropy."""
+        """One finding each for confidence, crowding, entropy and margin; percentiles of them and of the scores."""
+        findings = []
         for quantity in _QUANTITIES:
             change = case.mean_change(quantity.column)
             if np.isfinite(change.estimate) and change.se >= 0:
-                yield self._finding(case, quantity, change)
+                findings.append(self._finding(case, quantity, change))
+        if findings:
+            findings[0] = findings[0].model_copy(update={"evidence": (*findings[0].evidence, _table(case))})
+        return findings
 
     def _finding(self, case: Case, quantity: _Quantity, change: Change) -> Finding:
         floor = self.thresholds.crowding if quantity.column == names.NEAR else self.thresholds.mean
-        p_value = float(2 * stats.t.sf(abs(change.adjusted) / change.se, change.df)) if change.se > 0 else 1.0
+        p_value = two_sided(change) if change.se > 0 else 1.0
         material = p_value < VERDICT_ALPHA and abs(change.estimate) >= floor
         severity = Severity.OK
         if material:
@@ -83,6 +91,8 @@ class Confidence(Check):
             estimate=Estimate(estimate=change.estimate, low=change.low, high=change.high),
             unit="points",
             p_value=p_value,
+            detectable=detectable(change, floor, VERDICT_ALPHA, sided=2),
+            basis="all rows; percentiles to 1/128 of the rows",
             numbers={"reference": change.reference, "current": change.current, **_percentiles(case, quantity)},
             evidence=_drawn(case, quantity, change),
         )
@@ -94,6 +104,9 @@ class Confidence(Check):
         return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "confidence")
 
 
+_WORDS = {names.CONFIDENCE: "confidence", names.ENTROPY: "entropy of the scores", names.MARGIN: "margin"}
+
+
 def _sentence(quantity: _Quantity, change: Change) -> str:
     direction = "fell" if change.estimate < 0 else "rose"
     if quantity.column == names.NEAR:
@@ -101,8 +114,8 @@ def _sentence(quantity: _Quantity, change: Change) -> str:
             f"{say.percent(change.current)} of predictions lie within {names.NEAR_BOUNDARY:g} of the decision boundary, "
             f"{say.percent(change.reference)} before"
         )
-    what = "mean confidence" if quantity.column == names.CONFIDENCE else "mean entropy of the scores"
-    return f"{what} {direction} from {say.number(change.reference, 3)} to {say.number(change.current, 3)}"
+    what = _WORDS[quantity.column]
+    return f"mean {what} {direction} from {say.number(change.reference, 3)} to {say.number(change.current, 3)}"
 
 
 def _percentiles(case: Case, quantity: _Quantity) -> dict[str, Scalar]:
@@ -111,11 +124,32 @@ def _percentiles(case: Case, quantity: _Quantity) -> dict[str, Scalar]:
     found: dict[str, float] = {}
     for side, name in zip(case.sides, ("reference", "current"), strict=True):
         column = side.profile.columns[quantity.column]
-        found |= {f"{name}_p{q}": column.quantile(q / 100) for q in (5, 25, 50, 75, 95)}
+        found |= {f"{name}_p{q}": column.quantile(q / 100) for q in PERCENTILES}
     return {key: value for key, value in found.items() if np.isfinite(value)}
 
 
+def _table(case: Case) -> Table:
+    """Percentiles of every quantity and of the scores, in both windows."""
+    columns = {_WORDS[c]: c for c in (names.CONFIDENCE, names.ENTROPY, names.MARGIN)}
+    classes = [case.problem.positive] if case.problem.positive is not None else list(case.problem.classes[:MOST_SCORES])
+    columns |= {f"score of {label}": names.score(label) for label in classes}
+    rows: list[tuple[str | float | None, ...]] = []
+    for word, column in columns.items():
+        for side, window in zip(case.sides, ("reference", "current"), strict=True):
+            held = side.profile.columns.get(column)
+            values = [held.quantile(q / 100) if held is not None else float("nan") for q in PERCENTILES]
+            rows.append((f"{word}, {window}", *(float(v) if np.isfinite(v) else None for v in values)))
+    return Table(
+        title="Percentiles of confidence, entropy, margin and scores",
+        reading="Each row holds the values that 5 % to 95 % of the window's predictions do not exceed.",
+        columns=("quantity", *(f"{q} %" for q in PERCENTILES)),
+        rows=tuple(rows),
+    )
+
+
 def _drawn(case: Case, quantity: _Quantity, change: Change) -> tuple[Evidence, ...]:
+    if quantity.column == names.MARGIN:
+        return ()  # drawn with the crowding at the boundary
     column = names.MARGIN if quantity.column == names.NEAR else quantity.column
     marks = {"near the boundary": names.NEAR_BOUNDARY} if quantity.column == names.NEAR else {}
     title = {

@@ -1,15 +1,26 @@
 """Did the metrics really change?
 
-Every usual metric of the task in both windows, over all labelled rows, with a 95 % interval of the change. Where both windows
-have enough days, the day is the unit (weekday-adjusted, inflated for autocorrelation), because rows of one day share its
-luck; otherwise the row is, and the report says so.
+Every usual metric of the task in both windows, the metrics of `[model] metrics`, and the expected cost where `[model.costs]` says
+what errors cost; each with a 95 % interval of its change, the headline first. Where rows have times, the day is the unit, because
+rows of one day share its luck: weekday effects are taken out, and day effects with their memory are allowed for. Otherwise the
+row is the unit, and the report says so. Areas under curves and error quantiles rest on the sample where the window is larger;
+everything else rests on every labelled row. A function that returns one number for the whole window gets its interval from the
+jackknife, over days and over random groups of rows.
 
-**Why it matters.** A feeling is not a drop, and a drop within noise is not a reason to act.
+**Why it matters.** A feeling is not a drop, and a drop within noise is not a reason to act. An F1 that still looks decent can
+hide errors that hurt more: that is what costs are for.
 
-**Stays quiet** when a change is within its noise or smaller than `min_effect`. A metric fails only on a one-sided 0.5 % test
-together with an estimate beyond `min_effect`: on random halves of one period that is a false alarm in about 0.5 % of pairs.
+**Stays quiet** when a change is within its noise or smaller than `min_effect` (for numbers of another unit: 2 % of their
+reference value; for costs: as much as `min_effect` more errors). A metric fails only on a one-sided 0.5 % test together with an
+estimate beyond that: at most about 1 % of pairs in which nothing happened, with day effects of 0.8 points that remember the day
+before, weekday effects, and windows of 1 to 60 days. Each metric has that rate for itself. A metric that held says which change
+it would have shown in four of five cases.
 
-**What to do.** Read the causes. Where only one metric moved, look at the classes and the errors.
+**What to do.** Read the causes. Where only one metric moved, look at the classes and the errors. Metrics of your own are
+functions of labels and predictions, and of scores if they take a third argument; they return one value per row, or one number.
+
+References: DeLong, DeLong and Clarke-Pearson (1988) for areas; Harville (1974) and Smyth (2004) for the day effects; Tukey (1958)
+for the jackknife.
 """
 
 from __future__ import annotations
@@ -21,31 +32,46 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.contracts import say
+from backslide.contracts.errors import ConfigError
 from backslide.contracts.evidence import Ranked, RankedRow, Series, SeriesPoint
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.scenarios import drop_in_accuracy
 from backslide.stats.change import VERDICT_ALPHA, Change, Units
-from backslide.stats.metrics import CLASSIFICATION, METRICS, REGRESSION, Metric
+from backslide.stats.metrics import CLASSIFICATION, COST, OF_SCORES, REGRESSION, SAME, Metric
+
+MOST_RANKED = 200
+"""Classes beyond which areas under curves, one class against the rest, are left out: each takes two sorts of the sample."""
 
 
 class MetricChanges(Check):
     code = "VER001"
     title = "Metrics in both windows"
     step = Step.VERIFY
+    family = False
     needs = (Need.LABELS, Need.PREDICTIONS)
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding per metric; the headline first, with the metric over time."""
-        findings = []
-        for metric in _metrics(case):
-            change = case.change(metric)
+        findings, broken = [], []
+        for name in _names(case):
+            metric = case.metric
+            try:
+                metric = case.metric if name == case.metric.name else case.named_metric(name)
+                change = case.change(metric)
+            except (
+                ConfigError
+            ) as error:  # a metric of the user's own; as the headline it would have ended the run before
+                broken.append(_broken(name, str(error)))
+                continue
             if np.isfinite(change.estimate) and np.isfinite(change.se):
                 findings.append(_finding(case, metric, change))
+            elif ":" in name:
+                broken.append(_broken(name, f"{name} cannot be estimated in both windows"))
         if findings:
-            series = _series(case)
+            series = _series(case) if findings[0].subject == case.metric.name else ()
             findings[0] = findings[0].model_copy(update={"evidence": (*series, _ranked(findings))})
-        return findings
+        return [*findings, *broken]
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
@@ -53,43 +79,87 @@ class MetricChanges(Check):
         return drop_in_accuracy(rng)
 
 
-def _metrics(case: Case) -> list[Metric]:
-    headline = case.metric
-    names = CLASSIFICATION if case.problem.classification else REGRESSION
-    rest = [METRICS[name] for name in names if name not in (headline.name, "micro_f1")]
-    usable = [
-        m for m in rest if m.rows in ("counts", "absolute", "squared", "signed", "variance") or case.problem.has_scores
-    ]
-    return [headline, *usable]
+def cost_change(case: Case) -> Change | None:
+    """The change of the expected cost of a row; None without ``[model.costs]``, or where it cannot be estimated."""
+    if case.problem.costs is None:
+        return None
+    change = case.change(case.named_metric(COST))
+    return change if np.isfinite(change.estimate) and np.isfinite(change.se) else None
+
+
+def cost_floor(case: Case) -> float:
+    """Material change of the expected cost: ``min_effect`` more errors at what an error costs in the reference."""
+    return case.floor(case.named_metric(COST))
+
+
+def _names(case: Case) -> list[str]:
+    """The headline, the usual metrics that these columns allow, the expected cost, and the user's own."""
+    usual = CLASSIFICATION if case.problem.classification else REGRESSION
+    ranked = case.problem.has_scores and len(case.problem.classes) <= MOST_RANKED
+    left_out = () if ranked else ("roc_auc", "pr_auc") if case.problem.has_scores else OF_SCORES
+    costs = (COST,) if case.problem.costs is not None else ()
+    found = (case.metric.name, *costs, *(n for n in usual if n not in left_out), *case.settings.model.metrics)
+    return list(dict.fromkeys(found))
+
+
+def _broken(name: str, reason: str) -> Finding:
+    return Finding(
+        code=MetricChanges.code, subject=name, severity=Severity.NOTE, summary=f"not computed: {reason}".splitlines()[0]
+    )
 
 
 def _finding(case: Case, metric: Metric, change: Change) -> Finding:
-    floor = case.problem.min_effect if metric.share or not case.problem.classification else 0.0
-    harm = metric.harm(change.estimate)
-    if metric.name == "bias":  # the mean error has no good direction
-        worse, harm = change.low > 0 or change.high < 0, abs(change.estimate)
-    else:
-        worse = change.p_worse < VERDICT_ALPHA
-    if worse and harm >= floor:
-        severity = Severity.FAIL if metric.name == case.metric.name else Severity.WARN
-    else:
-        severity = Severity.OK
+    floor = case.floor(metric)
+    severity = _severity(case, metric, change, floor)
     direction = "fell" if change.estimate < 0 else "rose"
     size = say.change(change.estimate, share=metric.share)
+    basis = case.basis(metric)
+    sampled = len(case.labelled_rows(case.current)) if basis else None
+    without = _left_out(case, metric)
     return Finding(
         code=MetricChanges.code,
         subject=metric.name,
         severity=severity,
-        summary=f"{metric.name} {direction} by {size}: {say.number(change.reference)} → {say.number(change.current)}",
-        estimate=Estimate(estimate=change.estimate, low=change.low, high=change.high),
+        summary=f"{metric.name} {direction} by {size}: {say.number(change.reference)} → {say.number(change.current)}"
+        + (f"; {without} rows with label 0 are left out" if without else ""),
+        estimate=Estimate(
+            estimate=change.estimate, low=change.low, high=change.high, basis="sample" if basis else "all", n=sampled
+        ),
         unit="points" if metric.share else "",
         p_value=change.p_worse,
-        numbers={"reference": change.reference, "current": change.current, "unit_of_noise": change.unit},
+        detectable=change.detectable(floor) if severity == Severity.OK else None,
+        basis=basis,
+        numbers={
+            "reference": change.reference,
+            "current": change.current,
+            "unit_of_noise": change.unit,
+            "day_effect_assumed": change.assumed,
+            "material": floor,
+        },
     )
 
 
+def _severity(case: Case, metric: Metric, change: Change, floor: float) -> Severity:
+    harm = metric.harm(change.estimate)
+    if metric.name == "bias":  # the mean error has no good direction
+        worse, harm = min(change.p_worse, 1 - change.p_worse) < VERDICT_ALPHA / 2, abs(change.estimate)
+    else:
+        worse = change.p_worse < VERDICT_ALPHA
+    if not (worse and harm >= floor):
+        return Severity.OK
+    return Severity.FAIL if metric.name == case.metric.name else Severity.WARN
+
+
+def _left_out(case: Case, metric: Metric) -> int:
+    """Rows of both windows that a percentage of the label does not exist for."""
+    if metric.rows != "percentage":
+        return 0
+    every, some = (sum(side.units(m).n for side in case.sides) for m in (case.named_metric("mae"), metric))
+    return int(every - some)
+
+
 def _ranked(findings: list[Finding]) -> Ranked:
-    share = [f for f in findings if f.estimate is not None and f.unit == findings[0].unit]
+    share = [f for f in findings if f.unit == findings[0].unit and f.subject not in SAME]
     rows = tuple(
         RankedRow(label=f.subject, value=f.estimate.estimate, low=f.estimate.low, high=f.estimate.high)
         for f in share

@@ -1,0 +1,310 @@
+"""Which rows? Values of other columns that mark the rows in which a column moved, while it held still in the rest.
+
+A fault often hits one host, source, client, version, hour or period. Over all rows such a fault looks like noise; within the
+rows concerned it looks like what it is. A marker is a set of levels of one column, told apart by distances alone: large
+inside, next to nothing outside. It needs neither labels nor a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case
+from backslide.engine import names
+from backslide.engine.columns import ColumnKind
+from backslide.engine.pair import MISSING, Pair, to_texts
+from backslide.engine.segments import between, literal, quoted, readable
+from backslide.stats.metrics import Floats
+from backslide.stats.shift import bins_of
+
+Mask = NDArray[np.bool_]
+Codes = NDArray[np.int64]
+
+MAX_LEVELS = 60
+"""Levels up to which a column is searched as a marker."""
+MIN_ROWS = 100
+"""Rows of a level, and of all marked rows together."""
+MIN_SHARE = 0.01
+MAX_SHARE = 0.9
+MIN_DISTANCE = 0.12
+"""Distance that a column must have moved inside the marked rows."""
+QUIET = 0.25
+"""Share of the distance inside that may show outside, beyond noise."""
+NOISE = 4.0
+"""Standard errors of a distance by which a level must have moved."""
+BINS = 24
+DESCRIBES = 0.9
+"""Share of rows and mark that must agree before the one is told by the other."""
+MOST = 4
+"""Markers followed up per case."""
+
+
+@dataclass(frozen=True)
+class Marker:
+    """Rows told by another column."""
+
+    column: str
+    expression: str
+    """Over the columns as logged, such as ``host = 'a'``."""
+    reference: Mask
+    """Reference rows for which it holds (n_g,); none where the value is new."""
+    current: Mask
+    moved: tuple[str, ...]
+    """Feature columns that moved inside and not outside."""
+
+    @property
+    def share(self) -> float:
+        """Share of the current rows."""
+        return float(self.current.mean())
+
+
+@dataclass(frozen=True)
+class _Levels:
+    """A column read as a marker: level codes of both samples (-1 = none), and how a set of levels is written."""
+
+    column: str
+    reference: Codes
+    current: Codes
+    texts: tuple[str, ...]
+    ordered: bool
+    """Days: only runs that reach the end count."""
+    unit: str = ""
+    """How values are written: ``plain`` numbers and booleans, ``hour`` of a time, ``text`` for dates in a text column."""
+
+    def expression(self, chosen: Iterable[int]) -> str:
+        """A SQL-like condition for the chosen levels."""
+        values = [self.texts[i] for i in sorted(chosen)]
+        name = quoted(self.column)
+        if self.ordered:
+            return f"{name} >= {'' if self.unit == 'text' else 'DATE '}'{values[0]}'"
+        if self.unit == "hour":
+            hours = [int(v) for v in values]
+            side = f"EXTRACT(HOUR FROM {name})"
+            return f"{side} = {hours[0]}" if len(hours) == 1 else f"{side} IN ({', '.join(map(str, hours))})"
+        written = [v if self.unit == "plain" else literal(v) for v in values]
+        return f"{name} = {written[0]}" if len(written) == 1 else f"{name} IN ({', '.join(written)})"
+
+
+def find_markers(case: Case) -> list[Marker]:
+    """Markers of the case, the one that tells most first; a feature belongs to the one marker that explains it best."""
+    best: dict[str, tuple[float, _Levels, tuple[int, ...]]] = {}
+    codes = {name: _coded(pair) for name, pair in case.pairs.items() if _readable(pair)}
+    for levels in _candidates(case):
+        inside = _Contrast(levels)
+        for name, coded in codes.items():
+            if name == levels.column:
+                continue
+            found = inside.of(*coded)
+            if found is not None and found[0] > best.get(name, (0.0,))[0]:
+                best[name] = (found[0], levels, found[1])
+    grouped: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    by_key: dict[tuple[str, tuple[int, ...]], tuple[float, _Levels]] = {}
+    for name, (score, levels, chosen) in best.items():
+        key = (levels.column + levels.unit, chosen)
+        grouped.setdefault(key, []).append(name)
+        by_key[key] = (max(score, by_key.get(key, (0.0,))[0]), levels)
+    ranked = sorted(grouped, key=lambda key: -by_key[key][0])[:MOST]
+    return [_marker(by_key[key][1], key[1], tuple(grouped[key])) for key in ranked]
+
+
+def describe(case: Case, rows: Mask, leave_out: Iterable[str]) -> Marker | None:
+    """What marks given current rows (n_b,): levels of a column, or one cut of a numeric one; None where nothing does.
+
+    Nine of ten of the rows must carry the mark, and nine of ten that carry it must be among the rows.
+    """
+    out = set(leave_out)
+    best: tuple[float, Marker] | None = None
+    for levels in _candidates(case):
+        if levels.column in out or levels.ordered:
+            continue
+        k = len(levels.texts)
+        known = levels.current >= 0
+        total = np.bincount(levels.current[known], minlength=k)
+        hit = np.bincount(levels.current[known], weights=rows[known], minlength=k)
+        chosen = tuple(int(i) for i in np.flatnonzero(hit > 0.5 * np.maximum(total, 1)))
+        if chosen and len(chosen) < k:
+            best = _better(best, rows, _marker(levels, chosen, ()))
+    for pair in case.pairs.values():
+        if pair.name not in out and pair.numeric:
+            best = _better(best, rows, _cut(pair, rows))
+    return best[1] if best is not None else None
+
+
+def _better(best: tuple[float, Marker] | None, rows: Mask, marker: Marker | None) -> tuple[float, Marker] | None:
+    if marker is None or not marker.current.any():
+        return best
+    both = float((marker.current & rows).sum())
+    fit = min(both / max(rows.sum(), 1), both / marker.current.sum())
+    return (fit, marker) if fit >= DESCRIBES and (best is None or fit > best[0]) else best
+
+
+def _cut(pair: Pair, rows: Mask) -> Marker | None:
+    """The side of the one cut of a numeric column that agrees best with the rows."""
+    g, b = pair.numbers
+    order = np.argsort(b, kind="stable")
+    order = order[np.isfinite(b[order])]
+    values, hit = b[order], rows[order].astype(float)
+    ends = np.flatnonzero(np.diff(values) > 0)
+    if not len(ends):
+        return None
+    below = np.cumsum(hit)[ends]
+    agree_high = (ends + 1 - below) + (hit.sum() - below)
+    agree_low = below + (len(hit) - (ends + 1) - (hit.sum() - below))
+    high = agree_high.max() >= agree_low.max()
+    at = int(ends[int(np.argmax(agree_high if high else agree_low))])
+    cut = readable((values[at] + values[at + 1]) / 2)
+    cut = cut if values[at] < cut <= values[at + 1] else float(values[at + 1])
+    sides = [np.isfinite(x) & ((x >= cut) if high else (x < cut)) for x in (g, b)]
+    expression = between(pair.name, cut, None) if high else between(pair.name, None, cut)
+    return Marker(pair.name, expression, sides[0], sides[1], ())
+
+
+def _marker(levels: _Levels, chosen: tuple[int, ...], moved: tuple[str, ...]) -> Marker:
+    return Marker(
+        levels.column, levels.expression(chosen), np.isin(levels.reference, chosen), np.isin(levels.current, chosen), moved
+    )  # fmt: skip
+
+
+def _readable(pair: Pair) -> bool:
+    return not pair.identifier
+
+
+def _coded(pair: Pair) -> tuple[Codes, Codes, int, bool]:
+    """Bins or levels of a feature in both samples, missing among them; whether the cells have an order."""
+    if pair.numeric:
+        g, b = pair.numbers
+        few = pair.discrete or len(np.unique(g[np.isfinite(g)])) <= BINS
+        return (*bins_of(g, b, few, BINS), True)
+    texts = pair.texts
+    kept = sorted(pair.levels[0], key=lambda k: -pair.levels[0][k])[:BINS]
+    place = {level: code for code, level in enumerate(kept)}
+    place[MISSING] = len(kept)
+    known = set(pair.levels[0])
+    rest, new = len(kept) + 1, len(kept) + 2
+    g, b = (np.array([place.get(t, rest if t in known else new) for t in side], np.int64) for side in texts)
+    return g, b, len(kept) + 3, False
+
+
+class _Contrast:
+    """Distances of a feature inside and outside the levels of one marker column."""
+
+    def __init__(self, levels: _Levels) -> None:
+        self.levels = levels
+        self.k = len(levels.texts)
+        self.rows = np.bincount(levels.current[levels.current >= 0], minlength=self.k)
+
+    def of(self, g: Codes, b: Codes, cells: int, ordered: bool) -> tuple[float, tuple[int, ...]] | None:
+        """Score and levels of the contrast; None where the feature moved everywhere, or nowhere."""
+        table_g = _table(self.levels.reference, g, self.k, cells)
+        table_b = _table(self.levels.current, b, self.k, cells)
+        every = np.bincount(g, minlength=cells).astype(float)
+        own = table_g.sum(1, keepdims=True) >= MIN_ROWS
+        before = np.where(own, table_g, every)
+        chosen = self._since(every, table_b, ordered) if self.levels.ordered else self._moved(before, table_b, ordered)
+        marked = int(self.rows[chosen].sum())
+        if not MIN_SHARE <= marked / max(len(self.levels.current), 1) <= MAX_SHARE or marked < MIN_ROWS:
+            return None
+        within = before[chosen & own[:, 0]].sum(0) if (chosen & own[:, 0]).any() else every
+        rest = before[~chosen & own[:, 0]].sum(0)
+        rest = rest if rest.sum() >= MIN_ROWS else every
+        if table_b[~chosen].sum() < MIN_ROWS:
+            return None
+        apart, noise = _distances(
+            np.stack([within, rest]), np.stack([table_b[chosen].sum(0), table_b[~chosen].sum(0)]), ordered
+        )
+        if apart[0] - noise[0] < MIN_DISTANCE or apart[1] > QUIET * apart[0] + 2 * noise[1]:
+            return None
+        # Few levels that move far and leave the rest at rest tell most.
+        return float(apart[0] - apart[1]) - 0.002 * int(chosen.sum()), tuple(int(i) for i in np.flatnonzero(chosen))
+
+    def _moved(self, before: Floats, after: Floats, ordered: bool) -> Mask:
+        """Levels that moved at least half as far as the one that moved the most."""
+        enough = self.rows >= MIN_ROWS
+        apart, noise = _distances(before, after, ordered)
+        top = float(np.where(enough, apart, 0.0).max(initial=0.0))
+        return np.asarray(enough & (apart >= 0.5 * top) & (apart > NOISE * noise))
+
+    def _since(self, every: Floats, by_day: Floats, ordered: bool) -> Mask:
+        """Days from the one on that parts the window best into like and unlike the reference."""
+        upto = np.cumsum(by_day, axis=0)
+        whole = upto[-1]
+        first, then = upto[:-1], whole - upto[:-1]
+        usable = (first.sum(1) >= MIN_ROWS) & (then.sum(1) >= MIN_ROWS)
+        if not usable.any():
+            return np.zeros(self.k, bool)
+        before = np.broadcast_to(every, first.shape)
+        contrast = _distances(before, then, ordered)[0] - _distances(before, first, ordered)[0]
+        start = int(np.argmax(np.where(usable, contrast, -1.0))) + 1
+        return np.arange(self.k) >= start
+
+
+def _table(levels: Codes, cells_of: Codes, k: int, cells: int) -> Floats:
+    known = levels >= 0
+    return np.bincount(levels[known] * cells + cells_of[known], minlength=k * cells).reshape(k, cells).astype(float)
+
+
+def _distances(before: Floats, after: Floats, ordered: bool) -> tuple[Floats, Floats]:
+    """Distance of each row of two tables of counts, and its standard error when nothing moved.
+
+    Kolmogorov-Smirnov where the cells have an order, else total variation less what sampling alone brings.
+    """
+    n_g, n_b = np.maximum(before.sum(1), 1.0), np.maximum(after.sum(1), 1.0)
+    gap = after / n_b[:, None] - before / n_g[:, None]
+    noise = np.sqrt(1 / n_g + 1 / n_b)
+    if ordered:
+        return np.abs(np.cumsum(gap, axis=1)).max(1), 0.5 * noise
+    p = (before + after) / (n_g + n_b)[:, None]
+    expected = 0.5 * np.sqrt(2 / np.pi) * (np.sqrt(p * (1 - p)).sum(1)) * noise
+    return np.maximum(0.5 * np.abs(gap).sum(1) - expected, 0.0), 0.5 * noise
+
+
+def _candidates(case: Case) -> Iterator[_Levels]:
+    """Columns of both samples read as markers: context first, then features, model versions, hours and days."""
+    g, b = case.reference.sample, case.current.sample
+    taken = set(case.problem.roles.columns().values()) - {case.problem.roles.version}
+    for column in b.columns:
+        if column.startswith(names.PREFIX) or column in taken or column not in case.current.window.kinds:
+            continue
+        before = g[column] if column in g.columns else pl.Series(column, [None] * g.height, dtype=b[column].dtype)
+        levels = _levels(column, before, b[column], case.current.window.kinds[column])
+        if levels is not None:
+            yield levels
+    timestamp = case.problem.roles.timestamp
+    if timestamp is not None and names.TIME in b.columns:
+        yield from _times(timestamp, g[names.TIME], b[names.TIME], b[timestamp].dtype.is_temporal())
+
+
+def _levels(column: str, g: pl.Series, b: pl.Series, kind: ColumnKind) -> _Levels | None:
+    if kind not in (ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN, ColumnKind.NUMERIC) or b.dtype.is_float():
+        return None
+    if b.n_unique() > MAX_LEVELS:
+        return None
+    after = to_texts(b)
+    texts = tuple(sorted(set(after) - {MISSING}))
+    if len(texts) < 2:
+        return None
+    place = {text: code for code, text in enumerate(texts)}
+    codes = [np.array([place.get(t, -1) for t in side], np.int64) for side in (to_texts(g), after)]
+    unit = "" if kind == ColumnKind.CATEGORICAL else "plain"
+    return _Levels(column, codes[0], codes[1], texts, ordered=False, unit=unit)
+
+
+def _times(timestamp: str, g: pl.Series, b: pl.Series, temporal: bool) -> Iterator[_Levels]:
+    """Days of the current window, and hours of the day where the logged column is a time and no text."""
+    days = b.dt.date()
+    texts = tuple(str(day) for day in days.drop_nulls().unique().sort())
+    nowhere = np.full(len(g), -1, np.int64)
+    if 2 <= len(texts) <= 400:
+        place = {text: code for code, text in enumerate(texts)}
+        codes = np.array([place.get(str(day), -1) for day in days], np.int64)
+        yield _Levels(timestamp, nowhere, codes, texts, ordered=True, unit="" if temporal else "text")
+    if not temporal:
+        return
+    hours = [side.dt.hour().fill_null(-1).to_numpy().astype(np.int64) for side in (g, b)]
+    if len(np.unique(hours[1][hours[1] >= 0])) >= 4:
+        yield _Levels(timestamp, hours[0], hours[1], tuple(str(h) for h in range(24)), ordered=False, unit="hour")

@@ -1,0 +1,122 @@
+"""Faults of some rows: every signature read again within marked rows, undone and done there alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from backslide.case import Case
+from backslide.causes import columns
+from backslide.causes.hypothesis import Hypothesis, Signature
+from backslide.causes.markers import MIN_ROWS, Marker, find_markers
+from backslide.causes.registry import all_signatures
+from backslide.playbook.base import Scenario
+
+SIMILAR = (0.5, 2.0)
+"""Ratio of a marker's shares in both windows within which its own reference rows stand for the rows concerned."""
+
+
+@dataclass(frozen=True)
+class _Within(Signature):
+    """A signature applied to marked rows; the others stay as they are."""
+
+    inner: Hypothesis
+    part: Case
+    marker: Marker
+
+    @property
+    def kind(self) -> object:  # type: ignore[override]
+        """Kind of the fault within."""
+        return self.inner.kind
+
+    def recognise(self, case: Case) -> Iterable[Hypothesis]:
+        """Nothing by itself: it stands for a hypothesis that was recognised already."""
+        return ()
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Undo it on the marked current rows."""
+        rows = self.marker.current
+        fixed = self.inner.signature.repair(self.part, self.inner, frame.filter(pl.Series(rows)))
+        return _written(frame, fixed, self.inner.features, rows)
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Do it to the reference rows with the marker's value, or to the same share of any rows where there are none."""
+        rows = self._reference_rows(case)
+        part = case.part(rows, self.marker.current)
+        broken = self.inner.signature.inject(part, self.inner, frame.filter(pl.Series(rows)))
+        return _written(frame, broken, self.inner.features, rows)
+
+    def _reference_rows(self, case: Case) -> columns.Mask:
+        own, share = self.marker.reference, self.marker.share
+        low, high = SIMILAR
+        if own.sum() >= MIN_ROWS and low <= own.mean() / share <= high:
+            return own
+        rng = case.rng("rows of " + self.marker.expression)
+        return np.asarray(rng.random(case.reference.sample.height) < share)
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """None of its own: scenarios belong to the signatures within."""
+        raise NotImplementedError("a fault within marked rows has the scenario of its own signature")
+
+
+def _written(frame: pl.DataFrame, changed: pl.DataFrame, features: tuple[str, ...], rows: columns.Mask) -> pl.DataFrame:
+    for feature in features:
+        values = np.full(frame.height, None, object)
+        values[rows] = np.array([*changed[feature].to_list(), None], object)[:-1]
+        frame = columns.write(frame, feature, values, rows)
+    return frame
+
+
+def recognise_within(case: Case) -> list[Hypothesis]:
+    """What the signatures recognise within marked rows, about the columns that moved there and nowhere else."""
+    return [h for marker in find_markers(case) for h in within(case, marker, marker.moved)]
+
+
+def within(case: Case, marker: Marker, moved: Iterable[str]) -> list[Hypothesis]:
+    """What the signatures recognise within the rows of one marker about the columns ``moved``."""
+    own = marker.reference if marker.reference.sum() >= columns.MIN_ROWS else _every(case)
+    part = case.part(own, marker.current)
+    if part.current.sample.height < columns.MIN_ROWS:
+        return []
+    wanted = set(moved)
+    return [_scattered(h, part, marker) for h in _read(part) if wanted & set(h.features)]
+
+
+def _every(case: Case) -> columns.Mask:
+    return np.ones(case.reference.sample.height, bool)
+
+
+def _read(part: Case) -> list[Hypothesis]:
+    found: list[Hypothesis] = []
+    for signature in all_signatures():
+        try:
+            recognised = list(signature.recognise(part))
+        except Exception as error:  # one odd column must not end the run
+            if os.environ.get("BACKSLIDE_DEBUG"):
+                raise
+            part.notes.append(f"signature {signature.kind} could not be read: {type(error).__name__}: {error}"[:200])
+            continue
+        found += recognised
+        part.broken.update(f for h in recognised if h.exact for f in h.features)
+    return found
+
+
+def _scattered(hypothesis: Hypothesis, part: Case, marker: Marker) -> Hypothesis:
+    """The hypothesis about the marked rows as one about the whole window."""
+    rows = np.zeros(len(marker.current), bool)
+    rows[marker.current] = hypothesis.rows
+    where = f" where {marker.expression}"
+    return replace(
+        hypothesis,
+        signature=_Within(hypothesis, part, marker),
+        rows=rows,
+        seen=hypothesis.seen + where,
+        undo=hypothesis.undo + where,
+        mechanism=f"{hypothesis.mechanism or '+'.join(hypothesis.features)}|{marker.expression}",
+        segment=marker.expression,
+    )

@@ -1,0 +1,271 @@
+"""Do the scores still mean what they say?
+
+Reliability curves of both windows on the same bins (equal rows in the reference): the share of rows that are of the class against
+their mean score. Binary tasks look at the positive class; others at the score of the predicted class against how often it is
+right, and at every class. Three figures, each with the interval of its change by day: **level** (mean score minus observed share,
+calibration in the large), **slope** (Cox's recalibration line; under 1 means scores too extreme) and **calibration error** (mean
+distance of the curve from the diagonal, without the part that is sampling noise).
+
+**Why it matters.** A threshold, a price or a queue built on the score breaks when scores stop meaning what they say, even where
+the ranking and the accuracy hold.
+
+**Stays quiet** when the level moved by less than 2 points, the slope by less than 0.2, the error by less than 2 points, or within
+noise: 0.5 % over all figures together (Holm), so at most about 0.5 % of quiet reports. A change towards better calibration is a
+note. Rests on the sample of labelled rows.
+
+**What to do.** Recalibrate on recent labelled rows (a new level alone: shift the threshold), then look for why: changed class
+shares move the level, lost signal flattens the slope.
+
+**References.** Cox (1958), Two further applications of a model for binary regression; Kumar, Liang and Ma (2019), Verified
+uncertainty calibration; Broecker and Smith (2007) on reliability diagrams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from backslide.case import Case, Side
+from backslide.contracts import say
+from backslide.contracts.evidence import Reliability, ReliabilityBin
+from backslide.contracts.finding import Estimate, Finding, Scalar, Severity, Step
+from backslide.playbook import scenarios
+from backslide.playbook.base import Check, Need, Scenario
+from backslide.stats import calibration
+from backslide.stats.bootstrap import interval
+from backslide.stats.calibration import Curve, Line
+from backslide.stats.change import VERDICT_ALPHA, Change
+from backslide.stats.metrics import Floats
+from backslide.stats.two_sample import holm
+from backslide.stats.units import detectable, mean_change, two_sided
+
+MIN_ROWS = 50
+"""Labelled rows per window; of a class, rows labelled so."""
+MIN_OUTCOMES = 10
+"""Rows of either outcome per window that a curve must rest on."""
+MOST_CLASSES = 20
+WORST = 2
+"""Classes that get a curve beside the predicted class's."""
+
+
+@dataclass(frozen=True)
+class Floors:
+    level: float = 0.02
+    """Change of mean score minus observed share: two more in a hundred promised than kept."""
+    slope: float = 0.2
+    """Change of Cox's slope: a score of 0.9 is then worth about 0.86 or 0.93."""
+    error: float = 0.02
+    """Rise of the calibration error."""
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Scores of one class and whether the rows are of it, in both windows."""
+
+    name: str
+    scores: tuple[Floats, Floats]
+    hits: tuple[Floats, Floats]
+
+    @property
+    def usable(self) -> bool:
+        """Whether both windows have enough rows of either outcome."""
+        return all(len(y) >= MIN_ROWS and MIN_OUTCOMES <= y.sum() <= len(y) - MIN_OUTCOMES for y in self.hits)
+
+
+@dataclass(frozen=True)
+class _Figure:
+    subject: str
+    change: Change
+    p_value: float
+    floor: float
+    perfect: float
+    """Value of perfect calibration: distance from it is harm."""
+    points: bool
+    numbers: dict[str, Scalar]
+
+    @property
+    def away(self) -> bool:
+        """Whether it moved away from perfect."""
+        return abs(self.change.current - self.perfect) > abs(self.change.reference - self.perfect)
+
+
+class Calibration(Check):
+    code = "VER005"
+    title = "Calibration of the scores"
+    step = Step.VERIFY
+    needs = (Need.CLASSIFICATION, Need.LABELS, Need.SCORES, Need.PREDICTIONS)
+    thresholds = Floors()
+
+    def run(self, case: Case) -> Iterable[Finding]:
+        """One finding each for level, slope and error; one per class whose level moved; reliability curves."""
+        scored = [one for one in _scored(case) if one.usable]
+        if not scored:
+            return []
+        curves = [_curves(case, one) for one in scored]
+        figures = self._figures(case, scored[0], curves[0])
+        main = len(figures)
+        figures += [_level(case, one, self.thresholds.level, f"level of {one.name}") for one in scored[1:]]
+        adjusted = holm([figure.p_value for figure in figures])
+        findings = [_finding(case, f, float(p), len(figures)) for f, p in zip(figures, adjusted, strict=True)]
+        told = findings[:main] + [f for f in findings[main:] if f.severity != Severity.OK]
+        told.sort(key=lambda f: -f.severity.rank)
+        told[0] = told[0].model_copy(update={"evidence": _drawn(scored, curves)})
+        return told
+
+    def _figures(self, case: Case, one: _Scored, curves: tuple[Curve, Curve]) -> list[_Figure]:
+        figures = [_level(case, one, self.thresholds.level, "level"), _slope(case, one, self.thresholds.slope)]
+        return [f for f in (*figures, _error(case, one, curves, self.thresholds.error)) if f is not None]
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """Scores grow more extreme than the labels bear out, at the same decisions."""
+        current = scenarios.next_month(rng, sharpness=3.0)
+        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "slope")
+
+
+def _scored(case: Case) -> list[_Scored]:
+    """The positive class of a binary task; else the predicted class first, then every class."""
+    taken = [side.outcomes.take(case.labelled_rows(side)) for side in case.sides]
+    labels = [o.labels.astype(np.int64) for o in taken]
+    scores = [o.scores for o in taken if o.scores is not None]
+
+    def of(code: int) -> _Scored:
+        hits = tuple((y == code).astype(float) for y in labels)
+        return _Scored(case.problem.classes[code], (scores[0][:, code], scores[1][:, code]), (hits[0], hits[1]))
+
+    if len(scores) < 2:
+        return []
+    if case.problem.task == "binary" and case.problem.positive is not None:
+        return [of(case.problem.classes.index(case.problem.positive))]
+    said = [o.predictions.astype(np.int64) for o in taken]
+    own = [s[np.arange(len(p)), p] for s, p in zip(scores, said, strict=True)]
+    right = [(y == p).astype(float) for y, p in zip(labels, said, strict=True)]
+    classes = sorted(range(len(case.problem.classes)), key=lambda k: -float((labels[0] == k).sum()))[:MOST_CLASSES]
+    return [_Scored("predicted class", (own[0], own[1]), (right[0], right[1])), *(of(k) for k in classes)]
+
+
+def _days(case: Case, side: Side) -> np.ndarray | None:
+    return None if side.blocks is None else side.blocks[case.labelled_rows(side)]
+
+
+def _mean_change(case: Case, values: tuple[Floats, Floats]) -> Change:
+    return mean_change(values[0], values[1], _days(case, case.reference), _days(case, case.current))
+
+
+def _level(case: Case, one: _Scored, floor: float, subject: str) -> _Figure:
+    change = _mean_change(case, (one.scores[0] - one.hits[0], one.scores[1] - one.hits[1]))
+    return _Figure(subject, change, two_sided(change), floor, 0.0, True, {"class": one.name})
+
+
+def _slope(case: Case, one: _Scored, floor: float) -> _Figure | None:
+    lines = [calibration.recalibrate(s, y) for s, y in zip(one.scores, one.hits, strict=True)]
+    before, after = lines
+    if before is None or after is None:
+        return None
+    change = _mean_change(case, (before.slope_rows, after.slope_rows))
+    numbers: dict[str, Scalar] = {"class": one.name, **_intercepts(case, before, after)}
+    return _Figure("slope", change, two_sided(change), floor, 1.0, False, numbers)
+
+
+def _intercepts(case: Case, before: Line, after: Line) -> dict[str, Scalar]:
+    change = _mean_change(case, (before.intercept_rows, after.intercept_rows))
+    return {
+        "intercept_reference": before.intercept, "intercept_current": after.intercept,
+        "intercept_change_low": change.low, "intercept_change_high": change.high,
+    }  # fmt: skip
+
+
+def _curves(case: Case, one: _Scored) -> tuple[Curve, Curve]:
+    edges = calibration.bin_edges(one.scores[0])
+    drawn = [
+        calibration.curve_of(calibration.bin_sums(s, y, edges).sum(0))
+        for s, y in zip(one.scores, one.hits, strict=True)
+    ]
+    return drawn[0], drawn[1]
+
+
+def _error(case: Case, one: _Scored, curves: tuple[Curve, Curve], floor: float) -> _Figure:
+    edges = calibration.bin_edges(one.scores[0])
+    before, after = (curve.error for curve in curves)
+    replicates = [
+        calibration.plain_errors(case.draw(side).sums(calibration.bin_sums(s, y, edges)))
+        for side, s, y in zip(case.sides, one.scores, one.hits, strict=True)
+    ]
+    spread = replicates[1] - replicates[0]
+    level = _mean_change(case, (one.scores[0] - one.hits[0], one.scores[1] - one.hits[1]))
+    estimate = after - before
+    low, high = interval(estimate, estimate + spread - spread.mean(), level.df)
+    se = float(spread.std(ddof=1))
+    p = float(stats.t.sf(estimate / se, level.df)) if se > 0 else 1.0  # one-sided: less error is no warning
+    change = Change(before, after, estimate, se, level.df, level.unit, low, high, p, estimate)
+    return _Figure("calibration error", change, p, floor, 0.0, True, {"class": one.name})
+
+
+def _finding(case: Case, figure: _Figure, p_value: float, tested: int) -> Finding:
+    change = figure.change
+    material = p_value < VERDICT_ALPHA and abs(change.estimate) >= figure.floor
+    severity = Severity.OK if not material else Severity.WARN if figure.away else Severity.NOTE
+    complete = case.reference.complete and case.current.complete
+    n = sum(len(case.labelled_rows(side)) for side in case.sides)
+    return Finding(
+        code=Calibration.code,
+        subject=figure.subject,
+        severity=severity,
+        summary=_sentence(figure),
+        estimate=Estimate(
+            estimate=change.estimate, low=change.low, high=change.high, basis="all" if complete else "sample",
+            n=None if complete else n,
+        ),
+        unit="points" if figure.points else "",
+        p_value=p_value,
+        detectable=detectable(change, figure.floor, VERDICT_ALPHA / tested, sided=2),
+        basis="all labelled rows" if complete else f"sample of {say.number(n, 6)} labelled rows",
+        numbers={"reference": change.reference, "current": change.current, **figure.numbers},
+    )  # fmt: skip
+
+
+def _sentence(figure: _Figure) -> str:
+    change, of = figure.change, figure.numbers["class"]
+    if figure.subject == "slope":
+        reading = (
+            "" if abs(change.current - 1) < 0.1 else f": scores too {'extreme' if change.current < 1 else 'cautious'}"
+        )
+        return (
+            f"slope of the recalibration line {say.number(change.reference, 3)} → {say.number(change.current, 3)}, "
+            f"1 is perfect{reading}"
+        )
+    if figure.subject == "calibration error":
+        return f"calibration error {say.percent(change.reference)} → {say.percent(change.current)}"
+    before, after = (say.signed(100 * value, 2) for value in (change.reference, change.current))
+    return f"mean score of {of} minus how often it comes true: {before} → {after} points"
+
+
+def _drawn(scored: list[_Scored], curves: list[tuple[Curve, Curve]]) -> tuple[Reliability, ...]:
+    """The first curve, and the classes whose error grew most."""
+    growth = [after.error - before.error for before, after in curves]
+    worst = sorted(range(1, len(scored)), key=lambda i: -growth[i])[:WORST]
+    return tuple(_reliability(scored[i].name, *curves[i]) for i in (0, *worst))
+
+
+def _reliability(name: str, reference: Curve, current: Curve) -> Reliability:
+    bins = [
+        ReliabilityBin(
+            window=window, predicted=float(curve.predicted[i]), observed=float(curve.observed[i]),
+            low=float(curve.low[i]), high=float(curve.high[i]), rows=int(curve.rows[i]),
+        )
+        for window, curve in (("reference", reference), ("current", current))
+        for i in np.flatnonzero(curve.rows > 0)
+    ]  # fmt: skip
+    gap = np.where(current.rows > 0, np.abs(current.observed - current.predicted), -1.0)
+    at = int(np.argmax(gap))
+    return Reliability(
+        title=f"Reliability of the score of {name}",
+        reading=f"Farthest from the diagonal: scores around {say.number(float(current.predicted[at]), 2)} come true in "
+        f"{say.percent(float(current.observed[at]))} of current rows. Calibration error {say.percent(reference.error)} → "
+        f"{say.percent(current.error)}.",
+        x=f"score of {name}",
+        bins=tuple(bins),
+    )
