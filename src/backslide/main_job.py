@@ -122,8 +122,10 @@ def _diagnosis(
     if judged.segment is not None:
         causes, harmless = (within_segment(some, judged.segment, case, subject) for some in (causes, harmless))
     verdict = _with_paired_evidence(case, judged, causes) if found.proving else judged.verdict
-    if verdict in (Verdict.NO_MATERIAL_CHANGE, Verdict.INCONCLUSIVE):
-        # A cause is never named to fill the list: what does not make a verdict is listed as harmless.
+    unlabelled = verdict == Verdict.INCONCLUSIVE and case.current.window.labelled == 0
+    if verdict in (Verdict.NO_MATERIAL_CHANGE, Verdict.INCONCLUSIVE) and not unlabelled:
+        # A cause is never named to fill the list: what does not make a verdict is listed as harmless. Without labels nothing
+        # can make one, so what would do harm is told as the suspect that it is.
         harmless, causes = (*causes, *harmless), ()
         harmless = tuple(cause.model_copy(update={"rank": rank}) for rank, cause in enumerate(harmless, 1))
     metric = _metric(case, judged)

@@ -169,7 +169,9 @@ def _noise_caveats(case: Case, change: Change) -> tuple[str, ...]:
         few = f"fewer than {MIN_REFERENCE_DAYS} reference or {MIN_CURRENT_DAYS} current days"
         return (f"{few}: how much days differ by themselves is partly assumed; more days would narrow the interval",)
     if not case.reference.window.has_time:
-        return ("no timestamps: intervals count every row as independent; days with luck of their own would widen them",)
+        return (
+            "no timestamps: intervals count every row as independent; days with luck of their own would widen them",
+        )
     return ("too many rows without a readable time: intervals count every row as independent",)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import xml.etree.ElementTree as ElementTree
+from importlib.resources import files
 from itertools import pairwise
 from typing import get_args
 
@@ -13,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backslide.contracts import evidence as kinds
-from backslide.report import palette
+from backslide.report import density, labels, palette
 from backslide.report.binning import BINS, drawable, rebin
 from backslide.report.charts import WIDTH, chart_spec
 from backslide.report.html import figure
@@ -142,6 +144,11 @@ def with_hostile_names(evidence):
             changes["steps"] = tuple(s.model_copy(update={"label": HOSTILE}) for s in evidence.steps)
         case kinds.Table():
             changes |= {"columns": (HOSTILE,), "rows": ((HOSTILE,),)}
+        case kinds.Scatter():
+            changes["points"] = tuple(p.model_copy(update={"label": HOSTILE, "note": HOSTILE}) for p in evidence.points)
+        case kinds.Segments():
+            changes["rows"] = tuple(r.model_copy(update={"segment": HOSTILE}) for r in evidence.rows)
+            changes["metric"] = HOSTILE
     return evidence.model_copy(update=changes)
 
 
@@ -182,6 +189,9 @@ def test_odd_histograms_are_drawn(name):
         samples.ranked().model_copy(update={"rows": ()}),
         samples.matrix().model_copy(update={"values": ((1.0,), (1.0, 2.0))}),
         samples.waterfall().model_copy(update={"steps": ()}),
+        samples.reliability().model_copy(update={"bins": ()}),
+        samples.scatter().model_copy(update={"points": ()}),
+        samples.segments().model_copy(update={"rows": ()}),
     ],
     ids=lambda e: e.kind,
 )
@@ -189,7 +199,7 @@ def test_evidence_that_does_not_fit_together_is_refused_and_costs_only_its_drawi
     with pytest.raises(ValueError, match="expected"):
         chart_spec(broken)
     shown = figure(broken)
-    assert (shown.svg, shown.reading) == ("", broken.reading)
+    assert (shown.svg, shown.rows, shown.reading) == ("", (), broken.reading)
 
 
 def test_fine_bins_are_drawn_coarser_with_the_same_mass():
@@ -228,3 +238,129 @@ def test_rebinning_keeps_mass_and_order(bins, count):
     counted = rebin(edges, shares, grid)
     assert sum(counted) == pytest.approx(sum(shares), abs=1e-9)
     assert min(counted) >= 0
+
+
+def luminance(colour):
+    """Relative luminance after WCAG 2."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_the_windows_differ_in_luminance_and_stand_out_on_either_page():
+    style = files("backslide.report").joinpath("templates", "style.css").read_text(encoding="utf-8")
+    themes = [dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", part)) for part in style.split("@media", 2)[:2]]
+    light, dark = themes[0], themes[0] | themes[1]
+    assert (light["reference"], light["current"]) == (palette.REFERENCE, palette.CURRENT)
+    for theme in (light, dark):
+        assert contrast(theme["reference"], theme["current"]) > 1.7
+        assert min(contrast(theme[name], theme["paper"]) for name in ("reference", "current")) > 3
+        assert min(contrast(theme[name], theme["paper"]) for name in ("ink", "soft", "faint", "link", "bad")) > 4.5
+
+
+def bell(middle, width, edges):
+    def below(x):
+        return 0.5 * (1 + math.erf((x - middle) / (width * math.sqrt(2))))
+
+    return tuple(below(b) - below(a) for a, b in pairwise(edges))
+
+
+EDGES = tuple(i / 4 for i in range(41))
+
+
+@pytest.mark.parametrize(("middle", "width"), [(5.0, 1.0), (0.0, 1.5), (10.0, 2.0), (3.0, 2.5)])
+def test_a_density_keeps_the_mass_and_follows_the_curve(middle, width):
+    shares = bell(middle, width, EDGES)
+    found = density.line(EDGES, shares)
+    step = found.x[1] - found.x[0]
+    area = sum((a + b) / 2 * step for a, b in pairwise(found.y)) / 0.25
+    assert area == pytest.approx(sum(shares), abs=0.005)
+    truth = [0.25 * math.exp(-0.5 * ((x - middle) / width) ** 2) / (width * math.sqrt(2 * math.pi)) for x in found.x]
+    assert max(abs(a - b) for a, b in zip(found.y, truth, strict=True)) < 0.12 * max(truth)
+
+
+def test_a_density_lies_within_the_range():
+    found = density.line(EDGES, bell(0.0, 1.5, EDGES))
+    assert (found.x[0], found.x[-1]) == (EDGES[0], EDGES[-1])
+    assert found.y[0] == pytest.approx(max(found.y), rel=0.05)  # not halved at the end of the range
+
+
+COMB = tuple(0.1 if i % 4 == 0 else 0.0 for i in range(40))
+ATOM = (*bell(5.0, 1.0, EDGES[:40]), 2.0)
+
+
+@pytest.mark.parametrize("shares", [COMB, ATOM, (0.0,) * 40, (1.0, *(0.0,) * 39)], ids=["comb", "atom", "none", "one"])
+def test_what_comes_in_steps_has_no_density(shares):
+    assert density.line(EDGES, shares) is None
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.floats(-1e9, 1e9), st.floats(1e-6, 1e9))
+def test_a_density_is_finite_and_never_negative(shares, start, width):
+    edges = [start + width * i for i in range(len(shares) + 1)]
+    if edges[-1] > edges[0]:
+        found = density.line(edges, shares)
+        assert found is None or (min(found.y) >= 0 and all(map(math.isfinite, found.y)))
+
+
+def test_a_histogram_has_a_line_for_each_window():
+    smooth = samples.histograms().model_copy(
+        update={"edges": EDGES, "reference": bell(4.0, 1.0, EDGES), "current": bell(6.0, 1.0, EDGES), "marks": {}}
+    )
+    layers = chart_spec(smooth)["layer"]
+    assert {v["window"] for v in layers[1]["data"]["values"]} == {"reference", "current"}
+    assert len(layers[1]["data"]["values"]) == 2 * density.POINTS
+    stepped = smooth.model_copy(update={"current": COMB})
+    assert len(chart_spec(stepped)["layer"]) == 1
+
+
+@given(
+    st.lists(
+        st.tuples(st.text("abcdefgh", min_size=1, max_size=40), st.tuples(st.floats(0, 300), st.floats(0, 200))),
+        max_size=25,
+    )
+)
+def test_names_of_points_cover_neither_each_other_nor_points(points):
+    placed = labels.place(points, 300, 200)
+    boxes = [labels._box(p) for p in placed]
+    for i, a in enumerate(boxes):
+        assert not any(labels._overlap(a, b) for b in boxes[i + 1 :])
+        assert not any(a[0] < x < a[2] and a[1] < y < a[3] for _, (x, y) in points)
+        assert labels._inside(a, 300, 200)
+
+
+def test_a_name_with_room_is_written():
+    assert [p.text for p in labels.place([("income", (100.0, 100.0))], 300, 200)] == ["income"]
+    assert {"income", "employment"} <= set(texts(drawn(samples.scatter())))
+    assert "feature_3" not in texts(drawn(samples.scatter()))
+
+
+def test_a_label_far_right_stands_left_of_its_line():
+    late = samples.histograms().model_copy(update={"marks": {"threshold": 129_000.0}})
+    label = next(e for e in ElementTree.fromstring(drawn(late)).iter() if e.text == "threshold")
+    assert label.get("text-anchor") == "end"
+
+
+def test_reliability_shows_the_diagonal_and_both_windows():
+    svg = drawn(samples.reliability())
+    assert "reference: scores of 70.0 % came true in 70.0 % [66.0 % to 74.0 %], 1,400 rows" in svg
+    assert 'stroke-dasharray="2,3"' in svg
+    assert 'stroke-dasharray="5,3"' in svg
+
+
+def test_segments_without_an_estimate_say_so():
+    assert {"−6.8 pt", "no estimate"} <= set(texts(drawn(samples.segments())))
+    shown = figure(samples.segments())
+    assert shown.columns[0] == "segment"
+    assert shown.rows[0][1:] == ("6,240 → 4,330", "83.1 %", "76.3 %", "−6.8 pt −8.6 to −5.0", "−2.1 pt")
+    assert [line.flagged for line in shown.segments] == [True, False, False]
+
+
+def test_a_long_series_is_a_line_without_dots():
+    points = samples.series().points
+    long = samples.series().model_copy(update={"points": points * 4})
+    assert drawn(long).count("<title>") < len(points) < drawn(samples.series()).count("<title>") + 1

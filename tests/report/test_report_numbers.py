@@ -118,3 +118,17 @@ def test_an_estimate_in_the_unit_that_a_finding_names(estimate, unit, text):
 @pytest.mark.parametrize(("p", "text"), [(0.0, "p < 0.0001"), (2e-9, "p < 0.0001"), (0.034, "p = 0.034")])
 def test_p_values(p, text):
     assert numbers.p_value(p) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (-0.0081, "points", "0.8 points"),
+        (0.0004, "points", "0.04 points"),
+        (0.012, "share", "1.2 %"),
+        (45.0, "USD", "45 USD"),
+        (45.0, "unit of the feature", "45"),
+    ],
+)
+def test_the_size_of_a_change_in_the_unit_that_a_finding_names(value, unit, text):
+    assert numbers.free_size(value, unit) == text

@@ -6,7 +6,7 @@ decisions follow one cut of the logged scores, and the cuts differ. Both are exa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -66,8 +66,9 @@ def replaced(bench: Bench, log_only: Sequence[Fault] = (), lost: Sequence[Fault]
             # Rows that the old model cannot answer keep what was served: they prove nothing.
             undone = _filled(undone, case.current.outcomes, done.current.answered.failed)
             return _priced(
-                bench, CauseKind.MODEL_CHANGE, undone, seen, "let the saved model answer", share, "SHD001:current"
-            )
+                bench, CauseKind.MODEL_CHANGE, undone, seen, "let the saved model answer", share, "SHD001:current",
+                lambda: _by_successor(case),
+            )  # fmt: skip
     return _threshold(bench)
 
 
@@ -96,19 +97,41 @@ def _threshold(bench: Bench) -> Replaced | None:
     )
     moved = float(np.mean(codes != served.predictions))
     return _priced(
-        bench, CauseKind.THRESHOLD_CHANGE, undone, seen, f"cut at {at:.4g} again", moved, "DRF004:prediction"
-    )
+        bench, CauseKind.THRESHOLD_CHANGE, undone, seen, f"cut at {at:.4g} again", moved, "DRF004:prediction",
+        lambda: _recut(case, positive, problem.threshold if low_b < problem.threshold <= high_b else high_b),
+    )  # fmt: skip
+
+
+def _recut(case: Case, positive: int, at: float) -> Outcomes:
+    """The reference decided at another threshold."""
+    served = case.reference.outcomes
+    assert served.scores is not None
+    codes = np.where(served.scores[:, positive] >= at, positive, 1 - positive)
+    return Outcomes(served.labels, np.where(served.predictions.astype(np.int64) < 0, -1, codes), served.scores)
+
+
+def _by_successor(case: Case) -> Outcomes | None:
+    """The reference answered by the model given as the current one; None where none is given."""
+    if case.current_model is None:
+        return None
+    return case.answered(case.current_model, case.reference.sample).outcomes
 
 
 def _priced(
-    bench: Bench, kind: CauseKind, undone: Outcomes, seen: str, undo: str, share: float, evidence: str
-) -> Replaced:
+    bench: Bench, kind: CauseKind, undone: Outcomes, seen: str, undo: str, share: float, evidence: str,
+    injected: Callable[[], Outcomes | None],
+) -> Replaced:  # fmt: skip
+    """With its price: on the current labels, or before they come by doing the same to the labelled reference."""
     case = bench.case
     effect: Effect | None = None
     classes: tuple[str, ...] = ()
     if bench.current_labels:
         effect = bench.score(case.current, case.current.outcomes).metric - bench.score(case.current, undone).metric
         classes = _classes_hit(bench, undone)
+    elif bench.reference_labels and (done := injected()) is not None:
+        change = bench.score(case.reference, done).metric - bench.score(case.reference, case.reference.outcomes).metric
+        ratio = len(bench.rows(case.reference)) / max(case.current.sample.height, 1)
+        effect = change.scaled(float(np.sqrt(1 + ratio)))
     return Replaced(kind, effect, undone, seen, undo, share, classes, (evidence,))
 
 

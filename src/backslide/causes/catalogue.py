@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from backslide.causes import columns
 from backslide.contracts.cause import CauseKind
-from backslide.engine.pair import Pair
+from backslide.engine.pair import Floats, Pair
 
 Mask = NDArray[np.bool_]
 Break = Callable[[pl.DataFrame, Mask, np.random.Generator], pl.DataFrame]
@@ -104,7 +104,7 @@ def _of_texts(pair: Pair) -> Iterator[Rehearsal]:
         )  # fmt: skip
 
 
-def _mapped(name: str, change: Callable[[columns.Floats, np.random.Generator], columns.Floats]) -> Break:
+def _mapped(name: str, change: Callable[[Floats, np.random.Generator], Floats]) -> Break:
     def damage(frame: pl.DataFrame, rows: Mask, rng: np.random.Generator) -> pl.DataFrame:
         return columns.write(frame, name, change(columns.numbers_of(frame, name), rng), rows)
 

@@ -37,6 +37,8 @@ _DATES = (
 )  # fmt: skip
 _EPOCH = {"s": 1, "ms": 1_000}
 _YEARS = (datetime(1900, 1, 1), datetime(2100, 1, 1))
+_SINCE = (datetime(1985, 1, 1), datetime(2100, 1, 1))
+"""Of counted seconds: small whole numbers would all fall into the seventies."""
 
 
 class Writing(ABC):
@@ -241,14 +243,14 @@ def writings(series: pl.Series) -> list[Writing]:
     if dtype == pl.Boolean or dtype == pl.Date or isinstance(dtype, pl.Datetime):
         return [Native(dtype)]
     if dtype.is_numeric():
-        epochs = [Epoch(unit) for unit in _EPOCH if _plausible(Epoch(unit).read(known))]
+        epochs = [Epoch(unit) for unit in _EPOCH if _plausible(Epoch(unit).read(known), _SINCE)]
         truth = [TruthNumber()] if set(known.unique().to_list()) == {0, 1} else []
         return [Native(dtype), *truth, *epochs]
     if dtype not in (pl.String, pl.Categorical, pl.Enum):
         return []
     texts = known.cast(pl.String)
     found: list[Writing] = [*_truth(texts), *_dates(texts)]
-    found += [Epoch(unit, text=True) for unit in _EPOCH if _plausible(Epoch(unit, text=True).read(texts))]
+    found += [Epoch(unit, text=True) for unit in _EPOCH if _plausible(Epoch(unit, text=True).read(texts), _SINCE)]
     return [*found, *_numbers(texts)]
 
 
@@ -274,12 +276,12 @@ def _dates(texts: pl.Series) -> list[Writing]:
     return list(found)
 
 
-def _plausible(times: pl.Series) -> bool:
+def _plausible(times: pl.Series, years: tuple[datetime, datetime] = _YEARS) -> bool:
     """Whether nearly all are moments of the last and the next decades."""
     known = times.drop_nulls()
     if len(known) < READABLE * max(len(times), 1) or not len(known):
         return False
-    return bool(known.is_between(*_YEARS).mean() >= READABLE) and known.n_unique() > 1  # type: ignore[operator]
+    return bool(known.is_between(*years).mean() >= READABLE) and known.n_unique() > 1  # type: ignore[operator]
 
 
 def _numbers(texts: pl.Series) -> list[Writing]:

@@ -96,8 +96,10 @@ def inquire(case: Case, target: Metric, *, degraded: bool, progress: Progress | 
     shares: list[Effect | None] = (
         list(share_out(bench, harmful)) if all(t.points for t in harmful) else [t.points for t in harmful]
     )
+    unpriced = ours is not None and ours.effect is None and not bench.current_labels
+    matters = unpriced or (ours is not None and arbitrate.felt(ours.effect, scale))
     found = Explanation(
-        change, ours, ours is not None and arbitrate.felt(ours.effect, scale), tuple(zip(harmful, shares, strict=True)),
+        change, ours, matters, tuple(zip(harmful, shares, strict=True)),
         tuple(t for t in trials if t not in harmful), (), artefact, bench.model is not None, tuple(notes),
     )  # fmt: skip
     if degraded and change is not None:

@@ -158,7 +158,8 @@ def _cut(pair: Pair, rows: Mask) -> Marker | None:
     high = agree_high.max() >= agree_low.max()
     at = int(ends[int(np.argmax(agree_high if high else agree_low))])
     cut = readable((values[at] + values[at + 1]) / 2)
-    cut = cut if values[at] < cut <= values[at + 1] else float(values[at + 1])
+    whole = pair.current.dtype.is_integer()
+    cut = cut if values[at] < cut <= values[at + 1] and not whole else float(values[at + 1])
     sides = [np.isfinite(x) & ((x >= cut) if high else (x < cut)) for x in (g, b)]
     expression = between(pair.name, cut, None) if high else between(pair.name, None, cut)
     return Marker(pair.name, expression, sides[0], sides[1], ())
@@ -177,16 +178,15 @@ def _readable(pair: Pair) -> bool:
 def _coded(pair: Pair) -> tuple[Codes, Codes, int, bool]:
     """Bins or levels of a feature in both samples, missing among them; whether the cells have an order."""
     if pair.numeric:
-        g, b = pair.numbers
-        few = pair.discrete or len(np.unique(g[np.isfinite(g)])) <= BINS
-        return (*bins_of(g, b, few, BINS), True)
-    texts = pair.texts
+        numbers = pair.numbers
+        few = pair.discrete or len(np.unique(numbers[0][np.isfinite(numbers[0])])) <= BINS
+        return (*bins_of(*numbers, few, BINS), True)
     kept = sorted(pair.levels[0], key=lambda k: -pair.levels[0][k])[:BINS]
     place = {level: code for code, level in enumerate(kept)}
     place[MISSING] = len(kept)
     known = set(pair.levels[0])
     rest, new = len(kept) + 1, len(kept) + 2
-    g, b = (np.array([place.get(t, rest if t in known else new) for t in side], np.int64) for side in texts)
+    g, b = (np.array([place.get(t, rest if t in known else new) for t in side], np.int64) for side in pair.texts)
     return g, b, len(kept) + 3, False
 
 

@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.contracts import say
@@ -22,6 +23,8 @@ from backslide.stats.change import Units
 from backslide.stats.change_point import ChangePoint, locate
 from backslide.stats.metrics import Floats, Metric, gradient
 from backslide.stats.onset import without_weekdays
+
+Days = NDArray[np.int64]
 
 MIN_DROP = 16.0
 """Squared standard errors by which the change must show in days before it is dated."""
@@ -46,16 +49,12 @@ def incident_onset(case: Case, target: Metric, causes: Sequence[Cause]) -> Onset
     )  # fmt: skip
 
 
-def metric_change_point(
-    case: Case, target: Metric
-) -> tuple[ChangePoint, np.ndarray[tuple[int], np.dtype[np.int64]]] | None:
+def metric_change_point(case: Case, target: Metric) -> tuple[ChangePoint, Days] | None:
     """Change point of the metric's daily values and the day ordinals that its indices refer to."""
     return change_point_of([side.units(target) for side in case.sides], target)
 
 
-def change_point_of(
-    units: list[Units], target: Metric
-) -> tuple[ChangePoint, np.ndarray[tuple[int], np.dtype[np.int64]]] | None:
+def change_point_of(units: list[Units], target: Metric) -> tuple[ChangePoint, Days] | None:
     """The same from the daily sums of both windows."""
     if any(u.ordinals is None for u in units):
         return None
@@ -69,7 +68,7 @@ def change_point_of(
     return point, days
 
 
-def _daily(units: list[Units], target: Metric) -> tuple[Floats, Floats, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def _daily(units: list[Units], target: Metric) -> tuple[Floats, Floats, Days, NDArray[np.bool_]]:
     """Linearised daily values of both windows in order of time, their rows, ordinals and which are current."""
     total = units[0].total + units[1].total
     n = units[0].n + units[1].n
@@ -83,7 +82,7 @@ def _daily(units: list[Units], target: Metric) -> tuple[Floats, Floats, np.ndarr
     return values[order], rows[order], days[order], current[order]
 
 
-def _inflation(values: Floats, current: np.ndarray) -> float:  # type: ignore[type-arg]
+def _inflation(values: Floats, current: NDArray[np.bool_]) -> float:
     """(1+a)/(1-a) with a the lag-1 autocorrelation of days around the mean of their window, 0 to 0.8."""
     residual = values - np.where(current, values[current].mean(), values[~current].mean())
     power = float((residual**2).sum())

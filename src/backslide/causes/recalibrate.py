@@ -67,7 +67,7 @@ def _halves(days: NDArray[np.int64] | None, n: int, rng: np.random.Generator) ->
     """Alternate days where there are at least four, else random rows."""
     distinct = np.unique(days) if days is not None else np.empty(0, np.int64)
     if days is None or len(distinct) < 4:
-        return rng.permutation(n) % 2 == 0
+        return np.asarray(rng.permutation(n) % 2 == 0)
     run = min(RUN_OF_DAYS, max(len(distinct) // 4, 1))
     return np.asarray((np.searchsorted(distinct, days) // run) % 2 == 0)
 

@@ -112,6 +112,9 @@ def verdict_sentence(
         return f"The model got better: {moved}."
     if verdict == Verdict.NO_MATERIAL_CHANGE:
         return f"No material change: {moved}, within noise or under what matters."
+    if causes and not moved:
+        suspect = _because(causes, target)
+        return f"Inconclusive, for want of labels. Suspected: {suspect} Labels of the current rows would settle it."
     tail = f": {moved}, which could be noise" if moved else ""
     return f"Inconclusive{tail}. {reason[:1].upper()}{reason[1:]}." if reason else f"Inconclusive{tail}."
 
@@ -133,6 +136,8 @@ def decide(verdict: Verdict, causes: tuple[Cause, ...], suspects: tuple[Cause, .
         if causes:
             return _for(causes[0])
         return Decision(action=Action.NONE, reason="nothing material happened to the metric")
+    if causes and verdict == Verdict.INCONCLUSIVE and causes[0].confidence.rank < Confidence.SUPPORTED.rank:
+        return Decision(action=Action.INVESTIGATE, reason=f"suspected without labels: {causes[0].next_step}")
     if causes:
         return _for(causes[0])
     if verdict == Verdict.INCONCLUSIVE:

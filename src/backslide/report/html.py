@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections import Counter
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -16,7 +17,6 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from backslide.contracts.evidence import Bars, Histograms
 from backslide.report import numbers, palette
 from backslide.report.figures import Figure, figure, is_table, waterfall_figure
 from backslide.report.view import build
@@ -35,6 +35,9 @@ MOST_CHARTS = 60
 """Charts drawn on a page, those of the causes and the most serious findings first: each costs some 9 kB and 80 ms."""
 MOST_FINDINGS = 600
 """Findings written out per check and severity group; they can be searched, and a row costs little."""
+
+MOST_FIGURES = 60
+"""Findings per check whose figures are listed, folded, beside the sentence: most of the page's elements otherwise."""
 
 
 def render_html(diagnosis: Diagnosis) -> str:
@@ -83,16 +86,22 @@ def _to_draw(view: View) -> set[int]:
 
 def _overview(check: CheckView) -> tuple[Evidence, ...]:
     """What findings in order show of the whole, such as a table of metrics: it stands open."""
-    return tuple(e for finding in check.ok[:MOST_FINDINGS] for e in finding.evidence if not _one_column(e))
+    return tuple(e for e in _quiet(check) if e.kind in _whole(check))
 
 
 def _distributions(check: CheckView) -> tuple[Evidence, ...]:
     """Charts of single columns that are in order: they are folded away with them."""
-    return tuple(e for finding in check.ok[:MOST_FINDINGS] for e in finding.evidence if _one_column(e))
+    return tuple(e for e in _quiet(check) if e.kind not in _whole(check))
 
 
-def _one_column(evidence: Evidence) -> bool:
-    return isinstance(evidence, (Histograms, Bars))
+def _whole(check: CheckView) -> set[str]:
+    """Kinds of evidence that the check draws once; what it draws again and again belongs to single columns."""
+    drawn: Counter[str] = Counter(e.kind for e in _quiet(check))
+    return {kind for kind, times in drawn.items() if times == 1} - {"histograms", "bars"}
+
+
+def _quiet(check: CheckView) -> list[Evidence]:
+    return [e for finding in check.ok[:MOST_FINDINGS] for e in finding.evidence]
 
 
 _BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|points?\b|UTC\b))")
@@ -128,6 +137,7 @@ def _environment() -> Environment:
     style = files("backslide.report").joinpath("templates", "style.css").read_text(encoding="utf-8")
     environment.globals["style"] = Markup(f"{style}\n{palette.rules()}")
     environment.globals["most"] = MOST_FINDINGS
+    environment.globals["most_figures"] = MOST_FIGURES
     environment.filters["count"] = numbers.count
     environment.tests["said_in"] = lambda reading, summary: _says(summary, reading)
     return environment

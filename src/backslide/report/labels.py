@@ -58,6 +58,8 @@ def _candidates(text: str, x: float, y: float) -> list[Placed]:
         Placed(text, x + GAP, y + 1.3 * SIZE, "left"),
         Placed(text, x - GAP, y - 1.3 * SIZE, "right"),
         Placed(text, x - GAP, y + 1.3 * SIZE, "right"),
+        Placed(text, x + GAP, y + 2.2 * SIZE, "left"),
+        Placed(text, x - GAP, y + 2.2 * SIZE, "right"),
     ]
 
 
