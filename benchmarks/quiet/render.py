@@ -93,7 +93,7 @@ def _power(counted: Counted, name: str, what: str, columns: tuple[str, ...]) -> 
 
 def _size(name: str, kind: Key) -> Key:
     """A change of a share in points."""
-    return (f"{100 * float(kind[0]):g} points", *kind[1:]) if name in ("share", "drop") else kind
+    return (f"{100 * float(kind[0]):g} pt", *kind[1:]) if name in ("share", "drop") else kind
 
 
 def _pairs(counted: Counted, name: str, rows: list[Key]) -> str:

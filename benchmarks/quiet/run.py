@@ -32,7 +32,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when OpenMP is loade
 from quiet import ours, real_worlds, render, tables
 from quiet.answers import Log
 from quiet.environments import PEERS, Asked, UnavailableError
-from quiet.pairs import SIZES, Pair, Windows, in_turns, power_pairs, quiet_pairs, whole_pairs
+from quiet.pairs import SIZES, Pair, Windows, in_turns, power_pairs, quiet_streams, quiet_tables, whole_pairs
 
 CACHE = Path("~/.cache/backslide-bench").expanduser()
 WHOLE_EVERY = 25
@@ -43,7 +43,8 @@ Tool = Callable[[Pair, Windows], dict[str, Any]]
 
 def plan(seeds: range, largest: int, *, real: bool) -> list[Pair]:
     """All pairs, in an order in which any beginning holds some of everything."""
-    base = in_turns(quiet_pairs(seeds, largest, real=real), power_pairs(seeds, largest))
+    tables_of = [quiet_tables(seeds, largest)] if real else []
+    base = in_turns(quiet_streams(seeds, largest), *tables_of, power_pairs(seeds, largest))
     wholes = iter(list(whole_pairs(seeds, real=real)))
     planned: list[Pair] = []
     for place, pair in enumerate(base, 1):

@@ -67,7 +67,7 @@ def test_pairs_are_their_names(quiet):
 
 
 def test_every_size_meets_every_span(quiet):
-    pairs = [p for p in quiet.pairs.quiet_pairs(range(6), 500_000, real=False) if p.days]
+    pairs = [p for p in quiet.pairs.quiet_streams(range(6), 500_000) if p.days]
     met = {(p.rows, p.days) for p in pairs}
     assert met == {(n, d) for n in quiet.pairs.SIZES for d in quiet.pairs.SPANS}
 

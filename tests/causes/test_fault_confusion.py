@@ -127,6 +127,10 @@ def first_of_day(value: pl.Expr) -> pl.Expr:
     return value.first().over(pl.col("at").dt.date())
 
 
+def stuck_for_a_while(value: pl.Expr) -> pl.Expr:
+    return pl.when(pl.int_range(pl.len()).is_between(900, 1500)).then(value.get(900)).otherwise(value)
+
+
 FAULTS = {
     "twelve times": Done("unit_change", ("income",), to("income", lambda c: c * 12)),
     "fahrenheit": Done("unit_change", ("temperature",), to("temperature", lambda c: c * 1.8 + 32)),
@@ -160,8 +164,7 @@ FAULTS = {
     "missing city": Done("missing_values", ("city",), at_rate("city", None, 0.3)),
     "frozen": Done("frozen_feature", ("income",), to("income", lambda c: pl.lit(3000.0))),
     "stale by day": Done("frozen_feature", ("spending",), to("spending", first_of_day)),
-    "stale for a while": Done("frozen_feature", ("income",), lambda frame, rng: frame.with_columns(
-        pl.when(pl.int_range(pl.len()).is_between(900, 1500)).then(pl.col("income").get(900)).otherwise(pl.col("income")).alias("income"))),
+    "stale for a while": Done("frozen_feature", ("income",), to("income", stuck_for_a_while)),
     "clipped": Done("clipped_range", ("income",), to("income", lambda c: c.clip(upper_bound=3500.0))),
     "whole thousands": Done("rounded_values", ("income",), to("income", lambda c: (c / 1000).round() * 1000)),
     "no decimals": Done("rounded_values", ("temperature",), to("temperature", lambda c: c.round())),

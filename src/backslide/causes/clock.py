@@ -90,8 +90,9 @@ def _against_clock(case: Case, pair: Pair) -> Turn | None:
     if circle is not None and circle[1] in (24, 7):
         return _circle_against_clock(pair, [c for c in clocks if c is not None], *circle)
     for size in _UNITS:
-        lags = [values * size - clock for values, clock in zip(pair.numbers, clocks, strict=True)]
-        turn = _line(lags, [c for c in clocks if c is not None], size)
+        known = [clock for clock in clocks if clock is not None]
+        lags = [values * size - clock for values, clock in zip(pair.numbers, known, strict=True)]
+        turn = _line(lags, known, size)
         if turn is not None:
             return turn
     return None

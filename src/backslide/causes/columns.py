@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from backslide.case import Case
+from backslide.engine import names
 from backslide.engine.design import make_design
 from backslide.engine.pair import Pair, to_numbers, to_texts
 from backslide.stats.boosting import classify, regress
@@ -179,3 +180,12 @@ def numbers_of(frame: pl.DataFrame, column: str) -> Floats:
 def texts_of(frame: pl.DataFrame, column: str) -> NDArray[np.object_]:
     """Values of a column as text."""
     return to_texts(frame[column])
+
+
+def outcome_of(sample: pl.DataFrame) -> Floats:
+    """Labels as one number: themselves, or whether they are the most frequent class (n,), NaN where unknown."""
+    labels = sample[names.LABEL]
+    if labels.dtype.is_numeric():
+        return to_numbers(labels)
+    top = labels.drop_nulls().mode().sort()
+    return to_numbers((labels == top[0]).cast(pl.Float64)) if len(top) else np.full(len(labels), np.nan)

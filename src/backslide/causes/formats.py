@@ -131,7 +131,7 @@ class NumberText(Writing):
                 else f"{self.prefix}{value}{self.suffix}"
             )
         plain = format(int(value), ",") if whole else format(value, ",")
-        swapped = plain.translate(str.maketrans({",": self.thousands, ".": self.decimal}))
+        swapped = plain.translate({ord(","): self.thousands, ord("."): self.decimal})
         return f"{self.prefix}{swapped}{self.suffix}"
 
 

@@ -118,7 +118,7 @@ class Entities(Damage):
     @property
     def seen(self) -> str:
         """What happened."""
-        return "holds HTML entities such as &amp;amp; in place of characters".replace("&amp;amp;", "&amp;")
+        return "holds HTML entities such as &amp; in place of characters"
 
     def hit(self, text: str) -> bool:
         """An entity."""

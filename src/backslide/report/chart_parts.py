@@ -102,7 +102,7 @@ def room_at_the_side(x: int) -> Spec:
 
 def rows_axis(names: Sequence[str], side: int) -> Spec:
     """A vertical axis of names in the given order, its labels ``side`` pixels wide."""
-    axis: Spec = {"labelLimit": side - 8, "minExtent": side - 4, "maxExtent": side - 4, "labelColor": INK}
+    axis: Spec = {"labelLimit": round(0.88 * side) - 6, "minExtent": side - 4, "maxExtent": side - 4, "labelColor": INK}
     axis |= {"ticks": False, "domain": False, "grid": False}
     return {"field": "name", "type": "nominal", "sort": list(names), "title": None, "axis": axis}
 

@@ -22,7 +22,7 @@ def render_markdown(diagnosis: Diagnosis) -> str:
     blocks.append(_markdown_facts(view))
     blocks.append(f"**Do now: {view.action}.** {_md(view.reason)}")
     if view.warnings:
-        blocks.append("\n".join(f"> **Warning:** {_md(warning)}" for warning in view.warnings))
+        blocks.append("\n>\n".join(f"> **Warning:** {_md(warning)}" for warning in view.warnings))
     if view.parts:
         parts = [(p.name, p.kind, p.metric, p.reference, p.current, p.change + bracket(p.interval)) for p in view.parts]
         blocks += ["### What is worse", _md_table(("part", "kind", "metric", "reference", "current", "change"), parts)]

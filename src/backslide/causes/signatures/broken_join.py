@@ -28,8 +28,6 @@ from backslide.causes.dependence import Dependence, dependence, distance, noise
 from backslide.causes.hypothesis import Hypothesis, Signature
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.engine import names
-from backslide.engine.pair import to_numbers
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics import Floats
@@ -97,14 +95,14 @@ class BrokenJoin(Signature):
         case.broken.update(hypothesis.features)
         try:
             for column in hypothesis.features if hypothesis.params["sure"] else hypothesis.features[:1]:
-                frame = columns.impute(case, frame, column, ~case_missing(frame[column]))
+                frame = columns.impute(case, frame, column, frame[column].is_not_null().to_numpy())
         finally:
             case.broken.clear()
             case.broken.update(held)
         return frame
 
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """Put the columns onto other rows, together; of a pair of which one is misplaced, each by itself."""
+        """Put the columns onto other rows, together; of a pair of which either is misplaced, the first."""
         shift = hypothesis.params["shift"]
         if shift is not None:
             return frame.with_columns(_rolled(frame[c], shift) for c in hypothesis.features)
@@ -132,11 +130,6 @@ def _with_companions(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFr
         "tax": np.round(np.exp(1.1 * income - 2 + rng.normal(0, 0.3, frame.height)), 2),
     }
     return frame.with_columns(**{name: pl.Series(values) for name, values in extra.items()})
-
-
-def case_missing(series: pl.Series) -> NDArray[np.bool_]:
-    """Where there is no value to move (n,)."""
-    return series.is_null().to_numpy()
 
 
 def _rolled(series: pl.Series, by: int) -> pl.Series:
@@ -248,7 +241,7 @@ def _outcome_loss(case: Case, ties: Dependence, group: list[int]) -> float:
     for name in _named(ties, group):
         found = []
         for window, side in enumerate(case.sides):
-            y = outcome_of(side.sample)
+            y = columns.outcome_of(side.sample)
             x = case.pairs[name].numbers[window] if case.pairs[name].numeric else None
             if x is None:
                 break
@@ -259,15 +252,6 @@ def _outcome_loss(case: Case, ties: Dependence, group: list[int]) -> float:
         if len(found) == 2:
             worst = max(worst, (abs(found[0][0]) - abs(found[1][0])) / float(np.sqrt(found[0][1] + found[1][1])))
     return worst
-
-
-def outcome_of(sample: pl.DataFrame) -> Floats:
-    """Labels as one number: themselves, or whether they are the most frequent class (n,), NaN where unknown."""
-    labels = sample[names.LABEL]
-    if labels.dtype.is_numeric():
-        return to_numbers(labels)
-    top = labels.drop_nulls().mode().sort()
-    return to_numbers((labels == top[0]).cast(pl.Float64)) if len(top) else np.full(len(labels), np.nan)
 
 
 def _shift(case: Case, ties: Dependence, group: tuple[str, ...]) -> int | None:

@@ -166,4 +166,4 @@ def _alike(pair: Pair) -> bool:
         return False
     g, b = pair.levels
     apart = sum(abs(g.get(k, 0) / n_g - b.get(k, 0) / n_b) for k in {*g, *b}) / 2
-    return apart <= RENAMED + noise * max(len(g), 1) ** 0.5 / 2
+    return bool(apart <= RENAMED + noise * max(len(g), 1) ** 0.5 / 2)

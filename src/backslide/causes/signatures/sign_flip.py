@@ -26,8 +26,7 @@ from backslide.causes import columns
 from backslide.causes.dependence import Dependence, dependence
 from backslide.causes.hypothesis import Hypothesis, Signature
 from backslide.contracts.cause import CauseKind
-from backslide.engine import names
-from backslide.engine.pair import Pair, to_numbers
+from backslide.engine.pair import Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics import Floats
@@ -190,19 +189,10 @@ def _outcome_turned(case: Case, pair: Pair) -> bool:
         return False
     found = []
     for side, values in zip(case.sides, pair.numbers, strict=True):
-        y = _outcome(side.sample)
+        y = columns.outcome_of(side.sample)
         known = np.isfinite(values) & np.isfinite(y)
         if known.sum() < columns.MIN_ROWS or np.ptp(y[known]) == 0:
             return False
         found.append((float(np.corrcoef(ranks(values[known]), y[known])[0, 1]), float(np.sqrt(1 / known.sum()))))
     (before, error_g), (after, error_b) = found
     return before * after < 0 and abs(before) > 3 * error_g and abs(after) > 3 * error_b
-
-
-def _outcome(sample: pl.DataFrame) -> Floats:
-    """Labels as one number: themselves, or whether they are the most frequent class."""
-    labels = sample[names.LABEL]
-    if labels.dtype.is_numeric():
-        return to_numbers(labels)
-    top = labels.drop_nulls().mode().sort()
-    return to_numbers((labels == top[0]).cast(pl.Float64)) if len(top) else np.full(len(labels), np.nan)
