@@ -175,14 +175,26 @@ def _noise_caveats(case: Case, change: Change) -> tuple[str, ...]:
     return ("too many rows without a readable time: intervals count every row as independent",)
 
 
+MOST_TIMES = 20
+"""Times the rows or days beyond which nobody waits for more of them."""
+
+
 def _rows_needed(case: Case, change: Change) -> str:
-    """How many labelled rows would decide between no change and a material one."""
+    """How many labelled rows, or days, would decide between no change and a material one."""
     quantile = float(stats.norm.ppf(1 - VERDICT_ALPHA) + stats.norm.ppf(POWER))
     factor = (quantile * change.se / max(case.problem.min_effect, 1e-12)) ** 2
-    rows = min(side.window.labelled for side in case.sides)
+    days = [u.ordinals for u in (side.units(case.metric) for side in case.sides)]
+    if change.unit == "day" and all(d is not None for d in days):
+        counted, what = min(len(d) for d in days if d is not None), "days"
+    else:
+        counted, what = min(side.window.labelled for side in case.sides), "labelled rows"
+    if factor > MOST_TIMES:
+        return f"a change of min_effect is too small to be told from noise with anything like these {what}"
+    needed = int(np.ceil(counted * factor))
+    needed = needed if what == "days" else int(np.ceil(needed / 100) * 100)
     return (
-        f"a change of min_effect would need about {factor:.1f} times the labelled rows "
-        f"({int(np.ceil(rows * factor / 100) * 100)} per window) to be told from noise"
+        f"a change of min_effect would need about {factor:.1f} times the {what} "
+        f"({needed} per window) to be told from noise"
     )
 
 

@@ -64,7 +64,13 @@ def notes(rng: np.random.Generator, rows: int) -> list[str]:
     who = ["The customer", "A caller", "My neighbour", "Our café's owner", "Mr. Müller"]
     what = ["asked about", "wants to cancel", "is happy with", "complains of", "needs help with"]
     which = ["the loan", "an account & card", "the new app", "a transfer", "the branch"]
-    rest = ["because of the fees", "and will call again", "as it was late", "in the morning", "since the move to the city"]
+    rest = [
+        "because of the fees",
+        "and will call again",
+        "as it was late",
+        "in the morning",
+        "since the move to the city",
+    ]
     drawn = [rng.choice(part, rows) for part in (who, what, which, rest)]
     number = rng.integers(1000, 99999, rows)
     return [f"{a} {b} {c} {d}, case {n}." for a, b, c, d, n in zip(*drawn, number, strict=True)]

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from backslide.case import Case
+from backslide.causes.calendar import follows_calendar
 from backslide.causes.columns import MIN_ROWS
 from backslide.causes.hypothesis import Hypothesis
 from backslide.causes.mixtures import recognise_mixtures
@@ -18,6 +19,11 @@ from backslide.causes.partial import recognise_within
 from backslide.causes.registry import all_signatures
 from backslide.contracts.cause import CauseKind
 
+OF_OTHER_DAYS = (
+    CauseKind.CATEGORY_RECODE, CauseKind.FROZEN_FEATURE, CauseKind.CLIPPED_RANGE, CauseKind.ROUNDED_VALUES,
+    CauseKind.DEFAULT_VALUE, CauseKind.UNSEEN_CATEGORY, CauseKind.BROKEN_JOIN,
+)  # fmt: skip
+"""Kinds that a column which follows the calendar shows by itself."""
 MOST_ROUNDS = 2
 """Rounds of repair and repeat."""
 
@@ -93,7 +99,13 @@ def collect(case: Case) -> list[Fault]:
             if os.environ.get("BACKSLIDE_DEBUG"):
                 raise
             case.notes.append(f"signature {signature.kind} could not be read: {type(error).__name__}: {error}"[:200])
-    return _by_mechanism(_one_name_per_column(_with_marked(case, found)))
+    found = [h for h in _with_marked(case, found) if not _seasonal(case, h)]
+    return _by_mechanism(_one_name_per_column(found))
+
+
+def _seasonal(case: Case, hypothesis: Hypothesis) -> bool:
+    """Whether other values are what other days bring: a month that is new is no unseen category."""
+    return hypothesis.kind in OF_OTHER_DAYS and all(follows_calendar(case, f) for f in hypothesis.features)
 
 
 def collect_again(case: Case, faults: list[Fault]) -> list[Fault]:

@@ -66,10 +66,22 @@ class _Within(Signature):
 
 def _written(frame: pl.DataFrame, changed: pl.DataFrame, features: tuple[str, ...], rows: columns.Mask) -> pl.DataFrame:
     for feature in features:
+        frame = _reread(frame, changed, feature, rows)
         values = np.full(frame.height, None, object)
         values[rows] = np.array([*changed[feature].to_list(), None], object)[:-1]
         frame = columns.write(frame, feature, values, rows)
     return frame
+
+
+def _reread(frame: pl.DataFrame, changed: pl.DataFrame, feature: str, rows: columns.Mask) -> pl.DataFrame:
+    """A text column whose marked rows became numbers becomes a column of numbers, if its other rows read as such."""
+    old, new = frame[feature], changed[feature]
+    if old.dtype != pl.String or not new.dtype.is_numeric():
+        return frame
+    read = old.cast(new.dtype, strict=False)
+    rest = pl.Series(~rows)
+    lost = read.filter(rest).null_count() > old.filter(rest).null_count()
+    return frame if lost else frame.with_columns(read)
 
 
 def recognise_within(case: Case) -> list[Hypothesis]:
@@ -79,8 +91,10 @@ def recognise_within(case: Case) -> list[Hypothesis]:
 
 def within(case: Case, marker: Marker, moved: Iterable[str]) -> list[Hypothesis]:
     """What the signatures recognise within the rows of one marker about the columns ``moved``."""
-    own = marker.reference if marker.reference.sum() >= columns.MIN_ROWS else _every(case)
-    part = case.part(own, marker.current)
+    known = int(marker.reference.sum())
+    if 0 < known < columns.MIN_ROWS:
+        return []  # the whole reference is no measure for rows of a kind that it holds too few of
+    part = case.part(marker.reference if known else _every(case), marker.current)
     if part.current.sample.height < columns.MIN_ROWS:
         return []
     wanted = set(moved)

@@ -111,21 +111,26 @@ class Presenter:
         return None if first is None else str(first)
 
 
+ALL_ROWS = 0.95
+"""Share of rows from which a fault is one of the whole window."""
+
+
 def within_segment(causes: tuple[Cause, ...], segment: str, case: Case, part: Case) -> tuple[Cause, ...]:
     """Causes found among the rows of one segment, told about the whole window.
 
-    A data fault that the whole window shows just the same is left without the segment: it only hurts there.
+    A data fault that the whole window shows keeps the rows that it has there: it may only hurt in the segment.
     """
     share = part.current.window.rows / max(case.current.window.rows, 1)
     faulty = any(cause.kind.family == "data fault" for cause in causes)
-    everywhere = {(f.kind, frozenset(f.features)) for f in collect(case)} if faulty else set()
+    whole = {(f.kind, frozenset(f.features)): f for f in collect(case)} if faulty else {}
     told = []
     for cause in causes:
-        if (cause.kind, frozenset(cause.features)) in everywhere:
-            told.append(cause)
-            continue
+        fault = whole.get((cause.kind, frozenset(cause.features)))
         where = segment if cause.segment is None else f"({segment}) and ({cause.segment})"
-        told.append(cause.model_copy(update={"segment": where, "share_of_rows": cause.share_of_rows * share}))
+        changed: dict[str, object] = {"segment": where, "share_of_rows": cause.share_of_rows * share}
+        if fault is not None and (fault.segment is not None or fault.rows.mean() >= ALL_ROWS):
+            changed = {"segment": fault.segment, "share_of_rows": float(fault.rows.mean())}
+        told.append(cause.model_copy(update=changed))
     return tuple(told)
 
 

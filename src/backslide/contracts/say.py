@@ -7,6 +7,7 @@ MINUS = "−"
 
 def number(value: float, digits: int = 4) -> str:
     """A number as people write it: significant digits, thousands apart, no exponent where avoidable."""
+    value += 0.0  # no negative zero
     if value != value or value in (float("inf"), float("-inf")):
         return str(value)
     size = abs(value)

@@ -1,0 +1,185 @@
+"""Faults of some rows: found where something marks them, as a mixture where nothing does, and nowhere on quiet rows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cache
+
+import numpy as np
+import polars as pl
+import pytest
+
+import worlds
+from backslide.causes.hypotheses import collect
+from backslide.causes.markers import describe, find_markers
+from backslide.contracts.cause import CauseKind, Confidence
+from backslide.contracts.diagnosis import Diagnosis, Verdict
+from backslide.engine.segments import holds
+from backslide.playbook import scenarios
+from backslide.playbook.base import Scenario
+
+CUT = scenarios.START + timedelta(days=28 + 17)
+HOST = pl.col("host") == "a"
+LATE = pl.col("served_at") >= CUT
+OLD = pl.col("age") >= 60
+
+
+def months(seed: int = 0, rows: int = 3000) -> tuple[pl.DataFrame, pl.DataFrame]:
+    rng = np.random.default_rng(seed)
+    both = scenarios.served(rng, rows), scenarios.next_month(rng, rows=rows)
+    first, second = (
+        frame.with_columns(pl.Series("host", rng.choice(["a", "b", "c"], frame.height, p=[0.4, 0.35, 0.25])))
+        for frame in both
+    )
+    return first, second
+
+
+def unit(where: pl.Expr):
+    return lambda f: f.with_columns(pl.when(where).then(pl.col("income") * 12).otherwise("income").alias("income"))
+
+
+def default(where: pl.Expr):
+    return lambda f: f.with_columns(pl.when(where).then(-1.0).otherwise("income").alias("income"))
+
+
+def missing(where: pl.Expr):
+    return lambda f: f.with_columns(pl.when(where).then(None).otherwise("income").alias("income"))
+
+
+def recoded(where: pl.Expr):
+    shouted = pl.col("channel").replace({"web": "w", "phone": "p", "branch": "b", "partner": "x"})
+    return lambda f: f.with_columns(pl.when(where).then(shouted).otherwise("channel").alias("channel"))
+
+
+def swapped(where: pl.Expr):
+    return lambda f: f.with_columns(
+        income=pl.when(where).then(pl.col("age").cast(pl.Float64)).otherwise("income"),
+        age=pl.when(where).then(pl.col("income").round().cast(pl.Int64)).otherwise("age"),
+    )
+
+
+MARKED = {
+    "unit": (unit(HOST), CauseKind.UNIT_CHANGE, {"income"}, "host = 'a'", HOST),
+    "default": (default(HOST), CauseKind.FROZEN_FEATURE, {"income"}, "host = 'a'", HOST),
+    "missing": (missing(HOST), CauseKind.MISSING_VALUES, {"income"}, "host = 'a'", HOST),
+    "recoded": (recoded(HOST), CauseKind.CATEGORY_RECODE, {"channel"}, "host = 'a'", HOST),
+    "swapped": (swapped(HOST), CauseKind.SWAPPED_COLUMNS, {"income", "age"}, "host = 'a'", HOST),
+    "since a day": (unit(LATE), CauseKind.UNIT_CHANGE, {"income"}, "served_at >= DATE '2026-04-16'", LATE),
+    "by a cut": (unit(OLD), CauseKind.UNIT_CHANGE, {"income"}, "age >= 60", OLD),
+}
+each = pytest.mark.parametrize("name", MARKED)
+
+
+@cache
+def world(name: str) -> tuple[Scenario, pl.Series, float]:
+    """The scenario, which rows are hit, and what the fault truly costs."""
+    reference, sound = months()
+    damage, *_, where = MARKED[name]
+    rows = sound.select(where.alias("hit")).to_series()
+    broken = scenarios.rescored(damage(sound))
+    truth = worlds.accuracy(broken) - worlds.accuracy(scenarios.rescored(sound))
+    return Scenario(scenarios.rescored(reference), broken, worlds.BARE, scenarios.TrueModel()), rows, truth
+
+
+@cache
+def diagnosed(name: str) -> Diagnosis:
+    return worlds.diagnosis_of(world(name)[0])
+
+
+@each
+def test_the_fault_is_named_with_what_marks_its_rows(name):
+    _, kind, features, segment, _ = MARKED[name]
+    diagnosis = diagnosed(name)
+    assert diagnosis.verdict is Verdict.DEGRADED
+    first = diagnosis.causes[0]
+    assert (first.kind, set(first.features), first.segment) == (kind, features, segment)
+    assert first.confidence.rank >= Confidence.SUPPORTED.rank
+    assert len(diagnosis.causes) == 1, "the same points have one name"
+
+
+@each
+def test_the_segment_selects_the_rows_when_pasted(name):
+    scenario, rows, _ = world(name)
+    first = diagnosed(name).causes[0]
+    # A numeric cut and a day are as exact as the data allow, so a few rows at the edge may differ.
+    assert (holds(scenario.current, first.segment) == rows).mean() > 0.97
+    assert first.share_of_rows == pytest.approx(rows.mean(), abs=0.03)
+
+
+@each
+def test_the_price_is_what_the_fault_cost(name):
+    points, truth = diagnosed(name).causes[0].points, world(name)[2]
+    assert truth < -0.02
+    assert abs(points.estimate - truth) <= points.high - points.low
+
+
+@pytest.mark.parametrize("name", ["unit", "recoded", "swapped"])
+def test_repair_restores_the_marked_rows_and_leaves_the_others(name):
+    case = worlds.case_of(world(name)[0])
+    (fault,) = [f for f in collect(case) if f.kind == MARKED[name][1]]
+    repaired = fault.repair(case, case.current.sample)
+    _, sound = months()
+    for column in MARKED[name][2]:
+        wanted, got = sound[column].cast(pl.String), repaired[column].cast(pl.String)
+        if sound[column].dtype.is_numeric():
+            assert np.allclose(repaired[column].cast(pl.Float64), sound[column].cast(pl.Float64), atol=0.51)
+        else:
+            assert wanted.equals(got, null_equal=True)
+
+
+def test_rows_that_nothing_marks_are_found_as_a_mixture():
+    reference, sound = months(3)
+    hit = pl.Series(np.random.default_rng(4).random(sound.height) < 0.4)
+    broken = scenarios.rescored(
+        sound.with_columns(pl.when(hit).then(pl.col("income") * 12).otherwise("income").alias("income"))
+    )
+    truth = worlds.accuracy(broken) - worlds.accuracy(scenarios.rescored(sound))
+    diagnosis = worlds.diagnosis_of(Scenario(scenarios.rescored(reference), broken, worlds.BARE, scenarios.TrueModel()))
+    first = diagnosis.causes[0]
+    assert (first.kind, first.features, first.segment) == (CauseKind.UNIT_CHANGE, ("income",), None)
+    assert first.share_of_rows == pytest.approx(0.4, abs=0.05)
+    assert abs(first.points.estimate - truth) < 0.02
+
+
+def test_two_columns_swapped_on_unmarked_rows():
+    reference, sound = months(5)
+    hit = pl.Series(np.random.default_rng(6).random(sound.height) < 0.4)
+    case = worlds.case_of(Scenario(reference, swapped(hit)(sound), worlds.BARE))
+    (fault,) = collect(case)
+    assert (fault.kind, set(fault.features)) == (CauseKind.SWAPPED_COLUMNS, {"income", "age"})
+    assert (fault.rows == hit.to_numpy()).mean() > 0.98
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_quiet_months_have_neither_marker_nor_fault(seed):
+    case = worlds.case_of(Scenario(*months(seed + 20, 1500), worlds.BARE))
+    assert find_markers(case) == []
+    assert collect(case) == []
+
+
+def test_a_host_that_serves_other_people_now_is_no_fault():
+    """Host b takes over the young, whatever host they had: its inputs moved, and nothing is broken."""
+    reference, current = months(7)
+    moved = current.with_columns(pl.when(pl.col("age") < 35).then(pl.lit("b")).otherwise("host").alias("host"))
+    case = worlds.case_of(Scenario(reference, moved, worlds.BARE))
+    assert [f for f in collect(case) if f.exact] == []
+
+
+def test_a_column_that_follows_the_calendar_is_no_fault():
+    reference, current = months(8)
+    month = pl.col("served_at").dt.strftime("%b").alias("month")
+    rate = (pl.col("served_at").dt.ordinal_day() * 0.01).alias("rate")
+    frames = [f.with_columns(month, rate) for f in (reference, current)]
+    roles = worlds.BARE | {"features": (*worlds.FEATURES, "month", "rate")}
+    case = worlds.case_of(Scenario(*frames, roles))
+    assert [(f.kind, f.features) for f in collect(case) if f.exact] == []
+
+
+def test_a_mark_must_cover_the_rows_and_little_else():
+    case = worlds.case_of(Scenario(*months(9), worlds.BARE))
+    rows = (case.current.sample["host"] == "a").to_numpy()
+    found = describe(case, rows, ())
+    assert found is not None
+    assert found.expression == "host = 'a'"
+    half = rows & (np.random.default_rng(0).random(len(rows)) < 0.5)
+    assert describe(case, half, ()) is None
