@@ -56,7 +56,7 @@ TABLE = (
     Row("bike", faults.missing("hour", 0.3), 41.7, 6.9),
     Row("bike", faults.clipped("temp", 0.4), 9.4, 4.2),
     Row("bike", faults.swapped("temp", "humidity"), 32.9, 5.4),
-    Row("taxi", faults.unit("trip_distance", 1.609344), 3.06, 0.26),
+    Row("taxi", faults.unit("trip_distance", 1.609344), 3.06, 0.18),
     Row("taxi", faults.default("trip_duration_min", 0.0, 0.3), 1.11, 0.152),
     Row("taxi", faults.missing("trip_distance", 0.3), 0.648, 0.17),
 )

@@ -348,12 +348,18 @@ def _one_column(before: Writing, after: Writing, pair: Pair) -> bool:
     """Whether both readings are of one nature and, but for dates, of one distribution."""
     if isinstance(before, NumberText) and isinstance(after, NumberText) and _letters(before) != _letters(after):
         return False  # codes such as A1 and B1: another spelling of categories, not another format of numbers
+    if isinstance(before, TruthText) and isinstance(after, TruthText) and _folded(before) == _folded(after):
+        return False  # the same words in other letters are categories spelled in another way
     g, b = before.read(pair.reference), after.read(pair.current)
     if g.dtype != b.dtype or not g.count() or b.count() < READABLE * _given(pair.current):
         return False
     if isinstance(g.dtype, pl.Datetime):
         return True
     return ks(as_numbers(g), as_numbers(b)) <= SAME + 1.95 * float(np.sqrt(1 / g.count() + 1 / b.count()))
+
+
+def _folded(writing: TruthText) -> tuple[str, str]:
+    return writing.yes.casefold(), writing.no.casefold()
 
 
 def _letters(writing: NumberText) -> str:

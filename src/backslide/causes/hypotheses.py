@@ -132,9 +132,11 @@ def collect_again(case: Case, faults: list[Fault]) -> list[Fault]:
 def _with_marked(case: Case, found: list[Hypothesis]) -> list[Hypothesis]:
     """What is read within marked rows replaces what is read over all rows about the same columns: the rest held still.
 
-    What nothing marks is looked for last, in columns that no exact and reversible fault explains.
+    Not so where an exact and reversible fault explains every row. What nothing marks is looked for last, in columns that no
+    such fault explains.
     """
-    marked = recognise_within(case)
+    whole = {f for h in found if h.exact and h.reversible for f in h.features}
+    marked = [h for h in recognise_within(case) if not whole & set(h.features)]
     taken = {f for h in marked if h.exact for f in h.features}
     found = [*(h for h in found if not taken & set(h.features)), *marked]
     explained = {f for h in found if h.exact and (h.reversible or h.segment) for f in h.features}

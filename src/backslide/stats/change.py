@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from backslide.stats.day_model import Series, contrast
+from backslide.stats.day_model import Series, contrast, weighed_by_rows
 from backslide.stats.metrics import Floats, Metric, gradient
 
 MIN_REFERENCE_DAYS = 14
@@ -147,6 +147,10 @@ def _by_day(reference: Units, current: Units, metric: Metric, spread: tuple[floa
     usual = min(USUAL_SHARE, 2 * USUAL_DAY * sd) if metric.share else USUAL_DAY * sd
     found = contrast(sides[0], sides[1], usual)
     few = len(reference.rows) < MIN_REFERENCE_DAYS or len(current.rows) < MIN_CURRENT_DAYS
+    robust = weighed_by_rows(sides[0], sides[1])
+    if robust is not None and (found.se > 2 * robust.se or abs(found.shift) > 3 * robust.se):
+        # Busy days differ from quiet ones: what the model says of days is then no answer about the rows.
+        found = robust
     return _result(metric, _values(reference, current, metric), found.se, found.df, "day", found.shift, few)
 
 

@@ -67,6 +67,40 @@ def contrast(reference: Series, current: Series, scale: float) -> Contrast:
     return Contrast(centre, se, df)
 
 
+ENOUGH_DAYS = 14
+"""Days in both windows from which their own spread speaks without a model."""
+
+
+def weighed_by_rows(reference: Series, current: Series) -> Contrast | None:
+    """The plain difference with the spread that its days have where the rows are; None with under 14 days in a window.
+
+    Cluster-robust variance with the day as cluster (Liang and Zeger 1986), inflated by (1+a)/(1-a) with the lag-1
+    autocorrelation a of neighbouring days; degrees of freedom from how unequal the days are. It holds where a day's level
+    depends on how many rows it has, which the model of ``contrast`` takes for chance.
+    """
+    if min(len(reference.rows), len(current.rows)) < ENOUGH_DAYS:
+        return None
+    variance, df = np.array([_robust(side) for side in (reference, current)]).T
+    total = float(variance.sum())
+    if total <= 0:
+        return None
+    return Contrast(0.0, float(np.sqrt(total)), max(total**2 / float((variance**2 / df).sum()), 1.0))
+
+
+def _robust(side: Series) -> tuple[float, float]:
+    """Variance of a window's row-weighted mean, and its degrees of freedom."""
+    share = side.rows / side.rows.sum()
+    spread = len(share) / (len(share) - 1) * float((share**2 * side.values**2).sum())
+    order = np.argsort(side.ordinals)
+    pull = (share * side.values)[order]
+    near = np.diff(side.ordinals[order]) == 1
+    power = float((pull**2).mean())
+    a = float((pull[1:] * pull[:-1])[near].mean()) / power if near.sum() >= WEEK and power > 0 else 0.0
+    a = float(np.clip(a + 2 / len(share), 0.0, 0.8))
+    days = float((share**2).sum() ** 2 / (share**4).sum())
+    return max(spread * (1 + a) / (1 - a), side.v / float(side.rows.sum())), max(days - 1, 1.0)
+
+
 @dataclass(frozen=True)
 class _Grid:
     """Nodes: (tau, rho) flattened to (J,), weekday sd (M,), log prior of each."""

@@ -149,7 +149,7 @@ def _shape(g: Floats, b: Floats, n: tuple[float, float], levels: Floats, noise: 
 def _latent_ratio(distance: float) -> float:
     """Distance over the same on the latent scale: day effects move quantiles, and no shift of them makes a distance of 1."""
     d = min(distance, 1 - 1e-9)
-    return d / (2 * float(_density(0.5)) * float(special.ndtri((1 + d) / 2))) if d > 0 else 1.0
+    return d / (2 * float(_density(0.5)) * float(special.ndtri((1 + d) / 2))) if d > 1e-9 else 1.0
 
 
 def _density(share: Floats | float) -> Floats:

@@ -44,7 +44,7 @@ class ClippedRange(Signature):
             if not pair.numeric:
                 continue
             for side in ("above", "below"):
-                limit = _limit(pair, 1 if side == "above" else -1)
+                limit = limit_of(pair, 1 if side == "above" else -1)
                 if limit is None:
                     continue
                 mass = float((pair.finite[1] == limit).mean())
@@ -90,7 +90,7 @@ class ClippedRange(Signature):
         return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
 
 
-def _limit(pair: Pair, side: int) -> float | None:
+def limit_of(pair: Pair, side: int) -> float | None:
     """The limit on the upper (+1) or lower (-1) side, None where nothing is cut off."""
     g, b = (side * v for v in pair.finite)
     if min(len(g), len(b)) < columns.MIN_ROWS:

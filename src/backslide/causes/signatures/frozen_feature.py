@@ -8,6 +8,9 @@ Or it is stuck **by day**: it varied within the days of the reference, and now h
 **for a while**: in a long run of rows, in order of time, it does not move at all, where the reference hardly ever repeated a
 value. A column that is one value a day by nature, or that stood still for long in the reference too, is not frozen.
 
+**Not to be confused with** a cap: values that move slowly stay at a limit for long. A run at the smallest or largest value of
+all is left where a limit explains it, or where the value is frequent outside the run too.
+
 **Repair** draws the values from the other columns; the price comes from the **injection**: the reference with the same value
 on every row, with one value a day, or with one value for as long a run.
 """
@@ -24,6 +27,7 @@ from backslide.case import Case
 from backslide.causes import columns
 from backslide.causes.hypothesis import Hypothesis
 from backslide.causes.lost import LostValues
+from backslide.causes.signatures.clipped_range import limit_of
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine import names
@@ -40,6 +44,8 @@ MOSTLY = 0.9
 MIN_RUN = 50
 MIN_RUN_SHARE = 0.1
 """Share of the rows that a run must hold; ten times the longest run before, besides."""
+ELSEWHERE = 0.02
+"""Share of the other rows, beyond what it was before, from which an outermost value is a limit and not one the feed stuck at."""
 
 
 class FrozenFeature(LostValues):
@@ -75,6 +81,8 @@ class FrozenFeature(LostValues):
             if found is None:
                 continue
             rows, how, params = found
+            if _at_a_limit(pair, rows):
+                continue
             yield Hypothesis(
                 signature=self,
                 features=(column,),
@@ -183,6 +191,19 @@ def _stuck_run(case: Case, pair: Pair) -> Stale | None:
     rows = np.zeros(len(b), bool)
     rows[_in_time(case.current.sample)[start : start + length]] = True
     return rows, f"is stuck at {value} for {length} rows in a row", {"stale": "for a while", "value": value}
+
+
+def _at_a_limit(pair: Pair, rows: columns.Mask) -> bool:
+    """Whether the stuck rows (n,) hold the smallest or largest value, and a limit explains that, or other rows hold it too."""
+    values = pair.numbers[1]
+    held = np.unique(values[rows]) if pair.numeric else np.array([])
+    if len(held) != 1 or not np.isfinite(held[0]):
+        return False
+    value, (g, b) = float(held[0]), pair.finite
+    sides = [side for side, end in ((1, b[-1]), (-1, b[0])) if end == value]
+    elsewhere = float((values[~rows] == value).mean()) if not rows.all() else 0.0
+    before = float((g == value).mean()) if len(g) else 0.0
+    return bool(sides) and (elsewhere > before + ELSEWHERE or any(limit_of(pair, side) == value for side in sides))
 
 
 def _luck(pair: Pair, repeats: int) -> float:

@@ -7,8 +7,8 @@
 - *gone*: a feature of the reference is not among the current columns;
 - *renamed*: it is gone, and a new column holds what it held.
 
-**Not to be confused with** categories that were renamed or permuted, where the type stays, or with values that went missing
-from a column that is still there.
+**Not to be confused with** categories that were renamed, permuted or spelled in other letters ("yes" as "YES"), where the
+type stays, or with values that went missing from a column that is still there.
 
 **Repair** reads the values and writes them as the reference did, or takes the renamed column; a column that is gone is drawn
 from the others. The **injection** writes the reference in the new format, or leaves the column out.
