@@ -234,6 +234,7 @@ def _unused(settings: Settings) -> list[str]:
         "[artifacts] reference_snapshot": settings.artifacts.reference_snapshot,
         "[artifacts] current_snapshot": settings.artifacts.current_snapshot,
         "[artifacts] repository": settings.artifacts.repository,
+        **{f"[{name}]": getattr(settings, name) for name in ("watch", "alerts", "store", "retrain", "gate")},
     }
     return [f"{key} is set and not evaluated by this version" for key, value in given.items() if value]
 

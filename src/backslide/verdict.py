@@ -84,9 +84,10 @@ def judge(case: Case) -> Judged:
 
 
 def _too_few(case: Case) -> str:
-    labelled = min(side.window.labelled for side in case.sides)
-    if labelled < MIN_LABELS:
-        return f"only {labelled} labelled rows in a window: no verdict under {MIN_LABELS}; label more rows"
+    usable = min(round(side.units(case.metric).n) for side in case.sides)
+    if usable < MIN_LABELS:
+        rows = "row" if usable == 1 else "rows"
+        return f"only {usable} {rows} with label and prediction in a window: no verdict under {MIN_LABELS}; label more rows"
     if case.problem.classification:
         wrong = sum(_errors(case))
         if wrong < MIN_ERRORS:

@@ -182,10 +182,10 @@ def texts_of(frame: pl.DataFrame, column: str) -> NDArray[np.object_]:
     return to_texts(frame[column])
 
 
-def outcome_of(sample: pl.DataFrame) -> Floats:
-    """Labels as one number: themselves, or whether they are the most frequent class (n,), NaN where unknown."""
+def outcome_of(sample: pl.DataFrame, reference: pl.DataFrame) -> Floats:
+    """Labels as one number: themselves, or whether they are the reference's most frequent class (n,), NaN where unknown."""
     labels = sample[names.LABEL]
     if labels.dtype.is_numeric():
         return to_numbers(labels)
-    top = labels.drop_nulls().mode().sort()
+    top = reference[names.LABEL].drop_nulls().mode().sort()
     return to_numbers((labels == top[0]).cast(pl.Float64)) if len(top) else np.full(len(labels), np.nan)

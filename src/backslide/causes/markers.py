@@ -18,7 +18,7 @@ from backslide.case import Case
 from backslide.engine import names
 from backslide.engine.columns import ColumnKind
 from backslide.engine.pair import MISSING, Pair, to_texts
-from backslide.engine.segments import between, literal, quoted, readable
+from backslide.engine.segments import between, holds, literal, quoted, readable
 from backslide.stats.metrics import Floats
 from backslide.stats.shift import bins_of
 
@@ -109,7 +109,8 @@ def find_markers(case: Case) -> list[Marker]:
         grouped.setdefault(key, []).append(name)
         by_key[key] = (max(score, by_key.get(key, (0.0,))[0]), levels)
     ranked = sorted(grouped, key=lambda key: -by_key[key][0])[:MOST]
-    return [_marker(by_key[key][1], key[1], tuple(grouped[key])) for key in ranked]
+    markers = [_marker(by_key[key][1], key[1], tuple(grouped[key])) for key in ranked]
+    return [marker for marker in markers if _pastes(case, marker)]
 
 
 def describe(case: Case, rows: Mask, leave_out: Iterable[str]) -> Marker | None:
@@ -132,7 +133,7 @@ def describe(case: Case, rows: Mask, leave_out: Iterable[str]) -> Marker | None:
     for pair in case.pairs.values():
         if pair.name not in out and pair.numeric:
             best = _better(best, rows, _cut(pair, rows))
-    return best[1] if best is not None else None
+    return best[1] if best is not None and _pastes(case, best[1]) else None
 
 
 def _better(best: tuple[float, Marker] | None, rows: Mask, marker: Marker | None) -> tuple[float, Marker] | None:
@@ -163,6 +164,19 @@ def _cut(pair: Pair, rows: Mask) -> Marker | None:
     sides = [np.isfinite(x) & ((x >= cut) if high else (x < cut)) for x in (g, b)]
     expression = between(pair.name, cut, None) if high else between(pair.name, None, cut)
     return Marker(pair.name, expression, sides[0], sides[1], ())
+
+
+AGREES = 0.995
+"""Share of the current rows for which a written condition must say what the marker says."""
+
+
+def _pastes(case: Case, marker: Marker) -> bool:
+    """Whether the condition, read as SQL over the logged columns, selects the marked rows: times may be logged in any form."""
+    try:
+        held = holds(case.current.sample, marker.expression).to_numpy()
+    except pl.exceptions.PolarsError:
+        return False
+    return bool((held == marker.current).mean() >= AGREES)
 
 
 def _marker(levels: _Levels, chosen: tuple[int, ...], moved: tuple[str, ...]) -> Marker:
@@ -280,10 +294,10 @@ def _candidates(case: Case) -> Iterator[_Levels]:
 
 
 def _levels(column: str, g: pl.Series, b: pl.Series, kind: ColumnKind) -> _Levels | None:
-    if kind not in (ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN, ColumnKind.NUMERIC) or b.dtype.is_float():
+    if kind not in (ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN, ColumnKind.NUMERIC) or b.n_unique() > MAX_LEVELS:
         return None
-    if b.n_unique() > MAX_LEVELS:
-        return None
+    if b.dtype.is_float() and not bool((b.drop_nulls().drop_nans() == b.drop_nulls().drop_nans().round()).all()):
+        return None  # pandas makes floats of whole codes with a missing one; other floats mark nothing
     after = to_texts(b)
     texts = tuple(sorted(set(after) - {MISSING}))
     if len(texts) < 2:

@@ -62,8 +62,9 @@ def change_point_of(units: list[Units], target: Metric) -> tuple[ChangePoint, Da
     if len(np.unique(days)) < len(days):
         return None  # both windows hold rows of the same days
     adjusted = without_weekdays(values, rows, days, ~current)
-    point = locate(adjusted, rows, inflation=_inflation(adjusted, current))
-    if point is None or point.drop < MIN_DROP:
+    inflation = _inflation(adjusted, current)
+    point = locate(adjusted, rows, inflation=inflation)
+    if point is None or point.drop < MIN_DROP * inflation:
         return None
     return point, days
 

@@ -148,21 +148,28 @@ def try_out(bench: Bench, fault: Fault, others: Sequence[Fault] = ()) -> Trial:
     """
     case = bench.case
     repair = repair_loss = injection = None
-    log_only = False
+    log_only = unserved = False
     if bench.model is not None:
         frame = case.current.sample
         for other in others:
             frame = other.repair(case, frame)
         before = bench.answer(frame) if others else bench.as_logged
         outcomes = bench.answer(fault.repair(case, frame))
-        log_only = (
-            _explains_served(bench, before, outcomes, fault.rows) if fault.reversible else _unserved(bench, fault)
-        )
+        log_only = fault.reversible and _explains_served(bench, before, outcomes, fault.rows)
+        unserved = not fault.reversible and _unserved(bench, fault)
         base = bench.score(case.current, before) if others else bench.base["current"]
+        if (
+            unserved
+        ):  # the model was given something else in place of what the log shows: that is what a repair competes with
+            outcomes = _where(fault.rows, outcomes, case.current.outcomes)
+            base = bench.score(case.current, case.current.outcomes)
         scored = bench.score(case.current, outcomes)
     if bench.model is not None and bench.current_labels:
         repair, repair_loss = scored.metric - base.metric, scored.loss - base.loss
-    if bench.model is not None and bench.reference_labels:
+    if unserved:
+        helped = repair is not None and repair.clear and bench.target.sign * repair.value > 0
+        log_only = not helped and not _served_worse(bench, fault.rows)
+    if bench.model is not None and bench.reference_labels and not unserved:
         scored = bench.injected(fault.inject(case, case.reference.sample))
         change = scored.metric - bench.base["reference"].metric
         # What matters is the effect on the current rows: another draw from the same population, with its own noise.
@@ -202,10 +209,45 @@ def _unserved(bench: Bench, fault: Fault) -> bool:
     return _distance(bench.as_logged, served, hit) > max(UNSERVED * usual, UNSERVED_FLOOR)
 
 
+HURT_Z = 3.0
+"""Standard errors by which rows must be served worse than the reference before a lost value is no mere gap in the log."""
+
+
+def _served_worse(bench: Bench, rows: NDArray[np.bool_]) -> bool:
+    """Whether the rows that lost their values were served with more errors than the reference; False without labels."""
+    hit = bench.rows(bench.case.current)
+    hit = hit[rows[hit]]
+    errors = [
+        _errors(side.outcomes.take(chosen))
+        for side, chosen in ((bench.case.reference, bench.rows(bench.case.reference)), (bench.case.current, hit))
+    ]
+    if min(len(e) for e in errors) < MIN_UNHIT:
+        return False
+    spread = float(np.sqrt(sum(e.var() / len(e) for e in errors)))
+    return float(errors[1].mean() - errors[0].mean()) > HURT_Z * spread
+
+
+def _errors(outcomes: Outcomes) -> Floats:
+    """Whether a class is wrong, or how far off a number is, per row."""
+    if outcomes.labels.dtype.kind == "f":
+        return np.asarray(np.abs(outcomes.labels.astype(float) - outcomes.predictions.astype(float)))
+    return np.asarray(outcomes.labels != outcomes.predictions, dtype=np.float64)
+
+
+def _where(rows: NDArray[np.bool_], one: Outcomes, other: Outcomes) -> Outcomes:
+    """Outcomes of ``one`` on ``rows`` and of ``other`` elsewhere."""
+    scores = None
+    if one.scores is not None and other.scores is not None:
+        scores = np.where(rows[:, None], one.scores, other.scores)
+    return Outcomes(other.labels, np.where(rows, one.predictions, other.predictions), scores)
+
+
 def _distance(one: Outcomes, other: Outcomes, rows: NDArray[np.bool_]) -> float:
     """Mean distance of two answers to the same rows: of scores, of numbers, or the share of other classes."""
     if one.scores is not None and other.scores is not None:
-        apart = np.abs(one.scores[rows] - other.scores[rows]).ravel()
+        apart = np.abs(one.scores[rows] - other.scores[rows])
+        # A row that one of them cannot answer at all is as far off as can be.
+        apart = np.where(np.isfinite(one.scores[rows]) == np.isfinite(other.scores[rows]), apart, 1.0).ravel()
     elif one.predictions.dtype.kind == "f":
         apart = np.abs(one.predictions[rows].astype(float) - other.predictions[rows].astype(float))
     else:

@@ -93,6 +93,8 @@ def verdict_sentence(
         size = say.change(metric.change.estimate, share=own)
         ends = f"{say.number(metric.reference)} → {say.number(metric.current)}"
         moved = f"{_named(metric.name)} {direction} by {size} ({ends})"
+        if not size.split()[0].strip("0."):
+            moved = f"{_named(metric.name)} is what it was ({say.number(metric.current)})"
     if verdict == Verdict.DEGRADED and paired_only:
         start = (
             f"A fault is hurting the model, although {moved} within noise" if moved else "A fault is hurting the model"
@@ -141,6 +143,7 @@ def decide(verdict: Verdict, causes: tuple[Cause, ...], suspects: tuple[Cause, .
     if causes:
         return _for(causes[0])
     if verdict == Verdict.INCONCLUSIVE:
+        suspects = tuple(s for s in suspects if s.points is None or abs(s.points.estimate) > 0)
         if suspects:
             named = (
                 f"{suspects[0].kind} of {say.listed(suspects[0].features)}"

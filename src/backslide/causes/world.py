@@ -81,6 +81,9 @@ def explain(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Wo
     if abs(parts.relation.z) > CONCEPT_Z and harm(parts.relation.value) >= CONCEPT_SHARE * harm(drop.value):
         features, classes = _changed_relation(bench, p)
         gain = targeted_gain(bench, features) if p.untouched else None
+        if gain is not None and max(harm(end) for end in gain.bounds) >= 0:
+            caveat = f"{caveat}; " if caveat else ""
+            caveat += "learned anew on held-out rows it brings nothing back for certain, so retraining may not help"
         found.append(Worldly(CauseKind.CONCEPT_DRIFT, parts.relation, features, classes, confidence, caveat, gain=gain))
     return sorted(found, key=lambda cause: -harm(cause.effect.value))
 

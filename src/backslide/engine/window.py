@@ -294,9 +294,16 @@ def _at_actual_threshold(
 ) -> Problem:
     """The threshold that the reference logs show, where none is configured and decisions follow the scores."""
     roles = resolved.roles
-    if resolved.task != "binary" or roles.threshold is not None or not (roles.prediction and roles.scores):
+    if resolved.task != "binary" or not (roles.prediction and roles.scores):
         return resolved
     span = cut_between(_with_outcomes(frame, schema, resolved), resolved)
+    if roles.threshold is not None:
+        if span is not None and not span[0] < roles.threshold <= span[1]:
+            notes.append(
+                f"[model] threshold is {roles.threshold:.4g}, but decisions of the reference are cut at {span[1]:.4g} on the "
+                f"score of {resolved.positive!r}; repairs are decided at the configured one: leave it out to use the log's"
+            )
+        return resolved
     if span is None or span[0] < 0.5 <= span[1]:
         return resolved
     notes.append(

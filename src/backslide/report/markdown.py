@@ -34,6 +34,9 @@ def render_markdown(diagnosis: Diagnosis) -> str:
         rows = [(named(u), u.status, u.reason) for u in view.unchecked]
         summary = f"<summary>Not checked, and why ({len(rows)})</summary>"
         blocks += [f"<details>{summary}", _md_table(("check", "state", "why"), rows), "</details>"]
+    if view.notes:
+        summary = f"<summary>Notes ({len(view.notes)})</summary>"
+        blocks += [f"<details>{summary}", "\n".join(f"- {_md(note)}" for note in view.notes), "</details>"]
     return "\n\n".join(blocks) + "\n"
 
 

@@ -74,6 +74,10 @@ def render_text(diagnosis: Diagnosis, *, color: bool = False, width: int = 100) 
         for cause in view.harmless:
             out.add(f"{cause.title} ({cause.points}{bracket(cause.interval)}): {cause.summary}", indent=2)
     _text_unchecked(out, view.unchecked)
+    if view.notes:
+        out.section("Notes")
+        for note in view.notes:
+            out.add(note, indent=2)
     return "\n".join(out.lines) + "\n"
 
 

@@ -36,7 +36,9 @@ def _fitted(
     # scikit-learn bins columns in threads that each reset the process's warning filters and restore them in any order;
     # the loser leaves the user's process without filters.
     filters = warnings.filters[:]
+    # A column without a single value cannot be binned; as a constant it is never split on.
+    empty = ~np.isfinite(x).any(axis=0)
     try:
-        return model.fit(x, y)
+        return model.fit(np.where(empty, 0.0, x) if empty.any() else x, y)
     finally:
         warnings.filters[:] = filters  # type: ignore[index]

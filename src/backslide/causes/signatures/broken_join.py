@@ -241,7 +241,7 @@ def _outcome_loss(case: Case, ties: Dependence, group: list[int]) -> float:
     for name in _named(ties, group):
         found = []
         for window, side in enumerate(case.sides):
-            y = columns.outcome_of(side.sample)
+            y = columns.outcome_of(side.sample, case.reference.sample)
             x = case.pairs[name].numbers[window] if case.pairs[name].numeric else None
             if x is None:
                 break

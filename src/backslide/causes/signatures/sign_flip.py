@@ -74,7 +74,7 @@ class SignFlip(Signature):
             exact=exact,
             reversible=True,
             rows=np.ones(case.current.sample.height, bool),
-            mechanism="sign",
+            mechanism="sign" if exact else "",
         )
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
@@ -189,7 +189,7 @@ def _outcome_turned(case: Case, pair: Pair) -> bool:
         return False
     found = []
     for side, values in zip(case.sides, pair.numbers, strict=True):
-        y = columns.outcome_of(side.sample)
+        y = columns.outcome_of(side.sample, case.reference.sample)
         known = np.isfinite(values) & np.isfinite(y)
         if known.sum() < columns.MIN_ROWS or np.ptp(y[known]) == 0:
             return False
