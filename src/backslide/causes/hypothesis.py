@@ -20,7 +20,7 @@ from backslide.playbook.base import Scenario
 class Hypothesis:
     """A fault that the current window may have."""
 
-    signature: Signature
+    signature: Remedy
     features: tuple[str, ...]
     seen: str
     """What was seen, as the sentence of the cause: "income is 12 times what it was"."""
@@ -43,7 +43,7 @@ class Hypothesis:
     @property
     def kind(self) -> CauseKind:
         """Kind of the cause it would be."""
-        return self.signature.kind
+        return self.signature.named()
 
     @property
     def share_of_rows(self) -> float:
@@ -51,18 +51,12 @@ class Hypothesis:
         return float(self.rows.mean()) if len(self.rows) else 0.0
 
 
-class Signature(ABC):
-    """A family of faults: how it is recognised, undone, and done.
-
-    The docstring of its module is its documentation page.
-    """
-
-    kind: ClassVar[CauseKind]
-    title: ClassVar[str]
+class Remedy(ABC):
+    """How a fault is undone and done."""
 
     @abstractmethod
-    def recognise(self, case: Case) -> Iterable[Hypothesis]:
-        """Hypotheses about the current sample, from inputs alone (labels are for pricing, not for recognising)."""
+    def named(self) -> CauseKind:
+        """Kind of the fault."""
 
     @abstractmethod
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
@@ -71,6 +65,24 @@ class Signature(ABC):
     @abstractmethod
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """``frame`` (rows of the reference sample) with the fault done to it."""
+
+
+class Signature(Remedy):
+    """A family of faults: how it is recognised, undone, and done.
+
+    The docstring of its module is its documentation page.
+    """
+
+    kind: ClassVar[CauseKind]
+    title: ClassVar[str]
+
+    def named(self) -> CauseKind:
+        """Kind of the faults of this family."""
+        return self.kind
+
+    @abstractmethod
+    def recognise(self, case: Case) -> Iterable[Hypothesis]:
+        """Hypotheses about the current sample, from inputs alone (labels are for pricing, not for recognising)."""
 
     @staticmethod
     @abstractmethod

@@ -7,7 +7,7 @@ rows it is follows from Bayes' rule, with what the other columns lead to expect 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes import columns
-from backslide.causes.hypothesis import Hypothesis, Signature
+from backslide.causes.hypothesis import Hypothesis, Remedy
 from backslide.causes.markers import describe
 from backslide.causes.partial import within
 from backslide.causes.signatures.unit_change import CONVERSIONS, Conversion
@@ -25,7 +25,6 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.design import make_design
 from backslide.engine.pair import Pair
-from backslide.playbook.base import Scenario
 from backslide.stats.boosting import regress
 from backslide.stats.metrics import Floats
 from backslide.stats.two_sample import ks, ks_p_value
@@ -47,16 +46,16 @@ MAX_COLUMNS = 12
 
 
 @dataclass(frozen=True)
-class _Mixed(Signature):
+class _Mixed(Remedy):
     """A map of one column, or a swap of two, on the rows that are likelier with it than without."""
 
-    kind: CauseKind  # type: ignore[misc]
+    kind: CauseKind
     conversion: Conversion | None
     share: float
 
-    def recognise(self, case: Case) -> Iterable[Hypothesis]:
-        """Nothing by itself: it stands for a hypothesis that was recognised already."""
-        return ()
+    def named(self) -> CauseKind:
+        """Kind of the fault."""
+        return self.kind
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Undo it on its rows."""
@@ -76,11 +75,6 @@ class _Mixed(Signature):
         for feature, new in zip(hypothesis.features, values, strict=True):
             frame = columns.write(frame, feature, new, rows)
         return frame
-
-    @staticmethod
-    def scenario(rng: np.random.Generator) -> Scenario:
-        """None of its own: scenarios belong to the signatures of whole columns."""
-        raise NotImplementedError("a mixture has the scenario of its whole-column signature")
 
 
 def recognise_mixtures(case: Case, taken: set[str]) -> list[Hypothesis]:

@@ -11,31 +11,27 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes import columns
-from backslide.causes.hypothesis import Hypothesis, Signature
+from backslide.causes.hypothesis import Hypothesis, Remedy
 from backslide.causes.markers import MIN_ROWS, Marker, find_markers
 from backslide.causes.registry import all_signatures
-from backslide.playbook.base import Scenario
+from backslide.contracts.cause import CauseKind
 
 SIMILAR = (0.5, 2.0)
 """Ratio of a marker's shares in both windows within which its own reference rows stand for the rows concerned."""
 
 
 @dataclass(frozen=True)
-class _Within(Signature):
-    """A signature applied to marked rows; the others stay as they are."""
+class _Within(Remedy):
+    """A fault of marked rows; the others stay as they are."""
 
     inner: Hypothesis
     part: Case
     marker: Marker
+    kind: CauseKind
 
-    @property
-    def kind(self) -> object:  # type: ignore[override]
-        """Kind of the fault within."""
-        return self.inner.kind
-
-    def recognise(self, case: Case) -> Iterable[Hypothesis]:
-        """Nothing by itself: it stands for a hypothesis that was recognised already."""
-        return ()
+    def named(self) -> CauseKind:
+        """Kind of the fault."""
+        return self.kind
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Undo it on the marked current rows."""
@@ -57,11 +53,6 @@ class _Within(Signature):
             return own
         rng = case.rng("rows of " + self.marker.expression)
         return np.asarray(rng.random(case.reference.sample.height) < share)
-
-    @staticmethod
-    def scenario(rng: np.random.Generator) -> Scenario:
-        """None of its own: scenarios belong to the signatures within."""
-        raise NotImplementedError("a fault within marked rows has the scenario of its own signature")
 
 
 def _written(frame: pl.DataFrame, changed: pl.DataFrame, features: tuple[str, ...], rows: columns.Mask) -> pl.DataFrame:
@@ -127,7 +118,7 @@ def _scattered(hypothesis: Hypothesis, part: Case, marker: Marker) -> Hypothesis
     where = f" where {marker.expression}"
     return replace(
         hypothesis,
-        signature=_Within(hypothesis, part, marker),
+        signature=_Within(hypothesis, part, marker, hypothesis.kind),
         rows=rows,
         seen=hypothesis.seen + where,
         undo=hypothesis.undo + where,

@@ -16,13 +16,13 @@ from backslide.engine.design import make_design
 from backslide.stats.boosting import classify, regress
 from backslide.stats.effect import Effect
 from backslide.stats.metrics import Floats
+from backslide.stats.slices import halves
 
 MIN_ROWS = 400
 """Labelled current rows below which nothing is learned from half of them."""
 MIN_CLASS_ROWS = 10
 ROUNDS = 50
 LEAVES = 8
-RUN_OF_DAYS = 7
 
 
 def targeted_gain(bench: Bench, features: tuple[str, ...]) -> Effect | None:
@@ -36,7 +36,7 @@ def targeted_gain(bench: Bench, features: tuple[str, ...]) -> Effect | None:
         return None
     served = side.outcomes.take(rows)
     x, categorical = _inputs(case, served, rows, features)
-    half = _halves(None if side.blocks is None else side.blocks[rows], len(rows), case.rng("recalibrate"))
+    half = halves(None if side.blocks is None else side.blocks[rows], case.rng("recalibrate"), len(rows))
     fixed = _classes(case, served, x, categorical, half) if case.problem.classification else _numbers(
         served, x, categorical, half
     )  # fmt: skip
@@ -61,15 +61,6 @@ def _inputs(
     else:
         answers = served.predictions.astype(float)[:, None]
     return np.hstack([answers, x]), np.r_[np.zeros(answers.shape[1], bool), design.categorical]
-
-
-def _halves(days: NDArray[np.int64] | None, n: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Alternate days where there are at least four, else random rows."""
-    distinct = np.unique(days) if days is not None else np.empty(0, np.int64)
-    if days is None or len(distinct) < 4:
-        return np.asarray(rng.permutation(n) % 2 == 0)
-    run = min(RUN_OF_DAYS, max(len(distinct) // 4, 1))
-    return np.asarray((np.searchsorted(distinct, days) // run) % 2 == 0)
 
 
 def _classes(
