@@ -38,7 +38,9 @@ def case_of(scenario: Scenario, **sections: Any) -> Case:
     """The case of a scenario."""
     settings = settings_of(scenario, **sections)
     model = None if scenario.artefact is None else load_model(scenario.artefact)
-    return Case(open_windows(scenario.reference, scenario.current, settings), settings, model)
+    case = Case(open_windows(scenario.reference, scenario.current, settings), settings, model)
+    case.snapshots = scenario.snapshots
+    return case
 
 
 def diagnosis_of(scenario: Scenario, **options: Any) -> Diagnosis:

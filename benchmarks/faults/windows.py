@@ -42,8 +42,11 @@ def largest(world_rows: int, wanted: int, *, spare: bool) -> int:
 
 
 def draw(world: World, rows: int, background: str, rng: np.random.Generator) -> Pair:
-    """``still``: two random windows of one population. ``drift``: one that moved and cost next to nothing. ``spare``: as
-    ``still`` with rows left over for resampling. ``natural``: two consecutive periods, whatever happened between them."""
+    """Draw a pair of windows before any fault.
+
+    ``still``: two random windows of one population, in random order. ``drift``: one that moved and cost next to nothing.
+    ``spare``: as ``still`` with rows left over for resampling. ``natural``: two consecutive periods, whatever happened between
+    them."""
     n = largest(world.rest.height, rows, spare=background != "still")
     marker = str(rng.choice(NAMES))
     timed = bool(rng.random() < 0.5)
@@ -66,17 +69,18 @@ def draw(world: World, rows: int, background: str, rng: np.random.Generator) -> 
 def redrawn(pair: Pair, world: World, positions: np.ndarray, rng: np.random.Generator) -> Pair:
     """The same pair with other rows of its pool as current."""
     start = FIRST_DAY + timedelta(days=DAYS)
-    current = world.serve(_context(world, pair.pool[np.sort(positions)], pair.marker, pair.timed, start, rng))
+    current = world.serve(_context(world, pair.pool[rng.permutation(positions)], pair.marker, pair.timed, start, rng))
     return replace(pair, current=current)
 
 
 def _split(rows: pl.DataFrame, n: int, rng: np.random.Generator) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """In random order: rows of years, sorted into the days of a month, would move within each window as no month does."""
     order = rng.permutation(rows.height)
-    return rows[np.sort(order[:n])], rows[np.sort(order[n:])]
+    return rows[order[:n]], rows[order[n:]]
 
 
 def _some(rows: pl.DataFrame, n: int, rng: np.random.Generator) -> pl.DataFrame:
-    return rows[np.sort(rng.permutation(rows.height)[:n])]
+    return rows[rng.permutation(rows.height)[:n]]
 
 
 def _consecutive(rows: pl.DataFrame, n: int, rng: np.random.Generator) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -95,7 +99,7 @@ def _benign(world: World, n: int, rng: np.random.Generator) -> tuple[pl.DataFram
             reference, pool = _split(world.rest, n, rng)
             columns = [str(c) for c in rng.choice(world.data.features(), size=int(rng.integers(1, 3)), replace=False)]
             strength = float(rng.uniform(0.2, 0.5))
-            current = pool[np.sort(tilted(pool, columns, strength, n, rng))]
+            current = pool[rng.permutation(tilted(pool, columns, strength, n, rng))]
             candidate = (reference, current, pool, f"tilted by {', '.join(columns)} ({strength:.2f})")
         metric = truth.headline(world.data, reference)
         cost = abs(

@@ -14,7 +14,12 @@ _PUBLIC = {
     "Finding": "contracts.finding",
     "Roles": "contracts.roles",
     "Settings": "contracts.config",
+    "Shadow": "contracts.shadow",
     "diagnose": "main_job",
+    "freeze": "stack.guard",
+    "integrity": "stack.compare",
+    "snapshot": "stack.take",
+    "shadow": "shadow_job",
 }
 _MODULES = ("plot",)
 
@@ -27,7 +32,12 @@ if TYPE_CHECKING:
     from backslide.contracts.errors import BackslideError as BackslideError
     from backslide.contracts.finding import Finding as Finding
     from backslide.contracts.roles import Roles as Roles
+    from backslide.contracts.shadow import Shadow as Shadow
     from backslide.main_job import diagnose as diagnose
+    from backslide.shadow_job import shadow as shadow
+    from backslide.stack.compare import integrity as integrity
+    from backslide.stack.guard import freeze as freeze
+    from backslide.stack.take import snapshot as snapshot
 
     from . import plot as plot
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
+from backslide.contracts.snapshot import Snapshot
 from backslide.engine import names
 from backslide.engine.columns import ColumnKind
+from backslide.engine.kept import Kept
 from backslide.engine.local import profile
 from backslide.engine.outcomes import Outcomes as Outcomes
 from backslide.engine.outcomes import codes_of as codes_of
@@ -44,6 +46,7 @@ from backslide.stats.metrics import (
     REGRESSION,
     Floats,
     Metric,
+    brier_of,
     expected_cost,
     macro_f1_over,
     mean,
@@ -188,11 +191,15 @@ class Case:
     ) -> None:
         self.settings = settings
         self.notes = list(opened.notes)
+        self.warnings = opened.warnings
         self.reference_model = reference_model
         self.current_model = current_model
         self.problem = opened.problem
         self._changes: dict[str, Change] = {}
         self._shared: dict[str, Any] = {}
+        self.kept = Kept()
+        self.snapshots: tuple[Snapshot, Snapshot] | None = None
+        """Of the stacks that served the two windows."""
         self.broken: set[str] = set()
         """Columns that a specific signature has already claimed: no witness for what is natural in others."""
         self.reference = Side(opened.reference, opened.problem, settings, lambda: self.plan)
@@ -297,9 +304,12 @@ class Case:
         if name not in (CLASSIFICATION if self.problem.classification else REGRESSION):
             known = self.reference.outcomes.known()
             return custom_metric(name, self.problem, self.settings.base, self.reference.outcomes.take(known).arrays)
+        if name == "brier":
+            return brier_of(len(self.problem.classes))
         if name not in ("macro_f1", "roc_auc", "pr_auc"):
             return METRICS[name]
-        counts = [side.window.label_counts for side in self.sides]
+        # A window without labels says nothing about which classes there are.
+        counts = [c for side in self.sides if any((c := side.window.label_counts).values())]
         both = np.array([all(c.get(label, 0) for c in counts) for label in self.problem.classes], bool)
         if name == "macro_f1":
             return macro_f1_over(both)
@@ -325,7 +335,7 @@ class Case:
 
     def mean_change(self, column: str) -> Change:
         """The change of the mean of one of ``MEANS`` over all rows."""
-        own = Metric(column, True, "absolute", mean, share=False)
+        own = Metric(column, True, "absolute", mean, share=False, bounds=(0.0, 1.0))
         reference, current = (side.mean_units(column) for side in self.sides)
         return compare(reference, current, own)
 
@@ -382,7 +392,7 @@ class Case:
         if scores is not None:
             codes = decide(scores, self.problem)
         elif answer.predictions is not None:
-            codes = codes_of(answer.predictions, self.problem.classes)
+            codes = codes_of(answer.predictions, self.problem.classes, self.problem.spellings)
         else:
             codes = np.full(frame.height, -1, np.int64)
         return Answered(Outcomes(labels, np.where(answer.failed, -1, codes), scores), answer.failed, answer.error)
@@ -396,7 +406,7 @@ class Case:
     def part(self, reference_rows: NDArray[np.bool_], current_rows: NDArray[np.bool_]) -> Case:
         """The case over some of the sampled rows: masks (n_g,) and (n_b,). What signatures read is theirs alone."""
         part = copy(self)
-        part._changes, part._shared, part.broken = {}, {}, set(self.broken)
+        part._changes, part._shared, part.kept, part.broken = {}, {}, Kept(), set(self.broken)
         part.__dict__.pop("pairs", None)
         part.reference, part.current = self.reference.part(reference_rows), self.current.part(current_rows)
         return part
@@ -405,12 +415,17 @@ class Case:
         """The case over the rows of one segment, in all respects: windows, samples, profiles and models."""
         windows = [side.window.where(condition(expression), self.problem) for side in self.sides]
         opened = Opened(self.problem, windows[0], windows[1], ())
-        return Case(opened, self.settings, self.reference_model, self.current_model)
+        within = Case(opened, self.settings, self.reference_model, self.current_model)
+        within.snapshots = self.snapshots
+        return within
 
     def repaired(self, frame: pl.DataFrame) -> Case:
         """The case with ``frame`` as its current sample: the same rows with some columns restored."""
         repaired = copy(self)
+        before = self.current.sample
+        others = [c for c in frame.columns if c not in before.columns or not _same(frame[c], before[c])]
         repaired._changes, repaired._shared, repaired.broken = {}, {}, set()
+        repaired.kept = self.kept.without(others)
         repaired.__dict__.pop("pairs", None)
         repaired.current = copy(self.current)
         repaired.current.__dict__["sample"] = frame
@@ -421,9 +436,11 @@ class Case:
         """Every comparable feature column in both samples."""
         kinds = (ColumnKind.NUMERIC, ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN)
         return {
-            column: Pair(column, self.kind(column), self.reference.sample[column], self.current.sample[column])
-            for column in self.features_of(*kinds)
+            column: self.kept.get("pair", (column,), partial(self._pair, column)) for column in self.features_of(*kinds)
         }
+
+    def _pair(self, column: str) -> Pair:
+        return Pair(column, self.kind(column), self.reference.sample[column], self.current.sample[column])
 
     @cached_property
     def segments(self) -> dict[str, tuple[str, ...]]:
@@ -468,11 +485,15 @@ CANONICAL = frozenset(v for k, v in vars(names).items() if k.isupper() and isins
 QUANTITIES = (names.CONFIDENCE, names.MARGIN, names.ENTROPY, names.ERROR, names.ABSOLUTE)
 
 
+def _same(one: pl.Series, other: pl.Series) -> bool:
+    return one.dtype == other.dtype and one.equals(other, null_equal=True)
+
+
 def _ordered_scores(answer: Answer, model: Model, problem: Problem) -> Floats | None:
     """The model's scores in the order of the problem's classes; a class the model does not know scores 0."""
     classes = answer.classes or model.classes
     if answer.scores is None or classes is None:
         return None
-    place = {label: i for i, label in enumerate(classes)}
+    place = {problem.spellings.get(label, label): i for i, label in enumerate(classes)}
     zeros = np.zeros(len(answer.scores))
     return np.column_stack([answer.scores[:, place[c]] if c in place else zeros for c in problem.classes])

@@ -19,15 +19,20 @@ from backslide.causes import words
 from backslide.causes.inquiry import Explanation, inquire
 from backslide.causes.onset import incident_onset
 from backslide.causes.present import Presenter, within_segment
+from backslide.causes.stack_changes import suspects, with_commits
 from backslide.contracts.cause import Cause, Confidence
 from backslide.contracts.config import ModelSettings, Settings
-from backslide.contracts.diagnosis import Diagnosis, Inputs, MetricChange, Period, Verdict, WindowCounts
+from backslide.contracts.diagnosis import Diagnosis, Inputs, MetricChange, Period, Verdict, WindowCounts, too_few
 from backslide.contracts.finding import Estimate, Outcome, Severity, Status, Step
 from backslide.contracts.roles import Roles
+from backslide.contracts.snapshot import Snapshot
 from backslide.engine import names
 from backslide.engine.window import open_windows
 from backslide.models.load import load_model
+from backslide.playbook.integrity.found import load as load_snapshots
 from backslide.playbook.runner import run_checks
+from backslide.stack.take import snapshot
+from backslide.stats.metrics import Metric
 from backslide.verdict import Judged, detectable, judge
 from backslide.waterfall import waterfall
 
@@ -89,6 +94,7 @@ def _run(
     say = progress or (lambda _: None)
     loaded = _load(reference_model, settings)
     challenger = _load(current_model, settings)
+    stacks = _snapshots(settings, loaded)
     notes: list[str] = []
     if is_auto(current):
         say("looking for the day on which it began")
@@ -98,6 +104,7 @@ def _run(
     say("opening both windows")
     opened = open_windows(reference, current, settings)
     case = Case(opened, settings, loaded, challenger)
+    case.snapshots = stacks
     case.notes += notes
     say("profiling every row")
     outcomes = run_checks(case, progress)
@@ -105,6 +112,15 @@ def _run(
     subject = case if judged.segment is None else case.within(judged.segment)
     found = inquire(subject, judged.target, degraded=judged.verdict.bad, progress=progress)
     return _diagnosis(case, subject, judged, found, outcomes)
+
+
+def _snapshots(settings: Settings, model: Any) -> tuple[Snapshot, Snapshot] | None:
+    """Both snapshots; of the former stack the saved model alone will do."""
+    artifacts = settings.artifacts
+    own = None
+    if model is not None and artifacts.current_snapshot is not None and artifacts.reference_snapshot is None:
+        own = snapshot(model, golden=0, repository=None, env=())
+    return load_snapshots(artifacts.reference_snapshot, artifacts.current_snapshot, settings.base, own)
 
 
 def _load(model: Any, settings: Settings) -> Any:
@@ -119,6 +135,8 @@ def _diagnosis(
     """``subject`` is the case that the causes were looked for in: the whole, or the rows of the segment that got worse."""
     presenter = Presenter(subject, judged.target, found, outcomes)
     causes, harmless = presenter.causes(), presenter.harmless()
+    if judged.verdict.bad and not any(cause.kind.family == "our own change" for cause in causes):
+        causes = (*causes, *suspects(subject, causes, None if judged.change is None else judged.change.estimate))
     if judged.segment is not None:
         causes, harmless = (within_segment(some, judged.segment, case, subject) for some in (causes, harmless))
     verdict = _with_paired_evidence(case, judged, causes) if found.proving else judged.verdict
@@ -129,6 +147,8 @@ def _diagnosis(
         harmless, causes = (*causes, *harmless), ()
         harmless = tuple(cause.model_copy(update={"rank": rank}) for rank, cause in enumerate(harmless, 1))
     metric = _metric(case, judged)
+    looked_at = WindowCounts(reference=subject.reference.sample.height, current=subject.current.sample.height)
+    unread = too_few(looked_at, "" if judged.segment is None else f" where {judged.segment}")
     reason = judged.caveats[-1] if judged.caveats else ""
     left = found.unexplained if causes or verdict.bad else found.change
     unexplained = None if left is None or not isfinite(left.value) else left.estimate(presenter.sampled)
@@ -136,14 +156,21 @@ def _diagnosis(
         model=case.settings.model.name,
         verdict=verdict,
         summary=words.verdict_sentence(
-            verdict, metric, judged.target, judged.parts, causes, reason, paired_only=verdict != judged.verdict
+            verdict,
+            metric,
+            judged.target,
+            judged.parts,
+            causes,
+            reason,
+            paired_only=verdict != judged.verdict,
+            too_few=unread,
         ),
         parts=judged.parts if verdict == Verdict.DEGRADED_IN_PART else (),
-        warnings=_warnings(outcomes),
-        decision=words.decide(verdict, causes, harmless, reason),
+        warnings=(*case.warnings, *_warnings(outcomes)),
+        decision=words.decide(verdict, causes, harmless, reason, too_few=unread),
         metric=metric,
         detectable=detectable(case, judged),
-        onset=incident_onset(subject, judged.target, causes) if verdict.bad else None,
+        onset=with_commits(subject, incident_onset(subject, judged.target, causes)) if verdict.bad else None,
         causes=causes,
         unexplained=unexplained,
         harmless=harmless,
@@ -157,35 +184,53 @@ def _with_paired_evidence(case: Case, judged: Judged, causes: tuple[Cause, ...])
     """A replay or repair that is clear of zero and beyond ``min_effect`` also proves a degradation: it is paired, so sharper."""
     if judged.verdict in (Verdict.DEGRADED, Verdict.DEGRADED_IN_PART, Verdict.IMPROVED):
         return judged.verdict
-    for cause in causes:
-        if cause.confidence.rank < Confidence.SUPPORTED.rank or cause.points is None:
-            continue
-        if case.has_labels:
-            back = cause.repair.points_back if cause.repair is not None else None
-            proven = (
-                back is not None and back.low is not None and back.low > 0 and back.estimate >= case.problem.min_effect
-            )
-        else:
-            proven = judged.target.harm(cause.points.estimate) >= case.problem.min_effect
-        if proven:
-            return Verdict.DEGRADED
+    if any(_proves(case, judged, cause) for cause in causes):
+        return Verdict.DEGRADED
     return judged.verdict
+
+
+def _proves(case: Case, judged: Judged, cause: Cause) -> bool:
+    if cause.confidence.rank < Confidence.SUPPORTED.rank or cause.points is None:
+        return False
+    harm, floor = judged.target.harm, case.problem.min_effect
+    if not case.has_labels:
+        return harm(cause.points.estimate) >= floor
+    back = cause.repair.points_back if cause.repair is not None else None
+    if back is not None and back.low is not None and back.low > 0 and back.estimate >= floor:
+        return True
+    # What no repair restores is priced by doing it to the same reference rows: as paired, and evidence as long as the change
+    # that was seen, noisy as it is, does not speak against it.
+    done = cause.injection.points if cause.injection is not None else None
+    if done is None or done.low is None or done.high is None or judged.change is None:
+        return False
+    worst = max(harm(end) for end in (judged.change.low, judged.change.high))
+    least = min(harm(end) for end in (done.low, done.high))
+    return (
+        least > 0 and harm(done.estimate) >= floor and worst >= harm(done.estimate) and harm(judged.change.estimate) > 0
+    )
 
 
 def _metric(case: Case, judged: Judged) -> MetricChange:
     change = judged.change
     if change is None:
-        known = case.reference.window.labelled > 0
-        before = float(case.metric.value(case.reference.units(case.metric).total)) if known else None
+        before, after = (_level(side, case.metric) for side in case.sides)
         return MetricChange(
             name=case.metric.name, higher_is_better=case.metric.higher_is_better,
-            reference=before if before == before else None, current=None, change=None,
+            reference=before, current=after, change=None,
         )  # fmt: skip
     return MetricChange(
         name=case.metric.name, higher_is_better=case.metric.higher_is_better,
         reference=change.reference, current=change.current,
         change=Estimate(estimate=change.estimate, low=change.low, high=change.high),
     )  # fmt: skip
+
+
+def _level(side: Side, metric: Metric) -> float | None:
+    """The metric of one window, known from its own labels alone."""
+    if side.window.labelled == 0:
+        return None
+    value = float(metric.value(side.units(metric).total))
+    return value if isfinite(value) else None
 
 
 def _warnings(outcomes: tuple[Outcome, ...]) -> tuple[str, ...]:
@@ -230,12 +275,12 @@ def _inputs(case: Case, judged: Judged, found: Explanation) -> Inputs:
 
 def _unused(settings: Settings) -> list[str]:
     """Settings that this version reads and does not use yet: said, not silently ignored."""
-    given = {
-        "[artifacts] reference_snapshot": settings.artifacts.reference_snapshot,
-        "[artifacts] current_snapshot": settings.artifacts.current_snapshot,
-        "[artifacts] repository": settings.artifacts.repository,
-        **{f"[{name}]": getattr(settings, name) for name in ("watch", "alerts", "store", "retrain", "gate")},
-    }
+    given = {f"[{name}]": getattr(settings, name) for name in ("watch", "alerts", "store", "retrain", "gate")}
+    if settings.artifacts.current_snapshot is None:
+        given |= {
+            "[artifacts] reference_snapshot (without a current_snapshot)": settings.artifacts.reference_snapshot,
+            "[artifacts] repository (without snapshots)": settings.artifacts.repository,
+        }
     return [f"{key} is set and not evaluated by this version" for key, value in given.items() if value]
 
 

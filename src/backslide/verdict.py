@@ -15,6 +15,7 @@ import numpy as np
 from scipy import stats
 
 from backslide.case import Case
+from backslide.contracts import say
 from backslide.contracts.diagnosis import Detectable, Part, Verdict
 from backslide.contracts.finding import Estimate
 from backslide.playbook.verify.classes import class_changes
@@ -59,13 +60,12 @@ def judge(case: Case) -> Judged:
     """Judge the headline, then the classes."""
     if not case.has_labels:
         missing = [side.window.name for side in case.sides if side.window.labelled == 0]
-        reason = (
-            f"no labels in the {' and the '.join(missing)} window, so the change of {case.metric.name} is not known"
-        )
+        where, metric = " and the ".join(missing), say.metric(case.metric.name)
+        reason = f"no labels in the {where} window, so the change of {metric} is not known"
         return Judged(Verdict.INCONCLUSIVE, None, case.metric, None, (), (reason,))
     change = case.change(case.metric)
     if not (np.isfinite(change.estimate) and np.isfinite(change.se)):
-        reason = f"{case.metric.name} cannot be estimated in both windows"
+        reason = f"{say.metric(case.metric.name)} cannot be estimated in both windows"
         return Judged(Verdict.INCONCLUSIVE, None, case.metric, None, (), (reason,))
     few = _too_few(case)
     if few:
@@ -189,13 +189,14 @@ def _rows_needed(case: Case, change: Change) -> str:
         counted, what = min(len(d) for d in days if d is not None), "days"
     else:
         counted, what = min(side.window.labelled for side in case.sides), "labelled rows"
+    least = f"the smallest change that matters ({say.change(case.problem.min_effect, share=case.metric.share)})"
     if factor > MOST_TIMES:
-        return f"a change of min_effect is too small to be told from noise with anything like these {what}"
+        return f"{least} is too small to be told from noise with anything like these {what}"
     needed = int(np.ceil(counted * factor))
     needed = needed if what == "days" else int(np.ceil(needed / 100) * 100)
+    times = f"{factor:.1f}" if factor < 10 else f"{factor:.0f}"
     return (
-        f"a change of min_effect would need about {factor:.1f} times the {what} "
-        f"({needed} per window) to be told from noise"
+        f"{least} would need about {times} times the {what} ({say.number(needed, 6)} per window) to be told from noise"
     )
 
 
@@ -205,8 +206,15 @@ def detectable(case: Case, judged: Judged) -> Detectable:
     if change is None:
         return Detectable(estimate=None, note="without labels in both windows no change of the metric can be seen")
     size = change.detectable(case.problem.min_effect)
-    shown = f"{size * 100:.1f} points" if case.metric.share else f"{size:.3g}"
+    if size >= case.metric.span:
+        note = f"with these rows no change of {say.metric(case.metric.name)} would have been seen, however large"
+        return Detectable(estimate=None, note=_with_reason(note, judged))
+    shown = f"{size * 100:.1f} points" if case.metric.share else say.number(size, 3)
     note = f"with these rows a change under {shown} would not have been seen"
+    return Detectable(estimate=float(size), note=_with_reason(note, judged))
+
+
+def _with_reason(note: str, judged: Judged) -> str:
     if judged.verdict == Verdict.INCONCLUSIVE and judged.caveats:
         note += f"; {judged.caveats[-1]}"
-    return Detectable(estimate=float(size), note=note)
+    return note

@@ -36,9 +36,9 @@ def waterfall(judged: Judged, causes: tuple[Cause, ...], unexplained: Estimate |
     parts = [f"{s.label} {say.signed(s.value * factor)}" for s in steps if s.role != "level"]
     unit = " points" if share else ""
     return Waterfall(
-        title=f"Where the change of {judged.target.name} comes from",
+        title=f"Where the change of {say.metric(judged.target.name)} comes from",
         reading=f"{say.number(change.reference)} → {say.number(change.current)}: {', '.join(parts)}{unit}.",
-        y=judged.target.name,
+        y=say.metric(judged.target.name),
         steps=tuple(steps),
         share=share,
     )

@@ -100,3 +100,12 @@ def test_change_power_prints_its_table():
         line = dict(zip(head, row, strict=True))
         assert float(line["x oracle"]) > 0.5
         assert 50 <= float(line["cover"].rstrip(" %")) <= 100
+
+
+def test_serving_guard_prints_its_tables():
+    printed = run("serving_guard.py", "--calls", "10", "--columns", "5", "--batches", "1")
+    head, row, *rest = cells(printed)
+    line = dict(zip(head, row, strict=True))
+    assert float(line["unguarded µs"]) > 0
+    assert [cell[0] for cell in rest] == ["columns", "10", "200"]
+    assert all(float(cell[2]) < 1 for cell in rest[1:])

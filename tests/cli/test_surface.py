@@ -15,7 +15,7 @@ import pytest
 from backslide import __version__
 from backslide.contracts.errors import SourceError
 
-COMMANDS = ["demo", "init", "diagnose", "report", "checks"]
+COMMANDS = ["demo", "init", "diagnose", "shadow", "report", "checks"]
 
 
 def test_help_lists_every_command(backslide):

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from backslide.contracts import errors, say
 from backslide.contracts.cause import CauseKind, Confidence
-from backslide.contracts.errors import BackslideError, did_you_mean
+from backslide.contracts.errors import BackslideError, ConfigError, did_you_mean
 from backslide.contracts.finding import Finding, Severity, Step
 from backslide.contracts.labels import label_text
 from backslide.contracts.roles import Roles
@@ -187,8 +187,10 @@ def test_roles_keep_labels_as_text():
 
 
 def test_roles_refuse_unknown_keys_and_changes():
-    with pytest.raises(ValidationError):
-        Roles(labels="y")
+    with pytest.raises(ConfigError, match=r"^roles: unknown key 'lable'; did you mean 'label'\?$"):
+        Roles(lable="x")  # type: ignore[call-arg]
+    with pytest.raises(ConfigError, match=r"^roles: threshold: [^\n]*found 'high'$"):
+        Roles(threshold="high")  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match="frozen"):
         Roles().label = "y"  # type: ignore[misc]
 

@@ -52,7 +52,9 @@ def run_console(block: str, folder: Path) -> None:
             assert line in printed, f"{command}: expected to print {line!r}, printed\n" + "\n".join(printed)
 
 
-@pytest.mark.parametrize(("name", "least"), [("tutorial.md", 8), ("quick-looks.md", 6)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("tutorial.md", 8), ("quick-looks.md", 6), ("shadow.md", 4), ("integrity.md", 4)]
+)
 def test_the_examples_run(name: str, least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     page, namespace, ran = DOCS / name, {"__name__": "example"}, 0

@@ -71,7 +71,7 @@ def test_parts_and_the_lack_of_causes_are_said(render):
 
 def test_regression_has_no_points():
     text = render_text(samples.regression())
-    assert "MAE 2.41 → 3.64, +1.23 [+1.01 to +1.45], worse" in text
+    assert "mean absolute error 2.41 → 3.64, +1.23 [+1.01 to +1.45], worse" in text
     assert "points" not in text.split("Not checked")[0].replace("unexplained", "")
 
 

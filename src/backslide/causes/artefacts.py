@@ -1,7 +1,11 @@
 """Causes that are our own change and need no statistics: another model answered, or another threshold decides.
 
-`model_change`: the saved model reproduces the reference and not the current window. `threshold_change`: in both windows the
-decisions follow one cut of the logged scores, and the cuts differ. Both are exact replays; only their price has an interval.
+`model_change`: the saved model reproduces the reference and not the current window, or not the rows of some hosts, hours or
+versions, or not the rows from some day on. `threshold_change`: in both windows the decisions follow one cut of the logged scores,
+and the cuts differ. Both are exact replays; only their price has an interval.
+
+Without a saved model, a new version that answers beside the old one in the current window is compared with it as in an A/B test:
+when the groups are alike in every input and the new one is worse, `model_change` is supported, not proven.
 """
 
 from __future__ import annotations
@@ -10,12 +14,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from backslide.case import Case, Outcomes, decide
+from backslide.case import Case, Outcomes
+from backslide.causes.given.asker import Altered
+from backslide.causes.given.find import altered_inputs
 from backslide.causes.hypotheses import Fault
+from backslide.causes.rollout import rollout
+from backslide.causes.thresholds import decided_at, recut
 from backslide.causes.verify import Bench
-from backslide.contracts.cause import CauseKind
-from backslide.engine.window import cut_between
+from backslide.causes.versions import worse_version
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind, Confidence
 from backslide.playbook.shadow.replay import replay, replayed
 from backslide.stats.effect import Effect
 from backslide.stats.metrics import class_metric
@@ -36,6 +46,13 @@ class Replaced:
     share_of_rows: float
     classes: tuple[str, ...]
     evidence: tuple[str, ...]
+    features: tuple[str, ...] = ()
+    """Columns that another preprocessing handed to the model otherwise."""
+    segment: str | None = None
+    """What marks the rows concerned, where only some are and something does."""
+    rows: NDArray[np.bool_] | None = None
+    """Rows of the current sample concerned (n_b,), from which it is dated; None where that is not known."""
+    confidence: Confidence = Confidence.PROVEN
 
 
 def replaced(bench: Bench, log_only: Sequence[Fault] = (), lost: Sequence[Fault] = ()) -> Replaced | None:
@@ -56,58 +73,75 @@ def replaced(bench: Bench, log_only: Sequence[Fault] = (), lost: Sequence[Fault]
             done = replace(done, current=done.current.on(~np.logical_or.reduce([fault.rows for fault in lost])))
         if done.swapped:
             share = 1 - done.current.share
+            spread = rollout(case, done.current.comparable & ~done.current.equal, done.current.comparable)
             seen = (
                 f"the saved model does not reproduce {share:.1%} of the current predictions, while it reproduces "
-                f"{done.reference.share:.1%} of the reference: another model answers"
+                f"{done.reference.share:.1%} of the reference: another model answers{spread.words}"
             )
             if done.successor is not None and done.successor.agrees:
                 seen += ", the one given as current_model"
             undone = done.current.answered.outcomes
             # Rows that the old model cannot answer keep what was served: they prove nothing.
             undone = _filled(undone, case.current.outcomes, done.current.answered.failed)
-            return _priced(
+            altered = altered_inputs(case, done.current)
+            if altered is not None:
+                found = _priced(
+                    bench, altered.kind, undone, f"{altered.words}; with that the saved model gives what was served",
+                    altered.undo, share, "SHD001:current", lambda: _given(case, altered),
+                )  # fmt: skip
+                return replace(
+                    found, features=altered.features, share_of_rows=float(spread.rows.mean()), rows=spread.rows,
+                    segment=spread.segment,
+                )  # fmt: skip
+            found = _priced(
                 bench, CauseKind.MODEL_CHANGE, undone, seen, "let the saved model answer", share, "SHD001:current",
                 lambda: _by_successor(case),
             )  # fmt: skip
-    return _threshold(bench)
+            rows = spread.rows
+            return replace(found, share_of_rows=float(rows.mean()), rows=rows, segment=spread.segment)
+    return _threshold(bench) or _by_version(bench)
 
 
 def _threshold(bench: Bench) -> Replaced | None:
     case = bench.case
-    problem = case.problem
-    if problem.task != "binary" or problem.positive is None or not (problem.has_scores and problem.roles.prediction):
+    found = recut(case)
+    if found is None:
         return None
-    before, after = (cut_between(side.window.frame, problem) for side in case.sides)
-    if before is None or after is None:
-        return None
-    (low_g, high_g), (low_b, high_b) = before, after
-    if high_g > low_b and high_b > low_g:
-        return None  # some threshold fits both windows
     served = case.current.outcomes
-    assert served.scores is not None
-    # The reference's cut lies anywhere in (low, high]; the configured threshold when it does, else the nearest that fits.
-    at = problem.threshold if low_g < problem.threshold <= high_g else high_g
-    positive = problem.classes.index(problem.positive)
-    codes = np.where(served.scores[:, positive] >= at, positive, 1 - positive)
-    codes = np.where(np.isfinite(served.scores[:, positive]), codes, decide(served.scores, problem))
-    undone = Outcomes(served.labels, codes.astype(np.int64), served.scores)
+    undone = Outcomes(served.labels, decided_at(served, case, found.old), served.scores)
+    (low_b, high_b), (low_g, high_g) = found.new, found.before
+    where = "" if found.share == 1 else f" on {say.percent(found.share)} of the rows"
+    where += "" if found.segment is None else f" ({found.segment})"
     seen = (
-        f"scores of {problem.positive!r} are cut between {low_b:.4g} and {high_b:.4g} into decisions, "
+        f"scores of {case.problem.positive!r} are cut between {low_b:.4g} and {high_b:.4g} into decisions{where}, "
         f"between {low_g:.4g} and {high_g:.4g} before"
     )
-    moved = float(np.mean(codes != served.predictions))
-    return _priced(
-        bench, CauseKind.THRESHOLD_CHANGE, undone, seen, f"cut at {at:.4g} again", moved, "DRF004:prediction",
-        lambda: _recut(case, positive, problem.threshold if low_b < problem.threshold <= high_b else high_b),
+    at = case.problem.threshold if low_b < case.problem.threshold <= high_b else high_b
+    made = _priced(
+        bench, CauseKind.THRESHOLD_CHANGE, undone, seen, f"cut at {found.old:.4g} again", float(found.moved.mean()),
+        "DRF004:prediction", lambda: _recut(case, at, found.share),
     )  # fmt: skip
+    return replace(made, segment=found.segment, share_of_rows=found.share) if found.share < 1 else made
 
 
-def _recut(case: Case, positive: int, at: float) -> Outcomes:
-    """The reference decided at another threshold."""
+def _recut(case: Case, at: float, share: float) -> Outcomes:
+    """The reference, or a share of its rows, decided at another threshold."""
     served = case.reference.outcomes
-    assert served.scores is not None
-    codes = np.where(served.scores[:, positive] >= at, positive, 1 - positive)
-    return Outcomes(served.labels, np.where(served.predictions.astype(np.int64) < 0, -1, codes), served.scores)
+    codes = np.where(served.predictions.astype(np.int64) < 0, -1, decided_at(served, case, at))
+    if share < 1:
+        rows = case.rng("threshold of some rows").random(len(codes)) < share
+        codes = np.where(rows, codes, served.predictions)
+    return Outcomes(served.labels, codes.astype(np.int64), served.scores)
+
+
+def _by_version(bench: Bench) -> Replaced | None:
+    found = worse_version(bench)
+    if found is None:
+        return None
+    return Replaced(
+        CauseKind.MODEL_CHANGE, found.effect, found.undone, found.seen, found.undo, float(found.rows.mean()), (), (),
+        segment=found.segment, rows=found.rows, confidence=Confidence.SUPPORTED,
+    )  # fmt: skip
 
 
 def _by_successor(case: Case) -> Outcomes | None:
@@ -115,6 +149,12 @@ def _by_successor(case: Case) -> Outcomes | None:
     if case.current_model is None:
         return None
     return case.answered(case.current_model, case.reference.sample).outcomes
+
+
+def _given(case: Case, altered: Altered) -> Outcomes:
+    """The reference answered by the saved model, given what it was given in the current window."""
+    assert case.reference_model is not None
+    return case.answered(case.reference_model, altered.alter(case.reference.sample)).outcomes
 
 
 def _priced(
@@ -138,7 +178,7 @@ def _priced(
 def _classes_hit(bench: Bench, undone: Outcomes) -> tuple[str, ...]:
     """Classes whose F1 the change lowers by more than noise, worst first."""
     case = bench.case
-    if case.problem.task != "multiclass":
+    if not case.problem.classification:
         return ()
     rows, k = bench.rows(case.current), len(case.problem.classes)
     draw = bench.draw(case.current)
@@ -151,6 +191,8 @@ def _classes_hit(bench: Bench, undone: Outcomes) -> tuple[str, ...]:
         if np.isfinite(lost.value) and lost.value < 0 and lost.clear:
             found.append((lost.value, label))
     found.sort()
+    if case.problem.task == "binary" and len(found) > 1:
+        return ()  # both of two classes: that is the whole, not a class
     return tuple(label for lost, label in found[:4] if lost <= MIN_CLASS_SHARE * found[0][0])
 
 

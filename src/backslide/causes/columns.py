@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from backslide.case import Case
+from backslide.contracts.diagnosis import LEAST_ROWS
 from backslide.engine import names
 from backslide.engine.design import make_design
 from backslide.engine.pair import Pair, to_numbers, to_texts
@@ -19,7 +20,7 @@ from backslide.stats.metrics import Floats
 Mask = NDArray[np.bool_]
 Distance = Callable[[Pair], float]
 Crossed = Callable[[Pair, Pair], float]
-MIN_ROWS = 200
+MIN_ROWS = LEAST_ROWS
 """Rows per window below which no signature is read: replays only."""
 
 

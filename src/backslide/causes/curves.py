@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backslide.causes.lattice import same_levels
 from backslide.contracts import say
 from backslide.engine.pair import Pair
 from backslide.stats.metrics import Floats
@@ -86,11 +87,13 @@ _CURVES: dict[str, tuple[str, Map, Map, Callable[[float, float], bool]]] = {
 def curve_of(pair: Pair) -> Curve | None:
     """The curve that maps the reference onto the current values; None where none does."""
     g, b = pair.finite
-    if min(len(g), len(b)) < MIN_ROWS or len(np.unique(g)) < 20:
+    if min(len(g), len(b)) < MIN_ROWS:
         return None
     moved = ks(g, b)
     if moved < MIN_MOVED:
         return None
+    if len(np.unique(g)) < 20:
+        return _curve_of_levels(g, b)
     noise = 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
     low, high = float(g[0]), float(g[-1])
     spread = float(np.quantile(b, 0.9) - np.quantile(b, 0.1))
@@ -110,11 +113,32 @@ def curve_of(pair: Pair) -> Curve | None:
     return best[1] if best is not None else None
 
 
+def _curve_of_levels(g: Floats, b: Floats) -> Curve | None:
+    """Of a column of few values: the curve that takes the current values back onto those very values."""
+    found = [Curve(key) for key, (_, _, _, fits) in _CURVES.items() if fits(float(g[0]), float(g[-1]))]
+    return next((curve for curve in found if same_levels(curve.undo, g, b)), None)
+
+
+def _offset_of_levels(g: Floats, b: Floats) -> Offset | None:
+    """The same for a constant: of the few that take one frequent value to another."""
+    frequent = [_most_frequent(values) for values in (g, b)]
+    steps = sorted({float(now - was) for was in frequent[0] for now in frequent[1]}, key=abs)
+    found = [Offset(by, exact=True) for by in steps if same_levels(lambda v, by=by: v - by, g, b)]  # type: ignore[misc]
+    return min(found, key=lambda offset: _apart(offset.apply(g), b), default=None)
+
+
+def _most_frequent(values: Floats) -> Floats:
+    distinct, count = np.unique(values, return_counts=True)
+    return np.asarray(distinct[np.argsort(-count, kind="stable")[:3]])
+
+
 def offset_of(pair: Pair) -> Offset | None:
     """The constant that was added to every value; None where that does not explain what moved."""
     g, b = pair.finite
-    if min(len(g), len(b)) < MIN_ROWS or len(np.unique(g)) < 10 or pair.discrete:
+    if min(len(g), len(b)) < MIN_ROWS:
         return None
+    if len(np.unique(g)) < 10 or pair.discrete:
+        return _offset_of_levels(g, b)
     moved = ks(g, b)
     noise = 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
     if moved < OFFSET_MOVED + noise:

@@ -7,6 +7,7 @@ the values of a column still belong to the rows they stand in, and whether their
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +65,7 @@ def usable(pair: Pair) -> bool:
 
 def _dependence(case: Case) -> Dependence:
     pairs = [pair for pair in case.pairs.values() if usable(pair)][:MAX_COLUMNS]
-    vectors = [_vectors(pair) for pair in pairs]
+    vectors = [case.kept.get("vectors", (pair.name,), partial(_vectors, pair)) for pair in pairs]
     owner = np.repeat(np.arange(len(pairs)), [len(v) for v in vectors]) if pairs else np.empty(0, int)
     sides = []
     for window, side in enumerate(case.sides):
@@ -72,6 +73,21 @@ def _dependence(case: Case) -> Dependence:
         sides.append(_correlations(np.column_stack(columns) if columns else np.empty((side.sample.height, 0)), owner))
     (before, n_g), (after, n_b) = sides
     return Dependence(tuple(p.name for p in pairs), owner.astype(np.int64), before, after, (n_g, n_b))
+
+
+def followed(case: Case, names: tuple[str, ...]) -> tuple[Floats, Floats]:
+    """Rows of both windows by every vector of the named columns (n, v): standardised over the known ones, 0 where missing."""
+    vectors = [vector for name in names for vector in _vectors(case.pairs[name])]
+    before, after = (np.column_stack([vector[k] for vector in vectors]) for k in (0, 1))
+    return _standard(before), _standard(after)
+
+
+def _standard(x: Floats) -> Floats:
+    known = np.isfinite(x)
+    count = np.maximum(known.sum(0), 1)
+    centred = np.where(known, x - np.where(known, x, 0.0).sum(0) / count, 0.0)
+    spread = np.sqrt((centred**2).sum(0) / count)
+    return np.asarray(centred / np.where(spread > 1e-12, spread, np.inf))
 
 
 def _vectors(pair: Pair) -> list[tuple[Floats, Floats]]:

@@ -13,6 +13,7 @@ from datetime import datetime
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.engine.columns import ColumnKind, kind_of
@@ -24,6 +25,13 @@ READABLE = 0.98
 """Share of the values that a writing must read."""
 SAME = 0.1
 """Distance of the values, once read, from the reference up to which they are the same column."""
+MOVED = 0.5
+"""The same where numbers, truth values or dates of their own type now come as text: that the type changed is certain, and the
+values may have moved for reasons of their own."""
+PART = 0.02
+"""Smallest share of the values that is written otherwise when the others are not."""
+LEAST = 20
+"""And their smallest number."""
 LOOK = 2_000
 """Values looked at to tell a writing."""
 _NUMBER = re.compile(r"^(?P<pre>[^\d+\-.,]*)(?P<num>[+-]?[\d.,'\u00a0\u202f ]*\d(?:[eE][+-]?\d+)?)(?P<post>\D*)$")
@@ -329,7 +337,7 @@ Change = tuple[Writing, Writing]
 
 def reformatted(case: Case, pair: Pair) -> Change | None:
     """How the column was written and how it is written now; None where the writing did not change."""
-    found: Change | None = case.cached(f"writing of {pair.name}", lambda: _reformatted(pair))
+    found: Change | None = case.kept.get("writing", (pair.name,), lambda: _reformatted(pair))
     return found
 
 
@@ -337,14 +345,54 @@ def _reformatted(pair: Pair) -> Change | None:
     kinds = [kind_of(side.dtype) for side in (pair.reference, pair.current)]
     if kinds[0] == kinds[1] != ColumnKind.CATEGORICAL:
         return None
+    texts = pair.reference.dtype == pair.current.dtype == pl.String
+    if texts and set(pair.levels[1]) <= set(pair.levels[0]):
+        return None  # every text that comes came before
     after = writings(pair.current)
     before = writings(pair.reference) if after else []
     if any(writing in before for writing in after):
         return None
-    texts = pair.reference.dtype == pair.current.dtype == pl.String
     if texts and (any(_same(old, pair.current) for old in before) or any(_same(new, pair.reference) for new in after)):
         return None
-    return next(((old, new) for old in before for new in after if _one_column(old, new, pair)), None)
+    return _closest(before, after, pair)
+
+
+def _closest(before: list[Writing], after: list[Writing], pair: Pair) -> Change | None:
+    """Of the writings that read both sides as one column, the two whose values are the most alike."""
+    apart = {(i, k): _apart(old, new, pair) for i, old in enumerate(before) for k, new in enumerate(after)}
+    known = {places: distance for places, distance in apart.items() if distance is not None}
+    if not known:
+        return None
+    i, k = min(known, key=lambda places: known[places])
+    return before[i], after[k]
+
+
+def partly_reformatted(case: Case, pair: Pair) -> tuple[Change, NDArray[np.bool_]] | None:
+    """How a column of numbers, truth values or dates was written, how some of its values are written now, and which rows (n_b,)
+    hold those; None where none do. The other rows are written as before, as text."""
+    found: tuple[Change, NDArray[np.bool_]] | None = case.kept.get(
+        "writing of some", (pair.name,), lambda: _partly_reformatted(pair)
+    )
+    return found
+
+
+def _partly_reformatted(pair: Pair) -> tuple[Change, NDArray[np.bool_]] | None:
+    if kind_of(pair.reference.dtype) != ColumnKind.NUMERIC or pair.current.dtype != pl.String:
+        return None
+    plain = Native(pair.reference.dtype)
+    read = _as_number(pair.current)
+    rows = (read.is_null() & pair.current.is_not_null()).to_numpy()
+    given = _given(pair.current)
+    if rows.sum() < max(LEAST, PART * given) or rows.sum() > (1 - PART) * given:
+        return None
+    texts = pair.current.filter(pl.Series(rows))
+    part = Pair(pair.name, pair.kind, pair.reference, texts)
+    change = _closest([plain], [w for w in writings(texts) if isinstance(w, NumberText)], part)
+    return None if change is None else (change, rows)
+
+
+def _as_number(texts: pl.Series) -> pl.Series:
+    return texts.str.strip_chars().cast(pl.Float64, strict=False)
 
 
 def _same(writing: Writing, series: pl.Series) -> bool:
@@ -353,18 +401,21 @@ def _same(writing: Writing, series: pl.Series) -> bool:
     return bool((writing.write(writing.read(given)) == given).fill_null(False).all())
 
 
-def _one_column(before: Writing, after: Writing, pair: Pair) -> bool:
-    """Whether both readings are of one nature and, but for dates, of one distribution."""
+def _apart(before: Writing, after: Writing, pair: Pair) -> float | None:
+    """Distance of the values once read; None where they are not of one nature, or too far apart for one column."""
     if isinstance(before, NumberText) and isinstance(after, NumberText) and _letters(before) != _letters(after):
-        return False  # codes such as A1 and B1: another spelling of categories, not another format of numbers
+        return None  # codes such as A1 and B1: another spelling of categories, not another format of numbers
     if isinstance(before, TruthText) and isinstance(after, TruthText) and _folded(before) == _folded(after):
-        return False  # the same words in other letters are categories spelled in another way
+        return None  # the same words in other letters are categories spelled in another way
     g, b = before.read(pair.reference), after.read(pair.current)
     if g.dtype != b.dtype or not g.count() or b.count() < READABLE * _given(pair.current):
-        return False
+        return None
     if isinstance(g.dtype, pl.Datetime):
-        return True
-    return ks(as_numbers(g), as_numbers(b)) <= SAME + 1.95 * float(np.sqrt(1 / g.count() + 1 / b.count()))
+        return 0.0
+    distance = ks(as_numbers(g), as_numbers(b))
+    typed = isinstance(before, Native) and isinstance(after, NumberText)
+    limit = (MOVED if typed else SAME) + 1.95 * float(np.sqrt(1 / g.count() + 1 / b.count()))
+    return distance if distance <= limit else None
 
 
 def _folded(writing: TruthText) -> tuple[str, str]:

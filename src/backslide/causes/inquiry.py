@@ -16,6 +16,7 @@ from backslide.causes.arbitrate import Scale
 from backslide.causes.artefacts import Replaced, replaced, stand_in_is_faithful
 from backslide.causes.attribute import all_undone, share_out
 from backslide.causes.hypotheses import Fault, collect, collect_again
+from backslide.causes.stack_changes import named_by_snapshots
 from backslide.causes.surrogate import surrogate
 from backslide.causes.verify import Bench, Trial, try_out
 from backslide.playbook.concept.decomposition import populations
@@ -92,7 +93,7 @@ def inquire(case: Case, target: Metric, *, degraded: bool, progress: Progress | 
     ours = None
     if case.pairs or case.problem.has_scores:
         lost = [t.fault for t in trials if not t.fault.reversible]
-        ours = replaced(plain, [t.fault for t in trials if t.log_only], lost)
+        ours = named_by_snapshots(case, replaced(plain, [t.fault for t in trials if t.log_only], lost))
     shares: list[Effect | None] = (
         list(share_out(bench, harmful)) if all(t.points for t in harmful) else [t.points for t in harmful]
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backslide.contracts import say
 from backslide.stats.metrics import Floats
@@ -135,3 +137,36 @@ def _steps(step: float) -> str:
         if abs(step - places) < 1e-12:
             return words
     return f"multiples of {say.number(step)}"
+
+
+ALL_BACK = 0.98
+"""Share of the values that a map must take back onto values of the reference, for it to be told by them."""
+HARDLY = 0.5
+"""Share of the values that must be none of the reference's as they stand."""
+MOST_LEVELS = 2_000
+"""Distinct values up to which the very values of a column are compared."""
+EQUAL = 1e-6
+"""Relative difference up to which two values are the same one."""
+
+
+def levels_of(g: Floats) -> Floats | None:
+    """The distinct values of a sorted column that keeps to few of them; None where nearly every value is another one."""
+    distinct = np.unique(g)
+    return distinct if 3 <= len(distinct) <= min(MOST_LEVELS, len(g) / 3) else None
+
+
+def on_levels(values: Floats, levels: Floats) -> NDArray[np.bool_]:
+    """Which values (n,) are among the sorted ``levels``."""
+    place = np.searchsorted(levels, values)
+    near = [np.abs(values - levels[np.clip(place + k, 0, len(levels) - 1)]) for k in (-1, 0)]
+    size = np.maximum(np.abs(values), 1e-3 * np.abs(levels).max())
+    return np.asarray(np.minimum(*near) <= EQUAL * size)
+
+
+def same_levels(undo: Callable[[Floats], Floats], g: Floats, b: Floats) -> bool:
+    """Whether the current values, taken back, are the very values that a column of few always had, and as they stand are not."""
+    levels = levels_of(g)
+    if levels is None:
+        return False
+    back, plain = on_levels(undo(b), levels), on_levels(b, levels)
+    return float(back.mean()) >= ALL_BACK and float(plain.mean()) <= 1 - HARDLY

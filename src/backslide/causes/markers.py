@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from backslide.case import Case
+from backslide.causes.untied import Ties, tie_products, untied
 from backslide.engine import names
 from backslide.engine.columns import ColumnKind
 from backslide.engine.pair import MISSING, Pair, to_texts
@@ -35,6 +36,9 @@ MIN_DISTANCE = 0.12
 """Distance that a column must have moved inside the marked rows."""
 QUIET = 0.25
 """Share of the distance inside that may show outside, beyond noise."""
+FELT = 0.4
+"""Share of what the marked rows moved that all rows together must have moved: where the others move against it, as they do when
+values stand in other rows, it is not the marked rows that have a fault."""
 NOISE = 4.0
 """Standard errors of a distance by which a level must have moved."""
 BINS = 24
@@ -90,27 +94,56 @@ class _Levels:
         return f"{name} = {written[0]}" if len(written) == 1 else f"{name} IN ({', '.join(written)})"
 
 
+@dataclass(frozen=True)
+class _Claim:
+    """That some levels of a column mark the rows in which a feature moved."""
+
+    score: float
+    levels: _Levels
+    chosen: tuple[int, ...]
+
+    @property
+    def key(self) -> tuple[str, tuple[int, ...]]:
+        return self.levels.column + self.levels.unit, self.chosen
+
+
 def find_markers(case: Case) -> list[Marker]:
-    """Markers of the case, the one that tells most first; a feature belongs to the one marker that explains it best."""
-    best: dict[str, tuple[float, _Levels, tuple[int, ...]]] = {}
+    """Markers of the case, the one that tells most first.
+
+    A feature belongs to the marker that explains it best, and to the best of those that no model sees: hosts and sources mark
+    faults more often than features do, which have ties of their own with what they seem to mark.
+    """
+    best: dict[tuple[str, bool], _Claim] = {}
     codes = {name: _coded(pair) for name, pair in case.pairs.items() if _readable(pair)}
+    ties = tie_products(case)
     for levels in _candidates(case):
-        inside = _Contrast(levels)
-        for name, coded in codes.items():
-            if name == levels.column:
-                continue
-            found = inside.of(*coded)
-            if found is not None and found[0] > best.get(name, (0.0,))[0]:
-                best[name] = (found[0], levels, found[1])
+        unseen = levels.column not in case.pairs
+        for name, claim in _claims(levels, codes, ties):
+            for slot in {(name, False), (name, unseen)}:
+                if claim.score > (best[slot].score if slot in best else 0.0):
+                    best[slot] = claim
     grouped: dict[tuple[str, tuple[int, ...]], list[str]] = {}
-    by_key: dict[tuple[str, tuple[int, ...]], tuple[float, _Levels]] = {}
-    for name, (score, levels, chosen) in best.items():
-        key = (levels.column + levels.unit, chosen)
-        grouped.setdefault(key, []).append(name)
-        by_key[key] = (max(score, by_key.get(key, (0.0,))[0]), levels)
-    ranked = sorted(grouped, key=lambda key: -by_key[key][0])[:MOST]
-    markers = [_marker(by_key[key][1], key[1], tuple(grouped[key])) for key in ranked]
+    claims: dict[tuple[str, tuple[int, ...]], _Claim] = {}
+    for (name, _), claim in best.items():
+        grouped.setdefault(claim.key, []).append(name)
+        if claim.score >= (claims[claim.key].score if claim.key in claims else 0.0):
+            claims[claim.key] = claim
+    ranked = sorted(grouped, key=lambda key: -claims[key].score)[:MOST]
+    markers = [_marker(claims[key].levels, key[1], tuple(dict.fromkeys(grouped[key]))) for key in ranked]
     return [marker for marker in markers if _pastes(case, marker)]
+
+
+def _claims(levels: _Levels, codes: dict[str, _Coded], ties: Ties) -> Iterator[tuple[str, _Claim]]:
+    """Features that moved, or that lost their ties while they themselves held still, in some levels alone."""
+    inside = _Contrast(levels)
+    for name, coded in codes.items():
+        found = None if name == levels.column else inside.of(*coded)
+        if found is not None:
+            yield name, _Claim(found[0], levels, found[1])
+    lost = untied(levels.reference, levels.current, len(levels.texts), levels.column, levels.ordered, ties)
+    for name, (score, chosen) in lost.items():
+        if name in codes and inside.still(*codes[name], chosen):
+            yield name, _Claim(score, levels, chosen)
 
 
 def describe(case: Case, rows: Mask, leave_out: Iterable[str]) -> Marker | None:
@@ -134,6 +167,35 @@ def describe(case: Case, rows: Mask, leave_out: Iterable[str]) -> Marker | None:
         if pair.name not in out and pair.numeric:
             best = _better(best, rows, _cut(pair, rows))
     return best[1] if best is not None and _pastes(case, best[1]) else None
+
+
+def describe_among(case: Case, rows: Mask, among: Mask) -> Marker | None:
+    """What marks given current rows (n_b,) among others that could have been hit as well: levels of a column, or days from one
+    on; None where nothing does."""
+    best: tuple[float, Marker] | None = None
+    for levels in _candidates(case):
+        k = len(levels.texts)
+        known = (levels.current >= 0) & among
+        total = np.bincount(levels.current[known], minlength=k)
+        hit = np.bincount(levels.current[known], weights=rows[known], minlength=k).astype(float)
+        chosen = np.flatnonzero(hit > 0.5 * np.maximum(total, 1))
+        if levels.ordered:
+            chosen = np.arange(_first(hit, total.astype(float)), k)
+        if not len(chosen) or len(chosen) == k:
+            continue
+        marker = _marker(levels, tuple(int(i) for i in chosen), ())
+        both = float((marker.current & rows & among).sum())
+        fit = min(both / max(rows.sum(), 1), both / max((marker.current & among).sum(), 1))
+        if fit >= DESCRIBES and (best is None or fit > best[0]):
+            best = (fit, marker)
+    return best[1] if best is not None and _pastes(case, best[1]) else None
+
+
+def _first(hit: Floats, total: Floats) -> int:
+    """The day from which on the rows hit are told best from the others."""
+    before = np.concatenate([[0.0], np.cumsum(hit)])
+    missed_after = np.concatenate([np.cumsum((total - hit)[::-1])[::-1], [0.0]])
+    return int(np.argmin(before + missed_after))
 
 
 def _better(best: tuple[float, Marker] | None, rows: Mask, marker: Marker | None) -> tuple[float, Marker] | None:
@@ -189,7 +251,10 @@ def _readable(pair: Pair) -> bool:
     return not pair.identifier
 
 
-def _coded(pair: Pair) -> tuple[Codes, Codes, int, bool]:
+_Coded = tuple[Codes, Codes, int, bool]
+
+
+def _coded(pair: Pair) -> _Coded:
     """Bins or levels of a feature in both samples, missing among them; whether the cells have an order."""
     if pair.numeric:
         numbers = pair.numbers
@@ -233,8 +298,21 @@ class _Contrast:
         )
         if apart[0] - noise[0] < MIN_DISTANCE or apart[1] > QUIET * apart[0] + 2 * noise[1]:
             return None
+        overall = _distances(every[None, :], table_b.sum(0)[None, :], ordered)[0][0]
+        if overall < FELT * marked / max(len(self.levels.current), 1) * apart[0]:
+            return None
         # Few levels that move far and leave the rest at rest tell most.
         return float(apart[0] - apart[1]) - 0.002 * int(chosen.sum()), tuple(int(i) for i in np.flatnonzero(chosen))
+
+    def still(self, g: Codes, b: Codes, cells: int, ordered: bool, chosen: tuple[int, ...]) -> bool:
+        """Whether the feature is distributed inside the chosen levels as it was there."""
+        inside = [np.isin(codes, chosen) for codes in (self.levels.reference, self.levels.current)]
+        own = inside[0] if inside[0].sum() >= MIN_ROWS else np.ones(len(g), bool)
+        tables = [
+            np.bincount(v[rows], minlength=cells)[None, :].astype(float) for v, rows in ((g, own), (b, inside[1]))
+        ]
+        apart, noise = _distances(tables[0], tables[1], ordered)
+        return bool(apart[0] <= 0.5 * MIN_DISTANCE + 2 * noise[0])
 
     def _moved(self, before: Floats, after: Floats, ordered: bool) -> Mask:
         """Levels that moved at least half as far as the one that moved the most."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from backslide.case import Case
 from backslide.causes import columns
 from backslide.causes.hypothesis import Hypothesis, Remedy
+from backslide.causes.lattice import levels_of, on_levels
 from backslide.causes.markers import describe
 from backslide.causes.partial import within
 from backslide.causes.signatures.unit_change import CONVERSIONS, Conversion
@@ -41,6 +42,10 @@ REMAINS = 0.1
 """Share of the moved distance that the mixture may leave unexplained, beyond noise."""
 GRID = 240
 DENSITY_BINS = 60
+FREQUENT = 4
+"""Most frequent values, old and new, that are matched for a factor or an offset."""
+BACK = 0.97
+"""Share of the new values that a factor or offset must take back onto old ones."""
 MAX_COLUMNS = 12
 """Columns that moved the most are read for swaps."""
 
@@ -81,7 +86,7 @@ def recognise_mixtures(case: Case, taken: set[str]) -> list[Hypothesis]:
     """Mixtures among the numeric columns that moved and that nothing else claims (``taken``)."""
     moved: list[tuple[float, Pair]] = []
     for pair in case.pairs.values():
-        if pair.name in taken or not pair.numeric or pair.constant_before or pair.discrete:
+        if pair.name in taken or not pair.numeric or pair.constant_before:
             continue
         g, b = pair.finite
         if min(len(g), len(b)) < columns.MIN_ROWS:
@@ -135,9 +140,10 @@ def _converted(case: Case, pair: Pair) -> Iterator[Hypothesis]:
     """The conversion of part of the rows that leaves the least unexplained, if it explains the column's move."""
     g, b = pair.finite
     moved = ks(g, b)
-    fits = [(c, _fit(g, np.sort(c.apply(g)), b)) for c in (*CONVERSIONS, OPPOSITE)]
+    fits = [(c, _fit(g, np.sort(c.apply(g)), b)) for c in (*CONVERSIONS, OPPOSITE, *_by_levels(g, b))]
     good = [(c, f) for c, f in fits if _good(f, moved, len(g), len(b))]
-    for conversion, fit in sorted(good, key=lambda item: item[1].left)[:3]:
+    known = float(np.sqrt(1 / len(g) + 1 / len(b)))  # by which a conversion that people know may fit worse
+    for conversion, fit in sorted(good, key=lambda item: item[1].left + known * item[0].lattice)[:3]:
         rows = _rows(case, pair, conversion, fit.part)
         values = pair.numbers[1].copy()
         values[rows] = conversion.undo(values[rows])
@@ -161,6 +167,31 @@ def _converted(case: Case, pair: Pair) -> Iterator[Hypothesis]:
         return
 
 
+def _by_levels(g: Floats, b: Floats) -> list[Conversion]:
+    """Factors and offsets of no known unit under which the values that are new are the very ones that the column always had."""
+    levels = levels_of(g)
+    if levels is None:
+        return []
+    new = b[~on_levels(b, levels)]
+    if len(new) < max(columns.MIN_ROWS / 4, MIN_PART * len(b)):
+        return []
+    often_new, often = (_most_frequent(v) for v in (new, g))
+    found = []
+    for value in often_new:
+        for was in often:
+            if was != 0 and value / was > 0:
+                times = f"{say.number(value / was, 3)} times what it was (no known unit)"
+                found.append(Conversion(float(value / was), 0.0, times, lattice=True))
+            by = f"{'more' if value > was else 'less'} by {say.number(abs(value - was), 3)}"
+            found.append(Conversion(1.0, float(value - was), by, lattice=True))
+    return [c for c in found if c.words and on_levels(c.undo(new), levels).mean() >= BACK]
+
+
+def _most_frequent(values: Floats) -> Floats:
+    distinct, count = np.unique(values, return_counts=True)
+    return np.asarray(distinct[np.argsort(-count, kind="stable")[:FREQUENT]])
+
+
 OPPOSITE = Conversion(-1.0, 0.0, "with the opposite sign")
 
 
@@ -171,7 +202,14 @@ def _rows(case: Case, pair: Pair, conversion: Conversion, part: float) -> Mask:
     before = _Conditional(case, pair)
     log_without = before.log_density(x) + np.log1p(-part)
     log_with = before.log_density(conversion.undo(x)) - np.log(abs(conversion.factor)) + np.log(part)
-    return np.asarray(known & (log_with > log_without))
+    likelier = log_with > log_without
+    levels = levels_of(pair.finite[0])
+    if (
+        levels is not None
+    ):  # a value that the column never had, and would have had before the map, is one that was mapped
+        plain, back = on_levels(x, levels), on_levels(conversion.undo(x), levels)
+        likelier = np.where(plain == back, likelier, back)
+    return np.asarray(known & likelier)
 
 
 class _Conditional:

@@ -20,9 +20,8 @@ from backslide.contracts.cause import Cause
 from backslide.contracts.diagnosis import Onset
 from backslide.engine import names
 from backslide.stats.change import Units
-from backslide.stats.change_point import ChangePoint, locate
+from backslide.stats.change_point import ChangePoint, locate, without_weekdays
 from backslide.stats.metrics import Floats, Metric, gradient
-from backslide.stats.onset import without_weekdays
 
 Days = NDArray[np.int64]
 

@@ -12,7 +12,7 @@ from backslide.causes.inquiry import Explanation
 from backslide.causes.verify import Trial
 from backslide.causes.world import Worldly
 from backslide.contracts import say
-from backslide.contracts.cause import Cause, CauseKind, Confidence, Injection, Repair
+from backslide.contracts.cause import Cause, CauseKind, Injection, Repair
 from backslide.contracts.finding import Estimate, Outcome
 from backslide.engine import names
 from backslide.stats.effect import Effect
@@ -45,7 +45,11 @@ class Presenter:
         return _ranked(made, self.target)
 
     def _estimate(self, effect: Effect | None) -> Estimate | None:
-        return None if effect is None or not np.isfinite(effect.value) else effect.estimate(self.sampled)
+        if effect is None or not np.isfinite(effect.value):
+            return None
+        found, span = effect.estimate(self.sampled), self.target.span
+        low, high = (None if end is None else float(np.clip(end, -span, span)) for end in (found.low, found.high))
+        return found.model_copy(update={"low": low, "high": high})
 
     def _back(self, gain: Effect | None) -> Estimate | None:
         """What a repair brings, positive when it helps."""
@@ -75,14 +79,16 @@ class Presenter:
         price = self._estimate(ours.effect)
         back = self._back(-ours.effect) if ours.effect is not None else None
         return Cause(
-            rank=1, kind=ours.kind, classes=ours.classes, points=price, confidence=Confidence.PROVEN,
+            rank=1, kind=ours.kind, features=ours.features, classes=ours.classes, segment=ours.segment,
+            points=price, confidence=ours.confidence, since=None if ours.rows is None else self._since(ours.rows),
             repair=Repair(description=ours.undo, points_back=back), share_of_rows=min(max(ours.share_of_rows, 0.0), 1.0),
             summary=words.cause_summary(ours.seen, price, self.target, back),
-            evidence=tuple(k for k in ours.evidence if k in self.keys), next_step=words.next_step(ours.kind, ()),
+            evidence=tuple(k for k in ours.evidence if k in self.keys), next_step=words.next_step(ours.kind, ours.features),
         )  # fmt: skip
 
     def _worldly(self, cause: Worldly) -> Cause:
-        price = cause.effect.estimate(self.sampled)
+        price = self._estimate(cause.effect)
+        assert price is not None
         evidence = {
             CauseKind.LABEL_SHIFT: [f"VER003:{c}" for c in cause.classes],
             CauseKind.COVARIATE_SHIFT: [

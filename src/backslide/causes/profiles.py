@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from backslide.case import Case
@@ -22,17 +23,12 @@ class Company:
     def __init__(self, texts: tuple[NDArray[np.object_], NDArray[np.object_]], others: tuple[Floats, Floats]) -> None:
         self._texts = texts
         self._others = others
-        self._met: dict[tuple[int, str], tuple[float, Floats, int]] = {}
+        self._met = [_profiles(t, x) for t, x in zip(texts, others, strict=True)]
 
     def of(self, window: int, level: str) -> tuple[float, Floats, int]:
         """(share, mean standardised other columns, rows) of a value; zeros for values with fewer than 10 rows."""
-        key = (window, level)
-        if key not in self._met:
-            rows = self._texts[window] == level
-            n = int(rows.sum())
-            means = self._others[window][rows].mean(0) if n >= MIN_ROWS else np.zeros(self._others[window].shape[1])
-            self._met[key] = (n / max(len(rows), 1), means, n)
-        return self._met[key]
+        met = self._met[window].get(level)
+        return met if met is not None else (0.0, np.zeros(self._others[window].shape[1]), 0)
 
     def _squared(self, old: str, new: str) -> tuple[float, float]:
         share_g, mean_g, _ = self.of(0, old)
@@ -42,7 +38,12 @@ class Company:
 
     def costs(self, old: list[str], new: list[str]) -> Floats:
         """Squared profile distance of every old value to every new one (old, new)."""
-        return np.array([[sum(self._squared(o, n)) for n in new] for o in old])
+        share_g, share_b = (np.sqrt([self.of(w, v)[0] for v in values]) for w, values in ((0, old), (1, new)))
+        mean_g, mean_b = (np.array([self.of(w, v)[1] for v in values]) for w, values in ((0, old), (1, new)))
+        share = (SHARE_WEIGHT * (share_g[:, None] - share_b[None, :])) ** 2
+        # Squares of differences, one old value at a time: exact, and no more memory than the answer.
+        others = np.array([((mean - mean_b) ** 2).sum(axis=1) for mean in mean_g])
+        return np.asarray(share + OTHERS_WEIGHT**2 * others)
 
     def cost(self, mapping: dict[str, str]) -> float:
         """Distance summed over new -> old, by share of rows."""
@@ -85,6 +86,20 @@ class Company:
         return not gaps or float(np.average(gaps, weights=weights)) < 0.3
 
 
+def _profiles(texts: NDArray[np.object_], others: Floats) -> dict[str, tuple[float, Floats, int]]:
+    """Share, means of the other columns and rows of every value, in one pass over the rows."""
+    if not len(texts):
+        return {}
+    values = pl.Series(texts, dtype=pl.String)
+    known = values.unique(maintain_order=True)
+    index = values.replace_strict(known, pl.arange(len(known), eager=True), return_dtype=pl.Int64).to_numpy()
+    rows = np.bincount(index, minlength=len(known))
+    starts = np.concatenate([[0], np.cumsum(rows)[:-1]])
+    sums = np.add.reduceat(others[np.argsort(index, kind="stable")], starts, axis=0)
+    means = np.where(rows[:, None] >= MIN_ROWS, sums / rows[:, None], 0.0)
+    return {text: (float(rows[i] / len(texts)), means[i], int(rows[i])) for i, text in enumerate(known)}
+
+
 def company(case: Case, pair: Pair) -> Company:
     """Profiles of the values of ``pair`` against up to 40 other columns, each standardised within its own window."""
     names, matrices = case.cached("standardised", lambda: _standardised(case))
@@ -97,10 +112,14 @@ def _standardised(case: Case) -> tuple[list[str], tuple[Floats, Floats]]:
     pairs = [pair for pair in case.pairs.values() if not pair.constant_before][: MAX_OTHERS + 1]
     heights = (case.reference.sample.height, case.current.sample.height)
     g, b = (
-        np.column_stack([_standard(pair, window) for pair in pairs]) if pairs else np.empty((height, 0))
+        np.column_stack([_kept_standard(case, pair, window) for pair in pairs]) if pairs else np.empty((height, 0))
         for window, height in enumerate(heights)
     )
     return [pair.name for pair in pairs], (g, b)
+
+
+def _kept_standard(case: Case, pair: Pair, window: int) -> Floats:
+    return case.kept.get(f"standardised {window}", (pair.name,), lambda: _standard(pair, window))
 
 
 def _standard(pair: Pair, window: int) -> Floats:

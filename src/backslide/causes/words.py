@@ -23,26 +23,13 @@ _ACTIONS = {
 }
 
 
-_SPELLED = {
-    "mae": "mean absolute error", "rmse": "RMSE", "r2": "R²", "macro_f1": "macro F1", "micro_f1": "micro F1", "f1": "F1",
-    "weighted_f1": "weighted F1", "matthews": "Matthews correlation", "brier": "Brier score", "bias": "bias",
-}  # fmt: skip
-
-
-def _named(metric: str) -> str:
-    """A metric as sentences write it: ``f1[paid]`` is "F1 of 'paid'"."""
-    name, _, label = metric.partition("[")
-    spelled = _SPELLED.get(name, name.replace("_", " "))
-    return f"{spelled} of {label[:-1]!r}" if label else spelled
-
-
 def cost(points: Estimate | None, metric: Metric) -> str:
     """``costs 3.3 points of accuracy (2.5 to 4.1)``."""
     if points is None:
         return "cannot be priced without labels or a model"
     size = say.change(points.estimate, share=metric.share)
     verb = "costs" if metric.harm(points.estimate) >= 0 else "gains"
-    text = f"{verb} {size} of {_named(metric.name)}"
+    text = f"{verb} {size} of {say.metric(metric.name)}"
     if points.low is None or points.high is None:
         return text
     ends = sorted(
@@ -82,57 +69,88 @@ def next_step(kind: CauseKind, features: tuple[str, ...]) -> str:
 
 def verdict_sentence(
     verdict: Verdict, metric: MetricChange, target: Metric, parts: tuple[Part, ...], causes: tuple[Cause, ...],
-    reason: str, *, paired_only: bool = False,
+    reason: str, *, paired_only: bool = False, too_few: str = "",
 ) -> str:  # fmt: skip
-    """The one sentence that is read first."""
-    share = target.share
-    moved = ""
-    if metric.change is not None and metric.reference is not None and metric.current is not None:
-        direction = "fell" if metric.change.estimate < 0 else "rose"
-        own = METRICS[metric.name].share if metric.name in METRICS else share
-        size = say.change(metric.change.estimate, share=own)
-        ends = f"{say.number(metric.reference)} → {say.number(metric.current)}"
-        moved = f"{_named(metric.name)} {direction} by {size} ({ends})"
-        if not size.split()[0].strip("0."):
-            moved = f"{_named(metric.name)} is what it was ({say.number(metric.current)})"
+    """What is read first: whether the model got worse, by how much, and the first cause.
+
+    ``reason`` says why nothing could be decided, ``too_few`` why no cause was looked for; ``paired_only`` that the whole window
+    decides nothing and the same rows with a fault undone do.
+    """
+    moved = _moved(metric, target)
+    why = _because(causes, too_few)
     if verdict == Verdict.DEGRADED and paired_only:
-        start = (
-            f"A fault is hurting the model, although {moved} within noise" if moved else "A fault is hurting the model"
+        overall = (
+            f" {_capital(moved)} overall, which alone could be noise; the same rows with the fault undone do better."
         )
-        return f"{start}: {_because(causes, target)}"
+        return f"The model is worse off because of a fault. {why}{overall if moved else ''}"
     if verdict == Verdict.DEGRADED:
-        return f"The model got worse: {moved}. {_because(causes, target)}"
+        return f"The model got worse: {moved}. {why}"
     if verdict == Verdict.DEGRADED_IN_PART:
-        worst = parts[0]
-        rest = f" and {len(parts) - 1} more" if len(parts) > 1 else ""
-        moved = "fell" if worst.change.estimate < 0 else "rose"
-        size = say.change(worst.change.estimate, share=share)
-        name = {"cost": "the cost of errors", "segment": f"the segment {worst.name}"}.get(worst.kind, repr(worst.name))
-        held = f"{_named(metric.name)} holds, but {name}{rest} got worse: {_named(worst.metric)} {moved} by {size}"
-        return f"{held[:1].upper()}{held[1:]}. {_because(causes, target)}"
+        return (
+            f"The model got worse in part: {_worse(parts)}. {_capital(say.metric(metric.name))} as a whole holds. {why}"
+        )
     if verdict == Verdict.IMPROVED:
-        return f"The model got better: {moved}."
+        return f"The model got better: {moved}." + (f" Something still holds it back. {why}" if causes else "")
     if verdict == Verdict.NO_MATERIAL_CHANGE:
-        return f"No material change: {moved}, within noise or under what matters."
-    if causes and not moved:
-        suspect = _because(causes, target)
-        return f"Inconclusive, for want of labels. Suspected: {suspect} Labels of the current rows would settle it."
-    tail = f": {moved}, which could be noise" if moved else ""
-    return f"Inconclusive{tail}. {reason[:1].upper()}{reason[1:]}." if reason else f"Inconclusive{tail}."
+        return f"No material change: {moved}, within noise or too small to matter."
+    if not moved:
+        suspected = f" Suspected: {why} Labels would settle it." if causes else ""
+        return f"Inconclusive: {reason or 'the rows do not decide'}.{suspected}"
+    doubt = "and a change that matters could hide in the noise" if moved.endswith(_STAYED) else "which could be noise"
+    return f"Inconclusive: {moved}, {doubt}. {say.sentence(reason)}".rstrip()
 
 
-def _because(causes: tuple[Cause, ...], target: Metric) -> str:
+_STAYED = "in both windows"
+
+
+def _moved(metric: MetricChange, target: Metric) -> str:
+    """``accuracy fell by 3.4 points (0.842 → 0.808)``; empty where the change is not known."""
+    if metric.change is None or metric.reference is None or metric.current is None:
+        return ""
+    share = METRICS[metric.name].share if metric.name in METRICS else target.share
+    size = say.change(metric.change.estimate, share=share)
+    if not size.split()[0].strip("0."):
+        return f"{say.metric(metric.name)} is {say.number(metric.current)} {_STAYED}"
+    direction = "fell" if metric.change.estimate < 0 else "rose"
+    return f"{say.metric(metric.name)} {direction} by {size} ({_ends(metric.reference, metric.current)})"
+
+
+def _ends(before: float, after: float) -> str:
+    """Both levels, with as many digits as it takes to tell them apart."""
+    digits = next((d for d in range(4, 9) if say.number(before, d) != say.number(after, d)), 4)
+    return f"{say.number(before, digits)} → {say.number(after, digits)}"
+
+
+def _worse(parts: tuple[Part, ...]) -> str:
+    """``for the class 'no', F1 fell by 6.1 points (0.71 → 0.65), and for 2 more``."""
+    worst = parts[0]
+    direction = "fell" if worst.change.estimate < 0 else "rose"
+    share = worst.kind != "cost" and (worst.metric not in METRICS or METRICS[worst.metric].share)
+    size = f"{direction} by {say.change(worst.change.estimate, share=share)} ({_ends(worst.reference, worst.current)})"
+    rest = f", and {len(parts) - 1} more" if len(parts) > 1 else ""
+    if worst.kind == "cost":
+        return f"what errors cost {size}{rest}"
+    where = f"the class {worst.name!r}" if worst.kind == "class" else f"rows with {worst.name}"
+    return f"for {where}, {say.metric(worst.metric)} {size}{rest}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _because(causes: tuple[Cause, ...], too_few: str) -> str:
     if not causes:
-        return "No cause passed verification."
+        return too_few or "No cause stood up to verification."
+    more = len(causes) - 1
     first = causes[0].summary
-    return (
-        first
-        if len(causes) == 1
-        else f"{first} {len(causes) - 1} more {'cause' if len(causes) == 2 else 'causes'} below."
-    )
+    if not first.startswith(causes[0].features):  # a column keeps its name
+        first = _capital(first)
+    return first + (f" {more} more {'cause' if more == 1 else 'causes'} below." if more else "")
 
 
-def decide(verdict: Verdict, causes: tuple[Cause, ...], suspects: tuple[Cause, ...], reason: str) -> Decision:
+def decide(
+    verdict: Verdict, causes: tuple[Cause, ...], suspects: tuple[Cause, ...], reason: str, *, too_few: str = ""
+) -> Decision:
     """What to do now."""
     if verdict in (Verdict.NO_MATERIAL_CHANGE, Verdict.IMPROVED):
         if causes:
@@ -145,21 +163,26 @@ def decide(verdict: Verdict, causes: tuple[Cause, ...], suspects: tuple[Cause, .
     if verdict == Verdict.INCONCLUSIVE:
         suspects = tuple(s for s in suspects if s.points is None or abs(s.points.estimate) > 0)
         if suspects:
-            named = (
-                f"{suspects[0].kind} of {say.listed(suspects[0].features)}"
-                if suspects[0].features
-                else suspects[0].kind
-            )
+            kind = suspects[0].kind.value.replace("_", " ")
+            named = f"{kind} of {say.listed(suspects[0].features)}" if suspects[0].features else kind
             return Decision(action=Action.INVESTIGATE, reason=f"suspect: {named}; {reason}")
         return Decision(action=Action.INVESTIGATE, reason=reason or "the rows do not decide")
+    if too_few:
+        return Decision(
+            action=Action.INVESTIGATE, reason=f"the drop is real; {too_few[:1].lower()}{too_few[1:-1]}; give more rows"
+        )
     return Decision(
         action=Action.INVESTIGATE,
-        reason="the drop is real and no cause passed verification; look at the worst findings and the events around the onset",
+        reason="the drop is real and no cause stood up to verification; look at the worst findings and the events around the "
+        "onset",
     )
 
 
 def _for(cause: Cause) -> Decision:
     action = _ACTIONS.get(cause.kind, Action.FIX_UPSTREAM_DATA)
-    if cause.confidence == Confidence.SUSPECTED and action == Action.RETRAIN:
-        return Decision(action=Action.INVESTIGATE, reason=f"{cause.kind} is suspected only: {cause.next_step}")
+    if cause.confidence == Confidence.SUSPECTED and (action == Action.RETRAIN or cause.points is None):
+        return Decision(
+            action=Action.INVESTIGATE,
+            reason=f"{cause.kind.value.replace('_', ' ')} is suspected only: {cause.next_step}",
+        )
     return Decision(action=action, reason=cause.next_step)

@@ -27,6 +27,10 @@ from backslide.stats.two_sample import chi_squared, holm
 
 PRIOR_Z = 4.0
 LABEL_SHARE = 0.5
+STILL_Z = 3.0
+"""Standard errors by which mean scores must miss what other class shares would make them."""
+STILL_SHARE = 0.5
+"""And how near, beside that, they must be to where they were."""
 REST_Z = 3.5
 REST_SHARE = 0.15
 COVARIATE_Z = 3.0
@@ -111,7 +115,7 @@ def _label_shift(bench: Bench, p: Populations, drop: Effect, parts: Split | None
     explains = abs(rest.z) <= REST_Z or abs(rest.value) <= REST_SHARE * abs(drop.value)
     if np.abs(moved.z).max() <= PRIOR_Z or not explains or part.z == 0 or abs(part.z) < COVARIATE_Z:
         return None
-    if harm(part.value) < LABEL_SHARE * harm(drop.value):
+    if harm(part.value) < LABEL_SHARE * harm(drop.value) or _labels_alone_moved(p, moved.weights[y_g]):
         return None
     same = _features_match(case, p, moved.weights[y_g])
     inputs_explain = (
@@ -127,6 +131,25 @@ def _label_shift(bench: Bench, p: Populations, drop: Effect, parts: Split | None
     confidence = Confidence.SUPPORTED
     caveat = "" if same else "features moved within the classes too"
     return Worldly(CauseKind.LABEL_SHIFT, part, (), classes, confidence, caveat, facts)
+
+
+def _labels_alone_moved(p: Populations, weights: Floats) -> bool:
+    """Whether the scores stayed as they were although other class shares would have moved them: rows are labelled otherwise.
+
+    ``weights`` take the reference to the current class shares. Mean scores are compared with the reference's, and with what they
+    would be if the rows had come in those shares.
+    """
+    if p.good.scores is None or p.bad.scores is None:
+        return False
+    g, b = p.good.scores, p.bad.scores
+    w = weights / max(weights.sum(), 1e-12)
+    expected, before, now = w @ g, g.mean(0), b.mean(0)
+    noise = b.var(0) / len(b)
+    error_shift = np.sqrt(noise + (w[:, None] ** 2 * (g - expected) ** 2).sum(0))
+    error_still = np.sqrt(noise + g.var(0) / len(g))
+    from_shift = np.abs(now - expected) / np.maximum(error_shift, 1e-12)
+    from_still = np.abs(now - before) / np.maximum(error_still, 1e-12)
+    return bool(from_shift.max() > STILL_Z and from_still.max() < STILL_SHARE * from_shift.max())
 
 
 Rows = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -210,7 +233,7 @@ def _residuals(case: Case, p: Populations) -> tuple[Floats, Floats]:
 
 
 def _changed_classes(case: Case, residual: tuple[Floats, Floats]) -> tuple[str, ...]:
-    if case.problem.task != "multiclass" or residual[0].shape[1] != len(case.problem.classes):
+    if not case.problem.classification or residual[0].shape[1] != len(case.problem.classes):
         return ()
     g, b = residual
     error = np.sqrt(g.var(0) / len(g) + b.var(0) / len(b))

@@ -95,6 +95,108 @@ def diagnose(
 
 
 @app.command()
+def shadow(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")] = Path("backslide.toml"),
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the comparison as JSON; - for the terminal.")
+    ] = None,
+    html: HtmlFile = None,
+    md: MarkdownFile = None,
+    quiet: Quiet = False,
+) -> int:
+    """Compare the old and the new model on the same traffic.
+
+    Exits with 1 when the old one is better, overall or somewhere, with 2 when that could not be found out.
+    """
+    from backslide.cli.output import Files
+    from backslide.cli.shadow import run
+
+    return run(config, Files(json=json, html=html, md=md), quiet=quiet)
+
+
+@app.command()
+def snapshot(
+    model: Annotated[str, typer.Option("--model", metavar="MODEL", help="A file, an MLflow URI, or module:function.")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write it.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="SRC", help="Training rows, for golden rows and the training profile."),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Of the model; default: the artefact's.")] = None,
+    config: Annotated[
+        list[str] | None, typer.Option("--config", metavar="FILE", help="A configuration file; may be repeated.")
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option("--env", metavar="PATTERN", help="Environment variables; default: all but the session's."),
+    ] = None,
+    show: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--show", metavar="PATTERN", help="Variables and keys whose values may be written; default: digests."
+        ),
+    ] = None,
+    repository: Annotated[
+        str | None, typer.Option("--repository", metavar="DIR", help="Git checkout; default: the working folder's.")
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="SNAPSHOT", help="Ask the golden rows of an earlier snapshot again."),
+    ] = None,
+    golden: Annotated[int, typer.Option("--golden", min=0, help="Rows kept with what the model makes of them.")] = 24,
+    trusted: Annotated[
+        bool,
+        typer.Option("--trusted/--untrusted", help="Whether the model file named here may execute code when read."),
+    ] = True,
+    json: PrintJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Write down what serves a model: artefact, fitted steps, libraries, settings, commit."""
+    from backslide.cli.snapshot import Chosen, run
+
+    chosen = Chosen(data, name, config or [], env or [], show or [], repository, against, golden, trusted)
+    return run(model, out, chosen, as_json=json, quiet=quiet)
+
+
+@app.command()
+def integrity(
+    first: Annotated[str, typer.Argument(metavar="A", help="Snapshot from when it was good.")],
+    second: Annotated[
+        str, typer.Argument(metavar="B", help="Snapshot from when it feels bad, or of another environment.")
+    ],
+    onset: Annotated[str | None, typer.Option("--onset", metavar="TIME", help="When it began (ISO).")] = None,
+    repository: Annotated[
+        str | None, typer.Option("--repository", metavar="DIR", help="Git checkout, for the commits in between.")
+    ] = None,
+    path: Annotated[
+        list[str] | None, typer.Option("--path", metavar="PATH", help="Only commits that touch it; may be repeated.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="MODEL", help="The artefact of B, to ask the golden rows of A here."),
+    ] = None,
+    trusted: Annotated[
+        bool,
+        typer.Option("--trusted/--untrusted", help="Whether the model file named here may execute code when read."),
+    ] = True,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the differences as JSON; - for the terminal.")
+    ] = None,
+    md: MarkdownFile = None,
+    quiet: Quiet = False,
+) -> int:
+    """Compare two snapshots: what differs, how likely it hurts, and what it means.
+
+    Exits with 1 when something differs that could hurt, with 2 when that could not be found out.
+    """
+    from backslide.cli.integrity import Beside, run
+    from backslide.cli.output import Files
+
+    beside = Beside(onset, repository, path or [], model, trusted)
+    return run(first, second, Files(json=json, md=md), beside, quiet=quiet)
+
+
+@app.command()
 def selftest(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")] = Path("backslide.toml"),
     columns: Annotated[int, typer.Option("--columns", min=1, help="Features to break, the most important first.")] = 3,

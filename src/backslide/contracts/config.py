@@ -6,10 +6,12 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from backslide.contracts.errors import ConfigError, did_you_mean
+from backslide.contracts.labels import label_text
 from backslide.contracts.roles import Roles
+from backslide.contracts.validation import keys, one_line
 
 
 class _Section(BaseModel):
@@ -61,6 +63,43 @@ class ArtifactSettings(_Section):
     repository: str | None = None
 
 
+class ShadowColumns(_Section):
+    """[shadow.old] and [shadow.new]: where one of the two models' answers are logged."""
+
+    prediction: str | None = None
+    scores: dict[str, str] = {}
+    """Class label -> column of its score, as under [model]."""
+
+    @field_validator("scores", mode="before")
+    @classmethod
+    def _label_keys(cls, scores: Any) -> Any:
+        return {label_text(k): v for k, v in scores.items()} if isinstance(scores, dict) else scores
+
+    def columns(self) -> set[str]:
+        """Every column named."""
+        return {*([self.prediction] if self.prediction else []), *self.scores.values()}
+
+
+class ShadowSettings(_Section):
+    """[shadow]: which two models are compared, where that is not the saved ones or the versions in the log."""
+
+    mode: Literal["log", "replay", "ab"] | None = None
+    """Default: what the rest of the configuration gives."""
+    old: ShadowColumns | None = None
+    """Columns of the old model's answers; default: those of [model]."""
+    new: ShadowColumns | None = None
+    """Columns of the new model's answers; default: those of [model]."""
+    old_version: str | None = None
+    """Default: the version of the reference window, else the one that answered first."""
+    new_version: str | None = None
+    new_share: float | None = Field(default=None, gt=0, lt=1)
+    """A/B: planned share of rows for the new version; without it only the balance of the groups is tested."""
+
+    def columns(self) -> set[str]:
+        """Columns that hold answers: no features."""
+        return {column for side in (self.old, self.new) if side is not None for column in side.columns()}
+
+
 class EngineSettings(_Section):
     """[engine]: bounds and seeds of the run."""
 
@@ -83,6 +122,7 @@ class Settings(_Section):
     data: DataSettings = DataSettings()
     artifacts: ArtifactSettings = ArtifactSettings()
     engine: EngineSettings = EngineSettings()
+    shadow: ShadowSettings = ShadowSettings()
     checks: dict[str, Any] = {}
     """Per check code: ``mute`` (true or a reason) and its thresholds."""
     watch: dict[str, Any] = {}
@@ -119,27 +159,8 @@ class Settings(_Section):
             ConfigError: on the first unknown key or wrong value, in one line.
         """
         if "base" in data:
-            raise ConfigError(f"{where}: unknown key 'base'" + did_you_mean("base", _keys(cls)))
+            raise ConfigError(f"{where}: unknown key 'base'" + did_you_mean("base", keys(cls)))
         try:
             return cls.model_validate({**data, "base": base or Path()})
         except ValidationError as error:
-            raise ConfigError(f"{where}: {_one_line(cls, error)}") from None
-
-
-def _keys(model: type[BaseModel]) -> list[str]:
-    return [name for name in model.model_fields if name != "base"]
-
-
-def _one_line(settings: type[BaseModel], error: ValidationError) -> str:
-    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    *path, key = (str(part) for part in first["loc"])
-    model: type[BaseModel] = settings
-    for part in path:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            break
-        model = annotation
-    section = f"[{'.'.join(path)}] " if path else ""
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {section}{key!r}{did_you_mean(key, _keys(model))}"
-    return f"{section}{key}: {first['msg'].lower()}, found {first['input']!r}"
+            raise ConfigError(f"{where}: {one_line(cls, error)}") from None

@@ -98,6 +98,19 @@ class WindowCounts(Value):
     current: int
 
 
+LEAST_ROWS = 200
+"""Rows of each window from which causes are looked for: fewer do not tell a fault from luck."""
+
+
+def too_few(rows: WindowCounts, where: str = "") -> str:
+    """Why no cause was looked for in so few rows, as a sentence; empty where there are enough."""
+    found = {name: n for name, n in (("reference", rows.reference), ("current", rows.current)) if n < LEAST_ROWS}
+    if not found:
+        return ""
+    have = " and the ".join(f"{name} window has {n}" for name, n in found.items())
+    return f"No cause was looked for: that takes {LEAST_ROWS} rows in each window, and the {have}{where}."
+
+
 class Period(Value):
     """First and last timestamp of a window (ISO) and the number of days with rows."""
 

@@ -9,6 +9,7 @@ BackslideError
 │   └── TimestampError       timestamps that cannot be read
 ├── ModelError               an artefact that cannot be loaded or called
 │   └── UntrustedError       a pickle-based artefact without `trusted = true`
+├── FrozenError              a frozen pipeline was to be fitted, or is not the one of its snapshot
 └── MissingExtraError        an optional dependency that is not installed
 """
 
@@ -55,6 +56,10 @@ class ModelError(BackslideError):
 
 class UntrustedError(ModelError):
     """A pickle-based artefact was given without `trusted = true`."""
+
+
+class FrozenError(BackslideError):
+    """A frozen pipeline was to be fitted, or is not the one that its snapshot describes."""
 
 
 class MissingExtraError(BackslideError):

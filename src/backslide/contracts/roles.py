@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 
+from backslide.contracts.errors import ConfigError
 from backslide.contracts.labels import label_text
+from backslide.contracts.validation import one_line
 
 
 class Roles(BaseModel):
     """Which column holds label, prediction, scores, timestamp, id and version, and which are features.
 
     Score columns are named by class label, never by column order. Labels are compared as text (see ``label_text``).
+
+    Raises:
+        ConfigError: an unknown role or a value of another type, in one line.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +38,16 @@ class Roles(BaseModel):
     """Columns or expressions such as ``term_months > 48``."""
     features: tuple[str, ...] | None = None
     """Default: every column without another role."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_one_line(cls, values: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return validate(values)
+        except ValidationError as error:
+            if cls is not Roles:  # a section of the settings, which know the file and the section to name
+                raise
+            raise ConfigError(f"roles: {one_line(cls, error)}") from None
 
     @field_validator("scores", mode="before")
     @classmethod

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 MINUS = "−"
+_METRICS = {
+    "mae": "mean absolute error", "rmse": "root mean squared error", "r2": "R²", "mape": "mean absolute percentage error",
+    "f1": "F1", "roc_auc": "ROC AUC", "pr_auc": "PR AUC", "brier": "Brier score", "matthews": "Matthews correlation",
+    "p90_absolute_error": "90th percentile of the absolute error",
+}  # fmt: skip
+_WORDS = {"f1": "F1"}
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -20,6 +26,20 @@ def number(value: float, digits: int = 4) -> str:
     else:
         text = f"{value:.2e}"
     return text.replace("-", MINUS)
+
+
+def metric(name: str) -> str:
+    """A metric as sentences write it: ``macro F1``, ``F1 of 'paid'`` for ``f1[paid]``; a user's function as it is named."""
+    if ":" in name.partition("[")[0]:
+        return name
+    plain, _, label = name.partition("[")
+    spelled = _METRICS.get(plain) or " ".join(_WORDS.get(word, word) for word in plain.split("_"))
+    return f"{spelled} of {label[:-1]!r}" if label else spelled
+
+
+def sentence(text: str) -> str:
+    """With a capital and a full stop."""
+    return text if not text else text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def percent(share: float) -> str:

@@ -14,7 +14,8 @@ from backslide.engine.pair import to_numbers
 from backslide.engine.segments import between, literal, quoted, readable, top_levels
 
 Codes = NDArray[np.int16]
-QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+QUANTILES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+"""Of the reference; close at the ends, where what goes wrong often is."""
 WIDTHS = (2, 4)
 """Of ranges closed on both sides, in groups between neighbouring cuts."""
 MOST_LEVELS = 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,8 +84,11 @@ def decide(scores: Floats, problem: Problem) -> Codes:
     return np.where(unknown, -1, codes).astype(np.int64)
 
 
-def codes_of(labels: pl.Series | NDArray[np.object_], classes: tuple[str, ...]) -> Codes:
-    """Codes of label texts into ``classes``, -1 for anything else."""
+def codes_of(
+    labels: pl.Series | NDArray[np.object_], classes: tuple[str, ...], spellings: Mapping[str, str] | None = None
+) -> Codes:
+    """Codes of label texts into ``classes``, -1 for anything else; ``spellings`` are other texts of a class."""
     index = {label: code for code, label in enumerate(classes)}
+    index = {other: index[label] for other, label in (spellings or {}).items() if label in index} | index
     values = labels.to_list() if isinstance(labels, pl.Series) else labels
     return np.array([index.get(value, -1) for value in values], np.int64)

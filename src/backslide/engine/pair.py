@@ -100,8 +100,8 @@ class Pair:
     @cached_property
     def constant_before(self) -> bool:
         """Whether the reference holds at most one distinct value, missing included."""
-        values = {str(v) for v in self.reference.unique().to_list()}
-        return len(values) <= 1
+        distinct = self.reference.unique()
+        return len(distinct) <= 2 and len({str(v) for v in distinct.to_list()}) <= 1
 
 
 def _missing(series: pl.Series) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from backslide.contracts.diagnosis import Task
 from backslide.contracts.errors import ConfigError, LabelError, did_you_mean
@@ -32,6 +32,8 @@ class Problem:
     """What errors cost, where that is configured."""
     centre: float = 0.0
     """Regression: a constant near the labels' mean, so that their variance can be summed without loss of digits."""
+    spellings: dict[str, str] = field(default_factory=dict)
+    """Other spelling of a class -> the one in ``classes``; see ``engine.spelling``."""
 
     @property
     def classification(self) -> bool:

@@ -16,7 +16,7 @@ from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Task
 from backslide.contracts.errors import ColumnError, ConfigError, LabelError, SourceError, did_you_mean
 from backslide.contracts.roles import Roles
-from backslide.engine import names, problem, segments
+from backslide.engine import names, problem, segments, spelling
 from backslide.engine.columns import ColumnKind, kind_of
 from backslide.engine.derive import derived, label_expression, score_expressions
 from backslide.engine.problem import Problem
@@ -82,6 +82,8 @@ class Opened:
     reference: Window
     current: Window
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    """What must be read right after the verdict."""
 
 
 def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
@@ -101,12 +103,16 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
     if not (roles.prediction or roles.scores):
         raise LabelError("neither predictions nor scores: name the logged columns under [model] prediction or scores")
     features = _features(roles, schemas, notes)
+    if roles.features is None:
+        features = tuple(c for c in features if c not in settings.shadow.columns())
     found = {name: _facts(name, frame, roles) for name, (frame, _) in raw.items()}
-    resolved = _resolve(settings, features, found, {name: frame for name, (frame, _) in raw.items()})
+    frames = {name: frame for name, (frame, _) in raw.items()}
+    warnings: list[str] = []
+    resolved = _resolve(settings, features, found, frames, notes, warnings)
     resolved = _at_actual_threshold(resolved, raw["reference"][0], schemas["reference"], notes)
     windows = {name: _prepare(name, raw[name], schemas[name], resolved, found[name], settings, notes) for name in raw}
     current_window = replace(windows["current"], lost=lost)
-    return Opened(resolved, windows["reference"], current_window, tuple(dict.fromkeys(notes)))
+    return Opened(resolved, windows["reference"], current_window, tuple(dict.fromkeys(notes)), tuple(warnings))
 
 
 def _fill_lost_columns(
@@ -241,8 +247,9 @@ def _facts(name: str, frame: pl.LazyFrame, roles: Roles) -> _Facts:
 
 
 def _resolve(
-    settings: Settings, features: tuple[str, ...], found: dict[str, _Facts], frames: dict[str, pl.LazyFrame]
-) -> Problem:
+    settings: Settings, features: tuple[str, ...], found: dict[str, _Facts], frames: dict[str, pl.LazyFrame],
+    notes: list[str], warnings: list[str],
+) -> Problem:  # fmt: skip
     roles: Roles = settings.model
     known = [s for f in found.values() for s in (f.labels, f.predictions) if s is not None and len(s)]
     task = _task(settings, roles, known)
@@ -255,7 +262,15 @@ def _resolve(
             roles.label is not None, False, problem.choose_costs("regression", settings.model.costs, ()),
             _centre(found["reference"].labels),
         )  # fmt: skip
-    counts = {name: _class_counts(frames[name], facts) for name, facts in found.items()}
+    written = {name: _class_counts(frames[name], facts) for name, facts in found.items()}
+    same = spelling.spellings(written, roles)
+    roles, costs = spelling.respelled(roles, same), spelling.repriced(settings.model.costs, same)
+    counts = {
+        name: (spelling.merged(labels, same), spelling.merged(predictions, same))
+        for name, (labels, predictions) in written.items()
+    }
+    notes += spelling.notes(written, same)
+    warnings += spelling.strangers(counts)
     classes = {label for window in counts.values() for column in window for label in column}
     problem.check_scores(roles, "binary" if task == "binary" else "multiclass", classes)
     named = {roles.positive} if roles.positive is not None and len(classes | set(roles.scores)) < 2 else set()
@@ -273,10 +288,11 @@ def _resolve(
         roles.threshold if roles.threshold is not None else 0.5,
         problem.choose_metric(
             task, settings.model.metric, labels, len(every),
-            scores=bool(roles.scores), costs=settings.model.costs is not None,
+            scores=bool(roles.scores), costs=costs is not None,
         ),
         problem.known_effect(task, settings.model.metric, settings.model.min_effect),
-        roles.label is not None, bool(roles.scores), problem.choose_costs(task, settings.model.costs, every),
+        roles.label is not None, bool(roles.scores), problem.choose_costs(task, costs, every),
+        spellings=same,
     )  # fmt: skip
 
 
@@ -423,7 +439,8 @@ def _with_outcomes(frame: pl.LazyFrame, schema: dict[str, pl.DataType], resolved
         if column is None:
             continue
         if resolved.classification:
-            columns.append(label_expression(column, schema[column]).alias(name))
+            label = label_expression(column, schema[column])
+            columns.append((label.replace(resolved.spellings) if resolved.spellings else label).alias(name))
         else:
             number = pl.col(column).cast(pl.Float64)
             columns.append(pl.when(number.is_finite()).then(number).alias(name))

@@ -10,7 +10,9 @@ from typing import Any
 from backslide.contracts.errors import MissingExtraError, ModelError, UntrustedError, did_you_mean
 from backslide.models.failures import one_line
 from backslide.models.imports import import_object, on_path
+from backslide.models.mlflow import is_mlflow, read_mlflow
 from backslide.models.model import Model
+from backslide.models.onnx import read_onnx
 from backslide.models.wrap import wrap
 
 _PICKLES = (".joblib", ".pkl", ".pickle")
@@ -22,7 +24,7 @@ def load_model(artefact: object, *, trusted: bool = False, base: Path | None = N
 
     Args:
         artefact: an object with ``predict`` or ``predict_proba``; a function of a pandas frame;
-            ``"module:function"``; a path to a .skops, .joblib, .pkl or .pickle file.
+            ``"module:function"``; a path to a .skops, .joblib, .pkl, .pickle or .onnx file; an MLflow URI or folder.
         trusted: whether files may execute code while they are loaded.
         base: folder that relative paths and modules start from.
         task: ``binary``, ``multiclass`` or ``regression``, for models that do not say which they are.
@@ -57,21 +59,24 @@ def _version_note(message: str) -> str:
 
 
 def _read(path: Path, shown: str, *, trusted: bool, base: Path | None) -> Any:
-    if shown.startswith(("models:/", "runs:/", "mlflow-artifacts:/")):
-        raise ModelError(f"{shown}: MLflow models are not read yet; save the model as .skops and name that file")
+    if is_mlflow(shown, path):
+        return read_mlflow(shown, path, trusted=trusted)
     suffix = path.suffix.lower()
-    if suffix == ".onnx":
-        raise ModelError(f"{shown}: ONNX models are not read yet; wrap it as module:function")
     if not path.exists():
-        raise ModelError(f"no model at {shown}{did_you_mean(path.name, _files_beside(path))}")
+        kind = "ONNX model" if suffix == ".onnx" else "model"
+        raise ModelError(f"no {kind} at {shown}{did_you_mean(path.name, _files_beside(path))}")
     if path.is_dir():
-        raise ModelError(f"{shown} is a folder; expected a .skops, .joblib, .pkl or .pickle file")
+        raise ModelError(
+            f"{shown} is a folder without an MLmodel; expected a .skops, .joblib, .pkl, .pickle or .onnx file"
+        )
+    if suffix == ".onnx":
+        return read_onnx(path, shown)
     if suffix == ".skops":
         return _read_skops(path, shown, trusted=trusted)
     if suffix in _PICKLES:
         return _read_pickle(path, shown, trusted=trusted, base=base)
     found = suffix or "no extension"
-    raise ModelError(f"{shown}: expected .skops, .joblib, .pkl, .pickle or module:function, found {found!r}")
+    raise ModelError(f"{shown}: expected .skops, .joblib, .pkl, .pickle, .onnx or module:function, found {found!r}")
 
 
 def _files_beside(path: Path) -> list[str]:

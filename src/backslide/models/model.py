@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -57,6 +57,8 @@ class Model:
     """``text`` for a pipeline that starts with a text vectoriser and so takes one column of texts."""
     notes: tuple[str, ...] = field(default=())
     """What loading it had to say, such as another library version."""
+    artefact: Any = field(default=None, repr=False)
+    """The object behind it, for whoever looks at what is fitted inside; None for plain functions."""
 
     def answer(self, frame: pl.DataFrame, *, batch_rows: int = 50_000, decisions: bool = True) -> Answer:
         """Ask the model about every row of ``frame``.

@@ -50,7 +50,7 @@ def _estimator(artefact: Any, name: str, task: str | None, notes: tuple[str, ...
             classes,
         )
 
-    return Model(name, ask, _features(artefact), classes, takes, notes)
+    return Model(name, ask, _features(artefact), classes, takes, notes, artefact)
 
 
 def _function(function: Any, name: str, task: str | None, notes: tuple[str, ...]) -> Model:
@@ -62,7 +62,7 @@ def _function(function: Any, name: str, task: str | None, notes: tuple[str, ...]
     def ask(batch: pd.DataFrame, decisions: bool) -> Reply:
         return from_function(function(batch), classes, task)
 
-    return Model(name, ask, order, classes, "frame", notes)
+    return Model(name, ask, order, classes, "frame", notes, function)
 
 
 def _classes(artefact: Any, name: str) -> tuple[str, ...] | None:

@@ -34,6 +34,7 @@ class Need(StrEnum):
     TEMPORAL = "no date or time feature"
     FEATURES = "no features"
     SEGMENTS = "no segments; name columns or conditions under [model] segments"
+    SNAPSHOTS = "no snapshots of both stacks; give [artifacts] reference_snapshot and current_snapshot"
 
     def met(self, case: Case) -> bool:
         """Whether the case has it."""
@@ -55,6 +56,7 @@ _MET: dict[Need, Any] = {
     Need.TEMPORAL: lambda case: bool(case.features_of(ColumnKind.TEMPORAL)),
     Need.FEATURES: lambda case: bool(case.pairs),
     Need.SEGMENTS: lambda case: bool(case.segments),
+    Need.SNAPSHOTS: lambda case: case.snapshots is not None,
 }
 
 
@@ -69,6 +71,8 @@ class Scenario:
     artefact: Any = None
     subject: str = ""
     """Column, class or word that the finding must be about."""
+    snapshots: tuple[Any, Any] | None = None
+    """Snapshots of the stacks that served the two windows."""
 
 
 class Check(ABC):

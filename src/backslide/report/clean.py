@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from backslide.contracts.diagnosis import Diagnosis
+from backslide.contracts.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+V = TypeVar("V", bound=Value)
 _SPACES = frozenset("\t\n\r\v\f\x85\u2028\u2029")
 
 
@@ -23,9 +24,9 @@ def clean_text(text: str) -> str:
     return "".join(_visible(character) for character in text)
 
 
-def cleaned(diagnosis: Diagnosis) -> Diagnosis:
-    """The diagnosis with every string in it made safe to show."""
-    return Diagnosis.model_validate(_walk(diagnosis.model_dump()))
+def cleaned(value: V) -> V:
+    """The diagnosis, or any other value, with every string in it made safe to show."""
+    return type(value).model_validate(_walk(value.model_dump()))
 
 
 def _visible(character: str) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from backslide.contracts import say
 from backslide.contracts.evidence import Matrix, Segments, Table
-from backslide.report import words
 from backslide.report.charts import WIDTH, chart_spec
 from backslide.report.row_charts import cell_text
 from backslide.report.segment_charts import MOST_IN_TABLE, SegmentLine, lines
@@ -67,7 +67,7 @@ def _segments(evidence: Segments) -> Figure:
         "rows",
         "before",
         "now",
-        f"change of {words.metric_name(evidence.metric)}",
+        f"change of {say.metric(evidence.metric)}",
         "adds to the change",
     )
     rows = tuple(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from backslide.contracts import say
 from backslide.contracts.cause import Cause
+from backslide.contracts.diagnosis import too_few
 from backslide.contracts.finding import Outcome, Status, Step
 from backslide.report import numbers, words
 from backslide.report.clean import cleaned
@@ -143,7 +145,7 @@ def build(diagnosis: Diagnosis) -> View:
         detectable=d.detectable.note,
         waterfall=d.waterfall,
         causes=tuple(_cause(cause, part_unit, anchors, higher_is_better=better) for cause in d.causes),
-        no_cause="" if d.causes else words.no_cause(d.verdict),
+        no_cause="" if d.causes else words.no_cause(d.verdict, too_few(d.inputs.sampled)),
         unexplained="" if d.unexplained is None else part_unit.estimate(d.unexplained),
         parts=tuple(_part(part, classification=classification) for part in d.parts),
         harmless=tuple(_cause(cause, part_unit, anchors, higher_is_better=better) for cause in d.harmless),
@@ -157,7 +159,7 @@ def build(diagnosis: Diagnosis) -> View:
 def _metric(d: Diagnosis, unit: Unit) -> MetricView:
     change = d.metric.change
     return MetricView(
-        name=words.metric_name(d.metric.name),
+        name=say.metric(d.metric.name),
         reference=unit.level(d.metric.reference),
         current=unit.level(d.metric.current),
         change="" if change is None else unit.change(change.estimate),
@@ -242,7 +244,7 @@ def _part_unit(part: Part, *, classification: bool) -> Unit:
 
 def _part(part: Part, *, classification: bool) -> PartView:
     unit = _part_unit(part, classification=classification)
-    metric = words.metric_name(part.metric)
+    metric = say.metric(part.metric)
     return PartView(
         name=part.name,
         kind=part.kind,

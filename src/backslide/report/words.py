@@ -36,23 +36,6 @@ STATUS = {
 }
 
 
-_METRICS = {
-    "f1": "F1",
-    "mae": "MAE",
-    "rmse": "RMSE",
-    "r2": "R²",
-    "mape": "MAPE",
-    "auc": "AUC",
-    "roc": "ROC",
-    "pr": "PR",
-}
-
-
-def metric_name(name: str) -> str:
-    """``macro_f1`` as people write it: ``macro F1``."""
-    return " ".join(_METRICS.get(word, word) for word in name.split("_"))
-
-
 def kind_title(kind: CauseKind) -> str:
     """``Unit change``."""
     return kind.value.replace("_", " ").capitalize()
@@ -70,8 +53,10 @@ def shortened(names: tuple[str, ...], most: int = 4) -> str:
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def no_cause(verdict: Verdict) -> str:
-    """What stands in the place of the causes when there are none."""
+def no_cause(verdict: Verdict, too_few: str) -> str:
+    """What stands in the place of the causes when there are none; ``too_few`` says why none was looked for."""
+    if too_few:
+        return too_few
     if verdict.bad:
         return "No cause held up: what was tried is listed below, and the whole change stays unexplained."
     if verdict is Verdict.INCONCLUSIVE:

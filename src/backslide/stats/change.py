@@ -47,13 +47,15 @@ class Change:
     """The change with weekday composition taken out; equals ``estimate`` for rows."""
     assumed: bool = False
     """Whether the days are too few to show how they differ, so that the interval leans on a usual day effect."""
+    span: float = np.inf
+    """The largest change that there can be: no interval and no detectable change goes beyond."""
 
     def detectable(self, min_effect: float) -> float:
         """Smallest true change that the verdict would see with 80 % power: significant at 0.5 % and beyond ``min_effect``."""
         quantile, power = (float(stats.t.ppf(q, self.df)) for q in (1 - VERDICT_ALPHA, POWER))
         # The standard error that the test divides by is an estimate too, which spreads the statistic (normal approximation).
         spread = float(stats.norm.ppf(POWER)) * np.sqrt(1 + quantile**2 / (2 * self.df))
-        return float(max((quantile + max(spread, power)) * self.se, min_effect + power * self.se))
+        return float(min(max((quantile + max(spread, power)) * self.se, min_effect + power * self.se), self.span))
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ def _result(
     half = float(stats.t.ppf(0.975, df)) * se
     worse = metric.harm(adjusted)
     p_value = float(stats.t.sf(worse / se, df)) if se > 0 else float(worse <= 0)
-    return Change(before, after, estimate, se, df, unit, estimate - half, estimate + half, p_value, adjusted, assumed)
+    low, high = max(estimate - half, -metric.span), min(estimate + half, metric.span)
+    return Change(before, after, estimate, se, df, unit, low, high, p_value, adjusted, assumed, metric.span)
 
 
 def _row_variance(units: Units, slope: Floats) -> float:

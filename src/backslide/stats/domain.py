@@ -19,7 +19,12 @@ from backslide.stats.metrics import Floats
 FOLDS = 4
 ROUNDS, LEAVES, L2 = 40, 6, 10.0
 LOOKED_AT = 2000
-"""Rows per fold and window on which the columns' importance is measured."""
+"""Rows per fold and window on which the columns' importance is measured, at most."""
+LOOKED_AT_IN_ALL = 20_000
+"""The same times columns: with many columns each is looked at on fewer rows, which four folds share."""
+LEAST_LOOKED_AT = 250
+AT_ONCE = 50_000
+"""Rows of shuffled copies that are scored in one call: a call has a price of its own."""
 Days = NDArray[np.int64] | None
 
 
@@ -119,21 +124,27 @@ def _importance(
     models: list[tuple[object, list[NDArray[np.int64]]]], x: list[Floats], rng: np.random.Generator
 ) -> Floats:
     columns = x[0].shape[1]
+    most = min(LOOKED_AT, max(LOOKED_AT_IN_ALL // max(columns, 1), LEAST_LOOKED_AT))
     lost = np.zeros(columns)
     for model, test in models:
-        rows = [t if len(t) <= LOOKED_AT else rng.choice(t, LOOKED_AT, replace=False) for t in test]
+        rows = [t if len(t) <= most else rng.choice(t, most, replace=False) for t in test]
         sides = [v[r] for v, r in zip(x, rows, strict=True)]
         whole = np.vstack(sides)
         n = len(sides[0])
-        base = _auc(model, whole, n)
         order = rng.permutation(len(whole))
-        for column in range(columns):
-            shuffled = whole.copy()
-            shuffled[:, column] = whole[order, column]
-            lost[column] += (base - _auc(model, shuffled, n)) / len(models)
+        (base,) = _aucs(model, whole[None], n)
+        size = max(AT_ONCE // max(len(whole), 1), 1)
+        for start in range(0, columns, size):
+            chosen = np.arange(start, min(start + size, columns))
+            copies = np.repeat(whole[None], len(chosen), axis=0)
+            for i, column in enumerate(chosen):
+                copies[i, :, column] = whole[order, column]
+            lost[chosen] += (base - _aucs(model, copies, n)) / len(models)
     return lost
 
 
-def _auc(model: object, x: Floats, n: int) -> float:
-    scores = model.decision_function(x)  # type: ignore[attr-defined]
-    return float(placements(scores[:n], scores[n:])[1].mean())
+def _aucs(model: object, copies: Floats, n: int) -> Floats:
+    """AUC on each of some copies (c, rows, p) of the same rows, whose first ``n`` are the reference's."""
+    count, rows, columns = copies.shape
+    scores = model.decision_function(copies.reshape(count * rows, columns)).reshape(count, rows)  # type: ignore[attr-defined]
+    return np.array([placements(one[:n], one[n:])[1].mean() for one in scores])

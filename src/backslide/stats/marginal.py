@@ -229,7 +229,7 @@ class ShareMove:
         """Smallest change of the largest share that would be flagged at level ``alpha`` with 80 % power."""
         widest = float(self.se.max(initial=0.0))
         critical = float(stats.norm.isf(alpha / 4 / max(len(self.se), 1)))
-        return max(critical * widest, floor) + POWER_Z * widest
+        return min(max(critical * widest, floor) + POWER_Z * widest, 1.0)
 
 
 def share_move(reference: Floats, current: Floats, by_day: tuple[DayCounts, DayCounts]) -> ShareMove | None:

@@ -50,12 +50,19 @@ class Metric:
     """Value of a row by label and prediction (K, K + 1), last column "none of the classes"; its mean is the metric."""
     event: float = 0.0
     """Size of one error: half of one is the least noise that a window without errors is credited with."""
+    bounds: tuple[float, float] = (-np.inf, np.inf)
+    """Smallest and largest value that there is, so that no interval of a change leaves them."""
     smoothing: float = 0.0
     """Rows added to every cell of label and prediction for the slope, where the metric has none at its edge."""
 
     def harm(self, change: float) -> float:
         """A change as harm: positive is worse."""
         return -change if self.higher_is_better else change
+
+    @property
+    def span(self) -> float:
+        """The largest change that there can be."""
+        return float(self.bounds[1] - self.bounds[0])
 
     @property
     def sign(self) -> int:
@@ -146,8 +153,13 @@ def _r2(sums: Floats) -> Floats:
     return 1.0 - _ratio(squared, yy - _ratio(y * y, n))
 
 
-def _counted(name: str, value: Callable[[Floats], Floats], smoothing: float = 0.0) -> Metric:
-    return Metric(name, True, "counts", value, event=1.0, smoothing=smoothing)
+SHARE = (0.0, 1.0)
+
+
+def _counted(
+    name: str, value: Callable[[Floats], Floats], smoothing: float = 0.0, bounds: tuple[float, float] = SHARE
+) -> Metric:
+    return Metric(name, True, "counts", value, event=1.0, smoothing=smoothing, bounds=bounds)
 
 
 def _ranked(name: str, rows: Callable[[NDArray[np.bool_], Floats], Floats], classes: tuple[int, ...] | None) -> Metric:
@@ -162,7 +174,7 @@ def _ranked(name: str, rows: Callable[[NDArray[np.bool_], Floats], Floats], clas
         usable = [values for values in each if np.isfinite(values).all()]
         return np.asarray(np.mean(usable, axis=0)) if usable and len(labels) else np.full(len(labels), np.nan)
 
-    return Metric(name, True, "own", mean, of=of)
+    return Metric(name, True, "own", mean, of=of, bounds=SHARE)
 
 
 def _error_quantile(name: str, q: float) -> Metric:
@@ -183,6 +195,11 @@ def pr_auc_over(classes: tuple[int, ...] | None) -> Metric:
     return _ranked("pr_auc", average_precision_rows, classes)
 
 
+def brier_of(classes: int) -> Metric:
+    """Brier score: from 0 to 1 with two classes, where it counts one of them, and to 2 with more."""
+    return Metric("brier", False, "brier", mean, bounds=(0.0, 1.0 if classes == 2 else 2.0))
+
+
 _OF_CLASSES = (
     _counted("accuracy", accuracy),
     _counted("balanced_accuracy", lambda sums: _nanmean(recalls(sums))),
@@ -195,11 +212,11 @@ _OF_CLASSES = (
     _counted("macro_recall", lambda sums: _nanmean(recalls(sums))),
     _counted("micro_recall", accuracy),
     _counted("weighted_recall", lambda sums: _by_support(sums, recalls(sums))),
-    _counted("matthews", matthews, smoothing=0.5),
+    _counted("matthews", matthews, smoothing=0.5, bounds=(-1.0, 1.0)),
     roc_auc_over(None),
     pr_auc_over(None),
     Metric("log_loss", False, "log_loss", mean, share=False),
-    Metric("brier", False, "brier", mean),
+    brier_of(3),
 )
 _OF_NUMBERS = (
     Metric("mae", False, "absolute", mean, share=False),

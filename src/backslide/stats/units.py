@@ -134,4 +134,4 @@ def detectable(change: Change, floor: float, alpha: float, *, sided: int = 1) ->
     if not np.isfinite(change.se):
         return None
     quantile, power = (float(stats.t.ppf(q, change.df)) for q in (1 - alpha / sided, POWER))
-    return max((quantile + power) * change.se, floor + power * change.se)
+    return float(min(max((quantile + power) * change.se, floor + power * change.se), change.span))

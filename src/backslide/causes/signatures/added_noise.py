@@ -39,6 +39,12 @@ REMAINS = 0.2
 SHRUNK = 0.85
 """Ratio of the correlations after and before, at most."""
 MIN_Z = 5.0
+END = 0.05
+"""Share of the range that is its end."""
+AT_END = 0.03
+"""Share of the reference that must lie in each end of its range for it to end abruptly there."""
+BEYOND = 0.015
+"""Share of the current values that must lie beyond either end."""
 LOST_SHARE = 0.5
 """Share of values that must have left the lattice."""
 
@@ -56,7 +62,7 @@ class AddedNoise(Signature):
             noisy = pair.numbers[0] + extra * case.rng(f"noise {column}").standard_normal(len(pair.reference))
             if not _fits(pair, noisy):
                 continue
-            left_lattice = _left_lattice(pair)
+            left_lattice = _left_lattice(pair) or _over_both_ends(pair)
             if not left_lattice and not _looser(case, dependence(case), pair, noisy):
                 continue
             yield Hypothesis(
@@ -135,6 +141,15 @@ def _left_lattice(pair: Pair) -> bool:
     if step is None or len(np.unique(g)) > len(g) / 3:
         return False
     return on_step(b, step) <= 1 - LOST_SHARE
+
+
+def _over_both_ends(pair: Pair) -> bool:
+    """Whether values that ended abruptly at both ends, as hours and shares do, now lie beyond both."""
+    g, b = pair.finite
+    low, high = float(g[0]), float(g[-1])
+    edge = END * (high - low)
+    abrupt = min(float((g <= low + edge).mean()), float((g >= high - edge).mean())) >= AT_END
+    return abrupt and min(float((b < low).mean()), float((b > high).mean())) >= BEYOND
 
 
 def _looser(case: Case, ties: Dependence, pair: Pair, noisy: Floats) -> bool:

@@ -194,15 +194,17 @@ def _edges(ties: Dependence) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Floa
     """Per pair of columns: whether their correlations are kept, whether the strong ones are lost, and the strongest lost."""
     error, strong = ties.error(), ties.strong()
     size, left = np.abs(ties.before), np.abs(ties.after)
-    is_kept = strong & (left >= KEPT * size) & (ties.before * ties.after > 0)
-    is_lost = strong & (size >= STRONG) & (left <= LOST * size + 3 * error) & (size - left >= MIN_Z * error)
+    certain = left >= 3 / np.sqrt(np.maximum(ties.rows[1], 1.0))
+    is_kept = strong & certain & (left >= KEPT * size) & (ties.before * ties.after > 0)
+    gone = left <= LOST * size + 3 * error
+    is_lost = strong & (size >= STRONG) & gone & (size - left >= MIN_Z * error)
     k = len(ties.names)
     kept, lost, partly = (np.zeros((k, k), bool) for _ in range(3))
     proof = np.zeros((k, k))
     i, j = ties.owner[:, None] + 0 * ties.owner[None, :], ties.owner[None, :] + 0 * ties.owner[:, None]
     np.logical_or.at(kept, (i, j), is_kept)
     np.logical_or.at(lost, (i, j), is_lost)
-    np.logical_or.at(partly, (i, j), strong & (size >= STRONG) & ~is_lost)
+    np.logical_or.at(partly, (i, j), strong & (size >= STRONG) & ~gone)
     np.maximum.at(proof, (i, j), np.where(is_lost, size, 0.0))
     return kept, lost & ~partly & ~kept, proof
 

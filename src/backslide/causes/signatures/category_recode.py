@@ -24,7 +24,7 @@ from scipy.optimize import linear_sum_assignment
 
 from backslide.case import Case
 from backslide.causes import columns
-from backslide.causes.formats import reformatted
+from backslide.causes.formats import partly_reformatted, reformatted
 from backslide.causes.hypothesis import Hypothesis, Signature
 from backslide.causes.profiles import Company, company
 from backslide.contracts import say
@@ -52,12 +52,14 @@ class CategoryRecode(Signature):
         for column, pair in case.pairs.items():
             if not pair.discrete or pair.identifier or min(map(len, pair.levels)) < 2:
                 continue
-            if reformatted(case, pair) is not None:
+            if reformatted(case, pair) is not None or partly_reformatted(case, pair) is not None:
                 continue
-            found = _respelled(pair) or _renamed(case, pair) or _permuted(case, pair)
+            found = (None if pair.numeric else _respelled(case, pair)) or _renamed(case, pair) or _permuted(case, pair)
             if found is None:
                 continue
             mapping, exact, how = found
+            if pair.numeric and _one_formula(mapping):
+                continue  # another unit, sign or offset of a number, not other names of codes
             rows = np.isin(pair.texts[1].astype(str), list(mapping))
             shown = [f"{_show(old)} is now {_show(new)}" for new, old in list(mapping.items())[:3]]
             yield Hypothesis(
@@ -108,6 +110,17 @@ def _mapped(frame: pl.DataFrame, column: str, mapping: dict[str, str], pair: Pai
     return columns.write(frame, column, values, rows)
 
 
+def _one_formula(mapping: dict[str, str]) -> bool:
+    """Whether the new numbers of three or more values are one increasing or affine function of the old ones."""
+    if len(mapping) < 3:
+        return False
+    old, new = (np.array([float(v) for v in side]) for side in (mapping.values(), mapping))
+    order = np.argsort(old)
+    old, new = old[order], new[order]
+    straight = np.allclose(np.polyval(np.polyfit(old, new, 1), old), new, rtol=1e-6, atol=1e-9 * np.abs(new).max())
+    return bool(straight or (np.diff(new) > 0).all())
+
+
 def _shares(levels: dict[str, int]) -> dict[str, float]:
     total = max(sum(levels.values()), 1)
     return {level: count / total for level, count in levels.items()}
@@ -116,7 +129,7 @@ def _shares(levels: dict[str, int]) -> dict[str, float]:
 Found = tuple[dict[str, str], bool, str]
 
 
-def _respelled(pair: Pair) -> Found | None:
+def _respelled(case: Case, pair: Pair) -> Found | None:
     g, b = (_shares(levels) for levels in pair.levels)
     known: dict[str, list[str]] = {}
     for level in g:
@@ -125,7 +138,17 @@ def _respelled(pair: Pair) -> Found | None:
     mapping = {u: known[_plain(u)][0] for u in unseen if len(known.get(_plain(u), [])) == 1}
     if len(set(mapping.values())) < len(mapping) or sum(b[u] for u in mapping) < MIN_UNSEEN:
         return None
-    return mapping, True, "written differently"
+    return mapping | _the_others(case, pair, mapping), True, "written differently"
+
+
+def _the_others(case: Case, pair: Pair, mapping: dict[str, str]) -> dict[str, str]:
+    """Where some values are plainly respelled, the other unseen ones are the ones that vanished: by share and company."""
+    g, b = (_shares(levels) for levels in pair.levels)
+    new = [u for u in b if u not in g and u not in mapping]
+    gone = [k for k in g if k not in b and k not in mapping.values() and pair.levels[0][k] >= 5]
+    if not new or not gone or max(len(new), len(gone)) > MAX_LEVELS:
+        return {}
+    return {u: old for u, old in _assigned(company(case, pair), gone, new).items() if _near(g[old], b[u], pair)}
 
 
 def _plain(level: str) -> str:

@@ -43,10 +43,7 @@ class ClippedRange(Signature):
         for column, pair in case.pairs.items():
             if not pair.numeric:
                 continue
-            for side in ("above", "below"):
-                limit = limit_of(pair, 1 if side == "above" else -1)
-                if limit is None:
-                    continue
+            for side, limit in limits_of(pair).items():
                 mass = float((pair.finite[1] == limit).mean())
                 yield Hypothesis(
                     signature=self,
@@ -90,8 +87,33 @@ class ClippedRange(Signature):
         return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
 
 
+def limits_of(pair: Pair) -> dict[str, float]:
+    """The limits ``above`` and ``below`` at which values are cut off, as far as there are."""
+    ends = {"above": 1, "below": -1}
+    found = {name: limit for name, side in ends.items() if (limit := limit_of(pair, side)) is not None}
+    if found:
+        return found
+    # Cut off at both ends, either end disturbs what is left when the other is looked at alone.
+    both = {name: _gathering(pair, side) for name, side in ends.items()}
+    if (above := both["above"]) is None or (below := both["below"]) is None or below >= above:
+        return {}
+    g, b = (v[(v > below) & (v < above)] for v in pair.finite)
+    inner = len(g) / max(len(pair.finite[0]), 1)
+    return {"above": above, "below": below} if _inner_unchanged(g, b, inner) else {}
+
+
 def limit_of(pair: Pair, side: int) -> float | None:
     """The limit on the upper (+1) or lower (-1) side, None where nothing is cut off."""
+    limit = _gathering(pair, side)
+    if limit is None:
+        return None
+    g, b = (side * v for v in pair.finite)
+    beyond = float((g >= side * limit).mean())
+    return limit if _inner_unchanged(g[g < side * limit], b[b < side * limit], 1 - beyond) else None
+
+
+def _gathering(pair: Pair, side: int) -> float | None:
+    """The current end on one side, where the mass gathered that was at it and beyond; None where none did."""
     g, b = (side * v for v in pair.finite)
     if min(len(g), len(b)) < columns.MIN_ROWS:
         return None
@@ -103,9 +125,7 @@ def limit_of(pair: Pair, side: int) -> float | None:
     if float((g > limit).mean()) < MIN_MASS or gathered < own + MIN_MASS:
         return None
     noise = 4 * float(np.sqrt(beyond * (1 - beyond) * (1 / len(g) + 1 / len(b))))
-    if abs(gathered - beyond) > MATCH * beyond + noise:
-        return None
-    return side * limit if _inner_unchanged(g[g < limit], b[b < limit], 1 - beyond) else None
+    return side * limit if abs(gathered - beyond) <= MATCH * beyond + noise else None
 
 
 def _inner_unchanged(g: Floats, b: Floats, inner_mass: float) -> bool:

@@ -15,6 +15,7 @@ The classic case is a service that answers -1 when it fails (Breck and others, "
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -52,7 +53,7 @@ class DefaultValue(LostValues):
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
         """At most one hypothesis per column: the value that rose the most."""
         for column, pair in case.pairs.items():
-            text = _risen(pair)
+            text = case.kept.get("risen", (column,), partial(_risen, pair))
             if text is None:
                 continue
             before, after = _shares(pair, text)

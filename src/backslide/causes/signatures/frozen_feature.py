@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -55,7 +56,7 @@ class FrozenFeature(LostValues):
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
         """One hypothesis per column that became constant; all frozen columns share a mechanism."""
         for column, pair in case.pairs.items():
-            value = _stuck_at(pair)
+            value = case.kept.get("stuck", (column,), partial(_stuck_at, pair))
             if value is None:
                 continue
             shown = repr(value) if isinstance(value, str) else say.number(float(value))  # type: ignore[arg-type]
@@ -75,9 +76,9 @@ class FrozenFeature(LostValues):
 
     def _stale(self, case: Case) -> Iterable[Hypothesis]:
         for column, pair in case.pairs.items():
-            if pair.identifier or _stuck_at(pair) is not None:
+            if pair.identifier or case.kept.get("stuck", (column,), partial(_stuck_at, pair)) is not None:
                 continue
-            found = _stuck_days(case, pair) or _stuck_run(case, pair)
+            found = case.kept.get("stale", (column, names.DAY, names.TIME), partial(_stale_rows, case, pair))
             if found is None:
                 continue
             rows, how, params = found
@@ -148,6 +149,10 @@ def _stuck_at(pair: Pair) -> object | None:
 
 
 Stale = tuple[columns.Mask, str, dict[str, object]]
+
+
+def _stale_rows(case: Case, pair: Pair) -> Stale | None:
+    return _stuck_days(case, pair) or _stuck_run(case, pair)
 
 
 def _stuck_days(case: Case, pair: Pair) -> Stale | None:

@@ -3,7 +3,8 @@
 **Recognised**
 
 - *another format*: numbers come as text ("1,234.50", "1234,5", "12 kg"), truth values as other words, dates in another
-  pattern or as seconds since 1970; the values, once read, are distributed as before (dates: they are dates);
+  pattern or as seconds since 1970; the values, once read, are distributed as before (dates: they are dates; numbers that
+  became text: about as before), on all rows or on some;
 - *gone*: a feature of the reference is not among the current columns;
 - *renamed*: it is gone, and a new column holds what it held.
 
@@ -25,8 +26,9 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes import columns
-from backslide.causes.formats import Writing, reformatted
+from backslide.causes.formats import Change, Writing, partly_reformatted, reformatted
 from backslide.causes.hypothesis import Hypothesis, Signature
+from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine import names
 from backslide.engine.columns import ColumnKind, kind_of
@@ -49,22 +51,28 @@ class SchemaChange(Signature):
             if column in case.problem.features and column in case.pairs:
                 yield self._lost(case, column)
         for column, pair in case.pairs.items():
+            if column in case.current.window.lost:
+                continue
             change = reformatted(case, pair)
-            if change is not None and column not in case.current.window.lost:
-                yield self._format(case, column, *change)
+            if change is not None:
+                yield self._format(column, change, case.current.sample[column].is_not_null().to_numpy(), 1.0)
+            elif (some := partly_reformatted(case, pair)) is not None:
+                yield self._format(column, *some, float(some[1].mean()))
 
-    def _format(self, case: Case, column: str, before: Writing, after: Writing) -> Hypothesis:
+    def _format(self, column: str, change: Change, rows: NDArray[np.bool_], share: float) -> Hypothesis:
+        before, after = change
+        where = f" on {say.percent(share)} of the rows" if share < 1 else ""
         return Hypothesis(
             signature=self,
             features=(column,),
-            seen=f"{column} comes as {after.words}, it came as {before.words}",
+            seen=f"{column} comes as {after.words}{where}, it came as {before.words}",
             undo=f"read {column} and write it as before",
             evidence=(f"DRF001:{column}", f"DRF002:{column}"),
             exact=True,
             reversible=True,
-            rows=case.current.sample[column].is_not_null().to_numpy(),
-            params={"before": before, "after": after},
-            mechanism=f"from {before.words} to {after.words}",
+            rows=rows,
+            params={"before": before, "after": after, "share": share},
+            mechanism=f"from {before.words} to {after.words}{where}",
         )
 
     def _lost(self, case: Case, column: str) -> Hypothesis:
@@ -88,7 +96,10 @@ class SchemaChange(Signature):
         """Read and write back, take from the renamed column, or draw from the other columns."""
         (column,) = hypothesis.features
         if not hypothesis.params.get("lost"):
-            return _rewritten(frame, column, hypothesis.params["after"], hypothesis.params["before"])
+            before, after = hypothesis.params["before"], hypothesis.params["after"]
+            if hypothesis.params["share"] < 1:
+                return _read_where_so(frame, column, after, before)
+            return _rewritten(frame, column, after, before)
         new = hypothesis.params["from"]
         if new is not None:
             return frame.with_columns(frame[new].cast(case.reference.sample[column].dtype, strict=False).alias(column))
@@ -98,7 +109,13 @@ class SchemaChange(Signature):
         """Write the reference in the new format, or blank the column."""
         (column,) = hypothesis.features
         if not hypothesis.params.get("lost"):
-            return _rewritten(frame, column, hypothesis.params["before"], hypothesis.params["after"])
+            before, after, share = (hypothesis.params[key] for key in ("before", "after", "share"))
+            written = _rewritten(frame, column, before, after)
+            if share < 1:  # beside them the other rows stand as text of the plain value
+                rows = pl.Series(case.rng(f"format {column}").random(frame.height) < share)
+                plain = frame[column].cast(pl.String)
+                return frame.with_columns(written[column].zip_with(rows, plain).alias(column))
+            return written
         return columns.blank(frame, column, np.ones(frame.height, bool))
 
     @staticmethod
@@ -139,6 +156,14 @@ def _rewritten(frame: pl.DataFrame, column: str, source: Writing, target: Writin
         return frame.with_columns(written)
     kept = pl.when(left).then(series.cast(pl.String)).otherwise(written)
     return frame.with_columns(frame.select(kept.alias(column)).to_series())
+
+
+def _read_where_so(frame: pl.DataFrame, column: str, source: Writing, target: Writing) -> pl.DataFrame:
+    """The column read in whichever of both writings a value stands; a column of its own type again where every value reads."""
+    texts = frame[column]
+    plain = texts.str.strip_chars().cast(pl.Float64, strict=False)
+    read = plain.zip_with(plain.is_not_null(), source.read(texts)).alias(column)
+    return frame.with_columns(target.write(read).alias(column))
 
 
 def _renamed(case: Case, column: str) -> str | None:

@@ -17,6 +17,7 @@ when undoing the flip brings points back.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -49,8 +50,12 @@ class SignFlip(Signature):
 
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
         """At most one hypothesis per numeric column."""
-        mirrored = {c: pair for c, pair in case.pairs.items() if pair.numeric and _mirror_fits(pair)}
-        by_shape = {c for c, pair in mirrored.items() if _shows(pair)}
+        mirrored = {
+            c: pair
+            for c, pair in case.pairs.items()
+            if pair.numeric and case.kept.get("mirrored", (c,), partial(_mirror_fits, pair))
+        }
+        by_shape = {c for c, pair in mirrored.items() if case.kept.get("two signs", (c,), partial(_shows, pair))}
         ties = dependence(case) if mirrored.keys() - by_shape else None
         by_company = _reversed(ties, set(mirrored), by_shape) if ties is not None else {}
         for column in mirrored:

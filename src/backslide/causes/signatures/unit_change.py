@@ -30,6 +30,7 @@ from backslide.causes import columns
 from backslide.causes.clock import Turn, moments, move, turn_of
 from backslide.causes.curves import Curve, Offset, curve_of, offset_of
 from backslide.causes.hypothesis import Hypothesis, Signature
+from backslide.causes.lattice import same_levels
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.pair import Pair
@@ -154,7 +155,11 @@ def _conversion(case: Case, pair: Pair) -> Conversion | Curve | Offset | Turn | 
     """What happened to a numeric column, the more specific first."""
     if not pair.numeric:
         return None
-    return turn_of(case, pair) or convert(pair) or curve_of(pair) or offset_of(pair)
+    return turn_of(case, pair) or case.kept.get("conversion", (pair.name,), lambda: _of_values(pair))
+
+
+def _of_values(pair: Pair) -> Conversion | Curve | Offset | None:
+    return convert(pair) or curve_of(pair) or offset_of(pair)
 
 
 def _converted(
@@ -205,7 +210,9 @@ def convert(pair: Pair) -> Conversion | None:
 def _explains(conversion: Conversion, g: Floats, b: Floats, moved: float) -> bool:
     left = _distance_after(conversion, g, b)
     noise = 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
-    return left <= max(noise, REMAINS * moved) and left < 0.5 * moved
+    if left >= 0.5 * moved:
+        return False
+    return left <= max(noise, REMAINS * moved) or same_levels(conversion.undo, g, b)
 
 
 def _distance_after(conversion: Conversion, g: Floats, b: Floats) -> float:

@@ -96,7 +96,7 @@ def _sentence(case: Case, subject: str, effect: Effect, parts: Split) -> str:
     size = say.change(effect.value, share=case.metric.share)
     direction = "worse" if case.metric.harm(effect.value) > 0 else "better"
     what = "the inputs moved" if subject == "inputs" else "the same inputs mean another outcome"
-    text = f"because {what}, {case.metric.name} is {size} {direction}"
+    text = f"because {what}, {say.metric(case.metric.name)} is {size} {direction}"
     return (
         text
         if parts.supported
@@ -116,7 +116,7 @@ def _waterfall(case: Case, parts: Split) -> Waterfall:
     return Waterfall(
         title="Inputs or relation",
         reading=f"Moved inputs {inputs}, changed relation {relation}{' points' if case.metric.share else ''}.",
-        y=case.metric.name, steps=tuple(steps), share=case.metric.share,
+        y=say.metric(case.metric.name), steps=tuple(steps), share=case.metric.share,
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from scipy import stats
 from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.evidence import Bars, Series
-from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.contracts.finding import Finding, Severity, Step
 from backslide.engine.columns import ColumnKind
 from backslide.engine.profile import ColumnProfile
 from backslide.playbook import evidence, scenarios
@@ -107,7 +107,7 @@ class CategoricalDrift(Check):
             subject=column,
             severity=severity,
             summary=summary,
-            estimate=_estimate(move, most),
+            estimate=moves.share_change(move, most),
             unit="points",
             p_value=p_value,
             detectable=move.detectable(alpha, floors.total_variation),
@@ -164,11 +164,6 @@ def _unseen(g: ColumnProfile, b: ColumnProfile, move: ShareMove) -> Unseen:
 def _vanished(g: ColumnProfile, b: ColumnProfile) -> dict[str, float]:
     total = sum(g.levels.values()) + g.rest_rows
     return {n: g.levels[n] / total for n in g.levels if n not in b.levels} if not b.rest_rows else {}
-
-
-def _estimate(move: ShareMove, most: int) -> Estimate:
-    change, half = float(move.after[most] - move.before[most]), 1.96 * float(move.se[most])
-    return Estimate(estimate=change, low=change - half, high=change + half)
 
 
 def _basis(case: Case, g: ColumnProfile) -> str:

@@ -179,7 +179,6 @@ class Dates(Check):
         most = int(np.argmax(np.abs(move.adjusted)))
         before, after = float(move.before[most]), float(move.after[most])
         summary = f"{words[most]} {say.percent(before)} → {say.percent(after)} of values"
-        half = 1.96 * float(move.se[most])
         chart = bars(
             dict(zip(words, move.before.tolist(), strict=True)), dict(zip(words, move.after.tolist(), strict=True)),
             title=f"{column} by {what}", reading=f"{column}: {summary}.", x=what,
@@ -187,7 +186,7 @@ class Dates(Check):
         marks = tuple(np.where(n < 0, np.nan, (n == most).astype(float)) for n in numbers)
         yield Question(
             what, summary, move.total_variation_adjusted, self.thresholds.total_variation, move.p_value,
-            Estimate(estimate=after - before, low=after - before - half, high=after - before + half), "points",
+            moves.share_change(move, most), "points",
             None, (marks[0], marks[1]), (chart,),
         )  # fmt: skip
 

@@ -14,6 +14,11 @@ from backslide.playbook.drift import moves
 from backslide.stats.metrics import Floats
 
 MOST_ROWS = 1500
+MOST_ANSWERS = 30_000
+"""Rows times columns that the model is asked about: with many columns each is shuffled on fewer rows."""
+LEAST_ROWS = 400
+AT_ONCE = 10
+"""Shuffled copies in one call of the model, which has a price of its own."""
 MOST_COLUMNS = 60
 MIN_ROWS = 50
 
@@ -49,21 +54,24 @@ def _by_model(case: Case) -> Leaning | None:
     if model is None or case.reference.sample.height < MIN_ROWS:
         return None
     rng = case.rng("importance")
+    wanted = [c for c in case.pairs if model.features is None or c in model.features][:MOST_COLUMNS]
+    most = min(MOST_ROWS, max(MOST_ANSWERS // max(len(wanted), 1), LEAST_ROWS))
     frame = case.reference.sample[moves.canonical(case, case.reference, list(case.pairs))]
-    if frame.height > MOST_ROWS:
-        frame = frame[np.sort(rng.choice(frame.height, MOST_ROWS, replace=False))]
+    if frame.height > most:
+        frame = frame[np.sort(rng.choice(frame.height, most, replace=False))]
     base = case.answered(model, frame)
     if base.failed.mean() > 0.2:
         return None
-    wanted = [c for c in case.pairs if model.features is None or c in model.features][:MOST_COLUMNS]
     unknown = [c for c in case.pairs if model.features is not None and c not in model.features][:MOST_COLUMNS]
     labelled = base.outcomes.known().sum() >= MIN_ROWS
     found = dict.fromkeys(unknown, 0.0)
-    for column in wanted:
-        order = rng.permutation(frame.height)
-        shuffled = frame.with_columns(frame[column].gather(order).alias(column))
-        other = case.answered(model, shuffled).outcomes
-        found[column] = _loss_increase(base.outcomes, other) if labelled else _moved_answers(base.outcomes, other)
+    for start in range(0, len(wanted), AT_ONCE):
+        chosen = wanted[start : start + AT_ONCE]
+        copies = [frame.with_columns(frame[c].gather(rng.permutation(frame.height)).alias(c)) for c in chosen]
+        answered = case.answered(model, pl.concat(copies)).outcomes
+        for i, column in enumerate(chosen):
+            other = answered.take(np.arange(i * frame.height, (i + 1) * frame.height))
+            found[column] = _loss_increase(base.outcomes, other) if labelled else _moved_answers(base.outcomes, other)
     words = "increase of the loss when shuffled" if labelled else "how far answers move when shuffled"
     return Leaning({c: max(v, 0.0) for c, v in found.items()}, words, frame.height)
 

@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, Side
 from backslide.contracts.evidence import Series
+from backslide.contracts.finding import Estimate
 from backslide.engine import names
 from backslide.engine.kernel import level_names
 from backslide.engine.pair import to_numbers
 from backslide.engine.plan import column_edges
 from backslide.playbook.evidence import by_day
+from backslide.stats.change_point import change_point, without_weekdays
 from backslide.stats.day_noise import DayCounts
 from backslide.stats.marginal import NumericMove, ShareMove, numeric_move, share_move
 from backslide.stats.metrics import Floats
-from backslide.stats.onset import change_point, without_weekdays
 from backslide.stats.two_sample import newcombe
 
 MIN_ROWS = 30
@@ -173,6 +174,12 @@ def newcombe_by_days(move: ShareMove) -> tuple[float, float]:
     """95 % interval of the change of the last share, from as many rows as the windows are worth after their days."""
     n_g, n_b = move.effective
     return newcombe(float(move.before[-1]) * n_g, n_g, float(move.after[-1]) * n_b, n_b)
+
+
+def share_change(move: ShareMove, which: int) -> Estimate:
+    """The change of one share with its 95 % interval, which no share can leave."""
+    change, half = float(move.after[which] - move.before[which]), 1.96 * float(move.se[which])
+    return Estimate(estimate=change, low=max(change - half, -1.0), high=min(change + half, 1.0))
 
 
 def codes_of(values: pl.Series, levels: tuple[str, ...]) -> NDArray[np.int64]:

@@ -73,7 +73,6 @@ class Scores(Check):
         move = moves.shares(case, names.PREDICTION, levels)
         assert move is not None
         most = int(np.argmax(np.abs(move.adjusted)[: len(levels.names)]))
-        size = float(move.after[most] - move.before[most])
         before, after = (say.percent(float(side[most])) for side in (move.before, move.after))
         summary = f"predicted {levels.names[most]!r}: {before} → {after} of rows"
         worst = float(np.abs(move.adjusted).max())
@@ -85,10 +84,9 @@ class Scores(Check):
         )  # fmt: skip
         marks = [moves.codes_of(side.sample[names.PREDICTION], levels.names) for side in case.sides]
         which = tuple(np.where(m < 0, np.nan, (m == most).astype(float)) for m in marks)
-        half = 1.96 * float(move.se[most])
         yield Finding(
             code=self.code, subject="prediction", severity=severity, summary=summary, p_value=move.p_value,
-            estimate=Estimate(estimate=size, low=size - half, high=size + half), unit="points",
+            estimate=moves.share_change(move, most), unit="points",
             detectable=move.detectable(case.settings.engine.false_discovery_rate, self.thresholds.share),
             basis="all rows", since=moves.since(case, (which[0], which[1])) if severity != Severity.OK else None,
             numbers={"cramers_v": move.cramers_v, "total_variation": move.total_variation,

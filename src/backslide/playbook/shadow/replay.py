@@ -100,9 +100,9 @@ def replayed(case: Case, model: Model, side: Side, frame: pl.DataFrame | None = 
     answered = case.answered(model, side.sample if frame is None else frame)
     served = side.outcomes
     comparable = ~answered.failed & _served(served)
-    equal = _equal(answered.outcomes, served, TOLERANCES[0])
+    equal = equal_answers(answered.outcomes, served, TOLERANCES[0])
     if comparable.any() and equal[comparable].mean() < AGREE:
-        loose = _equal(answered.outcomes, served, TOLERANCES[1])
+        loose = equal_answers(answered.outcomes, served, TOLERANCES[1])
         equal = loose if loose[comparable].mean() >= AGREE else equal
     return Replayed(answered, equal & comparable, comparable)
 
@@ -116,7 +116,8 @@ def _served(served: Outcomes) -> NDArray[np.bool_]:
     return np.asarray(served.predictions.astype(np.int64) >= 0)
 
 
-def _equal(answered: Outcomes, served: Outcomes, tolerance: float) -> NDArray[np.bool_]:
+def equal_answers(answered: Outcomes, served: Outcomes, tolerance: float) -> NDArray[np.bool_]:
+    """Rows (n,) on which two answers are the same: scores to the tolerance, numbers relative to it, classes exactly."""
     if served.scores is not None and answered.scores is not None:
         return np.asarray((np.abs(answered.scores - served.scores) <= tolerance).all(axis=1))
     if served.predictions.dtype.kind == "f":

@@ -200,7 +200,9 @@ def _error(case: Case, one: _Scored, curves: tuple[Curve, Curve], floor: float) 
     low, high = interval(estimate, estimate + spread - spread.mean(), level.df)
     se = float(spread.std(ddof=1))
     p = float(stats.t.sf(estimate / se, level.df)) if se > 0 else 1.0  # one-sided: less error is no warning
-    change = Change(before, after, estimate, se, level.df, level.unit, low, high, p, estimate)
+    change = Change(
+        before, after, estimate, se, level.df, level.unit, max(low, -1.0), min(high, 1.0), p, estimate, span=1.0
+    )
     return _Figure("calibration error", change, p, floor, 0.0, True, {"class": one.name})
 
 

@@ -123,7 +123,7 @@ def _finding(case: Case, change: _ClassChange, headline_holds: bool, tested: int
         code=Classes.code,
         subject=change.label,
         severity=Severity.FAIL if worse else Severity.OK,
-        summary=summary + (f"; masked: {case.metric.name} held" if masked else ""),
+        summary=summary + (f"; masked: {say.metric(case.metric.name)} held" if masked else ""),
         estimate=Estimate(estimate=change.f1.estimate, low=change.f1.low, high=change.f1.high),
         unit="points",
         p_value=change.p_value,

@@ -67,7 +67,7 @@ class MetricChanges(Check):
             if np.isfinite(change.estimate) and np.isfinite(change.se):
                 findings.append(_finding(case, metric, change))
             elif ":" in name:
-                broken.append(_broken(name, f"{name} cannot be estimated in both windows"))
+                broken.append(_broken(name, f"{say.metric(name)} cannot be estimated in both windows"))
         if findings:
             series = _series(case) if findings[0].subject == case.metric.name else ()
             findings[0] = findings[0].model_copy(update={"evidence": (*series, _ranked(findings))})
@@ -120,7 +120,7 @@ def _finding(case: Case, metric: Metric, change: Change) -> Finding:
         code=MetricChanges.code,
         subject=metric.name,
         severity=severity,
-        summary=f"{metric.name} {direction} by {size}: {say.number(change.reference)} → {say.number(change.current)}"
+        summary=f"{say.metric(metric.name)} {direction} by {size}: {say.number(change.reference)} → {say.number(change.current)}"
         + (f"; {without} rows with label 0 are left out" if without else ""),
         estimate=Estimate(
             estimate=change.estimate, low=change.low, high=change.high, basis="sample" if basis else "all", n=sampled
@@ -161,7 +161,7 @@ def _left_out(case: Case, metric: Metric) -> int:
 def _ranked(findings: list[Finding]) -> Ranked:
     share = [f for f in findings if f.unit == findings[0].unit and f.subject not in SAME]
     rows = tuple(
-        RankedRow(label=f.subject, value=f.estimate.estimate, low=f.estimate.low, high=f.estimate.high)
+        RankedRow(label=say.metric(f.subject), value=f.estimate.estimate, low=f.estimate.low, high=f.estimate.high)
         for f in share
         if f.estimate is not None
     )
@@ -190,9 +190,9 @@ def _series(case: Case) -> tuple[Series, ...]:
     outside = sum(1 for value in current if case.metric.harm(value - limit) > 0)
     return (
         Series(
-            title=f"{case.metric.name} by day",
+            title=f"{say.metric(case.metric.name)} by day",
             reading=f"{outside} of {len(current)} current days are worse than 95 % of the reference days.",
-            y=case.metric.name,
+            y=say.metric(case.metric.name),
             points=tuple(points),
             band=(low, high),
             share=case.metric.share,

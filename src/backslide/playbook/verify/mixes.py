@@ -41,7 +41,10 @@ def _finding(
         say.signed(round(100 * v, 1) + 0.0) if metric.share else say.signed(v)
         for v in (one.total, one.mix.estimate, one.within.estimate)
     )
-    summary = f"{name}: {metric.name} {total}{unit}, of that {mix} because rows moved between {groups} and {within} inside them"
+    summary = (
+        f"{name}: {say.metric(metric.name)} {total}{unit}, of that {mix} because rows moved between {groups} and {within} "
+        "inside them"
+    )
     return Finding(
         code=code,
         subject=f"mix of {name}",

@@ -146,14 +146,14 @@ def _finding(case: Case, one: SegmentChange, tested: int) -> Finding:
     masked = worse and _held(case)
     direction = "fell" if change.estimate < 0 else "rose"
     summary = (
-        f"{one.expression}: {case.metric.name} {direction} by {say.change(change.estimate, share=share)} "
+        f"{one.expression}: {say.metric(case.metric.name)} {direction} by {say.change(change.estimate, share=share)} "
         f"({say.number(change.reference, 3)} → {say.number(change.current, 3)}, {one.current_rows} labelled rows)"
     )
     return Finding(
         code=UserSegments.code,
         subject=one.expression,
         severity=Severity.FAIL if worse else Severity.OK,
-        summary=summary + (f"; masked: {case.metric.name} held overall" if masked else ""),
+        summary=summary + (f"; masked: {say.metric(case.metric.name)} held overall" if masked else ""),
         estimate=Estimate(estimate=change.estimate, low=change.low, high=change.high),
         unit="points" if share else "",
         p_value=one.p_value,
@@ -170,8 +170,8 @@ def _finding(case: Case, one: SegmentChange, tested: int) -> Finding:
 def _table(case: Case, changes: list[SegmentChange]) -> Segments:
     worst = changes[0]
     return Segments(
-        title=f"{case.metric.name} by segment",
-        reading=f"The most harmed segment is {worst.expression}: {case.metric.name} "
+        title=f"{say.metric(case.metric.name)} by segment",
+        reading=f"The most harmed segment is {worst.expression}: {say.metric(case.metric.name)} "
         f"{say.number(worst.change.reference, 3)} → {say.number(worst.change.current, 3)}.",
         metric=case.metric.name,
         share=case.metric.share,

@@ -41,7 +41,7 @@ from backslide.stats.slices import Rows, Slice, detectable_excess, find_slices, 
 
 ALPHA = 0.01
 """Error rate of all slices of a report together."""
-KEEP = (2, 1)
+KEEP = (3, 2)
 """Slices that go to the test from each half: by the judged loss, and by the log loss where there are scores."""
 TESTS = 2 * sum(KEEP)
 LEAST_ROWS = 120
@@ -228,7 +228,7 @@ def _finding(case: Case, columns: Sequence[Coded], rows: Rows, loss: _Loss, one:
         code=AutomaticSegments.code,
         subject=text,
         severity=Severity.WARN,
-        summary=f"{text} ({say.percent(share)} of rows): {loss.name} {'fell' if estimate < 0 else 'rose'} by "
+        summary=f"{text} ({say.percent(share)} of rows): {say.metric(loss.name)} {'fell' if estimate < 0 else 'rose'} by "
         f"{say.change(estimate, share=loss.share)} ({say.number(before, 3)} → {say.number(after, 3)}), "
         f"{say.change(one.excess.estimate, share=loss.share)} beyond the other rows",
         estimate=Estimate(
@@ -260,8 +260,9 @@ def _table(columns: Sequence[Coded], rows: Rows, loss: _Loss, loud: list[Slice])
             )
         )  # fmt: skip
     return Segments(
-        title=f"Segments whose {loss.name} changed more than the rest",
-        reading=f"Overall {loss.name} {say.number(total[0], 3)} → {say.number(total[1], 3)}; most of it in {made[0].segment}.",
+        title=f"Segments whose {say.metric(loss.name)} changed more than the rest",
+        reading=f"Overall {say.metric(loss.name)} {say.number(total[0], 3)} → {say.number(total[1], 3)}; most of it in "
+        f"{made[0].segment}.",
         metric=loss.name,
         share=loss.share,
         rows=tuple(made),

@@ -1,0 +1,173 @@
+"""What differs between two snapshots, ranked by how likely it hurts, each with what it means."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import ValidationError
+
+from backslide.contracts.cause import CauseKind
+from backslide.contracts.errors import InputError
+from backslide.contracts.values import Value
+
+FORMAT: Literal["backslide.integrity/1"] = "backslide.integrity/1"
+Risk = Literal["likely", "possible", "unlikely"]
+Where = Literal["fitted", "artefact", "environment", "variables", "files", "repository"]
+
+
+class Detail(Value):
+    """One value before and after: the mean of a column, a category, a parameter, a key."""
+
+    name: str
+    before: str | None = None
+    after: str | None = None
+
+
+class BlamedLine(Value):
+    """A line of source that a commit wrote, or took away (then without a number)."""
+
+    path: str
+    line: int | None
+    function: str = ""
+    text: str
+    removed: bool = False
+
+
+class Commit(Value):
+    """A commit between the two snapshots."""
+
+    sha: str
+    author: str
+    authored_at: str
+    committed_at: str
+    subject: str
+    pull_request: str | None = None
+    files: tuple[str, ...] = ()
+    lines: tuple[BlamedLine, ...] = ()
+    """Its lines that bear most on what the model is given, first the most."""
+    taken_back: bool = False
+    """It is in the first snapshot and not in the second."""
+
+
+class Difference(Value):
+    """One difference, and how likely it hurts."""
+
+    rank: int
+    kind: CauseKind
+    where: Where
+    subject: str
+    """Step, library, variable, file or commit."""
+    features: tuple[str, ...] = ()
+    before: str | None = None
+    after: str | None = None
+    meaning: str
+    risk: Risk
+    score: float
+    """0 to 1, by which the differences are ranked."""
+    reason: str
+    """Why that score."""
+    proven: bool = False
+    """The same rows were answered differently, and nothing else can be the reason."""
+    at: str | None = None
+    """When it was made, where that is known."""
+    hours_before_onset: float | None = None
+    details: tuple[Detail, ...] = ()
+    commit: Commit | None = None
+
+
+class GoldenReplay(Value):
+    """The same rows, answered under both snapshots."""
+
+    rows: int
+    equal: int
+    largest: float
+    """Largest difference of a score, or of a prediction where there are no scores."""
+    flips: int
+    """Rows with another prediction."""
+    inputs_equal: bool | None = None
+    """Whether the last step was given the same numbers; None where they were not kept."""
+    moved: tuple[str, ...] = ()
+    """Inputs of the last step that differ, most first."""
+
+
+class Taken(Value):
+    """Which snapshot."""
+
+    name: str
+    taken_at: str
+    commit: str | None = None
+    artefact: str | None = None
+
+
+class Integrity(Value):
+    """Everything that differs between two snapshots."""
+
+    format: Literal["backslide.integrity/1"] = FORMAT
+    a: Taken
+    b: Taken
+    summary: str
+    onset: str | None = None
+    differences: tuple[Difference, ...] = ()
+    replay: GoldenReplay | None = None
+    notes: tuple[str, ...] = ()
+    """What could not be compared, and why."""
+
+    @property
+    def hurts(self) -> bool:
+        """Whether something differs that could hurt; the command line then exits with 1."""
+        return any(d.risk != "unlikely" for d in self.differences)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe dictionary in the format ``backslide.integrity/1``."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Self:
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            InputError: when the dictionary is not an integrity report of a format this version reads.
+        """
+        found = data.get("format") if isinstance(data, dict) else None
+        if found != FORMAT:
+            raise InputError(f"expected an integrity report of format {FORMAT!r}, found {found!r}")
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"the integrity report cannot be read at {where}: {first['msg']}") from None
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """JSON text; also written to ``path`` when one is given."""
+        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        if path is not None:
+            Path(path).write_text(text + "\n", encoding="utf-8")
+        return text
+
+    def to_text(self) -> str:
+        """The report for a terminal."""
+        from backslide.report.integrity import integrity_text
+
+        return integrity_text(self)
+
+    def to_markdown(self, path: str | Path | None = None) -> str:
+        """The report for a pull request; also written to ``path`` when one is given."""
+        from backslide.report.integrity import integrity_markdown
+
+        text = integrity_markdown(self)
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    def __repr__(self) -> str:
+        """One line: ``<Integrity of v1 and v2, 3 differences: ...>``."""
+        from backslide.report.clean import clean_text
+
+        return clean_text(
+            f"<Integrity of {self.a.name} and {self.b.name}, {len(self.differences)} differences: {self.summary}>"
+        )
+
+    __str__ = __repr__

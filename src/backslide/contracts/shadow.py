@@ -1,0 +1,308 @@
+"""What a shadow comparison found: old and new model on the same traffic. Renders anywhere without the data."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import ValidationError
+
+from backslide.contracts.diagnosis import Task
+from backslide.contracts.errors import InputError
+from backslide.contracts.evidence import Evidence
+from backslide.contracts.finding import Estimate
+from backslide.contracts.values import Value
+
+FORMAT: Literal["backslide.shadow/1"] = "backslide.shadow/1"
+Mode = Literal["log", "replay", "ab"]
+
+
+class ShadowVerdict(StrEnum):
+    """Which model is better."""
+
+    NEW_BETTER = "new_better"
+    OLD_BETTER = "old_better"
+    NO_DIFFERENCE = "no_difference"
+    MIXED = "mixed"
+    INCONCLUSIVE = "inconclusive"
+
+    @property
+    def held(self) -> bool:
+        """Whether the new model must not answer as it is; the command line exits with 1."""
+        return self in (ShadowVerdict.OLD_BETTER, ShadowVerdict.MIXED)
+
+
+class ShadowAction(StrEnum):
+    """What to do now."""
+
+    ROLL_BACK = "roll_back"
+    """The old model should answer: roll back, or do not roll out."""
+    KEEP = "keep"
+    """The new model may answer."""
+    INVESTIGATE = "investigate"
+
+
+class ShadowDecision(Value):
+    """What to do, and why."""
+
+    action: ShadowAction
+    reason: str
+
+
+class Difference(Value):
+    """A metric of both models; ``difference = new - old``. None where not estimable."""
+
+    metric: str
+    higher_is_better: bool
+    share: bool
+    """Whether it is a fraction, shown in points."""
+    old: float | None
+    new: float | None
+    difference: Estimate | None
+    level: float = 0.95
+    """Of the interval: nearer to 1 where several are read together (Bonferroni)."""
+    p_value: float | None = None
+    """Two-sided, that both are equally good; adjusted (Holm) where several are tested together."""
+    test: str = ""
+    winner: Literal["old", "new", "neither"] = "neither"
+    """Whose difference is significant and material; ``neither`` is no proof that they are equal."""
+
+
+class Part(Value):
+    """The comparison within one class or segment."""
+
+    kind: Literal["class", "segment"]
+    name: str
+    rows: int
+    labelled: int
+    flips: float
+    """Share of its rows on which the models decide differently; for numbers always 0."""
+    comparison: Difference | None = None
+    """None with too few labelled rows."""
+    masked: bool = False
+    """The new model loses here although it does not lose overall."""
+
+
+class Flow(Value):
+    """Rows that moved from one class to another."""
+
+    old: str
+    new: str
+    rows: int
+    share: float
+    old_right: int = 0
+    new_right: int = 0
+    """Labelled rows of the flow on which the one or the other is right."""
+
+
+class Flips(Value):
+    """Rows on which the models decide differently."""
+
+    share: Estimate
+    rows: int
+    labelled: int = 0
+    old_right: int = 0
+    new_right: int = 0
+    both_wrong: int = 0
+    """Of the labelled flips."""
+    flows: tuple[Flow, ...] = ()
+    """The most frequent first."""
+
+
+class Agreement(Value):
+    """How alike the answers are, whatever the labels say."""
+
+    rows: int
+    equal: float
+    """Share of rows with the same decision, or for numbers the same answer to a relative 1e-6."""
+    kappa: float | None = None
+    """Cohen's kappa of the decisions: agreement beyond chance."""
+    score_distance: float | None = None
+    """Mean absolute difference of the scores (of the positive class, or of all classes), or of the numbers."""
+    correlation: float | None = None
+    """Spearman's, of the same."""
+
+
+class Shift(Value):
+    """Mean of one quantity of the scores under both models."""
+
+    name: Literal["confidence", "margin", "entropy", "near_boundary"]
+    old: float
+    new: float
+    difference: Estimate
+
+
+class LabelFree(Value):
+    """The headline estimated without labels of these rows, from scores calibrated on labelled reference rows."""
+
+    metric: str
+    old: float
+    new: float
+    difference: Estimate
+    assumption: str
+
+
+class Worlds(Value):
+    """Old and new model by old and new data: did the model change, or the world? Values of the headline metric."""
+
+    old_model_old_data: float | None
+    new_model_old_data: float | None
+    old_model_new_data: float | None
+    new_model_new_data: float | None
+    model: Estimate | None
+    """New minus old model on the new data, paired."""
+    data: Estimate | None
+    """New minus old data under the old model."""
+    reading: str
+
+
+class Imbalance(Value):
+    """A column in which the groups of an A/B test differ."""
+
+    column: str
+    size: float
+    """Cramer's V, or for numbers the difference of mean ranks in standard deviations."""
+    p_value: float
+
+
+class Assignment(Value):
+    """Whether the rows of an A/B test were dealt out as planned."""
+
+    old_rows: int
+    new_rows: int
+    share: Estimate
+    """Of the new model."""
+    planned: float | None = None
+    p_value: float | None = None
+    """Of the planned share; None where none was given."""
+    by_day_p_value: float | None = None
+    """That the share is the same on every day."""
+    imbalances: tuple[Imbalance, ...] = ()
+    balanced: bool
+    reading: str
+
+
+class ShadowInputs(Value):
+    """What went in."""
+
+    task: Task
+    rows: int
+    labelled: int
+    sampled: bool
+    days: int
+    classes: tuple[str, ...] = ()
+    source: str = ""
+    period: tuple[str, str] | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Shadow(Value):
+    """Old and new model on the same traffic: who is better, where, and what to do."""
+
+    format: Literal["backslide.shadow/1"] = FORMAT
+    model: str
+    mode: Mode
+    """``log``: both answered the same logged rows; ``replay``: stored models ran on logged rows; ``ab``: each its own rows."""
+    old: str
+    new: str
+    """What the two are: a version, a file, or the columns."""
+    verdict: ShadowVerdict
+    summary: str
+    decision: ShadowDecision
+    metric: Difference
+    """The headline."""
+    detectable: float | None = None
+    """Smallest difference of the headline that these rows would have shown with 80 % power."""
+    metrics: tuple[Difference, ...] = ()
+    """Every usual metric."""
+    classes: tuple[Part, ...] = ()
+    segments: tuple[Part, ...] = ()
+    agreement: Agreement | None = None
+    """None in an A/B test, where no row has two answers."""
+    flips: Flips | None = None
+    confidence: tuple[Shift, ...] = ()
+    label_free: LabelFree | None = None
+    worlds: Worlds | None = None
+    assignment: Assignment | None = None
+    evidence: tuple[Evidence, ...] = ()
+    inputs: ShadowInputs
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe dictionary in the format ``backslide.shadow/1``."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            InputError: when the dictionary is not a comparison of a format this version reads.
+        """
+        found = data.get("format") if isinstance(data, dict) else None
+        if found != FORMAT:
+            raise InputError(
+                f"expected a comparison of format {FORMAT!r}, found {found!r}; write it with `backslide shadow --json`"
+            )
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"the comparison cannot be read at {where}: {first['msg']}") from None
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """JSON text; also written to ``path`` when one is given."""
+        return _written(json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False), path, end="\n")
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            InputError: when the text is not JSON or not a comparison.
+        """
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise InputError(f"expected a comparison as JSON: {error}") from None
+        return cls.from_dict(data)
+
+    # Imported late, so that reading a comparison needs no templates.
+    def to_text(self) -> str:
+        """The comparison for a terminal or a mail."""
+        from backslide.report.shadow_text import render_shadow_text
+
+        return render_shadow_text(self)
+
+    def to_markdown(self, path: str | Path | None = None) -> str:
+        """The comparison for a pull request; also written to ``path`` when one is given."""
+        from backslide.report.shadow_text import render_shadow_markdown
+
+        return _written(render_shadow_markdown(self), path)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """The self-contained page; also written to ``path`` when one is given."""
+        from backslide.report.shadow_html import render_shadow_html
+
+        return _written(render_shadow_html(self), path)
+
+    def __repr__(self) -> str:
+        """One line: ``<Shadow of loans, new_better: ...>``."""
+        from backslide.report.clean import clean_text
+
+        return clean_text(f"<Shadow of {self.model}, {self.verdict}: {self.summary}>")
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        from backslide.report.shadow_html import render_shadow_fragment
+
+        return render_shadow_fragment(self)
+
+
+def _written(text: str, path: str | Path | None, end: str = "") -> str:
+    if path is not None:
+        Path(path).write_text(text + end, encoding="utf-8")
+    return text

@@ -1,0 +1,202 @@
+"""A snapshot: what served the model at one moment, without rows beyond the golden ones and without secrets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import ValidationError
+
+from backslide.contracts.errors import InputError
+from backslide.contracts.values import Value
+
+FORMAT: Literal["backslide.snapshot/1"] = "backslide.snapshot/1"
+Number = float | Literal["nan", "inf", "-inf"]
+"""JSON knows neither NaN nor infinity."""
+Role = Literal["container", "transformer", "model"]
+
+
+class Masked(Value):
+    """A setting by its salted digest; its value only where the name was allowed and looks harmless."""
+
+    digest: str
+    value: str | None = None
+    secret: bool = False
+    """The name or the value looks like a secret: the digest is then too short to find the value from."""
+
+
+class Environment(Value):
+    """The interpreter, the machine and every installed distribution."""
+
+    python: str
+    implementation: str
+    platform: str
+    machine: str
+    distributions: dict[str, str] = {}
+    """Normalised name -> version."""
+    imported: tuple[str, ...] = ()
+    """Distributions that the model is made of."""
+    needed: tuple[str, ...] = ()
+    """Distributions that those require."""
+
+
+class ConfigFile(Value):
+    """A file by its digest, and where its format is known, every key by its own."""
+
+    path: str
+    digest: str | None
+    """None where the file is not there."""
+    keys: dict[str, Masked] = {}
+    note: str = ""
+
+
+class Repository(Value):
+    """A git checkout: which commit, and what differs from it."""
+
+    commit: str
+    branch: str | None = None
+    committed_at: str | None = None
+    remote: str | None = None
+    """Without user name, password or query."""
+    dirty: dict[str, str] = {}
+    """Changed or untracked file -> digest of its content."""
+
+
+class Artefact(Value):
+    """The saved model as a file or name."""
+
+    name: str
+    kind: str
+    """Class of the loaded object; empty where it was not loaded."""
+    sha256: str | None = None
+    bytes: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Held(Value):
+    """One fitted value or parameter in canonical form: the same on every machine, comparable without the object."""
+
+    kind: Literal["scalar", "numbers", "texts", "figures", "list", "mapping", "object", "code"]
+    digest: str
+    text: str = ""
+    """A scalar as Python writes it, the class of an object, the name of a function."""
+    dtype: str = ""
+    shape: tuple[int, ...] = ()
+    numbers: tuple[Number, ...] = ()
+    """A small array of numbers, row by row."""
+    texts: tuple[str, ...] = ()
+    """A small array of texts or of mixed values."""
+    figures: dict[str, Number] = {}
+    """Of a large array of numbers: mean, std, minimum, maximum."""
+    items: dict[str, Held] = {}
+    """Elements of a small list, mapping or object."""
+
+
+class Part(Value):
+    """One step of the model: its class, its parameters and what fitting left in it."""
+
+    path: str
+    """Names of the steps that lead to it: ``columns/numbers/scale``; empty for the whole."""
+    kind: str
+    """Class, from where users import it."""
+    role: Role
+    columns: tuple[str, ...] | None = None
+    """Names of its input columns in order, where they are known."""
+    params: dict[str, Held] = {}
+    state: dict[str, Held] = {}
+    digest: str
+
+
+class Golden(Value):
+    """A few rows with what the model made of them, to be asked again elsewhere."""
+
+    dtypes: dict[str, str]
+    """Column -> Polars type, in the order in which the model was given them."""
+    rows: tuple[tuple[str | int | float | bool | None, ...], ...]
+    keys: tuple[str, ...]
+    """Digest of each row, by which the same rows are found in another snapshot."""
+    transformed: tuple[tuple[Number, ...], ...] = ()
+    """What the last step is given, where that is a table of numbers of moderate width."""
+    transformed_columns: tuple[str, ...] = ()
+    predictions: tuple[str | float | None, ...] = ()
+    classes: tuple[str, ...] = ()
+    scores: tuple[tuple[Number, ...], ...] = ()
+
+
+class Snapshot(Value):
+    """The manifest of a serving stack."""
+
+    format: Literal["backslide.snapshot/1"] = FORMAT
+    name: str
+    taken_at: str
+    salt: str = ""
+    """Digest of the salt that digests of settings were made with: those of other salts cannot be compared."""
+    environment: Environment
+    variables: dict[str, Masked] = {}
+    files: tuple[ConfigFile, ...] = ()
+    repository: Repository | None = None
+    artefact: Artefact | None = None
+    fitted: tuple[Part, ...] = ()
+    golden: Golden | None = None
+    profile: str | None = None
+    """The training profile, base64 of ``engine.profile.Profile.to_bytes``."""
+    notes: tuple[str, ...] = ()
+    """What was left out, and why."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe dictionary in the format ``backslide.snapshot/1``; what holds its default is left out."""
+        return {"format": self.format, **self.model_dump(mode="json", exclude_defaults=True)}
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Self:
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            InputError: when the dictionary is not a snapshot of a format this version reads.
+        """
+        found = data.get("format") if isinstance(data, dict) else None
+        if found != FORMAT:
+            raise InputError(
+                f"expected a snapshot of format {FORMAT!r}, found {found!r}; take one with `backslide snapshot`"
+            )
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"the snapshot cannot be read at {where}: {first['msg']}") from None
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """JSON text; also written to ``path`` when one is given."""
+        text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        if path is not None:
+            Path(path).write_text(text + "\n", encoding="utf-8")
+        return text
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a snapshot file.
+
+        Raises:
+            InputError: no such file, not JSON, or not a snapshot.
+        """
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"expected a snapshot at {path}, cannot read it: {error.strerror or error}") from None
+        except ValueError as error:
+            raise InputError(f"{path}: expected a snapshot as JSON: {error}") from None
+        try:
+            return cls.from_dict(data)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+
+    def __repr__(self) -> str:
+        """One line: ``<Snapshot of loans at 2026-04-03T10:00:00Z, 5 parts, 180 distributions>``."""
+        return (
+            f"<Snapshot of {self.name} at {self.taken_at}, {len(self.fitted)} parts, "
+            f"{len(self.environment.distributions)} distributions>"
+        )
+
+    __str__ = __repr__

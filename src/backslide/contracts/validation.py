@@ -1,0 +1,29 @@
+"""What pydantic found wrong, in one line."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ValidationError
+
+from backslide.contracts.errors import did_you_mean
+
+
+def one_line(model: type[BaseModel], error: ValidationError) -> str:
+    """The first thing wrong with the values of ``model``, unknown keys before wrong values."""
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    if not first["loc"]:
+        return str(first["msg"]).lower()
+    *path, key = (str(part) for part in first["loc"])
+    for part in path:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            break
+        model = annotation
+    section = f"[{'.'.join(path)}] " if path else ""
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {section}{key!r}{did_you_mean(key, keys(model))}"
+    return f"{section}{key}: {first['msg'].lower()}, found {first['input']!r}"
+
+
+def keys(model: type[BaseModel]) -> list[str]:
+    """The keys that a user may set."""
+    return [name for name in model.model_fields if name != "base"]

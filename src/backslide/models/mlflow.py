@@ -1,0 +1,61 @@
+"""Models of an MLflow registry, run or folder. They are pickles or worse, so they are read only when trusted."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+from backslide.contracts.errors import MissingExtraError, ModelError, UntrustedError
+from backslide.models.failures import one_line
+
+SCHEMES = ("models:/", "runs:/", "mlflow-artifacts:/", "mlflow:")
+
+
+def is_mlflow(text: str, path: Path) -> bool:
+    """Whether it names a model of MLflow: a URI of its own, or a folder that holds one."""
+    return text.startswith(SCHEMES) or (path.is_dir() and (path / "MLmodel").is_file())
+
+
+def read_mlflow(text: str, path: Path, *, trusted: bool) -> Any:
+    """The scikit-learn object where there is one, so that scores can be had; else MLflow's own wrapper.
+
+    Raises:
+        UntrustedError: not trusted.
+        MissingExtraError: MLflow is not installed.
+        ModelError: MLflow cannot load it.
+    """
+    if not trusted:
+        raise UntrustedError(
+            f"{text} is an MLflow model and executes what it is given; set trusted = true under [artifacts] if you made it"
+        )
+    try:
+        import mlflow
+    except ImportError:
+        raise MissingExtraError(
+            f"{text} needs the package mlflow; install it with: pip install 'backslide[mlflow]'"
+        ) from None
+    uri = (
+        text.removeprefix("mlflow:") if text.startswith("mlflow:") else text if text.startswith(SCHEMES) else str(path)
+    )
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _load(mlflow, uri)
+    except Exception as error:
+        raise ModelError(f"{text}: MLflow cannot load it: {one_line(error)}") from None
+
+
+def _load(mlflow: Any, uri: str) -> Any:
+    from mlflow.models import Model, get_model_info
+
+    flavors = get_model_info(uri).flavors if uri.startswith(SCHEMES) else Model.load(uri).flavors
+    if "sklearn" in flavors:
+        import mlflow.sklearn
+
+        return mlflow.sklearn.load_model(uri)
+    import mlflow.pyfunc
+
+    return mlflow.pyfunc.load_model(uri)

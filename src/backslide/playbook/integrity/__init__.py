@@ -1,0 +1,1 @@
+"""Did we break it ourselves? What differs between two snapshots of the serving stack."""

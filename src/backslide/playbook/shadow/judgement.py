@@ -1,0 +1,188 @@
+"""Which model is better, in a word, a sentence and a decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from backslide.case import Case
+from backslide.contracts import say
+from backslide.contracts import shadow as contract
+from backslide.contracts.shadow import ShadowAction, ShadowDecision, ShadowVerdict
+from backslide.stats.change import POWER, VERDICT_ALPHA
+
+MIN_LABELLED = 30
+MOST_TIMES = 20
+"""Times the rows beyond which nobody waits for more of them."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The verdict with its words."""
+
+    verdict: ShadowVerdict
+    summary: str
+    decision: ShadowDecision
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the verdict rests on."""
+
+    headline: contract.Difference
+    labelled: int
+    parts: tuple[contract.Part, ...]
+    agreement: contract.Agreement | None
+    flips: contract.Flips | None
+    assignment: contract.Assignment | None
+    label_free: contract.LabelFree | None
+    why_not: str
+    """Why there is no estimate without labels."""
+
+
+def judge(case: Case, found: Compared, old: str, new: str) -> Judged:
+    """``new_better`` and ``old_better`` need a one-sided 0.5 % test and a difference beyond ``min_effect``.
+
+    ``no_difference`` needs an interval within it, or answers too alike for one. ``mixed``: the new model does not lose overall
+    but loses a class or segment beyond ``min_effect`` after correction. Groups that are not comparable decide nothing.
+    """
+    if found.assignment is not None and not found.assignment.balanced:
+        text = found.assignment.reading.rstrip(".")
+        return _judged(
+            ShadowVerdict.INCONCLUSIVE, f"Inconclusive: {_low(text)}.", f"mend the assignment first: {_low(text)}"
+        )
+    losses = [p for p in found.parts if p.comparison is not None and p.comparison.winner == "old"]
+    headline = found.headline
+    if headline.winner == "old":
+        return _judged(
+            ShadowVerdict.OLD_BETTER, f"The old model is better: {_moved(case, found)}.",
+            f"let {old} answer: {new} {_lost(losses) or 'loses on the same traffic'}",
+        )  # fmt: skip
+    if losses:
+        start = "The new model is better overall" if headline.winner == "new" else "The new model is no better overall"
+        moved = f"{start} ({_moved(case, found)}), but {_lost(losses)}."
+        return _judged(
+            ShadowVerdict.MIXED, moved, f"{new} {_lost(losses)}: find out why before it answers there",
+        )  # fmt: skip
+    if headline.winner == "new":
+        return _judged(
+            ShadowVerdict.NEW_BETTER, f"The new model is better: {_moved(case, found)}.",
+            f"{new} may answer: no class and no segment that was looked at is worse",
+        )  # fmt: skip
+    alike = _alike(case, found)
+    if alike:
+        return _judged(
+            ShadowVerdict.NO_DIFFERENCE, f"No difference that matters: {alike}.", f"{alike}; either may answer"
+        )
+    reason = _reason(case, found)
+    return _judged(ShadowVerdict.INCONCLUSIVE, f"Inconclusive: {reason}.", reason)
+
+
+_ACTIONS = {
+    ShadowVerdict.NEW_BETTER: ShadowAction.KEEP,
+    ShadowVerdict.NO_DIFFERENCE: ShadowAction.KEEP,
+    ShadowVerdict.OLD_BETTER: ShadowAction.ROLL_BACK,
+    ShadowVerdict.MIXED: ShadowAction.INVESTIGATE,
+    ShadowVerdict.INCONCLUSIVE: ShadowAction.INVESTIGATE,
+}
+
+
+def _judged(verdict: ShadowVerdict, summary: str, reason: str) -> Judged:
+    return Judged(verdict, summary, ShadowDecision(action=_ACTIONS[verdict], reason=reason))
+
+
+def _alike(case: Case, found: Compared) -> str:
+    """Why the two cannot differ by what matters; empty where they might."""
+    agreement, flips, headline = found.agreement, found.flips, found.headline
+    if agreement is not None and agreement.equal == 1 and agreement.score_distance in (None, 0.0):
+        return f"both models give the same answer to all {agreement.rows} rows"
+    floor = case.floor(case.metric)
+    if flips is not None and headline.difference is None and case.metric.rows == "counts":
+        if flips.rows == 0 and flips.share.high is not None and flips.share.high < floor:
+            return f"both models decide all {agreement.rows if agreement else 0} rows alike"
+        if case.metric.name == "accuracy" and flips.share.high is not None and flips.share.high < floor:
+            return f"they decide differently on only {say.percent(flips.share.estimate)} of the rows"
+    interval = headline.difference
+    if interval is None or interval.low is None or interval.high is None or found.labelled < MIN_LABELLED:
+        return ""
+    if max(abs(interval.low), abs(interval.high)) < floor:
+        return f"{_moved(case, found)}, within what matters ({say.change(floor, share=case.metric.share)})"
+    return ""
+
+
+def _reason(case: Case, found: Compared) -> str:
+    headline = found.headline
+    if headline.difference is None or found.labelled < MIN_LABELLED:
+        few = f"only {found.labelled} rows with label and both answers" if found.labelled else "no labels of these rows"
+        return f"{few}; {_without_labels(case, found)}"
+    low, high = headline.difference.low, headline.difference.high
+    assert low is not None
+    assert high is not None
+    se = (high - low) / 2 / 1.96
+    quantile = float(stats.norm.ppf(1 - VERDICT_ALPHA) + stats.norm.ppf(POWER))
+    factor = (quantile * se / max(case.floor(case.metric), 1e-12)) ** 2
+    more = (
+        f"about {factor:.1f} times the rows would settle it"
+        if 1 < factor <= MOST_TIMES
+        else "more rows would settle it"
+    )
+    if factor > MOST_TIMES:
+        more = "a difference of min_effect is too small to be told from noise with anything like these rows"
+    return f"{_moved(case, found)}, which could be noise or too little to matter; {more}"
+
+
+def _without_labels(case: Case, found: Compared) -> str:
+    told = []
+    if found.flips is not None:
+        told.append(f"{say.percent(found.flips.share.estimate)} of the decisions flip")
+    if found.label_free is not None:
+        size = say.change(found.label_free.difference.estimate, share=case.metric.share)
+        word = "worse" if case.metric.harm(found.label_free.difference.estimate) > 0 else "better"
+        told.append(f"estimated without labels the new model is {size} {word}")
+    elif found.why_not:
+        told.append(found.why_not)
+    flipped = found.flips is not None and found.flips.rows > 0
+    return "; ".join([*told, "label the flips: only they tell the models apart" if flipped else "label more rows"])
+
+
+def _moved(case: Case, found: Compared) -> str:
+    """``accuracy 0.812 → 0.836, 2.4 points better (1.1 to 3.7), on 1 200 labelled rows``."""
+    one = found.headline
+    if one.difference is None or one.old is None or one.new is None:
+        return "no labels"
+    return f"{_ends(case, one)}, on {found.labelled:,} labelled rows"
+
+
+def _ends(case: Case, one: contract.Difference) -> str:
+    assert one.difference is not None
+    harm = -one.difference.estimate if one.higher_is_better else one.difference.estimate
+    size = say.change(one.difference.estimate, share=one.share)
+    text = f"{say.metric(one.metric)} {say.number(one.old or 0.0)} → {say.number(one.new or 0.0)}, {size} "
+    text += "worse" if harm > 0 else "better"
+    low, high = one.difference.low, one.difference.high
+    if low is None or high is None or not np.isfinite((low, high)).all():
+        return text
+    sign = -1 if (one.difference.estimate < 0) else 1
+    bounds = sorted(sign * v * (100 if one.share else 1) for v in (low, high))
+    shown = [say.number(round(v, 1) if one.share else v, 3) for v in bounds]
+    return f"{text} ({shown[0]} to {shown[1]})"
+
+
+def _lost(losses: list[contract.Part]) -> str:
+    """``loses 14.8 points of F1 of 'no' and in 13 more parts``."""
+    if not losses:
+        return ""
+    worst = losses[0]
+    assert worst.comparison is not None
+    assert worst.comparison.difference is not None
+    size = say.change(worst.comparison.difference.estimate, share=worst.comparison.share)
+    where = "" if worst.kind == "class" else f" where {worst.name}"
+    more = len(losses) - 1
+    rest = "" if not more else f" and in {more} more part{'' if more == 1 else 's'}"
+    return f"loses {size} of {say.metric(worst.comparison.metric)}{where}{rest}"
+
+
+def _low(text: str) -> str:
+    return text[:1].lower() + text[1:]

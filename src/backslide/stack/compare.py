@@ -1,0 +1,140 @@
+"""Two snapshots against each other: every difference, ranked by how likely it hurts and how near to the onset it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.contracts.errors import BackslideError
+from backslide.contracts.integrity import Difference, GoldenReplay, Integrity, Taken
+from backslide.contracts.snapshot import Snapshot
+from backslide.models.load import load_model
+from backslide.stack.compare_code import code_differences, link_commits
+from backslide.stack.compare_environment import environment_differences
+from backslide.stack.compare_fitted import fitted_differences
+from backslide.stack.compare_golden import answers, compare_golden, judged
+from backslide.stack.compare_settings import settings_differences
+from backslide.stack.compare_training import training_notes
+from backslide.stack.golden import answered
+from backslide.stack.weigh import moment, near, ranked, risk
+
+
+def integrity(
+    a: Snapshot | str | Path, b: Snapshot | str | Path, *, onset: str | None = None, repository: str | Path | None = None,
+    paths: Iterable[str] = (), model: Any = None, trusted: bool = False, base: str | Path | None = None,
+) -> Integrity:  # fmt: skip
+    """What differs between two snapshots: of two moments, or of two environments of one moment.
+
+    Args:
+        a: the snapshot from when it was good, or a file.
+        b: the one from when it feels bad, or of the other environment.
+        onset: when it began (ISO); changes made shortly before it rank higher.
+        repository: the git checkout, for the commits between the two.
+        paths: files or folders of the checkout that prepare what the model is given; by default all count.
+        model: the artefact of ``b``, asked about the golden rows of ``a`` here and now where ``b`` was not.
+        trusted: whether a pickle-based ``model`` may be loaded.
+        base: folder that relative paths start from.
+
+    Raises:
+        BackslideError: a snapshot, the onset, the checkout or the model cannot be read, in one line.
+    """
+    folder = Path(base) if base is not None else Path()
+    first, second = (s if isinstance(s, Snapshot) else Snapshot.load(folder / str(s)) for s in (a, b))
+    began = None if onset is None else moment(onset, "onset")
+    notes: list[str] = [f"{which}: {note}" for which, s in (("first", first), ("second", second)) for note in s.notes]
+    found = [
+        *fitted_differences(first, second),
+        *_artefact(first, second),
+        *environment_differences(first, second),
+        *settings_differences(first, second, notes),
+    ]
+    replay = _replay(first, second, model, trusted, folder, notes)
+    if replay is not None:
+        found = judged(found, first, second, replay)
+    code = code_differences(
+        first, second, None if repository is None else folder / str(repository), tuple(paths), found, notes
+    )
+    dated = [near(d, began) for d in code] if began is not None else code
+    differences = ranked(link_commits(found, dated) + dated)
+    notes += training_notes(first, second)
+    return Integrity(
+        a=_taken(first), b=_taken(second), summary=_summary(differences, replay), onset=began.isoformat() if began else None,
+        differences=differences, replay=replay, notes=tuple(dict.fromkeys(notes)),
+    )  # fmt: skip
+
+
+def _taken(snapshot: Snapshot) -> Taken:
+    return Taken(
+        name=snapshot.name, taken_at=snapshot.taken_at,
+        commit=None if snapshot.repository is None else snapshot.repository.commit,
+        artefact=None if snapshot.artefact is None else snapshot.artefact.sha256,
+    )  # fmt: skip
+
+
+def _artefact(a: Snapshot, b: Snapshot) -> list[Difference]:
+    """The file differs and what is inside is not known, or is the same."""
+    if a.artefact is None or b.artefact is None:
+        return []
+    old, new = a.artefact.sha256, b.artefact.sha256
+    kinds = a.artefact.kind, b.artefact.kind
+    inside = bool(a.fitted and b.fitted)
+    if inside and {p.path: p.digest for p in a.fitted} != {p.path: p.digest for p in b.fitted}:
+        return []  # told step by step
+    if old is None or new is None or old == new:
+        return []
+    score = 0.1 if inside else 0.65
+    meaning = (
+        "another file with the same fitted content" if inside else "another file; what differs inside is not known"
+    )
+    reason = "every fitted step is the same" if inside else "the artefact was replaced"
+    if not inside and all(kinds) and kinds[0] != kinds[1]:
+        meaning = f"{meaning}: {kinds[0]} → {kinds[1]}"
+    return [
+        Difference(
+            rank=0, kind=CauseKind.MODEL_CHANGE, where="artefact", subject=b.artefact.name, before=old[:12], after=new[:12],
+            meaning=f"The artefact is {meaning}.", risk=risk(score), score=score, reason=reason,
+        )
+    ]  # fmt: skip
+
+
+def _replay(a: Snapshot, b: Snapshot, model: Any, trusted: bool, folder: Path, notes: list[str]) -> GoldenReplay | None:
+    if model is not None and a.golden is not None:
+        loaded = load_model(model, trusted=trusted, base=folder)
+        notes.append(
+            "the golden rows of the first snapshot were asked again here, under the libraries of this environment"
+        )
+        return compare_golden(a.golden, answered(loaded, a.golden))
+    found = compare_golden(a.golden, b.golden)
+    if found is None and (a.golden is not None or b.golden is not None):
+        notes.append(
+            "the snapshots hold no golden rows in common, so whether the differences change an answer was not tried; take the "
+            "second with --against the first"
+        )
+    return found
+
+
+def _summary(differences: tuple[Difference, ...], replay: GoldenReplay | None) -> str:
+    if not differences:
+        same = " and answer the golden rows alike" if replay is not None and replay.equal == replay.rows else ""
+        return f"Nothing differs: both stacks are the same{same}."
+    hurting = [d for d in differences if d.risk != "unlikely"]
+    tail = f" {_first_upper(answers(replay))}." if replay is not None and replay.equal < replay.rows else ""
+    if not hurting:
+        return f"{_count(len(differences), 'difference')}, none of which is likely to hurt.{tail}"
+    likely = sum(d.risk == "likely" for d in hurting)
+    counted = f"{_count(len(differences), 'difference')}, {likely} likely to hurt and {len(hurting) - likely} possibly"
+    return f"{counted}. First: {differences[0].meaning}{tail}"
+
+
+def _count(n: int, word: str) -> str:
+    return f"{say.number(n)} {word}{'' if n == 1 else 's'}"
+
+
+def _first_upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+__all__ = ["BackslideError", "integrity"]

@@ -1,0 +1,167 @@
+"""Code before and after: uncommitted changes, and every commit between the two, with the lines that bear on the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.contracts.errors import InputError
+from backslide.contracts.integrity import BlamedLine, Commit, Detail, Difference
+from backslide.contracts.snapshot import Repository, Snapshot
+from backslide.stack import relevance
+from backslide.stack.git import git
+from backslide.stack.history import Line, RawCommit, blamed, commits_between, source_at
+from backslide.stack.masking import scrubbed
+from backslide.stack.weigh import risk
+
+MOST_TOLD = 50
+LINES_TOLD = 6
+_FIT = (".fit(", ".fit_transform(", ".partial_fit(", "Scaler")
+
+
+def code_differences(
+    a: Snapshot, b: Snapshot, folder: Path | None, paths: Sequence[str], found: Sequence[Difference], notes: list[str]
+) -> list[Difference]:
+    """Differences of kind ``code_change``; commits one by one where the checkout is at hand.
+
+    Raises:
+        InputError: a checkout was named and does not hold the commits.
+    """
+    if a.repository is None or b.repository is None:
+        if folder is not None:
+            notes.append("the commits between the snapshots are not known: one of them was taken outside of a checkout")
+        return []
+    dirty = _dirty(a.repository, b.repository)
+    if a.repository.commit == b.repository.commit:
+        return dirty
+    if folder is None:
+        notes.append("name the checkout (--repository) to see which commits lie between the snapshots")
+        return [*dirty, _moved(a.repository, b.repository)]
+    top = Path(git(folder, "rev-parse", "--show-toplevel").strip())
+    between = commits_between(top, a.repository.commit, b.repository.commit, paths, notes)
+    if not between and not dirty:
+        where = f" touches {say.listed(tuple(paths), 3)}" if paths else ""
+        notes.append(f"no commit between the snapshots{where}")
+    told = _told(top, a.repository.commit, b.repository.commit, between, found)
+    if len(between) > len(told):
+        notes.append(f"{len(between) - len(told)} more commits, which bear less on the model, are not listed")
+    return [*dirty, *told]
+
+
+def link_commits(found: list[Difference], code: list[Difference]) -> list[Difference]:
+    """Refitted or reconfigured steps beside the commit that most likely did it."""
+    best = max((d for d in code if d.commit is not None and d.score >= 0.7), key=lambda d: d.score, default=None)
+    if best is None or best.commit is None:
+        return found
+    kinds = (CauseKind.SCALER_REFIT, CauseKind.PREPROCESSING_CHANGE)
+    words = f"commit {best.commit.sha[:10]} ({best.commit.subject}) is the nearest to it"
+    return [
+        d.model_copy(update={"commit": best.commit, "at": best.at, "hours_before_onset": best.hours_before_onset,
+                             "reason": f"{d.reason}; {words}"})
+        if d.kind in kinds and d.where == "fitted" else d
+        for d in found
+    ]  # fmt: skip
+
+
+def _dirty(a: Repository, b: Repository) -> list[Difference]:
+    changed = [name for name in dict.fromkeys((*a.dirty, *b.dirty)) if a.dirty.get(name) != b.dirty.get(name)]
+    if not changed:
+        return []
+    score = max(0.9 * relevance.of_file(name) for name in changed)
+    now = [name for name in changed if name in b.dirty]
+    which = "the second" if now else "the first"
+    return [
+        Difference(
+            rank=0, kind=CauseKind.CODE_CHANGE, where="repository", subject="uncommitted changes",
+            meaning=f"{which[:1].upper()}{which[1:]} stack ran from files that no commit holds: {say.listed(now or changed, 5)}.",
+            risk=risk(score), score=round(score, 3), reason="what is in no commit was seen by no review",
+            details=tuple(Detail(name=n, before=a.dirty.get(n), after=b.dirty.get(n)) for n in changed[:50]),
+        )
+    ]  # fmt: skip
+
+
+def _moved(a: Repository, b: Repository) -> Difference:
+    return Difference(
+        rank=0, kind=CauseKind.CODE_CHANGE, where="repository", subject="commit", before=a.commit[:12], after=b.commit[:12],
+        meaning=f"The code moved from commit {a.commit[:12]} to {b.commit[:12]}.", risk=risk(0.4), score=0.4,
+        reason="what the commits between them change is not known", at=b.committed_at,
+    )  # fmt: skip
+
+
+def _told(
+    top: Path, before: str, after: str, commits: list[RawCommit], found: Sequence[Difference]
+) -> list[Difference]:
+    refitted = any(d.kind == CauseKind.SCALER_REFIT for d in found)
+    scored = sorted(((_score(c, refitted), c) for c in commits), key=lambda item: -item[0])[:MOST_TOLD]
+    blames: dict[str, dict[tuple[str, str], int]] = {}
+    return [_difference(top, before, after, commit, score, blames) for score, commit in scored]
+
+
+def _line_score(line: Line, refitted: bool) -> float:
+    score = relevance.of_line(line)
+    return min(score * 1.1, 1.0) if refitted and any(word in line.text for word in _FIT) else score
+
+
+def _score(commit: RawCommit, refitted: bool) -> float:
+    """Of its most telling line; a little more for every further one, because a rewrite says more than a typo."""
+    moved = {line.text.strip() for line in commit.lines if line.removed} & {
+        line.text.strip() for line in commit.lines if not line.removed
+    }
+    scores = sorted((_line_score(x, refitted) for x in commit.lines if x.text.strip() not in moved), reverse=True)
+    touched = {line.path for line in commit.lines}
+    scores += [relevance.of_binary(path) for path in commit.files if path not in touched]
+    if not scores:
+        return 0.05
+    return min(max(scores) + 0.02 * sum(score >= 0.5 for score in scores[1:6]), 0.97)
+
+
+def _difference(
+    top: Path, before: str, after: str, raw: RawCommit, score: float, blames: dict[str, dict[tuple[str, str], int]]
+) -> Difference:
+    lines = _lines(top, before, after, raw, blames)
+    commit = Commit(
+        sha=raw.sha, author=raw.author, authored_at=raw.authored_at, committed_at=raw.committed_at, subject=raw.subject,
+        pull_request=raw.pull_request, files=tuple(raw.files[:50]), lines=lines, taken_back=raw.taken_back,
+    )  # fmt: skip
+    verb = "was taken back" if raw.taken_back else f"by {raw.author}, {raw.authored_at[:10]}"
+    pull = f" ({raw.pull_request})" if raw.pull_request else ""
+    where = f"; {lines[0].path}" + (f":{lines[0].line}" if lines[0].line else "") if lines else ""
+    quoted = f" {'took away' if lines[0].removed else 'wrote'} `{lines[0].text.strip()[:120]}`" if lines else ""
+    inside = f" in {lines[0].function}" if lines and lines[0].function else ""
+    reason = (
+        "its lines touch what prepares the model's inputs"
+        if score >= 0.55
+        else "nothing in it speaks of the model's inputs"
+    )
+    return Difference(
+        rank=0, kind=CauseKind.CODE_CHANGE, where="repository", subject=raw.sha[:10],
+        meaning=f"Commit {raw.sha[:10]}{pull} “{raw.subject}” {verb}{where}{inside}{quoted}.", risk=risk(score),
+        score=round(score, 3), reason=reason, at=raw.committed_at, commit=commit,
+    )  # fmt: skip
+
+
+def _lines(
+    top: Path, before: str, after: str, raw: RawCommit, blames: dict[str, dict[tuple[str, str], int]]
+) -> tuple[BlamedLine, ...]:
+    """The most telling lines of a commit, numbered as they stand in the second snapshot where they still do."""
+    best = sorted(raw.lines, key=lambda line: -relevance.of_line(line))
+    told = [line for line in best if relevance.of_line(line) > 0][:LINES_TOLD]
+    end = before if raw.taken_back else after
+    found = []
+    for line in told:
+        if line.path not in blames and not raw.taken_back:
+            blames[line.path] = blamed(top, before, after, line.path)
+        number = None if line.removed else blames.get(line.path, {}).get((raw.sha, line.text))
+        version, at = (end, number) if number is not None else (f"{raw.sha}^" if line.removed else raw.sha, line.number)
+        function = relevance.function_at(source_at(top, version, line.path), at) if line.path.endswith(".py") else ""
+        found.append(
+            BlamedLine(
+                path=line.path, line=number, function=function, text=scrubbed(line.text)[:300], removed=line.removed
+            )
+        )
+    return tuple(found)
+
+
+__all__ = ["InputError", "code_differences", "link_commits"]

@@ -1,0 +1,102 @@
+"""Libraries, interpreter and machine before and after, by the distance of their versions and by what the model imports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from packaging.version import InvalidVersion, Version
+
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.contracts.integrity import Detail, Difference
+from backslide.contracts.snapshot import Environment, Snapshot
+from backslide.stack.weigh import risk
+
+_IMPORTED = {"major": 0.75, "minor": 0.5, "patch": 0.2, "other": 0.3}
+_NEEDED = {"major": 0.45, "minor": 0.3, "patch": 0.1, "other": 0.2}
+_OTHER = 0.05
+"""Of a library that the model does not import."""
+
+
+def environment_differences(a: Snapshot, b: Snapshot) -> list[Difference]:
+    """Differences of kind ``library_change``; libraries that the model does not import are told together."""
+    before, after = a.environment, b.environment
+    return [*_machine(before, after), *_libraries(before, after)]
+
+
+def distance(before: str, after: str) -> str:
+    """``major``, ``minor``, ``patch``, or ``other`` where the versions do not say (PEP 440)."""
+    try:
+        old, new = Version(before), Version(after)
+    except InvalidVersion:
+        return "other"
+    if (old.epoch, old.major) != (new.epoch, new.major):
+        return "major"
+    if old.minor != new.minor:
+        return "minor"
+    return "patch"
+
+
+def _libraries(a: Environment, b: Environment) -> Iterator[Difference]:
+    names = sorted(set(a.distributions) | set(b.distributions))
+    changed = [n for n in names if a.distributions.get(n) != b.distributions.get(n)]
+    imported, needed = {*a.imported, *b.imported}, {*a.needed, *b.needed}
+    for name in changed:
+        if name in imported or name in needed:
+            yield _library(name, a.distributions.get(name), b.distributions.get(name), name in imported)
+    rest = [n for n in changed if n not in imported and n not in needed]
+    if rest:
+        told = [f"{n} {_arrow(a.distributions.get(n), b.distributions.get(n))}" for n in rest]
+        known, subject = bool(imported), rest[0] if len(rest) == 1 else f"{len(rest)} libraries"
+        score = _OTHER if known else 0.35
+        yield Difference(
+            rank=0, kind=CauseKind.LIBRARY_CHANGE, where="environment", subject=subject,
+            meaning=f"{say.listed(told, 5)}.", risk=risk(score), score=score,
+            reason="the model does not import them" if known else "which libraries the model imports is not known",
+            details=tuple(
+                Detail(name=n, before=a.distributions.get(n), after=b.distributions.get(n)) for n in rest[:100]
+            ),
+        )  # fmt: skip
+
+
+def _library(name: str, before: str | None, after: str | None, imported: bool) -> Difference:
+    far = distance(before, after) if before is not None and after is not None else "major"
+    score = (_IMPORTED if imported else _NEEDED)[far]
+    down = before is not None and after is not None and far != "other" and Version(after) < Version(before)
+    step = "comes or goes" if before is None or after is None else f"{far} version{' back' if down else ''}"
+    use = "the model is made of it" if imported else "a library that the model is made of requires it"
+    return Difference(
+        rank=0, kind=CauseKind.LIBRARY_CHANGE, where="environment", subject=name, before=before, after=after,
+        meaning=f"{name} {_arrow(before, after)}: {step}, and {use}.", risk=risk(score), score=score,
+        reason=f"{use}; {step}", details=(Detail(name=name, before=before, after=after),),
+    )  # fmt: skip
+
+
+def _machine(a: Environment, b: Environment) -> Iterator[Difference]:
+    if a.python != b.python:
+        far = distance(a.python, b.python)
+        score = {"major": 0.6, "minor": 0.35}.get(far, 0.1)
+        yield _plain(
+            "python", a.python, b.python, score, f"Python {a.python} → {b.python}.", f"{far} version of the interpreter"
+        )
+    for name, before, after, score, words in (
+        ("implementation", a.implementation, b.implementation, 0.4, "Python implementation"),
+        ("machine", a.machine, b.machine, 0.35, "processor architecture"),
+        ("platform", a.platform, b.platform, 0.3, "operating system"),
+    ):
+        if before != after:
+            why = "the last digits of floating-point sums may differ"
+            yield _plain(name, before, after, score, f"{words} {before} → {after}.", why)
+
+
+def _plain(subject: str, before: str, after: str, score: float, meaning: str, reason: str) -> Difference:
+    return Difference(
+        rank=0, kind=CauseKind.LIBRARY_CHANGE, where="environment", subject=subject, before=before, after=after,
+        meaning=meaning, risk=risk(score), score=score, reason=reason,
+    )  # fmt: skip
+
+
+def _arrow(before: str | None, after: str | None) -> str:
+    if before is None:
+        return f"{after} installed"
+    return f"{before} → {after}" if after is not None else f"{before} removed"

@@ -1,0 +1,227 @@
+"""The fitted steps before and after: what was refitted, what was reconfigured, and whether the model was fitted again too."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.contracts.integrity import Detail, Difference
+from backslide.contracts.snapshot import Part, Snapshot
+from backslide.stack.compare_state import Moved, moves
+from backslide.stack.weigh import risk
+
+MOST_DETAILS = 60
+CLEAR, SLIGHT = 0.05, 0.005
+"""Shift of a scaler in units of its own former scale that is felt, and that hardly is."""
+_SCALERS = ("QuantileTransformer", "PowerTransformer", "Normalizer")
+_MEANS = ("mean_", "center_", "data_min_", "data_max_")
+_ADMIN = frozenset(
+    {"n_samples_seen_", "n_features_in_", "_n_features_out", "n_iter_", "_fit_dtype", "n_features_", "_tree_"}
+)
+"""Attributes that accompany a refit and mean nothing by themselves."""
+
+
+def fitted_differences(a: Snapshot, b: Snapshot) -> list[Difference]:
+    """Differences of kind ``scaler_refit``, ``preprocessing_change`` and ``model_change`` between the steps of two models."""
+    if not a.fitted or not b.fitted:
+        return []
+    pairs = list(_pairs(a.fitted, b.fitted))
+    again = any(x is None or y is None or x.digest != y.digest for x, y in pairs if "model" in _roles(x, y))
+    library = a.environment.distributions != b.environment.distributions
+    found = []
+    logged = a.fitted[0].columns or ()
+    for before, after in pairs:
+        difference = _difference(before, after, again, library)
+        if difference is not None:
+            found.append(difference.model_copy(update={"features": as_logged(difference.features, logged)}))
+    return found
+
+
+def as_logged(names: tuple[str, ...], logged: tuple[str, ...]) -> tuple[str, ...]:
+    """Columns of the log behind columns of a step: ``num__income`` is income, ``cat__channel_web`` is channel."""
+    if not logged:
+        return names
+    found = []
+    for name in names:
+        bare = name.rsplit("__", 1)[-1]
+        begins = [column for column in logged if bare.startswith(f"{column}_")]
+        found += [name] if name in logged else [bare] if bare in logged else sorted(begins, key=len)[-1:]
+    return tuple(dict.fromkeys(found))
+
+
+def _pairs(a: tuple[Part, ...], b: tuple[Part, ...]) -> Iterator[tuple[Part | None, Part | None]]:
+    """Steps of the same path; of those left over, the ones that are alone of their class, which were renamed."""
+    old, new = {p.path: p for p in a}, {p.path: p for p in b}
+    left = [p for p in b if p.path not in old]
+    for part in a:
+        other = new.get(part.path)
+        if other is None:
+            same = [p for p in left if p.kind == part.kind]
+            other = same[0] if len(same) == 1 else None
+            left = [p for p in left if p is not other]
+        yield part, other
+    yield from ((None, part) for part in left)
+
+
+def _roles(*parts: Part | None) -> set[str]:
+    return {part.role for part in parts if part is not None}
+
+
+def _difference(before: Part | None, after: Part | None, again: bool, library: bool) -> Difference | None:
+    if before is None or after is None:
+        return _added_or_removed(before, after, again)
+    if before.kind != after.kind:
+        return _made(before, [], f"{_step(before)} is now a {_short(after)}", 0.85, again,
+                     (Detail(name="class", before=before.kind, after=after.kind),))  # fmt: skip
+    if before.digest == after.digest and before.columns == after.columns:
+        return None
+    params = list(_moved(before.params, after.params, before, after, library))
+    state = list(_moved(before.state, after.state, before, after, library))
+    reordered = _reordered(before, after)
+    real = [m for m in state if m.attribute not in _ADMIN]
+    if not params and not real and not reordered:
+        return None
+    if before.role == "model":
+        return _of_model(before, params, real)
+    if _is_scaler(before) and real and not params and not reordered:
+        return _of_scaler(before, real, state, again)
+    return _of_step(before, after, params, real, reordered, again)
+
+
+def _moved(
+    a: Mapping[str, object], b: Mapping[str, object], before: Part, after: Part, library: bool
+) -> Iterator[Moved]:
+    for name in dict.fromkeys((*a, *b)):
+        old = (before.params if a is before.params else before.state).get(name)
+        new = (after.params if b is after.params else after.state).get(name)
+        if (library or name == "feature_names_in_") and (old is None or new is None):
+            continue  # another version of a library has attributes of its own; a scaler may be given an array
+        yield from moves(name, old, new, before, after)
+
+
+def _reordered(before: Part, after: Part) -> bool:
+    return (
+        before.columns is not None and after.columns is not None and before.columns != after.columns
+        and sorted(before.columns) == sorted(after.columns)
+    )  # fmt: skip
+
+
+def _added_or_removed(before: Part | None, after: Part | None, again: bool) -> Difference | None:
+    part = before or after
+    assert part is not None
+    words = f"{_step(part)} is {'new' if before is None else 'gone'}"
+    detail = Detail(
+        name="step", before=None if before is None else before.kind, after=None if after is None else after.kind
+    )
+    return _made(part, [], words, 0.85, again, (detail,))
+
+
+def _made(
+    part: Part, moved: list[Moved], words: str, score: float, again: bool, details: tuple[Detail, ...] = (), *,
+    kind: CauseKind | None = None, reason: str = "",
+) -> Difference:  # fmt: skip
+    """A difference of a step before the model, or of the model where the part is one."""
+    model = part.role == "model"
+    kind = kind or (CauseKind.MODEL_CHANGE if model else CauseKind.PREPROCESSING_CHANGE)
+    if model:
+        why = reason or "another model answers"
+    elif again:
+        score, why = score * 0.5, "the model behind it was fitted again as well, so the two may still fit each other"
+    else:
+        why = "the model behind it is the same and was fitted on what this step gave before"
+    why = f"{reason}; {why}" if reason and not model else why
+    told = details or tuple(m.detail for m in moved[:MOST_DETAILS])
+    return Difference(
+        rank=0, kind=kind, where="fitted", subject=part.path or part.kind, features=_features(part, moved), meaning=f"{words}.",
+        before=told[0].before if told else None, after=told[0].after if told else None, risk=risk(score),
+        score=round(score, 3), reason=why, details=told,
+    )  # fmt: skip
+
+
+def _features(part: Part, moved: list[Moved]) -> tuple[str, ...]:
+    known = set(part.columns or ())
+    return tuple(dict.fromkeys(m.column for m in moved if m.column is not None and m.column in known))
+
+
+def _of_scaler(part: Part, moved: list[Moved], state: list[Moved], again: bool) -> Difference:
+    ordered = sorted(moved, key=lambda m: -_size(part, m))
+    size = _size(part, ordered[0])
+    # A mean says more to people than a variance; it comes first unless it hardly moved.
+    ordered.sort(key=lambda m: m.attribute not in _MEANS or _size(part, m) < size / 4)
+    columns = _features(part, ordered)
+    n = len(columns) or len({m.column for m in ordered})
+    words = f"{_short(part)} of {n} column{'' if n == 1 else 's'} was refitted: {_arrow(ordered[0])}"
+    second = next(
+        (m for m in ordered[1:] if m.column != ordered[0].column and m.attribute == ordered[0].attribute), None
+    )
+    words += f", {_arrow(second)}" if second is not None else ""
+    rows = next((m for m in state if m.attribute == "n_samples_seen_"), None)
+    words += f"; it was fitted on {rows.after} rows instead of {rows.before}" if rows is not None else ""
+    score = 0.95 if size >= CLEAR else 0.5 if size >= SLIGHT else 0.15
+    reason = f"the furthest column moved by {say.number(size, 2)} of its former scale"
+    return _made(part, ordered, words, score, again, kind=CauseKind.SCALER_REFIT, reason=reason)
+
+
+def _size(part: Part, moved: Moved) -> float:
+    """A change in units of the column's former scale; of a scale itself, its relative change."""
+    if moved.old is None or moved.new is None:
+        return 1.0
+    if moved.attribute in ("scale_", "var_", "data_range_", "max_abs_"):
+        return abs(moved.new - moved.old) / max(abs(moved.old), 1e-300) / (2 if moved.attribute == "var_" else 1)
+    scale = next((part.state[n] for n in ("data_range_", "scale_", "max_abs_") if n in part.state), None)
+    names = part.columns or ()
+    unit = math.nan
+    if scale is not None and moved.column in names and len(scale.numbers) == len(names):
+        held = scale.numbers[names.index(moved.column)]
+        unit = held if isinstance(held, float) else math.nan
+    unit = unit if unit == unit and unit > 0 else max(abs(moved.old), 1e-300)
+    return abs(moved.new - moved.old) / unit
+
+
+def _of_step(
+    before: Part, after: Part, params: list[Moved], state: list[Moved], reordered: bool, again: bool
+) -> Difference:
+    moved = [*params, *state]
+    if reordered and before.columns is not None and after.columns is not None:
+        order = Moved("feature_names_in_", None, say.listed(before.columns, 6), say.listed(after.columns, 6))
+        words = f"{_step(before)} is given its columns in another order: {order.before} → {order.after}"
+        moved = [order, *(m for m in moved if m.attribute != "feature_names_in_")]
+        difference = _made(before, moved, words, 0.9, again)
+        at = zip(before.columns, after.columns, strict=True)
+        return difference.model_copy(update={"features": tuple(x for x, y in at if x != y)})
+    if params:
+        words = f"parameter {_arrow(params[0])} of {_step(before)} changed"
+    else:
+        words = f"{_step(before)} was fitted again: {_arrow(state[0])}"
+    words += f", and {len(moved) - 1} more" if len(moved) > 1 else ""
+    score = 0.6 if not params and {m.attribute for m in state} <= {"statistics_"} else 0.9
+    return _made(before, moved, words, score, again)
+
+
+def _of_model(part: Part, params: list[Moved], state: list[Moved]) -> Difference:
+    moved = [*params, *state]
+    first = moved[0]
+    if params:
+        words = f"parameter {_arrow(params[0])} of the model {_short(part)} changed"
+    else:
+        words = f"the model {_short(part)} was fitted again: {_arrow(first)}"
+    words += f", and {len(moved) - 1} more" if len(moved) > 1 else ""
+    return _made(part, moved, words, 0.65, False)
+
+
+def _arrow(moved: Moved) -> str:
+    return f"{moved.named} {moved.before} → {moved.after}"
+
+
+def _is_scaler(part: Part) -> bool:
+    return _short(part).endswith("Scaler") or _short(part) in _SCALERS
+
+
+def _short(part: Part) -> str:
+    return part.kind.split(".")[-1]
+
+
+def _step(part: Part) -> str:
+    return f"{_short(part)} ({part.path})" if part.path else _short(part)

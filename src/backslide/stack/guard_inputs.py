@@ -1,0 +1,211 @@
+"""What comes into a frozen pipeline, held against what it was trained on.
+
+Names and order are looked at on every call. Values (types, ranges, categories) are looked at on the first call and then as
+often as a share of the model's own time pays for, unless a rule asks for every call.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backslide.contracts.errors import InputError, did_you_mean
+from backslide.contracts.snapshot import Snapshot
+from backslide.engine.column_profile import ColumnProfile
+from backslide.stack.training import profile_of
+
+Rule = Literal["count", "raise"]
+SHARE, FIXED = 0.012, 5e-6
+"""Time for looking at values: this share of the model's, and this many seconds a call. With what names cost beside it, a call
+takes some 20 microseconds and 2 % longer."""
+MOST_ROWS = 2000
+"""Rows of one batch whose values are looked at, evenly spread."""
+MOST_LEVELS = 100
+"""Unknown categories kept by name, per column."""
+
+
+@dataclass
+class Seen:
+    """Counts of what came in."""
+
+    calls: int = 0
+    rows: int = 0
+    looked_at: int = 0
+    """Rows whose values were looked at."""
+    reordered: int = 0
+    """Calls whose columns came in another order or with others between, and were put right."""
+    out_of_range: Counter[str] = field(default_factory=Counter)
+    """Column -> rows looked at with values beyond those of training."""
+    unknown: dict[str, Counter[str]] = field(default_factory=dict)
+    """Column -> category that training did not hold -> rows looked at."""
+    mapped: Counter[str] = field(default_factory=Counter)
+    """Column -> values replaced by the category that stands for unknown ones."""
+
+
+class Gate:
+    """Checks the rows of one call; returns them, in fitted order and with unknown categories mapped."""
+
+    def __init__(
+        self, snapshot: Snapshot, columns: tuple[str, ...] | None, *, ranges: Rule, unknown: Rule | dict[str, Any]
+    ) -> None:
+        profile = profile_of(snapshot)
+        golden = tuple(snapshot.golden.dtypes) if snapshot.golden is not None else None
+        self.columns = columns or golden
+        self.trained: dict[str, ColumnProfile] = {} if profile is None else dict(profile.columns)
+        self.ranges, self.unknown = ranges, unknown
+        self.every = ranges == "raise" or unknown == "raise"
+        self.seen = Seen()
+        self._expected = None if self.columns is None else list(self.columns)
+        self._accepted: Any = None
+        self._levels = {n: frozenset(c.levels) for n, c in self.trained.items() if c.edges is None and not c.rest_rows}
+        self._check_rules()
+        self._spent = self._model = self._last = 0.0
+
+    def _check_rules(self) -> None:
+        if isinstance(self.unknown, dict):
+            for column in self.unknown:
+                if column not in self._levels:
+                    raise InputError(
+                        f"unknown categories of {column!r} cannot be mapped: the snapshot's training profile holds no complete "
+                        f"list of its categories{did_you_mean(column, self._levels)}"
+                    )
+
+    def enter(self, rows: Any) -> Any:
+        """The rows as the model is to be given them.
+
+        Raises:
+            InputError: a column is missing, of another type, or breaks a rule.
+        """
+        seen = self.seen
+        seen.calls += 1
+        count = len(rows) if hasattr(rows, "__len__") else rows.shape[0]  # sparse matrices have no length
+        seen.rows += count
+        rows = self._in_order(rows)
+        if isinstance(self.unknown, dict) and self.unknown:
+            rows = self._mapped(rows, self.unknown)
+        if not self.trained:
+            return rows
+        if self.every or not seen.looked_at or self._spent + self._last <= SHARE * self._model + FIXED * seen.calls:
+            start = perf_counter()
+            self._look(rows, count)
+            # The first look pays for imports and caches; it says nothing about the next.
+            self._last = (perf_counter() - start) if self._spent else FIXED
+            self._spent += self._last
+        return rows
+
+    def answered(self, seconds: float) -> None:
+        """Time that the model took for the call."""
+        self._model += seconds
+
+    def _in_order(self, rows: Any) -> Any:
+        names = getattr(rows, "columns", None)
+        if self._expected is None:
+            return rows
+        if names is None:
+            width = rows.shape[1] if getattr(rows, "ndim", 1) == 2 else None
+            if width is not None and width != len(self._expected):
+                raise InputError(
+                    f"expected {len(self._expected)} columns ({', '.join(self._expected[:3])}, ...), got {width}"
+                )
+            return rows
+        if names is self._accepted or (
+            self._accepted is not None and not isinstance(names, list) and self._same(names)
+        ):
+            return rows
+        given = names if isinstance(names, list) else names.tolist()
+        if given == self._expected:
+            # Frames that are cut from one, or built from one list of names, share it; turning it into a list takes longer.
+            self._accepted = None if isinstance(names, list) else names
+            return rows
+        known = set(given)
+        for column in self._expected:
+            if column not in known:
+                raise InputError(
+                    f"expected column {column!r}, which the rows do not hold{did_you_mean(column, map(str, given))}"
+                )
+        self.seen.reordered += 1
+        return rows[self._expected]
+
+    def _same(self, names: Any) -> bool:
+        equals = getattr(self._accepted, "equals", None)
+        return bool(equals is not None and equals(names))
+
+    def _mapped(self, rows: Any, instead: dict[str, Any]) -> Any:
+        if not hasattr(rows, "columns"):
+            return rows
+        changed = {}
+        for column, value in instead.items():
+            held = _values(rows, column)
+            odd = [i for i, v in enumerate(held.tolist()) if not _missing(v) and _level(v) not in self._levels[column]]
+            if odd:
+                values = held.astype(object)
+                values[odd] = value
+                changed[column] = values
+                self.seen.mapped[column] += len(odd)
+        return rows.assign(**changed) if changed else rows
+
+    def _look(self, rows: Any, count: int) -> None:
+        if not hasattr(rows, "columns") or not count:
+            return
+        step = max(1, -(-count // MOST_ROWS))
+        part = rows if step == 1 else rows[::step]
+        self.seen.looked_at += len(part)
+        for name, trained in self.trained.items():
+            values = _values(part, name)
+            if trained.edges is not None:
+                self._numbers(name, values, trained)
+            elif name in self._levels:
+                self._categories(name, values)
+
+    def _numbers(self, name: str, values: NDArray[Any], trained: ColumnProfile) -> None:
+        if values.dtype.kind not in "biuf":
+            try:
+                values = np.array([np.nan if _missing(v) else v for v in values.tolist()], dtype=np.float64)
+            except (TypeError, ValueError):
+                odd = next(v for v in values.tolist() if not isinstance(v, (int, float)) and not _missing(v))
+                raise InputError(f"expected numbers in column {name!r}, as in training, got {odd!r}") from None
+        if trained.minimum is None or trained.maximum is None:
+            return
+        beyond = int(((values < trained.minimum) | (values > trained.maximum)).sum())
+        if beyond:
+            self.seen.out_of_range[name] += beyond
+            if self.ranges == "raise":
+                low, high = float(np.nanmin(values)), float(np.nanmax(values))
+                raise InputError(
+                    f"expected {name!r} between {trained.minimum:.6g} and {trained.maximum:.6g}, as in training, "
+                    f"got {low:.6g} to {high:.6g}"
+                )
+
+    def _categories(self, name: str, values: NDArray[Any]) -> None:
+        known = self._levels[name]
+        odd = [_level(v) for v in values.tolist() if not _missing(v)]
+        odd = [v for v in odd if v not in known]
+        if odd:
+            counts = self.seen.unknown.setdefault(name, Counter())
+            for value, rows in Counter(odd).items():
+                if value in counts or len(counts) < MOST_LEVELS:
+                    counts[value] += rows
+            if self.unknown == "raise":
+                raise InputError(
+                    f"column {name!r} holds {odd[0]!r}, which training did not{did_you_mean(odd[0], known)}"
+                )
+
+
+def _values(rows: Any, column: str) -> NDArray[Any]:
+    return np.asarray(rows[column].to_numpy())
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value != value
+
+
+def _level(value: Any) -> str:
+    """As profiles name levels."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,0 +1,68 @@
+"""How likely a difference hurts, as a number between 0 and 1, and what nearness to the onset makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from backslide.contracts.errors import InputError
+from backslide.contracts.integrity import Difference, Risk
+
+LIKELY, POSSIBLE = 0.7, 0.3
+"""Scores from which a difference likely or possibly hurts."""
+CLOCKS_APART = 24.0
+"""Hours after the onset within which a change may still be its reason: clocks, zones and the onset's own vagueness."""
+FAR = 60 * 24.0
+"""Hours before the onset from which nearness speaks no longer."""
+
+
+def risk(score: float) -> Risk:
+    """The score in a word."""
+    return "likely" if score >= LIKELY else "possible" if score >= POSSIBLE else "unlikely"
+
+
+def weighed(difference: Difference, score: float, reason: str = "", **changed: object) -> Difference:
+    """The difference with another score; ``reason`` is added to its own."""
+    bounded = round(min(max(score, 0.0), 0.99), 3)
+    told = "; ".join(part for part in (difference.reason, reason) if part)
+    return difference.model_copy(update={"score": bounded, "risk": risk(bounded), "reason": told, **changed})
+
+
+def near(difference: Difference, onset: datetime) -> Difference:
+    """A dated difference, judged by how shortly before the onset it was made."""
+    if difference.at is None:
+        return difference
+    hours = (onset - moment(difference.at, "time of a change")).total_seconds() / 3600
+    told = {"hours_before_onset": round(hours, 1)}
+    if hours < -CLOCKS_APART:
+        return weighed(difference, difference.score * 0.3, f"made {_long(-hours)} after it began", **told)
+    if hours <= 48:
+        words = f"made {_long(abs(hours))} {'before' if hours >= 0 else 'after'} it began"
+        return weighed(difference, difference.score * 1.15, words, **told)
+    faded = max(0.6, 1 - 0.4 * hours / FAR)
+    return weighed(difference, difference.score * faded, f"made {_long(hours)} before it began", **told)
+
+
+def ranked(differences: Iterable[Difference]) -> tuple[Difference, ...]:
+    """The most harmful first; of equals the more specific kind."""
+    ordered = sorted(differences, key=lambda d: (-d.score, d.kind.precedence, d.subject))
+    return tuple(d.model_copy(update={"rank": rank}) for rank, d in enumerate(ordered, 1))
+
+
+def moment(text: str, what: str = "time") -> datetime:
+    """An ISO date or time; UTC where no zone is given.
+
+    Raises:
+        InputError: it is neither.
+    """
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise InputError(f"{what}: expected an ISO date or time such as 2026-04-03T10:00:00Z, got {text!r}") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def _long(hours: float) -> str:
+    if hours < 2:
+        return f"{hours * 60:.0f} minutes"
+    return f"{hours:.0f} hours" if hours < 72 else f"{hours / 24:.0f} days"
