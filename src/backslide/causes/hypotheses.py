@@ -24,6 +24,8 @@ OF_OTHER_DAYS = (
     CauseKind.DEFAULT_VALUE, CauseKind.UNSEEN_CATEGORY, CauseKind.BROKEN_JOIN,
 )  # fmt: skip
 """Kinds that a column which follows the calendar shows by itself."""
+ALL_ROWS = 0.95
+"""Share of rows from which on a fault needs no mark of its rows."""
 MOST_ROUNDS = 2
 """Rounds of repair and repeat."""
 
@@ -136,7 +138,10 @@ def _with_marked(case: Case, found: list[Hypothesis]) -> list[Hypothesis]:
     such fault explains.
     """
     whole = {f for h in found if h.exact and h.reversible for f in h.features}
-    marked = [h for h in recognise_within(case) if not whole & set(h.features)]
+    everywhere = {(h.kind, h.features) for h in found if h.exact and h.share_of_rows >= ALL_ROWS}
+    marked = [
+        h for h in recognise_within(case) if not whole & set(h.features) and (h.kind, h.features) not in everywhere
+    ]
     taken = {f for h in marked if h.exact for f in h.features}
     found = [*(h for h in found if not taken & set(h.features)), *marked]
     explained = {f for h in found if h.exact and (h.reversible or h.segment) for f in h.features}

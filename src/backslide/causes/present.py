@@ -15,6 +15,7 @@ from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Injection, Repair
 from backslide.contracts.finding import Estimate, Outcome
 from backslide.engine import names
+from backslide.engine.segments import holds
 from backslide.stats.effect import Effect
 from backslide.stats.metrics import Metric
 
@@ -103,6 +104,7 @@ class Presenter:
         )
         return Cause(
             rank=1, kind=cause.kind, features=cause.features, classes=cause.classes, segment=cause.segment, points=price,
+            share_of_rows=1.0 if cause.segment is None else _share(self.case, cause.segment),
             repair=None if back is None else Repair(description=fix, points_back=back), confidence=cause.confidence,
             summary=words.worldly_summary(cause, price, self.target),
             evidence=tuple(k for k in evidence if k in self.keys), next_step=words.next_step(cause.kind, cause.features),
@@ -115,6 +117,11 @@ class Presenter:
             return None
         first = sample[names.DAY].filter(rows).min()
         return None if first is None else str(first)
+
+
+def _share(case: Case, segment: str) -> float:
+    """Share of the current rows in a segment."""
+    return float(holds(case.current.sample, segment).fill_null(False).mean() or 0.0)  # type: ignore[arg-type]
 
 
 ALL_ROWS = 0.95

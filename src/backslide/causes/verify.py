@@ -273,5 +273,7 @@ def _answered(outcomes: Outcomes) -> Outcomes:
         return Outcomes(outcomes.labels, outcomes.predictions, scores)
     if outcomes.predictions.dtype.kind == "f":
         predictions = outcomes.predictions.astype(float)
-        return Outcomes(outcomes.labels, np.where(np.isfinite(predictions), predictions, np.nanmean(predictions)), None)
+        known = np.isfinite(predictions)
+        filling = float(predictions[known].mean()) if known.any() else np.nan
+        return Outcomes(outcomes.labels, np.where(known, predictions, filling), None)
     return outcomes

@@ -57,6 +57,7 @@ def worldly_summary(cause: Worldly, points: Estimate, metric: Metric) -> str:
         seen = f"More rows come from where the model was always weak{along}"
     else:
         classes = f", most for {say.listed(cause.classes)}" if cause.classes else ""
+        along = f" where {cause.segment}" if cause.segment is not None else along
         seen = f"The same inputs now mean another outcome{along}{classes}"
     caveat = f"; {cause.caveat}" if cause.caveat else ""
     return f"{seen}; it {cost(points, metric)}{caveat}."

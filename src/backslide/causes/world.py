@@ -20,6 +20,7 @@ from backslide.causes.verify import Bench
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.engine.pair import Pair
 from backslide.playbook.concept.decomposition import Populations, Split, headline_split, split, weighted
+from backslide.playbook.verify.slices import telling_slice
 from backslide.stats import shift
 from backslide.stats.effect import Effect
 from backslide.stats.metrics import Floats
@@ -27,7 +28,7 @@ from backslide.stats.two_sample import chi_squared, holm
 
 PRIOR_Z = 4.0
 LABEL_SHARE = 0.5
-STILL_Z = 3.0
+STILL_Z = 2.5
 """Standard errors by which mean scores must miss what other class shares would make them."""
 STILL_SHARE = 0.5
 """And how near, beside that, they must be to where they were."""
@@ -84,11 +85,17 @@ def explain(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Wo
         )
     if abs(parts.relation.z) > CONCEPT_Z and harm(parts.relation.value) >= CONCEPT_SHARE * harm(drop.value):
         features, classes = _changed_relation(bench, p)
+        told = telling_slice(bench.case) if p.untouched else None
+        if told is not None:
+            features = told[1]
         gain = targeted_gain(bench, features) if p.untouched else None
         if gain is not None and max(harm(end) for end in gain.bounds) >= 0:
             caveat = f"{caveat}; " if caveat else ""
             caveat += "learned anew on held-out rows it brings nothing back for certain, so retraining may not help"
-        found.append(Worldly(CauseKind.CONCEPT_DRIFT, parts.relation, features, classes, confidence, caveat, gain=gain))
+        segment = None if told is None else told[0]
+        found.append(
+            Worldly(CauseKind.CONCEPT_DRIFT, parts.relation, features, classes, confidence, caveat, (), gain, segment)
+        )
     return sorted(found, key=lambda cause: -harm(cause.effect.value))
 
 

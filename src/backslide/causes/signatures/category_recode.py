@@ -39,6 +39,8 @@ MATCHED = 0.3
 """How far the share of a new value may be from that of the old one, relative, beyond noise."""
 CLEAR = 0.9
 """Share of the moved rows whose value must be matched for a permutation."""
+MANY = 4
+"""Values of a column of numbers that must have changed places for a permutation to be told without a price."""
 MIN_MOVED = 0.05
 """Share of rows whose value must have changed for a permutation."""
 
@@ -199,7 +201,9 @@ def _permuted(case: Case, pair: Pair) -> Found | None:
         return None
     # Two values that trade places may as well be a habit that turned: undoing it has to bring points back.
     clear = met.informative(same) and met.agrees(mapping) and after < 0.25 * before
-    exact = len(levels) > 2 and not pair.numeric and clear
+    exact = len(levels) > 2 and clear
+    if pair.numeric:  # numbers change company when the world does; a shuffle of many of them is no such change
+        exact = exact and len(mapping) >= MANY and after < 0.15 * before
     return mapping, exact, "permuted"
 
 

@@ -94,7 +94,7 @@ def limits_of(pair: Pair) -> dict[str, float]:
     if found:
         return found
     # Cut off at both ends, either end disturbs what is left when the other is looked at alone.
-    both = {name: _gathering(pair, side) for name, side in ends.items()}
+    both = {name: _gathering(pair, side, MATCH / 2) for name, side in ends.items()}
     if (above := both["above"]) is None or (below := both["below"]) is None or below >= above:
         return {}
     g, b = (v[(v > below) & (v < above)] for v in pair.finite)
@@ -112,7 +112,7 @@ def limit_of(pair: Pair, side: int) -> float | None:
     return limit if _inner_unchanged(g[g < side * limit], b[b < side * limit], 1 - beyond) else None
 
 
-def _gathering(pair: Pair, side: int) -> float | None:
+def _gathering(pair: Pair, side: int, match: float = MATCH) -> float | None:
     """The current end on one side, where the mass gathered that was at it and beyond; None where none did."""
     g, b = (side * v for v in pair.finite)
     if min(len(g), len(b)) < columns.MIN_ROWS:
@@ -125,7 +125,7 @@ def _gathering(pair: Pair, side: int) -> float | None:
     if float((g > limit).mean()) < MIN_MASS or gathered < own + MIN_MASS:
         return None
     noise = 4 * float(np.sqrt(beyond * (1 - beyond) * (1 / len(g) + 1 / len(b))))
-    return side * limit if abs(gathered - beyond) <= MATCH * beyond + noise else None
+    return side * limit if abs(gathered - beyond) <= match * beyond + noise else None
 
 
 def _inner_unchanged(g: Floats, b: Floats, inner_mass: float) -> bool:

@@ -28,6 +28,11 @@ MIN_OWN = 0.1
 EXACT = 0.25
 """Crossed distance over own distance below which the exchange is named without a price."""
 
+NEARER = 0.8
+"""The same where the very values of both columns changed places: their shares may have moved for reasons of their own."""
+RARE = 3
+"""Rows under which a value says nothing."""
+
 
 class SwappedColumns(Signature):
     kind = CauseKind.SWAPPED_COLUMNS
@@ -97,5 +102,17 @@ def _crossed(pairs: list[Pair], own: columns.Distance, cross: columns.Crossed) -
     for (p, own_p), (q, own_q) in combinations(moved, 2):
         crossed = max(cross(p, q), cross(q, p))
         ratio = crossed / min(own_p, own_q)
-        if ratio < 0.5:
+        if ratio < NEARER and _values_exchanged(p, q):
+            yield p.name, q.name, min(ratio, EXACT) / 2
+        elif ratio < 0.5:
             yield p.name, q.name, ratio
+
+
+def _values_exchanged(p: Pair, q: Pair) -> bool:
+    """Whether each of two columns of few values now has the very values of the other, and they were not the same."""
+    if not (p.discrete and q.discrete):
+        return False
+    (p_g, p_b), (q_g, q_b) = ({k for k, n in side.items() if n >= RARE} for side in p.levels), (
+        {k for k, n in side.items() if n >= RARE} for side in q.levels
+    )  # fmt: skip
+    return p_g != q_g and p_b == q_g and q_b == p_g

@@ -37,7 +37,7 @@ from backslide.engine.literals import Coded, code
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.stats.metrics import METRICS, Floats
-from backslide.stats.slices import Rows, Slice, detectable_excess, find_slices, halves, own_slices
+from backslide.stats.slices import Rows, Slice, detectable_excess, find_slices, halves, inside_of, own_slices
 
 ALPHA = 0.01
 """Error rate of all slices of a report together."""
@@ -48,6 +48,8 @@ LEAST_ROWS = 120
 """Labelled rows per window: two halves with room for a slice and its rest."""
 CLIP = 0.02
 """Smallest score of the true class in the search loss: one sure mistake must not choose the slice."""
+REST_STILL = 0.15
+"""Share of the change inside a segment that may show in the other rows when the segment is said to be all."""
 SHOWN = 8
 TYPICAL = 0.1
 """Share of rows that ``detectable`` speaks of."""
@@ -81,6 +83,10 @@ class _Loss:
         return 1 - loss if self.name == "accuracy" else loss
 
 
+_Searched = tuple[list[Coded], Rows, _Loss, list[Slice]]
+"""Columns, rows and loss that were searched, and the slices that stand out, by their contribution."""
+
+
 class AutomaticSegments(Check):
     code = "VER007"
     title = "Segments found by search"
@@ -90,9 +96,22 @@ class AutomaticSegments(Check):
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding per slice that stands out; one that says what was searched where none does."""
+        found = self.search(case)
+        if found is None:
+            return []
+        columns, rows, loss, loud = found
+        floor = self._floor(loss, rows)
+        return _findings(case, columns, rows, loss, loud[:SHOWN]) or [_nothing(case, columns, rows, loss, floor)]
+
+    def search(self, case: Case) -> _Searched | None:
+        """What was searched and what stands out, done once; None with few rows."""
+        found: _Searched | None = case.cached("slices", lambda: self._search(case))
+        return found
+
+    def _search(self, case: Case) -> _Searched | None:
         picked = [case.labelled_rows(side) for side in case.sides]
         if min(len(rows) for rows in picked) < LEAST_ROWS:
-            return []
+            return None
         loss, rows = _loss_of(case, picked), _rows_of(case, picked)
         rows = Rows(rows.current, loss.values, rows.days, rows.half)
         columns = _columns(case, picked)
@@ -100,7 +119,7 @@ class AutomaticSegments(Check):
         floor = self._floor(loss, rows)
         loud = own_slices(columns, rows, [one for one in found if _stands_out(one, loss, floor)], floor)
         loud.sort(key=lambda one: -_contribution(one, rows))
-        return _findings(case, columns, rows, loss, loud[:SHOWN]) or [_nothing(case, columns, rows, loss, floor)]
+        return columns, rows, loss, loud
 
     def _floor(self, loss: _Loss, rows: Rows) -> float:
         if loss.share:
@@ -117,6 +136,26 @@ class AutomaticSegments(Check):
         current = current.with_columns(label=pl.Series(label.astype(object).tolist()))
         subject = "channel = 'phone' and premium = true"
         return Scenario(scenarios.served(rng, 6000), current, dict(scenarios.ROLES), None, subject)
+
+
+def telling_slice(case: Case) -> tuple[str, tuple[str, ...]] | None:
+    """The one segment in which all of the loss rose, as a condition with its columns; None where the other rows moved as well."""
+    found = AutomaticSegments().search(case)
+    return None if found is None else _telling(found[0], found[1], found[3])
+
+
+def _telling(columns: Sequence[Coded], rows: Rows, loud: list[Slice]) -> tuple[str, tuple[str, ...]] | None:
+    if not loud:
+        return None
+    best = max(loud, key=lambda one: one.score)
+    inside = inside_of(columns, best.conditions)
+    rest = [rows.loss[~inside & window] for window in (~rows.current, rows.current)]
+    if min(map(len, rest)) < LEAST_ROWS:
+        return None
+    rise, noise = rest[1].mean() - rest[0].mean(), np.sqrt(sum(r.var() / len(r) for r in rest))
+    if rise > REST_STILL * best.change.estimate + 2 * noise or rise > 3 * noise:
+        return None
+    return _text(columns, best), tuple(dict.fromkeys(columns[c].column for c, _ in best.conditions))
 
 
 def _loss_of(case: Case, picked: Sequence[np.ndarray]) -> _Loss:
