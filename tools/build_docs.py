@@ -31,6 +31,11 @@ NOTE = "<!-- Written by tools/build_docs.py from the source; edit the docstring 
 FOUND_IN = {
     CauseKind.MODEL_CHANGE: "backslide.causes.artefacts",
     CauseKind.THRESHOLD_CHANGE: "backslide.causes.artefacts",
+    CauseKind.SCALER_REFIT: "backslide.causes.given.find",
+    CauseKind.PREPROCESSING_CHANGE: "backslide.causes.given.find",
+    CauseKind.LIBRARY_CHANGE: "backslide.causes.stack_changes",
+    CauseKind.CODE_CHANGE: "backslide.causes.stack_changes",
+    CauseKind.CONFIG_CHANGE: "backslide.causes.stack_changes",
     CauseKind.LABEL_SHIFT: "backslide.causes.world",
     CauseKind.COVARIATE_SHIFT: "backslide.causes.world",
     CauseKind.CONCEPT_DRIFT: "backslide.causes.world",

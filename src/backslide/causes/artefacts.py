@@ -2,7 +2,8 @@
 
 `model_change`: the saved model reproduces the reference and not the current window, or not the rows of some hosts, hours or
 versions, or not the rows from some day on. `threshold_change`: in both windows the decisions follow one cut of the logged scores,
-and the cuts differ. Both are exact replays; only their price has an interval.
+and the cuts differ; or some rows, all of them between the old cut and a new one, are decided the new way (one host, the days
+from one on, or a share that nothing marks). Both are exact replays; only their price has an interval.
 
 Without a saved model, a new version that answers beside the old one in the current window is compared with it as in an A/B test:
 when the groups are alike in every input and the new one is worse, `model_change` is supported, not proven.

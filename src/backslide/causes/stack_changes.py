@@ -2,6 +2,10 @@
 
 Replay proves that another computation answered; the snapshots say which: a refitted scaler, another preprocessing, another
 library rather than another model. Without a replay, a difference that is likely to hurt is suspected, never priced.
+
+`library_change`, `code_change` and `config_change` are named from `[artifacts] reference_snapshot` and `current_snapshot` alone:
+`library_change` is proven where golden rows come out otherwise, or where the saved model with the second snapshot's fitted steps
+gives what was served; commits and settings are told beside the onset and suspected where nothing else explains the drop.
 """
 
 from __future__ import annotations

@@ -1,4 +1,23 @@
-"""From rows that the saved model does not reproduce to what it was given there."""
+"""Another preprocessing stands before the model: what must it have been given to say what was served?
+
+Where the saved model reproduces the reference and not the current window, the logged inputs are altered and put to it again:
+
+- `scaler_refit`: a scaler inside the pipeline fitted again on the current window or on each of its days, whatever the model; or,
+  where the answers move smoothly with the inputs, the scale of one column or of all scaled ones, computed from the answers;
+- `preprocessing_change`: two columns in each other's place, or all of them in the order of the alphabet or of the log; the
+  categories of a column read as others, by an encoder rebuilt in another order or one that knows some of them no more; a number
+  multiplied before it reaches the model.
+
+**Proof, not statistics**: half of the rows find the alteration, and the scores must agree to 1e-6 on 99 % of the other half.
+Rows whose score is next to 0 or 1 prove nothing and are left out. Equal old and new artefacts are never looked at.
+
+**What cannot be told apart**: a linear model of nothing but scaled numbers with every scale changed is the same function as one
+fitted again; it stays `model_change`, unless a refit on the current window explains it. Where only classes were logged, no
+alteration is looked for.
+
+**The price** is that of the replay: what was served against the saved model on the rows as logged. Before labels come, the
+reference is put to the model altered in the same way.
+"""
 
 from __future__ import annotations
 
