@@ -69,7 +69,8 @@ def replaced(bench: Bench, log_only: Sequence[Fault] = (), lost: Sequence[Fault]
             frame = case.current.sample
             for fault in log_only:
                 frame = fault.repair(case, frame)
-            done = replace(done, current=replayed(case, case.reference_model, case.current, frame))
+            again = replayed(case, case.reference_model, case.current, frame, tolerance=done.reference.tolerance)
+            done = replace(done, current=again)
         if done.swapped and lost:
             done = replace(done, current=done.current.on(~np.logical_or.reduce([fault.rows for fault in lost])))
         if done.swapped:
@@ -155,7 +156,7 @@ def _by_successor(case: Case) -> Outcomes | None:
 def _given(case: Case, altered: Altered) -> Outcomes:
     """The reference answered by the saved model, given what it was given in the current window."""
     assert case.reference_model is not None
-    return case.answered(case.reference_model, altered.alter(case.reference.sample)).outcomes
+    return case.answered(altered.model or case.reference_model, altered.alter(case.reference.sample)).outcomes
 
 
 def _priced(

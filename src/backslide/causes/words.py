@@ -56,7 +56,7 @@ def worldly_summary(cause: Worldly, points: Estimate, metric: Metric) -> str:
     elif cause.kind == CauseKind.COVARIATE_SHIFT:
         seen = f"More rows come from where the model was always weak{along}"
     else:
-        classes = f", most for {say.listed(cause.classes)}" if cause.classes else ""
+        classes = f", most for {say.listed(cause.classes)}" if cause.classes and not cause.every_class else ""
         along = f" where {cause.segment}" if cause.segment is not None else along
         seen = f"The same inputs now mean another outcome{along}{classes}"
     caveat = f"; {cause.caveat}" if cause.caveat else ""

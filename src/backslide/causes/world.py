@@ -58,6 +58,8 @@ class Worldly:
     gain: Effect | None = None
     """What a fix aimed at it returns on held-out rows."""
     segment: str | None = None
+    every_class: bool = False
+    """Whether ``classes`` are all that there are, so that naming them says nothing."""
 
 
 def explain(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Worldly]:
@@ -86,15 +88,27 @@ def explain(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Wo
     if abs(parts.relation.z) > CONCEPT_Z and harm(parts.relation.value) >= CONCEPT_SHARE * harm(drop.value):
         features, classes = _changed_relation(bench, p)
         told = telling_slice(bench.case) if p.untouched else None
-        if told is not None:
-            features = told[1]
+        if told is not None:  # of a segment's columns, the one whose relation to the outcome changed comes first
+            order = {column: place for place, column in enumerate(features)}
+            features = tuple(sorted(told[1], key=lambda column: order.get(column, len(order))))
         gain = targeted_gain(bench, features) if p.untouched else None
         if gain is not None and max(harm(end) for end in gain.bounds) >= 0:
             caveat = f"{caveat}; " if caveat else ""
             caveat += "learned anew on held-out rows it brings nothing back for certain, so retraining may not help"
         segment = None if told is None else told[0]
         found.append(
-            Worldly(CauseKind.CONCEPT_DRIFT, parts.relation, features, classes, confidence, caveat, (), gain, segment)
+            Worldly(
+                CauseKind.CONCEPT_DRIFT,
+                parts.relation,
+                features,
+                classes,
+                confidence,
+                caveat,
+                (),
+                gain,
+                segment,
+                len(classes) == len(bench.case.problem.classes),
+            )
         )
     return sorted(found, key=lambda cause: -harm(cause.effect.value))
 

@@ -1,13 +1,13 @@
 """The scalers inside a saved scikit-learn pipeline: which columns they scale, by how much, and the pipeline with them refitted.
 
-Only what is public is read: ``steps``, ``transformers_`` and the fitted attributes of scikit-learn's own scalers.
+Only what is public is read: ``steps``, ``transformers_`` and the fitted attributes of scikit-learn's own scalers and imputers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,10 @@ class Scaled:
     spread: float
     measure: tuple[str, str]
     """What centre and spread are called: mean and standard deviation, median and range, minimum and range."""
+    filling: float | None = None
+    """What an imputer in front puts for missing values; None where they stay missing."""
+    direct: bool = True
+    """Whether the values come as logged, and not through another function first."""
 
 
 _MEASURES = {
@@ -32,27 +36,67 @@ _MEASURES = {
     "MinMaxScaler": ("lower end", "range"),
     "MaxAbsScaler": ("zero", "largest size"),
 }
+_FILLS = ("SimpleImputer", "KNNImputer", "IterativeImputer")
+_VALUE_BY_VALUE = ("FunctionTransformer", "PowerTransformer", "QuantileTransformer", "KBinsDiscretizer")
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column on its way to the scaler."""
+
+    name: str
+    filling: float | None = None
+    direct: bool = True
+    by_name: bool = False
+    """Whether it came through a step of the user's own, behind which only its name tells that it is still the same column."""
 
 
 def scaled_columns(artefact: Any, columns: Sequence[str]) -> dict[str, Scaled]:
     """Every column of ``columns`` (as the model takes them) that a scaler inside the pipeline scales."""
-    return _walk(artefact, list(columns))
+    return _walk(artefact, [_Column(name) for name in columns])
 
 
-def _walk(part: Any, columns: list[str]) -> dict[str, Scaled]:
+def _walk(part: Any, columns: list[_Column]) -> dict[str, Scaled]:
     if isinstance(steps := getattr(part, "steps", None), list):
-        found: dict[str, Scaled] = {}
-        for _, step in steps:
-            found |= _walk(step, [c for c in columns if c not in found])
+        for step in _inside(steps):
+            found = _walk(step, columns)
             if found:
                 return found
-        return found
+            columns = _behind(step, columns)
+        return {}
     if isinstance(branches := getattr(part, "transformers_", None), list):
         found = {}
+        places = {column.name: k for k, column in enumerate(columns)}
         for _, branch, chosen in branches:
-            found |= _walk(branch, _named(chosen, columns))
+            own = [columns[places[name]] for name in _named(chosen, list(places)) if name in places]
+            if not isinstance(chosen, slice) and all(
+                isinstance(v, str) for v in np.atleast_1d(np.asarray(chosen, object))
+            ):
+                own = [replace(column, by_name=False) for column in own]
+            found |= _walk(branch, own)
         return found
     return _scales(part, columns)
+
+
+def _inside(steps: list[tuple[str, Any]]) -> list[Any]:
+    return [step for _, step in steps if step is not None and step != "passthrough"]
+
+
+def _behind(step: Any, columns: list[_Column]) -> list[_Column]:
+    """The columns as a step hands them on; none where what it hands on are other columns."""
+    kind, k = type(step).__name__, len(columns)
+    if kind in _FILLS and getattr(step, "n_features_in_", None) == k and not getattr(step, "add_indicator", False):
+        filled = list(getattr(step, "statistics_", [])) if kind == "SimpleImputer" else []
+        filled = filled if len(filled) == k else [None] * k
+        return [
+            replace(c, filling=float(v) if isinstance(v, (int, float, np.number)) and np.isfinite(v) else None)
+            for c, v in zip(columns, filled, strict=True)
+        ]
+    if kind in _VALUE_BY_VALUE:
+        return [replace(c, direct=False) for c in columns]
+    if not type(step).__module__.startswith("sklearn.") and getattr(step, "n_features_in_", k) == k:
+        return [replace(c, by_name=True) for c in columns]
+    return []
 
 
 def _named(chosen: Any, columns: list[str]) -> list[str]:
@@ -61,16 +105,23 @@ def _named(chosen: Any, columns: list[str]) -> list[str]:
         return [chosen]
     if isinstance(chosen, slice):
         start, stop = (columns.index(e) if isinstance(e, str) else e for e in (chosen.start, chosen.stop))
-        return columns[slice(start, stop + 1 if isinstance(chosen.stop, str) else stop)]
+        return columns[slice(start, stop + 1 if isinstance(chosen.stop, str) else stop, chosen.step)]
+    if isinstance(chosen, (int, np.integer)):
+        return [columns[int(chosen)]]
     values = list(chosen) if chosen is not None else []
     if values and all(isinstance(v, (bool, np.bool_)) for v in values):
         return [c for c, use in zip(columns, values, strict=False) if use]
     return [v if isinstance(v, str) else columns[int(v)] for v in values]
 
 
-def _scales(part: Any, columns: list[str]) -> dict[str, Scaled]:
+def _scales(part: Any, columns: list[_Column]) -> dict[str, Scaled]:
     name = type(part).__name__
-    if name not in _MEASURES or getattr(part, "n_features_in_", None) != len(columns):
+    if (
+        name not in _MEASURES
+        or not columns
+        or any(c.by_name for c in columns)
+        or getattr(part, "n_features_in_", None) != len(columns)
+    ):
         return {}
     n = len(columns)
     scale = getattr(part, "scale_", None)
@@ -82,8 +133,11 @@ def _scales(part: Any, columns: list[str]) -> dict[str, Scaled]:
         given = getattr(part, {"StandardScaler": "mean_", "RobustScaler": "center_"}.get(name, ""), None)
         centre = np.zeros(n) if given is None else np.asarray(given, float)
     return {
-        column: Scaled(name, float(centre[k]), float(spread[k]), _MEASURES[name]) for k, column in enumerate(columns)
-    }
+        column.name: Scaled(
+            name, float(centre[k]), float(spread[k]), _MEASURES[name], column.filling, column.direct
+        )
+        for k, column in enumerate(columns)
+    }  # fmt: skip
 
 
 def refitted(artefact: Any, rows: pd.DataFrame) -> Any:
@@ -95,14 +149,23 @@ def refitted(artefact: Any, rows: pd.DataFrame) -> Any:
 
 def _refit(part: Any, rows: Any) -> None:
     if isinstance(steps := getattr(part, "steps", None), list):
-        inside = [step for _, step in steps if step is not None and step != "passthrough"]
+        inside = _inside(steps)
         for step in inside:
             _refit(step, rows)
             if step is not inside[-1]:
                 rows = step.transform(rows)
     elif isinstance(branches := getattr(part, "transformers_", None), list):
         for _, branch, chosen in branches:
-            if not isinstance(branch, str) and len(named := _named(chosen, list(rows.columns))):
-                _refit(branch, rows[chosen if isinstance(chosen, str) else named])
+            if not isinstance(branch, str) and (own := _columns_of(rows, chosen)) is not None:
+                _refit(branch, own)
     elif type(part).__name__ in _MEASURES:
         part.fit(rows)
+
+
+def _columns_of(rows: Any, chosen: Any) -> Any:
+    """A branch's columns of a frame, or of the array that a step in front made of it; None where it takes none."""
+    if isinstance(rows, pd.DataFrame):
+        named = _named(chosen, list(rows.columns))
+        return None if not named else rows[chosen if isinstance(chosen, str) else named]
+    places = [int(k) for k in _named(chosen, [str(k) for k in range(rows.shape[1])])]
+    return rows[:, places] if places else None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from backslide.case import Case, Outcomes, Side
 from backslide.contracts.cause import CauseKind
 from backslide.models.model import Model
-from backslide.playbook.shadow.replay import TOLERANCES, Replayed, equal_answers
+from backslide.playbook.shadow.replay import Replayed, equal_answers
 from backslide.stats.metrics import Floats
 
 Mask = NDArray[np.bool_]
@@ -25,6 +25,8 @@ MIN_ODD = 30
 """Rows not reproduced under which nothing is looked for."""
 MOST = 1_500
 """Rows not reproduced that are looked at; a part of them is kept back to check what was found."""
+FELT = 0.05
+"""Share of the rows that other values of a column must move: more than an explanation may leave out."""
 SMALLEST = 1e-12
 SATURATED = 1e-3
 
@@ -40,13 +42,15 @@ class Altered:
     words: str
     """As a clause: "the places of income and age are exchanged"."""
     undo: str
+    model: Model | None = None
+    """The saved model with parts fitted again, where no alteration of the rows says as much."""
 
 
 class Asker:
     """Search rows and check rows of the current window that the saved model does not reproduce."""
 
     def __init__(self, case: Case, model: Model, side: Side, done: Replayed) -> None:
-        self.case, self.model, self.side = case, model, side
+        self.case, self.model, self.side, self.tolerance = case, model, side, done.tolerance
         odd = np.flatnonzero(done.comparable & ~done.equal & _telling(side.outcomes))
         self.enough = len(odd) >= MIN_ODD
         order = case.rng("inputs given").permutation(odd)[:MOST]
@@ -73,12 +77,21 @@ class Asker:
         """Where the model says to ``frame`` what was served on the rows ``at`` (repeated as often as frame repeats them)."""
         answered = self.case.answered(self.model, frame)
         served = self.side.outcomes.take(at)
-        return equal_answers(answered.outcomes, served, TOLERANCES[0]) & ~answered.failed
+        return equal_answers(answered.outcomes, served, self.tolerance) & ~answered.failed
 
     def each(self, frames: Sequence[pl.DataFrame], at: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Equality of several alterations of the same rows in one call (alterations, rows)."""
         together = pl.concat(frames, how="vertical_relaxed")
         return self.equal(together, np.tile(at, len(frames))).reshape(len(frames), len(at))
+
+    def matters(self, columns: Sequence[str], at: NDArray[np.int64]) -> bool:
+        """Whether the model answers otherwise where the rows have each other's values of the columns."""
+        rows = self.rows(at)
+        turned = rows.with_columns(rows[c].reverse().alias(c) for c in columns)
+        both = self.case.answered(self.model, pl.concat([rows, turned])).outcomes
+        n = len(at)
+        same = equal_answers(both.take(np.arange(n)), both.take(np.arange(n, 2 * n)), self.tolerance)
+        return bool(1 - same.mean() >= FELT)
 
     def explains(self, alter: Alter) -> bool:
         """Whether an alteration explains the rows that were kept back."""

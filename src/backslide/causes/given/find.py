@@ -21,6 +21,9 @@ reference is put to the model altered in the same way.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+
 from backslide.case import Case
 from backslide.causes.given.asker import Altered, Asker
 from backslide.causes.given.exchanged import exchanged
@@ -45,7 +48,21 @@ def altered_inputs(case: Case, done: Replayed) -> Altered | None:
     if not asker.enough:
         return None
     for way in WAYS:
-        found = way(asker)
+        found = _contained(way, asker)
         if found is not None:
             return found
     return None
+
+
+def _contained(way: Callable[[Asker], Altered | None], asker: Asker) -> Altered | None:
+    """A pipeline built in an odd way is noted, never the end of the run."""
+    try:
+        return way(asker)
+    except Exception as error:
+        if os.environ.get("BACKSLIDE_DEBUG"):
+            raise
+        asker.case.notes.append(
+            f"what the saved model was given could not be tried out ({way.__name__}): {type(error).__name__}: {error}"
+            .splitlines()[0][:200]
+        )  # fmt: skip
+        return None

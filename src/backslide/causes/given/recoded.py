@@ -16,6 +16,8 @@ MOST_LEVELS = 60
 MOST_CELLS = 40_000
 """Rows times categories asked about for one column."""
 MIN_ROWS = 3
+UNSEEN = "a category that no encoder has seen"
+"""Text in place of a category that is not known any more; a missing value may be filled before it is encoded."""
 
 
 def recoded(asker: Asker) -> Altered | None:
@@ -41,11 +43,16 @@ class _Read:
     old: Any
     as_: Any
 
+    @property
+    def unknown(self) -> bool:
+        """Whether the encoder knows no such category."""
+        return self.as_ is None or self.as_ == UNSEEN
+
 
 def _mapping(asker: Asker, pair: Pair) -> list[_Read] | None:
     """For every logged value the one as which the model read it; None where that explains too little."""
     column = pair.name
-    levels: list[Any] = [*pair.reference.drop_nulls().unique().sort().to_list(), None]
+    levels: list[Any] = [*pair.reference.drop_nulls().unique().sort().to_list(), UNSEEN, None]
     at = asker.search[: max(MOST_CELLS // len(levels), 1)]
     rows = asker.rows(at)
     levels = [level for level in levels if _fits(rows, column, level)]
@@ -66,8 +73,8 @@ def _mapping(asker: Asker, pair: Pair) -> list[_Read] | None:
 def _fits(rows: pl.DataFrame, column: str, level: Any) -> bool:
     """Whether the logged column can hold the value; a column that changed its type is no encoder's doing."""
     dtype = rows.schema[column]
-    if level is None:
-        return True
+    if level is None or (level == UNSEEN and isinstance(dtype, pl.Enum)):
+        return level is None
     return isinstance(level, str) == (dtype in (pl.String, pl.Categorical, pl.Enum))
 
 
@@ -85,9 +92,9 @@ def _as_alteration(column: str, found: list[_Read]) -> Alter:
 
 
 def _words(column: str, found: list[_Read]) -> str:
-    lost = [read for read in found if read.as_ is None]
+    lost = [read for read in found if read.unknown]
     if len(lost) == len(found):
         shown = say.listed([repr(read.old) for read in found])
         return f"{shown} of {column} {'is' if len(found) == 1 else 'are'} taken for nothing known by the encoder that answers"
-    shown = say.listed([f"{r.old!r} as {'unknown' if r.as_ is None else repr(r.as_)}" for r in found])
+    shown = say.listed([f"{r.old!r} as {'unknown' if r.unknown else repr(r.as_)}" for r in found])
     return f"the encoder that answers reads the categories of {column} as others: {shown}"

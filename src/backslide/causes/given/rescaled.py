@@ -7,17 +7,17 @@ or on each of its days is simply tried, whatever the model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
-from backslide.causes.given.asker import ALWAYS, Alter, Altered, Asker
+from backslide.causes.given.asker import ALWAYS, Alter, Altered, Asker, Mask
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.pair import to_numbers
 from backslide.models.frame import to_pandas
+from backslide.models.model import Model
 from backslide.models.scalers import Scaled, refitted, scaled_columns
 from backslide.models.wrap import wrap
 from backslide.stats.metrics import Floats
@@ -50,13 +50,13 @@ def rescaled(asker: Asker) -> Altered | None:
     at = asker.search[:FITTED][whole] if len(whole) else asker.search[:0]
     if len(at) < 20 or asker.served(at) is None:
         return None
-    known = scaled_columns(asker.model.artefact, list(asker.model.features or ()))
+    known = _scaled_as_logged(asker)
     for column in numbers:
-        found = _solved(asker, at, [column])
+        found = _solved(asker, at, [column]) if _witness(asker, [column], at) else None
         if found is not None and _changed(found[column]) and asker.explains(_without_gaps(asker, found)):
             return _told(asker, found, known)
     together = [c for c in numbers if c in known]
-    if len(together) < 2 or not _witness(asker, together):
+    if len(together) < 2 or not _witness(asker, together, at):
         return None
     found = _solved(asker, at, together)
     if found is None or not asker.explains(_without_gaps(asker, found)):
@@ -64,31 +64,33 @@ def rescaled(asker: Asker) -> Altered | None:
     return _told(asker, found, known)
 
 
-def _witness(asker: Asker, together: list[str]) -> bool:
-    """Whether the model takes other columns too: a linear model of scaled numbers alone may as well have been fitted again."""
-    return any(c not in together for c in asker.features)
+def _scaled_as_logged(asker: Asker) -> dict[str, Scaled]:
+    """Columns whose logged values a scaler scales."""
+    known = scaled_columns(asker.model.artefact, list(asker.model.features or ()))
+    return {column: scaled for column, scaled in known.items() if scaled.direct}
+
+
+def _witness(asker: Asker, together: list[str], at: np.ndarray) -> bool:
+    """Whether the answers rest on other columns too: a linear model of some numbers alone may as well have been fitted again."""
+    others = [c for c in asker.features if c not in together]
+    return bool(others) and asker.matters(others, at)
 
 
 def _without_gaps(asker: Asker, found: dict[str, _Affine]) -> Alter:
-    """Values that are missing are filled inside the pipeline and cannot be scaled here: filled by the scaler's centre first."""
-    known = scaled_columns(asker.model.artefact, list(asker.model.features or ()))
+    """The values as the scaler's former fit must be given them; missing ones filled first, as the imputer in front does."""
+    known = _scaled_as_logged(asker)
 
     def alter(frame: pl.DataFrame) -> pl.DataFrame:
         changed = []
         for column, map_ in found.items():
             values = to_numbers(frame[column])
-            if column in known and not np.isfinite(values).all():
-                values = np.where(np.isnan(values), _filling(asker, column, known[column]), values)
+            filling = known[column].filling if column in known else None
+            if filling is not None:
+                values = np.where(np.isnan(values), filling, values)
             changed.append(pl.Series(column, map_.factor * values + map_.offset))
         return frame.with_columns(changed)
 
     return alter
-
-
-def _filling(asker: Asker, column: str, scaled: Scaled) -> float:
-    """What an imputer before the scaler fills in: the median of the reference, or else the scaler's centre."""
-    values = asker.case.pairs[column].finite[0]
-    return float(np.median(values)) if len(values) else scaled.centre
 
 
 def _solved(asker: Asker, at: np.ndarray, columns: list[str]) -> dict[str, _Affine] | None:
@@ -161,19 +163,27 @@ def _told(asker: Asker, found: dict[str, _Affine], known: dict[str, Scaled]) -> 
         return Altered(CauseKind.PREPROCESSING_CHANGE, tuple(changed), alter, words, "prepare it as in training")
     one = changed[0]
     before, map_ = known[one], found[one]
-    spread = before.spread / map_.factor
-    values = f"{before.measure[1]} of {one} {say.number(before.spread)} → {say.number(spread)}"
-    if len(found) == 1:
-        centre = (before.centre - map_.offset) / map_.factor
-        values = f"{before.measure[0]} of {one} {say.number(before.centre)} → {say.number(centre)}, {values}"
-    return Altered(CauseKind.SCALER_REFIT, tuple(changed), alter, _refit_words(before, len(changed), values), _BACK)
+    # With several columns only the sum of their offsets shows, so no centre is told.
+    centre = (before.centre - map_.offset) / map_.factor if len(found) == 1 else before.centre
+    words = _refit_words(one, before, replace(before, centre=centre, spread=before.spread / map_.factor), len(changed))
+    return Altered(CauseKind.SCALER_REFIT, tuple(changed), alter, words, _BACK)
 
 
 _BACK = "load the fitted scaler of training, never fit one on production data"
 
 
-def _refit_words(before: Scaled, columns: int, values: str) -> str:
-    return f"{before.scaler} of {columns} {'column' if columns == 1 else 'columns'} was refitted: {values}"
+def _refit_words(column: str, before: Scaled, after: Scaled, columns: int) -> str:
+    """Such as "StandardScaler of 2 columns was refitted: mean of income 3000 → 4500"."""
+    parts = zip(before.measure, (before.centre, before.spread), (after.centre, after.spread), strict=True)
+    moved = [
+        f"{name} of {column} {say.number(old)} → {say.number(new)}" for name, old, new in parts if _moved(old, new)
+    ]
+    values = f": {', '.join(moved)}" if before.direct and moved else ""
+    return f"{before.scaler} of {columns} {'column' if columns == 1 else 'columns'} was refitted{values}"
+
+
+def _moved(old: float, new: float) -> bool:
+    return abs(new - old) > RESCALED * max(abs(old), abs(new))
 
 
 def refitted_on_window(asker: Asker) -> Altered | None:
@@ -184,33 +194,36 @@ def refitted_on_window(asker: Asker) -> Altered | None:
     if not known or not set(columns) <= set(asker.side.sample.columns):
         return None
     logged = to_pandas(asker.side.sample.select(columns))
-    days = asker.side.blocks
-    wholes: list[tuple[str, dict[int, Any]]] = [("the current window", {0: refitted(artefact, logged)})]
-    if days is not None:
-        wholes.append(("each day", {int(d): refitted(artefact, logged[days == d]) for d in np.unique(days)}))
-    for where, models in wholes:
+    for where, groups in _groups(asker):
+        models = {day: wrap(refitted(artefact, logged[own]), name=asker.model.name, task=task) for day, own in groups}
         equal = np.zeros(len(asker.check), bool)
-        for day, model in models.items():
-            own = np.ones(len(asker.check), bool) if len(models) == 1 else days[asker.check] == day  # type: ignore[index]
-            if own.any():
-                again = asker.asking(wrap(model, name=asker.model.name, task=task))
-                equal[own] = again.equal(asker.rows(asker.check[own]), asker.check[own])
+        for day, own in groups:
+            at = own[asker.check]
+            if at.any():
+                equal[at] = asker.asking(models[day]).equal(asker.rows(asker.check[at]), asker.check[at])
         if equal.mean() >= ALWAYS:
-            return _on_window(asker, known, where, next(iter(models.values())))
+            return _on_window(known, where, next(iter(models.values())), columns)
     return None
 
 
-def _on_window(asker: Asker, known: dict[str, Scaled], where: str, model: Any) -> Altered:
-    after = scaled_columns(model, list(asker.model.features or ()))
-    moved = sorted(known, key=lambda c: -abs(after[c].centre - known[c].centre) / max(abs(known[c].spread), 1e-300))
+def _groups(asker: Asker) -> list[tuple[str, list[tuple[int, Mask]]]]:
+    """Sets of current rows (n_b,) on which a scaler may have been fitted, in words."""
+    days = asker.side.blocks
+    whole: list[tuple[str, list[tuple[int, Mask]]]] = [
+        ("the current window", [(0, np.ones(asker.side.sample.height, bool))])
+    ]
+    return whole if days is None else [*whole, ("each day", [(int(d), days == d) for d in np.unique(days)])]
+
+
+def _on_window(known: dict[str, Scaled], where: str, model: Model, columns: list[str]) -> Altered:
+    after = scaled_columns(model.artefact, columns)
+    moved = sorted(known, key=lambda c: -_step(known[c], after[c]))
     one = moved[0]
-    values = f"{known[one].measure[0]} of {one} {say.number(known[one].centre)} → {say.number(after[one].centre)}"
-    maps = {
-        c: _Affine(
-            known[c].spread / after[c].spread, known[c].centre - after[c].centre * known[c].spread / after[c].spread
-        )
-        for c in known
-        if after[c].spread
-    }
-    words = f"{_refit_words(known[one], len(known), values)}, on {where}"
-    return Altered(CauseKind.SCALER_REFIT, tuple(moved), _without_gaps(asker, maps), words, _BACK)
+    words = f"{_refit_words(one, known[one], after[one], len(known))}, on {where}"
+    return Altered(CauseKind.SCALER_REFIT, tuple(moved), lambda frame: frame, words, _BACK, model)
+
+
+def _step(before: Scaled, after: Scaled) -> float:
+    """How far a column's scaling moved, in spreads."""
+    size = max(abs(before.spread), 1e-300)
+    return (abs(after.centre - before.centre) + abs(after.spread - before.spread)) / size

@@ -43,6 +43,8 @@ class Replayed:
     equal: NDArray[np.bool_]
     comparable: NDArray[np.bool_]
     """Rows that were served completely and that the model answers; others prove nothing either way."""
+    tolerance: float = TOLERANCES[0]
+    """How near to what was served counts as equal."""
 
     @property
     def share(self) -> float:
@@ -85,9 +87,10 @@ def replay(case: Case) -> Replay:
 
     def compute() -> Replay:
         successor = case.current_model
+        reference = replayed(case, model, case.reference)
         return Replay(
-            replayed(case, model, case.reference),
-            replayed(case, model, case.current),
+            reference,
+            replayed(case, model, case.current, tolerance=reference.tolerance),
             None if successor is None else replayed(case, successor, case.current),
         )
 
@@ -95,16 +98,23 @@ def replay(case: Case) -> Replay:
     return done
 
 
-def replayed(case: Case, model: Model, side: Side, frame: pl.DataFrame | None = None) -> Replayed:
-    """A model on the sampled rows of a window, or on a version of them."""
+def replayed(
+    case: Case, model: Model, side: Side, frame: pl.DataFrame | None = None, *, tolerance: float = TOLERANCES[0]
+) -> Replayed:
+    """A model on the sampled rows of a window, or on a version of them.
+
+    Scores that agree only to the wider tolerance were computed or logged with fewer digits; ``tolerance`` says what the model
+    needed where it is known to have answered, so that the rows of another model are told from those.
+    """
     answered = case.answered(model, side.sample if frame is None else frame)
     served = side.outcomes
     comparable = ~answered.failed & _served(served)
-    equal = equal_answers(answered.outcomes, served, TOLERANCES[0])
+    equal = equal_answers(answered.outcomes, served, tolerance)
     if comparable.any() and equal[comparable].mean() < AGREE:
         loose = equal_answers(answered.outcomes, served, TOLERANCES[1])
-        equal = loose if loose[comparable].mean() >= AGREE else equal
-    return Replayed(answered, equal & comparable, comparable)
+        if loose[comparable].mean() >= AGREE:
+            equal, tolerance = loose, TOLERANCES[1]
+    return Replayed(answered, equal & comparable, comparable, tolerance)
 
 
 def _served(served: Outcomes) -> NDArray[np.bool_]:
