@@ -174,7 +174,9 @@ def test_every_check_runs_where_everything_is_given(small):
     windows = [
         f.with_columns(opened=pl.col("served_at") - pl.duration(days="age")) for f in (small.reference, small.current)
     ]
-    outcomes = run(Scenario(*windows, {**small.model, "segments": ["channel"]}, scenarios.TrueModel()))
+    stacks = next(c for c in registry.all_checks() if c.code == "INT001").scenario(np.random.default_rng(0)).snapshots
+    model = {**small.model, "segments": ["channel"]}
+    outcomes = run(Scenario(*windows, model, scenarios.TrueModel(), snapshots=stacks))
     assert {(o.code, o.reason) for o in outcomes.values() if o.status != Status.RAN} == set()
 
 
