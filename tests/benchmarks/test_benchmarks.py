@@ -37,6 +37,7 @@ def cells(printed: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if not line.startswith("| -")]
 
 
+@pytest.mark.slow
 def test_profile_scan_prints_every_pass():
     head, *rows = cells(run("profile_scan.py", "--rows", "3000", "--columns", "6", "--repeats", "1"))
     assert head == ["both windows", "seconds", "peak MB", "x bare scan"]
@@ -102,6 +103,7 @@ def test_change_power_prints_its_table():
         assert 50 <= float(line["cover"].rstrip(" %")) <= 100
 
 
+@pytest.mark.slow
 def test_serving_guard_prints_its_tables():
     printed = run("serving_guard.py", "--calls", "10", "--columns", "5", "--batches", "1")
     head, row, *rest = cells(printed)

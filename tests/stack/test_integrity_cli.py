@@ -128,6 +128,7 @@ rows.to_parquet("train.parquet")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("factor", "code", "proven"), [(1.5, 1, True), (1.0, 0, False)])
 def test_an_upgraded_library_is_proven_by_golden_rows_or_settled(tmp_path, factor, code, proven):
     old, new = install(tmp_path, "1.4.0", 1.0), install(tmp_path, "2.0.0", factor)
