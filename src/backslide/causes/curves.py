@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backslide.causes.lattice import same_levels
+from backslide.causes.lattice import frequent_levels, same_levels
 from backslide.contracts import say
 from backslide.engine.pair import Pair
 from backslide.stats.metrics import Floats
@@ -121,15 +121,10 @@ def _curve_of_levels(g: Floats, b: Floats) -> Curve | None:
 
 def _offset_of_levels(g: Floats, b: Floats) -> Offset | None:
     """The same for a constant: of the few that take one frequent value to another."""
-    frequent = [_most_frequent(values) for values in (g, b)]
+    frequent = [frequent_levels(values) for values in (g, b)]
     steps = sorted({float(now - was) for was in frequent[0] for now in frequent[1]}, key=abs)
     found = [Offset(by, exact=True) for by in steps if same_levels(lambda v, by=by: v - by, g, b)]  # type: ignore[misc]
     return min(found, key=lambda offset: _apart(offset.apply(g), b), default=None)
-
-
-def _most_frequent(values: Floats) -> Floats:
-    distinct, count = np.unique(values, return_counts=True)
-    return np.asarray(distinct[np.argsort(-count, kind="stable")[:3]])
 
 
 def offset_of(pair: Pair) -> Offset | None:

@@ -23,6 +23,7 @@ MAX_COLUMNS = 200
 STRONG_Z = 6.0
 """Standard errors of a correlation from which on it is followed."""
 MIN_STRONG = 0.1
+CELLS = 8
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,43 @@ def _correlations(x: Floats, owner: NDArray[np.int64]) -> tuple[Floats, Floats]:
     r = np.clip(z.T @ z / np.maximum(both, 1.0), -1.0, 1.0)
     r[owner[:, None] == owner[None, :]] = 0.0
     return r, both
+
+
+def association(case: Case, one: str, other: str) -> tuple[float, float, float]:
+    """How much two columns tell about each other in any way, in both windows, and what chance brings to the second.
+
+    Pearson's mean square contingency of octiles and frequent levels, less what independent columns reach on average.
+    """
+    cells = [_cells(case.pairs[name]) for name in (one, other)]
+    found = []
+    for window in (0, 1):
+        a, b = (cell[window] for cell in cells)
+        table = np.zeros((CELLS + 2, CELLS + 2))
+        np.add.at(table, (a, b), 1.0)
+        table = table[table.sum(1) > 0][:, table.sum(0) > 0]
+        expected = np.outer(table.sum(1), table.sum(0)) / max(len(a), 1)
+        freedom = max((table.shape[0] - 1) * (table.shape[1] - 1), 1)
+        statistic = float(((table - expected) ** 2 / np.maximum(expected, 1e-12)).sum())
+        found.append(((statistic - freedom) / max(len(a), 1), float(np.sqrt(2 * freedom)) / max(len(a), 1)))
+    return found[0][0], found[1][0], found[1][1]
+
+
+def _cells(pair: Pair) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The octile of the reference or the place among the frequent levels of each row, the rest and missing ones after them."""
+    if pair.numeric:
+        edges = np.unique(np.quantile(pair.finite[0], np.linspace(0, 1, CELLS + 1)[1:-1]))
+        g, b = (
+            np.where(np.isfinite(v), np.searchsorted(edges, v, side="right"), CELLS + 1).astype(np.int64)
+            for v in pair.numbers
+        )
+        return g, b
+    frequent = sorted(pair.levels[0], key=lambda k: (-pair.levels[0][k], k))[:CELLS]
+    place = {level: code for code, level in enumerate(frequent)}
+    g, b = (
+        np.where(m, CELLS + 1, [place.get(str(t), CELLS) for t in texts]).astype(np.int64)
+        for texts, m in zip(pair.texts, pair.missing, strict=True)
+    )
+    return g, b
 
 
 def distance(pair: Pair) -> float:

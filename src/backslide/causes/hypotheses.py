@@ -26,6 +26,8 @@ OF_OTHER_DAYS = (
 """Kinds that a column which follows the calendar shows by itself."""
 ALL_ROWS = 0.95
 """Share of rows from which on a fault needs no mark of its rows."""
+REACHES = 0.1
+"""Share of the rows hit that lie outside a mark from which on it is no mark of them."""
 MOST_ROUNDS = 2
 """Rounds of repair and repeat."""
 
@@ -138,14 +140,23 @@ def _with_marked(case: Case, found: list[Hypothesis]) -> list[Hypothesis]:
     such fault explains.
     """
     whole = {f for h in found if h.exact and h.reversible for f in h.features}
-    everywhere = {(h.kind, h.features) for h in found if h.exact and h.share_of_rows >= ALL_ROWS}
-    marked = [
-        h for h in recognise_within(case) if not whole & set(h.features) and (h.kind, h.features) not in everywhere
-    ]
+    marked = [h for h in recognise_within(case) if not whole & set(h.features) and not _beyond_the_mark(h, found)]
     taken = {f for h in marked if h.exact for f in h.features}
     found = [*(h for h in found if not taken & set(h.features)), *marked]
     explained = {f for h in found if h.exact and (h.reversible or h.segment) for f in h.features}
     return [*found, *recognise_mixtures(case, explained)]
+
+
+def _beyond_the_mark(marked: Hypothesis, found: list[Hypothesis]) -> bool:
+    """Whether the same fault, read over all rows, hits rows outside the mark too: a limit is met most often where values are high,
+    and is one for all of them."""
+    own = [h for h in found if h.exact and (h.kind, h.features) == (marked.kind, marked.features)]
+    if not own:
+        return False
+    rows = np.logical_or.reduce([h.rows for h in own])
+    return bool(
+        rows.mean() >= ALL_ROWS or (marked.where is not None and rows[~marked.where].sum() > REACHES * rows.sum())
+    )
 
 
 def _one_name_per_column(found: list[Hypothesis]) -> list[Hypothesis]:

@@ -39,6 +39,8 @@ class Hypothesis:
     """Hypotheses of one kind with the same mechanism are one cause over several columns."""
     segment: str | None = None
     """Expression over columns that marks the rows concerned, where something does."""
+    where: NDArray[np.bool_] | None = None
+    """Rows of the current sample that the expression selects (n_b,)."""
 
     @property
     def kind(self) -> CauseKind:

@@ -158,9 +158,10 @@ def levels_of(g: Floats) -> Floats | None:
 def on_levels(values: Floats, levels: Floats) -> NDArray[np.bool_]:
     """Which values (n,) are among the sorted ``levels``."""
     place = np.searchsorted(levels, values)
-    near = [np.abs(values - levels[np.clip(place + k, 0, len(levels) - 1)]) for k in (-1, 0)]
+    with np.errstate(invalid="ignore"):
+        near = [np.abs(values - levels[np.clip(place + k, 0, len(levels) - 1)]) for k in (-1, 0)]
     size = np.maximum(np.abs(values), 1e-3 * np.abs(levels).max())
-    return np.asarray(np.minimum(*near) <= EQUAL * size)
+    return np.asarray(np.isfinite(values) & (np.minimum(*near) <= EQUAL * size))
 
 
 def same_levels(undo: Callable[[Floats], Floats], g: Floats, b: Floats) -> bool:
@@ -170,3 +171,9 @@ def same_levels(undo: Callable[[Floats], Floats], g: Floats, b: Floats) -> bool:
         return False
     back, plain = on_levels(undo(b), levels), on_levels(b, levels)
     return float(back.mean()) >= ALL_BACK and float(plain.mean()) <= 1 - HARDLY
+
+
+def frequent_levels(values: Floats, most: int = 3) -> Floats:
+    """The most frequent values, the most frequent first."""
+    distinct, count = np.unique(values, return_counts=True)
+    return np.asarray(distinct[np.argsort(-count, kind="stable")[:most]])

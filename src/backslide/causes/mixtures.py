@@ -8,7 +8,7 @@ rows it is follows from Bayes' rule, with what the other columns lead to expect 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from backslide.case import Case
 from backslide.causes import columns
 from backslide.causes.hypothesis import Hypothesis, Remedy
-from backslide.causes.lattice import levels_of, on_levels
+from backslide.causes.lattice import EQUAL, frequent_levels, levels_of, on_levels
 from backslide.causes.markers import describe
 from backslide.causes.partial import within
 from backslide.causes.signatures.unit_change import CONVERSIONS, Conversion
@@ -48,6 +48,9 @@ BACK = 0.97
 """Share of the new values that a factor or offset must take back onto old ones."""
 MAX_COLUMNS = 12
 """Columns that moved the most are read for swaps."""
+DIGITS = 6
+"""Of a factor or offset that is known exactly."""
+UNMARKED = ", which nothing marks"
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,10 @@ def _described(case: Case, hypothesis: Hypothesis) -> list[Hypothesis]:
         h for h in within(case, marker, hypothesis.features)
         if h.kind == hypothesis.kind and set(h.features) & set(hypothesis.features)
     ]  # fmt: skip
-    return same or [hypothesis]
+    if same:
+        return same
+    seen = hypothesis.seen.replace(UNMARKED, f" where {marker.expression}")
+    return [replace(hypothesis, seen=seen, segment=marker.expression)]
 
 
 @dataclass(frozen=True)
@@ -140,14 +146,17 @@ def _converted(case: Case, pair: Pair) -> Iterator[Hypothesis]:
     """The conversion of part of the rows that leaves the least unexplained, if it explains the column's move."""
     g, b = pair.finite
     moved = ks(g, b)
-    fits = [(c, _fit(g, np.sort(c.apply(g)), b)) for c in (*CONVERSIONS, OPPOSITE, *_by_levels(g, b))]
+    step = EQUAL * max(float(np.abs(b).max()), 1e-300)
+    fits = [
+        (c, _fit(*(np.round(v / step) for v in (g, np.sort(c.apply(g)), b)))) for c in (*CONVERSIONS, OPPOSITE, *_by_levels(g, b))
+    ]  # fmt: skip
     good = [(c, f) for c, f in fits if _good(f, moved, len(g), len(b))]
     known = float(np.sqrt(1 / len(g) + 1 / len(b)))  # by which a conversion that people know may fit worse
     for conversion, fit in sorted(good, key=lambda item: item[1].left + known * item[0].lattice)[:3]:
         rows = _rows(case, pair, conversion, fit.part)
         values = pair.numbers[1].copy()
         values[rows] = conversion.undo(values[rows])
-        left = ks(g, np.sort(values[np.isfinite(values)]))
+        left = ks(*(np.round(v / step) for v in (g, np.sort(values[np.isfinite(values)]))))
         if rows.sum() < columns.MIN_ROWS / 4 or left > max(1.95 * np.sqrt(1 / len(g) + 1 / len(b)), 0.25 * moved):
             continue
         flipped = conversion is OPPOSITE
@@ -156,7 +165,7 @@ def _converted(case: Case, pair: Pair) -> Iterator[Hypothesis]:
         yield Hypothesis(
             signature=_Mixed(kind, conversion, fit.part),
             features=(pair.name,),
-            seen=f"{pair.name} comes {'' if flipped else 'as '}{conversion.words} on {share} of the rows, which nothing marks",
+            seen=f"{pair.name} comes {'' if flipped else 'as '}{conversion.words} on {share} of the rows{UNMARKED}",
             undo=f"convert {pair.name} back on those rows",
             evidence=(f"DRF001:{pair.name}",),
             exact=flipped or conversion.plain,
@@ -175,21 +184,16 @@ def _by_levels(g: Floats, b: Floats) -> list[Conversion]:
     new = b[~on_levels(b, levels)]
     if len(new) < max(columns.MIN_ROWS / 4, MIN_PART * len(b)):
         return []
-    often_new, often = (_most_frequent(v) for v in (new, g))
+    often_new, often = (frequent_levels(v, FREQUENT) for v in (new, g))
     found = []
     for value in often_new:
         for was in often:
             if was != 0 and value / was > 0:
-                times = f"{say.number(value / was, 3)} times what it was (no known unit)"
+                times = f"{say.number(value / was, DIGITS)} times what it was (no known unit)"
                 found.append(Conversion(float(value / was), 0.0, times, lattice=True))
-            by = f"{'more' if value > was else 'less'} by {say.number(abs(value - was), 3)}"
+            by = f"{'more' if value > was else 'less'} by {say.number(abs(value - was), DIGITS)}"
             found.append(Conversion(1.0, float(value - was), by, lattice=True))
     return [c for c in found if c.words and on_levels(c.undo(new), levels).mean() >= BACK]
-
-
-def _most_frequent(values: Floats) -> Floats:
-    distinct, count = np.unique(values, return_counts=True)
-    return np.asarray(distinct[np.argsort(-count, kind="stable")[:FREQUENT]])
 
 
 OPPOSITE = Conversion(-1.0, 0.0, "with the opposite sign")
@@ -277,7 +281,7 @@ def _swapped(case: Case, pairs: list[Pair]) -> Iterator[Hypothesis]:
         yield Hypothesis(
             signature=_Mixed(CauseKind.SWAPPED_COLUMNS, None, part),
             features=(one.name, other.name),
-            seen=f"{one.name} and {other.name} are swapped on {say.percent(float(rows.mean()))} of the rows, which nothing marks",
+            seen=f"{one.name} and {other.name} are swapped on {say.percent(float(rows.mean()))} of the rows{UNMARKED}",
             undo=f"swap {one.name} and {other.name} back on those rows",
             evidence=(f"DRF001:{one.name}", f"DRF001:{other.name}"),
             exact=True,

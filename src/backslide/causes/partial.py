@@ -124,4 +124,5 @@ def _scattered(hypothesis: Hypothesis, part: Case, marker: Marker) -> Hypothesis
         undo=hypothesis.undo + where,
         mechanism=f"{hypothesis.mechanism or '+'.join(hypothesis.features)}|{marker.expression}",
         segment=marker.expression,
+        where=marker.current,
     )

@@ -24,6 +24,12 @@ BEYOND = 0.999
 """Share of the rows that neither cut decides otherwise and that are decided so; the others were decided by hand."""
 LEAST_PART = 0.1
 """Share of the rows between the cuts that must be decided the new way."""
+THINNING = (0.2, 0.35, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
+"""How far decisions by hand may reach, in distances between the cuts, and"""
+LEVELS = tuple(float(v) for v in np.linspace(0.05, 1.0, 20))
+"""how often they may be made next to the old cut."""
+LIKELIER = 12.0
+"""Log likelihood by which a cut must be likelier than those."""
 
 
 @dataclass(frozen=True)
@@ -83,29 +89,54 @@ def _of_some(case: Case, old: float, before: tuple[float, float], moved: np.ndar
     wrong = side & moved
     if wrong.sum() < MIN_BETWEEN or (moved & known & ~side).sum() > (1 - BEYOND) * known.sum():
         return None
-    found = next(
-        (f for by_hand in (0, int((1 - BEYOND) * known.sum())) if (f := _new_cut(score, side, wrong, up, by_hand))),
-        None,
-    )
-    if found is None:
+    most = int((1 - BEYOND) * known.sum())
+    found = (_new_cut(case, score, side, wrong, up, by_hand) for by_hand in range(min(most, int(wrong.sum()) - 1) + 1))
+    told = next((f for f in found if f is not None), None)
+    if told is None:
         return None
-    new, between, part = found
-    marker = describe_among(case, wrong, between)
-    share = part if marker is None else marker.share
-    return Recut(old, new, before, moved, share, None if marker is None else marker.expression)
+    new, share, segment = told
+    return Recut(old, new, before, moved, share, segment)
 
 
 def _new_cut(
-    score: Floats, side: Mask, wrong: Mask, up: bool, by_hand: int
-) -> tuple[tuple[float, float], Mask, float] | None:
-    """Where the rows decided otherwise end, leaving out as many as may have been decided by hand; the rows up to there, and the
-    share of them decided otherwise."""
+    case: Case, score: Floats, side: Mask, wrong: Mask, up: bool, by_hand: int
+) -> tuple[tuple[float, float], float, str | None] | None:
+    """Where the rows decided otherwise end, leaving out as many as may have been decided by hand; the share of the rows that
+    follow the new cut, and what marks them."""
     told = np.sort(score[wrong])
     edge = float(told[-1 - by_hand] if up else told[by_hand])
     between = side & ((score <= edge) if up else (score >= edge))
     beyond = side & ~between
     part = float(wrong[between].mean())
-    if beyond.sum() < MIN_BETWEEN or part < LEAST_PART:
+    if between.sum() < MIN_BETWEEN or beyond.sum() < MIN_BETWEEN or part < LEAST_PART:
+        return None
+    marker = describe_among(case, wrong, between)
+    distance = np.abs(score[side] - (score[side].min() if up else score[side].max()))
+    reach = float(distance[between[side]].max())
+    if marker is None and not _ends_there(distance, wrong[side], reach):
+        return None
+    if marker is not None and not _ends_there(distance[marker.current[side]], wrong[side & marker.current], reach):
         return None
     edges = score[beyond & ~wrong]
-    return ((edge, float(edges.min())) if up else (float(edges.max()), edge)), np.asarray(between), part
+    new = (edge, float(edges.min())) if up else (float(edges.max()), edge)
+    return (new, part, None) if marker is None else (new, marker.share, marker.expression)
+
+
+def _ends_there(distance: Floats, wrong: Mask, reach: float) -> bool:
+    """Whether rows are decided otherwise at one rate up to ``reach`` beyond the old cut and then no more, as a cut does it.
+
+    Decisions by hand lie at every score, or thin out with the distance from the cut: a cut must be likelier than either.
+    """
+    inside = distance <= reach
+    rates = np.where(inside, wrong[inside].mean(), 0.0)
+    steady = np.full(len(distance), wrong.mean())
+    lines = [np.maximum(1 - distance / (reach * k), 0.0) for k in THINNING]
+    curves = [np.exp(-distance / (reach * k)) for k in THINNING]
+    others = [steady, *(level * shape for shape in (*lines, *curves) for level in LEVELS)]
+    return _likelihood(wrong, rates) - max(_likelihood(wrong, other) for other in others) >= LIKELIER
+
+
+def _likelihood(wrong: Mask, rates: Floats) -> float:
+    """Log likelihood of the decisions at these rates; a few of them are made by hand at any score."""
+    p = np.clip(rates, 1 - BEYOND, BEYOND)
+    return float(np.log(np.where(wrong, p, 1 - p)).sum())

@@ -131,6 +131,8 @@ def _scales(part: Any, columns: list[_Column]) -> dict[str, Scaled]:
         centre = -np.asarray(part.min_, float) * spread
     else:
         given = getattr(part, {"StandardScaler": "mean_", "RobustScaler": "center_"}.get(name, ""), None)
+        if not getattr(part, "with_mean", True):
+            given = None  # fitted all the same, and not taken off
         centre = np.zeros(n) if given is None else np.asarray(given, float)
     return {
         column.name: Scaled(

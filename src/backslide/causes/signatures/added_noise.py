@@ -45,6 +45,8 @@ AT_END = 0.03
 """Share of the reference that must lie in each end of its range for it to end abruptly there."""
 BEYOND = 0.015
 """Share of the current values that must lie beyond either end."""
+STRETCHED = 0.7
+"""Distance of the shaken reference over that of the stretched one below which it was noise."""
 LOST_SHARE = 0.5
 """Share of values that must have left the lattice."""
 
@@ -62,7 +64,7 @@ class AddedNoise(Signature):
             noisy = pair.numbers[0] + extra * case.rng(f"noise {column}").standard_normal(len(pair.reference))
             if not _fits(pair, noisy):
                 continue
-            left_lattice = _left_lattice(pair) or _over_both_ends(pair)
+            left_lattice = _left_lattice(pair) or _over_both_ends(pair, noisy)
             if not left_lattice and not _looser(case, dependence(case), pair, noisy):
                 continue
             yield Hypothesis(
@@ -143,13 +145,21 @@ def _left_lattice(pair: Pair) -> bool:
     return on_step(b, step) <= 1 - LOST_SHARE
 
 
-def _over_both_ends(pair: Pair) -> bool:
-    """Whether values that ended abruptly at both ends, as hours and shares do, now lie beyond both."""
+def _over_both_ends(pair: Pair, noisy: Floats) -> bool:
+    """Whether values that ended abruptly at both ends, as hours and shares do, now lie beyond both, and tail off there.
+
+    A range that widened ends as abruptly as before: the reference stretched is then as like it as the reference shaken.
+    """
     g, b = pair.finite
     low, high = float(g[0]), float(g[-1])
     edge = END * (high - low)
     abrupt = min(float((g <= low + edge).mean()), float((g >= high - edge).mean())) >= AT_END
-    return abrupt and min(float((b < low).mean()), float((b > high).mean())) >= BEYOND
+    if not abrupt or min(float((b < low).mean()), float((b > high).mean())) < BEYOND:
+        return False
+    scales = _spread(b) / max(_spread(g), 1e-300), float(b[-1] - b[0]) / (high - low)
+    middles = (np.median(g), np.median(b)), ((low + high) / 2, (b[0] + b[-1]) / 2)
+    stretched = [(g - was) * scale + now for scale, (was, now) in zip(scales, middles, strict=True)]
+    return ks(np.sort(noisy[np.isfinite(noisy)]), b) < STRETCHED * min(ks(values, b) for values in stretched)
 
 
 def _looser(case: Case, ties: Dependence, pair: Pair, noisy: Floats) -> bool:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes import columns
-from backslide.causes.dependence import Dependence, dependence, distance, noise
+from backslide.causes.dependence import Dependence, association, dependence, distance, noise
 from backslide.causes.hypothesis import Hypothesis, Signature
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
@@ -42,6 +42,8 @@ LOST = 0.2
 KEPT = 0.5
 """Share of a correlation that must be left of a kept one."""
 MIN_Z = 7.0
+REMAINS = 0.06
+"""Share of what two columns told about each other in any way that may be left, beyond noise."""
 PROVES = 0.3
 """Correlation of which one must be lost for the fault to be named."""
 SHIFTS = tuple(k for k in range(-5, 6) if k)
@@ -151,7 +153,7 @@ def _misplaced(case: Case, ties: Dependence) -> list[tuple[tuple[str, ...], bool
     between: dict[tuple[int, int], float] = {}
     for i in still:
         for j in still:
-            if i < j and lost[i, j] and place[i] != place[j]:
+            if i < j and lost[i, j] and place[i] != place[j] and _unrelated(case, ties.names[i], ties.names[j]):
                 key = (min(place[i], place[j]), max(place[i], place[j]))
                 between[key] = max(between.get(key, 0.0), float(proof[i, j]))
     blamed: set[int] = set()
@@ -207,6 +209,12 @@ def _edges(ties: Dependence) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Floa
     np.logical_or.at(partly, (i, j), strong & (size >= STRONG) & ~gone)
     np.maximum.at(proof, (i, j), np.where(is_lost, size, 0.0))
     return kept, lost & ~partly & ~kept, proof
+
+
+def _unrelated(case: Case, one: str, other: str) -> bool:
+    """Whether two columns tell nothing about each other any more: two values that changed places undo a correlation as well."""
+    before, after, noise_of_it = association(case, one, other)
+    return after <= REMAINS * before + 3 * noise_of_it
 
 
 def _components(nodes: list[int], kept: NDArray[np.bool_]) -> list[list[int]]:

@@ -30,7 +30,7 @@ from backslide.causes import columns
 from backslide.causes.clock import Turn, moments, move, turn_of
 from backslide.causes.curves import Curve, Offset, curve_of, offset_of
 from backslide.causes.hypothesis import Hypothesis, Signature
-from backslide.causes.lattice import same_levels
+from backslide.causes.lattice import frequent_levels, same_levels
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.pair import Pair
@@ -223,6 +223,9 @@ def _distance_after(conversion: Conversion, g: Floats, b: Floats) -> float:
 
 def _unknown_scale(g: Floats, b: Floats, at_g: Floats, at_b: Floats, moved: float) -> Conversion | None:
     """A scale that is no known unit: one too large for natural drift, or one that the lattice of the values followed."""
+    by_levels = _factor_of_levels(g, b)
+    if by_levels is not None:
+        return by_levels
     use = (at_g != 0) & (at_b != 0) & (np.sign(at_g) == np.sign(at_b))
     if use.sum() < 30:
         return None
@@ -238,6 +241,20 @@ def _unknown_scale(g: Floats, b: Floats, at_g: Floats, at_b: Floats, moved: floa
         scale, 0.0, f"{say.number(scale, 3)} times what it was (no known unit)", lattice=factor is not None
     )
     return conversion if _explains(conversion, g, b, moved) else None
+
+
+def _factor_of_levels(g: Floats, b: Floats) -> Conversion | None:
+    """Of a column of few values: the factor that takes the current values back onto those very values."""
+    frequent = [frequent_levels(values) for values in (g, b)]
+    factors = sorted(
+        {float(now / was) for was in frequent[0] for now in frequent[1] if was * now > 0}, key=lambda f: abs(np.log(f))
+    )
+    found = [
+        Conversion(f, 0.0, f"{say.number(f, 6)} times what it was (no known unit)", lattice=True)
+        for f in factors
+        if same_levels(lambda v, f=f: v / f, g, b)  # type: ignore[misc]
+    ]
+    return min(found, key=lambda c: _distance_after(c, g, b), default=None)
 
 
 def _lattice_factor(g: Floats, b: Floats, about: float) -> float | None:

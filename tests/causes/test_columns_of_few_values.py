@@ -1,0 +1,189 @@
+"""Columns of few values: spelled otherwise in part, recoded by a formula or a shuffle, mapped onto other values on some rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+import pytest
+
+import tables
+import worlds
+from backslide.case import Case
+from backslide.causes.curves import curve_of, offset_of
+from backslide.causes.hypotheses import Fault, collect
+from backslide.causes.lattice import levels_of, on_levels, same_levels
+from backslide.contracts.cause import CauseKind
+from backslide.engine.columns import ColumnKind
+from backslide.engine.pair import Pair
+from backslide.stats.metrics import Floats
+
+
+def case(current: Callable[[pl.DataFrame], pl.DataFrame], seed: int = 0, rows: int = 3000) -> tuple[Case, pl.DataFrame]:
+    first, second = tables.months(seed, rows)
+    return worlds.case_of(tables.scenario(first, current(second))), second
+
+
+def exact(found: list[Fault]) -> list[tuple[CauseKind, tuple[str, ...]]]:
+    return [(f.kind, f.features) for f in found if f.exact]
+
+
+def pair_of(before: Floats, after: Floats) -> Pair:
+    return Pair("x", ColumnKind.NUMERIC, pl.Series("x", before), pl.Series("x", after))
+
+
+# --- respelled in part -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_values_spelled_otherwise_take_the_renamed_ones_with_them(seed):
+    """Two cities in capitals and two under other names: one recoding of the column."""
+    names = {"north": "NORTH", "south": "South ", "east": "Levante", "west": "Poniente"}
+    made, sound = case(lambda f: f.with_columns(pl.col("city").replace(names)), seed)
+    found = collect(made)
+    assert exact(found) == [(CauseKind.CATEGORY_RECODE, ("city",))]
+    assert found[0].repair(made, made.current.sample)["city"].equals(sound["city"])
+
+
+def test_a_new_value_that_is_none_of_the_lost_ones_is_left_as_it_is():
+    """Nothing vanished beside the value respelled, so the unseen one is new and no other spelling."""
+
+    def grown(frame: pl.DataFrame) -> pl.DataFrame:
+        new = pl.Series(tables.at_random(frame, 0.06))
+        named = pl.col("city").replace({"north": "NORTH"})
+        return frame.with_columns(city=pl.when(new).then(pl.lit("moon")).otherwise(named))
+
+    made, sound = case(grown)
+    (fault,) = [f for f in collect(made) if f.kind == CauseKind.CATEGORY_RECODE]
+    repaired = fault.repair(made, made.current.sample)["city"]
+    assert set(repaired.unique()) == {"moon", *sound["city"].unique()}
+
+
+# --- numbers that are codes --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda v: v * 2.5, CauseKind.UNIT_CHANGE),
+        (lambda v: v - 250, CauseKind.UNIT_CHANGE),
+        (np.log, CauseKind.UNIT_CHANGE),
+        (np.sqrt, CauseKind.UNIT_CHANGE),
+        (np.negative, CauseKind.SIGN_FLIP),
+    ],
+    ids=["factor", "offset", "logarithm", "root", "sign"],
+)
+def test_a_formula_of_few_values_is_no_recoding(change, kind):
+    made, sound = case(lambda f: tables.put(f, "grade", change(f["grade"].to_numpy().astype(float))))
+    found = collect(made)
+    assert exact(found) == [(kind, ("grade",))]
+    assert np.allclose(found[0].repair(made, made.current.sample)["grade"], sound["grade"])
+
+
+def test_a_shuffle_of_many_codes_is_a_recoding():
+    """Grades numbered in another order: each stands where another stood, and keeps its company."""
+    old = tables.GRADES
+    new = old[[3, 7, 0, 9, 1, 8, 2, 5, 4, 6]]
+    made, sound = case(
+        lambda f: f.with_columns(pl.col("grade").replace_strict(dict(zip(old.tolist(), new.tolist(), strict=True))))
+    )
+    found = collect(made)
+    assert exact(found) == [(CauseKind.CATEGORY_RECODE, ("grade",))]
+    assert (found[0].repair(made, made.current.sample)["grade"] == sound["grade"]).mean() > 0.95
+
+
+def test_two_codes_that_change_places_need_a_price():
+    made, _ = case(lambda f: f.with_columns(pl.col("grade").replace({300: 850, 850: 300})))
+    assert exact(collect(made)) == []
+
+
+# --- the very values -----------------------------------------------------------------------------------------------------
+
+
+def drawn(seed: int, levels: list[float], rows: int = 1000) -> Floats:
+    return np.sort(np.random.default_rng(seed).choice(levels, rows))
+
+
+ODD = [0.7, 1.3, 2.9, 4.1, 7.7, 9.2]
+
+
+def test_levels_are_known_where_values_come_again():
+    assert levels_of(drawn(0, ODD)).tolist() == ODD
+    assert levels_of(np.sort(np.random.default_rng(0).normal(size=1000))) is None
+    assert levels_of(drawn(0, [0.0, 1.0])) is None, "two values fit anything"
+
+
+def test_equal_values_are_equal_but_for_the_last_digits():
+    levels = np.array([0.7, 1300.0])
+    values = np.array([0.7, 0.7 * (1 + 1e-9), 0.71, 1300.0001, 1301, -0.7, np.nan])
+    assert on_levels(values, levels).tolist() == [True, True, False, True, False, False, False]
+
+
+def test_the_same_levels_are_taken_back_and_were_not_there_before():
+    g, b = drawn(0, ODD), drawn(1, ODD)
+    assert same_levels(lambda v: v / 2.5, g, b * 2.5)
+    assert not same_levels(lambda v: v / 2.4, g, b * 2.5)
+    assert not same_levels(lambda v: v, g, b), "nothing moved"
+    whole = drawn(0, list(range(1, 30)))
+    assert not same_levels(lambda v: v - 1, whole, whole + 1), "whole numbers are whole numbers a step further"
+
+
+@pytest.mark.parametrize("key", ["log", "log1p", "log10", "log2", "sqrt", "square", "exp", "expm1", "exp10"])
+def test_every_curve_is_told_by_the_values_it_leaves(key):
+    from backslide.causes.curves import Curve
+
+    after = np.sort(Curve(key).apply(drawn(1, ODD)))
+    found = curve_of(pair_of(drawn(0, ODD), after))
+    assert found is not None
+    assert found.key == key
+
+
+def test_an_offset_is_told_by_the_values_it_leaves():
+    found = offset_of(pair_of(drawn(0, ODD), drawn(1, ODD) + 12.5))
+    assert found.exact
+    assert found.by == pytest.approx(12.5)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_other_shares_of_the_same_values_are_neither_curve_nor_offset(seed):
+    rng = np.random.default_rng(seed)
+    levels = np.round(rng.lognormal(1, 1, int(rng.integers(3, 19))), 2)
+    before, after = (np.sort(rng.choice(levels, 2000, p=rng.dirichlet(np.ones(len(levels))))) for _ in range(2))
+    pair = pair_of(before, after)
+    assert curve_of(pair) is None
+    found = offset_of(pair)
+    assert found is None or not found.exact
+
+
+# --- on some rows ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("undone", "words"),
+    [(lambda v: v * 1.21, "1.21 times"), (lambda v: v + 37.35, "more by 37.35")],
+    ids=["no known unit", "offset"],
+)  # fmt: skip
+def test_a_map_of_few_values_on_unmarked_rows(undone, words):
+    rows = tables.at_random(tables.months(0)[1], 0.4)
+    made, sound = case(lambda f: tables.put(f, "price", undone(f["price"].to_numpy()), rows))
+    found = collect(made)
+    assert exact(found) == [(CauseKind.UNIT_CHANGE, ("price",))]
+    assert words in found[0].hypotheses[0].seen
+    assert (found[0].rows == rows).all(), "values that were never there are the ones mapped"
+    assert np.allclose(found[0].repair(made, made.current.sample)["price"], sound["price"])
+
+
+def test_a_map_of_few_values_on_a_host():
+    _, current = tables.months(0)
+    made, sound = case(lambda f: tables.put(f, "price", f["price"].to_numpy() * 1.21, tables.on(current, "b")))
+    found = collect(made)
+    assert [(f.kind, f.features, f.segment) for f in found] == [(CauseKind.UNIT_CHANGE, ("price",), "host = 'b'")]
+    assert np.allclose(found[0].repair(made, made.current.sample)["price"], sound["price"])
+
+
+def test_new_prices_of_some_goods_are_no_change_of_unit():
+    """Three of eight prices are raised, each by its own factor."""
+    new = {9.99: 11.49, 24.0: 25.5, 79.5: 89.0}
+    made, _ = case(lambda f: f.with_columns(pl.col("price").replace(new)))
+    assert [f for f in exact(collect(made)) if f[0] == CauseKind.UNIT_CHANGE] == []
