@@ -148,8 +148,8 @@ def _with_marked(case: Case, found: list[Hypothesis]) -> list[Hypothesis]:
 
 
 def _beyond_the_mark(marked: Hypothesis, found: list[Hypothesis]) -> bool:
-    """Whether the same fault, read over all rows, hits rows outside the mark too: a limit is met most often where values are high,
-    and is one for all of them."""
+    """Whether the same fault, read over all rows, hits rows outside the mark too: a limit is met most often where values are
+    high, and is one for all of them."""
     own = [h for h in found if h.exact and (h.kind, h.features) == (marked.kind, marked.features)]
     if not own:
         return False
