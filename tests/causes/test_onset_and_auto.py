@@ -108,7 +108,7 @@ def test_windows_that_share_their_days_have_no_onset():
     assert diagnosis.onset is None
 
 
-# --- each cause by itself --------------------------------------------------------------------------------------------------------
+# --- each cause by itself ------------------------------------------------------------------------------------------
 
 
 def late_only(made: Scenario, quiet: pl.DataFrame, day: datetime) -> Scenario:

@@ -13,10 +13,10 @@ from backslide.causes.onset import EPOCH, change_of_days
 from backslide.causes.world import Worldly
 from backslide.contracts.cause import Began, CauseKind
 from backslide.engine import names
-from backslide.engine.pair import to_numbers, to_texts
 from backslide.engine.segments import holds
 from backslide.stats.metrics import Floats
 from backslide.stats.period import period
+from backslide.stats.shift import bins_of
 
 Mask = NDArray[np.bool_]
 
@@ -78,24 +78,23 @@ def world_began(case: Case, cause: Worldly) -> Began | None:
 def _signals(case: Case, cause: Worldly) -> tuple[Floats, Floats] | None:
     """A number per sampled row of both windows whose mean changes where the cause begins; NaN where there is none."""
     if cause.kind == CauseKind.COVARIATE_SHIFT:
-        return _place(case, cause.features[0]) if cause.features else None
+        return _gained(case, cause.features[0]) if cause.features else None
     told = [_of_labelled(side, case.problem.classes, cause) for side in case.sides]
     return None if any(t is None for t in told) else (told[0], told[1])  # type: ignore[return-value]
 
 
-def _place(case: Case, column: str) -> tuple[Floats, Floats]:
-    """The place among the reference's numbers, or whether the row holds the level whose share moved most."""
+def _gained(case: Case, column: str) -> tuple[Floats, Floats]:
+    """Whether the row's value is of those that come more often than they did: bins of numbers, or levels."""
     pair = case.pairs[column]
     if pair.numeric:
-        g, b = (to_numbers(side.sample[column]) for side in case.sides)
-        ranked = np.sort(g[np.isfinite(g)])
-        placed = [np.searchsorted(ranked, x, side="right") / max(len(ranked), 1) for x in (g, b)]
-        return tuple(np.where(np.isfinite(x), p, np.nan) for x, p in zip((g, b), placed, strict=True))  # type: ignore[return-value]
-    texts = [to_texts(side.sample[column]) for side in case.sides]
-    moved = max(
-        sorted(set(texts[0]) | set(texts[1])), key=lambda level: abs(np.diff([np.mean(t == level) for t in texts]))
-    )
-    return tuple((t == moved).astype(float) for t in texts)
+        coded = bins_of(*pair.numbers, pair.discrete)
+        cells = [codes.astype(str) for codes in coded[:2]]
+    else:
+        cells = [texts.astype(str) for texts in pair.texts]
+    more = [
+        level for level in np.unique(np.concatenate(cells)) if (cells[1] == level).mean() > (cells[0] == level).mean()
+    ]
+    return np.isin(cells[0], more).astype(float), np.isin(cells[1], more).astype(float)
 
 
 def _of_labelled(side: Side, classes: tuple[str, ...], cause: Worldly) -> Floats | None:
