@@ -268,9 +268,7 @@ def test_an_upgraded_library_is_proven_by_golden_rows_and_replay(name, tmp_path)
     answers = {}
     for what, version in (("train", "1.4.2"), ("serve", "2.0.0")):
         environment = os.environ | {"PYTHONPATH": str(places[version])}
-        subprocess.run(
-            [sys.executable, "work.py", what, f"{what}.joblib"], cwd=tmp_path, env=environment, check=True
-        )
+        subprocess.run([sys.executable, "work.py", what, f"{what}.joblib"], cwd=tmp_path, env=environment, check=True)
         answers[what] = joblib.load(tmp_path / f"{what}.joblib")
     classes = sorted(set(truth)) if not regression else []
     reference = logged(s, s.reference, answers["train"]["reference"], classes)

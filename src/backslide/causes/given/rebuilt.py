@@ -153,4 +153,3 @@ def _equal(asker: Asker, reading: Reading, at: np.ndarray) -> np.ndarray:
 
 def _share(asker: Asker, column: str, moved: dict[Any, Any]) -> float:
     return float(asker.side.sample[column].is_in(list(moved)).mean() or 0.0)
-

@@ -164,7 +164,9 @@ def _told(
     before: dict[str, Scaled], levels: dict[str, list[Any]], where: str, way: _Way, model: Model, columns: list[str]
 ) -> Altered | None:
     after = scaled_columns(model.artefact, columns)
-    moved = sorted((c for c in before if c in after and before[c] != after[c]), key=lambda c: -_step(before[c], after[c]))
+    moved = sorted(
+        (c for c in before if c in after and before[c] != after[c]), key=lambda c: -_step(before[c], after[c])
+    )
     now = categories(model.artefact, columns)
     rebuilt = [c for c in levels if [str(v) for v in levels[c]] != [str(v) for v in now.get(c, levels[c])]]
     if moved:
