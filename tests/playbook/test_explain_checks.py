@@ -246,10 +246,15 @@ def test_methods_that_rank_the_other_way_round_disagree_beyond_the_noise_of_rows
     columns = tuple("abcde")
     same = agreement(case, Weighed("one", columns, size, None), Weighed("two", columns, size[::-1], None), "x")
     turned = agreement(case, Weighed("one", columns, size, None), Weighed("two", columns, size[:, ::-1], None), "x")
-    assert (same.value, same.common) == (1, 4)
+    assert (same.value, same.common, same.features) == (1, 3, 4)
     assert same.low > 0.8
     assert turned.value == pytest.approx(-1)
     assert turned.high < 0
+    idle = [np.abs(rng.normal(size=(200, 16))) * 0.4 * rng.random(16) for _ in range(2)]
+    many = tuple("abcdefghijklmnopqrst")
+    sizes = [np.hstack([size[:, :4], rest]) for rest in idle]
+    with_idle = agreement(case, *(Weighed("one", many, s, None) for s in sizes), "x")
+    assert (with_idle.value, with_idle.features) == (1, 4), "the order of features that do nothing is chance"
     nothing = Weighed("two", columns, np.zeros((50, 5)), None)
     assert agreement(case, Weighed("one", columns, size, None), nothing, "x") is None
 

@@ -12,8 +12,10 @@ from backslide.playbook.explain.pictures import replicated_means
 from backslide.stats.metrics import Floats
 from backslide.stats.units import Days
 
-MATTERS = 0.01
-"""Share of a method's importance from which a feature matters by it: ranks of features that do nothing are chance."""
+MATTERS = 0.05
+"""Share of a method's importance from which a feature matters by it, an equal share where features are more than twenty.
+
+Ranks of features that do nothing are chance, and would make methods that agree on all that counts look apart."""
 LEADING = 5
 LEAST = 3
 """Features under which a rank correlation says nothing."""
@@ -47,7 +49,7 @@ def agreement(case: Case, one: Weighed, other: Weighed, purpose: str) -> Agreeme
     parts = [w.values[:, [w.columns.index(c) for c in columns]] for w in (one, other)]
     means = [np.maximum(v.mean(axis=0), 0.0) for v in parts]
     shares = [m / m.sum() if m.sum() > 0 else m for m in means]
-    matters = np.flatnonzero(np.maximum(*shares) >= MATTERS)
+    matters = np.flatnonzero(np.maximum(*shares) >= min(MATTERS, 1 / max(len(columns), 1)))
     if len(matters) < LEAST or any(np.ptp(s[matters]) == 0 for s in shares):
         return None
     drawn = [

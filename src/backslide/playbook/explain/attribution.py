@@ -128,7 +128,8 @@ class Attribution(Check):
         after = found.current if found.other is None else found.other
         total = mean_change(found.reference.size[:, j], after.size[:, j], found.reference.days, after.days)
         places = [int(stats.rankdata(-part.size.mean(axis=0))[j]) for part in (found.reference, after)]
-        summary = _sentence(one, total, places, whole, quiet=not over)
+        noisy = one.p_value > alpha
+        summary = _sentence(one, total, places, whole, quiet=not over or noisy)
         return Finding(
             code=self.code,
             subject=one.column,

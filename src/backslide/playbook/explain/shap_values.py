@@ -20,7 +20,7 @@ from backslide.stats.metrics import Floats
 
 TREE_STEPS = 4e8
 """Leaves times squared depth times rows of one window that TreeSHAP may take: under a second."""
-TREE_ROWS = (100, 250)
+TREE_ROWS = (100, 200)
 LINEAR_ROWS = 1000
 UNOWNED = 0.01
 """Share of the values on inputs that no column moved from which they cannot be carried back."""

@@ -17,9 +17,10 @@ from backslide.engine.pair import to_numbers, to_texts
 from backslide.playbook.explain import rows as chosen
 from backslide.stats.metrics import Floats
 
-ROWS = 10
+ROWS = 6
 """Rows per window: each is a model of its own."""
-NEIGHBOURS = 250
+NEIGHBOURS = 1000
+"""Fewer, and the weight of a feature that does nothing is mostly the noise of the neighbours drawn."""
 MOST_COLUMNS = 60
 KINDS = (ColumnKind.NUMERIC, ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN)
 SEED = 0
