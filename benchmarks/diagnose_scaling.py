@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -262,7 +263,7 @@ def by_step(marks: list[tuple[str, float]]) -> dict[str, float]:
     from backslide.contracts.finding import Step
 
     taken = dict.fromkeys([step.value for step in Step], 0.0) | {"the rest": 0.0}
-    for (words, begun), (_, ended) in zip(marks, marks[1:], strict=False):
+    for (words, begun), (_, ended) in pairwise(marks):
         step = words.partition(":")[0]
         taken[step if step in taken else "the rest"] += ended - begun
     return taken
