@@ -19,7 +19,8 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from backslide.models.scalers import refitted, scaled_columns
+from backslide.models.refit import refitted
+from backslide.models.scalers import scaled_columns
 
 COLUMNS = ["a", "b", "c", "kind"]
 

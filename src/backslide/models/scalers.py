@@ -1,4 +1,4 @@
-"""The scalers inside a saved scikit-learn pipeline: which columns they scale, by how much, and the pipeline with them refitted.
+"""The scalers inside a saved scikit-learn pipeline: which columns they scale, and by how much.
 
 Only what is public is read: ``steps``, ``transformers_`` and the fitted attributes of scikit-learn's own scalers and imputers.
 """
@@ -6,12 +6,10 @@ Only what is public is read: ``steps``, ``transformers_`` and the fitted attribu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,7 @@ _MEASURES = {
     "MinMaxScaler": ("lower end", "range"),
     "MaxAbsScaler": ("zero", "largest size"),
 }
+SCALERS = tuple(_MEASURES)
 _FILLS = ("SimpleImputer", "KNNImputer", "IterativeImputer")
 _VALUE_BY_VALUE = ("FunctionTransformer", "PowerTransformer", "QuantileTransformer", "KBinsDiscretizer")
 
@@ -58,7 +57,7 @@ def scaled_columns(artefact: Any, columns: Sequence[str]) -> dict[str, Scaled]:
 
 def _walk(part: Any, columns: list[_Column]) -> dict[str, Scaled]:
     if isinstance(steps := getattr(part, "steps", None), list):
-        for step in _inside(steps):
+        for step in inside(steps):
             found = _walk(step, columns)
             if found:
                 return found
@@ -68,7 +67,7 @@ def _walk(part: Any, columns: list[_Column]) -> dict[str, Scaled]:
         found = {}
         places = {column.name: k for k, column in enumerate(columns)}
         for _, branch, chosen in branches:
-            own = [columns[places[name]] for name in _named(chosen, list(places)) if name in places]
+            own = [columns[places[name]] for name in named_columns(chosen, list(places)) if name in places]
             if not isinstance(chosen, slice) and all(
                 isinstance(v, str) for v in np.atleast_1d(np.asarray(chosen, object))
             ):
@@ -78,7 +77,8 @@ def _walk(part: Any, columns: list[_Column]) -> dict[str, Scaled]:
     return _scales(part, columns)
 
 
-def _inside(steps: list[tuple[str, Any]]) -> list[Any]:
+def inside(steps: list[tuple[str, Any]]) -> list[Any]:
+    """The steps of a pipeline that do something."""
     return [step for _, step in steps if step is not None and step != "passthrough"]
 
 
@@ -99,7 +99,7 @@ def _behind(step: Any, columns: list[_Column]) -> list[_Column]:
     return []
 
 
-def _named(chosen: Any, columns: list[str]) -> list[str]:
+def named_columns(chosen: Any, columns: list[str]) -> list[str]:
     """Names of a branch's columns, given as names, places, a slice or a mask."""
     if isinstance(chosen, str):
         return [chosen]
@@ -140,34 +140,3 @@ def _scales(part: Any, columns: list[_Column]) -> dict[str, Scaled]:
         )
         for k, column in enumerate(columns)
     }  # fmt: skip
-
-
-def refitted(artefact: Any, rows: pd.DataFrame) -> Any:
-    """A copy of the pipeline whose scalers are fitted again on ``rows``, as the parts before them hand these on."""
-    copy = deepcopy(artefact)
-    _refit(copy, rows)
-    return copy
-
-
-def _refit(part: Any, rows: Any) -> None:
-    if isinstance(steps := getattr(part, "steps", None), list):
-        inside = _inside(steps)
-        for step in inside:
-            _refit(step, rows)
-            if step is not inside[-1]:
-                rows = step.transform(rows)
-    elif isinstance(branches := getattr(part, "transformers_", None), list):
-        for _, branch, chosen in branches:
-            if not isinstance(branch, str) and (own := _columns_of(rows, chosen)) is not None:
-                _refit(branch, own)
-    elif type(part).__name__ in _MEASURES:
-        part.fit(rows)
-
-
-def _columns_of(rows: Any, chosen: Any) -> Any:
-    """A branch's columns of a frame, or of the array that a step in front made of it; None where it takes none."""
-    if isinstance(rows, pd.DataFrame):
-        named = _named(chosen, list(rows.columns))
-        return None if not named else rows[chosen if isinstance(chosen, str) else named]
-    places = [int(k) for k in _named(chosen, [str(k) for k in range(rows.shape[1])])]
-    return rows[:, places] if places else None

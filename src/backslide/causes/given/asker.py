@@ -23,7 +23,7 @@ ALWAYS = 0.99
 """Share of the rows that the saved model does not reproduce that an alteration must explain."""
 MIN_ODD = 30
 """Rows not reproduced under which nothing is looked for."""
-MOST = 1_500
+MOST = 5_000
 """Rows not reproduced that are looked at; a part of them is kept back to check what was found."""
 FELT = 0.05
 """Share of the rows that other values of a column must move: more than an explanation may leave out."""

@@ -27,11 +27,13 @@ from collections.abc import Callable
 from backslide.case import Case
 from backslide.causes.given.asker import Altered, Asker
 from backslide.causes.given.exchanged import exchanged
+from backslide.causes.given.rebuilt import rebuilt
 from backslide.causes.given.recoded import recoded
-from backslide.causes.given.rescaled import refitted_on_window, rescaled
+from backslide.causes.given.refitted import refitted_on_window
+from backslide.causes.given.rescaled import rescaled
 from backslide.playbook.shadow.replay import Replayed
 
-WAYS = (refitted_on_window, rescaled, exchanged, recoded)
+WAYS = (refitted_on_window, rescaled, exchanged, recoded, rebuilt)
 """In the order of precedence of their kinds."""
 
 

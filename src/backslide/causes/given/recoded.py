@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
+from scipy.optimize import linear_sum_assignment
 
 from backslide.causes.given.asker import ALWAYS, Alter, Altered, Asker
 from backslide.contracts import say
@@ -13,7 +15,9 @@ from backslide.contracts.cause import CauseKind
 from backslide.engine.pair import Pair
 
 MOST_LEVELS = 60
-MOST_CELLS = 40_000
+FIRST = 150
+"""Rows on which a column is told not to be the one."""
+MOST_CELLS = 120_000
 """Rows times categories asked about for one column."""
 MIN_ROWS = 3
 UNSEEN = "a category that no encoder has seen"
@@ -26,15 +30,13 @@ def recoded(asker: Asker) -> Altered | None:
         pair = asker.case.pairs[column]
         if not pair.discrete or not 2 <= len(pair.levels[0]) <= MOST_LEVELS:
             continue
-        found = _mapping(asker, pair)
-        if found is None:
-            continue
-        alter = _as_alteration(column, found)
-        if asker.explains(alter):
-            return Altered(
-                CauseKind.PREPROCESSING_CHANGE, (column,), alter, _words(column, found),
-                f"encode {column} with the encoder of training",
-            )  # fmt: skip
+        for found in _mappings(asker, pair):
+            alter = _as_alteration(column, found)
+            if asker.explains(alter):
+                return Altered(
+                    CauseKind.PREPROCESSING_CHANGE, (column,), alter, _words(column, found),
+                    f"encode {column} with the encoder of training",
+                )  # fmt: skip
     return None
 
 
@@ -49,25 +51,39 @@ class _Read:
         return self.as_ is None or self.as_ == UNSEEN
 
 
-def _mapping(asker: Asker, pair: Pair) -> list[_Read] | None:
-    """For every logged value the one as which the model read it; None where that explains too little."""
+def _mappings(asker: Asker, pair: Pair) -> list[list[_Read]]:
+    """For every logged value the one as which the model read it; none where that explains too little.
+
+    Where several readings come out the same on few rows, an encoder in another order settles it: no two values are read as one.
+    """
     column = pair.name
     levels: list[Any] = [*pair.reference.drop_nulls().unique().sort().to_list(), UNSEEN, None]
-    at = asker.search[: max(MOST_CELLS // len(levels), 1)]
-    rows = asker.rows(at)
-    levels = [level for level in levels if _fits(rows, column, level)]
-    equal = asker.each([rows.with_columns(pl.lit(v, rows.schema[column]).alias(column)) for v in levels], at)
-    if equal.any(axis=0).mean() < ALWAYS:
-        return None
-    found, explained = [], 0
-    for value in rows[column].unique().to_list():
-        own = rows[column].eq_missing(pl.Series([value], dtype=rows.schema[column])).to_numpy()
-        share = equal[:, own].mean(axis=1)
-        best = int(share.argmax())
-        explained += int(equal[best, own].sum())
-        if own.sum() >= MIN_ROWS and share[best] >= ALWAYS and levels[best] != value:
-            found.append(_Read(value, levels[best]))
-    return found if found and explained >= ALWAYS * len(at) else None
+    levels = [level for level in levels if _fits(asker.rows(asker.search[:1]), column, level)]
+    for most in (FIRST, max(MOST_CELLS // len(levels), FIRST)):
+        at = asker.search[:most]
+        rows = asker.rows(at)
+        equal = asker.each([rows.with_columns(pl.lit(v, rows.schema[column]).alias(column)) for v in levels], at)
+        if equal.any(axis=0).mean() < ALWAYS:
+            return []
+    values = rows[column].unique(maintain_order=True).to_list()
+    own = np.array([rows[column].eq_missing(pl.Series([v], dtype=rows.schema[column])).to_numpy() for v in values])
+    counts = own.sum(axis=1)
+    hits = equal.astype(np.int64) @ own.T.astype(np.int64)
+    best = hits.argmax(axis=0)
+    apart = best.copy()
+    known = [k for k, level in enumerate(levels) if level is not None and level != UNSEEN]
+    places, chosen = linear_sum_assignment(hits[known], maximize=True)
+    apart[chosen] = np.array(known)[places]
+    found = []
+    for reading, least in ((best, MIN_ROWS), (apart, 1)):
+        explained = hits[reading, np.arange(len(values))]
+        if explained.sum() < ALWAYS * len(at):
+            continue
+        sure = (counts >= least) & (explained >= ALWAYS * counts)
+        moved = [_Read(v, levels[k]) for v, k, s in zip(values, reading, sure, strict=True) if s and levels[k] != v]
+        if moved and moved not in found:
+            found.append(moved)
+    return found
 
 
 def _fits(rows: pl.DataFrame, column: str, level: Any) -> bool:

@@ -1,8 +1,7 @@
-"""Numbers scaled otherwise before they reach the model: a scaler that was fitted again.
+"""Numbers scaled otherwise before they reach the model: a scaler that was fitted again on rows that are not known.
 
 Where the answer moves smoothly with the inputs, the scale of every column follows from what was served (Gauss-Newton on the
-answers' own scale, on which linear models are linear: the first step is then exact). A scaler fitted again on the current window
-or on each of its days is simply tried, whatever the model.
+answers' own scale, on which linear models are linear: the first step is then exact).
 """
 
 from __future__ import annotations
@@ -12,14 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from backslide.causes.given.asker import ALWAYS, Alter, Altered, Asker, Mask
+from backslide.causes.given.asker import Alter, Altered, Asker
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.pair import to_numbers
-from backslide.models.frame import to_pandas
-from backslide.models.model import Model
-from backslide.models.scalers import Scaled, refitted, scaled_columns
-from backslide.models.wrap import wrap
+from backslide.models.scalers import Scaled, scaled_columns
 from backslide.stats.metrics import Floats
 
 FITTED = 300
@@ -45,9 +41,9 @@ class _Affine:
 def rescaled(asker: Asker) -> Altered | None:
     """The scales of one column or of several that explain what was served."""
     numbers = [c for c in asker.features if asker.case.pairs[c].numeric][:MOST_COLUMNS]
-    rows = asker.rows(asker.search[:FITTED])
+    rows = asker.rows(asker.search)
     whole = np.logical_and.reduce([np.isfinite(to_numbers(rows[c])) for c in numbers]) if numbers else np.array([])
-    at = asker.search[:FITTED][whole] if len(whole) else asker.search[:0]
+    at = _telling(asker, numbers, asker.search[whole]) if len(whole) else asker.search[:0]
     if len(at) < 20 or asker.served(at) is None:
         return None
     known = _scaled_as_logged(asker)
@@ -62,6 +58,21 @@ def rescaled(asker: Asker) -> Altered | None:
     if found is None or not asker.explains(_without_gaps(asker, found)):
         return None
     return _told(asker, found, known)
+
+
+def _telling(asker: Asker, numbers: list[str], at: np.ndarray) -> np.ndarray:
+    """Rows to compute from: half of them as they come, half that lie far from the median of one column.
+
+    A column with one value on most rows does not move otherwise, and rows on which nothing moves tell no scale.
+    """
+    rows = asker.rows(at)
+    chosen = list(range(min(len(at), FITTED // 2)))
+    share = max(FITTED // 2 // len(numbers), 2)
+    for column in numbers:
+        values = to_numbers(rows[column])
+        far = np.argsort(-np.abs(values - np.median(values)), kind="stable")[: 2 * share]
+        chosen += far[::2].tolist()
+    return np.asarray(at[np.unique(chosen)])
 
 
 def _scaled_as_logged(asker: Asker) -> dict[str, Scaled]:
@@ -165,14 +176,14 @@ def _told(asker: Asker, found: dict[str, _Affine], known: dict[str, Scaled]) -> 
     before, map_ = known[one], found[one]
     # With several columns only the sum of their offsets shows, so no centre is told.
     centre = (before.centre - map_.offset) / map_.factor if len(found) == 1 else before.centre
-    words = _refit_words(one, before, replace(before, centre=centre, spread=before.spread / map_.factor), len(changed))
-    return Altered(CauseKind.SCALER_REFIT, tuple(changed), alter, words, _BACK)
+    words = refit_words(one, before, replace(before, centre=centre, spread=before.spread / map_.factor), len(changed))
+    return Altered(CauseKind.SCALER_REFIT, tuple(changed), alter, words, BACK)
 
 
-_BACK = "load the fitted scaler of training, never fit one on production data"
+BACK = "load the fitted scaler of training, never fit one on production data"
 
 
-def _refit_words(column: str, before: Scaled, after: Scaled, columns: int) -> str:
+def refit_words(column: str, before: Scaled, after: Scaled, columns: int) -> str:
     """Such as "StandardScaler of 2 columns was refitted: mean of income 3000 → 4500"."""
     parts = zip(before.measure, (before.centre, before.spread), (after.centre, after.spread), strict=True)
     moved = [
@@ -184,46 +195,3 @@ def _refit_words(column: str, before: Scaled, after: Scaled, columns: int) -> st
 
 def _moved(old: float, new: float) -> bool:
     return abs(new - old) > RESCALED * max(abs(old), abs(new))
-
-
-def refitted_on_window(asker: Asker) -> Altered | None:
-    """A scaler fitted again on the logged rows themselves: on the whole current window, or on each of its days."""
-    artefact, task = asker.model.artefact, asker.case.settings.model.task
-    columns = list(asker.model.features or ())
-    known = scaled_columns(artefact, columns)
-    if not known or not set(columns) <= set(asker.side.sample.columns):
-        return None
-    logged = to_pandas(asker.side.sample.select(columns))
-    for where, groups in _groups(asker):
-        models = {day: wrap(refitted(artefact, logged[own]), name=asker.model.name, task=task) for day, own in groups}
-        equal = np.zeros(len(asker.check), bool)
-        for day, own in groups:
-            at = own[asker.check]
-            if at.any():
-                equal[at] = asker.asking(models[day]).equal(asker.rows(asker.check[at]), asker.check[at])
-        if equal.mean() >= ALWAYS:
-            return _on_window(known, where, next(iter(models.values())), columns)
-    return None
-
-
-def _groups(asker: Asker) -> list[tuple[str, list[tuple[int, Mask]]]]:
-    """Sets of current rows (n_b,) on which a scaler may have been fitted, in words."""
-    days = asker.side.blocks
-    whole: list[tuple[str, list[tuple[int, Mask]]]] = [
-        ("the current window", [(0, np.ones(asker.side.sample.height, bool))])
-    ]
-    return whole if days is None else [*whole, ("each day", [(int(d), days == d) for d in np.unique(days)])]
-
-
-def _on_window(known: dict[str, Scaled], where: str, model: Model, columns: list[str]) -> Altered:
-    after = scaled_columns(model.artefact, columns)
-    moved = sorted(known, key=lambda c: -_step(known[c], after[c]))
-    one = moved[0]
-    words = f"{_refit_words(one, known[one], after[one], len(known))}, on {where}"
-    return Altered(CauseKind.SCALER_REFIT, tuple(moved), lambda frame: frame, words, _BACK, model)
-
-
-def _step(before: Scaled, after: Scaled) -> float:
-    """How far a column's scaling moved, in spreads."""
-    size = max(abs(before.spread), 1e-300)
-    return (abs(after.centre - before.centre) + abs(after.spread - before.spread)) / size

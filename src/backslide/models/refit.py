@@ -1,0 +1,136 @@
+"""A saved scikit-learn pipeline with parts of its preprocessing fitted again on other rows, or its encoders in another order.
+
+Only what is public is touched: ``steps``, ``transformers_``, ``fit`` and ``categories_`` of scikit-learn's own transformers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from copy import deepcopy
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from backslide.models.scalers import SCALERS, inside, named_columns
+
+Order = Literal["frequency", "appearance", "descending"]
+ORDERS: dict[Order, str] = {
+    "frequency": "numbered by how frequent they are",
+    "appearance": "numbered as they come",
+    "descending": "in descending order",
+}
+"""Orders in which encoders are rebuilt, in words: other than that of the alphabet, which fitting gives."""
+ENCODERS = ("OneHotEncoder", "OrdinalEncoder")
+PREPROCESSING = (
+    *SCALERS, *ENCODERS, "SimpleImputer", "KNNImputer", "PowerTransformer", "QuantileTransformer", "KBinsDiscretizer",
+)  # fmt: skip
+"""Classes that learn from inputs alone."""
+
+
+def refitted(artefact: Any, rows: pd.DataFrame, kinds: Collection[str] = SCALERS) -> Any:
+    """A copy of the pipeline whose parts of these ``kinds`` are fitted again on ``rows``, as the parts before hand them on."""
+
+    def fit(part: Any, own: Any) -> None:
+        if type(part).__name__ in kinds:
+            part.fit(own)
+
+    copy = _copied(artefact)
+    _visit(copy, rows, fit)
+    return copy
+
+
+def reordered(artefact: Any, rows: pd.DataFrame, order: Order) -> Any:
+    """A copy of the pipeline whose encoders know the same categories in the order that ``rows`` give them."""
+
+    def turn(part: Any, own: Any) -> None:
+        if type(part).__name__ in ENCODERS and getattr(part, "categories_", None) is not None:
+            held = own.to_numpy(object) if isinstance(own, pd.DataFrame) else np.asarray(own, object)
+            part.categories_ = [_ordered(levels, held[:, k], order) for k, levels in enumerate(part.categories_)]
+
+    copy = _copied(artefact)
+    _visit(copy, rows, turn)
+    return copy
+
+
+def _copied(artefact: Any) -> Any:
+    """A copy that shares the model at the end, which is never touched and may be large."""
+    steps = getattr(artefact, "steps", None)
+    last = inside(steps)[-1] if isinstance(steps, list) and inside(steps) else None
+    return deepcopy(artefact, {id(last): last} if hasattr(last, "predict") else {})
+
+
+def _ordered(levels: Any, values: Any, order: Order) -> Any:
+    """The categories (k,) of an encoder reordered; missing ones keep their place."""
+    if levels.dtype.kind not in "OUS":
+        return levels  # encoders look numbers up by their size: no order of theirs can change
+    rest = iter(in_order([v for v in levels if not _missing(v)], values, order))
+    return np.array([v if _missing(v) else next(rest) for v in levels], dtype=levels.dtype)
+
+
+def in_order(known: Sequence[Any], values: Iterable[Any], order: Order) -> list[Any]:
+    """Categories in the order that ``values`` give them; those that they do not hold keep their order behind."""
+    if order == "descending":
+        return list(known)[::-1]
+    places = {v: k for k, v in enumerate(known)}
+    counts = Counter(v for v in values if not _missing(v) and v in places)
+    firsts = list(counts)
+    if order == "frequency":
+        firsts.sort(key=lambda v: -counts[v])  # stable: of equally frequent ones the first that came
+    return [*firsts, *(v for v in known if v not in counts)]
+
+
+def _missing(value: Any) -> bool:
+    return value is None or bool(value != value)
+
+
+def categories(artefact: Any, columns: Sequence[str]) -> dict[str, list[Any]]:
+    """Column -> categories of the encoder that it meets, of all that are reached by name."""
+    return {
+        name: list(levels)
+        for part, names in _encoders(artefact, list(columns))
+        for name, levels in zip(names, part.categories_, strict=True)
+    }
+
+
+def _encoders(part: Any, columns: list[str]) -> Iterator[tuple[Any, list[str]]]:
+    if isinstance(steps := getattr(part, "steps", None), list):
+        for step in inside(steps):
+            found = list(_encoders(step, columns))
+            if found:
+                yield from found
+                return
+            if getattr(step, "n_features_in_", len(columns)) != len(columns) or hasattr(step, "transformers_"):
+                return
+    elif isinstance(branches := getattr(part, "transformers_", None), list):
+        for _, branch, chosen in branches:
+            if not isinstance(branch, str):
+                yield from _encoders(branch, [c for c in named_columns(chosen, columns) if c in columns])
+    elif type(part).__name__ in ENCODERS and len(getattr(part, "categories_", ())) == len(columns):
+        yield part, columns
+
+
+def _visit(part: Any, rows: Any, act: Callable[[Any, Any], None]) -> None:
+    """Act on every innermost part with the rows that reach it, in the order in which they pass."""
+    if isinstance(steps := getattr(part, "steps", None), list):
+        found = inside(steps)
+        for step in found:
+            _visit(step, rows, act)
+            if any(not hasattr(later, "predict") for later in found[found.index(step) + 1 :]):
+                rows = step.transform(rows)
+    elif isinstance(branches := getattr(part, "transformers_", None), list):
+        for _, branch, chosen in branches:
+            if not isinstance(branch, str) and (own := _columns_of(rows, chosen)) is not None:
+                _visit(branch, own, act)
+    else:
+        act(part, rows)
+
+
+def _columns_of(rows: Any, chosen: Any) -> Any:
+    """A branch's columns of a frame, or of the array that a step in front made of it; None where it takes none."""
+    if isinstance(rows, pd.DataFrame):
+        named = named_columns(chosen, list(rows.columns))
+        return None if not named else rows[chosen if isinstance(chosen, str) else named]
+    places = [int(k) for k in named_columns(chosen, [str(k) for k in range(rows.shape[1])])]
+    return rows[:, places] if places else None
