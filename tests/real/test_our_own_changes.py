@@ -1,4 +1,4 @@
-"""A change of one's own done to a real pipeline, told through the command line: its kind, its columns, its proof and its price."""
+"""A change of our own done to a real pipeline, told through the command line: its kind, its columns, its proof and its price."""
 
 from __future__ import annotations
 

@@ -158,8 +158,8 @@ def _label_shift(bench: Bench, p: Populations, drop: Effect, parts: Split | None
 
 
 def _shares_by_inputs(bench: Bench, p: Populations, drop: Effect, parts: Split | None) -> Worldly | None:
-    """Covariate shift, where the class shares moved because the inputs did: the outcomes are what the reference leads to expect of
-    such inputs. None where they are not; then the whole drop is no matter of inputs.
+    """Covariate shift, where the class shares moved because the inputs did: the outcomes are what the reference leads to expect
+    of such inputs. None where they are not; then the whole drop is no matter of inputs.
 
     Under a shift of classes the inputs alone foretell only a part of the new shares, as far as they tell classes apart.
     """

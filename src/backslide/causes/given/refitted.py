@@ -24,7 +24,7 @@ from backslide.engine.reading import reading
 from backslide.models.frame import to_pandas
 from backslide.models.model import Model
 from backslide.models.refit import ORDERS, PREPROCESSING, categories, refitted, reordered
-from backslide.models.scalers import SCALERS, Scaled, scaled_columns
+from backslide.models.scalers import Scaled, scaled_columns
 from backslide.models.wrap import wrap
 
 BATCHES = (100, 128, 200, 250, 256, 500, 512, 1000, 1024, 2000, 2048, 5000)
@@ -179,7 +179,7 @@ def _told(
         how = f", its categories {way.words}" if way.words else ""
         words = f"the encoder of {say.listed(rebuilt, 4)} was fitted again on {where}{how}"
         return Altered(CauseKind.PREPROCESSING_CHANGE, tuple(rebuilt), _as_logged, words, back, model)
-    if way.words or not before and not levels:
+    if way.words or (not before and not levels):
         return None
     words = f"parts of the preprocessing were fitted again on {where}"
     return Altered(CauseKind.PREPROCESSING_CHANGE, (), _as_logged, words, back, model)
