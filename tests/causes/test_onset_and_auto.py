@@ -141,4 +141,5 @@ def test_a_cause_in_the_world_has_an_onset_of_its_own(kind):
     assert first.kind is kind
     assert first.began is not None
     assert first.began.low <= str(day.date()) <= first.began.high
+    assert first.began.low <= first.began.at == first.since <= first.began.high
     assert first.began.coincides is (None if diagnosis.onset is None else True)

@@ -70,9 +70,10 @@ def world_began(case: Case, cause: Worldly) -> Began | None:
         days.append(at)
         current.append(np.full(len(at), index == 1))
     found = change_of_days(*(np.concatenate(parts) for parts in (values, rows, days, current)))
-    return (
-        None if found is None else Began(at=found[0].isoformat(), low=found[1].isoformat(), high=found[2].isoformat())
-    )
+    if found is None:
+        return None
+    low, at, high = (day.isoformat() for day in found)
+    return Began(at=at, low=low, high=high)
 
 
 def _signals(case: Case, cause: Worldly) -> tuple[Floats, Floats] | None:

@@ -24,7 +24,7 @@ MOST = 60
 """Ties followed in all."""
 STRONG = 0.2
 """Correlation from which on a tie is followed."""
-LOST = 0.5
+LOST = 0.25
 """Share of a tie that must be lost inside the marked rows."""
 KEPT = 0.25
 """Share of what is lost inside that may be lost outside, beyond noise."""

@@ -35,7 +35,8 @@ STILL_SHARE = 0.5
 FORETOLD = 0.2
 """Share of the moved class shares that the inputs may leave unforetold when they are what moved them."""
 REST_Z = 3.5
-REST_SHARE = 0.15
+REST_SHARE, REST_SHARE_SAME = 0.15, 0.3
+"""Share of the drop that other class shares may leave unexplained; more where the rows of each class are as they were."""
 COVARIATE_Z = 3.0
 COVARIATE_SHARE = 0.25
 CONCEPT_Z = 3.5
@@ -136,12 +137,13 @@ def _label_shift(bench: Bench, p: Populations, drop: Effect, parts: Split | None
     after = weighted(p.s_b, np.ones(len(p.s_b)), draw_b, value)
     between = Effect(float(value(moved.sums)), value(moved.replicates))
     part, rest = between - before, after - between
-    explains = abs(rest.z) <= REST_Z or abs(rest.value) <= REST_SHARE * abs(drop.value)
+    same = _features_match(case, p, moved.weights[y_g])
+    left = REST_SHARE_SAME if same else REST_SHARE
+    explains = abs(rest.z) <= REST_Z or abs(rest.value) <= left * abs(drop.value)
     if np.abs(moved.z).max() <= PRIOR_Z or not explains or part.z == 0 or abs(part.z) < COVARIATE_Z:
         return None
     if harm(part.value) < LABEL_SHARE * harm(drop.value) or _labels_alone_moved(p, moved.weights[y_g]):
         return None
-    same = _features_match(case, p, moved.weights[y_g])
     inputs_explain = (
         parts is not None and parts.supported and abs(parts.relation.z) <= 2 and abs(rest.z) > abs(parts.relation.z)
     )
