@@ -106,6 +106,7 @@ CHANGES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_it_is_proven_first_with_its_columns_and_points(change, tmp_path):
     s = change.stack
@@ -122,6 +123,7 @@ def test_it_is_proven_first_with_its_columns_and_points(change, tmp_path):
     assert named.repair.points_back.estimate == pytest.approx(abs(harm), rel=0.1, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["census", "bank", "taxi"])
 @pytest.mark.parametrize("kind", ["linear", "trees"])
 def test_nothing_is_named_where_old_and_new_are_equal(name, kind, tmp_path):
@@ -281,7 +283,7 @@ def test_an_upgraded_library_is_proven_by_golden_rows_and_replay(name, tmp_path)
         tmp_path, own, served, ("model.joblib", "model.joblib"), (places["1.4.2"], places["2.0.0"])
     )
     top = found["differences"][0]
-    assert (top["kind"], top["subject"], top["proven"]) == ("library_change", "amounts", True)
+    assert (top["kind"], top["subject"], top["proven"]) == ("library_change", "amounts", True), top
     first = d["causes"][0]
     assert (first["kind"], first["confidence"]) == ("library_change", "proven"), first["summary"]
     assert "1.4.2" in first["summary"]

@@ -39,6 +39,8 @@ class Environment(Value):
     """Distributions that the model is made of."""
     needed: tuple[str, ...] = ()
     """Distributions that those require."""
+    modules: dict[str, str] = {}
+    """Import name -> distribution, of those that the model is made of."""
 
 
 class ConfigFile(Value):
