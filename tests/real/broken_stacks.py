@@ -83,9 +83,7 @@ def stack(name: str, kind: str) -> Stack:
     rows = PERIODS[name].rows
     rng = np.random.default_rng(3)
     drawn = rng.permutation(rows.height)[: TRAIN + 2 * WINDOW]
-    parts = [
-        rows[np.sort(p)] for p in (drawn[:TRAIN], drawn[TRAIN : TRAIN + WINDOW], drawn[TRAIN + WINDOW :])
-    ]
+    parts = [rows[np.sort(p)] for p in (drawn[:TRAIN], drawn[TRAIN : TRAIN + WINDOW], drawn[TRAIN + WINDOW :])]
     train = parts[0]
     codes = [c for c in served.features if train[c].dtype == pl.String or train[c].n_unique() <= FEW]
     numbers = [c for c in served.features if c not in codes]
@@ -104,9 +102,7 @@ def pipeline(numbers: list[str], levels: list[str], kind: str, *, regression: bo
         encoder: Any = OneHotEncoder(handle_unknown="ignore")
         last = Ridge() if regression else LogisticRegression(max_iter=3000, class_weight="balanced")
     else:
-        encoder = OrdinalEncoder(
-            handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2
-        )
+        encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2)
         options: dict[str, Any] = {"max_iter": 60, "random_state": 0, "early_stopping": False}
         last = (
             HistGradientBoostingRegressor(**options)

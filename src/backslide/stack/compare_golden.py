@@ -61,7 +61,9 @@ def judged(differences: list[Difference], a: Snapshot, b: Snapshot, replay: Gold
         )
         columns = as_logged(replay.moved, tuple(a.golden.dtypes) if a.golden is not None else ())
         return [
-            weighed(d, 0.97 if alone else 0.75 + d.score * 0.2, why, proven=alone, features=columns) if d in libraries else d
+            weighed(d, 0.97 if alone else 0.75 + d.score * 0.2, why, proven=alone, features=columns)
+            if d in libraries
+            else d
             for d in differences
         ]
     if not any(d.risk != "unlikely" for d in differences) or not differences:
