@@ -1,4 +1,4 @@
-"""Write the generated pages of docs/: one per check, one per kind of cause, and the JSON Schema of a diagnosis.
+"""Write the generated pages of docs/: one per check, one per kind of cause, and the JSON Schemas of the formats.
 
     python tools/build_docs.py            write them
     python tools/build_docs.py --check    write nothing; exit 1 and name every page that is stale, missing or left over
@@ -22,10 +22,15 @@ from backslide.causes.registry import all_signatures
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.finding import Step
+from backslide.contracts.integrity import Integrity
+from backslide.contracts.shadow import Shadow
+from backslide.contracts.snapshot import Snapshot
 from backslide.playbook.registry import all_checks
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-GENERATED = ("checks/*.md", "causes/*.md", "diagnosis.schema.json")
+GENERATED = ("checks/*.md", "causes/*.md", "*.schema.json")
+FORMATS = {"diagnosis": Diagnosis, "shadow": Shadow, "snapshot": Snapshot, "integrity": Integrity}
+"""Formats that other programs read -> what they hold."""
 NOTE = "<!-- Written by tools/build_docs.py from the source; edit the docstring there. -->\n\n"
 
 FOUND_IN = {
@@ -48,7 +53,10 @@ def pages() -> dict[str, str]:
     return {
         **_check_pages(),
         **_cause_pages(),
-        "diagnosis.schema.json": json.dumps(Diagnosis.json_schema(), indent=2, ensure_ascii=False) + "\n",
+        **{
+            f"{name}.schema.json": json.dumps(kind.json_schema(), indent=2, ensure_ascii=False) + "\n"
+            for name, kind in FORMATS.items()
+        },
     }
 
 

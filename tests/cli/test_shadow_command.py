@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import jsonschema
 import numpy as np
 import polars as pl
 import pytest
@@ -83,3 +84,24 @@ def test_nothing_to_compare_is_one_line(written):
 def test_settings_of_another_type_are_refused(written):
     written("new_share = 2").fails("new_share")
     written('mode = "live"').fails("mode")
+
+
+def test_a_stored_comparison_is_rendered_again(written, backslide, tmp_path):
+    assert written(NEW, "--json", "shadow.json").code == 1
+    found = Shadow.from_dict(json.loads((tmp_path / "shadow.json").read_text(encoding="utf-8")))
+    jsonschema.validate(found.to_dict(), Shadow.json_schema())
+    ran = backslide("report", "shadow.json")
+    assert ran.code == 0
+    assert ran.out.strip() == found.to_text().strip()
+    ran = backslide("report", "shadow.json", "--html", "shadow.html", "--md", "shadow.md")
+    assert (ran.code, ran.out) == (0, "")
+    assert (tmp_path / "shadow.html").read_text(encoding="utf-8").strip() == found.to_html().strip()
+    assert (tmp_path / "shadow.md").read_text(encoding="utf-8").strip() == found.to_markdown().strip()
+    assert Shadow.from_dict(json.loads(backslide("report", "shadow.json", "--json").out)) == found
+
+
+def test_a_comparison_of_another_version_is_refused_in_one_line(backslide, tmp_path):
+    (tmp_path / "shadow.json").write_text('{"format": "backslide.shadow/9"}', encoding="utf-8")
+    ran = backslide("report", "shadow.json")
+    assert ran.code == 2
+    assert "expected a comparison of format" in ran.err

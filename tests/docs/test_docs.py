@@ -15,7 +15,6 @@ import jsonschema
 import pytest
 
 from backslide.contracts.cause import CauseKind
-from backslide.contracts.diagnosis import Diagnosis
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -141,9 +140,10 @@ def test_every_kind_of_cause_is_in_the_index():
         assert re.search(rf"\b{kind.value}\b", index)
 
 
-def test_the_published_schema_is_a_schema_and_is_the_format():
-    schema = json.loads((DOCS / "diagnosis.schema.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", sorted(build_docs.FORMATS))
+def test_the_published_schema_is_a_schema_and_is_the_format(name):
+    schema = json.loads((DOCS / f"{name}.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
-    assert schema == Diagnosis.json_schema()
+    assert schema == build_docs.FORMATS[name].json_schema()
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({"format": "backslide.diagnosis/2"}, schema)
+        jsonschema.validate({"format": f"backslide.{name}/2"}, schema)

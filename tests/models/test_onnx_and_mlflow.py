@@ -131,3 +131,35 @@ def test_an_mlflow_model_is_refused_without_trust(saved):
         load_model("model", base=saved)
     with pytest.raises(ModelError, match="MLflow cannot load it"):
         load_model("runs:/0123456789abcdef0123456789abcdef/model", base=saved, trusted=True)
+
+
+@pytest.fixture
+def registry(mixed, tmp_path, monkeypatch):
+    """A tracking store and registry in a local folder, with one run and one registered model; the URI of the run's model."""
+    pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "store").as_uri())
+    import mlflow
+    import mlflow.sklearn
+
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri((tmp_path / "store").as_uri())
+    with mlflow.start_run() as run:
+        logged = mlflow.sklearn.log_model(mixed, name="model", serialization_format="cloudpickle")
+    mlflow.register_model(logged.model_uri, "loans")
+    mlflow.MlflowClient().set_registered_model_alias("loans", "champion", "1")
+    yield run.info.run_id
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_models_of_a_registry_and_of_a_run_answer_like_the_original(mixed, registry):
+    for uri in ("models:/loans/1", "models:/loans@champion", f"runs:/{registry}/model"):
+        model = load_model(uri, trusted=True)
+        assert np.array_equal(model.answer(LOGGED).scores, mixed.predict_proba(ROWS)), uri
+        with pytest.raises(UntrustedError):
+            load_model(uri)
+    taken = backslide.snapshot("models:/loans/1", LOGGED, trusted=True)
+    assert [p.kind for p in taken.fitted][-1] == "sklearn.linear_model.LogisticRegression"
+    with pytest.raises(ModelError, match="MLflow cannot load it"):
+        load_model("models:/loans/7", trusted=True)

@@ -1,4 +1,4 @@
-"""A change of our own done to a real pipeline, told through the command line: its kind, its columns, its proof and its price."""
+"""A change of one's own done to a real pipeline, told through the command line: its kind, columns, proof and price."""
 
 from __future__ import annotations
 
@@ -106,6 +106,7 @@ CHANGES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_it_is_proven_first_with_its_columns_and_points(change, tmp_path):
     s = change.stack
@@ -122,12 +123,37 @@ def test_it_is_proven_first_with_its_columns_and_points(change, tmp_path):
     assert named.repair.points_back.estimate == pytest.approx(abs(harm), rel=0.1, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["census", "bank", "taxi"])
 @pytest.mark.parametrize("kind", ["linear", "trees"])
 def test_nothing_is_named_where_old_and_new_are_equal(name, kind, tmp_path):
     s = stack(name, kind)
     d = by_cli.diagnose(tmp_path, s.reference, s.current, s.roles, model=s.model).diagnosis
     assert [c.kind for c in (*d.causes, *d.harmless) if c.kind.family == "our own change"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "column"), [("census", "agep"), ("taxi", "trip_distance")])
+def test_what_the_model_was_given_tells_a_refit_that_no_answer_tells(name, column, tmp_path):
+    """Behind trees, on rows that no log holds: the logged inputs tell it, without a second snapshot."""
+    s = stack(name, "trees")
+    broken = s.altered(lambda model: fit_scaler(model, s.frame(s.reference.sort(column)[-500:]), s.numbers))
+    served = s.serve(s.current, broken)
+    windows = [
+        pl.concat([rows, given_to(model, s, rows)], how="horizontal")
+        for rows, model in ((s.reference, s.model), (served, broken))
+    ]
+    d = by_cli.diagnose(tmp_path, *windows, s.roles | {"inputs": "given_*"}, model=s.model).diagnosis
+    first = d.causes[0]
+    assert (first.kind, first.confidence) == (SCALER, Confidence.PROVEN), first.summary
+    assert set(first.features) == set(s.numbers)
+    harm = s.value(served, d.metric.name) - s.value(s.current, d.metric.name)
+    assert first.points.estimate == pytest.approx(harm, rel=0.1)
+
+
+def given_to(model: Any, s: Stack, rows: pl.DataFrame) -> pl.DataFrame:
+    made = model[:-1].transform(s.frame(rows))
+    return pl.DataFrame(made, schema=[f"given_{name}" for name in model[:-1].get_feature_names_out()])
 
 
 # --- with snapshots ----------------------------------------------------------------------------------------------------
@@ -279,7 +305,7 @@ def test_an_upgraded_library_is_proven_by_golden_rows_and_replay(name, tmp_path)
         tmp_path, own, served, ("model.joblib", "model.joblib"), (places["1.4.2"], places["2.0.0"])
     )
     top = found["differences"][0]
-    assert (top["kind"], top["subject"], top["proven"]) == ("library_change", "amounts", True)
+    assert (top["kind"], top["subject"], top["proven"]) == ("library_change", "amounts", True), top
     first = d["causes"][0]
     assert (first["kind"], first["confidence"]) == ("library_change", "proven"), first["summary"]
     assert "1.4.2" in first["summary"]

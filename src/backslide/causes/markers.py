@@ -18,6 +18,7 @@ from backslide.case import Case
 from backslide.causes.untied import Ties, tie_products, untied
 from backslide.engine import names
 from backslide.engine.columns import ColumnKind
+from backslide.engine.inputs import input_columns
 from backslide.engine.pair import MISSING, Pair, to_texts
 from backslide.engine.segments import between, holds, literal, quoted, readable
 from backslide.stats import period
@@ -384,6 +385,7 @@ def _candidates(case: Case) -> Iterator[_Levels]:
     """Columns of both samples read as markers: context first, then features, model versions, hours and days."""
     g, b = case.reference.sample, case.current.sample
     taken = set(case.problem.roles.columns().values()) - {case.problem.roles.version}
+    taken |= set(input_columns(case.problem.roles, case.current.sample.columns).values())
     for column in b.columns:
         if column.startswith(names.PREFIX) or column in taken or column not in case.current.window.kinds:
             continue

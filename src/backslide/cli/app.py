@@ -215,7 +215,9 @@ def selftest(
 
 @app.command()
 def report(
-    diagnosis: Annotated[str, typer.Argument(metavar="DIAGNOSIS", help="What diagnose --json wrote; - for stdin.")],
+    diagnosis: Annotated[
+        str, typer.Argument(metavar="DIAGNOSIS", help="What diagnose or shadow --json wrote; - for stdin.")
+    ],
     html: HtmlFile = None,
     md: MarkdownFile = None,
     json: PrintJson = False,
@@ -226,7 +228,7 @@ def report(
         str | None, typer.Option("--format", metavar="svg|png", help="Of the charts; default svg.")
     ] = None,
 ) -> int:
-    """Render a stored diagnosis; needs no data and no model."""
+    """Render a stored diagnosis or comparison; needs no data and no model."""
     from backslide.cli.output import Files
     from backslide.cli.report import run
 

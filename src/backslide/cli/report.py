@@ -1,14 +1,16 @@
-"""``backslide report``: a stored diagnosis, rendered again."""
+"""``backslide report``: a stored diagnosis or comparison of two models, rendered again."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backslide.cli.output import Files, note, show
+from backslide.cli.output import Files, note, say, show
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.errors import ConfigError, InputError, did_you_mean
+from backslide.contracts.shadow import Shadow
 
 if TYPE_CHECKING:
     from backslide.report.export import Format
@@ -18,12 +20,33 @@ def run(source: str, files: Files, *, charts: Path | None = None, image: str | N
     """Read, render and write; prints the text when nothing else was asked for."""
     files.check()
     kind = _check_charts(charts, image)
-    diagnosis = Diagnosis.from_json(_read(source))
+    text = _read(source)
+    if _is_shadow(text):
+        return _shadow(text, files, charts)
+    diagnosis = Diagnosis.from_json(text)
     printed = files.write(diagnosis)
     if charts is not None:
         _write_charts(diagnosis, charts, kind)
     if not printed and files.html is None and files.md is None and charts is None:
         show(diagnosis)
+    return 0
+
+
+def _is_shadow(text: str) -> bool:
+    """Whether it says that it is a comparison; everything else is read as a diagnosis, whose errors say what is wrong."""
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(data, dict) and str(data.get("format", "")).startswith("backslide.shadow/")
+
+
+def _shadow(text: str, files: Files, charts: Path | None) -> int:
+    if charts is not None:
+        raise ConfigError("--charts are those of a diagnosis; write the comparison's with --html")
+    found = Shadow.from_json(text)
+    if not files.write(found) and files.html is None and files.md is None:
+        say(found.to_text())
     return 0
 
 

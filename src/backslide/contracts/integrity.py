@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.errors import InputError
-from backslide.contracts.values import Value
+from backslide.contracts.values import Value, published_schema
 
 FORMAT: Literal["backslide.integrity/1"] = "backslide.integrity/1"
 Risk = Literal["likely", "possible", "unlikely"]
@@ -122,6 +122,11 @@ class Integrity(Value):
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe dictionary in the format ``backslide.integrity/1``."""
         return self.model_dump(mode="json")
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON Schema of the format, as published in docs/integrity.schema.json."""
+        return published_schema(cls, FORMAT)
 
     @classmethod
     def from_dict(cls, data: Any) -> Self:

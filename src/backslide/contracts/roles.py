@@ -38,6 +38,16 @@ class Roles(BaseModel):
     """Columns or expressions such as ``term_months > 48``."""
     features: tuple[str, ...] | None = None
     """Default: every column without another role."""
+    inputs: str | dict[str, str] | None = None
+    """Where the log also holds what the model was given after preprocessing: a pattern (``"model_*"``, where ``*`` stands for the
+    input's name), or name of the input -> column. They are no features."""
+
+    @field_validator("inputs")
+    @classmethod
+    def _one_star(cls, inputs: Any) -> Any:
+        if isinstance(inputs, str) and (inputs.count("*") != 1 or len(inputs) < 2):
+            raise ValueError(f"expected a pattern with one * such as 'model_*', got {inputs!r}")
+        return inputs
 
     @model_validator(mode="wrap")
     @classmethod

@@ -13,7 +13,7 @@ from backslide.contracts.diagnosis import Task
 from backslide.contracts.errors import InputError
 from backslide.contracts.evidence import Evidence
 from backslide.contracts.finding import Estimate
-from backslide.contracts.values import Value
+from backslide.contracts.values import Value, published_schema
 
 FORMAT: Literal["backslide.shadow/1"] = "backslide.shadow/1"
 Mode = Literal["log", "replay", "ab"]
@@ -232,6 +232,11 @@ class Shadow(Value):
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe dictionary in the format ``backslide.shadow/1``."""
         return self.model_dump(mode="json")
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON Schema of the format, as published in docs/shadow.schema.json."""
+        return published_schema(cls, FORMAT)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import ValidationError
 
 from backslide.contracts.errors import InputError
-from backslide.contracts.values import Value
+from backslide.contracts.values import Value, published_schema
 
 FORMAT: Literal["backslide.snapshot/1"] = "backslide.snapshot/1"
 Number = float | Literal["nan", "inf", "-inf"]
@@ -39,6 +39,8 @@ class Environment(Value):
     """Distributions that the model is made of."""
     needed: tuple[str, ...] = ()
     """Distributions that those require."""
+    modules: dict[str, str] = {}
+    """Import name -> distribution, of those that the model is made of."""
 
 
 class ConfigFile(Value):
@@ -147,6 +149,11 @@ class Snapshot(Value):
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe dictionary in the format ``backslide.snapshot/1``; what holds its default is left out."""
         return {"format": self.format, **self.model_dump(mode="json", exclude_defaults=True)}
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON Schema of the format, as published in docs/snapshot.schema.json."""
+        return published_schema(cls, FORMAT, sparse=True)
 
     @classmethod
     def from_dict(cls, data: Any) -> Self:

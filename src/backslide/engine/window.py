@@ -19,6 +19,7 @@ from backslide.contracts.roles import Roles
 from backslide.engine import names, problem, segments, spelling
 from backslide.engine.columns import ColumnKind, kind_of
 from backslide.engine.derive import derived, label_expression, score_expressions
+from backslide.engine.inputs import input_columns
 from backslide.engine.problem import Problem
 from backslide.engine.reading import reading
 from backslide.engine.sample import sample
@@ -104,7 +105,9 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
         raise LabelError("neither predictions nor scores: name the logged columns under [model] prediction or scores")
     features = _features(roles, schemas, notes)
     if roles.features is None:
-        features = tuple(c for c in features if c not in settings.shadow.columns())
+        aside = {*settings.shadow.columns(), *input_columns(roles, schemas["current"]).values()}
+        features = tuple(c for c in features if c not in aside)
+    _check_inputs(roles, schemas["current"])
     found = {name: _facts(name, frame, roles) for name, (frame, _) in raw.items()}
     frames = {name: frame for name, (frame, _) in raw.items()}
     warnings: list[str] = []
@@ -125,7 +128,8 @@ def _fill_lost_columns(
     known, held = schemas["reference"], schemas["current"]
     special = set(roles.columns().values())
     wanted = [c for c in (roles.features if roles.features is not None else known) if c not in special and c in known]
-    lost = tuple(c for c in wanted if c not in held)
+    aside = set(input_columns(roles, known).values())
+    lost = tuple(c for c in wanted if c not in held and c not in aside)
     if not lost or len(lost) == len(wanted):
         return ()
     frame, text = raw["current"]
@@ -193,6 +197,19 @@ def _cut(name: str, source: Any, settings: Settings) -> tuple[pl.LazyFrame, str]
         frame = frame.filter(logged == version)
         text += f", version {version}"
     return frame, text
+
+
+def _check_inputs(roles: Roles, schema: dict[str, pl.DataType]) -> None:
+    """The columns that ``[model] inputs`` names are there, in the current window at least."""
+    if roles.inputs is None:
+        return
+    missing = [] if isinstance(roles.inputs, str) else [c for c in roles.inputs.values() if c not in schema]
+    if missing:
+        raise ColumnError(
+            f"the current window has no column {missing[0]!r} (role: inputs){did_you_mean(missing[0], schema)}"
+        )
+    if not input_columns(roles, schema):
+        raise ColumnError(f"[model] inputs = {roles.inputs!r} names no column of the current window")
 
 
 def _need(column: str, role: str, window: str, schema: dict[str, pl.DataType]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.integrity import Detail, Difference
-from backslide.contracts.snapshot import Part, Snapshot
+from backslide.contracts.snapshot import Environment, Held, Part, Snapshot
 from backslide.stack.compare_state import Moved, moves
 from backslide.stack.weigh import risk
 
@@ -29,7 +29,7 @@ def fitted_differences(a: Snapshot, b: Snapshot) -> list[Difference]:
         return []
     pairs = list(_pairs(a.fitted, b.fitted))
     again = any(x is None or y is None or x.digest != y.digest for x, y in pairs if "model" in _roles(x, y))
-    library = a.environment.distributions != b.environment.distributions
+    library = _Libraries(a.environment, b.environment)
     found = []
     logged = a.fitted[0].columns or ()
     for before, after in pairs:
@@ -37,6 +37,26 @@ def fitted_differences(a: Snapshot, b: Snapshot) -> list[Difference]:
         if difference is not None:
             found.append(difference.model_copy(update={"features": as_logged(difference.features, logged)}))
     return found
+
+
+class _Libraries:
+    """Which distributions are others."""
+
+    def __init__(self, a: Environment, b: Environment) -> None:
+        self._versions = a.distributions, b.distributions
+        self._owners = a.modules | b.modules
+
+    @property
+    def changed(self) -> bool:
+        """Whether any is."""
+        return self._versions[0] != self._versions[1]
+
+    def account_for(self, old: Held | None, new: Held | None) -> bool:
+        """Whether both are the same function of a library of which there is another version: that is the library's change."""
+        if old is None or new is None or not old.kind == new.kind == "code" or old.text != new.text:
+            return False
+        owner = self._owners.get(old.text.split(".")[0])
+        return owner is not None and self._versions[0].get(owner) != self._versions[1].get(owner)
 
 
 def as_logged(names: tuple[str, ...], logged: tuple[str, ...]) -> tuple[str, ...]:
@@ -69,7 +89,7 @@ def _roles(*parts: Part | None) -> set[str]:
     return {part.role for part in parts if part is not None}
 
 
-def _difference(before: Part | None, after: Part | None, again: bool, library: bool) -> Difference | None:
+def _difference(before: Part | None, after: Part | None, again: bool, library: _Libraries) -> Difference | None:
     if before is None or after is None:
         return _added_or_removed(before, after, again)
     if before.kind != after.kind:
@@ -91,12 +111,14 @@ def _difference(before: Part | None, after: Part | None, again: bool, library: b
 
 
 def _moved(
-    a: Mapping[str, object], b: Mapping[str, object], before: Part, after: Part, library: bool
+    a: Mapping[str, Held], b: Mapping[str, Held], before: Part, after: Part, library: _Libraries
 ) -> Iterator[Moved]:
     for name in dict.fromkeys((*a, *b)):
         old = (before.params if a is before.params else before.state).get(name)
         new = (after.params if b is after.params else after.state).get(name)
-        if (library or name == "feature_names_in_") and (old is None or new is None):
+        if library.account_for(old, new):
+            continue
+        if (library.changed or name == "feature_names_in_") and (old is None or new is None):
             continue  # another version of a library has attributes of its own; a scaler may be given an array
         yield from moves(name, old, new, before, after)
 

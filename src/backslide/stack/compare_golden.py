@@ -11,6 +11,7 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.integrity import Difference, GoldenReplay
 from backslide.contracts.snapshot import Golden, Number, Snapshot
+from backslide.stack.compare_fitted import as_logged
 from backslide.stack.compare_settings import PATHS
 from backslide.stack.weigh import risk, weighed
 
@@ -58,8 +59,11 @@ def judged(differences: list[Difference], a: Snapshot, b: Snapshot, replay: Gold
         why = f"{told}, by the same artefact" + (
             "" if alone else "; it or another of the changes beside it is the reason"
         )
+        columns = as_logged(replay.moved, tuple(a.golden.dtypes) if a.golden is not None else ())
         return [
-            weighed(d, 0.97 if alone else 0.75 + d.score * 0.2, why, proven=alone) if d in libraries else d
+            weighed(d, 0.97 if alone else 0.75 + d.score * 0.2, why, proven=alone, features=columns)
+            if d in libraries
+            else d
             for d in differences
         ]
     if not any(d.risk != "unlikely" for d in differences) or not differences:

@@ -17,17 +17,22 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 def environment(parts: Iterable[Part] = (), modules: Iterable[str] = ()) -> Environment:
     """What is installed here, and of that what a model's steps come from (``modules``: more of them, by import name)."""
     found = installed()
-    tops = {part.kind.split(".")[0] for part in parts} | {name.split(".")[0] for name in modules}
-    owners = _owners(found, tops)
-    imported = tuple(sorted({owners[top] for top in tops if top in owners}))
+    steps = list(parts)
+    tops = {part.kind.split(".")[0] for part in steps} | {name.split(".")[0] for name in modules}
+    called = {held.text.split(".")[0] for part in steps for held in part.params.values() if held.kind == "code"}
+    owners = _owners(found, tops | called)
+    imported = {owners[top] for top in tops if top in owners}
+    needed = _needed(found, imported) - imported
+    imported |= {owners[top] for top in called if top in owners} - needed
     return Environment(
         python=platform.python_version(),
         implementation=platform.python_implementation(),
         platform=platform.system(),
         machine=platform.machine(),
         distributions={name: version for name, (version, _) in sorted(found.items())},
-        imported=imported,
-        needed=tuple(sorted(_needed(found, imported) - set(imported))),
+        imported=tuple(sorted(imported)),
+        needed=tuple(sorted(needed)),
+        modules={top: owners[top] for top in sorted(owners) if owners[top] in imported},
     )
 
 

@@ -27,14 +27,15 @@ from collections.abc import Callable
 from backslide.case import Case
 from backslide.causes.given.asker import Altered, Asker
 from backslide.causes.given.exchanged import exchanged
+from backslide.causes.given.logged_inputs import by_logged_inputs
 from backslide.causes.given.rebuilt import rebuilt
 from backslide.causes.given.recoded import recoded
 from backslide.causes.given.refitted import refitted_on_window
 from backslide.causes.given.rescaled import rescaled
 from backslide.playbook.shadow.replay import Replayed
 
-WAYS = (refitted_on_window, rescaled, exchanged, recoded, rebuilt)
-"""In the order of precedence of their kinds."""
+WAYS = (by_logged_inputs, refitted_on_window, rescaled, exchanged, recoded, rebuilt)
+"""What was logged of the model's own inputs first; then in the order of precedence of their kinds."""
 
 
 def altered_inputs(case: Case, done: Replayed) -> Altered | None:

@@ -104,7 +104,7 @@ def _read(frame: pl.DataFrame, reading: Reading) -> pl.DataFrame:
 
 def _distance(asker: Asker, reading: Reading, at: np.ndarray) -> Floats:
     """How far the answers are from what was served (rows,)."""
-    return _far(asker, [_read(asker.rows(at), reading)], at)[0]
+    return np.asarray(_far(asker, [_read(asker.rows(at), reading)], at)[0])
 
 
 def _far(asker: Asker, frames: list[pl.DataFrame], at: np.ndarray) -> Floats:
@@ -152,4 +152,4 @@ def _equal(asker: Asker, reading: Reading, at: np.ndarray) -> np.ndarray:
 
 
 def _share(asker: Asker, column: str, moved: dict[Any, Any]) -> float:
-    return float(asker.side.sample[column].is_in(list(moved)).mean() or 0.0)
+    return float(np.isin(asker.side.sample[column].to_numpy(), list(moved)).mean())

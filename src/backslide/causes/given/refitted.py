@@ -20,10 +20,11 @@ from backslide.causes.given.rescaled import BACK, refit_words
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine import names
+from backslide.engine.inputs import input_columns
 from backslide.engine.reading import reading
 from backslide.models.frame import to_pandas
 from backslide.models.model import Model
-from backslide.models.refit import ORDERS, PREPROCESSING, categories, refitted, reordered
+from backslide.models.refit import ORDERS, PREPROCESSING, Order, categories, refitted, reordered
 from backslide.models.scalers import Scaled, scaled_columns
 from backslide.models.wrap import wrap
 
@@ -51,11 +52,15 @@ class _Way:
     """Of encoders in another order; empty where parts were fitted again."""
 
 
-WAYS = (
-    _Way(refitted),
-    _Way(lambda artefact, rows: refitted(artefact, rows, PREPROCESSING)),
-    *(_Way(lambda a, rows, order=order: reordered(a, rows, order), words) for order, words in ORDERS.items()),
-)
+def _all_of_it(artefact: Any, rows: pd.DataFrame) -> Any:
+    return refitted(artefact, rows, PREPROCESSING)
+
+
+def _in_order(order: Order) -> Callable[[Any, pd.DataFrame], Any]:
+    return lambda artefact, rows: reordered(artefact, rows, order)
+
+
+WAYS = (_Way(refitted), _Way(_all_of_it), *(_Way(_in_order(order), words) for order, words in ORDERS.items()))
 
 
 def refitted_on_window(asker: Asker) -> Altered | None:
@@ -118,6 +123,7 @@ class _Logged:
         """Columns that are no features and part the rows into a few: hosts, sources, batches."""
         roles = self.asker.case.problem.roles
         special = {*roles.columns().values(), *self.asker.case.problem.features}
+        special |= set(input_columns(roles, self.sample.columns).values())
         found = []
         for name, dtype in self.asker.side.window.kinds.items():
             if name in special or name not in self.sample.columns or dtype.value not in ("categorical", "numeric"):
@@ -179,7 +185,7 @@ def _told(
         how = f", its categories {way.words}" if way.words else ""
         words = f"the encoder of {say.listed(rebuilt, 4)} was fitted again on {where}{how}"
         return Altered(CauseKind.PREPROCESSING_CHANGE, tuple(rebuilt), _as_logged, words, back, model)
-    if way.words or (not before and not levels):
+    if way.words or not (before or levels):
         return None
     words = f"parts of the preprocessing were fitted again on {where}"
     return Altered(CauseKind.PREPROCESSING_CHANGE, (), _as_logged, words, back, model)

@@ -33,6 +33,7 @@ from backslide.contracts.evidence import SegmentRow, Segments
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.engine import names
 from backslide.engine.columns import ColumnKind
+from backslide.engine.inputs import input_columns
 from backslide.engine.literals import Coded, code
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
@@ -214,6 +215,7 @@ def _columns(case: Case, picked: Sequence[np.ndarray]) -> list[Coded]:
 def searched(case: Case) -> list[str]:
     """Features, and the columns without any role beside them."""
     own = set(case.problem.roles.columns().values()) | CANONICAL
+    own |= set(input_columns(case.problem.roles, case.current.window.kinds).values())
     both = set(case.current.sample.columns)
     context = [
         c for c in case.reference.sample.columns
