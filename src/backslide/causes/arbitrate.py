@@ -15,6 +15,8 @@ GAIN_SHARE = 0.25
 """Share of the drop that undoing an unspecific fault must bring back."""
 WORSENS_Z = -3.0
 """Standard errors of loss and of the metric by which a repair that makes things worse disproves its fault."""
+MAY_Z = 1.0
+"""Standard errors from which the price of a certain fault is worth a suspicion where no label can tell more."""
 MATERIAL = 0.25
 """Share of ``min_effect`` under which a fault that is there counts as harmless."""
 AGREE = (0.5, 1.5)
@@ -65,6 +67,15 @@ def _loss_gain_z(trial: Trial) -> float | None:
 def material(points: Effect | None, scale: Scale) -> bool:
     """Whether a fault that stands does harm: clear of zero, and not negligible beside ``min_effect``."""
     return points is not None and points.clear and scale.harm(points) >= MATERIAL * scale.min_effect
+
+
+def may_harm(trial: Trial, scale: Scale) -> bool:
+    """Whether a fault that is there for certain would, by its best estimate, do harm that counts. Without labels that is a reason to
+    look: a price within its noise is no proof that it costs nothing."""
+    points = trial.points
+    if not trial.fault.exact or points is None:
+        return False
+    return scale.harm(points) >= scale.min_effect and abs(points.z) >= MAY_Z
 
 
 def felt(effect: Effect | None, scale: Scale) -> bool:

@@ -72,8 +72,8 @@ def world_began(case: Case, cause: Worldly) -> Began | None:
     found = change_of_days(*(np.concatenate(parts) for parts in (values, rows, days, current)))
     if found is None:
         return None
-    low, at, high = (day.isoformat() for day in found)
-    return Began(at=at, low=low, high=high)
+    first, when, last = (day.isoformat() for day in found)
+    return Began(at=when, low=first, high=last)
 
 
 def _signals(case: Case, cause: Worldly) -> tuple[Floats, Floats] | None:

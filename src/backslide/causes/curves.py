@@ -131,7 +131,11 @@ def _offset_of_levels(g: Floats, b: Floats) -> Offset | None:
         for by, exact in zip(steps, told, strict=True)
         if same_levels(lambda v, by=by: v - by, g, b)  # type: ignore[misc]
     ]
-    return min(found, key=lambda offset: _apart(offset.apply(g), b), default=None)
+    best = min(found, key=lambda offset: _apart(offset.apply(g), b), default=None)
+    noise = 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
+    if best is not None and not best.exact and _apart(best.apply(g), b) > noise + REMAINS * ks(g, b):
+        return None
+    return best
 
 
 def offset_of(pair: Pair) -> Offset | None:

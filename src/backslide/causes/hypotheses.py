@@ -165,6 +165,8 @@ def _one_name_per_column(found: list[Hypothesis]) -> list[Hypothesis]:
     kept = []
     for hypothesis in sorted(found, key=lambda h: (not h.exact, h.kind.precedence)):
         own = (hypothesis.kind, hypothesis.mechanism or "+".join(hypothesis.features))
+        if any(other.features == hypothesis.features for other in kept):
+            continue  # read twice, by its mark and as a mixture: undone once
         if all(taken.get(feature, own) == own for feature in hypothesis.features):
             kept.append(hypothesis)
             taken |= dict.fromkeys(hypothesis.features, own)

@@ -140,7 +140,7 @@ def _contained(bench: Bench, fault: Fault, others: list[Fault], notes: list[str]
 
 def _matters(trial: Trial, scale: Scale) -> bool:
     """Whether a fault that stands is a cause rather than harmless; one that cannot be priced is a suspect, not a cause."""
-    return arbitrate.material(trial.points, scale)
+    return arbitrate.material(trial.points, scale) or (scale.change is None and arbitrate.may_harm(trial, scale))
 
 
 def _with_world(found: Explanation, bench: Bench, scale: Scale) -> Explanation:

@@ -30,6 +30,8 @@ EXACT = 0.25
 
 NEARER = 0.8
 """The same where the very values of both columns changed places: their shares may have moved for reasons of their own."""
+MIN_LEVELS = 4
+"""Values of categorical columns from which their shares are told apart from mere drift."""
 RARE = 3
 """Rows under which a value says nothing."""
 
@@ -105,7 +107,13 @@ def _crossed(pairs: list[Pair], own: columns.Distance, cross: columns.Crossed) -
         if ratio < NEARER and _values_exchanged(p, q):
             yield p.name, q.name, min(ratio, EXACT) / 2
         elif ratio < 0.5:
-            yield p.name, q.name, ratio
+            # Two yes-or-no columns differ in one number each: that they trade it is no proof.
+            yield p.name, q.name, ratio if _telling(p) and _telling(q) else max(ratio, EXACT)
+
+
+def _telling(pair: Pair) -> bool:
+    """Whether the column has enough values for its distribution to say which column it is."""
+    return pair.numeric or len(set(pair.levels[0]) | set(pair.levels[1])) >= MIN_LEVELS
 
 
 def _values_exchanged(p: Pair, q: Pair) -> bool:

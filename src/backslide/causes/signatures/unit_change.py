@@ -22,7 +22,7 @@ undoing it brings points back.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -212,7 +212,7 @@ def convert(pair: Pair) -> Conversion | None:
     for index in np.argsort(miss)[:3]:
         candidate: Conversion = CONVERSIONS[int(index)]
         if _explains(candidate, g, b, moved):
-            return candidate
+            return replace(candidate, lattice=candidate.lattice or same_levels(candidate.undo, g, b))
     return _unknown_scale(g, b, at_g, at_b, moved)
 
 
