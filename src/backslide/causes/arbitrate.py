@@ -70,8 +70,10 @@ def material(points: Effect | None, scale: Scale) -> bool:
 
 
 def may_harm(trial: Trial, scale: Scale) -> bool:
-    """Whether a fault that is there for certain would, by its best estimate, do harm that counts. Without labels that is a reason to
-    look: a price within its noise is no proof that it costs nothing."""
+    """Whether a fault that is there for certain would, by its best estimate, do harm that counts.
+
+    Without labels that is a reason to look: a price within its noise is no proof that it costs nothing.
+    """
     points = trial.points
     if not trial.fault.exact or points is None:
         return False

@@ -18,6 +18,7 @@ from backslide.causes.mixtures import recognise_mixtures
 from backslide.causes.partial import recognise_within
 from backslide.causes.registry import all_signatures
 from backslide.contracts.cause import CauseKind
+from backslide.engine.segments import columns_of
 
 OF_OTHER_DAYS = (
     CauseKind.CATEGORY_RECODE, CauseKind.FROZEN_FEATURE, CauseKind.CLIPPED_RANGE, CauseKind.ROUNDED_VALUES,
@@ -108,8 +109,10 @@ def collect(case: Case) -> list[Fault]:
 
 
 def _seasonal(case: Case, hypothesis: Hypothesis) -> bool:
-    """Whether other values are what other days bring: a month that is new is no unseen category."""
-    return hypothesis.kind in OF_OTHER_DAYS and all(follows_calendar(case, f) for f in hypothesis.features)
+    """Whether other values are what other days bring: a month that is new is no unseen category, and no fault of its days."""
+    by_days = hypothesis.segment is not None and (case.problem.roles.timestamp or "") in columns_of(hypothesis.segment)
+    suspect = by_days or hypothesis.kind in OF_OTHER_DAYS
+    return suspect and all(follows_calendar(case, f) for f in hypothesis.features)
 
 
 def collect_again(case: Case, faults: list[Fault]) -> list[Fault]:
@@ -162,15 +165,19 @@ def _beyond_the_mark(marked: Hypothesis, found: list[Hypothesis]) -> bool:
 def _one_name_per_column(found: list[Hypothesis]) -> list[Hypothesis]:
     """The most specific kind claims a column; what is less specific about the same column is its consequence."""
     taken: dict[str, tuple[CauseKind, str]] = {}
-    kept = []
+    kept: list[Hypothesis] = []
     for hypothesis in sorted(found, key=lambda h: (not h.exact, h.kind.precedence)):
         own = (hypothesis.kind, hypothesis.mechanism or "+".join(hypothesis.features))
-        if any(other.features == hypothesis.features for other in kept):
+        if any(other.features == hypothesis.features and _same_rows(other, hypothesis) for other in kept):
             continue  # read twice, by its mark and as a mixture: undone once
         if all(taken.get(feature, own) == own for feature in hypothesis.features):
             kept.append(hypothesis)
             taken |= dict.fromkeys(hypothesis.features, own)
     return kept
+
+
+def _same_rows(one: Hypothesis, other: Hypothesis) -> bool:
+    return bool((one.rows & other.rows).sum() > 0.5 * min(one.rows.sum(), other.rows.sum()))
 
 
 def _by_mechanism(found: list[Hypothesis]) -> list[Fault]:

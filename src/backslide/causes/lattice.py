@@ -145,6 +145,10 @@ HARDLY = 0.5
 """Share of the values that must be none of the reference's as they stand."""
 MOST_LEVELS = 2_000
 """Distinct values up to which the very values of a column are compared."""
+OFTEN = 0.05
+"""Share of the rows of a frequent value."""
+MIN_BACK = 3
+"""Values of the current window from which they say more than that they are others."""
 EQUAL = 1e-6
 """Relative difference up to which two values are the same one."""
 
@@ -169,8 +173,17 @@ def same_levels(undo: Callable[[Floats], Floats], g: Floats, b: Floats) -> bool:
     levels = levels_of(g)
     if levels is None:
         return False
-    back, plain = on_levels(undo(b), levels), on_levels(b, levels)
-    return float(back.mean()) >= ALL_BACK and float(plain.mean()) <= 1 - HARDLY
+    taken_back = undo(b)
+    back, plain = on_levels(taken_back, levels), on_levels(b, levels)
+    if float(back.mean()) < ALL_BACK or float(plain.mean()) > 1 - HARDLY:
+        return False
+    # One or two values are taken back by any map: most of the frequent ones must be there again.
+    often = levels[np.unique(g, return_counts=True)[1] >= OFTEN * len(g)]
+    return (
+        len(np.unique(b)) >= MIN_BACK and float(on_levels(often, np.unique(taken_back)).mean()) >= HARDLY
+        if len(often)
+        else True
+    )
 
 
 def frequent_levels(values: Floats, most: int = 3) -> Floats:
