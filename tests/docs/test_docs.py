@@ -15,7 +15,6 @@ import jsonschema
 import pytest
 
 from backslide.contracts.cause import CauseKind
-from backslide.contracts.diagnosis import Diagnosis
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

@@ -137,7 +137,10 @@ def test_two_hundred_columns_stay_under_a_megabyte():
     backslide.snapshot(model, wide)  # imports
     spent = {"snapshot": [], "fit": []}
     for _ in range(3):
-        for what, work in (("snapshot", lambda: backslide.snapshot(model, wide)), ("fit", lambda: clone(model).fit(wide, wide["n0"] > 0))):
+        for what, work in (
+            ("snapshot", lambda: backslide.snapshot(model, wide)),
+            ("fit", lambda: clone(model).fit(wide, wide["n0"] > 0)),
+        ):
             start = perf_counter()
             work()
             spent[what].append(perf_counter() - start)

@@ -66,7 +66,9 @@ class Gate:
         self._accepted: Any = None
         self._levels = {n: frozenset(c.levels) for n, c in self.trained.items() if c.edges is None and not c.rest_rows}
         self._numbers_of = [
-            n for n, c in self.trained.items() if c.edges is not None and c.minimum is not None and c.maximum is not None
+            n
+            for n, c in self.trained.items()
+            if c.edges is not None and c.minimum is not None and c.maximum is not None
         ]
         self._low = np.array([self.trained[n].minimum for n in self._numbers_of], dtype=np.float64)
         self._high = np.array([self.trained[n].maximum for n in self._numbers_of], dtype=np.float64)
