@@ -144,7 +144,7 @@ class Snapshot(Value):
     profile: str | None = None
     """The training profile, base64 of ``engine.profile.Profile.to_bytes``."""
     rows: str | None = None
-    """A sample of the training rows with the model's answers, base64 of Parquet, where they were asked for: a reference window."""
+    """Some of the training rows with the model's answers, base64 of Parquet, where they were asked for: a reference window."""
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
 
