@@ -8,7 +8,8 @@ The yardsticks run next to them on the same rows: fitting that model once, and i
 a process of its own; importing and reading files are not timed.
 
     python benchmarks/diagnose_scaling.py --rows 5000 10000 20000 40000 80000 --features 10 20 40 80
-    python benchmarks/diagnose_scaling.py --where fault         where the time of the base case goes
+    python benchmarks/diagnose_scaling.py --where fault         where the time of the base case goes, by function
+    python benchmarks/diagnose_scaling.py --steps quiet         the same by step of the playbook, in a fresh process and again
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ import pstats
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +158,9 @@ def _to_pandas(frame: Any) -> Any:
     return pd.DataFrame({name: frame[name].to_numpy() for name in frame.columns})
 
 
-def diagnose_once(folder: str, world: str) -> Callable[[], str]:
+def diagnose_once(
+    folder: str, world: str, progress: Callable[[str], None] | None = None
+) -> Callable[[], str]:  # fmt: skip
     """The whole main job on tables in memory, with the saved model."""
     import joblib
     import polars as pl
@@ -168,7 +173,7 @@ def diagnose_once(folder: str, world: str) -> Callable[[], str]:
     roles = backslide.Roles(label="label", prediction="prediction", timestamp="served_at", scores={"yes": "p_yes"})
 
     def diagnose() -> str:
-        found = backslide.diagnose(*windows, roles=roles, reference_model=model)
+        found = backslide.diagnose(*windows, roles=roles, reference_model=model, progress=progress)
         return found.causes[0].kind.value if found.causes else "none"
 
     return diagnose
@@ -233,6 +238,37 @@ def show_where(world: str, base: tuple[int, int], lines: int) -> None:
     )
 
 
+def show_steps(world: str, base: tuple[int, int]) -> None:
+    """Processor seconds of each step of the playbook, and their share of the whole diagnosis.
+
+    The first diagnosis of a process also pays for imports that a step makes when it first needs them.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        make_world(folder, *map(str, base))
+        marks: list[tuple[str, float]] = []
+        job = diagnose_once(folder, world, lambda words: marks.append((words, time.process_time())))
+        lines = []
+        for name in ("first", "again"):
+            marks[:] = [("", time.process_time())]
+            job()
+            taken = by_step([*marks, ("", time.process_time())])
+            whole = sum(taken.values())
+            lines += [[name, step, f"{s:.2f}", f"{s / whole:.3f}"] for step, s in taken.items()]
+    print(machine())
+    print(table(("diagnosis", "step", "cpu s", "share"), lines))
+
+
+def by_step(marks: list[tuple[str, float]]) -> dict[str, float]:
+    """Seconds by step of marks (``step: title of a check``, when it began); what belongs to no step is the rest."""
+    from backslide.contracts.finding import Step
+
+    taken = dict.fromkeys([step.value for step in Step], 0.0) | {"the rest": 0.0}
+    for (words, begun), (_, ended) in pairwise(marks):
+        step = words.partition(":")[0]
+        taken[step if step in taken else "the rest"] += ended - begun
+    return taken
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -242,6 +278,7 @@ def main() -> None:
     parser.add_argument("--base", type=int, nargs=2, default=[20_000, 20], metavar=("ROWS", "FEATURES"))
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--where", choices=WORLDS, help="profile the base case by function instead")
+    parser.add_argument("--steps", choices=WORLDS, help="time the steps of the base case instead")
     parser.add_argument("--lines", type=int, default=40, help="functions to show with --where")
     parser.add_argument("--task", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -250,6 +287,8 @@ def main() -> None:
         run_task(TASKS[options.task[0]], options.task[1:])
     elif options.where:
         show_where(options.where, base, options.lines)
+    elif options.steps:
+        show_steps(options.steps, base)
     else:
         compare(options.rows, options.features, base, options.repeats)
 

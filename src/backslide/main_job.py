@@ -17,7 +17,7 @@ from backslide.auto import find_windows, is_auto
 from backslide.case import Case, Side
 from backslide.causes import words
 from backslide.causes.inquiry import Explanation, inquire
-from backslide.causes.onset import incident_onset
+from backslide.causes.onset import coinciding, incident_onset
 from backslide.causes.present import Presenter, within_segment
 from backslide.causes.stack_changes import suspects, with_commits
 from backslide.contracts.cause import Cause, Confidence
@@ -146,6 +146,7 @@ def _diagnosis(
         # can make one, so what would do harm is told as the suspect that it is.
         harmless, causes = (*causes, *harmless), ()
         harmless = tuple(cause.model_copy(update={"rank": rank}) for rank, cause in enumerate(harmless, 1))
+    onset = with_commits(subject, incident_onset(subject, judged.target, causes)) if verdict.bad else None
     metric = _metric(case, judged)
     looked_at = WindowCounts(reference=subject.reference.sample.height, current=subject.current.sample.height)
     unread = too_few(looked_at, "" if judged.segment is None else f" where {judged.segment}")
@@ -170,8 +171,8 @@ def _diagnosis(
         decision=words.decide(verdict, causes, harmless, reason, too_few=unread),
         metric=metric,
         detectable=detectable(case, judged),
-        onset=with_commits(subject, incident_onset(subject, judged.target, causes)) if verdict.bad else None,
-        causes=causes,
+        onset=onset,
+        causes=coinciding(causes, onset),
         unexplained=unexplained,
         harmless=harmless,
         checks=outcomes,

@@ -64,6 +64,15 @@ def test_diagnose_scaling_prints_its_size_and_finds_the_fault():
     assert all(float(row[name]) > 0 for name in ("fit s", "answers s", "quiet s", "fault s", "x fit", "peak MB"))
 
 
+def test_time_goes_to_the_step_that_was_announced(on_path: None):
+    from diagnose_scaling import by_step
+
+    taken = by_step(
+        [("", 0.0), ("drift: Scores", 1.0), ("drift: Dates", 3.0), ("explain: SHAP", 4.0), ("causes", 9.0), ("", 9.5)]
+    )
+    assert (taken["drift"], taken["explain"], taken["verify"], taken["the rest"]) == (3.0, 5.0, 0.0, 1.5)
+
+
 def test_each_size_is_measured_once(on_path: None):
     from diagnose_scaling import sizes
 

@@ -14,6 +14,7 @@ from backslide.case import Case
 from backslide.causes.curves import curve_of, offset_of
 from backslide.causes.hypotheses import Fault, collect
 from backslide.causes.lattice import levels_of, on_levels, same_levels
+from backslide.causes.signatures.unit_change import CONVERSIONS
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns import ColumnKind
 from backslide.engine.pair import Pair
@@ -187,3 +188,58 @@ def test_new_prices_of_some_goods_are_no_change_of_unit():
     new = {9.99: 11.49, 24.0: 25.5, 79.5: 89.0}
     made, _ = case(lambda f: f.with_columns(pl.col("price").replace(new)))
     assert [f for f in exact(collect(made)) if f[0] == CauseKind.UNIT_CHANGE] == []
+
+
+# --- degrees -----------------------------------------------------------------------------------------------------------------
+
+
+def degrees(words: str, size: float, part: float = 1.0) -> list[tuple[CauseKind, bool]]:
+    """What is found where a column of this spread is converted so on a part of the rows."""
+    (conversion,) = [c for c in CONVERSIONS if c.words == words]
+    rng = np.random.default_rng(77)  # not the seed of the table: the column is to be unrelated to the others
+    first, second = (tables.put(f, "hour", size * (2 + rng.normal(0, 1, f.height))) for f in tables.months(9))
+    moved = conversion.apply(second["hour"].to_numpy())
+    current = tables.put(second, "hour", moved, tables.at_random(second, part))
+    found = collect(worlds.case_of(tables.scenario(first, current)))
+    return [(f.kind, f.exact) for f in found if f.features == ("hour",)]
+
+
+@pytest.mark.parametrize("part", [1.0, 0.4])
+@pytest.mark.parametrize("words", ["Celsius to Kelvin", "Celsius to Fahrenheit"])
+def test_degrees_on_another_scale_are_certain(words, part):
+    assert degrees(words, 8.0, part) == [(CauseKind.UNIT_CHANGE, True)]
+
+
+@pytest.mark.parametrize("part", [1.0, 0.4])
+@pytest.mark.parametrize("size", [300.0, 600.0, 1200.0])
+def test_a_mean_that_drifts_by_as_much_is_not(size, part):
+    """Any column that is wide beside 273 may have moved by that."""
+    assert all(not exact for _, exact in degrees("Celsius to Kelvin", size, part))
+
+
+# --- what the calendar does ----------------------------------------------------------------------------------------------------
+
+
+def test_months_that_moved_on_are_no_change_of_unit():
+    found = offset_of(pair_of(drawn(0, [1, 2, 3, 4]), drawn(1, [5, 6, 7, 8])))
+    assert found is None or not found.exact
+
+
+def test_half_a_step_is():
+    found = offset_of(pair_of(drawn(0, [1, 2, 3, 4]), drawn(1, [1.5, 2.5, 3.5, 4.5])))
+    assert found is not None
+    assert found.exact
+
+
+@pytest.mark.parametrize("slow", [True, False])
+def test_a_value_that_keeps_for_long_is_not_frozen_and_one_that_changed_from_row_to_row_is(slow):
+    """Seasons without a column that tells the time: the order of the rows shows how long each lasts."""
+
+    def seasons(f: pl.DataFrame) -> pl.DataFrame:
+        values = np.repeat([1, 2], [f.height // 3, f.height - f.height // 3])
+        return tables.put(f, "hour", values if slow else np.random.default_rng(3).permutation(values))
+
+    first, second = (f.drop("time", strict=False) for f in tables.months(9))
+    made = worlds.case_of(tables.scenario(seasons(first), tables.put(second, "hour", np.full(second.height, 2))))
+    told = [f.kind for f in collect(made) if f.features == ("hour",) and f.exact]
+    assert told == ([] if slow else [CauseKind.FROZEN_FEATURE])

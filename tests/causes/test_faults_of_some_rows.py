@@ -22,6 +22,9 @@ CUT = scenarios.START + timedelta(days=28 + 17)
 HOST = pl.col("host") == "a"
 LATE = pl.col("served_at") >= CUT
 OLD = pl.col("age") >= 60
+MENDED = scenarios.START + timedelta(days=28 + 12)
+WEEK = pl.col("served_at").is_between(MENDED - timedelta(days=8), MENDED, closed="left")
+ALONE = pl.col("agent").is_null()
 
 
 def months(seed: int = 0, rows: int = 3000) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -31,7 +34,14 @@ def months(seed: int = 0, rows: int = 3000) -> tuple[pl.DataFrame, pl.DataFrame]
         frame.with_columns(pl.Series("host", rng.choice(["a", "b", "c"], frame.height, p=[0.4, 0.35, 0.25])))
         for frame in both
     )
-    return first, second
+    return no_agent(first, seed), no_agent(second, seed + 1)
+
+
+def no_agent(frame: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """A column that a third of the rows do not have."""
+    agents = np.random.default_rng(100 + seed).choice(["app", "web"], frame.height)
+    gone = np.random.default_rng(200 + seed).random(frame.height) < 0.33
+    return frame.with_columns(agent=pl.when(pl.Series(gone)).then(None).otherwise(pl.Series(agents)))
 
 
 def unit(where: pl.Expr):
@@ -65,8 +75,17 @@ MARKED = {
     "recoded": (recoded(HOST), CauseKind.CATEGORY_RECODE, {"channel"}, "host = 'a'", HOST),
     "swapped": (swapped(HOST), CauseKind.SWAPPED_COLUMNS, {"income", "age"}, "host = 'a'", HOST),
     "since a day": (unit(LATE), CauseKind.UNIT_CHANGE, {"income"}, "served_at >= DATE '2026-04-16'", LATE),
+    "between two days": (
+        unit(WEEK), CauseKind.UNIT_CHANGE, {"income"},
+        "served_at >= DATE '2026-04-03' AND served_at < DATE '2026-04-11'", WEEK,
+    ),
+    "mended": (
+        missing(WEEK), CauseKind.MISSING_VALUES, {"income"},
+        "served_at >= DATE '2026-04-03' AND served_at < DATE '2026-04-11'", WEEK,
+    ),
+    "where another is missing": (unit(ALONE), CauseKind.UNIT_CHANGE, {"income"}, "agent IS NULL", ALONE),
     "by a cut": (unit(OLD), CauseKind.UNIT_CHANGE, {"income"}, "age >= 60", OLD),
-}
+}  # fmt: skip
 each = pytest.mark.parametrize("name", MARKED)
 
 
@@ -111,6 +130,15 @@ def test_the_price_is_what_the_fault_cost(name):
     points, truth = diagnosed(name).causes[0].points, world(name)[2]
     assert truth < -0.02
     assert abs(points.estimate - truth) <= points.high - points.low
+
+
+@pytest.mark.parametrize("name", ["since a day", "between two days", "mended", "unit"])
+def test_when_it_began_and_ended(name):
+    first = diagnosed(name).causes[0]
+    days = world(name)[0].current.filter(world(name)[1])["served_at"].dt.date()
+    assert first.began.low <= str(days.min()) <= first.began.high
+    assert first.since == first.began.at == str(days.min())
+    assert first.until == (str(days.max()) if name in ("between two days", "mended") else None)
 
 
 @pytest.mark.parametrize("name", ["unit", "recoded", "swapped"])

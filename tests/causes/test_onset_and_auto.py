@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
 
 import worlds
+from backslide.contracts.cause import CauseKind
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis, Verdict
 from backslide.contracts.errors import ConfigError, TimestampError
 from backslide.main_job import diagnose
 from backslide.playbook import scenarios
+from backslide.playbook.base import Scenario
 from backslide.stats.change_point import locate
 
 DAYS, CUT = 56, 37
@@ -104,3 +106,40 @@ def test_windows_that_share_their_days_have_no_onset():
         settings=Settings.from_dict({"model": worlds.BARE}), reference_model=scenarios.TrueModel(),
     )  # fmt: skip
     assert diagnosis.onset is None
+
+
+# --- each cause by itself ------------------------------------------------------------------------------------------
+
+
+def late_only(made: Scenario, quiet: pl.DataFrame, day: datetime) -> Scenario:
+    """The scenario's current rows from the day on, and quiet ones before it."""
+    moved = made.current.filter(pl.col("served_at") >= day)
+    before = quiet.filter(pl.col("served_at") < day).select(moved.columns)
+    daily = moved.height / moved["served_at"].dt.date().n_unique()
+    wanted = round(daily * before["served_at"].dt.date().n_unique())
+    before = before.sample(min(wanted, before.height), seed=1).sort("served_at")
+    return Scenario(made.reference, pl.concat([before, moved]), made.model, made.artefact)
+
+
+WORLDS = {
+    CauseKind.LABEL_SHIFT: (worlds.label_shift, 0),
+    CauseKind.COVARIATE_SHIFT: (worlds.covariate_shift, 0),
+    CauseKind.CONCEPT_DRIFT: (worlds.concept_drift, 6),
+}
+"""With the days of the current window before it: the first two are too weak to be told from a part of these rows."""
+
+
+@pytest.mark.parametrize("kind", WORLDS)
+def test_a_cause_in_the_world_has_an_onset_of_its_own(kind):
+    build, sound = WORLDS[kind]
+    day = scenarios.START + timedelta(days=28 + sound)
+    made = build(np.random.default_rng(4))
+    if sound:
+        made = late_only(made, worlds.two_months(np.random.default_rng(4), made.reference.height)[1], day)
+    diagnosis = worlds.diagnosis_of(made)
+    first = diagnosis.causes[0]
+    assert first.kind is kind
+    assert first.began is not None
+    assert first.began.low <= str(day.date()) <= first.began.high
+    assert first.began.low <= first.began.at == first.since <= first.began.high
+    assert first.began.coincides is (None if diagnosis.onset is None else True)

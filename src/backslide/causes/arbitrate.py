@@ -47,11 +47,11 @@ def stands(trial: Trial, scale: Scale) -> bool:
     if trial.fault.exact:
         # Both must speak against it: the log loss of a model trained with class weights may fall under a fault.
         return not (trial.fault.reversible and loss_z < WORSENS_Z and metric_z < WORSENS_Z)
-    if max(loss_z, metric_z) < GAIN_Z:
+    if max(loss_z, metric_z) < GAIN_Z or not trial.repair.clear:
         return False
     gain = -scale.harm(trial.repair)
     drop = scale.harm(scale.change) if scale.change is not None else 0.0
-    return gain > 0 and gain >= GAIN_SHARE * drop
+    return gain >= max(MATERIAL * scale.min_effect, GAIN_SHARE * drop)
 
 
 def _loss_gain_z(trial: Trial) -> float | None:

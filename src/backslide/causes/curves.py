@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backslide.causes.lattice import frequent_levels, same_levels
+from backslide.causes.lattice import evenly_spaced, frequent_levels, same_levels
 from backslide.contracts import say
 from backslide.engine.pair import Pair
 from backslide.stats.metrics import Floats
@@ -123,7 +123,14 @@ def _offset_of_levels(g: Floats, b: Floats) -> Offset | None:
     """The same for a constant: of the few that take one frequent value to another."""
     frequent = [frequent_levels(values) for values in (g, b)]
     steps = sorted({float(now - was) for was in frequent[0] for now in frequent[1]}, key=abs)
-    found = [Offset(by, exact=True) for by in steps if same_levels(lambda v, by=by: v - by, g, b)]  # type: ignore[misc]
+    # Months and counts that moved on by whole steps are as evenly spaced as before: the values themselves say nothing.
+    step = evenly_spaced(np.unique(g))
+    told = [step is None or abs(by / step - round(by / step)) > 0.02 for by in steps]
+    found = [
+        Offset(by, exact=exact)
+        for by, exact in zip(steps, told, strict=True)
+        if same_levels(lambda v, by=by: v - by, g, b)  # type: ignore[misc]
+    ]
     return min(found, key=lambda offset: _apart(offset.apply(g), b), default=None)
 
 

@@ -177,3 +177,13 @@ def frequent_levels(values: Floats, most: int = 3) -> Floats:
     """The most frequent values, the most frequent first."""
     distinct, count = np.unique(values, return_counts=True)
     return np.asarray(distinct[np.argsort(-count, kind="stable")[:most]])
+
+
+def evenly_spaced(levels: Floats) -> float | None:
+    """The step between neighbours of the sorted ``levels``, all the same, or None: months, weekdays, counts."""
+    gaps = np.diff(levels)
+    step = float(gaps.min()) if len(gaps) else 0.0
+    if step <= 0:
+        return None
+    times = gaps / step
+    return step if (np.abs(times - np.round(times)) <= 0.02).all() and np.median(times) < 1.5 else None

@@ -7,7 +7,7 @@ inside, next to nothing outside. It needs neither labels nor a model.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from backslide.engine.columns import ColumnKind
 from backslide.engine.inputs import input_columns
 from backslide.engine.pair import MISSING, Pair, to_texts
 from backslide.engine.segments import between, holds, literal, quoted, readable
+from backslide.stats import period
 from backslide.stats.metrics import Floats
 from backslide.stats.shift import bins_of
 
@@ -77,22 +78,28 @@ class _Levels:
     current: Codes
     texts: tuple[str, ...]
     ordered: bool
-    """Days: only runs that reach the end count."""
+    """Days: only runs of them count, most of which reach the end."""
     unit: str = ""
     """How values are written: ``plain`` numbers and booleans, ``hour`` of a time, ``text`` for dates in a text column."""
 
-    def expression(self, chosen: Iterable[int]) -> str:
+    def expression(self, chosen: Collection[int]) -> str:
         """A SQL-like condition for the chosen levels."""
         values = [self.texts[i] for i in sorted(chosen)]
         name = quoted(self.column)
         if self.ordered:
-            return f"{name} >= {'' if self.unit == 'text' else 'DATE '}'{values[0]}'"
+            kind, stop = "" if self.unit == "text" else "DATE ", max(chosen) + 1
+            until = f" AND {name} < {kind}'{self.texts[stop]}'" if stop < len(self.texts) else ""
+            return f"{name} >= {kind}'{values[0]}'{until}"
         if self.unit == "hour":
             hours = [int(v) for v in values]
             side = f"EXTRACT(HOUR FROM {name})"
             return f"{side} = {hours[0]}" if len(hours) == 1 else f"{side} IN ({', '.join(map(str, hours))})"
-        written = [v if self.unit == "plain" else literal(v) for v in values]
-        return f"{name} = {written[0]}" if len(written) == 1 else f"{name} IN ({', '.join(written)})"
+        written = [v if self.unit == "plain" else literal(v) for v in values if v != MISSING]
+        said = (
+            [f"{name} = {written[0]}" if len(written) == 1 else f"{name} IN ({', '.join(written)})"] if written else []
+        )
+        said += [f"{name} IS NULL"] if MISSING in values else []
+        return said[0] if len(said) == 1 else f"({' OR '.join(said)})"
 
 
 @dataclass(frozen=True)
@@ -181,7 +188,7 @@ def describe_among(case: Case, rows: Mask, among: Mask) -> Marker | None:
         hit = np.bincount(levels.current[known], weights=rows[known], minlength=k).astype(float)
         chosen = np.flatnonzero(hit > 0.5 * np.maximum(total, 1))
         if levels.ordered:
-            chosen = np.arange(_first(hit, total.astype(float)), k)
+            chosen = np.arange(*_period(hit, total.astype(float)))
         if not len(chosen) or len(chosen) == k:
             continue
         marker = _marker(levels, tuple(int(i) for i in chosen), ())
@@ -192,11 +199,10 @@ def describe_among(case: Case, rows: Mask, among: Mask) -> Marker | None:
     return best[1] if best is not None and _pastes(case, best[1]) else None
 
 
-def _first(hit: Floats, total: Floats) -> int:
-    """The day from which on the rows hit are told best from the others."""
-    before = np.concatenate([[0.0], np.cumsum(hit)])
-    missed_after = np.concatenate([np.cumsum((total - hit)[::-1])[::-1], [0.0]])
-    return int(np.argmin(before + missed_after))
+def _period(hit: Floats, total: Floats) -> tuple[int, int]:
+    """First and one after the last day of the run whose rows are told best from the others."""
+    found = period.period(hit, total)
+    return (0, len(hit)) if found is None else (found.start, found.stop)
 
 
 def _better(best: tuple[float, Marker] | None, rows: Mask, marker: Marker | None) -> tuple[float, Marker] | None:
@@ -323,7 +329,7 @@ class _Contrast:
         return np.asarray(enough & (apart >= 0.5 * top) & (apart > NOISE * noise))
 
     def _since(self, every: Floats, by_day: Floats, ordered: bool) -> Mask:
-        """Days from the one on that parts the window best into like and unlike the reference."""
+        """Days from the one on that parts the window best into like and unlike the reference; or up to another, clearly."""
         upto = np.cumsum(by_day, axis=0)
         whole = upto[-1]
         first, then = upto[:-1], whole - upto[:-1]
@@ -333,7 +339,26 @@ class _Contrast:
         before = np.broadcast_to(every, first.shape)
         contrast = _distances(before, then, ordered)[0] - _distances(before, first, ordered)[0]
         start = int(np.argmax(np.where(usable, contrast, -1.0))) + 1
-        return np.arange(self.k) >= start
+        ended = self._ended(every, by_day, ordered, float(np.where(usable, contrast, -1.0).max()))
+        day = np.arange(self.k)
+        return day >= start if ended is None else (day >= ended[0]) & (day < ended[1])
+
+    def _ended(self, every: Floats, by_day: Floats, ordered: bool, lasting: float) -> tuple[int, int] | None:
+        """The run of days before the last that is told clearly better than any that lasts to the end; None without one."""
+        start, stop = period.runs(self.k)
+        upto = np.concatenate([np.zeros((1, by_day.shape[1])), np.cumsum(by_day, axis=0)])
+        inside = upto[stop] - upto[start]
+        outside = upto[-1] - inside
+        usable = (stop < self.k) & (inside.sum(1) >= MIN_ROWS) & (outside.sum(1) >= MIN_ROWS)
+        if not usable.any():
+            return None
+        start, stop, inside, outside = start[usable], stop[usable], inside[usable], outside[usable]
+        before = np.broadcast_to(every, inside.shape)
+        (within, noise), (without, _) = (_distances(before, side, ordered) for side in (inside, outside))
+        # Of many runs one looks odd by luck: it must stand out by what that can bring.
+        clear = within - without - NOISE * noise
+        best = int(np.argmax(clear))
+        return (int(start[best]), int(stop[best])) if clear[best] > max(lasting, MIN_DISTANCE) else None
 
 
 def _table(levels: Codes, cells_of: Codes, k: int, cells: int) -> Floats:
@@ -379,11 +404,13 @@ def _levels(column: str, g: pl.Series, b: pl.Series, kind: ColumnKind) -> _Level
     if b.dtype.is_float() and not bool((b.drop_nulls().drop_nans() == b.drop_nulls().drop_nans().round()).all()):
         return None  # pandas makes floats of whole codes with a missing one; other floats mark nothing
     after = to_texts(b)
-    texts = tuple(sorted(set(after) - {MISSING}))
+    texts = tuple(sorted(set(after)))
     if len(texts) < 2:
         return None
     place = {text: code for code, text in enumerate(texts)}
     codes = [np.array([place.get(t, -1) for t in side], np.int64) for side in (to_texts(g), after)]
+    if g.null_count() == len(g):
+        codes[0][:] = -1  # not logged then, which is not the same as missing on some rows
     unit = "" if kind == ColumnKind.CATEGORICAL else "plain"
     return _Levels(column, codes[0], codes[1], texts, ordered=False, unit=unit)
 

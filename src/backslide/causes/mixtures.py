@@ -168,7 +168,7 @@ def _converted(case: Case, pair: Pair) -> Iterator[Hypothesis]:
             seen=f"{pair.name} comes {'' if flipped else 'as '}{conversion.words} on {share} of the rows{UNMARKED}",
             undo=f"convert {pair.name} back on those rows",
             evidence=(f"DRF001:{pair.name}",),
-            exact=flipped or conversion.plain,
+            exact=flipped or conversion.plain(fit.apart),
             reversible=True,
             rows=rows,
             mechanism=f"{conversion.words}|mixture",

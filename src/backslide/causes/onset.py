@@ -40,12 +40,46 @@ def incident_onset(case: Case, target: Metric, causes: Sequence[Cause]) -> Onset
     if found is None:
         return None
     point, days = found
-    at, high = _day(int(days[point.index])), _day(int(days[point.high]))
-    low = _day(int(days[point.low - 1]) + 1) if point.low else _day(int(days[0]))
+    low, at, high = _dates(point, days)
     return Onset(
-        at=at.isoformat(), low=min(low, at).isoformat(), high=high.isoformat(),
+        at=at.isoformat(), low=low.isoformat(), high=high.isoformat(),
         events=(*_versions(case, at, low, high), *_suspects(causes, low, high)),
     )  # fmt: skip
+
+
+def change_of_days(
+    values: Floats, rows: Floats, days: Days, current: NDArray[np.bool_]
+) -> tuple[date, date, date] | None:
+    """First day that it could be, the day, and the last one that it could be of a change of daily means (D,); None where the days
+    do not tell. ``days`` count from 1970-01-01."""
+    order = np.argsort(days, kind="stable")
+    found = _located(values[order], rows[order], days[order] + MONDAY, current[order])
+    return None if found is None else _dates(*found)
+
+
+def coinciding(causes: Sequence[Cause], onset: Onset | None) -> tuple[Cause, ...]:
+    """The causes with whether they began when the metric changed."""
+    if onset is None or onset.low is None or onset.high is None:
+        return tuple(causes)
+    low, high = onset.low, onset.high
+    return tuple(
+        cause
+        if cause.began is None
+        else cause.model_copy(
+            update={
+                "began": cause.began.model_copy(
+                    update={"coincides": cause.began.low[:10] <= high[:10] and cause.began.high[:10] >= low[:10]}
+                )
+            }
+        )
+        for cause in causes
+    )
+
+
+def _dates(point: ChangePoint, days: Days) -> tuple[date, date, date]:
+    at, high = _day(int(days[point.index])), _day(int(days[point.high]))
+    low = _day(int(days[point.low - 1]) + 1) if point.low else _day(int(days[0]))
+    return min(low, at), at, high
 
 
 def metric_change_point(case: Case, target: Metric) -> tuple[ChangePoint, Days] | None:
@@ -57,7 +91,10 @@ def change_point_of(units: list[Units], target: Metric) -> tuple[ChangePoint, Da
     """The same from the daily sums of both windows."""
     if any(u.ordinals is None for u in units):
         return None
-    values, rows, days, current = _daily(units, target)
+    return _located(*_daily(units, target))
+
+
+def _located(values: Floats, rows: Floats, days: Days, current: NDArray[np.bool_]) -> tuple[ChangePoint, Days] | None:
     if len(np.unique(days)) < len(days):
         return None  # both windows hold rows of the same days
     adjusted = without_weekdays(values, rows, days, ~current)
@@ -119,8 +156,13 @@ def _suspects(causes: Sequence[Cause], low: date, high: date) -> list[str]:
         if cause.since is None:
             continue
         since = date.fromisoformat(cause.since[:10])
+        first, last = (
+            (since, since)
+            if cause.began is None
+            else (date.fromisoformat(cause.began.low[:10]), date.fromisoformat(cause.began.high[:10]))
+        )
         name = cause.kind.value.replace("_", " ") + (f" of {say.listed(cause.features, 3)}" if cause.features else "")
-        inside = low <= since <= high
+        inside = first <= high and last >= low
         said.append(
             f"{name} since {since}, {'which coincides' if inside else _apart(since, low if since < low else high)}"
         )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes import arbitrate, words
 from backslide.causes.artefacts import Replaced
+from backslide.causes.began import fault_period, world_began
 from backslide.causes.hypotheses import collect
 from backslide.causes.inquiry import Explanation
 from backslide.causes.verify import Trial
@@ -14,7 +18,6 @@ from backslide.causes.world import Worldly
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Injection, Repair
 from backslide.contracts.finding import Estimate, Outcome
-from backslide.engine import names
 from backslide.engine.segments import holds
 from backslide.stats.effect import Effect
 from backslide.stats.metrics import Metric
@@ -70,7 +73,7 @@ class Presenter:
             confidence=arbitrate.confidence(trial, artefact=self.found.artefact),
             repair=Repair(description="; ".join(h.undo for h in fault.hypotheses), points_back=back),
             injection=None if injection is None else Injection(points=injection),
-            share_of_rows=float(fault.rows.mean()), since=self._since(fault.rows),
+            share_of_rows=float(fault.rows.mean()), **self._when(fault.rows),
             summary=words.cause_summary(seen, price, self.target, back),
             evidence=tuple(k for h in fault.hypotheses for k in h.evidence if k in self.keys),
             next_step=words.next_step(fault.kind, trial.features),
@@ -81,7 +84,7 @@ class Presenter:
         back = self._back(-ours.effect) if ours.effect is not None else None
         return Cause(
             rank=1, kind=ours.kind, features=ours.features, classes=ours.classes, segment=ours.segment,
-            points=price, confidence=ours.confidence, since=None if ours.rows is None else self._since(ours.rows),
+            points=price, confidence=ours.confidence, **({} if ours.rows is None else self._when(ours.rows)),
             repair=Repair(description=ours.undo, points_back=back), share_of_rows=min(max(ours.share_of_rows, 0.0), 1.0),
             summary=words.cause_summary(ours.seen, price, self.target, back),
             evidence=tuple(k for k in ours.evidence if k in self.keys), next_step=words.next_step(ours.kind, ours.features),
@@ -98,25 +101,23 @@ class Presenter:
             ],
             CauseKind.CONCEPT_DRIFT: ["CON001:relation"],
         }[cause.kind]
-        back = self._back(cause.gain)
+        back, began = self._back(cause.gain), world_began(self.case, cause)
         fix = (
             f"learn the relation along {say.listed(cause.features)} anew (recalibrated on the current labels, held out)"
         )
         return Cause(
             rank=1, kind=cause.kind, features=cause.features, classes=cause.classes, segment=cause.segment, points=price,
             share_of_rows=1.0 if cause.segment is None else _share(self.case, cause.segment),
+            since=None if began is None else began.at, began=began,
             repair=None if back is None else Repair(description=fix, points_back=back), confidence=cause.confidence,
             summary=words.worldly_summary(cause, price, self.target),
             evidence=tuple(k for k in evidence if k in self.keys), next_step=words.next_step(cause.kind, cause.features),
         )  # fmt: skip
 
-    def _since(self, rows: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str | None:
-        """First day of the current window with affected rows."""
-        sample = self.case.current.sample
-        if names.DAY not in sample.columns or not rows.any():
-            return None
-        first = sample[names.DAY].filter(rows).min()
-        return None if first is None else str(first)
+    def _when(self, rows: NDArray[np.bool_]) -> dict[str, Any]:
+        """First and, where it ended, last day of the affected current rows."""
+        found = fault_period(self.case, rows)
+        return {} if found is None else {"since": found[0].at, "until": found[1], "began": found[0]}
 
 
 def _share(case: Case, segment: str) -> float:

@@ -73,6 +73,12 @@ class Company:
             for new, old in mapping.items()
         )
 
+    def known(self, mapping: dict[str, str]) -> bool:
+        """Whether most rows of the mapped values are of values frequent enough for the company they keep to be known."""
+        rows = {new: self.of(1, new)[2] for new in mapping}
+        seen = sum(n for new, n in rows.items() if min(n, self.of(0, mapping[new])[2]) >= MIN_ROWS)
+        return seen > 0.5 * sum(rows.values())
+
     def agrees(self, mapping: dict[str, str]) -> bool:
         """Whether matched values keep the same company, up to noise and mild drift (mean gap of 0.3 standard deviations)."""
         gaps, weights = [], []

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.dependence import dependence, followed
+from backslide.stats import period
 from backslide.stats.metrics import Floats
 
 Codes = NDArray[np.int64]
@@ -23,7 +24,7 @@ MOST = 60
 """Ties followed in all."""
 STRONG = 0.2
 """Correlation from which on a tie is followed."""
-LOST = 0.5
+LOST = 0.25
 """Share of a tie that must be lost inside the marked rows."""
 KEPT = 0.25
 """Share of what is lost inside that may be lost outside, beyond noise."""
@@ -31,6 +32,8 @@ NOISE = 5.0
 """Standard errors by which a tie must have changed in a level."""
 MIN_ROWS = 100
 MIN_SHARE, MAX_SHARE = 0.01, 0.9
+ENDED = 20.0
+"""Squared standard errors by which a run of days that ended before the window must beat those that last."""
 
 
 @dataclass(frozen=True)
@@ -137,15 +140,21 @@ class _Tie:
         return chosen
 
     def since(self) -> NDArray[np.bool_]:
-        """Days from the one on that parts the window best into two means."""
-        upto, count = np.cumsum(self.sums)[:-1], np.cumsum(self.rows)[:-1]
-        left, after = self.rows.sum() - count, self.sums.sum() - upto
-        usable = (count >= MIN_ROWS) & (left >= MIN_ROWS)
-        if not usable.any():
+        """Days from the one on that parts the window best into two means, or up to another where that is clearly better."""
+        start, stop = period.runs(len(self.rows))
+        upto, count = (np.concatenate([[0.0], np.cumsum(v)]) for v in (self.sums, self.rows))
+        n, inside = count[stop] - count[start], upto[stop] - upto[start]
+        rest = count[-1] - n
+        gap = np.abs(inside / np.maximum(n, 1) - (upto[-1] - inside) / np.maximum(rest, 1))
+        z = np.where(
+            (n >= MIN_ROWS) & (rest >= MIN_ROWS), gap * np.sqrt(n * rest / max(count[-1], 1)) / self.spread, 0.0
+        )
+        if not z.any():
             return np.zeros(len(self.rows), bool)
-        gap = np.abs(upto / np.maximum(count, 1) - after / np.maximum(left, 1))
-        weight = np.sqrt(count * left / self.rows.sum())
-        return np.arange(len(self.rows)) > int(np.argmax(np.where(usable, gap * weight, -1.0)))
+        lasting = np.where(stop == len(self.rows), z, 0.0)
+        best = int(np.argmax(z if z.max() ** 2 > lasting.max() ** 2 + ENDED else lasting))
+        day = np.arange(len(self.rows))
+        return np.asarray((day >= start[best]) & (day < stop[best]))
 
     def contrast(self, chosen: NDArray[np.bool_], n: int) -> float | None:
         """Share of the tie lost inside less the share lost outside; None where it is not lost inside alone."""

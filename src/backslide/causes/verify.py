@@ -130,12 +130,15 @@ class Trial:
     def points(self) -> Effect | None:
         """The part of the change that the fault accounts for, signed like the change.
 
-        A reversible fault is priced by its repair: those are the very rows. What cannot be restored is priced by injection.
+        A reversible fault is priced by its repair: those are the very rows. What cannot be restored is priced by injection; where
+        that alone could be noise and filling the values in clearly brings points back, both have a say.
         """
         if self.log_only:
             return nothing(len(next((e.replicates for e in (self.repair, self.injection) if e is not None), [])))
         if self.fault.reversible and self.repair is not None:
             return -self.repair
+        if self.injection is not None and self.repair is not None and self.repair.clear and not self.injection.clear:
+            return self.injection.pooled(-self.repair)
         if self.injection is not None:
             return self.injection
         return -self.repair if self.repair is not None else None

@@ -32,8 +32,11 @@ STILL_Z = 2.5
 """Standard errors by which mean scores must miss what other class shares would make them."""
 STILL_SHARE = 0.5
 """And how near, beside that, they must be to where they were."""
+FORETOLD = 0.2
+"""Share of the moved class shares that the inputs may leave unforetold when they are what moved them."""
 REST_Z = 3.5
-REST_SHARE = 0.15
+REST_SHARE, REST_SHARE_SAME = 0.15, 0.3
+"""Share of the drop that other class shares may leave unexplained; more where the rows of each class are as they were."""
 COVARIATE_Z = 3.0
 COVARIATE_SHARE = 0.25
 CONCEPT_Z = 3.5
@@ -72,7 +75,8 @@ def explain(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Wo
         parts = replace(parts, relation=parts.relation - lost)
     by_label = _label_shift(bench, p, drop, parts)
     if by_label is not None:
-        return [by_label]
+        by_inputs = _shares_by_inputs(bench, p, drop, parts) if by_label.caveat else None
+        return [by_label if by_inputs is None else by_inputs]
     if parts is None or parts.domain.outside > MAX_FOREIGN:
         return []  # hardly any current row is like a reference row: nothing can be told apart
     found = []
@@ -133,12 +137,13 @@ def _label_shift(bench: Bench, p: Populations, drop: Effect, parts: Split | None
     after = weighted(p.s_b, np.ones(len(p.s_b)), draw_b, value)
     between = Effect(float(value(moved.sums)), value(moved.replicates))
     part, rest = between - before, after - between
-    explains = abs(rest.z) <= REST_Z or abs(rest.value) <= REST_SHARE * abs(drop.value)
+    same = _features_match(case, p, moved.weights[y_g])
+    left = REST_SHARE_SAME if same else REST_SHARE
+    explains = abs(rest.z) <= REST_Z or abs(rest.value) <= left * abs(drop.value)
     if np.abs(moved.z).max() <= PRIOR_Z or not explains or part.z == 0 or abs(part.z) < COVARIATE_Z:
         return None
     if harm(part.value) < LABEL_SHARE * harm(drop.value) or _labels_alone_moved(p, moved.weights[y_g]):
         return None
-    same = _features_match(case, p, moved.weights[y_g])
     inputs_explain = (
         parts is not None and parts.supported and abs(parts.relation.z) <= 2 and abs(rest.z) > abs(parts.relation.z)
     )
@@ -152,6 +157,26 @@ def _label_shift(bench: Bench, p: Populations, drop: Effect, parts: Split | None
     confidence = Confidence.SUPPORTED
     caveat = "" if same else "features moved within the classes too"
     return Worldly(CauseKind.LABEL_SHIFT, part, (), classes, confidence, caveat, facts)
+
+
+def _shares_by_inputs(bench: Bench, p: Populations, drop: Effect, parts: Split | None) -> Worldly | None:
+    """Covariate shift, where the class shares moved because the inputs did: the outcomes are what the reference leads to expect
+    of such inputs. None where they are not; then the whole drop is no matter of inputs.
+
+    Under a shift of classes the inputs alone foretell only a part of the new shares, as far as they tell classes apart.
+    """
+    if parts is None or not parts.supported or abs(parts.relation.z) > REST_Z:
+        return None
+    g, b = _residuals(bench.case, p)
+    if g.shape[1] != len(bench.case.problem.classes):
+        return None
+    beyond = b.mean(0) - g.mean(0)
+    z = beyond / np.maximum(np.sqrt(g.var(0) / len(g) + b.var(0) / len(b)), 1e-12)
+    y_g, y_b = (np.bincount(o.labels.astype(np.int64), minlength=g.shape[1]) for o in (p.good, p.bad))
+    moved = y_b / y_b.sum() - y_g / y_g.sum()
+    if np.abs(z).max() > STILL_Z and np.abs(beyond).max() > FORETOLD * np.abs(moved).max():
+        return None
+    return Worldly(CauseKind.COVARIATE_SHIFT, drop, _moved_features(bench, p, parts), (), Confidence.SUPPORTED)
 
 
 def _labels_alone_moved(p: Populations, weights: Floats) -> bool:

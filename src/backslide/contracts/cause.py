@@ -175,6 +175,16 @@ class Injection(Value):
     points: Estimate
 
 
+class Began(Value):
+    """When a cause began: the day, the days that it could be instead (95 %), and whether the metric changed then."""
+
+    at: str
+    low: str
+    high: str
+    coincides: bool | None = None
+    """Whether the interval meets that of the metric's own change point; None where that is not known."""
+
+
 class Cause(Value):
     """Something that explains part of the change, priced in points of the metric."""
 
@@ -191,6 +201,10 @@ class Cause(Value):
     share_of_rows: float = 1.0
     since: str | None = None
     """First day of the current window on which it is seen (ISO), where timestamps allow."""
+    until: str | None = None
+    """Last day on which it is seen (ISO), where it ended before the window did."""
+    began: Began | None = None
+    """The same with an interval, where the days tell."""
     summary: str
     evidence: tuple[str, ...] = ()
     """Keys of findings: ``DRF001:income``."""

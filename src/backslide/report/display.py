@@ -118,7 +118,7 @@ def cause_fragment(cause: Cause) -> str:
             proof=proof,
             price="no price" if shown.points is None else _plain(shown.points),
             where=", ".join(part for part in (numbers.share_of_rows(shown.share_of_rows), shown.segment or "") if part),
-            since="" if shown.since is None else numbers.moment(shown.since),
+            since=numbers.since(shown),
         )
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from backslide.contracts.cause import Cause
     from backslide.contracts.finding import Estimate
 
 MINUS = "−"
@@ -87,6 +88,16 @@ def moment(text: str) -> str:
     if at.tzinfo is None:
         return at.strftime("%Y-%m-%d %H:%M")
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def since(cause: Cause) -> str:
+    """When a cause began, the days that it could be instead, and when it ended, where that is known; empty without a day."""
+    if cause.since is None:
+        return ""
+    said, began = moment(cause.since), cause.began
+    if began is not None and began.low != began.high:
+        said += f" ({moment(began.low)} to {moment(began.high)})"
+    return said if cause.until is None else f"{said}, until {moment(cause.until)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,7 +206,7 @@ def _cause(cause: Cause, unit: Unit, anchors: dict[str, str], *, higher_is_bette
         proof=_proof(cause, unit),
         where=_where(cause),
         features=cause.features,
-        since="" if cause.since is None else numbers.moment(cause.since),
+        since=numbers.since(cause),
         next_step=cause.next_step,
         evidence=tuple(Link(key, anchors.get(key, "")) for key in cause.evidence),
     )

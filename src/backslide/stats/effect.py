@@ -31,6 +31,14 @@ class Effect:
         """The same value with replicates spread ``spread`` times as far."""
         return Effect(self.value, self.value + (self.replicates - self.value) * spread)
 
+    def pooled(self, other: Effect) -> Effect:
+        """The mean of two estimates of one effect, weighted by their precision."""
+        spread = [float(np.nanvar(e.replicates)) for e in (self, other)]
+        weight = spread[1] / sum(spread) if sum(spread) > 0 else 0.5
+        return Effect(
+            weight * self.value + (1 - weight) * other.value, weight * self.replicates + (1 - weight) * other.replicates
+        )
+
     @property
     def bounds(self) -> tuple[float, float]:
         """95 % interval."""

@@ -38,6 +38,8 @@ REMAINS = 0.2
 """Share of what moved that may remain once the reference has the noise too, beyond sampling noise."""
 SHRUNK = 0.85
 """Ratio of the correlations after and before, at most."""
+MOVED_P = 1e-3
+"""Chance of the distance that moved, at most: the ties that were lost have to prove the noise besides."""
 MIN_Z = 5.0
 END = 0.05
 """Share of the range that is its end."""
@@ -116,7 +118,7 @@ def _extra(pair: Pair) -> float | None:
     before, after = _spread(g), _spread(b)
     if before <= 0 or after < MIN_SPREAD * before:
         return None
-    if ks_p_value(ks(g, b), len(g), len(b)) > 1e-6:
+    if ks_p_value(ks(g, b), len(g), len(b)) > MOVED_P:
         return None
     return _fitted(g, b, float(np.sqrt(after**2 - before**2)))
 

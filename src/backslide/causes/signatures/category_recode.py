@@ -38,9 +38,11 @@ MAX_LEVELS = 200
 MATCHED = 0.3
 """How far the share of a new value may be from that of the old one, relative, beyond noise."""
 CLEAR = 0.9
-"""Share of the moved rows whose value must be matched for a permutation."""
+"""Share of the moved rows whose value must be matched for a permutation, and for numbers that were renamed."""
 MANY = 4
 """Values of a column of numbers that must have changed places for a permutation to be told without a price."""
+MIN_CODES = 3
+"""Values of a column of numbers that must have been renamed for it to be told without a price."""
 MIN_MOVED = 0.05
 """Share of rows whose value must have changed for a permutation."""
 
@@ -172,7 +174,14 @@ def _renamed(case: Case, pair: Pair) -> Found | None:
     matched = {u: old for u, old in mapping.items() if _near(g[old], b[u], pair)}
     if sum(b[u] for u in matched) < 0.7 * mass_new or not met.agrees(matched):
         return None
-    return matched, True, "renamed"
+    # A number that is new where another is gone is what counts and months do; codes are told by several, and by their company.
+    told = not pair.numeric or (
+        len(matched) >= MIN_CODES
+        and met.known(matched)
+        and sum(g[old] for old in matched.values()) >= CLEAR * mass_gone
+        and sum(b[u] for u in matched) >= CLEAR * mass_new
+    )
+    return matched, told, "renamed"
 
 
 def _near(before: float, after: float, pair: Pair) -> bool:

@@ -1,8 +1,9 @@
 """A column is stuck at one value.
 
-**Recognised** when the current window holds a single value, the reference held several, and the chance of drawing that value
-on every row by luck is below one in a billion. A column where a rare level merely vanished (the value made up more than 95 %
-before) is not frozen.
+**Recognised** when the current window holds a single value, the reference held several, and the chance of that value on every
+row by luck is below one in a billion; luck counts how often a value was followed by itself in the order of the reference's rows,
+so that a season or a version is left. A column where a rare level merely vanished (the value made up more than 95 % before) is
+not frozen.
 
 Or it is stuck **by day**: it varied within the days of the reference, and now holds one value a day on nearly every day; or
 **for a while**: in a long run of rows, in order of time, it does not move at all, where the reference hardly ever repeated a
@@ -23,6 +24,7 @@ from functools import partial
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes import columns
@@ -142,10 +144,19 @@ def _stuck_at(pair: Pair) -> object | None:
     if total < 30 or len(levels) < 2 or before > MAX_SHARE_BEFORE:
         return None
     # One pseudo-row keeps a value never seen before from being impossible.
-    if max(before, 1 / total) ** len(known) > MAX_LUCK:
+    stays = max(before, 1 / total, _stay(pair.texts[0][~pair.missing[0]]))
+    if np.log(max(before, 1 / total)) + (len(known) - 1) * np.log(stays) > np.log(MAX_LUCK):
         return None
     value: object = known[0]
     return value
+
+
+def _stay(texts: NDArray[np.object_]) -> float:
+    """How often, by the order of the reference's rows, a value is followed by itself: a season keeps for thousands of rows.
+
+    One pseudo-row that leaves keeps a reference of one long run from making every constant certain to be luck.
+    """
+    return float((texts[1:] == texts[:-1]).sum() / len(texts))
 
 
 Stale = tuple[columns.Mask, str, dict[str, object]]

@@ -33,6 +33,8 @@ OFF = 0.5
 """Share of the reference that must lie off the lattice: people record round numbers of their own accord."""
 FEWER = 0.5
 """Distinct values that may be left, as a share of those that as many reference rows hold."""
+MOST_LEFT = 0.7
+"""The same where no more are left than the rounding leaves of the reference's."""
 REMAINS = 0.15
 """Share of what moved that may remain once the reference is rounded too."""
 DRIFT = 0.1
@@ -97,24 +99,26 @@ def _rounding(pair: Pair) -> Grid | None:
     g, b = pair.finite
     if min(len(g), len(b)) < columns.MIN_ROWS or b[0] == b[-1]:
         return None
-    if not _fewer(g, b):
-        return None
     moved = ks(g, b)
     noise = 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
     best: tuple[float, Grid] | None = None
     for grid in grids_of(b, g, OFF):
+        if not _fewer(g, b, grid):
+            continue
         left = _apart(np.sort(grid.round(g)), b)
         if left <= max(noise, min(REMAINS * moved, DRIFT)) and (best is None or left < best[0] - 1e-9):
             best = left, grid
     return best[1] if best is not None else None
 
 
-def _fewer(g: Floats, b: Floats) -> bool:
-    """Whether far fewer distinct values are left than as many rows of the reference hold, or decimals fell off all of them."""
+def _fewer(g: Floats, b: Floats, grid: Grid) -> bool:
+    """Whether far fewer distinct values are left than as many rows of the reference hold, as few as the rounding would leave of
+    them, or decimals fell off all of them."""
     n = min(len(g), len(b))
     spread = [values[np.linspace(0, len(values) - 1, n).astype(int)] for values in (g, b)]
     before, after = (len(np.unique(values)) for values in spread)
-    return after <= FEWER * before or before > 0.5 * n
+    left = len(np.unique(np.round(grid.round(spread[0]), 9)))
+    return after <= FEWER * before or before > 0.5 * n or (left <= MOST_LEFT * before and after <= left + 1)
 
 
 def _apart(rounded: Floats, b: Floats) -> float:

@@ -5,9 +5,11 @@ reference onto the current values so well that what remains is noise, or a tenth
 ten (percent, milli, kilo), time (60, 3600, 24, 7, 12, 52, 365), lengths, weights, temperatures, and the like, both ways.
 
 **Natural drift looks alike.** The mean shift of a lognormal column *is* a scale change. So known factors under 5 without an
-offset are named only when undoing them brings points back. A factor that is no known unit is named only when it is larger than
-5, or when the step in which the values are recorded was scaled with them (whole numbers that all became multiples of 1.93).
-A constant offset of no known unit is named only when the steps moved with it, or when undoing it brings points back.
+offset are named only when undoing them brings points back, and so are degrees on another scale that overlap with the former
+ones. A factor that is no known unit is named only when it is larger than 5, or when the values themselves show it: the step in
+which they are recorded was scaled (whole numbers that all became multiples of 1.93), or a column of few values came back to
+those very values. A constant offset of no known unit is named only when the values show it so, or when undoing it brings points
+back.
 
 **Recognised as well**: a logarithm, a root or their opposite (log, log1p, sqrt, square, exp), where the map leaves nothing to
 explain; and columns that tell the time, shifted by whole hours, weekdays or months, on their circle or against the clock of
@@ -45,6 +47,8 @@ REMAINS = 0.1
 """Share of the moved distance that may remain after the conversion."""
 PLAIN_FACTOR = 5.0
 """Factors from here on are no natural drift of a whole distribution."""
+PLAIN_OFFSET = 0.6
+"""Distance that a conversion of degrees must move a column by."""
 MIN_DISTINCT = 5
 
 
@@ -66,10 +70,13 @@ class Conversion:
         """Current unit to reference unit."""
         return (values - self.offset) / self.factor
 
-    @property
-    def plain(self) -> bool:
-        """Whether the map is too large, or too odd, for natural drift."""
-        return self.lattice or abs(float(np.log(self.factor))) > np.log(PLAIN_FACTOR) or self.offset != 0
+    def plain(self, apart: float) -> bool:
+        """Whether the map is too large, or too odd, for natural drift; ``apart`` is how far it moves the column (KS distance).
+
+        Degrees on another scale stand where hardly any stood before. Where they overlap, it may as well be a mean that drifted.
+        """
+        large = abs(float(np.log(self.factor))) > np.log(PLAIN_FACTOR)
+        return self.lattice or large or (self.offset != 0 and apart >= PLAIN_OFFSET)
 
 
 _FACTORS = {
@@ -118,7 +125,9 @@ class UnitChange(Signature):
             yield self._hypothesis(case, column, turn)
 
     def _hypothesis(self, case: Case, column: str, conversion: Conversion | Curve | Offset | Turn) -> Hypothesis:
-        exact = conversion.plain if isinstance(conversion, Conversion) else conversion.exact
+        exact = (
+            conversion.plain(ks(*case.pairs[column].finite)) if isinstance(conversion, Conversion) else conversion.exact
+        )
         return Hypothesis(
             signature=self,
             features=(column,),

@@ -1,0 +1,1 @@
+"""Does the model lean on other features?"""

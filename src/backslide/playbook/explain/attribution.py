@@ -1,0 +1,211 @@
+"""Does the model lean on other features than before?
+
+Rows of both windows are explained one by one: SHAP values say how far each feature moves an answer away from the usual one.
+The mean absolute value is how much the model leans on the feature. Its change is told apart into two parts. *Inputs moved*: the
+same model, given the rows of the two windows. *The model responds differently*: both models, given the same current rows,
+where `[artifacts] current_model` names another one. Trees and linear models are explained exactly, by the package shap (extra
+`explain`); any other model, and all of them without shap, by sampled Shapley values, which only need its answers.
+
+**Why it matters.** A model that leans on another feature than the one it was tested with is another model, whatever its code
+says; and a feature that starts to decide alone is a single point of failure.
+
+**Stays quiet** when no feature's mean absolute value changes by 5 % of what all features have together in the reference, or
+when the change is within the noise of days (rows where there are no times) at the false-discovery rate of the report (1 %).
+With two models the smaller p-value of the two parts counts, doubled. Error rate: at most 1 % of quiet reports.
+
+**What to do.** Where inputs moved, see what the drift step says about the feature. Where the model responds differently, compare
+the two artefacts: `backslide shadow` for what it costs, `backslide integrity` for what changed.
+
+References: Lundberg and Lee (2017); Lundberg and others (2020); Strumbelj and Kononenko (2014); Benjamini and Hochberg (1995).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from backslide.case import Case
+from backslide.contracts import say
+from backslide.contracts.evidence import Evidence, Ranked, RankedRow
+from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.playbook import scenarios
+from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.evidence import numeric_histograms
+from backslide.playbook.explain.attributions import Explained, Explanations, explanations
+from backslide.playbook.explain.pictures import ranks_table, share_bars
+from backslide.stats.change import Change
+from backslide.stats.metrics import Floats
+from backslide.stats.paired import Difference, paired
+from backslide.stats.units import MEAN, detectable, mean_change, two_sided
+
+MOST = 20
+DRAWN = 4
+"""Features with a chart of their own."""
+TOGETHER = "all features"
+
+
+@dataclass(frozen=True)
+class Floors:
+    change: float = 0.05
+    """Of what all features have together in the reference: less does not change which features decide."""
+
+
+@dataclass(frozen=True)
+class Leaned:
+    """One feature: what it has in both windows and the two parts of the change."""
+
+    column: str
+    inputs: Change
+    """The reference model on the rows of the two windows."""
+    response: Difference | None
+    """The current model against the reference model on the current rows."""
+
+    @property
+    def parts(self) -> tuple[float, float]:
+        """(inputs moved, model responds differently)."""
+        own = self.response.estimate if self.response is not None and self.response.known else 0.0
+        return self.inputs.adjusted, own
+
+    @property
+    def p_value(self) -> float:
+        """Bonferroni over the parts."""
+        found = two_sided(self.inputs)
+        if self.response is None or not self.response.known:
+            return found
+        return min(1.0, 2 * min(found, self.response.p_value))
+
+
+class Attribution(Check):
+    code = "EXP001"
+    title = "What the model leans on"
+    step = Step.EXPLAIN
+    needs = (Need.MODEL, Need.FEATURES)
+    thresholds = Floors()
+
+    def run(self, case: Case) -> Iterable[Finding]:
+        """One finding over all features, one for each that matters in either window."""
+        found = explanations(case)
+        if found is None:
+            return
+        whole = float(found.reference.size.mean(axis=0).sum())
+        if not whole > 0:
+            return
+        yield self._together(case, found)
+        after = found.current if found.other is None else found.other
+        means = [part.size.mean(axis=0) / whole for part in (found.reference, found.current, after)]
+        weight = np.max(means, axis=0)
+        asked = [int(j) for j in np.argsort(-weight, kind="stable") if weight[j] >= self.thresholds.change][:MOST]
+        leaned = [(j, _leaned(found, j)) for j in asked]
+        leaned.sort(key=lambda item: -max(map(abs, item[1].parts)))
+        alpha = case.settings.engine.false_discovery_rate / max(len(asked), 1)
+        for place, (j, one) in enumerate(leaned):
+            yield self._finding(found, j, one, whole, alpha, drawn=place < DRAWN)
+
+    def _together(self, case: Case, found: Explanations) -> Finding:
+        after = found.current if found.other is None else found.other
+        shares = [part.size.mean(axis=0) for part in (found.reference, after)]
+        shares = [s / s.sum() if s.sum() > 0 else s for s in shares]
+        first = [int(j) for j in np.argsort(-shares[1], kind="stable")[:3] if shares[1][j] > 0]
+        leads = say.listed([f"{found.columns[j]} ({say.percent(float(shares[1][j]))})" for j in first])
+        summary = f"now the model leans on {leads}" if leads else "now the model leans on nothing"
+        if found.note:
+            summary += f"; {found.note}"
+        return Finding(
+            code=self.code, subject=TOGETHER, severity=Severity.OK, summary=summary, basis=found.basis,
+            numbers={"method": found.method, "features": len(found.columns)},
+            evidence=(share_bars(found, shares[0], shares[1]), ranks_table(case, found, after)),
+        )  # fmt: skip
+
+    def _finding(
+        self, found: Explanations, j: int, one: Leaned, whole: float, alpha: float, *, drawn: bool
+    ) -> Finding:  # fmt: skip
+        parts = np.array(one.parts) / whole
+        over = bool(np.abs(parts).max() >= self.thresholds.change)
+        after = found.current if found.other is None else found.other
+        total = mean_change(found.reference.size[:, j], after.size[:, j], found.reference.days, after.days)
+        places = [int(stats.rankdata(-part.size.mean(axis=0))[j]) for part in (found.reference, after)]
+        noisy = one.p_value > alpha
+        summary = _sentence(one, total, places, whole, quiet=not over or noisy)
+        return Finding(
+            code=self.code,
+            subject=one.column,
+            severity=Severity.WARN if over else Severity.OK,
+            summary=summary,
+            estimate=Estimate(
+                estimate=total.estimate, low=_known(total.low), high=_known(total.high), basis="sample", n=len(after.rows)
+            ),
+            unit=found.unit,
+            p_value=one.p_value,
+            detectable=detectable(one.inputs, self.thresholds.change * whole, alpha, sided=2),
+            basis=found.basis,
+            numbers={
+                "reference": total.reference, "current": total.current, "rank before": places[0], "rank now": places[1],
+                "inputs moved": one.parts[0], "model responds differently": one.parts[1] if found.other is not None else None,
+            },
+            evidence=_evidence(found, after, j, one, summary) if over and drawn else (),
+        )  # fmt: skip
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """Incomes spread out, so that income decides more answers by itself."""
+        current = scenarios.next_month(rng)
+        current = current.with_columns((8 + (pl.col("income").log() - 8) * 2.5).exp().alias("income"))
+        model = scenarios.TrueModel()
+        return Scenario(scenarios.served(rng), scenarios.rescored(current), dict(scenarios.ROLES), model, "income")
+
+
+def _known(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _rows(size: Floats) -> Floats:
+    return np.column_stack([np.ones(len(size)), size])
+
+
+def _leaned(found: Explanations, j: int) -> Leaned:
+    before, now = found.reference, found.current
+    inputs = mean_change(before.size[:, j], now.size[:, j], before.days, now.days)
+    response = None
+    if found.other is not None:
+        response = paired(MEAN, _rows(now.size[:, j]), _rows(found.other.size[:, j]), now.days)
+    return Leaned(found.columns[j], inputs, response)
+
+
+def _sentence(one: Leaned, total: Change, places: list[int], whole: float, *, quiet: bool) -> str:
+    size = f"{say.number(total.reference, 3)} → {say.number(total.current, 3)}"
+    rank = f"rank {places[0]} → {places[1]}" if places[0] != places[1] else f"rank {places[0]} in both"
+    said = f"mean absolute SHAP value of {one.column} {size} ({rank})"
+    if one.response is None:
+        return said if quiet else f"{said}, as the inputs moved"
+    if quiet:
+        return said
+    inputs, response = (say.signed(round(part / whole * 100, 1)) for part in one.parts)
+    return f"{said}: {inputs} % of the whole as the inputs moved, {response} % as the model responds differently"
+
+
+def _evidence(
+    found: Explanations, after: Explained, j: int, one: Leaned, reading: str
+) -> tuple[Evidence, ...]:  # fmt: skip
+    values = (found.reference.values[:, j, 0], after.values[:, j, 0])
+    drawn = numeric_histograms(
+        values, title=f"What {one.column} does to the answers", x=f"SHAP value of {one.column}, {found.unit}",
+        reading=f"{say.sentence(reading)}",
+    )  # fmt: skip
+    if one.response is None:
+        return drawn
+    low, high = one.response.interval()
+    rows = (
+        RankedRow(label="model differs", value=one.response.estimate, low=_known(low), high=_known(high)),
+        RankedRow(
+            label="inputs moved", value=one.inputs.estimate, low=_known(one.inputs.low), high=_known(one.inputs.high)
+        ),
+    )
+    split = Ranked(
+        title=f"Why {one.column} counts differently", reading=say.sentence(reading),
+        x=f"change of the mean absolute value, {found.unit}", rows=tuple(sorted(rows, key=lambda r: -abs(r.value))),
+    )  # fmt: skip
+    return (*drawn, split)

@@ -1,0 +1,238 @@
+"""The explanations of both windows that all checks of this step read, computed once.
+
+SHAP values of trees and linear models where the package shap is installed and agrees with the model's own answers; else Shapley
+values sampled by asking the model. Two models are compared in one unit by one method, or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case, Side
+from backslide.models.failures import one_line
+from backslide.models.model import Model
+from backslide.playbook.drift.leaning import leaning
+from backslide.playbook.explain import rows as chosen
+from backslide.playbook.explain.sampled import sampled_values
+from backslide.playbook.explain.shap_values import Explainer, NoExactError, installed
+from backslide.stats.metrics import Floats
+from backslide.stats.units import Days
+
+SAMPLED_ROWS = 200
+SAMPLED_ANSWERS = 24_000
+"""Answers per window and model that sampling may take."""
+MOST_WALKS = 6
+SAMPLED_COLUMNS = 30
+"""Columns that walk, those that the model leans on most; the others keep the row's own value."""
+MIN_ROWS = 30
+WITHOUT = "sampled values and permutation importance stand; exact SHAP values need: pip install 'backslide[explain]'"
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Rows of one window explained on one model."""
+
+    values: Floats
+    """(n, p, K) finite."""
+    rows: NDArray[np.int64]
+    """Their places in the sample."""
+    days: Days
+
+    @property
+    def size(self) -> Floats:
+        """Absolute values (n, p), averaged over the outputs."""
+        return np.asarray(np.abs(self.values).mean(axis=2))
+
+
+@dataclass(frozen=True)
+class Explanations:
+    """What the reference model leans on in both windows, and the current one where it is at hand."""
+
+    columns: tuple[str, ...]
+    reference: Explained
+    current: Explained
+    """The reference model on current rows."""
+    other: Explained | None
+    """The current model on the same current rows."""
+    method: str
+    unit: str
+    note: str
+    """What the reader should know about the method; empty where there is nothing."""
+
+    @property
+    def basis(self) -> str:
+        """For findings."""
+        said = f"{self.method} on {len(self.reference.rows)} reference and {len(self.current.rows)} current rows, in {self.unit}"
+        return f"{said}; {self.note}" if self.note else said
+
+
+def explanations(case: Case) -> Explanations | None:
+    """Computed once; None with fewer than two columns, too few rows, or a model that fails on them."""
+
+    def compute() -> Explanations | None:
+        columns = _columns(case)
+        if columns is None:
+            return None
+        why = "shap is not installed"
+        if installed():
+            try:
+                return _exact(case, columns)
+            except NoExactError as error:
+                why = str(error)
+            except Exception as error:  # whatever shap or a user's steps raise: the model can still be asked
+                why = one_line(error)
+        return _sampled(case, columns, why)
+
+    found: Explanations | None = case.cached("explanations", compute)
+    return found
+
+
+def _columns(case: Case) -> list[str] | None:
+    model = case.reference_model
+    if model is None or model.takes != "frame":
+        return None
+    if case.current_model is not None and case.current_model.takes != "frame":
+        return None
+    columns = chosen.asked_columns(case, model)
+    if columns is None or len(columns) < 2:
+        return None
+    picked = chosen.drawn(case)
+    enough = min(len(picked.reference), len(picked.current)) >= MIN_ROWS and len(picked.background) > 0
+    return columns if enough else None
+
+
+def _other(case: Case, columns: list[str]) -> Model | None:
+    """The current model, where it takes the same columns."""
+    model = case.current_model
+    if model is None or model is case.reference_model:
+        return None
+    asked = chosen.asked_columns(case, model)
+    return model if asked is not None and set(asked) == set(columns) else None
+
+
+def _exact(case: Case, columns: list[str]) -> Explanations:
+    """By the package shap.
+
+    Raises:
+        NoExactError: the models cannot be explained so, or not in one unit.
+        Exception: whatever shap or a user's steps raise.
+    """
+    assert case.reference_model is not None
+    picked = chosen.drawn(case)
+    other = _other(case, columns)
+    models = [case.reference_model, *([other] if other is not None else [])]
+    explainers = [_explainer(case, model, picked) for model in models]
+    most = min(e.rows for e in explainers)
+    parts = [_explain(case, models[0], explainers[0], side, most) for side in case.sides]
+    if len(models) > 1:
+        parts.append(_explain(case, models[1], explainers[1], case.current, most))
+    if len({part[2] for part in parts}) != 1:
+        raise NoExactError("the two models have no unit in common")
+    done = _together(columns, [part[0] for part in parts], " and ".join(sorted({p[1] for p in parts})), parts[0][2], "")
+    if done is None:
+        raise NoExactError("it fails on too many rows")
+    return done
+
+
+def _explainer(case: Case, model: Model, picked: chosen.Drawn) -> Explainer:
+    columns = chosen.asked_columns(case, model)
+    assert columns is not None
+    sides = [(case.reference, picked.reference), (case.current, picked.current)]
+    probe = pl.concat([side.sample[rows[:400]].select(columns) for side, rows in sides], how="vertical_relaxed")
+    background = case.reference.sample[picked.background].select(columns)
+    return Explainer(model.artefact, background, probe, case.rng("owners"))
+
+
+def _explain(
+    case: Case, model: Model, explainer: Explainer, side: Side, most: int
+) -> tuple[Explained, str, str]:  # fmt: skip
+    rows = chosen.drawn(case).of(case, side, most)
+    asked, columns = chosen.asked_columns(case, model), chosen.asked_columns(case, case.reference_model)  # type: ignore[arg-type]
+    assert asked is not None
+    assert columns is not None
+    frame = side.sample[rows]
+    answers = chosen.outputs(case, model, frame)
+    labels = chosen.explained_classes(case)
+    found = explainer.values(frame.select(asked), answers, labels, dict(case.problem.spellings))
+    values = found.values[:, [asked.index(c) for c in columns]]
+    explained = _finite(case, side, values, rows)
+    if explained is None:
+        raise NoExactError("it fails on too many rows")
+    return explained, found.method, found.unit
+
+
+def _finite(case: Case, side: Side, values: Floats, rows: NDArray[np.int64]) -> Explained | None:
+    """Without rows on which the model failed; None where those are many."""
+    fine = np.isfinite(values).all(axis=(1, 2))
+    if fine.sum() < MIN_ROWS or fine.mean() < 0.8:
+        return None
+    return Explained(values[fine], rows[fine], chosen.days_at(case, side, rows[fine]))
+
+
+def _sampled(case: Case, columns: list[str], why: str) -> Explanations | None:
+    if len(columns) > SAMPLED_COLUMNS:
+        leans = leaning(case)
+        importance = leans.importance if leans is not None else {}
+        columns = sorted(columns, key=lambda c: (-importance.get(c, 0.0), c))[:SAMPLED_COLUMNS]
+    assert case.reference_model is not None
+    asked = chosen.asked_columns(case, case.reference_model)
+    assert asked is not None
+    plan = [(case.reference_model, case.reference), (case.reference_model, case.current)]
+    other = _other(case, asked)
+    if other is not None:
+        plan.append((other, case.current))
+    done = [_walked(case, model, side, asked, columns) for model, side in plan]
+    if any(part is None for part in done):
+        return None
+    unit = "probability" if case.problem.classification else "the label's unit"
+    method = f"sampled Shapley values ({why})"
+    return _together(columns, [d for d in done if d], method, unit, "" if installed() else WITHOUT)
+
+
+def _walked(case: Case, model: Model, side: Side, asked: list[str], columns: list[str]) -> Explained | None:
+    picked = chosen.drawn(case)
+    rows = picked.of(case, side, SAMPLED_ROWS)
+    walks = int(np.clip(SAMPLED_ANSWERS // max(2 * len(rows) * (len(columns) + 1), 1), 1, MOST_WALKS))
+    types = case.reference.sample.select(asked).schema
+    frame = side.sample[rows].select(asked)
+    background = case.reference.sample[picked.background].select(asked)
+    if frame.schema != types:
+        background, frame = _one_schema(background, frame)
+    values = sampled_values(
+        partial(chosen.outputs, case, model), frame, background, columns, walks, case.rng(f"walks {side.window.name}")
+    )  # fmt: skip
+    return _finite(case, side, values, rows)
+
+
+def _one_schema(background: pl.DataFrame, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Both in the types that hold either window's values; a column without such a type stays what it usually is."""
+    both = []
+    for column in frame.columns:
+        try:
+            joined = pl.concat([background.select(column), frame.select(column)], how="vertical_relaxed")
+        except pl.exceptions.PolarsError:
+            filler = background[column].gather(np.zeros(frame.height, np.int64))
+            joined = pl.concat([background.select(column), filler.to_frame()])
+        both.append(joined[column])
+    whole = pl.DataFrame(both)
+    return whole.head(background.height), whole.tail(frame.height)
+
+
+def _together(columns: list[str], done: list[Explained], method: str, unit: str, note: str) -> Explanations | None:
+    current, other = done[1], done[2] if len(done) > 2 else None
+    if other is not None:
+        # Paired: rows that both models answered.
+        both, at, at_other = np.intersect1d(current.rows, other.rows, return_indices=True)
+        if len(both) < MIN_ROWS:
+            return None
+        current, other = _take(current, at), _take(other, at_other)
+    return Explanations(tuple(columns), done[0], current, other, method, unit, note)
+
+
+def _take(part: Explained, at: NDArray[np.int64]) -> Explained:
+    return Explained(part.values[at], part.rows[at], None if part.days is None else part.days[at])

@@ -1,0 +1,117 @@
+"""Which rows are explained, and what is asked of a model about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case, Side, codes_of
+from backslide.engine import names
+from backslide.models.model import Model
+from backslide.playbook.drift import moves
+from backslide.stats.metrics import Floats
+
+BACKGROUND = 100
+"""Reference rows that stand for what a feature usually is."""
+MOST_OUTPUTS = 4
+"""Classes of a multiclass model whose scores are explained, the most frequent first."""
+UNLIKE = 0.1
+"""Distance of the windows' weekday shares from which the reference is thinned to the current window's weekdays."""
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Sampled rows of both windows in the order in which they are used, and the background of the reference."""
+
+    reference: Index
+    current: Index
+    background: Index
+
+    def of(self, case: Case, side: Side, most: int) -> Index:
+        """At most ``most`` rows of a window."""
+        return (self.reference if side is case.reference else self.current)[:most]
+
+
+def drawn(case: Case) -> Drawn:
+    """The rows in an order that chance and their content decide, never their place; the windows alike in weekdays."""
+
+    def compute() -> Drawn:
+        rng = case.rng("explained rows")
+        days = moves.both_days(case)
+        keep = _weekday_weights(days)
+        picks = []
+        for side, weight in zip(case.sides, keep, strict=True):
+            columns = [*case.pairs, *([names.LABEL] if names.LABEL in side.sample.columns else [])]
+            order = moves.canonical(case, side, columns)
+            chance = rng.random((2, len(order)))
+            kept = order[chance[0] < (1.0 if weight is None else weight[order])]
+            picks.append(kept[np.argsort(chance[1][: len(kept)], kind="stable")])
+        usual = min(BACKGROUND, len(picks[0]) // 4)
+        return Drawn(picks[0][usual:], picks[1], picks[0][:usual])
+
+    found: Drawn = case.cached("explained rows", compute)
+    return found
+
+
+def _weekday_weights(days: tuple[moves.Days, moves.Days]) -> tuple[Floats | None, Floats | None]:
+    """Chance of each row to stay (n,); None where all stay."""
+    before, after = days
+    if before is None or after is None or not len(before) or not len(after):
+        return None, None
+    share = [np.bincount(d % 7, minlength=7) / len(d) for d in (before, after)]
+    if (share[0][share[1] > 0] == 0).any() or np.abs(share[1] - share[0]).sum() / 2 <= UNLIKE:
+        return None, None
+    ratio = np.where(share[0] > 0, share[1] / np.where(share[0] > 0, share[0], 1.0), 0.0)
+    return np.asarray((ratio / ratio.max())[before % 7]), None
+
+
+def days_at(case: Case, side: Side, rows: Index) -> moves.Days:
+    """Days of some sampled rows; None where a window has none."""
+    days = moves.both_days(case)[0 if side is case.reference else 1]
+    return None if days is None else days[rows]
+
+
+def asked_columns(case: Case, model: Model) -> list[str] | None:
+    """Feature columns that the model is given; None where it wants one that a window does not have."""
+    wanted = list(model.features) if model.features is not None else list(case.problem.features)
+    there = all(set(wanted) <= set(side.sample.columns) for side in case.sides)
+    return wanted if there else None
+
+
+def explained_classes(case: Case) -> tuple[str, ...]:
+    """Classes whose scores are explained: the positive one of two, else the most frequent; empty for a regression."""
+    problem = case.problem
+    if not problem.classification or not problem.classes:
+        return ()
+    if len(problem.classes) == 2:
+        return (problem.positive if problem.positive in problem.classes else problem.classes[-1],)
+    codes = case.reference.outcomes.predictions.astype(np.int64)
+    counts = np.bincount(codes[codes >= 0], minlength=len(problem.classes))
+    return tuple(problem.classes[k] for k in np.argsort(-counts, kind="stable")[:MOST_OUTPUTS])
+
+
+def outputs(case: Case, model: Model, frame: pl.DataFrame) -> Floats:
+    """What is explained (n, K): scores of ``explained_classes``, else whether one is answered, else numbers; NaN = failed."""
+    columns = asked_columns(case, model) or list(frame.columns)
+    answer = model.answer(frame.select(columns), decisions=False)
+    classes = explained_classes(case)
+    if not classes:
+        numbers = answer.predictions
+        usable = numbers is not None and numbers.dtype.kind == "f"
+        return np.asarray(numbers if usable else np.full(frame.height, np.nan), float)[:, None]
+    spelled = case.problem.spellings
+    known = [spelled.get(label, label) for label in (answer.classes or model.classes or ())]
+    if answer.scores is not None:
+        columns_of = [answer.scores[:, known.index(c)] if c in known else np.zeros(frame.height) for c in classes]
+    elif answer.predictions is not None:
+        codes = codes_of(answer.predictions, classes, spelled)
+        columns_of = [(codes == k).astype(float) for k in range(len(classes))]
+    else:
+        columns_of = [np.full(frame.height, np.nan) for _ in classes]
+    found = np.column_stack(columns_of).astype(float)
+    found[answer.failed] = np.nan
+    return found
