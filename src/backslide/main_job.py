@@ -125,8 +125,8 @@ def _replayable(model: Any, opened: Opened, settings: Settings) -> tuple[Any, li
         return model, []
     return None, [
         f"the saved model takes {say.listed(missing)}, of which the log holds no raw values: it cannot be replayed, so a "
-        "refitted scaler, a rebuilt encoder and another model cannot be told from each other or from data that changed; log the raw rows, "
-        "or compare snapshots of both stacks"
+        "refitted scaler, a rebuilt encoder and another model cannot be told from each other or from data that changed; "
+        "log the raw rows, or compare snapshots of both stacks"
     ]
 
 
