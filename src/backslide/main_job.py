@@ -20,6 +20,7 @@ from backslide.causes.inquiry import Explanation, inquire
 from backslide.causes.onset import coinciding, incident_onset
 from backslide.causes.present import Presenter, within_segment
 from backslide.causes.stack_changes import suspects, with_commits
+from backslide.contracts import say
 from backslide.contracts.cause import Cause, Confidence
 from backslide.contracts.config import ModelSettings, Settings
 from backslide.contracts.diagnosis import Diagnosis, Inputs, MetricChange, Period, Verdict, WindowCounts, too_few
@@ -27,7 +28,7 @@ from backslide.contracts.finding import Estimate, Outcome, Severity, Status, Ste
 from backslide.contracts.roles import Roles
 from backslide.contracts.snapshot import Snapshot
 from backslide.engine import names
-from backslide.engine.window import open_windows
+from backslide.engine.window import Opened, open_windows
 from backslide.models.load import load_model
 from backslide.playbook.integrity.found import load as load_snapshots
 from backslide.playbook.runner import run_checks
@@ -103,6 +104,8 @@ def _run(
         notes.append(found_windows.note)
     say("opening both windows")
     opened = open_windows(reference, current, settings)
+    loaded, unread = _replayable(loaded, opened, settings)
+    notes += unread
     case = Case(opened, settings, loaded, challenger)
     case.snapshots = stacks
     case.notes += notes
@@ -112,6 +115,19 @@ def _run(
     subject = case if judged.segment is None else case.within(judged.segment)
     found = inquire(subject, judged.target, degraded=judged.verdict.bad, progress=progress)
     return _diagnosis(case, subject, judged, found, outcomes)
+
+
+def _replayable(model: Any, opened: Opened, settings: Settings) -> tuple[Any, list[str]]:
+    """The saved model; none where the log holds what it was given after preprocessing and not the raw rows."""
+    held = opened.current.kinds.keys() & opened.reference.kinds.keys()
+    missing = [c for c in (model.features or ()) if c not in held] if model is not None else []
+    if not missing or settings.model.inputs is None:
+        return model, []
+    return None, [
+        f"the saved model takes {say.listed(missing)}, of which the log holds no raw values: it cannot be replayed, so a "
+        "refitted scaler, a rebuilt encoder and another model cannot be told from each other or from data that changed; "
+        "log the raw rows, or compare snapshots of both stacks"
+    ]
 
 
 def _snapshots(settings: Settings, model: Any) -> tuple[Snapshot, Snapshot] | None:

@@ -144,3 +144,13 @@ def test_the_role_is_a_pattern_or_a_mapping():
     made = scenario(w, w.model)
     with pytest.raises(BackslideError, match="names no column"):
         worlds.case_of(Scenario(made.reference, made.current, dict(made.model) | {"inputs": "given_*"}, w.model))
+
+
+def test_without_raw_rows_it_says_what_cannot_be_told():
+    w = world("trees")
+    made = scenario(w, another(w.model, refit("income", 2.5, 1.0)))
+    frames = [frame.drop("income", "channel") for frame in (made.reference, made.current)]
+    roles = dict(made.model) | {"features": ("age", "debt", "plan")}
+    d = worlds.diagnosis_of(Scenario(*frames, roles, w.model))
+    assert [c for c in (*d.causes, *d.harmless) if c.confidence is Confidence.PROVEN] == []
+    assert any("takes income and channel, of which the log holds no raw values" in note for note in d.inputs.notes)

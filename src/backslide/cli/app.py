@@ -144,6 +144,10 @@ def snapshot(
         typer.Option("--against", metavar="SNAPSHOT", help="Ask the golden rows of an earlier snapshot again."),
     ] = None,
     golden: Annotated[int, typer.Option("--golden", min=0, help="Rows kept with what the model makes of them.")] = 24,
+    rows: Annotated[
+        int,
+        typer.Option("--rows", min=0, help="Training rows kept as well: the snapshot can then be a reference window."),
+    ] = 0,
     trusted: Annotated[
         bool,
         typer.Option("--trusted/--untrusted", help="Whether the model file named here may execute code when read."),
@@ -154,7 +158,7 @@ def snapshot(
     """Write down what serves a model: artefact, fitted steps, libraries, settings, commit."""
     from backslide.cli.snapshot import Chosen, run
 
-    chosen = Chosen(data, name, config or [], env or [], show or [], repository, against, golden, trusted)
+    chosen = Chosen(data, name, config or [], env or [], show or [], repository, against, golden, rows, trusted)
     return run(model, out, chosen, as_json=json, quiet=quiet)
 
 

@@ -20,6 +20,7 @@ class Chosen:
     repository: str | None = None
     against: str | None = None
     golden: int = 24
+    rows: int = 0
     trusted: bool = False
 
 
@@ -34,6 +35,7 @@ def run(model: str, out: Path | None, chosen: Chosen, *, as_json: bool, quiet: b
         taken = snapshot(
             model, chosen.data, name=chosen.name, files=chosen.files, env=chosen.env or None, show=chosen.show,
             repository=chosen.repository, against=chosen.against, golden=chosen.golden, trusted=chosen.trusted,
+            rows=chosen.rows,
         )  # fmt: skip
     if out is not None:
         taken.to_json(out)

@@ -143,6 +143,8 @@ class Snapshot(Value):
     golden: Golden | None = None
     profile: str | None = None
     """The training profile, base64 of ``engine.profile.Profile.to_bytes``."""
+    rows: str | None = None
+    """Some of the training rows with the model's answers, base64 of Parquet, where they were asked for: a reference window."""
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from backslide.contracts.errors import ColumnError, did_you_mean
 from backslide.contracts.roles import Roles
 
 
@@ -21,3 +22,20 @@ def input_columns(roles: Roles, columns: Iterable[str]) -> dict[str, str]:
         for column in held
         if column.startswith(head) and column.endswith(tail) and len(column) > len(head) + len(tail)
     }
+
+
+def check_inputs(roles: Roles, schema: Iterable[str]) -> None:
+    """That the columns that ``[model] inputs`` names are there, in the current window at least.
+
+    Raises:
+        ColumnError: one of them is not, or a pattern matches none.
+    """
+    if roles.inputs is None:
+        return
+    missing = [] if isinstance(roles.inputs, str) else [c for c in roles.inputs.values() if c not in schema]
+    if missing:
+        raise ColumnError(
+            f"the current window has no column {missing[0]!r} (role: inputs){did_you_mean(missing[0], schema)}"
+        )
+    if not input_columns(roles, schema):
+        raise ColumnError(f"[model] inputs = {roles.inputs!r} names no column of the current window")

@@ -19,10 +19,11 @@ from backslide.contracts.roles import Roles
 from backslide.engine import names, problem, segments, spelling
 from backslide.engine.columns import ColumnKind, kind_of
 from backslide.engine.derive import derived, label_expression, score_expressions
-from backslide.engine.inputs import input_columns
+from backslide.engine.inputs import check_inputs, input_columns
 from backslide.engine.problem import Problem
 from backslide.engine.reading import reading
 from backslide.engine.sample import sample
+from backslide.engine.snapshot_rows import is_snapshot, open_snapshot, said
 from backslide.engine.source import describe, open_source, parse_time_range
 from backslide.engine.times import time_expression
 
@@ -97,7 +98,7 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
     raw = {name: _cut(name, source, settings) for name, source in (("reference", reference), ("current", current))}
     schemas = {name: dict(frame.collect_schema()) for name, (frame, _) in raw.items()}
     _type_empty_columns(raw, schemas)
-    notes: list[str] = []
+    notes: list[str] = said(raw["reference"][0], roles) if is_snapshot(reference, settings.base) else []
     lost = _fill_lost_columns(roles, raw, schemas, notes)
     _check_columns(roles, schemas)
     segments.check(roles.segments, schemas)
@@ -107,7 +108,7 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
     if roles.features is None:
         aside = {*settings.shadow.columns(), *input_columns(roles, schemas["current"]).values()}
         features = tuple(c for c in features if c not in aside)
-    _check_inputs(roles, schemas["current"])
+    check_inputs(roles, schemas["current"])
     found = {name: _facts(name, frame, roles) for name, (frame, _) in raw.items()}
     frames = {name: frame for name, (frame, _) in raw.items()}
     warnings: list[str] = []
@@ -186,6 +187,8 @@ def _cut(name: str, source: Any, settings: Settings) -> tuple[pl.LazyFrame, str]
         time = time_expression(frame, settings.model.timestamp, schema[settings.model.timestamp])
         frame = frame.with_columns(time.alias(names.TIME)).filter(span.condition(names.TIME)).drop(names.TIME)
         text = f"{describe(settings.data.source)}, {source}"
+    elif is_snapshot(source, settings.base):
+        frame, text = open_snapshot(source, settings.base, settings.model)
     else:
         frame = open_source(source, base=settings.base)
     version = getattr(settings.windows, f"{name}_version")
@@ -197,19 +200,6 @@ def _cut(name: str, source: Any, settings: Settings) -> tuple[pl.LazyFrame, str]
         frame = frame.filter(logged == version)
         text += f", version {version}"
     return frame, text
-
-
-def _check_inputs(roles: Roles, schema: dict[str, pl.DataType]) -> None:
-    """The columns that ``[model] inputs`` names are there, in the current window at least."""
-    if roles.inputs is None:
-        return
-    missing = [] if isinstance(roles.inputs, str) else [c for c in roles.inputs.values() if c not in schema]
-    if missing:
-        raise ColumnError(
-            f"the current window has no column {missing[0]!r} (role: inputs){did_you_mean(missing[0], schema)}"
-        )
-    if not input_columns(roles, schema):
-        raise ColumnError(f"[model] inputs = {roles.inputs!r} names no column of the current window")
 
 
 def _need(column: str, role: str, window: str, schema: dict[str, pl.DataType]) -> None:

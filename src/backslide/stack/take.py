@@ -17,6 +17,7 @@ import polars as pl
 from backslide.contracts.errors import BackslideError, InputError, ModelError, UntrustedError
 from backslide.contracts.snapshot import Artefact, Golden, Part, Snapshot
 from backslide.engine.sample import sample
+from backslide.engine.snapshot_rows import packed_rows
 from backslide.engine.source import open_source
 from backslide.models.load import load_model
 from backslide.models.model import Model
@@ -39,7 +40,7 @@ def snapshot(
     model: Any, data: Any = None, *, name: str | None = None, files: Iterable[str | Path] = (),
     env: Iterable[str] | None = None, show: Iterable[str] = (), repository: str | Path | None = None, golden: int = ROWS,
     against: Snapshot | str | Path | None = None, features: Iterable[str] | None = None, trusted: bool = False,
-    salt: str | None = None, base: str | Path | None = None,
+    salt: str | None = None, base: str | Path | None = None, rows: int = 0,
 ) -> Snapshot:  # fmt: skip
     """Write down what serves a model: artefact, fitted steps, environment, settings, checkout, golden rows.
 
@@ -57,6 +58,7 @@ def snapshot(
         trusted: whether pickle-based artefacts may be loaded; without it they are told by their digest alone.
         salt: of the digests of settings, by default the variable BACKSLIDE_SALT; snapshots to be compared need the same.
         base: folder that relative paths start from.
+        rows: training rows kept with the model's answers, so that the snapshot alone can be a reference window; 0 for none.
 
     Raises:
         BackslideError: no such model, data, file or snapshot, in one line.
@@ -85,6 +87,7 @@ def snapshot(
         fitted=parts,
         golden=_golden_rows(loaded, frame, columns, earlier, golden, notes),
         profile=_profile(frame, columns, notes),
+        rows=_kept_rows(loaded, frame, rows, notes),
         notes=tuple(notes),
     )  # fmt: skip
 
@@ -176,6 +179,23 @@ def _golden_rows(
         return golden_rows(model, sample(frame.select(columns), rows, seed=0))
     except (BackslideError, pl.exceptions.PolarsError) as error:
         notes.append(f"no golden rows: {error}".splitlines()[0][:300])
+        return None
+
+
+def _kept_rows(model: Model | None, frame: pl.LazyFrame | None, rows: int, notes: list[str]) -> str | None:
+    if rows <= 0:
+        return None
+    if frame is None or model is None:
+        notes.append("no rows are kept: that needs the training rows and a model that may be loaded")
+        return None
+    try:
+        drawn = sample(frame, rows, seed=0)
+        answer = model.answer(drawn)
+        classes = answer.classes or model.classes or ()
+        scores = {} if answer.scores is None else {c: answer.scores[:, k] for k, c in enumerate(classes)}
+        return packed_rows(drawn, answer.predictions, scores)
+    except (BackslideError, pl.exceptions.PolarsError) as error:
+        notes.append(f"no rows are kept: {error}".splitlines()[0][:300])
         return None
 
 

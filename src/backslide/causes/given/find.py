@@ -2,11 +2,15 @@
 
 Where the saved model reproduces the reference and not the current window, the logged inputs are altered and put to it again:
 
-- `scaler_refit`: a scaler inside the pipeline fitted again on the current window or on each of its days, whatever the model; or,
-  where the answers move smoothly with the inputs, the scale of one column or of all scaled ones, computed from the answers;
+- `scaler_refit`: the scalers inside the pipeline fitted again on the current window, on each day, hour, batch, or value of a
+  column that is no feature, whatever the model; or, where the answers move smoothly with the inputs, the scale of one column or
+  of all scaled ones, computed from the answers;
 - `preprocessing_change`: two columns in each other's place, or all of them in the order of the alphabet or of the log; the
-  categories of a column read as others, by an encoder rebuilt in another order or one that knows some of them no more; a number
-  multiplied before it reaches the model.
+  categories of one or of several columns read as others, by an encoder rebuilt in another order or one that knows some of them
+  no more; all that learns from inputs fitted again; a number multiplied before it reaches the model.
+
+Where the log also holds what the model was given (`[model] inputs`), it is compared column by column with what the saved
+preprocessing gives, and told exactly: the mean and the scale that a scaler now holds, the categories that an encoder exchanges.
 
 **Proof, not statistics**: half of the rows find the alteration, and the scores must agree to 1e-6 on 99 % of the other half.
 Rows whose score is next to 0 or 1 prove nothing and are left out. Equal old and new artefacts are never looked at.
