@@ -122,6 +122,8 @@ def clipped_range(scene: Scene, rng: Rng) -> Fault | None:
     if variant == "both" and low >= high:  # type: ignore[operator]
         variant = "above"
     lower, upper = (low if variant != "above" else None), (high if variant != "below" else None)
+    if scene.rows[column].clip(lower, upper).n_unique() < 2:
+        return None  # all on the limit is a column that is stuck
     return _one("clipped_range", column, f"{variant}: {lower} to {upper}", pl.col(column).clip(lower, upper))
 
 

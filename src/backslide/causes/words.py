@@ -54,6 +54,7 @@ def worldly_summary(cause: Worldly, points: Estimate, metric: Metric) -> str:
     if cause.kind == CauseKind.LABEL_SHIFT:
         seen = "The classes come in other proportions" + (f" ({'; '.join(cause.facts)})" if cause.facts else "")
     elif cause.kind == CauseKind.COVARIATE_SHIFT:
+        along += f" ({'; '.join(cause.facts)})" if cause.facts else ""
         seen = f"More rows come from where the model was always weak{along}"
     else:
         classes = f", most for {say.listed(cause.classes)}" if cause.classes and not cause.every_class else ""

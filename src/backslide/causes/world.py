@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backslide.case import Case
+from backslide.causes.dependence import dependence
 from backslide.causes.recalibrate import targeted_gain
 from backslide.causes.verify import Bench
+from backslide.contracts import say
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.engine.pair import Pair
 from backslide.playbook.concept.decomposition import Populations, Split, headline_split, split, weighted
@@ -41,6 +43,8 @@ COVARIATE_Z = 3.0
 COVARIATE_SHARE = 0.25
 CONCEPT_Z = 3.5
 CONCEPT_SHARE = 0.3
+TIED = 0.6
+"""Rank correlation from which columns that moved are one group."""
 MAX_FOREIGN = 0.5
 """Share of current rows outside the reference beyond which inputs and relation are not told apart at all."""
 NAMED = 4
@@ -80,15 +84,15 @@ def explain(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Wo
     if parts is None or parts.domain.outside > MAX_FOREIGN:
         return []  # hardly any current row is like a reference row: nothing can be told apart
     found = []
-    harm = bench.target.harm
+    case, harm = bench.case, bench.target.harm
     confidence = Confidence.SUPPORTED if parts.supported else Confidence.SUSPECTED
     caveat = (
         "" if parts.supported else "many current rows lie outside what the reference holds, so the split is approximate"
     )
     if abs(parts.inputs.z) > COVARIATE_Z and harm(parts.inputs.value) >= COVARIATE_SHARE * harm(drop.value):
-        found.append(
-            Worldly(CauseKind.COVARIATE_SHIFT, parts.inputs, _moved_features(bench, p, parts), (), confidence, caveat)
-        )
+        named = _moved_features(bench, p, parts)
+        facts = _together(case, named)
+        found.append(Worldly(CauseKind.COVARIATE_SHIFT, parts.inputs, named, (), confidence, caveat, facts))
     if abs(parts.relation.z) > CONCEPT_Z and harm(parts.relation.value) >= CONCEPT_SHARE * harm(drop.value):
         features, classes = _changed_relation(bench, p)
         told = telling_slice(bench.case) if p.untouched else None
@@ -176,7 +180,9 @@ def _shares_by_inputs(bench: Bench, p: Populations, drop: Effect, parts: Split |
     moved = y_b / y_b.sum() - y_g / y_g.sum()
     if np.abs(z).max() > STILL_Z and np.abs(beyond).max() > FORETOLD * np.abs(moved).max():
         return None
-    return Worldly(CauseKind.COVARIATE_SHIFT, drop, _moved_features(bench, p, parts), (), Confidence.SUPPORTED)
+    named = _moved_features(bench, p, parts)
+    facts = _together(bench.case, named)
+    return Worldly(CauseKind.COVARIATE_SHIFT, drop, named, (), Confidence.SUPPORTED, facts=facts)
 
 
 def _labels_alone_moved(p: Populations, weights: Floats) -> bool:
@@ -247,6 +253,20 @@ def _moved_features(bench: Bench, p: Populations, parts: Split) -> tuple[str, ..
     significant.sort(key=lambda f: -f[2])
     strong = [f for f in significant if f[3] >= 0.25 * harm(parts.inputs.value)]
     return tuple(f[0] for f in (strong or significant[:1])[:NAMED])
+
+
+def _together(case: Case, features: tuple[str, ...]) -> tuple[str, ...]:
+    """Groups of columns that hang together so closely that what each of them costs cannot be told apart, in words."""
+    ties, left, said = dependence(case), list(features), []
+    size = np.abs(ties.before)
+    while left:
+        first = left.pop(0)
+        own = ties.vectors(first)
+        group = [f for f in left if len(own) and size[np.ix_(own, ties.vectors(f))].max(initial=0.0) >= TIED]
+        left = [f for f in left if f not in group]
+        if group:
+            said.append(f"{say.listed((first, *group))} hang together and moved together")
+    return tuple(said)
 
 
 def _changed_relation(bench: Bench, p: Populations) -> tuple[tuple[str, ...], tuple[str, ...]]:
