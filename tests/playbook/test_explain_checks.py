@@ -306,7 +306,7 @@ def test_few_rows_that_are_alike_are_told_apart_no_more_often_than_said():
         rng = np.random.default_rng([seed, 11])
         x = rng.normal(size=(2, 150, 4))
         days = np.sort(rng.integers(0, 20, (2, 150)), axis=1)
-        found = separation(x[0], x[1], np.zeros(4, bool), (days[0], days[1] + 20), rng).widened()
+        found = separation(x[0], x[1], np.zeros(4, bool), (days[0], days[1] + 20), rng)
         z.append((found.auc - 0.5) / found.se)
         missed += not found.low <= 0.5 <= found.high
     assert 0.6 < np.std(z) < 1.2

@@ -7,7 +7,7 @@ AUC counts days, not rows (placements by day: DeLong and others 1988, for cluste
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from backslide.stats.boosting import classify
 from backslide.stats.metrics import Floats
 
 FOLDS = 4
+SHARED = 2.0
+"""Variance over that of independent folds. Where nothing sets the windows apart, what fold i teaches about j by chance is what
+j teaches about i: each pair of folds counts twice."""
 ROUNDS, LEAVES, L2 = 40, 6, 10.0
 LOOKED_AT = 2000
 """Rows per fold and window on which the columns' importance is measured, at most."""
@@ -44,16 +47,6 @@ class Separation:
     def p_value(self) -> float:
         """One-sided: that the windows cannot be told apart."""
         return float(stats.t.sf((self.auc - 0.5) / self.se, self.df)) if self.se > 0 else float(self.auc <= 0.5)
-
-    def widened(self) -> Separation:
-        """The same with the noise that folds share, which few rows cannot do without.
-
-        Where nothing sets the windows apart, what fold i teaches about fold j by chance is what j teaches about i: each pair
-        of folds counts twice, and the AUC has twice the variance of independent folds.
-        """
-        se = float(np.sqrt(2.0)) * self.se
-        half = float(stats.t.ppf(0.975, self.df)) * se
-        return replace(self, se=se, low=max(self.auc - half, 0.0), high=min(self.auc + half, 1.0))
 
 
 def separation(
@@ -113,7 +106,7 @@ def _with_interval(
     parts = [_variance(side, weight, d) for side, d in zip(places, days, strict=True)]
     variance = sum(v for v, _ in parts)
     df = variance**2 / sum(v**2 / f for v, f in parts) if variance > 0 else 1.0
-    se = float(np.sqrt(variance))
+    se = float(np.sqrt(SHARED * variance))
     half = float(stats.t.ppf(0.975, max(df, 1.0))) * se
     return Separation(auc, max(auc - half, 0.0), min(auc + half, 1.0), se, max(df, 1.0), np.zeros(columns))
 

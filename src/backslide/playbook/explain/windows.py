@@ -64,7 +64,6 @@ class Windows(Check):
         days = (found.reference.days, found.current.days)
         codes = np.zeros(x[0].shape[1], bool)
         told = separation(x[0], x[1], codes, days, case.rng("explained domain"), looked_from=self.thresholds.auc)
-        told = told.widened()  # a few hundred rows
         judged = days[0] is None or min(len(np.unique(d)) for d in days if d is not None) >= MIN_DAYS
         yield self._finding(found, told, judged=judged)
 
