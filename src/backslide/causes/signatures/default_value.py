@@ -34,6 +34,8 @@ from backslide.stats.two_sample import chi_squared, ks, ks_p_value, proportion_z
 
 MIN_RISE = 0.02
 MIN_Z = 6.0
+ALSO, ALSO_Z = 0.3, 4.0
+"""Share of the rise, and standard errors, by which no other value may have risen."""
 NEW_SHARE = 0.002
 """A value under this share before counts as new."""
 UNNATURAL = 0.6
@@ -108,7 +110,9 @@ def _risen(pair: Pair) -> str | None:
     others = sum(1 for level in b if level != text)
     if rise < MIN_RISE or proportion_z(g.get(text, 0), n_g, b[text], n_b) < MIN_Z or others < 2:
         return None
-    return text
+    # What stands in for values leaves every other one rarer. Several that rise are a rounding, other codes, or other rows.
+    rose = (k for k in b if k != text and b[k] / n_b - g.get(k, 0) / n_g >= ALSO * rise)
+    return None if any(proportion_z(g.get(k, 0), n_g, b[k], n_b) >= ALSO_Z for k in rose) else text
 
 
 def _rest_unchanged(pair: Pair, text: str, rate: float) -> bool:
