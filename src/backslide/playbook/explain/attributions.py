@@ -23,7 +23,7 @@ from backslide.playbook.explain.shap_values import Explainer, NoExactError, inst
 from backslide.stats.metrics import Floats
 from backslide.stats.units import Days
 
-SAMPLED_ROWS = 200
+LEAST_ROWS, SAMPLED_ROWS = 80, 200
 SAMPLED_ANSWERS = 24_000
 """Answers per window and model that sampling may take."""
 MOST_WALKS = 6
@@ -196,8 +196,10 @@ def _sampled(case: Case, columns: list[str], why: str) -> Explanations | None:
 
 def _walked(case: Case, model: Model, side: Side, asked: list[str], columns: list[str]) -> Explained | None:
     picked = chosen.drawn(case)
-    rows = picked.of(case, side, SAMPLED_ROWS)
-    walks = int(np.clip(SAMPLED_ANSWERS // max(2 * len(rows) * (len(columns) + 1), 1), 1, MOST_WALKS))
+    answers = chosen.budget(case, SAMPLED_ANSWERS)
+    # One pair of walks is the least, so that a dear model is asked about fewer rows.
+    rows = picked.of(case, side, int(np.clip(answers // (2 * (len(columns) + 1)), LEAST_ROWS, SAMPLED_ROWS)))
+    walks = int(np.clip(answers // max(2 * len(rows) * (len(columns) + 1), 1), 1, MOST_WALKS))
     types = case.reference.sample.select(asked).schema
     frame = side.sample[rows].select(asked)
     background = case.reference.sample[picked.background].select(asked)

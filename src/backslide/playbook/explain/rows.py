@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, Side, codes_of
 from backslide.engine import names
+from backslide.engine.columns import ColumnKind
 from backslide.models.model import Model
 from backslide.playbook.drift import moves
 from backslide.stats.metrics import Floats
@@ -18,6 +19,7 @@ BACKGROUND = 100
 """Reference rows that stand for what a feature usually is."""
 MOST_OUTPUTS = 4
 """Classes of a multiclass model whose scores are explained, the most frequent first."""
+OF_TEXTS = 5
 UNLIKE = 0.1
 """Distance of the windows' weekday shares from which the reference is thinned to the current window's weekdays."""
 Index = NDArray[np.int64]
@@ -55,6 +57,12 @@ def drawn(case: Case) -> Drawn:
 
     found: Drawn = case.cached("explained rows", compute)
     return found
+
+
+def budget(case: Case, answers: int) -> int:
+    """Answers that may be asked for: a fifth of ``answers`` where the model reads running text, which takes it much longer."""
+    reads = any(case.current.window.kinds.get(c) is ColumnKind.TEXT for c in case.problem.features)
+    return answers // OF_TEXTS if reads else answers
 
 
 def _weekday_weights(days: tuple[moves.Days, moves.Days]) -> tuple[Floats | None, Floats | None]:

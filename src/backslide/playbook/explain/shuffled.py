@@ -48,7 +48,7 @@ def shuffled(case: Case, side: Side, columns: tuple[str, ...]) -> Shuffled | Non
     places = chosen.drawn(case).of(case, side, side.sample.height)
     known = side.outcomes.known()[places] if case.has_labels else np.zeros(len(places), bool)
     labelled = int(known.sum()) >= ROWS[0]
-    most = int(np.clip(ANSWERS // max(len(columns), 1), *ROWS))
+    most = int(np.clip(chosen.budget(case, ANSWERS) // max(len(columns), 1), *ROWS))
     places = (places[known] if labelled else places)[:most]
     frame = side.sample[places]
     base = case.answered(model, frame)

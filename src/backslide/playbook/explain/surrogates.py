@@ -105,12 +105,12 @@ def weights(case: Case, side: Side, columns: tuple[str, ...]) -> tuple[tuple[str
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return tuple(coded.columns), _explained(coded, rows, classifier, around)
+            return tuple(coded.columns), _explained(coded, rows, classifier, around, chosen.budget(case, NEIGHBOURS))
     except Exception:  # of lime or of the model: the other methods stand
         return None
 
 
-def _explained(coded: Coded, rows: pl.DataFrame, classifier: bool, around: object) -> Floats:
+def _explained(coded: Coded, rows: pl.DataFrame, classifier: bool, around: object, neighbours: int) -> Floats:
     from lime.lime_tabular import LimeTabularExplainer
 
     places = [j for j, c in enumerate(coded.columns) if c in coded.coded]
@@ -123,7 +123,7 @@ def _explained(coded: Coded, rows: pl.DataFrame, classifier: bool, around: objec
         row = rows[i]
         one = explainer.explain_instance(
             coded.numbers(row)[0], lambda numbers, row=row: around(row, numbers), labels=(0,),  # type: ignore[operator]
-            num_features=len(coded.columns), num_samples=NEIGHBOURS,
+            num_features=len(coded.columns), num_samples=neighbours,
         )  # fmt: skip
         by_label = one.as_map()
         for j, weight in by_label[0 if classifier else 1]:
