@@ -14,12 +14,10 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from backslide.engine.pair import MISSING, Pair
+from backslide.engine.pair import MISSING
 
 Texts = NDArray[np.object_]
 Mask = NDArray[np.bool_]
-MIN_WORDS = 3
-"""Median number of words from which on a column is free text."""
 LOOK = 1_500
 """Texts per window that the statistics rest on."""
 START = 1_000
@@ -31,14 +29,6 @@ MOJIBAKE = re.compile(
 ENTITY = re.compile(r"&(?:#\d+|#x[0-9a-fA-F]+|amp|lt|gt|quot|apos|nbsp|[a-zA-Z]{2,8});")
 ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}|\\[nrt\"/]")
 CODECS = ("cp1252", "latin-1")
-
-
-def is_free_text(pair: Pair) -> bool:
-    """Whether a column holds sentences rather than categories or keys."""
-    if pair.numeric or not pair.identifier:
-        return False
-    known = [str(t) for t in pair.texts[0][~pair.missing[0]][:500]]
-    return len(known) >= 30 and float(np.median([t.count(" ") + 1 for t in known])) >= MIN_WORDS
 
 
 def look(texts: Texts) -> list[str]:

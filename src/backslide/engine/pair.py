@@ -13,6 +13,8 @@ from backslide.engine.columns import ColumnKind
 
 Floats = NDArray[np.float64]
 MISSING = "(missing)"
+MIN_WORDS = 3
+"""Median number of words from which on a column is free text."""
 FEW_LEVELS = 40
 
 
@@ -96,6 +98,14 @@ class Pair:
             return False
         g = self.levels[0]
         return len(g) > 0.5 * max(sum(g.values()), 1)
+
+    @cached_property
+    def free_text(self) -> bool:
+        """Whether a column holds sentences rather than categories or keys."""
+        if not self.identifier:
+            return False
+        known = [str(t) for t in self.texts[0][~self.missing[0]][:500]]
+        return len(known) >= 30 and float(np.median([t.count(" ") + 1 for t in known])) >= MIN_WORDS
 
     @cached_property
     def constant_before(self) -> bool:

@@ -55,7 +55,7 @@ class TextChange(Signature):
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
         """At most one hypothesis per column of free text."""
         for column, pair in case.pairs.items():
-            if not texts.is_free_text(pair):
+            if not pair.free_text:
                 continue
             found = _damage(pair)
             if found is None:

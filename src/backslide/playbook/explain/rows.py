@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, Side, codes_of
 from backslide.engine import names
-from backslide.engine.columns import ColumnKind
 from backslide.models.model import Model
 from backslide.playbook.drift import moves
 from backslide.stats.metrics import Floats
@@ -61,8 +60,7 @@ def drawn(case: Case) -> Drawn:
 
 def budget(case: Case, answers: int) -> int:
     """Answers that may be asked for: a fifth of ``answers`` where the model reads running text, which takes it much longer."""
-    reads = any(case.current.window.kinds.get(c) is ColumnKind.TEXT for c in case.problem.features)
-    return answers // OF_TEXTS if reads else answers
+    return answers // OF_TEXTS if any(pair.free_text for pair in case.pairs.values()) else answers
 
 
 def _weekday_weights(days: tuple[moves.Days, moves.Days]) -> tuple[Floats | None, Floats | None]:
