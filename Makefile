@@ -36,7 +36,7 @@ demo: $(VENV)/.core
 	$(PY) -m backslide demo --out $(DEMO)
 
 test: $(VENV)/.dev
-	$(PY) -m pytest $(TESTS) -n $(WORKERS) --dist loadfile $(ARGS)
+	$(PY) -m pytest $(TESTS) -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev
 	$(PY) -m ruff format --check .

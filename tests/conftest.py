@@ -43,6 +43,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, reason in reasons.items():
             if reason is not None and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
+    # Long files begin first, so that no worker is left alone with one at the end.
+    long = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("data")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 def _must_run(item: pytest.Item) -> bool:
