@@ -243,3 +243,11 @@ def test_a_value_that_keeps_for_long_is_not_frozen_and_one_that_changed_from_row
     made = worlds.case_of(tables.scenario(seasons(first), tables.put(second, "hour", np.full(second.height, 2))))
     told = [f.kind for f in collect(made) if f.features == ("hour",) and f.exact]
     assert told == ([] if slow else [CauseKind.FROZEN_FEATURE])
+
+
+def test_a_table_sorted_by_the_column_hides_nothing_where_times_are_logged():
+    """Rows of an export come in any order; how long a value keeps is told by their times."""
+    first, second = tables.months(9)
+    made = tables.scenario(first.sort("plan"), tables.put(second, "plan", ["gold"] * second.height))
+    told = [f.kind for f in collect(worlds.case_of(made)) if f.features == ("plan",) and f.exact]
+    assert told == [CauseKind.FROZEN_FEATURE]

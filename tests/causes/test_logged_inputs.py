@@ -79,7 +79,8 @@ def test_a_scaler_refitted_for_each_host_is_told():
     reference = pl.concat([frames.reference, inputs_of(w.model, w.reference)], how="horizontal")
     first = told(Scenario(reference, current, frames.model | {"inputs": "model_*"}, w.model))
     assert (first.kind, set(first.features)) == (CauseKind.SCALER_REFIT, set(NUMBERS))
-    assert "on the rows of each host" in first.seen
+    assert "on the rows of each host (told of the first of them)" in first.seen
+    assert "gives what was served" not in first.seen, "no one scaler does"
 
 
 def test_an_encoder_in_another_order_and_a_category_taken_for_unknown():
@@ -138,6 +139,31 @@ def test_inputs_of_other_names_are_noted():
 def test_the_role_is_a_pattern_or_a_mapping():
     assert input_columns(Roles(inputs="model_*"), ["a", "model_a", "model_"]) == {"a": "model_a"}
     assert input_columns(Roles(inputs={"a": "x"}), ["x", "y"]) == {"a": "x"}
+
+
+def test_a_version_that_is_called_alike_is_no_input():
+    roles = Roles(version="model_version", scores={"yes": "model_score"}, inputs="model_*")
+    assert input_columns(roles, ["model_version", "model_score", "model_income"]) == {"income": "model_income"}
+
+
+@pytest.mark.parametrize("kind", ["linear", "trees"])
+@pytest.mark.parametrize("lost", [("silver",), ("silver", "gold")])
+def test_categories_taken_for_unknown_are_told_with_their_share(kind, lost):
+    w = world(kind)
+
+    def lose(model: Any) -> None:
+        levels = encoder_of(model).categories_
+        levels[1] = np.array([f"no {level}" if level in lost else level for level in levels[1]], object)
+
+    first = told(scenario(w, another(w.model, lose)))
+    assert (first.kind, first.features) == (CauseKind.PREPROCESSING_CHANGE, ("plan",))
+    assert all(f"'{level}'" in first.seen for level in lost)
+    assert "taken for unknown" in first.seen
+    assert "read as others" not in first.seen
+    together = (
+        [w.current["plan"].isin(lost).mean()] if kind == "trees" else [(w.current["plan"] == v).mean() for v in lost]
+    )
+    assert all(f"({share:.1%} of the rows)" in first.seen for share in together)
     with pytest.raises(BackslideError, match=r"one \*"):
         Roles(inputs="model")
     w = world("trees")

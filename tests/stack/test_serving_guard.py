@@ -6,6 +6,7 @@ import pickle
 from copy import deepcopy
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from stacks import scaler_of
@@ -114,6 +115,18 @@ def test_values_beyond_training_are_counted_or_refused(trained, snapshot):
 def test_texts_where_numbers_were_are_refused(trained, frozen):
     with pytest.raises(InputError, match=r"expected numbers in column 'age'.*'many'"):
         frozen.predict(trained.rows.iloc[:3].assign(age=np.array(["many", 1, None], dtype=object)))
+
+
+def test_odd_values_of_categories_are_told_in_one_line(trained, snapshot):
+    """Lists cannot be looked up and pandas' own missing value cannot be compared; neither may break serving in the guard."""
+    strict = backslide.freeze(trained.pipeline, snapshot, unknown="raise")
+    with pytest.raises(InputError, match="column 'channel' holds") as raised:
+        strict.predict(trained.rows.head(12).assign(channel=[["web"]] * 12))
+    assert "\n" not in str(raised.value)
+    gone = trained.rows.head(12).assign(channel=pd.array([pd.NA] * 12, dtype="string"))
+    loose = backslide.freeze(trained.pipeline, snapshot)
+    loose.predict(gone)
+    assert not loose.seen.unknown
 
 
 def test_unknown_categories_are_counted_refused_or_mapped(trained, snapshot):

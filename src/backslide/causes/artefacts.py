@@ -87,8 +87,9 @@ def replaced(bench: Bench, log_only: Sequence[Fault] = (), lost: Sequence[Fault]
             undone = _filled(undone, case.current.outcomes, done.current.answered.failed)
             altered = altered_inputs(case, done.current)
             if altered is not None:
+                so = "; with that the saved model gives what was served" if altered.reproduces else ""
                 found = _priced(
-                    bench, altered.kind, undone, f"{altered.words}; with that the saved model gives what was served",
+                    bench, altered.kind, undone, altered.words + so,
                     altered.undo, share, "SHD001:current", lambda: _given(case, altered),
                 )  # fmt: skip
                 return replace(
@@ -153,8 +154,13 @@ def _by_successor(case: Case) -> Outcomes | None:
     return case.answered(case.current_model, case.reference.sample).outcomes
 
 
-def _given(case: Case, altered: Altered) -> Outcomes:
-    """The reference answered by the saved model, given what it was given in the current window."""
+def _given(case: Case, altered: Altered) -> Outcomes | None:
+    """The reference answered by the saved model, given what it was given in the current window.
+
+    None where one alteration does not say what each row was given.
+    """
+    if not altered.reproduces:
+        return None
     assert case.reference_model is not None
     return case.answered(altered.model or case.reference_model, altered.alter(case.reference.sample)).outcomes
 

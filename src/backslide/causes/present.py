@@ -18,6 +18,7 @@ from backslide.causes.world import Worldly
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Injection, Repair
 from backslide.contracts.finding import Estimate, Outcome
+from backslide.engine import names
 from backslide.engine.segments import holds
 from backslide.stats.effect import Effect
 from backslide.stats.metrics import Metric
@@ -108,11 +109,16 @@ class Presenter:
         return Cause(
             rank=1, kind=cause.kind, features=cause.features, classes=cause.classes, segment=cause.segment, points=price,
             share_of_rows=1.0 if cause.segment is None else _share(self.case, cause.segment),
-            since=None if began is None else began.at, began=began,
+            since=None if began is None else max(began.at, self._first_day()), began=began,
             repair=None if back is None else Repair(description=fix, points_back=back), confidence=cause.confidence,
             summary=words.worldly_summary(cause, price, self.target),
             evidence=tuple(k for k in evidence if k in self.keys), next_step=words.next_step(cause.kind, cause.features),
         )  # fmt: skip
+
+    def _first_day(self) -> str:
+        """Of the current window, empty without days."""
+        sample = self.case.current.sample
+        return str(sample[names.DAY].min()) if names.DAY in sample.columns else ""
 
     def _when(self, rows: NDArray[np.bool_]) -> dict[str, Any]:
         """First and, where it ended, last day of the affected current rows."""

@@ -169,16 +169,15 @@ def _shares_by_inputs(bench: Bench, p: Populations, drop: Effect, parts: Split |
 
     Under a shift of classes the inputs alone foretell only a part of the new shares, as far as they tell classes apart.
     """
-    if parts is None or not parts.supported or abs(parts.relation.z) > REST_Z:
+    if parts is None or not parts.supported or abs(parts.relation.z) > STILL_Z:
         return None
     g, b = _residuals(bench.case, p)
     if g.shape[1] != len(bench.case.problem.classes):
         return None
     beyond = b.mean(0) - g.mean(0)
-    z = beyond / np.maximum(np.sqrt(g.var(0) / len(g) + b.var(0) / len(b)), 1e-12)
     y_g, y_b = (np.bincount(o.labels.astype(np.int64), minlength=g.shape[1]) for o in (p.good, p.bad))
     moved = y_b / y_b.sum() - y_g / y_g.sum()
-    if np.abs(z).max() > STILL_Z and np.abs(beyond).max() > FORETOLD * np.abs(moved).max():
+    if np.abs(beyond).max() > FORETOLD * np.abs(moved).max():
         return None
     named = _moved_features(bench, p, parts)
     facts = _together(bench.case, named)

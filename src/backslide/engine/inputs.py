@@ -17,10 +17,15 @@ def input_columns(roles: Roles, columns: Iterable[str]) -> dict[str, str]:
     if not isinstance(given, str):
         return {name: column for name, column in given.items() if column in set(held)}
     head, _, tail = given.partition("*")
+    # A version or a score may be called alike; what has another role is no input.
+    taken = {*roles.columns().values(), *(roles.features or ())}
     return {
         column[len(head) : len(column) - len(tail)]: column
         for column in held
-        if column.startswith(head) and column.endswith(tail) and len(column) > len(head) + len(tail)
+        if column not in taken
+        and column.startswith(head)
+        and column.endswith(tail)
+        and len(column) > len(head) + len(tail)
     }
 
 

@@ -168,10 +168,19 @@ class Gate:
         self.seen.looked_at += len(part)
         if len(part) <= FEW_ROWS and self._sound(part):
             return
-        if self._numbers_of:
-            self._all_numbers(part)
-        if self._levels_of:
-            self._all_levels(part)
+        for columns, at_once, one in (
+            (self._numbers_of, self._all_numbers, self._number_column),
+            (self._levels_of, self._all_levels, self._level_column),
+        ):
+            if not columns:
+                continue
+            try:
+                at_once(part)
+            except InputError:
+                raise
+            except (TypeError, ValueError):  # lists, missing values of pandas' own kind, two columns of one name
+                for name in columns:
+                    one(part, name)
 
     def _sound(self, part: Any) -> bool:
         """Whether nothing in a few rows is odd, told without making a column of anything: a tenth of the time."""
@@ -220,6 +229,12 @@ class Gate:
             if not known.issuperset(held):
                 self._categories(name, np.asarray(held, dtype=object))
 
+    def _number_column(self, part: Any, name: str) -> None:
+        self._numbers(name, _values(part, name), self.trained[name])
+
+    def _level_column(self, part: Any, name: str) -> None:
+        self._categories(name, _values(part, name))
+
     def _numbers(self, name: str, values: NDArray[Any], trained: ColumnProfile) -> None:
         if values.dtype.kind not in "biuf":
             try:
@@ -259,7 +274,12 @@ def _values(rows: Any, column: str) -> NDArray[Any]:
 
 
 def _missing(value: Any) -> bool:
-    return value is None or value != value
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):  # pandas.NA cannot say; a list of several is there
+        return type(value).__name__ == "NAType"
 
 
 def _level(value: Any) -> str:

@@ -44,6 +44,8 @@ class Altered:
     undo: str
     model: Model | None = None
     """The saved model with parts fitted again, where no alteration of the rows says as much."""
+    reproduces: bool = True
+    """Whether with it the saved model gives what was served; otherwise that is known of the logged inputs alone."""
 
 
 class Asker:

@@ -77,9 +77,12 @@ def by_logged_inputs(asker: Asker) -> Altered | None:
     if not _served_with(asker, parts, given, at):
         return None
     told = {k: _compared(asker, parts, k, ours, given, rows) for k in range(ours.shape[1]) if _differs(ours, given, k)}
-    if not told:
-        return None
-    return _altered(asker, parts, told)
+    if all(one.how == "other" for one in told.values()):
+        return None  # other ways may say what it is
+    altered = _altered(asker, parts, told)
+    assert altered.model is not None
+    said = asker.asking(altered.model).equal(asker.rows(asker.check), asker.check)
+    return replace(altered, reproduces=bool(said.mean() >= ALWAYS))
 
 
 def _order(parts: LastStep, logged: dict[str, str]) -> list[str] | None:
@@ -121,14 +124,13 @@ def _compared(asker: Asker, parts: LastStep, k: int, ours: Floats, given: Floats
             words = f"what is given as {source} is {parts.source(other)}"
             return _Told("taken", source, words, place=other)
     table = _table(own, got)
+    if table is not None and _siblings(parts, k) and set(np.unique(ours[:, k])) <= {0.0, 1.0}:
+        return _indicated(asker, parts, k, ours, given, table)
     if table is not None and len(table) <= MOST_VALUES and _is_code(asker, source):
-        lost = _lost(table)
+        lost = _lost(table, len(categories(asker.model.artefact, list(asker.model.features or ()))[source]))
         if lost:
-            share = float(np.isin(own, [a for a, _ in lost]).mean())
-            shown = say.listed([repr(v) for v in _categories(asker, source, [a for a, _ in lost])])
-            return _Told(
-                "unknown", source, f"{shown} of {source} taken for unknown ({share:.1%} of the rows)", table=table
-            )
+            levels = _categories(asker, source, [a for a, _ in lost])
+            return _Told("unknown", source, _unknown(asker, source, levels), table=table)
         shown = _readings(asker, source, table)
         return _Told("encoded", source, f"categories of {source} read as others{shown}", table=table)
     fit = _affine(own, got)
@@ -145,6 +147,34 @@ def _compared(asker: Asker, parts: LastStep, k: int, ours: Floats, given: Floats
     return _Told("other", source, f"{source} is prepared otherwise")
 
 
+def _siblings(parts: LastStep, k: int) -> bool:
+    """Whether the input is one of several indicators of one raw column."""
+    return sum(parts.source(i) == parts.source(k) for i in range(len(parts.names))) > 1
+
+
+def _indicated(
+    asker: Asker, parts: LastStep, k: int, ours: Floats, given: Floats, table: tuple[tuple[float, float], ...]
+) -> _Told:  # fmt: skip
+    """An indicator that is given otherwise: its category taken for unknown, or read as another one or as this one."""
+    source = parts.source(k)
+    level = parts.names[k].rsplit("__", 1)[-1].removeprefix(f"{source}_")
+    own = [i for i in range(len(parts.names)) if parts.source(i) == source]
+    gone = (ours[:, k] == 1) & (given[:, k] == 0)
+    if gone.any() and given[np.ix_(gone, own)].sum() == 0:
+        return _Told("unknown", source, _unknown(asker, source, [level]), table=table)
+    words = f"categories of {source} read as others"
+    if gone.any():
+        read = parts.names[own[int(given[np.ix_(gone, own)].sum(0).argmax())]].rsplit("__", 1)[-1]
+        words += f": {level!r} as {read.removeprefix(f'{source}_')!r}"
+    return _Told("encoded", source, words, table=table)
+
+
+def _unknown(asker: Asker, source: str, levels: list[Any]) -> str:
+    texts = [str(level) for level in levels]
+    share = float(asker.side.sample[source].cast(pl.String).is_in(texts).fill_null(False).mean() or 0.0)  # type: ignore[arg-type]
+    return f"{say.listed([repr(v) for v in levels])} of {source} taken for unknown ({share:.1%} of the rows)"
+
+
 def _is_code(asker: Asker, source: str) -> bool:
     return source in categories(asker.model.artefact, list(asker.model.features or ()))
 
@@ -152,7 +182,7 @@ def _is_code(asker: Asker, source: str) -> bool:
 def _table(own: Floats, got: Floats) -> tuple[tuple[float, float], ...] | None:
     """Value -> value, where every value of the one goes with one of the other on nearly all rows."""
     values, index = np.unique(own, return_inverse=True)
-    if not 2 <= len(values) <= MOST_VALUES:
+    if not 1 <= len(values) <= MOST_VALUES:
         return None
     found, right = [], 0
     for k, value in enumerate(values):
@@ -162,10 +192,10 @@ def _table(own: Floats, got: Floats) -> tuple[tuple[float, float], ...] | None:
     return tuple(found) if right >= ALWAYS * len(own) else None
 
 
-def _lost(table: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
-    """Entries that go to one value which the saved encoder gives to none of them."""
+def _lost(table: tuple[tuple[float, float], ...], levels: int) -> list[tuple[float, float]]:
+    """Entries that go to one value which the saved encoder gives to no category."""
     moved = [(a, b) for a, b in table if a != b]
-    known = {a for a, _ in table}
+    known = {float(code) for code in range(levels)} | {a for a, _ in table}
     targets = {b for _, b in moved}
     return moved if len(targets) == 1 and not targets & known else []
 
@@ -217,7 +247,7 @@ def _groups(asker: Asker, rows: pl.DataFrame) -> Iterator[tuple[str, NDArray[np.
             yield where, codes
 
 
-def _altered(asker: Asker, parts: LastStep, told: dict[int, _Told]) -> Altered | None:
+def _altered(asker: Asker, parts: LastStep, told: dict[int, _Told]) -> Altered:
     known = scaled_columns(asker.model.artefact, list(asker.model.features or ()))
     scaled = {t.source: t for t in told.values() if t.how == "scaled" and t.source in known}
     rest = [t for t in told.values() if t.source not in scaled]
@@ -229,7 +259,7 @@ def _altered(asker: Asker, parts: LastStep, told: dict[int, _Told]) -> Altered |
         one = next(iter(features))
         before, map_ = known[one], scaled[one]
         after = _refit(before, map_)
-        where = f", on {map_.words}" if map_.words else ""
+        where = f", on {map_.words} (told of the first of them)" if map_.words else ""
         said.insert(0, refit_words(one, before, after, len(scaled)) + where)
         kind, undo = CauseKind.SCALER_REFIT, BACK
     else:

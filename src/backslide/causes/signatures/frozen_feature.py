@@ -1,7 +1,7 @@
 """A column is stuck at one value.
 
 **Recognised** when the current window holds a single value, the reference held several, and the chance of that value on every
-row by luck is below one in a billion; luck counts how often a value was followed by itself in the order of the reference's rows,
+row by luck is below one in a billion; luck counts how often a value was followed by itself in the reference, in order of time,
 so that a season or a version is left. A column where a rare level merely vanished (the value made up more than 95 % before) is
 not frozen.
 
@@ -58,7 +58,7 @@ class FrozenFeature(LostValues):
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
         """One hypothesis per column that became constant; all frozen columns share a mechanism."""
         for column, pair in case.pairs.items():
-            value = case.kept.get("stuck", (column,), partial(_stuck_at, pair))
+            value = case.kept.get("stuck", (column,), partial(_stuck_at, case, pair))
             if value is None:
                 continue
             shown = repr(value) if isinstance(value, str) else say.number(float(value))  # type: ignore[arg-type]
@@ -78,7 +78,7 @@ class FrozenFeature(LostValues):
 
     def _stale(self, case: Case) -> Iterable[Hypothesis]:
         for column, pair in case.pairs.items():
-            if pair.identifier or case.kept.get("stuck", (column,), partial(_stuck_at, pair)) is not None:
+            if pair.identifier or case.kept.get("stuck", (column,), partial(_stuck_at, case, pair)) is not None:
                 continue
             found = case.kept.get("stale", (column, names.DAY, names.TIME), partial(_stale_rows, case, pair))
             if found is None:
@@ -131,7 +131,7 @@ class FrozenFeature(LostValues):
         return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
 
 
-def _stuck_at(pair: Pair) -> object | None:
+def _stuck_at(case: Case, pair: Pair) -> object | None:
     known = pair.current.drop_nulls()
     if known.dtype.is_float():
         known = known.drop_nans()
@@ -144,15 +144,24 @@ def _stuck_at(pair: Pair) -> object | None:
     if total < 30 or len(levels) < 2 or before > MAX_SHARE_BEFORE:
         return None
     # One pseudo-row keeps a value never seen before from being impossible.
-    stays = max(before, 1 / total, _stay(pair.texts[0][~pair.missing[0]]))
+    stays = max(before, 1 / total, _stay(_in_order(case, pair)))
     if np.log(max(before, 1 / total)) + (len(known) - 1) * np.log(stays) > np.log(MAX_LUCK):
         return None
     value: object = known[0]
     return value
 
 
+def _in_order(case: Case, pair: Pair) -> NDArray[np.object_]:
+    """The reference's known values in order of time, or as the rows stand where none is logged."""
+    sample, known = case.reference.sample, ~pair.missing[0]
+    if names.TIME not in sample.columns:
+        return np.asarray(pair.texts[0][known])
+    order = sample[names.TIME].arg_sort(nulls_last=True).to_numpy()
+    return np.asarray(pair.texts[0][order][known[order]])
+
+
 def _stay(texts: NDArray[np.object_]) -> float:
-    """How often, by the order of the reference's rows, a value is followed by itself: a season keeps for thousands of rows.
+    """How often a value is followed by itself: a season keeps for thousands of rows.
 
     One pseudo-row that leaves keeps a reference of one long run from making every constant certain to be luck.
     """

@@ -30,7 +30,10 @@ MOST_WALKS = 6
 SAMPLED_COLUMNS = 30
 """Columns that walk, those that the model leans on most; the others keep the row's own value."""
 MIN_ROWS = 30
-WITHOUT = "sampled values and permutation importance stand; exact SHAP values need: pip install 'backslide[explain]'"
+WITHOUT = (
+    "sampled values and permutation importance stand; exact SHAP values, of linear models and trees, "
+    "need: pip install 'backslide[explain]'"
+)
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,8 @@ class Windows(Check):
         days = (found.reference.days, found.current.days)
         codes = np.zeros(x[0].shape[1], bool)
         told = separation(x[0], x[1], codes, days, case.rng("explained domain"), looked_from=self.thresholds.auc)
+        if told.low <= 0 and told.high >= 1:
+            return  # no fold could be fitted, or too few to say anything: one day in a window
         judged = days[0] is None or min(len(np.unique(d)) for d in days if d is not None) >= MIN_DAYS
         yield self._finding(found, told, judged=judged)
 
