@@ -180,3 +180,4 @@ def test_without_raw_rows_it_says_what_cannot_be_told():
     d = worlds.diagnosis_of(Scenario(*frames, roles, w.model))
     assert [c for c in (*d.causes, *d.harmless) if c.confidence is Confidence.PROVEN] == []
     assert any("takes income and channel, of which the log holds no raw values" in note for note in d.inputs.notes)
+    assert all("raw columns are not logged" in o.reason for o in d.checks if o.reason.startswith("no saved model"))

@@ -36,6 +36,12 @@ class Need(StrEnum):
     SEGMENTS = "no segments; name columns or conditions under [model] segments"
     SNAPSHOTS = "no snapshots of both stacks; give [artifacts] reference_snapshot and current_snapshot"
 
+    def reason(self, case: Case) -> str:
+        """Why it is not there: a model is not asked either where its raw columns are not logged and only its inputs are."""
+        if self is Need.MODEL and case.problem.roles.inputs is not None:
+            return "no saved model, or its raw columns are not logged; give [artifacts] reference_model and log the raw rows"
+        return self.value
+
     def met(self, case: Case) -> bool:
         """Whether the case has it."""
         return bool(_MET[self](case))

@@ -48,7 +48,7 @@ def _run(check: type[Check], case: Case) -> Outcome:
         )
     for need in check.needs:
         if not need.met(case):
-            return Outcome(**facts, status=Status.NOT_APPLICABLE, reason=need.value)
+            return Outcome(**facts, status=Status.NOT_APPLICABLE, reason=need.reason(case))
     try:
         findings = tuple(check(thresholds).run(case))
     except Exception as error:  # a check must never end the run
