@@ -3,7 +3,8 @@
 `label_shift`: the reference with its classes in the current proportions has the current metric. `covariate_shift`: the
 reference moved to the current inputs has it (doubly robust). `concept_drift`: what remains when the inputs are accounted for.
 
-Order of precedence and gates: label shift first, when reweighting by class alone explains the loss; then the doubly robust
+Order of precedence and gates: label shift first, when reweighting by class alone explains the loss, unless the inputs foretell
+the new class shares; then the doubly robust
 split, only where the reference supports the current inputs (effective sample size of 100 and at most 20 % of rows outside).
 """
 

@@ -4,7 +4,8 @@
 
 - *written differently*: unseen values equal known ones but for case, spaces or punctuation;
 - *renamed*: unseen values appeared and as many known ones vanished, and each new one can be matched to an old one that had
-  its share and kept company with the same values of the other columns (assignment by the Hungarian method);
+  its share and kept company with the same values of the other columns (assignment by the Hungarian method); of numbers at
+  least three, frequent enough for their company to be known, and nearly all that is new or gone;
 - *permuted*: the same values, but each now has the share and the company that another had.
 
 **Natural drift looks alike** where the other columns say nothing about the values; then the recoding is named only when

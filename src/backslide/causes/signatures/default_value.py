@@ -2,7 +2,8 @@
 
 **Recognised** when one value's share rises by 2 points and six standard errors while the other values keep their proportions
 to each other, and the rows that carry it do not look like rows that would have it. A value that was there before must also
-appear where the other columns speak against it: natural growth of a group leaves those rows alone.
+appear where the other columns speak against it: natural growth of a group leaves those rows alone. Where other values rose as
+well it is a rounding, other codes or other rows, and no default.
 
 **Repair** draws the replaced values from the other columns; the price comes from the **injection**: the value put on the same
 share of reference rows.
