@@ -162,7 +162,7 @@ class Wrapped(Damage):
     def seen(self) -> str:
         """What happened."""
         ends = [("starts", self.prefix), ("ends", self.suffix)]
-        return " and ".join(f"{verb} with {_short(part)}" for verb, part in ends if part)
+        return " and ".join(f"{verb} with {short(part)}" for verb, part in ends if part)
 
     def hit(self, text: str) -> bool:
         """Both ends."""
@@ -178,7 +178,8 @@ class Wrapped(Damage):
         return text[len(self.prefix) : len(text) - len(self.suffix)] if self.hit(text) else None
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """A text as it is quoted."""
     return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
@@ -312,6 +313,10 @@ class Foreign(Damage):
     """Share of such words that nearly every text of the reference reaches."""
     readable: bool = field(default=True)
     """Whether the texts have frequent words of their own, as a language has."""
+    every: frozenset[str] = frozenset()
+    """Words of the reference; a text that is made of them for the larger part is no foreign one."""
+    kept: frozenset[str] = frozenset()
+    """Words that foreign texts use as much: names, numbers, terms."""
 
     @property
     def seen(self) -> str:
@@ -321,15 +326,18 @@ class Foreign(Damage):
     def hit(self, text: str) -> bool:
         """Hardly a word that was frequent."""
         words = [w.casefold() for w in WORDS.findall(text[:START])]
-        return bool(text.strip()) and sum(w in self.known for w in words) < self.least * max(len(words), 1)
+        if not text.strip() or sum(w in self.known for w in words) >= self.least * max(len(words), 1):
+            return False
+        return not self.every or sum(w in self.every for w in words) < 0.5 * max(len(words), 1)
 
     def do(self, text: str) -> str:
         """Every word replaced, always in the same way, by one that was never seen."""
-        return WORDS.sub(lambda m: _pseudo(m.group()), text)
+        return WORDS.sub(lambda m: m.group() if m.group().casefold() in self.kept else pseudo(m.group()), text)
 
 
-def _pseudo(word: str) -> str:
-    digest = blake2b(word.casefold().encode(), digest_size=max(min(len(word), 16), 2)).hexdigest()
+def pseudo(word: str) -> str:
+    """A word that was never seen, always the same for the same word."""
+    digest = blake2b(word.casefold().encode("utf-8", "replace"), digest_size=max(min(len(word), 16), 2)).hexdigest()
     return "".join(chr(ord("a") + int(c, 16)) for c in digest)[: max(len(word), 3)] + "q"
 
 
@@ -338,7 +346,7 @@ def common_end(texts: Sequence[str], share: float, *, behind: bool = False) -> s
     left = [t[::-1] for t in texts] if behind else list(texts)
     need = share * max(len(left), 1)
     found = ""
-    while len(found) < 600 and left:
+    while len(found) < 2_000 and left:
         at = len(found)
         letter, rows = (
             Counter(t[at] for t in left if len(t) > at).most_common(1)[0] if any(len(t) > at for t in left) else ("", 0)
