@@ -39,7 +39,7 @@ def topics_of(bag: Bag) -> Topics | None:
 
     x = sparse.vstack(bag.weights).tocsr()
     k = min(MOST_TOPICS, x.shape[0] // TEXTS_PER_TOPIC, x.shape[1] // 2)
-    if k < 2:
+    if k < 2 or not x.nnz:
         return None
     model = NMF(k, init="nndsvda", solver="cd", max_iter=ROUNDS, tol=1e-3, random_state=0)
     with warnings.catch_warnings():

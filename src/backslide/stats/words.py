@@ -41,13 +41,26 @@ class Bag:
     weights: tuple[sparse.csr_matrix, sparse.csr_matrix]
     """TF-IDF, rows of length 1."""
 
+    def words(self, without: frozenset[str] = frozenset()) -> Bag:
+        """The single words alone, ``without`` some."""
+        single = np.flatnonzero([" " not in term and term not in without for term in self.terms])
+        weights = tuple(_unit(own[:, single]) for own in self.weights)
+        counts = self.counts[0][:, single], self.counts[1][:, single]
+        return Bag(tuple(self.terms[i] for i in single), counts, (weights[0], weights[1]))
 
-def bag_of(texts: tuple[Sequence[str], Sequence[str]], *, most: int = MOST_TERMS, phrases: bool = True) -> Bag | None:
-    """Words and, if asked, pairs of words; None where too few are shared by several texts."""
+
+def _unit(rows: sparse.csr_matrix) -> sparse.csr_matrix:
+    length = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
+    unit: sparse.csr_matrix = sparse.diags(1 / np.where(length > 0, length, 1.0)).dot(rows).tocsr()
+    return unit
+
+
+def bag_of(texts: tuple[Sequence[str], Sequence[str]], *, most: int = MOST_TERMS) -> Bag | None:
+    """Words and pairs of words; None where too few are shared by several texts."""
     from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
     vectoriser = CountVectorizer(
-        token_pattern=TOKEN, ngram_range=(1, 2 if phrases else 1), min_df=LEAST_TEXTS, max_df=0.9, max_features=most
+        token_pattern=TOKEN, ngram_range=(1, 2), min_df=LEAST_TEXTS, max_df=0.9, max_features=most
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -17,12 +17,13 @@ from backslide.playbook.drift import moves
 from backslide.stats.day_noise import DayCounts
 from backslide.stats.marginal import ShareMove, share_move
 from backslide.stats.metrics import Floats
+from backslide.stats.words import Bag, bag_of
 
 MOST_COLUMNS = 4
 """Columns of text that are read, those with the longest texts first."""
 MOST = 3_000
 """Texts per window that are read word by word."""
-CHARACTERS = 1_500
+CHARACTERS = 1_000
 """Of the beginning of each."""
 MIN_TEXTS = 200
 QUOTED = 110
@@ -87,6 +88,12 @@ def passages(case: Case, column: str) -> Passages | None:
         return Passages(column, (rows[0], rows[1]), (texts[0], texts[1]), (days[0], days[1]))
 
     found: Passages | None = case.cached(f"passages {column}", compute)
+    return found
+
+
+def bag(case: Case, held: Passages) -> Bag | None:
+    """The words and pairs of words of these texts, counted once."""
+    found: Bag | None = case.cached(f"bag {held.column}", lambda: bag_of(held.texts))
     return found
 
 

@@ -104,7 +104,8 @@ class TextCopies(Check):
         return Finding(
             code=self.code, subject=f"{held.column} {what}", severity=severity, summary=summary,
             estimate=Estimate(estimate=after - before, low=low, high=high, basis="sample", n=len(kept[0])), unit="points",
-            p_value=1.0 if rising_only and change <= 0 else move.p_value, detectable=move.detectable(case.settings.engine.false_discovery_rate, floor),
+            p_value=1.0 if rising_only and change <= 0 else move.p_value,
+            detectable=move.detectable(case.settings.engine.false_discovery_rate, floor),
             basis=passages.basis(case, (len(kept[0]), len(kept[1]))), since=moves.since(case, values) if shown else None,
             numbers={"reference": before, "current": after},
             evidence=(_table(largest, summary), *drawn) if shown else (),

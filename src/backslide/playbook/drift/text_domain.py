@@ -37,7 +37,7 @@ from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import moves, passages
 from backslide.playbook.drift.passages import Passages
 from backslide.stats.domain import Separation
-from backslide.stats.words import Bag, Term, bag_of, telling_terms, text_separation
+from backslide.stats.words import Bag, Term, telling_terms, text_separation
 
 MIN_DAYS = 5
 MIN_CLASS = 60
@@ -64,7 +64,7 @@ class TextDomain(Check):
         """One finding per column of text."""
         for column in passages.text_columns(case):
             held = passages.passages(case, column)
-            bag = None if held is None else bag_of(held.texts)
+            bag = None if held is None else passages.bag(case, held)
             if held is not None and bag is not None:
                 yield self._finding(case, held, bag)
 

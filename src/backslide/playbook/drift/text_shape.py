@@ -124,7 +124,8 @@ class TextShape(Check):
         return Finding(
             code=self.code, subject=subject, severity=severity, summary=summary,
             estimate=Estimate(estimate=change, low=change - half, high=change + half, basis="sample", n=min(rows)),
-            unit=x, p_value=min(p_value * asked, 1.0), detectable=move.detectable(alpha, floors.shift) * moved.spread,
+            unit="points" if x.startswith("share") else x, p_value=min(p_value * asked, 1.0),
+            detectable=move.detectable(alpha, floors.shift) * float(np.nanstd(values[0])),
             basis=passages.basis(case, rows), since=moves.since(case, values) if shown else None,
             numbers={"shift_sd": move.shift, "ks": move.ks, "flagged_by": ", ".join(passed)},
             evidence=(*_histogram(values, subject, x, summary), *moves.series(case, values, title=f"mean of {subject}", y=x))

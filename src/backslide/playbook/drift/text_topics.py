@@ -1,8 +1,8 @@
 """Did topics grow or vanish?
 
 For every column of running text, on a sample: non-negative matrix factorisation of TF-IDF over both windows together, blind
-to which text is whose, gives at most twelve topics; every text belongs to its largest. Shown is each topic with its words,
-its share before and now with an interval, and one real text.
+to which text is whose, gives at most twelve topics (small words left out); every text belongs to its largest. Shown is each
+topic with its words, its share before and now with an interval, and one real text.
 
 **Why it matters.** A model is as good as its training on what is asked now. A topic that was hardly there is a stretch of
 input on which nobody has measured it.
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.evidence import Evidence, Ranked, RankedRow, Table
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.engine import prose
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import moves, passages
@@ -36,7 +38,6 @@ from backslide.stats.day_noise import DayCounts
 from backslide.stats.marginal import ShareMove, share_move
 from backslide.stats.topics import Topics, topics_of
 from backslide.stats.two_sample import holm
-from backslide.stats.words import bag_of
 
 NEW, GONE = 0.005, 0.005
 """Share under which a topic was hardly there."""
@@ -81,8 +82,8 @@ class TextTopics(Check):
         """One finding per column of text."""
         for column in passages.text_columns(case):
             held = passages.passages(case, column)
-            bag = None if held is None else bag_of(held.texts, phrases=False)
-            found = None if bag is None else topics_of(bag)
+            bag = None if held is None else passages.bag(case, held)
+            found = None if bag is None else topics_of(bag.words(_small_words()))
             if held is not None and found is not None:
                 yield self._finding(case, held, found)
 
@@ -118,6 +119,15 @@ class TextTopics(Check):
         reference = scenarios.with_notes(scenarios.served(rng), rng, topics=before)
         current = scenarios.with_notes(scenarios.next_month(rng), rng, topics=before | {"health": 0.5})
         return Scenario(reference, current, dict(scenarios.ROLES), None, "note")
+
+
+@cache
+def _small_words() -> frozenset[str]:
+    """Words that are no topic, of every language that is told."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    told = {word for words in prose.STOP_WORDS.values() for word in words.split()}
+    return frozenset(told | set(ENGLISH_STOP_WORDS))
 
 
 def _moves(held: Passages, found: Topics) -> list[_Moved]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ PLACES = {"begin": slice(ENDS), "end": slice(-ENDS, None)}
 ALIKE = 0.02
 """Share of a window's texts that must begin or end so."""
 BOILERPLATE = "common beginnings or endings"
+_NUMBER = re.compile(r"\d+")
 TWICE = "texts that come twice"
 
 
@@ -101,7 +103,7 @@ def repeats(held: Passages) -> Iterator[tuple[str, tuple[Floats, Floats], Ints]]
         flags = np.full(len(side), np.nan)
         flags[own] = 0.0
         for end in PLACES.values():
-            ends = codes(side[i][end] if len(side[i]) > 2 * ENDS else f"\x00{i}" for i in own)
+            ends = codes(_plain(side[i])[end] if len(side[i]) > 2 * ENDS else f"\x00{i}" for i in own)
             sizes = np.bincount(ends)
             flags[own] = np.maximum(flags[own], sizes[ends] >= max(ALIKE * most, 5))
             clumps = ends if clumps is None else clumps
@@ -119,6 +121,11 @@ def repeats(held: Passages) -> Iterator[tuple[str, tuple[Floats, Floats], Ints]]
     yield TWICE, (twice[0], twice[1]), first
 
 
+def _plain(text: str) -> str:
+    """With every number alike."""
+    return _NUMBER.sub("0", text)
+
+
 def thinned(size: int, most: int) -> Ints:
     """``most`` positions of ``size``, evenly spread."""
     return np.unique(np.linspace(0, size - 1, most).round().astype(np.int64))
@@ -132,7 +139,7 @@ def most_repeated(held: Passages, what: str) -> str:
         return f"; {n} times {quoted(text, 60)!r}" if n > 1 else ""
     found = []
     for words, end in PLACES.items():
-        counts = Counter(t[end] for t in side if len(t) > 2 * ENDS)
+        counts = Counter(_plain(t)[end] for t in side if len(t) > 2 * ENDS)
         if counts:
             part, n = min(counts.most_common(5), key=lambda one: (-one[1], one[0]))
             found.append((n, words, part))
