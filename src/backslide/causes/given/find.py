@@ -38,8 +38,8 @@ from backslide.causes.given.refitted import refitted_on_window
 from backslide.causes.given.rescaled import rescaled
 from backslide.playbook.shadow.replay import Replayed
 
-WAYS = (by_logged_inputs, refitted_on_window, rescaled, exchanged, recoded, rebuilt)
-"""What was logged of the model's own inputs first; then in the order of precedence of their kinds."""
+WAYS = (by_logged_inputs, refitted_on_window, exchanged, rescaled, recoded, rebuilt)
+"""What was logged of the model's own inputs first; then what has nothing to be estimated, then what has."""
 
 
 def altered_inputs(case: Case, done: Replayed) -> Altered | None:
