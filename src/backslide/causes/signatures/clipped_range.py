@@ -127,7 +127,7 @@ def _gathering(pair: Pair, side: int, match: float = MATCH) -> float | None:
     own = float((g == limit).mean())
     if float((g > limit).mean()) < MIN_MASS or gathered < own + MIN_MASS:
         return None
-    if _coarser(g[g < limit], b[b < limit]):
+    if _coarser(*(v[(v > b.min()) & (v < limit)] for v in (g, b))):
         return None  # rounded: every value gathered what lay next to it
     noise = 4 * float(np.sqrt(beyond * (1 - beyond) * (1 / len(g) + 1 / len(b))))
     return side * limit if abs(gathered - beyond) <= match * beyond + noise else None
