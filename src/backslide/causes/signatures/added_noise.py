@@ -50,6 +50,8 @@ BEYOND = 0.015
 """Share of the current values that must lie beyond either end."""
 STRETCHED = 0.7
 """Distance of the shaken reference over that of the stretched one below which it was noise."""
+SHAKEN = 20_000
+"""Draws that a noisy reference is made of."""
 LOST_SHARE = 0.5
 """Share of values that must have left the lattice."""
 MIN_LEVELS = 5
@@ -78,7 +80,7 @@ class AddedNoise(Signature):
             noisy = pair.numbers[0] + extra * case.rng(f"noise {column}").standard_normal(len(pair.reference))
             if not _fits(pair, noisy):
                 continue
-            left_lattice = _left_lattice(pair) or _over_both_ends(pair, noisy)
+            left_lattice = _left_lattice(pair) or _over_both_ends(pair, extra)
             if not left_lattice and not _looser(case, dependence(case), pair, noisy):
                 continue
             yield self._told(pair, extra, np.isfinite(pair.numbers[1]))
@@ -206,7 +208,7 @@ def _left_lattice(pair: Pair) -> bool:
     return on_step(b, step) <= 1 - LOST_SHARE
 
 
-def _over_both_ends(pair: Pair, noisy: Floats) -> bool:
+def _over_both_ends(pair: Pair, extra: float) -> bool:
     """Whether values that ended abruptly at both ends, as hours and shares do, now lie beyond both, and tail off there.
 
     A range that widened ends as abruptly as before: the reference stretched is then as like it as the reference shaken.
@@ -220,7 +222,16 @@ def _over_both_ends(pair: Pair, noisy: Floats) -> bool:
     scales = _spread(b) / max(_spread(g), 1e-300), float(b[-1] - b[0]) / (high - low)
     middles = (np.median(g), np.median(b)), ((low + high) / 2, (b[0] + b[-1]) / 2)
     stretched = [(g - was) * scale + now for scale, (was, now) in zip(scales, middles, strict=True)]
-    return ks(np.sort(noisy[np.isfinite(noisy)]), b) < STRETCHED * min(ks(values, b) for values in stretched)
+    return min(ks(values, b) for values in _shaken(g, extra)) < STRETCHED * min(ks(values, b) for values in stretched)
+
+
+def _shaken(g: Floats, deviation: float) -> list[Floats]:
+    """The reference with noise of three shapes, so many times over that the draws are no noise of their own; sorted."""
+    rng = np.random.default_rng(len(g))
+    n = max(len(g), SHAKEN)
+    values = np.resize(g, n)
+    shapes = (rng.normal(0, 1, n), rng.laplace(0, 1 / np.sqrt(2), n), rng.uniform(-np.sqrt(3), np.sqrt(3), n))
+    return [np.sort(values + deviation * shape) for shape in shapes]
 
 
 def _looser(case: Case, ties: Dependence, pair: Pair, noisy: Floats) -> bool:
