@@ -207,6 +207,8 @@ def _permuted(case: Case, pair: Pair) -> Found | None:
     matched = {u: old for u, old in mapping.items() if _near(g[old], b[u], pair)}
     if sum(b[u] for u in matched) < CLEAR * sum(b[u] for u in mapping):
         return None
+    if len(matched) < 3 and set(matched) != set(matched.values()):
+        return None  # one value in another's place, which keeps its own: people moved from one to the other
     mapping = matched
     same = {k: k for k in mapping}
     before, after = met.cost(same), met.cost(mapping)
