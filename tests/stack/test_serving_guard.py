@@ -14,7 +14,7 @@ from stacks import scaler_of
 import backslide
 from backslide.contracts.errors import BackslideError, FrozenError, InputError
 from backslide.stack.guard import Frozen
-from backslide.stack.guard_inputs import FIXED, SHARE, Budget, Gate
+from backslide.stack.guard_inputs import FIXED, NAMES, SHARE, Budget, Gate
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +160,16 @@ def test_a_call_looks_at_as_many_columns_as_the_model_pays_for():
         budget.answered(quick)
     assert spent <= 1000 * (FIXED + SHARE * quick) + 4e-6
     assert looked >= 1000
+
+
+def test_names_that_took_long_leave_less_for_values():
+    budget = Budget()
+    budget.answered(1e-3)
+    for _ in range(50):
+        budget.of_a_call(few=True, names=NAMES + FIXED + SHARE * 1e-3)
+        assert not budget.pays(few=True)
+    budget.of_a_call(few=True, names=NAMES)
+    assert budget.pays(few=True)
 
 
 def test_a_call_that_waited_pays_for_no_more_columns():
