@@ -62,10 +62,14 @@ def model(weights: list[float]) -> Pipeline:
 def served(rows: pl.DataFrame, by: Pipeline) -> pl.DataFrame:
     scores = by.predict_proba(rows.select(COLUMNS).to_pandas())
     said = by.classes_[scores.argmax(axis=1)]
-    return rows.with_columns(p_no=pl.Series(scores[:, 0]), p_yes=pl.Series(scores[:, 1]), said=pl.Series(said.astype(str)))
+    return rows.with_columns(
+        p_no=pl.Series(scores[:, 0]), p_yes=pl.Series(scores[:, 1]), said=pl.Series(said.astype(str))
+    )
 
 
-def diagnosed(folder: Path, reference: pl.DataFrame, current: pl.DataFrame, old: Pipeline, new: Pipeline) -> dict[str, Any]:
+def diagnosed(
+    folder: Path, reference: pl.DataFrame, current: pl.DataFrame, old: Pipeline, new: Pipeline
+) -> dict[str, Any]:
     """What the command wrote."""
     for name, rows, by in (("reference", reference, old), ("current", current, new)):
         served(rows, by).write_parquet(folder / f"{name}.parquet")
