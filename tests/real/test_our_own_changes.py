@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
 import polars as pl
 import pytest
 
@@ -72,6 +73,20 @@ def another_order(column: str) -> Change:
     )  # fmt: skip
 
 
+def shuffled(period: str, *columns: str) -> Change:
+    """Several columns at once, each in an order of nobody's."""
+
+    def change(model: Any, s: Stack, _: pl.DataFrame) -> None:
+        rng = np.random.default_rng(0)
+        levels = encoder_of(model).categories_
+        for k in map(s.levels.index, columns):
+            known = [v for v in levels[k] if isinstance(v, str)]
+            rest = [v for v in levels[k] if not isinstance(v, str)]
+            levels[k] = np.array([*rng.permutation(np.array(known, object)), *rest], dtype=levels[k].dtype)
+
+    return Change(period, "linear", PREPARED, encoder(change), lambda _: set(columns))
+
+
 def rebuilt(model: Any, s: Stack, rows: pl.DataFrame) -> None:
     by_frequency(model, s.frame(rows), s.levels)
 
@@ -103,6 +118,8 @@ CHANGES = {
     "bank, one column encoded in another order": Change(
         "bank", "linear", PREPARED, encoder(lambda model, s, _: turned(model, s.levels.index("job"))), lambda _: {"job"}
     ),
+    "census, three columns encoded in orders of nobody's": shuffled("census", "schl", "mar", "relp"),
+    "bank, three columns encoded in orders of nobody's": shuffled("bank", "job", "marital", "education"),
     "census, encoder rebuilt": Change("census", "trees", PREPARED, encoder(rebuilt), reordered),
     "bank, encoder rebuilt": Change("bank", "trees", PREPARED, encoder(rebuilt), reordered, 9000),
 }  # fmt: skip

@@ -13,8 +13,8 @@ noise of days (rows where there are no times) at the false-discovery rate of the
 most 1 % are flagged. A share that was there before is a note: nothing changed, and the model still never learnt it. Missing
 values are counted elsewhere; encoders that refuse unknown values, and those behind steps that make other columns, are left alone.
 
-**What to do.** Train again with the category, or map it to a known one; `backslide.freeze(..., unknown={column: category})` does so
-while serving, and counts what comes.
+**What to do.** Train again with the category, or map it to a known one; `backslide.freeze(..., unknown={column: category})` does
+so while serving, and counts what comes.
 
 References: Newcombe (1998); Benjamini and Hochberg (1995).
 """
@@ -74,8 +74,8 @@ class UnknownCategories(Check):
         column = now.column
         held = [repr(value) for value, _ in (now.values or before.values).most_common()]
         summary = (
-            f"{say.percent(shares[1])} of {column} holds categories that the encoder does not know, {say.percent(shares[0])} before: "
-            f"{say.listed(held, SHOWN)}; they are {now.instead} without a word"
+            f"{say.percent(shares[1])} of {column} holds categories that the encoder does not know, "
+            f"{say.percent(shares[0])} before: {say.listed(held, SHOWN)}; they are {now.instead} without a word"
         )
         shown = severity != Severity.OK
         chart = Bars(
