@@ -23,7 +23,7 @@ from backslide.stack.training import profile_of
 Rule = Literal["count", "raise"]
 SHARE, FIXED, NAMES = 0.012, 5e-6, 8e-6
 """Time for looking at values: this share of the model's, and this many seconds a call, less what counting rows and comparing
-names took beyond ``NAMES`` seconds. With what cannot be measured from inside, a call takes some 20 microseconds and 2 % longer."""
+names took beyond ``NAMES`` seconds. The aim for a whole call is 20 microseconds and 2 %."""
 MOST_ROWS = 2000
 """Rows of one batch whose values are looked at, evenly spread."""
 FEW_ROWS = 8

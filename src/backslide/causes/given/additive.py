@@ -75,7 +75,7 @@ def _explained(tables: dict[str, Floats], left: Floats, spread: float) -> bool:
 def _matched(
     asker: Asker, row: pl.DataFrame, column: str, levels: list[Any], shown: list[Any], moved: Floats, spread: float
 ) -> dict[Any, Any] | None:
-    """The categories whose worth (levels, k) is that of the shown ones moved, one to one, up to a number common to all of them."""
+    """The categories whose worth (levels, k) is that of the shown ones moved, one to one, up to one number for all of them."""
     asked = pl.concat([row.with_columns(pl.lit(v, pl.String).alias(column)) for v in levels])
     worth = margins(asker.case.answered(asker.model, asked).outcomes)
     if worth is None or not np.isfinite(worth).all():
