@@ -21,7 +21,7 @@ from backslide.stack import guard_rows
 from backslide.stack.training import profile_of
 
 Rule = Literal["count", "raise"]
-SHARE, FIXED, NAMES = 0.012, 5e-6, 8e-6
+SHARE, FIXED, NAMES = 0.006, 5e-6, 8e-6
 """Time for looking at values: this share of the model's, and this many seconds a call, less what counting rows and comparing
 names took beyond ``NAMES`` seconds. The aim for a whole call is 20 microseconds and 2 %."""
 MOST_ROWS = 2000
