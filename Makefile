@@ -8,7 +8,8 @@ TESTS ?= tests
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench docs clean
+.PHONY: help install demo test lint format bench bench-faults docs clean
+MINUTES ?= 60
 
 help:
 	@echo "make install   virtual environment with everything for development"
@@ -16,6 +17,7 @@ help:
 	@echo "make test      the test suite (TESTS=tests/models for a part, ARGS=... for pytest)"
 	@echo "make lint      formatting, ruff, mypy, import-linter"
 	@echo "make bench     speed and memory against a bare scan and a model's fit (FULL=1 for the sizes in docs/benchmarks.md)"
+	@echo "make bench-faults   faults done to the real data and what is named (MINUTES=60 each half); writes its tables into docs/benchmarks.md"
 	@echo "make docs      regenerate the reference pages and the JSON Schema"
 
 install: $(VENV)/.dev
@@ -51,6 +53,12 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(PY) benchmarks/profile_scan.py $(if $(FULL),--rows 5000000 --columns 20 --repeats 3)
 	$(PY) benchmarks/diagnose_scaling.py $(if $(FULL),--rows 5000 10000 20000 40000 80000 --features 10 20 40 80 --repeats 3)
+
+bench-faults: $(VENV)/.dev
+	for part in looked-at held-out; do \
+		$(PY) benchmarks/faults/run.py --sets $$part --minutes $(MINUTES) --out results/faults-$$part.jsonl && \
+		$(PY) benchmarks/faults/report.py results/faults-$$part.jsonl --into docs/benchmarks.md --part $$part --failing 25 || exit 1; \
+	done
 
 docs: $(VENV)/.dev
 	$(PY) tools/build_docs.py

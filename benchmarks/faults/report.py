@@ -1,11 +1,13 @@
 """The tables of the fault bench as Markdown, from the results of ``run.py``.
 
 python benchmarks/faults/report.py results.jsonl [more.jsonl ...] [--failing 40] > tables.md
+python benchmarks/faults/report.py results.jsonl --into docs/benchmarks.md --part looked-at
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +23,7 @@ from faults.records import Record, read
 from faults.tables import Held, accused, grouped, middle, named, percent, said, share, table
 
 T = TypeVar("T")
+PARTS = {"looked-at": "Sets looked at", "held-out": "Sets scored only"}
 ORDER = list(KINDS)
 
 
@@ -201,8 +204,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", nargs="+", type=Path)
     parser.add_argument("--failing", type=int, default=40, help="how many failing cells to list")
+    parser.add_argument("--into", type=Path, help="page whose tables are to be replaced")
+    parser.add_argument("--part", choices=list(PARTS), default="looked-at", help="which of the page's two parts")
     args = parser.parse_args()
-    print(render([record for path in args.results for record in read(path)], args.failing))
+    text = render([record for path in args.results for record in read(path)], args.failing)
+    if args.into is None:
+        print(text)
+    else:
+        page = args.into.read_text(encoding="utf-8")
+        args.into.write_text(with_part(page, args.part, text), encoding="utf-8")
+
+
+def with_part(page: str, part: str, text: str) -> str:
+    """The page with the tables of one part replaced, their headings two levels deeper and told apart by the part."""
+    begin, end = f"<!-- faults, {part}: written by benchmarks/faults/report.py -->", f"<!-- end of faults, {part} -->"
+    if page.count(begin) != 1 or page.count(end) != 1:
+        raise SystemExit(f"the page needs the lines {begin!r} and {end!r} once each; add them where the tables belong")
+    deeper = re.sub(r"^## ", f"#### {PARTS[part]}: ", text.strip(), flags=re.MULTILINE)
+    before, _, rest = page.partition(begin)
+    return f"{before}{begin}\n\n{deeper}\n\n{end}{rest.partition(end)[2]}"
 
 
 if __name__ == "__main__":

@@ -114,8 +114,8 @@ def test_change_power_prints_its_table():
 
 @pytest.mark.slow
 def test_serving_guard_prints_its_tables():
-    printed = run("serving_guard.py", "--calls", "10", "--columns", "5", "--batches", "1")
-    head, row, *rest = cells(printed)
+    printed = run("serving_guard.py", "--calls", "10", "--columns", "5", "--cases", "frame, 1 row", "dictionary")
+    head, row, _, *rest = cells(printed)
     line = dict(zip(head, row, strict=True))
     assert float(line["unguarded µs"]) > 0
     assert [cell[0] for cell in rest] == ["columns", "10", "200"]

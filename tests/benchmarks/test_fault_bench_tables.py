@@ -138,3 +138,24 @@ def test_results_are_read_back_the_later_of_two(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["report.py", str(path)])
     report.main()
     assert "## What it must show" in capsys.readouterr().out
+
+
+def test_the_tables_of_one_part_of_a_page_are_replaced(tmp_path, monkeypatch):
+    def marked(part: str, text: str) -> str:
+        return f"<!-- faults, {part}: written by benchmarks/faults/report.py -->\n\n{text}\n\n<!-- end of faults, {part} -->"
+
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n\n{marked('looked-at', 'of yesterday')}\n\n{marked('held-out', 'kept')}\n\nafter\n")
+    results = tmp_path / "r.jsonl"
+    results.write_text("")
+    monkeypatch.setattr(sys, "argv", ["report.py", str(results), "--into", str(page)])
+    report.main()
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "of yesterday" not in text
+    assert marked("held-out", "kept") in text
+    assert "#### Sets looked at: " in text
+    monkeypatch.setattr(sys, "argv", ["report.py", str(results), "--into", str(results)])
+    with pytest.raises(SystemExit, match="needs the lines"):
+        report.main()

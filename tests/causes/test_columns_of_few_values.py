@@ -251,3 +251,22 @@ def test_a_table_sorted_by_the_column_hides_nothing_where_times_are_logged():
     made = tables.scenario(first.sort("plan"), tables.put(second, "plan", ["gold"] * second.height))
     told = [f.kind for f in collect(worlds.case_of(made)) if f.features == ("plan",) and f.exact]
     assert told == [CauseKind.FROZEN_FEATURE]
+
+
+def test_values_brought_back_from_elsewhere_but_distributed_otherwise_need_a_price():
+    rng = np.random.default_rng(78)
+    first, second = tables.months(9)
+    first = tables.put(first, "hour", rng.random(first.height))
+    moved = (rng.beta(2, 1, second.height) - 32) / 1.8
+    found = collect(worlds.case_of(tables.scenario(first, tables.put(second, "hour", moved))))
+    assert [(f.kind, f.exact) for f in found if f.features == ("hour",)] == [(CauseKind.UNIT_CHANGE, False)]
+
+
+def test_every_second_whole_number_gone_is_rounding_and_no_limit():
+    first, second = tables.months(9)
+    rng = np.random.default_rng(79)
+    first = tables.put(first, "hour", rng.integers(0, 24, first.height))
+    found = collect(
+        worlds.case_of(tables.scenario(first, tables.put(second, "hour", rng.integers(0, 24, second.height) // 2 * 2)))
+    )
+    assert [(f.kind, f.exact) for f in found if f.features == ("hour",)] == [(CauseKind.ROUNDED_VALUES, True)]

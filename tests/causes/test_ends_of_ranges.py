@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -151,3 +153,21 @@ def test_columns_that_have_nothing_to_do_with_each_other_have_no_association():
         assert association(case, "income", "savings")[0] > 0.4
     assert abs(np.mean(values)) < 0.6
     assert 0.5 < np.std(values) < 1.6
+
+
+def test_most_columns_stand_in_their_rows_and_the_few_are_misplaced():
+    """Five columns hang together; two that follow them are joined onto other rows: the two are blamed, not the five."""
+    rng = np.random.default_rng(7)
+    frames = []
+    for frame in tables.months(3, 3000):
+        common = rng.normal(size=frame.height)
+        many = {f"m{k}": common + rng.normal(0, 0.6, frame.height) for k in range(5)}
+        few = {f"f{k}": common + rng.normal(0, 1.5, frame.height) for k in range(2)}
+        frames.append(frame.with_columns(pl.Series(name, values) for name, values in (many | few).items()))
+    reference, current = frames
+    order = rng.permutation(current.height)
+    current = current.with_columns(current[name].gather(order) for name in ("f0", "f1"))
+    made = tables.scenario(reference, current)
+    roles = made.model | {"features": (*made.model["features"], *(f"m{k}" for k in range(5)), "f0", "f1")}
+    found = collect(worlds.case_of(replace(made, model=roles)))
+    assert [(f.kind, set(f.features)) for f in found] == [(CauseKind.BROKEN_JOIN, {"f0", "f1"})]

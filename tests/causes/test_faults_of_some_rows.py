@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
 
@@ -10,6 +11,7 @@ import polars as pl
 import pytest
 
 import worlds
+from backslide.case import Case
 from backslide.causes.hypotheses import collect
 from backslide.causes.markers import describe, find_markers
 from backslide.contracts.cause import CauseKind, Confidence
@@ -211,3 +213,35 @@ def test_a_mark_must_cover_the_rows_and_little_else():
     assert found.expression == "host = 'a'"
     half = rows & (np.random.default_rng(0).random(len(rows)) < 0.5)
     assert describe(case, half, ()) is None
+
+
+def unmarked(seed: int, change: Callable[[pl.Series], pl.DataFrame]) -> tuple[Case, np.ndarray]:
+    """A quiet pair with something done to two rows in five, and which."""
+    reference, sound = months(seed)
+    hit = pl.Series("hit", np.random.default_rng(seed + 1).random(sound.height) < 0.4)
+    current = sound.with_columns(hit).with_columns(change(hit)).drop("hit")
+    return worlds.case_of(Scenario(reference, current, worlds.BARE)), hit.to_numpy()
+
+
+def test_the_logarithm_of_unmarked_rows_is_known_by_the_values_it_leaves():
+    case, hit = unmarked(11, lambda h: pl.when(h).then(pl.col("age").log1p()).otherwise("age").alias("age"))
+    (fault,) = collect(case)
+    assert (fault.kind, fault.features, fault.exact) == (CauseKind.UNIT_CHANGE, ("age",), True)
+    assert (fault.rows == hit).mean() > 0.98
+
+
+@pytest.mark.parametrize("seed", [13, 14, 15])
+def test_noise_on_unmarked_rows_takes_whole_numbers_off_their_places(seed):
+    error = pl.Series(np.random.default_rng(seed).normal(0, 12, 3000))
+    case, hit = unmarked(seed, lambda h: pl.when(h).then(pl.col("age") + error).otherwise("age").alias("age"))
+    (fault,) = collect(case)
+    assert (fault.kind, fault.features) == (CauseKind.ADDED_NOISE, ("age",))
+    assert (fault.rows == hit).all()
+    assert fault.hypotheses[0].params["deviation"] == pytest.approx(12, rel=0.6)
+
+
+@pytest.mark.parametrize("seed", [16, 17, 18])
+def test_finer_recording_of_some_rows_is_no_noise(seed):
+    rest = pl.Series(np.random.default_rng(seed).uniform(-0.5, 0.5, 3000))
+    case, _ = unmarked(seed, lambda h: pl.when(h).then(pl.col("age") + rest).otherwise("age").alias("age"))
+    assert [f.kind for f in collect(case)] == []

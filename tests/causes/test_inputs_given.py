@@ -339,6 +339,45 @@ def test_a_rebuilt_encoder_is_told_with_its_readings():
     assert "'branch' as 'partner'" in first.summary
 
 
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_several_columns_in_orders_of_nobodys_behind_a_linear_model(task):
+    """Three columns of many categories; real ones, whose columns overlap, are among the tests on real data."""
+    rng = np.random.default_rng(0)
+    base = world(task=task)
+    names = {c: [f"{c[0]}{i}" for i in range(n)] for c, n in (("channel", 14), ("plan", 9), ("area", 6))}
+    worth = {c: rng.normal(size=len(own)) for c, own in names.items()}
+    frames = []
+    for frame in (base.past, base.reference, base.current):
+        held = {c: rng.integers(0, len(own), len(frame)) for c, own in names.items()}
+        score = sum(worth[c][held[c]] for c in names) + rng.logistic(0, 0.7, len(frame))
+        target = {
+            "binary": np.where(score > 0, "yes", "no"), "regression": 100 + 40 * score,
+            "multiclass": np.select([score < -1, score < 1], ["low", "mid"], "high"),
+        }[task]  # fmt: skip
+        frames.append(frame.assign(**{c: np.array(names[c], object)[held[c]] for c in names}, **{task: target}))
+    numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    encoder = OneHotEncoder(handle_unknown="ignore")
+    last = Ridge() if task == "regression" else LogisticRegression(max_iter=2000)
+    columns = [*NUMBERS, *names]
+    model = make_pipeline(ColumnTransformer([("n", numbers, NUMBERS), ("t", encoder, list(names))]), last)
+    model.fit(frames[0][columns], frames[0][task])
+
+    def logged(frame: pd.DataFrame, by: Any) -> pl.DataFrame:
+        both = pd.concat([frame[[*columns, "at", task]], said(by, frame[columns], task)], axis=1)
+        return pl.DataFrame({c: pl.Series(c, both[c].tolist()) for c in both})
+
+    def turn(copy: Any) -> None:
+        levels = encoder_of(copy).categories_
+        for k in range(3):
+            levels[k] = levels[k][rng.permutation(len(levels[k]))]
+
+    roles = {"label": task, "prediction": "prediction", "timestamp": "at", "features": tuple(columns), "task": task}
+    roles |= {"scores": SCORES[task]} if task in SCORES else {}
+    windows = logged(frames[1], model), logged(frames[2], another(model, turn))
+    found = told(Scenario(*windows, roles, model))
+    assert (found.kind, set(found.features)) == (CauseKind.PREPROCESSING_CHANGE, set(names))
+
+
 def test_an_encoder_that_refuses_what_it_does_not_know():
     """The categories tried include some on which the model fails."""
     w = world()

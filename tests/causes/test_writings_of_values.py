@@ -18,6 +18,7 @@ from backslide.causes.formats import DateText, NumberText, TruthText, Writing, w
 from backslide.causes.hypotheses import collect
 from backslide.causes.lattice import Grid, step_of
 from backslide.causes.texts import CODECS, Entities, Escapes, Garbled, Wrapped, common_end
+from backslide.contracts.cause import CauseKind
 from backslide.engine.columns import ColumnKind
 from backslide.engine.pair import Pair
 from backslide.playbook import scenarios
@@ -142,3 +143,29 @@ def test_a_lost_column_is_named_and_a_renamed_one_taken_back(explicit):
         assert restored.null_count() == 0
         if mechanism is not None:
             assert restored.to_list() == current["income"].to_list()
+
+
+def codes(rng, months):
+    """Whole numbers as text, on which the outcome depends."""
+    return [
+        f.with_columns(pl.Series("code", rng.choice(["1", "2", "3", "7"], f.height, p=[0.4, 0.3, 0.2, 0.1])))
+        for f in months
+    ]
+
+
+@pytest.mark.parametrize("spell", [lambda v: f"0{v}", lambda v: f"{v}.0", lambda v: f"code_{v}"])
+def test_codes_written_otherwise_are_renamed_categories(spell):
+    rng = np.random.default_rng(5)
+    before, after = codes(rng, (scenarios.served(rng), scenarios.next_month(rng)))
+    after = after.with_columns(pl.Series("code", [spell(v) for v in after["code"]]))
+    found = collect(worlds.case_of(Scenario(before, after, dict(scenarios.ROLES), scenarios.TrueModel())))
+    assert [h.kind for fault in found for h in fault.hypotheses if "code" in h.features] == [CauseKind.CATEGORY_RECODE]
+
+
+def test_many_numbers_written_otherwise_are_another_format():
+    rng = np.random.default_rng(5)
+    before, after = scenarios.served(rng), scenarios.next_month(rng)
+    before = before.with_columns(pl.Series("paid", [f"{v:.2f}" for v in rng.lognormal(8, 1, before.height)]))
+    after = after.with_columns(pl.Series("paid", [f"{v:,.2f}" for v in rng.lognormal(8, 1, after.height)]))
+    found = collect(worlds.case_of(Scenario(before, after, dict(scenarios.ROLES), scenarios.TrueModel())))
+    assert [h.kind for fault in found for h in fault.hypotheses if "paid" in h.features] == [CauseKind.SCHEMA_CHANGE]

@@ -76,14 +76,14 @@ class Stack:
 
 
 @cache
-def stack(name: str, kind: str) -> Stack:
-    """``kind`` "linear" or "trees"."""
+def stack(name: str, kind: str, window: int = WINDOW) -> Stack:
+    """``kind`` "linear" or "trees"; ``window`` rows a window."""
     served = PERIODS[name].served
     label, regression = served.roles["label"], served.roles.get("task") == "regression"
     rows = PERIODS[name].rows
     rng = np.random.default_rng(3)
-    drawn = rng.permutation(rows.height)[: TRAIN + 2 * WINDOW]
-    parts = [rows[np.sort(p)] for p in (drawn[:TRAIN], drawn[TRAIN : TRAIN + WINDOW], drawn[TRAIN + WINDOW :])]
+    drawn = rng.permutation(rows.height)[: TRAIN + 2 * window]
+    parts = [rows[np.sort(p)] for p in (drawn[:TRAIN], drawn[TRAIN : TRAIN + window], drawn[TRAIN + window :])]
     train = parts[0]
     codes = [c for c in served.features if train[c].dtype == pl.String or train[c].n_unique() <= FEW]
     numbers = [c for c in served.features if c not in codes]

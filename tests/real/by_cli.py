@@ -50,7 +50,7 @@ class Report:
 
 def diagnose(
     folder: Path, reference: pl.DataFrame, current: pl.DataFrame, roles: dict[str, Any], *,
-    model: Pipeline | None = None, as_function: bool = False,
+    model: Pipeline | None = None, as_function: bool = False, current_model: Pipeline | None = None,
 ) -> Report:  # fmt: skip
     """Write everything into ``folder``, run ``backslide diagnose`` in a process of its own and read what it wrote."""
     reference.write_parquet(folder / "reference.parquet")
@@ -67,6 +67,9 @@ def diagnose(
             if as_function
             else {"reference_model": "model.joblib", "trusted": True}
         )
+    if current_model is not None:
+        joblib.dump(current_model, folder / "current.joblib")
+        sections["artifacts"]["current_model"] = "current.joblib"
     (folder / "backslide.toml").write_text(_toml(sections), encoding="utf-8")
     return _run(folder)
 

@@ -13,7 +13,8 @@ from stacks import scaler_of
 
 import backslide
 from backslide.contracts.errors import BackslideError, FrozenError, InputError
-from backslide.stack.guard_inputs import FIXED, SHARE
+from backslide.stack.guard import Frozen
+from backslide.stack.guard_inputs import FIXED, NAMES, SHARE, Budget, Gate
 
 
 @pytest.fixture(scope="module")
@@ -145,13 +146,101 @@ def test_unknown_categories_are_counted_refused_or_mapped(trained, snapshot):
         backslide.freeze(trained.pipeline, snapshot, unknown={"chanel": "web"})
 
 
-def test_looking_at_values_is_paid_for_by_the_model(trained, frozen):
-    """Single rows of a quick model are not all looked at; the first call is, and the share of time keeps its bound."""
+def test_a_call_looks_at_as_many_columns_as_the_model_pays_for():
+    """In seconds that are given, so that the machine has no part in it."""
+    budget = Budget()
+    quick, spent, looked = 100e-6, 0.0, 0
+    for _ in range(1000):
+        budget.of_a_call(few=True)
+        in_this_call = 0
+        while budget.pays(few=True):
+            budget.took(4e-6, few=True)
+            spent, looked, in_this_call = spent + 4e-6, looked + 1, in_this_call + 1
+        assert in_this_call * 4e-6 <= 20e-6 + 0.02 * quick
+        budget.answered(quick)
+    assert spent <= 1000 * (FIXED + SHARE * quick) + 4e-6
+    assert looked >= 1000
+
+
+def test_names_that_took_long_leave_less_for_values():
+    budget = Budget()
+    budget.answered(1e-3)
+    for _ in range(50):
+        budget.of_a_call(few=True, names=NAMES + FIXED + SHARE * 1e-3)
+        assert not budget.pays(few=True)
+    budget.of_a_call(few=True, names=NAMES)
+    assert budget.pays(few=True)
+
+
+def test_a_call_that_waited_pays_for_no_more_columns():
+    budget = Budget()
+    for seconds in (5e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 0.5, 1e-3):
+        budget.answered(seconds)
+    budget.of_a_call(few=False)
+    assert budget.saved <= max(0.02 * 1e-3 + 20e-6, 10 * FIXED)
+
+
+def test_every_column_has_its_turn(trained, frozen):
     for i in range(300):
         frozen.predict(trained.rows.iloc[[i]])
-    gate = frozen._gate
-    assert 1 <= frozen.seen.looked_at <= 300
-    assert gate._spent <= SHARE * gate._model + 300 * FIXED + gate._last
+    counts = frozen.seen.looked_at
+    assert set(counts) == {"income", "age", "channel"}
+    assert max(counts.values()) - min(counts.values()) <= 1
+    assert 300 >= max(counts.values()) > 1
+
+
+@pytest.mark.parametrize("rule", ["raise", "count"])
+def test_rows_of_every_make_are_looked_at(trained, rule):
+    """Dictionaries and frames of other makes, one row and many, as a function answers them."""
+    import polars as pl
+
+    def score(rows):
+        return len(rows)
+
+    held = backslide.snapshot(trained.pipeline, trained.rows).model_copy(
+        update={"fitted": (), "golden": None, "artefact": None}
+    )
+    first = {"income": 1e9, "age": 30.0, "channel": "fax"}
+    order = list(trained.rows.columns)
+    for rows, count in (
+        (first, 1),
+        ([first] * 3, 3),
+        ({name: [value] * 20 for name, value in first.items()}, 20),
+        ([first] * 20, 20),
+        (pd.DataFrame([first])[order], 1),
+        (pl.DataFrame([first] * 20).select(order), 20),
+        (np.array([[first[name] for name in order]] * 2, dtype=object), 2),
+    ):
+        gate = Gate(held, tuple(order), ranges=rule, unknown=rule)
+        if rule == "raise":
+            with pytest.raises(InputError, match=r"expected 'income' between|'fax', which training did not"):
+                gate.enter(rows)
+            continue
+        frozen = Frozen(score, held, gate, backslide.freeze(score).integrity)
+        frozen(rows)
+        assert frozen.seen.rows == count
+        assert frozen.seen.out_of_range == {"income": count}
+        assert frozen.seen.unknown == {"channel": {"fax": count}}
+    with pytest.raises(InputError, match="did you mean 'incom'"):
+        Gate(held, tuple(order), ranges=rule, unknown=rule).enter({"incom": 1, "age": 1, "channel": "web"})
+
+
+def test_unknown_categories_are_mapped_in_rows_of_every_make(trained, snapshot):
+    import polars as pl
+
+    first = {"income": 1.0, "age": 30.0, "channel": "fax"}
+    order = list(trained.rows.columns)
+    for rows, channel in (
+        (first, lambda r: r["channel"]),
+        ([first], lambda r: r[0]["channel"]),
+        (pd.DataFrame([first])[order], lambda r: r["channel"].iloc[0]),
+        (pl.DataFrame([first]).select(order), lambda r: r["channel"][0]),
+        (np.array([[first[name] for name in order]], dtype=object), lambda r: r[0, order.index("channel")]),
+    ):
+        gate = Gate(snapshot, tuple(order), ranges="count", unknown={"channel": "web"})
+        assert channel(gate.enter(rows)) == "web"
+        assert channel(rows) == "fax", "what was given stays as it is"
+        assert gate.seen.mapped == {"channel": 1}
 
 
 def test_writing_into_the_fitted_state_is_noticed(trained, frozen):
@@ -190,3 +279,15 @@ def test_functions_can_be_frozen(trained, tmp_path):
     assert np.array_equal(frozen(trained.rows), trained.pipeline.predict(trained.rows))
     with pytest.raises(FrozenError):
         frozen.fit(trained.rows)
+
+
+def test_functions_whose_answers_have_no_names_can_be_frozen_at_a_snapshot(trained):
+    """Scores that no classes name cannot be told apart as golden rows; that is no difference."""
+
+    def score(rows):
+        return trained.pipeline.predict_proba(rows)
+
+    frozen = backslide.freeze(score, backslide.snapshot(score, trained.rows))
+    assert np.array_equal(frozen(trained.rows), score(trained.rows))
+    assert not frozen.integrity.differences
+    assert set(frozen.seen.looked_at) == {"income", "age", "channel"}

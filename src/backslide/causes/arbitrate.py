@@ -40,7 +40,7 @@ def stands(trial: Trial, scale: Scale) -> bool:
     """Whether the fault may be named at all.
 
     A specific signature stands unless undoing it makes things clearly worse. An unspecific one stands only if undoing it
-    brings points back.
+    brings points back, and doing it to the reference costs some: other rows may do better for many a reason.
     """
     if trial.repair is None:
         return trial.fault.exact
@@ -50,6 +50,8 @@ def stands(trial: Trial, scale: Scale) -> bool:
         # Both must speak against it: the log loss of a model trained with class weights may fall under a fault.
         return not (trial.fault.reversible and loss_z < WORSENS_Z and metric_z < WORSENS_Z)
     if max(loss_z, metric_z) < GAIN_Z or not trial.repair.clear:
+        return False
+    if trial.injection is not None and not (trial.injection.clear and scale.harm(trial.injection) > 0):
         return False
     gain = -scale.harm(trial.repair)
     drop = scale.harm(scale.change) if scale.change is not None else 0.0

@@ -23,6 +23,9 @@ Crossed = Callable[[Pair, Pair], float]
 MIN_ROWS = LEAST_ROWS
 """Rows per window below which no signature is read: replays only."""
 
+FEW_OF_A_KIND = 15
+"""Rows on either side of a split by which a kind is told."""
+
 
 def write(frame: pl.DataFrame, column: str, values: Iterable[object], rows: Mask | None = None) -> pl.DataFrame:
     """``frame`` with ``values`` (n,) in ``column``, only on ``rows`` when given.
@@ -147,6 +150,22 @@ def expected(case: Case, hit: Mask, leave_out: Iterable[str]) -> Floats:
         return np.full(n_b, float(hit.mean()))
     model = classify(design.matrix(case.reference.sample), hit, design.categorical)
     return np.asarray(model.predict_proba(design.matrix(case.current.sample))[:, 1])
+
+
+def of_a_kind(case: Case, rows: Mask, leave_out: Iterable[str]) -> bool:
+    """Whether the other columns tell current ``rows`` (n_b,) from the others: area under the curve on halves kept back, beyond 2
+    standard errors (Hanley and McNeil, 1982)."""
+    design = make_design(case.pairs.values(), leave_out={*leave_out, *case.broken})
+    if not design.columns or not 2 * FEW_OF_A_KIND <= rows.sum() <= len(rows) - 2 * FEW_OF_A_KIND:
+        return False
+    x = design.matrix(case.current.sample)
+    half = case.rng("of a kind " + " ".join(leave_out)).random(len(rows)) < 0.5
+    if min(rows[half].sum(), rows[~half].sum()) < FEW_OF_A_KIND:
+        return False
+    chance = classify(x[half], rows[half], design.categorical).predict_proba(x[~half])[:, 1]
+    hit = rows[~half]
+    ones, others = int(hit.sum()), int((~hit).sum())
+    return float(roc_auc_score(hit, chance)) > 0.5 + 2 * float(np.sqrt((ones + others + 1) / (12 * ones * others)))
 
 
 def likely_rows(case: Case, rows: Mask, leave_out: Iterable[str], rate: float) -> Mask:

@@ -84,6 +84,11 @@ _CURVES: dict[str, tuple[str, Map, Map, Callable[[float, float], bool]]] = {
 }
 
 
+def curves_for(values: Floats) -> list[Curve]:
+    """The curves that are defined for all of the values (sorted)."""
+    return [Curve(key) for key, (_, _, _, fits) in _CURVES.items() if fits(float(values[0]), float(values[-1]))]
+
+
 def curve_of(pair: Pair) -> Curve | None:
     """The curve that maps the reference onto the current values; None where none does."""
     g, b = pair.finite
@@ -95,16 +100,12 @@ def curve_of(pair: Pair) -> Curve | None:
     if len(np.unique(g)) < 20:
         return _curve_of_levels(g, b)
     noise = 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
-    low, high = float(g[0]), float(g[-1])
     spread = float(np.quantile(b, 0.9) - np.quantile(b, 0.1))
     if spread <= 0:
         return None
     best: tuple[float, Curve] | None = None
-    for key, (_, forth, _, fits) in _CURVES.items():
-        if not fits(low, high):
-            continue
-        curve = Curve(key)
-        miss = float(np.median(np.abs(forth(np.quantile(g, _QUANTILES)) - np.quantile(b, _QUANTILES)))) / spread
+    for curve in curves_for(g):
+        miss = float(np.median(np.abs(curve.apply(np.quantile(g, _QUANTILES)) - np.quantile(b, _QUANTILES)))) / spread
         if miss > 0.1:
             continue
         left = _apart(curve.apply(g), b)
@@ -115,8 +116,7 @@ def curve_of(pair: Pair) -> Curve | None:
 
 def _curve_of_levels(g: Floats, b: Floats) -> Curve | None:
     """Of a column of few values: the curve that takes the current values back onto those very values."""
-    found = [Curve(key) for key, (_, _, _, fits) in _CURVES.items() if fits(float(g[0]), float(g[-1]))]
-    return next((curve for curve in found if same_levels(curve.undo, g, b)), None)
+    return next((curve for curve in curves_for(g) if same_levels(curve.undo, g, b)), None)
 
 
 def _offset_of_levels(g: Floats, b: Floats) -> Offset | None:

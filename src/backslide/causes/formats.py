@@ -32,6 +32,8 @@ PART = 0.02
 """Smallest share of the values that is written otherwise when the others are not."""
 LEAST = 20
 """And their smallest number."""
+CODES = 100
+"""Distinct texts up to which numbers written as text are codes."""
 LOOK = 2_000
 """Values looked at to tell a writing."""
 _NUMBER = re.compile(r"^(?P<pre>[^\d+\-.,]*)(?P<num>[+-]?[\d.,'\u00a0\u202f ]*\d(?:[eE][+-]?\d+)?)(?P<post>\D*)$")
@@ -354,6 +356,8 @@ def _reformatted(pair: Pair) -> Change | None:
         return None
     if texts and (any(_same(old, pair.current) for old in before) or any(_same(new, pair.reference) for new in after)):
         return None
+    if texts and len(pair.levels[0]) <= CODES:  # codes with digits are categories: written otherwise, they are renamed
+        before, after = ([w for w in side if not isinstance(w, NumberText)] for side in (before, after))
     return _closest(before, after, pair)
 
 

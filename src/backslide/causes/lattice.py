@@ -79,10 +79,15 @@ def _to_levels(values: Floats, levels: Floats, how: str) -> Floats:
     return np.where(np.isfinite(values), chosen, values)
 
 
+def is_on_step(values: Floats, step: float) -> NDArray[np.bool_]:
+    """Which values (n,) are whole multiples of ``step``."""
+    steps = values / step
+    return np.asarray(np.abs(steps - np.round(steps)) <= np.maximum(EXACT, 1e-12 * np.abs(steps)))
+
+
 def on_step(values: Floats, step: float) -> float:
     """Share of values that are whole multiples of ``step``."""
-    steps = values / step
-    return float((np.abs(steps - np.round(steps)) <= np.maximum(EXACT, 1e-12 * np.abs(steps))).mean())
+    return float(is_on_step(values, step).mean())
 
 
 def on_digits(values: Floats, digits: int) -> float:

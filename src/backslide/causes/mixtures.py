@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes import columns
+from backslide.causes.curves import Curve, curves_for
 from backslide.causes.hypothesis import Hypothesis, Remedy
 from backslide.causes.lattice import EQUAL, frequent_levels, levels_of, on_levels
 from backslide.causes.markers import describe
@@ -34,12 +35,18 @@ Mask = NDArray[np.bool_]
 
 MIN_MOVED = 0.03
 """Distance that the column must have moved over all rows."""
+MIN_MOVED_BY_CURVE = 0.6
+"""Distance from which on a logarithm or a root of part of the rows is no drift."""
+SLOPE_STEP = 1e-6
 MIN_PART = 0.04
 """Smallest share of rows that is told from the tail of the others."""
 MIN_APART = 0.2
 """Distance between the two components: closer ones cannot be told apart row by row."""
 REMAINS = 0.1
 """Share of the moved distance that the mixture may leave unexplained, beyond noise."""
+REST, REST_PROVEN = 0.25, 0.5
+"""Share of the moved distance that may be left when it is undone on its rows; more where the values themselves show the map, so
+that the rest is a drift of its own."""
 GRID = 240
 DENSITY_BINS = 60
 FREQUENT = 4
@@ -58,7 +65,7 @@ class _Mixed(Remedy):
     """A map of one column, or a swap of two, on the rows that are likelier with it than without."""
 
     kind: CauseKind
-    conversion: Conversion | None
+    conversion: Conversion | Curve | None
     share: float
 
     def named(self) -> CauseKind:
@@ -147,17 +154,19 @@ def _converted(case: Case, pair: Pair) -> Iterator[Hypothesis]:
     g, b = pair.finite
     moved = ks(g, b)
     step = EQUAL * max(float(np.abs(b).max()), 1e-300)
+    maps: list[Conversion | Curve] = [*CONVERSIONS, OPPOSITE, *_by_levels(g, b), *curves_for(g)]
     fits = [
-        (c, _fit(*(np.round(v / step) for v in (g, np.sort(c.apply(g)), b)))) for c in (*CONVERSIONS, OPPOSITE, *_by_levels(g, b))
+        (c, _fit(*(np.round(v / step) for v in (g, np.sort(c.apply(g)), b)))) for c in maps
     ]  # fmt: skip
     good = [(c, f) for c, f in fits if _good(f, moved, len(g), len(b))]
     known = float(np.sqrt(1 / len(g) + 1 / len(b)))  # by which a conversion that people know may fit worse
-    for conversion, fit in sorted(good, key=lambda item: item[1].left + known * item[0].lattice)[:3]:
+    for conversion, fit in sorted(good, key=lambda item: item[1].left + known * _looked_up(item[0]))[:3]:
         rows = _rows(case, pair, conversion, fit.part)
         values = pair.numbers[1].copy()
         values[rows] = conversion.undo(values[rows])
         left = ks(*(np.round(v / step) for v in (g, np.sort(values[np.isfinite(values)]))))
-        if rows.sum() < columns.MIN_ROWS / 4 or left > max(1.95 * np.sqrt(1 / len(g) + 1 / len(b)), 0.25 * moved):
+        rest = REST_PROVEN if _proven(g, b, conversion) else REST
+        if rows.sum() < columns.MIN_ROWS / 4 or left > max(1.95 * np.sqrt(1 / len(g) + 1 / len(b)), rest * moved):
             continue
         flipped = conversion is OPPOSITE
         kind = CauseKind.SIGN_FLIP if flipped else CauseKind.UNIT_CHANGE
@@ -168,12 +177,30 @@ def _converted(case: Case, pair: Pair) -> Iterator[Hypothesis]:
             seen=f"{pair.name} comes {'' if flipped else 'as '}{conversion.words} on {share} of the rows{UNMARKED}",
             undo=f"convert {pair.name} back on those rows",
             evidence=(f"DRF001:{pair.name}",),
-            exact=flipped or conversion.plain(fit.apart),
+            exact=flipped or _plain(conversion, fit.apart),
             reversible=True,
             rows=rows,
             mechanism=f"{conversion.words}|mixture",
         )
         return
+
+
+def _proven(g: Floats, b: Floats, conversion: Conversion | Curve) -> bool:
+    """Whether the values themselves show the map: what the column never had comes back to what it always had."""
+    levels = levels_of(g)
+    if levels is None:
+        return False
+    new = b[~on_levels(b, levels)]
+    return len(new) >= columns.MIN_ROWS / 4 and bool(on_levels(conversion.undo(new), levels).mean() >= BACK)
+
+
+def _looked_up(conversion: Conversion | Curve) -> bool:
+    """Whether it is one of many that the values themselves proposed."""
+    return isinstance(conversion, Conversion) and conversion.lattice
+
+
+def _plain(conversion: Conversion | Curve, apart: float) -> bool:
+    return apart >= MIN_MOVED_BY_CURVE if isinstance(conversion, Curve) else conversion.plain(apart)
 
 
 def _by_levels(g: Floats, b: Floats) -> list[Conversion]:
@@ -199,13 +226,13 @@ def _by_levels(g: Floats, b: Floats) -> list[Conversion]:
 OPPOSITE = Conversion(-1.0, 0.0, "with the opposite sign")
 
 
-def _rows(case: Case, pair: Pair, conversion: Conversion, part: float) -> Mask:
+def _rows(case: Case, pair: Pair, conversion: Conversion | Curve, part: float) -> Mask:
     """Rows likelier with the map than without, given the other columns (n_b,)."""
     x = pair.numbers[1]
     known = np.isfinite(x)
     before = _Conditional(case, pair)
     log_without = before.log_density(x) + np.log1p(-part)
-    log_with = before.log_density(conversion.undo(x)) - np.log(abs(conversion.factor)) + np.log(part)
+    log_with = before.log_density(conversion.undo(x)) + _log_slope(conversion, x) + np.log(part)
     likelier = log_with > log_without
     levels = levels_of(pair.finite[0])
     if (
@@ -214,6 +241,15 @@ def _rows(case: Case, pair: Pair, conversion: Conversion, part: float) -> Mask:
         plain, back = on_levels(x, levels), on_levels(conversion.undo(x), levels)
         likelier = np.where(plain == back, likelier, back)
     return np.asarray(known & likelier)
+
+
+def _log_slope(conversion: Conversion | Curve, x: Floats) -> Floats:
+    """Logarithm of how fast the undone value moves with the value (n,)."""
+    if isinstance(conversion, Conversion):
+        return np.full(len(x), -np.log(abs(conversion.factor)))
+    step = SLOPE_STEP * np.maximum(np.abs(x), 1.0)
+    with np.errstate(all="ignore"):
+        return np.asarray(np.log(np.abs(conversion.undo(x + step) - conversion.undo(x - step)) / (2 * step)))
 
 
 class _Conditional:

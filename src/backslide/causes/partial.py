@@ -85,6 +85,8 @@ def within(case: Case, marker: Marker, moved: Iterable[str]) -> list[Hypothesis]
     known = int(marker.reference.sum())
     if 0 < known < columns.MIN_ROWS:
         return []  # the whole reference is no measure for rows of a kind that it holds too few of
+    if not known and marker.column in case.pairs:
+        return []  # nor for rows that the model's own inputs say are of a new kind: a month that has not been
     part = case.part(marker.reference if known else _every(case), marker.current)
     if part.current.sample.height < columns.MIN_ROWS:
         return []

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from backslide.models.scalers import SCALERS, inside, named_columns
 
@@ -92,6 +94,53 @@ def categories(artefact: Any, columns: Sequence[str]) -> dict[str, list[Any]]:
         for part, names in _encoders(artefact, list(columns))
         for name, levels in zip(names, part.categories_, strict=True)
     }
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Which values of one column an encoder met without knowing them, and what it makes of them."""
+
+    column: str
+    rows: NDArray[np.bool_]
+    """(n,); missing values are none of them."""
+    values: Counter[Any]
+    instead: str
+    """What the model is given: "ignored", "mapped to -1", "taken for infrequent ones"."""
+
+
+def unknown(artefact: Any, rows: pd.DataFrame) -> list[Unknown]:
+    """What the encoders inside do not know of ``rows`` and let pass in silence, as the parts before hand the rows on.
+
+    Raises:
+        Exception: whatever a step in front raises.
+    """
+    named = {id(part): names for part, names in _encoders(artefact, [str(c) for c in rows.columns])}
+    found = []
+
+    def look(part: Any, own: Any) -> None:
+        if id(part) not in named:
+            return
+        held = own.to_numpy(object) if isinstance(own, pd.DataFrame) else np.asarray(own, object)
+        for k, (column, levels) in enumerate(zip(named[id(part)], part.categories_, strict=True)):
+            instead = _instead(part, k)
+            if instead:
+                known = set(levels.tolist())
+                odd = np.array([not _missing(v) and v not in known for v in held[:, k].tolist()], bool)
+                found.append(Unknown(column, odd, Counter(held[odd, k].tolist()), instead))
+
+    _visit(artefact, rows, look)
+    return found
+
+
+def _instead(part: Any, k: int) -> str:
+    """What the model is given where an encoder does not know a value of its column ``k``; empty where it refuses."""
+    rule = getattr(part, "handle_unknown", "error")
+    if rule == "use_encoded_value":
+        return f"mapped to {part.unknown_value}"
+    if rule in ("infrequent_if_exist", "warn"):
+        rare = getattr(part, "infrequent_categories_", None)
+        return "taken for infrequent ones" if rare is not None and rare[k] is not None else "ignored"
+    return "ignored" if rule == "ignore" else ""
 
 
 def _encoders(part: Any, columns: list[str]) -> Iterator[tuple[Any, list[str]]]:

@@ -25,7 +25,7 @@ MOVED = 1e-6
 
 
 def compare_golden(a: Golden | None, b: Golden | None) -> GoldenReplay | None:
-    """Rows that both hold, and how their answers compare; None where there are none."""
+    """Rows that both hold, and how their answers compare; None where there are none, or none holds an answer."""
     if a is None or b is None:
         return None
     places = {key: i for i, key in enumerate(b.keys)}
@@ -35,6 +35,8 @@ def compare_golden(a: Golden | None, b: Golden | None) -> GoldenReplay | None:
     old, new = (np.array([pair[side] for pair in rows]) for side in (0, 1))
     gaps = _gaps(a, b, old, new)
     flips = [a.predictions[i] != b.predictions[j] for i, j in rows] if _both(a.predictions, b.predictions) else []
+    if gaps is None and not flips:  # scores that no classes name, say
+        return None
     if gaps is None:
         gaps = np.array([1.0 if flip else 0.0 for flip in flips])
     inputs_equal, moved = _inputs(a, b, rows)

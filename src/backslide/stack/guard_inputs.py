@@ -1,7 +1,7 @@
 """What comes into a frozen pipeline, held against what it was trained on.
 
-Names and order are looked at on every call. Values (types, ranges, categories) are looked at on the first call and then as
-often as a share of the model's own time pays for, unless a rule asks for every call.
+Names and order are looked at on every call. Values (types, ranges, categories) are looked at in full on the first call and then
+column by column in turn, as many columns a call as a share of the model's own time pays for, unless a rule asks for every value.
 """
 
 from __future__ import annotations
@@ -17,18 +17,22 @@ from numpy.typing import NDArray
 from backslide.contracts.errors import InputError, did_you_mean
 from backslide.contracts.snapshot import Snapshot
 from backslide.engine.column_profile import ColumnProfile
+from backslide.stack import guard_rows
 from backslide.stack.training import profile_of
 
 Rule = Literal["count", "raise"]
-SHARE, FIXED = 0.012, 5e-6
-"""Time for looking at values: this share of the model's, and this many seconds a call. With what names cost beside it, a call
-takes some 20 microseconds and 2 % longer."""
+SHARE, FIXED, NAMES = 0.006, 5e-6, 8e-6
+"""Time for looking at values: this share of the model's, and this many seconds a call, less what counting rows and comparing
+names took beyond ``NAMES`` seconds. The aim for a whole call is 20 microseconds and 2 %."""
 MOST_ROWS = 2000
 """Rows of one batch whose values are looked at, evenly spread."""
 FEW_ROWS = 8
 """Rows that are looked at value by value; of more, whole columns are."""
 MOST_LEVELS = 100
 """Unknown categories kept by name, per column."""
+SLOWER, QUICKER = 0.05, 0.3
+"""How fast the idea of what a call takes follows one that took longer, and one that took less: it leans to the quick ones, so
+that a call which waited for the processor pays for nothing."""
 
 
 @dataclass
@@ -37,8 +41,8 @@ class Seen:
 
     calls: int = 0
     rows: int = 0
-    looked_at: int = 0
-    """Rows whose values were looked at."""
+    looked_at: Counter[str] = field(default_factory=Counter)
+    """Column -> rows whose value was looked at."""
     reordered: int = 0
     """Calls whose columns came in another order or with others between, and were put right."""
     out_of_range: Counter[str] = field(default_factory=Counter)
@@ -47,6 +51,42 @@ class Seen:
     """Column -> category that training did not hold -> rows looked at."""
     mapped: Counter[str] = field(default_factory=Counter)
     """Column -> values replaced by the category that stands for unknown ones."""
+
+
+class Budget:
+    """Seconds that a call may spend on looking at values; what one call leaves, the next has, up to the price of a column."""
+
+    def __init__(self) -> None:
+        self.saved = 0.0
+        self._model: float | None = None
+        self._column = {True: FIXED, False: 10 * FIXED}  # few rows, many rows
+
+    def answered(self, seconds: float) -> None:
+        """What the model took for a call."""
+        held = self._model
+        if held is None:
+            self._model = seconds
+        elif seconds < held:
+            self._model = held + QUICKER * (seconds - held)
+        else:
+            self._model = held + SLOWER * (min(seconds, 2 * held) - held)
+
+    def of_a_call(self, few: bool, names: float = 0.0) -> None:
+        """What one more call may spend, whose names took some seconds."""
+        earned = SHARE * (self._model or 0.0) + FIXED
+        allowed = earned - min(max(names - NAMES, 0.0), 2 * earned)  # beyond it the processor was elsewhere
+        self.saved = min(self.saved + allowed, max(earned, self._column[few]))
+
+    def pays(self, few: bool) -> bool:
+        """Whether there is enough for one more column."""
+        return self.saved >= self._column[few]
+
+    def took(self, seconds: float, few: bool) -> None:
+        """What a column took."""
+        held = self._column[few]
+        seconds = min(seconds, 2 * held)  # beyond it the processor was elsewhere
+        self.saved -= seconds
+        self._column[few] = held + SLOWER * (seconds - held)
 
 
 class Gate:
@@ -63,19 +103,19 @@ class Gate:
         self.every = ranges == "raise" or unknown == "raise"
         self.seen = Seen()
         self._expected = None if self.columns is None else list(self.columns)
+        self._needed = frozenset(self._expected or ())
+        self._place = {name: k for k, name in enumerate(self._expected or ())}
         self._accepted: Any = None
         self._levels = {n: frozenset(c.levels) for n, c in self.trained.items() if c.edges is None and not c.rest_rows}
-        self._numbers_of = [
-            n
+        self._bounds = {
+            n: (float(c.minimum), float(c.maximum))
             for n, c in self.trained.items()
             if c.edges is not None and c.minimum is not None and c.maximum is not None
-        ]
-        self._low = np.array([self.trained[n].minimum for n in self._numbers_of], dtype=np.float64)
-        self._high = np.array([self.trained[n].maximum for n in self._numbers_of], dtype=np.float64)
-        self._levels_of = list(self._levels)
-        self._places: tuple[list[tuple[int, float, float]], list[tuple[int, frozenset[str]]]] | None = None
+        }
+        self._watched = [n for n in (*self._bounds, *self._levels) if self._expected is None or n in self._place]
+        self._turn = 0
+        self._budget = Budget()
         self._check_rules()
-        self._spent = self._model = self._last = 0.0
 
     def _check_rules(self) -> None:
         if isinstance(self.unknown, dict):
@@ -92,38 +132,32 @@ class Gate:
         Raises:
             InputError: a column is missing, of another type, or breaks a rule.
         """
-        seen = self.seen
+        begun, seen = perf_counter(), self.seen
         seen.calls += 1
-        count = len(rows) if hasattr(rows, "__len__") else rows.shape[0]  # sparse matrices have no length
+        if type(rows) is np.ndarray:  # the quickest models are asked with arrays
+            count = rows.shape[0] if rows.ndim else 1
+            if self._expected is not None:
+                self._wide_enough(rows, self._expected)
+        else:
+            count = guard_rows.count_of(rows)
+            rows = self._in_order(rows)
         seen.rows += count
-        rows = self._in_order(rows)
         if isinstance(self.unknown, dict) and self.unknown:
             rows = self._mapped(rows, self.unknown)
-        if not self.trained:
-            return rows
-        if self.every or not seen.looked_at or self._spent + self._last <= SHARE * self._model + FIXED * seen.calls:
-            start = perf_counter()
-            self._look(rows, count)
-            # The first look pays for imports and caches; it says nothing about the next.
-            self._last = (perf_counter() - start) if self._spent else FIXED
-            self._spent += self._last
+        if self._watched and count:
+            self._look(rows, count, begun)
         return rows
 
     def answered(self, seconds: float) -> None:
         """Time that the model took for the call."""
-        self._model += seconds
+        self._budget.answered(seconds)
 
     def _in_order(self, rows: Any) -> Any:
         names = getattr(rows, "columns", None)
         if self._expected is None:
             return rows
         if names is None:
-            width = rows.shape[1] if getattr(rows, "ndim", 1) == 2 else None
-            if width is not None and width != len(self._expected):
-                raise InputError(
-                    f"expected {len(self._expected)} columns ({', '.join(self._expected[:3])}, ...), got {width}"
-                )
-            return rows
+            return self._nameless(rows, self._expected)
         if names is self._accepted or (
             self._accepted is not None and not isinstance(names, list) and self._same(names)
         ):
@@ -133,107 +167,111 @@ class Gate:
             # Frames that are cut from one, or built from one list of names, share it; turning it into a list takes longer.
             self._accepted = None if isinstance(names, list) else names
             return rows
+        self._complete(given)
+        self.seen.reordered += 1
+        return rows[self._expected]
+
+    def _nameless(self, rows: Any, expected: list[str]) -> Any:
+        """Arrays, and dictionaries, whose order means nothing."""
+        if guard_rows.is_dictionary(rows):
+            for row in rows if isinstance(rows, list) else (rows,):
+                if not row.keys() >= self._needed:
+                    self._complete(list(row))
+            return rows
+        if getattr(rows, "ndim", 1) == 2:
+            self._wide_enough(rows, expected)
+        return rows
+
+    def _wide_enough(self, rows: Any, expected: list[str]) -> None:
+        if rows.ndim == 2 and rows.shape[1] != len(expected):
+            raise InputError(f"expected {len(expected)} columns ({', '.join(expected[:3])}, ...), got {rows.shape[1]}")
+
+    def _complete(self, given: list[Any]) -> None:
         known = set(given)
-        for column in self._expected:
+        for column in self._expected or ():
             if column not in known:
                 raise InputError(
                     f"expected column {column!r}, which the rows do not hold{did_you_mean(column, map(str, given))}"
                 )
-        self.seen.reordered += 1
-        return rows[self._expected]
 
     def _same(self, names: Any) -> bool:
         equals = getattr(self._accepted, "equals", None)
         return bool(equals is not None and equals(names))
 
     def _mapped(self, rows: Any, instead: dict[str, Any]) -> Any:
-        if not hasattr(rows, "columns"):
-            return rows
-        changed = {}
         for column, value in instead.items():
-            held = _values(rows, column)
+            place = self._place.get(column)
+            held = guard_rows.column_of(rows, column, place)
+            if held is None:
+                continue
             odd = [i for i, v in enumerate(held.tolist()) if not _missing(v) and _level(v) not in self._levels[column]]
             if odd:
                 values = held.astype(object)
                 values[odd] = value
-                changed[column] = values
+                rows = guard_rows.with_column(rows, column, place, values)
                 self.seen.mapped[column] += len(odd)
-        return rows.assign(**changed) if changed else rows
+        return rows
 
-    def _look(self, rows: Any, count: int) -> None:
-        if not hasattr(rows, "columns") or not count:
+    def _look(self, rows: Any, count: int, begun: float) -> None:
+        """At every column where a rule asks for it or nothing was seen yet, else at those whose turn it is."""
+        few, budget = count <= FEW_ROWS, self._budget
+        if self.every or not self.seen.looked_at:
+            part, cell = self._part(rows, count, few)
+            for name in self._watched:
+                self._look_at(name, part, cell)
             return
-        step = max(1, -(-count // MOST_ROWS))
-        part = rows if step == 1 else rows[::step]
-        self.seen.looked_at += len(part)
-        if len(part) <= FEW_ROWS and self._sound(part):
+        before = perf_counter()
+        budget.of_a_call(few, before - begun)
+        if not budget.pays(few):
             return
-        for columns, at_once, one in (
-            (self._numbers_of, self._all_numbers, self._number_column),
-            (self._levels_of, self._all_levels, self._level_column),
-        ):
-            if not columns:
-                continue
-            try:
-                at_once(part)
-            except InputError:
-                raise
-            except (TypeError, ValueError):  # lists, missing values of pandas' own kind, two columns of one name
-                for name in columns:
-                    one(part, name)
+        part, cell = self._part(rows, count, few)
+        for _ in range(len(self._watched)):
+            self._turn = (self._turn + 1) % len(self._watched)
+            self._look_at(self._watched[self._turn], part, cell)
+            now = perf_counter()
+            budget.took(now - before, few)
+            before = now
+            if not budget.pays(few):
+                return
 
-    def _sound(self, part: Any) -> bool:
-        """Whether nothing in a few rows is odd, told without making a column of anything: a tenth of the time."""
-        if self._expected is None or not hasattr(part, "iloc"):
+    def _part(self, rows: Any, count: int, few: bool) -> tuple[Any, guard_rows.Cell | None]:
+        if few:
+            by_place = self._expected is not None or guard_rows.is_dictionary(rows)
+            return rows, guard_rows.cells(rows) if by_place else None
+        return guard_rows.spread(rows, MOST_ROWS, count), None
+
+    def _look_at(self, name: str, part: Any, cell: guard_rows.Cell | None) -> None:
+        count = guard_rows.count_of(part)
+        self.seen.looked_at[name] += count
+        if cell is not None and self._sound(name, count, cell):
+            return
+        if self._expected is None and not guard_rows.holds(part, name):
+            return
+        values = guard_rows.column_of(part, name, self._place.get(name))
+        if values is None:
+            return
+        if name in self._levels:
+            self._categories(name, values)
+        else:
+            self._numbers(name, values, self.trained[name])
+
+    def _sound(self, name: str, count: int, cell: guard_rows.Cell) -> bool:
+        """Whether nothing in a few rows of a column is odd, told without making a column of it: a tenth of the time."""
+        place = self._place.get(name)
+        if place is None:
             return False
-        if self._places is None:
-            place = {name: k for k, name in enumerate(self._expected)}
-            if not place.keys() >= self.trained.keys():
-                return False
-            bounds = zip(self._numbers_of, self._low.tolist(), self._high.tolist(), strict=True)
-            self._places = (
-                [(place[name], low, high) for name, low, high in bounds],
-                [(place[name], levels) for name, levels in self._levels.items()],
-            )
-        numbers, levels = self._places
+        known = self._levels.get(name)
         try:
-            for i in range(len(part)):
-                row = part.iloc[i].tolist()
-                for k, low, high in numbers:
-                    value = row[k]
-                    if value < low or value > high:
-                        return False
-                for k, known in levels:
-                    if row[k] not in known:
-                        return False
+            if known is not None:
+                return all(cell(i, place, name) in known for i in range(count))
+            low, high = self._bounds[name]
+            for i in range(count):
+                value = cell(i, place, name)
+                if value < low or value > high:
+                    return False
         except TypeError:  # a text where numbers were, or nothing at all
             return False
         return True
-
-    def _all_numbers(self, part: Any) -> None:
-        """All numeric columns in one table; one by one only those that hold something odd."""
-        table = part[self._numbers_of].to_numpy()
-        if table.dtype.kind in "biuf":
-            beyond = ((table < self._low) | (table > self._high)).any(axis=0)
-            odd = [self._numbers_of[k] for k in np.flatnonzero(beyond)] if beyond.any() else []
-        else:  # one column of texts or of missing values makes objects of all
-            odd = self._numbers_of
-        for name in odd:
-            self._numbers(name, _values(part, name), self.trained[name])
-
-    def _all_levels(self, part: Any) -> None:
-        """All columns of categories in one table; one by one only those that hold what training did not."""
-        table = part[self._levels_of].to_numpy()
-        for k, name in enumerate(self._levels_of):
-            known, held = self._levels[name], table[:, k].tolist()
-            if not known.issuperset(held):
-                self._categories(name, np.asarray(held, dtype=object))
-
-    def _number_column(self, part: Any, name: str) -> None:
-        self._numbers(name, _values(part, name), self.trained[name])
-
-    def _level_column(self, part: Any, name: str) -> None:
-        self._categories(name, _values(part, name))
 
     def _numbers(self, name: str, values: NDArray[Any], trained: ColumnProfile) -> None:
         if values.dtype.kind not in "biuf":
@@ -255,8 +293,10 @@ class Gate:
                 )
 
     def _categories(self, name: str, values: NDArray[Any]) -> None:
-        known = self._levels[name]
-        odd = [_level(v) for v in values.tolist() if not _missing(v)]
+        known, held = self._levels[name], values.tolist()
+        if _all_in(known, held):
+            return
+        odd = [_level(v) for v in held if not _missing(v)]
         odd = [v for v in odd if v not in known]
         if odd:
             counts = self.seen.unknown.setdefault(name, Counter())
@@ -269,8 +309,11 @@ class Gate:
                 )
 
 
-def _values(rows: Any, column: str) -> NDArray[Any]:
-    return np.asarray(rows[column].to_numpy())
+def _all_in(known: frozenset[str], held: list[Any]) -> bool:
+    try:
+        return known.issuperset(held)
+    except TypeError:  # lists cannot be looked up
+        return False
 
 
 def _missing(value: Any) -> bool:

@@ -40,8 +40,8 @@ from backslide.causes.given.rescaled import rescaled
 from backslide.causes.given.vectorised import vectorised
 from backslide.playbook.shadow.replay import Replayed
 
-WAYS = (by_logged_inputs, refitted_on_window, rescaled, exchanged, recoded, rebuilt, vectorised)
-"""What was logged of the model's own inputs first; then in the order of precedence of their kinds."""
+WAYS = (by_logged_inputs, refitted_on_window, exchanged, rescaled, recoded, rebuilt, vectorised)
+"""What was logged of the model's own inputs first; then what has nothing to be estimated, then what has."""
 
 
 def altered_inputs(case: Case, done: Replayed) -> Altered | None:

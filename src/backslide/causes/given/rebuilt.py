@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from scipy.optimize import linear_sum_assignment
 
+from backslide.causes.given.additive import additive_reading
 from backslide.causes.given.asker import Altered, Asker, margins
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
@@ -87,7 +88,7 @@ def _levels(asker: Asker) -> dict[str, list[Any]]:
 
 
 def _starts(asker: Asker, levels: dict[str, list[Any]]) -> list[Reading]:
-    """As trained, and in the orders in which encoders are commonly rebuilt."""
+    """As trained, in the orders in which encoders are commonly rebuilt, and as computed where columns add up."""
     found: list[Reading] = [{c: {v: v for v in own} for c, own in levels.items()}]
     for order in ORDERS:
         reading: Reading = {}
@@ -95,7 +96,8 @@ def _starts(asker: Asker, levels: dict[str, list[Any]]) -> list[Reading]:
             values = asker.side.sample[column].to_list()
             reading[column] = dict(zip(in_order(own, values, order), own, strict=True))
         found.append(reading)
-    return found
+    solved = additive_reading(asker, levels)
+    return found if solved is None else [*found, solved]
 
 
 def _read(frame: pl.DataFrame, reading: Reading) -> pl.DataFrame:

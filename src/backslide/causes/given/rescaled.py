@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from backslide.causes.given.asker import Alter, Altered, Asker
+from backslide.causes.given.fitted_on_part import part_fitted_on
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.pair import to_numbers
@@ -52,12 +53,13 @@ def rescaled(asker: Asker) -> Altered | None:
         if found is not None and _changed(found[column]) and asker.explains(_without_gaps(asker, found)):
             return _told(asker, found, known)
     together = [c for c in numbers if c in known]
-    if len(together) < 2 or not _witness(asker, together, at):
-        return None
-    found = _solved(asker, at, together)
+    found = _solved(asker, at, together) if len(together) >= 2 else None
     if found is None or not asker.explains(_without_gaps(asker, found)):
         return None
-    return _told(asker, found, known)
+    if _witness(asker, together, at):
+        return _told(asker, found, known)
+    part = part_fitted_on(asker, {c: 1 / map_.factor for c, map_ in found.items()}, known)
+    return None if part is None else _told(asker, found, known, f", on {part}")
 
 
 def _telling(asker: Asker, numbers: list[str], at: np.ndarray) -> np.ndarray:
@@ -163,7 +165,7 @@ def _changed(map_: _Affine) -> bool:
     return abs(map_.factor - 1) > RESCALED
 
 
-def _told(asker: Asker, found: dict[str, _Affine], known: dict[str, Scaled]) -> Altered | None:
+def _told(asker: Asker, found: dict[str, _Affine], known: dict[str, Scaled], on: str = "") -> Altered | None:
     changed = sorted((c for c in found if _changed(found[c])), key=lambda c: -abs(np.log(found[c].factor)))
     if not changed:
         return None
@@ -177,6 +179,7 @@ def _told(asker: Asker, found: dict[str, _Affine], known: dict[str, Scaled]) -> 
     # With several columns only the sum of their offsets shows, so no centre is told.
     centre = (before.centre - map_.offset) / map_.factor if len(found) == 1 else before.centre
     words = refit_words(one, before, replace(before, centre=centre, spread=before.spread / map_.factor), len(changed))
+    words += on
     return Altered(CauseKind.SCALER_REFIT, tuple(changed), alter, words, BACK)
 
 

@@ -3,7 +3,8 @@
 **Recognised** when the column's spread grew, its rank correlations with other columns shrank together, and both follow from
 one cause: the reference with as much normal noise added is distributed as the current values are, and hangs together with the
 other columns as the current values do. A column without partners shows it when its values left the lattice they were recorded
-on (whole numbers became fractions).
+on (whole numbers became fractions). Where only some values left it, to ever different places and by more than a step, those
+are the rows.
 
 **Natural drift** that widens a column keeps its order, and with it its rank correlations; a mixture with other rows changes
 the other columns too.
@@ -23,7 +24,7 @@ from backslide.case import Case
 from backslide.causes import columns
 from backslide.causes.dependence import Dependence, dependence
 from backslide.causes.hypothesis import Hypothesis, Signature
-from backslide.causes.lattice import on_step, step_of
+from backslide.causes.lattice import is_on_step, on_step, step_of
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.pair import Pair
@@ -49,8 +50,20 @@ BEYOND = 0.015
 """Share of the current values that must lie beyond either end."""
 STRETCHED = 0.7
 """Distance of the shaken reference over that of the stretched one below which it was noise."""
+SHAKEN = 20_000
+"""Draws that a noisy reference is made of."""
 LOST_SHARE = 0.5
 """Share of values that must have left the lattice."""
+MIN_LEVELS = 5
+"""Distinct reference values under which they are codes, no readings."""
+MIN_PART = 0.05
+"""Share of values off the lattice from which some rows are said to be noisy."""
+DIFFERENT = 0.8
+"""Distinct values among those off the lattice, as a share of them: a map of the lattice leaves as few as it had."""
+STEPS_OFF = (0.6, 0.85, 1.2, 1.7, 2.4, 3.4, 4.8, 6.8, 9.6, 13.6, 19.2)
+"""Deviations that are tried, in steps of the lattice; 0.3 of a step is what is lost by rounding."""
+BETTER = 0.8
+"""Distance of the noisy reference to the values off the lattice over that of the quiet one, at most."""
 
 
 class AddedNoise(Signature):
@@ -62,37 +75,56 @@ class AddedNoise(Signature):
         for column, pair in case.pairs.items():
             extra = _extra(pair)
             if extra is None:
+                yield from self._of_some_rows(case, pair)
                 continue
             noisy = pair.numbers[0] + extra * case.rng(f"noise {column}").standard_normal(len(pair.reference))
             if not _fits(pair, noisy):
                 continue
-            left_lattice = _left_lattice(pair) or _over_both_ends(pair, noisy)
+            left_lattice = _left_lattice(pair) or _over_both_ends(pair, extra)
             if not left_lattice and not _looser(case, dependence(case), pair, noisy):
                 continue
-            yield Hypothesis(
-                signature=self,
-                features=(column,),
-                seen=f"{column} is noisier: random error of about {say.number(extra, 2)} (one standard deviation) was added",
-                undo=f"draw {column} from the other columns",
-                evidence=(f"DRF001:{column}",),
-                exact=True,
-                reversible=False,
-                rows=np.isfinite(pair.numbers[1]),
-                params={"deviation": extra},
-                mechanism=f"noise {column}",
-            )
+            yield self._told(pair, extra, np.isfinite(pair.numbers[1]))
+
+    def _of_some_rows(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
+        """The rows whose values left the lattice, where it is noise that took them off."""
+        off = _off_lattice(pair)
+        if off is None:
+            return
+        extra = _deviation_off(pair, off)
+        if extra is not None:
+            yield self._told(pair, extra, off, f" on {say.percent(float(off.mean()))} of the rows")
+
+    def _told(self, pair: Pair, extra: float, rows: columns.Mask, where: str = "") -> Hypothesis:
+        column = pair.name
+        error = f"random error of about {say.number(extra, 2)} (one standard deviation)"
+        return Hypothesis(
+            signature=self,
+            features=(column,),
+            seen=f"{column} is noisier{where}: {error} was added",
+            undo=f"draw {column} from the other columns",
+            evidence=(f"DRF001:{column}",),
+            exact=True,
+            reversible=False,
+            rows=rows,
+            params={"deviation": extra, "share": float(rows.mean()) if where else 1.0},
+            mechanism=f"noise {column}",
+        )
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Draw from the other columns."""
         (column,) = hypothesis.features
-        return columns.impute(case, frame, column, np.isfinite(columns.numbers_of(frame, column)))
+        return columns.impute(case, frame, column, hypothesis.rows)
 
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """Add as much noise to the reference."""
+        """Add as much noise to the reference, to as many of its rows."""
         (column,) = hypothesis.features
-        drawn = case.rng(f"noise {column}").standard_normal(frame.height)
+        rng = case.rng(f"noise {column}")
+        drawn = rng.standard_normal(frame.height)
         values = columns.numbers_of(frame, column) + hypothesis.params["deviation"] * drawn
-        return columns.write(frame, column, values, np.isfinite(values))
+        rows = np.isfinite(values)
+        if hypothesis.params["share"] < 1:
+            rows &= rng.random(frame.height) < hypothesis.params["share"]
+        return columns.write(frame, column, values, rows)
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
@@ -138,6 +170,35 @@ def _fits(pair: Pair, noisy: Floats) -> bool:
     return ks(noisy[np.isfinite(noisy)], b) <= noise + REMAINS * ks(g, b)
 
 
+def _off_lattice(pair: Pair) -> columns.Mask | None:
+    """Current rows (n,) off the steps that every reference value lies on; None where few are, or as few different ones."""
+    if not pair.numeric or len(pair.finite[1]) < columns.MIN_ROWS:
+        return None
+    g = pair.finite[0]
+    step = step_of(g)
+    if step is None or len(np.unique(g)) > len(g) / 3 or len(np.unique(g)) < MIN_LEVELS:
+        return None
+    values = pair.numbers[1]
+    off = np.isfinite(values) & ~is_on_step(values, step)
+    if off.sum() < max(columns.MIN_ROWS, MIN_PART * len(values)):
+        return None
+    return off if len(np.unique(values[off])) >= DIFFERENT * off.sum() else None
+
+
+def _deviation_off(pair: Pair, off: columns.Mask) -> float | None:
+    """Deviation of the noise that makes the reference most like the values off the lattice; None where it needs none."""
+    g, b = pair.finite[0], np.sort(pair.numbers[1][off])
+    step = step_of(g)
+    assert step is not None
+    values = g[np.linspace(0, len(g) - 1, min(len(g), 2000)).astype(int)]
+    drawn = np.random.default_rng(len(g)).standard_normal(len(values))
+    apart = {size * step: ks(np.sort(values + size * step * drawn), b) for size in STEPS_OFF}
+    best = min(apart, key=lambda size: apart[size])
+    quiet = ks(np.sort(values + 0.29 * step * drawn), b)
+    noise = 1.95 * float(np.sqrt(1 / len(values) + 1 / len(b)))
+    return best if quiet > noise and apart[best] < min(BETTER * quiet, noise + REMAINS * quiet) else None
+
+
 def _left_lattice(pair: Pair) -> bool:
     """Whether values that came in steps no longer do."""
     g, b = pair.finite
@@ -147,7 +208,7 @@ def _left_lattice(pair: Pair) -> bool:
     return on_step(b, step) <= 1 - LOST_SHARE
 
 
-def _over_both_ends(pair: Pair, noisy: Floats) -> bool:
+def _over_both_ends(pair: Pair, extra: float) -> bool:
     """Whether values that ended abruptly at both ends, as hours and shares do, now lie beyond both, and tail off there.
 
     A range that widened ends as abruptly as before: the reference stretched is then as like it as the reference shaken.
@@ -161,7 +222,16 @@ def _over_both_ends(pair: Pair, noisy: Floats) -> bool:
     scales = _spread(b) / max(_spread(g), 1e-300), float(b[-1] - b[0]) / (high - low)
     middles = (np.median(g), np.median(b)), ((low + high) / 2, (b[0] + b[-1]) / 2)
     stretched = [(g - was) * scale + now for scale, (was, now) in zip(scales, middles, strict=True)]
-    return ks(np.sort(noisy[np.isfinite(noisy)]), b) < STRETCHED * min(ks(values, b) for values in stretched)
+    return min(ks(values, b) for values in _shaken(g, extra)) < STRETCHED * min(ks(values, b) for values in stretched)
+
+
+def _shaken(g: Floats, deviation: float) -> list[Floats]:
+    """The reference with noise of three shapes, so many times over that the draws are no noise of their own; sorted."""
+    rng = np.random.default_rng(len(g))
+    n = max(len(g), SHAKEN)
+    values = np.resize(g, n)
+    shapes = (rng.normal(0, 1, n), rng.laplace(0, 1 / np.sqrt(2), n), rng.uniform(-np.sqrt(3), np.sqrt(3), n))
+    return [np.sort(values + deviation * shape) for shape in shapes]
 
 
 def _looser(case: Case, ties: Dependence, pair: Pair, noisy: Floats) -> bool:

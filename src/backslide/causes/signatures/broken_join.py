@@ -48,6 +48,8 @@ PROVES = 0.3
 """Correlation of which one must be lost for the fault to be named."""
 SHIFTS = tuple(k for k in range(-5, 6) if k)
 OUTCOME_Z = 4.0
+EVERY_COLUMN = 0.3
+"""What another column of the same joined table adds to the table itself: most columns at once are rather the ones in place."""
 
 
 class BrokenJoin(Signature):
@@ -169,8 +171,13 @@ def _misplaced(case: Case, ties: Dependence) -> list[tuple[tuple[str, ...], bool
         ends = [k for k in first if len(groups[k]) == smallest]
         if len(ends) == 1 or top > 1:
             chosen = max(ends, key=lambda k: (sum(v for key, v in pairs.items() if k in key), -k))
-            found.append((_named(ties, groups[chosen]), True))
-            blamed.add(chosen)
+            partners = sorted({k for key in pairs if chosen in key for k in key} - {chosen})
+            ends_of_it = groups[chosen], sorted(i for k in partners for i in groups[k])
+            told = _by_outcome(case, ties, *ends_of_it)
+            if told is None:
+                told = ends_of_it[int(_cost([groups[chosen]]) > _cost([groups[k] for k in partners]))]
+            found.append((_named(ties, told), True))
+            blamed |= {chosen} if told is ends_of_it[0] else set(partners)
             continue
         one, other = next(key for key in pairs if ends[0] in key)
         blamed |= {one, other}
@@ -180,6 +187,11 @@ def _misplaced(case: Case, ties: Dependence) -> list[tuple[tuple[str, ...], bool
         elif len(groups[one]) == len(groups[other]) == 1:
             found.append((_named(ties, [*groups[one], *groups[other]]), False))
     return found
+
+
+def _cost(groups: list[list[int]]) -> float:
+    """How much it takes to blame groups: one table that holds many columns is likelier than many, and less likely than few."""
+    return sum(1 + EVERY_COLUMN * (len(group) - 1) for group in groups)
 
 
 def _named(ties: Dependence, group: list[int]) -> tuple[str, ...]:

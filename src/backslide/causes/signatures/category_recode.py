@@ -34,6 +34,7 @@ from backslide.engine.pair import Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 
+_DIGITS = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)
 MIN_UNSEEN = 0.01
 MAX_LEVELS = 200
 MATCHED = 0.3
@@ -157,6 +158,8 @@ def _the_others(case: Case, pair: Pair, mapping: dict[str, str]) -> dict[str, st
 
 
 def _plain(level: str) -> str:
+    if _DIGITS.fullmatch(level.strip()):
+        return repr(float(level))  # 1, 01 and 1.0 are one code
     text = re.sub(r"[\W_]+", "", level).casefold()
     return {"t": "true", "f": "false", "y": "yes", "n": "no"}.get(text, text) or level
 
@@ -204,6 +207,8 @@ def _permuted(case: Case, pair: Pair) -> Found | None:
     matched = {u: old for u, old in mapping.items() if _near(g[old], b[u], pair)}
     if sum(b[u] for u in matched) < CLEAR * sum(b[u] for u in mapping):
         return None
+    if len(matched) < 3 and set(matched) != set(matched.values()):
+        return None  # one value in another's place, which keeps its own: people moved from one to the other
     mapping = matched
     same = {k: k for k in mapping}
     before, after = met.cost(same), met.cost(mapping)

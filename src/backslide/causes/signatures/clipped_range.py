@@ -33,6 +33,9 @@ MIN_MASS = 0.02
 MATCH = 0.3
 """How far the mass gathered at the limit may be from the mass that was beyond it, relative."""
 
+COARSER = 0.7
+"""Distinct values left inside the limit, as a share of the reference's, up to which values were rounded rather than cut off."""
+
 
 class ClippedRange(Signature):
     kind = CauseKind.CLIPPED_RANGE
@@ -124,8 +127,19 @@ def _gathering(pair: Pair, side: int, match: float = MATCH) -> float | None:
     own = float((g == limit).mean())
     if float((g > limit).mean()) < MIN_MASS or gathered < own + MIN_MASS:
         return None
+    if _coarser(*(v[(v > b.min()) & (v < limit)] for v in (g, b))):
+        return None  # rounded: every value gathered what lay next to it
     noise = 4 * float(np.sqrt(beyond * (1 - beyond) * (1 / len(g) + 1 / len(b))))
     return side * limit if abs(gathered - beyond) <= match * beyond + noise else None
+
+
+def _coarser(g: Floats, b: Floats) -> bool:
+    """Whether far fewer distinct values are left, of as many rows (sorted values)."""
+    n = min(len(g), len(b))
+    if n < columns.MIN_ROWS:
+        return False
+    before, after = (len(np.unique(values[np.linspace(0, len(values) - 1, n).astype(int)])) for values in (g, b))
+    return after <= COARSER * before
 
 
 def _inner_unchanged(g: Floats, b: Floats, inner_mass: float) -> bool:

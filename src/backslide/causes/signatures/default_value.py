@@ -39,6 +39,8 @@ ALSO, ALSO_Z = 0.3, 4.0
 """Share of the rise, and standard errors, by which no other value may have risen."""
 NEW_SHARE = 0.002
 """A value under this share before counts as new."""
+FEW = 30
+"""Reference rows with the value from which on they tell where it belongs."""
 UNNATURAL = 0.6
 """Share of the filled-in rate that must also appear where the other columns speak against the value."""
 
@@ -137,6 +139,8 @@ def _unnatural(case: Case, pair: Pair, text: str, rate: float) -> bool:
     hit = pair.texts[0] == text
     if hit.mean() < NEW_SHARE:
         return _unnatural_place(pair, text)
+    if hit.sum() < FEW and columns.of_a_kind(case, pair.texts[1] == text, leave_out=[pair.name]):
+        return False  # too few to know where it belongs, and now on rows of a kind
     chance = columns.expected(case, hit, leave_out=[pair.name])
     order = np.argsort(chance)
     unlikely = order[: max(len(order) // 2, 1)]

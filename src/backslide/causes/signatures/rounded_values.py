@@ -29,8 +29,9 @@ from backslide.playbook.base import Scenario
 from backslide.stats.metrics import Floats
 from backslide.stats.two_sample import ks
 
-OFF = 0.5
-"""Share of the reference that must lie off the lattice: people record round numbers of their own accord."""
+OFF = 0.4
+"""Share of the reference that must lie off the lattice: people record round numbers of their own accord. Of whole numbers about
+half are odd."""
 FEWER = 0.5
 """Distinct values that may be left, as a share of those that as many reference rows hold."""
 MOST_LEFT = 0.7

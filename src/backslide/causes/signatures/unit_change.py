@@ -5,11 +5,11 @@ reference onto the current values so well that what remains is noise, or a tenth
 ten (percent, milli, kilo), time (60, 3600, 24, 7, 12, 52, 365), lengths, weights, temperatures, and the like, both ways.
 
 **Natural drift looks alike.** The mean shift of a lognormal column *is* a scale change. So known factors under 5 without an
-offset are named only when undoing them brings points back, and so are degrees on another scale that overlap with the former
-ones. A factor that is no known unit is named only when it is larger than 5, or when the values themselves show it: the step in
-which they are recorded was scaled (whole numbers that all became multiples of 1.93), or a column of few values came back to
-those very values. A constant offset of no known unit is named only when the values show it so, or when undoing it brings points
-back.
+offset are named only when undoing them brings points back. So are degrees on another scale that overlap with the former ones,
+and conversions that bring values from elsewhere back among the former ones, where they are distributed otherwise. A factor
+that is no known unit is named only when it is larger than 5, or when the values themselves show it: the step in which they are
+recorded was scaled (whole numbers that all became multiples of 1.93), or a column of few values came back to those very values.
+A constant offset of no known unit is named only when the values show it so, or when undoing it brings points back.
 
 **Recognised as well**: a logarithm, a root or their opposite (log, log1p, sqrt, square, exp), where the map leaves nothing to
 explain; and columns that tell the time, shifted by whole hours, weekdays or months, on their circle or against the clock of
@@ -50,6 +50,14 @@ PLAIN_FACTOR = 5.0
 PLAIN_OFFSET = 0.6
 """Distance that a conversion of degrees must move a column by."""
 MIN_DISTINCT = 5
+ELSEWHERE = 0.99
+"""Distance from which on hardly any value stands where the former ones stood."""
+INSIDE = 0.995
+"""Share of the values that a conversion must take back among the former ones."""
+TILT = 2.0
+"""Ratio of the spreads up to which values that came back may be distributed otherwise."""
+MOST_TILTED = 0.5
+"""And their distance."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,8 @@ class Conversion:
     words: str
     lattice: bool = False
     """Whether the step in which values are recorded was scaled as well."""
+    tilted: bool = False
+    """Whether the values came back among the former ones, but are distributed otherwise there."""
 
     def apply(self, values: Floats) -> Floats:
         """Reference unit to current unit."""
@@ -76,7 +86,7 @@ class Conversion:
         Degrees on another scale stand where hardly any stood before. Where they overlap, it may as well be a mean that drifted.
         """
         large = abs(float(np.log(self.factor))) > np.log(PLAIN_FACTOR)
-        return self.lattice or large or (self.offset != 0 and apart >= PLAIN_OFFSET)
+        return self.lattice or (not self.tilted and (large or (self.offset != 0 and apart >= PLAIN_OFFSET)))
 
 
 _FACTORS = {
@@ -213,7 +223,22 @@ def convert(pair: Pair) -> Conversion | None:
         candidate: Conversion = CONVERSIONS[int(index)]
         if _explains(candidate, g, b, moved):
             return replace(candidate, lattice=candidate.lattice or same_levels(candidate.undo, g, b))
-    return _unknown_scale(g, b, at_g, at_b, moved)
+    return _unknown_scale(g, b, at_g, at_b, moved) or (_brought_back(g, b) if moved >= ELSEWHERE else None)
+
+
+def _brought_back(g: Floats, b: Floats) -> Conversion | None:
+    """The one known conversion that takes values from where none stood back among the former ones."""
+    found = []
+    for conversion in CONVERSIONS:
+        back = np.sort(conversion.undo(b))
+        inside = float(((back >= g[0]) & (back <= g[-1])).mean())
+        spread = float(
+            np.subtract(*np.quantile(back, [0.9, 0.1])) / max(np.subtract(*np.quantile(g, [0.9, 0.1])), 1e-300)
+        )
+        if inside >= INSIDE and 1 / TILT <= spread <= TILT and ks(g, back) <= MOST_TILTED:
+            found.append(conversion)
+    plain = [c for c in found if c.plain(1.0)]
+    return replace(plain[0], tilted=True) if len(plain) == len(found) == 1 else None
 
 
 def _explains(conversion: Conversion, g: Floats, b: Floats, moved: float) -> bool:

@@ -183,8 +183,13 @@ def _sentence(one: Leaned, total: Change, places: list[int], whole: float, *, qu
         return said if quiet else f"{said}, as the inputs moved"
     if quiet:
         return said
-    inputs, response = (say.signed(round(part / whole * 100, 1)) for part in one.parts)
-    return f"{said}: {inputs} % of the whole as the inputs moved, {response} % as the model responds differently"
+    inputs, response = (say.signed(_rounded(part, whole)) for part in one.parts)
+    return f"{said}: {inputs} as the inputs moved, {response} as the model responds differently"
+
+
+def _rounded(part: float, whole: float) -> float:
+    """To a thousandth of what all features have together, or finer."""
+    return round(part, max(0, 3 - int(np.floor(np.log10(whole)))))
 
 
 def _evidence(
