@@ -31,6 +31,8 @@ def _chance(text: str) -> random.Random:
 class FewWords(Damage):
     """Cut off after so many words."""
 
+    shows = "length"
+
     count: int
 
     @property
@@ -54,6 +56,8 @@ class FewWords(Damage):
 class Lost(Damage):
     """Letters at random replaced by one character, or left out."""
 
+    shows = "characters"
+
     by: str
     rate: float
     """Share of the letters."""
@@ -76,6 +80,8 @@ class Lost(Damage):
 @dataclass(frozen=True)
 class Misread(Damage):
     """Letters at random misread."""
+
+    shows = "unknown words"
 
     known: frozenset[str]
     """Words of the reference."""
@@ -116,6 +122,8 @@ def misread_letters(words: Sequence[str], rate: float) -> float:
 @dataclass(frozen=True)
 class Template(Damage):
     """The same words put before or behind, with numbers in them that differ."""
+
+    shows = "common beginnings or endings"
 
     prefix: str = ""
     suffix: str = ""

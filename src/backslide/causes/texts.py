@@ -41,6 +41,8 @@ class Damage(ABC):
     """One thing that may happen to a text."""
 
     reversible = False
+    shows = "marks of damage"
+    """Which finding about the shape of texts shows it."""
 
     @property
     @abstractmethod
@@ -154,6 +156,7 @@ class Escapes(Damage):
 class Wrapped(Damage):
     """The same text put before or behind."""
 
+    shows = "common beginnings or endings"
     prefix: str = ""
     suffix: str = ""
     reversible = True
@@ -187,6 +190,8 @@ def short(text: str) -> str:
 class Truncated(Damage):
     """Cut off after so many characters, or at the last word before."""
 
+    shows = "length"
+
     length: int
     at_word: bool = False
 
@@ -211,6 +216,8 @@ class Truncated(Damage):
 class Emptied(Damage):
     """Nothing, or blanks."""
 
+    shows = "empty texts"
+
     @property
     def seen(self) -> str:
         """What happened."""
@@ -228,6 +235,8 @@ class Emptied(Damage):
 @dataclass(frozen=True)
 class Replaced(Damage):
     """Letters beyond ASCII lost: replaced by one character, or left out."""
+
+    shows = "characters"
 
     by: str
 
@@ -249,6 +258,8 @@ class Replaced(Damage):
 class Cased(Damage):
     """Written in small or in capital letters throughout."""
 
+    shows = "characters"
+
     upper: bool
 
     @property
@@ -268,6 +279,8 @@ class Cased(Damage):
 @dataclass(frozen=True)
 class Squeezed(Damage):
     """Line breaks and runs of blanks made one blank, or none."""
+
+    shows = "characters"
 
     none: bool = False
 
@@ -289,6 +302,8 @@ class Squeezed(Damage):
 class Stripped(Damage):
     """Punctuation left out."""
 
+    shows = "characters"
+
     @property
     def seen(self) -> str:
         """What happened."""
@@ -306,6 +321,8 @@ class Stripped(Damage):
 @dataclass(frozen=True)
 class Foreign(Damage):
     """Words that the reference never used: another language or script, or scrambled."""
+
+    shows = "language"
 
     known: frozenset[str]
     """The most frequent words of the reference."""

@@ -81,7 +81,7 @@ class TextChange(Signature):
                 undo=f"restore {column}"
                 if damage.reversible
                 else f"take the missing part of {column} from other texts",
-                evidence=(f"DRF002:{column}",),
+                evidence=(f"DRF009:{column} {damage.shows}",),
                 exact=True,
                 reversible=damage.reversible,
                 rows=rows,
