@@ -88,7 +88,10 @@ class Presenter:
             points=price, confidence=ours.confidence, **({} if ours.rows is None else self._when(ours.rows)),
             repair=Repair(description=ours.undo, points_back=back), share_of_rows=min(max(ours.share_of_rows, 0.0), 1.0),
             summary=words.cause_summary(ours.seen, price, self.target, back),
-            evidence=tuple(k for k in ours.evidence if k in self.keys), next_step=words.next_step(ours.kind, ours.features),
+            evidence=tuple(k for k in ours.evidence if k in self.keys),
+            next_step=words.next_step(
+                ours.kind, ours.features, gains=price is not None and self.target.harm(price.estimate) < 0
+            ),
         )  # fmt: skip
 
     def _worldly(self, cause: Worldly) -> Cause:
