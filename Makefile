@@ -52,6 +52,7 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(PY) benchmarks/profile_scan.py $(if $(FULL),--rows 5000000 --columns 20 --repeats 3)
+	$(PY) benchmarks/text_checks.py $(if $(FULL),--rows 1000000 --repeats 3)
 	$(PY) benchmarks/diagnose_scaling.py $(if $(FULL),--rows 5000 10000 20000 40000 80000 --features 10 20 40 80 --repeats 3)
 
 bench-faults: $(VENV)/.dev

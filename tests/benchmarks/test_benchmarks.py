@@ -53,6 +53,15 @@ def test_profile_scan_prints_every_pass():
 
 
 @pytest.mark.slow
+def test_text_checks_prints_every_pass_and_flags_nothing():
+    printed = run("text_checks.py", "--rows", "2000", "--repeats", "1")
+    head, *rows = cells(printed)
+    assert head == ["both windows", "seconds", "peak MB", "x bare scan"]
+    assert len(rows) == 3
+    assert "flagged: none" in printed
+
+
+@pytest.mark.slow
 def test_diagnose_scaling_prints_its_size_and_finds_the_fault():
     printed = run("diagnose_scaling.py", "--base", "1500", "8", "--rows", "--features")
     head, *rows = cells(printed)

@@ -41,6 +41,8 @@ class Damage(ABC):
     """One thing that may happen to a text."""
 
     reversible = False
+    shows = "marks of damage"
+    """Which finding about the shape of texts shows it."""
 
     @property
     @abstractmethod
@@ -154,6 +156,7 @@ class Escapes(Damage):
 class Wrapped(Damage):
     """The same text put before or behind."""
 
+    shows = "common beginnings or endings"
     prefix: str = ""
     suffix: str = ""
     reversible = True
@@ -162,7 +165,7 @@ class Wrapped(Damage):
     def seen(self) -> str:
         """What happened."""
         ends = [("starts", self.prefix), ("ends", self.suffix)]
-        return " and ".join(f"{verb} with {_short(part)}" for verb, part in ends if part)
+        return " and ".join(f"{verb} with {short(part)}" for verb, part in ends if part)
 
     def hit(self, text: str) -> bool:
         """Both ends."""
@@ -178,13 +181,16 @@ class Wrapped(Damage):
         return text[len(self.prefix) : len(text) - len(self.suffix)] if self.hit(text) else None
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """A text as it is quoted."""
     return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
 @dataclass(frozen=True)
 class Truncated(Damage):
     """Cut off after so many characters, or at the last word before."""
+
+    shows = "length"
 
     length: int
     at_word: bool = False
@@ -210,6 +216,8 @@ class Truncated(Damage):
 class Emptied(Damage):
     """Nothing, or blanks."""
 
+    shows = "empty texts"
+
     @property
     def seen(self) -> str:
         """What happened."""
@@ -227,6 +235,8 @@ class Emptied(Damage):
 @dataclass(frozen=True)
 class Replaced(Damage):
     """Letters beyond ASCII lost: replaced by one character, or left out."""
+
+    shows = "characters"
 
     by: str
 
@@ -248,6 +258,8 @@ class Replaced(Damage):
 class Cased(Damage):
     """Written in small or in capital letters throughout."""
 
+    shows = "characters"
+
     upper: bool
 
     @property
@@ -267,6 +279,8 @@ class Cased(Damage):
 @dataclass(frozen=True)
 class Squeezed(Damage):
     """Line breaks and runs of blanks made one blank, or none."""
+
+    shows = "characters"
 
     none: bool = False
 
@@ -288,6 +302,8 @@ class Squeezed(Damage):
 class Stripped(Damage):
     """Punctuation left out."""
 
+    shows = "characters"
+
     @property
     def seen(self) -> str:
         """What happened."""
@@ -306,12 +322,18 @@ class Stripped(Damage):
 class Foreign(Damage):
     """Words that the reference never used: another language or script, or scrambled."""
 
+    shows = "language"
+
     known: frozenset[str]
     """The most frequent words of the reference."""
     least: float
     """Share of such words that nearly every text of the reference reaches."""
     readable: bool = field(default=True)
     """Whether the texts have frequent words of their own, as a language has."""
+    every: frozenset[str] = frozenset()
+    """Words of the reference; a text that is made of them for the larger part is no foreign one."""
+    kept: frozenset[str] = frozenset()
+    """Words that foreign texts use as much: names, numbers, terms."""
 
     @property
     def seen(self) -> str:
@@ -321,15 +343,18 @@ class Foreign(Damage):
     def hit(self, text: str) -> bool:
         """Hardly a word that was frequent."""
         words = [w.casefold() for w in WORDS.findall(text[:START])]
-        return bool(text.strip()) and sum(w in self.known for w in words) < self.least * max(len(words), 1)
+        if not text.strip() or sum(w in self.known for w in words) >= self.least * max(len(words), 1):
+            return False
+        return not self.every or sum(w in self.every for w in words) < 0.5 * max(len(words), 1)
 
     def do(self, text: str) -> str:
         """Every word replaced, always in the same way, by one that was never seen."""
-        return WORDS.sub(lambda m: _pseudo(m.group()), text)
+        return WORDS.sub(lambda m: m.group() if m.group().casefold() in self.kept else pseudo(m.group()), text)
 
 
-def _pseudo(word: str) -> str:
-    digest = blake2b(word.casefold().encode(), digest_size=max(min(len(word), 16), 2)).hexdigest()
+def pseudo(word: str) -> str:
+    """A word that was never seen, always the same for the same word."""
+    digest = blake2b(word.casefold().encode("utf-8", "replace"), digest_size=max(min(len(word), 16), 2)).hexdigest()
     return "".join(chr(ord("a") + int(c, 16)) for c in digest)[: max(len(word), 3)] + "q"
 
 
@@ -338,7 +363,7 @@ def common_end(texts: Sequence[str], share: float, *, behind: bool = False) -> s
     left = [t[::-1] for t in texts] if behind else list(texts)
     need = share * max(len(left), 1)
     found = ""
-    while len(found) < 600 and left:
+    while len(found) < 2_000 and left:
         at = len(found)
         letter, rows = (
             Counter(t[at] for t in left if len(t) > at).most_common(1)[0] if any(len(t) > at for t in left) else ("", 0)

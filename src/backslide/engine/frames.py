@@ -6,6 +6,7 @@ be told apart by us, and are both counted as missing later.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
@@ -113,8 +114,16 @@ def from_objects(name: str, values: npt.NDArray[np.object_], missing: npt.NDArra
     absent = pd.isna(pd.Series(values, dtype=object)).to_numpy(dtype=bool) if missing is None else missing
     present = [value.item() if isinstance(value, np.generic) else value for value in values[~absent]]
     dtype, converted = _common_type(present)
-    column = pl.Series(name, converted, dtype=dtype, strict=False)
+    try:
+        column = pl.Series(name, converted, dtype=dtype, strict=False)
+    except UnicodeEncodeError:  # half a surrogate pair, which no encoding can hold
+        column = pl.Series(name, [_encodable(value) for value in converted], dtype=dtype, strict=False)
     return column if not absent.any() else _spread(column, absent)
+
+
+def _encodable(value: Any) -> Any:
+    """A text with lone surrogates as what a decoder makes of them: replacement characters."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", value) if isinstance(value, str) else value
 
 
 def _spread(column: pl.Series, absent: npt.NDArray[np.bool_]) -> pl.Series:

@@ -32,6 +32,7 @@ class Need(StrEnum):
     NUMERIC = "no numeric feature"
     CATEGORICAL = "no categorical or boolean feature"
     TEMPORAL = "no date or time feature"
+    TEXT = "no column of running text"
     FEATURES = "no features"
     SEGMENTS = "no segments; name columns or conditions under [model] segments"
     SNAPSHOTS = "no snapshots of both stacks; give [artifacts] reference_snapshot and current_snapshot"
@@ -60,6 +61,7 @@ _MET: dict[Need, Any] = {
     Need.NUMERIC: lambda case: bool(case.features_of(ColumnKind.NUMERIC)),
     Need.CATEGORICAL: lambda case: bool(case.features_of(ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN)),
     Need.TEMPORAL: lambda case: bool(case.features_of(ColumnKind.TEMPORAL)),
+    Need.TEXT: lambda case: any(pair.free_text for pair in case.pairs.values()),
     Need.FEATURES: lambda case: bool(case.pairs),
     Need.SEGMENTS: lambda case: bool(case.segments),
     Need.SNAPSHOTS: lambda case: case.snapshots is not None,

@@ -88,6 +88,34 @@ def rescored(frame: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
+SMALL_WORDS = "the of to and in a for is on that by with as it from was be at this have not or are but had".split()  # noqa: SIM905
+TOPICS = {
+    "loan": "loan rate bank credit interest payment mortgage deposit branch account",
+    "claim": "claim damage accident insurer policy water roof storm repair receipt",
+    "travel": "flight hotel ticket luggage airport booking refund cancel train visa",
+    "health": "doctor clinic patient hospital treatment surgery medicine therapy dentist nurse",
+    "phone": "phone contract mobile signal network roaming device screen battery charger",
+}
+"""What notes are about: the words of each topic."""
+
+
+def with_notes(
+    frame: pl.DataFrame, rng: np.random.Generator, *, topics: dict[str, float] | None = None, length: tuple[int, int] = (12, 45)
+) -> pl.DataFrame:  # fmt: skip
+    """With a column ``note`` of running text: small words among those of one topic (its share in ``topics``)."""
+    names = list(TOPICS)
+    share = np.array([1.0 if topics is None else topics.get(name, 0.0) for name in names])
+    about = rng.choice(len(names), frame.height, p=share / share.sum())
+    size = rng.integers(*length, frame.height)
+    small = np.array(SMALL_WORDS, object)
+    own = [np.array(TOPICS[name].split(), object) for name in names]
+    notes = []
+    for topic, n in zip(about, size, strict=True):
+        words = np.where(rng.random(n) < 0.5, rng.choice(small, n), rng.choice(own[topic], n))
+        notes.append(" ".join(words.tolist()).capitalize() + ".")
+    return frame.with_columns(pl.Series("note", notes, dtype=pl.String))
+
+
 def next_month(rng: np.random.Generator, **options: Any) -> pl.DataFrame:
     """The window after ``served``."""
     return served(rng, start=START + timedelta(days=28), **options)

@@ -69,7 +69,7 @@ def separation(
         for side, placed in enumerate(placements(scores[0], scores[1])):
             places[side].append((test[side], placed))
         models.append((model, test))
-    found = _with_interval(places, days, x[0].shape[1])
+    found = with_interval(places, days, x[0].shape[1])
     if found.auc < looked_from:
         return found
     return Separation(found.auc, found.low, found.high, found.se, found.df, _importance(models, x, rng))
@@ -94,9 +94,10 @@ def _below(others: Floats, scores: Floats) -> Floats:
     return np.asarray((under + upto) / 2 / len(others))
 
 
-def _with_interval(
+def with_interval(
     places: list[list[tuple[NDArray[np.int64], Floats]]], days: tuple[Days, Days], columns: int
 ) -> Separation:
+    """The AUC of cross-fitted placements with its interval: ``places`` holds rows and placements by window and fold."""
     if not places[0]:
         return Separation(0.5, 0.0, 1.0, 0.5, 1.0, np.zeros(columns))
     sizes = [np.array([len(p) for _, p in side], float) for side in places]

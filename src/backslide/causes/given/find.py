@@ -7,7 +7,8 @@ Where the saved model reproduces the reference and not the current window, the l
   of all scaled ones, computed from the answers;
 - `preprocessing_change`: two columns in each other's place, or all of them in the order of the alphabet or of the log; the
   categories of one or of several columns read as others, by an encoder rebuilt in another order or one that knows some of them
-  no more; all that learns from inputs fitted again; a number multiplied before it reaches the model.
+  no more; all that learns from inputs fitted again; a number multiplied before it reaches the model; a text vectoriser fitted
+  again, with another setting, or taken from the artefact that answers now; a text cut off or normalised before it.
 
 Where the log also holds what the model was given (`[model] inputs`), it is compared column by column with what the saved
 preprocessing gives, and told exactly: the mean and the scale that a scaler now holds, the categories that an encoder exchanges.
@@ -36,9 +37,10 @@ from backslide.causes.given.rebuilt import rebuilt
 from backslide.causes.given.recoded import recoded
 from backslide.causes.given.refitted import refitted_on_window
 from backslide.causes.given.rescaled import rescaled
+from backslide.causes.given.vectorised import vectorised
 from backslide.playbook.shadow.replay import Replayed
 
-WAYS = (by_logged_inputs, refitted_on_window, exchanged, rescaled, recoded, rebuilt)
+WAYS = (by_logged_inputs, refitted_on_window, exchanged, rescaled, recoded, rebuilt, vectorised)
 """What was logged of the model's own inputs first; then what has nothing to be estimated, then what has."""
 
 

@@ -2,11 +2,13 @@
 
 **Recognised** in columns of sentences, when the share of texts that show one kind of damage rises by far more than noise:
 
-- *mis-encoded*: marks such as "Ã©", HTML entities, escapes, replacement characters, letters beyond ASCII that vanished;
-- *wrapped*: most texts start or end with words that hardly any did (a header, a signature, a template);
-- *truncated*: texts end at one length, and as many do as were longer before;
+- *mis-encoded*: marks such as "Ã©", UTF-16 read byte by byte, HTML entities, escapes, texts that were never decoded (percent
+  or form encoding, quoted-printable, base64), replacement characters, letters beyond ASCII that vanished;
+- *wrapped*: most texts start or end with words that hardly any did (a header, a signature, a template with numbers in it);
+- *truncated*: texts end at one length, in characters or words, and as many do as were longer before;
 - *emptied*; *one case*, *no punctuation*, *no blanks* where there were;
-- *another language or script*: the words that were most frequent are gone.
+- *another language or script*, also of some texts: the words that were most frequent are gone, and most are new;
+- *garbled*: letters misread or lost, so that words which were never seen stand among the usual ones.
 
 **Natural drift** brings other topics, which keep the small words that hold sentences together.
 
@@ -17,6 +19,7 @@ from other texts, and the price comes from the **injection**: the same damage do
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +27,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from backslide.case import Case
-from backslide.causes import columns, texts
+from backslide.causes import columns, text_codes, text_words, texts
 from backslide.causes.hypothesis import Hypothesis, Signature
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
@@ -37,6 +40,12 @@ MIN_RISE = 0.02
 """Rise of the share of damaged texts, where the damage hardly ever comes by nature."""
 TURN = 0.3
 """Rise of that share, where texts may be so by nature."""
+MIX = 0.05
+"""Rise of the share of texts in another language."""
+WHOLE, MOSTLY = 0.8, 0.8
+"""Share of the texts from which all of them are hit, and share of words never seen before under which some words are spared."""
+UNSEEN_RISE = 0.08
+"""Rise of the share of words that were never seen before: new topics and names bring a few of a hundred."""
 MIN_Z = 6.0
 WRAP = 0.5
 """Share of the texts that must start or end alike."""
@@ -72,7 +81,7 @@ class TextChange(Signature):
                 undo=f"restore {column}"
                 if damage.reversible
                 else f"take the missing part of {column} from other texts",
-                evidence=(f"DRF002:{column}",),
+                evidence=(f"DRF009:{column} {damage.shows}",),
                 exact=True,
                 reversible=damage.reversible,
                 rows=rows,
@@ -155,6 +164,9 @@ def _stand_in(case: Case, column: str, damage: texts.Damage) -> Callable[[str], 
     """What takes the place of what is gone: the rest of another text, another text, or the usual way to write a word."""
     pool = [t for t in texts.look(case.pairs[column].texts[0]) if not damage.hit(t)]
     rng = case.rng(f"text {column}")
+    if isinstance(damage, text_words.FewWords):
+        rests = [r for t in pool or texts.look(case.pairs[column].texts[0]) if (r := t[len(damage.do(t)) :])] or [""]
+        return lambda text: text + rests[int(rng.integers(len(rests)))]
     if isinstance(damage, texts.Truncated):
         longer = [t for t in pool if len(t) > damage.length] or texts.look(case.pairs[column].texts[0])
         longer = [t for t in longer if len(t) > damage.length] or [" " * (damage.length + 1)]
@@ -184,26 +196,38 @@ def _damage(pair: Pair) -> Found | None:
     if min(len(g), len(b)) < columns.MIN_ROWS:
         return None
     certain: list[texts.Damage] = [texts.Emptied(), *(texts.Garbled(codec) for codec in texts.CODECS)]
+    certain += [*(text_codes.Wide(codec) for codec in text_codes.WIDE)]
+    certain += [*(text_codes.Transfer(code) for code in text_codes.TRANSFER)]
     certain += [texts.Entities(), texts.Escapes(), texts.Replaced("\ufffd")]
     for damage in certain:
         if (found := _risen(damage, g, b, MIN_RISE)) is not None:
-            return found
+            return _or_lost(found, g, b)
     # Texts of one template that were cut off end alike; that is the cut, not a signature.
     whole = _truncated(g, b) or _wrapped(g, b)
     if whole is not None:
         return whole
     b = [t for t in b if t.strip()]
-    turned: list[texts.Damage] = [texts.Squeezed(none=True), texts.Cased(upper=False), texts.Cased(upper=True)]
+    for damage in (texts.Squeezed(none=True), texts.Replaced("?")):
+        if (found := _risen(damage, g, b, TURN)) is not None:
+            return _or_lost(found, g, b)
+    words = _foreign(g, b) or _misread(g, b)
+    if words is not None:
+        return words
+    turned = (texts.Cased(upper=False), texts.Cased(upper=True), texts.Stripped(), texts.Squeezed())
     for damage in turned:
         if (found := _risen(damage, g, b, TURN)) is not None:
             return found
-    foreign = _foreign(g, b)
-    if foreign is not None:
-        return foreign
-    for damage in (texts.Replaced("?"), texts.Stripped(), texts.Squeezed()):
-        if (found := _risen(damage, g, b, TURN)) is not None:
-            return found
     return _letters_lost(g, b)
+
+
+def _or_lost(found: Found, g: list[str], b: list[str]) -> Found:
+    """Any letters lost, where more were replaced than there ever were beyond ASCII."""
+    damage, before, after = found
+    if not isinstance(damage, texts.Replaced):
+        return found
+    hit = [t for t in b if damage.hit(t)]
+    rate = text_words.lost_letters(damage.by, g, hit)
+    return found if rate is None else (text_words.Lost(damage.by, rate), before, after)
 
 
 def _risen(damage: texts.Damage, g: list[str], b: list[str], least: float) -> Found | None:
@@ -223,39 +247,54 @@ def _letters_lost(g: list[str], b: list[str]) -> Found | None:
 
 
 def _wrapped(g: list[str], b: list[str]) -> Found | None:
-    ends = []
+    """The same ends, to the letter or but for their numbers, whichever says more."""
+    ends: list[str] = []
+    patterns: list[str] = []
     for behind in (False, True):
-        end = texts.common_end(b, WRAP, behind=behind)
+        end, pattern = texts.common_end(b, WRAP, behind=behind), text_words.common_template(b, WRAP, behind=behind)
         side = texts.Wrapped(suffix=end) if behind else texts.Wrapped(prefix=end)
-        rare = sum(side.hit(t) for t in g) <= 0.05 * len(g)
-        ends.append(end if len(end.strip()) >= MIN_WRAP and rare else "")
-    if not any(ends):
-        return None
-    return _risen(texts.Wrapped(*ends), g, b, 0.8 * WRAP)
+        ends.append(end if _rare(side, end, g) else "")
+        other = text_words.Template(suffix=pattern) if behind else text_words.Template(prefix=pattern)
+        patterns.append(pattern if _rare(other, pattern, g) else "")
+    whole: texts.Damage = texts.Wrapped(*ends)
+    if sum(map(len, patterns)) > sum(map(len, ends)) + MIN_WRAP:
+        whole = text_words.Template(*patterns)
+    return _risen(whole, g, b, 0.8 * WRAP) if any(ends) or any(patterns) else None
+
+
+def _rare(side: texts.Damage, end: str, g: list[str]) -> bool:
+    return len(end.strip()) >= MIN_WRAP and sum(side.hit(t) for t in g) <= 0.05 * len(g)
 
 
 def _truncated(g: list[str], b: list[str]) -> Found | None:
-    """A largest length at which as many texts end as were longer before."""
+    """A largest length at which as many texts end as were longer before: in characters, or in words."""
     length = max(map(len, b), default=0)
-    if length < 5:
-        return None
-    longer = sum(len(t) > length for t in g) / len(g)
-    noise = 4 * float(np.sqrt(max(longer * (1 - longer), 1e-9) * (1 / len(g) + 1 / len(b))))
-    for damage in (texts.Truncated(length), texts.Truncated(length, at_word=True)):
-        own, at = (sum(damage.hit(t) for t in side) / len(side) for side in (g, b))
-        gathered = sum(damage.hit(damage.do(t)) for t in g) / len(g)
-        if longer < MIN_RISE or abs(at - gathered) > CAP_MATCH * longer + noise:
-            continue
-        near = sum(damage.hit(t) and len(t) <= length for t in g) / len(g)
-        if at > near + max(MIN_RISE, noise) and own > longer - 1e-9:
-            return damage, 0.0, 1.0
+    if length >= 5:
+        for damage in (texts.Truncated(length), texts.Truncated(length, at_word=True)):
+            if _cut(damage, [len(t) for t in g], length, g, b):
+                return damage, 0.0, 1.0
+    counts = [[len(t.split()) for t in side] for side in (g, b)]
+    count = max(counts[1], default=0)
+    if count >= 3 and _cut(words := text_words.FewWords(count), counts[0], count, g, b):
+        return words, 0.0, 1.0
     return None
 
 
+def _cut(damage: texts.Damage, sizes: list[int], limit: int, g: list[str], b: list[str]) -> bool:
+    longer = sum(size > limit for size in sizes) / len(g)
+    noise = 4 * float(np.sqrt(max(longer * (1 - longer), 1e-9) * (1 / len(g) + 1 / len(b))))
+    at = sum(map(damage.hit, b)) / len(b)
+    gathered = sum(damage.hit(damage.do(t)) for t in g) / len(g)
+    if longer < MIN_RISE or abs(at - gathered) > CAP_MATCH * longer + noise:
+        return False
+    near = sum(damage.hit(t) and size <= limit for t, size in zip(g, sizes, strict=True)) / len(g)
+    return at > near + max(MIN_RISE, noise)
+
+
 def _foreign(g: list[str], b: list[str]) -> Found | None:
-    """Texts without the words that the reference cannot do without."""
+    """Texts without the words that the reference cannot do without, most of whose words it never used."""
     known, share = texts.frequent_words(g)
-    counts = [[w.casefold() for w in texts.WORDS.findall(t[: texts.START])] for t in g]
+    counts = [text_words.words_of(t) for t in g]
     shares = [sum(w in known for w in words) / len(words) for words in counts if words]
     if share < 0.2 or not shares:
         return None
@@ -263,4 +302,35 @@ def _foreign(g: list[str], b: list[str]) -> Found | None:
     if least <= 0:
         return None
     _, own = texts.frequent_words(b)
-    return _risen(texts.Foreign(known, least, readable=own >= 0.5 * share), g, b, TURN)
+    before = text_words.Vocabulary.of(g)
+    mixed = texts.Foreign(known, least, readable=own >= 0.5 * share, every=before.known)
+    found = _risen(mixed, g[1::2], b, MIX)
+    if found is None:
+        return None
+    hit, rest = ([t for t in b if mixed.hit(t) is side] for side in (True, False))
+    # Letters misread at random hit every text, and leave some words whole in each.
+    others = before.unseen_in(rest).mean() - before.unseen.mean() if len(rest) >= columns.MIN_ROWS // 2 else 0.0
+    spared = len(hit) > WHOLE * len(b) and before.unseen_in(hit).mean() < MOSTLY
+    if others > UNSEEN_RISE or spared:
+        return None
+    return replace(mixed, kept=text_words.words_kept(g, hit)), *found[1:]
+
+
+def _misread(g: list[str], b: list[str]) -> Found | None:
+    """Words that were never seen in place of any words, the small and frequent ones with them: no topic brings that."""
+    own = text_words.Vocabulary.of(g)
+    after = own.unseen_in(b)
+    if own.frequent_share < 0.2 or min(len(own.unseen), len(after)) < columns.MIN_ROWS // 2:
+        return None
+    before = float(own.unseen.mean())
+    rise = float(after.mean()) - before
+    spread = float(np.hypot(own.unseen.std() / np.sqrt(len(own.unseen)), after.std() / np.sqrt(len(after))))
+    gone = 1 - own.frequent_in(b) / own.frequent_share
+    if rise < max(UNSEEN_RISE, before) or rise < MIN_Z * spread or gone < 0.5 * rise:
+        return None
+    if np.median(after) <= np.quantile(own.unseen, 0.75):  # most texts are as they were: some are of another kind
+        return None
+    share = max(rise, text_words.words_gone(g, b))
+    long = [w for t in g for w in text_words.words_of(t) if len(w) >= text_words.LONG]
+    rate = text_words.misread_letters(long, share)
+    return text_words.Misread(own.known, rate, share, float(np.quantile(own.unseen, 0.9))), 0.0, 1.0

@@ -1,0 +1,170 @@
+"""What may happen to a text: there and back, and how much of it there was."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from backslide.causes import text_codes, text_words, texts
+from backslide.causes.signatures.text_change import _damage
+from backslide.engine.columns import ColumnKind
+from backslide.engine.pair import Pair
+from backslide.models.vectorisers import settings, vectorisers, with_setting, with_vectorisers
+
+SENTENCES = [
+    "It was 50 % of the “crude” oil, said Müller & Söhne.",
+    "A & B = C? Not so; it is 1,200 t a day.",
+    "漢字 and ümlauts",
+]
+CODES = [*(text_codes.Wide(c) for c in text_codes.WIDE), *(text_codes.Transfer(c) for c in text_codes.TRANSFER)]
+NAMES = [
+    *["crude", "wheat", "court", "bank", "tariff", "vessel", "judge", "grain", "yen"],
+    "profit",
+    "quarter",
+    "appeal",
+    "treaty",
+    "statute",
+]
+SMALL = [
+    "the",
+    "of",
+    "to",
+    "and",
+    "in",
+    "a",
+    "for",
+    "said",
+    "is",
+    "on",
+    "that",
+    "by",
+    "with",
+    "as",
+    "its",
+    "from",
+    "was",
+    "be",
+    "at",
+]
+
+
+def prose(n: int, seed: int, names: list[str] = NAMES) -> list[str]:
+    """Sentences of frequent small words and rarer long ones, of various lengths."""
+    rng = random.Random(seed)
+    more = [f"{name}{ending}" for name in names for ending in ("", "s", "ing", "ers", "ed", "able")]
+    words = [rng.choice(SMALL) if rng.random() < 0.45 else rng.choice(more) for _ in range(n * 40)]
+    return [" ".join(words[i * 40 : i * 40 + rng.randint(15, 40)]) for i in range(n)]
+
+
+def found(before: list[str], after: list[str]) -> texts.Damage | None:
+    import polars as pl
+
+    got = _damage(Pair("note", ColumnKind.CATEGORICAL, pl.Series(before), pl.Series(after)))
+    return got[0] if got else None
+
+
+@pytest.mark.parametrize("code", CODES, ids=str)
+@pytest.mark.parametrize("text", SENTENCES)
+def test_what_was_never_decoded_can_be_decoded(code, text):
+    travelled = code.do(text)
+    assert code.undo(travelled) == text
+    assert not code.hit(text)
+    assert code.hit(travelled) or len(text) < 20
+
+
+@pytest.mark.parametrize("code", CODES, ids=str)
+@pytest.mark.parametrize("text", ["", " ", "\x00", "%", "%zz", "=", "\ud800", "a" * 40, "+", "\u202e"])
+def test_odd_texts_break_nothing(code, text):
+    for damage in (code, text_words.FewWords(2), text_words.Lost("?", 0.5), text_words.Template("n 1 ", " 2")):
+        damage.hit(text)
+        damage.do(text)
+        damage.undo(text)
+
+
+def test_a_template_with_numbers_comes_off_whatever_the_numbers():
+    wrapped = [f"Doc {n} of 7. {t}" for n, t in enumerate(prose(300, 1))]
+    damage = found(prose(300, 2), wrapped)
+    assert isinstance(damage, text_words.Template)
+    assert [damage.undo(t) for t in wrapped] == prose(300, 1)
+
+
+def test_a_limit_of_words_is_told():
+    damage = found(prose(400, 1), [" ".join(t.split()[:18]) for t in prose(400, 2)])
+    assert damage == text_words.FewWords(18)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.2, 0.3])
+def test_share_of_misread_letters_is_recovered(rate):
+    rng = np.random.default_rng(3)
+    garbled = ["".join("x" if c.isalpha() and rng.random() < rate else c for c in t) for t in prose(500, 2)]
+    damage = found(prose(500, 1), garbled)
+    assert isinstance(damage, text_words.Misread)
+    assert damage.rate == pytest.approx(rate, rel=0.25)
+
+
+def test_letters_lost_are_not_letters_beyond_ascii():
+    rng = np.random.default_rng(3)
+    lost = ["".join("?" if c.isalpha() and rng.random() < 0.3 else c for c in t) for t in prose(500, 2)]
+    damage = found(prose(500, 1), lost)
+    assert isinstance(damage, text_words.Lost)
+    assert damage.rate == pytest.approx(0.3, rel=0.1)
+
+
+def test_some_texts_in_another_language_are_told_from_new_topics():
+    foreign = prose(600, 5, ["ölpreis", "weizen", "gericht", "zoll"])
+    own = [
+        "der",
+        "von",
+        "zu",
+        "und",
+        "in",
+        "ein",
+        "für",
+        "sagte",
+        "ist",
+        "auf",
+        "dass",
+        "bei",
+        "mit",
+        "als",
+        "sein",
+        "aus",
+        "war",
+        "sei",
+        "am",
+    ]
+    german = dict(zip(SMALL, own, strict=True))
+    foreign = [" ".join(german.get(w, w) for w in t.split()) for t in foreign]
+    mixed = [f if i % 5 == 0 else t for i, (f, t) in enumerate(zip(foreign, prose(600, 2), strict=True))]
+    assert isinstance(found(prose(600, 1), mixed), texts.Foreign)
+    topics = prose(600, 5, ["soybean", "merger", "dividend", "strike"])
+    assert found(prose(600, 1), [*topics[:120], *prose(480, 2)]) is None
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_two_draws_of_one_prose_have_no_damage(seed):
+    assert found(prose(400, seed), prose(400, 100 + seed)) is None
+
+
+def test_vectorisers_are_found_by_column_and_exchanged_alone():
+    import pandas as pd
+
+    frame = pd.DataFrame({"head": prose(40, 1), "body": prose(40, 2)})
+    parts = [("h", CountVectorizer(), "head"), ("b", make_pipeline(TfidfVectorizer()), "body")]
+    model = make_pipeline(ColumnTransformer(parts), LogisticRegression()).fit(frame, [0, 1] * 20)
+    held = vectorisers(model, list(frame.columns))
+    assert {c: type(v).__name__ for c, v in held.items()} == {"head": "CountVectorizer", "body": "TfidfVectorizer"}
+    ways = {name: with_setting(held["body"], name, other) for name, _, other in settings(held["body"])}
+    for name, way in ways.items():
+        changed = with_vectorisers(model, list(frame.columns), {"body": way})
+        assert vectorisers(changed, list(frame.columns))["body"] is way, name
+        assert changed[-1] is model[-1]
+        changed.predict_proba(frame)
+    assert np.abs(ways["use_idf"].transform(frame["body"]) - held["body"].transform(frame["body"])).max() > 0.01
+    assert vectorisers(model, list(frame.columns)) == held, "the saved model stays as it is"
