@@ -66,6 +66,8 @@ class Presenter:
         fault = trial.fault
         seen = "; ".join(h.seen for h in fault.hypotheses)
         price, back, injection = self._estimate(points), self._back(trial.repair), self._estimate(trial.injection)
+        if back is not None and back.estimate < 0 and not fault.reversible:
+            back = None  # values put in place of lost ones did worse still: that says nothing about the fault
         if trial.log_only:
             seen += "; only in the log: what was served follows the values as they were before"
             back = injection = None
