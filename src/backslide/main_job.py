@@ -184,7 +184,7 @@ def _diagnosis(
         ),
         parts=judged.parts if verdict == Verdict.DEGRADED_IN_PART else (),
         warnings=(*case.warnings, *_warnings(outcomes)),
-        decision=words.decide(verdict, causes, harmless, reason, too_few=unread),
+        decision=words.decide(verdict, causes, harmless, reason, judged.target, too_few=unread),
         metric=metric,
         detectable=detectable(case, judged),
         onset=onset,

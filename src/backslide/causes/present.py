@@ -66,6 +66,8 @@ class Presenter:
         fault = trial.fault
         seen = "; ".join(h.seen for h in fault.hypotheses)
         price, back, injection = self._estimate(points), self._back(trial.repair), self._estimate(trial.injection)
+        if back is not None and back.estimate < 0 and not fault.reversible:
+            back = None  # values put in place of lost ones did worse still: that says nothing about the fault
         if trial.log_only:
             seen += "; only in the log: what was served follows the values as they were before"
             back = injection = None
@@ -88,7 +90,10 @@ class Presenter:
             points=price, confidence=ours.confidence, **({} if ours.rows is None else self._when(ours.rows)),
             repair=Repair(description=ours.undo, points_back=back), share_of_rows=min(max(ours.share_of_rows, 0.0), 1.0),
             summary=words.cause_summary(ours.seen, price, self.target, back),
-            evidence=tuple(k for k in ours.evidence if k in self.keys), next_step=words.next_step(ours.kind, ours.features),
+            evidence=tuple(k for k in ours.evidence if k in self.keys),
+            next_step=words.next_step(
+                ours.kind, ours.features, gains=price is not None and self.target.harm(price.estimate) < 0
+            ),
         )  # fmt: skip
 
     def _worldly(self, cause: Worldly) -> Cause:

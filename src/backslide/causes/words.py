@@ -64,8 +64,10 @@ def worldly_summary(cause: Worldly, points: Estimate, metric: Metric) -> str:
     return f"{seen}; it {cost(points, metric)}{caveat}."
 
 
-def next_step(kind: CauseKind, features: tuple[str, ...]) -> str:
-    """The remedy, with the columns it is about."""
+def next_step(kind: CauseKind, features: tuple[str, ...], *, gains: bool = False) -> str:
+    """The remedy, with the columns it is about; of a change of our own that helped, to leave it."""
+    if gains:
+        return "Keep it: undoing it would take back what it gained. Gate the next one class by class all the same."
     return f"{kind.remedy[:-1]} ({say.listed(features)})." if features else kind.remedy
 
 
@@ -88,11 +90,15 @@ def verdict_sentence(
     if verdict == Verdict.DEGRADED:
         return f"The model got worse: {moved}. {why}"
     if verdict == Verdict.DEGRADED_IN_PART:
-        return (
-            f"The model got worse in part: {_worse(parts)}. {_capital(say.metric(metric.name))} as a whole holds. {why}"
-        )
+        whole = f"{_capital(say.metric(metric.name))} as a whole holds"
+        if _better(metric, target):
+            whole = f"As a whole it got better, which hides it: {moved}"
+        return f"The model got worse in part: {_worse(parts)}. {whole}. {why}"
     if verdict == Verdict.IMPROVED:
-        return f"The model got better: {moved}." + (f" Something still holds it back. {why}" if causes else "")
+        against = tuple(cause for cause in causes if not gains(cause, target))
+        if against:
+            return f"The model got better: {moved}. Something still holds it back. {_because(against, too_few)}"
+        return f"The model got better: {moved}." + (f" {why}" if causes else "")
     if verdict == Verdict.NO_MATERIAL_CHANGE:
         return f"No material change: {moved}, within noise or too small to matter."
     if not moved:
@@ -100,6 +106,19 @@ def verdict_sentence(
         return f"Inconclusive: {reason or 'the rows do not decide'}.{suspected}"
     doubt = "and a change that matters could hide in the noise" if moved.endswith(_STAYED) else "which could be noise"
     return f"Inconclusive: {moved}, {doubt}. {say.sentence(reason)}".rstrip()
+
+
+def gains(cause: Cause, target: Metric) -> bool:
+    """Whether a cause moved the metric for the better."""
+    return cause.points is not None and target.harm(cause.points.estimate) < 0
+
+
+def _better(metric: MetricChange, target: Metric) -> bool:
+    """Whether the headline rose clearly, and not only held."""
+    known = METRICS.get(metric.name, target)
+    if metric.change is None or metric.change.low is None or metric.change.high is None:
+        return False
+    return max(known.harm(metric.change.low), known.harm(metric.change.high)) < 0
 
 
 _STAYED = "in both windows"
@@ -151,13 +170,15 @@ def _because(causes: tuple[Cause, ...], too_few: str) -> str:
 
 
 def decide(
-    verdict: Verdict, causes: tuple[Cause, ...], suspects: tuple[Cause, ...], reason: str, *, too_few: str = ""
-) -> Decision:
+    verdict: Verdict, causes: tuple[Cause, ...], suspects: tuple[Cause, ...], reason: str, target: Metric, *, too_few: str = ""
+) -> Decision:  # fmt: skip
     """What to do now."""
     if verdict in (Verdict.NO_MATERIAL_CHANGE, Verdict.IMPROVED):
-        if causes:
-            return _for(causes[0])
-        return Decision(action=Action.NONE, reason="nothing material happened to the metric")
+        against = [cause for cause in causes if not gains(cause, target)]
+        if against:
+            return _for(against[0])
+        better = "the metric got better" if verdict == Verdict.IMPROVED else "nothing material happened to the metric"
+        return Decision(action=Action.NONE, reason=better)
     if causes and verdict == Verdict.INCONCLUSIVE and causes[0].confidence.rank < Confidence.SUPPORTED.rank:
         return Decision(action=Action.INVESTIGATE, reason=f"suspected without labels: {causes[0].next_step}")
     if causes:

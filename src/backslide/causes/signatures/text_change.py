@@ -200,7 +200,7 @@ def _damage(pair: Pair) -> Found | None:
     certain += [*(text_codes.Transfer(code) for code in text_codes.TRANSFER)]
     certain += [texts.Entities(), texts.Escapes(), texts.Replaced("\ufffd")]
     for damage in certain:
-        if (found := _risen(damage, g, b, MIN_RISE)) is not None:
+        if (found := _risen(damage, g, b, MIN_RISE)) is not None and _restores(damage, g, b):
             return _or_lost(found, g, b)
     # Texts of one template that were cut off end alike; that is the cut, not a signature.
     whole = _truncated(g, b) or _wrapped(g, b)
@@ -218,6 +218,22 @@ def _damage(pair: Pair) -> Found | None:
         if (found := _risen(damage, g, b, TURN)) is not None:
             return found
     return _letters_lost(g, b)
+
+
+def _restores(damage: texts.Damage, g: list[str], b: list[str]) -> bool:
+    """Whether undoing it, where that can be done, gives words of the reference: else it only looks like that damage."""
+    if not damage.reversible:
+        return True
+    hit = [t for t in b if damage.hit(t)]
+    own = text_words.Vocabulary.of(g)
+    if min(len(own.unseen), len(hit)) < columns.MIN_ROWS // 2:
+        return True
+    damaged, undone = (
+        own.unseen_in(hit),
+        own.unseen_in([restored for t in hit if (restored := damage.undo(t)) is not None]),
+    )
+    left = float(undone.mean() - own.unseen.mean()) if len(undone) else 1.0
+    return left <= max(UNSEEN_RISE, 0.5 * float(damaged.mean() - own.unseen.mean()))
 
 
 def _or_lost(found: Found, g: list[str], b: list[str]) -> Found:

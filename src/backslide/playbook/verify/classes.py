@@ -86,7 +86,8 @@ def class_changes(case: Case) -> list[_ClassChange]:
         if min(rows) < MIN_ROWS:
             continue
         recall, f1, precision = (case.change(class_metric(w, index, label)) for w in ("recall", "f1", "precision"))
-        if all(np.isfinite((c.estimate, c.se)).all() for c in (f1, recall, precision)):
+        # Precision is not known of a class that is never predicted, which is the worst that can happen to one.
+        if all(np.isfinite((c.estimate, c.se)).all() for c in (f1, recall)):
             # A class is worse when its F1 is: recall alone falls whenever a model grows more careful.
             found.append(_ClassChange(label, recall, f1, precision, f1.p_worse))
     adjusted = holm([c.p_value for c in found])
@@ -108,6 +109,10 @@ def _headline_holds(case: Case) -> bool:
     return not (case.metric.harm(change.estimate) >= case.problem.min_effect and change.p_worse < VERDICT_ALPHA)
 
 
+def _known(value: float) -> str:
+    return say.number(value, 3) if np.isfinite(value) else "none, it is never predicted"
+
+
 def _finding(case: Case, change: _ClassChange, headline_holds: bool, tested: int) -> Finding:
     floor = case.floor(METRICS["macro_f1"])
     worse = change.p_value < VERDICT_ALPHA and -change.f1.estimate >= floor
@@ -117,7 +122,7 @@ def _finding(case: Case, change: _ClassChange, headline_holds: bool, tested: int
         f"{change.label}: F1 {direction} by {say.change(change.f1.estimate, share=True)} "
         f"({say.number(change.f1.reference, 3)} → {say.number(change.f1.current, 3)}), "
         f"recall {say.number(change.recall.reference, 3)} → {say.number(change.recall.current, 3)}, "
-        f"precision {say.number(change.precision.reference, 3)} → {say.number(change.precision.current, 3)}"
+        f"precision {_known(change.precision.reference)} → {_known(change.precision.current)}"
     )
     return Finding(
         code=Classes.code,
