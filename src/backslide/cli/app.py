@@ -45,6 +45,9 @@ def demo(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for logs, model and report.")] = Path(
         "demo"
     ),
+    story: Annotated[
+        str, typer.Option("--story", metavar="NAME", help="reader: a fault upstream; letters: a fine-tuned model.")
+    ] = "reader",
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the report in a browser.")] = False,
     json: PrintJson = False,
     quiet: Quiet = False,
@@ -52,7 +55,7 @@ def demo(
     """Play the story of a silent drop, on simulated documents."""
     from backslide.cli.demo import run
 
-    return run(out, show_report=not no_open, as_json=json, quiet=quiet)
+    return run(out, story=story, show_report=not no_open, as_json=json, quiet=quiet)
 
 
 @app.command()

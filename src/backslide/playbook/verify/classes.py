@@ -109,6 +109,13 @@ def _headline_holds(case: Case) -> bool:
     return not (case.metric.harm(change.estimate) >= case.problem.min_effect and change.p_worse < VERDICT_ALPHA)
 
 
+def _of_the_whole(case: Case) -> str:
+    """What the headline did meanwhile."""
+    change = case.change(case.metric)
+    better = max(case.metric.harm(change.low), case.metric.harm(change.high)) < 0
+    return "got better" if better else "held"
+
+
 def _known(value: float) -> str:
     return say.number(value, 3) if np.isfinite(value) else "none, it is never predicted"
 
@@ -128,7 +135,7 @@ def _finding(case: Case, change: _ClassChange, headline_holds: bool, tested: int
         code=Classes.code,
         subject=change.label,
         severity=Severity.FAIL if worse else Severity.OK,
-        summary=summary + (f"; masked: {say.metric(case.metric.name)} held" if masked else ""),
+        summary=summary + (f"; masked: {say.metric(case.metric.name)} {_of_the_whole(case)}" if masked else ""),
         estimate=Estimate(estimate=change.f1.estimate, low=change.f1.low, high=change.f1.high),
         unit="points",
         p_value=change.p_value,
