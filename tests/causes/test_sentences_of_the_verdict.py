@@ -164,7 +164,7 @@ def test_a_users_own_metric_keeps_its_name():
 
 
 def test_what_to_do_where_no_cause_was_looked_for():
-    decision = words.decide(Verdict.DEGRADED, (), (), "", too_few=FEW)
+    decision = words.decide(Verdict.DEGRADED, (), (), "", METRICS["accuracy"], too_few=FEW)
     assert decision.action is Action.INVESTIGATE
     assert decision.reason == (
         "the drop is real; no cause was looked for: that takes 200 rows in each window, and the current window has 57; give "

@@ -172,7 +172,10 @@ def test_unmet_needs_are_reasons(small):
 
 def test_every_check_runs_where_everything_is_given(small):
     windows = [
-        f.with_columns(opened=pl.col("served_at") - pl.duration(days="age")) for f in (small.reference, small.current)
+        scenarios.with_notes(f, np.random.default_rng(month)).with_columns(
+            opened=pl.col("served_at") - pl.duration(days="age")
+        )
+        for month, f in enumerate((small.reference, small.current))
     ]
     stacks = next(c for c in registry.all_checks() if c.code == "INT001").scenario(np.random.default_rng(0)).snapshots
     model = {**small.model, "segments": ["channel"]}

@@ -15,7 +15,7 @@ BackslideError
 
 from __future__ import annotations
 
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -72,13 +72,23 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     Returns an empty string when nothing is known.
     """
     options = [str(option) for option in known]
-    close = get_close_matches(word, options, n=1, cutoff=0.6)
-    if not close:
-        lowered = {option.lower(): option for option in options}
-        close = [lowered[match] for match in get_close_matches(word.lower(), lowered, n=1, cutoff=0.5)]
-    if close:
-        return f"; did you mean {close[0]!r}?"
+    lowered = {option.lower(): option for option in options}
+    near = _nearest(word, options, 0.6) or lowered.get(_nearest(word.lower(), list(lowered), 0.5) or "")
+    if near:
+        return f"; did you mean {near!r}?"
     if not options:
         return ""
     shown = ", ".join(repr(option) for option in options[:8])
     return f"; there is {shown}" + (f" and {len(options) - 8} more" if len(options) > 8 else "")
+
+
+def _nearest(word: str, options: list[str], cutoff: float) -> str | None:
+    """The option most like ``word``; of several equally like it the one that stands first."""
+    close = get_close_matches(word, options, n=max(len(options), 1), cutoff=cutoff)
+    likeness = SequenceMatcher(b=word)
+
+    def unlike(option: str) -> tuple[float, int]:
+        likeness.set_seq1(option)
+        return -likeness.ratio(), options.index(option)
+
+    return min(close, key=unlike, default=None)
