@@ -13,7 +13,7 @@ MINUTES ?= 60
 
 help:
 	@echo "make install   virtual environment with everything for development"
-	@echo "make demo      the story of a silent drop on simulated documents; writes $(DEMO)/report.html"
+	@echo "make demo      the story of a model that was fitted again, on simulated letters; writes $(DEMO)/report.html"
 	@echo "make test      the test suite (TESTS=tests/models for a part, ARGS=... for pytest)"
 	@echo "make lint      formatting, ruff, mypy, import-linter"
 	@echo "make bench     speed and memory against a bare scan and a model's fit (FULL=1 for the sizes in docs/benchmarks.md)"

@@ -73,4 +73,15 @@ def test_files_say_that_they_are_simulated(told: Told):
 def test_a_story_that_is_not_there_is_said_in_one_line(tmp_path: Path):
     answer = CliRunner().invoke(app, ["demo", "--story", "other", "--out", str(tmp_path)])
     assert answer.exit_code != 0
-    assert "expected one of reader, letters" in (answer.output + str(answer.exception))
+    assert "expected one of letters, reader" in (answer.output + str(answer.exception))
+
+
+def test_it_is_the_story_that_is_told_where_none_is_named(told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(finetuned, "run", lambda out, progress: told)
+    answer = CliRunner().invoke(app, ["demo", "--out", str(tmp_path), "--no-open", "-q"])
+    assert answer.exit_code == 0
+    assert "no letter, client or court in it is real" in answer.output
+    assert "Validation, on letters kept back" in answer.output
+    assert "Mixed: legal-desk letters (simulated)" in answer.output
+    names = {path.name for path in told.report.parent.iterdir()}
+    assert {"report.html", "shadow.html", "diagnosis.json", "backslide.toml", "simulated_story.txt"} <= names

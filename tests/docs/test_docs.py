@@ -52,8 +52,12 @@ def run_console(block: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), [("tutorial.md", 8), ("quick-looks.md", 6), ("shadow.md", 4), ("integrity.md", 4)]
-)
+    ("name", "least"),
+    [
+        ("tutorial.md", 8), ("tutorial-letters.md", 8), ("quick-looks.md", 6), ("shadow.md", 4), ("integrity.md", 4),
+        pytest.param("tutorial-news.md", 4, marks=pytest.mark.data),
+    ],
+)  # fmt: skip
 def test_the_examples_run(name: str, least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     page, namespace, ran = DOCS / name, {"__name__": "example"}, 0

@@ -91,8 +91,10 @@ def verdict_sentence(
         return f"The model got worse: {moved}. {why}"
     if verdict == Verdict.DEGRADED_IN_PART:
         whole = f"{_capital(say.metric(metric.name))} as a whole holds"
-        if _better(metric, target):
+        if _clear(metric, target, -1):
             whole = f"As a whole it got better, which hides it: {moved}"
+        if _clear(metric, target, 1):
+            whole = f"{_capital(moved)} as a whole, not surely by as much as matters"
         return f"The model got worse in part: {_worse(parts)}. {whole}. {why}"
     if verdict == Verdict.IMPROVED:
         against = tuple(cause for cause in causes if not gains(cause, target))
@@ -113,12 +115,12 @@ def gains(cause: Cause, target: Metric) -> bool:
     return cause.points is not None and target.harm(cause.points.estimate) < 0
 
 
-def _better(metric: MetricChange, target: Metric) -> bool:
-    """Whether the headline rose clearly, and not only held."""
+def _clear(metric: MetricChange, target: Metric, way: int) -> bool:
+    """Whether the whole interval of the headline's change lies on one side of zero: worse (1) or better (-1)."""
     known = METRICS.get(metric.name, target)
     if metric.change is None or metric.change.low is None or metric.change.high is None:
         return False
-    return max(known.harm(metric.change.low), known.harm(metric.change.high)) < 0
+    return min(way * known.harm(metric.change.low), way * known.harm(metric.change.high)) > 0
 
 
 _STAYED = "in both windows"

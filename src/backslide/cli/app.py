@@ -46,8 +46,8 @@ def demo(
         "demo"
     ),
     story: Annotated[
-        str, typer.Option("--story", metavar="NAME", help="reader: a fault upstream; letters: a fine-tuned model.")
-    ] = "reader",
+        str, typer.Option("--story", metavar="NAME", help="letters: a fine-tuned model; reader: a fault upstream.")
+    ] = "letters",
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the report in a browser.")] = False,
     json: PrintJson = False,
     quiet: Quiet = False,

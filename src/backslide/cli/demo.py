@@ -10,10 +10,10 @@ from pathlib import Path
 from backslide.cli.output import note, progress, say, show
 from backslide.contracts.errors import ConfigError
 
-STORIES = ("reader", "letters")
+STORIES = ("letters", "reader")
 
 
-def run(out: Path, *, story: str = "reader", show_report: bool, as_json: bool, quiet: bool) -> int:
+def run(out: Path, *, story: str = STORIES[0], show_report: bool, as_json: bool, quiet: bool) -> int:
     """Run the demo into ``out`` and open its report; returns 0, although the model of the story got worse."""
     if story not in STORIES:
         raise ConfigError(f"--story: expected one of {', '.join(STORIES)}, got {story!r}")

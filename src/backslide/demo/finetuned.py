@@ -37,10 +37,11 @@ REFERENCE_FILE = "simulated_letters_reference.parquet"
 CURRENT_FILE = "simulated_letters_current.parquet"
 OLD_FILE = "simulated_letters_old.joblib"
 NEW_FILE = "simulated_letters_new.joblib"
-CONFIG_FILE = "letters.toml"
-JSON_FILE = "letters_diagnosis.json"
-REPORT_FILE = "letters_report.html"
-SHADOW_FILE = "letters_shadow.html"
+CONFIG_FILE = "backslide.toml"
+STORY_FILE = "simulated_story.txt"
+JSON_FILE = "diagnosis.json"
+REPORT_FILE = "report.html"
+SHADOW_FILE = "shadow.html"
 
 STORY = """\
 A simulated story: no letter, client or court in it is real.
@@ -101,6 +102,7 @@ def prepare(out: Path, progress: Callable[[str], None] | None = None) -> tuple[S
         tell(f"simulating {months.days} days of served predictions")
         served(model, letters(months, SEED), version).write_parquet(out / name)
     (out / CONFIG_FILE).write_text(configuration(), encoding="utf-8")
+    (out / STORY_FILE).write_text(STORY + "\n", encoding="utf-8")
     validation = (accuracy(old, kept_back), accuracy(new, kept_back))
     return Settings.load(out / CONFIG_FILE), validation
 

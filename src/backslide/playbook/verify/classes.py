@@ -105,8 +105,10 @@ def _by_class(case: Case) -> dict[str, Split]:
 
 
 def _headline_holds(case: Case) -> bool:
+    """Whether nobody would see from the headline that something got worse."""
     change = case.change(case.metric)
-    return not (case.metric.harm(change.estimate) >= case.problem.min_effect and change.p_worse < VERDICT_ALPHA)
+    seen = case.metric.harm(change.estimate) >= case.problem.min_effect and change.p_worse < VERDICT_ALPHA
+    return not seen and min(case.metric.harm(change.low), case.metric.harm(change.high)) <= 0
 
 
 def _of_the_whole(case: Case) -> str:
