@@ -19,7 +19,7 @@ from real.worlds import table
 
 pytestmark = pytest.mark.data
 NAME = "reuters_news"
-CASES = [("trade", 1), ("trade", 2), ("money-fx", 4)]
+CASES = [("trade", 1), ("trade", 2)]
 HEADING, TEXT, LABEL = SETS[NAME]
 FEATURES = [HEADING, TEXT]
 
