@@ -108,16 +108,15 @@ class Presenter:
             CauseKind.CONCEPT_DRIFT: ["CON001:relation"],
         }[cause.kind]
         back, began = self._back(cause.gain), world_began(self.case, cause)
-        fix = (
-            f"learn the relation along {say.listed(cause.features)} anew (recalibrated on the current labels, held out)"
-        )
+        anew = "the answers" if cause.policy else f"the relation along {say.listed(cause.features)}"
+        fix = f"learn {anew} anew (recalibrated on the current labels, held out)"
         return Cause(
             rank=1, kind=cause.kind, features=cause.features, classes=cause.classes, segment=cause.segment, points=price,
             share_of_rows=1.0 if cause.segment is None else _share(self.case, cause.segment),
             since=None if began is None else max(began.at, self._first_day()), began=began,
             repair=None if back is None else Repair(description=fix, points_back=back), confidence=cause.confidence,
             summary=words.worldly_summary(cause, price, self.target),
-            evidence=tuple(k for k in evidence if k in self.keys), next_step=words.next_step(cause.kind, cause.features),
+            evidence=tuple(k for k in evidence if k in self.keys), next_step=words.worldly_step(cause),
         )  # fmt: skip
 
     def _first_day(self) -> str:

@@ -30,9 +30,18 @@ def targeted_gain(bench: Bench, features: tuple[str, ...]) -> Effect | None:
 
     None with too few labelled rows, or classes too rare to learn.
     """
+    return _gain(bench, features) if features else None
+
+
+def learned_anew(bench: Bench) -> Effect | None:
+    """The same where the outcome is learned anew from the served scores (or prediction) alone."""
+    return _gain(bench, ())
+
+
+def _gain(bench: Bench, features: tuple[str, ...]) -> Effect | None:
     case, side = bench.case, bench.case.current
     rows = bench.rows(side)
-    if len(rows) < MIN_ROWS or not features:
+    if len(rows) < MIN_ROWS:
         return None
     served = side.outcomes.take(rows)
     x, categorical = _inputs(case, served, rows, features)

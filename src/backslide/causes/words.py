@@ -56,6 +56,9 @@ def worldly_summary(cause: Worldly, points: Estimate, metric: Metric) -> str:
     elif cause.kind == CauseKind.COVARIATE_SHIFT:
         along += f" ({'; '.join(cause.facts)})" if cause.facts else ""
         seen = f"More rows come from where the model was always weak{along}"
+    elif cause.policy:
+        within = f" where {cause.segment}" if cause.segment is not None else ""
+        seen = f"Reviewers label otherwise{within}: {'; '.join(cause.facts)}, while the model says what it always said"
     else:
         classes = f", most for {say.listed(cause.classes)}" if cause.classes and not cause.every_class else ""
         along = f" where {cause.segment}" if cause.segment is not None else along
@@ -69,6 +72,14 @@ def next_step(kind: CauseKind, features: tuple[str, ...], *, gains: bool = False
     if gains:
         return "Keep it: undoing it would take back what it gained. Gate the next one class by class all the same."
     return f"{kind.remedy[:-1]} ({say.listed(features)})." if features else kind.remedy
+
+
+def worldly_step(cause: Worldly) -> str:
+    """The remedy of a cause that is nobody's fault."""
+    if not cause.policy:
+        return next_step(cause.kind, cause.features)
+    one, other = cause.classes
+    return f"Ask the reviewers which is right, {one!r} or {other!r}; then relabel the training rows alike and retrain."
 
 
 def verdict_sentence(

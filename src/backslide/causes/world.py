@@ -3,7 +3,8 @@
 `label_shift`: the reference with its classes in the current proportions has the current metric. `covariate_shift`: the
 reference moved to the current inputs has it (doubly robust). `concept_drift`: what remains when the inputs are accounted for.
 
-Order of precedence and gates: label shift first, when reweighting by class alone explains the loss, unless the inputs foretell
+Order of precedence and gates: labels that moved between two classes while the model says what it always said come first, since
+they move the class shares too; then label shift, when reweighting by class alone explains the loss, unless the inputs foretell
 the new class shares; then the doubly robust
 split, only where the reference supports the current inputs (effective sample size of 100 and at most 20 % of rows outside).
 """
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.dependence import dependence
-from backslide.causes.recalibrate import targeted_gain
+from backslide.causes.recalibrate import learned_anew, targeted_gain
+from backslide.causes.relabelled import relabelled
 from backslide.causes.verify import Bench
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind, Confidence
@@ -68,6 +70,8 @@ class Worldly:
     segment: str | None = None
     every_class: bool = False
     """Whether ``classes`` are all that there are, so that naming them says nothing."""
+    policy: bool = False
+    """Whether rows of the first class are now labelled as the second."""
 
 
 def explain(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Worldly]:
@@ -78,22 +82,18 @@ def explain(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Wo
     parts = headline_split(bench.case) if p.untouched else split(bench.case, bench.target, p)
     if parts is not None:
         parts = replace(parts, relation=parts.relation - lost)
+    policy = _policy(bench, p, drop)
+    if policy is not None:
+        return [policy, *_beside(bench, p, drop, parts, policy)]
     by_label = _label_shift(bench, p, drop, parts)
     if by_label is not None:
         by_inputs = _shares_by_inputs(bench, p, drop, parts) if by_label.caveat else None
         return [by_label if by_inputs is None else by_inputs]
     if parts is None or parts.domain.outside > MAX_FOREIGN:
         return []  # hardly any current row is like a reference row: nothing can be told apart
-    found = []
-    case, harm = bench.case, bench.target.harm
-    confidence = Confidence.SUPPORTED if parts.supported else Confidence.SUSPECTED
-    caveat = (
-        "" if parts.supported else "many current rows lie outside what the reference holds, so the split is approximate"
-    )
-    if abs(parts.inputs.z) > COVARIATE_Z and harm(parts.inputs.value) >= COVARIATE_SHARE * harm(drop.value):
-        named = _moved_features(bench, p, parts)
-        facts = _together(case, named)
-        found.append(Worldly(CauseKind.COVARIATE_SHIFT, parts.inputs, named, (), confidence, caveat, facts))
+    harm = bench.target.harm
+    found = _covariate_shift(bench, p, drop, parts)
+    confidence, caveat = _support(parts)
     if abs(parts.relation.z) > CONCEPT_Z and harm(parts.relation.value) >= CONCEPT_SHARE * harm(drop.value):
         features, classes = _changed_relation(bench, p)
         told = telling_slice(bench.case) if p.untouched else None
@@ -120,6 +120,52 @@ def explain(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Wo
             )
         )
     return sorted(found, key=lambda cause: -harm(cause.effect.value))
+
+
+def _support(parts: Split) -> tuple[Confidence, str]:
+    """How sure a part of the split is, and what is to be said of it."""
+    if parts.supported:
+        return Confidence.SUPPORTED, ""
+    return Confidence.SUSPECTED, "many current rows lie outside what the reference holds, so the split is approximate"
+
+
+def _covariate_shift(bench: Bench, p: Populations, drop: Effect, parts: Split) -> list[Worldly]:
+    """The inputs' part, where it is clear and counts."""
+    harm = bench.target.harm
+    if abs(parts.inputs.z) <= COVARIATE_Z or harm(parts.inputs.value) < COVARIATE_SHARE * harm(drop.value):
+        return []
+    confidence, caveat = _support(parts)
+    named = _moved_features(bench, p, parts)
+    facts = _together(bench.case, named)
+    return [Worldly(CauseKind.COVARIATE_SHIFT, parts.inputs, named, (), confidence, caveat, facts)]
+
+
+def _policy(bench: Bench, p: Populations, drop: Effect) -> Worldly | None:
+    """Concept drift between two classes: rows of the one are labelled as the other, while the model says what it always said."""
+    found = relabelled(bench, p)
+    harm = bench.target.harm
+    if found is None or abs(found.effect.z) <= CONCEPT_Z or harm(found.effect.value) < CONCEPT_SHARE * harm(drop.value):
+        return None
+    classes = bench.case.problem.classes
+    facts = tuple(
+        f"{move.share:.0%} of what was labelled {classes[move.before]!r} is now labelled {classes[move.after]!r}"
+        for move in found.moves
+    )
+    named = (classes[found.moves[0].before], classes[found.moves[0].after])
+    told = telling_slice(bench.case) if p.untouched else None
+    gain = learned_anew(bench) if p.untouched else None
+    return Worldly(
+        CauseKind.CONCEPT_DRIFT, found.effect, () if told is None else told[1], named, Confidence.SUPPORTED, "", facts, gain,
+        None if told is None else told[0], False, True,
+    )  # fmt: skip
+
+
+def _beside(bench: Bench, p: Populations, drop: Effect, parts: Split | None, policy: Worldly) -> list[Worldly]:
+    """Inputs that moved besides; what else the relation did is not told from the labels that moved."""
+    if parts is None or parts.domain.outside > MAX_FOREIGN or not parts.supported:
+        return []
+    left = drop - policy.effect
+    return _covariate_shift(bench, p, drop, parts) if bench.target.harm(left.value) > 0 else []
 
 
 def _label_shift(bench: Bench, p: Populations, drop: Effect, parts: Split | None) -> Worldly | None:

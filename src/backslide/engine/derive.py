@@ -10,6 +10,7 @@ import polars as pl
 from backslide.contracts.errors import LabelError
 from backslide.engine import names
 from backslide.engine.problem import Problem
+from backslide.engine.wide_scores import MANY, quantities
 from backslide.stats.rows import CLIP
 
 
@@ -72,6 +73,8 @@ def derived(problem: Problem, present: set[str]) -> list[pl.Expr]:
         return _errors(problem) if {names.LABEL, names.PREDICTION} <= present else []
     if not problem.has_scores:
         return []
+    if problem.task != "binary" and len(problem.classes) > MANY:
+        return [quantities(problem.classes, present)]
     prediction = pl.col(names.PREDICTION) if names.PREDICTION in present else decision(problem)
     columns = [] if names.PREDICTION in present else [prediction.alias(names.PREDICTION)]
     scores = {label: pl.col(names.score(label)) for label in problem.classes}
@@ -118,12 +121,12 @@ def _margin(problem: Problem, scores: dict[str, pl.Expr]) -> pl.Expr:
     if problem.task == "binary" and problem.positive is not None:
         return (scores[problem.positive] - problem.threshold).abs()
     # The second largest of k values without sorting rows: the largest after the maximum is taken out once.
-    values = list(scores.values())
+    values = [value.fill_null(-1.0) for value in scores.values()]
     best, second = values[0], pl.lit(-1.0)
     for value in values[1:]:
         second = pl.max_horizontal(second, pl.min_horizontal(best, value))
         best = pl.max_horizontal(best, value)
-    return best - second
+    return pl.max_horizontal(list(scores.values())) - second
 
 
 def _entropy(scores: list[pl.Expr]) -> pl.Expr:

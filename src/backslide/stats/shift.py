@@ -23,6 +23,9 @@ MAX_WEIGHT = 20.0
 MIN_ESS = 100.0
 OUTSIDE = 0.95
 MAX_OUTSIDE = 0.20
+PRIOR_SPREAD = 0.5
+"""By how much class shares are believed to move, as a share of themselves, before the predictions are looked at."""
+LEAST_RATIO = 0.05
 MAX_CLASSES = 20
 """Above this many classes the outcome model is left out and plain importance weighting stands."""
 
@@ -190,6 +193,34 @@ def reweight_classes(
     spread = np.sqrt(share_g.var(0, ddof=1) + share_b.var(0, ddof=1))
     z = np.where(spread > 0, (p_b - p_g) / np.where(spread > 0, spread, 1.0), 0.0)
     return Reweighted(sums, replicates, ratio, z)
+
+
+def class_ratios(
+    y_g: NDArray[np.int64],
+    said_g: NDArray[np.int64],
+    said_b: NDArray[np.int64],
+    classes: int,
+    draws: tuple[Resampler, Resampler],
+) -> tuple[Floats, Floats]:
+    """Current over reference share of each class, told from the predictions alone: no label of the current window is used.
+
+    Lipton, Wang and Smola (2018), "Detecting and Correcting for Label Shift with Black Box Predictors", as least squares drawn
+    towards 1 (``PRIOR_SPREAD``), since a weak model tells little.
+
+    Returns:
+        The ratios (K,), at least ``LEAST_RATIO`` and 1 for a class without reference rows, and their replicates (B, K).
+    """
+    shown = np.eye(classes)
+    joint = shown[said_g].T @ shown[y_g] / len(y_g)  # (predicted, labelled)
+    now, then = shown[said_b].mean(0), joint.sum(1)
+    noise = np.sqrt((now + 1 / len(said_b)) / len(said_b) + (then + 1 / len(y_g)) / len(y_g))
+    scaled = joint / noise[:, None]
+    solve = np.linalg.solve(scaled.T @ scaled + np.eye(classes) / PRIOR_SPREAD**2, scaled.T) / noise
+    ratio = 1 + solve @ (now - then)
+    ratio = np.where(joint.sum(0) > 0, np.maximum(ratio, LEAST_RATIO), 1.0)
+    drawn = [draws[0].sums(shown[said_g] * ratio[y_g][:, None]), draws[1].sums(shown[said_b])]
+    off = drawn[1] / len(said_b) - now - (drawn[0] / len(y_g) - joint @ ratio)
+    return ratio, np.maximum(ratio + off @ solve.T, LEAST_RATIO)
 
 
 def bins_of(g: Floats, b: Floats, discrete: bool, bins: int = 8) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
