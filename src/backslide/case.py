@@ -143,10 +143,15 @@ class Side:
     def _summed(self, summary: Profile, metric: Metric) -> Units | None:
         """The metric's sums over all rows of a profile; None where only rows themselves will do."""
         if metric.rows == "counts":
-            return count_units(summary, self.problem)
+            return self._counted if summary is self.profile else count_units(summary, self.problem)
         if metric.cells is not None:
             return cell_units(summary, self.problem, metric.cells)
         return loss_units(summary, _LOSS_COLUMNS[metric.rows]) if metric.rows in _LOSS_COLUMNS else None
+
+    @cached_property
+    def _counted(self) -> Units:
+        """Labels, predictions and hits by day, which every metric of them shares."""
+        return count_units(self.profile, self.problem)
 
     def on_sample(self, metric: Metric) -> bool:
         """Whether the metric rests on a sample that is not the whole window."""

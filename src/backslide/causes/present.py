@@ -108,6 +108,8 @@ class Presenter:
             CauseKind.CONCEPT_DRIFT: ["CON001:relation"],
         }[cause.kind]
         back, began = self._back(cause.gain), world_began(self.case, cause)
+        if back is not None and back.high is not None and back.high <= 0:
+            back = None  # what was tried brings nothing back, which the caveat says; it is no proof of the cause
         anew = "the answers" if cause.policy else f"the relation along {say.listed(cause.features)}"
         fix = f"learn {anew} anew (recalibrated on the current labels, held out)"
         return Cause(

@@ -22,6 +22,8 @@ MIN_ROWS = 400
 """Labelled current rows below which nothing is learned from half of them."""
 MIN_CLASS_ROWS = 10
 ROUNDS = 50
+MOST_CLASSES = 60
+"""Classes above which nothing is learned anew: half a window holds too few rows of each, and it takes longer than the rest."""
 LEAVES = 8
 
 
@@ -41,7 +43,7 @@ def learned_anew(bench: Bench) -> Effect | None:
 def _gain(bench: Bench, features: tuple[str, ...]) -> Effect | None:
     case, side = bench.case, bench.case.current
     rows = bench.rows(side)
-    if len(rows) < MIN_ROWS:
+    if len(rows) < MIN_ROWS or len(case.problem.classes) > MOST_CLASSES:
         return None
     served = side.outcomes.take(rows)
     x, categorical = _inputs(case, served, rows, features)

@@ -74,12 +74,15 @@ def next_step(kind: CauseKind, features: tuple[str, ...], *, gains: bool = False
     return f"{kind.remedy[:-1]} ({say.listed(features)})." if features else kind.remedy
 
 
+ASK = "Ask the reviewers which is right"
+
+
 def worldly_step(cause: Worldly) -> str:
     """The remedy of a cause that is nobody's fault."""
     if not cause.policy:
         return next_step(cause.kind, cause.features)
     one, other = cause.classes
-    return f"Ask the reviewers which is right, {one!r} or {other!r}; then relabel the training rows alike and retrain."
+    return f"{ASK}, {one!r} or {other!r}; then relabel the training rows alike and retrain."
 
 
 def verdict_sentence(
@@ -216,6 +219,8 @@ def decide(
 
 def _for(cause: Cause) -> Decision:
     action = _ACTIONS.get(cause.kind, Action.FIX_UPSTREAM_DATA)
+    if cause.next_step.startswith(ASK):
+        action = Action.RELABEL
     if cause.confidence == Confidence.SUSPECTED and (action == Action.RETRAIN or cause.points is None):
         return Decision(
             action=Action.INVESTIGATE,

@@ -327,6 +327,8 @@ def _changed_relation(bench: Bench, p: Populations) -> tuple[tuple[str, ...], tu
         scores.append((score / np.sqrt(2 * max(used, 1)), column))
     scores.sort(reverse=True)
     features = tuple(column for score, column in scores[:2] if score > 4 and score >= 0.5 * scores[0][0])
+    if case.problem.classification and len(case.problem.classes) > shift.MAX_CLASSES:
+        return features, _erring_classes(case, p)
     return features, _changed_classes(case, residual)
 
 
@@ -342,6 +344,23 @@ def _residuals(case: Case, p: Populations) -> tuple[Floats, Floats]:
         return right[0], right[1]
     chance = shift.class_probabilities(p.x_g, labels[0], p.x_b, k, p.categorical, None, case.rng("residuals"))
     return np.eye(k)[labels[0]] - chance[0], np.eye(k)[labels[1]] - chance[1]
+
+
+def _erring_classes(case: Case, p: Populations) -> tuple[str, ...]:
+    """Of many classes those whose rows are missed more often, by what that adds to all errors."""
+    k = len(case.problem.classes)
+    rows, missed = [], []
+    for outcomes in (p.good, p.bad):
+        labels = outcomes.labels.astype(np.int64)
+        rows.append(np.bincount(labels, minlength=k).astype(float))
+        missed.append(np.bincount(labels[outcomes.labels != outcomes.predictions], minlength=k).astype(float))
+    rate = [m / np.maximum(n, 1.0) for m, n in zip(missed, rows, strict=True)]
+    error = np.sqrt(
+        sum((r * (1 - r) + 1 / np.maximum(n, 1.0)) / np.maximum(n, 1.0) for r, n in zip(rate, rows, strict=True))
+    )
+    z = np.where(np.minimum(*rows) > 0, (rate[1] - rate[0]) / error, 0.0)
+    order = np.argsort(-(rate[1] - rate[0]) * rows[1])[:NAMED]
+    return tuple(case.problem.classes[i] for i in order if z[i] > 4)
 
 
 def _changed_classes(case: Case, residual: tuple[Floats, Floats]) -> tuple[str, ...]:

@@ -45,6 +45,8 @@ def score_expressions(problem: Problem, schema: dict[str, pl.DataType]) -> list[
     if problem.task == "binary" and len(problem.roles.scores) == 1 and len(other) == 1:
         (column,) = problem.roles.scores.values()
         found.append((1.0 - pl.col(column).cast(pl.Float64)).fill_nan(None).alias(names.score(other[0])))
+    elif problem.task == "multiclass" and problem.roles.scores:
+        found += [pl.lit(0.0).alias(names.score(label)) for label in other]  # classes that the model never knew
     return found
 
 

@@ -41,6 +41,10 @@ class Problem:
         return self.task != "regression"
 
 
+LEAST_SCORED = 3
+"""Classes with scores from which a label without one may be new to the model; of two, it is rather a slip."""
+
+
 def order_classes(labels: set[str]) -> tuple[str, ...]:
     """Numbers by value, then text by alphabet."""
 
@@ -178,23 +182,29 @@ def _flat(named: dict[str, float | dict[str, float]]) -> list[tuple[tuple[str, .
     return found
 
 
-def check_scores(roles: Roles, task: Task, classes: set[str]) -> Roles:
-    """Roles whose scores cover every class; the other side of a binary task may be left out.
+def check_scores(roles: Roles, task: Task, classes: set[str], predicted: set[str]) -> tuple[str, ...]:
+    """Labels that no score covers because the model never knew them: they count as scored 0.
+
+    That can be where three classes or more have scores, and the others are labels only and never ``predicted``: reviewers found
+    something new. The other side of a binary task may be left out.
 
     Raises:
-        LabelError: when labels occur that no score covers.
+        LabelError: when labels occur otherwise that no score covers.
     """
     covered = set(roles.scores)
     missing = classes - covered
     if not covered or task == "regression" or (task == "binary" and len(covered) == 1 and len(missing) <= 1):
-        return roles
+        return ()
+    unheard = sorted(missing)
+    if len(covered) >= LEAST_SCORED and not missing & predicted and classes & covered:
+        return tuple(unheard)
     if missing:
-        names = ", ".join(repr(label) for label in sorted(missing)[:5])
+        names = ", ".join(repr(label) for label in unheard[:5])
         have = ", ".join(repr(label) for label in sorted(covered)[:8])
         raise LabelError(
             f"labels {names} have no score: [model] scores covers {have}; add a score column for each label that occurs"
         )
-    return roles
+    return ()
 
 
 def with_threshold(problem: Problem, threshold: float) -> Problem:

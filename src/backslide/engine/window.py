@@ -279,7 +279,10 @@ def _resolve(
     notes += spelling.notes(written, same)
     warnings += spelling.strangers(counts)
     classes = {label for window in counts.values() for column in window for label in column}
-    problem.check_scores(roles, "binary" if task == "binary" else "multiclass", classes)
+    said = {label for _, predictions in counts.values() for label in predictions}
+    unheard = problem.check_scores(roles, "binary" if task == "binary" else "multiclass", classes, said)
+    if unheard:
+        warnings.append(_unheard(unheard, counts))
     named = {roles.positive} if roles.positive is not None and len(classes | set(roles.scores)) < 2 else set()
     every = problem.order_classes(classes | set(roles.scores) | named)
     if task == "binary" and len(every) > 2:
@@ -301,6 +304,14 @@ def _resolve(
         roles.label is not None, bool(roles.scores), problem.choose_costs(task, costs, every),
         spellings=same,
     )  # fmt: skip
+
+
+def _unheard(labels: tuple[str, ...], counts: dict[str, tuple[dict[str, int], dict[str, int]]]) -> str:
+    """What is said of labels that the model never knew."""
+    rows = {name: sum(window[0].get(label, 0) for label in labels) for name, window in counts.items()}
+    shown = ", ".join(repr(label) for label in labels[:5]) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
+    told = " and ".join(f"{n:,} rows of the {name} window" for name, n in rows.items() if n)
+    return f"the model has no score for {shown} and never predicts {'it' if len(labels) == 1 else 'them'}: {told} count as wrong"
 
 
 def _centre(labels: pl.Series | None) -> float:
@@ -464,7 +475,7 @@ def _labels(frame: pl.LazyFrame, resolved: Problem) -> tuple[int, dict[str, int]
     counts = {str(label): int(n) for label, n in table.iter_rows() if label is not None}
     extra = sorted(set(counts) - set(resolved.classes))
     if extra and resolved.roles.scores and len(resolved.roles.scores) > 1:
-        problem.check_scores(resolved.roles, resolved.task, set(counts))
+        problem.check_scores(resolved.roles, resolved.task, set(counts), set())
     return sum(counts.values()), counts
 
 

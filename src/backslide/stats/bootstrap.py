@@ -32,8 +32,10 @@ class Resampler:
             drawn = rng.poisson(1.0, size=(rows, replicates)).astype(np.float32)
             self.weights = drawn
 
-    def sums(self, rows: Floats) -> Floats:
-        """Sums of row statistics (n, F) in each replicate: (B, F)."""
+    def sums(self, rows: Floats, factors: Floats | None = None) -> Floats:
+        """Sums of row statistics (n, F) in each replicate: (B, F); ``factors`` (n, B) weigh rows in each of them."""
+        if factors is not None:
+            return np.asarray((sparse.csr_matrix(rows.T) @ (self.weights * factors)).T, dtype=np.float64)
         if rows.shape[1] > 8 and np.count_nonzero(rows) < rows.size / 4:
             return np.asarray((sparse.csr_matrix(rows.T) @ self.weights).T, dtype=np.float64)
         return np.asarray(self._by_replicate @ rows)

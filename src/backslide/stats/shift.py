@@ -180,16 +180,14 @@ def reweight_classes(
     per_class = onehot_g.T @ s_g / len(y_g)  # (K, F): share times conditional mean
     ratio = np.where(present, p_b / np.where(present, p_g, 1.0), 0.0)
     sums = ratio @ per_class
-    f = s_g.shape[1]
-    replicates = np.zeros((draw_g.replicates, f))
     share_g = draw_g.sums(onehot_g)
     share_b = draw_b.sums(onehot_b)
     share_g, share_b = share_g / share_g.sum(1, keepdims=True), share_b / share_b.sum(1, keepdims=True)
     n_g = draw_g.sums(np.ones((len(y_g), 1)))
-    for k in np.flatnonzero(present):
-        part = draw_g.sums(s_g * onehot_g[:, k : k + 1]) / n_g
-        own = share_g[:, k : k + 1]
-        replicates += np.where(own > 0, share_b[:, k : k + 1] / np.where(own > 0, own, 1.0), 0.0) * part
+    drawn = np.where(
+        share_g > 0, share_b / np.where(share_g > 0, share_g, 1.0), 0.0
+    )  # (B, K): the ratio in each replicate
+    replicates = draw_g.sums(s_g, drawn[:, y_g].T) / n_g
     spread = np.sqrt(share_g.var(0, ddof=1) + share_b.var(0, ddof=1))
     z = np.where(spread > 0, (p_b - p_g) / np.where(spread > 0, spread, 1.0), 0.0)
     return Reweighted(sums, replicates, ratio, z)

@@ -27,7 +27,7 @@ import numpy as np
 
 from backslide.case import Case, Side
 from backslide.contracts import say
-from backslide.contracts.evidence import Matrix
+from backslide.contracts.evidence import Matrix, Ranked, RankedRow
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.engine import names
 from backslide.engine.units import dated_units
@@ -43,7 +43,7 @@ MIN_ROWS = 20
 """Labelled rows of a label per window."""
 SHOWN = 12
 LOOKED_AT = 40
-"""Flows whose day noise is worked out, by how far they stand out without it."""
+"""Flows whose day noise is worked out, by how far they grew without it."""
 
 
 class Errors(Check):
@@ -66,24 +66,45 @@ class Errors(Check):
         return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "yes → no")
 
 
-def confusion(side: Side) -> Floats:
-    """Labelled rows by label and prediction (K, K), over all rows."""
-    return np.asarray(_by_day(side)[1].sum(0))
+@dataclass(frozen=True)
+class _Counts:
+    """Labelled rows of a window by day, label and prediction; what belongs to one flow is made a table only when asked for."""
 
+    days: list[str | None]
+    """None: unknown; empty: no days at all."""
+    total: Floats
+    """(K, K), label by prediction."""
+    labels: Floats
+    """(D, K)."""
+    flows: dict[tuple[int, int], dict[int, int]]
+    """Rows by place of the day, for each label and prediction that occur."""
 
-def _by_day(side: Side) -> tuple[list[str | None], Floats]:
-    """Days (None: unknown, or no days at all) and labelled rows by day, label and prediction (D, K, K)."""
-    classes = {label: code for code, label in enumerate(side.problem.classes)}
-    cells = side.profile.cells
-    dated = side.profile.plan.cells[:1] == (names.DAY,)
-    days = sorted({key[0] if dated else None for key in cells}, key=lambda day: day or "")
-    place = {day: at for at, day in enumerate(days)}
-    table = np.zeros((max(len(days), 1), len(classes), len(classes)))
-    for key, count in cells.items():
-        label, prediction = key[-2:]
-        if label in classes and prediction in classes:
-            table[place[key[0] if dated else None], classes[label], classes[prediction]] += count
-    return days if dated else [], table
+    @staticmethod
+    def of(side: Side) -> _Counts:
+        classes = {label: code for code, label in enumerate(side.problem.classes)}
+        cells = side.profile.cells
+        dated = side.profile.plan.cells[:1] == (names.DAY,)
+        days = sorted({key[0] if dated else None for key in cells}, key=lambda day: day or "")
+        place = {day: at for at, day in enumerate(days)}
+        total = np.zeros((len(classes), len(classes)))
+        labels = np.zeros((max(len(days), 1), len(classes)))
+        flows: dict[tuple[int, int], dict[int, int]] = {}
+        for key, count in cells.items():
+            label, prediction = key[-2:]
+            if label in classes and prediction in classes:
+                i, j, day = classes[label], classes[prediction], place[key[0] if dated else None]
+                total[i, j] += count
+                labels[day, i] += count
+                of_flow = flows.setdefault((i, j), {})
+                of_flow[day] = of_flow.get(day, 0) + count
+        return _Counts(days if dated else [], total, labels, flows)
+
+    def by_day(self, i: int, j: int) -> Floats:
+        """Rows labelled ``i`` and predicted ``j`` (D,)."""
+        rows = np.zeros(len(self.labels))
+        for day, count in self.flows.get((i, j), {}).items():
+            rows[day] = count
+        return rows
 
 
 _SHARE = Metric("share", False, "counts", MEAN.value, event=1.0)
@@ -116,38 +137,55 @@ class _Flow:
 
 
 def _flows(case: Case) -> list[Finding]:
-    windows = [_by_day(side) for side in case.sides]
-    g, b = (table.sum(0) for _, table in windows)
+    windows = [_Counts.of(side) for side in case.sides]
+    g, b = (counts.total for counts in windows)
     n_g, n_b = g.sum(1), b.sum(1)
     flows = [
         (i, j)
-        for i in range(len(g))
-        for j in range(len(g))
-        if i != j and min(n_g[i], n_b[i]) >= MIN_ROWS and g[i, j] + b[i, j] > 0
+        for i, j in sorted(set(windows[0].flows) | set(windows[1].flows))
+        if i != j and min(n_g[i], n_b[i]) >= MIN_ROWS
     ]
-    # Holm counts every flow; those that are quiet even without day noise need no closer look.
+    # Holm counts every flow; those that did not even grow without day noise need no closer look.
     z = {(i, j): proportion_z(g[i, j], n_g[i], b[i, j], n_b[i]) for i, j in flows}
-    looked = sorted(flows, key=lambda flow: -abs(z[flow]))[:LOOKED_AT]
+    looked = sorted(flows, key=lambda flow: -z[flow])[:LOOKED_AT]
     made = [_flow(case, windows, *flow) for flow in looked]
     adjusted = holm([one.p_value for one in made] + [1.0] * (len(flows) - len(made)))
     findings = [_flow_finding(case, one, float(p), len(flows)) for one, p in zip(made, adjusted, strict=False)]
-    findings.sort(key=lambda f: (-f.severity.rank, -abs(f.estimate.estimate if f.estimate else 0), f.subject))
+    findings.sort(key=lambda f: (-f.severity.rank, -float(f.numbers["by_rate"] or 0.0), f.subject))
     kept = [f for f in findings if f.severity != Severity.OK] or findings[:3]
     if kept:
-        kept[0] = kept[0].model_copy(update={"evidence": (_matrix(case, g, b, kept[0]),)})
+        told = [_ranked(kept, len(flows))] if any(f.severity != Severity.OK for f in kept) else []
+        table = [_matrix(case, g, b, kept[0])] if len(g) <= SHOWN else []
+        kept[0] = kept[0].model_copy(update={"evidence": (*told, *table)})
     return kept[:SHOWN]
 
 
-def _flow(case: Case, windows: Sequence[tuple[list[str | None], Floats]], i: int, j: int) -> _Flow:
-    rate = _change([(days, table[:, i].sum(1), table[:, i, j]) for days, table in windows])
-    tables = [table.sum(0) for _, table in windows]
-    share = [float(table[i].sum() / table.sum()) for table in tables]
+def _ranked(grown: list[Finding], tested: int) -> Ranked:
+    """The flows that grew, by what their rate adds to all rows."""
+    shown = grown[:LOOKED_AT]
+    more = f"; {len(grown) - SHOWN} more grew and are not told one by one" if len(grown) > SHOWN else ""
+    return Ranked(
+        title="Errors that grew",
+        reading=f"What the rate of each error adds to all rows, label → prediction; {tested:,} were compared{more}.",
+        x="share of all rows",
+        rows=tuple(
+            RankedRow(label=f.subject, value=float(f.numbers["by_rate"] or 0.0), note=f.summary.split(";")[0])
+            for f in shown
+        ),
+        share=True,
+    )
+
+
+def _flow(case: Case, windows: Sequence[_Counts], i: int, j: int) -> _Flow:
+    rate = _change([(counts.days, counts.labels[:, i], counts.by_day(i, j)) for counts in windows])
+    share = [float(counts.total[i].sum() / counts.total.sum()) for counts in windows]
     mix = (share[1] - share[0]) * (rate.reference + rate.current) / 2
     within = (rate.current - rate.reference) * (share[0] + share[1]) / 2
     total = None
     if mix >= case.floor(METRICS["accuracy"]):
-        total = _change([(days, table.sum((1, 2)), table[:, i, j]) for days, table in windows])
-    return _Flow(i, j, rate, rate.p_worse, mix, within, total, (int(tables[0][i, j]), int(tables[1][i, j])))
+        total = _change([(counts.days, counts.labels.sum(1), counts.by_day(i, j)) for counts in windows])
+    rows = (int(windows[0].total[i, j]), int(windows[1].total[i, j]))
+    return _Flow(i, j, rate, rate.p_worse, mix, within, total, rows)
 
 
 def _flow_finding(case: Case, one: _Flow, p_value: float, tested: int) -> Finding:
@@ -183,9 +221,7 @@ def _matrix(case: Case, g: Floats, b: Floats, worst: Finding) -> Matrix:
     n_g, n_b = g.sum(1, keepdims=True), b.sum(1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         change = b / n_b - g / n_g
-    keep = np.argsort(-np.nan_to_num(np.abs(change)).max(1), kind="stable")[:SHOWN]
-    keep.sort()
-    labels = tuple(case.problem.classes[i] for i in keep)
+    labels = case.problem.classes
     return Matrix(
         title="Change of the confusion matrix",
         reading=f"Share of each label's rows by prediction, current minus reference. {worst.summary}.",
@@ -193,5 +229,5 @@ def _matrix(case: Case, g: Floats, b: Floats, worst: Finding) -> Matrix:
         columns=labels,
         row_title="label",
         column_title="prediction",
-        values=tuple(tuple(float(v) if np.isfinite(v) else None for v in change[i, keep]) for i in keep),
+        values=tuple(tuple(float(v) if np.isfinite(v) else None for v in row) for row in change),
     )
