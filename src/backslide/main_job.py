@@ -30,8 +30,8 @@ from backslide.contracts.snapshot import Snapshot
 from backslide.engine import names
 from backslide.engine.window import Opened, open_windows
 from backslide.models.load import load_model
-from backslide.playbook.integrity.found import load as load_snapshots
 from backslide.playbook.drift.embeddings import check_functions
+from backslide.playbook.integrity.found import load as load_snapshots
 from backslide.playbook.runner import run_checks
 from backslide.stack.take import snapshot
 from backslide.stats.metrics import Metric

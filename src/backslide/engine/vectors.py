@@ -73,7 +73,9 @@ def matrix(values: pl.Series, dimension: int) -> Matrix:
 def column_of(name: str, like: pl.DataType, rows: Matrix, known: NDArray[np.bool_]) -> pl.Series:
     """A column of the type ``like`` with the vectors ``rows`` (k, d) in the places ``known`` (n,) and null elsewhere."""
     places = np.where(known, np.cumsum(known) - 1, 0).astype(np.uint32)
-    vectors = pl.Series(name, np.ascontiguousarray(rows)) if len(rows) else pl.Series(name, [], dtype=pl.List(pl.Float32))
+    vectors = (
+        pl.Series(name, np.ascontiguousarray(rows)) if len(rows) else pl.Series(name, [], dtype=pl.List(pl.Float32))
+    )
     lists = vectors.arr.to_list() if isinstance(vectors.dtype, pl.Array) else vectors
     if not len(lists):
         spread = pl.Series(name, [None] * len(known), dtype=pl.List(pl.Float32))

@@ -24,8 +24,8 @@ def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
 
     Floats and decimals become float64, integers int64 (float64 where they hold nulls, ``uint64`` or objects where
     that would lose digits), booleans ``bool``, strings and categories ``object``, datetimes and dates
-    ``datetime64``, durations ``timedelta64``, lists of numbers objects of one numpy array each; a missing value is NaN or NaT, never None. A column that is null
-    throughout and has no type is ``object``, as encoders want it.
+    ``datetime64``, durations ``timedelta64``, lists of numbers objects of one numpy array each; a missing value is NaN or
+    NaT, never None. A column that is null throughout and has no type is ``object``, as encoders want it.
     """
     columns = {column.name: _column(column) for column in frame}
     return pd.DataFrame(columns, index=pd.RangeIndex(frame.height), columns=pd.Index(frame.columns, dtype=object))
@@ -104,5 +104,5 @@ _CONVERSIONS: tuple[tuple[Callable[[pl.DataType], bool], Callable[[pl.Series], A
     (lambda dtype: isinstance(dtype, pl.Datetime), _datetimes),
     (lambda dtype: dtype == pl.Date, _dates),
     (lambda dtype: isinstance(dtype, pl.Duration), _durations),
-    (lambda dtype: isinstance(dtype, (pl.List, pl.Array)) and dtype.inner.is_numeric(), _vectors),  # type: ignore[union-attr]
+    (lambda dtype: isinstance(dtype, (pl.List, pl.Array)) and dtype.inner.is_numeric(), _vectors),
 )

@@ -34,7 +34,14 @@ def density(evidence: Density, width: int) -> Spec:
     place |= {"color": COLOUR, "description": {"field": "tip"}}
     marks = {
         "current": {"type": "point", "shape": "square", "filled": True, "opacity": 0.75, "aria": True},
-        "reference": {"type": "point", "shape": "circle", "filled": False, "strokeWidth": 1.4, "opacity": 1, "aria": True},
+        "reference": {
+            "type": "point",
+            "shape": "circle",
+            "filled": False,
+            "strokeWidth": 1.4,
+            "opacity": 1,
+            "aria": True,
+        },
     }
     layers = [
         {"transform": [{"filter": f"datum.window === '{window}'"}], "mark": mark, "encoding": place}
@@ -46,7 +53,13 @@ def density(evidence: Density, width: int) -> Spec:
 def _values(cell: DensityCell, fullest: float) -> list[Spec]:
     tip = f"{numbers.percent(cell.reference)} of the reference, {numbers.percent(cell.current)} of the current window"
     return [
-        {"x": cell.x, "y": cell.y, "window": window, "size": LARGEST * share / fullest if fullest > 0 else 0.0, "tip": tip}
+        {
+            "x": cell.x,
+            "y": cell.y,
+            "window": window,
+            "size": LARGEST * share / fullest if fullest > 0 else 0.0,
+            "tip": tip,
+        }
         for window, share in (("reference", cell.reference), ("current", cell.current))
         if share > 0
     ]

@@ -23,6 +23,7 @@ WIDTH_FROM = 400
 TAIL = 10
 """Permutations beyond the value under which the tail is read off a fitted gamma distribution."""
 Days = NDArray[np.int64] | None
+Matrix = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Distance:
 
 
 def kernel_distance(
-    reference: Floats, current: Floats, days: tuple[Days, Days], rng: np.random.Generator
-) -> Distance:  # fmt: skip
+    reference: Floats | Matrix, current: Floats | Matrix, days: tuple[Days, Days], rng: np.random.Generator
+) -> Distance:
     """Of (n, p) and (m, p); days are exchangeable between the windows when nothing happened."""
     every = np.vstack([reference, current]).astype(np.float64)
     seen = every[rng.choice(len(every), min(WIDTH_FROM, len(every)), replace=False)]

@@ -101,7 +101,9 @@ def clusters_of(x: Matrix, held_out: Matrix, seed: int = 0) -> Clusters | None:
 def _nearest(x: Matrix, centres: Floats) -> tuple[Ints, Floats]:
     square = (x.astype(np.float64) ** 2).sum(axis=1)[:, None] - 2 * (x @ centres.T) + (centres**2).sum(axis=1)[None, :]
     nearest = square.argmin(axis=1)
-    return nearest.astype(np.int64), np.sqrt(np.maximum(np.take_along_axis(square, nearest[:, None], axis=1)[:, 0], 0.0))
+    return nearest.astype(np.int64), np.sqrt(
+        np.maximum(np.take_along_axis(square, nearest[:, None], axis=1)[:, 0], 0.0)
+    )
 
 
 @dataclass(frozen=True)
