@@ -372,9 +372,9 @@ class Case:
     def kind(self, column: str) -> ColumnKind:
         """Kind of a column; a column that is numeric in one window only is compared as text."""
         kinds = {side.window.kinds[column] for side in self.sides}
-        if len(kinds) == 1:
-            return kinds.pop()
-        known = kinds - {ColumnKind.OTHER}
+        known = kinds - {ColumnKind.OTHER} if len(kinds) > 1 else kinds
+        if ColumnKind.EMBEDDING in known:
+            return ColumnKind.EMBEDDING
         return known.pop() if len(known) == 1 else ColumnKind.CATEGORICAL
 
     def features_of(self, *kinds: ColumnKind) -> list[str]:

@@ -30,6 +30,7 @@ from backslide.contracts.snapshot import Snapshot
 from backslide.engine import names
 from backslide.engine.window import Opened, open_windows
 from backslide.models.load import load_model
+from backslide.playbook.drift.embeddings import check_functions
 from backslide.playbook.integrity.found import load as load_snapshots
 from backslide.playbook.runner import run_checks
 from backslide.stack.take import snapshot
@@ -109,6 +110,7 @@ def _run(
     case = Case(opened, settings, loaded, challenger)
     case.snapshots = stacks
     case.notes += notes
+    check_functions(case)
     say("profiling every row")
     outcomes = run_checks(case, progress)
     judged = judge(case)

@@ -206,9 +206,10 @@ def test_only_unique_keys_are_ids():
     assert "session_uuid" not in roles.features
 
 
-def test_row_numbers_and_nested_columns_are_no_features():
-    roles, notes = infer(**{"Unnamed: 0": np.arange(N)}, embedding=[[1.0, 2.0]] * N, **noise(), label=TRUTH)
-    assert set(roles.features) == {"income", "branch", "p_value"}
+def test_row_numbers_and_records_are_no_features_but_embeddings_are():
+    nested = {"record": [{"a": 1}] * N, "embedding": [[1.0, 2.0]] * N}
+    roles, notes = infer(**{"Unnamed: 0": np.arange(N)}, **nested, **noise(), label=TRUTH)
+    assert set(roles.features) == {"income", "branch", "p_value", "embedding"}
     assert any("'Unnamed: 0'" in note for note in notes)
 
 

@@ -33,6 +33,8 @@ class ModelSettings(Roles):
     costs: dict[str, float | dict[str, float]] | None = None
     """Cost of errors: by label (``spam = 5``), by label and prediction (``[model.costs.spam] ham = 5``), or for regression
     ``over`` and ``under`` per unit. What is not named costs 1 per error; a right answer costs 0 unless named."""
+    embed: dict[str, str] = {}
+    """Text column -> ``module:function`` that turns a list of texts into vectors (n, d), for the checks of embeddings."""
 
 
 class WindowSettings(_Section):

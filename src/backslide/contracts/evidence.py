@@ -180,6 +180,30 @@ class Scatter(Value):
     y_share: bool = False
 
 
+class DensityCell(Value):
+    """One cell of a map: the shares of both windows' rows that lie in it."""
+
+    x: float
+    """Its centre."""
+    y: float
+    reference: float
+    current: float
+
+
+class Density(Value):
+    """A map of both windows on two axes, as shares of rows by cell of an even grid; no row is in it."""
+
+    kind: Literal["density"] = "density"
+    title: str
+    reading: str
+    x: str
+    y: str
+    step: tuple[float, float]
+    """Width and height of a cell."""
+    cells: tuple[DensityCell, ...]
+    """Those that hold rows of either window."""
+
+
 class SegmentRow(Value):
     """One segment: its size in both windows, its metric in both, the change, and what it adds to the overall change."""
 
@@ -209,6 +233,6 @@ class Segments(Value):
 
 
 Evidence = Annotated[
-    Histograms | Bars | Series | Ranked | Matrix | Waterfall | Table | Reliability | Scatter | Segments,
+    Histograms | Bars | Series | Ranked | Matrix | Waterfall | Table | Reliability | Scatter | Density | Segments,
     Field(discriminator="kind"),
 ]

@@ -14,6 +14,7 @@ class ColumnKind(StrEnum):
     BOOLEAN = "boolean"
     CATEGORICAL = "categorical"
     TEMPORAL = "temporal"
+    EMBEDDING = "embedding"
     NESTED = "nested"
     OTHER = "other"
 
@@ -22,7 +23,7 @@ def kind_of(dtype: pl.DataType) -> ColumnKind:
     """The family of a Polars data type.
 
     Decimals and 128-bit integers are numeric. Binary, Object, the Null type of a column without any value, and types
-    unknown here are ``OTHER``: noted and left alone.
+    unknown here are ``OTHER``: noted and left alone. Lists and arrays of numbers are embeddings.
     """
     if dtype == pl.Boolean:
         return ColumnKind.BOOLEAN
@@ -32,6 +33,8 @@ def kind_of(dtype: pl.DataType) -> ColumnKind:
         return ColumnKind.CATEGORICAL
     if dtype.is_temporal():
         return ColumnKind.TEMPORAL
+    if isinstance(dtype, (pl.List, pl.Array)) and getattr(dtype, "shape", (1,))[1:] == () and dtype.inner.is_numeric():  # type: ignore[union-attr]
+        return ColumnKind.EMBEDDING
     if dtype.is_nested():
         return ColumnKind.NESTED
     return ColumnKind.OTHER

@@ -261,7 +261,7 @@ def _features(table: _Table) -> tuple[str, ...] | None:
 
 def _is_no_feature(table: _Table, column: str) -> bool:
     kind = table.kinds[column]
-    if kind not in _PLAIN or usual.is_index_like(column):
+    if (kind not in _PLAIN and kind is not ColumnKind.EMBEDDING) or usual.is_index_like(column):
         return True
     output = (*usual.PREDICTION, *usual.SCORE, *usual.LABEL[:9], "confidence")
     if usual.rank(column, list(output)) is not None or usual.predicted_target(column):

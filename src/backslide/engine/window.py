@@ -17,7 +17,7 @@ from backslide.contracts.diagnosis import Task
 from backslide.contracts.errors import ColumnError, ConfigError, LabelError, SourceError, did_you_mean
 from backslide.contracts.roles import Roles
 from backslide.engine import names, problem, segments, spelling
-from backslide.engine.columns import ColumnKind, kind_of
+from backslide.engine.columns import ColumnKind
 from backslide.engine.derive import derived, label_expression, score_expressions
 from backslide.engine.inputs import check_inputs, input_columns
 from backslide.engine.problem import Problem
@@ -26,6 +26,7 @@ from backslide.engine.sample import sample
 from backslide.engine.snapshot_rows import is_snapshot, open_snapshot, said
 from backslide.engine.source import describe, open_source, parse_time_range
 from backslide.engine.times import time_expression
+from backslide.engine.vectors import kinds_of
 
 Preparation = Callable[[pl.LazyFrame], pl.LazyFrame]
 HEAD = 20_000
@@ -424,7 +425,7 @@ def _prepare(
     if roles.version is not None:
         distinct = frame.select(pl.col(names.VERSION).drop_nulls().unique()).collect(engine="streaming").to_series()
         versions = tuple(sorted(distinct.to_list()))
-    kinds = {column: kind_of(dtype) for column, dtype in schema.items()}
+    kinds = kinds_of(rows, schema)
     return Window(
         name, frame, source, kinds, facts.rows, labelled, counts, roles.timestamp is not None, versions, rows, prepare
     )  # fmt: skip

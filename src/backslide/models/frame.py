@@ -24,8 +24,8 @@ def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
 
     Floats and decimals become float64, integers int64 (float64 where they hold nulls, ``uint64`` or objects where
     that would lose digits), booleans ``bool``, strings and categories ``object``, datetimes and dates
-    ``datetime64``, durations ``timedelta64``; a missing value is NaN or NaT, never None. A column that is null
-    throughout and has no type is ``object``, as encoders want it.
+    ``datetime64``, durations ``timedelta64``, lists of numbers objects of one numpy array each; a missing value is NaN or
+    NaT, never None. A column that is null throughout and has no type is ``object``, as encoders want it.
     """
     columns = {column.name: _column(column) for column in frame}
     return pd.DataFrame(columns, index=pd.RangeIndex(frame.height), columns=pd.Index(frame.columns, dtype=object))
@@ -88,6 +88,14 @@ def _durations(column: pl.Series) -> Any:
     return pd.Series(column.to_numpy(writable=True))
 
 
+def _vectors(column: pl.Series) -> Any:
+    """Every list of numbers as an array of its own, as pandas reads them from Parquet."""
+    values = np.empty(len(column), object)
+    for i, vector in enumerate(column):
+        values[i] = np.nan if vector is None else vector.to_numpy(writable=True)
+    return pd.Series(values, dtype=object)
+
+
 _CONVERSIONS: tuple[tuple[Callable[[pl.DataType], bool], Callable[[pl.Series], Any]], ...] = (
     (lambda dtype: dtype.is_float() or dtype.is_decimal(), _floats),
     (lambda dtype: dtype.is_integer(), _integers),
@@ -96,4 +104,5 @@ _CONVERSIONS: tuple[tuple[Callable[[pl.DataType], bool], Callable[[pl.Series], A
     (lambda dtype: isinstance(dtype, pl.Datetime), _datetimes),
     (lambda dtype: dtype == pl.Date, _dates),
     (lambda dtype: isinstance(dtype, pl.Duration), _durations),
+    (lambda dtype: isinstance(dtype, (pl.List, pl.Array)) and dtype.inner.is_numeric(), _vectors),
 )

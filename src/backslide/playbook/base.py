@@ -33,6 +33,7 @@ class Need(StrEnum):
     CATEGORICAL = "no categorical or boolean feature"
     TEMPORAL = "no date or time feature"
     TEXT = "no column of running text"
+    EMBEDDING = "no column of embeddings; log vectors as lists of numbers, or name a function under [model] embed"
     FEATURES = "no features"
     SEGMENTS = "no segments; name columns or conditions under [model] segments"
     SNAPSHOTS = "no snapshots of both stacks; give [artifacts] reference_snapshot and current_snapshot"
@@ -62,6 +63,7 @@ _MET: dict[Need, Any] = {
     Need.CATEGORICAL: lambda case: bool(case.features_of(ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN)),
     Need.TEMPORAL: lambda case: bool(case.features_of(ColumnKind.TEMPORAL)),
     Need.TEXT: lambda case: any(pair.free_text for pair in case.pairs.values()),
+    Need.EMBEDDING: lambda case: bool(case.features_of(ColumnKind.EMBEDDING) or case.settings.model.embed),
     Need.FEATURES: lambda case: bool(case.pairs),
     Need.SEGMENTS: lambda case: bool(case.segments),
     Need.SNAPSHOTS: lambda case: case.snapshots is not None,

@@ -116,6 +116,30 @@ def with_notes(
     return frame.with_columns(pl.Series("note", notes, dtype=pl.String))
 
 
+VECTOR_SIZE = 16
+_SPACE = np.random.default_rng(7).standard_normal((8, VECTOR_SIZE))
+
+
+def with_vectors(
+    frame: pl.DataFrame, rng: np.random.Generator, *, shift: float = 0.0, fresh: float = 0.0, scale: float = 1.0,
+    unit: bool = True,
+) -> pl.DataFrame:  # fmt: skip
+    """With a column ``vector``: an embedding of eight hidden axes and five groups, of length 1 if ``unit``.
+
+    ``shift`` moves the first axis (in standard deviations), a share ``fresh`` of the rows belongs to a group that was not
+    there, ``scale`` multiplies every vector.
+    """
+    group = np.where(rng.random(frame.height) < fresh, 5, rng.integers(0, 5, frame.height))
+    centres = np.random.default_rng(8).standard_normal((6, 8)) * 2
+    hidden = centres[group] + rng.standard_normal((frame.height, 8))
+    hidden[:, 0] += shift
+    made = hidden @ _SPACE + 0.3 * rng.standard_normal((frame.height, VECTOR_SIZE))
+    if unit:
+        made /= np.linalg.norm(made, axis=1)[:, None]
+    values = pl.Series("vector", np.ascontiguousarray(scale * made, np.float32)).arr.to_list()
+    return frame.with_columns(values)
+
+
 def next_month(rng: np.random.Generator, **options: Any) -> pl.DataFrame:
     """The window after ``served``."""
     return served(rng, start=START + timedelta(days=28), **options)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from backslide.contracts.evidence import (
     Bars,
+    Density,
     Histograms,
     Matrix,
     Ranked,
@@ -21,6 +22,7 @@ from backslide.contracts.evidence import (
     Waterfall,
 )
 from backslide.report.chart_parts import CONFIG, Spec
+from backslide.report.map_charts import density
 from backslide.report.relation_charts import reliability, scatter
 from backslide.report.row_charts import matrix, ranked, table, waterfall
 from backslide.report.segment_charts import segments
@@ -63,5 +65,6 @@ _DRAW: dict[type, Callable[[Any, int], Spec]] = {
     Table: table,
     Reliability: reliability,
     Scatter: scatter,
+    Density: density,
     Segments: segments,
 }

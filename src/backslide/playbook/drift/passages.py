@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -29,6 +29,14 @@ MIN_TEXTS = 200
 QUOTED = 110
 """Characters of a text that are quoted."""
 Ints = NDArray[np.int64]
+
+
+class Dated(Protocol):
+    """Rows whose days are known, or not."""
+
+    @property
+    def days(self) -> tuple[Ints | None, Ints | None]:
+        """Day of each row in both windows."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,7 @@ def quoted(text: str, most: int = QUOTED) -> str:
     return shown + ("…" if len(text) > len(head) else "")
 
 
-def clumped(case: Case, passages: Passages, which: tuple[Floats, Floats], clumps: Ints) -> ShareMove | None:
+def clumped(case: Case, passages: Dated, which: tuple[Floats, Floats], clumps: Ints) -> ShareMove | None:
     """The move of a share of texts that come in clumps: so many rows count as one as do in the reference.
 
     ``which`` is 0 or 1 of each text (NaN: not counted), ``clumps`` the number of the clump of each text of the reference.

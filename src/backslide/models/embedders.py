@@ -1,0 +1,59 @@
+"""Functions of the user's own that turn texts into vectors (``[model] embed``): called in batches, and never trusted blindly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backslide.contracts.errors import ConfigError, ModelError
+from backslide.engine.vectors import LEAST, Matrix
+from backslide.models.failures import one_line
+from backslide.models.imports import import_object
+from backslide.models.metric_functions import SPEC
+
+BATCH = 256
+"""Texts of one call."""
+Embedder = Callable[[list[str]], Any]
+
+
+def embedder(column: str, spec: str, base: Path) -> Embedder:
+    """The function that ``module:function`` names.
+
+    Raises:
+        ConfigError: it cannot be imported or called.
+    """
+    if not SPEC.fullmatch(spec):
+        raise ConfigError(f"[model] embed: expected 'module:function' for column {column!r}, got {spec!r}")
+    try:
+        function = import_object(spec, base=base)
+    except ModelError as error:
+        raise ConfigError(f"[model] embed of {column!r}: {error}") from None
+    if not callable(function):
+        raise ConfigError(f"[model] embed of {column!r}: expected a function, got {type(function).__name__}")
+    found: Embedder = function
+    return found
+
+
+def embedded(function: Embedder, column: str, texts: list[str]) -> Matrix:
+    """Vectors (n, d) of some texts.
+
+    Raises:
+        ConfigError: the function fails, or does not return as many vectors of one dimension as it was given texts.
+    """
+    parts: list[Matrix] = []
+    for start in range(0, len(texts), BATCH):
+        batch = texts[start : start + BATCH]
+        try:
+            part = np.asarray(function(batch), np.float32)
+        except Exception as error:
+            raise ConfigError(f"[model] embed of {column!r} failed: {one_line(error)}") from None
+        wide = part.shape[1] if part.ndim == 2 else 0
+        if part.ndim != 2 or len(part) != len(batch) or wide < LEAST or (parts and wide != parts[0].shape[1]):
+            raise ConfigError(
+                f"[model] embed of {column!r}: expected {len(batch)} vectors of one dimension, got shape {part.shape}"
+            )
+        parts.append(part)
+    return np.concatenate(parts) if parts else np.zeros((0, LEAST), np.float32)
