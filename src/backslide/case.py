@@ -444,6 +444,11 @@ class Case:
             column: self.kept.get("pair", (column,), partial(self._pair, column)) for column in self.features_of(*kinds)
         }
 
+    @property
+    def inputs_known(self) -> bool:
+        """Whether there are columns to ask a saved model with: comparable ones, or embeddings."""
+        return bool(self.pairs or self.features_of(ColumnKind.EMBEDDING))
+
     def _pair(self, column: str) -> Pair:
         return Pair(column, self.kind(column), self.reference.sample[column], self.current.sample[column])
 

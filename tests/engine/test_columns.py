@@ -18,7 +18,12 @@ KINDS = {
         *(pl.Datetime("ns"), pl.Datetime("us", "Europe/Paris")),
     ],
     ColumnKind.EMBEDDING: [pl.List(pl.Int64), pl.List(pl.Float32), pl.Array(pl.Float32, 3)],
-    ColumnKind.NESTED: [pl.List(pl.String), pl.List(pl.List(pl.Int64)), pl.Array(pl.Float32, (2, 3)), pl.Struct({"a": pl.Int64})],
+    ColumnKind.NESTED: [
+        pl.List(pl.String),
+        pl.List(pl.List(pl.Int64)),
+        pl.Array(pl.Float32, (2, 3)),
+        pl.Struct({"a": pl.Int64}),
+    ],
     ColumnKind.OTHER: [pl.Binary(), pl.Null(), pl.Object()],
 }
 

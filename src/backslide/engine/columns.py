@@ -33,7 +33,7 @@ def kind_of(dtype: pl.DataType) -> ColumnKind:
         return ColumnKind.CATEGORICAL
     if dtype.is_temporal():
         return ColumnKind.TEMPORAL
-    if isinstance(dtype, (pl.List, pl.Array)) and getattr(dtype, "shape", (1,))[1:] == () and dtype.inner.is_numeric():  # type: ignore[union-attr]
+    if isinstance(dtype, (pl.List, pl.Array)) and getattr(dtype, "shape", (1,))[1:] == () and dtype.inner.is_numeric():
         return ColumnKind.EMBEDDING
     if dtype.is_nested():
         return ColumnKind.NESTED

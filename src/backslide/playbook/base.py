@@ -35,6 +35,7 @@ class Need(StrEnum):
     TEXT = "no column of running text"
     EMBEDDING = "no column of embeddings; log vectors as lists of numbers, or name a function under [model] embed"
     FEATURES = "no features"
+    INPUTS = "no features to ask the model with"
     SEGMENTS = "no segments; name columns or conditions under [model] segments"
     SNAPSHOTS = "no snapshots of both stacks; give [artifacts] reference_snapshot and current_snapshot"
 
@@ -65,6 +66,7 @@ _MET: dict[Need, Any] = {
     Need.TEXT: lambda case: any(pair.free_text for pair in case.pairs.values()),
     Need.EMBEDDING: lambda case: bool(case.features_of(ColumnKind.EMBEDDING) or case.settings.model.embed),
     Need.FEATURES: lambda case: bool(case.pairs),
+    Need.INPUTS: lambda case: case.inputs_known,
     Need.SEGMENTS: lambda case: bool(case.segments),
     Need.SNAPSHOTS: lambda case: case.snapshots is not None,
 }

@@ -121,7 +121,9 @@ class EmbeddingHealth(Check):
             "empty": [f.size == 0 for f in own],
         }
         rows = tuple(
-            (what, *(float(p.mean()) for p in both)) for what, both in parts.items() if any(p.any() for p in both)
+            (what, float(both[0].mean()), float(both[1].mean()))
+            for what, both in parts.items()
+            if any(p.any() for p in both)
         )
         most = max(rows, key=lambda row: abs(row[2] - row[1]), default=None)
         detail = f", most of them {most[0]}" if most is not None and most[2] > most[1] else ""

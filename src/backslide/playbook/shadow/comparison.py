@@ -131,7 +131,7 @@ def arms_of(case: Case) -> Arms | None:
     if wanted.columns():
         sides = [arm_of(case.current, served_by(case, case.current, columns)) for columns in (wanted.old, wanted.new)]
         return Arms(sides[0], sides[1], True)
-    if case.reference_model is None or not case.pairs:
+    if case.reference_model is None or not case.inputs_known:
         return None
     done: Replay = replay(case)
     if not done.faithful:

@@ -140,7 +140,7 @@ class ModelReplay(Check):
     code = "SHD001"
     title = "The saved model on the logged rows"
     step = Step.SHADOW
-    needs = (Need.MODEL, Need.FEATURES, Need.PREDICTIONS)
+    needs = (Need.MODEL, Need.INPUTS, Need.PREDICTIONS)
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding per window."""
