@@ -54,7 +54,8 @@ def run_console(block: str, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "least"),
     [
-        ("tutorial.md", 8), ("tutorial-letters.md", 8), ("quick-looks.md", 6), ("embeddings.md", 2), ("shadow.md", 4), ("integrity.md", 4),
+        ("tutorial.md", 8), ("tutorial-letters.md", 8), ("quick-looks.md", 6), ("shadow.md", 4), ("integrity.md", 4),
+        ("embeddings.md", 2),
         pytest.param("tutorial-news.md", 4, marks=pytest.mark.data),
     ],
 )  # fmt: skip
