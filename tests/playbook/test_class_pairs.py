@@ -11,7 +11,8 @@ from scipy.stats import binom
 import worlds
 from backslide.contracts.finding import Finding, Severity
 from backslide.playbook.base import Scenario
-from backslide.playbook.verify.crowding import MAIL, START, ClassPairs, mail
+from backslide.playbook.scenarios import MAIL, START, mail
+from backslide.playbook.verify.crowding import ClassPairs
 
 ROLES = {
     "label": "label", "prediction": "prediction", "timestamp": "at", "scores": {kind: f"p_{kind}" for kind in MAIL},

@@ -153,3 +153,31 @@ def quiet(rng: np.random.Generator) -> Scenario:
 def drop_in_accuracy(rng: np.random.Generator) -> Scenario:
     """A tenth of the labels turns against the model."""
     return Scenario(served(rng), next_month(rng, flip=0.15), dict(ROLES), TrueModel(), "accuracy")
+
+
+MAIL = ("claim", "contract", "invoice", "lease")
+
+
+def mail(rng: np.random.Generator, start: datetime, *, rows: int = 3000, blurred: float = 0.0) -> pl.DataFrame:
+    """A log of a classifier of mail; ``blurred`` mixes the scores of contracts and leases, of 0 (not at all) to 1 (equal)."""
+    label = rng.integers(0, len(MAIL), rows)
+    evidence = 2.5 * np.eye(len(MAIL))[label] + rng.normal(0, 1, (rows, len(MAIL)))
+    two = [MAIL.index("contract"), MAIL.index("lease")]
+    evidence[:, two] = (1 - blurred) * evidence[:, two] + blurred * evidence[:, two].mean(axis=1, keepdims=True)
+    scores = np.exp(evidence) / np.exp(evidence).sum(axis=1, keepdims=True)
+    kinds = np.array(MAIL, object)
+    return pl.DataFrame(
+        {
+            "label": kinds[label],
+            "prediction": kinds[scores.argmax(axis=1)],
+            "at": [start + timedelta(seconds=float(s)) for s in np.sort(rng.random(rows)) * 28 * 86400],
+            **{f"p_{kind}": scores[:, k] for k, kind in enumerate(MAIL)},
+        }
+    )
+
+
+def mail_roles() -> dict[str, Any]:
+    """The roles of ``mail``."""
+    return {
+        "label": "label", "prediction": "prediction", "timestamp": "at", "scores": {kind: f"p_{kind}" for kind in MAIL},
+    }  # fmt: skip

@@ -17,17 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import combinations
 
 import numpy as np
-import polars as pl
 
 from backslide.case import Case, Side
 from backslide.contracts import say
 from backslide.contracts.evidence import Ranked, RankedRow
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.engine import names
+from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.stats.change import VERDICT_ALPHA, Change
 from backslide.stats.metrics import Floats
@@ -124,33 +124,11 @@ class ClassPairs(Check):
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """Contracts and leases can hardly be told apart any more."""
-        roles = {"label": "label", "prediction": "prediction", "timestamp": "at"}
-        roles |= {"scores": {kind: f"p_{kind}" for kind in MAIL}}  # type: ignore[dict-item]
+        later = scenarios.START + timedelta(days=28)
         return Scenario(
-            mail(rng, START), mail(rng, START + timedelta(days=28), blurred=0.8), roles, None, "pairs of classes"
-        )
-
-
-MAIL = ("claim", "contract", "invoice", "lease")
-START = datetime(2026, 3, 2)
-
-
-def mail(rng: np.random.Generator, start: datetime, *, rows: int = 3000, blurred: float = 0.0) -> pl.DataFrame:
-    """A log of a classifier of mail; ``blurred`` mixes the scores of contracts and leases, of 0 (not at all) to 1 (equal)."""
-    label = rng.integers(0, len(MAIL), rows)
-    evidence = 2.5 * np.eye(len(MAIL))[label] + rng.normal(0, 1, (rows, len(MAIL)))
-    two = [MAIL.index("contract"), MAIL.index("lease")]
-    evidence[:, two] = (1 - blurred) * evidence[:, two] + blurred * evidence[:, two].mean(axis=1, keepdims=True)
-    scores = np.exp(evidence) / np.exp(evidence).sum(axis=1, keepdims=True)
-    kinds = np.array(MAIL, object)
-    return pl.DataFrame(
-        {
-            "label": kinds[label],
-            "prediction": kinds[scores.argmax(axis=1)],
-            "at": [start + timedelta(seconds=float(s)) for s in np.sort(rng.random(rows)) * 28 * 86400],
-            **{f"p_{kind}": scores[:, k] for k, kind in enumerate(MAIL)},
-        }
-    )
+            scenarios.mail(rng, scenarios.START), scenarios.mail(rng, later, blurred=0.8), scenarios.mail_roles(), None,
+            "pairs of classes",
+        )  # fmt: skip
 
 
 def _near(side: Side) -> tuple[Floats, np.ndarray | None]:
