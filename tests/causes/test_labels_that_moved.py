@@ -111,6 +111,7 @@ QUIET = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", QUIET)
 def test_nobody_is_said_to_label_otherwise_in_a_hundred_pairs_where_nobody_does(what: str):
     world, rng = World(), np.random.default_rng(3)

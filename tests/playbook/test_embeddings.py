@@ -71,6 +71,7 @@ def test_however_vectors_are_written_a_topic_that_grew_is_found(way: str):
     assert "vector" in found.to_html()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", [EmbeddingDrift, EmbeddingHealth, EmbeddingClusters])
 def test_quiet_pairs_stay_quiet(check: type):
     rng = np.random.default_rng(2)
