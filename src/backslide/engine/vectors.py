@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -36,19 +37,19 @@ def _written(values: pl.Series) -> bool:
     return int(lengths(known).max()) >= LEAST  # type: ignore[arg-type]
 
 
-def as_lists(values: pl.Series) -> pl.Series:
+def as_lists(values: pl.Series, inner: type[pl.DataType] = pl.Float32) -> pl.Series:
     """The vectors of a column as lists of floats, null where there is none; null throughout where the column holds none."""
     dtype = values.dtype
     if isinstance(dtype, pl.Array):
         values, dtype = values.arr.to_list(), pl.List(dtype.inner)
     if isinstance(dtype, pl.List) and (dtype.inner.is_numeric() or dtype.inner == pl.Boolean):  # type: ignore[union-attr]
-        return values.cast(pl.List(pl.Float32), strict=False)
+        return values.cast(pl.List(inner), strict=False)
     if dtype == pl.String:
         inside = pl.col("x").str.strip_chars(" \t\r\n[]()").str.replace_all(r"[,\s]+", " ")
-        numbers = inside.str.split(" ").list.eval(pl.element().str.to_lowercase().cast(pl.Float32, strict=False))
+        numbers = inside.str.split(" ").list.eval(pl.element().str.to_lowercase().cast(inner, strict=False))
         vector = pl.when(pl.col("x").str.contains(r"^\s*[\[(]")).then(numbers)
         return values.to_frame("x").select(vector.alias(values.name)).to_series()
-    return pl.Series(values.name, [None] * len(values), dtype=pl.List(pl.Float32))
+    return pl.Series(values.name, [None] * len(values), dtype=pl.List(inner))
 
 
 def lengths(values: pl.Series) -> NDArray[np.int64]:
@@ -66,26 +67,36 @@ def usual_length(size: NDArray[np.int64]) -> int:
 
 def matrix(values: pl.Series, dimension: int) -> Matrix:
     """Vectors that all have one dimension, as (n, dimension); numbers that are missing are NaN."""
-    flat = as_lists(values).explode(empty_as_null=True).cast(pl.Float32).fill_null(np.nan)
-    return np.asarray(flat.to_numpy(), np.float32).reshape(-1, dimension)
+    return np.asarray(_flat(values, pl.Float32), np.float32).reshape(-1, dimension)
 
 
-def column_of(name: str, like: pl.DataType, rows: Matrix, known: NDArray[np.bool_]) -> pl.Series:
-    """A column of the type ``like`` with the vectors ``rows`` (k, d) in the places ``known`` (n,) and null elsewhere."""
-    places = np.where(known, np.cumsum(known) - 1, 0).astype(np.uint32)
-    vectors = (
-        pl.Series(name, np.ascontiguousarray(rows)) if len(rows) else pl.Series(name, [], dtype=pl.List(pl.Float32))
-    )
-    lists = vectors.arr.to_list() if isinstance(vectors.dtype, pl.Array) else vectors
-    if not len(lists):
-        spread = pl.Series(name, [None] * len(known), dtype=pl.List(pl.Float32))
+def exact_matrix(values: pl.Series, dimension: int) -> NDArray[np.float64]:
+    """The same in double precision: for repairs, which must not round what they leave alone."""
+    return np.asarray(_flat(values, pl.Float64), np.float64).reshape(-1, dimension)
+
+
+def _flat(values: pl.Series, inner: type[pl.DataType]) -> NDArray[Any]:
+    return as_lists(values, inner).explode(empty_as_null=True).cast(inner).fill_null(np.nan).to_numpy()
+
+
+def write(frame: pl.DataFrame, column: str, rows: NDArray[np.bool_], made: NDArray[Any]) -> pl.DataFrame:
+    """``frame`` with the vectors ``made`` (k, d) in ``column`` on ``rows`` (n,), in the way the column is written."""
+    if not rows.any():
+        return frame
+    old = frame[column]
+    lists = pl.Series(column, np.ascontiguousarray(made)).arr.to_list()
+    places = np.where(rows, np.cumsum(rows) - 1, 0).astype(np.uint32)
+    if old.dtype == pl.String:
+        new = "[" + lists.cast(pl.List(pl.String)).list.join(", ") + "]"
     else:
-        spread = pl.select(pl.when(pl.Series(known)).then(lists.gather(places)).alias(name)).to_series()
-    if like == pl.String:
-        texts = spread.cast(pl.List(pl.String)).list.join(", ")
-        return pl.select(pl.when(pl.Series(known)).then("[" + texts + "]").alias(name)).to_series()
-    inner = getattr(like, "inner", pl.Float32)
-    return spread.cast(pl.List(inner if inner.is_float() else pl.Float32))
+        inner = getattr(old.dtype, "inner", pl.Float32)
+        new = lists.cast(pl.List(inner if inner.is_float() else pl.Float64))
+        old = old.arr.to_list() if isinstance(old.dtype, pl.Array) else old
+        old = as_lists(old, pl.Float64) if old.dtype != new.dtype else old
+        new = new.cast(old.dtype)
+    return frame.with_columns(
+        pl.select(pl.when(pl.Series(rows)).then(new.gather(places)).otherwise(old).alias(column)).to_series()
+    )
 
 
 def hashes(rows: Matrix) -> NDArray[np.uint64]:

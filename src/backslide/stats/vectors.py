@@ -114,13 +114,13 @@ class Rotation:
     """(d, d), orthogonal."""
     scale: float
 
-    def apply(self, x: Matrix) -> Matrix:
+    def apply(self, x: Matrix | Floats) -> Floats:
         """Old space to new."""
-        return np.asarray(self.scale * (x @ self.turn), np.float32)
+        return np.asarray(self.scale * (x @ self.turn), np.float64)
 
-    def undo(self, x: Matrix) -> Matrix:
+    def undo(self, x: Matrix | Floats) -> Floats:
         """New space to old."""
-        return np.asarray((x @ self.turn.T) / self.scale, np.float32)
+        return np.asarray((x @ self.turn.T) / self.scale, np.float64)
 
 
 def rotation_between(old: Matrix, new: Matrix) -> Rotation:
@@ -135,3 +135,45 @@ def explained(truth: Matrix, guess: Matrix) -> float:
     residual = float(((truth - guess).astype(np.float64) ** 2).sum())
     total = float(((truth - truth.mean(axis=0)).astype(np.float64) ** 2).sum())
     return 1.0 - residual / total if total > 0 else 0.0
+
+
+ROUNDS = 25
+SEARCHED = 1_200
+"""Vectors of either window between which neighbours are looked for."""
+
+
+def strangers(reference: Matrix | Floats, asked: Matrix | Floats) -> float:
+    """Share of (m, d) vectors farther from all of ``reference`` than all but 1 % of it are from the rest of it."""
+    from sklearn.neighbors import NearestNeighbors
+
+    known, held = _some(reference[::2]), _some(reference[1::2])
+    near = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(known)
+    usual = near.kneighbors(held)[0][:, 0]
+    return float((near.kneighbors(_some(asked))[0][:, 0] > np.quantile(usual, 0.99) * (1 + 1e-6)).mean())
+
+
+def turned_back(old: Matrix, new: Matrix, start: Rotation) -> Rotation:
+    """The rotation under which ``new`` lies among ``old``, from a rough one: neighbours matched and fitted in turn.
+
+    Reference: Besl and McKay (1992).
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    known, moved = _some(old, 2 * SEARCHED), _some(new)
+    near, found = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(known), start
+    last: NDArray[np.int64] | None = None
+    for _ in range(ROUNDS):
+        match = near.kneighbors(found.undo(moved))[1][:, 0]
+        if last is not None and np.array_equal(match, last):
+            break
+        last = match
+        found = rotation_between(known[match], moved)
+        found = Rotation(found.turn, start.scale)
+    return found
+
+
+def _some(x: Matrix | Floats, most: int = SEARCHED) -> Matrix | Floats:
+    """At most ``most`` rows, evenly spread."""
+    if len(x) <= most:
+        return x
+    return x[np.unique(np.linspace(0, len(x) - 1, most).round().astype(np.int64))]

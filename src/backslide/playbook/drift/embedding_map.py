@@ -58,9 +58,7 @@ def described(case: Case, held: Vectors, side: int, at: Ints) -> list[str]:
     """Rows as a reader knows them: their text, else their id, else some of their other columns."""
     sample = case.sides[side].sample
     chosen = sample[held.rows[side][at]]
-    text = held.column if held.derived else next(iter(passages.text_columns(case)), None)
-    if text is None:
-        text = next((c for c in _others(case) if _sentences(case, c)), None)
+    text = text_beside(case, held)
     if text is not None:
         return [passages.quoted(str(value)) for value in chosen[text].to_list()]
     key = case.problem.roles.id
@@ -72,6 +70,14 @@ def described(case: Case, held: Vectors, side: int, at: Ints) -> list[str]:
         ", ".join(f"{c} = {passages.quoted(str(v), 30)}" for c, v in zip(columns, row, strict=True)) for row in rows
     ]
     return lines or [f"row {int(row) + 1} of the sample" for row in held.rows[side][at]]
+
+
+def text_beside(case: Case, held: Vectors) -> str | None:
+    """The column of running text that stands beside the vectors, a feature or not."""
+    if held.derived:
+        return held.column
+    text = next(iter(passages.text_columns(case)), None)
+    return text or next((c for c in _others(case) if _sentences(case, c)), None)
 
 
 def _others(case: Case) -> list[str]:
