@@ -84,7 +84,8 @@ def test_is_the_first_cause_in_its_scenario(signature, seed):
     assert scenario_of(signature, seed).subject in first.features
     assert first.confidence.rank >= Confidence.SUPPORTED.rank
     named = [*diagnosis.causes, *diagnosis.harmless]
-    assert [c for c in named if c.kind.family == "data fault" or c.kind == signature.kind] == [first], "no second name for the same points"
+    faults = [c for c in named if c.kind.family == "data fault" or c.kind == signature.kind]
+    assert faults == [first], "no second name for the same points"
 
 
 def prices(signature: Signature) -> list[tuple[Cause, float, str]]:

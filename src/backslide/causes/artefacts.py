@@ -63,7 +63,7 @@ def replaced(bench: Bench, log_only: Sequence[Fault] = (), lost: Sequence[Fault]
     what the log no longer holds, so they prove nothing about it.
     """
     case = bench.case
-    if case.reference_model is not None and case.pairs:
+    if case.reference_model is not None and case.problem.features:
         done = replay(case)
         if done.swapped and log_only:
             frame = case.current.sample
@@ -216,4 +216,4 @@ def _filled(undone: Outcomes, served: Outcomes, failed: np.ndarray[tuple[int], n
 
 def stand_in_is_faithful(case: Case) -> bool:
     """Whether the saved model reproduces the reference, so that repairs computed with it are about what was served."""
-    return case.reference_model is not None and bool(case.pairs) and replay(case).faithful
+    return case.reference_model is not None and bool(case.problem.features) and replay(case).faithful

@@ -91,7 +91,7 @@ def inquire(case: Case, target: Metric, *, degraded: bool, progress: Progress | 
     trials = [t for t in tried if t is not None and arbitrate.stands(t, scale)]
     harmful = [t for t in trials if _matters(t, scale)]
     ours = None
-    if case.pairs or case.problem.has_scores:
+    if case.problem.features or case.problem.has_scores:
         lost = [t.fault for t in trials if not t.fault.reversible]
         ours = named_by_snapshots(case, replaced(plain, [t.fault for t in trials if t.log_only], lost))
     shares: list[Effect | None] = (
@@ -113,7 +113,7 @@ def _bench(case: Case, target: Metric, faults: list[Fault], notes: list[str]) ->
     """The bench on the saved model, or on a stand-in fitted to what was served when there is none that reproduces it."""
     if stand_in_is_faithful(case):
         return Bench(case, target, case.reference_model, artefact=True), True
-    if case.reference_model is not None and case.pairs:
+    if case.reference_model is not None and case.problem.features:
         notes.append(
             "the saved model does not reproduce the reference predictions; repairs were priced with a stand-in"
         )

@@ -35,7 +35,7 @@ REPEATS = 10
 """Anchors that stand twice in one window, whose vectors must then be equal: else the anchor does not decide the vector."""
 WITHIN = 0.05
 """Share of the vectors' variance that anchors must account for in either window."""
-ACROSS, BOTH = 0.5, 0.35
+ACROSS, BOTH = 0.7, 0.6
 """Slope across over slope within under which maps differ: of the larger of the two directions, and of the smaller."""
 COVERED = 0.3
 ALL_STRANGE, STRANGE = 0.95, 0.5

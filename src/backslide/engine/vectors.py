@@ -34,7 +34,7 @@ def _written(values: pl.Series) -> bool:
     known = values.drop_nulls()
     if not len(known) or not known.str.contains(r"^\s*[\[(]").all() or not known.str.contains(WRITTEN).all():
         return False
-    return int(lengths(known).max()) >= LEAST  # type: ignore[arg-type]
+    return int(lengths(known).max()) >= LEAST
 
 
 def as_lists(values: pl.Series, inner: type[pl.DataType] = pl.Float32) -> pl.Series:
@@ -42,7 +42,7 @@ def as_lists(values: pl.Series, inner: type[pl.DataType] = pl.Float32) -> pl.Ser
     dtype = values.dtype
     if isinstance(dtype, pl.Array):
         values, dtype = values.arr.to_list(), pl.List(dtype.inner)
-    if isinstance(dtype, pl.List) and (dtype.inner.is_numeric() or dtype.inner == pl.Boolean):  # type: ignore[union-attr]
+    if isinstance(dtype, pl.List) and (dtype.inner.is_numeric() or dtype.inner == pl.Boolean):
         return values.cast(pl.List(inner), strict=False)
     if dtype == pl.String:
         inside = pl.col("x").str.strip_chars(" \t\r\n[]()").str.replace_all(r"[,\s]+", " ")

@@ -200,9 +200,9 @@ def _undone(case: Case, hypothesis: Hypothesis, part: pl.DataFrame, x: Floats) -
     if way == "unit":
         return x / np.where(size > 0, size, 1.0)
     if way == "normalised":
-        return x * params["norm"]
+        return np.asarray(x * params["norm"])
     if way == "scaled":
-        return x / params["factor"]
+        return np.asarray(x / params["factor"])
     space: OtherSpace | None = params.get("space")
     if space is not None and space.rotation is not None:
         return space.rotation.undo(x)
@@ -223,7 +223,7 @@ def _done(case: Case, hypothesis: Hypothesis, part: pl.DataFrame, x: Floats) -> 
         size = np.linalg.norm(x, axis=1, keepdims=True)
         return x / np.where(size > 0, size, 1.0)
     if way == "scaled":
-        return x * params["factor"]
+        return np.asarray(x * params["factor"])
     space: OtherSpace | None = params.get("space")
     if space is not None and space.rotation is not None:
         return space.rotation.apply(x)
