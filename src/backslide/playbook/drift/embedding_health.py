@@ -123,7 +123,7 @@ class EmbeddingHealth(Check):
         rows = tuple(
             (what, *(float(p.mean()) for p in both)) for what, both in parts.items() if any(p.any() for p in both)
         )
-        most = max(rows, key=lambda row: abs(row[2] - row[1]), default=None)
+        most = max(rows, key=lambda row: abs(float(row[2]) - float(row[1])), default=None)
         detail = f", most of them {most[0]}" if most is not None and most[2] > most[1] else ""
         summary = f"{column}: {_ends(move)} of the rows hold no usable vector{detail}"
         table = Table(title=f"{column}: vectors that say nothing", reading=f"{summary}.",
