@@ -121,9 +121,9 @@ class EmbeddingHealth(Check):
             "empty": [f.size == 0 for f in own],
         }
         rows = tuple(
-            (what, *(float(p.mean()) for p in both)) for what, both in parts.items() if any(p.any() for p in both)
+            (what, float(p[0].mean()), float(p[1].mean())) for what, p in parts.items() if p[0].any() or p[1].any()
         )
-        most = max(rows, key=lambda row: abs(float(row[2]) - float(row[1])), default=None)
+        most = max(rows, key=lambda row: abs(row[2] - row[1]), default=None)
         detail = f", most of them {most[0]}" if most is not None and most[2] > most[1] else ""
         summary = f"{column}: {_ends(move)} of the rows hold no usable vector{detail}"
         table = Table(title=f"{column}: vectors that say nothing", reading=f"{summary}.",
