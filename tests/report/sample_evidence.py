@@ -7,6 +7,8 @@ from itertools import pairwise
 
 from backslide.contracts.evidence import (
     Bars,
+    Density,
+    DensityCell,
     Evidence,
     Histograms,
     Matrix,
@@ -183,6 +185,22 @@ def scatter() -> Scatter:
     )
 
 
+def density() -> Density:
+    cells = tuple(
+        DensityCell(x=0.1 * i, y=0.1 * j, reference=0.02 * (i == j) + 0.01, current=0.02 * (i == 4) + 0.01 * (j > 1))
+        for i in range(5)
+        for j in range(5)
+    )
+    return Density(
+        title="Map of vector",
+        reading="A quarter of the rows lie in other cells than before.",
+        x="first axis",
+        y="second axis",
+        step=(0.1, 0.1),
+        cells=cells,
+    )
+
+
 def segments() -> Segments:
     return Segments(
         title="Segments by contribution to the change",
@@ -234,5 +252,6 @@ EVIDENCE: tuple[Evidence, ...] = (
     table(),
     reliability(),
     scatter(),
+    density(),
     segments(),
 )
