@@ -137,7 +137,6 @@ def explained(truth: Matrix, guess: Matrix) -> float:
     return 1.0 - residual / total if total > 0 else 0.0
 
 
-ROUNDS = 25
 SEARCHED = 1_200
 """Vectors of either window between which neighbours are looked for."""
 
@@ -150,26 +149,6 @@ def strangers(reference: Matrix | Floats, asked: Matrix | Floats) -> float:
     near = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(known)
     usual = near.kneighbors(held)[0][:, 0]
     return float((near.kneighbors(_some(asked))[0][:, 0] > np.quantile(usual, 0.99) * (1 + 1e-6)).mean())
-
-
-def turned_back(old: Matrix, new: Matrix, start: Rotation) -> Rotation:
-    """The rotation under which ``new`` lies among ``old``, from a rough one: neighbours matched and fitted in turn.
-
-    Reference: Besl and McKay (1992).
-    """
-    from sklearn.neighbors import NearestNeighbors
-
-    known, moved = _some(old, 2 * SEARCHED), _some(new)
-    near, found = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(known), start
-    last: NDArray[np.int64] | None = None
-    for _ in range(ROUNDS):
-        match = near.kneighbors(found.undo(moved))[1][:, 0]
-        if last is not None and np.array_equal(match, last):
-            break
-        last = match
-        found = rotation_between(known[match], moved)
-        found = Rotation(found.turn, start.scale)
-    return found
 
 
 def _some(x: Matrix | Floats, most: int = SEARCHED) -> Matrix | Floats:
