@@ -12,6 +12,7 @@ _PUBLIC = {
     "Cause": "contracts.cause",
     "Diagnosis": "contracts.diagnosis",
     "Finding": "contracts.finding",
+    "Recorder": "log.recorder",
     "Roles": "contracts.roles",
     "Settings": "contracts.config",
     "Shadow": "contracts.shadow",
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from backslide.contracts.finding import Finding as Finding
     from backslide.contracts.roles import Roles as Roles
     from backslide.contracts.shadow import Shadow as Shadow
+    from backslide.log.recorder import Recorder as Recorder
     from backslide.main_job import diagnose as diagnose
     from backslide.shadow_job import shadow as shadow
     from backslide.stack.compare import integrity as integrity

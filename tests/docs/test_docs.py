@@ -55,7 +55,7 @@ def run_console(block: str, folder: Path) -> None:
     ("name", "least"),
     [
         ("tutorial.md", 8), ("tutorial-letters.md", 8), ("quick-looks.md", 6), ("shadow.md", 4), ("integrity.md", 4),
-        ("embeddings.md", 2),
+        ("embeddings.md", 2), ("log.md", 4),
         pytest.param("tutorial-news.md", 4, marks=pytest.mark.data),
     ],
 )  # fmt: skip
@@ -95,6 +95,7 @@ def test_readme_names_every_command():
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    commands |= {group.name for group in app.registered_groups}
     named = set(re.findall(r"^\| `backslide (\w+)", readme, re.MULTILINE))
     assert named == commands
 

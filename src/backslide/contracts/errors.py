@@ -9,6 +9,7 @@ BackslideError
 │   └── TimestampError       timestamps that cannot be read
 ├── ModelError               an artefact that cannot be loaded or called
 │   └── UntrustedError       a pickle-based artefact without `trusted = true`
+├── LogError                 a prediction log that cannot be opened or written
 ├── FrozenError              a frozen pipeline was to be fitted, or is not the one of its snapshot
 └── MissingExtraError        an optional dependency that is not installed
 """
@@ -56,6 +57,10 @@ class ModelError(BackslideError):
 
 class UntrustedError(ModelError):
     """A pickle-based artefact was given without `trusted = true`."""
+
+
+class LogError(BackslideError):
+    """A prediction log: its name, place or tables."""
 
 
 class FrozenError(BackslideError):

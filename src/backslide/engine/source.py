@@ -13,6 +13,7 @@ import polars as pl
 from backslide.contracts.errors import SourceError, did_you_mean
 from backslide.engine.files import SUPPORTED, extension, scan_delta, scan_files
 from backslide.engine.time_range import TimeRange, parse_time_range
+from backslide.log.reading import is_log, open_log
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,6 +121,10 @@ def _open_uri(text: str) -> pl.LazyFrame:
 def _open_folder(path: Path, text: str) -> pl.LazyFrame:
     if (path / "_delta_log").is_dir():
         return scan_delta(str(path), text)
+    if is_log(path):
+        return open_log(path).predictions()
+    if path.parent.name == "tables" and is_log(path.parent.parent):
+        return open_log(path.parent.parent, path.name).predictions()
     found = sorted(
         file
         for pattern in ("*.parquet", "*.pq")

@@ -1,0 +1,81 @@
+"""``backslide log``: roll up what recorders wrote, count it, hand it out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from backslide.cli.output import note, say
+from backslide.contracts.errors import LogError
+
+WRITERS = {
+    ".parquet": "sink_parquet",
+    ".csv": "sink_csv",
+    ".arrow": "sink_ipc",
+    ".feather": "sink_ipc",
+    ".jsonl": "sink_ndjson",
+}
+
+
+def rollup(store: str, *, model: str | None, spool: Path | None, as_json: bool) -> int:
+    """Make tables of what waits."""
+    from backslide.log.rollup import rollup as roll
+
+    done = roll(store, spool=spool, model=model)
+    if as_json:
+        say(json.dumps({"format": "backslide.log-rollup/1", "models": [asdict(one) for one in done]}, indent=2))
+        return 0
+    for one in done:
+        rows = ", ".join(f"{n:,} {table}" for table, n in one.rows.items() if n) or "nothing new"
+        say(f"{one.model}: {rows}; {one.files} files read, {one.removed} done with and removed")
+        if one.broken:
+            say(f"  {one.broken} lines were cut off before they were acknowledged, and left out")
+        for change in one.changes:
+            say(f"  {change}")
+    return 0
+
+
+def stats(store: str, *, model: str | None, as_json: bool) -> int:
+    """Count what is in the log, and what waits."""
+    from backslide.log.places import is_uri, models_of, spool_of
+    from backslide.log.reading import open_log
+
+    names = [model] if model is not None else ([] if is_uri(store) else models_of(store))
+    if not names:
+        raise LogError(f"no log at {store!r}; record something there first, or check the path")
+    told = []
+    for name in names:
+        waiting = sum(file.stat().st_size for file in spool_of(Path(store) / "spool", name).glob("*.jsonl"))
+        try:
+            counts = open_log(store, name).counts()
+        except LogError:
+            counts = {}
+        told.append({"model": name, **counts, "waiting_bytes": waiting})
+    if as_json:
+        say(json.dumps({"format": "backslide.log-stats/1", "models": told}, indent=2))
+        return 0
+    for one in told:
+        rows = ", ".join(f"{n:,} {table}" for table, n in one.items() if table not in ("model", "waiting_bytes"))
+        say(f"{one['model']}: {rows or 'nothing rolled up yet'}; {one['waiting_bytes']:,} bytes wait")
+    return 0
+
+
+def export(store: str, out: Path, *, model: str | None, as_json: bool) -> int:
+    """Write predictions with their last labels to a file."""
+    from backslide.log.reading import open_log
+
+    writer = WRITERS.get(out.suffix.lower())
+    if writer is None:
+        raise LogError(f"expected a file to write that ends with {', '.join(WRITERS)}, got {out.name!r}")
+    rows = open_log(store, model).predictions()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f".{out.name}.part")  # what is written is there whole, or not at all
+    getattr(rows, writer)(part)
+    part.replace(out)
+    if as_json:
+        columns = list(rows.collect_schema())
+        say(json.dumps({"format": "backslide.log-export/1", "file": str(out), "columns": columns}, indent=2))
+    else:
+        note(f"wrote {out}")
+    return 0

@@ -1,0 +1,154 @@
+"""Reading a log: predictions with the last label of each, labels with their history, events."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import polars as pl
+
+from backslide.contracts.errors import LogError
+from backslide.log.columns import EXTRA, FEATURE, SCORE, plain_names
+from backslide.log.places import TABLES, is_uri, models_of, table_of
+from backslide.log.tables import Table
+
+OWN = ("id", "at", "version", "prediction", "label", "label_at", "label_source")
+"""Columns of the log itself; a feature of such a name is called ``feature_...`` when read."""
+
+
+class Log:
+    """The tables of one model."""
+
+    def __init__(self, store: str | os.PathLike[str], name: str) -> None:
+        self.name = name
+        self._tables = {table: Table(table_of(store, name, table), table) for table in TABLES}
+        if not self._tables["predictions"].there:
+            raise LogError(
+                f"nothing of {name!r} has been rolled up in {os.fspath(store)!r}; run `backslide log rollup --store ...` first"
+            )
+
+    def predictions(self) -> pl.LazyFrame:
+        """A row for each id, joined with its last label.
+
+        Columns: ``id``, ``at`` (UTC), ``version``, ``prediction``, ``label``, ``label_at``, ``label_source``, a score
+        ``p_<class>`` each, then features and extras by their own names. Of several records with one id the last counts.
+        Prediction and label are numbers where all of them are.
+        """
+        rows = self._tables["predictions"].scan()
+        names = rows.collect_schema()
+        rows = rows.sort("at").unique("id", keep="last", maintain_order=True) if self._repeated() else rows
+        columns: list[pl.Expr] = [
+            pl.col("id"),
+            pl.col("at"),
+            pl.col("version"),
+            self._answer(rows, "prediction", "prediction_number"),
+        ]
+        taken = set(OWN)
+        for stem, (name, held) in plain_names(names.names()).items():
+            plain = {SCORE: f"p_{name}", FEATURE: name, EXTRA: name}[stem[:2]]
+            if plain in taken:
+                plain = {SCORE: "score_", FEATURE: "feature_", EXTRA: "extra_"}[stem[:2]] + name
+            taken.add(plain)
+            columns.append(_together(held, names).alias(plain))
+        if not self._tables["labels"].there:
+            nothing = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in _NO_LABEL.items()]
+            return rows.select(*columns[:4], *nothing, *columns[4:])
+        last = (
+            self._tables["labels"].scan().sort("at", "recorded", "place").unique("id", keep="last", maintain_order=True)
+        )
+        told = last.select(
+            "id",
+            self._answer(last, "value", "number").alias("label"),
+            pl.col("at").alias("label_at"),
+            pl.col("source").alias("label_source"),
+        )
+        joined = rows.select(columns).join(told, on="id", how="left")
+        order = ["id", "at", "version", "prediction", "label", "label_at", "label_source"]
+        return joined.select(*order, pl.exclude(order))
+
+    def labels(self) -> pl.LazyFrame:
+        """Every label that ever came: ``id``, ``at``, ``value``, ``number``, ``source``, ``recorded``; empty where none did."""
+        table = self._tables["labels"]
+        columns = {
+            "id": pl.String(),
+            "at": _TIME,
+            "value": pl.String(),
+            "number": pl.Float64(),
+            "source": pl.String(),
+            "recorded": _TIME,
+        }
+        return table.scan().select(list(columns)) if table.there else pl.LazyFrame(schema=columns)
+
+    def events(self) -> pl.LazyFrame:
+        """``at`` and ``text`` of every event."""
+        table = self._tables["events"]
+        return (
+            table.scan().select("at", "text").sort("at")
+            if table.there
+            else pl.LazyFrame(schema={"at": _TIME, "text": pl.String()})
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Rows of every table."""
+        return {name: table.rows() for name, table in self._tables.items()}
+
+    def _repeated(self) -> bool:
+        counted = (
+            self._tables["predictions"]
+            .scan()
+            .select(pl.len().alias("n"), pl.col("id").n_unique().alias("own"))
+            .collect()
+        )
+        return int(counted["n"][0]) != int(counted["own"][0])
+
+    @staticmethod
+    def _answer(rows: pl.LazyFrame, text: str, number: str) -> pl.Expr:
+        """Numbers where every text has one, else texts."""
+        only = rows.select((pl.col(text).is_not_null() & pl.col(number).is_null()).any()).collect().item()
+        known = rows.select(pl.col(number).is_not_null().any()).collect().item()
+        return pl.col(number).alias(text) if known and not only else pl.col(text)
+
+
+_TIME = pl.Datetime("us", "UTC")
+_NO_LABEL: dict[str, pl.DataType] = {"label": pl.String(), "label_at": _TIME, "label_source": pl.String()}
+
+
+def _together(held: list[str], schema: pl.Schema) -> pl.Expr:
+    """Values of one name that were kept in several columns: as numbers where all are, else as texts."""
+    if len(held) == 1:
+        return pl.col(held[0])
+    if all(schema[column].is_numeric() for column in held):
+        return pl.coalesce(pl.col(column).cast(pl.Float64) for column in held)
+    texts = [
+        pl.col(c).cast(pl.List(pl.String)).list.join(", ")
+        if isinstance(schema[c], pl.List)
+        else pl.col(c).cast(pl.String)
+        for c in held
+    ]
+    return pl.coalesce(texts)
+
+
+def open_log(store: str | os.PathLike[str], name: str | None = None) -> Log:
+    """The log of a model; the name may be left out where there is but one.
+
+    Raises:
+        LogError: there is no such log or model, or nothing has been rolled up yet.
+    """
+    if name is None:
+        known = [] if is_uri(store) else models_of(store)
+        if len(known) != 1:
+            what = f"there is {', '.join(map(repr, known))}" if known else "none is there"
+            raise LogError(f"expected the name of one model in the log {os.fspath(store)!r}; {what}")
+        name = known[0]
+    elif not is_uri(store) and name not in models_of(store):
+        known = models_of(store)
+        raise LogError(
+            f"no model {name!r} in the log {os.fspath(store)!r}"
+            + (f"; there is {', '.join(map(repr, known))}" if known else "")
+        )
+    return Log(store, name)
+
+
+def is_log(path: Path) -> bool:
+    """Whether a folder is a log's."""
+    return (path / "spool").is_dir() or (path / "tables").is_dir()
