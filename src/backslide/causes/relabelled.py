@@ -80,12 +80,15 @@ def relabelled(bench: Bench, p: Populations) -> Policy | None:
     found = class_ratios(windows[0].labels, windows[0].predictions, windows[1].predictions, k, draws)
     ratio = np.vstack(found)
     tested, pairs = _screened(windows[0], windows[1], ratio[0], k)
-    looked = [_move(bench, windows, ratio, *pair) for pair in pairs]
+    made = [_move(bench, windows, ratio, *pair) for pair in pairs]
+    looked = [m for m in made if m is not None and m.z > SCREEN_Z]
     # Where the predictions moved instead, the model errs otherwise; that hides no policy beside it.
-    moved = [m for m in looked if m is not None and m.z > SCREEN_Z and _labels_moved(windows, m)]
-    if not moved:
+    sound = [m for m in looked if _labels_moved(windows, m)]
+    pairs_moved = {frozenset((m.before, m.after)) for m in sound}
+    moved = [m for m in looked if frozenset((m.before, m.after)) in pairs_moved]
+    if not sound:
         return None
-    first = max(moved, key=lambda m: m.rows)
+    first = max(sound, key=lambda m: m.rows)
     both = [m for m in moved if {m.before, m.after} == {first.before, first.after}]
     sure = [m for m in both if stats.norm.sf(m.z) * tested < ALPHA and m.share >= LEAST and m.rows >= MIN_MOVED]
     if first not in sure or sum(m.rows for m in both) < ALONE * sum(m.rows for m in moved):
