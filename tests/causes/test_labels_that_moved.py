@@ -146,6 +146,48 @@ def test_labels_that_scatter_are_no_policy():
     assert found(reference, current.with_columns(pl.Series("label", labels)), world) is None
 
 
+def test_a_model_that_errs_elsewhere_hides_no_policy():
+    world, rng = World(), np.random.default_rng(9)
+    reference, current = world.rows(rng, 4000, 0), world.rows(rng, 4000, 1)
+    hit = (current["label"] == "c001").to_numpy() & (rng.random(current.height) < 0.7)
+    names = ("p_c001", "p_c004")
+    scores = [
+        pl.Series(n, np.where(hit, current[m].to_numpy(), current[n].to_numpy()))
+        for n, m in zip(names, names[::-1], strict=True)
+    ]
+    said = np.where(hit, "c004", current["prediction"].to_numpy()).astype(str)
+    wrong = moved(current.with_columns(pl.Series("prediction", said), *scores), rng, "c000", "c002", 0.4)
+    policy = found(reference, wrong, world)
+    assert policy is not None
+    assert (policy.moves[0].before, policy.moves[0].after) == (0, 2)
+
+
+def test_a_class_that_reviewers_opened_is_named_with_the_one_it_came_from():
+    world, rng = World(), np.random.default_rng(10)
+    reference, current = world.rows(rng, 3000, 0), world.rows(rng, 3000, 1)
+    diagnosis = worlds.diagnosis_of(Scenario(reference, moved(current, rng, "c001", "c999", 0.6), world.roles()))
+    assert (diagnosis.causes[0].kind, diagnosis.causes[0].classes) == (CauseKind.CONCEPT_DRIFT, ("c001", "c999"))
+
+
+def test_a_policy_of_one_segment_is_named_with_both_classes():
+    world, rng = World(), np.random.default_rng(11)
+    right = 0
+    for _ in range(4):
+        windows = [
+            world.rows(rng, 4000, month).with_columns(pl.Series("desk", rng.choice(["north", "south"], 4000)))
+            for month in (0, 1)
+        ]
+        policy = found(windows[0], moved_where(windows[1], rng), world)
+        right += policy is not None and (policy.moves[0].before, policy.moves[0].after) == (0, 3)
+    assert right == 4
+
+
+def moved_where(rows: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """Only the desk of the north moves."""
+    north = rows["desk"] == "north"
+    return pl.concat([moved(rows.filter(north), rng, "c000", "c003", 0.8), rows.filter(~north)]).sort("served_at")
+
+
 def test_among_two_hundred_classes_it_is_found():
     world, rng = World(classes=200, apart=4.0), np.random.default_rng(6)
     reference, current = world.rows(rng, 8000, 0), world.rows(rng, 8000, 1)
