@@ -232,11 +232,9 @@ def _finding(case: Case, figure: _Figure, p_value: float, tested: int) -> Findin
 def _sentence(figure: _Figure) -> str:
     change, of = figure.change, figure.numbers["class"]
     if figure.subject == "slope":
-        reading = ""
-        if abs(change.current - 1) >= 0.1:
-            reading = f": scores too {'extreme' if change.current < 1 else 'cautious'}"
-            if change.current > 0:
-                reading += f"; a temperature of {say.number(1 / change.current, 2)} would put that right"
+        reading = (
+            "" if abs(change.current - 1) < 0.1 else f": scores too {'extreme' if change.current < 1 else 'cautious'}"
+        )
         return (
             f"slope of the recalibration line {say.number(change.reference, 3)} → {say.number(change.current, 3)}, "
             f"1 is perfect{reading}"
