@@ -40,7 +40,7 @@ BIN_ROWS = 40
 ALONE = 0.6
 """Share of all rows that moved between classes that one pair, both ways, must hold: labels that scatter are no policy."""
 STILL = 0.5
-"""How far the predictions may have moved between the two classes, as a share of the rows that did."""
+"""How far the predictions may have moved between the two classes, as a share of how far the labels did."""
 
 
 @dataclass(frozen=True)
@@ -164,15 +164,15 @@ def _move(bench: Bench, windows: tuple[_Window, ...], ratio: Floats, a: int, b: 
     return Move(a, b, float(share[0]), float(moved[0]), float(moved[0]) / max(noise, 1e-9), share, moved)
 
 
-def _gained(windows: tuple[_Window, ...], move: Move, which: str) -> float:
-    """How far the labels or the predictions moved from the one class to the other, as a share of all rows."""
-    share = [[float((getattr(w, which) == code).mean()) for code in (move.before, move.after)] for w in windows]
-    return (share[1][1] - share[0][1] - share[1][0] + share[0][0]) / 2
-
-
-def _still(windows: tuple[_Window, ...], move: Move) -> bool:
-    """Whether the predictions stayed where they were: an error of the model shows as a move of them, of as many rows."""
-    return abs(_gained(windows, move, "predictions")) <= STILL * move.rows / len(windows[1].labels)
+def _labels_moved(windows: tuple[_Window, ...], move: Move) -> bool:
+    """Whether B gained and A lost among the labels, and not, the other way round, among the predictions."""
+    gained = []
+    for which in ("labels", "predictions"):
+        share = [
+            [float((getattr(window, which) == code).mean()) for code in (move.before, move.after)] for window in windows
+        ]
+        gained.append((share[1][1] - share[0][1] - share[1][0] + share[0][0]) / 2)
+    return gained[0] > 0 and abs(gained[1]) <= STILL * gained[0]
 
 
 def _price(bench: Bench, p: Populations, windows: tuple[_Window, ...], moves: list[Move]) -> Effect:
