@@ -35,7 +35,7 @@ from backslide.engine.segments import resolve as resolve_segments
 from backslide.engine.units import cell_units, count_units, loss_units, variance_units
 from backslide.engine.window import Opened, Window
 from backslide.models.metric_functions import check_returns, custom_metric
-from backslide.models.model import Answer, Model
+from backslide.models.model import Model, ordered_scores
 from backslide.stats.bootstrap import Resampler
 from backslide.stats.change import Change, Units, compare
 from backslide.stats.jackknife import jackknife_units
@@ -44,7 +44,6 @@ from backslide.stats.metrics import (
     COST,
     METRICS,
     REGRESSION,
-    Floats,
     Metric,
     brier_of,
     expected_cost,
@@ -393,7 +392,7 @@ class Case:
             predictions = answer.predictions if answer.predictions is not None else np.full(frame.height, np.nan)
             return Answered(Outcomes(labels, np.asarray(predictions, float), None), answer.failed, answer.error)
         # Without logged scores the decisions are the model's own, which need not be those of the largest score.
-        scores = _ordered_scores(answer, model, self.problem) if self.problem.has_scores else None
+        scores = ordered_scores(answer, model, self.problem) if self.problem.has_scores else None
         if scores is not None:
             codes = decide(scores, self.problem)
         elif answer.predictions is not None:
@@ -497,13 +496,3 @@ QUANTITIES = (names.CONFIDENCE, names.MARGIN, names.ENTROPY, names.ERROR, names.
 
 def _same(one: pl.Series, other: pl.Series) -> bool:
     return one.dtype == other.dtype and one.equals(other, null_equal=True)
-
-
-def _ordered_scores(answer: Answer, model: Model, problem: Problem) -> Floats | None:
-    """The model's scores in the order of the problem's classes; a class the model does not know scores 0."""
-    classes = answer.classes or model.classes
-    if answer.scores is None or classes is None:
-        return None
-    place = {problem.spellings.get(label, label): i for i, label in enumerate(classes)}
-    zeros = np.zeros(len(answer.scores))
-    return np.column_stack([answer.scores[:, place[c]] if c in place else zeros for c in problem.classes])

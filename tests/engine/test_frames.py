@@ -121,9 +121,14 @@ def test_decimals_in_objects():
     assert got.to_list() == [Decimal("1.10"), None, Decimal("2.25")]
 
 
-@pytest.mark.parametrize("values", [[[1, 2], None], [{"a": 1}, {"a": 2}], [np.array([1.0, 2.0])], [(1, 2)]])
+@pytest.mark.parametrize("values", [[{"a": 1}, {"a": 2}], [["a"], None], [[[1], [2]]]])
 def test_nested_objects_are_nested(values):
     assert kind_of(column(values, dtype=object).dtype) is ColumnKind.NESTED
+
+
+@pytest.mark.parametrize("values", [[[1, 2], None], [np.array([1.0, 2.0])], [(1, 2)]])
+def test_objects_that_are_lists_of_numbers_are_vectors(values):
+    assert kind_of(column(values, dtype=object).dtype) is ColumnKind.EMBEDDING
 
 
 def test_nested_objects_that_no_type_holds_become_text():

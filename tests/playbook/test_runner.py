@@ -173,7 +173,8 @@ def test_unmet_needs_are_reasons(small):
 def test_every_check_runs_where_everything_is_given(small):
     windows = [
         scenarios.with_notes(f, np.random.default_rng(month)).with_columns(
-            opened=pl.col("served_at") - pl.duration(days="age")
+            opened=pl.col("served_at") - pl.duration(days="age"),
+            vector=pl.concat_list(pl.col("income"), pl.col("age"), pl.lit(1.0)),
         )
         for month, f in enumerate((small.reference, small.current))
     ]

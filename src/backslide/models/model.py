@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from backslide.contracts.errors import ModelError, did_you_mean
+from backslide.engine.problem import Problem
 from backslide.models.failures import Effort, answer_what_can_be
 from backslide.models.frame import to_pandas
 from backslide.models.reply import Reply
+from backslide.stats.metrics import Floats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,3 +143,13 @@ class Model:
         if scores is not None:
             scores[failed] = np.nan
         return Answer(predictions, scores, failed, error, self.classes)
+
+
+def ordered_scores(answer: Answer, model: Model, problem: Problem) -> Floats | None:
+    """The model's scores in the order of the problem's classes; a class the model does not know scores 0."""
+    classes = answer.classes or model.classes
+    if answer.scores is None or classes is None:
+        return None
+    place = {problem.spellings.get(label, label): i for i, label in enumerate(classes)}
+    zeros = np.zeros(len(answer.scores))
+    return np.column_stack([answer.scores[:, place[c]] if c in place else zeros for c in problem.classes])
