@@ -12,6 +12,7 @@ from backslide.contracts.errors import ConfigError, did_you_mean
 from backslide.contracts.labels import label_text
 from backslide.contracts.roles import Roles
 from backslide.contracts.validation import keys, one_line
+from backslide.contracts.watching import AlertSettings, StoreSettings, WatchSettings
 
 
 class _Section(BaseModel):
@@ -127,9 +128,9 @@ class Settings(_Section):
     shadow: ShadowSettings = ShadowSettings()
     checks: dict[str, Any] = {}
     """Per check code: ``mute`` (true or a reason) and its thresholds."""
-    watch: dict[str, Any] = {}
-    alerts: dict[str, Any] = {}
-    store: dict[str, Any] = {}
+    watch: WatchSettings = WatchSettings()
+    alerts: AlertSettings = AlertSettings()
+    store: StoreSettings = StoreSettings()
     retrain: dict[str, Any] = {}
     gate: dict[str, Any] = {}
     base: Path = Field(default=Path(), exclude=True)

@@ -211,7 +211,8 @@ def _need(column: str, role: str, window: str, schema: dict[str, pl.DataType]) -
 def _check_columns(roles: Roles, schemas: dict[str, dict[str, pl.DataType]]) -> None:
     for window, schema in schemas.items():
         for role, column in roles.columns().items():
-            _need(column, role, window, schema)
+            if role not in OF_ONE_WINDOW or not any(column in other for other in schemas.values()):
+                _need(column, role, window, schema)
         for column in roles.features or ():
             _need(column, "feature", window, schema)
         taken = [column for column in schema if column.startswith(names.PREFIX) and column in RESERVED]
@@ -219,6 +220,8 @@ def _check_columns(roles: Roles, schemas: dict[str, dict[str, pl.DataType]]) -> 
             raise ColumnError(f"the {window} window has a column named {taken[0]!r}, a reserved name; rename it")
 
 
+OF_ONE_WINDOW = ("label_time", "label_source")
+"""Roles that one window may lack: a training table says nothing about when its labels came."""
 RESERVED = {value for key, value in vars(names).items() if key.isupper() and key != "PREFIX" and isinstance(value, str)}
 
 
