@@ -94,5 +94,3 @@ class StoreSettings(_Section):
 
     url: str | None = None
     """SQLAlchemy URL; default: ``backslide.db``, SQLite, beside the configuration. ``env:NAME`` reads it from the environment."""
-
-

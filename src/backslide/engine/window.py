@@ -96,7 +96,7 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
         SourceError, ColumnError, LabelError, TimestampError, ConfigError: one line each, see the exception classes.
     """
     roles: Roles = settings.model
-    raw = {name: _cut(name, source, settings) for name, source in (("reference", reference), ("current", current))}
+    raw = {name: cut(name, source, settings) for name, source in (("reference", reference), ("current", current))}
     schemas = {name: dict(frame.collect_schema()) for name, (frame, _) in raw.items()}
     _type_empty_columns(raw, schemas)
     notes: list[str] = said(raw["reference"][0], roles) if is_snapshot(reference, settings.base) else []
@@ -167,8 +167,8 @@ class _Facts:
     """First predictions that are not null."""
 
 
-def _cut(name: str, source: Any, settings: Settings) -> tuple[pl.LazyFrame, str]:
-    """The raw rows of a window: a source, or a time range and version over one."""
+def cut(name: str, source: Any, settings: Settings) -> tuple[pl.LazyFrame, str]:
+    """The raw rows of a window, and words for them: a source, or a time range and version over one."""
     if source is None:
         raise ConfigError(f"no {name} window: set [windows] {name} or give --{name}")
     if isinstance(source, str) and source.strip() == "auto":
