@@ -24,9 +24,7 @@ def accuracy(
     chance = 0.1 + season[np.arange(days) % 7] + effects
     if at is not None:
         chance[at:] += drop
-    return s.Periods(
-        rng.binomial(rows, np.clip(chance, 0, 1)) / rows, np.full(days, float(rows)), np.arange(days)
-    )
+    return s.Periods(rng.binomial(rows, np.clip(chance, 0, 1)) / rows, np.full(days, float(rows)), np.arange(days))
 
 
 def first_alarm(periods: s.Periods, reference: int, false_a_year: float) -> tuple[int, int | None]:
@@ -58,9 +56,7 @@ def test_false_alarms_keep_their_rate(rows: int, reference: int, rho: float):
 def test_a_drop_is_found_in_time():
     rng = np.random.default_rng(5)
     for drop, most in ((0.02, 16), (0.05, 5)):  # median over 60 streams; the benchmark measures it over many more
-        delays = [
-            first_alarm(accuracy(rng, 156, drop=drop, at=56), 56, 0.05)[1] or 999 for _ in range(60)
-        ]
+        delays = [first_alarm(accuracy(rng, 156, drop=drop, at=56), 56, 0.05)[1] or 999 for _ in range(60)]
         assert np.median(delays) <= most
 
 

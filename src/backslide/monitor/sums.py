@@ -44,7 +44,8 @@ class Sums:
         """JSON-safe; what is empty is left out."""
         found: dict[str, Any] = {"rows": self.rows, "labelled": self.labelled, "corrected": self.corrected}
         found["cells"] = [[label, said, n] for (label, said), n in sorted(self.cells.items())]
-        found["moments"] = {name: list(values) for name, values in self.moments.items()}
+        # The order in which rows are added moves the last digits; what is kept must not depend on it.
+        found["moments"] = {name: [float(f"{v:.12g}") for v in values] for name, values in self.moments.items()}
         found["segments"] = {name: part.to_dict() for name, part in self.segments.items()}
         found["missing"] = {name: n for name, n in self.missing.items() if n}
         found["unknown"] = {name: n for name, n in self.unknown.items() if n}

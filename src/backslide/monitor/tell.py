@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -105,6 +106,12 @@ def _send(settings: Settings, message: Message) -> str | None:
         MissingExtraError: Apprise is not installed.
         ConfigError: a URL that Apprise does not know.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # modules of its plugins that Python will lose one day are none of the user's
+        return _notified(settings, message)
+
+
+def _notified(settings: Settings, message: Message) -> str | None:
     try:
         import apprise  # most of a second: only when there is something to tell
     except ImportError:

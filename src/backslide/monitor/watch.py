@@ -7,7 +7,7 @@ Watched. Everything between two steps is kept in a ``Book``; a look that dies is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -109,6 +109,10 @@ class _Looked:
     reference: dict[str, dict[int, Sums]]
     wanted: Wanted
     replay: bool = False
+    provisional: bool = False
+    """Whether labels of the reference are still to come."""
+    passing: dict[str, dict[int, Sums]] = field(default_factory=dict)
+    """Sums that are not frozen yet."""
     expected: expectation.Expectation | None = None
     last: int | None = None
     notes: tuple[str, ...] = ()
@@ -133,11 +137,21 @@ class _Looked:
         data = self.book.reference()
         if data is None:
             data = self._learned()
-            self.book.keep_reference(data)
+            self.ages = Ages(**data["ages"])
+            self.provisional = not self._settled(max(map(int, data["sums"]["inputs"])))
+            if not self.provisional:
+                with self.book.transaction():
+                    self.book.keep_reference(data)
         self.ages = Ages(**data["ages"])
         self.reference = {
             kind: {int(n): Sums.from_dict(s) for n, s in sums.items()} for kind, sums in data["sums"].items()
         }
+
+    def _settled(self, last: int) -> bool:
+        """Whether practically every label of the reference has come; before that nothing about labels is frozen."""
+        if not self.ages.known or not self.grid.timed:
+            return True
+        return self._old_enough(last, 2 * (self.ages.mature or self.ages.first))
 
     def _learned(self) -> Json:
         frame = numbered(self.both.reference, self.grid, reference=True)
@@ -152,10 +166,11 @@ class _Looked:
         ages = ages_of(self.rows, labelled)
         sums: dict[str, dict[int, Sums]] = {"inputs": inputs, "labels": inputs}
         if ages.known:
-            sums["labels"] = _whole(self._gathered(ages.first, reference=True), self.grid)
-            ages = replace(ages, labelled=sum(s.labelled for s in sums["labels"].values()) / max(total, 1))
+            sums["labels"] = self._labels_of_reference(ages.first)
+            rows = sum(s.rows for s in sums["labels"].values())
+            ages = replace(ages, labelled=sum(s.labelled for s in sums["labels"].values()) / max(rows, 1))
             if ages.mature is not None:
-                sums["mature"] = _whole(self._gathered(ages.mature, reference=True), self.grid)
+                sums["mature"] = self._labels_of_reference(ages.mature)
         if self.expected is not None:
             sample = numbered_sample(self.case, frame, self.grid)
             if sample is not None:
@@ -164,6 +179,10 @@ class _Looked:
             "ages": ages.to_dict(),
             "sums": {kind: {str(n): s.to_dict() for n, s in of.items()} for kind, of in sums.items()},
         }
+
+    def _labels_of_reference(self, age: int) -> dict[int, Sums]:
+        whole = _whole(self._gathered(age, reference=True), self.grid)
+        return {n: s for n, s in whole.items() if self._old_enough(n, age)}
 
     def _gathered(self, age: int, *, reference: bool, numbers: Iterable[int] = ()) -> dict[int, Sums]:
         aged = at_age(self.rows, age)
@@ -217,12 +236,16 @@ class _Looked:
         return not self.grid.timed or self.grid.end(number + age) <= self.present
 
     def _freeze(self, kind: Kind, sums: dict[int, Sums]) -> None:
+        if self.provisional and kind != "inputs":
+            self.passing[kind] = sums
+            return
         with self.book.transaction():
             self.book.freeze(kind, {n: s.to_dict() for n, s in sorted(sums.items())})
 
     def later(self, kind: Kind) -> dict[int, Sums]:
         """Frozen periods after the reference."""
-        return {n: Sums.from_dict(s) for n, s in sorted(self.book.periods(kind).items())}
+        kept = {n: Sums.from_dict(s) for n, s in self.book.periods(kind).items()}
+        return dict(sorted({**self.passing.get(kind, {}), **kept}.items()))
 
     def judge(self) -> tuple[list[Track], list[Group]]:
         """Every stream through its detectors, and what was raised together."""
@@ -282,7 +305,7 @@ class _Looked:
 
     def _estimated(self) -> Estimated | None:
         """Performance of the periods that wait for labels."""
-        judged = set(self.later("labels"))
+        judged = set(self.ledger.labels[1])
         numbers = [n for n in self.later("inputs") if n not in judged][-4 * STRETCH :]
         if self.expected is None or not numbers or not self.grid.timed:
             return None
