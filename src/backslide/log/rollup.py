@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backslide.contracts.errors import LogError
 from backslide.log.columns import frames, rows_of
-from backslide.log.places import TABLES, is_uri, models_of, spool_of, table_of
+from backslide.log.places import TABLES, alone, named, spool_of, spool_root, table_of
 from backslide.log.tables import Table
 
 BATCH = 32 * 2**20
@@ -47,31 +46,10 @@ def rollup(
         LogError: there is no such log or model, or another rollup is at work.
         MissingExtraError: deltalake is not installed.
     """
-    root = Path(spool) if spool is not None else Path(os.fspath(store)) / "spool"
-    if spool is None and is_uri(store):
-        raise LogError(f"store {os.fspath(store)!r} is on no local disk; name the folder of waiting lines with --spool")
-    known = models_of(store, root)
-    if not known:
-        raise LogError(f"no log at {os.fspath(store)!r}; record something there first, or check the path")
-    if model is not None and model not in known:
-        raise LogError(f"no model {model!r} in the log {os.fspath(store)!r}; there is {', '.join(map(repr, known))}")
-    with _alone(root):
-        return [_one(store, root, name) for name in ([model] if model is not None else known)]
-
-
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """One rollup at a time on one spool."""
-    root.mkdir(parents=True, exist_ok=True)
-    file = os.open(root / ".rollup", os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise LogError(f"another rollup of {str(root)!r} is at work; wait until it is done") from None
-        yield
-    finally:
-        os.close(file)
+    root = spool_root(store, spool)
+    names = named(store, root, model)
+    with alone(root):
+        return [_one(store, root, name) for name in names]
 
 
 def _one(store: str | os.PathLike[str], root: Path, name: str) -> Rolled:
