@@ -35,3 +35,17 @@ def test_the_command_line(backslide, tmp_path: Path):
         "no model 'n'", "'m'"
     )
     backslide("log", "export", "--store", str(tmp_path), str(tmp_path / "out.xlsx")).fails(".parquet")
+
+
+def test_compaction_from_the_command_line(backslide, tmp_path: Path):
+    for _ in range(3):
+        record(tmp_path, 4)
+        backslide("log", "rollup", "--store", str(tmp_path))
+    told = backslide("log", "compact", "--store", str(tmp_path), "--grace", "0")
+    assert told.code == 0
+    assert "m: 3 files made 1; 3 old ones removed from the disk" in told.out
+    again = json.loads(
+        backslide("log", "compact", "--store", str(tmp_path), "--keep-days", "2", "--grace", "0", "--json").out
+    )
+    assert again["models"][0]["forgotten"] == {"predictions": 0, "labels": 0, "events": 0}
+    backslide("log", "compact", "--store", str(tmp_path), "--keep-days", "0").fails("at least 1 day")

@@ -79,14 +79,19 @@ class Recorder:
             Its id (made up when none was given), or None where it could not be written.
         """
         try:
-            own = id if id is not None else uuid.uuid4().hex
+            own = id if id is not None else os.urandom(16).hex()
             if self._hidden:
                 features, extra = self._kept(features) or {}, self._kept(extra)
-            said = prediction if prediction.__class__ in _SIMPLE else told(prediction)
-            whole = {
+            whole: dict[str, Any] = {
                 "k": "p", "i": own if own.__class__ is str else str(own), "t": time.time() if at is None else _seconds(at),
-                "f": features, "p": said, "s": scores, "v": version, "x": extra,
+                "f": features, "p": prediction if prediction.__class__ in _SIMPLE else told(prediction),
             }  # fmt: skip
+            if scores is not None:
+                whole["s"] = scores
+            if version is not None:
+                whole["v"] = version
+            if extra is not None:
+                whole["x"] = extra
             return own if self._write(line(whole, "f", "s", "x"), "recorded") else None
         except Exception as error:
             self._failed(error)

@@ -1,0 +1,71 @@
+"""The commands of ``backslide log`` and their options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+log = typer.Typer(
+    help="The prediction log: take in, roll up, count, compact, label and export what a model served.",
+    rich_markup_mode=None,
+)
+
+PrintJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Store = Annotated[str, typer.Option("--store", metavar="DIR", help="Folder of the log.")]
+OneModel = Annotated[
+    str | None, typer.Option("--model", metavar="NAME", help="One model; default: all, or the only one.")
+]
+Spool = Annotated[
+    Path | None, typer.Option("--spool", metavar="DIR", help="Folder of what waits; default: within the store.")
+]
+
+
+@log.command()
+def rollup(store: Store = "log", model: OneModel = None, spool: Spool = None, json: PrintJson = False) -> int:
+    """Make tables of what recorders wrote; may be killed at any moment and run again."""
+    from backslide.cli.log import rollup as run
+
+    return run(store, model=model, spool=spool, as_json=json)
+
+
+@log.command()
+def compact(
+    store: Store = "log",
+    model: OneModel = None,
+    spool: Spool = None,
+    keep_days: Annotated[
+        int | None, typer.Option("--keep-days", metavar="N", help="Leave out what is older; default: keep all.")
+    ] = None,
+    grace: Annotated[
+        int,
+        typer.Option("--grace", metavar="HOURS", help="How long replaced files stay for those who still read them."),
+    ] = 24,
+    json: PrintJson = False,
+) -> int:
+    """Make few files of many while others read; may be killed at any moment and run again."""
+    from backslide.cli.log import compact as run
+
+    return run(store, model=model, spool=spool, keep_days=keep_days, grace=grace, as_json=json)
+
+
+@log.command()
+def stats(store: Store = "log", model: OneModel = None, json: PrintJson = False) -> int:
+    """Count what is in the tables, and what waits."""
+    from backslide.cli.log import stats as run
+
+    return run(store, model=model, as_json=json)
+
+
+@log.command()
+def export(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="A .parquet, .csv, .arrow or .jsonl file.")],
+    store: Store = "log",
+    model: OneModel = None,
+    json: PrintJson = False,
+) -> int:
+    """Write predictions with their last labels to a file; the column `id` holds the ids."""
+    from backslide.cli.log import export as run
+
+    return run(store, out, model=model, as_json=json)
