@@ -118,6 +118,26 @@ def shadow(
 
 
 @app.command()
+def gate(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")] = Path("backslide.toml"),
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the gate's report as JSON; - for the terminal.")
+    ] = None,
+    html: HtmlFile = None,
+    md: MarkdownFile = None,
+    quiet: Quiet = False,
+) -> int:
+    """Judge whether the new artefact may take over from the old one, on labelled rows.
+
+    Exits with 1 unless it may, with 2 when that could not be found out.
+    """
+    from backslide.cli.gate import run
+    from backslide.cli.output import Files
+
+    return run(config, Files(json=json, html=html, md=md), quiet=quiet)
+
+
+@app.command()
 def snapshot(
     model: Annotated[str, typer.Option("--model", metavar="MODEL", help="A file, an MLflow URI, or module:function.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write it.")] = None,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from backslide.contracts.errors import ConfigError, did_you_mean
 from backslide.contracts.labels import label_text
 from backslide.contracts.roles import Roles
+from backslide.contracts.upkeep import GateSettings
 from backslide.contracts.validation import keys, one_line
 
 
@@ -131,7 +132,7 @@ class Settings(_Section):
     alerts: dict[str, Any] = {}
     store: dict[str, Any] = {}
     retrain: dict[str, Any] = {}
-    gate: dict[str, Any] = {}
+    gate: GateSettings = GateSettings()
     base: Path = Field(default=Path(), exclude=True)
     """Folder that relative paths start from; not a key of the file."""
 
