@@ -138,6 +138,36 @@ def gate(
 
 
 @app.command()
+def retrain(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")] = Path("backslide.toml"),
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON; - for the terminal.")
+    ] = None,
+    html: HtmlFile = None,
+    md: MarkdownFile = None,
+    diagnosis: Annotated[
+        str | None, typer.Option("--diagnosis", metavar="FILE", help="A diagnosis made before; default: made first.")
+    ] = None,
+    repaired: Annotated[
+        bool, typer.Option("--repaired", help="Go on with repaired rows where a repair would fix the cause.")
+    ] = False,
+    registry: Annotated[
+        str | None, typer.Option("--registry", metavar="DIR", help="Folder of versions, for a promoted candidate.")
+    ] = None,
+    quiet: Quiet = False,
+) -> int:
+    """Train candidates on later rows, and prove whether one is worth it.
+
+    Exits with 1 when none is, or a repair is what is needed; with 2 when that could not be found out.
+    """
+    from backslide.cli.output import Files
+    from backslide.cli.retrain import run
+
+    chosen = {"diagnosis": diagnosis, "repaired": repaired or None, "registry": registry}
+    return run(config, Files(json=json, html=html, md=md), chosen, quiet=quiet)
+
+
+@app.command()
 def snapshot(
     model: Annotated[str, typer.Option("--model", metavar="MODEL", help="A file, an MLflow URI, or module:function.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write it.")] = None,

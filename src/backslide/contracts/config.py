@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from backslide.contracts.errors import ConfigError, did_you_mean
 from backslide.contracts.labels import label_text
 from backslide.contracts.roles import Roles
-from backslide.contracts.upkeep import GateSettings
+from backslide.contracts.upkeep import GateSettings, RetrainSettings
 from backslide.contracts.validation import keys, one_line
 
 
@@ -131,7 +131,7 @@ class Settings(_Section):
     watch: dict[str, Any] = {}
     alerts: dict[str, Any] = {}
     store: dict[str, Any] = {}
-    retrain: dict[str, Any] = {}
+    retrain: RetrainSettings = RetrainSettings()
     gate: GateSettings = GateSettings()
     base: Path = Field(default=Path(), exclude=True)
     """Folder that relative paths start from; not a key of the file."""

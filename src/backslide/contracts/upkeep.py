@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Window = Literal["all", "recent", "recency", "balanced", "importance", "top_up"]
+WINDOWS: tuple[Window, ...] = ("all", "recent", "recency", "balanced", "importance", "top_up")
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,3 +36,37 @@ class GateSettings(_Section):
     """One-sided error rate of the headline, and of all classes and segments together."""
     min_rows: int = Field(default=30, ge=2)
     """Labelled rows of a class or segment under which it is not judged."""
+
+
+class RetrainSettings(_Section):
+    """[retrain]: how candidates are trained, and what is tried."""
+
+    recipe: str | None = None
+    """``module:function`` of (frame, labels, weights) that returns a fitted model, or the file of an unfitted estimator;
+    default: a clone of ``reference_model`` without what it has learned."""
+    label_time: str | None = None
+    """Column: when the label of a row became known. What was not known at a moment is not used at that moment."""
+    label_delay_days: float = Field(default=0, ge=0)
+    """Without such a column: days after serving until a label is known."""
+    windows: tuple[Window, ...] = WINDOWS
+    """Training windows tried."""
+    recent: tuple[float, ...] = (0.25, 0.5)
+    """Sizes of ``recent``, as shares of the labelled rows there are."""
+    folds: int = Field(default=5, ge=2, le=20)
+    """Origins of the backtest: each trains on what was known and is judged on the stretch that follows."""
+    max_rows: int = Field(default=50_000, ge=200)
+    """Rows that one candidate is trained on."""
+    features: bool = True
+    """Whether candidates without, or with coarsened, unstable features are tried."""
+    curve: bool = True
+    """Whether the worth of more labels is measured."""
+    policies: bool = True
+    """Whether retraining never, on schedule, on alarm and continuously is simulated."""
+    diagnose: bool = True
+    """Whether the cause of the drop is looked for first, where no diagnosis is given."""
+    diagnosis: str | None = None
+    """File of a diagnosis that was made before."""
+    repaired: bool = False
+    """Where a repair would fix it: go on with repaired rows instead of refusing."""
+    registry: str | None = None
+    """Folder of versions that a promoted candidate is written to."""

@@ -44,11 +44,11 @@ class Page:
 def page_text(page: Page, *, width: int = 100) -> str:
     """Plain lines of about ``width`` columns."""
     lines = [f"{page.sign} {page.verdict}: {page.model}", *textwrap.wrap(page.summary, width), ""]
-    facts = [(f.name, f"{f.value} {f.note}".strip()) for f in page.facts]
+    facts = [(f.name, f"{f.value}; {f.note}" if f.note else f.value) for f in page.facts]
     wide = max((len(name) for name, _ in facts), default=0) + 2
     wide = max(wide, 9)
     for name, text in [*facts, ("do now", f"{page.action}: {page.reason}")]:
-        lines += textwrap.wrap(text, width - wide, initial_indent=f"{name:<{wide}}", subsequent_indent=" " * wide)
+        lines += textwrap.wrap(text, width, initial_indent=f"{name:<{wide}}", subsequent_indent=" " * wide)
     for section in page.sections:
         told = [f"  {line}" for line in textwrap.wrap(section.reading, width - 2)]
         lines += ["", section.title, *told, *(_table(section) if section.rows else [])]
