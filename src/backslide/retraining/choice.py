@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from backslide.contracts.gate import GateVerdict
+import numpy as np
+from scipy import stats
+
+from backslide.contracts.finding import Estimate
+from backslide.contracts.gate import GateLine, GateVerdict
 from backslide.contracts.upkeep import GateSettings
 from backslide.playbook.shadow.arms import Arms
 from backslide.playbook.shadow.differences import difference
-from backslide.retraining.backtest import Bench, Tried, best_first
+from backslide.retraining.backtest import MIN_FOLDS, Bench, Tried, best_first
 from backslide.retraining.gate import Judged, judge, p_gain
 
 STEADY_LEVEL = 0.1
@@ -37,9 +41,8 @@ def choose(bench: Bench, tried: Sequence[Tried], policy: GateSettings, names: tu
     gates: dict[str, Judged] = {}
     for one in ordered:
         assert one.arms is not None
-        found = judge(
-            bench.case, one.arms, policy, tried=count, names=("the champion", f"the candidate {one.plan.name!r}")
-        )
+        named = ("the champion", f"the candidate {one.plan.name!r}")
+        found = judge(bench.case, one.arms, policy, tried=count, names=named, limits=over_time(bench, one, policy))
         gates[one.plan.name] = found
         if found.verdict is GateVerdict.PROMOTE:
             return Choice(one, found, True, gates, no_better)
@@ -47,6 +50,29 @@ def choose(bench: Bench, tried: Sequence[Tried], policy: GateSettings, names: tu
             break  # those that follow gain less
     best = ordered[0]
     return Choice(best, gates[best.plan.name], False, gates, no_better)
+
+
+def over_time(bench: Bench, one: Tried, policy: GateSettings) -> tuple[GateLine, ...]:
+    """That the gain is no matter of one stretch: Student's test of the mean of the stretches' gains, each one observation.
+
+    The paired test sees the noise of rows and days; whether a gain lasts shows only from stretch to stretch.
+    """
+    gains = np.array([g for g in one.gains if g is not None])
+    if len(gains) < MIN_FOLDS or policy.headline != "superior":
+        return ()
+    metric = bench.metric
+    mean, se = float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))
+    p = float(stats.t.sf(mean / se, len(gains) - 1)) if se > 0 else float(mean <= 0)
+    half = float(stats.t.ppf(1 - policy.level, len(gains) - 1)) * se
+    ends = sorted(metric.sign * v for v in (mean - half, mean + half))
+    return (
+        GateLine(
+            kind="stretches", name="mean of the stretches", metric=metric.name, higher_is_better=metric.higher_is_better,
+            share=metric.share, rule="gain shown from stretch to stretch", margin=0.0, p_value=p,
+            difference=Estimate(estimate=metric.sign * mean, low=ends[0], high=ends[1]), level=1 - 2 * policy.level,
+            test=f"t over {len(gains)} stretches", passed=p < policy.level,
+        ),
+    )  # fmt: skip
 
 
 def _helps(bench: Bench, one: Tried, tried: Sequence[Tried]) -> bool:

@@ -23,6 +23,8 @@ from backslide.stats.units import Days
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 DAY = 86_400.0
+BLOCKS = 80
+"""Of neighbouring rows, where there are no times."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,12 @@ class History:
 
     @property
     def days(self) -> Days:
-        """Day ordinals as ``case.Side.blocks``, or None."""
+        """Day ordinals as ``case.Side.blocks``; without times, ordinals of neighbouring rows taken together.
+
+        Rows in the order of time are alike near each other whether their times were logged or not.
+        """
         if not self.timed:
-            return None
+            return np.asarray(self.when // max(len(self.when) // BLOCKS, 1), np.int64)
         return np.asarray(self.when // DAY, np.int64) + 3
 
     def known_at(self, moment: float) -> Rows:

@@ -30,7 +30,10 @@ class OneByOne(BaseEstimator):  # type: ignore[misc]
             seen = np.unique(np.asarray(labels if classes is None else classes))
             self.classes_ = np.array(sorted({*self.classes_.tolist(), *seen.tolist()}))
         self.feature_names_in_ = np.array(list(frame.columns), dtype=object)
-        for row, label in zip(_rows(frame), np.asarray(labels).tolist(), strict=True):
+        told = np.asarray(labels)
+        if len(self.classes_) == 2:  # linear models among them know true and false only
+            told = told == self.classes_[1]
+        for row, label in zip(_rows(frame), told.tolist(), strict=True):
             self.learned_.learn_one(row, label)
         return self
 
@@ -42,7 +45,8 @@ class OneByOne(BaseEstimator):  # type: ignore[misc]
 
     def _probabilities(self, frame: pd.DataFrame) -> Any:
         told = [self.learned_.predict_proba_one(row) for row in _rows(frame)]
-        found = np.array([[float(one.get(c, 0.0)) for c in self.classes_] for one in told])
+        known = [False, True] if len(self.classes_) == 2 else self.classes_.tolist()
+        found = np.array([[float(one.get(c, 0.0)) for c in known] for one in told])
         total = found.sum(1, keepdims=True)
         return np.where(total > 0, found / np.where(total > 0, total, 1.0), 1 / max(len(self.classes_), 1))
 

@@ -159,14 +159,16 @@ def _moment(h: History, seconds: float) -> str:
 def _inputs(bench: Bench, best: Tried) -> ShadowInputs:
     h, case = bench.history, bench.case
     rows = np.concatenate([fold.rows for fold in bench.folds])
-    days = 0 if h.days is None else len(np.unique(h.days[rows]))
+    days = 0 if h.days is None or not h.timed else len(np.unique(h.days[rows]))
     period = None if not h.timed else (_moment(h, float(h.when[0])), _moment(h, float(h.when[-1])))
     whole = case.reference.complete and case.current.complete
     notes = list(case.notes)
     if not whole:
         notes.append(f"a sample of {h.frame.height} rows of both windows was used; see [retrain] max_rows")
     if not h.timed:
-        notes.append("no timestamps: rows are taken in the order of the files, reference first")
+        notes.append(
+            "no timestamps: rows are taken in the order of the files, reference first, and neighbours as alike"
+        )
     return ShadowInputs(
         task=case.problem.task, rows=h.frame.height, labelled=int(h.labelled.sum()), sampled=not whole, days=days,
         classes=case.problem.classes, source=f"{case.reference.window.source}; {case.current.window.source}", period=period,
