@@ -28,7 +28,7 @@ class GateSettings(_Section):
     segment_margin: float | None = Field(default=None, ge=0)
     """Loss of the headline in a user segment that is put up with; default as ``margin``."""
     calibration_margin: float = Field(default=0.02, ge=0)
-    """Rise of the calibration error that is put up with."""
+    """Rise of the calibration error that is put up with, where the Brier score is not shown to be better."""
     max_latency_ms: float | None = Field(default=None, gt=0)
     """Median time of a call with one row."""
     max_size_mb: float | None = Field(default=None, gt=0)

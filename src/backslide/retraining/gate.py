@@ -6,7 +6,8 @@
   challenger. All are tested together (Holm 1979), so an equal challenger is held for one of them at most at ``level``. With
   ``parts = "safety_shown"`` the burden is turned: a loss beyond the margin must be ruled out for each of them; all must pass, so
   each is tested at ``level`` (intersection-union test; Berger 1982).
-* **Calibration**: the calibration error must not be shown to rise by more than its margin.
+* **Calibration**: the calibration error must not be shown to rise by more than its margin, unless the Brier score, which holds
+  calibration and sharpness, is shown to fall.
 * **Latency and size**, where limited.
 
 Noise is by day where there are days; see ``stats.paired``.
@@ -173,10 +174,20 @@ def _calibration(case: Case, arms: Arms, policy: GateSettings, rows: int) -> tup
     if found is None:
         return (GateLine(**facts, rows=rows, note=f"{rows} labelled rows, {MIN_CALIBRATION} are needed"),)
     p = p_harm(found, metric)
+    rose = p < policy.level and found.estimate > policy.calibration_margin
+    better = rose and _scores_are_better(case, arms, policy)
+    note = "it rises, but the scores as a whole are shown to be better (Brier score)" if better else ""
     return (
-        GateLine(**facts, **_numbers(case, found, 1 - 2 * policy.level), p_value=p, test=found.test, rows=rows,
-                 passed=not (p < policy.level and found.estimate > policy.calibration_margin)),
+        GateLine(**facts, **_numbers(case, found, 1 - 2 * policy.level), p_value=p, test=found.test, rows=rows, note=note,
+                 passed=not rose or better),
     )  # fmt: skip
+
+
+def _scores_are_better(case: Case, arms: Arms, policy: GateSettings) -> bool:
+    """A model that got much more often right and says so too timidly is less calibrated, and its scores tell more."""
+    brier = case.named_metric("brier")
+    found = difference(case, arms, brier)
+    return found is not None and p_gain(found, brier) < policy.level
 
 
 def _error(arrays: Arrays, positive: int | None) -> float:

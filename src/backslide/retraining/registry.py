@@ -112,7 +112,9 @@ def _write_model(folder: Path, artefact: Any, trusted: bool) -> str:
     try:
         from skops import io
 
-        _write(folder / "model.skops", io.dumps(artefact))
+        written = io.dumps(artefact)
+        io.loads(written, trusted=io.get_untrusted_types(data=written))  # it writes some things that it cannot read
+        _write(folder / "model.skops", written)
         return "model.skops"
     except ImportError:
         pass
