@@ -117,6 +117,8 @@ class Policies(Value):
     """Never, on schedule, on alarm, continuously."""
 
     policies: tuple[Policy, ...]
+    starts: tuple[str, ...] = ()
+    """When each stretch began."""
     sentence: str
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from backslide.contracts import say
-from backslide.contracts.evidence import Evidence, Ranked, RankedRow
-from backslide.contracts.retrain import RetrainVerdict
+from backslide.contracts.evidence import Evidence, Ranked, RankedRow, Series, SeriesPoint
+from backslide.contracts.retrain import Policy, RetrainVerdict
 from backslide.report import numbers
 from backslide.report.clean import cleaned
 from backslide.report.gate import chart, requirements
@@ -198,10 +198,27 @@ def _policy_chart(r: Retrain) -> tuple[Evidence, ...]:
         RankedRow(label=p.name, value=sign * ((p.value or 0.0) - never.value), note="recommended" if p.recommended else "")
         for p in known if p is not never
     )  # fmt: skip
-    return (
-        Ranked(
-            title="Policies against never", reading=r.policies.sentence, x="gain over never", rows=rows, share=r.share
-        ),
+    made = Ranked(
+        title="Policies against never", reading=r.policies.sentence, x="gain over never", rows=rows, share=r.share
+    )
+    shown = next((p for p in known if p.recommended and p is not never), None) or max(
+        (p for p in known if p is not never), key=lambda p: sign * (p.value or 0.0)
+    )
+    return (made, _over_time(r, never, shown))
+
+
+def _over_time(r: Retrain, never: Policy, shown: Policy) -> Series:
+    """Two policies stretch by stretch."""
+    assert r.policies is not None
+    lines: tuple[tuple[Literal["reference", "current"], Policy], ...] = (("reference", never), ("current", shown))
+    points = [
+        SeriesPoint(at=at, value=value, window=window)
+        for window, policy in lines
+        for at, value in zip(r.policies.starts, policy.by_stretch, strict=False) if value is not None
+    ]  # fmt: skip
+    reading = f"Trained once (drawn as reference) and {shown.name} (drawn as current), played over the history."
+    return Series(
+        title="Policies over time", reading=reading, y=say.metric(r.metric), points=tuple(points), share=r.share
     )
 
 

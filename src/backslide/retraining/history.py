@@ -6,6 +6,7 @@ Nothing here looks ahead: ``known_at(moment)`` holds rows that were served and w
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
@@ -142,6 +143,13 @@ def _arrival(frame: pl.DataFrame, when: Floats, policy: RetrainSettings, timed: 
     told = frame.select(time_expression(frame.lazy(), column, frame.schema[column]).alias("t"))["t"]
     seconds = np.asarray(told.cast(pl.Int64).cast(pl.Float64).fill_null(np.inf).to_numpy(), float) / 1e6
     return np.maximum(seconds, when)
+
+
+def moment(h: History, when: float) -> str:
+    """A point of its time as ISO text, or the row it stands for."""
+    if not h.timed:
+        return f"row {int(when)}"
+    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def quality(h: History) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from backslide.engine.outcomes import Outcomes
 from backslide.models.model import Model
 from backslide.models.wrap import wrap
 from backslide.retraining.backtest import LEAST_ROWS, Bench, chosen
-from backslide.retraining.history import Rows
+from backslide.retraining.history import Rows, moment
 from backslide.retraining.recipe import inputs, labels_of, trained
 from backslide.retraining.windows import Plan
 from backslide.stats.metrics import influence
@@ -76,7 +76,7 @@ def simulate(bench: Bench, plan: Plan) -> Policies | None:
     except ModelError:
         return None
     steady = _continuous(bench, stretches)
-    return _told(bench, [*walks, *([steady] if steady is not None else [])])
+    return _told(bench, [*walks, *([steady] if steady is not None else [])], stretches)
 
 
 def _model(
@@ -192,7 +192,7 @@ def _value(bench: Bench, answers: Outcomes) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _told(bench: Bench, walks: list[_Walk]) -> Policies | None:
+def _told(bench: Bench, walks: list[_Walk], stretches: list[_Stretch]) -> Policies | None:
     metric = bench.metric
     means = {}
     for walk in walks:
@@ -221,4 +221,5 @@ def _told(bench: Bench, walks: list[_Walk]) -> Policies | None:
             f"{say.sentence(wanted.name).rstrip('.')}: {wanted.retrains} times in {len(wanted.values)} stretches, "
             f"{say.change(worth, share=metric.share)} better than never."
         )
-    return Policies(policies=policies, sentence=sentence)
+    starts = tuple(moment(bench.history, s.origin) for s in stretches)
+    return Policies(policies=policies, starts=starts, sentence=sentence)

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,7 +31,7 @@ from backslide.models.failures import one_line
 from backslide.models.load import load_model
 from backslide.models.model import Model
 from backslide.retraining.backtest import Bench, Tried, chosen
-from backslide.retraining.history import Rows
+from backslide.retraining.history import Rows, moment
 from backslide.retraining.recipe import trained
 from backslide.stack.artefact import content_digest
 from backslide.stack.compare import integrity
@@ -40,6 +41,8 @@ FORMAT = "backslide.version/1"
 CURRENT = "current.json"
 VERSIONS = "versions"
 _INCOMING = ".incoming-"
+LEFT_BEHIND = 3600.0
+"""Seconds after which an unfinished version is nobody's any more."""
 _NAME = re.compile(r"(\d{4,})-[0-9a-f]{8}")
 
 
@@ -85,6 +88,7 @@ def publish(
     """
     versions = registry / VERSIONS
     versions.mkdir(parents=True, exist_ok=True)
+    _tidy(versions)
     incoming = versions / f"{_INCOMING}{uuid.uuid4().hex}"
     incoming.mkdir()
     try:
@@ -104,6 +108,13 @@ def publish(
         raise
     _make_current(registry, path.name)
     return path
+
+
+def _tidy(versions: Path) -> None:
+    """Take away what somebody who was killed left behind; what is young may be somebody else at work."""
+    for left in versions.glob(f"{_INCOMING}*"):
+        if left.stat().st_mtime < time.time() - LEFT_BEHIND:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _write_model(folder: Path, artefact: Any, trusted: bool) -> str:
@@ -274,15 +285,11 @@ def _lineage(bench: Bench, best: Tried, rows: Rows) -> dict[str, Any]:
     for series in used.select(columns):
         digest.update(series.name.encode())
         digest.update("\x1f".join(map(str, series.to_list())).encode())
-    moments = h.when[rows]
+    when = h.when[rows]
     return {
         "candidate": best.plan.name, "description": best.plan.description, "recipe": bench.recipe.name,
         "columns": list(bench.recipe.columns),
         "windows": {side.window.name: {"source": side.window.source, "rows": side.window.rows} for side in case.sides},
         "rows": len(rows), "fresh": int(h.fresh[rows].sum()), "sha256": digest.hexdigest(),
-        "period": [_time(v, h.timed) for v in (float(moments.min()), float(moments.max()))],
+        "period": [moment(h, v) for v in (float(when.min()), float(when.max()))],
     }  # fmt: skip
-
-
-def _time(value: float, timed: bool) -> str:
-    return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if timed else f"row {int(value)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Literal
 
 import numpy as np
@@ -19,7 +18,7 @@ from backslide.contracts.shadow import ShadowInputs
 from backslide.engine.outcomes import Outcomes
 from backslide.retraining.backtest import Bench, Tried, best_first, future
 from backslide.retraining.choice import Choice
-from backslide.retraining.history import History
+from backslide.retraining.history import moment
 
 
 def answer(bench: Bench, tried: Sequence[Tried], choice: Choice, settings: Settings, fault: Cause | None) -> Retrain:
@@ -133,7 +132,7 @@ def _stretches(bench: Bench, best: Tried) -> tuple[Stretch, ...]:
         last = float(bench.history.when[fold.rows].max())
         made.append(
             Stretch(
-                start=_moment(bench.history, fold.origin), end=_moment(bench.history, last),
+                start=moment(bench.history, fold.origin), end=moment(bench.history, last),
                 known=len(bench.history.known_at(fold.origin)), rows=len(fold.rows), champion=values[0], best=values[1],
             )
         )  # fmt: skip
@@ -150,17 +149,11 @@ def _value(bench: Bench, answers: Outcomes) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _moment(h: History, seconds: float) -> str:
-    if not h.timed:
-        return f"row {int(seconds)}"
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _inputs(bench: Bench, best: Tried) -> ShadowInputs:
     h, case = bench.history, bench.case
     rows = np.concatenate([fold.rows for fold in bench.folds])
     days = 0 if h.days is None or not h.timed else len(np.unique(h.days[rows]))
-    period = None if not h.timed else (_moment(h, float(h.when[0])), _moment(h, float(h.when[-1])))
+    period = None if not h.timed else (moment(h, float(h.when[0])), moment(h, float(h.when[-1])))
     whole = case.reference.complete and case.current.complete
     notes = list(case.notes)
     if not whole:
