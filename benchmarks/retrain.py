@@ -32,6 +32,7 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from backslide.case import Case
 from backslide.contracts.config import Settings
+from backslide.contracts.upkeep import WINDOWS
 from backslide.engine.window import open_windows
 from backslide.models.frame import to_pandas
 from backslide.models.load import load_model
@@ -93,7 +94,7 @@ class Result:
     @property
     def inside(self) -> bool:
         """Whether the realised gain lies in the prediction interval."""
-        return self.expected_low <= self.realised <= self.expected_high
+        return bool(self.expected_low <= self.realised <= self.expected_high)
 
 
 def settings_of(data: DataSet, rows: int, count: int) -> list[int]:
@@ -151,11 +152,13 @@ def served(data: DataSet, table: pl.DataFrame, start: int) -> tuple[Any, list[pl
     return model, logs, features, roles
 
 
-def run(data: DataSet, table: pl.DataFrame, start: int, say: Callable[[str], None]) -> Result:
-    """One setting from end to end."""
+def run(
+    data: DataSet, table: pl.DataFrame, start: int, say: Callable[[str], None], windows: tuple[str, ...] = WINDOWS
+) -> Result:
+    """One setting from end to end; ``windows`` as under [retrain]."""
     began = time.perf_counter()
     model, logs, _, roles = served(data, table, start)
-    settings = Settings.from_dict({"model": roles, "engine": {"sample_rows": 50_000}})
+    settings = Settings.from_dict({"model": roles, "engine": {"sample_rows": 50_000}, "retrain": {"windows": windows}})
     case = Case(open_windows(logs[0], logs[1], settings), settings, load_model(model))
     h = history(case, settings.retrain)
     recipe = recipe_of(None, case.reference_model, h, base=Path(), trusted=True)
@@ -191,7 +194,7 @@ def _realised(bench: Bench, plan: Any, untouched: pl.DataFrame) -> float:
     answers = bench.case.answered(model, frame).outcomes
     found = difference(bench.case, arms_of(later, answers, np.arange(frame.height)), bench.metric)
     assert found is not None
-    return -bench.metric.harm(found.estimate)
+    return float(-bench.metric.harm(found.estimate))
 
 
 def main() -> None:
@@ -214,7 +217,7 @@ def main() -> None:
     inside = sum(r.inside for r in results)
     print(f"realised gain inside the prediction interval: {inside} of {len(results)}")
     if chosen.json:
-        chosen.json.write_text(json.dumps([asdict(r) | {"inside": r.inside} for r in results], indent=1))
+        chosen.json.write_text(json.dumps([asdict(r) | {"inside": r.inside} for r in results], indent=1, default=float))
 
 
 def line(r: Result) -> str:

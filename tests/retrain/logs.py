@@ -18,8 +18,15 @@ from backslide.contracts.config import Settings
 from backslide.models.frame import to_pandas
 
 FEATURES = ["amount", "age", "channel"]
-QUICK = {"diagnose": False, "features": False, "curve": False, "policies": False, "folds": 3}
-"""Only the backtest and the gate."""
+QUICK = {
+    "diagnose": False,
+    "features": False,
+    "curve": False,
+    "policies": False,
+    "folds": 3,
+    "windows": ["all", "recent"],
+}
+"""Only the backtest and the gate, over few candidates."""
 
 
 def recipe() -> Pipeline:

@@ -15,6 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from backslide.contracts.errors import ConfigError, InputError, ModelError
 from backslide.contracts.retrain import Retrain, RetrainVerdict
+from backslide.contracts.upkeep import WINDOWS
 
 NUMBERS = logs.ROLES.model_copy(update={"features": ("amount", "age")})
 
@@ -26,7 +27,7 @@ def drifted():
 
 @pytest.fixture(scope="module")
 def thorough(drifted):
-    return drifted.retrain(policy={"features": True, "curve": True, "policies": True, "folds": 4})
+    return drifted.retrain(policy={"features": True, "curve": True, "policies": True, "folds": 4, "windows": WINDOWS})
 
 
 def test_after_concept_drift_a_candidate_is_promoted(thorough):
@@ -280,6 +281,7 @@ def test_a_unit_fault_is_refused_and_both_numbers_are_shown(broken):
     assert "Repair or retrain?" in found.to_text()
 
 
+@pytest.mark.slow
 def test_it_goes_on_with_repaired_rows_when_told_to(broken):
     found = broken.retrain(repaired=True, policy={"diagnose": True, "windows": ["all", "recent"]})
     assert found.verdict is RetrainVerdict.HOLD, "the repaired rows are quiet"
@@ -287,6 +289,7 @@ def test_it_goes_on_with_repaired_rows_when_told_to(broken):
     assert any("amount" in note and "repaired" in note for note in found.inputs.notes)
 
 
+@pytest.mark.slow
 def test_a_refitted_scaler_is_refused():
     made = logs.log(7)
     other = _with_other_scaler(made.model)
@@ -360,6 +363,14 @@ def test_the_command_promotes_or_holds(backslide, tmp_path, turn, code):
     assert found.model == "loans"
     assert (found.version is not None) == (code == 0)
     assert (tmp_path / "models").exists() == (code == 0)
+    shown = backslide("report", "out.json")
+    assert shown.code == 0
+    assert found.summary[:40] in shown.out
+    if code == 0:
+        listed = backslide("versions", "models")
+        assert listed.out.startswith("* 0001-")
+        assert backslide("versions", "models", "--roll-back").code == 2, "there is none before it"
+    assert backslide("versions", "nowhere").code == 2
 
 
 def test_errors_of_the_command_are_one_line(backslide, tmp_path):

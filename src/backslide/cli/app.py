@@ -168,6 +168,19 @@ def retrain(
 
 
 @app.command()
+def versions(
+    registry: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of versions.")] = Path("models"),
+    roll_back: Annotated[bool, typer.Option("--roll-back", help="Make the version before current again.")] = False,
+    to: Annotated[str | None, typer.Option("--to", metavar="NAME", help="Make this version current.")] = None,
+    json: PrintJson = False,
+) -> int:
+    """List the versions that retraining wrote, or make an earlier one current."""
+    from backslide.cli.versions import run
+
+    return run(registry, back=roll_back, to=to, as_json=json)
+
+
+@app.command()
 def snapshot(
     model: Annotated[str, typer.Option("--model", metavar="MODEL", help="A file, an MLflow URI, or module:function.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write it.")] = None,
@@ -273,7 +286,8 @@ def selftest(
 @app.command()
 def report(
     diagnosis: Annotated[
-        str, typer.Argument(metavar="DIAGNOSIS", help="What diagnose or shadow --json wrote; - for stdin.")
+        str,
+        typer.Argument(metavar="DIAGNOSIS", help="What diagnose, shadow, gate or retrain --json wrote; - for stdin."),
     ],
     html: HtmlFile = None,
     md: MarkdownFile = None,

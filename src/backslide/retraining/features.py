@@ -15,7 +15,7 @@ from scipy import stats
 
 from backslide.engine.pair import to_numbers, to_texts
 from backslide.playbook.shadow.differences import difference
-from backslide.retraining.backtest import Bench, Tried, arms_of, run_of, try_plan, with_plan
+from backslide.retraining.backtest import Bench, Tried, arms_of, chosen, try_plan, with_plan
 from backslide.retraining.history import History, Mask
 from backslide.retraining.recipe import trained
 from backslide.retraining.steady import SteadyInputs
@@ -137,7 +137,7 @@ def ranking(bench: Bench, best: Tried) -> tuple[Ranked, ...]:
     fold = bench.folds[k]
     rng = bench.rng("ranking")
     rows = fold.rows if len(fold.rows) <= LOOKED_AT else np.sort(rng.choice(fold.rows, LOOKED_AT, replace=False))
-    known, weights = best.plan.choose(h, fold.origin, rng)
+    known, weights = chosen(bench, best.plan, fold.origin, rng)
     model = trained(bench.recipe, h, known, weights, best.plan.steady, rng, best.plan.name)
     frame = h.frame[rows]
     base = bench.case.answered(model, frame).outcomes
@@ -171,6 +171,3 @@ def without_unstable(bench: Bench, best: Tried, ranked: tuple[Ranked, ...]) -> l
                 try_plan(bench, with_plan(best.plan, name=name, description=told, steady=steady, base=best.plan.name))
             )
     return tried
-
-
-__all__ = ["Ranked", "drift_of", "leaks", "ranking", "run_of", "without_unstable"]

@@ -217,8 +217,9 @@ def _told(bench: Bench, walks: list[_Walk], stretches: list[_Stretch]) -> Polici
         )
     else:
         worth = -metric.harm(known[wanted.name] - never)
+        times = "once" if wanted.retrains == 1 else f"{wanted.retrains} times"
         sentence = (
-            f"{say.sentence(wanted.name).rstrip('.')}: {wanted.retrains} times in {len(wanted.values)} stretches, "
+            f"{say.sentence(wanted.name).rstrip('.')}: {times} in {len(wanted.values)} stretches, "
             f"{say.change(worth, share=metric.share)} better than never."
         )
     starts = tuple(moment(bench.history, s.origin) for s in stretches)

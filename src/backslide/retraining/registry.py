@@ -216,6 +216,17 @@ def versions_of(registry: Path) -> tuple[str, ...]:
     )
 
 
+def described(registry: Path) -> list[dict[str, Any]]:
+    """Name, time, candidate and number of rows of every version."""
+    found = []
+    for name in versions_of(registry):
+        manifest = json.loads((registry / VERSIONS / name / "manifest.json").read_text(encoding="utf-8"))
+        lineage = manifest.get("lineage", {})
+        kept = {key: lineage[key] for key in ("candidate", "rows", "period") if key in lineage}
+        found.append({"name": name, "created": manifest["created"], **kept})
+    return found
+
+
 def current_version(registry: Path) -> str | None:
     """Which version answers; None before the first."""
     found = _pointer(registry)
