@@ -314,6 +314,41 @@ def checks(json: PrintJson = False) -> int:
     return run(as_json=json)
 
 
+@app.command()
+def watch(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")] = Path("backslide.toml"),
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Go through the history: what would have been raised, and when.")
+    ] = False,
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="TIME", help="Look again after 30m, 1h, 1d ... until stopped.")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="TIME", help="Take this for the present (ISO, UTC).")
+    ] = None,
+    mute: Annotated[
+        str | None, typer.Option("--mute", metavar="STREAM", help="Tell nobody of it (a name, or missing:*).")
+    ] = None,
+    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why it is muted.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="DAY", help="Last day of the mute.")] = None,
+    unmute: Annotated[str | None, typer.Option("--unmute", metavar="STREAM", help="Take a mute back.")] = None,
+    test_alert: Annotated[bool, typer.Option("--test-alert", help="Send a test message to every receiver.")] = False,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the answer as JSON; - for the terminal.")
+    ] = None,
+    quiet: Quiet = False,
+) -> int:
+    """Look at what is new since the last look, and raise the alarm where it got worse.
+
+    Exits with 1 while an alarm is open, with 2 when that could not be found out.
+    """
+    from backslide.cli.output import Files
+    from backslide.cli.watch import Wish, run
+
+    wish = Wish(replay, every, as_of, mute, unmute, reason, until, test_alert)
+    return run(config, Files(json=json), wish, quiet=quiet)
+
+
 log = typer.Typer(help="The prediction log: roll up what recorders wrote, count it, export it.", rich_markup_mode=None)
 app.add_typer(log, name="log", context_settings={"help_option_names": ["-h", "--help"]})
 

@@ -13,6 +13,7 @@ from backslide.contracts.labels import label_text
 from backslide.contracts.roles import Roles
 from backslide.contracts.upkeep import GateSettings, RetrainSettings
 from backslide.contracts.validation import keys, one_line
+from backslide.contracts.watching import AlertSettings, StoreSettings, WatchSettings
 
 
 class _Section(BaseModel):
@@ -128,9 +129,9 @@ class Settings(_Section):
     shadow: ShadowSettings = ShadowSettings()
     checks: dict[str, Any] = {}
     """Per check code: ``mute`` (true or a reason) and its thresholds."""
-    watch: dict[str, Any] = {}
-    alerts: dict[str, Any] = {}
-    store: dict[str, Any] = {}
+    watch: WatchSettings = WatchSettings()
+    alerts: AlertSettings = AlertSettings()
+    store: StoreSettings = StoreSettings()
     retrain: RetrainSettings = RetrainSettings()
     gate: GateSettings = GateSettings()
     base: Path = Field(default=Path(), exclude=True)
