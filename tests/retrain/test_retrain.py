@@ -45,9 +45,10 @@ def test_after_concept_drift_a_candidate_is_promoted(thorough):
 
 def test_rows_from_before_the_change_do_harm(thorough):
     """What age means turned: a candidate of fresh rows beats one of all rows."""
-    gains = {c.name: c.gain.estimate for c in thorough.candidates}
+    gains = {c.name: c.gain.estimate for c in thorough.candidates if c.gain is not None}
     assert gains["recent 25 %"] > gains["all"]
-    assert {"all", "recent 25 %", "recent 50 %", "recency", "reference + fresh", "importance", "top-up"} <= set(gains)
+    names = {c.name for c in thorough.candidates}
+    assert {"all", "recent 25 %", "recent 50 %", "recency", "reference + fresh", "importance", "top-up"} <= names
 
 
 def test_what_was_known_grows_from_stretch_to_stretch(thorough, drifted):
@@ -396,3 +397,26 @@ def test_nothing_to_repair_is_said(drifted):
     found = drifted.retrain(repaired=True, policy={"windows": ["recent"]})
     assert found.verdict is RetrainVerdict.PROMOTE
     assert issubclass(ModelError, Exception)
+
+
+def test_candidates_that_are_the_same_here_are_tried_once(drifted):
+    """A recent half that is all there is: with the reference unlabelled, everything is fresh."""
+    unlabelled = drifted.reference.with_columns(label=pl.lit(None, pl.String))
+    found = logs.Log(drifted.model, unlabelled, drifted.current).retrain(policy={"windows": ["all", "balanced"]})
+    notes = {c.name: c.note for c in found.candidates}
+    assert notes["reference + fresh"] == "here the same as 'all'"
+
+
+def test_ids_that_start_anew_in_every_window_are_other_rows(drifted):
+    numbered = [frame.with_row_index("id") for frame in (drifted.reference, drifted.current)]
+    found = logs.Log(drifted.model, *numbered).retrain(roles=logs.ROLES.model_copy(update={"id": "id"}))
+    assert found.inputs.rows == drifted.reference.height + drifted.current.height
+
+
+def test_infinite_values_are_no_end(drifted):
+    def odd(frame):
+        return frame.with_columns(extra=pl.when(pl.int_range(pl.len()) % 9 == 0).then(float("inf")).otherwise(0.5))
+
+    log = logs.Log(drifted.model, odd(drifted.reference), odd(drifted.current))
+    roles = logs.ROLES.model_copy(update={"features": ("amount", "age", "channel", "extra")})
+    assert log.retrain(roles=roles, policy={"windows": ["recent"]}).verdict is RetrainVerdict.PROMOTE

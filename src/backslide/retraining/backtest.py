@@ -19,7 +19,7 @@ from backslide.playbook.shadow.arms import Arm, Arms
 from backslide.playbook.shadow.differences import difference
 from backslide.retraining.history import History, Rows
 from backslide.retraining.recipe import Recipe, trained
-from backslide.retraining.windows import Plan, bounded
+from backslide.retraining.windows import Chosen, Plan, bounded
 from backslide.stats.metrics import Metric
 from backslide.stats.paired import Difference
 
@@ -85,6 +85,8 @@ class Bench:
     always: tuple[str, ...] = ()
     """Features that no candidate may see: not known when the row was served."""
     say: Callable[[str], None] = field(default=lambda _: None)
+    picked: dict[tuple[str, float], Chosen] = field(default_factory=dict)
+    """Rows and weights by plan and moment."""
 
     @property
     def case(self) -> Case:
@@ -163,9 +165,21 @@ def run_of(bench: Bench, plan: Plan, k: int, only: Rows | None = None) -> Run:
     return Run(plan, k, len(rows), later, answered.outcomes)
 
 
-def chosen(bench: Bench, plan: Plan, origin: float, rng: np.random.Generator) -> tuple[Rows, np.ndarray | None]:
-    """Rows and weights of a plan at a moment, bounded; those a champion of one class cannot learn from are as they are."""
-    return bounded(plan.choose(bench.history, origin, rng), bench.max_rows, rng)
+def chosen(bench: Bench, plan: Plan, origin: float, rng: np.random.Generator) -> Chosen:
+    """Rows and weights of a plan at a moment, bounded; found once."""
+    key = (plan.base or plan.name, origin)
+    if key not in bench.picked:
+        bench.picked[key] = bounded(plan.choose(bench.history, origin, rng), bench.max_rows, rng)
+    return bench.picked[key]
+
+
+def signature(bench: Bench, plan: Plan) -> tuple[bytes, ...]:
+    """What it trains on at every origin: plans of the same signature are one and the same."""
+    made = []
+    for k, fold in enumerate(bench.folds):
+        rows, weights = chosen(bench, plan, fold.origin, bench.rng(plan.name, k))
+        made += [rows.tobytes(), b"" if weights is None else weights.tobytes()]
+    return tuple(made)
 
 
 def judged(bench: Bench, plan: Plan, runs: Sequence[Run]) -> Tried:

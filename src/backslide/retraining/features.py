@@ -28,6 +28,8 @@ LEAK_ERROR = 0.01
 """Share of errors of a feature by itself under which it may be the label written back."""
 LEAK_FACTOR = 0.25
 MOST_LEVELS = 50
+LARGEST = 1e30
+"""Trees compute in single precision."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,9 @@ def _own_error(h: History, column: str, rows: np.ndarray, labels: np.ndarray) ->
     if numeric:
         from sklearn.tree import DecisionTreeClassifier
 
-        values = np.nan_to_num(x, nan=np.nanmin(x) - 1 if np.isfinite(x).any() else 0.0)[:, None]
+        finite = np.isfinite(x)
+        low = float(x[finite].min()) - 1 if finite.any() else 0.0
+        values = np.clip(np.where(finite, x, low), -LARGEST, LARGEST)[:, None]
         tree = DecisionTreeClassifier(max_leaf_nodes=2 * len(h.case.problem.classes), random_state=0)
         return float((tree.fit(values[one], labels[one]).predict(values[other]) != labels[other]).mean())
     if len(set(x.tolist())) > MOST_LEVELS:

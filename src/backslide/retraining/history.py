@@ -109,14 +109,18 @@ _FRESH = "__fresh"
 
 
 def _without_repeats(frame: pl.DataFrame, case: Case, timed: bool, notes: list[str]) -> pl.DataFrame:
-    """One row for each id; without ids, rows that are the same in every column, time included, count once."""
+    """One row for each id within a window, and rows that are the same in every column, time included, count once.
+
+    Ids of two windows may have been counted from the start each, so they are not compared across.
+    """
     column = case.problem.roles.id
     before = frame.height
     if column is not None and column in frame.columns:
         missing = frame.filter(pl.col(column).is_null())
-        frame = pl.concat([frame.drop_nulls(column).unique(column, keep="last", maintain_order=True), missing])
+        known = frame.drop_nulls(column).unique([column, _FRESH], keep="last", maintain_order=True)
+        frame = pl.concat([known, missing]) if missing.height else known
         frame = frame.sort(names.TIME, maintain_order=True) if timed else frame
-    elif timed:
+    if timed:
         own = [c for c, dtype in frame.schema.items() if c != _FRESH and not dtype.is_nested()]
         frame = frame.unique(own, keep="first", maintain_order=True)
     if frame.height < before:

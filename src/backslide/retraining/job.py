@@ -23,7 +23,7 @@ from backslide.main_job import diagnose
 from backslide.models.load import load_model
 from backslide.models.model import Model
 from backslide.retraining import words
-from backslide.retraining.backtest import Bench, Tried, best_first, folds_of, try_plan, with_plan
+from backslide.retraining.backtest import Bench, Tried, best_first, folds_of, signature, try_plan, with_plan
 from backslide.retraining.choice import Choice, choose
 from backslide.retraining.faults import fixable
 from backslide.retraining.faults import repaired as repaired_rows
@@ -169,10 +169,15 @@ def _searched(
 ) -> Found:
     policy = settings.retrain
     steady = SteadyInputs(fixed=bench.always) if bench.always else None
-    tried = []
+    tried: list[Tried] = []
+    seen: dict[tuple[bytes, ...], str] = {}
     for plan in plans(policy):
         bench.say(f"backtest: {plan.name}")
-        tried.append(try_plan(bench, with_plan(plan, steady=steady)))
+        same = seen.setdefault(signature(bench, plan), plan.name)
+        if same != plan.name:
+            tried.append(Tried(plan, why_not=f"here the same as {same!r}"))
+        else:
+            tried.append(try_plan(bench, with_plan(plan, steady=steady)))
     ordered = best_first(tried, bench.metric)
     if not ordered:
         reasons = "; ".join(dict.fromkeys(t.why_not for t in tried if t.why_not))
