@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from backslide.contracts.errors import ConfigError, did_you_mean
 from backslide.contracts.labels import label_text
 from backslide.contracts.roles import Roles
+from backslide.contracts.upkeep import GateSettings, RetrainSettings
 from backslide.contracts.validation import keys, one_line
 from backslide.contracts.watching import AlertSettings, StoreSettings, WatchSettings
 
@@ -131,8 +132,8 @@ class Settings(_Section):
     watch: WatchSettings = WatchSettings()
     alerts: AlertSettings = AlertSettings()
     store: StoreSettings = StoreSettings()
-    retrain: dict[str, Any] = {}
-    gate: dict[str, Any] = {}
+    retrain: RetrainSettings = RetrainSettings()
+    gate: GateSettings = GateSettings()
     base: Path = Field(default=Path(), exclude=True)
     """Folder that relative paths start from; not a key of the file."""
 
