@@ -30,6 +30,39 @@ def rollup(store: Store = "log", model: OneModel = None, spool: Spool = None, js
     return run(store, model=model, spool=spool, as_json=json)
 
 
+def _column(option: str, words: str) -> typer.models.OptionInfo:
+    found: typer.models.OptionInfo = typer.Option(option, metavar="COLUMN", help=words)
+    return found
+
+
+@log.command()
+def ingest(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="A file, glob, folder, Delta table or database URI.")],
+    model: Annotated[str, typer.Option("--model", metavar="NAME", help="Name of the model in the log.")],
+    store: Store = "log",
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="A backslide.toml that says which column is what.")
+    ] = None,
+    id: Annotated[
+        str | None, _column("--id", "Names a prediction; default: guessed, else made of what a row says.")
+    ] = None,
+    timestamp: Annotated[str | None, _column("--timestamp", "When it was served; default: guessed.")] = None,
+    prediction: Annotated[str | None, _column("--prediction", "What was decided; default: guessed.")] = None,
+    label: Annotated[str | None, _column("--label", "What was true; default: guessed.")] = None,
+    label_at: Annotated[
+        str | None, _column("--label-at", "When that was known; default: as of the prediction.")
+    ] = None,
+    source: Annotated[str | None, typer.Option("--source", metavar="NAME", help="Whose the labels are.")] = None,
+    spool: Spool = None,
+    json: PrintJson = False,
+) -> int:
+    """Take in a table that others wrote; rows that are in the log already are left out."""
+    from backslide.cli.log_ingest import Columns, run
+
+    columns = Columns(config, id, timestamp, prediction, label, label_at, source)
+    return run(table, store, model, columns, spool=spool, as_json=json)
+
+
 @log.command()
 def compact(
     store: Store = "log",

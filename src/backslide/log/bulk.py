@@ -20,8 +20,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from backslide.contracts.labels import label_text
-from backslide.log.careful import PREFIXES, Rows
+from backslide.log.careful import PREFIXES, Rows, answers_of
 
 SAMPLE = 256
 """Lines that tell the types."""
@@ -153,9 +152,10 @@ def _held(read: pl.DataFrame) -> tuple[int, int]:
 
 
 def _rows(kind: str, read: pl.DataFrame, places: pl.Series, marks: dict[float, float]) -> Rows | None:
-    answered = _answer(_unmarked(read["p" if kind == "p" else "y"], marks))
-    if answered is None:
-        return None
+    answer = _unmarked(read["p" if kind == "p" else "y"], marks)
+    if answer.dtype == pl.Float64 and (answer.is_finite() & (answer.abs() >= _EXACT)).any():
+        return None  # whole numbers may have lost digits
+    answered = answers_of(answer)
     nothing = pl.lit(None, dtype=pl.String)
     own = read.select(
         places.alias("place"),
@@ -185,17 +185,3 @@ def _unmarked(column: pl.Series, marks: dict[float, float]) -> pl.Series:
     if column.dtype == pl.List(pl.Float64):
         return column.list.eval(pl.element().replace(marks))
     return column
-
-
-def _answer(column: pl.Series) -> tuple[pl.Series, pl.Series] | None:
-    """Text and number of predictions or labels; None where whole numbers may have lost digits."""
-    nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(column))
-    if column.dtype == pl.String:
-        return column, nothing
-    number = nothing if column.dtype == pl.Boolean else column.cast(pl.Float64)
-    if column.dtype == pl.Float64:
-        if (column.is_finite() & (column.abs() >= _EXACT)).any():
-            return None
-        column = column.fill_nan(None)
-    names = {value: label_text(value) for value in column.drop_nulls().unique().to_list()}
-    return column.replace_strict(names, return_dtype=pl.String), number

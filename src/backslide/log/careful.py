@@ -142,3 +142,15 @@ _PLAIN = frozenset((str, int, float, bool, type(None)))
 
 def _numeric(values: list[Any]) -> bool:
     return all(v is None or (isinstance(v, (int, float)) and not isinstance(v, bool)) for v in map(value_of, values))
+
+
+def answers_of(column: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Text and number of predictions or labels that are a column of texts, numbers or booleans."""
+    nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(column))
+    if column.dtype == pl.String:
+        return column, nothing
+    number = nothing if column.dtype == pl.Boolean else column.cast(pl.Float64)
+    if column.dtype == pl.Float64:
+        column = column.fill_nan(None)
+    names = {value: label_text(value) for value in column.drop_nulls().unique().to_list()}
+    return column.replace_strict(names, return_dtype=pl.String), number
