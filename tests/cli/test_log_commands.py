@@ -70,3 +70,19 @@ def test_a_table_is_taken_in(backslide, tmp_path: Path):
     assert (out["id"].to_list(), out["at"].dt.day().max()) == (rows["request"].to_list(), 20)
     backslide(*given, "--label", "lable").fails("no column 'lable'", "did you mean 'label'")
     backslide("log", "ingest", "none.csv", "--model", "m").fails("none.csv")
+
+
+def test_rows_are_drawn_and_labels_taken_back(backslide, tmp_path: Path):
+    record(tmp_path / "log", 30)
+    backslide("log", "rollup")
+    assert "wrote out.csv: 10 of 30 rows" in backslide("log", "to-label", "--n", "10", "out.csv").err
+    drawn = pl.read_csv("out.csv")
+    assert drawn["inclusion"].to_list() == pytest.approx([1 / 3] * 10)
+    drawn.with_columns(label=pl.Series(["a"] * 8 + ["b", None])).write_csv("out.csv")
+    told = backslide("log", "label", "out.csv")
+    assert "m: 9 labels added; 9 of 10 rows in the file have one" in told.out
+    assert "right in 88.9%" in told.out
+    assert json.loads(backslide("log", "label", "out.csv", "--json").out)["added"] == 0
+    backslide("log", "to-label", "out.parquet").fails(".csv")
+    backslide("log", "to-label", "out.csv", "--since", "soon").fails("2026-03-01")
+    backslide("log", "label", "none.csv").fails("cannot be read")

@@ -102,3 +102,38 @@ def export(
     from backslide.cli.log import export as run
 
     return run(store, out, model=model, as_json=json)
+
+
+@log.command()
+def to_label(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv file to write.")],
+    store: Store = "log",
+    model: OneModel = None,
+    n: Annotated[int, typer.Option("--n", metavar="N", help="How many rows.")] = 200,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="DATE", help="Only predictions from then on; default: all.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="For the same draw again.")] = None,
+    json: PrintJson = False,
+) -> int:
+    """Draw the rows without a label that are most worth one, with known probabilities."""
+    from backslide.cli.log_label import to_label as run
+
+    return run(store, out, model=model, rows=n, since=since, seed=seed, as_json=json)
+
+
+@log.command()
+def label(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with the columns id and label.")],
+    store: Store = "log",
+    model: OneModel = None,
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="NAME", help="Whose the labels are; default: drawn.")
+    ] = None,
+    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who labelled.")] = None,
+    json: PrintJson = False,
+) -> int:
+    """Take labels back into the log; those that are there already are not added again."""
+    from backslide.cli.log_label import label as run
+
+    return run(store, file, model=model, source=source, by=by, as_json=json)

@@ -30,7 +30,8 @@ _MARKS = {b'{"$f":"nan"}': (b"-7.120117120117e-291", float("nan")),
           b'{"$f":"-inf"}': (b"-7.120117120119e-291", float("-inf"))}  # fmt: skip
 _WRAPPED = re.compile(rb'\{"\$[bdto]":("(?:[^"\\]|\\.)*")\}')
 _KEYS = {"p": {"k": pl.String(), "i": pl.String(), "t": pl.Float64(), "v": pl.String()},
-         "l": {"k": pl.String(), "i": pl.String(), "t": pl.Float64(), "o": pl.String(), "n": pl.Float64()}}  # fmt: skip
+         "l": {"k": pl.String(), "i": pl.String(), "t": pl.Float64(), "o": pl.String(), "n": pl.Float64(),
+               "b": pl.String()}}  # fmt: skip
 
 
 def in_bulk(kind: str, data: bytes, places: pl.Series) -> Rows | None:
@@ -163,6 +164,7 @@ def _rows(kind: str, read: pl.DataFrame, places: pl.Series, marks: dict[float, f
         "t",
         (pl.col("v") if kind == "p" else nothing).alias("version"),
         (pl.col("o") if kind == "l" else nothing).alias("source"),
+        (pl.col("b") if kind == "l" else nothing).alias("by"),
         (pl.col("n") if kind == "l" else nothing.cast(pl.Float64)).alias("n"),
         answered[0].alias("text"),
         answered[1].alias("number"),

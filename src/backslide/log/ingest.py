@@ -106,7 +106,12 @@ def _found(
     nothing = pl.lit(None, dtype=pl.String)
     version = nothing if roles.version is None else _text(batch[roles.version])
     empty = own.with_columns(
-        version=nothing, source=nothing, n=nothing.cast(pl.Float64), text=nothing, number=nothing.cast(pl.Float64)
+        version=nothing,
+        source=nothing,
+        by=nothing,
+        n=nothing.cast(pl.Float64),
+        text=nothing,
+        number=nothing.cast(pl.Float64),
     )
     served, labels = empty.with_columns(version=version), empty.clear()
     if roles.prediction is not None:
