@@ -30,6 +30,39 @@ def rollup(store: Store = "log", model: OneModel = None, spool: Spool = None, js
     return run(store, model=model, spool=spool, as_json=json)
 
 
+def _column(option: str, words: str) -> typer.models.OptionInfo:
+    found: typer.models.OptionInfo = typer.Option(option, metavar="COLUMN", help=words)
+    return found
+
+
+@log.command()
+def ingest(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="A file, glob, folder, Delta table or database URI.")],
+    model: Annotated[str, typer.Option("--model", metavar="NAME", help="Name of the model in the log.")],
+    store: Store = "log",
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="A backslide.toml that says which column is what.")
+    ] = None,
+    id: Annotated[
+        str | None, _column("--id", "Names a prediction; default: guessed, else made of what a row says.")
+    ] = None,
+    timestamp: Annotated[str | None, _column("--timestamp", "When it was served; default: guessed.")] = None,
+    prediction: Annotated[str | None, _column("--prediction", "What was decided; default: guessed.")] = None,
+    label: Annotated[str | None, _column("--label", "What was true; default: guessed.")] = None,
+    label_at: Annotated[
+        str | None, _column("--label-at", "When that was known; default: as of the prediction.")
+    ] = None,
+    source: Annotated[str | None, typer.Option("--source", metavar="NAME", help="Whose the labels are.")] = None,
+    spool: Spool = None,
+    json: PrintJson = False,
+) -> int:
+    """Take in a table that others wrote; rows that are in the log already are left out."""
+    from backslide.cli.log_ingest import Columns, run
+
+    columns = Columns(config, id, timestamp, prediction, label, label_at, source)
+    return run(table, store, model, columns, spool=spool, as_json=json)
+
+
 @log.command()
 def compact(
     store: Store = "log",
@@ -69,3 +102,38 @@ def export(
     from backslide.cli.log import export as run
 
     return run(store, out, model=model, as_json=json)
+
+
+@log.command()
+def to_label(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv file to write.")],
+    store: Store = "log",
+    model: OneModel = None,
+    n: Annotated[int, typer.Option("--n", metavar="N", help="How many rows.")] = 200,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="DATE", help="Only predictions from then on; default: all.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="For the same draw again.")] = None,
+    json: PrintJson = False,
+) -> int:
+    """Draw the rows without a label that are most worth one, with known probabilities."""
+    from backslide.cli.log_label import to_label as run
+
+    return run(store, out, model=model, rows=n, since=since, seed=seed, as_json=json)
+
+
+@log.command()
+def label(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with the columns id and label.")],
+    store: Store = "log",
+    model: OneModel = None,
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="NAME", help="Whose the labels are; default: drawn.")
+    ] = None,
+    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who labelled.")] = None,
+    json: PrintJson = False,
+) -> int:
+    """Take labels back into the log; those that are there already are not added again."""
+    from backslide.cli.log_label import label as run
+
+    return run(store, file, model=model, source=source, by=by, as_json=json)

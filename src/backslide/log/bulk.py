@@ -20,8 +20,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from backslide.contracts.labels import label_text
-from backslide.log.careful import PREFIXES, Rows
+from backslide.log.careful import PREFIXES, Rows, answers_of
 
 SAMPLE = 256
 """Lines that tell the types."""
@@ -31,7 +30,8 @@ _MARKS = {b'{"$f":"nan"}': (b"-7.120117120117e-291", float("nan")),
           b'{"$f":"-inf"}': (b"-7.120117120119e-291", float("-inf"))}  # fmt: skip
 _WRAPPED = re.compile(rb'\{"\$[bdto]":("(?:[^"\\]|\\.)*")\}')
 _KEYS = {"p": {"k": pl.String(), "i": pl.String(), "t": pl.Float64(), "v": pl.String()},
-         "l": {"k": pl.String(), "i": pl.String(), "t": pl.Float64(), "o": pl.String(), "n": pl.Float64()}}  # fmt: skip
+         "l": {"k": pl.String(), "i": pl.String(), "t": pl.Float64(), "o": pl.String(), "n": pl.Float64(),
+               "b": pl.String()}}  # fmt: skip
 
 
 def in_bulk(kind: str, data: bytes, places: pl.Series) -> Rows | None:
@@ -153,9 +153,10 @@ def _held(read: pl.DataFrame) -> tuple[int, int]:
 
 
 def _rows(kind: str, read: pl.DataFrame, places: pl.Series, marks: dict[float, float]) -> Rows | None:
-    answered = _answer(_unmarked(read["p" if kind == "p" else "y"], marks))
-    if answered is None:
-        return None
+    answer = _unmarked(read["p" if kind == "p" else "y"], marks)
+    if answer.dtype == pl.Float64 and (answer.is_finite() & (answer.abs() >= _EXACT)).any():
+        return None  # whole numbers may have lost digits
+    answered = answers_of(answer)
     nothing = pl.lit(None, dtype=pl.String)
     own = read.select(
         places.alias("place"),
@@ -163,6 +164,7 @@ def _rows(kind: str, read: pl.DataFrame, places: pl.Series, marks: dict[float, f
         "t",
         (pl.col("v") if kind == "p" else nothing).alias("version"),
         (pl.col("o") if kind == "l" else nothing).alias("source"),
+        (pl.col("b") if kind == "l" else nothing).alias("by"),
         (pl.col("n") if kind == "l" else nothing.cast(pl.Float64)).alias("n"),
         answered[0].alias("text"),
         answered[1].alias("number"),
@@ -185,17 +187,3 @@ def _unmarked(column: pl.Series, marks: dict[float, float]) -> pl.Series:
     if column.dtype == pl.List(pl.Float64):
         return column.list.eval(pl.element().replace(marks))
     return column
-
-
-def _answer(column: pl.Series) -> tuple[pl.Series, pl.Series] | None:
-    """Text and number of predictions or labels; None where whole numbers may have lost digits."""
-    nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(column))
-    if column.dtype == pl.String:
-        return column, nothing
-    number = nothing if column.dtype == pl.Boolean else column.cast(pl.Float64)
-    if column.dtype == pl.Float64:
-        if (column.is_finite() & (column.abs() >= _EXACT)).any():
-            return None
-        column = column.fill_nan(None)
-    names = {value: label_text(value) for value in column.drop_nulls().unique().to_list()}
-    return column.replace_strict(names, return_dtype=pl.String), number

@@ -25,8 +25,8 @@ HEAD = b'{"k":"'
 class Rows:
     """Lines of one kind as columns.
 
-    ``own`` holds ``place``, ``id``, ``t`` (seconds), ``version``, ``source``, ``n`` (seconds), and ``text`` and ``number``
-    of what was answered; ``values`` what stands under the names that the caller gave, each with the prefix of its kind.
+    ``own`` holds ``place``, ``id``, ``t`` (seconds), ``version``, ``source``, ``by``, ``n`` (seconds), and ``text`` and
+    ``number`` of what was answered; ``values`` what stands under the names that the caller gave, each with its kind's prefix.
     """
 
     own: pl.DataFrame
@@ -70,6 +70,7 @@ def carefully(kind: str, records: list[Record]) -> Rows:
             pl.Series("t", [_seconds(record.get("t")) for _, record in records], dtype=pl.Float64),
             pl.Series("version", [_said(record.get("v")) for _, record in records], dtype=pl.String),
             pl.Series("source", [_said(record.get("o")) for _, record in records], dtype=pl.String),
+            pl.Series("by", [_said(record.get("b")) for _, record in records], dtype=pl.String),
             pl.Series("n", [_seconds(record.get("n")) for _, record in records], dtype=pl.Float64),
             pl.Series("text", [_text(answer) for answer in answers], dtype=pl.String),
             pl.Series("number", [_number(answer) for answer in answers], dtype=pl.Float64),
@@ -142,3 +143,15 @@ _PLAIN = frozenset((str, int, float, bool, type(None)))
 
 def _numeric(values: list[Any]) -> bool:
     return all(v is None or (isinstance(v, (int, float)) and not isinstance(v, bool)) for v in map(value_of, values))
+
+
+def answers_of(column: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Text and number of predictions or labels that are a column of texts, numbers or booleans."""
+    nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(column))
+    if column.dtype == pl.String:
+        return column, nothing
+    number = nothing if column.dtype == pl.Boolean else column.cast(pl.Float64)
+    if column.dtype == pl.Float64:
+        column = column.fill_nan(None)
+    names = {value: label_text(value) for value in column.drop_nulls().unique().to_list()}
+    return column.replace_strict(names, return_dtype=pl.String), number

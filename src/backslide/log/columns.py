@@ -88,7 +88,7 @@ _TIMES = (_moment("t").alias("at"), _moment("t").dt.date().alias("day"))
 def _labels(own: pl.DataFrame) -> pl.DataFrame:
     return own.select(
         pl.col("place").alias("_at"), "id", *_TIMES, pl.col("text").alias("value"), "number", "source",
-        _moment("n").alias("recorded"), "place",
+        _moment("n").alias("recorded"), "place", "by", pl.lit(None, dtype=pl.Float64).alias("inclusion"),
     )  # fmt: skip
 
 

@@ -13,6 +13,8 @@ from backslide.contracts.errors import LogError
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,100}")
 _URI = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
 TABLES = ("predictions", "labels", "events")
+REVIEW, DRAWN = "review", "drawn"
+"""Sources of labels: a person who put a prediction right, and rows that were drawn to be labelled."""
 
 
 def check_name(name: str) -> str:

@@ -55,17 +55,18 @@ class Table:
             self._read[file] = int(version or 0)
         return self._read[file]
 
-    def append(self, rows: pl.DataFrame, file: str, end: int) -> None:
-        """Add rows and note, in the same commit, that the file has been read up to ``end``."""
+    def append(self, rows: pl.DataFrame, file: str | None = None, end: int = 0) -> None:
+        """Add rows and note, in the same commit, that the file they are from has been read up to ``end``."""
         delta = deltalake()
-        noted = delta.CommitProperties(app_transactions=[delta.Transaction(file, end)])
+        noted = None if file is None else delta.CommitProperties(app_transactions=[delta.Transaction(file, end)])
         if rows.height:
             delta.write_deltalake(
                 self.place, rows, mode="append", schema_mode="merge", commit_properties=noted,
                 partition_by=None if self._table is not None else [PARTITION],
             )  # fmt: skip
             self._table = self._opened()
-        self._read[file] = end
+        if file is not None:
+            self._read[file] = end
 
     def files(self) -> int:
         """How many files hold its rows."""
