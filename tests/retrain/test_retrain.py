@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import joblib
 import jsonschema
 import logs
 import numpy as np
@@ -299,6 +300,33 @@ def test_a_refitted_scaler_is_refused():
     assert found.verdict is RetrainVerdict.REFUSED
     assert found.refusal.cause in ("scaler_refit", "preprocessing_change", "model_change")
     assert found.refusal.repair_gain.estimate > 0
+
+
+@pytest.mark.slow
+def test_a_refitted_scaler_needs_no_repair_of_rows():
+    """The logged rows are right; against the saved model, there is nothing to gain."""
+    made = logs.log(7)
+    log = logs.Log(made.model, made.reference, logs.served(_with_other_scaler(made.model), made.current))
+    found = log.retrain(repaired=True, policy={"diagnose": True})
+    assert found.verdict is RetrainVerdict.HOLD
+    assert any("no row had to be repaired" in note for note in found.inputs.notes)
+
+
+@pytest.mark.slow
+def test_the_command_refuses_by_a_diagnosis_made_before(backslide, broken, tmp_path):
+    broken.reference.write_parquet(tmp_path / "reference.parquet")
+    broken.current.write_parquet(tmp_path / "current.parquet")
+    joblib.dump(broken.model, tmp_path / "champion.joblib")
+    config = CONFIG.replace("[retrain]", '[artifacts]\nreference_model = "champion.joblib"\ntrusted = true\n[retrain]')
+    (tmp_path / "backslide.toml").write_text(config, encoding="utf-8")
+    (tmp_path / "training.py").write_text(TRAINING, encoding="utf-8")
+    assert backslide("diagnose", "backslide.toml", "-q", "--json", "why.json").code == 1
+    ran = backslide("retrain", "backslide.toml", "-q", "--diagnosis", "why.json", "--json", "out.json")
+    assert ran.code == 1, ran.err
+    found = Retrain.from_json((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert found.verdict is RetrainVerdict.REFUSED
+    assert found.refusal.features == ("amount",)
+    assert backslide("retrain", "backslide.toml", "-q", "--diagnosis", "nowhere.json").code == 2
 
 
 def _with_other_scaler(model):

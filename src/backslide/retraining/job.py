@@ -160,8 +160,14 @@ def _with_repair(case: Case, champion: Model | None, settings: Settings, say: Pr
     h = history(case, settings.retrain, mended.frame)
     if champion is not None:
         h = h.with_rows(h.frame, case.answered(champion, h.frame).outcomes)
-    named = ", ".join(mended.features)
-    return h, f"current rows were repaired first: {named}; the champion is the saved model on the repaired rows"
+    said = (
+        f"current rows were repaired first: {', '.join(mended.features)}"
+        if mended.features
+        else "no row had to be repaired"
+    )
+    return h, said + (
+        "" if champion is None else "; the champion is the saved model on these rows, not what was served"
+    )
 
 
 def _searched(
