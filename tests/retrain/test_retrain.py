@@ -10,9 +10,11 @@ import logs
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.linear_model import SGDClassifier
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from backslide.contracts.errors import ConfigError, InputError, ModelError
 from backslide.contracts.retrain import Retrain, RetrainVerdict
@@ -155,6 +157,39 @@ def test_repeated_rows_count_once(drifted):
         twice.retrain(policy={"windows": ["recent"]}).best.gain
         == drifted.retrain(policy={"windows": ["recent"]}).best.gain
     )
+
+
+def test_limits_hold_for_candidates_too(drifted):
+    found = drifted.retrain(gate={"max_size_mb": 0.0001}, policy={"windows": ["recent"]})
+    assert found.verdict is RetrainVerdict.HOLD
+    assert "size" in found.best.failed
+    assert drifted.retrain(gate={"max_size_mb": 50}, policy={"windows": ["recent"]}).verdict is RetrainVerdict.PROMOTE
+
+
+@pytest.fixture(scope="module")
+def moody():
+    """A feature whose meaning turns every few days and whose size grows: whoever leans on it is led astray."""
+    rng = np.random.default_rng(12)
+    made = logs.log(12)
+
+    def with_mood(frame, grown):
+        sign = np.where((frame["at"].dt.epoch("d").to_numpy() // 4) % 2 == 0, 1.0, -1.0)
+        yes = np.where((frame["label"] == "yes").to_numpy(), 1.0, -1.0)
+        mood = grown * (2.0 * sign * yes + rng.normal(0, 1, frame.height))
+        return frame.with_columns(mood=pl.Series(mood))
+
+    return logs.Log(made.model, with_mood(made.reference, 1.0), with_mood(made.current, 3.0))
+
+
+def test_an_unstable_feature_is_left_out_where_that_helps_on_later_rows(moody):
+    roles = NUMBERS.model_copy(update={"features": ("amount", "age", "mood")})
+    recipe = make_pipeline(StandardScaler(), LogisticRegression())
+    found = moody.retrain(roles=roles, recipe=recipe, reference_model=None,
+                          policy={"features": True, "folds": 5, "windows": ["recent"], "recent": [0.1]})  # fmt: skip
+    assert found.features[0].feature == "mood"
+    gains = {c.name: c.gain.estimate for c in found.candidates if c.gain is not None}
+    assert gains["recent 10 %, without mood"] > gains["recent 10 %"] + 0.05
+    assert found.best.name == "recent 10 %, without mood"
 
 
 # Recipes

@@ -72,7 +72,7 @@ class FeatureRank(Value):
     feature: str
     drift: float
     harm: float
-    """What shuffling it costs on later rows, in the headline."""
+    """What shuffling it costs on later rows, in the headline; negative where that helps: it leads astray."""
 
 
 class CurvePoint(Value):
