@@ -166,6 +166,8 @@ class Retrain(Value):
     """Of the recommended candidate, else of the best one."""
     version: str | None = None
     """Where the artefact was written."""
+    registered: str | None = None
+    """URI in the MLflow registry."""
     evidence: tuple[Evidence, ...] = ()
     inputs: ShadowInputs
 

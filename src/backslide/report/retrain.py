@@ -160,7 +160,10 @@ def _features(r: Retrain, unit: Unit) -> Section | None:
         (f.feature, numbers.percent(f.drift), unit.change(f.harm), unit.change(f.drift * abs(f.harm)))
         for f in r.features[:MOST_FEATURES]
     )
-    reading = "Drift: how far the feature alone sets fresh rows apart. Leaned on: what shuffling it costs on later rows; negative where it leads astray."
+    reading = (
+        "Drift: how far the feature alone sets fresh rows apart. Leaned on: what shuffling it costs on later rows; "
+    )
+    reading += "negative where it leads astray."
     return Section("Features, drift times harm", reading, ("feature", "drift", "leaned on", "product"), rows)
 
 
@@ -230,4 +233,6 @@ def _inputs(r: Retrain) -> tuple[tuple[str, str], ...]:
         said.append(("period", f"{numbers.moment(i.period[0])} to {numbers.moment(i.period[1])}"))
     if r.version is not None:
         said.append(("written to", r.version))
+    if r.registered is not None:
+        said.append(("registered as", r.registered))
     return tuple(said)
