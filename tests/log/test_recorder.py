@@ -8,9 +8,13 @@ import sys
 import threading
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
+from uuid import UUID
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -98,6 +102,31 @@ def test_a_line_says_what_it_was_given(values: dict):
             assert math.isnan(back[name])
         elif not isinstance(value, str) and name in back:
             assert back[name] == value
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+def test_mappings_and_values_of_other_kinds_are_written_alike_with_and_without_nulls(tmp_path: Path):
+    values = {
+        "colour": Colour.RED,
+        "key": UUID(int=5),
+        "pair": (1.0, math.nan),
+        5: "five",
+        "at": datetime(2026, 1, 2, 3),
+    }
+    with bs.Recorder("m", store=tmp_path) as recorder:
+        recorder.record(MappingProxyType(values), "a", id="1")
+        recorder.record({**values, "none": None}, "a", id="2")
+        recorder.record(pd.Series({"colour": "red", "key": str(UUID(int=5))}), "a", id="3")
+        assert recorder.stats()["failed"] == 0
+    first, second, third = kept(tmp_path).drop("id", "at").to_dicts()
+    assert repr(first) == repr(second)
+    assert (first["colour"], first["5"], first["feature_at"]) == ("red", "five", "2026-01-02T03:00:00")
+    assert first["pair"][0] == 1.0
+    assert math.isnan(first["pair"][1])
+    assert third["key"] == first["key"] == str(UUID(int=5))
 
 
 def test_threads_share_a_recorder(tmp_path: Path):

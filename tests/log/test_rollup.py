@@ -18,6 +18,7 @@ import backslide as bs
 from backslide.contracts.errors import LogError
 from backslide.contracts.finding import Severity
 from backslide.log import rollup as module
+from backslide.log.places import alone
 from backslide.log.reading import open_log
 from backslide.log.rollup import rollup
 from backslide.log.tables import Table
@@ -188,7 +189,7 @@ def test_lines_that_are_no_records_are_counted_and_left_out(tmp_path: Path):
 
 def test_two_rollups_do_not_meet(tmp_path: Path):
     record(tmp_path, 0, 3)
-    with module._alone(tmp_path / "spool"), pytest.raises(LogError, match="another rollup"):
+    with alone(tmp_path / "spool"), pytest.raises(LogError, match="another rollup"):
         rollup(tmp_path)
 
 

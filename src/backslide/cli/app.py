@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from backslide.cli.log_app import log
+
 app = typer.Typer(
     name="backslide",
     help="Finds out why a deployed model quietly got worse, and proves it.",
@@ -349,46 +351,4 @@ def watch(
     return run(config, Files(json=json), wish, quiet=quiet)
 
 
-log = typer.Typer(help="The prediction log: roll up what recorders wrote, count it, export it.", rich_markup_mode=None)
 app.add_typer(log, name="log", context_settings={"help_option_names": ["-h", "--help"]})
-
-Store = Annotated[str, typer.Option("--store", metavar="DIR", help="Folder of the log.")]
-OneModel = Annotated[
-    str | None, typer.Option("--model", metavar="NAME", help="One model; default: all, or the only one.")
-]
-
-
-@log.command()
-def rollup(
-    store: Store = "log",
-    model: OneModel = None,
-    spool: Annotated[
-        Path | None, typer.Option("--spool", metavar="DIR", help="Folder of what waits; default: within the store.")
-    ] = None,
-    json: PrintJson = False,
-) -> int:
-    """Make tables of what recorders wrote; may be killed at any moment and run again."""
-    from backslide.cli.log import rollup as run
-
-    return run(store, model=model, spool=spool, as_json=json)
-
-
-@log.command()
-def stats(store: Store = "log", model: OneModel = None, json: PrintJson = False) -> int:
-    """Count what is in the tables, and what waits."""
-    from backslide.cli.log import stats as run
-
-    return run(store, model=model, as_json=json)
-
-
-@log.command()
-def export(
-    out: Annotated[Path, typer.Argument(metavar="FILE", help="A .parquet, .csv, .arrow or .jsonl file.")],
-    store: Store = "log",
-    model: OneModel = None,
-    json: PrintJson = False,
-) -> int:
-    """Write predictions with their last labels to a file; the column `id` holds the ids."""
-    from backslide.cli.log import export as run
-
-    return run(store, out, model=model, as_json=json)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from backslide.cli.output import note, say
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError, SourceError
+from backslide.engine.database import hidden
 
 if TYPE_CHECKING:
     from backslide.contracts.roles import Roles
@@ -28,7 +29,7 @@ def run(table: str, out: Path, *, force: bool, as_json: bool) -> int:
     roles, notes = infer_roles(frame)
     windows = propose_windows(frame, roles.timestamp) if roles.timestamp else None
     if not roles.columns() and not frame.collect_schema().names():
-        raise SourceError(f"{table} has no columns; expected a table of logged predictions")
+        raise SourceError(f"{hidden(table)} has no columns; expected a table of logged predictions")
     text = configuration(_seen_from(table, out.parent), _model_name(table), roles, notes, windows)
     out.write_text(text, encoding="utf-8")
     Settings.load(out)  # what is written must be readable
@@ -48,14 +49,14 @@ def _check(out: Path, *, force: bool) -> None:
 
 
 def _seen_from(table: str, folder: Path) -> str:
-    if "://" in table or Path(table).is_absolute():
-        return table
-    return Path(os.path.relpath(table, folder)).as_posix()
+    if "://" in table:
+        return hidden(table).replace(":***@", ":${DATABASE_PASSWORD}@")  # no password in a file that is kept
+    return table if Path(table).is_absolute() else Path(os.path.relpath(table, folder)).as_posix()
 
 
 def _model_name(table: str) -> str:
-    stem = Path(table.rstrip("/")).name.split(".")[0]
-    return stem if stem and "*" not in stem else "model"
+    stem = Path(hidden(table).rpartition("#")[2].rstrip("/")).name.split(".")[0]
+    return stem if stem and not set("*@: " if "://" in table else "*") & set(stem) else "model"
 
 
 def _summary(roles: Roles, notes: list[str]) -> str:

@@ -36,6 +36,25 @@ def rollup(store: str, *, model: str | None, spool: Path | None, as_json: bool) 
     return 0
 
 
+def compact(
+    store: str, *, model: str | None, spool: Path | None, keep_days: int | None, grace: int, as_json: bool
+) -> int:
+    """Make few files of many, and leave out what is too old."""
+    from backslide.log.upkeep import compact as do
+
+    done = do(store, spool=spool, model=model, keep_days=keep_days, grace=grace)
+    if as_json:
+        say(json.dumps({"format": "backslide.log-compact/1", "models": [asdict(one) for one in done]}, indent=2))
+        return 0
+    for one in done:
+        before, after = (sum(files[k] for files in one.files.values()) for k in (0, 1))
+        say(f"{one.model}: {before} files made {after}; {one.removed} old ones removed from the disk")
+        if keep_days is not None:
+            rows = ", ".join(f"{n:,} {table}" for table, n in one.forgotten.items() if n) or "nothing"
+            say(f"  {rows} older than {keep_days} days left out")
+    return 0
+
+
 def stats(store: str, *, model: str | None, as_json: bool) -> int:
     """Count what is in the log, and what waits."""
     from backslide.log.places import is_uri, models_of, spool_of

@@ -1,4 +1,4 @@
-"""Open anything that holds rows as a Polars LazyFrame: frames in memory, files, globs, folders, Delta tables."""
+"""Open anything that holds rows as a Polars LazyFrame: frames in memory, files, globs, folders, Delta tables, databases."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import polars as pl
 
 from backslide.contracts.errors import SourceError, did_you_mean
+from backslide.engine.database import hidden, is_database, scan_database
 from backslide.engine.files import SUPPORTED, extension, scan_delta, scan_files
 from backslide.engine.time_range import TimeRange, parse_time_range
 from backslide.log.reading import is_log, open_log
@@ -55,7 +56,7 @@ def open_source(source: object, *, base: Path | None = None) -> pl.LazyFrame:
 def describe(source: object) -> str:
     """Short words for a source in reports: the path as given, or what kind of table it is."""
     if isinstance(source, (str, os.PathLike)):
-        return str(os.fspath(source))
+        return hidden(str(os.fspath(source)))
     if isinstance(source, pl.LazyFrame):
         return "Polars LazyFrame"
     if isinstance(source, pl.DataFrame):
@@ -89,6 +90,8 @@ def _open_path(text: str, base: Path | None) -> pl.LazyFrame:
         raise SourceError("expected a path, got an empty text; name a file, a glob or a folder")
     if text.startswith("delta://"):
         return scan_delta(str(_rooted(text.removeprefix("delta://"), base)), text)
+    if is_database(text):
+        return scan_database(text, base)
     if _URI.match(text):
         return _open_uri(text)
     path = _rooted(text, base)
@@ -114,8 +117,8 @@ def _open_uri(text: str) -> pl.LazyFrame:
     if text.startswith("file://"):
         return _open_path(text.removeprefix("file://"), None)
     if extension(text) in SUPPORTED:
-        return scan_files([text], text)
-    return scan_delta(text, text)
+        return scan_files([text], hidden(text))
+    return scan_delta(text, hidden(text))
 
 
 def _open_folder(path: Path, text: str) -> pl.LazyFrame:

@@ -1,172 +1,127 @@
-"""Records as columns: one type a column, kept over the life of the log; a value of another type goes to a column beside it."""
+"""Lines as rows of tables: one type a column, kept over the life of the log.
+
+A value of another type goes to a column beside it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import quote, unquote
 
+import numpy as np
 import polars as pl
 
-from backslide.contracts.labels import label_text
-from backslide.log.lines import value_of
+from backslide.log.bulk import in_bulk
+from backslide.log.careful import EXTRA, FEATURE, HEAD, SCORE, Placed, Record, Rows, carefully, records_of
 from backslide.log.tables import Table
 
-Record = tuple[int, dict[str, Any]]
-"""Place in its file, and what the line says."""
-FEATURE, SCORE, EXTRA = "f_", "s_", "x_"
 BESIDE = "~"
 """Between a column's name and the type of values that do not fit it."""
 TIME = pl.Datetime("us", "UTC")
 LEAST, MOST = -62_135_596_800.0, 253_402_300_799.0
 """Seconds of the years 1 and 9999."""
+KINDS = {"predictions": "p", "labels": "l", "events": "e"}
 
 
-def frames(
-    records: list[Record], start: int, tables: Mapping[str, Table]
-) -> Iterator[tuple[str, pl.DataFrame, list[str]]]:
-    """Table, rows (with their place as ``_at``) and changes of columns, for every table that the records have rows for."""
-    kinds: dict[str, list[Record]] = {"p": [], "l": [], "e": []}
-    for record in records:
-        kinds[record[1]["k"]].append(record)
+def rows_of(data: bytes, start: int, *, quick: bool = True) -> tuple[dict[str, Rows], int]:
+    """Columns of whole lines by kind, and how many lines are no records.
+
+    Args:
+        data: the lines, each with its newline.
+        start: where the first begins in its file.
+        quick: lets the usual lines be read in bulk; the outcome is the same.
+    """
+    if quick and data.startswith(_HEADS["p"]) and data.count(b"\n" + _HEADS["p"]) == data.count(b"\n") - 1:
+        bulk = in_bulk("p", data[:-1], start + _starts(data))
+        if bulk is not None:
+            return {"p": bulk, "l": carefully("l", []), "e": carefully("e", [])}, 0
+        quick = False
+    lines = [(place, text) for place, text in zip(start + _starts(data), data[:-1].split(b"\n"), strict=True) if text]
+    groups: dict[str, list[Placed]] = {
+        kind: [line for line in lines if line[1].startswith(head)] for kind, head in _HEADS.items()
+    }
+    rest = [line for line in lines if not line[1].startswith(tuple(_HEADS.values()))]
+    others, broken = records_of(rest)
+    found: dict[str, Rows] = {}
+    for kind in "ple":
+        records: list[Record] = [record for record in others if record[1]["k"] == kind]
+        group = groups.get(kind, [])
+        bulk = _bulk(kind, group) if quick and group and not records else None
+        if bulk is None:
+            told, cut = records_of(group)
+            broken += cut
+            bulk = carefully(kind, sorted(records + told, key=lambda record: record[0]))
+        found[kind] = bulk
+    return found, broken
+
+
+_HEADS = {kind: HEAD + kind.encode() + b'"' for kind in "pl"}
+
+
+def _starts(data: bytes) -> pl.Series:
+    """Where lines begin, from the beginning of ``data``."""
+    ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == 10)
+    return pl.Series(np.concatenate([[0], ends[:-1] + 1]), dtype=pl.Int64)
+
+
+def _bulk(kind: str, lines: Sequence[Placed]) -> Rows | None:
+    return in_bulk(kind, b"\n".join([text for _, text in lines]), pl.Series([at for at, _ in lines], dtype=pl.Int64))
+
+
+def frames(found: Mapping[str, Rows], tables: Mapping[str, Table]) -> Iterator[tuple[str, pl.DataFrame, list[str]]]:
+    """Table, rows (with their place as ``_at``) and changes of columns, for every table."""
     changes: list[str] = []
-    made = _predictions(kinds["p"], tables["predictions"], changes)
-    yield "predictions", made, changes
-    yield "labels", _labels(kinds["l"]), []
-    yield "events", _events(kinds["e"]), []
+    yield "predictions", _predictions(found["p"], tables["predictions"].schema(), changes), changes
+    yield "labels", _labels(found["l"].own), []
+    yield "events", found["e"].own.select(pl.col("place").alias("_at"), *_TIMES, "text"), []
 
 
-def _times(records: list[Record]) -> tuple[pl.Series, pl.Series]:
-    told = [record.get("t") for _, record in records]
-    seconds = [float(t) if isinstance(t, (int, float)) and LEAST <= t <= MOST else None for t in told]
-    at = pl.Series("at", [None if s is None else round(s * 1e6) for s in seconds], dtype=pl.Int64).cast(
-        pl.Datetime("us")
+def _moment(seconds: str) -> pl.Expr:
+    """Seconds since 1970 as a time; null where no calendar has it."""
+    known = pl.when(pl.col(seconds).is_between(LEAST, MOST)).then(pl.col(seconds) * 1e6)
+    return known.round(mode="half_to_even").cast(pl.Int64).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+
+
+_TIMES = (_moment("t").alias("at"), _moment("t").dt.date().alias("day"))
+
+
+def _labels(own: pl.DataFrame) -> pl.DataFrame:
+    return own.select(
+        pl.col("place").alias("_at"), "id", *_TIMES, pl.col("text").alias("value"), "number", "source",
+        _moment("n").alias("recorded"), "place", "by", pl.lit(None, dtype=pl.Float64).alias("inclusion"),
+    )  # fmt: skip
+
+
+def _predictions(rows: Rows, schema: dict[str, pl.DataType], changes: list[str]) -> pl.DataFrame:
+    made = rows.own.select(
+        pl.col("place").alias("_at"), "id", *_TIMES, "version", pl.col("text").alias("prediction"),
+        pl.col("number").alias("prediction_number"),
+    )  # fmt: skip
+    return made.with_columns(
+        _fitted(prefix + column_name(name), name, values, schema, changes) for prefix, name, values in rows.values
     )
-    at = at.dt.replace_time_zone("UTC")
-    return at, at.dt.date().alias("day")
 
 
-def _turned(held: list[dict[str, Any]]) -> Iterator[tuple[str, Sequence[Any]]]:
-    """Names and their values by record, None where a record has none."""
-    shapes = {tuple(values) for values in held}
-    if len(shapes) == 1:  # the usual case, several times as fast
-        yield from zip(next(iter(shapes)), zip(*(values.values() for values in held), strict=True), strict=True)
-        return
-    names: dict[str, None] = {}
-    for shape in shapes:
-        names.update(dict.fromkeys(shape))
-    for name in sorted(names):
-        yield name, [values.get(name) for values in held]
+def column_name(name: str) -> str:
+    """A caller's name as part of a column's."""
+    return quote(name, safe="").replace(BESIDE, "%7E")
 
 
-def _text(value: Any) -> str | None:
-    if value.__class__ is str:
-        return value
-    own = value_of(value)
-    return None if own is None or own != own else label_text(own)
-
-
-def _number(value: Any) -> float | None:
-    own = value_of(value)
-    return float(own) if isinstance(own, (int, float)) and not isinstance(own, bool) else None
-
-
-def _predictions(records: list[Record], table: Table, changes: list[str]) -> pl.DataFrame:
-    at, day = _times(records)
-    said = [record.get("p") for _, record in records]
-    columns = [
-        pl.Series("_at", [place for place, _ in records], dtype=pl.Int64),
-        pl.Series("id", [str(record.get("i")) for _, record in records], dtype=pl.String), at, day,
-        pl.Series("version", [None if r.get("v") is None else str(r["v"]) for _, r in records], dtype=pl.String),
-        pl.Series("prediction", [_text(p) for p in said], dtype=pl.String),
-        pl.Series("prediction_number", [_number(p) for p in said], dtype=pl.Float64),
-    ]  # fmt: skip
-    schema = table.schema()
-    for key, prefix in (("f", FEATURE), ("s", SCORE), ("x", EXTRA)):
-        held: list[dict[str, Any]] = [record.get(key) or {} for _, record in records]
-        for name, values in _turned(held):
-            if not _PLAIN.issuperset(map(type, values)):
-                values = [value_of(value) for value in values]
-            columns += _fitted(prefix + quote(name, safe=""), name, values, schema, changes)
-    return pl.DataFrame(columns)
-
-
-def _fitted(
-    column: str, name: str, values: Sequence[Any], schema: dict[str, pl.DataType], changes: list[str]
-) -> list[pl.Series]:
-    """A column of the type that the table has; values of another type in a column beside it."""
-    made = _typed(column, values)
-    if made is None:
-        return []
+def _fitted(column: str, name: str, made: pl.Series, schema: dict[str, pl.DataType], changes: list[str]) -> pl.Series:
+    """A column of the type that the table has; values of another type as a column beside it."""
     known = schema.get(column)
-    if known is None:
-        if schema:
+    if known is None or made.dtype == known:
+        if known is None and schema:
             changes.append(f"{name!r} appeared")
-        return [made]
-    if made.dtype == known:
-        return [made]
+        return made.alias(column)
     if known == pl.Float64 and made.dtype == pl.Int64:
-        return [made.cast(pl.Float64)]
+        return made.cast(pl.Float64).alias(column)
     if known == pl.Int64 and made.dtype == pl.Float64:
-        whole = made.is_nan() | (made != made.round()) | (made.abs() >= 2**63)
-        if not whole.fill_null(False).any():
-            return [made.cast(pl.Int64)]
+        broken = made.is_nan() | (made != made.round()) | (made.abs() >= 2**63)
+        if not broken.fill_null(False).any():
+            return made.cast(pl.Int64).alias(column)
     changes.append(f"{name!r} holds {made.dtype} now, {known} before")
-    return [made.rename(f"{column}{BESIDE}{str(made.dtype).split('(')[0].lower()}")]
-
-
-def _typed(column: str, values: Sequence[Any]) -> pl.Series | None:
-    """Values as the narrowest type that holds them all; None where all are null."""
-    kinds = set(map(type, values)) - {type(None)}
-    if not kinds:
-        return None
-    if kinds == {bool}:
-        return pl.Series(column, values, dtype=pl.Boolean)
-    if kinds == {int}:
-        return pl.Series(column, values, dtype=pl.Int64)
-    if kinds <= {int, float}:
-        return pl.Series(column, values, dtype=pl.Float64, strict=False)
-    if kinds == {list} and all(_numeric(v) for v in values if v is not None):
-        lists = [None if v is None else [None if x is None else float(x) for x in map(value_of, v)] for v in values]
-        return pl.Series(column, lists, dtype=pl.List(pl.Float64))
-    return pl.Series(
-        column, [None if v is None else v if isinstance(v, str) else label_text(v) for v in values], dtype=pl.String
-    )
-
-
-_PLAIN = frozenset((str, int, float, bool, type(None)))
-
-
-def _numeric(values: list[Any]) -> bool:
-    return all(v is None or (isinstance(v, (int, float)) and not isinstance(v, bool)) for v in map(value_of, values))
-
-
-def _labels(records: list[Record]) -> pl.DataFrame:
-    at, day = _times(records)
-    told = [record.get("y") for _, record in records]
-    recorded = [record.get("n") for _, record in records]
-    return pl.DataFrame(
-        [
-            pl.Series("_at", [place for place, _ in records], dtype=pl.Int64),
-            pl.Series("id", [str(record.get("i")) for _, record in records], dtype=pl.String), at, day,
-            pl.Series("value", [_text(y) for y in told], dtype=pl.String),
-            pl.Series("number", [_number(y) for y in told], dtype=pl.Float64),
-            pl.Series("source", [None if r.get("o") is None else str(r["o"]) for _, r in records], dtype=pl.String),
-            pl.Series("recorded", [None if n is None else datetime.fromtimestamp(n, UTC) for n in recorded], dtype=TIME),
-            pl.Series("place", [place for place, _ in records], dtype=pl.Int64),
-        ]
-    )  # fmt: skip
-
-
-def _events(records: list[Record]) -> pl.DataFrame:
-    at, day = _times(records)
-    return pl.DataFrame(
-        [
-            pl.Series("_at", [place for place, _ in records], dtype=pl.Int64), at, day,
-            pl.Series("text", [str(record.get("y")) for _, record in records], dtype=pl.String),
-        ]
-    )  # fmt: skip
+    return made.alias(f"{column}{BESIDE}{str(made.dtype).split('(')[0].lower()}")
 
 
 def plain_names(columns: list[str]) -> dict[str, tuple[str, list[str]]]:

@@ -8,8 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from backslide.contracts.errors import LogError
-from backslide.log.columns import EXTRA, FEATURE, SCORE, plain_names
-from backslide.log.places import TABLES, is_uri, models_of, table_of
+from backslide.log.careful import EXTRA, FEATURE, SCORE
+from backslide.log.columns import plain_names
+from backslide.log.places import REVIEW, TABLES, is_uri, models_of, table_of
 from backslide.log.tables import Table
 
 OWN = ("id", "at", "version", "prediction", "label", "label_at", "label_source")
@@ -43,13 +44,7 @@ class Log:
             pl.col("version"),
             self._answer(rows, "prediction", "prediction_number"),
         ]
-        taken = set(OWN)
-        for stem, (name, held) in plain_names(names.names()).items():
-            plain = {SCORE: f"p_{name}", FEATURE: name, EXTRA: name}[stem[:2]]
-            if plain in taken:
-                plain = {SCORE: "score_", FEATURE: "feature_", EXTRA: "extra_"}[stem[:2]] + name
-            taken.add(plain)
-            columns.append(_together(held, names).alias(plain))
+        columns += [_together(held, names).alias(plain) for plain, _, held in _called(names.names())]
         if not self._tables["labels"].there:
             nothing = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in _NO_LABEL.items()]
             return rows.select(*columns[:4], *nothing, *columns[4:])
@@ -67,17 +62,41 @@ class Log:
         return joined.select(*order, pl.exclude(order))
 
     def labels(self) -> pl.LazyFrame:
-        """Every label that ever came: ``id``, ``at``, ``value``, ``number``, ``source``, ``recorded``; empty where none did."""
+        """Every label that ever came; empty where none did.
+
+        ``id``; ``at``, the time as of which it was told; ``value`` and ``number``; ``source``; ``recorded``, when it arrived
+        (null where that is not known); ``by``, who put a prediction right; ``inclusion``, with which probability the row was
+        drawn to be labelled (null: it was not drawn).
+        """
         table = self._tables["labels"]
-        columns = {
-            "id": pl.String(),
-            "at": _TIME,
-            "value": pl.String(),
-            "number": pl.Float64(),
-            "source": pl.String(),
-            "recorded": _TIME,
-        }
-        return table.scan().select(list(columns)) if table.there else pl.LazyFrame(schema=columns)
+        if not table.there:
+            return pl.LazyFrame(schema=_LABELS)
+        rows = table.scan()
+        later = set(_LABELS) - set(rows.collect_schema())  # columns that tables of an earlier version have not
+        return rows.with_columns(pl.lit(None, dtype=_LABELS[name]).alias(name) for name in sorted(later)).select(
+            list(_LABELS)
+        )
+
+    def corrections(self) -> pl.LazyFrame:
+        """What people put in the place of predictions, one row each time.
+
+        ``id``, ``at``, ``recorded``, ``value``, ``by``; ``served``, the time of the prediction, and ``prediction`` as text, both
+        null where the log has no such prediction; ``changed``, whether the two differ.
+        """
+        served = self._tables["predictions"].scan().sort("at").unique("id", keep="last", maintain_order=True)
+        served = served.select("id", pl.col("at").alias("served"), "prediction")
+        given = self.labels().filter(pl.col("source") == REVIEW).select("id", "at", "recorded", "value", "by")
+        joined = given.join(served, on="id", how="left").sort("at", "recorded")
+        return joined.with_columns((pl.col("value") != pl.col("prediction")).alias("changed"))
+
+    def scores(self) -> list[str]:
+        """Columns of :meth:`predictions` that hold scores of classes."""
+        names = self._tables["predictions"].scan().collect_schema().names()
+        return [plain for plain, kind, _ in _called(names) if kind == SCORE]
+
+    def add_labels(self, rows: pl.DataFrame) -> None:
+        """Labels that came another way than through a recorder, in one commit; columns as in the table."""
+        self._tables["labels"].append(rows)
 
     def events(self) -> pl.LazyFrame:
         """``at`` and ``text`` of every event."""
@@ -110,7 +129,24 @@ class Log:
 
 
 _TIME = pl.Datetime("us", "UTC")
+_LABELS: dict[str, pl.DataType] = {
+    "id": pl.String(), "at": _TIME, "value": pl.String(), "number": pl.Float64(), "source": pl.String(), "recorded": _TIME,
+    "by": pl.String(), "inclusion": pl.Float64(),
+}  # fmt: skip
 _NO_LABEL: dict[str, pl.DataType] = {"label": pl.String(), "label_at": _TIME, "label_source": pl.String()}
+
+
+def _called(columns: list[str]) -> list[tuple[str, str, list[str]]]:
+    """What values are called when read, their kind, and the columns that hold them."""
+    taken, found = set(OWN), []
+    for stem, (name, held) in plain_names(columns).items():
+        kind = stem[:2]
+        plain = {SCORE: f"p_{name}", FEATURE: name, EXTRA: name}[kind]
+        if plain in taken:
+            plain = {SCORE: "score_", FEATURE: "feature_", EXTRA: "extra_"}[kind] + name
+        taken.add(plain)
+        found.append((plain, kind, held))
+    return found
 
 
 def _together(held: list[str], schema: pl.Schema) -> pl.Expr:

@@ -15,11 +15,14 @@ import weakref
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backslide.contracts.errors import LogError
 from backslide.log.lines import line, told
-from backslide.log.places import check_name, is_uri, spool_of
+from backslide.log.places import REVIEW, check_name, is_uri, spool_of
+
+if TYPE_CHECKING:
+    from backslide.log.wrap import Recorded
 
 try:
     import fcntl
@@ -79,14 +82,19 @@ class Recorder:
             Its id (made up when none was given), or None where it could not be written.
         """
         try:
-            own = id if id is not None else uuid.uuid4().hex
+            own = id if id is not None else os.urandom(16).hex()
             if self._hidden:
                 features, extra = self._kept(features) or {}, self._kept(extra)
-            said = prediction if prediction.__class__ in _SIMPLE else told(prediction)
-            whole = {
+            whole: dict[str, Any] = {
                 "k": "p", "i": own if own.__class__ is str else str(own), "t": time.time() if at is None else _seconds(at),
-                "f": features, "p": said, "s": scores, "v": version, "x": extra,
+                "f": features, "p": prediction if prediction.__class__ in _SIMPLE else told(prediction),
             }  # fmt: skip
+            if scores is not None:
+                whole["s"] = scores
+            if version is not None:
+                whole["v"] = version
+            if extra is not None:
+                whole["x"] = extra
             return own if self._write(line(whole, "f", "s", "x"), "recorded") else None
         except Exception as error:
             self._failed(error)
@@ -95,22 +103,37 @@ class Recorder:
     def label(self, id: str, value: Any, at: Any = None, source: str | None = None) -> bool:
         """The outcome of a prediction, any time later; of several the one with the last ``at`` counts.
 
-        ``source`` says whose it is, such as ``"review"`` for a person's correction. Returns whether it was written.
+        ``source`` says whose it is. Returns whether it was written.
         """
+        return self._label(id, value, at, source, None)
+
+    def correct(self, id: str, value: Any, at: Any = None, by: str | None = None) -> bool:
+        """What a person put in the place of a prediction: a label with the source ``"review"``, and feedback of its own.
+
+        ``by`` says who, as far as that may be kept. Returns whether it was written.
+        """
+        return self._label(id, value, at, REVIEW, by)
+
+    def _label(self, id: str, value: Any, at: Any, source: str | None, by: str | None) -> bool:
         try:
             now = time.time()
             whole = {
-                "k": "l",
-                "i": str(id),
-                "t": now if at is None else _seconds(at),
-                "y": told(value),
-                "o": source,
-                "n": now,
-            }
+                "k": "l", "i": str(id), "t": now if at is None else _seconds(at), "y": told(value), "o": source, "n": now,
+            }  # fmt: skip
+            if by is not None:
+                whole["b"] = str(by)
             return self._write(line(whole), "labels")
         except Exception as error:
             self._failed(error)
             return False
+
+    def wrap(
+        self, model: Any, *, version: str | None = None, methods: tuple[str, ...] = ("predict", "predict_proba")
+    ) -> Recorded:
+        """A model whose answers are recorded, and which is otherwise what it was; see :class:`backslide.log.wrap.Recorded`."""
+        from backslide.log.wrap import Recorded
+
+        return Recorded(model, self, version=version, methods=methods)
 
     def event(self, text: str, at: Any = None) -> bool:
         """A dated change, such as ``"deploy v2"``. Returns whether it was written."""

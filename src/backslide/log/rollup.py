@@ -8,18 +8,15 @@ when its writer has let go of it and every table has all of it.
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import orjson
-
-from backslide.contracts.errors import LogError
-from backslide.log.columns import frames
-from backslide.log.places import TABLES, is_uri, models_of, spool_of, table_of
+from backslide.log.columns import frames, rows_of
+from backslide.log.places import TABLES, alone, named, spool_of, spool_root, table_of
 from backslide.log.tables import Table
 
 BATCH = 32 * 2**20
@@ -49,31 +46,10 @@ def rollup(
         LogError: there is no such log or model, or another rollup is at work.
         MissingExtraError: deltalake is not installed.
     """
-    root = Path(spool) if spool is not None else Path(os.fspath(store)) / "spool"
-    if spool is None and is_uri(store):
-        raise LogError(f"store {os.fspath(store)!r} is on no local disk; name the folder of waiting lines with --spool")
-    known = models_of(store, root)
-    if not known:
-        raise LogError(f"no log at {os.fspath(store)!r}; record something there first, or check the path")
-    if model is not None and model not in known:
-        raise LogError(f"no model {model!r} in the log {os.fspath(store)!r}; there is {', '.join(map(repr, known))}")
-    with _alone(root):
-        return [_one(store, root, name) for name in ([model] if model is not None else known)]
-
-
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """One rollup at a time on one spool."""
-    root.mkdir(parents=True, exist_ok=True)
-    file = os.open(root / ".rollup", os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise LogError(f"another rollup of {str(root)!r} is at work; wait until it is done") from None
-        yield
-    finally:
-        os.close(file)
+    root = spool_root(store, spool)
+    names = named(store, root, model)
+    with alone(root):
+        return [_one(store, root, name) for name in names]
 
 
 def _one(store: str | os.PathLike[str], root: Path, name: str) -> Rolled:
@@ -83,16 +59,18 @@ def _one(store: str | os.PathLike[str], root: Path, name: str) -> Rolled:
     for path in sorted(folder.glob("*.jsonl")) if folder.is_dir() else []:
         done.files += 1
         gone = _let_go(path)  # asked before reading: what is written later is seen by the next rollup
-        for start, end, records, broken in _batches(path, min(table.read_of(path.name) for table in tables.values())):
-            done.broken += broken
-            for table, frame, changes in frames(records, start, tables):
-                begun = tables[table].read_of(path.name)
-                if begun >= end:
-                    continue
-                fresh = frame if begun <= start else frame.filter(frame["_at"] >= begun)
-                tables[table].append(fresh.drop("_at"), path.name, end)
-                done.rows[table] += fresh.height
-                done.changes += [change for change in changes if change not in done.changes]
+        for start, end, data in _batches(path, min(table.read_of(path.name) for table in tables.values())):
+            with _uncollected():
+                found, broken = rows_of(data, start)
+                done.broken += broken
+                for table, frame, changes in frames(found, tables):
+                    begun = tables[table].read_of(path.name)
+                    if begun >= end:
+                        continue
+                    fresh = frame if begun <= start else frame.filter(frame["_at"] >= begun)
+                    tables[table].append(fresh.drop("_at"), path.name, end)
+                    done.rows[table] += fresh.height
+                    done.changes += [change for change in changes if change not in done.changes]
         if gone and all(table.read_of(path.name) >= _whole(path) for table in tables.values()):
             path.unlink()
             done.removed += 1
@@ -123,8 +101,8 @@ def _whole(path: Path) -> int:
     return 0
 
 
-def _batches(path: Path, start: int) -> Iterator[tuple[int, int, list[tuple[int, dict[str, Any]]], int]]:
-    """Start, end, records with their places, and broken lines, of whole lines from ``start`` on."""
+def _batches(path: Path, start: int) -> Iterator[tuple[int, int, bytes]]:
+    """Start, end and whole lines, from ``start`` on."""
     end = _whole(path)
     with path.open("rb") as file:
         file.seek(start)
@@ -134,17 +112,18 @@ def _batches(path: Path, start: int) -> Iterator[tuple[int, int, list[tuple[int,
             if not cut:  # one line longer than a batch
                 data += file.readline()
                 cut = len(data)
-            records, broken, at = [], 0, start
-            for text in data[:cut].split(b"\n")[:-1]:
-                if text:
-                    try:
-                        record = orjson.loads(text)
-                        if record["k"] not in "ple":
-                            raise ValueError(record["k"])
-                        records.append((at, record))
-                    except (ValueError, TypeError, KeyError):
-                        broken += 1
-                at += len(text) + 1
-            yield start, start + cut, records, broken
+            yield start, start + cut, data[:cut]
             start += cut
             file.seek(start)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without looks for cycles: values that are read carefully are many and hold none."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()

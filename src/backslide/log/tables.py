@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import polars as pl
 
 from backslide.contracts.errors import LogError, MissingExtraError
+from backslide.log.places import is_uri
 
 PARTITION = "day"
 
@@ -51,27 +55,58 @@ class Table:
             self._read[file] = int(version or 0)
         return self._read[file]
 
-    def append(self, rows: pl.DataFrame, file: str, end: int) -> None:
-        """Add rows and note, in the same commit, that the file has been read up to ``end``."""
+    def append(self, rows: pl.DataFrame, file: str | None = None, end: int = 0) -> None:
+        """Add rows and note, in the same commit, that the file they are from has been read up to ``end``."""
         delta = deltalake()
-        noted = delta.CommitProperties(app_transactions=[delta.Transaction(file, end)])
+        noted = None if file is None else delta.CommitProperties(app_transactions=[delta.Transaction(file, end)])
         if rows.height:
             delta.write_deltalake(
                 self.place, rows, mode="append", schema_mode="merge", commit_properties=noted,
                 partition_by=None if self._table is not None else [PARTITION],
             )  # fmt: skip
             self._table = self._opened()
-        self._read[file] = end
+        if file is not None:
+            self._read[file] = end
+
+    def files(self) -> int:
+        """How many files hold its rows."""
+        return len(self._table.file_uris()) if self._table is not None else 0
+
+    def merge_files(self) -> None:
+        """Make few files of many within each day, in one commit; who reads the old ones goes on reading them."""
+        self._table.optimize.compact()
+        self._table = self._opened()
+
+    def forget(self, before: date, kept: pl.DataFrame | None = None) -> None:
+        """Leave out the rows of earlier days, but for ``kept``, in one commit."""
+        where = f"{PARTITION} < '{before.isoformat()}'"
+        if kept is None or not kept.height:
+            self._table.delete(where)
+        else:
+            deltalake().write_deltalake(self.place, kept, mode="overwrite", predicate=where)
+        self._table = self._opened()
+
+    def sweep(self, hours: int) -> int:
+        """Remove files that no row has been in for so many hours, those of writers that died among them; how many."""
+        options: dict[str, Any] = {"enforce_retention_duration": False, "full": True}
+        gone = self._table.vacuum(hours, dry_run=True, **options)
+        if not is_uri(self.place):  # the table remembers files that went long ago
+            gone = [file for file in gone if (Path(self.place) / unquote(file)).exists()]
+        if gone:
+            self._table.vacuum(hours, dry_run=False, **options)
+            self._table.create_checkpoint()
+            self._table = self._opened()
+        return len(gone)
 
     def schema(self) -> dict[str, pl.DataType]:
         """Columns and types; empty before the first rows."""
         return dict(self.scan().collect_schema()) if self._table is not None else {}
 
     def scan(self) -> pl.LazyFrame:
-        """All rows."""
+        """All rows, as of when the table was opened or last written here."""
         if self._table is None:
             raise LogError(f"nothing has been rolled up to {self.place!r} yet; run `backslide log rollup`")
-        return pl.scan_delta(self.place)
+        return pl.scan_delta(self._table)
 
     @property
     def there(self) -> bool:

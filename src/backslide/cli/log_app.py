@@ -1,0 +1,139 @@
+"""The commands of ``backslide log`` and their options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+log = typer.Typer(
+    help="The prediction log: take in, roll up, count, compact, label and export what a model served.",
+    rich_markup_mode=None,
+)
+
+PrintJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Store = Annotated[str, typer.Option("--store", metavar="DIR", help="Folder of the log.")]
+OneModel = Annotated[
+    str | None, typer.Option("--model", metavar="NAME", help="One model; default: all, or the only one.")
+]
+Spool = Annotated[
+    Path | None, typer.Option("--spool", metavar="DIR", help="Folder of what waits; default: within the store.")
+]
+
+
+@log.command()
+def rollup(store: Store = "log", model: OneModel = None, spool: Spool = None, json: PrintJson = False) -> int:
+    """Make tables of what recorders wrote; may be killed at any moment and run again."""
+    from backslide.cli.log import rollup as run
+
+    return run(store, model=model, spool=spool, as_json=json)
+
+
+def _column(option: str, words: str) -> typer.models.OptionInfo:
+    found: typer.models.OptionInfo = typer.Option(option, metavar="COLUMN", help=words)
+    return found
+
+
+@log.command()
+def ingest(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="A file, glob, folder, Delta table or database URI.")],
+    model: Annotated[str, typer.Option("--model", metavar="NAME", help="Name of the model in the log.")],
+    store: Store = "log",
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="A backslide.toml that says which column is what.")
+    ] = None,
+    id: Annotated[
+        str | None, _column("--id", "Names a prediction; default: guessed, else made of what a row says.")
+    ] = None,
+    timestamp: Annotated[str | None, _column("--timestamp", "When it was served; default: guessed.")] = None,
+    prediction: Annotated[str | None, _column("--prediction", "What was decided; default: guessed.")] = None,
+    label: Annotated[str | None, _column("--label", "What was true; default: guessed.")] = None,
+    label_at: Annotated[
+        str | None, _column("--label-at", "When that was known; default: as of the prediction.")
+    ] = None,
+    source: Annotated[str | None, typer.Option("--source", metavar="NAME", help="Whose the labels are.")] = None,
+    spool: Spool = None,
+    json: PrintJson = False,
+) -> int:
+    """Take in a table that others wrote; rows that are in the log already are left out."""
+    from backslide.cli.log_ingest import Columns, run
+
+    columns = Columns(config, id, timestamp, prediction, label, label_at, source)
+    return run(table, store, model, columns, spool=spool, as_json=json)
+
+
+@log.command()
+def compact(
+    store: Store = "log",
+    model: OneModel = None,
+    spool: Spool = None,
+    keep_days: Annotated[
+        int | None, typer.Option("--keep-days", metavar="N", help="Leave out what is older; default: keep all.")
+    ] = None,
+    grace: Annotated[
+        int,
+        typer.Option("--grace", metavar="HOURS", help="How long replaced files stay for those who still read them."),
+    ] = 24,
+    json: PrintJson = False,
+) -> int:
+    """Make few files of many while others read; may be killed at any moment and run again."""
+    from backslide.cli.log import compact as run
+
+    return run(store, model=model, spool=spool, keep_days=keep_days, grace=grace, as_json=json)
+
+
+@log.command()
+def stats(store: Store = "log", model: OneModel = None, json: PrintJson = False) -> int:
+    """Count what is in the tables, and what waits."""
+    from backslide.cli.log import stats as run
+
+    return run(store, model=model, as_json=json)
+
+
+@log.command()
+def export(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="A .parquet, .csv, .arrow or .jsonl file.")],
+    store: Store = "log",
+    model: OneModel = None,
+    json: PrintJson = False,
+) -> int:
+    """Write predictions with their last labels to a file; the column `id` holds the ids."""
+    from backslide.cli.log import export as run
+
+    return run(store, out, model=model, as_json=json)
+
+
+@log.command()
+def to_label(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv file to write.")],
+    store: Store = "log",
+    model: OneModel = None,
+    n: Annotated[int, typer.Option("--n", metavar="N", help="How many rows.")] = 200,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="DATE", help="Only predictions from then on; default: all.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="For the same draw again.")] = None,
+    json: PrintJson = False,
+) -> int:
+    """Draw the rows without a label that are most worth one, with known probabilities."""
+    from backslide.cli.log_label import to_label as run
+
+    return run(store, out, model=model, rows=n, since=since, seed=seed, as_json=json)
+
+
+@log.command()
+def label(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with the columns id and label.")],
+    store: Store = "log",
+    model: OneModel = None,
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="NAME", help="Whose the labels are; default: drawn.")
+    ] = None,
+    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who labelled.")] = None,
+    json: PrintJson = False,
+) -> int:
+    """Take labels back into the log; those that are there already are not added again."""
+    from backslide.cli.log_label import label as run
+
+    return run(store, file, model=model, source=source, by=by, as_json=json)

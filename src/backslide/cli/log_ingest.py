@@ -1,0 +1,67 @@
+"""``backslide log ingest``: a file, folder or table of predictions into a log."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from backslide.cli.output import note, say
+from backslide.contracts.errors import ColumnError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns that were named; the others are guessed, or taken from a configuration."""
+
+    config: Path | None = None
+    id: str | None = None
+    timestamp: str | None = None
+    prediction: str | None = None
+    label: str | None = None
+    label_at: str | None = None
+    source: str | None = None
+
+
+def run(table: str, store: str, model: str, columns: Columns, *, spool: Path | None, as_json: bool) -> int:
+    """Open the table, tell its columns, and take its rows in."""
+    from backslide.contracts.config import Settings
+    from backslide.contracts.roles import Roles
+    from backslide.engine.inference import infer_roles
+    from backslide.engine.source import open_source
+    from backslide.engine.times import time_expression
+    from backslide.log.ingest import ingest
+
+    frame = open_source(table)
+    notes: list[str] = []
+    if columns.config is not None:
+        roles: Roles = Settings.load(columns.config).model
+    else:
+        roles, notes = infer_roles(frame)
+    named = {role: getattr(columns, role) for role in ("id", "timestamp", "prediction", "label")}
+    chosen = {role: column for role, column in named.items() if column is not None}
+    if columns.label_at is not None:
+        chosen["label_at"] = columns.label_at
+    schema = dict(frame.collect_schema())
+    for role, column in {**roles.columns(), **chosen}.items():
+        if column not in schema:
+            raise ColumnError(f"the table has no column {column!r} (role: {role}){did_you_mean(column, schema)}")
+    roles = roles.model_copy(update={role: column for role, column in chosen.items() if role != "label_at"})
+    for column in {roles.timestamp, columns.label_at} - {None}:
+        frame = frame.with_columns(time_expression(frame, str(column), schema[str(column)]).alias(str(column)))
+    features = None if roles.features is None else tuple(c for c in roles.features if c not in chosen.values())
+    roles = roles.model_copy(update={"features": features})
+    done = ingest(frame, store, model, roles, label_at=columns.label_at, source=columns.source, spool=spool)
+    if as_json:
+        told = {"format": "backslide.log-ingest/1", **asdict(done), "roles": roles.columns()}
+        say(json.dumps(told, indent=2))
+        return 0
+    for role, column in roles.columns().items():
+        note(f"{role}: {column}")
+    for words in notes:
+        note(f"note: {words}")
+    added = ", ".join(f"{n:,} {what}" for what, n in done.added.items() if n) or "nothing"
+    say(f"{model}: {added} added of {done.rows:,} rows")
+    for change in done.changes:
+        say(f"  {change}")
+    return 0

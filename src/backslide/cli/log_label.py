@@ -1,0 +1,71 @@
+"""``backslide log to-label`` and ``backslide log label``: rows out to be labelled, and their labels back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from backslide.cli.output import note, say
+from backslide.contracts.errors import LogError
+
+
+def to_label(
+    store: str, out: Path, *, model: str | None, rows: int, since: str | None, seed: int | None, as_json: bool
+) -> int:
+    """Draw rows and write them as CSV."""
+    import polars as pl
+
+    from backslide.log.drawing import draw
+    from backslide.log.reading import open_log
+
+    if out.suffix.lower() != ".csv":
+        raise LogError(f"expected a file to write that ends with .csv, got {out.name!r}")
+    begun = None if since is None else pl.col("at") >= _day(since)
+    table = draw(open_log(store, model), rows, since=begun, seed=seed)
+    lists = [name for name, kind in table.schema.items() if isinstance(kind, pl.List)]
+    table = table.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join(" ") for name in lists)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    table.write_csv(out)
+    if as_json:
+        told = {
+            "format": "backslide.log-to-label/1",
+            "file": str(out),
+            "rows": table.height,
+            "of_rows": table["of_rows"][0],
+        }
+        say(json.dumps(told, indent=2))
+    else:
+        note(f"wrote {out}: {table.height} of {table['of_rows'][0]:,} rows that wait for a label")
+        note(f"fill in the column 'label', then: backslide log label {out}")
+    return 0
+
+
+def label(store: str, file: Path, *, model: str | None, source: str | None, by: str | None, as_json: bool) -> int:
+    """Take labels in, and say what they tell."""
+    from backslide.log.drawing import read_answers, take_back
+    from backslide.log.places import DRAWN, alone, spool_root
+    from backslide.log.reading import open_log
+
+    answers = read_answers(file)
+    with alone(spool_root(store)):
+        done = take_back(open_log(store, model), answers, source=source or DRAWN, by=by)
+    if as_json:
+        say(json.dumps({"format": "backslide.log-label/1", **asdict(done)}, indent=2))
+        return 0
+    say(f"{done.model}: {done.added} labels added; {done.labelled} of {done.rows} rows in the file have one")
+    if done.right is not None:
+        mean, low, high = done.right
+        say(f"  right in {mean:.1%} ({low:.1%} to {high:.1%}) of the {done.of_rows:,} rows they were drawn from")
+        if done.labelled < done.rows:
+            say("  as far as the rows without a label are like the others")
+    return 0
+
+
+def _day(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise LogError(f"expected a date such as 2026-03-01, got --since {text!r}") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

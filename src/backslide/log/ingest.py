@@ -1,0 +1,180 @@
+"""Tables that others wrote into a log: what is there already is left out, so the same rows may come any number of times."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from backslide.contracts.errors import LogError
+from backslide.contracts.roles import Roles
+from backslide.log.careful import EXTRA, FEATURE, SCORE, Rows, answers_of
+from backslide.log.columns import frames
+from backslide.log.lines import line, told, value_of
+from backslide.log.places import TABLES, alone, check_name, spool_root, table_of
+from backslide.log.tables import Table
+
+BATCH = 262_144
+"""Rows that one commit takes."""
+_KEYS = {"predictions": ["id", "at"], "labels": ["id", "value", "at", "source"]}
+_WHOLE = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)
+
+
+@dataclass
+class Ingested:
+    """What came in."""
+
+    model: str
+    rows: int = 0
+    """Rows looked at."""
+    added: dict[str, int] = field(default_factory=lambda: {"predictions": 0, "labels": 0})
+    changes: list[str] = field(default_factory=list)
+    """Features that appeared or changed their type."""
+
+
+def ingest(
+    frame: pl.LazyFrame, store: str | os.PathLike[str], model: str, roles: Roles, *,
+    label_at: str | None = None, source: str | None = None, spool: str | os.PathLike[str] | None = None,
+) -> Ingested:  # fmt: skip
+    """Take rows into a log.
+
+    A prediction is known by its id and time; a row of a table without ids by all that it says, and how often that was said
+    before. A label is known by id, value, time and source. A label without a time of its own is told as of its prediction's;
+    when it arrived is not known.
+
+    Args:
+        frame: the rows; times are dates or datetimes (naive: UTC).
+        store: the log.
+        model: its name there.
+        roles: which column is what; columns that are no features and have no role are extras.
+        label_at: column of the times of the labels.
+        source: whose the labels are.
+        spool: folder of what waits, where it is not within the store.
+
+    Raises:
+        LogError: the name cannot be a folder's, nothing says what was predicted, or a rollup is at work.
+        MissingExtraError: deltalake is not installed.
+    """
+    check_name(model)
+    if roles.prediction is None and not roles.scores and roles.label is None:
+        raise LogError("expected a column of predictions, scores or labels; name one with --prediction or --label")
+    done = Ingested(model)
+    with alone(spool_root(store, spool)):
+        tables = {kind: Table(table_of(store, model, kind), kind) for kind in TABLES}
+        known = {kind: _known(tables[kind], keys) for kind, keys in _KEYS.items()}
+        said: Counter[str] = Counter()
+        for batch in frame.collect_batches(chunk_size=BATCH, maintain_order=True):
+            done.rows += batch.height
+            found = _found(batch, roles, label_at, source, said)
+            for kind, made, changes in frames(found, tables):
+                if kind == "events":
+                    continue
+                keys = _KEYS[kind]
+                fresh = made.unique(keys, keep="last", maintain_order=True).join(
+                    known[kind], on=keys, how="anti", nulls_equal=True
+                )
+                if fresh.height:
+                    tables[kind].append(fresh.drop("_at"))
+                    known[kind] = pl.concat([known[kind], fresh.select(keys)])
+                done.added[kind] += fresh.height
+                done.changes += [change for change in changes if change not in done.changes]
+    return done
+
+
+def _known(table: Table, keys: list[str]) -> pl.DataFrame:
+    if table.there:
+        return table.scan().select(keys).collect()
+    times = pl.Datetime("us", "UTC")
+    return pl.DataFrame(schema={key: times if key == "at" else pl.String() for key in keys})
+
+
+def _found(
+    batch: pl.DataFrame, roles: Roles, label_at: str | None, source: str | None, said: Counter[str]
+) -> dict[str, Rows]:
+    taken = {*roles.columns().values(), *([label_at] if label_at else [])}
+    features = [column for column in batch.columns if column not in taken] if roles.features is None else roles.features
+    ids = pl.Series(_names(batch, said)) if roles.id is None else _text(batch[roles.id])
+    at = _seconds(batch, roles.timestamp)
+    values = [(SCORE, label, batch[column].cast(pl.Float64, strict=False)) for label, column in roles.scores.items()]
+    values += [(FEATURE, column, _plain(batch[column])) for column in features if column in batch.columns]
+    values += [(EXTRA, c, _plain(batch[c])) for c in batch.columns if c not in taken and c not in features]
+    own = pl.DataFrame({"id": ids, "t": at}).with_row_index("place").with_columns(pl.col("place").cast(pl.Int64))
+    nothing = pl.lit(None, dtype=pl.String)
+    version = nothing if roles.version is None else _text(batch[roles.version])
+    empty = own.with_columns(
+        version=nothing,
+        source=nothing,
+        by=nothing,
+        n=nothing.cast(pl.Float64),
+        text=nothing,
+        number=nothing.cast(pl.Float64),
+    )
+    served, labels = empty.with_columns(version=version), empty.clear()
+    if roles.prediction is not None:
+        text, number = answers_of(_plain(batch[roles.prediction]))
+        served = served.with_columns(text=text, number=number)
+    if roles.label is not None:
+        text, number = answers_of(_plain(batch[roles.label]))
+        when = at if label_at is None else _seconds(batch, label_at)
+        labels = empty.with_columns(text=text, number=number, t=when, source=pl.lit(source, dtype=pl.String))
+        labels = labels.filter(pl.col("text").is_not_null())
+    return {
+        "p": Rows(served, [v for v in values if v[2].null_count() < v[2].len()]),
+        "l": Rows(labels, []),
+        "e": Rows(empty.clear(), []),
+    }
+
+
+def _names(batch: pl.DataFrame, said: Counter[str]) -> list[str]:
+    """Ids of rows without any: a digest of what the row says, with its number among equal rows."""
+    names = []
+    for row in batch.iter_rows(named=True):
+        digest = hashlib.blake2b(
+            line({"r": {name: told(value) for name, value in row.items()}}), digest_size=16
+        ).hexdigest()
+        said[digest] += 1
+        names.append(digest if said[digest] == 1 else f"{digest}-{said[digest]}")
+    return names
+
+
+def _seconds(batch: pl.DataFrame, column: str | None) -> pl.Series:
+    if column is None:
+        return pl.Series([None], dtype=pl.Float64).new_from_index(0, batch.height)
+    times = batch[column].cast(pl.Datetime("us")) if batch.schema[column] == pl.Date else batch[column]
+    if not isinstance(times.dtype, pl.Datetime):
+        raise LogError(f"expected times in the column {column!r}, found {times.dtype}")
+    return times.dt.epoch("us") / 1e6
+
+
+def _text(column: pl.Series) -> pl.Series:
+    return answers_of(_plain(column))[0]
+
+
+def _plain(column: pl.Series) -> pl.Series:
+    """A column of one of the types that a log keeps."""
+    kind = column.dtype
+    if kind in (pl.String, pl.Boolean, pl.Float64, pl.Int64, pl.List(pl.Float64)):
+        return column
+    if kind in _WHOLE or kind == pl.Null:
+        return column.cast(pl.Int64)
+    if kind == pl.UInt64 and (column.max() or 0) < 2**63:  # type: ignore[operator]
+        return column.cast(pl.Int64)
+    if kind.is_numeric():
+        return column.cast(pl.Float64)
+    if kind in (pl.Categorical, pl.Enum):
+        return column.cast(pl.String)
+    if isinstance(kind, (pl.List, pl.Array)) and isinstance(kind.inner, pl.DataType) and kind.inner.is_numeric():
+        return column.cast(pl.List(pl.Float64))
+    return pl.Series(
+        column.name, [None if value is None else _words(told(value)) for value in column.to_list()], dtype=pl.String
+    )
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list):
+        return str([value_of(one) for one in value])
+    return str(value_of(value))
