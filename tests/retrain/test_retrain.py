@@ -238,6 +238,35 @@ def test_a_model_that_learns_on_is_simulated_as_continuous(drifted):
     assert policies["continuous"].value is not None
 
 
+def test_a_pipeline_learns_on_step_by_step(drifted):
+    """A scaler and a linear model can both be given more rows; an encoder cannot."""
+    both = make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0))
+    found = drifted.retrain(recipe=both, roles=NUMBERS, reference_model=None, policy={"policies": True})
+    policies = {p.name: p for p in found.policies.policies}
+    assert policies["continuous"].value > policies["never"].value + 0.05
+    other = drifted.retrain(policy={"policies": True})
+    assert "continuous" not in {p.name for p in other.policies.policies}
+
+
+def test_what_is_broken_now_is_no_sign_of_a_leak():
+    """The amount all but decides the label, and the champion knew; that it is wrong now has other reasons."""
+    rng = np.random.default_rng(3)
+    made = logs.log(3)
+
+    def decided(frame, wrong):
+        yes = (frame["amount"] > 50).to_numpy()
+        said = np.where(rng.random(frame.height) < wrong, ~yes, yes)
+        return frame.with_columns(
+            label=pl.Series(np.where(yes, "yes", "no")), prediction=pl.Series(np.where(said, "yes", "no"))
+        )
+
+    log = logs.Log(made.model, decided(made.reference, 0.0), decided(made.current, 0.4))
+    roles = logs.ROLES.model_copy(update={"scores": {}})
+    found = log.retrain(roles=roles)
+    assert not any("tells the label" in note for note in found.inputs.notes)
+    assert found.verdict is RetrainVerdict.PROMOTE
+
+
 def test_river_through_its_interface(drifted):
     river = pytest.importorskip("river")
     from river import linear_model, preprocessing

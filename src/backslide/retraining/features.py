@@ -53,7 +53,9 @@ def leaks(h: History) -> tuple[str, ...]:
     if len(known) < 100:
         return ()
     labels = h.served.labels[known]
-    served = _served_error(h, known)
+    before = known[~h.fresh[known]]
+    # What is broken now says nothing about what the champion could have known when it was well.
+    served = _served_error(h, before if len(before) >= LEAST else known)
     found = []
     for column in h.case.problem.features:
         if column not in h.frame.columns or h.frame.schema[column].is_nested():
