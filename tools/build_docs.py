@@ -22,14 +22,23 @@ from backslide.causes.registry import all_signatures
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.finding import Step
+from backslide.contracts.gate import Gate
 from backslide.contracts.integrity import Integrity
+from backslide.contracts.retrain import Retrain
 from backslide.contracts.shadow import Shadow
 from backslide.contracts.snapshot import Snapshot
 from backslide.playbook.registry import all_checks
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 GENERATED = ("checks/*.md", "causes/*.md", "*.schema.json")
-FORMATS = {"diagnosis": Diagnosis, "shadow": Shadow, "snapshot": Snapshot, "integrity": Integrity}
+FORMATS = {
+    "diagnosis": Diagnosis,
+    "shadow": Shadow,
+    "snapshot": Snapshot,
+    "integrity": Integrity,
+    "gate": Gate,
+    "retrain": Retrain,
+}
 """Formats that other programs read -> what they hold."""
 NOTE = "<!-- Written by tools/build_docs.py from the source; edit the docstring there. -->\n\n"
 

@@ -19,6 +19,7 @@ _PUBLIC = {
     "diagnose": "main_job",
     "freeze": "stack.guard",
     "integrity": "stack.compare",
+    "retrain": "retraining.job",
     "snapshot": "stack.take",
     "shadow": "shadow_job",
 }
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from backslide.contracts.shadow import Shadow as Shadow
     from backslide.log.recorder import Recorder as Recorder
     from backslide.main_job import diagnose as diagnose
+    from backslide.retraining.job import retrain as retrain
     from backslide.shadow_job import shadow as shadow
     from backslide.stack.compare import integrity as integrity
     from backslide.stack.guard import freeze as freeze

@@ -294,12 +294,12 @@ def _inputs(case: Case, judged: Judged, found: Explanation) -> Inputs:
 
 def _unused(settings: Settings) -> list[str]:
     """Settings that this version reads and does not use yet: said, not silently ignored."""
-    given = {f"[{name}]": getattr(settings, name) for name in ("watch", "alerts", "store", "retrain", "gate")}
-    if settings.artifacts.current_snapshot is None:
-        given |= {
-            "[artifacts] reference_snapshot (without a current_snapshot)": settings.artifacts.reference_snapshot,
-            "[artifacts] repository (without snapshots)": settings.artifacts.repository,
-        }
+    if settings.artifacts.current_snapshot is not None:
+        return []
+    given = {
+        "[artifacts] reference_snapshot (without a current_snapshot)": settings.artifacts.reference_snapshot,
+        "[artifacts] repository (without snapshots)": settings.artifacts.repository,
+    }
     return [f"{key} is set and not evaluated by this version" for key, value in given.items() if value]
 
 

@@ -126,11 +126,12 @@ def _compared(traffic: Traffic, say: Progress) -> Shadow:
         classes=classes, segments=segments, agreement=alike, flips=moved, confidence=confidence(arms, case.problem),
         label_free=estimated,
         worlds=two_by_two(case, arms, traffic.before, headline) if traffic.has_reference else None,
-        assignment=dealt, evidence=_evidence(classes, segments, moved), inputs=_inputs(traffic, labelled, why_not),
+        assignment=dealt, evidence=_evidence(classes, segments, moved), inputs=traffic_inputs(traffic, labelled, why_not),
     )  # fmt: skip
 
 
-def _inputs(traffic: Traffic, labelled: int, why_not: str) -> ShadowInputs:
+def traffic_inputs(traffic: Traffic, labelled: int, why_not: str = "") -> ShadowInputs:
+    """What went into a comparison, and what must be said about it."""
     case, arms = traffic.case, traffic.arms
     rows = arms.new.rows if arms.paired else arms.old.rows + arms.new.rows
     days = 0 if arms.new.days is None else len(set(arms.new.days.tolist()))

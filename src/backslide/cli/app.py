@@ -120,6 +120,69 @@ def shadow(
 
 
 @app.command()
+def gate(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")] = Path("backslide.toml"),
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the gate's report as JSON; - for the terminal.")
+    ] = None,
+    html: HtmlFile = None,
+    md: MarkdownFile = None,
+    quiet: Quiet = False,
+) -> int:
+    """Judge whether the new artefact may take over from the old one, on labelled rows.
+
+    Exits with 1 unless it may, with 2 when that could not be found out.
+    """
+    from backslide.cli.gate import run
+    from backslide.cli.output import Files
+
+    return run(config, Files(json=json, html=html, md=md), quiet=quiet)
+
+
+@app.command()
+def retrain(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")] = Path("backslide.toml"),
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON; - for the terminal.")
+    ] = None,
+    html: HtmlFile = None,
+    md: MarkdownFile = None,
+    diagnosis: Annotated[
+        str | None, typer.Option("--diagnosis", metavar="FILE", help="A diagnosis made before; default: made first.")
+    ] = None,
+    repaired: Annotated[
+        bool, typer.Option("--repaired", help="Go on with repaired rows where a repair would fix the cause.")
+    ] = False,
+    registry: Annotated[
+        str | None, typer.Option("--registry", metavar="DIR", help="Folder of versions, for a promoted candidate.")
+    ] = None,
+    quiet: Quiet = False,
+) -> int:
+    """Train candidates on later rows, and prove whether one is worth it.
+
+    Exits with 1 when none is, or a repair is what is needed; with 2 when that could not be found out.
+    """
+    from backslide.cli.output import Files
+    from backslide.cli.retrain import run
+
+    chosen = {"diagnosis": diagnosis, "repaired": repaired or None, "registry": registry}
+    return run(config, Files(json=json, html=html, md=md), chosen, quiet=quiet)
+
+
+@app.command()
+def versions(
+    registry: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of versions.")] = Path("models"),
+    roll_back: Annotated[bool, typer.Option("--roll-back", help="Make the version before current again.")] = False,
+    to: Annotated[str | None, typer.Option("--to", metavar="NAME", help="Make this version current.")] = None,
+    json: PrintJson = False,
+) -> int:
+    """List the versions that retraining wrote, or make an earlier one current."""
+    from backslide.cli.versions import run
+
+    return run(registry, back=roll_back, to=to, as_json=json)
+
+
+@app.command()
 def snapshot(
     model: Annotated[str, typer.Option("--model", metavar="MODEL", help="A file, an MLflow URI, or module:function.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write it.")] = None,
@@ -225,7 +288,8 @@ def selftest(
 @app.command()
 def report(
     diagnosis: Annotated[
-        str, typer.Argument(metavar="DIAGNOSIS", help="What diagnose or shadow --json wrote; - for stdin.")
+        str,
+        typer.Argument(metavar="DIAGNOSIS", help="What diagnose, shadow, gate or retrain --json wrote; - for stdin."),
     ],
     html: HtmlFile = None,
     md: MarkdownFile = None,
@@ -250,6 +314,41 @@ def checks(json: PrintJson = False) -> int:
     from backslide.cli.checks import run
 
     return run(as_json=json)
+
+
+@app.command()
+def watch(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")] = Path("backslide.toml"),
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Go through the history: what would have been raised, and when.")
+    ] = False,
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="TIME", help="Look again after 30m, 1h, 1d ... until stopped.")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="TIME", help="Take this for the present (ISO, UTC).")
+    ] = None,
+    mute: Annotated[
+        str | None, typer.Option("--mute", metavar="STREAM", help="Tell nobody of it (a name, or missing:*).")
+    ] = None,
+    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why it is muted.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="DAY", help="Last day of the mute.")] = None,
+    unmute: Annotated[str | None, typer.Option("--unmute", metavar="STREAM", help="Take a mute back.")] = None,
+    test_alert: Annotated[bool, typer.Option("--test-alert", help="Send a test message to every receiver.")] = False,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the answer as JSON; - for the terminal.")
+    ] = None,
+    quiet: Quiet = False,
+) -> int:
+    """Look at what is new since the last look, and raise the alarm where it got worse.
+
+    Exits with 1 while an alarm is open, with 2 when that could not be found out.
+    """
+    from backslide.cli.output import Files
+    from backslide.cli.watch import Wish, run
+
+    wish = Wish(replay, every, as_of, mute, unmute, reason, until, test_alert)
+    return run(config, Files(json=json), wish, quiet=quiet)
 
 
 app.add_typer(log, name="log", context_settings={"help_option_names": ["-h", "--help"]})

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from backslide.contracts.diagnosis import Diagnosis
+    from backslide.contracts.gate import Gate
+    from backslide.contracts.retrain import Retrain
     from backslide.contracts.shadow import Shadow
 
 
@@ -42,7 +44,7 @@ class Files:
                 found = f"{name} is a folder" if path.is_dir() else f"there is no folder {path.parent}"
                 raise ConfigError(f"cannot write {name}: {found}; name a file in a folder that exists")
 
-    def write(self, diagnosis: Diagnosis | Shadow) -> bool:
+    def write(self, diagnosis: Diagnosis | Shadow | Gate | Retrain) -> bool:
         """Write what was asked for; returns whether standard output was used up by it."""
         wanted = ((self.json, diagnosis.to_json), (self.html, diagnosis.to_html), (self.md, diagnosis.to_markdown))
         for name, render in wanted:

@@ -1,4 +1,4 @@
-"""``backslide report``: a stored diagnosis or comparison of two models, rendered again."""
+"""``backslide report``: a stored diagnosis, comparison, gate or retraining report, rendered again."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from backslide.cli.output import Files, note, say, show
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.errors import ConfigError, InputError, did_you_mean
+from backslide.contracts.gate import Gate
+from backslide.contracts.retrain import Retrain
 from backslide.contracts.shadow import Shadow
 
 if TYPE_CHECKING:
@@ -21,8 +23,9 @@ def run(source: str, files: Files, *, charts: Path | None = None, image: str | N
     files.check()
     kind = _check_charts(charts, image)
     text = _read(source)
-    if _is_shadow(text):
-        return _shadow(text, files, charts)
+    other = _other(text)
+    if other is not None:
+        return _another(other, files, charts)
     diagnosis = Diagnosis.from_json(text)
     printed = files.write(diagnosis)
     if charts is not None:
@@ -32,19 +35,20 @@ def run(source: str, files: Files, *, charts: Path | None = None, image: str | N
     return 0
 
 
-def _is_shadow(text: str) -> bool:
-    """Whether it says that it is a comparison; everything else is read as a diagnosis, whose errors say what is wrong."""
+def _other(text: str) -> Shadow | Gate | Retrain | None:
+    """What says that it is something else; all the rest is read as a diagnosis, whose errors say what is wrong."""
     try:
         data = json.loads(text)
     except ValueError:
-        return False
-    return isinstance(data, dict) and str(data.get("format", "")).startswith("backslide.shadow/")
+        return None
+    kind = str(data.get("format", "")).removeprefix("backslide.").partition("/")[0] if isinstance(data, dict) else ""
+    kinds: dict[str, type[Shadow | Gate | Retrain]] = {"shadow": Shadow, "gate": Gate, "retrain": Retrain}
+    return kinds[kind].from_dict(data) if kind in kinds else None
 
 
-def _shadow(text: str, files: Files, charts: Path | None) -> int:
+def _another(found: Shadow | Gate | Retrain, files: Files, charts: Path | None) -> int:
     if charts is not None:
-        raise ConfigError("--charts are those of a diagnosis; write the comparison's with --html")
-    found = Shadow.from_json(text)
+        raise ConfigError("--charts are those of a diagnosis; write these with --html")
     if not files.write(found) and files.html is None and files.md is None:
         say(found.to_text())
     return 0

@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from backslide.contracts.errors import ConfigError, did_you_mean
 from backslide.contracts.labels import label_text
 from backslide.contracts.roles import Roles
+from backslide.contracts.upkeep import GateSettings, RetrainSettings
 from backslide.contracts.validation import keys, one_line
+from backslide.contracts.watching import AlertSettings, StoreSettings, WatchSettings
 
 
 class _Section(BaseModel):
@@ -127,11 +129,11 @@ class Settings(_Section):
     shadow: ShadowSettings = ShadowSettings()
     checks: dict[str, Any] = {}
     """Per check code: ``mute`` (true or a reason) and its thresholds."""
-    watch: dict[str, Any] = {}
-    alerts: dict[str, Any] = {}
-    store: dict[str, Any] = {}
-    retrain: dict[str, Any] = {}
-    gate: dict[str, Any] = {}
+    watch: WatchSettings = WatchSettings()
+    alerts: AlertSettings = AlertSettings()
+    store: StoreSettings = StoreSettings()
+    retrain: RetrainSettings = RetrainSettings()
+    gate: GateSettings = GateSettings()
     base: Path = Field(default=Path(), exclude=True)
     """Folder that relative paths start from; not a key of the file."""
 

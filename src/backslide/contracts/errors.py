@@ -10,6 +10,7 @@ BackslideError
 ├── ModelError               an artefact that cannot be loaded or called
 │   └── UntrustedError       a pickle-based artefact without `trusted = true`
 ├── LogError                 a prediction log that cannot be opened or written
+├── StoreError               the state of watching cannot be opened or written
 ├── FrozenError              a frozen pipeline was to be fitted, or is not the one of its snapshot
 └── MissingExtraError        an optional dependency that is not installed
 """
@@ -61,6 +62,10 @@ class UntrustedError(ModelError):
 
 class LogError(BackslideError):
     """A prediction log: its name, place or tables."""
+
+
+class StoreError(BackslideError):
+    """The store of watching's state: its URL, server or version."""
 
 
 class FrozenError(BackslideError):

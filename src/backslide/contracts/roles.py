@@ -32,6 +32,10 @@ class Roles(BaseModel):
     threshold: float | None = None
     """On the score of ``positive``; default 0.5."""
     timestamp: str | None = None
+    label_time: str | None = None
+    """When the label came, where labels come late."""
+    label_source: str | None = None
+    """Who gave the label; what ``review`` gave counts as a correction by a reviewer."""
     id: str | None = None
     version: str | None = None
     segments: tuple[str, ...] = ()
@@ -77,6 +81,8 @@ class Roles(BaseModel):
             "label": self.label,
             "prediction": self.prediction,
             "timestamp": self.timestamp,
+            "label_time": self.label_time,
+            "label_source": self.label_source,
             "id": self.id,
             "version": self.version,
         }

@@ -96,7 +96,7 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
         SourceError, ColumnError, LabelError, TimestampError, ConfigError: one line each, see the exception classes.
     """
     roles: Roles = settings.model
-    raw = {name: _cut(name, source, settings) for name, source in (("reference", reference), ("current", current))}
+    raw = {name: cut(name, source, settings) for name, source in (("reference", reference), ("current", current))}
     schemas = {name: dict(frame.collect_schema()) for name, (frame, _) in raw.items()}
     _type_empty_columns(raw, schemas)
     notes: list[str] = said(raw["reference"][0], roles) if is_snapshot(reference, settings.base) else []
@@ -167,8 +167,8 @@ class _Facts:
     """First predictions that are not null."""
 
 
-def _cut(name: str, source: Any, settings: Settings) -> tuple[pl.LazyFrame, str]:
-    """The raw rows of a window: a source, or a time range and version over one."""
+def cut(name: str, source: Any, settings: Settings) -> tuple[pl.LazyFrame, str]:
+    """The raw rows of a window, and words for them: a source, or a time range and version over one."""
     if source is None:
         raise ConfigError(f"no {name} window: set [windows] {name} or give --{name}")
     if isinstance(source, str) and source.strip() == "auto":
@@ -211,7 +211,8 @@ def _need(column: str, role: str, window: str, schema: dict[str, pl.DataType]) -
 def _check_columns(roles: Roles, schemas: dict[str, dict[str, pl.DataType]]) -> None:
     for window, schema in schemas.items():
         for role, column in roles.columns().items():
-            _need(column, role, window, schema)
+            if role not in OF_ONE_WINDOW or not any(column in other for other in schemas.values()):
+                _need(column, role, window, schema)
         for column in roles.features or ():
             _need(column, "feature", window, schema)
         taken = [column for column in schema if column.startswith(names.PREFIX) and column in RESERVED]
@@ -219,6 +220,8 @@ def _check_columns(roles: Roles, schemas: dict[str, dict[str, pl.DataType]]) -> 
             raise ColumnError(f"the {window} window has a column named {taken[0]!r}, a reserved name; rename it")
 
 
+OF_ONE_WINDOW = ("label_time", "label_source")
+"""Roles that one window may lack: a training table says nothing about when its labels came."""
 RESERVED = {value for key, value in vars(names).items() if key.isupper() and key != "PREFIX" and isinstance(value, str)}
 
 

@@ -43,7 +43,7 @@ LEVELS = 12
 
 
 @dataclass(frozen=True)
-class _Measured:
+class Measured:
     """A part with its numbers, before all parts are judged together."""
 
     part: contract.Part
@@ -126,8 +126,13 @@ def usual_metrics(case: Case) -> list[Metric]:
 
 def by_class(case: Case, arms: Arms, headline: contract.Difference) -> tuple[contract.Part, ...]:
     """F1 of every class with enough labelled rows, the new model's losses first; flips by the old model's decision."""
+    return _judged(case, class_measures(case, arms), headline)
+
+
+def class_measures(case: Case, arms: Arms, least: int = MIN_ROWS) -> list[Measured]:
+    """F1 of every class, measured where it has at least ``least`` labelled rows."""
     if not case.problem.classification:
-        return ()
+        return []
     known = arms.known()
     found = []
     for index, label in enumerate(case.problem.classes):
@@ -139,12 +144,17 @@ def by_class(case: Case, arms: Arms, headline: contract.Difference) -> tuple[con
         part = contract.Part(
             kind="class", name=label, rows=int(mine.sum()), labelled=labelled, flips=_flips(arms, (mine, mine))
         )
-        found.append(_Measured(part, metric, difference(case, arms, metric) if labelled >= MIN_ROWS else None))
-    return _judged(case, found, headline)
+        found.append(Measured(part, metric, difference(case, arms, metric) if labelled >= least else None))
+    return found
 
 
 def by_segment(case: Case, arms: Arms, headline: contract.Difference, *, search: bool) -> tuple[contract.Part, ...]:
     """The headline in every segment, the new model's losses first: the user's, or with ``search`` levels of any column."""
+    return _judged(case, segment_measures(case, arms, search=search), headline)
+
+
+def segment_measures(case: Case, arms: Arms, *, search: bool, least: int = MIN_ROWS) -> list[Measured]:
+    """The headline in every segment, measured where it has at least ``least`` labelled rows; the largest segments."""
     found = []
     for expression in segment_expressions(case, search=search):
         held = [holds(arm.frame, expression).to_numpy() for arm in (arms.old, arms.new)]
@@ -154,11 +164,8 @@ def by_segment(case: Case, arms: Arms, headline: contract.Difference, *, search:
             kind="segment", name=expression, rows=int(held[1].sum()), labelled=min(labelled), flips=_flips(arms, rows)
         )
         metric = _within(case, arms, rows)
-        found.append(
-            _Measured(part, metric, difference(case, arms, metric, rows) if min(labelled) >= MIN_ROWS else None)
-        )
-    kept = sorted((m for m in found if m.part.rows), key=lambda m: -m.part.rows)[:MOST_SEGMENTS]
-    return _judged(case, kept, headline)
+        found.append(Measured(part, metric, difference(case, arms, metric, rows) if min(labelled) >= least else None))
+    return sorted((m for m in found if m.part.rows), key=lambda m: -m.part.rows)[:MOST_SEGMENTS]
 
 
 def segment_expressions(case: Case, *, search: bool) -> list[str]:
@@ -202,7 +209,7 @@ def _flips(arms: Arms, rows: tuple[Mask, Mask]) -> float:
     return float((arms.old.outcomes.predictions != arms.new.outcomes.predictions)[rows[0]].mean())
 
 
-def _judged(case: Case, found: Sequence[_Measured], headline: contract.Difference) -> tuple[contract.Part, ...]:
+def _judged(case: Case, found: Sequence[Measured], headline: contract.Difference) -> tuple[contract.Part, ...]:
     """All parts of one kind tested together (Holm), their intervals simultaneous (Bonferroni)."""
     tested = [m for m in found if m.found is not None]
     adjusted = iter(holm([m.found.p_value for m in tested if m.found is not None]))

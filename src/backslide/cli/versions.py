@@ -1,0 +1,28 @@
+"""``backslide versions``: what the registry holds, and the way back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from backslide.cli.output import note, say
+from backslide.contracts.errors import InputError
+
+
+def run(registry: Path, *, back: bool, to: str | None, as_json: bool) -> int:
+    """List, after rolling back where that was asked for."""
+    from backslide.retraining.registry import current_version, described, roll_back  # it is heavy
+
+    if not registry.is_dir():
+        raise InputError(f"no registry at {registry}; `backslide retrain --registry {registry}` writes one")
+    if back or to is not None:
+        note(f"current is {roll_back(registry, to)}")
+    current, found = current_version(registry), described(registry)
+    if as_json:
+        say(json.dumps({"current": current, "versions": found}, indent=2))
+        return 0
+    for one in found:
+        mark = "*" if one["name"] == current else " "
+        said = f"{mark} {one['name']}  {one['created']}  {one.get('candidate', '')}, {one.get('rows', '?')} rows"
+        say(said)
+    return 0

@@ -1,0 +1,151 @@
+"""``backslide watch``: one look, a look every so often, or the history replayed."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backslide.cli.output import Files, note, progress, say
+from backslide.contracts.config import Settings
+from backslide.contracts.errors import BackslideError, ConfigError
+
+if TYPE_CHECKING:
+    from backslide.contracts.watch import Watched
+    from backslide.store.database import Database
+
+_EVERY = re.compile(r"^(\d+(?:\.\d+)?)\s*(s|m|min|h|d)$")
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be done besides looking."""
+
+    replay: bool = False
+    every: str | None = None
+    as_of: str | None = None
+    mute: str | None = None
+    unmute: str | None = None
+    reason: str | None = None
+    until: str | None = None
+    test_alert: bool = False
+
+
+def run(config: Path, files: Files, wish: Wish, *, quiet: bool) -> int:
+    """Look, print and write; returns 1 while an alarm is open."""
+    files.check()
+    settings = Settings.load(config)
+    pause = _seconds(wish.every)
+    if wish.replay and (pause is not None or wish.mute or wish.unmute):
+        raise ConfigError("--replay looks at history alone; leave out --every, --mute and --unmute")
+    if wish.replay:
+        from backslide.monitor.watch import watch
+
+        with progress(quiet=quiet) as report_progress:
+            found = watch(settings, replay=True, as_of=_moment(wish.as_of), progress=report_progress)
+        return _show(found, files)
+    from backslide.store.database import open_database
+
+    database = open_database(settings.store.url, settings.base)
+    try:
+        if wish.test_alert:
+            return _test_alert(settings)
+        if wish.mute or wish.unmute:
+            return _hush(database, settings, wish)
+        return _look(database, settings, files, wish, pause, quiet=quiet)
+    finally:
+        database.close()
+
+
+def _look(database: Database, settings: Settings, files: Files, wish: Wish, pause: float | None, *, quiet: bool) -> int:
+    while True:
+        try:
+            code = _once(database, settings, files, wish, quiet=quiet)
+        except BackslideError as error:
+            if pause is None:
+                raise
+            note(f"backslide: {error}; looking again in {wish.every}")  # a source that is away must not end the watch
+            code = 2
+        if pause is None:
+            return code
+        time.sleep(pause)
+
+
+def _once(database: Database, settings: Settings, files: Files, wish: Wish, *, quiet: bool) -> int:
+    from backslide.monitor.watch import settings_key, watch
+
+    book = database.book(settings.model.name, settings_key(settings))
+    number = book.begin_run()
+    with progress(quiet=quiet) as report_progress:
+        found = watch(settings, as_of=_moment(wish.as_of), book=book, progress=report_progress)
+    book.end_run(number, found.status.value, found.summary)
+    return _show(found, files)
+
+
+def _show(found: Watched, files: Files) -> int:
+    if files.json == "-":
+        say(found.to_json())
+    else:
+        if files.json is not None:
+            found.to_json(files.json)
+            note(f"wrote {files.json}")
+        say(found.to_text())
+    return 1 if found.alarmed else 0
+
+
+def _hush(database: Database, settings: Settings, wish: Wish) -> int:
+    from backslide.store.memory import Mute
+
+    if wish.unmute:
+        gone = database.unmute(settings.model.name, wish.unmute)
+        if not gone:
+            raise ConfigError(f"no mute of {wish.unmute!r} for {settings.model.name!r}")
+        note(f"unmuted {wish.unmute}")
+        return 0
+    if not wish.reason:
+        raise ConfigError("--mute needs --reason, so that who looks later knows why")
+    until = None if wish.until is None else _day(wish.until)
+    assert wish.mute is not None
+    database.mute(settings.model.name, Mute(wish.mute, wish.reason, until))
+    note(f"muted {wish.mute}" + (f" until {until}" if until else " until --unmute"))
+    return 0
+
+
+def _test_alert(settings: Settings) -> int:
+    from backslide.monitor.tell import test_message
+
+    trouble = test_message(settings)
+    if trouble is not None:
+        raise ConfigError(f"the test message was not taken: {trouble}")
+    note(f"the test message was taken by all {len(settings.alerts.urls)} receivers")
+    return 0
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    found = _EVERY.match(text.strip())
+    if found is None or float(found.group(1)) <= 0:
+        raise ConfigError(f"--every: expected a time such as 30m, 1h or 1d, got {text!r}")
+    return float(found.group(1)) * _SECONDS[found.group(2)]
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"--as-of: expected a time such as 2026-03-01 or 2026-03-01T12:00, got {text!r}") from None
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo is not None else moment
+
+
+def _day(text: str) -> str:
+    try:
+        return datetime.fromisoformat(text).date().isoformat()
+    except ValueError:
+        raise ConfigError(f"--until: expected a day such as 2026-03-01, got {text!r}") from None

@@ -1,0 +1,96 @@
+"""[watch], [alerts] and [store] of backslide.toml: what is watched, who is told, where the state is kept."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+PERIODS = ("hour", "day", "week")
+_ROWS = re.compile(r"^([1-9][\d_ ]*)\s*rows$")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WatchSettings(_Section):
+    """[watch]: periods, promises, labels."""
+
+    period: str = "day"
+    """``hour``, ``day``, ``week``, or a number of rows such as ``"5000 rows"``."""
+    false_alarms_per_year: float = Field(default=0.1, gt=0, le=12)
+    """Of all streams of the model together; the headline has half of it."""
+    false_watches_per_year: float = Field(default=1.0, gt=0, le=52)
+    """The same for early signs."""
+    label_share: float = Field(default=0.6, gt=0, le=1)
+    """A period is judged at the age at which this share of its labels has usually come."""
+    label_age: int | None = Field(default=None, ge=0)
+    """That age in periods; default: told from the arrival of the reference's labels."""
+    holidays: tuple[date, ...] = ()
+    """Days that are left out."""
+    reference: Literal["fixed", "growing"] = "fixed"
+    """``growing``: stretches of 28 quiet periods join the reference, once nothing was raised in them."""
+    leave_out: tuple[str, ...] = ()
+    """Streams that are not watched, by name or pattern such as ``missing:*``."""
+    recover_after: int | None = Field(default=None, ge=1)
+    """Periods back to normal that close an alarm; default 7, for weeks and numbers of rows 3."""
+    remind_after: int = Field(default=7, ge=1)
+    """Periods after which an open alarm is told again."""
+    cooldown: int = Field(default=2, ge=0)
+    """Periods after a recovery within which a new alarm counts as the same incident."""
+    diagnose: bool = True
+    """Whether an alarm runs the diagnosis by itself."""
+    estimate: bool = True
+    """Whether performance is estimated before labels come."""
+    reports: str | None = None
+    """Folder for the report of each diagnosis, as HTML."""
+    metrics_file: str | None = None
+    """File for the figures in Prometheus' text format, for its textfile collector."""
+
+    @field_validator("period")
+    @classmethod
+    def _known_period(cls, period: str) -> str:
+        if period not in PERIODS and not _ROWS.match(period):
+            raise ValueError(f"expected hour, day, week or a number of rows such as '5000 rows', got {period!r}")
+        return period
+
+    @property
+    def rows(self) -> int | None:
+        """Rows of a period; None where periods are stretches of time."""
+        found = _ROWS.match(self.period)
+        return int(re.sub(r"[_ ]", "", found.group(1))) if found else None
+
+
+class AlertSettings(_Section):
+    """[alerts]: who is told."""
+
+    urls: tuple[str, ...] = ()
+    """Apprise URLs; ``env:NAME`` reads one from the environment, so that no secret stands in the file."""
+    on: tuple[Literal["alarm", "watch", "reminder", "recovery"], ...] = ("alarm", "reminder", "recovery")
+    title: str = "[backslide] {model}: {level}"
+    body: str = "{sentence}\n{detail}\n{decision}"
+    attempts: int = Field(default=5, ge=1)
+    """Runs after which a message that nobody takes is given up, and said so."""
+
+    @field_validator("title", "body")
+    @classmethod
+    def _known_fields(cls, template: str) -> str:
+        try:
+            template.format(**dict.fromkeys(FIELDS, ""))
+        except (KeyError, IndexError, ValueError):
+            raise ValueError(f"expected a template with {', '.join('{' + f + '}' for f in FIELDS)}") from None
+        return template
+
+
+FIELDS = ("model", "level", "sentence", "detail", "decision", "stream", "since", "incident")
+"""What a message may hold."""
+
+
+class StoreSettings(_Section):
+    """[store]: where the state of watching is kept."""
+
+    url: str | None = None
+    """SQLAlchemy URL; default: ``backslide.db``, SQLite, beside the configuration. ``env:NAME`` reads it from the environment."""

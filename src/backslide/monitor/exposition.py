@@ -1,0 +1,48 @@
+"""What watching found as Prometheus metrics."""
+
+from __future__ import annotations
+
+from backslide.contracts.errors import MissingExtraError
+from backslide.contracts.watch import Level, Watched
+
+_NUMBER = {Level.QUIET: 0, Level.WATCH: 1, Level.ALARM: 2}
+
+
+def exposition(found: Watched) -> str:
+    """Prometheus' text format.
+
+    Raises:
+        MissingExtraError: prometheus-client is not installed.
+    """
+    try:
+        from prometheus_client import CollectorRegistry, Gauge, generate_latest
+    except ImportError:
+        raise MissingExtraError(
+            'metrics need prometheus-client; install the extra: pip install "backslide[watch]"'
+        ) from None
+    registry = CollectorRegistry()
+
+    def gauge(name: str, words: str, labels: tuple[str, ...] = ("model",)) -> Gauge:
+        return Gauge(f"backslide_{name}", words, labels, registry=registry)
+
+    model = found.model
+    gauge("status", "0 quiet, 1 early sign, 2 alarm").labels(model).set(_NUMBER[found.status])
+    live = [one for one in found.incidents if one.open]
+    gauge("open_incidents", "Incidents that are not over").labels(model).set(len(live))
+    gauge("periods_waiting_for_labels", "Periods that cannot be judged yet").labels(model).set(found.labels.waiting)
+    waiting = sum(one.status == "waiting" for one in found.deliveries)
+    gauge("messages_waiting", "Messages that nobody took yet").labels(model).set(waiting)
+    of_stream = ("model", "stream")
+    level = gauge("stream_level", "0 quiet, 1 early sign, 2 alarm", of_stream)
+    value = gauge("stream_value", "Value of the last period", of_stream)
+    expected = gauge("stream_expected", "What the reference leads one to expect of it", of_stream)
+    evidence = gauge("stream_evidence", "Evidence of a change as a share of the alarm's limit, log scale", of_stream)
+    for stream in found.streams:
+        level.labels(model, stream.name).set(_NUMBER[stream.level])
+        evidence.labels(model, stream.name).set(stream.evidence)
+        if stream.latest is not None:
+            value.labels(model, stream.name).set(stream.latest.value)
+            expected.labels(model, stream.name).set(stream.latest.expected)
+    if found.estimated is not None and found.estimated.estimate is not None:
+        gauge("estimated_performance", "Of periods without labels").labels(model).set(found.estimated.estimate.estimate)
+    return generate_latest(registry).decode()

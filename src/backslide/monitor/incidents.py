@@ -1,0 +1,178 @@
+"""What several streams raised together is one incident; what is told of it, and when."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from backslide.contracts import say
+from backslide.contracts.finding import Estimate
+from backslide.contracts.watch import Finding, Incident, Level, Member, StreamKind
+from backslide.monitor.grid import Grid
+from backslide.monitor.judge import Raised, Track
+from backslide.store.memory import Mute
+
+ORDER: tuple[StreamKind, ...] = (
+    "performance", "mature", "class", "segment", "estimate", "corrections", "missing", "unknown", "confidence",
+)  # fmt: skip
+"""Which member speaks for an incident."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A member with the numbers that lists are sorted by."""
+
+    track: Track
+    raised: Raised
+    began: int
+    at: int
+    """Period that raised it."""
+    known: int
+    """Period at whose end that was known."""
+    seen: int
+    """The same of its first sign."""
+    over: int | None
+
+
+@dataclass
+class Group:
+    """Members of one incident."""
+
+    members: list[Told] = field(default_factory=list)
+
+    @property
+    def first(self) -> int:
+        """When the first sign was known."""
+        return min(m.seen for m in self.members)
+
+    @property
+    def over(self) -> int | None:
+        """When its last member was over; None while one is open."""
+        ends = [m.over for m in self.members]
+        return None if None in ends else max(end for end in ends if end is not None)
+
+    @property
+    def level(self) -> Level:
+        """The worst that was reached."""
+        return Level.ALARM if any(m.raised.level == Level.ALARM for m in self.members) else Level.WATCH
+
+    @property
+    def alarm(self) -> int | None:
+        """When the first alarm was known."""
+        known = [m.known for m in self.members if m.raised.level == Level.ALARM]
+        return min(known) if known else None
+
+    @property
+    def speaker(self) -> Told:
+        """The member to read first: an alarm before an early sign, performance before inputs, then the largest."""
+        return min(
+            self.members,
+            key=lambda m: (m.raised.level != Level.ALARM, ORDER.index(m.track.followed.kind), m.known),
+        )
+
+
+def grouped(tracks: Sequence[Track], delay: Callable[[StreamKind], int], cooldown: int) -> list[Group]:
+    """Incidents in the order of their first signs; ``delay`` is how many periods later a stream's period is known."""
+    found: list[Group] = []
+    for member in sorted(_members(tracks, delay), key=lambda m: (m.seen, m.at)):
+        last = found[-1] if found else None
+        if last is not None and (last.over is None or member.seen <= last.over + cooldown):
+            last.members.append(member)
+        else:
+            found.append(Group([member]))
+    return found
+
+
+def _members(tracks: Sequence[Track], delay: Callable[[StreamKind], int]) -> Iterator[Told]:
+    for track in tracks:
+        wait = delay(track.followed.kind)
+        numbers = track.followed.later.ordinals
+        for one in track.raised:
+            seen = one.raised if one.seen is None else one.seen
+            over = None if one.closed is None else int(numbers[one.closed]) + wait
+            at = int(numbers[one.raised])
+            yield Told(track, one, int(numbers[one.began]), at, at + wait, int(numbers[seen]) + wait, over)
+
+
+def incident(group: Group, grid: Grid, mutes: Sequence[Mute], finding: Finding | None, last: int) -> Incident:
+    """A group as it is published; ``last`` is the period of the look."""
+    ordered = sorted(
+        group.members, key=lambda m: (m.raised.level != Level.ALARM, ORDER.index(m.track.followed.kind), m.known)
+    )
+    speaker = group.speaker
+    members = tuple(_member(m, grid) for m in ordered)
+    reasons = [muted(m.track.followed.name, mutes, grid.label(last)) for m in group.members]
+    return Incident(
+        id=identity(group, grid), level=group.level, open=group.over is None,
+        began=grid.label(min(m.began for m in group.members if m.raised.level == speaker.raised.level)),
+        raised=grid.label(speaker.at), known_on=grid.label(speaker.known),
+        closed=None if group.over is None else grid.label(group.over),
+        sentence=finding.sentence if finding is not None and finding.sentence else sentence(speaker, grid),
+        members=members, diagnosis=finding, muted=reasons[0] if all(reasons) else None,
+    )  # fmt: skip
+
+
+def identity(group: Group, grid: Grid) -> str:
+    """Name of an incident: the period of its first sign."""
+    return grid.label(group.first)
+
+
+def muted(stream: str, mutes: Sequence[Mute], period: str) -> str | None:
+    """Why a stream is muted in a period; None where it is not."""
+    for one in mutes:
+        if fnmatch.fnmatchcase(stream, one.pattern) and (one.until is None or period[:10] <= one.until):
+            return one.reason
+    return None
+
+
+def _member(told: Told, grid: Grid) -> Member:
+    one, followed = told.raised, told.track.followed
+    return Member(
+        stream=followed.name, kind=followed.kind, words=followed.words, level=one.level, began=grid.label(told.began),
+        raised=grid.label(told.at), known_on=grid.label(told.known),
+        closed=None if told.over is None else grid.label(told.over),
+        change=Estimate(estimate=one.change, low=min(one.low, one.high), high=max(one.low, one.high)),
+        sentence=sentence(told, grid),
+    )  # fmt: skip
+
+
+def sentence(told: Told, grid: Grid) -> str:
+    """What moved, by how much, since when."""
+    one, followed = told.raised, told.track.followed
+    rows = slice(one.began, one.raised + 1)
+    weight = followed.later.rows[rows]
+    seen = float(weight @ followed.later.values[rows] / weight.sum())
+    before = seen - one.change
+    fell = one.change < 0
+    size = say.change(one.change, share=followed.share)
+    shown = (say.percent(before), say.percent(seen)) if followed.share else (say.number(before), say.number(seen))
+    verb = "fell" if fell else "rose"
+    since = grid.label(told.began)
+    early = " (an early sign, no alarm)" if one.level == Level.WATCH else ""
+    plural = followed.kind in ("missing", "unknown")
+    what = f"the share of {followed.words}" if plural else followed.words
+    return say.sentence(f"{what} {verb} by {size}, from {shown[0]} to {shown[1]}, since {since}{early}")
+
+
+@dataclass(frozen=True)
+class Due:
+    """A message that is due."""
+
+    incident: str
+    kind: str
+    number: int
+    """Period on which it became due."""
+
+
+def due(group: Group, grid: Grid, last: int, remind_after: int) -> list[Due]:
+    """Every message of an incident up to period ``last``, in order of time."""
+    name, alarm, over = identity(group, grid), group.alarm, group.over
+    found = [Due(name, "watch", group.first)] if group.first != alarm else []
+    if alarm is not None:
+        found.append(Due(name, "alarm", alarm))
+        end = last if over is None else over - 1
+        found += [Due(name, "reminder", n) for n in range(alarm + remind_after, end + 1, remind_after)]
+        if over is not None:
+            found.append(Due(name, "recovery", over))
+    return [one for one in found if one.number <= last]

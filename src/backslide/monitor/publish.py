@@ -1,0 +1,139 @@
+"""From tracks and incidents to the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from backslide.contracts import say
+from backslide.contracts.config import Settings
+from backslide.contracts.watch import (
+    Delivery,
+    Estimated,
+    Finding,
+    Incident,
+    Labels,
+    Level,
+    Point,
+    Promise,
+    Stream,
+    Watched,
+)
+from backslide.monitor.grid import Grid
+from backslide.monitor.incidents import Group, identity, incident, muted
+from backslide.monitor.judge import Track
+from backslide.monitor.labels import Ages
+from backslide.monitor.streams import HEADLINE_SHARE, Ledger, Subject
+from backslide.store.memory import Book, Mute
+
+SHOWN = 120
+"""Periods of a stream that are published."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look knows beside streams and incidents."""
+
+    grid: Grid
+    present: datetime
+    last: int | None
+    ages: Ages
+    ledger: Ledger
+    subject: Subject
+    notes: tuple[tuple[str, ...], tuple[str, ...]]
+    estimated: Estimated | None
+
+
+def publish(
+    settings: Settings, book: Book, look: Look, tracks: Sequence[Track], groups: Sequence[Group], *, replay: bool
+) -> Watched:
+    """Everything as the contract holds it."""
+    mutes, findings, grid = book.mutes(), book.findings(), look.grid
+    last = look.last if look.last is not None else 0
+    told = [
+        incident(g, grid, mutes, Finding(**findings[name]) if (name := identity(g, grid)) in findings else None, last)
+        for g in groups
+    ]
+    numbers = sorted(look.ledger.inputs[0])
+    status = _status(told)
+    return Watched(
+        model=settings.model.name, as_of=f"{look.present.isoformat(timespec='seconds')}Z", replay=replay, status=status,
+        summary=_summary(told, status, look, tracks), metric=look.subject.headline.name, period=grid.name,
+        reference=(grid.label(numbers[0]), grid.label(numbers[-1])),
+        last=None if look.last is None else grid.label(look.last),
+        promise=_promise(settings, grid, tracks), labels=_labels(look), estimated=look.estimated,
+        incidents=tuple(told), streams=tuple(_stream(t, grid, mutes, last) for t in tracks),
+        deliveries=tuple(
+            Delivery(incident=m.incident, kind=m.kind, period=m.period, status=m.status, attempts=m.attempts, error=m.error)
+            for m in book.messages()
+        ),
+        notes=look.notes[1],
+    )  # fmt: skip
+
+
+def _status(told: Sequence[Incident]) -> Level:
+    live = [one for one in told if one.open and one.muted is None]
+    members = [m.level for one in live for m in one.members if m.closed is None]
+    return Level.ALARM if Level.ALARM in members else Level.WATCH if members else Level.QUIET
+
+
+def _summary(told: Sequence[Incident], status: Level, look: Look, tracks: Sequence[Track]) -> str:
+    live = [one for one in told if one.open and one.muted is None]
+    if status != Level.QUIET and live:
+        worst = max(live, key=lambda one: (one.level == Level.ALARM, one.known_on))
+        return worst.sentence
+    judged = max((len(t.followed.later) for t in tracks), default=0)
+    if not judged:
+        return "Nothing to judge yet: no period after the reference is complete."
+    closed = [one for one in told if not one.open and one.level == Level.ALARM]
+    past = f"; {len(closed)} alarm{'s' if len(closed) > 1 else ''} before, all over" if closed else ""
+    hushed = ", open alarms are muted" if any(one.open and one.muted for one in told) else ""
+    until = "" if look.last is None else f" up to {look.grid.label(look.last)}"
+    return f"Quiet: {len(tracks)} streams over {judged} periods{until}{past}{hushed}."
+
+
+def _promise(settings: Settings, grid: Grid, tracks: Sequence[Track]) -> Promise:
+    watch = settings.watch
+    rate = watch.false_alarms_per_year
+    often = f"one in {say.number(1 / rate, 2)} years" if rate < 1 else f"{say.number(rate, 2)} a year"
+    year = "" if grid.timed else "; a period counts as a day"
+    return Promise(
+        false_alarms_per_year=rate, false_watches_per_year=watch.false_watches_per_year, periods_per_year=grid.a_year(),
+        streams=len(tracks),
+        note=f"at most {often} false alarm of all {len(tracks)} streams together while the reference is what is normal; "
+        f"the headline has {HEADLINE_SHARE:.0%} of it{year}",
+    )  # fmt: skip
+
+
+def _labels(look: Look) -> Labels:
+    entered = look.ledger.labels[1]
+    mature = look.ledger.mature[1] if look.ledger.mature is not None else entered
+    waiting = len(set(look.ledger.inputs[1]) - set(entered))
+    return Labels(
+        age=look.ages.first, share_at_age=look.ages.share, mature_age=look.ages.mature,
+        complete_through=look.grid.label(max(mature)) if mature else None,
+        waiting=waiting if look.subject.problem.has_labels else 0, notes=look.notes[0],
+    )  # fmt: skip
+
+
+def _stream(track: Track, grid: Grid, mutes: Sequence[Mute], last: int) -> Stream:
+    followed = track.followed
+    later = followed.later
+    # The band holds the memory of periods too: nineteen of twenty quiet periods lie inside.
+    half = 1.96 * track.noise
+    points = tuple(
+        Point(
+            period=grid.label(int(later.ordinals[i])), value=float(later.values[i]), expected=float(track.expected[i]),
+            low=float(track.expected[i] - half[i]), high=float(track.expected[i] + half[i]), rows=int(later.rows[i]),
+        )
+        for i in range(max(len(later) - SHOWN, 0), len(later))
+    )  # fmt: skip
+    return Stream(
+        name=followed.name, kind=followed.kind, words=followed.words, level=track.level,
+        muted=muted(followed.name, mutes, grid.label(last)), share_of_budget=followed.budget, periods=len(later),
+        reference=float(np.average(followed.reference.values, weights=followed.reference.rows)),
+        latest=points[-1] if points else None, evidence=track.evidence, early=track.early, points=points,
+    )  # fmt: skip

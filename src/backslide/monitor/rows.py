@@ -1,0 +1,150 @@
+"""The rows that are watched: the reference, and what came after it; with labels as they were known at an age."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from backslide.auto import is_auto
+from backslide.contracts.config import Settings
+from backslide.contracts.errors import ConfigError, SourceError, TimestampError
+from backslide.engine import names
+from backslide.engine.reading import reading
+from backslide.engine.source import open_source, parse_time_range
+from backslide.engine.times import time_expression
+from backslide.engine.window import Opened, Window, cut, open_windows
+from backslide.monitor.grid import MONDAY, PERIOD, Grid
+
+SERVED, LABELLED = "__served", "__labelled"
+INDEX = "__index"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Raw rows of the reference and after it, with their times in ``SERVED`` and ``LABELLED`` where there are any."""
+
+    reference: pl.LazyFrame
+    later: pl.LazyFrame
+    settings: Settings
+    grid: Grid
+    has_label_times: bool
+
+    @property
+    def windows(self) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+        """Both."""
+        return self.reference, self.later
+
+
+def open_rows(settings: Settings, grid: Grid, as_of: datetime) -> Rows:
+    """The watched rows up to ``as_of``; labels that came later are not there yet.
+
+    Raises:
+        ConfigError: no reference, nothing to watch, or no timestamp where periods are stretches of time.
+    """
+    model = settings.model
+    if model.timestamp is None and grid.timed:
+        raise ConfigError(
+            'watching needs [model] timestamp, the time column; without one set [watch] period = "5000 rows"'
+        )
+    before = cut("reference", settings.windows.reference, settings)[0]
+    after = _later(settings, before)
+    frames, late = [], False
+    for frame in (before, after):
+        frame, has = _timed(frame, settings, as_of)
+        frames.append(frame)
+        late = late or has
+    return Rows(frames[0], frames[1], settings, grid, late)
+
+
+def _later(settings: Settings, before: pl.LazyFrame) -> pl.LazyFrame:
+    """What came after the reference: the current window, or the rest of ``[data] source``."""
+    current, column = settings.windows.current, settings.model.timestamp
+    if current is not None and not is_auto(current):
+        return cut("current", current, settings)[0]
+    if settings.data.source is None:
+        raise ConfigError("nothing to watch: set [data] source, or [windows] current to a source that grows")
+    frame = open_source(settings.data.source, base=settings.base)
+    if column is None:
+        raise ConfigError("[data] source needs [model] timestamp to tell the reference from what came after it")
+    span = parse_time_range(settings.windows.reference or "")
+    schema = frame.collect_schema()
+    if column not in schema:
+        raise TimestampError(f"[data] source has no column {column!r} (role: timestamp)")
+    if span is not None:
+        end: datetime | None = span.end
+    else:
+        time = time_expression(before, column, before.collect_schema()[column])
+        with reading():
+            last = before.select(time.max()).collect(engine="streaming").item()
+        end = None if last is None else last + timedelta(microseconds=1)
+    if end is None:
+        raise SourceError("the reference holds no readable time")
+    time = time_expression(frame, column, schema[column])
+    return frame.with_columns(time.alias(SERVED)).filter(pl.col(SERVED) >= end).drop(SERVED)
+
+
+def _timed(frame: pl.LazyFrame, settings: Settings, as_of: datetime) -> tuple[pl.LazyFrame, bool]:
+    model, schema = settings.model, frame.collect_schema()
+    if model.timestamp is not None and model.timestamp in schema:
+        frame = frame.with_columns(
+            time_expression(frame, model.timestamp, schema[model.timestamp]).alias(SERVED)
+        ).filter(pl.col(SERVED) < as_of)
+    if model.label is None or model.label_time is None or model.label_time not in schema or model.label not in schema:
+        return frame, False
+    came = time_expression(frame, model.label_time, schema[model.label_time])
+    known = came.is_null() | (came <= as_of)
+    return frame.with_columns(
+        came.alias(LABELLED), pl.when(known).then(pl.col(model.label)).alias(model.label)
+    ), True  # fmt: skip
+
+
+def at_age(rows: Rows, age: int | None) -> Rows:
+    """The rows with only the labels that had come ``age`` periods after their period ended; all of them for None."""
+    if age is None or not rows.has_label_times or rows.grid.length is None or rows.settings.model.label is None:
+        return rows
+    label, length = rows.settings.model.label, rows.grid.length
+
+    def aged(frame: pl.LazyFrame) -> pl.LazyFrame:
+        if LABELLED not in frame.collect_schema():
+            return frame
+        end = pl.lit(MONDAY) + (rows.grid.expression(SERVED) + 1 + age) * pl.lit(length)
+        known = pl.col(LABELLED).is_null() | (pl.col(LABELLED) <= end.cast(pl.Datetime("us")))
+        return frame.with_columns(pl.when(known).then(pl.col(label)).alias(label))
+
+    return replace(rows, reference=aged(rows.reference), later=aged(rows.later))
+
+
+def opened(rows: Rows) -> Opened:
+    """Both windows, prepared."""
+    order = [SERVED] if rows.settings.model.timestamp is not None and not rows.grid.timed else []
+    sides = [frame.sort(SERVED, maintain_order=True) if order else frame for frame in rows.windows]
+    return open_windows(plain(sides[0]), plain(sides[1]), rows.settings)
+
+
+def between(rows: Rows, first: int, last: int) -> Rows:
+    """The rows with only periods ``first`` to ``last`` after the reference."""
+    grid = rows.grid
+    if grid.timed:
+        inside = (pl.col(SERVED) >= grid.start(first)) & (pl.col(SERVED) < grid.end(last))
+        return replace(rows, later=rows.later.filter(inside))
+    assert grid.rows is not None
+    ordered = rows.later.sort(SERVED, maintain_order=True) if rows.settings.model.timestamp is not None else rows.later
+    return replace(rows, later=ordered.slice(first * grid.rows, (last - first + 1) * grid.rows))
+
+
+def plain(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Rows without the columns that watching adds."""
+    return frame.drop([c for c in (SERVED, LABELLED) if c in frame.collect_schema()])
+
+
+def numbered(window: Window, grid: Grid, *, reference: bool) -> pl.LazyFrame:
+    """A prepared window with the number of each row's period; incomplete numbers of rows are left out."""
+    if grid.timed:
+        return window.frame.with_columns(grid.expression(names.TIME))
+    assert grid.rows is not None
+    whole = window.rows // grid.rows
+    frame = window.frame.with_row_index(INDEX)
+    number = (pl.col(INDEX) // grid.rows).cast(pl.Int64) - (whole if reference else 0)
+    return frame.filter(pl.col(INDEX) < whole * grid.rows).with_columns(number.alias(PERIOD)).drop(INDEX)

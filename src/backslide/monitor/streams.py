@@ -1,0 +1,321 @@
+"""From sums by period to the figures that are followed."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from backslide.contracts import say
+from backslide.contracts.watch import StreamKind
+from backslide.engine import names
+from backslide.engine.problem import Problem
+from backslide.monitor.sums import Sums
+from backslide.stats.metrics import METRICS, Floats, Metric, class_metric, expected_cost, gradient, macro_f1_over, mean
+from backslide.stats.sequential import MIN_REFERENCE, Periods
+
+HEADLINE_SHARE = 0.5
+"""Of the budget of false alarms, for the headline (with its early and its mature reading); the others share the rest."""
+MIN_CLASS_ROWS = 5.0
+"""Labelled rows of a class in a usual period from which its F1 is followed."""
+MOST_CLASSES = 20
+MOST_FEATURES = 200
+OTHER = "\0other"
+"""Stands for every label that the reference does not hold."""
+ESTIMATE = "__estimate"
+"""Moments of the headline's expected influence of each row; see ``monitor.expectation``."""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """One stream, before and after the reference ended."""
+
+    name: str
+    kind: StreamKind
+    words: str
+    reference: Periods
+    later: Periods
+    row_variance: float
+    share: bool
+    signs: tuple[int, ...]
+    """Directions that are worse: +1 up, -1 down; both where any change is worth a look."""
+    material: float
+    """The change that matters, in the stream's unit."""
+    budget: float = 0.0
+    """Share of the false alarms that it may raise."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Sums by period of the reference and after it: of inputs, and of labels at two ages."""
+
+    inputs: tuple[dict[int, Sums], dict[int, Sums]]
+    labels: tuple[dict[int, Sums], dict[int, Sums]]
+    mature: tuple[dict[int, Sums], dict[int, Sums]] | None
+    """None where labels have all come at the first age already."""
+
+
+Pair = tuple[dict[int, Sums], dict[int, Sums]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the streams are about."""
+
+    problem: Problem
+    segments: tuple[str, ...]
+    features: tuple[str, ...]
+    vocabularies: tuple[str, ...]
+    cycle: int
+    holidays: frozenset[int]
+    leave_out: tuple[str, ...]
+    corrections: bool
+
+    @property
+    def headline(self) -> Metric:
+        """The metric that is followed: the configured one where it is a sum of rows, else its nearest relative."""
+        return summed_metric(self.problem)
+
+
+def summed_metric(problem: Problem) -> Metric:
+    """The headline, or where no sum gives it: log loss for metrics of ranks, root mean squared error for R²."""
+    name = problem.metric
+    if name == "expected_cost" and problem.costs is not None:
+        return expected_cost(problem.costs)
+    own = METRICS.get(name)
+    if not problem.classification:
+        return own if own is not None and own.rows != "variance" else METRICS["rmse" if name == "r2" else "mae"]
+    if own is not None and (own.rows == "counts" or name in ("log_loss", "brier")):
+        return own
+    return METRICS["log_loss" if problem.has_scores else "accuracy"]
+
+
+QUANTITY = {
+    "log_loss": names.LOG_LOSS, "brier": names.BRIER, "absolute": names.ABSOLUTE, "squared": names.SQUARED,
+    "signed": names.ERROR, "percentage": names.PERCENTAGE, "cost": names.COST,
+}  # fmt: skip
+
+
+def quantities(problem: Problem) -> tuple[str, ...]:
+    """Row quantities that have to be summed."""
+    metric = summed_metric(problem)
+    own = QUANTITY.get(metric.rows)
+    shown = (names.CONFIDENCE,) if problem.classification else (names.PREDICTION,)
+    return tuple(dict.fromkeys((*([own] if own else []), *shown)))
+
+
+def follow(subject: Subject, ledger: Ledger) -> list[Followed]:
+    """Every stream with enough reference, with its share of the budget."""
+    found = [*_performance(subject, ledger), *_inputs(subject, ledger)]
+    found = [
+        one
+        for one in found
+        if len(one.reference) >= MIN_REFERENCE and not any(fnmatch.fnmatchcase(one.name, p) for p in subject.leave_out)
+    ]
+    heads = [one for one in found if one.kind in ("performance", "mature")]
+    others = len(found) - len(heads)
+    share = {True: (HEADLINE_SHARE if others else 1.0) / max(len(heads), 1), False: HEADLINE_SHARE / max(others, 1)}
+    if not heads:
+        share[False] = 1.0 / max(others, 1)
+    return [replace(one, budget=share[one.kind in ("performance", "mature")]) for one in found]
+
+
+def _performance(subject: Subject, ledger: Ledger) -> Iterator[Followed]:
+    problem, metric = subject.problem, subject.headline
+    total = _all(ledger.labels[0])
+    if not total.labelled:
+        return
+    reading = _Reading.of(problem, metric, total)
+    words = say.metric(metric.name)
+    floor = _floor(problem, metric, reading)
+    yield reading.stream("performance", "performance", words, ledger.labels, subject, floor)
+    if ledger.mature is not None:
+        late = _Reading.of(problem, metric, _all(ledger.mature[0]))
+        yield late.stream("performance, all labels", "mature", f"{words}, all labels", ledger.mature, subject, floor)
+    if problem.classification:
+        for label in _classes(problem, total, len(ledger.labels[0])):
+            one = class_metric("f1", reading.classes.index(label), label)
+            own = _Reading.of(problem, one, total)
+            yield own.stream(f"class:{label}", "class", say.metric(one.name), ledger.labels, subject, 0.02)
+    for expression in subject.segments:
+        part = _inside(ledger.labels, expression)
+        inside = _all(part[0])
+        if inside.labelled >= MIN_CLASS_ROWS * max(len(part[0]), 1):
+            own = _Reading.of(problem, metric, inside)
+            yield own.stream(
+                f"segment:{expression}", "segment", f"{words} where {expression}", part, subject, 2 * floor
+            )
+
+
+def _inputs(subject: Subject, ledger: Ledger) -> Iterator[Followed]:
+    problem, total = subject.problem, _all(ledger.inputs[0])
+    if ESTIMATE in total.moments:
+        yield _moments(
+            "estimate", "estimate", f"expected {say.metric(subject.headline.name)}", ESTIMATE, ledger.inputs, subject,
+            (-subject.headline.sign,), share=subject.headline.share, material=problem.min_effect,
+        )  # fmt: skip
+    shown = names.CONFIDENCE if problem.classification else names.PREDICTION
+    if shown in total.moments:
+        words = "mean confidence" if problem.classification else "mean prediction"
+        spread = _spread(total.moments[shown])
+        yield _moments(
+            "confidence" if problem.classification else "prediction", "confidence", words, shown, ledger.inputs, subject,
+            (1, -1), share=problem.classification, material=0.02 if problem.classification else 0.1 * spread,
+        )  # fmt: skip
+    if subject.corrections and total.labelled:
+        yield _counts("corrections", "corrections", "share of labelled rows that reviewers corrected", ledger.labels,
+                      lambda s: s.corrected, subject, lambda s: s.labelled)  # fmt: skip
+    for column in subject.features[:MOST_FEATURES]:
+        words = f"missing values of {column}"
+        yield _counts(f"missing:{column}", "missing", words, ledger.inputs, partial(_missing, column), subject)
+    for column in subject.vocabularies[:MOST_FEATURES]:
+        words = f"values of {column} that the reference does not hold"
+        yield _counts(f"unknown:{column}", "unknown", words, ledger.inputs, partial(_unknown, column), subject)
+
+
+def _missing(column: str, sums: Sums) -> int:
+    return sums.missing.get(column, 0)
+
+
+def _unknown(column: str, sums: Sums) -> int:
+    return sums.unknown.get(column, 0)
+
+
+def _all(sums: dict[int, Sums]) -> Sums:
+    total = Sums()
+    for one in sums.values():
+        total = total + one
+    return total
+
+
+def _inside(pair: Pair, expression: str) -> Pair:
+    before, after = ({n: s.segments[expression] for n, s in side.items() if expression in s.segments} for side in pair)
+    return before, after
+
+
+def _classes(problem: Problem, total: Sums, periods: int) -> list[str]:
+    """Classes with enough labels in a usual period, the most frequent first."""
+    rows: dict[str, int] = {}
+    for (label, _), n in total.cells.items():
+        rows[label] = rows.get(label, 0) + n
+    often = [label for label in problem.classes if rows.get(label, 0) >= MIN_CLASS_ROWS * max(periods, 1)]
+    return sorted(sorted(often, key=lambda label: -rows[label])[:MOST_CLASSES])
+
+
+def _floor(problem: Problem, metric: Metric, reading: _Reading) -> float:
+    if metric.name == problem.metric:
+        return problem.min_effect
+    return 0.01 if metric.share else 0.02 * abs(reading.level)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A metric linearised at the reference: a period's value is the reference's plus the mean influence of its rows."""
+
+    metric: Metric
+    classes: tuple[str, ...]
+    level: float
+    mean: Floats
+    slope: Floats
+    variance: float
+
+    @classmethod
+    def of(cls, problem: Problem, metric: Metric, total: Sums) -> _Reading:
+        classes = (*problem.classes, OTHER) if problem.classification else ()
+        if metric.name == "macro_f1":
+            labelled = {label for (label, _), n in total.cells.items() if n}
+            metric = macro_f1_over(np.array([c in labelled for c in classes], bool))
+        sums, n, second = _vector(metric, classes, total)
+        if metric.cells is not None:
+            metric = replace(metric, value=mean)
+        slope = gradient(metric, sums) * n
+        average = sums / max(n, 1.0)
+        covariance = second / max(n, 1.0) - np.outer(average, average)
+        variance = max(float(slope @ covariance @ slope), 0.5 * metric.event**2 / max(n, 1.0), 1e-12)
+        return cls(metric, classes, float(metric.value(sums)), average, slope, variance)
+
+    def value(self, sums: Sums) -> tuple[float, float]:
+        """Value and rows of a period."""
+        vector, n, _ = _vector(self.metric, self.classes, sums)
+        if n <= 0:
+            return np.nan, 0.0
+        return self.level + float((vector / n - self.mean) @ self.slope), n
+
+    def stream(
+        self, name: str, kind: StreamKind, words: str, pair: Pair, subject: Subject, material: float
+    ) -> Followed:
+        before, after = (_periods(side, self.value, subject) for side in pair)
+        return Followed(
+            name, kind, words, before, after, self.variance, self.metric.share, (-self.metric.sign,), material
+        )
+
+
+def _vector(metric: Metric, classes: tuple[str, ...], sums: Sums) -> tuple[Floats, float, Floats]:
+    """Summed row statistics of a metric, rows, and summed outer products."""
+    if metric.rows == "counts" or metric.cells is not None:
+        return _counted(metric, classes, sums)
+    n, total, square = sums.moments.get(QUANTITY[metric.rows], (0.0, 0.0, 0.0))
+    return np.array([n, total]), n, np.array([[n, total], [total, square]])
+
+
+def _counted(metric: Metric, classes: tuple[str, ...], sums: Sums) -> tuple[Floats, float, Floats]:
+    k, place = len(classes), {label: i for i, label in enumerate(classes)}
+    width = 3 * k if metric.cells is None else 2
+    vector, second, rows = np.zeros(width), np.zeros((width, width)), 0.0
+    for (label, said), n in sums.cells.items():
+        i, j = place.get(label, k - 1), place.get(said, k - 1)
+        rows += n
+        if metric.cells is None:
+            where = [i, k + j, *([2 * k + i] if label == said else [])]
+            vector[where] += n
+            second[np.ix_(where, where)] += n
+        else:
+            known = len(metric.cells)
+            cost = float(metric.cells[i, min(j, known)]) if i < known else float(metric.cells.max())
+            row = np.array([1.0, cost])
+            vector += n * row
+            second += n * np.outer(row, row)
+    return vector, rows, second
+
+
+def _periods(side: dict[int, Sums], value: Callable[[Sums], tuple[float, float]], subject: Subject) -> Periods:
+    numbers = [n for n in sorted(side) if n not in subject.holidays]
+    read = [(n, *value(side[n])) for n in numbers]
+    kept = [row for row in read if row[2] > 0 and np.isfinite(row[1])]
+    table = np.array(kept, float).reshape(-1, 3)
+    return Periods(table[:, 1], table[:, 2], table[:, 0].astype(np.int64), subject.cycle)
+
+
+def _moments(
+    name: str, kind: StreamKind, words: str, column: str, pair: Pair, subject: Subject, signs: tuple[int, ...], *,
+    share: bool, material: float,
+) -> Followed:  # fmt: skip
+    def value(sums: Sums) -> tuple[float, float]:
+        n, total, _ = sums.moments.get(column, (0.0, 0.0, 0.0))
+        return (total / n if n else np.nan), n
+
+    before, after = (_periods(side, value, subject) for side in pair)
+    variance = max(_spread(_all(pair[0]).moments[column]) ** 2, 1e-12)
+    return Followed(name, kind, words, before, after, variance, share, signs, material)
+
+
+def _spread(moments: tuple[float, float, float]) -> float:
+    n, total, square = moments
+    return float(np.sqrt(max(square / n - (total / n) ** 2, 0.0))) if n else 0.0
+
+
+def _counts(
+    name: str, kind: StreamKind, words: str, pair: Pair, count: Callable[[Sums], int], subject: Subject,
+    among: Callable[[Sums], int] = lambda s: s.rows,
+) -> Followed:  # fmt: skip
+    def value(sums: Sums) -> tuple[float, float]:
+        n = among(sums)
+        return (count(sums) / n if n else np.nan), float(n)
+
+    before, after = (_periods(side, value, subject) for side in pair)
+    rows = float(before.rows.sum())
+    rate = (float(before.values @ before.rows) + 0.5) / (rows + 1)
+    return Followed(name, kind, words, before, after, rate * (1 - rate), True, (1,), 0.02)

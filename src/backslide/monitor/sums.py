@@ -1,0 +1,63 @@
+"""What is kept of a period: sums that add up, small enough to keep for years, JSON-safe."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+Moments = tuple[float, float, float]
+"""Rows, sum, sum of squares."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """One period, or several."""
+
+    rows: int = 0
+    labelled: int = 0
+    corrected: int = 0
+    """Labels that a reviewer gave and that differ from the prediction."""
+    cells: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Rows by label and prediction."""
+    moments: dict[str, Moments] = field(default_factory=dict)
+    """Of the row quantities."""
+    segments: dict[str, Sums] = field(default_factory=dict)
+    missing: dict[str, int] = field(default_factory=dict)
+    unknown: dict[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: Sums) -> Sums:
+        moments = dict(self.moments)
+        for name, more in other.moments.items():
+            n, total, square = moments.get(name, (0.0, 0.0, 0.0))
+            moments[name] = (n + more[0], total + more[1], square + more[2])
+        segments = dict(self.segments)
+        for name, part in other.segments.items():
+            segments[name] = segments[name] + part if name in segments else part
+        return Sums(
+            self.rows + other.rows, self.labelled + other.labelled, self.corrected + other.corrected,
+            self.cells + other.cells, moments, segments,
+            dict(Counter(self.missing) + Counter(other.missing)), dict(Counter(self.unknown) + Counter(other.unknown)),
+        )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe; what is empty is left out."""
+        found: dict[str, Any] = {"rows": self.rows, "labelled": self.labelled, "corrected": self.corrected}
+        found["cells"] = [[label, said, n] for (label, said), n in sorted(self.cells.items())]
+        # The order in which rows are added moves the last digits; what is kept must not depend on it.
+        found["moments"] = {name: [float(f"{v:.12g}") for v in values] for name, values in self.moments.items()}
+        found["segments"] = {name: part.to_dict() for name, part in self.segments.items()}
+        found["missing"] = {name: n for name, n in self.missing.items() if n}
+        found["unknown"] = {name: n for name, n in self.unknown.items() if n}
+        return {name: value for name, value in found.items() if value}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Sums:
+        """What ``to_dict`` wrote."""
+        return cls(
+            data.get("rows", 0), data.get("labelled", 0), data.get("corrected", 0),
+            Counter({(label, said): n for label, said, n in data.get("cells", [])}),
+            {name: (v[0], v[1], v[2]) for name, v in data.get("moments", {}).items()},
+            {name: cls.from_dict(part) for name, part in data.get("segments", {}).items()},
+            dict(data.get("missing", {})), dict(data.get("unknown", {})),
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What is the fix worth? Candidates, backtest, gate, artefact and policies."""

@@ -1,0 +1,84 @@
+"""Which candidate is recommended: the best one that passes the gate, corrected for how many were tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import stats
+
+from backslide.contracts.finding import Estimate
+from backslide.contracts.gate import GateLine, GateVerdict
+from backslide.contracts.upkeep import GateSettings
+from backslide.playbook.shadow.arms import Arms
+from backslide.playbook.shadow.differences import difference
+from backslide.retraining.backtest import MIN_FOLDS, Bench, Tried, best_first
+from backslide.retraining.gate import Judged, judge, p_gain
+
+STEADY_LEVEL = 0.1
+"""One-sided error rate at which a candidate without a feature must beat the one that it changes."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The candidate that is recommended or, where none passes, the best one."""
+
+    best: Tried
+    judged: Judged
+    promoted: bool
+    gates: dict[str, Judged] = field(default_factory=dict)
+    """Name of each candidate that was judged."""
+    no_better: tuple[str, ...] = ()
+    """Candidates with steadier inputs that do no better than the one they change."""
+
+
+def choose(bench: Bench, tried: Sequence[Tried], policy: GateSettings, names: tuple[str, str]) -> Choice:
+    """Judge candidates from the best down, until one passes."""
+    no_better = tuple(t.plan.name for t in tried if t.plan.base and not _helps(bench, t, tried))
+    ordered = [t for t in best_first(tried, bench.metric) if t.plan.name not in no_better]
+    count = sum(t.found is not None for t in tried)
+    gates: dict[str, Judged] = {}
+    for one in ordered:
+        assert one.arms is not None
+        named = ("the champion", f"the candidate {one.plan.name!r}")
+        found = judge(bench.case, one.arms, policy, tried=count, names=named, limits=over_time(bench, one, policy))
+        gates[one.plan.name] = found
+        if found.verdict is GateVerdict.PROMOTE:
+            return Choice(one, found, True, gates, no_better)
+        if found.lines[0].passed is False:
+            break  # those that follow gain less
+    best = ordered[0]
+    return Choice(best, gates[best.plan.name], False, gates, no_better)
+
+
+def over_time(bench: Bench, one: Tried, policy: GateSettings) -> tuple[GateLine, ...]:
+    """That the gain is no matter of one stretch: Student's test of the mean of the stretches' gains, each one observation.
+
+    The paired test sees the noise of rows and days; whether a gain lasts shows only from stretch to stretch.
+    """
+    gains = np.array([g for g in one.gains if g is not None])
+    if len(gains) < MIN_FOLDS or policy.headline != "superior":
+        return ()
+    metric = bench.metric
+    mean, se = float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))
+    p = float(stats.t.sf(mean / se, len(gains) - 1)) if se > 0 else float(mean <= 0)
+    half = float(stats.t.ppf(1 - policy.level, len(gains) - 1)) * se
+    ends = sorted(metric.sign * v for v in (mean - half, mean + half))
+    return (
+        GateLine(
+            kind="stretches", name="mean of the stretches", metric=metric.name, higher_is_better=metric.higher_is_better,
+            share=metric.share, rule="gain shown from stretch to stretch", margin=0.0, p_value=p,
+            difference=Estimate(estimate=metric.sign * mean, low=ends[0], high=ends[1]), level=1 - 2 * policy.level,
+            test=f"t over {len(gains)} stretches", passed=p < policy.level,
+        ),
+    )  # fmt: skip
+
+
+def _helps(bench: Bench, one: Tried, tried: Sequence[Tried]) -> bool:
+    """Whether it is better on later rows than the candidate that it changes."""
+    base = next((t for t in tried if t.plan.name == one.plan.base), None)
+    if base is None or base.arms is None or one.arms is None:
+        return False
+    found = difference(bench.case, Arms(base.arms.new, one.arms.new, True), bench.metric)
+    return found is not None and p_gain(found, bench.metric) < STEADY_LEVEL

@@ -1,0 +1,284 @@
+"""May the challenger take over? One line for each requirement, and the verdict that follows from them.
+
+* **Headline**, one-sided at ``level``: ``superior`` needs a gain that is shown (H0: no gain) and an estimate of at least the
+  margin; ``non_inferior`` needs a loss beyond the margin ruled out (H0: it loses the margin; Blackwelder 1982).
+* **Classes and user segments**, F1 and the headline: one whose harm is shown and whose estimate is beyond its margin holds the
+  challenger. All are tested together (Holm 1979), so an equal challenger is held for one of them at most at ``level``. With
+  ``parts = "safety_shown"`` the burden is turned: a loss beyond the margin must be ruled out for each of them; all must pass, so
+  each is tested at ``level`` (intersection-union test; Berger 1982).
+* **Calibration**: the calibration error must not be shown to rise by more than its margin, unless the Brier score, which holds
+  calibration and sharpness, is shown to fall.
+* **Latency and size**, where limited.
+
+Noise is by day where there are days; see ``stats.paired``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import stats
+
+from backslide.case import Case
+from backslide.contracts import say
+from backslide.contracts.finding import Estimate
+from backslide.contracts.gate import GateLine, GateVerdict
+from backslide.contracts.upkeep import GateSettings
+from backslide.playbook.shadow.arms import Arms
+from backslide.playbook.shadow.differences import Measured, class_measures, difference, segment_measures
+from backslide.stats.calibration import bin_edges, bin_sums, curve_of
+from backslide.stats.metrics import Arrays, Metric
+from backslide.stats.paired import Difference
+from backslide.stats.two_sample import holm
+
+MIN_HEADLINE = 30
+"""Labelled rows under which nothing is decided."""
+MIN_CALIBRATION = 200
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Verdict, words and lines."""
+
+    verdict: GateVerdict
+    summary: str
+    reason: str
+    lines: tuple[GateLine, ...] = field(default=())
+
+
+def judge(
+    case: Case, arms: Arms, policy: GateSettings, *, tried: int = 1, limits: tuple[GateLine, ...] = (),
+    names: tuple[str, str] = ("the champion", "the challenger"),
+) -> Judged:  # fmt: skip
+    """Every requirement on the labelled rows that both arms answer.
+
+    ``tried`` challengers were looked at, of which this one did best: the headline's p-value is multiplied by it (Bonferroni).
+    """
+    compared = arms.answered()
+    rows = min(int(k.sum()) for k in compared.known())
+    head = headline(case, compared, policy, rows, tried)
+    lines = (head, *parts(case, compared, policy), *_calibration(case, compared, policy, rows), *limits)
+    verdict = _verdict(case, compared, head, lines, policy)
+    summary, reason = _words(verdict, head, lines, names)
+    return Judged(verdict, summary, reason, lines)
+
+
+def p_gain(found: Difference, metric: Metric, beyond: float = 0.0) -> float:
+    """One-sided p-value of H0: the new model gains no more than ``beyond`` (a negative number: it loses at least so much)."""
+    return _one_sided(found, -metric.harm(found.estimate), beyond)
+
+
+def p_harm(found: Difference, metric: Metric) -> float:
+    """One-sided p-value of H0: the new model does no harm."""
+    return _one_sided(found, metric.harm(found.estimate), 0.0)
+
+
+def _one_sided(found: Difference, size: float, beyond: float) -> float:
+    if found.se > 0:
+        p = float(stats.t.sf((size - beyond) / found.se, found.df))
+    else:
+        p = 0.0 if size > beyond else 1.0
+    if beyond == 0 and found.test.startswith("McNemar"):
+        p = max(p, found.p_value / 2 if size > 0 else 1 - found.p_value / 2)
+    return p
+
+
+def headline(case: Case, arms: Arms, policy: GateSettings, rows: int, tried: int = 1) -> GateLine:
+    """Gain of the headline shown, or its loss ruled out."""
+    metric = case.metric
+    margin = case.floor(metric) if policy.margin is None else policy.margin
+    size = say.change(margin, share=metric.share)
+    superior = policy.headline == "superior"
+    rule = f"gain shown, of at least {size}" if superior else f"a loss of {size} ruled out"
+    facts = _facts(metric, metric.name, "headline", margin, rule)
+    found = difference(case, arms, metric) if rows >= MIN_HEADLINE else None
+    if found is None:
+        note = f"{rows} labelled rows that both answered, expected at least {MIN_HEADLINE}"
+        return GateLine(**facts, rows=rows, passed=False, note=note)
+    p = min(p_gain(found, metric, 0.0 if superior else -margin) * tried, 1.0)
+    enough = not superior or -metric.harm(found.estimate) >= max(margin, 1e-12)
+    level = 1 - 2 * policy.level / tried
+    note = f"the best of {tried}, corrected for that" if tried > 1 else ""
+    return GateLine(
+        **facts, **_numbers(case, found, level), p_value=p, test=found.test, rows=rows, note=note,
+        passed=bool(p < policy.level and enough),
+    )  # fmt: skip
+
+
+def parts(case: Case, arms: Arms, policy: GateSettings) -> tuple[GateLine, ...]:
+    """Classes and user segments, the most harmed first; those that cannot be judged at the end."""
+    found = [("class", m) for m in class_measures(case, arms, policy.min_rows)]
+    found += [("segment", m) for m in segment_measures(case, arms, search=False, least=policy.min_rows)]
+    tested = [m.found for _, m in found if m.found is not None]
+    metrics = [m.metric for _, m in found if m.found is not None]
+    if policy.parts == "harm_shown":
+        adjusted = iter(holm([p_harm(d, m) for d, m in zip(tested, metrics, strict=True)]))
+        level = 1 - 2 * policy.level / max(len(tested), 1)
+    else:
+        adjusted = iter(
+            np.array(
+                [
+                    p_gain(m.found, m.metric, -_margin(case, k, m.metric, policy))
+                    for k, m in found
+                    if m.found is not None
+                ]
+            )
+        )
+        level = 1 - 2 * policy.level
+    lines = []
+    for kind, m in found:
+        p = None if m.found is None else float(next(adjusted))
+        harm = -np.inf if m.found is None else m.metric.harm(m.found.estimate)
+        lines.append((harm, _part(case, kind, m, p, level, policy)))
+    return tuple(line for _, line in sorted(lines, key=lambda one: (one[1].passed is not False, -one[0], one[1].name)))
+
+
+def _part(case: Case, kind: str, m: Measured, p: float | None, level: float, policy: GateSettings) -> GateLine:
+    margin = _margin(case, kind, m.metric, policy)
+    size = say.change(margin, share=m.metric.share)
+    strict = policy.parts == "safety_shown"
+    rule = f"a loss of {size} ruled out" if strict else f"no harm shown beyond {size}"
+    facts = _facts(m.metric, m.part.name, kind, margin, rule)
+    if m.found is None or p is None:
+        note = f"{m.part.labelled} labelled rows, {policy.min_rows} are needed"
+        return GateLine(**facts, rows=m.part.labelled, passed=False if strict else None, note=note)
+    harm = m.metric.harm(m.found.estimate)
+    passed = p < policy.level if strict else not (p < policy.level and harm > margin)
+    return GateLine(
+        **facts, **_numbers(case, m.found, level), p_value=min(max(p, 0.0), 1.0), test=m.found.test, rows=m.part.labelled,
+        passed=bool(passed),
+    )  # fmt: skip
+
+
+def _margin(case: Case, kind: str, metric: Metric, policy: GateSettings) -> float:
+    own = policy.class_margin if kind == "class" else policy.segment_margin
+    if own is not None:
+        return own
+    if policy.margin is not None and metric.name == case.metric.name:
+        return policy.margin
+    return case.floor(metric)
+
+
+def _calibration(case: Case, arms: Arms, policy: GateSettings, rows: int) -> tuple[GateLine, ...]:
+    if not arms.paired or any(arm.outcomes.scores is None for arm in (arms.old, arms.new)):
+        return ()
+    positive = (
+        case.problem.classes.index(case.problem.positive) if case.problem.positive in case.problem.classes else None
+    )
+    metric = Metric("calibration_error", False, "own", lambda sums: sums[..., 0], whole=lambda a: _error(a, positive))
+    size = say.change(policy.calibration_margin, share=True)
+    rule = f"no rise shown beyond {size}"
+    facts = _facts(metric, "calibration error", "calibration", policy.calibration_margin, rule)
+    found = difference(case, arms, metric) if rows >= MIN_CALIBRATION else None
+    if found is None:
+        return (GateLine(**facts, rows=rows, note=f"{rows} labelled rows, {MIN_CALIBRATION} are needed"),)
+    p = p_harm(found, metric)
+    rose = p < policy.level and found.estimate > policy.calibration_margin
+    better = rose and _scores_are_better(case, arms, policy)
+    note = "it rises, but the scores as a whole are shown to be better (Brier score)" if better else ""
+    return (
+        GateLine(**facts, **_numbers(case, found, 1 - 2 * policy.level), p_value=p, test=found.test, rows=rows, note=note,
+                 passed=not rose or better),
+    )  # fmt: skip
+
+
+def _scores_are_better(case: Case, arms: Arms, policy: GateSettings) -> bool:
+    """A model that got much more often right and says so too timidly is less calibrated, and its scores tell more."""
+    brier = case.named_metric("brier")
+    found = difference(case, arms, brier)
+    return found is not None and p_gain(found, brier) < policy.level
+
+
+def _error(arrays: Arrays, positive: int | None) -> float:
+    """Calibration error of the positive class's score, or of the score of the class with the largest."""
+    labels, _, scores = arrays
+    assert scores is not None
+    if not len(labels):
+        return float("nan")
+    if positive is not None and scores.shape[1] == 2:
+        shown, hits = scores[:, positive], (labels == positive).astype(float)
+    else:
+        top = scores.argmax(1)
+        shown, hits = scores[np.arange(len(top)), top], (labels == top).astype(float)
+    return curve_of(bin_sums(shown, hits, bin_edges(shown)).sum(0)).error
+
+
+def _facts(metric: Metric, name: str, kind: str, margin: float, rule: str) -> dict[str, object]:
+    return {
+        "kind": kind, "name": name, "metric": metric.name, "higher_is_better": metric.higher_is_better, "share": metric.share,
+        "margin": margin, "rule": rule,
+    }  # fmt: skip
+
+
+def _numbers(case: Case, found: Difference, level: float) -> dict[str, object]:
+    low, high = found.interval(level)
+    sampled = None if case.current.complete else case.current.sample.height
+    return {
+        "old": found.old, "new": found.new, "level": level,
+        "difference": Estimate(estimate=found.estimate, low=low, high=high, basis="sample" if sampled else "all", n=sampled),
+    }  # fmt: skip
+
+
+def _verdict(case: Case, arms: Arms, head: GateLine, lines: tuple[GateLine, ...], policy: GateSettings) -> GateVerdict:
+    if all(line.passed is not False for line in lines):
+        return GateVerdict.PROMOTE
+    found = difference(case, arms, case.metric) if head.difference is not None else None
+    if found is not None:
+        worse = p_harm(found, case.metric) < policy.level
+        if worse and case.metric.harm(found.estimate) >= max(case.floor(case.metric), 1e-12):
+            return GateVerdict.ROLL_BACK
+    return GateVerdict.HOLD
+
+
+def _words(
+    verdict: GateVerdict, head: GateLine, lines: tuple[GateLine, ...], names: tuple[str, str]
+) -> tuple[str, str]:
+    """What came out, and what to do."""
+    old, new = names
+    failed = [line for line in lines if line.passed is False]
+    moved = told(head)
+    if verdict is GateVerdict.PROMOTE:
+        unjudged = [line.name for line in lines if line.passed is None and line.kind in ("class", "segment")]
+        left = f"; not judged, with too few labels: {say.listed(unjudged)}" if unjudged else ""
+        return f"Promote: {moved}.", f"{new} may answer: every requirement that could be judged is met{left}"
+    if verdict is GateVerdict.ROLL_BACK:
+        return f"Roll back: {moved}.", f"let {old} answer: {new} is shown to be worse overall"
+    lost = [line for line in failed if line.kind != "headline"]
+    if head.passed and lost:
+        return f"Hold: {moved}, but {_lost(lost)}.", f"{new} {_lost(lost)}: find out why before it answers there"
+    also = f"; it also {_lost(lost)}" if lost else ""
+    why = head.note if head.difference is None else f"{moved}; wanted: {head.rule}"
+    return f"Hold: {why}{also}.", f"keep {old}: {new} has not shown what the gate asks for"
+
+
+def told(line: GateLine) -> str:
+    """``accuracy 0.812 → 0.836, 2.4 points better (0.3 to 4.1)``."""
+    if line.difference is None or line.old is None or line.new is None:
+        return line.note or "not known"
+    d = line.difference
+    worse = (d.estimate < 0) == line.higher_is_better and d.estimate != 0
+    sign = -1 if d.estimate < 0 else 1
+    text = f"{say.metric(line.metric)} {say.number(line.old)} → {say.number(line.new)}, "
+    text += f"{say.change(d.estimate, share=line.share)} {'worse' if worse else 'better'}"
+    if d.low is None or d.high is None:
+        return text
+    scale = 100 if line.share else 1
+    ends = sorted(sign * v * scale for v in (d.low, d.high))
+    return f"{text} ({' to '.join(say.number(round(v, 1) if line.share else v, 3) for v in ends)})"
+
+
+def _lost(lines: list[GateLine]) -> str:
+    """``loses 9.8 points of F1 of 'fraud' and fails 2 more requirements``."""
+    worst = lines[0]
+    more = len(lines) - 1
+    rest = "" if not more else f" and fails {more} more requirement{'' if more == 1 else 's'}"
+    if worst.kind in ("latency", "size"):
+        return f"exceeds the limit of {worst.name}{rest}"
+    if worst.difference is None or worst.kind == "calibration":
+        return f"fails on {worst.name}{rest}"
+    where = f" where {worst.name}" if worst.kind == "segment" else ""
+    harm = -worst.difference.estimate if worst.higher_is_better else worst.difference.estimate
+    if harm <= 0:
+        return f"is not shown to be safe for {say.metric(worst.metric)}{where}{rest}"
+    return f"loses {say.change(harm, share=worst.share)} of {say.metric(worst.metric)}{where}{rest}"

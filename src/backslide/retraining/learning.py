@@ -1,0 +1,184 @@
+"""What more labels would be worth, and how long a retrained model lasts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backslide.contracts import say
+from backslide.contracts.errors import ModelError
+from backslide.contracts.retrain import CurvePoint, LearningCurve, Life
+from backslide.playbook.shadow.arms import Arms
+from backslide.playbook.shadow.differences import difference
+from backslide.retraining.backtest import Bench, Run, Tried, arms_of, run_of
+from backslide.stats.metrics import class_metric
+
+FRACTIONS = (0.125, 0.25, 0.5, 1.0)
+REPEATS = 2
+WORTH = 0.002
+"""Points under which more labels of a class are not worth a sentence."""
+AHEAD = 0.5
+"""More labels looked ahead, as a share of those there are."""
+
+
+def learning_curve(bench: Bench, best: Tried) -> LearningCurve | None:
+    """The best candidate trained on parts of the fresh labels it had at the last origin, judged on the stretch after it."""
+    h, k = bench.history, len(bench.folds) - 1
+    fold = bench.folds[k]
+    known = h.known_at(fold.origin)
+    fresh = known[h.fresh[known]]
+    if len(fresh) < 4 / FRACTIONS[0]:
+        return None
+    points: list[CurvePoint] = []
+    for share in FRACTIONS:
+        values, by_class = [], []
+        for turn in range(1 if share == 1 else REPEATS):
+            rng = bench.rng("curve", share, turn)
+            kept = rng.choice(fresh, max(round(share * len(fresh)), 4), replace=False)
+            try:
+                run = run_of(bench, best.plan, k, np.concatenate([known[~h.fresh[known]], kept]))
+            except ModelError:
+                continue
+            values.append(_value(bench, run))
+            by_class.append(_of_classes(bench, run, kept))
+        known_values = [v for v in values if v is not None]
+        if known_values:
+            points.append(
+                CurvePoint(
+                    labels=max(round(share * len(fresh)), 4),
+                    value=float(np.mean(known_values)),
+                    classes=_mean(by_class),
+                )
+            )
+    if len(points) < 3:
+        return None
+    sentence = _sentence(bench, points, len(fresh))
+    return LearningCurve(points=tuple(points), sentence=sentence)
+
+
+def _value(bench: Bench, run: Run) -> float | None:
+    rows = bench.folds[run.fold].rows
+    arms = arms_of(bench.history, run.on(rows), rows)
+    found = difference(bench.case, arms, bench.metric)
+    return None if found is None else found.new
+
+
+def _of_classes(bench: Bench, run: Run, kept: np.ndarray) -> dict[str, tuple[int, float]]:
+    """Class -> its fresh labels among those kept, and its F1 afterwards."""
+    problem, h = bench.case.problem, bench.history
+    if not problem.classification:
+        return {}
+    rows = bench.folds[run.fold].rows
+    answers = run.on(rows)
+    answers = answers.take(answers.known())
+    found = {}
+    counts = np.bincount(h.served.labels[kept].astype(np.int64), minlength=len(problem.classes))
+    for k, label in enumerate(problem.classes):
+        metric = class_metric("f1", k, label)
+        value = float(metric.value(answers.statistics(metric, len(problem.classes)).sum(0)))
+        if np.isfinite(value):
+            found[label] = (int(counts[k]), value)
+    return found
+
+
+def _mean(turns: list[dict[str, tuple[int, float]]]) -> dict[str, tuple[int, float]]:
+    labels = {label for turn in turns for label in turn}
+    made = {}
+    for label in sorted(labels):
+        held = [turn[label] for turn in turns if label in turn]
+        made[label] = (round(np.mean([n for n, _ in held])), float(np.mean([v for _, v in held])))
+    return made
+
+
+def _sentence(bench: Bench, points: list[CurvePoint], there: int) -> str:
+    """What half as many labels again would be worth, from a line through the logarithm of their number."""
+    metric = bench.metric
+    more = max(_round(AHEAD * there), 1)
+    slope = _slope([p.labels for p in points], [p.value for p in points])
+    worth = -metric.harm(slope * float(np.log((there + more) / there)))
+    floor = bench.case.floor(metric)
+    size = say.change(worth, share=metric.share)
+    if worth < floor / 4:
+        said = f"{more} more fresh labels would be worth next to nothing ({size} of {say.metric(metric.name)}): the curve is flat"
+    else:
+        said = f"{more} more fresh labels would be worth about {size} of {say.metric(metric.name)}"
+    best = _best_class(points)
+    if best is not None:
+        label, count, gain = best
+        said += f"; {count} more labels of {label!r} about {say.change(gain, share=True)} of its F1"
+    return said + "."
+
+
+def _best_class(points: list[CurvePoint]) -> tuple[str, int, float] | None:
+    """The class whose F1 gains most from half as many labels of it again."""
+    found = []
+    for label in points[-1].classes:
+        held = [p.classes[label] for p in points if label in p.classes and p.classes[label][0] > 0]
+        if len(held) < 3 or len({n for n, _ in held}) < 3:
+            continue
+        there = held[-1][0]
+        more = max(_round(AHEAD * there), 1)
+        gain = _slope([n for n, _ in held], [v for _, v in held]) * float(np.log((there + more) / there))
+        found.append((gain, label, more))
+    best = max(found, default=None)
+    return None if best is None or best[0] < WORTH else (best[1], best[2], best[0])
+
+
+def _slope(labels: list[int], values: list[float]) -> float:
+    """Least squares of the value on the logarithm of the number of labels."""
+    x = np.log(np.asarray(labels, float))
+    x = x - x.mean()
+    power = float(x @ x)
+    return float(x @ np.asarray(values) / power) if power > 0 else 0.0
+
+
+def _round(value: float) -> int:
+    """To two significant digits."""
+    if value < 10:
+        return round(value)
+    size = 10 ** (len(str(int(value))) - 2)
+    return int(round(value / size) * size)
+
+
+@dataclass(frozen=True)
+class _Aged:
+    age: float
+    lost: float
+
+
+def life(bench: Bench, best: Tried) -> Life | None:
+    """How fast a candidate falls behind one that is trained again: its loss at later folds by its age.
+
+    Each model of the backtest is judged on every later stretch, against the one that was trained right before it. A line
+    through the origin gives the loss per day (per stretch without times), and so the age at which it is material.
+    """
+    folds, runs, metric = bench.folds, {run.fold: run for run in best.runs}, bench.metric
+    aged: list[_Aged] = []
+    for j in range(1, len(folds)):
+        for k in range(j):
+            rows = folds[j].rows
+            old = arms_of(bench.history, runs[k].on(rows), rows)
+            new = arms_of(bench.history, runs[j].on(rows), rows)
+            found = difference(bench.case, Arms(new.new, old.new, True), metric)
+            if found is not None:
+                age = folds[j].origin - folds[k].origin if bench.history.timed else float(j - k)
+                aged.append(_Aged(age, metric.harm(found.estimate)))
+    if len(aged) < 3:
+        return None
+    ages, lost = np.array([a.age for a in aged]), np.array([a.lost for a in aged])
+    rate = float(ages @ lost / (ages @ ages))
+    se = float(np.sqrt(((lost - rate * ages) ** 2).sum() / (len(aged) - 1) / (ages @ ages)))
+    floor, oldest = bench.case.floor(metric), float(ages.max())
+    unit, per = ("days", 86_400.0) if bench.history.timed else ("stretches", 1.0)
+    size = say.change(floor, share=metric.share)
+    seen = f"{say.number(oldest / per, 2)} {unit}"
+    if rate <= 0 or rate < 1.64 * se:
+        return Life(days=None, unit=unit, sentence=f"A candidate did not fall behind one trained again within {seen}.")
+    age = floor / rate
+    if age > 4 * oldest:
+        return Life(days=None, unit=unit, sentence=f"A candidate hardly fell behind one trained again within {seen}.")
+    return Life(
+        days=age / per, unit=unit,
+        sentence=f"Expected to last about {say.number(age / per, 2)} {unit}: it then is {size} behind one trained again.",
+    )  # fmt: skip

@@ -1,0 +1,187 @@
+"""The user's own training recipe: an unfitted estimator, or a function of (frame, labels, weights)."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from backslide.contracts.errors import ConfigError, ModelError
+from backslide.contracts.labels import label_text
+from backslide.models.failures import one_line
+from backslide.models.frame import to_pandas
+from backslide.models.imports import import_object
+from backslide.models.load import load_model
+from backslide.models.model import Model
+from backslide.models.wrap import wrap
+from backslide.retraining.history import History, Rows
+from backslide.retraining.one_by_one import OneByOne
+from backslide.retraining.steady import SteadyInputs, with_steady
+from backslide.stats.metrics import Floats
+
+_SPEC = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+Fit = Callable[[Any, Any, Floats | None], Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is made of rows."""
+
+    name: str
+    fit: Fit
+    """(frame or texts, labels, weights or None) -> fitted model; weights only where ``weighs``."""
+    weighs: bool
+    """Whether it takes weights; rows are drawn by weight where not."""
+    columns: tuple[str, ...]
+    takes_text: bool
+    labels: dict[str, Any]
+    """Label text -> label as the model is to know it; empty: as logged."""
+    task: str
+    warm: Any = None
+    """The unfitted estimator, where it can learn on (``partial_fit``)."""
+
+
+def recipe_of(given: Any, champion: Model | None, h: History, *, base: Path, trusted: bool) -> Recipe:
+    """The recipe that was given, or a clone of the champion without what it has learned.
+
+    Raises:
+        ConfigError: there is none, or it is no recipe.
+    """
+    if given is None:
+        if champion is None or champion.artefact is None or not hasattr(champion.artefact, "fit"):
+            raise ConfigError(
+                "no recipe to train with: set [retrain] recipe to module:function or an unfitted estimator, or "
+                "[artifacts] reference_model to a model that can be fitted again"
+            )
+        given = champion.artefact
+    name, given = _opened(given, base, trusted)
+    features = champion.features if champion is not None and champion.features is not None else h.case.problem.features
+    columns = tuple(c for c in features if c in h.frame.columns)
+    known = {} if champion is None else _spelled(champion)
+    task = h.case.problem.task
+    if hasattr(given, "learn_one"):
+        given = OneByOne(given)
+    if hasattr(given, "fit"):
+        unfitted = _unfitted(given)
+        reads = wrap(unfitted, name=name, task="regression").takes == "text" if hasattr(unfitted, "predict") else False
+        weighs = _weight_key(unfitted) is not None
+        warm = unfitted if hasattr(unfitted, "partial_fit") else None
+        return Recipe(name, _estimator(unfitted), weighs, columns, reads, known, task, warm)
+    if callable(given):
+        return Recipe(name, given, True, columns, False, known, task)
+    raise ConfigError(f"recipe {name}: expected an estimator with fit or a function of (frame, labels, weights)")
+
+
+def _opened(given: Any, base: Path, trusted: bool) -> tuple[str, Any]:
+    if not isinstance(given, (str, Path)):
+        return getattr(given, "__name__", type(given).__name__), given
+    text = str(given)
+    if _SPEC.fullmatch(text) and not (base / text).exists():
+        return text, import_object(text, base=base)
+    return text, load_model(text, trusted=trusted, base=base).artefact
+
+
+def _unfitted(given: Any) -> Any:
+    from sklearn.base import clone
+
+    try:
+        return clone(given)
+    except TypeError:  # no estimator of scikit-learn's kind, but it can be fitted again
+        return deepcopy(given)
+
+
+def _spelled(champion: Model) -> dict[str, Any]:
+    found = getattr(champion.artefact, "classes_", None)
+    if found is None or isinstance(found, list):
+        return {}
+    return {label_text(label): label for label in np.asarray(found).tolist()}
+
+
+def _weight_key(estimator: Any) -> str | None:
+    """Name of the argument of ``fit`` that takes weights."""
+    from sklearn.utils.validation import has_fit_parameter
+
+    steps = getattr(estimator, "steps", None)
+    if isinstance(steps, list) and steps:
+        return f"{steps[-1][0]}__sample_weight" if has_fit_parameter(steps[-1][1], "sample_weight") else None
+    return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else None
+
+
+def _estimator(unfitted: Any) -> Fit:
+    key = _weight_key(unfitted)
+
+    def fit(rows: Any, labels: Any, weights: Floats | None) -> Any:
+        made = _unfitted(unfitted)
+        more = {key: weights} if key is not None and weights is not None else {}
+        found = made.fit(rows, labels, **more)
+        return made if found is None else found
+
+    return fit
+
+
+def trained(
+    recipe: Recipe, h: History, rows: Rows, weights: Floats | None, steady: SteadyInputs | None, rng: np.random.Generator,
+    name: str,
+) -> Model:  # fmt: skip
+    """A model fitted on some rows of the history.
+
+    Raises:
+        ModelError: the recipe fails, in one line.
+    """
+    if weights is not None and not recipe.weighs:
+        rows, weights = rng.choice(rows, len(rows), p=weights / weights.sum()), None
+    frame, labels = inputs(recipe, h, rows), labels_of(recipe, h, rows)
+    fitted_steady = None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if steady is not None:
+                fitted_steady = deepcopy(steady).fit(frame)
+                frame = fitted_steady.transform(frame)
+            made = recipe.fit(frame.iloc[:, 0] if recipe.takes_text else frame, labels, weights)
+    except Exception as error:
+        raise ModelError(f"the recipe {recipe.name} fails on {len(rows)} rows: {one_line(error)}") from None
+    whole = made if fitted_steady is None else with_steady(fitted_steady, made)
+    model = wrap(whole, name=name, task=h.case.problem.task)
+    if model.features is None:
+        model.features = recipe.columns
+    return model
+
+
+def inputs(recipe: Recipe, h: History, rows: Rows) -> pd.DataFrame:
+    """Feature columns of some rows as the model is given them."""
+    return to_pandas(h.frame[rows].select(recipe.columns))
+
+
+def labels_of(recipe: Recipe, h: History, rows: Rows) -> Any:
+    """Labels of some rows (n,): numbers, or the champion's own spelling of the classes, or as logged."""
+    labels = h.served.labels[rows]
+    problem = h.case.problem
+    if not problem.classification:
+        return labels.astype(float)
+    codes = labels.astype(np.int64)
+    if recipe.labels and set(problem.classes) <= set(recipe.labels):
+        spelled = [recipe.labels[c] for c in problem.classes]
+    else:
+        spelled = _as_logged(h)
+    return np.array(spelled, dtype=object)[codes].astype(np.asarray(spelled).dtype)
+
+
+def _as_logged(h: History) -> list[Any]:
+    """Classes in the type of the label column."""
+    column = h.case.problem.roles.label
+    assert column is not None
+    values = h.frame[column].drop_nulls().unique()
+    if values.dtype in (pl.String, pl.Categorical) or isinstance(values.dtype, pl.Enum):
+        return list(h.case.problem.classes)
+    logged = {label_text(v): v for v in values.to_list()}
+    known = [logged.get(c) for c in h.case.problem.classes]
+    return list(h.case.problem.classes) if None in known else known

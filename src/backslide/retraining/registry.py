@@ -1,0 +1,306 @@
+"""A folder of versions: each one whole, one of them current.
+
+    REGISTRY/versions/0003-1f2e3d4c/   model.skops (or .joblib), manifest.json, snapshot.json, report.json, report.html
+    REGISTRY/current.json              which version answers, and those before it
+
+A version is written beside the others under another name, brought to the disk, and renamed when it is whole; then
+``current.json`` is replaced in one step. Whoever is killed at any moment leaves the former version current
+and no half-written one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backslide.contracts.errors import InputError, ModelError
+from backslide.contracts.retrain import Retrain
+from backslide.contracts.snapshot import Snapshot
+from backslide.models.failures import one_line
+from backslide.models.load import load_model
+from backslide.models.model import Model
+from backslide.retraining.backtest import Bench, Tried, chosen
+from backslide.retraining.history import Rows, moment
+from backslide.retraining.recipe import trained
+from backslide.stack.artefact import content_digest
+from backslide.stack.compare import integrity
+from backslide.stack.take import snapshot
+
+FORMAT = "backslide.version/1"
+CURRENT = "current.json"
+VERSIONS = "versions"
+_INCOMING = ".incoming-"
+LEFT_BEHIND = 3600.0
+"""Seconds after which an unfinished version is nobody's any more."""
+_NAME = re.compile(r"(\d{4,})-[0-9a-f]{8}")
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version that was loaded."""
+
+    name: str
+    path: Path
+    model: Model
+    manifest: dict[str, Any]
+    differences: tuple[str, ...]
+    """What differs here from where it was made."""
+
+
+def keep(bench: Bench, best: Tried, report: Retrain, registry: Path, *, trusted: bool) -> Path:
+    """Train the candidate on everything that is known, and make it the current version.
+
+    Raises:
+        ModelError: it cannot be trained or written.
+    """
+    h = bench.history
+    rng = bench.rng("final")
+    rows, weights = chosen(bench, best.plan, np.inf, rng)
+    model = trained(bench.recipe, h, rows, weights, best.plan.steady, rng, best.plan.name)
+    lineage = _lineage(bench, best, rows)
+    frame = h.frame[rows].select(bench.recipe.columns)
+    taken = snapshot(model, frame, name=bench.case.settings.model.name, features=bench.recipe.columns, trusted=True)
+    files = {
+        "snapshot.json": taken.to_json(), "report.json": report.to_json(), "report.html": report.to_html(),
+        "gate.json": "{}" if report.gate is None else report.gate.to_json(),
+    }  # fmt: skip
+    return publish(registry, model.artefact, files, lineage, trusted=trusted)
+
+
+def publish(
+    registry: Path, artefact: Any, files: dict[str, str], lineage: dict[str, Any], *, trusted: bool = False
+) -> Path:
+    """Write a version, whole or not at all, and make it current.
+
+    Raises:
+        ModelError: the artefact cannot be written.
+    """
+    versions = registry / VERSIONS
+    versions.mkdir(parents=True, exist_ok=True)
+    _tidy(versions)
+    incoming = versions / f"{_INCOMING}{uuid.uuid4().hex}"
+    incoming.mkdir()
+    try:
+        held = _write_model(incoming, artefact, trusted)
+        for name, text in files.items():
+            _write(incoming / name, text.encode())
+        digests = {path.name: content_digest(path)[0] for path in sorted(incoming.iterdir())}
+        manifest = {
+            "format": FORMAT, "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), "model": held, "sha256": digests,
+            "lineage": lineage,
+        }  # fmt: skip
+        _write(incoming / "manifest.json", (json.dumps(manifest, indent=2) + "\n").encode())
+        _sync(incoming)
+        path = _renamed(incoming, versions, digests[held])
+    except BaseException:
+        shutil.rmtree(incoming, ignore_errors=True)
+        raise
+    _make_current(registry, path.name)
+    return path
+
+
+def _tidy(versions: Path) -> None:
+    """Take away what somebody who was killed left behind; what is young may be somebody else at work."""
+    for left in versions.glob(f"{_INCOMING}*"):
+        if left.stat().st_mtime < time.time() - LEFT_BEHIND:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _write_model(folder: Path, artefact: Any, trusted: bool) -> str:
+    """skops wherever it can; joblib, which executes what it is given when it is read, only where files are trusted."""
+    reason = "the package skops is not installed"
+    try:
+        from skops import io
+
+        written = io.dumps(artefact)
+        io.loads(written, trusted=io.get_untrusted_types(data=written))  # it writes some things that it cannot read
+        _write(folder / "model.skops", written)
+        return "model.skops"
+    except ImportError:
+        pass
+    except Exception as error:
+        reason = one_line(error)
+    if not trusted:
+        raise ModelError(
+            f"the model cannot be written as skops ({reason}); set trusted = true under [artifacts] to write it with joblib"
+        )
+    import io as memory
+
+    import joblib
+
+    data = memory.BytesIO()
+    try:
+        joblib.dump(artefact, data)
+    except Exception as error:
+        raise ModelError(f"the model can be written neither as skops nor with joblib: {one_line(error)}") from None
+    _write(folder / "model.joblib", data.getvalue())
+    return "model.joblib"
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the system can."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _renamed(incoming: Path, versions: Path, digest: str) -> Path:
+    """Under the next number; tried again where somebody else was quicker."""
+    for _ in range(100):
+        taken = [int(found[1]) for p in versions.iterdir() if (found := _NAME.fullmatch(p.name))]
+        path = versions / f"{max(taken, default=0) + 1:04d}-{digest[:8]}"
+        try:
+            os.rename(incoming, path)
+        except OSError:
+            if not path.exists():
+                raise
+            continue
+        _sync(versions)
+        return path
+    raise ModelError(f"no free version number in {versions}; is another process writing there?")
+
+
+def _make_current(registry: Path, name: str) -> None:
+    before = _pointer(registry)
+    history = [*before["history"], before["version"]] if before is not None else []
+    _point(registry, {"version": name, "history": [h for h in history if h != name]})
+
+
+def _point(registry: Path, pointer: dict[str, Any]) -> None:
+    waiting = registry / f".{CURRENT}-{uuid.uuid4().hex}"
+    _write(waiting, (json.dumps(pointer, indent=2) + "\n").encode())
+    os.replace(waiting, registry / CURRENT)
+    _sync(registry)
+
+
+def _pointer(registry: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads((registry / CURRENT).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{registry / CURRENT} cannot be read: {error}") from None
+    return {"version": str(found["version"]), "history": [str(h) for h in found.get("history", [])]}
+
+
+def versions_of(registry: Path) -> tuple[str, ...]:
+    """Names of the whole versions, in their order."""
+    folder = registry / VERSIONS
+    if not folder.is_dir():
+        return ()
+    return tuple(
+        sorted(p.name for p in folder.iterdir() if _NAME.fullmatch(p.name) and (p / "manifest.json").is_file())
+    )
+
+
+def described(registry: Path) -> list[dict[str, Any]]:
+    """Name, time, candidate and number of rows of every version."""
+    found = []
+    for name in versions_of(registry):
+        manifest = json.loads((registry / VERSIONS / name / "manifest.json").read_text(encoding="utf-8"))
+        lineage = manifest.get("lineage", {})
+        kept = {key: lineage[key] for key in ("candidate", "rows", "period") if key in lineage}
+        found.append({"name": name, "created": manifest["created"], **kept})
+    return found
+
+
+def current_version(registry: Path) -> str | None:
+    """Which version answers; None before the first."""
+    found = _pointer(registry)
+    return None if found is None else str(found["version"])
+
+
+def roll_back(registry: Path, version: str | None = None) -> str:
+    """Make the version before the current one current again, or the one named; returns its name.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = _pointer(registry)
+    there = versions_of(registry)
+    if version is not None:
+        if version not in there:
+            raise InputError(f"no version {version!r} in {registry}; there is {', '.join(there) or 'none'}")
+        _make_current(registry, version)
+        return version
+    before = [h for h in (found["history"] if found is not None else []) if h in there]
+    if not before:
+        raise InputError(f"no version before the current one in {registry}; there is {', '.join(there) or 'none'}")
+    _point(registry, {"version": before[-1], "history": before[:-1]})
+    return str(before[-1])
+
+
+def load_version(registry: Path, version: str | None = None, *, trusted: bool = False) -> Version:
+    """The current version, or the one named: its files checked against their digests, its environment against this one.
+
+    Raises:
+        InputError: there is none, or a file is not what was written.
+        UntrustedError: the model would execute code while it is read and ``trusted`` is false.
+    """
+    name = version or current_version(registry)
+    if name is None or name not in versions_of(registry):
+        raise InputError(
+            f"no version {name or ''} in {registry}; there is {', '.join(versions_of(registry)) or 'none'}"
+        )
+    path = registry / VERSIONS / name
+    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    if manifest.get("format") != FORMAT:
+        raise InputError(f"{path}: expected a version of format {FORMAT!r}, found {manifest.get('format')!r}")
+    for file, digest in manifest["sha256"].items():
+        found = content_digest(path / file)[0] if (path / file).exists() else "nothing"
+        if found != digest:
+            raise InputError(
+                f"{path / file} is not what was written: expected SHA-256 {digest[:12]}, found {found[:12]}; restore it, or "
+                "roll back to another version"
+            )
+    model = load_model(path / manifest["model"], trusted=trusted)
+    taken = Snapshot.load(path / "snapshot.json") if "snapshot.json" in manifest["sha256"] else None
+    return Version(name, path, model, manifest, () if taken is None else _differences(taken, model))
+
+
+def _differences(taken: Snapshot, model: Model) -> tuple[str, ...]:
+    here = snapshot(model.artefact, name=taken.name, against=taken, trusted=True)
+    found = integrity(taken, here)
+    return tuple(d.meaning for d in found.differences if d.where != "artefact")
+
+
+def _lineage(bench: Bench, best: Tried, rows: Rows) -> dict[str, Any]:
+    """Where the rows came from: windows, counts and a digest of what was trained on."""
+    h, case = bench.history, bench.case
+    used = h.frame[rows]
+    columns = [c for c in dict.fromkeys([*bench.recipe.columns, case.problem.roles.label or ""]) if c in used.columns]
+    digest = sha256()
+    for series in used.select(columns):
+        digest.update(series.name.encode())
+        digest.update("\x1f".join(map(str, series.to_list())).encode())
+    when = h.when[rows]
+    return {
+        "candidate": best.plan.name, "description": best.plan.description, "recipe": bench.recipe.name,
+        "columns": list(bench.recipe.columns),
+        "windows": {side.window.name: {"source": side.window.source, "rows": side.window.rows} for side in case.sides},
+        "rows": len(rows), "fresh": int(h.fresh[rows].sum()), "sha256": digest.hexdigest(),
+        "period": [moment(h, v) for v in (float(when.min()), float(when.max()))],
+    }  # fmt: skip

@@ -1,0 +1,137 @@
+"""Which rows a candidate is trained on, and how much each counts; nothing later than the origin is ever seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from backslide.contracts.upkeep import RetrainSettings
+from backslide.engine.design import make_design
+from backslide.engine.segments import holds
+from backslide.retraining.history import History, Rows
+from backslide.retraining.steady import SteadyInputs
+from backslide.stats.metrics import Floats
+from backslide.stats.shift import domain_weights
+
+Chosen = tuple[Rows, Floats | None]
+"""Rows of the history, and their weights (mean 1) or None."""
+HALF_LIFE = 0.25
+"""Of the weight of ``recency``, as a share of the labelled rows there are."""
+MOST_WEIGHT = 20.0
+IMPORTANCE_ROWS = 8_000
+LEAST_OF_A_PART = 200
+"""Rows of a class or segment that ``top_up`` fills up to."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One candidate: what it is trained on, and which of its inputs are held steady."""
+
+    name: str
+    description: str
+    choose: Callable[[History, float, np.random.Generator], Chosen]
+    steady: SteadyInputs | None = None
+    base: str = ""
+    """The plan that it changes."""
+
+
+def plans(policy: RetrainSettings) -> list[Plan]:
+    """The candidates that ``[retrain] windows`` names."""
+    made: dict[str, list[Plan]] = {
+        "all": [Plan("all", "every labelled row, all alike", _all)],
+        "recent": [
+            Plan(
+                f"recent {share:.0%}".replace("%", " %"),
+                f"the most recent {share:.0%} of the labelled rows",
+                _recent(share),
+            )
+            for share in policy.recent
+        ],
+        "recency": [Plan("recency", "every labelled row, recent ones count more", _recency)],
+        "balanced": [Plan("reference + fresh", "reference and fresh rows count the same in all", _balanced)],
+        "importance": [Plan("importance", "every labelled row, those like the latest inputs count more", _importance)],
+        "top_up": [Plan("top-up", "recent rows, rare classes and segments filled up with older ones", _top_up)],
+    }
+    return [plan for name in dict.fromkeys(policy.windows) for plan in made[name]]
+
+
+def bounded(chosen: Chosen, most: int, rng: np.random.Generator) -> Chosen:
+    """At most ``most`` rows: drawn evenly, or by weight where they have weights."""
+    rows, weights = chosen
+    if len(rows) <= most:
+        return chosen
+    kept = np.sort(rng.choice(len(rows), most, replace=False))
+    return rows[kept], None if weights is None else weights[kept]
+
+
+def _all(h: History, origin: float, rng: np.random.Generator) -> Chosen:
+    return h.known_at(origin), None
+
+
+def _recent(share: float) -> Callable[[History, float, np.random.Generator], Chosen]:
+    def choose(h: History, origin: float, rng: np.random.Generator) -> Chosen:
+        rows = h.known_at(origin)
+        return rows[-max(round(share * len(rows)), 1) :], None
+
+    return choose
+
+
+def _recency(h: History, origin: float, rng: np.random.Generator) -> Chosen:
+    rows = h.known_at(origin)
+    age = np.arange(len(rows))[::-1] / max(len(rows), 1)
+    weights = 0.5 ** (age / HALF_LIFE)
+    return rows, weights / weights.mean()
+
+
+def _balanced(h: History, origin: float, rng: np.random.Generator) -> Chosen:
+    rows = h.known_at(origin)
+    fresh = h.fresh[rows]
+    share = fresh.mean() if len(rows) else 0.0
+    if not 0 < share < 1:
+        return rows, None
+    weights = np.where(fresh, 0.5 / share, 0.5 / (1 - share))
+    return rows, np.minimum(weights, MOST_WEIGHT)
+
+
+def _importance(h: History, origin: float, rng: np.random.Generator) -> Chosen:
+    """Weights of the density ratio between the latest inputs, labelled or not, and the labelled rows."""
+    rows = h.known_at(origin)
+    before = h.served_before(origin)
+    latest = before[h.fresh[before]]
+    latest = latest[-max(len(rows) // 4, 200) :]
+    if min(len(rows), len(latest)) < 100:
+        return rows, None
+    design = make_design(h.case.pairs.values())
+    if not design.columns:
+        return rows, None
+    drawn = rows if len(rows) <= IMPORTANCE_ROWS else np.sort(rng.choice(rows, IMPORTANCE_ROWS, replace=False))
+    some = latest[-IMPORTANCE_ROWS:]
+    found = domain_weights(design.matrix(h.frame[drawn]), design.matrix(h.frame[some]), design.categorical, rng)
+    weights = np.clip(np.asarray(found.weights, float), 1 / MOST_WEIGHT, MOST_WEIGHT)
+    return drawn, weights / weights.mean()
+
+
+def _top_up(h: History, origin: float, rng: np.random.Generator) -> Chosen:
+    """The most recent quarter, and the latest older rows of every class and user segment that it has few of."""
+    rows = h.known_at(origin)
+    start = len(rows) - max(len(rows) // 4, 1)
+    kept = np.zeros(len(rows), bool)
+    kept[start:] = True
+    for part in _parts(h, rows):
+        missing = LEAST_OF_A_PART - int((kept & part).sum())
+        if missing > 0:
+            kept[np.flatnonzero(part & ~kept)[-missing:]] = True
+    return rows[kept], None
+
+
+def _parts(h: History, rows: Rows) -> list[np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+    found = []
+    if h.case.problem.classification:
+        labels = h.served.labels[rows].astype(np.int64)
+        found += [labels == k for k in range(len(h.case.problem.classes))]
+    some = h.frame[rows]
+    for expressions in h.case.segments.values():
+        found += [holds(some, expression).to_numpy() for expression in expressions]
+    return found

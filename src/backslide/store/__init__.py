@@ -1,0 +1,1 @@
+"""State that outlives a run: watched periods, incidents' findings, messages, mutes, runs. SQLite, or PostgreSQL by URL."""

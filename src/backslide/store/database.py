@@ -1,0 +1,295 @@
+"""The state in a database, through SQLAlchemy; its tables are brought up to date by Alembic when it is opened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backslide.contracts.errors import ConfigError, MissingExtraError, StoreError
+from backslide.store.memory import Json, Kind, Message, Mute
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine, Table
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+DEFAULT = "backslide.db"
+IN_ENVIRONMENT = "env:"
+
+
+def from_environment(text: str, what: str) -> str:
+    """A value, or what the environment holds where it is written ``env:NAME``.
+
+    Raises:
+        ConfigError: the environment has no such variable.
+    """
+    if not text.startswith(IN_ENVIRONMENT):
+        return text
+    name = text.removeprefix(IN_ENVIRONMENT)
+    value = os.environ.get(name)
+    if not value:
+        raise ConfigError(f"{what} is {text!r}, but the environment has no variable {name!r}; set it")
+    return value
+
+
+class Database:
+    """An open store."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def book(self, model: str, settings: Json) -> DatabaseBook:
+        """What is kept of a model under these settings; other settings open another book."""
+        text = json.dumps([model, settings], sort_keys=True, default=str)
+        return DatabaseBook(self.engine, hashlib.sha256(text.encode()).hexdigest()[:32], model, settings)
+
+    def mute(self, model: str, mute: Mute) -> None:
+        """Mute streams of a model."""
+        from backslide.store.tables import mutes
+
+        with self.engine.begin() as connection:
+            connection.execute(
+                mutes.insert().values(
+                    model=model, pattern=mute.pattern, reason=mute.reason, until=mute.until, created=_now()
+                )
+            )
+
+    def unmute(self, model: str, pattern: str) -> int:
+        """Take back every mute of this pattern; returns how many there were."""
+        from backslide.store.tables import mutes
+
+        with self.engine.begin() as connection:
+            gone = connection.execute(mutes.delete().where(mutes.c.model == model, mutes.c.pattern == pattern))
+            return int(gone.rowcount)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def open_database(url: str | None, base: Path) -> Database:
+    """Open a store and bring its tables up to date.
+
+    Args:
+        url: SQLAlchemy URL, or ``env:NAME``; None: SQLite beside the configuration.
+        base: folder that the default and relative SQLite paths start from.
+
+    Raises:
+        MissingExtraError: SQLAlchemy, Alembic or a driver is not installed.
+        StoreError: the database cannot be opened, or is of a newer version.
+    """
+    try:
+        from sqlalchemy import create_engine, event
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+    except ImportError:
+        raise MissingExtraError(
+            'watching needs SQLAlchemy and Alembic; install the extra: pip install "backslide[watch]"'
+        ) from None
+    text = from_environment(url, "[store] url") if url is not None else f"sqlite:///{base / DEFAULT}"
+    try:
+        parsed = make_url(text)
+        if parsed.drivername.startswith("sqlite") and parsed.database and parsed.database != ":memory:":
+            parsed = parsed.set(database=str(base / parsed.database))
+        if parsed.drivername in ("postgresql", "postgres"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        engine = create_engine(parsed)
+    except (ArgumentError, NoSuchModuleError):
+        raise StoreError(
+            "[store] url: expected a database URL such as sqlite:///backslide.db or postgresql://user@host/name"
+        ) from None
+    except ImportError as error:
+        raise MissingExtraError(
+            f'the store needs {error.name}; install the extra: pip install "backslide[postgres]"'
+        ) from None
+    if parsed.drivername.startswith("sqlite"):
+        event.listen(engine, "connect", _careful)
+    _upgrade(engine, parsed.render_as_string(hide_password=True))
+    return Database(engine)
+
+
+def _careful(connection: Any, _: Any) -> None:
+    """SQLite: readers beside a writer, waiting instead of failing, nothing lost at a power cut."""
+    for pragma in ("journal_mode=WAL", "busy_timeout=30000", "synchronous=FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _upgrade(engine: Engine, shown: str) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except CommandError as error:
+        raise StoreError(f"the store {shown} was written by a newer version: {error}; update backslide") from None
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", error)).splitlines()[0]
+        raise StoreError(f"the store {shown} cannot be opened: {reason}; check [store] url") from None
+
+
+class DatabaseBook:
+    """See ``memory.Book``."""
+
+    def __init__(self, engine: Engine, key: str, model: str, settings: Json) -> None:
+        self.engine, self.key, self.model = engine, key, model
+        self._connection: Connection | None = None
+        from backslide.store.tables import books
+
+        with self.transaction() as connection:
+            if connection.execute(books.select().where(books.c.book == key)).first() is None:
+                self._insert(books, {"book": key, "model": model, "settings": settings, "created": _now()})
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """All writes inside take effect together, or not at all; transactions inside are part of the outer."""
+        if self._connection is not None:
+            yield self._connection
+            return
+        with self.engine.begin() as connection:
+            self._connection = connection
+            try:
+                yield connection
+            finally:
+                self._connection = None
+
+    def reference(self) -> Json | None:
+        """See ``Book``."""
+        return self._own("reference")  # type: ignore[no-any-return]
+
+    def keep_reference(self, data: Json) -> None:
+        """See ``Book``."""
+        self._set(reference=data)
+
+    def told_through(self) -> int | None:
+        """See ``Book``."""
+        return self._own("told_through")  # type: ignore[no-any-return]
+
+    def tell_through(self, number: int) -> None:
+        """See ``Book``."""
+        self._set(told_through=number)
+
+    def periods(self, kind: Kind) -> dict[int, Json]:
+        """See ``Book``."""
+        from backslide.store.tables import periods as table
+
+        with self.transaction() as connection:
+            rows = connection.execute(table.select().where(table.c.book == self.key, table.c.kind == kind))
+            return {row.number: row.sums for row in rows}
+
+    def freeze(self, kind: Kind, sums: Mapping[int, Json]) -> None:
+        """See ``Book``."""
+        from backslide.store.tables import periods as table
+
+        for number, data in sums.items():
+            self._insert(table, {"book": self.key, "kind": kind, "number": number, "sums": data, "frozen": _now()})
+
+    def findings(self) -> dict[str, Json]:
+        """See ``Book``."""
+        from backslide.store.tables import findings as table
+
+        with self.transaction() as connection:
+            rows = connection.execute(table.select().where(table.c.book == self.key))
+            return {row.incident: row.finding for row in rows}
+
+    def keep_finding(self, incident: str, data: Json) -> None:
+        """See ``Book``."""
+        from backslide.store.tables import findings as table
+
+        self._insert(table, {"book": self.key, "incident": incident, "finding": data, "created": _now()})
+
+    def messages(self) -> list[Message]:
+        """See ``Book``."""
+        from backslide.store.tables import messages as table
+
+        with self.transaction() as connection:
+            rows = connection.execute(table.select().where(table.c.book == self.key).order_by(table.c.place))
+            return [Message(r.incident, r.kind, r.period, r.title, r.body, r.status, r.attempts, r.error) for r in rows]
+
+    def put(self, messages: Iterable[Message]) -> None:
+        """See ``Book``."""
+        from backslide.store.tables import messages as table
+
+        with self.transaction():
+            place = len(self.messages())
+            for one in messages:
+                values = {
+                    "book": self.key, "incident": one.incident, "kind": one.kind, "period": one.period, "place": place,
+                    "title": one.title, "body": one.body, "status": one.status, "attempts": one.attempts,
+                    "error": one.error, "created": _now(), "changed": _now(),
+                }  # fmt: skip
+                place += self._insert(table, values)
+
+    def mark(self, message: Message, status: str, error: str | None) -> None:
+        """See ``Book``."""
+        from backslide.store.tables import messages as table
+
+        same = (table.c.book == self.key, table.c.incident == message.incident,
+                table.c.kind == message.kind, table.c.period == message.period)  # fmt: skip
+        with self.transaction() as connection:
+            connection.execute(
+                table.update()
+                .where(*same)
+                .values(status=status, attempts=table.c.attempts + 1, error=error, changed=_now())
+            )
+
+    def mutes(self) -> list[Mute]:
+        """See ``Book``."""
+        from backslide.store.tables import mutes as table
+
+        with self.transaction() as connection:
+            rows = connection.execute(table.select().where(table.c.model == self.model).order_by(table.c.id))
+            return [Mute(r.pattern, r.reason, r.until) for r in rows]
+
+    def begin_run(self) -> int:
+        """Note that a look began; returns its number."""
+        from backslide.store.tables import runs as table
+
+        with self.transaction() as connection:
+            made = connection.execute(table.insert().values(book=self.key, started=_now()))
+            return int(made.inserted_primary_key[0])  # type: ignore[index]
+
+    def end_run(self, run: int, status: str, summary: str) -> None:
+        """Note how it ended."""
+        from backslide.store.tables import runs as table
+
+        with self.transaction() as connection:
+            connection.execute(
+                table.update().where(table.c.id == run).values(finished=_now(), status=status, summary=summary)
+            )
+
+    def _own(self, column: str) -> Any:
+        from backslide.store.tables import books as table
+
+        with self.transaction() as connection:
+            return connection.execute(table.select().where(table.c.book == self.key)).one()._mapping[column]
+
+    def _set(self, **values: Any) -> None:
+        from backslide.store.tables import books as table
+
+        with self.transaction() as connection:
+            connection.execute(table.update().where(table.c.book == self.key).values(**values))
+
+    def _insert(self, table: Table, values: Json) -> int:
+        """Insert a row unless its key is there; two looks at once must not fail each other. Returns rows inserted."""
+        from sqlalchemy.dialects import postgresql, sqlite
+
+        dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
+        with self.transaction() as connection:
+            return max(int(connection.execute(statement).rowcount), 0)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -1,0 +1,80 @@
+"""Logs of a simulated model by day, with faults on order, and configurations over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from backslide.contracts.config import Settings
+
+START = datetime(2026, 1, 5)
+REFERENCE = 42
+
+
+def served(
+    seed: int, days: int, *, rows: int = 200, change: Callable[[dict[str, Any]], None] | None = None,
+    late: tuple[float, float] = (0.0, 0.0),
+) -> pl.DataFrame:  # fmt: skip
+    """``rows`` a day from 2026-01-05 on; ``change`` edits the columns, ``day`` among them, before the model answers.
+
+    ``late`` are mean delays in days of the labels of both classes.
+    """
+    rng = np.random.default_rng(seed)
+    n = days * rows
+    day = np.repeat(np.arange(days), rows)
+    columns: dict[str, Any] = {
+        "day": day, "income": np.exp(rng.normal(3, 0.5, n)), "age": rng.normal(40, 10, n),
+        "branch": rng.choice(np.array(["a", "b", "c"], object), n), "rng": rng, "flip": np.zeros(n),
+    }  # fmt: skip
+    truth = _logit(columns)
+    y = rng.random(n) < 1 / (1 + np.exp(-truth))
+    if change is not None:
+        change(columns)
+    y = np.where(rng.random(n) < columns["flip"], ~y, y)
+    score = 1 / (1 + np.exp(-_logit(columns)))
+    seconds = np.sort(rng.integers(0, 86_400, (days, rows)), axis=1).ravel()
+    at = [START + timedelta(days=int(d), seconds=int(s)) for d, s in zip(day, seconds, strict=True)]
+    delay = np.where(y, rng.exponential(1, n) * late[0], rng.exponential(1, n) * late[1])
+    return pl.DataFrame({
+        "served_at": at, "income": columns["income"], "age": columns["age"], "branch": columns["branch"],
+        "p_paid": score, "prediction": np.where(score >= 0.5, "paid", "default"), "label": np.where(y, "paid", "default"),
+        "label_at": [t + timedelta(days=float(d)) for t, d in zip(at, delay, strict=True)],
+    }, strict=False)  # fmt: skip
+
+
+def _logit(columns: dict[str, Any]) -> np.ndarray:
+    income = np.nan_to_num(columns["income"], nan=20.0)
+    return 2.4 * (np.log(income) - 3) + (columns["age"] - 40) / 10 + np.where(columns["branch"] == "a", 0.5, 0.0) - 0.3
+
+
+def config(
+    folder: Path, frame: pl.DataFrame, *, late: bool = False, watch: dict[str, Any] | None = None, **more: Any
+) -> Settings:
+    """A configuration over the log, written to ``folder``."""
+    frame = frame if late else frame.drop("label_at")
+    frame.write_parquet(folder / "log.parquet")
+    last = (START + timedelta(days=REFERENCE - 1)).date()
+    model = {
+        "name": "loans", "label": "label", "prediction": "prediction", "scores": {"paid": "p_paid"}, "timestamp": "served_at",
+        **({"label_time": "label_at"} if late else {}), **more.pop("model", {}),
+    }  # fmt: skip
+    data = {
+        "model": model, "windows": {"reference": f"{START.date()}..{last}"}, "data": {"source": "log.parquet"},
+        "watch": {"diagnose": False, "estimate": False, **(watch or {})}, **more,
+    }  # fmt: skip
+    return Settings.from_dict(data, base=folder)
+
+
+def after(day: int) -> str:
+    """The date of a day after the reference."""
+    return (START + timedelta(days=REFERENCE + day)).date().isoformat()
+
+
+def moment(day: int, hour: int = 0) -> datetime:
+    """The beginning of a day after the reference."""
+    return START + timedelta(days=REFERENCE + day, hours=hour)

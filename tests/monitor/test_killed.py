@@ -1,0 +1,137 @@
+"""Killed between any two steps and run again, a look ends in the state of one that was never disturbed; no alert is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from streams_of_logs import REFERENCE, config, moment, served
+
+from backslide.contracts.config import Settings
+from backslide.contracts.watch import Watched
+from backslide.monitor import tell
+from backslide.monitor.watch import settings_key, watch
+from backslide.store.database import Database, DatabaseBook, open_database
+
+DAYS = (5, 16, 18, 26)
+STEPS = ("keep_reference", "freeze", "keep_finding", "put", "tell_through", "mark")
+
+
+class Killed(BaseException):
+    """What nobody catches."""
+
+
+@pytest.fixture(name="log", scope="module")
+def _log(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Settings]:
+    def broken(columns: dict[str, Any]) -> None:
+        hit = (columns["day"] >= REFERENCE + 12) & (columns["day"] < REFERENCE + 16)
+        columns["income"] = columns["income"] / (1 + 11 * hit)
+
+    folder = tmp_path_factory.mktemp("log")
+    frame = served(21, REFERENCE + 26, rows=100, change=broken)
+    return folder, config(folder, frame, alerts={"urls": ["json://127.0.0.1:9/"], "attempts": 99})
+
+
+@pytest.fixture(name="sent")
+def _sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Messages taken by a receiver that always takes them."""
+    sent: list[str] = []
+
+    def send(_: Settings, message: Any) -> None:
+        sent.append(f"{message.kind} {message.period}")
+
+    monkeypatch.setattr(tell, "_send", send)
+    return sent
+
+
+def state(database: Database) -> dict[str, list[Any]]:
+    """Everything that is kept, without the moments at which it was written."""
+    wanted = {
+        "books": "book, reference, told_through", "periods": "kind, number, sums", "findings": "incident, finding",
+        "messages": "incident, kind, period, title, body, status, attempts",
+    }  # fmt: skip
+    with database.engine.connect() as connection:
+        return {
+            table: sorted(map(tuple, connection.execute(text(f"select {columns} from {table}"))), key=repr)
+            for table, columns in wanted.items()
+        }
+
+
+def looks(settings: Settings, database: Database, days: tuple[int, ...] = DAYS) -> Watched:
+    for day in days:
+        book = database.book("loans", settings_key(settings))
+        found = watch(settings, as_of=moment(day, 6), book=book)
+    return found
+
+
+@pytest.fixture(name="undisturbed")
+def _undisturbed(
+    log: tuple[Path, Settings], tmp_path: Path, sent: list[str]
+) -> Iterator[tuple[Any, Watched, list[str]]]:
+    database = open_database(f"sqlite:///{tmp_path / 'calm.db'}", log[0])
+    found = looks(log[1], database)
+    told = list(sent)
+    sent.clear()
+    yield state(database), found, told
+    database.close()
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+def test_the_state_is_that_of_an_undisturbed_run(
+    step: str, before: bool, log: tuple[Path, Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    undisturbed: tuple[Any, Watched, list[str]], sent: list[str],
+) -> None:  # fmt: skip
+    database = open_database(f"sqlite:///{tmp_path / 'killed.db'}", log[0])
+    whole = getattr(DatabaseBook, step)
+    calls = 0
+
+    def dying(self: DatabaseBook, *arguments: Any) -> Any:
+        """Dies at every second call, just before or just after the step."""
+        nonlocal calls
+        calls += 1
+        if calls % 2 and before:
+            raise Killed
+        found = whole(self, *arguments)
+        if calls % 2:
+            raise Killed
+        return found
+
+    monkeypatch.setattr(DatabaseBook, step, dying)
+    kills = 0
+    for day in DAYS:
+        for _ in range(40):
+            try:
+                found = looks(log[1], database, (day,))
+                break
+            except Killed:
+                kills += 1
+        else:
+            pytest.fail("never finished")
+    assert kills > 0 or step == "keep_finding"
+    calm_state, calm, calm_sent = undisturbed
+    mine = state(database)
+    assert mine["periods"] == calm_state["periods"]
+    assert mine["books"] == calm_state["books"]
+    assert [row[:5] for row in mine["messages"]] == [row[:5] for row in calm_state["messages"]]
+    assert all(row[5] == "delivered" for row in mine["messages"])
+    assert found.incidents == calm.incidents
+    assert found.streams == calm.streams
+    # Who dies between sending and noting it sends again: nothing is lost, and only that can be told twice.
+    assert set(sent) == set(calm_sent)
+    if step != "mark":
+        assert sorted(sent) == sorted(calm_sent)
+    database.close()
+
+
+def test_two_looks_at_once_do_not_fail_each_other(log: tuple[Path, Settings], tmp_path: Path, sent: list[str]):
+    database = open_database(f"sqlite:///{tmp_path / 'two.db'}", log[0])
+    looks(log[1], database, (5,))
+    other = open_database(f"sqlite:///{tmp_path / 'two.db'}", log[0])
+    assert looks(log[1], other, (16,)).incidents == looks(log[1], database, (16,)).incidents
+    assert len(sent) == len(set(sent))
+    database.close()
+    other.close()

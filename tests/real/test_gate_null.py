@@ -1,0 +1,57 @@
+"""How often the gate calls an equally good challenger superior, on real answers of two models.
+
+Each day a coin decides which of two real models is called the champion, so neither is better.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+
+from backslide.contracts.config import Settings
+from backslide.retraining.gate_job import gate_config
+from real import test_shadow_null_pairs as pairs
+
+pytestmark = [pytest.mark.data, pytest.mark.slow]
+RESAMPLINGS = 300
+HIGHEST = 0.08
+DAYS = 20
+
+
+def settings_for(pair: pairs.Pair) -> Settings:
+    """The gate between columns ``old`` and ``new``, without materiality: any gain that is shown counts."""
+    rows = {"y": pair.labels, "old": pair.answers[0], "new": pair.answers[1], "day": pair.days}
+    table = pl.DataFrame({k: v.astype(float) if v.dtype.kind == "f" else v for k, v in rows.items()})
+    at = pl.col("day").cast(pl.Int64) * 86_400_000_000
+    classes = pair.scores is not None
+    if classes:
+        table = table.with_columns(pl.col("y", "old", "new").cast(pl.String))
+    table = table.with_columns(at=at.cast(pl.Datetime("us")), prediction=pl.col("old"), x=pl.lit(1.0))
+    model = {"label": "y", "prediction": "prediction", "timestamp": "at", "features": ["x"]}
+    model |= {"metric": "accuracy"} if classes else {"task": "regression"}
+    settings = Settings.from_dict(
+        {
+            "model": model,
+            "gate": {"margin": 0.0},
+            "shadow": {"old": {"prediction": "old"}, "new": {"prediction": "new"}},
+        }
+    )
+    return settings.model_copy(update={"windows": settings.windows.model_copy(update={"current": table})})
+
+
+@pytest.mark.parametrize("make", [pairs.electricity, pairs.taxi])
+def test_an_equal_challenger_is_seldom_called_superior(make):
+    whole, rng = make(), np.random.default_rng(23)
+    every = np.unique(whole.days)
+    superior = 0
+    for _ in range(RESAMPLINGS):
+        start = int(rng.integers(0, len(every) - DAYS))
+        pair = whole.take(np.flatnonzero(np.isin(whole.days, every[start : start + DAYS])))
+        coin = rng.random(DAYS)[np.unique(pair.days, return_inverse=True)[1]] < 0.5
+        found = gate_config(settings_for(pair.exchanged(coin)))
+        superior += bool(found.lines[0].passed)
+    upper = float(stats.beta.ppf(0.95, superior + 1, RESAMPLINGS - superior))
+    print(f"{make.__name__}: superior in {superior} of {RESAMPLINGS}, upper 95 % bound {upper:.3f}")
+    assert upper <= HIGHEST, f"{superior} of {RESAMPLINGS}"

@@ -1,0 +1,422 @@
+"""Retraining from end to end on small logs: when it promotes, holds and refuses, and that it never looks ahead."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import logs
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.linear_model import SGDClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+
+from backslide.contracts.errors import ConfigError, InputError, ModelError
+from backslide.contracts.retrain import Retrain, RetrainVerdict
+from backslide.contracts.upkeep import WINDOWS
+
+NUMBERS = logs.ROLES.model_copy(update={"features": ("amount", "age")})
+
+
+@pytest.fixture(scope="module")
+def drifted():
+    return logs.log(1, turn=1.0)
+
+
+@pytest.fixture(scope="module")
+def thorough(drifted):
+    return drifted.retrain(policy={"features": True, "curve": True, "policies": True, "folds": 4, "windows": WINDOWS})
+
+
+def test_after_concept_drift_a_candidate_is_promoted(thorough):
+    assert thorough.verdict is RetrainVerdict.PROMOTE
+    best = thorough.best
+    assert best.name == thorough.recommended
+    assert best.gain.low > 0.05
+    assert best.future.low < best.gain.estimate < best.future.high
+    assert thorough.champion_value + best.gain.estimate == pytest.approx(best.value)
+    assert "Train again" in thorough.summary
+    assert len(thorough.stretches) == 4
+    assert thorough.gate.verdict == "promote"
+    assert {line.kind for line in thorough.gate.lines} == {"headline", "class", "calibration", "stretches"}
+
+
+def test_rows_from_before_the_change_do_harm(thorough):
+    """What age means turned: a candidate of fresh rows beats one of all rows."""
+    gains = {c.name: c.gain.estimate for c in thorough.candidates if c.gain is not None}
+    assert gains["recent 25 %"] > gains["all"]
+    names = {c.name for c in thorough.candidates}
+    assert {"all", "recent 25 %", "recent 50 %", "recency", "reference + fresh", "importance", "top-up"} <= names
+
+
+def test_what_was_known_grows_from_stretch_to_stretch(thorough, drifted):
+    known = [s.known for s in thorough.stretches]
+    assert known == sorted(known)
+    assert known[0] >= drifted.reference.height
+    assert [s.start for s in thorough.stretches] == sorted(s.start for s in thorough.stretches)
+
+
+def test_policies_and_labels_are_priced(thorough):
+    policies = {p.name: p for p in thorough.policies.policies}
+    assert policies["never"].retrains == 0
+    assert policies["every stretch"].value > policies["never"].value + 0.05
+    assert policies["on alarm"].retrains >= 1
+    assert sum(p.recommended for p in thorough.policies.policies) == 1
+    assert not policies["never"].recommended
+    assert [p.labels for p in thorough.curve.points] == sorted(p.labels for p in thorough.curve.points)
+    assert "fresh labels would be worth" in thorough.curve.sentence
+
+
+def test_quiet_months_are_held():
+    found = logs.log(2).retrain()
+    assert found.verdict is RetrainVerdict.HOLD
+    assert found.verdict.held
+    assert found.recommended is None
+    assert found.best.gain.low < 0.01
+
+
+def test_round_trip_schema_and_pages(thorough):
+    assert Retrain.from_json(thorough.to_json()) == thorough
+    jsonschema.validate(json.loads(thorough.to_json()), Retrain.json_schema())
+    with pytest.raises(InputError, match="retrain/1"):
+        Retrain.from_dict({"format": "backslide.gate/1"})
+    text = thorough.to_text()
+    for words in ("Candidates", "Stretch by stretch", "Requirements", "When to train again", "prediction interval"):
+        assert words in text
+    assert "<script" not in thorough.to_html()
+    assert "### Candidates" in thorough.to_markdown()
+
+
+def test_the_same_again_is_the_same(drifted):
+    one, other = (drifted.retrain(policy={"windows": ["recent", "importance"]}) for _ in range(2))
+    assert one.to_json() == other.to_json()
+
+
+# No leakage
+
+
+def batches(seed: int, days_late: int) -> logs.Log:
+    """Batches open for six days, a new one every half day, each with a label of its own that nothing else tells.
+
+    Labels arrive ``days_late`` days after their row was served.
+    """
+    made = logs.log(seed)
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, 400)
+
+    def turned(frame: pl.DataFrame) -> pl.DataFrame:
+        newest = (frame["at"].dt.epoch("s") / 43_200).floor().cast(pl.Int64).to_numpy()
+        batch = newest - rng.integers(0, 12, len(newest))
+        label = np.array(["no", "yes"])[labels[batch % 400]]
+        late = frame["at"] + pl.duration(days=days_late)
+        named = pl.Series([f"b{k}" for k in batch])
+        return frame.with_columns(label=pl.Series(label), channel=named, arrived=frame.select(late).to_series())
+
+    return logs.Log(made.model, turned(made.reference), turned(made.current))
+
+
+def test_labels_that_had_not_arrived_are_not_used():
+    """The batch tells the label, but only once labels of the batch have arrived, which is after its last row was served."""
+    log = batches(3, days_late=6)
+    careful = log.retrain(policy={"label_time": "arrived", "windows": ["all", "recent"], "folds": 5})
+    careless = log.retrain(policy={"windows": ["all", "recent"], "folds": 5})
+    assert careless.best.gain.low > 0.0, "the test cannot fail: there is nothing to profit from"
+    assert careful.best.gain.estimate < careless.best.gain.estimate / 2
+    assert careful.verdict is RetrainVerdict.HOLD
+
+
+def test_a_delay_in_days_is_the_same_as_a_column():
+    log = batches(3, days_late=6)
+    column = log.retrain(policy={"label_time": "arrived", "windows": ["all"]})
+    days = log.retrain(policy={"label_delay_days": 6, "windows": ["all"]})
+    assert column.best.gain == days.best.gain
+
+
+def test_a_feature_that_is_the_label_written_back_is_not_used():
+    """The champion was wrong on a quarter of the rows: had it seen this column as it stands, it would not have been."""
+    made = logs.log(4)
+
+    def written(frame):
+        return frame.with_columns(age=pl.when(pl.col("label") == "yes").then(90.0).otherwise(20.0))
+
+    log = logs.Log(made.model, written(made.reference), written(made.current))
+    found = log.retrain(policy={"windows": ["all", "recent"]})
+    assert found.verdict is RetrainVerdict.HOLD
+    assert found.best.gain.estimate < 0.02
+    assert any("age tells the label" in note for note in found.inputs.notes)
+
+
+def test_repeated_rows_count_once(drifted):
+    twice = logs.Log(drifted.model, drifted.reference, pl.concat([drifted.current, drifted.current]))
+    assert (
+        twice.retrain(policy={"windows": ["recent"]}).best.gain
+        == drifted.retrain(policy={"windows": ["recent"]}).best.gain
+    )
+
+
+# Recipes
+
+
+def by_hand(frame, labels, weights):
+    """A recipe as a function."""
+    return logs.recipe().fit(frame, labels, logisticregression__sample_weight=weights)
+
+
+def one_broken(frame, labels, weights):
+    """A recipe that cannot deal with weights."""
+    if weights is not None:
+        raise ValueError("no weights, please")
+    return logs.recipe().fit(frame, labels)
+
+
+def test_a_function_is_a_recipe(drifted):
+    named = drifted.retrain(recipe=by_hand, policy={"windows": ["recency"]})
+    cloned = drifted.retrain(policy={"windows": ["recency"]})
+    assert named.best.gain == cloned.best.gain
+    assert named.recipe == "by_hand"
+
+
+def test_what_fails_is_told_and_the_rest_goes_on(drifted):
+    found = drifted.retrain(recipe=one_broken, policy={"windows": ["recent", "recency"]})
+    notes = {c.name: c.note for c in found.candidates}
+    assert "no weights, please" in notes["recency"]
+    assert found.verdict is RetrainVerdict.PROMOTE
+
+
+def test_without_weights_rows_are_drawn_by_weight(drifted):
+    found = drifted.retrain(recipe=KNeighborsClassifier(25), roles=NUMBERS, reference_model=None,
+                            policy={"windows": ["recency", "all"]})  # fmt: skip
+    gains = {c.name: c.gain.estimate for c in found.candidates}
+    assert gains["recency"] > gains["all"] - 0.02
+    assert found.verdict is RetrainVerdict.PROMOTE
+
+
+def test_a_model_that_learns_on_is_simulated_as_continuous(drifted):
+    found = drifted.retrain(
+        recipe=GaussianNB(), roles=NUMBERS, reference_model=None, policy={"windows": ["recent"], "policies": True}
+    )
+    policies = {p.name: p for p in found.policies.policies}
+    assert policies["continuous"].labels > policies["never"].labels
+    assert policies["continuous"].value is not None
+
+
+def test_river_through_its_interface(drifted):
+    river = pytest.importorskip("river")
+    from river import linear_model, preprocessing
+
+    assert river.__version__
+    model = preprocessing.StandardScaler() | linear_model.LogisticRegression()
+    found = drifted.retrain(recipe=model, roles=NUMBERS, reference_model=None,
+                            policy={"windows": ["all", "recent"], "policies": True})  # fmt: skip
+    assert found.best.gain.estimate > 0.1
+    assert "continuous" in {p.name for p in found.policies.policies}
+
+
+def test_without_recipe_and_model_it_says_what_to_set(drifted):
+    with pytest.raises(ConfigError, match="recipe"):
+        drifted.retrain(reference_model=None)
+    with pytest.raises(ConfigError, match="expected an estimator"):
+        drifted.retrain(recipe=3)
+
+
+def test_a_recipe_that_always_fails_ends_in_one_line(drifted):
+    def broken(frame, labels, weights):
+        raise RuntimeError("out of tokens")
+
+    with pytest.raises(InputError, match="out of tokens"):
+        drifted.retrain(recipe=broken)
+
+
+def test_too_few_labels_are_said(drifted):
+    few = logs.Log(drifted.model, drifted.reference, drifted.current[:40])
+    with pytest.raises(InputError, match="40 labelled current rows are too few"):
+        few.retrain()
+
+
+def test_regression(thorough):
+    rng = np.random.default_rng(5)
+    x = rng.normal(0, 1, (4000, 2))
+    slope = np.where(np.arange(4000) < 2000, 1.0, 3.0)
+    y = 10 + slope * x[:, 0] + x[:, 1] + rng.normal(0, 0.5, 4000)
+    table = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": y, "served": 10 + x[:, 0] + x[:, 1]})
+    from sklearn.linear_model import LinearRegression
+
+    from backslide import Roles, retrain
+    from backslide.contracts.config import Settings
+
+    found = retrain(
+        table[:2000], table[2000:], roles=Roles(label="y", prediction="served", features=("a", "b")), task="regression",
+        recipe=LinearRegression(), settings=Settings.from_dict({"retrain": logs.QUICK}),
+    )  # fmt: skip
+    assert found.verdict is RetrainVerdict.PROMOTE
+    assert found.metric == "mae"
+    assert found.best.gain.estimate > 0.5
+    assert not found.share
+    assert "no timestamps" in " ".join(found.inputs.notes)
+
+
+# Refusal
+
+
+@pytest.fixture(scope="module")
+def broken():
+    """Amounts come in cents."""
+    made = logs.log(6)
+    cents = made.current.with_columns(pl.col("amount") * 100)
+    return logs.Log(made.model, made.reference, logs.served(made.model, cents))
+
+
+def test_a_unit_fault_is_refused_and_both_numbers_are_shown(broken):
+    found = broken.retrain(policy={"diagnose": True, "windows": ["all", "recent"]})
+    assert found.verdict is RetrainVerdict.REFUSED
+    assert found.verdict.held
+    assert found.refusal.cause == "unit_change"
+    assert found.refusal.features == ("amount",)
+    assert found.refusal.repair_gain.low > 0
+    assert found.refusal.retrain_gain is not None
+    assert found.recommended is None
+    assert "Refused" in found.summary
+    assert "The repair is worth" in found.summary
+    assert "Repair or retrain?" in found.to_text()
+
+
+@pytest.mark.slow
+def test_it_goes_on_with_repaired_rows_when_told_to(broken):
+    found = broken.retrain(repaired=True, policy={"diagnose": True, "windows": ["all", "recent"]})
+    assert found.verdict is RetrainVerdict.HOLD, "the repaired rows are quiet"
+    assert found.refusal is None
+    assert any("amount" in note and "repaired" in note for note in found.inputs.notes)
+
+
+@pytest.mark.slow
+def test_a_refitted_scaler_is_refused():
+    made = logs.log(7)
+    other = _with_other_scaler(made.model)
+    log = logs.Log(made.model, made.reference, logs.served(other, made.current))
+    found = log.retrain(policy={"diagnose": True, "windows": ["all"]})
+    assert found.verdict is RetrainVerdict.REFUSED
+    assert found.refusal.cause in ("scaler_refit", "preprocessing_change", "model_change")
+    assert found.refusal.repair_gain.estimate > 0
+
+
+def _with_other_scaler(model):
+    """The champion behind a scaler fitted on rows of another place."""
+    from copy import deepcopy
+
+    other = deepcopy(model)
+    scaler = other[0].named_transformers_["standardscaler"]
+    scaler.mean_ = scaler.mean_ + np.array([12.0, 14.0])
+    return other
+
+
+# The command
+
+
+CONFIG = """
+[model]
+name = "loans"
+label = "label"
+prediction = "prediction"
+scores = { yes = "p_yes" }
+timestamp = "at"
+metric = "accuracy"
+features = ["amount", "age", "channel"]
+[windows]
+reference = "reference.parquet"
+current = "current.parquet"
+[retrain]
+recipe = "training:train"
+diagnose = false
+features = false
+curve = false
+policies = false
+folds = 3
+windows = ["recent"]
+"""
+TRAINING = """
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+def train(frame, labels, weights):
+    encode = make_column_transformer(
+        (StandardScaler(), ["amount", "age"]), (OneHotEncoder(handle_unknown="ignore"), ["channel"])
+    )
+    return make_pipeline(encode, LogisticRegression()).fit(frame, labels)
+"""
+
+
+@pytest.mark.parametrize(("turn", "code"), [(1.0, 0), (0.0, 1)])
+def test_the_command_promotes_or_holds(backslide, tmp_path, turn, code):
+    made = logs.log(8, turn=turn)
+    made.reference.write_parquet(tmp_path / "reference.parquet")
+    made.current.write_parquet(tmp_path / "current.parquet")
+    (tmp_path / "backslide.toml").write_text(CONFIG, encoding="utf-8")
+    (tmp_path / "training.py").write_text(TRAINING, encoding="utf-8")
+    ran = backslide(
+        "retrain", "backslide.toml", "-q", "--json", "out.json", "--html", "out.html", "--registry", "models"
+    )
+    assert ran.code == code, ran.err
+    found = Retrain.from_json((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert found.model == "loans"
+    assert (found.version is not None) == (code == 0)
+    assert (tmp_path / "models").exists() == (code == 0)
+    shown = backslide("report", "out.json")
+    assert shown.code == 0
+    assert found.summary[:40] in shown.out
+    if code == 0:
+        listed = backslide("versions", "models")
+        assert listed.out.startswith("* 0001-")
+        assert backslide("versions", "models", "--roll-back").code == 2, "there is none before it"
+    assert backslide("versions", "nowhere").code == 2
+
+
+def test_errors_of_the_command_are_one_line(backslide, tmp_path):
+    (tmp_path / "backslide.toml").write_text(CONFIG.replace("folds = 3", "fold = 3"), encoding="utf-8")
+    ran = backslide("retrain", "backslide.toml", "-q")
+    assert ran.code == 2
+    assert "did you mean 'folds'" in ran.err
+
+
+def test_warm_starts_of_sgd(drifted):
+    found = drifted.retrain(recipe=SGDClassifier(loss="log_loss", random_state=0), roles=NUMBERS, reference_model=None,
+                            policy={"windows": ["recent"], "policies": True})  # fmt: skip
+    assert "continuous" in {p.name for p in found.policies.policies}
+
+
+def test_label_time_must_be_a_column(drifted):
+    with pytest.raises(InputError, match="label_time"):
+        drifted.retrain(policy={"label_time": "arived"})
+
+
+def test_nothing_to_repair_is_said(drifted):
+    """Repair was asked for and the diagnosis names none: it goes on with the rows as they are."""
+    found = drifted.retrain(repaired=True, policy={"windows": ["recent"]})
+    assert found.verdict is RetrainVerdict.PROMOTE
+    assert issubclass(ModelError, Exception)
+
+
+def test_candidates_that_are_the_same_here_are_tried_once(drifted):
+    """A recent half that is all there is: with the reference unlabelled, everything is fresh."""
+    unlabelled = drifted.reference.with_columns(label=pl.lit(None, pl.String))
+    found = logs.Log(drifted.model, unlabelled, drifted.current).retrain(policy={"windows": ["all", "balanced"]})
+    notes = {c.name: c.note for c in found.candidates}
+    assert notes["reference + fresh"] == "here the same as 'all'"
+
+
+def test_ids_that_start_anew_in_every_window_are_other_rows(drifted):
+    numbered = [frame.with_row_index("id") for frame in (drifted.reference, drifted.current)]
+    found = logs.Log(drifted.model, *numbered).retrain(roles=logs.ROLES.model_copy(update={"id": "id"}))
+    assert found.inputs.rows == drifted.reference.height + drifted.current.height
+
+
+def test_infinite_values_are_no_end(drifted):
+    def odd(frame):
+        return frame.with_columns(extra=pl.when(pl.int_range(pl.len()) % 9 == 0).then(float("inf")).otherwise(0.5))
+
+    log = logs.Log(drifted.model, odd(drifted.reference), odd(drifted.current))
+    roles = logs.ROLES.model_copy(update={"features": ("amount", "age", "channel", "extra")})
+    assert log.retrain(roles=roles, policy={"windows": ["recent"]}).verdict is RetrainVerdict.PROMOTE

@@ -1,0 +1,141 @@
+"""The store: its migrations make its tables, on SQLite and on PostgreSQL; bad URLs are said in one line, without secrets."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("sqlalchemy")
+from sqlalchemy import inspect, text
+
+from backslide.contracts.errors import BackslideError, ConfigError, StoreError
+from backslide.store.database import Database, open_database
+from backslide.store.memory import Message, Mute
+from backslide.store.tables import metadata
+
+
+def postgres_folder() -> Path | None:
+    """Where a PostgreSQL server's programs are."""
+    found = shutil.which("pg_ctl")
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+    return Path(found).parent if found else folders[-1].parent if folders else None
+
+
+@pytest.fixture(name="server", scope="module")
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a PostgreSQL of our own on a socket in a folder of its own."""
+    programs = postgres_folder()
+    if programs is None:
+        pytest.skip("no PostgreSQL server on this machine")
+    pytest.importorskip("psycopg")
+    folder = tmp_path_factory.mktemp("pg")
+    as_other: list[str] = []
+    if Path("/proc/self").stat().st_uid == 0:  # the server refuses to run as root
+        for one in (folder, *folder.parents):
+            if one.stat().st_uid == 0 and one != Path("/tmp") and one != Path("/"):
+                one.chmod(0o777 if one == folder else 0o755)
+        as_other = ["setpriv", "--reuid=nobody", "--clear-groups"]
+    data = folder / "data"
+    run = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": str(folder)}
+    subprocess.run([*as_other, programs / "initdb", "-D", data, "-A", "trust", "-U", "keeper", "--no-sync"], **run)
+    options = f"-k {folder} -c listen_addresses='' -c fsync=off"
+    subprocess.run(
+        [*as_other, programs / "pg_ctl", "-D", data, "-w", "-o", options, "-l", folder / "log", "start"], **run
+    )
+    yield f"postgresql://keeper@/postgres?host={folder}"
+    subprocess.run([*as_other, programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **run)
+
+
+@pytest.fixture(name="database", params=["sqlite", "postgresql"])
+def _database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    url = None if request.param == "sqlite" else request.getfixturevalue("server")
+    database = open_database(url, tmp_path)
+    yield database
+    with database.engine.begin() as connection:
+        for table in [*metadata.tables, "backslide_version"]:
+            connection.execute(text(f"drop table {table}"))
+    database.close()
+
+
+def test_migrations_make_the_tables_that_are_used(database: Database):
+    held = inspect(database.engine)
+    for name, table in metadata.tables.items():
+        assert {c["name"] for c in held.get_columns(name)} == set(table.columns.keys())
+        assert set(held.get_pk_constraint(name)["constrained_columns"]) == {c.name for c in table.primary_key}
+
+
+def test_what_is_kept_is_there_again(database: Database):
+    book = database.book("m", {"a": 1})
+    with book.transaction():
+        book.keep_reference({"x": [1, 2.5]})
+        book.freeze("inputs", {3: {"rows": 5}, -2: {"rows": 1}})
+        book.put([Message("i", "alarm", "d", "t", "b"), Message("i", "reminder", "e", "t", "b")])
+        book.tell_through(7)
+    book.freeze("inputs", {3: {"rows": 99}})  # what is frozen stays
+    book.put([Message("i", "alarm", "d", "other", "b")])
+    again = database.book("m", {"a": 1})
+    assert again.reference() == {"x": [1, 2.5]}
+    assert again.periods("inputs") == {3: {"rows": 5}, -2: {"rows": 1}}
+    assert [(m.kind, m.title) for m in again.messages()] == [("alarm", "t"), ("reminder", "t")]
+    assert again.told_through() == 7
+    again.mark(again.messages()[0], "delivered", None)
+    assert [(m.status, m.attempts) for m in book.messages()] == [("delivered", 1), ("waiting", 0)]
+    assert database.book("m", {"a": 2}).periods("inputs") == {}
+
+
+def test_a_transaction_is_whole_or_not_at_all(database: Database):
+    book = database.book("m", {})
+
+    def dying() -> None:
+        with book.transaction():
+            book.freeze("inputs", {1: {}})
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        dying()
+    assert book.periods("inputs") == {}
+
+
+def test_mutes_are_of_a_model(database: Database):
+    database.mute("m", Mute("missing:*", "known", "2026-03-01"))
+    assert database.book("m", {}).mutes() == [Mute("missing:*", "known", "2026-03-01")]
+    assert database.book("other", {}).mutes() == []
+    assert database.unmute("m", "missing:*") == 1
+    assert database.unmute("m", "missing:*") == 0
+
+
+def test_opening_twice_changes_nothing(tmp_path: Path):
+    one = open_database("sqlite:///state/../kept.db", tmp_path) if (tmp_path / "state").mkdir() is None else None
+    assert one is not None
+    one.book("m", {}).freeze("inputs", {1: {"rows": 2}})
+    two = open_database("sqlite:///kept.db", tmp_path)
+    assert two.book("m", {}).periods("inputs") == {1: {"rows": 2}}
+    one.close()
+    two.close()
+
+
+def test_errors_are_one_line_without_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(StoreError, match="expected a database URL"):
+        open_database("not a url", tmp_path)
+    with pytest.raises(StoreError, match="cannot be opened") as told:
+        open_database("sqlite:///no/such/folder/x.db", tmp_path)
+    assert "\n" not in str(told.value)
+    with pytest.raises(ConfigError, match="no variable 'STATE'"):
+        open_database("env:STATE", tmp_path)
+    monkeypatch.setenv("STATE", "postgresql://keeper:s3cret@127.0.0.1:1/x?connect_timeout=1")
+    with pytest.raises(BackslideError) as refused:
+        open_database("env:STATE", tmp_path)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_newer_store_is_left_alone(tmp_path: Path):
+    database = open_database(None, tmp_path)
+    with database.engine.begin() as connection:
+        connection.execute(text("update backslide_version set version_num = '9999'"))
+    database.close()
+    with pytest.raises(StoreError, match="newer version"):
+        open_database(None, tmp_path)
