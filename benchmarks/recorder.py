@@ -70,7 +70,7 @@ def main() -> None:
             folder = Path(name)
             ours, theirs = calls(folder, records)
             lines.append([np.percentile(took, q) for took in (ours, theirs) for q in (50, 99)])
-            (spool,) = (folder / "spool" / "m").glob("*.jsonl")
+            spool = folder / "spool" / "m" / "*.jsonl"
             begun = time.perf_counter()
             pl.read_ndjson(spool, infer_schema_length=1000).unnest("f").drop("s").write_parquet(
                 folder / "plain.parquet"

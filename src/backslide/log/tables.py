@@ -73,7 +73,7 @@ class Table:
         """How many values of a column are not null; by what the files say of themselves, where they say it."""
         held = pl.DataFrame(self._table.get_add_actions(flatten=True))
         missing = f"null_count.{column}"
-        if missing in held.columns and not held[missing].null_count():
+        if missing in held.columns and not held[missing].null_count() and not held["num_records"].null_count():
             return int((held["num_records"] - held[missing]).sum())
         return int(self.scan().select(pl.col(column).count()).collect().item())
 
