@@ -46,7 +46,9 @@ class Log:
         """
         rows = _within(self._tables["predictions"].scan(), since, until)
         names = rows.collect_schema()
-        rows = rows.sort("at").unique("id", keep="last", maintain_order=True) if _repeated(rows) else rows
+        bounded = since is not None or until is not None
+        ids = rows.select("id").collect() if bounded else None
+        rows = _last(rows, ids if ids is not None else rows.select("id").collect(engine="streaming"), "at")
         prediction = self._answer("predictions", "prediction", "prediction_number")
         columns: list[pl.Expr] = [pl.col("id"), pl.col("at"), pl.col("version"), prediction]
         columns += [_together(held, names).alias(plain) for plain, _, held in _called(names.names())]
@@ -54,9 +56,9 @@ class Log:
             nothing = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in _NO_LABEL.items()]
             return rows.select(*columns[:4], *nothing, *columns[4:])
         told = self._tables["labels"].scan()
-        if since is not None or until is not None:
-            told = told.join(rows.select("id"), on="id", how="semi")
-        told = told.sort("at", "recorded", "place").unique("id", keep="last", maintain_order=True)
+        if ids is not None:  # few of all labels, found once
+            told = told.select(_LABEL).join(ids.lazy(), on="id", how="semi").collect(engine="streaming").lazy()
+        told = _last(told, told.select("id").collect(engine="streaming"), "at", "recorded", "place")
         told = told.select(
             "id",
             self._answer("labels", "value", "number").alias("label"),
@@ -139,10 +141,11 @@ def _within(rows: pl.LazyFrame, since: datetime | None, until: datetime | None) 
     return rows
 
 
-def _repeated(rows: pl.LazyFrame) -> bool:
-    """Whether an id stands twice."""
-    counted = rows.select(pl.len().alias("n"), pl.col("id").n_unique().alias("own")).collect()
-    return int(counted["n"][0]) != int(counted["own"][0])
+def _last(rows: pl.LazyFrame, ids: pl.DataFrame, *order: str) -> pl.LazyFrame:
+    """The last row of each id; as they are where none stands twice, which spares putting them in order."""
+    if ids["id"].n_unique() == ids.height:
+        return rows
+    return rows.sort(*order).unique("id", keep="last", maintain_order=True)
 
 
 _TIME = pl.Datetime("us", "UTC")
@@ -150,6 +153,7 @@ _LABELS: dict[str, pl.DataType] = {
     "id": pl.String(), "at": _TIME, "value": pl.String(), "number": pl.Float64(), "source": pl.String(), "recorded": _TIME,
     "by": pl.String(), "inclusion": pl.Float64(),
 }  # fmt: skip
+_LABEL = ["id", "at", "value", "number", "source", "recorded", "place"]
 _NO_LABEL: dict[str, pl.DataType] = {"label": pl.String(), "label_at": _TIME, "label_source": pl.String()}
 
 
