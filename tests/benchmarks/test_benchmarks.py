@@ -129,3 +129,16 @@ def test_serving_guard_prints_its_tables():
     assert float(line["unguarded µs"]) > 0
     assert [cell[0] for cell in rest] == ["columns", "10", "200"]
     assert all(float(cell[2]) < 1 for cell in rest[1:])
+
+
+@pytest.mark.slow
+def test_the_benchmarks_of_the_log_print_their_tables():
+    pytest.importorskip("deltalake")
+    head, *rows = cells(run("recorder.py", "--records", "2000", "--repeats", "1"))
+    assert head == ["a call, µs", "p50", "p99"]
+    assert [row[0] for row in rows] == ["record", "json.dumps and write"]
+    head, *rows = cells(run("log_reading.py", "--rows", "2000", "--days", "2", "--repeats", "1"))
+    assert head == ["what", "seconds", "peak MB", "times plain Parquet"]
+    assert len(rows) == 5
+    printed = run("log_crashes.py", "--writers", "1", "--records", "500", "--kills", "2", "--seconds", "3")
+    assert "lost 0, doubled 0, other values 0, lines left over 0" in printed

@@ -105,6 +105,14 @@ def test_what_is_not_there_is_said(tmp_path: Path):
     assert open_source(f"sqlite:///{path}#more").collect().height == 5
 
 
+def test_a_source_may_stand_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SHOP", f"sqlite:///{sqlite(tmp_path / 'log.db', frame(5))}")
+    assert open_source("env:SHOP").collect().height == 5
+    assert describe("env:SHOP") == "env:SHOP"
+    with pytest.raises(SourceError, match="holds no source"):
+        open_source("env:NO_SUCH_VARIABLE")
+
+
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = sqlite(tmp_path / "log.db", frame(5))
     monkeypatch.setattr(database, "find_spec", lambda name: None)

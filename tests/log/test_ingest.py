@@ -105,11 +105,12 @@ def test_what_was_recorded_and_exported_adds_nothing(tmp_path: Path):
     with bs.Recorder("m", store=tmp_path) as recorder:
         for k in range(9):
             recorder.record({"x": k * 0.5}, "a", {"a": 0.5}, id=f"r-{k}", at=1_770_000_000.123456 + k)
-            recorder.label(f"r-{k}", "a", at=1_780_000_000)
+            recorder.label(f"r-{k}", "a", at=1_780_000_000, source="review" if k % 2 else None)
     rollup(tmp_path)
     rows = open_log(tmp_path).predictions()
-    roles = Roles(id="id", timestamp="at", prediction="prediction", label="label", scores={"a": "p_a"}, features=("x",))
-    done = ingest(rows.drop("version", "label_source"), tmp_path, "m", roles, label_at="label_at")
+    roles = Roles(id="id", timestamp="at", prediction="prediction", label="label", scores={"a": "p_a"}, features=("x",),
+                  label_time="label_at", label_source="label_source")  # fmt: skip
+    done = ingest(rows.drop("version"), tmp_path, "m", roles)
     assert done.added == {"predictions": 0, "labels": 0}
 
 

@@ -6,7 +6,7 @@ import math
 import subprocess
 import sys
 import threading
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -232,3 +232,27 @@ def test_importing_the_recorder_loads_no_tables():
     script = f"import sys; from backslide import Recorder; print(*[m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == ""
+
+
+def test_a_stretch_of_time_is_read(tmp_path: Path):
+    with bs.Recorder("m", store=tmp_path) as recorder:
+        for hour in range(96):
+            recorder.record(
+                {"x": hour}, "a", id=f"r-{hour:02d}", at=datetime(2026, 3, 1, tzinfo=UTC).timestamp() + 3600 * hour
+            )
+            recorder.label(f"r-{hour:02d}", "b", at=datetime(2026, 2, 1, tzinfo=UTC))
+        recorder.record({"x": -1}, "a", id="r-30", at=datetime(2026, 3, 4, tzinfo=UTC))
+    rollup(tmp_path)
+    log = open_log(tmp_path)
+    for since, until, first, last in (
+        (datetime(2026, 3, 2), datetime(2026, 3, 3, tzinfo=UTC), 24, 47),
+        (datetime(2026, 3, 2, 5, 30), None, 30, 95),
+        (None, datetime(2026, 3, 2, 5, tzinfo=UTC), 0, 28),
+        (datetime(2026, 3, 2, 1, tzinfo=timezone(timedelta(hours=1))), datetime(2026, 3, 2, 2), 24, 25),
+    ):
+        rows = log.predictions(since=since, until=until).collect().sort("id")
+        assert rows["id"].to_list() == [f"r-{hour:02d}" for hour in range(first, last + 1)]
+        assert set(rows["label"]) == {"b"}
+        assert log.predictions(since=since, until=until, labels=False).collect()["label"].null_count() == rows.height
+    assert log.predictions().filter(pl.col("id") == "r-30").collect()["x"].to_list() == [-1]
+    assert log.predictions().collect().height == 96

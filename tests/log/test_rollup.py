@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,59 +102,6 @@ def test_dying_between_any_two_steps_loses_and_doubles_nothing(tmp_path: Path, m
         if through:
             break
     assert through
-
-
-WRITER = """
-import sys, backslide as bs
-recorder = bs.Recorder("m", store=sys.argv[1])
-out = open(sys.argv[3], "a", buffering=1)
-for i in range(10**9):
-    made = recorder.record({"x": i, "y": "z" * (i % 50)}, "a", {"a": 0.5, "b": 0.5}, id=f"{sys.argv[2]}-{i}")
-    if made:
-        out.write(made + "\\n")
-"""
-ROLLER = "import sys; from backslide.log.rollup import rollup; rollup(sys.argv[1])"
-
-
-def killed_at_random(tmp_path: Path, writers: int, kills: int, seconds: float) -> None:
-    rng, store = random.Random(1), tmp_path / "log"
-    store.mkdir()
-    running: dict[int, subprocess.Popen[bytes]] = {}
-    acknowledged: list[Path] = []
-
-    def write(k: int) -> None:
-        path = tmp_path / f"acknowledged-{len(acknowledged)}"
-        acknowledged.append(path)
-        running[k] = subprocess.Popen([sys.executable, "-c", WRITER, str(store), f"w{len(acknowledged)}", str(path)])
-
-    for k in range(writers):
-        write(k)
-    time.sleep(3)
-    for _ in range(kills):
-        roller = subprocess.Popen([sys.executable, "-c", ROLLER, str(store)], stderr=subprocess.DEVNULL)
-        time.sleep(rng.uniform(0, seconds))
-        victim = rng.randrange(writers)
-        os.kill(running[victim].pid, signal.SIGKILL)
-        running[victim].wait()
-        write(victim)
-        time.sleep(rng.uniform(0, seconds))
-        roller.kill()
-        roller.wait()
-    for process in running.values():
-        process.kill()
-        process.wait()
-    rollup(store)
-    kept = ids(store)
-    said = [name for path in acknowledged if path.exists() for name in path.read_text().split("\n")[:-1]]
-    assert len(said) > 100
-    assert len(kept) == len(set(kept)), "nothing is doubled"
-    assert not set(said) - set(kept), "nothing acknowledged is lost"
-    assert not list(store.rglob("*.jsonl"))
-
-
-@pytest.mark.slow
-def test_kill_9_at_random_moments(tmp_path: Path):
-    killed_at_random(tmp_path, writers=2, kills=12, seconds=1.0)
 
 
 def test_features_that_appear_or_change_their_type_are_kept_and_said(tmp_path: Path):

@@ -49,8 +49,8 @@ def ingest(
     timestamp: Annotated[str | None, _column("--timestamp", "When it was served; default: guessed.")] = None,
     prediction: Annotated[str | None, _column("--prediction", "What was decided; default: guessed.")] = None,
     label: Annotated[str | None, _column("--label", "What was true; default: guessed.")] = None,
-    label_at: Annotated[
-        str | None, _column("--label-at", "When that was known; default: as of the prediction.")
+    label_time: Annotated[
+        str | None, _column("--label-time", "When that was known; default: as of the prediction.")
     ] = None,
     source: Annotated[str | None, typer.Option("--source", metavar="NAME", help="Whose the labels are.")] = None,
     spool: Spool = None,
@@ -59,7 +59,7 @@ def ingest(
     """Take in a table that others wrote; rows that are in the log already are left out."""
     from backslide.cli.log_ingest import Columns, run
 
-    columns = Columns(config, id, timestamp, prediction, label, label_at, source)
+    columns = Columns(config, id, timestamp, prediction, label, label_time, source)
     return run(table, store, model, columns, spool=spool, as_json=json)
 
 

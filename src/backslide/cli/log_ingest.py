@@ -19,7 +19,7 @@ class Columns:
     timestamp: str | None = None
     prediction: str | None = None
     label: str | None = None
-    label_at: str | None = None
+    label_time: str | None = None
     source: str | None = None
 
 
@@ -38,20 +38,18 @@ def run(table: str, store: str, model: str, columns: Columns, *, spool: Path | N
         roles: Roles = Settings.load(columns.config).model
     else:
         roles, notes = infer_roles(frame)
-    named = {role: getattr(columns, role) for role in ("id", "timestamp", "prediction", "label")}
+    named = {role: getattr(columns, role) for role in ("id", "timestamp", "prediction", "label", "label_time")}
     chosen = {role: column for role, column in named.items() if column is not None}
-    if columns.label_at is not None:
-        chosen["label_at"] = columns.label_at
     schema = dict(frame.collect_schema())
     for role, column in {**roles.columns(), **chosen}.items():
         if column not in schema:
             raise ColumnError(f"the table has no column {column!r} (role: {role}){did_you_mean(column, schema)}")
-    roles = roles.model_copy(update={role: column for role, column in chosen.items() if role != "label_at"})
-    for column in {roles.timestamp, columns.label_at} - {None}:
+    roles = roles.model_copy(update=chosen)
+    for column in {roles.timestamp, roles.label_time} - {None}:
         frame = frame.with_columns(time_expression(frame, str(column), schema[str(column)]).alias(str(column)))
     features = None if roles.features is None else tuple(c for c in roles.features if c not in chosen.values())
     roles = roles.model_copy(update={"features": features})
-    done = ingest(frame, store, model, roles, label_at=columns.label_at, source=columns.source, spool=spool)
+    done = ingest(frame, store, model, roles, source=columns.source, spool=spool)
     if as_json:
         told = {"format": "backslide.log-ingest/1", **asdict(done), "roles": roles.columns()}
         say(json.dumps(told, indent=2))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["TimeRange", "describe", "open_source", "parse_time_range"]
 
 _URI = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
+IN_ENVIRONMENT = "env:"
+"""Before the name of an environment variable that holds the source, and with it what opens a database."""
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -88,6 +90,8 @@ def _open_arrow(source: Any) -> pl.LazyFrame:
 def _open_path(text: str, base: Path | None) -> pl.LazyFrame:
     if not text.strip():
         raise SourceError("expected a path, got an empty text; name a file, a glob or a folder")
+    if text.startswith(IN_ENVIRONMENT):
+        return _open_path(_from_environment(text), base)
     if text.startswith("delta://"):
         return scan_delta(str(_rooted(text.removeprefix("delta://"), base)), text)
     if is_database(text):
@@ -105,6 +109,13 @@ def _open_path(text: str, base: Path | None) -> pl.LazyFrame:
             raise SourceError(f"expected files that match {text!r}, found none; check the folder and the pattern")
         return scan_files(found, text)
     raise _no_such_file(path, text)
+
+
+def _from_environment(text: str) -> str:
+    value = os.environ.get(text.removeprefix(IN_ENVIRONMENT), "")
+    if not value or value.startswith(IN_ENVIRONMENT):
+        raise SourceError(f"{text!r} names an environment variable that holds no source; set it to a path or URI")
+    return value
 
 
 def _rooted(text: str, base: Path | None) -> Path:

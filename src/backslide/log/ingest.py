@@ -38,7 +38,7 @@ class Ingested:
 
 def ingest(
     frame: pl.LazyFrame, store: str | os.PathLike[str], model: str, roles: Roles, *,
-    label_at: str | None = None, source: str | None = None, spool: str | os.PathLike[str] | None = None,
+    source: str | None = None, spool: str | os.PathLike[str] | None = None,
 ) -> Ingested:  # fmt: skip
     """Take rows into a log.
 
@@ -51,8 +51,7 @@ def ingest(
         store: the log.
         model: its name there.
         roles: which column is what; columns that are no features and have no role are extras.
-        label_at: column of the times of the labels.
-        source: whose the labels are.
+        source: whose the labels are, where no column says it.
         spool: folder of what waits, where it is not within the store.
 
     Raises:
@@ -69,7 +68,7 @@ def ingest(
         said: Counter[str] = Counter()
         for batch in frame.collect_batches(chunk_size=BATCH, maintain_order=True):
             done.rows += batch.height
-            found = _found(batch, roles, label_at, source, said)
+            found = _found(batch, roles, source, said)
             for kind, made, changes in frames(found, tables):
                 if kind == "events":
                     continue
@@ -92,10 +91,8 @@ def _known(table: Table, keys: list[str]) -> pl.DataFrame:
     return pl.DataFrame(schema={key: times if key == "at" else pl.String() for key in keys})
 
 
-def _found(
-    batch: pl.DataFrame, roles: Roles, label_at: str | None, source: str | None, said: Counter[str]
-) -> dict[str, Rows]:
-    taken = {*roles.columns().values(), *([label_at] if label_at else [])}
+def _found(batch: pl.DataFrame, roles: Roles, source: str | None, said: Counter[str]) -> dict[str, Rows]:
+    taken = set(roles.columns().values())
     features = [column for column in batch.columns if column not in taken] if roles.features is None else roles.features
     ids = pl.Series(_names(batch, said)) if roles.id is None else _text(batch[roles.id])
     at = _seconds(batch, roles.timestamp)
@@ -119,8 +116,11 @@ def _found(
         served = served.with_columns(text=text, number=number)
     if roles.label is not None:
         text, number = answers_of(_plain(batch[roles.label]))
-        when = at if label_at is None else _seconds(batch, label_at)
-        labels = empty.with_columns(text=text, number=number, t=when, source=pl.lit(source, dtype=pl.String))
+        when = at if roles.label_time is None else _seconds(batch, roles.label_time)
+        whose = pl.lit(source, dtype=pl.String)
+        if roles.label_source is not None:
+            whose = pl.coalesce(_text(batch[roles.label_source]), whose)
+        labels = empty.with_columns(text=text, number=number, t=when, source=whose)
         labels = labels.filter(pl.col("text").is_not_null())
     return {
         "p": Rows(served, [v for v in values if v[2].null_count() < v[2].len()]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, time
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +12,7 @@ from backslide.contracts.errors import LogError
 from backslide.log.careful import EXTRA, FEATURE, SCORE
 from backslide.log.columns import plain_names
 from backslide.log.places import REVIEW, TABLES, is_uri, models_of, table_of
-from backslide.log.tables import Table
+from backslide.log.tables import PARTITION, Table
 
 OWN = ("id", "at", "version", "prediction", "label", "label_at", "label_source")
 """Columns of the log itself; a feature of such a name is called ``feature_...`` when read."""
@@ -23,41 +24,48 @@ class Log:
     def __init__(self, store: str | os.PathLike[str], name: str) -> None:
         self.name = name
         self._tables = {table: Table(table_of(store, name, table), table) for table in TABLES}
+        self._numbers: dict[str, bool] = {}
         if not self._tables["predictions"].there:
             raise LogError(
                 f"nothing of {name!r} has been rolled up in {os.fspath(store)!r}; run `backslide log rollup --store ...` first"
             )
 
-    def predictions(self) -> pl.LazyFrame:
+    def predictions(
+        self, *, since: datetime | None = None, until: datetime | None = None, labels: bool = True
+    ) -> pl.LazyFrame:
         """A row for each id, joined with its last label.
 
         Columns: ``id``, ``at`` (UTC), ``version``, ``prediction``, ``label``, ``label_at``, ``label_source``, a score
         ``p_<class>`` each, then features and extras by their own names. Of several records with one id the last counts.
         Prediction and label are numbers where all of them are.
+
+        Args:
+            since: only what was served from then on (naive: UTC); only the files of those days are read.
+            until: only what was served before.
+            labels: False leaves the labels null, which is much quicker where only inputs matter.
         """
-        rows = self._tables["predictions"].scan()
+        rows = _within(self._tables["predictions"].scan(), since, until)
         names = rows.collect_schema()
-        rows = rows.sort("at").unique("id", keep="last", maintain_order=True) if self._repeated() else rows
-        columns: list[pl.Expr] = [
-            pl.col("id"),
-            pl.col("at"),
-            pl.col("version"),
-            self._answer(rows, "prediction", "prediction_number"),
-        ]
+        bounded = since is not None or until is not None
+        ids = rows.select("id").collect() if bounded else None
+        rows = _last(rows, ids if ids is not None else rows.select("id").collect(engine="streaming"), "at")
+        prediction = self._answer("predictions", "prediction", "prediction_number")
+        columns: list[pl.Expr] = [pl.col("id"), pl.col("at"), pl.col("version"), prediction]
         columns += [_together(held, names).alias(plain) for plain, _, held in _called(names.names())]
-        if not self._tables["labels"].there:
+        if not labels or not self._tables["labels"].there:
             nothing = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in _NO_LABEL.items()]
             return rows.select(*columns[:4], *nothing, *columns[4:])
-        last = (
-            self._tables["labels"].scan().sort("at", "recorded", "place").unique("id", keep="last", maintain_order=True)
-        )
-        told = last.select(
+        told = self._tables["labels"].scan()
+        if ids is not None:  # few of all labels, found once
+            told = told.select(_LABEL).join(ids.lazy(), on="id", how="semi").collect(engine="streaming").lazy()
+        told = _last(told, told.select("id").collect(engine="streaming"), "at", "recorded", "place")
+        told = told.select(
             "id",
-            self._answer(last, "value", "number").alias("label"),
+            self._answer("labels", "value", "number").alias("label"),
             pl.col("at").alias("label_at"),
             pl.col("source").alias("label_source"),
         )
-        joined = rows.select(columns).join(told, on="id", how="left")
+        joined = rows.select(columns).join(told, on="id", how="left", maintain_order="left")
         order = ["id", "at", "version", "prediction", "label", "label_at", "label_source"]
         return joined.select(*order, pl.exclude(order))
 
@@ -111,21 +119,33 @@ class Log:
         """Rows of every table."""
         return {name: table.rows() for name, table in self._tables.items()}
 
-    def _repeated(self) -> bool:
-        counted = (
-            self._tables["predictions"]
-            .scan()
-            .select(pl.len().alias("n"), pl.col("id").n_unique().alias("own"))
-            .collect()
-        )
-        return int(counted["n"][0]) != int(counted["own"][0])
+    def _answer(self, kind: str, text: str, number: str) -> pl.Expr:
+        """Numbers where every text of a table has one, else texts."""
+        if kind not in self._numbers:
+            table = self._tables[kind]
+            self._numbers[kind] = bool(table.values(number)) and bool(
+                table.scan().select((pl.col(text).is_null() | pl.col(number).is_not_null()).all()).collect().item()
+            )
+        return pl.col(number).alias(text) if self._numbers[kind] else pl.col(text)
 
-    @staticmethod
-    def _answer(rows: pl.LazyFrame, text: str, number: str) -> pl.Expr:
-        """Numbers where every text has one, else texts."""
-        only = rows.select((pl.col(text).is_not_null() & pl.col(number).is_null()).any()).collect().item()
-        known = rows.select(pl.col(number).is_not_null().any()).collect().item()
-        return pl.col(number).alias(text) if known and not only else pl.col(text)
+
+def _within(rows: pl.LazyFrame, since: datetime | None, until: datetime | None) -> pl.LazyFrame:
+    """Rows of a stretch of time; by the days first, which tell the files."""
+    for bound, least in ((since, True), (until, False)):
+        if bound is not None:
+            at = (bound if bound.tzinfo is not None else bound.replace(tzinfo=UTC)).astimezone(UTC)
+            day, whole = pl.col(PARTITION), at.time() == time()
+            rows = rows.filter(day >= at.date() if least else day < at.date() if whole else day <= at.date())
+            if not whole:  # the day says it all otherwise
+                rows = rows.filter(pl.col("at") >= at if least else pl.col("at") < at)
+    return rows
+
+
+def _last(rows: pl.LazyFrame, ids: pl.DataFrame, *order: str) -> pl.LazyFrame:
+    """The last row of each id; as they are where none stands twice, which spares putting them in order."""
+    if ids["id"].n_unique() == ids.height:
+        return rows
+    return rows.sort(*order).unique("id", keep="last", maintain_order=True)
 
 
 _TIME = pl.Datetime("us", "UTC")
@@ -133,6 +153,7 @@ _LABELS: dict[str, pl.DataType] = {
     "id": pl.String(), "at": _TIME, "value": pl.String(), "number": pl.Float64(), "source": pl.String(), "recorded": _TIME,
     "by": pl.String(), "inclusion": pl.Float64(),
 }  # fmt: skip
+_LABEL = ["id", "at", "value", "number", "source", "recorded", "place"]
 _NO_LABEL: dict[str, pl.DataType] = {"label": pl.String(), "label_at": _TIME, "label_source": pl.String()}
 
 

@@ -1,0 +1,49 @@
+"""The proof by killing, in small: recorders, rollup and compaction die at random moments, and nothing is lost or doubled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("deltalake")
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def crashes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import log_crashes
+
+    return log_crashes
+
+
+def test_killed_at_random_moments(tmp_path: Path, crashes):
+    proof = crashes.prove(tmp_path, writers=2, records=1500, kills=8, seconds=4.0, seed=2)
+    assert proof.holds, proof
+    assert proof.acknowledged > 2500
+    assert proof.kills.total() == 8
+
+
+@pytest.mark.slow
+def test_killed_a_hundred_times(tmp_path: Path, crashes):
+    proof = crashes.prove(tmp_path, writers=3, records=10_000, kills=60, seconds=60.0, seed=3)
+    assert proof.holds, proof
+    assert set(proof.kills) == {"recorder", "rollup", "compact"}
+
+
+@pytest.mark.slow
+def test_the_proof_can_fail(tmp_path: Path, crashes, monkeypatch: pytest.MonkeyPatch):
+    """A rollup that forgets what it has read doubles rows, and one that skips lines loses some."""
+    for fault, what in (
+        ("from backslide.log.tables import Table; Table.read_of = lambda self, file: 0", "doubled"),
+        ("from backslide.log import rollup as r; f = r.frames\n"
+         "r.frames = lambda *a: ((t, d.head(d.height // 2), c) for t, d, c in f(*a))", "lost"),
+    ):  # fmt: skip
+        folder = tmp_path / what
+        folder.mkdir()
+        with monkeypatch.context() as patch:
+            patch.setattr(crashes, "KEEPER", fault + crashes.KEEPER)
+            proof = crashes.prove(folder, writers=1, records=600, kills=3, seconds=6.0)
+        assert getattr(proof, what) > 0
+        assert not proof.holds
