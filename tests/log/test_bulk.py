@@ -69,7 +69,7 @@ def whole(rows: Rows) -> pl.DataFrame:
     return made.select(sorted(made.columns))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(batches())
 def test_bulk_is_exact_or_nothing(batch):
     kind, records = batch

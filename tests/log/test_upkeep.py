@@ -119,12 +119,12 @@ def step(do, left: list[int]):
 
 def test_killed_between_any_two_steps_the_next_run_finishes(tmp_path: Path):
     whole = tmp_path / "whole"
-    fill(whole)
+    fill(whole, rollups=2)
     compact(whole, keep_days=29, today=TODAY, grace=0)
     wanted = sorted(ids_of(whole))
     for last in range(1, 20):
         store = tmp_path / str(last)
-        fill(store)
+        fill(store, rollups=2)
         left = [last]
         with pytest.MonkeyPatch.context() as patch:
             for name in ("forget", "merge_files", "sweep"):

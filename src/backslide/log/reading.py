@@ -6,6 +6,7 @@ import os
 from datetime import UTC, datetime, time
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from backslide.contracts.errors import LogError
@@ -65,7 +66,7 @@ class Log:
             pl.col("at").alias("label_at"),
             pl.col("source").alias("label_source"),
         )
-        joined = rows.select(columns).join(told, on="id", how="left", maintain_order="left")
+        joined = rows.select(columns).join(told, on="id", how="left")
         order = ["id", "at", "version", "prediction", "label", "label_at", "label_source"]
         return joined.select(*order, pl.exclude(order))
 
@@ -143,7 +144,7 @@ def _within(rows: pl.LazyFrame, since: datetime | None, until: datetime | None) 
 
 def _last(rows: pl.LazyFrame, ids: pl.DataFrame, *order: str) -> pl.LazyFrame:
     """The last row of each id; as they are where none stands twice, which spares putting them in order."""
-    if ids["id"].n_unique() == ids.height:
+    if _unique(ids["id"]):
         return rows
     return rows.sort(*order).unique("id", keep="last", maintain_order=True)
 
@@ -153,6 +154,14 @@ _LABELS: dict[str, pl.DataType] = {
     "id": pl.String(), "at": _TIME, "value": pl.String(), "number": pl.Float64(), "source": pl.String(), "recorded": _TIME,
     "by": pl.String(), "inclusion": pl.Float64(),
 }  # fmt: skip
+
+
+def _unique(ids: pl.Series) -> bool:
+    """Whether none stands twice: different digests say so, and are compared ten times as fast as texts."""
+    digests = np.sort(ids.hash().to_numpy())
+    return not bool((digests[1:] == digests[:-1]).any()) or ids.n_unique() == len(ids)
+
+
 _LABEL = ["id", "at", "value", "number", "source", "recorded", "place"]
 _NO_LABEL: dict[str, pl.DataType] = {"label": pl.String(), "label_at": _TIME, "label_source": pl.String()}
 

@@ -105,6 +105,7 @@ class Table:
         if gone:
             self._table.vacuum(hours, dry_run=False, **options)
             self._table.create_checkpoint()
+            self._table.cleanup_metadata()  # what the table's own log says of files of more than a month ago
             self._table = self._opened()
         return len(gone)
 
