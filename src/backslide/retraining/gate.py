@@ -22,13 +22,14 @@ from scipy import stats
 
 from backslide.case import Case
 from backslide.contracts import say
+from backslide.contracts.errors import ModelError
 from backslide.contracts.finding import Estimate
 from backslide.contracts.gate import GateLine, GateVerdict
 from backslide.contracts.upkeep import GateSettings
 from backslide.playbook.shadow.arms import Arms
 from backslide.playbook.shadow.differences import Measured, class_measures, difference, segment_measures
 from backslide.stats.calibration import bin_edges, bin_sums, curve_of
-from backslide.stats.metrics import Arrays, Metric
+from backslide.stats.metrics import OF_SCORES, Arrays, Metric
 from backslide.stats.paired import Difference
 from backslide.stats.two_sample import holm
 
@@ -54,7 +55,14 @@ def judge(
     """Every requirement on the labelled rows that both arms answer.
 
     ``tried`` challengers were looked at, of which this one did best: the headline's p-value is multiplied by it (Bonferroni).
+
+    Raises:
+        ModelError: the headline needs scores and there are none.
     """
+    if case.metric.name in OF_SCORES and any(arm.outcomes.scores is None for arm in (arms.old, arms.new)):
+        raise ModelError(
+            f"one of the models gives no scores, which the headline {case.metric.name!r} needs; choose another"
+        )
     compared = arms.answered()
     rows = min(int(k.sum()) for k in compared.known())
     head = headline(case, compared, policy, rows, tried)
@@ -109,7 +117,7 @@ def headline(case: Case, arms: Arms, policy: GateSettings, rows: int, tried: int
 def parts(case: Case, arms: Arms, policy: GateSettings) -> tuple[GateLine, ...]:
     """Classes and user segments, the most harmed first; those that cannot be judged at the end."""
     found = [("class", m) for m in class_measures(case, arms, policy.min_rows)]
-    found += [("segment", m) for m in segment_measures(case, arms, search=False, least=policy.min_rows)]
+    found += [("segment", m) for m in segment_measures(case, arms, search=False, least=policy.min_rows, most=None)]
     tested = [m.found for _, m in found if m.found is not None]
     metrics = [m.metric for _, m in found if m.found is not None]
     if policy.parts == "harm_shown":
