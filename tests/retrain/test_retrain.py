@@ -44,7 +44,7 @@ def test_after_concept_drift_a_candidate_is_promoted(thorough):
     assert "Train again" in thorough.summary
     assert len(thorough.stretches) == 4
     assert thorough.gate.verdict == "promote"
-    assert {line.kind for line in thorough.gate.lines} == {"headline", "class", "calibration", "stretches"}
+    assert {line.kind for line in thorough.gate.lines} == {"headline", "class", "calibration", "answers", "stretches"}
 
 
 def test_rows_from_before_the_change_do_harm(thorough):

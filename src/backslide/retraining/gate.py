@@ -8,6 +8,7 @@
   each is tested at ``level`` (intersection-union test; Berger 1982).
 * **Calibration**: the calibration error must not be shown to rise by more than its margin, unless the Brier score, which holds
   calibration and sharpness, is shown to fall.
+* **Rows answered**: no more than one in a thousand fewer than the champion.
 * **Latency and size**, where limited.
 
 Noise is by day where there are days; see ``stats.paired``.
@@ -36,6 +37,8 @@ from backslide.stats.two_sample import holm
 MIN_HEADLINE = 30
 """Labelled rows under which nothing is decided."""
 MIN_CALIBRATION = 200
+MORE_FAILURES = 0.001
+"""Share of rows that the challenger may fail on beyond those that the champion fails on."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,20 @@ def judge(
     compared = arms.answered()
     rows = min(int(k.sum()) for k in compared.known())
     head = headline(case, compared, policy, rows, tried)
-    lines = (head, *parts(case, compared, policy), *_calibration(case, compared, policy, rows), *limits)
+    lines = (head, *parts(case, compared, policy), *_calibration(case, compared, policy, rows), _answers(arms), *limits)
     verdict = _verdict(case, compared, head, lines, policy)
     summary, reason = _words(verdict, head, lines, names)
     return Judged(verdict, summary, reason, lines)
+
+
+def _answers(arms: Arms) -> GateLine:
+    """That the challenger answers as many rows: those that it fails on are in no other comparison."""
+    old, new = (float(arm.answered().mean()) if arm.rows else 0.0 for arm in (arms.old, arms.new))
+    return GateLine(
+        kind="answers", name="rows answered", metric="rows answered", higher_is_better=True, share=True, old=old, new=new,
+        rule="fails on no more rows than the champion", margin=MORE_FAILURES, rows=arms.new.rows,
+        passed=old - new <= MORE_FAILURES,
+    )  # fmt: skip
 
 
 def p_gain(found: Difference, metric: Metric, beyond: float = 0.0) -> float:
@@ -283,6 +296,8 @@ def _lost(lines: list[GateLine]) -> str:
     rest = "" if not more else f" and fails {more} more requirement{'' if more == 1 else 's'}"
     if worst.kind in ("latency", "size"):
         return f"exceeds the limit of {worst.name}{rest}"
+    if worst.kind == "answers":
+        return f"answers only {say.percent(worst.new or 0.0)} of the rows{rest}"
     if worst.kind == "stretches":
         return f"does not gain from stretch to stretch{rest}"
     if worst.difference is None or worst.kind == "calibration":
