@@ -140,7 +140,7 @@ class Log:
             order = np.argsort(digests)
             self._where = digests[order], held[PARTITION].gather(order)
         digests, days = self._where
-        wanted = ids.hash().to_numpy()
+        wanted = np.sort(ids.hash().to_numpy())  # in order they are found several times as fast
         first, behind = np.searchsorted(digests, wanted), np.searchsorted(digests, wanted, side="right")
         most = int((behind - first).max(initial=0))
         if most > MANY:
