@@ -1,7 +1,7 @@
 """Which suites run where, and fixtures that all tests share.
 
 * ``data`` tests need the real data sets: environment variable BACKSLIDE_DATA.
-* ``browser`` tests need a Chromium.
+* ``browser`` tests need a Chromium, ``postgres`` tests the programs of a PostgreSQL server.
 * ``slow`` tests run where the data sets are at hand and in continuous integration.
 
 With BACKSLIDE_CI set, a test of these suites that skips although it should run is a failure.
@@ -15,6 +15,9 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+
+from servers import find_postgres
+from servers import postgres as postgres
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does; read when OpenMP is loaded
 if "PYTEST_XDIST_WORKER" in os.environ:  # one worker per core already
@@ -37,6 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reasons = {
         "data": None if have_data else "set BACKSLIDE_DATA to the folder of the real data sets",
         "browser": None if find_chromium() else "no Chromium on the path",
+        "postgres": None if find_postgres() else "no PostgreSQL server on this machine",
         "slow": None if have_data or IN_CI else "slow: runs with BACKSLIDE_DATA or BACKSLIDE_CI set",
     }
     for item in items:
@@ -52,7 +56,7 @@ def _must_run(item: pytest.Item) -> bool:
     """Whether a skip of this test would hide something in continuous integration."""
     if item.get_closest_marker("data"):
         return bool(DATA)  # where there are no data sets, there is nothing to run on
-    return bool(item.get_closest_marker("browser") or item.get_closest_marker("slow"))
+    return any(item.get_closest_marker(marker) for marker in ("browser", "postgres", "slow"))
 
 
 @pytest.hookimpl(wrapper=True)

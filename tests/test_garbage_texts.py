@@ -79,6 +79,7 @@ def test_all_of_it_at_once_in_both_windows():
     assert "Shape of texts" in page
 
 
+@pytest.mark.slow
 def test_a_window_of_nothing_but_garbage():
     reference, current = windows(3)
     page = must_be_whole(

@@ -101,7 +101,9 @@ def test_nothing_is_checked_twice_and_everything_once(answer):
     )
 
 
-@pytest.mark.parametrize("way", ["pandas", "lazy", "parquet", "csv", "path"])
+@pytest.mark.parametrize(
+    "way", ["pandas", "parquet", *(pytest.param(way, marks=pytest.mark.slow) for way in ("lazy", "csv", "path"))]
+)
 def test_every_way_in_gives_the_same_answer(months, answer, way, tmp_path):
     windows = list(months)
     if way == "pandas":
@@ -203,6 +205,7 @@ def test_partial_labels_are_counted_and_the_rest_is_still_used(months):
     assert diagnosis.causes[0].kind == "model_change"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", [("no", "yes"), (0, 1), (False, True), (0.0, 1.0), (3, 17)], ids=["text", "int", "bool", "float", "other"]
 )

@@ -127,6 +127,7 @@ def test_inputs_that_moved_under_one_model(tmp_path):
     assert found["age"]["severity"] == "ok"
 
 
+@pytest.mark.slow
 def test_both_at_once_add_up(tmp_path):
     rng = np.random.default_rng(13)
     reference, current = month(rng, "2026-01-01"), month(rng, "2026-02-01", spread=2.0)
@@ -137,6 +138,7 @@ def test_both_at_once_add_up(tmp_path):
     assert moved + differs == pytest.approx(numbers["current"] - numbers["reference"], abs=0.05)
 
 
+@pytest.mark.slow
 def test_one_model_on_inputs_that_stayed_is_quiet(tmp_path):
     rng = np.random.default_rng(14)
     d = diagnosed(tmp_path, month(rng, "2026-01-01"), month(rng, "2026-02-01"), model(OLD), model(OLD))

@@ -27,6 +27,7 @@ def quiet():
     })  # fmt: skip
 
 
+@pytest.mark.slow
 def test_it_counts_and_goes_on_where_it_was(quiet, tmp_path, monkeypatch, capsys):
     options = ["--seeds", "1", "--largest", "200", "--log", str(tmp_path / "log"), "--out", str(tmp_path / "out")]
     first = subprocess.run(

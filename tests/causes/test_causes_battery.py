@@ -157,11 +157,13 @@ def suspects(scenario: Scenario) -> list[str]:
     return named + ([str(found.ours.kind)] if found.ours is not None else [])
 
 
+@pytest.mark.slow
 def test_quiet_months_name_no_fault():
     named = {seed: suspects(scenarios.quiet(np.random.default_rng(seed))) for seed in QUIET_SEEDS}
     assert {seed: names for seed, names in named.items() if names} == {}
 
 
+@pytest.mark.slow
 def test_quiet_months_name_no_cause_at_all():
     for seed in range(5):
         diagnosis = worlds.diagnosis_of(scenarios.quiet(np.random.default_rng(seed)))

@@ -99,6 +99,7 @@ def test_decisions_turned_by_hand_one_way_are_no_cut(side):
     assert cut(Scenario(reference, current.with_columns(prediction=pl.Series(served)), worlds.BARE)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [0.2, 0.5, 0.8])
 def test_doubtful_cases_decided_by_hand_are_no_cut(most):
     """The nearer to the cut, the more often somebody looks at it and turns it."""

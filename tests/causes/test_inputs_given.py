@@ -262,6 +262,7 @@ def test_other_tasks(task):
     assert (first.kind, first.features, first.confidence) == (CauseKind.SCALER_REFIT, ("income",), Confidence.PROVEN)
 
 
+@pytest.mark.slow
 def test_a_refit_on_one_host_is_named_with_the_host():
     w = world()
     rows = (w.current["host"] == "a").to_numpy()
@@ -272,6 +273,7 @@ def test_a_refit_on_one_host_is_named_with_the_host():
     assert first.points.estimate == pytest.approx(w.truth(serve), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_without_current_labels_it_is_priced_on_the_reference():
     w = world()
     serve = everywhere(w, another(w.model, refit("income", 3.0, 1.5)))
@@ -339,6 +341,7 @@ def test_a_rebuilt_encoder_is_told_with_its_readings():
     assert "'branch' as 'partner'" in first.summary
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_several_columns_in_orders_of_nobodys_behind_a_linear_model(task):
     """Three columns of many categories; real ones, whose columns overlap, are among the tests on real data."""
@@ -378,6 +381,7 @@ def test_several_columns_in_orders_of_nobodys_behind_a_linear_model(task):
     assert (found.kind, set(found.features)) == (CauseKind.PREPROCESSING_CHANGE, set(names))
 
 
+@pytest.mark.slow
 def test_an_encoder_that_refuses_what_it_does_not_know():
     """The categories tried include some on which the model fails."""
     w = world()

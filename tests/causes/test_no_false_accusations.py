@@ -63,6 +63,7 @@ def accused(reference: pl.DataFrame, current: pl.DataFrame) -> list[str]:
     return named + (["another cut"] if recut(case) is not None else [])
 
 
+@pytest.mark.slow
 def test_no_fault_is_named_on_quiet_pairs():
     told = {name: accused(gaps(g, 1), gaps(b, 2)) for name, g, b in pairs(6)}
     assert {name: found for name, found in told.items() if found} == {}

@@ -56,6 +56,7 @@ def test_onset_holds_the_true_day_and_tells_the_deploy(tmp_path):
     assert any("income" in event and "coincides" in event for event in onset.events)
 
 
+@pytest.mark.slow
 def test_auto_on_a_quiet_log_says_that_nothing_was_found(tmp_path):
     diagnosis = found(log(fault=False), tmp_path)
     assert not diagnosis.verdict.bad
@@ -98,6 +99,7 @@ def test_no_change_point_in_too_few_blocks_and_a_weak_one_in_noise():
     assert np.mean(strong) < 0.05
 
 
+@pytest.mark.slow
 def test_windows_that_share_their_days_have_no_onset():
     frame = log()
     half = pl.Series(np.random.default_rng(2).random(frame.height) < 0.5)

@@ -77,7 +77,7 @@ def test_the_module_is_the_documentation(signature):
     assert all(getattr(signature, method).__doc__ for method in ("recognise", "repair", "inject", "scenario"))
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [SEEDS[0], *(pytest.param(seed, marks=pytest.mark.slow) for seed in SEEDS[1:])])
 @each_signature
 def test_is_the_first_cause_in_its_scenario(signature, seed):
     diagnosis = diagnosed(signature, seed)

@@ -95,6 +95,7 @@ def test_without_a_model_it_is_supported_by_the_golden_rows_and_has_no_price(sto
     assert backslide.Diagnosis.from_dict(json.loads(found.to_json())) == found
 
 
+@pytest.mark.slow
 def test_nothing_is_named_when_nothing_is_worse(story):
     folder, good, _, _, reference, _ = story
     again = served(np.random.default_rng(9), good, "2026-04-01")

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -23,10 +18,9 @@ from backslide.engine import database
 from backslide.engine.database import hidden, is_database
 from backslide.engine.source import describe, open_source
 from backslide.main_job import diagnose_config
+from servers import ESCAPED, SECRET
 
 sqlalchemy = pytest.importorskip("sqlalchemy")
-SECRET = "s3cr#t/p@ss:word"
-ESCAPED = "s3cr%23t%2Fp%40ss%3Aword"
 
 
 def frame(rows: int = 1500, seed: int = 1) -> pl.DataFrame:
@@ -168,52 +162,6 @@ def test_a_database_is_diagnosed(tmp_path: Path):
     assert [finding.subject for finding in numeric.findings if finding.severity.rank >= 2] == ["x"]
 
 
-def binaries() -> Path | None:
-    """Folder of a PostgreSQL server's programs."""
-    folders = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
-    folders += [Path(found).parent for name in ("initdb",) if (found := shutil.which(name))]
-    return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "pg_ctl").exists()), None)
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """``user:password@host:port/db`` of a server of its own."""
-    folder = binaries()
-    if folder is None:
-        pytest.skip("no PostgreSQL server is installed")
-    pytest.importorskip("psycopg")
-    own = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-    user = {}
-    if os.getuid() == 0:  # a server does not run as root
-        shutil.chown(own, "nobody")
-        user = {"user": "nobody"}
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    word = own / "word"
-    word.write_text(SECRET)
-    word.chmod(0o644)
-
-    def run(*command: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [folder / command[0], *command[1:]], cwd=own, capture_output=True, timeout=120, check=False, **user
-        )
-
-    made = run("initdb", "-D", f"{own}/data", "-U", "me", "-A", "scram-sha-256", "--pwfile", str(word), "-N")
-    options = f"-p {port} -k {own} -c listen_addresses=127.0.0.1 -c fsync=off"
-    started = (
-        made
-        if made.returncode
-        else run("pg_ctl", "-D", f"{own}/data", "-w", "-l", f"{own}/log", "-o", options, "start")
-    )
-    if started.returncode:
-        shutil.rmtree(own, ignore_errors=True)
-        pytest.skip(f"a PostgreSQL server could not be started: {started.stderr.decode()[-300:]}")
-    yield f"me:{ESCAPED}@127.0.0.1:{port}/postgres"
-    run("pg_ctl", "-D", f"{own}/data", "-m", "immediate", "stop")
-    shutil.rmtree(own, ignore_errors=True)
-
-
 @pytest.fixture(scope="module")
 def logged(postgres: str) -> str:
     """The same, with the table ``logs.predictions``."""
@@ -236,6 +184,7 @@ def logged(postgres: str) -> str:
     return postgres
 
 
+@pytest.mark.postgres
 def test_postgres_is_read(logged: str):
     rows = frame()
     read = open_source(f"postgresql://{logged}#logs.predictions").sort("at", "id").collect()
@@ -253,6 +202,7 @@ def test_postgres_is_read(logged: str):
 
 
 @pytest.mark.slow
+@pytest.mark.postgres
 def test_no_password_is_shown(logged: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     uri = f"postgresql://{logged}#logs.predictions"
     (tmp_path / "backslide.toml").write_text(CONFIG.format(uri=uri))

@@ -98,6 +98,8 @@ def test_late_labels_are_compared_at_equal_age(tmp_path: Path):
     streams = {s.name: s for s in found.streams}
     young, old = streams["performance"].reference, streams["performance, all labels"].reference
     assert abs(young - old) > 0.005  # the bias that equal ages take out
+    assert found.labels.level is not None
+    assert 0.5 < found.labels.level < 1
     assert str(found.labels.complete_through) < str(found.last)
 
 

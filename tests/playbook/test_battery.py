@@ -99,6 +99,7 @@ def test_checks_together_keep_quiet_in_95_of_100_runs():
     assert np.mean([bool(loud(o)) for o in ran]) <= 0.05
 
 
+@pytest.mark.slow
 def test_drift_names_at_most_one_of_a_hundred_quiet_columns():
     """Hundred columns at once, with many rows: significance is no reason to speak."""
     rng = np.random.default_rng(12)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 import polars as pl
+import pytest
 
 import worlds
 from backslide.contracts.finding import Severity
@@ -35,6 +36,7 @@ def test_growing_surer_is_a_note():
     assert set(said.values()) == {Severity.NOTE}
 
 
+@pytest.mark.slow
 def test_quiet_pairs_stay_quiet():
     rng = np.random.default_rng(3)
     said = sum(

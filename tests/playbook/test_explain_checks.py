@@ -283,6 +283,7 @@ def quiet_regressions(count):
         yield worlds.case_of(worlds.regression(np.random.default_rng(500 + seed), rows=300).scenario)
 
 
+@pytest.mark.slow
 def test_p_values_keep_their_rate_where_nothing_happened():
     """Days as units: at 5 % no more of the features and windows may be called than chance calls."""
     changes, told, loud = [], [], 0

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from backslide.contracts.errors import InputError, ModelError, UntrustedError
 from backslide.models.frame import to_pandas
+from backslide.models.load import load_model
 from backslide.retraining import registry
 from backslide.retraining.registry import current_version, load_version, publish, roll_back, versions_of
 
@@ -195,3 +196,23 @@ def test_another_environment_is_told(tmp_path):
     (path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     told = load_version(tmp_path).differences
     assert any("scikit-learn" in text for text in told), told
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_where_it_is_configured(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    log = logs.log(1, turn=1.0)
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.chdir(tmp_path)  # where its artefacts go by default
+    try:
+        with pytest.raises(UntrustedError, match="mlflow"):
+            log.retrain(policy={"windows": ["recent"], "mlflow": "loans"})
+        found = log.retrain(trusted=True, policy={"windows": ["recent"], "mlflow": "loans"})
+        assert found.registered == "models:/loans/1"
+        loaded = load_model(found.registered, trusted=True)
+        rows = to_pandas(log.current[-50:].select(logs.FEATURES))
+        assert set(loaded.artefact.predict(rows)) <= {"yes", "no"}
+    finally:
+        mlflow.set_tracking_uri(before)

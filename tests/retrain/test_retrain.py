@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 
+import joblib
 import jsonschema
 import logs
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.linear_model import SGDClassifier
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from backslide.contracts.errors import ConfigError, InputError, ModelError
 from backslide.contracts.retrain import Retrain, RetrainVerdict
@@ -156,6 +159,39 @@ def test_repeated_rows_count_once(drifted):
     )
 
 
+def test_limits_hold_for_candidates_too(drifted):
+    found = drifted.retrain(gate={"max_size_mb": 0.0001}, policy={"windows": ["recent"]})
+    assert found.verdict is RetrainVerdict.HOLD
+    assert "size" in found.best.failed
+    assert drifted.retrain(gate={"max_size_mb": 50}, policy={"windows": ["recent"]}).verdict is RetrainVerdict.PROMOTE
+
+
+@pytest.fixture(scope="module")
+def moody():
+    """A feature whose meaning turns every few days and whose size grows: whoever leans on it is led astray."""
+    rng = np.random.default_rng(12)
+    made = logs.log(12)
+
+    def with_mood(frame, grown):
+        sign = np.where((frame["at"].dt.epoch("d").to_numpy() // 4) % 2 == 0, 1.0, -1.0)
+        yes = np.where((frame["label"] == "yes").to_numpy(), 1.0, -1.0)
+        mood = grown * (2.0 * sign * yes + rng.normal(0, 1, frame.height))
+        return frame.with_columns(mood=pl.Series(mood))
+
+    return logs.Log(made.model, with_mood(made.reference, 1.0), with_mood(made.current, 3.0))
+
+
+def test_an_unstable_feature_is_left_out_where_that_helps_on_later_rows(moody):
+    roles = NUMBERS.model_copy(update={"features": ("amount", "age", "mood")})
+    recipe = make_pipeline(StandardScaler(), LogisticRegression())
+    found = moody.retrain(roles=roles, recipe=recipe, reference_model=None,
+                          policy={"features": True, "folds": 5, "windows": ["recent"], "recent": [0.1]})  # fmt: skip
+    assert found.features[0].feature == "mood"
+    gains = {c.name: c.gain.estimate for c in found.candidates if c.gain is not None}
+    assert gains["recent 10 %, without mood"] > gains["recent 10 %"] + 0.05
+    assert found.best.name == "recent 10 %, without mood"
+
+
 # Recipes
 
 
@@ -200,6 +236,35 @@ def test_a_model_that_learns_on_is_simulated_as_continuous(drifted):
     policies = {p.name: p for p in found.policies.policies}
     assert policies["continuous"].labels > policies["never"].labels
     assert policies["continuous"].value is not None
+
+
+def test_a_pipeline_learns_on_step_by_step(drifted):
+    """A scaler and a linear model can both be given more rows; an encoder cannot."""
+    both = make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0))
+    found = drifted.retrain(recipe=both, roles=NUMBERS, reference_model=None, policy={"policies": True})
+    policies = {p.name: p for p in found.policies.policies}
+    assert policies["continuous"].value > policies["never"].value + 0.05
+    other = drifted.retrain(policy={"policies": True})
+    assert "continuous" not in {p.name for p in other.policies.policies}
+
+
+def test_what_is_broken_now_is_no_sign_of_a_leak():
+    """The amount all but decides the label, and the champion knew; that it is wrong now has other reasons."""
+    rng = np.random.default_rng(3)
+    made = logs.log(3)
+
+    def decided(frame, wrong):
+        yes = (frame["amount"] > 50).to_numpy()
+        said = np.where(rng.random(frame.height) < wrong, ~yes, yes)
+        return frame.with_columns(
+            label=pl.Series(np.where(yes, "yes", "no")), prediction=pl.Series(np.where(said, "yes", "no"))
+        )
+
+    log = logs.Log(made.model, decided(made.reference, 0.0), decided(made.current, 0.4))
+    roles = logs.ROLES.model_copy(update={"scores": {}})
+    found = log.retrain(roles=roles)
+    assert not any("tells the label" in note for note in found.inputs.notes)
+    assert found.verdict is RetrainVerdict.PROMOTE
 
 
 def test_river_through_its_interface(drifted):
@@ -299,6 +364,33 @@ def test_a_refitted_scaler_is_refused():
     assert found.verdict is RetrainVerdict.REFUSED
     assert found.refusal.cause in ("scaler_refit", "preprocessing_change", "model_change")
     assert found.refusal.repair_gain.estimate > 0
+
+
+@pytest.mark.slow
+def test_a_refitted_scaler_needs_no_repair_of_rows():
+    """The logged rows are right; against the saved model, there is nothing to gain."""
+    made = logs.log(7)
+    log = logs.Log(made.model, made.reference, logs.served(_with_other_scaler(made.model), made.current))
+    found = log.retrain(repaired=True, policy={"diagnose": True})
+    assert found.verdict is RetrainVerdict.HOLD
+    assert any("no row had to be repaired" in note for note in found.inputs.notes)
+
+
+@pytest.mark.slow
+def test_the_command_refuses_by_a_diagnosis_made_before(backslide, broken, tmp_path):
+    broken.reference.write_parquet(tmp_path / "reference.parquet")
+    broken.current.write_parquet(tmp_path / "current.parquet")
+    joblib.dump(broken.model, tmp_path / "champion.joblib")
+    config = CONFIG.replace("[retrain]", '[artifacts]\nreference_model = "champion.joblib"\ntrusted = true\n[retrain]')
+    (tmp_path / "backslide.toml").write_text(config, encoding="utf-8")
+    (tmp_path / "training.py").write_text(TRAINING, encoding="utf-8")
+    assert backslide("diagnose", "backslide.toml", "-q", "--json", "why.json").code == 1
+    ran = backslide("retrain", "backslide.toml", "-q", "--diagnosis", "why.json", "--json", "out.json")
+    assert ran.code == 1, ran.err
+    found = Retrain.from_json((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert found.verdict is RetrainVerdict.REFUSED
+    assert found.refusal.features == ("amount",)
+    assert backslide("retrain", "backslide.toml", "-q", "--diagnosis", "nowhere.json").code == 2
 
 
 def _with_other_scaler(model):

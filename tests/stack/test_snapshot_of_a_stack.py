@@ -125,6 +125,7 @@ def test_the_training_profile_gives_ranges_and_categories(trained):
     assert abs(profile.columns["income"].quantile(0.5) / trained.rows["income"].median() - 1) < 0.05
 
 
+@pytest.mark.slow
 def test_two_hundred_columns_stay_under_a_megabyte():
     rng = np.random.default_rng(1)
     n = 3000

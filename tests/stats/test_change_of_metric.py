@@ -54,6 +54,7 @@ CORE = ("day effects, autocorrelated", "many rows a day", "next to nothing at we
 MARKED = [pytest.param(w, id=n, marks=() if n in CORE else pytest.mark.slow) for n, w in WORLDS.items()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", MARKED)
 def test_false_alarms_of_the_day_test_keep_to_their_rate(world):
     runs = 400

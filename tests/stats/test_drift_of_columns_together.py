@@ -81,6 +81,7 @@ def separated(rng, sides, dated=True, **options):
     return separation(x, y, np.zeros(x.shape[1], bool), (a, b) if dated else (None, None), rng, **options)
 
 
+@pytest.mark.slow
 def test_quiet_windows_have_a_half_inside_the_interval():
     covered, repeats = 0, 30
     for seed in range(repeats):

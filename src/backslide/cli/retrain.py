@@ -27,6 +27,8 @@ def run(config: Path, files: Files, chosen: dict[str, Any], *, quiet: bool) -> i
         found = retrain_config(settings, progress=report_progress)
     if found.version is not None:
         note(f"wrote {found.version}")
+    if found.registered is not None:
+        note(f"registered {found.registered}")
     if not files.write(found):
         say(found.to_text())
     return 1 if found.verdict.held else 0

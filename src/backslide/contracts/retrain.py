@@ -72,7 +72,7 @@ class FeatureRank(Value):
     feature: str
     drift: float
     harm: float
-    """What shuffling it costs on later rows, in the headline."""
+    """What shuffling it costs on later rows, in the headline; negative where that helps: it leads astray."""
 
 
 class CurvePoint(Value):
@@ -166,6 +166,8 @@ class Retrain(Value):
     """Of the recommended candidate, else of the best one."""
     version: str | None = None
     """Where the artefact was written."""
+    registered: str | None = None
+    """URI in the MLflow registry."""
     evidence: tuple[Evidence, ...] = ()
     inputs: ShadowInputs
 

@@ -70,3 +70,5 @@ class RetrainSettings(_Section):
     """Where a repair would fix it: go on with repaired rows instead of refusing."""
     registry: str | None = None
     """Folder of versions that a promoted candidate is written to."""
+    mlflow: str | None = None
+    """Name in the MLflow registry that a promoted candidate is registered under."""

@@ -147,6 +147,9 @@ class Labels(Value):
     """Last period whose labels have practically all come."""
     waiting: int = 0
     """Periods that wait for labels."""
+    level: float | None = None
+    """The headline of the last periods judged at that age, as it would be with all labels: each labelled row weighs one over the
+    chance that a label of its class had come. None where classes come alike or nothing is known of it."""
     notes: tuple[str, ...] = ()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from backslide.stats.metrics import Floats
 MATURE = 0.95
 """Share of labels from which a period counts as fully labelled."""
 MOST_ROWS = 200_000
+MOST_CLASSES = 200
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Ages:
     """Share of the reference rows that are labelled at the first age."""
     known: bool
     """Whether the source says when labels came."""
+    by_class: dict[str, float] = field(default_factory=dict)
+    """Share of each class's labels that have come at the first age."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe."""
@@ -67,13 +70,16 @@ def ages_of(rows: Rows, labelled: float) -> Ages:
     watch = rows.settings.watch
     if not rows.has_label_times or not rows.grid.timed or LABELLED not in rows.reference.collect_schema():
         return Ages(watch.label_age or 0, None, None, labelled, known=False)
-    late, _ = delays(rows.reference, rows)
+    late, labels = delays(rows.reference, rows)
     if not len(late):
         return Ages(watch.label_age or 0, None, None, labelled, known=True)
     curve = Curve(np.sort(late))
     first = watch.label_age if watch.label_age is not None else int(np.ceil(curve.age(watch.label_share)))
     last = int(np.ceil(curve.age(MATURE)))
-    return Ages(first, last if last > first else None, float(curve.at(first)), labelled, known=True)
+    shares: dict[str, float] = {}
+    if last > first and len(set(labels)) <= MOST_CLASSES:
+        shares = {str(label): float(of.at(first)) for label, of in curves(late, labels).items()}
+    return Ages(first, last if last > first else None, float(curve.at(first)), labelled, known=True, by_class=shares)
 
 
 def label_notes(rows: Rows, ages: Ages, now: float, later: pl.DataFrame | None, classes: tuple[str, ...]) -> list[str]:
@@ -102,7 +108,7 @@ def label_notes(rows: Rows, ages: Ages, now: float, later: pl.DataFrame | None, 
 
 
 def _arrival_notes(rows: Rows, ages: Ages, now: float) -> list[str]:
-    before, classes = delays(rows.reference, rows)
+    before, _ = delays(rows.reference, rows)
     after, _ = delays(rows.later, rows)
     notes = []
     horizon = max(ages.mature or ages.first, 1)
@@ -114,9 +120,8 @@ def _arrival_notes(rows: Rows, ages: Ages, now: float) -> list[str]:
             f"labels come {way} than in the reference (by up to {say.percent(abs(found.difference))} of them at the same age): "
             "young periods cannot be compared as they could, wait for the reading with all labels"
         )
-    by_class = curves(before, classes)
-    if len(by_class) > 1 and ages.mature is not None:
-        shares = {str(label): float(curve.at(ages.first)) for label, curve in by_class.items()}
+    shares = ages.by_class
+    if len(shares) > 1 and ages.mature is not None:
         slow, fast = min(shares, key=lambda c: shares[c]), max(shares, key=lambda c: shares[c])
         if shares[fast] - shares[slow] >= 0.1:
             notes.append(

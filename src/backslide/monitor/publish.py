@@ -26,9 +26,11 @@ from backslide.monitor.grid import Grid
 from backslide.monitor.incidents import Group, identity, incident, muted
 from backslide.monitor.judge import Track
 from backslide.monitor.labels import Ages
-from backslide.monitor.streams import HEADLINE_SHARE, Ledger, Subject
+from backslide.monitor.streams import HEADLINE_SHARE, Ledger, Subject, corrected_level
 from backslide.store.memory import Book, Mute
 
+RECENT = 7
+"""Periods over which the corrected level is told."""
 SHOWN = 120
 """Periods of a stream that are published."""
 
@@ -116,6 +118,7 @@ def _labels(look: Look) -> Labels:
         age=look.ages.first, share_at_age=look.ages.share, mature_age=look.ages.mature,
         complete_through=look.grid.label(max(mature)) if mature else None,
         waiting=waiting if look.subject.problem.has_labels else 0, notes=look.notes[0],
+        level=corrected_level(look.subject, entered, look.ages.by_class, RECENT),
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +15,7 @@ from backslide.contracts.watch import StreamKind
 from backslide.engine import names
 from backslide.engine.problem import Problem
 from backslide.monitor.sums import Sums
+from backslide.stats.arrival import LEAST_CHANCE
 from backslide.stats.metrics import METRICS, Floats, Metric, class_metric, expected_cost, gradient, macro_f1_over, mean
 from backslide.stats.sequential import MIN_REFERENCE, Periods
 
@@ -182,6 +184,24 @@ def _missing(column: str, sums: Sums) -> int:
 
 def _unknown(column: str, sums: Sums) -> int:
     return sums.unknown.get(column, 0)
+
+
+def corrected_level(subject: Subject, judged: dict[int, Sums], chances: dict[str, float], last: int) -> float | None:
+    """The headline of the last periods with each row weighed by one over its label's chance to have come.
+
+    Horvitz and Thompson (1952). None for metrics that are not of labels and predictions, and where no chance is known.
+    """
+    metric = subject.headline
+    if not chances or not judged or not (metric.rows == "counts" or metric.cells is not None):
+        return None
+    total = _all({n: judged[n] for n in sorted(judged)[-last:]})
+    whole = _Reading.of(subject.problem, metric, total)
+    cells: Counter[tuple[str, str]] = Counter()
+    for (label, said), n in total.cells.items():
+        cells[label, said] = n / max(chances.get(label, 1.0), LEAST_CHANCE)  # type: ignore[assignment]
+    sums, _, _ = _vector(whole.metric, whole.classes, replace(total, cells=cells))
+    value = float(whole.metric.value(sums))
+    return value if np.isfinite(value) else None
 
 
 def _all(sums: dict[int, Sums]) -> Sums:

@@ -43,7 +43,7 @@ class Sums:
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe; what is empty is left out."""
         found: dict[str, Any] = {"rows": self.rows, "labelled": self.labelled, "corrected": self.corrected}
-        found["cells"] = [[label, said, n] for (label, said), n in sorted(self.cells.items())]
+        found["cells"] = [[label, said, n] for (label, said), n in sorted(self.cells.items()) if n]
         # The order in which rows are added moves the last digits; what is kept must not depend on it.
         found["moments"] = {name: [float(f"{v:.12g}") for v in values] for name, values in self.moments.items()}
         found["segments"] = {name: part.to_dict() for name, part in self.segments.items()}

@@ -157,12 +157,13 @@ def _features(r: Retrain, unit: Unit) -> Section | None:
     if not r.features:
         return None
     rows = tuple(
-        (f.feature, numbers.percent(f.drift), unit.change(f.harm), unit.change(f.drift * max(f.harm, 0.0)))
+        (f.feature, numbers.percent(f.drift), unit.change(f.harm), unit.change(f.drift * abs(f.harm)))
         for f in r.features[:MOST_FEATURES]
     )
     reading = (
-        "Drift: how far the feature alone sets fresh rows apart. Leaned on: what shuffling it costs on later rows."
+        "Drift: how far the feature alone sets fresh rows apart. Leaned on: what shuffling it costs on later rows; "
     )
+    reading += "negative where it leads astray."
     return Section("Features, drift times harm", reading, ("feature", "drift", "leaned on", "product"), rows)
 
 
@@ -232,4 +233,6 @@ def _inputs(r: Retrain) -> tuple[tuple[str, str], ...]:
         said.append(("period", f"{numbers.moment(i.period[0])} to {numbers.moment(i.period[1])}"))
     if r.version is not None:
         said.append(("written to", r.version))
+    if r.registered is not None:
+        said.append(("registered as", r.registered))
     return tuple(said)

@@ -58,6 +58,10 @@ def _facts(found: Watched) -> list[tuple[str, str]]:
         age += f"; complete through {labels.complete_through}"
     if labels.waiting:
         age += f"; {labels.waiting} periods wait"
+    if labels.level is not None:
+        age += (
+            f"; {say.metric(found.metric)} of the last periods, as if all labels had come: {say.number(labels.level)}"
+        )
     facts.append(("labels", age))
     if found.estimated is not None:
         facts.append(("estimate", _estimate(found)))

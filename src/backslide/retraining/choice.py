@@ -13,8 +13,10 @@ from backslide.contracts.gate import GateLine, GateVerdict
 from backslide.contracts.upkeep import GateSettings
 from backslide.playbook.shadow.arms import Arms
 from backslide.playbook.shadow.differences import difference
-from backslide.retraining.backtest import MIN_FOLDS, Bench, Tried, best_first
+from backslide.retraining.backtest import MIN_FOLDS, Bench, Tried, best_first, chosen
 from backslide.retraining.gate import Judged, judge, p_gain
+from backslide.retraining.limits import limits
+from backslide.retraining.recipe import trained
 
 STEADY_LEVEL = 0.1
 """One-sided error rate at which a candidate without a feature must beat the one that it changes."""
@@ -42,7 +44,14 @@ def choose(bench: Bench, tried: Sequence[Tried], policy: GateSettings, names: tu
     for one in ordered:
         assert one.arms is not None
         named = ("the champion", f"the candidate {one.plan.name!r}")
-        found = judge(bench.case, one.arms, policy, tried=count, names=named, limits=over_time(bench, one, policy))
+        found = judge(
+            bench.case,
+            one.arms,
+            policy,
+            tried=count,
+            names=named,
+            limits=(*over_time(bench, one, policy), *_limits(bench, one, policy)),
+        )
         gates[one.plan.name] = found
         if found.verdict is GateVerdict.PROMOTE:
             return Choice(one, found, True, gates, no_better)
@@ -73,6 +82,17 @@ def over_time(bench: Bench, one: Tried, policy: GateSettings) -> tuple[GateLine,
             test=f"t over {len(gains)} stretches", passed=p < policy.level,
         ),
     )  # fmt: skip
+
+
+def _limits(bench: Bench, one: Tried, policy: GateSettings) -> tuple[GateLine, ...]:
+    """Latency and size of the candidate as it was trained last, where they are limited."""
+    if policy.max_latency_ms is None and policy.max_size_mb is None:
+        return ()
+    rng, last = bench.rng(one.plan.name, "limits"), bench.folds[-1]
+    rows, weights = chosen(bench, one.plan, last.origin, rng)
+    model = trained(bench.recipe, bench.history, rows, weights, one.plan.steady, rng, one.plan.name)
+    champion = bench.case.reference_model
+    return limits(champion, model, bench.history.frame[last.rows], policy, bench.case.settings.base)
 
 
 def _helps(bench: Bench, one: Tried, tried: Sequence[Tried]) -> bool:

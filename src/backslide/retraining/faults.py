@@ -13,7 +13,6 @@ from backslide.causes.inquiry import inquire
 from backslide.causes.verify import Bench
 from backslide.contracts.cause import Cause, CauseKind
 from backslide.contracts.diagnosis import Diagnosis
-from backslide.contracts.errors import ModelError
 from backslide.verdict import judge
 
 WORTH = 0.5
@@ -45,19 +44,12 @@ class Repaired:
 
 
 def repaired(case: Case, progress: Callable[[str], None] | None = None) -> Repaired:
-    """Undo the faults that explain the drop.
-
-    Raises:
-        ModelError: nothing that can be undone on the rows explains it.
-    """
+    """Undo the faults that explain the drop; the rows as they are where the fault is in the serving stack alone."""
     judged = judge(case)
     found = inquire(case, judged.target, degraded=judged.verdict.bad, progress=progress)
     faults = [trial.fault for trial, _ in found.faults if trial.fault.reversible]
     if not faults:
-        raise ModelError(
-            "no fault that can be undone on the logged rows: the rows are as they should be, so fix the pipeline and "
-            "leave [retrain] repaired out"
-        )
+        return Repaired(case.current.sample, ())
     bench = Bench(case, judged.target, case.reference_model, artefact=case.reference_model is not None)
     features = dict.fromkeys(f for fault in faults for f in fault.features)
     return Repaired(all_undone(bench, faults), tuple(features))

@@ -1,7 +1,8 @@
 """Features looked at again: which drift and do harm, and does the model do better on later rows without them?
 
-Ranked by drift times harm: how far the labelled reference and the fresh rows can be told apart by the feature alone (twice the
-AUC's distance from a half), times how much the candidate loses when the feature's values are shuffled on later rows. A feature
+Ranked by drift times harm: how far the feature alone sets the fresh rows apart from the labelled reference (Kolmogorov-Smirnov
+distance, or total variation of levels), times how much depends on it, which is what shuffling its values on later rows costs;
+where that helps, the candidate is led astray by the feature. A feature
 that no candidate may see at all is one that tells the label far better than what was served: it was not known at that time.
 """
 
@@ -34,7 +35,7 @@ LARGEST = 1e30
 
 @dataclass(frozen=True)
 class Ranked:
-    """One feature: its drift (0 to 1), what shuffling it costs, and their product."""
+    """One feature: its drift (0 to 1), what shuffling it costs (negative: it helps), and the product of their sizes."""
 
     feature: str
     drift: float
@@ -43,7 +44,7 @@ class Ranked:
     @property
     def product(self) -> float:
         """Drift times harm."""
-        return self.drift * max(self.harm, 0.0)
+        return self.drift * abs(self.harm)
 
 
 def leaks(h: History) -> tuple[str, ...]:
@@ -52,7 +53,9 @@ def leaks(h: History) -> tuple[str, ...]:
     if len(known) < 100:
         return ()
     labels = h.served.labels[known]
-    served = _served_error(h, known)
+    before = known[~h.fresh[known]]
+    # What is broken now says nothing about what the champion could have known when it was well.
+    served = _served_error(h, before if len(before) >= LEAST else known)
     found = []
     for column in h.case.problem.features:
         if column not in h.frame.columns or h.frame.schema[column].is_nested():

@@ -275,6 +275,8 @@ def _lost(lines: list[GateLine]) -> str:
     rest = "" if not more else f" and fails {more} more requirement{'' if more == 1 else 's'}"
     if worst.kind in ("latency", "size"):
         return f"exceeds the limit of {worst.name}{rest}"
+    if worst.kind == "stretches":
+        return f"does not gain from stretch to stretch{rest}"
     if worst.difference is None or worst.kind == "calibration":
         return f"fails on {worst.name}{rest}"
     where = f" where {worst.name}" if worst.kind == "segment" else ""

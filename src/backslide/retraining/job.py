@@ -30,9 +30,10 @@ from backslide.retraining.faults import repaired as repaired_rows
 from backslide.retraining.features import leaks, ranking, without_unstable
 from backslide.retraining.history import History, history, quality
 from backslide.retraining.learning import learning_curve, life
+from backslide.retraining.mlflow_registry import register
 from backslide.retraining.policies import simulate
 from backslide.retraining.recipe import recipe_of
-from backslide.retraining.registry import keep
+from backslide.retraining.registry import final, keep
 from backslide.retraining.steady import SteadyInputs
 from backslide.retraining.windows import plans
 
@@ -160,8 +161,14 @@ def _with_repair(case: Case, champion: Model | None, settings: Settings, say: Pr
     h = history(case, settings.retrain, mended.frame)
     if champion is not None:
         h = h.with_rows(h.frame, case.answered(champion, h.frame).outcomes)
-    named = ", ".join(mended.features)
-    return h, f"current rows were repaired first: {named}; the champion is the saved model on the repaired rows"
+    said = (
+        f"current rows were repaired first: {', '.join(mended.features)}"
+        if mended.features
+        else "no row had to be repaired"
+    )
+    return h, said + (
+        "" if champion is None else "; the champion is the saved model on these rows, not what was served"
+    )
 
 
 def _searched(
@@ -217,8 +224,19 @@ def _answer(found: Found, settings: Settings, *, refused: bool) -> Retrain:
     )
     answer = words.with_notes(answer, found.notes)
     answer = answer.model_copy(update={"evidence": words.charts(answer)})
-    if found.choice.promoted and not refused and policy.registry is not None:
-        bench.say("writing the artefact")
-        version = keep(bench, best, answer, settings.base / policy.registry, trusted=settings.artifacts.trusted)
-        answer = answer.model_copy(update={"version": str(version)})
-    return answer
+    return _kept(bench, best, answer, settings) if found.choice.promoted and not refused else answer
+
+
+def _kept(bench: Bench, best: Tried, answer: Retrain, settings: Settings) -> Retrain:
+    """Written to the registries that are configured."""
+    policy, trusted = settings.retrain, settings.artifacts.trusted
+    if policy.registry is None and policy.mlflow is None:
+        return answer
+    bench.say("writing the artefact")
+    made = final(bench, best)
+    where: dict[str, str] = {}
+    if policy.registry is not None:
+        where["version"] = str(keep(bench, made, answer, settings.base / policy.registry, trusted=trusted))
+    if policy.mlflow is not None:
+        where["registered"] = register(made.model.artefact, policy.mlflow, made.lineage, trusted=trusted)
+    return answer.model_copy(update=where)

@@ -151,7 +151,7 @@ def life(bench: Bench, best: Tried) -> Life | None:
     """How fast a candidate falls behind one that is trained again: its loss at later folds by its age.
 
     Each model of the backtest is judged on every later stretch, against the one that was trained right before it. A line
-    through the origin gives the loss per day (per stretch without times), and so the age at which it is material.
+    through the origin gives the loss per day (per row without times), and so the age at which it is material.
     """
     folds, runs, metric = bench.folds, {run.fold: run for run in best.runs}, bench.metric
     aged: list[_Aged] = []
@@ -162,15 +162,14 @@ def life(bench: Bench, best: Tried) -> Life | None:
             new = arms_of(bench.history, runs[j].on(rows), rows)
             found = difference(bench.case, Arms(new.new, old.new, True), metric)
             if found is not None:
-                age = folds[j].origin - folds[k].origin if bench.history.timed else float(j - k)
-                aged.append(_Aged(age, metric.harm(found.estimate)))
+                aged.append(_Aged(folds[j].origin - folds[k].origin, metric.harm(found.estimate)))
     if len(aged) < 3:
         return None
     ages, lost = np.array([a.age for a in aged]), np.array([a.lost for a in aged])
     rate = float(ages @ lost / (ages @ ages))
     se = float(np.sqrt(((lost - rate * ages) ** 2).sum() / (len(aged) - 1) / (ages @ ages)))
     floor, oldest = bench.case.floor(metric), float(ages.max())
-    unit, per = ("days", 86_400.0) if bench.history.timed else ("stretches", 1.0)
+    unit, per = ("days", 86_400.0) if bench.history.timed else ("rows", 1.0)
     size = say.change(floor, share=metric.share)
     seen = f"{say.number(oldest / per, 2)} {unit}"
     if rate <= 0 or rate < 1.64 * se:

@@ -8,6 +8,7 @@ shared. The cheapest policy whose mean is within what is material of the best on
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -151,7 +152,7 @@ def _dropped(bench: Bench, before: Outcomes, after: Outcomes) -> bool:
 def _continuous(bench: Bench, stretches: list[_Stretch]) -> _Walk | None:
     """One model that learns every row once, as soon as its label has arrived; for recipes that can."""
     warm, h = bench.recipe.warm, bench.history
-    if warm is None or not hasattr(warm, "partial_fit"):
+    if warm is None:
         return None
     from sklearn.base import clone
 
@@ -166,7 +167,7 @@ def _continuous(bench: Bench, stretches: list[_Stretch]) -> _Walk | None:
             if len(fresh):
                 rows = inputs(bench.recipe, h, fresh)
                 told = labels_of(bench.recipe, h, fresh)
-                made.partial_fit(rows.iloc[:, 0] if bench.recipe.takes_text else rows, told, **more)
+                _learn(made, rows.iloc[:, 0] if bench.recipe.takes_text else rows, told, more)
                 learned[fresh] = True
                 walk.retrains += k > 0
             model = wrap(made, name="continuous", task=bench.case.problem.task)
@@ -176,6 +177,19 @@ def _continuous(bench: Bench, stretches: list[_Stretch]) -> _Walk | None:
         return None
     walk.used |= set(np.flatnonzero(learned).tolist())
     return walk
+
+
+def _learn(estimator: Any, rows: Any, labels: Any, more: dict[str, Any]) -> None:
+    """One more batch; through a pipeline step by step, each learning what it can before it hands the rows on."""
+    steps = getattr(estimator, "steps", None)
+    if not isinstance(steps, list):
+        estimator.partial_fit(rows, labels, **more)
+        return
+    for _, step in steps[:-1]:
+        if hasattr(step, "partial_fit"):
+            step.partial_fit(rows)
+        rows = step.transform(rows)
+    steps[-1][1].partial_fit(rows, labels, **more)
 
 
 def _answers(bench: Bench, model: Model, rows: Rows) -> Outcomes:

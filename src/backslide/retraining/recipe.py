@@ -73,11 +73,24 @@ def recipe_of(given: Any, champion: Model | None, h: History, *, base: Path, tru
         unfitted = _unfitted(given)
         reads = wrap(unfitted, name=name, task="regression").takes == "text" if hasattr(unfitted, "predict") else False
         weighs = _weight_key(unfitted) is not None
-        warm = unfitted if hasattr(unfitted, "partial_fit") else None
+        warm = unfitted if _learns_on(unfitted) else None
         return Recipe(name, _estimator(unfitted), weighs, columns, reads, known, task, warm)
     if callable(given):
         return Recipe(name, given, True, columns, False, known, task)
     raise ConfigError(f"recipe {name}: expected an estimator with fit or a function of (frame, labels, weights)")
+
+
+STATELESS = ("HashingVectorizer", "Normalizer")
+"""Steps that learn nothing."""
+
+
+def _learns_on(estimator: Any) -> bool:
+    """Whether it can be given more rows later: every step of a pipeline must."""
+    steps = getattr(estimator, "steps", None)
+    if not isinstance(steps, list):
+        return hasattr(estimator, "partial_fit")
+    before = all(hasattr(s, "partial_fit") or type(s).__name__ in STATELESS for _, s in steps[:-1])
+    return before and hasattr(steps[-1][1], "partial_fit")
 
 
 def _opened(given: Any, base: Path, trusted: bool) -> tuple[str, Any]:

@@ -58,24 +58,42 @@ class Version:
     """What differs here from where it was made."""
 
 
-def keep(bench: Bench, best: Tried, report: Retrain, registry: Path, *, trusted: bool) -> Path:
-    """Train the candidate on everything that is known, and make it the current version.
+@dataclass(frozen=True)
+class Final:
+    """The recommended candidate, trained on everything that is known, and where its rows came from."""
+
+    model: Model
+    rows: Rows
+    lineage: dict[str, Any]
+
+
+def final(bench: Bench, best: Tried) -> Final:
+    """Train the candidate once more, on all labels.
 
     Raises:
-        ModelError: it cannot be trained or written.
+        ModelError: it cannot be trained.
     """
-    h = bench.history
     rng = bench.rng("final")
     rows, weights = chosen(bench, best.plan, np.inf, rng)
-    model = trained(bench.recipe, h, rows, weights, best.plan.steady, rng, best.plan.name)
-    lineage = _lineage(bench, best, rows)
-    frame = h.frame[rows].select(bench.recipe.columns)
-    taken = snapshot(model, frame, name=bench.case.settings.model.name, features=bench.recipe.columns, trusted=True)
+    model = trained(bench.recipe, bench.history, rows, weights, best.plan.steady, rng, best.plan.name)
+    return Final(model, rows, _lineage(bench, best, rows))
+
+
+def keep(bench: Bench, made: Final, report: Retrain, registry: Path, *, trusted: bool) -> Path:
+    """Make a candidate the current version, with its snapshot, lineage and reports.
+
+    Raises:
+        ModelError: it cannot be written.
+    """
+    frame = bench.history.frame[made.rows].select(bench.recipe.columns)
+    taken = snapshot(
+        made.model, frame, name=bench.case.settings.model.name, features=bench.recipe.columns, trusted=True
+    )
     files = {
         "snapshot.json": taken.to_json(), "report.json": report.to_json(), "report.html": report.to_html(),
         "gate.json": "{}" if report.gate is None else report.gate.to_json(),
     }  # fmt: skip
-    return publish(registry, model.artefact, files, lineage, trusted=trusted)
+    return publish(registry, made.model.artefact, files, made.lineage, trusted=trusted)
 
 
 def publish(

@@ -46,7 +46,7 @@ BETS = (0.4, 0.7, 1.1)
 """Sizes of the lasting bets; each pays best for a shift of as many standard deviations."""
 SHOCK_SHARE = 0.1
 """Weight of the component for single periods; the lasting ones share the rest."""
-TOLERANCE = 1.2
+TOLERANCE = 1.5
 """Standard errors of the reference's own level by which every residual is made smaller."""
 KAPPA = 0.25
 """Exponent of the p-to-e calibrator ``kappa * p ** (kappa - 1)`` (Vovk and Wang 2021)."""
@@ -142,6 +142,8 @@ def fit_baseline(reference: Periods, row_variance: float, *, share: bool) -> Bas
     floor = LEAST_SPREAD if share else LEAST_RELATIVE * float(np.sqrt(row_variance))
     spread = max(float(np.sqrt(max(excess, 0.0))), floor)
     inflation = _memory(left, noise, spread, reference.ordinals)
+    # What rows scatter is known; only the spread between periods is estimated (Satterthwaite 1946).
+    freedom = (freedom + SURE_OF_SPREAD) * ((float(noise.mean()) + spread**2) / spread**2) ** 2
     return Baseline(level, season, row_variance, spread, inflation, n, share, freedom)
 
 

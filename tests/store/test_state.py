@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,41 +16,9 @@ from backslide.store.memory import Message, Mute
 from backslide.store.tables import metadata
 
 
-def postgres_folder() -> Path | None:
-    """Where a PostgreSQL server's programs are."""
-    found = shutil.which("pg_ctl")
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-    return Path(found).parent if found else folders[-1].parent if folders else None
-
-
-@pytest.fixture(name="server", scope="module")
-def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a PostgreSQL of our own on a socket in a folder of its own."""
-    programs = postgres_folder()
-    if programs is None:
-        pytest.skip("no PostgreSQL server on this machine")
-    pytest.importorskip("psycopg")
-    folder = tmp_path_factory.mktemp("pg")
-    as_other: list[str] = []
-    if Path("/proc/self").stat().st_uid == 0:  # the server refuses to run as root
-        for one in (folder, *folder.parents):
-            if one.stat().st_uid == 0 and one != Path("/tmp") and one != Path("/"):
-                one.chmod(0o777 if one == folder else 0o755)
-        as_other = ["setpriv", "--reuid=nobody", "--clear-groups"]
-    data = folder / "data"
-    run = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": str(folder)}
-    subprocess.run([*as_other, programs / "initdb", "-D", data, "-A", "trust", "-U", "keeper", "--no-sync"], **run)
-    options = f"-k {folder} -c listen_addresses='' -c fsync=off"
-    subprocess.run(
-        [*as_other, programs / "pg_ctl", "-D", data, "-w", "-o", options, "-l", folder / "log", "start"], **run
-    )
-    yield f"postgresql://keeper@/postgres?host={folder}"
-    subprocess.run([*as_other, programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **run)
-
-
-@pytest.fixture(name="database", params=["sqlite", "postgresql"])
+@pytest.fixture(name="database", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def _database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    url = None if request.param == "sqlite" else request.getfixturevalue("server")
+    url = None if request.param == "sqlite" else f"postgresql://{request.getfixturevalue('postgres')}"
     database = open_database(url, tmp_path)
     yield database
     with database.engine.begin() as connection:

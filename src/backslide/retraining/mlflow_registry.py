@@ -1,0 +1,43 @@
+"""A promoted candidate in the MLflow registry, where one is configured; MLflow's own tracking URI says where that is."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any
+
+from backslide.contracts.errors import MissingExtraError, ModelError, UntrustedError
+from backslide.models.failures import one_line
+
+
+def register(artefact: Any, name: str, lineage: dict[str, Any], *, trusted: bool) -> str:
+    """Log the model in a run of its own, with its lineage as parameters, and register it; returns ``models:/NAME/VERSION``.
+
+    Raises:
+        UntrustedError: MLflow writes pickles, and files are not trusted.
+        MissingExtraError: MLflow is not installed.
+        ModelError: MLflow cannot take it.
+    """
+    if not trusted:
+        raise UntrustedError(
+            "[retrain] mlflow: MLflow writes pickles; set trusted = true under [artifacts], or leave it out"
+        )
+    try:
+        import mlflow
+        import mlflow.sklearn
+    except ImportError:
+        raise MissingExtraError(
+            "[retrain] mlflow needs the package mlflow; install it with: pip install 'backslide[mlflow]'"
+        ) from None
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    told = {key: str(value)[:250] for key, value in lineage.items() if isinstance(value, (str, int, float))}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with mlflow.start_run(run_name=f"backslide retrain {name}"):
+                mlflow.log_params(told)
+                logged = mlflow.sklearn.log_model(artefact, name="model", serialization_format="cloudpickle")
+            version = mlflow.register_model(logged.model_uri, name).version
+    except Exception as error:
+        raise ModelError(f"[retrain] mlflow: the model cannot be registered as {name!r}: {one_line(error)}") from None
+    return f"models:/{name}/{version}"

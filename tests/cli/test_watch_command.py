@@ -1,0 +1,106 @@
+"""``backslide watch`` as a stranger uses it: exit codes, files, one-line errors."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "monitor"))
+
+import jsonschema
+from streams_of_logs import REFERENCE, config, served
+
+from backslide.cli.outermost import run
+from backslide.contracts.watch import Watched
+
+
+@pytest.fixture(name="project", scope="module")
+def _project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+
+    def broken(columns):
+        hit = columns["day"] >= REFERENCE + 12
+        columns["income"] = columns["income"] / (1 + 11 * hit)
+
+    config(folder, served(41, REFERENCE + 20, rows=100, change=broken))
+    (folder / "backslide.toml").write_text(
+        """
+[model]
+name = "loans"
+label = "label"
+prediction = "prediction"
+scores = { paid = "p_paid" }
+timestamp = "served_at"
+[windows]
+reference = "2026-01-05..2026-02-15"
+[data]
+source = "log.parquet"
+[watch]
+diagnose = false
+estimate = false
+""",
+        encoding="utf-8",
+    )
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _there(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+
+
+def test_exit_codes_say_what_is_open(capsys: pytest.CaptureFixture[str]):
+    assert run(["watch", "--as-of", "2026-02-25", "-q"]) == 0
+    assert "Quiet" in capsys.readouterr().out
+    assert run(["watch", "--as-of", "2026-03-05", "-q"]) == 1
+    assert "Alarm: loans" in capsys.readouterr().out
+    assert Path("backslide.db").exists()
+
+
+def test_a_replay_touches_nothing_and_prints_what_would_have_been(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    before = Path("backslide.db").read_bytes() if Path("backslide.db").exists() else b""
+    out = tmp_path / "r.json"
+    assert run(["watch", "--replay", "--as-of", "2026-03-08", "--json", str(out), "-q"]) == 1
+    printed = capsys.readouterr().out
+    assert "1 alarm, 0 early signs" in printed
+    data = json.loads(out.read_text(encoding="utf-8"))
+    jsonschema.validate(data, Watched.json_schema())
+    assert data["replay"] is True
+    assert Watched.from_dict(data).to_text() == printed.rstrip("\n") + "\n"
+    assert before == (Path("backslide.db").read_bytes() if Path("backslide.db").exists() else b"")
+
+
+def test_json_to_the_terminal_is_only_json(capsys: pytest.CaptureFixture[str]):
+    assert run(["watch", "--replay", "--as-of", "2026-03-08", "--json", "-", "-q"]) == 1
+    assert json.loads(capsys.readouterr().out)["format"] == "backslide.watch/1"
+
+
+def test_mutes(capsys: pytest.CaptureFixture[str]):
+    assert run(["watch", "--mute", "*", "--reason", "known", "--until", "2026-03-20"]) == 0
+    assert run(["watch", "--as-of", "2026-03-06", "-q"]) == 0
+    assert "muted: known" in capsys.readouterr().out
+    assert run(["watch", "--unmute", "*"]) == 0
+    assert run(["watch", "--as-of", "2026-03-06", "-q"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--mute", "x"], "--mute needs --reason"),
+        (["--unmute", "never"], "no mute of 'never'"),
+        (["--mute", "x", "--reason", "r", "--until", "soon"], "--until: expected a day"),
+        (["--every", "often"], "--every: expected a time such as 30m"),
+        (["--as-of", "yesterday"], "--as-of: expected a time"),
+        (["--replay", "--every", "1h"], "--replay looks at history alone"),
+        (["--test-alert"], "[alerts] urls is empty"),
+        (["nowhere.toml"], "no configuration at nowhere.toml"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]):
+    assert run(["watch", *arguments]) == 2
+    told = capsys.readouterr().err.strip()
+    assert says in told
+    assert "\n" not in told
