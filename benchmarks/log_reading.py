@@ -28,7 +28,7 @@ FEATURES = 20
 
 
 def rows_of(day: int, rows: int) -> pl.DataFrame:
-    """A day of predictions: 17 numbers, 3 texts, two scores, a label for most."""
+    """A day of predictions: 17 numbers, 3 texts, two scores, a label that comes five days later on average."""
     rng = np.random.default_rng(day)
     score = rng.random(rows)
     seconds = np.sort(rng.random(rows)) * 86_400
@@ -39,6 +39,9 @@ def rows_of(day: int, rows: int) -> pl.DataFrame:
             "at": pl.Series(micros).cast(pl.Datetime("us", "UTC")),
             "prediction": np.where(score > 0.5, "yes", "no"),
             "label": pl.Series(np.where(rng.random(rows) < score, "yes", "no")),
+            "label_at": pl.Series(micros + np.floor(rng.exponential(5 * 86_400e6, rows)).astype(np.int64)).cast(
+                pl.Datetime("us", "UTC")
+            ),
             "p_yes": score,
             "p_no": 1 - score,
             **{f"x{k}": rng.normal(size=rows) for k in range(FEATURES - 3)},
@@ -50,7 +53,8 @@ def rows_of(day: int, rows: int) -> pl.DataFrame:
 def build(folder: Path, rows: int, days: int) -> None:
     """The log and the plain files."""
     roles = Roles(
-        id="id", timestamp="at", prediction="prediction", label="label", scores={"yes": "p_yes", "no": "p_no"},
+        id="id", timestamp="at", prediction="prediction", label="label", label_time="label_at",
+        scores={"yes": "p_yes", "no": "p_no"},
         features=(*(f"x{k}" for k in range(FEATURES - 3)), "c0", "c1", "c2"),
     )  # fmt: skip
     (folder / "plain").mkdir()

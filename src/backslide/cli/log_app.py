@@ -127,6 +127,7 @@ def label(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with the columns id and label.")],
     store: Store = "log",
     model: OneModel = None,
+    spool: Spool = None,
     source: Annotated[
         str | None, typer.Option("--source", metavar="NAME", help="Whose the labels are; default: drawn.")
     ] = None,
@@ -136,4 +137,4 @@ def label(
     """Take labels back into the log; those that are there already are not added again."""
     from backslide.cli.log_label import label as run
 
-    return run(store, file, model=model, source=source, by=by, as_json=json)
+    return run(store, file, model=model, spool=spool, source=source, by=by, as_json=json)

@@ -42,14 +42,16 @@ def to_label(
     return 0
 
 
-def label(store: str, file: Path, *, model: str | None, source: str | None, by: str | None, as_json: bool) -> int:
+def label(
+    store: str, file: Path, *, model: str | None, spool: Path | None, source: str | None, by: str | None, as_json: bool
+) -> int:
     """Take labels in, and say what they tell."""
     from backslide.log.drawing import read_answers, take_back
     from backslide.log.places import DRAWN, alone, spool_root
     from backslide.log.reading import open_log
 
     answers = read_answers(file)
-    with alone(spool_root(store)):
+    with alone(spool_root(store, spool)):
         done = take_back(open_log(store, model), answers, source=source or DRAWN, by=by)
     if as_json:
         say(json.dumps({"format": "backslide.log-label/1", **asdict(done)}, indent=2))

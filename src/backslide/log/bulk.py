@@ -17,6 +17,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import orjson
 import polars as pl
 
@@ -42,8 +43,6 @@ def in_bulk(kind: str, data: bytes, places: pl.Series) -> Rows | None:
         data: lines with newlines between them.
         places: where each of them begins in its file.
     """
-    if b'\\":' in data:
-        return None
     schema = _schema(kind, _some(data, len(places)))
     rewritten = _rewritten(data)
     if schema is None or rewritten is None:
@@ -52,11 +51,11 @@ def in_bulk(kind: str, data: bytes, places: pl.Series) -> Rows | None:
     try:
         with ThreadPoolExecutor(1) as beside:  # the reader leaves the interpreter alone
             reading = beside.submit(pl.read_ndjson, data, schema=schema)
-            names, nulls, texts = data.count(b'":'), data.count(b'":null'), data.count(b'":"')
+            counted = _counts(data)
             read = reading.result()
     except pl.exceptions.PolarsError:
         return None
-    if read.height != len(places) or read["i"].null_count() or _held(read) != (names - nulls, texts):
+    if read.height != len(places) or read["i"].null_count() or counted != _held(read):
         return None
     return _rows(kind, read, places, marks)
 
@@ -135,6 +134,18 @@ _TYPES: tuple[tuple[set[Any], pl.DataType], ...] = (
     ({int, float}, pl.Float64()),
     ({list}, pl.List(pl.Float64())),
 )
+
+
+def _counts(data: bytes) -> tuple[int, int] | None:
+    """Values other than null behind a name, and texts among them; None where texts make the names hard to tell."""
+    signs = np.frombuffer(data, dtype=np.uint8)
+    quotes = signs == ord('"')
+    behind = quotes[:-1] & (signs[1:] == ord(":"))  # of names
+    if (behind[1:] & (signs[:-2] == ord("\\"))).any():
+        return None
+    names, texts = np.count_nonzero(behind), np.count_nonzero(behind[:-1] & quotes[2:])
+    nulls = np.count_nonzero(behind[:-1] & (signs[2:] == ord("n")))
+    return int(names - nulls), int(texts)
 
 
 def _held(read: pl.DataFrame) -> tuple[int, int]:

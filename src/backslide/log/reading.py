@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,8 @@ from backslide.log.columns import plain_names
 from backslide.log.places import REVIEW, TABLES, is_uri, models_of, table_of
 from backslide.log.tables import PARTITION, Table
 
+MANY = 100
+"""Labels of one prediction from which it is not asked on which days they came."""
 OWN = ("id", "at", "version", "prediction", "label", "label_at", "label_source")
 """Columns of the log itself; a feature of such a name is called ``feature_...`` when read."""
 
@@ -26,6 +29,7 @@ class Log:
         self.name = name
         self._tables = {table: Table(table_of(store, name, table), table) for table in TABLES}
         self._numbers: dict[str, bool] = {}
+        self._where: tuple[np.ndarray[Any, np.dtype[np.uint64]], pl.Series] | None = None
         if not self._tables["predictions"].there:
             raise LogError(
                 f"nothing of {name!r} has been rolled up in {os.fspath(store)!r}; run `backslide log rollup --store ...` first"
@@ -58,7 +62,13 @@ class Log:
             return rows.select(*columns[:4], *nothing, *columns[4:])
         told = self._tables["labels"].scan()
         if ids is not None:  # few of all labels, found once
-            told = told.select(_LABEL).join(ids.lazy(), on="id", how="semi").collect(engine="streaming").lazy()
+            told = (
+                self._labels_of(ids["id"])
+                .select(_LABEL)
+                .join(ids.lazy(), on="id", how="semi")
+                .collect(engine="streaming")
+                .lazy()
+            )
         told = _last(told, told.select("id").collect(engine="streaming"), "at", "recorded", "place")
         told = told.select(
             "id",
@@ -106,6 +116,7 @@ class Log:
     def add_labels(self, rows: pl.DataFrame) -> None:
         """Labels that came another way than through a recorder, in one commit; columns as in the table."""
         self._tables["labels"].append(rows)
+        self._numbers, self._where = {}, None
 
     def events(self) -> pl.LazyFrame:
         """``at`` and ``text`` of every event."""
@@ -119,6 +130,24 @@ class Log:
     def counts(self) -> dict[str, int]:
         """Rows of every table."""
         return {name: table.rows() for name, table in self._tables.items()}
+
+    def _labels_of(self, ids: pl.Series) -> pl.LazyFrame:
+        """The days of labels on which some of these have one; labels of a prediction may have come on any day."""
+        rows = self._tables["labels"].scan()
+        if self._where is None:
+            held = rows.select("id", PARTITION).collect()
+            digests = held["id"].hash().to_numpy()
+            order = np.argsort(digests)
+            self._where = digests[order], held[PARTITION].gather(order)
+        digests, days = self._where
+        wanted = np.sort(ids.hash().to_numpy())  # in order they are found several times as fast
+        first, behind = np.searchsorted(digests, wanted), np.searchsorted(digests, wanted, side="right")
+        most = int((behind - first).max(initial=0))
+        if most > MANY:
+            return rows
+        places = [first[first + k < behind] + k for k in range(most)]
+        found = days.gather(np.concatenate([np.empty(0, dtype=np.int64), *places])).unique()
+        return rows.filter(pl.col(PARTITION).is_in(found.implode(), nulls_equal=True))
 
     def _answer(self, kind: str, text: str, number: str) -> pl.Expr:
         """Numbers where every text of a table has one, else texts."""
