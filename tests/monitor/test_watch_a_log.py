@@ -53,7 +53,8 @@ def test_the_fault_is_raised_from_the_log(log: Path):
                 "scores": {"paid": "p_paid", "default": "p_default"}, "version": "version", "label_time": "label_at",
                 "label_source": "label_source", "features": ["income"],
             },
-            "data": {"source": "log"}, "windows": {"reference": f"{START.date()}..{last}"}, "watch": {"diagnose": False, "estimate": False},
+            "data": {"source": "log"}, "windows": {"reference": f"{START.date()}..{last}"},
+            "watch": {"diagnose": False, "estimate": False},
         },
         base=log,
     )  # fmt: skip

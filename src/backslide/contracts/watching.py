@@ -31,8 +31,9 @@ class WatchSettings(_Section):
     """That age in periods; default: told from the arrival of the reference's labels."""
     holidays: tuple[date, ...] = ()
     """Days that are left out."""
-    reference: Literal["fixed", "growing"] = "fixed"
-    """``growing``: stretches of 28 quiet periods join the reference, once nothing was raised in them."""
+    reference: Literal["fixed", "growing", "rolling", "same_weekday"] = "fixed"
+    """``growing``: stretches of 28 quiet periods join the reference, once nothing was raised in them; ``rolling``: they push
+    its oldest periods out as well; ``same_weekday``: fixed, and a day is compared with its own weekday alone."""
     leave_out: tuple[str, ...] = ()
     """Streams that are not watched, by name or pattern such as ``missing:*``."""
     recover_after: int | None = Field(default=None, ge=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class Rules:
     false_watches: float
     periods_a_year: float
     recover_after: int
-    growing: bool = False
+    reference: Literal["fixed", "growing", "rolling", "same_weekday"] = "fixed"
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,14 @@ class _Run:
         self._restart(0)
 
     def run(self) -> Track:
-        self._learn(self.followed.reference, 0)
+        self._learn(self.followed.reference)
         expected, noise = self.expected.copy(), self.noise.copy()
         for t in range(len(self.later)):
             self._period(t)
-            if self.rules.growing and self.quiet >= QUIET_STRETCH:
-                self._learn(_joined(self.reference, self.later.take(slice(t - QUIET_STRETCH + 1, t + 1))), t + 1)
+            if self.rules.reference in ("growing", "rolling") and self.quiet >= QUIET_STRETCH:
+                joined = _joined(self.reference, self.later.take(slice(t - QUIET_STRETCH + 1, t + 1)))
+                keep = len(self.followed.reference) if self.rules.reference == "rolling" else len(joined)
+                self._learn(joined.take(slice(len(joined) - keep, None)))
                 expected[t + 1 :], noise[t + 1 :] = self.expected[t + 1 :], self.noise[t + 1 :]
                 self.quiet = 0
         if self.open is not None:
@@ -107,10 +110,13 @@ class _Run:
         told.early = max(self.sums) / self.early_limit if self.early_limit > 0 else 0.0
         return told
 
-    def _learn(self, reference: Periods, start: int) -> None:
-        """Take ``reference`` for what is normal from period ``start`` on."""
+    def _learn(self, reference: Periods) -> None:
+        """Take ``reference`` for what is normal from now on."""
         self.reference = reference
-        self.baseline = fit_baseline(reference, self.followed.row_variance, share=self.followed.share)
+        self.baseline = fit_baseline(
+            reference, self.followed.row_variance, share=self.followed.share,
+            shrink=self.rules.reference != "same_weekday",
+        )  # fmt: skip
         self.expected, self.noise = self.baseline.expected(self.later), self.baseline.noise(self.later)
         self.x = {sign: self.baseline.residuals(self.later, sign) for sign in self.followed.signs}
         self.bets = {sign: log_bets(x, len(reference)) for sign, x in self.x.items()}

@@ -257,7 +257,7 @@ class _Looked:
         watch = self.settings.watch
         rules = Rules(
             watch.false_alarms_per_year, watch.false_watches_per_year, self.grid.a_year(), self.recover_after,
-            watch.reference == "growing",
+            watch.reference,
         )  # fmt: skip
         tracks = [track(followed, rules) for followed in follow(self.subject, self.ledger)]
         return tracks, grouped(tracks, self.delay, watch.cooldown)

@@ -111,7 +111,7 @@ class Baseline:
         return _as_normal(z / self.inflation, self.freedom)
 
 
-def fit_baseline(reference: Periods, row_variance: float, *, share: bool) -> Baseline:
+def fit_baseline(reference: Periods, row_variance: float, *, share: bool, shrink: bool = True) -> Baseline:
     """Level, weekdays, spread and memory of a reference of at least ``MIN_REFERENCE`` periods.
 
     Weekday effects are shrunk (empirical Bayes) by how sure each is; the spread is what periods vary beyond the sampling
@@ -121,6 +121,7 @@ def fit_baseline(reference: Periods, row_variance: float, *, share: bool) -> Bas
         reference: the quiet periods.
         row_variance: variance of one row's value.
         share: whether values are fractions of rows.
+        shrink: whether weekdays borrow from each other; without it each is its own mean.
 
     Raises:
         ValueError: fewer periods than ``MIN_REFERENCE``.
@@ -133,7 +134,7 @@ def fit_baseline(reference: Periods, row_variance: float, *, share: bool) -> Bas
     level = float(weight @ reference.values)
     season, used = np.zeros(max(reference.cycle, 1)), 1.0
     if reference.cycle and n >= CYCLES * reference.cycle:
-        season, used = _season(reference, level, weight)
+        season, used = _season(reference, level, weight, shrink)
         level = float(weight @ (reference.values - _of(season, reference)))
     left = reference.values - level - _of(season, reference)
     freedom = max(n - used, 3.0)
@@ -159,7 +160,7 @@ def _of(season: Floats, periods: Periods) -> Floats:
     return np.asarray(season[periods.ordinals % len(season)])
 
 
-def _season(reference: Periods, level: float, weight: Floats) -> tuple[Floats, float]:
+def _season(reference: Periods, level: float, weight: Floats, shrunk: bool) -> tuple[Floats, float]:
     """Shrunk effects by kind of period (cycle,), and how many degrees of freedom they take."""
     cycle = reference.cycle
     kind = reference.ordinals % cycle
@@ -171,6 +172,8 @@ def _season(reference: Periods, level: float, weight: Floats) -> tuple[Floats, f
     within = float(((left - means[kind]) ** 2).sum() / max(len(left) - seen.sum(), 1))
     error = within / np.maximum(counts, 1)
     between = max(float((means**2 - error)[seen].mean()), 0.0)
+    if not shrunk:
+        return means, float(seen.sum())
     shrink = np.where(seen, between / (between + error), 0.0) if between > 0 else np.zeros(cycle)
     return np.asarray(shrink * means), 1.0 + float(shrink.sum()) * (cycle - 1) / cycle
 
