@@ -32,6 +32,7 @@ from backslide.engine.window import open_windows
 from backslide.monitor.expectation import estimated
 from backslide.monitor.grid import Grid
 from backslide.monitor.streams import summed_metric
+from backslide.monitor.watch import ESTIMATED_ROWS
 
 SETS = {
     "electricity": ("price_change", "UP", ("nsw_price", "vic_price", "vic_demand", "transfer"), "timestamp"),
@@ -105,7 +106,9 @@ def estimate(
         "label": "y", "prediction": "said", "scores": {"1": "score"}, "metric": "accuracy", "task": "binary",
         "features": features, **({"timestamp": time} if time else {}),
     }  # fmt: skip
-    settings = Settings.from_dict({"model": model, "watch": {"period": "100 rows"}})
+    settings = Settings.from_dict(
+        {"model": model, "watch": {"period": "100 rows"}, "engine": {"sample_rows": ESTIMATED_ROWS}}
+    )
     unlabelled = chunk.with_columns(pl.lit(None, dtype=pl.Int64).alias("y"))
     case = Case(open_windows(reference.lazy(), unlabelled.lazy(), settings), settings)
     found = estimated(case, summed_metric(case.problem), Grid.of(settings.watch), [0], [], None)

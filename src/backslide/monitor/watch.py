@@ -43,6 +43,8 @@ LONGEST_WAIT = 60
 """Periods after which one whose labels do not come is judged no more."""
 SILENT = 3
 """Periods without rows from which that is worth a word."""
+ESTIMATED_ROWS = 8000
+"""Rows of each window that an estimate without labels rests on: every look makes one."""
 STRETCH = 7
 """Periods of a stretch on which past estimates are checked."""
 
@@ -309,7 +311,10 @@ class _Looked:
         numbers = [n for n in self.later("inputs") if n not in judged][-4 * STRETCH :]
         if self.expected is None or not numbers or not self.grid.timed:
             return None
-        case = Case(opened(between(self.rows, numbers[0], numbers[-1])), self.settings)
+        engine = self.settings.engine
+        engine = engine.model_copy(update={"sample_rows": min(engine.sample_rows, ESTIMATED_ROWS)})
+        settings = self.settings.model_copy(update={"engine": engine})
+        case = Case(opened(between(self.rows, numbers[0], numbers[-1])), settings)
         return expectation.estimated(case, self.subject.headline, self.grid, numbers, self._history(), None)
 
     def _history(self) -> list[tuple[float, float]]:
