@@ -54,7 +54,7 @@ def test_a_better_challenger_is_promoted(better):
     found = gate_of(better)
     assert found.verdict is GateVerdict.PROMOTE
     assert not found.verdict.held
-    assert {line.kind for line in found.lines} == {"headline", "class", "segment", "calibration"}
+    assert {line.kind for line in found.lines} == {"headline", "class", "segment", "calibration", "answers"}
     assert all(line.passed for line in found.lines)
     assert "better" in found.summary
 
@@ -135,6 +135,16 @@ def test_safety_must_be_shown_where_that_is_asked_for(month):
     assert {line.kind for line in strict.failed} >= {"class"}
 
 
+def test_a_challenger_that_fails_on_rows_is_held(better):
+    """On the rows that it answers it is better; nobody would serve it."""
+    third = pl.int_range(pl.len()) % 3 == 0
+    found = gate_of(better.with_columns(p_new=pl.when(third).then(float("nan")).otherwise(pl.col("p_new"))))
+    assert found.lines[0].passed
+    assert found.verdict is GateVerdict.HOLD
+    assert [line.kind for line in found.failed] == ["answers"]
+    assert "answers only 66.6 % of the rows" in found.summary
+
+
 def test_few_labels_are_no_promotion(better):
     none = better.with_columns(label=pl.when(pl.int_range(pl.len()) < 20).then(pl.col("label")))
     found = gate_of(none)
@@ -156,7 +166,7 @@ def test_regression_has_no_classes():
     ).with_columns(prediction=pl.col("old"))
     found = gate_of(rows, model={"label": "y", "prediction": "prediction", "task": "regression", "features": ["x"]})
     assert found.verdict is GateVerdict.PROMOTE
-    assert [line.kind for line in found.lines] == ["headline"]
+    assert [line.kind for line in found.lines] == ["headline", "answers"]
     assert not found.lines[0].share
     assert found.lines[0].difference.estimate == pytest.approx(
         np.abs(y - rows["new"]).mean() - np.abs(y - rows["old"]).mean()

@@ -15,6 +15,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 
 from backslide.contracts.errors import ConfigError, InputError, ModelError
 from backslide.contracts.retrain import Retrain, RetrainVerdict
@@ -43,7 +44,7 @@ def test_after_concept_drift_a_candidate_is_promoted(thorough):
     assert "Train again" in thorough.summary
     assert len(thorough.stretches) == 4
     assert thorough.gate.verdict == "promote"
-    assert {line.kind for line in thorough.gate.lines} == {"headline", "class", "calibration", "stretches"}
+    assert {line.kind for line in thorough.gate.lines} == {"headline", "class", "calibration", "answers", "stretches"}
 
 
 def test_rows_from_before_the_change_do_harm(thorough):
@@ -512,3 +513,24 @@ def test_infinite_values_are_no_end(drifted):
     log = logs.Log(drifted.model, odd(drifted.reference), odd(drifted.current))
     roles = logs.ROLES.model_copy(update={"features": ("amount", "age", "channel", "extra")})
     assert log.retrain(roles=roles, policy={"windows": ["recent"]}).verdict is RetrainVerdict.PROMOTE
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "macro_f1", "balanced_accuracy", "brier"])
+def test_any_headline(drifted, metric):
+    found = drifted.retrain(metric=metric, policy={"windows": ["recent"]})
+    assert found.metric == metric
+    assert found.verdict is RetrainVerdict.PROMOTE
+    assert found.best.gain.estimate > 0
+
+
+def test_a_recipe_without_scores(drifted):
+    assert drifted.retrain(recipe=LinearSVC(), roles=NUMBERS, reference_model=None).verdict is RetrainVerdict.PROMOTE
+    with pytest.raises(InputError, match="gives no scores"):
+        drifted.retrain(recipe=LinearSVC(), roles=NUMBERS, reference_model=None, metric="roc_auc")
+
+
+@pytest.mark.slow
+def test_quiet_months_are_seldom_promoted():
+    """Nominal 5 % at most; in fact less, for the gain must also be material and show from stretch to stretch."""
+    promoted = sum(logs.log(seed, n=1000).retrain(policy={"folds": 4}).verdict == "promote" for seed in range(200, 230))
+    assert promoted <= 2, f"{promoted} of 30"

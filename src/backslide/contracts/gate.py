@@ -35,7 +35,7 @@ class GateVerdict(StrEnum):
 class GateLine(Value):
     """One requirement and whether it is met."""
 
-    kind: Literal["headline", "stretches", "class", "segment", "calibration", "latency", "size"]
+    kind: Literal["headline", "stretches", "class", "segment", "calibration", "answers", "latency", "size"]
     name: str
     """Of the class, the segment, or what is limited."""
     metric: str

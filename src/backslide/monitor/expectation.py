@@ -18,6 +18,7 @@ import polars as pl
 from backslide.case import Case
 from backslide.causes.hypotheses import collect
 from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
 from backslide.contracts.watch import Estimated
 from backslide.engine import names
 from backslide.engine.design import Design, make_design
@@ -35,6 +36,8 @@ MOST_ROWS = 5000
 """Rows of a period that are looked at."""
 MIN_ROWS = 200
 FOLDS = 3
+NATURAL = (CauseKind.UNSEEN_CATEGORY, CauseKind.MISSING_VALUES)
+"""Faults that the world brings about as well; whether the reference still supports such rows is judged by itself."""
 ASSUMPTION = (
     "assumes that inputs are intact and that the same inputs still mean the same outcomes; what changed in that relation "
     "shows only once labels come"
@@ -171,7 +174,7 @@ def estimated(
 
 def _corrupt(case: Case) -> str | None:
     """A fault whose signature is exact enough to be named without labels."""
-    faults = [fault for fault in collect(case) if fault.exact]
+    faults = [fault for fault in collect(case) if fault.exact and fault.kind not in NATURAL]
     if not faults:
         return None
     first = faults[0]

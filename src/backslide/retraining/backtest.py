@@ -20,7 +20,7 @@ from backslide.playbook.shadow.differences import difference
 from backslide.retraining.history import History, Rows
 from backslide.retraining.recipe import Recipe, trained
 from backslide.retraining.windows import Chosen, Plan, bounded
-from backslide.stats.metrics import Metric
+from backslide.stats.metrics import OF_SCORES, Metric
 from backslide.stats.paired import Difference
 
 LEAST_ROWS = 20
@@ -162,6 +162,8 @@ def run_of(bench: Bench, plan: Plan, k: int, only: Rows | None = None) -> Run:
     answered = bench.case.answered(model, h.frame[later])
     if answered.failed.all():
         raise ModelError(f"it answers none of the later rows: {answered.error}")
+    if bench.metric.name in OF_SCORES and answered.outcomes.scores is None:
+        raise ModelError(f"it gives no scores, which the headline {bench.metric.name!r} needs")
     return Run(plan, k, len(rows), later, answered.outcomes)
 
 

@@ -8,6 +8,7 @@
   each is tested at ``level`` (intersection-union test; Berger 1982).
 * **Calibration**: the calibration error must not be shown to rise by more than its margin, unless the Brier score, which holds
   calibration and sharpness, is shown to fall.
+* **Rows answered**: no more than one in a thousand fewer than the champion.
 * **Latency and size**, where limited.
 
 Noise is by day where there are days; see ``stats.paired``.
@@ -22,19 +23,22 @@ from scipy import stats
 
 from backslide.case import Case
 from backslide.contracts import say
+from backslide.contracts.errors import ModelError
 from backslide.contracts.finding import Estimate
 from backslide.contracts.gate import GateLine, GateVerdict
 from backslide.contracts.upkeep import GateSettings
 from backslide.playbook.shadow.arms import Arms
 from backslide.playbook.shadow.differences import Measured, class_measures, difference, segment_measures
 from backslide.stats.calibration import bin_edges, bin_sums, curve_of
-from backslide.stats.metrics import Arrays, Metric
+from backslide.stats.metrics import OF_SCORES, Arrays, Metric
 from backslide.stats.paired import Difference
 from backslide.stats.two_sample import holm
 
 MIN_HEADLINE = 30
 """Labelled rows under which nothing is decided."""
 MIN_CALIBRATION = 200
+MORE_FAILURES = 0.001
+"""Share of rows that the challenger may fail on beyond those that the champion fails on."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +58,31 @@ def judge(
     """Every requirement on the labelled rows that both arms answer.
 
     ``tried`` challengers were looked at, of which this one did best: the headline's p-value is multiplied by it (Bonferroni).
+
+    Raises:
+        ModelError: the headline needs scores and there are none.
     """
+    if case.metric.name in OF_SCORES and any(arm.outcomes.scores is None for arm in (arms.old, arms.new)):
+        raise ModelError(
+            f"one of the models gives no scores, which the headline {case.metric.name!r} needs; choose another"
+        )
     compared = arms.answered()
     rows = min(int(k.sum()) for k in compared.known())
     head = headline(case, compared, policy, rows, tried)
-    lines = (head, *parts(case, compared, policy), *_calibration(case, compared, policy, rows), *limits)
+    lines = (head, *parts(case, compared, policy), *_calibration(case, compared, policy, rows), _answers(arms), *limits)
     verdict = _verdict(case, compared, head, lines, policy)
     summary, reason = _words(verdict, head, lines, names)
     return Judged(verdict, summary, reason, lines)
+
+
+def _answers(arms: Arms) -> GateLine:
+    """That the challenger answers as many rows: those that it fails on are in no other comparison."""
+    old, new = (float(arm.answered().mean()) if arm.rows else 0.0 for arm in (arms.old, arms.new))
+    return GateLine(
+        kind="answers", name="rows answered", metric="rows answered", higher_is_better=True, share=True, old=old, new=new,
+        rule="fails on no more rows than the champion", margin=MORE_FAILURES, rows=arms.new.rows,
+        passed=old - new <= MORE_FAILURES,
+    )  # fmt: skip
 
 
 def p_gain(found: Difference, metric: Metric, beyond: float = 0.0) -> float:
@@ -109,7 +130,7 @@ def headline(case: Case, arms: Arms, policy: GateSettings, rows: int, tried: int
 def parts(case: Case, arms: Arms, policy: GateSettings) -> tuple[GateLine, ...]:
     """Classes and user segments, the most harmed first; those that cannot be judged at the end."""
     found = [("class", m) for m in class_measures(case, arms, policy.min_rows)]
-    found += [("segment", m) for m in segment_measures(case, arms, search=False, least=policy.min_rows)]
+    found += [("segment", m) for m in segment_measures(case, arms, search=False, least=policy.min_rows, most=None)]
     tested = [m.found for _, m in found if m.found is not None]
     metrics = [m.metric for _, m in found if m.found is not None]
     if policy.parts == "harm_shown":
@@ -275,6 +296,8 @@ def _lost(lines: list[GateLine]) -> str:
     rest = "" if not more else f" and fails {more} more requirement{'' if more == 1 else 's'}"
     if worst.kind in ("latency", "size"):
         return f"exceeds the limit of {worst.name}{rest}"
+    if worst.kind == "answers":
+        return f"answers only {say.percent(worst.new or 0.0)} of the rows{rest}"
     if worst.kind == "stretches":
         return f"does not gain from stretch to stretch{rest}"
     if worst.difference is None or worst.kind == "calibration":

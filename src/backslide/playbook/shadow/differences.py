@@ -153,8 +153,10 @@ def by_segment(case: Case, arms: Arms, headline: contract.Difference, *, search:
     return _judged(case, segment_measures(case, arms, search=search), headline)
 
 
-def segment_measures(case: Case, arms: Arms, *, search: bool, least: int = MIN_ROWS) -> list[Measured]:
-    """The headline in every segment, measured where it has at least ``least`` labelled rows; the largest segments."""
+def segment_measures(
+    case: Case, arms: Arms, *, search: bool, least: int = MIN_ROWS, most: int | None = MOST_SEGMENTS
+) -> list[Measured]:
+    """The headline in every segment, measured where it has at least ``least`` labelled rows; the ``most`` largest segments."""
     found = []
     for expression in segment_expressions(case, search=search):
         held = [holds(arm.frame, expression).to_numpy() for arm in (arms.old, arms.new)]
@@ -165,7 +167,7 @@ def segment_measures(case: Case, arms: Arms, *, search: bool, least: int = MIN_R
         )
         metric = _within(case, arms, rows)
         found.append(Measured(part, metric, difference(case, arms, metric, rows) if min(labelled) >= least else None))
-    return sorted((m for m in found if m.part.rows), key=lambda m: -m.part.rows)[:MOST_SEGMENTS]
+    return sorted((m for m in found if m.part.rows), key=lambda m: -m.part.rows)[:most]
 
 
 def segment_expressions(case: Case, *, search: bool) -> list[str]:
