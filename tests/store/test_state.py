@@ -85,8 +85,9 @@ def test_opening_twice_changes_nothing(tmp_path: Path):
 
 
 def test_errors_are_one_line_without_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(StoreError, match="expected a database URL"):
-        open_database("not a url", tmp_path)
+    for url in ("not a url", "mysql://keeper@host/x"):
+        with pytest.raises(StoreError, match="expected a database URL"):
+            open_database(url, tmp_path)
     with pytest.raises(StoreError, match="cannot be opened") as told:
         open_database("sqlite:///no/such/folder/x.db", tmp_path)
     assert "\n" not in str(told.value)

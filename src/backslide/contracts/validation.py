@@ -21,6 +21,8 @@ def one_line(model: type[BaseModel], error: ValidationError) -> str:
     section = f"[{'.'.join(path)}] " if path else ""
     if first["type"] == "extra_forbidden":
         return f"unknown key {section}{key!r}{did_you_mean(key, keys(model))}"
+    if first["type"] == "value_error":  # a validator of ours, which says itself what it found
+        return f"{section}{key}: {first['ctx']['error']}"
     return f"{section}{key}: {first['msg'].lower()}, found {first['input']!r}"
 
 

@@ -82,7 +82,9 @@ class AlertSettings(_Section):
         try:
             template.format(**dict.fromkeys(FIELDS, ""))
         except (KeyError, IndexError, ValueError):
-            raise ValueError(f"expected a template with {', '.join('{' + f + '}' for f in FIELDS)}") from None
+            raise ValueError(
+                f"expected a template with {', '.join('{' + f + '}' for f in FIELDS)}, got {template!r}"
+            ) from None
         return template
 
 

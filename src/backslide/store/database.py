@@ -94,6 +94,8 @@ def open_database(url: str | None, base: Path) -> Database:
     text = from_environment(url, "[store] url") if url is not None else f"sqlite:///{base / DEFAULT}"
     try:
         parsed = make_url(text)
+        if parsed.get_backend_name() not in ("sqlite", "postgresql", "postgres"):
+            raise ArgumentError(parsed.drivername)
         if parsed.drivername.startswith("sqlite") and parsed.database and parsed.database != ":memory:":
             parsed = parsed.set(database=str(base / parsed.database))
         if parsed.drivername in ("postgresql", "postgres"):
