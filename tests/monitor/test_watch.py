@@ -199,6 +199,13 @@ def test_a_frozen_period_is_not_looked_at_again(tmp_path: Path, database: Databa
     config(tmp_path, served(12, REFERENCE + 20, change=lambda c: monthly_income(c, 5)))
     second = watch(settings, as_of=moment(20, 12), book=book)
     assert second.streams == first.streams
+    frame = served(12, REFERENCE + 20)
+    late = frame.filter(pl.col("served_at") >= moment(18)).head(60)
+    config(tmp_path, pl.concat([frame, late]).sort("served_at"))
+    third = watch(settings, as_of=moment(20, 12), book=book)
+    assert third.streams == first.streams
+    assert any("came after they had been judged" in note for note in third.notes)
+    assert not any("came after" in note for note in second.notes)
 
 
 def test_rows_in_their_order_can_be_periods(tmp_path: Path):

@@ -40,6 +40,8 @@ def _log(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     recorder.correct(id=name, value=truth, at=came, by="ann")
                 else:
                     recorder.label(id=name, value=truth, at=came)
+        recorder.event("deploy v2", at=START + timedelta(days=BROKEN, hours=-1))
+        recorder.event("holiday of the office", at=START + timedelta(days=10))
     rollup(folder / "log")
     return folder
 
@@ -66,3 +68,5 @@ def test_the_fault_is_raised_from_the_log(log: Path):
     assert {"performance", "corrections"} <= raised
     assert found.labels.age >= 1
     assert found.labels.complete_through is not None
+    assert alarm.events == (f"deploy v2 ({START + timedelta(days=BROKEN, hours=-1):%Y-%m-%d %H:%M})",)
+    assert "at that time: deploy v2" in found.to_text()

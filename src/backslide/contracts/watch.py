@@ -112,6 +112,8 @@ class Incident(Value):
     members: tuple[Member, ...]
     diagnosis: Finding | None = None
     muted: str | None = None
+    events: tuple[str, ...] = ()
+    """Deploys and other events of the log from the period before it began to the one that raised it."""
 
 
 class Delivery(Value):

@@ -22,6 +22,7 @@ from backslide.contracts.watch import (
     Stream,
     Watched,
 )
+from backslide.monitor.events import Event, near
 from backslide.monitor.grid import Grid
 from backslide.monitor.incidents import Group, identity, incident, muted
 from backslide.monitor.judge import Track
@@ -47,6 +48,7 @@ class Look:
     subject: Subject
     notes: tuple[tuple[str, ...], tuple[str, ...]]
     estimated: Estimated | None
+    events: list[Event]
 
 
 def publish(
@@ -58,6 +60,10 @@ def publish(
     told = [
         incident(g, grid, mutes, Finding(**findings[name]) if (name := identity(g, grid)) in findings else None, last)
         for g in groups
+    ]
+    told = [
+        one.model_copy(update={"events": near(look.events, grid, g.speaker.began, g.speaker.at)})
+        for one, g in zip(told, groups, strict=True)
     ]
     numbers = sorted(look.ledger.inputs[0])
     status = _status(told)

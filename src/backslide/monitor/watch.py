@@ -17,6 +17,7 @@ import polars as pl
 from backslide.case import Case
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import InputError
+from backslide.contracts.say import percent
 from backslide.contracts.watch import Estimated, StreamKind, Watched
 from backslide.engine import names
 from backslide.engine.columns import ColumnKind
@@ -24,6 +25,7 @@ from backslide.engine.reading import reading
 from backslide.engine.segments import resolve as resolve_segments
 from backslide.engine.window import Opened
 from backslide.monitor import expectation, tell
+from backslide.monitor.events import events_of
 from backslide.monitor.gather import MOST_VOCABULARY, Wanted, gather
 from backslide.monitor.grid import PERIOD, Grid, now
 from backslide.monitor.incidents import Group, grouped
@@ -41,6 +43,8 @@ Progress = Callable[[str], None]
 OF_LABELS: tuple[StreamKind, ...] = ("performance", "class", "segment", "corrections")
 LONGEST_WAIT = 60
 """Periods after which one whose labels do not come is judged no more."""
+LATE_ROWS = 0.05
+"""Share of a period's rows that came late from which that is worth a word."""
 SILENT = 3
 """Periods without rows from which that is worth a word."""
 ESTIMATED_ROWS = 8000
@@ -113,6 +117,8 @@ class _Looked:
     replay: bool = False
     provisional: bool = False
     """Whether labels of the reference are still to come."""
+    held: dict[int, int] = field(default_factory=dict)
+    """Rows of each period after the reference, as they are now."""
     passing: dict[str, dict[int, Sums]] = field(default_factory=dict)
     """Sums that are not frozen yet."""
     expected: expectation.Expectation | None = None
@@ -198,8 +204,9 @@ class _Looked:
         """Freeze what is new: inputs of complete periods, and labels of periods that are old enough."""
         frame = numbered(self.both.current, self.grid, reference=False)
         with reading():
-            held = frame.select(pl.col(PERIOD).drop_nulls().unique()).collect(engine="streaming").to_series().to_list()
-        complete = sorted(int(n) for n in held if self._complete(int(n), max(map(int, held))))
+            counted = frame.filter(pl.col(PERIOD).is_not_null()).group_by(PERIOD).len().collect(engine="streaming")
+        self.held = {int(n): int(rows) for n, rows in counted.iter_rows()}
+        complete = sorted(n for n in self.held if self._complete(n, max(self.held)))
         self.last = complete[-1] if complete else None
         fresh = [n for n in complete if n not in self.book.periods("inputs")]
         if fresh:
@@ -278,7 +285,15 @@ class _Looked:
     def published(self) -> Look:
         """What goes into the answer beside streams and incidents."""
         return Look(
-            self.grid, self.present, self.last, self.ages, self.ledger, self.subject, self._notes(), self._estimated()
+            self.grid,
+            self.present,
+            self.last,
+            self.ages,
+            self.ledger,
+            self.subject,
+            self._notes(),
+            self._estimated(),
+            events_of(self.settings),
         )
 
     def _notes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -302,8 +317,22 @@ class _Looked:
             and self.grid.number(self.present) - self.last > SILENT
         ):
             notes.append(f"no rows after {self.grid.label(self.last)}: is the log still written?")
+        notes += self._latecomers()
         present = float(self.grid.number(self.present)) if self.grid.timed else 0.0
         return tuple(label_notes(self.rows, self.ages, present, later, self.both.problem.classes)), tuple(notes)
+
+    def _latecomers(self) -> list[str]:
+        """Periods whose rows came after they had been judged."""
+        more = {n: self.held.get(n, 0) - s.rows for n, s in self.later("inputs").items()}
+        late = {n: rows for n, rows in more.items() if rows > LATE_ROWS * self.held.get(n, 0)}
+        if not late:
+            return []
+        worst = max(late, key=lambda n: late[n] / self.held[n])
+        share = percent(late[worst] / self.held[worst])
+        return [
+            f"rows of {len(late)} periods came after they had been judged ({share} of {self.grid.label(worst)}) and are left "
+            "out: look later, or write the log sooner"
+        ]
 
     def _estimated(self) -> Estimated | None:
         """Performance of the periods that wait for labels."""

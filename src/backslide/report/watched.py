@@ -87,6 +87,9 @@ def _incident(one: Incident, width: int) -> list[str]:
         state += f", muted: {one.muted}"
     head = f"{SIGNS[one.level]} {one.id}  {WORDS[one.level].lower()}, {state}; began {one.began}, known {one.known_on}"
     lines = [f"  {head}", *textwrap.wrap(one.sentence, width, initial_indent="    ", subsequent_indent="    ")]
+    if one.events:
+        text = f"at that time: {'; '.join(one.events)}"
+        lines += textwrap.wrap(text, width, initial_indent="    ", subsequent_indent="    ")
     rest = [m.sentence for m in one.members if m.sentence != one.sentence]
     for text in rest[:4]:
         lines += textwrap.wrap(text, width, initial_indent="    - ", subsequent_indent="      ")
