@@ -11,11 +11,15 @@ from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError, MissingExtraError
 from backslide.contracts.watch import Finding, Watched
 from backslide.contracts.watching import FIELDS
+from backslide.monitor.events import events_of, near
 from backslide.monitor.exposition import exposition
 from backslide.monitor.grid import Grid
 from backslide.monitor.incidents import Due, Group, due, identity, incident
 from backslide.store.database import from_environment
 from backslide.store.memory import Book, Message
+
+MOST_LINES = 8
+"""Streams that a message lists."""
 
 
 def put(settings: Settings, book: Book, groups: Sequence[Group], grid: Grid, last: int | None) -> None:
@@ -65,7 +69,8 @@ _LEVEL = {"alarm": "ALARM", "watch": "early sign", "reminder": "still open", "re
 
 def _message(settings: Settings, group: Group, grid: Grid, one: Due, finding: Finding | None, last: int) -> Message:
     told = incident(group, grid, (), finding, last)
-    others = [m.sentence for m in told.members][:8]
+    others = [m.sentence for m in told.members][:MOST_LINES]
+    others += [f"at that time: {e}" for e in near(events_of(settings), grid, group.speaker.began, group.speaker.at)]
     sentence = told.sentence
     if one.kind == "recovery":
         sentence = f"Back to normal since {grid.label(one.number)}. It was: {sentence}"
