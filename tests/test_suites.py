@@ -28,6 +28,10 @@ def test_slow():
 def test_browser():
     pytest.skip("the browser is having a day off")
 
+@pytest.mark.postgres
+def test_postgres():
+    pytest.skip("the server is having a day off")
+
 @pytest.mark.data
 @pytest.mark.xfail(strict=True)
 def test_known_failure(real_data):
@@ -42,7 +46,8 @@ def test_plain():
 def outcomes(tmp_path):
     """Run the little suite with these environment variables; returns test -> outcome."""
     here = Path(__file__).parent
-    shutil.copy(here / "conftest.py", tmp_path / "conftest.py")
+    for name in ("conftest.py", "servers.py"):
+        shutil.copy(here / name, tmp_path / name)
     shutil.copy(here.parent / "pyproject.toml", tmp_path / "pyproject.toml")
     (tmp_path / "test_little.py").write_text(SUITE, encoding="utf-8")
     (tmp_path / "chromium").write_text("#!/bin/sh\n", encoding="utf-8")
@@ -66,6 +71,7 @@ def test_a_newcomer_without_the_data(outcomes):
         "test_data": "SKIPPED",
         "test_slow": "SKIPPED",
         "test_browser": "SKIPPED",
+        "test_postgres": "SKIPPED",
         "test_known_failure": "SKIPPED",
         "test_plain": "SKIPPED",
     }
@@ -81,6 +87,7 @@ def test_where_the_data_is_at_hand(outcomes, tmp_path):
 def test_skips_that_hide_something_fail_in_continuous_integration(outcomes, tmp_path):
     found = outcomes(BACKSLIDE_CI="1", BACKSLIDE_DATA=str(tmp_path))
     assert found["test_browser"] in BROKEN
+    assert found["test_postgres"] in BROKEN
     assert found["test_known_failure"] == "XFAIL"
     assert found["test_plain"] == "SKIPPED"
     assert outcomes(browser=False, BACKSLIDE_CI="1")["test_browser"] in BROKEN
