@@ -98,6 +98,7 @@ def size(rows: pl.DataFrame, column: str, weight: float) -> float:
 OLD, NEW = [1.5, 0.7, 0.3], [0.4, 1.8, 0.3]
 
 
+@pytest.mark.slow
 def test_another_model_on_inputs_that_stayed(tmp_path):
     rng = np.random.default_rng(11)
     reference, current = month(rng, "2026-01-01"), month(rng, "2026-02-01")

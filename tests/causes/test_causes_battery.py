@@ -189,6 +189,7 @@ DRIFTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drift", DRIFTS)
 def test_natural_drift_is_no_fault(drift):
     """The world moved and the model is as right as before: no column is accused."""

@@ -122,6 +122,7 @@ def test_nobody_is_said_to_label_otherwise_in_a_hundred_pairs_where_nobody_does(
     assert said <= 2, f"{said} of 100; 0.5 % are stated, and more than 2 of 100 have a chance of 1.4 % then"
 
 
+@pytest.mark.slow
 def test_a_model_that_errs_is_no_policy():
     """Rows of one class are answered as another more often: the predictions changed, not the labels."""
     world, rng = World(), np.random.default_rng(4)
@@ -162,6 +163,7 @@ def test_a_model_that_errs_elsewhere_hides_no_policy():
     assert (policy.moves[0].before, policy.moves[0].after) == (0, 2)
 
 
+@pytest.mark.slow
 def test_a_class_that_reviewers_opened_is_named_with_the_one_it_came_from():
     world, rng = World(), np.random.default_rng(10)
     reference, current = world.rows(rng, 3000, 0), world.rows(rng, 3000, 1)

@@ -88,6 +88,7 @@ def answered(frame: pl.DataFrame, by: object) -> pl.DataFrame:
     return frame.with_columns(score=pl.Series(score), prediction=pl.Series(np.where(score >= 0.5, "yes", "no")))
 
 
+@pytest.mark.slow
 def test_a_model_that_answers_as_it_did_is_no_change_and_another_one_is_only_that():
     """Trained again it is never a scaler, an encoder or an order of columns."""
     past, _ = tables.months(1)

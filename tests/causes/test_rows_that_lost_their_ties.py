@@ -92,6 +92,7 @@ def test_the_repair_of_a_shuffle_on_one_host_leaves_the_others():
     assert sorted(done["income"].to_list()) == sorted(reference["income"].to_list())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drift", [0.0, 0.15])
 def test_quiet_pairs_have_no_marked_faults(drift):
     """Under a drift of the world some value may move more than others; nothing recognises a fault there."""

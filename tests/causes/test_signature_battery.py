@@ -102,6 +102,7 @@ def prices(signature: Signature) -> list[tuple[Cause, float, str]]:
     return found
 
 
+@pytest.mark.slow
 @each_signature
 def test_the_points_are_what_the_fault_cost(signature):
     priced = prices(signature)

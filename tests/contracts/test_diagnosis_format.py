@@ -63,6 +63,7 @@ def test_any_diagnosis_is_read_again_as_it_was_written(diagnosis):
     VALIDATOR.validate(json.loads(diagnosis.to_json()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["quiet", "drop", "model change", "threshold change", "regression", "no labels"])
 def test_real_diagnoses_survive_the_round_trip_and_fit_the_schema(name):
     diagnosis = worlds.diagnoses()[name]

@@ -54,8 +54,11 @@ def run_console(block: str, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "least"),
     [
-        ("tutorial.md", 8), ("tutorial-letters.md", 8), ("quick-looks.md", 6), ("shadow.md", 4), ("integrity.md", 4),
-        ("embeddings.md", 2), ("log.md", 4), ("watching.md", 5), ("retrain.md", 6),
+        ("tutorial.md", 8), ("shadow.md", 4), ("integrity.md", 4), ("embeddings.md", 2), ("log.md", 4), ("watching.md", 5),
+        *(
+            pytest.param(name, least, marks=pytest.mark.slow)
+            for name, least in (("tutorial-letters.md", 8), ("quick-looks.md", 6), ("retrain.md", 6))
+        ),
         pytest.param("tutorial-news.md", 4, marks=pytest.mark.data),
     ],
 )  # fmt: skip

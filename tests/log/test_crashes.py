@@ -18,6 +18,7 @@ def crashes(monkeypatch: pytest.MonkeyPatch):
     return log_crashes
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path, crashes):
     proof = crashes.prove(tmp_path, writers=2, records=1500, kills=8, seconds=4.0, seed=2)
     assert proof.holds, proof

@@ -127,6 +127,7 @@ def test_no_flood_at_the_first_look(tmp_path: Path, database: Database, receiver
     assert receiver.taken == []
 
 
+@pytest.mark.slow
 def test_an_early_sign_calls_only_who_asked_and_grows_into_an_alarm(
     tmp_path: Path, database: Database, receiver: Receiver
 ):

@@ -86,6 +86,7 @@ def test_fires_on_its_scenario(check, seed):
     assert outcome.findings[0].severity == outcome.severity, "the worst comes first"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", CHECKS, ids=by_code)
 def test_stays_quiet_where_nothing_happened(check):
     outcomes = [next(o for o in quiet_outcomes(seed) if o.code == check.code) for seed in QUIET_SEEDS]
@@ -93,6 +94,7 @@ def test_stays_quiet_where_nothing_happened(check):
     assert sum(bool(loud(o)) for o in outcomes) <= 0.05 * len(QUIET_SEEDS), [loud(o) for o in outcomes]
 
 
+@pytest.mark.slow
 def test_checks_together_keep_quiet_in_95_of_100_runs():
     ran = [o for seed in QUIET_SEEDS for o in quiet_outcomes(seed) if o.status == Status.RAN]
     assert len(ran) > 150

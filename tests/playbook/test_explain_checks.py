@@ -300,6 +300,7 @@ def test_p_values_keep_their_rate_where_nothing_happened():
     assert loud <= stats.binom.ppf(0.999, 30, 0.01)
 
 
+@pytest.mark.slow
 def test_few_rows_that_are_alike_are_told_apart_no_more_often_than_said():
     """Folds share their chance: without room for it the spread is 1.4 and one interval in seven misses a half."""
     z, missed = [], 0

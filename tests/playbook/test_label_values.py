@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
+import pytest
 
 import worlds
 from backslide.contracts.finding import Severity
@@ -33,6 +34,7 @@ def both(rng: np.random.Generator, labels: list[str], shares: np.ndarray, rows: 
     return (month(rng, labels, shares, rows, datetime(2026, m, 1)) for m in (3, 4))
 
 
+@pytest.mark.slow
 def test_rare_labels_come_and_go_without_a_word_in_two_hundred_quiet_pairs():
     rng = np.random.default_rng(1)
     labels = [f"c{k:02d}" for k in range(60)]

@@ -85,6 +85,7 @@ def test_labels_that_have_no_score_do_not_count():
     assert told(window(rng, START), current).severity is Severity.OK
 
 
+@pytest.mark.slow
 def test_quiet_pairs_stay_quiet_and_intervals_hold():
     rng = np.random.default_rng(4)
     said = inside = 0

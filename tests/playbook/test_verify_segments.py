@@ -309,6 +309,7 @@ def planted(seed: int, where: str) -> float:
     return rows.filter(pl.col("a") & pl.col("b")).height / rows.filter(pl.col("a") | pl.col("b")).height
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["a pair", "a tail"])
 def test_a_narrow_segment_is_named_and_not_a_wider_one(where):
     runs = 15

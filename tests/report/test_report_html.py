@@ -232,6 +232,7 @@ def test_everything_idle_stands_with_its_reason(pages):
 MEGABYTES = 1_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("features", "most"), [(40, 2 * MEGABYTES), (500, 4 * MEGABYTES)])
 def test_the_page_stays_small_with_everything_flagged(features, most):
     html = sample_pages.everything(features)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from backslide.stats.estimate import Estimate, estimate_moved
 from backslide.stats.metrics import METRICS
@@ -28,6 +29,7 @@ def run(good, bad, **more) -> tuple[Estimate | None, str | None]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_covariate_shift_is_followed_and_the_band_holds():
     errors, still, inside = [], [], 0
     for seed in range(12):
