@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import ClassVar, Literal
 
-from pydantic import ValidationError
-
-from backslide.contracts.errors import InputError
 from backslide.contracts.evidence import Evidence
 from backslide.contracts.finding import Estimate
 from backslide.contracts.gate import Gate, GateVerdict
 from backslide.contracts.shadow import ShadowInputs
-from backslide.contracts.values import Value, published_schema
+from backslide.contracts.values import Published, Value, written
 
 FORMAT: Literal["backslide.retrain/1"] = "backslide.retrain/1"
 
@@ -136,9 +132,11 @@ class Refusal(Value):
     """Of the best candidate trained on the faulty rows."""
 
 
-class Retrain(Value):
+class Retrain(Published):
     """Whether to train again, on what, and what it is worth."""
 
+    noun: ClassVar[str] = "report"
+    writer: ClassVar[str] = "backslide retrain --json"
     format: Literal["backslide.retrain/1"] = FORMAT
     model: str
     recipe: str
@@ -178,51 +176,6 @@ class Retrain(Value):
         tried = [c for c in self.candidates if c.gain is not None]
         return next(iter([*named, *tried]), None)
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-safe dictionary in the format ``backslide.retrain/1``."""
-        return self.model_dump(mode="json")
-
-    @classmethod
-    def json_schema(cls) -> dict[str, Any]:
-        """The JSON Schema of the format, as published in docs/retrain.schema.json."""
-        return published_schema(cls, FORMAT)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Read what :meth:`to_dict` wrote.
-
-        Raises:
-            InputError: when the dictionary is no such report of a format this version reads.
-        """
-        found = data.get("format") if isinstance(data, dict) else None
-        if found != FORMAT:
-            raise InputError(
-                f"expected a report of format {FORMAT!r}, found {found!r}; write it with `backslide retrain --json`"
-            )
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"the report cannot be read at {where}: {first['msg']}") from None
-
-    def to_json(self, path: str | Path | None = None) -> str:
-        """JSON text; also written to ``path`` when one is given."""
-        return _written(json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False), path, end="\n")
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Read what :meth:`to_json` wrote.
-
-        Raises:
-            InputError: when the text is not JSON or no such report.
-        """
-        try:
-            data = json.loads(text)
-        except ValueError as error:
-            raise InputError(f"expected a report as JSON: {error}") from None
-        return cls.from_dict(data)
-
     # Imported late, so that reading a report needs no templates.
     def to_text(self) -> str:
         """The report for a terminal or a mail."""
@@ -234,13 +187,13 @@ class Retrain(Value):
         """The report for a pull request; also written to ``path`` when one is given."""
         from backslide.report.retrain import render_retrain_markdown
 
-        return _written(render_retrain_markdown(self), path)
+        return written(render_retrain_markdown(self), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """The self-contained page; also written to ``path`` when one is given."""
         from backslide.report.retrain import render_retrain_html
 
-        return _written(render_retrain_html(self), path)
+        return written(render_retrain_html(self), path)
 
     def __repr__(self) -> str:
         """One line: ``<Retrain of loans, promote: ...>``."""
@@ -249,9 +202,3 @@ class Retrain(Value):
         return clean_text(f"<Retrain of {self.model}, {self.verdict}: {self.summary}>")
 
     __str__ = __repr__
-
-
-def _written(text: str, path: str | Path | None, end: str = "") -> str:
-    if path is not None:
-        Path(path).write_text(text + end, encoding="utf-8")
-    return text

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Self
-
-from pydantic import ValidationError
+from typing import ClassVar, Literal
 
 from backslide.contracts.diagnosis import Task
-from backslide.contracts.errors import InputError
 from backslide.contracts.evidence import Evidence
 from backslide.contracts.finding import Estimate
-from backslide.contracts.values import Value, published_schema
+from backslide.contracts.values import Published, Value, written
 
 FORMAT: Literal["backslide.shadow/1"] = "backslide.shadow/1"
 Mode = Literal["log", "replay", "ab"]
@@ -198,9 +194,11 @@ class ShadowInputs(Value):
     notes: tuple[str, ...] = ()
 
 
-class Shadow(Value):
+class Shadow(Published):
     """Old and new model on the same traffic: who is better, where, and what to do."""
 
+    noun: ClassVar[str] = "comparison"
+    writer: ClassVar[str] = "backslide shadow --json"
     format: Literal["backslide.shadow/1"] = FORMAT
     model: str
     mode: Mode
@@ -229,51 +227,6 @@ class Shadow(Value):
     evidence: tuple[Evidence, ...] = ()
     inputs: ShadowInputs
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-safe dictionary in the format ``backslide.shadow/1``."""
-        return self.model_dump(mode="json")
-
-    @classmethod
-    def json_schema(cls) -> dict[str, Any]:
-        """The JSON Schema of the format, as published in docs/shadow.schema.json."""
-        return published_schema(cls, FORMAT)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Read what :meth:`to_dict` wrote.
-
-        Raises:
-            InputError: when the dictionary is not a comparison of a format this version reads.
-        """
-        found = data.get("format") if isinstance(data, dict) else None
-        if found != FORMAT:
-            raise InputError(
-                f"expected a comparison of format {FORMAT!r}, found {found!r}; write it with `backslide shadow --json`"
-            )
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"the comparison cannot be read at {where}: {first['msg']}") from None
-
-    def to_json(self, path: str | Path | None = None) -> str:
-        """JSON text; also written to ``path`` when one is given."""
-        return _written(json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False), path, end="\n")
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Read what :meth:`to_json` wrote.
-
-        Raises:
-            InputError: when the text is not JSON or not a comparison.
-        """
-        try:
-            data = json.loads(text)
-        except ValueError as error:
-            raise InputError(f"expected a comparison as JSON: {error}") from None
-        return cls.from_dict(data)
-
     # Imported late, so that reading a comparison needs no templates.
     def to_text(self) -> str:
         """The comparison for a terminal or a mail."""
@@ -285,13 +238,13 @@ class Shadow(Value):
         """The comparison for a pull request; also written to ``path`` when one is given."""
         from backslide.report.shadow_text import render_shadow_markdown
 
-        return _written(render_shadow_markdown(self), path)
+        return written(render_shadow_markdown(self), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """The self-contained page; also written to ``path`` when one is given."""
         from backslide.report.shadow_html import render_shadow_html
 
-        return _written(render_shadow_html(self), path)
+        return written(render_shadow_html(self), path)
 
     def __repr__(self) -> str:
         """One line: ``<Shadow of loans, new_better: ...>``."""
@@ -305,9 +258,3 @@ class Shadow(Value):
         from backslide.report.shadow_html import render_shadow_fragment
 
         return render_shadow_fragment(self)
-
-
-def _written(text: str, path: str | Path | None, end: str = "") -> str:
-    if path is not None:
-        Path(path).write_text(text + end, encoding="utf-8")
-    return text

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import ClassVar, Literal
 
-from pydantic import ValidationError
-
-from backslide.contracts.errors import InputError
 from backslide.contracts.finding import Estimate
-from backslide.contracts.values import Value, published_schema
+from backslide.contracts.values import Published, Value
 
 FORMAT: Literal["backslide.watch/1"] = "backslide.watch/1"
 
@@ -169,9 +164,11 @@ class Estimated(Value):
     """Why there is no estimate."""
 
 
-class Watched(Value):
+class Watched(Published):
     """The whole answer of one look."""
 
+    noun: ClassVar[str] = "look"
+    writer: ClassVar[str] = "backslide watch --json"
     format: Literal["backslide.watch/1"] = FORMAT
     model: str
     as_of: str
@@ -197,41 +194,8 @@ class Watched(Value):
         """Whether an alarm is open that nobody muted; the command line exits with 1."""
         return self.status == Level.ALARM
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-safe dictionary in the published format."""
-        return self.model_dump(mode="json")
-
-    def to_json(self, path: str | Path | None = None, *, indent: int | None = 2) -> str:
-        """JSON text, written to ``path`` as well if given."""
-        text = json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
-        if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
-        return text
-
-    @classmethod
-    def from_dict(cls, data: Any) -> Self:
-        """Read the published format; unknown fields are ignored.
-
-        Raises:
-            InputError: when it is not of this format.
-        """
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            found = data.get("format") if isinstance(data, dict) else type(data).__name__
-            raise InputError(f"expected JSON of format {FORMAT!r}, got {found!r}")
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"not a valid {FORMAT}: {where}: {first['msg'].lower()}") from None
-
     def to_text(self) -> str:
         """The terminal text."""
         from backslide.report.watched import render_watched
 
         return render_watched(self)
-
-    @classmethod
-    def json_schema(cls) -> dict[str, Any]:
-        """The JSON Schema of the format, as published in docs/watch.schema.json."""
-        return published_schema(cls, FORMAT)
