@@ -13,7 +13,6 @@ import pytest
 
 import backslide as bs
 import worlds
-from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Action, Verdict
 from backslide.contracts.errors import BackslideError, ColumnError, ConfigError, LabelError, SourceError, UntrustedError
 from backslide.contracts.finding import Status
@@ -34,6 +33,17 @@ def months():
 @pytest.fixture(scope="module")
 def answer(months):
     return bs.diagnose(*months, roles=ROLES, reference_model=scenarios.TrueModel(), name="loans")
+
+
+@pytest.fixture(scope="module")
+def causes(months):
+    """The same without the checks that describe."""
+    return causes_of(*months, roles=ROLES, reference_model=scenarios.TrueModel(), name="loans")
+
+
+def causes_of(*windows: Any, **options: Any) -> bs.Diagnosis:
+    """Verdict and causes, for what does not look at checks."""
+    return bs.diagnose(*windows, quick=True, **options)
 
 
 def as_pandas(frame: pl.DataFrame) -> pd.DataFrame:
@@ -104,7 +114,7 @@ def test_nothing_is_checked_twice_and_everything_once(answer):
 @pytest.mark.parametrize(
     "way", ["pandas", "parquet", *(pytest.param(way, marks=pytest.mark.slow) for way in ("lazy", "csv", "path"))]
 )
-def test_every_way_in_gives_the_same_answer(months, answer, way, tmp_path):
+def test_every_way_in_gives_the_same_answer(months, answer, causes, way, tmp_path):
     windows = list(months)
     if way == "pandas":
         windows = [as_pandas(frame) for frame in months]
@@ -116,18 +126,20 @@ def test_every_way_in_gives_the_same_answer(months, answer, way, tmp_path):
             path = tmp_path / f"{i}.{suffix}"
             frame.write_csv(path) if way == "csv" else frame.write_parquet(path)
             windows[i] = path if way == "path" else str(path)
-    same(bs.diagnose(*windows, roles=ROLES, reference_model=scenarios.TrueModel()), answer)
+    whole = way == "pandas"  # the checks read the same profile whatever the way
+    diagnosis = bs.diagnose(*windows, roles=ROLES, reference_model=scenarios.TrueModel(), quick=not whole)
+    same(diagnosis, answer if whole else causes)
 
 
 def test_frames_that_are_given_are_not_changed(months):
     windows = [as_pandas(frame[:400]) for frame in months]
     copies = [frame.copy() for frame in windows]
-    bs.diagnose(*windows, roles=ROLES)
+    causes_of(*windows, roles=ROLES)
     for frame, copy in zip(windows, copies, strict=True):
         pd.testing.assert_frame_equal(frame, copy)
 
 
-def test_a_configuration_file_gives_the_same_answer(months, answer, tmp_path: Path):
+def test_a_configuration_file_gives_the_same_answer(months, causes, tmp_path: Path):
     for name, frame in zip(("march", "april"), months, strict=True):
         frame.write_parquet(tmp_path / f"{name}.parquet")
     joblib.dump(scenarios.TrueModel(), tmp_path / "model.joblib")
@@ -149,32 +161,32 @@ def test_a_configuration_file_gives_the_same_answer(months, answer, tmp_path: Pa
         trusted = true
         """
     )
-    same(diagnose_config(bs.Settings.load(tmp_path / "backslide.toml")), answer)
+    same(diagnose_config(bs.Settings.load(tmp_path / "backslide.toml"), quick=True), causes)
 
 
 def test_a_pickle_is_refused_unless_trusted(months, tmp_path: Path):
     joblib.dump(scenarios.TrueModel(), tmp_path / "model.joblib")
     with pytest.raises(UntrustedError, match="trusted"):
-        bs.diagnose(*months, roles=ROLES, reference_model=str(tmp_path / "model.joblib"))
+        causes_of(*months, roles=ROLES, reference_model=str(tmp_path / "model.joblib"))
 
 
 def test_arguments_win_over_settings(months):
     settings = bs.Settings.from_dict({"model": {"label": "nothing", "min_effect": 0.3, "metric": "accuracy"}})
-    diagnosis = bs.diagnose(*months, settings=settings, roles=ROLES, metric="macro_f1")
+    diagnosis = causes_of(*months, settings=settings, roles=ROLES, metric="macro_f1")
     assert diagnosis.metric.name == "macro_f1"
-    lenient = bs.diagnose(
+    lenient = causes_of(
         *months, settings=settings.model_copy(update={"model": settings.model}), roles=ROLES, min_effect=0.01
     )
     assert lenient.verdict == Verdict.DEGRADED
 
 
 def test_what_is_material_is_the_users_choice(months):
-    assert bs.diagnose(*months, roles=ROLES, min_effect=0.5).verdict == Verdict.NO_MATERIAL_CHANGE
-    assert bs.diagnose(*months, roles=ROLES, min_effect=0.02).verdict == Verdict.DEGRADED
+    assert causes_of(*months, roles=ROLES, min_effect=0.5).verdict == Verdict.NO_MATERIAL_CHANGE
+    assert causes_of(*months, roles=ROLES, min_effect=0.02).verdict == Verdict.DEGRADED
 
 
 def test_an_improvement_is_no_degradation(months):
-    turned = bs.diagnose(months[1], months[0], roles=ROLES)
+    turned = causes_of(months[1], months[0], roles=ROLES)
     assert turned.verdict == Verdict.IMPROVED
     assert turned.decision.action == Action.NONE
     assert not turned.verdict.bad
@@ -182,7 +194,7 @@ def test_an_improvement_is_no_degradation(months):
 
 def test_a_sample_is_said_to_be_one(months):
     settings = bs.Settings.from_dict({"engine": {"sample_rows": 1000}})
-    diagnosis = bs.diagnose(*months, roles=ROLES, settings=settings, reference_model=scenarios.TrueModel())
+    diagnosis = causes_of(*months, roles=ROLES, settings=settings, reference_model=scenarios.TrueModel())
     assert diagnosis.inputs.sampled.current == 1000
     assert diagnosis.metric.basis == "all"
     assert diagnosis.metric.change.estimate == pytest.approx(
@@ -198,7 +210,7 @@ def test_partial_labels_are_counted_and_the_rest_is_still_used(months):
     reference, current = months
     late = pl.Series(np.arange(current.height) % 3 == 0)
     current = current.with_columns(label=pl.when(late).then(None).otherwise(pl.col("label")))
-    diagnosis = bs.diagnose(reference, current, roles=ROLES, reference_model=scenarios.TrueModel())
+    diagnosis = causes_of(reference, current, roles=ROLES, reference_model=scenarios.TrueModel())
     assert diagnosis.inputs.labelled.current == int((~late).sum())
     assert diagnosis.inputs.rows.current == 3000
     assert diagnosis.metric.current == pytest.approx(worlds.accuracy(current.drop_nulls("label")), abs=1e-12)
@@ -218,12 +230,27 @@ def test_the_type_of_labels_does_not_matter(months, answer, kind):
         return frame.with_columns(**columns)
 
     roles = ROLES.model_copy(update={"scores": {label_text(kind[1]): "p_yes"}, "positive": label_text(kind[1])})
-    diagnosis = bs.diagnose(*map(rewritten, months), roles=roles)
-    plain = bs.diagnose(*months, roles=ROLES.model_copy(update={"positive": "yes"}))
+    diagnosis = causes_of(*map(rewritten, months), roles=roles)
+    plain = causes_of(*months, roles=ROLES.model_copy(update={"positive": "yes"}))
     assert diagnosis.inputs.classes == tuple(map(label_text, kind))
     nearly(diagnosis.metric.model_dump(), plain.metric.model_dump())
     assert diagnosis.verdict == plain.verdict
     nearly(*([(c.kind.value, c.points.model_dump()) for c in d.causes] for d in (diagnosis, plain)))
+
+
+def test_a_quick_diagnosis_lists_what_it_left_out(answer, causes):
+    """Verdict, causes and what makes the verdict are those of the whole; the checks that describe are listed as skipped."""
+    skipped = [o for o in causes.checks if o.status == Status.SKIPPED]
+    assert [o.code for o in causes.checks] == [o.code for o in answer.checks]
+    assert len(skipped) > 20
+    assert all("--quick" in o.reason and o.findings == () for o in skipped)
+    assert {o.code for o in causes.checks if o.status == Status.RAN} >= {"VER001", "VER003"}
+    nearly(*(d.metric.model_dump() for d in (causes, answer)))
+    nearly(*([c.points.model_dump() for c in d.causes] for d in (causes, answer)))
+    assert [(c.kind, c.features, c.confidence) for c in causes.causes] == [
+        (c.kind, c.features, c.confidence) for c in answer.causes
+    ]
+    assert (causes.verdict, causes.decision.action) == (answer.verdict, answer.decision.action)
 
 
 def test_progress_is_told(months):
@@ -298,7 +325,7 @@ def test_a_class_that_fell_behind_a_headline_that_held_is_a_degradation_in_part(
         return pl.DataFrame({"x": rng.normal(size=rows), "label": label.tolist(), "prediction": prediction.tolist()})
 
     frames = month(8000, {"a": 0.85, "b": 0.85, "c": 0.9}), month(8000, {"a": 0.90, "b": 0.90, "c": 0.6})
-    diagnosis = bs.diagnose(*frames, roles=bs.Roles(label="label", prediction="prediction"), metric="accuracy")
+    diagnosis = causes_of(*frames, roles=bs.Roles(label="label", prediction="prediction"), metric="accuracy")
     assert diagnosis.verdict == Verdict.DEGRADED_IN_PART
     assert diagnosis.metric.change.estimate > -0.01
     assert [(p.kind, p.name, p.metric) for p in diagnosis.parts] == [("class", "c", "f1")]
@@ -312,11 +339,9 @@ def test_a_class_that_fell_behind_a_headline_that_held_is_a_degradation_in_part(
 @pytest.mark.slow
 def test_random_halves_of_one_period_are_hardly_ever_degraded():
     rng = np.random.default_rng(6)
-    aside = {code: {"mute": "not what is measured"} for code in ("VER005", "VER007", "DRF007", "DRF008", "CON001")}
-    settings = Settings.from_dict({"checks": aside})
     bad = 0
     for _ in range(60):
         frame = scenarios.served(rng, rows=2500, days=56)
         half = pl.Series(rng.random(frame.height) < 0.5)
-        bad += bs.diagnose(frame.filter(half), frame.filter(~half), roles=ROLES, settings=settings).verdict.bad
+        bad += causes_of(frame.filter(half), frame.filter(~half), roles=ROLES).verdict.bad
     assert bad <= 2

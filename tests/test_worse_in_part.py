@@ -23,7 +23,7 @@ OLD = pl.col("age") >= 65
 
 def diagnosed(reference: pl.DataFrame, current: pl.DataFrame, **model: object) -> Diagnosis:
     settings = Settings.from_dict({"model": worlds.BARE | {"threshold": 0.5} | model})
-    return diagnose(reference, current, settings=settings, reference_model=scenarios.TrueModel())
+    return diagnose(reference, current, settings=settings, reference_model=scenarios.TrueModel(), quick=True)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from backslide.case import Case
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis
+from backslide.contracts.finding import Status
 from backslide.contracts.roles import Roles
 from backslide.engine.window import open_windows
 from backslide.main_job import diagnose
@@ -43,14 +44,29 @@ def case_of(scenario: Scenario, **sections: Any) -> Case:
     return case
 
 
+def causes_of(scenario: Scenario, **options: Any) -> Diagnosis:
+    """Verdict and causes of a scenario, without the checks that describe: most of the time, for tests that read none."""
+    return diagnosis_of(scenario, quick=True, **options)
+
+
 def diagnosis_of(scenario: Scenario, **options: Any) -> Diagnosis:
-    """The main job on a scenario."""
+    """The main job on a scenario; no check, signature or trial of it may fail."""
     roles = Roles.model_validate({k: v for k, v in scenario.model.items() if k in Roles.model_fields})
     more = {k: v for k, v in scenario.model.items() if k not in Roles.model_fields}
     artefact = options.pop("reference_model", scenario.artefact)
-    return diagnose(
+    diagnosis = diagnose(
         scenario.reference, scenario.current, roles=roles, reference_model=artefact, **more | options,
     )  # fmt: skip
+    assert failures(diagnosis) == []
+    return diagnosis
+
+
+def failures(diagnosis: Diagnosis) -> list[str]:
+    """What was contained for the user's sake: checks that failed, signatures and trials that could not be read or tried."""
+    checks = [f"{outcome.code}: {outcome.reason}" for outcome in diagnosis.checks if outcome.status == Status.FAILED]
+    return checks + [
+        note for note in diagnosis.inputs.notes if "could not be tried out" in note or "could not be read" in note
+    ]
 
 
 def two_months(rng: np.random.Generator, rows: int = 3000) -> tuple[pl.DataFrame, pl.DataFrame]:

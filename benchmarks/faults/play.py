@@ -84,11 +84,11 @@ def roles(staged: Staged) -> dict[str, Any]:
 
 
 def diagnosed(staged: Staged) -> Diagnosis:
-    """The main job, with the saved model and, where the user has it, the one that answers now."""
+    """Verdict and causes, with the saved model and, where the user has it, the one that answers now."""
     successors = [fault.successor for fault in staged.faults if fault.successor is not None]
     return diagnose(
         staged.pair.reference, staged.current_logged, settings=Settings.from_dict({"model": roles(staged)}),
-        reference_model=staged.world.pipeline, current_model=successors[0] if successors else None,
+        reference_model=staged.world.pipeline, current_model=successors[0] if successors else None, quick=True,
     )  # fmt: skip
 
 

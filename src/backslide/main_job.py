@@ -45,13 +45,15 @@ _LIBRARIES = ("backslide", "polars", "numpy", "scipy", "scikit-learn", "pandas")
 def diagnose(
     reference: Any = None, current: Any = None, *, roles: Roles | None = None, reference_model: Any = None,
     current_model: Any = None, task: str | None = None, metric: str | None = None, min_effect: float | None = None,
-    name: str = "model", settings: Settings | None = None, trusted: bool = False, progress: Progress | None = None,
+    name: str = "model", settings: Settings | None = None, trusted: bool = False, quick: bool = False,
+    progress: Progress | None = None,
 ) -> Diagnosis:  # fmt: skip
     """Find out why a model got worse between two windows of logged predictions.
 
     ``reference`` and ``current`` are pandas, Polars or Arrow tables, paths, globs, or time ranges over ``[data] source`` of
     ``settings``. ``reference_model`` is the saved model: an object with ``predict``, a path, or ``"module:function"``; without
-    it, faults are priced with a stand-in and nothing is proven. Settings given as arguments win over ``settings``.
+    it, faults are priced with a stand-in and nothing is proven. Settings given as arguments win over ``settings``. ``quick``
+    gives verdict and causes alone: the checks that describe are left out, and listed as skipped.
 
     Raises:
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
@@ -70,15 +72,21 @@ def diagnose(
         merged,
         reference_model if reference_model is not None else merged.artifacts.reference_model,
         current_model if current_model is not None else merged.artifacts.current_model,
+        quick,
         progress,
     )
 
 
 def diagnose_config(
-    settings: Settings, *, reference: str | None = None, current: str | None = None, progress: Progress | None = None
+    settings: Settings,
+    *,
+    reference: str | None = None,
+    current: str | None = None,
+    quick: bool = False,
+    progress: Progress | None = None,
 ) -> Diagnosis:
     """The main job as a configuration describes it; ``reference`` and ``current`` override its windows."""
-    return diagnose(reference, current, settings=settings, name=settings.model.name, progress=progress)
+    return diagnose(reference, current, settings=settings, name=settings.model.name, quick=quick, progress=progress)
 
 
 def _checked(model: dict[str, Any]) -> ModelSettings:
@@ -91,6 +99,7 @@ def _run(
     settings: Settings,
     reference_model: Any,
     current_model: Any,
+    quick: bool,
     progress: Progress | None,
 ) -> Diagnosis:
     say = progress or (lambda _: None)
@@ -112,7 +121,7 @@ def _run(
     case.notes += notes
     check_functions(case)
     say("profiling every row")
-    outcomes = run_checks(case, progress)
+    outcomes = run_checks(case, progress, quick=quick)
     judged = judge(case)
     subject = case if judged.segment is None else case.within(judged.segment)
     found = inquire(subject, judged.target, degraded=judged.verdict.bad, progress=progress)

@@ -56,7 +56,7 @@ ACTIONS = {
 
 @cache
 def diagnosed(kind: str, seed: int) -> Diagnosis:
-    return worlds.diagnosis_of(MAKERS[kind](np.random.default_rng(seed)))
+    return worlds.causes_of(MAKERS[kind](np.random.default_rng(seed)))
 
 
 def faults(diagnosis: Diagnosis) -> list[Cause]:
@@ -127,7 +127,7 @@ def test_the_world_explains_most_of_the_drop(kind):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_two_faults_at_once(seed):
     """Both are found, share the points, and nothing is left for the world."""
-    diagnosis = worlds.diagnosis_of(broken(lambda f: renamed(yearly(f)), np.random.default_rng(seed)))
+    diagnosis = worlds.causes_of(broken(lambda f: renamed(yearly(f)), np.random.default_rng(seed)))
     assert {c.kind.value: c.features for c in diagnosis.causes} == {
         "unit_change": ("income",), "category_recode": ("channel",),
     }  # fmt: skip
@@ -140,7 +140,7 @@ def test_two_faults_at_once(seed):
 def test_another_model_and_a_broken_column_at_once(seed):
     scenario = broken(renamed, np.random.default_rng(seed))
     swapped = worlds.with_model(scenario.current, worlds.Flatter())
-    diagnosis = worlds.diagnosis_of(Scenario(scenario.reference, swapped, worlds.BARE, scenario.artefact))
+    diagnosis = worlds.causes_of(Scenario(scenario.reference, swapped, worlds.BARE, scenario.artefact))
     assert {c.kind.value for c in diagnosis.causes} == {"model_change", "category_recode"}
     explained = sum(cause.points.estimate for cause in diagnosis.causes)
     assert explained + diagnosis.unexplained.estimate == pytest.approx(diagnosis.metric.change.estimate, abs=1e-9)
@@ -166,7 +166,7 @@ def test_quiet_months_name_no_fault():
 @pytest.mark.slow
 def test_quiet_months_name_no_cause_at_all():
     for seed in range(5):
-        diagnosis = worlds.diagnosis_of(scenarios.quiet(np.random.default_rng(seed)))
+        diagnosis = worlds.causes_of(scenarios.quiet(np.random.default_rng(seed)))
         assert diagnosis.verdict in (Verdict.NO_MATERIAL_CHANGE, Verdict.INCONCLUSIVE)
         assert diagnosis.causes == diagnosis.harmless == ()
         assert diagnosis.decision.action in (Action.NONE, Action.INVESTIGATE)
@@ -211,7 +211,7 @@ def test_the_world_is_not_called_a_fault(kind):
 
 def test_a_fault_that_costs_nothing_is_harmless():
     """The model does not read `premium`."""
-    diagnosis = worlds.diagnosis_of(broken(lambda f: f.with_columns(premium=pl.lit(True)), np.random.default_rng(1)))
+    diagnosis = worlds.causes_of(broken(lambda f: f.with_columns(premium=pl.lit(True)), np.random.default_rng(1)))
     assert diagnosis.causes == ()
     assert [(c.kind, c.features, c.rank) for c in diagnosis.harmless] == [(CauseKind.FROZEN_FEATURE, ("premium",), 1)]
     assert diagnosis.harmless[0].points.estimate == 0
@@ -221,7 +221,7 @@ def test_a_fault_that_costs_nothing_is_harmless():
 @pytest.mark.parametrize("seed", SEEDS)
 def test_without_a_model_a_stand_in_prices_and_nothing_is_proven(seed):
     scenario = MAKERS["unit_change"](np.random.default_rng(seed))
-    diagnosis = worlds.diagnosis_of(scenario, reference_model=None)
+    diagnosis = worlds.causes_of(scenario, reference_model=None)
     first, full = diagnosis.causes[0], diagnosed("unit_change", seed).causes[0]
     assert (first.kind, first.features) == (CauseKind.UNIT_CHANGE, ("income",))
     assert first.confidence == Confidence.SUPPORTED
@@ -231,7 +231,7 @@ def test_without_a_model_a_stand_in_prices_and_nothing_is_proven(seed):
 
 def test_a_model_that_never_served_proves_nothing():
     scenario = MAKERS["unit_change"](np.random.default_rng(0))
-    diagnosis = worlds.diagnosis_of(scenario, reference_model=worlds.Flatter())
+    diagnosis = worlds.causes_of(scenario, reference_model=worlds.Flatter())
     assert diagnosis.causes[0].kind == CauseKind.UNIT_CHANGE
     assert all(c.confidence.rank <= Confidence.SUPPORTED.rank for c in diagnosis.causes)
     assert any("does not reproduce" in note for note in diagnosis.inputs.notes)
@@ -239,14 +239,14 @@ def test_a_model_that_never_served_proves_nothing():
 
 def test_without_current_labels_a_model_change_is_still_proven():
     scenario = worlds.unlabelled(MAKERS["model_change"](np.random.default_rng(0)))
-    diagnosis = worlds.diagnosis_of(scenario)
+    diagnosis = worlds.causes_of(scenario)
     found = [*diagnosis.causes, *diagnosis.harmless]
     assert [(c.kind, c.confidence, c.points) for c in found] == [(CauseKind.MODEL_CHANGE, Confidence.PROVEN, None)]
     assert diagnosis.decision.action != Action.NONE
 
 
 def test_without_any_label_a_fault_is_suspected_and_has_no_price():
-    diagnosis = worlds.diagnosis_of(worlds.unlabelled(MAKERS["unit_change"](np.random.default_rng(0)), both=True))
+    diagnosis = worlds.causes_of(worlds.unlabelled(MAKERS["unit_change"](np.random.default_rng(0)), both=True))
     found = [*diagnosis.causes, *diagnosis.harmless]
     assert [(c.kind, c.features, c.points) for c in found] == [(CauseKind.UNIT_CHANGE, ("income",), None)]
     assert (diagnosis.metric.reference, diagnosis.metric.current, diagnosis.metric.change) == (None, None, None)
@@ -257,7 +257,7 @@ def test_without_any_label_a_fault_is_suspected_and_has_no_price():
 def test_with_thirty_rows_the_replay_still_decides():
     scenario = MAKERS["model_change"](np.random.default_rng(0))
     few = Scenario(scenario.reference[:30], scenario.current[:30], scenario.model, scenario.artefact)
-    diagnosis = worlds.diagnosis_of(few)
+    diagnosis = worlds.causes_of(few)
     found = [*diagnosis.causes, *diagnosis.harmless]
     assert [(c.kind, c.confidence) for c in found] == [(CauseKind.MODEL_CHANGE, Confidence.PROVEN)]
     assert diagnosis.verdict == Verdict.INCONCLUSIVE
@@ -267,11 +267,11 @@ def test_with_thirty_rows_the_replay_still_decides():
 def test_predictions_of_one_class(answer):
     scenario = scenarios.quiet(np.random.default_rng(1))
     stuck = scenario.current.with_columns(prediction=pl.lit(answer), p_yes=pl.lit(float(answer == "yes")))
-    diagnosis = worlds.diagnosis_of(Scenario(scenario.reference, stuck, scenario.model, scenario.artefact))
+    diagnosis = worlds.causes_of(Scenario(scenario.reference, stuck, scenario.model, scenario.artefact))
     assert diagnosis.verdict == Verdict.DEGRADED
     assert [c.kind for c in diagnosis.causes][:1] == [CauseKind.MODEL_CHANGE]
     assert any("all one class" in warning for warning in diagnosis.warnings)
-    blind = worlds.diagnosis_of(Scenario(scenario.reference, stuck, scenario.model, None))
+    blind = worlds.causes_of(Scenario(scenario.reference, stuck, scenario.model, None))
     assert faults(blind) == []
 
 
@@ -288,7 +288,7 @@ REGRESSION_FAULTS = {
 def test_regression_names_the_fault_and_its_price(kind):
     for seed in range(2):
         world = worlds.regression(np.random.default_rng(seed), REGRESSION_FAULTS[kind])
-        diagnosis = worlds.diagnosis_of(world.scenario)
+        diagnosis = worlds.causes_of(world.scenario)
         errors = [
             float((f["predicted"] - f["rent"]).abs().mean())
             for f in (world.scenario.current, world.clean)  # type: ignore[arg-type]
@@ -311,7 +311,7 @@ def test_regression_names_nothing_where_nothing_happened():
 
 def test_the_causes_do_not_depend_on_the_order_of_rows():
     scenario = MAKERS["unit_change"](np.random.default_rng(2))
-    shuffled = worlds.diagnosis_of(
+    shuffled = worlds.causes_of(
         Scenario(
             scenario.reference.sample(fraction=1, shuffle=True, seed=1),
             scenario.current.sample(fraction=1, shuffle=True, seed=2),

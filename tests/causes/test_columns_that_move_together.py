@@ -21,7 +21,7 @@ def test_a_covariate_shift_says_which_columns_are_one_group(tied):
         return frame.with_columns(wage=near * pl.Series(np.exp(rng.normal(0, 0.02, frame.height))))
 
     model = {**made.model, "features": [*made.model["features"], "wage"]}
-    diagnosis = worlds.diagnosis_of(Scenario(with_wage(made.reference), with_wage(made.current), model))
+    diagnosis = worlds.causes_of(Scenario(with_wage(made.reference), with_wage(made.current), model))
     first = diagnosis.causes[0]
     assert first.kind is CauseKind.COVARIATE_SHIFT
     assert "income" in first.features

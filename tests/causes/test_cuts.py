@@ -135,7 +135,7 @@ def test_the_same_cut_is_no_cause():
 @pytest.mark.parametrize("at", [0.2, 0.9])
 def test_the_diagnosis_names_it_with_its_rows_and_points(at):
     made = scenario(on("b"), at)
-    d = worlds.diagnosis_of(made, metric="accuracy", min_effect=0.01)
+    d = worlds.causes_of(made, metric="accuracy", min_effect=0.01)
     assert d.verdict is Verdict.DEGRADED
     first = d.causes[0]
     assert (first.kind, first.segment, first.confidence) == (
@@ -148,7 +148,7 @@ def test_the_diagnosis_names_it_with_its_rows_and_points(at):
 
 def test_before_labels_come_it_is_priced_on_the_reference():
     made = scenario(on("b"), 0.85)
-    d = worlds.diagnosis_of(worlds.unlabelled(made), metric="accuracy", min_effect=0.01)
+    d = worlds.causes_of(worlds.unlabelled(made), metric="accuracy", min_effect=0.01)
     first = d.causes[0]
     assert (first.kind, first.segment) == (CauseKind.THRESHOLD_CHANGE, "host = 'b'")
     true = worlds.accuracy(made.current) - worlds.accuracy(months()[1])

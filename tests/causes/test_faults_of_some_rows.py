@@ -104,7 +104,7 @@ def world(name: str) -> tuple[Scenario, pl.Series, float]:
 
 @cache
 def diagnosed(name: str) -> Diagnosis:
-    return worlds.diagnosis_of(world(name)[0])
+    return worlds.causes_of(world(name)[0])
 
 
 @each
@@ -164,7 +164,7 @@ def test_rows_that_nothing_marks_are_found_as_a_mixture():
         sound.with_columns(pl.when(hit).then(pl.col("income") * 12).otherwise("income").alias("income"))
     )
     truth = worlds.accuracy(broken) - worlds.accuracy(scenarios.rescored(sound))
-    diagnosis = worlds.diagnosis_of(Scenario(scenarios.rescored(reference), broken, worlds.BARE, scenarios.TrueModel()))
+    diagnosis = worlds.causes_of(Scenario(scenarios.rescored(reference), broken, worlds.BARE, scenarios.TrueModel()))
     first = diagnosis.causes[0]
     assert (first.kind, first.features, first.segment) == (CauseKind.UNIT_CHANGE, ("income",), None)
     assert first.share_of_rows == pytest.approx(0.4, abs=0.05)

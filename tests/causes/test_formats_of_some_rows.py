@@ -131,7 +131,7 @@ def test_the_diagnosis_brings_the_points_of_the_unread_rows_back():
     rows = rng.random(sound.height) < 0.4
     lost = sound.with_columns(pl.when(pl.Series(rows)).then(None).otherwise("income").alias("income"))
     served = scenarios.rescored(lost).with_columns(written("income", FORMATS["decimal comma"], rows, sound)["income"])
-    d = worlds.diagnosis_of(Scenario(reference, served, worlds.BARE, _Lenient()), metric="accuracy")
+    d = worlds.causes_of(Scenario(reference, served, worlds.BARE, _Lenient()), metric="accuracy")
     first = d.causes[0]
     assert (first.kind, first.features) == (CauseKind.SCHEMA_CHANGE, ("income",))
     true = worlds.accuracy(served) - worlds.accuracy(sound)

@@ -164,7 +164,7 @@ def where(w: World, rows: np.ndarray, model: Any) -> Callable[[pd.DataFrame], pd
 
 
 def diagnosed(w: World, serve: Callable[[pd.DataFrame], pd.DataFrame], **options: Any) -> Diagnosis:
-    return worlds.diagnosis_of(w.scenario(serve), **options)
+    return worlds.causes_of(w.scenario(serve), **options)
 
 
 def given(w: World, serve: Callable[[pd.DataFrame], pd.DataFrame], *, scores: bool = True) -> Replaced | None:
@@ -281,7 +281,7 @@ def test_without_current_labels_it_is_priced_on_the_reference():
         Scenario(*[f.rename({"binary": "label"}) for f in (w.scenario(serve).reference, w.scenario(serve).current)],
                  w.scenario(serve).model | {"label": "label"}, w.model)
     )  # fmt: skip
-    (first,) = worlds.diagnosis_of(scenario, metric="accuracy").causes
+    (first,) = worlds.causes_of(scenario, metric="accuracy").causes
     assert (first.kind, first.features, first.confidence) == (CauseKind.SCALER_REFIT, ("income",), Confidence.PROVEN)
     assert first.points.low <= w.truth(serve) <= first.points.high < 0
 

@@ -28,7 +28,7 @@ def test_rows_drawn_in_other_proportions_are_a_label_shift(seed):
     first, second = months(seed)
     yes = second["label"].to_numpy() == "yes"
     keep = np.sort(np.r_[rng.choice(np.flatnonzero(yes), 2100, False), rng.choice(np.flatnonzero(~yes), 900, False)])
-    causes = worlds.diagnosis_of(Scenario(first, second[keep], ROLES)).causes
+    causes = worlds.causes_of(Scenario(first, second[keep], ROLES)).causes
     assert causes[0].kind is CauseKind.LABEL_SHIFT
 
 
@@ -38,7 +38,7 @@ def test_the_same_rows_under_other_labels_are_concept_drift(seed):
     first, second = months(seed)
     turned = (second["label"] == "no").to_numpy() & (np.random.default_rng(seed).random(second.height) < 0.35)
     second = second.with_columns(label=pl.Series(np.where(turned, "yes", second["label"].to_numpy())))
-    causes = worlds.diagnosis_of(Scenario(first, second, ROLES)).causes
+    causes = worlds.causes_of(Scenario(first, second, ROLES)).causes
     assert causes[0].kind is CauseKind.CONCEPT_DRIFT
     assert all(c.kind is not CauseKind.LABEL_SHIFT for c in causes)
 
@@ -51,7 +51,7 @@ def test_fewer_of_a_class_without_scores_is_left_as_it_was(seed):
     yes = second["label"].to_numpy() == "yes"
     keep = np.sort(np.r_[rng.choice(np.flatnonzero(yes), 2100, False), rng.choice(np.flatnonzero(~yes), 900, False)])
     roles = {k: v for k, v in ROLES.items() if k not in ("scores", "threshold")}
-    causes = worlds.diagnosis_of(Scenario(first, second[keep], roles)).causes
+    causes = worlds.causes_of(Scenario(first, second[keep], roles)).causes
     assert causes[0].kind is CauseKind.LABEL_SHIFT
 
 
@@ -72,7 +72,7 @@ def test_an_irreversible_fault_with_a_clear_injection_counts_within_noise():
     """The change of the whole window is noise; the same reference rows without those values are clearly worse."""
     told = []
     for seed in range(4):
-        d = worlds.diagnosis_of(noisy(0.12, seed), metric="accuracy", min_effect=0.01)
+        d = worlds.causes_of(noisy(0.12, seed), metric="accuracy", min_effect=0.01)
         change = d.metric.change
         told.append((change.low <= 0 <= change.high, d.verdict.bad, d))
     within = [d for noise, bad, d in told if noise and bad]
@@ -94,7 +94,7 @@ def test_it_does_not_count_where_the_metric_rose():
         mended = right & (np.random.default_rng(seed).random(len(right)) < 0.5)
         label = np.where(mended, made.current["prediction"].to_numpy(), made.current["label"].to_numpy())
         current = made.current.with_columns(label=pl.Series(label))
-        d = worlds.diagnosis_of(
+        d = worlds.causes_of(
             Scenario(made.reference, current, made.model, made.artefact), metric="accuracy", min_effect=0.01
         )
         assert d.metric.change.estimate > 0

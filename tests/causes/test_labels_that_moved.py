@@ -167,7 +167,7 @@ def test_a_model_that_errs_elsewhere_hides_no_policy():
 def test_a_class_that_reviewers_opened_is_named_with_the_one_it_came_from():
     world, rng = World(), np.random.default_rng(10)
     reference, current = world.rows(rng, 3000, 0), world.rows(rng, 3000, 1)
-    diagnosis = worlds.diagnosis_of(Scenario(reference, moved(current, rng, "c001", "c999", 0.6), world.roles()))
+    diagnosis = worlds.causes_of(Scenario(reference, moved(current, rng, "c001", "c999", 0.6), world.roles()))
     assert (diagnosis.causes[0].kind, diagnosis.causes[0].classes) == (CauseKind.CONCEPT_DRIFT, ("c001", "c999"))
 
 
@@ -201,7 +201,7 @@ def test_among_two_hundred_classes_it_is_found():
 def test_the_diagnosis_names_both_classes_and_says_whom_to_ask():
     world, rng = World(), np.random.default_rng(7)
     reference, current = world.rows(rng, 3000, 0), world.rows(rng, 3000, 1)
-    diagnosis = worlds.diagnosis_of(Scenario(reference, moved(current, rng, "c000", "c003", 0.6), world.roles()))
+    diagnosis = worlds.causes_of(Scenario(reference, moved(current, rng, "c000", "c003", 0.6), world.roles()))
     cause = diagnosis.causes[0]
     assert (cause.kind, cause.classes) == (CauseKind.CONCEPT_DRIFT, ("c000", "c003"))
     assert "Reviewers label otherwise" in cause.summary

@@ -177,7 +177,7 @@ def test_without_raw_rows_it_says_what_cannot_be_told():
     made = scenario(w, another(w.model, refit("income", 2.5, 1.0)))
     frames = [frame.drop("income", "channel") for frame in (made.reference, made.current)]
     roles = dict(made.model) | {"features": ("age", "debt", "plan")}
-    d = worlds.diagnosis_of(Scenario(*frames, roles, w.model))
+    d = worlds.causes_of(Scenario(*frames, roles, w.model))
     assert [c for c in (*d.causes, *d.harmless) if c.confidence is Confidence.PROVEN] == []
     assert any("takes income and channel, of which the log holds no raw values" in note for note in d.inputs.notes)
     assert all("raw columns are not logged" in o.reason for o in d.checks if o.reason.startswith("no saved model"))

@@ -107,7 +107,7 @@ def test_diagnoses_of_quiet_pairs_accuse_nothing_of_ours():
     past, _ = tables.months(1)
     saved = model(past)
     for name, g, b in pairs(5):
-        d = worlds.diagnosis_of(Scenario(answered(g, saved), answered(b, saved), tables.ROLES, saved))
+        d = worlds.causes_of(Scenario(answered(g, saved), answered(b, saved), tables.ROLES, saved))
         told = [
             c for c in (*d.causes, *d.harmless) if c.kind in OWN or (c.kind.family == "data fault" and c in d.causes)
         ]

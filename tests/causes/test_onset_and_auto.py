@@ -138,7 +138,7 @@ def test_a_cause_in_the_world_has_an_onset_of_its_own(kind):
     made = build(np.random.default_rng(4))
     if sound:
         made = late_only(made, worlds.two_months(np.random.default_rng(4), made.reference.height)[1], day)
-    diagnosis = worlds.diagnosis_of(made)
+    diagnosis = worlds.causes_of(made)
     first = diagnosis.causes[0]
     assert first.kind is kind
     assert first.began is not None

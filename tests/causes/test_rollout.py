@@ -78,7 +78,7 @@ def test_rows_of_the_other_model_are_told(where, scores):
 def test_a_mixed_rollout_is_proven_first_with_its_points():
     pick, segment, since = WHERE["hosts from a day on"]
     rows = pick(current())
-    d = worlds.diagnosis_of(scenario(rows, scores=True))
+    d = worlds.causes_of(scenario(rows, scores=True))
     assert d.verdict is Verdict.DEGRADED
     (first,) = d.causes
     assert (first.kind, first.confidence) == (CauseKind.MODEL_CHANGE, Confidence.PROVEN)
@@ -134,7 +134,7 @@ def test_a_worse_version_is_a_supported_cause_and_not_drift_as_well():
     reference, old, _ = months()
     rows = np.random.default_rng(3).random(old.height) < 0.5
     log = served(rows).with_columns(v=pl.Series(np.where(rows, "2", "1")))
-    d = worlds.diagnosis_of(Scenario(reference.with_columns(v=pl.lit("1")), log, ROLES | SCORED | {"version": "v"}))
+    d = worlds.causes_of(Scenario(reference.with_columns(v=pl.lit("1")), log, ROLES | SCORED | {"version": "v"}))
     (found,) = d.causes
     assert (found.kind, found.confidence) == (CauseKind.MODEL_CHANGE, Confidence.SUPPORTED)
     assert found.segment == "v = '2'"

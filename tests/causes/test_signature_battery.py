@@ -33,7 +33,7 @@ def scenario_of(signature: Signature, seed: int) -> Scenario:
 
 @cache
 def diagnosed(signature: Signature, seed: int) -> Diagnosis:
-    return worlds.diagnosis_of(scenario_of(signature, seed))
+    return worlds.causes_of(scenario_of(signature, seed))
 
 
 @cache
@@ -192,7 +192,7 @@ def test_recognising_needs_no_labels(signature):
 
 @each_signature
 def test_is_priced_before_current_labels_come(signature):
-    diagnosis = worlds.diagnosis_of(worlds.unlabelled(scenario_of(signature, 0)))
+    diagnosis = worlds.causes_of(worlds.unlabelled(scenario_of(signature, 0)))
     assert diagnosis.metric.change is None
     assert diagnosis.unexplained is None
     assert diagnosis.causes, diagnosis.summary
@@ -208,6 +208,6 @@ def test_is_priced_before_current_labels_come(signature):
 def test_says_nothing_about_a_few_rows(signature, rows):
     scenario = scenario_of(signature, 0)
     few = Scenario(scenario.reference[:rows], scenario.current[:rows], scenario.model, scenario.artefact)
-    diagnosis = worlds.diagnosis_of(few)
+    diagnosis = worlds.causes_of(few)
     assert [c for c in (*diagnosis.causes, *diagnosis.harmless) if c.kind.family == "data fault"] == []
     assert any("no data fault is looked for" in note for note in diagnosis.inputs.notes)

@@ -13,6 +13,7 @@ from backslide.contracts.cause import Cause
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis
 from real import worlds
+from worlds import failures
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,11 @@ PERIODS = {
 
 
 def diagnosed(served: worlds.Served, reference: pl.DataFrame, current: pl.DataFrame) -> Diagnosis:
-    """The main job with the world's roles and its model."""
-    return diagnose(
-        reference, current, settings=Settings.from_dict({"model": served.roles}), reference_model=served.model
-    )
+    """Verdict and causes with the world's roles and its model; nothing of it may fail."""
+    settings = Settings.from_dict({"model": served.roles})
+    diagnosis = diagnose(reference, current, settings=settings, reference_model=served.model, quick=True)
+    assert failures(diagnosis) == []
+    return diagnosis
 
 
 def random_pair(rows: pl.DataFrame, seed: int, *, smallest: int, largest: int) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -15,10 +15,11 @@ from backslide.models.frame import to_pandas
 from backslide.retraining.gate_job import gate_config
 from real import test_shadow_null_pairs as pairs
 from real import worlds
+from scale import AT_FULL_SIZE, runs
 
-pytestmark = [pytest.mark.data, pytest.mark.slow]
-RESAMPLINGS = 300
-HIGHEST = 0.08
+pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.rates]
+RESAMPLINGS = runs(60, 300)
+HIGHEST = 0.08 if AT_FULL_SIZE else 0.13
 DAYS = 20
 
 

@@ -9,9 +9,10 @@ import pytest
 from backslide.contracts.diagnosis import Diagnosis
 from real import worlds
 from real.periods import PERIODS, data_faults, diagnosed
+from scale import runs
 
-pytestmark = [pytest.mark.data, pytest.mark.slow]
-SEEDS = range(20)
+pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.rates]
+SEEDS = range(runs(6, 20))
 SETS = ("noaa", "reuters")
 
 
@@ -27,8 +28,8 @@ def test_no_data_fault_is_named(name):
     assert not named
 
 
-def test_at_most_one_of_forty_is_called_degraded():
+def test_at_most_one_of_all_is_called_degraded():
     seen = [(name, seed, d) for name in SETS for seed, d in zip(SEEDS, of_halves(name), strict=True)]
     called = [(name, seed, d.summary) for name, seed, d in seen if d.verdict.bad]
-    assert len(seen) == 40
+    assert len(seen) == len(SETS) * len(SEEDS)
     assert len(called) <= 1, called

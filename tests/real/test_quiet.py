@@ -1,4 +1,4 @@
-"""Two hundred pairs of windows between which nothing happened: no alarm, and no fault to blame."""
+"""Pairs of windows between which nothing happened: no alarm, and no fault to blame."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import pytest
 
 from backslide.contracts.diagnosis import Diagnosis
 from real.periods import PERIODS, data_faults, diagnosed, random_pair
+from scale import most, runs
 
-pytestmark = [pytest.mark.data, pytest.mark.slow]
-PAIRS = 200
+pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.rates]
+PAIRS = runs(42, 200)
 SMALLEST, LARGEST = 300, 20_000
 SHARE_OF_FALSE_ALARMS = 0.02
 
@@ -36,4 +37,4 @@ def test_false_alarms_are_rare():
     seen = {(name, seed): d for name in PERIODS for seed, d in of_pairs(name).items()}
     called = [(*key, d.verdict.value, d.summary) for key, d in seen.items() if d.verdict.bad]
     assert len(seen) == PAIRS
-    assert len(called) <= SHARE_OF_FALSE_ALARMS * PAIRS, called
+    assert len(called) <= most(PAIRS, SHARE_OF_FALSE_ALARMS), called

@@ -8,18 +8,18 @@ from functools import cache
 import numpy as np
 import polars as pl
 import pytest
-from scipy import stats
 
 from backslide.stats.metrics import METRICS, Metric
 from backslide.stats.paired import delong, mcnemar, paired
 from backslide.stats.rows import count_rows, loss_rows, value_rows
 from backslide.stats.units import Days
 from real import worlds
+from scale import most, runs
 
-pytestmark = [pytest.mark.data, pytest.mark.slow]
-PAIRS = 500
+pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.rates]
+PAIRS = runs(120, 500)
 NOMINAL = 0.05
-NOISE = int(stats.binom.ppf(0.995, PAIRS, NOMINAL))
+NOISE = most(PAIRS, NOMINAL)
 """Alarms that a test of the nominal error exceeds in one of two hundred such runs."""
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backslide.case import Case
-from backslide.engine.pair import Pair
+from backslide.engine.pair import Pair, codes_in
 from backslide.stats.metrics import Floats
 from backslide.stats.two_sample import ks, ranks
 
@@ -61,7 +61,7 @@ def dependence(case: Case) -> Dependence:
 
 def usable(pair: Pair) -> bool:
     """Whether a column can take part: it varies in both windows and is no identifier or free text."""
-    return not (pair.identifier or pair.constant_before) and all(pair.levels)
+    return not (pair.identifier or pair.constant_before) and pair.filled
 
 
 def _dependence(case: Case) -> Dependence:
@@ -155,7 +155,7 @@ def _cells(pair: Pair) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     frequent = sorted(pair.levels[0], key=lambda k: (-pair.levels[0][k], k))[:CELLS]
     place = {level: code for code, level in enumerate(frequent)}
     g, b = (
-        np.where(m, CELLS + 1, [place.get(str(t), CELLS) for t in texts]).astype(np.int64)
+        np.where(m, CELLS + 1, codes_in(texts, place, CELLS)).astype(np.int64)
         for texts, m in zip(pair.texts, pair.missing, strict=True)
     )
     return g, b

@@ -7,7 +7,6 @@ points are counted twice, and what nothing explains is a line of its own.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 
 from backslide.case import Case, Progress
@@ -19,6 +18,7 @@ from backslide.causes.hypotheses import Fault, collect, collect_again
 from backslide.causes.stack_changes import named_by_snapshots
 from backslide.causes.surrogate import surrogate
 from backslide.causes.verify import Bench, Trial, try_out
+from backslide.contracts.containment import let_through
 from backslide.playbook.concept.decomposition import populations
 from backslide.stats.effect import Effect, nothing
 from backslide.stats.metrics import Metric
@@ -129,7 +129,7 @@ def _contained(bench: Bench, fault: Fault, others: list[Fault], notes: list[str]
     try:
         return try_out(bench, fault, others)
     except Exception as error:
-        if os.environ.get("BACKSLIDE_DEBUG"):
+        if let_through():
             raise
         named = f"{fault.kind} of {', '.join(fault.features)}"
         notes.append(

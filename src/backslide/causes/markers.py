@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -19,7 +20,7 @@ from backslide.causes.untied import Ties, tie_products, untied
 from backslide.engine import names
 from backslide.engine.columns import ColumnKind
 from backslide.engine.inputs import input_columns
-from backslide.engine.pair import MISSING, Pair, to_texts
+from backslide.engine.pair import MISSING, Pair, codes_in, to_texts
 from backslide.engine.segments import between, holds, literal, quoted, readable
 from backslide.stats import period
 from backslide.stats.metrics import Floats
@@ -122,7 +123,11 @@ def find_markers(case: Case) -> list[Marker]:
     faults more often than features do, which have ties of their own with what they seem to mark.
     """
     best: dict[tuple[str, bool], _Claim] = {}
-    codes = {name: _coded(pair) for name, pair in case.pairs.items() if _readable(pair)}
+    codes = {
+        name: case.kept.get("coded", (name,), partial(_coded, pair))
+        for name, pair in case.pairs.items()
+        if _readable(pair)
+    }
     ties = tie_products(case)
     for levels in _candidates(case):
         unseen = levels.column not in case.pairs
@@ -268,11 +273,11 @@ def _coded(pair: Pair) -> _Coded:
         few = pair.discrete or len(np.unique(numbers[0][np.isfinite(numbers[0])])) <= BINS
         return (*bins_of(*numbers, few, BINS), True)
     kept = sorted(pair.levels[0], key=lambda k: -pair.levels[0][k])[:BINS]
-    place = {level: code for code, level in enumerate(kept)}
-    place[MISSING] = len(kept)
-    known = set(pair.levels[0])
     rest, new = len(kept) + 1, len(kept) + 2
-    g, b = (np.array([place.get(t, rest if t in known else new) for t in side], np.int64) for side in pair.texts)
+    place = (
+        dict.fromkeys(pair.levels[0], rest) | {level: code for code, level in enumerate(kept)} | {MISSING: len(kept)}
+    )
+    g, b = (codes_in(side, place, new) for side in pair.texts)
     return g, b, len(kept) + 3, False
 
 
@@ -390,7 +395,8 @@ def _candidates(case: Case) -> Iterator[_Levels]:
         if column.startswith(names.PREFIX) or column in taken or column not in case.current.window.kinds:
             continue
         before = g[column] if column in g.columns else pl.Series(column, [None] * g.height, dtype=b[column].dtype)
-        levels = _levels(column, before, b[column], case.current.window.kinds[column])
+        read = partial(_levels, column, before, b[column], case.current.window.kinds[column])
+        levels = case.kept.get("levels of a marker", (column,), read)
         if levels is not None:
             yield levels
     timestamp = case.problem.roles.timestamp
@@ -408,7 +414,7 @@ def _levels(column: str, g: pl.Series, b: pl.Series, kind: ColumnKind) -> _Level
     if len(texts) < 2:
         return None
     place = {text: code for code, text in enumerate(texts)}
-    codes = [np.array([place.get(t, -1) for t in side], np.int64) for side in (to_texts(g), after)]
+    codes = [codes_in(side, place, -1) for side in (to_texts(g), after)]
     if g.null_count() == len(g):
         codes[0][:] = -1  # not logged then, which is not the same as missing on some rows
     unit = "" if kind == ColumnKind.CATEGORICAL else "plain"
@@ -421,8 +427,7 @@ def _times(timestamp: str, g: pl.Series, b: pl.Series, temporal: bool) -> Iterat
     texts = tuple(str(day) for day in days.drop_nulls().unique().sort())
     nowhere = np.full(len(g), -1, np.int64)
     if 2 <= len(texts) <= 400:
-        place = {text: code for code, text in enumerate(texts)}
-        codes = np.array([place.get(str(day), -1) for day in days], np.int64)
+        codes = codes_in(days.cast(pl.String), {text: code for code, text in enumerate(texts)}, -1)
         yield _Levels(timestamp, nowhere, codes, texts, ordered=True, unit="" if temporal else "text")
     if not temporal:
         return

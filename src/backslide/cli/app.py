@@ -87,6 +87,9 @@ def diagnose(
     current: Annotated[
         str | None, typer.Option("--current", metavar="SRC", help="Current window, instead of the configured one.")
     ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Verdict and causes only; list the checks that describe as skipped.")
+    ] = False,
     quiet: Quiet = False,
 ) -> int:
     """Find out whether the model got worse, and why.
@@ -96,7 +99,9 @@ def diagnose(
     from backslide.cli.diagnose import run
     from backslide.cli.output import Files
 
-    return run(config, Files(json=json, html=html, md=md), reference=reference, current=current, quiet=quiet)
+    return run(
+        config, Files(json=json, html=html, md=md), reference=reference, current=current, quick=quick, quiet=quiet
+    )
 
 
 @app.command()

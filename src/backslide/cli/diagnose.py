@@ -11,7 +11,7 @@ from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Verdict
 
 
-def run(config: Path, files: Files, *, reference: str | None, current: str | None, quiet: bool) -> int:
+def run(config: Path, files: Files, *, reference: str | None, current: str | None, quick: bool, quiet: bool) -> int:
     """Diagnose, print and write; returns 1 when the model got worse."""
     files.check()
     settings = Settings.load(config)
@@ -22,6 +22,7 @@ def run(config: Path, files: Files, *, reference: str | None, current: str | Non
             settings,
             reference=_from_base(reference, settings.base),
             current=_from_base(current, settings.base),
+            quick=quick,
             progress=report_progress,
         )
     if not files.write(diagnosis):

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from backslide.engine import names
-from backslide.engine.pair import to_numbers
+from backslide.engine.pair import codes_in, to_numbers
 from backslide.engine.problem import Problem
 from backslide.stats.metrics import Arrays, Floats, Metric
 from backslide.stats.rows import Codes, cell_rows, count_rows, loss_rows, value_rows
@@ -90,5 +90,4 @@ def codes_of(
     """Codes of label texts into ``classes``, -1 for anything else; ``spellings`` are other texts of a class."""
     index = {label: code for code, label in enumerate(classes)}
     index = {other: index[label] for other, label in (spellings or {}).items() if label in index} | index
-    values = labels.to_list() if isinstance(labels, pl.Series) else labels
-    return np.array([index.get(value, -1) for value in values], np.int64)
+    return codes_in(labels, index, -1)

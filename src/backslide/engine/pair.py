@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
@@ -33,6 +34,13 @@ def to_texts(series: pl.Series) -> NDArray[np.object_]:
         text = pl.when(whole).then(value.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(value.cast(pl.String))
         series = series.fill_nan(None).to_frame("x").select(text).to_series()
     return series.cast(pl.String, strict=False).fill_null(MISSING).to_numpy().astype(object)
+
+
+def codes_in(texts: pl.Series | NDArray[np.object_], place: Mapping[str, int], rest: int) -> NDArray[np.int64]:
+    """The code that ``place`` gives each text (n,), ``rest`` for any other; in one pass, without a look-up per row."""
+    series = texts if isinstance(texts, pl.Series) else pl.Series(texts, dtype=pl.String)
+    old, new = pl.Series(list(place), dtype=pl.String), pl.Series(list(place.values()), dtype=pl.Int64)
+    return series.replace_strict(old, new, default=rest, return_dtype=pl.Int64).fill_null(rest).to_numpy()
 
 
 class Pair:
@@ -81,6 +89,17 @@ class Pair:
         return _levels(self.texts[0]), _levels(self.texts[1])
 
     @cached_property
+    def filled(self) -> bool:
+        """Whether both windows hold a value that is not missing."""
+        return all(len(_known(series)) > 0 for series in (self.reference, self.current))
+
+    @cached_property
+    def largest_share(self) -> float:
+        """Share of the most frequent number among the known current ones; cheaper than ``levels`` where there are many."""
+        known = _known(self.current)
+        return int(known.unique_counts().max() or 0) / max(len(known), 1)  # type: ignore[call-overload]
+
+    @cached_property
     def discrete(self) -> bool:
         """Whether the column is a set of codes: categories, or numbers with few distinct whole values in the reference."""
         if self.categorical:
@@ -112,6 +131,11 @@ class Pair:
         """Whether the reference holds at most one distinct value, missing included."""
         distinct = self.reference.unique()
         return len(distinct) <= 2 and len({str(v) for v in distinct.to_list()}) <= 1
+
+
+def _known(series: pl.Series) -> pl.Series:
+    known = series.drop_nulls()
+    return known.drop_nans() if known.dtype.is_float() else known
 
 
 def _missing(series: pl.Series) -> NDArray[np.bool_]:

@@ -96,6 +96,8 @@ class Check(ABC):
     needs: ClassVar[tuple[Need, ...]] = ()
     family: ClassVar[bool] = True
     """Whether its p-values belong to the report's one false-discovery family; the verdict's own tests stand outside."""
+    quick: ClassVar[bool] = False
+    """Whether it runs in a quick diagnosis too: verdicts and causes are found without any check, so few do."""
     thresholds: Any = None
     """A small frozen dataclass; its fields can be set under [checks.CODE]."""
 

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Collection
 from typing import Any
 
 from backslide.case import Case, Progress
+from backslide.contracts.containment import let_through
 from backslide.contracts.errors import ConfigError, did_you_mean
 from backslide.contracts.finding import Finding, Outcome, Severity, Status
 from backslide.playbook.base import Check
 from backslide.playbook.registry import all_checks
 from backslide.stats.two_sample import benjamini_hochberg
 
+LEFT_OUT = "left out of a quick diagnosis; run it without --quick"
 
-def run_checks(case: Case, progress: Progress | None = None) -> tuple[Outcome, ...]:
-    """Outcomes of every check, in the order of the playbook, with false discoveries controlled over the whole report."""
+
+def run_checks(case: Case, progress: Progress | None = None, *, quick: bool = False) -> tuple[Outcome, ...]:
+    """Outcomes of every check, in the order of the playbook, with false discoveries controlled over the whole report.
+
+    With ``quick``, checks that only describe are listed as skipped.
+    """
     checks = all_checks()
     _refuse_unknown(case.settings.checks, checks)
     outcomes = []
     for check in checks:
+        if quick and not check.quick:
+            outcomes.append(_skipped(check))
+            continue
         if progress:
             progress(f"{check.step}: {check.title}")
         outcomes.append(_run(check, case))
@@ -35,6 +43,10 @@ def _refuse_unknown(configured: dict[str, Any], checks: tuple[type[Check], ...])
             raise ConfigError(f"[checks] {code!r} is no check{did_you_mean(code, codes)}")
         if not isinstance(section, dict):
             raise ConfigError(f"[checks] {code}: expected a table such as [checks.{code}], found {section!r}")
+
+
+def _skipped(check: type[Check]) -> Outcome:
+    return Outcome(code=check.code, title=check.title, step=check.step, status=Status.SKIPPED, reason=LEFT_OUT)
 
 
 def _run(check: type[Check], case: Case) -> Outcome:
@@ -52,7 +64,7 @@ def _run(check: type[Check], case: Case) -> Outcome:
     try:
         findings = tuple(check(thresholds).run(case))
     except Exception as error:  # a check must never end the run
-        if os.environ.get("BACKSLIDE_DEBUG"):
+        if let_through():
             raise
         first = (str(error).splitlines() or [""])[0]
         return Outcome(**facts, status=Status.FAILED, reason=f"{type(error).__name__}: {first}"[:300])

@@ -102,7 +102,7 @@ def _shares(pair: Pair, text: str) -> tuple[float, float]:
 
 def _risen(pair: Pair) -> str | None:
     """The value whose share rose most, if it rose materially and several other values remain."""
-    if pair.identifier:
+    if pair.identifier or (pair.numeric and pair.largest_share < MIN_RISE):
         return None
     g, b = pair.levels
     n_g, n_b = sum(g.values()), sum(b.values())

@@ -32,6 +32,7 @@ class ServingCode(Check):
     code = "INT002"
     title = "Commits between the snapshots"
     step = Step.INTEGRITY
+    quick = True
     needs = (Need.SNAPSHOTS,)
 
     def run(self, case: Case) -> Iterable[Finding]:

@@ -33,6 +33,7 @@ class StackEnvironment(Check):
     code = "INT001"
     title = "Libraries and settings"
     step = Step.INTEGRITY
+    quick = True
     needs = (Need.SNAPSHOTS,)
 
     def run(self, case: Case) -> Iterable[Finding]:

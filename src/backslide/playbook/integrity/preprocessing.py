@@ -35,6 +35,7 @@ class FittedPreprocessing(Check):
     code = "INT003"
     title = "Fitted preprocessing and model"
     step = Step.INTEGRITY
+    quick = True
     needs = (Need.SNAPSHOTS,)
 
     def run(self, case: Case) -> Iterable[Finding]:

@@ -54,6 +54,7 @@ class Classes(Check):
     code = "VER003"
     title = "Performance by class"
     step = Step.VERIFY
+    quick = True
     family = False
     needs = (Need.CLASSIFICATION, Need.LABELS, Need.PREDICTIONS)
 

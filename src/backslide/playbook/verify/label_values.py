@@ -74,6 +74,7 @@ class LabelValues(Check):
     code = "VER010"
     title = "Labels that are new or gone"
     step = Step.VERIFY
+    quick = True
     family = False
     needs = (Need.CLASSIFICATION, Need.LABELS)
 

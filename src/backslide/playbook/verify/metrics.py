@@ -48,6 +48,7 @@ class MetricChanges(Check):
     code = "VER001"
     title = "Metrics in both windows"
     step = Step.VERIFY
+    quick = True
     family = False
     needs = (Need.LABELS, Need.PREDICTIONS)
 

@@ -73,6 +73,7 @@ class UserSegments(Check):
     code = "VER006"
     title = "Performance by segment"
     step = Step.VERIFY
+    quick = True
     family = False
     needs = (Need.LABELS, Need.PREDICTIONS, Need.SEGMENTS)
 
