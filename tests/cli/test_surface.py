@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -23,7 +24,9 @@ def test_help_lists_every_command(backslide):
     assert ran.code == 0
     for command in COMMANDS:
         assert re.search(rf"^  {command}\b", ran.out, re.M), command
-    assert "0 no material degradation, 1 degraded, 2 could not run" in ran.out
+    said = " ".join(ran.out.split())
+    assert "0 no material degradation; 1 degraded, held, refused or an open alarm; 2 could not run" in said
+    assert "130 interrupted; 143 terminated" in said
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -125,23 +128,50 @@ def test_debugging_shows_the_traceback_too(backslide, config, main_job, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "words", "code"),
     [
-        (KeyboardInterrupt(), "interrupted"),
-        (MemoryError(), "out of memory"),
-        (OSError(28, "No space left on device", "report.html"), "report.html: No space left on device"),
-        (RecursionError("too deep"), "internal error, RecursionError"),
+        (KeyboardInterrupt(), "interrupted", 130),
+        (MemoryError(), "out of memory", 2),
+        (OSError(28, "No space left on device", "report.html"), "report.html: No space left on device", 2),
+        (RecursionError("too deep"), "internal error, RecursionError", 2),
     ],
 )
-def test_other_ends(backslide, config, main_job, error, words):
+def test_other_ends(backslide, config, main_job, error, words, code):
     def stop(settings, **_):
         raise error
 
     main_job(stop)
     ran = backslide("diagnose")
-    assert ran.code == 2
+    assert ran.code == code
     assert words in ran.err
     assert ran.err.count("\n") == 1
+
+
+def test_a_process_that_is_asked_to_end_unwinds_and_says_so(backslide, config, main_job):
+    unwound = []
+
+    def asked(settings, **_):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        finally:
+            unwound.append(True)
+
+    main_job(asked)
+    ran = backslide("diagnose")
+    assert (ran.code, ran.err, unwound) == (143, "backslide: terminated\n", [True])
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_whoever_handles_the_end_already_is_left_alone(backslide, config, main_job, diagnosis, monkeypatch):
+    asked = []
+    before = signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
+    try:
+        main_job(lambda settings, **_: os.kill(os.getpid(), signal.SIGTERM) or diagnosis("no_material_change"))
+        assert backslide("diagnose").code == 0
+        assert asked == [True]
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_options_reach_the_main_job(backslide, main_job, diagnosis, tmp_path):

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 fine, 1 degraded, 2 could not run."""
+    """Run one command and return its exit code.
+
+    0 no material degradation; 1 degraded, held, refused or an open alarm; 2 could not run; 130 interrupted; 143 terminated.
+    """
     # OpenMP threads that wait by spinning make gradient boosting ten times slower on a busy machine. Read once, at load.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from backslide.cli.outermost import run

@@ -12,7 +12,8 @@ from backslide.cli.log_app import log
 app = typer.Typer(
     name="backslide",
     help="Finds out why a deployed model quietly got worse, and proves it.",
-    epilog="Exit codes: 0 no material degradation, 1 degraded, 2 could not run.",
+    epilog="Exit codes: 0 no material degradation; 1 degraded, held, refused or an open alarm; 2 could not run; "
+    "130 interrupted; 143 terminated.",
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,

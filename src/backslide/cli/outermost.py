@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from backslide.contracts.errors import BackslideError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 COULD_NOT_RUN = 2
-_INTERRUPTED = 130
-"""What Typer makes of Ctrl-C; here an interrupted run is one that could not be finished."""
+INTERRUPTED = 128 + signal.SIGINT
+"""130, as shells count a command that Ctrl-C ended; Typer says the same."""
+TERMINATED = 128 + signal.SIGTERM
+"""143: somebody asked the process to end, a service manager for example."""
 
 # Typer ships its own copy of click since 0.16 or so; its exceptions are reached through the one name that is public.
 _UsageError = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+_INTERRUPTIONS = (KeyboardInterrupt, typer.Abort)
+
+
+class Terminated(BaseException):
+    """SIGTERM came; no Exception, so that whatever contains the failures of a check or a source lets it through."""
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -32,29 +42,50 @@ def run(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal that cannot show a minus sign must not end the run
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with warnings.catch_warnings():
+        with _ends_when_asked(), warnings.catch_warnings():
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")
             code = app(given or ["--help"], standalone_mode=False, prog_name="backslide")
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt, Terminated) as error:
         return _failed(error)
     if not given:  # a script that calls a command it forgot to name has not succeeded
         return COULD_NOT_RUN
-    if code == _INTERRUPTED:
+    if code == INTERRUPTED:
         return _failed(KeyboardInterrupt())
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _ends_when_asked() -> Iterator[None]:
+    """SIGTERM unwinds like Ctrl-C, so that stores are closed; whoever handles it already is left alone."""
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(_number: int, _frame: Any) -> None:
+    raise Terminated
 
 
 def _failed(error: BaseException) -> int:
     if os.environ.get("BACKSLIDE_DEBUG") == "1":
         traceback.print_exception(error)
     print(f"backslide: {_in_one_line(error)}", file=sys.stderr)
-    return COULD_NOT_RUN
+    if isinstance(error, Terminated):
+        return TERMINATED
+    return INTERRUPTED if isinstance(error, _INTERRUPTIONS) else COULD_NOT_RUN
 
 
 def _in_one_line(error: BaseException) -> str:
-    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+    if isinstance(error, _INTERRUPTIONS):
         return "interrupted"
+    if isinstance(error, Terminated):
+        return "terminated"
     if isinstance(error, _UsageError):
         return _flat(getattr(error, "format_message", lambda: str(error))()).rstrip(".") + _help_of(error)
     if isinstance(error, BackslideError):
