@@ -8,7 +8,7 @@ TESTS ?= tests
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-faults docs clean
+.PHONY: help install demo test lint format bench bench-faults docs site build clean
 MINUTES ?= 60
 
 help:
@@ -19,6 +19,8 @@ help:
 	@echo "make bench     speed and memory against a bare scan and a model's fit (FULL=1 for the sizes in docs/benchmarks.md)"
 	@echo "make bench-faults   faults done to the real data and what is named (MINUTES=60 each half); writes its tables into docs/benchmarks.md"
 	@echo "make docs      regenerate the reference pages and the JSON Schema"
+	@echo "make site      the documentation as a site, build/site; a dead link or a stray page fails"
+	@echo "make build     wheel and source archive in dist/, checked"
 
 install: $(VENV)/.dev
 
@@ -32,6 +34,14 @@ $(VENV)/.core: pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.core
 	$(PIP) install -e '.[dev]'
+	@touch $@
+
+$(VENV)/.site: $(VENV)/.core
+	$(PIP) install -e '.[site]'
+	@touch $@
+
+$(VENV)/.release: $(VENV)/.core
+	$(PIP) install -e '.[release]'
 	@touch $@
 
 demo: $(VENV)/.core
@@ -63,6 +73,15 @@ bench-faults: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(PY) tools/build_docs.py
+
+site: $(VENV)/.site
+	$(PY) -m sphinx --fail-on-warning --keep-going --nitpicky --quiet --fresh-env -b html docs build/site
+	@echo "build/site/index.html"
+
+build: $(VENV)/.release
+	rm -rf dist
+	$(PY) -m build
+	$(PY) -m twine check --strict dist/*
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist

@@ -6,6 +6,7 @@ here and is added to the front page as it is read.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from backslide import __version__
@@ -16,7 +17,6 @@ copyright = author
 version = release = __version__
 
 extensions = ["myst_parser"]
-exclude_patterns = ["README.md"]
 html_theme = "furo"
 html_title = f"backslide {__version__}"
 html_show_copyright = False
@@ -45,9 +45,16 @@ def _toctree(pages: list[str], caption: str = "", *, glob: bool = False) -> str:
 
 def _add_order(_app: Any, name: str, text: list[str]) -> None:
     if name == "index":
-        text[0] += "".join(_toctree(pages, caption) for caption, pages in PAGES.items())
+        order = {**PAGES, "More": _others()}
+        text[0] += "".join(_toctree(pages, caption) for caption, pages in order.items() if pages)
     elif name.endswith("/index") and name.split("/")[0] in FOLDERS:
         text[0] += _toctree(["*"], glob=True)
+
+
+def _others() -> list[str]:
+    """Pages of this folder that PAGES does not place."""
+    placed = {"index", *(page for pages in PAGES.values() for page in pages)}
+    return sorted({path.stem for path in Path(__file__).parent.glob("*.md")} - placed)
 
 
 def setup(app: Any) -> None:
