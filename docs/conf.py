@@ -39,7 +39,12 @@ FOLDERS = ("checks", "causes", "decisions")
 
 
 def _toctree(pages: list[str], caption: str = "", *, glob: bool = False) -> str:
-    options = [":hidden:", ":maxdepth: 1", *([f":caption: {caption}"] if caption else []), *([":glob:"] if glob else [])]
+    options = [
+        ":hidden:",
+        ":maxdepth: 1",
+        *([f":caption: {caption}"] if caption else []),
+        *([":glob:"] if glob else []),
+    ]
     return "\n\n```{toctree}\n" + "\n".join([*options, "", *pages]) + "\n```\n"
 
 

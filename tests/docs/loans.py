@@ -44,7 +44,12 @@ def _month(rng: np.random.Generator, start: datetime, days: int) -> pd.DataFrame
     at = [start + timedelta(days=float(day)) for day in np.sort(rng.random(ROWS)) * days]
     return pd.DataFrame(
         {
-            "served_at": at, "channel": channel, "income": income, "debt": debt, "age": age, "term_months": term,
+            "served_at": at,
+            "channel": channel,
+            "income": income,
+            "debt": debt,
+            "age": age,
+            "term_months": term,
             "outcome": outcome,
         }
     )
