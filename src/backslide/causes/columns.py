@@ -33,9 +33,8 @@ def write(frame: pl.DataFrame, column: str, values: Iterable[object], rows: Mask
     None and NaN become null. The column keeps its type where the values fit it; numbers that do not make it Int64 or Float64,
     and texts in a column of numbers or booleans make it text.
     """
-    given = [None if isinstance(v, float) and np.isnan(v) else v for v in values]
     mask = np.ones(frame.height, bool) if rows is None else rows
-    old, new = frame[column], _series(column, [v if hit else None for v, hit in zip(given, mask, strict=True)])
+    old, new = frame[column], _written(column, values, mask)
     if old.dtype == pl.Null:
         old = old.cast(new.dtype)
     elif new.dtype != old.dtype:
@@ -43,6 +42,14 @@ def write(frame: pl.DataFrame, column: str, values: Iterable[object], rows: Mask
     return frame.with_columns(
         pl.select(pl.when(pl.Series(mask)).then(new).otherwise(old).alias(column)).to_series()
     )  # fmt: skip
+
+
+def _written(column: str, values: Iterable[object], mask: Mask) -> pl.Series:
+    """The values on the rows of ``mask``, null elsewhere."""
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f":
+        return pl.Series(column, np.where(mask, values.astype(float), np.nan)).fill_nan(None)
+    given = [None if isinstance(v, float) and np.isnan(v) else v for v in values]
+    return _series(column, [v if hit else None for v, hit in zip(given, mask, strict=True)])
 
 
 def _series(column: str, values: list[object]) -> pl.Series:

@@ -20,15 +20,21 @@ MIN_ROWS = 10
 class Company:
     """Profiles of the values of one column in both windows."""
 
-    def __init__(self, texts: tuple[NDArray[np.object_], NDArray[np.object_]], others: tuple[Floats, Floats]) -> None:
+    def __init__(
+        self,
+        texts: tuple[NDArray[np.object_], NDArray[np.object_]],
+        columns: tuple[Floats, Floats],
+        others: list[int],
+    ) -> None:
+        """``columns`` (n, C) of both windows; ``others`` are those that keep company with the values of this one."""
         self._texts = texts
-        self._others = others
-        self._met = [_profiles(t, x) for t, x in zip(texts, others, strict=True)]
+        self._others = len(others)
+        self._met = [_profiles(t, x, others) for t, x in zip(texts, columns, strict=True)]
 
     def of(self, window: int, level: str) -> tuple[float, Floats, int]:
         """(share, mean standardised other columns, rows) of a value; zeros for values with fewer than 10 rows."""
         met = self._met[window].get(level)
-        return met if met is not None else (0.0, np.zeros(self._others[window].shape[1]), 0)
+        return met if met is not None else (0.0, np.zeros(self._others), 0)
 
     def _squared(self, old: str, new: str) -> tuple[float, float]:
         share_g, mean_g, _ = self.of(0, old)
@@ -92,7 +98,9 @@ class Company:
         return not gaps or float(np.average(gaps, weights=weights)) < 0.3
 
 
-def _profiles(texts: NDArray[np.object_], others: Floats) -> dict[str, tuple[float, Floats, int]]:
+def _profiles(
+    texts: NDArray[np.object_], columns: Floats, others: list[int]
+) -> dict[str, tuple[float, Floats, int]]:
     """Share, means of the other columns and rows of every value, in one pass over the rows."""
     if not len(texts):
         return {}
@@ -101,7 +109,8 @@ def _profiles(texts: NDArray[np.object_], others: Floats) -> dict[str, tuple[flo
     index = values.replace_strict(known, pl.arange(len(known), eager=True), return_dtype=pl.Int64).to_numpy()
     rows = np.bincount(index, minlength=len(known))
     starts = np.concatenate([[0], np.cumsum(rows)[:-1]])
-    sums = np.add.reduceat(others[np.argsort(index, kind="stable")], starts, axis=0)
+    # All columns are summed and the others picked after: picking first would copy the rows.
+    sums = np.add.reduceat(columns[np.argsort(index, kind="stable")], starts, axis=0)[:, others]
     means = np.where(rows[:, None] >= MIN_ROWS, sums / rows[:, None], 0.0)
     return {text: (float(rows[i] / len(texts)), means[i], int(rows[i])) for i, text in enumerate(known)}
 
@@ -110,7 +119,7 @@ def company(case: Case, pair: Pair) -> Company:
     """Profiles of the values of ``pair`` against up to 40 other columns, each standardised within its own window."""
     names, matrices = case.cached("standardised", lambda: _standardised(case))
     others = [i for i, name in enumerate(names) if name != pair.name][:MAX_OTHERS]
-    return Company(pair.texts, (matrices[0][:, others], matrices[1][:, others]))
+    return Company(pair.texts, matrices, others)
 
 
 def _standardised(case: Case) -> tuple[list[str], tuple[Floats, Floats]]:

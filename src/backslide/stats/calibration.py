@@ -94,12 +94,18 @@ class Line:
     slope_rows: Floats
 
 
+def _separated(x: Floats, hits: Floats) -> bool:
+    """Whether a threshold tells hits from the rest, ties at it aside: the likelihood then rises with the slope without end."""
+    one, other = x[hits > 0], x[hits <= 0]
+    return bool(one.min() >= other.max() or other.min() >= one.max())
+
+
 def recalibrate(scores: Floats, hits: Floats) -> Line | None:
     """Fit Cox's line (Cox 1958); None where the rows cannot tell it: one outcome only, one score only, or separated."""
     if len(hits) < 3 or hits.min() == hits.max():
         return None
     x = special.logit(np.clip(scores, SCORE_CLIP, 1 - SCORE_CLIP))
-    if np.ptp(x) < 1e-9:
+    if np.ptp(x) < 1e-9 or _separated(x, hits):
         return None
     intercept = float(optimize.brentq(lambda a: float((hits - special.expit(x + a)).mean()), -60, 60))
     fitted = special.expit(x + intercept)

@@ -29,6 +29,9 @@ PRIOR_DF = 4.0
 NONE = 0.5
 """Prior mass at no day effect at all, relative to a node."""
 STEP = 2**0.5
+LEAST_NOISE = 1e-6
+"""Sampling noise of a day, in usual day effects, that is assumed where rows show none: a window in which every row is alike has a
+spread of exactly zero, and dividing by it leaves the range of floats."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,8 @@ class _Grid:
     b_prior: Floats
     weekdays: NDArray[np.int64]
     """Weekdays that occur."""
+    least: float
+    """Variance below which a day's sampling noise is not taken."""
 
     @property
     def of_day(self) -> NDArray[np.int64]:
@@ -136,7 +141,8 @@ class _Grid:
         b = np.exp(np.arange(np.log(0.125), np.log(top) + 1e-9, np.log(2.5)))
         b_prior = _half_t(b) + np.log(b)
         seen = np.unique(np.r_[reference.weekdays, current.weekdays])
-        return cls(tau_nodes * scale, RHO[memory], memory, day_prior, b * scale, b_prior, seen)
+        least = (LEAST_NOISE * scale) ** 2
+        return cls(tau_nodes * scale, RHO[memory], memory, day_prior, b * scale, b_prior, seen, least)
 
 
 @dataclass(frozen=True)
@@ -152,7 +158,7 @@ class _Whitened:
 def _whiten(side: Series, nodes: _Grid) -> _Whitened:
     """Innovations of the scalar Kalman filter, for every node and column at once."""
     order = np.argsort(side.ordinals)
-    noise = (side.v / side.rows)[order]
+    noise = np.maximum(side.v / side.rows, nodes.least)[order]
     share = (side.rows / side.rows.sum())[order]
     columns = np.column_stack([side.values, np.ones(len(side.rows)), side.weekdays[:, None] == nodes.weekdays]).astype(
         float

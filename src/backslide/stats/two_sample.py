@@ -32,11 +32,13 @@ def ks(reference: Floats, current: Floats) -> float:
     """Two-sample KS distance of two arrays without NaN; 0 where one is empty."""
     if len(reference) == 0 or len(current) == 0:
         return 0.0
-    g, b = np.sort(reference), np.sort(current)
-    points = np.concatenate([g, b])
-    below_g = np.searchsorted(g, points, side="right") / len(g)
-    below_b = np.searchsorted(b, points, side="right") / len(b)
-    return float(np.abs(below_g - below_b).max())
+    points = np.concatenate([np.sort(reference), np.sort(current)])
+    order = np.argsort(points, kind="stable")  # a merge of two sorted runs
+    points = points[order]
+    last = np.append(points[1:] != points[:-1], True)  # of equal values, the distribution functions count all
+    of_reference = np.cumsum(order < len(reference))[last]
+    of_current = np.flatnonzero(last) + 1 - of_reference
+    return float(np.abs(of_reference / len(reference) - of_current / len(current)).max())
 
 
 def chi_squared(reference: ArrayLike, current: ArrayLike) -> tuple[float, float, float]:
