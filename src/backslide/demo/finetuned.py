@@ -18,6 +18,7 @@ import polars as pl
 
 from backslide.contracts.config import Settings
 from backslide.demo.letters import KINDS, Months, letters
+from backslide.models.frame import to_pandas
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,17 +117,17 @@ def fitted(rows: pl.DataFrame, *, strength: float) -> Pipeline:
 
     words = make_column_transformer((TfidfVectorizer(sublinear_tf=True, min_df=2), "text"))
     model = make_pipeline(words, LogisticRegression(C=strength, max_iter=300))
-    return model.fit(rows.select("text").to_pandas(), rows["kind"].to_numpy())
+    return model.fit(to_pandas(rows.select("text")), rows["kind"].to_numpy())
 
 
 def accuracy(model: Pipeline, rows: pl.DataFrame) -> float:
     """Share of right answers."""
-    return float(np.mean(model.predict(rows.select("text").to_pandas()) == rows["kind"].to_numpy()))
+    return float(np.mean(model.predict(to_pandas(rows.select("text"))) == rows["kind"].to_numpy()))
 
 
 def served(model: Pipeline, rows: pl.DataFrame, version: str) -> pl.DataFrame:
     """The letters as the prediction log holds them."""
-    chance = model.predict_proba(rows.select("text").to_pandas())
+    chance = model.predict_proba(to_pandas(rows.select("text")))
     known = [str(kind) for kind in model.classes_]
     said = np.array(known, object)[chance.argmax(axis=1)]
     scores = {f"p_{kind}": chance[:, known.index(kind)] for kind in KINDS}

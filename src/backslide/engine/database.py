@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote
 import polars as pl
 
 from backslide.contracts.errors import MissingExtraError, SourceError, did_you_mean
+from backslide.contracts.extras import install, needs
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -60,12 +61,9 @@ def scan_database(text: str, base: Path | None = None) -> pl.LazyFrame:
         SourceError: there is no such database, table or variable, or it cannot be read.
         MissingExtraError: without SQLAlchemy, or the driver.
     """
-    if find_spec("sqlalchemy") is None:
-        raise MissingExtraError(
-            f"reading {hidden(text)!r} needs SQLAlchemy; install it with: pip install 'backslide[watch]'"
-        )
+    with needs("watch", f"reading {hidden(text)!r}"):
+        from sqlalchemy.exc import SQLAlchemyError
     plain = _VARIABLE.sub(lambda found: _variable(found[1], text), text)
-    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         return _scan(plain, text, base)
@@ -109,7 +107,8 @@ def _secrets(plain: str) -> list[str]:
 
 
 def _url(address: str, base: Path | None) -> URL:
-    from sqlalchemy.engine import make_url
+    with needs("watch", "reading a database"):
+        from sqlalchemy.engine import make_url
 
     url = make_url(re.sub(r"^postgres(?=[+:])", "postgresql", address))
     if url.drivername == "postgresql" and find_spec("psycopg2") is None and find_spec("psycopg") is not None:
@@ -126,22 +125,24 @@ def _url(address: str, base: Path | None) -> URL:
 
 
 def _engine(url: URL, text: str) -> Engine:
-    from sqlalchemy import create_engine
-    from sqlalchemy.exc import NoSuchModuleError
+    with needs("watch", "reading a database"):
+        from sqlalchemy import create_engine
+        from sqlalchemy.exc import NoSuchModuleError
 
     try:
         return create_engine(url)
     except (ImportError, NoSuchModuleError) as error:
         extra = "watch,postgres" if url.get_backend_name() == "postgresql" else ""
-        how = f"pip install 'backslide[{extra}]'" if extra else "install the driver that SQLAlchemy wants for it"
+        how = install(extra) if extra else "install the driver that SQLAlchemy wants for it"
         raise MissingExtraError(
             f"reading {hidden(text)!r} needs a driver ({str(error).splitlines()[0]}); {how}"
         ) from None
 
 
 def _read(connection: Connection, what: str, text: str) -> pl.DataFrame:
-    from sqlalchemy import select
-    from sqlalchemy import text as sql
+    with needs("watch", "reading a database"):
+        from sqlalchemy import select
+        from sqlalchemy import text as sql
 
     told: Any = (
         sql(what.replace(":", r"\:"))
@@ -166,7 +167,8 @@ def _read(connection: Connection, what: str, text: str) -> pl.DataFrame:
 
 def _table(connection: Connection, what: str, text: str) -> Any:
     """A table or view by its name, or the only one."""
-    from sqlalchemy import inspect, table
+    with needs("watch", "reading a database"):
+        from sqlalchemy import inspect, table
 
     schema, _, name = what.rpartition(".")
     looking = inspect(connection)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from backslide.contracts.errors import MissingExtraError, SourceError
+from backslide.contracts.errors import SourceError
+from backslide.contracts.extras import needs
 from backslide.engine.reading import first_line, reading
 
 File = Path | str
@@ -169,9 +169,8 @@ def scan_delta(uri: str, words: str) -> pl.LazyFrame:
         MissingExtraError: without the package ``deltalake``.
         SourceError: when there is no readable table.
     """
-    if find_spec("deltalake") is None:
-        raise MissingExtraError(f"reading the Delta table {words!r} needs deltalake; pip install 'backslide[delta]'")
-    from deltalake.exceptions import DeltaError
+    with needs("delta", f"reading the Delta table {words!r}"):
+        from deltalake.exceptions import DeltaError
 
     try:
         frame = pl.scan_delta(uri)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from backslide.contracts.errors import SourceError
+from backslide.contracts.extras import needs
 from backslide.contracts.labels import label_text
 
 if TYPE_CHECKING:
@@ -76,9 +77,10 @@ def _from_categories(name: str, values: pd.Series[Any]) -> pl.Series:
 
 
 def _from_arrow(name: str, values: pd.Series[Any]) -> pl.Series:
-    import pyarrow as pa
+    with needs("arrow", f"reading the column {name!r}, which pandas keeps in Arrow,"):
+        import pyarrow as pa
 
-    converted = pl.from_arrow(pa.chunked_array(pa.array(values)) if len(values) else pa.array(values))
+        converted = pl.from_arrow(pa.chunked_array(pa.array(values)) if len(values) else pa.array(values))
     assert isinstance(converted, pl.Series)
     return converted.alias(name)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import polars as pl
 
 from backslide.contracts.errors import SourceError, did_you_mean
+from backslide.contracts.extras import needs
 from backslide.engine.database import hidden, is_database, scan_database
 from backslide.engine.files import SUPPORTED, extension, scan_delta, scan_files
 from backslide.engine.time_range import TimeRange, parse_time_range
@@ -79,7 +80,8 @@ def _is_pandas(source: object) -> TypeGuard[pd.DataFrame]:
 
 def _open_arrow(source: Any) -> pl.LazyFrame:
     try:
-        table = pl.from_arrow(source)
+        with needs("arrow", f"reading this {type(source).__name__}"):
+            table = pl.from_arrow(source)
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
         raise SourceError(f"expected an Arrow table, cannot read this {type(source).__name__}: {error}") from None
     if isinstance(table, pl.Series):

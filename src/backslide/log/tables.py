@@ -9,7 +9,8 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from backslide.contracts.errors import LogError, MissingExtraError
+from backslide.contracts.errors import LogError
+from backslide.contracts.extras import needs
 from backslide.log.places import is_uri
 
 PARTITION = "day"
@@ -21,12 +22,8 @@ def deltalake() -> Any:
     Raises:
         MissingExtraError: it is not installed.
     """
-    try:
+    with needs("watch", "a log with tables"):
         import deltalake
-    except ImportError:
-        raise MissingExtraError(
-            "tables of a log need deltalake; install it with: pip install 'backslide[watch]'"
-        ) from None
     return deltalake
 
 

@@ -7,7 +7,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from backslide.contracts.errors import MissingExtraError, ModelError, UntrustedError, did_you_mean
+from backslide.contracts.errors import ModelError, UntrustedError, did_you_mean
+from backslide.contracts.extras import needs
 from backslide.models.failures import one_line
 from backslide.models.imports import import_object, on_path
 from backslide.models.mlflow import is_mlflow, read_mlflow
@@ -84,12 +85,8 @@ def _files_beside(path: Path) -> list[str]:
 
 
 def _read_skops(path: Path, shown: str, *, trusted: bool) -> Any:
-    try:
+    with needs("skops", f"reading {shown}"):
         from skops import io
-    except ImportError:
-        raise MissingExtraError(
-            f"{shown} needs the package skops; install it with: pip install 'backslide[skops]'"
-        ) from None
     try:
         unknown = io.get_untrusted_types(file=path)
     except Exception as error:

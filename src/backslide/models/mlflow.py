@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backslide.contracts.errors import MissingExtraError, ModelError, UntrustedError
+from backslide.contracts.extras import needs
 from backslide.models.failures import one_line
 
 SCHEMES = ("models:/", "runs:/", "mlflow-artifacts:/", "mlflow:")
@@ -30,32 +31,27 @@ def read_mlflow(text: str, path: Path, *, trusted: bool) -> Any:
         raise UntrustedError(
             f"{text} is an MLflow model and executes what it is given; set trusted = true under [artifacts] if you made it"
         )
-    try:
-        import mlflow
-    except ImportError:
-        raise MissingExtraError(
-            f"{text} needs the package mlflow; install it with: pip install 'backslide[mlflow]'"
-        ) from None
     uri = (
         text.removeprefix("mlflow:") if text.startswith("mlflow:") else text if text.startswith(SCHEMES) else str(path)
     )
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _load(mlflow, uri)
+            return _load(uri, text)
+    except MissingExtraError:
+        raise
     except Exception as error:
         raise ModelError(f"{text}: MLflow cannot load it: {one_line(error)}") from None
 
 
-def _load(mlflow: Any, uri: str) -> Any:
-    from mlflow.models import Model, get_model_info
+def _load(uri: str, text: str) -> Any:
+    with needs("mlflow", f"reading {text}"):
+        import mlflow.pyfunc
+        import mlflow.sklearn
+        from mlflow.models import Model, get_model_info
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
 
     flavors = get_model_info(uri).flavors if uri.startswith(SCHEMES) else Model.load(uri).flavors
     if "sklearn" in flavors:
-        import mlflow.sklearn
-
         return mlflow.sklearn.load_model(uri)
-    import mlflow.pyfunc
-
     return mlflow.pyfunc.load_model(uri)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backslide.contracts.errors import MissingExtraError, ModelError
+from backslide.contracts.errors import ModelError
+from backslide.contracts.extras import needs
 from backslide.models.failures import one_line
 
 if TYPE_CHECKING:
@@ -28,13 +29,9 @@ def read_onnx(path: Path, shown: str) -> Any:
         MissingExtraError: onnxruntime or onnx is not installed.
         ModelError: the file is not there or cannot be read.
     """
-    try:
+    with needs("onnx", f"reading the ONNX file {shown}"):
         import onnx
         import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{shown} is an ONNX file and needs the package {error.name}; install it with: pip install 'backslide[onnx]'"
-        ) from None
     try:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -80,8 +77,9 @@ class OnnxModel:
 
     def graph_steps(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Name, operator and attributes of every node that holds numbers or labels, then the weights beside them."""
-        import onnx
-        from onnx import numpy_helper
+        with needs("onnx", "reading an ONNX file"):
+            import onnx
+            from onnx import numpy_helper
 
         for index, node in enumerate(self.graph.graph.node):
             held = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}

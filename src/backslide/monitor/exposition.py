@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backslide.contracts.errors import MissingExtraError
+from backslide.contracts.extras import needs
 from backslide.contracts.watch import Level, Watched
 
 _NUMBER = {Level.QUIET: 0, Level.WATCH: 1, Level.ALARM: 2}
@@ -14,12 +14,8 @@ def exposition(found: Watched) -> str:
     Raises:
         MissingExtraError: prometheus-client is not installed.
     """
-    try:
+    with needs("watch", "writing metrics"):
         from prometheus_client import CollectorRegistry, Gauge, generate_latest
-    except ImportError:
-        raise MissingExtraError(
-            'metrics need prometheus-client; install the extra: pip install "backslide[watch]"'
-        ) from None
     registry = CollectorRegistry()
 
     def gauge(name: str, words: str, labels: tuple[str, ...] = ("model",)) -> Gauge:

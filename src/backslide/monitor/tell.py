@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backslide.contracts.config import Settings
-from backslide.contracts.errors import ConfigError, MissingExtraError
+from backslide.contracts.errors import ConfigError
+from backslide.contracts.extras import needs
 from backslide.contracts.watch import Finding, Watched
 from backslide.contracts.watching import FIELDS
 from backslide.monitor.events import events_of, near
@@ -117,10 +118,8 @@ def _send(settings: Settings, message: Message) -> str | None:
 
 
 def _notified(settings: Settings, message: Message) -> str | None:
-    try:
+    with needs("watch", "sending alerts"):
         import apprise  # most of a second: only when there is something to tell
-    except ImportError:
-        raise MissingExtraError('alerts need Apprise; install the extra: pip install "backslide[watch]"') from None
     kinds = {"alarm": apprise.NotifyType.FAILURE, "recovery": apprise.NotifyType.SUCCESS}
     failed = []
     for place, url in enumerate(settings.alerts.urls, 1):

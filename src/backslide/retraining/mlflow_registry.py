@@ -6,7 +6,8 @@ import logging
 import warnings
 from typing import Any
 
-from backslide.contracts.errors import MissingExtraError, ModelError, UntrustedError
+from backslide.contracts.errors import ModelError, UntrustedError
+from backslide.contracts.extras import needs
 from backslide.models.failures import one_line
 
 
@@ -22,13 +23,9 @@ def register(artefact: Any, name: str, lineage: dict[str, Any], *, trusted: bool
         raise UntrustedError(
             "[retrain] mlflow: MLflow writes pickles; set trusted = true under [artifacts], or leave it out"
         )
-    try:
+    with needs("mlflow", "[retrain] mlflow"):
         import mlflow
         import mlflow.sklearn
-    except ImportError:
-        raise MissingExtraError(
-            "[retrain] mlflow needs the package mlflow; install it with: pip install 'backslide[mlflow]'"
-        ) from None
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     told = {key: str(value)[:250] for key, value in lineage.items() if isinstance(value, (str, int, float))}
     try:

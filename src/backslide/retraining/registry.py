@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from backslide.contracts.errors import InputError, ModelError
+from backslide.contracts.extras import install
 from backslide.contracts.retrain import Retrain
 from backslide.contracts.snapshot import Snapshot
 from backslide.models.failures import one_line
@@ -137,7 +138,7 @@ def _tidy(versions: Path) -> None:
 
 def _write_model(folder: Path, artefact: Any, trusted: bool) -> str:
     """skops wherever it can; joblib, which executes what it is given when it is read, only where files are trusted."""
-    reason = "the package skops is not installed"
+    reason = f"it needs skops; {install('skops')}"
     try:
         from skops import io
 

@@ -11,6 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from backslide.contracts.errors import MissingExtraError
+from backslide.contracts.extras import needs
 from backslide.contracts.snapshot import ConfigFile
 from backslide.stack.masking import digest, masked, secret_name
 
@@ -32,8 +34,8 @@ def config_file(path: Path, shown: str, salt: str, show: Iterable[str] = ()) -> 
         return ConfigFile(path=shown, digest=whole)
     try:
         flat = dict(_flattened(reader(content.decode("utf-8-sig")), ""))
-    except ImportError:
-        return ConfigFile(path=shown, digest=whole, note="keys are not compared: PyYAML is not installed")
+    except MissingExtraError as error:
+        return ConfigFile(path=shown, digest=whole, note=f"keys are not compared: {error}")
     except Exception as error:  # parsers raise what they like, and their messages quote the file
         return ConfigFile(path=shown, digest=whole, note=f"keys are not compared: {type(error).__name__}")
     if len(flat) > MOST_KEYS:
@@ -53,7 +55,8 @@ def _reader(path: Path) -> Callable[[str], Any] | None:
 
 
 def _yaml(text: str) -> Any:
-    import yaml
+    with needs("yaml", "comparing keys of YAML"):
+        import yaml
 
     return yaml.safe_load(text)
 

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backslide.contracts.errors import ConfigError, MissingExtraError, StoreError
+from backslide.contracts.errors import ConfigError, StoreError
+from backslide.contracts.extras import needs
 from backslide.store.memory import Json, Kind, Message, Mute
 
 if TYPE_CHECKING:
@@ -83,14 +84,10 @@ def open_database(url: str | None, base: Path) -> Database:
         MissingExtraError: SQLAlchemy, Alembic or a driver is not installed.
         StoreError: the database cannot be opened, or is of a newer version.
     """
-    try:
+    with needs("watch", "watching"):
         from sqlalchemy import create_engine, event
         from sqlalchemy.engine import make_url
         from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-    except ImportError:
-        raise MissingExtraError(
-            'watching needs SQLAlchemy and Alembic; install the extra: pip install "backslide[watch]"'
-        ) from None
     text = from_environment(url, "[store] url") if url is not None else f"sqlite:///{base / DEFAULT}"
     try:
         parsed = make_url(text)
@@ -100,14 +97,11 @@ def open_database(url: str | None, base: Path) -> Database:
             parsed = parsed.set(database=str(base / parsed.database))
         if parsed.drivername in ("postgresql", "postgres"):
             parsed = parsed.set(drivername="postgresql+psycopg")
-        engine = create_engine(parsed)
+        with needs("postgres", "the store"):
+            engine = create_engine(parsed)
     except (ArgumentError, NoSuchModuleError):
         raise StoreError(
             "[store] url: expected a database URL such as sqlite:///backslide.db or postgresql://user@host/name"
-        ) from None
-    except ImportError as error:
-        raise MissingExtraError(
-            f'the store needs {error.name}; install the extra: pip install "backslide[postgres]"'
         ) from None
     if parsed.drivername.startswith("sqlite"):
         event.listen(engine, "connect", _careful)
@@ -122,10 +116,11 @@ def _careful(connection: Any, _: Any) -> None:
 
 
 def _upgrade(engine: Engine, shown: str) -> None:
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util import CommandError
-    from sqlalchemy.exc import SQLAlchemyError
+    with needs("watch", "watching"):
+        from alembic import command
+        from alembic.config import Config
+        from alembic.util import CommandError
+        from sqlalchemy.exc import SQLAlchemyError
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
@@ -285,7 +280,8 @@ class DatabaseBook:
 
     def _insert(self, table: Table, values: Json) -> int:
         """Insert a row unless its key is there; two looks at once must not fail each other. Returns rows inserted."""
-        from sqlalchemy.dialects import postgresql, sqlite
+        with needs("watch", "watching"):
+            from sqlalchemy.dialects import postgresql, sqlite
 
         dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
         statement = dialect.insert(table).values(**values).on_conflict_do_nothing()

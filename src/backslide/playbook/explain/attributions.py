@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from backslide.case import Case, Side
+from backslide.contracts.extras import install
 from backslide.models.failures import one_line
 from backslide.models.model import Model
 from backslide.playbook.drift.leaning import leaning
@@ -32,7 +33,7 @@ SAMPLED_COLUMNS = 30
 MIN_ROWS = 30
 WITHOUT = (
     "sampled values and permutation importance stand; exact SHAP values, of linear models and trees, "
-    "need: pip install 'backslide[explain]'"
+    f"need shap; {install('explain')}"
 )
 
 

@@ -32,6 +32,7 @@ import polars as pl
 from backslide.case import Case, Side
 from backslide.contracts import say
 from backslide.contracts.evidence import Evidence, Ranked, RankedRow, Scatter, ScatterPoint, Table
+from backslide.contracts.extras import install
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
@@ -43,7 +44,7 @@ from backslide.stats.paired import Difference, paired
 from backslide.stats.units import MEAN
 
 SUBJECT = "agreement of the methods"
-WITHOUT_LIME = "LIME needs the package lime: pip install 'backslide[explain]'"
+WITHOUT_LIME = f"LIME needs lime; {install('explain')}"
 SHOWN = 15
 
 

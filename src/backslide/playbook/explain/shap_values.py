@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
+from backslide.contracts.extras import needs
 from backslide.contracts.labels import label_text
 from backslide.playbook.explain.inside import Inside, look_inside, owners
 from backslide.stats.metrics import Floats
@@ -70,7 +71,8 @@ class Explainer:
         self.columns = len(probe.columns)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import shap
+            with needs("explain", "exact SHAP values"):
+                import shap
 
             if self.inside.tree:
                 self._explainer = shap.TreeExplainer(self.inside.estimator)

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from backslide.case import Case, Side
+from backslide.contracts.extras import needs
 from backslide.engine.columns import ColumnKind
 from backslide.engine.pair import to_numbers, to_texts
 from backslide.playbook.explain import rows as chosen
@@ -111,7 +112,8 @@ def weights(case: Case, side: Side, columns: tuple[str, ...]) -> tuple[tuple[str
 
 
 def _explained(coded: Coded, rows: pl.DataFrame, classifier: bool, around: object, neighbours: int) -> Floats:
-    from lime.lime_tabular import LimeTabularExplainer
+    with needs("explain", "LIME"):
+        from lime.lime_tabular import LimeTabularExplainer
 
     places = [j for j, c in enumerate(coded.columns) if c in coded.coded]
     explainer = LimeTabularExplainer(
