@@ -109,7 +109,7 @@ def test_a_source_may_stand_in_the_environment(tmp_path: Path, monkeypatch: pyte
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = sqlite(tmp_path / "log.db", frame(5))
-    monkeypatch.setattr(database, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "sqlalchemy.exc", None)
     with pytest.raises(MissingExtraError, match=r"backslide\[watch\]"):
         open_source(f"sqlite:///{path}")
     monkeypatch.undo()

@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -167,7 +168,7 @@ def test_delta_table(tmp_path):
 
 def test_delta_without_the_extra(tmp_path, monkeypatch):
     (tmp_path / "log" / "_delta_log").mkdir(parents=True)
-    monkeypatch.setattr("backslide.engine.files.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "deltalake.exceptions", None)
     with pytest.raises(MissingExtraError, match=r"backslide\[delta\]"):
         open_source(tmp_path / "log")
 

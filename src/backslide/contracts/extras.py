@@ -37,4 +37,4 @@ class needs:  # noqa: N801  # read as words: with needs("onnx", "reading a.onnx"
             package = (error.name or "a package").partition(".")[0]
             absent = isinstance(error, ModuleNotFoundError)
             said = "" if absent else f" (it cannot be imported: {' '.join(str(error).split())})"
-            raise MissingExtraError(f"{self.what} needs {package}{said}; {install(self.extra)}") from None
+            raise MissingExtraError(f"{self.what} needs the package {package}{said}; {install(self.extra)}") from None

@@ -138,7 +138,7 @@ def _tidy(versions: Path) -> None:
 
 def _write_model(folder: Path, artefact: Any, trusted: bool) -> str:
     """skops wherever it can; joblib, which executes what it is given when it is read, only where files are trusted."""
-    reason = f"it needs skops; {install('skops')}"
+    reason = f"it needs the package skops; {install('skops')}"
     try:
         from skops import io
 

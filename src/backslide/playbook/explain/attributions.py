@@ -33,7 +33,7 @@ SAMPLED_COLUMNS = 30
 MIN_ROWS = 30
 WITHOUT = (
     "sampled values and permutation importance stand; exact SHAP values, of linear models and trees, "
-    f"need shap; {install('explain')}"
+    f"need the package shap; {install('explain')}"
 )
 
 

@@ -44,7 +44,7 @@ from backslide.stats.paired import Difference, paired
 from backslide.stats.units import MEAN
 
 SUBJECT = "agreement of the methods"
-WITHOUT_LIME = f"LIME needs lime; {install('explain')}"
+WITHOUT_LIME = f"LIME needs the package lime; {install('explain')}"
 SHOWN = 15
 
 

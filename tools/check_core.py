@@ -1,0 +1,264 @@
+"""The environment of a user who typed `pip install backslide`: the wheel, the core dependencies, and nothing else.
+
+Needs python3 alone. Builds the wheel, installs it into a new virtual environment, and there
+
+1. runs the commands on small tables from CSV and from Parquet, and looks at exit codes and at the files written;
+2. runs what needs an extra, and demands one line that says which ``pip install`` brings it;
+3. adds what the tests themselves need, and runs the tests marked ``core``.
+
+``--oldest`` does the same on the oldest declared version of every dependency (``tools/oldest.txt``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+OLDEST = ROOT / "tools" / "oldest.txt"
+TABLES = ROOT / "tools" / "core_tables.py"
+FOR_TESTS = ("pytest", "hypothesis", "jsonschema")
+"""Of the extra ``dev``: what the tests marked ``core`` import beside ourselves."""
+WARNING = re.compile(r"\b\w*Warning: ")
+
+
+class FailedError(Exception):
+    """Something is not as a user should find it."""
+
+
+def declared() -> dict[str, list[str]]:
+    """Requirements by extra, as ``pyproject.toml`` has them; those of the core under an empty name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return {"": project["dependencies"], **project["optional-dependencies"]}
+
+
+def distribution(requirement: str) -> str:
+    """The normalised name of what is required."""
+    found = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert found, requirement
+    return re.sub(r"[-_.]+", "-", found[0]).lower()
+
+
+class Environment:
+    """A virtual environment, and a folder in which commands run."""
+
+    def __init__(self, place: Path, folder: Path) -> None:
+        self.python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
+        self.folder = folder
+
+    def pip(self, *arguments: str) -> None:
+        """Run pip, which tells only of errors."""
+        told = self._run([str(self.python), "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments])
+        if told.returncode:
+            raise FailedError(f"pip {' '.join(arguments)}:\n{told.stdout}{told.stderr}")
+
+    def installed(self) -> dict[str, str]:
+        """Versions by normalised name."""
+        told = self._run([str(self.python), "-m", "pip", "--disable-pip-version-check", "list", "--format=json"])
+        return {distribution(one["name"]): one["version"] for one in json.loads(told.stdout)}
+
+    def script(self, *arguments: str) -> None:
+        """Run a script that must succeed."""
+        told = self._run([str(self.python), *arguments])
+        if told.returncode:
+            raise FailedError(f"{arguments[0]}:\n{told.stdout}{told.stderr}")
+
+    def backslide(self, *arguments: str, codes: Sequence[int] = (0,), writes: Sequence[str] = ()) -> str:
+        """Run a command; returns what it printed.
+
+        Raises:
+            FailedError: another exit code, a traceback, a library's warning, or a file that is missing or empty.
+        """
+        words = "backslide " + " ".join(arguments)
+        told = self._run([str(self.python.with_name("backslide")), *arguments])
+        everything = told.stdout + told.stderr
+        if told.returncode not in codes:
+            raise FailedError(f"{words}: exit {told.returncode}, expected {codes}:\n{everything}")
+        if "Traceback" in everything or "internal error" in everything or WARNING.search(told.stderr):
+            raise FailedError(f"{words}: not for users:\n{everything}")
+        for name in writes:
+            path = self.folder / name
+            if not path.is_file() or not path.stat().st_size:
+                raise FailedError(f"{words}: did not write {name}")
+        print(f"  {words}", flush=True)
+        return told.stdout
+
+    def lacks(self, extra: str, *arguments: str) -> None:
+        """Run a command whose extra is not installed: one line that names it, and exit code 2."""
+        words = "backslide " + " ".join(arguments)
+        told = self._run([str(self.python.with_name("backslide")), *arguments])
+        lines = told.stderr.strip().splitlines()
+        if told.returncode != 2 or len(lines) != 1 or f"pip install 'backslide[{extra}]'" not in lines[0]:
+            raise FailedError(
+                f"{words}: expected one line that names [{extra}], exit {told.returncode}:\n{told.stderr}"
+            )
+        print(f"  {lines[0]}", flush=True)
+
+    def _run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONWARNINGS")}
+        return subprocess.run(
+            command, cwd=self.folder, env={**kept, "NO_COLOR": "1", "COLUMNS": "120"}, capture_output=True, text=True
+        )
+
+
+def build(folder: Path, oldest: bool) -> Environment:
+    """A new environment with the wheel of this checkout and what it depends on."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+    work = folder / "work"
+    work.mkdir()
+    environment = Environment(folder / "venv", work)
+    environment.pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
+    (wheel,) = folder.glob("backslide-*.whl")
+    environment.pip("install", str(wheel), *_constraints(oldest))
+    return environment
+
+
+def _constraints(oldest: bool) -> list[str]:
+    return ["--only-binary", ":all:", "--constraint", str(OLDEST)] if oldest else []
+
+
+def without_extras(environment: Environment) -> dict[str, str]:
+    """Versions of what is there.
+
+    Raises:
+        FailedError: an optional dependency is among it, or what is there does not fit together.
+    """
+    present, requirements = environment.installed(), declared()
+    core = {distribution(one) for one in requirements[""]}
+    optional = {distribution(one) for extra, ones in requirements.items() if extra not in ("", "dev") for one in ones}
+    if not core <= set(present):
+        raise FailedError(f"not installed: {sorted(core - set(present))}")
+    found = sorted((optional - {"backslide"}) & set(present))
+    if found:
+        raise FailedError(f"expected no optional dependency, got {', '.join(found)}: something of the core requires it")
+    environment.pip("check")
+    return {name: present[name] for name in sorted(core)}
+
+
+def run_commands(environment: Environment) -> None:
+    """What a user does in the first hour, from both kinds of file."""
+    run = environment.backslide
+    if "diagnose" not in run("--help"):
+        raise FailedError("backslide --help does not name diagnose")
+    run("--version")
+    run("checks")
+    run("demo", "--out", "letters", "--no-open", "-q", writes=["letters/report.html", "letters/shadow.html"])
+    run("demo", "--story", "reader", "--out", "reader", "--no-open", "-q", writes=["reader/report.html"])
+    environment.script(str(TABLES))
+    for kind in ("csv", "parquet"):
+        run_on_table(environment, kind)
+    snapshot = ("snapshot", "--model", "old.joblib", "--data", "log.csv", "--config", "settings.yaml", "-q", "--out")
+    run(*snapshot, "a.json", writes=["a.json"])
+    run(*snapshot, "b.json", writes=["b.json"])
+    if not re.search(r"pip install 'backslide\[yaml\]'", (environment.folder / "a.json").read_text()):
+        raise FailedError("a.json does not say that PyYAML is missing")
+    run("integrity", "a.json", "b.json", "--json", "integrity.json", "-q", writes=["integrity.json"])
+
+
+def run_on_table(environment: Environment, kind: str) -> None:
+    """The main jobs on one table."""
+    run, config = environment.backslide, f"{kind}.toml"
+    run("init", f"log.{kind}", "--out", config, writes=[config])
+    environment.script(str(TABLES), config)
+    wanted = [f"{kind}.json", f"{kind}.html", f"{kind}.md"]
+    out = ["--json", wanted[0], "--html", wanted[1], "--md", wanted[2], "-q"]
+    run("diagnose", config, *out, codes=[1], writes=wanted)
+    found = json.loads((environment.folder / wanted[0]).read_text(encoding="utf-8"))
+    failed = [one["code"] for one in found["checks"] if one["status"] == "failed"]
+    named = [one["kind"] for one in found["causes"]]
+    if failed or named[:1] != ["model_change"]:
+        raise FailedError(f"log.{kind}: expected model_change first and no failed check, got {named} and {failed}")
+    run("report", wanted[0], "--html", "again.html", "--charts", "charts", writes=["again.html", "charts/index.html"])
+    if kind == "csv":
+        for job in ("shadow", "gate"):
+            run(job, config, "--json", f"{job}.json", "--html", f"{job}.html", "-q", codes=[1],
+                writes=[f"{job}.json", f"{job}.html"])  # fmt: skip
+        run("report", "shadow.json", "--md", "shadow.md", writes=["shadow.md"])
+        run("selftest", config, "--rows", "1000", "--columns", "1", "--minutes", "0.5", "--json", "self.json", "-q",
+            codes=[0, 1], writes=["self.json"])  # fmt: skip
+        run("retrain", config, "--diagnosis", wanted[0], "--registry", "models", "-q", codes=[0, 1])
+
+
+def run_without_extras(environment: Environment) -> None:
+    """Every way of use that needs an extra, without it."""
+    lacks, folder = environment.lacks, environment.folder
+    (folder / "table" / "_delta_log").mkdir(parents=True)
+    (folder / "MLmodel").write_text("flavors: {}\n")
+    for name in ("model.onnx", "model.skops", "labels.csv"):
+        (folder / name).write_text("id,value\n")
+    alike = ("diagnose", "csv.toml", "-q")
+    lacks("delta", *alike, "--reference", "table")
+    lacks("delta", *alike, "--current", "delta://table")
+    lacks("watch", *alike, "--reference", "sqlite:///log.db#log")
+    lacks("watch", *alike, "--reference", "postgresql://me:secret@host/db#log")
+    snapshot = ("snapshot", "--out", "c.json", "-q", "--model")
+    lacks("onnx", *snapshot, "model.onnx")
+    lacks("skops", *snapshot, "model.skops")
+    lacks("mlflow", *snapshot, "models:/loans/1")
+    lacks("mlflow", *snapshot, ".")
+    lacks("watch", "watch", "csv.toml", "-q")
+    lacks("watch", "watch", "csv.toml", "--test-alert", "-q")
+    lacks("watch", "watch", "csv.toml", "--replay", "-q")
+    log = ("--store", "log-of-ours")
+    lacks("watch", "log", "rollup", *log)
+    lacks("watch", "log", "ingest", "log.csv", "--model", "loans", *log)
+    lacks("watch", "log", "compact", *log)
+    lacks("watch", "log", "stats", *log)
+
+
+def run_tests(environment: Environment, oldest: bool) -> None:
+    """The tests marked ``core``, of this checkout on what is installed."""
+    wanted = [one for one in declared()["dev"] if distribution(one) in FOR_TESTS]
+    assert len(wanted) == len(FOR_TESTS), wanted
+    environment.pip("install", *wanted, *_constraints(oldest))
+    without_extras(environment)
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    told = subprocess.run(
+        [str(environment.python), "-m", "pytest", "-m", "core", "-q", "-p", "no:cacheprovider", "tests"],
+        cwd=ROOT, env={**kept, "BACKSLIDE_CORE": "1"},
+    )  # fmt: skip
+    if told.returncode:
+        raise FailedError(f"the tests marked core: exit {told.returncode}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Everything, or what the options leave of it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--oldest", action="store_true", help="the oldest declared versions")
+    parser.add_argument("--tests-only", action="store_true", help="the tests without the commands")
+    chosen = parser.parse_args(arguments)
+    begun = time.monotonic()
+
+    def tell(words: str) -> None:
+        print(f"[{time.monotonic() - begun:4.0f} s] {words}", flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="backslide-core-") as folder:
+        try:
+            tell("building the wheel and installing it")
+            environment = build(Path(folder), chosen.oldest)
+            versions = without_extras(environment)
+            tell("installed: " + ", ".join(f"{name} {version}" for name, version in versions.items()))
+            if not chosen.tests_only:
+                run_commands(environment)
+                tell("without the extras")
+                run_without_extras(environment)
+            tell("tests marked core")
+            run_tests(environment, chosen.oldest)
+        except FailedError as error:
+            print(f"check_core: {error}", file=sys.stderr)
+            return 1
+    tell("done")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
