@@ -178,12 +178,12 @@ def run_on_table(environment: Environment, kind: str) -> None:
     if failed or named[:1] != ["model_change"]:
         raise FailedError(f"log.{kind}: expected model_change first and no failed check, got {named} and {failed}")
     run("report", wanted[0], "--html", "again.html", "--charts", "charts", writes=["again.html", "charts/index.html"])
-    if kind == "csv":
-        for job in ("shadow", "gate"):
-            run(job, config, "--json", f"{job}.json", "--html", f"{job}.html", "-q", codes=[1],
-                writes=[f"{job}.json", f"{job}.html"])  # fmt: skip
-        run("report", "shadow.json", "--md", "shadow.md", writes=["shadow.md"])
-        run("selftest", config, "--rows", "1000", "--columns", "1", "--minutes", "0.5", "--json", "self.json", "-q",
+    for job in ("shadow", "gate"):
+        files = [f"{kind}-{job}.json", f"{kind}-{job}.html"]
+        run(job, config, "--json", files[0], "--html", files[1], "-q", codes=[1], writes=files)
+        run("report", files[0], "--md", "again.md", writes=["again.md"])
+    if kind == "csv":  # from a frame on, all is the same
+        run("selftest", config, "--rows", "1000", "--columns", "1", "--minutes", "0.2", "--json", "self.json", "-q",
             codes=[0, 1], writes=["self.json"])  # fmt: skip
         run("retrain", config, "--diagnosis", wanted[0], "--registry", "models", "-q", codes=[0, 1])
 

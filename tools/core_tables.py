@@ -21,7 +21,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from backslide.models.frame import to_pandas
 
-ROWS = 1500
+ROWS = 2200
 FEATURES = ["income", "age", "channel"]
 ARTEFACTS = """
 [artifacts]
@@ -58,10 +58,10 @@ def fitted(rows: pl.DataFrame, strength: float) -> Pipeline:
     return model.fit(to_pandas(rows.select(FEATURES)), rows["label"].to_numpy())
 
 
-def served(rows: pl.DataFrame, model: Pipeline, version: str, cut: float) -> pl.DataFrame:
+def served(rows: pl.DataFrame, model: Pipeline, version: str) -> pl.DataFrame:
     """The rows as a prediction log holds them."""
     score = model.predict_proba(to_pandas(rows.select(FEATURES)))[:, 1]
-    prediction = np.where(score >= cut, "yes", "no").tolist()
+    prediction = np.where(score >= 0.5, "yes", "no").tolist()
     return rows.with_columns(p_yes=pl.Series(score), prediction=pl.Series(prediction), model_version=pl.lit(version))
 
 
@@ -79,7 +79,7 @@ def main() -> None:
     before = rows.filter(pl.col("served_at") < datetime(2025, 3, 29))
     after = rows.filter(pl.col("served_at") >= datetime(2025, 3, 29))
     old, new = fitted(before, 1.0), fitted(before.with_columns(income=pl.col("income").reverse()), 1.0)
-    log = pl.concat([served(before, old, "1", 0.5), served(after, new, "2", 0.5)])
+    log = pl.concat([served(before, old, "1"), served(after, new, "2")])
     log.write_csv("log.csv")
     log.write_parquet("log.parquet")
     joblib.dump(old, "old.joblib")

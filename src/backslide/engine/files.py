@@ -173,7 +173,8 @@ def scan_delta(uri: str, words: str) -> pl.LazyFrame:
         from deltalake.exceptions import DeltaError
 
     try:
-        frame = pl.scan_delta(uri)
+        with needs("delta", f"reading the Delta table {words!r}"):
+            frame = pl.scan_delta(uri)
         frame.collect_schema()
     except (DeltaError, pl.exceptions.PolarsError, OSError, ValueError) as error:
         raise SourceError(f"{words!r} cannot be read as a Delta table: {first_line(error)}") from None

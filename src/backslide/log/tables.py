@@ -114,7 +114,8 @@ class Table:
         """All rows, as of when the table was opened or last written here."""
         if self._table is None:
             raise LogError(f"nothing has been rolled up to {self.place!r} yet; run `backslide log rollup`")
-        return pl.scan_delta(self._table)
+        with needs("watch", "a log with tables"):
+            return pl.scan_delta(self._table)
 
     @property
     def there(self) -> bool:
