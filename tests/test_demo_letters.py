@@ -16,6 +16,8 @@ from backslide.demo import finetuned
 from backslide.demo.finetuned import Told
 from backslide.demo.letters import letters
 
+pytestmark = pytest.mark.core
+
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:

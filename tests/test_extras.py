@@ -14,6 +14,8 @@ import pytest
 from backslide.contracts.errors import MissingExtraError
 from backslide.contracts.extras import install, needs
 
+pytestmark = pytest.mark.core
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "backslide"
 SOURCES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_bytes()) for path in PACKAGE.rglob("*.py")}
@@ -197,3 +199,10 @@ def test_every_extra_that_a_line_names_is_declared():
     named = {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
     assert len(named) > 6
     assert named <= set(check_core.declared())
+
+
+def test_the_oldest_versions_are_those_that_are_declared():
+    ours, _, theirs = check_core.OLDEST.read_text(encoding="utf-8").partition("\n\n")
+    pinned = sorted(line for line in ours.splitlines() if not line.startswith("#"))
+    assert pinned == sorted(one.replace(">=", "==") for one in check_core.declared()[""])
+    assert "click==" in theirs

@@ -19,6 +19,8 @@ from backslide.contracts.finding import Status
 from backslide.main_job import diagnose_config
 from backslide.playbook import scenarios
 
+pytestmark = pytest.mark.core
+
 ROLES = bs.Roles(
     label="label", prediction="prediction", scores={"yes": "p_yes"}, timestamp="served_at", features=worlds.FEATURES
 )

@@ -185,6 +185,7 @@ def run_on_table(environment: Environment, kind: str) -> None:
     if kind == "csv":  # from a frame on, all is the same
         run("selftest", config, "--rows", "1000", "--columns", "1", "--minutes", "0.2", "--json", "self.json", "-q",
             codes=[0, 1], writes=["self.json"])  # fmt: skip
+        run("watch", config, "--replay", "-q", codes=[0, 1])  # without the extra only what is kept is missing
         run("retrain", config, "--diagnosis", wanted[0], "--registry", "models", "-q", codes=[0, 1])
 
 
@@ -194,7 +195,7 @@ def run_without_extras(environment: Environment) -> None:
     (folder / "table" / "_delta_log").mkdir(parents=True)
     (folder / "MLmodel").write_text("flavors: {}\n")
     for name in ("model.onnx", "model.skops", "labels.csv"):
-        (folder / name).write_text("id,value\n")
+        (folder / name).write_text("id,label\na,yes\n")
     alike = ("diagnose", "csv.toml", "-q")
     lacks("delta", *alike, "--reference", "table")
     lacks("delta", *alike, "--current", "delta://table")
@@ -207,12 +208,14 @@ def run_without_extras(environment: Environment) -> None:
     lacks("mlflow", *snapshot, ".")
     lacks("watch", "watch", "csv.toml", "-q")
     lacks("watch", "watch", "csv.toml", "--test-alert", "-q")
-    lacks("watch", "watch", "csv.toml", "--replay", "-q")
-    log = ("--store", "log-of-ours")
+    log = ("--store", "served")
     lacks("watch", "log", "rollup", *log)
     lacks("watch", "log", "ingest", "log.csv", "--model", "loans", *log)
     lacks("watch", "log", "compact", *log)
     lacks("watch", "log", "stats", *log)
+    lacks("watch", "log", "export", "out.parquet", "--model", "loans", *log)
+    lacks("watch", "log", "to-label", "out.csv", "--model", "loans", *log)
+    lacks("watch", "log", "label", "labels.csv", "--model", "loans", *log)
 
 
 def run_tests(environment: Environment, oldest: bool) -> None:

@@ -1,7 +1,7 @@
 """Small simulated tables for `check_core.py`, run in the environment that is checked.
 
 Without arguments: eight weeks of a loan desk as ``log.csv`` and ``log.parquet``, whose second half another model
-serves, both models, and a ``settings.yaml``. With the path of a configuration that ``backslide init`` wrote: the
+serves, both models, the log of a recorder in ``served``, and a ``settings.yaml``. With the path of a configuration that ``backslide init`` wrote: the
 windows and both models written into it.
 """
 
@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from backslide import Recorder
 from backslide.models.frame import to_pandas
 
 ROWS = 2200
@@ -84,6 +85,8 @@ def main() -> None:
     log.write_parquet("log.parquet")
     joblib.dump(old, "old.joblib")
     joblib.dump(new, "new.joblib")
+    with Recorder("loans", store="served") as recorder:
+        recorder.record(features={"income": 3.1}, prediction="yes", scores={"yes": 0.8})
     Path("settings.yaml").write_text("threshold: 0.5\n", encoding="utf-8")
 
 

@@ -15,6 +15,8 @@ from backslide.cli.init import configuration
 from backslide.contracts.config import Settings
 from backslide.contracts.roles import Roles
 
+pytestmark = pytest.mark.core
+
 N = 200
 RNG = np.random.default_rng(5)
 SCORE = RNG.random(N)

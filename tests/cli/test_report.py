@@ -10,6 +10,8 @@ import pytest
 
 from backslide.contracts.diagnosis import Diagnosis
 
+pytestmark = pytest.mark.core
+
 
 @pytest.fixture
 def stored(diagnosis, tmp_path):

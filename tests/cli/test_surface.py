@@ -16,6 +16,8 @@ import pytest
 from backslide import __version__
 from backslide.contracts.errors import SourceError
 
+pytestmark = pytest.mark.core
+
 COMMANDS = ["demo", "init", "diagnose", "shadow", "report", "checks"]
 
 

@@ -16,6 +16,8 @@ from backslide.contracts.config import (
 )
 from backslide.contracts.errors import ConfigError
 
+pytestmark = pytest.mark.core
+
 SECTIONS = {
     "model": ModelSettings,
     "windows": WindowSettings,

@@ -20,6 +20,8 @@ from backslide.contracts.diagnosis import FORMAT, Diagnosis, Verdict
 from backslide.contracts.errors import InputError
 from backslide.contracts.finding import Estimate, Finding
 
+pytestmark = pytest.mark.core
+
 VALIDATOR = Draft202012Validator(Diagnosis.json_schema())
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 SIMPLE = {str: st.text(max_size=12), int: st.integers(), float: NUMBERS, bool: st.booleans(), type(None): st.none()}

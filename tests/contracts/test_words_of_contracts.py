@@ -19,6 +19,8 @@ from backslide.contracts.labels import label_text
 from backslide.contracts.roles import Roles
 from backslide.engine.derive import label_expression
 
+pytestmark = pytest.mark.core
+
 KINDS = [
     "unit_change",
     "sign_flip",

@@ -5,6 +5,8 @@ import pytest
 
 from backslide.engine.columns import ColumnKind, kind_of
 
+pytestmark = pytest.mark.core
+
 KINDS = {
     ColumnKind.NUMERIC: [
         *(pl.Int8(), pl.Int16(), pl.Int32(), pl.Int64(), pl.Int128()),

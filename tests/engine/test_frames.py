@@ -9,12 +9,13 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import polars as pl
-import pyarrow as pa
 import pytest
 
 from backslide.contracts.errors import SourceError
 from backslide.engine.columns import ColumnKind, kind_of
 from backslide.engine.source import open_source
+
+pytestmark = pytest.mark.core
 
 
 def column(values, **options):
@@ -55,6 +56,7 @@ def test_default_strings():
 
 
 def test_arrow_backed_columns():
+    pa = pytest.importorskip("pyarrow")
     same(column([1, None], dtype=pd.ArrowDtype(pa.int32())), pl.Int32, [1, None])
     same(column(["a", None], dtype=pd.ArrowDtype(pa.string())), pl.String, ["a", None])
     same(column([Decimal("1.5")], dtype=pd.ArrowDtype(pa.decimal128(5, 2))), pl.Decimal(5, 2), [Decimal("1.50")])

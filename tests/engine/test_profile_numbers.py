@@ -10,6 +10,8 @@ import pytest
 from backslide.contracts.errors import ColumnError
 from backslide.engine.profile import Plan, make_plan, profile_batch
 
+pytestmark = pytest.mark.core
+
 INF, NAN = math.inf, math.nan
 
 

@@ -9,15 +9,13 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import polars as pl
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.feather
-import pyarrow.parquet
 import pytest
 
 from backslide.contracts.errors import MissingExtraError, SourceError
 from backslide.engine.profile import Plan, profile_batch
 from backslide.engine.source import describe, open_source
+
+pytestmark = pytest.mark.core
 
 NAN, INF = math.nan, math.inf
 
@@ -29,6 +27,7 @@ def rows_of(source, **options):
 @pytest.fixture
 def table():
     """Three kinds of missing and both infinities, as Arrow: the one form that holds them all."""
+    pa = pytest.importorskip("pyarrow")
     return pa.table(
         {
             "x": pa.array([1.5, None, NAN, INF, -INF, 2.5], from_pandas=False),
@@ -39,6 +38,11 @@ def table():
 
 
 def by_pyarrow(table, path):
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.feather
+    import pyarrow.parquet
+
     if path.suffix == ".parquet":
         pa.parquet.write_table(table, path)
     elif path.suffix == ".csv":
@@ -100,6 +104,7 @@ def test_formats_by_extension(name, tmp_path):
 
 
 def test_arrow_stream_format(tmp_path):
+    pa = pytest.importorskip("pyarrow")
     table = pa.table({"a": [1, 2]})
     with pa.OSFile(str(tmp_path / "rows.arrow"), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
@@ -184,7 +189,23 @@ def test_frames_in_memory():
     lazy = eager.lazy()
     assert open_source(lazy) is lazy
     assert rows_of(eager).equals(eager)
+
+
+def test_a_frame_that_speaks_arrow_needs_no_package():
+    class Table:
+        """What any library that speaks the Arrow C stream hands over."""
+
+        def __arrow_c_stream__(self, requested_schema=None):
+            return pl.DataFrame({"a": [1, None], "b": ["x", "y"]}).__arrow_c_stream__(requested_schema)
+
+    assert rows_of(Table()).rows() == [(1, "x"), (None, "y")]
+
+
+def test_arrow_tables_in_memory():
+    pa = pytest.importorskip("pyarrow")
+    eager = pl.DataFrame({"a": [1, 2]})
     assert rows_of(pa.table({"a": [1, 2]})).equals(eager)
+    assert describe(pa.table({})) == "Arrow Table"
     assert rows_of(pa.record_batch({"a": [1, 2]})).equals(eager)
     assert rows_of(pa.table({"a": [1, 2]}).to_reader()).equals(eager)
     dictionary = pa.table({"a": pa.array(["x", "y", "x"]).dictionary_encode()})
@@ -192,6 +213,7 @@ def test_frames_in_memory():
 
 
 def test_arrow_types_arrive_whole():
+    pa = pytest.importorskip("pyarrow")
     table = pa.table(
         {
             "price": pa.array([Decimal("1.10")], pa.decimal128(10, 2)),
@@ -214,7 +236,6 @@ def test_descriptions():
     assert describe(pd.DataFrame()) == "pandas DataFrame"
     assert describe(pl.DataFrame()) == "Polars DataFrame"
     assert describe(pl.LazyFrame()) == "Polars LazyFrame"
-    assert describe(pa.table({})) == "Arrow Table"
     assert describe(3) == "int"
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 
 from backslide.contracts.config import Settings
 from backslide.engine.window import HEAD, open_windows
+
+pytestmark = pytest.mark.core
 
 
 def test_a_class_that_first_appears_late_is_a_class():

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from backslide.models.frame import to_pandas
 
+pytestmark = pytest.mark.core
+
 
 def column(values, dtype=None) -> pd.Series:
     return to_pandas(pl.DataFrame({"x": pl.Series(values, dtype=dtype, strict=False)}))["x"]

@@ -11,7 +11,6 @@ import pandas as pd
 import polars as pl
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -19,6 +18,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from backslide.contracts.errors import MissingExtraError, ModelError, UntrustedError
 from backslide.models.load import load_model
+
+pytestmark = pytest.mark.core
 
 ROWS = pd.DataFrame({"b": np.linspace(-1, 1, 40), "a": np.linspace(3, -3, 40)})
 LABELS = np.where(ROWS["b"] + 0.1 * np.sin(20 * ROWS["a"]) > 0, "paid", "default")
@@ -155,11 +156,12 @@ def test_pickle_of_an_absent_module_names_it(tmp_path):
 
 
 def test_columns_are_found_inside_wrappers(fitted):
+    frozen = pytest.importorskip("sklearn.frozen")  # since scikit-learn 1.6
     wrapped = {
         "pipeline": fitted,
         "pipeline behind a nameless step": make_pipeline("passthrough", fitted),
         "search": GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=2).fit(ROWS, LABELS),
-        "calibrated": CalibratedClassifierCV(FrozenEstimator(fitted)).fit(ROWS, LABELS),
+        "calibrated": CalibratedClassifierCV(frozen.FrozenEstimator(fitted)).fit(ROWS, LABELS),
     }
     for name, artefact in wrapped.items():
         model = load_model(artefact)

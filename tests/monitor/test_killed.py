@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 from streams_of_logs import REFERENCE, config, moment, served
 
 from backslide.contracts.config import Settings
@@ -15,6 +14,8 @@ from backslide.contracts.watch import Watched
 from backslide.monitor import tell
 from backslide.monitor.watch import settings_key, watch
 from backslide.store.database import Database, DatabaseBook, open_database
+
+sqlalchemy = pytest.importorskip("sqlalchemy")
 
 DAYS = (5, 16, 18, 26)
 STEPS = ("keep_reference", "freeze", "keep_finding", "put", "tell_through", "mark")
@@ -55,7 +56,7 @@ def state(database: Database) -> dict[str, list[Any]]:
     }  # fmt: skip
     with database.engine.connect() as connection:
         return {
-            table: sorted(map(tuple, connection.execute(text(f"select {columns} from {table}"))), key=repr)
+            table: sorted(map(tuple, connection.execute(sqlalchemy.text(f"select {columns} from {table}"))), key=repr)
             for table, columns in wanted.items()
         }
 

@@ -16,6 +16,8 @@ from backslide.playbook import registry, scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.runner import control_false_discoveries, run_checks
 
+pytestmark = pytest.mark.core
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
+
+nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
 
 SETUP = """
 import warnings
@@ -43,7 +43,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory):
             patch.setenv(name, str(folder / name.lower()))
         cells = [nbformat.v4.new_code_cell(source) for source in (SETUP, *SHOWN)]
         notebook = nbformat.v4.new_notebook(cells=cells)
-        client = NotebookClient(
+        client = nbclient.NotebookClient(
             notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
         )
         client.execute()

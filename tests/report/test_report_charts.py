@@ -21,6 +21,8 @@ from backslide.report.charts import WIDTH, chart_spec
 from backslide.report.html import figure
 from backslide.report.svg import draw
 
+pytestmark = pytest.mark.core
+
 HOSTILE = '</script><script>alert(1)</script>" onload="alert(2)\' & \\ {{7*7}} datum["x"] ]]>'
 
 

@@ -18,6 +18,8 @@ from backslide.contracts.diagnosis import Diagnosis
 from backslide.report.html import MOST_CHARTS, MOST_FIGURES, MOST_FINDINGS, render_fragment, render_html
 from backslide.report.view import build
 
+pytestmark = pytest.mark.core
+
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 HOSTILE = (
     "</script></style></title><script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)>\" ' & {{7*7}}"

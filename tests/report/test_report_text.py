@@ -10,6 +10,8 @@ import sample_diagnosis as samples
 from backslide.report.markdown import render_markdown
 from backslide.report.text import render_text
 
+pytestmark = pytest.mark.core
+
 ANSI = re.compile(r"\x1b\[[\d;]*m")
 HOSTILE = "# a|b](http://evil.example) ![x](y) <script>alert(1)</script> **bold** `code` @team #12 $x$ www.evil.example \x1b[2J"
 

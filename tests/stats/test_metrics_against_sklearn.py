@@ -30,6 +30,8 @@ from backslide.stats.metrics import (
 )
 from backslide.stats.rows import count_rows, loss_rows
 
+pytestmark = pytest.mark.core
+
 POOLS = {
     "int": [0, 1, 2, 7, -3],
     "str": ["no", "yes", "", "maybe", "ja"],
