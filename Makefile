@@ -8,7 +8,7 @@ TESTS ?= tests
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-faults docs site build clean
+.PHONY: help install demo test lint format bench bench-faults docs site build core oldest clean
 MINUTES ?= 60
 
 help:
@@ -20,6 +20,8 @@ help:
 	@echo "make bench-faults   faults done to the real data and what is named (MINUTES=60 each half); writes its tables into docs/benchmarks.md"
 	@echo "make docs      regenerate the reference pages and the JSON Schema"
 	@echo "make site      the documentation as a site, build/site; a dead link or a stray page fails"
+	@echo "make core      the wheel as users get it: core dependencies alone, every command, the tests marked core"
+	@echo "make oldest    the tests marked core on the oldest declared versions (tools/oldest.txt)"
 	@echo "make build     wheel and source archive in dist/, checked"
 
 install: $(VENV)/.dev
@@ -82,6 +84,12 @@ build: $(VENV)/.release
 	rm -rf dist
 	$(PY) -m build
 	$(PY) -m twine check --strict dist/*
+
+core:
+	$(PYTHON) tools/check_core.py
+
+oldest:
+	$(PYTHON) tools/check_core.py --oldest --tests-only
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist

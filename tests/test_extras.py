@@ -47,8 +47,8 @@ def modules_of() -> dict[str, str]:
 def extras() -> dict[str, set[str]]:
     """Distribution -> the extras that bring it."""
     found: dict[str, set[str]] = {}
-    for extra, requirements in check_core.declared().items():
-        for requirement in requirements if extra not in ("", "all", "dev") else ():
+    for extra in check_core.extras():
+        for requirement in check_core.declared()[extra]:
             found.setdefault(check_core.distribution(requirement), set()).add(extra)
     return found
 
@@ -124,7 +124,7 @@ def absent() -> list[str]:
         except PackageNotFoundError:
             return False
 
-    return sorted(name for name in extras() if name != "backslide" and not here(name))
+    return sorted(name for name in extras() if not here(name))
 
 
 @pytest.mark.skipif(bool(absent()), reason=f"needs every extra to know its modules; not installed: {absent()}")
