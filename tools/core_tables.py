@@ -1,8 +1,8 @@
 """Small simulated tables for `check_core.py`, run in the environment that is checked.
 
 Without arguments: eight weeks of a loan desk as ``log.csv`` and ``log.parquet``, whose second half another model
-serves, both models, the log of a recorder in ``served``, and a ``settings.yaml``. With the path of a configuration that ``backslide init`` wrote: the
-windows and both models written into it.
+serves, both models, the log of a recorder in ``served``, and a ``settings.yaml``. With the path of a configuration that
+``backslide init`` wrote: the windows and both models written into it.
 """
 
 from __future__ import annotations
