@@ -247,6 +247,9 @@ def run_without_extras(environment: Environment) -> None:
     lacks("skops", *snapshot, "model.skops")
     lacks("mlflow", *snapshot, "models:/loans/1")
     lacks("mlflow", *snapshot, ".")
+    config = (folder / "csv.toml").read_text(encoding="utf-8")
+    (folder / "mlflow.toml").write_text(f'{config}\n[retrain]\nmlflow = "loans"\n', encoding="utf-8")
+    lacks("mlflow", "retrain", "mlflow.toml", "-q")
     lacks("watch", "watch", "csv.toml", "-q")
     lacks("watch", "watch", "csv.toml", "--test-alert", "-q")
     log = ("--store", "served")
@@ -270,10 +273,8 @@ def run_tests(environment: Environment, oldest: bool) -> None:
     files = sorted(
         str(path) for path in (ROOT / "tests").rglob("test_*.py") if MARK in path.read_text(encoding="utf-8")
     )
-    told = subprocess.run(
-        [str(environment.python), "-m", "pytest", "-m", "core", "-q", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile", *files],
-        cwd=ROOT, env=kept,
-    )  # fmt: skip
+    options = ["-m", "core", "-q", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile"]
+    told = subprocess.run([str(environment.python), "-m", "pytest", *options, *files], cwd=ROOT, env=kept)
     if told.returncode:
         raise FailedError(f"the tests marked core: exit {told.returncode}")
 

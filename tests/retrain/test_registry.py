@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 
 import logs
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from backslide.contracts.errors import InputError, ModelError, UntrustedError
+import backslide as bs
+from backslide.contracts.errors import InputError, MissingExtraError, ModelError, UntrustedError
 from backslide.models.frame import to_pandas
 from backslide.models.load import load_model
 from backslide.retraining import registry
@@ -196,6 +198,19 @@ def test_another_environment_is_told(tmp_path):
     (path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     told = load_version(tmp_path).differences
     assert any("scikit-learn" in text for text in told), told
+
+
+def test_mlflow_that_is_missing_is_said_before_the_work(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    monkeypatch.setitem(sys.modules, "mlflow.sklearn", None)
+    said: list[str] = []
+    for trusted, error in ((False, UntrustedError), (True, MissingExtraError)):
+        with pytest.raises(error, match="mlflow"):
+            bs.retrain(
+                "not/read", "either", trusted=trusted, progress=said.append,
+                settings=bs.Settings.from_dict({"model": {"label": "y"}, "retrain": {"mlflow": "loans"}}),
+            )  # fmt: skip
+    assert said == []
 
 
 @pytest.mark.slow

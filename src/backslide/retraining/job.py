@@ -30,7 +30,7 @@ from backslide.retraining.faults import repaired as repaired_rows
 from backslide.retraining.features import leaks, ranking, without_unstable
 from backslide.retraining.history import History, history, quality
 from backslide.retraining.learning import learning_curve, life
-from backslide.retraining.mlflow_registry import register
+from backslide.retraining.mlflow_registry import ready, register
 from backslide.retraining.policies import simulate
 from backslide.retraining.recipe import recipe_of
 from backslide.retraining.registry import final, keep
@@ -69,6 +69,8 @@ def retrain(
         reference, current = found.reference, found.current
     if merged.model.label is None:
         raise ConfigError("retraining needs labels: name their column under [model] label")
+    if merged.retrain.mlflow is not None:
+        ready(trusted=merged.artifacts.trusted)
     diagnosed = _diagnosis(reference, current, diagnosis, champion, merged, say)
     return _retrained(_opened(reference, current, champion, merged, say), recipe, champion, diagnosed, merged, say)
 

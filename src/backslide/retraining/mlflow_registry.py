@@ -11,6 +11,21 @@ from backslide.contracts.extras import needs
 from backslide.models.failures import one_line
 
 
+def ready(*, trusted: bool) -> None:
+    """Asked before the work, so that an answer of minutes is not lost at its last step.
+
+    Raises:
+        UntrustedError: MLflow writes pickles, and files are not trusted.
+        MissingExtraError: MLflow is not installed.
+    """
+    if not trusted:
+        raise UntrustedError(
+            "[retrain] mlflow: MLflow writes pickles; set trusted = true under [artifacts], or leave it out"
+        )
+    with needs("mlflow", "[retrain] mlflow"):
+        import mlflow.sklearn  # noqa: F401
+
+
 def register(artefact: Any, name: str, lineage: dict[str, Any], *, trusted: bool) -> str:
     """Log the model in a run of its own, with its lineage as parameters, and register it; returns ``models:/NAME/VERSION``.
 
@@ -19,10 +34,7 @@ def register(artefact: Any, name: str, lineage: dict[str, Any], *, trusted: bool
         MissingExtraError: MLflow is not installed.
         ModelError: MLflow cannot take it.
     """
-    if not trusted:
-        raise UntrustedError(
-            "[retrain] mlflow: MLflow writes pickles; set trusted = true under [artifacts], or leave it out"
-        )
+    ready(trusted=trusted)
     with needs("mlflow", "[retrain] mlflow"):
         import mlflow
         import mlflow.sklearn
