@@ -25,6 +25,7 @@ __all__ = ["TimeRange", "describe", "open_source", "parse_time_range"]
 _URI = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
 IN_ENVIRONMENT = "env:"
 """Before the name of an environment variable that holds the source, and with it what opens a database."""
+SINGLE_ARRAY = "expected a table, got a single array; give it as a table with named columns"
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -45,6 +46,8 @@ def open_source(source: object, *, base: Path | None = None) -> pl.LazyFrame:
         return source
     if isinstance(source, pl.DataFrame):
         return source.lazy()
+    if isinstance(source, pl.Series):
+        raise SourceError(SINGLE_ARRAY)
     if _is_pandas(source):
         from backslide.engine.frames import from_pandas
 
@@ -85,7 +88,7 @@ def _open_arrow(source: Any) -> pl.LazyFrame:
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
         raise SourceError(f"expected an Arrow table, cannot read this {type(source).__name__}: {error}") from None
     if isinstance(table, pl.Series):
-        raise SourceError("expected an Arrow table, got a single array; give it as a table with named columns")
+        raise SourceError(SINGLE_ARRAY)
     return table.lazy()
 
 
