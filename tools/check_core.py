@@ -203,7 +203,6 @@ def diagnose_csv(environment: Environment) -> None:
         codes=[0, 1], writes=["self.json"])  # fmt: skip
     run("watch", config, "--replay", "-q", codes=[0, 1])  # without the extra only what is kept is missing
     run("retrain", config, "--diagnosis", "csv.json", "--registry", "models", "-q", codes=[0, 1])
-    run("versions", "models")
 
 
 def diagnosed(environment: Environment, kind: str) -> None:
