@@ -181,15 +181,16 @@ def test_options_reach_the_main_job(backslide, main_job, diagnosis, tmp_path):
     (tmp_path / "conf" / "loans.toml").write_text('[model]\nname = "loans"\n', encoding="utf-8")
     seen = {}
 
-    def listen(settings, *, reference, current, progress):
+    def listen(settings, *, reference, current, quick, progress):
         seen.update(name=settings.model.name, base=settings.base.name, reference=reference, current=current)
-        seen.update(progress=progress)
+        seen.update(quick=quick, progress=progress)
         return diagnosis()
 
     main_job(listen)
     backslide("diagnose", "conf/loans.toml", "--reference", "march.parquet", "--current", "2026-04-01..2026-04-30")
     assert seen == {
         "name": "loans",
+        "quick": False,
         "base": "conf",
         "reference": os.path.join("..", "march.parquet"),  # typed in the folder above that of the configuration
         "current": "2026-04-01..2026-04-30",
@@ -202,7 +203,7 @@ def test_sources_that_are_no_paths_stay_as_they_are(backslide, main_job, diagnos
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "c.toml").write_text("", encoding="utf-8")
     seen = []
-    main_job(lambda settings, *, reference, current, progress: seen.append(reference) or diagnosis())
+    main_job(lambda settings, *, reference, **_: seen.append(reference) or diagnosis())
     backslide("diagnose", "conf/c.toml", "--reference", source)
     assert seen == [source]
 
