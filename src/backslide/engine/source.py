@@ -88,7 +88,9 @@ def _open_arrow(source: Any) -> pl.LazyFrame:
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
         raise SourceError(f"expected an Arrow table, cannot read this {type(source).__name__}: {error}") from None
     if isinstance(table, pl.Series):
-        raise SourceError(SINGLE_ARRAY)
+        if not isinstance(table.dtype, pl.Struct):
+            raise SourceError(SINGLE_ARRAY)
+        table = table.struct.unnest()  # a stream of record batches, as libraries other than pyarrow hand it over
     return table.lazy()
 
 
