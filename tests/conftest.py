@@ -2,6 +2,7 @@
 
 * ``data`` tests need the real data sets: environment variable BACKSLIDE_DATA.
 * ``browser`` tests need a Chromium, ``postgres`` tests the programs of a PostgreSQL server.
+* ``rates`` tests repeat null rates and powers: a few times here, all the way in ``make test-rates`` (tests/scale.py).
 * ``slow`` tests run where the data sets are at hand and in continuous integration.
 
 With BACKSLIDE_CI set, a test of these suites that skips although it should run is a failure.
@@ -68,6 +69,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"skipped where it must run (BACKSLIDE_CI is set): {report.longrepr}"
     return report
+
+
+@pytest.fixture
+def contained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a user sees of a failure: contained and said, not raised."""
+    monkeypatch.delenv("BACKSLIDE_DEBUG", raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -65,6 +65,7 @@ def test_what_is_not_there_is_said_in_one_line(case, embed, said):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("contained")
 @pytest.mark.parametrize(("name", "said"), [("broken", "got shape"), ("failing", "no weights here")])
 def test_a_function_that_fails_costs_its_checks_only(case, name, said):
     failed = outcome(case(note=f"own_encoder:{name}"))

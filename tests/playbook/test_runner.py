@@ -12,6 +12,7 @@ import pytest
 import worlds
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.finding import Finding, Outcome, Severity, Status, Step
+from backslide.main_job import diagnose
 from backslide.playbook import registry, scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.runner import control_false_discoveries, run_checks
@@ -107,10 +108,14 @@ def test_a_check_that_raises_is_an_outcome_and_the_run_goes_on(registered, small
     assert outcomes["DRF001"].status == Status.RAN
 
 
-def test_a_failed_check_is_said_in_the_diagnosis(registered, small, monkeypatch):
-    monkeypatch.delenv("BACKSLIDE_DEBUG", raising=False)
+@pytest.mark.usefixtures("contained")
+def test_a_failed_check_is_said_in_the_diagnosis(registered, small):
     registered(Raises)
-    assert "XYZ002 could not run: ValueError: the cat sat" in worlds.diagnosis_of(small).warnings
+    settings = worlds.settings_of(small)
+    diagnosis = diagnose(small.reference, small.current, settings=settings, reference_model=small.artefact)
+    said = "XYZ002 could not run: ValueError: the cat sat"
+    assert said in diagnosis.warnings
+    assert [one[:6] for one in worlds.failures(diagnosis)] == ["XYZ002"]
 
 
 def test_while_debugging_it_raises(registered, small, monkeypatch):

@@ -98,9 +98,7 @@ class Company:
         return not gaps or float(np.average(gaps, weights=weights)) < 0.3
 
 
-def _profiles(
-    texts: NDArray[np.object_], columns: Floats, others: list[int]
-) -> dict[str, tuple[float, Floats, int]]:
+def _profiles(texts: NDArray[np.object_], columns: Floats, others: list[int]) -> dict[str, tuple[float, Floats, int]]:
     """Share, means of the other columns and rows of every value, in one pass over the rows."""
     if not len(texts):
         return {}

@@ -97,7 +97,7 @@ class Pair:
     def largest_share(self) -> float:
         """Share of the most frequent number among the known current ones; cheaper than ``levels`` where there are many."""
         known = _known(self.current)
-        return int(known.unique_counts().max() or 0) / max(len(known), 1)  # type: ignore[call-overload]
+        return max(known.unique_counts().to_list(), default=0) / max(len(known), 1)
 
     @cached_property
     def discrete(self) -> bool:
