@@ -8,13 +8,14 @@ TESTS ?= tests
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-faults docs site build core oldest clean
+.PHONY: help install demo test test-rates lint format bench bench-faults docs site build core oldest clean
 MINUTES ?= 60
 
 help:
 	@echo "make install   virtual environment with everything for development"
 	@echo "make demo      the story of a model that was fitted again, on simulated letters; writes $(DEMO)/report.html"
 	@echo "make test      the test suite (TESTS=tests/models for a part, ARGS=... for pytest)"
+	@echo "make test-rates   null rates, powers and benchmarks at full size, before a release (an hour or two; BACKSLIDE_DATA for the real sets)"
 	@echo "make lint      formatting, ruff, mypy, import-linter"
 	@echo "make bench     speed and memory against a bare scan and a model's fit (FULL=1 for the sizes in docs/benchmarks.md)"
 	@echo "make bench-faults   faults done to the real data and what is named (MINUTES=60 each half); writes its tables into docs/benchmarks.md"
@@ -51,6 +52,9 @@ demo: $(VENV)/.core
 
 test: $(VENV)/.dev
 	$(PY) -m pytest $(TESTS) -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-rates: $(VENV)/.dev
+	BACKSLIDE_RATES=1 $(PY) -m pytest tests -m rates -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev
 	$(PY) -m ruff format --check .

@@ -1,8 +1,9 @@
 """What a whole diagnosis costs, and how the cost grows with rows and features.
 
 Makes two windows of predictions of a gradient-boosted model on mixed columns (numbers, codes, texts, some missing), with
-timestamps, labels and scores, and gives the saved model to ``backslide.diagnose``. Each size is diagnosed twice: quiet (two
-draws of one population) and with a fault (a column in another unit, so that the score drops and repair and injection run).
+timestamps, labels and scores, and gives the saved model to ``backslide.diagnose``. Each size is diagnosed three times: quiet
+(two draws of one population), with a fault (a column in another unit, so that the score drops and repair and injection run), and
+with that fault quickly (``quick=True``).
 
 The yardsticks run next to them on the same rows: fitting that model once, and its answers to both windows. Everything runs in
 a process of its own; importing and reading files are not timed.
@@ -32,7 +33,10 @@ FAULTY = "c0"
 """The column that comes in another unit."""
 FACTOR = 12.0
 WORLDS = ("quiet", "fault")
-COLUMNS = ("rows", "features", "fit s", "answers s", "quiet s", "fault s", "x base", "x fit", "peak MB", "first cause")
+COLUMNS = (
+    "rows", "features", "fit s", "answers s", "quiet s", "fault s", "quick s", "x quick", "x base", "x fit", "peak MB",
+    "first cause",
+)  # fmt: skip
 
 
 def make_world(folder: str, rows: str, features: str) -> None:
@@ -159,9 +163,9 @@ def _to_pandas(frame: Any) -> Any:
 
 
 def diagnose_once(
-    folder: str, world: str, progress: Callable[[str], None] | None = None
-) -> Callable[[], str]:  # fmt: skip
-    """The whole main job on tables in memory, with the saved model."""
+    folder: str, world: str, mode: str = "whole", progress: Callable[[str], None] | None = None
+) -> Callable[[], str]:
+    """The main job on tables in memory, with the saved model: the whole, or ``quick``."""
     import joblib
     import polars as pl
 
@@ -173,7 +177,9 @@ def diagnose_once(
     roles = backslide.Roles(label="label", prediction="prediction", timestamp="served_at", scores={"yes": "p_yes"})
 
     def diagnose() -> str:
-        found = backslide.diagnose(*windows, roles=roles, reference_model=model, progress=progress)
+        found = backslide.diagnose(
+            *windows, roles=roles, reference_model=model, quick=mode == "quick", progress=progress
+        )
         return found.causes[0].kind.value if found.causes else "none"
 
     return diagnose
@@ -189,7 +195,7 @@ TASKS: dict[str, Callable[..., Callable[[], str] | None]] = {
 
 def measure_size(rows: int, features: int, repeats: int) -> dict[str, list[Run]]:
     """Yardsticks and both diagnoses of one size, in turns."""
-    runs: dict[str, list[Run]] = {name: [] for name in ("fit", "answers", *WORLDS)}
+    runs: dict[str, list[Run]] = {name: [] for name in ("fit", "answers", *WORLDS, "quick")}
     with tempfile.TemporaryDirectory() as folder:
         child(__file__, "world", folder, rows, features)
         for _ in range(repeats):
@@ -197,6 +203,7 @@ def measure_size(rows: int, features: int, repeats: int) -> dict[str, list[Run]]
             runs["answers"].append(child(__file__, "answers", folder))
             for world in WORLDS:
                 runs[world].append(child(__file__, "diagnose", folder, world))
+            runs["quick"].append(child(__file__, "diagnose", folder, "fault", "quick"))
     return runs
 
 
@@ -218,8 +225,8 @@ def compare(rows: list[int], features: list[int], base: tuple[int, int], repeats
     reference = median_seconds(measured[base]["fault"])
     lines = []
     for (n, f), runs in measured.items():
-        seconds = [f"{median_seconds(runs[name]):.2f}" for name in ("fit", "answers", *WORLDS)]
-        ratios = [median_seconds(runs["fault"]) / reference, median_ratio(runs["fault"], runs["fit"])]
+        seconds = [f"{median_seconds(runs[name]):.2f}" for name in ("fit", "answers", *WORLDS, "quick")]
+        ratios = [median_ratio(runs["fault"], runs["quick"]), median_seconds(runs["fault"]) / reference, median_ratio(runs["fault"], runs["fit"])]
         peak = max(run.peak_mb for world in WORLDS for run in runs[world])
         cause = statistics.mode(run.note for run in runs["fault"])
         lines.append([f"{n:,}", str(f), *seconds, *(f"{r:.2f}" for r in ratios), f"{peak:.0f}", cause])
@@ -246,7 +253,7 @@ def show_steps(world: str, base: tuple[int, int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         make_world(folder, *map(str, base))
         marks: list[tuple[str, float]] = []
-        job = diagnose_once(folder, world, lambda words: marks.append((words, time.process_time())))
+        job = diagnose_once(folder, world, progress=lambda words: marks.append((words, time.process_time())))
         lines = []
         for name in ("first", "again"):
             marks[:] = [("", time.process_time())]

@@ -91,6 +91,15 @@ def test_is_the_first_cause_in_its_scenario(signature, seed):
     assert faults == [first], "no second name for the same points"
 
 
+@pytest.mark.slow
+@each_signature
+def test_a_quick_diagnosis_names_what_the_whole_names(signature):
+    quick, whole = diagnosed(signature, 0), worlds.diagnosis_of(scenario_of(signature, 0))
+    assert whole.verdict == quick.verdict
+    named = [[(c.kind, c.features, c.confidence, c.points) for c in d.causes] for d in (quick, whole)]
+    assert named[0] == named[1]
+
+
 def prices(signature: Signature) -> list[tuple[Cause, float, str]]:
     """Cause, true change of the metric that the fault brought, and the metric."""
     found = []
