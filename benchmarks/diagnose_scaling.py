@@ -226,7 +226,11 @@ def compare(rows: list[int], features: list[int], base: tuple[int, int], repeats
     lines = []
     for (n, f), runs in measured.items():
         seconds = [f"{median_seconds(runs[name]):.2f}" for name in ("fit", "answers", *WORLDS, "quick")]
-        ratios = [median_ratio(runs["fault"], runs["quick"]), median_seconds(runs["fault"]) / reference, median_ratio(runs["fault"], runs["fit"])]
+        ratios = [
+            median_ratio(runs["fault"], runs["quick"]),
+            median_seconds(runs["fault"]) / reference,
+            median_ratio(runs["fault"], runs["fit"]),
+        ]
         peak = max(run.peak_mb for world in WORLDS for run in runs[world])
         cause = statistics.mode(run.note for run in runs["fault"])
         lines.append([f"{n:,}", str(f), *seconds, *(f"{r:.2f}" for r in ratios), f"{peak:.0f}", cause])

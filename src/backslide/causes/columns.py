@@ -209,6 +209,15 @@ def texts_of(frame: pl.DataFrame, column: str) -> NDArray[np.object_]:
     return to_texts(frame[column])
 
 
+def outcomes_of(case: Case) -> tuple[Floats, Floats]:
+    """``outcome_of`` both samples; once per case."""
+    reference = case.reference.sample
+    found: tuple[Floats, Floats] = case.cached(
+        "outcomes as numbers", lambda: tuple(outcome_of(side.sample, reference) for side in case.sides)
+    )
+    return found
+
+
 def outcome_of(sample: pl.DataFrame, reference: pl.DataFrame) -> Floats:
     """Labels as one number: themselves, or whether they are the reference's most frequent class (n,), NaN where unknown."""
     labels = sample[names.LABEL]

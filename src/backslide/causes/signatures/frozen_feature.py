@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -177,7 +178,7 @@ def _stale_rows(case: Case, pair: Pair) -> Stale | None:
 
 def _stuck_days(case: Case, pair: Pair) -> Stale | None:
     """Rows of the days on which the column holds one value, where it varied within the days of the reference."""
-    if any(names.DAY not in side.sample.columns for side in case.sides):
+    if any(names.DAY not in side.sample.columns for side in case.sides) or not _may_be_stuck(case, pair):
         return None
     counts = [_per_day(side.sample[names.DAY], texts) for side, texts in zip(case.sides, pair.texts, strict=True)]
     if min(len(table) for table in counts) < MIN_DAYS:
@@ -193,6 +194,23 @@ def _stuck_days(case: Case, pair: Pair) -> Stale | None:
     return np.asarray(days & ~pair.missing[1]), how, {"stale": "by day"}
 
 
+def _may_be_stuck(case: Case, pair: Pair) -> bool:
+    """Whether a current day may hold one value; read for all columns at once, so that hundreds of them cost one pass."""
+
+    def compute() -> dict[str, bool]:
+        sample = case.current.sample
+        distinct = [
+            (pl.col(c).fill_nan(None) if sample[c].dtype.is_float() else pl.col(c)).drop_nulls().n_unique()
+            for c, other in case.pairs.items()
+            if other.numeric
+        ]
+        found = sample.filter(pl.col(names.DAY).is_not_null()).group_by(names.DAY).agg(distinct).drop(names.DAY)
+        return dict(zip(found.columns, found.select((pl.all() <= 1).any()).row(0), strict=True)) if distinct else {}
+
+    some: dict[str, bool] = case.cached("days of one value", compute)
+    return some.get(pair.name, True)
+
+
 def _per_day(days: pl.Series, texts: np.ndarray[tuple[int], np.dtype[np.object_]]) -> pl.DataFrame:
     """Rows and distinct values of each day with enough rows."""
     frame = pl.DataFrame({"day": days, "value": pl.Series(texts, dtype=pl.String)})
@@ -205,6 +223,8 @@ def _stuck_run(case: Case, pair: Pair) -> Stale | None:
     """The longest run of one value in order of time, where the reference hardly ever repeated one."""
     if not pair.numeric or any(names.TIME not in side.sample.columns for side in case.sides):
         return None
+    if _longest_run(pair.numbers[1][_in_time(case.current.sample)])[1] < MIN_RUN:
+        return None  # told by numbers, without the text of every value
     g, b = (texts[_in_time(side.sample)] for side, texts in zip(case.sides, pair.texts, strict=True))
     before, (start, length) = _longest_run(g)[1] / len(g), _longest_run(b)
     if length < max(MIN_RUN, MIN_RUN_SHARE * len(b)) or length > MOSTLY * len(b) or before * len(b) > length / 10:
@@ -245,11 +265,11 @@ def _in_time(sample: pl.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.int64]]
     return np.argsort(sample[names.TIME].cast(pl.Int64).fill_null(0).to_numpy(), kind="stable")
 
 
-def _longest_run(texts: np.ndarray[tuple[int], np.dtype[np.object_]]) -> tuple[int, int]:
+def _longest_run(values: NDArray[Any]) -> tuple[int, int]:
     """(start, length) of the longest run of one value."""
-    if not len(texts):
+    if not len(values):
         return 0, 0
-    starts = np.concatenate([[0], np.flatnonzero(texts[1:] != texts[:-1]) + 1])
-    lengths = np.diff(np.concatenate([starts, [len(texts)]]))
+    starts = np.concatenate([[0], np.flatnonzero(values[1:] != values[:-1]) + 1])
+    lengths = np.diff(np.concatenate([starts, [len(values)]]))
     at = int(np.argmax(lengths))
     return int(starts[at]), int(lengths[at])

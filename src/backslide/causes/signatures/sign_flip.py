@@ -193,8 +193,7 @@ def _outcome_turned(case: Case, pair: Pair) -> bool:
     if not case.has_labels:
         return False
     found = []
-    for side, values in zip(case.sides, pair.numbers, strict=True):
-        y = columns.outcome_of(side.sample, case.reference.sample)
+    for y, values in zip(columns.outcomes_of(case), pair.numbers, strict=True):
         known = np.isfinite(values) & np.isfinite(y)
         if known.sum() < columns.MIN_ROWS or np.ptp(y[known]) == 0:
             return False

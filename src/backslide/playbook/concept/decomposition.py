@@ -32,6 +32,7 @@ from backslide.contracts.finding import Finding, Severity, Step
 from backslide.engine.design import make_design
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.concept.screen import left_by_screen
 from backslide.stats import shift
 from backslide.stats.bootstrap import Resampler
 from backslide.stats.effect import Effect
@@ -150,7 +151,7 @@ def populations(
     case: Case, target: Metric, frame: pl.DataFrame, bad: Outcomes, leave_out: tuple[str, ...] = ()
 ) -> Populations:
     """Reference as served against ``frame`` (a version of the current sample) with outcomes ``bad``."""
-    design = make_design(case.pairs.values(), leave_out=leave_out)
+    design = make_design(case.pairs.values(), leave_out=(*leave_out, *left_by_screen(case)))
     rows_g, rows_b = case.labelled_rows(case.reference), case.labelled_rows(case.current)
     untouched = frame is case.current.sample and bad is case.current.outcomes and target.name == case.metric.name
     good, bad = case.reference.outcomes.take(rows_g), bad.take(rows_b)
