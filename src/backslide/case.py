@@ -19,7 +19,7 @@ from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.snapshot import Snapshot
 from backslide.engine import names
-from backslide.engine.columns import ColumnKind
+from backslide.engine.columns import ColumnKind, shared_kind
 from backslide.engine.kept import Kept
 from backslide.engine.local import profile
 from backslide.engine.outcomes import Outcomes as Outcomes
@@ -369,12 +369,8 @@ class Case:
         return self.reference.window.labelled > 0 and self.current.window.labelled > 0
 
     def kind(self, column: str) -> ColumnKind:
-        """Kind of a column; a column that is numeric in one window only is compared as text."""
-        kinds = {side.window.kinds[column] for side in self.sides}
-        known = kinds - {ColumnKind.OTHER} if len(kinds) > 1 else kinds
-        if ColumnKind.EMBEDDING in known:
-            return ColumnKind.EMBEDDING
-        return known.pop() if len(known) == 1 else ColumnKind.CATEGORICAL
+        """Kind of a column in both windows together; see ``columns.shared_kind``."""
+        return shared_kind(column, [(side.window.kinds[column], side.window.frame) for side in self.sides])
 
     def features_of(self, *kinds: ColumnKind) -> list[str]:
         """Feature columns of the given kinds, in their order."""

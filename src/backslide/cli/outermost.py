@@ -48,6 +48,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
             code = app(given or ["--help"], standalone_mode=False, prog_name="backslide")
     except (Exception, KeyboardInterrupt, Terminated) as error:
         return _failed(error)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of Polars' core, which is no Exception
+            raise
+        return _failed(error)
     if not given:  # a script that calls a command it forgot to name has not succeeded
         return COULD_NOT_RUN
     if code == INTERRUPTED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import polars as pl
@@ -38,3 +39,21 @@ def kind_of(dtype: pl.DataType) -> ColumnKind:
     if dtype.is_nested():
         return ColumnKind.NESTED
     return ColumnKind.OTHER
+
+
+def shared_kind(column: str, windows: Sequence[tuple[ColumnKind, pl.LazyFrame]]) -> ColumnKind:
+    """Kind of a column over several windows, each with its own kind and frame.
+
+    A column that is numeric in one window only is compared as text. What has no common form (a list, bytes or a duration in one
+    window and something else in the other) is ``OTHER``.
+    """
+    kinds = {kind for kind, _ in windows}
+    if len(kinds) == 1:
+        return kinds.pop()
+    if ColumnKind.EMBEDDING in kinds:
+        return ColumnKind.EMBEDDING
+    dtypes = [frame.collect_schema()[column] for _, frame in windows]
+    if any(dtype.is_nested() or dtype in (pl.Duration, pl.Binary, pl.Object) for dtype in dtypes):
+        return ColumnKind.OTHER
+    known = kinds - {ColumnKind.OTHER}
+    return known.pop() if len(known) == 1 else ColumnKind.CATEGORICAL

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ import polars as pl
 from backslide.contracts.errors import SourceError
 from backslide.contracts.extras import needs
 from backslide.contracts.labels import label_text
+from backslide.engine.arrow_types import column_of, no_panic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,9 +81,7 @@ def _from_arrow(name: str, values: pd.Series[Any]) -> pl.Series:
     with needs("arrow", f"reading the column {name!r}, which pandas keeps in Arrow,"):
         import pyarrow as pa
 
-        converted = pl.from_arrow(pa.chunked_array(pa.array(values)) if len(values) else pa.array(values))
-    assert isinstance(converted, pl.Series)
-    return converted.alias(name)
+        return column_of(name, pa.chunked_array(pa.array(values)) if len(values) else pa.array(values))
 
 
 def _from_numpy(name: str, array: npt.NDArray[Any]) -> pl.Series:
@@ -113,13 +112,21 @@ def from_objects(name: str, values: npt.NDArray[np.object_], missing: npt.NDArra
     """
     import pandas as pd
 
-    absent = pd.isna(pd.Series(values, dtype=object)).to_numpy(dtype=bool) if missing is None else missing
+    if missing is None:
+        try:
+            missing = pd.isna(pd.Series(values, dtype=object)).to_numpy(dtype=bool)
+        except InvalidOperation:  # a signalling NaN raises where it is compared
+            values = np.array([None if isinstance(v, Decimal) and v.is_snan() else v for v in values], object)
+            missing = pd.isna(pd.Series(values, dtype=object)).to_numpy(dtype=bool)
+    absent = missing
     present = [value.item() if isinstance(value, np.generic) else value for value in values[~absent]]
     dtype, converted = _common_type(present)
     try:
         column = pl.Series(name, converted, dtype=dtype, strict=False)
     except UnicodeEncodeError:  # half a surrogate pair, which no encoding can hold
         column = pl.Series(name, [_encodable(value) for value in converted], dtype=dtype, strict=False)
+    except (pl.exceptions.PolarsError, OverflowError):  # a time or a duration beyond what 64 bits hold
+        column = pl.Series(name, [str(value) for value in present], dtype=pl.String)
     return column if not absent.any() else _spread(column, absent)
 
 
@@ -143,11 +150,11 @@ def _common_type(present: Sequence[Any]) -> tuple[Any, list[Any]]:
         return pl.Null, []
     for family, dtype in _FAMILIES:
         if all(issubclass(kind, family) and (kind is not bool or family is bool) for kind in types):
-            return _refine(dtype, list(present))
+            return decimals(present) if family is Decimal else _refine(dtype, list(present))
     if types <= {int, float} and all(abs(value) <= 2**53 for value in present if isinstance(value, int)):
         return pl.Float64, [float(value) for value in present]
-    if types <= {int, Decimal}:
-        return None, [Decimal(value) for value in present]
+    if types <= {int, float, Decimal}:
+        return decimals(present)
     if all(issubclass(kind, (list, tuple, np.ndarray, dict)) for kind in types):
         return _nested(present)
     return pl.String, [label_text(value) for value in present]
@@ -181,10 +188,49 @@ def _refine(dtype: Any, present: list[Any]) -> tuple[Any, list[Any]]:
     return dtype, present
 
 
+DIGITS = 38
+"""Digits that a decimal of Polars holds."""
+
+
+def decimals(present: Sequence[Any]) -> tuple[Any, list[Any]]:
+    """Decimals as such where all of them are finite and fit together; floats otherwise, which infinity and NaN need."""
+    if any(type(value) is float for value in present):
+        return pl.Float64, [float(value) for value in present]
+    parts = [Decimal(value).as_tuple() for value in present]
+    if any(not isinstance(part.exponent, int) for part in parts):
+        return pl.Float64, [float(value) for value in present]
+    scale = max(-int(part.exponent) for part in parts)
+    whole = max(len(part.digits) + int(part.exponent) for part in parts)
+    if max(scale, 0) + max(whole, 0) > DIGITS:
+        return pl.Float64, [float(value) for value in present]
+    return None, [Decimal(value) for value in present]
+
+
 def _nested(present: Sequence[Any]) -> tuple[Any, list[Any]]:
     values = [list(value) if isinstance(value, (tuple, np.ndarray)) else value for value in present]
+    if any(_holds_decimals(value) for value in values):
+        values = [_with_floats(value) for value in values]
     try:
-        pl.Series(values)
-    except (TypeError, ValueError, pl.exceptions.PolarsError):
+        with no_panic("a column of nested values"):
+            pl.Series(values)
+    except (TypeError, ValueError, OverflowError, SourceError, pl.exceptions.PolarsError):
         return pl.String, [str(value) for value in values]
     return None, values
+
+
+def _holds_decimals(value: Any) -> bool:
+    """Whether the first thing in a nested value is a decimal; Polars ends in a panic on one that is not finite."""
+    if isinstance(value, dict):
+        return any(_holds_decimals(part) for part in value.values())
+    if isinstance(value, (list, tuple)):
+        return bool(value) and _holds_decimals(value[0])
+    return isinstance(value, Decimal)
+
+
+def _with_floats(value: Any) -> Any:
+    """A nested value with floats in place of its decimals."""
+    if isinstance(value, dict):
+        return {key: _with_floats(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_floats(part) for part in value]
+    return float(value) if isinstance(value, Decimal) and not value.is_snan() else value

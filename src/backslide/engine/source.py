@@ -82,9 +82,12 @@ def _is_pandas(source: object) -> TypeGuard[pd.DataFrame]:
 
 
 def _open_arrow(source: Any) -> pl.LazyFrame:
+    from backslide.engine.arrow_types import no_panic, table_of
+
     try:
-        with needs("arrow", f"reading this {type(source).__name__}"):
-            table = pl.from_arrow(source)
+        with needs("arrow", f"reading this {type(source).__name__}"), no_panic(f"this {type(source).__name__}"):
+            table = table_of(source)
+            table = pl.from_arrow(source) if table is None else table
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
         raise SourceError(f"expected an Arrow table, cannot read this {type(source).__name__}: {error}") from None
     if isinstance(table, pl.Series):

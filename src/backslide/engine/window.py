@@ -16,7 +16,7 @@ from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Task
 from backslide.contracts.errors import ColumnError, ConfigError, LabelError, SourceError, did_you_mean
 from backslide.contracts.roles import Roles
-from backslide.engine import names, problem, segments, spelling
+from backslide.engine import names, problem, role_types, segments, spelling
 from backslide.engine.columns import ColumnKind
 from backslide.engine.derive import derived, label_expression, score_expressions
 from backslide.engine.inputs import check_inputs, input_columns
@@ -100,6 +100,7 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
     schemas = {name: dict(frame.collect_schema()) for name, (frame, _) in raw.items()}
     _type_empty_columns(raw, schemas)
     notes: list[str] = said(raw["reference"][0], roles) if is_snapshot(reference, settings.base) else []
+    role_types.decoded(raw, schemas, settings, notes)
     lost = _fill_lost_columns(roles, raw, schemas, notes)
     _check_columns(roles, schemas)
     segments.check(roles.segments, schemas)
@@ -184,6 +185,7 @@ def cut(name: str, source: Any, settings: Settings) -> tuple[pl.LazyFrame, str]:
             )
         frame = open_source(settings.data.source, base=settings.base)
         schema = dict(frame.collect_schema())
+        role_types.check(schema, name, settings)
         _need(settings.model.timestamp, "timestamp", name, schema)
         time = time_expression(frame, settings.model.timestamp, schema[settings.model.timestamp])
         frame = frame.with_columns(time.alias(names.TIME)).filter(span.condition(names.TIME)).drop(names.TIME)
@@ -192,6 +194,7 @@ def cut(name: str, source: Any, settings: Settings) -> tuple[pl.LazyFrame, str]:
         frame, text = open_snapshot(source, settings.base, settings.model)
     else:
         frame = open_source(source, base=settings.base)
+    role_types.check(frame.collect_schema(), name, settings)
     version = getattr(settings.windows, f"{name}_version")
     if version is not None:
         if settings.model.version is None:
