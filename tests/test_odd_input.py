@@ -133,7 +133,7 @@ def test_a_headline_that_cannot_be_is_refused(months, metric, message):
     reference, current = months
     regression = metric == "bias"
     model = (
-        {"label": "p_yes", "prediction": "p_yes", "task": "regression"}
+        {"label": "income", "prediction": "p_yes", "task": "regression"}
         if regression
         else {"label": "label", "prediction": "prediction"}
     )

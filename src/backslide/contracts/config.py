@@ -73,6 +73,8 @@ class ShadowColumns(_Section):
     prediction: str | None = None
     scores: dict[str, str] = {}
     """Class label -> column of its score, as under [model]."""
+    scores_are: Literal["probability", "percent", "logit"] | None = None
+    """Unit of these scores; default: that of [model]."""
 
     @field_validator("scores", mode="before")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 from pydantic.functional_validators import ModelWrapValidatorHandler
@@ -28,6 +28,8 @@ class Roles(BaseModel):
     prediction: str | None = None
     scores: dict[str, str] = {}
     """Class label -> column of its score (0 to 1)."""
+    scores_are: Literal["probability", "percent", "logit"] | None = None
+    """Unit of the scores, which are read as probabilities; default: probabilities. ``threshold`` is in the same unit."""
     positive: str | None = None
     """Binary only; default: 1 / true / yes if so named, else the rarer reference label."""
     threshold: float | None = None

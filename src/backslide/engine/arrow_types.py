@@ -59,11 +59,11 @@ def table_of(source: Any) -> pl.DataFrame | None:
     """A pyarrow table or record batch column by column; None for anything else that speaks the Arrow interface."""
     if type(source).__module__.split(".")[0] != "pyarrow" or not hasattr(source, "schema"):
         return None
+    if not any(_is_odd(field.type) for field in source.schema):
+        return None
     import pyarrow as pa
 
-    table = pa.table(source) if not isinstance(source, pa.Table) else source
-    if not any(_is_odd(field.type) for field in table.schema):
-        return None
+    table = source if isinstance(source, pa.Table) else pa.table(source)
     return pl.DataFrame([column_of(name, table.column(i)) for i, name in enumerate(table.column_names)])
 
 

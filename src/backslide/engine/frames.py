@@ -153,7 +153,7 @@ def _common_type(present: Sequence[Any]) -> tuple[Any, list[Any]]:
             return decimals(present) if family is Decimal else _refine(dtype, list(present))
     if types <= {int, float} and all(abs(value) <= 2**53 for value in present if isinstance(value, int)):
         return pl.Float64, [float(value) for value in present]
-    if types <= {int, float, Decimal}:
+    if types <= {int, float, Decimal} and Decimal in types:
         return decimals(present)
     if all(issubclass(kind, (list, tuple, np.ndarray, dict)) for kind in types):
         return _nested(present)

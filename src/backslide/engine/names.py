@@ -30,6 +30,8 @@ PERCENTAGE = "__percentage"
 """Absolute error over the label's size; null where the label is 0."""
 COST = "__cost"
 """Cost of the error, where over- and underestimation have prices."""
+CONVERTED = "__converted"
+"""Whether the scores of a row came in another unit, where only some rows' did."""
 CENTRED = "__centred"
 """Label minus a constant near its mean, on rows with a prediction: what the variance of labels is summed from."""
 

@@ -207,6 +207,14 @@ def check_scores(roles: Roles, task: Task, classes: set[str], predicted: set[str
     return ()
 
 
+def unheard(labels: tuple[str, ...], counts: dict[str, tuple[dict[str, int], dict[str, int]]]) -> str:
+    """What is said of labels that the model never knew."""
+    rows = {name: sum(window[0].get(label, 0) for label in labels) for name, window in counts.items()}
+    shown = ", ".join(repr(label) for label in labels[:5]) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
+    told = " and ".join(f"{n:,} rows of the {name} window" for name, n in rows.items() if n)
+    return f"the model has no score for {shown} and never predicts {'it' if len(labels) == 1 else 'them'}: {told} count as wrong"
+
+
 def with_threshold(problem: Problem, threshold: float) -> Problem:
     """The same problem cut at another threshold (the one that the logs show)."""
     return replace(problem, threshold=threshold)

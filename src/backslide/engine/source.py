@@ -86,8 +86,8 @@ def _open_arrow(source: Any) -> pl.LazyFrame:
 
     try:
         with needs("arrow", f"reading this {type(source).__name__}"), no_panic(f"this {type(source).__name__}"):
-            table = table_of(source)
-            table = pl.from_arrow(source) if table is None else table
+            odd = table_of(source)
+            table = pl.from_arrow(source) if odd is None else odd
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
         raise SourceError(f"expected an Arrow table, cannot read this {type(source).__name__}: {error}") from None
     if isinstance(table, pl.Series):

@@ -23,6 +23,7 @@ from backslide.engine.inputs import check_inputs, input_columns
 from backslide.engine.problem import Problem
 from backslide.engine.reading import reading
 from backslide.engine.sample import sample
+from backslide.engine.score_scale import AlteredScores, read_scores, with_threshold
 from backslide.engine.snapshot_rows import is_snapshot, open_snapshot, said
 from backslide.engine.source import describe, open_source, parse_time_range
 from backslide.engine.times import time_expression
@@ -87,6 +88,7 @@ class Opened:
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     """What must be read right after the verdict."""
+    altered: tuple[AlteredScores, ...] = ()
 
 
 def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
@@ -95,6 +97,7 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
     Raises:
         SourceError, ColumnError, LabelError, TimestampError, ConfigError: one line each, see the exception classes.
     """
+    settings = with_threshold(settings)
     roles: Roles = settings.model
     raw = {name: cut(name, source, settings) for name, source in (("reference", reference), ("current", current))}
     schemas = {name: dict(frame.collect_schema()) for name, (frame, _) in raw.items()}
@@ -111,14 +114,15 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
         aside = {*settings.shadow.columns(), *input_columns(roles, schemas["current"]).values()}
         features = tuple(c for c in features if c not in aside)
     check_inputs(roles, schemas["current"])
-    found = {name: _facts(name, frame, roles) for name, (frame, _) in raw.items()}
-    frames = {name: frame for name, (frame, _) in raw.items()}
     warnings: list[str] = []
+    altered = read_scores(raw, schemas, settings, notes, warnings)
+    frames = {name: frame for name, (frame, _) in raw.items()}
+    found = {name: _facts(name, frame, roles) for name, frame in frames.items()}
     resolved = _resolve(settings, features, found, frames, notes, warnings)
     resolved = _at_actual_threshold(resolved, raw["reference"][0], schemas["reference"], notes)
     windows = {name: _prepare(name, raw[name], schemas[name], resolved, found[name], settings, notes) for name in raw}
     current_window = replace(windows["current"], lost=lost)
-    return Opened(resolved, windows["reference"], current_window, tuple(dict.fromkeys(notes)), tuple(warnings))
+    return Opened(resolved, windows["reference"], current_window, tuple(dict.fromkeys(notes)), tuple(warnings), altered)
 
 
 def _fill_lost_columns(
@@ -289,7 +293,7 @@ def _resolve(
     said = {label for _, predictions in counts.values() for label in predictions}
     unheard = problem.check_scores(roles, "binary" if task == "binary" else "multiclass", classes, said)
     if unheard:
-        warnings.append(_unheard(unheard, counts))
+        warnings.append(problem.unheard(unheard, counts))
     named = {roles.positive} if roles.positive is not None and len(classes | set(roles.scores)) < 2 else set()
     every = problem.order_classes(classes | set(roles.scores) | named)
     if task == "binary" and len(every) > 2:
@@ -311,14 +315,6 @@ def _resolve(
         roles.label is not None, bool(roles.scores), problem.choose_costs(task, costs, every),
         spellings=same,
     )  # fmt: skip
-
-
-def _unheard(labels: tuple[str, ...], counts: dict[str, tuple[dict[str, int], dict[str, int]]]) -> str:
-    """What is said of labels that the model never knew."""
-    rows = {name: sum(window[0].get(label, 0) for label in labels) for name, window in counts.items()}
-    shown = ", ".join(repr(label) for label in labels[:5]) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
-    told = " and ".join(f"{n:,} rows of the {name} window" for name, n in rows.items() if n)
-    return f"the model has no score for {shown} and never predicts {'it' if len(labels) == 1 else 'them'}: {told} count as wrong"
 
 
 def _centre(labels: pl.Series | None) -> float:

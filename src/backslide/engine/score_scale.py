@@ -1,0 +1,318 @@
+"""The unit of every score role, in both windows and for both models of a shadow comparison: read, converted or refused.
+
+Scores that are no probabilities in both windows are refused with the conversion named, unless ``[model] scores_are`` says what
+they are. In one window only they were altered after the model: they are converted, so that nothing is computed on the wrong
+scale, and the change is handed on to be named as a cause.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from backslide.contracts import say
+from backslide.contracts.config import Settings
+from backslide.contracts.errors import LabelError
+from backslide.engine import names
+from backslide.engine.score_units import (
+    Measured,
+    Unit,
+    conversion,
+    factor_to,
+    far_outside,
+    is_hundredth,
+    measure,
+    unit_of,
+    whole,
+)
+
+Raw = dict[str, tuple[pl.LazyFrame, str]]
+Schemas = dict[str, dict[str, pl.DataType]]
+ENOUGH = 5
+"""Rows outside 0 to 1 to be expected before their absence says that the unit is another."""
+OFF_SUM = 0.05
+"""Share of rows whose scores do not sum to 1 from which it is said, and"""
+MOST_OFF = 0.5
+"""share in one window only from which it is a change."""
+
+
+@dataclass(frozen=True)
+class AlteredScores:
+    """Scores that one window alone has in another unit, as a whole or in part."""
+
+    columns: tuple[str, ...]
+    window: str
+    seen: str
+    """What was seen, as the sentence of a cause."""
+    undo: str
+    share: float
+    """Of the rows of the window with scores."""
+    every_row: bool
+    warning: str
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """Score columns of one model."""
+
+    labels: tuple[str, ...]
+    columns: tuple[str, ...]
+    declared: Unit | None
+    whose: str = ""
+    setting: str = "[model]"
+
+    @property
+    def words(self) -> str:
+        """``scores of 'paid'``."""
+        return f"scores of {say.listed([repr(label) for label in self.labels])}{self.whose}"
+
+    @property
+    def named(self) -> str:
+        """``column 'score'``."""
+        listed = say.listed([repr(column) for column in dict.fromkeys(self.columns)])
+        return f"column {listed}" if len(self.columns) == 1 else f"one of the columns {listed}"
+
+
+def read_scores(
+    raw: Raw, schemas: Schemas, settings: Settings, notes: list[str], warnings: list[str]
+) -> tuple[AlteredScores, ...]:
+    """Make probabilities of the score columns of ``raw``, in place, and say what was done.
+
+    Raises:
+        LabelError: scores in another unit that nothing declares, or in one that nobody can convert.
+    """
+    roles = settings.model
+    altered: list[AlteredScores] = []
+    if roles.scores:
+        own = _Scores(tuple(roles.scores), tuple(roles.scores.values()), roles.scores_are)
+        if all(c in schema and schema[c].is_numeric() for c in own.columns for schema in schemas.values()):
+            altered += _read(raw, own, notes)
+    done = set(roles.scores.values())
+    for arm, columns in (("old", settings.shadow.old), ("new", settings.shadow.new)):
+        if columns is None or not columns.scores or done & set(columns.scores.values()):
+            continue
+        done |= set(columns.scores.values())
+        other = _Scores(
+            tuple(columns.scores), tuple(columns.scores.values()), columns.scores_are or roles.scores_are,
+            f" by the {arm} model", f"[shadow.{arm}]",
+        )  # fmt: skip
+        for window, schema in schemas.items():
+            if all(c in schema and schema[c].is_numeric() for c in other.columns):
+                _read_arm(raw, window, other, columns.scores_are, notes)
+    warnings += [one.warning for one in altered]
+    return tuple(altered)
+
+
+def with_threshold(settings: Settings) -> Settings:
+    """The settings with the threshold on the scale of probabilities; it is configured in the unit of the scores.
+
+    Raises:
+        LabelError: it lies outside the unit.
+    """
+    at, unit = settings.model.threshold, settings.model.scores_are
+    if at is None:
+        return settings
+    made = _probability(at, unit)
+    if not 0 <= made <= 1:
+        raise LabelError(
+            f"[model] threshold: expected a share from 0 to 1, the unit of the scores, got {at:g}; write it as one, or set "
+            '[model] scores_are = "percent" where the scores are percents'
+        )
+    return _with_model(settings, threshold=made)
+
+
+def as_probabilities(settings: Settings) -> Settings:
+    """The settings for rows whose scores were converted already."""
+    return _with_model(with_threshold(settings), scores_are=None)
+
+
+def _with_model(settings: Settings, **changes: Any) -> Settings:
+    return settings.model_copy(update={"model": settings.model.model_copy(update=changes)})
+
+
+def _probability(value: float, unit: Unit | None) -> float:
+    if unit == "percent":
+        return value / 100
+    return float(pl.select(1 / (1 + pl.lit(-value).exp())).item()) if unit == "logit" else value
+
+
+def _read(raw: Raw, scores: _Scores, notes: list[str]) -> list[AlteredScores]:
+    found = {window: measure(frame, scores.columns) for window, (frame, _) in raw.items()}
+    units = {window: _unit(one, scores) for window, one in found.items()}
+    reference, current = found["reference"], found["current"]
+    declared = None if scores.declared == "probability" else scores.declared
+    wanted: Unit = declared or "probability"
+    for window, other in (("reference", current), ("current", reference)):
+        expected = other.share(other.outside) * found[window].rows
+        if declared and units[window] == "probability" and units[_other(window)] == wanted and expected < ENOUGH:
+            units[window] = wanted  # too few rows for one of them to lie outside
+    if units["reference"] == units["current"]:
+        if units["reference"] != wanted:
+            raise _refused(scores, reference, current, units)
+        for window, one in found.items():
+            _convert(raw, window, scores, one, wanted, notes)
+        if wanted != "probability":
+            notes.append(f"{scores.words} are read as {_SPOKEN[wanted]}, as {scores.setting} scores_are says")
+            return []
+        return _hundredths(raw, scores, found, notes) or _sums(scores, reference, current, notes)
+    return [_one_window(raw, scores, found, units, wanted, notes)]
+
+
+def _unit(found: Measured, scores: _Scores) -> Unit:
+    """A window's unit; log odds that happen to be positive are what they are declared to be."""
+    unit = unit_of(found, len(scores.columns))
+    return "logit" if scores.declared == "logit" and unit != "probability" else unit
+
+
+def _other(window: str) -> str:
+    return "current" if window == "reference" else "reference"
+
+
+_SPOKEN: dict[Unit, str] = {
+    "probability": "probabilities from 0 to 1", "percent": "percents", "logit": "log odds", "unknown": "no known unit",
+}  # fmt: skip
+
+
+def _refused(scores: _Scores, reference: Measured, current: Measured, units: dict[str, Unit]) -> LabelError:
+    unit = units["reference"]
+    low, high = min(reference.low, current.low), max(reference.high, current.high)
+    if unit == "probability":
+        return LabelError(
+            f'{scores.words}: {scores.setting} scores_are = "{scores.declared}", but {scores.named} stays within 0 to 1 '
+            f"({low:.4g} to {high:.4g}); leave scores_are out, or name the column that holds {_SPOKEN[scores.declared or unit]}"
+        )
+    where = "" if reference == current else " in both windows"
+    return LabelError(f"{scores.words} lie outside 0 to 1{where}: {_range_words(scores, unit, low, high)}")
+
+
+def _range_words(scores: _Scores, unit: Unit, low: float, high: float) -> str:
+    """What the columns hold, and what to do about it."""
+    setting = f'or set {scores.setting} scores_are = "{unit}"'
+    if unit == "percent":
+        return f"{scores.named} reaches {high:.4g}, as percents do; divide by 100, {setting}"
+    if unit == "logit":
+        how = "sigmoid" if len(scores.columns) == 1 else "softmax (the sigmoid for scores of one class each)"
+        return f"{scores.named} runs from {low:.4g} to {high:.4g}, as log odds do; apply the {how}, {setting}"
+    return f"{scores.named} runs from {low:.4g} to {high:.4g}; convert them to probabilities from 0 to 1"
+
+
+def _convert(
+    raw: Raw, window: str, scores: _Scores, found: Measured, unit: Unit, notes: list[str], *, factor: float | None = None,
+    every_row: bool = True,
+) -> None:  # fmt: skip
+    """Put probabilities in place of one window's scores, and say what was clipped, left out or missing."""
+    frame, source = raw[window]
+    size = factor if factor is not None else 100.0 if unit == "percent" else 1.0
+    if unit != "probability" or size != 1.0 or found.hair or found.outside:
+        made = conversion(scores.columns, found, logit=unit == "logit", factor=size, every_row=every_row)
+        if not every_row:
+            frame = frame.with_columns(far_outside(scores.columns).alias(names.CONVERTED))
+        raw[window] = frame.with_columns(made), source
+    if unit == "probability" and size == 1.0:
+        if found.outside:
+            notes.append(
+                f"{found.outside:,} rows of the {window} window have {scores.words} far outside 0 to 1 ({found.low:.4g} to "
+                f"{found.high:.4g}): those scores are left out"
+            )
+        elif found.hair:
+            notes.append(
+                f"{found.hair:,} rows of the {window} window have {scores.words} just outside 0 to 1 ({found.low:.9g} to "
+                f"{found.high:.9g}): they are read as 0 or 1"
+            )
+    if found.missing:
+        infinite = f", {found.infinite:,} of them infinite" if found.infinite else ""
+        notes.append(f"{found.missing:,} rows of the {window} window have no readable {scores.words}{infinite}")
+
+
+def _one_window(
+    raw: Raw, scores: _Scores, found: dict[str, Measured], units: dict[str, Unit], wanted: Unit, notes: list[str]
+) -> AlteredScores:
+    """One window in another unit than the other: both become probabilities, and the change is told."""
+    window = "current" if units["reference"] == wanted or units["current"] != "probability" else "reference"
+    odd, other = found[window], found[_other(window)]
+    if "probability" not in units.values():
+        held = [
+            f"{_SPOKEN[units[name]]} in the {name} window ({found[name].low:.4g} to {found[name].high:.4g})"
+            for name in found
+        ]
+        raise LabelError(
+            f"{scores.words}: {scores.named} holds {held[0]} and {held[1]}; convert both to probabilities from 0 to 1"
+        )
+    if units[window] == "probability":  # the other one is in the unit that is declared
+        _convert(raw, _other(window), scores, other, wanted, notes)
+        _convert(raw, window, scores, odd, "probability", notes)
+        return _told(scores, window, odd, f"{_SPOKEN['probability']}, where the {_other(window)} window has {_SPOKEN[wanted]}",
+                     f"write them as {_SPOKEN[wanted]} again", True)  # fmt: skip
+    unit = units[window]
+    factor = None if unit == "logit" else factor_to(odd, other)
+    if unit != "logit" and factor is None:
+        raise LabelError(
+            f"{scores.words} lie outside 0 to 1 in the {window} window alone: "
+            f"{_range_words(scores, 'unknown', odd.low, odd.high)}"
+        )
+    every = whole(odd, unit, other)
+    _convert(raw, _other(window), scores, other, "probability", notes)
+    _convert(raw, window, scores, odd, unit, notes, factor=factor, every_row=every)
+    spoken = "log odds" if unit == "logit" else "percents" if factor == 100 else f"{factor:,.0f} times as large"
+    undo = "apply the sigmoid" if unit == "logit" and len(scores.columns) == 1 else "apply the softmax"
+    undo = undo if unit == "logit" else f"divide by {factor:g}"
+    reach = f"{odd.low:.4g} to {odd.high:.4g}"
+    return _told(scores, window, odd, f"{spoken} ({reach}), where the {_other(window)} window has 0 to 1", undo, every)
+
+
+def _told(scores: _Scores, window: str, odd: Measured, how: str, undo: str, every: bool) -> AlteredScores:
+    share = 1.0 if every else odd.share(odd.outside)
+    some = "" if every else f" on {say.percent(share)} of the rows"
+    named = say.listed([repr(column) for column in scores.columns])
+    seen = f"the {scores.words} ({named}) of the {window} window are written{some} as {how}"
+    rest = "" if every else "; rows that stay within 0 to 1 are read as they are"
+    warning = f"{seen}: they are converted ({undo}) before anything is computed{rest}"
+    return AlteredScores(scores.columns, window, seen, undo, share, every, warning)
+
+
+def _hundredths(raw: Raw, scores: _Scores, found: dict[str, Measured], notes: list[str]) -> list[AlteredScores]:
+    """Probabilities of one window divided by 100, as if they had been percents."""
+    for window in ("current", "reference"):
+        if is_hundredth(found[window], found[_other(window)]):
+            _convert(raw, window, scores, found[window], "percent", [], factor=0.01)
+            low, high = found[window].high, found[_other(window)].high
+            how = f"hundredths (up to {low:.4g}), where the {_other(window)} window reaches {high:.4g}"
+            return [_told(scores, window, found[window], how, "multiply by 100", True)]
+    return []
+
+
+def _sums(scores: _Scores, reference: Measured, current: Measured, notes: list[str]) -> list[AlteredScores]:
+    """Scores of all classes that do not sum to 1: legal where each class is scored for itself, a change in one window only."""
+    off = [one.share(one.off_sum) for one in (reference, current)]
+    if len(scores.columns) < 2 or max(off) <= OFF_SUM:
+        return []
+    at = 1 if off[1] >= off[0] else 0
+    if min(off) <= OFF_SUM and max(off) > MOST_OFF:
+        window, odd = ("reference", "current")[at], (reference, current)[at]
+        seen = (
+            f"the {scores.words} of a row do not sum to 1 in the {window} window (median sum {odd.sum:.4g}), where they do in "
+            f"the {_other(window)} window"
+        )
+        return [AlteredScores(scores.columns, window, seen, "write the scores as the model gave them", 1.0, True, seen)]
+    notes.append(
+        f"{scores.words} do not sum to 1 on {say.percent(off[1])} of the current rows (median sum {current.sum:.4g}): they are "
+        "read as one score per class, each for itself"
+    )
+    return []
+
+
+def _read_arm(raw: Raw, window: str, scores: _Scores, own: Unit | None, notes: list[str]) -> None:
+    """The scores of the other model of a shadow comparison; it has no second window to compare its unit with."""
+    found = measure(raw[window][0], scores.columns)
+    unit = _unit(found, scores)
+    if unit == "probability":
+        if own in ("percent", "logit"):
+            raise _refused(scores, found, found, {"reference": unit, "current": unit})
+        _convert(raw, window, scores, found, unit, notes)
+        return
+    if unit != scores.declared:
+        raise _refused(scores, found, found, {"reference": unit, "current": unit})
+    _convert(raw, window, scores, found, unit, notes)
+    notes.append(f"{scores.words} are read as {_SPOKEN[unit]}, as scores_are says")
