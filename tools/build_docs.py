@@ -46,6 +46,7 @@ NOTE = "<!-- Written by tools/build_docs.py from the source; edit the docstring 
 
 FOUND_IN = {
     CauseKind.MODEL_CHANGE: "backslide.causes.artefacts",
+    CauseKind.OUTPUT_CHANGE: "backslide.causes.output_changes",
     CauseKind.THRESHOLD_CHANGE: "backslide.causes.artefacts",
     CauseKind.SCALER_REFIT: "backslide.causes.given.find",
     CauseKind.PREPROCESSING_CHANGE: "backslide.causes.given.find",

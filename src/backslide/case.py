@@ -196,6 +196,7 @@ class Case:
         self.settings = settings
         self.notes = list(opened.notes)
         self.warnings = opened.warnings
+        self.altered = opened.altered
         self.reference_model = reference_model
         self.current_model = current_model
         self.problem = opened.problem

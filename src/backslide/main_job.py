@@ -18,6 +18,7 @@ from backslide.case import Case, Side
 from backslide.causes import words
 from backslide.causes.inquiry import Explanation, inquire
 from backslide.causes.onset import coinciding, incident_onset
+from backslide.causes.output_changes import beside_the_verdict, with_output_changes
 from backslide.causes.present import Presenter, within_segment
 from backslide.causes.stack_changes import suspects, with_commits
 from backslide.contracts import say
@@ -33,6 +34,8 @@ from backslide.models.load import load_model
 from backslide.playbook.drift.embeddings import check_functions
 from backslide.playbook.integrity.found import load as load_snapshots
 from backslide.playbook.runner import run_checks
+from backslide.playbook.verify.directions import check_scores
+from backslide.playbook.verify.label_coverage import LABELS, sentences
 from backslide.stack.take import snapshot
 from backslide.stats.metrics import Metric
 from backslide.verdict import Judged, detectable, judge
@@ -117,6 +120,7 @@ def _run(
     loaded, unread = _replayable(loaded, opened, settings)
     notes += unread
     case = Case(opened, settings, loaded, challenger)
+    check_scores(case)
     case.snapshots = stacks
     case.notes += notes
     check_functions(case)
@@ -172,7 +176,9 @@ def _diagnosis(
         # A cause is never named to fill the list: what does not make a verdict is listed as harmless. Without labels nothing
         # can make one, so what would do harm is told as the suspect that it is.
         harmless, causes = (*causes, *harmless), ()
-        harmless = tuple(cause.model_copy(update={"rank": rank}) for rank, cause in enumerate(harmless, 1))
+    told = causes
+    causes, harmless = with_output_changes(case, causes, harmless)
+    beside = (*sentences(case, outcomes), *beside_the_verdict(case, causes, told))
     onset = with_commits(subject, incident_onset(subject, judged.target, causes)) if verdict.bad else None
     metric = _metric(case, judged)
     looked_at = WindowCounts(reference=subject.reference.sample.height, current=subject.current.sample.height)
@@ -183,18 +189,23 @@ def _diagnosis(
     return Diagnosis(
         model=case.settings.model.name,
         verdict=verdict,
-        summary=words.verdict_sentence(
-            verdict,
-            metric,
-            judged.target,
-            judged.parts,
-            causes,
-            reason,
-            paired_only=verdict != judged.verdict,
-            too_few=unread,
+        summary=" ".join(
+            (
+                words.verdict_sentence(
+                    verdict,
+                    metric,
+                    judged.target,
+                    judged.parts,
+                    told,
+                    reason,
+                    paired_only=verdict != judged.verdict,
+                    too_few=unread,
+                ),
+                *beside,
+            )
         ),
         parts=judged.parts if verdict == Verdict.DEGRADED_IN_PART else (),
-        warnings=(*case.warnings, *_warnings(outcomes)),
+        warnings=tuple(dict.fromkeys((*sentences(case, outcomes), *case.warnings, *_warnings(outcomes)))),
         decision=words.decide(verdict, causes, harmless, reason, judged.target, too_few=unread),
         metric=metric,
         detectable=detectable(case, judged),
@@ -218,7 +229,8 @@ def _with_paired_evidence(case: Case, judged: Judged, causes: tuple[Cause, ...])
 
 
 def _proves(case: Case, judged: Judged, cause: Cause) -> bool:
-    if cause.confidence.rank < Confidence.SUPPORTED.rank or cause.points is None:
+    needed = Confidence.PROVEN if judged.needs_proof else Confidence.SUPPORTED
+    if cause.confidence.rank < needed.rank or cause.points is None:
         return False
     harm, floor = judged.target.harm, case.problem.min_effect
     if not case.has_labels:
@@ -266,7 +278,7 @@ def _warnings(outcomes: tuple[Outcome, ...]) -> tuple[str, ...]:
     loud = [
         f.summary
         for o in outcomes
-        if o.step == Step.VERIFY and o.code != "VER001"
+        if o.step == Step.VERIFY and o.code not in ("VER001", LABELS)
         for f in o.findings
         if f.severity.rank >= Severity.WARN.rank
     ]

@@ -22,6 +22,7 @@ from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.errors import BackslideError, ConfigError
 from backslide.contracts.selftest import Outcome, SelfTest, Tried
 from backslide.engine import names
+from backslide.engine.score_scale import as_probabilities
 from backslide.engine.window import open_windows
 from backslide.main_job import diagnose
 from backslide.models.load import load_model
@@ -93,6 +94,7 @@ class _Stage:
             raise ConfigError(
                 f"a self-test needs at least {2 * MIN_ROWS} labelled reference rows, found {labelled.height}; give more"
             )
+        settings = as_probabilities(settings)  # which the scores of a prepared window are
         order = rng.permutation(labelled.height)
         halves = [labelled[np.sort(part)] for part in np.array_split(order, 2)]
         first, other = (_served(whole, model, half) for half in halves)

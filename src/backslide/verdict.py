@@ -19,6 +19,7 @@ from backslide.contracts import say
 from backslide.contracts.diagnosis import Detectable, Part, Verdict
 from backslide.contracts.finding import Estimate
 from backslide.playbook.verify.classes import class_changes
+from backslide.playbook.verify.label_coverage import undecided
 from backslide.playbook.verify.metrics import cost_change, cost_floor
 from backslide.playbook.verify.segments import segment_changes
 from backslide.stats.change import MIN_CURRENT_DAYS, MIN_REFERENCE_DAYS, POWER, VERDICT_ALPHA, Change
@@ -42,6 +43,8 @@ class Judged:
     caveats: tuple[str, ...]
     segment: str | None = None
     """Expression of the rows that the target is about, where a segment got worse."""
+    needs_proof: bool = False
+    """Whether the labels can carry no verdict, so that only a proven cause makes one."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,9 @@ def judge(case: Case) -> Judged:
         where, metric = " and the ".join(missing), say.metric(case.metric.name)
         reason = f"no labels in the {where} window, so the change of {metric} is not known"
         return Judged(Verdict.INCONCLUSIVE, None, case.metric, None, (), (reason,))
+    reason = undecided(case)
+    if reason:
+        return Judged(Verdict.INCONCLUSIVE, None, case.metric, None, (), (reason,), needs_proof=True)
     change = case.change(case.metric)
     if not (np.isfinite(change.estimate) and np.isfinite(change.se)):
         reason = f"{say.metric(case.metric.name)} cannot be estimated in both windows"

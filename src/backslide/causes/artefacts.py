@@ -21,6 +21,7 @@ from backslide.case import Case, Outcomes
 from backslide.causes.given.asker import Altered
 from backslide.causes.given.find import altered_inputs
 from backslide.causes.hypotheses import Fault
+from backslide.causes.output_changes import AlteredAnswers, by_replay, exchanged_classes
 from backslide.causes.rollout import rollout
 from backslide.causes.thresholds import decided_at, recut
 from backslide.causes.verify import Bench
@@ -85,6 +86,10 @@ def replaced(bench: Bench, log_only: Sequence[Fault] = (), lost: Sequence[Fault]
             undone = done.current.answered.outcomes
             # Rows that the old model cannot answer keep what was served: they prove nothing.
             undone = _filled(undone, case.current.outcomes, done.current.answered.failed)
+            answers = by_replay(case, done.current)
+            if answers is not None:
+                found = _answers(bench, replace(answers, undone=undone), share, Confidence.PROVEN)
+                return replace(found, segment=spread.segment, rows=spread.rows, share_of_rows=float(spread.rows.mean()))
             altered = altered_inputs(case, done.current)
             if altered is not None:
                 so = "; with that the saved model gives what was served" if altered.reproduces else ""
@@ -102,7 +107,25 @@ def replaced(bench: Bench, log_only: Sequence[Fault] = (), lost: Sequence[Fault]
             )  # fmt: skip
             rows = spread.rows
             return replace(found, share_of_rows=float(rows.mean()), rows=rows, segment=spread.segment)
+    exchanged = exchanged_classes(case)
+    if exchanged is not None:
+        return _answers(bench, exchanged, 1.0, Confidence.SUSPECTED)
     return _threshold(bench) or _by_version(bench)
+
+
+def _answers(bench: Bench, altered: AlteredAnswers, share: float, confidence: Confidence) -> Replaced:
+    """Answers that were altered after the model."""
+    found = _priced(
+        bench,
+        CauseKind.OUTPUT_CHANGE,
+        altered.undone,
+        altered.seen,
+        altered.undo,
+        share,
+        "SHD001:current",
+        lambda: None,
+    )
+    return replace(found, features=altered.features, classes=altered.classes, confidence=confidence)
 
 
 def _threshold(bench: Bench) -> Replaced | None:

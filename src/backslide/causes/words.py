@@ -12,6 +12,7 @@ from backslide.stats.metrics import METRICS, Metric
 _ACTIONS = {
     CauseKind.MODEL_CHANGE: Action.ROLL_BACK,
     CauseKind.THRESHOLD_CHANGE: Action.FIX_PIPELINE,
+    CauseKind.OUTPUT_CHANGE: Action.FIX_PIPELINE,
     CauseKind.SCALER_REFIT: Action.FIX_PIPELINE,
     CauseKind.PREPROCESSING_CHANGE: Action.FIX_PIPELINE,
     CauseKind.LIBRARY_CHANGE: Action.FIX_PIPELINE,
@@ -195,6 +196,8 @@ def decide(
             return _for(against[0])
         better = "the metric got better" if verdict == Verdict.IMPROVED else "nothing material happened to the metric"
         return Decision(action=Action.NONE, reason=better)
+    if causes and causes[0].kind == CauseKind.OUTPUT_CHANGE:
+        return _for(causes[0])
     if causes and verdict == Verdict.INCONCLUSIVE and causes[0].confidence.rank < Confidence.SUPPORTED.rank:
         return Decision(action=Action.INVESTIGATE, reason=f"suspected without labels: {causes[0].next_step}")
     if causes:

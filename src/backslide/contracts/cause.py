@@ -20,6 +20,7 @@ class CauseKind(StrEnum):
     CONFIG_CHANGE = "config_change"
     CODE_CHANGE = "code_change"
     THRESHOLD_CHANGE = "threshold_change"
+    OUTPUT_CHANGE = "output_change"
     MODEL_CHANGE = "model_change"
     SWAPPED_COLUMNS = "swapped_columns"
     SIGN_FLIP = "sign_flip"
@@ -83,6 +84,10 @@ _MEANING: dict[CauseKind, tuple[str, str]] = {
     CauseKind.THRESHOLD_CHANGE: (
         "scores are cut into decisions at another threshold",
         "Restore the decision threshold, or choose a new one on fresh labels.",
+    ),
+    CauseKind.OUTPUT_CHANGE: (
+        "the answers were altered after the model gave them",
+        "Write and serve the answers as the model gives them: same unit, same order of classes.",
     ),
     CauseKind.MODEL_CHANGE: (
         "another model answered than before",

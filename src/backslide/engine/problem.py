@@ -182,7 +182,13 @@ def _flat(named: dict[str, float | dict[str, float]]) -> list[tuple[tuple[str, .
     return found
 
 
-def check_scores(roles: Roles, task: Task, classes: set[str], predicted: set[str]) -> tuple[str, ...]:
+Counts = dict[str, tuple[dict[str, int], dict[str, int]]]
+"""Window -> rows of each label and of each predicted class."""
+
+
+def check_scores(
+    roles: Roles, task: Task, classes: set[str], predicted: set[str], counts: Counts | None = None
+) -> tuple[str, ...]:
     """Labels that no score covers because the model never knew them: they count as scored 0.
 
     That can be where three classes or more have scores, and the others are labels only and never ``predicted``: reviewers found
@@ -203,8 +209,19 @@ def check_scores(roles: Roles, task: Task, classes: set[str], predicted: set[str
         have = ", ".join(repr(label) for label in sorted(covered)[:8])
         raise LabelError(
             f"labels {names} have no score: [model] scores covers {have}; add a score column for each label that occurs"
+            f"{_alone(missing, counts or {})}"
         )
     return ()
+
+
+def _alone(labels: set[str], counts: Counts) -> str:
+    """The end of a sentence: labels that one window alone has, which may be none of the model's."""
+    told = []
+    for window, (own, _) in counts.items():
+        others = [both[0] for name, both in counts.items() if name != window]
+        new = sorted(label for label in labels & set(own) if others and all(o and label not in o for o in others))
+        told += [f"{label!r} is a label of the {window} window alone ({own[label]:,} rows)" for label in new[:3]]
+    return f", or leave those rows out: {'; '.join(told)}" if told else ""
 
 
 def unheard(labels: tuple[str, ...], counts: dict[str, tuple[dict[str, int], dict[str, int]]]) -> str:

@@ -291,7 +291,7 @@ def _resolve(
     warnings += spelling.strangers(counts)
     classes = {label for window in counts.values() for column in window for label in column}
     said = {label for _, predictions in counts.values() for label in predictions}
-    unheard = problem.check_scores(roles, "binary" if task == "binary" else "multiclass", classes, said)
+    unheard = problem.check_scores(roles, "binary" if task == "binary" else "multiclass", classes, said, counts)
     if unheard:
         warnings.append(problem.unheard(unheard, counts))
     named = {roles.positive} if roles.positive is not None and len(classes | set(roles.scores)) < 2 else set()

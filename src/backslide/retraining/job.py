@@ -22,6 +22,7 @@ from backslide.engine.window import open_windows
 from backslide.main_job import diagnose
 from backslide.models.load import load_model
 from backslide.models.model import Model
+from backslide.playbook.verify.directions import check_scores
 from backslide.retraining import words
 from backslide.retraining.backtest import Bench, Tried, best_first, folds_of, signature, try_plan, with_plan
 from backslide.retraining.choice import Choice, choose
@@ -118,7 +119,9 @@ def _opened(reference: Any, current: Any, champion: Model | None, settings: Sett
     rows = max(settings.engine.sample_rows, settings.retrain.max_rows)
     engine = settings.engine.model_copy(update={"sample_rows": rows})
     settings = settings.model_copy(update={"engine": engine})
-    return Case(open_windows(reference, current, settings), settings, champion)
+    case = Case(open_windows(reference, current, settings), settings, champion)
+    check_scores(case)
+    return case
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,12 @@ from backslide.engine import names
 from backslide.engine.derive import label_expression
 from backslide.engine.outcomes import Outcomes
 from backslide.engine.problem import order_classes
+from backslide.engine.score_direction import check_direction
 from backslide.engine.window import Opened, open_windows
 from backslide.models.model import Model
 from backslide.playbook.shadow.arms import Arm, Arms, arm_of, served_by
 from backslide.playbook.shadow.replay import replayed
+from backslide.playbook.verify.directions import check_scores
 
 LOGGED_ROWS = 500_000
 """Rows compared where no model has to be called."""
@@ -69,6 +71,7 @@ def open_traffic(reference: Any, current: Any, settings: Settings, old: Model | 
         if mode == "replay":
             settings = saved
     case = Case(opened, settings, old, new)
+    check_scores(case)
     if settings.shadow.columns() and mode == "log":
         return _logged(case, has_reference)
     if mode == "replay" or (mode is None and len(versions) < 2):
@@ -110,6 +113,10 @@ def _logged(case: Case, has_reference: bool) -> Traffic:
     if wanted.old is not None and wanted.new is not None and wanted.old == wanted.new:
         raise ConfigError("[shadow] old and new name the same columns; name those of two models")
     arms = [arm_of(case.current, served_by(case, case.current, columns)) for columns in sides]
+    for arm, columns, name in zip(arms, sides, ("old", "new"), strict=True):
+        if columns is not None and columns.scores:
+            logged = columns.prediction is not None
+            check_direction(arm.outcomes, case.problem, columns.scores, logged=logged, whose=f" of the {name} model")
     before: tuple[Outcomes | None, ...] = (None, None)
     if has_reference:
         present = set(case.reference.sample.columns)
