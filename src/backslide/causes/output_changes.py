@@ -6,9 +6,9 @@ off at a limit, or rounded are seen by replay: what was served is the saved mode
 
 Without a saved model a change is `suspected`: the unit from the range of the scores, exchanged classes from predictions (or,
 where none are logged, labels) that the scores contradict in the current window and not in the reference. With labels alone the
-inputs must contradict the scores too, for labels that were turned round look the same. A saved model that reproduces the reference and,
-once the alteration is undone, the current window makes it `proven`. Scores out of place in both windows are no change: they are
-refused with the probable fix.
+inputs must contradict the scores too, for labels that were turned round look the same. A saved model that reproduces the
+reference and, once the alteration is undone, the current window makes it `proven`. Scores out of place in both windows are no
+change: they are refused with the probable fix.
 """
 
 from __future__ import annotations

@@ -57,25 +57,26 @@ def check(schema: Schema, window: str, settings: Settings) -> None:
     Raises:
         LabelError, ColumnError, TimestampError: one line: column, role, window, what came, what to do.
     """
-    held, named = _once(settings.model), list(settings.model.columns().items())
+    named = list(settings.model.columns().items())
+    arms = []
     for arm, columns in (("old", settings.shadow.old), ("new", settings.shadow.new)):
-        if columns is None:
-            continue
-        own = [(f"prediction of the {arm} model", columns.prediction)] if columns.prediction else []
-        own += [(f"score of {label!r} by the {arm} model", column) for label, column in columns.scores.items()]
-        # Both models may share a column of [model]; none may take a label or a time for an answer.
-        others = [(c, r) for c, r in held.items() if not r.startswith(("prediction", "score"))]
-        _distinct([*others, *((c, r) for r, c in own)])
-        named += own
-    for role, column in named:
+        if columns is not None:
+            own = [(f"prediction of the {arm} model", columns.prediction)] if columns.prediction else []
+            own += [(f"score of {label!r} by the {arm} model", column) for label, column in columns.scores.items()]
+            arms.append(own)
+    for role, column in (*named, *(one for own in arms for one in own)):
         dtype = schema.get(column)
         wanted = _WANTED[role.split(" ")[0]]
-        if dtype is None or family(dtype) in wanted.families:
-            continue
-        raise wanted.error(
-            f"{role}: expected {wanted.words} in column {column!r}, found {_type_words(dtype)} in the {window} window; "
-            f"{wanted.remedy}, or name another column"
-        )
+        if dtype is not None and family(dtype) not in wanted.families:
+            raise wanted.error(
+                f"{role}: expected {wanted.words} in column {column!r}, found {_type_words(dtype)} in the {window} window; "
+                f"{wanted.remedy}, or name another column"
+            )
+    held = _once(settings.model)
+    # Both models may share a column of [model]; none may take a label or a time for an answer.
+    others = [(c, r) for c, r in held.items() if not r.startswith(("prediction", "score"))]
+    for own in arms:
+        _distinct([*others, *((c, r) for r, c in own)])
 
 
 def _once(roles: Roles) -> dict[str, str]:

@@ -17,11 +17,14 @@ from backslide.contracts.config import Settings
 from backslide.contracts.errors import LabelError
 from backslide.engine import names
 from backslide.engine.score_units import (
+    FEW,
+    SURELY,
     Measured,
     Unit,
     conversion,
     factor_to,
     far_outside,
+    glance,
     is_hundredth,
     measure,
     unit_of,
@@ -54,6 +57,14 @@ class AlteredScores:
 
 
 @dataclass(frozen=True)
+class _Said:
+    """What is said of the windows: notes, and warnings, which stand first."""
+
+    notes: list[str]
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
 class _Scores:
     """Score columns of one model."""
 
@@ -83,12 +94,12 @@ def read_scores(
     Raises:
         LabelError: scores in another unit that nothing declares, or in one that nobody can convert.
     """
-    roles = settings.model
+    roles, said = settings.model, _Said(notes, warnings)
     altered: list[AlteredScores] = []
     if roles.scores:
         own = _Scores(tuple(roles.scores), tuple(roles.scores.values()), roles.scores_are)
         if all(c in schema and schema[c].is_numeric() for c in own.columns for schema in schemas.values()):
-            altered += _read(raw, own, notes)
+            altered += _read(raw, own, said)
     done = set(roles.scores.values())
     for arm, columns in (("old", settings.shadow.old), ("new", settings.shadow.new)):
         if columns is None or not columns.scores or done & set(columns.scores.values()):
@@ -100,7 +111,7 @@ def read_scores(
         )  # fmt: skip
         for window, schema in schemas.items():
             if all(c in schema and schema[c].is_numeric() for c in other.columns):
-                _read_arm(raw, window, other, columns.scores_are, notes)
+                _read_arm(raw, window, other, columns.scores_are, said)
     warnings += [one.warning for one in altered]
     return tuple(altered)
 
@@ -138,7 +149,9 @@ def _probability(value: float, unit: Unit | None) -> float:
     return float(pl.select(1 / (1 + pl.lit(-value).exp())).item()) if unit == "logit" else value
 
 
-def _read(raw: Raw, scores: _Scores, notes: list[str]) -> list[AlteredScores]:
+def _read(raw: Raw, scores: _Scores, said: _Said) -> list[AlteredScores]:
+    if scores.declared in (None, "probability") and all(glance(frame, scores.columns) for frame, _ in raw.values()):
+        return []  # all is well, as nearly always
     found = {window: measure(frame, scores.columns) for window, (frame, _) in raw.items()}
     units = {window: _unit(one, scores) for window, one in found.items()}
     reference, current = found["reference"], found["current"]
@@ -152,12 +165,12 @@ def _read(raw: Raw, scores: _Scores, notes: list[str]) -> list[AlteredScores]:
         if units["reference"] != wanted:
             raise _refused(scores, reference, current, units)
         for window, one in found.items():
-            _convert(raw, window, scores, one, wanted, notes)
+            _convert(raw, window, scores, one, wanted, said)
         if wanted != "probability":
-            notes.append(f"{scores.words} are read as {_SPOKEN[wanted]}, as {scores.setting} scores_are says")
+            said.notes.append(f"{scores.words} are read as {_SPOKEN[wanted]}, as {scores.setting} scores_are says")
             return []
-        return _hundredths(raw, scores, found, notes) or _sums(scores, reference, current, notes)
-    return [_one_window(raw, scores, found, units, wanted, notes)]
+        return _hundredths(raw, scores, found, said) or _sums(raw, scores, found, said)
+    return [_one_window(raw, scores, found, units, wanted, said)]
 
 
 def _unit(found: Measured, scores: _Scores) -> Unit:
@@ -190,16 +203,17 @@ def _refused(scores: _Scores, reference: Measured, current: Measured, units: dic
 def _range_words(scores: _Scores, unit: Unit, low: float, high: float) -> str:
     """What the columns hold, and what to do about it."""
     setting = f'or set {scores.setting} scores_are = "{unit}"'
-    if unit == "percent":
+    if unit == "percent" and high > SURELY:
         return f"{scores.named} reaches {high:.4g}, as percents do; divide by 100, {setting}"
     if unit == "logit":
         how = "sigmoid" if len(scores.columns) == 1 else "softmax (the sigmoid for scores of one class each)"
         return f"{scores.named} runs from {low:.4g} to {high:.4g}, as log odds do; apply the {how}, {setting}"
-    return f"{scores.named} runs from {low:.4g} to {high:.4g}; convert them to probabilities from 0 to 1"
+    percents = f" (percents: divide by 100, {setting})" if unit == "percent" else ""
+    return f"{scores.named} runs from {low:.4g} to {high:.4g}; convert them to probabilities from 0 to 1{percents}"
 
 
 def _convert(
-    raw: Raw, window: str, scores: _Scores, found: Measured, unit: Unit, notes: list[str], *, factor: float | None = None,
+    raw: Raw, window: str, scores: _Scores, found: Measured, unit: Unit, said: _Said, *, factor: float | None = None,
     every_row: bool = True,
 ) -> None:  # fmt: skip
     """Put probabilities in place of one window's scores, and say what was clipped, left out or missing."""
@@ -212,22 +226,27 @@ def _convert(
         raw[window] = frame.with_columns(made), source
     if unit == "probability" and size == 1.0:
         if found.outside:
-            notes.append(
+            words = (
                 f"{found.outside:,} rows of the {window} window have {scores.words} far outside 0 to 1 ({found.low:.4g} to "
                 f"{found.high:.4g}): those scores are left out"
             )
+            (said.warnings if found.share(found.outside) > FEW else said.notes).append(words)
         elif found.hair:
-            notes.append(
+            said.notes.append(
                 f"{found.hair:,} rows of the {window} window have {scores.words} just outside 0 to 1 ({found.low:.9g} to "
                 f"{found.high:.9g}): they are read as 0 or 1"
             )
+    if unit == "percent" and size == 100 and found.below:
+        said.notes.append(
+            f"{found.below:,} rows of the {window} window have {scores.words} below 0: those scores are left out"
+        )
     if found.missing:
         infinite = f", {found.infinite:,} of them infinite" if found.infinite else ""
-        notes.append(f"{found.missing:,} rows of the {window} window have no readable {scores.words}{infinite}")
+        said.notes.append(f"{found.missing:,} rows of the {window} window have no readable {scores.words}{infinite}")
 
 
 def _one_window(
-    raw: Raw, scores: _Scores, found: dict[str, Measured], units: dict[str, Unit], wanted: Unit, notes: list[str]
+    raw: Raw, scores: _Scores, found: dict[str, Measured], units: dict[str, Unit], wanted: Unit, said: _Said
 ) -> AlteredScores:
     """One window in another unit than the other: both become probabilities, and the change is told."""
     window = "current" if units["reference"] == wanted or units["current"] != "probability" else "reference"
@@ -241,8 +260,8 @@ def _one_window(
             f"{scores.words}: {scores.named} holds {held[0]} and {held[1]}; convert both to probabilities from 0 to 1"
         )
     if units[window] == "probability":  # the other one is in the unit that is declared
-        _convert(raw, _other(window), scores, other, wanted, notes)
-        _convert(raw, window, scores, odd, "probability", notes)
+        _convert(raw, _other(window), scores, other, wanted, said)
+        _convert(raw, window, scores, odd, "probability", said)
         return _told(scores, window, odd, f"{_SPOKEN['probability']}, where the {_other(window)} window has {_SPOKEN[wanted]}",
                      f"write them as {_SPOKEN[wanted]} again", True)  # fmt: skip
     unit = units[window]
@@ -251,10 +270,11 @@ def _one_window(
         raise LabelError(
             f"{scores.words} lie outside 0 to 1 in the {window} window alone: "
             f"{_range_words(scores, 'unknown', odd.low, odd.high)}"
+            f"{'' if odd.steady or len(scores.columns) == 1 else '; the columns do not have one unit'}"
         )
     every = whole(odd, unit, other)
-    _convert(raw, _other(window), scores, other, "probability", notes)
-    _convert(raw, window, scores, odd, unit, notes, factor=factor, every_row=every)
+    _convert(raw, _other(window), scores, other, "probability", said)
+    _convert(raw, window, scores, odd, unit, said, factor=factor, every_row=every)
     spoken = "log odds" if unit == "logit" else "percents" if factor == 100 else f"{factor:,.0f} times as large"
     undo = "apply the sigmoid" if unit == "logit" and len(scores.columns) == 1 else "apply the softmax"
     undo = undo if unit == "logit" else f"divide by {factor:g}"
@@ -272,47 +292,51 @@ def _told(scores: _Scores, window: str, odd: Measured, how: str, undo: str, ever
     return AlteredScores(scores.columns, window, seen, undo, share, every, warning)
 
 
-def _hundredths(raw: Raw, scores: _Scores, found: dict[str, Measured], notes: list[str]) -> list[AlteredScores]:
+def _hundredths(raw: Raw, scores: _Scores, found: dict[str, Measured], said: _Said) -> list[AlteredScores]:
     """Probabilities of one window divided by 100, as if they had been percents."""
     for window in ("current", "reference"):
         if is_hundredth(found[window], found[_other(window)]):
-            _convert(raw, window, scores, found[window], "percent", [], factor=0.01)
+            _convert(raw, window, scores, found[window], "percent", _Said([], []), factor=0.01)
             low, high = found[window].high, found[_other(window)].high
             how = f"hundredths (up to {low:.4g}), where the {_other(window)} window reaches {high:.4g}"
             return [_told(scores, window, found[window], how, "multiply by 100", True)]
     return []
 
 
-def _sums(scores: _Scores, reference: Measured, current: Measured, notes: list[str]) -> list[AlteredScores]:
+def _sums(raw: Raw, scores: _Scores, found: dict[str, Measured], said: _Said) -> list[AlteredScores]:
     """Scores of all classes that do not sum to 1: legal where each class is scored for itself, a change in one window only."""
-    off = [one.share(one.off_sum) for one in (reference, current)]
-    if len(scores.columns) < 2 or max(off) <= OFF_SUM:
+    off = {window: one.share(one.off_sum) for window, one in found.items()}
+    if len(scores.columns) < 2 or max(off.values()) <= OFF_SUM:
         return []
-    at = 1 if off[1] >= off[0] else 0
-    if min(off) <= OFF_SUM and max(off) > MOST_OFF:
-        window, odd = ("reference", "current")[at], (reference, current)[at]
+    window = max(off, key=lambda name: (off[name], name == "current"))
+    odd = found[window]
+    if min(off.values()) <= OFF_SUM and off[window] > MOST_OFF:
+        undo = "write the scores as the model gave them"
+        if odd.steady and odd.sum > 0:
+            _convert(raw, window, scores, odd, "percent", _Said([], []), factor=odd.sum)
+            undo = f"divide by {odd.sum:.4g}"
         seen = (
             f"the {scores.words} of a row do not sum to 1 in the {window} window (median sum {odd.sum:.4g}), where they do in "
             f"the {_other(window)} window"
         )
-        return [AlteredScores(scores.columns, window, seen, "write the scores as the model gave them", 1.0, True, seen)]
-    notes.append(
-        f"{scores.words} do not sum to 1 on {say.percent(off[1])} of the current rows (median sum {current.sum:.4g}): they are "
-        "read as one score per class, each for itself"
+        return [AlteredScores(scores.columns, window, seen, undo, 1.0, True, seen)]
+    said.notes.append(
+        f"{scores.words} do not sum to 1 on {say.percent(off['current'])} of the current rows (median sum "
+        f"{found['current'].sum:.4g}): they are read as one score per class, each for itself"
     )
     return []
 
 
-def _read_arm(raw: Raw, window: str, scores: _Scores, own: Unit | None, notes: list[str]) -> None:
+def _read_arm(raw: Raw, window: str, scores: _Scores, own: Unit | None, said: _Said) -> None:
     """The scores of the other model of a shadow comparison; it has no second window to compare its unit with."""
     found = measure(raw[window][0], scores.columns)
     unit = _unit(found, scores)
     if unit == "probability":
         if own in ("percent", "logit"):
             raise _refused(scores, found, found, {"reference": unit, "current": unit})
-        _convert(raw, window, scores, found, unit, notes)
+        _convert(raw, window, scores, found, unit, said)
         return
     if unit != scores.declared:
         raise _refused(scores, found, found, {"reference": unit, "current": unit})
-    _convert(raw, window, scores, found, unit, notes)
-    notes.append(f"{scores.words} are read as {_SPOKEN[unit]}, as scores_are says")
+    _convert(raw, window, scores, found, unit, said)
+    said.notes.append(f"{scores.words} are read as {_SPOKEN[unit]}, as scores_are says")
