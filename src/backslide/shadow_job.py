@@ -135,7 +135,7 @@ def traffic_inputs(traffic: Traffic, labelled: int, why_not: str = "") -> Shadow
     case, arms = traffic.case, traffic.arms
     rows = arms.new.rows if arms.paired else arms.old.rows + arms.new.rows
     days = 0 if arms.new.days is None else len(set(arms.new.days.tolist()))
-    notes = [*case.notes, *traffic.notes, *([why_not] if why_not and not labelled else [])]
+    notes = [*case.warnings, *case.notes, *traffic.notes, *([why_not] if why_not and not labelled else [])]
     if days == 0:
         notes.append(
             "no timestamps: intervals count every row as independent; days with luck of their own would widen them"

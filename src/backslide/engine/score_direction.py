@@ -121,7 +121,13 @@ def put_right(scores: NDArray[np.float64], order: tuple[int, ...]) -> NDArray[np
 
 
 def check_direction(
-    outcomes: Outcomes, problem: Problem, scores: dict[str, str], *, logged: bool, whose: str = ""
+    outcomes: Outcomes,
+    problem: Problem,
+    scores: dict[str, str],
+    *,
+    logged: bool,
+    whose: str = "",
+    setting: str = "[model]",
 ) -> None:
     """Refuse scores that speak against their own classes.
 
@@ -130,6 +136,7 @@ def check_direction(
         scores: class -> column.
         logged: whether predictions were logged apart from the scores.
         whose: words for the model or window, for the sentence.
+        setting: where the columns are named.
 
     Raises:
         LabelError: one line that names the columns and the probable fix.
@@ -142,7 +149,7 @@ def check_direction(
     if len(problem.classes) == 2 and len(scores) == 1:
         (label,) = scores
         other = next(c for c in problem.classes if c != label)
-        fix = f"the column is probably the score of {other!r}: set [model] scores = {{ {other!r} = {scores[label]!r} }}".replace(
+        fix = f"the column is probably the score of {other!r}: set {setting} scores = {{ {other!r} = {scores[label]!r} }}".replace(
             "'", '"'
         )
         raise LabelError(

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from backslide.contracts import say
-from backslide.contracts.config import Settings
+from backslide.contracts.config import Settings, ShadowColumns
 from backslide.contracts.errors import LabelError
 from backslide.engine import names
 from backslide.engine.score_units import (
@@ -100,18 +100,6 @@ def read_scores(
         own = _Scores(tuple(roles.scores), tuple(roles.scores.values()), roles.scores_are)
         if all(c in schema and schema[c].is_numeric() for c in own.columns for schema in schemas.values()):
             altered += _read(raw, own, said)
-    done = set(roles.scores.values())
-    for arm, columns in (("old", settings.shadow.old), ("new", settings.shadow.new)):
-        if columns is None or not columns.scores or done & set(columns.scores.values()):
-            continue
-        done |= set(columns.scores.values())
-        other = _Scores(
-            tuple(columns.scores), tuple(columns.scores.values()), columns.scores_are or roles.scores_are,
-            f" by the {arm} model", f"[shadow.{arm}]",
-        )  # fmt: skip
-        for window, schema in schemas.items():
-            if all(c in schema and schema[c].is_numeric() for c in other.columns):
-                _read_arm(raw, window, other, columns.scores_are, said)
     warnings += [one.warning for one in altered]
     return tuple(altered)
 
@@ -327,16 +315,31 @@ def _sums(raw: Raw, scores: _Scores, found: dict[str, Measured], said: _Said) ->
     return []
 
 
-def _read_arm(raw: Raw, window: str, scores: _Scores, own: Unit | None, said: _Said) -> None:
-    """The scores of the other model of a shadow comparison; it has no second window to compare its unit with."""
-    found = measure(raw[window][0], scores.columns)
+def arm_scores(frame: pl.DataFrame, columns: ShadowColumns, settings: Settings, notes: list[str]) -> pl.DataFrame:
+    """The rows of a shadow comparison with the other model's scores as probabilities; columns of ``[model]`` are so already.
+
+    Raises:
+        LabelError: they are in another unit, and nothing declares it.
+    """
+    own = tuple(columns.scores.values())
+    if not own or set(own) & set(settings.model.scores.values()):
+        return frame
+    arm = "old" if columns == settings.shadow.old else "new"
+    scores = _Scores(
+        tuple(columns.scores),
+        own,
+        columns.scores_are or settings.model.scores_are,
+        f" by the {arm} model",
+        f"[shadow.{arm}]",
+    )
+    raw: Raw = {"current": (frame.lazy(), "")}
+    found = measure(raw["current"][0], own)
     unit = _unit(found, scores)
-    if unit == "probability":
-        if own in ("percent", "logit"):
-            raise _refused(scores, found, found, {"reference": unit, "current": unit})
-        _convert(raw, window, scores, found, unit, said)
-        return
-    if unit != scores.declared:
+    if unit == "probability" and columns.scores_are in (None, "probability"):
+        _convert(raw, "current", scores, found, unit, _Said(notes, notes))
+    elif unit != scores.declared:
         raise _refused(scores, found, found, {"reference": unit, "current": unit})
-    _convert(raw, window, scores, found, unit, said)
-    said.notes.append(f"{scores.words} are read as {_SPOKEN[unit]}, as scores_are says")
+    else:
+        _convert(raw, "current", scores, found, unit, _Said(notes, notes))
+        notes.append(f"{scores.words} are read as {_SPOKEN[unit]}, as scores_are says")
+    return raw["current"][0].collect()

@@ -306,7 +306,7 @@ class _Looked:
             wanted = [c for c in (names.LABEL, names.CONFIDENCE, names.PREDICTION) if c in frame.collect_schema()]
             with reading():
                 later = frame.select(wanted).collect()
-        notes = list(self.both.notes)
+        notes = [*self.both.warnings, *self.both.notes]
         metric = self.subject.headline.name
         if metric != self.both.problem.metric:
             notes.append(f"{self.both.problem.metric} is no sum of rows and is followed as {metric}")

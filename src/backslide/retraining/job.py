@@ -139,7 +139,7 @@ class Found:
 def _retrained(
     case: Case, recipe: Any, champion: Model | None, diagnosed: Diagnosis | None, settings: Settings, say: Progress
 ) -> Retrain:
-    policy, cause, notes = settings.retrain, fixable(diagnosed), []
+    policy, cause, notes = settings.retrain, fixable(diagnosed), list(case.warnings)
     h = history(case, policy)
     if cause is not None and policy.repaired:
         h, told = _with_repair(case, champion, settings, say)

@@ -9,12 +9,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from backslide.case import CANONICAL, Case, Side
-from backslide.contracts.config import ShadowColumns
+from backslide.contracts.config import Settings, ShadowColumns
 from backslide.contracts.errors import ColumnError, LabelError, did_you_mean
 from backslide.engine import names
 from backslide.engine.derive import decision, label_expression, score_expressions
 from backslide.engine.outcomes import Outcomes, outcomes
 from backslide.engine.problem import Problem
+from backslide.engine.score_scale import arm_scores
 from backslide.stats.units import Days
 
 Mask = NDArray[np.bool_]
@@ -89,10 +90,12 @@ def served_by(case: Case, side: Side, columns: ShadowColumns | None) -> Outcomes
     """
     if columns is None:
         return side.outcomes
-    return logged_in(side.sample, case.problem, columns)
+    return logged_in(side.sample, case.problem, columns, case.settings, case.notes)
 
 
-def logged_in(frame: pl.DataFrame, problem: Problem, columns: ShadowColumns) -> Outcomes:
+def logged_in(
+    frame: pl.DataFrame, problem: Problem, columns: ShadowColumns, settings: Settings, notes: list[str]
+) -> Outcomes:
     """Another model's answers in a prepared frame."""
     wanted = [*([columns.prediction] if columns.prediction else []), *columns.scores.values()]
     for column in wanted:
@@ -105,6 +108,8 @@ def logged_in(frame: pl.DataFrame, problem: Problem, columns: ShadowColumns) -> 
         raise LabelError("one model has scores and the other has not; name both, or leave [model] scores out")
     roles = problem.roles.model_copy(update={"prediction": columns.prediction, "scores": dict(columns.scores)})
     other = Problem(**{**vars(problem), "roles": roles, "has_scores": bool(columns.scores) and problem.has_scores})
+    if problem.has_scores:
+        frame = arm_scores(frame, columns, settings, notes)
     schema = dict(frame.schema)
     kept = frame.select([c for c in frame.columns if c != names.PREDICTION and not c.startswith(names.score(""))])
     if not problem.classification:

@@ -116,7 +116,14 @@ def _logged(case: Case, has_reference: bool) -> Traffic:
     for arm, columns, name in zip(arms, sides, ("old", "new"), strict=True):
         if columns is not None and columns.scores:
             logged = columns.prediction is not None
-            check_direction(arm.outcomes, case.problem, columns.scores, logged=logged, whose=f" of the {name} model")
+            check_direction(
+                arm.outcomes,
+                case.problem,
+                columns.scores,
+                logged=logged,
+                whose=f" of the {name} model",
+                setting=f"[shadow.{name}]",
+            )
     before: tuple[Outcomes | None, ...] = (None, None)
     if has_reference:
         present = set(case.reference.sample.columns)
