@@ -147,15 +147,13 @@ def check_direction(
     columns = [repr(scores[problem.classes[i]]) for i in found.moved if problem.classes[i] in scores]
     named = say.listed(columns)
     if len(problem.classes) == 2 and len(scores) == 1:
-        (label,) = scores
+        ((label, column),) = scores.items()
         other = next(c for c in problem.classes if c != label)
-        fix = f"the column is probably the score of {other!r}: set {setting} scores = {{ {other!r} = {scores[label]!r} }}".replace(
-            "'", '"'
-        )
+        fix = f'it is probably the score of {other!r}: set {setting} scores = {{ "{other}" = "{column}" }}'
         raise LabelError(
-            f"score of {label!r}: column {named}{whose} speaks against its {found.by} ({found.fact}); {fix}"
+            f"score of {label!r}: column {column!r}{whose} speaks against its {found.by} ({found.fact}); {fix}"
         )
     raise LabelError(
         f"scores: columns {named}{whose} speak against their {found.by} ({found.fact}); they probably stand for each other's "
-        "classes: name each under its own class in scores"
+        f"classes: name each under its own class in {setting} scores"
     )

@@ -117,13 +117,9 @@ def _logged(case: Case, has_reference: bool) -> Traffic:
         if columns is not None and columns.scores:
             logged = columns.prediction is not None
             check_direction(
-                arm.outcomes,
-                case.problem,
-                columns.scores,
-                logged=logged,
-                whose=f" of the {name} model",
+                arm.outcomes, case.problem, columns.scores, logged=logged, whose=f" of the {name} model",
                 setting=f"[shadow.{name}]",
-            )
+            )  # fmt: skip
     before: tuple[Outcomes | None, ...] = (None, None)
     if has_reference:
         present = set(case.reference.sample.columns)
