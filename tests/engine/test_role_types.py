@@ -62,8 +62,11 @@ def test_an_odd_type_is_one_line(role, kind):
     with pytest.raises(InputError) as caught:
         opened(frame(), frame().with_columns(ODD[kind].alias(column)))
     said = str(caught.value)
-    assert said.startswith(role) and repr(column) in said and "in the current window" in said
-    assert "\n" not in said and "name another column" in said
+    assert said.startswith(role)
+    assert repr(column) in said
+    assert "in the current window" in said
+    assert "\n" not in said
+    assert "name another column" in said
 
 
 SPECIAL = [
@@ -152,7 +155,10 @@ def test_rows_are_looked_at_before_a_time_range_cuts_them():
 @pytest.mark.parametrize("kind", ODD)
 def test_a_feature_of_an_odd_type_in_one_window_is_left_alone(kind):
     dtype = ODD[kind].dtype
-    windows = [(kind_of(pl.Float64()), frame().lazy()), (kind_of(dtype), frame().with_columns(ODD[kind].alias("x")).lazy())]
+    windows = [
+        (kind_of(pl.Float64()), frame().lazy()),
+        (kind_of(dtype), frame().with_columns(ODD[kind].alias("x")).lazy()),
+    ]
     found = shared_kind("x", windows)
     assert found in (ColumnKind.OTHER, ColumnKind.EMBEDDING, ColumnKind.CATEGORICAL)
     if found == ColumnKind.CATEGORICAL:  # then it can be written as text

@@ -41,7 +41,8 @@ def moved(outcomes: Outcomes, order: list[int]) -> Outcomes:
 def test_columns_of_other_classes_are_told_and_put_right(order, logged):
     sound = rows(np.random.default_rng(1), 1500, len(order), 4.0)
     found = direction(moved(sound, order), problem(len(order)), logged=logged)
-    assert found is not None and found.wrong
+    assert found is not None
+    assert found.wrong
     assert found.order == tuple(order)
     assert found.moved == tuple(i for i, j in enumerate(order) if i != j)
     assert np.array_equal(put_right(moved(sound, order).scores, found.order), sound.scores)
@@ -55,7 +56,7 @@ def test_the_error_names_column_and_fix():
     assert "column 'p_b' of the reference speaks against its predictions" in said
     assert 'set [model] scores = { "a" = "p_b" }' in said
     both = {"a": "p_a", "b": "p_b"}
-    with pytest.raises(LabelError, match="'p_a' and 'p_b'.*each under its own class"):
+    with pytest.raises(LabelError, match=r"'p_a' and 'p_b'.*each under its own class"):
         check_direction(swapped, problem(2), both, logged=False)
 
 
@@ -65,7 +66,8 @@ def test_a_poor_model_is_not_taken_for_a_wrong_column():
     slightly = Outcomes((rng.random(5000) < 0.5).astype(int), noise.predictions, rng.random((5000, 2)))
     for outcomes in (noise, slightly):
         found = direction(outcomes, problem(2), logged=False)
-        assert found is not None and not found.wrong
+        assert found is not None
+        assert not found.wrong
 
 
 @pytest.mark.parametrize("n", [5, 15])

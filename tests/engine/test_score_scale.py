@@ -147,15 +147,18 @@ DECLARED = [(1, "percent", times(100)), (3, "percent", times(100)), (1, "logit",
 def test_a_declared_unit_is_converted_and_said(columns, unit, change):
     truth = scores(1, columns), scores(2, columns)
     frames, altered, notes, warnings = read(*(changed(frame, change) for frame in truth), declared=unit)
-    assert not altered and not warnings
+    assert not altered
+    assert not warnings
     assert "as [model] scores_are says" in notes[-1]
-    assert same(frames["reference"], truth[0]) and same(frames["current"], truth[1])
+    assert same(frames["reference"], truth[0])
+    assert same(frames["current"], truth[1])
 
 
 def test_a_declared_unit_that_one_window_lacks_is_a_change():
     frames, altered, _, _ = read(changed(scores(1), times(100)), scores(2), declared="percent")
     assert (altered[0].window, altered[0].undo) == ("current", "write them as percents again")
-    assert same(frames["reference"], scores(1)) and same(frames["current"], scores(2))
+    assert same(frames["reference"], scores(1))
+    assert same(frames["current"], scores(2))
 
 
 @pytest.mark.parametrize("unit", ["percent", "logit"])
@@ -165,7 +168,7 @@ def test_a_declared_unit_that_neither_window_has_is_refused(unit):
 
 
 def test_two_other_units_are_refused():
-    with pytest.raises(LabelError, match="percents in the reference window .* log odds in the current window"):
+    with pytest.raises(LabelError, match=r"percents in the reference window .* log odds in the current window"):
         read(changed(scores(1), times(100)), changed(scores(2), logit))
 
 
@@ -180,7 +183,8 @@ def test_what_rounding_explains_is_clipped_and_counted(value):
     given = scores(2).with_columns(s0=pl.when(pl.int_range(pl.len()) < 7).then(value).otherwise("s0"))
     frames, altered, notes, _ = read(scores(1), given)
     assert not altered
-    assert "7 rows of the current window" in notes[0] and "read as 0 or 1" in notes[0]
+    assert "7 rows of the current window" in notes[0]
+    assert "read as 0 or 1" in notes[0]
     assert frames["current"]["s0"].is_between(0, 1).all()
 
 
@@ -190,7 +194,13 @@ def test_single_precision_needs_no_word(kind):
     assert read(*made)[1:] == ((), [], [])
 
 
-MARKS = [(5, -1.0, "notes"), (5, 999.0, "notes"), (60, -1.0, "warnings"), (300, -999.0, "warnings"), (60, 1e9, "warnings")]
+MARKS = [
+    (5, -1.0, "notes"),
+    (5, 999.0, "notes"),
+    (60, -1.0, "warnings"),
+    (300, -999.0, "warnings"),
+    (60, 1e9, "warnings"),
+]
 
 
 @pytest.mark.parametrize(("rows", "value", "where"), MARKS)
@@ -199,7 +209,8 @@ def test_marks_for_missing_scores_are_left_out_and_counted(rows, value, where):
     frames, altered, notes, warnings = read(scores(1), given)
     assert not altered
     said = {"notes": notes, "warnings": warnings}[where]
-    assert said[0].startswith(f"{rows} rows of the current window") and "left out" in said[0]
+    assert said[0].startswith(f"{rows} rows of the current window")
+    assert "left out" in said[0]
     assert frames["current"]["s0"].null_count() == rows
 
 
@@ -224,7 +235,8 @@ def test_the_percents_of_a_rare_class_are_refused_though_most_are_below_one():
 def test_one_score_per_class_that_does_not_sum_to_one_is_legal_and_said():
     each = [changed(scores(seed, 3), lambda s: s.sqrt()) for seed in (1, 2)]
     frames, altered, notes, warnings = read(*each)
-    assert not altered and not warnings
+    assert not altered
+    assert not warnings
     assert "do not sum to 1" in notes[0]
     assert same(frames["current"], each[1])
 
@@ -243,7 +255,7 @@ def test_two_hundred_quiet_pairs_pass_without_a_word():
         base = float(rng.uniform(-6, 3)) if columns == 1 else 0.0
         pair = [scores(int(rng.integers(1 << 30)), columns, rows, base + float(rng.normal(0, 0.3))) for _ in range(2)]
         frames, altered, notes, warnings = read(*pair)
-        assert not altered and not notes and not warnings, (draw, rows, columns, base)
+        assert (altered, notes, warnings) == ((), [], []), (draw, rows, columns, base)
         assert frames["current"].equals(pair[1])
 
 

@@ -11,8 +11,10 @@ import pytest
 
 import worlds
 from backslide.contracts.diagnosis import Diagnosis, Verdict
+from backslide.contracts.finding import Outcome, Status
 from backslide.playbook.base import Scenario
 from backslide.playbook.verify.label_coverage import sentences, undecided
+from backslide.playbook.verify.label_values import LabelValues
 from backslide.verdict import judge
 
 BARE = {k: v for k, v in worlds.BARE.items() if k != "scores"}
@@ -61,7 +63,8 @@ def test_labels_of_one_kind_carry_no_verdict(before, after, words):
     found = case(before, after)
     judged = judge(found)
     assert judged.verdict == Verdict.INCONCLUSIVE
-    assert judged.needs_proof and judged.change is None
+    assert judged.needs_proof
+    assert judged.change is None
     assert judged.caveats[0].startswith(words)
 
 
@@ -81,7 +84,11 @@ def test_other_labels_do(before, after):
 SAID = [
     (as_is, some(0.1, "disputed"), "Label 'disputed' is new"),
     (some(0.1, "disputed"), as_is, "Label 'disputed' is gone"),
-    (as_is, lambda f: some(0.1, "disputed")(f).with_columns(served_at=pl.col("served_at").max()), "Label 'disputed' is new"),
+    (
+        as_is,
+        lambda f: some(0.1, "disputed")(f).with_columns(served_at=pl.col("served_at").max()),
+        "Label 'disputed' is new",
+    ),
     (as_is, some(0.8, None), "Labels went missing or are still to come"),
     (as_is, lambda f: f.with_columns(label=pl.when(pl.int_range(pl.len()) < 500).then("label")), ", none after "),
 ]
@@ -89,14 +96,15 @@ SAID = [
 
 @pytest.mark.parametrize(("before", "after", "words"), SAID)
 def test_what_happened_to_the_labels_is_said(before, after, words):
-    from backslide.playbook.runner import run_checks
-
     after_all = after(months()[1].sort("served_at"))
-    found = worlds.case_of(
-        Scenario(before(months()[0]), after_all, BARE | {"task": "multiclass"}), checks={"VER010": {"mute": False}}
+    found = worlds.case_of(Scenario(before(months()[0]), after_all, BARE | {"task": "multiclass"}))
+    check = LabelValues(None)
+    asked = Outcome(
+        code=check.code, title=check.title, step=check.step, status=Status.RAN, findings=tuple(check.run(found))
     )
-    told = sentences(found, tuple(o for o in run_checks(found, None) if o.code == "VER010"))
-    assert len(told) == 1 and words in told[0]
+    told = sentences(found, (asked,))
+    assert len(told) == 1
+    assert words in told[0]
 
 
 def diagnosed(after: Change, **options: object) -> Diagnosis:
@@ -105,7 +113,8 @@ def diagnosed(after: Change, **options: object) -> Diagnosis:
 
 def test_one_class_stands_in_the_headline_and_nothing_is_confident():
     found = diagnosed(only("label", "yes"))
-    assert found.verdict == Verdict.INCONCLUSIVE and found.metric.change is None
+    assert found.verdict == Verdict.INCONCLUSIVE
+    assert found.metric.change is None
     assert found.summary.startswith("Inconclusive: every label of the current window is 'yes'")
     assert found.causes == ()
 
@@ -122,4 +131,5 @@ def test_quiet_months_say_nothing_of_labels():
     for _ in range(30):
         first, second = worlds.two_months(rng, 400)
         found = worlds.case_of(Scenario(first, second, BARE))
-        assert undecided(found) == "" and sentences(found, ()) == ()
+        assert undecided(found) == ""
+        assert sentences(found, ()) == ()
