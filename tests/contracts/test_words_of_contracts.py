@@ -40,6 +40,7 @@ KINDS = [
     "preprocessing_change",
     "model_change",
     "threshold_change",
+    "output_change",
     "library_change",
     "code_change",
     "config_change",
@@ -73,7 +74,7 @@ def test_meanings_and_remedies_are_distinct_where_the_kinds_are():
         ("scaler_refit", "preprocessing_change", "library_change", "model_change"),
         ("unit_change", "label_shift", "covariate_shift", "concept_drift"),
         ("default_value", "label_shift"),
-        ("model_change", "unit_change"),
+        ("output_change", "model_change", "unit_change"),
     ],
 )
 def test_the_more_specific_kind_comes_first(order):
@@ -85,7 +86,7 @@ def test_families():
     families = {kind: kind.family for kind in CauseKind}
     assert {k for k, f in families.items() if f == "the world"} == {"label_shift", "covariate_shift", "concept_drift"}
     ours = {"scaler_refit", "preprocessing_change", "library_change", "config_change", "code_change", "threshold_change",
-            "model_change"}  # fmt: skip
+            "output_change", "model_change"}  # fmt: skip
     assert {k for k, f in families.items() if f == "our own change"} == ours
 
 

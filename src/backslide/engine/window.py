@@ -115,10 +115,10 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
         features = tuple(c for c in features if c not in aside)
     check_inputs(roles, schemas["current"])
     warnings: list[str] = []
-    altered = read_scores(raw, schemas, settings, notes, warnings)
     frames = {name: frame for name, (frame, _) in raw.items()}
     found = {name: _facts(name, frame, roles) for name, frame in frames.items()}
     resolved = _resolve(settings, features, found, frames, notes, warnings)
+    altered = read_scores(raw, schemas, settings, notes, warnings)
     resolved = _at_actual_threshold(resolved, raw["reference"][0], schemas["reference"], notes)
     windows = {name: _prepare(name, raw[name], schemas[name], resolved, found[name], settings, notes) for name in raw}
     current_window = replace(windows["current"], lost=lost)
