@@ -208,29 +208,3 @@ def test_decimals_that_no_decimal_type_holds_are_floats(odd, beside):
 )
 def test_nested_decimals_and_endless_durations_are_read(value):
     assert len(from_pandas(pd.DataFrame({"v": pd.Series([value] * 3, dtype=object)}))["v"].drop_nulls()) == 3
-
-
-def arrow(values: pa.Array) -> pd.DataFrame:
-    return pd.DataFrame({"v": pd.Series(pd.arrays.ArrowExtensionArray(pa.chunked_array([values])))})
-
-
-def test_decimals_of_256_bits_are_floats_in_every_wrapping():
-    wide = pa.array([Decimal("1.5"), None], pa.decimal256(50, 2))
-    assert from_pandas(arrow(wide))["v"].to_list() == [1.5, None]
-    for source in (pa.table({"v": wide}), pa.record_batch({"v": wide})):
-        assert open_source(source).collect()["v"].to_list() == [1.5, None]
-
-
-UNREAD = [
-    pa.array([[Decimal("1.5")]], pa.list_(pa.decimal256(50, 2))),
-    pa.array([{"a": Decimal("1.5")}], pa.struct([("a", pa.decimal256(50, 2))])),
-    pa.array([(1, 2, 3)], pa.month_day_nano_interval()),
-    pa.UnionArray.from_dense(pa.array([0], pa.int8()), pa.array([0], pa.int32()), [pa.array([1])]),
-]
-
-
-@pytest.mark.parametrize("values", UNREAD, ids=lambda values: str(values.type)[:20])
-def test_arrow_types_that_cannot_be_read_are_refused_by_their_column(values):
-    for read in (lambda: from_pandas(arrow(values)), lambda: open_source(pa.table({"v": values}))):
-        with pytest.raises(SourceError, match="column 'v': Arrow type"):
-            read()
