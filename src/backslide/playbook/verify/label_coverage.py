@@ -16,6 +16,8 @@ from backslide.engine import names
 
 CHANCE = 1e-3
 """Chance, rows drawn at random, under which labels of one class alone, or for one decision alone, are no accident."""
+ENOUGH = 30
+"""Labels of each window from which it tells something that all of both are of one class."""
 FEWER = 0.5
 """Of the reference's share of labelled rows under which labels went missing."""
 LEAST = 100
@@ -44,7 +46,9 @@ def _one_class(case: Case) -> str:
         (label, rows), total = next(iter(own.items())), sum(other.values())
         if len(other) > 1 and (other.get(label, 0) / total) ** rows >= CHANCE:
             continue  # so few rows of so frequent a class are all of one class by chance
-        if len(other) == 1 and set(other) == set(own):
+        if set(other) == set(own):
+            if min(rows, total) < ENOUGH:
+                continue
             return (
                 f"every label of both windows is {label!r}: what happened to rows of the other classes is not known, so "
                 f"{say.metric(case.metric.name)} over these rows is not that of the model; label rows of every class"
