@@ -50,9 +50,20 @@ class WindowSettings(_Section):
 
 
 class DataSettings(_Section):
-    """[data]: the source that time ranges cut."""
+    """[data]: the source that time ranges cut, and how text files are written where that cannot be told."""
 
     source: str | None = None
+    missing: tuple[str, ...] | None = None
+    """Texts that stand for a missing value, in every column of text files and among numbers in any table; default: NA, N/A, NULL,
+    None, nan, NaT, ``\\N``, -, ? and the like among numbers and times, NULL, ``\\N``, #N/A and <NA> elsewhere in text files."""
+    text: tuple[str, ...] = ()
+    """Columns that stay text although they look like numbers, such as codes with leading zeros."""
+    separator: str | None = Field(default=None, min_length=1, max_length=1)
+    """Between the fields of text files; default: told from the first lines."""
+    decimal: Literal[".", ","] | None = None
+    """Decimal sign of numbers in text; default: told from the values."""
+    encoding: str | None = None
+    """Of text files; default: UTF-8, UTF-16 with a mark, else cp1252."""
 
 
 class ArtifactSettings(_Section):

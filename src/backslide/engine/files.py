@@ -1,16 +1,19 @@
-"""Files to lazy frames: formats by extension, several files as one, and CSV's missing types."""
+"""Files to lazy frames: formats by extension, and several files as one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
+from backslide.contracts.config import DataSettings
 from backslide.contracts.errors import SourceError
 from backslide.contracts.extras import needs
+from backslide.engine.csv_files import scan_csv
+from backslide.engine.file_notes import FileNotes
 from backslide.engine.reading import first_line, reading
+from backslide.engine.unify import unified
 
 File = Path | str
 """A local path, or a URI in an object store."""
@@ -21,10 +24,6 @@ _TSV = (".tsv", ".tsv.gz", ".tsv.zst")
 _IPC = (".arrow", ".ipc", ".feather", ".arrows")
 SUPPORTED = (*_PARQUET, *_CSV, *_TSV, *_IPC)
 
-_INFER_ALL_BELOW = 256 * 2**20
-"""CSV files up to this many bytes have their types inferred from every row; larger ones from the first."""
-_INFER_ROWS = 100_000
-
 
 def extension(name: str) -> str:
     """The extension in lower case, with the compression's where there is one: ``.csv.gz``."""
@@ -33,22 +32,38 @@ def extension(name: str) -> str:
     return joined if joined in SUPPORTED else (suffixes[-1] if suffixes else "")
 
 
-def scan_files(files: Sequence[File], words: str, *, partitions_from: Path | None = None) -> pl.LazyFrame:
+def scan_files(
+    files: Sequence[File],
+    words: str,
+    *,
+    partitions_from: Path | None = None,
+    data: DataSettings | None = None,
+    notes: list[str] | None = None,
+) -> pl.LazyFrame:
     """One lazy frame over files of one or several formats, in the given order.
 
-    Columns that are missing in some files are null there; numbers of different types meet in the wider one.
+    Columns that are missing in some files are null there, and so are those that hold nothing; numbers of different types meet in
+    the wider one, times with and without a zone in UTC.
 
     Args:
         files: at least one.
         words: how the user named them, for errors.
         partitions_from: folder below which ``key=value`` folders are columns.
+        data: how text files are written, where the configuration says so.
+        notes: what must be said of how they were read is added.
 
     Raises:
         SourceError: when a file is of an unknown kind, cannot be read, or its types contradict another file's.
     """
-    parts = [_scan_file(file, words if len(files) == 1 else str(file), partitions_from) for file in files]
+    told = FileNotes()
+    given = data or DataSettings()
+    parts = [_scan_file(f, words if len(files) == 1 else str(f), partitions_from, given, told) for f in files]
     with reading(repr(words)):
         schemas = [part.collect_schema() for part in parts]
+    if len(parts) > 1:
+        parts = unified(parts, schemas, [str(file) for file in files], told)
+    if notes is not None:
+        notes += told.sentences()
     if len(parts) == 1:
         return parts[0]
     alike = partitions_from is None and all(schema == schemas[0] for schema in schemas)
@@ -58,21 +73,48 @@ def scan_files(files: Sequence[File], words: str, *, partitions_from: Path | Non
         combined = pl.concat(parts, how="diagonal_relaxed")
         combined.collect_schema()
     except pl.exceptions.PolarsError as error:
-        raise SourceError(f"expected the same columns in all files of {words!r}: {first_line(error)}") from None
+        where = _contradiction(schemas, files)
+        raise SourceError(
+            f"expected the same columns in all files of {words!r}: {where or first_line(error)}"
+        ) from None
     return combined
 
 
-def _scan_file(file: File, words: str, partitions_from: Path | None) -> pl.LazyFrame:
+def _contradiction(schemas: Sequence[pl.Schema], files: Sequence[File]) -> str:
+    """The first column whose types cannot meet, in which files."""
+    known: dict[str, tuple[pl.DataType, File]] = {}
+    for schema, file in zip(schemas, files, strict=True):
+        for column, dtype in schema.items():
+            before, other = known.setdefault(column, (dtype, file))
+            try:
+                pl.concat(
+                    [pl.DataFrame(schema={"x": dtype}), pl.DataFrame(schema={"x": before})], how="vertical_relaxed"
+                )
+            except pl.exceptions.PolarsError:
+                return f"{column!r} is {before} in {Path(str(other)).name} and {dtype} in {Path(str(file)).name}; write it alike"
+    return ""
+
+
+def _scan_file(
+    file: File, words: str, partitions_from: Path | None, data: DataSettings, notes: FileNotes
+) -> pl.LazyFrame:
     name = str(file)
     if isinstance(file, Path) and file.is_dir():
         raise SourceError(f"expected a file at {words!r}, got a folder; name the files in it")
+    if isinstance(file, Path) and file.exists() and not file.is_file():
+        raise SourceError(
+            f"expected a file at {words!r}, got a pipe or device, which can be read only once; write it to a file first"
+        )
     kind = extension(name)
-    scan = _SCANNERS.get(kind)
-    if scan is None:
+    if kind not in SUPPORTED:
         shown = f"the extension {kind!r}" if kind else "no extension"
         raise SourceError(f"expected one of {', '.join(SUPPORTED)}, got {shown} in {words!r}; convert the file")
     try:
-        frame = scan(name)
+        if kind in (*_CSV, *_TSV):
+            scan = scan_csv(name, "\t" if kind in _TSV else ",", data, notes)
+            frame = scan.frame.with_columns(pl.lit(None, dtype=pl.Null).alias(column) for column in scan.blank)
+        else:
+            frame = _SCANNERS[kind](name)
         frame.collect_schema()
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         raise SourceError(f"{words!r} cannot be read as {kind.lstrip('.')}: {first_line(error)}") from None
@@ -107,58 +149,9 @@ def _scan_ipc(name: str) -> pl.LazyFrame:
     return frame
 
 
-def _scan_csv(name: str, separator: str = ",") -> pl.LazyFrame:
-    local = Path(name)
-    small = local.exists() and local.stat().st_size <= _INFER_ALL_BELOW
-    options: dict[str, Any] = {
-        "separator": separator,
-        "try_parse_dates": True,
-        "infer_schema_length": None if small else _INFER_ROWS,
-        "glob": False,
-    }
-    frame = pl.scan_csv(name, **options)
-    floats = _spelled_floats(frame, None if small else _INFER_ROWS)
-    return frame.with_columns(_to_float(column) for column in floats)
-
-
-_SPELLINGS = {"nan": "NaN", "+nan": "NaN", "-nan": "NaN", "inf": "inf", "+inf": "inf", "-inf": "-inf",
-              "infinity": "inf", "+infinity": "inf", "-infinity": "-inf"}  # fmt: skip
-
-
-def _to_float(column: str) -> pl.Expr:
-    """Text to float, with NaN and infinities however they are spelled."""
-    text = pl.col(column).str.to_lowercase()
-    return text.replace(_SPELLINGS).cast(pl.Float64)
-
-
-def _spelled_floats(frame: pl.LazyFrame, rows: int | None) -> list[str]:
-    """Text columns that hold numbers only: a spelled ``nan`` or ``inf`` makes the reader take them for text."""
-    texts = [name for name, dtype in frame.collect_schema().items() if dtype == pl.String]
-    texts = _where(frame.head(1000), texts, _numbers_only)  # few survive, and only those are read to the end
-    return _where(frame if rows is None else frame.head(rows), texts, lambda c: _numbers_only(c) & _spelled(c).any())
-
-
-def _where(frame: pl.LazyFrame, columns: list[str], test: Callable[[str], pl.Expr]) -> list[str]:
-    if not columns:
-        return []
-    told = frame.select(test(column).alias(column) for column in columns).collect(engine="streaming")
-    return [column for column in columns if told.get_column(column).item()]
-
-
-def _numbers_only(column: str) -> pl.Expr:
-    number = pl.col(column).cast(pl.Float64, strict=False)
-    return (number.is_not_null() | pl.col(column).is_null() | _spelled(column)).all()
-
-
-def _spelled(column: str) -> pl.Expr:
-    return pl.col(column).str.to_lowercase().is_in(list(_SPELLINGS))
-
-
 _SCANNERS: dict[str, Callable[[str], pl.LazyFrame]] = {
     **dict.fromkeys(_PARQUET, _scan_parquet),
     **dict.fromkeys(_IPC, _scan_ipc),
-    **dict.fromkeys(_CSV, _scan_csv),
-    **dict.fromkeys(_TSV, lambda name: _scan_csv(name, separator="\t")),
 }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import polars as pl
 
+from backslide.contracts.config import DataSettings
 from backslide.contracts.errors import SourceError, did_you_mean
 from backslide.contracts.extras import needs
 from backslide.engine.database import hidden, is_database, scan_database
@@ -29,19 +30,23 @@ SINGLE_ARRAY = "expected a table, got a single array; give it as a table with na
 _GLOB = re.compile(r"[*?\[]")
 
 
-def open_source(source: object, *, base: Path | None = None) -> pl.LazyFrame:
+def open_source(
+    source: object, *, base: Path | None = None, data: DataSettings | None = None, notes: list[str] | None = None
+) -> pl.LazyFrame:
     """A lazy frame over a source; nothing but schemas is read here.
 
     Args:
         source: pandas or Polars frame, anything that speaks the Arrow C stream, or a path, glob, folder or URI.
         base: folder that relative paths start from; the working directory without it.
+        data: how text files are written, where the configuration says so.
+        notes: what must be said of how files were read is added.
 
     Raises:
         SourceError: when there is no such source, its kind is unknown, or it cannot be read.
         MissingExtraError: when it needs a package that is not installed.
     """
     if isinstance(source, (str, os.PathLike)):
-        return _open_path(os.fspath(source), base)
+        return _open_path(os.fspath(source), base, data, notes)
     if isinstance(source, pl.LazyFrame):
         return source
     if isinstance(source, pl.DataFrame):
@@ -97,27 +102,32 @@ def _open_arrow(source: Any) -> pl.LazyFrame:
     return table.lazy()
 
 
-def _open_path(text: str, base: Path | None) -> pl.LazyFrame:
+def _open_path(
+    text: str, base: Path | None, data: DataSettings | None = None, notes: list[str] | None = None
+) -> pl.LazyFrame:
     if not text.strip():
         raise SourceError("expected a path, got an empty text; name a file, a glob or a folder")
     if text.startswith(IN_ENVIRONMENT):
-        return _open_path(_from_environment(text), base)
+        return _open_path(_from_environment(text), base, data, notes)
     if text.startswith("delta://"):
         return scan_delta(str(_rooted(text.removeprefix("delta://"), base)), text)
     if is_database(text):
         return scan_database(text, base)
     if _URI.match(text):
-        return _open_uri(text)
+        return _open_uri(text, data, notes)
     path = _rooted(text, base)
     if path.is_dir():
-        return _open_folder(path, text)
+        return _open_folder(path, text, data, notes)
     if path.exists():
-        return scan_files([path], text)
+        return scan_files([path], text, data=data, notes=notes)
     if _GLOB.search(text):
         found = sorted(Path(name) for name in globbing.glob(str(path), recursive=True))
         if not found:
             raise SourceError(f"expected files that match {text!r}, found none; check the folder and the pattern")
-        return scan_files(found, text)
+        files = [file for name in found for file in (_parts(name) if name.is_dir() else [name])]
+        if not files:
+            raise SourceError(f"expected files that match {text!r}, found folders without any; name the files in them")
+        return scan_files(files, text, data=data, notes=notes)
     raise _no_such_file(path, text)
 
 
@@ -133,31 +143,39 @@ def _rooted(text: str, base: Path | None) -> Path:
     return path if base is None or path.is_absolute() else base / path
 
 
-def _open_uri(text: str) -> pl.LazyFrame:
+def _open_uri(text: str, data: DataSettings | None, notes: list[str] | None) -> pl.LazyFrame:
     """A file in an object store by its extension; anything without one is a Delta table."""
     if text.startswith("file://"):
-        return _open_path(text.removeprefix("file://"), None)
+        return _open_path(text.removeprefix("file://"), None, data, notes)
     if extension(text) in SUPPORTED:
-        return scan_files([text], hidden(text))
+        return scan_files([text], hidden(text), data=data, notes=notes)
     return scan_delta(text, hidden(text))
 
 
-def _open_folder(path: Path, text: str) -> pl.LazyFrame:
+def _open_folder(path: Path, text: str, data: DataSettings | None, notes: list[str] | None) -> pl.LazyFrame:
     if (path / "_delta_log").is_dir():
         return scan_delta(str(path), text)
     if is_log(path):
         return open_log(path).predictions()
     if path.parent.name == "tables" and is_log(path.parent.parent):
         return open_log(path.parent.parent, path.name).predictions()
-    found = sorted(
-        file
-        for pattern in ("*.parquet", "*.pq")
-        for file in path.rglob(pattern)
-        if not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
-    )
+    found = _parts(path)
     if not found:
-        raise SourceError(f"expected Parquet files or a Delta table in the folder {text!r}, found neither; name a file")
-    return scan_files(found, text, partitions_from=path)
+        raise SourceError(
+            f"expected Parquet or CSV files or a Delta table in the folder {text!r}, found neither; name a file"
+        )
+    return scan_files(found, text, partitions_from=path, data=data, notes=notes)
+
+
+def _parts(folder: Path) -> list[Path]:
+    """The files of a table that is a folder: Parquet, else text; what begins with a dot or an underscore is none of it."""
+    files = sorted(file for file in folder.rglob("*") if not file.is_dir())
+    files = [f for f in files if not any(part.startswith((".", "_")) for part in f.relative_to(folder).parts)]
+    for kinds in ((".parquet", ".pq"), (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".tsv.zst")):
+        found = [file for file in files if extension(file.name) in kinds]
+        if found:
+            return found
+    return []
 
 
 def _no_such_file(path: Path, text: str) -> SourceError:

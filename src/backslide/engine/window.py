@@ -14,19 +14,20 @@ import polars as pl
 
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Task
-from backslide.contracts.errors import ColumnError, ConfigError, LabelError, SourceError, did_you_mean
+from backslide.contracts.errors import ColumnError, LabelError, SourceError
 from backslide.contracts.roles import Roles
-from backslide.engine import names, problem, role_types, segments, spelling
+from backslide.engine import names, problem, segments, spelling
 from backslide.engine.columns import ColumnKind
+from backslide.engine.cutting import Cutting, cut, need
 from backslide.engine.derive import derived, label_expression, score_expressions
 from backslide.engine.inputs import check_inputs, input_columns
 from backslide.engine.problem import Problem
 from backslide.engine.reading import reading
 from backslide.engine.sample import sample
 from backslide.engine.score_scale import AlteredScores, read_scores, with_threshold
-from backslide.engine.snapshot_rows import is_snapshot, open_snapshot, said
-from backslide.engine.source import describe, open_source, parse_time_range
-from backslide.engine.times import time_expression
+from backslide.engine.snapshot_rows import is_snapshot, said
+from backslide.engine.time_windows import times_of
+from backslide.engine.times import TimeReading
 from backslide.engine.vectors import kinds_of
 
 Preparation = Callable[[pl.LazyFrame], pl.LazyFrame]
@@ -99,7 +100,8 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
     """
     settings = with_threshold(settings)
     roles: Roles = settings.model
-    raw = {name: cut(name, source, settings) for name, source in (("reference", reference), ("current", current))}
+    cutting = Cutting(settings)
+    raw = {n: cut(n, source, settings, cutting) for n, source in (("reference", reference), ("current", current))}
     schemas = {name: dict(frame.collect_schema()) for name, (frame, _) in raw.items()}
     _type_empty_columns(raw, schemas)
     notes: list[str] = said(raw["reference"][0], roles) if is_snapshot(reference, settings.base) else []
@@ -114,13 +116,15 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
         aside = {*settings.shadow.columns(), *input_columns(roles, schemas["current"]).values()}
         features = tuple(c for c in features if c not in aside)
     check_inputs(roles, schemas["current"])
-    warnings: list[str] = []
+    found = {name: _facts(name, frame, roles) for name, (frame, _) in raw.items()}
+    notes += [*cutting.notes, *cutting.say_rows({name: facts.rows for name, facts in found.items()})]
+    times = times_of(raw, schemas, roles, cutting, notes)
     frames = {name: frame for name, (frame, _) in raw.items()}
-    found = {name: _facts(name, frame, roles) for name, frame in frames.items()}
+    warnings: list[str] = []
     resolved = _resolve(settings, features, found, frames, notes, warnings)
     altered = read_scores(raw, schemas, settings, notes, warnings)
     resolved = _at_actual_threshold(resolved, raw["reference"][0], schemas["reference"], notes)
-    windows = {name: _prepare(name, raw[name], schemas[name], resolved, found[name], settings, notes) for name in raw}
+    windows = {name: _prepare(name, raw[name], schemas[name], resolved, found[name], times, notes) for name in raw}
     current_window = replace(windows["current"], lost=lost)
     return Opened(resolved, windows["reference"], current_window, tuple(dict.fromkeys(notes)), tuple(warnings), altered)
 
@@ -172,56 +176,13 @@ class _Facts:
     """First predictions that are not null."""
 
 
-def cut(name: str, source: Any, settings: Settings) -> tuple[pl.LazyFrame, str]:
-    """The raw rows of a window, and words for them: a source, or a time range and version over one."""
-    if source is None:
-        raise ConfigError(f"no {name} window: set [windows] {name} or give --{name}")
-    if isinstance(source, str) and source.strip() == "auto":
-        raise ConfigError(f'[windows] {name} = "auto" is not supported by this version; give a path or a time range')
-    span = parse_time_range(source) if isinstance(source, str) else None
-    text = describe(source)
-    if span is not None:
-        if settings.data.source is None:
-            raise ConfigError(f"[windows] {name} = {source!r} is a time range: set [data] source to what it cuts")
-        if settings.model.timestamp is None:
-            raise ConfigError(
-                f"[windows] {name} = {source!r} is a time range: set [model] timestamp to the time column"
-            )
-        frame = open_source(settings.data.source, base=settings.base)
-        schema = dict(frame.collect_schema())
-        role_types.check(schema, name, settings)
-        _need(settings.model.timestamp, "timestamp", name, schema)
-        time = time_expression(frame, settings.model.timestamp, schema[settings.model.timestamp])
-        frame = frame.with_columns(time.alias(names.TIME)).filter(span.condition(names.TIME)).drop(names.TIME)
-        text = f"{describe(settings.data.source)}, {source}"
-    elif is_snapshot(source, settings.base):
-        frame, text = open_snapshot(source, settings.base, settings.model)
-    else:
-        frame = open_source(source, base=settings.base)
-    role_types.check(frame.collect_schema(), name, settings)
-    version = getattr(settings.windows, f"{name}_version")
-    if version is not None:
-        if settings.model.version is None:
-            raise ConfigError(f"[windows] {name}_version needs [model] version, the column of model versions")
-        _need(settings.model.version, "version", name, dict(frame.collect_schema()))
-        logged = label_expression(settings.model.version, frame.collect_schema()[settings.model.version])
-        frame = frame.filter(logged == version)
-        text += f", version {version}"
-    return frame, text
-
-
-def _need(column: str, role: str, window: str, schema: dict[str, pl.DataType]) -> None:
-    if column not in schema:
-        raise ColumnError(f"the {window} window has no column {column!r} (role: {role}){did_you_mean(column, schema)}")
-
-
 def _check_columns(roles: Roles, schemas: dict[str, dict[str, pl.DataType]]) -> None:
     for window, schema in schemas.items():
         for role, column in roles.columns().items():
             if role not in OF_ONE_WINDOW or not any(column in other for other in schemas.values()):
-                _need(column, role, window, schema)
+                need(column, role, window, schema)
         for column in roles.features or ():
-            _need(column, "feature", window, schema)
+            need(column, "feature", window, schema)
         taken = [column for column in schema if column.startswith(names.PREFIX) and column in RESERVED]
         if taken:
             raise ColumnError(f"the {window} window has a column named {taken[0]!r}, a reserved name; rename it")
@@ -414,12 +375,12 @@ def _prepare(
     schema: dict[str, pl.DataType],
     resolved: Problem,
     facts: _Facts,
-    settings: Settings,
+    times: TimeReading | None,
     notes: list[str],
 ) -> Window:
     rows, source = raw
     roles = resolved.roles
-    prepare = _preparation(rows, schema, resolved)
+    prepare = _preparation(schema, resolved, times)
     frame = prepare(rows)
     labelled, counts = _labels(frame, resolved)
     _say_rows(frame, name, resolved, facts.rows, notes)
@@ -433,12 +394,12 @@ def _prepare(
     )  # fmt: skip
 
 
-def _preparation(rows: pl.LazyFrame, schema: dict[str, pl.DataType], resolved: Problem) -> Preparation:
+def _preparation(schema: dict[str, pl.DataType], resolved: Problem, times: TimeReading | None) -> Preparation:
     """What to add to raw rows: roles in canonical form and the row quantities. Each row is prepared by itself."""
     roles = resolved.roles
     first: list[pl.Expr] = []
-    if roles.timestamp is not None:
-        first.append(time_expression(rows, roles.timestamp, schema[roles.timestamp]).alias(names.TIME))
+    if roles.timestamp is not None and times is not None:
+        first.append(times.of(schema[roles.timestamp]).alias(names.TIME))
     if roles.version is not None:
         first.append(pl.col(roles.version).cast(pl.String).alias(names.VERSION))
 

@@ -1,0 +1,29 @@
+"""What must be said of how files were read, alike sentences about many files as one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class FileNotes:
+    """Sentences about files, gathered."""
+
+    said: dict[str, list[str]] = field(default_factory=dict)
+    """Sentence -> files."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Sentence -> values it counts, over all files."""
+
+    def add(self, file: str, sentence: str, count: int = 0) -> None:
+        """One sentence about one file; with a count it begins after it (``12 values of x ...``)."""
+        self.said.setdefault(sentence, []).append(file)
+        self.counts[sentence] = self.counts.get(sentence, 0) + count
+
+    def sentences(self) -> list[str]:
+        """Each sentence once, with the files it is about."""
+        told = []
+        for sentence, files in self.said.items():
+            more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+            count = f"{self.counts[sentence]:,} " if self.counts[sentence] else ""
+            told.append(f"{files[0]}{more}: {count}{sentence}")
+        return told
