@@ -133,7 +133,7 @@ def test_csv_text_columns_stay_text(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("empty,word,level\n,nan,1\n,inf,x\n,,nan\n")
     schema = open_source(path).collect_schema()
-    assert (schema["empty"], schema["level"]) == (pl.String, pl.String)
+    assert (schema["empty"], schema["level"]) == (pl.Null, pl.String)
     assert schema["word"] == pl.Float64
 
 
@@ -260,7 +260,7 @@ def test_missing_files(tmp_path):
     assert "there is no folder 'data'" in error_of("data/april.parquet", tmp_path)
     assert "found none" in error_of("may-*.parquet", tmp_path)
     (tmp_path / "empty").mkdir()
-    assert "expected Parquet files or a Delta table" in error_of("empty", tmp_path)
+    assert "expected Parquet or CSV files or a Delta table" in error_of("empty", tmp_path)
     assert "the folder holds no table" in error_of("empty/a.parquet", tmp_path)
     assert "empty text" in error_of(" ")
 

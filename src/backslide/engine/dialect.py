@@ -10,7 +10,6 @@ import csv
 import gzip
 import io
 import re
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,9 +104,9 @@ def _decoded(name: str, named: str | None) -> tuple[str, bytes | None]:
         except LookupError:
             raise SourceError(f"[data] encoding: {named!r} is no encoding; expected one such as 'utf-8', 'cp1252' or 'utf-16'") from None  # fmt: skip
         except UnicodeError:
-            raise SourceError(f"{name!r} is not written in [data] encoding = {named!r}; name another one") from None
+            raise SourceError(f"{Path(name).name!r} is not written in [data] encoding = {named!r}; name another one") from None
     with _open(name) as file:
-        start = _read(file, name, 4)
+        start = file.read(4)
     encoding = next((encoding for bom, encoding in _BOMS if start.startswith(bom)), None)
     if encoding is None and len(start) >= 4 and b"\0" in start:
         encoding = "utf-16-le" if start[1:2] == b"\0" else "utf-16-be"
@@ -115,7 +114,7 @@ def _decoded(name: str, named: str | None) -> tuple[str, bytes | None]:
         try:
             return str(encoding), _bytes(name).decode(str(encoding)).lstrip("\ufeff").encode()
         except UnicodeError:
-            raise SourceError(f"{name!r} begins like {encoding} and is not; set [data] encoding") from None
+            raise SourceError(f"{Path(name).name!r} begins like {encoding} and is not; set [data] encoding") from None
     if _is_utf8(name):
         return "utf-8", None
     return "cp1252", _bytes(name).decode("cp1252", errors="replace").encode()
@@ -125,23 +124,16 @@ def _open(name: str) -> io.BufferedIOBase:
     return gzip.open(name) if name.lower().endswith(".gz") else open(name, "rb")  # type: ignore[return-value]  # noqa: SIM115
 
 
-def _read(file: io.BufferedIOBase, name: str, size: int = -1) -> bytes:
-    try:
-        return file.read(size)
-    except (OSError, EOFError, zlib.error) as error:
-        raise SourceError(f"{name!r} cannot be read as {Path(name).suffix.lstrip('.')}: {error}") from None
-
-
 def _bytes(name: str) -> bytes:
     with _open(name) as file:
-        return _read(file, name)
+        return file.read()
 
 
 def _is_utf8(name: str) -> bool:
     decoder = codecs.getincrementaldecoder("utf-8")()
     with _open(name) as file:
         try:
-            while chunk := _read(file, name, 1 << 22):
+            while chunk := file.read(1 << 22):
                 if not chunk.isascii() or decoder.getstate()[0]:
                     decoder.decode(chunk)
             decoder.decode(b"", final=True)
@@ -159,7 +151,7 @@ def _first_lines(name: str, decoded: bytes | None) -> str:
         )
         return "\n".join(lines.to_series().fill_null("").to_list()) if lines.width else ""
     with _open(name) as file:
-        start = _read(file, name, LOOK + 1)
+        start = file.read(LOOK + 1)
     return _whole_lines(start[:LOOK].removeprefix(codecs.BOM_UTF8), len(start) > LOOK)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def _scan_file(
         else:
             frame = _SCANNERS[kind](name)
         frame.collect_schema()
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+    except (pl.exceptions.PolarsError, OSError, ValueError, EOFError, zlib.error) as error:
         raise SourceError(f"{words!r} cannot be read as {kind.lstrip('.')}: {first_line(error)}") from None
     return frame if partitions_from is None else _with_partitions(frame, Path(name), partitions_from)
 

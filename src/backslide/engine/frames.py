@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -185,6 +185,7 @@ def _refine(dtype: Any, present: list[Any]) -> tuple[Any, list[Any]]:
             return pl.Datetime("us"), present
         if len(zoned) == 2:
             return pl.String, [value.isoformat() for value in present]
+        return dtype, [value.astimezone(UTC) for value in present]  # Polars takes one zone, or offsets alone
     return dtype, present
 
 

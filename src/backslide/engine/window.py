@@ -16,7 +16,7 @@ from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Task
 from backslide.contracts.errors import ColumnError, LabelError, SourceError
 from backslide.contracts.roles import Roles
-from backslide.engine import names, problem, segments, spelling
+from backslide.engine import names, problem, role_types, segments, spelling
 from backslide.engine.columns import ColumnKind
 from backslide.engine.cutting import Cutting, cut, need
 from backslide.engine.derive import derived, label_expression, score_expressions
@@ -26,6 +26,7 @@ from backslide.engine.reading import reading
 from backslide.engine.sample import sample
 from backslide.engine.score_scale import AlteredScores, read_scores, with_threshold
 from backslide.engine.snapshot_rows import is_snapshot, said
+from backslide.engine.texts import read_texts
 from backslide.engine.time_windows import times_of
 from backslide.engine.times import TimeReading
 from backslide.engine.vectors import kinds_of
@@ -106,6 +107,7 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
     _type_empty_columns(raw, schemas)
     notes: list[str] = said(raw["reference"][0], roles) if is_snapshot(reference, settings.base) else []
     role_types.decoded(raw, schemas, settings, notes)
+    read_texts(raw, schemas, settings, notes)
     lost = _fill_lost_columns(roles, raw, schemas, notes)
     _check_columns(roles, schemas)
     segments.check(roles.segments, schemas)
