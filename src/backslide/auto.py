@@ -19,7 +19,7 @@ from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError, TimestampError, did_you_mean
 from backslide.engine import names
 from backslide.engine.source import open_source, parse_time_range
-from backslide.engine.times import time_expression
+from backslide.engine.times import time_expression, written
 from backslide.engine.window import open_windows
 from backslide.stats.metrics import METRICS, Metric
 
@@ -85,7 +85,9 @@ def _span(settings: Settings) -> tuple[date, date]:
         raise ConfigError(
             '[windows] current = "auto" needs [data] source, the table to look in, and [model] timestamp, its time column'
         )
-    return _days_of(open_source(settings.data.source, base=settings.base), settings, "[data] source")
+    return _days_of(
+        open_source(settings.data.source, base=settings.base, data=settings.data), settings, "[data] source"
+    )
 
 
 def _days_of(frame: pl.LazyFrame, settings: Settings, what: str) -> tuple[date, date]:
@@ -93,7 +95,7 @@ def _days_of(frame: pl.LazyFrame, settings: Settings, what: str) -> tuple[date, 
     schema = frame.collect_schema()
     if column not in schema:
         raise ConfigError(f"[model] timestamp: {what} has no column {column!r}{did_you_mean(column, schema)}")
-    time = time_expression(frame, column, schema[column])
+    time = time_expression(frame, column, schema[column], written(settings.model))
     low, high = frame.select(time.min().alias("a"), time.max().alias("b")).collect(engine="streaming").row(0)
     if low is None:
         raise TimestampError(f"column {column!r} of {what} holds no readable time; give time ranges instead")
@@ -107,7 +109,7 @@ def _after(reference: Any, first: date, settings: Settings) -> date:
     span = parse_time_range(reference) if isinstance(reference, str) else None
     if span is not None:
         return (span.end - timedelta(microseconds=1)).date() + timedelta(days=1)
-    last = _days_of(open_source(reference, base=settings.base), settings, "reference")[1]
+    last = _days_of(open_source(reference, base=settings.base, data=settings.data), settings, "reference")[1]
     return max(first, last + timedelta(days=1))
 
 

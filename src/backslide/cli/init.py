@@ -25,8 +25,10 @@ def run(table: str, out: Path, *, force: bool, as_json: bool) -> int:
     from backslide.engine.source import open_source
 
     _check(out, force=force)
-    frame = open_source(table)
-    roles, notes = infer_roles(frame)
+    notes: list[str] = []
+    frame = open_source(table, notes=notes)
+    roles, found = infer_roles(frame)
+    notes += found
     windows = propose_windows(frame, roles.timestamp) if roles.timestamp else None
     if not roles.columns() and not frame.collect_schema().names():
         raise SourceError(f"{hidden(table)} has no columns; expected a table of logged predictions")

@@ -29,15 +29,16 @@ def run(table: str, store: str, model: str, columns: Columns, *, spool: Path | N
     from backslide.contracts.roles import Roles
     from backslide.engine.inference import infer_roles
     from backslide.engine.source import open_source
-    from backslide.engine.times import time_expression
+    from backslide.engine.times import other, time_expression, written
     from backslide.log.ingest import ingest
 
-    frame = open_source(table)
+    settings = Settings() if columns.config is None else Settings.load(columns.config)
     notes: list[str] = []
-    if columns.config is not None:
-        roles: Roles = Settings.load(columns.config).model
-    else:
-        roles, notes = infer_roles(frame)
+    frame = open_source(table, data=settings.data, notes=notes)
+    roles: Roles = settings.model
+    if columns.config is None:
+        roles, found = infer_roles(frame)
+        notes += found
     named = {role: getattr(columns, role) for role in ("id", "timestamp", "prediction", "label", "label_time")}
     chosen = {role: column for role, column in named.items() if column is not None}
     schema = dict(frame.collect_schema())
@@ -46,7 +47,8 @@ def run(table: str, store: str, model: str, columns: Columns, *, spool: Path | N
             raise ColumnError(f"the table has no column {column!r} (role: {role}){did_you_mean(column, schema)}")
     roles = roles.model_copy(update=chosen)
     for column in {roles.timestamp, roles.label_time} - {None}:
-        frame = frame.with_columns(time_expression(frame, str(column), schema[str(column)]).alias(str(column)))
+        how = written(roles) if column == roles.timestamp else other(roles)
+        frame = frame.with_columns(time_expression(frame, str(column), schema[str(column)], how).alias(str(column)))
     features = None if roles.features is None else tuple(c for c in roles.features if c not in chosen.values())
     roles = roles.model_copy(update={"features": features})
     done = ingest(frame, store, model, roles, source=columns.source, spool=spool)

@@ -36,8 +36,8 @@ class Roles(BaseModel):
     """On the score of ``positive``; default 0.5."""
     timestamp: str | None = None
     timestamp_format: str | None = None
-    """How ``timestamp`` is written, where that cannot be told: a ``strptime`` pattern, ``iso``, ``dmy`` or ``mdy`` (which of day and
-    month comes first), ``epoch_s``, ``epoch_ms``, ``epoch_us`` or ``epoch_ns``."""
+    """How ``timestamp`` is written, where that cannot be told: a ``strptime`` pattern, ``iso``, ``dmy`` or ``mdy`` (which of day
+    and month comes first), ``epoch_s``, ``epoch_ms``, ``epoch_us`` or ``epoch_ns``."""
     timestamp_zone: str | None = None
     """Of times that name none, such as ``Europe/Berlin``; default: UTC."""
     label_time: str | None = None

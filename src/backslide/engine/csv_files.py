@@ -140,7 +140,10 @@ def _say_values(schema: pl.Schema, dialect: Dialect, data: DataSettings, notes: 
         if dtype.is_integer() and column not in data.text:
             padded = next((v for v in values if _PADDED.fullmatch(v)), None)
             if padded is not None:
-                notes.add(words, f"{column}: codes such as {padded!r} were read as numbers; keep them with [data] text = [{column!r}]")  # fmt: skip
+                notes.add(
+                    words,
+                    f'{column}: codes such as {padded!r} were read as numbers; keep them with [data] text = ["{column}"]',
+                )
         token = next((v for v in values if v in (data.missing if data.missing is not None else EVERYWHERE)), None)
         if token is not None:
             notes.add(words, f"{column}: {token!r} was read as missing")

@@ -102,9 +102,13 @@ def _decoded(name: str, named: str | None) -> tuple[str, bytes | None]:
                 return named, None
             return named, _bytes(name).decode(named).encode()
         except LookupError:
-            raise SourceError(f"[data] encoding: {named!r} is no encoding; expected one such as 'utf-8', 'cp1252' or 'utf-16'") from None  # fmt: skip
+            raise SourceError(
+                f"[data] encoding: {named!r} is no encoding; expected one such as 'utf-8', 'cp1252' or 'utf-16'"
+            ) from None
         except UnicodeError:
-            raise SourceError(f"{Path(name).name!r} is not written in [data] encoding = {named!r}; name another one") from None
+            raise SourceError(
+                f"{Path(name).name!r} is not written in [data] encoding = {named!r}; name another one"
+            ) from None
     with _open(name) as file:
         start = file.read(4)
     encoding = next((encoding for bom, encoding in _BOMS if start.startswith(bom)), None)
@@ -121,7 +125,7 @@ def _decoded(name: str, named: str | None) -> tuple[str, bytes | None]:
 
 
 def _open(name: str) -> io.BufferedIOBase:
-    return gzip.open(name) if name.lower().endswith(".gz") else open(name, "rb")  # type: ignore[return-value]  # noqa: SIM115
+    return gzip.open(name) if name.lower().endswith(".gz") else open(name, "rb")
 
 
 def _bytes(name: str) -> bytes:

@@ -126,7 +126,10 @@ def _timestamp(table: _Table) -> str | None:
         return other + (named if named is not None else 50 if usual.is_time_like(column) else 100)
 
     kinds = (ColumnKind.TEMPORAL, ColumnKind.CATEGORICAL, ColumnKind.NUMERIC)
-    readable = [column for column in _best(table.free(*kinds), rank) if _is_readable(table, column)]
+    ranked = _best(table.free(*kinds), rank)
+    readable = [column for column in ranked if _is_readable(table, column)]
+    if not readable:
+        table.notes += [told for column in ranked if (told := _unread(table, column)) is not None][:1]
     if len(readable) > 1:
         table.notes.append(f"timestamp: {readable[0]!r} was taken; {_listed(readable[1:])} would be readable too")
     return readable[0] if readable else None
@@ -144,6 +147,18 @@ def _is_readable(table: _Table, column: str) -> bool:
         return False
     known = table.look[column].count()
     return known > 0 and parsed.count() >= 0.99 * known and parsed.n_unique() > 1
+
+
+def _unread(table: _Table, column: str) -> str | None:
+    """Why a column that is named like a time, or begins like one, is not taken as such."""
+    if usual.rank(column, usual.TIMESTAMP) is None:
+        return None
+    values = table.look.lazy().select(column)
+    try:
+        time_expression(values, column, table.look[column].dtype)
+    except TimestampError as error:
+        return str(error)
+    return None
 
 
 def _version(table: _Table) -> str | None:

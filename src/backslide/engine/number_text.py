@@ -117,18 +117,20 @@ def looked_at(column: str, key: str, missing: Collection[str]) -> list[pl.Expr]:
     plain, whole = core.str.contains(_PLAIN), core.str.contains(_WHOLE)
     by_comma, by_point = core.str.contains(_COMMA_GROUPS), core.str.contains(_POINT_GROUPS)
     comma, either = core.str.contains(_COMMA), core.str.contains(_EITHER)
+    number = plain | by_comma | comma | by_point
     mark = text.str.extract(_MARK)
     token = source.is_in(list(missing))
     found = {
         "values": text.count(), "tokens": token.sum(), "token": source.filter(token).first(),
-        "point": (plain | by_comma).sum(), "comma": (whole | comma | by_point).sum(), "whole": (whole | (by_comma & ~core.str.contains(".", literal=True))).sum(),
+        "point": (plain | by_comma).sum(), "comma": (whole | comma | by_point).sum(),
+        "whole": (whole | (by_comma & ~core.str.contains(".", literal=True))).sum(),
         "plain": (plain & (core == text)).sum(), "either": either.sum(), "commas": (comma | by_comma).sum(),
         "grouped": ((by_comma & ~either) | (by_point & ~plain) | (core != unmarked)).sum(),
         "long": core.str.contains(_SIGN + "[0-9]{4,}").sum(), "round": (either & core.str.ends_with("00")).sum(),
         "padded": core.str.contains(_SIGN + "0[0-9]").sum(),
         "marks": mark.count(), "kinds": mark.drop_nulls().n_unique(), "mark": mark.drop_nulls().first(),
         "distinct": text.drop_nulls().head(100_000).n_unique(),
-        "example": text.filter(plain | by_comma | comma | by_point).first(), "odd": text.filter(~(plain | by_comma | comma | by_point)).first(),
+        "example": text.filter(number).first(), "odd": text.filter(~number).first(),
     }  # fmt: skip
     return [expression.alias(f"{key} {name}") for name, expression in found.items()]
 

@@ -61,9 +61,7 @@ def _read_labels(
     notes.append(f"labels of the {name} window that stand for a missing one count as not labelled: {shown}")
 
 
-def _read_numbers(
-    raw: Raw, schemas: Schemas, settings: Settings, missing: tuple[str, ...], notes: list[str]
-) -> None:
+def _read_numbers(raw: Raw, schemas: Schemas, settings: Settings, missing: tuple[str, ...], notes: list[str]) -> None:
     columns = _candidates(raw, schemas, settings)
     if not columns:
         return
@@ -98,14 +96,18 @@ def _candidates(raw: Raw, schemas: Schemas, settings: Settings) -> list[str]:
     special = {column for role, column in model.columns().items() if column not in scores}
     special |= {*settings.data.text, *model.embed, *model.segments, *settings.shadow.columns()}
     first, second = (schemas[name] for name in raw)
-    return [c for c, dtype in first.items() if is_text(dtype) and c in second and is_text(second[c]) and c not in special]
+    return [
+        c for c, dtype in first.items() if is_text(dtype) and c in second and is_text(second[c]) and c not in special
+    ]
 
 
 def _seen(frame: pl.LazyFrame, columns: list[str], missing: tuple[str, ...]) -> dict[str, Texts]:
     select = [value for k, column in enumerate(columns) for value in looked_at(column, str(k), missing)]
     with reading():
         row: Mapping[str, Any] = frame.select(select).collect(engine="streaming").row(0, named=True)
-    return {c: Texts(**{name: row[f"{k} {name}"] for name in Texts.__dataclass_fields__}) for k, c in enumerate(columns)}
+    return {
+        c: Texts(**{name: row[f"{k} {name}"] for name in Texts.__dataclass_fields__}) for k, c in enumerate(columns)
+    }
 
 
 def _is_code(column: str, sides: Mapping[str, Texts]) -> bool:
@@ -134,7 +136,10 @@ class _Said:
         counts = {name: side.values - (side.point if decimal == "." else side.comma) for name, side in sides.items()}
         odd = next((side.odd for side in sides.values() if side.odd is not None), None)
         for what, found in (
-            (next((s.token for s in sides.values() if s.token is not None), None), {n: s.tokens for n, s in sides.items()}),
+            (
+                next((s.token for s in sides.values() if s.token is not None), None),
+                {n: s.tokens for n, s in sides.items()},
+            ),
             (odd, counts),
         ):
             if what is not None and any(found.values()):
@@ -143,14 +148,18 @@ class _Said:
         if any(side.either for side in sides.values()) and not any(side.grouped for side in sides.values()):
             sign = "parts the decimals" if decimal == "," else "parts thousands"
             other = "." if decimal == "," else ","
-            self.doubt.append(f'the comma in {column} ({example!r}) {sign}; where it does not, set [data] decimal = "{other}"')
+            self.doubt.append(
+                f'the comma in {column} ({example!r}) {sign}; where it does not, set [data] decimal = "{other}"'
+            )
 
     def stay(self, column: str, sides: Mapping[str, Texts]) -> None:
         side = next((s for s in sides.values() if s.odd is not None), None)
         share = min(s.readable for s in sides.values())
         if side is None or share == 1:
             example = [s.example for s in sides.values() if s.example is not None]
-            self.left.append(f"{column} (written in more than one way, such as {say.listed([repr(e) for e in dict.fromkeys(example)])})")  # fmt: skip
+            self.left.append(
+                f"{column} (written in more than one way, such as {say.listed([repr(e) for e in dict.fromkeys(example)])})"
+            )
         else:
             self.left.append(f"{column} ({say.percent(share)} are numbers, {side.odd!r} is none)")
 

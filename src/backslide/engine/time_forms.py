@@ -194,7 +194,9 @@ def named(written: str) -> tuple[Form | None, str | None, tuple[str, ...]]:
         try:
             pl.Series(["2026"]).str.to_datetime(pattern.replace("%z", "%#z"), strict=False)
         except pl.exceptions.PolarsError:
-            raise ConfigError(f"[model] timestamp_format: {written!r} is no pattern of a whole time; name day, month and year") from None  # fmt: skip
+            raise ConfigError(
+                f"[model] timestamp_format: {written!r} is no pattern of a whole time; name day, month and year"
+            ) from None
         return Form(pattern.replace("%z", "%#z"), "", zoned), None, ()
     if name in (DAY_FIRST, MONTH_FIRST):
         return None, name, ()

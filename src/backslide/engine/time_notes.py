@@ -10,7 +10,7 @@ import polars as pl
 from backslide.contracts import say
 from backslide.engine.reading import reading
 from backslide.engine.time_forms import Form
-from backslide.engine.times import Told, TimeReading
+from backslide.engine.times import TimeReading, Told
 
 NEIGHBOURS = 20
 """Rows in the hours beside it from which on an empty or doubled hour says something."""
@@ -74,14 +74,18 @@ def _rows(found: TimeReading, name: str, told: Told) -> list[str]:
     said = []
     if told.unreadable:
         said.append(
-            f"{told.unreadable:,} of {told.rows:,} rows of {name} hold no readable time in {found.column!r}, such as {told.example!r}"
+            f"{told.unreadable:,} of {told.rows:,} rows of {name} hold no readable time in {found.column!r}, such as "
+            f"{told.example!r}"
         )
     if told.unset and found.unset:
-        said.append(f"{told.unset:,} rows of {name} hold a time of 1970 or before in {found.column!r}, a placeholder: they count as rows without a time")  # fmt: skip
+        said.append(
+            f"{told.unset:,} rows of {name} hold a time of 1970 or before in {found.column!r}, a placeholder: they count as "
+            "rows without a time"
+        )
     if told.future and found.until is not None:
         said.append(
-            f"{told.future:,} rows of {name} lie far in the future in {found.column!r} (up to {_day(told.latest)}): they count as rows "
-            "without a time"
+            f"{told.future:,} rows of {name} lie far in the future in {found.column!r} (up to {_day(told.latest)}): they count "
+            "as rows without a time"
         )
     elif told.future and 2 * told.future < told.rows:
         said.append(f"{told.future:,} rows of {name} lie in the future in {found.column!r} (up to {_day(told.latest)})")
@@ -94,11 +98,15 @@ def _day(moment: datetime | None) -> str:
 
 def _summer_time(found: TimeReading, name: str, told: Told, frame: pl.LazyFrame) -> list[str]:
     """Whether naive times look local: no row in the hour that summer time skips, twice as many in the one it repeats."""
-    if not told.naive and not (found.forms == () and not told.zoned) or found.zone is not None:
+    if (not told.naive and not (found.forms == () and not told.zoned)) or found.zone is not None:
         return []
     if told.first is None or told.last is None or told.last.year - told.first.year > YEARS or told.units:
         return []
-    hours = [hour for hour in _changes(told.first.year, told.last.year) if told.first < hour[0] and hour[0] + timedelta(hours=1) < told.last]  # fmt: skip
+    hours = [
+        hour
+        for hour in _changes(told.first.year, told.last.year)
+        if told.first < hour[0] and hour[0] + timedelta(hours=1) < told.last
+    ]
     if not hours or told.rows < 3 * NEIGHBOURS:
         return []
     moment = found.of(frame.collect_schema()[found.column])
@@ -123,8 +131,8 @@ def _summer_time(found: TimeReading, name: str, told: Told, frame: pl.LazyFrame)
                 else "twice the rows in an hour that the end of summer time repeats"
             )
             said.append(
-                f"{name} has {what} ({start:%Y-%m-%d %H:%M}): times in {found.column!r} look local and were read as UTC; set [model] "
-                "timestamp_zone"
+                f"{name} has {what} ({start:%Y-%m-%d %H:%M}): times in {found.column!r} look local and were read as UTC; set "
+                "[model] timestamp_zone"
             )
     return said[:1]
 

@@ -18,7 +18,16 @@ from backslide.contracts.roles import Roles
 from backslide.engine.missing import TOKENS
 from backslide.engine.reading import reading
 from backslide.engine.time_forms import (
-    DAY_FIRST, EPOCHS, MONTH_FIRST, YEAR_FIRST, Form, epoch, form_of, local, named, shape,
+    DAY_FIRST,
+    EPOCHS,
+    MONTH_FIRST,
+    YEAR_FIRST,
+    Form,
+    epoch,
+    form_of,
+    local,
+    named,
+    shape,
 )  # fmt: skip
 
 UNREADABLE = 0.001
@@ -28,7 +37,7 @@ ISOLATED = timedelta(days=30)
 FEW = 0.05
 """Share of the rows up to which rows far in the future are no times."""
 _UNSET = (datetime(1901, 12, 31), datetime(1970, 1, 1), datetime(1970, 1, 2), datetime(1972, 1, 1))
-"""Times up to the first, or from the second to the third, are written where none is known, in a column of times after the last."""
+"""Times up to the first, or from the second to the third, stand for none in a column of times after the last."""
 SHAPES = 5_000
 """Distinct shapes looked at; a column of times has a few."""
 Naive = pl.Datetime("us")
@@ -39,6 +48,8 @@ class Written:
     """How the user says a time column is written."""
 
     format: str | None = None
+    order: str | None = None
+    """Of day and month, where every row fits both."""
     zone: str | None = None
     """Of times that name none."""
 
@@ -129,7 +140,7 @@ class TimeReading:
 
 
 def in_place(frame: pl.LazyFrame, told: TimeReading, roles: Roles) -> pl.LazyFrame:
-    """Rows with the time column as naive UTC, so that no later look at fewer rows reads it otherwise; a feature stays as it is."""
+    """Rows with the time column as naive UTC, so that no look at fewer rows reads it otherwise; a feature stays as it is."""
     dtype = frame.collect_schema()[told.column]
     if told.column in (roles.features or ()):
         return frame
@@ -157,10 +168,21 @@ def written(roles: Roles) -> Written:
         try:
             ZoneInfo(roles.timestamp_zone)
         except (KeyError, ValueError, OSError):
-            raise ConfigError(f"[model] timestamp_zone: {roles.timestamp_zone!r} is no time zone; expected one such as 'Europe/Berlin'") from None  # fmt: skip
+            raise ConfigError(
+                f"[model] timestamp_zone: {roles.timestamp_zone!r} is no time zone; expected one such as 'Europe/Berlin'"
+            ) from None
     if roles.timestamp_format is not None:
         named(roles.timestamp_format)
-    return Written(roles.timestamp_format, roles.timestamp_zone)
+    return Written(roles.timestamp_format, zone=roles.timestamp_zone)
+
+
+def other(roles: Roles) -> Written:
+    """How another time column than the timestamp is written: in the same zone, day and month in the same order."""
+    given = roles.timestamp_format or ""
+    order = next(
+        (o for o, sign in ((DAY_FIRST, "%d"), (MONTH_FIRST, "%m")) if given == o or given.startswith(sign)), None
+    )
+    return Written(order=order, zone=roles.timestamp_zone)
 
 
 def read_times(frames: Mapping[str, pl.LazyFrame], column: str, written: Written | None = None) -> TimeReading:
@@ -186,7 +208,7 @@ def read_times(frames: Mapping[str, pl.LazyFrame], column: str, written: Written
         found = TimeReading(column, (form,), zone=given.zone, alone=True)
     elif texts:
         known = {name: _shapes(frame, column) for name, frame in texts.items()}
-        found = _forms(found, known, texts, order)
+        found = _forms(found, known, texts, order, given.order)
     if units:
         found = TimeReading(
             column, tuple(f for f in found.forms if f.unit in ("", *units)), zone=given.zone, units=units
@@ -219,7 +241,13 @@ def _shapes(frame: pl.LazyFrame, column: str) -> dict[str, int]:
         return {str(text): int(rows) for text, rows in table.collect(engine="streaming").iter_rows()}
 
 
-def _forms(found: TimeReading, known: Mapping[str, dict[str, int]], frames: Mapping[str, pl.LazyFrame], order: str | None) -> TimeReading:  # fmt: skip
+def _forms(
+    found: TimeReading,
+    known: Mapping[str, dict[str, int]],
+    frames: Mapping[str, pl.LazyFrame],
+    order: str | None,
+    usual: str | None,
+) -> TimeReading:
     shapes: dict[str, int] = {}
     for counts in known.values():
         for text, rows in counts.items():
@@ -231,11 +259,17 @@ def _forms(found: TimeReading, known: Mapping[str, dict[str, int]], frames: Mapp
         order = None
     every = all(told.values()) and len(forms) == 1 and len(shapes) < SHAPES
     if any(form.between for form in forms):
-        forms = _ordered(found, forms, frames, order)
+        forms = _ordered(found, forms, frames, order, usual)
     return TimeReading(found.column, forms, zone=found.zone, alone=every)
 
 
-def _ordered(found: TimeReading, forms: tuple[Form, ...], frames: Mapping[str, pl.LazyFrame], order: str | None) -> tuple[Form, ...]:  # fmt: skip
+def _ordered(
+    found: TimeReading,
+    forms: tuple[Form, ...],
+    frames: Mapping[str, pl.LazyFrame],
+    order: str | None,
+    usual: str | None,
+) -> tuple[Form, ...]:
     """Forms with day and month in the order that all rows of all frames allow."""
     if order is not None:
         return tuple(form.ordered(order) for form in forms)
@@ -243,13 +277,13 @@ def _ordered(found: TimeReading, forms: tuple[Form, ...], frames: Mapping[str, p
     decided: dict[str, str] = {}
     for by in dict.fromkeys(form.between for form in forms if form.between):
         these = [form for form in forms if form.between == by]
-        decided[by] = _order(found, these, frames)
+        decided[by] = _order(found, these, frames, usual)
     for form in forms:
         chosen.append(form.ordered(decided[form.between]) if form.between else form)
     return tuple(chosen)
 
 
-def _order(found: TimeReading, forms: list[Form], frames: Mapping[str, pl.LazyFrame]) -> str:
+def _order(found: TimeReading, forms: list[Form], frames: Mapping[str, pl.LazyFrame], usual: str | None) -> str:
     by = forms[0].between
     orders = [DAY_FIRST, MONTH_FIRST]
     if by == "-" and any("%y" in form.pattern for form in forms):
@@ -273,13 +307,13 @@ def _order(found: TimeReading, forms: list[Form], frames: Mapping[str, pl.LazyFr
     if best > UNREADABLE * rows:
         shown = [next((t[f"not {o}"] for t in tables if t[f"not {o}"] is not None), None) for o in orders[:2]]
         raise TimestampError(
-            f"timestamp {found.column!r}: {shown[0]!r} is no day{by}month and {shown[1]!r} no month{by}day, so neither order fits "
-            "all rows; write the times alike (ISO 8601 is best), or set [model] timestamp_format"
+            f"timestamp {found.column!r}: {shown[0]!r} is no day{by}month and {shown[1]!r} no month{by}day, so neither order "
+            "fits all rows; write the times alike (ISO 8601 is best), or set [model] timestamp_format"
         )
     if len(fitting) == 1:
         return fitting[0]
-    if by == "." and DAY_FIRST in fitting:
-        return DAY_FIRST
+    if usual in fitting or (by == "." and DAY_FIRST in fitting):
+        return usual if usual in fitting else DAY_FIRST
     example = next((table["any"] for table in tables if table["any"] is not None), "")
     patterns = " or ".join(f'"{forms[0].ordered(order).pattern}"' for order in reversed(fitting)).replace("%.f", "")
     raise TimestampError(
@@ -294,7 +328,10 @@ def _digits(found: TimeReading, frames: Mapping[str, pl.LazyFrame]) -> TimeReadi
     ranges = {8: (19_000_101, 21_001_231), 14: (19_000_101_000_000, 21_001_231_235_959)}
     inside = [(value.is_between(*ends) & (value == value.round())).sum().alias(str(n)) for n, ends in ranges.items()]
     with reading():
-        tables = [frame.select(value.count().alias("n"), *inside).collect(engine="streaming").row(0, named=True) for frame in frames.values()]  # fmt: skip
+        tables = [
+            frame.select(value.count().alias("n"), *inside).collect(engine="streaming").row(0, named=True)
+            for frame in frames.values()
+        ]
     known = sum(table["n"] for table in tables)
     forms = list(found.forms)
     for digits in ranges:
@@ -334,8 +371,11 @@ def _refuse(found: TimeReading, name: str, told: Told, given: Written) -> None:
     if told.unreadable <= UNREADABLE * known:
         return
     where = f" of {name}" if name else ""
-    how = ("" if given.zone is None else f"in the zone {given.zone} ") + (f'written as [model] timestamp_format = "{given.format}" says' if given.format is not None
-           else "such as 2026-03-01T12:00:00; correct them, or set [model] timestamp_format")  # fmt: skip
+    how = "such as 2026-03-01T12:00:00; correct them, or set [model] timestamp_format"
+    if given.format is not None:
+        how = f'written as [model] timestamp_format = "{given.format}" says'
+    if given.zone is not None:
+        how += f"; in {given.zone} summer time skips an hour"
     raise TimestampError(
         f"timestamp {found.column!r}: {told.unreadable:,} of {known:,} values{where} cannot be read as times, such as "
         f"{told.example!r}; expected ISO 8601, other usual dates or Unix epochs {how}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import polars as pl
 
@@ -11,10 +11,12 @@ from backslide.auto import is_auto
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError, SourceError, TimestampError
 from backslide.engine import names
+from backslide.engine.cutting import Cutting
 from backslide.engine.reading import reading
-from backslide.engine.source import open_source, parse_time_range
-from backslide.engine.times import time_expression
-from backslide.engine.window import Opened, Window, cut, open_windows
+from backslide.engine.source import open_source
+from backslide.engine.time_notes import time_notes
+from backslide.engine.times import in_place, other, read_times, time_expression, written
+from backslide.engine.window import Opened, Window, open_windows
 from backslide.monitor.grid import MONDAY, PERIOD, Grid
 
 SERVED, LABELLED = "__served", "__labelled"
@@ -30,6 +32,8 @@ class Rows:
     settings: Settings
     grid: Grid
     has_label_times: bool
+    notes: tuple[str, ...] = ()
+    """How files and times were read."""
 
     @property
     def windows(self) -> tuple[pl.LazyFrame, pl.LazyFrame]:
@@ -48,52 +52,63 @@ def open_rows(settings: Settings, grid: Grid, as_of: datetime) -> Rows:
         raise ConfigError(
             'watching needs [model] timestamp, the time column; without one set [watch] period = "5000 rows"'
         )
-    before = cut("reference", settings.windows.reference, settings)[0]
-    after = _later(settings, before)
+    cutting = Cutting(settings)
+    before = cutting.window("reference", settings.windows.reference)[0]
+    before, after = _read_alike(before, *_later(settings, before, cutting), cutting)
     frames, late = [], False
     for frame in (before, after):
         frame, has = _timed(frame, settings, as_of)
         frames.append(frame)
         late = late or has
-    return Rows(frames[0], frames[1], settings, grid, late)
+    return Rows(frames[0], frames[1], settings, grid, late, tuple(dict.fromkeys(cutting.notes)))
 
 
-def _later(settings: Settings, before: pl.LazyFrame) -> pl.LazyFrame:
-    """What came after the reference: the current window, or the rest of ``[data] source``."""
+def _later(settings: Settings, before: pl.LazyFrame, cutting: Cutting) -> tuple[pl.LazyFrame, bool]:
+    """What came after the reference: the current window, or ``[data] source``, of which the rest is meant (True)."""
     current, column = settings.windows.current, settings.model.timestamp
     if current is not None and not is_auto(current):
-        return cut("current", current, settings)[0]
+        return cutting.window("current", current)[0], False
     if settings.data.source is None:
         raise ConfigError("nothing to watch: set [data] source, or [windows] current to a source that grows")
-    frame = open_source(settings.data.source, base=settings.base)
     if column is None:
         raise ConfigError("[data] source needs [model] timestamp to tell the reference from what came after it")
-    span = parse_time_range(settings.windows.reference or "")
-    schema = frame.collect_schema()
-    if column not in schema:
+    if cutting.timed is not None:  # the reference is a time range over it
+        end = cutting.spans["reference"].end
+        return cutting.timed.filter(pl.col(names.TIME) >= end).drop(names.TIME), False
+    frame = open_source(settings.data.source, base=settings.base, data=settings.data, notes=cutting.notes)
+    if column not in frame.collect_schema():
         raise TimestampError(f"[data] source has no column {column!r} (role: timestamp)")
-    if span is not None:
-        end: datetime | None = span.end
-    else:
-        time = time_expression(before, column, before.collect_schema()[column])
+    return frame, True
+
+
+def _read_alike(
+    before: pl.LazyFrame, after: pl.LazyFrame, rest: bool, cutting: Cutting
+) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Both with times that were read together; of a whole source the rows after the reference's last."""
+    settings = cutting.settings
+    column, frames = settings.model.timestamp, {"the reference": before, "the rows after it": after}
+    if column is None or any(column not in frame.collect_schema() for frame in frames.values()):
+        return before, after
+    told = read_times(frames, column, written(settings.model))
+    cutting.notes += time_notes(told, frames)
+    if rest:
+        first, second = (told.of(frame.collect_schema()[column]) for frame in frames.values())
         with reading():
-            last = before.select(time.max()).collect(engine="streaming").item()
-        end = None if last is None else last + timedelta(microseconds=1)
-    if end is None:
-        raise SourceError("the reference holds no readable time")
-    time = time_expression(frame, column, schema[column])
-    return frame.with_columns(time.alias(SERVED)).filter(pl.col(SERVED) >= end).drop(SERVED)
+            last = before.select(first.max()).collect(engine="streaming").item()
+        if last is None:
+            raise SourceError("the reference holds no readable time")
+        after = after.filter(second > last)
+    return in_place(before, told, settings.model), in_place(after, told, settings.model)
 
 
 def _timed(frame: pl.LazyFrame, settings: Settings, as_of: datetime) -> tuple[pl.LazyFrame, bool]:
     model, schema = settings.model, frame.collect_schema()
     if model.timestamp is not None and model.timestamp in schema:
-        frame = frame.with_columns(
-            time_expression(frame, model.timestamp, schema[model.timestamp]).alias(SERVED)
-        ).filter(pl.col(SERVED) < as_of)
+        time = time_expression(frame, model.timestamp, schema[model.timestamp], written(model))
+        frame = frame.with_columns(time.alias(SERVED)).filter(pl.col(SERVED) < as_of)
     if model.label is None or model.label_time is None or model.label_time not in schema or model.label not in schema:
         return frame, False
-    came = time_expression(frame, model.label_time, schema[model.label_time])
+    came = time_expression(frame, model.label_time, schema[model.label_time], other(model))
     known = came.is_null() | (came <= as_of)
     return frame.with_columns(
         came.alias(LABELLED), pl.when(known).then(pl.col(model.label)).alias(model.label)
@@ -120,7 +135,8 @@ def opened(rows: Rows) -> Opened:
     """Both windows, prepared."""
     order = [SERVED] if rows.settings.model.timestamp is not None and not rows.grid.timed else []
     sides = [frame.sort(SERVED, maintain_order=True) if order else frame for frame in rows.windows]
-    return open_windows(plain(sides[0]), plain(sides[1]), rows.settings)
+    found = open_windows(plain(sides[0]), plain(sides[1]), rows.settings)
+    return replace(found, notes=tuple(dict.fromkeys([*rows.notes, *found.notes])))
 
 
 def between(rows: Rows, first: int, last: int) -> Rows:

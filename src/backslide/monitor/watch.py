@@ -93,10 +93,14 @@ def watch(
 def settings_key(settings: Settings) -> Json:
     """The settings under which periods are comparable; with others, watching starts anew."""
     watch = settings.watch.model_dump(mode="json", include={"period", "label_share", "label_age", "estimate"})
-    return {
-        "model": settings.model.model_dump(mode="json"), "data": settings.data.source, "watch": watch,
+    model = settings.model.model_dump(mode="json")
+    written = settings.data.model_dump(mode="json", exclude_defaults=True, exclude={"source"})
+    written |= {key: value for key in ("timestamp_format", "timestamp_zone") if (value := model.pop(key)) is not None}
+    key = {
+        "model": model, "data": settings.data.source, "watch": watch,
         "windows": settings.windows.model_dump(mode="json"),
     }  # fmt: skip
+    return key | ({"written": written} if written else {})
 
 
 @dataclass

@@ -14,7 +14,7 @@ from backslide.contracts.evidence import Series, SeriesPoint
 from backslide.contracts.roles import Roles
 from backslide.engine.columns import ColumnKind
 from backslide.engine.reading import reading
-from backslide.engine.times import time_expression
+from backslide.engine.times import TimeReading, read_times
 from backslide.plot.blocks import Blocks, Every, Floats, fitting
 from backslide.plot.drawing import draw
 from backslide.plot.metrics import DRAWN, is_metric, metric_by_day, needs_scores
@@ -104,7 +104,8 @@ def _roles(tables: Tables, named: Roles, *, metric: str | None) -> Roles:
 
 
 def _column_series(tables: Tables, column: str, timestamp: str, every: Every | None) -> Series:
-    good, bad = (_sums(table, column, timestamp) for table in tables)
+    times = read_times({table.name: table.frame for table in tables}, timestamp)
+    good, bad = (_sums(table, column, times) for table in tables)
     for table, blocks in zip(tables, (good, bad), strict=True):
         if not len(blocks.rows):
             raise ColumnError(f"no row of {table.name} has a time in {timestamp!r} and a finite number in {column!r}")
@@ -116,7 +117,7 @@ def _column_series(tables: Tables, column: str, timestamp: str, every: Every | N
     return _series(points, y, every, means, share=share, worse=0)
 
 
-def _sums(table: Table, column: str, timestamp: str) -> Blocks:
+def _sums(table: Table, column: str, times: TimeReading) -> Blocks:
     """By day: n, sum, and sum of squares around the period's own middle, which keeps their digits."""
     kind, dtype = table.kind(column), table.schema[column]
     if kind not in (ColumnKind.NUMERIC, ColumnKind.BOOLEAN) and dtype != pl.Null:
@@ -124,7 +125,7 @@ def _sums(table: Table, column: str, timestamp: str) -> Blocks:
             f"expected numbers in {column!r}, found {dtype} in {table.name}; use plot.categorical(good, bad, {column!r})"
         )
     with reading(f"the rows of {table.name}"):
-        day = time_expression(table.frame, timestamp, table.schema[timestamp]).dt.date().alias("day")
+        day = times.of(table.schema[times.column]).dt.date().alias("day")
         number = pl.col(column).cast(pl.Float64)
         value = pl.when(number.is_finite()).then(number).alias("value")
         read = table.frame.select(day, value).drop_nulls()

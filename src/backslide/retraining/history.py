@@ -17,7 +17,7 @@ from backslide.contracts.errors import ColumnError, InputError, did_you_mean
 from backslide.contracts.upkeep import RetrainSettings
 from backslide.engine import names
 from backslide.engine.outcomes import Outcomes, outcomes
-from backslide.engine.times import time_expression
+from backslide.engine.times import other, time_expression
 from backslide.stats.metrics import Floats
 from backslide.stats.units import Days
 
@@ -99,7 +99,7 @@ def history(case: Case, policy: RetrainSettings, current: pl.DataFrame | None = 
     served = outcomes(frame, case.problem)
     labels = served.labels
     has = np.isfinite(labels.astype(float)) if labels.dtype.kind == "f" else labels.astype(np.int64) >= 0
-    arrived = np.where(has, _arrival(frame, when, policy, timed, notes), np.inf)
+    arrived = np.where(has, _arrival(frame, when, case, timed, notes), np.inf)
     if not has.any():
         raise InputError("no labelled rows: retraining needs labels; name their column under [model] label")
     return History(case, frame, served, fresh, when, arrived, timed, tuple(notes))
@@ -132,8 +132,9 @@ def _seconds(times: pl.Series) -> Floats:
     return np.asarray(times.cast(pl.Datetime("us")).cast(pl.Int64).to_numpy(), float) / 1e6
 
 
-def _arrival(frame: pl.DataFrame, when: Floats, policy: RetrainSettings, timed: bool, notes: list[str]) -> Floats:
+def _arrival(frame: pl.DataFrame, when: Floats, case: Case, timed: bool, notes: list[str]) -> Floats:
     """When labels were known, never before the row was served; a row without such a time: never, as far as one can tell."""
+    policy = case.settings.retrain
     column = policy.label_time
     if column is None:
         if policy.label_delay_days and not timed:
@@ -144,7 +145,9 @@ def _arrival(frame: pl.DataFrame, when: Floats, policy: RetrainSettings, timed: 
     if not timed:
         notes.append("[retrain] label_time needs [model] timestamp; labels count as known at once")
         return when
-    told = frame.select(time_expression(frame.lazy(), column, frame.schema[column]).alias("t"))["t"]
+    told = frame.select(
+        time_expression(frame.lazy(), column, frame.schema[column], other(case.problem.roles)).alias("t")
+    )["t"]
     seconds = np.asarray(told.cast(pl.Int64).cast(pl.Float64).fill_null(np.inf).to_numpy(), float) / 1e6
     return np.maximum(seconds, when)
 
