@@ -197,9 +197,5 @@ def _shown(decoded: bytes | None) -> str:
     """A word that the encoding decides."""
     if decoded is None:
         return ""
-    word = next((w for w in decoded[:LOOK].decode(errors="replace").replace('"', " ").split() if not w.isascii()), None)
-    return (
-        ""
-        if word is None
-        else f" ({re.sub(r'[,;|]+', ' ', word)[:30].strip()!r}); set [data] encoding where that is wrong"
-    )
+    words = re.findall(r"[^\s,;|\"]*[^\x00-\x7f][^\s,;|\"]*", decoded[:LOOK].decode(errors="replace"))
+    return f" ({words[0][:30]!r}); set [data] encoding where that is wrong" if words else ""

@@ -5,6 +5,7 @@ A column that is written otherwise in one window only is left alone: that is a f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,8 @@ from backslide.engine.times import is_text
 
 Raw = dict[str, tuple[pl.LazyFrame, str]]
 Schemas = dict[str, dict[str, pl.DataType]]
-HEAD = 500
+HEAD = 200
+_NUMBER = re.compile(r"[-+($€£¥.A-Z ]*[0-9][0-9.,'\u2019\u00a0\u202f ]*(?:[eE][-+]?[0-9]+)?[ %€$£¥)A-Z]*")
 LIKELY = 0.5
 """Share of the first values that must look like numbers for the others to be looked at."""
 UNIQUE = 100
@@ -65,9 +67,7 @@ def _read_numbers(raw: Raw, schemas: Schemas, settings: Settings, missing: tuple
     columns = _candidates(raw, schemas, settings)
     if not columns:
         return
-    seen = {name: _seen(raw[name][0].select(columns).head(HEAD), columns, missing) for name in raw}
-    likely = [c for c in columns if all(side[c].readable >= LIKELY for side in seen.values())]
-    likely = [c for c in likely if any(side[c].values for side in seen.values())]
+    likely = _likely(raw, columns, missing)
     full = {name: _seen(raw[name][0].select(likely), likely, missing) for name in raw} if likely else {}
     scores = set(settings.model.scores.values())
     said = _Said()
@@ -99,6 +99,22 @@ def _candidates(raw: Raw, schemas: Schemas, settings: Settings) -> list[str]:
     return [
         c for c, dtype in first.items() if is_text(dtype) and c in second and is_text(second[c]) and c not in special
     ]
+
+
+def _likely(raw: Raw, columns: list[str], missing: tuple[str, ...]) -> list[str]:
+    """Columns of whose first values most look like numbers, in both windows."""
+    held: set[str] = set()
+    for frame, _ in raw.values():
+        with reading():
+            head = frame.select(columns).head(HEAD).collect()
+        for column in list(columns):
+            texts = [text.strip() for text in head[column].cast(pl.String).drop_nulls()]
+            texts = [text for text in texts if text and text not in missing]
+            if sum(_NUMBER.fullmatch(text) is not None for text in texts) < LIKELY * len(texts):
+                columns = [c for c in columns if c != column]
+            elif texts:
+                held.add(column)
+    return [column for column in columns if column in held]
 
 
 def _seen(frame: pl.LazyFrame, columns: list[str], missing: tuple[str, ...]) -> dict[str, Texts]:

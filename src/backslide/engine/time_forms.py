@@ -41,6 +41,8 @@ _SHAPE = re.compile(
       (?P<gap>\ ?)(?:(?P<half>[ap]m))?(?:(?P<space>\ ?)(?P<zone>z|utc|gmt|[-+]00(?::?00)?))?)?""",
     re.VERBOSE | re.IGNORECASE,
 )
+_YEARS = ("%Y", "%y", "%F", "%D", "%s", "%+", "%c", "%x", "%G")
+"""Signs of patterns that hold the year."""
 _ZONE_PATTERN = r"(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)"
 
 
@@ -193,10 +195,13 @@ def named(written: str) -> tuple[Form | None, str | None, tuple[str, ...]]:
         zoned = any(sign in pattern for sign in ("%z", "%:z", "%#z"))
         try:
             pl.Series(["2026"]).str.to_datetime(pattern.replace("%z", "%#z"), strict=False)
+            whole = any(sign in pattern for sign in _YEARS)
         except pl.exceptions.PolarsError:
+            whole = False
+        if not whole:
             raise ConfigError(
                 f"[model] timestamp_format: {written!r} is no pattern of a whole time; name day, month and year"
-            ) from None
+            )
         return Form(pattern.replace("%z", "%#z"), "", zoned), None, ()
     if name in (DAY_FIRST, MONTH_FIRST):
         return None, name, ()

@@ -7,16 +7,30 @@ from pathlib import Path
 
 import polars as pl
 
+from backslide.contracts.errors import SourceError
 from backslide.engine.file_notes import FileNotes
 
 
 def unified(
     parts: Sequence[pl.LazyFrame], schemas: Sequence[pl.Schema], files: Sequence[str], notes: FileNotes
 ) -> list[pl.LazyFrame]:
-    """Parts whose times meet in UTC where they come with several zones, or with and without one."""
+    """Parts whose times meet in UTC where they come with several zones, or with and without one.
+
+    Raises:
+        SourceError: a column holds times in one file and numbers in another.
+    """
     zones: dict[str, set[str | None]] = {}
-    for schema in schemas:
+    known: dict[str, tuple[pl.DataType, str]] = {}
+    for schema, file in zip(schemas, files, strict=True):
         for column, dtype in schema.items():
+            before, other = known.setdefault(column, (dtype, file))
+            if {before.is_temporal(), dtype.is_temporal()} == {True, False} and (
+                before.is_numeric() or dtype.is_numeric()
+            ):
+                raise SourceError(
+                    f"expected one type of {column!r} in all files, it is {before} in {Path(other).name} and {dtype} in "
+                    f"{Path(file).name}; write it alike"
+                )
             if isinstance(dtype, pl.Datetime):
                 zones.setdefault(column, set()).add(dtype.time_zone)
     mixed = {column for column, found in zones.items() if len(found) > 1}
