@@ -18,6 +18,8 @@ from backslide.engine.missing import EVERYWHERE, TOKENS
 INFER_ALL_BELOW = 256 * 2**20
 """Files up to this many bytes have their types inferred from every row; larger ones from the first."""
 _INFER_ROWS = 100_000
+LOOK = 200
+"""Values looked at where the first lines hold none."""
 _ISO = re.compile(r"\s*\d{4}-\d")
 _PADDED = re.compile(r"0\d+")
 _SPELLINGS = {"nan": "NaN", "+nan": "NaN", "-nan": "NaN", "inf": "inf", "+inf": "inf", "-inf": "-inf",
@@ -115,21 +117,28 @@ def _typed(
         "glob": False,
     }
 
-    def scan(text: list[str]) -> pl.LazyFrame:
+    def scan(schema: pl.Schema | None) -> pl.LazyFrame:
         source = name if dialect.decoded is None else io.BytesIO(dialect.decoded)
-        return pl.scan_csv(source, schema_overrides=dict.fromkeys(text, pl.String), **options)
+        return pl.scan_csv(source, schema=schema, **options)
 
-    frame = scan([])
-    schema = frame.collect_schema()
-    kept = [column for column in data.text if column in schema]
-    doubtful = [c for c, dtype in schema.items() if dtype.is_temporal() and not _is_iso(frame, c, dialect)]
+    schema = scan(None).collect_schema()
     _say_values(schema, dialect, data, notes, words)
-    return scan([*kept, *doubtful]) if kept or doubtful else frame
+    for column in data.text:
+        if column in schema:
+            schema[column] = pl.String()
+    doubtful = [column for column, dtype in schema.items() if dtype.is_temporal()]
+    texts = scan(pl.Schema({**schema, **dict.fromkeys(doubtful, pl.String())}))
+    for column in doubtful:
+        if not _is_iso(texts, column, dialect):
+            schema[column] = pl.String()
+    return scan(schema)  # with types, so that they are not inferred anew whenever rows are read
 
 
-def _is_iso(frame: pl.LazyFrame, column: str, dialect: Dialect) -> bool:
+def _is_iso(texts: pl.LazyFrame, column: str, dialect: Dialect) -> bool:
     """Whether dates have the year first; the order of day and month is not for a reader of single files to tell."""
-    values = dialect.values(column)
+    values = (
+        dialect.values(column) or texts.select(pl.col(column).drop_nulls().head(LOOK)).collect().to_series().to_list()
+    )
     return bool(values) and all(_ISO.match(value) for value in values)
 
 
