@@ -111,7 +111,7 @@ def _typed(
         "separator": dialect.separator,
         "decimal_comma": dialect.decimal_comma,
         "skip_rows": dialect.skip,
-        "try_parse_dates": True,
+        "try_parse_dates": False,
         "infer_schema_length": rows,
         "null_values": list(data.missing if data.missing is not None else EVERYWHERE),
         "glob": False,
@@ -126,12 +126,20 @@ def _typed(
     for column in data.text:
         if column in schema:
             schema[column] = pl.String()
-    doubtful = [column for column, dtype in schema.items() if dtype.is_temporal()]
-    texts = scan(pl.Schema({**schema, **dict.fromkeys(doubtful, pl.String())}))
-    for column in doubtful:
-        if not _is_iso(texts, column, dialect):
-            schema[column] = pl.String()
-    return scan(schema)  # with types, so that they are not inferred anew whenever rows are read
+    texts = scan(schema)  # with types, so that they are not inferred anew whenever rows are read
+    dated = [
+        c for c, dtype in schema.items() if dtype == pl.String and c not in data.text and _is_iso(texts, c, dialect)
+    ]
+    if not dated:
+        return texts
+    known = texts.select(dated) if rows is None else texts.select(dated).head(rows)
+    return scan(pl.Schema({**schema, **_dates(known.collect())}))
+
+
+def _dates(texts: pl.DataFrame) -> pl.Schema:
+    """Types of columns that begin like dates; telling them is slow, and no other column need be looked at."""
+    content = io.BytesIO(texts.write_csv().encode())
+    return pl.scan_csv(content, try_parse_dates=True, infer_schema_length=None).collect_schema()
 
 
 def _is_iso(texts: pl.LazyFrame, column: str, dialect: Dialect) -> bool:
