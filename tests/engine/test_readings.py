@@ -536,6 +536,20 @@ def test_days_without_a_value_and_headers_alone_keep_the_types(tmp_path):
     assert found.reference.kinds["income"] == "numeric"
 
 
+@pytest.mark.parametrize("token", ["NA", "-"])
+def test_days_of_missing_values_alone_keep_the_types(token, tmp_path):
+    gone = tuple(f.with_columns(pl.when(pl.col("at").dt.day() != 5).then("income").alias("income")) for f in TRUTH)
+    found = opened(
+        *daily(tmp_path, gone, lambda frame, path, k: frame.write_csv(path, null_value=token)), base=tmp_path
+    )
+    same(found, gone)
+    texts = APRIL.with_columns(pl.lit(token).alias("income"))
+    found = opened(MARCH, texts)
+    assert found.current.kinds["income"] == "numeric"
+    said(found, "the current window holds nothing but missing values written as text in income")
+    assert found.current.frame.select("income").collect()["income"].null_count() == APRIL.height
+
+
 def test_a_column_without_a_value_in_one_window_keeps_the_type_of_the_other(tmp_path):
     empty = APRIL.with_columns(pl.lit(None, dtype=pl.Float64).alias("income"))
     MARCH.write_csv(tmp_path / "r.csv")

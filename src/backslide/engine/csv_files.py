@@ -33,6 +33,8 @@ class Scan:
     frame: pl.LazyFrame
     blank: frozenset[str]
     """Columns without any value, which have no type of their own."""
+    unknown: frozenset[str] = frozenset()
+    """Text columns that hold nothing but what stands for a missing value among numbers."""
 
 
 def scan_csv(name: str, separator: str, data: DataSettings, notes: FileNotes) -> Scan:
@@ -56,12 +58,15 @@ def scan_csv(name: str, separator: str, data: DataSettings, notes: FileNotes) ->
     frame = _typed(name, dialect, data, None if small else _INFER_ROWS, notes, words)
     missing = frozenset(data.missing) if data.missing is not None else frozenset(TOKENS)
     look = _Look(missing, dialect.decimal_comma)
-    found = _numbers(frame, None if small else _INFER_ROWS, look, set(data.text))
+    seen = _numbers(frame, None if small else _INFER_ROWS, look, set(data.text))
+    found = {column: told for column, told in seen.items() if told["numbers"] or told["spelled"]}
+    unknown = [column for column, told in seen.items() if column not in found and told["tokens"]]
     for column, told in found.items():
         if told["tokens"]:
             notes.add(words, f"values of {column} such as {told['token']!r} were read as missing", told["tokens"])
     frame = frame.with_columns(look.number(column, whole=told["whole"]) for column, told in found.items())
-    return Scan(frame, _blank(frame, dialect))
+    blank = _blank(frame, dialect)
+    return Scan(frame, blank, frozenset(unknown) - blank)
 
 
 @dataclass(frozen=True)
@@ -172,7 +177,7 @@ def _numbers(frame: pl.LazyFrame, rows: int | None, look: _Look, kept: set[str])
     first = _seen(frame.head(1000), texts, look)  # few survive, and only those are read to the end
     left = [column for column, told in first.items() if not told["other"]]
     found = _seen(frame if rows is None else frame.head(rows), left, look)
-    return {c: told for c, told in found.items() if not told["other"] and (told["numbers"] or told["spelled"])}
+    return {column: told for column, told in found.items() if not told["other"]}
 
 
 def _seen(frame: pl.LazyFrame, columns: list[str], look: _Look) -> dict[str, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -11,10 +12,10 @@ import polars as pl
 from backslide.contracts.config import DataSettings
 from backslide.contracts.errors import SourceError
 from backslide.contracts.extras import needs
-from backslide.engine.csv_files import scan_csv
+from backslide.engine.csv_files import Scan, scan_csv
 from backslide.engine.file_notes import FileNotes
 from backslide.engine.reading import first_line, reading
-from backslide.engine.unify import unified
+from backslide.engine.unify import typed, unified
 
 File = Path | str
 """A local path, or a URI in an object store."""
@@ -58,7 +59,8 @@ def scan_files(
     """
     told = FileNotes()
     given = data or DataSettings()
-    parts = [_scan_file(f, words if len(files) == 1 else str(f), partitions_from, given, told) for f in files]
+    scans = [_scan_file(f, words if len(files) == 1 else str(f), partitions_from, given, told) for f in files]
+    parts = typed(scans)
     with reading(repr(words)):
         schemas = [part.collect_schema() for part in parts]
     if len(parts) > 1:
@@ -96,9 +98,7 @@ def _contradiction(schemas: Sequence[pl.Schema], files: Sequence[File]) -> str:
     return ""
 
 
-def _scan_file(
-    file: File, words: str, partitions_from: Path | None, data: DataSettings, notes: FileNotes
-) -> pl.LazyFrame:
+def _scan_file(file: File, words: str, partitions_from: Path | None, data: DataSettings, notes: FileNotes) -> Scan:
     name = str(file)
     if isinstance(file, Path) and file.is_dir():
         raise SourceError(f"expected a file at {words!r}, got a folder; name the files in it")
@@ -113,13 +113,14 @@ def _scan_file(
     try:
         if kind in (*_CSV, *_TSV):
             scan = scan_csv(name, "\t" if kind in _TSV else ",", data, notes)
-            frame = scan.frame.with_columns(pl.lit(None, dtype=pl.Null).alias(column) for column in scan.blank)
         else:
-            frame = _SCANNERS[kind](name)
-        frame.collect_schema()
+            scan = Scan(_SCANNERS[kind](name), frozenset())
+        scan.frame.collect_schema()
     except (pl.exceptions.PolarsError, OSError, ValueError, EOFError, zlib.error) as error:
         raise SourceError(f"{words!r} cannot be read as {kind.lstrip('.')}: {first_line(error)}") from None
-    return frame if partitions_from is None else _with_partitions(frame, Path(name), partitions_from)
+    if partitions_from is None:
+        return scan
+    return replace(scan, frame=_with_partitions(scan.frame, Path(name), partitions_from))
 
 
 def _with_partitions(frame: pl.LazyFrame, file: Path, root: Path) -> pl.LazyFrame:

@@ -14,7 +14,7 @@ import polars as pl
 from backslide.contracts import say
 from backslide.contracts.config import Settings
 from backslide.engine.missing import TOKENS
-from backslide.engine.number_text import CODES, Texts, looked_at, writing_of
+from backslide.engine.number_text import CODES, Texts, given, looked_at, writing_of
 from backslide.engine.reading import reading
 from backslide.engine.role_names import is_id_like
 from backslide.engine.times import is_text
@@ -32,10 +32,32 @@ UNIQUE = 100
 def read_texts(raw: Raw, schemas: Schemas, settings: Settings, notes: list[str]) -> None:
     """Replace text columns of both windows that hold numbers by these, in place, and say so; likewise labels that are none."""
     missing = settings.data.missing if settings.data.missing is not None else TOKENS
+    _read_unknown(raw, schemas, settings, missing, notes)
     _read_numbers(raw, schemas, settings, missing, notes)
     if settings.model.label is not None:
         for name in raw:
             _read_labels(name, raw, schemas, settings, missing, notes)
+
+
+def _read_unknown(raw: Raw, schemas: Schemas, settings: Settings, missing: tuple[str, ...], notes: list[str]) -> None:
+    """Text columns of one window that hold nothing but missing values where the other holds numbers hold none."""
+    for name, other in (("reference", "current"), ("current", "reference")):
+        known = schemas[other]
+        columns = [c for c, dtype in schemas[name].items() if is_text(dtype) and c in known and known[c].is_numeric()]
+        columns = [column for column in columns if column not in settings.data.text]
+        if not columns:
+            continue
+        frame, words = raw[name]
+        with reading():  # few columns have nothing else in their first rows, and only those are read to the end
+            none = [given(pl.col(c), missing).is_null().all().alias(c) for c in columns]
+            first = frame.select(columns).head(HEAD).select(none).collect().row(0, named=True)
+            left = [none[k] for k, column in enumerate(columns) if first[column]]
+            full = frame.select(left).collect(engine="streaming").row(0, named=True) if left else {}
+        void = [column for column, nothing in full.items() if nothing]
+        if void:
+            raw[name] = frame.with_columns(pl.lit(None, dtype=known[c]).alias(c) for c in void), words
+            schemas[name] |= {c: known[c] for c in void}
+            notes.append(f"the {name} window holds nothing but missing values written as text in {say.listed(void)}")
 
 
 def _read_labels(
