@@ -428,6 +428,8 @@ NUMBERS = {
     "apostrophes": lambda v: commas(v).replace(",", "'"),
     "dollars": lambda v: f"${commas(v)}",
     "euros": lambda v: f"{swapped(v)} €",
+    "a unit": lambda v: f"{v} kg",
+    "dollars in letters": lambda v: f"USD {commas(v)}",
     "percent": lambda v: f"{v} %",
     "a plus": lambda v: f"+{v}",
     "exponents": lambda v: f"{v:.9e}",
@@ -461,6 +463,21 @@ def test_a_comma_that_may_be_either_is_said():
         assert forced.reference.frame.select("income").collect().item(0, 0) == int(
             frames[0]["income"][0].replace(",", "")
         )
+
+
+@pytest.mark.parametrize(
+    "writings", [(commas, swapped), (lambda v: f"${v}", lambda v: f"€{v}"), (lambda v: f"{v} kg", lambda v: f"{v} g")]
+)
+def test_numbers_in_two_writings_stay_text_and_are_named(writings):
+    texts = [pl.Series("income", [writings[k % 2](v) for k, v in enumerate(f["income"])]) for f in TRUTH]
+    found = opened(*(f.with_columns(t) for f, t in zip(TRUTH, texts, strict=True)))
+    assert found.reference.kinds["income"] == "categorical"
+    said(found, "columns that look like numbers stay text: income (")
+
+
+def test_codes_of_letters_and_digits_are_not_spoken_of():
+    frames = [zips(frame, lambda v: f"{'ABC'[v % 3]}{v}") for frame in TRUTH]
+    assert not [note for note in opened(*frames).notes if "zip" in note]
 
 
 def zips(frame, write):

@@ -21,6 +21,10 @@ _WHOLE = _SIGN + r"[0-9]+$"
 _EITHER = _SIGN + r"[1-9][0-9]{0,2},[0-9]{3}$"
 """1,234: thousands or decimals."""
 _MARK = r"([$€£¥%]|USD|EUR|GBP|CHF)"
+MONEY = frozenset(("$", "€", "£", "¥", "USD", "EUR", "GBP", "CHF"))
+"""Signs that may be left out without another number being meant."""
+_UNIT = r"[0-9.,]\s+([A-Za-z°µ/]{1,6})$"
+"""Of what is measured, after a space: A12 and 12A are codes."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,11 @@ def bare(text: pl.Expr) -> pl.Expr:
 
 def _unmarked(text: pl.Expr) -> pl.Expr:
     text = text.str.replace(r"^\(([^()]+)\)$", "-${1}")
-    return text.str.replace(rf"^([+-]?)\s*{_MARK}\s*", "${1}").str.replace(rf"\s*{_MARK}$", "")
+    return (
+        text.str.replace(rf"^([+-]?)\s*{_MARK}\s*", "${1}")
+        .str.replace(rf"\s*{_MARK}$", "")
+        .str.replace(r"([0-9.,])\s+[A-Za-z°µ/]{1,6}$", "${1}")
+    )
 
 
 def _joined(text: pl.Expr) -> pl.Expr:
@@ -118,7 +126,7 @@ def looked_at(column: str, key: str, missing: Collection[str]) -> list[pl.Expr]:
     by_comma, by_point = core.str.contains(_COMMA_GROUPS), core.str.contains(_POINT_GROUPS)
     comma, either = core.str.contains(_COMMA), core.str.contains(_EITHER)
     number = plain | by_comma | comma | by_point
-    mark = text.str.extract(_MARK)
+    mark = pl.coalesce(text.str.extract(_MARK), text.str.extract(_UNIT))
     token = source.is_in(list(missing))
     found = {
         "values": text.count(), "tokens": token.sum(), "token": source.filter(token).first(),
@@ -174,7 +182,10 @@ def _differ(sides: Collection[Texts], decimal: str) -> bool:
     """Whether one side is written otherwise than another: a fault to be named and not to be mended in silence."""
     if len({(side.mark, side.marks >= READABLE * side.values) for side in sides}) > 1:
         return True
-    if any(side.kinds > 1 or (side.mark == "%" and side.marks < READABLE * side.values) for side in sides):
+    if any(
+        side.kinds > 1 or (side.mark is not None and side.mark not in MONEY and side.marks < READABLE * side.values)
+        for side in sides
+    ):
         return True
     apart = [side.grouped + (side.either if decimal == "." else 0) for side in sides]
     parted = any(n and not side.long for n, side in zip(apart, sides, strict=True))

@@ -22,7 +22,10 @@ from backslide.engine.times import is_text
 Raw = dict[str, tuple[pl.LazyFrame, str]]
 Schemas = dict[str, dict[str, pl.DataType]]
 HEAD = 200
-_NUMBER = re.compile(r"[-+($€£¥.A-Z ]*[0-9][0-9.,'\u2019\u00a0\u202f ]*(?:[eE][-+]?[0-9]+)?[ %€$£¥)A-Z]*")
+_NUMBER = re.compile(
+    r"[-+(]?(?:[$€£¥]|USD|EUR|GBP|CHF)?[-+ ]*[.]?[0-9][0-9.,'\u2019\u00a0\u202f ]*(?:[eE][-+]?[0-9]+)?\)?"
+    r"\s*(?:[%€$£¥]|USD|EUR|GBP|CHF|\s[A-Za-z°µ/]{1,6})?\)?"
+)
 LIKELY = 0.5
 """Share of the first values that must look like numbers for the others to be looked at."""
 UNIQUE = 100
@@ -95,6 +98,8 @@ def _read_numbers(raw: Raw, schemas: Schemas, settings: Settings, missing: tuple
     said = _Said()
     for column in likely:
         sides = {name: full[name][column] for name in raw}
+        if min(side.readable for side in sides.values()) < LIKELY:
+            continue
         if column not in scores and _is_code(column, sides):
             said.codes.append(column)
             continue
