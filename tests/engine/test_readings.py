@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import BackslideError, ConfigError, SourceError, TimestampError
+from backslide.contracts.roles import Roles
 from backslide.engine import names
+from backslide.engine.inference import infer_roles
+from backslide.engine.times import other, time_expression
 from backslide.engine.window import open_windows
 
 ROWS = 240
@@ -178,6 +181,20 @@ def test_days_and_months_that_cannot_be_told_apart_are_asked_for():
         same(opened(*both, model={"timestamp_format": how}), early)
     swapped = opened(*both, model={"timestamp_format": "dmy"})
     assert rows_of(swapped.reference)[names.TIME][0].day == 3
+
+
+def test_other_time_columns_follow_the_order_of_the_timestamp_where_every_row_fits_both():
+    frame = pl.DataFrame({"came": ["03/01/2026", "03/02/2026"]}).lazy()
+    for how, month in (("%m/%d/%Y", 3), ("mdy", 3), ("dmy", 1)):
+        told = time_expression(frame, "came", pl.String(), other(Roles(timestamp_format=how)))
+        assert frame.select(told).collect().item(0, 0).month == month
+
+
+def test_a_first_configuration_says_why_a_time_column_is_not_taken():
+    early = MARCH.filter(pl.col("at").dt.day() <= 12).with_columns(pl.col("at").dt.strftime("%m/%d/%Y %H:%M:%S"))
+    roles, notes = infer_roles(early.lazy())
+    assert roles.timestamp is None
+    assert any("set [model] timestamp_format" in note for note in notes)
 
 
 def test_dates_in_a_text_file_are_not_taken_as_day_first_for_want_of_a_better(tmp_path):

@@ -19,7 +19,7 @@ from backslide.contracts.roles import Roles
 from backslide.engine import outcome_columns as outcomes
 from backslide.engine import role_names as usual
 from backslide.engine.columns import ColumnKind, kind_of
-from backslide.engine.times import time_expression
+from backslide.engine.times import is_text, time_expression
 
 T = TypeVar("T")
 
@@ -150,8 +150,9 @@ def _is_readable(table: _Table, column: str) -> bool:
 
 
 def _unread(table: _Table, column: str) -> str | None:
-    """Why a column that is named like a time, or begins like one, is not taken as such."""
-    if usual.rank(column, usual.TIMESTAMP) is None:
+    """Why a column that is named like a time is not taken as such."""
+    like_time = usual.is_time_like(column) and not usual.is_other_time(column) and is_text(table.look[column].dtype)
+    if usual.rank(column, usual.TIMESTAMP) is None and not like_time:
         return None
     values = table.look.lazy().select(column)
     try:
