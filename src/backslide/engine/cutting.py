@@ -56,7 +56,7 @@ class Cutting:
             frame, text = open_snapshot(source, settings.base, settings.model)
         else:
             frame = open_source(source, base=settings.base, data=settings.data, notes=self.notes)
-        role_types.check(frame.collect_schema(), name, settings)
+        role_types.check(frame.collect_schema(), name, settings, unread=True)
         version = getattr(settings.windows, f"{name}_version")
         if version is not None:
             if settings.model.version is None:
@@ -78,7 +78,7 @@ class Cutting:
         if self.source is None:
             self.source = open_source(settings.data.source, base=settings.base, data=settings.data, notes=self.notes)
         if self.times is None or self.timed is None:
-            role_types.check(self.source.collect_schema(), name, settings)
+            role_types.check(self.source.collect_schema(), name, settings, unread=True)
             need(column, "timestamp", name, dict(self.source.collect_schema()))
             self.times = read_times({SOURCE: self.source}, column, written(settings.model))
             self.notes += time_notes(self.times, {SOURCE: self.source})

@@ -49,10 +49,11 @@ _WANTED = {
 }
 
 
-def check(schema: Schema, window: str, settings: Settings) -> None:
+def check(schema: Schema, window: str, settings: Settings, *, unread: bool = False) -> None:
     """That no column has two roles, and that the column of every role has a type which the role takes.
 
-    Columns that are not there are for others to miss. ``[shadow]`` counts as roles of the other model.
+    Columns that are not there are for others to miss. ``[shadow]`` counts as roles of the other model. While texts are
+    ``unread``, those of a score may still turn out to be numbers.
 
     Raises:
         LabelError, ColumnError, TimestampError: one line: column, role, window, what came, what to do.
@@ -67,7 +68,8 @@ def check(schema: Schema, window: str, settings: Settings) -> None:
     for role, column in (*named, *(one for own in arms for one in own)):
         dtype = schema.get(column)
         wanted = _WANTED[role.split(" ")[0]]
-        if dtype is not None and family(dtype) not in wanted.families:
+        may_be = {"text"} if unread and role.startswith("score") else set()
+        if dtype is not None and family(dtype) not in wanted.families | may_be:
             raise wanted.error(
                 f"{role}: expected {wanted.words} in column {column!r}, found {_type_words(dtype)} in the {window} window; "
                 f"{wanted.remedy}, or name another column"

@@ -108,6 +108,8 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
     notes: list[str] = said(raw["reference"][0], roles) if is_snapshot(reference, settings.base) else []
     role_types.decoded(raw, schemas, settings, notes)
     read_texts(raw, schemas, settings, notes)
+    for name, schema in schemas.items():
+        role_types.check(schema, name, settings)
     lost = _fill_lost_columns(roles, raw, schemas, notes)
     _check_columns(roles, schemas)
     segments.check(roles.segments, schemas)
