@@ -36,6 +36,7 @@ from backslide.engine.units import cell_units, count_units, loss_units, variance
 from backslide.engine.window import Opened, Window
 from backslide.models.metric_functions import check_returns, custom_metric
 from backslide.models.model import Model, ordered_scores
+from backslide.models.reading import understand
 from backslide.stats.bootstrap import Resampler
 from backslide.stats.change import Change, Units, compare
 from backslide.stats.jackknife import jackknife_units
@@ -380,10 +381,9 @@ class Case:
     def answered(self, model: Model, frame: pl.DataFrame) -> Answered:
         """What a model says to the feature columns of ``frame``, decided by the problem's threshold, beside its labels."""
         own = [c for c in frame.columns if c not in CANONICAL and not c.startswith(names.score(""))]
-        answer = model.answer(
-            frame.select(own if model.features is not None else list(self.problem.features)),
-            decisions=not self.problem.has_scores,
-        )
+        given = frame.select(own if model.features is not None else list(self.problem.features))
+        understand(model, self.problem, self.reference.sample, self.reference.outcomes)
+        answer = model.answer(given, decisions=not self.problem.has_scores)
         labels = outcomes(frame, self.problem).labels
         if not self.problem.classification:
             predictions = answer.predictions if answer.predictions is not None else np.full(frame.height, np.nan)

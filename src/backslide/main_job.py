@@ -34,6 +34,7 @@ from backslide.models.load import load_model
 from backslide.playbook.drift.embeddings import check_functions
 from backslide.playbook.integrity.found import load as load_snapshots
 from backslide.playbook.runner import run_checks
+from backslide.playbook.shadow.replay import failures
 from backslide.playbook.verify.directions import check_scores
 from backslide.playbook.verify.label_coverage import LABELS, sentences
 from backslide.stack.take import snapshot
@@ -205,7 +206,9 @@ def _diagnosis(
             )
         ),
         parts=judged.parts if verdict == Verdict.DEGRADED_IN_PART else (),
-        warnings=tuple(dict.fromkeys((*sentences(case, outcomes), *case.warnings, *_warnings(outcomes)))),
+        warnings=tuple(
+            dict.fromkeys((*failures(case), *sentences(case, outcomes), *case.warnings, *_warnings(outcomes)))
+        ),
         decision=words.decide(verdict, causes, harmless, reason, judged.target, too_few=unread),
         metric=metric,
         detectable=detectable(case, judged),
@@ -291,7 +294,9 @@ def _inputs(case: Case, judged: Judged, found: Explanation) -> Inputs:
         return WindowCounts(reference=of(case.reference), current=of(case.current))
 
     windows = {side.window.name: side.window for side in case.sides}
-    notes = [*case.notes, *judged.caveats, *found.notes, *_unused(case.settings)]
+    models = [m for m in (case.reference_model, case.current_model) if m is not None]
+    remarks = [remark for model in models for remark in model.remarks]
+    notes = [*case.notes, *remarks, *judged.caveats, *found.notes, *_unused(case.settings)]
     constant = [c for c, pair in case.pairs.items() if pair.constant_before and pair.current.n_unique() <= 1]
     if constant:
         notes.append(f"constant in both windows: {', '.join(constant[:10])}")

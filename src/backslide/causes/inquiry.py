@@ -20,6 +20,7 @@ from backslide.causes.surrogate import surrogate
 from backslide.causes.verify import Bench, Trial, try_out
 from backslide.contracts.containment import let_through
 from backslide.playbook.concept.decomposition import populations
+from backslide.playbook.shadow.replay import replay
 from backslide.stats.effect import Effect, nothing
 from backslide.stats.metrics import Metric
 
@@ -114,8 +115,12 @@ def _bench(case: Case, target: Metric, faults: list[Fault], notes: list[str]) ->
     if stand_in_is_faithful(case):
         return Bench(case, target, case.reference_model, artefact=True), True
     if case.reference_model is not None and case.inputs_known:
+        done = replay(case).reference
         notes.append(
-            "the saved model does not reproduce the reference predictions; repairs were priced with a stand-in"
+            f"the saved model fails on {done.failed} of {len(done.answered.failed)} reference rows: {done.answered.error}; "
+            "repairs were priced with a stand-in"
+            if done.unasked
+            else "the saved model does not reproduce the reference predictions; repairs were priced with a stand-in"
         )
     if not faults:
         return Bench(case, target, None), False

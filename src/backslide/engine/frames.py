@@ -68,13 +68,16 @@ def _column(name: str, values: pd.Series[Any]) -> pl.Series:
 
 
 def _from_categories(name: str, values: pd.Series[Any]) -> pl.Series:
-    """Categories as text: their codes are storage, not meaning."""
+    """Categories as what they are, numbers, truth values, times or texts: their codes are storage, not meaning."""
     codes = values.cat.codes.to_numpy()
-    labels = pl.Series([label_text(label) for label in values.cat.categories], dtype=pl.String)
-    picked = np.where(codes < 0, 0, codes).astype(np.uint32)
-    if not len(labels):
+    levels = values.cat.categories
+    if not len(levels):
         return pl.Series(name, [None] * len(codes), dtype=pl.String)
-    return _with_nulls(labels.gather(picked).alias(name), codes < 0)
+    labels = _column(name, levels.to_series())
+    if labels.dtype.is_nested() or labels.dtype == pl.Object:
+        labels = pl.Series(name, [label_text(level) for level in levels], dtype=pl.String)
+    picked = np.where(codes < 0, 0, codes).astype(np.uint32)
+    return _with_nulls(labels.gather(picked), codes < 0)
 
 
 def _from_arrow(name: str, values: pd.Series[Any]) -> pl.Series:

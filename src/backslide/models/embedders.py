@@ -11,8 +11,7 @@ import numpy as np
 from backslide.contracts.errors import ConfigError, ModelError
 from backslide.engine.vectors import LEAST, Matrix
 from backslide.models.failures import one_line
-from backslide.models.imports import import_object
-from backslide.models.metric_functions import SPEC
+from backslide.models.imports import SPEC, import_object
 
 BATCH = 256
 """Texts of one call."""

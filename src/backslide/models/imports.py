@@ -1,8 +1,10 @@
-"""Import ``module:function``, also from modules that lie beside the configuration."""
+"""Import ``module:function`` or ``file.py:function``, also from modules that lie beside the configuration."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,18 +17,38 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+SPEC = re.compile(r"(?:[A-Za-z_][\w.]*|.+\.py):[A-Za-z_][\w.]*")
+"""``serving:score``, ``package.serving:Model.score`` or ``code/serving.py:score``."""
+
+
+def is_spec(text: str, base: Path | None) -> bool:
+    """Whether a text names an object of a module, and not a file that happens to be called so."""
+    return SPEC.fullmatch(text) is not None and not ((base or Path()) / text).exists()
+
+
+def module_file(spec: str, base: Path | None) -> Path:
+    """The file of the module that a spec names, were it beside the configuration."""
+    module = spec.rsplit(":", 1)[0]
+    return (base or Path()) / (module if module.endswith(".py") else module.replace(".", "/") + ".py")
+
+
 def import_object(spec: str, *, base: Path | None) -> Any:
-    """The object that ``module:function`` names; modules in ``base`` come first.
+    """The object that ``module:function`` or ``file.py:function`` names; modules in ``base`` come first.
 
     Raises:
-        ModelError: no such module, it fails when imported, or it has no such name.
+        ModelError: no such module or file, it fails when imported, or it has no such name.
     """
-    module_name, attribute = spec.split(":")
+    module_name, attribute = spec.rsplit(":", 1)
     folder = (base or Path()).resolve()
-    _forget_namesake(module_name.split(".")[0], folder)
     try:
-        with on_path(folder):
-            found = importlib.import_module(module_name)
+        if module_name.endswith(".py"):
+            found = _import_file(folder / module_name, module_name, folder)
+        else:
+            _forget_namesake(module_name.split(".")[0], folder)
+            with on_path(folder):
+                found = importlib.import_module(module_name)
+    except ModelError:
+        raise
     except Exception as error:
         raise ModelError(f"{spec}: importing {module_name!r} failed: {one_line(error)}") from None
     for part in attribute.split("."):
@@ -35,6 +57,33 @@ def import_object(spec: str, *, base: Path | None) -> Any:
             raise ModelError(f"{spec}: {module_name!r} has no {part!r}{did_you_mean(part, known)}")
         found = getattr(found, part)
     return found
+
+
+def _import_file(path: Path, shown: str, folder: Path) -> Any:
+    """A module from its file, which may import what lies beside it or beside the configuration."""
+    if not path.is_file():
+        beside = sorted(entry.name for entry in path.parent.glob("*.py")) if path.parent.is_dir() else []
+        raise ModelError(f"no file at {shown}{did_you_mean(path.name, beside)}")
+    name = path.stem if path.stem.isidentifier() else re.sub(r"\W", "_", path.stem)
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(path.resolve()):
+        return loaded
+    made = importlib.util.spec_from_file_location(name, path.resolve())
+    assert made is not None
+    assert made.loader is not None
+    module = importlib.util.module_from_spec(made)
+    taken = name in sys.modules and getattr(loaded, "__file__", None) is None
+    _forget_namesake(name, path.parent.resolve())
+    if name not in sys.modules and not taken:
+        sys.modules[name] = module  # so that what it defines can be pickled by name
+    try:
+        with on_path(folder), on_path(path.parent):
+            made.loader.exec_module(module)
+    except BaseException:
+        if sys.modules.get(name) is module:
+            del sys.modules[name]
+        raise
+    return module
 
 
 @contextmanager

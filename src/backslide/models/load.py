@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from pathlib import Path
 from typing import Any
 
 from backslide.contracts.errors import ModelError, UntrustedError, did_you_mean
 from backslide.contracts.extras import needs
+from backslide.models.boosters import SUFFIXES as _BOOSTERS
+from backslide.models.boosters import read_booster
 from backslide.models.failures import one_line
-from backslide.models.imports import import_object, on_path
+from backslide.models.imports import import_object, is_spec, on_path
 from backslide.models.mlflow import is_mlflow, read_mlflow
 from backslide.models.model import Model
 from backslide.models.onnx import read_onnx
 from backslide.models.wrap import wrap
 
 _PICKLES = (".joblib", ".pkl", ".pickle")
-_SPEC = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+EXPECTED = ".skops, .joblib, .pkl, .pickle, .onnx, .json or .ubj (XGBoost), .txt (LightGBM), .cbm (CatBoost)"
 
 
 def load_model(artefact: object, *, trusted: bool = False, base: Path | None = None, task: str | None = None) -> Model:
@@ -25,7 +26,8 @@ def load_model(artefact: object, *, trusted: bool = False, base: Path | None = N
 
     Args:
         artefact: an object with ``predict`` or ``predict_proba``; a function of a pandas frame;
-            ``"module:function"``; a path to a .skops, .joblib, .pkl, .pickle or .onnx file; an MLflow URI or folder.
+            ``"module:function"`` or ``"file.py:function"``; a path to a .skops, .joblib, .pkl, .pickle or .onnx file, or to
+            one of XGBoost (.json, .ubj), LightGBM (.txt) or CatBoost (.cbm); an MLflow URI or folder.
         trusted: whether files may execute code while they are loaded.
         base: folder that relative paths and modules start from.
         task: ``binary``, ``multiclass`` or ``regression``, for models that do not say which they are.
@@ -41,7 +43,7 @@ def load_model(artefact: object, *, trusted: bool = False, base: Path | None = N
         return wrap(artefact, name=_name_of(artefact), task=task)
     text = str(artefact)
     path = (base or Path()) / text
-    if isinstance(artefact, str) and _SPEC.fullmatch(text) and not path.exists():
+    if isinstance(artefact, str) and is_spec(text, base):
         return wrap(import_object(text, base=base), name=text, task=task)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -67,17 +69,17 @@ def _read(path: Path, shown: str, *, trusted: bool, base: Path | None) -> Any:
         kind = "ONNX model" if suffix == ".onnx" else "model"
         raise ModelError(f"no {kind} at {shown}{did_you_mean(path.name, _files_beside(path))}")
     if path.is_dir():
-        raise ModelError(
-            f"{shown} is a folder without an MLmodel; expected a .skops, .joblib, .pkl, .pickle or .onnx file"
-        )
+        raise ModelError(f"{shown} is a folder without an MLmodel; expected {EXPECTED}")
     if suffix == ".onnx":
         return read_onnx(path, shown)
+    if suffix in _BOOSTERS:
+        return read_booster(path, shown)
     if suffix == ".skops":
         return _read_skops(path, shown, trusted=trusted)
     if suffix in _PICKLES:
         return _read_pickle(path, shown, trusted=trusted, base=base)
     found = suffix or "no extension"
-    raise ModelError(f"{shown}: expected .skops, .joblib, .pkl, .pickle, .onnx or module:function, found {found!r}")
+    raise ModelError(f"{shown}: expected {EXPECTED} or module:function, found {found!r}")
 
 
 def _files_beside(path: Path) -> list[str]:

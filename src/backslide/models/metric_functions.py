@@ -8,7 +8,6 @@ one number. Attributes ``higher_is_better`` (default True) and ``share`` (defaul
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +19,9 @@ from numpy.typing import NDArray
 from backslide.contracts.errors import ConfigError, ModelError
 from backslide.engine.problem import Problem
 from backslide.models.failures import one_line
-from backslide.models.imports import import_object
+from backslide.models.imports import SPEC, import_object
 from backslide.stats.metrics import Arrays, Floats, Metric, mean
 
-SPEC = re.compile(r"[\w.]+:[\w.]+")
 Call = Callable[[Arrays], Any]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +14,7 @@ from backslide.contracts.errors import ModelError, did_you_mean
 from backslide.engine.problem import Problem
 from backslide.models.failures import Effort, answer_what_can_be
 from backslide.models.frame import to_pandas
-from backslide.models.reply import Reply
+from backslide.models.reply import Reply, ReplyError
 from backslide.stats.metrics import Floats
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import polars as pl
+
+    from backslide.models.categories import Restorer
 
 Input = Literal["frame", "text"]
 
@@ -61,6 +64,14 @@ class Model:
     """What loading it had to say, such as another library version."""
     artefact: Any = field(default=None, repr=False)
     """The object behind it, for whoever looks at what is fitted inside; None for plain functions."""
+    types: Restorer | None = field(default=None, repr=False)
+    """What puts back the types of columns that it was fitted on; None where it was fitted on plain ones."""
+    way: int | None = field(default=None, repr=False)
+    """Which of the restorer's ways the model answered; None until it did."""
+    reading: Callable[[Reply], Reply] | None = field(default=None, repr=False)
+    """What its returns mean, where they do not say so themselves; see ``models.reading``."""
+    understood: bool = field(default=False, repr=False)
+    """Whether that was looked into."""
 
     def answer(self, frame: pl.DataFrame, *, batch_rows: int = 50_000, decisions: bool = True) -> Answer:
         """Ask the model about every row of ``frame``.
@@ -73,24 +84,51 @@ class Model:
         Raises:
             ModelError: a column that the model was fitted on is not in ``frame``.
         """
+        replies, failed, error = self._replies(frame, batch_rows, partial(self._call, decisions=decisions))
+        return self._assemble(frame.height, replies, failed, error)
+
+    def returned(self, frame: pl.DataFrame) -> list[tuple[np.ndarray, Reply]]:
+        """What comes back for the rows that can be answered, with their places, before it is read as labels or scores."""
+
+        def call(batch: pd.DataFrame) -> Reply:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return self._asked(batch, decisions=True).checked(len(batch), None)
+
+        return self._replies(frame, max(frame.height, 1), call)[0]
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said about it: from loading it, and from asking it so far."""
+        more = None if self.types is None else self.types.note()
+        return tuple(f"{self.name}: {note}" for note in (*self.notes, *((more,) if more else ())))
+
+    def _replies(
+        self, frame: pl.DataFrame, batch_rows: int, call: Callable[[pd.DataFrame], Reply]
+    ) -> tuple[list[tuple[np.ndarray, Reply]], np.ndarray, str | None]:
         chosen = frame.select(self._columns(frame))
+        if self.types is not None:
+            self.types.look(chosen)
         replies: list[tuple[np.ndarray, Reply]] = []
         failed = np.zeros(frame.height, dtype=bool)
         first_error: str | None = None
         effort = Effort(EXTRA_CALLS)
         for start in range(0, frame.height, batch_rows):
             batch = to_pandas(chosen.slice(start, batch_rows))
-            answered, error = answer_what_can_be(partial(self._call, decisions=decisions), batch, effort)
+            answered, error = answer_what_can_be(call, batch, effort)
             covered = np.zeros(len(batch), dtype=bool)
             for rows, reply in answered:
                 covered[rows] = True
                 replies.append((rows + start, reply))
             failed[start : start + len(batch)] = ~covered
             first_error = first_error or error
-        return self._assemble(frame.height, replies, failed, first_error)
+        return replies, failed, first_error
 
     def _columns(self, frame: pl.DataFrame) -> list[str]:
         wanted = list(self.features) if self.features is not None else frame.columns
+        # LightGBM writes the blanks of a name as underscores.
+        blanks = {re.sub(r"\s", "_", column): column for column in frame.columns}
+        wanted = [name if name in frame.columns else blanks.get(name, name) for name in wanted]
         for name in wanted:
             if name not in frame.columns:
                 hint = did_you_mean(name, frame.columns)
@@ -105,9 +143,34 @@ class Model:
     def _call(self, batch: pd.DataFrame, decisions: bool) -> Reply:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            reply = self._ask_again_with_floats(batch, decisions).checked(len(batch), self.classes)
+            reply = self._asked(batch, decisions).checked(len(batch), None)
+            if self.reading is not None:
+                reply = self.reading(reply)
+            elif reply.unread is not None:
+                raise ReplyError(reply.unread)
+            reply = reply.checked(len(batch), self.classes)
         self.classes = self.classes or reply.classes
         return reply
+
+    def _asked(self, batch: pd.DataFrame, decisions: bool) -> Reply:
+        """Ask with the types put back, in the first of the ways that the model answers."""
+        if self.types is None:
+            return self._ask_again_with_floats(batch, decisions)
+        ways = self.types.ways()
+        if self.way is not None:
+            return self._ask_again_with_floats(ways[self.way](batch), decisions)
+        failure: Exception | None = None
+        for number, way in enumerate(ways):
+            try:
+                reply = self._ask_again_with_floats(way(batch), decisions)
+            except Exception as error:
+                failure = failure or error
+                continue
+            if len(batch):
+                self.way = number
+            return reply
+        assert failure is not None
+        raise failure
 
     def _ask_again_with_floats(self, batch: pd.DataFrame, decisions: bool) -> Reply:
         """A column that is missing throughout has no type of its own: encoders want objects, boosters want floats."""

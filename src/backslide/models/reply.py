@@ -24,6 +24,12 @@ class Reply:
     numbers: np.ndarray | None = None
     scores: np.ndarray | None = None
     classes: tuple[str, ...] | None = None
+    raw: np.ndarray | None = None
+    """(n,) or (n, k) as it came, where no class labels came with it: what it means depends on the roles (``models.reading``)."""
+    columns: dict[str, np.ndarray] | None = None
+    """As it came, where it came in named columns (n,) each."""
+    unread: str | None = None
+    """Why nothing can be made of it without the roles."""
 
     def checked(self, n: int, classes: tuple[str, ...] | None) -> Reply:
         """This reply with one answer per row, and scores in the order of ``classes`` where those are known.
@@ -31,7 +37,7 @@ class Reply:
         Raises:
             ReplyError: another number of rows, or other classes than before.
         """
-        for values in (self.labels, self.numbers, self.scores):
+        for values in (self.labels, self.numbers, self.scores, self.raw, *(self.columns or {}).values()):
             if values is not None and len(values) != n:
                 raise ReplyError(f"it answered {len(values)} rows when asked {n}")
         if self.scores is None or self.classes is None or classes is None or self.classes == classes:
@@ -107,26 +113,45 @@ def from_estimator(predictions: Any, scores: Any, classes: tuple[str, ...] | Non
 def from_function(returned: Any, classes: tuple[str, ...] | None, task: str | None) -> Reply:
     """A reply from a plain function's return value.
 
-    A frame or mapping holds scores by class label; a two-dimensional array holds scores in the order of
-    ``classes``; one dimension holds predictions: labels, or numbers for a regression.
+    A frame, a mapping or a list of mappings holds scores by class label; a two-dimensional array holds scores in the order of
+    ``classes``; one dimension holds predictions: labels, or numbers for a regression, or with two ``classes`` the score of the
+    second. What has no meaning of its own is handed on as it came, with the reason.
     """
-    if isinstance(returned, pd.DataFrame) or (hasattr(returned, "columns") and hasattr(returned, "to_numpy")):
-        return scored(returned.to_numpy(), class_texts(returned.columns))
+    if isinstance(returned, (list, tuple)) and len(returned) and all(isinstance(row, Mapping) for row in returned):
+        returned = pd.DataFrame(list(returned))
+    if hasattr(returned, "columns") and hasattr(returned, "to_numpy"):
+        return _in_columns({str(label_text(name)): np.asarray(returned[name]) for name in returned.columns})
     if isinstance(returned, Mapping):
-        return scored(np.column_stack([np.asarray(v) for v in returned.values()]), class_texts(returned))
+        return _in_columns({label_text(name): np.asarray(values) for name, values in returned.items()})
     if not isinstance(returned, (np.ndarray, pd.Series, Sequence)) and not hasattr(returned, "__array__"):
         raise ReplyError(f"expected predictions or scores, found {type(returned).__name__}")
     array = np.asarray(returned)
     if array.ndim == 2 and array.shape[1] > 1:
         if classes is None:
-            raise ReplyError("it returned an array of scores without class labels; give the function `classes`")
+            return Reply(raw=array, unread=UNNAMED)
         return scored(array, classes)
     return _predicted(array, classes, task)
 
 
+UNNAMED = "it returned an array of scores without class labels; give the function `classes`"
+FRACTIONS = "it returned fractions where labels were expected; return a frame with a column per class"
+
+
+def _in_columns(columns: dict[str, np.ndarray]) -> Reply:
+    """Scores by class where every column holds numbers; else only the columns."""
+    if any(values.dtype.kind not in "biuf" for values in columns.values()):
+        return Reply(
+            columns=columns, unread=f"it returned the columns {list(columns)}, which are not all scores of classes"
+        )
+    return replace(scored(np.column_stack(list(columns.values())), class_texts(columns)), columns=columns)
+
+
 def _predicted(array: np.ndarray, classes: tuple[str, ...] | None, task: str | None) -> Reply:
+    raw = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
     if task == "regression" or (task is None and classes is None and array.dtype.kind in "iuf"):
-        return Reply(numbers=number_array(array))
+        return Reply(numbers=number_array(array), raw=raw)
     if array.dtype.kind == "f" and np.any(np.isfinite(array) & (array != np.floor(array))):
-        raise ReplyError("it returned fractions where labels were expected; return a frame with a column per class")
-    return Reply(labels=label_texts(array))
+        if classes is not None and len(classes) == 2:
+            return scored(raw, classes)
+        return Reply(raw=raw, unread=FRACTIONS)
+    return Reply(labels=label_texts(array), raw=raw)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from backslide.contracts.errors import ModelError
+from backslide.models.boosters import Native, native
+from backslide.models.categories import restorer
 from backslide.models.model import Input, Model
-from backslide.models.reply import Reply, class_texts, from_estimator, from_function
+from backslide.models.reply import Reply, class_texts, from_estimator, from_function, label_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +26,8 @@ def wrap(artefact: Any, *, name: str, task: str | None = None, notes: tuple[str,
     """
     if isinstance(artefact, type):
         raise ModelError(f"{name} is a class; expected a fitted model or a function of a frame")
+    if (booster := native(artefact)) is not None:
+        return _native(booster, name, task, notes)
     if callable(getattr(artefact, "predict", None)) or callable(getattr(artefact, "predict_proba", None)):
         return _estimator(artefact, name, task, notes)
     if callable(artefact):
@@ -50,7 +55,22 @@ def _estimator(artefact: Any, name: str, task: str | None, notes: tuple[str, ...
             classes,
         )
 
-    return Model(name, ask, _features(artefact), classes, takes, notes, artefact)
+    features = _features(artefact)
+    types = None if takes == "text" else restorer(artefact, features)
+    return Model(name, ask, features, classes, takes, notes, artefact, types)
+
+
+def _native(booster: Native, name: str, task: str | None, notes: tuple[str, ...]) -> Model:
+    classes = None if task == "regression" else booster.classes
+
+    def ask(batch: pd.DataFrame, decisions: bool) -> Reply:
+        returned = booster.ask(batch)
+        if booster.codes and classes is not None:
+            return Reply(labels=label_texts(returned))
+        return from_function(returned, classes, task)
+
+    features = _by_name(booster.features)
+    return Model(name, ask, features, classes, "frame", notes, booster.artefact, restorer(booster.artefact, features))
 
 
 def _function(function: Any, name: str, task: str | None, notes: tuple[str, ...]) -> Model:
@@ -79,10 +99,15 @@ def _features(artefact: Any) -> tuple[str, ...] | None:
     for attribute in ("feature_names_in_", "feature_names_", "feature_name_"):
         names = _attribute(artefact, attribute)
         if names is not None and len(names):
-            texts = tuple(str(name) for name in names)
-            return None if all(_POSITIONAL.fullmatch(text) for text in texts) else texts
+            return _by_name(names)
     first = _first_step(artefact)
     return None if first is None else _features(first)
+
+
+def _by_name(names: Iterable[Any] | None) -> tuple[str, ...] | None:
+    """Column names; None where they only count."""
+    texts = tuple(str(name) for name in (() if names is None else names))
+    return None if all(_POSITIONAL.fullmatch(text) for text in texts) else texts
 
 
 def _reads_texts(artefact: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Callable
 from copy import deepcopy
@@ -18,7 +17,7 @@ from backslide.contracts.errors import ConfigError, ModelError
 from backslide.contracts.labels import label_text
 from backslide.models.failures import one_line
 from backslide.models.frame import to_pandas
-from backslide.models.imports import import_object
+from backslide.models.imports import import_object, is_spec
 from backslide.models.load import load_model
 from backslide.models.model import Model
 from backslide.models.wrap import wrap
@@ -27,7 +26,6 @@ from backslide.retraining.one_by_one import OneByOne
 from backslide.retraining.steady import SteadyInputs, with_steady
 from backslide.stats.metrics import Floats
 
-_SPEC = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 Fit = Callable[[Any, Any, Floats | None], Any]
 
 
@@ -97,7 +95,7 @@ def _opened(given: Any, base: Path, trusted: bool) -> tuple[str, Any]:
     if not isinstance(given, (str, Path)):
         return getattr(given, "__name__", type(given).__name__), given
     text = str(given)
-    if _SPEC.fullmatch(text) and not (base / text).exists():
+    if is_spec(text, base):
         return text, import_object(text, base=base)
     return text, load_model(text, trusted=trusted, base=base).artefact
 

@@ -6,7 +6,6 @@ that cannot be had is a note, never the end.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from backslide.contracts.snapshot import Artefact, Golden, Part, Snapshot
 from backslide.engine.sample import sample
 from backslide.engine.snapshot_rows import packed_rows
 from backslide.engine.source import open_source
+from backslide.models.imports import is_spec, module_file
 from backslide.models.load import load_model
 from backslide.models.model import Model
 from backslide.stack import masking
@@ -32,8 +32,6 @@ from backslide.stack.golden import golden as golden_rows
 from backslide.stack.repository import repository as checkout
 from backslide.stack.training import pack, training_profile
 from backslide.stack.variables import variables
-
-_SPEC = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 def snapshot(
@@ -96,8 +94,8 @@ def _file_of(model: Any, folder: Path) -> Path | None:
     if not isinstance(model, (str, Path)):
         return None
     path = folder / str(model)
-    if isinstance(model, str) and _SPEC.fullmatch(model) and not path.exists():
-        module = folder / (model.split(":")[0].replace(".", "/") + ".py")
+    if isinstance(model, str) and is_spec(model, folder):
+        module = module_file(model, folder)
         return module if module.exists() else None
     return path if path.exists() else None
 

@@ -8,7 +8,8 @@ exactly: this is proof, not statistics.
 
 **Stays quiet** when at least 99.5 % of the rows agree in both windows. Where the reference itself is not reproduced, the saved
 model is not the one that was serving (or the logged features are not what it was given): nothing can be proven with it, and
-repairs computed with it are approximate.
+repairs computed with it are approximate. A model that raises on most rows is not taken for another one: its error is told first
+of all.
 
 **What to do.** Find out which artefact answers since when; roll back, or compare both models class by class.
 """
@@ -30,6 +31,8 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 
 AGREE = 0.995
+MOSTLY = 0.5
+"""Share of rows that a model fails on from which it was not really asked."""
 MIN_COMPARABLE = 10
 """Comparable current rows under which a mismatch proves nothing."""
 TOLERANCES = (1e-6, 1e-4)
@@ -50,6 +53,16 @@ class Replayed:
     def share(self) -> float:
         """Share of the comparable rows that agree."""
         return float(self.equal[self.comparable].mean()) if self.comparable.any() else 0.0
+
+    @property
+    def failed(self) -> int:
+        """Rows that the model did not answer."""
+        return int(self.answered.failed.sum())
+
+    @property
+    def unasked(self) -> bool:
+        """Whether it answered too few rows to tell what it is: it failed, which says nothing about another model."""
+        return self.failed > MOSTLY * max(len(self.answered.failed), 1)
 
     def on(self, rows: NDArray[np.bool_]) -> Replayed:
         """The same replay, judged on some rows only."""
@@ -78,6 +91,33 @@ class Replay:
     def swapped(self) -> bool:
         """Whether another model answered in the current window than in the reference."""
         return self.faithful and not self.current.agrees and int(self.current.comparable.sum()) >= MIN_COMPARABLE
+
+
+ASK_AS_SERVED = (
+    "call it with the logged columns to see why, log them as it was given them, or name a function that prepares them as serving "
+    "does (reference_model = 'module:function')"
+)
+
+
+def failures(case: Case) -> tuple[str, ...]:
+    """What is to be said first where a given model failed on most rows of a window: its error, and what to do."""
+    if case.reference_model is None or not case.inputs_known:
+        return ()
+    done = replay(case)
+    told = [
+        ("reference_model", done.reference, "reference", case.reference),
+        ("reference_model", done.current, "current", case.current),
+        *([("current_model", done.successor, "current", case.current)] if done.successor is not None else []),
+    ]
+    found: dict[str, str] = {}
+    for role, result, window, side in told:
+        if result.unasked and role not in found:
+            rows = "all" if result.failed == side.sample.height else f"{result.failed} of"
+            found[role] = (
+                f"the saved model ({role}) fails on {rows} {side.sample.height} {window} rows: {result.answered.error}; whether "
+                f"it is the one that served them is not known. {ASK_AS_SERVED}"
+            )
+    return tuple(found.values())
 
 
 def replay(case: Case) -> Replay:
@@ -161,14 +201,23 @@ class ModelReplay(Check):
 
     def _finding(self, side: Side, result: Replayed, window: str, faithful: bool) -> Finding:
         failed = int(result.answered.failed.sum())
-        summary = f"the saved model reproduces {say.percent(result.share)} of the {window} predictions"
-        if failed:
+        share = say.percent(result.share)
+        summary = f"the saved model reproduces {share} of the {window} predictions"
+        if result.unasked:
+            summary = (
+                f"the saved model fails on {failed} of {side.sample.height} {window} rows: {result.answered.error}"
+            )
+            answered = int(result.comparable.sum())
+            summary += f"; of the {answered} others it reproduces {share}" if answered else ""
+        elif failed:
             summary += f"; it fails on {failed} of {side.sample.height} rows: {result.answered.error}"
         if result.agrees:
             severity = Severity.WARN if failed else Severity.OK
         else:
-            severity = Severity.FAIL if window == "current" and faithful else Severity.WARN
-        if window == "reference" and not result.agrees:
+            severity = Severity.FAIL if window == "current" and faithful and not result.unasked else Severity.WARN
+        if result.unasked:
+            summary += f"; whether it is the model that served them is not known: {ASK_AS_SERVED}"
+        elif window == "reference" and not result.agrees:
             summary += "; it is not the model that served them, or was given other inputs, so nothing is proven with it"
         return Finding(
             code=self.code, subject=window, severity=severity, summary=summary,

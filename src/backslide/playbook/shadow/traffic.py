@@ -174,6 +174,7 @@ def _replayed(case: Case, has_reference: bool) -> Traffic:
                 f"{old.name} reproduces only {past.share:.1%} of the reference predictions: it is not what served them, or "
                 "was given other inputs, so its answers here may differ from what it would have served"
             )
+    notes += [remark for model in (old, new) if model is not None for remark in model.remarks]
     arms = Arms(arm_of(case.current, answers.answered.outcomes), arm_of(case.current, served), True)
     return Traffic("replay", case, old.name, named, arms, (before_old, before_new), has_reference, tuple(notes))
 

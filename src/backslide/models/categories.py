@@ -1,0 +1,376 @@
+"""The types that a model was fitted on, put back before it is asked.
+
+A pandas ``category`` is more than its values: LightGBM and XGBoost refuse a column that was one when they were fitted and is none
+now, CatBoost wants its categorical columns as texts, and an encoder that learned the numbers 0, 1, 2 does not know the texts
+"0", "1", "2". A log keeps values, not types. What was fitted stands in the artefact: it is read there, and every column that is
+asked about gets the fitted categories back, matched by their text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from backslide.contracts.labels import label_text
+from backslide.models.refit import categories as encoded
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Way = Callable[[pd.DataFrame], pd.DataFrame]
+"""One way of putting types back, applied to a batch of plain columns."""
+MOST_LOOKED_AT = 2_000
+"""Distinct values of a column that are held against fitted categories."""
+MISSING = "nan"
+"""What a missing category becomes for CatBoost, which takes none: what ``astype(str)`` makes of it."""
+_TRUTH = {True: ("true", "True", "1"), False: ("false", "False", "0")}
+
+
+def same_kind(series: pd.Series[Any]) -> pd.Series[Any]:
+    """The column as floats where it holds truth values beside missing ones, which boosters do not take as objects."""
+    known = series.dropna()
+    held = series.dtype == object and len(known) > 0 and all(isinstance(value, (bool, np.bool_)) for value in known)
+    return series.astype("float64") if held else series
+
+
+def as_category(series: pd.Series[Any], levels: pd.Index[Any]) -> pd.Series[Any]:
+    """The column (n,) as a category of ``levels``, matched by text; values that are none of them are missing."""
+    place: dict[str, int] = {}
+    for code, level in enumerate(levels):
+        known = _TRUTH[bool(level)] if isinstance(level, (bool, np.bool_)) else (label_text(level),)
+        for text in known:
+            place.setdefault(text, code)
+    codes, values = pd.factorize(series)
+    found = np.array([place.get(label_text(value), -1) for value in values] + [-1], dtype=np.int64)
+    return pd.Series(pd.Categorical.from_codes(found[codes], categories=levels), index=series.index)
+
+
+class Restorer:
+    """Ways to put the types of a batch back, of which the first that the model answers is kept."""
+
+    def look(self, frame: pl.DataFrame) -> None:
+        """See the whole of the rows before parts of them are asked about."""
+
+    def ways(self) -> Sequence[Way]:
+        """What to try, likeliest first."""
+        raise NotImplementedError
+
+    def note(self) -> str | None:
+        """What was done to values rather than to types, in words; None where nothing was."""
+        return None
+
+
+@dataclass
+class LightGbmTypes(Restorer):
+    """``pandas_categorical``: lists of categories in the order of the columns that held them, without the columns' names."""
+
+    levels: list[pd.Index[Any]]
+    names: Sequence[str]
+    certain: frozenset[str]
+    """Columns that the model splits by category; ordered categories and unused columns are not among them."""
+    chosen: dict[str, pd.Index[Any]] = field(default_factory=dict)
+
+    def look(self, frame: pl.DataFrame) -> None:
+        """Find the columns: every list goes to one, their order kept, so that values fit their categories best."""
+        if self.chosen:
+            return
+        columns = [name for name in self.names if name in frame.columns]
+        fits = np.array([self._fit(frame, name) for name in columns]).reshape(len(columns), len(self.levels))
+        places = in_order(fits)
+        self.chosen = {columns[place]: levels for place, levels in zip(places, self.levels, strict=False)}
+
+    def _fit(self, frame: pl.DataFrame, name: str) -> list[float]:
+        values = frame[name].drop_nulls().unique().head(MOST_LOOKED_AT).to_list()
+        texts = {text for value in values for text in (label_text(value), str(value))}
+        bonus = 1.0 if name in self.certain else 0.0
+        found = []
+        for levels in self.levels:
+            known = {label_text(level) for level in levels} | {str(level) for level in levels}
+            found.append(bonus + len(texts & known) / max(len(texts), 1))
+        return found
+
+    def ways(self) -> Sequence[Way]:
+        """The fitted categories."""
+        return [self._restored]
+
+    def _restored(self, batch: pd.DataFrame) -> pd.DataFrame:
+        return batch.assign(
+            **{
+                name: as_category(batch[name], self.chosen[name]) if name in self.chosen else same_kind(batch[name])
+                for name in batch.columns
+            }
+        )
+
+
+def in_order(fits: np.ndarray[Any, np.dtype[np.float64]]) -> list[int]:
+    """Rising places (k,) among n columns for k lists, so that the sum of ``fits`` (n, k) is largest; none where k > n."""
+    n, k = fits.shape
+    if k > n:
+        return []
+    best = np.full((n + 1, k + 1), -np.inf)
+    best[:, 0] = 0.0
+    for i in range(1, n + 1):
+        for j in range(1, min(i, k) + 1):
+            best[i, j] = max(best[i - 1, j], best[i - 1, j - 1] + fits[i - 1, j - 1])
+    places: list[int] = []
+    i, j = n, k
+    while j > 0:
+        if best[i, j] == best[i - 1, j]:
+            i -= 1
+        else:
+            places.append(i - 1)
+            i, j = i - 1, j - 1
+    return places[::-1]
+
+
+@dataclass
+class XgboostTypes(Restorer):
+    """``feature_types``: columns marked ``c`` come as categories, whose values the model looks up itself where it holds them."""
+
+    names: Sequence[str]
+    stored: bool
+    """Whether the model holds its categories; otherwise their places in the column's own count."""
+    dtypes: dict[str, str] = field(default_factory=dict)
+    """Column -> type of its categories, where that is known."""
+    seen: dict[str, pd.Index[Any]] = field(default_factory=dict)
+
+    def look(self, frame: pl.DataFrame) -> None:
+        """Keep the categories of the first rows asked about, in sorted order, for a model that holds none of its own."""
+        if self.stored or self.seen:
+            return
+        for name in self.names:
+            if name in frame.columns:
+                self.seen[name] = pd.Index(frame[name].drop_nulls().unique().sort().to_list())
+
+    def ways(self) -> Sequence[Way]:
+        """The type that is known; else that of the log, texts, and whole numbers of every width."""
+        widths: Iterable[str | None] = (None,) if self.dtypes else (None, "str", "int64", "int8", "int16", "int32")
+        return [lambda batch, width=width: self._restored(batch, width) for width in widths]  # type: ignore[misc]
+
+    def note(self) -> str | None:
+        """That the places of categories are assumed."""
+        if self.stored or not self.names:
+            return None
+        return (
+            f"the model holds no categories of {', '.join(self.names)}: they are numbered in the order of their sorted values; "
+            "save it with XGBoost 3.1 or newer to keep them"
+        )
+
+    def _restored(self, batch: pd.DataFrame, width: str | None) -> pd.DataFrame:
+        made = {name: same_kind(batch[name]) for name in batch.columns}
+        for name in (name for name in self.names if name in batch.columns):
+            if name in self.seen:
+                made[name] = as_category(batch[name], self.seen[name])
+                continue
+            codes, values = pd.factorize(batch[name])
+            levels = _typed(list(values), self.dtypes.get(name, width))
+            made[name] = pd.Series(pd.Categorical.from_codes(codes, categories=levels), index=batch.index)
+        return pd.DataFrame(made, index=batch.index)
+
+
+def _typed(values: list[Any], dtype: str | None) -> pd.Index[Any]:
+    """Categories of one type, as XGBoost compares it; texts stay texts where whole numbers of a width are wanted."""
+    made: Any = values
+    kind: Any = object if dtype is not None or any(isinstance(value, str) for value in values) else None
+    if dtype == "str":
+        made = [label_text(value) for value in values]
+    elif dtype is not None:
+        try:
+            made, kind = np.array([int(value) for value in values], dtype=dtype), dtype
+        except (TypeError, ValueError, OverflowError):
+            kind = object
+    index: pd.Index[Any] = pd.Index(made, dtype=kind)
+    return index
+
+
+@dataclass
+class CatBoostTypes(Restorer):
+    """``cat_feature_indices``: those columns come as texts or whole numbers, never as floats and never missing."""
+
+    names: Sequence[str]
+    filled: dict[str, int] = field(default_factory=dict)
+    """Column -> missing values seen, which were handed on as a text."""
+
+    def look(self, frame: pl.DataFrame) -> None:
+        """Count what is missing."""
+        for name in self.names:
+            if name in frame.columns and (missing := frame[name].null_count()):
+                self.filled[name] = max(missing, self.filled.get(name, 0))
+
+    def ways(self) -> Sequence[Way]:
+        """Texts."""
+        return [self._restored]
+
+    def note(self) -> str | None:
+        """That missing categories were handed on as a text."""
+        if not self.filled:
+            return None
+        held = ", ".join(f"{name} ({rows} rows)" for name, rows in self.filled.items())
+        return f"missing categories of {held} are handed to the model as {MISSING!r}, for CatBoost takes none that are missing"
+
+    def _restored(self, batch: pd.DataFrame) -> pd.DataFrame:
+        made = {name: same_kind(batch[name]) for name in batch.columns}
+        for name in (name for name in self.names if name in batch.columns):
+            codes, values = pd.factorize(batch[name])
+            texts = np.array([*(_catboost_text(value) for value in values), MISSING], dtype=object)
+            made[name] = pd.Series(texts[codes], index=batch.index, dtype=object)
+        return pd.DataFrame(made, index=batch.index)
+
+
+def _catboost_text(value: Any) -> str:
+    return str(int(value)) if isinstance(value, (bool, np.bool_)) else label_text(value)
+
+
+@dataclass
+class EncoderTypes(Restorer):
+    """Categories of encoders, wherever in a pipeline: a column none of whose values they know is read by text."""
+
+    levels: dict[str, list[Any]]
+
+    def ways(self) -> Sequence[Way]:
+        """The values of the encoders in place of their texts."""
+        return [self._restored]
+
+    def _restored(self, batch: pd.DataFrame) -> pd.DataFrame:
+        made = {name: _as_known(batch[name], self.levels[name]) for name in self.levels if name in batch.columns}
+        return batch.assign(**{name: series for name, series in made.items() if series is not None})
+
+
+def _as_known(series: pd.Series[Any], levels: list[Any]) -> pd.Series[Any] | None:
+    """The column in the values that an encoder knows; None where it knows some as they are, or none by their text either."""
+    codes, values = pd.factorize(series)
+    known = {level for level in levels if level == level and level is not None}
+    if not len(values) or not known or any(value in known for value in values):
+        return None
+    texts: dict[str, Any] = {}
+    for level in known:
+        for text in _TRUTH[bool(level)] if isinstance(level, (bool, np.bool_)) else (label_text(level),):
+            texts.setdefault(text, level)
+    if not any(label_text(value) in texts for value in values):
+        return None
+    made = [texts.get(label_text(value), value) for value in values]
+    found = np.array([*made, np.nan], dtype=object)[codes]
+    whole = all(isinstance(value, (int, float, np.number)) and not isinstance(value, bool) for value in made)
+    return pd.Series(found, index=series.index, dtype="float64" if whole else object)
+
+
+@dataclass
+class Layered(Restorer):
+    """Types of encoders first, then those of a booster; for a booster inside a pipeline also without the latter."""
+
+    base: Restorer | None
+    inner: Restorer | None
+    outermost: bool
+
+    def look(self, frame: pl.DataFrame) -> None:
+        """Let both see the rows."""
+        for part in (self.base, self.inner):
+            if part is not None:
+                part.look(frame)
+
+    def ways(self) -> Sequence[Way]:
+        """Every way of the booster on top of the encoders' types."""
+        first: Way = self.base.ways()[0] if self.base is not None else lambda batch: batch
+        then = list(self.inner.ways()) if self.inner is not None else []
+        plain: list[Way] = [] if self.outermost and then else [first]
+        return [*plain, *((lambda batch, way=way: way(first(batch))) for way in then)]
+
+    def note(self) -> str | None:
+        """What the booster's types did to values."""
+        return None if self.inner is None else self.inner.note()
+
+
+def restorer(artefact: Any, features: Sequence[str] | None) -> Restorer | None:
+    """What puts types back for an artefact; None where nothing in it was fitted on a type of its own."""
+    try:
+        held = encoded(artefact, list(features or ())) | _of_trees(artefact)
+    except Exception:  # objects of others may do anything when looked at
+        held = {}
+    base = EncoderTypes({name: list(levels) for name, levels in held.items()}) if held else None
+    booster, outermost = _booster(artefact)
+    try:
+        inner = None if booster is None else _types(booster)
+    except Exception:
+        inner = None
+    return None if base is None and inner is None else Layered(base, inner, outermost)
+
+
+def _of_trees(artefact: Any) -> dict[str, list[Any]]:
+    """Categories of scikit-learn's gradient-boosted trees that were fitted on pandas categories."""
+    marked, names = getattr(artefact, "is_categorical_", None), getattr(artefact, "feature_names_in_", None)
+    before = getattr(artefact, "_preprocessor", None)
+    encoder = getattr(before, "named_transformers_", {}).get("encoder") if before is not None else None
+    if marked is None or names is None or encoder is None:
+        return {}
+    return dict(zip([str(n) for n in names[marked]], map(list, encoder.categories_), strict=True))
+
+
+_INSIDE = ("best_estimator_", "estimator_", "calibrated_classifiers_", "estimators_", "estimator")
+_DEEPEST = 6
+
+
+def _booster(artefact: Any) -> tuple[Any, bool]:
+    """The booster that an artefact is or holds, and whether it is the outermost part."""
+    part = artefact
+    for depth in range(_DEEPEST):
+        if type(part).__module__.split(".")[0] in ("lightgbm", "xgboost", "catboost"):
+            return part, depth == 0
+        steps = getattr(part, "steps", None)
+        if isinstance(steps, list) and steps:
+            part = steps[-1][1]
+            continue
+        held = next((value for name in _INSIDE if (value := getattr(part, name, None)) is not None), None)
+        if isinstance(held, (list, tuple, np.ndarray)):
+            held = held[0] if len(held) else None
+        if held is None or isinstance(held, str):
+            return None, False
+        part = held[1] if isinstance(held, tuple) else held
+    return None, False
+
+
+def _types(booster: Any) -> Restorer | None:
+    library = type(booster).__module__.split(".")[0]
+    return {"lightgbm": _lightgbm, "xgboost": _xgboost, "catboost": _catboost}[library](booster)
+
+
+def _lightgbm(artefact: Any) -> Restorer | None:
+    booster = getattr(artefact, "booster_", artefact)
+    levels = [pd.Index(held) for held in booster.pandas_categorical or ()]
+    names = list(booster.feature_name())
+    header = booster.model_to_string(num_iteration=1).splitlines()
+    infos: list[str] = next(
+        (line.split("=", 1)[1].split(" ") for line in header if line.startswith("feature_infos=")), []
+    )
+    split = {name for name, info in zip(names, infos, strict=False) if info != "none" and not info.startswith("[")}
+    own = getattr(artefact, "feature_names_in_", None)
+    if own is not None and len(own) == len(names):
+        split = {str(one) for one, name in zip(own, names, strict=True) if name in split}
+        names = [str(one) for one in own]
+    return LightGbmTypes(levels, names, frozenset(split))
+
+
+def _xgboost(artefact: Any) -> Restorer | None:
+    booster = artefact.get_booster() if hasattr(artefact, "get_booster") else artefact
+    names, types = booster.feature_names or [], booster.feature_types or []
+    marked = [name for name, kind in zip(names, types, strict=False) if kind == "c"]
+    dtypes: dict[str, str] = {}
+    stored = False
+    if marked and hasattr(booster, "get_categories"):
+        try:
+            held = booster.get_categories(export_to_arrow=True).to_arrow()
+        except ImportError:
+            stored = True  # without pyarrow the types are found by trying
+        else:
+            found = {name: str(array.type) for name, array in held if array is not None}
+            stored = bool(found)
+            dtypes = {name: "str" if "string" in kind else kind for name, kind in found.items()}
+    return XgboostTypes(marked, stored, dtypes)
+
+
+def _catboost(artefact: Any) -> Restorer | None:
+    names = list(artefact.feature_names_ or ())
+    return CatBoostTypes([names[place] for place in artefact.get_cat_feature_indices() if place < len(names)])
