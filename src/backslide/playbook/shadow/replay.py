@@ -29,6 +29,7 @@ from backslide.contracts.finding import Finding, Severity, Step
 from backslide.models.model import Model
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.shadow.column_order import put_in_order
 
 AGREE = 0.995
 MOSTLY = 0.5
@@ -127,7 +128,7 @@ def replay(case: Case) -> Replay:
 
     def compute() -> Replay:
         successor = case.current_model
-        reference = replayed(case, model, case.reference)
+        reference = in_order(case, model, case.reference)
         return Replay(
             reference,
             replayed(case, model, case.current, tolerance=reference.tolerance),
@@ -135,6 +136,14 @@ def replay(case: Case) -> Replay:
         )
 
     done: Replay = case.cached("replay", compute)
+    return done
+
+
+def in_order(case: Case, model: Model, side: Side) -> Replayed:
+    """A model on the sampled rows of a window, with the columns in the order that it needs where it knows none by name."""
+    done = replayed(case, model, side)
+    if not done.agrees and model.features is None and put_in_order(case, model, side, _served(side.outcomes)):
+        return replayed(case, model, side)
     return done
 
 

@@ -20,7 +20,7 @@ from backslide.engine.score_direction import check_direction
 from backslide.engine.window import Opened, open_windows
 from backslide.models.model import Model
 from backslide.playbook.shadow.arms import Arm, Arms, arm_of, served_by
-from backslide.playbook.shadow.replay import replayed
+from backslide.playbook.shadow.replay import in_order, replayed
 from backslide.playbook.verify.directions import check_scores
 
 LOGGED_ROWS = 500_000
@@ -150,13 +150,15 @@ def _replayed(case: Case, has_reference: bool) -> Traffic:
             "a stored model answers feature columns, and the log has none; name them under [model] features"
         )
     notes: list[str] = []
-    answers = replayed(case, old, case.current)
+    past = in_order(case, old, case.reference) if has_reference else None
+    answers = replayed(case, old, case.current) if has_reference else in_order(case, old, case.current)
     if answers.answered.failed.all():
         raise ModelError(f"{old.name} answers none of the current rows: {answers.answered.error}")
     _say_failures(old, answers.answered.failed, answers.answered.error, notes)
     served, named = case.current.outcomes, "what was served"
     before_new: Outcomes | None = None
     if new is not None:
+        _say_order(case, old, new, notes)
         answered = case.answered(new, case.current.sample)
         if answered.failed.all():
             raise ModelError(f"{new.name} answers none of the current rows: {answered.error}")
@@ -166,10 +168,11 @@ def _replayed(case: Case, has_reference: bool) -> Traffic:
     elif answers.agrees:
         notes.append(f"{old.name} is the model that served the current rows: there is no other to compare it with")
     before_old = None
-    if has_reference:
-        past = replayed(case, old, case.reference)
+    if past is not None:
         before_old = past.answered.outcomes
-        if not past.agrees:
+        if past.unasked:
+            _say_failures(old, past.answered.failed, past.answered.error, notes, "reference rows")
+        elif not past.agrees:
             notes.append(
                 f"{old.name} reproduces only {past.share:.1%} of the reference predictions: it is not what served them, or "
                 "was given other inputs, so its answers here may differ from what it would have served"
@@ -180,10 +183,22 @@ def _replayed(case: Case, has_reference: bool) -> Traffic:
 
 
 def _say_failures(
-    model: Model, failed: np.ndarray[Any, np.dtype[np.bool_]], error: str | None, notes: list[str]
+    model: Model, failed: np.ndarray[Any, np.dtype[np.bool_]], error: str | None, notes: list[str], rows: str = "rows"
 ) -> None:
     if failed.any():
-        notes.append(f"{model.name} fails on {int(failed.sum())} rows, which are left out: {error}")
+        notes.append(f"{model.name} fails on {int(failed.sum())} {rows}, which are left out: {error}")
+
+
+def _say_order(case: Case, old: Model, new: Model, notes: list[str]) -> None:
+    """A new model that takes its columns by place is given them as the old one is: nothing that was served tells its order."""
+    if new.features is not None or not hasattr(new.artefact, "n_features_in_"):
+        return
+    known = old.features is not None and set(old.features) == set(case.problem.features)
+    new.features = old.features if known else None
+    notes.append(
+        f"{new.name} was fitted without column names and is given the columns in the order of "
+        f"{old.name if known else 'the log'}"
+    )
 
 
 def _versions(case: Case, opened: Opened, has_reference: bool, mode: Mode | None) -> Traffic:
