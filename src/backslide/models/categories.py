@@ -30,6 +30,16 @@ MISSING = "nan"
 _TRUTH = {True: ("true", "True", "1"), False: ("false", "False", "0")}
 
 
+def texts_of(level: Any) -> tuple[str, ...]:
+    """Every text that a log may hold for a category: ``1.0`` beside ``1`` for a number, ``True`` beside ``true``."""
+    if isinstance(level, (bool, np.bool_)):
+        return _TRUTH[bool(level)]
+    plain = (label_text(level), str(level))
+    if not isinstance(level, (int, float, np.number)):
+        return plain
+    return (*plain, str(float(level)), *(_TRUTH[bool(level)] if level in (0, 1) else ()))
+
+
 def same_kind(series: pd.Series[Any]) -> pd.Series[Any]:
     """The column as floats where it holds truth values beside missing ones, which boosters do not take as objects."""
     known = series.dropna()
@@ -41,8 +51,7 @@ def as_category(series: pd.Series[Any], levels: pd.Index[Any]) -> pd.Series[Any]
     """The column (n,) as a category of ``levels``, matched by text; values that are none of them are missing."""
     place: dict[str, int] = {}
     for code, level in enumerate(levels):
-        known = _TRUTH[bool(level)] if isinstance(level, (bool, np.bool_)) else (label_text(level),)
-        for text in known:
+        for text in texts_of(level):
             place.setdefault(text, code)
     codes, values = pd.factorize(series)
     found = np.array([place.get(label_text(value), -1) for value in values] + [-1], dtype=np.int64)
@@ -89,7 +98,7 @@ class LightGbmTypes(Restorer):
         bonus = 1.0 if name in self.certain else 0.0
         found = []
         for levels in self.levels:
-            known = {label_text(level) for level in levels} | {str(level) for level in levels}
+            known = {text for level in levels for text in texts_of(level)}
             found.append(bonus + len(texts & known) / max(len(texts), 1))
         return found
 
@@ -248,7 +257,7 @@ def _as_known(series: pd.Series[Any], levels: list[Any]) -> pd.Series[Any] | Non
         return None
     texts: dict[str, Any] = {}
     for level in known:
-        for text in _TRUTH[bool(level)] if isinstance(level, (bool, np.bool_)) else (label_text(level),):
+        for text in texts_of(level):
             texts.setdefault(text, level)
     if not any(label_text(value) in texts for value in values):
         return None

@@ -7,7 +7,7 @@ by step, by exchanging two columns or moving one, for as long as the answers com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations, permutations, product
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 Order = tuple[int, ...]
 """Place of the model -> place of the column that it is given."""
+Pair = tuple[int, int]
 Look = Callable[[Sequence[Order]], tuple[NDArray[np.float64], NDArray[np.float64]]]
 """Orders (m,) -> share of rows on which each gives what was logged (m,), and how far off it is on average (m,)."""
 
@@ -68,17 +69,58 @@ def find_order(
     for start in np.argsort(off, kind="stable")[:STARTS]:
         order, distance = starts[int(start)], float(off[start])
         while left > 0:
-            steps = list(_steps(order))[:left]
-            left -= len(steps)
-            share, offs = look(steps)
-            best = int(np.lexsort((offs, -share))[0])
-            if share[best] >= ALWAYS:
-                return steps[best]
-            nearest = int(offs.argmin())
-            if not offs[nearest] < nearer * distance:
+            found, order, left, came = _step(order, distance, look, left)
+            if found:
+                return order
+            if not came < nearer * distance:
                 break
-            order, distance = steps[nearest], float(offs[nearest])
+            distance = came
     return None
+
+
+def _step(order: Order, distance: float, look: Look, left: int) -> tuple[bool, Order, int, float]:
+    """One round: every exchange of two; the best that do not touch each other together; where none helps, every move.
+
+    Returns whether it is the order looked for, the nearest order found, what is left to spend, and its distance.
+    """
+    best, came = order, distance
+    for steps in (list(combinations(range(len(order)), 2)), None):
+        if steps is None and came < distance:
+            break
+        orders = [_exchanged(order, [pair]) for pair in steps] if steps is not None else _moved(order)
+        orders = orders[: max(left, 0)]
+        if not orders:
+            break
+        share, offs = look(orders)
+        left -= len(orders)
+        if share.max() >= ALWAYS:
+            return True, orders[int(share.argmax())], left, 0.0
+        if offs.min() < came:
+            best, came = orders[int(offs.argmin())], float(offs.min())
+        if steps is None:
+            break
+        apart = _apart(steps[: len(orders)], offs, distance)
+        together = [_exchanged(order, apart[:many]) for many in range(2, len(apart) + 1)][: max(left, 0)]
+        if together:
+            share, offs = look(together)
+            left -= len(together)
+            if share.max() >= ALWAYS:
+                return True, together[int(share.argmax())], left, 0.0
+            if offs.min() < came:
+                best, came = together[int(offs.argmin())], float(offs.min())
+    return False, best, left, came
+
+
+def _apart(pairs: Sequence[Pair], offs: NDArray[np.float64], distance: float) -> list[Pair]:
+    """Exchanges that each come nearer and touch no column twice, best first."""
+    taken: set[int] = set()
+    found = []
+    for k in np.argsort(offs, kind="stable"):
+        pair = pairs[int(k)]
+        if offs[k] < distance and not taken & set(pair):
+            taken |= set(pair)
+            found.append(pair)
+    return found
 
 
 def _first(orders: Sequence[Order], look: Look) -> Order | None:
@@ -86,14 +128,19 @@ def _first(orders: Sequence[Order], look: Look) -> Order | None:
     return orders[int(share.argmax())] if len(orders) and share.max() >= ALWAYS else None
 
 
-def _steps(order: Order) -> Iterator[Order]:
-    """Every exchange of two, then every move of one further than to its neighbour's place."""
-    for a, b in combinations(range(len(order)), 2):
-        changed = list(order)
+def _exchanged(order: Order, pairs: Sequence[Pair]) -> Order:
+    changed = list(order)
+    for a, b in pairs:
         changed[a], changed[b] = changed[b], changed[a]
-        yield tuple(changed)
+    return tuple(changed)
+
+
+def _moved(order: Order) -> list[Order]:
+    """Every move of one column further than to its neighbour's place."""
+    found = []
     for a, b in product(range(len(order)), repeat=2):
         if abs(a - b) > 1:
             changed = list(order)
             changed.insert(b, changed.pop(a))
-            yield tuple(changed)
+            found.append(tuple(changed))
+    return found
