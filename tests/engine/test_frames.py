@@ -64,9 +64,13 @@ def test_arrow_backed_columns():
     assert column([], dtype=pd.ArrowDtype(pa.int32())).dtype == pl.Int32
 
 
-def test_categories_are_text():
+def test_categories_are_what_they_are():
     same(column(["b", None, "a", "b"], dtype="category"), pl.String, ["b", None, "a", "b"])
-    same(column([2, 1, None], dtype="category"), pl.String, ["2", "1", None])
+    same(column([2, 1], dtype="category"), pl.Int64, [2, 1])
+    same(column(pd.Categorical([2, 1, None], categories=[1, 2])), pl.Int64, [2, 1, None])
+    same(column(pd.Categorical([True, None])), pl.Boolean, [True, None])
+    same(column(pd.Categorical(["b", 1])), pl.String, ["b", "1"])
+    same(column(pd.Categorical(pd.cut(pd.Series([0.5, 1.5]), [0, 1, 2]))), pl.String, ["(0, 1]", "(1, 2]"])
     same(column(pd.Categorical([None, None])), pl.String, [None, None])
     same(column(pd.Categorical(["a"], categories=["z", "a"])), pl.String, ["a"])
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUFFIXES = (".json", ".ubj", ".txt", ".cbm")
-_SINGLE = "float32"
 
 
 @dataclass(frozen=True)
@@ -103,12 +102,7 @@ def _read_xgboost(path: Path, shown: str) -> Any:
         whole.load_model(str(path))
         return whole
     except Exception as error:
-        raise ModelError(f"{shown} cannot be read as an XGBoost model: {first_line(error)}") from None
-
-
-def first_line(error: Exception) -> str:
-    """What XGBoost raises, without the stack of C++ behind it."""
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:300]
+        raise ModelError(f"{shown} cannot be read as an XGBoost model: {one_line(error)}") from None
 
 
 def _read_catboost(path: Path, shown: str) -> Any:

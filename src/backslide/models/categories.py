@@ -25,6 +25,8 @@ Way = Callable[[pd.DataFrame], pd.DataFrame]
 """One way of putting types back, applied to a batch of plain columns."""
 MOST_LOOKED_AT = 2_000
 """Distinct values of a column that are held against fitted categories."""
+FIRST = 20
+"""Values whose look decides, where an encoder knows one of them, that a column needs nothing."""
 MISSING = "nan"
 """What a missing category becomes for CatBoost, which takes none: what ``astype(str)`` makes of it."""
 _TRUTH = {True: ("true", "True", "1"), False: ("false", "False", "0")}
@@ -251,8 +253,10 @@ class EncoderTypes(Restorer):
 
 def _as_known(series: pd.Series[Any], levels: list[Any]) -> pd.Series[Any] | None:
     """The column in the values that an encoder knows; None where it knows some as they are, or none by their text either."""
-    codes, values = pd.factorize(series)
     known = {level for level in levels if level == level and level is not None}
+    if any(value in known for value in series.iloc[:FIRST].dropna()):
+        return None
+    codes, values = pd.factorize(series)
     if not len(values) or not known or any(value in known for value in values):
         return None
     texts: dict[str, Any] = {}

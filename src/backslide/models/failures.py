@@ -52,7 +52,7 @@ def answer_what_can_be(ask: Ask, batch: pd.DataFrame, effort: Effort) -> tuple[l
 
 def one_line(error: BaseException) -> str:
     """``ValueError: could not convert string to float: 'many'``, on one line and not endless."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split("\nStack trace:")[0].split())  # XGBoost's C++ stack helps nobody
     text = text if len(text) <= 300 else text[:297] + "..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

@@ -126,9 +126,9 @@ class Model:
 
     def _columns(self, frame: pl.DataFrame) -> list[str]:
         wanted = list(self.features) if self.features is not None else frame.columns
-        # LightGBM writes the blanks of a name as underscores.
-        blanks = {re.sub(r"\s", "_", column): column for column in frame.columns}
-        wanted = [name if name in frame.columns else blanks.get(name, name) for name in wanted]
+        if not set(wanted) <= set(frame.columns):  # LightGBM writes the blanks of a name as underscores
+            blanks = {re.sub(r"\s", "_", column): column for column in frame.columns}
+            wanted = [name if name in frame.columns else blanks.get(name, name) for name in wanted]
         for name in wanted:
             if name not in frame.columns:
                 hint = did_you_mean(name, frame.columns)

@@ -422,6 +422,8 @@ def _fit(reading: Reading, reply: Reply, served: Outcomes, problem: Problem) -> 
 def _described(reply: Reply) -> str:
     if reply.columns is not None:
         return f"returns the columns {_listed(list(reply.columns))}"
+    if reply.scores is not None and reply.classes is not None:
+        return f"scores the classes {_listed(reply.classes)}"
     if reply.scores is not None or (reply.raw is not None and reply.raw.ndim == 2):
         return f"returns {_numbers(reply, ()).shape[1]} scores per row"
     raw = reply.raw if reply.raw is not None else reply.labels

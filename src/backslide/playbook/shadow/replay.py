@@ -95,8 +95,8 @@ class Replay:
 
 
 ASK_AS_SERVED = (
-    "call it with the logged columns to see why, log them as it was given them, or name a function that prepares them as serving "
-    "does (reference_model = 'module:function')"
+    "call it with the logged columns to see why, then log them as it was given them, or name a function that prepares them as "
+    "serving does (reference_model = 'module:function')"
 )
 
 
@@ -116,7 +116,7 @@ def failures(case: Case) -> tuple[str, ...]:
             rows = "all" if result.failed == side.sample.height else f"{result.failed} of"
             found[role] = (
                 f"the saved model ({role}) fails on {rows} {side.sample.height} {window} rows: {result.answered.error}; whether "
-                f"it is the one that served them is not known. {ASK_AS_SERVED}"
+                f"it is the one that served them is not known; {ASK_AS_SERVED}"
             )
     return tuple(found.values())
 
