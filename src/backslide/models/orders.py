@@ -1,7 +1,8 @@
 """The order of columns under which a model gives what was logged, found by asking it.
 
 A model that was fitted without column names takes its inputs by place. Orders that people use come first: as given, by alphabet,
-turned round, numbers before texts. Of a few columns every order is tried; of more, the one that comes nearest is improved step
+turned round, numbers before texts. Of a few columns every order is tried. Of more, columns are matched to places by their weight:
+how much each moves what was logged, and how much each place moves what the model answers; and what comes nearest is improved step
 by step, by exchanging two columns or moving one, for as long as the answers come nearer to what was logged.
 """
 
@@ -12,6 +13,7 @@ from itertools import combinations, permutations, product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 Order = tuple[int, ...]
 """Place of the model -> place of the column that it is given."""
@@ -19,7 +21,11 @@ Pair = tuple[int, int]
 Look = Callable[[Sequence[Order]], tuple[NDArray[np.float64], NDArray[np.float64]]]
 """Orders (m,) -> share of rows on which each gives what was logged (m,), and how far off it is on average (m,)."""
 
+Guide = Callable[[Order], Order]
+"""An order to a likelier one, from what the model says under it."""
+
 ALWAYS = 0.99
+GUESSES = 8
 EVERY = 6
 """Columns of which every order is tried."""
 STARTS = 3
@@ -46,7 +52,13 @@ def hinted(names: Sequence[str], numeric: Sequence[bool]) -> list[Order]:
 
 
 def find_order(
-    starts: Sequence[Order], look: Look, *, most: int, exhaustive: bool = True, nearer: float = NEARER
+    starts: Sequence[Order],
+    look: Look,
+    *,
+    most: int,
+    exhaustive: bool = True,
+    nearer: float = NEARER,
+    guide: Guide | None = None,
 ) -> Order | None:
     """The order under which the model gives what was logged; None where none is found.
 
@@ -56,6 +68,7 @@ def find_order(
         most: orders that may be looked at in all.
         exhaustive: whether every order of a few columns is tried.
         nearer: share of the former distance that a step must come down to.
+        guide: one order to a likelier one; see :func:`by_weight`.
     """
     n = len(starts[0])
     if not 2 <= n <= MOST_COLUMNS:
@@ -63,6 +76,13 @@ def find_order(
     share, off = look(starts)
     if share.max() >= ALWAYS:
         return starts[int(share.argmax())]
+    if guide is not None:
+        guesses = _guesses(starts[int(off.argmin())], guide)
+        if guesses:
+            shares, offs = look(guesses)
+            if shares.max() >= ALWAYS:
+                return guesses[int(shares.argmax())]
+            starts, off = [*starts, *guesses], np.concatenate([off, offs])
     left = most - len(starts)
     if exhaustive and n <= EVERY:
         return _first(list(permutations(range(n)))[:left], look)
@@ -76,6 +96,43 @@ def find_order(
                 break
             distance = came
     return None
+
+
+def _guesses(start: Order, guide: Guide) -> list[Order]:
+    """Ever likelier orders, each from what the model says under the one before."""
+    found: list[Order] = []
+    order = start
+    for _ in range(GUESSES):
+        order = guide(order)
+        if order in found or order == start:
+            break
+        found.append(order)
+    return found
+
+
+def by_weight(
+    columns: NDArray[np.float64], order: Order, answered: NDArray[np.float64], wanted: NDArray[np.float64]
+) -> Order:
+    """Columns matched to places by how much they weigh.
+
+    ``columns`` (n, k) as logged; what the model ``answered`` (n, m) when it was given them in ``order``, and what was ``wanted``
+    (n, m), both on a scale that is linear for linear models. A place and a column go together whose slopes are alike.
+    """
+    known = np.isfinite(columns).all(axis=1) & np.isfinite(answered).all(axis=1) & np.isfinite(wanted).all(axis=1)
+    if known.sum() <= columns.shape[1] + 1:
+        return order
+    held = columns[known]
+    spread = held.std(axis=0)
+    own = _slopes(held[:, list(order)], answered[known])
+    theirs = _slopes(held, wanted[known])
+    cost = np.abs(own[:, None, :] - theirs[None, :, :]).sum(axis=2) * spread[None, :]
+    return tuple(int(c) for c in linear_sum_assignment(cost)[1])
+
+
+def _slopes(inputs: NDArray[np.float64], said: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Slopes (k, m) of a least-squares fit."""
+    design = np.column_stack([np.ones(len(inputs)), inputs])
+    return np.asarray(np.linalg.lstsq(design, said, rcond=None)[0][1:])
 
 
 def _step(order: Order, distance: float, look: Look, left: int) -> tuple[bool, Order, int, float]:

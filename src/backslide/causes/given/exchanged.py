@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from backslide.causes.given.asker import ALWAYS, Alter, Altered, Asker, margins
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.models.orders import Order, find_order
+from backslide.engine.pair import to_numbers
+from backslide.models.orders import Order, by_weight, find_order
 from backslide.playbook.shadow.replay import equal_answers
 
 TRIED = 40
@@ -20,6 +21,8 @@ TRIED = 40
 MOST_PAIRS = 1_500
 MOST_STEPS = 1_000
 """Orders looked at where they are found step by step."""
+WEIGHED = 400
+"""Rows on which the weights of columns are told."""
 FAR = 0.3
 """Of how far the answers to two rows lie apart: as far as those to rows in another order are off at least."""
 NEARER = 0.9
@@ -74,24 +77,37 @@ def _step_by_step(asker: Asker, rows: pl.DataFrame, at: NDArray[np.int64]) -> di
     """An order that no list gives, where the answers are far off and come nearer with every exchange; else none."""
     columns = _taken(asker)
     served = asker.served(at)
-    if served is None or not all(c in rows.columns and rows.schema[c].is_numeric() for c in columns):
+    if (
+        served is None
+        or len(columns) < 2
+        or not all(c in rows.columns and rows.schema[c].is_numeric() for c in columns)
+    ):
         return {}
 
     def look(orders: Sequence[Order]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         frames = [_reordered(rows, {columns[k]: columns[i] for k, i in enumerate(order)}) for order in orders]
         answered = asker.case.answered(asker.model, pl.concat(frames, how="vertical_relaxed"))
-        many = np.tile(np.arange(len(at)), len(orders))
-        same = equal_answers(answered.outcomes, asker.side.outcomes.take(at[many]), asker.tolerance) & ~answered.failed
+        each = np.tile(np.arange(len(at)), len(orders))
+        same = equal_answers(answered.outcomes, asker.side.outcomes.take(at[each]), asker.tolerance) & ~answered.failed
         said = margins(answered.outcomes)
-        off = np.ones(len(many)) if said is None else np.abs(said - served[many]).max(axis=1)
+        off = np.ones(len(each)) if said is None else np.abs(said - served[each]).max(axis=1)
         off = np.where(np.isfinite(off), off, np.nanmax(off, initial=1.0))
         return same.reshape(len(orders), -1).mean(axis=1), off.reshape(len(orders), -1).mean(axis=1)
 
     start = tuple(range(len(columns)))
+    more = asker.search[:WEIGHED]
+    many, wanted = asker.rows(more), asker.served(more)
+    assert wanted is not None
     apart = float(np.abs(served - served[::-1]).max(axis=1).mean())
     if not look([start])[1][0] >= FAR * apart:
         return {}  # another model that says much the same
-    found = find_order([start], look, most=MOST_STEPS, exhaustive=False, nearer=NEARER)
+    held = np.column_stack([to_numbers(many[c]) for c in columns])
+
+    def likelier(order: Order) -> Order:
+        said = asker.margins(_reordered(many, {columns[k]: columns[i] for k, i in enumerate(order)}))
+        return order if said is None else by_weight(held, order, said, wanted)
+
+    found = find_order([start], look, most=MOST_STEPS, exhaustive=False, nearer=NEARER, guide=likelier)
     return {} if found is None else {columns[k]: columns[i] for k, i in enumerate(found) if k != i}
 
 

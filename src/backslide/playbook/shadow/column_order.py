@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes, Side
 from backslide.contracts import say
+from backslide.engine.pair import to_numbers
 from backslide.models.model import Model
-from backslide.models.orders import Order, find_order, hinted
+from backslide.models.orders import Order, by_weight, find_order, hinted
 
 LOOKED = 32
 """Rows that every order is asked about."""
@@ -51,7 +52,8 @@ def put_in_order(case: Case, model: Model, side: Side, served: NDArray[np.bool_]
     starts = hinted(columns, numeric)
     logged = [column for column in side.sample.columns if column in columns]
     starts = list(dict.fromkeys([*starts, tuple(columns.index(column) for column in logged)]))
-    found = find_order(starts, asker.look, most=most)
+    weigher = _Asker(case, model, side, columns, check)
+    found = find_order(starts, asker.look, most=most, guide=weigher.likelier if weigher.together else None)
     if found is None:
         return False
     order = tuple(columns[place] for place in found)
@@ -93,6 +95,14 @@ class _Asker:
         if self.fails and self.together:
             return False
         return bool(self.fails or other.failed.any() or not _near(by_name.outcomes, other.outcomes).all())
+
+    def likelier(self, order: Order) -> Order:
+        """See ``models.orders.by_weight``."""
+        given = self.rows.with_columns(self.rows[self.columns[i]].alias(self.columns[k]) for k, i in enumerate(order))
+        asked = self.case.answered(replace(self.model, features=tuple(self.columns)), given)
+        held = np.column_stack([to_numbers(self.rows[column]) for column in self.columns])
+        said = [_scale(one, len(self.case.problem.classes)) for one in (asked.outcomes, self.served)]
+        return by_weight(held, order, said[0], said[1])
 
     def look(self, orders: Sequence[Order]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """See ``models.orders.Look``."""
@@ -139,6 +149,16 @@ def _told(
         off = (~same).astype(float)
     off = np.where(failed | ~np.isfinite(off), np.nanmax(off, initial=1.0) if len(off) else 1.0, off)
     return (same & ~failed).astype(float), off
+
+
+def _scale(outcomes: Outcomes, classes: int) -> NDArray[np.float64]:
+    """Answers (n, m) on a scale that is linear for linear models."""
+    if outcomes.scores is not None:
+        return _odds(outcomes.scores)
+    if outcomes.predictions.dtype.kind == "f":
+        return np.asarray(outcomes.predictions.astype(float)[:, None])
+    codes = outcomes.predictions.astype(np.int64)
+    return np.asarray(codes[:, None] == np.arange(classes)[None, :], dtype=np.float64)
 
 
 def _odds(scores: NDArray[np.float64]) -> NDArray[np.float64]:
