@@ -55,6 +55,7 @@ def run_console(block: str, folder: Path) -> None:
     ("name", "least"),
     [
         ("tutorial.md", 8), ("shadow.md", 4), ("integrity.md", 4), ("embeddings.md", 2), ("log.md", 4), ("watching.md", 5),
+        ("models.md", 6),
         *(
             pytest.param(name, least, marks=pytest.mark.slow)
             for name, least in (("tutorial-letters.md", 8), ("quick-looks.md", 6), ("retrain.md", 6))

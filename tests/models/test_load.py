@@ -226,6 +226,31 @@ def test_modules_of_one_name_in_two_folders_stay_apart(tmp_path):
     assert found == {"old": "was", "new": "is"}
 
 
+def test_a_file_works_like_a_module(tmp_path):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "my-serving.py").write_text(
+        "from beside import twice\n\ndef score(frame):\n    return twice(frame['a'])\n"
+    )
+    (tmp_path / "code" / "beside.py").write_text("def twice(x):\n    return 2.0 * x\n")
+    for spec in ("code/my-serving.py:score", str(tmp_path / "code" / "my-serving.py") + ":score"):
+        model = load_model(spec, base=tmp_path)
+        assert model.name == spec
+        assert np.allclose(model.answer(LOGGED).predictions, 2 * LOGGED["a"].to_numpy())
+    with pytest.raises(ModelError, match=r"no file at code/my_serving\.py; did you mean 'my-serving\.py'"):
+        load_model("code/my_serving.py:score", base=tmp_path)
+    with pytest.raises(ModelError, match="has no 'scare'; did you mean 'score'"):
+        load_model("code/my-serving.py:scare", base=tmp_path)
+
+
+def test_files_of_one_name_in_two_folders_are_two_modules(tmp_path):
+    for folder, value in (("v1", 1.0), ("v2", 2.0)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "served_here.py").write_text(f"def score(frame):\n    return [{value}] * len(frame)\n")
+    for folder, value in (("v1", 1.0), ("v2", 2.0), ("v1", 1.0)):
+        for spec, base in ((f"{folder}/served_here.py:score", tmp_path), ("served_here:score", tmp_path / folder)):
+            assert set(load_model(spec, base=base).answer(LOGGED).predictions) == {value}
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [

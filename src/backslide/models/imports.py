@@ -72,7 +72,7 @@ def _import_file(path: Path, shown: str, folder: Path) -> Any:
     assert made is not None
     assert made.loader is not None
     module = importlib.util.module_from_spec(made)
-    taken = name in sys.modules and getattr(loaded, "__file__", None) is None
+    taken = name in sys.stdlib_module_names
     _forget_namesake(name, path.parent.resolve())
     if name not in sys.modules and not taken:
         sys.modules[name] = module  # so that what it defines can be pickled by name
