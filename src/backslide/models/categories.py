@@ -8,18 +8,18 @@ asked about gets the fitted categories back, matched by their text.
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 
 from backslide.contracts.labels import label_text
 from backslide.models.refit import categories as encoded
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Way = Callable[[pd.DataFrame], pd.DataFrame]
 """One way of putting types back, applied to a batch of plain columns."""
@@ -70,8 +70,8 @@ class Restorer:
         """What to try, likeliest first."""
         raise NotImplementedError
 
-    def note(self) -> str | None:
-        """What was done to values rather than to types, in words; None where nothing was."""
+    def note(self, way: int) -> str | None:
+        """What was done to values rather than to types in the way that was kept, in words; None where nothing was."""
         return None
 
 
@@ -162,7 +162,7 @@ class XgboostTypes(Restorer):
         widths: Iterable[str | None] = (None,) if self.dtypes else (None, "str", "int64", "int8", "int16", "int32")
         return [lambda batch, width=width: self._restored(batch, width) for width in widths]  # type: ignore[misc]
 
-    def note(self) -> str | None:
+    def note(self, way: int) -> str | None:
         """That the places of categories are assumed."""
         if self.stored or not self.names:
             return None
@@ -216,7 +216,7 @@ class CatBoostTypes(Restorer):
         """Texts."""
         return [self._restored]
 
-    def note(self) -> str | None:
+    def note(self, way: int) -> str | None:
         """That missing categories were handed on as a text."""
         if not self.filled:
             return None
@@ -292,15 +292,45 @@ class Layered(Restorer):
         plain: list[Way] = [] if self.outermost and then else [first]
         return [*plain, *((lambda batch, way=way: way(first(batch))) for way in then)]
 
-    def note(self) -> str | None:
+    def note(self, way: int) -> str | None:
         """What the booster's types did to values."""
-        return None if self.inner is None else self.inner.note()
+        before = 0 if self.outermost else 1
+        return None if self.inner is None or way < before else self.inner.note(way - before)
+
+
+@dataclass
+class SeenTypes(Restorer):
+    """For a function that raises on plain columns: texts as categories of the values seen first, in sorted order."""
+
+    seen: dict[str, pd.Index[Any]] = field(default_factory=dict)
+
+    def look(self, frame: pl.DataFrame) -> None:
+        """Keep the texts of the first rows."""
+        if not self.seen:
+            texts = [column for column in frame if column.dtype in (pl.String, pl.Categorical, pl.Enum)]
+            self.seen = {
+                c.name: pd.Index(c.cast(pl.String).drop_nulls().unique().sort().to_list(), dtype=object) for c in texts
+            }
+
+    def ways(self) -> Sequence[Way]:
+        """Texts as categories."""
+        return [self._restored] if self.seen else []
+
+    def note(self, way: int) -> str | None:
+        """That this was done."""
+        return f"it raises on texts, so {', '.join(self.seen)} are handed to it as pandas categories"
+
+    def _restored(self, batch: pd.DataFrame) -> pd.DataFrame:
+        return batch.assign(
+            **{c: as_category(batch[c], levels) for c, levels in self.seen.items() if c in batch.columns}
+        )
 
 
 def restorer(artefact: Any, features: Sequence[str] | None) -> Restorer | None:
     """What puts types back for an artefact; None where nothing in it was fitted on a type of its own."""
+    function = inspect.isroutine(artefact) or not hasattr(artefact, "predict")
     try:
-        held = encoded(artefact, list(features or ())) | _of_trees(artefact)
+        held = {} if function else encoded(artefact, list(features or ())) | _of_trees(artefact)
     except Exception:  # objects of others may do anything when looked at
         held = {}
     base = EncoderTypes({name: list(levels) for name, levels in held.items()}) if held else None
@@ -309,6 +339,8 @@ def restorer(artefact: Any, features: Sequence[str] | None) -> Restorer | None:
         inner = None if booster is None else _types(booster)
     except Exception:
         inner = None
+    if inner is None and not hasattr(artefact, "get_params"):
+        inner = SeenTypes()
     return None if base is None and inner is None else Layered(base, inner, outermost)
 
 
@@ -324,25 +356,58 @@ def _of_trees(artefact: Any) -> dict[str, list[Any]]:
 
 _INSIDE = ("best_estimator_", "estimator_", "calibrated_classifiers_", "estimators_", "estimator")
 _DEEPEST = 6
+_MOST_REACHED = 200
 
 
 def _booster(artefact: Any) -> tuple[Any, bool]:
-    """The booster that an artefact is or holds, and whether it is the outermost part."""
-    part = artefact
+    """The booster that an artefact is, holds or reaches, and whether it is the outermost part."""
+    nearest = [artefact]
+    seen: set[int] = set()
     for depth in range(_DEEPEST):
-        if type(part).__module__.split(".")[0] in ("lightgbm", "xgboost", "catboost"):
-            return part, depth == 0
+        found = next((part for part in nearest if _is_booster(part)), None)
+        if found is not None:
+            return found, depth == 0
+        nearest = [inner for part in nearest for inner in _inside(part) if id(inner) not in seen][:_MOST_REACHED]
+        seen |= {id(part) for part in nearest}
+    return None, False
+
+
+def _is_booster(part: Any) -> bool:
+    known = type(part).__module__.split(".")[0] in ("lightgbm", "xgboost", "catboost")
+    return known and callable(getattr(part, "predict", None))
+
+
+def _inside(part: Any) -> list[Any]:
+    """What an artefact asks in turn: the last step, the wrapped estimator, what a function or an object of the user's own holds."""
+    try:
         steps = getattr(part, "steps", None)
         if isinstance(steps, list) and steps:
-            part = steps[-1][1]
-            continue
+            return [steps[-1][1]]
         held = next((value for name in _INSIDE if (value := getattr(part, name, None)) is not None), None)
         if isinstance(held, (list, tuple, np.ndarray)):
             held = held[0] if len(held) else None
-        if held is None or isinstance(held, str):
-            return None, False
-        part = held[1] if isinstance(held, tuple) else held
-    return None, False
+        if held is not None and not isinstance(held, str):
+            return [held[1] if isinstance(held, tuple) else held]
+        return [value for value in _reached(part) if hasattr(value, "predict") or inspect.isroutine(value)]
+    except Exception:
+        return []
+
+
+def _reached(part: Any) -> list[Any]:
+    """Objects in the closure and the globals of a function, or in the attributes of an object of no library."""
+    if isinstance(part, functools.partial):
+        return [part.func, *part.args, *part.keywords.values()]
+    if inspect.isroutine(part):
+        bound = getattr(part, "__self__", None)
+        outside = inspect.getclosurevars(inspect.unwrap(getattr(part, "__func__", part)))
+        return [
+            *([] if bound is None or inspect.ismodule(bound) else [bound]),
+            *outside.nonlocals.values(),
+            *outside.globals.values(),
+        ]
+    if hasattr(part, "get_params"):
+        return []
+    return list(getattr(part, "__dict__", {}).values())
 
 
 def _types(booster: Any) -> Restorer | None:

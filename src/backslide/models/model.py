@@ -100,7 +100,7 @@ class Model:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What is to be said about it: from loading it, and from asking it so far."""
-        more = None if self.types is None else self.types.note()
+        more = None if self.types is None or self.way is None else self.types.note(self.way)
         return tuple(f"{self.name}: {note}" for note in (*self.notes, *((more,) if more else ())))
 
     def _replies(

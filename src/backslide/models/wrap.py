@@ -82,7 +82,7 @@ def _function(function: Any, name: str, task: str | None, notes: tuple[str, ...]
     def ask(batch: pd.DataFrame, decisions: bool) -> Reply:
         return from_function(function(batch), classes, task)
 
-    return Model(name, ask, order, classes, "frame", notes, function)
+    return Model(name, ask, order, classes, "frame", notes, function, restorer(function, order))
 
 
 def _classes(artefact: Any, name: str) -> tuple[str, ...] | None:
