@@ -36,7 +36,7 @@ from backslide.engine.units import cell_units, count_units, loss_units, variance
 from backslide.engine.window import Opened, Window
 from backslide.models.metric_functions import check_returns, custom_metric
 from backslide.models.model import Model, ordered_scores
-from backslide.models.reading import understand
+from backslide.models.understand import understand
 from backslide.stats.bootstrap import Resampler
 from backslide.stats.change import Change, Units, compare
 from backslide.stats.jackknife import jackknife_units

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -141,6 +141,57 @@ def test_the_log_gives_the_answers_of_the_frame_that_was_served(model, kind, how
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert np.abs(answer.scores - artefact.predict_proba(served[COLUMNS])).max() < 1e-6
+
+
+class Served:
+    """What people wrap a model in."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def predict(self, frame):
+        return self.model.predict_proba(frame)
+
+    __call__ = predict
+
+
+def through(model, frame):
+    return model.predict_proba(frame)
+
+
+def in_a_closure(model):
+    return lambda frame: model.predict_proba(frame)
+
+
+REACHED = {
+    "an object": Served,
+    "its method": lambda m: Served(m).predict,
+    "a closure": in_a_closure,
+    "a closure in a closure": lambda m: in_a_closure(Served(m).model),
+    "a partial function": lambda m: partial(through, m),
+}
+
+
+@pytest.mark.parametrize("kind", ["texts", "small integers"])
+@pytest.mark.parametrize("wrapped", REACHED)
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+def test_a_function_is_asked_with_the_types_of_the_booster_that_it_reaches(library, wrapped, kind):
+    artefact = fitted(library, kind)
+    served = typed(applications()[0], kind)[COLUMNS]
+    model = load_model(REACHED[wrapped](artefact))
+    ((rows, reply),) = model.returned(from_pandas(served))
+    assert len(rows) == len(served)
+    assert np.abs(reply.raw - artefact.predict_proba(served)).max() < 1e-6
+
+
+def test_a_function_that_hides_its_booster_is_asked_with_texts_as_categories_and_that_is_said():
+    artefact = fitted("lightgbm", "texts")
+    hidden = {"model": artefact}
+    served = typed(applications()[0], "texts")[COLUMNS]
+    model = load_model(lambda frame: hidden["model"].predict_proba(frame))
+    ((_, reply),) = model.returned(from_pandas(served))
+    assert np.abs(reply.raw - artefact.predict_proba(served)).max() < 1e-6
+    assert "plan, region are handed to it as pandas categories" in model.remarks[0]
 
 
 @pytest.mark.parametrize("model", ["lightgbm", "xgboost", "trees"])

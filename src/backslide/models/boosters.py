@@ -1,7 +1,7 @@
 """XGBoost, LightGBM and CatBoost: their own file formats, and their own objects without scikit-learn's face.
 
 A file of one of them is data and runs no code. What a plain ``Booster`` returns depends on its objective, and it holds no labels:
-its classes are numbered as they were when it was fitted, ``"0"``, ``"1"`` and so on, and are named later (``models.reading``).
+its classes are numbered as they were when it was fitted, ``"0"``, ``"1"`` and so on, and are named later (``models.understand``).
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class Model:
     way: int | None = field(default=None, repr=False)
     """Which of the restorer's ways the model answered; None until it did."""
     reading: Callable[[Reply], Reply] | None = field(default=None, repr=False)
-    """What its returns mean, where they do not say so themselves; see ``models.reading``."""
+    """What its returns mean, where they do not say so themselves; see ``models.understand``."""
     understood: bool = field(default=False, repr=False)
     """Whether that was looked into."""
 

@@ -25,7 +25,7 @@ class Reply:
     scores: np.ndarray | None = None
     classes: tuple[str, ...] | None = None
     raw: np.ndarray | None = None
-    """(n,) or (n, k) as it came, where no class labels came with it: what it means depends on the roles (``models.reading``)."""
+    """(n,) or (n, k) as it came, where no class labels came with it: the roles say what it means (``models.understand``)."""
     columns: dict[str, np.ndarray] | None = None
     """As it came, where it came in named columns (n,) each."""
     unread: str | None = None

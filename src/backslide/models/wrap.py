@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backslide.contracts.errors import ModelError
 from backslide.models.boosters import Native, native
-from backslide.models.categories import restorer
+from backslide.models.fitted_types import restorer
 from backslide.models.model import Input, Model
 from backslide.models.reply import Reply, class_texts, from_estimator, from_function, label_texts
 
