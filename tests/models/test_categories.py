@@ -242,6 +242,15 @@ def test_blanks_in_names_that_lightgbm_writes_as_underscores():
     assert np.abs(answer.scores[:, 1] - booster.predict(given)).max() < 1e-12
 
 
+@pytest.mark.parametrize("name", ["self", "a b", "1", "x=y"])
+def test_columns_of_odd_names(name):
+    rows, labels = applications()
+    given = rows[["income", "plan"]].rename(columns={"plan": name}).astype({name: "category"})
+    for artefact in (HistGradientBoostingClassifier(categorical_features="from_dtype", max_iter=3), lightgbm()):
+        answer = load_model(artefact.fit(given, labels)).answer(from_pandas(given))
+        assert np.abs(answer.scores - artefact.predict_proba(given)).max() < 1e-12
+
+
 @pytest.mark.parametrize(
     ("fits", "places"),
     [

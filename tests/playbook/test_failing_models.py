@@ -84,6 +84,7 @@ def test_rows_that_fail_are_counted_where_they_are_few():
     assert diagnosis.causes[0].confidence.value == "verified"
 
 
-def test_two_models_of_which_one_answers_nothing_are_not_compared():
-    with pytest.raises(ModelError, match=f"answers none of the current rows: {ERROR}"):
-        bs.shadow(window(1), roles=ROLES, old_model=refusing("abcde"))
+@pytest.mark.parametrize(("groups", "rows"), [("abcde", "none of the"), ("abcd", r"only \d+ of 400")])
+def test_a_model_that_answers_few_rows_is_not_compared(groups, rows):
+    with pytest.raises(ModelError, match=f"model answers {rows} current rows: {ERROR}; call it with"):
+        bs.shadow(window(1), roles=ROLES, old_model=refusing(groups))

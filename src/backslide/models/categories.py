@@ -42,9 +42,24 @@ def texts_of(level: Any) -> tuple[str, ...]:
 
 def same_kind(series: pd.Series[Any]) -> pd.Series[Any]:
     """The column as floats where it holds truth values beside missing ones, which boosters do not take as objects."""
+    if series.dtype != object:
+        return series
     known = series.dropna()
-    held = series.dtype == object and len(known) > 0 and all(isinstance(value, (bool, np.bool_)) for value in known)
+    held = len(known) > 0 and all(isinstance(value, (bool, np.bool_)) for value in known)
     return series.astype("float64") if held else series
+
+
+def _numbers(batch: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+    """The columns of objects, those of truth values as floats."""
+    return {name: same_kind(batch[name]) for name in batch.columns if batch[name].dtype == object}
+
+
+def with_columns(batch: pd.DataFrame, made: dict[str, pd.Series[Any]]) -> pd.DataFrame:
+    """The batch with some columns replaced, whatever they are called."""
+    changed = batch.copy(deep=False)
+    for name, series in made.items():
+        changed[name] = series
+    return changed
 
 
 def as_category(series: pd.Series[Any], levels: pd.Index[Any]) -> pd.Series[Any]:
@@ -85,7 +100,7 @@ class LightGbmTypes(Restorer):
 
     def look(self, frame: pl.DataFrame) -> None:
         """Find the columns: every list goes to one, their order kept, so that values fit their categories best."""
-        if self.chosen:
+        if self.chosen or not self.levels:
             return
         columns = [name for name in self.names if name in frame.columns]
         fits = np.array([self._fit(frame, name) for name in columns]).reshape(len(columns), len(self.levels))
@@ -107,12 +122,8 @@ class LightGbmTypes(Restorer):
         return [self._restored]
 
     def _restored(self, batch: pd.DataFrame) -> pd.DataFrame:
-        return batch.assign(
-            **{
-                name: as_category(batch[name], self.chosen[name]) if name in self.chosen else same_kind(batch[name])
-                for name in batch.columns
-            }
-        )
+        made = {name: as_category(batch[name], levels) for name, levels in self.chosen.items() if name in batch.columns}
+        return with_columns(batch, _numbers(batch) | made)
 
 
 def in_order(fits: np.ndarray[Any, np.dtype[np.float64]]) -> list[int]:
@@ -170,7 +181,7 @@ class XgboostTypes(Restorer):
         )
 
     def _restored(self, batch: pd.DataFrame, width: str | None) -> pd.DataFrame:
-        made = {name: same_kind(batch[name]) for name in batch.columns}
+        made = _numbers(batch)
         for name in (name for name in self.names if name in batch.columns):
             if name in self.seen:
                 made[name] = as_category(batch[name], self.seen[name])
@@ -178,7 +189,7 @@ class XgboostTypes(Restorer):
             codes, values = pd.factorize(batch[name])
             levels = _typed(list(values), self.dtypes.get(name, width))
             made[name] = pd.Series(pd.Categorical.from_codes(codes, categories=levels), index=batch.index)
-        return pd.DataFrame(made, index=batch.index)
+        return with_columns(batch, made)
 
 
 def _typed(values: list[Any], dtype: str | None) -> pd.Index[Any]:
@@ -222,12 +233,12 @@ class CatBoostTypes(Restorer):
         return f"missing categories of {held} are handed to the model as {MISSING!r}, for CatBoost takes none that are missing"
 
     def _restored(self, batch: pd.DataFrame) -> pd.DataFrame:
-        made = {name: same_kind(batch[name]) for name in batch.columns}
+        made = _numbers(batch)
         for name in (name for name in self.names if name in batch.columns):
             codes, values = pd.factorize(batch[name])
             texts = np.array([*(_catboost_text(value) for value in values), MISSING], dtype=object)
             made[name] = pd.Series(texts[codes], index=batch.index, dtype=object)
-        return pd.DataFrame(made, index=batch.index)
+        return with_columns(batch, made)
 
 
 def _catboost_text(value: Any) -> str:
@@ -246,7 +257,7 @@ class EncoderTypes(Restorer):
 
     def _restored(self, batch: pd.DataFrame) -> pd.DataFrame:
         made = {name: _as_known(batch[name], self.levels[name]) for name in self.levels if name in batch.columns}
-        return batch.assign(**{name: series for name, series in made.items() if series is not None})
+        return with_columns(batch, {name: series for name, series in made.items() if series is not None})
 
 
 def _as_known(series: pd.Series[Any], levels: list[Any]) -> pd.Series[Any] | None:
@@ -325,6 +336,6 @@ class SeenTypes(Restorer):
         }
 
     def _restored(self, batch: pd.DataFrame) -> pd.DataFrame:
-        return batch.assign(
-            **{c: as_category(batch[c], levels) for c, levels in self._levels.items() if c in batch.columns}
+        return with_columns(
+            batch, {c: as_category(batch[c], levels) for c, levels in self._levels.items() if c in batch.columns}
         )

@@ -27,6 +27,7 @@ from backslide.case import Answered, Case, Outcomes, Side
 from backslide.contracts import say
 from backslide.contracts.finding import Finding, Severity, Step
 from backslide.models.model import Model
+from backslide.models.understand import understand
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.shadow.column_order import put_in_order
@@ -128,11 +129,13 @@ def replay(case: Case) -> Replay:
 
     def compute() -> Replay:
         successor = case.current_model
+        if successor is not None:  # it is told by what it served itself
+            understand(successor, case.problem, case.current.sample, case.current.outcomes)
         reference = in_order(case, model, case.reference)
         return Replay(
             reference,
             replayed(case, model, case.current, tolerance=reference.tolerance),
-            None if successor is None else replayed(case, successor, case.current),
+            None if successor is None else in_order(case, successor, case.current),
         )
 
     done: Replay = case.cached("replay", compute)

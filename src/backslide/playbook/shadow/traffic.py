@@ -20,7 +20,7 @@ from backslide.engine.score_direction import check_direction
 from backslide.engine.window import Opened, open_windows
 from backslide.models.model import Model
 from backslide.playbook.shadow.arms import Arm, Arms, arm_of, served_by
-from backslide.playbook.shadow.replay import in_order, replayed
+from backslide.playbook.shadow.replay import ASK_AS_SERVED, MOSTLY, in_order, replayed
 from backslide.playbook.verify.directions import check_scores
 
 LOGGED_ROWS = 500_000
@@ -152,16 +152,14 @@ def _replayed(case: Case, has_reference: bool) -> Traffic:
     notes: list[str] = []
     past = in_order(case, old, case.reference) if has_reference else None
     answers = replayed(case, old, case.current) if has_reference else in_order(case, old, case.current)
-    if answers.answered.failed.all():
-        raise ModelError(f"{old.name} answers none of the current rows: {answers.answered.error}")
+    _must_answer(old, answers.answered.failed, answers.answered.error)
     _say_failures(old, answers.answered.failed, answers.answered.error, notes)
     served, named = case.current.outcomes, "what was served"
     before_new: Outcomes | None = None
     if new is not None:
         _say_order(case, old, new, notes)
         answered = case.answered(new, case.current.sample)
-        if answered.failed.all():
-            raise ModelError(f"{new.name} answers none of the current rows: {answered.error}")
+        _must_answer(new, answered.failed, answered.error)
         _say_failures(new, answered.failed, answered.error, notes)
         served, named = answered.outcomes, new.name
         before_new = case.answered(new, case.reference.sample).outcomes if has_reference else None
@@ -180,6 +178,18 @@ def _replayed(case: Case, has_reference: bool) -> Traffic:
     notes += [remark for model in (old, new) if model is not None for remark in model.remarks]
     arms = Arms(arm_of(case.current, answers.answered.outcomes), arm_of(case.current, served), True)
     return Traffic("replay", case, old.name, named, arms, (before_old, before_new), has_reference, tuple(notes))
+
+
+def _must_answer(model: Model, failed: np.ndarray[Any, np.dtype[np.bool_]], error: str | None) -> None:
+    """Refuse a model that fails on most rows: on the few that it answers, nothing fair can be said about it.
+
+    Raises:
+        ModelError: with what it raised, and what to do.
+    """
+    if failed.mean() > MOSTLY:
+        answers = int((~failed).sum())
+        rows = f"only {answers} of {len(failed)}" if answers else "none of the"
+        raise ModelError(f"{model.name} answers {rows} current rows: {error}; {ASK_AS_SERVED}")
 
 
 def _say_failures(
