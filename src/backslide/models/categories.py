@@ -8,6 +8,7 @@ asked about gets the fitted categories back, matched by their text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -102,15 +103,20 @@ class LightGbmTypes(Restorer):
         """Find the columns: every list goes to one, their order kept, so that values fit their categories best."""
         if self.chosen or not self.levels:
             return
-        columns = [name for name in self.names if name in frame.columns]
-        fits = np.array([self._fit(frame, name) for name in columns]).reshape(len(columns), len(self.levels))
+        blanks = {re.sub(r"\s", "_", column): column for column in frame.columns}  # LightGBM writes them as underscores
+        own = [(name if name in frame.columns else blanks.get(name), name in self.certain) for name in self.names]
+        columns = [name for name, _ in own if name is not None]
+        certain = {name for name, split in own if split}
+        fits = np.array([self._fit(frame[name], name in certain) for name in columns]).reshape(
+            len(columns), len(self.levels)
+        )
         places = in_order(fits)
         self.chosen = {columns[place]: levels for place, levels in zip(places, self.levels, strict=False)}
 
-    def _fit(self, frame: pl.DataFrame, name: str) -> list[float]:
-        values = frame[name].drop_nulls().unique().head(MOST_LOOKED_AT).to_list()
+    def _fit(self, column: pl.Series, split: bool) -> list[float]:
+        values = column.drop_nulls().unique().head(MOST_LOOKED_AT).to_list()
         texts = {text for value in values for text in (label_text(value), str(value))}
-        bonus = 1.0 if name in self.certain else 0.0
+        bonus = 1.0 if split else 0.0
         found = []
         for levels in self.levels:
             known = {text for level in levels for text in texts_of(level)}
