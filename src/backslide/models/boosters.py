@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backslide.contracts.errors import MissingExtraError, ModelError
+from backslide.contracts.errors import ModelError
+from backslide.contracts.extras import needs
 from backslide.models.failures import one_line
 
 if TYPE_CHECKING:
@@ -59,15 +60,9 @@ def native(artefact: Any) -> Native | None:
     return _catboost(artefact) if library == "catboost" and kind == "CatBoost" else None
 
 
-def _missing(shown: str, package: str, extra: str) -> MissingExtraError:
-    return MissingExtraError(f"{shown} needs the package {package}; install it with: pip install 'backslide[{extra}]'")
-
-
 def _read_lightgbm(path: Path, shown: str) -> Any:
-    try:
+    with needs("lightgbm", f"reading {shown}"):
         import lightgbm
-    except ImportError:
-        raise _missing(shown, "lightgbm", "lightgbm") from None
     with path.open("rb") as file:
         begins = file.read(64).lstrip()
     if not begins.startswith(b"tree"):
@@ -81,10 +76,8 @@ def _read_lightgbm(path: Path, shown: str) -> Any:
 
 
 def _read_xgboost(path: Path, shown: str) -> Any:
-    try:
+    with needs("xgboost", f"reading {shown}"):
         import xgboost
-    except ImportError:
-        raise _missing(shown, "xgboost", "xgboost") from None
     with path.open("rb") as file:
         begins = file.read(256)
     if b"learner" not in begins:
@@ -106,10 +99,8 @@ def _read_xgboost(path: Path, shown: str) -> Any:
 
 
 def _read_catboost(path: Path, shown: str) -> Any:
-    try:
+    with needs("catboost", f"reading {shown}"):
         import catboost
-    except ImportError:
-        raise _missing(shown, "catboost", "catboost") from None
     try:
         plain = catboost.CatBoost().load_model(str(path))
         if len(plain.classes_):
@@ -141,8 +132,8 @@ def _xgboost(booster: Any) -> Native:
     names = booster.feature_names
 
     def ask(batch: pd.DataFrame) -> Any:
-        import xgboost
-
+        with needs("xgboost", "asking a model of XGBoost"):
+            import xgboost
         rows: Any = batch if names is not None else batch.to_numpy(dtype=np.float64)
         return booster.predict(xgboost.DMatrix(rows, enable_categorical=names is not None))
 
