@@ -230,3 +230,34 @@ def test_a_saved_file_is_json_that_can_be_told_from_another(tmp_path):
     """The key that an XGBoost file is told by is where its version writes it."""
     saved("json", tmp_path)
     assert "learner" in json.loads((tmp_path / "model_15.json").read_text())
+
+
+def test_neither_columns_nor_classes_are_named(tmp_path):
+    """A file of LightGBM that was fitted on an array: replay finds the order of the columns and the classes of the scores."""
+    lgb = pytest.importorskip("lightgbm")
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(
+        {"zeta": rng.normal(size=900), "alpha": rng.normal(1, 2, 900), "mid": rng.exponential(size=900)}
+    )
+    drive = rows.to_numpy() * [2.0, 1.0, 1.5] + rng.gumbel(size=(900, 3))
+    label = np.array(["low", "mid", "high"])[drive.argmax(axis=1)]
+    made = lgb.LGBMClassifier(n_estimators=5, verbose=-1, n_jobs=1).fit(
+        rows[["alpha", "mid", "zeta"]].to_numpy(), label
+    )
+    made.booster_.save_model(str(tmp_path / "m.txt"))
+    p = made.predict_proba(rows[["alpha", "mid", "zeta"]].to_numpy())
+    held = rows.assign(
+        prediction=made.classes_[p.argmax(axis=1)],
+        label=label,
+        **{f"p_{c}": p[:, k] for k, c in enumerate(made.classes_)},
+    )
+    roles = bs.Roles(
+        label="label",
+        prediction="prediction",
+        scores={c: f"p_{c}" for c in ("low", "mid", "high")},
+        features=tuple(rows),
+    )
+    notes = bs.shadow(held, roles=roles, old_model=tmp_path / "m.txt").inputs.notes
+    assert any("is the model that served the current rows" in note for note in notes)
+    assert any("read as scores of 'high', 'low' and 'mid' in this order" in note for note in notes)
+    assert any("in the order alpha, mid and zeta it gives what was logged" in note for note in notes)

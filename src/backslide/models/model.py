@@ -70,6 +70,10 @@ class Model:
     """Which of the restorer's ways the model answered; None until it did."""
     reading: Callable[[Reply], Reply] | None = field(default=None, repr=False)
     """What its returns mean, where they do not say so themselves; see ``models.understand``."""
+    read_as: str | None = field(default=None, repr=False)
+    """What was concluded about its returns, in words."""
+    otherwise: tuple[tuple[Callable[[Reply], Reply], str], ...] = field(default=(), repr=False)
+    """Other readings with their words, where none gave what was logged and the order of columns may be to blame."""
     understood: bool = field(default=False, repr=False)
     """Whether that was looked into."""
 
@@ -101,7 +105,8 @@ class Model:
     def remarks(self) -> tuple[str, ...]:
         """What is to be said about it: from loading it, and from asking it so far."""
         more = None if self.types is None or self.way is None else self.types.note(self.way)
-        return tuple(f"{self.name}: {note}" for note in (*self.notes, *((more,) if more else ())))
+        said = (*self.notes, *(note for note in (self.read_as, more) if note))
+        return tuple(f"{self.name}: {note}" for note in said)
 
     def _replies(
         self, frame: pl.DataFrame, batch_rows: int, call: Callable[[pd.DataFrame], Reply]

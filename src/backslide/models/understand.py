@@ -33,6 +33,8 @@ SAME = 1e-4
 """How near a score is to the logged one where it is the same."""
 MATCHED = 0.95
 """Share of the rows on which the right reading gives what was logged; columns in another order must not hide it."""
+OTHERS = 3
+"""Other readings that are tried with other orders of columns."""
 CLEAR = 5.0
 """Standard errors by which one reading must agree better than the next, where none gives what was logged."""
 
@@ -133,18 +135,28 @@ def _choose(model: Model, problem: Problem, reply: Reply, served: Outcomes) -> N
     near = np.array([fit[1].mean() for fit in fits])
     best = int(np.lexsort((near, np.round(same, 3)))[-1])
     matched = same[best] >= MATCHED
+    logged = f"gives what was logged on {say.percent(float(same[best]))} of {len(served.predictions)} reference rows"
+    how = f"that {logged}" if matched else "that agrees best with what was logged"
     outside = any(c.link != "probability" for c in candidates)
     if not matched:
-        best = _by_agreement(model, reply, candidates, [fit[1] for fit in fits], outside)
+        usual = [k for k, candidate in enumerate(candidates) if candidate.usual]
+        if model.features is None and reply.classes is not None and usual:
+            # With its columns in another order it agrees with nothing that was logged: its numbers follow its labels.
+            best, how = usual[0], "as labels are numbered in their order"
+            others = sorted((k for k in range(len(candidates)) if k != best), key=lambda k: -near[k])[:OTHERS]
+            model.otherwise = tuple(
+                (candidates[k], _told(candidates[k], reply, "that gives what was logged")) for k in others
+            )
+        else:
+            best = _by_agreement(model, reply, candidates, [fit[1] for fit in fits], outside)
     model.reading = candidates[best]
     model.classes = None if candidates[best].order == () else problem.classes
-    if (words := in_words(candidates[best], reply)) and len(candidates) > 1:
-        how = (
-            f"that gives what was logged on {say.percent(float(same[best]))} of {len(served.predictions)} reference rows"
-            if matched
-            else "that agrees best with what was logged"
-        )
-        model.notes = (*model.notes, f"it {described(reply)}, read as {words}: {how}")
+    if len(candidates) > 1 and in_words(candidates[best], reply):
+        model.read_as = _told(candidates[best], reply, how)
+
+
+def _told(reading: Reading, reply: Reply, how: str) -> str:
+    return f"it {described(reply)}, read as {in_words(reading, reply)}: {how}"
 
 
 def _by_agreement(

@@ -145,8 +145,14 @@ def replay(case: Case) -> Replay:
 def in_order(case: Case, model: Model, side: Side) -> Replayed:
     """A model on the sampled rows of a window, with the columns in the order that it needs where it knows none by name."""
     done = replayed(case, model, side)
-    if not done.agrees and model.features is None and put_in_order(case, model, side, _served(side.outcomes)):
-        return replayed(case, model, side)
+    if done.agrees or model.features is not None:
+        return done
+    first = (model.reading, model.read_as)
+    for reading, words in (first, *model.otherwise):
+        model.reading, model.read_as = reading, words
+        if put_in_order(case, model, side, _served(side.outcomes)):
+            return replayed(case, model, side)
+    model.reading, model.read_as = first
     return done
 
 
