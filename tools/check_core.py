@@ -234,7 +234,7 @@ def run_without_extras(environment: Environment) -> None:
     lacks, folder = environment.lacks, environment.folder
     (folder / "table" / "_delta_log").mkdir(parents=True)
     (folder / "MLmodel").write_text("flavors: {}\n")
-    for name in ("model.onnx", "model.skops", "labels.csv"):
+    for name in ("model.onnx", "model.skops", "model.json", "model.txt", "model.cbm", "labels.csv"):
         (folder / name).write_text("id,label\na,yes\n")
     alike = ("diagnose", "csv.toml", "-q")
     lacks("delta", *alike, "--reference", "table")
@@ -244,6 +244,9 @@ def run_without_extras(environment: Environment) -> None:
     snapshot = ("snapshot", "--out", "c.json", "-q", "--model")
     lacks("onnx", *snapshot, "model.onnx")
     lacks("skops", *snapshot, "model.skops")
+    lacks("xgboost", *snapshot, "model.json")
+    lacks("lightgbm", *snapshot, "model.txt")
+    lacks("catboost", *snapshot, "model.cbm")
     lacks("mlflow", *snapshot, "models:/loans/1")
     lacks("mlflow", *snapshot, ".")
     config = (folder / "csv.toml").read_text(encoding="utf-8")
