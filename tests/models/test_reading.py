@@ -124,6 +124,16 @@ def test_what_could_mean_anything_is_refused_in_one_line(name):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "returned", [odds, paid, lambda f: 100 * paid(f)], ids=["log odds", "probabilities", "percent"]
+)
+@pytest.mark.parametrize("are", ["logit", "percent"])
+def test_the_scale_of_the_log_is_not_that_of_the_model(are, returned):
+    rows = log().assign(score=odds(log()) if are == "logit" else 100 * paid(log()))
+    _, done = asked(returned, rows=rows, scores_are=are)
+    assert done.share == 1
+
+
 def test_another_model_is_read_by_agreement():
     """A challenger never says what was logged; its columns can be told all the same."""
     other = lambda f: np.column_stack([1 - paid(f) ** 2, paid(f) ** 2])  # noqa: E731

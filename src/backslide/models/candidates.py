@@ -62,7 +62,9 @@ def _links(problem: Problem, numbers: Floats, logits: tuple[str, ...]) -> list[s
         return list(dict.fromkeys(["probability", *more]))
     known = numbers[np.isfinite(numbers)]
     percent = ["percent"] if known.min() >= -1e-6 and known.max() <= 100 + 1e-6 else []
-    return more or ["probability", *logits, *percent]
+    return list(
+        dict.fromkeys([*(more or ["probability"]), *logits, *percent])
+    )  # the log need not be on the model's scale
 
 
 def _orders(problem: Problem, served: Outcomes) -> Iterator[tuple[str, ...]]:
