@@ -15,6 +15,7 @@ import worlds
 from backslide.case import Case
 from backslide.causes.hypotheses import collect
 from backslide.playbook.base import Scenario
+from scale import runs
 
 Change = Callable[[pl.DataFrame, np.random.Generator], pl.DataFrame]
 ROLES = {"label": "label", "prediction": "prediction", "scores": {"yes": "score"}, "timestamp": "at"}
@@ -311,8 +312,9 @@ def test_random_halves_name_no_fault():
 
 
 @pytest.mark.slow
-def test_a_hundred_pairs_of_random_halves_name_no_fault():
+@pytest.mark.rates
+def test_many_pairs_of_random_halves_name_no_fault():
     """None of a hundred at 200 to 200 000 rows: a rate of 3 % would show with 95 chances in a hundred."""
-    sizes = np.geomspace(200, 200_000, 100).astype(int)
+    sizes = np.geomspace(200, 200_000, runs(20, 100)).astype(int)
     found = {(k, int(n)): named(halves(1000 + k, int(n))) for k, n in enumerate(sizes)}
     assert {key: value for key, value in found.items() if value} == {}

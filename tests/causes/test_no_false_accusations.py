@@ -26,6 +26,7 @@ from backslide.causes.verify import Bench
 from backslide.contracts.cause import CauseKind
 from backslide.models.frame import to_pandas
 from backslide.playbook.base import Scenario
+from scale import runs
 
 FEATURES = [*tables.NUMBERS, *tables.TEXTS]
 OWN = (CauseKind.SCALER_REFIT, CauseKind.PREPROCESSING_CHANGE, CauseKind.THRESHOLD_CHANGE, CauseKind.MODEL_CHANGE)
@@ -70,8 +71,9 @@ def test_no_fault_is_named_on_quiet_pairs():
 
 
 @pytest.mark.slow
+@pytest.mark.rates
 def test_no_fault_is_named_on_many_quiet_pairs():
-    told = {name: accused(gaps(g, 3), gaps(b, 4)) for name, g, b in pairs(60)}
+    told = {name: accused(gaps(g, 3), gaps(b, 4)) for name, g, b in pairs(runs(10, 60))}
     assert {name: found for name, found in told.items() if found} == {}
 
 
@@ -103,10 +105,11 @@ def test_a_model_that_answers_as_it_did_is_no_change_and_another_one_is_only_tha
 
 
 @pytest.mark.slow
+@pytest.mark.rates
 def test_diagnoses_of_quiet_pairs_accuse_nothing_of_ours():
     past, _ = tables.months(1)
     saved = model(past)
-    for name, g, b in pairs(5):
+    for name, g, b in pairs(runs(2, 5)):
         d = worlds.causes_of(Scenario(answered(g, saved), answered(b, saved), tables.ROLES, saved))
         told = [
             c for c in (*d.causes, *d.harmless) if c.kind in OWN or (c.kind.family == "data fault" and c in d.causes)

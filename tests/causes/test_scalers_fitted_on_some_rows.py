@@ -20,6 +20,7 @@ from backslide.causes.artefacts import Replaced, replaced
 from backslide.causes.verify import Bench
 from backslide.contracts.cause import CauseKind
 from backslide.playbook.base import Scenario
+from scale import runs
 
 NUMBERS = ["speed", "load", "heat", "flow", "noise", "wear"]
 ROWS = 3_000
@@ -83,11 +84,12 @@ def test_a_scaler_fitted_on_a_part_of_the_rows_is_told_with_the_part(world, kept
 
 
 @pytest.mark.slow
+@pytest.mark.rates
 def test_models_fitted_again_are_no_scalers(world):
     """In at most 1 % of models that were fitted again, on half or a tenth of the rows or with wrong labels."""
     model, past, reference, current = world
     rng = np.random.default_rng(9)
-    named, tried = 0, 60
+    named, tried = 0, runs(18, 60)
     for k in range(tried):
         rows = past.sample(ROWS // (2 if k % 3 else 10), random_state=k)
         labels = rows["label"].to_numpy().copy()

@@ -10,8 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from backslide.contracts.errors import SourceError
 from backslide.contracts.roles import Roles
+from backslide.engine import names
 from backslide.engine.inference import infer_roles, propose_windows
+from backslide.engine.source import open_source
 
 N = 400
 RNG = np.random.default_rng(11)
@@ -236,6 +239,12 @@ def test_columns_that_are_missing_throughout():
     assert roles.scores == {}
 
 
+@pytest.mark.parametrize("name", ["*", "^a.*$"])
+def test_names_that_stand_for_other_columns_are_refused(name):
+    with pytest.raises(SourceError, match="rename it"):
+        open_source(pl.DataFrame({name: [1], "b": [2]}))
+
+
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
@@ -243,7 +252,7 @@ def test_columns_that_are_missing_throughout():
             st.sampled_from(
                 ["label", "prediction", "p_1", "score", "id", "timestamp", "version", "y_pred", "p_0", "a_prob"]
             ),
-            st.text(min_size=1, max_size=6),
+            st.text(min_size=1, max_size=6).filter(lambda name: not names.is_pattern(name)),
         ),
         st.sampled_from([0, 1, 2, 3, 4, 5, 6, 7]),
         min_size=1,

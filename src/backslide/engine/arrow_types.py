@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from backslide.contracts.errors import SourceError
+from backslide.contracts.extras import needs
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,7 +46,8 @@ def column_of(name: str, values: pa.Array | pa.ChunkedArray) -> pl.Series:
     values = _held(name, values)
     with no_panic(f"column {name!r} ({values.type})"):
         try:
-            converted = pl.from_arrow(values)
+            with needs("arrow", "reading this Arrow column"):
+                converted = pl.from_arrow(values)
         except (pl.exceptions.PolarsError, TypeError, ValueError, NotImplementedError) as error:
             raise SourceError(
                 f"column {name!r}: Arrow type {values.type} cannot be read ({str(error).splitlines()[0]}); write it as "
@@ -61,7 +63,8 @@ def table_of(source: Any) -> pl.DataFrame | None:
         return None
     if not any(_is_odd(field.type) for field in source.schema):
         return None
-    import pyarrow as pa
+    with needs("arrow", "reading this Arrow column"):
+        import pyarrow as pa
 
     table = source if isinstance(source, pa.Table) else pa.table(source)
     return pl.DataFrame([column_of(name, table.column(i)) for i, name in enumerate(table.column_names)])
@@ -69,7 +72,8 @@ def table_of(source: Any) -> pl.DataFrame | None:
 
 def _held(name: str, values: Any) -> Any:
     """The values in a type that Polars holds, where there is one that says the same."""
-    import pyarrow as pa
+    with needs("arrow", "reading this Arrow column"):
+        import pyarrow as pa
 
     if pa.types.is_decimal256(values.type):
         return values.cast(pa.float64())
@@ -87,7 +91,8 @@ _ODD = ("is_decimal256", "is_union", "is_run_end_encoded", "is_list_view", "is_l
 
 def _is_odd(kind: Any) -> bool:
     """Whether a type is, or holds, one that Polars does not read."""
-    import pyarrow as pa
+    with needs("arrow", "reading this Arrow column"):
+        import pyarrow as pa
 
     if any(getattr(pa.types, test, _never)(kind) for test in _ODD):
         return True

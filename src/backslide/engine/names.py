@@ -36,6 +36,11 @@ CENTRED = "__centred"
 """Label minus a constant near its mean, on rows with a prediction: what the variance of labels is summed from."""
 
 
+def is_pattern(name: str) -> bool:
+    """Whether an expression takes a column's name for a pattern of names: ``*``, or a regular expression from ``^`` to ``$``."""
+    return name == "*" or (name.startswith("^") and name.endswith("$"))
+
+
 def score(label: str) -> str:
     """Column of the score of a class."""
     return f"__score:{label}"

@@ -13,6 +13,7 @@ import polars as pl
 from backslide.contracts.config import DataSettings
 from backslide.contracts.errors import SourceError, did_you_mean
 from backslide.contracts.extras import needs
+from backslide.engine import names
 from backslide.engine.database import hidden, is_database, scan_database
 from backslide.engine.files import SUPPORTED, extension, scan_delta, scan_files
 from backslide.engine.time_range import TimeRange, parse_time_range
@@ -45,6 +46,21 @@ def open_source(
         SourceError: when there is no such source, its kind is unknown, or it cannot be read.
         MissingExtraError: when it needs a package that is not installed.
     """
+    frame = _open(source, base, data, notes)
+    _check_names(frame)
+    return frame
+
+
+def _check_names(frame: pl.LazyFrame) -> None:
+    """Polars takes these names for patterns of names, wherever an expression holds them."""
+    patterns = [name for name in frame.collect_schema().names() if names.is_pattern(name)]
+    if patterns:
+        raise SourceError(
+            f"the table has a column named {patterns[0]!r}, which stands for other columns in expressions; rename it"
+        )
+
+
+def _open(source: object, base: Path | None, data: DataSettings | None, notes: list[str] | None) -> pl.LazyFrame:
     if isinstance(source, (str, os.PathLike)):
         return _open_path(os.fspath(source), base, data, notes)
     if isinstance(source, pl.LazyFrame):
