@@ -89,9 +89,9 @@ class Schema(Check):
     def run(self, case: Case) -> Iterable[Finding]:
         """A finding per column whose type, presence, constancy or format could be compared."""
         yield from _presence(case)
+        before, after = (side.window.frame.collect_schema() for side in case.sides)  # of all columns: once
         for column in case.problem.features:
-            schema = [side.window.frame.collect_schema()[column] for side in case.sides]
-            changed = self._type(case, column, schema[0], schema[1])
+            changed = self._type(case, column, before[column], after[column])
             if changed is not None:
                 yield changed
                 if changed.severity == Severity.FAIL:
