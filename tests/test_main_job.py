@@ -271,7 +271,8 @@ def test_progress_is_told(months):
         ({"timestamp": "servd_at"}, ColumnError, ["servd_at", "served_at"]),
         ({"features": ("income", "agee")}, ColumnError, ["agee", "did you mean 'age'"]),
         ({"positive": "oui"}, ConfigError, ["oui"]),
-        ({"scores": {"yes": "channel"}}, LabelError, ["channel"]),
+        ({"scores": {"yes": "channel"}}, ColumnError, ["channel", "score of 'yes'", "features"]),
+        ({"scores": {"yes": "channel"}, "features": ("income",)}, LabelError, ["channel", "numbers"]),
     ],
 )
 def test_wrong_roles_are_one_line(months, roles, error, words):
