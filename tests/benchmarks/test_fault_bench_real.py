@@ -16,13 +16,14 @@ from faults.play import play
 from faults.records import read
 from faults.sets import LOOKED_AT
 from faults.stage import stage
+from scale import runs
 
 pytestmark = pytest.mark.data
 SUBSET = (
     "unit_change", "missing_values", "default_value", "frozen_feature", "clipped_range", "swapped_columns",
     "category_recode", "threshold_change",
 )  # fmt: skip
-CASES, PAIRS = 24, 12
+CASES, PAIRS = runs(14, 24), runs(6, 12)
 NAMED = 0.7
 """Below what the whole bench asks (95 %): of so few cases a few more than one may be the hard ones."""
 
@@ -77,6 +78,7 @@ def test_every_kind_can_be_done_to_the_set(name):
 
 
 @pytest.mark.slow
+@pytest.mark.rates
 def test_large_full_faults_are_named_and_quiet_pairs_are_left_alone(tmp_path: Path):
     cases = every_case(LOOKED_AT, kinds=SUBSET, rows=[1_000], seeds=[0], conditions=["all"])[:CASES]
     quiet = every_case(LOOKED_AT, kinds=[QUIET], rows=[1_000], seeds=[0])[:PAIRS]

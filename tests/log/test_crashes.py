@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from scale import runs
+
 pytest.importorskip("deltalake")
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -27,8 +29,10 @@ def test_killed_at_random_moments(tmp_path: Path, crashes):
 
 
 @pytest.mark.slow
-def test_killed_a_hundred_times(tmp_path: Path, crashes):
-    proof = crashes.prove(tmp_path, writers=3, records=10_000, kills=60, seconds=60.0, seed=3)
+@pytest.mark.rates
+def test_killed_many_times(tmp_path: Path, crashes):
+    kills = runs(16, 60)
+    proof = crashes.prove(tmp_path, writers=3, records=160 * kills, kills=kills, seconds=60.0, seed=3)
     assert proof.holds, proof
     assert set(proof.kills) == {"recorder", "rollup", "compact"}
 

@@ -13,6 +13,7 @@ from backslide.contracts.finding import Finding, Severity
 from backslide.playbook.base import Scenario
 from backslide.playbook.scenarios import MAIL, START, mail
 from backslide.playbook.verify.crowding import ClassPairs
+from scale import runs
 
 ROLES = {
     "label": "label", "prediction": "prediction", "timestamp": "at", "scores": {kind: f"p_{kind}" for kind in MAIL},
@@ -50,8 +51,10 @@ def test_two_classes_have_no_pairs():
 
 
 @pytest.mark.slow
+@pytest.mark.rates
 def test_quiet_reports_show_a_pair_at_most_once_in_two_hundred():
+    reports = runs(80, 200)
     shown = sum(
-        found(np.random.default_rng(3000 + seed), rows=1500)[0].severity is not Severity.OK for seed in range(200)
+        found(np.random.default_rng(3000 + seed), rows=1500)[0].severity is not Severity.OK for seed in range(reports)
     )
-    assert shown <= binom.ppf(0.999, 200, 0.005)
+    assert shown <= binom.ppf(0.999, reports, 0.005)

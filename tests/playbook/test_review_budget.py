@@ -12,6 +12,7 @@ from backslide.contracts.finding import Severity
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.playbook.verify.review import BUDGET, Queue, ReviewBudget
+from scale import runs
 
 
 def found(reference: pl.DataFrame, current: pl.DataFrame, roles=scenarios.ROLES):
@@ -74,10 +75,11 @@ def test_a_less_confident_model_fills_the_queue_without_labels():
 
 
 @pytest.mark.slow
+@pytest.mark.rates
 def test_quiet_reports_show_it_at_most_once_in_a_hundred():
-    shown = 0
-    for seed in range(200):
+    shown, reports = 0, runs(80, 200)
+    for seed in range(reports):
         rng = np.random.default_rng(1000 + seed)
         findings = found(scenarios.served(rng, 1500), scenarios.next_month(rng, rows=1500))
         shown += any(f.severity is not Severity.OK for f in findings.values())
-    assert shown <= binom.ppf(0.999, 200, 0.01)
+    assert shown <= binom.ppf(0.999, reports, 0.01)
