@@ -15,11 +15,12 @@ from sklearn.preprocessing import (
     MaxAbsScaler,
     MinMaxScaler,
     OneHotEncoder,
+    OrdinalEncoder,
     RobustScaler,
     StandardScaler,
 )
 
-from backslide.models.refit import refitted
+from backslide.models.refit import categories, refitted
 from backslide.models.scalers import scaled_columns
 
 COLUMNS = ["a", "b", "c", "kind"]
@@ -124,3 +125,11 @@ def test_refitted_is_what_fitting_on_other_rows_gives(chosen):
     assert np.allclose(after[:, 0], wanted)
     assert np.array_equal(model[-1].coef_, again[-1].coef_), "only scalers are fitted"
     assert scaled_columns(model, list(known.columns))["a"].centre == pytest.approx(rows()["a"].mean()), "a copy"
+
+
+def test_an_encoder_that_was_given_no_column_has_no_categories():
+    """Of a list of columns that happens to be empty: scikit-learn leaves the encoder unfitted."""
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0]})
+    encode = ColumnTransformer([("codes", OrdinalEncoder(), [])], remainder=StandardScaler())
+    model = make_pipeline(encode, LinearRegression()).fit(frame, [1.0, 2.0, 3.0])
+    assert categories(model, ["x"]) == {}

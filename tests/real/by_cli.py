@@ -50,7 +50,7 @@ class Report:
 
 def diagnose(
     folder: Path, reference: pl.DataFrame, current: pl.DataFrame, roles: dict[str, Any], *,
-    model: Pipeline | None = None, as_function: bool = False, current_model: Pipeline | None = None,
+    model: Pipeline | None = None, as_function: bool = False, current_model: Pipeline | None = None, quick: bool = False,
 ) -> Report:  # fmt: skip
     """Write everything into ``folder``, run ``backslide diagnose`` in a process of its own and read what it wrote."""
     reference.write_parquet(folder / "reference.parquet")
@@ -71,12 +71,12 @@ def diagnose(
         joblib.dump(current_model, folder / "current.joblib")
         sections["artifacts"]["current_model"] = "current.joblib"
     (folder / "backslide.toml").write_text(_toml(sections), encoding="utf-8")
-    return _run(folder)
+    return _run(folder, ["--quick"] if quick else [])
 
 
-def _run(folder: Path) -> Report:
+def _run(folder: Path, options: list[str]) -> Report:
     written, page = folder / "diagnosis.json", folder / "report.html"
-    arguments = ["diagnose", str(folder / "backslide.toml"), "--json", str(written), "--html", str(page)]
+    arguments = ["diagnose", str(folder / "backslide.toml"), "--json", str(written), "--html", str(page), *options]
     command = [sys.executable, "-m", "backslide", *arguments]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode in (0, 1), ran.stderr

@@ -74,7 +74,7 @@ def test_both_classes_are_named_and_the_points_are_right():
             n += 1
             found = bs.diagnose(
                 reference=reference, current=moved, roles=bs.Roles(**world_roles(name)), reference_model=world(name).model,
-                metric="accuracy",
+                metric="accuracy", quick=True,
             )  # fmt: skip
             first = next(iter(found.causes), None)
             right = first is not None and first.kind is CauseKind.CONCEPT_DRIFT and set(first.classes) == {one, other}

@@ -94,7 +94,7 @@ def value(swap: Swap, rows: pl.DataFrame, metric: str) -> float:
 def test_swap_is_proven_first_with_its_rows_and_points(swap, tmp_path):
     served = PERIODS[swap.period].served
     reference, sound, mixed = swap.windows
-    report = by_cli.diagnose(tmp_path, reference, mixed, served.roles, model=served.model)
+    report = by_cli.diagnose(tmp_path, reference, mixed, served.roles, model=served.model, quick=True)
     d = report.diagnosis
     assert report.code == 1
     first = d.causes[0]
@@ -115,7 +115,7 @@ def test_swap_is_proven_first_with_its_rows_and_points(swap, tmp_path):
 def test_nothing_is_named_where_old_and_new_are_the_same(swap, tmp_path):
     served = PERIODS[swap.period].served
     reference, sound, _ = swap.windows
-    d = by_cli.diagnose(tmp_path, reference, sound, served.roles, model=served.model).diagnosis
+    d = by_cli.diagnose(tmp_path, reference, sound, served.roles, model=served.model, quick=True).diagnosis
     assert not [c for c in (*d.causes, *d.harmless) if c.kind is CauseKind.MODEL_CHANGE]
     assert shadow_of(tmp_path, code=0).verdict is ShadowVerdict.NO_DIFFERENCE
 

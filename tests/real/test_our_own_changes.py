@@ -129,7 +129,7 @@ CHANGES = {
 def test_it_is_proven_first_with_its_columns_and_points(change, tmp_path):
     s = change.stack
     served = change.serve(s, s.current)
-    d = by_cli.diagnose(tmp_path, s.reference, served, s.roles, model=s.model).diagnosis
+    d = by_cli.diagnose(tmp_path, s.reference, served, s.roles, model=s.model, quick=True).diagnosis
     assert d.verdict is Verdict.DEGRADED
     named = d.causes[0]
     assert (named.kind, named.confidence) == (change.kind, Confidence.PROVEN), named.summary

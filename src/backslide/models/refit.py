@@ -156,7 +156,7 @@ def _encoders(part: Any, columns: list[str]) -> Iterator[tuple[Any, list[str]]]:
         for _, branch, chosen in branches:
             if not isinstance(branch, str):
                 yield from _encoders(branch, [c for c in named_columns(chosen, columns) if c in columns])
-    elif type(part).__name__ in ENCODERS and len(getattr(part, "categories_", ())) == len(columns):
+    elif columns and type(part).__name__ in ENCODERS and len(getattr(part, "categories_", ())) == len(columns):
         yield part, columns
 
 
