@@ -145,7 +145,7 @@ def test_it_is_proven_first_with_its_columns_and_points(change, tmp_path):
 @pytest.mark.parametrize("kind", ["linear", "trees"])
 def test_nothing_is_named_where_old_and_new_are_equal(name, kind, tmp_path):
     s = stack(name, kind)
-    d = by_cli.diagnose(tmp_path, s.reference, s.current, s.roles, model=s.model).diagnosis
+    d = by_cli.diagnose(tmp_path, s.reference, s.current, s.roles, model=s.model, quick=True).diagnosis
     assert d.verdict is not Verdict.DEGRADED
     assert [c.summary for c in (*d.causes, *d.harmless)] == []
 
@@ -161,7 +161,7 @@ def test_what_the_model_was_given_tells_a_refit_that_no_answer_tells(name, colum
         pl.concat([rows, given_to(model, s, rows)], how="horizontal")
         for rows, model in ((s.reference, s.model), (served, broken))
     ]
-    d = by_cli.diagnose(tmp_path, *windows, s.roles | {"inputs": "given_*"}, model=s.model).diagnosis
+    d = by_cli.diagnose(tmp_path, *windows, s.roles | {"inputs": "given_*"}, model=s.model, quick=True).diagnosis
     first = d.causes[0]
     assert (first.kind, first.confidence) == (SCALER, Confidence.PROVEN), first.summary
     assert set(first.features) == set(s.numbers)
