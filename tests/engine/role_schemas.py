@@ -1,0 +1,202 @@
+"""Forty prediction logs as people name their columns, with what each column is; made-up rows give them content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+import numpy as np
+import polars as pl
+
+from backslide.contracts.labels import label_text
+from backslide.contracts.roles import Roles
+
+N = 600
+START = datetime(2026, 3, 1)
+FEATURES = ("num", "cat", "flag", "share", "points", "text")
+OUTPUTS = ("label", "late", "pred", "score", "confidence", "label_time", "label_source", "id", "version")
+"""What must never be a feature. ``key`` (a customer who comes back) may be one or not."""
+ROLES = {"label": "label", "late": "label", "pred": "prediction", "time": "timestamp", "id": "id", "version": "version",
+         "label_time": "label_time", "label_source": "label_source"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Schema:
+    """``columns``: ``name=kind`` each, with commas; ``classes``: negative first, empty for regression."""
+
+    what: str
+    classes: tuple[object, ...]
+    columns: str
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Column -> kind, in order."""
+        return dict(part.strip().rsplit("=", 1) for part in self.columns.split(","))
+
+    def expected(self) -> Roles:
+        """The roles that a person would give, without features."""
+        roles = {ROLES[kind.split(":")[0]]: column for column, kind in self.kinds.items() if kind.split(":")[0] in ROLES}
+        scores = {}
+        for column, kind in self.kinds.items():
+            if kind == "score":
+                scores[label_text(self.classes[-1])] = column
+            elif kind.startswith("score:"):
+                scores[label_text(self.classes[int(kind[6:])])] = column
+        return Roles(**roles, scores=scores)
+
+    def features(self) -> set[str]:
+        """Columns that the model was given."""
+        return {column for column, kind in self.kinds.items() if kind in FEATURES}
+
+    def outputs(self) -> set[str]:
+        """Columns that would leak as features."""
+        return {column for column, kind in self.kinds.items() if kind.split(":")[0] in OUTPUTS}
+
+
+def frame(schema: Schema, seed: int = 0) -> pl.DataFrame:
+    """Rows in which features move the truth, scores know it in part, and predictions follow from scores."""
+    rng = np.random.default_rng([seed, *schema.what.encode()])
+    known = rng.normal(size=N)
+    made = (_regression if not schema.classes else _classes)(schema.classes, known, rng)
+    return pl.DataFrame({column: _values(kind, made, known, rng) for column, kind in schema.kinds.items()})
+
+
+Made = dict[str, object]
+
+
+def _regression(_: tuple[object, ...], known: np.ndarray, rng: np.random.Generator) -> Made:
+    truth = 40 + 10 * known + rng.normal(0, 4, N)
+    return {"label": truth.round(2), "pred": (40 + 9 * known + rng.normal(0, 2, N)).round(2)}
+
+
+def _classes(classes: tuple[object, ...], known: np.ndarray, rng: np.random.Generator) -> Made:
+    logits = np.stack([(1.8 * known - 0.7) * k + 1.2 * rng.normal(size=N) * (k > 0) for k in range(len(classes))], axis=1)
+    if len(classes) > 2:
+        logits += rng.normal(0, 1.5, logits.shape)
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    drawn = (chances.cumsum(axis=1) > rng.random((N, 1))).argmax(axis=1)
+    label = [classes[k] for k in drawn]
+    shares = chances.round(4)
+    return {
+        "label": label, "pred": [classes[k] for k in chances.argmax(axis=1)], "score": shares[:, -1],
+        "confidence": shares.max(axis=1), **{f"score:{k}": shares[:, k] for k in range(len(classes))},
+    }  # fmt: skip
+
+
+def _values(kind: str, made: Made, known: np.ndarray, rng: np.random.Generator) -> object:
+    if kind in made:
+        return made[kind]
+    kind, _, form = kind.partition(":")
+    makers: dict[str, Callable[[], object]] = {
+        "num": lambda: (known * rng.normal() + rng.normal(size=N) * 2).round(3),
+        "points": lambda: (600 + 60 * known + rng.normal(0, 60, N)).round().astype(int),
+        "cat": lambda: rng.choice(["north", "south", "east"], N),
+        "flag": lambda: (known + rng.normal(0, 2, N) > 0.4).astype(int),
+        "share": lambda: rng.beta(2, 3, N).round(4),
+        "text": lambda: [f"words {rng.integers(0, 9999)} and {rng.integers(0, 9999)} more" for _ in range(N)],
+        "key": lambda: rng.integers(10_000, 10_400, N),
+        "id": lambda: np.arange(5000, 5000 + N) if form == "number" else [f"r-{i:05d}" for i in rng.permutation(N)],
+        "time": lambda: _times(form),
+        "label_time": lambda: [at + timedelta(days=2) for at in _times("")],
+        "label_source": lambda: rng.choice(["crm", "review"], N),
+        "other_time": lambda: [datetime(1990, 1, 1) + timedelta(days=int(d)) for d in rng.integers(0, 9000, N)],
+        "version": lambda: ["v1"] * 420 + ["v2"] * (N - 420),
+        "late": lambda: [value if i < 250 else None for i, value in enumerate(made["label"])],
+        "index": lambda: np.arange(N),
+    }
+    return makers[kind]()
+
+
+@cache
+def _times(form: str) -> list[object]:
+    times = [START + timedelta(hours=2.5 * i) for i in range(N)]
+    forms: dict[str, Callable[[datetime], object]] = {
+        "": lambda at: at,
+        "date": lambda at: at.date(),
+        "iso": lambda at: at.isoformat(),
+        "german": lambda at: at.strftime("%d.%m.%Y %H:%M"),
+        "epoch": lambda at: int(at.replace(tzinfo=UTC).timestamp()),
+    }
+    return [forms[form](at) for at in times]
+
+
+BINARY = (0, 1)
+
+SCHEMAS = (
+    Schema("churn", BINARY, "customer_id=key, snapshot_date=time:date, tenure_months=num, plan=cat, churned=label, "
+           "churn_pred=pred, churn_score=score"),
+    Schema("card fraud", BINARY, "transaction_id=id, transaction_time=time, amount=num, merchant_category=cat, "
+           "card_present=flag, is_fraud=label, fraud_score=score"),
+    Schema("loans", BINARY, "loan_id=id, application_date=time:date, income=num, term=num, home_ownership=cat, "
+           "default=label, default_probability=score"),
+    Schema("notebook", BINARY, "x1=num, x2=num, x3=share, y=label, y_hat=pred, proba_1=score"),
+    Schema("service", BINARY, "age=num, city=cat, target=label, predicted_label=pred, confidence=confidence"),
+    Schema("Kredit", BINARY, "Antragsnummer=id, Antragsdatum=time:date, Einkommen=num, Laufzeit=num, Beruf=cat, "
+           "Ausfall=label, Prognose=pred, Ausfallwahrscheinlichkeit=score"),
+    Schema("Kündigung", BINARY, "kunden_id=key, zeitstempel=time, alter=num, tarif=cat, gekuendigt=label, "
+           "vorhersage=pred, wahrscheinlichkeit=score"),
+    Schema("Immobilien", (), "objekt_id=id:number, wohnflaeche=num, zimmer=num, lage=cat, verkaufspreis=label, "
+           "preis_vorhersage=pred"),
+    Schema("Versicherung", ("nein", "ja"), "Schaden-Nr=id, Meldedatum=time:german, Schadenhöhe=num, Sparte=cat, "
+           "Betrug=label, Betrug_Vorhersage=pred, Betrug_Score=score"),
+    Schema("fraude", BINARY, "id_transaction=id, date_transaction=time, montant=num, pays=cat, fraude=label, "
+           "score_fraude=score"),
+    Schema("résiliation", ("non", "oui"), "client_id=key, date=time:date, ancienneté=num, forfait=cat, résilié=label, "
+           "prediction_resiliation=pred, probabilité_résiliation=score"),
+    Schema("électricité", (), "date_heure=time, temperature=num, jour_ferie=flag, consommation=label, "
+           "consommation_prevue=pred"),
+    Schema("abandono", BINARY, "cliente_id=key, fecha=time:date, ingresos=num, antiguedad=num, abandono=label, "
+           "prediccion=pred, probabilidad=score"),
+    Schema("crédito", ("no", "si"), "solicitud_id=id, fecha_solicitud=time:date, monto=num, plazo=num, impago=label, "
+           "impago_predicho=pred, puntaje_impago=score"),
+    Schema("vivienda", (), "superficie=num, habitaciones=num, barrio=cat, precio_real=label, precio_estimado=pred"),
+    Schema("clicks", (False, True), "requestId=id, requestTime=time, userAge=num, deviceType=cat, clicked=label, "
+           "clickProbability=score, modelVersion=version"),
+    Schema("mainframe", BINARY, "CUST_ID=key, TS=time, BALANCE=num, SEGMENT=cat, LABEL=label, PREDICTION=pred, "
+           "SCORE=score, MODEL_VERSION=version"),
+    Schema("own log", ("paid", "default"), "id=id, at=time, version=version, prediction=pred, label=late, "
+           "label_at=label_time, label_source=label_source, p_paid=score:0, p_default=score:1, income=num, plan=cat"),
+    Schema("letters", ("complaint", "contract", "invoice"), "document_id=id, received_at=time, source=cat, pages=num, "
+           "ocr_confidence=share, category=label, predicted=pred, p_complaint=score:0, p_contract=score:1, "
+           "p_invoice=score:2"),
+    Schema("iris", ("setosa", "versicolor", "virginica"), "sepal_length=num, petal_length=num, species=label, "
+           "predicted_species=pred, prob_setosa=score:0, prob_versicolor=score:1, prob_virginica=score:2"),
+    Schema("tickets", ("billing", "login", "other"), "ticket_id=id, created_at=time, channel=cat, n_words=num, "
+           "queue=label, predicted_queue=pred, confidence=confidence"),
+    Schema("sentiment", ("bad", "fine", "good"), "text=text, n_chars=num, sentiment=label, sentiment_pred=pred, "
+           "sentiment_confidence=confidence"),
+    Schema("demand", (), "store=cat, week=time:date, price=num, promo=flag, units_sold=label, forecast=pred"),
+    Schema("arrival", (), "trip_id=id, pickup_time=time:iso, distance_km=num, rain=flag, actual_minutes=label, "
+           "eta_minutes=pred, dropoff_time=other_time"),
+    Schema("houses", (), "Id=id:number, LotArea=num, Neighborhood=cat, SalePrice=label, SalePrice_pred=pred"),
+    Schema("prefixes", BINARY, "f_age=num, f_income=num, f_region=cat, label_default=label, pred_default=pred, "
+           "score_default=score"),
+    Schema("dotted", BINARY, "meta.request_id=id, meta.timestamp=time, meta.model_version=version, features.age=num, "
+           "features.income=num, output.prediction=pred, output.score=score, feedback.label=late"),
+    Schema("energy", (), "datetime=time, temperature=num, holiday=flag, target=label, prediction=pred"),
+    Schema("car loans", BINARY, "id=id:number, car_value=num, salary_range=cat, loan_length=num, "
+           "repaid_loan_on_prev_car=flag, timestamp=time, y_pred_proba=score, y_pred=pred, repaid=label"),
+    Schema("hospital", BINARY, "patient_id=key, admission_date=time:date, age=num, ward=cat, readmitted=label, "
+           "readmission_risk=score"),
+    Schema("staff", ("no", "yes"), "employee_no=id, hire_date=other_time, department=cat, salary=num, left=label, "
+           "attrition_flag=pred, attrition_probability=score"),
+    Schema("advertising", BINARY, "impression_id=id, ts=time:epoch, position=num, device=cat, click=label, pctr=score"),
+    Schema("mail", ("ham", "spam"), "message_id=id, received_at=time, n_links=num, spam=label, spam_prediction=pred, "
+           "spam_prob=score"),
+    Schema("cards", BINARY, "account=key, month_end=time:date, utilisation=share, discount_share=share, "
+           "defaulted=label, pd=score"),
+    Schema("no labels yet", BINARY, "request_id=id, served_at=time, amount=num, region=cat, prediction=pred, "
+           "score=score"),
+    Schema("returns", BINARY, "order_id=id, ordered_at=time, amount=num, returned=late, return_predicted=pred, "
+           "return_probability=score, label_received_at=label_time"),
+    Schema("approval", (False, True), "applicationDate=time, purpose=cat, amount=num, approved=label, "
+           "approved_pred=pred, prob_true=score:1, prob_false=score:0"),
+    Schema("bureau", BINARY, "app_id=id, scored_at=time, credit_score=points, test_score=num, bad=label, "
+           "bad_predicted=pred, bad_proba=score"),
+    Schema("exported frame", BINARY, "Unnamed: 0=index, Age=num, Gender=cat, Outcome=label, Predicted Outcome=pred, "
+           "Predicted Probability=score"),
+    Schema("quality", ("ok", "scrap"), "PartSerial=id, MeasuredAt=time, TempC=num, Line=cat, InspectionResult=label, "
+           "ModelVerdict=pred, ScrapProbability=score"),
+)  # fmt: skip
