@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from backslide.cli.init import configuration
 from backslide.contracts.config import Settings
 from backslide.contracts.roles import Roles
+from backslide.engine.proposed_windows import Windows
 
 pytestmark = pytest.mark.core
 
@@ -119,7 +120,7 @@ words = st.text(min_size=1, max_size=12)
     scores=st.dictionaries(words, words, max_size=4),
     features=st.none() | st.lists(words, max_size=4),
     notes=st.lists(st.text(), max_size=3),
-    windows=st.none() | st.just(("2026-03-01..2026-03-02", "2026-03-03..2026-03-04")),
+    windows=st.none() | st.just(Windows("2026-03-01..2026-03-02", "2026-03-03..2026-03-04")),
 )
 def test_any_names_survive_the_file(name, source, label, scores, features, notes, windows):
     """Quotes, control characters, line breaks and dots in names are written so that they are read back."""

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from backslide.contracts.errors import SourceError
 from backslide.contracts.roles import Roles
 from backslide.engine import names
-from backslide.engine.inference import infer_roles, propose_windows
+from backslide.engine.inference import infer_roles
+from backslide.engine.proposed_windows import newest_days
 from backslide.engine.source import open_source
 
 N = 400
@@ -178,7 +179,7 @@ def test_timestamps_however_written(times):
     frame = pl.DataFrame({**noise(), "event_time": times, "label": TRUTH}).lazy()
     roles, _ = infer_roles(frame)
     assert roles.timestamp == "event_time"
-    assert propose_windows(frame, "event_time") is not None
+    assert newest_days(frame, "event_time") is not None
 
 
 def test_the_time_of_the_prediction_is_preferred_and_the_others_are_no_features():
@@ -281,9 +282,9 @@ def test_any_table_gives_roles_that_fit_it(columns):
 
 def test_windows_are_the_last_whole_weeks_and_the_days_before():
     days = pl.DataFrame({"at": [START + timedelta(days=i) for i in range(60)]}).lazy()
-    assert propose_windows(days, "at") == ("2026-03-01..2026-04-15", "2026-04-16..2026-04-29")
-    assert propose_windows(days.head(5), "at") == ("2026-03-01..2026-03-04", "2026-03-05..2026-03-05")
-    assert propose_windows(days.head(1), "at") is None
+    assert newest_days(days, "at") == ("2026-03-01..2026-04-15", "2026-04-16..2026-04-29")
+    assert newest_days(days.head(5), "at") == ("2026-03-01..2026-03-04", "2026-03-05..2026-03-05")
+    assert newest_days(days.head(1), "at") is None
 
 
 @pytest.mark.data

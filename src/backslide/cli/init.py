@@ -15,32 +15,48 @@ from backslide.engine.database import hidden
 
 if TYPE_CHECKING:
     from backslide.contracts.roles import Roles
+    from backslide.engine.proposed_windows import Windows
 
 COMMENTS_AT = 44
+OPTIONAL = ("positive", "label_time", "label_source")
+"""Roles whose absence is not worth a line."""
+EXAMPLES = {"scores": '{ "..." = "..." }'}
 
 
 def run(table: str, out: Path, *, force: bool, as_json: bool) -> int:
     """Read the table, guess, write, and say what was guessed."""
-    from backslide.engine.inference import infer_roles, propose_windows
+    from backslide.engine.inference import guess_roles
+    from backslide.engine.proposed_windows import propose_windows
     from backslide.engine.source import open_source
 
     _check(out, force=force)
     notes: list[str] = []
     frame = open_source(table, notes=notes)
-    roles, found = infer_roles(frame)
-    notes += found
-    windows = propose_windows(frame, roles.timestamp) if roles.timestamp else None
+    guess = guess_roles(frame)
+    roles = guess.roles
+    notes += guess.notes
+    windows = propose_windows(frame, roles)
+    if windows is not None and windows.note is not None:
+        notes.append(windows.note)
     if not roles.columns() and not frame.collect_schema().names():
         raise SourceError(f"{hidden(table)} has no columns; expected a table of logged predictions")
-    text = configuration(_seen_from(table, out.parent), _model_name(table), roles, notes, windows)
+    text = configuration(_seen_from(table, out.parent), _model_name(table), roles, notes, windows, guess.open)
     out.write_text(text, encoding="utf-8")
     Settings.load(out)  # what is written must be readable
     if as_json:
-        say(json.dumps({"path": str(out), "roles": roles.model_dump(mode="json"), "notes": notes}, indent=2))
+        told = {"path": str(out), "roles": roles.model_dump(mode="json"), "notes": notes, "undecided": guess.open}
+        say(json.dumps(told, indent=2))
     else:
-        say(_summary(roles, notes))
-        note(f"wrote {out}; check it, then run: backslide diagnose {out}")
+        say(_summary(roles, notes, guess.open))
+        note(f"wrote {out}; {_next_step(roles, windows)}: backslide diagnose {out}")
     return 0
+
+
+def _next_step(roles: Roles, windows: Windows | None) -> str:
+    """What is to be done before a diagnosis: it needs two windows, and something that was predicted."""
+    missing = [] if windows is not None else ["[windows] current"]
+    missing += [] if roles.prediction or roles.scores else ["[model] prediction or scores"]
+    return f"set {' and '.join(missing)}, then run" if missing else "check it, then run"
 
 
 def _check(out: Path, *, force: bool) -> None:
@@ -61,18 +77,21 @@ def _model_name(table: str) -> str:
     return stem if stem and not set("*@: " if "://" in table else "*") & set(stem) else "model"
 
 
-def _summary(roles: Roles, notes: list[str]) -> str:
+def _summary(roles: Roles, notes: list[str], undecided: dict[str, str]) -> str:
     lines = [f"{role:<24}{column}" for role, column in roles.columns().items()]
     if roles.features is not None:
         lines.append(f"{'features':<24}{len(roles.features)} columns")
-    return "\n".join([*(lines or ["no role was recognised"]), *(f"note: {words}" for words in notes)])
+    return "\n".join([*(lines or ["no role was recognised"]), *(f"undecided: {role}: {words}" for role, words in undecided.items()),
+         *(f"note: {words}" for words in notes)])
 
 
-def configuration(source: str, name: str, roles: Roles, notes: list[str], windows: tuple[str, str] | None) -> str:
-    """The text of a backslide.toml: guesses as settings, what was not recognised as comments."""
+def configuration(
+    source: str, name: str, roles: Roles, notes: list[str], windows: Windows | None, undecided: dict[str, str] | None = None
+) -> str:
+    """The text of a backslide.toml: guesses as settings; what was not recognised, or is to be decided, as comments."""
     lines = ["# Which column is what, guessed from names and content. Check it before you trust a diagnosis."]
     lines += [f"# - {_comment(words)}" for words in notes]
-    lines += ["", "[model]", f"name = {_text(name)}", *_model(roles), "", *_windows(source, windows), ""]
+    lines += ["", "[model]", f"name = {_text(name)}", *_model(roles, undecided or {}), "", *_windows(source, windows), ""]
     lines += [
         "# With the model at hand, causes are verified by undoing them and scoring again.",
         "# [artifacts]",
@@ -81,7 +100,7 @@ def configuration(source: str, name: str, roles: Roles, notes: list[str], window
     return "\n".join(lines) + "\n"
 
 
-def _model(roles: Roles) -> list[str]:
+def _model(roles: Roles, undecided: dict[str, str]) -> list[str]:
     scores = ", ".join(f"{_text(label)} = {_text(column)}" for label, column in roles.scores.items())
     rows = (
         ("label", roles.label and _text(roles.label), "the true outcome; null = not known yet"),
@@ -89,25 +108,36 @@ def _model(roles: Roles) -> list[str]:
         ("scores", scores and f"{{ {scores} }}", "by class label, 0 to 1"),
         ("positive", roles.positive and _text(roles.positive), "the class that the score speaks of"),
         ("timestamp", roles.timestamp and _text(roles.timestamp), "when the prediction was served"),
+        ("label_time", roles.label_time and _text(roles.label_time), "when the label came"),
+        ("label_source", roles.label_source and _text(roles.label_source), "who gave the label"),
         ("id", roles.id and _text(roles.id), "names one prediction"),
         ("version", roles.version and _text(roles.version), "which model answered"),
     )
-    lines = [
-        _line(key, value, words) if value else _line(f"# {key}", '"..."', f"{words}; not recognised")
-        for key, value, words in rows
-        if value or key != "positive"
-    ]
+    lines = []
+    for key, value, words in rows:
+        if value:
+            lines.append(_line(key, value, words))
+        elif key in undecided:
+            lines.append(_line(f"# {key}", EXAMPLES.get(key, '"..."'), f"decide: {_comment(undecided[key])}"))
+        elif key not in OPTIONAL:
+            lines.append(_line(f"# {key}", EXAMPLES.get(key, '"..."'), f"{words}; not recognised"))
     if roles.features is None:
         return [*lines, _line("# features", '["..."]', "default: every column without another role")]
     return [*lines, "features = [", *(f"  {_text(column)}," for column in roles.features), "]"]
 
 
-def _windows(source: str, windows: tuple[str, str] | None) -> list[str]:
-    reference, current = "when the model was good", "when it feels bad"
+def _windows(source: str, windows: Windows | None) -> list[str]:
+    good, bad = "when the model was good", "when it feels bad"
     if windows is None:
-        lines = [_line("reference", _text(source), reference), _line("# current", '"..."', current)]
-        return ["[windows]", *lines]
-    lines = [_line("reference", _text(windows[0]), reference), _line("current", _text(windows[1]), current)]
+        lines = [_line("reference", _text(source), good)]
+        return ["[windows]", *lines, _line("# current", '"..."', f"{bad}: another table, or a time range over [data] source")]
+    lines = [
+        _line("reference", _text(windows.reference or source), good),
+        _line("current", _text(windows.current or source), bad),
+    ]
+    if windows.reference_version is not None and windows.current_version is not None:
+        lines.append(_line("reference_version", _text(windows.reference_version), "only rows of this version"))
+        return ["[windows]", *lines, _line("current_version", _text(windows.current_version), "only rows of this one")]
     return ["[windows]", *lines, "", "[data]", f"source = {_text(source)}"]
 
 

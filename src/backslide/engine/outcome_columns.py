@@ -7,6 +7,7 @@ import polars as pl
 
 from backslide.contracts.labels import AFFIRMATIVE, label_text
 from backslide.engine import role_names as usual
+from backslide.stats.ranking import roc_auc_rows
 
 MOST_CLASSES = 100
 SUM_TOLERANCE = 0.02
@@ -15,6 +16,9 @@ MOST_NUMERIC_CLASSES = 20
 LEAST_ROWS = 20
 ALIKE = 0.3
 """Least agreement beyond chance, or share of variance, for a column to be what a prediction is about."""
+BINS = 5
+CALIBRATED = 0.08
+"""Most that fractions may differ from the share of a class, on average over ``BINS`` groups of rows, to be its chances."""
 
 
 def is_share(values: pl.Series) -> bool:
@@ -87,19 +91,39 @@ def scored_class(look: pl.DataFrame, score: str, judge: str, classes: list[str])
     return named[0] if len(named) == 1 and named[0] == higher else higher
 
 
-def most_alike(look: pl.DataFrame, prediction: str, candidates: list[str]) -> str | None:
-    """The column that a prediction is most probably about; None when none agrees with it beyond chance."""
-    measured = {column: _agreement(look, prediction, column) for column in candidates}
-    good = {column: value for column, value in measured.items() if value >= ALIKE}
-    return max(good, key=lambda column: good[column]) if good else None
+def separation(look: pl.DataFrame, score: str, classes: str) -> float | None:
+    """How well a number tells the two values of a column apart: |2 AUC - 1|, 0 to 1; None where it cannot be said."""
+    rows = look.select(score, classes).drop_nulls()
+    numbers = _numbers(rows[score], drop=False)
+    told = np.array(texts(rows[classes])) if len(numbers) == rows.height else np.empty(0)
+    names = np.unique(told)
+    if len(names) != 2 or len(told) < max(LEAST_ROWS, len(numbers)):
+        return None
+    known = ~np.isnan(numbers)
+    auc = float(roc_auc_rows(told[known] == names[1], numbers[known]).mean())
+    return None if np.isnan(auc) else abs(2 * auc - 1)
 
 
-def _agreement(look: pl.DataFrame, prediction: str, column: str) -> float:
-    """Cohen's kappa for classes; for numbers, 1 - mean squared difference / variance."""
+def are_chances(look: pl.DataFrame, score: str, classes: str) -> bool:
+    """Whether fractions tell two classes apart and are as high as the one of them is frequent, as scores of it would be."""
+    apart = separation(look, score, classes)
+    if apart is None or apart < ALIKE or not is_fraction(look[score]):
+        return False
+    rows = look.select(score, classes).drop_nulls()
+    numbers, told = _numbers(rows[score], drop=False), np.array(texts(rows[classes]))
+    order = np.array_split(np.argsort(numbers), BINS)
+    return any(
+        float(np.mean([abs(np.mean(numbers[part]) - np.mean(told[part] == name)) for part in order])) <= CALIBRATED
+        for name in np.unique(told)
+    )
+
+
+def agreement(look: pl.DataFrame, prediction: str, column: str) -> float | None:
+    """Cohen's kappa for classes; for numbers, 1 - mean squared difference / variance. None where rows are too few to say."""
     rows = look.select(prediction, column).drop_nulls()
     rows = rows.filter(*(pl.col(c).is_not_nan() for c in rows.columns if rows[c].dtype.is_float()))
     if rows.height < LEAST_ROWS:
-        return 0.0
+        return None
     if rows[prediction].dtype.is_numeric() and rows[prediction].n_unique() > MOST_NUMERIC_CLASSES:
         return _closeness(rows, prediction, column)
     if rows[column].n_unique() > MOST_CLASSES:

@@ -1,34 +1,14 @@
-"""What people call the columns of a prediction log. Names only; whether the content agrees is for inference.py."""
+"""What the name of a column says about its role. Names only; whether the content agrees is for inference.py."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
-
-def _words(text: str) -> list[str]:
-    """Names from most to least usual."""
-    return text.split()
-
-
-LABEL = _words(
-    "label y_true true_label ground_truth groundtruth actual actuals actual_label actual_value target y truth "
-    "outcome observed gt labels class true_class true_value response"
-)
-PREDICTION = _words(
-    "prediction predicted_label predicted_class predicted_value prediction_label pred_label y_pred ypred y_hat yhat "
-    "predicted pred preds predictions forecast decision model_output"
-)
-SCORE = _words(
-    "score proba probability prob p y_score y_proba y_prob pred_proba pred_prob prediction_proba prediction_probability "
-    "prediction_score predicted_probability predicted_proba predicted_prob predicted_score y_pred_proba y_pred_prob "
-    "positive_probability model_score risk_score fraud_score"
-)
-TIMESTAMP = _words(
-    "served_at predicted_at scored_at prediction_time prediction_timestamp timestamp event_time event_timestamp "
-    "request_time requested_at logged_at created_at ts datetime date_time time date"
-)
-VERSION = _words("model_version modelversion model_ver model_tag model_release version")
-ID = _words("id request_id prediction_id row_id event_id record_id uuid guid transaction_id rowid key")
+from backslide.engine import role_words as words
 
 _SCORE_AFFIXES = (
     re.compile(
@@ -38,32 +18,107 @@ _SCORE_AFFIXES = (
     re.compile(r"^(?P<label>.+?)[_:.\s]+(?:prob|proba|probability|score)$", re.I),
     re.compile(r"^p(?P<label>\d+(?:\.\d+)?)$", re.I),
 )
-_PREDICTION_AFFIXES = (
-    re.compile(r"^(?:pred|predicted|prediction|yhat|forecast)_(?P<target>.+)$"),
-    re.compile(r"^(?P<target>.+)_(?:pred|predicted|prediction|yhat|forecast)$"),
-)
-_LABEL_AFFIXES = (
-    re.compile(r"^(?:label|target|actual|true|observed)_(?P<target>.+)$"),
-    re.compile(r"^(?P<target>.+)_(?:label|target|actual|true|observed|ground_truth)$"),
-)
-_TIME_LIKE = re.compile(r"(^|_)(at|time|date|timestamp|ts|day|datetime)$")
-_OTHER_TIME = re.compile(
-    r"label|birth|dob|due|deadline|expir|end|dropoff|closed|updated|modified|issued|since|until|hire|join|signup"
-)
 _ID_LIKE = re.compile(r"(^|_)(id|uuid|guid|key|hash)$")
 _INDEX_LIKE = re.compile(r"^(unnamed_0|index_level_0|index|level_0|row_number|row_index|row_nr)$")
+_GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
+COMPOUND = 5
+"""Least letters of a word that is also looked for at the end of a longer one."""
+STEM = 4
+"""Least letters that two names must share to speak of the same thing."""
+
+
+@dataclass(frozen=True)
+class Name:
+    """What the words of a name say of it as something that a model put out, or should have."""
+
+    truth: bool
+    prediction: bool
+    surely: bool
+    """Whether the word is one that only predictions have."""
+    score: bool
+    confidence: bool
+    outcome: bool
+    history: bool
+    stem: str
+    """What it is about: ``churn`` of ``churn_pred``; empty where it does not say."""
+
+    @property
+    def output(self) -> bool:
+        """Whether it is named as something that a model puts out."""
+        return self.prediction or self.score or self.confidence
 
 
 def normal(name: str) -> str:
-    """``PredictedProba`` and ``predicted-proba`` alike as ``predicted_proba``."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())
+    """``PredictedProba`` and ``predicted-proba`` alike as ``predicted_proba``; ``résilié`` as ``resilie``."""
+    plain = unicodedata.normalize("NFKD", name.strip().translate(_GERMAN))
+    bare = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", bare)
     return re.sub(r"[^0-9a-z]+", "_", spaced.lower()).strip("_")
 
 
-def rank(name: str, known: list[str]) -> int | None:
-    """Place of the name in a list of usual names, most usual first; None when it is not among them."""
-    word = normal(name)
-    return known.index(word) if word in known else None
+def rank(name: str, known: Sequence[str]) -> int | None:
+    """Place of the name, or of its last part behind a dot, in a list of usual names; None when it is not among them."""
+    inner = normal(name.rpartition(".")[2])
+    return next((known.index(word) for word in (normal(name), inner) if word in known), None)
+
+
+@lru_cache(maxsize=4096)
+def read(name: str) -> Name:
+    """Take a name apart."""
+    parts = normal(name).split("_")
+    if parts[0] in words.FEATURE_PREFIXES and len(parts) > 1:
+        return Name(*[False] * 7, stem="")
+    joined = "_".join(parts)
+    hat = "y_hat" in joined or "ypred" in joined
+
+    def has(known: Collection[str]) -> bool:
+        return any(_matches(part, known) is not None for part in parts)
+
+    return Name(
+        truth=has(words.TRUTH_WORDS),
+        prediction=hat or has(words.PREDICTION_WORDS),
+        surely=hat or has(words.SURE_PREDICTION_WORDS),
+        score=has(words.SCORE_WORDS) or bool(re.match(r"^(?:y_)?p(?:rob|roba)?_?[01]$", joined)),
+        confidence=has(words.CONFIDENCE_WORDS),
+        outcome=has(words.OUTCOME_WORDS),
+        history=any(part in words.HISTORY_WORDS for part in parts),
+        stem=_stem(parts),
+    )
+
+
+_OUTPUT_WORDS = (
+    *words.TRUTH_WORDS, *words.PREDICTION_WORDS, *words.SCORE_WORDS, *words.CONFIDENCE_WORDS,
+)  # fmt: skip
+
+
+def _matches(part: str, known: Collection[str]) -> str | None:
+    """The word that this part of a name is, or ends with."""
+    if part in known:
+        return part
+    return next((word for word in known if len(word) >= COMPOUND and part.endswith(word)), None)
+
+
+def _stem(parts: list[str]) -> str:
+    left = []
+    for part in parts:
+        word = _matches(part, _OUTPUT_WORDS)
+        rest = part if word is None else part.removesuffix(word)
+        if rest and rest not in words.FILLERS:
+            left.append(rest)
+    return "_".join(left)
+
+
+def same_subject(one: str, other: str) -> bool:
+    """Whether two stems speak of the same thing: ``churn`` and ``churned``, ``preis`` and ``verkaufspreis``."""
+    if not one or not other:
+        return False
+    if one == other:
+        return True
+    short, long = sorted((one, other), key=len)
+    if len(short) < STEM:
+        return False
+    shared = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
+    return long.endswith(short) or shared >= max(STEM, 0.6 * len(short))
 
 
 def score_labels(name: str) -> list[str]:
@@ -71,33 +126,28 @@ def score_labels(name: str) -> list[str]:
     return [found["label"] for pattern in _SCORE_AFFIXES if (found := pattern.match(name.strip()))]
 
 
-def predicted_target(name: str) -> str | None:
-    """``fare`` for ``predicted_fare`` or ``fare_pred``; None when the name says nothing about a prediction."""
-    return _affixed(name, _PREDICTION_AFFIXES)
-
-
-def labelled_target(name: str) -> str | None:
-    """``fare`` for ``actual_fare`` or ``fare_actual``."""
-    return _affixed(name, _LABEL_AFFIXES)
-
-
-def _affixed(name: str, patterns: tuple[re.Pattern[str], ...]) -> str | None:
-    word = normal(name)
-    return next((found["target"] for pattern in patterns if (found := pattern.match(word))), None)
-
-
 def is_time_like(name: str) -> bool:
     """Whether the name speaks of a moment."""
-    return bool(_TIME_LIKE.search(normal(name)))
+    parts = normal(name).split("_")
+    return _matches(parts[-1], words.TIME_WORDS) is not None or parts[0] in words.FIRST_TIME_WORDS
 
 
 def is_other_time(name: str) -> bool:
     """Whether the name speaks of another moment than the one of the prediction, such as ``labelled_at``."""
-    return bool(_OTHER_TIME.search(normal(name)))
+    word = normal(name)
+    return any(part in word for part in words.OTHER_TIME_WORDS if len(part) > STEM) or any(
+        part.startswith(other) for part in word.split("_") for other in words.OTHER_TIME_WORDS if len(other) <= STEM
+    )
+
+
+def is_key_like(name: str) -> bool:
+    """Whether the name speaks of a key, in any of the languages."""
+    parts = normal(name).split("_")
+    return _matches(parts[-1], words.KEY_WORDS) is not None or (len(parts) > 1 and parts[0] in words.KEY_WORDS)
 
 
 def is_id_like(name: str) -> bool:
-    """Whether the name speaks of a key."""
+    """Whether the name speaks of a key whatever its values are, so that they are no quantities."""
     return bool(_ID_LIKE.search(normal(name)))
 
 

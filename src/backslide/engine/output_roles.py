@@ -1,0 +1,248 @@
+"""Which columns are the label, the prediction and the scores: names propose, values decide, and doubt is said.
+
+Every column that may be the label is weighed by its name, by whether it speaks of the same thing as a prediction or score, and by
+how well it agrees with them. What does not weigh enough, or hardly more than another, is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backslide.contracts.labels import AFFIRMATIVE
+from backslide.engine import outcome_columns as outcomes
+from backslide.engine import role_names as usual
+from backslide.engine import role_words as words
+from backslide.engine.columns import ColumnKind
+from backslide.engine.table_look import PLAIN, TableLook, best, listed
+
+ENOUGH = 1.5
+"""Weight from which a column is taken as the label or prediction."""
+CLOSE = 0.15
+"""Difference in agreement by which two columns cannot be told apart."""
+CERTAIN, POSSIBLE, HINT = 3.0, 2.0, 1.0
+SAME_SUBJECT = 2.0
+AGREES = 1.2
+"""Beside the agreement itself, where it is ``outcomes.ALIKE`` at least."""
+RANKS = 0.4
+"""The same for a score, which inputs too may go along with."""
+CONTRADICTED = -1.5
+UNRELATED = 0.05
+APART = 0.998
+"""Separation from which decisions follow a number."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model said, and what was true."""
+
+    label: str | None = None
+    prediction: str | None = None
+    scores: dict[str, str] | None = None
+    positive: str | None = None
+
+
+def outputs_of(table: TableLook) -> Outputs:
+    """Roles of the columns that are no inputs, which are marked as taken; doubts are left in ``table.open``."""
+    predictions = _predictions(table)
+    label, prediction = _pair(table, predictions)
+    if prediction is not None and _holds_scores(table, label, prediction):
+        table.notes.append(f"{prediction!r} holds fractions from 0 to 1 beside a label of two classes: a score")
+        table.taken.discard(prediction)
+        scores, positive = _lone_score(table, prediction, label)
+        return Outputs(label, None if scores else table.take(prediction), scores, positive)
+    scores, positive = _scores(table, label, prediction)
+    return Outputs(label, prediction, scores, positive)
+
+
+def _is_share(table: TableLook, column: str) -> bool:
+    return table.kinds[column] is ColumnKind.NUMERIC and outcomes.is_share(table.look[column])
+
+
+def _predictions(table: TableLook) -> list[str]:
+    """Columns that are named as predictions, the most usual name first; where none is, one that is a score cut in two."""
+    free = table.free(*PLAIN)
+
+    def rank(column: str) -> int | None:
+        usually = usual.rank(column, words.PREDICTION)
+        if usually is not None:
+            return usually
+        name = usual.read(column)
+        return 100 - 50 * name.surely if name.prediction and not name.score and not name.confidence else None
+
+    named = best(free, rank)
+    if named:
+        return named
+    scores = [c for c in free if usual.read(c).score and _is_share(table, c)]
+    cut = [c for c in free if c not in scores for s in scores if (outcomes.separation(table.few, s, c) or 0) >= APART]
+    return [column for column in dict.fromkeys(cut) if not _is_share(table, column) or _is_whole(table, column)]
+
+
+def _is_whole(table: TableLook, column: str) -> bool:
+    return not outcomes.is_fraction(table.look[column])
+
+
+def _pair(table: TableLook, predictions: list[str]) -> tuple[str | None, str | None]:
+    """Label and prediction, weighed together."""
+    candidates = [c for c in table.free(*PLAIN) if c not in predictions and not usual.read(c).output]
+    judges = predictions or best(
+        [c for c in table.free(ColumnKind.NUMERIC) if usual.read(c).score and _is_share(table, c)],
+        lambda column: usual.rank(column, words.SCORE) or 50,
+    )
+    weighed = {judge: _weights(table, judge, candidates, scored=not predictions) for judge in judges[:4]}
+    of_name = {column: weight for column in candidates if (weight := _by_name(column)) >= POSSIBLE}
+    if not weighed:
+        label = max(of_name, key=lambda c: of_name[c]) if of_name else None
+        return _chosen(table, label, None, of_name)
+    judge = max(weighed, key=lambda j: max(weighed[j].values(), default=0.0))
+    weights = weighed[judge]
+    ranked = sorted(weights, key=lambda c: -weights[c])
+    label = ranked[0] if ranked and weights[ranked[0]] >= ENOUGH else None
+    if label is not None and len(ranked) > 1 and _by_name(label) < POSSIBLE:
+        if weights[label] - weights[ranked[1]] < CLOSE and weights[ranked[1]] >= ENOUGH:
+            both = f"{label!r} and {ranked[1]!r} agree with {judge!r} alike; name the one that is the true outcome"
+            table.ask("label", both, (label, ranked[1]))
+            label = None
+    if not predictions:
+        return _chosen(table, label, None, weights)
+    return _chosen(table, label, _prediction(table, judge, label), weights, predictions)
+
+
+def _prediction(table: TableLook, judge: str, label: str | None) -> str | None:
+    """The prediction, unless only its name speaks for it and inputs are called so too."""
+    surely = usual.rank(judge, words.PREDICTION) is not None or usual.read(judge).surely
+    by_score = any(
+        (outcomes.separation(table.few, c, judge) or 0) >= APART for c in table.free(ColumnKind.NUMERIC) if c != judge
+    )
+    if surely or label is not None or by_score:
+        return judge
+    table.ask("prediction", f"{judge!r} may be what the model decided, or an input that was forecast; no label agrees", (judge,))
+    return None
+
+
+def _by_name(column: str) -> float:
+    if usual.rank(column, words.LABEL) is not None:
+        return CERTAIN
+    if usual.rank(column, words.POSSIBLE_LABEL) is not None:
+        return POSSIBLE
+    name = usual.read(column)
+    return HINT if name.truth or name.outcome else 0.0
+
+
+def _weights(table: TableLook, judge: str, candidates: list[str], *, scored: bool) -> dict[str, float]:
+    """What speaks for each column as the truth behind a prediction (or, ``scored``, behind a score)."""
+    subject, found = usual.read(judge).stem, {}
+    for column in candidates:
+        name = usual.read(column)
+        weight = _by_name(column)
+        if name.history and weight < CERTAIN:
+            continue
+        alike = (outcomes.separation if scored else outcomes.agreement)(table.few, judge, column)
+        if usual.same_subject(subject, name.stem) and (not scored or alike is not None):
+            weight += SAME_SUBJECT
+        if alike is not None and alike >= outcomes.ALIKE:
+            weight += alike + (RANKS if scored else AGREES)
+        elif alike is not None and alike < UNRELATED:
+            weight += CONTRADICTED
+        found[column] = weight
+    return found
+
+
+def _chosen(
+    table: TableLook, label: str | None, prediction: str | None, weights: dict[str, float], predictions: list[str] | None = None
+) -> tuple[str | None, str | None]:
+    """Mark both as taken, and say what else might have been."""
+    if label is not None and _by_name(label) < POSSIBLE:
+        table.notes.append(f"label: {label!r} was taken by its values and name; check it")
+    others = [c for c, weight in weights.items() if c != label and weight >= ENOUGH and _by_name(c) >= POSSIBLE]
+    if label is not None and others:
+        table.notes.append(f"label: {label!r} was taken; {listed(others)} would have been next")
+        table.aside.update(others)
+    unused = [c for c in predictions or [] if c != prediction and c not in table.aside]
+    if unused:
+        table.notes.append(f"{listed(unused)} left out of the features: named like what a model puts out")
+        table.aside.update(unused)
+    return table.take(label), table.take(prediction)
+
+
+def _holds_scores(table: TableLook, label: str | None, prediction: str) -> bool:
+    return (
+        label is not None
+        and outcomes.is_fraction(table.look[prediction])
+        and len(outcomes.classes_of(table.look, [label])) == 2
+    )
+
+
+def _scores(table: TableLook, label: str | None, prediction: str | None) -> tuple[dict[str, str], str | None]:
+    """Scores by class label, and the positive class where a lone score decides it."""
+    classes = outcomes.classes_of(table.look, [label, prediction])
+    shares = [column for column in table.free(ColumnKind.NUMERIC) if outcomes.is_share(table.look[column])]
+    scores = outcomes.score_group(table.look, shares, classes)
+    if len(scores) > 1 or (scores and len(classes) != 2):
+        absent = [name for name in classes if name not in scores]
+        if absent and len(classes) > 2:
+            table.ask("scores", f"no column was recognised for the classes {listed(absent)}", scores.values())
+            return {}, None
+        table.taken.update(scores.values())
+        return scores, None
+    judge = label or prediction
+    if scores:
+        return _named_score(table, *next(iter(scores.items())), judge)
+    ranked = sorted(
+        ((weight, column) for column in shares if (weight := _score_weight(table, column, label, prediction)) > 0),
+        key=lambda pair: -pair[0],
+    )
+    if not ranked:
+        return {}, None
+    column = ranked[0][1]
+    if judge is None:
+        table.ask("scores", f"{column!r} looks like a score; say of which class", (column,))
+        return {}, None
+    if ranked[0][0] < ENOUGH:
+        table.ask("scores", f"{column!r} looks like a score by its values, not by its name; it is one or an input", (column,))
+        return {}, None
+    return _lone_score(table, column, judge)
+
+
+def _named_score(table: TableLook, named: str, column: str, judge: str | None) -> tuple[dict[str, str], str | None]:
+    """A lone score that names its class, unless its values speak of the other."""
+    scores, positive = _lone_score(table, column, judge)
+    if scores and named not in scores:
+        table.taken.discard(column)
+        table.ask("scores", f"{column!r} is named after {named!r}, but is higher where {judge!r} is not; say of which class", (column,))
+        return {}, None
+    return scores, positive
+
+
+def _score_weight(table: TableLook, column: str, label: str | None, prediction: str | None) -> float:
+    """What speaks for a column of fractions as the score of one of two classes."""
+    name, weight = usual.read(column), 0.0
+    if usual.rank(column, words.SCORE) is not None:
+        weight += POSSIBLE
+    elif name.score or name.confidence:
+        weight += HINT
+    if any(usual.same_subject(name.stem, usual.read(other).stem) for other in (label, prediction) if other is not None):
+        weight += HINT * bool(weight)
+    if prediction is not None:
+        return weight + POSSIBLE * ((outcomes.separation(table.few, column, prediction) or 0) >= APART)
+    if label is None:
+        return weight
+    apart = outcomes.separation(table.few, column, label)
+    related = apart is not None and apart >= UNRELATED
+    return weight + HINT * related * bool(weight) if weight else HINT * outcomes.are_chances(table.few, column, label)
+
+
+def _lone_score(table: TableLook, column: str, judge: str | None) -> tuple[dict[str, str], str | None]:
+    """The class that a score belongs to, of the two that ``judge`` holds."""
+    classes = outcomes.classes_of(table.look, [judge])
+    if judge is None or len(classes) != 2:
+        table.ask("scores", f"{column!r} looks like the score of whichever class was predicted; give one per class", (column,))
+        return {}, None
+    positive = outcomes.scored_class(table.look, column, judge, classes)
+    if positive is None:
+        table.ask("scores", f"{column!r} looks like a score, but not of which class; say so", (column,))
+        return {}, None
+    table.take(column)
+    if [name for name in classes if name.lower() in AFFIRMATIVE] == [positive]:
+        return {positive: column}, None
+    table.notes.append(f"score: {column!r} is higher where {judge!r} is {positive!r}, so it is taken as its score")
+    return {positive: column}, positive
