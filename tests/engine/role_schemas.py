@@ -200,3 +200,34 @@ SCHEMAS = (
     Schema("quality", ("ok", "scrap"), "PartSerial=id, MeasuredAt=time, TempC=num, Line=cat, InspectionResult=label, "
            "ModelVerdict=pred, ScrapProbability=score"),
 )  # fmt: skip
+
+HELD_ASIDE = (
+    Schema("telemetry", ("normal", "fault"), "machine_id=key, reading_time=time, vibration=num, rpm=num, shift=cat, "
+           "actual_state=label, predicted_state=pred, fault_probability=score"),
+    Schema("insurance", (), "policy_no=id, quote_date=time:date, driver_age=num, vehicle_class=cat, "
+           "claim_amount=label, claim_amount_hat=pred"),
+    Schema("Bewerbungen", ("abgelehnt", "eingestellt"), "BewerberNr=id, EingangsDatum=time, Berufsjahre=num, "
+           "Abschluss=cat, Entscheidung_tatsaechlich=label, Entscheidung_prognose=pred, Score_Einstellung=score"),
+    Schema("Lieferzeit", (), "auftrag_id=id, bestellt_am=time, gewicht=num, lager=cat, lieferzeit_ist=label, "
+           "lieferzeit_prognose=pred"),
+    Schema("assurance", BINARY, "numero_contrat=id, date_souscription=time, âge=num, région=cat, sinistre=label, "
+           "sinistre_prédit=pred, risque_sinistre=score"),
+    Schema("loyers", (), "ref=id, surface=num, ville=cat, loyer=label, loyer_estimé=pred"),
+    Schema("ventas", (), "tienda=cat, fecha=time:date, promoción=flag, ventas_reales=label, ventas_pronosticadas=pred"),
+    Schema("morosidad", BINARY, "idCliente=key, fechaCorte=time:date, saldo=num, sector=cat, moroso=label, "
+           "scoreMorosidad=score"),
+    Schema("moderation", ("ok", "spam", "hate"), "comment_id=id, posted_at=time, body=text, moderator_label=late, "
+           "model_label=pred, p_ok=score:0, p_spam=score:1, p_hate=score:2, modelVersion=version"),
+    Schema("triage", ("low", "medium", "high"), "VISIT_ID=id, ARRIVAL_TS=time, AGE=num, SITE=cat, TRIAGE_TRUE=label, "
+           "TRIAGE_PRED=pred, PRED_CONF=confidence"),
+    Schema("recommender", BINARY, "event_id=id, event_ts=time:epoch, user_segment=cat, price=num, purchased=label, "
+           "purchase_propensity=score"),
+    Schema("money laundering", BINARY, "alert_id=id, alert_date=time:date, amount=num, country_risk=share, "
+           "previous_alerts=num, sar_filed=late, sar_filed_at=label_time, model_score=score, model_decision=pred"),
+    Schema("underscored outputs", BINARY, "in_age=num, in_tenure=num, out_class=pred, out_proba=score, gt_class=label, "
+           "ts=time, uuid=id"),
+    Schema("wine", (), "fixed_acidity=num, alcohol=num, type=cat, quality=label, predicted_quality=pred"),
+    Schema("credit memo", ("good", "bad"), "ApplicationId=id, DecisionDate=time:date, Income=num, FicoScore=points, "
+           "Outcome12m=label, ModelGrade=pred, ModelPD=score"),
+)  # fmt: skip
+"""Written after the guesses were tuned on the others."""

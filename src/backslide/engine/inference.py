@@ -86,7 +86,7 @@ def _timestamp(table: TableLook) -> str | None:
             return None
         if kind is not ColumnKind.TEMPORAL and (named is None and not usual.is_time_like(column)):
             return None
-        other = 200 if usual.is_other_time(column) else 0
+        other = 200 if _is_another_moment(column) else 0
         return other + (named if named is not None else 50 if usual.is_time_like(column) else 100)
 
     kinds = (ColumnKind.TEMPORAL, ColumnKind.CATEGORICAL, ColumnKind.NUMERIC)
@@ -94,12 +94,16 @@ def _timestamp(table: TableLook) -> str | None:
     readable = [column for column in ranked if _is_readable(table, column)]
     if not readable:
         table.notes += [told for column in ranked if (told := _unread(table, column)) is not None][:1]
-    if readable and usual.is_other_time(readable[0]):
+    if readable and _is_another_moment(readable[0]):
         table.ask("timestamp", f"{listed(readable)} can be read, but speak of another moment than the prediction's", readable)
         return None
     if len(readable) > 1:
         table.notes.append(f"timestamp: {readable[0]!r} was taken; {listed(readable[1:])} would be readable too")
     return readable[0] if readable else None
+
+
+def _is_another_moment(column: str) -> bool:
+    return usual.is_other_time(column) and usual.rank(column, words.TIMESTAMP) is None
 
 
 def _is_moment(dtype: pl.DataType) -> bool:

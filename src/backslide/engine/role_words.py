@@ -44,7 +44,7 @@ SCORE = _words(
 )
 TIMESTAMP = _words(
     "served_at predicted_at scored_at prediction_time prediction_timestamp timestamp event_time event_timestamp "
-    "request_time requested_at logged_at created_at ts datetime date_time time date",
+    "request_time requested_at logged_at created_at ts datetime date_time time date month_end week_end",
     "zeitstempel zeitpunkt datum zeit",
     "horodatage date_heure date_prediction date heure",
     "fecha_hora marca_de_tiempo fecha_prediccion fecha hora",
