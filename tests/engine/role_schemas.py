@@ -37,7 +37,9 @@ class Schema:
 
     def expected(self) -> Roles:
         """The roles that a person would give, without features."""
-        roles = {ROLES[kind.split(":")[0]]: column for column, kind in self.kinds.items() if kind.split(":")[0] in ROLES}
+        roles = {
+            ROLES[kind.split(":")[0]]: column for column, kind in self.kinds.items() if kind.split(":")[0] in ROLES
+        }
         scores = {}
         for column, kind in self.kinds.items():
             if kind == "score":
@@ -72,7 +74,9 @@ def _regression(_: tuple[object, ...], known: np.ndarray, rng: np.random.Generat
 
 
 def _classes(classes: tuple[object, ...], known: np.ndarray, rng: np.random.Generator) -> Made:
-    logits = np.stack([(1.8 * known - 0.7) * k + 1.2 * rng.normal(size=N) * (k > 0) for k in range(len(classes))], axis=1)
+    logits = np.stack(
+        [(1.8 * known - 0.7) * k + 1.2 * rng.normal(size=N) * (k > 0) for k in range(len(classes))], axis=1
+    )
     if len(classes) > 2:
         logits += rng.normal(0, 1.5, logits.shape)
     chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)

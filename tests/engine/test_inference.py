@@ -192,8 +192,9 @@ def test_the_time_of_the_prediction_is_preferred_and_the_others_are_no_features(
         label=TRUTH,
     )
     assert roles.timestamp == "served_at"
+    assert roles.label_time == "labelled_at"
     assert set(roles.features) == {"income", "branch", "p_value"}
-    assert any("'labelled_at'" in note for note in notes)
+    assert any("'birth_date'" in note for note in notes)
 
 
 def test_texts_that_are_no_times_are_left_alone():

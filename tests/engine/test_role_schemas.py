@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
+from role_schemas import SCHEMAS, Schema, frame
 
 from backslide.engine.inference import infer_roles
-from role_schemas import SCHEMAS, Schema, frame
 
 
 @cache

@@ -81,17 +81,35 @@ def _summary(roles: Roles, notes: list[str], undecided: dict[str, str]) -> str:
     lines = [f"{role:<24}{column}" for role, column in roles.columns().items()]
     if roles.features is not None:
         lines.append(f"{'features':<24}{len(roles.features)} columns")
-    return "\n".join([*(lines or ["no role was recognised"]), *(f"undecided: {role}: {words}" for role, words in undecided.items()),
-         *(f"note: {words}" for words in notes)])
+    return "\n".join(
+        [
+            *(lines or ["no role was recognised"]),
+            *(f"undecided: {role}: {words}" for role, words in undecided.items()),
+            *(f"note: {words}" for words in notes),
+        ]
+    )
 
 
 def configuration(
-    source: str, name: str, roles: Roles, notes: list[str], windows: Windows | None, undecided: dict[str, str] | None = None
+    source: str,
+    name: str,
+    roles: Roles,
+    notes: list[str],
+    windows: Windows | None,
+    undecided: dict[str, str] | None = None,
 ) -> str:
     """The text of a backslide.toml: guesses as settings; what was not recognised, or is to be decided, as comments."""
     lines = ["# Which column is what, guessed from names and content. Check it before you trust a diagnosis."]
     lines += [f"# - {_comment(words)}" for words in notes]
-    lines += ["", "[model]", f"name = {_text(name)}", *_model(roles, undecided or {}), "", *_windows(source, windows), ""]
+    lines += [
+        "",
+        "[model]",
+        f"name = {_text(name)}",
+        *_model(roles, undecided or {}),
+        "",
+        *_windows(source, windows),
+        "",
+    ]
     lines += [
         "# With the model at hand, causes are verified by undoing them and scoring again.",
         "# [artifacts]",
@@ -130,7 +148,11 @@ def _windows(source: str, windows: Windows | None) -> list[str]:
     good, bad = "when the model was good", "when it feels bad"
     if windows is None:
         lines = [_line("reference", _text(source), good)]
-        return ["[windows]", *lines, _line("# current", '"..."', f"{bad}: another table, or a time range over [data] source")]
+        return [
+            "[windows]",
+            *lines,
+            _line("# current", '"..."', f"{bad}: another table, or a time range over [data] source"),
+        ]
     lines = [
         _line("reference", _text(windows.reference or source), good),
         _line("current", _text(windows.current or source), bad),

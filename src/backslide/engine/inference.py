@@ -54,7 +54,7 @@ def guess_roles(frame: pl.LazyFrame) -> Guess:
     key = table.take(_key(table))
     label_source = table.take(_named(table, words.LABEL_SOURCE))
     found = outputs_of(table)
-    label_time = table.take(_label_time(table, timestamp)) if found.label is not None else None
+    label_time = table.take(_label_time(table, timestamp, found.label)) if found.label is not None else None
     if found.label is None and "label" not in table.open:
         table.notes.append(_no_label(table))
     if found.prediction is None and not found.scores and not {"prediction", "scores"} & set(table.open):
@@ -95,7 +95,9 @@ def _timestamp(table: TableLook) -> str | None:
     if not readable:
         table.notes += [told for column in ranked if (told := _unread(table, column)) is not None][:1]
     if readable and _is_another_moment(readable[0]):
-        table.ask("timestamp", f"{listed(readable)} can be read, but speak of another moment than the prediction's", readable)
+        table.ask(
+            "timestamp", f"{listed(readable)} can be read, but speak of another moment than the prediction's", readable
+        )
         return None
     if len(readable) > 1:
         table.notes.append(f"timestamp: {readable[0]!r} was taken; {listed(readable[1:])} would be readable too")
@@ -138,9 +140,9 @@ def _unread(table: TableLook, column: str) -> str | None:
     return None
 
 
-def _label_time(table: TableLook, timestamp: str | None) -> str | None:
-    """The column that says when labels came: named so, and never before the prediction."""
-    column = _named(table, words.LABEL_TIME)
+def _label_time(table: TableLook, timestamp: str | None, label: str) -> str | None:
+    """The column that says when labels came: named so or after the label, and never before the prediction."""
+    column = _named(table, words.LABEL_TIME) or _time_of(table, label)
     if column is None:
         return None
     if _is_moment(table.look[column].dtype) and not table.look[column].count():
@@ -149,10 +151,24 @@ def _label_time(table: TableLook, timestamp: str | None) -> str | None:
     served = None if timestamp is None else _times(table, timestamp)
     if came is None or not came.count():
         return None
-    if served is not None and ((came < served).mean() or 0) > 0.01:
+    if served is not None and int((came < served).sum()) > 0.01 * came.count():
         table.ask("label_time", f"{column!r} is named so, but lies before {timestamp!r} in some rows", (column,))
         return None
+    if (came.is_null() & table.look[label].is_not_null()).any():
+        table.ask(
+            "label_time", f"{column!r} is missing in rows that have a label; is it when the label came?", (column,)
+        )
+        return None
     return column
+
+
+def _time_of(table: TableLook, label: str) -> str | None:
+    """``returned_at`` for ``returned``."""
+    own = usual.normal(label)
+    times = [c for c in table.free(ColumnKind.TEMPORAL, ColumnKind.CATEGORICAL) if usual.is_time_like(c)]
+    return next(
+        (c for c in times if usual.normal(c).startswith(f"{own}_") or usual.normal(c).endswith(f"_{own}")), None
+    )
 
 
 def _version(table: TableLook) -> str | None:
@@ -169,7 +185,20 @@ def _key(table: TableLook) -> str | None:
     for column in best(columns, rank):
         if table.look.height > 1 and _is_unique(table, column):
             return column
-    return None
+    return next((column for column in columns if _is_code(table, column)), None)
+
+
+def _is_code(table: TableLook, column: str) -> bool:
+    """Whether a column holds another text in every row, and no sentences: a key, whatever its name."""
+    values = table.look[column]
+    if (
+        not is_text(values.dtype)
+        or values.len() < outcomes.LEAST_ROWS
+        or values.null_count()
+        or usual.is_time_like(column)
+    ):
+        return False
+    return not values.cast(pl.String).str.contains(r"\s").any() and _is_unique(table, column)
 
 
 def _is_unique(table: TableLook, column: str) -> bool:
@@ -186,14 +215,18 @@ def _features(table: TableLook, found: Outputs) -> tuple[str, ...] | None:
     no_input = [column for column in free if column in own or _is_no_feature(table, column)]
     leaking = [column for column in free if column not in no_input and _is_output(table, column, found)]
     if leaking:
-        table.notes.append(f"left out of the features, because they tell what the model said or what was true: {listed(leaking)}")
+        table.notes.append(
+            f"left out of the features, because they tell what the model said or what was true: {listed(leaking)}"
+        )
     left_out = {*no_input, *leaking}
     if no_input:
         table.notes.append(f"left out of the features: {listed(no_input)}; put back what the model is given")
     kept = tuple(column for column in free if column not in left_out)
     named = [column for column in kept if usual.read(column).output and column in table.free(ColumnKind.NUMERIC)]
     if named:
-        table.notes.append(f"kept among the features although named like outputs of a model: {listed(named)}; check them")
+        table.notes.append(
+            f"kept among the features although named like outputs of a model: {listed(named)}; check them"
+        )
     return kept if left_out or table.aside else None
 
 
@@ -203,7 +236,7 @@ def _is_no_feature(table: TableLook, column: str) -> bool:
         return True
     is_moment = kind is ColumnKind.CATEGORICAL and usual.is_time_like(column) and _is_readable(table, column)
     is_key = usual.is_key_like(column) and not table.look[column].dtype.is_float() and table.look.height > 1
-    return is_moment or (is_key and _is_unique(table, column))
+    return is_moment or (is_key and _is_unique(table, column)) or _is_code(table, column)
 
 
 def _is_output(table: TableLook, column: str, found: Outputs) -> bool:
@@ -214,10 +247,12 @@ def _is_output(table: TableLook, column: str, found: Outputs) -> bool:
     exact = (*words.PREDICTION, *words.SCORE, *words.LABEL, *words.LABEL_TIME, *words.LABEL_SOURCE)
     if usual.rank(column, exact) is not None or name.surely:
         return True
-    about = {usual.read(c).stem for c in (found.label, found.prediction, *(found.scores or {}).values()) if c is not None}
+    about = {
+        usual.read(c).stem for c in (found.label, found.prediction, *(found.scores or {}).values()) if c is not None
+    }
     if (name.output or name.truth) and any(usual.same_subject(name.stem, stem) for stem in about):
         return True
-    if (name.score or name.confidence) and not found.scores and outcomes.is_share(table.look[column]):
+    if (name.score or name.confidence) and not found.scores and column in table.shares:
         return True
     return _gives_away(table, column, found)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import polars as pl
 
 from backslide.contracts.labels import AFFIRMATIVE, label_text
 from backslide.engine import role_names as usual
+from backslide.engine.derive import label_expression
 from backslide.stats.ranking import roc_auc_rows
 
 MOST_CLASSES = 100
@@ -16,6 +19,7 @@ MOST_NUMERIC_CLASSES = 20
 LEAST_ROWS = 20
 ALIKE = 0.3
 """Least agreement beyond chance, or share of variance, for a column to be what a prediction is about."""
+MOST_TWINS = 20
 BINS = 5
 CALIBRATED = 0.08
 """Most that fractions may differ from the share of a class, on average over ``BINS`` groups of rows, to be its chances."""
@@ -46,7 +50,8 @@ def classes_of(look: pl.DataFrame, columns: list[str | None]) -> list[str]:
 
 def texts(values: pl.Series) -> list[str]:
     """Label texts of values that are not missing."""
-    return [label_text(v) for v in values.to_list() if v is not None and not (isinstance(v, float) and v != v)]
+    told = values.alias("values").to_frame().select(label_expression("values", values.dtype)).to_series()
+    return [str(value) for value in told.drop_nulls().to_list()]
 
 
 def score_group(look: pl.DataFrame, shares: list[str], classes: list[str]) -> dict[str, str]:
@@ -116,6 +121,48 @@ def are_chances(look: pl.DataFrame, score: str, classes: str) -> bool:
         float(np.mean([abs(np.mean(numbers[part]) - np.mean(told[part] == name)) for part in order])) <= CALIBRATED
         for name in np.unique(told)
     )
+
+
+def twins(look: pl.DataFrame, columns: list[str], one: str | None) -> list[tuple[str, str]]:
+    """Pairs of columns with the same classes, or both of many numbers, that rise and fall together; the closest first.
+
+    Where ``one`` is given, it is in every pair.
+    """
+    values = {column: tuple(classes_of(look, [column])) for column in columns}
+    kept = [c for c in columns if len(values[c]) > 1 or (not values[c] and look[c].dtype.is_numeric())]
+    coded = {column: _codes(look[column], values[column]) for column in kept}
+    kept = [column for column in kept if np.isfinite(coded[column]).sum() >= LEAST_ROWS]
+    codes = [coded[column] for column in kept]
+    if len(kept) < 2 or look.height < LEAST_ROWS:
+        return []
+    with np.errstate(invalid="ignore", divide="ignore"):
+        together = np.corrcoef(np.array([np.where(np.isfinite(c), c, c[np.isfinite(c)].mean()) for c in codes]))
+    close = [
+        (float(together[i, j]), kept[i], kept[j])
+        for i, j in combinations(range(len(kept)), 2)
+        if together[i, j] >= ALIKE and values[kept[i]] == values[kept[j]] and one in (None, kept[i], kept[j])
+    ]
+    return [(first, second) for _, first, second in sorted(close, reverse=True)[:MOST_TWINS]]
+
+
+def _codes(values: pl.Series, classes: tuple[str, ...]) -> np.ndarray:
+    if not classes:
+        return _numbers(values, drop=False)
+    place = {name: float(i) for i, name in enumerate(classes)}
+    return np.array([np.nan if v is None else place.get(label_text(v), np.nan) for v in values.to_list()])
+
+
+def follows(look: pl.DataFrame, column: str, scores: dict[str, str]) -> float:
+    """Share of rows in which a column names the class whose score is the largest."""
+    rows = look.select(column, *scores.values()).drop_nulls()
+    if rows.height < LEAST_ROWS:
+        return 0.0
+    numbers = rows.select(scores.values()).to_numpy()
+    said = np.array(
+        [list(scores).index(name) if name in scores else -1 for name in map(label_text, rows[column].to_list())]
+    )
+    own = numbers[np.arange(len(said)), said]
+    return float(np.mean((said >= 0) & (own >= numbers.max(axis=1))))
 
 
 def agreement(look: pl.DataFrame, prediction: str, column: str) -> float | None:

@@ -27,6 +27,9 @@ RANKS = 0.4
 """The same for a score, which inputs too may go along with."""
 CONTRADICTED = -1.5
 UNRELATED = 0.05
+FOLLOWS = 0.98
+TWINS = 0.6
+"""Agreement from which two columns of the same values are taken for a truth and its prediction, whatever their names."""
 APART = 0.998
 """Separation from which decisions follow a number."""
 
@@ -51,11 +54,19 @@ def outputs_of(table: TableLook) -> Outputs:
         scores, positive = _lone_score(table, prediction, label)
         return Outputs(label, None if scores else table.take(prediction), scores, positive)
     scores, positive = _scores(table, label, prediction)
+    if prediction is None and not scores and "scores" not in table.open and "prediction" not in table.open:
+        _ask_for_twins(table, label)
     return Outputs(label, prediction, scores, positive)
 
 
-def _is_share(table: TableLook, column: str) -> bool:
-    return table.kinds[column] is ColumnKind.NUMERIC and outcomes.is_share(table.look[column])
+def _ask_for_twins(table: TableLook, label: str | None) -> None:
+    """Where nothing is named as a prediction, columns that agree like one with its truth are no features unasked."""
+    for one, other in outcomes.twins(table.few, ([label] if label else []) + table.free(*PLAIN), label):
+        alike = outcomes.agreement(table.few, one, other) or 0
+        if alike >= TWINS:
+            pair = f"{one!r} and {other!r} agree like a label and its prediction ({alike:.0%} beyond chance)"
+            table.ask("prediction", f"{pair}; name what they are", {one, other} - {label})
+            return
 
 
 def _predictions(table: TableLook) -> list[str]:
@@ -72,9 +83,22 @@ def _predictions(table: TableLook) -> list[str]:
     named = best(free, rank)
     if named:
         return named
-    scores = [c for c in free if usual.read(c).score and _is_share(table, c)]
+    largest = [column for column in free if _is_largest_score(table, column)]
+    if largest:
+        return largest
+    scores = [c for c in free if usual.read(c).score and c in table.shares]
     cut = [c for c in free if c not in scores for s in scores if (outcomes.separation(table.few, s, c) or 0) >= APART]
-    return [column for column in dict.fromkeys(cut) if not _is_share(table, column) or _is_whole(table, column)]
+    return [column for column in dict.fromkeys(cut) if column not in table.shares or _is_whole(table, column)]
+
+
+def _is_largest_score(table: TableLook, column: str) -> bool:
+    """Whether a column names the class whose score is the largest, in all rows but ties."""
+    classes = outcomes.classes_of(table.look, [column])
+    if len(classes) < 2 or (column in table.shares and not _is_whole(table, column)):
+        return False
+    shares = [c for c in table.free(ColumnKind.NUMERIC) if c != column and c in table.shares]
+    scores = outcomes.score_group(table.few, shares, classes)
+    return len(scores) == len(classes) and outcomes.follows(table.few, column, scores) >= FOLLOWS
 
 
 def _is_whole(table: TableLook, column: str) -> bool:
@@ -85,37 +109,49 @@ def _pair(table: TableLook, predictions: list[str]) -> tuple[str | None, str | N
     """Label and prediction, weighed together."""
     candidates = [c for c in table.free(*PLAIN) if c not in predictions and not usual.read(c).output]
     judges = predictions or best(
-        [c for c in table.free(ColumnKind.NUMERIC) if usual.read(c).score and _is_share(table, c)],
+        [c for c in table.free(ColumnKind.NUMERIC) if usual.read(c).score and c in table.shares],
         lambda column: usual.rank(column, words.SCORE) or 50,
     )
     weighed = {judge: _weights(table, judge, candidates, scored=not predictions) for judge in judges[:4]}
     of_name = {column: weight for column in candidates if (weight := _by_name(column)) >= POSSIBLE}
     if not weighed:
         label = max(of_name, key=lambda c: of_name[c]) if of_name else None
-        return _chosen(table, label, None, of_name)
+        return _chosen(table, label, None, of_name), None
     judge = max(weighed, key=lambda j: max(weighed[j].values(), default=0.0))
     weights = weighed[judge]
-    ranked = sorted(weights, key=lambda c: -weights[c])
-    label = ranked[0] if ranked and weights[ranked[0]] >= ENOUGH else None
-    if label is not None and len(ranked) > 1 and _by_name(label) < POSSIBLE:
-        if weights[label] - weights[ranked[1]] < CLOSE and weights[ranked[1]] >= ENOUGH:
-            both = f"{label!r} and {ranked[1]!r} agree with {judge!r} alike; name the one that is the true outcome"
-            table.ask("label", both, (label, ranked[1]))
-            label = None
+    label = _heaviest(table, judge, weights)
     if not predictions:
-        return _chosen(table, label, None, weights)
-    return _chosen(table, label, _prediction(table, judge, label), weights, predictions)
+        return _chosen(table, label, judge, weights), None
+    prediction = _prediction(table, judge, label)
+    unused = [c for c in predictions if c != prediction and c not in table.aside]
+    if unused:
+        table.notes.append(f"{listed(unused)} left out of the features: named like what a model puts out")
+        table.aside.update(unused)
+    return _chosen(table, label, judge, weights), table.take(prediction)
+
+
+def _heaviest(table: TableLook, judge: str, weights: dict[str, float]) -> str | None:
+    """The label, unless another column might as well be it."""
+    first, *others = [c for c in sorted(weights, key=lambda c: -weights[c]) if weights[c] >= ENOUGH] or [None]
+    if first is None or not others or _by_name(first) >= POSSIBLE or weights[first] - weights[others[0]] >= CLOSE:
+        return first
+    both = f"{first!r} and {others[0]!r} agree with {judge!r} alike; name the one that is the true outcome"
+    table.ask("label", both, (first, others[0]))
+    return None
 
 
 def _prediction(table: TableLook, judge: str, label: str | None) -> str | None:
     """The prediction, unless only its name speaks for it and inputs are called so too."""
-    surely = usual.rank(judge, words.PREDICTION) is not None or usual.read(judge).surely
-    by_score = any(
-        (outcomes.separation(table.few, c, judge) or 0) >= APART for c in table.free(ColumnKind.NUMERIC) if c != judge
-    )
-    if surely or label is not None or by_score:
+    if label is not None or usual.rank(judge, words.PREDICTION) is not None or usual.read(judge).surely:
         return judge
-    table.ask("prediction", f"{judge!r} may be what the model decided, or an input that was forecast; no label agrees", (judge,))
+    others = (column for column in table.free(ColumnKind.NUMERIC) if column != judge)
+    if any((outcomes.separation(table.few, column, judge) or 0) >= APART for column in others):
+        return judge
+    table.ask(
+        "prediction",
+        f"{judge!r} may be what the model decided, or an input that was forecast; no label agrees",
+        (judge,),
+    )
     return None
 
 
@@ -147,21 +183,17 @@ def _weights(table: TableLook, judge: str, candidates: list[str], *, scored: boo
     return found
 
 
-def _chosen(
-    table: TableLook, label: str | None, prediction: str | None, weights: dict[str, float], predictions: list[str] | None = None
-) -> tuple[str | None, str | None]:
-    """Mark both as taken, and say what else might have been."""
+def _chosen(table: TableLook, label: str | None, judge: str | None, weights: dict[str, float]) -> str | None:
+    """Mark the label as taken, and say what else might have been."""
     if label is not None and _by_name(label) < POSSIBLE:
-        table.notes.append(f"label: {label!r} was taken by its values and name; check it")
+        table.notes.append(
+            f"label: {label!r} was taken because it agrees with {judge!r} or is named after it; check it"
+        )
     others = [c for c, weight in weights.items() if c != label and weight >= ENOUGH and _by_name(c) >= POSSIBLE]
     if label is not None and others:
         table.notes.append(f"label: {label!r} was taken; {listed(others)} would have been next")
         table.aside.update(others)
-    unused = [c for c in predictions or [] if c != prediction and c not in table.aside]
-    if unused:
-        table.notes.append(f"{listed(unused)} left out of the features: named like what a model puts out")
-        table.aside.update(unused)
-    return table.take(label), table.take(prediction)
+    return table.take(label)
 
 
 def _holds_scores(table: TableLook, label: str | None, prediction: str) -> bool:
@@ -175,7 +207,7 @@ def _holds_scores(table: TableLook, label: str | None, prediction: str) -> bool:
 def _scores(table: TableLook, label: str | None, prediction: str | None) -> tuple[dict[str, str], str | None]:
     """Scores by class label, and the positive class where a lone score decides it."""
     classes = outcomes.classes_of(table.look, [label, prediction])
-    shares = [column for column in table.free(ColumnKind.NUMERIC) if outcomes.is_share(table.look[column])]
+    shares = [column for column in table.free(ColumnKind.NUMERIC) if column in table.shares]
     scores = outcomes.score_group(table.look, shares, classes)
     if len(scores) > 1 or (scores and len(classes) != 2):
         absent = [name for name in classes if name not in scores]
@@ -198,7 +230,9 @@ def _scores(table: TableLook, label: str | None, prediction: str | None) -> tupl
         table.ask("scores", f"{column!r} looks like a score; say of which class", (column,))
         return {}, None
     if ranked[0][0] < ENOUGH:
-        table.ask("scores", f"{column!r} looks like a score by its values, not by its name; it is one or an input", (column,))
+        table.ask(
+            "scores", f"{column!r} looks like a score by its values, not by its name; it is one or an input", (column,)
+        )
         return {}, None
     return _lone_score(table, column, judge)
 
@@ -208,7 +242,11 @@ def _named_score(table: TableLook, named: str, column: str, judge: str | None) -
     scores, positive = _lone_score(table, column, judge)
     if scores and named not in scores:
         table.taken.discard(column)
-        table.ask("scores", f"{column!r} is named after {named!r}, but is higher where {judge!r} is not; say of which class", (column,))
+        table.ask(
+            "scores",
+            f"{column!r} is named after {named!r}, but is higher where {judge!r} is not; say of which class",
+            (column,),
+        )
         return {}, None
     return scores, positive
 
@@ -235,7 +273,9 @@ def _lone_score(table: TableLook, column: str, judge: str | None) -> tuple[dict[
     """The class that a score belongs to, of the two that ``judge`` holds."""
     classes = outcomes.classes_of(table.look, [judge])
     if judge is None or len(classes) != 2:
-        table.ask("scores", f"{column!r} looks like the score of whichever class was predicted; give one per class", (column,))
+        table.ask(
+            "scores", f"{column!r} looks like the score of whichever class was predicted; give one per class", (column,)
+        )
         return {}, None
     positive = outcomes.scored_class(table.look, column, judge, classes)
     if positive is None:

@@ -31,15 +31,15 @@ STEM = 4
 class Name:
     """What the words of a name say of it as something that a model put out, or should have."""
 
-    truth: bool
-    prediction: bool
-    surely: bool
+    truth: bool = False
+    prediction: bool = False
+    surely: bool = False
     """Whether the word is one that only predictions have."""
-    score: bool
-    confidence: bool
-    outcome: bool
-    history: bool
-    stem: str
+    score: bool = False
+    confidence: bool = False
+    outcome: bool = False
+    history: bool = False
+    stem: str = ""
     """What it is about: ``churn`` of ``churn_pred``; empty where it does not say."""
 
     @property
@@ -67,9 +67,9 @@ def read(name: str) -> Name:
     """Take a name apart."""
     parts = normal(name).split("_")
     if parts[0] in words.FEATURE_PREFIXES and len(parts) > 1:
-        return Name(*[False] * 7, stem="")
+        return Name()
     joined = "_".join(parts)
-    hat = "y_hat" in joined or "ypred" in joined
+    hat = "y_hat" in joined or "ypred" in joined or _is_answer_of_model(parts)
 
     def has(known: Collection[str]) -> bool:
         return any(_matches(part, known) is not None for part in parts)
@@ -86,16 +86,35 @@ def read(name: str) -> Name:
     )
 
 
+def _is_answer_of_model(parts: list[str]) -> bool:
+    """``model_label``, but neither ``model_year`` nor ``car_model``."""
+    return parts[0] in words.MODEL_WORDS and any(_matches(part, words.TRUTH_WORDS) for part in parts[1:])
+
+
 _OUTPUT_WORDS = (
     *words.TRUTH_WORDS, *words.PREDICTION_WORDS, *words.SCORE_WORDS, *words.CONFIDENCE_WORDS,
 )  # fmt: skip
 
 
 def _matches(part: str, known: Collection[str]) -> str | None:
-    """The word that this part of a name is, or ends with."""
-    if part in known:
+    """What of this part of a name is one of the words, in any number and gender: all of it, or its end."""
+    bare = _uninflected(part)
+    if bare in _uninflected_all(tuple(known)):
         return part
     return next((word for word in known if len(word) >= COMPOUND and part.endswith(word)), None)
+
+
+def _uninflected(word: str) -> str:
+    """``pronosticad`` for ``pronosticado`` and ``pronosticadas``; short words as they are."""
+    if len(word) < COMPOUND:
+        return word
+    single = word.removesuffix("s")
+    return single[:-1] if single[-1] in "aeo" else single
+
+
+@lru_cache(maxsize=64)
+def _uninflected_all(known: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(_uninflected(word) for word in known)
 
 
 def _stem(parts: list[str]) -> str:

@@ -1,7 +1,7 @@
 """What people call the columns of a prediction log, by language: whole names, and words that names are made of.
 
-All in the form of ``role_names.normal``: lower case, without accents, ä as ae. A word of five letters or more is also found at the
-end of a compound (``ausfallwahrscheinlichkeit``).
+All in the form of ``role_names.normal``: lower case, without accents, ä as ae. Plurals and endings of gender are understood, and
+a word of five letters or more is also found at the end of a compound (``ausfallwahrscheinlichkeit``).
 """
 
 from __future__ import annotations
@@ -72,23 +72,23 @@ ID = _words(
 # Words within names.
 
 TRUTH_WORDS = _words(
-    "label labels true truth actual actuals observed target outcome result response class feedback",
-    "ist istwert tatsaechlich tatsaechliche tatsaechlicher ziel ergebnis klasse",
+    "label true truth actual observed target outcome result response class feedback",
+    "ist istwert tatsaechlich tatsaechlicher ziel ergebnis klasse",
     "reel reelle cible etiquette resultat observe observee classe",
-    "real reales objetivo etiqueta resultado observado observada clase",
+    "real objetivo etiqueta resultado observado clase",
 )
 PREDICTION_WORDS = _words(
-    "pred preds predicted prediction predictions yhat hat forecast forecasted estimate estimated eta verdict decision",
-    "vorhersage vorhergesagt vorhergesagte prognose prognostiziert schaetzung geschaetzt geschaetzter",
+    "pred preds predicted prediction yhat hat forecast forecasted estimate estimated eta verdict decision",
+    "vorhersage vorhergesagt vorhergesagter prognose prognostiziert schaetzung geschaetzt geschaetzter",
     "prevu prevue prevision predit predite estime estimee",
-    "prediccion predicho predicha pronostico pronosticado previsto prevista estimado estimada",
+    "prediccion predicho pronostico pronosticado previsto estimado",
 )
 SURE_PREDICTION_WORDS = _words(
-    "pred preds predicted prediction predictions yhat", "vorhersage vorhergesagt", "predit predite", "prediccion predicho predicha",
-)  # fmt: skip
+    "pred preds predicted prediction yhat", "vorhersage vorhergesagt", "predit predite", "prediccion predicho"
+)
 """Of the former those that no input is usually named by; a forecast may be one of the weather."""
 SCORE_WORDS = _words(
-    "score scores proba probability prob probs likelihood propensity risk pd pctr pcvr",
+    "score proba probability prob probs likelihood propensity risk pd pctr pcvr",
     "wahrscheinlichkeit risiko",
     "probabilite vraisemblance risque",
     "probabilidad puntaje puntuacion riesgo",
@@ -107,7 +107,10 @@ OTHER_TIME_WORDS = _words(
 )
 """Parts of names of another moment than the one of the prediction."""
 KEY_WORDS = _words(
-    "id uuid guid key hash no nr serial number", "nummer kennung", "identifiant numero", "identificador numero"
+    "id uuid guid key hash no nr serial number ref reference",
+    "nummer kennung referenz",
+    "identifiant numero",
+    "identificador referencia",
 )
 OUTCOME_WORDS = _words(
     "churn churned fraud fraudulent default defaulted spam click clicked converted conversion returned readmitted purchased "
@@ -124,6 +127,9 @@ HISTORY_WORDS = _words(
     "anterior ayer promedio media pasado ultimo",
 )
 """Of inputs that tell of the past; they agree with what is predicted without being it."""
+MODEL_WORDS = ("model", "modell", "modele", "modelo")
 FEATURE_PREFIXES = _words("f feat feature features x input inputs merkmal variable")
-FILLERS = _words("is has was will did be the y of model value final flag de la le du del der die das modele modelo modell")
+FILLERS = _words(
+    "is has was will did be the y of model value final flag de la le du del der die das modele modelo modell"
+)
 """Words that say nothing about what is predicted."""

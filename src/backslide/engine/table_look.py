@@ -9,13 +9,14 @@ from typing import TypeVar
 
 import polars as pl
 
+from backslide.engine import outcome_columns as outcomes
 from backslide.engine.columns import ColumnKind, kind_of
 
 T = TypeVar("T")
 
 LOOK = 10_000
 """Rows read at each end of the table. The newest rows often have no labels yet, so both ends are read."""
-COMPARED = 4_000
+COMPARED = 2_000
 """Rows of them by which columns are compared with each other."""
 
 PLAIN = (ColumnKind.NUMERIC, ColumnKind.BOOLEAN, ColumnKind.CATEGORICAL)
@@ -40,6 +41,12 @@ class TableLook:
     def few(self) -> pl.DataFrame:
         """Rows by which columns are compared, spread over the look."""
         return self.look.gather_every(max(1, self.look.height // COMPARED))
+
+    @cached_property
+    def shares(self) -> frozenset[str]:
+        """Numeric columns of values from 0 to 1."""
+        numeric = [column for column, kind in self.kinds.items() if kind is ColumnKind.NUMERIC]
+        return frozenset(column for column in numeric if outcomes.is_share(self.look[column]))
 
     @property
     def ends_overlap(self) -> bool:
