@@ -164,11 +164,8 @@ def _label_time(table: TableLook, timestamp: str | None, label: str) -> str | No
 
 def _time_of(table: TableLook, label: str) -> str | None:
     """``returned_at`` for ``returned``."""
-    own = usual.normal(label)
-    times = [c for c in table.free(ColumnKind.TEMPORAL, ColumnKind.CATEGORICAL) if usual.is_time_like(c)]
-    return next(
-        (c for c in times if usual.normal(c).startswith(f"{own}_") or usual.normal(c).endswith(f"_{own}")), None
-    )
+    times = table.free(ColumnKind.TEMPORAL, ColumnKind.CATEGORICAL)
+    return next((column for column in times if usual.is_time_of(column, label)), None)
 
 
 def _version(table: TableLook) -> str | None:

@@ -29,7 +29,7 @@ CONTRADICTED = -1.5
 UNRELATED = 0.05
 FOLLOWS = 0.98
 TWINS = 0.6
-"""Agreement from which two columns of the same values are taken for a truth and its prediction, whatever their names."""
+"""Agreement from which two columns may be a truth and its prediction though neither is named so; numbers, and yes and no."""
 APART = 0.998
 """Separation from which decisions follow a number."""
 
@@ -54,7 +54,7 @@ def outputs_of(table: TableLook) -> Outputs:
         scores, positive = _lone_score(table, prediction, label)
         return Outputs(label, None if scores else table.take(prediction), scores, positive)
     scores, positive = _scores(table, label, prediction)
-    if prediction is None and not scores and "scores" not in table.open and "prediction" not in table.open:
+    if prediction is None and not scores:
         _ask_for_twins(table, label)
     return Outputs(label, prediction, scores, positive)
 
@@ -63,7 +63,8 @@ def _ask_for_twins(table: TableLook, label: str | None) -> None:
     """Where nothing is named as a prediction, columns that agree like one with its truth are no features unasked."""
     for one, other in outcomes.twins(table.few, ([label] if label else []) + table.free(*PLAIN), label):
         alike = outcomes.agreement(table.few, one, other) or 0
-        if alike >= TWINS:
+        classes = len(outcomes.classes_of(table.few, [one]))
+        if alike >= (outcomes.ALIKE if classes and (label or classes > 2) else TWINS):
             pair = f"{one!r} and {other!r} agree like a label and its prediction ({alike:.0%} beyond chance)"
             table.ask("prediction", f"{pair}; name what they are", {one, other} - {label})
             return
@@ -132,8 +133,11 @@ def _pair(table: TableLook, predictions: list[str]) -> tuple[str | None, str | N
 
 def _heaviest(table: TableLook, judge: str, weights: dict[str, float]) -> str | None:
     """The label, unless another column might as well be it."""
-    first, *others = [c for c in sorted(weights, key=lambda c: -weights[c]) if weights[c] >= ENOUGH] or [None]
-    if first is None or not others or _by_name(first) >= POSSIBLE or weights[first] - weights[others[0]] >= CLOSE:
+    ranked = [c for c in sorted(weights, key=lambda c: -weights[c]) if weights[c] >= ENOUGH]
+    if not ranked:
+        return None
+    first, *others = ranked
+    if not others or _by_name(first) >= POSSIBLE or weights[first] - weights[others[0]] >= CLOSE:
         return first
     both = f"{first!r} and {others[0]!r} agree with {judge!r} alike; name the one that is the true outcome"
     table.ask("label", both, (first, others[0]))
@@ -170,7 +174,7 @@ def _weights(table: TableLook, judge: str, candidates: list[str], *, scored: boo
     for column in candidates:
         name = usual.read(column)
         weight = _by_name(column)
-        if name.history and weight < CERTAIN:
+        if name.history and weight < CERTAIN and not usual.read(judge).history:
             continue
         alike = (outcomes.separation if scored else outcomes.agreement)(table.few, judge, column)
         if usual.same_subject(subject, name.stem) and (not scored or alike is not None):

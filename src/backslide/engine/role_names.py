@@ -76,7 +76,7 @@ def read(name: str) -> Name:
 
     return Name(
         truth=has(words.TRUTH_WORDS),
-        prediction=hat or has(words.PREDICTION_WORDS),
+        prediction=hat or has(words.PREDICTION_WORDS) or (len(parts) > 1 and parts[0] in words.MACHINE_WORDS),
         surely=hat or has(words.SURE_PREDICTION_WORDS),
         score=has(words.SCORE_WORDS) or bool(re.match(r"^(?:y_)?p(?:rob|roba)?_?[01]$", joined)),
         confidence=has(words.CONFIDENCE_WORDS),
@@ -87,7 +87,7 @@ def read(name: str) -> Name:
 
 
 def _is_answer_of_model(parts: list[str]) -> bool:
-    """``model_label``, but neither ``model_year`` nor ``car_model``."""
+    """Whether a name is one such as ``model_label``, but neither ``model_year`` nor ``car_model``."""
     return parts[0] in words.MODEL_WORDS and any(_matches(part, words.TRUTH_WORDS) for part in parts[1:])
 
 
@@ -149,6 +149,12 @@ def is_time_like(name: str) -> bool:
     """Whether the name speaks of a moment."""
     parts = normal(name).split("_")
     return _matches(parts[-1], words.TIME_WORDS) is not None or parts[0] in words.FIRST_TIME_WORDS
+
+
+def is_time_of(name: str, label: str) -> bool:
+    """Whether a name is that of a moment at which this happened: ``returned_at`` for ``returned``."""
+    parts = [part for part in normal(name).split("_") if part not in words.TIME_WORDS]
+    return is_time_like(name) and bool(parts) and _stem(parts) == read(label).stem != ""
 
 
 def is_other_time(name: str) -> bool:

@@ -72,13 +72,13 @@ ID = _words(
 # Words within names.
 
 TRUTH_WORDS = _words(
-    "label true truth actual observed target outcome result response class feedback",
+    "label true truth actual observed target outcome result response class feedback human expert annotated gold",
     "ist istwert tatsaechlich tatsaechlicher ziel ergebnis klasse",
     "reel reelle cible etiquette resultat observe observee classe",
     "real objetivo etiqueta resultado observado clase",
 )
 PREDICTION_WORDS = _words(
-    "pred preds predicted prediction yhat hat forecast forecasted estimate estimated eta verdict decision",
+    "pred preds predicted prediction yhat hat forecast forecasted guess estimate estimated eta verdict decision",
     "vorhersage vorhergesagt vorhergesagter prognose prognostiziert schaetzung geschaetzt geschaetzter",
     "prevu prevue prevision predit predite estime estimee",
     "prediccion predicho pronostico pronosticado previsto estimado",
@@ -95,7 +95,7 @@ SCORE_WORDS = _words(
 )
 CONFIDENCE_WORDS = _words("confidence certainty", "konfidenz sicherheit", "confiance", "confianza")
 TIME_WORDS = _words(
-    "at time date timestamp ts day datetime", "datum zeit zeitpunkt zeitstempel", "date heure horodatage", "fecha hora"
+    "at time date timestamp ts dt day datetime", "datum zeit zeitpunkt zeitstempel", "date heure horodatage", "fecha hora"
 )
 FIRST_TIME_WORDS = _words("date heure fecha hora datum zeitpunkt")
 """Where a language puts the noun first: ``date_transaction``."""
@@ -127,9 +127,11 @@ HISTORY_WORDS = _words(
     "anterior ayer promedio media pasado ultimo",
 )
 """Of inputs that tell of the past; they agree with what is predicted without being it."""
+MACHINE_WORDS = ("ai", "ki")
+"""First words of what a model said: ``ai_diagnosis``."""
 MODEL_WORDS = ("model", "modell", "modele", "modelo")
 FEATURE_PREFIXES = _words("f feat feature features x input inputs merkmal variable")
 FILLERS = _words(
-    "is has was will did be the y of model value final flag de la le du del der die das modele modelo modell"
+    "is has was will did be the y of model value final flag flg ind de la le du del der die das modele modelo modell"
 )
 """Words that say nothing about what is predicted."""

@@ -69,7 +69,7 @@ class TableLook:
 
     def ask(self, role: str, what: str, columns: Iterable[str] = ()) -> None:
         """Leave a role out, say what is to be decided, and keep the columns in question from the features."""
-        self.open[role] = what
+        self.open[role] = f"{self.open[role]}; {what}" if role in self.open else what
         self.aside.update(columns)
 
 
