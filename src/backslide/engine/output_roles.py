@@ -7,6 +7,7 @@ how well it agrees with them. What does not weigh enough, or hardly more than an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 from backslide.contracts.labels import AFFIRMATIVE
 from backslide.engine import outcome_columns as outcomes
@@ -68,11 +69,18 @@ def _ask_for_twins(table: TableLook, label: str | None) -> None:
             pair = f"{one!r} and {other!r} agree like a label and its prediction ({alike:.0%} beyond chance)"
             table.ask("prediction", f"{pair}; name what they are", {one, other} - {label})
             return
+    fractions = [c for c in table.free(ColumnKind.NUMERIC) if outcomes.is_fraction(table.few[c])]
+    two = [c for c in table.free(*PLAIN) if len(outcomes.classes_of(table.few, [c])) == 2] if fractions else []
+    for column, truth in product(fractions, [label] if label else two):
+        if outcomes.are_chances(table.few, column, truth):
+            what = f"{column!r} is as high as {truth!r} is frequent, as a score of it would be"
+            table.ask("scores", f"{what}; name what they are", {column, truth} - {label})
+            return
 
 
 def _predictions(table: TableLook) -> list[str]:
     """Columns that are named as predictions, the most usual name first; where none is, one that is a score cut in two."""
-    free = table.free(*PLAIN)
+    free = [column for column in table.free(*PLAIN) if usual.rank(column, words.LABEL) is None]
 
     def rank(column: str) -> int | None:
         usually = usual.rank(column, words.PREDICTION)
@@ -87,9 +95,18 @@ def _predictions(table: TableLook) -> list[str]:
     largest = [column for column in free if _is_largest_score(table, column)]
     if largest:
         return largest
-    scores = [c for c in free if usual.read(c).score and c in table.shares]
+    scores = [c for c in free if _is_named_score(table, c)]
     cut = [c for c in free if c not in scores for s in scores if (outcomes.separation(table.few, s, c) or 0) >= APART]
     return [column for column in dict.fromkeys(cut) if column not in table.shares or _is_whole(table, column)]
+
+
+def _is_named_score(table: TableLook, column: str) -> bool:
+    """Whether a column of fractions is named as a score; a p before a word counts where another column speaks of the same."""
+    name = usual.read(column)
+    if column not in table.shares or not (name.score or name.chance):
+        return False
+    others = (usual.read(other).stem for other in table.free(*PLAIN) if other != column)
+    return name.score or any(usual.same_subject(name.stem, stem) for stem in others)
 
 
 def _is_largest_score(table: TableLook, column: str) -> bool:
@@ -108,11 +125,11 @@ def _is_whole(table: TableLook, column: str) -> bool:
 
 def _pair(table: TableLook, predictions: list[str]) -> tuple[str | None, str | None]:
     """Label and prediction, weighed together."""
-    candidates = [c for c in table.free(*PLAIN) if c not in predictions and not usual.read(c).output]
     judges = predictions or best(
-        [c for c in table.free(ColumnKind.NUMERIC) if usual.read(c).score and c in table.shares],
-        lambda column: usual.rank(column, words.SCORE) or 50,
+        [c for c in table.free(ColumnKind.NUMERIC) if _is_named_score(table, c)],
+        lambda column: 50 if (usually := usual.rank(column, words.SCORE)) is None else usually,
     )
+    candidates = [c for c in table.free(*PLAIN) if c not in judges and not usual.read(c).output]
     weighed = {judge: _weights(table, judge, candidates, scored=not predictions) for judge in judges[:4]}
     of_name = {column: weight for column in candidates if (weight := _by_name(column)) >= POSSIBLE}
     if not weighed:
@@ -258,19 +275,19 @@ def _named_score(table: TableLook, named: str, column: str, judge: str | None) -
 def _score_weight(table: TableLook, column: str, label: str | None, prediction: str | None) -> float:
     """What speaks for a column of fractions as the score of one of two classes."""
     name, weight = usual.read(column), 0.0
+    related = any(usual.same_subject(name.stem, usual.read(c).stem) for c in (label, prediction) if c is not None)
     if usual.rank(column, words.SCORE) is not None:
-        weight += POSSIBLE
-    elif name.score or name.confidence:
-        weight += HINT
-    if any(usual.same_subject(name.stem, usual.read(other).stem) for other in (label, prediction) if other is not None):
-        weight += HINT * bool(weight)
+        weight = POSSIBLE
+    elif name.score or name.confidence or (name.chance and related):
+        weight = HINT + HINT * related
     if prediction is not None:
         return weight + POSSIBLE * ((outcomes.separation(table.few, column, prediction) or 0) >= APART)
     if label is None:
         return weight
     apart = outcomes.separation(table.few, column, label)
-    related = apart is not None and apart >= UNRELATED
-    return weight + HINT * related * bool(weight) if weight else HINT * outcomes.are_chances(table.few, column, label)
+    if not weight:
+        return HINT * outcomes.are_chances(table.few, column, label)
+    return weight + HINT * (apart is not None and apart >= UNRELATED)
 
 
 def _lone_score(table: TableLook, column: str, judge: str | None) -> tuple[dict[str, str], str | None]:

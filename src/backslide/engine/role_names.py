@@ -36,6 +36,8 @@ class Name:
     surely: bool = False
     """Whether the word is one that only predictions have."""
     score: bool = False
+    chance: bool = False
+    """Whether it begins with a p, as in ``p_churn`` and ``p_value``."""
     confidence: bool = False
     outcome: bool = False
     history: bool = False
@@ -79,10 +81,11 @@ def read(name: str) -> Name:
         prediction=hat or has(words.PREDICTION_WORDS) or (len(parts) > 1 and parts[0] in words.MACHINE_WORDS),
         surely=hat or has(words.SURE_PREDICTION_WORDS),
         score=has(words.SCORE_WORDS) or bool(re.match(r"^(?:y_)?p(?:rob|roba)?_?[01]$", joined)),
+        chance=parts[0] == "p" and len(parts) > 1,
         confidence=has(words.CONFIDENCE_WORDS),
         outcome=has(words.OUTCOME_WORDS),
         history=any(part in words.HISTORY_WORDS for part in parts),
-        stem=_stem(parts),
+        stem=_stem(parts[1:] if parts[0] == "p" else parts),
     )
 
 

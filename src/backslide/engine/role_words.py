@@ -78,7 +78,7 @@ TRUTH_WORDS = _words(
     "real objetivo etiqueta resultado observado clase",
 )
 PREDICTION_WORDS = _words(
-    "pred preds predicted prediction yhat hat forecast forecasted guess estimate estimated eta verdict decision",
+    "pred preds predicted prediction yhat hat forecast forecasted fcst guess estimate estimated eta verdict decision",
     "vorhersage vorhergesagt vorhergesagter prognose prognostiziert schaetzung geschaetzt geschaetzter",
     "prevu prevue prevision predit predite estime estimee",
     "prediccion predicho pronostico pronosticado previsto estimado",
@@ -95,7 +95,10 @@ SCORE_WORDS = _words(
 )
 CONFIDENCE_WORDS = _words("confidence certainty", "konfidenz sicherheit", "confiance", "confianza")
 TIME_WORDS = _words(
-    "at time date timestamp ts dt day datetime", "datum zeit zeitpunkt zeitstempel", "date heure horodatage", "fecha hora"
+    "at time date timestamp ts dt day datetime",
+    "datum zeit zeitpunkt zeitstempel",
+    "date heure horodatage",
+    "fecha hora",
 )
 FIRST_TIME_WORDS = _words("date heure fecha hora datum zeitpunkt")
 """Where a language puts the noun first: ``date_transaction``."""
@@ -127,7 +130,7 @@ HISTORY_WORDS = _words(
     "anterior ayer promedio media pasado ultimo",
 )
 """Of inputs that tell of the past; they agree with what is predicted without being it."""
-MACHINE_WORDS = ("ai", "ki")
+MACHINE_WORDS = ("ai", "ki", "bot")
 """First words of what a model said: ``ai_diagnosis``."""
 MODEL_WORDS = ("model", "modell", "modele", "modelo")
 FEATURE_PREFIXES = _words("f feat feature features x input inputs merkmal variable")
