@@ -79,6 +79,32 @@ def test_what_was_not_recognised_is_said_in_the_file(backslide, tmp_path):
     assert settings.windows.current is None
 
 
+def test_what_is_to_be_decided_stands_as_a_comment(backslide, tmp_path):
+    alike = LOG.rename({"label": "home"}).with_columns(away="home").drop("Unnamed: 0")
+    alike.write_parquet(tmp_path / "log.parquet")
+    assert "undecided: label" in backslide("init", "log.parquet").out
+    (line,) = [
+        t for t in (tmp_path / "backslide.toml").read_text(encoding="utf-8").splitlines() if t.startswith("# label")
+    ]
+    assert "decide: 'home' and 'away' agree" in line
+    assert Settings.load(tmp_path / "backslide.toml").model.features == ("income",)
+
+
+def test_versions_without_times_become_windows(backslide, tmp_path):
+    LOG.drop("served_at").with_columns(model_version=pl.Series([1] * 120 + [2] * 80)).write_parquet(
+        tmp_path / "log.parquet"
+    )
+    assert backslide("init", "log.parquet").code == 0
+    windows = Settings.load(tmp_path / "backslide.toml").windows
+    assert (windows.reference, windows.current) == ("log.parquet", "log.parquet")
+    assert (windows.reference_version, windows.current_version) == ("1", "2")
+
+
+def test_the_next_step_says_what_a_diagnosis_lacks(backslide, tmp_path):
+    LOG.drop("served_at").write_parquet(tmp_path / "log.parquet")
+    assert "set [windows] current, then run" in backslide("init", "log.parquet").err
+
+
 def test_nothing_is_overwritten_unasked(backslide, log, tmp_path):
     (tmp_path / "backslide.toml").write_text("# mine\n", encoding="utf-8")
     backslide("init", "log.parquet").fails("backslide.toml is there already", "--force")

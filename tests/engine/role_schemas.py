@@ -206,32 +206,198 @@ SCHEMAS = (
 )  # fmt: skip
 
 HELD_ASIDE = (
-    Schema("telemetry", ("normal", "fault"), "machine_id=key, reading_time=time, vibration=num, rpm=num, shift=cat, "
-           "actual_state=label, predicted_state=pred, fault_probability=score"),
-    Schema("insurance", (), "policy_no=id, quote_date=time:date, driver_age=num, vehicle_class=cat, "
-           "claim_amount=label, claim_amount_hat=pred"),
-    Schema("Bewerbungen", ("abgelehnt", "eingestellt"), "BewerberNr=id, EingangsDatum=time, Berufsjahre=num, "
-           "Abschluss=cat, Entscheidung_tatsaechlich=label, Entscheidung_prognose=pred, Score_Einstellung=score"),
-    Schema("Lieferzeit", (), "auftrag_id=id, bestellt_am=time, gewicht=num, lager=cat, lieferzeit_ist=label, "
-           "lieferzeit_prognose=pred"),
-    Schema("assurance", BINARY, "numero_contrat=id, date_souscription=time, âge=num, région=cat, sinistre=label, "
-           "sinistre_prédit=pred, risque_sinistre=score"),
+    Schema(
+        "telemetry",
+        ("normal", "fault"),
+        "machine_id=key, reading_time=time, vibration=num, rpm=num, shift=cat, "
+        "actual_state=label, predicted_state=pred, fault_probability=score",
+    ),
+    Schema(
+        "insurance",
+        (),
+        "policy_no=id, quote_date=time:date, driver_age=num, vehicle_class=cat, "
+        "claim_amount=label, claim_amount_hat=pred",
+    ),
+    Schema(
+        "Bewerbungen",
+        ("abgelehnt", "eingestellt"),
+        "BewerberNr=id, EingangsDatum=time, Berufsjahre=num, "
+        "Abschluss=cat, Entscheidung_tatsaechlich=label, Entscheidung_prognose=pred, Score_Einstellung=score",
+    ),
+    Schema(
+        "Lieferzeit",
+        (),
+        "auftrag_id=id, bestellt_am=time, gewicht=num, lager=cat, lieferzeit_ist=label, lieferzeit_prognose=pred",
+    ),
+    Schema(
+        "assurance",
+        BINARY,
+        "numero_contrat=id, date_souscription=time, âge=num, région=cat, sinistre=label, "
+        "sinistre_prédit=pred, risque_sinistre=score",
+    ),
     Schema("loyers", (), "ref=id, surface=num, ville=cat, loyer=label, loyer_estimé=pred"),
     Schema("ventas", (), "tienda=cat, fecha=time:date, promoción=flag, ventas_reales=label, ventas_pronosticadas=pred"),
-    Schema("morosidad", BINARY, "idCliente=key, fechaCorte=time:date, saldo=num, sector=cat, moroso=label, "
-           "scoreMorosidad=score"),
-    Schema("moderation", ("ok", "spam", "hate"), "comment_id=id, posted_at=time, body=text, moderator_label=late, "
-           "model_label=pred, p_ok=score:0, p_spam=score:1, p_hate=score:2, modelVersion=version"),
-    Schema("triage", ("low", "medium", "high"), "VISIT_ID=id, ARRIVAL_TS=time, AGE=num, SITE=cat, TRIAGE_TRUE=label, "
-           "TRIAGE_PRED=pred, PRED_CONF=confidence"),
-    Schema("recommender", BINARY, "event_id=id, event_ts=time:epoch, user_segment=cat, price=num, purchased=label, "
-           "purchase_propensity=score"),
-    Schema("money laundering", BINARY, "alert_id=id, alert_date=time:date, amount=num, country_risk=share, "
-           "previous_alerts=num, sar_filed=late, sar_filed_at=label_time, model_score=score, model_decision=pred"),
-    Schema("underscored outputs", BINARY, "in_age=num, in_tenure=num, out_class=pred, out_proba=score, gt_class=label, "
-           "ts=time, uuid=id"),
+    Schema(
+        "morosidad",
+        BINARY,
+        "idCliente=key, fechaCorte=time:date, saldo=num, sector=cat, moroso=label, scoreMorosidad=score",
+    ),
+    Schema(
+        "moderation",
+        ("ok", "spam", "hate"),
+        "comment_id=id, posted_at=time, body=text, moderator_label=late, "
+        "model_label=pred, p_ok=score:0, p_spam=score:1, p_hate=score:2, modelVersion=version",
+    ),
+    Schema(
+        "triage",
+        ("low", "medium", "high"),
+        "VISIT_ID=id, ARRIVAL_TS=time, AGE=num, SITE=cat, TRIAGE_TRUE=label, TRIAGE_PRED=pred, PRED_CONF=confidence",
+    ),
+    Schema(
+        "recommender",
+        BINARY,
+        "event_id=id, event_ts=time:epoch, user_segment=cat, price=num, purchased=label, purchase_propensity=score",
+    ),
+    Schema(
+        "money laundering",
+        BINARY,
+        "alert_id=id, alert_date=time:date, amount=num, country_risk=share, "
+        "previous_alerts=num, sar_filed=late, sar_filed_at=label_time, model_score=score, model_decision=pred",
+    ),
+    Schema(
+        "underscored outputs",
+        BINARY,
+        "in_age=num, in_tenure=num, out_class=pred, out_proba=score, gt_class=label, ts=time, uuid=id",
+    ),
     Schema("wine", (), "fixed_acidity=num, alcohol=num, type=cat, quality=label, predicted_quality=pred"),
-    Schema("credit memo", ("good", "bad"), "ApplicationId=id, DecisionDate=time:date, Income=num, FicoScore=points, "
-           "Outcome12m=label, ModelGrade=pred, ModelPD=score"),
-)  # fmt: skip
-"""Written after the guesses were tuned on the others."""
+    Schema(
+        "credit memo",
+        ("good", "bad"),
+        "ApplicationId=id, DecisionDate=time:date, Income=num, FicoScore=points, "
+        "Outcome12m=label, ModelGrade=pred, ModelPD=score",
+    ),
+    Schema(
+        "parking",
+        (),
+        "garage=cat, observed_at=time, weekday=cat, rain_mm=num, occupancy=label, occupancy_forecast=pred",
+    ),
+    Schema(
+        "plant disease",
+        ("healthy", "rust", "blight"),
+        "image_id=id, taken_on=time:date, camera=cat, brightness=num, expert_diagnosis=label, ai_diagnosis=pred, ai_confidence=confidence",
+    ),
+    Schema(
+        "Retouren",
+        ("nein", "ja"),
+        "Bestellnummer=id, Bestelldatum=time:date, Warenwert=num, Kategorie=cat, Retoure_Ist=label, Retoure_Vorhersage=pred, Retoure_Wkt=score",
+    ),
+    Schema("Stromlast", (), "Zeit=time, Temperatur=num, Feiertag=flag, Last_MW=label, Last_Prognose_MW=pred"),
+    Schema(
+        "tri du courrier",
+        ("facture", "contrat", "plainte"),
+        "identifiant=id, reçu_le=time, longueur=num, canal=cat, catégorie_réelle=label, catégorie_prédite=pred, confiance=confidence",
+    ),
+    Schema(
+        "santé",
+        BINARY,
+        "patient=key, date_entrée=time:date, tension=num, sexe=cat, réadmission=label, proba_réadmission=score",
+    ),
+    Schema(
+        "compras",
+        ("no", "sí"),
+        "sesion_id=id, momento=time, paginas=num, dispositivo=cat, compra=label, compra_predicha=pred, prob_compra=score",
+    ),
+    Schema(
+        "tráfico", (), "sensor=cat, fechaHora=time, lluvia=num, vehiculos_observados=label, vehiculos_previstos=pred"
+    ),
+    Schema(
+        "lead scoring",
+        (False, True),
+        "leadId=id, createdAt=time, source=cat, pageViews=num, isConverted=label, leadScore=score, modelVersion=version",
+    ),
+    Schema(
+        "toxic comments",
+        BINARY,
+        "id=id, ts=time:iso, comment=text, len=num, toxic=label, toxic_hat=pred, p_toxic=score",
+    ),
+    Schema("mlflow eval", (), "feature_0=num, feature_1=num, feature_2=cat, label=label, prediction=pred"),
+    Schema(
+        "sagemaker",
+        BINARY,
+        "eventId=id, inferenceTime=time, age=num, income=num, prediction=pred, probability=score, groundTruthLabel=late",
+    ),
+    Schema(
+        "vertex",
+        ("a", "b"),
+        "instance_id=id, request_time=time, col1=num, col2=cat, predicted_class=pred, score_a=score:0, score_b=score:1, actual_class=late",
+    ),
+    Schema(
+        "underwriting",
+        BINARY,
+        "APPL_NO=id, APPL_DT=time:date, AGE=num, PD_SCORE=score, DECISION=pred, DEFAULT_FLG=late, DEFAULT_DT=label_time, PURPOSE=cat",
+    ),
+    Schema("no hint", (0, 1), "a=num, b=num, c=cat, truth=label, guess=pred"),
+    Schema(
+        "support bot",
+        ("bug", "howto", "refund"),
+        "conversation=id, started_at=time, lang=cat, length=num, agent_tag=label, bot_tag=pred, bot_certainty=confidence",
+    ),
+    Schema(
+        "yield",
+        (),
+        "plot=key, sown_on=other_time, harvest_date=time:date, rainfall=num, soil=cat, yield_t_ha=label, yield_model=pred",
+    ),
+    Schema(
+        "Bonität",
+        ("gut", "schlecht"),
+        "Kundennummer=key, Stichtag=time:date, Saldo=num, Branche=cat, Bonitaet=label, Bonitaet_pred=pred, PD=score",
+    ),
+    Schema(
+        "Wartung",
+        BINARY,
+        "AnlageID=key, Messzeitpunkt=time, Druck=num, Typ=cat, Defekt=label, Defekt_vorhergesagt=pred, Risiko_Score=score",
+    ),
+    Schema("fréquentation", (), "musée=cat, jour=time:date, météo=num, entrées_réelles=label, entrées_estimées=pred"),
+    Schema(
+        "spam fr",
+        ("non", "oui"),
+        "message_id=id, horodatage=time, nb_liens=num, est_spam=label, spam_predit=pred, score_spam=score",
+    ),
+    Schema(
+        "salud",
+        BINARY,
+        "id_paciente=key, fecha_ingreso=time:date, edad=num, sexo=cat, reingreso=label, riesgo_reingreso=score",
+    ),
+    Schema("demanda", (), "producto=cat, fecha=time:date, precio=num, demanda=label, demanda_estimada=pred"),
+    Schema(
+        "seq ids",
+        ("neg", "pos"),
+        "SeqNo=id, ScoringDate=time:date, Var1=num, Var2=num, Var3=cat, TrueClass=label, PredClass=pred, ProbPos=score",
+    ),
+    Schema("kaggle", BINARY, "id=id:number, feat_1=num, feat_2=num, feat_3=cat, target=label, pred=score"),
+    Schema(
+        "credit line",
+        (),
+        "acct=key, statement_date=time:date, limit=num, segment=cat, spend_actual=label, spend_fcst=pred",
+    ),
+    Schema(
+        "loan bool",
+        (False, True),
+        "application_id=id, submitted_at=time, amount=num, purpose=cat, did_default=label, will_default=pred, default_likelihood=score",
+    ),
+    Schema(
+        "image",
+        ("cat", "dog", "bird"),
+        "file=id, captured_at=time, width=num, annotation=label, top1=pred, prob_cat=score:0, prob_dog=score:1, prob_bird=score:2",
+    ),
+    Schema(
+        "adtech", BINARY, "bid_id=id, bid_ts=time:epoch, floor=num, exchange=cat, converted=label, p_conversion=score"
+    ),
+    Schema(
+        "wide names",
+        BINARY,
+        "Customer Identifier=key, Observation Date=time:date, Monthly Charges=num, Contract Type=cat, Has Churned=label, Model Prediction=pred, Model Probability Of Churn=score",
+    ),
+)
+"""Written after the guesses were made for the others: fifteen, and fifteen more after each round of amendments; 33 of the 45 were
+right before anything was amended for them."""

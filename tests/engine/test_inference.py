@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from backslide.contracts.errors import SourceError
 from backslide.contracts.roles import Roles
 from backslide.engine import names
-from backslide.engine.inference import infer_roles
-from backslide.engine.proposed_windows import newest_days
-from backslide.engine.source import open_source
+from backslide.engine.inference import guess_roles, infer_roles
+from backslide.engine.proposed_windows import newest_days, propose_windows
+from backslide.engine.source import open_source, parse_time_range
 
 N = 400
 RNG = np.random.default_rng(11)
@@ -286,6 +286,104 @@ def test_windows_are_the_last_whole_weeks_and_the_days_before():
     assert newest_days(days, "at") == ("2026-03-01..2026-04-15", "2026-04-16..2026-04-29")
     assert newest_days(days.head(5), "at") == ("2026-03-01..2026-03-04", "2026-03-05..2026-03-05")
     assert newest_days(days.head(1), "at") is None
+
+
+def versions(names, **extra):
+    return pl.DataFrame({"at": TIMES, "v": names, **extra}).lazy()
+
+
+@pytest.mark.parametrize("cut", [160, 163], ids=["midnight", "within a day"])
+def test_windows_are_split_where_the_version_changes(cut):
+    frame = versions(["a"] * cut + ["b"] * (N - cut))
+    windows = propose_windows(frame, Roles(timestamp="at", version="v"))
+    for text, version, rows in ((windows.reference, "a", cut), (windows.current, "b", N - cut)):
+        inside = frame.filter(parse_time_range(text).condition("at")).collect()
+        assert inside["v"].unique().to_list() == [version]
+        assert inside.height == rows
+    assert "version b followed a" in windows.note
+
+
+def test_of_several_versions_the_last_two_are_compared_and_a_few_rows_are_none():
+    frame = versions(["a"] * 100 + ["b"] * 150 + ["c"] * (N - 255) + ["d"] * 5)
+    windows = propose_windows(frame, Roles(timestamp="at", version="v"))
+    inside = frame.filter(parse_time_range(windows.reference).condition("at")).collect()
+    assert inside["v"].unique().to_list() == ["b"]
+
+
+def test_versions_that_answer_at_the_same_time_split_no_windows():
+    frame = versions(["a"] * 200 + ["a", "b"] * ((N - 200) // 2))
+    windows = propose_windows(frame, Roles(timestamp="at", version="v"))
+    assert (windows.reference, windows.current) == newest_days(frame, "at")
+    assert "backslide shadow" in windows.note
+
+
+def test_versions_without_times_are_windows_of_their_own():
+    windows = propose_windows(versions(["a"] * 200 + ["b"] * 200), Roles(version="v"))
+    assert (windows.reference_version, windows.current_version) == ("a", "b")
+    assert propose_windows(versions(["a"] * N), Roles(version="v")) is None
+
+
+OWN = dict(
+    id=[f"r{i // 2}" for i in range(N)], at=TIMES, version=["v1"] * N, prediction=np.where(P > 0.5, "yes", "no"),
+    label=np.where(TRUTH, "yes", "no"), label_at=[t + timedelta(days=1) for t in TIMES], label_source=["crm"] * N,
+)  # fmt: skip
+
+
+def test_the_columns_of_the_log_itself_are_no_features():
+    roles, _ = infer(**OWN, p_yes=P, p_no=1 - P, **noise())
+    assert (roles.timestamp, roles.label_time, roles.label_source) == ("at", "label_at", "label_source")
+    assert roles.id is None, "it comes twice"
+    assert set(roles.features) == {"income", "branch", "p_value"}
+    early = {
+        **OWN,
+        "label": [None] * N,
+        "label_at": pl.Series([None] * N, dtype=pl.Datetime),
+        "label_source": [None] * N,
+    }
+    roles, _ = infer(**early, p_yes=P, p_no=1 - P, **noise())
+    assert set(roles.features) == {"income", "branch", "p_value"}
+
+
+@pytest.mark.parametrize("came", [-1, 2], ids=["before the prediction", "missing where there is a label"])
+def test_a_time_that_cannot_be_that_of_the_label_is_asked_about(came):
+    times = [t + timedelta(days=came) if came < 0 or label else None for t, label in zip(TIMES, TRUTH, strict=True)]
+    guess = guess_roles(
+        pl.DataFrame({"served_at": TIMES, "churned": TRUTH, "churn_score": P, "churned_at": times}).lazy()
+    )
+    assert guess.roles.label_time is None
+    assert "'churned_at'" in guess.open["label_time"]
+    assert guess.roles.features == ()
+
+
+def test_two_columns_that_agree_alike_are_asked_about():
+    frame = pl.DataFrame({**noise(), "prediction": (P > 0.5).astype(int), "home": TRUTH, "away": TRUTH})
+    guess = guess_roles(frame.lazy())
+    assert guess.roles.label is None
+    assert "'home' and 'away'" in guess.open["label"]
+    assert not {"home", "away"} & set(guess.roles.features)
+
+
+def test_a_class_of_travel_is_no_label_and_a_forecast_of_the_weather_no_prediction():
+    travel, wet = RNG.integers(1, 3, N), RNG.normal(size=N)
+    roles, _ = infer(**noise(), **{"class": travel}, weather_forecast=wet, late=TRUTH, prediction=(P > 0.5).astype(int))
+    assert (roles.label, roles.prediction) == ("late", "prediction")
+    guess = guess_roles(pl.DataFrame({**noise(), "weather_forecast": wet}).lazy())
+    assert guess.roles.prediction is None
+    assert "'weather_forecast'" in guess.open["prediction"]
+
+
+def test_decisions_that_follow_a_score_are_predictions_whatever_their_name():
+    decided = np.where(P >= 0.3, "refuse", "accept")
+    roles, _ = infer(**noise(), outcome=np.where(TRUTH, "refuse", "accept"), desk=decided, risk_score=P)
+    assert (roles.prediction, roles.scores) == ("desk", {"refuse": "risk_score"})
+
+
+def test_copies_and_other_units_of_outputs_are_no_features():
+    roles, notes = infer(
+        **noise(), label=TRUTH, label_code=TRUTH, prediction=(P > 0.5).astype(int), p_1=P, percent=100 * P, p_copy=P
+    )
+    assert set(roles.features) == {"income", "branch", "p_value"}
+    assert any("'percent'" in note for note in notes)
 
 
 @pytest.mark.data

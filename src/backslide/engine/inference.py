@@ -212,9 +212,8 @@ def _features(table: TableLook, found: Outputs) -> tuple[str, ...] | None:
     no_input = [column for column in free if column in own or _is_no_feature(table, column)]
     leaking = [column for column in free if column not in no_input and _is_output(table, column, found)]
     if leaking:
-        table.notes.append(
-            f"left out of the features, because they tell what the model said or what was true: {listed(leaking)}"
-        )
+        told = "because they tell what the model said or what was true"
+        table.notes.append(f"left out of the features, {told}: {listed(leaking)}; put back what the model is given")
     left_out = {*no_input, *leaking}
     if no_input:
         table.notes.append(f"left out of the features: {listed(no_input)}; put back what the model is given")
