@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backslide.cli.init import configuration
@@ -139,6 +139,7 @@ def test_a_folder_that_is_not_there(backslide, log):
 words = st.text(min_size=1, max_size=12)
 
 
+@settings(deadline=None)
 @given(
     name=words,
     source=words,

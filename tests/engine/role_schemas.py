@@ -398,6 +398,6 @@ HELD_ASIDE = (
         BINARY,
         "Customer Identifier=key, Observation Date=time:date, Monthly Charges=num, Contract Type=cat, Has Churned=label, Model Prediction=pred, Model Probability Of Churn=score",
     ),
-)
+)  # fmt: skip
 """Written after the guesses were made for the others: fifteen, and fifteen more after each round of amendments; 33 of the 45 were
 right before anything was amended for them."""

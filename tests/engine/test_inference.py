@@ -323,10 +323,15 @@ def test_versions_without_times_are_windows_of_their_own():
     assert propose_windows(versions(["a"] * N), Roles(version="v")) is None
 
 
-OWN = dict(
-    id=[f"r{i // 2}" for i in range(N)], at=TIMES, version=["v1"] * N, prediction=np.where(P > 0.5, "yes", "no"),
-    label=np.where(TRUTH, "yes", "no"), label_at=[t + timedelta(days=1) for t in TIMES], label_source=["crm"] * N,
-)  # fmt: skip
+OWN = {
+    "id": [f"r{i // 2}" for i in range(N)],
+    "at": TIMES,
+    "version": ["v1"] * N,
+    "prediction": np.where(P > 0.5, "yes", "no"),
+    "label": np.where(TRUTH, "yes", "no"),
+    "label_at": [t + timedelta(days=1) for t in TIMES],
+    "label_source": ["crm"] * N,
+}
 
 
 def test_the_columns_of_the_log_itself_are_no_features():

@@ -99,11 +99,12 @@ def _at_new_version(frame: pl.LazyFrame, roles: Roles) -> Windows | None:
         return None if days is None else Windows(*days, note=words)
     if after["first"] <= before["first"]:
         return None
-    ranges = _split(before["first"], after["first"], after["last"])
+    start = before["first"] if told.height > 2 else before["first"].date()
+    ranges = _split(start.isoformat(), after["first"], after["last"])
     return Windows(*ranges, note=f"the windows are split where version {after['version']} followed {before['version']}")
 
 
-def _split(first: datetime, cut: datetime, last: datetime) -> tuple[str, str]:
+def _split(start: str, cut: datetime, last: datetime) -> tuple[str, str]:
     if cut.time() == time():
-        return f"{first.date()}..{cut.date() - timedelta(days=1)}", f"{cut.date()}..{last.date()}"
-    return f"{first.date()}..{cut.isoformat()}", f"{cut.isoformat()}..{last.date()}"
+        return f"{start}..{cut.date() - timedelta(days=1)}", f"{cut.date()}..{last.date()}"
+    return f"{start}..{cut.isoformat()}", f"{cut.isoformat()}..{last.date()}"
