@@ -284,18 +284,21 @@ HELD_ASIDE = (
     Schema(
         "plant disease",
         ("healthy", "rust", "blight"),
-        "image_id=id, taken_on=time:date, camera=cat, brightness=num, expert_diagnosis=label, ai_diagnosis=pred, ai_confidence=confidence",
+        "image_id=id, taken_on=time:date, camera=cat, brightness=num, expert_diagnosis=label, "
+        "ai_diagnosis=pred, ai_confidence=confidence",
     ),
     Schema(
         "Retouren",
         ("nein", "ja"),
-        "Bestellnummer=id, Bestelldatum=time:date, Warenwert=num, Kategorie=cat, Retoure_Ist=label, Retoure_Vorhersage=pred, Retoure_Wkt=score",
+        "Bestellnummer=id, Bestelldatum=time:date, Warenwert=num, Kategorie=cat, Retoure_Ist=label, "
+        "Retoure_Vorhersage=pred, Retoure_Wkt=score",
     ),
     Schema("Stromlast", (), "Zeit=time, Temperatur=num, Feiertag=flag, Last_MW=label, Last_Prognose_MW=pred"),
     Schema(
         "tri du courrier",
         ("facture", "contrat", "plainte"),
-        "identifiant=id, reçu_le=time, longueur=num, canal=cat, catégorie_réelle=label, catégorie_prédite=pred, confiance=confidence",
+        "identifiant=id, reçu_le=time, longueur=num, canal=cat, catégorie_réelle=label, "
+        "catégorie_prédite=pred, confiance=confidence",
     ),
     Schema(
         "santé",
@@ -305,7 +308,8 @@ HELD_ASIDE = (
     Schema(
         "compras",
         ("no", "sí"),
-        "sesion_id=id, momento=time, paginas=num, dispositivo=cat, compra=label, compra_predicha=pred, prob_compra=score",
+        "sesion_id=id, momento=time, paginas=num, dispositivo=cat, compra=label, compra_predicha=pred, "
+        "prob_compra=score",
     ),
     Schema(
         "tráfico", (), "sensor=cat, fechaHora=time, lluvia=num, vehiculos_observados=label, vehiculos_previstos=pred"
@@ -313,7 +317,8 @@ HELD_ASIDE = (
     Schema(
         "lead scoring",
         (False, True),
-        "leadId=id, createdAt=time, source=cat, pageViews=num, isConverted=label, leadScore=score, modelVersion=version",
+        "leadId=id, createdAt=time, source=cat, pageViews=num, isConverted=label, leadScore=score, "
+        "modelVersion=version",
     ),
     Schema(
         "toxic comments",
@@ -324,28 +329,33 @@ HELD_ASIDE = (
     Schema(
         "sagemaker",
         BINARY,
-        "eventId=id, inferenceTime=time, age=num, income=num, prediction=pred, probability=score, groundTruthLabel=late",
+        "eventId=id, inferenceTime=time, age=num, income=num, prediction=pred, probability=score, "
+        "groundTruthLabel=late",
     ),
     Schema(
         "vertex",
         ("a", "b"),
-        "instance_id=id, request_time=time, col1=num, col2=cat, predicted_class=pred, score_a=score:0, score_b=score:1, actual_class=late",
+        "instance_id=id, request_time=time, col1=num, col2=cat, predicted_class=pred, score_a=score:0, "
+        "score_b=score:1, actual_class=late",
     ),
     Schema(
         "underwriting",
         BINARY,
-        "APPL_NO=id, APPL_DT=time:date, AGE=num, PD_SCORE=score, DECISION=pred, DEFAULT_FLG=late, DEFAULT_DT=label_time, PURPOSE=cat",
+        "APPL_NO=id, APPL_DT=time:date, AGE=num, PD_SCORE=score, DECISION=pred, DEFAULT_FLG=late, "
+        "DEFAULT_DT=label_time, PURPOSE=cat",
     ),
     Schema("no hint", (0, 1), "a=num, b=num, c=cat, truth=label, guess=pred"),
     Schema(
         "support bot",
         ("bug", "howto", "refund"),
-        "conversation=id, started_at=time, lang=cat, length=num, agent_tag=label, bot_tag=pred, bot_certainty=confidence",
+        "conversation=id, started_at=time, lang=cat, length=num, agent_tag=label, bot_tag=pred, "
+        "bot_certainty=confidence",
     ),
     Schema(
         "yield",
         (),
-        "plot=key, sown_on=other_time, harvest_date=time:date, rainfall=num, soil=cat, yield_t_ha=label, yield_model=pred",
+        "plot=key, sown_on=other_time, harvest_date=time:date, rainfall=num, soil=cat, yield_t_ha=label, "
+        "yield_model=pred",
     ),
     Schema(
         "Bonität",
@@ -355,7 +365,8 @@ HELD_ASIDE = (
     Schema(
         "Wartung",
         BINARY,
-        "AnlageID=key, Messzeitpunkt=time, Druck=num, Typ=cat, Defekt=label, Defekt_vorhergesagt=pred, Risiko_Score=score",
+        "AnlageID=key, Messzeitpunkt=time, Druck=num, Typ=cat, Defekt=label, Defekt_vorhergesagt=pred, "
+        "Risiko_Score=score",
     ),
     Schema("fréquentation", (), "musée=cat, jour=time:date, météo=num, entrées_réelles=label, entrées_estimées=pred"),
     Schema(
@@ -372,7 +383,8 @@ HELD_ASIDE = (
     Schema(
         "seq ids",
         ("neg", "pos"),
-        "SeqNo=id, ScoringDate=time:date, Var1=num, Var2=num, Var3=cat, TrueClass=label, PredClass=pred, ProbPos=score",
+        "SeqNo=id, ScoringDate=time:date, Var1=num, Var2=num, Var3=cat, TrueClass=label, PredClass=pred, "
+        "ProbPos=score",
     ),
     Schema("kaggle", BINARY, "id=id:number, feat_1=num, feat_2=num, feat_3=cat, target=label, pred=score"),
     Schema(
@@ -383,12 +395,14 @@ HELD_ASIDE = (
     Schema(
         "loan bool",
         (False, True),
-        "application_id=id, submitted_at=time, amount=num, purpose=cat, did_default=label, will_default=pred, default_likelihood=score",
+        "application_id=id, submitted_at=time, amount=num, purpose=cat, did_default=label, "
+        "will_default=pred, default_likelihood=score",
     ),
     Schema(
         "image",
         ("cat", "dog", "bird"),
-        "file=id, captured_at=time, width=num, annotation=label, top1=pred, prob_cat=score:0, prob_dog=score:1, prob_bird=score:2",
+        "file=id, captured_at=time, width=num, annotation=label, top1=pred, prob_cat=score:0, "
+        "prob_dog=score:1, prob_bird=score:2",
     ),
     Schema(
         "adtech", BINARY, "bid_id=id, bid_ts=time:epoch, floor=num, exchange=cat, converted=label, p_conversion=score"
@@ -396,7 +410,8 @@ HELD_ASIDE = (
     Schema(
         "wide names",
         BINARY,
-        "Customer Identifier=key, Observation Date=time:date, Monthly Charges=num, Contract Type=cat, Has Churned=label, Model Prediction=pred, Model Probability Of Churn=score",
+        "Customer Identifier=key, Observation Date=time:date, Monthly Charges=num, Contract Type=cat, "
+        "Has Churned=label, Model Prediction=pred, Model Probability Of Churn=score",
     ),
 )  # fmt: skip
 """Written after the guesses were made for the others: fifteen, and fifteen more after each round of amendments; 33 of the 45 were
