@@ -6,32 +6,32 @@ process that is killed loses nothing that it was told is kept. ``backslide log r
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
+import threading
 import time
-import uuid
 import weakref
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from gc import is_tracked
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backslide.contracts.errors import LogError
-from backslide.log.lines import line, told
+from backslide.log.lines import NAN, answered, line, mapping, told
+from backslide.log.moments import seconds
 from backslide.log.places import REVIEW, check_name, is_uri, spool_of
+from backslide.log.spool import SpoolFile
 
 if TYPE_CHECKING:
     from backslide.log.wrap import Recorded
 
-try:
-    import fcntl
-except ImportError:  # no such locks here: rolling up needs another machine
-    fcntl = None  # type: ignore[assignment]
-
 LOGGER = logging.getLogger("backslide")
-SEGMENT = 64 * 2**20
-"""Bytes after which a new file is begun."""
+LONGEST = 16 * 2**20
+"""Bytes of a line; what is longer is not recorded."""
+PAUSE = 60.0
+"""Seconds between two files that are begun because writing failed: a full disk must not be filled with empty ones."""
 Values = Mapping[str, Any]
 
 
@@ -39,7 +39,8 @@ class Recorder:
     """Records predictions, labels and events of one model.
 
     Safe in threads, in forked workers (each begins a file of its own) and in coroutines (a call is one short write, nothing is
-    awaited). No method but the constructor raises: what cannot be written is counted, see ``stats``.
+    awaited). No method but the constructor raises: what cannot be written is counted, see ``stats``. A copy, or one that went to
+    another process, begins a file and counts of its own.
 
     Args:
         name: Of the model.
@@ -62,37 +63,63 @@ class Recorder:
                 f"store {os.fspath(store)!r} is on no local disk; give spool='a local folder' for what waits to be written"
             )
         self.name = check_name(name)
-        self._folder = spool_of(Path(spool) if spool is not None else Path(os.fspath(store)) / "spool", self.name)
+        root = Path(spool) if spool is not None else Path(os.fspath(store)) / "spool"
+        self._folder = spool_of(root.absolute(), self.name)  # wherever the process goes later
         self._drop, self._hash, self._key = frozenset(drop), frozenset(hash), key.encode()
         self._hidden = bool(self._drop or self._hash)
-        self._file: int | None = None
-        self._room = 0
-        self._torn = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = threading.RLock()
+        self._spool: SpoolFile | None = None
+        self._begun = 0.0
         self._counts = {"recorded": 0, "labels": 0, "events": 0, "failed": 0}
         self._error = ""
         _RECORDERS.add(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in _OF_THIS_PROCESS}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._begin()
+
+    @property
+    def _file(self) -> int | None:
+        """The number of the file that is open."""
+        return None if self._spool is None else self._spool.number
 
     def record(
         self, features: Values, prediction: Any = None, scores: Values | None = None, id: str | None = None, at: Any = None,
         version: str | None = None, extra: Values | None = None,
     ) -> str | None:  # fmt: skip
-        """One prediction. ``at``: when it was served (seconds since 1970, or a datetime; default now).
+        """One prediction. ``at``: when it was served (since 1970 in seconds, milli-, micro- or nanoseconds, told apart by their
+        size, or a datetime; default now).
+
+        Features, scores and extra are mappings of names to values; anything else is not recorded, nor is what is nested or long
+        beyond all measure: it counts as failed, and ``stats`` says why.
 
         Returns:
             Its id (made up when none was given), or None where it could not be written.
         """
         try:
-            own = id if id is not None else os.urandom(16).hex()
+            own = id if id.__class__ is str else _name(id)
+            if own is None:
+                own = os.urandom(16).hex()
+            if features.__class__ is not dict or is_tracked(features):  # one of plain values alone is not tracked
+                features = mapping("features", features)
+            if extra is not None and (extra.__class__ is not dict or is_tracked(extra)):
+                extra = mapping("extra", extra)
             if self._hidden:
                 features, extra = self._kept(features) or {}, self._kept(extra)
             whole: dict[str, Any] = {
-                "k": "p", "i": own if own.__class__ is str else str(own), "t": time.time() if at is None else _seconds(at),
-                "f": features, "p": prediction if prediction.__class__ in _SIMPLE else told(prediction),
+                "k": "p", "i": own, "t": time.time() if at is None else seconds(at),
+                "f": features, "p": prediction if prediction.__class__ in _SIMPLE else answered(prediction),
             }  # fmt: skip
             if scores is not None:
-                whole["s"] = scores
+                whole["s"] = scores if scores.__class__ is dict and not is_tracked(scores) else mapping("scores", scores)
             if version is not None:
-                whole["v"] = version
+                whole["v"] = version if version.__class__ is str else _name(version)
             if extra is not None:
                 whole["x"] = extra
             return own if self._write(line(whole, "f", "s", "x"), "recorded") else None
@@ -116,12 +143,15 @@ class Recorder:
 
     def _label(self, id: str, value: Any, at: Any, source: str | None, by: str | None) -> bool:
         try:
-            now = time.time()
+            now, own = time.time(), _name(id)
+            if own is None:
+                raise LogError(f"expected the id of a prediction for its label, got {id!r}")
             whole = {
-                "k": "l", "i": str(id), "t": now if at is None else _seconds(at), "y": told(value), "o": source, "n": now,
+                "k": "l", "i": own, "t": now if at is None else seconds(at), "y": answered(value),
+                "o": _name(source), "n": now,
             }  # fmt: skip
             if by is not None:
-                whole["b"] = str(by)
+                whole["b"] = _name(by)
             return self._write(line(whole), "labels")
         except Exception as error:
             self._failed(error)
@@ -138,7 +168,7 @@ class Recorder:
     def event(self, text: str, at: Any = None) -> bool:
         """A dated change, such as ``"deploy v2"``. Returns whether it was written."""
         try:
-            whole = {"k": "e", "t": time.time() if at is None else _seconds(at), "y": str(text)}
+            whole = {"k": "e", "t": time.time() if at is None else seconds(at), "y": str(text)}
             return self._write(line(whole), "events")
         except Exception as error:
             self._failed(error)
@@ -150,9 +180,8 @@ class Recorder:
 
     def close(self) -> None:
         """Let go of the file, so that a rollup may finish and remove it; recording again begins another."""
-        file, self._file = self._file, None
-        if file is not None:
-            os.close(file)
+        with self._lock:
+            self._spool = None  # a thread that is writing to it has it until that is done
 
     def __enter__(self) -> Recorder:
         return self
@@ -161,72 +190,88 @@ class Recorder:
         self.close()
 
     def _write(self, data: bytes, what: str) -> bool:
-        file = self._file
-        if file is None or self._room < 0:
-            file = self._open()
-        if self._torn:
+        if len(data) > LONGEST:
+            raise LogError(f"expected a record of at most {LONGEST >> 20} MiB, got {len(data) / 2**20:.0f} MiB")
+        file = self._spool
+        if file is None or file.room < 0:
+            file = self._writable(file)
+        if file.torn:
             data = b"\n" + data  # the line before this one was cut off; what it began must not swallow this one
-        done = os.write(file, data)
+        try:
+            done = os.write(file.number, data)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            file = self._writable(file)  # others closed it; nothing was written
+            done = os.write(file.number, data)
         if done != len(data):
-            self._torn = True
+            file.torn = True
             raise OSError(f"only {done} of {len(data)} bytes could be written; is the disk full?")
-        self._torn = False
-        self._room -= done
+        if file.torn:
+            file.torn = False
+        file.room -= done
         self._counts[what] += 1
         return True
 
-    def _open(self) -> int:
-        self.close()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{int(time.time()):x}-{os.getpid()}-{uuid.uuid4().hex}.jsonl"
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_SH)  # gone with the process, however it ends: that is how a rollup knows
-        self._file, self._room, self._torn = file, SEGMENT, False
-        return file
+    def _writable(self, tired: SpoolFile | None) -> SpoolFile:
+        """A file with room: what another thread has begun meanwhile, the same one again, or a new one."""
+        with self._lock:
+            file = self._spool
+            if file is not None and file is not tired and file.room >= 0:
+                return file
+            waited = time.monotonic() - self._begun
+            if file is not None and not (file.failed and waited >= PAUSE) and file.more():
+                return file
+            self._begun = time.monotonic()
+            new = SpoolFile(self._folder)
+            self._spool = new
+            return new
 
     def _kept(self, values: Values | None) -> Values | None:
         if not values:
             return values
         return {
-            name: self._hashed(value) if name in self._hash else value
+            name: self._hashed(value) if str(name) in self._hash else value
             for name, value in values.items()
-            if name not in self._drop
+            if str(name) not in self._drop
         }
 
     def _hashed(self, value: Any) -> str | None:
-        if value is None:
+        if value.__class__ is not str and told(value) is None:
             return None
         return hashlib.blake2b(str(value).encode("utf-8", "replace"), key=self._key[:64], digest_size=16).hexdigest()
 
     def _failed(self, error: Exception) -> None:
         self._counts["failed"] += 1
-        if not self._error:
-            LOGGER.warning("backslide records of %s are being lost: %s: %s", self.name, type(error).__name__, error)
-        self._error = f"{type(error).__name__}: {error}"
-        if isinstance(error, OSError):
-            self._room = -1  # another file may do where this one does not
-            if not self._torn:
-                self.close()
+        file = self._spool
+        if file is not None and isinstance(error, OSError):
+            file.room, file.failed = -1, True  # looked at before the next line
+        try:
+            first, self._error = not self._error, f"{type(error).__name__}: {error}"
+            if first:
+                LOGGER.warning("backslide records of %s are being lost: %s", self.name, self._error)
+        except Exception:  # an error that cannot be shown, or a handler that raises
+            self._error = self._error or type(error).__name__
 
     def _forked(self) -> None:
-        """In a child: the parent's file stays the parent's."""
-        self.close()
-        self._torn = False
-        self._counts = dict.fromkeys(self._counts, 0)
+        """In a child: the parent's file stays the parent's, and so does a lock that one of its threads holds."""
+        file = self._spool
+        self._begin()
+        if file is not None:
+            file.close()
 
 
 _SIMPLE = frozenset((str, int, bool, type(None)))
+_OF_THIS_PROCESS = frozenset(("_lock", "_spool", "_begun", "_counts", "_error"))
 _RECORDERS: weakref.WeakSet[Recorder] = weakref.WeakSet()
 
 
-def _seconds(at: Any) -> float:
-    """Seconds since 1970 of a datetime (naive: UTC), an ISO text or a number."""
-    if isinstance(at, str):
-        at = datetime.fromisoformat(at)
-    if isinstance(at, datetime):
-        return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
-    return float(at)
+def _name(value: Any) -> str | None:
+    """An id, a version or a source as text; None where it is missing."""
+    if value is None or value.__class__ is str:
+        return value  # type: ignore[no-any-return]
+    own = told(value)
+    return None if own is None or own == NAN else str(own if own.__class__ in (str, int) else value)
 
 
 def _after_fork() -> None:
