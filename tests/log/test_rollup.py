@@ -124,7 +124,7 @@ def test_lines_that_are_no_records_are_counted_and_left_out(tmp_path: Path):
     (file,) = (tmp_path / "spool" / "m").glob("*.jsonl")
     file.write_bytes(b'{"k": "p", "i\n[1]\n{"k": "z"}\n' + file.read_bytes() + b'{"k":"p","i":"torn"')
     done = rollup(tmp_path)[0]
-    assert (done.broken, done.rows["predictions"]) == (3, 3)
+    assert (done.broken, done.set_aside, done.rows["predictions"]) == (1, 2, 3)
     assert not file.exists()
 
 

@@ -150,7 +150,7 @@ def test_what_is_too_old_goes_with_its_labels_and_is_not_rolled_up_again(tmp_pat
             recorder.record({"x": day}, "a", id=f"r-{day}", at=at(day))
             recorder.label(f"r-{day}", "b", at=at(day + 1))
         recorder.label("r-8", "early", at=at(0))
-        recorder.record({"x": 0}, "a", id="no time", at=1e15)
+        recorder.record({"x": 0}, "a", id="no time", at=float("nan"))
     rollup(tmp_path)
     (done,) = compact(tmp_path, keep_days=3, today=at(9).date(), grace=0)
     assert done.forgotten == {"predictions": 7, "labels": 6, "events": 0}

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backslide.cli.output import note, say
 from backslide.contracts.errors import LogError
 
+if TYPE_CHECKING:
+    from backslide.log.rollup import Rolled
+
+TABLES = ("predictions", "labels", "events")
 WRITERS = {
     ".parquet": "sink_parquet",
     ".csv": "sink_csv",
@@ -18,22 +23,37 @@ WRITERS = {
 }
 
 
-def rollup(store: str, *, model: str | None, spool: Path | None, as_json: bool) -> int:
+def rollup(store: str, *, model: str | None, spool: Path | None, as_json: bool, replay: bool = False) -> int:
     """Make tables of what waits."""
-    from backslide.log.rollup import rollup as roll
+    from backslide.log.rollup import rolled
 
-    done = roll(store, spool=spool, model=model)
+    done = rolled(store, spool=spool, model=model, replay=replay)
+    stopped = [one for one in done if one.error is not None]
     if as_json:
         say(json.dumps({"format": "backslide.log-rollup/1", "models": [asdict(one) for one in done]}, indent=2))
-        return 0
+    else:
+        _tell(done)
+    if stopped:
+        raise LogError(
+            "; ".join(f"the rollup of {one.model!r} stopped, its lines wait: {one.error}" for one in stopped)
+        )
+    return 0
+
+
+def _tell(done: list[Rolled]) -> None:
     for one in done:
+        if one.error is not None and not any(one.rows.values()):
+            continue
         rows = ", ".join(f"{n:,} {table}" for table, n in one.rows.items() if n) or "nothing new"
         say(f"{one.model}: {rows}; {one.files} files read, {one.removed} done with and removed")
         if one.broken:
             say(f"  {one.broken} lines were cut off before they were acknowledged, and left out")
+        if one.set_aside:
+            say(f"  {one.set_aside} lines that no table takes were set aside: {'; '.join(one.reasons[:3])}")
+        if one.replayed:
+            say(f"  {one.replayed} lines that had been set aside were taken")
         for change in one.changes:
             say(f"  {change}")
-    return 0
 
 
 def compact(
@@ -55,28 +75,35 @@ def compact(
     return 0
 
 
-def stats(store: str, *, model: str | None, as_json: bool) -> int:
-    """Count what is in the log, and what waits."""
-    from backslide.log.places import is_uri, models_of, spool_of
+def stats(store: str, *, model: str | None, as_json: bool, spool: Path | None = None) -> int:
+    """Count what is in the log, what waits, and what was set aside."""
+    from backslide.log.places import is_uri, models_of, quarantine_of, spool_of
+    from backslide.log.quarantine import Quarantine
     from backslide.log.reading import open_log
 
-    names = [model] if model is not None else ([] if is_uri(store) else models_of(store))
+    root = spool or Path(store) / "spool"
+    names = [model] if model is not None else models_of(store, spool) if spool or not is_uri(store) else []
     if not names:
         raise LogError(f"no log at {store!r}; record something there first, or check the path")
     told = []
     for name in names:
-        waiting = sum(file.stat().st_size for file in spool_of(Path(store) / "spool", name).glob("*.jsonl"))
+        waiting = sum(file.stat().st_size for file in spool_of(root, name).glob("*.jsonl"))
+        folder = quarantine_of(store, root, name)
         try:
             counts = open_log(store, name).counts()
         except LogError:
             counts = {}
-        told.append({"model": name, **counts, "waiting_bytes": waiting})
+        aside = {"set_aside": Quarantine(folder).count(), "quarantine": str(folder)}
+        told.append({"model": name, **counts, "waiting_bytes": waiting, **aside})
     if as_json:
         say(json.dumps({"format": "backslide.log-stats/1", "models": told}, indent=2))
         return 0
     for one in told:
-        rows = ", ".join(f"{n:,} {table}" for table, n in one.items() if table not in ("model", "waiting_bytes"))
+        rows = ", ".join(f"{n:,} {table}" for table, n in one.items() if table in TABLES)
         say(f"{one['model']}: {rows or 'nothing rolled up yet'}; {one['waiting_bytes']:,} bytes wait")
+        if one["set_aside"]:
+            say(f"  {one['set_aside']:,} lines that no table takes are set aside in {one['quarantine']}")
+            say("  try them again: backslide log rollup --replay")
     return 0
 
 

@@ -23,11 +23,19 @@ Spool = Annotated[
 
 
 @log.command()
-def rollup(store: Store = "log", model: OneModel = None, spool: Spool = None, json: PrintJson = False) -> int:
+def rollup(
+    store: Store = "log",
+    model: OneModel = None,
+    spool: Spool = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Try the lines again that no table could take before.")
+    ] = False,
+    json: PrintJson = False,
+) -> int:
     """Make tables of what recorders wrote; may be killed at any moment and run again."""
     from backslide.cli.log import rollup as run
 
-    return run(store, model=model, spool=spool, as_json=json)
+    return run(store, model=model, spool=spool, as_json=json, replay=replay)
 
 
 def _column(option: str, words: str) -> typer.models.OptionInfo:
@@ -84,11 +92,11 @@ def compact(
 
 
 @log.command()
-def stats(store: Store = "log", model: OneModel = None, json: PrintJson = False) -> int:
-    """Count what is in the tables, and what waits."""
+def stats(store: Store = "log", model: OneModel = None, spool: Spool = None, json: PrintJson = False) -> int:
+    """Count what is in the tables, what waits, and what was set aside."""
     from backslide.cli.log import stats as run
 
-    return run(store, model=model, as_json=json)
+    return run(store, model=model, as_json=json, spool=spool)
 
 
 @log.command()

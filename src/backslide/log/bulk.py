@@ -21,11 +21,10 @@ import numpy as np
 import orjson
 import polars as pl
 
-from backslide.log.careful import PREFIXES, Rows, answers_of
+from backslide.log.careful import EXACT, PREFIXES, Rows, answers_of
 
 SAMPLE = 256
 """Lines that tell the types."""
-_EXACT = 2.0**53
 _MARKS = {b'{"$f":"nan"}': (b"-7.120117120117e-291", float("nan")),
           b'{"$f":"inf"}': (b"-7.120117120118e-291", float("inf")),
           b'{"$f":"-inf"}': (b"-7.120117120119e-291", float("-inf"))}  # fmt: skip
@@ -53,7 +52,7 @@ def in_bulk(kind: str, data: bytes, places: pl.Series) -> Rows | None:
             reading = beside.submit(pl.read_ndjson, data, schema=schema)
             counted = _counts(data)
             read = reading.result()
-    except pl.exceptions.PolarsError:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None
     if read.height != len(places) or read["i"].null_count() or counted != _held(read):
         return None
@@ -97,6 +96,8 @@ def _schema(kind: str, lines: list[bytes]) -> dict[str, pl.DataType] | None:
             return None
         for key, own in seen.items():
             values = {"": record.get(answer)} if key == answer else record.get(key) or {}
+            if not isinstance(values, dict):
+                return None
             for name, value in values.items():
                 own.setdefault(name, set()).add(_kind(value))
     types = {key: {name: _type(kinds) for name, kinds in own.items()} for key, own in seen.items()}
@@ -165,8 +166,8 @@ def _held(read: pl.DataFrame) -> tuple[int, int]:
 
 def _rows(kind: str, read: pl.DataFrame, places: pl.Series, marks: dict[float, float]) -> Rows | None:
     answer = _unmarked(read["p" if kind == "p" else "y"], marks)
-    if answer.dtype == pl.Float64 and (answer.is_finite() & (answer.abs() >= _EXACT)).any():
-        return None  # whole numbers may have lost digits
+    if _inexact(answer):
+        return None
     answered = answers_of(answer)
     nothing = pl.lit(None, dtype=pl.String)
     own = read.select(
@@ -184,9 +185,16 @@ def _rows(kind: str, read: pl.DataFrame, places: pl.Series, marks: dict[float, f
     for key, prefix in PREFIXES.items():
         if key in read.columns:
             for part in read[key].struct.unnest().get_columns():
+                if _inexact(part):
+                    return None
                 if part.null_count() < part.len():
                     values.append((prefix, part.name, _unmarked(part, marks)))
     return Rows(own, values)
+
+
+def _inexact(column: pl.Series) -> bool:
+    """Whether whole numbers may have lost digits."""
+    return column.dtype == pl.Float64 and bool((column.is_finite() & (column.abs() >= EXACT)).any())
 
 
 def _unmarked(column: pl.Series, marks: dict[float, float]) -> pl.Series:

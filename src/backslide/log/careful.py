@@ -10,7 +10,7 @@ import orjson
 import polars as pl
 
 from backslide.contracts.labels import label_text
-from backslide.log.lines import WHOLE, value_of
+from backslide.log.lines import WHOLE, inner, value_of
 
 Placed = tuple[int, bytes]
 """Where a line begins in its file, and the line."""
@@ -19,6 +19,12 @@ FEATURE, SCORE, EXTRA = "f_", "s_", "x_"
 PREFIXES = {"f": FEATURE, "s": SCORE, "x": EXTRA}
 HEAD = b'{"k":"'
 """How every line begins; within a line it cannot stand, for quotes in texts are escaped."""
+EXACT = 2**53
+"""Up to here floats hold every whole number."""
+
+
+class UnreadableError(Exception):
+    """A whole line of JSON that is no record; says what was expected."""
 
 
 @dataclass(frozen=True)
@@ -37,26 +43,41 @@ def records_of(lines: Iterable[Placed]) -> tuple[list[Record], int]:
     """Records of lines, and how many lines are none.
 
     Where a line was cut off and another writer's went on in it, the last one is whole and counts.
+
+    Raises:
+        UnreadableError: a line is whole and still no record.
     """
     records, broken = [], 0
     for place, text in lines:
         try:
-            records.append((place, _record(text)))
-        except (ValueError, TypeError, KeyError):
+            records.append((place, record_of(text)))
+        except ValueError:
             broken += 1
             begun = text.rfind(HEAD)
             if begun > 0:
                 try:
-                    records.append((place + begun, _record(text[begun:])))
-                except (ValueError, TypeError, KeyError):
+                    records.append((place + begun, record_of(text[begun:])))
+                except ValueError:
                     continue
     return records, broken
 
 
-def _record(text: bytes) -> dict[str, Any]:
+def record_of(text: bytes) -> dict[str, Any]:
+    """The record of a line.
+
+    Raises:
+        ValueError: the line is no JSON; it was cut off.
+        UnreadableError: it is, and no record.
+    """
     record: dict[str, Any] = orjson.loads(text)
-    if record["k"] not in ("p", "l", "e"):
-        raise ValueError(record["k"])
+    if not isinstance(record, dict) or record.get("k") not in ("p", "l", "e"):
+        raise UnreadableError("expected a prediction, a label or an event (k: p, l or e)")
+    if record["k"] != "e" and (record.get("i") is None or isinstance(record["i"], (dict, list))):
+        raise UnreadableError("expected an id (i)")
+    if record["k"] == "p":
+        for key in PREFIXES:
+            if not isinstance(record.get(key) or {}, dict):
+                raise UnreadableError(f"expected names and values under {key!r}, got {type(record[key]).__name__}")
     return record
 
 
@@ -110,7 +131,7 @@ def _turned(held: list[dict[str, Any]]) -> Iterator[tuple[str, Sequence[Any]]]:
 def _text(value: Any) -> str | None:
     if value.__class__ is str:
         return value
-    own = value_of(value)
+    own = inner(value) if isinstance(value, list) else value_of(value)
     return None if own is None or own != own else label_text(own)
 
 
@@ -128,13 +149,13 @@ def _typed(values: Sequence[Any]) -> pl.Series | None:
         return pl.Series(values, dtype=pl.Boolean)
     if kinds == {int} and all(value is None or -WHOLE <= value < WHOLE for value in values):
         return pl.Series(values, dtype=pl.Int64)
-    if kinds <= {int, float} and float in kinds:
+    if kinds <= {int, float} and float in kinds and not any(isinstance(v, int) and int(float(v)) != v for v in values):
         return pl.Series([None if value is None else float(value) for value in values], dtype=pl.Float64)
     if kinds == {list} and all(_numeric(v) for v in values if v is not None):
         lists = [None if v is None else [None if x is None else float(x) for x in map(value_of, v)] for v in values]
         return pl.Series(lists, dtype=pl.List(pl.Float64))
     return pl.Series(
-        [None if v is None else v if isinstance(v, str) else label_text(v) for v in values], dtype=pl.String
+        [None if v is None else v if isinstance(v, str) else label_text(inner(v)) for v in values], dtype=pl.String
     )
 
 

@@ -1,6 +1,7 @@
 """Lines as rows of tables: one type a column, kept over the life of the log.
 
-A value of another type goes to a column beside it.
+A value of another type goes to a column beside it. Tables do not tell names apart by case; where two names differ in nothing
+else, every letter of the later one is escaped.
 """
 
 from __future__ import annotations
@@ -12,14 +13,13 @@ import numpy as np
 import polars as pl
 
 from backslide.log.bulk import in_bulk
-from backslide.log.careful import EXTRA, FEATURE, HEAD, SCORE, Placed, Record, Rows, carefully, records_of
+from backslide.log.careful import EXACT, EXTRA, FEATURE, HEAD, SCORE, Placed, Record, Rows, carefully, records_of
+from backslide.log.moments import LEAST, MOST
 from backslide.log.tables import Table
 
 BESIDE = "~"
 """Between a column's name and the type of values that do not fit it."""
 TIME = pl.Datetime("us", "UTC")
-LEAST, MOST = -62_135_596_800.0, 253_402_300_799.0
-"""Seconds of the years 1 and 9999."""
 Places = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
@@ -107,14 +107,31 @@ def _predictions(rows: Rows, schema: dict[str, pl.DataType], changes: list[str])
         pl.col("place").alias("_at"), "id", *_TIMES, "version", pl.col("text").alias("prediction"),
         pl.col("number").alias("prediction_number"),
     )  # fmt: skip
+    called = _columns([(prefix, name) for prefix, name, _ in rows.values], schema)
     return made.with_columns(
-        _fitted(prefix + column_name(name), name, values, schema, changes) for prefix, name, values in rows.values
+        _fitted(column, name, values, schema, changes)
+        for column, (_, name, values) in zip(called, rows.values, strict=True)
     )
 
 
-def column_name(name: str) -> str:
-    """A caller's name as part of a column's."""
+def column_name(name: str, *, escaped: bool = False) -> str:
+    """A caller's name as part of a column's; ``escaped`` leaves no letter whose case could matter."""
+    if escaped:
+        return "".join(chr(c) if c in b"0123456789" else f"%{c:02X}" for c in name.encode())
     return quote(name, safe="").replace(BESIDE, "%7E")
+
+
+def _columns(names: Sequence[tuple[str, str]], schema: Mapping[str, object]) -> list[str]:
+    """Columns for names with their prefixes; those that the table has keep what they are called there."""
+    plain = [prefix + column_name(name) for prefix, name in names]
+    stems = {column.split(BESIDE)[0] for column in schema}
+    taken = {column.lower() for column in stems}
+    found = [column if column in stems else "" for column in plain]
+    for k, column in enumerate(plain):
+        if not found[k]:
+            found[k] = column if column.lower() not in taken else names[k][0] + column_name(names[k][1], escaped=True)
+            taken.add(column.lower())
+    return found
 
 
 def _fitted(column: str, name: str, made: pl.Series, schema: dict[str, pl.DataType], changes: list[str]) -> pl.Series:
@@ -124,7 +141,7 @@ def _fitted(column: str, name: str, made: pl.Series, schema: dict[str, pl.DataTy
         if known is None and schema:
             changes.append(f"{name!r} appeared")
         return made.alias(column)
-    if known == pl.Float64 and made.dtype == pl.Int64:
+    if known == pl.Float64 and made.dtype == pl.Int64 and not (made.abs() > EXACT).any():
         return made.cast(pl.Float64).alias(column)
     if known == pl.Int64 and made.dtype == pl.Float64:
         broken = made.is_nan() | (made != made.round()) | (made.abs() >= 2**63)
@@ -144,5 +161,6 @@ def plain_names(columns: list[str]) -> dict[str, tuple[str, list[str]]]:
         prefix = column[:2]
         if prefix in (FEATURE, SCORE, EXTRA):
             stem = column.split(BESIDE)[0]
-            found.setdefault(stem, (unquote(stem[2:]), []))[1].append(column)
+            name = unquote(stem[2:])
+            found.setdefault(prefix + name, (name, []))[1].append(column)
     return found

@@ -28,7 +28,9 @@ def seconds(at: Any) -> float:
     try:
         number = _number(at)
     except (TypeError, ValueError, OverflowError):
-        raise LogError(f"expected a time (seconds since 1970, a datetime or an ISO text), got at={_shown(at)}") from None
+        raise LogError(
+            f"expected a time (seconds since 1970, a datetime or an ISO text), got at={_shown(at)}"
+        ) from None
     if math.isnan(number):
         return number
     for least, most, unit in _UNITS:

@@ -43,12 +43,25 @@ def table_of(store: str | os.PathLike[str], name: str, table: str) -> str:
     return f"{os.fspath(store).rstrip('/')}/tables/{name}/{table}"
 
 
+def quarantine_of(store: str | os.PathLike[str], root: Path, name: str) -> Path:
+    """The folder, on this machine, of a model's lines that no table could take."""
+    return (root / ".quarantine" if is_uri(store) else Path(os.fspath(store)) / "quarantine") / name
+
+
 def models_of(store: str | os.PathLike[str], spool: Path | None = None) -> list[str]:
     """Names of the models with lines or tables in a local store."""
     roots = [spool or Path(os.fspath(store)) / "spool"]
     if not is_uri(store):
         roots.append(Path(os.fspath(store)) / "tables")
-    return sorted({child.name for root in roots if root.is_dir() for child in root.iterdir() if child.is_dir()})
+    return sorted(
+        {
+            child.name
+            for root in roots
+            if root.is_dir()
+            for child in root.iterdir()
+            if child.is_dir() and child.name[0] != "."
+        }
+    )
 
 
 def spool_root(store: str | os.PathLike[str], spool: str | os.PathLike[str] | None = None) -> Path:

@@ -201,8 +201,11 @@ def _called(columns: list[str]) -> list[tuple[str, str, list[str]]]:
     for stem, (name, held) in plain_names(columns).items():
         kind = stem[:2]
         plain = {SCORE: f"p_{name}", FEATURE: name, EXTRA: name}[kind]
+        other = {SCORE: "score_", FEATURE: "feature_", EXTRA: "extra_"}[kind]
         if plain in taken:
-            plain = {SCORE: "score_", FEATURE: "feature_", EXTRA: "extra_"}[kind] + name
+            plain = other + name
+        while plain in taken:  # another feature may be called that
+            plain = other + plain
         taken.add(plain)
         found.append((plain, kind, held))
     return found

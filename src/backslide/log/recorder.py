@@ -117,7 +117,9 @@ class Recorder:
                 "f": features, "p": prediction if prediction.__class__ in _SIMPLE else answered(prediction),
             }  # fmt: skip
             if scores is not None:
-                whole["s"] = scores if scores.__class__ is dict and not is_tracked(scores) else mapping("scores", scores)
+                whole["s"] = (
+                    scores if scores.__class__ is dict and not is_tracked(scores) else mapping("scores", scores)
+                )
             if version is not None:
                 whole["v"] = version if version.__class__ is str else _name(version)
             if extra is not None:

@@ -2,25 +2,33 @@
 
 Each file of lines is read up to its last whole line. Each of the three tables takes its share of those lines in one commit that
 also notes, under the file's name, how far the file has been read: a commit that was made is never made again. A file is removed
-when its writer has let go of it and every table has all of it.
+when its writer has let go of it and every table has all of it. A line that no table can take is set aside and stops neither the
+others nor other models.
 """
 
 from __future__ import annotations
 
 import fcntl
 import gc
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from backslide.contracts.errors import BackslideError, LogError, MissingExtraError
+from backslide.log.careful import Placed
 from backslide.log.columns import frames, rows_of
-from backslide.log.places import TABLES, alone, named, spool_of, spool_root, table_of
+from backslide.log.places import TABLES, alone, named, quarantine_of, spool_of, spool_root, table_of
+from backslide.log.quarantine import Aside, Quarantine, again, of_data, reason, unreadable
 from backslide.log.tables import Table
 
+LOGGER = logging.getLogger("backslide")
 BATCH = 32 * 2**20
 """Bytes of lines that one commit takes."""
+REPLAYED = 1_000
+"""Lines set aside that one commit takes."""
 
 
 @dataclass
@@ -35,55 +43,204 @@ class Rolled:
     """Lines that are no record: cut off by a full disk or a killed process before they were acknowledged."""
     changes: list[str] = field(default_factory=list)
     """Features that appeared or changed their type."""
+    set_aside: int = 0
+    """Lines that no table could take; they are in the quarantine."""
+    reasons: list[str] = field(default_factory=list)
+    """Why, each said once."""
+    replayed: int = 0
+    """Lines of the quarantine that the tables took now."""
+    error: str | None = None
+    """What stopped this model; its lines wait for the next rollup."""
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Whole lines of a file."""
+
+    file: str
+    start: int
+    end: int
+    data: bytes
+
+    def placed(self) -> list[Placed]:
+        found, place = [], self.start
+        for text in self.data[:-1].split(b"\n"):
+            if text:
+                found.append((place, text))
+            place += len(text) + 1
+        return found
+
+    def without(self, lines: Sequence[Aside]) -> _Lines:
+        """The same with empty lines in the place of some."""
+        data = bytearray(self.data)
+        for line in lines:
+            begun = line.place - self.start
+            data[begun : begun + len(line.text)] = b"\n" * len(line.text)
+        return replace(self, data=bytes(data))
+
+    def halves(self) -> list[_Lines]:
+        """Two parts of some whole lines each; one where there is but one line."""
+        cut = self.data.rfind(b"\n", 0, len(self.data) // 2) + 1 or self.data.find(b"\n") + 1
+        if cut >= len(self.data):
+            return [self]
+        middle = self.start + cut
+        return [replace(self, end=middle, data=self.data[:cut]), replace(self, start=middle, data=self.data[cut:])]
 
 
 def rollup(
-    store: str | os.PathLike[str], *, spool: str | os.PathLike[str] | None = None, model: str | None = None
-) -> list[Rolled]:
+    store: str | os.PathLike[str], *, spool: str | os.PathLike[str] | None = None, model: str | None = None,
+    replay: bool = False,
+) -> list[Rolled]:  # fmt: skip
     """Roll up what waits, of one model or of all.
 
+    Args:
+        store: the log.
+        spool: folder of what waits, where it is not within the store.
+        model: one model; default: all.
+        replay: try the lines again that were set aside before.
+
     Raises:
-        LogError: there is no such log or model, or another rollup is at work.
+        LogError: there is no such log or model, another rollup is at work, or a model could not be rolled up (the others were).
         MissingExtraError: deltalake is not installed.
     """
-    root = spool_root(store, spool)
-    names = named(store, root, model)
-    with alone(root):
-        return [_one(store, root, name) for name in names]
-
-
-def _one(store: str | os.PathLike[str], root: Path, name: str) -> Rolled:
-    done = Rolled(name)
-    tables = {table: Table(table_of(store, name, table), table) for table in TABLES}
-    folder = spool_of(root, name)
-    for path in sorted(folder.glob("*.jsonl")) if folder.is_dir() else []:
-        done.files += 1
-        gone = _let_go(path)  # asked before reading: what is written later is seen by the next rollup
-        for start, end, data in _batches(path, min(table.read_of(path.name) for table in tables.values())):
-            with _uncollected():
-                found, broken = rows_of(data, start)
-                done.broken += broken
-                for table, frame, changes in frames(found, tables):
-                    begun = tables[table].read_of(path.name)
-                    if begun >= end:
-                        continue
-                    fresh = frame if begun <= start else frame.filter(frame["_at"] >= begun)
-                    tables[table].append(fresh.drop("_at"), path.name, end)
-                    done.rows[table] += fresh.height
-                    done.changes += [change for change in changes if change not in done.changes]
-        if gone and all(table.read_of(path.name) >= _whole(path) for table in tables.values()):
-            path.unlink()
-            done.removed += 1
+    done = rolled(store, spool=spool, model=model, replay=replay)
+    failed = [one for one in done if one.error is not None]
+    if failed:
+        raise LogError("; ".join(f"the rollup of {one.model!r} stopped: {one.error}" for one in failed))
     return done
 
 
-def _let_go(path: Path) -> bool:
-    """Whether the process that wrote a file has closed it or is gone."""
+def rolled(
+    store: str | os.PathLike[str], *, spool: str | os.PathLike[str] | None = None, model: str | None = None,
+    replay: bool = False,
+) -> list[Rolled]:  # fmt: skip
+    """As :func:`rollup`, but what stopped a model is told in its ``error``."""
+    root = spool_root(store, spool)
+    names = named(store, root, model)
+    with alone(root):
+        return [_guarded(store, root, name, replay) for name in names]
+
+
+def _guarded(store: str | os.PathLike[str], root: Path, name: str, replay: bool) -> Rolled:
+    done = Rolled(name)
+    try:
+        _one(store, root, done, replay)
+    except MissingExtraError:
+        raise
+    except BaseException as error:
+        if not (of_data(error) or isinstance(error, (OSError, BackslideError))):
+            raise
+        LOGGER.debug("the rollup of %s stopped", name, exc_info=True)
+        done.error = reason(error)
+    return done
+
+
+def _one(store: str | os.PathLike[str], root: Path, done: Rolled, replay: bool) -> None:
+    tables = {table: Table(table_of(store, done.model, table), table) for table in TABLES}
+    aside = Quarantine(quarantine_of(store, root, done.model))
+    folder = spool_of(root, done.model)
+    for path in sorted(folder.glob("*.jsonl")) if folder.is_dir() else []:
+        done.files += 1
+        aside.settle(path.name, tables)
+        for start, end, data in _batches(path, min(table.read_of(path.name) for table in tables.values())):
+            with _uncollected():
+                _take(_Lines(path.name, start, end, data), tables, aside, done)
+        done.removed += _finished(path, tables)
+    if replay:
+        for path in aside.files():
+            _replay(path, tables, aside, done)
+
+
+def _take(lines: _Lines, tables: Mapping[str, Table], aside: Quarantine, done: Rolled) -> None:
+    """Commit lines; where that fails, set aside those at fault and commit the others."""
+    try:
+        _commit(lines, tables, done)
+        return
+    except BaseException as error:
+        if not of_data(error):
+            raise
+        bad = unreadable(lines.file, lines.placed(), lambda some: _attempt(some, tables))
+        fresh = [line for line in bad if tables[line.table].read_of(lines.file) <= line.place]  # a table may be ahead
+        halves = lines.halves()
+        if not bad and len(halves) == 1:
+            raise  # one line that a table of its own would take: the fault is elsewhere
+    if fresh:
+        aside.keep(fresh)
+        done.set_aside += len(fresh)
+        done.reasons += [why for why in dict.fromkeys(line.why for line in fresh) if why not in done.reasons]
+    if bad:
+        _take(lines.without(bad), tables, aside, done)
+    else:  # lines that do not go together
+        for half in halves:
+            _take(half, tables, aside, done)
+
+
+def _commit(lines: _Lines, tables: Mapping[str, Table], done: Rolled) -> None:
+    found, broken = rows_of(lines.data, lines.start)
+    for table, frame, changes in frames(found, tables):
+        begun = tables[table].read_of(lines.file)
+        if begun >= lines.end:
+            continue
+        fresh = frame if begun <= lines.start else frame.filter(frame["_at"] >= begun)
+        tables[table].append(fresh.drop("_at"), lines.file, lines.end)
+        done.rows[table] += fresh.height
+        done.changes += [change for change in changes if change not in done.changes]
+    done.broken += broken
+
+
+def _attempt(lines: Sequence[Placed], tables: Mapping[str, Table]) -> None:
+    """All that a commit does, but for the commit."""
+    found, _ = rows_of(_joined([text for _, text in lines]), 0)
+    for table, frame, _ in frames(found, tables):
+        if frame.height:
+            tables[table].rehearse(frame.drop("_at"))
+
+
+def _joined(texts: Sequence[bytes]) -> bytes:
+    return b"".join(text + b"\n" for text in texts)
+
+
+def _replay(path: Path, tables: Mapping[str, Table], aside: Quarantine, done: Rolled) -> None:
+    """Try the lines of one file of the quarantine; each is noted by its name in the commit that takes it."""
+    waiting = aside.read(path)
+    left = [line for line in waiting if not tables[line.table].read_of(line.name)]
+    for first in range(0, len(left), REPLAYED):
+        part = left[first : first + REPLAYED]
+        bad = {b.place: b.why for b in unreadable(path.name, [(k.place, k.text) for k in part],
+                                                  lambda some: _attempt(some, tables))}  # fmt: skip
+        good = [line for line in part if line.place not in bad]
+        found, _ = rows_of(_joined([line.text for line in good]), 0) if good else ({}, 0)
+        for table, frame, changes in frames(found, tables) if good else ():
+            names = {line.name: 1 for line in good if line.table == table}
+            if names:
+                tables[table].append(frame.drop("_at"), also=names)
+                done.rows[table] += frame.height
+                done.changes += [change for change in changes if change not in done.changes]
+        done.replayed += len(good)
+        taken = {line.place for line in good}
+        waiting = [
+            again(line, bad.get(line.place, line.why))
+            for line in waiting
+            if line.place not in taken and not tables[line.table].read_of(line.name)
+        ]
+        aside.write(path, waiting)
+    if not left:
+        aside.write(path, [])
+
+
+def _finished(path: Path, tables: Mapping[str, Table]) -> bool:
+    """Remove a file whose writer has closed it or is gone, and that every table has all of; whether it was.
+
+    The lock is held until it is removed: whoever has just made the file and waits for its own lock sees that it went.
+    """
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return False
+        if any(table.read_of(path.name) < _whole(path) for table in tables.values()):
+            return False
+        path.unlink()
         return True
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote
 
@@ -52,10 +54,18 @@ class Table:
             self._read[file] = int(version or 0)
         return self._read[file]
 
-    def append(self, rows: pl.DataFrame, file: str | None = None, end: int = 0) -> None:
-        """Add rows and note, in the same commit, that the file they are from has been read up to ``end``."""
+    def append(
+        self, rows: pl.DataFrame, file: str | None = None, end: int = 0, *, also: Mapping[str, int] | None = None
+    ) -> None:
+        """Add rows and note, in the same commit, that the file they are from has been read up to ``end``.
+
+        ``also`` are more names and how far each has been read.
+        """
         delta = deltalake()
-        noted = None if file is None else delta.CommitProperties(app_transactions=[delta.Transaction(file, end)])
+        read = {**({} if file is None else {file: end}), **(also or {})}
+        noted = None
+        if read:
+            noted = delta.CommitProperties(app_transactions=[delta.Transaction(name, to) for name, to in read.items()])
         if rows.height:
             delta.write_deltalake(
                 self.place, rows, mode="append", schema_mode="merge", commit_properties=noted,
@@ -63,8 +73,15 @@ class Table:
                 partition_by=None if self._table is not None else [PARTITION],
             )  # fmt: skip
             self._table = self._opened()
-        if file is not None:
-            self._read[file] = end
+        self._read.update(read)
+
+    def rehearse(self, rows: pl.DataFrame) -> None:
+        """Write rows to an empty table of the same columns, which is thrown away; raises what this table would raise."""
+        with TemporaryDirectory() as folder:
+            place = str(Path(folder) / self.kind)
+            if self._table is not None:
+                deltalake().DeltaTable.create(place, self._table.schema(), partition_by=[PARTITION])
+            Table(place, self.kind).append(rows)
 
     def values(self, column: str) -> int:
         """How many values of a column are not null; by what the files say of themselves, where they say it."""
