@@ -24,8 +24,8 @@ WHOLE = 2**63
 """Integers from here on do not fit a column of integers."""
 DEPTH = 200
 """Lists and dictionaries within each other; JSON readers stop soon after."""
-PARTS = 2**20
-"""Values in all lists and dictionaries of a record together."""
+PARTS, HELD = 2**20, 2**15
+"""Values in all lists and dictionaries of a record together, and lists and dictionaries in others."""
 NAN = {"$f": "nan"}
 _QUICK = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
@@ -41,8 +41,8 @@ _ABSENT = frozenset(("NAType", "NaTType", "MaskedConstant"))
 def line(record: dict[str, Any], *mappings: str) -> bytes:
     """The line of a record; ``mappings`` are its keys that hold dictionaries of the caller's values.
 
-    Most records can be written at once. A NaN comes out as ``null`` then, and a dictionary of the caller's may look like a wrapped
-    value, so lines with either in them are looked at again.
+    Most records can be written at once. A NaN comes out as ``null`` then, and a dictionary of the caller's may look like a
+    wrapped value, so lines with either in them are looked at again.
 
     Raises:
         TypeError: a value that cannot be written at all.
@@ -91,7 +91,7 @@ def _bounded(level: list[Any]) -> None:
     Raises:
         LogError: it is.
     """
-    parts = letters = 0
+    parts = letters = lists = 0
     for _ in range(DEPTH):
         below: list[Any] = []
         for held in level:
@@ -101,8 +101,11 @@ def _bounded(level: list[Any]) -> None:
                     letters += len(value)
                 elif value.__class__ not in _SINGLE and isinstance(value, _HELD):
                     below.append(value)
-            if parts > PARTS or letters > 16 * PARTS:
-                raise LogError(f"expected at most {PARTS:,} values in the lists and dictionaries of a record, got more")
+            if parts > PARTS or letters > 16 * PARTS or lists + len(below) > HELD:
+                raise LogError(
+                    f"expected at most {PARTS:,} values and {HELD:,} lists and dictionaries in one of a record's, got more"
+                )
+        lists += len(below)
         if not below:
             return
         level = below

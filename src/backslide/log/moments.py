@@ -45,13 +45,15 @@ def _number(at: Any) -> float:
     if hasattr(at, "dtype"):  # a scalar or an array of one
         known = told(at)
         at = known["$t"] if isinstance(known, dict) and "$t" in known else known
+    elif told(at) is None:  # NaT is a datetime, too
+        return math.nan
     if isinstance(at, str):
         at = datetime.fromisoformat(at)
     if isinstance(at, datetime):
         return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
     if isinstance(at, date):
         return datetime.combine(at, time(), UTC).timestamp()
-    if at is None or told(at) is None:
+    if at is None:
         return math.nan
     if isinstance(at, dict):  # NaN and infinities of an array
         at = at.get("$f")

@@ -1,7 +1,7 @@
 """Lines that were acknowledged and that no table can take: set aside with the reason, counted, and tried again when asked.
 
-One file holds what was set aside of one file of lines. What a crash leaves here is looked through before the lines are read again:
-a line is here, or in the tables, never in both.
+One file holds what was set aside of one file of lines. What a crash leaves here is looked through before the lines are read
+again: a line is here, or in the tables, never in both.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from backslide.contracts.containment import let_through
 from backslide.contracts.errors import BackslideError, LogError, MissingExtraError
 from backslide.log.careful import Placed
 from backslide.log.columns import frames, rows_of
@@ -129,6 +130,8 @@ def _guarded(store: str | os.PathLike[str], root: Path, name: str, replay: bool)
         raise
     except BaseException as error:
         if not (of_data(error) or isinstance(error, (OSError, BackslideError))):
+            raise
+        if let_through() and of_data(error):
             raise
         LOGGER.debug("the rollup of %s stopped", name, exc_info=True)
         done.error = reason(error)

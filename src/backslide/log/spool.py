@@ -103,8 +103,8 @@ def _opened(path: Path) -> int:
 def _out_of_the_way(number: int) -> int:
     """The same file under a high number.
 
-    Others who close numbers that are not theirs start from the low ones, and what is opened next gets the lowest that is free: were
-    it that of a recorder, its lines would go there.
+    Others who close numbers that are not theirs start from the low ones, and what is opened next gets the lowest that is free:
+    were it that of a recorder, its lines would go there.
     """
     limit = os.sysconf("SC_OPEN_MAX")
     least = min(limit * 3 // 4 if limit > 0 else _HIGHEST, _HIGHEST)
