@@ -1,4 +1,4 @@
-"""Whatever is recorded, a rollup gets through: what cannot be kept is refused at once, what is acknowledged reaches the tables."""
+"""Whatever is recorded, a rollup gets through: what is acknowledged reaches the tables, the rest is refused at once."""
 
 from __future__ import annotations
 

@@ -82,7 +82,8 @@ def mapping(what: str, values: Any) -> Mapping[str, Any]:
         values = dict(values.items())
     if not _SINGLE.issuperset(map(type, values.values())):
         _bounded([values])
-    return values
+    held: Mapping[str, Any] = values
+    return held
 
 
 def _bounded(level: list[Any]) -> None:

@@ -24,7 +24,7 @@ def seconds(at: Any) -> float:
         LogError: no calendar has the time, or it is none.
     """
     if at.__class__ is float and LEAST <= at < 1e11:
-        return at  # type: ignore[no-any-return]
+        return at
     try:
         number = _number(at)
     except (TypeError, ValueError, OverflowError):

@@ -271,7 +271,7 @@ _RECORDERS: weakref.WeakSet[Recorder] = weakref.WeakSet()
 def _name(value: Any) -> str | None:
     """An id, a version or a source as text; None where it is missing."""
     if value is None or value.__class__ is str:
-        return value  # type: ignore[no-any-return]
+        return value
     own = told(value)
     return None if own is None or own == NAN else str(own if own.__class__ in (str, int) else value)
 
