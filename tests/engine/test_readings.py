@@ -364,6 +364,7 @@ DIALECTS = {
     "Windows lines": (by_pandas(lineterminator="\r\n"), ""),
     "all quoted": (by_pandas(quoting=1), ""),
     "declared by a spreadsheet": (declared, "parted by semicolons"),
+    "carriage returns alone": (by_pandas(lineterminator="\r"), "its lines end in carriage returns alone"),
 }  # fmt: skip
 
 
@@ -384,6 +385,36 @@ def test_packed_text_files_with_semicolons(suffix, tmp_path):
         else:
             path.write_bytes(gzip.compress(content) if suffix == "csv.gz" else content)
     same(opened(f"r.{suffix}", f"c.{suffix}", base=tmp_path))
+
+
+def test_points_part_thousands_where_decimals_have_commas(tmp_path):
+    """976 and 1.083 are whole numbers there, and no decimals."""
+    whole = [frame.with_columns(pl.col("income").round(0).cast(pl.Int64)) for frame in TRUTH]
+    for frame, name in zip(whole, ("r.csv", "c.csv"), strict=True):
+        grouped = [f"{value:,}".replace(",", ".") for value in frame["income"]]
+        frame.with_columns(pl.Series("income", grouped)).to_pandas().to_csv(
+            tmp_path / name, sep=";", decimal=",", index=False
+        )
+    found = opened("r.csv", "c.csv", base=tmp_path)
+    for window, frame in zip((found.reference, found.current), whole, strict=True):
+        assert window.frame.select("income").collect()["income"].to_list() == frame["income"].to_list()
+    said(found, "r.csv: income: points part thousands ('", "its numbers have decimal commas")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (gzip.compress(MARCH.write_csv().encode()), "is no text file but compressed by gzip; give it the ending .gz"),
+        (b"PK\x03\x04" + bytes(40), "is no text file but a ZIP archive or a workbook; unpack it"),
+        (b"PAR1" + bytes(40), "is no text file but a Parquet file; give it the ending .parquet"),
+        (b"# written by a job\n" + MARCH.write_csv().encode(), "remove lines before the header"),
+    ],
+)
+def test_what_is_no_table_of_text_is_refused_with_what_to_do(content, words, tmp_path):
+    (tmp_path / "r.csv").write_bytes(content)
+    with pytest.raises(SourceError) as refused:
+        opened("r.csv", "r.csv", base=tmp_path)
+    assert words in str(refused.value)
 
 
 def test_settings_of_text_files(tmp_path):
@@ -451,6 +482,11 @@ NUMBERS = {
     "a plus": lambda v: f"+{v}",
     "exponents": lambda v: f"{v:.9e}",
 }
+LOSSES = {
+    "a typographic minus": lambda v: f"{v}".replace("-", "\u2212"),
+    "a minus behind": lambda v: f"{-v}-" if v < 0 else str(v),
+    "parentheses": lambda v: f"({-v})" if v < 0 else str(v),
+}
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -462,6 +498,22 @@ def test_numbers_written_as_text_in_both_windows(name, as_pandas):
     found = opened(*frames)
     same(found)
     said(found, "numbers written as text in both windows were read as numbers: income (")
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_negative_numbers_written_as_text(name):
+    profits = [(f["income"] - 3000).round(2) for f in TRUTH]
+    texts = [pl.Series("income", [LOSSES[name](v) for v in profit]) for profit in profits]
+    found = opened(*(f.with_columns(t) for f, t in zip(TRUTH, texts, strict=True)))
+    assert found.reference.frame.select("income").collect()["income"].to_list() == profits[0].to_list()
+
+
+@pytest.mark.parametrize("write", [lambda v: f"{v / 1000:.3f}k", lambda v: f"{round(v, -2):.0f}kg"])
+def test_numbers_in_a_writing_that_is_not_read_are_named(write):
+    texts = [pl.Series("income", [write(v) for v in f["income"]]) for f in TRUTH]
+    found = opened(*(f.with_columns(t) for f, t in zip(TRUTH, texts, strict=True)))
+    assert found.reference.kinds["income"] == "categorical"
+    said(found, f"in a writing that is not read stay text: income ('{texts[0][0]}'); write plain numbers")
 
 
 def test_whole_numbers_written_as_text():

@@ -128,6 +128,16 @@ def test_two_log_odds_that_mirror_each_other_are_read_by_the_sigmoid():
     assert same(frames["current"], truth, 1e-9)
 
 
+def test_percents_of_scores_that_fell_are_percents_on_every_row():
+    """Few of them are above 1 at all; were the others probabilities, many would lie between one half and 1."""
+    before = scores(1)
+    after = scores(2, base=-6.0)
+    read_as, (altered,), _, warnings = read(before, changed(after, lambda s: s * 100))
+    assert altered.every_row
+    assert np.allclose(read_as["current"]["s0"], after["s0"])
+    assert "are converted (divide by 100)" in warnings[0] and "rows that stay" not in warnings[0]
+
+
 def test_some_rows_in_percent_are_converted_alone_and_marked():
     truth = scores(2)
     hit = pl.int_range(pl.len()) % 3 == 0

@@ -83,6 +83,13 @@ READ = {
     "log odds": (odds, "as log odds"),
     "unnormalised scores": (lambda f: np.column_stack([0 * odds(f), odds(f)]), "unnormalised"),
     "percent": (lambda f: 100 * paid(f), "in percent"),
+    "a server's answer": (lambda f: {"predictions": paid(f).tolist()}, "the score of 'paid'"),
+    "a server's matrix": (
+        lambda f: {"outputs": np.column_stack([1 - paid(f), paid(f)]).tolist()}, "'default' and 'paid' in this order"
+    ),
+    "a series in another order": (
+        lambda f: pd.Series(paid(f), index=f.index).sort_values(), "the score of 'paid'"
+    ),
 }  # fmt: skip
 
 

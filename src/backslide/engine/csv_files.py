@@ -21,6 +21,8 @@ _INFER_ROWS = 100_000
 LOOK = 200
 """Values looked at where the first lines hold none."""
 _ISO = re.compile(r"\s*\d{4}-\d")
+_POINTS = r"^[+-]?[0-9]{1,3}(?:\.[0-9]{3})+$"
+"""1.234, which is a thousand and more where decimals have commas."""
 _PADDED = re.compile(r"0\d+")
 _SPELLINGS = {"nan": "NaN", "+nan": "NaN", "-nan": "NaN", "inf": "inf", "+inf": "inf", "-inf": "-inf",
               "infinity": "inf", "+infinity": "inf", "-infinity": "-inf"}  # fmt: skip
@@ -64,6 +66,8 @@ def scan_csv(name: str, separator: str, data: DataSettings, notes: FileNotes) ->
     for column, told in found.items():
         if told["tokens"]:
             notes.add(words, f"values of {column} such as {told['token']!r} were read as missing", told["tokens"])
+        if look.decimal_comma and told["points"]:
+            notes.add(words, f"{column}: points part thousands ({told['points']!r})")
     frame = frame.with_columns(look.number(column, whole=told["whole"]) for column, told in found.items())
     blank = _blank(frame, dialect)
     return Scan(frame, blank, frozenset(unknown) - blank)
@@ -81,7 +85,9 @@ class _Look:
         text = pl.col(column).str.strip_chars()
         if self.decimal_comma:
             text = (
-                pl.when(text.str.contains(".", literal=True))
+                pl.when(text.str.contains(_POINTS))
+                .then(text.str.replace_all(".", "", literal=True))
+                .when(text.str.contains(".", literal=True))
                 .then(pl.lit("1,234.5"))
                 .otherwise(text.str.replace(",", "."))
             )
@@ -98,6 +104,7 @@ class _Look:
             (~number & ~spelled & ~token).any().alias(f"{name} other"), number.sum().alias(f"{name} numbers"),
             spelled.any().alias(f"{name} spelled"), token.sum().alias(f"{name} tokens"),
             text.filter(token).first().alias(f"{name} token"),
+            pl.col(column).filter(pl.col(column).str.strip_chars().str.contains(_POINTS)).first().alias(f"{name} points"),
             (~(spelled | (number & text.cast(pl.Int64, strict=False).is_null()))).all().alias(f"{name} whole"),
         ]  # fmt: skip
 
@@ -185,7 +192,7 @@ def _seen(frame: pl.LazyFrame, columns: list[str], look: _Look) -> dict[str, dic
         return {}
     select = [value for k, column in enumerate(columns) for value in look.seen(column, str(k))]
     row = frame.select(select).collect(engine="streaming").row(0, named=True)
-    keys = ("other", "numbers", "spelled", "tokens", "token", "whole")
+    keys = ("other", "numbers", "spelled", "tokens", "token", "whole", "points")
     return {column: {key: row[f"{k} {key}"] for key in keys} for k, column in enumerate(columns)}
 
 

@@ -31,8 +31,18 @@ _BOMS = (
 _COMMA = re.compile(r"[+-]?\d+,\d+")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 _POINT = re.compile(r"[+-]?\d+\.\d+")
+_POINT_GROUPED = re.compile(r"[+-]?\d{1,3}(\.\d{3})+")
 _DECLARED = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 """First line of what a spreadsheet writes."""
+_OTHERS = {
+    b"\x1f\x8b": ("compressed by gzip", "give it the ending .gz"),
+    b"PK\x03\x04": ("a ZIP archive or a workbook", "unpack it, or write it as text"),
+    b"PAR1": ("a Parquet file", "give it the ending .parquet"),
+    b"\x28\xb5\x2f\xfd": ("compressed by Zstandard", "give it the ending .zst"),
+    b"ARROW1": ("an Arrow file", "give it the ending .arrow"),
+    b"BZh": ("compressed by bzip2", "unpack it"),
+}
+"""First bytes of files that are no text, what they are, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +82,13 @@ def dialect_of(name: str, separator: str, given: DataSettings) -> Dialect:
     usual = given.separator or separator
     if not Path(name).exists():
         return Dialect(usual, given.decimal == ",")
+    _check_text(name)
     encoding, decoded = _decoded(name, given.encoding)
     text = _first_lines(name, decoded)
+    returns = "\r" in text and "\n" not in text
+    if returns:  # as one line, all rows were its columns
+        decoded = (_bytes(name) if decoded is None else decoded).replace(b"\r", b"\n")
+        text = _first_lines(name, decoded)
     skip, found = 0, None
     declared = _DECLARED.match(text)
     if declared is not None:
@@ -85,11 +100,22 @@ def dialect_of(name: str, separator: str, given: DataSettings) -> Dialect:
     notes = (
         [] if encoding in ("utf-8", given.encoding) else [f"it is no UTF-8 and was read as {encoding}{_shown(decoded)}"]
     )
+    if returns:
+        notes.append("its lines end in carriage returns alone")
     if chosen not in (separator, given.separator):
         notes.append(f"its fields are parted by {SEPARATORS.get(chosen, repr(chosen))}")
     if comma and given.decimal is None:
         notes.append("its numbers have decimal commas")
     return Dialect(chosen, comma, skip, decoded, tuple(tuple(row) for row in head), tuple(notes))
+
+
+def _check_text(name: str) -> None:
+    """Refuse what is no text file, whatever its name says."""
+    with _open(name) as file:
+        start = file.read(8)
+    found = next((told for magic, told in _OTHERS.items() if start.startswith(magic)), None)
+    if found is not None and not name.lower().endswith(".zst"):
+        raise SourceError(f"{Path(name).name!r} is no text file but {found[0]}; {found[1]}")
 
 
 def _decoded(name: str, named: str | None) -> tuple[str, bytes | None]:
@@ -186,10 +212,10 @@ def _fields(rows: list[str], separator: str) -> list[list[str]]:
 
 
 def _decimal_comma(head: list[list[str]]) -> bool:
-    """Whether numbers are written 12,5: some are, and none is 12.5; 1,234 alone may be either."""
+    """Whether numbers are written 12,5: some are, and none is 12.5; 1,234 and 1.234 alone may be either."""
     values = [value.strip() for row in head[1:] for value in row]
     commas = [value for value in values if _COMMA.fullmatch(value)]
-    points = sum(_POINT.fullmatch(value) is not None for value in values)
+    points = sum(_POINT.fullmatch(value) is not None and not _POINT_GROUPED.fullmatch(value) for value in values)
     return points == 0 and any(not _GROUPED.fullmatch(value) or value.lstrip("+-").startswith("0") for value in commas)
 
 

@@ -57,14 +57,15 @@ def given(value: pl.Expr, missing: Collection[str]) -> pl.Expr:
 
 
 def bare(text: pl.Expr) -> pl.Expr:
-    """Without a currency or percent sign and what parts thousands beside comma and point; (12) is -12."""
+    """Without a currency or percent sign and what parts thousands beside comma and point; (12) and 12- are -12."""
     return _joined(_unmarked(text))
 
 
 def _unmarked(text: pl.Expr) -> pl.Expr:
-    text = text.str.replace(r"^\(([^()]+)\)$", "-${1}")
+    text = text.str.replace(r"^\(([^()]+)\)$", "-${1}").str.replace("\u2212", "-", literal=True)
     return (
-        text.str.replace(rf"^([+-]?)\s*{_MARK}\s*", "${1}")
+        text.str.replace(r"^([0-9][0-9.,]*)\s?-$", "-${1}")  # as accounting programs write them
+        .str.replace(rf"^([+-]?)\s*{_MARK}\s*", "${1}")
         .str.replace(rf"\s*{_MARK}$", "")
         .str.replace(r"([0-9.,])\s+[A-Za-z°µ/]{1,6}$", "${1}")
     )

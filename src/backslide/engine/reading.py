@@ -22,4 +22,9 @@ def reading(what: str = "the rows") -> Iterator[None]:
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, or its class name."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and lines[0].startswith("found more fields"):
+        return (
+            "a row has more fields than the header; remove lines before the header, quote texts that hold the separator, or "
+            "name another one in [data] separator"
+        )
     return lines[0].rstrip(":") if lines else type(error).__name__

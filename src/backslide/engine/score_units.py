@@ -30,6 +30,8 @@ STEADY = 0.05
 """Relative spread of the sums of rows up to which they are one."""
 MOST_MARKS = 3
 """Distinct values outside 0 to 1 that may stand for missing scores."""
+SMOOTH = 3
+"""Rows from 0.5 to 1 for each from 1 to 2, up to which scores pass through 1 without a step."""
 PASSES = 0.3
 """Share of the rows beyond 1 that lie below 2 where scores pass through 1 without a gap."""
 
@@ -52,6 +54,8 @@ class Measured:
     """Rows with a score below 0 by more than rounding."""
     near: int
     """Rows with the largest score above 1 and up to 2."""
+    upper: int
+    """Rows with the largest score above 0.5 and up to 1."""
     inside: int
     """Rows with the largest score above 0 and up to 1."""
     hundredth: int
@@ -93,7 +97,7 @@ def glance(frame: pl.LazyFrame, columns: Sequence[str]) -> Measured | None:
     if low < 0 or high > 1 or high <= 2 * HUNDREDTH:
         return None
     return Measured(
-        rows=rows, missing=0, infinite=0, low=low, high=high, outside=0, hair=0, below=0, near=0, inside=rows, hundredth=0,
+        rows=rows, missing=0, infinite=0, low=low, high=high, outside=0, hair=0, below=0, near=0, upper=0, inside=rows, hundredth=0,
         extreme=0, middle=0.0, tail=0.0, off_sum=0, sum=1.0, steady=len(values) > 1, marks=0, mirrored=False,
     )  # fmt: skip
 
@@ -117,7 +121,8 @@ def measure(frame: pl.LazyFrame, columns: tuple[str, ...]) -> Measured:
         found = facts.select(
             rows=pl.col("finite").sum(), missing=(~pl.col("finite")).sum(), infinite=pl.col("infinite").sum(),
             low=a.min(), high=b.max(), outside=far.sum(), hair=(((a < 0) | (b > 1)) & ~far).sum(), below=(a < -HAIR).sum(),
-            near=((b > 1 + HAIR) & (b <= 2)).sum(), inside=((b > 0) & (b <= 1)).sum(), hundredth=(b > HUNDREDTH).sum(),
+            near=((b > 1 + HAIR) & (b <= 2)).sum(),
+            upper=((b > 0.5) & (b <= 1)).sum(), inside=((b > 0) & (b <= 1)).sum(), hundredth=(b > HUNDREDTH).sum(),
             extreme=((b < 0.5) | (b > 0.731)).sum(), middle=b.median(), tail=b.quantile(0.9),
             off_sum=(((s - 1).abs() > SUM) & ~far).sum() if many else pl.lit(0), sum=s.median(), mirrored=m.mean(),
             first=s.quantile(0.1), last=s.quantile(0.9),
@@ -132,7 +137,7 @@ def measure(frame: pl.LazyFrame, columns: tuple[str, ...]) -> Measured:
 
     return Measured(
         rows=rows("rows"), missing=rows("missing"), infinite=rows("infinite"), low=real("low"), high=real("high"),
-        outside=rows("outside"), hair=rows("hair"), below=rows("below"), near=rows("near"), inside=rows("inside"),
+        outside=rows("outside"), hair=rows("hair"), below=rows("below"), near=rows("near"), upper=rows("upper"), inside=rows("inside"),
         hundredth=rows("hundredth"), extreme=rows("extreme"), middle=real("middle"), tail=real("tail"),
         off_sum=rows("off_sum"), sum=real("sum"), marks=rows("marks"),
         steady=many and real("last") - real("first") <= STEADY * abs(real("sum")), mirrored=real("mirrored") > 1 - FEW,
@@ -163,10 +168,15 @@ def _through_one(found: Measured) -> bool:
 def whole(found: Measured, unit: Unit, other: Measured) -> bool:
     """Whether all rows are in another unit rather than some, seen against a window of probabilities.
 
-    Were all of them, about as many would lie outside as the other window's scores would, converted.
+    Were all of them, about as many would lie outside as the other window's scores would, converted; or the scores moved besides,
+    and then those just below 1 are as many as those just above, and not as many as probabilities would be.
     """
     expected = other.share(other.extreme if unit == "logit" else other.hundredth)
-    return found.share(found.outside) >= 0.7 * expected or found.inside <= 3 * found.near
+    seen = found.share(found.outside)
+    if seen >= 0.7 * expected or found.inside <= 3 * found.near:
+        return True
+    kept = (1 - seen / expected) * other.share(other.upper) * found.rows
+    return unit == "percent" and found.near >= SPREAD and found.upper <= SMOOTH * found.near and 3 * found.upper < kept
 
 
 SURELY = 10.0

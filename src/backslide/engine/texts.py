@@ -23,9 +23,11 @@ Raw = dict[str, tuple[pl.LazyFrame, str]]
 Schemas = dict[str, dict[str, pl.DataType]]
 HEAD = 200
 _NUMBER = re.compile(
-    r"[-+(]?(?:[$€£¥]|USD|EUR|GBP|CHF)?[-+ ]*[.]?[0-9][0-9.,'\u2019\u00a0\u202f ]*(?:[eE][-+]?[0-9]+)?\)?"
-    r"\s*(?:[%€$£¥]|USD|EUR|GBP|CHF|\s[A-Za-z°µ/]{1,6})?\)?"
+    r"[-+(\u2212]?(?:[$€£¥]|USD|EUR|GBP|CHF)?[-+\u2212 ]*[.]?[0-9][0-9.,'\u2019\u00a0\u202f ]*(?:[eE][-+]?[0-9]+)?\)?"
+    r"\s*(?:[%€$£¥]|USD|EUR|GBP|CHF|\s[A-Za-z°µ/]{1,6}|-)?\)?"
 )
+_ATTACHED = re.compile(r"[^\w\s]?[-+\u2212]?\d[\d.,]*[A-Za-z°µ%]{0,3}")
+"""1.2k, 5kg, digits of other scripts: numbers to a reader, and nothing that is read here."""
 LIKELY = 0.5
 """Share of the first values that must look like numbers for the others to be looked at."""
 UNIQUE = 100
@@ -92,10 +94,12 @@ def _read_numbers(raw: Raw, schemas: Schemas, settings: Settings, missing: tuple
     columns = _candidates(raw, schemas, settings)
     if not columns:
         return
-    likely = _likely(raw, columns, missing)
+    heads = _heads(raw, columns, missing)
+    likely = _likely(heads)
     full = {name: _seen(raw[name][0].select(likely), likely, missing) for name in raw} if likely else {}
     scores = set(settings.model.scores.values())
     said = _Said()
+    said.attached = [f"{c} ({heads[c][0][0]!r})" for c in columns if c not in likely and _is_attached(c, heads[c])]
     for column in likely:
         sides = {name: full[name][column] for name in raw}
         if min(side.readable for side in sides.values()) < LIKELY:
@@ -128,20 +132,35 @@ def _candidates(raw: Raw, schemas: Schemas, settings: Settings) -> list[str]:
     ]
 
 
-def _likely(raw: Raw, columns: list[str], missing: tuple[str, ...]) -> list[str]:
-    """Columns of whose first values most look like numbers, in both windows."""
-    held: set[str] = set()
+def _heads(raw: Raw, columns: list[str], missing: tuple[str, ...]) -> dict[str, list[list[str]]]:
+    """Column -> the first values of each window, without what is missing."""
+    heads: dict[str, list[list[str]]] = {column: [] for column in columns}
     for frame, _ in raw.values():
         with reading():
             head = frame.select(columns).head(HEAD).collect()
-        for column in list(columns):
+        for column, held in heads.items():
             texts = [text.strip() for text in head[column].cast(pl.String).drop_nulls()]
-            texts = [text for text in texts if text and text not in missing]
-            if sum(_NUMBER.fullmatch(text) is not None for text in texts) < LIKELY * len(texts):
-                columns = [c for c in columns if c != column]
-            elif texts:
-                held.add(column)
-    return [column for column in columns if column in held]
+            held.append([text for text in texts if text and text not in missing])
+    return heads
+
+
+def _likely(heads: Mapping[str, list[list[str]]]) -> list[str]:
+    """Columns of whose first values most look like numbers, in both windows."""
+    return [
+        column
+        for column, sides in heads.items()
+        if any(sides)
+        and all(sum(_NUMBER.fullmatch(t) is not None for t in texts) >= LIKELY * len(texts) for texts in sides)
+    ]
+
+
+def _is_attached(column: str, sides: list[list[str]]) -> bool:
+    """Whether values are numbers in a writing that is not read, such as 1.2k; many, so that they are no codes."""
+    texts = [text for side in sides for text in side]
+    if not all(sides) or is_id_like(column) or len(set(texts)) <= CODES:
+        return False
+    decimals = sum("." in text or "," in text for text in texts)
+    return (len(set(texts)) < len(texts) or decimals >= LIKELY * len(texts)) and all(map(_ATTACHED.fullmatch, texts))
 
 
 def _seen(frame: pl.LazyFrame, columns: list[str], missing: tuple[str, ...]) -> dict[str, Texts]:
@@ -172,6 +191,7 @@ class _Said:
         self.gone: list[str] = []
         self.left: list[str] = []
         self.doubt: list[str] = []
+        self.attached: list[str] = []
 
     def read(self, column: str, sides: Mapping[str, Texts], decimal: str) -> None:
         example = next(side.example for side in sides.values() if side.example is not None)
@@ -217,6 +237,11 @@ class _Said:
             told.append(
                 f"columns that look like numbers stay text: {say.listed(self.left)}; write them alike, or name what stands for "
                 "a missing value in [data] missing"
+            )
+        if self.attached:
+            told.append(
+                f"columns that look like numbers in a writing that is not read stay text: {say.listed(self.attached)}; write "
+                "plain numbers where they are"
             )
         if self.codes:
             told.append(f"numbers written as text that look like codes stay text: {say.listed(self.codes)}")

@@ -102,6 +102,16 @@ def scored(scores: Any, classes: tuple[str, ...]) -> Reply:
     return Reply(labels=labels, scores=array, classes=classes)
 
 
+def in_order(returned: Any, asked: pd.DataFrame) -> Any:
+    """A frame or series in the order of the rows asked: one that was sorted or put together in groups still has their index."""
+    if not isinstance(returned, (pd.Series, pd.DataFrame)) or len(returned) != len(asked):
+        return returned
+    index = asked.index
+    if index.equals(returned.index) or not (index.is_unique and index.is_monotonic_increasing):
+        return returned
+    return returned.reindex(index) if returned.index.sort_values().equals(index) else returned
+
+
 def from_estimator(predictions: Any, scores: Any, classes: tuple[str, ...] | None) -> Reply:
     """A reply from what ``predict`` and ``predict_proba`` returned (None for what was not asked)."""
     if classes is None:
@@ -120,8 +130,12 @@ def from_function(returned: Any, classes: tuple[str, ...] | None, task: str | No
     if isinstance(returned, (list, tuple)) and len(returned) and all(isinstance(row, Mapping) for row in returned):
         returned = pd.DataFrame(list(returned))
     if hasattr(returned, "columns") and hasattr(returned, "to_numpy"):
+        if len(returned.columns) == 1 and str(returned.columns[0]) in _WRAPPERS:
+            return _predicted(np.asarray(returned[returned.columns[0]]), classes, task)
         return _in_columns({str(label_text(name)): np.asarray(returned[name]) for name in returned.columns})
     if isinstance(returned, Mapping):
+        if len(returned) == 1 and str(next(iter(returned))) in _WRAPPERS:  # as servers answer: {"predictions": [...]}
+            return from_function(next(iter(returned.values())), classes, task)
         return _in_columns({label_text(name): np.asarray(values) for name, values in returned.items()})
     if not isinstance(returned, (np.ndarray, pd.Series, Sequence)) and not hasattr(returned, "__array__"):
         raise ReplyError(f"expected predictions or scores, found {type(returned).__name__}")
@@ -133,6 +147,8 @@ def from_function(returned: Any, classes: tuple[str, ...] | None, task: str | No
     return _predicted(array, classes, task)
 
 
+_WRAPPERS = frozenset(("prediction", "predictions", "output", "outputs", "result", "results"))
+"""Names that say of the one thing returned that it is the answer, and not what it means."""
 UNNAMED = "it returned an array of scores without class labels; give the function `classes`"
 FRACTIONS = "it returned fractions where labels were expected; return a frame with a column per class"
 

@@ -10,7 +10,7 @@ from backslide.contracts.errors import ModelError
 from backslide.models.boosters import Native, native
 from backslide.models.fitted_types import restorer
 from backslide.models.model import Input, Model
-from backslide.models.reply import Reply, class_texts, from_estimator, from_function, label_texts
+from backslide.models.reply import Reply, class_texts, from_estimator, from_function, in_order, label_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +80,7 @@ def _function(function: Any, name: str, task: str | None, notes: tuple[str, ...]
     order = None if features is None or callable(features) else tuple(str(column) for column in features)
 
     def ask(batch: pd.DataFrame, decisions: bool) -> Reply:
-        return from_function(function(batch), classes, task)
+        return from_function(in_order(function(batch), batch), classes, task)
 
     return Model(name, ask, order, classes, "frame", notes, function, restorer(function, order))
 
