@@ -135,7 +135,8 @@ def test_percents_of_scores_that_fell_are_percents_on_every_row():
     read_as, (altered,), _, warnings = read(before, changed(after, lambda s: s * 100))
     assert altered.every_row
     assert np.allclose(read_as["current"]["s0"], after["s0"])
-    assert "are converted (divide by 100)" in warnings[0] and "rows that stay" not in warnings[0]
+    assert "are converted (divide by 100)" in warnings[0]
+    assert "rows that stay" not in warnings[0]
 
 
 def test_some_rows_in_percent_are_converted_alone_and_marked():

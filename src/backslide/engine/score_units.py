@@ -97,8 +97,8 @@ def glance(frame: pl.LazyFrame, columns: Sequence[str]) -> Measured | None:
     if low < 0 or high > 1 or high <= 2 * HUNDREDTH:
         return None
     return Measured(
-        rows=rows, missing=0, infinite=0, low=low, high=high, outside=0, hair=0, below=0, near=0, upper=0, inside=rows, hundredth=0,
-        extreme=0, middle=0.0, tail=0.0, off_sum=0, sum=1.0, steady=len(values) > 1, marks=0, mirrored=False,
+        rows=rows, missing=0, infinite=0, low=low, high=high, outside=0, hair=0, below=0, near=0, upper=0, inside=rows,
+        hundredth=0, extreme=0, middle=0.0, tail=0.0, off_sum=0, sum=1.0, steady=len(values) > 1, marks=0, mirrored=False,
     )  # fmt: skip
 
 
@@ -137,7 +137,8 @@ def measure(frame: pl.LazyFrame, columns: tuple[str, ...]) -> Measured:
 
     return Measured(
         rows=rows("rows"), missing=rows("missing"), infinite=rows("infinite"), low=real("low"), high=real("high"),
-        outside=rows("outside"), hair=rows("hair"), below=rows("below"), near=rows("near"), upper=rows("upper"), inside=rows("inside"),
+        outside=rows("outside"), hair=rows("hair"), below=rows("below"), near=rows("near"), upper=rows("upper"),
+        inside=rows("inside"),
         hundredth=rows("hundredth"), extreme=rows("extreme"), middle=real("middle"), tail=real("tail"),
         off_sum=rows("off_sum"), sum=real("sum"), marks=rows("marks"),
         steady=many and real("last") - real("first") <= STEADY * abs(real("sum")), mirrored=real("mirrored") > 1 - FEW,
