@@ -40,7 +40,7 @@ _KEY = _Wanted(
 _WANTED = {
     "label": _Wanted(_CLASS, "class labels or numbers", "write one plain value in each row"),
     "prediction": _Wanted(_CLASS, "class labels or numbers", "write one plain value in each row"),
-    "score": _Wanted(frozenset({"number", "none"}), "numbers from 0 to 1", "name one column of numbers for each class"),
+    "score": _Wanted(frozenset({"number", "none"}), "numbers from 0 to 1", "write plain numbers in both windows"),
     "timestamp": _TIME,
     "label_time": _TIME,
     "label_source": _KEY,
