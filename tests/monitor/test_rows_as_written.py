@@ -15,7 +15,7 @@ DAYS = [datetime(2026, 3, 1, 12) + timedelta(hours=6 * k) for k in range(4 * 61)
 
 
 def settings(folder, reference, **model):
-    told = {"label": "label", "prediction": "label", "timestamp": "at"} | model
+    told = {"label": "label", "prediction": "prediction", "timestamp": "at"} | model
     sections = {"model": told, "data": {"source": "log.csv"}, "windows": {"reference": reference}}
     return Settings.from_dict(sections, base=folder)
 
@@ -23,7 +23,12 @@ def settings(folder, reference, **model):
 @pytest.mark.parametrize("reference", ["2026-03-01..2026-03-31", "march.csv"])
 def test_times_with_the_month_first_are_watched_as_what_they_are(reference, tmp_path):
     table = pl.DataFrame(
-        {"at": [t.strftime("%m/%d/%Y %H:%M") for t in DAYS], "x": range(len(DAYS)), "label": ["a", "b"] * 122}
+        {
+            "at": [t.strftime("%m/%d/%Y %H:%M") for t in DAYS],
+            "x": range(len(DAYS)),
+            "label": ["a", "b"] * 122,
+            "prediction": ["a", "b"] * 122,
+        }
     )
     table.write_csv(tmp_path / "log.csv", separator=";")
     march = sum(t.month == 3 for t in DAYS)

@@ -100,7 +100,7 @@ WRONG = {
     "no such class": (lambda g, b: plot.over_time(g, b, "recall[maybe]"), "no label is 'maybe'"),
     "no such block": (lambda g, b: plot.over_time(g, b, "age", every="hour"), "expected 'day', 'week' or 'month'"),
     "no time": (lambda g, b: plot.over_time(g.drop("served_at"), b, "age"), "no timestamp was recognised"),
-    "no times in it": (lambda g, b: plot.over_time(g, b, "age", "channel"), "cannot be read as a time"),
+    "no times in it": (lambda g, b: plot.over_time(g, b, "age", "channel"), "cannot be read as times"),
     "no labels to find": (lambda g, b: plot.confusion(g.select("age"), b.select("age")), "no label was recognised"),
     "numbers as labels": (lambda g, b: plot.confusion(g, b, "income", "prediction"), "expected classes"),
     "no label in it": (
