@@ -34,8 +34,8 @@ THE_WORLD: dict[str, Drawer] = {
     "concept_drift": world_faults.concept_drift,
 }
 KINDS = DATA_FAULTS | OWN_CHANGES | THE_WORLD
-"""Changes of library, code and configuration are seen in snapshots, answers altered after the model in the answers alone: they leave
-the rows as they are, and are not done here."""
+"""Changes of library, code and configuration are seen in snapshots, answers altered after the model in the answers alone:
+they leave the rows as they are, and are not done here."""
 
 
 def applies(kind: str, data: DataSet, model: str) -> bool:
