@@ -23,9 +23,9 @@ import numpy as np
 from scipy.signal import lfilter
 
 from backslide.contracts.watch import Level
-from backslide.monitor.judge import Rules, track
+from backslide.monitor.detect import Rules, track
 from backslide.monitor.streams import HEADLINE_SHARE, Followed
-from backslide.stats.sequential import Periods
+from backslide.stats.change.sequential import Periods
 
 REFERENCE, YEAR = 56, 365
 RULES = Rules(0.1, 1.0, 365.25, recover_after=7)

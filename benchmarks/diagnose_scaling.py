@@ -170,7 +170,7 @@ def diagnose_once(
     import polars as pl
 
     import backslide
-    import backslide.main_job
+    import backslide.jobs.diagnose
 
     model = joblib.load(Path(folder) / "model.joblib")
     windows = [pl.read_parquet(Path(folder) / f"{name}.parquet") for name in ("reference", world)]

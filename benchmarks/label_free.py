@@ -29,10 +29,10 @@ from sklearn.preprocessing import OrdinalEncoder
 from backslide.case import Case
 from backslide.contracts.config import Settings
 from backslide.engine.window import open_windows
+from backslide.jobs.watch import ESTIMATED_ROWS
 from backslide.monitor.expectation import estimated
-from backslide.monitor.grid import Grid
+from backslide.monitor.periods import Grid
 from backslide.monitor.streams import summed_metric
-from backslide.monitor.watch import ESTIMATED_ROWS
 
 SETS = {
     "electricity": ("price_change", "UP", ("nsw_price", "vic_price", "vic_demand", "transfer"), "timestamp"),

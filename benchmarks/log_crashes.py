@@ -23,9 +23,9 @@ from pathlib import Path
 import polars as pl
 
 from backslide.log.reading import open_log
+from backslide.log.retention import compact
 from backslide.log.rollup import rollup
 from backslide.log.tables import Table
-from backslide.log.upkeep import compact
 from measure import machine
 
 WRITER = """
@@ -50,7 +50,7 @@ KEEPER = """
 import sys, time
 from backslide.contracts.errors import LogError
 from backslide.log.rollup import rollup
-from backslide.log.upkeep import compact
+from backslide.log.retention import compact
 do = {"rollup": lambda: rollup(sys.argv[1]), "compact": lambda: compact(sys.argv[1], grace=0)}[sys.argv[2]]
 while True:
     try:

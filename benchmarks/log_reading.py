@@ -20,7 +20,7 @@ import polars as pl
 from backslide.contracts.roles import Roles
 from backslide.log.ingest import ingest
 from backslide.log.reading import open_log
-from backslide.log.upkeep import compact
+from backslide.log.retention import compact
 from measure import child, machine, median_ratio, median_seconds, run_task, table
 
 BEGUN = datetime(2026, 3, 1, tzinfo=UTC)

@@ -106,10 +106,10 @@ def bare_scan(columns: str, *paths: str) -> None:
 
 def write_plan(reference: str, plan_file: str) -> None:
     """Edges from a sample of the reference, kept as the profile of no rows."""
-    from backslide.engine.columns import ColumnKind, kind_of
-    from backslide.engine.profile import Profile, make_plan
-    from backslide.engine.sample import sample
-    from backslide.engine.source import open_source
+    from backslide.engine.columns.kinds import ColumnKind, kind_of
+    from backslide.engine.columns.sample import sample
+    from backslide.engine.profile.profile import Profile, make_plan
+    from backslide.engine.sources.open import open_source
 
     drawn = sample(open_source(reference).drop(OUTCOMES), 20_000, seed=0)
     kinds = {name: kind_of(dtype) for name, dtype in drawn.schema.items()}
@@ -120,9 +120,9 @@ def write_plan(reference: str, plan_file: str) -> None:
 
 def profile_windows(plan_file: str, *paths: str) -> None:
     """The kernel over both windows, on the plan of the reference."""
-    from backslide.engine.local import profile
-    from backslide.engine.profile import Profile
-    from backslide.engine.source import open_source
+    from backslide.engine.profile.profile import Profile
+    from backslide.engine.profile.run import profile
+    from backslide.engine.sources.open import open_source
 
     plan = Profile.load(plan_file).plan
     for path in paths:
@@ -204,8 +204,8 @@ def _import_what_is_measured() -> None:
     import polars as pl
 
     import backslide.case
-    import backslide.engine.local
-    import backslide.engine.source
+    import backslide.engine.profile.run
+    import backslide.engine.sources.open
     import backslide.playbook.registry
     import backslide.playbook.runner
 

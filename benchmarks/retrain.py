@@ -32,7 +32,7 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from backslide.case import Case
 from backslide.contracts.config import Settings
-from backslide.contracts.upkeep import WINDOWS
+from backslide.contracts.retrain_settings import WINDOWS
 from backslide.engine.window import open_windows
 from backslide.models.frame import to_pandas
 from backslide.models.load import load_model
@@ -187,7 +187,7 @@ def _realised(bench: Bench, plan: Any, untouched: pl.DataFrame) -> float:
     rows, weights = bounded(plan.choose(h, np.inf, rng), bench.max_rows, rng)
     model = trained(bench.recipe, h, rows, weights, plan.steady, rng, plan.name)
     frame = bench.case.current.window.prepare(untouched.lazy()).collect()
-    from backslide.engine.outcomes import outcomes
+    from backslide.engine.roles.outcomes import outcomes
 
     later = History(bench.case, frame, outcomes(frame, bench.case.problem), np.ones(frame.height, bool),
                     np.arange(frame.height, dtype=float), np.zeros(frame.height), False)  # fmt: skip

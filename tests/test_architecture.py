@@ -80,7 +80,9 @@ def test_the_door_is_light():
 
 def test_a_stored_diagnosis_renders_without_the_data_stack():
     """The report reads contracts only: neither tables nor models are loaded to print it."""
-    loaded = python("import sys, backslide.contracts.diagnosis, backslide.report.text; print(*sys.modules)").split()
+    loaded = python(
+        "import sys, backslide.contracts.diagnosis, backslide.report.render.text; print(*sys.modules)"
+    ).split()
     assert [name for name in ("polars", "sklearn", "scipy", "joblib") if name in loaded] == []
 
 
@@ -96,7 +98,7 @@ def test_public_names_are_few_and_resolve():
 def test_the_door_stays_a_door_after_use():
     """No submodule may take the place of a public function of the same name."""
     code = "import backslide, importlib, pkgutil\n"
-    code += "import backslide.main_job, backslide.case, backslide.verdict, backslide.waterfall\n"
+    code += "import backslide.jobs.diagnose, backslide.case, backslide.jobs.verdict, backslide.jobs.waterfall\n"
     code += "assert callable(backslide.diagnose), backslide.diagnose\n"
     python(code)
     shared = {p.stem for p in (ROOT / "src" / "backslide").iterdir()} & set(backslide.__all__)

@@ -14,7 +14,7 @@ import pytest
 import backslide as bs
 from backslide.contracts.config import Settings
 from backslide.playbook import scenarios
-from backslide.stats.metrics import METRICS
+from backslide.stats.metrics.metric import METRICS
 
 
 def diagnosed(reference: pl.DataFrame, current: pl.DataFrame, **model: object) -> bs.Diagnosis:

@@ -16,7 +16,7 @@ import worlds
 from backslide.contracts.diagnosis import Action, Verdict
 from backslide.contracts.errors import BackslideError, ColumnError, ConfigError, LabelError, SourceError, UntrustedError
 from backslide.contracts.finding import Status
-from backslide.main_job import diagnose_config
+from backslide.jobs.diagnose import diagnose_config
 from backslide.playbook import scenarios
 
 pytestmark = pytest.mark.core

@@ -13,8 +13,8 @@ from backslide.cli import main
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.selftest import SelfTest
+from backslide.jobs.selftest import selftest
 from backslide.playbook import scenarios
-from backslide.rehearse import selftest
 
 
 @pytest.fixture(scope="module")

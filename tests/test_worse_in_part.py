@@ -14,7 +14,7 @@ import worlds
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Action, Diagnosis, Verdict
-from backslide.main_job import diagnose
+from backslide.jobs.diagnose import diagnose
 from backslide.playbook import scenarios
 
 ROWS = 9000

@@ -20,7 +20,7 @@ from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.finding import Status
 from backslide.contracts.roles import Roles
 from backslide.engine.window import open_windows
-from backslide.main_job import diagnose
+from backslide.jobs.diagnose import diagnose
 from backslide.models.load import load_model
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario

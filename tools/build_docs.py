@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from backslide.causes.registry import all_signatures
+from backslide.causes.faults.registry import all_signatures
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.finding import Step
@@ -45,17 +45,17 @@ FORMATS = {
 NOTE = "<!-- Written by tools/build_docs.py from the source; edit the docstring there. -->\n\n"
 
 FOUND_IN = {
-    CauseKind.MODEL_CHANGE: "backslide.causes.artefacts",
-    CauseKind.OUTPUT_CHANGE: "backslide.causes.output_changes",
-    CauseKind.THRESHOLD_CHANGE: "backslide.causes.artefacts",
-    CauseKind.SCALER_REFIT: "backslide.causes.given.find",
-    CauseKind.PREPROCESSING_CHANGE: "backslide.causes.given.find",
-    CauseKind.LIBRARY_CHANGE: "backslide.causes.stack_changes",
-    CauseKind.CODE_CHANGE: "backslide.causes.stack_changes",
-    CauseKind.CONFIG_CHANGE: "backslide.causes.stack_changes",
-    CauseKind.LABEL_SHIFT: "backslide.causes.world",
-    CauseKind.COVARIATE_SHIFT: "backslide.causes.world",
-    CauseKind.CONCEPT_DRIFT: "backslide.causes.world",
+    CauseKind.MODEL_CHANGE: "backslide.causes.replay.model_or_threshold",
+    CauseKind.OUTPUT_CHANGE: "backslide.causes.replay.output_change",
+    CauseKind.THRESHOLD_CHANGE: "backslide.causes.replay.model_or_threshold",
+    CauseKind.SCALER_REFIT: "backslide.causes.replay.preprocessing.search",
+    CauseKind.PREPROCESSING_CHANGE: "backslide.causes.replay.preprocessing.search",
+    CauseKind.LIBRARY_CHANGE: "backslide.causes.replay.snapshot_diff",
+    CauseKind.CODE_CHANGE: "backslide.causes.replay.snapshot_diff",
+    CauseKind.CONFIG_CHANGE: "backslide.causes.replay.snapshot_diff",
+    CauseKind.LABEL_SHIFT: "backslide.causes.shift.shifts",
+    CauseKind.COVARIATE_SHIFT: "backslide.causes.shift.shifts",
+    CauseKind.CONCEPT_DRIFT: "backslide.causes.shift.shifts",
 }
 """Kinds that no signature recognises -> the module whose docstring says how they are found."""
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis
-from backslide.main_job import diagnose
+from backslide.jobs.diagnose import diagnose
 from faults.baselines import blamed
 from faults.cells import Case
 from faults.pipelines import PREDICTION

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from backslide.stats.change import VERDICT_ALPHA, Units, compare
-from backslide.stats.metrics import METRICS
+from backslide.stats.change.metric_change import VERDICT_ALPHA, Units, compare
+from backslide.stats.metrics.metric import METRICS
 
 Floats = NDArray[np.float64]
 ERROR_RATE = METRICS["bias"]

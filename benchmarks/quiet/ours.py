@@ -17,9 +17,9 @@ from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis, Verdict
 from backslide.contracts.finding import Outcome, Severity, Step
 from backslide.engine.window import open_windows
+from backslide.jobs.verdict import judge
 from backslide.playbook.registry import all_checks
 from backslide.playbook.runner import run_checks
-from backslide.verdict import judge
 from quiet.pairs import Windows
 
 

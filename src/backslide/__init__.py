@@ -16,12 +16,12 @@ _PUBLIC = {
     "Roles": "contracts.roles",
     "Settings": "contracts.config",
     "Shadow": "contracts.shadow",
-    "diagnose": "main_job",
+    "diagnose": "jobs.diagnose",
     "freeze": "stack.guard",
     "integrity": "stack.compare",
-    "retrain": "retraining.job",
-    "snapshot": "stack.take",
-    "shadow": "shadow_job",
+    "retrain": "jobs.retrain",
+    "snapshot": "stack.snapshot",
+    "shadow": "jobs.shadow",
 }
 _MODULES = ("plot",)
 
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from backslide.contracts.finding import Finding as Finding
     from backslide.contracts.roles import Roles as Roles
     from backslide.contracts.shadow import Shadow as Shadow
+    from backslide.jobs.diagnose import diagnose as diagnose
+    from backslide.jobs.retrain import retrain as retrain
+    from backslide.jobs.shadow import shadow as shadow
     from backslide.log.recorder import Recorder as Recorder
-    from backslide.main_job import diagnose as diagnose
-    from backslide.retraining.job import retrain as retrain
-    from backslide.shadow_job import shadow as shadow
     from backslide.stack.compare import integrity as integrity
     from backslide.stack.guard import freeze as freeze
-    from backslide.stack.take import snapshot as snapshot
+    from backslide.stack.snapshot import snapshot as snapshot
 
     from . import plot as plot
 

@@ -18,29 +18,30 @@ from numpy.typing import NDArray
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.snapshot import Snapshot
-from backslide.engine import names
-from backslide.engine.columns import ColumnKind, shared_kind
-from backslide.engine.kept import Kept
-from backslide.engine.local import profile
-from backslide.engine.outcomes import Outcomes as Outcomes
-from backslide.engine.outcomes import codes_of as codes_of
-from backslide.engine.outcomes import decide as decide
-from backslide.engine.outcomes import outcomes as outcomes
-from backslide.engine.pair import Pair, to_numbers
-from backslide.engine.parts import REST
-from backslide.engine.problem import DEFAULT_POINTS, Problem
-from backslide.engine.profile import Plan, Profile, make_plan
-from backslide.engine.segments import condition, holds
-from backslide.engine.segments import resolve as resolve_segments
-from backslide.engine.units import cell_units, count_units, loss_units, variance_units
+from backslide.engine.columns import names
+from backslide.engine.columns.cache import Kept
+from backslide.engine.columns.kinds import ColumnKind, shared_kind
+from backslide.engine.columns.pair import Pair, to_numbers
+from backslide.engine.columns.segments import condition, holds
+from backslide.engine.columns.segments import resolve as resolve_segments
+from backslide.engine.profile.daily_sums import cell_units, count_units, loss_units, variance_units
+from backslide.engine.profile.profile import Plan, Profile, make_plan
+from backslide.engine.profile.run import profile
+from backslide.engine.profile.segment_counts import REST
+from backslide.engine.roles.outcomes import Outcomes as Outcomes
+from backslide.engine.roles.outcomes import codes_of as codes_of
+from backslide.engine.roles.outcomes import decide as decide
+from backslide.engine.roles.outcomes import outcomes as outcomes
+from backslide.engine.roles.problem import DEFAULT_POINTS, Problem
 from backslide.engine.window import Opened, Window
+from backslide.models.infer_reading import understand
 from backslide.models.metric_functions import check_returns, custom_metric
 from backslide.models.model import Model, ordered_scores
-from backslide.models.understand import understand
-from backslide.stats.bootstrap import Resampler
-from backslide.stats.change import Change, Units, compare
-from backslide.stats.jackknife import jackknife_units
-from backslide.stats.metrics import (
+from backslide.stats.change.bootstrap import Resampler
+from backslide.stats.change.jackknife import jackknife_units
+from backslide.stats.change.metric_change import Change, Units, compare
+from backslide.stats.change.units import row_units
+from backslide.stats.metrics.metric import (
     CLASSIFICATION,
     COST,
     METRICS,
@@ -53,7 +54,6 @@ from backslide.stats.metrics import (
     pr_auc_over,
     roc_auc_over,
 )
-from backslide.stats.units import row_units
 
 Progress = Callable[[str], None]
 _LOSS_COLUMNS = {

@@ -10,12 +10,12 @@ import pytest
 from polars.testing import assert_series_equal
 
 import worlds
-from backslide.causes.inquiry import inquire
+from backslide.causes.search import inquire
 from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Action, Diagnosis, Verdict
+from backslide.jobs.verdict import judge
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
-from backslide.verdict import judge
 
 SEEDS = range(3)
 QUIET_SEEDS = range(30)

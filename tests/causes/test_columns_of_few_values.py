@@ -11,14 +11,14 @@ import pytest
 import tables
 import worlds
 from backslide.case import Case
-from backslide.causes.curves import curve_of, offset_of
-from backslide.causes.hypotheses import Fault, collect
-from backslide.causes.lattice import levels_of, on_levels, same_levels
-from backslide.causes.signatures.unit_change import CONVERSIONS
+from backslide.causes.columns.monotone_transforms import curve_of, offset_of
+from backslide.causes.columns.resolution import levels_of, on_levels, same_levels
+from backslide.causes.faults.collect import Fault, collect
+from backslide.causes.faults.signatures.unit_change import CONVERSIONS
 from backslide.contracts.cause import CauseKind
-from backslide.engine.columns import ColumnKind
-from backslide.engine.pair import Pair
-from backslide.stats.metrics import Floats
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.columns.pair import Pair
+from backslide.stats.metrics.metric import Floats
 
 
 def case(current: Callable[[pl.DataFrame], pl.DataFrame], seed: int = 0, rows: int = 3000) -> tuple[Case, pl.DataFrame]:
@@ -132,7 +132,7 @@ def test_the_same_levels_are_taken_back_and_were_not_there_before():
 
 @pytest.mark.parametrize("key", ["log", "log1p", "log10", "log2", "sqrt", "square", "exp", "expm1", "exp10"])
 def test_every_curve_is_told_by_the_values_it_leaves(key):
-    from backslide.causes.curves import Curve
+    from backslide.causes.columns.monotone_transforms import Curve
 
     after = np.sort(Curve(key).apply(drawn(1, ODD)))
     found = curve_of(pair_of(drawn(0, ODD), after))

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import worlds
-from backslide.causes.thresholds import Recut, recut
+from backslide.causes.replay.threshold import Recut, recut
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Verdict
 from backslide.playbook.base import Scenario

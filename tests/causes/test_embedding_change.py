@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 import worlds
-from backslide.causes.signatures.embedding_change import EmbeddingChange
+from backslide.causes.faults.signatures.embedding_change import EmbeddingChange
 from backslide.contracts.cause import CauseKind
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
-from backslide.playbook.drift.embedding_clusters import EmbeddingClusters
+from backslide.playbook.drift.embedding.clusters import EmbeddingClusters
 from backslide.playbook.runner import run_checks
 
 WORDS = sorted({w for words in scenarios.TOPICS.values() for w in words.split()} | set(scenarios.SMALL_WORDS))

@@ -11,13 +11,13 @@ import pytest
 import tables
 import worlds
 from backslide.case import Case
-from backslide.causes.dependence import association, dependence
-from backslide.causes.hypotheses import Fault, collect
-from backslide.causes.signatures.clipped_range import limits_of
+from backslide.causes.columns.association import association, dependence
+from backslide.causes.faults.collect import Fault, collect
+from backslide.causes.faults.signatures.clipped_range import limits_of
 from backslide.contracts.cause import CauseKind
-from backslide.engine.columns import ColumnKind
-from backslide.engine.pair import Pair
-from backslide.stats.metrics import Floats
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.columns.pair import Pair
+from backslide.stats.metrics.metric import Floats
 
 
 def case_with(column: str, values: Floats, reference: pl.DataFrame, current: pl.DataFrame) -> Case:

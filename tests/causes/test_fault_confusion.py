@@ -13,7 +13,7 @@ import pytest
 
 import worlds
 from backslide.case import Case
-from backslide.causes.hypotheses import collect
+from backslide.causes.faults.collect import collect
 from backslide.playbook.base import Scenario
 from scale import runs
 

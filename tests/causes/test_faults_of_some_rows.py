@@ -12,11 +12,11 @@ import pytest
 
 import worlds
 from backslide.case import Case
-from backslide.causes.hypotheses import collect
-from backslide.causes.markers import describe, find_markers
+from backslide.causes.faults.collect import collect
+from backslide.causes.faults.subset_rules import describe, find_markers
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Diagnosis, Verdict
-from backslide.engine.segments import holds
+from backslide.engine.columns.segments import holds
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 

@@ -11,7 +11,7 @@ import pytest
 import tables
 import worlds
 from backslide.case import Case
-from backslide.causes.hypotheses import Fault, collect
+from backslide.causes.faults.collect import Fault, collect
 from backslide.contracts.cause import CauseKind
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario

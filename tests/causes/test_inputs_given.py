@@ -29,8 +29,8 @@ from sklearn.preprocessing import (
 )
 
 import worlds
-from backslide.causes.artefacts import Replaced, replaced
-from backslide.causes.verify import Bench
+from backslide.causes.pricing.counterfactual import Bench
+from backslide.causes.replay.model_or_threshold import Replaced, replaced
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Action, Diagnosis
 from backslide.playbook.base import Scenario

@@ -8,9 +8,9 @@ import pytest
 
 import worlds
 from backslide.case import Case
-from backslide.causes.hypotheses import collect
-from backslide.causes.profiles import Company
-from backslide.engine.kept import Kept
+from backslide.causes.columns.category_profiles import Company
+from backslide.causes.faults.collect import collect
+from backslide.engine.columns.cache import Kept
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 

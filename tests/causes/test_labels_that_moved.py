@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 import worlds
-from backslide.causes.relabelled import Policy, relabelled
-from backslide.causes.verify import Bench
+from backslide.causes.pricing.counterfactual import Bench
+from backslide.causes.shift.label_policy import Policy, relabelled
 from backslide.contracts.cause import CauseKind
 from backslide.playbook.base import Scenario
 from backslide.playbook.concept.decomposition import populations

@@ -13,13 +13,13 @@ import pytest
 from test_inputs_given import FEATURES, NUMBERS, World, another, encoder_of, fit_scaler, refit, said, told, world
 
 import worlds
-from backslide.causes.artefacts import replaced
-from backslide.causes.verify import Bench
+from backslide.causes.pricing.counterfactual import Bench
+from backslide.causes.replay.model_or_threshold import replaced
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.errors import BackslideError
 from backslide.contracts.roles import Roles
-from backslide.engine.inputs import input_columns
+from backslide.engine.roles.logged_inputs import input_columns
 from backslide.playbook.base import Scenario
 
 

@@ -19,10 +19,10 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import tables
 import worlds
-from backslide.causes.artefacts import replaced
-from backslide.causes.hypotheses import collect
-from backslide.causes.thresholds import recut
-from backslide.causes.verify import Bench
+from backslide.causes.faults.collect import collect
+from backslide.causes.pricing.counterfactual import Bench
+from backslide.causes.replay.model_or_threshold import replaced
+from backslide.causes.replay.threshold import recut
 from backslide.contracts.cause import CauseKind
 from backslide.models.frame import to_pandas
 from backslide.playbook.base import Scenario

@@ -13,10 +13,10 @@ from backslide.contracts.cause import CauseKind
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis, Verdict
 from backslide.contracts.errors import ConfigError, TimestampError
-from backslide.main_job import diagnose
+from backslide.jobs.diagnose import diagnose
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
-from backslide.stats.change_point import locate
+from backslide.stats.change.change_point import locate
 
 DAYS, CUT = 56, 37
 BEGAN = scenarios.START + timedelta(days=CUT)

@@ -14,10 +14,10 @@ from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.errors import LabelError
-from backslide.main_job import diagnose
+from backslide.jobs.diagnose import diagnose
+from backslide.jobs.shadow import shadow
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
-from backslide.shadow_job import shadow
 
 UNDECIDED = {k: v for k, v in worlds.BARE.items() if k != "prediction"}
 """Roles where decisions follow from the scores."""

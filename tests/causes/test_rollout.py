@@ -10,9 +10,9 @@ import pytest
 
 import worlds
 from backslide.case import Case
-from backslide.causes.rollout import Rollout, rollout
-from backslide.causes.verify import Bench
-from backslide.causes.versions import Beside, worse_version
+from backslide.causes.pricing.counterfactual import Bench
+from backslide.causes.replay.rollout import Rollout, rollout
+from backslide.causes.replay.version_comparison import Beside, worse_version
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Verdict
 from backslide.playbook import scenarios

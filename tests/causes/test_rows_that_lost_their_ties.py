@@ -8,12 +8,12 @@ import pytest
 
 import tables
 import worlds
-from backslide.causes.hypotheses import Fault, collect
-from backslide.causes.markers import describe_among, find_markers
-from backslide.causes.partial import recognise_within
-from backslide.causes.untied import tie_products
+from backslide.causes.columns.broken_associations import tie_products
+from backslide.causes.faults.collect import Fault, collect
+from backslide.causes.faults.subset_rules import describe_among, find_markers
+from backslide.causes.faults.subsets import recognise_within
 from backslide.contracts.cause import CauseKind
-from backslide.engine.segments import holds
+from backslide.engine.columns.segments import holds
 
 
 def faults(reference: pl.DataFrame, current: pl.DataFrame) -> list[Fault]:

@@ -16,8 +16,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import worlds
-from backslide.causes.artefacts import Replaced, replaced
-from backslide.causes.verify import Bench
+from backslide.causes.pricing.counterfactual import Bench
+from backslide.causes.replay.model_or_threshold import Replaced, replaced
 from backslide.contracts.cause import CauseKind
 from backslide.playbook.base import Scenario
 from scale import runs

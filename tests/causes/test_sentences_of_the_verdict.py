@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from backslide.causes import words
+from backslide.causes.reporting import sentences
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Action, MetricChange, Part, Verdict, WindowCounts, too_few
 from backslide.contracts.finding import Estimate
-from backslide.stats.metrics import METRICS
+from backslide.stats.metrics.metric import METRICS
 
 NO_LABELS = "no labels in the current window, so the change of accuracy is not known"
 ROWS = (
@@ -132,7 +132,7 @@ BRANCHES = {
 @pytest.mark.parametrize(("given", "options", "expected"), BRANCHES.values(), ids=BRANCHES)
 def test_what_is_read_first(given, options, expected):
     verdict, metric, parts, causes, reason = given
-    said = words.verdict_sentence(verdict, metric, METRICS[metric.name], parts, causes, reason, **options)
+    said = sentences.verdict_sentence(verdict, metric, METRICS[metric.name], parts, causes, reason, **options)
     assert said == expected
     assert said.endswith(".")
     assert ".." not in said
@@ -143,9 +143,9 @@ def test_a_column_keeps_its_name_and_a_sentence_its_capital():
     ours = cause(CauseKind.MODEL_CHANGE).model_copy(
         update={"features": (), "summary": "the saved model does not answer."}
     )
-    said = words.verdict_sentence(Verdict.DEGRADED, FELL, METRICS["accuracy"], (), (ours,), "")
+    said = sentences.verdict_sentence(Verdict.DEGRADED, FELL, METRICS["accuracy"], (), (ours,), "")
     assert said.endswith(" The saved model does not answer.")
-    said = words.verdict_sentence(Verdict.DEGRADED, FELL, METRICS["accuracy"], (), (cause(),), "")
+    said = sentences.verdict_sentence(Verdict.DEGRADED, FELL, METRICS["accuracy"], (), (cause(),), "")
     assert " income is 12 times" in said
 
 
@@ -155,7 +155,7 @@ def test_every_verdict_has_a_branch():
 
 def test_small_changes_of_level_are_told_apart():
     metric = moved("mae", 0.842011, 0.842039)
-    said = words.verdict_sentence(Verdict.INCONCLUSIVE, metric, METRICS["mae"], (), (), "")
+    said = sentences.verdict_sentence(Verdict.INCONCLUSIVE, metric, METRICS["mae"], (), (), "")
     assert said == "Inconclusive: mean absolute error rose by 2.80e−05 (0.84201 → 0.84204), which could be noise."
 
 
@@ -170,7 +170,7 @@ def test_a_users_own_metric_keeps_its_name():
 
 
 def test_what_to_do_where_no_cause_was_looked_for():
-    decision = words.decide(Verdict.DEGRADED, (), (), "", METRICS["accuracy"], too_few=FEW)
+    decision = sentences.decide(Verdict.DEGRADED, (), (), "", METRICS["accuracy"], too_few=FEW)
     assert decision.action is Action.INVESTIGATE
     assert decision.reason == (
         "the drop is real; no cause was looked for: that takes 200 rows in each window, and the current window has 57; give "

@@ -12,14 +12,14 @@ from polars.testing import assert_frame_equal
 
 import worlds
 from backslide.case import Case, codes_of
-from backslide.causes.hypothesis import Hypothesis, Signature
-from backslide.causes.registry import all_signatures
+from backslide.causes.faults.base import Hypothesis, Signature
+from backslide.causes.faults.registry import all_signatures
 from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Diagnosis, Verdict
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
-from backslide.stats.metrics import METRICS
-from backslide.stats.rows import count_rows
+from backslide.stats.metrics.metric import METRICS
+from backslide.stats.metrics.row_sums import count_rows
 
 SIGNATURES = all_signatures()
 SEEDS = range(3)

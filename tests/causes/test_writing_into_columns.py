@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from backslide.causes.columns import constant, write
+from backslide.causes.columns.edit import constant, write
 
 
 @pytest.mark.parametrize(

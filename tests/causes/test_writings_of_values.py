@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import worlds
-from backslide.causes.clock import turn_of
-from backslide.causes.curves import offset_of
-from backslide.causes.formats import DateText, NumberText, TruthText, Writing, writings
-from backslide.causes.hypotheses import collect
-from backslide.causes.lattice import Grid, step_of
-from backslide.causes.texts import CODECS, Entities, Escapes, Garbled, Wrapped, common_end
+from backslide.causes.columns.formats import DateText, NumberText, TruthText, Writing, writings
+from backslide.causes.columns.monotone_transforms import offset_of
+from backslide.causes.columns.resolution import Grid, step_of
+from backslide.causes.columns.text_corruption import CODECS, Entities, Escapes, Garbled, Wrapped, common_end
+from backslide.causes.columns.time_of_day import turn_of
+from backslide.causes.faults.collect import collect
 from backslide.contracts.cause import CauseKind
-from backslide.engine.columns import ColumnKind
-from backslide.engine.pair import Pair
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.columns.pair import Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from backslide.causes.registry import all_signatures
+from backslide.causes.faults.registry import all_signatures
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.finding import Step
 from backslide.playbook.registry import all_checks

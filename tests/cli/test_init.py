@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from backslide.cli.init import configuration
 from backslide.contracts.config import Settings
 from backslide.contracts.roles import Roles
-from backslide.engine.proposed_windows import Windows
+from backslide.engine.roles.proposed_windows import Windows
 
 pytestmark = pytest.mark.core
 
@@ -57,7 +57,7 @@ def test_what_is_written_loads(backslide, log, tmp_path):
 
 
 def test_the_proposed_windows_cut_the_table(backslide, log, tmp_path):
-    from backslide.engine.source import parse_time_range
+    from backslide.engine.sources.open import parse_time_range
 
     backslide("init", "log.parquet")
     windows = Settings.load(tmp_path / "backslide.toml").windows

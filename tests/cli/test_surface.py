@@ -74,9 +74,9 @@ def main_job(monkeypatch):
     """Put another main job under the command line; what it does is given per test."""
 
     def install(diagnose_config):
-        module = ModuleType("backslide.main_job")
+        module = ModuleType("backslide.jobs.diagnose")
         module.diagnose_config = diagnose_config
-        monkeypatch.setitem(sys.modules, "backslide.main_job", module)
+        monkeypatch.setitem(sys.modules, "backslide.jobs.diagnose", module)
 
     return install
 
@@ -253,7 +253,7 @@ def test_help_needs_nothing_heavy():
     """The stable form of `--help` being quick: none of the slow imports happen."""
     code = (
         "import sys; from backslide.cli import main; main(['--help'])\n"
-        "heavy = {'polars', 'pandas', 'numpy', 'scipy', 'sklearn', 'altair', 'rich', 'backslide.main_job'}\n"
+        "heavy = {'polars', 'pandas', 'numpy', 'scipy', 'sklearn', 'altair', 'rich', 'backslide.jobs.diagnose'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

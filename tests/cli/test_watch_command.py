@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "monitor"))
 import jsonschema
 from streams_of_logs import REFERENCE, config, served
 
-from backslide.cli.outermost import run
+from backslide.cli.errors import run
 from backslide.contracts.watch import Watched
 
 

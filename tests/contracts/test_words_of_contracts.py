@@ -17,7 +17,7 @@ from backslide.contracts.errors import BackslideError, ConfigError, did_you_mean
 from backslide.contracts.finding import Finding, Severity, Step
 from backslide.contracts.labels import label_text
 from backslide.contracts.roles import Roles
-from backslide.engine.derive import label_expression
+from backslide.engine.roles.derive import label_expression
 
 pytestmark = pytest.mark.core
 

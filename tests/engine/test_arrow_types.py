@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from backslide.contracts.errors import SourceError
-from backslide.engine.frames import from_pandas
-from backslide.engine.source import open_source
+from backslide.engine.sources.dataframes import from_pandas
+from backslide.engine.sources.open import open_source
 
 pa = pytest.importorskip("pyarrow")
 

@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 from backslide.contracts.errors import SourceError
-from backslide.engine import batches as module
-from backslide.engine.batches import batches
+from backslide.engine.sources import batches as module
+from backslide.engine.sources.batches import batches
 
 
 @pytest.mark.parametrize("rows", [1, 64, 1000, 10**9])

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from backslide.engine.columns import ColumnKind, kind_of
+from backslide.engine.columns.kinds import ColumnKind, kind_of
 
 pytestmark = pytest.mark.core
 

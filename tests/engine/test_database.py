@@ -14,10 +14,10 @@ import pytest
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import MissingExtraError, SourceError
-from backslide.engine import database
-from backslide.engine.database import hidden, is_database
-from backslide.engine.source import describe, open_source
-from backslide.main_job import diagnose_config
+from backslide.engine.sources import database
+from backslide.engine.sources.database import hidden, is_database
+from backslide.engine.sources.open import describe, open_source
+from backslide.jobs.diagnose import diagnose_config
 from servers import ESCAPED, SECRET
 
 sqlalchemy = pytest.importorskip("sqlalchemy")

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 from backslide.contracts.errors import SourceError
-from backslide.engine.columns import ColumnKind, kind_of
-from backslide.engine.frames import from_pandas
-from backslide.engine.source import open_source
+from backslide.engine.columns.kinds import ColumnKind, kind_of
+from backslide.engine.sources.dataframes import from_pandas
+from backslide.engine.sources.open import open_source
 
 pytestmark = pytest.mark.core
 
@@ -174,7 +174,7 @@ from importlib.util import find_spec
 if find_spec("pyarrow") is not None:
     sys.modules["pyarrow"] = None
 import numpy as np, pandas as pd, polars as pl
-from backslide.engine.source import open_source
+from backslide.engine.sources.open import open_source
 frame = pd.DataFrame({
     "f": [1.0, np.nan], "i": pd.array([1, None], "Int64"), "s": ["a", None], "c": pd.Categorical(["x", None]),
     "t": pd.to_datetime(["2026-03-01", None]).tz_localize("Europe/Paris"), "o": pd.Series([1, "b"], dtype=object),

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from backslide.contracts.errors import SourceError
 from backslide.contracts.roles import Roles
-from backslide.engine import names
-from backslide.engine.inference import guess_roles, infer_roles
-from backslide.engine.proposed_windows import newest_days, propose_windows
-from backslide.engine.source import open_source, parse_time_range
+from backslide.engine.columns import names
+from backslide.engine.roles.infer import guess_roles, infer_roles
+from backslide.engine.roles.proposed_windows import newest_days, propose_windows
+from backslide.engine.sources.open import open_source, parse_time_range
 
 N = 400
 RNG = np.random.default_rng(11)

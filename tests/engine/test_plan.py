@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backslide.contracts.errors import ColumnError
-from backslide.engine.plan import Plan, column_edges, make_plan
+from backslide.engine.profile.plan import Plan, column_edges, make_plan
 
 
 def inside(edges, values):

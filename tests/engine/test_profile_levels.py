@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from backslide.contracts.errors import ColumnError
-from backslide.engine.profile import Plan, Profile, profile_batch
+from backslide.engine.profile.profile import Plan, Profile, profile_batch
 
 
 def levels_of(values, max_levels=1000, dtype=None):

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backslide.contracts.errors import InputError
-from backslide.engine.local import profile
-from backslide.engine.profile import Plan, Profile, make_plan, profile_batch
+from backslide.engine.profile.profile import Plan, Profile, make_plan, profile_batch
+from backslide.engine.profile.run import profile
 
 numbers = st.one_of(st.none(), st.floats(width=64), st.sampled_from([0.0, -0.0, 1.0, 1.5, -3.0]))
 wholes = st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1), st.integers(-3, 3))

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from backslide.contracts.errors import ColumnError
-from backslide.engine.profile import Plan, make_plan, profile_batch
+from backslide.engine.profile.profile import Plan, make_plan, profile_batch
 
 pytestmark = pytest.mark.core
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import BackslideError, ConfigError, SourceError, TimestampError
 from backslide.contracts.roles import Roles
-from backslide.engine import names
-from backslide.engine.inference import infer_roles
-from backslide.engine.times import other, time_expression
+from backslide.engine.columns import names
+from backslide.engine.roles.infer import infer_roles
+from backslide.engine.times.timestamps import other, time_expression
 from backslide.engine.window import open_windows
 
 ROWS = 240

@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from backslide.engine.columns import ColumnKind, kind_of
-from backslide.engine.local import profile
-from backslide.engine.profile import Profile, make_plan
-from backslide.engine.sample import sample
-from backslide.engine.source import open_source
+from backslide.engine.columns.kinds import ColumnKind, kind_of
+from backslide.engine.columns.sample import sample
+from backslide.engine.profile.profile import Profile, make_plan
+from backslide.engine.profile.run import profile
+from backslide.engine.sources.open import open_source
 
 pytestmark = pytest.mark.data
 FOLDER = Path(os.environ.get("BACKSLIDE_DATA") or ".")

@@ -9,8 +9,8 @@ from role_schemas import HELD_ASIDE, SCHEMAS, Schema, frame
 
 from backslide.cli.init import configuration
 from backslide.contracts.config import Settings
-from backslide.engine.inference import guess_roles
-from backslide.engine.proposed_windows import propose_windows
+from backslide.engine.roles.infer import guess_roles
+from backslide.engine.roles.proposed_windows import propose_windows
 from backslide.engine.window import open_windows
 
 

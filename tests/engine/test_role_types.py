@@ -10,7 +10,7 @@ import pytest
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ColumnError, InputError
-from backslide.engine.columns import ColumnKind, kind_of, shared_kind
+from backslide.engine.columns.kinds import ColumnKind, kind_of, shared_kind
 from backslide.engine.window import cut, open_windows
 
 ROWS = 40

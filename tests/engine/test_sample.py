@@ -6,9 +6,9 @@ import pytest
 from scipy.stats import chisquare
 
 from backslide.contracts.errors import ColumnError, SourceError
-from backslide.engine.local import profile
-from backslide.engine.profile import Plan
-from backslide.engine.sample import sample
+from backslide.engine.columns.sample import sample
+from backslide.engine.profile.profile import Plan
+from backslide.engine.profile.run import profile
 
 
 def numbered(n):

@@ -9,9 +9,9 @@ import pytest
 
 from backslide.contracts.errors import LabelError
 from backslide.contracts.roles import Roles
-from backslide.engine.outcomes import Outcomes
-from backslide.engine.problem import Problem
-from backslide.engine.score_direction import check_direction, direction, put_right
+from backslide.engine.roles.outcomes import Outcomes
+from backslide.engine.roles.problem import Problem
+from backslide.engine.roles.score_direction import check_direction, direction, put_right
 
 
 def problem(classes: int) -> Problem:

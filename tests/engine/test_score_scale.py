@@ -10,8 +10,8 @@ import pytest
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import LabelError
-from backslide.engine import names
-from backslide.engine.score_scale import AlteredScores, as_probabilities, read_scores, with_threshold
+from backslide.engine.columns import names
+from backslide.engine.roles.score_scale import AlteredScores, as_probabilities, read_scores, with_threshold
 
 ROWS = 600
 Change = Callable[[pl.Expr], pl.Expr]

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backslide.contracts.errors import ConfigError
-from backslide.engine import segments
-from backslide.engine.columns import kind_of
-from backslide.engine.literals import code
-from backslide.engine.local import profile
-from backslide.engine.parts import REST
-from backslide.engine.profile import Plan, Profile, profile_batch
+from backslide.engine.columns import segments
+from backslide.engine.columns.conditions import code
+from backslide.engine.columns.kinds import kind_of
+from backslide.engine.profile.profile import Plan, Profile, profile_batch
+from backslide.engine.profile.run import profile
+from backslide.engine.profile.segment_counts import REST
 
 FRAME = pl.DataFrame(
     {

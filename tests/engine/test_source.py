@@ -13,8 +13,8 @@ import pytest
 from packaging.version import Version
 
 from backslide.contracts.errors import MissingExtraError, SourceError
-from backslide.engine.profile import Plan, profile_batch
-from backslide.engine.source import describe, open_source
+from backslide.engine.profile.profile import Plan, profile_batch
+from backslide.engine.sources.open import describe, open_source
 
 pytestmark = pytest.mark.core
 

@@ -9,7 +9,7 @@ import pytest
 import backslide as bs
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import LabelError
-from backslide.engine import names
+from backslide.engine.columns import names
 from backslide.engine.window import Opened, open_windows
 
 SPELLINGS = {

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from backslide.contracts.errors import TimestampError
-from backslide.engine.source import TimeRange, parse_time_range
+from backslide.engine.sources.open import TimeRange, parse_time_range
 
 
 @pytest.mark.parametrize(

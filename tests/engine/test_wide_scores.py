@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from backslide.contracts.roles import Roles
-from backslide.engine import derive, names, wide_scores
-from backslide.engine.problem import Problem
+from backslide.engine.columns import names
+from backslide.engine.roles import derive, wide_scores
+from backslide.engine.roles.problem import Problem
 
 
 def problem_of(classes: tuple[str, ...]) -> Problem:

@@ -10,7 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from backslide.contracts.config import Settings
-from backslide.engine.sample import positions
+from backslide.engine.columns.sample import positions
 from backslide.engine.window import open_windows
 
 ROWS = 3000

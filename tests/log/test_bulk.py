@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from backslide.log.careful import Rows, carefully, records_of
 from backslide.log.columns import _bulk as in_bulk
 from backslide.log.columns import column_name, plain_names, rows_of
 from backslide.log.lines import line, told
+from backslide.log.parse_rows import Rows, carefully, records_of
 
 SPECIAL = [math.nan, math.inf, -math.inf, -0.0, 5e-324, 1e308, 2**53 + 1, 2**63, 2**64 - 1, 2**70, -(2**63), b"\x00",
            Decimal("1.10"), date(2026, 1, 2), "", '":', '\\":"', '{"$f":"nan"}', "null", ":null", "NaN", "a\nb",

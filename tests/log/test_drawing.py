@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import backslide as bs
 from backslide.contracts.errors import LogError
-from backslide.log.drawing import draw, inclusion, read_answers, share, systematic, take_back, uncertainty
+from backslide.log.label_sample import draw, inclusion, read_answers, share, systematic, take_back, uncertainty
 from backslide.log.reading import open_log
 from backslide.log.rollup import rollup
 

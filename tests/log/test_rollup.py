@@ -12,7 +12,7 @@ import backslide as bs
 from backslide.contracts.errors import LogError
 from backslide.contracts.finding import Severity
 from backslide.log import rollup as module
-from backslide.log.places import alone
+from backslide.log.paths import alone
 from backslide.log.reading import open_log
 from backslide.log.rollup import rollup
 from backslide.log.tables import Table
@@ -168,7 +168,7 @@ current = "2026-03-02..2026-03-15"
 """
     )
     from backslide.contracts.config import Settings
-    from backslide.main_job import diagnose_config
+    from backslide.jobs.diagnose import diagnose_config
 
     found = diagnose_config(Settings.load(tmp_path / "backslide.toml"))
     assert found.inputs.rows.reference > 1500

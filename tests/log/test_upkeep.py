@@ -12,11 +12,11 @@ import pytest
 
 import backslide as bs
 from backslide.contracts.errors import LogError
-from backslide.log.places import alone
+from backslide.log.paths import alone
 from backslide.log.reading import open_log
+from backslide.log.retention import compact
 from backslide.log.rollup import rollup
 from backslide.log.tables import Table
-from backslide.log.upkeep import compact
 
 pytest.importorskip("deltalake")
 TODAY = date(2026, 3, 31)

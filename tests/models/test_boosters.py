@@ -15,9 +15,9 @@ import backslide as bs
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import MissingExtraError, ModelError
-from backslide.engine.frames import from_pandas
+from backslide.engine.sources.dataframes import from_pandas
+from backslide.jobs.gate import gate_config
 from backslide.models.load import load_model
-from backslide.retraining.gate_job import gate_config
 
 FORMATS = {"json": "xgboost", "ubj": "xgboost", "txt": "lightgbm", "cbm": "catboost"}
 COLUMNS = ["income", "age", "plan"]

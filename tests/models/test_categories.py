@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder
 
-from backslide.engine.frames import from_pandas
+from backslide.engine.sources.dataframes import from_pandas
 from backslide.models.categories import in_order
 from backslide.models.load import load_model
 

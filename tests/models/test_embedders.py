@@ -11,7 +11,7 @@ from backslide.contracts.errors import ConfigError
 from backslide.contracts.finding import Status
 from backslide.engine.window import open_windows
 from backslide.playbook import scenarios
-from backslide.playbook.drift.embeddings import check_functions
+from backslide.playbook.drift.embedding.embedding_columns import check_functions
 from backslide.playbook.runner import run_checks
 
 MODULE = """

@@ -15,9 +15,9 @@ from streams_of_logs import REFERENCE, config, moment, served
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.watch import Level, Watched
-from backslide.monitor import tell
+from backslide.jobs.watch import settings_key, watch
+from backslide.monitor import notify
 from backslide.monitor.exposition import exposition
-from backslide.monitor.watch import settings_key, watch
 from backslide.store.database import Database, open_database
 from backslide.store.memory import Mute
 
@@ -171,10 +171,10 @@ def test_secrets_come_from_the_environment_and_stay_there(
 
 def test_one_bad_receiver_does_not_cost_the_others_their_message(tmp_path: Path, receiver: Receiver):
     settings = settings_for(tmp_path, "json://127.0.0.1:9/", receiver.url)
-    assert tell.test_message(settings) == "number 1 did not take it"
+    assert notify.test_message(settings) == "number 1 did not take it"
     assert receiver.titles == ["[backslide] loans: test"]
     with pytest.raises(ConfigError, match="does not know"):
-        tell.test_message(settings_for(tmp_path, "nosuch://x"))
+        notify.test_message(settings_for(tmp_path, "nosuch://x"))
 
 
 def test_templates_are_checked_when_the_configuration_is_read(tmp_path: Path):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from backslide.contracts.watch import Level
-from backslide.monitor.judge import Rules, Track, track
+from backslide.monitor.detect import Rules, Track, track
 from backslide.monitor.streams import Followed
-from backslide.stats.sequential import Periods
+from backslide.stats.change.sequential import Periods
 
 
 def followed(values: np.ndarray, reference: int = 56, rows: int = 2000) -> Followed:

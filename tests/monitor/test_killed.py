@@ -11,8 +11,8 @@ from streams_of_logs import REFERENCE, config, moment, served
 
 from backslide.contracts.config import Settings
 from backslide.contracts.watch import Watched
-from backslide.monitor import tell
-from backslide.monitor.watch import settings_key, watch
+from backslide.jobs.watch import settings_key, watch
+from backslide.monitor import notify
 from backslide.store.database import Database, DatabaseBook, open_database
 
 sqlalchemy = pytest.importorskip("sqlalchemy")
@@ -44,7 +44,7 @@ def _sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def send(_: Settings, message: Any) -> None:
         sent.append(f"{message.kind} {message.period}")
 
-    monkeypatch.setattr(tell, "_send", send)
+    monkeypatch.setattr(notify, "_send", send)
     return sent
 
 

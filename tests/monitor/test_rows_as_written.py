@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 
 from backslide.contracts.config import Settings
-from backslide.contracts.watching import WatchSettings
-from backslide.monitor.grid import Grid
+from backslide.contracts.watch_settings import WatchSettings
+from backslide.jobs.watch import settings_key
+from backslide.monitor.periods import Grid
 from backslide.monitor.rows import SERVED, open_rows, opened
-from backslide.monitor.watch import settings_key
 
 DAYS = [datetime(2026, 3, 1, 12) + timedelta(hours=6 * k) for k in range(4 * 61)]
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from backslide.contracts.roles import Roles
-from backslide.contracts.watching import WatchSettings
-from backslide.engine.problem import Problem
-from backslide.monitor.grid import Grid
+from backslide.contracts.watch_settings import WatchSettings
+from backslide.engine.roles.problem import Problem
+from backslide.monitor.periods import Grid
 from backslide.monitor.streams import Ledger, Subject, corrected_level, follow
 from backslide.monitor.sums import Sums
 

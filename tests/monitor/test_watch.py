@@ -12,7 +12,7 @@ from streams_of_logs import REFERENCE, after, config, moment, served
 
 from backslide.contracts.errors import BackslideError, ConfigError, InputError
 from backslide.contracts.watch import Incident, Level, Watched
-from backslide.monitor.watch import settings_key, watch
+from backslide.jobs.watch import settings_key, watch
 from backslide.store.database import Database, open_database
 
 

@@ -11,8 +11,8 @@ import pytest
 import backslide as bs
 from backslide.contracts.config import Settings
 from backslide.contracts.watch import Level
+from backslide.jobs.watch import watch
 from backslide.log.rollup import rollup
-from backslide.monitor.watch import watch
 
 pytest.importorskip("deltalake")
 START, DAYS, ROWS, BROKEN = datetime(2026, 1, 5), 70, 40, 56

@@ -21,7 +21,7 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Scenario
 from backslide.playbook.registry import all_checks
 from backslide.playbook.runner import run_checks
-from backslide.report.charts import chart_spec
+from backslide.report.charts.spec import chart_spec
 from scale import runs
 
 CHECKS = all_checks()

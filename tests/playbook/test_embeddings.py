@@ -16,9 +16,9 @@ from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.finding import Outcome, Severity, Status
 from backslide.playbook.base import Scenario
-from backslide.playbook.drift.embedding_clusters import EmbeddingClusters
-from backslide.playbook.drift.embedding_drift import EmbeddingDrift
-from backslide.playbook.drift.embedding_health import EmbeddingHealth
+from backslide.playbook.drift.embedding.clusters import EmbeddingClusters
+from backslide.playbook.drift.embedding.drift import EmbeddingDrift
+from backslide.playbook.drift.embedding.health import EmbeddingHealth
 from backslide.playbook.runner import control_false_discoveries
 
 ROLES = {"label": "label", "prediction": "prediction", "timestamp": "at", "features": ["x", "vector"], "id": "id"}

@@ -27,12 +27,12 @@ from backslide.playbook.explain.agreement import Weighed, agreement
 from backslide.playbook.explain.attribution import Attribution
 from backslide.playbook.explain.attributions import explanations
 from backslide.playbook.explain.methods import Methods
-from backslide.playbook.explain.sampled import sampled_values
+from backslide.playbook.explain.permutation_shapley import sampled_values
 from backslide.playbook.explain.windows import Windows
 from backslide.playbook.registry import all_checks
 from backslide.playbook.runner import run_checks
-from backslide.report.view import build
-from backslide.stats.domain import separation
+from backslide.report.documents.diagnosis import build
+from backslide.stats.drift.domain_classifier import separation
 
 COLUMNS = ["income", "age", "channel", "premium"]
 

@@ -12,10 +12,10 @@ import pytest
 import worlds
 from backslide.contracts.diagnosis import Diagnosis, Verdict
 from backslide.contracts.finding import Outcome, Status
+from backslide.jobs.verdict import judge
 from backslide.playbook.base import Scenario
 from backslide.playbook.verify.label_coverage import sentences, undecided
 from backslide.playbook.verify.label_values import LabelValues
-from backslide.verdict import judge
 
 BARE = {k: v for k, v in worlds.BARE.items() if k != "scores"}
 Change = Callable[[pl.DataFrame], pl.DataFrame]

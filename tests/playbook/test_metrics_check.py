@@ -21,11 +21,11 @@ from backslide.contracts.errors import ConfigError
 from backslide.contracts.finding import Severity
 from backslide.contracts.labels import label_text
 from backslide.engine.window import open_windows
-from backslide.main_job import diagnose
+from backslide.jobs.diagnose import diagnose
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.playbook.verify.metrics import MetricChanges, cost_change, cost_floor
-from backslide.stats.metrics import CLASSIFICATION, OF_SCORES, REGRESSION
+from backslide.stats.metrics.metric import CLASSIFICATION, OF_SCORES, REGRESSION
 
 POOLS = {"int": [0, 1, 2, -3], "str": ["no", "yes", "maybe"], "bool": [True, False], "mixed": ["a", 1, True, "b"]}
 COUNTED = [name for name in CLASSIFICATION if name not in OF_SCORES]

@@ -11,7 +11,7 @@ import worlds
 from backslide.contracts.finding import Severity
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
-from backslide.playbook.verify.review import BUDGET, Queue, ReviewBudget
+from backslide.playbook.verify.review_budget import BUDGET, Queue, ReviewBudget
 from scale import runs
 
 

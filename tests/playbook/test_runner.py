@@ -12,7 +12,7 @@ import pytest
 import worlds
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.finding import Finding, Outcome, Severity, Status, Step
-from backslide.main_job import diagnose
+from backslide.jobs.diagnose import diagnose
 from backslide.playbook import registry, scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.runner import control_false_discoveries, run_checks

@@ -13,7 +13,7 @@ from backslide.contracts.finding import Finding, Severity
 from backslide.playbook.base import Scenario
 from backslide.playbook.scenarios import START
 from backslide.playbook.verify.temperature import ScoreTemperature
-from backslide.stats.temperature import temperature, worth
+from backslide.stats.metrics.temperature import temperature, worth
 
 KINDS = ("claim", "contract", "invoice", "lease", "memo")
 LATER = START + timedelta(days=28)

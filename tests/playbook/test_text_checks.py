@@ -15,12 +15,12 @@ from sklearn.pipeline import make_pipeline
 import worlds
 from backslide.contracts.evidence import Ranked, Table
 from backslide.contracts.finding import Finding, Severity
-from backslide.engine import prose
+from backslide.engine.columns import text_stats
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
-from backslide.playbook.drift import passages
+from backslide.playbook.drift.text import text_columns
 from backslide.playbook.registry import all_checks
-from backslide.stats.shingles import clumps, signatures
+from backslide.stats.text.near_duplicates import clumps, signatures
 
 CODES = ("DRF009", "DRF010", "DRF011", "DRF012")
 CHECKS = {check.code: check for check in all_checks()}
@@ -177,15 +177,15 @@ def test_languages_and_scripts():
         "Привет, это не то что мы", "Der Hund und die Katze sind nicht im Haus", "", None, "漢字 とうきょう ひらがな", "12 34",
         "the cat is not in the house", "le chat n'est pas dans la maison et nous sommes", "שלום עולם", "مرحبا بالعالم", "foo bar",
     ])  # fmt: skip
-    told = prose.languages(texts, prose.counts(texts)["script"]).to_list()
+    told = text_stats.languages(texts, text_stats.counts(texts)["script"]).to_list()
     assert told == [
-        "Russian", "German", prose.NO_LETTERS, None, "Kana", prose.NO_LETTERS, "English", "French", "Hebrew", "Arabic",
-        prose.OTHER_LANGUAGE,
+        "Russian", "German", text_stats.NO_LETTERS, None, "Kana", text_stats.NO_LETTERS, "English", "French", "Hebrew", "Arabic",
+        text_stats.OTHER_LANGUAGE,
     ]  # fmt: skip
 
 
 def test_shares_of_characters_are_those_of_unicode():
-    found = prose.counts(pl.Series(["Aé1, ", "", None])).select(prose.CLASSES)
+    found = text_stats.counts(pl.Series(["Aé1, ", "", None])).select(text_stats.CLASSES)
     assert found.row(0) == pytest.approx((0.4, 0.2, 0.2, 0.2, 0.2))
     assert all(np.isnan(v) for v in found.row(1))
     assert all(np.isnan(v) for v in found.row(2))
@@ -193,5 +193,5 @@ def test_shares_of_characters_are_those_of_unicode():
 
 def test_what_is_quoted_is_one_visible_line():
     text = "one\ntwo\x00\u202ethree <script>" + "x" * 500
-    assert passages.quoted(text).startswith("one two\\u0000\\u202ethree <script>xxx")
-    assert len(passages.quoted(text)) < 200
+    assert text_columns.quoted(text).startswith("one two\\u0000\\u202ethree <script>xxx")
+    assert len(text_columns.quoted(text)) < 200

@@ -9,7 +9,7 @@ import pytest
 import worlds
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.finding import Severity
-from backslide.engine.segments import condition
+from backslide.engine.columns.segments import condition
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.playbook.verify.calibration import Calibration
@@ -18,7 +18,7 @@ from backslide.playbook.verify.confidence import Confidence
 from backslide.playbook.verify.errors import Errors
 from backslide.playbook.verify.segments import UserSegments, segment_changes
 from backslide.playbook.verify.slices import AutomaticSegments
-from backslide.stats.change import VERDICT_ALPHA
+from backslide.stats.change.metric_change import VERDICT_ALPHA
 
 
 def case_of(scenario, **sections):

@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from backslide.contracts.config import Settings
+from backslide.jobs.gate import gate_config
 from backslide.models.frame import to_pandas
-from backslide.retraining.gate_job import gate_config
 from real import test_shadow_null_pairs as pairs
 from real import worlds
 from scale import AT_FULL_SIZE, runs

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from backslide.stats.metrics import METRICS, Metric
-from backslide.stats.paired import delong, mcnemar, paired
-from backslide.stats.rows import count_rows, loss_rows, value_rows
-from backslide.stats.units import Days
+from backslide.stats.change.units import Days
+from backslide.stats.metrics.metric import METRICS, Metric
+from backslide.stats.metrics.row_sums import count_rows, loss_rows, value_rows
+from backslide.stats.shift.paired import delong, mcnemar, paired
 from real import worlds
 from scale import most, runs
 

@@ -10,7 +10,7 @@ import pytest
 
 from backslide.contracts.config import Settings
 from backslide.contracts.watch import Level
-from backslide.monitor.watch import watch
+from backslide.jobs.watch import watch
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 DORMITORIES = {"rows 135001 to 140000", "rows 140001 to 145000"}

@@ -7,7 +7,7 @@ from functools import cache
 import sample_diagnosis as samples
 
 from backslide.contracts.diagnosis import Diagnosis
-from backslide.report.html import render_html
+from backslide.report.render.html import render_html
 
 
 @cache

@@ -6,8 +6,8 @@ import pytest
 import sample_diagnosis as samples
 from browser_probe import chromium_on, opened
 
-from backslide.report import palette
-from backslide.report.html import render_fragment, render_html
+from backslide.report.charts import palette
+from backslide.report.render.html import render_fragment, render_html
 
 pytestmark = pytest.mark.browser
 

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backslide.contracts import evidence as kinds
-from backslide.report import density, labels, palette
-from backslide.report.binning import BINS, drawable, rebin
-from backslide.report.charts import WIDTH, chart_spec
-from backslide.report.html import figure
-from backslide.report.svg import draw
+from backslide.report.charts import kde, label_placement, palette
+from backslide.report.charts.binning import BINS, drawable, rebin
+from backslide.report.charts.spec import WIDTH, chart_spec
+from backslide.report.charts.svg import draw
+from backslide.report.render.html import figure
 
 pytestmark = pytest.mark.core
 
@@ -278,7 +278,7 @@ EDGES = tuple(i / 4 for i in range(41))
 @pytest.mark.parametrize(("middle", "width"), [(5.0, 1.0), (0.0, 1.5), (10.0, 2.0), (3.0, 2.5)])
 def test_a_density_keeps_the_mass_and_follows_the_curve(middle, width):
     shares = bell(middle, width, EDGES)
-    found = density.line(EDGES, shares)
+    found = kde.line(EDGES, shares)
     step = found.x[1] - found.x[0]
     area = sum((a + b) / 2 * step for a, b in pairwise(found.y)) / 0.25
     assert area == pytest.approx(sum(shares), abs=0.005)
@@ -287,7 +287,7 @@ def test_a_density_keeps_the_mass_and_follows_the_curve(middle, width):
 
 
 def test_a_density_lies_within_the_range():
-    found = density.line(EDGES, bell(0.0, 1.5, EDGES))
+    found = kde.line(EDGES, bell(0.0, 1.5, EDGES))
     assert (found.x[0], found.x[-1]) == (EDGES[0], EDGES[-1])
     assert found.y[0] == pytest.approx(max(found.y), rel=0.05)  # not halved at the end of the range
 
@@ -298,14 +298,14 @@ ATOM = (*bell(5.0, 1.0, EDGES[:40]), 2.0)
 
 @pytest.mark.parametrize("shares", [COMB, ATOM, (0.0,) * 40, (1.0, *(0.0,) * 39)], ids=["comb", "atom", "none", "one"])
 def test_what_comes_in_steps_has_no_density(shares):
-    assert density.line(EDGES, shares) is None
+    assert kde.line(EDGES, shares) is None
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.floats(-1e9, 1e9), st.floats(1e-6, 1e9))
 def test_a_density_is_finite_and_never_negative(shares, start, width):
     edges = [start + width * i for i in range(len(shares) + 1)]
     if edges[-1] > edges[0]:
-        found = density.line(edges, shares)
+        found = kde.line(edges, shares)
         assert found is None or (min(found.y) >= 0 and all(map(math.isfinite, found.y)))
 
 
@@ -315,7 +315,7 @@ def test_a_histogram_has_a_line_for_each_window():
     )
     layers = chart_spec(smooth)["layer"]
     assert {v["window"] for v in layers[1]["data"]["values"]} == {"reference", "current"}
-    assert len(layers[1]["data"]["values"]) == 2 * density.POINTS
+    assert len(layers[1]["data"]["values"]) == 2 * kde.POINTS
     stepped = smooth.model_copy(update={"current": COMB})
     assert len(chart_spec(stepped)["layer"]) == 1
 
@@ -327,16 +327,16 @@ def test_a_histogram_has_a_line_for_each_window():
     )
 )
 def test_names_of_points_cover_neither_each_other_nor_points(points):
-    placed = labels.place(points, 300, 200)
-    boxes = [labels._box(p) for p in placed]
+    placed = label_placement.place(points, 300, 200)
+    boxes = [label_placement._box(p) for p in placed]
     for i, a in enumerate(boxes):
-        assert not any(labels._overlap(a, b) for b in boxes[i + 1 :])
+        assert not any(label_placement._overlap(a, b) for b in boxes[i + 1 :])
         assert not any(a[0] < x < a[2] and a[1] < y < a[3] for _, (x, y) in points)
-        assert labels._inside(a, 300, 200)
+        assert label_placement._inside(a, 300, 200)
 
 
 def test_a_name_with_room_is_written():
-    assert [p.text for p in labels.place([("income", (100.0, 100.0))], 300, 200)] == ["income"]
+    assert [p.text for p in label_placement.place([("income", (100.0, 100.0))], 300, 200)] == ["income"]
     assert {"income", "employment"} <= set(texts(drawn(samples.scatter())))
     assert "feature_3" not in texts(drawn(samples.scatter()))
 

@@ -11,7 +11,7 @@ import sample_evidence as evidence
 from test_report_html import HOSTILE, Page
 
 from backslide.contracts.finding import Finding, Severity
-from backslide.report.display import safe_text, standalone_spec
+from backslide.report.render.notebook import safe_text, standalone_spec
 
 DIAGNOSIS = samples.binary()
 FINDING = next(f for outcome in DIAGNOSIS.checks for f in outcome.findings if f.evidence)

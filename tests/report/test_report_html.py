@@ -15,8 +15,8 @@ import sample_evidence as evidence
 import sample_pages
 
 from backslide.contracts.diagnosis import Diagnosis
-from backslide.report.html import MOST_CHARTS, MOST_FIGURES, MOST_FINDINGS, render_fragment, render_html
-from backslide.report.view import build
+from backslide.report.documents.diagnosis import build
+from backslide.report.render.html import MOST_CHARTS, MOST_FIGURES, MOST_FINDINGS, render_fragment, render_html
 
 pytestmark = pytest.mark.core
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backslide.contracts.finding import Estimate
-from backslide.report import numbers
-from backslide.report.numbers import Unit
+from backslide.report.format import numbers
+from backslide.report.format.numbers import Unit
 
 FINITE = st.floats(-1e6, 1e6, allow_nan=False)
 

@@ -7,8 +7,8 @@ import re
 import pytest
 import sample_diagnosis as samples
 
-from backslide.report.markdown import render_markdown
-from backslide.report.text import render_text
+from backslide.report.render.markdown import render_markdown
+from backslide.report.render.text import render_text
 
 pytestmark = pytest.mark.core
 

@@ -8,8 +8,8 @@ import sample_diagnosis as samples
 from backslide.contracts.cause import Confidence, Injection
 from backslide.contracts.diagnosis import MetricChange
 from backslide.contracts.finding import Estimate, Finding, Outcome, Severity, Status, Step
-from backslide.report.clean import clean_text, cleaned
-from backslide.report.view import build
+from backslide.report.documents.diagnosis import build
+from backslide.report.format.escape import clean_text, cleaned
 
 
 def test_the_headline_in_points():

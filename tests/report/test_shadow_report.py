@@ -25,7 +25,7 @@ from backslide.contracts.shadow import (
     Shift,
     Worlds,
 )
-from backslide.report.shadow_view import VERDICT, build_shadow
+from backslide.report.documents.shadow import VERDICT, build_shadow
 
 NASTY = "<script>alert(1)</script>|**x**\u202e"
 

@@ -22,8 +22,8 @@ from backslide.contracts.retrain import (
     RetrainVerdict,
     Stretch,
 )
+from backslide.contracts.retrain_settings import GateSettings
 from backslide.contracts.shadow import ShadowInputs
-from backslide.contracts.upkeep import GateSettings
 
 NASTY = "<script>alert(1)</script> **x** \u202e"
 INPUTS = ShadowInputs(task="binary", rows=5000, labelled=4000, sampled=False, days=28, source="log", notes=("a note",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backslide.contracts.cause import Began, Cause, CauseKind, Confidence
-from backslide.report import numbers
+from backslide.report.format import numbers
 
 
 def cause(**when: object) -> Cause:

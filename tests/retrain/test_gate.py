@@ -14,7 +14,7 @@ import worlds
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError, InputError
 from backslide.contracts.gate import Gate, GateVerdict
-from backslide.retraining.gate_job import gate_config
+from backslide.jobs.gate import gate_config
 
 MODEL = {
     "label": "label", "prediction": "prediction", "scores": {"yes": "p_yes"}, "timestamp": "served_at",

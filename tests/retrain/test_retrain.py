@@ -19,7 +19,7 @@ from sklearn.svm import LinearSVC
 
 from backslide.contracts.errors import ConfigError, InputError, ModelError
 from backslide.contracts.retrain import Retrain, RetrainVerdict
-from backslide.contracts.upkeep import WINDOWS
+from backslide.contracts.retrain_settings import WINDOWS
 
 NUMBERS = logs.ROLES.model_copy(update={"features": ("amount", "age")})
 

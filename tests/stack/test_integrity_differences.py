@@ -20,7 +20,7 @@ from backslide.contracts.integrity import Integrity
 from backslide.stack.compare_environment import distance
 from backslide.stack.compare_settings import weight
 from backslide.stack.history import pull_of
-from backslide.stack.weigh import moment
+from backslide.stack.likelihood import moment
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backslide.stats import arrival
+from backslide.stats.shift import label_delay
 
 
 def test_weights_take_the_bias_of_early_labels_out():
@@ -14,10 +14,10 @@ def test_weights_take_the_bias_of_early_labels_out():
     delay = np.where(label, rng.exponential(10, n), rng.exponential(2, n))
     right = rng.random(n) < np.where(label, 0.6, 0.98)
     age = rng.uniform(0, 12, n)
-    by_class = arrival.curves(delay, label)
+    by_class = label_delay.curves(delay, label)
     came = delay <= age
     plain = right[came].mean()
-    w = arrival.arrival_weights(age[came], label[came], by_class)
+    w = label_delay.arrival_weights(age[came], label[came], by_class)
     assert plain - right.mean() > 0.012
     assert abs(np.average(right[came], weights=w) - right.mean()) < 0.01
 
@@ -26,35 +26,35 @@ def test_a_change_of_arrival_is_seen_and_chance_is_not():
     rng = np.random.default_rng(1)
     found = 0
     for _ in range(200):
-        same = arrival.compare_arrival(rng.exponential(3, 800), rng.exponential(3, 800), np.full(800, 60.0))
+        same = label_delay.compare_arrival(rng.exponential(3, 800), rng.exponential(3, 800), np.full(800, 60.0))
         assert same is not None
         found += same.changed
     assert found == 0  # stated: one in ten thousand
-    late = arrival.compare_arrival(rng.exponential(3, 800), rng.exponential(5, 800), np.full(800, 60.0))
+    late = label_delay.compare_arrival(rng.exponential(3, 800), rng.exponential(5, 800), np.full(800, 60.0))
     assert late is not None
     assert late.changed
     assert late.difference < -0.1
 
 
 def test_too_few_labels_say_nothing():
-    assert arrival.compare_arrival(np.ones(10), np.ones(100), np.full(100, 9.0)) is None
+    assert label_delay.compare_arrival(np.ones(10), np.ones(100), np.full(100, 9.0)) is None
 
 
 def test_selective_labels():
     rng = np.random.default_rng(2)
     score = rng.random(5000)
     found = sum(
-        bool((one := arrival.selective_labels(score, rng.random(5000) < 0.5)) and one.found) for _ in range(100)
+        bool((one := label_delay.selective_labels(score, rng.random(5000) < 0.5)) and one.found) for _ in range(100)
     )
     assert found == 0
-    chosen = arrival.selective_labels(score, rng.random(5000) < 0.3 + 0.5 * score)
+    chosen = label_delay.selective_labels(score, rng.random(5000) < 0.3 + 0.5 * score)
     assert chosen is not None
     assert chosen.found
     assert chosen.lowest < 0.4 < 0.7 < chosen.highest
 
 
 def test_the_curve_says_when_enough_is_there():
-    curve = arrival.Curve(np.sort(np.arange(100.0)))
+    curve = label_delay.Curve(np.sort(np.arange(100.0)))
     assert curve.age(0.6) == 59.0
     assert curve.at(59.0) == 0.6
-    assert arrival.Curve(np.empty(0)).age(0.5) == 0.0
+    assert label_delay.Curve(np.empty(0)).age(0.5) == 0.0

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import special
 
-from backslide.stats import calibration
-from backslide.stats.units import mean_change
+from backslide.stats.change.units import mean_change
+from backslide.stats.metrics import calibration
 
 
 def served(rng, rows, intercept=0.0, slope=1.0):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import signal, stats
 
-from backslide.stats.change import VERDICT_ALPHA, Units, compare
-from backslide.stats.metrics import METRICS
-from backslide.stats.rows import count_rows
+from backslide.stats.change.metric_change import VERDICT_ALPHA, Units, compare
+from backslide.stats.metrics.metric import METRICS
+from backslide.stats.metrics.row_sums import count_rows
 
 ERROR_RATE = METRICS["bias"]
 """Mean of 0/1 losses: lower is better, so a rise is worse."""

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from backslide.stats.dependence import correlation_changes, standard_ranks
-from backslide.stats.domain import placements, separation, stretches
+from backslide.stats.drift.domain_classifier import placements, separation, stretches
+from backslide.stats.drift.rank_correlation import correlation_changes, standard_ranks
 
 
 def stream(rng, rows, days, start, columns, *, weekday=0.0, day=0.0, week=None):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from backslide.stats.day_noise import DayCounts, day_noise
-from backslide.stats.marginal import NumericMove, normal_scores, numeric_move, share_move
+from backslide.stats.change.day_noise import DayCounts, day_noise
+from backslide.stats.drift.univariate import NumericMove, normal_scores, numeric_move, share_move
 from backslide.stats.two_sample import ks_binned
 
 EDGES = stats.norm.ppf(np.arange(1, 64) / 64)

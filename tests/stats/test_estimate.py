@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backslide.stats.estimate import Estimate, estimate_moved
-from backslide.stats.metrics import METRICS
-from backslide.stats.rows import count_rows
+from backslide.stats.metrics.metric import METRICS
+from backslide.stats.metrics.row_sums import count_rows
+from backslide.stats.shift.label_free import Estimate, estimate_moved
 
 ACCURACY = METRICS["accuracy"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backslide.stats.change import compare
-from backslide.stats.jackknife import jackknife_units
-from backslide.stats.metrics import Metric, mean
-from backslide.stats.units import row_units
+from backslide.stats.change.jackknife import jackknife_units
+from backslide.stats.change.metric_change import compare
+from backslide.stats.change.units import row_units
+from backslide.stats.metrics.metric import Metric, mean
 
 NUMBER = Metric("number", True, "own", mean, share=False)
 

@@ -13,9 +13,9 @@ from sklearn import metrics as sk
 
 from backslide.case import codes_of
 from backslide.contracts.labels import label_text
-from backslide.engine.outcomes import Outcomes
-from backslide.engine.problem import order_classes
-from backslide.stats.metrics import (
+from backslide.engine.roles.outcomes import Outcomes
+from backslide.engine.roles.problem import order_classes
+from backslide.stats.metrics.metric import (
     CLASSIFICATION,
     METRICS,
     REGRESSION,
@@ -28,7 +28,7 @@ from backslide.stats.metrics import (
     precisions,
     recalls,
 )
-from backslide.stats.rows import count_rows, loss_rows
+from backslide.stats.metrics.row_sums import count_rows, loss_rows
 
 pytestmark = pytest.mark.core
 

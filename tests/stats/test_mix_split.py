@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backslide.stats.change import compare
-from backslide.stats.mix import split
-from backslide.stats.units import MEAN, UNDATED, detectable, functional_change, mean_change, row_units, stacked
+from backslide.stats.change.metric_change import compare
+from backslide.stats.change.units import MEAN, UNDATED, detectable, functional_change, mean_change, row_units, stacked
+from backslide.stats.drift.mix_effect import split
 
 
 def grouped(groups, values, count, days=None):

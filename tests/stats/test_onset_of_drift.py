@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backslide.stats.change_point import change_point, without_weekdays
+from backslide.stats.change.change_point import change_point, without_weekdays
 
 
 def days_with_step(rng, *, reference=28, current=21, at=9, size=1.0, noise=0.2):

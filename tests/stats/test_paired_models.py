@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import f1_score, roc_auc_score
 
-from backslide.stats.assignment import counts_differ, sample_ratio, values_differ
-from backslide.stats.jackknife import jackknife_units
-from backslide.stats.metrics import METRICS
-from backslide.stats.paired import EXACT, delong, discordant, mcnemar, paired, paired_whole, unpaired
-from backslide.stats.rows import count_rows, loss_rows, value_rows
-from backslide.stats.units import MEAN
+from backslide.stats.change.jackknife import jackknife_units
+from backslide.stats.change.units import MEAN
+from backslide.stats.metrics.metric import METRICS
+from backslide.stats.metrics.row_sums import count_rows, loss_rows, value_rows
+from backslide.stats.shift.paired import EXACT, delong, discordant, mcnemar, paired, paired_whole, unpaired
+from backslide.stats.shift.sample_ratio import counts_differ, sample_ratio, values_differ
 
 FIRST = 20_000
 """An ordinary day; small ordinals stand for rows without a time."""

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from backslide.stats.metrics import pr_auc_over, roc_auc_over
-from backslide.stats.ranking import average_precision_rows, quantile_rows, roc_auc_rows
+from backslide.stats.metrics.metric import pr_auc_over, roc_auc_over
+from backslide.stats.metrics.ranking import average_precision_rows, quantile_rows, roc_auc_rows
 
 METRICS = {
     "roc_auc": (roc_auc_rows, sk.roc_auc_score, roc_auc_over),

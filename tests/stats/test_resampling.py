@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backslide.stats.bootstrap import MIN_BLOCKS, Resampler, interval, z_score
-from backslide.stats.effect import Effect, nothing
+from backslide.stats.change.bootstrap import MIN_BLOCKS, Resampler, interval, z_score
+from backslide.stats.change.effect import Effect, nothing
 
 
 def test_whole_days_are_drawn_and_weekdays_keep_their_number():

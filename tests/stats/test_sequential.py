@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.signal import lfilter
 from scipy.stats import poisson
 
-from backslide.stats import sequential as s
+from backslide.stats.change import sequential as s
 
 YEAR = 365
 

@@ -16,6 +16,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # OpenMP threads that wait by spinning make gradient boosting ten times slower on a busy machine. Read once, at load.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from backslide.cli.outermost import run
+    from backslide.cli.errors import run
 
     return run(arguments)

@@ -35,7 +35,7 @@ def _checks() -> list[dict[str, Any]]:
 
 
 def _causes() -> list[dict[str, Any]]:
-    from backslide.causes.registry import all_signatures
+    from backslide.causes.faults.registry import all_signatures
 
     with_signature = {signature.kind for signature in all_signatures()}
     return [

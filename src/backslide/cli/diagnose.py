@@ -15,7 +15,7 @@ def run(config: Path, files: Files, *, reference: str | None, current: str | Non
     """Diagnose, print and write; returns 1 when the model got worse."""
     files.check()
     settings = Settings.load(config)
-    from backslide.main_job import diagnose_config  # after the quick refusals: it is heavy
+    from backslide.jobs.diagnose import diagnose_config  # after the quick refusals: it is heavy
 
     with progress(quiet=quiet) as report_progress:
         diagnosis = diagnose_config(

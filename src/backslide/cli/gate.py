@@ -12,7 +12,7 @@ def run(config: Path, files: Files, *, quiet: bool) -> int:
     """Judge, print and write; returns 1 unless the challenger may be promoted."""
     files.check()
     settings = Settings.load(config)
-    from backslide.retraining.gate_job import gate_config  # after the quick refusals: it is heavy
+    from backslide.jobs.gate import gate_config  # after the quick refusals: it is heavy
 
     with progress(quiet=quiet) as report_progress:
         found = gate_config(settings, progress=report_progress)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from backslide.cli.output import note, say
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError, SourceError
-from backslide.engine.database import hidden
+from backslide.engine.sources.database import hidden
 
 if TYPE_CHECKING:
     from backslide.contracts.roles import Roles
-    from backslide.engine.proposed_windows import Windows
+    from backslide.engine.roles.proposed_windows import Windows
 
 COMMENTS_AT = 44
 OPTIONAL = ("positive", "label_time", "label_source")
@@ -25,9 +25,9 @@ EXAMPLES = {"scores": '{ "..." = "..." }'}
 
 def run(table: str, out: Path, *, force: bool, as_json: bool) -> int:
     """Read the table, guess, write, and say what was guessed."""
-    from backslide.engine.inference import guess_roles
-    from backslide.engine.proposed_windows import propose_windows
-    from backslide.engine.source import open_source
+    from backslide.engine.roles.infer import guess_roles
+    from backslide.engine.roles.proposed_windows import propose_windows
+    from backslide.engine.sources.open import open_source
 
     _check(out, force=force)
     notes: list[str] = []

@@ -60,7 +60,7 @@ def compact(
     store: str, *, model: str | None, spool: Path | None, keep_days: int | None, grace: int, as_json: bool
 ) -> int:
     """Make few files of many, and leave out what is too old."""
-    from backslide.log.upkeep import compact as do
+    from backslide.log.retention import compact as do
 
     done = do(store, spool=spool, model=model, keep_days=keep_days, grace=grace)
     if as_json:
@@ -77,7 +77,7 @@ def compact(
 
 def stats(store: str, *, model: str | None, as_json: bool, spool: Path | None = None) -> int:
     """Count what is in the log, what waits, and what was set aside."""
-    from backslide.log.places import is_uri, models_of, quarantine_of, spool_of
+    from backslide.log.paths import is_uri, models_of, quarantine_of, spool_of
     from backslide.log.quarantine import Quarantine
     from backslide.log.reading import open_log
 

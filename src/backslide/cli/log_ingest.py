@@ -27,9 +27,9 @@ def run(table: str, store: str, model: str, columns: Columns, *, spool: Path | N
     """Open the table, tell its columns, and take its rows in."""
     from backslide.contracts.config import Settings
     from backslide.contracts.roles import Roles
-    from backslide.engine.inference import infer_roles
-    from backslide.engine.source import open_source
-    from backslide.engine.times import other, time_expression, written
+    from backslide.engine.roles.infer import infer_roles
+    from backslide.engine.sources.open import open_source
+    from backslide.engine.times.timestamps import other, time_expression, written
     from backslide.log.ingest import ingest
 
     settings = Settings() if columns.config is None else Settings.load(columns.config)

@@ -17,7 +17,7 @@ def to_label(
     """Draw rows and write them as CSV."""
     import polars as pl
 
-    from backslide.log.drawing import draw
+    from backslide.log.label_sample import draw
     from backslide.log.reading import open_log
 
     if out.suffix.lower() != ".csv":
@@ -46,8 +46,8 @@ def label(
     store: str, file: Path, *, model: str | None, spool: Path | None, source: str | None, by: str | None, as_json: bool
 ) -> int:
     """Take labels in, and say what they tell."""
-    from backslide.log.drawing import read_answers, take_back
-    from backslide.log.places import DRAWN, alone, spool_root
+    from backslide.log.label_sample import read_answers, take_back
+    from backslide.log.paths import DRAWN, alone, spool_root
     from backslide.log.reading import open_log
 
     answers = read_answers(file)

@@ -72,7 +72,7 @@ def note(text: str) -> None:
 
 def show(diagnosis: Diagnosis) -> None:
     """Print the report, in colour and at the width of the terminal where there is one."""
-    from backslide.report.text import render_text
+    from backslide.report.render.text import render_text
 
     if _is_terminal(sys.stdout) and "NO_COLOR" not in os.environ:
         width = max(60, min(shutil.get_terminal_size().columns, 120))

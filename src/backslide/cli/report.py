@@ -15,7 +15,7 @@ from backslide.contracts.retrain import Retrain
 from backslide.contracts.shadow import Shadow
 
 if TYPE_CHECKING:
-    from backslide.report.export import Format
+    from backslide.report.render.export import Format
 
 
 def run(source: str, files: Files, *, charts: Path | None = None, image: str | None = None) -> int:
@@ -56,7 +56,7 @@ def _another(found: Shadow | Gate | Retrain, files: Files, charts: Path | None) 
 
 def _check_charts(folder: Path | None, image: str | None) -> Format:
     """The format of the images; refuses before the work what could not be written after it."""
-    from backslide.report.export import FORMATS, check_folder
+    from backslide.report.render.export import FORMATS, check_folder
 
     if image is not None and folder is None:
         raise ConfigError(f"--format {image} is the format of charts; say where they go with --charts DIR")
@@ -72,7 +72,7 @@ def _check_charts(folder: Path | None, image: str | None) -> Format:
 
 
 def _write_charts(diagnosis: Diagnosis, folder: Path, kind: Format) -> None:
-    from backslide.report.export import INDEX_PAGE, write_charts
+    from backslide.report.render.export import INDEX_PAGE, write_charts
 
     written = write_charts(diagnosis, folder, kind)
     drawn = sum(1 for chart in written if chart.file)

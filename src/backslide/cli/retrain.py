@@ -21,7 +21,7 @@ def run(config: Path, files: Files, chosen: dict[str, Any], *, quiet: bool) -> i
     if "diagnosis" in wanted:
         wanted["diagnosis"] = str(Path(wanted["diagnosis"]).resolve())
     settings = settings.model_copy(update={"retrain": settings.retrain.model_copy(update=wanted)})
-    from backslide.retraining.job import retrain_config  # after the quick refusals: it is heavy
+    from backslide.jobs.retrain import retrain_config  # after the quick refusals: it is heavy
 
     with progress(quiet=quiet) as report_progress:
         found = retrain_config(settings, progress=report_progress)

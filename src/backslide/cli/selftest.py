@@ -12,8 +12,8 @@ def run(config: Path, *, columns: int, rows: int, minutes: float, json: str | No
     """Rehearse, print and write; always 0: a fault that is missed is an answer, not a failure."""
     Files(json=json).check()
     settings = Settings.load(config)
-    from backslide.rehearse import selftest  # after the quick refusals: it is heavy
-    from backslide.report.selftest import render_selftest
+    from backslide.jobs.selftest import selftest  # after the quick refusals: it is heavy
+    from backslide.report.documents.selftest import render_selftest
 
     with progress(quiet=quiet) as report_progress:
         found = selftest(settings, columns=columns, rows=rows, minutes=minutes, progress=report_progress)

@@ -12,7 +12,7 @@ def run(config: Path, files: Files, *, quiet: bool) -> int:
     """Compare, print and write; returns 1 when the new model must not answer as it is."""
     files.check()
     settings = Settings.load(config)
-    from backslide.shadow_job import shadow_config  # after the quick refusals: it is heavy
+    from backslide.jobs.shadow import shadow_config  # after the quick refusals: it is heavy
 
     with progress(quiet=quiet) as report_progress:
         found = shadow_config(settings, progress=report_progress)

@@ -27,7 +27,7 @@ class Chosen:
 def run(model: str, out: Path | None, chosen: Chosen, *, as_json: bool, quiet: bool) -> int:
     """Take it, write it, and say what was left out; always 0."""
     Files(json=None if out is None else str(out)).check()
-    from backslide.stack.take import snapshot  # after the quick refusals: it is heavy
+    from backslide.stack.snapshot import snapshot  # after the quick refusals: it is heavy
 
     with progress(quiet=quiet) as report_progress:
         if report_progress:
@@ -52,7 +52,7 @@ def run(model: str, out: Path | None, chosen: Chosen, *, as_json: bool, quiet: b
 
 def _told(taken: object) -> str:
     from backslide.contracts.snapshot import Snapshot
-    from backslide.report.clean import clean_text
+    from backslide.report.format.escape import clean_text
 
     assert isinstance(taken, Snapshot)
     commit = f", commit {taken.repository.commit[:10]}" if taken.repository is not None else ""

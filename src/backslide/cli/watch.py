@@ -43,7 +43,7 @@ def run(config: Path, files: Files, wish: Wish, *, quiet: bool) -> int:
     if wish.replay and (pause is not None or wish.mute or wish.unmute):
         raise ConfigError("--replay looks at history alone; leave out --every, --mute and --unmute")
     if wish.replay:
-        from backslide.monitor.watch import watch
+        from backslide.jobs.watch import watch
 
         with progress(quiet=quiet) as report_progress:
             found = watch(settings, replay=True, as_of=_moment(wish.as_of), progress=report_progress)
@@ -76,7 +76,7 @@ def _look(database: Database, settings: Settings, files: Files, wish: Wish, paus
 
 
 def _once(database: Database, settings: Settings, files: Files, wish: Wish, *, quiet: bool) -> int:
-    from backslide.monitor.watch import settings_key, watch
+    from backslide.jobs.watch import settings_key, watch
 
     book = database.book(settings.model.name, settings_key(settings))
     number = book.begin_run()
@@ -116,7 +116,7 @@ def _hush(database: Database, settings: Settings, wish: Wish) -> int:
 
 
 def _test_alert(settings: Settings) -> int:
-    from backslide.monitor.tell import test_message
+    from backslide.monitor.notify import test_message
 
     trouble = test_message(settings)
     if trouble is not None:

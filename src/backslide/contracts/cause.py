@@ -217,7 +217,7 @@ class Cause(Value):
 
     def __repr__(self) -> str:
         """One line: ``<Cause 1, unit_change of income, verified: income is 12 times as large>``."""
-        from backslide.report.clean import clean_text
+        from backslide.report.format.escape import clean_text
 
         about = ", ".join(self.features or self.classes)
         return clean_text(
@@ -227,6 +227,6 @@ class Cause(Value):
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        from backslide.report.display import cause_fragment
+        from backslide.report.render.notebook import cause_fragment
 
         return cause_fragment(self)

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from backslide.contracts.errors import ConfigError, did_you_mean
 from backslide.contracts.labels import label_text
+from backslide.contracts.retrain_settings import GateSettings, RetrainSettings
 from backslide.contracts.roles import Roles
-from backslide.contracts.upkeep import GateSettings, RetrainSettings
 from backslide.contracts.validation import keys, one_line
-from backslide.contracts.watching import AlertSettings, StoreSettings, WatchSettings
+from backslide.contracts.watch_settings import AlertSettings, StoreSettings, WatchSettings
 
 
 class _Section(BaseModel):
@@ -181,3 +181,8 @@ class Settings(_Section):
             return cls.model_validate({**data, "base": base or Path()})
         except ValidationError as error:
             raise ConfigError(f"{where}: {one_line(cls, error)}") from None
+
+
+def is_auto(source: Any) -> bool:
+    """Whether a window is to be found from the data: ``current = "auto"``."""
+    return isinstance(source, str) and source.strip() == "auto"

@@ -214,13 +214,13 @@ class Diagnosis(Value):
     # diagnosis needs no templates.
     def to_text(self) -> str:
         """The report for a terminal or a mail."""
-        from backslide.report.text import render_text
+        from backslide.report.render.text import render_text
 
         return render_text(self)
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """The report for a pull request; also written to ``path`` when one is given."""
-        from backslide.report.markdown import render_markdown
+        from backslide.report.render.markdown import render_markdown
 
         text = render_markdown(self)
         if path is not None:
@@ -229,7 +229,7 @@ class Diagnosis(Value):
 
     def to_html(self, path: str | Path | None = None) -> str:
         """The self-contained page; also written to ``path`` when one is given."""
-        from backslide.report.html import render_html
+        from backslide.report.render.html import render_html
 
         text = render_html(self)
         if path is not None:
@@ -238,7 +238,7 @@ class Diagnosis(Value):
 
     def __repr__(self) -> str:
         """One line: ``<Diagnosis of loans, degraded, 2 causes: The model got worse ...>``."""
-        from backslide.report.clean import clean_text
+        from backslide.report.format.escape import clean_text
 
         causes = f"{len(self.causes)} cause{'' if len(self.causes) == 1 else 's'}"
         return clean_text(f"<Diagnosis of {self.model}, {self.verdict}, {causes}: {self.summary}>")
@@ -246,6 +246,6 @@ class Diagnosis(Value):
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        from backslide.report.html import render_fragment
+        from backslide.report.render.html import render_fragment
 
         return render_fragment(self)

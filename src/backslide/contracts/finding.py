@@ -110,14 +110,14 @@ class Finding(Value):
 
     def __repr__(self) -> str:
         """One line without the charts: ``<Finding DRF001 income, fail: income is 12 times as large>``."""
-        from backslide.report.clean import clean_text
+        from backslide.report.format.escape import clean_text
 
         return clean_text(f"<Finding {self.code} {self.subject}, {self.severity}: {self.summary}>")
 
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        from backslide.report.display import finding_fragment
+        from backslide.report.render.notebook import finding_fragment
 
         return finding_fragment(self)
 

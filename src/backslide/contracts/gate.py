@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from backslide.contracts.finding import Estimate
+from backslide.contracts.retrain_settings import GateSettings
 from backslide.contracts.shadow import ShadowInputs
-from backslide.contracts.upkeep import GateSettings
 from backslide.contracts.values import Published, Value, written
 
 FORMAT: Literal["backslide.gate/1"] = "backslide.gate/1"
@@ -83,25 +83,25 @@ class Gate(Published):
     # Imported late, so that reading a report needs no templates.
     def to_text(self) -> str:
         """The report for a terminal or a mail."""
-        from backslide.report.gate import render_gate_text
+        from backslide.report.documents.gate import render_gate_text
 
         return render_gate_text(self)
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """The report for a pull request; also written to ``path`` when one is given."""
-        from backslide.report.gate import render_gate_markdown
+        from backslide.report.documents.gate import render_gate_markdown
 
         return written(render_gate_markdown(self), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """The self-contained page; also written to ``path`` when one is given."""
-        from backslide.report.gate import render_gate_html
+        from backslide.report.documents.gate import render_gate_html
 
         return written(render_gate_html(self), path)
 
     def __repr__(self) -> str:
         """One line: ``<Gate of loans, hold: ...>``."""
-        from backslide.report.clean import clean_text
+        from backslide.report.format.escape import clean_text
 
         return clean_text(f"<Gate of {self.model}, {self.verdict}: {self.summary}>")
 

@@ -154,13 +154,13 @@ class Integrity(Value):
 
     def to_text(self) -> str:
         """The report for a terminal."""
-        from backslide.report.integrity import integrity_text
+        from backslide.report.documents.integrity import integrity_text
 
         return integrity_text(self)
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """The report for a pull request; also written to ``path`` when one is given."""
-        from backslide.report.integrity import integrity_markdown
+        from backslide.report.documents.integrity import integrity_markdown
 
         text = integrity_markdown(self)
         if path is not None:
@@ -169,7 +169,7 @@ class Integrity(Value):
 
     def __repr__(self) -> str:
         """One line: ``<Integrity of v1 and v2, 3 differences: ...>``."""
-        from backslide.report.clean import clean_text
+        from backslide.report.format.escape import clean_text
 
         return clean_text(
             f"<Integrity of {self.a.name} and {self.b.name}, {len(self.differences)} differences: {self.summary}>"

@@ -179,25 +179,25 @@ class Retrain(Published):
     # Imported late, so that reading a report needs no templates.
     def to_text(self) -> str:
         """The report for a terminal or a mail."""
-        from backslide.report.retrain import render_retrain_text
+        from backslide.report.documents.retrain import render_retrain_text
 
         return render_retrain_text(self)
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """The report for a pull request; also written to ``path`` when one is given."""
-        from backslide.report.retrain import render_retrain_markdown
+        from backslide.report.documents.retrain import render_retrain_markdown
 
         return written(render_retrain_markdown(self), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """The self-contained page; also written to ``path`` when one is given."""
-        from backslide.report.retrain import render_retrain_html
+        from backslide.report.documents.retrain import render_retrain_html
 
         return written(render_retrain_html(self), path)
 
     def __repr__(self) -> str:
         """One line: ``<Retrain of loans, promote: ...>``."""
-        from backslide.report.clean import clean_text
+        from backslide.report.format.escape import clean_text
 
         return clean_text(f"<Retrain of {self.model}, {self.verdict}: {self.summary}>")
 

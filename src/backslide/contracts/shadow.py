@@ -230,31 +230,31 @@ class Shadow(Published):
     # Imported late, so that reading a comparison needs no templates.
     def to_text(self) -> str:
         """The comparison for a terminal or a mail."""
-        from backslide.report.shadow_text import render_shadow_text
+        from backslide.report.render.shadow_text import render_shadow_text
 
         return render_shadow_text(self)
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """The comparison for a pull request; also written to ``path`` when one is given."""
-        from backslide.report.shadow_text import render_shadow_markdown
+        from backslide.report.render.shadow_text import render_shadow_markdown
 
         return written(render_shadow_markdown(self), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """The self-contained page; also written to ``path`` when one is given."""
-        from backslide.report.shadow_html import render_shadow_html
+        from backslide.report.render.shadow_html import render_shadow_html
 
         return written(render_shadow_html(self), path)
 
     def __repr__(self) -> str:
         """One line: ``<Shadow of loans, new_better: ...>``."""
-        from backslide.report.clean import clean_text
+        from backslide.report.format.escape import clean_text
 
         return clean_text(f"<Shadow of {self.model}, {self.verdict}: {self.summary}>")
 
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        from backslide.report.shadow_html import render_shadow_fragment
+        from backslide.report.render.shadow_html import render_shadow_fragment
 
         return render_shadow_fragment(self)

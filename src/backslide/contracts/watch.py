@@ -196,6 +196,6 @@ class Watched(Published):
 
     def to_text(self) -> str:
         """The terminal text."""
-        from backslide.report.watched import render_watched
+        from backslide.report.documents.watch import render_watched
 
         return render_watched(self)

@@ -72,8 +72,8 @@ def run(out: Path, progress: Callable[[str], None] | None = None) -> Told:
         out: Folder for the files, made when missing; files of an earlier run are overwritten.
         progress: Called with a few words at each stage.
     """
-    from backslide.main_job import diagnose_config
-    from backslide.shadow_job import shadow_config
+    from backslide.jobs.diagnose import diagnose_config
+    from backslide.jobs.shadow import shadow_config
 
     settings, validation = prepare(out, progress)
     diagnosis = diagnose_config(settings, progress=progress)

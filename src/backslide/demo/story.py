@@ -57,7 +57,7 @@ def run(out: Path, progress: Callable[[str], None] | None = None) -> tuple[Diagn
     Returns:
         The diagnosis, and the path of its HTML report.
     """
-    from backslide.main_job import diagnose_config
+    from backslide.jobs.diagnose import diagnose_config
 
     settings = prepare(out, progress)
     diagnosis = diagnose_config(settings, progress=progress)

@@ -16,20 +16,21 @@ from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Task
 from backslide.contracts.errors import ColumnError, LabelError, SourceError
 from backslide.contracts.roles import Roles
-from backslide.engine import names, problem, role_types, segments, spelling
-from backslide.engine.columns import ColumnKind
-from backslide.engine.cutting import Cutting, cut, need
-from backslide.engine.derive import derived, label_expression, score_expressions
-from backslide.engine.inputs import check_inputs, input_columns
-from backslide.engine.problem import Problem
-from backslide.engine.reading import reading
-from backslide.engine.sample import sample
-from backslide.engine.score_scale import AlteredScores, read_scores, with_threshold
-from backslide.engine.snapshot_rows import is_snapshot, said
-from backslide.engine.texts import read_texts
-from backslide.engine.time_windows import times_of
-from backslide.engine.times import TimeReading
-from backslide.engine.vectors import kinds_of
+from backslide.engine.columns import names, segments
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.columns.numbers_as_text import read_texts
+from backslide.engine.columns.sample import sample
+from backslide.engine.columns.vectors import kinds_of
+from backslide.engine.roles import label_spelling, problem, types
+from backslide.engine.roles.derive import derived, label_expression, score_expressions
+from backslide.engine.roles.logged_inputs import check_inputs, input_columns
+from backslide.engine.roles.problem import Problem
+from backslide.engine.roles.score_scale import AlteredScores, read_scores, with_threshold
+from backslide.engine.sources.errors import reading
+from backslide.engine.sources.snapshot import is_snapshot, said
+from backslide.engine.sources.window_source import Cutting, cut, need
+from backslide.engine.times.both_windows import times_of
+from backslide.engine.times.timestamps import TimeReading
 
 Preparation = Callable[[pl.LazyFrame], pl.LazyFrame]
 HEAD = 20_000
@@ -106,10 +107,10 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
     schemas = {name: dict(frame.collect_schema()) for name, (frame, _) in raw.items()}
     _type_empty_columns(raw, schemas)
     notes: list[str] = said(raw["reference"][0], roles) if is_snapshot(reference, settings.base) else []
-    role_types.decoded(raw, schemas, settings, notes)
+    types.decoded(raw, schemas, settings, notes)
     read_texts(raw, schemas, settings, notes)
     for name, schema in schemas.items():
-        role_types.check(schema, name, settings)
+        types.check(schema, name, settings)
     lost = _fill_lost_columns(roles, raw, schemas, notes)
     _check_columns(roles, schemas)
     segments.check(roles.segments, schemas)
@@ -246,14 +247,14 @@ def _resolve(
             _centre(found["reference"].labels),
         )  # fmt: skip
     written = {name: _class_counts(frames[name], facts) for name, facts in found.items()}
-    same = spelling.spellings(written, roles)
-    roles, costs = spelling.respelled(roles, same), spelling.repriced(settings.model.costs, same)
+    same = label_spelling.spellings(written, roles)
+    roles, costs = label_spelling.respelled(roles, same), label_spelling.repriced(settings.model.costs, same)
     counts = {
-        name: (spelling.merged(labels, same), spelling.merged(predictions, same))
+        name: (label_spelling.merged(labels, same), label_spelling.merged(predictions, same))
         for name, (labels, predictions) in written.items()
     }
-    notes += spelling.notes(written, same)
-    warnings += spelling.strangers(counts)
+    notes += label_spelling.notes(written, same)
+    warnings += label_spelling.strangers(counts)
     classes = {label for window in counts.values() for column in window for label in column}
     said = {label for _, predictions in counts.values() for label in predictions}
     unheard = problem.check_scores(roles, "binary" if task == "binary" else "multiclass", classes, said, counts)

@@ -12,10 +12,10 @@ from urllib.parse import quote, unquote
 import numpy as np
 import polars as pl
 
-from backslide.log.bulk import in_bulk
-from backslide.log.careful import EXACT, EXTRA, FEATURE, HEAD, SCORE, Placed, Record, Rows, carefully, records_of
-from backslide.log.moments import LEAST, MOST
+from backslide.log.parse_bulk import in_bulk
+from backslide.log.parse_rows import EXACT, EXTRA, FEATURE, HEAD, SCORE, Placed, Record, Rows, carefully, records_of
 from backslide.log.tables import Table
+from backslide.log.timestamps import LEAST, MOST
 
 BESIDE = "~"
 """Between a column's name and the type of values that do not fit it."""

@@ -12,10 +12,10 @@ import polars as pl
 
 from backslide.contracts.errors import LogError
 from backslide.contracts.roles import Roles
-from backslide.log.careful import EXTRA, FEATURE, SCORE, Rows, answers_of
 from backslide.log.columns import frames
 from backslide.log.lines import line, told, value_of
-from backslide.log.places import TABLES, alone, check_name, spool_root, table_of
+from backslide.log.parse_rows import EXTRA, FEATURE, SCORE, Rows, answers_of
+from backslide.log.paths import TABLES, alone, check_name, spool_root, table_of
 from backslide.log.tables import Table
 
 BATCH = 262_144

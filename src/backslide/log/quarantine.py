@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 
 from backslide.contracts.errors import BackslideError
-from backslide.log.careful import HEAD, Placed, UnreadableError, record_of
+from backslide.log.parse_rows import HEAD, Placed, UnreadableError, record_of
 from backslide.log.tables import Table
 
 KINDS = {"p": "predictions", "l": "labels", "e": "events"}

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from backslide.contracts.errors import LogError
-from backslide.log.careful import EXTRA, FEATURE, SCORE
 from backslide.log.columns import plain_names
-from backslide.log.places import REVIEW, TABLES, is_uri, models_of, table_of
+from backslide.log.parse_rows import EXTRA, FEATURE, SCORE
+from backslide.log.paths import REVIEW, TABLES, is_uri, models_of, table_of
 from backslide.log.tables import PARTITION, Table
 
 MANY = 100

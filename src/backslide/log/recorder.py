@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from backslide.contracts.errors import LogError
 from backslide.log.lines import NAN, answered, line, mapping, told
-from backslide.log.moments import seconds
-from backslide.log.places import REVIEW, check_name, is_uri, spool_of
+from backslide.log.paths import REVIEW, check_name, is_uri, spool_of
 from backslide.log.spool import SpoolFile
+from backslide.log.timestamps import seconds
 
 if TYPE_CHECKING:
     from backslide.log.wrap import Recorded

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from backslide.contracts.containment import let_through
 from backslide.contracts.errors import BackslideError, LogError, MissingExtraError
-from backslide.log.careful import Placed
 from backslide.log.columns import frames, rows_of
-from backslide.log.places import TABLES, alone, named, quarantine_of, spool_of, spool_root, table_of
+from backslide.log.parse_rows import Placed
+from backslide.log.paths import TABLES, alone, named, quarantine_of, spool_of, spool_root, table_of
 from backslide.log.quarantine import Aside, Quarantine, again, of_data, reason, unreadable
 from backslide.log.tables import Table
 

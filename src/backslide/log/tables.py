@@ -13,7 +13,7 @@ import polars as pl
 
 from backslide.contracts.errors import LogError
 from backslide.contracts.extras import needs
-from backslide.log.places import is_uri
+from backslide.log.paths import is_uri
 
 PARTITION = "day"
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from backslide.contracts.errors import ConfigError, ModelError
-from backslide.engine.vectors import LEAST, Matrix
+from backslide.engine.columns.vectors import LEAST, Matrix
 from backslide.models.failures import one_line
 from backslide.models.imports import SPEC, import_object
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from backslide.models.reply import Reply
+    from backslide.models.answer import Reply
 
 Ask = Callable[[pd.DataFrame], "Reply"]
 Rows = np.ndarray

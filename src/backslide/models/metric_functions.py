@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backslide.contracts.errors import ConfigError, ModelError
-from backslide.engine.problem import Problem
+from backslide.engine.roles.problem import Problem
 from backslide.models.failures import one_line
 from backslide.models.imports import SPEC, import_object
-from backslide.stats.metrics import Arrays, Floats, Metric, mean
+from backslide.stats.metrics.metric import Arrays, Floats, Metric, mean
 
 Call = Callable[[Arrays], Any]
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from backslide.contracts.errors import ModelError, did_you_mean
-from backslide.engine.problem import Problem
+from backslide.engine.roles.problem import Problem
+from backslide.models.answer import Reply, ReplyError
 from backslide.models.failures import Effort, answer_what_can_be
 from backslide.models.frame import to_pandas
-from backslide.models.reply import Reply, ReplyError
-from backslide.stats.metrics import Floats
+from backslide.stats.metrics.metric import Floats
 
 if TYPE_CHECKING:
     from collections.abc import Callable

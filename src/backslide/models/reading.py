@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from backslide.contracts import say
-from backslide.engine.outcomes import decide
-from backslide.engine.problem import Problem
-from backslide.models.reply import Reply, ReplyError, label_texts, number_array
-from backslide.stats.metrics import Floats
+from backslide.engine.roles.outcomes import decide
+from backslide.engine.roles.problem import Problem
+from backslide.models.answer import Reply, ReplyError, label_texts, number_array
+from backslide.stats.metrics.metric import Floats
 
 
 def _sigmoid(x: Floats) -> Floats:

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from backslide.contracts.errors import ModelError
+from backslide.models.answer import Reply, class_texts, from_estimator, from_function, in_order, label_texts
 from backslide.models.boosters import Native, native
 from backslide.models.fitted_types import restorer
 from backslide.models.model import Input, Model
-from backslide.models.reply import Reply, class_texts, from_estimator, from_function, in_order, label_texts
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ from datetime import datetime
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import LogError
 from backslide.log.reading import is_log, open_log
-from backslide.monitor.grid import Grid
+from backslide.monitor.periods import Grid
 
 Event = tuple[datetime, str]
 MOST = 5

@@ -16,21 +16,21 @@ import numpy as np
 import polars as pl
 
 from backslide.case import Case
-from backslide.causes.hypotheses import collect
+from backslide.causes.faults.collect import collect
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.watch import Estimated
-from backslide.engine import names
-from backslide.engine.design import Design, make_design
-from backslide.engine.outcomes import Outcomes, outcomes
-from backslide.engine.pair import Pair
-from backslide.engine.reading import reading
-from backslide.monitor.grid import PERIOD, Grid
+from backslide.engine.columns import names
+from backslide.engine.columns.design_matrix import Design, make_design
+from backslide.engine.columns.pair import Pair
+from backslide.engine.roles.outcomes import Outcomes, outcomes
+from backslide.engine.sources.errors import reading
+from backslide.monitor.periods import PERIOD, Grid
 from backslide.monitor.sums import Moments
-from backslide.stats import shift
-from backslide.stats.boosting import regress
-from backslide.stats.estimate import Estimate, estimate_moved
-from backslide.stats.metrics import Floats, Metric, influence
+from backslide.stats.drift.boosting import regress
+from backslide.stats.metrics.metric import Floats, Metric, influence
+from backslide.stats.shift import doubly_robust
+from backslide.stats.shift.label_free import Estimate, estimate_moved
 
 MOST_ROWS = 5000
 """Rows of a period that are looked at."""
@@ -100,7 +100,7 @@ def _folds(n: int, days: np.ndarray | None, rng: np.random.Generator) -> np.ndar
 
 def _matrix(design: Design, frame: pl.DataFrame, answered: Outcomes) -> Floats:
     x = design.matrix(frame)
-    if answered.scores is not None and answered.scores.shape[1] <= shift.MAX_CLASSES:
+    if answered.scores is not None and answered.scores.shape[1] <= doubly_robust.MAX_CLASSES:
         return np.hstack([x, answered.scores[:, :-1], answered.predictions.astype(float)[:, None]])
     return np.column_stack([x, answered.predictions.astype(float)])
 

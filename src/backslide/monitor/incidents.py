@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from backslide.contracts import say
 from backslide.contracts.finding import Estimate
 from backslide.contracts.watch import Finding, Incident, Level, Member, StreamKind
-from backslide.monitor.grid import Grid
-from backslide.monitor.judge import Raised, Track
+from backslide.monitor.detect import Raised, Track
+from backslide.monitor.periods import Grid
 from backslide.store.memory import Mute
 
 ORDER: tuple[StreamKind, ...] = (

@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 
 from backslide.contracts import say
-from backslide.engine import names
-from backslide.engine.outcomes import codes_of
-from backslide.engine.reading import reading
-from backslide.monitor.grid import MONDAY
+from backslide.engine.columns import names
+from backslide.engine.roles.outcomes import codes_of
+from backslide.engine.sources.errors import reading
+from backslide.monitor.periods import MONDAY
 from backslide.monitor.rows import LABELLED, SERVED, Rows
-from backslide.stats.arrival import Curve, compare_arrival, curves, selective_labels
-from backslide.stats.metrics import Floats
+from backslide.stats.metrics.metric import Floats
+from backslide.stats.shift.label_delay import Curve, compare_arrival, curves, selective_labels
 
 MATURE = 0.95
 """Share of labels from which a period counts as fully labelled."""

@@ -22,11 +22,11 @@ from backslide.contracts.watch import (
     Stream,
     Watched,
 )
+from backslide.monitor.detect import Track
 from backslide.monitor.events import Event, near
-from backslide.monitor.grid import Grid
 from backslide.monitor.incidents import Group, identity, incident, muted
-from backslide.monitor.judge import Track
 from backslide.monitor.labels import Ages
+from backslide.monitor.periods import Grid
 from backslide.monitor.streams import HEADLINE_SHARE, Ledger, Subject, corrected_level
 from backslide.store.memory import Book, Mute
 

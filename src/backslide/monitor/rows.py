@@ -7,17 +7,16 @@ from datetime import datetime
 
 import polars as pl
 
-from backslide.auto import is_auto
-from backslide.contracts.config import Settings
+from backslide.contracts.config import Settings, is_auto
 from backslide.contracts.errors import ConfigError, SourceError, TimestampError
-from backslide.engine import names
-from backslide.engine.cutting import Cutting
-from backslide.engine.reading import reading
-from backslide.engine.source import open_source
-from backslide.engine.time_notes import time_notes
-from backslide.engine.times import in_place, other, read_times, time_expression, written
+from backslide.engine.columns import names
+from backslide.engine.sources.errors import reading
+from backslide.engine.sources.open import open_source
+from backslide.engine.sources.window_source import Cutting
+from backslide.engine.times.notes import time_notes
+from backslide.engine.times.timestamps import in_place, other, read_times, time_expression, written
 from backslide.engine.window import Opened, Window, open_windows
-from backslide.monitor.grid import MONDAY, PERIOD, Grid
+from backslide.monitor.periods import MONDAY, PERIOD, Grid
 
 SERVED, LABELLED = "__served", "__labelled"
 INDEX = "__index"

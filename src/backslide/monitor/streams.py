@@ -12,12 +12,21 @@ import numpy as np
 
 from backslide.contracts import say
 from backslide.contracts.watch import StreamKind
-from backslide.engine import names
-from backslide.engine.problem import Problem
+from backslide.engine.columns import names
+from backslide.engine.roles.problem import Problem
 from backslide.monitor.sums import Sums
-from backslide.stats.arrival import LEAST_CHANCE
-from backslide.stats.metrics import METRICS, Floats, Metric, class_metric, expected_cost, gradient, macro_f1_over, mean
-from backslide.stats.sequential import MIN_REFERENCE, Periods
+from backslide.stats.change.sequential import MIN_REFERENCE, Periods
+from backslide.stats.metrics.metric import (
+    METRICS,
+    Floats,
+    Metric,
+    class_metric,
+    expected_cost,
+    gradient,
+    macro_f1_over,
+    mean,
+)
+from backslide.stats.shift.label_delay import LEAST_CHANCE
 
 HEADLINE_SHARE = 0.5
 """Of the budget of false alarms, for the headline (with its early and its mature reading); the others share the rest."""

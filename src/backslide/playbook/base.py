@@ -17,8 +17,8 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.contracts.finding import Finding, Step
-from backslide.engine import names
-from backslide.engine.columns import ColumnKind
+from backslide.engine.columns import names
+from backslide.engine.columns.kinds import ColumnKind
 
 
 class Need(StrEnum):

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from backslide.contracts.evidence import Bars, Histograms, Series, SeriesPoint
-from backslide.engine.profile import ColumnProfile
-from backslide.stats.metrics import Floats
+from backslide.engine.profile.profile import ColumnProfile
+from backslide.stats.metrics.metric import Floats
 
 DRAWN_BINS = 40
 DRAWN_LEVELS = 12

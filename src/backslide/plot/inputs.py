@@ -9,11 +9,11 @@ import polars as pl
 from backslide.contracts import say
 from backslide.contracts.errors import ColumnError
 from backslide.contracts.evidence import Bars, Histograms
-from backslide.engine.columns import ColumnKind
-from backslide.engine.derive import label_expression
-from backslide.engine.problem import order_classes
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.roles.derive import label_expression
+from backslide.engine.roles.problem import order_classes
 from backslide.playbook import evidence
-from backslide.plot.drawing import draw
+from backslide.plot.draw import draw
 from backslide.plot.tables import Profiles, Table, count_levels, count_numbers, open_both, require
 
 if TYPE_CHECKING:

@@ -10,20 +10,20 @@ import numpy as np
 from backslide.contracts import say
 from backslide.contracts.errors import LabelError
 from backslide.contracts.evidence import Matrix
-from backslide.engine.derive import label_expression
-from backslide.engine.problem import order_classes
-from backslide.engine.reading import reading
-from backslide.plot.drawing import chart
+from backslide.engine.roles.derive import label_expression
+from backslide.engine.roles.problem import order_classes
+from backslide.engine.sources.errors import reading
+from backslide.plot.draw import chart
 from backslide.plot.tables import Table, Tables, not_recognised, open_both, recognised, require
-from backslide.report.charts import chart_spec
-from backslide.report.display import framed, safe
-from backslide.report.palette import BAND, INK, PAPER, RISE
-from backslide.stats.metrics import Floats
+from backslide.report.charts.palette import BAND, INK, PAPER, RISE
+from backslide.report.charts.spec import chart_spec
+from backslide.report.render.notebook import framed, safe
+from backslide.stats.metrics.metric import Floats
 
 if TYPE_CHECKING:
     from altair.typing import ChartType
 
-    from backslide.report.chart_parts import Spec
+    from backslide.report.charts.parts import Spec
 
 MOST_CLASSES = 200
 """More distinct labels than this are no classes."""

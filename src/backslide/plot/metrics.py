@@ -11,12 +11,12 @@ from backslide.case import Case
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import LabelError, TimestampError, did_you_mean
 from backslide.contracts.roles import Roles
-from backslide.engine.problem import Problem
+from backslide.engine.roles.problem import Problem
 from backslide.engine.window import Opened, open_windows
 from backslide.plot.blocks import Blocks
 from backslide.plot.tables import Tables
-from backslide.stats.change import Units
-from backslide.stats.metrics import (
+from backslide.stats.change.metric_change import Units
+from backslide.stats.metrics.metric import (
     CLASSIFICATION,
     METRICS,
     REGRESSION,

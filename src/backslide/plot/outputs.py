@@ -11,9 +11,9 @@ from backslide.contracts import say
 from backslide.contracts.errors import ColumnError
 from backslide.contracts.labels import label_text
 from backslide.contracts.roles import Roles
-from backslide.engine.columns import ColumnKind
-from backslide.engine.derive import label_expression
-from backslide.plot.drawing import draw
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.roles.derive import label_expression
+from backslide.plot.draw import draw
 from backslide.plot.inputs import histograms
 from backslide.plot.tables import (
     Profiles,

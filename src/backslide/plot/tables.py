@@ -8,14 +8,14 @@ import polars as pl
 
 from backslide.contracts.errors import ColumnError, SourceError, did_you_mean
 from backslide.contracts.roles import Roles
-from backslide.engine.column_profile import ColumnProfile
-from backslide.engine.columns import ColumnKind, kind_of
-from backslide.engine.inference import infer_roles
-from backslide.engine.local import profile
-from backslide.engine.plan import Plan, column_edges
-from backslide.engine.reading import reading
-from backslide.engine.sample import sample
-from backslide.engine.source import open_source
+from backslide.engine.columns.kinds import ColumnKind, kind_of
+from backslide.engine.columns.sample import sample
+from backslide.engine.profile.column import ColumnProfile
+from backslide.engine.profile.plan import Plan, column_edges
+from backslide.engine.profile.run import profile
+from backslide.engine.roles.infer import infer_roles
+from backslide.engine.sources.errors import reading
+from backslide.engine.sources.open import open_source
 
 EDGE_ROWS = 20_000
 """Rows of each period that the bins are chosen from; counted are all."""

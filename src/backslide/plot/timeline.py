@@ -12,11 +12,11 @@ from backslide.contracts import say
 from backslide.contracts.errors import ColumnError, InputError, TimestampError, did_you_mean
 from backslide.contracts.evidence import Series, SeriesPoint
 from backslide.contracts.roles import Roles
-from backslide.engine.columns import ColumnKind
-from backslide.engine.reading import reading
-from backslide.engine.times import TimeReading, read_times
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.sources.errors import reading
+from backslide.engine.times.timestamps import TimeReading, read_times
 from backslide.plot.blocks import Blocks, Every, Floats, fitting
-from backslide.plot.drawing import draw
+from backslide.plot.draw import draw
 from backslide.plot.metrics import DRAWN, is_metric, metric_by_day, needs_scores
 from backslide.plot.tables import Table, Tables, not_recognised, open_both, recognised, require
 

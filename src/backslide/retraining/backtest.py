@@ -14,14 +14,14 @@ from scipy import stats
 
 from backslide.case import Case
 from backslide.contracts.errors import InputError, ModelError
-from backslide.engine.outcomes import Outcomes
+from backslide.engine.roles.outcomes import Outcomes
 from backslide.playbook.shadow.arms import Arm, Arms
 from backslide.playbook.shadow.differences import difference
 from backslide.retraining.history import History, Rows
 from backslide.retraining.recipe import Recipe, trained
 from backslide.retraining.windows import Chosen, Plan, bounded
-from backslide.stats.metrics import OF_SCORES, Metric
-from backslide.stats.paired import Difference
+from backslide.stats.metrics.metric import OF_SCORES, Metric
+from backslide.stats.shift.paired import Difference
 
 LEAST_ROWS = 20
 """Labelled rows that a candidate is trained on, and that a stretch is judged on, at least."""

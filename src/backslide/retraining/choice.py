@@ -10,7 +10,7 @@ from scipy import stats
 
 from backslide.contracts.finding import Estimate
 from backslide.contracts.gate import GateLine, GateVerdict
-from backslide.contracts.upkeep import GateSettings
+from backslide.contracts.retrain_settings import GateSettings
 from backslide.playbook.shadow.arms import Arms
 from backslide.playbook.shadow.differences import difference
 from backslide.retraining.backtest import MIN_FOLDS, Bench, Tried, best_first, chosen

@@ -14,12 +14,12 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from backslide.engine.pair import to_numbers, to_texts
+from backslide.engine.columns.pair import to_numbers, to_texts
 from backslide.playbook.shadow.differences import difference
 from backslide.retraining.backtest import Bench, Tried, arms_of, chosen, try_plan, with_plan
 from backslide.retraining.history import History, Mask
 from backslide.retraining.recipe import trained
-from backslide.retraining.steady import SteadyInputs
+from backslide.retraining.robust_inputs import SteadyInputs
 
 MOST_TRIED = 2
 """Features that candidates are made for, each without it and with it coarsened."""

@@ -26,12 +26,12 @@ from backslide.contracts import say
 from backslide.contracts.errors import ModelError
 from backslide.contracts.finding import Estimate
 from backslide.contracts.gate import GateLine, GateVerdict
-from backslide.contracts.upkeep import GateSettings
+from backslide.contracts.retrain_settings import GateSettings
 from backslide.playbook.shadow.arms import Arms
 from backslide.playbook.shadow.differences import Measured, class_measures, difference, segment_measures
-from backslide.stats.calibration import bin_edges, bin_sums, curve_of
-from backslide.stats.metrics import OF_SCORES, Arrays, Metric
-from backslide.stats.paired import Difference
+from backslide.stats.metrics.calibration import bin_edges, bin_sums, curve_of
+from backslide.stats.metrics.metric import OF_SCORES, Arrays, Metric
+from backslide.stats.shift.paired import Difference
 from backslide.stats.two_sample import holm
 
 MIN_HEADLINE = 30

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.contracts.errors import ColumnError, InputError, did_you_mean
-from backslide.contracts.upkeep import RetrainSettings
-from backslide.engine import names
-from backslide.engine.outcomes import Outcomes, outcomes
-from backslide.engine.times import other, time_expression
-from backslide.stats.metrics import Floats
-from backslide.stats.units import Days
+from backslide.contracts.retrain_settings import RetrainSettings
+from backslide.engine.columns import names
+from backslide.engine.roles.outcomes import Outcomes, outcomes
+from backslide.engine.times.timestamps import other, time_expression
+from backslide.stats.change.units import Days
+from backslide.stats.metrics.metric import Floats
 
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]

@@ -12,7 +12,7 @@ from backslide.contracts.retrain import CurvePoint, LearningCurve, Life
 from backslide.playbook.shadow.arms import Arms
 from backslide.playbook.shadow.differences import difference
 from backslide.retraining.backtest import Bench, Run, Tried, arms_of, run_of
-from backslide.stats.metrics import class_metric
+from backslide.stats.metrics.metric import class_metric
 
 FRACTIONS = (0.125, 0.25, 0.5, 1.0)
 REPEATS = 2

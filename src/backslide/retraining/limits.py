@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from backslide.contracts.gate import GateLine
-from backslide.contracts.upkeep import GateSettings
+from backslide.contracts.retrain_settings import GateSettings
 from backslide.models.model import Model
 from backslide.stack.artefact import content_digest
 

@@ -16,14 +16,14 @@ from scipy import stats
 from backslide.contracts import say
 from backslide.contracts.errors import ModelError
 from backslide.contracts.retrain import Policies, Policy
-from backslide.engine.outcomes import Outcomes
+from backslide.engine.roles.outcomes import Outcomes
 from backslide.models.model import Model
 from backslide.models.wrap import wrap
 from backslide.retraining.backtest import LEAST_ROWS, Bench, chosen
 from backslide.retraining.history import Rows, moment
 from backslide.retraining.recipe import inputs, labels_of, trained
 from backslide.retraining.windows import Plan
-from backslide.stats.metrics import influence
+from backslide.stats.metrics.metric import influence
 
 START = 0.4
 """Share of the labelled rows that the starting model is trained on."""

@@ -22,9 +22,9 @@ from backslide.models.load import load_model
 from backslide.models.model import Model
 from backslide.models.wrap import wrap
 from backslide.retraining.history import History, Rows
-from backslide.retraining.one_by_one import OneByOne
-from backslide.retraining.steady import SteadyInputs, with_steady
-from backslide.stats.metrics import Floats
+from backslide.retraining.online import OneByOne
+from backslide.retraining.robust_inputs import SteadyInputs, with_steady
+from backslide.stats.metrics.metric import Floats
 
 Fit = Callable[[Any, Any, Floats | None], Any]
 

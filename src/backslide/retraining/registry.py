@@ -36,7 +36,7 @@ from backslide.retraining.history import Rows, moment
 from backslide.retraining.recipe import trained
 from backslide.stack.artefact import content_digest
 from backslide.stack.compare import integrity
-from backslide.stack.take import snapshot
+from backslide.stack.snapshot import snapshot
 
 FORMAT = "backslide.version/1"
 CURRENT = "current.json"

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backslide.contracts.upkeep import RetrainSettings
-from backslide.engine.design import make_design
-from backslide.engine.segments import holds
+from backslide.contracts.retrain_settings import RetrainSettings
+from backslide.engine.columns.design_matrix import make_design
+from backslide.engine.columns.segments import holds
 from backslide.retraining.history import History, Rows
-from backslide.retraining.steady import SteadyInputs
-from backslide.stats.metrics import Floats
-from backslide.stats.shift import domain_weights
+from backslide.retraining.robust_inputs import SteadyInputs
+from backslide.stats.metrics.metric import Floats
+from backslide.stats.shift.doubly_robust import domain_weights
 
 Chosen = tuple[Rows, Floats | None]
 """Rows of the history, and their weights (mean 1) or None."""

@@ -19,7 +19,7 @@ from backslide.stack.compare_golden import answers, compare_golden, judged
 from backslide.stack.compare_settings import settings_differences
 from backslide.stack.compare_training import training_notes
 from backslide.stack.golden import answered
-from backslide.stack.weigh import moment, near, ranked, risk
+from backslide.stack.likelihood import moment, near, ranked, risk
 
 
 def integrity(

@@ -13,8 +13,8 @@ from backslide.contracts.snapshot import Repository, Snapshot
 from backslide.stack import relevance
 from backslide.stack.git import git
 from backslide.stack.history import Line, RawCommit, blamed, commits_between, source_at
+from backslide.stack.likelihood import risk
 from backslide.stack.masking import scrubbed
-from backslide.stack.weigh import risk
 
 MOST_TOLD = 50
 LINES_TOLD = 6

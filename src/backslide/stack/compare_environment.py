@@ -10,7 +10,7 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.integrity import Detail, Difference
 from backslide.contracts.snapshot import Environment, Snapshot
-from backslide.stack.weigh import risk
+from backslide.stack.likelihood import risk
 
 _IMPORTED = {"major": 0.75, "minor": 0.5, "patch": 0.2, "other": 0.3}
 _NEEDED = {"major": 0.45, "minor": 0.3, "patch": 0.1, "other": 0.2}

@@ -10,7 +10,7 @@ from backslide.contracts.cause import CauseKind
 from backslide.contracts.integrity import Detail, Difference
 from backslide.contracts.snapshot import Environment, Held, Part, Snapshot
 from backslide.stack.compare_state import Moved, moves
-from backslide.stack.weigh import risk
+from backslide.stack.likelihood import risk
 
 MOST_DETAILS = 60
 CLEAR, SLIGHT = 0.05, 0.005

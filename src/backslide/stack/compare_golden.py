@@ -13,7 +13,7 @@ from backslide.contracts.integrity import Difference, GoldenReplay
 from backslide.contracts.snapshot import Golden, Number, Snapshot
 from backslide.stack.compare_fitted import as_logged
 from backslide.stack.compare_settings import PATHS
-from backslide.stack.weigh import risk, weighed
+from backslide.stack.likelihood import risk, weighed
 
 Array = NDArray[Any]
 

@@ -9,7 +9,7 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.integrity import Detail, Difference
 from backslide.contracts.snapshot import ConfigFile, Masked, Snapshot
-from backslide.stack.weigh import risk
+from backslide.stack.likelihood import risk
 
 _OF_THE_MODEL = re.compile(
     r"thresh|cut.?off|model|feature|scal|normali|encod|imput|vocab|preproc|transform|fill|default|clip|weight|version|bucket|bin",

@@ -7,7 +7,7 @@ import math
 from backslide.contracts import say
 from backslide.contracts.errors import InputError
 from backslide.contracts.snapshot import Snapshot
-from backslide.engine.column_profile import ColumnProfile
+from backslide.engine.profile.column import ColumnProfile
 from backslide.stack.training import profile_of
 
 SHIFT = 0.1

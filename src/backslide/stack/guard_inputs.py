@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from backslide.contracts.errors import InputError, did_you_mean
 from backslide.contracts.snapshot import Snapshot
-from backslide.engine.column_profile import ColumnProfile
+from backslide.engine.profile.column import ColumnProfile
 from backslide.stack import guard_rows
 from backslide.stack.training import profile_of
 

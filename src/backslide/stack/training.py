@@ -10,11 +10,11 @@ import polars as pl
 
 from backslide.contracts.errors import InputError
 from backslide.contracts.snapshot import Snapshot
-from backslide.engine.columns import ColumnKind, kind_of
-from backslide.engine.local import profile
-from backslide.engine.plan import Plan, column_edges
-from backslide.engine.profile import Profile
-from backslide.engine.sample import sample
+from backslide.engine.columns.kinds import ColumnKind, kind_of
+from backslide.engine.columns.sample import sample
+from backslide.engine.profile.plan import Plan, column_edges
+from backslide.engine.profile.profile import Profile
+from backslide.engine.profile.run import profile
 
 BINS = 32
 LEVELS = 200

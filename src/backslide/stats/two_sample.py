@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from backslide.stats.metrics import Floats
+from backslide.stats.metrics.metric import Floats
 
 
 def ks_binned(reference: ArrayLike, current: ArrayLike) -> tuple[float, float]:

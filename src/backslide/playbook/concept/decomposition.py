@@ -29,14 +29,14 @@ from backslide.case import Case, Outcomes
 from backslide.contracts import say
 from backslide.contracts.evidence import Waterfall, WaterfallStep
 from backslide.contracts.finding import Finding, Severity, Step
-from backslide.engine.design import make_design
+from backslide.engine.columns.design_matrix import make_design
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.concept.screen import left_by_screen
-from backslide.stats import shift
-from backslide.stats.bootstrap import Resampler
-from backslide.stats.effect import Effect
-from backslide.stats.metrics import Floats, Metric
+from backslide.stats.change.bootstrap import Resampler
+from backslide.stats.change.effect import Effect
+from backslide.stats.metrics.metric import Floats, Metric
+from backslide.stats.shift import doubly_robust
 
 RELATION_Z = 3.5
 INPUTS_Z = 3.0
@@ -127,7 +127,7 @@ class Split:
 
     inputs: Effect
     relation: Effect
-    domain: shift.Domain
+    domain: doubly_robust.Domain
     supported: bool
 
 
@@ -158,7 +158,7 @@ def populations(
     k = len(case.problem.classes)
     x_g, x_b = design.matrix(case.reference.sample)[rows_g], design.matrix(frame)[rows_b]
     categorical = design.categorical
-    if good.scores is not None and bad.scores is not None and k <= shift.MAX_CLASSES:
+    if good.scores is not None and bad.scores is not None and k <= doubly_robust.MAX_CLASSES:
         # The model's own scores summarise what it saw; for text they are all that a table model can use.
         x_g, x_b = np.hstack([x_g, good.scores[:, :-1]]), np.hstack([x_b, bad.scores[:, :-1]])
         categorical = np.r_[categorical, np.zeros(k - 1, bool)]
@@ -183,16 +183,16 @@ def populations(
 
 def split(case: Case, target: Metric, p: Populations) -> Split | None:
     """Doubly robust split into inputs and relation; the shared-support split where the reference does not support the inputs."""
-    if p.x_g.shape[1] == 0 or min(len(p.s_g), len(p.s_b)) < 2 * shift.FOLDS:
+    if p.x_g.shape[1] == 0 or min(len(p.s_g), len(p.s_b)) < 2 * doubly_robust.FOLDS:
         return None
     rng = case.rng("decomposition")
-    domain = shift.domain_weights(p.x_g, p.x_b, p.categorical, rng)
+    domain = doubly_robust.domain_weights(p.x_g, p.x_b, p.categorical, rng)
     draw_g, draw_b = case.draw(case.reference), case.draw(case.current)
     value = target.value
     if not domain.supported:
         return _shared_support(case, target, p, domain)
     m_g, m_b = _expectations(case, p, rng)
-    moved = shift.move(p.s_g, p.s_b, m_g, m_b, domain.weights, draw_g, draw_b)
+    moved = doubly_robust.move(p.s_g, p.s_b, m_g, m_b, domain.weights, draw_g, draw_b)
     before = Effect(float(value(moved.reference)), value(moved.reference_replicates))
     between = Effect(float(value(moved.moved)), value(moved.moved_replicates))
     after = Effect(float(value(moved.current)), value(moved.current_replicates))
@@ -204,15 +204,15 @@ def _expectations(case: Case, p: Populations, rng: np.random.Generator) -> tuple
     k = len(case.problem.classes)
     blocks = None
     if not case.problem.classification or p.s_g.shape[1] != 3 * k:
-        m_g, m_b = shift.expected_losses(p.x_g, p.s_g[:, 1:], p.x_b, p.categorical, blocks, rng)
+        m_g, m_b = doubly_robust.expected_losses(p.x_g, p.s_g[:, 1:], p.x_b, p.categorical, blocks, rng)
         return np.column_stack([np.ones(len(m_g)), m_g]), np.column_stack([np.ones(len(m_b)), m_b])
-    if k > shift.MAX_CLASSES:
+    if k > doubly_robust.MAX_CLASSES:
         return _plain(p.s_g, p.s_b)
     labels = p.good.labels.astype(np.int64)
-    in_g, in_b = shift.class_probabilities(p.x_g, labels, p.x_b, k, p.categorical, blocks, rng)
+    in_g, in_b = doubly_robust.class_probabilities(p.x_g, labels, p.x_b, k, p.categorical, blocks, rng)
     return (
-        shift.count_expectations(in_g, p.good.predictions.astype(np.int64)),
-        shift.count_expectations(in_b, p.bad.predictions.astype(np.int64)),
+        doubly_robust.count_expectations(in_g, p.good.predictions.astype(np.int64)),
+        doubly_robust.count_expectations(in_b, p.bad.predictions.astype(np.int64)),
     )
 
 
@@ -220,7 +220,7 @@ def _plain(s_g: Floats, s_b: Floats) -> tuple[Floats, Floats]:
     return np.zeros_like(s_g), np.zeros_like(s_b)
 
 
-def _shared_support(case: Case, target: Metric, p: Populations, domain: shift.Domain) -> Split:
+def _shared_support(case: Case, target: Metric, p: Populations, domain: doubly_robust.Domain) -> Split:
     """Terms over the inputs that both windows hold (Cai, Namkoong and Yadlowsky 2023); unseen inputs count as inputs."""
     value = target.value
     draw_g, draw_b = case.draw(case.reference), case.draw(case.current)

@@ -11,8 +11,8 @@ from itertools import chain
 import numpy as np
 
 from backslide.case import Case
-from backslide.engine.pair import Pair
-from backslide.stats.metrics import Floats
+from backslide.engine.columns.pair import Pair
+from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import ks, ranks
 
 WIDE = 60

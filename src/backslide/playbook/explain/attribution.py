@@ -36,11 +36,11 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.evidence import numeric_histograms
 from backslide.playbook.explain.attributions import Explained, Explanations, explanations
-from backslide.playbook.explain.pictures import ranks_table, share_bars
-from backslide.stats.change import Change
-from backslide.stats.metrics import Floats
-from backslide.stats.paired import Difference, paired
-from backslide.stats.units import MEAN, detectable, mean_change, two_sided
+from backslide.playbook.explain.charts import ranks_table, share_bars
+from backslide.stats.change.metric_change import Change
+from backslide.stats.change.units import MEAN, detectable, mean_change, two_sided
+from backslide.stats.metrics.metric import Floats
+from backslide.stats.shift.paired import Difference, paired
 
 MOST = 20
 DRAWN = 4

@@ -17,12 +17,12 @@ from backslide.case import Case, Side
 from backslide.contracts.extras import install
 from backslide.models.failures import one_line
 from backslide.models.model import Model
-from backslide.playbook.drift.leaning import leaning
+from backslide.playbook.drift.tabular.feature_reliance import leaning
 from backslide.playbook.explain import rows as chosen
-from backslide.playbook.explain.sampled import sampled_values
+from backslide.playbook.explain.permutation_shapley import sampled_values
 from backslide.playbook.explain.shap_values import Explainer, NoExactError, installed
-from backslide.stats.metrics import Floats
-from backslide.stats.units import Days
+from backslide.stats.change.units import Days
+from backslide.stats.metrics.metric import Floats
 
 LEAST_ROWS, SAMPLED_ROWS = 80, 200
 SAMPLED_ANSWERS = 24_000

@@ -39,9 +39,9 @@ from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.explain import surrogates
 from backslide.playbook.explain.agreement import Agreement, Weighed, agreement
 from backslide.playbook.explain.attributions import Explanations, explanations
-from backslide.playbook.explain.shuffled import Shuffled, shuffled
-from backslide.stats.paired import Difference, paired
-from backslide.stats.units import MEAN
+from backslide.playbook.explain.permutation_importance import Shuffled, shuffled
+from backslide.stats.change.units import MEAN
+from backslide.stats.shift.paired import Difference, paired
 
 SUBJECT = "agreement of the methods"
 WITHOUT_LIME = f"LIME needs the package lime; {install('explain')}"

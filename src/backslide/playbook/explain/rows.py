@@ -9,10 +9,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from backslide.case import Case, Side, codes_of
-from backslide.engine import names
+from backslide.engine.columns import names
 from backslide.models.model import Model
-from backslide.playbook.drift import moves
-from backslide.stats.metrics import Floats
+from backslide.playbook.drift import change_of_column
+from backslide.stats.metrics.metric import Floats
 
 BACKGROUND = 100
 """Reference rows that stand for what a feature usually is."""
@@ -42,12 +42,12 @@ def drawn(case: Case) -> Drawn:
 
     def compute() -> Drawn:
         rng = case.rng("explained rows")
-        days = moves.both_days(case)
+        days = change_of_column.both_days(case)
         keep = _weekday_weights(days)
         picks = []
         for side, weight in zip(case.sides, keep, strict=True):
             columns = [*case.pairs, *([names.LABEL] if names.LABEL in side.sample.columns else [])]
-            order = moves.canonical(case, side, columns)
+            order = change_of_column.canonical(case, side, columns)
             chance = rng.random((2, len(order)))
             kept = order[chance[0] < (1.0 if weight is None else weight[order])]
             picks.append(kept[np.argsort(chance[1][: len(kept)], kind="stable")])
@@ -63,7 +63,7 @@ def budget(case: Case, answers: int) -> int:
     return answers // OF_TEXTS if any(pair.free_text for pair in case.pairs.values()) else answers
 
 
-def _weekday_weights(days: tuple[moves.Days, moves.Days]) -> tuple[Floats | None, Floats | None]:
+def _weekday_weights(days: tuple[change_of_column.Days, change_of_column.Days]) -> tuple[Floats | None, Floats | None]:
     """Chance of each row to stay (n,); None where all stay."""
     before, after = days
     if before is None or after is None or not len(before) or not len(after):
@@ -75,9 +75,9 @@ def _weekday_weights(days: tuple[moves.Days, moves.Days]) -> tuple[Floats | None
     return np.asarray((ratio / ratio.max())[before % 7]), None
 
 
-def days_at(case: Case, side: Side, rows: Index) -> moves.Days:
+def days_at(case: Case, side: Side, rows: Index) -> change_of_column.Days:
     """Days of some sampled rows; None where a window has none."""
-    days = moves.both_days(case)[0 if side is case.reference else 1]
+    days = change_of_column.both_days(case)[0 if side is case.reference else 1]
     return None if days is None else days[rows]
 
 

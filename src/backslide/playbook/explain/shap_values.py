@@ -16,8 +16,8 @@ from scipy import stats
 
 from backslide.contracts.extras import needs
 from backslide.contracts.labels import label_text
-from backslide.playbook.explain.inside import Inside, look_inside, owners
-from backslide.stats.metrics import Floats
+from backslide.playbook.explain.estimator import Inside, look_inside, owners
+from backslide.stats.metrics.metric import Floats
 
 TREE_STEPS = 4e8
 """Leaves times squared depth times rows of one window that TreeSHAP may take: under a second."""

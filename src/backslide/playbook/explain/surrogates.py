@@ -13,10 +13,10 @@ import polars as pl
 
 from backslide.case import Case, Side
 from backslide.contracts.extras import needs
-from backslide.engine.columns import ColumnKind
-from backslide.engine.pair import to_numbers, to_texts
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.columns.pair import to_numbers, to_texts
 from backslide.playbook.explain import rows as chosen
-from backslide.stats.metrics import Floats
+from backslide.stats.metrics.metric import Floats
 
 ROWS = 6
 """Rows per window: each is a model of its own."""

@@ -32,8 +32,8 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.evidence import numeric_histograms
 from backslide.playbook.explain.attributions import Explained, Explanations, explanations
-from backslide.stats.domain import Separation, separation
-from backslide.stats.metrics import Floats
+from backslide.stats.drift.domain_classifier import Separation, separation
+from backslide.stats.metrics.metric import Floats
 
 MIN_ROWS = 100
 MIN_DAYS = 5

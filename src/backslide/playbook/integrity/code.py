@@ -25,7 +25,7 @@ from backslide.contracts.finding import Finding, Step
 from backslide.contracts.snapshot import Environment, Repository, Snapshot
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.playbook.integrity.found import findings
+from backslide.playbook.integrity.differences import findings
 
 
 class ServingCode(Check):

@@ -35,7 +35,7 @@ from backslide.models.frame import to_pandas
 from backslide.models.refit import Unknown, unknown
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.playbook.drift import moves
+from backslide.playbook.drift import change_of_column
 
 SHOWN = 5
 
@@ -65,11 +65,11 @@ class UnknownCategories(Check):
     def _finding(self, case: Case, before: Unknown, now: Unknown, alpha: float) -> Finding:
         which = (before.rows.astype(float), now.rows.astype(float))
         hits = [(int(w.sum()), len(w)) for w in which]
-        move = moves.indicator(case, hits[0], hits[1], which)
+        move = change_of_column.indicator(case, hits[0], hits[1], which)
         shares = [h / n for h, n in hits]
         change, floor = float(move.adjusted[1]), self.thresholds.share
         severity = Severity.OK
-        if min(n for _, n in hits) >= moves.MIN_ROWS and max(change, shares[1]) >= floor:
+        if min(n for _, n in hits) >= change_of_column.MIN_ROWS and max(change, shares[1]) >= floor:
             severity = Severity.WARN if change >= floor else Severity.NOTE
         column = now.column
         held = [repr(value) for value, _ in (now.values or before.values).most_common()]
@@ -82,7 +82,7 @@ class UnknownCategories(Check):
             title=f"{column}: unknown to the encoder", reading=say.sentence(summary), x="", categories=("unknown",),
             reference=(shares[0],), current=(shares[1],),
         )  # fmt: skip
-        low, high = moves.newcombe_by_days(move)
+        low, high = change_of_column.newcombe_by_days(move)
         raw = shares[1] - shares[0]
         return Finding(
             code=self.code, subject=column, severity=severity, summary=summary,
@@ -91,9 +91,9 @@ class UnknownCategories(Check):
             ),
             unit="points", p_value=move.p_value if severity != Severity.NOTE else None,
             detectable=move.detectable(alpha, floor),
-            basis=f"sampled rows; {'noise of days' if moves.both_days(case)[0] is not None else 'noise of rows (no times)'}",
+            basis=f"sampled rows; {change_of_column.noise(case)}",
             numbers={"share before": shares[0], "share now": shares[1], "becomes": now.instead},
-            since=moves.since(case, which) if severity == Severity.WARN else None,
+            since=change_of_column.since(case, which) if severity == Severity.WARN else None,
             evidence=(chart,) if shown else (),
         )  # fmt: skip
 

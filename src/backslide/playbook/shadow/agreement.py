@@ -7,14 +7,14 @@ from scipy import stats
 
 from backslide.contracts import shadow as contract
 from backslide.contracts.finding import Estimate
-from backslide.engine import names
-from backslide.engine.outcomes import Outcomes
-from backslide.engine.problem import Problem
+from backslide.engine.columns import names
+from backslide.engine.roles.outcomes import Outcomes
+from backslide.engine.roles.problem import Problem
 from backslide.playbook.shadow.arms import Arms, Mask
-from backslide.stats.metrics import Floats
-from backslide.stats.paired import paired, unpaired
-from backslide.stats.rows import Codes
-from backslide.stats.units import MEAN
+from backslide.stats.change.units import MEAN
+from backslide.stats.metrics.metric import Floats
+from backslide.stats.metrics.row_sums import Codes
+from backslide.stats.shift.paired import paired, unpaired
 
 SAME_NUMBER = 1e-6
 MOST_FLOWS = 40

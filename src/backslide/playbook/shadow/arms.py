@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from backslide.case import CANONICAL, Case, Side
 from backslide.contracts.config import Settings, ShadowColumns
 from backslide.contracts.errors import ColumnError, LabelError, did_you_mean
-from backslide.engine import names
-from backslide.engine.derive import decision, label_expression, score_expressions
-from backslide.engine.outcomes import Outcomes, outcomes
-from backslide.engine.problem import Problem
-from backslide.engine.score_scale import arm_scores
-from backslide.stats.units import Days
+from backslide.engine.columns import names
+from backslide.engine.roles.derive import decision, label_expression, score_expressions
+from backslide.engine.roles.outcomes import Outcomes, outcomes
+from backslide.engine.roles.problem import Problem
+from backslide.engine.roles.score_scale import arm_scores
+from backslide.stats.change.units import Days
 
 Mask = NDArray[np.bool_]
 

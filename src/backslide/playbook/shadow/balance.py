@@ -9,10 +9,10 @@ from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts import shadow as contract
 from backslide.contracts.finding import Estimate
-from backslide.engine.columns import ColumnKind
-from backslide.engine.pair import to_numbers, to_texts
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.columns.pair import to_numbers, to_texts
 from backslide.playbook.shadow.arms import Arms
-from backslide.stats.assignment import counts_differ, sample_ratio, values_differ
+from backslide.stats.shift.sample_ratio import counts_differ, sample_ratio, values_differ
 from backslide.stats.two_sample import holm
 
 ALPHA = 0.001

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes, Side
 from backslide.contracts import say
-from backslide.engine.pair import to_numbers
+from backslide.engine.columns.pair import to_numbers
 from backslide.models.model import Model
 from backslide.models.orders import Order, by_weight, find_order, hinted
 

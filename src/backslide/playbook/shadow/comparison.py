@@ -36,7 +36,7 @@ from backslide.playbook.shadow.agreement import flipped, flips
 from backslide.playbook.shadow.arms import Arms, arm_of, served_by
 from backslide.playbook.shadow.differences import by_class, by_segment, difference, told
 from backslide.playbook.shadow.replay import Replay, replay
-from backslide.stats.change import VERDICT_ALPHA
+from backslide.stats.change.metric_change import VERDICT_ALPHA
 
 
 class PairedComparison(Check):

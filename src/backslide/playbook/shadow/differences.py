@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from backslide.case import Case
 from backslide.contracts import shadow as contract
 from backslide.contracts.finding import Estimate
-from backslide.engine.columns import ColumnKind
-from backslide.engine.names import PREFIX
-from backslide.engine.segments import holds
-from backslide.engine.segments import resolve as resolve_segments
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.columns.names import PREFIX
+from backslide.engine.columns.segments import holds
+from backslide.engine.columns.segments import resolve as resolve_segments
 from backslide.playbook.shadow.arms import Arms, Mask
-from backslide.stats.change import VERDICT_ALPHA
-from backslide.stats.jackknife import jackknife_units
-from backslide.stats.metrics import (
+from backslide.stats.change.jackknife import jackknife_units
+from backslide.stats.change.metric_change import VERDICT_ALPHA
+from backslide.stats.metrics.metric import (
     CLASSIFICATION,
     COST,
     OF_SCORES,
@@ -28,7 +28,7 @@ from backslide.stats.metrics import (
     class_metric,
     macro_f1_over,
 )
-from backslide.stats.paired import Difference, delong, paired, paired_whole, unpaired
+from backslide.stats.shift.paired import Difference, delong, paired, paired_whole, unpaired
 from backslide.stats.two_sample import holm
 
 PART_ALPHA = VERDICT_ALPHA / 4

@@ -11,7 +11,7 @@ from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts import shadow as contract
 from backslide.contracts.shadow import ShadowAction, ShadowDecision, ShadowVerdict
-from backslide.stats.change import POWER, VERDICT_ALPHA
+from backslide.stats.change.metric_change import POWER, VERDICT_ALPHA
 
 MIN_LABELLED = 30
 MOST_TIMES = 20

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from backslide.case import Case
 from backslide.contracts import shadow as contract
 from backslide.contracts.finding import Estimate
-from backslide.engine.outcomes import Outcomes
+from backslide.engine.roles.outcomes import Outcomes
 from backslide.playbook.shadow.arms import Arms
-from backslide.stats.metrics import Floats, Metric, influence
-from backslide.stats.rows import CLIP
-from backslide.stats.units import row_units
+from backslide.stats.change.units import row_units
+from backslide.stats.metrics.metric import Floats, Metric, influence
+from backslide.stats.metrics.row_sums import CLIP
 
 GROUPS = 10
 """Groups of reference rows left out in turn: how much the calibration itself is worth."""

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from backslide.case import Answered, Case, Outcomes, Side
 from backslide.contracts import say
 from backslide.contracts.finding import Finding, Severity, Step
+from backslide.models.infer_reading import understand
 from backslide.models.model import Model
-from backslide.models.understand import understand
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.shadow.column_order import put_in_order

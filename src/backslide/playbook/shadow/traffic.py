@@ -12,16 +12,16 @@ from backslide.case import Case
 from backslide.contracts.config import Settings, ShadowColumns, ShadowSettings
 from backslide.contracts.errors import ConfigError, LabelError, ModelError
 from backslide.contracts.shadow import Mode
-from backslide.engine import names
-from backslide.engine.derive import label_expression
-from backslide.engine.outcomes import Outcomes
-from backslide.engine.problem import order_classes
-from backslide.engine.score_direction import check_direction
+from backslide.engine.columns import names
+from backslide.engine.roles.derive import label_expression
+from backslide.engine.roles.outcomes import Outcomes
+from backslide.engine.roles.problem import order_classes
+from backslide.engine.roles.score_direction import check_direction
 from backslide.engine.window import Opened, open_windows
 from backslide.models.model import Model
 from backslide.playbook.shadow.arms import Arm, Arms, arm_of, served_by
 from backslide.playbook.shadow.replay import ASK_AS_SERVED, MOSTLY, in_order, replayed
-from backslide.playbook.verify.directions import check_scores
+from backslide.playbook.verify.score_direction import check_scores
 
 LOGGED_ROWS = 500_000
 """Rows compared where no model has to be called."""

@@ -8,10 +8,10 @@ from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts import shadow as contract
 from backslide.contracts.finding import Estimate
-from backslide.engine.outcomes import Outcomes
+from backslide.engine.roles.outcomes import Outcomes
 from backslide.playbook.shadow.arms import Arm, Arms
-from backslide.stats.change import Units, compare
-from backslide.stats.units import Days, row_units
+from backslide.stats.change.metric_change import Units, compare
+from backslide.stats.change.units import Days, row_units
 
 
 def two_by_two(

@@ -34,13 +34,13 @@ from backslide.contracts.evidence import Reliability, ReliabilityBin
 from backslide.contracts.finding import Estimate, Finding, Scalar, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.stats import calibration
-from backslide.stats.bootstrap import interval
-from backslide.stats.calibration import Curve, Line
-from backslide.stats.change import VERDICT_ALPHA, Change
-from backslide.stats.metrics import Floats
+from backslide.stats.change.bootstrap import interval
+from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
+from backslide.stats.change.units import detectable, mean_change, two_sided
+from backslide.stats.metrics import calibration
+from backslide.stats.metrics.calibration import Curve, Line
+from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import holm
-from backslide.stats.units import detectable, mean_change, two_sided
 
 MIN_ROWS = 50
 """Labelled rows per window; of a class, rows labelled so."""

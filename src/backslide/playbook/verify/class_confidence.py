@@ -30,10 +30,10 @@ from backslide.contracts.evidence import Ranked, RankedRow
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.stats.change import VERDICT_ALPHA, Change
-from backslide.stats.metrics import Floats
+from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
+from backslide.stats.change.units import detectable, mean_change, two_sided
+from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import holm
-from backslide.stats.units import detectable, mean_change, two_sided
 
 MIN_ROWS = 50
 """Predictions of a class per window."""

@@ -27,12 +27,12 @@ from backslide.contracts.evidence import Ranked, RankedRow
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.playbook.verify.mixes import mix_findings
-from backslide.stats.change import VERDICT_ALPHA, Change
-from backslide.stats.metrics import METRICS, class_metric
-from backslide.stats.mix import Split, split
+from backslide.playbook.verify.mix import mix_findings
+from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
+from backslide.stats.change.units import detectable, projected
+from backslide.stats.drift.mix_effect import Split, split
+from backslide.stats.metrics.metric import METRICS, class_metric
 from backslide.stats.two_sample import holm
-from backslide.stats.units import detectable, projected
 
 MIN_ROWS = 20
 """Labelled rows of a class per window below which its change is not judged."""

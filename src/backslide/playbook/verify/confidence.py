@@ -24,11 +24,11 @@ from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.evidence import Evidence, Table
 from backslide.contracts.finding import Estimate, Finding, Scalar, Severity, Step
-from backslide.engine import names
+from backslide.engine.columns import names
 from backslide.playbook import evidence, scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.stats.change import VERDICT_ALPHA, Change
-from backslide.stats.units import detectable, two_sided
+from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
+from backslide.stats.change.units import detectable, two_sided
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,13 @@ from backslide.case import Case, Side
 from backslide.contracts import say
 from backslide.contracts.evidence import Ranked, RankedRow
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
-from backslide.engine import names
+from backslide.engine.columns import names
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.stats.change import VERDICT_ALPHA, Change
-from backslide.stats.metrics import Floats
+from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
+from backslide.stats.change.units import detectable, mean_change, two_sided
+from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import holm, proportion_z
-from backslide.stats.units import detectable, mean_change, two_sided
 
 MIN_ROWS = 200
 LOOKED_AT = 40

@@ -29,15 +29,15 @@ from backslide.case import Case, Side
 from backslide.contracts import say
 from backslide.contracts.evidence import Matrix, Ranked, RankedRow
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
-from backslide.engine import names
-from backslide.engine.units import dated_units
+from backslide.engine.columns import names
+from backslide.engine.profile.daily_sums import dated_units
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.playbook.verify.biases import biases
-from backslide.stats.change import VERDICT_ALPHA, Change, compare
-from backslide.stats.metrics import METRICS, Floats, Metric
+from backslide.playbook.verify.bias import biases
+from backslide.stats.change.metric_change import VERDICT_ALPHA, Change, compare
+from backslide.stats.change.units import MEAN, detectable
+from backslide.stats.metrics.metric import METRICS, Floats, Metric
 from backslide.stats.two_sample import holm, proportion_z
-from backslide.stats.units import MEAN, detectable
 
 MIN_ROWS = 20
 """Labelled rows of a label per window."""

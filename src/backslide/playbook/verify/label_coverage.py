@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from backslide.case import Case, Side
 from backslide.contracts import say
 from backslide.contracts.finding import Outcome, Severity
-from backslide.engine import names
+from backslide.engine.columns import names
 
 CHANCE = 1e-3
 """Chance, rows drawn at random, under which labels of one class alone, or for one decision alone, are no accident."""

@@ -29,10 +29,10 @@ from backslide.case import Case, Side
 from backslide.contracts import say
 from backslide.contracts.evidence import Bars
 from backslide.contracts.finding import Finding, Severity, Step
-from backslide.engine import names
+from backslide.engine.columns import names
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.stats.change import VERDICT_ALPHA
+from backslide.stats.change.metric_change import VERDICT_ALPHA
 from backslide.stats.two_sample import holm
 
 SHOWN = 12

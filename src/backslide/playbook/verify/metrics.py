@@ -37,8 +37,8 @@ from backslide.contracts.evidence import Ranked, RankedRow, Series, SeriesPoint
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.scenarios import drop_in_accuracy
-from backslide.stats.change import VERDICT_ALPHA, Change, Units
-from backslide.stats.metrics import CLASSIFICATION, COST, OF_SCORES, REGRESSION, SAME, Metric
+from backslide.stats.change.metric_change import VERDICT_ALPHA, Change, Units
+from backslide.stats.metrics.metric import CLASSIFICATION, COST, OF_SCORES, REGRESSION, SAME, Metric
 
 MOST_RANKED = 200
 """Classes beyond which areas under curves, one class against the rest, are left out: each takes two sorts of the sample."""

@@ -30,15 +30,15 @@ from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.evidence import SegmentRow, Segments
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
-from backslide.engine.parts import REST
+from backslide.engine.profile.segment_counts import REST
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.playbook.verify.mixes import mix_findings
-from backslide.stats.change import VERDICT_ALPHA, Change, Units, compare
-from backslide.stats.metrics import METRICS, Metric, macro_f1_over
-from backslide.stats.mix import Split, split
+from backslide.playbook.verify.mix import mix_findings
+from backslide.stats.change.metric_change import VERDICT_ALPHA, Change, Units, compare
+from backslide.stats.change.units import detectable, projected, stacked
+from backslide.stats.drift.mix_effect import Split, split
+from backslide.stats.metrics.metric import METRICS, Metric, macro_f1_over
 from backslide.stats.two_sample import holm
-from backslide.stats.units import detectable, projected, stacked
 
 MIN_ROWS = 20
 """Labelled rows of a segment per window below which its change is not judged."""

@@ -31,14 +31,22 @@ from backslide.case import CANONICAL, Case
 from backslide.contracts import say
 from backslide.contracts.evidence import SegmentRow, Segments
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
-from backslide.engine import names
-from backslide.engine.columns import ColumnKind
-from backslide.engine.inputs import input_columns
-from backslide.engine.literals import Coded, code
+from backslide.engine.columns import names
+from backslide.engine.columns.conditions import Coded, code
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.roles.logged_inputs import input_columns
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.stats.metrics import METRICS, Floats
-from backslide.stats.slices import Rows, Slice, detectable_excess, find_slices, halves, inside_of, own_slices
+from backslide.stats.drift.slice_search import (
+    Rows,
+    Slice,
+    detectable_excess,
+    find_slices,
+    halves,
+    inside_of,
+    own_slices,
+)
+from backslide.stats.metrics.metric import METRICS, Floats
 
 ALPHA = 0.01
 """Error rate of all slices of a report together."""

@@ -31,11 +31,11 @@ from backslide.contracts.evidence import Ranked, RankedRow
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.stats.bootstrap import interval
-from backslide.stats.change import VERDICT_ALPHA, Change
-from backslide.stats.metrics import Floats
-from backslide.stats.temperature import Temperature, temperature, worth
-from backslide.stats.units import detectable, mean_change, two_sided
+from backslide.stats.change.bootstrap import interval
+from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
+from backslide.stats.change.units import detectable, mean_change, two_sided
+from backslide.stats.metrics.metric import Floats
+from backslide.stats.metrics.temperature import Temperature, temperature, worth
 
 MIN_ROWS = 50
 MIN_WRONG = 10

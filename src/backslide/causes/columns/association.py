@@ -1,0 +1,177 @@
+"""How the columns hang together: rank correlations of every pair of columns in both windows.
+
+Ranks are taken within a window, so a change of unit, scale or level leaves the correlations alone. What they show is whether
+the values of a column still belong to the rows they stand in, and whether their order was reversed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backslide.case import Case
+from backslide.engine.columns.pair import Pair, codes_in
+from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import ks, ranks
+
+LEVELS = 3
+"""Levels of a text column that are followed, by reference frequency."""
+MAX_COLUMNS = 200
+STRONG_Z = 6.0
+"""Standard errors of a correlation from which on it is followed."""
+MIN_STRONG = 0.1
+CELLS = 8
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """Correlations of the vectors that columns are followed by: ranks of numbers, indicators of frequent levels."""
+
+    names: tuple[str, ...]
+    owner: NDArray[np.int64]
+    """Index into ``names`` of the column of each vector (v,)."""
+    before: Floats
+    """Rank correlations in the reference (v, v), 0 within a column and where not estimable."""
+    after: Floats
+    rows: tuple[Floats, Floats]
+    """Rows with both values, of each pair of vectors, in both windows (v, v)."""
+
+    def strong(self) -> NDArray[np.bool_]:
+        """Pairs of vectors whose reference correlation is beyond noise (v, v)."""
+        floor = np.maximum(MIN_STRONG, STRONG_Z / np.sqrt(np.maximum(self.rows[0], 1.0)))
+        return np.asarray(np.abs(self.before) >= floor)
+
+    def error(self) -> Floats:
+        """Standard error of the change of each correlation (v, v), after Fisher's transform at no correlation."""
+        return np.asarray(np.sqrt(1 / np.maximum(self.rows[0], 1.0) + 1 / np.maximum(self.rows[1], 1.0)))
+
+    def vectors(self, name: str) -> NDArray[np.int64]:
+        """Indices of the vectors of a column; none where it is not followed."""
+        return np.flatnonzero(self.owner == self.names.index(name)) if name in self.names else np.empty(0, np.int64)
+
+
+def dependence(case: Case) -> Dependence:
+    """Of all usable columns of a case; computed once."""
+    found: Dependence = case.cached("dependence", lambda: _dependence(case))
+    return found
+
+
+def usable(pair: Pair) -> bool:
+    """Whether a column can take part: it varies in both windows and is no identifier or free text."""
+    return not (pair.identifier or pair.constant_before) and pair.filled
+
+
+def _dependence(case: Case) -> Dependence:
+    pairs = [pair for pair in case.pairs.values() if usable(pair)][:MAX_COLUMNS]
+    vectors = [case.kept.get("vectors", (pair.name,), partial(_vectors, pair)) for pair in pairs]
+    owner = np.repeat(np.arange(len(pairs)), [len(v) for v in vectors]) if pairs else np.empty(0, int)
+    sides = []
+    for window, side in enumerate(case.sides):
+        columns = [vector[window] for found in vectors for vector in found]
+        sides.append(_correlations(np.column_stack(columns) if columns else np.empty((side.sample.height, 0)), owner))
+    (before, n_g), (after, n_b) = sides
+    return Dependence(tuple(p.name for p in pairs), owner.astype(np.int64), before, after, (n_g, n_b))
+
+
+def followed(case: Case, names: tuple[str, ...]) -> tuple[Floats, Floats]:
+    """Rows of both windows by every vector of the named columns (n, v): standardised over the known ones, 0 where missing."""
+    vectors = [vector for name in names for vector in _vectors(case.pairs[name])]
+    before, after = (np.column_stack([vector[k] for vector in vectors]) for k in (0, 1))
+    return _standard(before), _standard(after)
+
+
+def _standard(x: Floats) -> Floats:
+    known = np.isfinite(x)
+    count = np.maximum(known.sum(0), 1)
+    centred = np.where(known, x - np.where(known, x, 0.0).sum(0) / count, 0.0)
+    spread = np.sqrt((centred**2).sum(0) / count)
+    return np.asarray(centred / np.where(spread > 1e-12, spread, np.inf))
+
+
+def _vectors(pair: Pair) -> list[tuple[Floats, Floats]]:
+    """The vectors of a column in both windows, NaN where missing."""
+    if pair.numeric:
+        return [(_ranked(pair.numbers[0]), _ranked(pair.numbers[1]))]
+    frequent = sorted(pair.levels[0], key=lambda k: (-pair.levels[0][k], k))[: LEVELS if len(pair.levels[0]) > 2 else 1]
+    return [
+        tuple(np.where(m, np.nan, t == level) for t, m in zip(pair.texts, pair.missing, strict=True))  # type: ignore[misc]
+        for level in frequent
+    ]
+
+
+def _ranked(values: Floats) -> Floats:
+    known = np.isfinite(values)
+    found = np.full(len(values), np.nan)
+    found[known] = ranks(values[known])
+    return found
+
+
+def _correlations(x: Floats, owner: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Pairwise correlations of the columns of ``x`` over the rows where both are known, and those rows' number."""
+    known = np.isfinite(x)
+    rows = known.sum(0)
+    filled = np.where(known, x, 0.0)
+    mean = filled.sum(0) / np.maximum(rows, 1)
+    z = np.where(known, x - mean, 0.0)
+    spread = np.sqrt((z**2).sum(0) / np.maximum(rows, 1))
+    z = z / np.where(spread > 1e-12, spread, np.inf)
+    both = known.astype(float).T @ known.astype(float)
+    r = np.clip(z.T @ z / np.maximum(both, 1.0), -1.0, 1.0)
+    r[owner[:, None] == owner[None, :]] = 0.0
+    return r, both
+
+
+def association(case: Case, one: str, other: str) -> tuple[float, float, float]:
+    """How much two columns tell about each other in any way, in both windows, and what chance brings to the second.
+
+    Pearson's mean square contingency of octiles and frequent levels, less what independent columns reach on average.
+    """
+    cells = [_cells(case.pairs[name]) for name in (one, other)]
+    found = []
+    for window in (0, 1):
+        a, b = (cell[window] for cell in cells)
+        table = np.zeros((CELLS + 2, CELLS + 2))
+        np.add.at(table, (a, b), 1.0)
+        table = table[table.sum(1) > 0][:, table.sum(0) > 0]
+        expected = np.outer(table.sum(1), table.sum(0)) / max(len(a), 1)
+        freedom = max((table.shape[0] - 1) * (table.shape[1] - 1), 1)
+        statistic = float(((table - expected) ** 2 / np.maximum(expected, 1e-12)).sum())
+        found.append(((statistic - freedom) / max(len(a), 1), float(np.sqrt(2 * freedom)) / max(len(a), 1)))
+    return found[0][0], found[1][0], found[1][1]
+
+
+def _cells(pair: Pair) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The octile of the reference or the place among the frequent levels of each row, the rest and missing ones after them."""
+    if pair.numeric:
+        edges = np.unique(np.quantile(pair.finite[0], np.linspace(0, 1, CELLS + 1)[1:-1]))
+        g, b = (
+            np.where(np.isfinite(v), np.searchsorted(edges, v, side="right"), CELLS + 1).astype(np.int64)
+            for v in pair.numbers
+        )
+        return g, b
+    frequent = sorted(pair.levels[0], key=lambda k: (-pair.levels[0][k], k))[:CELLS]
+    place = {level: code for code, level in enumerate(frequent)}
+    g, b = (
+        np.where(m, CELLS + 1, codes_in(texts, place, CELLS)).astype(np.int64)
+        for texts, m in zip(pair.texts, pair.missing, strict=True)
+    )
+    return g, b
+
+
+def distance(pair: Pair) -> float:
+    """How far the column itself moved: KS for numbers, total variation for categories."""
+    if pair.numeric:
+        return ks(*pair.finite)
+    g, b = pair.levels
+    n_g, n_b = max(sum(g.values()), 1), max(sum(b.values()), 1)
+    return sum(abs(g.get(k, 0) / n_g - b.get(k, 0) / n_b) for k in {*g, *b}) / 2
+
+
+def noise(pair: Pair) -> float:
+    """What ``distance`` reaches by chance once in a thousand."""
+    n_g, n_b = (max(int((~m).sum()), 1) for m in pair.missing)
+    levels = 1 if pair.numeric else max(len(pair.levels[0]), 2) - 1
+    return float((1.95 if pair.numeric else 0.4 * np.sqrt(levels) + 1.1) * np.sqrt(1 / n_g + 1 / n_b))

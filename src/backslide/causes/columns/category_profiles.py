@@ -1,0 +1,150 @@
+"""The company that each value of a column keeps: its share, and the means of the other columns on its rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case
+from backslide.engine.columns.pair import Pair
+from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import ranks
+
+SHARE_WEIGHT = 3.0
+OTHERS_WEIGHT = 0.5
+MAX_OTHERS = 40
+MIN_ROWS = 10
+
+
+class Company:
+    """Profiles of the values of one column in both windows."""
+
+    def __init__(
+        self,
+        texts: tuple[NDArray[np.object_], NDArray[np.object_]],
+        columns: tuple[Floats, Floats],
+        others: list[int],
+    ) -> None:
+        """``columns`` (n, C) of both windows; ``others`` are those that keep company with the values of this one."""
+        self._texts = texts
+        self._others = len(others)
+        self._met = [_profiles(t, x, others) for t, x in zip(texts, columns, strict=True)]
+
+    def of(self, window: int, level: str) -> tuple[float, Floats, int]:
+        """(share, mean standardised other columns, rows) of a value; zeros for values with fewer than 10 rows."""
+        met = self._met[window].get(level)
+        return met if met is not None else (0.0, np.zeros(self._others), 0)
+
+    def _squared(self, old: str, new: str) -> tuple[float, float]:
+        share_g, mean_g, _ = self.of(0, old)
+        share_b, mean_b, _ = self.of(1, new)
+        share = (SHARE_WEIGHT * (np.sqrt(share_g) - np.sqrt(share_b))) ** 2
+        return float(share), float(OTHERS_WEIGHT**2 * ((mean_g - mean_b) ** 2).sum())
+
+    def costs(self, old: list[str], new: list[str]) -> Floats:
+        """Squared profile distance of every old value to every new one (old, new)."""
+        share_g, share_b = (np.sqrt([self.of(w, v)[0] for v in values]) for w, values in ((0, old), (1, new)))
+        mean_g, mean_b = (np.array([self.of(w, v)[1] for v in values]) for w, values in ((0, old), (1, new)))
+        share = (SHARE_WEIGHT * (share_g[:, None] - share_b[None, :])) ** 2
+        # Squares of differences, one old value at a time: exact, and no more memory than the answer.
+        others = np.array([((mean - mean_b) ** 2).sum(axis=1) for mean in mean_g])
+        return np.asarray(share + OTHERS_WEIGHT**2 * others)
+
+    def cost(self, mapping: dict[str, str]) -> float:
+        """Distance summed over new -> old, by share of rows."""
+        return sum(sum(self._squared(old, new)) * self.of(1, new)[0] for new, old in mapping.items())
+
+    def strangeness(self, mapping: dict[str, str]) -> float:
+        """Largest difference of share or company under the mapping, in standard errors."""
+        worst = 0.0
+        for new, old in mapping.items():
+            share_g, mean_g, n_g = self.of(0, old)
+            share_b, mean_b, n_b = self.of(1, new)
+            if min(n_g, n_b) < MIN_ROWS:
+                continue
+            total = [len(t) for t in self._texts]
+            error = np.sqrt(share_g * (1 - share_g) / total[0] + share_b * (1 - share_b) / total[1])
+            worst = max(worst, abs(share_g - share_b) / max(error, 1e-9))
+            if len(mean_g):
+                worst = max(worst, float(np.abs(mean_g - mean_b).max() / np.sqrt(1 / n_g + 1 / n_b)))
+        return worst
+
+    def informative(self, mapping: dict[str, str]) -> bool:
+        """Whether the other columns alone speak against the mapping, beyond shares."""
+        return any(
+            len(self.of(0, old)[1])
+            and float(np.abs(self.of(0, old)[1] - self.of(1, new)[1]).max())
+            > 8 * np.sqrt(1 / max(self.of(0, old)[2], 1) + 1 / max(self.of(1, new)[2], 1))
+            for new, old in mapping.items()
+        )
+
+    def known(self, mapping: dict[str, str]) -> bool:
+        """Whether most rows of the mapped values are of values frequent enough for the company they keep to be known."""
+        rows = {new: self.of(1, new)[2] for new in mapping}
+        seen = sum(n for new, n in rows.items() if min(n, self.of(0, mapping[new])[2]) >= MIN_ROWS)
+        return seen > 0.5 * sum(rows.values())
+
+    def agrees(self, mapping: dict[str, str]) -> bool:
+        """Whether matched values keep the same company, up to noise and mild drift (mean gap of 0.3 standard deviations)."""
+        gaps, weights = [], []
+        for new, old in mapping.items():
+            _, mean_g, n_g = self.of(0, old)
+            _, mean_b, n_b = self.of(1, new)
+            if min(n_g, n_b) >= MIN_ROWS and len(mean_g):
+                noise = np.sqrt(1 / n_g + 1 / n_b)
+                gaps.append(max(float(np.sqrt(((mean_g - mean_b) ** 2).mean())) - 2 * noise, 0.0))
+                weights.append(n_b)
+        return not gaps or float(np.average(gaps, weights=weights)) < 0.3
+
+
+def _profiles(texts: NDArray[np.object_], columns: Floats, others: list[int]) -> dict[str, tuple[float, Floats, int]]:
+    """Share, means of the other columns and rows of every value, in one pass over the rows."""
+    if not len(texts):
+        return {}
+    values = pl.Series(texts, dtype=pl.String)
+    known = values.unique(maintain_order=True)
+    index = values.replace_strict(known, pl.arange(len(known), eager=True), return_dtype=pl.Int64).to_numpy()
+    rows = np.bincount(index, minlength=len(known))
+    starts = np.concatenate([[0], np.cumsum(rows)[:-1]])
+    # All columns are summed and the others picked after: picking first would copy the rows.
+    sums = np.add.reduceat(columns[np.argsort(index, kind="stable")], starts, axis=0)[:, others]
+    means = np.where(rows[:, None] >= MIN_ROWS, sums / rows[:, None], 0.0)
+    return {text: (float(rows[i] / len(texts)), means[i], int(rows[i])) for i, text in enumerate(known)}
+
+
+def company(case: Case, pair: Pair) -> Company:
+    """Profiles of the values of ``pair`` against up to 40 other columns, each standardised within its own window."""
+    names, matrices = case.cached("standardised", lambda: _standardised(case))
+    others = [i for i, name in enumerate(names) if name != pair.name][:MAX_OTHERS]
+    return Company(pair.texts, matrices, others)
+
+
+def _standardised(case: Case) -> tuple[list[str], tuple[Floats, Floats]]:
+    """The first columns that vary, standardised, for both windows; computed once for all columns."""
+    pairs = [pair for pair in case.pairs.values() if not pair.constant_before][: MAX_OTHERS + 1]
+    heights = (case.reference.sample.height, case.current.sample.height)
+    g, b = (
+        np.column_stack([_kept_standard(case, pair, window) for pair in pairs]) if pairs else np.empty((height, 0))
+        for window, height in enumerate(heights)
+    )
+    return [pair.name for pair in pairs], (g, b)
+
+
+def _kept_standard(case: Case, pair: Pair, window: int) -> Floats:
+    return case.kept.get(f"standardised {window}", (pair.name,), lambda: _standard(pair, window))
+
+
+def _standard(pair: Pair, window: int) -> Floats:
+    """Numbers as normalised ranks, categories as the indicator of the reference's most frequent value; mean 0, sd 1."""
+    if pair.numeric:
+        values = pair.numbers[window]
+        values = ranks(
+            np.where(np.isfinite(values), values, np.nanmedian(values) if np.isfinite(values).any() else 0.0)
+        )
+    else:
+        levels = pair.levels[0]
+        mode = max(levels, key=lambda k: levels[k]) if levels else ""
+        values = (pair.texts[window] == mode).astype(float)
+    spread = values.std()
+    return np.asarray((values - values.mean()) / spread if spread > 0 else values * 0.0)

@@ -1,0 +1,442 @@
+"""How values are written: numbers, truth values and dates as text, told from the text itself.
+
+A writing reads a series into plain values and writes plain values back, so that a change of format can be undone and done.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case
+from backslide.engine.columns.kinds import ColumnKind, kind_of
+from backslide.engine.columns.pair import Pair, to_numbers
+from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import ks
+
+READABLE = 0.98
+"""Share of the values that a writing must read."""
+SAME = 0.1
+"""Distance of the values, once read, from the reference up to which they are the same column."""
+MOVED = 0.5
+"""The same where numbers, truth values or dates of their own type now come as text: that the type changed is certain, and the
+values may have moved for reasons of their own."""
+PART = 0.02
+"""Smallest share of the values that is written otherwise when the others are not."""
+LEAST = 20
+"""And their smallest number."""
+CODES = 100
+"""Distinct texts up to which numbers written as text are codes."""
+LOOK = 2_000
+"""Values looked at to tell a writing."""
+_NUMBER = re.compile(r"^(?P<pre>[^\d+\-.,]*)(?P<num>[+-]?[\d.,'\u00a0\u202f ]*\d(?:[eE][+-]?\d+)?)(?P<post>\D*)$")
+_TRUTH = (
+    ("true", "false"), ("t", "f"), ("yes", "no"), ("y", "n"), ("1", "0"), ("on", "off"), ("ja", "nein"), ("oui", "non"),
+)  # fmt: skip
+_DATES = (
+    "%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y", "%d %b %Y",
+    "%b %d, %Y", "%d %B %Y", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ",
+    "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M",
+)  # fmt: skip
+_EPOCH = {"s": 1, "ms": 1_000}
+_YEARS = (datetime(1900, 1, 1), datetime(2100, 1, 1))
+_SINCE = (datetime(1985, 1, 1), datetime(2100, 1, 1))
+"""Of counted seconds: small whole numbers would all fall into the seventies."""
+
+
+class Writing(ABC):
+    """A way of writing values."""
+
+    @property
+    @abstractmethod
+    def words(self) -> str:
+        """As sentences name it."""
+
+    @abstractmethod
+    def read(self, series: pl.Series) -> pl.Series:
+        """Plain values (Float64, Boolean or Datetime); null where a value is not written so."""
+
+    @abstractmethod
+    def write(self, values: pl.Series) -> pl.Series:
+        """Plain values in this writing."""
+
+
+@dataclass(frozen=True)
+class Native(Writing):
+    """Values of their own type."""
+
+    dtype: pl.DataType
+
+    @property
+    def words(self) -> str:
+        """The type in plain words."""
+        if self.dtype == pl.Boolean:
+            return "true or false"
+        return "a number" if self.dtype.is_numeric() else "a date"
+
+    def read(self, series: pl.Series) -> pl.Series:
+        """Numbers as Float64, dates as Datetime."""
+        if self.dtype == pl.Boolean:
+            return series
+        if self.dtype.is_numeric():
+            return pl.Series(series.name, to_numbers(series)).fill_nan(None)
+        return series.cast(pl.Datetime("us"), strict=False)
+
+    def write(self, values: pl.Series) -> pl.Series:
+        """As the type; numbers that do not fit an integer type stay Float64."""
+        if values.dtype == pl.Float64 and self.dtype.is_integer():
+            fitted = values.cast(self.dtype, strict=False)
+            exact = (fitted.cast(pl.Float64) == values).fill_null(True).all()
+            return fitted if exact and fitted.null_count() == values.null_count() else values
+        return values.cast(self.dtype, strict=False)
+
+
+@dataclass(frozen=True)
+class NumberText(Writing):
+    """A number as text."""
+
+    prefix: str = ""
+    suffix: str = ""
+    thousands: str = ""
+    decimal: str = "."
+    width: int = 0
+    """Digits to which whole numbers are filled with zeros."""
+
+    @property
+    def words(self) -> str:
+        """Such as "text like '1.234,5 kg'"."""
+        return f"text like {self._one(1234.5)!r}"
+
+    def read(self, series: pl.Series) -> pl.Series:
+        """Float64, null where it is no number in this writing."""
+        text = pl.col(series.name).str.strip_chars()
+        text = text.str.strip_prefix(self.prefix.strip()).str.strip_suffix(self.suffix.strip()).str.strip_chars()
+        if self.thousands:
+            text = text.str.replace_all(self.thousands, "", literal=True)
+        if self.decimal != ".":
+            text = pl.when(text.str.contains(".", literal=True)).then(None).otherwise(
+                text.str.replace(self.decimal, ".", literal=True)
+            )  # fmt: skip
+        return series.cast(pl.String).to_frame().select(text.cast(pl.Float64, strict=False)).to_series().fill_nan(None)
+
+    def write(self, values: pl.Series) -> pl.Series:
+        """Every digit is kept, so that reading gives the number back."""
+        numbers = to_numbers(values)
+        texts = [None if np.isnan(v) else self._one(float(v)) for v in numbers]
+        return pl.Series(values.name, texts, dtype=pl.String)
+
+    def _one(self, value: float) -> str:
+        whole = value == round(value) and abs(value) < 1e15 if np.isfinite(value) else False
+        if self.width:
+            return (
+                f"{self.prefix}{int(value):0{self.width}d}{self.suffix}"
+                if whole
+                else f"{self.prefix}{value}{self.suffix}"
+            )
+        plain = format(int(value), ",") if whole else format(value, ",")
+        swapped = plain.translate({ord(","): self.thousands, ord("."): self.decimal})
+        return f"{self.prefix}{swapped}{self.suffix}"
+
+
+@dataclass(frozen=True)
+class TruthText(Writing):
+    """A truth value as a word or a digit."""
+
+    yes: str
+    no: str
+
+    @property
+    def words(self) -> str:
+        """Such as "'yes' or 'no'"."""
+        return f"{self.yes!r} or {self.no!r}"
+
+    def read(self, series: pl.Series) -> pl.Series:
+        """Boolean, null for other words."""
+        text = pl.col(series.name).str.strip_chars()
+        expression = pl.when(text == self.yes).then(True).when(text == self.no).then(False)
+        return series.cast(pl.String).to_frame().select(expression.alias(series.name)).to_series()
+
+    def write(self, values: pl.Series) -> pl.Series:
+        """The words."""
+        value = pl.col(values.name)
+        chosen = pl.when(value).then(pl.lit(self.yes)).when(~value).then(pl.lit(self.no))
+        return values.to_frame().select(chosen.alias(values.name)).to_series()
+
+
+@dataclass(frozen=True)
+class TruthNumber(Writing):
+    """A truth value as 1 or 0."""
+
+    @property
+    def words(self) -> str:
+        """In plain words."""
+        return "1 or 0"
+
+    def read(self, series: pl.Series) -> pl.Series:
+        """Boolean, null for other numbers."""
+        value = pl.col(series.name)
+        return (
+            series.to_frame()
+            .select(pl.when(value == 1).then(True).when(value == 0).then(False).alias(series.name))
+            .to_series()
+        )
+
+    def write(self, values: pl.Series) -> pl.Series:
+        """The numbers."""
+        return values.cast(pl.Int64)
+
+
+@dataclass(frozen=True)
+class DateText(Writing):
+    """A date or time as text."""
+
+    pattern: str
+
+    @property
+    def words(self) -> str:
+        """Such as "text like '31.12.2025'"."""
+        return f"text like {datetime(2025, 12, 31, 18, 30).strftime(self.pattern)!r}"
+
+    def read(self, series: pl.Series) -> pl.Series:
+        """Datetime, null where it is not written so."""
+        timed = "%H" in self.pattern
+        text = series.cast(pl.String).str.strip_chars()
+        parsed = text.str.to_datetime(self.pattern, strict=False, time_unit="us") if timed else text.str.to_date(
+            self.pattern, strict=False
+        )  # fmt: skip
+        return parsed.cast(pl.Datetime("us"))
+
+    def write(self, values: pl.Series) -> pl.Series:
+        """The text."""
+        return values.dt.strftime(self.pattern)
+
+
+@dataclass(frozen=True)
+class Epoch(Writing):
+    """A time as the number of seconds or milliseconds since 1970."""
+
+    unit: str
+    text: bool = False
+
+    @property
+    def words(self) -> str:
+        """Such as "seconds since 1970"."""
+        return {"s": "seconds since 1970", "ms": "milliseconds since 1970"}[self.unit]
+
+    def read(self, series: pl.Series) -> pl.Series:
+        """Datetime."""
+        numbers = series.cast(pl.Float64, strict=False) * (1_000_000 // _EPOCH[self.unit])
+        return numbers.round().cast(pl.Int64, strict=False).cast(pl.Datetime("us"))
+
+    def write(self, values: pl.Series) -> pl.Series:
+        """The number."""
+        numbers = values.cast(pl.Int64) // (1_000_000 // _EPOCH[self.unit])
+        return numbers.cast(pl.String) if self.text else numbers
+
+
+def writings(series: pl.Series) -> list[Writing]:
+    """Ways in which the values may be written, the most likely first; empty for plain texts."""
+    known = series.drop_nulls()
+    if known.dtype.is_float():
+        known = known.drop_nans()
+    known = known.head(LOOK)
+    if not len(known):
+        return []
+    dtype = series.dtype
+    if dtype == pl.Boolean or dtype == pl.Date or isinstance(dtype, pl.Datetime):
+        return [Native(dtype)]
+    if dtype.is_numeric():
+        epochs = [Epoch(unit) for unit in _EPOCH if _plausible(Epoch(unit).read(known), _SINCE)]
+        truth = [TruthNumber()] if set(known.unique().to_list()) == {0, 1} else []
+        return [Native(dtype), *truth, *epochs]
+    if dtype not in (pl.String, pl.Categorical, pl.Enum):
+        return []
+    texts = known.cast(pl.String)
+    found: list[Writing] = [*_truth(texts), *_dates(texts)]
+    found += [Epoch(unit, text=True) for unit in _EPOCH if _plausible(Epoch(unit, text=True).read(texts), _SINCE)]
+    return [*found, *_numbers(texts)]
+
+
+def _truth(texts: pl.Series) -> list[Writing]:
+    levels = set(texts.str.strip_chars().unique().to_list())
+    if len(levels) != 2:
+        return []
+    for yes, no in _TRUTH:
+        found = {level.casefold(): level for level in levels}
+        if set(found) == {yes, no}:
+            return [TruthText(found[yes], found[no])]
+    return []
+
+
+def _dates(texts: pl.Series) -> list[Writing]:
+    if not bool(texts[0]) or not any(c.isdigit() for c in texts[0]) or not 6 <= len(texts[0].strip()) <= 40:
+        return []
+    found = []
+    for pattern in _DATES:
+        read = DateText(pattern).read(texts)
+        if read.count() >= READABLE * len(texts) and _plausible(read):
+            found.append(DateText(pattern))
+    return list(found)
+
+
+def _plausible(times: pl.Series, years: tuple[datetime, datetime] = _YEARS) -> bool:
+    """Whether nearly all are moments of the last and the next decades."""
+    known = times.drop_nulls()
+    if len(known) < READABLE * max(len(times), 1) or not len(known):
+        return False
+    return bool(known.is_between(*years).mean() >= READABLE) and known.n_unique() > 1  # type: ignore[operator]
+
+
+def _numbers(texts: pl.Series) -> list[Writing]:
+    """Writings of numbers that read nearly all the texts; with thousands or decimals in doubt, several."""
+    parts = [m for m in (_NUMBER.match(t.strip()) for t in texts.to_list()) if m]
+    if len(parts) < READABLE * len(texts):
+        return []
+    (prefix, often), (suffix, as_often) = (Counter(m[k] for m in parts).most_common(1)[0] for k in ("pre", "post"))
+    if min(often, as_often) < READABLE * len(texts) or max(len(prefix.strip()), len(suffix.strip())) > 12:
+        return []
+    found = []
+    for thousands, decimal in (
+        ("", "."),
+        ("", ","),
+        (",", "."),
+        (".", ","),
+        (" ", "."),
+        ("'", "."),
+        (" ", ","),
+        ("\u00a0", ","),
+    ):
+        writing = NumberText(prefix, suffix, thousands, decimal)
+        if _reads(writing, texts) and _grouped([m["num"] for m in parts], thousands, decimal):
+            found.append(writing)
+    width = len(parts[0]["num"])
+    if all(len(m["num"]) == width and m["num"].isdigit() for m in parts) and any(m["num"][0] == "0" for m in parts):
+        return [NumberText(prefix, suffix, "", ".", width)]
+    return list(found)
+
+
+def _grouped(numbers: list[str], thousands: str, decimal: str) -> bool:
+    """Whether every separator of thousands stands where one may, and is there at all."""
+    if not thousands:
+        return True
+    rule = re.compile(rf"[+-]?\d{{1,3}}({re.escape(thousands)}\d{{3}})*({re.escape(decimal)}\d+)?")
+    return any(thousands in n for n in numbers) and all(rule.fullmatch(n) for n in numbers)
+
+
+def _reads(writing: Writing, texts: pl.Series) -> bool:
+    return writing.read(texts).count() >= READABLE * len(texts)
+
+
+Change = tuple[Writing, Writing]
+
+
+def reformatted(case: Case, pair: Pair) -> Change | None:
+    """How the column was written and how it is written now; None where the writing did not change."""
+    found: Change | None = case.kept.get("writing", (pair.name,), lambda: _reformatted(pair))
+    return found
+
+
+def _reformatted(pair: Pair) -> Change | None:
+    kinds = [kind_of(side.dtype) for side in (pair.reference, pair.current)]
+    if kinds[0] == kinds[1] != ColumnKind.CATEGORICAL:
+        return None
+    texts = pair.reference.dtype == pair.current.dtype == pl.String
+    if texts and set(pair.levels[1]) <= set(pair.levels[0]):
+        return None  # every text that comes came before
+    after = writings(pair.current)
+    before = writings(pair.reference) if after else []
+    if any(writing in before for writing in after):
+        return None
+    if texts and (any(_same(old, pair.current) for old in before) or any(_same(new, pair.reference) for new in after)):
+        return None
+    if texts and len(pair.levels[0]) <= CODES:  # codes with digits are categories: written otherwise, they are renamed
+        before, after = ([w for w in side if not isinstance(w, NumberText)] for side in (before, after))
+    return _closest(before, after, pair)
+
+
+def _closest(before: list[Writing], after: list[Writing], pair: Pair) -> Change | None:
+    """Of the writings that read both sides as one column, the two whose values are the most alike."""
+    apart = {(i, k): _apart(old, new, pair) for i, old in enumerate(before) for k, new in enumerate(after)}
+    known = {places: distance for places, distance in apart.items() if distance is not None}
+    if not known:
+        return None
+    i, k = min(known, key=lambda places: known[places])
+    return before[i], after[k]
+
+
+def partly_reformatted(case: Case, pair: Pair) -> tuple[Change, NDArray[np.bool_]] | None:
+    """How a column of numbers, truth values or dates was written, how some of its values are written now, and which rows (n_b,)
+    hold those; None where none do. The other rows are written as before, as text."""
+    found: tuple[Change, NDArray[np.bool_]] | None = case.kept.get(
+        "writing of some", (pair.name,), lambda: _partly_reformatted(pair)
+    )
+    return found
+
+
+def _partly_reformatted(pair: Pair) -> tuple[Change, NDArray[np.bool_]] | None:
+    if kind_of(pair.reference.dtype) != ColumnKind.NUMERIC or pair.current.dtype != pl.String:
+        return None
+    plain = Native(pair.reference.dtype)
+    read = _as_number(pair.current)
+    rows = (read.is_null() & pair.current.is_not_null()).to_numpy()
+    given = _given(pair.current)
+    if rows.sum() < max(LEAST, PART * given) or rows.sum() > (1 - PART) * given:
+        return None
+    texts = pair.current.filter(pl.Series(rows))
+    part = Pair(pair.name, pair.kind, pair.reference, texts)
+    change = _closest([plain], [w for w in writings(texts) if isinstance(w, NumberText)], part)
+    return None if change is None else (change, rows)
+
+
+def _as_number(texts: pl.Series) -> pl.Series:
+    return texts.str.strip_chars().cast(pl.Float64, strict=False)
+
+
+def _same(writing: Writing, series: pl.Series) -> bool:
+    """Whether a writing gives the very texts of a column back: codes 10 to 99 are written alike with and without a rare 05."""
+    given = series.drop_nulls()
+    return bool((writing.write(writing.read(given)) == given).fill_null(False).all())
+
+
+def _apart(before: Writing, after: Writing, pair: Pair) -> float | None:
+    """Distance of the values once read; None where they are not of one nature, or too far apart for one column."""
+    if isinstance(before, NumberText) and isinstance(after, NumberText) and _letters(before) != _letters(after):
+        return None  # codes such as A1 and B1: another spelling of categories, not another format of numbers
+    if isinstance(before, TruthText) and isinstance(after, TruthText) and _folded(before) == _folded(after):
+        return None  # the same words in other letters are categories spelled in another way
+    g, b = before.read(pair.reference), after.read(pair.current)
+    if g.dtype != b.dtype or not g.count() or b.count() < READABLE * _given(pair.current):
+        return None
+    if isinstance(g.dtype, pl.Datetime):
+        return 0.0
+    distance = ks(as_numbers(g), as_numbers(b))
+    typed = isinstance(before, Native) and isinstance(after, NumberText)
+    limit = (MOVED if typed else SAME) + 1.95 * float(np.sqrt(1 / g.count() + 1 / b.count()))
+    return distance if distance <= limit else None
+
+
+def _folded(writing: TruthText) -> tuple[str, str]:
+    return writing.yes.casefold(), writing.no.casefold()
+
+
+def _letters(writing: NumberText) -> str:
+    return "".join(c for c in writing.prefix if c.isalpha())
+
+
+def _given(series: pl.Series) -> int:
+    return int(series.drop_nans().count()) if series.dtype.is_float() else int(series.count())
+
+
+def as_numbers(values: pl.Series) -> Floats:
+    """Plain values on one axis, for comparing: numbers as they are, truth as 0 and 1, times in seconds; finite ones, sorted."""
+    if isinstance(values.dtype, pl.Datetime):
+        values = values.cast(pl.Int64).cast(pl.Float64) / 1e6
+    numbers = to_numbers(values)
+    return np.sort(numbers[np.isfinite(numbers)])

@@ -1,0 +1,188 @@
+"""Conversions beyond known units: logarithms and roots, and plain offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from backslide.causes.columns.resolution import evenly_spaced, frequent_levels, same_levels
+from backslide.contracts import say
+from backslide.engine.columns.pair import Pair
+from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import ks
+
+MIN_ROWS = 200
+MIN_MOVED = 0.3
+"""Distance that a logarithm, a root or a power must have moved the column by."""
+OFFSET_MOVED = 0.1
+PLAIN_OFFSET_MOVED = 0.25
+"""The same for an offset that nothing but its price can tell from a drift of the mean."""
+REMAINS = 0.1
+"""Share of what moved that may remain after a curve, beyond noise."""
+_QUANTILES = np.linspace(0.02, 0.98, 49)
+
+Map = Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A one-to-one map of the values, named by ``key``."""
+
+    key: str
+    exact = True
+
+    @property
+    def words(self) -> str:
+        """Such as "the natural logarithm of what it was"."""
+        return _CURVES[self.key][0]
+
+    def apply(self, values: Floats) -> Floats:
+        """Reference to current."""
+        with np.errstate(all="ignore"):
+            return _CURVES[self.key][1](values)
+
+    def undo(self, values: Floats) -> Floats:
+        """Current to reference."""
+        with np.errstate(all="ignore"):
+            return _CURVES[self.key][2](values)
+
+
+@dataclass(frozen=True)
+class Offset:
+    """A constant added to every value."""
+
+    by: float
+    exact: bool
+    """Whether the steps in which values are recorded were moved as well."""
+
+    @property
+    def words(self) -> str:
+        """Such as "12.5 more than it was"."""
+        return f"{say.number(abs(self.by))} {'more' if self.by > 0 else 'less'} than it was"
+
+    def apply(self, values: Floats) -> Floats:
+        """Reference to current."""
+        return values + self.by
+
+    def undo(self, values: Floats) -> Floats:
+        """Current to reference."""
+        return values - self.by
+
+
+_CURVES: dict[str, tuple[str, Map, Map, Callable[[float, float], bool]]] = {
+    "log": ("the natural logarithm of what it was", np.log, np.exp, lambda low, high: low > 0),
+    "log1p": ("the logarithm of one plus what it was", np.log1p, np.expm1, lambda low, high: low > -1),
+    "log10": ("the decimal logarithm of what it was", np.log10, lambda v: 10.0**v, lambda low, high: low > 0),
+    "log2": ("the binary logarithm of what it was", np.log2, np.exp2, lambda low, high: low > 0),
+    "sqrt": ("the square root of what it was", np.sqrt, np.square, lambda low, high: low >= 0),
+    "square": ("the square of what it was", np.square, np.sqrt, lambda low, high: low >= 0),
+    "exp": ("no longer a logarithm: e to the power of what it was", np.exp, np.log, lambda low, high: high < 500),
+    "expm1": ("no longer a logarithm of one plus it", np.expm1, np.log1p, lambda low, high: high < 500),
+    "exp10": ("no longer a decimal logarithm", lambda v: 10.0**v, np.log10, lambda low, high: high < 250),
+}
+
+
+def curves_for(values: Floats) -> list[Curve]:
+    """The curves that are defined for all of the values (sorted)."""
+    return [Curve(key) for key, (_, _, _, fits) in _CURVES.items() if fits(float(values[0]), float(values[-1]))]
+
+
+def curve_of(pair: Pair) -> Curve | None:
+    """The curve that maps the reference onto the current values; None where none does."""
+    g, b = pair.finite
+    if min(len(g), len(b)) < MIN_ROWS:
+        return None
+    moved = ks(g, b)
+    if moved < MIN_MOVED:
+        return None
+    if len(np.unique(g)) < 20:
+        return _curve_of_levels(g, b)
+    noise = 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
+    spread = float(np.quantile(b, 0.9) - np.quantile(b, 0.1))
+    if spread <= 0:
+        return None
+    best: tuple[float, Curve] | None = None
+    for curve in curves_for(g):
+        miss = float(np.median(np.abs(curve.apply(np.quantile(g, _QUANTILES)) - np.quantile(b, _QUANTILES)))) / spread
+        if miss > 0.1:
+            continue
+        left = _apart(curve.apply(g), b)
+        if left <= max(noise, REMAINS * moved) and (best is None or left < best[0]):
+            best = left, curve
+    return best[1] if best is not None else None
+
+
+def _curve_of_levels(g: Floats, b: Floats) -> Curve | None:
+    """Of a column of few values: the curve that takes the current values back onto those very values."""
+    return next((curve for curve in curves_for(g) if same_levels(curve.undo, g, b)), None)
+
+
+def _offset_of_levels(g: Floats, b: Floats) -> Offset | None:
+    """The same for a constant: of the few that take one frequent value to another."""
+    frequent = [frequent_levels(values) for values in (g, b)]
+    steps = sorted({float(now - was) for was in frequent[0] for now in frequent[1]}, key=abs)
+    # Months and counts that moved on by whole steps are as evenly spaced as before: the values themselves say nothing.
+    step = evenly_spaced(np.unique(g))
+    told = [step is None or abs(by / step - round(by / step)) > 0.02 for by in steps]
+    found = [
+        Offset(by, exact=exact)
+        for by, exact in zip(steps, told, strict=True)
+        if same_levels(lambda v, by=by: v - by, g, b)  # type: ignore[misc]
+    ]
+    best = min(found, key=lambda offset: _apart(offset.apply(g), b), default=None)
+    noise = 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
+    if best is not None and not best.exact and _apart(best.apply(g), b) > noise + REMAINS * ks(g, b):
+        return None
+    return best
+
+
+def offset_of(pair: Pair) -> Offset | None:
+    """The constant that was added to every value; None where that does not explain what moved."""
+    g, b = pair.finite
+    if min(len(g), len(b)) < MIN_ROWS:
+        return None
+    if len(np.unique(g)) < 10 or pair.discrete:
+        return _offset_of_levels(g, b)
+    moved = ks(g, b)
+    noise = 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
+    if moved < OFFSET_MOVED + noise:
+        return None
+    step_g, phase_g = _lattice(g)
+    step_b, phase_b = _lattice(b)
+    gaps = np.quantile(b, _QUANTILES) - np.quantile(g, _QUANTILES)
+    by = float(np.median(gaps))
+    if step_g is not None and step_b is not None and abs(step_g - step_b) <= 1e-6 * step_g:
+        off = phase_b - phase_g
+        by = round((by - off) / step_g) * step_g + off
+        if (
+            abs(off) > 1e-3 * step_g
+            and abs(abs(off) - step_g) > 1e-3 * step_g
+            and _apart(g + by, b) <= noise + REMAINS * moved
+        ):
+            return Offset(by, exact=True)
+    if moved < PLAIN_OFFSET_MOVED or _apart(g + by, b) > noise:
+        return None
+    return Offset(by, exact=False)
+
+
+def _lattice(values: Floats) -> tuple[float | None, float]:
+    """Step and phase of the lattice that holds the values; (None, 0) where there is none."""
+    distinct = np.unique(values)
+    if not 10 <= len(distinct) <= len(values) / 3:
+        return None, 0.0
+    gaps = np.diff(distinct)
+    gaps = gaps[gaps > 1e-9 * max(abs(distinct[0]), abs(distinct[-1]))]
+    if not len(gaps):
+        return None, 0.0
+    step = float(gaps.min())
+    places = (distinct - distinct[0]) / step
+    if (np.abs(places - np.round(places)) > 0.02).any():
+        return None, 0.0
+    return step, float(distinct[0] % step)
+
+
+def _apart(mapped: Floats, b: Floats) -> float:
+    step = 1e-6 * max(float(np.abs(b).max()), 1e-300)
+    return ks(np.round(mapped / step), np.round(b / step))

@@ -1,0 +1,207 @@
+"""The steps in which values are recorded: whole numbers, tenths, multiples of 25, three significant digits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backslide.contracts import say
+from backslide.stats.metrics.metric import Floats
+
+HELD = 0.999
+"""Share of values that lie on a lattice that holds them."""
+EXACT = 1e-6
+"""How far a value may be from a multiple, in steps, and in relation to its own size."""
+_MANTISSAS = (1.0, 2.0, 2.5, 5.0)
+_EXPONENTS = range(-6, 10)
+STEPS = tuple(sorted((m * 10.0**e for e in _EXPONENTS for m in _MANTISSAS), reverse=True))
+DIGITS = (1, 2, 3, 4)
+MIN_LEVELS = 5
+"""Values that must be left before bins are read into them: two or three fit anything."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A way of rounding."""
+
+    words: str
+    step: float = 0.0
+    """Multiples of it, rounded by ``how``; 0 for the other kinds."""
+    how: str = "nearest"
+    """``nearest``, ``down`` or ``up``."""
+    digits: int = 0
+    """Significant digits kept."""
+    levels: tuple[float, ...] = ()
+    """The values left, where they follow no step."""
+
+    def round(self, values: Floats) -> Floats:
+        """``values`` (n,) rounded; NaN and infinities stay."""
+        if self.step:
+            return _to_step(values, self.step, self.how)
+        if self.digits:
+            return _to_digits(values, self.digits)
+        return _to_levels(values, np.array(self.levels), self.how)
+
+
+def _to_step(values: Floats, step: float, how: str) -> Floats:
+    steps = values / step
+    near = np.round(steps)
+    # A value that lies on the lattice stays, whatever the last bit says.
+    on = np.abs(steps - near) <= np.maximum(EXACT, 1e-12 * np.abs(steps))
+    moved = {"nearest": near, "down": np.floor(steps), "up": np.ceil(steps)}[how]
+    rounded = np.where(on, near, moved)
+    return np.asarray(rounded / np.round(1 / step) if step < 1 and _whole(1 / step) else rounded * step)
+
+
+def _whole(value: float) -> bool:
+    return abs(value - round(value)) < 1e-9
+
+
+def _to_digits(values: Floats, digits: int) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.where(values == 0, 0.0, np.floor(np.log10(np.abs(values))))
+        unit = 10.0 ** (size - digits + 1)
+        return np.where(np.isfinite(values) & (values != 0), np.round(values / unit) * unit, values)
+
+
+def _to_levels(values: Floats, levels: Floats, how: str) -> Floats:
+    at = np.searchsorted(levels, values, side="right")
+    low, high = levels[np.clip(at - 1, 0, len(levels) - 1)], levels[np.clip(at, 0, len(levels) - 1)]
+    if how == "down":
+        chosen = low
+    elif how == "up":
+        chosen = np.where(low == values, low, high)
+    else:
+        chosen = np.where(np.abs(values - low) <= np.abs(high - values), low, high)
+    return np.where(np.isfinite(values), chosen, values)
+
+
+def is_on_step(values: Floats, step: float) -> NDArray[np.bool_]:
+    """Which values (n,) are whole multiples of ``step``."""
+    steps = values / step
+    return np.asarray(np.abs(steps - np.round(steps)) <= np.maximum(EXACT, 1e-12 * np.abs(steps)))
+
+
+def on_step(values: Floats, step: float) -> float:
+    """Share of values that are whole multiples of ``step``."""
+    return float(is_on_step(values, step).mean())
+
+
+def on_digits(values: Floats, digits: int) -> float:
+    """Share of values with at most that many significant digits."""
+    return float((np.abs(values - _to_digits(values, digits)) <= 1e-9 * np.abs(values)).mean())
+
+
+def step_of(values: Floats) -> float | None:
+    """The coarsest usual step that holds the values; None where none does. ``values`` are sorted and finite."""
+    if not len(values):
+        return None
+    size = max(abs(float(values[0])), abs(float(values[-1])))
+    few = values[:: max(len(values) // 400, 1)]
+    for step in STEPS:
+        if step <= max(size, 1e-300) and on_step(few, step) >= HELD and on_step(values, step) >= HELD:
+            return step
+    return None
+
+
+def grids_of(values: Floats, reference: Floats, off: float) -> list[Grid]:
+    """Ways of rounding that hold the current values (sorted, finite) and leave the share ``off`` of the reference out."""
+    found: list[Grid] = []
+    step = step_of(values)
+    if step is not None and on_step(reference, step) <= 1 - off:
+        found += [
+            Grid(f"{_way(how)} {_steps(step)}", step=step, how=how) for how in ("nearest", "down", "up")
+        ]  # fmt: skip
+    for digits in DIGITS:
+        if on_digits(values, digits) >= HELD:
+            if on_digits(reference, digits) <= 1 - off:
+                found.append(
+                    Grid(f"rounded to {digits} significant {'digit' if digits == 1 else 'digits'}", digits=digits)
+                )
+            break
+    distinct = np.unique(values)
+    known = np.unique(reference)
+    if MIN_LEVELS <= len(distinct) <= min(200, 0.02 * len(values)) and len(known) >= 5 * len(distinct):
+        levels = tuple(float(v) for v in distinct)
+        ways = {"nearest": "moved to the nearest of", "down": "moved down to one of", "up": "moved up to one of"}
+        found += [Grid(f"{words} {len(levels)} values", how=how, levels=levels) for how, words in ways.items()]
+    return found
+
+
+def _way(how: str) -> str:
+    return {"nearest": "rounded to", "down": "cut down to", "up": "rounded up to"}[how]
+
+
+def _steps(step: float) -> str:
+    if step == 1:
+        return "whole numbers"
+    for places, words in ((0.1, "one decimal"), (0.01, "two decimals"), (0.001, "three decimals")):
+        if abs(step - places) < 1e-12:
+            return words
+    return f"multiples of {say.number(step)}"
+
+
+ALL_BACK = 0.98
+"""Share of the values that a map must take back onto values of the reference, for it to be told by them."""
+HARDLY = 0.5
+"""Share of the values that must be none of the reference's as they stand."""
+MOST_LEVELS = 2_000
+"""Distinct values up to which the very values of a column are compared."""
+OFTEN = 0.05
+"""Share of the rows of a frequent value."""
+MIN_BACK = 3
+"""Values of the current window from which they say more than that they are others."""
+EQUAL = 1e-6
+"""Relative difference up to which two values are the same one."""
+
+
+def levels_of(g: Floats) -> Floats | None:
+    """The distinct values of a sorted column that keeps to few of them; None where nearly every value is another one."""
+    distinct = np.unique(g)
+    return distinct if 3 <= len(distinct) <= min(MOST_LEVELS, len(g) / 3) else None
+
+
+def on_levels(values: Floats, levels: Floats) -> NDArray[np.bool_]:
+    """Which values (n,) are among the sorted ``levels``."""
+    place = np.searchsorted(levels, values)
+    with np.errstate(invalid="ignore"):
+        near = [np.abs(values - levels[np.clip(place + k, 0, len(levels) - 1)]) for k in (-1, 0)]
+    size = np.maximum(np.abs(values), 1e-3 * np.abs(levels).max())
+    return np.asarray(np.isfinite(values) & (np.minimum(*near) <= EQUAL * size))
+
+
+def same_levels(undo: Callable[[Floats], Floats], g: Floats, b: Floats) -> bool:
+    """Whether the current values, taken back, are the very values that a column of few always had, and as they stand are not."""
+    levels = levels_of(g)
+    if levels is None:
+        return False
+    taken_back = undo(b)
+    back, plain = on_levels(taken_back, levels), on_levels(b, levels)
+    if float(back.mean()) < ALL_BACK or float(plain.mean()) > 1 - HARDLY:
+        return False
+    # One or two values are taken back by any map: most of the frequent ones must be there again.
+    often = levels[np.unique(g, return_counts=True)[1] >= OFTEN * len(g)]
+    return (
+        len(np.unique(b)) >= MIN_BACK and float(on_levels(often, np.unique(taken_back)).mean()) >= HARDLY
+        if len(often)
+        else True
+    )
+
+
+def frequent_levels(values: Floats, most: int = 3) -> Floats:
+    """The most frequent values, the most frequent first."""
+    distinct, count = np.unique(values, return_counts=True)
+    return np.asarray(distinct[np.argsort(-count, kind="stable")[:most]])
+
+
+def evenly_spaced(levels: Floats) -> float | None:
+    """The step between neighbours of the sorted ``levels``, all the same, or None: months, weekdays, counts."""
+    gaps = np.diff(levels)
+    step = float(gaps.min()) if len(gaps) else 0.0
+    if step <= 0:
+        return None
+    times = gaps / step
+    return step if (np.abs(times - np.round(times)) <= 0.02).all() and np.median(times) < 1.5 else None

@@ -1,0 +1,206 @@
+"""Columns that tell the time: read against the clock of the rows, and on a circle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from backslide.case import Case
+from backslide.contracts import say
+from backslide.engine.columns import names
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.columns.pair import Pair, to_numbers
+from backslide.stats.metrics.metric import Floats
+
+AGREE = 0.9
+"""Share of the rows that must stand at one offset from the clock, in each window."""
+MIN_ROWS = 200
+CYCLE_MOVED = 0.1
+"""Total variation by which a column on a circle must have moved."""
+CYCLE_LEFT = 0.15
+"""Share of it that may remain once it is turned back."""
+SPAN = 10.0
+"""Lengths of the tolerance that the rows of a window must span."""
+NEIGHBOURS = 1
+"""Turns up to this many steps may be natural (daylight saving, earlier evenings): named only when undoing them pays."""
+_UNITS = (1.0, 1e-3, 60.0, 3600.0, 86400.0)
+"""Seconds in the units that a time is counted in."""
+_HALF_HOUR = 1800.0
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A shift of a column that tells the time."""
+
+    by: float
+    """Added to the values, in their own unit."""
+    words: str
+    first: int = 0
+    period: int = 0
+    """On a circle of so many whole values, from ``first``; 0 for a line."""
+    exact: bool = True
+
+    def apply(self, values: Floats) -> Floats:
+        """Reference to current."""
+        return self._moved(values, self.by)
+
+    def undo(self, values: Floats) -> Floats:
+        """Current to reference."""
+        return self._moved(values, -self.by)
+
+    def _moved(self, values: Floats, by: float) -> Floats:
+        moved = values + by
+        return np.asarray((moved - self.first) % self.period + self.first) if self.period else moved
+
+
+def turn_of(case: Case, pair: Pair) -> Turn | None:
+    """The shift of a numeric column that tells the time; None where it tells none or was not shifted."""
+    if not pair.numeric:
+        return None
+    return _against_clock(case, pair) or _around_circle(pair)
+
+
+def _seconds(sample: pl.DataFrame) -> Floats | None:
+    """Seconds since 1970 of each row (n,), NaN where unknown; None without timestamps."""
+    if names.TIME not in sample.columns:
+        return None
+    return to_numbers(sample[names.TIME].cast(pl.Datetime("us")).cast(pl.Int64)) / 1e6
+
+
+def _circle(pair: Pair) -> tuple[int, int] | None:
+    """(first value, period) of hours, weekdays or months; None for other columns."""
+    values = np.concatenate(pair.finite)
+    if min(map(len, pair.finite)) < MIN_ROWS or (values != np.round(values)).any():
+        return None
+    low, high = int(values.min()), int(values.max())
+    levels = len(np.unique(pair.finite[0]))
+    for first, period in ((0, 24), (0, 7), (1, 7), (1, 12)):
+        if first <= low and high < first + period and high - low >= period - 2 and levels >= period - 2:
+            return first, period
+    return None
+
+
+def _against_clock(case: Case, pair: Pair) -> Turn | None:
+    clocks = [_seconds(side.sample) for side in case.sides]
+    if any(clock is None for clock in clocks):
+        return None
+    circle = _circle(pair)
+    if circle is not None and circle[1] in (24, 7):
+        return _circle_against_clock(pair, [c for c in clocks if c is not None], *circle)
+    for size in _UNITS:
+        known = [clock for clock in clocks if clock is not None]
+        lags = [values * size - clock for values, clock in zip(pair.numbers, known, strict=True)]
+        turn = _line(lags, known, size)
+        if turn is not None:
+            return turn
+    return None
+
+
+def _circle_against_clock(pair: Pair, clocks: list[Floats], first: int, period: int) -> Turn | None:
+    modes = []
+    for values, clock in zip(pair.numbers, clocks, strict=True):
+        told = np.floor(clock / 3600) % 24 if period == 24 else (np.floor(clock / 86400) + 3) % 7
+        gap = (values - first - told) % period
+        gap = gap[np.isfinite(gap)].astype(int)
+        if len(gap) < MIN_ROWS:
+            return None
+        counts = np.bincount(gap, minlength=period)
+        if counts.max() < AGREE * len(gap):
+            return None
+        modes.append(int(counts.argmax()))
+    by = _short_way(modes[1] - modes[0], period)
+    exact = period == 7 or abs(by) > NEIGHBOURS
+    return None if by == 0 else Turn(float(by), _cycle_words(by, period), first, period, exact)
+
+
+def _line(lags: list[Floats], clocks: list[Floats], size: float) -> Turn | None:
+    """A lag against the clock that is nearly the same on all rows of a window, and another one in the other window."""
+    middles = []
+    near = max(_HALF_HOUR / 2, size)
+    for lag, clock in zip(lags, clocks, strict=True):
+        known = lag[np.isfinite(lag)]
+        # In a window as short as the tolerance everything keeps pace with the clock.
+        if len(known) < MIN_ROWS or float(np.subtract(*np.nanquantile(clock, [0.9, 0.1]))) < SPAN * near:
+            return None
+        middle = float(np.median(known))
+        if float((np.abs(known - middle) <= near).mean()) < AGREE:
+            return None
+        middles.append(middle)
+    shift = middles[1] - middles[0]
+    steps = round(shift / _HALF_HOUR)
+    if steps == 0 or abs(shift - steps * _HALF_HOUR) > 120 or (size > _HALF_HOUR and abs(shift) < size):
+        return None
+    exact = steps * _HALF_HOUR
+    words = f"{_signed(exact / 3600)} hours off the clock of the rows (another time zone, or a lag)"
+    return Turn(exact / size, words, exact=abs(exact) > 3600 * NEIGHBOURS)
+
+
+def _around_circle(pair: Pair) -> Turn | None:
+    """Whole steps by which the shares of hours, weekdays or months moved around, all of them."""
+    circle = _circle(pair)
+    if circle is None:
+        return None
+    first, period = circle
+    g, b = (np.bincount((v - first).astype(int), minlength=period) / len(v) for v in pair.finite)
+    moved = 0.5 * float(np.abs(g - b).sum())
+    noise = 0.5 * float(np.sqrt(period)) * float(np.sqrt(sum(1 / len(v) for v in pair.finite)))
+    if moved < CYCLE_MOVED + noise:
+        return None
+    left = {by: 0.5 * float(np.abs(np.roll(g, by) - b).sum()) for by in range(1, period)}
+    best = min(left, key=lambda by: left[by])
+    others = sorted(v for by, v in left.items() if by != best)
+    if left[best] > max(noise, CYCLE_LEFT * moved) or others[0] < 2 * left[best]:
+        return None
+    by = _short_way(best, period)
+    return Turn(float(by), _cycle_words(by, period), first, period, exact=abs(by) > NEIGHBOURS)
+
+
+def _short_way(by: int, period: int) -> int:
+    return (by + period // 2) % period - period // 2
+
+
+def _cycle_words(by: int, period: int) -> str:
+    unit = {24: "hour", 7: "weekday", 12: "month"}[period]
+    what = (
+        "another time zone"
+        if period == 24
+        else "another first day of the week"
+        if period == 7
+        else "counted from elsewhere"
+    )
+    return f"{_signed(by)} {unit}{'' if abs(by) == 1 else 's'}, modulo {period} ({what})"
+
+
+def _signed(value: float) -> str:
+    return f"{'+' if value > 0 else '-'}{say.number(abs(value))}"
+
+
+def moments(case: Case) -> list[tuple[str, Turn]]:
+    """Features that are dates with times, and moved against the clock of the rows; in seconds."""
+    clocks = [_seconds(side.sample) for side in case.sides]
+    found: list[tuple[str, Turn]] = []
+    for column in case.features_of(ColumnKind.TEMPORAL):
+        if column == case.problem.roles.timestamp or any(clock is None for clock in clocks):
+            continue
+        if any(not isinstance(side.sample[column].dtype, pl.Datetime) for side in case.sides):
+            continue
+        lags = [
+            _as_seconds(side.sample[column]) - c for side, c in zip(case.sides, clocks, strict=True) if c is not None
+        ]
+        turn = _line(lags, [c for c in clocks if c is not None], 1.0)
+        if turn is not None:
+            found.append((column, turn))
+    return found
+
+
+def move(series: pl.Series, seconds: float) -> pl.Series:
+    """A column of dates with times, moved."""
+    return series.to_frame().select(pl.col(series.name) + pl.duration(microseconds=round(seconds * 1e6))).to_series()
+
+
+def _as_seconds(series: pl.Series) -> Floats:
+    if getattr(series.dtype, "time_zone", None) is not None:
+        series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return to_numbers(series.cast(pl.Datetime("us")).cast(pl.Int64)) / 1e6

@@ -1,0 +1,187 @@
+"""What could explain the change: every signature asked, and its answers gathered into faults, one per mechanism."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case
+from backslide.causes.columns.edit import MIN_ROWS
+from backslide.causes.columns.seasonality import follows_calendar
+from backslide.causes.faults.base import Hypothesis
+from backslide.causes.faults.mixtures import recognise_mixtures
+from backslide.causes.faults.registry import all_signatures
+from backslide.causes.faults.subsets import recognise_within
+from backslide.contracts.cause import CauseKind
+from backslide.contracts.containment import let_through
+from backslide.engine.columns.segments import columns_of
+
+OF_OTHER_DAYS = (
+    CauseKind.CATEGORY_RECODE, CauseKind.FROZEN_FEATURE, CauseKind.CLIPPED_RANGE, CauseKind.ROUNDED_VALUES,
+    CauseKind.DEFAULT_VALUE, CauseKind.UNSEEN_CATEGORY, CauseKind.BROKEN_JOIN,
+)  # fmt: skip
+"""Kinds that a column which follows the calendar shows by itself."""
+ALL_ROWS = 0.95
+"""Share of rows from which on a fault needs no mark of its rows."""
+REACHES = 0.1
+"""Share of the rows hit that lie outside a mark from which on it is no mark of them."""
+MOST_ROUNDS = 2
+"""Rounds of repair and repeat."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Hypotheses of one kind and one mechanism: one cause over one or several columns."""
+
+    hypotheses: tuple[Hypothesis, ...]
+
+    @property
+    def kind(self) -> CauseKind:
+        """Kind of the cause."""
+        return self.hypotheses[0].kind
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Every column touched."""
+        return tuple(dict.fromkeys(f for h in self.hypotheses for f in h.features))
+
+    @property
+    def segment(self) -> str | None:
+        """What marks the rows concerned; None where nothing does."""
+        found = {h.segment for h in self.hypotheses}
+        return found.pop() if len(found) == 1 else None
+
+    @property
+    def exact(self) -> bool:
+        """Whether every signature is specific by itself."""
+        return all(h.exact for h in self.hypotheses)
+
+    @property
+    def reversible(self) -> bool:
+        """Whether the repair restores the values."""
+        return all(h.reversible for h in self.hypotheses)
+
+    @property
+    def rows(self) -> NDArray[np.bool_]:
+        """Rows of the current sample touched by any of them."""
+        return np.asarray(np.logical_or.reduce([h.rows for h in self.hypotheses]))
+
+    def repair(self, case: Case, frame: pl.DataFrame) -> pl.DataFrame:
+        """All of them undone on the current sample."""
+        for h in self.hypotheses:
+            frame = h.signature.repair(case, h, frame)
+        return frame
+
+    def inject(self, case: Case, frame: pl.DataFrame) -> pl.DataFrame:
+        """All of them done to the reference sample."""
+        for h in self.hypotheses:
+            frame = h.signature.inject(case, h, frame)
+        return frame
+
+
+def collect(case: Case) -> list[Fault]:
+    """Faults recognised in the current sample, the most specific kind first.
+
+    A signature that fails on a column is noted in the case, never fatal. Windows under 200 rows are not read: with so few
+    rows only replays decide.
+    """
+    if min(side.sample.height for side in case.sides) < MIN_ROWS:
+        case.notes.append(
+            f"fewer than {MIN_ROWS} rows in a window: no data fault is looked for, only the replay of the model"
+        )
+        return []
+    found: list[Hypothesis] = []
+    for signature in all_signatures():
+        try:
+            recognised = list(signature.recognise(case))
+            found += recognised
+            case.broken.update(f for h in recognised if h.exact for f in h.features)
+        except Exception as error:  # one odd column must not end the run
+            if let_through():
+                raise
+            case.notes.append(f"signature {signature.kind} could not be read: {type(error).__name__}: {error}"[:200])
+    found = [h for h in _with_marked(case, found) if not _seasonal(case, h)]
+    return _by_mechanism(_one_name_per_column(found))
+
+
+def _seasonal(case: Case, hypothesis: Hypothesis) -> bool:
+    """Whether other values are what other days bring: a month that is new is no unseen category, and no fault of its days."""
+    by_days = hypothesis.segment is not None and (case.problem.roles.timestamp or "") in columns_of(hypothesis.segment)
+    suspect = by_days or hypothesis.kind in OF_OTHER_DAYS
+    return suspect and all(follows_calendar(case, f) for f in hypothesis.features)
+
+
+def collect_again(case: Case, faults: list[Fault]) -> list[Fault]:
+    """Faults that show only once the certain and reversible ones are undone: repair and repeat, until nothing new appears.
+
+    What is found about a column that has a fault already is a trace of that fault, and left.
+    """
+    found = list(faults)
+    for _ in range(MOST_ROUNDS):
+        undone = [f for f in found if f.exact and f.reversible]
+        if not undone:
+            break
+        frame = case.current.sample
+        for fault in undone:
+            frame = fault.repair(case, frame)
+        taken = {feature for f in found for feature in f.features}
+        more = [f for f in collect(case.repaired(frame)) if not taken & set(f.features)]
+        if not more:
+            break
+        found += more
+    return found
+
+
+def _with_marked(case: Case, found: list[Hypothesis]) -> list[Hypothesis]:
+    """What is read within marked rows replaces what is read over all rows about the same columns: the rest held still.
+
+    Not so where an exact and reversible fault explains every row. What nothing marks is looked for last, in columns that no
+    such fault explains.
+    """
+    whole = {f for h in found if h.exact and h.reversible for f in h.features}
+    marked = [h for h in recognise_within(case) if not whole & set(h.features) and not _beyond_the_mark(h, found)]
+    taken = {f for h in marked if h.exact for f in h.features}
+    found = [*(h for h in found if not taken & set(h.features)), *marked]
+    explained = {f for h in found if h.exact and (h.reversible or h.segment) for f in h.features}
+    return [*found, *recognise_mixtures(case, explained)]
+
+
+def _beyond_the_mark(marked: Hypothesis, found: list[Hypothesis]) -> bool:
+    """Whether the same fault, read over all rows, hits rows outside the mark too: a limit is met most often where values are
+    high, and is one for all of them."""
+    own = [h for h in found if h.exact and (h.kind, h.features) == (marked.kind, marked.features)]
+    if not own:
+        return False
+    rows = np.logical_or.reduce([h.rows for h in own])
+    return bool(
+        rows.mean() >= ALL_ROWS or (marked.where is not None and rows[~marked.where].sum() > REACHES * rows.sum())
+    )
+
+
+def _one_name_per_column(found: list[Hypothesis]) -> list[Hypothesis]:
+    """The most specific kind claims a column; what is less specific about the same column is its consequence."""
+    taken: dict[str, tuple[CauseKind, str]] = {}
+    kept: list[Hypothesis] = []
+    for hypothesis in sorted(found, key=lambda h: (not h.exact, h.kind.precedence)):
+        own = (hypothesis.kind, hypothesis.mechanism or "+".join(hypothesis.features))
+        if any(other.features == hypothesis.features and _same_rows(other, hypothesis) for other in kept):
+            continue  # read twice, by its mark and as a mixture: undone once
+        if all(taken.get(feature, own) == own for feature in hypothesis.features):
+            kept.append(hypothesis)
+            taken |= dict.fromkeys(hypothesis.features, own)
+    return kept
+
+
+def _same_rows(one: Hypothesis, other: Hypothesis) -> bool:
+    return bool((one.rows & other.rows).sum() > 0.5 * min(one.rows.sum(), other.rows.sum()))
+
+
+def _by_mechanism(found: list[Hypothesis]) -> list[Fault]:
+    def key(h: Hypothesis) -> tuple[int, str]:
+        return h.kind.precedence, h.mechanism or "+".join(h.features)
+
+    return [Fault(tuple(group)) for _, group in groupby(sorted(found, key=key), key=key)]

@@ -1,0 +1,327 @@
+"""Faults of some rows that nothing marks: two components, the rows as they were and the rows with the fault.
+
+A column that comes in another unit, with the other sign, or swapped with another column on an unknown part of its rows is a
+mixture of its reference distribution and of that distribution mapped. The part is read off the distribution functions; which
+rows it is follows from Bayes' rule, with what the other columns lead to expect of each row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case
+from backslide.causes.columns import edit
+from backslide.causes.columns.monotone_transforms import Curve, curves_for
+from backslide.causes.columns.resolution import EQUAL, frequent_levels, levels_of, on_levels
+from backslide.causes.faults.base import Hypothesis, Remedy
+from backslide.causes.faults.signatures.unit_change import CONVERSIONS, Conversion
+from backslide.causes.faults.subset_rules import describe
+from backslide.causes.faults.subsets import within
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.design_matrix import make_design
+from backslide.engine.columns.pair import Pair
+from backslide.stats.drift.boosting import regress
+from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import ks, ks_p_value
+
+Mask = NDArray[np.bool_]
+
+MIN_MOVED = 0.03
+"""Distance that the column must have moved over all rows."""
+MIN_MOVED_BY_CURVE = 0.6
+"""Distance from which on a logarithm or a root of part of the rows is no drift."""
+SLOPE_STEP = 1e-6
+MIN_PART = 0.04
+"""Smallest share of rows that is told from the tail of the others."""
+MIN_APART = 0.2
+"""Distance between the two components: closer ones cannot be told apart row by row."""
+REMAINS = 0.1
+"""Share of the moved distance that the mixture may leave unexplained, beyond noise."""
+REST, REST_PROVEN = 0.25, 0.5
+"""Share of the moved distance that may be left when it is undone on its rows; more where the values themselves show the map, so
+that the rest is a drift of its own."""
+GRID = 240
+DENSITY_BINS = 60
+FREQUENT = 4
+"""Most frequent values, old and new, that are matched for a factor or an offset."""
+BACK = 0.97
+"""Share of the new values that a factor or offset must take back onto old ones."""
+MAX_COLUMNS = 12
+"""Columns that moved the most are read for swaps."""
+DIGITS = 6
+"""Of a factor or offset that is known exactly."""
+UNMARKED = ", which nothing marks"
+
+
+@dataclass(frozen=True)
+class _Mixed(Remedy):
+    """A map of one column, or a swap of two, on the rows that are likelier with it than without."""
+
+    kind: CauseKind
+    conversion: Conversion | Curve | None
+    share: float
+
+    def named(self) -> CauseKind:
+        """Kind of the fault."""
+        return self.kind
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Undo it on its rows."""
+        return self._map(hypothesis, frame, hypothesis.rows, undo=True)
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Do it to the same share of reference rows."""
+        rows = case.rng("mixture " + " ".join(hypothesis.features)).random(frame.height) < self.share
+        return self._map(hypothesis, frame, np.asarray(rows), undo=False)
+
+    def _map(self, hypothesis: Hypothesis, frame: pl.DataFrame, rows: Mask, *, undo: bool) -> pl.DataFrame:
+        values = [edit.numbers_of(frame, feature) for feature in hypothesis.features]
+        if self.conversion is None:
+            values = values[::-1]
+        else:
+            values = [self.conversion.undo(values[0]) if undo else self.conversion.apply(values[0])]
+        for feature, new in zip(hypothesis.features, values, strict=True):
+            frame = edit.write(frame, feature, new, rows)
+        return frame
+
+
+def recognise_mixtures(case: Case, taken: set[str]) -> list[Hypothesis]:
+    """Mixtures among the numeric columns that moved and that nothing else claims (``taken``)."""
+    moved: list[tuple[float, Pair]] = []
+    for pair in case.pairs.values():
+        if pair.name in taken or not pair.numeric or pair.constant_before:
+            continue
+        g, b = pair.finite
+        if min(len(g), len(b)) < edit.MIN_ROWS:
+            continue
+        distance = ks(g, b)
+        if distance >= MIN_MOVED and ks_p_value(distance, len(g), len(b)) < 1e-6:
+            moved.append((distance, pair))
+    moved.sort(key=lambda item: -item[0])
+    swaps = list(_swapped(case, [pair for _, pair in moved[:MAX_COLUMNS]]))
+    claimed = {feature for h in swaps for feature in h.features}
+    found = [*swaps, *(h for _, pair in moved if pair.name not in claimed for h in _converted(case, pair))]
+    return [told for h in found for told in _described(case, h)]
+
+
+def _described(case: Case, hypothesis: Hypothesis) -> list[Hypothesis]:
+    """The same fault by what marks its rows, where something does: then the rows are known and not only likely."""
+    marker = describe(case, hypothesis.rows, hypothesis.features)
+    if marker is None:
+        return [hypothesis]
+    same = [
+        h for h in within(case, marker, hypothesis.features)
+        if h.kind == hypothesis.kind and set(h.features) & set(hypothesis.features)
+    ]  # fmt: skip
+    if same:
+        return same
+    seen = hypothesis.seen.replace(UNMARKED, f" where {marker.expression}")
+    return [replace(hypothesis, seen=seen, segment=marker.expression)]
+
+
+@dataclass(frozen=True)
+class _Fit:
+    part: float
+    left: float
+    apart: float
+
+
+def _fit(g: Floats, other: Floats, b: Floats) -> _Fit:
+    """``b`` as (1 - part) of ``g`` and part of ``other`` (sorted arrays): least squares between distribution functions."""
+    at = np.unique(np.concatenate([np.quantile(v, np.linspace(0, 1, GRID)) for v in (g, other, b)]))
+    f_g, f_o, f_b = (np.searchsorted(v, at, side="right") / len(v) for v in (g, other, b))
+    toward, moved = f_o - f_g, f_b - f_g
+    power = float(toward @ toward)
+    part = float(np.clip(toward @ moved / power, 0.0, 1.0)) if power > 0 else 0.0
+    return _Fit(part, float(np.abs(moved - part * toward).max()), float(np.abs(toward).max()))
+
+
+def _good(fit: _Fit, moved: float, n_g: int, n_b: int) -> bool:
+    noise = 1.63 * float(np.sqrt(1 / n_g + 1 / n_b))
+    explained = fit.left <= max(noise, REMAINS * moved) and fit.left < 0.4 * moved
+    return explained and MIN_PART <= fit.part <= 1 - MIN_PART and fit.apart >= MIN_APART
+
+
+def _converted(case: Case, pair: Pair) -> Iterator[Hypothesis]:
+    """The conversion of part of the rows that leaves the least unexplained, if it explains the column's move."""
+    g, b = pair.finite
+    moved = ks(g, b)
+    step = EQUAL * max(float(np.abs(b).max()), 1e-300)
+    maps: list[Conversion | Curve] = [*CONVERSIONS, OPPOSITE, *_by_levels(g, b), *curves_for(g)]
+    fits = [
+        (c, _fit(*(np.round(v / step) for v in (g, np.sort(c.apply(g)), b)))) for c in maps
+    ]  # fmt: skip
+    good = [(c, f) for c, f in fits if _good(f, moved, len(g), len(b))]
+    known = float(np.sqrt(1 / len(g) + 1 / len(b)))  # by which a conversion that people know may fit worse
+    for conversion, fit in sorted(good, key=lambda item: item[1].left + known * _looked_up(item[0]))[:3]:
+        rows = _rows(case, pair, conversion, fit.part)
+        values = pair.numbers[1].copy()
+        values[rows] = conversion.undo(values[rows])
+        left = ks(*(np.round(v / step) for v in (g, np.sort(values[np.isfinite(values)]))))
+        rest = REST_PROVEN if _proven(g, b, conversion) else REST
+        if rows.sum() < edit.MIN_ROWS / 4 or left > max(1.95 * np.sqrt(1 / len(g) + 1 / len(b)), rest * moved):
+            continue
+        flipped = conversion is OPPOSITE
+        kind = CauseKind.SIGN_FLIP if flipped else CauseKind.UNIT_CHANGE
+        share = say.percent(float(rows.mean()))
+        yield Hypothesis(
+            signature=_Mixed(kind, conversion, fit.part),
+            features=(pair.name,),
+            seen=f"{pair.name} comes {'' if flipped else 'as '}{conversion.words} on {share} of the rows{UNMARKED}",
+            undo=f"convert {pair.name} back on those rows",
+            evidence=(f"DRF001:{pair.name}",),
+            exact=flipped or _plain(conversion, fit.apart),
+            reversible=True,
+            rows=rows,
+            mechanism=f"{conversion.words}|mixture",
+        )
+        return
+
+
+def _proven(g: Floats, b: Floats, conversion: Conversion | Curve) -> bool:
+    """Whether the values themselves show the map: what the column never had comes back to what it always had."""
+    levels = levels_of(g)
+    if levels is None:
+        return False
+    new = b[~on_levels(b, levels)]
+    return len(new) >= edit.MIN_ROWS / 4 and bool(on_levels(conversion.undo(new), levels).mean() >= BACK)
+
+
+def _looked_up(conversion: Conversion | Curve) -> bool:
+    """Whether it is one of many that the values themselves proposed."""
+    return isinstance(conversion, Conversion) and conversion.lattice
+
+
+def _plain(conversion: Conversion | Curve, apart: float) -> bool:
+    return apart >= MIN_MOVED_BY_CURVE if isinstance(conversion, Curve) else conversion.plain(apart)
+
+
+def _by_levels(g: Floats, b: Floats) -> list[Conversion]:
+    """Factors and offsets of no known unit under which the values that are new are the very ones that the column always had."""
+    levels = levels_of(g)
+    if levels is None:
+        return []
+    new = b[~on_levels(b, levels)]
+    if len(new) < max(edit.MIN_ROWS / 4, MIN_PART * len(b)):
+        return []
+    often_new, often = (frequent_levels(v, FREQUENT) for v in (new, g))
+    found = []
+    for value in often_new:
+        for was in often:
+            if was != 0 and value / was > 0:
+                times = f"{say.number(value / was, DIGITS)} times what it was (no known unit)"
+                found.append(Conversion(float(value / was), 0.0, times, lattice=True))
+            by = f"{'more' if value > was else 'less'} by {say.number(abs(value - was), DIGITS)}"
+            found.append(Conversion(1.0, float(value - was), by, lattice=True))
+    return [c for c in found if c.words and on_levels(c.undo(new), levels).mean() >= BACK]
+
+
+OPPOSITE = Conversion(-1.0, 0.0, "with the opposite sign")
+
+
+def _rows(case: Case, pair: Pair, conversion: Conversion | Curve, part: float) -> Mask:
+    """Rows likelier with the map than without, given the other columns (n_b,)."""
+    x = pair.numbers[1]
+    known = np.isfinite(x)
+    before = _Conditional(case, pair)
+    log_without = before.log_density(x) + np.log1p(-part)
+    log_with = before.log_density(conversion.undo(x)) + _log_slope(conversion, x) + np.log(part)
+    likelier = log_with > log_without
+    levels = levels_of(pair.finite[0])
+    if (
+        levels is not None
+    ):  # a value that the column never had, and would have had before the map, is one that was mapped
+        plain, back = on_levels(x, levels), on_levels(conversion.undo(x), levels)
+        likelier = np.where(plain == back, likelier, back)
+    return np.asarray(known & likelier)
+
+
+def _log_slope(conversion: Conversion | Curve, x: Floats) -> Floats:
+    """Logarithm of how fast the undone value moves with the value (n,)."""
+    if isinstance(conversion, Conversion):
+        return np.full(len(x), -np.log(abs(conversion.factor)))
+    step = SLOPE_STEP * np.maximum(np.abs(x), 1.0)
+    with np.errstate(all="ignore"):
+        return np.asarray(np.log(np.abs(conversion.undo(x + step) - conversion.undo(x - step)) / (2 * step)))
+
+
+class _Conditional:
+    """Density of a column given the others, as the reference has it: the rank regressed, its residual's histogram."""
+
+    def __init__(self, case: Case, pair: Pair) -> None:
+        self.sorted = pair.finite[0]
+        n = len(self.sorted)
+        edges = np.unique(np.quantile(self.sorted, np.linspace(0, 1, DENSITY_BINS + 1)))
+        self.edges = edges
+        counts = np.histogram(self.sorted, edges)[0] + 0.5
+        self.density = counts / counts.sum() / np.diff(edges)
+        reach = max(float(edges[-1] - edges[0]), 1e-300)
+        self.outside = 0.5 / n / reach
+        design = make_design(case.pairs.values(), leave_out={pair.name, *case.broken})
+        self.centre: Floats | None = None
+        g = pair.numbers[0]
+        finite = np.isfinite(g)
+        if design.columns and finite.sum() >= edit.MIN_ROWS:
+            x_g = design.matrix(case.reference.sample)[finite]
+            rank = self.rank(g[finite])
+            half = case.rng("halves " + pair.name).random(len(rank)) < 0.5
+            model = regress(x_g[half], rank[half], design.categorical, rounds=40)
+            residual = rank[~half] - model.predict(x_g[~half])
+            counts, self.steps = np.histogram(residual, np.linspace(-1.2, 1.2, 49))
+            smooth = np.convolve(counts + 0.2, [0.25, 0.5, 0.25], "same")
+            self.residual = np.log(smooth / smooth.sum())
+            self.centre = np.asarray(model.predict(design.matrix(case.current.sample)))
+
+    def rank(self, values: Floats) -> Floats:
+        """Rank among the reference's values (0 to 1)."""
+        return np.asarray(np.searchsorted(self.sorted, values) / max(len(self.sorted), 1))
+
+    def log_density(self, values: Floats) -> Floats:
+        """Of each current row's value (n_b,)."""
+        place = np.searchsorted(self.edges, values, side="right") - 1
+        inside = (values >= self.edges[0]) & (values <= self.edges[-1])
+        density = np.where(inside, self.density[np.clip(place, 0, len(self.density) - 1)], self.outside)
+        found = np.log(density)
+        if self.centre is not None:
+            step = np.searchsorted(self.steps, self.rank(values) - self.centre, side="right") - 1
+            found = found + self.residual[np.clip(step, 0, len(self.residual) - 1)]
+        return np.asarray(found)
+
+
+def _swapped(case: Case, pairs: list[Pair]) -> Iterator[Hypothesis]:
+    """Two columns that exchanged their values on the same part of the rows."""
+    for one, other in combinations(pairs, 2):
+        (g_1, b_1), (g_2, b_2) = one.finite, other.finite
+        fits = _fit(g_1, g_2, b_1), _fit(g_2, g_1, b_2)
+        moved = ks(g_1, b_1), ks(g_2, b_2)
+        sizes = ((len(g_1), len(b_1)), (len(g_2), len(b_2)))
+        if not all(_good(f, m, *n) for f, m, n in zip(fits, moved, sizes, strict=True)):
+            continue
+        if abs(fits[0].part - fits[1].part) > 0.2 * max(fits[0].part, fits[1].part):
+            continue
+        part = (fits[0].part + fits[1].part) / 2
+        x_1, x_2 = one.numbers[1], other.numbers[1]
+        d_1, d_2 = _Conditional(case, one), _Conditional(case, other)
+        without = d_1.log_density(x_1) + d_2.log_density(x_2) + np.log1p(-part)
+        rows = np.asarray(d_1.log_density(x_2) + d_2.log_density(x_1) + np.log(part) > without)
+        rows &= np.isfinite(x_1) & np.isfinite(x_2)
+        if rows.sum() < edit.MIN_ROWS / 4:
+            continue
+        yield Hypothesis(
+            signature=_Mixed(CauseKind.SWAPPED_COLUMNS, None, part),
+            features=(one.name, other.name),
+            seen=f"{one.name} and {other.name} are swapped on {say.percent(float(rows.mean()))} of the rows{UNMARKED}",
+            undo=f"swap {one.name} and {other.name} back on those rows",
+            evidence=(f"DRF001:{one.name}", f"DRF001:{other.name}"),
+            exact=True,
+            reversible=True,
+            rows=rows,
+            mechanism=f"{one.name}+{other.name}|mixture",
+        )

@@ -1,0 +1,297 @@
+"""Values belong to other rows than they stand in: a join went wrong.
+
+**Recognised** when columns are distributed as before and no longer hang together with the others: every correlation that was
+strong is gone, while the other columns keep theirs among each other. Columns that lost their ties to all the rest and kept
+them among themselves came from one joined table, and are one cause. A shift by some rows is a broken join too.
+
+**Which end?** Where columns fall into two groups, the smaller one is the one that was misplaced. Two columns that lost nothing
+but each other could both be it: then the one that also lost its relation to the labels is named, and without current labels
+the pair.
+
+**Natural drift** weakens correlations; it does not take a strong one to nothing and leave all distributions as they were.
+
+**Repair** undoes a shift by whole rows where that brings the correlations back, and else draws the values from the other
+columns; the price comes from the **injection**: the columns put, together, onto other rows of the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case
+from backslide.causes.columns import edit
+from backslide.causes.columns.association import Dependence, association, dependence, distance, noise
+from backslide.causes.faults.base import Hypothesis, Signature
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.playbook import scenarios
+from backslide.playbook.base import Scenario
+from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import ranks
+
+STILL = 0.05
+"""Distance that a column may have moved, beyond noise, and still count as distributed as before."""
+STRONG = 0.2
+"""Correlation from which on the loss of it counts."""
+LOST = 0.2
+"""Share of a correlation that may be left of a lost one, beyond noise."""
+KEPT = 0.5
+"""Share of a correlation that must be left of a kept one."""
+MIN_Z = 7.0
+REMAINS = 0.06
+"""Share of what two columns told about each other in any way that may be left, beyond noise."""
+PROVES = 0.3
+"""Correlation of which one must be lost for the fault to be named."""
+SHIFTS = tuple(k for k in range(-5, 6) if k)
+OUTCOME_Z = 4.0
+EVERY_COLUMN = 0.3
+"""What another column of the same joined table adds to the table itself: most columns at once are rather the ones in place."""
+
+
+class BrokenJoin(Signature):
+    kind = CauseKind.BROKEN_JOIN
+    title = "Broken join"
+
+    def recognise(self, case: Case) -> Iterable[Hypothesis]:
+        """One hypothesis per group of columns that was misplaced together."""
+        ties = dependence(case)
+        if len(ties.names) < 2:
+            return
+        for group, sure in _misplaced(case, ties):
+            shift = _shift(case, ties, group) if sure else None
+            yield self._hypothesis(case, ties, group, shift, sure=sure)
+
+    def _hypothesis(
+        self, case: Case, ties: Dependence, group: tuple[str, ...], shift: int | None, *, sure: bool
+    ) -> Hypothesis:
+        listed = say.listed(group)
+        verb = "belong" if len(group) > 1 else "belongs"
+        how = f"shifted by {abs(shift)} {'row' if abs(shift) == 1 else 'rows'}" if shift else "to other rows"
+        seen = (
+            f"{listed} no longer {verb} to {'their' if len(group) > 1 else 'its'} rows ({how}): distributed as before, and "
+            f"unrelated to {say.listed(_lost_partners(ties, group))}"
+        )
+        if not sure:
+            seen = f"{group[0]} and {group[1]} no longer belong together: one of them stands in other rows"
+        return Hypothesis(
+            signature=self,
+            features=group,
+            seen=seen,
+            undo=f"move {listed} back by {abs(shift)} rows" if shift else f"draw {listed} from the other columns",
+            evidence=tuple(f"{'DRF001' if case.pairs[c].numeric else 'DRF002'}:{c}" for c in group),
+            exact=True,
+            reversible=shift is not None,
+            rows=np.ones(case.current.sample.height, bool),
+            params={"shift": shift, "sure": sure},
+            mechanism="join " + " ".join(group),
+        )
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Move back, or draw from the columns that are in place."""
+        shift = hypothesis.params["shift"]
+        if shift is not None:
+            return frame.with_columns(_rolled(frame[c], -shift) for c in hypothesis.features)
+        held = set(case.broken)
+        case.broken.update(hypothesis.features)
+        try:
+            for column in hypothesis.features if hypothesis.params["sure"] else hypothesis.features[:1]:
+                frame = edit.impute(case, frame, column, frame[column].is_not_null().to_numpy())
+        finally:
+            case.broken.clear()
+            case.broken.update(held)
+        return frame
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Put the columns onto other rows, together; of a pair of which either is misplaced, the first."""
+        shift = hypothesis.params["shift"]
+        if shift is not None:
+            return frame.with_columns(_rolled(frame[c], shift) for c in hypothesis.features)
+        rng = case.rng("join " + " ".join(hypothesis.features))
+        order = rng.permutation(frame.height)
+        moved = hypothesis.features if hypothesis.params["sure"] else hypothesis.features[:1]
+        return frame.with_columns(frame[c][order].alias(c) for c in moved)
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """Incomes are joined onto other customers; what they spend and pay in tax still hangs together."""
+        current = scenarios.next_month(rng)
+        first = _with_companions(scenarios.served(rng), rng)
+        current = _with_companions(current, rng)
+        current = current.with_columns(current["income"].gather(rng.permutation(current.height)).alias("income"))
+        return Scenario(
+            scenarios.rescored(first), scenarios.rescored(current), dict(scenarios.ROLES), scenarios.TrueModel(), "income"
+        )  # fmt: skip
+
+
+def _with_companions(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    income = np.log(frame["income"].to_numpy())
+    extra = {
+        "spending": np.exp(0.8 * income + rng.normal(0, 0.3, frame.height)),
+        "tax": np.round(np.exp(1.1 * income - 2 + rng.normal(0, 0.3, frame.height)), 2),
+    }
+    return frame.with_columns(**{name: pl.Series(values) for name, values in extra.items()})
+
+
+def _rolled(series: pl.Series, by: int) -> pl.Series:
+    """The values moved down by some rows, the last ones to the top."""
+    n = len(series)
+    return series.gather((np.arange(n) - by) % max(n, 1)).alias(series.name)
+
+
+def _misplaced(case: Case, ties: Dependence) -> list[tuple[tuple[str, ...], bool]]:
+    """Groups of columns that lost their ties to the rest and kept them among themselves; whether it is sure which end it is.
+
+    Columns are followed that stand still themselves. Kept correlations join columns into groups, lost ones lie between groups.
+    """
+    still = [i for i, name in enumerate(ties.names) if _stands_still(case, name)]
+    kept, lost, proof = _edges(ties)
+    found: list[tuple[tuple[str, ...], bool]] = []
+    groups = _components(still, kept)
+    place = {i: k for k, group in enumerate(groups) for i in group}
+    between: dict[tuple[int, int], float] = {}
+    for i in still:
+        for j in still:
+            if i < j and lost[i, j] and place[i] != place[j] and _unrelated(case, ties.names[i], ties.names[j]):
+                key = (min(place[i], place[j]), max(place[i], place[j]))
+                between[key] = max(between.get(key, 0.0), float(proof[i, j]))
+    blamed: set[int] = set()
+    # The group that explains the most lost ties is blamed first; what it explains is not held against its partners.
+    while pairs := {key: size for key, size in between.items() if size >= PROVES and not blamed & set(key)}:
+        strength: dict[int, int] = {}
+        for one, other in pairs:
+            strength[one] = strength.get(one, 0) + 1
+            strength[other] = strength.get(other, 0) + 1
+        top = max(strength.values())
+        first = [k for k in strength if strength[k] == top]
+        smallest = min(len(groups[k]) for k in first)
+        ends = [k for k in first if len(groups[k]) == smallest]
+        if len(ends) == 1 or top > 1:
+            chosen = max(ends, key=lambda k: (sum(v for key, v in pairs.items() if k in key), -k))
+            partners = sorted({k for key in pairs if chosen in key for k in key} - {chosen})
+            ends_of_it = groups[chosen], sorted(i for k in partners for i in groups[k])
+            told = _by_outcome(case, ties, *ends_of_it)
+            if told is None:
+                told = ends_of_it[int(_cost([groups[chosen]]) > _cost([groups[k] for k in partners]))]
+            found.append((_named(ties, told), True))
+            blamed |= {chosen} if told is ends_of_it[0] else set(partners)
+            continue
+        one, other = next(key for key in pairs if ends[0] in key)
+        blamed |= {one, other}
+        chosen_end = _by_outcome(case, ties, groups[one], groups[other])
+        if chosen_end is not None:
+            found.append((_named(ties, chosen_end), True))
+        elif len(groups[one]) == len(groups[other]) == 1:
+            found.append((_named(ties, [*groups[one], *groups[other]]), False))
+    return found
+
+
+def _cost(groups: list[list[int]]) -> float:
+    """How much it takes to blame groups: one table that holds many columns is likelier than many, and less likely than few."""
+    return sum(1 + EVERY_COLUMN * (len(group) - 1) for group in groups)
+
+
+def _named(ties: Dependence, group: list[int]) -> tuple[str, ...]:
+    return tuple(ties.names[i] for i in group)
+
+
+def _stands_still(case: Case, name: str) -> bool:
+    pair = case.pairs[name]
+    gone = abs(float(pair.missing[1].mean() - pair.missing[0].mean()))
+    return gone <= STILL and distance(pair) <= STILL + noise(pair)
+
+
+def _edges(ties: Dependence) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Floats]:
+    """Per pair of columns: whether their correlations are kept, whether the strong ones are lost, and the strongest lost."""
+    error, strong = ties.error(), ties.strong()
+    size, left = np.abs(ties.before), np.abs(ties.after)
+    certain = left >= 3 / np.sqrt(np.maximum(ties.rows[1], 1.0))
+    is_kept = strong & certain & (left >= KEPT * size) & (ties.before * ties.after > 0)
+    gone = left <= LOST * size + 3 * error
+    is_lost = strong & (size >= STRONG) & gone & (size - left >= MIN_Z * error)
+    k = len(ties.names)
+    kept, lost, partly = (np.zeros((k, k), bool) for _ in range(3))
+    proof = np.zeros((k, k))
+    i, j = ties.owner[:, None] + 0 * ties.owner[None, :], ties.owner[None, :] + 0 * ties.owner[:, None]
+    np.logical_or.at(kept, (i, j), is_kept)
+    np.logical_or.at(lost, (i, j), is_lost)
+    np.logical_or.at(partly, (i, j), strong & (size >= STRONG) & ~gone)
+    np.maximum.at(proof, (i, j), np.where(is_lost, size, 0.0))
+    return kept, lost & ~partly & ~kept, proof
+
+
+def _unrelated(case: Case, one: str, other: str) -> bool:
+    """Whether two columns tell nothing about each other any more: two values that changed places undo a correlation as well."""
+    before, after, noise_of_it = association(case, one, other)
+    return after <= REMAINS * before + 3 * noise_of_it
+
+
+def _components(nodes: list[int], kept: NDArray[np.bool_]) -> list[list[int]]:
+    left, groups = list(nodes), []
+    while left:
+        group = [left.pop(0)]
+        for i in group:
+            joined = [j for j in left if kept[i, j]]
+            group += joined
+            left = [j for j in left if j not in joined]
+        groups.append(sorted(group))
+    return groups
+
+
+def _lost_partners(ties: Dependence, group: tuple[str, ...]) -> tuple[str, ...]:
+    _, lost, _ = _edges(ties)
+    inside = [ties.names.index(name) for name in group]
+    return tuple(name for j, name in enumerate(ties.names) if j not in inside and lost[inside, j].any())
+
+
+def _by_outcome(case: Case, ties: Dependence, one: list[int], other: list[int]) -> list[int] | None:
+    """Of two ends, the one that lost its relation to the labels while the other kept it; None where the labels do not tell."""
+    if not case.has_labels:
+        return None
+    changes = [_outcome_loss(case, ties, group) for group in (one, other)]
+    if max(changes) < OUTCOME_Z or min(changes) > 0.5 * max(changes):
+        return None
+    return (one, other)[int(np.argmax(changes))]
+
+
+def _outcome_loss(case: Case, ties: Dependence, group: list[int]) -> float:
+    """Standard errors by which the strongest correlation of a group with the labels shrank."""
+    worst = 0.0
+    for name in _named(ties, group):
+        found = []
+        for window, side in enumerate(case.sides):
+            y = edit.outcome_of(side.sample, case.reference.sample)
+            x = case.pairs[name].numbers[window] if case.pairs[name].numeric else None
+            if x is None:
+                break
+            known = np.isfinite(x) & np.isfinite(y)
+            if known.sum() < edit.MIN_ROWS or np.ptp(y[known]) == 0:
+                break
+            found.append((float(np.corrcoef(ranks(x[known]), y[known])[0, 1]), 1 / known.sum()))
+        if len(found) == 2:
+            worst = max(worst, (abs(found[0][0]) - abs(found[1][0])) / float(np.sqrt(found[0][1] + found[1][1])))
+    return worst
+
+
+def _shift(case: Case, ties: Dependence, group: tuple[str, ...]) -> int | None:
+    """Rows by which the group was shifted down, where moving it back restores its strongest tie; needs every row."""
+    if not case.current.complete:
+        return None
+    _, lost, proof = _edges(ties)
+    inside = [ties.names.index(name) for name in group]
+    best = max(((i, j) for i in inside for j in range(len(ties.names)) if j not in inside and lost[i, j]),
+               key=lambda ij: proof[ij], default=None)  # fmt: skip
+    if best is None or not all(case.pairs[ties.names[k]].numeric for k in best):
+        return None
+    x, y = (case.pairs[ties.names[k]].numbers[1] for k in best)
+    target = float(ties.before[ties.vectors(ties.names[best[0]])[0], ties.vectors(ties.names[best[1]])[0]])
+    for k in sorted(SHIFTS, key=abs):
+        moved = np.roll(x, -k)
+        known = np.isfinite(moved) & np.isfinite(y)
+        r = float(np.corrcoef(ranks(moved[known]), ranks(y[known]))[0, 1])
+        if abs(r - target) <= 0.2 * abs(target) + 3 / float(np.sqrt(known.sum())):
+            return k
+    return None

@@ -1,0 +1,229 @@
+"""Categories were renamed or permuted.
+
+**Recognised**, for text columns and for numbers that are codes (few distinct whole values):
+
+- *written differently*: unseen values equal known ones but for case, spaces or punctuation;
+- *renamed*: unseen values appeared and as many known ones vanished, and each new one can be matched to an old one that had
+  its share and kept company with the same values of the other columns (assignment by the Hungarian method); of numbers at
+  least three, frequent enough for their company to be known, and nearly all that is new or gone;
+- *permuted*: the same values, but each now has the share and the company that another had.
+
+**Natural drift looks alike** where the other columns say nothing about the values; then the recoding is named only when
+undoing it brings points back.
+
+**Repair** maps the values back; **injection** recodes the reference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+from scipy.optimize import linear_sum_assignment
+
+from backslide.case import Case
+from backslide.causes.columns import edit
+from backslide.causes.columns.category_profiles import Company, company
+from backslide.causes.columns.formats import partly_reformatted, reformatted
+from backslide.causes.faults.base import Hypothesis, Signature
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.pair import Pair
+from backslide.playbook import scenarios
+from backslide.playbook.base import Scenario
+
+_DIGITS = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)
+MIN_UNSEEN = 0.01
+MAX_LEVELS = 200
+MATCHED = 0.3
+"""How far the share of a new value may be from that of the old one, relative, beyond noise."""
+CLEAR = 0.9
+"""Share of the moved rows whose value must be matched for a permutation, and for numbers that were renamed."""
+MANY = 4
+"""Values of a column of numbers that must have changed places for a permutation to be told without a price."""
+MIN_CODES = 3
+"""Values of a column of numbers that must have been renamed for it to be told without a price."""
+MIN_MOVED = 0.05
+"""Share of rows whose value must have changed for a permutation."""
+
+
+class CategoryRecode(Signature):
+    kind = CauseKind.CATEGORY_RECODE
+    title = "Renamed or permuted categories"
+
+    def recognise(self, case: Case) -> Iterable[Hypothesis]:
+        """At most one hypothesis per column."""
+        for column, pair in case.pairs.items():
+            if not pair.discrete or pair.identifier or min(map(len, pair.levels)) < 2:
+                continue
+            if reformatted(case, pair) is not None or partly_reformatted(case, pair) is not None:
+                continue
+            found = (None if pair.numeric else _respelled(case, pair)) or _renamed(case, pair) or _permuted(case, pair)
+            if found is None:
+                continue
+            mapping, exact, how = found
+            if pair.numeric and _one_formula(mapping):
+                continue  # another unit, sign or offset of a number, not other names of codes
+            rows = np.isin(pair.texts[1].astype(str), list(mapping))
+            shown = [f"{_show(old)} is now {_show(new)}" for new, old in list(mapping.items())[:3]]
+            yield Hypothesis(
+                signature=self,
+                features=(column,),
+                seen=f"the values of {column} were {how}: {say.listed(shown)}",
+                undo=f"map {len(mapping)} {'value' if len(mapping) == 1 else 'values'} of {column} back",
+                evidence=(f"{'DRF001' if pair.numeric else 'DRF002'}:{column}",),
+                exact=exact,
+                reversible=True,
+                rows=rows,
+                params={"back": mapping, "forth": {old: new for new, old in mapping.items()}},
+            )
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Map back."""
+        return _mapped(frame, hypothesis.features[0], hypothesis.params["back"], case.pairs[hypothesis.features[0]])
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Map forth."""
+        return _mapped(frame, hypothesis.features[0], hypothesis.params["forth"], case.pairs[hypothesis.features[0]])
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """The channels come as codes."""
+        current = scenarios.next_month(rng)
+        codes = {"web": "C1", "phone": "C2", "branch": "C3", "partner": "C4"}
+        current = scenarios.rescored(current.with_columns(current["channel"].replace(codes)))
+        reference = scenarios.rescored(scenarios.served(rng))
+        return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "channel")
+
+
+def _show(level: str) -> str:
+    return repr(level) if len(level) <= 30 else repr(level[:27] + "...")
+
+
+def _mapped(frame: pl.DataFrame, column: str, mapping: dict[str, str], pair: Pair) -> pl.DataFrame:
+    texts = edit.texts_of(frame, column)
+    rows = np.isin(texts.astype(str), list(mapping))
+    values: list[object] = [mapping.get(str(text)) for text in texts]
+    if pair.numeric:
+        return edit.write(frame, column, [None if v is None else float(v) for v in values], rows)  # type: ignore[arg-type]
+    if pair.reference.dtype == pl.Boolean and set(mapping.values()) <= {"true", "false"}:
+        values = [None if v is None else v == "true" for v in values]
+        frame = frame.with_columns(
+            pl.col(column).cast(pl.String).replace_strict({"true": True, "false": False}, default=None)
+        )
+    return edit.write(frame, column, values, rows)
+
+
+def _one_formula(mapping: dict[str, str]) -> bool:
+    """Whether the new numbers of three or more values are one increasing or affine function of the old ones."""
+    if len(mapping) < 3:
+        return False
+    old, new = (np.array([float(v) for v in side]) for side in (mapping.values(), mapping))
+    order = np.argsort(old)
+    old, new = old[order], new[order]
+    straight = np.allclose(np.polyval(np.polyfit(old, new, 1), old), new, rtol=1e-6, atol=1e-9 * np.abs(new).max())
+    return bool(straight or (np.diff(new) > 0).all())
+
+
+def _shares(levels: dict[str, int]) -> dict[str, float]:
+    total = max(sum(levels.values()), 1)
+    return {level: count / total for level, count in levels.items()}
+
+
+Found = tuple[dict[str, str], bool, str]
+
+
+def _respelled(case: Case, pair: Pair) -> Found | None:
+    g, b = (_shares(levels) for levels in pair.levels)
+    known: dict[str, list[str]] = {}
+    for level in g:
+        known.setdefault(_plain(level), []).append(level)
+    unseen = [level for level in b if level not in g]
+    mapping = {u: known[_plain(u)][0] for u in unseen if len(known.get(_plain(u), [])) == 1}
+    if len(set(mapping.values())) < len(mapping) or sum(b[u] for u in mapping) < MIN_UNSEEN:
+        return None
+    return mapping | _the_others(case, pair, mapping), True, "written differently"
+
+
+def _the_others(case: Case, pair: Pair, mapping: dict[str, str]) -> dict[str, str]:
+    """Where some values are plainly respelled, the other unseen ones are the ones that vanished: by share and company."""
+    g, b = (_shares(levels) for levels in pair.levels)
+    new = [u for u in b if u not in g and u not in mapping]
+    gone = [k for k in g if k not in b and k not in mapping.values() and pair.levels[0][k] >= 5]
+    if not new or not gone or max(len(new), len(gone)) > MAX_LEVELS:
+        return {}
+    return {u: old for u, old in _assigned(company(case, pair), gone, new).items() if _near(g[old], b[u], pair)}
+
+
+def _plain(level: str) -> str:
+    if _DIGITS.fullmatch(level.strip()):
+        return repr(float(level))  # 1, 01 and 1.0 are one code
+    text = re.sub(r"[\W_]+", "", level).casefold()
+    return {"t": "true", "f": "false", "y": "yes", "n": "no"}.get(text, text) or level
+
+
+def _renamed(case: Case, pair: Pair) -> Found | None:
+    g, b = (_shares(levels) for levels in pair.levels)
+    new = sorted((k for k in b if k not in g), key=lambda k: -b[k])[:MAX_LEVELS]
+    gone = sorted((k for k in g if k not in b and pair.levels[0][k] >= 5), key=lambda k: -g[k])[:MAX_LEVELS]
+    mass_new, mass_gone = sum(b[k] for k in new), sum(g[k] for k in gone)
+    if not new or not gone or mass_new < MIN_UNSEEN or not _near(mass_gone, mass_new, pair):
+        return None
+    if pair.numeric and len(gone) < 2:
+        return None  # one number in place of another is a default or a bound, not a renamed code
+    met = company(case, pair)
+    mapping = _assigned(met, gone, new)
+    matched = {u: old for u, old in mapping.items() if _near(g[old], b[u], pair)}
+    if sum(b[u] for u in matched) < 0.7 * mass_new or not met.agrees(matched):
+        return None
+    # A number that is new where another is gone is what counts and months do; codes are told by several, and by their company.
+    told = not pair.numeric or (
+        len(matched) >= MIN_CODES
+        and met.known(matched)
+        and sum(g[old] for old in matched.values()) >= CLEAR * mass_gone
+        and sum(b[u] for u in matched) >= CLEAR * mass_new
+    )
+    return matched, told, "renamed"
+
+
+def _near(before: float, after: float, pair: Pair) -> bool:
+    n = min(len(pair.reference), len(pair.current))
+    noise = 4 * float(np.sqrt(max(before, after, 1 / n) * 2 / n))
+    return abs(before - after) <= MATCHED * max(before, after) + noise
+
+
+def _permuted(case: Case, pair: Pair) -> Found | None:
+    g, b = (_shares(levels) for levels in pair.levels)
+    levels = sorted(set(g) & set(b), key=lambda k: -g[k])[:MAX_LEVELS]
+    if len(levels) < 2 or sum(g[k] for k in levels) < 0.9 or sum(b[k] for k in levels) < 0.9:
+        return None
+    met = company(case, pair)
+    mapping = {u: old for u, old in _assigned(met, levels, levels).items() if u != old}
+    if not mapping or sum(b[u] for u in mapping) < MIN_MOVED:
+        return None
+    # Rare values have no profile to be told by; they are left as they are when the rest is clear.
+    matched = {u: old for u, old in mapping.items() if _near(g[old], b[u], pair)}
+    if sum(b[u] for u in matched) < CLEAR * sum(b[u] for u in mapping):
+        return None
+    if len(matched) < 3 and set(matched) != set(matched.values()):
+        return None  # one value in another's place, which keeps its own: people moved from one to the other
+    mapping = matched
+    same = {k: k for k in mapping}
+    before, after = met.cost(same), met.cost(mapping)
+    if after > 0.5 * before or met.strangeness(same) < 8:
+        return None
+    # Two values that trade places may as well be a habit that turned: undoing it has to bring points back.
+    clear = met.informative(same) and met.agrees(mapping) and after < 0.25 * before
+    exact = len(levels) > 2 and clear
+    if pair.numeric:  # numbers change company when the world does; a shuffle of many of them is no such change
+        exact = exact and len(mapping) >= MANY and after < 0.15 * before
+    return mapping, exact, "permuted"
+
+
+def _assigned(met: Company, old: list[str], new: list[str]) -> dict[str, str]:
+    """New value -> old value at the least total cost."""
+    cost = met.costs(old, new)
+    rows, cols = linear_sum_assignment(cost)
+    return {new[c]: old[r] for r, c in zip(rows, cols, strict=True)}

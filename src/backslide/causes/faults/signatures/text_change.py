@@ -1,0 +1,366 @@
+"""Free text was truncated, garbled, wrapped, emptied, or comes in another language.
+
+**Recognised** in columns of sentences, when the share of texts that show one kind of damage rises by far more than noise:
+
+- *mis-encoded*: marks such as "Ã©", UTF-16 read byte by byte, HTML entities, escapes, texts that were never decoded (percent
+  or form encoding, quoted-printable, base64), replacement characters, letters beyond ASCII that vanished;
+- *wrapped*: most texts start or end with words that hardly any did (a header, a signature, a template with numbers in it);
+- *truncated*: texts end at one length, in characters or words, and as many do as were longer before;
+- *emptied*; *one case*, *no punctuation*, *no blanks* where there were;
+- *another language or script*, also of some texts: the words that were most frequent are gone, and most are new;
+- *garbled*: letters misread or lost, so that words which were never seen stand among the usual ones.
+
+**Natural drift** brings other topics, which keep the small words that hold sentences together.
+
+**Repair** goes back where the text itself tells how (encoding, entities, escapes, wrapping); else the missing part is taken
+from other texts, and the price comes from the **injection**: the same damage done to the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case
+from backslide.causes.columns import edit as columns
+from backslide.causes.columns import text_corruption, text_encoding, text_vocabulary
+from backslide.causes.faults.base import Hypothesis, Signature
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.pair import MISSING, Pair, to_texts
+from backslide.playbook import scenarios
+from backslide.playbook.base import Scenario
+from backslide.stats.two_sample import proportion_z
+
+MIN_RISE = 0.02
+"""Rise of the share of damaged texts, where the damage hardly ever comes by nature."""
+TURN = 0.3
+"""Rise of that share, where texts may be so by nature."""
+MIX = 0.05
+"""Rise of the share of texts in another language."""
+WHOLE, MOSTLY = 0.8, 0.8
+"""Share of the texts from which all of them are hit, and share of words never seen before under which some words are spared."""
+UNSEEN_RISE = 0.08
+"""Rise of the share of words that were never seen before: new topics and names bring a few of a hundred."""
+MIN_Z = 6.0
+WRAP = 0.5
+"""Share of the texts that must start or end alike."""
+MIN_WRAP = 4
+"""Characters of it."""
+CAP_MATCH = 0.3
+"""How far the share of texts at the largest length may be from the share that was longer, relative, beyond noise."""
+WORDS_GONE = 0.4
+"""Share of the frequent words' former share that may be left where a language is gone."""
+
+
+class TextChange(Signature):
+    kind = CauseKind.TEXT_CHANGE
+    title = "Damaged text"
+
+    def recognise(self, case: Case) -> Iterable[Hypothesis]:
+        """At most one hypothesis per column of free text."""
+        for column, pair in case.pairs.items():
+            if not pair.free_text:
+                continue
+            found = _damage(pair)
+            if found is None:
+                continue
+            damage, before, after = found
+            known = ~pair.missing[1]
+            rows = known & np.array([damage.hit(str(t)) for t in pair.texts[1]], bool)
+            rate = min(max((after - before) / max(1 - before, 1e-9), 0.0), 1.0)
+            where = "" if rate > 0.98 else f" on {say.percent(after)} of the rows, {say.percent(before)} before"
+            yield Hypothesis(
+                signature=self,
+                features=(column,),
+                seen=f"{column} {damage.seen}{where}",
+                undo=f"restore {column}"
+                if damage.reversible
+                else f"take the missing part of {column} from other texts",
+                evidence=(f"DRF009:{column} {damage.shows}",),
+                exact=True,
+                reversible=damage.reversible,
+                rows=rows,
+                params={"damage": damage, "rate": rate if rate <= 0.98 else 1.0},
+            )
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Undo it on the texts that show it."""
+        (column,) = hypothesis.features
+        damage: text_corruption.Damage = hypothesis.params["damage"]
+        stand_in = None if damage.reversible else _stand_in(case, column, damage)
+
+        def restore(text: str) -> str:
+            if not damage.hit(text):
+                return text
+            restored = damage.undo(text)
+            return stand_in(text) if restored is None and stand_in is not None else restored or text
+
+        return _each(frame, column, restore)
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Damage the same share of the reference texts."""
+        (column,) = hypothesis.features
+        rows = columns.likely_rows(case, hypothesis.rows, hypothesis.features, hypothesis.params["rate"])
+        return _each(frame, column, hypothesis.params["damage"].do, rows)
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """Notes are cut off before they say how the customer came; the model reads the channel from them."""
+        current = _with_notes(scenarios.next_month(rng), rng)
+        reference = _with_notes(scenarios.served(rng), rng)
+        cut = current.with_columns(pl.col("note").str.slice(0, 30))
+        frames = [_Reader.served(frame) for frame in (reference, cut)]
+        roles = dict(scenarios.ROLES) | {"features": ["income", "age", "premium", "note"]}
+        return Scenario(frames[0], frames[1], roles, _Reader(), "note")
+
+
+def _with_notes(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """A sentence per row that says the channel in its end."""
+    number = pl.Series(rng.integers(10_000, 99_999, frame.height)).cast(pl.String)
+    lead = pl.Series(rng.choice(["asked about a loan", "wants to borrow", "needs a new car"], frame.height))
+    sentence = pl.concat_str(
+        [pl.lit("Customer "), number, pl.lit(" "), lead, pl.lit(", came to us by way of "), pl.col("channel")]
+    )
+    return frame.with_columns(sentence.alias("note"))
+
+
+class _Reader(scenarios.TrueModel):
+    """The true model, which finds the channel in the note."""
+
+    feature_names_in_ = np.array(["income", "age", "premium", "note"])
+
+    def predict_proba(self, frame: Any) -> NDArray[np.float64]:
+        """Scores (n, 2); a note without a channel counts as "partner"."""
+        notes = [str(note) for note in np.asarray(frame["note"], object)]
+        channel = [next((c for c in ("web", "phone", "branch") if note.endswith(c)), "partner") for note in notes]
+        columns = {name: np.asarray(frame[name]) for name in ("income", "age")}
+        return super().predict_proba(columns | {"channel": np.array(channel, object)})
+
+    @classmethod
+    def served(cls, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame as the model serves it."""
+        p = cls().predict_proba({name: frame[name].to_numpy() for name in ("income", "age", "note")})[:, 1]
+        return frame.with_columns(pl.Series("p_yes", p), pl.Series("prediction", np.where(p >= 0.5, "yes", "no")))
+
+
+def _each(
+    frame: pl.DataFrame, column: str, change: Callable[[str], str], rows: columns.Mask | None = None
+) -> pl.DataFrame:
+    given = to_texts(frame[column])
+    mask = np.ones(len(given), bool) if rows is None else rows
+    values = [
+        None if t == MISSING and null else change(str(t)) if hit else str(t)
+        for t, hit, null in zip(given, mask, frame[column].is_null(), strict=True)
+    ]
+    return frame.with_columns(pl.Series(column, values, dtype=pl.String))
+
+
+def _stand_in(case: Case, column: str, damage: text_corruption.Damage) -> Callable[[str], str]:
+    """What takes the place of what is gone: the rest of another text, another text, or the usual way to write a word."""
+    pool = [t for t in text_corruption.look(case.pairs[column].texts[0]) if not damage.hit(t)]
+    rng = case.rng(f"text {column}")
+    if isinstance(damage, text_vocabulary.FewWords):
+        rests = [
+            r for t in pool or text_corruption.look(case.pairs[column].texts[0]) if (r := t[len(damage.do(t)) :])
+        ] or [""]
+        return lambda text: text + rests[int(rng.integers(len(rests)))]
+    if isinstance(damage, text_corruption.Truncated):
+        longer = [t for t in pool if len(t) > damage.length] or text_corruption.look(case.pairs[column].texts[0])
+        longer = [t for t in longer if len(t) > damage.length] or [" " * (damage.length + 1)]
+        return lambda text: text + longer[int(rng.integers(len(longer)))][len(text) :]
+    if isinstance(damage, text_corruption.Replaced) and damage.by:
+        return lambda text: text.replace(damage.by, "")
+    if isinstance(damage, text_corruption.Cased):
+        usual = _usual_case(pool)
+        return lambda text: text_corruption.WORDS.sub(lambda m: usual.get(m.group().casefold(), m.group()), text)
+    return lambda text: pool[int(rng.integers(len(pool)))] if pool else text
+
+
+def _usual_case(pool: list[str]) -> dict[str, str]:
+    usual: dict[str, str] = {}
+    for text in pool:
+        for word in text_corruption.WORDS.findall(text):
+            usual.setdefault(word.casefold(), word)
+    return usual
+
+
+Found = tuple[text_corruption.Damage, float, float]
+
+
+def _damage(pair: Pair) -> Found | None:
+    """The damage, and the shares of texts that show it before and after."""
+    g, b = (text_corruption.look(t) for t in pair.texts)
+    if min(len(g), len(b)) < columns.MIN_ROWS:
+        return None
+    certain: list[text_corruption.Damage] = [
+        text_corruption.Emptied(),
+        *(text_corruption.Garbled(codec) for codec in text_corruption.CODECS),
+    ]
+    certain += [*(text_encoding.Wide(codec) for codec in text_encoding.WIDE)]
+    certain += [*(text_encoding.Transfer(code) for code in text_encoding.TRANSFER)]
+    certain += [text_corruption.Entities(), text_corruption.Escapes(), text_corruption.Replaced("\ufffd")]
+    for damage in certain:
+        if (found := _risen(damage, g, b, MIN_RISE)) is not None and _restores(damage, g, b):
+            return _or_lost(found, g, b)
+    # Texts of one template that were cut off end alike; that is the cut, not a signature.
+    whole = _truncated(g, b) or _wrapped(g, b)
+    if whole is not None:
+        return whole
+    b = [t for t in b if t.strip()]
+    for damage in (text_corruption.Squeezed(none=True), text_corruption.Replaced("?")):
+        if (found := _risen(damage, g, b, TURN)) is not None:
+            return _or_lost(found, g, b)
+    words = _foreign(g, b) or _misread(g, b)
+    if words is not None:
+        return words
+    turned = (
+        text_corruption.Cased(upper=False),
+        text_corruption.Cased(upper=True),
+        text_corruption.Stripped(),
+        text_corruption.Squeezed(),
+    )
+    for damage in turned:
+        if (found := _risen(damage, g, b, TURN)) is not None:
+            return found
+    return _letters_lost(g, b)
+
+
+def _restores(damage: text_corruption.Damage, g: list[str], b: list[str]) -> bool:
+    """Whether undoing it, where that can be done, gives words of the reference: else it only looks like that damage."""
+    if not damage.reversible:
+        return True
+    hit = [t for t in b if damage.hit(t)]
+    own = text_vocabulary.Vocabulary.of(g)
+    if min(len(own.unseen), len(hit)) < columns.MIN_ROWS // 2:
+        return True
+    damaged, undone = (
+        own.unseen_in(hit),
+        own.unseen_in([restored for t in hit if (restored := damage.undo(t)) is not None]),
+    )
+    left = float(undone.mean() - own.unseen.mean()) if len(undone) else 1.0
+    return left <= max(UNSEEN_RISE, 0.5 * float(damaged.mean() - own.unseen.mean()))
+
+
+def _or_lost(found: Found, g: list[str], b: list[str]) -> Found:
+    """Any letters lost, where more were replaced than there ever were beyond ASCII."""
+    damage, before, after = found
+    if not isinstance(damage, text_corruption.Replaced):
+        return found
+    hit = [t for t in b if damage.hit(t)]
+    rate = text_vocabulary.lost_letters(damage.by, g, hit)
+    return found if rate is None else (text_vocabulary.Lost(damage.by, rate), before, after)
+
+
+def _risen(damage: text_corruption.Damage, g: list[str], b: list[str], least: float) -> Found | None:
+    hits = [sum(damage.hit(t) for t in side) for side in (g, b)]
+    before, after = hits[0] / max(len(g), 1), hits[1] / max(len(b), 1)
+    if after - before < least or proportion_z(hits[0], len(g), hits[1], len(b)) < MIN_Z:
+        return None
+    return damage, before, after
+
+
+def _letters_lost(g: list[str], b: list[str]) -> Found | None:
+    """Letters beyond ASCII that were there and are nowhere now."""
+    before, after = (sum(not t.isascii() for t in side) / max(len(side), 1) for side in (g, b))
+    if before < 0.05 or after > 0.02 * before or (1 - before) ** len(b) > 1e-9:
+        return None
+    return text_corruption.Replaced(""), 0.0, 1.0
+
+
+def _wrapped(g: list[str], b: list[str]) -> Found | None:
+    """The same ends, to the letter or but for their numbers, whichever says more."""
+    ends: list[str] = []
+    patterns: list[str] = []
+    for behind in (False, True):
+        end, pattern = (
+            text_corruption.common_end(b, WRAP, behind=behind),
+            text_vocabulary.common_template(b, WRAP, behind=behind),
+        )
+        side = text_corruption.Wrapped(suffix=end) if behind else text_corruption.Wrapped(prefix=end)
+        ends.append(end if _rare(side, end, g) else "")
+        other = text_vocabulary.Template(suffix=pattern) if behind else text_vocabulary.Template(prefix=pattern)
+        patterns.append(pattern if _rare(other, pattern, g) else "")
+    whole: text_corruption.Damage = text_corruption.Wrapped(*ends)
+    if sum(map(len, patterns)) > sum(map(len, ends)) + MIN_WRAP:
+        whole = text_vocabulary.Template(*patterns)
+    return _risen(whole, g, b, 0.8 * WRAP) if any(ends) or any(patterns) else None
+
+
+def _rare(side: text_corruption.Damage, end: str, g: list[str]) -> bool:
+    return len(end.strip()) >= MIN_WRAP and sum(side.hit(t) for t in g) <= 0.05 * len(g)
+
+
+def _truncated(g: list[str], b: list[str]) -> Found | None:
+    """A largest length at which as many texts end as were longer before: in characters, or in words."""
+    length = max(map(len, b), default=0)
+    if length >= 5:
+        for damage in (text_corruption.Truncated(length), text_corruption.Truncated(length, at_word=True)):
+            if _cut(damage, [len(t) for t in g], length, g, b):
+                return damage, 0.0, 1.0
+    counts = [[len(t.split()) for t in side] for side in (g, b)]
+    count = max(counts[1], default=0)
+    if count >= 3 and _cut(words := text_vocabulary.FewWords(count), counts[0], count, g, b):
+        return words, 0.0, 1.0
+    return None
+
+
+def _cut(damage: text_corruption.Damage, sizes: list[int], limit: int, g: list[str], b: list[str]) -> bool:
+    longer = sum(size > limit for size in sizes) / len(g)
+    noise = 4 * float(np.sqrt(max(longer * (1 - longer), 1e-9) * (1 / len(g) + 1 / len(b))))
+    at = sum(map(damage.hit, b)) / len(b)
+    gathered = sum(damage.hit(damage.do(t)) for t in g) / len(g)
+    if longer < MIN_RISE or abs(at - gathered) > CAP_MATCH * longer + noise:
+        return False
+    near = sum(damage.hit(t) and size <= limit for t, size in zip(g, sizes, strict=True)) / len(g)
+    return at > near + max(MIN_RISE, noise)
+
+
+def _foreign(g: list[str], b: list[str]) -> Found | None:
+    """Texts without the words that the reference cannot do without, most of whose words it never used."""
+    known, share = text_corruption.frequent_words(g)
+    counts = [text_vocabulary.words_of(t) for t in g]
+    shares = [sum(w in known for w in words) / len(words) for words in counts if words]
+    if share < 0.2 or not shares:
+        return None
+    least = WORDS_GONE * float(np.quantile(shares, 0.1))
+    if least <= 0:
+        return None
+    _, own = text_corruption.frequent_words(b)
+    before = text_vocabulary.Vocabulary.of(g)
+    mixed = text_corruption.Foreign(known, least, readable=own >= 0.5 * share, every=before.known)
+    found = _risen(mixed, g[1::2], b, MIX)
+    if found is None:
+        return None
+    hit, rest = ([t for t in b if mixed.hit(t) is side] for side in (True, False))
+    # Letters misread at random hit every text, and leave some words whole in each.
+    others = before.unseen_in(rest).mean() - before.unseen.mean() if len(rest) >= columns.MIN_ROWS // 2 else 0.0
+    spared = len(hit) > WHOLE * len(b) and before.unseen_in(hit).mean() < MOSTLY
+    if others > UNSEEN_RISE or spared:
+        return None
+    return replace(mixed, kept=text_vocabulary.words_kept(g, hit)), *found[1:]
+
+
+def _misread(g: list[str], b: list[str]) -> Found | None:
+    """Words that were never seen in place of any words, the small and frequent ones with them: no topic brings that."""
+    own = text_vocabulary.Vocabulary.of(g)
+    after = own.unseen_in(b)
+    if own.frequent_share < 0.2 or min(len(own.unseen), len(after)) < columns.MIN_ROWS // 2:
+        return None
+    before = float(own.unseen.mean())
+    rise = float(after.mean()) - before
+    spread = float(np.hypot(own.unseen.std() / np.sqrt(len(own.unseen)), after.std() / np.sqrt(len(after))))
+    gone = 1 - own.frequent_in(b) / own.frequent_share
+    if rise < max(UNSEEN_RISE, before) or rise < MIN_Z * spread or gone < 0.5 * rise:
+        return None
+    if np.median(after) <= np.quantile(own.unseen, 0.75):  # most texts are as they were: some are of another kind
+        return None
+    share = max(rise, text_vocabulary.words_gone(g, b))
+    long = [w for t in g for w in text_vocabulary.words_of(t) if len(w) >= text_vocabulary.LONG]
+    rate = text_vocabulary.misread_letters(long, share)
+    return text_vocabulary.Misread(own.known, rate, share, float(np.quantile(own.unseen, 0.9))), 0.0, 1.0

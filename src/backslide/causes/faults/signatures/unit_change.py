@@ -1,0 +1,316 @@
+"""A column comes in another unit: every value is a*x + c of what it was.
+
+**Recognised** when the distribution moved (KS distance over 0.06 and far beyond noise) and one known conversion maps the
+reference onto the current values so well that what remains is noise, or a tenth of what moved. Known conversions: powers of
+ten (percent, milli, kilo), time (60, 3600, 24, 7, 12, 52, 365), lengths, weights, temperatures, and the like, both ways.
+
+**Natural drift looks alike.** The mean shift of a lognormal column *is* a scale change. So known factors under 5 without an
+offset are named only when undoing them brings points back. So are degrees on another scale that overlap with the former ones,
+and conversions that bring values from elsewhere back among the former ones, where they are distributed otherwise. A factor
+that is no known unit is named only when it is larger than 5, or when the values themselves show it: the step in which they are
+recorded was scaled (whole numbers that all became multiples of 1.93), or a column of few values came back to those very values.
+A constant offset of no known unit is named only when the values show it so, or when undoing it brings points back.
+
+**Recognised as well**: a logarithm, a root or their opposite (log, log1p, sqrt, square, exp), where the map leaves nothing to
+explain; and columns that tell the time, shifted by whole hours, weekdays or months, on their circle or against the clock of
+the rows (another time zone, another first day of the week). A shift by one hour alone may be daylight saving: named only when
+undoing it brings points back.
+
+**Repair** applies the inverse map; **injection** applies the map to the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from backslide.case import Case
+from backslide.causes.columns import edit
+from backslide.causes.columns.monotone_transforms import Curve, Offset, curve_of, offset_of
+from backslide.causes.columns.resolution import frequent_levels, same_levels
+from backslide.causes.columns.time_of_day import Turn, moments, move, turn_of
+from backslide.causes.faults.base import Hypothesis, Signature
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.pair import Pair
+from backslide.playbook import scenarios
+from backslide.playbook.base import Scenario
+from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import ks, ks_p_value
+
+QUANTILES = np.linspace(0.02, 0.98, 49)
+MIN_KS = 0.06
+REMAINS = 0.1
+"""Share of the moved distance that may remain after the conversion."""
+PLAIN_FACTOR = 5.0
+"""Factors from here on are no natural drift of a whole distribution."""
+PLAIN_OFFSET = 0.6
+"""Distance that a conversion of degrees must move a column by."""
+MIN_DISTINCT = 5
+ELSEWHERE = 0.99
+"""Distance from which on hardly any value stands where the former ones stood."""
+INSIDE = 0.995
+"""Share of the values that a conversion must take back among the former ones."""
+TILT = 2.0
+"""Ratio of the spreads up to which values that came back may be distributed otherwise."""
+MOST_TILTED = 0.5
+"""And their distance."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """current = factor * reference + offset."""
+
+    factor: float
+    offset: float
+    words: str
+    lattice: bool = False
+    """Whether the step in which values are recorded was scaled as well."""
+    tilted: bool = False
+    """Whether the values came back among the former ones, but are distributed otherwise there."""
+
+    def apply(self, values: Floats) -> Floats:
+        """Reference unit to current unit."""
+        return values * self.factor + self.offset
+
+    def undo(self, values: Floats) -> Floats:
+        """Current unit to reference unit."""
+        return (values - self.offset) / self.factor
+
+    def plain(self, apart: float) -> bool:
+        """Whether the map is too large, or too odd, for natural drift; ``apart`` is how far it moves the column (KS distance).
+
+        Degrees on another scale stand where hardly any stood before. Where they overlap, it may as well be a mean that drifted.
+        """
+        large = abs(float(np.log(self.factor))) > np.log(PLAIN_FACTOR)
+        return self.lattice or (not self.tilted and (large or (self.offset != 0 and apart >= PLAIN_OFFSET)))
+
+
+_FACTORS = {
+    **{10.0**k: f"1e{k}" for k in range(1, 10)},
+    60.0: "minutes and seconds or hours", 3600.0: "hours and seconds", 1440.0: "days and minutes", 86400.0: "days and seconds",
+    24.0: "days and hours", 7.0: "weeks and days", 12.0: "years and months or dozens", 52.0: "years and weeks",
+    365.25: "years and days", 1024.0: "binary kilo", 1024.0**2: "binary mega",
+    1.609344: "miles and kilometres", 1.852: "nautical miles and kilometres", 3.28084: "metres and feet",
+    2.54: "inches and centimetres",
+    0.9144: "yards and metres", 2.20462: "kilograms and pounds", 28.3495: "ounces and grams", 3.78541: "gallons and litres",
+    4.184: "calories and joules", 5280.0: "miles and feet", 10.7639: "square metres and square feet",
+    6.89476: "psi and kilopascal",
+    1.33322: "mmHg and hectopascal", 33.8639: "inHg and hectopascal", 57.29578: "radians and degrees", 3.6: "m/s and km/h",
+}  # fmt: skip
+_OFFSETS = (
+    Conversion(1.8, 32.0, "Celsius to Fahrenheit"),
+    Conversion(1 / 1.8, -32 / 1.8, "Fahrenheit to Celsius"),
+    Conversion(1.0, 273.15, "Celsius to Kelvin"),
+    Conversion(1.0, -273.15, "Kelvin to Celsius"),
+)
+
+
+def _scale(factor: float, words: str) -> Conversion:
+    size = f"{say.number(factor)} times" if factor > 1 else f"1/{say.number(1 / factor)} of"
+    return Conversion(factor, 0.0, f"{size} the former unit" + ("" if words.startswith("1e") else f" ({words})"))
+
+
+CONVERSIONS = (
+    *(_scale(f, w) for f, w in _FACTORS.items()),
+    *(_scale(1 / f, w) for f, w in _FACTORS.items()),
+    *_OFFSETS,
+)
+
+
+class UnitChange(Signature):
+    kind = CauseKind.UNIT_CHANGE
+    title = "Another unit, scale or offset"
+
+    def recognise(self, case: Case) -> Iterable[Hypothesis]:
+        """At most one hypothesis per column: the conversion that explains the most."""
+        for column, pair in case.pairs.items():
+            conversion = _conversion(case, pair)
+            if conversion is not None:
+                yield self._hypothesis(case, column, conversion)
+        for column, turn in moments(case):
+            yield self._hypothesis(case, column, turn)
+
+    def _hypothesis(self, case: Case, column: str, conversion: Conversion | Curve | Offset | Turn) -> Hypothesis:
+        exact = (
+            conversion.plain(ks(*case.pairs[column].finite)) if isinstance(conversion, Conversion) else conversion.exact
+        )
+        return Hypothesis(
+            signature=self,
+            features=(column,),
+            seen=f"{column} {'is' if isinstance(conversion, Turn) else 'comes as'} {conversion.words}",
+            undo=_undo_words(column, conversion),
+            evidence=(f"DRF001:{column}",),
+            exact=exact,
+            reversible=True,
+            rows=np.ones(case.current.sample.height, bool),
+            params={"conversion": conversion},
+            mechanism=conversion.words,
+        )
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Back to the reference unit."""
+        (column,) = hypothesis.features
+        return _converted(frame, column, hypothesis.params["conversion"], back=True)
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """The reference in the current unit."""
+        (column,) = hypothesis.features
+        return _converted(frame, column, hypothesis.params["conversion"], back=False)
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """Yearly incomes where monthly ones were."""
+        current = scenarios.next_month(rng)
+        current = scenarios.rescored(current.with_columns(current["income"] * 12))
+        reference = scenarios.rescored(scenarios.served(rng))
+        return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
+
+
+def _conversion(case: Case, pair: Pair) -> Conversion | Curve | Offset | Turn | None:
+    """What happened to a numeric column, the more specific first."""
+    if not pair.numeric:
+        return None
+    return turn_of(case, pair) or case.kept.get("conversion", (pair.name,), lambda: _of_values(pair))
+
+
+def _of_values(pair: Pair) -> Conversion | Curve | Offset | None:
+    return convert(pair) or curve_of(pair) or offset_of(pair)
+
+
+def _converted(
+    frame: pl.DataFrame, column: str, conversion: Conversion | Curve | Offset | Turn, *, back: bool
+) -> pl.DataFrame:
+    if frame[column].dtype.is_temporal():
+        assert isinstance(conversion, Turn)
+        return frame.with_columns(move(frame[column], -conversion.by if back else conversion.by))
+    values = edit.numbers_of(frame, column)
+    return edit.write(frame, column, conversion.undo(values) if back else conversion.apply(values))
+
+
+def _undo_words(column: str, conversion: Conversion | Curve | Offset | Turn) -> str:
+    if isinstance(conversion, Curve):
+        return f"take the inverse: {column} is {conversion.words}"
+    if not isinstance(conversion, Conversion):
+        verb, where = ("subtract", "from") if conversion.by > 0 else ("add", "to")
+        return f"{verb} {say.number(abs(conversion.by))} {where} {column}"
+    if conversion.offset:
+        return f"convert {column} back ({conversion.words})"
+    if conversion.factor > 1:
+        return f"divide {column} by {say.number(conversion.factor)}"
+    return f"multiply {column} by {say.number(1 / conversion.factor)}"
+
+
+def convert(pair: Pair) -> Conversion | None:
+    """The conversion that maps the reference column onto the current one, None where none does."""
+    if not pair.numeric:
+        return None
+    g, b = pair.finite
+    if min(len(g), len(b)) < edit.MIN_ROWS or len(np.unique(g)) < MIN_DISTINCT:
+        return None
+    moved = ks(g, b)
+    if moved < MIN_KS or ks_p_value(moved, len(g), len(b)) > 1e-6:
+        return None
+    at_g, at_b = np.quantile(g, QUANTILES), np.quantile(b, QUANTILES)
+    spread = float(np.quantile(b, 0.9) - np.quantile(b, 0.1))
+    if spread <= 0:
+        return None
+    miss = [float(np.median(np.abs(c.apply(at_g) - at_b))) / spread for c in CONVERSIONS]
+    for index in np.argsort(miss)[:3]:
+        candidate: Conversion = CONVERSIONS[int(index)]
+        if _explains(candidate, g, b, moved):
+            return replace(candidate, lattice=candidate.lattice or same_levels(candidate.undo, g, b))
+    return _unknown_scale(g, b, at_g, at_b, moved) or (_brought_back(g, b) if moved >= ELSEWHERE else None)
+
+
+def _brought_back(g: Floats, b: Floats) -> Conversion | None:
+    """The one known conversion that takes values from where none stood back among the former ones."""
+    found = []
+    for conversion in CONVERSIONS:
+        back = np.sort(conversion.undo(b))
+        inside = float(((back >= g[0]) & (back <= g[-1])).mean())
+        spread = float(
+            np.subtract(*np.quantile(back, [0.9, 0.1])) / max(np.subtract(*np.quantile(g, [0.9, 0.1])), 1e-300)
+        )
+        if inside >= INSIDE and 1 / TILT <= spread <= TILT and ks(g, back) <= MOST_TILTED:
+            found.append(conversion)
+    plain = [c for c in found if c.plain(1.0)]
+    return replace(plain[0], tilted=True) if len(plain) == len(found) == 1 else None
+
+
+def _explains(conversion: Conversion, g: Floats, b: Floats, moved: float) -> bool:
+    left = _distance_after(conversion, g, b)
+    noise = 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
+    if left >= 0.5 * moved:
+        return False
+    return left <= max(noise, REMAINS * moved) or same_levels(conversion.undo, g, b)
+
+
+def _distance_after(conversion: Conversion, g: Floats, b: Floats) -> float:
+    """KS distance of the converted reference, with values that differ by rounding alone counted as equal."""
+    step = 1e-6 * max(float(np.abs(b).max()), 1e-300)
+    return ks(np.round(conversion.apply(g) / step), np.round(b / step))
+
+
+def _unknown_scale(g: Floats, b: Floats, at_g: Floats, at_b: Floats, moved: float) -> Conversion | None:
+    """A scale that is no known unit: one too large for natural drift, or one that the lattice of the values followed."""
+    by_levels = _factor_of_levels(g, b)
+    if by_levels is not None:
+        return by_levels
+    use = (at_g != 0) & (at_b != 0) & (np.sign(at_g) == np.sign(at_b))
+    if use.sum() < 30:
+        return None
+    ratio = np.log(at_b[use] / at_g[use])
+    middle = float(np.median(ratio))
+    if float(np.subtract(*np.quantile(ratio, [0.75, 0.25]))) > 0.08 or abs(middle) < 0.1:
+        return None
+    factor = _lattice_factor(g, b, float(np.exp(middle)))
+    if factor is None and abs(middle) <= np.log(PLAIN_FACTOR):
+        return None  # the mean shift of a lognormal column is a scale change too
+    scale = factor or float(np.exp(middle))
+    conversion = Conversion(
+        scale, 0.0, f"{say.number(scale, 3)} times what it was (no known unit)", lattice=factor is not None
+    )
+    return conversion if _explains(conversion, g, b, moved) else None
+
+
+def _factor_of_levels(g: Floats, b: Floats) -> Conversion | None:
+    """Of a column of few values: the factor that takes the current values back onto those very values."""
+    frequent = [frequent_levels(values) for values in (g, b)]
+    factors = sorted(
+        {float(now / was) for was in frequent[0] for now in frequent[1] if was * now > 0}, key=lambda f: abs(np.log(f))
+    )
+    found = [
+        Conversion(f, 0.0, f"{say.number(f, 6)} times what it was (no known unit)", lattice=True)
+        for f in factors
+        if same_levels(lambda v, f=f: v / f, g, b)  # type: ignore[misc]
+    ]
+    return min(found, key=lambda c: _distance_after(c, g, b), default=None)
+
+
+def _lattice_factor(g: Floats, b: Floats, about: float) -> float | None:
+    """Exact factor when both windows lie on lattices (whole multiples of a step) whose steps differ by ``about`` that factor.
+
+    Values that are recorded in steps keep their steps when the world moves; only a conversion scales them.
+    """
+    step_g, step_b = _step(g), _step(b)
+    if step_g is None or step_b is None:
+        return None
+    factor = step_b / step_g
+    return factor if abs(np.log(factor / about)) < 0.05 else None
+
+
+def _step(values: Floats) -> float | None:
+    """The step of a lattice through zero that holds every value; None where there is none."""
+    distinct = np.unique(values)
+    if not MIN_DISTINCT <= len(distinct) <= len(values) / 3:
+        return None
+    gaps = np.diff(distinct)
+    step = float(gaps[gaps > 1e-9 * max(abs(distinct[0]), abs(distinct[-1]))].min(initial=np.inf))
+    if not np.isfinite(step):
+        return None
+    multiples = distinct / step
+    return step if bool((np.abs(multiples - np.round(multiples)) < 0.02).all()) else None

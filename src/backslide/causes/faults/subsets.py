@@ -1,0 +1,130 @@
+"""Faults of some rows: every signature read again within marked rows, undone and done there alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from backslide.case import Case
+from backslide.causes.columns import edit
+from backslide.causes.faults.base import Hypothesis, Remedy
+from backslide.causes.faults.registry import all_signatures
+from backslide.causes.faults.subset_rules import MIN_ROWS, Marker, find_markers
+from backslide.contracts.cause import CauseKind
+from backslide.contracts.containment import let_through
+
+SIMILAR = (0.5, 2.0)
+"""Ratio of a marker's shares in both windows within which its own reference rows stand for the rows concerned."""
+
+
+@dataclass(frozen=True)
+class _Within(Remedy):
+    """A fault of marked rows; the others stay as they are."""
+
+    inner: Hypothesis
+    part: Case
+    marker: Marker
+    kind: CauseKind
+
+    def named(self) -> CauseKind:
+        """Kind of the fault."""
+        return self.kind
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Undo it on the marked current rows."""
+        rows = self.marker.current
+        fixed = self.inner.signature.repair(self.part, self.inner, frame.filter(pl.Series(rows)))
+        return _written(frame, fixed, self.inner.features, rows)
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Do it to the reference rows with the marker's value, or to the same share of any rows where there are none."""
+        rows = self._reference_rows(case)
+        part = case.part(rows, self.marker.current)
+        broken = self.inner.signature.inject(part, self.inner, frame.filter(pl.Series(rows)))
+        return _written(frame, broken, self.inner.features, rows)
+
+    def _reference_rows(self, case: Case) -> edit.Mask:
+        own, share = self.marker.reference, self.marker.share
+        low, high = SIMILAR
+        if own.sum() >= MIN_ROWS and low <= own.mean() / share <= high:
+            return own
+        rng = case.rng("rows of " + self.marker.expression)
+        return np.asarray(rng.random(case.reference.sample.height) < share)
+
+
+def _written(frame: pl.DataFrame, changed: pl.DataFrame, features: tuple[str, ...], rows: edit.Mask) -> pl.DataFrame:
+    for feature in features:
+        frame = _reread(frame, changed, feature, rows)
+        values = np.full(frame.height, None, object)
+        values[rows] = np.array([*changed[feature].to_list(), None], object)[:-1]
+        frame = edit.write(frame, feature, values, rows)
+    return frame
+
+
+def _reread(frame: pl.DataFrame, changed: pl.DataFrame, feature: str, rows: edit.Mask) -> pl.DataFrame:
+    """A text column whose marked rows became numbers becomes a column of numbers, if its other rows read as such."""
+    old, new = frame[feature], changed[feature]
+    if old.dtype != pl.String or not new.dtype.is_numeric():
+        return frame
+    read = old.cast(new.dtype, strict=False)
+    rest = pl.Series(~rows)
+    lost = read.filter(rest).null_count() > old.filter(rest).null_count()
+    return frame if lost else frame.with_columns(read)
+
+
+def recognise_within(case: Case) -> list[Hypothesis]:
+    """What the signatures recognise within marked rows, about the columns that moved there and nowhere else."""
+    return [h for marker in find_markers(case) for h in within(case, marker, marker.moved)]
+
+
+def within(case: Case, marker: Marker, moved: Iterable[str]) -> list[Hypothesis]:
+    """What the signatures recognise within the rows of one marker about the columns ``moved``."""
+    known = int(marker.reference.sum())
+    if 0 < known < edit.MIN_ROWS:
+        return []  # the whole reference is no measure for rows of a kind that it holds too few of
+    if not known and marker.column in case.pairs:
+        return []  # nor for rows that the model's own inputs say are of a new kind: a month that has not been
+    part = case.part(marker.reference if known else _every(case), marker.current)
+    if part.current.sample.height < edit.MIN_ROWS:
+        return []
+    wanted = set(moved)
+    return [_scattered(h, part, marker) for h in _read(part) if wanted & set(h.features)]
+
+
+def _every(case: Case) -> edit.Mask:
+    return np.ones(case.reference.sample.height, bool)
+
+
+def _read(part: Case) -> list[Hypothesis]:
+    found: list[Hypothesis] = []
+    for signature in all_signatures():
+        try:
+            recognised = list(signature.recognise(part))
+        except Exception as error:  # one odd column must not end the run
+            if let_through():
+                raise
+            part.notes.append(f"signature {signature.kind} could not be read: {type(error).__name__}: {error}"[:200])
+            continue
+        found += recognised
+        part.broken.update(f for h in recognised if h.exact for f in h.features)
+    return found
+
+
+def _scattered(hypothesis: Hypothesis, part: Case, marker: Marker) -> Hypothesis:
+    """The hypothesis about the marked rows as one about the whole window."""
+    rows = np.zeros(len(marker.current), bool)
+    rows[marker.current] = hypothesis.rows
+    where = f" where {marker.expression}"
+    return replace(
+        hypothesis,
+        signature=_Within(hypothesis, part, marker, hypothesis.kind),
+        rows=rows,
+        seen=hypothesis.seen + where,
+        undo=hypothesis.undo + where,
+        mechanism=f"{hypothesis.mechanism or '+'.join(hypothesis.features)}|{marker.expression}",
+        segment=marker.expression,
+        where=marker.current,
+    )

@@ -1,0 +1,117 @@
+"""A stand-in for a model that was not given: gradient boosting fitted to what the reference logs say it answered.
+
+It prices faults roughly, so causes priced with it are never more than `supported`. How well it imitates is measured on held-out
+reference rows and said.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from backslide.case import Case
+from backslide.engine.columns.design_matrix import Design, make_design
+from backslide.engine.roles.problem import Problem
+from backslide.models.answer import Reply
+from backslide.models.model import Answer, Model
+from backslide.stats.drift.boosting import classify, regress
+from backslide.stats.metrics.metric import Floats
+
+MIN_FIDELITY = 0.85
+"""Held-out agreement of predicted classes (R^2 for regression) under which the stand-in is not used."""
+MAX_CLASSES = 20
+HELD_OUT = 0.25
+CLIP = 1e-4
+
+
+class Surrogate(Model):
+    """Answers like the logged model, from the comparable feature columns."""
+
+    def __init__(self, design: Design, fitted: list[Any], problem: Problem) -> None:
+        super().__init__("stand-in", _no_frames, design.columns, problem.classes or None)
+        self.design = design
+        self.fitted = fitted
+        self.problem = problem
+
+    def answer(self, frame: pl.DataFrame, *, batch_rows: int = 50_000, decisions: bool = True) -> Answer:
+        """Scores, or predicted numbers, of every row; never fails on one."""
+        x = self.design.matrix(frame)
+        nobody = np.zeros(frame.height, bool)
+        if not self.problem.classification:
+            return Answer(np.asarray(self.fitted[0].predict(x), float), None, nobody, None)
+        scores = _scores(self.fitted, x, self.problem)
+        predictions = np.array(self.problem.classes, object)[np.argmax(scores, axis=1)]
+        return Answer(predictions, scores, nobody, None, self.problem.classes)
+
+
+def _no_frames(frame: Any, decisions: bool) -> Reply:
+    raise TypeError("the stand-in answers Polars frames only")
+
+
+def surrogate(case: Case) -> tuple[Model | None, str]:
+    """A stand-in fitted to the reference sample, and a sentence on how faithful it is; None where it is not."""
+    design = make_design(case.pairs.values())
+    served = case.reference.outcomes
+    y = _targets(served.scores, served.predictions, case.problem)
+    if y is None or not design.columns:
+        return None, "faults are not priced: no saved model, and the logged outputs do not allow a stand-in"
+    x = design.matrix(case.reference.sample)
+    known = np.isfinite(y).all(axis=1)
+    held = case.rng("surrogate").random(len(x)) < HELD_OUT
+    train, test = known & ~held, known & held
+    if train.sum() < 100 or test.sum() < 30:
+        return None, "faults are not priced: no saved model, and too few reference rows for a stand-in"
+    fitted = _fit(x[train], y[train], design, case.problem)
+    fidelity = _fidelity(fitted, x[test], y[test], case.problem)
+    if fidelity < MIN_FIDELITY:
+        return None, f"faults are not priced: no saved model, and a stand-in would agree with it on {fidelity:.0%} only"
+    note = f"no usable saved model: faults are priced with a stand-in that agrees with the logged outputs to {fidelity:.0%}"
+    return Surrogate(design, fitted, case.problem), note
+
+
+def _targets(scores: Floats | None, predictions: Any, problem: Problem) -> Floats | None:
+    """What the stand-in learns: log odds of each score, the predicted class, or the predicted number (n, targets)."""
+    if not problem.classification:
+        return np.asarray(predictions, float)[:, None]
+    if scores is not None and len(problem.classes) <= MAX_CLASSES:
+        columns = scores[:, 1:] if len(problem.classes) == 2 else scores
+        clipped = np.clip(columns, CLIP, 1 - CLIP)
+        return np.asarray(np.log(clipped / (1 - clipped)))
+    codes = np.asarray(predictions, float)
+    return np.where(codes >= 0, codes, np.nan)[:, None] if len(np.unique(codes[codes >= 0])) > 1 else None
+
+
+def _by_scores(y: Floats, problem: Problem) -> bool:
+    return y.shape[1] > 1 or bool((y != np.round(y)).any()) or not problem.classification
+
+
+def _fit(x: Floats, y: Floats, design: Design, problem: Problem) -> list[Any]:
+    if _by_scores(y, problem):
+        return [regress(x, y[:, j], design.categorical, rounds=200, leaves=31, l2=0.0) for j in range(y.shape[1])]
+    return [classify(x, y[:, 0].astype(int), design.categorical, rounds=100, leaves=31, l2=0.0)]
+
+
+def _scores(fitted: list[Any], x: Floats, problem: Problem) -> Floats:
+    k = len(problem.classes)
+    if isinstance(fitted[0], HistGradientBoostingClassifier):
+        scores = np.zeros((len(x), k))
+        scores[:, fitted[0].classes_] = fitted[0].predict_proba(x)
+        return scores
+    raw = 1 / (1 + np.exp(-np.column_stack([model.predict(x) for model in fitted])))
+    if k == 2:
+        return np.column_stack([1 - raw[:, 0], raw[:, 0]])
+    return np.asarray(raw / raw.sum(axis=1, keepdims=True))
+
+
+def _fidelity(fitted: list[Any], x: Floats, y: Floats, problem: Problem) -> float:
+    if not problem.classification:
+        rest = ((fitted[0].predict(x) - y[:, 0]) ** 2).sum()
+        return float(1 - rest / max(((y[:, 0] - y[:, 0].mean()) ** 2).sum(), 1e-12))
+    chosen = np.argmax(_scores(fitted, x, problem), axis=1)
+    if not _by_scores(y, problem):
+        return float((chosen == y[:, 0]).mean())
+    truth = (y[:, 0] >= 0).astype(int) if len(problem.classes) == 2 else np.argmax(y, axis=1)
+    return float((chosen == truth).mean())

@@ -1,0 +1,242 @@
+"""Causes that are our own change and need no statistics: another model answered, or another threshold decides.
+
+`model_change`: the saved model reproduces the reference and not the current window, or not the rows of some hosts, hours or
+versions, or not the rows from some day on. `threshold_change`: in both windows the decisions follow one cut of the logged scores,
+and the cuts differ; or some rows, all of them between the old cut and a new one, are decided the new way (one host, the days
+from one on, or a share that nothing marks). Both are exact replays; only their price has an interval.
+
+Without a saved model, a new version that answers beside the old one in the current window is compared with it as in an A/B test:
+when the groups are alike in every input and the new one is worse, `model_change` is supported, not proven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backslide.case import Case, Outcomes
+from backslide.causes.faults.collect import Fault
+from backslide.causes.pricing.counterfactual import Bench
+from backslide.causes.replay.output_change import AlteredAnswers, by_replay, exchanged_classes
+from backslide.causes.replay.preprocessing.replay import Altered
+from backslide.causes.replay.preprocessing.search import altered_inputs
+from backslide.causes.replay.rollout import rollout
+from backslide.causes.replay.threshold import decided_at, recut
+from backslide.causes.replay.version_comparison import worse_version
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind, Confidence
+from backslide.playbook.shadow.replay import replay, replayed
+from backslide.stats.change.effect import Effect
+from backslide.stats.metrics.metric import class_metric
+
+MIN_CLASS_SHARE = 0.25
+"""Share of the worst class's harm from which a class is named beside it."""
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A proven change of our own, its price, and the current outcomes without it."""
+
+    kind: CauseKind
+    effect: Effect | None
+    undone: Outcomes
+    seen: str
+    undo: str
+    share_of_rows: float
+    classes: tuple[str, ...]
+    evidence: tuple[str, ...]
+    features: tuple[str, ...] = ()
+    """Columns that another preprocessing handed to the model otherwise."""
+    segment: str | None = None
+    """What marks the rows concerned, where only some are and something does."""
+    rows: NDArray[np.bool_] | None = None
+    """Rows of the current sample concerned (n_b,), from which it is dated; None where that is not known."""
+    confidence: Confidence = Confidence.PROVEN
+
+
+def replaced(bench: Bench, log_only: Sequence[Fault] = (), lost: Sequence[Fault] = ()) -> Replaced | None:
+    """The model or threshold change that replay proves, None where there is none.
+
+    Faults of the log alone are undone first, and rows on which values are ``lost`` are left out: the model may have been given
+    what the log no longer holds, so they prove nothing about it.
+    """
+    case = bench.case
+    if case.reference_model is not None and case.inputs_known:
+        done = replay(case)
+        if done.swapped and log_only:
+            frame = case.current.sample
+            for fault in log_only:
+                frame = fault.repair(case, frame)
+            again = replayed(case, case.reference_model, case.current, frame, tolerance=done.reference.tolerance)
+            done = replace(done, current=again)
+        if done.swapped and lost:
+            done = replace(done, current=done.current.on(~np.logical_or.reduce([fault.rows for fault in lost])))
+        if done.swapped:
+            share = 1 - done.current.share
+            spread = rollout(case, done.current.comparable & ~done.current.equal, done.current.comparable)
+            seen = (
+                f"the saved model does not reproduce {share:.1%} of the current predictions, while it reproduces "
+                f"{done.reference.share:.1%} of the reference: another model answers{spread.words}"
+            )
+            if done.successor is not None and done.successor.agrees:
+                seen += ", the one given as current_model"
+            undone = done.current.answered.outcomes
+            # Rows that the old model cannot answer keep what was served: they prove nothing.
+            undone = _filled(undone, case.current.outcomes, done.current.answered.failed)
+            answers = by_replay(case, done.current)
+            if answers is not None:
+                found = _answers(bench, replace(answers, undone=undone), share, Confidence.PROVEN)
+                return replace(found, segment=spread.segment, rows=spread.rows, share_of_rows=float(spread.rows.mean()))
+            altered = altered_inputs(case, done.current)
+            if altered is not None:
+                so = "; with that the saved model gives what was served" if altered.reproduces else ""
+                found = _priced(
+                    bench, altered.kind, undone, altered.words + so,
+                    altered.undo, share, "SHD001:current", lambda: _given(case, altered),
+                )  # fmt: skip
+                return replace(
+                    found, features=altered.features, share_of_rows=float(spread.rows.mean()), rows=spread.rows,
+                    segment=spread.segment,
+                )  # fmt: skip
+            found = _priced(
+                bench, CauseKind.MODEL_CHANGE, undone, seen, "let the saved model answer", share, "SHD001:current",
+                lambda: _by_successor(case),
+            )  # fmt: skip
+            rows = spread.rows
+            return replace(found, share_of_rows=float(rows.mean()), rows=rows, segment=spread.segment)
+    exchanged = exchanged_classes(case)
+    if exchanged is not None:
+        return _answers(bench, exchanged, 1.0, Confidence.SUSPECTED)
+    return _threshold(bench) or _by_version(bench)
+
+
+def _answers(bench: Bench, altered: AlteredAnswers, share: float, confidence: Confidence) -> Replaced:
+    """Answers that were altered after the model."""
+    found = _priced(
+        bench,
+        CauseKind.OUTPUT_CHANGE,
+        altered.undone,
+        altered.seen,
+        altered.undo,
+        share,
+        "SHD001:current",
+        lambda: None,
+    )
+    return replace(found, features=altered.features, classes=altered.classes, confidence=confidence)
+
+
+def _threshold(bench: Bench) -> Replaced | None:
+    case = bench.case
+    found = recut(case)
+    if found is None:
+        return None
+    served = case.current.outcomes
+    undone = Outcomes(served.labels, decided_at(served, case, found.old), served.scores)
+    (low_b, high_b), (low_g, high_g) = found.new, found.before
+    where = "" if found.share == 1 else f" on {say.percent(found.share)} of the rows"
+    where += "" if found.segment is None else f" ({found.segment})"
+    seen = (
+        f"scores of {case.problem.positive!r} are cut between {low_b:.4g} and {high_b:.4g} into decisions{where}, "
+        f"between {low_g:.4g} and {high_g:.4g} before"
+    )
+    at = case.problem.threshold if low_b < case.problem.threshold <= high_b else high_b
+    made = _priced(
+        bench, CauseKind.THRESHOLD_CHANGE, undone, seen, f"cut at {found.old:.4g} again", float(found.moved.mean()),
+        "DRF004:prediction", lambda: _recut(case, at, found.share),
+    )  # fmt: skip
+    return replace(made, segment=found.segment, share_of_rows=found.share) if found.share < 1 else made
+
+
+def _recut(case: Case, at: float, share: float) -> Outcomes:
+    """The reference, or a share of its rows, decided at another threshold."""
+    served = case.reference.outcomes
+    codes = np.where(served.predictions.astype(np.int64) < 0, -1, decided_at(served, case, at))
+    if share < 1:
+        rows = case.rng("threshold of some rows").random(len(codes)) < share
+        codes = np.where(rows, codes, served.predictions)
+    return Outcomes(served.labels, codes.astype(np.int64), served.scores)
+
+
+def _by_version(bench: Bench) -> Replaced | None:
+    found = worse_version(bench)
+    if found is None:
+        return None
+    return Replaced(
+        CauseKind.MODEL_CHANGE, found.effect, found.undone, found.seen, found.undo, float(found.rows.mean()), (), (),
+        segment=found.segment, rows=found.rows, confidence=Confidence.SUPPORTED,
+    )  # fmt: skip
+
+
+def _by_successor(case: Case) -> Outcomes | None:
+    """The reference answered by the model given as the current one; None where none is given."""
+    if case.current_model is None:
+        return None
+    return case.answered(case.current_model, case.reference.sample).outcomes
+
+
+def _given(case: Case, altered: Altered) -> Outcomes | None:
+    """The reference answered by the saved model, given what it was given in the current window.
+
+    None where one alteration does not say what each row was given.
+    """
+    if not altered.reproduces:
+        return None
+    assert case.reference_model is not None
+    return case.answered(altered.model or case.reference_model, altered.alter(case.reference.sample)).outcomes
+
+
+def _priced(
+    bench: Bench, kind: CauseKind, undone: Outcomes, seen: str, undo: str, share: float, evidence: str,
+    injected: Callable[[], Outcomes | None],
+) -> Replaced:  # fmt: skip
+    """With its price: on the current labels, or before they come by doing the same to the labelled reference."""
+    case = bench.case
+    effect: Effect | None = None
+    classes: tuple[str, ...] = ()
+    if bench.current_labels:
+        effect = bench.score(case.current, case.current.outcomes).metric - bench.score(case.current, undone).metric
+        classes = _classes_hit(bench, undone)
+    elif bench.reference_labels and (done := injected()) is not None:
+        change = bench.score(case.reference, done).metric - bench.score(case.reference, case.reference.outcomes).metric
+        ratio = len(bench.rows(case.reference)) / max(case.current.sample.height, 1)
+        effect = change.scaled(float(np.sqrt(1 + ratio)))
+    return Replaced(kind, effect, undone, seen, undo, share, classes, (evidence,))
+
+
+def _classes_hit(bench: Bench, undone: Outcomes) -> tuple[str, ...]:
+    """Classes whose F1 the change lowers by more than noise, worst first."""
+    case = bench.case
+    if not case.problem.classification:
+        return ()
+    rows, k = bench.rows(case.current), len(case.problem.classes)
+    draw = bench.draw(case.current)
+    found: list[tuple[float, str]] = []
+    for index, label in enumerate(case.problem.classes):
+        metric = class_metric("f1", index, label)
+        sums = [o.take(rows).statistics(metric, k) for o in (case.current.outcomes, undone)]
+        served, old = (Effect(float(metric.value(s.sum(0))), metric.value(draw.sums(s))) for s in sums)
+        lost = served - old
+        if np.isfinite(lost.value) and lost.value < 0 and lost.clear:
+            found.append((lost.value, label))
+    found.sort()
+    if case.problem.task == "binary" and len(found) > 1:
+        return ()  # both of two classes: that is the whole, not a class
+    return tuple(label for lost, label in found[:4] if lost <= MIN_CLASS_SHARE * found[0][0])
+
+
+def _filled(undone: Outcomes, served: Outcomes, failed: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Outcomes:
+    if not failed.any():
+        return undone
+    predictions = np.where(failed, served.predictions, undone.predictions)
+    scores = undone.scores
+    if scores is not None and served.scores is not None:
+        scores = np.where(failed[:, None], served.scores, scores)
+    return Outcomes(undone.labels, predictions, scores)
+
+
+def stand_in_is_faithful(case: Case) -> bool:
+    """Whether the saved model reproduces the reference, so that repairs computed with it are about what was served."""
+    return case.reference_model is not None and case.inputs_known and replay(case).faithful

@@ -1,0 +1,1 @@
+"""Causes as sentences and published values: wording, onset and timing."""

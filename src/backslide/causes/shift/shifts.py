@@ -1,0 +1,373 @@
+"""What the world did: label shift, covariate shift and concept drift, for what no fault of ours explains.
+
+`label_shift`: the reference with its classes in the current proportions has the current metric. `covariate_shift`: the
+reference moved to the current inputs has it (doubly robust). `concept_drift`: what remains when the inputs are accounted for.
+
+Order of precedence and gates: labels that moved between two classes while the model says what it always said come first, since
+they move the class shares too; then label shift, when reweighting by class alone explains the loss, unless the inputs foretell
+the new class shares; then the doubly robust
+split, only where the reference supports the current inputs (effective sample size of 100 and at most 20 % of rows outside).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backslide.case import Case
+from backslide.causes.columns.association import dependence
+from backslide.causes.pricing.counterfactual import Bench
+from backslide.causes.shift.label_policy import relabelled
+from backslide.causes.shift.recalibration import learned_anew, targeted_gain
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind, Confidence
+from backslide.engine.columns.pair import Pair
+from backslide.playbook.concept.decomposition import Populations, Split, headline_split, split, weighted
+from backslide.playbook.verify.slices import telling_slice
+from backslide.stats.change.effect import Effect
+from backslide.stats.metrics.metric import Floats
+from backslide.stats.shift import doubly_robust
+from backslide.stats.two_sample import chi_squared, holm
+
+PRIOR_Z = 4.0
+LABEL_SHARE = 0.5
+STILL_Z = 2.5
+"""Standard errors by which mean scores must miss what other class shares would make them."""
+STILL_SHARE = 0.5
+"""And how near, beside that, they must be to where they were."""
+FORETOLD = 0.2
+"""Share of the moved class shares that the inputs may leave unforetold when they are what moved them."""
+REST_Z = 3.5
+REST_SHARE, REST_SHARE_SAME = 0.15, 0.3
+"""Share of the drop that other class shares may leave unexplained; more where the rows of each class are as they were."""
+COVARIATE_Z = 3.0
+COVARIATE_SHARE = 0.25
+CONCEPT_Z = 3.5
+CONCEPT_SHARE = 0.3
+TIED = 0.6
+"""Rank correlation from which columns that moved are one group."""
+MAX_FOREIGN = 0.5
+"""Share of current rows outside the reference beyond which inputs and relation are not told apart at all."""
+NAMED = 4
+"""Features or classes that a cause names at most."""
+
+
+@dataclass(frozen=True)
+class Worldly:
+    """One cause that is nobody's fault."""
+
+    kind: CauseKind
+    effect: Effect
+    features: tuple[str, ...]
+    classes: tuple[str, ...]
+    confidence: Confidence
+    caveat: str = ""
+    facts: tuple[str, ...] = ()
+    gain: Effect | None = None
+    """What a fix aimed at it returns on held-out rows."""
+    segment: str | None = None
+    every_class: bool = False
+    """Whether ``classes`` are all that there are, so that naming them says nothing."""
+    policy: bool = False
+    """Whether rows of the first class are now labelled as the second."""
+
+
+def explain(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Worldly]:
+    """Causes in the world for what is left of the change, the largest part first; empty where nothing passes its gate.
+
+    ``lost`` are points of faults that are still in the current rows because nothing restores them; they are no drift.
+    """
+    parts = headline_split(bench.case) if p.untouched else split(bench.case, bench.target, p)
+    if parts is not None:
+        parts = replace(parts, relation=parts.relation - lost)
+    policy = _policy(bench, p, drop)
+    if policy is not None:
+        return [policy, *_beside(bench, p, drop, parts, policy)]
+    by_label = _label_shift(bench, p, drop, parts)
+    if by_label is not None:
+        by_inputs = _shares_by_inputs(bench, p, drop, parts) if by_label.caveat else None
+        return [by_label if by_inputs is None else by_inputs]
+    if parts is None or parts.domain.outside > MAX_FOREIGN:
+        return []  # hardly any current row is like a reference row: nothing can be told apart
+    harm = bench.target.harm
+    found = _covariate_shift(bench, p, drop, parts)
+    confidence, caveat = _support(parts)
+    if abs(parts.relation.z) > CONCEPT_Z and harm(parts.relation.value) >= CONCEPT_SHARE * harm(drop.value):
+        features, classes = _changed_relation(bench, p)
+        told = telling_slice(bench.case) if p.untouched else None
+        if told is not None:  # of a segment's columns, the one whose relation to the outcome changed comes first
+            order = {column: place for place, column in enumerate(features)}
+            features = tuple(sorted(told[1], key=lambda column: order.get(column, len(order))))
+        gain = targeted_gain(bench, features) if p.untouched else None
+        if gain is not None and max(harm(end) for end in gain.bounds) >= 0:
+            caveat = f"{caveat}; " if caveat else ""
+            caveat += "learned anew on held-out rows it brings nothing back for certain, so retraining may not help"
+        segment = None if told is None else told[0]
+        found.append(
+            Worldly(
+                CauseKind.CONCEPT_DRIFT,
+                parts.relation,
+                features,
+                classes,
+                confidence,
+                caveat,
+                (),
+                gain,
+                segment,
+                len(classes) == len(bench.case.problem.classes),
+            )
+        )
+    return sorted(found, key=lambda cause: -harm(cause.effect.value))
+
+
+def _support(parts: Split) -> tuple[Confidence, str]:
+    """How sure a part of the split is, and what is to be said of it."""
+    if parts.supported:
+        return Confidence.SUPPORTED, ""
+    return Confidence.SUSPECTED, "many current rows lie outside what the reference holds, so the split is approximate"
+
+
+def _covariate_shift(bench: Bench, p: Populations, drop: Effect, parts: Split) -> list[Worldly]:
+    """The inputs' part, where it is clear and counts."""
+    harm = bench.target.harm
+    if abs(parts.inputs.z) <= COVARIATE_Z or harm(parts.inputs.value) < COVARIATE_SHARE * harm(drop.value):
+        return []
+    confidence, caveat = _support(parts)
+    named = _moved_features(bench, p, parts)
+    facts = _together(bench.case, named)
+    return [Worldly(CauseKind.COVARIATE_SHIFT, parts.inputs, named, (), confidence, caveat, facts)]
+
+
+def _policy(bench: Bench, p: Populations, drop: Effect) -> Worldly | None:
+    """Concept drift between two classes: rows of the one are labelled as the other, while the model says what it always said."""
+    found = relabelled(bench, p)
+    harm = bench.target.harm
+    if found is None or abs(found.effect.z) <= CONCEPT_Z or harm(found.effect.value) < CONCEPT_SHARE * harm(drop.value):
+        return None
+    classes = bench.case.problem.classes
+    facts = tuple(
+        f"{move.share:.0%} of what was labelled {classes[move.before]!r} is now labelled {classes[move.after]!r}"
+        for move in found.moves
+    )
+    named = (classes[found.moves[0].before], classes[found.moves[0].after])
+    told = telling_slice(bench.case) if p.untouched else None
+    gain = learned_anew(bench) if p.untouched else None
+    return Worldly(
+        CauseKind.CONCEPT_DRIFT, found.effect, () if told is None else told[1], named, Confidence.SUPPORTED, "", facts, gain,
+        None if told is None else told[0], False, True,
+    )  # fmt: skip
+
+
+def _beside(bench: Bench, p: Populations, drop: Effect, parts: Split | None, policy: Worldly) -> list[Worldly]:
+    """Inputs that moved besides; what else the relation did is not told from the labels that moved."""
+    if parts is None or parts.domain.outside > MAX_FOREIGN or not parts.supported:
+        return []
+    left = drop - policy.effect
+    return _covariate_shift(bench, p, drop, parts) if bench.target.harm(left.value) > 0 else []
+
+
+def _label_shift(bench: Bench, p: Populations, drop: Effect, parts: Split | None) -> Worldly | None:
+    """Label shift when class shares moved and reweighting by class explains the loss.
+
+    The loss condition names the cause; features that moved within a class lower the confidence, or, where the inputs explain
+    the loss as well, leave the name to covariate shift.
+    """
+    case = bench.case
+    if not case.problem.classification:
+        return None
+    k = len(case.problem.classes)
+    y_g, y_b = p.good.labels.astype(np.int64), p.bad.labels.astype(np.int64)
+    if min(len(np.unique(y_g)), len(np.unique(np.r_[y_g, y_b]))) < 2:
+        return None
+    draw_g, draw_b = bench.draw(case.reference), bench.draw(case.current)
+    moved = doubly_robust.reweight_classes(p.s_g, y_g, y_b, k, draw_g, draw_b)
+    value, harm = bench.target.value, bench.target.harm
+    before = weighted(p.s_g, np.ones(len(p.s_g)), draw_g, value)
+    after = weighted(p.s_b, np.ones(len(p.s_b)), draw_b, value)
+    between = Effect(float(value(moved.sums)), value(moved.replicates))
+    part, rest = between - before, after - between
+    same = _features_match(case, p, moved.weights[y_g])
+    left = REST_SHARE_SAME if same else REST_SHARE
+    explains = abs(rest.z) <= REST_Z or abs(rest.value) <= left * abs(drop.value)
+    if np.abs(moved.z).max() <= PRIOR_Z or not explains or part.z == 0 or abs(part.z) < COVARIATE_Z:
+        return None
+    if harm(part.value) < LABEL_SHARE * harm(drop.value) or _labels_alone_moved(p, moved.weights[y_g]):
+        return None
+    inputs_explain = (
+        parts is not None and parts.supported and abs(parts.relation.z) <= 2 and abs(rest.z) > abs(parts.relation.z)
+    )
+    if not same and inputs_explain:
+        return None
+    named = np.argsort(-np.abs(moved.z))[:NAMED]
+    classes = tuple(case.problem.classes[i] for i in named if abs(moved.z[i]) > PRIOR_Z)
+    facts = tuple(
+        f"{case.problem.classes[i]}: {np.mean(y_g == i):.1%} → {np.mean(y_b == i):.1%} of labels" for i in named[:2]
+    )
+    confidence = Confidence.SUPPORTED
+    caveat = "" if same else "features moved within the classes too"
+    return Worldly(CauseKind.LABEL_SHIFT, part, (), classes, confidence, caveat, facts)
+
+
+def _shares_by_inputs(bench: Bench, p: Populations, drop: Effect, parts: Split | None) -> Worldly | None:
+    """Covariate shift, where the class shares moved because the inputs did: the outcomes are what the reference leads to expect
+    of such inputs. None where they are not; then the whole drop is no matter of inputs.
+
+    Under a shift of classes the inputs alone foretell only a part of the new shares, as far as they tell classes apart.
+    """
+    if parts is None or not parts.supported or abs(parts.relation.z) > STILL_Z:
+        return None
+    g, b = _residuals(bench.case, p)
+    if g.shape[1] != len(bench.case.problem.classes):
+        return None
+    beyond = b.mean(0) - g.mean(0)
+    y_g, y_b = (np.bincount(o.labels.astype(np.int64), minlength=g.shape[1]) for o in (p.good, p.bad))
+    moved = y_b / y_b.sum() - y_g / y_g.sum()
+    if np.abs(beyond).max() > FORETOLD * np.abs(moved).max():
+        return None
+    named = _moved_features(bench, p, parts)
+    facts = _together(bench.case, named)
+    return Worldly(CauseKind.COVARIATE_SHIFT, drop, named, (), Confidence.SUPPORTED, facts=facts)
+
+
+def _labels_alone_moved(p: Populations, weights: Floats) -> bool:
+    """Whether the scores stayed as they were although other class shares would have moved them: rows are labelled otherwise.
+
+    ``weights`` take the reference to the current class shares. Mean scores are compared with the reference's, and with what they
+    would be if the rows had come in those shares.
+    """
+    if p.good.scores is None or p.bad.scores is None:
+        return False
+    g, b = p.good.scores, p.bad.scores
+    w = weights / max(weights.sum(), 1e-12)
+    expected, before, now = w @ g, g.mean(0), b.mean(0)
+    noise = b.var(0) / len(b)
+    error_shift = np.sqrt(noise + (w[:, None] ** 2 * (g - expected) ** 2).sum(0))
+    error_still = np.sqrt(noise + g.var(0) / len(g))
+    from_shift = np.abs(now - expected) / np.maximum(error_shift, 1e-12)
+    from_still = np.abs(now - before) / np.maximum(error_still, 1e-12)
+    return bool(from_shift.max() > STILL_Z and from_still.max() < STILL_SHARE * from_shift.max())
+
+
+Rows = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+def _coded(pair: Pair, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Bins or levels of a column on the labelled rows of both windows."""
+    if pair.numeric:
+        g, b = (numbers[r] for numbers, r in zip(pair.numbers, rows, strict=True))
+        return doubly_robust.bins_of(g, b, pair.discrete)
+    texts = [t[r].astype(str) for t, r in zip(pair.texts, rows, strict=True)]
+    levels = {level: code for code, level in enumerate(sorted(set(texts[0])))}
+    rest = len(levels)
+    codes = [np.array([levels.get(t, rest) for t in side], np.int64) for side in texts]
+    return codes[0], codes[1], rest + 1
+
+
+def _features_match(case: Case, p: Populations, weights: Floats) -> bool:
+    """Whether every feature of the reweighted reference is distributed as in the current window (chi-squared z under 5)."""
+    rows = (np.flatnonzero(case.reference.outcomes.known()), np.flatnonzero(case.current.outcomes.known()))
+    effective = weights.sum() ** 2 / max((weights**2).sum(), 1e-12)
+    for column in p.columns:
+        code_g, code_b, cells = _coded(case.pairs[column], rows)
+        expected = np.bincount(code_g, weights, cells)
+        expected *= effective / max(expected.sum(), 1e-12)
+        _, _, statistic = chi_squared(expected, np.bincount(code_b, minlength=cells))
+        freedom = max(cells - 1, 1)
+        if (statistic - freedom) / np.sqrt(2 * freedom) > 5:
+            return False
+    return True
+
+
+def _moved_features(bench: Bench, p: Populations, parts: Split) -> tuple[str, ...]:
+    """Columns whose own move explains at least a quarter of the inputs' part, most significant first."""
+    case, value, harm = bench.case, bench.target.value, bench.target.harm
+    rows = (bench.rows(case.reference), bench.rows(case.current))
+    before = float(value(p.s_g.sum(0)))
+    found: list[tuple[str, float, float, float]] = []
+    for column in p.columns:
+        code_g, code_b, cells = _coded(case.pairs[column], rows)
+        count_g, count_b = np.bincount(code_g, minlength=cells), np.bincount(code_b, minlength=cells)
+        _, p_value, statistic = chi_squared(count_g, count_b)
+        freedom = max(int(((count_g + count_b) > 0).sum()) - 1, 1)
+        w = doubly_robust.one_feature_weights(code_g, code_b, cells)
+        points = harm(float(value((p.s_g * w[:, None]).sum(0))) - before)
+        found.append((column, p_value, (statistic - freedom) / np.sqrt(2 * freedom), points))
+    adjusted = holm([f[1] for f in found])
+    significant = [f for f, q in zip(found, adjusted, strict=True) if q < 0.01]
+    significant.sort(key=lambda f: -f[2])
+    strong = [f for f in significant if f[3] >= 0.25 * harm(parts.inputs.value)]
+    return tuple(f[0] for f in (strong or significant[:1])[:NAMED])
+
+
+def _together(case: Case, features: tuple[str, ...]) -> tuple[str, ...]:
+    """Groups of columns that hang together so closely that what each of them costs cannot be told apart, in words."""
+    ties, left, said = dependence(case), list(features), []
+    size = np.abs(ties.before)
+    while left:
+        first = left.pop(0)
+        own = ties.vectors(first)
+        group = [f for f in left if len(own) and size[np.ix_(own, ties.vectors(f))].max(initial=0.0) >= TIED]
+        left = [f for f in left if f not in group]
+        if group:
+            said.append(f"{say.listed((first, *group))} hang together and moved together")
+    return tuple(said)
+
+
+def _changed_relation(bench: Bench, p: Populations) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Columns and classes along which the mean signed residual changed most."""
+    case = bench.case
+    rows = (bench.rows(case.reference), bench.rows(case.current))
+    residual = _residuals(case, p)
+    scores: list[tuple[float, str]] = []
+    for column in p.columns:
+        code_g, code_b, cells = _coded(case.pairs[column], rows)
+        score, used = doubly_robust.residual_change(*residual, code_g, code_b, cells)
+        scores.append((score / np.sqrt(2 * max(used, 1)), column))
+    scores.sort(reverse=True)
+    features = tuple(column for score, column in scores[:2] if score > 4 and score >= 0.5 * scores[0][0])
+    if case.problem.classification and len(case.problem.classes) > doubly_robust.MAX_CLASSES:
+        return features, _erring_classes(case, p)
+    return features, _changed_classes(case, residual)
+
+
+def _residuals(case: Case, p: Populations) -> tuple[Floats, Floats]:
+    """Outcome minus what the reference leads to expect: per class (n, K), or the signed error (n, 1)."""
+    if not case.problem.classification:
+        error_g, error_b = (o.labels.astype(float) - o.predictions.astype(float) for o in (p.good, p.bad))
+        return error_g[:, None], error_b[:, None]
+    k = len(case.problem.classes)
+    labels = [o.labels.astype(np.int64) for o in (p.good, p.bad)]
+    if k > doubly_robust.MAX_CLASSES:
+        right = [(o.labels == o.predictions).astype(float)[:, None] for o in (p.good, p.bad)]
+        return right[0], right[1]
+    chance = doubly_robust.class_probabilities(p.x_g, labels[0], p.x_b, k, p.categorical, None, case.rng("residuals"))
+    return np.eye(k)[labels[0]] - chance[0], np.eye(k)[labels[1]] - chance[1]
+
+
+def _erring_classes(case: Case, p: Populations) -> tuple[str, ...]:
+    """Of many classes those whose rows are missed more often, by what that adds to all errors."""
+    k = len(case.problem.classes)
+    rows, missed = [], []
+    for outcomes in (p.good, p.bad):
+        labels = outcomes.labels.astype(np.int64)
+        rows.append(np.bincount(labels, minlength=k).astype(float))
+        missed.append(np.bincount(labels[outcomes.labels != outcomes.predictions], minlength=k).astype(float))
+    rate = [m / np.maximum(n, 1.0) for m, n in zip(missed, rows, strict=True)]
+    error = np.sqrt(
+        sum((r * (1 - r) + 1 / np.maximum(n, 1.0)) / np.maximum(n, 1.0) for r, n in zip(rate, rows, strict=True))
+    )
+    z = np.where(np.minimum(*rows) > 0, (rate[1] - rate[0]) / error, 0.0)
+    order = np.argsort(-(rate[1] - rate[0]) * rows[1])[:NAMED]
+    return tuple(case.problem.classes[i] for i in order if z[i] > 4)
+
+
+def _changed_classes(case: Case, residual: tuple[Floats, Floats]) -> tuple[str, ...]:
+    if not case.problem.classification or residual[0].shape[1] != len(case.problem.classes):
+        return ()
+    g, b = residual
+    error = np.sqrt(g.var(0) / len(g) + b.var(0) / len(b))
+    z = np.where(error > 0, (b.mean(0) - g.mean(0)) / np.where(error > 0, error, 1.0), 0.0)
+    order = np.argsort(-np.abs(z))[:NAMED]
+    return tuple(case.problem.classes[i] for i in order if abs(z[i]) > 4)

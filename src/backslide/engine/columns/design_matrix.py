@@ -1,0 +1,62 @@
+"""Feature columns as one float matrix for the nuisance models (domain classifier, loss regression, imputation)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.engine.columns.pair import MISSING, Floats, Pair, to_numbers, to_texts
+
+MAX_LEVELS = 200
+"""Levels kept per categorical column by reference frequency; the rest share one code (gradient boosting takes 255)."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """How columns become a matrix: numbers as they are (NaN = missing), categories as codes by reference frequency."""
+
+    columns: tuple[str, ...]
+    levels: dict[str, dict[str, int]]
+    """Categorical column -> level -> code. Unknown levels get the code after the last; missing is NaN."""
+
+    @property
+    def categorical(self) -> NDArray[np.bool_]:
+        """Which columns hold codes (p,)."""
+        return np.array([column in self.levels for column in self.columns], bool)
+
+    def matrix(self, frame: pl.DataFrame) -> Floats:
+        """The columns of ``frame`` as float64 (n, p)."""
+        if not self.columns:
+            return np.empty((frame.height, 0))
+        return np.column_stack([self._column(frame[column]) for column in self.columns])
+
+    def _column(self, series: pl.Series) -> Floats:
+        codes = self.levels.get(series.name)
+        if codes is None:
+            values = to_numbers(series)
+            return np.where(np.isfinite(values), values, np.nan)
+        rest = float(len(codes))
+        return np.array([np.nan if t == MISSING else codes.get(t, rest) for t in to_texts(series)], float)
+
+
+def make_design(pairs: Iterable[Pair], leave_out: Iterable[str] = ()) -> Design:
+    """A design over the usable pairs.
+
+    Left out: columns constant in the reference (they separate the windows trivially once they vary), and text columns that
+    are mostly unique.
+    """
+    out = set(leave_out)
+    columns: list[str] = []
+    levels: dict[str, dict[str, int]] = {}
+    for pair in pairs:
+        if pair.name in out or pair.constant_before or pair.identifier:
+            continue
+        columns.append(pair.name)
+        if pair.categorical:
+            ordered = sorted(pair.levels[0], key=lambda level, counts=pair.levels[0]: (-counts[level], level))  # type: ignore[misc]
+            levels[pair.name] = {level: code for code, level in enumerate(ordered[:MAX_LEVELS])}
+    return Design(tuple(columns), levels)

@@ -1,0 +1,151 @@
+"""One column in both samples, in the shapes that tests and signatures need."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.engine.columns.kinds import ColumnKind
+
+Floats = NDArray[np.float64]
+MISSING = "(missing)"
+MIN_WORDS = 3
+"""Median number of words from which on a column is free text."""
+FEW_LEVELS = 40
+
+
+def to_numbers(series: pl.Series) -> Floats:
+    """Float64 values; null and NaN are NaN, infinities stay."""
+    if series.dtype == pl.Boolean:
+        series = series.cast(pl.Int8)
+    return series.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy().astype(np.float64, copy=True)
+
+
+def to_texts(series: pl.Series) -> NDArray[np.object_]:
+    """Values as text, missing as ``MISSING``; whole floats without a decimal point, so that 1 and 1.0 agree."""
+    if series.dtype.is_float():
+        value = pl.col("x")
+        whole = value.is_finite() & (value == value.round()) & (value.abs() < 1e15)
+        text = pl.when(whole).then(value.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(value.cast(pl.String))
+        series = series.fill_nan(None).to_frame("x").select(text).to_series()
+    return series.cast(pl.String, strict=False).fill_null(MISSING).to_numpy().astype(object)
+
+
+def codes_in(texts: pl.Series | NDArray[np.object_], place: Mapping[str, int], rest: int) -> NDArray[np.int64]:
+    """The code that ``place`` gives each text (n,), ``rest`` for any other; in one pass, without a look-up per row."""
+    series = texts if isinstance(texts, pl.Series) else pl.Series(texts, dtype=pl.String)
+    old, new = pl.Series(list(place), dtype=pl.String), pl.Series(list(place.values()), dtype=pl.Int64)
+    return series.replace_strict(old, new, default=rest, return_dtype=pl.Int64).fill_null(rest).to_numpy()
+
+
+class Pair:
+    """A column in the reference and the current sample."""
+
+    def __init__(self, name: str, kind: ColumnKind, reference: pl.Series, current: pl.Series) -> None:
+        self.name = name
+        self.kind = kind
+        self.reference = reference
+        self.current = current
+
+    @property
+    def numeric(self) -> bool:
+        """Whether values are numbers."""
+        return self.kind == ColumnKind.NUMERIC
+
+    @property
+    def categorical(self) -> bool:
+        """Whether values are categories or booleans."""
+        return self.kind in (ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN)
+
+    @cached_property
+    def numbers(self) -> tuple[Floats, Floats]:
+        """Float64 values of both windows, NaN where missing."""
+        return to_numbers(self.reference), to_numbers(self.current)
+
+    @cached_property
+    def finite(self) -> tuple[Floats, Floats]:
+        """Finite values only, sorted, of both windows."""
+        g, b = self.numbers
+        return np.sort(g[np.isfinite(g)]), np.sort(b[np.isfinite(b)])
+
+    @cached_property
+    def missing(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Where values are null, NaN or infinite: no model can use them."""
+        return _missing(self.reference), _missing(self.current)
+
+    @cached_property
+    def texts(self) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+        """Values as text, missing ones as ``MISSING``."""
+        return to_texts(self.reference), to_texts(self.current)
+
+    @cached_property
+    def levels(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Rows per level without the missing, of both windows."""
+        return _levels(self.texts[0]), _levels(self.texts[1])
+
+    @cached_property
+    def filled(self) -> bool:
+        """Whether both windows hold a value that is not missing."""
+        return all(len(_known(series)) > 0 for series in (self.reference, self.current))
+
+    @cached_property
+    def largest_share(self) -> float:
+        """Share of the most frequent number among the known current ones; cheaper than ``levels`` where there are many."""
+        known = _known(self.current)
+        return max(known.unique_counts().to_list(), default=0) / max(len(known), 1)
+
+    @cached_property
+    def discrete(self) -> bool:
+        """Whether the column is a set of codes: categories, or numbers with few distinct whole values in the reference."""
+        if self.categorical:
+            return True
+        if not self.numeric:
+            return False
+        g = self.finite[0]
+        distinct = np.unique(g)
+        return 2 <= len(distinct) <= FEW_LEVELS and bool((distinct == np.round(distinct)).all())
+
+    @cached_property
+    def identifier(self) -> bool:
+        """Whether a text column is mostly unique: ids and free text separate any two windows and say nothing."""
+        if self.kind != ColumnKind.CATEGORICAL:
+            return False
+        g = self.levels[0]
+        return len(g) > 0.5 * max(sum(g.values()), 1)
+
+    @cached_property
+    def free_text(self) -> bool:
+        """Whether a column holds sentences rather than categories or keys."""
+        if not self.identifier:
+            return False
+        known = [str(t) for t in self.texts[0][~self.missing[0]][:500]]
+        return len(known) >= 30 and float(np.median([t.count(" ") + 1 for t in known])) >= MIN_WORDS
+
+    @cached_property
+    def constant_before(self) -> bool:
+        """Whether the reference holds at most one distinct value, missing included."""
+        distinct = self.reference.unique()
+        return len(distinct) <= 2 and len({str(v) for v in distinct.to_list()}) <= 1
+
+
+def _known(series: pl.Series) -> pl.Series:
+    known = series.drop_nulls()
+    return known.drop_nans() if known.dtype.is_float() else known
+
+
+def _missing(series: pl.Series) -> NDArray[np.bool_]:
+    null = series.is_null()
+    if series.dtype.is_float():
+        null = null | ~series.is_finite().fill_null(False)
+    return null.to_numpy().astype(bool)
+
+
+def _levels(texts: NDArray[np.object_]) -> dict[str, int]:
+    found = Counter(texts.tolist())
+    found.pop(MISSING, None)
+    return dict(sorted(found.items()))

@@ -1,0 +1,1 @@
+"""Profiles of a window in one bounded pass: plans, tallies and sums that add up."""

@@ -1,0 +1,1 @@
+"""Which column is what: roles inferred, checked and brought into one unit."""

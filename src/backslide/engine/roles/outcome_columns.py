@@ -1,0 +1,218 @@
+"""What the content of a column says about its part in a prediction: label, score of a class, or none."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import polars as pl
+
+from backslide.contracts.labels import AFFIRMATIVE, label_text
+from backslide.engine.roles import names as usual
+from backslide.engine.roles.derive import label_expression
+from backslide.stats.metrics.ranking import roc_auc_rows
+
+MOST_CLASSES = 100
+SUM_TOLERANCE = 0.02
+"""How far scores of one row may add up beside 1, on average: logs are rounded."""
+MOST_NUMERIC_CLASSES = 20
+LEAST_ROWS = 20
+ALIKE = 0.3
+"""Least agreement beyond chance, or share of variance, for a column to be what a prediction is about."""
+MOST_TWINS = 20
+BINS = 5
+CALIBRATED = 0.08
+"""Most that fractions may differ from the share of a class, on average over ``BINS`` groups of rows, to be its chances."""
+
+
+def is_share(values: pl.Series) -> bool:
+    """Whether every value lies between 0 and 1 (and there is one)."""
+    numbers = _numbers(values)
+    return len(numbers) > 0 and bool((numbers >= 0).all() and (numbers <= 1).all())
+
+
+def is_fraction(values: pl.Series) -> bool:
+    """Whether the values lie between 0 and 1 and some of them strictly between."""
+    return is_share(values) and bool(np.mean((n := _numbers(values)) * (1 - n) > 0) > 0.5)
+
+
+def classes_of(look: pl.DataFrame, columns: list[str | None]) -> list[str]:
+    """Sorted label texts in these columns; empty when one of them holds too many to be classes."""
+    found: set[str] = set()
+    for column in columns:
+        if column is not None:
+            distinct = look[column].drop_nulls().unique()
+            if len(distinct) > MOST_CLASSES or _has_fractions(distinct):
+                return []
+            found.update(texts(distinct))
+    return sorted(found)
+
+
+def texts(values: pl.Series) -> list[str]:
+    """Label texts of values that are not missing."""
+    told = values.alias("values").to_frame().select(label_expression("values", values.dtype)).to_series()
+    return [str(value) for value in told.drop_nulls().to_list()]
+
+
+def score_group(look: pl.DataFrame, shares: list[str], classes: list[str]) -> dict[str, str]:
+    """Class label -> column of its score, of columns named after classes; empty when there is no such group.
+
+    Without known classes, columns named alike that add up to 1 make a group.
+    """
+    proposed = {column: usual.score_labels(column) for column in shares}
+    spoken = {usual.normal(name): name for name in classes} | {name: name for name in classes}
+    group: dict[str, str] = {}
+    for column, labels in proposed.items():
+        for label in labels:
+            name = spoken.get(label) or spoken.get(usual.normal(label)) or spoken.get(_as_number(label))
+            if name is not None:
+                group.setdefault(name, column)
+    if group:
+        return group
+    bare = {name: column for column in shares if (name := spoken.get(usual.normal(column))) is not None}
+    if len(bare) > 1 and len(bare) == len(classes) and _add_up(look, list(bare.values())):
+        return bare
+    if not classes:
+        alone = {labels[0]: column for column, labels in proposed.items() if labels}
+        if len(alone) > 1 and _add_up(look, list(alone.values())):
+            return {label_text(label): column for label, column in alone.items()}
+    return {}
+
+
+def scored_class(look: pl.DataFrame, score: str, judge: str, classes: list[str]) -> str | None:
+    """Of two classes the one whose score this is: 1 / true / yes by name, else where the score is higher."""
+    named = [name for name in classes if name.lower() in AFFIRMATIVE]
+    rows = look.select(score, judge).drop_nulls()
+    numbers = _numbers(rows[score], drop=False)
+    judged = np.array([label_text(value) for value in rows[judge].to_list()])
+    means = [float(np.nanmean(numbers[judged == name])) if (judged == name).any() else np.nan for name in classes]
+    if not np.isfinite(means).all():
+        return named[0] if len(named) == 1 else None
+    if np.nanmin(numbers) >= 0.5:  # the score of whichever class was predicted
+        return None
+    if abs(means[1] - means[0]) < 0.01:
+        return named[0] if len(named) == 1 else None
+    higher = classes[int(np.argmax(means))]
+    return named[0] if len(named) == 1 and named[0] == higher else higher
+
+
+def separation(look: pl.DataFrame, score: str, classes: str) -> float | None:
+    """How well a number tells the two values of a column apart: |2 AUC - 1|, 0 to 1; None where it cannot be said."""
+    rows = look.select(score, classes).drop_nulls()
+    numbers = _numbers(rows[score], drop=False)
+    told = np.array(texts(rows[classes])) if len(numbers) == rows.height else np.empty(0)
+    names = np.unique(told)
+    if len(names) != 2 or len(told) < max(LEAST_ROWS, len(numbers)):
+        return None
+    known = ~np.isnan(numbers)
+    auc = float(roc_auc_rows(told[known] == names[1], numbers[known]).mean())
+    return None if np.isnan(auc) else abs(2 * auc - 1)
+
+
+def are_chances(look: pl.DataFrame, score: str, classes: str) -> bool:
+    """Whether fractions tell two classes apart and are as high as the one of them is frequent, as scores of it would be."""
+    apart = separation(look, score, classes)
+    if apart is None or apart < ALIKE or not is_fraction(look[score]):
+        return False
+    rows = look.select(score, classes).drop_nulls()
+    numbers, told = _numbers(rows[score], drop=False), np.array(texts(rows[classes]))
+    order = np.array_split(np.argsort(numbers), BINS)
+    return any(
+        float(np.mean([abs(np.mean(numbers[part]) - np.mean(told[part] == name)) for part in order])) <= CALIBRATED
+        for name in np.unique(told)
+    )
+
+
+def twins(look: pl.DataFrame, columns: list[str], one: str | None) -> list[tuple[str, str]]:
+    """Pairs of columns with the same classes, or both of many numbers, that rise and fall together; the closest first.
+
+    Where ``one`` is given, it is in every pair.
+    """
+    values = {column: tuple(classes_of(look, [column])) for column in columns}
+    kept = [c for c in columns if len(values[c]) > 1 or (not values[c] and look[c].dtype.is_numeric())]
+    coded = {column: _codes(look[column], values[column]) for column in kept}
+    kept = [column for column in kept if np.isfinite(coded[column]).sum() >= LEAST_ROWS]
+    codes = [coded[column] for column in kept]
+    if len(kept) < 2 or look.height < LEAST_ROWS:
+        return []
+    with np.errstate(invalid="ignore", divide="ignore"):
+        together = np.corrcoef(np.array([np.where(np.isfinite(c), c, c[np.isfinite(c)].mean()) for c in codes]))
+    close = [
+        (float(together[i, j]), kept[i], kept[j])
+        for i, j in combinations(range(len(kept)), 2)
+        if together[i, j] >= ALIKE and values[kept[i]] == values[kept[j]] and one in (None, kept[i], kept[j])
+    ]
+    return [(first, second) for _, first, second in sorted(close, reverse=True)[:MOST_TWINS]]
+
+
+def _codes(values: pl.Series, classes: tuple[str, ...]) -> np.ndarray:
+    if not classes:
+        return _numbers(values, drop=False)
+    place = {name: float(i) for i, name in enumerate(classes)}
+    return np.array([np.nan if v is None else place.get(label_text(v), np.nan) for v in values.to_list()])
+
+
+def follows(look: pl.DataFrame, column: str, scores: dict[str, str]) -> float:
+    """Share of rows in which a column names the class whose score is the largest."""
+    rows = look.select(column, *scores.values()).drop_nulls()
+    if rows.height < LEAST_ROWS:
+        return 0.0
+    numbers = rows.select(scores.values()).to_numpy()
+    said = np.array(
+        [list(scores).index(name) if name in scores else -1 for name in map(label_text, rows[column].to_list())]
+    )
+    own = numbers[np.arange(len(said)), said]
+    return float(np.mean((said >= 0) & (own >= numbers.max(axis=1))))
+
+
+def agreement(look: pl.DataFrame, prediction: str, column: str) -> float | None:
+    """Cohen's kappa for classes; for numbers, 1 - mean squared difference / variance. None where rows are too few to say."""
+    rows = look.select(prediction, column).drop_nulls()
+    rows = rows.filter(*(pl.col(c).is_not_nan() for c in rows.columns if rows[c].dtype.is_float()))
+    if rows.height < LEAST_ROWS:
+        return None
+    if rows[prediction].dtype.is_numeric() and rows[prediction].n_unique() > MOST_NUMERIC_CLASSES:
+        return _closeness(rows, prediction, column)
+    if rows[column].n_unique() > MOST_CLASSES:
+        return 0.0
+    said, true = np.array(texts(rows[prediction])), np.array(texts(rows[column]))
+    if len(set(said) & set(true)) < 2:
+        return 0.0
+    observed = float(np.mean(said == true))
+    expected = sum(float(np.mean(said == name)) * float(np.mean(true == name)) for name in set(said))
+    return (observed - expected) / (1 - expected) if expected < 1 else 0.0
+
+
+def _closeness(rows: pl.DataFrame, prediction: str, column: str) -> float:
+    if not rows[column].dtype.is_numeric():
+        return 0.0
+    said, true = _numbers(rows[prediction], drop=False), _numbers(rows[column], drop=False)
+    finite = np.isfinite(said) & np.isfinite(true)
+    spread = float(np.var(true[finite])) if finite.sum() >= LEAST_ROWS else 0.0
+    return 1 - float(np.mean((said[finite] - true[finite]) ** 2)) / spread if spread > 0 else 0.0
+
+
+def _add_up(look: pl.DataFrame, columns: list[str]) -> bool:
+    totals = look.select(pl.sum_horizontal([pl.col(c).cast(pl.Float64) for c in columns])).to_series().drop_nulls()
+    return len(totals) > 0 and float(np.nanmean(np.abs(totals.to_numpy() - 1))) <= SUM_TOLERANCE
+
+
+def _numbers(values: pl.Series, *, drop: bool = True) -> np.ndarray:
+    if not values.dtype.is_numeric():
+        return np.empty(0)
+    numbers = values.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return numbers[~np.isnan(numbers)] if drop else numbers
+
+
+def _has_fractions(distinct: pl.Series) -> bool:
+    if not distinct.dtype.is_float():
+        return False
+    numbers = _numbers(distinct)
+    return bool((numbers != np.round(numbers)).any())
+
+
+def _as_number(text: str) -> str:
+    try:
+        return label_text(float(text))
+    except ValueError:
+        return text

@@ -1,0 +1,245 @@
+"""In which unit scores are written: measured over all rows of a window, told apart by range and sum, and converted.
+
+A unit is told from the rows, not from single values: a window is *percent* where scores reach beyond 1 and up to 100, *logit*
+where some are negative. Values just outside 0 to 1 are rounding and are clipped; a few far outside are damage and are left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from backslide.engine.sources.errors import reading
+
+Unit = Literal["probability", "percent", "logit", "unknown"]
+
+HAIR = 1e-3
+"""Distance from 0 to 1 that rounding explains: half-precision scores miss 1 by up to 5e-4."""
+FEW = 0.01
+"""Share of the rows with scores far outside up to which they are damage and not another unit."""
+HUNDREDTH = 0.01
+SUM = 0.02
+"""Distance of a row's sum from 1 that still counts as 1."""
+SPREAD = 20
+"""Rows just beyond 1 from which scores that pass through 1 without a gap are no probabilities, however few."""
+STEADY = 0.05
+"""Relative spread of the sums of rows up to which they are one."""
+MOST_MARKS = 3
+"""Distinct values outside 0 to 1 that may stand for missing scores."""
+SMOOTH = 3
+"""Rows from 0.5 to 1 for each from 1 to 2, up to which scores pass through 1 without a step."""
+PASSES = 0.3
+"""Share of the rows beyond 1 that lie below 2 where scores pass through 1 without a gap."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Scores of one model in one window: counts of rows with all scores finite, by their smallest and largest score."""
+
+    rows: int
+    missing: int
+    """Rows with a score that is null, NaN or infinite."""
+    infinite: int
+    low: float
+    high: float
+    outside: int
+    """Rows with a score farther outside 0 to 1 than rounding."""
+    hair: int
+    """Rows with a score outside 0 to 1 by rounding alone."""
+    below: int
+    """Rows with a score below 0 by more than rounding."""
+    near: int
+    """Rows with the largest score above 1 and up to 2."""
+    upper: int
+    """Rows with the largest score above 0.5 and up to 1."""
+    inside: int
+    """Rows with the largest score above 0 and up to 1."""
+    hundredth: int
+    """Rows with the largest score above 0.01."""
+    extreme: int
+    """Rows whose largest score, read as a probability, has a log odds outside 0 to 1."""
+    middle: float
+    tail: float
+    """Median and 90th percentile of the largest score."""
+    off_sum: int
+    """Rows whose scores do not sum to 1; 0 where there is one score only."""
+    sum: float
+    """Median sum of a row's scores."""
+    steady: bool
+    """Several scores whose sum is the same on nearly every row."""
+    marks: int
+    """Distinct values farther outside 0 to 1 than rounding."""
+    mirrored: bool
+    """Two scores that are the negative of each other."""
+
+    def share(self, rows: int) -> float:
+        """Rows over all rows with scores."""
+        return rows / self.rows if self.rows else 0.0
+
+
+def glance(frame: pl.LazyFrame, columns: Sequence[str]) -> Measured | None:
+    """The scores of a window in which nothing is odd, from their ends and sums alone; None where it takes a closer look."""
+    values = [pl.col(c).cast(pl.Float64) for c in columns]
+    ends = [value for i, v in enumerate(values) for value in (v.min().alias(f"a{i}"), v.max().alias(f"b{i}"))]
+    finite = [v.is_finite().sum().alias(f"n{i}") for i, v in enumerate(values)]
+    off = ((pl.sum_horizontal(values) - 1).abs() > SUM).sum() if len(values) > 1 else pl.lit(0)
+    with reading():
+        found = frame.select(pl.len().alias("rows"), off.alias("off"), *ends, *finite)
+        told = found.collect(engine="streaming").row(0, named=True)
+    rows, k = told["rows"], range(len(values))
+    if any(told[f"n{i}"] != rows for i in k) or told["off"] or not rows:
+        return None
+    low, high = min(told[f"a{i}"] for i in k), max(told[f"b{i}"] for i in k)
+    if low < 0 or high > 1 or high <= 2 * HUNDREDTH:
+        return None
+    return Measured(
+        rows=rows, missing=0, infinite=0, low=low, high=high, outside=0, hair=0, below=0, near=0, upper=0, inside=rows,
+        hundredth=0, extreme=0, middle=0.0, tail=0.0, off_sum=0, sum=1.0, steady=len(values) > 1, marks=0, mirrored=False,
+    )  # fmt: skip
+
+
+def measure(frame: pl.LazyFrame, columns: tuple[str, ...]) -> Measured:
+    """One pass over the score columns of one model."""
+    values = [pl.col(c).cast(pl.Float64) for c in columns]
+    finite = pl.all_horizontal(v.is_finite().fill_null(False) for v in values)
+    low, high = (pl.min_horizontal(values), pl.max_horizontal(values)) if len(values) > 1 else (values[0], values[0])
+    total = pl.sum_horizontal(values)
+    many = len(values) > 1
+    facts = frame.select(
+        finite.alias("finite"), pl.any_horizontal(v.is_infinite().fill_null(False) for v in values).alias("infinite"),
+        low.alias("low"), high.alias("high"), total.alias("sum"),
+        ((values[0] + values[1]).abs() <= 1e-6 * (1 + values[0].abs()) if len(values) == 2 else pl.lit(False)).alias("m"),
+    )  # fmt: skip
+    a, b = (pl.col(c).filter(pl.col("finite")) for c in ("low", "high"))
+    s, m = (pl.col(c).filter(pl.col("finite")) for c in ("sum", "m"))
+    far = (a < -HAIR) | (b > 1 + HAIR)
+    with reading():
+        found = facts.select(
+            rows=pl.col("finite").sum(), missing=(~pl.col("finite")).sum(), infinite=pl.col("infinite").sum(),
+            low=a.min(), high=b.max(), outside=far.sum(), hair=(((a < 0) | (b > 1)) & ~far).sum(), below=(a < -HAIR).sum(),
+            near=((b > 1 + HAIR) & (b <= 2)).sum(),
+            upper=((b > 0.5) & (b <= 1)).sum(), inside=((b > 0) & (b <= 1)).sum(), hundredth=(b > HUNDREDTH).sum(),
+            extreme=((b < 0.5) | (b > 0.731)).sum(), middle=b.median(), tail=b.quantile(0.9),
+            off_sum=(((s - 1).abs() > SUM) & ~far).sum() if many else pl.lit(0), sum=s.median(), mirrored=m.mean(),
+            first=s.quantile(0.1), last=s.quantile(0.9),
+            marks=pl.when(a < -HAIR).then(a).otherwise(b).filter(far).n_unique(),
+        ).collect(engine="streaming").row(0, named=True)  # fmt: skip
+
+    def real(name: str) -> float:
+        return float(found[name] or 0.0)
+
+    def rows(name: str) -> int:
+        return int(found[name] or 0)
+
+    return Measured(
+        rows=rows("rows"), missing=rows("missing"), infinite=rows("infinite"), low=real("low"), high=real("high"),
+        outside=rows("outside"), hair=rows("hair"), below=rows("below"), near=rows("near"), upper=rows("upper"),
+        inside=rows("inside"),
+        hundredth=rows("hundredth"), extreme=rows("extreme"), middle=real("middle"), tail=real("tail"),
+        off_sum=rows("off_sum"), sum=real("sum"), marks=rows("marks"),
+        steady=many and real("last") - real("first") <= STEADY * abs(real("sum")), mirrored=real("mirrored") > 1 - FEW,
+    )  # fmt: skip
+
+
+def unit_of(found: Measured, columns: int) -> Unit:
+    """The unit that a window's own scores speak for; see the module."""
+    few = found.share(found.outside) <= FEW and not _through_one(found)
+    if found.outside == 0 or few or marked(found):
+        return "probability"
+    if found.share(found.below) > FEW or found.below > 0.5 * found.outside:
+        return "logit"
+    percent = found.high <= 100 * (1 + HAIR) if columns == 1 else found.steady and abs(found.sum - 100) <= 100 * SUM
+    return "percent" if percent else "unknown"
+
+
+def marked(found: Measured) -> bool:
+    """Whether what lies outside 0 to 1 is a mark for missing scores: one to three values such as -1 beside real scores."""
+    return 0 < found.marks <= MOST_MARKS and found.share(found.inside) > FEW and found.outside >= found.marks * 2
+
+
+def _through_one(found: Measured) -> bool:
+    """Whether scores pass through 1 without a gap: the percents of a rare class, of which few reach 1 at all."""
+    return found.near >= SPREAD and found.near >= PASSES * found.outside and found.below == 0
+
+
+def whole(found: Measured, unit: Unit, other: Measured) -> bool:
+    """Whether all rows are in another unit rather than some, seen against a window of probabilities.
+
+    Were all of them, about as many would lie outside as the other window's scores would, converted; or the scores moved besides,
+    and then those just below 1 are as many as those just above, and not as many as probabilities would be.
+    """
+    expected = other.share(other.extreme if unit == "logit" else other.hundredth)
+    seen = found.share(found.outside)
+    if seen >= 0.7 * expected or found.inside <= 3 * found.near:
+        return True
+    kept = (1 - seen / expected) * other.share(other.upper) * found.rows
+    return unit == "percent" and found.near >= SPREAD and found.upper <= SMOOTH * found.near and 3 * found.upper < kept
+
+
+SURELY = 10.0
+"""What scores must reach to be called percents by their range alone."""
+FACTORS = (10.0, 100.0, 255.0, 1000.0, 10_000.0, 1_000_000.0)
+"""Numbers by which probabilities are multiplied to be written as percents, bytes or points."""
+
+
+def factor_to(found: Measured, other: Measured) -> float | None:
+    """By what a window's scores are larger than the other window's probabilities; None where no factor fits.
+
+    Several scores tell it by their sum; one score by its range and its tail, among the usual factors.
+    """
+    if found.steady and other.steady and other.share(other.off_sum) <= FEW:
+        return found.sum if found.high <= found.sum * (1 + HAIR) else None
+    if other.steady and other.share(other.off_sum) <= FEW:
+        return None  # the columns are in different units
+    if other.tail <= 0 or found.tail <= 0:
+        return None
+    ratio = math.log(found.tail / other.tail)
+    fits = [k for k in FACTORS if found.high <= k * (1 + HAIR) and abs(ratio - math.log(k)) <= math.log(2.5)]
+    if fits:
+        return min(fits, key=lambda k: abs(ratio - math.log(k)))
+    return 100.0 if SURELY < found.high <= 100 * (1 + HAIR) else None
+
+
+def is_hundredth(found: Measured, other: Measured) -> bool:
+    """Whether probabilities were divided by 100: none is above 0.01 where the other window's reach far beyond, in like shape."""
+    if not (0 < found.high <= HUNDREDTH * (1 + HAIR) and other.high > 0.5 and min(found.rows, other.rows) >= 100):
+        return False
+    pairs = ((100 * found.middle, other.middle), (100 * found.tail, other.tail))
+    return all(0.4 <= (one + 0.01) / (two + 0.01) <= 2.5 for one, two in pairs)
+
+
+def conversion(
+    columns: Sequence[str], found: Measured, *, logit: bool = False, factor: float = 1.0, every_row: bool = True
+) -> list[pl.Expr]:
+    """The score columns as probabilities, from log odds or divided by ``factor``; what is not finite, or far outside 0 to 1
+    after that, is null.
+
+    Where not ``every_row`` is concerned, only rows with a score outside 0 to 1 are converted.
+    """
+    values = {c: pl.col(c).cast(pl.Float64) for c in columns}
+    values = {c: pl.when(v.is_finite()).then(v) for c, v in values.items()}
+    made = _from_logits(values, found) if logit else {c: v / factor for c, v in values.items()}
+    if not every_row:
+        far = far_outside(columns)
+        made = {c: pl.when(far).then(made[c]).otherwise(v) for c, v in values.items()}
+    return [pl.when((v >= -HAIR) & (v <= 1 + HAIR)).then(v.clip(0.0, 1.0)).alias(c) for c, v in made.items()]
+
+
+def far_outside(columns: Sequence[str]) -> pl.Expr:
+    """Whether a row has a score farther outside 0 to 1 than rounding."""
+    values = [pl.col(c).cast(pl.Float64) for c in columns]
+    return pl.any_horizontal(v.is_finite() & ((v < -HAIR) | (v > 1 + HAIR)) for v in values).fill_null(False)
+
+
+def _from_logits(values: Mapping[str, pl.Expr], found: Measured) -> dict[str, pl.Expr]:
+    """Sigmoid for one score, and for two that mirror each other; softmax for more."""
+    if len(values) == 1 or found.mirrored:
+        return {c: 1.0 / (1.0 + (-v).exp()) for c, v in values.items()}
+    best = pl.max_horizontal(list(values.values()))
+    raised = {c: (v - best).exp() for c, v in values.items()}
+    total = pl.sum_horizontal(list(raised.values()))
+    return {c: v / total for c, v in raised.items()}

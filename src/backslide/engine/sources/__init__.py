@@ -1,0 +1,1 @@
+"""Where rows come from: files, databases, data frames and snapshots, read batch by batch."""

@@ -1,0 +1,351 @@
+"""The composition root of the main job: two windows in, a diagnosis out.
+
+Read it as a straight line: settings -> windows -> case -> checks -> verdict -> causes -> diagnosis.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from math import isfinite
+from typing import Any
+
+import polars as pl
+
+from backslide.case import Case, Side
+from backslide.causes.replay.output_change import beside_the_verdict, with_output_changes
+from backslide.causes.replay.snapshot_diff import suspects, with_commits
+from backslide.causes.reporting import sentences as words
+from backslide.causes.reporting.onset import coinciding, incident_onset
+from backslide.causes.reporting.to_contracts import Presenter, within_segment
+from backslide.causes.search import Explanation, inquire
+from backslide.contracts import say
+from backslide.contracts.cause import Cause, Confidence
+from backslide.contracts.config import ModelSettings, Settings, is_auto
+from backslide.contracts.diagnosis import Diagnosis, Inputs, MetricChange, Period, Verdict, WindowCounts, too_few
+from backslide.contracts.finding import Estimate, Outcome, Severity, Status, Step
+from backslide.contracts.roles import Roles
+from backslide.contracts.snapshot import Snapshot
+from backslide.engine.columns import names
+from backslide.engine.window import Opened, open_windows
+from backslide.jobs.verdict import Judged, detectable, judge
+from backslide.jobs.waterfall import waterfall
+from backslide.jobs.windows import find_windows
+from backslide.models.load import load_model
+from backslide.playbook.drift.embedding.embedding_columns import check_functions
+from backslide.playbook.integrity.differences import load as load_snapshots
+from backslide.playbook.runner import run_checks
+from backslide.playbook.shadow.replay import failures
+from backslide.playbook.verify.label_coverage import LABELS, sentences
+from backslide.playbook.verify.score_direction import check_scores
+from backslide.stack.snapshot import snapshot
+from backslide.stats.metrics.metric import Metric
+
+Progress = Callable[[str], None]
+_LIBRARIES = ("backslide", "polars", "numpy", "scipy", "scikit-learn", "pandas")
+
+
+def diagnose(
+    reference: Any = None, current: Any = None, *, roles: Roles | None = None, reference_model: Any = None,
+    current_model: Any = None, task: str | None = None, metric: str | None = None, min_effect: float | None = None,
+    name: str = "model", settings: Settings | None = None, trusted: bool = False, quick: bool = False,
+    progress: Progress | None = None,
+) -> Diagnosis:  # fmt: skip
+    """Find out why a model got worse between two windows of logged predictions.
+
+    ``reference`` and ``current`` are pandas, Polars or Arrow tables, paths, globs, or time ranges over ``[data] source`` of
+    ``settings``. ``reference_model`` is the saved model: an object with ``predict``, a path, or ``"module:function"``; without
+    it, faults are priced with a stand-in and nothing is proven. Settings given as arguments win over ``settings``. ``quick``
+    gives verdict and causes alone: the checks that describe are left out, and listed as skipped.
+
+    Raises:
+        BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
+    """
+    base = settings or Settings()
+    given = {"task": task, "metric": metric, "min_effect": min_effect}
+    model = base.model.model_dump() | ({"name": name} if settings is None or name != "model" else {})
+    if roles is not None:
+        model |= roles.model_dump()
+    model |= {key: value for key, value in given.items() if value is not None}
+    artifacts = base.artifacts.model_copy(update={"trusted": trusted or base.artifacts.trusted})
+    merged = base.model_copy(update={"model": _checked(model), "artifacts": artifacts})
+    return _run(
+        reference if reference is not None else merged.windows.reference,
+        current if current is not None else merged.windows.current,
+        merged,
+        reference_model if reference_model is not None else merged.artifacts.reference_model,
+        current_model if current_model is not None else merged.artifacts.current_model,
+        quick,
+        progress,
+    )
+
+
+def diagnose_config(
+    settings: Settings,
+    *,
+    reference: str | None = None,
+    current: str | None = None,
+    quick: bool = False,
+    progress: Progress | None = None,
+) -> Diagnosis:
+    """The main job as a configuration describes it; ``reference`` and ``current`` override its windows."""
+    return diagnose(reference, current, settings=settings, name=settings.model.name, quick=quick, progress=progress)
+
+
+def _checked(model: dict[str, Any]) -> ModelSettings:
+    return Settings.from_dict({"model": {k: v for k, v in model.items() if v is not None}}, where="arguments").model
+
+
+def _run(
+    reference: Any,
+    current: Any,
+    settings: Settings,
+    reference_model: Any,
+    current_model: Any,
+    quick: bool,
+    progress: Progress | None,
+) -> Diagnosis:
+    say = progress or (lambda _: None)
+    loaded = _load(reference_model, settings)
+    challenger = _load(current_model, settings)
+    stacks = _snapshots(settings, loaded)
+    notes: list[str] = []
+    if is_auto(current):
+        say("looking for the day on which it began")
+        found_windows = find_windows(reference, settings)
+        reference, current = found_windows.reference, found_windows.current
+        notes.append(found_windows.note)
+    say("opening both windows")
+    opened = open_windows(reference, current, settings)
+    loaded, unread = _replayable(loaded, opened, settings)
+    notes += unread
+    case = Case(opened, settings, loaded, challenger)
+    check_scores(case)
+    case.snapshots = stacks
+    case.notes += notes
+    check_functions(case)
+    say("profiling every row")
+    outcomes = run_checks(case, progress, quick=quick)
+    judged = judge(case)
+    subject = case if judged.segment is None else case.within(judged.segment)
+    found = inquire(subject, judged.target, degraded=judged.verdict.bad, progress=progress)
+    return _diagnosis(case, subject, judged, found, outcomes)
+
+
+def _replayable(model: Any, opened: Opened, settings: Settings) -> tuple[Any, list[str]]:
+    """The saved model; none where the log holds what it was given after preprocessing and not the raw rows."""
+    held = opened.current.kinds.keys() & opened.reference.kinds.keys()
+    missing = [c for c in (model.features or ()) if c not in held] if model is not None else []
+    if not missing or settings.model.inputs is None:
+        return model, []
+    return None, [
+        f"the saved model takes {say.listed(missing)}, of which the log holds no raw values: it cannot be replayed, so a "
+        "refitted scaler, a rebuilt encoder and another model cannot be told from each other or from data that changed; "
+        "log the raw rows, or compare snapshots of both stacks"
+    ]
+
+
+def _snapshots(settings: Settings, model: Any) -> tuple[Snapshot, Snapshot] | None:
+    """Both snapshots; of the former stack the saved model alone will do."""
+    artifacts = settings.artifacts
+    own = None
+    if model is not None and artifacts.current_snapshot is not None and artifacts.reference_snapshot is None:
+        own = snapshot(model, golden=0, repository=None, env=())
+    return load_snapshots(artifacts.reference_snapshot, artifacts.current_snapshot, settings.base, own)
+
+
+def _load(model: Any, settings: Settings) -> Any:
+    if model is None:
+        return None
+    return load_model(model, trusted=settings.artifacts.trusted, base=settings.base, task=settings.model.task)
+
+
+def _diagnosis(
+    case: Case, subject: Case, judged: Judged, found: Explanation, outcomes: tuple[Outcome, ...]
+) -> Diagnosis:
+    """``subject`` is the case that the causes were looked for in: the whole, or the rows of the segment that got worse."""
+    presenter = Presenter(subject, judged.target, found, outcomes)
+    causes, harmless = presenter.causes(), presenter.harmless()
+    if judged.verdict.bad and not any(cause.kind.family == "our own change" for cause in causes):
+        causes = (*causes, *suspects(subject, causes, None if judged.change is None else judged.change.estimate))
+    if judged.segment is not None:
+        causes, harmless = (within_segment(some, judged.segment, case, subject) for some in (causes, harmless))
+    verdict = _with_paired_evidence(case, judged, causes) if found.proving else judged.verdict
+    unlabelled = verdict == Verdict.INCONCLUSIVE and case.current.window.labelled == 0
+    if verdict in (Verdict.NO_MATERIAL_CHANGE, Verdict.INCONCLUSIVE) and not unlabelled:
+        # A cause is never named to fill the list: what does not make a verdict is listed as harmless. Without labels nothing
+        # can make one, so what would do harm is told as the suspect that it is.
+        harmless, causes = (*causes, *harmless), ()
+    told = causes
+    causes, harmless = with_output_changes(case, causes, harmless)
+    beside = (*sentences(case, outcomes), *beside_the_verdict(case, causes, told))
+    onset = with_commits(subject, incident_onset(subject, judged.target, causes)) if verdict.bad else None
+    metric = _metric(case, judged)
+    looked_at = WindowCounts(reference=subject.reference.sample.height, current=subject.current.sample.height)
+    unread = too_few(looked_at, "" if judged.segment is None else f" where {judged.segment}")
+    reason = judged.caveats[-1] if judged.caveats else ""
+    left = found.unexplained if causes or verdict.bad else found.change
+    unexplained = None if left is None or not isfinite(left.value) else left.estimate(presenter.sampled)
+    return Diagnosis(
+        model=case.settings.model.name,
+        verdict=verdict,
+        summary=" ".join(
+            (
+                words.verdict_sentence(
+                    verdict,
+                    metric,
+                    judged.target,
+                    judged.parts,
+                    told,
+                    reason,
+                    paired_only=verdict != judged.verdict,
+                    too_few=unread,
+                ),
+                *beside,
+            )
+        ),
+        parts=judged.parts if verdict == Verdict.DEGRADED_IN_PART else (),
+        warnings=tuple(
+            dict.fromkeys((*failures(case), *sentences(case, outcomes), *case.warnings, *_warnings(outcomes)))
+        ),
+        decision=words.decide(verdict, causes, harmless, reason, judged.target, too_few=unread),
+        metric=metric,
+        detectable=detectable(case, judged),
+        onset=onset,
+        causes=coinciding(causes, onset),
+        unexplained=unexplained,
+        harmless=harmless,
+        checks=outcomes,
+        inputs=_inputs(case, judged, found),
+        waterfall=waterfall(judged, causes, unexplained) if verdict.bad else None,
+    )
+
+
+def _with_paired_evidence(case: Case, judged: Judged, causes: tuple[Cause, ...]) -> Verdict:
+    """A replay or repair that is clear of zero and beyond ``min_effect`` also proves a degradation: it is paired, so sharper."""
+    if judged.verdict in (Verdict.DEGRADED, Verdict.DEGRADED_IN_PART, Verdict.IMPROVED):
+        return judged.verdict
+    if any(_proves(case, judged, cause) for cause in causes):
+        return Verdict.DEGRADED
+    return judged.verdict
+
+
+def _proves(case: Case, judged: Judged, cause: Cause) -> bool:
+    needed = Confidence.PROVEN if judged.needs_proof else Confidence.SUPPORTED
+    if cause.confidence.rank < needed.rank or cause.points is None:
+        return False
+    harm, floor = judged.target.harm, case.problem.min_effect
+    if not case.has_labels:
+        return harm(cause.points.estimate) >= floor
+    back = cause.repair.points_back if cause.repair is not None else None
+    if back is not None and back.low is not None and back.low > 0 and back.estimate >= floor:
+        return True
+    # What no repair restores is priced by doing it to the same reference rows: as paired, and evidence as long as the change
+    # that was seen, noisy as it is, does not speak against it.
+    done = cause.injection.points if cause.injection is not None else None
+    if done is None or done.low is None or done.high is None or judged.change is None:
+        return False
+    worst = max(harm(end) for end in (judged.change.low, judged.change.high))
+    least = min(harm(end) for end in (done.low, done.high))
+    return (
+        least > 0 and harm(done.estimate) >= floor and worst >= harm(done.estimate) and harm(judged.change.estimate) > 0
+    )
+
+
+def _metric(case: Case, judged: Judged) -> MetricChange:
+    change = judged.change
+    if change is None:
+        before, after = (_level(side, case.metric) for side in case.sides)
+        return MetricChange(
+            name=case.metric.name, higher_is_better=case.metric.higher_is_better,
+            reference=before, current=after, change=None,
+        )  # fmt: skip
+    return MetricChange(
+        name=case.metric.name, higher_is_better=case.metric.higher_is_better,
+        reference=change.reference, current=change.current,
+        change=Estimate(estimate=change.estimate, low=change.low, high=change.high),
+    )  # fmt: skip
+
+
+def _level(side: Side, metric: Metric) -> float | None:
+    """The metric of one window, known from its own labels alone."""
+    if side.window.labelled == 0:
+        return None
+    value = float(metric.value(side.units(metric).total))
+    return value if isfinite(value) else None
+
+
+def _warnings(outcomes: tuple[Outcome, ...]) -> tuple[str, ...]:
+    """Shifts of confidence, crowding, classes and error types, the first thing shown after the verdict; then what failed."""
+    loud = [
+        f.summary
+        for o in outcomes
+        if o.step == Step.VERIFY and o.code not in ("VER001", LABELS)
+        for f in o.findings
+        if f.severity.rank >= Severity.WARN.rank
+    ]
+    failed = [f"{o.code} could not run: {o.reason}" for o in outcomes if o.status == Status.FAILED]
+    return (*loud[:8], *failed)
+
+
+def _inputs(case: Case, judged: Judged, found: Explanation) -> Inputs:
+    def counts(of: Callable[[Side], int]) -> WindowCounts:
+        return WindowCounts(reference=of(case.reference), current=of(case.current))
+
+    windows = {side.window.name: side.window for side in case.sides}
+    models = [m for m in (case.reference_model, case.current_model) if m is not None]
+    remarks = [remark for model in models for remark in model.remarks]
+    notes = [*case.notes, *remarks, *judged.caveats, *found.notes, *_unused(case.settings)]
+    constant = [c for c, pair in case.pairs.items() if pair.constant_before and pair.current.n_unique() <= 1]
+    if constant:
+        notes.append(f"constant in both windows: {', '.join(constant[:10])}")
+    left = [c for c in case.problem.features if c not in case.pairs]
+    if left:
+        notes.append(f"columns left alone because of their type: {', '.join(left[:10])}")
+    return Inputs(
+        task=case.problem.task,
+        rows=counts(lambda s: s.window.rows),
+        labelled=counts(lambda s: s.window.labelled),
+        sampled=counts(lambda s: s.sample.height),
+        features=case.problem.features,
+        classes=case.problem.classes,
+        sources={name: window.source for name, window in windows.items()},
+        periods={name: period for name, side in zip(windows, case.sides, strict=True) if (period := _period(side))},
+        model_versions={name: window.versions for name, window in windows.items() if window.versions},
+        versions=_versions(),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _unused(settings: Settings) -> list[str]:
+    """Settings that this version reads and does not use yet: said, not silently ignored."""
+    if settings.artifacts.current_snapshot is not None:
+        return []
+    given = {
+        "[artifacts] reference_snapshot (without a current_snapshot)": settings.artifacts.reference_snapshot,
+        "[artifacts] repository (without snapshots)": settings.artifacts.repository,
+    }
+    return [f"{key} is set and not evaluated by this version" for key, value in given.items() if value]
+
+
+def _period(side: Side) -> Period | None:
+    if not side.window.has_time:
+        return None
+    time = pl.col(names.TIME)
+    low, high, days = (
+        side.window.frame.select(time.min().alias("a"), time.max().alias("b"), pl.col(names.DAY).n_unique().alias("c"))
+        .collect(engine="streaming")
+        .row(0)
+    )
+    return None if low is None else Period(start=f"{low.isoformat()}Z", end=f"{high.isoformat()}Z", days=int(days))
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found

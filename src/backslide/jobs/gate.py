@@ -1,0 +1,46 @@
+"""The gate by itself: two given artefacts (or two logged answers) on the labelled current rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from backslide.contracts.config import Settings
+from backslide.contracts.errors import ConfigError
+from backslide.contracts.gate import Gate
+from backslide.jobs.shadow import traffic_inputs
+from backslide.models.load import load_model
+from backslide.playbook.shadow.traffic import open_traffic
+from backslide.retraining.gate import judge
+from backslide.retraining.limits import limits
+
+Progress = Callable[[str], None]
+
+
+def gate_config(settings: Settings, *, progress: Progress | None = None) -> Gate:
+    """Compare ``reference_model`` with ``current_model`` (without it: with what was served) under ``[gate]``.
+
+    Raises:
+        BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
+    """
+    say = progress or (lambda _: None)
+    artifacts = settings.artifacts
+    if settings.model.label is None:
+        raise ConfigError("the gate needs labels of the current rows: name their column under [model] label")
+    loaded = [
+        None if m is None else load_model(m, trusted=artifacts.trusted, base=settings.base, task=settings.model.task)
+        for m in (artifacts.reference_model, artifacts.current_model)
+    ]
+    say("opening the rows")
+    traffic = open_traffic(settings.windows.reference, settings.windows.current, settings, loaded[0], loaded[1])
+    case = traffic.case
+    say("judging every requirement")
+    judged = judge(
+        case, traffic.arms, settings.gate, names=(traffic.old, traffic.new),
+        limits=limits(loaded[0], loaded[1], case.current.sample, settings.gate, settings.base),
+    )  # fmt: skip
+    labelled = min(int(k.sum()) for k in traffic.arms.known())
+    return Gate(
+        model=settings.model.name, champion=traffic.old, challenger=traffic.new, verdict=judged.verdict,
+        summary=judged.summary, reason=judged.reason, lines=judged.lines, policy=settings.gate,
+        inputs=traffic_inputs(traffic, labelled),
+    )  # fmt: skip

@@ -1,0 +1,69 @@
+"""An alarm runs the diagnosis by itself: the reference against the rows from where it began to where it was raised."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from backslide.contracts import say
+from backslide.contracts.config import Settings
+from backslide.contracts.diagnosis import Diagnosis
+from backslide.contracts.errors import BackslideError
+from backslide.contracts.watch import Finding, Level
+from backslide.jobs.diagnose import diagnose
+from backslide.monitor.incidents import Group, identity, sentence
+from backslide.monitor.periods import Grid
+from backslide.monitor.rows import Rows, between, plain
+from backslide.store.memory import Book
+
+MOST = 12
+"""Incidents, the latest first, that are diagnosed in one look."""
+
+
+def investigate(
+    settings: Settings, rows: Rows, book: Book, groups: Sequence[Group], grid: Grid, progress: Callable[[str], None]
+) -> None:
+    """Diagnose every alarm that has no finding yet, and keep what was found."""
+    known = book.findings()
+    wanted = [g for g in groups if g.level == Level.ALARM and identity(g, grid) not in known]
+    for group in wanted[-MOST:]:
+        name = identity(group, grid)
+        progress(f"diagnosing what was raised on {name}")
+        found = _finding(settings, rows, group, grid)
+        with book.transaction():
+            book.keep_finding(name, found.model_dump(mode="json"))
+
+
+def _finding(settings: Settings, rows: Rows, group: Group, grid: Grid) -> Finding:
+    speaker = group.speaker
+    said = sentence(speaker, grid)
+    part = between(rows, speaker.began, speaker.at)
+    try:
+        diagnosis = diagnose(plain(part.reference), plain(part.later), settings=settings, name=settings.model.name)
+    except BackslideError as error:
+        return Finding(verdict="could_not_run", sentence=said, decision=f"diagnose by hand: {error}")
+    report = _report(settings, group, grid, diagnosis)
+    first = next(iter((*diagnosis.causes, *diagnosis.harmless)), None)
+    if diagnosis.verdict.bad:
+        told = diagnosis.summary
+    else:
+        told = said if first is None else f"{said[:-1]}: {first.summary}"
+    reason = diagnosis.decision.reason
+    return Finding(
+        verdict=diagnosis.verdict.value, sentence=say.sentence(told),
+        decision=f"{diagnosis.decision.action.value.replace('_', ' ')}: {reason}" if reason else diagnosis.decision.action.value,
+        kind=None if first is None else first.kind.value, features=() if first is None else first.features, report=report,
+    )  # fmt: skip
+
+
+def _report(settings: Settings, group: Group, grid: Grid, diagnosis: Diagnosis) -> str | None:
+    if settings.watch.reports is None:
+        return None
+    folder = settings.base / settings.watch.reports
+    folder.mkdir(parents=True, exist_ok=True)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{settings.model.name}-{identity(group, grid)}")
+    path = folder / f"{name}.html"
+    diagnosis.to_html(path)
+    diagnosis.to_json(path.with_suffix(".json"))
+    return str(Path(settings.watch.reports) / path.name)

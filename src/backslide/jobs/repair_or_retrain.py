@@ -1,0 +1,55 @@
+"""Is retraining the answer at all? Where a repair fixes the first cause, a model trained on faulty rows would only hide it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+
+from backslide.case import Case
+from backslide.causes.pricing.counterfactual import Bench
+from backslide.causes.pricing.shapley import all_undone
+from backslide.causes.search import inquire
+from backslide.contracts.cause import Cause, CauseKind
+from backslide.contracts.diagnosis import Diagnosis
+from backslide.jobs.verdict import judge
+
+WORTH = 0.5
+"""Share of a cause's points that its repair must bring back to be what fixes it."""
+
+
+def fixable(diagnosis: Diagnosis | None) -> Cause | None:
+    """The first cause, where it is a fault of the data or of our own and undoing it brings the points back."""
+    if diagnosis is None or not diagnosis.causes:
+        return None
+    cause = diagnosis.causes[0]
+    if cause.kind.family == "the world" or cause.repair is None:
+        return None
+    back = cause.repair.points_back
+    if back is None:
+        return cause if cause.kind is not CauseKind.UNSEEN_CATEGORY else None
+    if back.low is None or back.low <= 0:
+        return None
+    lost = None if cause.points is None else abs(cause.points.estimate)
+    return cause if lost is None or back.estimate >= WORTH * lost else None
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """The current sample with every fault undone, and what was undone."""
+
+    frame: pl.DataFrame
+    features: tuple[str, ...]
+
+
+def repaired(case: Case, progress: Callable[[str], None] | None = None) -> Repaired:
+    """Undo the faults that explain the drop; the rows as they are where the fault is in the serving stack alone."""
+    judged = judge(case)
+    found = inquire(case, judged.target, degraded=judged.verdict.bad, progress=progress)
+    faults = [trial.fault for trial, _ in found.faults if trial.fault.reversible]
+    if not faults:
+        return Repaired(case.current.sample, ())
+    bench = Bench(case, judged.target, case.reference_model, artefact=case.reference_model is not None)
+    features = dict.fromkeys(f for fault in faults for f in fault.features)
+    return Repaired(all_undone(bench, faults), tuple(features))

@@ -1,0 +1,247 @@
+"""The composition root of retraining: rows, recipe and diagnosis in, one answer out.
+
+Read it as a straight line: settings -> diagnosis -> history -> candidates -> features -> gate -> curve, life, policies -> answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backslide.case import Case
+from backslide.contracts.cause import Cause
+from backslide.contracts.config import Settings, is_auto
+from backslide.contracts.diagnosis import Diagnosis
+from backslide.contracts.errors import ConfigError, InputError
+from backslide.contracts.retrain import FeatureRank, Policies, Retrain
+from backslide.contracts.roles import Roles
+from backslide.engine.window import open_windows
+from backslide.jobs.diagnose import diagnose
+from backslide.jobs.repair_or_retrain import fixable
+from backslide.jobs.repair_or_retrain import repaired as repaired_rows
+from backslide.jobs.windows import find_windows
+from backslide.models.load import load_model
+from backslide.models.model import Model
+from backslide.playbook.verify.score_direction import check_scores
+from backslide.retraining import sentences
+from backslide.retraining.backtest import Bench, Tried, best_first, folds_of, signature, try_plan, with_plan
+from backslide.retraining.choice import Choice, choose
+from backslide.retraining.features import leaks, ranking, without_unstable
+from backslide.retraining.history import History, history, quality
+from backslide.retraining.learning import learning_curve, life
+from backslide.retraining.mlflow_registry import ready, register
+from backslide.retraining.policies import simulate
+from backslide.retraining.recipe import recipe_of
+from backslide.retraining.registry import final, keep
+from backslide.retraining.robust_inputs import SteadyInputs
+from backslide.retraining.windows import plans
+
+Progress = Callable[[str], None]
+
+
+def retrain(
+    reference: Any = None, current: Any = None, *, roles: Roles | None = None, recipe: Any = None, reference_model: Any = None,
+    diagnosis: Diagnosis | None = None, repaired: bool | None = None, registry: str | Path | None = None,
+    task: str | None = None, metric: str | None = None, min_effect: float | None = None, name: str = "model",
+    settings: Settings | None = None, trusted: bool = False, progress: Progress | None = None,
+) -> Retrain:  # fmt: skip
+    """Train again on later rows, and prove that it is worth it, or refuse because a repair is what is needed.
+
+    ``reference`` and ``current`` are labelled logs as for ``diagnose``. ``recipe`` is an unfitted estimator, or a function of
+    (frame, labels, weights) that returns a fitted model, or ``"module:function"``; without it ``reference_model`` is cloned
+    without what it has learned. ``repaired`` goes on with repaired rows where a repair fixes the first cause. A promoted
+    candidate is written to the folder ``registry``. Arguments win over ``settings``.
+
+    Raises:
+        BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
+    """
+    merged = _merged(settings or Settings(), roles, {"task": task, "metric": metric, "min_effect": min_effect},
+                     {"repaired": repaired, "registry": None if registry is None else str(registry)},
+                     name if settings is None or name != "model" else None, trusted)  # fmt: skip
+    say = progress or (lambda _: None)
+    given = reference_model if reference_model is not None else merged.artifacts.reference_model
+    champion = None if given is None else _loaded(given, merged)
+    reference = reference if reference is not None else merged.windows.reference
+    current = current if current is not None else merged.windows.current
+    if is_auto(current):
+        found = find_windows(reference, merged)
+        reference, current = found.reference, found.current
+    if merged.model.label is None:
+        raise ConfigError("retraining needs labels: name their column under [model] label")
+    if merged.retrain.mlflow is not None:
+        ready(trusted=merged.artifacts.trusted)
+    diagnosed = _diagnosis(reference, current, diagnosis, champion, merged, say)
+    return _retrained(_opened(reference, current, champion, merged, say), recipe, champion, diagnosed, merged, say)
+
+
+def retrain_config(settings: Settings, *, progress: Progress | None = None) -> Retrain:
+    """Retraining as a configuration describes it."""
+    return retrain(settings=settings, name=settings.model.name, progress=progress)
+
+
+def _merged(
+    base: Settings, roles: Roles | None, model: dict[str, Any], wanted: dict[str, Any], name: str | None, trusted: bool
+) -> Settings:
+    chosen = base.model.model_dump() | ({"name": name} if name is not None else {})
+    if roles is not None:
+        chosen |= roles.model_dump()
+    chosen |= {key: value for key, value in model.items() if value is not None}
+    checked = Settings.from_dict({"model": {k: v for k, v in chosen.items() if v is not None}}, where="arguments")
+    policy = base.retrain.model_copy(update={k: v for k, v in wanted.items() if v is not None})
+    artifacts = base.artifacts.model_copy(update={"trusted": trusted or base.artifacts.trusted})
+    return base.model_copy(update={"model": checked.model, "retrain": policy, "artifacts": artifacts})
+
+
+def _loaded(model: Any, settings: Settings) -> Model:
+    return load_model(model, trusted=settings.artifacts.trusted, base=settings.base, task=settings.model.task)
+
+
+def _diagnosis(
+    reference: Any, current: Any, given: Diagnosis | None, champion: Model | None, settings: Settings, say: Progress
+) -> Diagnosis | None:
+    policy = settings.retrain
+    if given is not None or (not policy.diagnose and policy.diagnosis is None):
+        return given
+    if policy.diagnosis is not None:
+        path = settings.base / policy.diagnosis
+        try:
+            return Diagnosis.from_json(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"[retrain] diagnosis: {path} cannot be read: {error.strerror}") from None
+    say("looking for the cause first")
+    return diagnose(reference, current, settings=settings, name=settings.model.name, reference_model=champion)
+
+
+def _opened(reference: Any, current: Any, champion: Model | None, settings: Settings, say: Progress) -> Case:
+    say("opening both windows")
+    rows = max(settings.engine.sample_rows, settings.retrain.max_rows)
+    engine = settings.engine.model_copy(update={"sample_rows": rows})
+    settings = settings.model_copy(update={"engine": engine})
+    case = Case(open_windows(reference, current, settings), settings, champion)
+    check_scores(case)
+    return case
+
+
+@dataclass(frozen=True)
+class Found:
+    """Everything that the answer is made of."""
+
+    bench: Bench
+    tried: tuple[Tried, ...]
+    choice: Choice
+    ranked: tuple[FeatureRank, ...]
+    cause: Cause | None
+    notes: tuple[str, ...]
+
+
+def _retrained(
+    case: Case, recipe: Any, champion: Model | None, diagnosed: Diagnosis | None, settings: Settings, say: Progress
+) -> Retrain:
+    policy, cause, notes = settings.retrain, fixable(diagnosed), list(case.warnings)
+    h = history(case, policy)
+    if cause is not None and policy.repaired:
+        h, told = _with_repair(case, champion, settings, say)
+        notes.append(told)
+    notes += h.notes
+    chosen = recipe if recipe is not None else policy.recipe
+    made = recipe_of(chosen, champion, h, base=settings.base, trusted=settings.artifacts.trusted)
+    always = leaks(h)
+    if always:
+        notes.append(
+            f"{', '.join(always)} tells the label nearly without error, far better than what was served: it was not known then, "
+            "so no candidate sees it"
+        )
+    bench = Bench(h, made, folds_of(h, policy.folds), case.metric, policy.max_rows, settings.engine.seed, always, say)
+    refused = cause is not None and not policy.repaired
+    found = _searched(bench, settings, cause, tuple(notes), thorough=not refused)
+    return _answer(found, settings, refused=refused)
+
+
+def _with_repair(case: Case, champion: Model | None, settings: Settings, say: Progress) -> tuple[History, str]:
+    """The history with the current rows repaired, and the champion's answers to those."""
+    say("repairing the rows")
+    mended = repaired_rows(case, say)
+    h = history(case, settings.retrain, mended.frame)
+    if champion is not None:
+        h = h.with_rows(h.frame, case.answered(champion, h.frame).outcomes)
+    said = (
+        f"current rows were repaired first: {', '.join(mended.features)}"
+        if mended.features
+        else "no row had to be repaired"
+    )
+    return h, said + (
+        "" if champion is None else "; the champion is the saved model on these rows, not what was served"
+    )
+
+
+def _searched(
+    bench: Bench, settings: Settings, cause: Cause | None, notes: tuple[str, ...], *, thorough: bool
+) -> Found:
+    policy = settings.retrain
+    steady = SteadyInputs(fixed=bench.always) if bench.always else None
+    tried: list[Tried] = []
+    seen: dict[tuple[bytes, ...], str] = {}
+    for plan in plans(policy):
+        bench.say(f"backtest: {plan.name}")
+        same = seen.setdefault(signature(bench, plan), plan.name)
+        if same != plan.name:
+            tried.append(Tried(plan, why_not=f"here the same as {same!r}"))
+        else:
+            tried.append(try_plan(bench, with_plan(plan, steady=steady)))
+    ordered = best_first(tried, bench.metric)
+    if not ordered:
+        reasons = "; ".join(dict.fromkeys(t.why_not for t in tried if t.why_not))
+        raise InputError(f"no candidate could be trained and judged: {reasons}")
+    ranked: tuple[FeatureRank, ...] = ()
+    if thorough and policy.features:
+        bench.say("features: drift and harm")
+        found = ranking(bench, ordered[0])
+        ranked = tuple(FeatureRank(feature=r.feature, drift=r.drift, harm=r.harm) for r in found)
+        tried += without_unstable(bench, ordered[0], found)
+    bench.say("the gate")
+    choice = choose(bench, tried, settings.gate, (settings.model.name, ""))
+    return Found(bench, tuple(tried), choice, ranked, cause, notes)
+
+
+def _answer(found: Found, settings: Settings, *, refused: bool) -> Retrain:
+    bench, policy = found.bench, settings.retrain
+    best = found.choice.best
+    curve = ageing = None
+    policies: Policies | None = None
+    if not refused:
+        if policy.curve:
+            bench.say("what more labels would be worth")
+            curve, ageing = learning_curve(bench, best), life(bench, best)
+        if policy.policies:
+            bench.say("when to train again")
+            policies = simulate(bench, best.plan)
+    answer = sentences.answer(bench, found.tried, found.choice, settings, found.cause if refused else None)
+    answer = answer.model_copy(
+        update={
+            "features": found.ranked,
+            "curve": curve,
+            "life": ageing,
+            "policies": policies,
+            "quality": quality(bench.history),
+        }
+    )
+    answer = sentences.with_notes(answer, found.notes)
+    answer = answer.model_copy(update={"evidence": sentences.charts(answer)})
+    return _kept(bench, best, answer, settings) if found.choice.promoted and not refused else answer
+
+
+def _kept(bench: Bench, best: Tried, answer: Retrain, settings: Settings) -> Retrain:
+    """Written to the registries that are configured."""
+    policy, trusted = settings.retrain, settings.artifacts.trusted
+    if policy.registry is None and policy.mlflow is None:
+        return answer
+    bench.say("writing the artefact")
+    made = final(bench, best)
+    where: dict[str, str] = {}
+    if policy.registry is not None:
+        where["version"] = str(keep(bench, made, answer, settings.base / policy.registry, trusted=trusted))
+    if policy.mlflow is not None:
+        where["registered"] = register(made.model.artefact, policy.mlflow, made.lineage, trusted=trusted)
+    return answer.model_copy(update=where)

@@ -1,0 +1,207 @@
+"""The composition root of the shadow comparison: two models on the same traffic in, one answer out.
+
+Read it as a straight line: settings -> traffic -> arms -> differences -> judgement -> shadow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from backslide.contracts import say as words
+from backslide.contracts.config import Settings
+from backslide.contracts.evidence import Evidence, Matrix, Ranked, RankedRow
+from backslide.contracts.roles import Roles
+from backslide.contracts.shadow import Difference, Flips, Mode, Part, Shadow, ShadowInputs
+from backslide.engine.columns import names
+from backslide.models.load import load_model
+from backslide.playbook.shadow.agreement import agreement, confidence, flips
+from backslide.playbook.shadow.balance import assignment
+from backslide.playbook.shadow.differences import by_class, by_segment, difference, told, usual_metrics
+from backslide.playbook.shadow.judgement import Compared, judge
+from backslide.playbook.shadow.label_free import label_free
+from backslide.playbook.shadow.traffic import Traffic, open_traffic
+from backslide.playbook.shadow.worlds import two_by_two
+from backslide.stats.change.metric_change import VERDICT_ALPHA
+
+Progress = Callable[[str], None]
+Columns = Roles | dict[str, Any]
+SHOWN_CLASSES = 12
+SHOWN_PARTS = 30
+
+
+def shadow(
+    current: Any = None, reference: Any = None, *, roles: Roles | None = None, old: Columns | None = None,
+    new: Columns | None = None, old_model: Any = None, new_model: Any = None, mode: Mode | None = None,
+    old_version: str | None = None, new_version: str | None = None, new_share: float | None = None,
+    metric: str | None = None, min_effect: float | None = None, task: str | None = None, name: str = "model",
+    settings: Settings | None = None, trusted: bool = False, progress: Progress | None = None,
+) -> Shadow:  # fmt: skip
+    """Compare an old and a new model on the same traffic.
+
+    ``current`` is the traffic, ``reference`` (optional) an earlier window; tables, paths or time ranges as for ``diagnose``.
+    The two models are, in this order: logged answers of another model in columns of their own (``old`` or ``new``:
+    ``{"prediction": ..., "scores": {...}}``; the one left out is that of ``roles``); stored models run on the logged rows
+    (``old_model``, and ``new_model`` where it is not what was served); two versions in the column ``roles.version``, joined by
+    ``roles.id`` where both answered the same rows, else as an A/B test. Arguments win over ``settings``.
+
+    Raises:
+        BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
+    """
+    merged = _merged(
+        settings or Settings(), roles, {"task": task, "metric": metric, "min_effect": min_effect},
+        {"old": _columns(old), "new": _columns(new), "mode": mode, "old_version": old_version, "new_version": new_version,
+         "new_share": new_share}, name if settings is None or name != "model" else None, trusted,
+    )  # fmt: skip
+    say = progress or (lambda _: None)
+    models = (old_model or merged.artifacts.reference_model, new_model or merged.artifacts.current_model)
+    loaded = [
+        None if m is None else load_model(m, trusted=merged.artifacts.trusted, base=merged.base, task=merged.model.task)
+        for m in models
+    ]
+    say("opening the rows")
+    traffic = open_traffic(
+        reference if reference is not None else merged.windows.reference,
+        current if current is not None else merged.windows.current, merged, loaded[0], loaded[1],
+    )  # fmt: skip
+    return _compared(traffic, say)
+
+
+def shadow_config(settings: Settings, *, progress: Progress | None = None) -> Shadow:
+    """The comparison as a configuration describes it."""
+    return shadow(settings=settings, name=settings.model.name, progress=progress)
+
+
+def _merged(
+    base: Settings, roles: Roles | None, model: dict[str, Any], wanted: dict[str, Any], name: str | None, trusted: bool
+) -> Settings:
+    chosen = base.model.model_dump() | ({"name": name} if name is not None else {})
+    if roles is not None:
+        chosen |= roles.model_dump()
+    chosen |= {key: value for key, value in model.items() if value is not None}
+    both = base.shadow.model_dump() | {key: value for key, value in wanted.items() if value is not None}
+    given = {"model": _without_none(chosen), "shadow": _without_none(both)}
+    checked = Settings.from_dict(given, where="arguments")
+    artifacts = base.artifacts.model_copy(update={"trusted": trusted or base.artifacts.trusted})
+    return base.model_copy(update={"model": checked.model, "shadow": checked.shadow, "artifacts": artifacts})
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _columns(columns: Columns | None) -> dict[str, Any] | None:
+    if isinstance(columns, Roles):
+        return {"prediction": columns.prediction, "scores": columns.scores}
+    return columns
+
+
+def _compared(traffic: Traffic, say: Progress) -> Shadow:
+    case, arms = traffic.case, traffic.arms
+    say("comparing every metric")
+    metrics = usual_metrics(case)
+    measured = [difference(case, arms, metric) for metric in metrics]
+    every = tuple(told(case, metric, found) for metric, found in zip(metrics, measured, strict=True))
+    headline, labelled = every[0], min(int(k.sum()) for k in arms.known())
+    say("who wins where")
+    classes = by_class(case, arms, headline)
+    segments = by_segment(case, arms, headline, search=True)
+    say("agreement, flips, confidence")
+    alike = agreement(arms, case.problem) if arms.paired else None
+    moved = flips(arms, case.problem) if arms.paired else None
+    estimated, why_not = label_free(case, arms, traffic.before)
+    dealt = None if arms.paired else assignment(case, arms)
+    judged = judge(
+        case, Compared(headline, labelled, (*classes, *segments), alike, moved, dealt, estimated, why_not),
+        traffic.old, traffic.new,
+    )  # fmt: skip
+    found = measured[0]
+    return Shadow(
+        model=case.settings.model.name, mode=traffic.mode, old=traffic.old, new=traffic.new, verdict=judged.verdict,
+        summary=judged.summary, decision=judged.decision, metric=headline, metrics=every,
+        detectable=None if found is None else found.detectable(case.floor(case.metric), VERDICT_ALPHA),
+        classes=classes, segments=segments, agreement=alike, flips=moved, confidence=confidence(arms, case.problem),
+        label_free=estimated,
+        worlds=two_by_two(case, arms, traffic.before, headline) if traffic.has_reference else None,
+        assignment=dealt, evidence=_evidence(classes, segments, moved), inputs=traffic_inputs(traffic, labelled, why_not),
+    )  # fmt: skip
+
+
+def traffic_inputs(traffic: Traffic, labelled: int, why_not: str = "") -> ShadowInputs:
+    """What went into a comparison, and what must be said about it."""
+    case, arms = traffic.case, traffic.arms
+    rows = arms.new.rows if arms.paired else arms.old.rows + arms.new.rows
+    days = 0 if arms.new.days is None else len(set(arms.new.days.tolist()))
+    notes = [*case.warnings, *case.notes, *traffic.notes, *([why_not] if why_not and not labelled else [])]
+    if days == 0:
+        notes.append(
+            "no timestamps: intervals count every row as independent; days with luck of their own would widen them"
+        )
+    elif days < MIN_DAYS:
+        notes.append(f"only {days} day{'' if days == 1 else 's'}: how much days differ is partly assumed")
+    if not case.current.complete:
+        notes.append(f"a sample of {case.current.sample.height} of {case.current.window.rows} rows was compared")
+    return ShadowInputs(
+        task=case.problem.task, rows=rows, labelled=labelled, sampled=not case.current.complete, days=days,
+        classes=case.problem.classes, source=case.current.window.source, period=_period(arms.new.frame),
+        notes=tuple(dict.fromkeys(notes)),
+    )  # fmt: skip
+
+
+MIN_DAYS = 8
+
+
+def _period(frame: pl.DataFrame) -> tuple[str, str] | None:
+    if names.TIME not in frame.columns:
+        return None
+    low, high = frame[names.TIME].min(), frame[names.TIME].max()
+    if not (isinstance(low, datetime) and isinstance(high, datetime)):
+        return None
+    return f"{low.isoformat()}Z", f"{high.isoformat()}Z"
+
+
+def _evidence(classes: tuple[Part, ...], segments: tuple[Part, ...], moved: Flips | None) -> tuple[Evidence, ...]:
+    made: list[Evidence] = []
+    for title, parts in (("Difference of F1 by class", classes), ("Difference by segment", segments)):
+        compared = [p for p in parts if p.comparison is not None and p.comparison.difference is not None]
+        if compared:
+            made.append(_ranked(title, compared[:SHOWN_PARTS]))
+    if moved is not None and moved.flows:
+        made.append(_matrix(moved))
+    return tuple(made)
+
+
+def _ranked(title: str, parts: list[Part]) -> Ranked:
+    comparisons: list[Difference] = [p.comparison for p in parts if p.comparison is not None]
+    wins = {
+        side: [p.name for p, c in zip(parts, comparisons, strict=True) if c.winner == side] for side in ("old", "new")
+    }
+    said = [f"the {side} model wins in {len(won)} of {len(parts)}" for side, won in wins.items() if won]
+    reading = (
+        " and ".join(said) or f"neither model wins in any of {len(parts)}"
+    ) + ", after correction for looking at all."
+    first = comparisons[0]
+    return Ranked(
+        title=title, reading=reading[:1].upper() + reading[1:], x=f"{words.metric(first.metric.split('[')[0])}, new − old",
+        share=first.share,
+        rows=tuple(
+            RankedRow(label=p.name, value=c.difference.estimate, low=c.difference.low, high=c.difference.high,
+                      note="" if c.winner == "neither" else f"{c.winner} wins")
+            for p, c in zip(parts, comparisons, strict=True) if c.difference is not None
+        ),
+    )  # fmt: skip
+
+
+def _matrix(moved: Flips) -> Matrix:
+    involved = dict.fromkeys(label for flow in moved.flows for label in (flow.old, flow.new))
+    shown = tuple(involved)[:SHOWN_CLASSES]
+    share = {(flow.old, flow.new): flow.share for flow in moved.flows}
+    top = moved.flows[0]
+    return Matrix(
+        title="Flips by class", row_title="old model", column_title="new model", rows=shown, columns=shown,
+        reading=f"The most frequent flip is from {top.old} to {top.new}: {top.rows} rows.",
+        values=tuple(tuple(None if a == b else share.get((a, b), 0.0) for b in shown) for a in shown),
+    )  # fmt: skip

@@ -1,0 +1,226 @@
+"""The verdict before any cause is looked for: from the change of the headline metric, and of every class.
+
+`degraded` needs a one-sided 0.5 % test and an estimate beyond `min_effect`; on random halves of one period that is false in
+about 0.5 % of pairs. `no_material_change` needs an interval that excludes a material drop. Everything else is `inconclusive`,
+with the number of rows that would settle it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from backslide.case import Case
+from backslide.contracts import say
+from backslide.contracts.diagnosis import Detectable, Part, Verdict
+from backslide.contracts.finding import Estimate
+from backslide.playbook.verify.classes import class_changes
+from backslide.playbook.verify.label_coverage import undecided
+from backslide.playbook.verify.metrics import cost_change, cost_floor
+from backslide.playbook.verify.segments import segment_changes
+from backslide.stats.change.metric_change import MIN_CURRENT_DAYS, MIN_REFERENCE_DAYS, POWER, VERDICT_ALPHA, Change
+from backslide.stats.metrics.metric import Metric, class_metric
+
+PART_ALPHA = VERDICT_ALPHA / 2
+"""Error rate of all parts together, on top of the headline's own."""
+MIN_LABELS = 30
+MIN_ERRORS = 5
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the numbers alone say, and which metric the causes are priced in."""
+
+    verdict: Verdict
+    change: Change | None
+    target: Metric
+    target_change: Change | None
+    parts: tuple[Part, ...]
+    caveats: tuple[str, ...]
+    segment: str | None = None
+    """Expression of the rows that the target is about, where a segment got worse."""
+    needs_proof: bool = False
+    """Whether the labels can carry no verdict, so that only a proven cause makes one."""
+
+
+@dataclass(frozen=True)
+class _Worse:
+    """A part that got worse, with the metric in which its causes are priced."""
+
+    part: Part
+    target: Metric
+    change: Change
+    harm: float
+    """In units of what is material for it."""
+    segment: str | None = None
+
+
+def judge(case: Case) -> Judged:
+    """Judge the headline, then the classes."""
+    if not case.has_labels:
+        missing = [side.window.name for side in case.sides if side.window.labelled == 0]
+        where, metric = " and the ".join(missing), say.metric(case.metric.name)
+        reason = f"no labels in the {where} window, so the change of {metric} is not known"
+        return Judged(Verdict.INCONCLUSIVE, None, case.metric, None, (), (reason,))
+    reason = undecided(case)
+    if reason:
+        return Judged(Verdict.INCONCLUSIVE, None, case.metric, None, (), (reason,), needs_proof=True)
+    change = case.change(case.metric)
+    if not (np.isfinite(change.estimate) and np.isfinite(change.se)):
+        reason = f"{say.metric(case.metric.name)} cannot be estimated in both windows"
+        return Judged(Verdict.INCONCLUSIVE, None, case.metric, None, (), (reason,))
+    few = _too_few(case)
+    if few:
+        return Judged(Verdict.INCONCLUSIVE, change, case.metric, change, (), (few,))
+    verdict = _headline(case, change)
+    caveats = _noise_caveats(case, change)
+    if verdict == Verdict.DEGRADED:
+        return Judged(verdict, change, case.metric, change, (), caveats)
+    worse = _parts(case)
+    if worse:
+        first, parts = worse[0], tuple(one.part for one in worse)
+        return Judged(Verdict.DEGRADED_IN_PART, change, first.target, first.change, parts, caveats, first.segment)
+    if verdict == Verdict.INCONCLUSIVE:
+        caveats = (*caveats, _rows_needed(case, change))
+    return Judged(verdict, change, case.metric, change, (), caveats)
+
+
+def _too_few(case: Case) -> str:
+    usable = min(round(side.units(case.metric).n) for side in case.sides)
+    if usable < MIN_LABELS:
+        rows = "row" if usable == 1 else "rows"
+        return f"only {usable} {rows} with label and prediction in a window: no verdict under {MIN_LABELS}; label more rows"
+    if case.problem.classification:
+        wrong = sum(_errors(case))
+        if wrong < MIN_ERRORS:
+            return f"only {wrong:.0f} errors in both windows together: no verdict under {MIN_ERRORS}; collect more rows"
+    return ""
+
+
+def _errors(case: Case) -> list[float]:
+    k = len(case.problem.classes)
+    found = []
+    for side in case.sides:
+        sums = side.units(class_metric("f1", 0, "")).total
+        found.append(float(sums[:k].sum() - sums[2 * k :].sum()))
+    return found
+
+
+def _headline(case: Case, change: Change) -> Verdict:
+    harm, floor = case.metric.harm(change.estimate), case.problem.min_effect
+    if change.p_worse < VERDICT_ALPHA and harm >= floor:
+        return Verdict.DEGRADED
+    if 1 - change.p_worse < VERDICT_ALPHA and -harm >= floor:
+        return Verdict.IMPROVED
+    worst = max(case.metric.harm(change.low), case.metric.harm(change.high))
+    return Verdict.NO_MATERIAL_CHANGE if worst < floor else Verdict.INCONCLUSIVE
+
+
+def _parts(case: Case) -> list[_Worse]:
+    """Classes, user segments and the expected cost that got worse, the most harmful first.
+
+    The kinds of parts that are there share ``PART_ALPHA``; classes and segments are corrected among themselves (Holm).
+    """
+    segments, cost = segment_changes(case), cost_change(case)
+    kinds = int(case.problem.classification) + bool(segments) + (cost is not None)
+    alpha = PART_ALPHA / max(kinds, 1)
+    found = [*_worse_classes(case, alpha), *_worse_segments(case, alpha), *_worse_cost(case, alpha)]
+    return sorted(found, key=lambda one: -one.harm)
+
+
+def _worse_classes(case: Case, alpha: float) -> Iterator[_Worse]:
+    if not case.problem.classification:
+        return
+    for c in class_changes(case):
+        target = class_metric("f1", case.problem.classes.index(c.label), c.label)
+        floor = max(case.floor(target), 1e-12)
+        if c.p_value < alpha and -c.f1.estimate >= floor:
+            yield _Worse(_part("class", c.label, "f1", c.f1), target, case.change(target), -c.f1.estimate / floor)
+
+
+def _worse_segments(case: Case, alpha: float) -> Iterator[_Worse]:
+    floor = max(case.problem.min_effect, 1e-12)
+    for one in segment_changes(case):
+        if one.worse(case, alpha):
+            harm = case.metric.harm(one.change.estimate) / floor
+            part = _part("segment", one.expression, case.metric.name, one.change)
+            yield _Worse(part, case.metric, one.change, harm, one.expression)
+
+
+def _worse_cost(case: Case, alpha: float) -> Iterator[_Worse]:
+    change = cost_change(case)
+    if change is None or case.metric.name == "expected_cost":
+        return
+    floor = max(cost_floor(case), 1e-12)
+    if change.p_worse < alpha and change.estimate >= floor:
+        target = case.named_metric("expected_cost")
+        yield _Worse(_part("cost", "expected cost", target.name, change), target, change, change.estimate / floor)
+
+
+def _part(kind: Literal["class", "segment", "cost"], name: str, metric: str, change: Change) -> Part:
+    return Part(
+        kind=kind, name=name, metric=metric, reference=change.reference, current=change.current,
+        change=Estimate(estimate=change.estimate, low=change.low, high=change.high),
+    )  # fmt: skip
+
+
+def _noise_caveats(case: Case, change: Change) -> tuple[str, ...]:
+    """What the interval of the headline had to take for granted."""
+    if change.unit == "day":
+        if not change.assumed:
+            return ()
+        few = f"fewer than {MIN_REFERENCE_DAYS} reference or {MIN_CURRENT_DAYS} current days"
+        return (f"{few}: how much days differ by themselves is partly assumed; more days would narrow the interval",)
+    if not case.reference.window.has_time:
+        return (
+            "no timestamps: intervals count every row as independent; days with luck of their own would widen them",
+        )
+    return ("too many rows without a readable time: intervals count every row as independent",)
+
+
+MOST_TIMES = 20
+"""Times the rows or days beyond which nobody waits for more of them."""
+
+
+def _rows_needed(case: Case, change: Change) -> str:
+    """How many labelled rows, or days, would decide between no change and a material one."""
+    quantile = float(stats.norm.ppf(1 - VERDICT_ALPHA) + stats.norm.ppf(POWER))
+    factor = (quantile * change.se / max(case.problem.min_effect, 1e-12)) ** 2
+    days = [u.ordinals for u in (side.units(case.metric) for side in case.sides)]
+    if change.unit == "day" and all(d is not None for d in days):
+        counted, what = min(len(d) for d in days if d is not None), "days"
+    else:
+        counted, what = min(side.window.labelled for side in case.sides), "labelled rows"
+    least = f"the smallest change that matters ({say.change(case.problem.min_effect, share=case.metric.share)})"
+    if factor > MOST_TIMES:
+        return f"{least} is too small to be told from noise with anything like these {what}"
+    needed = int(np.ceil(counted * factor))
+    needed = needed if what == "days" else int(np.ceil(needed / 100) * 100)
+    times = f"{factor:.1f}" if factor < 10 else f"{factor:.0f}"
+    return (
+        f"{least} would need about {times} times the {what} ({say.number(needed, 6)} per window) to be told from noise"
+    )
+
+
+def detectable(case: Case, judged: Judged) -> Detectable:
+    """What these rows could have shown."""
+    change = judged.change
+    if change is None:
+        return Detectable(estimate=None, note="without labels in both windows no change of the metric can be seen")
+    size = change.detectable(case.problem.min_effect)
+    if size >= case.metric.span:
+        note = f"with these rows no change of {say.metric(case.metric.name)} would have been seen, however large"
+        return Detectable(estimate=None, note=_with_reason(note, judged))
+    shown = f"{size * 100:.1f} points" if case.metric.share else say.number(size, 3)
+    note = f"with these rows a change under {shown} would not have been seen"
+    return Detectable(estimate=float(size), note=_with_reason(note, judged))
+
+
+def _with_reason(note: str, judged: Judged) -> str:
+    if judged.verdict == Verdict.INCONCLUSIVE and judged.caveats:
+        note += f"; {judged.caveats[-1]}"
+    return note

@@ -1,0 +1,425 @@
+"""One look at a deployed model: the composition root of watching.
+
+Read it as a straight line: settings -> rows -> sums by period -> streams -> detectors -> incidents -> diagnoses -> messages ->
+Watched. Everything between two steps is kept in a ``Book``; a look that dies is simply repeated, and ends in the same state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from backslide.case import Case
+from backslide.contracts.config import Settings
+from backslide.contracts.errors import InputError
+from backslide.contracts.say import percent
+from backslide.contracts.watch import Estimated, StreamKind, Watched
+from backslide.engine.columns import names
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.columns.segments import resolve as resolve_segments
+from backslide.engine.sources.errors import reading
+from backslide.engine.window import Opened
+from backslide.jobs.investigate import investigate
+from backslide.monitor import expectation, notify
+from backslide.monitor.collect import MOST_VOCABULARY, Wanted, gather
+from backslide.monitor.detect import Rules, Track, track
+from backslide.monitor.events import events_of
+from backslide.monitor.incidents import Group, grouped
+from backslide.monitor.labels import Ages, ages_of, label_notes
+from backslide.monitor.periods import PERIOD, Grid, now
+from backslide.monitor.publish import Look, publish
+from backslide.monitor.rows import Rows, at_age, between, numbered, open_rows, opened
+from backslide.monitor.streams import ESTIMATE, Ledger, Subject, follow, quantities, summed_metric
+from backslide.monitor.sums import Sums
+from backslide.stats.change.sequential import MIN_REFERENCE, Periods
+from backslide.store.memory import Book, Json, Kind, MemoryBook
+
+Progress = Callable[[str], None]
+OF_LABELS: tuple[StreamKind, ...] = ("performance", "class", "segment", "corrections")
+LONGEST_WAIT = 60
+"""Periods after which one whose labels do not come is judged no more."""
+LATE_ROWS = 0.05
+"""Share of a period's rows that came late from which that is worth a word."""
+SILENT = 3
+"""Periods without rows from which that is worth a word."""
+ESTIMATED_ROWS = 8000
+"""Rows of each window that an estimate without labels rests on: every look makes one."""
+STRETCH = 7
+"""Periods of a stretch on which past estimates are checked."""
+
+
+def watch(
+    settings: Settings, *, replay: bool = False, as_of: datetime | None = None, book: Book | None = None,
+    progress: Progress | None = None, deliver: bool = True,
+) -> Watched:  # fmt: skip
+    """Look once: read what is new, judge it, diagnose and tell what was raised.
+
+    Args:
+        settings: the whole configuration.
+        replay: go through the history from the start, remember nothing, tell nobody.
+        as_of: pretend that this is the present (naive UTC); rows and labels after it do not exist.
+        book: what is remembered; default: nothing before and after.
+        progress: called with what is being done.
+        deliver: whether messages are sent; without it they wait.
+
+    Raises:
+        BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
+    """
+    say = progress or (lambda _: None)
+    kept = MemoryBook() if replay or book is None else book
+    look = _Looked.open(settings, as_of or now(), kept)
+    look.replay = replay
+    say("reading new periods")
+    look.read()
+    say("judging every stream")
+    tracks, groups = look.judge()
+    if settings.watch.diagnose:
+        investigate(settings, look.rows, kept, groups, look.grid, say)
+    if not replay:
+        notify.put(settings, kept, groups, look.grid, look.last)
+        if deliver:
+            notify.deliver(settings, kept)
+    found = publish(settings, kept, look.published(), tracks, groups, replay=replay)
+    if settings.watch.metrics_file is not None and not replay:
+        notify.write_metrics(settings, found)
+    return found
+
+
+def settings_key(settings: Settings) -> Json:
+    """The settings under which periods are comparable; with others, watching starts anew."""
+    watch = settings.watch.model_dump(mode="json", include={"period", "label_share", "label_age", "estimate"})
+    model = settings.model.model_dump(mode="json")
+    written = settings.data.model_dump(mode="json", exclude_defaults=True, exclude={"source"})
+    written |= {key: value for key in ("timestamp_format", "timestamp_zone") if (value := model.pop(key)) is not None}
+    key = {
+        "model": model, "data": settings.data.source, "watch": watch,
+        "windows": settings.windows.model_dump(mode="json"),
+    }  # fmt: skip
+    return key | ({"written": written} if written else {})
+
+
+@dataclass
+class _Looked:
+    """The state of one look."""
+
+    settings: Settings
+    rows: Rows
+    grid: Grid
+    present: datetime
+    book: Book
+    both: Opened
+    case: Case
+    subject: Subject
+    ages: Ages
+    reference: dict[str, dict[int, Sums]]
+    wanted: Wanted
+    replay: bool = False
+    provisional: bool = False
+    """Whether labels of the reference are still to come."""
+    held: dict[int, int] = field(default_factory=dict)
+    """Rows of each period after the reference, as they are now."""
+    passing: dict[str, dict[int, Sums]] = field(default_factory=dict)
+    """Sums that are not frozen yet."""
+    expected: expectation.Expectation | None = None
+    last: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def open(cls, settings: Settings, present: datetime, book: Book) -> _Looked:
+        """Open the rows, and learn the reference unless that was done before."""
+        grid = Grid.of(settings.watch)
+        rows = open_rows(settings, grid, present)
+        both = opened(rows)
+        case = Case(both, settings)
+        subject, wanted = _subject(settings, both, case, grid)
+        nothing = Ages(0, None, None, 0.0, known=False)
+        found = cls(settings, rows, grid, present, book, both, case, subject, nothing, {}, wanted)
+        found._learn()
+        return found
+
+    def _learn(self) -> None:
+        """What the reference says, from the book or its rows."""
+        if self.settings.watch.estimate:
+            self.expected = expectation.learn(self.case, summed_metric(self.both.problem))
+        data = self.book.reference()
+        if data is None:
+            data = self._learned()
+            self.ages = Ages(**data["ages"])
+            self.provisional = not self._settled(max(map(int, data["sums"]["inputs"])))
+            if not self.provisional:
+                with self.book.transaction():
+                    self.book.keep_reference(data)
+        self.ages = Ages(**data["ages"])
+        self.reference = {
+            kind: {int(n): Sums.from_dict(s) for n, s in sums.items()} for kind, sums in data["sums"].items()
+        }
+
+    def _settled(self, last: int) -> bool:
+        """Whether practically every label of the reference has come; before that nothing about labels is frozen."""
+        if not self.ages.known or not self.grid.timed:
+            return True
+        return self._old_enough(last, 2 * (self.ages.mature or self.ages.first))
+
+    def _learned(self) -> Json:
+        frame = numbered(self.both.reference, self.grid, reference=True)
+        inputs = _whole(gather(frame, self.wanted), self.grid)
+        if len(inputs) < MIN_REFERENCE:
+            raise InputError(
+                f"watching needs a reference of at least {MIN_REFERENCE} periods ({self.grid.name}), got {len(inputs)}; "
+                "give a longer [windows] reference or shorter [watch] period"
+            )
+        total = sum(s.rows for s in inputs.values())
+        labelled = sum(s.labelled for s in inputs.values()) / max(total, 1)
+        ages = ages_of(self.rows, labelled)
+        sums: dict[str, dict[int, Sums]] = {"inputs": inputs, "labels": inputs}
+        if ages.known:
+            sums["labels"] = self._labels_of_reference(ages.first)
+            rows = sum(s.rows for s in sums["labels"].values())
+            ages = replace(ages, labelled=sum(s.labelled for s in sums["labels"].values()) / max(rows, 1))
+            if ages.mature is not None:
+                sums["mature"] = self._labels_of_reference(ages.mature)
+        if self.expected is not None:
+            sample = numbered_sample(self.case, frame, self.grid)
+            if sample is not None:
+                sums["inputs"] = _with_moments(inputs, expectation.of_reference(self.expected, sample))
+        return {
+            "ages": ages.to_dict(),
+            "sums": {kind: {str(n): s.to_dict() for n, s in of.items()} for kind, of in sums.items()},
+        }
+
+    def _labels_of_reference(self, age: int) -> dict[int, Sums]:
+        whole = _whole(self._gathered(age, reference=True), self.grid)
+        return {n: s for n, s in whole.items() if self._old_enough(n, age)}
+
+    def _gathered(self, age: int, *, reference: bool, numbers: Iterable[int] = ()) -> dict[int, Sums]:
+        aged = at_age(self.rows, age)
+        both = opened(aged)
+        frame = numbered(both.reference if reference else both.current, self.grid, reference=reference)
+        if not reference:
+            frame = frame.filter(pl.col(PERIOD).is_in(list(numbers)))
+        return gather(frame, self.wanted)
+
+    def read(self) -> None:
+        """Freeze what is new: inputs of complete periods, and labels of periods that are old enough."""
+        frame = numbered(self.both.current, self.grid, reference=False)
+        with reading():
+            counted = frame.filter(pl.col(PERIOD).is_not_null()).group_by(PERIOD).len().collect(engine="streaming")
+        self.held = {int(n): int(rows) for n, rows in counted.iter_rows()}
+        complete = sorted(n for n in self.held if self._complete(n, max(self.held)))
+        self.last = complete[-1] if complete else None
+        fresh = [n for n in complete if n not in self.book.periods("inputs")]
+        if fresh:
+            sums = gather(frame.filter(pl.col(PERIOD).is_in(fresh)), self.wanted)
+            if self.expected is not None:
+                sums = _with_moments(sums, expectation.of_later(self.expected, self.case, frame, fresh))
+            self._freeze("inputs", sums)
+        if self.both.problem.has_labels:
+            self._read_labels("labels", self.ages.first, complete)
+            if self.ages.mature is not None:
+                self._read_labels("mature", self.ages.mature, complete)
+
+    def _read_labels(self, kind: Kind, age: int, complete: list[int]) -> None:
+        done = self.book.periods(kind)
+        waiting = [n for n in complete if n not in done and self._old_enough(n, age)]
+        if not waiting:
+            return
+        sums = self._gathered(age, reference=False, numbers=waiting)
+        if not self.ages.known:
+            newest = complete[-1]
+            sums = {n: s for n, s in sums.items() if self._enough(s) or newest - n > LONGEST_WAIT}
+        self._freeze(kind, sums)
+
+    def _enough(self, sums: Sums) -> bool:
+        share = self.settings.watch.label_share * self.ages.labelled
+        return sums.labelled > 0 and sums.labelled / max(sums.rows, 1) >= share
+
+    def _complete(self, number: int, newest: int) -> bool:
+        """Over, and not the last one with rows unless a whole period has passed since: logs may come late."""
+        if not self.grid.timed:
+            return True
+        end = self.grid.end(number)
+        return end <= self.present and (number < newest or self.grid.end(number + 1) <= self.present)
+
+    def _old_enough(self, number: int, age: int) -> bool:
+        return not self.grid.timed or self.grid.end(number + age) <= self.present
+
+    def _freeze(self, kind: Kind, sums: dict[int, Sums]) -> None:
+        if self.provisional and kind != "inputs":
+            self.passing[kind] = sums
+            return
+        with self.book.transaction():
+            self.book.freeze(kind, {n: s.to_dict() for n, s in sorted(sums.items())})
+
+    def later(self, kind: Kind) -> dict[int, Sums]:
+        """Frozen periods after the reference."""
+        kept = {n: Sums.from_dict(s) for n, s in self.book.periods(kind).items()}
+        return dict(sorted({**self.passing.get(kind, {}), **kept}.items()))
+
+    def judge(self) -> tuple[list[Track], list[Group]]:
+        """Every stream through its detectors, and what was raised together."""
+        labels = {n: s for n, s in self.later("labels").items() if self._enough(s)}
+        mature = (self.reference["mature"], self.later("mature")) if "mature" in self.reference else None
+        self.ledger = Ledger(
+            (self.reference["inputs"], self.later("inputs")), (self.reference["labels"], labels), mature
+        )
+        watch = self.settings.watch
+        rules = Rules(
+            watch.false_alarms_per_year, watch.false_watches_per_year, self.grid.a_year(), self.recover_after,
+            watch.reference,
+        )  # fmt: skip
+        tracks = [track(followed, rules) for followed in follow(self.subject, self.ledger)]
+        return tracks, grouped(tracks, self.delay, watch.cooldown)
+
+    @property
+    def recover_after(self) -> int:
+        """Periods back to normal that close an alarm."""
+        return self.settings.watch.recover_after or (7 if self.grid.name in ("day", "hour") else 3)
+
+    def delay(self, kind: StreamKind) -> int:
+        """Periods after which a stream's period is known."""
+        if kind == "mature":
+            return self.ages.mature or 0
+        return self.ages.first if kind in OF_LABELS and self.ages.known else 0
+
+    def published(self) -> Look:
+        """What goes into the answer beside streams and incidents."""
+        return Look(
+            self.grid,
+            self.present,
+            self.last,
+            self.ages,
+            self.ledger,
+            self.subject,
+            self._notes(),
+            self._estimated(),
+            events_of(self.settings),
+        )
+
+    def _notes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """About labels, and about everything else."""
+        mature = self.ages.mature or self.ages.first
+        old = [n for n in self.later("inputs") if self.last is not None and n + mature <= self.last][-28:]
+        later = None
+        if old and self.both.problem.has_labels:
+            frame = numbered(self.both.current, self.grid, reference=False).filter(pl.col(PERIOD).is_in(old))
+            wanted = [c for c in (names.LABEL, names.CONFIDENCE, names.PREDICTION) if c in frame.collect_schema()]
+            with reading():
+                later = frame.select(wanted).collect()
+        notes = [*self.both.warnings, *self.both.notes]
+        metric = self.subject.headline.name
+        if metric != self.both.problem.metric:
+            notes.append(f"{self.both.problem.metric} is no sum of rows and is followed as {metric}")
+        if (
+            self.last is not None
+            and self.grid.timed
+            and not self.replay
+            and self.grid.number(self.present) - self.last > SILENT
+        ):
+            notes.append(f"no rows after {self.grid.label(self.last)}: is the log still written?")
+        notes += self._latecomers()
+        present = float(self.grid.number(self.present)) if self.grid.timed else 0.0
+        return tuple(label_notes(self.rows, self.ages, present, later, self.both.problem.classes)), tuple(notes)
+
+    def _latecomers(self) -> list[str]:
+        """Periods whose rows came after they had been judged."""
+        more = {n: self.held.get(n, 0) - s.rows for n, s in self.later("inputs").items()}
+        late = {n: rows for n, rows in more.items() if rows > LATE_ROWS * self.held.get(n, 0)}
+        if not late:
+            return []
+        worst = max(late, key=lambda n: late[n] / self.held[n])
+        share = percent(late[worst] / self.held[worst])
+        return [
+            f"rows of {len(late)} periods came after they had been judged ({share} of {self.grid.label(worst)}) and are left "
+            "out: look later, or write the log sooner"
+        ]
+
+    def _estimated(self) -> Estimated | None:
+        """Performance of the periods that wait for labels."""
+        judged = set(self.ledger.labels[1])
+        numbers = [n for n in self.later("inputs") if n not in judged][-4 * STRETCH :]
+        if self.expected is None or not numbers or not self.grid.timed:
+            return None
+        engine = self.settings.engine
+        engine = engine.model_copy(update={"sample_rows": min(engine.sample_rows, ESTIMATED_ROWS)})
+        settings = self.settings.model_copy(update={"engine": engine})
+        case = Case(opened(between(self.rows, numbers[0], numbers[-1])), settings)
+        return expectation.estimated(case, self.subject.headline, self.grid, numbers, self._history(), None)
+
+    def _history(self) -> list[tuple[float, float]]:
+        """Expected and actual value of stretches of labelled periods."""
+        streams = {s.name: s for s in follow(self.subject, self.ledger)}
+        if not {"estimate", "performance"} <= streams.keys():
+            return []
+        said, true = streams["estimate"], streams["performance"]
+        pairs = []
+        for a, b in ((said.reference, true.reference), (said.later, true.later)):
+            both = sorted(set(a.ordinals.tolist()) & set(b.ordinals.tolist()))
+            for at in range(0, len(both) - STRETCH + 1, STRETCH):
+                some = both[at : at + STRETCH]
+                pairs.append((_mean(a, some), _mean(b, some)))
+        return pairs
+
+
+def _mean(stream: Periods, numbers: list[int]) -> float:
+    part = stream.take(np.isin(stream.ordinals, numbers))
+    return float(np.average(part.values, weights=part.rows))
+
+
+def numbered_sample(case: Case, frame: pl.LazyFrame, grid: Grid) -> Any:
+    """Period of every row of the reference sample; None where rows in their order are periods and the sample is not whole."""
+    sample = case.reference.sample
+    if grid.timed:
+        return sample.select(grid.expression(names.TIME).fill_null(-1)).to_series().to_numpy()
+    if not case.reference.complete:
+        return None
+    assert grid.rows is not None
+    whole = sample.height // grid.rows
+    number = np.arange(sample.height) // grid.rows
+    return np.where(number < whole, number - whole, 10**9)
+
+
+def _with_moments(sums: dict[int, Sums], moments: dict[int, Any]) -> dict[int, Sums]:
+    return {n: replace(s, moments={**s.moments, ESTIMATE: moments[n]}) if n in moments else s for n, s in sums.items()}
+
+
+def _whole(sums: dict[int, Sums], grid: Grid) -> dict[int, Sums]:
+    """Without a first or last period that the window cuts through: under half of the usual rows."""
+    if not sums or not grid.timed:
+        return sums
+    usual = float(np.median([s.rows for s in sums.values()]))
+    ends = {min(sums), max(sums)}
+    return {n: s for n, s in sums.items() if n not in ends or s.rows >= usual / 2}
+
+
+def _subject(settings: Settings, both: Opened, case: Case, grid: Grid) -> tuple[Subject, Wanted]:
+    problem = both.problem
+    sample = case.reference.sample
+    segments = tuple(e for group in resolve_segments(problem.roles.segments, sample, sample)[0].values() for e in group)
+    kinds = (ColumnKind.NUMERIC, ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN)
+    features = tuple(c for c in case.features_of(*kinds) if c in sample.columns)
+    categories = [c for c in case.features_of(ColumnKind.CATEGORICAL) if c in features]
+    vocabularies = _vocabularies(both.reference.frame, categories)
+    source = problem.roles.label_source
+    days = settings.watch.holidays if grid.name == "day" else ()
+    holidays = frozenset(grid.number(datetime(d.year, d.month, d.day)) for d in days)
+    wanted = Wanted(quantities(problem), problem.classification, segments, features, vocabularies, source)
+    return Subject(
+        problem, segments, features, tuple(vocabularies), grid.cycle, holidays, settings.watch.leave_out, source is not None
+    ), wanted  # fmt: skip
+
+
+def _vocabularies(frame: pl.LazyFrame, columns: list[str]) -> dict[str, tuple[str, ...]]:
+    """Values of category columns in the reference, of those that have few."""
+    if not columns:
+        return {}
+    counts = [pl.col(c).cast(pl.String).n_unique().alias(c) for c in columns]
+    with reading():
+        sizes = frame.select(counts).collect(engine="streaming").row(0, named=True)
+        few = [c for c in columns if sizes[c] <= MOST_VOCABULARY]
+        tables = pl.collect_all([frame.select(pl.col(c).cast(pl.String).drop_nulls().unique()) for c in few])
+    return {c: tuple(sorted(t.to_series().to_list())) for c, t in zip(few, tables, strict=True)}

@@ -1,0 +1,92 @@
+"""Compaction and retention of a log's tables: any step is one commit, so that whoever reads meanwhile sees all rows once.
+
+Every step looks at what is there and does what is left to do: killed between any two, the next run finishes.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+
+from backslide.contracts.errors import LogError
+from backslide.log.paths import TABLES, alone, named, spool_root, table_of
+from backslide.log.tables import PARTITION, Table
+
+GRACE = 24
+"""Hours for which files that are no part of a table any more are kept: a reader that opened it before may still want them."""
+
+
+@dataclass
+class Compacted:
+    """What was done for one model."""
+
+    model: str
+    files: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Files before and after, by table."""
+    forgotten: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TABLES, 0))
+    """Rows that were too old, by table."""
+    removed: int = 0
+    """Files that went from the disk."""
+
+
+def compact(
+    store: str | os.PathLike[str], *, spool: str | os.PathLike[str] | None = None, model: str | None = None,
+    keep_days: int | None = None, grace: int = GRACE, today: date | None = None,
+) -> list[Compacted]:  # fmt: skip
+    """Make few files of many, of one model or of all, and leave out what is too old.
+
+    Args:
+        store: the log.
+        spool: folder of what waits, where it is not within the store.
+        model: one model; default: all.
+        keep_days: days to keep, today's (UTC) the last of them; default: all. A label stays as long as its prediction.
+        grace: hours until files that hold nothing any more go from the disk.
+        today: default: the day it is.
+
+    Raises:
+        LogError: there is no such log or model, another rollup or compaction is at work, or a number makes no sense.
+        MissingExtraError: deltalake is not installed.
+    """
+    if keep_days is not None and keep_days < 1:
+        raise LogError(f"expected at least 1 day to keep, got {keep_days}")
+    if grace < 0:
+        raise LogError(f"expected hours of grace from 0 on, got {grace}")
+    root = spool_root(store, spool)
+    names = named(store, root, model)
+    before = None if keep_days is None else (today or datetime.now(UTC).date()) - timedelta(days=keep_days - 1)
+    with alone(root):
+        return [_one(store, name, before, grace) for name in names]
+
+
+def _one(store: str | os.PathLike[str], name: str, before: date | None, grace: int) -> Compacted:
+    done = Compacted(name)
+    tables = {kind: Table(table_of(store, name, kind), kind) for kind in TABLES}
+    there = {kind: table for kind, table in tables.items() if table.there}
+    held = {kind: table.files() for kind, table in there.items()}
+    if before is not None:
+        for kind, table in there.items():
+            done.forgotten[kind] = _forget(table, before, tables["predictions"])
+    for kind, table in there.items():
+        table.merge_files()
+        done.files[kind] = (held[kind], table.files())
+        done.removed += table.sweep(grace)
+    return done
+
+
+def _forget(table: Table, before: date, predictions: Table) -> int:
+    """Leave out rows of days before; how many."""
+    old = table.scan().filter(pl.col(PARTITION) < before)
+    rows = int(old.select(pl.len()).collect().item())
+    if not rows:
+        return 0
+    kept = None
+    if table.kind == "labels" and predictions.there:  # they may be told as of a time before their prediction's
+        known = predictions.scan().filter((pl.col(PARTITION) >= before) | pl.col(PARTITION).is_null()).select("id")
+        kept = old.join(known.unique(), on="id", how="semi").collect()
+        rows -= kept.height
+    if rows:
+        table.forget(before, kept)
+    return rows

@@ -1,0 +1,131 @@
+"""From prepared rows to sums by period, in one pass."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from backslide.engine.columns import names
+from backslide.engine.columns.segments import condition
+from backslide.engine.sources.errors import reading
+from backslide.monitor.periods import PERIOD
+from backslide.monitor.sums import Moments, Sums
+
+MOST_VOCABULARY = 1000
+"""Categories of a column beyond which an unknown one is nothing special."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is summed."""
+
+    quantities: tuple[str, ...]
+    """Row quantities of the prepared window."""
+    classification: bool
+    segments: tuple[str, ...]
+    """Conditions over columns."""
+    features: tuple[str, ...]
+    """Whose missing values are counted."""
+    vocabularies: Mapping[str, tuple[str, ...]]
+    """Category column -> its values in the reference."""
+    source: str | None = None
+    """Column of who gave the label."""
+
+
+REVIEW = "review"
+
+
+def gather(frame: pl.LazyFrame, wanted: Wanted) -> dict[int, Sums]:
+    """Sums of a prepared frame that has a column ``PERIOD``, by its number.
+
+    Raises:
+        SourceError: when the rows cannot be read.
+    """
+    held = set(frame.collect_schema().names())
+    quantities = [q for q in wanted.quantities if q in held]
+    features = [c for c in wanted.features if c in held]
+    known = {c: v for c, v in wanted.vocabularies.items() if c in held}
+    tables = [frame.group_by(PERIOD).agg(_inputs(quantities, features, known, wanted, held))]
+    parts = [frame.filter(condition(expression)) for expression in wanted.segments]
+    tables += [part.group_by(PERIOD).agg(_quantities(quantities, held)) for part in parts]
+    counted = wanted.classification and {names.LABEL, names.PREDICTION} <= held
+    if counted:
+        tables += [_cells(part) for part in (frame, *parts)]
+    with reading():
+        found = pl.collect_all(tables, engine="streaming")
+    n = 1 + len(parts)
+    totals, counts = found[:n], found[n:] if counted else [pl.DataFrame()] * n
+    cells = [_by_period(table) for table in counts]
+    sums = {}
+    inside = [{row[PERIOD]: row for row in table.iter_rows(named=True)} for table in totals]
+    for number, row in inside[0].items():
+        if number is None:
+            continue
+        segments = {
+            expression: _sums(inside[i + 1][number], quantities, cells[i + 1].get(number, Counter()))
+            for i, expression in enumerate(wanted.segments)
+            if number in inside[i + 1]
+        }
+        whole = _sums(row, quantities, cells[0].get(number, Counter()))
+        sums[int(number)] = Sums(
+            whole.rows, whole.labelled, int(row.get("corrected") or 0), whole.cells, whole.moments, segments,
+            {c: int(row[f"missing {c}"]) for c in features}, {c: int(row[f"unknown {c}"]) for c in known},
+        )  # fmt: skip
+    return sums
+
+
+def _quantities(quantities: list[str], held: set[str]) -> list[pl.Expr]:
+    found = [pl.len().alias("rows")]
+    if names.LABEL in held:
+        found.append(pl.col(names.LABEL).count().alias("labelled"))
+    for name in quantities:
+        value = pl.col(name).cast(pl.Float64)
+        value = pl.when(value.is_finite()).then(value)
+        found += [value.count().alias(f"n {name}"), value.sum().alias(f"sum {name}")]
+        found.append((value * value).sum().alias(f"square {name}"))
+    return found
+
+
+def _inputs(
+    quantities: list[str], features: list[str], known: Mapping[str, tuple[str, ...]], wanted: Wanted, held: set[str]
+) -> list[pl.Expr]:
+    found = _quantities(quantities, held)
+    found += [_missing(c).sum().alias(f"missing {c}") for c in features]
+    for column, vocabulary in known.items():
+        text = pl.col(column).cast(pl.String)
+        found.append((text.is_not_null() & ~text.is_in(list(vocabulary))).sum().alias(f"unknown {column}"))
+    if wanted.source is not None and wanted.source in held and {names.LABEL, names.PREDICTION} <= held:
+        changed = pl.col(names.LABEL).cast(pl.String) != pl.col(names.PREDICTION).cast(pl.String)
+        found.append(((pl.col(wanted.source) == REVIEW) & changed).sum().alias("corrected"))
+    return found
+
+
+def _missing(column: str) -> pl.Expr:
+    """Null, or NaN where the column holds floats."""
+    value = pl.col(column)
+    return value.is_null() | value.cast(pl.String, strict=False).is_in(["NaN"])
+
+
+def _cells(frame: pl.LazyFrame) -> pl.LazyFrame:
+    both = pl.col(names.LABEL).is_not_null() & pl.col(names.PREDICTION).is_not_null()
+    return frame.filter(both).group_by(PERIOD, names.LABEL, names.PREDICTION).len()
+
+
+def _by_period(table: pl.DataFrame) -> dict[int, Counter[tuple[str, str]]]:
+    found: dict[int, Counter[tuple[str, str]]] = {}
+    for number, label, said, n in table.iter_rows():
+        if number is not None:
+            found.setdefault(int(number), Counter())[(str(label), str(said))] += int(n)
+    return found
+
+
+def _sums(row: dict[str, float], quantities: list[str], cells: Counter[tuple[str, str]]) -> Sums:
+    moments: dict[str, Moments] = {
+        name: (float(row[f"n {name}"]), float(row[f"sum {name}"]), float(row[f"square {name}"]))
+        for name in quantities
+        if row[f"n {name}"]
+    }
+    return Sums(int(row["rows"]), int(row.get("labelled") or 0), 0, cells, moments)

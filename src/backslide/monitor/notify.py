@@ -1,0 +1,158 @@
+"""Who is told what: messages are written with the state they speak of, and sent until somebody takes them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from backslide.contracts.config import Settings
+from backslide.contracts.errors import ConfigError
+from backslide.contracts.extras import needs
+from backslide.contracts.watch import Finding, Watched
+from backslide.contracts.watch_settings import FIELDS
+from backslide.monitor.events import events_of, near
+from backslide.monitor.exposition import exposition
+from backslide.monitor.incidents import Due, Group, due, identity, incident
+from backslide.monitor.periods import Grid
+from backslide.store.database import from_environment
+from backslide.store.memory import Book, Message
+
+MOST_LINES = 8
+"""Streams that a message lists."""
+
+
+def put(settings: Settings, book: Book, groups: Sequence[Group], grid: Grid, last: int | None) -> None:
+    """Write down what became due since the last look; at the first look only what is still open.
+
+    Messages and the mark of how far they go take effect together, so that no look can lose or double one.
+    """
+    if last is None:
+        return
+    with book.transaction():
+        before = book.told_through()
+        if settings.alerts.urls:  # without a receiver nothing waits for one
+            book.put(_messages(settings, book, groups, grid, last, before))
+        book.tell_through(last if before is None else max(last, before))
+
+
+def _messages(
+    settings: Settings, book: Book, groups: Sequence[Group], grid: Grid, last: int, before: int | None
+) -> list[Message]:
+    alerts, mutes, findings = settings.alerts, book.mutes(), book.findings()
+    known = {(m.incident, m.kind) for m in book.messages()}
+    found: list[Message] = []
+    for group in groups:
+        name = identity(group, grid)
+        if incident(group, grid, mutes, None, last).muted is not None:
+            continue
+        for one in due(group, grid, last, settings.watch.remind_after):
+            if one.kind not in alerts.on or not _new(one, group, before, known):
+                continue
+            finding = Finding(**findings[name]) if name in findings else None
+            found.append(_message(settings, group, grid, one, finding, last))
+    return found
+
+
+def _new(one: Due, group: Group, before: int | None, known: set[tuple[str, str]]) -> bool:
+    if before is None:
+        return group.over is None and one.kind in ("alarm", "watch")
+    if one.kind == "recovery" and (one.incident, "alarm") not in known and (one.incident, "watch") not in known:
+        return False  # nobody was told that it began
+    # A judgement that needed late labels may concern a period before the last look.
+    late = one.kind in ("alarm", "watch") and (one.incident, one.kind) not in known and group.over is None
+    return one.number > before or late
+
+
+_LEVEL = {"alarm": "ALARM", "watch": "early sign", "reminder": "still open", "recovery": "recovered"}
+
+
+def _message(settings: Settings, group: Group, grid: Grid, one: Due, finding: Finding | None, last: int) -> Message:
+    told = incident(group, grid, (), finding, last)
+    others = [m.sentence for m in told.members][:MOST_LINES]
+    others += [f"at that time: {e}" for e in near(events_of(settings), grid, group.speaker.began, group.speaker.at)]
+    sentence = told.sentence
+    if one.kind == "recovery":
+        sentence = f"Back to normal since {grid.label(one.number)}. It was: {sentence}"
+    fields = {
+        "model": settings.model.name, "level": _LEVEL[one.kind], "sentence": sentence,
+        "detail": "\n".join(f"- {text}" for text in others), "decision": finding.decision if finding is not None else "",
+        "stream": told.members[0].stream, "since": told.began, "incident": told.id,
+    }  # fmt: skip
+    alerts = settings.alerts
+    return Message(
+        one.incident,
+        one.kind,
+        grid.label(one.number),
+        alerts.title.format(**fields),
+        alerts.body.format(**fields).strip(),
+    )
+
+
+def deliver(settings: Settings, book: Book) -> None:
+    """Send what waits, the oldest first; what nobody takes waits for the next look."""
+    waiting = [m for m in book.messages() if m.status == "waiting"]
+    if not waiting or not settings.alerts.urls:
+        return
+    for message in waiting:
+        error = _send(settings, message)
+        if error is None:
+            status = "delivered"
+        else:
+            status = "given_up" if message.attempts + 1 >= settings.alerts.attempts else "waiting"
+        with book.transaction():
+            book.mark(message, status, error)
+
+
+def _send(settings: Settings, message: Message) -> str | None:
+    """Why nobody took it; None where everybody did.
+
+    Raises:
+        MissingExtraError: Apprise is not installed.
+        ConfigError: a URL that Apprise does not know.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # modules of its plugins that Python will lose one day are none of the user's
+        return _notified(settings, message)
+
+
+def _notified(settings: Settings, message: Message) -> str | None:
+    with needs("watch", "sending alerts"):
+        import apprise  # most of a second: only when there is something to tell
+    kinds = {"alarm": apprise.NotifyType.FAILURE, "recovery": apprise.NotifyType.SUCCESS}
+    failed = []
+    for place, url in enumerate(settings.alerts.urls, 1):
+        target = apprise.Apprise()
+        if not target.add(from_environment(url, f"[alerts] urls, number {place}")):
+            raise ConfigError(f"[alerts] urls, number {place}: Apprise does not know this kind of URL")
+        try:
+            taken = target.notify(
+                title=message.title, body=message.body, notify_type=kinds.get(message.kind, apprise.NotifyType.WARNING)
+            )
+        except Exception as error:  # a plugin's trouble must not cost the other receivers their message
+            failed.append(f"number {place}: {type(error).__name__}")
+            continue
+        if not taken:
+            failed.append(f"number {place} did not take it")
+    return "; ".join(failed) or None
+
+
+def test_message(settings: Settings) -> str | None:
+    """Send a test message; why it was not taken, None where every receiver took it.
+
+    Raises:
+        ConfigError: there is no receiver.
+    """
+    if not settings.alerts.urls:
+        raise ConfigError("[alerts] urls is empty: nobody would be told")
+    title = settings.alerts.title.format(**{**dict.fromkeys(FIELDS, ""), "model": settings.model.name, "level": "test"})
+    return _send(settings, Message("", "test", "", title, "A test: alerts of backslide arrive here."))
+
+
+def write_metrics(settings: Settings, found: Watched) -> None:
+    """Write the figures where a textfile collector reads them; whole, or not at all."""
+    path = settings.base / Path(settings.watch.metrics_file or "backslide.prom")
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(exposition(found), encoding="utf-8")
+    beside.replace(path)

@@ -1,0 +1,259 @@
+"""What several drift checks ask of a column: how it moved, judged by rows and days, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case, Side
+from backslide.contracts.evidence import Series
+from backslide.contracts.finding import Estimate
+from backslide.engine.columns import names
+from backslide.engine.columns.pair import to_numbers
+from backslide.engine.profile.batch import level_names
+from backslide.engine.profile.plan import column_edges
+from backslide.playbook.evidence import by_day
+from backslide.stats.change.change_point import change_point, without_weekdays
+from backslide.stats.change.day_noise import DayCounts
+from backslide.stats.drift.univariate import NumericMove, ShareMove, numeric_move, share_move
+from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import newcombe
+
+MIN_ROWS = 30
+"""Rows in either window under which nothing is flagged."""
+MOST_UNDATED = 0.05
+SHARE_LEVELS = 50
+"""Levels that are told apart in a test; the others are one."""
+MANY_LEVELS = 200
+DRAWN_SERIES = 12
+"""Flagged columns per check that get a chart by day."""
+Days = NDArray[np.int64] | None
+
+
+def days_of(case: Case, side: Side) -> Days:
+    """Day ordinals of the sampled rows, None where the rows have no times (or too many of them have none)."""
+
+    def compute() -> Days:
+        blocks = side.blocks
+        if blocks is None or not len(blocks):
+            return None
+        undated = side.sample[names.DAY].is_null().to_numpy()
+        if undated.mean() > MOST_UNDATED:
+            return None
+        known = blocks[~undated]
+        return np.where(undated, np.bincount(known - known.min()).argmax() + known.min(), blocks)
+
+    days: Days = case.cached(f"days {side.window.name}", compute)
+    return days
+
+
+def both_days(case: Case) -> tuple[Days, Days]:
+    """Days of both windows; None for both when one has none."""
+    days = days_of(case, case.reference), days_of(case, case.current)
+    return days if days[0] is not None and days[1] is not None else (None, None)
+
+
+def noise(case: Case) -> str:
+    """Which noise a change is judged against, as said in the basis of a finding."""
+    return "noise of days" if both_days(case)[0] is not None else "noise of rows (no times)"
+
+
+def canonical(case: Case, side: Side, columns: Iterable[str]) -> NDArray[np.int64]:
+    """The sampled rows in an order that their content decides (n,)."""
+    chosen = side.sample.select(columns)
+    chosen = chosen.with_columns(pl.col(pl.Boolean).cast(pl.Int8))
+    days = days_of(case, side)
+    keys = chosen.hash_rows(seed=0).to_numpy()
+    return np.asarray(np.lexsort((keys,) if days is None else (keys, days)), np.int64)
+
+
+def numeric(case: Case, column: str) -> NumericMove | None:
+    """The move of a profiled column of numbers."""
+    g, b = (side.profile.columns[column] for side in case.sides)
+    if g.counts is None or b.counts is None or not g.finite or not b.finite:
+        return None
+    edges = np.asarray(g.edges)
+    counted = []
+    for side, days in zip(case.sides, both_days(case), strict=True):
+        values = to_numbers(side.sample[column])
+        codes = np.where(np.isfinite(values), np.searchsorted(edges, values, side="right"), -1)
+        counted.append(DayCounts.of(codes, len(edges) + 1, days))
+    move: NumericMove | None = case.cached(
+        f"moved {column}",
+        lambda: numeric_move(g.counts, b.counts, (counted[0], counted[1])),  # type: ignore[arg-type]
+    )
+    return move
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Counts of the same categories in both windows over all rows, the last one everything not named."""
+
+    names: tuple[str, ...]
+    reference: Floats
+    current: Floats
+
+
+def levels_of(reference: dict[str, int], current: dict[str, int], rest: tuple[int, int]) -> Levels:
+    """All levels, or the most frequent of many; what is not named or not kept is the rest."""
+    every = list(dict.fromkeys([*reference, *current]))
+    if len(every) > MANY_LEVELS:
+        ranked = sorted(every, key=lambda k: (-reference.get(k, 0), -current.get(k, 0), k))
+        # New levels come last in the reference's order, and may be all that matters.
+        fresh = sorted((k for k in current if k not in reference), key=lambda k: (-current[k], k))
+        every = list(dict.fromkeys([*ranked[:SHARE_LEVELS], *fresh[: SHARE_LEVELS // 5]]))
+    counts = [np.array([float(side.get(k, 0)) for k in every]) for side in (reference, current)]
+    totals = sum(reference.values()) + rest[0], sum(current.values()) + rest[1]
+    counts = [np.append(c, max(total - c.sum(), 0.0)) for c, total in zip(counts, totals, strict=True)]
+    return Levels(tuple(every), counts[0], counts[1])
+
+
+def shares(case: Case, column: str, levels: Levels) -> ShareMove | None:
+    """The move of the shares of ``levels`` of a column of texts, booleans or codes; the noise from the sampled rows."""
+    counted = [
+        DayCounts.of(codes_of(side.sample[column], levels.names), len(levels.names) + 1, days)
+        for side, days in zip(case.sides, both_days(case), strict=True)
+    ]
+    return share_move(levels.reference, levels.current, (counted[0], counted[1]))
+
+
+def feature_levels(case: Case, column: str) -> Levels:
+    """Levels of a profiled feature of categories."""
+    g, b = (side.profile.columns[column] for side in case.sides)
+    return levels_of(g.levels, b.levels, (g.rest_rows, b.rest_rows))
+
+
+def feature_shares(case: Case, column: str) -> ShareMove | None:
+    """The move of a profiled feature of categories, computed once."""
+    move: ShareMove | None = case.cached(f"shares {column}", lambda: shares(case, column, feature_levels(case, column)))
+    return move
+
+
+def indicator(
+    case: Case, reference: tuple[int, int], current: tuple[int, int], which: tuple[Floats, Floats]
+) -> ShareMove:
+    """The move of one share: hits and rows of both windows, and 0/1 of the sampled rows, which tell the noise."""
+    counts = [np.array([rows - hits, hits], float) for hits, rows in (reference, current)]
+    counted = [
+        DayCounts.of(np.where(np.isfinite(w), w, -1).astype(np.int64), 2, days)
+        for w, days in zip(which, both_days(case), strict=True)
+    ]
+    move = share_move(counts[0], counts[1], (counted[0], counted[1]))
+    assert move is not None
+    return move
+
+
+def coded(case: Case, codes: tuple[NDArray[np.int64], NDArray[np.int64]], cells: int) -> ShareMove | None:
+    """The move of the shares of codes of the sampled rows (-1 = not counted), which are all there is to go by."""
+    counted = [DayCounts.of(c, cells, days) for c, days in zip(codes, both_days(case), strict=True)]
+    totals = [side.counts.sum(axis=0) for side in counted]
+    return share_move(totals[0], totals[1], (counted[0], counted[1]))
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The move of a quantity known for the sampled rows only, and its standard deviation in the reference."""
+
+    move: NumericMove
+    spread: float
+
+
+def sampled(case: Case, values: tuple[Floats, Floats]) -> Sampled | None:
+    """The move of a quantity of the sampled rows (NaN = not counted)."""
+    known = [v[np.isfinite(v)] for v in values]
+    if not all(map(len, known)):
+        return None
+    edges = np.asarray(column_edges(pl.Series(known[0])))
+    codes = [np.where(np.isfinite(v), np.searchsorted(edges, v, side="right"), -1) for v in values]
+    counted = [DayCounts.of(c, len(edges) + 1, days) for c, days in zip(codes, both_days(case), strict=True)]
+    counts = [np.bincount(c[c >= 0], minlength=len(edges) + 1) for c in codes]
+    move = numeric_move(counts[0], counts[1], (counted[0], counted[1]))
+    return None if move is None else Sampled(move, float(known[0].std()))
+
+
+def newcombe_by_days(move: ShareMove) -> tuple[float, float]:
+    """95 % interval of the change of the last share, from as many rows as the windows are worth after their days."""
+    n_g, n_b = move.effective
+    return newcombe(float(move.before[-1]) * n_g, n_g, float(move.after[-1]) * n_b, n_b)
+
+
+def share_change(move: ShareMove, which: int) -> Estimate:
+    """The change of one share with its 95 % interval, which no share can leave."""
+    change, half = float(move.after[which] - move.before[which]), 1.96 * float(move.se[which])
+    return Estimate(estimate=change, low=max(change - half, -1.0), high=min(change + half, 1.0))
+
+
+def codes_of(values: pl.Series, levels: tuple[str, ...]) -> NDArray[np.int64]:
+    """Code of each value by its name in a profile, ``len(levels)`` for others, -1 for missing ones."""
+    if values.dtype.is_float():
+        values = values.fill_nan(None)
+    distinct = values.unique().drop_nulls()
+    place = {name: code for code, name in enumerate(levels)}
+    codes = [place.get(name, len(levels)) for name in level_names(distinct)]
+    table = pl.DataFrame({"value": distinct, "code": pl.Series(codes, dtype=pl.Int64)})
+    joined = values.to_frame("value").join(table, on="value", how="left", maintain_order="left")
+    return joined["code"].fill_null(-1).to_numpy().astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Daily:
+    """A quantity by day over both windows, in order of time."""
+
+    days: NDArray[np.int64]
+    values: Floats
+    rows: Floats
+    current: NDArray[np.bool_]
+
+
+def daily(case: Case, values: tuple[Floats, Floats]) -> Daily | None:
+    """Daily means of a quantity of the sampled rows (NaN = not counted); None without days in both windows."""
+    days = both_days(case)
+    if days[0] is None or days[1] is None:
+        return None
+    parts = [_means(v, d) for v, d in zip(values, (days[0], days[1]), strict=True)]
+    if not all(len(part[0]) for part in parts):
+        return None
+    at = np.concatenate([p[0] for p in parts])
+    current = np.concatenate([np.zeros(len(parts[0][0]), bool), np.ones(len(parts[1][0]), bool)])
+    means, rows = (np.concatenate([parts[0][i], parts[1][i]]) for i in (1, 2))
+    order = np.lexsort((current, at))
+    return Daily(at[order], means[order], rows[order], current[order])
+
+
+def _means(values: Floats, days: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats, Floats]:
+    use = np.isfinite(values)
+    at, index = np.unique(days[use], return_inverse=True)
+    rows = np.bincount(index, minlength=len(at)).astype(float)
+    return at.astype(np.int64), np.bincount(index, values[use], len(at)) / np.maximum(rows, 1.0), rows
+
+
+def since(case: Case, values: tuple[Floats, Floats]) -> str | None:
+    """First day (ISO) from which the quantity stays elsewhere; None without days, or when windows overlap in time."""
+    found = daily(case, values)
+    if found is None:
+        return None
+    if found.days[found.current].min() <= found.days[~found.current].max():
+        return None
+    level = without_weekdays(found.values, found.rows, found.days, ~found.current)
+    return iso(int(found.days[change_point(level, found.rows, found.current)]))
+
+
+def iso(ordinal: int) -> str:
+    """Date of a day ordinal (1970-01-01 is 3)."""
+    return str(np.datetime64(ordinal - 3, "D"))
+
+
+def series(case: Case, values: tuple[Floats, Floats], *, title: str, y: str, share: bool = False) -> tuple[Series, ...]:
+    """A chart of the quantity by day with the reference's band; empty without days."""
+    found = daily(case, values)
+    if found is None or len(found.days) < 3:
+        return ()
+    start = since(case, values)
+    return by_day(
+        [iso(int(d)) for d in found.days], found.values, found.rows, found.current,
+        title=title, y=y, share=share, since=start,
+    )  # fmt: skip

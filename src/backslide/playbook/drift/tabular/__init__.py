@@ -1,0 +1,1 @@
+"""Drift of numbers, categories, dates and scores."""

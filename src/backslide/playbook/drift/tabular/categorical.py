@@ -1,0 +1,220 @@
+"""Did the categories move, did new ones appear, did old ones vanish?
+
+Shares of every category in both windows, over all rows: chi-squared with Cramer's V, total variation and Jensen-Shannon
+distance, the categories that moved most in percentage points, the share of rows whose category the reference never held
+against the rate expected from the reference itself, the categories that vanished, and the number of categories. Booleans
+count as two categories. Of more than 200 categories the 50 most frequent are told apart, beside the 10 most frequent new ones.
+
+**Why it matters.** Encoders silently drop or mis-map what they have not seen; a renamed code is an unknown one.
+
+**Stays quiet** when the shares moved by less than 3 points in sum (total variation) and unseen categories make up less than
+1 % of the rows beyond what the reference leads to expect. And when the change is within noise at the false-discovery rate of
+the report (1 %), noise being that of days and weekdays wherever rows have times. Error rate: of columns in which nothing
+happened, at most 1 % are flagged, at any number of rows. Columns that are mostly unique (ids, free text) are left alone.
+
+**What to do.** For unseen categories: look at the cause named, map or retrain. For moved shares: ask what changed in the
+traffic.
+
+References: Cramer (1946); Good (1953); Rao and Scott (1981); Lin (1991); Benjamini and Hochberg (1995).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from backslide.case import Case
+from backslide.contracts import say
+from backslide.contracts.evidence import Bars, Series
+from backslide.contracts.finding import Finding, Severity, Step
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.profile.profile import ColumnProfile
+from backslide.playbook import evidence, scenarios
+from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.drift import change_of_column
+from backslide.playbook.drift.change_of_column import Levels
+from backslide.stats.drift.univariate import ShareMove
+from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import jensen_shannon, unseen_rate
+
+
+@dataclass(frozen=True)
+class Floors:
+    total_variation: float = 0.03
+    """Share of rows that would have to change category."""
+    large_total_variation: float = 0.15
+    unseen: float = 0.01
+    """Share of rows in categories that the reference never held, beyond the rate at which it meets new ones itself."""
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Rows of the current window whose level the reference never held."""
+
+    levels: tuple[str, ...]
+    share: float
+    expected: float
+    p_value: float
+
+    @property
+    def excess(self) -> float:
+        """Beyond what was to be expected."""
+        return self.share - self.expected
+
+
+class CategoricalDrift(Check):
+    code = "DRF002"
+    title = "Categorical features"
+    step = Step.DRIFT
+    needs = (Need.CATEGORICAL,)
+    thresholds = Floors()
+
+    def run(self, case: Case) -> Iterable[Finding]:
+        """One finding per categorical or boolean feature with values in both windows."""
+        columns = case.features_of(ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN)
+        alpha = case.settings.engine.false_discovery_rate / max(len(columns), 1)
+        drawn = 0
+        for column in columns:
+            g, b = (side.profile.columns[column] for side in case.sides)
+            if not (g.levels or g.rest_rows) or not (b.levels or b.rest_rows) or case.pairs[column].identifier:
+                continue
+            finding = self._finding(case, column, alpha, draw=drawn < change_of_column.DRAWN_SERIES)
+            drawn += finding.severity != Severity.OK
+            yield finding
+
+    def _finding(self, case: Case, column: str, alpha: float, *, draw: bool) -> Finding:
+        g, b = (side.profile.columns[column] for side in case.sides)
+        levels = change_of_column.feature_levels(case, column)
+        move = change_of_column.feature_shares(case, column)
+        assert move is not None
+        unseen = _unseen(g, b, move)
+        vanished = _vanished(g, b)
+        floors = self.thresholds
+        moved = move.total_variation_adjusted >= floors.total_variation
+        met = unseen.excess >= floors.unseen
+        p_value = min(1.0, 2 * min(p for p, asked in ((move.p_value, moved), (unseen.p_value, met)) if asked)
+                      if moved or met else 2 * move.p_value)  # fmt: skip
+        severity = self._severity(move, moved or met, min(levels.reference.sum(), levels.current.sum()))
+        most = int(np.argmax(np.abs(move.adjusted)[: len(levels.names)] if levels.names else [0]))
+        summary = _sentence(column, levels, move, most, unseen, vanished)
+        shown = severity != Severity.OK
+        which = _marks(case, column, levels, most, unseen)
+        return Finding(
+            code=self.code,
+            subject=column,
+            severity=severity,
+            summary=summary,
+            estimate=change_of_column.share_change(move, most),
+            unit="points",
+            p_value=p_value,
+            detectable=move.detectable(alpha, floors.total_variation),
+            basis=_basis(case, g),
+            since=change_of_column.since(case, which) if shown else None,
+            numbers={
+                "cramers_v": move.cramers_v,
+                "chi_squared": move.chi_squared,
+                "jensen_shannon": jensen_shannon(levels.reference, levels.current),
+                "total_variation": move.total_variation,
+                "total_variation_without_weekdays": move.total_variation_adjusted,
+                "most_moved": levels.names[most] if levels.names else "",
+                "unseen_share": unseen.share,
+                "unseen_expected": unseen.expected,
+                "unseen": ", ".join(unseen.levels[:5]),
+                "vanished_share": float(sum(vanished.values())),
+                "vanished": ", ".join(sorted(vanished, key=lambda n: -vanished[n])[:5]),
+                "reference_distinct": g.distinct_levels,
+                "current_distinct": b.distinct_levels,
+            },
+            evidence=(_bars(column, g, b, summary), *_series(case, which, column, levels, most, unseen, draw=draw))
+            if shown
+            else (),
+        )
+
+    def _severity(self, move: ShareMove, moved: bool, rows: float) -> Severity:
+        if rows < change_of_column.MIN_ROWS or not moved:
+            return Severity.OK
+        large = move.total_variation_adjusted >= self.thresholds.large_total_variation
+        return Severity.FAIL if large else Severity.WARN
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """A channel is renamed."""
+        current = scenarios.next_month(rng)
+        current = current.with_columns(current["channel"].replace("phone", "telephone"))
+        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "channel")
+
+
+def _unseen(g: ColumnProfile, b: ColumnProfile, move: ShareMove) -> Unseen:
+    """Where the reference kept only its most frequent levels, an unknown one may be a rare one: not called unseen."""
+    if g.rest_rows or not g.levels:
+        return Unseen((), 0.0, 0.0, 1.0)
+    n_g, n_b = float(sum(g.levels.values())), float(sum(b.levels.values())) + b.rest_rows
+    fresh = sorted((n for n in b.levels if n not in g.levels), key=lambda n: (-b.levels[n], n))
+    share = sum(b.levels[n] for n in fresh) / n_b
+    expected = unseen_rate(list(g.levels.values()))
+    worth = min(move.effective[1], n_b)
+    least = max(expected, 1 / min(n_g, move.effective[0]))
+    p_value = float(stats.binom.sf(np.floor(share * worth) - 1, np.floor(worth), min(least, 1.0))) if fresh else 1.0
+    return Unseen(tuple(fresh), share, expected, p_value)
+
+
+def _vanished(g: ColumnProfile, b: ColumnProfile) -> dict[str, float]:
+    total = sum(g.levels.values()) + g.rest_rows
+    return {n: g.levels[n] / total for n in g.levels if n not in b.levels} if not b.rest_rows else {}
+
+
+def _basis(case: Case, g: ColumnProfile) -> str:
+    kept = f"all rows, {len(g.levels)} most frequent categories" if g.rest_rows else "all rows"
+    return f"{kept}; {change_of_column.noise(case)}"
+
+
+def _marks(case: Case, column: str, levels: Levels, most: int, unseen: Unseen) -> tuple[Floats, Floats]:
+    """1 for sampled rows of the level that moved most (or of any unseen one, if more), 0 for others, NaN for missing."""
+    wanted = {most}
+    if unseen.excess > abs(
+        levels.current[most] / levels.current.sum() - levels.reference[most] / levels.reference.sum()
+    ):
+        wanted = {i for i, name in enumerate(levels.names) if name in set(unseen.levels)}
+    marks = []
+    for side in case.sides:
+        codes = change_of_column.codes_of(side.sample[column], levels.names)
+        marks.append(np.where(codes < 0, np.nan, np.isin(codes, list(wanted)).astype(float)))
+    return marks[0], marks[1]
+
+
+def _series(
+    case: Case, which: tuple[Floats, Floats], column: str, levels: Levels, most: int, unseen: Unseen, *, draw: bool
+) -> tuple[Series, ...]:
+    if not draw or not levels.names:
+        return ()
+    name = levels.names[most]
+    title = f"share of {name if len(name) <= 40 else name[:37] + '...'!r} in {column}"
+    return change_of_column.series(case, which, title=title, y="share of rows", share=True)
+
+
+def _bars(column: str, g: ColumnProfile, b: ColumnProfile, reading: str) -> Bars:
+    counts = [{k: float(v) for k, v in side.levels.items()} for side in (g, b)]
+    return evidence.bars(counts[0], counts[1], title=column, reading=f"{reading}.", x=column)
+
+
+def _sentence(
+    column: str, levels: Levels, move: ShareMove, most: int, unseen: Unseen, vanished: dict[str, float]
+) -> str:
+    text = f"{column}: "
+    if levels.names:
+        before, after = say.percent(float(move.before[most])), say.percent(float(move.after[most]))
+        text += f"{levels.names[most]!r} {before} → {after}"
+    else:
+        text += "only rare categories"
+    if unseen.levels:
+        text += (
+            f"; never seen before: {say.listed([repr(n) for n in unseen.levels])} ({say.percent(unseen.share)} of rows"
+        )
+        text += f", {say.percent(unseen.expected)} expected)" if unseen.expected >= 0.001 else ")"
+    if vanished and sum(vanished.values()) >= 0.005:
+        gone = sorted(vanished, key=lambda n: -vanished[n])
+        text += f"; gone: {say.listed([repr(n) for n in gone])} ({say.percent(sum(vanished.values()))} before)"
+    return text

@@ -1,0 +1,229 @@
+"""Did the dates among the features go wrong: in the future, stale, missing, on other weekdays or hours, cut to midnight?
+
+For every date, time and duration feature other than the timestamp: its lag behind the row's own timestamp (dates move on by
+themselves, lags do not), the share of future dates, of missing ones, of times at exactly midnight, and the distribution over
+weekdays and hours. Durations and times of day are compared as numbers. On the sample.
+
+**Why it matters.** A date that stands still is a stale join; one in the future, a time zone or a day and month exchanged; all
+midnights, a lost time of day.
+
+**Stays quiet** under a shift of the lag of 0.1 standard deviations (and a KS distance of 0.05), 2 points of future, missing or
+midnight values, 5 points of weekdays or hours in sum; and within noise at the false-discovery rate of the report (1 %), noise
+being that of days and weekdays where rows have times. Error rate: at most 1 % of columns in which nothing happened.
+
+**What to do.** Ask the source for its time zone, its format and when it was last loaded.
+
+References: van der Waerden (1952); Rao and Scott (1981).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+
+from backslide.case import Case
+from backslide.contracts import say
+from backslide.contracts.evidence import Bars, Evidence
+from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.engine.columns import names
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.playbook import scenarios
+from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.drift import change_of_column
+from backslide.playbook.evidence import bars, numeric_histograms
+from backslide.stats.metrics.metric import Floats
+
+DAY = 86_400.0
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+HOURS = tuple(f"{hour:02d} h" for hour in range(24))
+Both = tuple[Floats, Floats]
+
+
+@dataclass(frozen=True)
+class Floors:
+    shift: float = 0.1
+    """Of the lag, in standard deviations."""
+    ks: float = 0.05
+    share: float = 0.02
+    """Change of the share of future, missing or midnight values."""
+    total_variation: float = 0.05
+    """Share of rows that would have to change weekday or hour."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One answer about one column before severity: how large, how sure, and what to show."""
+
+    name: str
+    summary: str
+    size: float
+    floor: float
+    p_value: float
+    estimate: Estimate
+    unit: str
+    detectable: float | None = None
+    values: Both | None = None
+    evidence: tuple[Evidence, ...] = field(default=())
+
+
+class Dates(Check):
+    code = "DRF005"
+    title = "Dates and times"
+    step = Step.DRIFT
+    needs = (Need.TEMPORAL,)
+    thresholds = Floors()
+
+    def run(self, case: Case) -> Iterable[Finding]:
+        """A finding per date feature and question that can be asked of it."""
+        rows = min(side.sample.height for side in case.sides)
+        columns = case.features_of(ColumnKind.TEMPORAL)
+        alpha = case.settings.engine.false_discovery_rate / max(4 * len(columns), 1)
+        for column in columns:
+            if any(side.sample[column].dtype == pl.Null for side in case.sides):
+                continue
+            for asked in self._questions(case, column, alpha):
+                moved = asked.size >= asked.floor and rows >= change_of_column.MIN_ROWS
+                severity = (
+                    Severity.OK if not moved else Severity.FAIL if asked.size >= 5 * asked.floor else Severity.WARN
+                )
+                yield Finding(
+                    code=self.code,
+                    subject=f"{column} ({asked.name})" if asked.name else column,
+                    severity=severity,
+                    summary=f"{column}: {asked.summary}",
+                    estimate=asked.estimate,
+                    unit=asked.unit,
+                    p_value=asked.p_value,
+                    detectable=asked.detectable,
+                    basis=f"sample of {rows} rows a window" if not _all(case) else "all rows",
+                    since=change_of_column.since(case, asked.values) if moved and asked.values else None,
+                    evidence=asked.evidence if moved else (),
+                )
+
+    def _questions(self, case: Case, column: str, alpha: float) -> Iterator[Question]:
+        series = [side.sample[column] for side in case.sides]
+        if any(s.dtype != series[0].dtype and s.dtype.base_type() != series[0].dtype.base_type() for s in series):
+            return
+        times = [side.sample[names.TIME] if names.TIME in side.sample.columns else None for side in case.sides]
+        missing = _pair([s.is_null() for s in series])
+        if any(m.any() for m in missing):
+            yield self._share(case, column, "missing", missing, alpha)
+        if any(s.null_count() == len(s) for s in series):
+            return
+        kind = series[0].dtype
+        if kind in (pl.Duration, pl.Time):
+            seconds = [_seconds(s) for s in series]
+            yield from self._lag(case, column, (seconds[0], seconds[1]), "value", alpha)
+            return
+        moments = [s.cast(pl.Datetime("us")) if s.dtype == pl.Date else _naive(s) for s in series]
+        if times[0] is not None and times[1] is not None:
+            apart = [_seconds(t - m) / DAY for t, m in zip(times, moments, strict=True) if t is not None]
+            yield from self._lag(case, column, (apart[0], apart[1]), "age", alpha)
+            # A whole date has no time zone: tomorrow's date is not yet the future.
+            tolerance = 1.0 if kind == pl.Date else 1 / 24
+            future = tuple(np.where(np.isfinite(a), (a < -tolerance).astype(float), np.nan) for a in apart)
+            if any(np.nansum(f) for f in future):
+                yield self._share(case, column, "in the future", (future[0], future[1]), alpha)
+        if kind != pl.Date:
+            midnight = _pair([m.dt.truncate("1d") == m for m in moments])
+            if any(np.nansum(m) for m in midnight):
+                yield self._share(case, column, "at midnight", midnight, alpha)
+            yield from self._spread(case, column, "hour", [m.dt.hour() for m in moments], HOURS)
+        yield from self._spread(case, column, "weekday", [m.dt.weekday() - 1 for m in moments], WEEKDAYS)
+
+    def _lag(self, case: Case, column: str, values: Both, what: str, alpha: float) -> Iterator[Question]:
+        sampled = change_of_column.sampled(case, values)
+        if sampled is None:
+            return
+        unit = "days" if what == "age" else "seconds"
+        middle = [float(np.nanmedian(v)) for v in values]
+        word = "age behind the row's own time" if what == "age" else "value"
+        summary = f"median {word} {say.number(middle[0])} → {say.number(middle[1])} {unit}"
+        move, spread = sampled.move, sampled.spread
+        p_value, passed = move.judge(self.thresholds.ks, self.thresholds.shift, 0.05)
+        size = max(abs(move.shift_adjusted) / self.thresholds.shift, move.ks_adjusted / self.thresholds.ks)
+        yield Question(
+            "", summary, size if passed else 0.0, 1.0, p_value,
+            Estimate(estimate=float(np.nanmean(values[1]) - np.nanmean(values[0])), basis="sample", n=len(values[1])),
+            unit, move.detectable(alpha, self.thresholds.shift) * spread, values,
+            (*numeric_histograms(values, title=column, reading=f"{column}: {summary}.", x=f"{word}, {unit}"),
+             *(change_of_column.series(case, values, title=f"{word} of {column}", y=unit) if passed else ())),
+        )  # fmt: skip
+
+    def _share(self, case: Case, column: str, what: str, which: Both, alpha: float) -> Question:
+        known = [w[np.isfinite(w)] for w in which]
+        hits = [(int(k.sum()), max(len(k), 1)) for k in known]
+        move = change_of_column.indicator(case, hits[0], hits[1], which)
+        before, after = float(move.before[1]), float(move.after[1])
+        low, high = change_of_column.newcombe_by_days(move)
+        chart = Bars(title=f"{column}: {what}", reading=f"{column}: {say.percent(after)} {what}, {say.percent(before)} before.",
+                     x="", categories=(what,), reference=(before,), current=(after,))  # fmt: skip
+        return Question(
+            what, f"{say.percent(after)} {what}, {say.percent(before)} before", abs(float(move.adjusted[1])),
+            self.thresholds.share, move.p_value,
+            Estimate(estimate=after - before, low=min(low, after - before), high=max(high, after - before)), "points",
+            move.detectable(alpha, self.thresholds.share), which, (chart,),
+        )  # fmt: skip
+
+    def _spread(
+        self, case: Case, column: str, what: str, codes: list[pl.Series], words: tuple[str, ...]
+    ) -> Iterator[Question]:
+        numbers = [c.fill_null(-1).to_numpy().astype(np.int64) for c in codes]
+        move = change_of_column.coded(case, (numbers[0], numbers[1]), len(words))
+        if move is None:
+            return
+        most = int(np.argmax(np.abs(move.adjusted)))
+        before, after = float(move.before[most]), float(move.after[most])
+        summary = f"{words[most]} {say.percent(before)} → {say.percent(after)} of values"
+        chart = bars(
+            dict(zip(words, move.before.tolist(), strict=True)), dict(zip(words, move.after.tolist(), strict=True)),
+            title=f"{column} by {what}", reading=f"{column}: {summary}.", x=what,
+        )  # fmt: skip
+        marks = tuple(np.where(n < 0, np.nan, (n == most).astype(float)) for n in numbers)
+        yield Question(
+            what, summary, move.total_variation_adjusted, self.thresholds.total_variation, move.p_value,
+            change_of_column.share_change(move, most), "points",
+            None, (marks[0], marks[1]), (chart,),
+        )  # fmt: skip
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """An account's opening date loses its time of day, and every tenth comes from next year."""
+        frames = []
+        for make, late in ((scenarios.served, False), (scenarios.next_month, True)):
+            frame = make(rng)
+            ages = [timedelta(seconds=float(s)) for s in rng.exponential(200 * DAY, frame.height)]
+            opened = [t - a for t, a in zip(frame["served_at"].to_list(), ages, strict=True)]
+            if late:
+                wrong = rng.random(frame.height) < 0.1
+                opened = [o + timedelta(days=3000) if w else o for o, w in zip(opened, wrong, strict=True)]
+            frames.append(frame.with_columns(opened=pl.Series(opened)))
+        return Scenario(frames[0], frames[1], dict(scenarios.ROLES), None, "opened (in the future)")
+
+
+def _all(case: Case) -> bool:
+    return all(side.complete for side in case.sides)
+
+
+def _naive(values: pl.Series) -> pl.Series:
+    zone = getattr(values.dtype, "time_zone", None)
+    if zone:
+        values = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return values.cast(pl.Datetime("us"))
+
+
+def _seconds(values: pl.Series) -> Floats:
+    """Seconds of a duration or a time of day, NaN where null."""
+    scale = 1e9
+    if values.dtype == pl.Duration:
+        values, scale = values.dt.total_microseconds(), 1e6
+    return np.asarray(values.cast(pl.Int64).cast(pl.Float64).fill_null(np.nan).to_numpy(), float) / scale
+
+
+def _pair(found: list[pl.Series]) -> Both:
+    one, two = (np.asarray(s.cast(pl.Float64).fill_null(np.nan).to_numpy(), float) for s in found)
+    return one, two

@@ -1,0 +1,160 @@
+"""Do values go missing, turn infinite, or come as empty text?
+
+Share of null, NaN, infinite and empty (blank) values of every feature in both windows, over all rows, each counted apart.
+
+**Why it matters.** Dropping missing values before a test hides the commonest fault of all. Imputers turn it into a number
+that looks normal.
+
+**Stays quiet** when the share moved by less than 2 points, or within noise at the false-discovery rate of the report (1 %),
+noise being that of days and weekdays wherever rows have times. Error rate: of columns in which nothing happened, at most 1 %
+are flagged, at any number of rows. Fewer missing values than before are a note, as is NaN in place of null.
+
+**What to do.** Find where the column is lost upstream.
+
+References: Newcombe (1998); Benjamini and Hochberg (1995).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from backslide.case import Case
+from backslide.contracts import say
+from backslide.contracts.evidence import Bars
+from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.engine.profile.profile import ColumnProfile
+from backslide.playbook import scenarios
+from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.drift import change_of_column
+from backslide.stats.drift.univariate import ShareMove
+from backslide.stats.metrics.metric import Floats
+
+
+@dataclass(frozen=True)
+class Floors:
+    share: float = 0.02
+    """Change of the share of missing, infinite or empty values."""
+
+
+_SUFFIX = {"missing": "", "infinite": " (infinite)", "empty": " (empty)"}
+
+
+class Missing(Check):
+    code = "DRF003"
+    title = "Missing, infinite and empty values"
+    step = Step.DRIFT
+    needs = (Need.FEATURES,)
+    thresholds = Floors()
+
+    def run(self, case: Case) -> Iterable[Finding]:
+        """One finding per feature and kind of absent value that either window holds."""
+        alpha = case.settings.engine.false_discovery_rate / max(len(case.pairs), 1)
+        drawn = 0
+        for column in case.pairs:
+            sides = [side.profile.columns[column] for side in case.sides]
+            for what, count in (("missing", _missing), ("infinite", _infinite), ("empty", _empty)):
+                hits = count(sides[0]), count(sides[1])
+                if any(hits) and all(side.rows for side in sides):
+                    finding = self._finding(case, column, what, hits, alpha, draw=drawn < change_of_column.DRAWN_SERIES)
+                    drawn += finding.severity != Severity.OK
+                    yield finding
+            yield from self._kind_changed(column, sides[0], sides[1])
+
+    def _finding(
+        self, case: Case, column: str, what: str, hits: tuple[int, int], alpha: float, *, draw: bool
+    ) -> Finding:
+        g, b = (side.profile.columns[column] for side in case.sides)
+        which = tuple(_where(side.sample[column], what).astype(float) for side in case.sides)
+        move = change_of_column.indicator(case, (hits[0], g.rows), (hits[1], b.rows), (which[0], which[1]))
+        change = float(move.adjusted[1])
+        floor = self.thresholds.share
+        severity = Severity.OK
+        if abs(change) >= floor and min(g.rows, b.rows) >= change_of_column.MIN_ROWS:
+            severity = Severity.NOTE if change < 0 else Severity.FAIL if change >= 5 * floor else Severity.WARN
+        before, after = hits[0] / g.rows, hits[1] / b.rows
+        summary = f"{column}: {say.percent(after)} {what}, {say.percent(before)} before"
+        shown = severity != Severity.OK
+        chart = Bars(
+            title=f"{column}: {what}", reading=f"{summary}.", x="", categories=(what,), reference=(before,), current=(after,),
+        )  # fmt: skip
+        by_day = (
+            change_of_column.series(
+                case, (which[0], which[1]), title=f"share of {column} {what}", y=f"share {what}", share=True
+            )
+            if shown and draw
+            else ()
+        )
+        return Finding(
+            code=self.code,
+            subject=column + _SUFFIX[what],
+            severity=severity,
+            summary=summary,
+            estimate=_estimate(move, after - before),
+            unit="points",
+            p_value=move.p_value,
+            detectable=move.detectable(alpha, floor),
+            basis=f"all rows; {change_of_column.noise(case)}",
+            since=change_of_column.since(case, (which[0], which[1])) if shown else None,
+            numbers={
+                "reference_nulls": g.nulls, "reference_nans": g.nans, "current_nulls": b.nulls, "current_nans": b.nans,
+                "reference_infinite": _infinite(g), "current_infinite": _infinite(b),
+                "reference_empty": _empty(g), "current_empty": _empty(b),
+            },
+            evidence=(chart, *by_day) if shown else (),
+        )  # fmt: skip
+
+    def _kind_changed(self, column: str, g: ColumnProfile, b: ColumnProfile) -> Iterable[Finding]:
+        """As many missing as before, but NaN for null or null for NaN: another writer, and another path through imputers."""
+        if min(g.rows, b.rows) < change_of_column.MIN_ROWS or not (g.missing and b.missing):
+            return
+        change = b.nans / b.missing - g.nans / g.missing
+        enough = min(g.missing_share, b.missing_share) >= self.thresholds.share
+        if abs(change) >= 0.5 and enough and min(g.missing, b.missing) >= change_of_column.MIN_ROWS:
+            now, before = ("NaN", "null") if change > 0 else ("null", "NaN")
+            yield Finding(
+                code=self.code, subject=f"{column} (kind)", severity=Severity.NOTE,
+                summary=f"{column}: missing values come as {now}, as {before} before",
+                numbers={"reference_nans": g.nans, "current_nans": b.nans},
+            )  # fmt: skip
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """A tenth of the incomes is null."""
+        current = scenarios.next_month(rng)
+        income = current["income"].to_list()
+        lost = rng.random(current.height) < 0.1
+        values = [None if gone else value for gone, value in zip(lost, income, strict=True)]
+        current = current.with_columns(pl.Series("income", values))
+        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "income")
+
+
+def _missing(column: ColumnProfile) -> int:
+    return column.missing
+
+
+def _infinite(column: ColumnProfile) -> int:
+    return column.pos_inf + column.neg_inf
+
+
+def _empty(column: ColumnProfile) -> int:
+    """Rows that hold nothing but blanks."""
+    return sum(rows for level, rows in column.levels.items() if not level.strip())
+
+
+def _where(values: pl.Series, what: str) -> Floats:
+    if what == "missing":
+        found = values.is_null() | values.is_nan() if values.dtype.is_float() else values.is_null()
+    elif what == "infinite":
+        found = values.is_infinite() if values.dtype.is_float() else values.is_null() & False
+    else:
+        found = values.cast(pl.String, strict=False).str.strip_chars() == ""
+    return np.asarray(found.fill_null(what == "missing").to_numpy(), float)
+
+
+def _estimate(move: ShareMove, change: float) -> Estimate:
+    low, high = change_of_column.newcombe_by_days(move)
+    return Estimate(estimate=change, low=min(low, change), high=max(high, change))

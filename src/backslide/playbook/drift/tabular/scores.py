@@ -1,0 +1,140 @@
+"""Did the predictions and scores themselves move?
+
+Shares of each predicted class and the distribution of each class's score in both windows; for regression the distribution of
+the predictions. Needs no labels.
+
+**Why it matters.** The model's own output is the one-number summary of all inputs at once: univariate tests on it are among
+the most sensitive there are (Rabanser and others 2019).
+
+**Stays quiet** when no floor is passed (a shift of 0.1 standard deviations of the normal scores, a KS distance of 0.05, 2
+points more rows in the tails; 3 points in the share of a predicted class), or when the change is within noise at the
+false-discovery rate of the report (1 %), noise being that of days and weekdays wherever rows have times. Error rate: of
+outputs to which nothing happened, at most 1 % are flagged, at any number of rows.
+
+**What to do.** Moved scores with unmoved inputs point to the model, its preprocessing or its threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from backslide.case import Case, Side
+from backslide.contracts import say
+from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.engine.columns import names
+from backslide.engine.columns.pair import to_numbers
+from backslide.playbook import evidence, scenarios
+from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.drift import change_of_column
+from backslide.stats.two_sample import jensen_shannon
+
+MAX_SCORES = 30
+
+
+@dataclass(frozen=True)
+class Floors:
+    ks: float = 0.05
+    shift: float = 0.1
+    """Standard deviations."""
+    tails: float = 0.02
+    share: float = 0.03
+    """Change of the share of a predicted class."""
+
+
+class Scores(Check):
+    code = "DRF004"
+    title = "Predictions and scores"
+    step = Step.DRIFT
+    needs = (Need.PREDICTIONS,)
+    thresholds = Floors()
+
+    def run(self, case: Case) -> Iterable[Finding]:
+        """One finding for the predictions, and one per score."""
+        if case.problem.classification:
+            yield from self._classes(case)
+            columns = {names.score(label): f"score of {label}" for label in case.problem.classes[:MAX_SCORES]}
+            if case.problem.task == "binary" and case.problem.positive is not None:
+                columns = {names.score(case.problem.positive): f"score of {case.problem.positive}"}
+        else:
+            columns = {names.PREDICTION: "prediction"}
+        present = {c: t for c, t in columns.items() if all(c in side.profile.columns for side in case.sides)}
+        alpha = case.settings.engine.false_discovery_rate / max(len(present) + 1, 1)
+        for column, title in present.items():
+            yield from self._distribution(case, column, title, alpha)
+
+    def _classes(self, case: Case) -> Iterable[Finding]:
+        counts = [_predicted(side) for side in case.sides]
+        if not all(sum(c.values()) for c in counts):
+            return
+        levels = change_of_column.levels_of(counts[0], counts[1], (0, 0))
+        move = change_of_column.shares(case, names.PREDICTION, levels)
+        assert move is not None
+        most = int(np.argmax(np.abs(move.adjusted)[: len(levels.names)]))
+        before, after = (say.percent(float(side[most])) for side in (move.before, move.after))
+        summary = f"predicted {levels.names[most]!r}: {before} → {after} of rows"
+        worst = float(np.abs(move.adjusted).max())
+        enough = min(sum(c.values()) for c in counts) >= change_of_column.MIN_ROWS
+        severity = Severity.WARN if worst >= self.thresholds.share and enough else Severity.OK
+        bars = evidence.bars(
+            {k: float(x) for k, x in counts[0].items()}, {k: float(x) for k, x in counts[1].items()},
+            title="Predicted classes", reading=f"{summary}.", x="predicted class",
+        )  # fmt: skip
+        marks = [change_of_column.codes_of(side.sample[names.PREDICTION], levels.names) for side in case.sides]
+        which = tuple(np.where(m < 0, np.nan, (m == most).astype(float)) for m in marks)
+        yield Finding(
+            code=self.code, subject="prediction", severity=severity, summary=summary, p_value=move.p_value,
+            estimate=change_of_column.share_change(move, most), unit="points",
+            detectable=move.detectable(case.settings.engine.false_discovery_rate, self.thresholds.share),
+            basis="all rows", since=change_of_column.since(case, (which[0], which[1])) if severity != Severity.OK else None,
+            numbers={"cramers_v": move.cramers_v, "total_variation": move.total_variation,
+                     "jensen_shannon": jensen_shannon(levels.reference, levels.current)},
+            evidence=(bars, *(change_of_column.series(case, (which[0], which[1]), title=f"share predicted {levels.names[most]!r}",
+                                           y="share of rows", share=True) if severity != Severity.OK else ())),
+        )  # fmt: skip
+
+    def _distribution(self, case: Case, column: str, title: str, alpha: float) -> Iterable[Finding]:
+        g, b = (side.profile.columns[column] for side in case.sides)
+        if not (g.finite and b.finite) or g.counts is None or b.counts is None:
+            return
+        move = change_of_column.numeric(case, column)
+        summary = f"{title}: median {say.number(g.quantile(0.5), 3)} → {say.number(b.quantile(0.5), 3)}"
+        marks = {"threshold": case.problem.threshold} if case.problem.task == "binary" else {}
+        drawn = evidence.histograms(g, b, title=title, reading=f"{summary}.", x=title, marks=marks)
+        floors = self.thresholds
+        p_value, passed = move.judge(floors.ks, floors.shift, floors.tails) if move else (1.0, ())
+        severity = Severity.WARN if passed and min(g.finite, b.finite) >= change_of_column.MIN_ROWS else Severity.OK
+        loud = severity != Severity.OK
+        values = tuple(to_numbers(side.sample[column]) for side in case.sides)
+        seen = move.detectable(alpha, floors.shift) if move else None
+        numbers = {"ks": move.ks, "shift_sd": move.shift, "detectable_sd": seen} if move else {}
+        by_day = change_of_column.series(case, (values[0], values[1]), title=f"mean {title}", y=title) if loud else ()
+        yield Finding(
+            code=self.code, subject=title, severity=severity, summary=summary, p_value=p_value,
+            estimate=_mean_shift(b.mean - g.mean), unit="unit of the score",
+            detectable=seen * g.std if seen is not None and np.isfinite(seen * g.std) else None,
+            basis="all rows, exact to the bin", since=change_of_column.since(case, (values[0], values[1])) if loud else None,
+            numbers=numbers | {"jensen_shannon": jensen_shannon(g.counts, b.counts)},
+            evidence=(*((drawn,) if drawn else ()), *by_day),
+        )  # fmt: skip
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """Incomes double, so that more rows are predicted "yes"."""
+        current = scenarios.next_month(rng)
+        current = scenarios.rescored(current.with_columns(current["income"] * 2))
+        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "prediction")
+
+
+def _mean_shift(change: float) -> Estimate | None:
+    return Estimate(estimate=change) if np.isfinite(change) else None
+
+
+def _predicted(side: Side) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for key, count in side.profile.cells.items():
+        if key[-1] is not None:
+            counts[key[-1]] = counts.get(key[-1], 0) + count
+    return dict(sorted(counts.items()))

@@ -1,0 +1,143 @@
+"""Do near-copies of texts pile up, or do old texts come again?
+
+For every column of running text, on equally many texts of both windows: MinHash of runs of three words finds texts that share
+about seven tenths of their runs with another. Asked is which share has a near-copy in its own window, and which share of the
+current texts is a near-copy of a reference text, against the share of reference texts that have one among their own.
+
+**Why it matters.** Templates, retries and bots fill a window with one text a thousand times: the metric becomes the metric of
+that text. Old texts that come again are a replayed feed, and their labels may have been in training.
+
+**Stays quiet** when the shares moved by less than 5 points, and when the change is within noise at the false-discovery rate
+of the report (1 %): of days and weekdays wherever rows have times, with texts in clumps counted as often as clumps did
+before. Error rate: of quiet columns at most 1 % are flagged.
+
+**What to do.** Look at the text quoted and at where it comes from; take copies out before you measure or train.
+
+References: Broder (1997); Li, Owen and Zhang (2012); Rao and Scott (1981).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case
+from backslide.contracts import say
+from backslide.contracts.evidence import Table
+from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.playbook import scenarios
+from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.drift import change_of_column
+from backslide.playbook.drift.text import text_columns, vocabulary
+from backslide.playbook.drift.text.text_columns import Passages
+from backslide.stats.text.near_duplicates import clumps, signatures
+
+SHOWN = 6
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Floors:
+    share: float = 0.05
+    """Change of the share of texts that have a near-copy."""
+    large_share: float = 0.2
+
+
+class TextCopies(Check):
+    code = "DRF012"
+    title = "Near-copies of texts"
+    step = Step.DRIFT
+    needs = (Need.TEXT,)
+    thresholds = Floors()
+
+    def run(self, case: Case) -> Iterable[Finding]:
+        """Two findings per column of text: copies within the windows, and old texts that come again."""
+        for column in text_columns.text_columns(case):
+            held = text_columns.passages(case, column)
+            if held is not None:
+                yield from self._findings(case, held)
+
+    def _findings(self, case: Case, held: Passages) -> Iterator[Finding]:
+        most = min(map(len, held.texts))
+        kept = [vocabulary.thinned(len(side), most) for side in held.texts]
+        texts = [[side[i] for i in own] for side, own in zip(held.texts, kept, strict=True)]
+        group = clumps(signatures(pl.Series([*texts[0], *texts[1]], dtype=pl.String)))
+        size = [np.bincount(own, minlength=int(group.max()) + 1) for own in (group[:most], group[most:])]
+        own = [(size[side][group[side * most : (side + 1) * most]] > 1).astype(float) for side in (0, 1)]
+        again = (size[0][group[most:]] > 0).astype(float)
+        reference = vocabulary.renumbered(group[:most])
+        yield self._finding(
+            case, held, kept, "near-copies", (own[0], own[1]), reference,
+            "of the texts have a near-copy in their window", _largest(texts, group, size), rising_only=False,
+        )  # fmt: skip
+        yield self._finding(
+            case, held, kept, "old texts", (own[0], again), reference,
+            "of the texts have a near-copy in the reference", _largest(texts, group, size), rising_only=True,
+        )  # fmt: skip
+
+    def _finding(
+        self, case: Case, held: Passages, kept: list[Ints], what: str, which: tuple[np.ndarray, np.ndarray],
+        reference: Ints, words: str, largest: list[tuple[str, int, int]], *, rising_only: bool,
+    ) -> Finding:  # fmt: skip
+        whole = tuple(np.full(len(side), np.nan) for side in held.texts)
+        for full, at, own in zip(whole, kept, which, strict=True):
+            full[at] = own
+        move = text_columns.clumped(case, held, (whole[0], whole[1]), reference)
+        assert move is not None
+        change, floor = float(move.adjusted[-1]), self.thresholds.share
+        severity = Severity.OK
+        if change >= floor or (not rising_only and change <= -floor):
+            severity = Severity.FAIL if abs(change) >= self.thresholds.large_share else Severity.WARN
+        shown = severity != Severity.OK
+        before, after = float(move.before[-1]), float(move.after[-1])
+        summary = f"{held.column}: {say.percent(before)} → {say.percent(after)} {words}"
+        if shown and largest:
+            summary += f"; most often {text_columns.quoted(largest[0][0], 60)!r}"
+        low, high = change_of_column.newcombe_by_days(move)
+        values = held.aligned(case, (whole[0], whole[1]))
+        drawn = change_of_column.series(
+            case, values, title=f"share of texts: {what} of {held.column}", y="share of texts", share=True
+        )
+        return Finding(
+            code=self.code, subject=f"{held.column} {what}", severity=severity, summary=summary,
+            estimate=Estimate(estimate=after - before, low=low, high=high, basis="sample", n=len(kept[0])), unit="points",
+            p_value=1.0 if rising_only and change <= 0 else move.p_value,
+            detectable=move.detectable(case.settings.engine.false_discovery_rate, floor),
+            basis=text_columns.basis(case, (len(kept[0]), len(kept[1]))),
+            since=change_of_column.since(case, values) if shown else None,
+            numbers={"reference": before, "current": after},
+            evidence=(_table(largest, summary), *drawn) if shown else (),
+        )  # fmt: skip
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """A bot sends one text over and over, each time with another number."""
+        reference = scenarios.with_notes(scenarios.served(rng), rng)
+        current = scenarios.with_notes(scenarios.next_month(rng), rng)
+        text = "please call back about the refund of ticket {} and the visa that was not sent to the hotel near the airport"
+        sent = [text.format(n) for n in rng.integers(1000, 9999, current.height)]
+        bot = pl.Series(rng.random(current.height) < 0.15)
+        current = current.with_columns(pl.when(bot).then(pl.Series(sent)).otherwise(pl.col("note")).alias("note"))
+        return Scenario(reference, current, dict(scenarios.ROLES), None, "note near-copies")
+
+
+def _largest(texts: list[list[str]], group: Ints, size: list[Ints]) -> list[tuple[str, int, int]]:
+    """A text of each of the largest clumps, with how many it has in either window."""
+    both = size[0] + size[1]
+    every = [*texts[0], *texts[1]]
+    shown = [int(k) for k in np.argsort(-both, kind="stable")[:SHOWN] if both[k] > 1]
+    return [(every[int(np.flatnonzero(group == k)[0])], int(size[0][k]), int(size[1][k])) for k in shown]
+
+
+def _table(largest: list[tuple[str, int, int]], reading: str) -> Table:
+    rows = tuple((text_columns.quoted(text), before, after) for text, before, after in largest)
+    return Table(
+        title="The texts with the most near-copies",
+        reading=f"{reading}.",
+        columns=("text", "reference", "current"),
+        rows=rows,
+    )

@@ -1,0 +1,93 @@
+"""What shuffling a column in front of the saved model does to its loss and to its answers, row by row.
+
+References: Breiman (2001); Fisher, Rudin and Dominici (2019).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case, Outcomes, Side
+from backslide.playbook.explain import rows as chosen
+from backslide.stats.change.units import Days
+from backslide.stats.metrics.metric import Floats
+
+ANSWERS = 10_000
+"""Rows times columns per window that the model is asked about."""
+ROWS = (150, 2000)
+AT_ONCE = 10
+"""Shuffled copies in one call of the model, which has a price of its own."""
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """Effects of shuffling each of p columns on n rows of one window."""
+
+    loss: Floats | None
+    """Increase of each row's loss (n, p): Brier, 0/1 without scores, squared error for a regression; None without labels."""
+    moved: Floats
+    """Squared move of each row's answer (n, p) in the loss's unit: what a right model would lose on average."""
+    scored: bool
+    """Whether a right model loses as much as its answers move: for squared losses, not for 0/1."""
+    days: Days
+
+    @property
+    def importance(self) -> Floats:
+        """Permutation importance of each row (n, p): loss where there are labels, else how far answers move."""
+        return self.moved if self.loss is None else self.loss
+
+
+def shuffled(case: Case, side: Side, columns: tuple[str, ...]) -> Shuffled | None:
+    """The reference model on rows of a window, labelled ones where there are enough; None where it fails."""
+    model = case.reference_model
+    assert model is not None
+    places = chosen.drawn(case).of(case, side, side.sample.height)
+    known = side.outcomes.known()[places] if case.has_labels else np.zeros(len(places), bool)
+    labelled = int(known.sum()) >= ROWS[0]
+    most = int(np.clip(chosen.budget(case, ANSWERS) // max(len(columns), 1), *ROWS))
+    places = (places[known] if labelled else places)[:most]
+    frame = side.sample[places]
+    base = case.answered(model, frame)
+    if frame.height < 2 or base.failed.mean() > 0.2:
+        return None
+    rng = case.rng(f"shuffled {side.window.name}")
+    loss, moved = np.zeros((2, frame.height, len(columns)))
+    for start in range(0, len(columns), AT_ONCE):
+        some = columns[start : start + AT_ONCE]
+        copies = [frame.with_columns(frame[c].gather(rng.permutation(frame.height)).alias(c)) for c in some]
+        answered = case.answered(model, pl.concat(copies)).outcomes
+        for i in range(len(some)):
+            other = answered.take(np.arange(i * frame.height, (i + 1) * frame.height))
+            loss[:, start + i] = _loss(other) - _loss(base.outcomes)
+            moved[:, start + i] = _moved(base.outcomes, other)
+    fine = np.isfinite(moved).all(axis=1) & (np.isfinite(loss).all(axis=1) if labelled else True)
+    if fine.sum() < 2:
+        return None
+    scored = base.outcomes.scores is not None or not case.problem.classification
+    days = chosen.days_at(case, side, places[fine])
+    return Shuffled(loss[fine] if labelled else None, moved[fine], scored, days)
+
+
+def _loss(outcomes: Outcomes) -> Floats:
+    """Loss of each row (n,), NaN where label or answer is unknown."""
+    if outcomes.labels.dtype.kind == "f":
+        return np.asarray((outcomes.predictions.astype(float) - outcomes.labels.astype(float)) ** 2)
+    labels, predictions = outcomes.labels.astype(np.int64), outcomes.predictions.astype(np.int64)
+    unknown: NDArray[np.bool_] = (labels < 0) | (predictions < 0)
+    if outcomes.scores is None:
+        return np.where(unknown, np.nan, (labels != predictions).astype(float))
+    own = outcomes.scores[np.arange(len(labels)), np.maximum(labels, 0)]
+    return np.where(unknown, np.nan, (outcomes.scores**2).sum(axis=1) - 2 * own + 1)
+
+
+def _moved(base: Outcomes, other: Outcomes) -> Floats:
+    if base.labels.dtype.kind == "f":
+        return np.asarray((other.predictions.astype(float) - base.predictions.astype(float)) ** 2)
+    if base.scores is not None and other.scores is not None:
+        return np.asarray(((other.scores - base.scores) ** 2).sum(axis=1))
+    answered = (base.predictions.astype(np.int64) >= 0) & (other.predictions.astype(np.int64) >= 0)
+    return np.where(answered, (other.predictions != base.predictions).astype(float), np.nan)

@@ -1,0 +1,1 @@
+"""Charts, drawn from evidence values alone."""

@@ -1,0 +1,143 @@
+"""Charts of the two windows over one quantity: histograms with their densities, and bars."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backslide.report.charts import kde
+from backslide.report.charts.binning import drawable
+from backslide.report.charts.palette import INK
+from backslide.report.charts.parts import (
+    COLOUR,
+    DASH,
+    LEGEND,
+    MOST_ROWS,
+    PERCENT_AXIS,
+    PLAIN_AXIS,
+    WINDOW,
+    distinct,
+    rows_axis,
+    same_length,
+    side_of,
+    sized,
+    vertical_marks,
+)
+from backslide.report.format import numbers
+
+if TYPE_CHECKING:
+    from backslide.contracts.evidence import Bars, Histograms
+    from backslide.report.charts.binning import Drawn
+    from backslide.report.charts.parts import Spec
+
+
+def histograms(evidence: Histograms, width: int) -> Spec:
+    """Bins of both windows over each other, and over them a smooth line each: solid before, dashed now.
+
+    Values that come in steps have no density: their bins are outlined instead.
+    """
+    same_length(evidence.reference, evidence.current, evidence.edges[1:])
+    drawn = drawable(evidence)
+    x: Spec = {"field": "x", "type": "quantitative", "title": _with_outside(evidence.x, drawn.outside)}
+    x |= {"scale": {"domain": [drawn.edges[0], drawn.edges[-1]], "nice": False, "zero": False}, "axis": PLAIN_AXIS}
+    y = {"field": "share", "type": "quantitative", "title": "share of rows per bin", "axis": PERCENT_AXIS}
+    smooth = _lines(drawn)
+    place = {"x": x, "y": y}
+    fill = {**WINDOW, "legend": None}
+    bins: Spec = {"type": "line", "interpolate": "step-after", "fillOpacity": 0.2}
+    if smooth:
+        layers: list[Spec] = [
+            {"mark": bins | {"strokeWidth": 0}, "encoding": {**place, "color": COLOUR, "fill": fill}},
+            {
+                "data": {"values": smooth},
+                "mark": {"type": "line", "strokeWidth": 2.2},
+                "encoding": {**place, "color": COLOUR, "strokeDash": DASH},
+            },
+        ]
+    else:
+        layers = [
+            {
+                "mark": bins | {"strokeWidth": 1.8},
+                "encoding": {**place, "color": COLOUR, "fill": fill, "strokeDash": DASH},
+            }
+        ]
+    shown = {name: at for name, at in evidence.marks.items() if drawn.edges[0] <= at <= drawn.edges[-1]}
+    layers += vertical_marks(shown, "quantitative", (drawn.edges[0], drawn.edges[-1]))
+    return sized(width - 62, 150) | {"data": {"values": _outlines(drawn)}, "layer": layers}
+
+
+def _outlines(drawn: Drawn) -> list[Spec]:
+    """From the ground up, along the bins, and down again: one path serves as outline and as area."""
+    at = (drawn.edges[0], *drawn.edges, drawn.edges[-1])
+    return [
+        {"x": x, "share": share, "window": window}
+        for window, shares in (("reference", drawn.reference), ("current", drawn.current))
+        for x, share in zip(at, (0.0, *shares, shares[-1], 0.0), strict=True)
+    ]
+
+
+def _lines(drawn: Drawn) -> list[Spec]:
+    """The densities of both windows, or nothing where one of them has none."""
+    found = [(name, kde.line(drawn.edges, getattr(drawn, name))) for name in ("reference", "current")]
+    if any(line is None for _, line in found):
+        return []
+    return [
+        {"x": x, "share": y, "window": name}
+        for name, line in found
+        if line is not None
+        for x, y in zip(line.x, line.y, strict=True)
+    ]
+
+
+def bars(evidence: Bars, width: int) -> Spec:
+    """Two bars per category with their shares written out."""
+    same_length(evidence.reference, evidence.current, evidence.categories)
+    write = numbers.percent if evidence.share else numbers.plain
+    keep = _busiest(evidence)
+    names = distinct(evidence.categories[i] for i in keep)
+    values = [
+        {"name": name, "value": shares[i], "text": write(shares[i]), "window": window}
+        for name, i in zip(names, keep, strict=True)
+        for window, shares in (("reference", evidence.reference), ("current", evidence.current))
+    ]
+    left_out = len(evidence.categories) - len(keep)
+    title = evidence.x + (f" ({left_out} more not drawn)" if left_out else "")
+    side = side_of(names)
+    y = rows_axis(names, side)
+    offset = {"field": "window", "type": "nominal", "scale": {"domain": ["reference", "current"]}}
+    axis = PERCENT_AXIS if evidence.share else PLAIN_AXIS
+    x: Spec = {"field": "value", "type": "quantitative", "title": title, "axis": axis}
+    shared = {"x": x, "y": y, "yOffset": offset}
+    bar = {"type": "bar", "strokeWidth": 1.2, "height": {"band": 0.86}}
+    square = {**LEGEND, "symbolType": "square", "symbolSize": 90}
+    layers = [
+        {
+            "mark": bar,
+            "encoding": {
+                **shared,
+                "color": {**WINDOW, "legend": square},
+                "stroke": {**WINDOW, "legend": None},
+                "fillOpacity": _FAINTER_NOW,
+            },
+        },
+        {
+            "mark": {"type": "text", "align": "left", "dx": 4, "fontSize": 10, "color": INK},
+            "encoding": {**shared, "text": {"field": "text"}},
+        },
+    ]
+    return sized(width - side - 56, {"step": 13}) | {"data": {"values": values}, "layer": layers}
+
+
+_FAINTER_NOW = {**WINDOW, "scale": {"domain": ["reference", "current"], "range": [1, 0.35]}, "legend": None}
+"""Fill differs as well as colour, so that bars are told apart without it."""
+
+
+def _busiest(evidence: Bars) -> list[int]:
+    """Positions of the categories worth drawing, in their own order: those that moved or hold most."""
+    size = {
+        i: abs(c - r) + max(r, c) for i, (r, c) in enumerate(zip(evidence.reference, evidence.current, strict=True))
+    }
+    return sorted(sorted(size, key=lambda i: -size[i])[:MOST_ROWS])
+
+
+def _with_outside(title: str, outside: float) -> str:
+    return f"{title} ({numbers.percent(outside)} of rows beyond)" if outside >= 0.0005 else title

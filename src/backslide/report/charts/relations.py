@@ -1,0 +1,147 @@
+"""Charts of one quantity against another: reliability curves, and named points on two axes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backslide.report.charts import label_placement
+from backslide.report.charts.palette import CURRENT, FAINT, INK, PAPER
+from backslide.report.charts.parts import (
+    COLOUR,
+    DASH,
+    PERCENT_AXIS,
+    PLAIN_AXIS,
+    same_length,
+    sized,
+)
+from backslide.report.format import numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from backslide.contracts.evidence import Reliability, ReliabilityBin, Scatter, ScatterPoint
+    from backslide.report.charts.parts import Spec
+
+HEIGHT = 210
+
+
+def reliability(evidence: Reliability, width: int) -> Spec:
+    """Observed share against mean score, a curve per window with its intervals; on the diagonal scores keep their word."""
+    same_length(evidence.bins)
+    values = [_bin_value(b) for b in evidence.bins]
+    seen = [v for b in evidence.bins for v in (b.predicted, b.observed, b.low, b.high) if v is not None]
+    low, high = _padded(min(seen), max(seen))
+    low, high = max(0.0, low), min(1.0, high)
+    scale = {"domain": [low, high], "nice": False, "zero": False}
+    x: Spec = {"field": "predicted", "type": "quantitative", "title": evidence.x, "axis": PERCENT_AXIS, "scale": scale}
+    y: Spec = {**x, "field": "observed", "title": "observed share"}
+    ends = {"data": {"values": [{"predicted": low, "observed": low}, {"predicted": high, "observed": high}]}}
+    layers: list[Spec] = [
+        ends
+        | {
+            "mark": {"type": "line", "color": FAINT, "strokeWidth": 1, "strokeDash": [2, 3]},
+            "encoding": {"x": x, "y": y},
+        },
+        {
+            "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
+            "mark": {"type": "rule", "strokeWidth": 1.4, "opacity": 0.6},
+            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": COLOUR},
+        },
+        {
+            "mark": {"type": "line", "strokeWidth": 1.8},
+            "encoding": {"x": x, "y": y, "color": COLOUR, "strokeDash": DASH},
+        },
+    ]
+    layers += [
+        {
+            "transform": [{"filter": f"datum.window === '{window}'"}],
+            "mark": {"type": "point", "filled": True, "size": 42, "opacity": 1, "aria": True, "shape": shape},
+            "encoding": {"x": x, "y": y, "color": COLOUR, "description": {"field": "tip"}},
+        }
+        for window, shape in (("reference", "circle"), ("current", "square"))
+    ]
+    return sized(width - 66, HEIGHT) | {"data": {"values": values}, "layer": layers}
+
+
+def _bin_value(b: ReliabilityBin) -> Spec:
+    tip = f"{b.window}: scores of {numbers.percent(b.predicted)} came true in {numbers.percent(b.observed)}"
+    if b.low is not None and b.high is not None:
+        tip += f" [{numbers.percent(b.low)} to {numbers.percent(b.high)}]"
+    if b.rows:
+        tip += f", {numbers.rows(b.rows)}"
+    return {"predicted": b.predicted, "observed": b.observed, "low": b.low, "high": b.high, "window": b.window} | {
+        "tip": tip
+    }
+
+
+def scatter(evidence: Scatter, width: int) -> Spec:
+    """Named points: flagged ones strong and labelled where there is room, the others faint rings."""
+    same_length(evidence.points)
+    plot = max(80, width - 66)
+    points = sorted(evidence.points, key=lambda point: point.flagged)
+    horizontal = _padded(*_ends([point.x for point in points]))
+    vertical = _padded(*_ends([point.y for point in points]))
+    at = [
+        (
+            plot * (point.x - horizontal[0]) / (horizontal[1] - horizontal[0]),
+            HEIGHT * (vertical[1] - point.y) / (vertical[1] - vertical[0]),
+        )
+        for point in points
+    ]
+    values = [_point_value(point, evidence) for point in points]
+    placed = label_placement.place(
+        [(point.label, spot) for point, spot in zip(points, at, strict=True) if point.flagged], plot, HEIGHT
+    )
+    x: Spec = {"field": "x", "type": "quantitative", "title": evidence.x}
+    x |= {"axis": _axis(evidence.x_share), "scale": {"domain": list(horizontal), "nice": False, "zero": False}}
+    y: Spec = {"field": "y", "type": "quantitative", "title": evidence.y}
+    y |= {"axis": _axis(evidence.y_share), "scale": {"domain": list(vertical), "nice": False, "zero": False}}
+    dot = {"type": "point", "opacity": 1, "aria": True}
+    faint = dot | {"size": 26, "color": FAINT, "filled": False, "strokeWidth": 1.2}
+    strong = dot | {"size": 58, "color": CURRENT, "filled": True, "stroke": PAPER, "strokeWidth": 1}
+    place = {"x": x, "y": y, "description": {"field": "tip"}}
+    layers: list[Spec] = [
+        {"transform": [{"filter": "!datum.flagged"}], "mark": faint, "encoding": place},
+        {"transform": [{"filter": "datum.flagged"}], "mark": strong, "encoding": place},
+    ]
+    layers += [_names(placed, side) for side in ("left", "right", "center") if any(p.align == side for p in placed)]
+    return sized(plot, HEIGHT) | {"data": {"values": values}, "layer": layers}
+
+
+def _names(placed: Sequence[label_placement.Placed], side: str) -> Spec:
+    values = [{"text": p.text, "left": p.x, "top": p.y} for p in placed if p.align == side]
+    mark = {"type": "text", "align": side, "baseline": "middle", "fontSize": label_placement.SIZE, "color": INK}
+    pixels = {"type": "quantitative", "scale": None, "axis": None}
+    encoding = {"x": {**pixels, "field": "left"}, "y": {**pixels, "field": "top"}, "text": {"field": "text"}}
+    return {"data": {"values": values}, "mark": mark, "encoding": encoding}
+
+
+def _point_value(point: ScatterPoint, evidence: Scatter) -> Spec:
+    across, up = _writer(evidence.x_share), _writer(evidence.y_share)
+    tip = f"{point.label}: {evidence.x} {across(point.x)}, {evidence.y} {up(point.y)}"
+    tip += f", {point.note}" if point.note else ""
+    return {"x": point.x, "y": point.y, "flagged": point.flagged, "tip": tip}
+
+
+def _writer(share: bool) -> Callable[[float], str]:
+    return numbers.percent if share else numbers.plain
+
+
+def _axis(share: bool) -> Spec:
+    return PERCENT_AXIS if share else PLAIN_AXIS
+
+
+def _ends(values: Sequence[float]) -> tuple[float, float]:
+    """From the smallest to the largest, zero included where all lie on one side of it and near it."""
+    low, high = min(values), max(values)
+    if 0 < low <= 0.5 * high:
+        low = 0.0
+    if 0.5 * low <= high < 0:
+        high = 0.0
+    return low, high
+
+
+def _padded(low: float, high: float) -> tuple[float, float]:
+    """A little room on both sides; room around a single value."""
+    room = 0.06 * (high - low) or 0.5 * abs(high) or 0.5
+    return low - room, high + room

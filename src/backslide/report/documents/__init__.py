@@ -1,0 +1,1 @@
+"""What each answer says, as values that every renderer reads."""

@@ -1,0 +1,143 @@
+"""The gate's report: every requirement as a line of a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backslide.contracts import say
+from backslide.contracts.evidence import Evidence, Ranked, RankedRow
+from backslide.contracts.gate import GateLine, GateVerdict
+from backslide.report.documents.shadow import Section
+from backslide.report.format import numbers
+from backslide.report.format.escape import cleaned
+from backslide.report.format.numbers import Unit
+from backslide.report.render.page import Fact, Page, page_html, page_markdown, page_text
+
+if TYPE_CHECKING:
+    from backslide.contracts.gate import Gate
+
+VERDICT = {
+    GateVerdict.PROMOTE: ("Promote", "▲", "improved"),
+    GateVerdict.HOLD: ("Hold", "◣", "degraded_in_part"),
+    GateVerdict.ROLL_BACK: ("Roll back", "▼", "degraded"),
+}
+"""Word, sign (differs in shape) and tone."""
+ACTION = {
+    GateVerdict.PROMOTE: "Let the challenger answer",
+    GateVerdict.HOLD: "Keep the champion",
+    GateVerdict.ROLL_BACK: "Let the champion answer",
+}
+MOST_LINES = 40
+
+
+def render_gate_text(gate: Gate) -> str:
+    """The report for a terminal."""
+    return page_text(gate_page(gate))
+
+
+def render_gate_markdown(gate: Gate) -> str:
+    """The report for a pull request."""
+    return page_markdown(gate_page(gate))
+
+
+def render_gate_html(gate: Gate) -> str:
+    """The report as one page."""
+    return page_html(gate_page(gate))
+
+
+def gate_page(gate: Gate) -> Page:
+    """Strings of foreign origin are made safe to show first."""
+    g = cleaned(gate)
+    word, sign, tone = VERDICT[g.verdict]
+    return Page(
+        model=g.model, about="may the challenger take over?", verdict=word, sign=sign, tone=tone, summary=g.summary,
+        facts=headline_facts(g.lines[0], (g.champion, g.challenger)), action=ACTION[g.verdict], reason=g.reason,
+        sections=(requirements(g.lines),), evidence=chart(g.lines), inputs=_inputs(g), notes=g.inputs.notes,
+    )  # fmt: skip
+
+
+def headline_facts(line: GateLine, names: tuple[str, str]) -> tuple[Fact, ...]:
+    """Both levels of the headline, its difference, and who is compared."""
+    unit = unit_of(line)
+    facts = [Fact(say.metric(line.metric), f"{unit.level(line.old)} → {unit.level(line.new)}")]
+    if line.difference is not None:
+        said = (
+            "" if line.level is None else f"{numbers.percent(line.level, 0)} interval {unit.interval(line.difference)}"
+        )
+        facts.append(Fact("challenger − champion", unit.change(line.difference.estimate), said))
+    return (*facts, Fact("compared", f"{names[0]} → {names[1]}"))
+
+
+def unit_of(line: GateLine) -> Unit:
+    """How its numbers are written."""
+    if line.kind in ("latency", "size"):
+        return Unit(False, 2)
+    found = Unit.of(line.metric.split("[")[0], classification=line.share, level=line.old, change=line.difference)
+    return Unit(line.share, found.decimals)
+
+
+def requirements(lines: tuple[GateLine, ...]) -> Section:
+    """The table; what is not met stands first."""
+    order = {False: 0, None: 2, True: 1}
+    shown = sorted(lines, key=lambda line: (line.kind != "headline", order[line.passed]))
+    failed = sum(line.passed is False for line in lines)
+    open_lines = sum(line.passed is None for line in lines)
+    reading = f"{numbers.count(len(lines))} requirements, {failed} not met" + (
+        f", {open_lines} that could not be judged." if open_lines else "."
+    )
+    reading += " Tests are one-sided; those of classes and segments are corrected for looking at all of them."
+    return Section(
+        "Requirements", reading, ("requirement", "met", "old", "new", "new − old", "interval", "test", "rows", "rule"),
+        tuple(_cells(line) for line in shown[:MOST_LINES]),
+    )  # fmt: skip
+
+
+def _cells(line: GateLine) -> tuple[str, ...]:
+    unit = unit_of(line)
+    met = {True: "yes", False: "no", None: "not judged"}[line.passed]
+    levels = ["" if v is None else unit.level(v) for v in (line.old, line.new)]
+    if line.kind in ("latency", "size"):
+        levels = [f"{text} {line.metric}" if text else "" for text in levels]
+    change = interval = ""
+    if line.difference is not None:
+        change, interval = unit.change(line.difference.estimate), unit.interval(line.difference)
+    p = "" if line.p_value is None else numbers.p_value(line.p_value)
+    name = {"headline": say.metric(line.metric), "class": say.metric(line.metric)}.get(line.kind, line.name)
+    rule = f"{line.rule}; {line.note}" if line.note else line.rule
+    return name, met, *levels, change, interval, p, numbers.count(line.rows) if line.rows else "", rule
+
+
+def chart(lines: tuple[GateLine, ...]) -> tuple[Evidence, ...]:
+    """Differences with their intervals, signed so that right is better."""
+    shown = [line for line in lines if line.difference is not None and line.kind in ("headline", "class", "segment")]
+    shown = [line for line in shown if line.share == shown[0].share][:MOST_LINES] if shown else []
+    if len(shown) < 2:
+        return ()
+    rows = []
+    for line in shown:
+        assert line.difference is not None
+        sign = 1 if line.higher_is_better else -1
+        d = line.difference
+        ends = sorted(sign * v for v in (d.low, d.high) if v is not None)
+        low, high = ends if len(ends) == 2 else (None, None)
+        named = say.metric(line.metric) if line.kind != "segment" else line.name
+        note = "not met" if line.passed is False else ""
+        rows.append(RankedRow(label=named, value=sign * d.estimate, low=low, high=high, note=note))
+    failed = [row.label for row in rows if row.note]
+    reading = f"Not met: {say.listed(failed)}." if failed else "No class and no segment stands in the way."
+    return (Ranked(title="Gain of the challenger", reading=reading, x="gain", rows=tuple(rows), share=shown[0].share),)
+
+
+def _inputs(g: Gate) -> tuple[tuple[str, str], ...]:
+    i = g.inputs
+    said = [("champion", g.champion), ("challenger", g.challenger), ("rows", numbers.count(i.rows)),
+            ("with label and both answers", numbers.count(i.labelled)), ("rows from", i.source), ("task", i.task)]  # fmt: skip
+    if i.days:
+        said.append(("days", numbers.count(i.days)))
+    if i.period is not None:
+        said.append(("period", f"{numbers.moment(i.period[0])} to {numbers.moment(i.period[1])}"))
+    p = g.policy
+    said.append(
+        ("policy", f"headline {p.headline.replace('_', '-')}, parts {p.parts.replace('_', ' ')}, level {p.level:g}")
+    )
+    return tuple(said)

@@ -1,0 +1,1 @@
+"""How numbers and names are written, and what is safe to show."""

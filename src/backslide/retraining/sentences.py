@@ -1,0 +1,216 @@
+"""The answer in words and values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from backslide.contracts import say
+from backslide.contracts.cause import Cause
+from backslide.contracts.config import Settings
+from backslide.contracts.evidence import Evidence, Ranked, RankedRow, Series, SeriesPoint
+from backslide.contracts.finding import Estimate
+from backslide.contracts.gate import Gate, GateVerdict
+from backslide.contracts.retrain import Candidate, Refusal, Retrain, RetrainVerdict, Stretch
+from backslide.contracts.shadow import ShadowInputs
+from backslide.engine.roles.outcomes import Outcomes
+from backslide.retraining.backtest import Bench, Tried, best_first, future
+from backslide.retraining.choice import Choice
+from backslide.retraining.history import moment
+
+
+def answer(bench: Bench, tried: Sequence[Tried], choice: Choice, settings: Settings, fault: Cause | None) -> Retrain:
+    """Verdict, candidates, stretches and gate; ``fault`` is what a repair fixes, where retraining is refused for it."""
+    metric, best = bench.metric, choice.best
+    ordered = [*best_first(tried, metric), *(t for t in tried if t.found is None)]
+    candidates = tuple(_candidate(bench, t, choice) for t in ordered)
+    verdict = RetrainVerdict.PROMOTE if choice.promoted else RetrainVerdict.HOLD
+    if fault is not None:
+        verdict = RetrainVerdict.REFUSED
+    mine = next(c for c in candidates if c.name == best.plan.name)
+    refusal = None if fault is None else _refusal(fault, mine)
+    summary, action, reason = _words(verdict, mine, choice, refusal, metric.share, metric.name)
+    inputs = _inputs(bench, best)
+    gate = Gate(
+        model=settings.model.name, champion="what was served", challenger=best.plan.name,
+        verdict=choice.judged.verdict if choice.judged.verdict is GateVerdict.PROMOTE else GateVerdict.HOLD,
+        summary=choice.judged.summary, reason=choice.judged.reason, lines=choice.judged.lines, policy=settings.gate,
+        inputs=inputs,
+    )  # fmt: skip
+    assert best.found is not None
+    return Retrain(
+        model=settings.model.name, recipe=bench.recipe.name, verdict=verdict, summary=summary, action=action, reason=reason,
+        metric=metric.name, higher_is_better=metric.higher_is_better, share=metric.share, champion_value=best.found.old,
+        recommended=best.plan.name if verdict is RetrainVerdict.PROMOTE else None, candidates=candidates,
+        stretches=_stretches(bench, best), refusal=refusal, gate=gate, inputs=inputs,
+    )  # fmt: skip
+
+
+def _candidate(bench: Bench, t: Tried, choice: Choice) -> Candidate:
+    if t.found is None:
+        return Candidate(name=t.plan.name, description=t.plan.description, note=t.why_not)
+    metric = bench.metric
+    low, high = t.found.interval()
+    ends = sorted(-metric.harm(v) for v in (low, high))
+    ahead = future(t)
+    judged = choice.gates.get(t.plan.name)
+    note = f"no better than {t.plan.base!r}" if t.plan.name in choice.no_better else ""
+    verdict = None if judged is None else judged.verdict
+    return Candidate(
+        name=t.plan.name, description=t.plan.description, rows=t.runs[-1].trained_on, value=t.found.new,
+        gain=Estimate(estimate=-metric.harm(t.found.estimate), low=ends[0], high=ends[1]), by_fold=t.gains,
+        future=None if ahead is None else Estimate(estimate=ahead.estimate, low=ahead.low, high=ahead.high),
+        gate=GateVerdict.HOLD if verdict is GateVerdict.ROLL_BACK else verdict,
+        failed=() if judged is None else tuple(line.name for line in judged.lines if line.passed is False), note=note,
+    )  # fmt: skip
+
+
+def _refusal(fault: Cause, best: Candidate) -> Refusal:
+    assert fault.repair is not None
+    return Refusal(
+        cause=fault.kind.value, features=fault.features, summary=fault.summary, repair=fault.repair.description,
+        repair_gain=fault.repair.points_back, retrain_gain=best.gain,
+    )  # fmt: skip
+
+
+def _words(
+    verdict: RetrainVerdict, best: Candidate, choice: Choice, refusal: Refusal | None, share: bool, metric: str
+) -> tuple[str, str, str]:
+    """Summary, what to do, and why."""
+    gained = _gain(best.gain, share)
+    if refusal is not None:
+        back = "not known" if refusal.repair_gain is None else _gain(refusal.repair_gain, share)
+        return (
+            f"Refused: {refusal.summary.rstrip('.')}. The repair is worth {back}; retraining on the faulty rows {gained}.",
+            f"Repair instead: {refusal.repair}",
+            "a model trained on these rows would learn the fault and break again when it is fixed; to go on with repaired rows "
+            "set [retrain] repaired = true",
+        )
+    if verdict is RetrainVerdict.PROMOTE:
+        ahead = "" if best.future is None else f"; expected of the next stretch: {_gain(best.future, share)}"
+        return (
+            f"Train again on {best.name!r}: {gained} of {say.metric(metric)} on later rows{ahead}.",
+            "Promote the candidate",
+            choice.judged.reason,
+        )
+    failed = [line for line in choice.judged.lines if line.passed is False]
+    if failed and failed[0].kind != "headline":
+        return (
+            f"Hold: the best candidate, {best.name!r}, gains {gained} of {say.metric(metric)} but fails on "
+            f"{say.listed([line.name for line in failed])}.",
+            "Keep the champion",
+            choice.judged.reason,
+        )
+    return (
+        f"Hold: no candidate is shown to be better on later rows by what matters; the best, {best.name!r}, gains {gained} of "
+        f"{say.metric(metric)}.",
+        "Keep the champion",
+        "retraining would not be felt, or cannot be told from luck",
+    )
+
+
+def _gain(e: Estimate | None, share: bool) -> str:
+    """``2.3 points (1.1 to 3.4)``, negative for a loss."""
+    if e is None:
+        return "not known"
+    scale = 100 if share else 1
+
+    def shown(v: float) -> str:
+        return f"{v * scale:.1f}".replace("-", say.MINUS) if share else say.number(v, 3)
+
+    text = f"{shown(e.estimate)} points" if share else shown(e.estimate)
+    return text if e.low is None or e.high is None else f"{text} ({shown(e.low)} to {shown(e.high)})"
+
+
+def _stretches(bench: Bench, best: Tried) -> tuple[Stretch, ...]:
+    made = []
+    for k, fold in enumerate(bench.folds):
+        run = best.runs[k]
+        values = [_value(bench, o) for o in (bench.history.served.take(fold.rows), run.on(fold.rows))]
+        last = float(bench.history.when[fold.rows].max())
+        made.append(
+            Stretch(
+                start=moment(bench.history, fold.origin), end=moment(bench.history, last),
+                known=len(bench.history.known_at(fold.origin)), rows=len(fold.rows), champion=values[0], best=values[1],
+            )
+        )  # fmt: skip
+    return tuple(made)
+
+
+def _value(bench: Bench, answers: Outcomes) -> float | None:
+    known = answers.take(answers.known())
+    if not len(known.labels):
+        return None
+    if bench.metric.whole is not None:
+        return float(bench.metric.whole(known.arrays))
+    value = float(bench.metric.value(known.statistics(bench.metric, len(bench.case.problem.classes)).sum(0)))
+    return value if np.isfinite(value) else None
+
+
+def _inputs(bench: Bench, best: Tried) -> ShadowInputs:
+    h, case = bench.history, bench.case
+    rows = np.concatenate([fold.rows for fold in bench.folds])
+    days = 0 if h.days is None or not h.timed else len(np.unique(h.days[rows]))
+    period = None if not h.timed else (moment(h, float(h.when[0])), moment(h, float(h.when[-1])))
+    whole = case.reference.complete and case.current.complete
+    notes = list(case.notes)
+    if not whole:
+        notes.append(f"a sample of {h.frame.height} rows of both windows was used; see [retrain] max_rows")
+    if not h.timed:
+        notes.append(
+            "no timestamps: rows are taken in the order of the files, reference first, and neighbours as alike"
+        )
+    return ShadowInputs(
+        task=case.problem.task, rows=h.frame.height, labelled=int(h.labelled.sum()), sampled=not whole, days=days,
+        classes=case.problem.classes, source=f"{case.reference.window.source}; {case.current.window.source}", period=period,
+        notes=tuple(dict.fromkeys(notes)),
+    )  # fmt: skip
+
+
+def with_notes(found: Retrain, notes: tuple[str, ...]) -> Retrain:
+    """With more to say about what went in."""
+    inputs = found.inputs.model_copy(update={"notes": tuple(dict.fromkeys([*notes, *found.inputs.notes]))})
+    return found.model_copy(update={"inputs": inputs})
+
+
+def charts(found: Retrain) -> tuple[Evidence, ...]:
+    """The metric over the stretches, gains of candidates, and the policies over time."""
+    made: list[Evidence] = []
+    lines: tuple[tuple[Literal["reference", "current"], list[float | None]], ...] = (
+        ("reference", [s.champion for s in found.stretches]), ("current", [s.best for s in found.stretches]),
+    )  # fmt: skip
+    points = [
+        SeriesPoint(at=s.start, value=value, window=window)
+        for window, values in lines
+        for s, value in zip(found.stretches, values, strict=True) if value is not None
+    ]  # fmt: skip
+    best = found.best
+    if points and best is not None:
+        won = sum(g > 0 for g in best.by_fold if g is not None)
+        made.append(
+            Series(
+                title="On later rows", y=say.metric(found.metric), points=tuple(points), share=found.share,
+                reading=f"The candidate (shown as current) does better than what was served (reference) in {won} of "
+                f"{len(found.stretches)} stretches.",
+            )
+        )  # fmt: skip
+    tried = [c for c in found.candidates if c.gain is not None]
+    if len(tried) > 1:
+        rows = tuple(
+            RankedRow(label=c.name, value=c.gain.estimate, low=c.gain.low, high=c.gain.high,
+                      note="recommended" if c.name == found.recommended else c.note)
+            for c in tried if c.gain is not None
+        )  # fmt: skip
+        reading = f"{found.recommended!r} is recommended." if found.recommended else "None is recommended."
+        made.append(
+            Ranked(
+                title="Gain of every candidate",
+                reading=reading,
+                x="gain over what was served",
+                rows=rows,
+                share=found.share,
+            )
+        )
+    return tuple(made)

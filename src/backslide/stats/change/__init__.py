@@ -1,0 +1,1 @@
+"""Change of a metric and of its noise: days as units, resampling, change points and sequential tests."""

@@ -1,0 +1,44 @@
+"""The gradient boosting behind every nuisance model: small, regularised, deterministic."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+from backslide.stats.metrics.metric import Floats
+
+
+def classify(
+    x: Floats, y: NDArray[Any], categorical: NDArray[np.bool_], *, rounds: int = 60, leaves: int = 8, l2: float = 5.0
+) -> HistGradientBoostingClassifier:
+    """A fitted classifier of ``y`` (n,) on ``x`` (n, p), NaN = missing; ``categorical`` (p,) marks columns of codes."""
+    return _fitted(HistGradientBoostingClassifier, x, y, categorical, rounds, leaves, l2)
+
+
+def regress(
+    x: Floats, y: Floats, categorical: NDArray[np.bool_], *, rounds: int = 80, leaves: int = 12, l2: float = 5.0
+) -> HistGradientBoostingRegressor:
+    """A fitted regressor of ``y`` (n,) on ``x`` (n, p), NaN = missing; ``categorical`` (p,) marks columns of codes."""
+    return _fitted(HistGradientBoostingRegressor, x, y, categorical, rounds, leaves, l2)
+
+
+def _fitted(
+    kind: Any, x: Floats, y: NDArray[Any], categorical: NDArray[np.bool_], rounds: int, leaves: int, l2: float
+) -> Any:
+    model = kind(
+        max_iter=rounds, max_leaf_nodes=leaves, l2_regularization=l2, early_stopping=False, random_state=0,
+        categorical_features=categorical if categorical.any() else None,
+    )  # fmt: skip
+    # scikit-learn bins columns in threads that each reset the process's warning filters and restore them in any order;
+    # the loser leaves the user's process without filters.
+    filters = warnings.filters[:]
+    # A column without a single value cannot be binned; as a constant it is never split on.
+    empty = ~np.isfinite(x).any(axis=0)
+    try:
+        return model.fit(np.where(empty, 0.0, x) if empty.any() else x, y)
+    finally:
+        warnings.filters[:] = filters  # type: ignore[index]

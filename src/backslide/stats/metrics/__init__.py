@@ -1,0 +1,1 @@
+"""Metrics of classifiers and regressors, row by row where they allow it."""

@@ -1,0 +1,1 @@
+"""Parting a change into shifts of inputs, labels and relations, with and without labels."""

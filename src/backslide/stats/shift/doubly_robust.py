@@ -1,0 +1,274 @@
+"""How much of a change is P(X) and how much is P(Y | X): doubly robust decomposition with its support gate.
+
+The reference is moved to the current inputs by cross-fitted importance weights and by a cross-fitted outcome model at once;
+the estimate is consistent when either is right (Robins, Rotnitzky and Zhao 1994; as a decomposition: Cai, Namkoong and
+Yadlowsky 2023).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from backslide.stats.change.bootstrap import Resampler
+from backslide.stats.drift.boosting import classify, regress
+from backslide.stats.metrics.metric import Floats
+
+FOLDS = 3
+MAX_WEIGHT = 20.0
+MIN_ESS = 100.0
+OUTSIDE = 0.95
+MAX_OUTSIDE = 0.20
+PRIOR_SPREAD = 0.5
+"""By how much class shares are believed to move, as a share of themselves, before the predictions are looked at."""
+LEAST_RATIO = 0.05
+MAX_CLASSES = 20
+"""Above this many classes the outcome model is left out and plain importance weighting stands."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Importance weights of the reference rows, and whether the reference supports the current inputs at all."""
+
+    weights: Floats
+    """Density ratio current / reference of each reference row, clipped to [0, 20] (n_g,)."""
+    ess: float
+    """Effective sample size (sum w)^2 / sum w^2."""
+    outside: float
+    """Share of current rows that the classifier is 95 % sure are not from the reference."""
+    auc: float
+    shared: tuple[Floats, Floats]
+    """Weights that move each window to the inputs both hold: balanced P(current | x) for reference rows, its complement else."""
+
+    @property
+    def supported(self) -> bool:
+        """Whether the decomposition may be reported."""
+        return self.ess >= MIN_ESS and self.outside <= MAX_OUTSIDE
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Mean row statistics of three populations, with replicates: reference, reference moved to the current X, current."""
+
+    reference: Floats
+    moved: Floats
+    current: Floats
+    reference_replicates: Floats
+    moved_replicates: Floats
+    current_replicates: Floats
+
+
+def _folds(n: int, blocks: NDArray[np.int64] | None, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Fold of each row; whole days stay together where there are at least 10 of them."""
+    if blocks is not None:
+        distinct, index = np.unique(blocks, return_inverse=True)
+        if len(distinct) >= 10:
+            return np.asarray(rng.permutation(np.arange(len(distinct)) % FOLDS)[index])
+    return np.asarray(rng.permutation(np.arange(n) % FOLDS))
+
+
+def domain_weights(x_g: Floats, x_b: Floats, categorical: NDArray[np.bool_], rng: np.random.Generator) -> Domain:
+    """Cross-fitted, regularised domain classifier with Platt scaling on the out-of-fold scores."""
+    n_g, n_b = len(x_g), len(x_b)
+    x = np.vstack([x_g, x_b])
+    y = np.r_[np.zeros(n_g), np.ones(n_b)]
+    raw = np.zeros(len(x))
+    fold = np.asarray(rng.permutation(np.arange(len(x)) % FOLDS))
+    for k in range(FOLDS):
+        model = classify(x[fold != k], y[fold != k], categorical)
+
+        raw[fold == k] = model.decision_function(x[fold == k])
+    platt = LogisticRegression(C=1e6).fit(raw[:, None], y)
+    p = np.clip(platt.predict_proba(raw[:, None])[:, 1], 1e-6, 1 - 1e-6)
+    odds = p / (1 - p) * n_g / n_b
+    w = np.clip(odds[:n_g], 0.0, MAX_WEIGHT)
+    balanced = odds / (1 + odds)
+    ess = float(w.sum() ** 2 / max((w**2).sum(), 1e-12))
+    return Domain(w, ess, float((balanced[n_g:] > OUTSIDE).mean()), float(roc_auc_score(y, raw)),
+                  (balanced[:n_g], 1 - balanced[n_g:]))  # fmt: skip
+
+
+def class_probabilities(
+    x_g: Floats, labels: NDArray[np.int64], x_b: Floats, classes: int, categorical: NDArray[np.bool_],
+    blocks: NDArray[np.int64] | None, rng: np.random.Generator,
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """P(label | x) learned on the reference: out-of-fold for reference rows (n_g, K), averaged over folds for current rows."""
+    fold = _folds(len(x_g), blocks, rng)
+    inside, outside = np.zeros((len(x_g), classes)), np.zeros((len(x_b), classes))
+    for k in range(FOLDS):
+        train = fold != k
+        seen = np.unique(labels[train])
+        if len(seen) < 2:
+            inside[fold == k, seen[0]] = 1.0
+            outside[:, seen[0]] += 1 / FOLDS
+            continue
+        model = classify(x_g[train], labels[train], categorical)
+        inside[np.ix_(fold == k, model.classes_)] = model.predict_proba(x_g[fold == k])
+        outside[:, model.classes_] += model.predict_proba(x_b) / FOLDS
+    return inside, outside
+
+
+def expected_losses(
+    x_g: Floats, losses: Floats, x_b: Floats, categorical: NDArray[np.bool_],
+    blocks: NDArray[np.int64] | None, rng: np.random.Generator,
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """E[loss | x] learned on the reference, for every column of ``losses`` (n_g, F)."""
+    fold = _folds(len(x_g), blocks, rng)
+    inside, outside = np.zeros_like(losses), np.zeros((len(x_b), losses.shape[1]))
+    for column in range(losses.shape[1]):
+        for k in range(FOLDS):
+            train = fold != k
+            model = regress(x_g[train], losses[train, column], categorical)
+            inside[fold == k, column] = model.predict(x_g[fold == k])
+            outside[:, column] += model.predict(x_b) / FOLDS
+    return inside, outside
+
+
+def count_expectations(probabilities: Floats, predictions: NDArray[np.int64]) -> Floats:
+    """Expected count statistics (n, 3K) given P(label | x) and the prediction, which x determines."""
+    n, k = probabilities.shape
+    rows = np.zeros((n, 3 * k))
+    rows[:, :k] = probabilities
+    index = np.arange(n)
+    known = predictions >= 0
+    rows[index[known], k + predictions[known]] = 1.0
+    rows[index[known], 2 * k + predictions[known]] = probabilities[index[known], predictions[known]]
+    return rows
+
+
+def move(
+    s_g: Floats, s_b: Floats, m_g: Floats, m_b: Floats, weights: Floats, draw_g: Resampler, draw_b: Resampler
+) -> Moved:
+    """Doubly robust mean statistics of the reference moved to the current inputs, with replicates (nuisances fixed).
+
+    ``s`` are row statistics (n, F), ``m`` their expectations given x.
+    """
+    residual = np.column_stack([weights[:, None] * (s_g - m_g), weights])
+    moved = m_b.mean(0) + residual[:, :-1].sum(0) / max(float(weights.sum()), 1e-12)
+    ones_g, ones_b = np.ones((len(s_g), 1)), np.ones((len(s_b), 1))
+    n_g, n_b = draw_g.sums(ones_g), draw_b.sums(ones_b)
+    r = draw_g.sums(residual)
+    moved_replicates = draw_b.sums(m_b) / n_b + r[:, :-1] / np.maximum(r[:, -1:], 1e-12)
+    return Moved(
+        s_g.mean(0), moved, s_b.mean(0), draw_g.sums(s_g) / n_g, moved_replicates, draw_b.sums(s_b) / n_b
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reweighted:
+    """Mean statistics of the reference with its classes in the current proportions, and replicates."""
+
+    sums: Floats
+    replicates: Floats
+    weights: Floats
+    """Weight of each class (K,)."""
+    z: Floats
+    """Change of each class share in standard errors (K,)."""
+
+
+def reweight_classes(
+    s_g: Floats, y_g: NDArray[np.int64], y_b: NDArray[np.int64], classes: int, draw_g: Resampler, draw_b: Resampler
+) -> Reweighted:
+    """Label shift: the reference with class shares of the current window."""
+    onehot_g, onehot_b = np.eye(classes)[y_g], np.eye(classes)[y_b]
+    p_g, p_b = onehot_g.mean(0), onehot_b.mean(0)
+    present = p_g > 0
+    per_class = onehot_g.T @ s_g / len(y_g)  # (K, F): share times conditional mean
+    ratio = np.where(present, p_b / np.where(present, p_g, 1.0), 0.0)
+    sums = ratio @ per_class
+    share_g = draw_g.sums(onehot_g)
+    share_b = draw_b.sums(onehot_b)
+    share_g, share_b = share_g / share_g.sum(1, keepdims=True), share_b / share_b.sum(1, keepdims=True)
+    n_g = draw_g.sums(np.ones((len(y_g), 1)))
+    drawn = np.where(
+        share_g > 0, share_b / np.where(share_g > 0, share_g, 1.0), 0.0
+    )  # (B, K): the ratio in each replicate
+    replicates = draw_g.sums(s_g, drawn[:, y_g].T) / n_g
+    spread = np.sqrt(share_g.var(0, ddof=1) + share_b.var(0, ddof=1))
+    z = np.where(spread > 0, (p_b - p_g) / np.where(spread > 0, spread, 1.0), 0.0)
+    return Reweighted(sums, replicates, ratio, z)
+
+
+def class_ratios(
+    y_g: NDArray[np.int64],
+    said_g: NDArray[np.int64],
+    said_b: NDArray[np.int64],
+    classes: int,
+    draws: tuple[Resampler, Resampler],
+) -> tuple[Floats, Floats]:
+    """Current over reference share of each class, told from the predictions alone: no label of the current window is used.
+
+    Lipton, Wang and Smola (2018), "Detecting and Correcting for Label Shift with Black Box Predictors", as least squares drawn
+    towards 1 (``PRIOR_SPREAD``), since a weak model tells little.
+
+    Returns:
+        The ratios (K,), at least ``LEAST_RATIO`` and 1 for a class without reference rows, and their replicates (B, K).
+    """
+    shown = np.eye(classes)
+    joint = shown[said_g].T @ shown[y_g] / len(y_g)  # (predicted, labelled)
+    now, then = shown[said_b].mean(0), joint.sum(1)
+    noise = np.sqrt((now + 1 / len(said_b)) / len(said_b) + (then + 1 / len(y_g)) / len(y_g))
+    scaled = joint / noise[:, None]
+    solve = np.linalg.solve(scaled.T @ scaled + np.eye(classes) / PRIOR_SPREAD**2, scaled.T) / noise
+    ratio = 1 + solve @ (now - then)
+    ratio = np.where(joint.sum(0) > 0, np.maximum(ratio, LEAST_RATIO), 1.0)
+    drawn = [draws[0].sums(shown[said_g] * ratio[y_g][:, None]), draws[1].sums(shown[said_b])]
+    off = drawn[1] / len(said_b) - now - (drawn[0] / len(y_g) - joint @ ratio)
+    return ratio, np.maximum(ratio + off @ solve.T, LEAST_RATIO)
+
+
+def bins_of(g: Floats, b: Floats, discrete: bool, bins: int = 8) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Bin numbers of both windows on the reference's quantiles (or its levels), missing as the last bin."""
+    known = g[np.isfinite(g)]
+    if discrete:
+        edges = np.unique(np.r_[known, b[np.isfinite(b)]])
+        edges = (edges[1:] + edges[:-1]) / 2 if len(edges) > 1 else edges[:0]
+    else:
+        edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])) if len(known) else np.empty(0)
+    last = len(edges) + 1
+
+    def code(values: Floats) -> NDArray[np.int64]:
+        found = np.searchsorted(edges, values, side="right")
+        return np.where(np.isfinite(values), found, last).astype(np.int64)
+
+    return code(g), code(b), last + 1
+
+
+def one_feature_weights(code_g: NDArray[np.int64], code_b: NDArray[np.int64], cells: int) -> Floats:
+    """Weights of the reference rows that move one binned feature to its current distribution, clipped like ``Domain``."""
+    p_g = np.bincount(code_g, minlength=cells) / max(len(code_g), 1)
+    p_b = np.bincount(code_b, minlength=cells) / max(len(code_b), 1)
+    ratio = np.where(p_g > 0, p_b / np.where(p_g > 0, p_g, 1.0), 0.0)
+    return np.asarray(np.clip(ratio, 0, MAX_WEIGHT)[code_g])
+
+
+def residual_change(
+    residual_g: Floats, residual_b: Floats, code_g: NDArray[np.int64], code_b: NDArray[np.int64], cells: int,
+) -> tuple[float, int]:  # fmt: skip
+    """Change of the mean signed residual per cell beyond the overall change, in standard errors: (sum of (z^2 - 1), cells used).
+
+    ``residual`` (n, K) is outcome minus expectation; cells with fewer than 10 rows in either window are left out. The overall
+    change is taken out, because it shows in every column alike and accuses none.
+    """
+    n_g, n_b = np.bincount(code_g, minlength=cells), np.bincount(code_b, minlength=cells)
+    use = (n_g >= 10) & (n_b >= 10)
+    score, used = 0.0, 0
+    for k in range(residual_g.shape[1]):
+        mean_g, var_g = _cell_moments(residual_g[:, k], code_g, cells, n_g)
+        mean_b, var_b = _cell_moments(residual_b[:, k], code_b, cells, n_b)
+        error = var_g / np.maximum(n_g, 1) + var_b / np.maximum(n_b, 1)
+        overall = float(residual_b[:, k].mean() - residual_g[:, k].mean())
+        z2 = np.where(use & (error > 0), (mean_b - mean_g - overall) ** 2 / np.where(error > 0, error, 1.0), 0.0)
+        score += float((z2 - 1)[use].sum())
+        used += int(use.sum())
+    return score, used
+
+
+def _cell_moments(values: Floats, code: NDArray[np.int64], cells: int, n: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    total, square = np.bincount(code, values, cells), np.bincount(code, values**2, cells)
+    mean = total / np.maximum(n, 1)
+    return mean, np.maximum(square / np.maximum(n, 1) - mean**2, 0.0)

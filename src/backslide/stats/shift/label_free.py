@@ -1,0 +1,120 @@
+"""A metric of unlabelled rows, estimated doubly robust from labelled reference rows, with a band from past estimates.
+
+``L = mean over new rows of E[s | x] + weighted mean over reference rows of (s - E[s | x])``, the metric read off the moved sums:
+consistent when either the regression or the importance weights are right (Robins, Rotnitzky and Zhao 1994). The band is the
+90 % quantile of past errors (split conformal; Vovk and others 2005): it holds while the relation stays as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backslide.contracts import finding
+from backslide.stats.metrics.metric import Floats, Metric
+from backslide.stats.shift import doubly_robust
+
+MIN_ESS = 200.0
+LEVEL = 0.9
+MIN_HISTORY = 8
+"""Past stretches from which their errors make the band; with fewer, splits of the reference stand in."""
+SPLITS = 12
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its 90 % band."""
+
+    value: float
+    half: float
+    ess: float
+
+    def published(self) -> finding.Estimate:
+        """As contracts hold it."""
+        return finding.Estimate(estimate=self.value, low=self.value - self.half, high=self.value + self.half)
+
+
+def estimate_moved(
+    metric: Metric, statistics: Floats, x_g: Floats, x_b: Floats, categorical: NDArray[np.bool_],
+    rng: np.random.Generator, *, history: list[tuple[float, float]], classes: int,
+    labels: NDArray[np.int64] | None = None,
+    predictions: tuple[NDArray[np.generic], NDArray[np.generic]] | None = None,
+    fresh: tuple[NDArray[np.int64], Floats] | None = None,
+) -> tuple[Estimate | None, str | None]:  # fmt: skip
+    """The metric of rows ``x_b`` (m, p) without labels, or why there is none.
+
+    Args:
+        metric: a sum of row statistics.
+        statistics: of the labelled reference rows (n, F).
+        x_g: columns and scores of those rows (n, p).
+        x_b: the same of the new rows (m, p).
+        categorical: which columns are codes (p,).
+        rng: for folds.
+        history: pairs of past estimates and what labels said later.
+        classes: number of classes; 0 for regression.
+        labels: class codes (n,) of the reference rows, for metrics of counts.
+        predictions: of both sides, for metrics of counts.
+        fresh: rows of ``x_b`` drawn at random and labelled by now, and their statistics: what the regression missed on them is
+            added (an active check), the only defence against a changed relation.
+    """
+    domain = doubly_robust.domain_weights(x_g, x_b, categorical, rng)
+    if domain.outside > doubly_robust.MAX_OUTSIDE:
+        return None, f"{domain.outside:.0%} of the rows lie outside what the reference holds"
+    if domain.ess < MIN_ESS:
+        return None, f"too few reference rows are like these (effective sample size {domain.ess:.0f})"
+    m_g, m_b = _expected(statistics, x_g, x_b, categorical, rng, labels, predictions, classes)
+    w = domain.weights[:, None]
+    moved = np.asarray(m_b.mean(0) + (w * (statistics - m_g)).sum(0) / max(float(w.sum()), 1e-12))
+    spread = _own_error(metric, statistics, m_g, rng, history, len(x_b))
+    if fresh is not None:
+        rows, seen = fresh
+        missed = seen - m_b[rows]
+        moved = moved + missed.mean(0)
+        slope = np.array([_at(metric, moved, off) for off in missed])
+        spread = float(np.hypot(spread, 1.645 * slope.std(ddof=1) / np.sqrt(len(rows))))
+    return Estimate(float(metric.value(moved)), spread, domain.ess), None
+
+
+def _at(metric: Metric, moved: Floats, off: Floats) -> float:
+    """First-order effect of one row's deviation on the metric."""
+    step = 1e-3
+    return float((metric.value(moved + step * off) - metric.value(moved - step * off)) / (2 * step))
+
+
+def _expected(
+    statistics: Floats, x_g: Floats, x_b: Floats, categorical: NDArray[np.bool_], rng: np.random.Generator,
+    labels: NDArray[np.int64] | None, predictions: tuple[NDArray[np.generic], NDArray[np.generic]] | None, classes: int,
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """E[statistics | x] of both sides; for counts through P(label | x), since the prediction is known."""
+    if labels is not None and predictions is not None and 0 < classes <= doubly_robust.MAX_CLASSES:
+        chances = doubly_robust.class_probabilities(x_g, labels, x_b, classes, categorical, None, rng)
+        told = [
+            doubly_robust.count_expectations(chance, said.astype(np.int64))
+            for chance, said in zip(chances, predictions, strict=True)
+        ]
+        return told[0], told[1]
+    if labels is not None:
+        return np.zeros_like(statistics), np.zeros((len(x_b), statistics.shape[1]))
+    good, bad = doubly_robust.expected_losses(x_g, statistics[:, 1:], x_b, categorical, None, rng)
+    return np.column_stack([np.ones(len(good)), good]), np.column_stack([np.ones(len(bad)), bad])
+
+
+def _own_error(
+    metric: Metric, statistics: Floats, m_g: Floats, rng: np.random.Generator, history: list[tuple[float, float]], rows: int
+) -> float:  # fmt: skip
+    """90 % quantile of past errors; else of the error on random parts of the reference as large as what is estimated."""
+    if len(history) >= MIN_HISTORY:
+        past = sorted(abs(said - true) for said, true in history)
+        place = int(np.ceil(LEVEL * (len(past) + 1))) - 1
+        return past[min(place, len(past) - 1)]
+    n = len(statistics)
+    size = int(min(max(rows, 50), n // 2))
+    errors: list[float] = []
+    for _ in range(SPLITS):
+        part = rng.choice(n, size, replace=False)
+        rest = np.setdiff1d(np.arange(n), part)
+        said = m_g[part].mean(0) + (statistics[rest] - m_g[rest]).mean(0)
+        errors.append(abs(float(metric.value(said)) - float(metric.value(statistics[part].mean(0)))))
+    return float(np.quantile(errors, LEVEL))
