@@ -102,9 +102,16 @@ def inquire(case: Case, target: Metric, *, degraded: bool, progress: Progress | 
     unpriced = ours is not None and ours.effect is None and not bench.current_labels
     matters = unpriced or (ours is not None and materiality.felt(ours.effect, scale))
     found = Explanation(
-        change, ours, matters, tuple(zip(harmful, shares, strict=True)),
-        tuple(t for t in trials if t not in harmful), (), artefact, bench.model is not None, tuple(notes),
-    )  # fmt: skip
+        change,
+        ours,
+        matters,
+        tuple(zip(harmful, shares, strict=True)),
+        tuple(t for t in trials if t not in harmful),
+        (),
+        artefact,
+        bench.model is not None,
+        tuple(notes),
+    )
     if degraded and change is not None:
         say("causes: inputs or relation")
         found = _with_world(found, bench, scale)
@@ -169,9 +176,16 @@ def _with_world(found: Explanation, bench: Bench, scale: Scale) -> Explanation:
     p = populations(case, scale.target, frame, outcomes, leave_out=lost)
     causes = shifts.explain(bench, p, left, lost_points(found, case.settings.engine.bootstrap))
     return Explanation(
-        found.change, found.ours, found.ours_material, found.faults, found.harmless, tuple(causes), found.artefact,
-        found.priced, found.notes,
-    )  # fmt: skip
+        found.change,
+        found.ours,
+        found.ours_material,
+        found.faults,
+        found.harmless,
+        tuple(causes),
+        found.artefact,
+        found.priced,
+        found.notes,
+    )
 
 
 def lost_points(found: Explanation, replicates: int) -> Effect:

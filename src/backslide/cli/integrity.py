@@ -27,9 +27,14 @@ def run(first: str, second: str, files: Files, beside: Beside, *, quiet: bool) -
         if report_progress:
             report_progress("comparing the snapshots")
         found = integrity(
-            first, second, onset=beside.onset, repository=beside.repository, paths=beside.paths, model=beside.model,
+            first,
+            second,
+            onset=beside.onset,
+            repository=beside.repository,
+            paths=beside.paths,
+            model=beside.model,
             trusted=beside.trusted,
-        )  # fmt: skip
+        )
     printed = False
     for name, write in ((files.json, found.to_json), (files.md, found.to_markdown)):
         if name == "-":

@@ -33,10 +33,18 @@ def run(model: str, out: Path | None, chosen: Chosen, *, as_json: bool, quiet: b
         if report_progress:
             report_progress("taking the snapshot")
         taken = snapshot(
-            model, chosen.data, name=chosen.name, files=chosen.files, env=chosen.env or None, show=chosen.show,
-            repository=chosen.repository, against=chosen.against, golden=chosen.golden, trusted=chosen.trusted,
+            model,
+            chosen.data,
+            name=chosen.name,
+            files=chosen.files,
+            env=chosen.env or None,
+            show=chosen.show,
+            repository=chosen.repository,
+            against=chosen.against,
+            golden=chosen.golden,
+            trusted=chosen.trusted,
             rows=chosen.rows,
-        )  # fmt: skip
+        )
     if out is not None:
         taken.to_json(out)
         note(f"wrote {out}")

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 MINUS = "−"
 _METRICS = {
-    "mae": "mean absolute error", "rmse": "root mean squared error", "r2": "R²", "mape": "mean absolute percentage error",
-    "f1": "F1", "roc_auc": "ROC AUC", "pr_auc": "PR AUC", "brier": "Brier score", "matthews": "Matthews correlation",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "r2": "R²",
+    "mape": "mean absolute percentage error",
+    "f1": "F1",
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "brier": "Brier score",
+    "matthews": "Matthews correlation",
     "p90_absolute_error": "90th percentile of the absolute error",
-}  # fmt: skip
+}
 _WORDS = {"f1": "F1"}
 
 

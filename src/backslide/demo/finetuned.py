@@ -98,8 +98,9 @@ def prepare(out: Path, progress: Callable[[str], None] | None = None) -> tuple[S
     for name, model in ((OLD_FILE, old), (NEW_FILE, new)):
         joblib.dump(model, out / name)
     for name, model, version, months in (
-        (REFERENCE_FILE, old, "letters-4", REFERENCE), (CURRENT_FILE, new, "letters-5", CURRENT),
-    ):  # fmt: skip
+        (REFERENCE_FILE, old, "letters-4", REFERENCE),
+        (CURRENT_FILE, new, "letters-5", CURRENT),
+    ):
         tell(f"simulating {months.days} days of served predictions")
         served(model, letters(months, SEED), version).write_parquet(out / name)
     (out / CONFIG_FILE).write_text(configuration(), encoding="utf-8")
@@ -132,9 +133,14 @@ def served(model: Pipeline, rows: pl.DataFrame, version: str) -> pl.DataFrame:
     said = np.array(known, object)[chance.argmax(axis=1)]
     scores = {f"p_{kind}": chance[:, known.index(kind)] for kind in KINDS}
     return rows.select(
-        "letter_id", "received_at", pl.lit(version).alias("model_version"), "text",
-        pl.Series("predicted", said, dtype=pl.String), *(pl.Series(name, values) for name, values in scores.items()), "kind",
-    )  # fmt: skip
+        "letter_id",
+        "received_at",
+        pl.lit(version).alias("model_version"),
+        "text",
+        pl.Series("predicted", said, dtype=pl.String),
+        *(pl.Series(name, values) for name, values in scores.items()),
+        "kind",
+    )
 
 
 def configuration() -> str:

@@ -231,21 +231,32 @@ def _facts(name: str, frame: pl.LazyFrame, roles: Roles) -> _Facts:
 
 
 def _resolve(
-    settings: Settings, features: tuple[str, ...], found: dict[str, _Facts], frames: dict[str, pl.LazyFrame],
-    notes: list[str], warnings: list[str],
-) -> Problem:  # fmt: skip
+    settings: Settings,
+    features: tuple[str, ...],
+    found: dict[str, _Facts],
+    frames: dict[str, pl.LazyFrame],
+    notes: list[str],
+    warnings: list[str],
+) -> Problem:
     roles: Roles = settings.model
     known = [s for f in found.values() for s in (f.labels, f.predictions) if s is not None and len(s)]
     task = _task(settings, roles, known)
     if task == "regression":
         _need_numbers(known)
         return Problem(
-            "regression", (), roles, features, None, 0.5,
+            "regression",
+            (),
+            roles,
+            features,
+            None,
+            0.5,
             problem.choose_metric("regression", settings.model.metric, {}, 0, costs=settings.model.costs is not None),
             problem.known_effect("regression", settings.model.metric, settings.model.min_effect),
-            roles.label is not None, False, problem.choose_costs("regression", settings.model.costs, ()),
+            roles.label is not None,
+            False,
+            problem.choose_costs("regression", settings.model.costs, ()),
             _centre(found["reference"].labels),
-        )  # fmt: skip
+        )
     written = {name: _class_counts(frames[name], facts) for name, facts in found.items()}
     same = label_spelling.spellings(written, roles)
     roles, costs = label_spelling.respelled(roles, same), label_spelling.repriced(settings.model.costs, same)
@@ -271,16 +282,26 @@ def _resolve(
     labels = counts["reference"][0]
     positive = problem.choose_positive(roles, every, labels) if task == "binary" and every else None
     return Problem(
-        task, every, roles, features, positive,
+        task,
+        every,
+        roles,
+        features,
+        positive,
         roles.threshold if roles.threshold is not None else 0.5,
         problem.choose_metric(
-            task, settings.model.metric, labels, len(every),
-            scores=bool(roles.scores), costs=costs is not None,
+            task,
+            settings.model.metric,
+            labels,
+            len(every),
+            scores=bool(roles.scores),
+            costs=costs is not None,
         ),
         problem.known_effect(task, settings.model.metric, settings.model.min_effect),
-        roles.label is not None, bool(roles.scores), problem.choose_costs(task, costs, every),
+        roles.label is not None,
+        bool(roles.scores),
+        problem.choose_costs(task, costs, every),
         spellings=same,
-    )  # fmt: skip
+    )
 
 
 def _centre(labels: pl.Series | None) -> float:
@@ -320,9 +341,11 @@ def cut_between(frame: pl.LazyFrame, resolved: Problem) -> tuple[float, float] |
     assert resolved.positive is not None
     value = pl.col(names.score(resolved.positive))
     chosen = pl.col(names.PREDICTION) == resolved.positive
-    low, high = frame.select(value.filter(~chosen).max().alias("low"), value.filter(chosen).min().alias("high")).collect(
-        engine="streaming"
-    ).row(0)  # fmt: skip
+    low, high = (
+        frame.select(value.filter(~chosen).max().alias("low"), value.filter(chosen).min().alias("high"))
+        .collect(engine="streaming")
+        .row(0)
+    )
     if low is None or high is None or not low < high:
         return None
     return float(low), float(high)
@@ -396,7 +419,7 @@ def _prepare(
     kinds = kinds_of(rows, schema)
     return Window(
         name, frame, source, kinds, facts.rows, labelled, counts, roles.timestamp is not None, versions, rows, prepare
-    )  # fmt: skip
+    )
 
 
 def _preparation(schema: dict[str, pl.DataType], resolved: Problem, times: TimeReading | None) -> Preparation:

@@ -47,11 +47,21 @@ _LIBRARIES = ("backslide", "polars", "numpy", "scipy", "scikit-learn", "pandas")
 
 
 def diagnose(
-    reference: Any = None, current: Any = None, *, roles: Roles | None = None, reference_model: Any = None,
-    current_model: Any = None, task: str | None = None, metric: str | None = None, min_effect: float | None = None,
-    name: str = "model", settings: Settings | None = None, trusted: bool = False, quick: bool = False,
+    reference: Any = None,
+    current: Any = None,
+    *,
+    roles: Roles | None = None,
+    reference_model: Any = None,
+    current_model: Any = None,
+    task: str | None = None,
+    metric: str | None = None,
+    min_effect: float | None = None,
+    name: str = "model",
+    settings: Settings | None = None,
+    trusted: bool = False,
+    quick: bool = False,
     progress: Progress | None = None,
-) -> Diagnosis:  # fmt: skip
+) -> Diagnosis:
     """Find out why a model got worse between two windows of logged predictions.
 
     ``reference`` and ``current`` are pandas, Polars or Arrow tables, paths, globs, or time ranges over ``[data] source`` of
@@ -258,14 +268,19 @@ def _metric(case: Case, judged: Judged) -> MetricChange:
     if change is None:
         before, after = (_level(side, case.metric) for side in case.sides)
         return MetricChange(
-            name=case.metric.name, higher_is_better=case.metric.higher_is_better,
-            reference=before, current=after, change=None,
-        )  # fmt: skip
+            name=case.metric.name,
+            higher_is_better=case.metric.higher_is_better,
+            reference=before,
+            current=after,
+            change=None,
+        )
     return MetricChange(
-        name=case.metric.name, higher_is_better=case.metric.higher_is_better,
-        reference=change.reference, current=change.current,
+        name=case.metric.name,
+        higher_is_better=case.metric.higher_is_better,
+        reference=change.reference,
+        current=change.current,
         change=Estimate(estimate=change.estimate, low=change.low, high=change.high),
-    )  # fmt: skip
+    )
 
 
 def _level(side: Side, metric: Metric) -> float | None:

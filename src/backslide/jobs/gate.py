@@ -35,12 +35,21 @@ def gate_config(settings: Settings, *, progress: Progress | None = None) -> Gate
     case = traffic.case
     say("judging every requirement")
     judged = judge(
-        case, traffic.arms, settings.gate, names=(traffic.old, traffic.new),
+        case,
+        traffic.arms,
+        settings.gate,
+        names=(traffic.old, traffic.new),
         limits=limits(loaded[0], loaded[1], case.current.sample, settings.gate, settings.base),
-    )  # fmt: skip
+    )
     labelled = min(int(k.sum()) for k in traffic.arms.known())
     return Gate(
-        model=settings.model.name, champion=traffic.old, challenger=traffic.new, verdict=judged.verdict,
-        summary=judged.summary, reason=judged.reason, lines=judged.lines, policy=settings.gate,
+        model=settings.model.name,
+        champion=traffic.old,
+        challenger=traffic.new,
+        verdict=judged.verdict,
+        summary=judged.summary,
+        reason=judged.reason,
+        lines=judged.lines,
+        policy=settings.gate,
         inputs=traffic_inputs(traffic, labelled),
-    )  # fmt: skip
+    )

@@ -51,10 +51,15 @@ def _finding(settings: Settings, rows: Rows, group: Group, grid: Grid) -> Findin
         told = said if first is None else f"{said[:-1]}: {first.summary}"
     reason = diagnosis.decision.reason
     return Finding(
-        verdict=diagnosis.verdict.value, sentence=say.sentence(told),
-        decision=f"{diagnosis.decision.action.value.replace('_', ' ')}: {reason}" if reason else diagnosis.decision.action.value,
-        kind=None if first is None else first.kind.value, features=() if first is None else first.features, report=report,
-    )  # fmt: skip
+        verdict=diagnosis.verdict.value,
+        sentence=say.sentence(told),
+        decision=f"{diagnosis.decision.action.value.replace('_', ' ')}: {reason}"
+        if reason
+        else diagnosis.decision.action.value,
+        kind=None if first is None else first.kind.value,
+        features=() if first is None else first.features,
+        report=report,
+    )
 
 
 def _report(settings: Settings, group: Group, grid: Grid, diagnosis: Diagnosis) -> str | None:

@@ -42,11 +42,23 @@ Progress = Callable[[str], None]
 
 
 def retrain(
-    reference: Any = None, current: Any = None, *, roles: Roles | None = None, recipe: Any = None, reference_model: Any = None,
-    diagnosis: Diagnosis | None = None, repaired: bool | None = None, registry: str | Path | None = None,
-    task: str | None = None, metric: str | None = None, min_effect: float | None = None, name: str = "model",
-    settings: Settings | None = None, trusted: bool = False, progress: Progress | None = None,
-) -> Retrain:  # fmt: skip
+    reference: Any = None,
+    current: Any = None,
+    *,
+    roles: Roles | None = None,
+    recipe: Any = None,
+    reference_model: Any = None,
+    diagnosis: Diagnosis | None = None,
+    repaired: bool | None = None,
+    registry: str | Path | None = None,
+    task: str | None = None,
+    metric: str | None = None,
+    min_effect: float | None = None,
+    name: str = "model",
+    settings: Settings | None = None,
+    trusted: bool = False,
+    progress: Progress | None = None,
+) -> Retrain:
     """Train again on later rows, and prove that it is worth it, or refuse because a repair is what is needed.
 
     ``reference`` and ``current`` are labelled logs as for ``diagnose``. ``recipe`` is an unfitted estimator, or a function of
@@ -57,9 +69,14 @@ def retrain(
     Raises:
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
     """
-    merged = _merged(settings or Settings(), roles, {"task": task, "metric": metric, "min_effect": min_effect},
-                     {"repaired": repaired, "registry": None if registry is None else str(registry)},
-                     name if settings is None or name != "model" else None, trusted)  # fmt: skip
+    merged = _merged(
+        settings or Settings(),
+        roles,
+        {"task": task, "metric": metric, "min_effect": min_effect},
+        {"repaired": repaired, "registry": None if registry is None else str(registry)},
+        name if settings is None or name != "model" else None,
+        trusted,
+    )
     say = progress or (lambda _: None)
     given = reference_model if reference_model is not None else merged.artifacts.reference_model
     champion = None if given is None else _loaded(given, merged)

@@ -59,9 +59,15 @@ def selftest(
         say(f"{number} of {len(every)}: {rehearsal.kind} of {', '.join(rehearsal.features)}")
         tried.append(stage.tried(rehearsal))
     return SelfTest(
-        model=settings.model.name, metric=stage.case.metric.name, share=stage.case.metric.share, rows=stage.other.height,
-        detectable=quiet.detectable.estimate, quiet=quiet.verdict.value, tried=tuple(tried), notes=tuple(notes),
-    )  # fmt: skip
+        model=settings.model.name,
+        metric=stage.case.metric.name,
+        share=stage.case.metric.share,
+        rows=stage.other.height,
+        detectable=quiet.detectable.estimate,
+        quiet=quiet.verdict.value,
+        tried=tuple(tried),
+        notes=tuple(notes),
+    )
 
 
 @dataclass(frozen=True)
@@ -123,9 +129,11 @@ class _Stage:
         """One fault done and diagnosed."""
         broken = rehearsal.apply(self.other, self.case.rng(f"{rehearsal.kind} {rehearsal.features} {rehearsal.share}"))
         facts: dict[str, Any] = {
-            "kind": rehearsal.kind, "features": rehearsal.features, "share_of_rows": rehearsal.share,
+            "kind": rehearsal.kind,
+            "features": rehearsal.features,
+            "share_of_rows": rehearsal.share,
             "description": rehearsal.description,
-        }  # fmt: skip
+        }
         try:
             faulty = _served(self.case, self.model, broken)
             harm = self.case.metric.harm(self._value(faulty) - self._value(self.other))

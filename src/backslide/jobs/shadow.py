@@ -34,12 +34,26 @@ SHOWN_PARTS = 30
 
 
 def shadow(
-    current: Any = None, reference: Any = None, *, roles: Roles | None = None, old: Columns | None = None,
-    new: Columns | None = None, old_model: Any = None, new_model: Any = None, mode: Mode | None = None,
-    old_version: str | None = None, new_version: str | None = None, new_share: float | None = None,
-    metric: str | None = None, min_effect: float | None = None, task: str | None = None, name: str = "model",
-    settings: Settings | None = None, trusted: bool = False, progress: Progress | None = None,
-) -> Shadow:  # fmt: skip
+    current: Any = None,
+    reference: Any = None,
+    *,
+    roles: Roles | None = None,
+    old: Columns | None = None,
+    new: Columns | None = None,
+    old_model: Any = None,
+    new_model: Any = None,
+    mode: Mode | None = None,
+    old_version: str | None = None,
+    new_version: str | None = None,
+    new_share: float | None = None,
+    metric: str | None = None,
+    min_effect: float | None = None,
+    task: str | None = None,
+    name: str = "model",
+    settings: Settings | None = None,
+    trusted: bool = False,
+    progress: Progress | None = None,
+) -> Shadow:
     """Compare an old and a new model on the same traffic.
 
     ``current`` is the traffic, ``reference`` (optional) an earlier window; tables, paths or time ranges as for ``diagnose``.
@@ -52,10 +66,20 @@ def shadow(
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
     """
     merged = _merged(
-        settings or Settings(), roles, {"task": task, "metric": metric, "min_effect": min_effect},
-        {"old": _columns(old), "new": _columns(new), "mode": mode, "old_version": old_version, "new_version": new_version,
-         "new_share": new_share}, name if settings is None or name != "model" else None, trusted,
-    )  # fmt: skip
+        settings or Settings(),
+        roles,
+        {"task": task, "metric": metric, "min_effect": min_effect},
+        {
+            "old": _columns(old),
+            "new": _columns(new),
+            "mode": mode,
+            "old_version": old_version,
+            "new_version": new_version,
+            "new_share": new_share,
+        },
+        name if settings is None or name != "model" else None,
+        trusted,
+    )
     say = progress or (lambda _: None)
     models = (old_model or merged.artifacts.reference_model, new_model or merged.artifacts.current_model)
     loaded = [
@@ -65,8 +89,11 @@ def shadow(
     say("opening the rows")
     traffic = open_traffic(
         reference if reference is not None else merged.windows.reference,
-        current if current is not None else merged.windows.current, merged, loaded[0], loaded[1],
-    )  # fmt: skip
+        current if current is not None else merged.windows.current,
+        merged,
+        loaded[0],
+        loaded[1],
+    )
     return _compared(traffic, say)
 
 
@@ -115,19 +142,34 @@ def _compared(traffic: Traffic, say: Progress) -> Shadow:
     estimated, why_not = label_free(case, arms, traffic.before)
     dealt = None if arms.paired else assignment(case, arms)
     judged = judge(
-        case, Compared(headline, labelled, (*classes, *segments), alike, moved, dealt, estimated, why_not),
-        traffic.old, traffic.new,
-    )  # fmt: skip
+        case,
+        Compared(headline, labelled, (*classes, *segments), alike, moved, dealt, estimated, why_not),
+        traffic.old,
+        traffic.new,
+    )
     found = measured[0]
     return Shadow(
-        model=case.settings.model.name, mode=traffic.mode, old=traffic.old, new=traffic.new, verdict=judged.verdict,
-        summary=judged.summary, decision=judged.decision, metric=headline, metrics=every,
+        model=case.settings.model.name,
+        mode=traffic.mode,
+        old=traffic.old,
+        new=traffic.new,
+        verdict=judged.verdict,
+        summary=judged.summary,
+        decision=judged.decision,
+        metric=headline,
+        metrics=every,
         detectable=None if found is None else found.detectable(case.floor(case.metric), VERDICT_ALPHA),
-        classes=classes, segments=segments, agreement=alike, flips=moved, confidence=confidence(arms, case.problem),
+        classes=classes,
+        segments=segments,
+        agreement=alike,
+        flips=moved,
+        confidence=confidence(arms, case.problem),
         label_free=estimated,
         worlds=two_by_two(case, arms, traffic.before, headline) if traffic.has_reference else None,
-        assignment=dealt, evidence=_evidence(classes, segments, moved), inputs=traffic_inputs(traffic, labelled, why_not),
-    )  # fmt: skip
+        assignment=dealt,
+        evidence=_evidence(classes, segments, moved),
+        inputs=traffic_inputs(traffic, labelled, why_not),
+    )
 
 
 def traffic_inputs(traffic: Traffic, labelled: int, why_not: str = "") -> ShadowInputs:
@@ -145,10 +187,16 @@ def traffic_inputs(traffic: Traffic, labelled: int, why_not: str = "") -> Shadow
     if not case.current.complete:
         notes.append(f"a sample of {case.current.sample.height} of {case.current.window.rows} rows was compared")
     return ShadowInputs(
-        task=case.problem.task, rows=rows, labelled=labelled, sampled=not case.current.complete, days=days,
-        classes=case.problem.classes, source=case.current.window.source, period=_period(arms.new.frame),
+        task=case.problem.task,
+        rows=rows,
+        labelled=labelled,
+        sampled=not case.current.complete,
+        days=days,
+        classes=case.problem.classes,
+        source=case.current.window.source,
+        period=_period(arms.new.frame),
         notes=tuple(dict.fromkeys(notes)),
-    )  # fmt: skip
+    )
 
 
 MIN_DAYS = 8
@@ -185,14 +233,22 @@ def _ranked(title: str, parts: list[Part]) -> Ranked:
     ) + ", after correction for looking at all."
     first = comparisons[0]
     return Ranked(
-        title=title, reading=reading[:1].upper() + reading[1:], x=f"{words.metric(first.metric.split('[')[0])}, new − old",
+        title=title,
+        reading=reading[:1].upper() + reading[1:],
+        x=f"{words.metric(first.metric.split('[')[0])}, new − old",
         share=first.share,
         rows=tuple(
-            RankedRow(label=p.name, value=c.difference.estimate, low=c.difference.low, high=c.difference.high,
-                      note="" if c.winner == "neither" else f"{c.winner} wins")
-            for p, c in zip(parts, comparisons, strict=True) if c.difference is not None
+            RankedRow(
+                label=p.name,
+                value=c.difference.estimate,
+                low=c.difference.low,
+                high=c.difference.high,
+                note="" if c.winner == "neither" else f"{c.winner} wins",
+            )
+            for p, c in zip(parts, comparisons, strict=True)
+            if c.difference is not None
         ),
-    )  # fmt: skip
+    )
 
 
 def _matrix(moved: Flips) -> Matrix:
@@ -201,7 +257,11 @@ def _matrix(moved: Flips) -> Matrix:
     share = {(flow.old, flow.new): flow.share for flow in moved.flows}
     top = moved.flows[0]
     return Matrix(
-        title="Flips by class", row_title="old model", column_title="new model", rows=shown, columns=shown,
+        title="Flips by class",
+        row_title="old model",
+        column_title="new model",
+        rows=shown,
+        columns=shown,
         reading=f"The most frequent flip is from {top.old} to {top.new}: {top.rows} rows.",
         values=tuple(tuple(None if a == b else share.get((a, b), 0.0) for b in shown) for a in shown),
-    )  # fmt: skip
+    )

@@ -163,9 +163,13 @@ def _worse_cost(case: Case, alpha: float) -> Iterator[_Worse]:
 
 def _part(kind: Literal["class", "segment", "cost"], name: str, metric: str, change: Change) -> Part:
     return Part(
-        kind=kind, name=name, metric=metric, reference=change.reference, current=change.current,
+        kind=kind,
+        name=name,
+        metric=metric,
+        reference=change.reference,
+        current=change.current,
         change=Estimate(estimate=change.estimate, low=change.low, high=change.high),
-    )  # fmt: skip
+    )
 
 
 def _noise_caveats(case: Case, change: Change) -> tuple[str, ...]:

@@ -54,9 +54,14 @@ STRETCH = 7
 
 
 def watch(
-    settings: Settings, *, replay: bool = False, as_of: datetime | None = None, book: Book | None = None,
-    progress: Progress | None = None, deliver: bool = True,
-) -> Watched:  # fmt: skip
+    settings: Settings,
+    *,
+    replay: bool = False,
+    as_of: datetime | None = None,
+    book: Book | None = None,
+    progress: Progress | None = None,
+    deliver: bool = True,
+) -> Watched:
     """Look once: read what is new, judge it, diagnose and tell what was raised.
 
     Args:
@@ -97,9 +102,11 @@ def settings_key(settings: Settings) -> Json:
     written = settings.data.model_dump(mode="json", exclude_defaults=True, exclude={"source"})
     written |= {key: value for key in ("timestamp_format", "timestamp_zone") if (value := model.pop(key)) is not None}
     key = {
-        "model": model, "data": settings.data.source, "watch": watch,
+        "model": model,
+        "data": settings.data.source,
+        "watch": watch,
         "windows": settings.windows.model_dump(mode="json"),
-    }  # fmt: skip
+    }
     return key | ({"written": written} if written else {})
 
 
@@ -269,9 +276,12 @@ class _Looked:
         )
         watch = self.settings.watch
         rules = Rules(
-            watch.false_alarms_per_year, watch.false_watches_per_year, self.grid.a_year(), self.recover_after,
+            watch.false_alarms_per_year,
+            watch.false_watches_per_year,
+            self.grid.a_year(),
+            self.recover_after,
             watch.reference,
-        )  # fmt: skip
+        )
         tracks = [track(followed, rules) for followed in follow(self.subject, self.ledger)]
         return tracks, grouped(tracks, self.delay, watch.cooldown)
 
@@ -409,8 +419,15 @@ def _subject(settings: Settings, both: Opened, case: Case, grid: Grid) -> tuple[
     holidays = frozenset(grid.number(datetime(d.year, d.month, d.day)) for d in days)
     wanted = Wanted(quantities(problem), problem.classification, segments, features, vocabularies, source)
     return Subject(
-        problem, segments, features, tuple(vocabularies), grid.cycle, holidays, settings.watch.leave_out, source is not None
-    ), wanted  # fmt: skip
+        problem,
+        segments,
+        features,
+        tuple(vocabularies),
+        grid.cycle,
+        holidays,
+        settings.watch.leave_out,
+        source is not None,
+    ), wanted
 
 
 def _vocabularies(frame: pl.LazyFrame, columns: list[str]) -> dict[str, tuple[str, ...]]:

@@ -97,16 +97,28 @@ _TIMES = (_moment("t").alias("at"), _moment("t").dt.date().alias("day"))
 
 def _labels(own: pl.DataFrame) -> pl.DataFrame:
     return own.select(
-        pl.col("place").alias("_at"), "id", *_TIMES, pl.col("text").alias("value"), "number", "source",
-        _moment("n").alias("recorded"), "place", "by", pl.lit(None, dtype=pl.Float64).alias("inclusion"),
-    )  # fmt: skip
+        pl.col("place").alias("_at"),
+        "id",
+        *_TIMES,
+        pl.col("text").alias("value"),
+        "number",
+        "source",
+        _moment("n").alias("recorded"),
+        "place",
+        "by",
+        pl.lit(None, dtype=pl.Float64).alias("inclusion"),
+    )
 
 
 def _predictions(rows: Rows, schema: dict[str, pl.DataType], changes: list[str]) -> pl.DataFrame:
     made = rows.own.select(
-        pl.col("place").alias("_at"), "id", *_TIMES, "version", pl.col("text").alias("prediction"),
+        pl.col("place").alias("_at"),
+        "id",
+        *_TIMES,
+        "version",
+        pl.col("text").alias("prediction"),
         pl.col("number").alias("prediction_number"),
-    )  # fmt: skip
+    )
     called = _columns([(prefix, name) for prefix, name, _ in rows.values], schema)
     return made.with_columns(
         _fitted(column, name, values, schema, changes)

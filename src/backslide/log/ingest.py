@@ -37,9 +37,14 @@ class Ingested:
 
 
 def ingest(
-    frame: pl.LazyFrame, store: str | os.PathLike[str], model: str, roles: Roles, *,
-    source: str | None = None, spool: str | os.PathLike[str] | None = None,
-) -> Ingested:  # fmt: skip
+    frame: pl.LazyFrame,
+    store: str | os.PathLike[str],
+    model: str,
+    roles: Roles,
+    *,
+    source: str | None = None,
+    spool: str | os.PathLike[str] | None = None,
+) -> Ingested:
     """Take rows into a log.
 
     A prediction is known by its id and time; a row of a table without ids by all that it says, and how often that was said

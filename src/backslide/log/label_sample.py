@@ -134,9 +134,10 @@ def read_answers(file: Path) -> pl.DataFrame:
     if missing:
         raise LogError(f"expected the columns 'id' and {ANSWER!r} in {file}; {sorted(missing)[0]!r} is missing")
     return table.select(
-        pl.col("id"), pl.col(ANSWER).str.strip_chars().replace("", None),
+        pl.col("id"),
+        pl.col(ANSWER).str.strip_chars().replace("", None),
         *(pl.col(name).cast(pl.Float64, strict=False) for name in DESIGN if name in table.columns),
-    )  # fmt: skip
+    )
 
 
 def take_back(log: Log, answers: pl.DataFrame, *, source: str = DRAWN, by: str | None = None) -> Returned:
@@ -157,11 +158,18 @@ def take_back(log: Log, answers: pl.DataFrame, *, source: str = DRAWN, by: str |
         now = pl.lit(datetime.now(UTC)).cast(pl.Datetime("us", "UTC"))
         log.add_labels(
             fresh.select(
-                "id", now.alias("at"), now.dt.date().alias("day"), "value", "number", pl.lit(source).alias("source"),
-                now.alias("recorded"), pl.lit(0, dtype=pl.Int64).alias("place"), pl.lit(by, dtype=pl.String).alias("by"),
+                "id",
+                now.alias("at"),
+                now.dt.date().alias("day"),
+                "value",
+                "number",
+                pl.lit(source).alias("source"),
+                now.alias("recorded"),
+                pl.lit(0, dtype=pl.Int64).alias("place"),
+                pl.lit(by, dtype=pl.String).alias("by"),
                 "inclusion",
             )
-        )  # fmt: skip
+        )
     known = made.join(served, on="id").drop_nulls([*DESIGN, "prediction"])
     if known.height > 1 and not known["prediction"].dtype.is_numeric():
         right = (known["value"] == known["prediction"]).cast(pl.Float64).to_numpy()

@@ -25,13 +25,16 @@ from backslide.log.parse_rows import EXACT, PREFIXES, Rows, answers_of
 
 SAMPLE = 256
 """Lines that tell the types."""
-_MARKS = {b'{"$f":"nan"}': (b"-7.120117120117e-291", float("nan")),
-          b'{"$f":"inf"}': (b"-7.120117120118e-291", float("inf")),
-          b'{"$f":"-inf"}': (b"-7.120117120119e-291", float("-inf"))}  # fmt: skip
+_MARKS = {
+    b'{"$f":"nan"}': (b"-7.120117120117e-291", float("nan")),
+    b'{"$f":"inf"}': (b"-7.120117120118e-291", float("inf")),
+    b'{"$f":"-inf"}': (b"-7.120117120119e-291", float("-inf")),
+}
 _WRAPPED = re.compile(rb'\{"\$[bdto]":("(?:[^"\\]|\\.)*")\}')
-_KEYS = {"p": {"k": pl.String(), "i": pl.String(), "t": pl.Float64(), "v": pl.String()},
-         "l": {"k": pl.String(), "i": pl.String(), "t": pl.Float64(), "o": pl.String(), "n": pl.Float64(),
-               "b": pl.String()}}  # fmt: skip
+_KEYS = {
+    "p": {"k": pl.String(), "i": pl.String(), "t": pl.Float64(), "v": pl.String()},
+    "l": {"k": pl.String(), "i": pl.String(), "t": pl.Float64(), "o": pl.String(), "n": pl.Float64(), "b": pl.String()},
+}
 
 
 def in_bulk(kind: str, data: bytes, places: pl.Series) -> Rows | None:

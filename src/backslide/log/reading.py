@@ -180,9 +180,15 @@ def _last(rows: pl.LazyFrame, ids: pl.DataFrame, *order: str) -> pl.LazyFrame:
 
 _TIME = pl.Datetime("us", "UTC")
 _LABELS: dict[str, pl.DataType] = {
-    "id": pl.String(), "at": _TIME, "value": pl.String(), "number": pl.Float64(), "source": pl.String(), "recorded": _TIME,
-    "by": pl.String(), "inclusion": pl.Float64(),
-}  # fmt: skip
+    "id": pl.String(),
+    "at": _TIME,
+    "value": pl.String(),
+    "number": pl.Float64(),
+    "source": pl.String(),
+    "recorded": _TIME,
+    "by": pl.String(),
+    "inclusion": pl.Float64(),
+}
 
 
 def _unique(ids: pl.Series) -> bool:

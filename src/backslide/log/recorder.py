@@ -55,9 +55,15 @@ class Recorder:
     """
 
     def __init__(
-        self, name: str, store: str | os.PathLike[str] = "log", *, spool: str | os.PathLike[str] | None = None,
-        drop: tuple[str, ...] = (), hash: tuple[str, ...] = (), key: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        store: str | os.PathLike[str] = "log",
+        *,
+        spool: str | os.PathLike[str] | None = None,
+        drop: tuple[str, ...] = (),
+        hash: tuple[str, ...] = (),
+        key: str = "",
+    ) -> None:
         if spool is None and is_uri(store):
             raise LogError(
                 f"store {os.fspath(store)!r} is on no local disk; give spool='a local folder' for what waits to be written"
@@ -90,9 +96,15 @@ class Recorder:
         return None if self._spool is None else self._spool.number
 
     def record(
-        self, features: Values, prediction: Any = None, scores: Values | None = None, id: str | None = None, at: Any = None,
-        version: str | None = None, extra: Values | None = None,
-    ) -> str | None:  # fmt: skip
+        self,
+        features: Values,
+        prediction: Any = None,
+        scores: Values | None = None,
+        id: str | None = None,
+        at: Any = None,
+        version: str | None = None,
+        extra: Values | None = None,
+    ) -> str | None:
         """One prediction. ``at``: when it was served (since 1970 in seconds, milli-, micro- or nanoseconds, told apart by their
         size, or a datetime; default now).
 
@@ -113,9 +125,12 @@ class Recorder:
             if self._hidden:
                 features, extra = self._kept(features) or {}, self._kept(extra)
             whole: dict[str, Any] = {
-                "k": "p", "i": own, "t": time.time() if at is None else seconds(at),
-                "f": features, "p": prediction if prediction.__class__ in _SIMPLE else answered(prediction),
-            }  # fmt: skip
+                "k": "p",
+                "i": own,
+                "t": time.time() if at is None else seconds(at),
+                "f": features,
+                "p": prediction if prediction.__class__ in _SIMPLE else answered(prediction),
+            }
             if scores is not None:
                 whole["s"] = (
                     scores if scores.__class__ is dict and not is_tracked(scores) else mapping("scores", scores)
@@ -149,9 +164,13 @@ class Recorder:
             if own is None:
                 raise LogError(f"expected the id of a prediction for its label, got {id!r}")
             whole = {
-                "k": "l", "i": own, "t": now if at is None else seconds(at), "y": answered(value),
-                "o": _name(source), "n": now,
-            }  # fmt: skip
+                "k": "l",
+                "i": own,
+                "t": now if at is None else seconds(at),
+                "y": answered(value),
+                "o": _name(source),
+                "n": now,
+            }
             if by is not None:
                 whole["b"] = _name(by)
             return self._write(line(whole), "labels")

@@ -33,9 +33,14 @@ class Compacted:
 
 
 def compact(
-    store: str | os.PathLike[str], *, spool: str | os.PathLike[str] | None = None, model: str | None = None,
-    keep_days: int | None = None, grace: int = GRACE, today: date | None = None,
-) -> list[Compacted]:  # fmt: skip
+    store: str | os.PathLike[str],
+    *,
+    spool: str | os.PathLike[str] | None = None,
+    model: str | None = None,
+    keep_days: int | None = None,
+    grace: int = GRACE,
+    today: date | None = None,
+) -> list[Compacted]:
     """Make few files of many, of one model or of all, and leave out what is too old.
 
     Args:

@@ -89,9 +89,12 @@ class _Lines:
 
 
 def rollup(
-    store: str | os.PathLike[str], *, spool: str | os.PathLike[str] | None = None, model: str | None = None,
+    store: str | os.PathLike[str],
+    *,
+    spool: str | os.PathLike[str] | None = None,
+    model: str | None = None,
     replay: bool = False,
-) -> list[Rolled]:  # fmt: skip
+) -> list[Rolled]:
     """Roll up what waits, of one model or of all.
 
     Args:
@@ -112,9 +115,12 @@ def rollup(
 
 
 def rolled(
-    store: str | os.PathLike[str], *, spool: str | os.PathLike[str] | None = None, model: str | None = None,
+    store: str | os.PathLike[str],
+    *,
+    spool: str | os.PathLike[str] | None = None,
+    model: str | None = None,
     replay: bool = False,
-) -> list[Rolled]:  # fmt: skip
+) -> list[Rolled]:
     """As :func:`rollup`, but what stopped a model is told in its ``error``."""
     root = spool_root(store, spool)
     names = named(store, root, model)
@@ -209,8 +215,10 @@ def _replay(path: Path, tables: Mapping[str, Table], aside: Quarantine, done: Ro
     left = [line for line in waiting if not tables[line.table].read_of(line.name)]
     for first in range(0, len(left), REPLAYED):
         part = left[first : first + REPLAYED]
-        bad = {b.place: b.why for b in unreadable(path.name, [(k.place, k.text) for k in part],
-                                                  lambda some: _attempt(some, tables))}  # fmt: skip
+        bad = {
+            b.place: b.why
+            for b in unreadable(path.name, [(k.place, k.text) for k in part], lambda some: _attempt(some, tables))
+        }
         good = [line for line in part if line.place not in bad]
         found, _ = rows_of(_joined([line.text for line in good]), 0) if good else ({}, 0)
         for table, frame, changes in frames(found, tables) if good else ():

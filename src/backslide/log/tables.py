@@ -68,10 +68,14 @@ class Table:
             noted = delta.CommitProperties(app_transactions=[delta.Transaction(name, to) for name, to in read.items()])
         if rows.height:
             delta.write_deltalake(
-                self.place, rows, mode="append", schema_mode="merge", commit_properties=noted,
+                self.place,
+                rows,
+                mode="append",
+                schema_mode="merge",
+                commit_properties=noted,
                 writer_properties=_written(dict(rows.schema)),
                 partition_by=None if self._table is not None else [PARTITION],
-            )  # fmt: skip
+            )
             self._table = self._opened()
         self._read.update(read)
 

@@ -128,8 +128,10 @@ def _choose(model: Model, problem: Problem, reply: Reply, served: Outcomes) -> N
     """
     candidates = list(readings(problem, reply, served))
     if not candidates:
-        raise ModelError(f"{model.name} {described(reply)}, which cannot be read for the classes {listed(problem.classes)}: "
-                         "return labels, the probability of the positive class, or a frame with a column per class")  # fmt: skip
+        raise ModelError(
+            f"{model.name} {described(reply)}, which cannot be read for the classes {listed(problem.classes)}: "
+            "return labels, the probability of the positive class, or a frame with a column per class"
+        )
     fits = [_fit(candidate, reply, served, problem) for candidate in candidates]
     same = np.array([fit[0] for fit in fits])
     near = np.array([fit[1].mean() for fit in fits])
@@ -161,7 +163,7 @@ def _told(reading: Reading, reply: Reply, how: str) -> str:
 
 def _by_agreement(
     model: Model, reply: Reply, candidates: list[Reading], near: list[NDArray[np.float64]], outside: bool
-) -> int:  # fmt: skip
+) -> int:
     """The reading that is clearly nearest to what was logged, though it is not the same; else the documented one."""
     order = np.argsort([-one.mean() for one in near], kind="stable")
     first = int(order[0])

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NUMBERS = {
-    "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int64)": np.int64, "tensor(int32)": np.int32,
-    "tensor(bool)": np.bool_, "tensor(float16)": np.float16,
-}  # fmt: skip
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+    "tensor(float16)": np.float16,
+}
 
 
 def read_onnx(path: Path, shown: str) -> Any:

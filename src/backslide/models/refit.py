@@ -26,8 +26,14 @@ ORDERS: dict[Order, str] = {
 """Orders in which encoders are rebuilt, in words: other than that of the alphabet, which fitting gives."""
 ENCODERS = ("OneHotEncoder", "OrdinalEncoder")
 PREPROCESSING = (
-    *SCALERS, *ENCODERS, "SimpleImputer", "KNNImputer", "PowerTransformer", "QuantileTransformer", "KBinsDiscretizer",
-)  # fmt: skip
+    *SCALERS,
+    *ENCODERS,
+    "SimpleImputer",
+    "KNNImputer",
+    "PowerTransformer",
+    "QuantileTransformer",
+    "KBinsDiscretizer",
+)
 """Classes that learn from inputs alone."""
 
 

@@ -135,8 +135,6 @@ def _scales(part: Any, columns: list[_Column]) -> dict[str, Scaled]:
             given = None  # fitted all the same, and not taken off
         centre = np.zeros(n) if given is None else np.asarray(given, float)
     return {
-        column.name: Scaled(
-            name, float(centre[k]), float(spread[k]), _MEASURES[name], column.filling, column.direct
-        )
+        column.name: Scaled(name, float(centre[k]), float(spread[k]), _MEASURES[name], column.filling, column.direct)
         for k, column in enumerate(columns)
-    }  # fmt: skip
+    }

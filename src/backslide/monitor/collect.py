@@ -71,9 +71,15 @@ def gather(frame: pl.LazyFrame, wanted: Wanted) -> dict[int, Sums]:
         }
         whole = _sums(row, quantities, cells[0].get(number, Counter()))
         sums[int(number)] = Sums(
-            whole.rows, whole.labelled, int(row.get("corrected") or 0), whole.cells, whole.moments, segments,
-            {c: int(row[f"missing {c}"]) for c in features}, {c: int(row[f"unknown {c}"]) for c in known},
-        )  # fmt: skip
+            whole.rows,
+            whole.labelled,
+            int(row.get("corrected") or 0),
+            whole.cells,
+            whole.moments,
+            segments,
+            {c: int(row[f"missing {c}"]) for c in features},
+            {c: int(row[f"unknown {c}"]) for c in known},
+        )
     return sums
 
 

@@ -114,18 +114,23 @@ class _Run:
         """Take ``reference`` for what is normal from now on."""
         self.reference = reference
         self.baseline = fit_baseline(
-            reference, self.followed.row_variance, share=self.followed.share,
+            reference,
+            self.followed.row_variance,
+            share=self.followed.share,
             shrink=self.rules.reference != "same_weekday",
-        )  # fmt: skip
+        )
         self.expected, self.noise = self.baseline.expected(self.later), self.baseline.noise(self.later)
         self.x = {sign: self.baseline.residuals(self.later, sign) for sign in self.followed.signs}
         self.bets = {sign: log_bets(x, len(reference)) for sign, x in self.x.items()}
         usual = float(np.median(self.noise)) if len(self.noise) else float(self.baseline.spread)
         self.k = round(allowance(2 * self.followed.material, usual * self.baseline.inflation), 1)
         self.early_limit = watch_limit(
-            self.k, len(reference), self.rules.false_watches * self.followed.budget / len(self.x),
-            self.rules.periods_a_year, cycle=reference.cycle,
-        )  # fmt: skip
+            self.k,
+            len(reference),
+            self.rules.false_watches * self.followed.budget / len(self.x),
+            self.rules.periods_a_year,
+            cycle=reference.cycle,
+        )
 
     def _restart(self, start: int) -> None:
         self.start = start
@@ -188,6 +193,8 @@ def _change_point(x: Floats) -> int:
 
 def _joined(a: Periods, b: Periods) -> Periods:
     return Periods(
-        np.concatenate([a.values, b.values]), np.concatenate([a.rows, b.rows]),
-        np.concatenate([a.ordinals, b.ordinals]), a.cycle,
-    )  # fmt: skip
+        np.concatenate([a.values, b.values]),
+        np.concatenate([a.rows, b.rows]),
+        np.concatenate([a.ordinals, b.ordinals]),
+        a.cycle,
+    )

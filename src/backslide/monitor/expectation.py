@@ -166,10 +166,15 @@ def estimated(
     if reason is None:
         found, reason = _moved(case, metric, statistics, known, history)
     return Estimated(
-        metric=metric.name, since=grid.label(numbers[0]), until=grid.label(numbers[-1]), rows=side.window.rows,
-        estimate=None if found is None else found.published(), reference=reference, assumption=ASSUMPTION,
+        metric=metric.name,
+        since=grid.label(numbers[0]),
+        until=grid.label(numbers[-1]),
+        rows=side.window.rows,
+        estimate=None if found is None else found.published(),
+        reference=reference,
+        assumption=ASSUMPTION,
         suppressed=reason,
-    )  # fmt: skip
+    )
 
 
 def _corrupt(case: Case) -> str | None:
@@ -198,7 +203,14 @@ def _moved(
         return None, "no column to estimate from"
     labels = good.labels[known].astype(np.int64) if case.problem.classification and metric.rows == "counts" else None
     return estimate_moved(
-        metric, statistics, x_g, x_b, _categorical(design, x_g.shape[1]), case.rng("estimate"), history=history,
-        labels=labels, predictions=(good.predictions[known], bad.predictions[answered]),
+        metric,
+        statistics,
+        x_g,
+        x_b,
+        _categorical(design, x_g.shape[1]),
+        case.rng("estimate"),
+        history=history,
+        labels=labels,
+        predictions=(good.predictions[known], bad.predictions[answered]),
         classes=len(case.problem.classes),
-    )  # fmt: skip
+    )

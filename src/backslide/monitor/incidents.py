@@ -14,8 +14,16 @@ from backslide.monitor.periods import Grid
 from backslide.store.memory import Mute
 
 ORDER: tuple[StreamKind, ...] = (
-    "performance", "mature", "class", "segment", "estimate", "corrections", "missing", "unknown", "confidence",
-)  # fmt: skip
+    "performance",
+    "mature",
+    "class",
+    "segment",
+    "estimate",
+    "corrections",
+    "missing",
+    "unknown",
+    "confidence",
+)
 """Which member speaks for an incident."""
 
 
@@ -104,13 +112,18 @@ def incident(group: Group, grid: Grid, mutes: Sequence[Mute], finding: Finding |
     members = tuple(_member(m, grid) for m in ordered)
     reasons = [muted(m.track.followed.name, mutes, grid.label(last)) for m in group.members]
     return Incident(
-        id=identity(group, grid), level=group.level, open=group.over is None,
+        id=identity(group, grid),
+        level=group.level,
+        open=group.over is None,
         began=grid.label(min(m.began for m in group.members if m.raised.level == speaker.raised.level)),
-        raised=grid.label(speaker.at), known_on=grid.label(speaker.known),
+        raised=grid.label(speaker.at),
+        known_on=grid.label(speaker.known),
         closed=None if group.over is None else grid.label(group.over),
         sentence=finding.sentence if finding is not None and finding.sentence else sentence(speaker, grid),
-        members=members, diagnosis=finding, muted=reasons[0] if all(reasons) else None,
-    )  # fmt: skip
+        members=members,
+        diagnosis=finding,
+        muted=reasons[0] if all(reasons) else None,
+    )
 
 
 def identity(group: Group, grid: Grid) -> str:
@@ -129,12 +142,17 @@ def muted(stream: str, mutes: Sequence[Mute], period: str) -> str | None:
 def _member(told: Told, grid: Grid) -> Member:
     one, followed = told.raised, told.track.followed
     return Member(
-        stream=followed.name, kind=followed.kind, words=followed.words, level=one.level, began=grid.label(told.began),
-        raised=grid.label(told.at), known_on=grid.label(told.known),
+        stream=followed.name,
+        kind=followed.kind,
+        words=followed.words,
+        level=one.level,
+        began=grid.label(told.began),
+        raised=grid.label(told.at),
+        known_on=grid.label(told.known),
         closed=None if told.over is None else grid.label(told.over),
         change=Estimate(estimate=one.change, low=min(one.low, one.high), high=max(one.low, one.high)),
         sentence=sentence(told, grid),
-    )  # fmt: skip
+    )
 
 
 def sentence(told: Told, grid: Grid) -> str:

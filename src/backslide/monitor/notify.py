@@ -76,10 +76,15 @@ def _message(settings: Settings, group: Group, grid: Grid, one: Due, finding: Fi
     if one.kind == "recovery":
         sentence = f"Back to normal since {grid.label(one.number)}. It was: {sentence}"
     fields = {
-        "model": settings.model.name, "level": _LEVEL[one.kind], "sentence": sentence,
-        "detail": "\n".join(f"- {text}" for text in others), "decision": finding.decision if finding is not None else "",
-        "stream": told.members[0].stream, "since": told.began, "incident": told.id,
-    }  # fmt: skip
+        "model": settings.model.name,
+        "level": _LEVEL[one.kind],
+        "sentence": sentence,
+        "detail": "\n".join(f"- {text}" for text in others),
+        "decision": finding.decision if finding is not None else "",
+        "stream": told.members[0].stream,
+        "since": told.began,
+        "incident": told.id,
+    }
     alerts = settings.alerts
     return Message(
         one.incident,

@@ -68,18 +68,28 @@ def publish(
     numbers = sorted(look.ledger.inputs[0])
     status = _status(told)
     return Watched(
-        model=settings.model.name, as_of=f"{look.present.isoformat(timespec='seconds')}Z", replay=replay, status=status,
-        summary=_summary(told, status, look, tracks), metric=look.subject.headline.name, period=grid.name,
+        model=settings.model.name,
+        as_of=f"{look.present.isoformat(timespec='seconds')}Z",
+        replay=replay,
+        status=status,
+        summary=_summary(told, status, look, tracks),
+        metric=look.subject.headline.name,
+        period=grid.name,
         reference=(grid.label(numbers[0]), grid.label(numbers[-1])),
         last=None if look.last is None else grid.label(look.last),
-        promise=_promise(settings, grid, tracks), labels=_labels(look), estimated=look.estimated,
-        incidents=tuple(told), streams=tuple(_stream(t, grid, mutes, last) for t in tracks),
+        promise=_promise(settings, grid, tracks),
+        labels=_labels(look),
+        estimated=look.estimated,
+        incidents=tuple(told),
+        streams=tuple(_stream(t, grid, mutes, last) for t in tracks),
         deliveries=tuple(
-            Delivery(incident=m.incident, kind=m.kind, period=m.period, status=m.status, attempts=m.attempts, error=m.error)
+            Delivery(
+                incident=m.incident, kind=m.kind, period=m.period, status=m.status, attempts=m.attempts, error=m.error
+            )
             for m in book.messages()
         ),
         notes=look.notes[1],
-    )  # fmt: skip
+    )
 
 
 def _status(told: Sequence[Incident]) -> Level:
@@ -109,11 +119,13 @@ def _promise(settings: Settings, grid: Grid, tracks: Sequence[Track]) -> Promise
     often = f"one in {say.number(1 / rate, 2)} years" if rate < 1 else f"{say.number(rate, 2)} a year"
     year = "" if grid.timed else "; a period counts as a day"
     return Promise(
-        false_alarms_per_year=rate, false_watches_per_year=watch.false_watches_per_year, periods_per_year=grid.a_year(),
+        false_alarms_per_year=rate,
+        false_watches_per_year=watch.false_watches_per_year,
+        periods_per_year=grid.a_year(),
         streams=len(tracks),
         note=f"at most {often} false alarm of all {len(tracks)} streams together while the reference is what is normal; "
         f"the headline has {HEADLINE_SHARE:.0%} of it{year}",
-    )  # fmt: skip
+    )
 
 
 def _labels(look: Look) -> Labels:
@@ -121,11 +133,14 @@ def _labels(look: Look) -> Labels:
     mature = look.ledger.mature[1] if look.ledger.mature is not None else entered
     waiting = len(set(look.ledger.inputs[1]) - set(entered))
     return Labels(
-        age=look.ages.first, share_at_age=look.ages.share, mature_age=look.ages.mature,
+        age=look.ages.first,
+        share_at_age=look.ages.share,
+        mature_age=look.ages.mature,
         complete_through=look.grid.label(max(mature)) if mature else None,
-        waiting=waiting if look.subject.problem.has_labels else 0, notes=look.notes[0],
+        waiting=waiting if look.subject.problem.has_labels else 0,
+        notes=look.notes[0],
         level=corrected_level(look.subject, entered, look.ages.by_class, RECENT),
-    )  # fmt: skip
+    )
 
 
 def _stream(track: Track, grid: Grid, mutes: Sequence[Mute], last: int) -> Stream:
@@ -135,14 +150,26 @@ def _stream(track: Track, grid: Grid, mutes: Sequence[Mute], last: int) -> Strea
     half = 1.96 * track.noise
     points = tuple(
         Point(
-            period=grid.label(int(later.ordinals[i])), value=float(later.values[i]), expected=float(track.expected[i]),
-            low=float(track.expected[i] - half[i]), high=float(track.expected[i] + half[i]), rows=int(later.rows[i]),
+            period=grid.label(int(later.ordinals[i])),
+            value=float(later.values[i]),
+            expected=float(track.expected[i]),
+            low=float(track.expected[i] - half[i]),
+            high=float(track.expected[i] + half[i]),
+            rows=int(later.rows[i]),
         )
         for i in range(max(len(later) - SHOWN, 0), len(later))
-    )  # fmt: skip
+    )
     return Stream(
-        name=followed.name, kind=followed.kind, words=followed.words, level=track.level,
-        muted=muted(followed.name, mutes, grid.label(last)), share_of_budget=followed.budget, periods=len(later),
+        name=followed.name,
+        kind=followed.kind,
+        words=followed.words,
+        level=track.level,
+        muted=muted(followed.name, mutes, grid.label(last)),
+        share_of_budget=followed.budget,
+        periods=len(later),
         reference=float(np.average(followed.reference.values, weights=followed.reference.rows)),
-        latest=points[-1] if points else None, evidence=track.evidence, early=track.early, points=points,
-    )  # fmt: skip
+        latest=points[-1] if points else None,
+        evidence=track.evidence,
+        early=track.early,
+        points=points,
+    )

@@ -109,9 +109,7 @@ def _timed(frame: pl.LazyFrame, settings: Settings, as_of: datetime) -> tuple[pl
         return frame, False
     came = time_expression(frame, model.label_time, schema[model.label_time], other(model))
     known = came.is_null() | (came <= as_of)
-    return frame.with_columns(
-        came.alias(LABELLED), pl.when(known).then(pl.col(model.label)).alias(model.label)
-    ), True  # fmt: skip
+    return frame.with_columns(came.alias(LABELLED), pl.when(known).then(pl.col(model.label)).alias(model.label)), True
 
 
 def at_age(rows: Rows, age: int | None) -> Rows:

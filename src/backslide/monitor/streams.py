@@ -105,9 +105,14 @@ def summed_metric(problem: Problem) -> Metric:
 
 
 QUANTITY = {
-    "log_loss": names.LOG_LOSS, "brier": names.BRIER, "absolute": names.ABSOLUTE, "squared": names.SQUARED,
-    "signed": names.ERROR, "percentage": names.PERCENTAGE, "cost": names.COST,
-}  # fmt: skip
+    "log_loss": names.LOG_LOSS,
+    "brier": names.BRIER,
+    "absolute": names.ABSOLUTE,
+    "squared": names.SQUARED,
+    "signed": names.ERROR,
+    "percentage": names.PERCENTAGE,
+    "cost": names.COST,
+}
 
 
 def quantities(problem: Problem) -> tuple[str, ...]:
@@ -165,20 +170,41 @@ def _inputs(subject: Subject, ledger: Ledger) -> Iterator[Followed]:
     problem, total = subject.problem, _all(ledger.inputs[0])
     if ESTIMATE in total.moments:
         yield _moments(
-            "estimate", "estimate", f"expected {say.metric(subject.headline.name)}", ESTIMATE, ledger.inputs, subject,
-            (-subject.headline.sign,), share=subject.headline.share, material=problem.min_effect,
-        )  # fmt: skip
+            "estimate",
+            "estimate",
+            f"expected {say.metric(subject.headline.name)}",
+            ESTIMATE,
+            ledger.inputs,
+            subject,
+            (-subject.headline.sign,),
+            share=subject.headline.share,
+            material=problem.min_effect,
+        )
     shown = names.CONFIDENCE if problem.classification else names.PREDICTION
     if shown in total.moments:
         words = "mean confidence" if problem.classification else "mean prediction"
         spread = _spread(total.moments[shown])
         yield _moments(
-            "confidence" if problem.classification else "prediction", "confidence", words, shown, ledger.inputs, subject,
-            (1, -1), share=problem.classification, material=0.02 if problem.classification else 0.1 * spread,
-        )  # fmt: skip
+            "confidence" if problem.classification else "prediction",
+            "confidence",
+            words,
+            shown,
+            ledger.inputs,
+            subject,
+            (1, -1),
+            share=problem.classification,
+            material=0.02 if problem.classification else 0.1 * spread,
+        )
     if subject.corrections and total.labelled:
-        yield _counts("corrections", "corrections", "share of labelled rows that reviewers corrected", ledger.labels,
-                      lambda s: s.corrected, subject, lambda s: s.labelled)  # fmt: skip
+        yield _counts(
+            "corrections",
+            "corrections",
+            "share of labelled rows that reviewers corrected",
+            ledger.labels,
+            lambda s: s.corrected,
+            subject,
+            lambda s: s.labelled,
+        )
     for column in subject.features[:MOST_FEATURES]:
         words = f"missing values of {column}"
         yield _counts(f"missing:{column}", "missing", words, ledger.inputs, partial(_missing, column), subject)
@@ -319,9 +345,17 @@ def _periods(side: dict[int, Sums], value: Callable[[Sums], tuple[float, float]]
 
 
 def _moments(
-    name: str, kind: StreamKind, words: str, column: str, pair: Pair, subject: Subject, signs: tuple[int, ...], *,
-    share: bool, material: float,
-) -> Followed:  # fmt: skip
+    name: str,
+    kind: StreamKind,
+    words: str,
+    column: str,
+    pair: Pair,
+    subject: Subject,
+    signs: tuple[int, ...],
+    *,
+    share: bool,
+    material: float,
+) -> Followed:
     def value(sums: Sums) -> tuple[float, float]:
         n, total, _ = sums.moments.get(column, (0.0, 0.0, 0.0))
         return (total / n if n else np.nan), n
@@ -337,9 +371,14 @@ def _spread(moments: tuple[float, float, float]) -> float:
 
 
 def _counts(
-    name: str, kind: StreamKind, words: str, pair: Pair, count: Callable[[Sums], int], subject: Subject,
+    name: str,
+    kind: StreamKind,
+    words: str,
+    pair: Pair,
+    count: Callable[[Sums], int],
+    subject: Subject,
     among: Callable[[Sums], int] = lambda s: s.rows,
-) -> Followed:  # fmt: skip
+) -> Followed:
     def value(sums: Sums) -> tuple[float, float]:
         n = among(sums)
         return (count(sums) / n if n else np.nan), float(n)

@@ -35,10 +35,15 @@ class Sums:
         for name, part in other.segments.items():
             segments[name] = segments[name] + part if name in segments else part
         return Sums(
-            self.rows + other.rows, self.labelled + other.labelled, self.corrected + other.corrected,
-            self.cells + other.cells, moments, segments,
-            dict(Counter(self.missing) + Counter(other.missing)), dict(Counter(self.unknown) + Counter(other.unknown)),
-        )  # fmt: skip
+            self.rows + other.rows,
+            self.labelled + other.labelled,
+            self.corrected + other.corrected,
+            self.cells + other.cells,
+            moments,
+            segments,
+            dict(Counter(self.missing) + Counter(other.missing)),
+            dict(Counter(self.unknown) + Counter(other.unknown)),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe; what is empty is left out."""
@@ -55,9 +60,12 @@ class Sums:
     def from_dict(cls, data: dict[str, Any]) -> Sums:
         """What ``to_dict`` wrote."""
         return cls(
-            data.get("rows", 0), data.get("labelled", 0), data.get("corrected", 0),
+            data.get("rows", 0),
+            data.get("labelled", 0),
+            data.get("corrected", 0),
             Counter({(label, said): n for label, said, n in data.get("cells", [])}),
             {name: (v[0], v[1], v[2]) for name, v in data.get("moments", {}).items()},
             {name: cls.from_dict(part) for name, part in data.get("segments", {}).items()},
-            dict(data.get("missing", {})), dict(data.get("unknown", {})),
-        )  # fmt: skip
+            dict(data.get("missing", {})),
+            dict(data.get("unknown", {})),
+        )

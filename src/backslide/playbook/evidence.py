@@ -25,9 +25,14 @@ def shares(counts: ArrayLike) -> tuple[float, ...]:
 
 
 def histograms(
-    reference: ColumnProfile, current: ColumnProfile, *, title: str, reading: str, x: str,
+    reference: ColumnProfile,
+    current: ColumnProfile,
+    *,
+    title: str,
+    reading: str,
+    x: str,
     marks: dict[str, float] | None = None,
-) -> Histograms | None:  # fmt: skip
+) -> Histograms | None:
     """Both windows on at most 40 equal bins over the middle of the values, the tails gathered in the outer bins.
 
     The profile's narrow bins are spread over the drawn ones in proportion to their overlap.
@@ -41,9 +46,14 @@ def histograms(
     edges = np.linspace(low, high, DRAWN_BINS + 1)
     drawn = [_rebinned(side, edges) for side in (reference, current)]
     return Histograms(
-        title=title, reading=reading, x=x, edges=tuple(float(e) for e in edges),
-        reference=drawn[0], current=drawn[1], marks=marks or {},
-    )  # fmt: skip
+        title=title,
+        reading=reading,
+        x=x,
+        edges=tuple(float(e) for e in edges),
+        reference=drawn[0],
+        current=drawn[1],
+        marks=marks or {},
+    )
 
 
 def _rebinned(column: ColumnProfile, edges: Floats) -> tuple[float, ...]:
@@ -63,8 +73,16 @@ def numeric_histograms(values: tuple[Floats, Floats], *, title: str, reading: st
         low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, DRAWN_BINS + 1)
     drawn = [shares(np.histogram(np.clip(v, low, high), edges)[0]) for v in known]
-    return (Histograms(title=title, reading=reading, x=x, edges=tuple(float(e) for e in edges),
-                       reference=drawn[0], current=drawn[1]),)  # fmt: skip
+    return (
+        Histograms(
+            title=title,
+            reading=reading,
+            x=x,
+            edges=tuple(float(e) for e in edges),
+            reference=drawn[0],
+            current=drawn[1],
+        ),
+    )
 
 
 def bars(
@@ -87,15 +105,26 @@ def bars(
         names.append(other)
         values.append((max(1 - sum(v[0] for v in values), 0.0), max(1 - sum(v[1] for v in values), 0.0)))
     return Bars(
-        title=title, reading=reading, x=x, categories=tuple(names),
-        reference=tuple(v[0] for v in values), current=tuple(v[1] for v in values),
-    )  # fmt: skip
+        title=title,
+        reading=reading,
+        x=x,
+        categories=tuple(names),
+        reference=tuple(v[0] for v in values),
+        current=tuple(v[1] for v in values),
+    )
 
 
 def by_day(
-    days: list[str], values: Floats, rows: Floats, current: NDArray[np.bool_], *, title: str, y: str, share: bool = False,
+    days: list[str],
+    values: Floats,
+    rows: Floats,
+    current: NDArray[np.bool_],
+    *,
+    title: str,
+    y: str,
+    share: bool = False,
     since: str | None = None,
-) -> tuple[Series, ...]:  # fmt: skip
+) -> tuple[Series, ...]:
     """A quantity by day (all arrays (D,), in order of time) with the band of nineteen of twenty reference days."""
     span = -(-len(days) // DRAWN_DAYS)
     points = []
@@ -124,6 +153,13 @@ def by_day(
         outside = f"; {beyond} of {len(now)} current points lie outside the band of the reference"
     began = f"; it changed on {since}" if since else ""
     return (
-        Series(title=title, reading=f"{title} by day{began}{outside}.", y=y, points=tuple(points), band=band, share=share,
-               events={"change": since} if since else {}),
-    )  # fmt: skip
+        Series(
+            title=title,
+            reading=f"{title} by day{began}{outside}.",
+            y=y,
+            points=tuple(points),
+            band=band,
+            share=share,
+            events={"change": since} if since else {},
+        ),
+    )

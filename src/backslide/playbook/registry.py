@@ -35,9 +35,11 @@ def _checks_in(module: ModuleType) -> list[type[Check]]:
     return [
         value
         for value in vars(module).values()
-        if inspect.isclass(value) and issubclass(value, Check) and not inspect.isabstract(value)
+        if inspect.isclass(value)
+        and issubclass(value, Check)
+        and not inspect.isabstract(value)
         and value.__module__ == module.__name__
-    ]  # fmt: skip
+    ]
 
 
 def _collect(module: ModuleType, found: dict[str, type[Check]]) -> None:

@@ -21,9 +21,14 @@ START = datetime(2026, 3, 2)
 
 
 def served(
-    rng: np.random.Generator, rows: int = 3000, *, start: datetime = START, days: int = 28, flip: float = 0.0,
+    rng: np.random.Generator,
+    rows: int = 3000,
+    *,
+    start: datetime = START,
+    days: int = 28,
+    flip: float = 0.0,
     sharpness: float = 1.0,
-) -> pl.DataFrame:  # fmt: skip
+) -> pl.DataFrame:
     """A log of a binary classifier on four features; ``flip`` of the labels are reversed, ``sharpness`` scales the scores.
 
     The score is the true probability of the label given the features, so that labels follow it when nothing is wrong.
@@ -84,8 +89,9 @@ def rescored(frame: pl.DataFrame) -> pl.DataFrame:
     columns = {c: frame[c].to_numpy() for c in ("income", "age", "channel")}
     p = TrueModel().predict_proba({k: np.asarray(v, object) if k == "channel" else v for k, v in columns.items()})[:, 1]
     return frame.with_columns(
-        pl.Series("p_yes", p), pl.Series("prediction", np.where(p >= 0.5, "yes", "no")),
-    )  # fmt: skip
+        pl.Series("p_yes", p),
+        pl.Series("prediction", np.where(p >= 0.5, "yes", "no")),
+    )
 
 
 SMALL_WORDS = "the of to and in a for is on that by with as it from was be at this have not or are but had".split()  # noqa: SIM905
@@ -100,8 +106,12 @@ TOPICS = {
 
 
 def with_notes(
-    frame: pl.DataFrame, rng: np.random.Generator, *, topics: dict[str, float] | None = None, length: tuple[int, int] = (12, 45)
-) -> pl.DataFrame:  # fmt: skip
+    frame: pl.DataFrame,
+    rng: np.random.Generator,
+    *,
+    topics: dict[str, float] | None = None,
+    length: tuple[int, int] = (12, 45),
+) -> pl.DataFrame:
     """With a column ``note`` of running text: small words among those of one topic (its share in ``topics``)."""
     names = list(TOPICS)
     share = np.array([1.0 if topics is None else topics.get(name, 0.0) for name in names])
@@ -121,9 +131,14 @@ _SPACE = np.random.default_rng(7).standard_normal((8, VECTOR_SIZE))
 
 
 def with_vectors(
-    frame: pl.DataFrame, rng: np.random.Generator, *, shift: float = 0.0, fresh: float = 0.0, scale: float = 1.0,
+    frame: pl.DataFrame,
+    rng: np.random.Generator,
+    *,
+    shift: float = 0.0,
+    fresh: float = 0.0,
+    scale: float = 1.0,
     unit: bool = True,
-) -> pl.DataFrame:  # fmt: skip
+) -> pl.DataFrame:
     """With a column ``vector``: an embedding of eight hidden axes and five groups, of length 1 if ``unit``.
 
     ``shift`` moves the first axis (in standard deviations), a share ``fresh`` of the rows belongs to a group that was not
@@ -179,5 +194,8 @@ def mail(rng: np.random.Generator, start: datetime, *, rows: int = 3000, blurred
 def mail_roles() -> dict[str, Any]:
     """The roles of ``mail``."""
     return {
-        "label": "label", "prediction": "prediction", "timestamp": "at", "scores": {kind: f"p_{kind}" for kind in MAIL},
-    }  # fmt: skip
+        "label": "label",
+        "prediction": "prediction",
+        "timestamp": "at",
+        "scores": {kind: f"p_{kind}" for kind in MAIL},
+    }

@@ -150,10 +150,13 @@ def _bars(column: str, levels: Profiles, *, by_value: bool) -> Bars:
     if any(missing) or not rows:
         rows.append((MISSING, *missing))
     return Bars(
-        title=column, reading=_largest_move(moved, shares, new, missing), x="share of rows",
+        title=column,
+        reading=_largest_move(moved, shares, new, missing),
+        x="share of rows",
         categories=tuple(name for name, _, _ in rows),
-        reference=tuple(before for _, before, _ in rows), current=tuple(now for _, _, now in rows),
-    )  # fmt: skip
+        reference=tuple(before for _, before, _ in rows),
+        current=tuple(now for _, _, now in rows),
+    )
 
 
 def _shares(levels: Profiles) -> dict[str, tuple[float, float]]:

@@ -151,12 +151,15 @@ def _side_by_side(grid: _Grid, shown: list[int], label: str, prediction: str, se
     left_out = len(grid.labels) - len(shown)
     difference = safe(
         Matrix(
-            title="change", reading=sentence,
-            rows=tuple(grid.labels[i] for i in shown), columns=tuple(grid.predictions[j] for j in across),
-            row_title=f"label: {label}", column_title=prediction,
+            title="change",
+            reading=sentence,
+            rows=tuple(grid.labels[i] for i in shown),
+            columns=tuple(grid.predictions[j] for j in across),
+            row_title=f"label: {label}",
+            column_title=prediction,
             values=tuple(tuple(_known(v) for v in grid.change[i, across]) for i in shown),
         )
-    )  # fmt: skip
+    )
     drawn = chart_spec(difference, width=CELL * len(across) + 140)
     panels = [_panel(difference, name, values[np.ix_(shown, across)]) for name, values in _periods(grid)]
     last = {"layer": drawn["layer"], "data": drawn["data"], "width": {"step": CELL}, "height": {"step": CELL_HEIGHT}}

@@ -161,12 +161,16 @@ def _points(
         ends = [np.clip(end, 0.0, 1.0) for end in ends]
     return [
         SeriesPoint(
-            at=str(start), value=float(value), window=window, rows=int(rows),
-            low=float(low) if np.isfinite(low) else None, high=float(high) if np.isfinite(high) else None,
+            at=str(start),
+            value=float(value),
+            window=window,
+            rows=int(rows),
+            low=float(low) if np.isfinite(low) else None,
+            high=float(high) if np.isfinite(high) else None,
         )
         for start, value, low, high, rows in zip(blocks.starts, values, *ends, blocks.rows, strict=True)
         if np.isfinite(value)
-    ]  # fmt: skip
+    ]
 
 
 def _metric_series(tables: Tables, name: str, roles: Roles, every: Every | None) -> Series:

@@ -206,9 +206,10 @@ def _joined(arms: Sequence[Arm]) -> Arm:
 
     scores = [a.outcomes.scores for a in arms if a.outcomes.scores is not None]
     whole = Outcomes(
-        np.concatenate([a.outcomes.labels for a in arms]), np.concatenate([a.outcomes.predictions for a in arms]),
+        np.concatenate([a.outcomes.labels for a in arms]),
+        np.concatenate([a.outcomes.predictions for a in arms]),
         np.concatenate(scores) if len(scores) == len(arms) else None,
-    )  # fmt: skip
+    )
     days = None if arms[0].days is None else np.concatenate([a.days for a in arms if a.days is not None])
     return Arm(whole, pl.concat([a.frame for a in arms]), days)
 

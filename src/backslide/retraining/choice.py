@@ -76,12 +76,20 @@ def over_time(bench: Bench, one: Tried, policy: GateSettings) -> tuple[GateLine,
     ends = sorted(metric.sign * v for v in (mean - half, mean + half))
     return (
         GateLine(
-            kind="stretches", name="mean of the stretches", metric=metric.name, higher_is_better=metric.higher_is_better,
-            share=metric.share, rule="gain shown from stretch to stretch", margin=0.0, p_value=p,
-            difference=Estimate(estimate=metric.sign * mean, low=ends[0], high=ends[1]), level=1 - 2 * policy.level,
-            test=f"t over {len(gains)} stretches", passed=p < policy.level,
+            kind="stretches",
+            name="mean of the stretches",
+            metric=metric.name,
+            higher_is_better=metric.higher_is_better,
+            share=metric.share,
+            rule="gain shown from stretch to stretch",
+            margin=0.0,
+            p_value=p,
+            difference=Estimate(estimate=metric.sign * mean, low=ends[0], high=ends[1]),
+            level=1 - 2 * policy.level,
+            test=f"t over {len(gains)} stretches",
+            passed=p < policy.level,
         ),
-    )  # fmt: skip
+    )
 
 
 def _limits(bench: Bench, one: Tried, policy: GateSettings) -> tuple[GateLine, ...]:

@@ -52,9 +52,14 @@ class Judged:
 
 
 def judge(
-    case: Case, arms: Arms, policy: GateSettings, *, tried: int = 1, limits: tuple[GateLine, ...] = (),
+    case: Case,
+    arms: Arms,
+    policy: GateSettings,
+    *,
+    tried: int = 1,
+    limits: tuple[GateLine, ...] = (),
     names: tuple[str, str] = ("the champion", "the challenger"),
-) -> Judged:  # fmt: skip
+) -> Judged:
     """Every requirement on the labelled rows that both arms answer.
 
     ``tried`` challengers were looked at, of which this one did best: the headline's p-value is multiplied by it (Bonferroni).
@@ -79,10 +84,18 @@ def _answers(arms: Arms) -> GateLine:
     """That the challenger answers as many rows: those that it fails on are in no other comparison."""
     old, new = (float(arm.answered().mean()) if arm.rows else 0.0 for arm in (arms.old, arms.new))
     return GateLine(
-        kind="answers", name="rows answered", metric="rows answered", higher_is_better=True, share=True, old=old, new=new,
-        rule="fails on no more rows than the champion", margin=MORE_FAILURES, rows=arms.new.rows,
+        kind="answers",
+        name="rows answered",
+        metric="rows answered",
+        higher_is_better=True,
+        share=True,
+        old=old,
+        new=new,
+        rule="fails on no more rows than the champion",
+        margin=MORE_FAILURES,
+        rows=arms.new.rows,
         passed=old - new <= MORE_FAILURES,
-    )  # fmt: skip
+    )
 
 
 def p_gain(found: Difference, metric: Metric, beyond: float = 0.0) -> float:
@@ -122,9 +135,14 @@ def headline(case: Case, arms: Arms, policy: GateSettings, rows: int, tried: int
     level = 1 - 2 * policy.level / tried
     note = f"the best of {tried}, corrected for that" if tried > 1 else ""
     return GateLine(
-        **facts, **_numbers(case, found, level), p_value=p, test=found.test, rows=rows, note=note,
+        **facts,
+        **_numbers(case, found, level),
+        p_value=p,
+        test=found.test,
+        rows=rows,
+        note=note,
         passed=bool(p < policy.level and enough),
-    )  # fmt: skip
+    )
 
 
 def parts(case: Case, arms: Arms, policy: GateSettings) -> tuple[GateLine, ...]:
@@ -167,9 +185,13 @@ def _part(case: Case, kind: str, m: Measured, p: float | None, level: float, pol
     harm = m.metric.harm(m.found.estimate)
     passed = p < policy.level if strict else not (p < policy.level and harm > margin)
     return GateLine(
-        **facts, **_numbers(case, m.found, level), p_value=min(max(p, 0.0), 1.0), test=m.found.test, rows=m.part.labelled,
+        **facts,
+        **_numbers(case, m.found, level),
+        p_value=min(max(p, 0.0), 1.0),
+        test=m.found.test,
+        rows=m.part.labelled,
         passed=bool(passed),
-    )  # fmt: skip
+    )
 
 
 def _margin(case: Case, kind: str, metric: Metric, policy: GateSettings) -> float:
@@ -199,9 +221,16 @@ def _calibration(case: Case, arms: Arms, policy: GateSettings, rows: int) -> tup
     better = rose and _scores_are_better(case, arms, policy)
     note = "it rises, but the scores as a whole are shown to be better (Brier score)" if better else ""
     return (
-        GateLine(**facts, **_numbers(case, found, 1 - 2 * policy.level), p_value=p, test=found.test, rows=rows, note=note,
-                 passed=not rose or better),
-    )  # fmt: skip
+        GateLine(
+            **facts,
+            **_numbers(case, found, 1 - 2 * policy.level),
+            p_value=p,
+            test=found.test,
+            rows=rows,
+            note=note,
+            passed=not rose or better,
+        ),
+    )
 
 
 def _scores_are_better(case: Case, arms: Arms, policy: GateSettings) -> bool:
@@ -227,18 +256,27 @@ def _error(arrays: Arrays, positive: int | None) -> float:
 
 def _facts(metric: Metric, name: str, kind: str, margin: float, rule: str) -> dict[str, object]:
     return {
-        "kind": kind, "name": name, "metric": metric.name, "higher_is_better": metric.higher_is_better, "share": metric.share,
-        "margin": margin, "rule": rule,
-    }  # fmt: skip
+        "kind": kind,
+        "name": name,
+        "metric": metric.name,
+        "higher_is_better": metric.higher_is_better,
+        "share": metric.share,
+        "margin": margin,
+        "rule": rule,
+    }
 
 
 def _numbers(case: Case, found: Difference, level: float) -> dict[str, object]:
     low, high = found.interval(level)
     sampled = None if case.current.complete else case.current.sample.height
     return {
-        "old": found.old, "new": found.new, "level": level,
-        "difference": Estimate(estimate=found.estimate, low=low, high=high, basis="sample" if sampled else "all", n=sampled),
-    }  # fmt: skip
+        "old": found.old,
+        "new": found.new,
+        "level": level,
+        "difference": Estimate(
+            estimate=found.estimate, low=low, high=high, basis="sample" if sampled else "all", n=sampled
+        ),
+    }
 
 
 def _verdict(case: Case, arms: Arms, head: GateLine, lines: tuple[GateLine, ...], policy: GateSettings) -> GateVerdict:

@@ -178,6 +178,7 @@ def life(bench: Bench, best: Tried) -> Life | None:
     if age > 4 * oldest:
         return Life(days=None, unit=unit, sentence=f"A candidate hardly fell behind one trained again within {seen}.")
     return Life(
-        days=age / per, unit=unit,
+        days=age / per,
+        unit=unit,
         sentence=f"Expected to last about {say.number(age / per, 2)} {unit}: it then is {size} behind one trained again.",
-    )  # fmt: skip
+    )

@@ -35,9 +35,16 @@ def limits(
 def _line(kind: Any, unit: str, limit: float, values: list[float | None]) -> GateLine:
     old, new = values
     return GateLine(
-        kind=kind, name=kind, metric=unit, rule=f"at most {limit:g} {unit}", margin=limit, old=old, new=new,
-        passed=None if new is None else new <= limit, note="" if new is not None else "it cannot be measured",
-    )  # fmt: skip
+        kind=kind,
+        name=kind,
+        metric=unit,
+        rule=f"at most {limit:g} {unit}",
+        margin=limit,
+        old=old,
+        new=new,
+        passed=None if new is None else new <= limit,
+        note="" if new is not None else "it cannot be measured",
+    )
 
 
 def _latency(model: Model | None, rows: pl.DataFrame) -> float | None:

@@ -93,9 +93,14 @@ def _model(
 
 
 def _scheduled(
-    bench: Bench, plan: Plan, stretches: list[_Stretch], models: dict[int, tuple[Model, Rows]], name: str, description: str,
+    bench: Bench,
+    plan: Plan,
+    stretches: list[_Stretch],
+    models: dict[int, tuple[Model, Rows]],
+    name: str,
+    description: str,
     every: int,
-) -> _Walk:  # fmt: skip
+) -> _Walk:
     walk = _Walk(name, description)
     model, rows = _model(bench, plan, stretches, 0, models)
     walk.used |= set(rows.tolist())
@@ -221,10 +226,17 @@ def _told(bench: Bench, walks: list[_Walk], stretches: list[_Stretch]) -> Polici
     wanted = min(near, key=lambda w: (w.retrains, len(w.used), metric.harm(known[w.name])))
     never = known.get("never")
     policies = tuple(
-        Policy(name=w.name, description=w.description, value=means[w.name], retrains=w.retrains, labels=len(w.used),
-               by_stretch=tuple(w.values), recommended=w is wanted)
+        Policy(
+            name=w.name,
+            description=w.description,
+            value=means[w.name],
+            retrains=w.retrains,
+            labels=len(w.used),
+            by_stretch=tuple(w.values),
+            recommended=w is wanted,
+        )
         for w in walks
-    )  # fmt: skip
+    )
     if never is None or wanted.name == "never":
         sentence = (
             f"Never training again would have cost less than what matters ({say.change(floor, share=metric.share)})."

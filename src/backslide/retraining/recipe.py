@@ -139,9 +139,14 @@ def _estimator(unfitted: Any) -> Fit:
 
 
 def trained(
-    recipe: Recipe, h: History, rows: Rows, weights: Floats | None, steady: SteadyInputs | None, rng: np.random.Generator,
+    recipe: Recipe,
+    h: History,
+    rows: Rows,
+    weights: Floats | None,
+    steady: SteadyInputs | None,
+    rng: np.random.Generator,
     name: str,
-) -> Model:  # fmt: skip
+) -> Model:
     """A model fitted on some rows of the history.
 
     Raises:

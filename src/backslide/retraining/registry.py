@@ -91,9 +91,11 @@ def keep(bench: Bench, made: Final, report: Retrain, registry: Path, *, trusted:
         made.model, frame, name=bench.case.settings.model.name, features=bench.recipe.columns, trusted=True
     )
     files = {
-        "snapshot.json": taken.to_json(), "report.json": report.to_json(), "report.html": report.to_html(),
+        "snapshot.json": taken.to_json(),
+        "report.json": report.to_json(),
+        "report.html": report.to_html(),
         "gate.json": "{}" if report.gate is None else report.gate.to_json(),
-    }  # fmt: skip
+    }
     return publish(registry, made.model.artefact, files, made.lineage, trusted=trusted)
 
 
@@ -116,9 +118,12 @@ def publish(
             _write(incoming / name, text.encode())
         digests = {path.name: content_digest(path)[0] for path in sorted(incoming.iterdir())}
         manifest = {
-            "format": FORMAT, "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), "model": held, "sha256": digests,
+            "format": FORMAT,
+            "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "model": held,
+            "sha256": digests,
             "lineage": lineage,
-        }  # fmt: skip
+        }
         _write(incoming / "manifest.json", (json.dumps(manifest, indent=2) + "\n").encode())
         _sync(incoming)
         path = _renamed(incoming, versions, digests[held])
@@ -317,9 +322,13 @@ def _lineage(bench: Bench, best: Tried, rows: Rows) -> dict[str, Any]:
         digest.update("\x1f".join(map(str, series.to_list())).encode())
     when = h.when[rows]
     return {
-        "candidate": best.plan.name, "description": best.plan.description, "recipe": bench.recipe.name,
+        "candidate": best.plan.name,
+        "description": best.plan.description,
+        "recipe": bench.recipe.name,
         "columns": list(bench.recipe.columns),
         "windows": {side.window.name: {"source": side.window.source, "rows": side.window.rows} for side in case.sides},
-        "rows": len(rows), "fresh": int(h.fresh[rows].sum()), "sha256": digest.hexdigest(),
+        "rows": len(rows),
+        "fresh": int(h.fresh[rows].sum()),
+        "sha256": digest.hexdigest(),
         "period": [moment(h, v) for v in (float(when.min()), float(when.max()))],
-    }  # fmt: skip
+    }

@@ -34,18 +34,35 @@ def answer(bench: Bench, tried: Sequence[Tried], choice: Choice, settings: Setti
     summary, action, reason = _words(verdict, mine, choice, refusal, metric.share, metric.name)
     inputs = _inputs(bench, best)
     gate = Gate(
-        model=settings.model.name, champion="what was served", challenger=best.plan.name,
+        model=settings.model.name,
+        champion="what was served",
+        challenger=best.plan.name,
         verdict=choice.judged.verdict if choice.judged.verdict is GateVerdict.PROMOTE else GateVerdict.HOLD,
-        summary=choice.judged.summary, reason=choice.judged.reason, lines=choice.judged.lines, policy=settings.gate,
+        summary=choice.judged.summary,
+        reason=choice.judged.reason,
+        lines=choice.judged.lines,
+        policy=settings.gate,
         inputs=inputs,
-    )  # fmt: skip
+    )
     assert best.found is not None
     return Retrain(
-        model=settings.model.name, recipe=bench.recipe.name, verdict=verdict, summary=summary, action=action, reason=reason,
-        metric=metric.name, higher_is_better=metric.higher_is_better, share=metric.share, champion_value=best.found.old,
-        recommended=best.plan.name if verdict is RetrainVerdict.PROMOTE else None, candidates=candidates,
-        stretches=_stretches(bench, best), refusal=refusal, gate=gate, inputs=inputs,
-    )  # fmt: skip
+        model=settings.model.name,
+        recipe=bench.recipe.name,
+        verdict=verdict,
+        summary=summary,
+        action=action,
+        reason=reason,
+        metric=metric.name,
+        higher_is_better=metric.higher_is_better,
+        share=metric.share,
+        champion_value=best.found.old,
+        recommended=best.plan.name if verdict is RetrainVerdict.PROMOTE else None,
+        candidates=candidates,
+        stretches=_stretches(bench, best),
+        refusal=refusal,
+        gate=gate,
+        inputs=inputs,
+    )
 
 
 def _candidate(bench: Bench, t: Tried, choice: Choice) -> Candidate:
@@ -59,20 +76,29 @@ def _candidate(bench: Bench, t: Tried, choice: Choice) -> Candidate:
     note = f"no better than {t.plan.base!r}" if t.plan.name in choice.no_better else ""
     verdict = None if judged is None else judged.verdict
     return Candidate(
-        name=t.plan.name, description=t.plan.description, rows=t.runs[-1].trained_on, value=t.found.new,
-        gain=Estimate(estimate=-metric.harm(t.found.estimate), low=ends[0], high=ends[1]), by_fold=t.gains,
+        name=t.plan.name,
+        description=t.plan.description,
+        rows=t.runs[-1].trained_on,
+        value=t.found.new,
+        gain=Estimate(estimate=-metric.harm(t.found.estimate), low=ends[0], high=ends[1]),
+        by_fold=t.gains,
         future=None if ahead is None else Estimate(estimate=ahead.estimate, low=ahead.low, high=ahead.high),
         gate=GateVerdict.HOLD if verdict is GateVerdict.ROLL_BACK else verdict,
-        failed=() if judged is None else tuple(line.name for line in judged.lines if line.passed is False), note=note,
-    )  # fmt: skip
+        failed=() if judged is None else tuple(line.name for line in judged.lines if line.passed is False),
+        note=note,
+    )
 
 
 def _refusal(fault: Cause, best: Candidate) -> Refusal:
     assert fault.repair is not None
     return Refusal(
-        cause=fault.kind.value, features=fault.features, summary=fault.summary, repair=fault.repair.description,
-        repair_gain=fault.repair.points_back, retrain_gain=best.gain,
-    )  # fmt: skip
+        cause=fault.kind.value,
+        features=fault.features,
+        summary=fault.summary,
+        repair=fault.repair.description,
+        repair_gain=fault.repair.points_back,
+        retrain_gain=best.gain,
+    )
 
 
 def _words(
@@ -132,10 +158,14 @@ def _stretches(bench: Bench, best: Tried) -> tuple[Stretch, ...]:
         last = float(bench.history.when[fold.rows].max())
         made.append(
             Stretch(
-                start=moment(bench.history, fold.origin), end=moment(bench.history, last),
-                known=len(bench.history.known_at(fold.origin)), rows=len(fold.rows), champion=values[0], best=values[1],
+                start=moment(bench.history, fold.origin),
+                end=moment(bench.history, last),
+                known=len(bench.history.known_at(fold.origin)),
+                rows=len(fold.rows),
+                champion=values[0],
+                best=values[1],
             )
-        )  # fmt: skip
+        )
     return tuple(made)
 
 
@@ -163,10 +193,16 @@ def _inputs(bench: Bench, best: Tried) -> ShadowInputs:
             "no timestamps: rows are taken in the order of the files, reference first, and neighbours as alike"
         )
     return ShadowInputs(
-        task=case.problem.task, rows=h.frame.height, labelled=int(h.labelled.sum()), sampled=not whole, days=days,
-        classes=case.problem.classes, source=f"{case.reference.window.source}; {case.current.window.source}", period=period,
+        task=case.problem.task,
+        rows=h.frame.height,
+        labelled=int(h.labelled.sum()),
+        sampled=not whole,
+        days=days,
+        classes=case.problem.classes,
+        source=f"{case.reference.window.source}; {case.current.window.source}",
+        period=period,
         notes=tuple(dict.fromkeys(notes)),
-    )  # fmt: skip
+    )
 
 
 def with_notes(found: Retrain, notes: tuple[str, ...]) -> Retrain:
@@ -179,30 +215,41 @@ def charts(found: Retrain) -> tuple[Evidence, ...]:
     """The metric over the stretches, gains of candidates, and the policies over time."""
     made: list[Evidence] = []
     lines: tuple[tuple[Literal["reference", "current"], list[float | None]], ...] = (
-        ("reference", [s.champion for s in found.stretches]), ("current", [s.best for s in found.stretches]),
-    )  # fmt: skip
+        ("reference", [s.champion for s in found.stretches]),
+        ("current", [s.best for s in found.stretches]),
+    )
     points = [
         SeriesPoint(at=s.start, value=value, window=window)
         for window, values in lines
-        for s, value in zip(found.stretches, values, strict=True) if value is not None
-    ]  # fmt: skip
+        for s, value in zip(found.stretches, values, strict=True)
+        if value is not None
+    ]
     best = found.best
     if points and best is not None:
         won = sum(g > 0 for g in best.by_fold if g is not None)
         made.append(
             Series(
-                title="On later rows", y=say.metric(found.metric), points=tuple(points), share=found.share,
+                title="On later rows",
+                y=say.metric(found.metric),
+                points=tuple(points),
+                share=found.share,
                 reading=f"The candidate (shown as current) does better than what was served (reference) in {won} of "
                 f"{len(found.stretches)} stretches.",
             )
-        )  # fmt: skip
+        )
     tried = [c for c in found.candidates if c.gain is not None]
     if len(tried) > 1:
         rows = tuple(
-            RankedRow(label=c.name, value=c.gain.estimate, low=c.gain.low, high=c.gain.high,
-                      note="recommended" if c.name == found.recommended else c.note)
-            for c in tried if c.gain is not None
-        )  # fmt: skip
+            RankedRow(
+                label=c.name,
+                value=c.gain.estimate,
+                low=c.gain.low,
+                high=c.gain.high,
+                note="recommended" if c.name == found.recommended else c.note,
+            )
+            for c in tried
+            if c.gain is not None
+        )
         reading = f"{found.recommended!r} is recommended." if found.recommended else "None is recommended."
         made.append(
             Ranked(

@@ -23,9 +23,16 @@ from backslide.stack.likelihood import moment, near, ranked, risk
 
 
 def integrity(
-    a: Snapshot | str | Path, b: Snapshot | str | Path, *, onset: str | None = None, repository: str | Path | None = None,
-    paths: Iterable[str] = (), model: Any = None, trusted: bool = False, base: str | Path | None = None,
-) -> Integrity:  # fmt: skip
+    a: Snapshot | str | Path,
+    b: Snapshot | str | Path,
+    *,
+    onset: str | None = None,
+    repository: str | Path | None = None,
+    paths: Iterable[str] = (),
+    model: Any = None,
+    trusted: bool = False,
+    base: str | Path | None = None,
+) -> Integrity:
     """What differs between two snapshots: of two moments, or of two environments of one moment.
 
     Args:
@@ -61,17 +68,23 @@ def integrity(
     differences = ranked(link_commits(found, dated) + dated)
     notes += training_notes(first, second)
     return Integrity(
-        a=_taken(first), b=_taken(second), summary=_summary(differences, replay), onset=began.isoformat() if began else None,
-        differences=differences, replay=replay, notes=tuple(dict.fromkeys(notes)),
-    )  # fmt: skip
+        a=_taken(first),
+        b=_taken(second),
+        summary=_summary(differences, replay),
+        onset=began.isoformat() if began else None,
+        differences=differences,
+        replay=replay,
+        notes=tuple(dict.fromkeys(notes)),
+    )
 
 
 def _taken(snapshot: Snapshot) -> Taken:
     return Taken(
-        name=snapshot.name, taken_at=snapshot.taken_at,
+        name=snapshot.name,
+        taken_at=snapshot.taken_at,
         commit=None if snapshot.repository is None else snapshot.repository.commit,
         artefact=None if snapshot.artefact is None else snapshot.artefact.sha256,
-    )  # fmt: skip
+    )
 
 
 def _artefact(a: Snapshot, b: Snapshot) -> list[Difference]:
@@ -94,10 +107,18 @@ def _artefact(a: Snapshot, b: Snapshot) -> list[Difference]:
         meaning = f"{meaning}: {kinds[0]} → {kinds[1]}"
     return [
         Difference(
-            rank=0, kind=CauseKind.MODEL_CHANGE, where="artefact", subject=b.artefact.name, before=old[:12], after=new[:12],
-            meaning=f"The artefact is {meaning}.", risk=risk(score), score=score, reason=reason,
+            rank=0,
+            kind=CauseKind.MODEL_CHANGE,
+            where="artefact",
+            subject=b.artefact.name,
+            before=old[:12],
+            after=new[:12],
+            meaning=f"The artefact is {meaning}.",
+            risk=risk(score),
+            score=score,
+            reason=reason,
         )
-    ]  # fmt: skip
+    ]
 
 
 def _replay(a: Snapshot, b: Snapshot, model: Any, trusted: bool, folder: Path, notes: list[str]) -> GoldenReplay | None:

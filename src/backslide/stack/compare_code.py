@@ -58,11 +58,18 @@ def link_commits(found: list[Difference], code: list[Difference]) -> list[Differ
     kinds = (CauseKind.SCALER_REFIT, CauseKind.PREPROCESSING_CHANGE)
     words = f"commit {best.commit.sha[:10]} ({best.commit.subject}) is the nearest to it"
     return [
-        d.model_copy(update={"commit": best.commit, "at": best.at, "hours_before_onset": best.hours_before_onset,
-                             "reason": f"{d.reason}; {words}"})
-        if d.kind in kinds and d.where == "fitted" else d
+        d.model_copy(
+            update={
+                "commit": best.commit,
+                "at": best.at,
+                "hours_before_onset": best.hours_before_onset,
+                "reason": f"{d.reason}; {words}",
+            }
+        )
+        if d.kind in kinds and d.where == "fitted"
+        else d
         for d in found
-    ]  # fmt: skip
+    ]
 
 
 def _dirty(a: Repository, b: Repository) -> list[Difference]:
@@ -74,20 +81,33 @@ def _dirty(a: Repository, b: Repository) -> list[Difference]:
     which = "the second" if now else "the first"
     return [
         Difference(
-            rank=0, kind=CauseKind.CODE_CHANGE, where="repository", subject="uncommitted changes",
+            rank=0,
+            kind=CauseKind.CODE_CHANGE,
+            where="repository",
+            subject="uncommitted changes",
             meaning=f"{which[:1].upper()}{which[1:]} stack ran from files that no commit holds: {say.listed(now or changed, 5)}.",
-            risk=risk(score), score=round(score, 3), reason="what is in no commit was seen by no review",
+            risk=risk(score),
+            score=round(score, 3),
+            reason="what is in no commit was seen by no review",
             details=tuple(Detail(name=n, before=a.dirty.get(n), after=b.dirty.get(n)) for n in changed[:50]),
         )
-    ]  # fmt: skip
+    ]
 
 
 def _moved(a: Repository, b: Repository) -> Difference:
     return Difference(
-        rank=0, kind=CauseKind.CODE_CHANGE, where="repository", subject="commit", before=a.commit[:12], after=b.commit[:12],
-        meaning=f"The code moved from commit {a.commit[:12]} to {b.commit[:12]}.", risk=risk(0.4), score=0.4,
-        reason="what the commits between them change is not known", at=b.committed_at,
-    )  # fmt: skip
+        rank=0,
+        kind=CauseKind.CODE_CHANGE,
+        where="repository",
+        subject="commit",
+        before=a.commit[:12],
+        after=b.commit[:12],
+        meaning=f"The code moved from commit {a.commit[:12]} to {b.commit[:12]}.",
+        risk=risk(0.4),
+        score=0.4,
+        reason="what the commits between them change is not known",
+        at=b.committed_at,
+    )
 
 
 def _told(
@@ -122,9 +142,16 @@ def _difference(
 ) -> Difference:
     lines = _lines(top, before, after, raw, blames)
     commit = Commit(
-        sha=raw.sha, author=raw.author, authored_at=raw.authored_at, committed_at=raw.committed_at, subject=raw.subject,
-        pull_request=raw.pull_request, files=tuple(raw.files[:50]), lines=lines, taken_back=raw.taken_back,
-    )  # fmt: skip
+        sha=raw.sha,
+        author=raw.author,
+        authored_at=raw.authored_at,
+        committed_at=raw.committed_at,
+        subject=raw.subject,
+        pull_request=raw.pull_request,
+        files=tuple(raw.files[:50]),
+        lines=lines,
+        taken_back=raw.taken_back,
+    )
     verb = "was taken back" if raw.taken_back else f"by {raw.author}, {raw.authored_at[:10]}"
     pull = f" ({raw.pull_request})" if raw.pull_request else ""
     where = f"; {lines[0].path}" + (f":{lines[0].line}" if lines[0].line else "") if lines else ""
@@ -136,10 +163,17 @@ def _difference(
         else "nothing in it speaks of the model's inputs"
     )
     return Difference(
-        rank=0, kind=CauseKind.CODE_CHANGE, where="repository", subject=raw.sha[:10],
-        meaning=f"Commit {raw.sha[:10]}{pull} “{raw.subject}” {verb}{where}{inside}{quoted}.", risk=risk(score),
-        score=round(score, 3), reason=reason, at=raw.committed_at, commit=commit,
-    )  # fmt: skip
+        rank=0,
+        kind=CauseKind.CODE_CHANGE,
+        where="repository",
+        subject=raw.sha[:10],
+        meaning=f"Commit {raw.sha[:10]}{pull} “{raw.subject}” {verb}{where}{inside}{quoted}.",
+        risk=risk(score),
+        score=round(score, 3),
+        reason=reason,
+        at=raw.committed_at,
+        commit=commit,
+    )
 
 
 def _lines(

@@ -50,13 +50,18 @@ def _libraries(a: Environment, b: Environment) -> Iterator[Difference]:
         known, subject = bool(imported), rest[0] if len(rest) == 1 else f"{len(rest)} libraries"
         score = _OTHER if known else 0.35
         yield Difference(
-            rank=0, kind=CauseKind.LIBRARY_CHANGE, where="environment", subject=subject,
-            meaning=f"{say.listed(told, 5)}.", risk=risk(score), score=score,
+            rank=0,
+            kind=CauseKind.LIBRARY_CHANGE,
+            where="environment",
+            subject=subject,
+            meaning=f"{say.listed(told, 5)}.",
+            risk=risk(score),
+            score=score,
             reason="the model does not import them" if known else "which libraries the model imports is not known",
             details=tuple(
                 Detail(name=n, before=a.distributions.get(n), after=b.distributions.get(n)) for n in rest[:100]
             ),
-        )  # fmt: skip
+        )
 
 
 def _library(name: str, before: str | None, after: str | None, imported: bool) -> Difference:
@@ -66,10 +71,18 @@ def _library(name: str, before: str | None, after: str | None, imported: bool) -
     step = "comes or goes" if before is None or after is None else f"{far} version{' back' if down else ''}"
     use = "the model is made of it" if imported else "a library that the model is made of requires it"
     return Difference(
-        rank=0, kind=CauseKind.LIBRARY_CHANGE, where="environment", subject=name, before=before, after=after,
-        meaning=f"{name} {_arrow(before, after)}: {step}, and {use}.", risk=risk(score), score=score,
-        reason=f"{use}; {step}", details=(Detail(name=name, before=before, after=after),),
-    )  # fmt: skip
+        rank=0,
+        kind=CauseKind.LIBRARY_CHANGE,
+        where="environment",
+        subject=name,
+        before=before,
+        after=after,
+        meaning=f"{name} {_arrow(before, after)}: {step}, and {use}.",
+        risk=risk(score),
+        score=score,
+        reason=f"{use}; {step}",
+        details=(Detail(name=name, before=before, after=after),),
+    )
 
 
 def _machine(a: Environment, b: Environment) -> Iterator[Difference]:
@@ -91,9 +104,17 @@ def _machine(a: Environment, b: Environment) -> Iterator[Difference]:
 
 def _plain(subject: str, before: str, after: str, score: float, meaning: str, reason: str) -> Difference:
     return Difference(
-        rank=0, kind=CauseKind.LIBRARY_CHANGE, where="environment", subject=subject, before=before, after=after,
-        meaning=meaning, risk=risk(score), score=score, reason=reason,
-    )  # fmt: skip
+        rank=0,
+        kind=CauseKind.LIBRARY_CHANGE,
+        where="environment",
+        subject=subject,
+        before=before,
+        after=after,
+        meaning=meaning,
+        risk=risk(score),
+        score=score,
+        reason=reason,
+    )
 
 
 def _arrow(before: str | None, after: str | None) -> str:

@@ -93,8 +93,14 @@ def _difference(before: Part | None, after: Part | None, again: bool, library: _
     if before is None or after is None:
         return _added_or_removed(before, after, again)
     if before.kind != after.kind:
-        return _made(before, [], f"{_step(before)} is now a {_short(after)}", 0.85, again,
-                     (Detail(name="class", before=before.kind, after=after.kind),))  # fmt: skip
+        return _made(
+            before,
+            [],
+            f"{_step(before)} is now a {_short(after)}",
+            0.85,
+            again,
+            (Detail(name="class", before=before.kind, after=after.kind),),
+        )
     if before.digest == after.digest and before.columns == after.columns:
         return None
     params = list(_moved(before.params, after.params, before, after, library))
@@ -125,9 +131,11 @@ def _moved(
 
 def _reordered(before: Part, after: Part) -> bool:
     return (
-        before.columns is not None and after.columns is not None and before.columns != after.columns
+        before.columns is not None
+        and after.columns is not None
+        and before.columns != after.columns
         and sorted(before.columns) == sorted(after.columns)
-    )  # fmt: skip
+    )
 
 
 def _added_or_removed(before: Part | None, after: Part | None, again: bool) -> Difference | None:
@@ -141,9 +149,16 @@ def _added_or_removed(before: Part | None, after: Part | None, again: bool) -> D
 
 
 def _made(
-    part: Part, moved: list[Moved], words: str, score: float, again: bool, details: tuple[Detail, ...] = (), *,
-    kind: CauseKind | None = None, reason: str = "",
-) -> Difference:  # fmt: skip
+    part: Part,
+    moved: list[Moved],
+    words: str,
+    score: float,
+    again: bool,
+    details: tuple[Detail, ...] = (),
+    *,
+    kind: CauseKind | None = None,
+    reason: str = "",
+) -> Difference:
     """A difference of a step before the model, or of the model where the part is one."""
     model = part.role == "model"
     kind = kind or (CauseKind.MODEL_CHANGE if model else CauseKind.PREPROCESSING_CHANGE)
@@ -156,10 +171,19 @@ def _made(
     why = f"{reason}; {why}" if reason and not model else why
     told = details or tuple(m.detail for m in moved[:MOST_DETAILS])
     return Difference(
-        rank=0, kind=kind, where="fitted", subject=part.path or part.kind, features=_features(part, moved), meaning=f"{words}.",
-        before=told[0].before if told else None, after=told[0].after if told else None, risk=risk(score),
-        score=round(score, 3), reason=why, details=told,
-    )  # fmt: skip
+        rank=0,
+        kind=kind,
+        where="fitted",
+        subject=part.path or part.kind,
+        features=_features(part, moved),
+        meaning=f"{words}.",
+        before=told[0].before if told else None,
+        after=told[0].after if told else None,
+        risk=risk(score),
+        score=round(score, 3),
+        reason=why,
+        details=told,
+    )
 
 
 def _features(part: Part, moved: list[Moved]) -> tuple[str, ...]:

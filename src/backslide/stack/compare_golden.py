@@ -41,9 +41,13 @@ def compare_golden(a: Golden | None, b: Golden | None) -> GoldenReplay | None:
         gaps = np.array([1.0 if flip else 0.0 for flip in flips])
     inputs_equal, moved = _inputs(a, b, rows)
     return GoldenReplay(
-        rows=len(rows), equal=int((gaps <= TOLERANCE).sum()), largest=float(gaps.max(initial=0.0)),
-        flips=_flips(a, b, rows, flips), inputs_equal=inputs_equal, moved=moved,
-    )  # fmt: skip
+        rows=len(rows),
+        equal=int((gaps <= TOLERANCE).sum()),
+        largest=float(gaps.max(initial=0.0)),
+        flips=_flips(a, b, rows, flips),
+        inputs_equal=inputs_equal,
+        moved=moved,
+    )
 
 
 def judged(differences: list[Difference], a: Snapshot, b: Snapshot, replay: GoldenReplay) -> list[Difference]:
@@ -113,10 +117,15 @@ def _of_state(
 def _unexplained(a: Snapshot, told: str) -> Difference:
     function = a.artefact is not None and a.artefact.kind == "function"
     return Difference(
-        rank=0, kind=CauseKind.CODE_CHANGE if function else CauseKind.MODEL_CHANGE, where="artefact", subject=a.name,
-        meaning=f"{told[:1].upper()}{told[1:]}, and nothing that the snapshots hold differs.", risk=risk(0.8), score=0.8,
+        rank=0,
+        kind=CauseKind.CODE_CHANGE if function else CauseKind.MODEL_CHANGE,
+        where="artefact",
+        subject=a.name,
+        meaning=f"{told[:1].upper()}{told[1:]}, and nothing that the snapshots hold differs.",
+        risk=risk(0.8),
+        score=0.8,
         reason="something outside the snapshots differs, or the model does not answer the same twice",
-    )  # fmt: skip
+    )
 
 
 def _gaps(a: Golden, b: Golden, old: Array, new: Array) -> Array | None:

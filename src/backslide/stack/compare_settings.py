@@ -54,9 +54,17 @@ def _variables(a: Mapping[str, Masked], b: Mapping[str, Masked]) -> Iterator[Dif
         score, reason = weight(name, _secret(old, new))
         before, after = _shown(old), _shown(new)
         yield Difference(
-            rank=0, kind=CauseKind.CONFIG_CHANGE, where="variables", subject=name, before=before, after=after,
-            meaning=f"environment variable {name} {_words(before, after)}.", risk=risk(score), score=score, reason=reason,
-        )  # fmt: skip
+            rank=0,
+            kind=CauseKind.CONFIG_CHANGE,
+            where="variables",
+            subject=name,
+            before=before,
+            after=after,
+            meaning=f"environment variable {name} {_words(before, after)}.",
+            risk=risk(score),
+            score=score,
+            reason=reason,
+        )
 
 
 def _files(a: Snapshot, b: Snapshot, notes: list[str]) -> Iterator[Difference]:
@@ -85,10 +93,18 @@ def _file(old: ConfigFile, new: ConfigFile) -> Difference:
     else:
         words = "has other content"
     return Difference(
-        rank=0, kind=CauseKind.CONFIG_CHANGE, where="files", subject=old.path, meaning=f"{old.path} {words}.",
-        before=details[0].before if details else None, after=details[0].after if details else None, risk=risk(score),
-        score=score, reason=reason, details=details,
-    )  # fmt: skip
+        rank=0,
+        kind=CauseKind.CONFIG_CHANGE,
+        where="files",
+        subject=old.path,
+        meaning=f"{old.path} {words}.",
+        before=details[0].before if details else None,
+        after=details[0].after if details else None,
+        risk=risk(score),
+        score=score,
+        reason=reason,
+        details=details,
+    )
 
 
 def _changed(a: Mapping[str, Masked], b: Mapping[str, Masked]) -> Iterator[tuple[str, Masked | None, Masked | None]]:

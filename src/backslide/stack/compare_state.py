@@ -13,11 +13,26 @@ from backslide.contracts.snapshot import Held, Number, Part
 SAME = 1e-9
 """Relative difference under which two numbers are one: another machine's last bits."""
 WORDS = {
-    "mean_": "mean", "center_": "centre", "scale_": "scale", "var_": "variance", "data_min_": "minimum", "data_max_": "maximum",
-    "min_": "offset", "max_abs_": "largest size", "lambdas_": "power", "statistics_": "imputed value", "data_range_": "range",
-    "coef_": "coefficient", "intercept_": "intercept", "categories_": "categories", "vocabulary_": "vocabulary", "idf_": "weight",
-    "n_samples_seen_": "rows it was fitted on", "feature_names_in_": "column order", "columns": "columns",
-}  # fmt: skip
+    "mean_": "mean",
+    "center_": "centre",
+    "scale_": "scale",
+    "var_": "variance",
+    "data_min_": "minimum",
+    "data_max_": "maximum",
+    "min_": "offset",
+    "max_abs_": "largest size",
+    "lambdas_": "power",
+    "statistics_": "imputed value",
+    "data_range_": "range",
+    "coef_": "coefficient",
+    "intercept_": "intercept",
+    "categories_": "categories",
+    "vocabulary_": "vocabulary",
+    "idf_": "weight",
+    "n_samples_seen_": "rows it was fitted on",
+    "feature_names_in_": "column order",
+    "columns": "columns",
+}
 
 
 @dataclass(frozen=True)

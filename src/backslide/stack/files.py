@@ -49,8 +49,13 @@ def _reader(path: Path) -> Callable[[str], Any] | None:
     if path.name.startswith(".env") or path.suffix == ".env":
         return _env
     readers: dict[str, Callable[[str], Any]] = {
-        ".toml": tomllib.loads, ".json": json.loads, ".yaml": _yaml, ".yml": _yaml, ".ini": _ini, ".cfg": _ini,
-    }  # fmt: skip
+        ".toml": tomllib.loads,
+        ".json": json.loads,
+        ".yaml": _yaml,
+        ".yml": _yaml,
+        ".ini": _ini,
+        ".cfg": _ini,
+    }
     return readers.get(path.suffix.lower())
 
 

@@ -22,8 +22,19 @@ _WITHOUT_EFFECT = frozenset(
     {"n_jobs", "verbose", "memory", "cache_size", "verbose_feature_names_out", "copy", "copy_X"}
 )
 """Parameters that change how long it takes or what is printed, never an answer."""
-_VOLATILE = frozenset({"_sklearn_version", "_stop_words_id", "_sklearn_output_config", "_repr_html_", "_doc_link_module",
-                       "_metadata_request", "_estimator_type", "__sklearn_version__", "n_iter_no_change_time_"})  # fmt: skip
+_VOLATILE = frozenset(
+    {
+        "_sklearn_version",
+        "_stop_words_id",
+        "_sklearn_output_config",
+        "_repr_html_",
+        "_doc_link_module",
+        "_metadata_request",
+        "_estimator_type",
+        "__sklearn_version__",
+        "n_iter_no_change_time_",
+    }
+)
 """Attributes that differ between two loads of one file."""
 MOST_CHILDREN = 8
 """Members of an ensemble that are told one by one; of more, the whole is one part."""
@@ -132,10 +143,13 @@ class _Walk:
             role: Role = "model" if kind.endswith(("Classifier", "Regressor", "ZipMap", "weights")) else "transformer"
             most = MOST_OF_MODEL if role == "model" else MOST_OF_STEP
             yield Part(
-                path=_under(path, name), kind=f"onnx.{kind}", role=role, columns=names,
+                path=_under(path, name),
+                kind=f"onnx.{kind}",
+                role=role,
+                columns=names,
                 state={key: pruned(held, most) for key, held in state.items()},
                 digest=hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:16],
-            )  # fmt: skip
+            )
 
     def _function(self, function: Any, path: str, names: Names) -> Iterator[Part]:
         """A function, and the fitted things that it reaches: in its closure, and in the module that it stands in."""

@@ -10,9 +10,21 @@ from backslide.contracts.errors import InputError
 from backslide.stack.masking import without_credentials
 
 _SAFE = (
-    "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "diff.external=", "-c", "core.pager=cat",
-    "-c", "color.ui=false", "-c", "core.quotePath=false", "-c", "log.showSignature=false",
-)  # fmt: skip
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "diff.external=",
+    "-c",
+    "core.pager=cat",
+    "-c",
+    "color.ui=false",
+    "-c",
+    "core.quotePath=false",
+    "-c",
+    "log.showSignature=false",
+)
 SECONDS = 60.0
 
 
@@ -26,9 +38,14 @@ def git(folder: Path, *arguments: str) -> str:
     environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "GIT_PAGER": "cat"}
     try:
         done = subprocess.run(
-            ["git", *_SAFE, *arguments], cwd=folder, env=environment, capture_output=True, timeout=SECONDS, check=False,
+            ["git", *_SAFE, *arguments],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
             stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
     except FileNotFoundError:
         raise InputError(f"expected git and a checkout at {folder}; one of them is not there") from None
     except subprocess.TimeoutExpired:

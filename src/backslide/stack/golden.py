@@ -136,8 +136,11 @@ def _column(name: str, text: str, values: list[Any]) -> pl.Series:
         return pl.Series(name, plain, dtype=pl.Float32 if text == "Float32" else pl.Float64)
     if text.startswith("Datetime"):
         zone = text.split("time_zone=")[-1].strip("')\"") if "time_zone='" in text else None
-        series = pl.Series(name, [None if v is None else datetime.fromisoformat(v).replace(tzinfo=None) for v in values],
-                           dtype=pl.Datetime("us"))  # fmt: skip
+        series = pl.Series(
+            name,
+            [None if v is None else datetime.fromisoformat(v).replace(tzinfo=None) for v in values],
+            dtype=pl.Datetime("us"),
+        )
         return series if zone is None else series.dt.replace_time_zone(zone)
     if text == "Date":
         return pl.Series(name, [None if v is None else date.fromisoformat(v) for v in values], dtype=pl.Date)

@@ -112,9 +112,15 @@ class Frozen:
 
 
 def freeze(
-    pipeline: Any, snapshot: Snapshot | str | Path | None = None, *, libraries: Literal["warn", "raise", "ignore"] = "warn",
-    ranges: Rule = "count", unknown: Rule | dict[str, Any] = "count", trusted: bool = False, base: str | Path | None = None,
-) -> Frozen:  # fmt: skip
+    pipeline: Any,
+    snapshot: Snapshot | str | Path | None = None,
+    *,
+    libraries: Literal["warn", "raise", "ignore"] = "warn",
+    ranges: Rule = "count",
+    unknown: Rule | dict[str, Any] = "count",
+    trusted: bool = False,
+    base: str | Path | None = None,
+) -> Frozen:
     """Make a pipeline ready to serve: it answers as before, and neither it nor its steps can be fitted any more.
 
     A copy is frozen; what happens to the original afterwards does not reach it. On every call names and order of the columns are

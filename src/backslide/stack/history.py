@@ -112,9 +112,18 @@ def _pull_requests(top: Path, span: str) -> dict[str, str]:
 
 def _with_changes(top: Path, commit: RawCommit, paths: Sequence[str]) -> None:
     shown = git(
-        top, "show", "--format=", "--unified=0", "--no-ext-diff", "--no-textconv", "--find-renames", "--no-color",
-        commit.sha, "--", *paths,
-    )  # fmt: skip
+        top,
+        "show",
+        "--format=",
+        "--unified=0",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--find-renames",
+        "--no-color",
+        commit.sha,
+        "--",
+        *paths,
+    )
     path, old, new, count = "", 0, 0, 0
     for text in shown.splitlines():
         if text.startswith("diff --git "):

@@ -13,9 +13,15 @@ _WORDS: tuple[tuple[float, re.Pattern[str]], ...] = (
     (0.75, re.compile(r"\w*(Scaler|Normalizer|Encoder|Imputer|Vectorizer|Binarizer|Discretizer|ColumnTransformer)\b")),
     (0.65, re.compile(r"\.transform\s*\(|\b(joblib|pickle|mlflow|onnxruntime)\b.*load|load_model|InferenceSession")),
     (0.6, re.compile(r"thresh|cut.?off|predict", re.I)),
-    (0.55, re.compile(r"fillna|fill_null|astype|\.cast\(|clip|log1p|get_dummies|to_numeric|to_datetime|merge\(|join\(|"
-                      r"\.map\(|replace\(|rename|columns|features?\b|\.mean\(|\.std\(|normali[sz]e|median|dropna|unit", re.I)),
-)  # fmt: skip
+    (
+        0.55,
+        re.compile(
+            r"fillna|fill_null|astype|\.cast\(|clip|log1p|get_dummies|to_numeric|to_datetime|merge\(|join\(|"
+            r"\.map\(|replace\(|rename|columns|features?\b|\.mean\(|\.std\(|normali[sz]e|median|dropna|unit",
+            re.I,
+        ),
+    ),
+)
 _PIN = re.compile(r"^\s*[\"']?[A-Za-z0-9._-]+(\[[^\]]*\])?\s*[=<>~!^]=?")
 _SERVING = re.compile(r"serv|predict|infer|api|app|score|online|handler|pipeline|feature|preproc|transform|model", re.I)
 _TRAINING = re.compile(r"train|fit_model|notebook|experiment|explor", re.I)

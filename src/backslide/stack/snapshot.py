@@ -35,11 +35,22 @@ from backslide.stack.variables import variables
 
 
 def snapshot(
-    model: Any, data: Any = None, *, name: str | None = None, files: Iterable[str | Path] = (),
-    env: Iterable[str] | None = None, show: Iterable[str] = (), repository: str | Path | None = None, golden: int = ROWS,
-    against: Snapshot | str | Path | None = None, features: Iterable[str] | None = None, trusted: bool = False,
-    salt: str | None = None, base: str | Path | None = None, rows: int = 0,
-) -> Snapshot:  # fmt: skip
+    model: Any,
+    data: Any = None,
+    *,
+    name: str | None = None,
+    files: Iterable[str | Path] = (),
+    env: Iterable[str] | None = None,
+    show: Iterable[str] = (),
+    repository: str | Path | None = None,
+    golden: int = ROWS,
+    against: Snapshot | str | Path | None = None,
+    features: Iterable[str] | None = None,
+    trusted: bool = False,
+    salt: str | None = None,
+    base: str | Path | None = None,
+    rows: int = 0,
+) -> Snapshot:
     """Write down what serves a model: artefact, fitted steps, environment, settings, checkout, golden rows.
 
     Args:
@@ -87,7 +98,7 @@ def snapshot(
         profile=_profile(frame, columns, notes),
         rows=_kept_rows(loaded, frame, rows, notes),
         notes=tuple(notes),
-    )  # fmt: skip
+    )
 
 
 def _file_of(model: Any, folder: Path) -> Path | None:
@@ -163,9 +174,13 @@ def _repository(given: str | Path | None, folder: Path, salt: str, notes: list[s
 
 
 def _golden_rows(
-    model: Model | None, frame: pl.LazyFrame | None, columns: list[str] | None, earlier: Snapshot | None, rows: int,
+    model: Model | None,
+    frame: pl.LazyFrame | None,
+    columns: list[str] | None,
+    earlier: Snapshot | None,
+    rows: int,
     notes: list[str],
-) -> Golden | None:  # fmt: skip
+) -> Golden | None:
     if model is None or rows <= 0:
         return None
     try:

@@ -222,18 +222,31 @@ class DatabaseBook:
             place = len(self.messages())
             for one in messages:
                 values = {
-                    "book": self.key, "incident": one.incident, "kind": one.kind, "period": one.period, "place": place,
-                    "title": one.title, "body": one.body, "status": one.status, "attempts": one.attempts,
-                    "error": one.error, "created": _now(), "changed": _now(),
-                }  # fmt: skip
+                    "book": self.key,
+                    "incident": one.incident,
+                    "kind": one.kind,
+                    "period": one.period,
+                    "place": place,
+                    "title": one.title,
+                    "body": one.body,
+                    "status": one.status,
+                    "attempts": one.attempts,
+                    "error": one.error,
+                    "created": _now(),
+                    "changed": _now(),
+                }
                 place += self._insert(table, values)
 
     def mark(self, message: Message, status: str, error: str | None) -> None:
         """See ``Book``."""
         from backslide.store.tables import messages as table
 
-        same = (table.c.book == self.key, table.c.incident == message.incident,
-                table.c.kind == message.kind, table.c.period == message.period)  # fmt: skip
+        same = (
+            table.c.book == self.key,
+            table.c.incident == message.incident,
+            table.c.kind == message.kind,
+            table.c.period == message.period,
+        )
         with self.transaction() as connection:
             connection.execute(
                 table.update()

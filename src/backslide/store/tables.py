@@ -7,37 +7,41 @@ from sqlalchemy import JSON, Column, DateTime, Integer, MetaData, String, Table,
 metadata = MetaData()
 
 books = Table(
-    "books", metadata,
+    "books",
+    metadata,
     Column("book", String(64), primary_key=True),
     Column("model", Text, nullable=False),
     Column("settings", JSON, nullable=False),
     Column("reference", JSON),
     Column("told_through", Integer),
     Column("created", DateTime, nullable=False),
-)  # fmt: skip
+)
 """A model under one set of settings: what was learned of its reference."""
 
 periods = Table(
-    "periods", metadata,
+    "periods",
+    metadata,
     Column("book", String(64), primary_key=True),
     Column("kind", String(16), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("sums", JSON, nullable=False),
     Column("frozen", DateTime, nullable=False),
-)  # fmt: skip
+)
 """Sums of each period, never changed."""
 
 findings = Table(
-    "findings", metadata,
+    "findings",
+    metadata,
     Column("book", String(64), primary_key=True),
     Column("incident", String(64), primary_key=True),
     Column("finding", JSON, nullable=False),
     Column("created", DateTime, nullable=False),
-)  # fmt: skip
+)
 """Diagnoses of incidents."""
 
 messages = Table(
-    "messages", metadata,
+    "messages",
+    metadata,
     Column("book", String(64), primary_key=True),
     Column("incident", String(64), primary_key=True),
     Column("kind", String(16), primary_key=True),
@@ -50,25 +54,27 @@ messages = Table(
     Column("error", Text),
     Column("created", DateTime, nullable=False),
     Column("changed", DateTime, nullable=False),
-)  # fmt: skip
+)
 """What is to be told, and what became of it."""
 
 mutes = Table(
-    "mutes", metadata,
+    "mutes",
+    metadata,
     Column("id", Integer, primary_key=True),
     Column("model", Text, nullable=False),
     Column("pattern", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("until", String(10)),
     Column("created", DateTime, nullable=False),
-)  # fmt: skip
+)
 
 runs = Table(
-    "runs", metadata,
+    "runs",
+    metadata,
     Column("id", Integer, primary_key=True),
     Column("book", String(64), nullable=False),
     Column("started", DateTime, nullable=False),
     Column("finished", DateTime),
     Column("status", String(16)),
     Column("summary", Text),
-)  # fmt: skip
+)

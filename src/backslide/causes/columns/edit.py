@@ -39,9 +39,7 @@ def write(frame: pl.DataFrame, column: str, values: Iterable[object], rows: Mask
         old = old.cast(new.dtype)
     elif new.dtype != old.dtype:
         old, new = _one_type(old, new)
-    return frame.with_columns(
-        pl.select(pl.when(pl.Series(mask)).then(new).otherwise(old).alias(column)).to_series()
-    )  # fmt: skip
+    return frame.with_columns(pl.select(pl.when(pl.Series(mask)).then(new).otherwise(old).alias(column)).to_series())
 
 
 def _written(column: str, values: Iterable[object], mask: Mask) -> pl.Series:

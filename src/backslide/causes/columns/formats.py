@@ -38,13 +38,38 @@ LOOK = 2_000
 """Values looked at to tell a writing."""
 _NUMBER = re.compile(r"^(?P<pre>[^\d+\-.,]*)(?P<num>[+-]?[\d.,'\u00a0\u202f ]*\d(?:[eE][+-]?\d+)?)(?P<post>\D*)$")
 _TRUTH = (
-    ("true", "false"), ("t", "f"), ("yes", "no"), ("y", "n"), ("1", "0"), ("on", "off"), ("ja", "nein"), ("oui", "non"),
-)  # fmt: skip
+    ("true", "false"),
+    ("t", "f"),
+    ("yes", "no"),
+    ("y", "n"),
+    ("1", "0"),
+    ("on", "off"),
+    ("ja", "nein"),
+    ("oui", "non"),
+)
 _DATES = (
-    "%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y", "%d %b %Y",
-    "%b %d, %Y", "%d %B %Y", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ",
-    "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M",
-)  # fmt: skip
+    "%Y-%m-%d",
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%Y/%m/%d",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%d-%b-%Y",
+    "%d %b %Y",
+    "%b %d, %Y",
+    "%d %B %Y",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%dT%H:%M:%SZ",
+    "%d.%m.%Y %H:%M:%S",
+    "%d.%m.%Y %H:%M",
+    "%d/%m/%Y %H:%M:%S",
+    "%m/%d/%Y %H:%M:%S",
+    "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %H:%M",
+)
 _EPOCH = {"s": 1, "ms": 1_000}
 _YEARS = (datetime(1900, 1, 1), datetime(2100, 1, 1))
 _SINCE = (datetime(1985, 1, 1), datetime(2100, 1, 1))
@@ -121,9 +146,11 @@ class NumberText(Writing):
         if self.thousands:
             text = text.str.replace_all(self.thousands, "", literal=True)
         if self.decimal != ".":
-            text = pl.when(text.str.contains(".", literal=True)).then(None).otherwise(
-                text.str.replace(self.decimal, ".", literal=True)
-            )  # fmt: skip
+            text = (
+                pl.when(text.str.contains(".", literal=True))
+                .then(None)
+                .otherwise(text.str.replace(self.decimal, ".", literal=True))
+            )
         return series.cast(pl.String).to_frame().select(text.cast(pl.Float64, strict=False)).to_series().fill_nan(None)
 
     def write(self, values: pl.Series) -> pl.Series:
@@ -208,9 +235,11 @@ class DateText(Writing):
         """Datetime, null where it is not written so."""
         timed = "%H" in self.pattern
         text = series.cast(pl.String).str.strip_chars()
-        parsed = text.str.to_datetime(self.pattern, strict=False, time_unit="us") if timed else text.str.to_date(
-            self.pattern, strict=False
-        )  # fmt: skip
+        parsed = (
+            text.str.to_datetime(self.pattern, strict=False, time_unit="us")
+            if timed
+            else text.str.to_date(self.pattern, strict=False)
+        )
         return parsed.cast(pl.Datetime("us"))
 
     def write(self, values: pl.Series) -> pl.Series:

@@ -112,9 +112,7 @@ def grids_of(values: Floats, reference: Floats, off: float) -> list[Grid]:
     found: list[Grid] = []
     step = step_of(values)
     if step is not None and on_step(reference, step) <= 1 - off:
-        found += [
-            Grid(f"{_way(how)} {_steps(step)}", step=step, how=how) for how in ("nearest", "down", "up")
-        ]  # fmt: skip
+        found += [Grid(f"{_way(how)} {_steps(step)}", step=step, how=how) for how in ("nearest", "down", "up")]
     for digits in DIGITS:
         if on_digits(values, digits) >= HELD:
             if on_digits(reference, digits) <= 1 - off:

@@ -79,10 +79,15 @@ def _to_form(text: str) -> str:
 _Code = tuple[str, re.Pattern[str], Callable[[str], str], Callable[[str], str]]
 TRANSFER: dict[str, _Code] = {
     "form": ("is form-encoded (+, %2C), never decoded", re.compile(r"[^\s]*%[0-9A-Fa-f]{2}[^\s]*"), _to_form, _form),
-    "percent": ("is percent-encoded (%20), never decoded", re.compile(r"[^\s]*%[0-9A-Fa-f]{2}[^\s]*"), _to_percent, _percent),
+    "percent": (
+        "is percent-encoded (%20), never decoded",
+        re.compile(r"[^\s]*%[0-9A-Fa-f]{2}[^\s]*"),
+        _to_percent,
+        _percent,
+    ),
     "mail": ("is quoted-printable (=20), never decoded", re.compile(r"(?s).*=(?:[0-9A-F]{2}|\n).*"), _to_mail, _mail),
     "attachment": ("is base64, never decoded", re.compile(r"[A-Za-z0-9+/]{16,}={0,2}"), _to_attachment, _attachment),
-}  # fmt: skip
+}
 """Code -> what is seen, how all of such a text looks, there, and back."""
 
 

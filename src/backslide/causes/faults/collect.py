@@ -21,9 +21,14 @@ from backslide.contracts.containment import let_through
 from backslide.engine.columns.segments import columns_of
 
 OF_OTHER_DAYS = (
-    CauseKind.CATEGORY_RECODE, CauseKind.FROZEN_FEATURE, CauseKind.CLIPPED_RANGE, CauseKind.ROUNDED_VALUES,
-    CauseKind.DEFAULT_VALUE, CauseKind.UNSEEN_CATEGORY, CauseKind.BROKEN_JOIN,
-)  # fmt: skip
+    CauseKind.CATEGORY_RECODE,
+    CauseKind.FROZEN_FEATURE,
+    CauseKind.CLIPPED_RANGE,
+    CauseKind.ROUNDED_VALUES,
+    CauseKind.DEFAULT_VALUE,
+    CauseKind.UNSEEN_CATEGORY,
+    CauseKind.BROKEN_JOIN,
+)
 """Kinds that a column which follows the calendar shows by itself."""
 ALL_ROWS = 0.95
 """Share of rows from which on a fault needs no mark of its rows."""

@@ -117,9 +117,10 @@ def _described(case: Case, hypothesis: Hypothesis) -> list[Hypothesis]:
     if marker is None:
         return [hypothesis]
     same = [
-        h for h in within(case, marker, hypothesis.features)
+        h
+        for h in within(case, marker, hypothesis.features)
         if h.kind == hypothesis.kind and set(h.features) & set(hypothesis.features)
-    ]  # fmt: skip
+    ]
     if same:
         return same
     seen = hypothesis.seen.replace(UNMARKED, f" where {marker.expression}")
@@ -155,9 +156,7 @@ def _converted(case: Case, pair: Pair) -> Iterator[Hypothesis]:
     moved = ks(g, b)
     step = EQUAL * max(float(np.abs(b).max()), 1e-300)
     maps: list[Conversion | Curve] = [*CONVERSIONS, OPPOSITE, *_by_levels(g, b), *curves_for(g)]
-    fits = [
-        (c, _fit(*(np.round(v / step) for v in (g, np.sort(c.apply(g)), b)))) for c in maps
-    ]  # fmt: skip
+    fits = [(c, _fit(*(np.round(v / step) for v in (g, np.sort(c.apply(g)), b)))) for c in maps]
     good = [(c, f) for c, f in fits if _good(f, moved, len(g), len(b))]
     known = float(np.sqrt(1 / len(g) + 1 / len(b)))  # by which a conversion that people know may fit worse
     for conversion, fit in sorted(good, key=lambda item: item[1].left + known * _looked_up(item[0]))[:3]:

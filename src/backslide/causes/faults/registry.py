@@ -20,7 +20,9 @@ def all_signatures() -> tuple[Signature, ...]:
         found += [
             value()
             for value in vars(module).values()
-            if inspect.isclass(value) and issubclass(value, Signature) and not inspect.isabstract(value)
+            if inspect.isclass(value)
+            and issubclass(value, Signature)
+            and not inspect.isabstract(value)
             and value.__module__ == module.__name__
-        ]  # fmt: skip
+        ]
     return tuple(sorted(found, key=lambda signature: (signature.kind.precedence, signature.title)))

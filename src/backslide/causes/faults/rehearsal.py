@@ -51,9 +51,12 @@ def _of_any(pair: Pair) -> Iterator[Rehearsal]:
     usual = pair.reference.drop_nulls()[0] if pair.reference.drop_nulls().len() else None
     if usual is not None:
         yield Rehearsal(
-            CauseKind.FROZEN_FEATURE, (name,), 1.0, f"every row says {usual!r}",
+            CauseKind.FROZEN_FEATURE,
+            (name,),
+            1.0,
+            f"every row says {usual!r}",
             lambda f, r, _: edit.constant(f, name, usual, r),
-        )  # fmt: skip
+        )
     yield Rehearsal(CauseKind.BROKEN_JOIN, (name,), 1.0, "values belong to other rows", _shuffled(name))
 
 
@@ -76,15 +79,21 @@ def _of_numbers(pair: Pair, others: list[Pair]) -> Iterator[Rehearsal]:
         _mapped(name, lambda x, _: np.round(x / step) * step),
     )
     yield Rehearsal(
-        CauseKind.ADDED_NOISE, (name,), 1.0, "noise of its own spread",
+        CauseKind.ADDED_NOISE,
+        (name,),
+        1.0,
+        "noise of its own spread",
         _mapped(name, lambda x, rng: x + rng.normal(0, noise, len(x))),
-    )  # fmt: skip
+    )
     default = 0.0 if values.min() > 0 else -999.0
     for share in (0.1, 0.5):
         yield Rehearsal(
-            CauseKind.DEFAULT_VALUE, (name,), share, f"{default:g} in place of values",
+            CauseKind.DEFAULT_VALUE,
+            (name,),
+            share,
+            f"{default:g} in place of values",
             lambda f, r, _: edit.constant(f, name, default, r),
-        )  # fmt: skip
+        )
     for other in others[:1]:
         yield Rehearsal(
             CauseKind.SWAPPED_COLUMNS, (name, other.name), 1.0, f"swapped with {other.name}", _swapped(name, other.name)
@@ -94,14 +103,20 @@ def _of_numbers(pair: Pair, others: list[Pair]) -> Iterator[Rehearsal]:
 def _of_texts(pair: Pair) -> Iterator[Rehearsal]:
     name = pair.name
     yield Rehearsal(
-        CauseKind.CATEGORY_RECODE, (name,), 1.0, "codes renamed",
+        CauseKind.CATEGORY_RECODE,
+        (name,),
+        1.0,
+        "codes renamed",
         lambda f, r, _: f.with_columns(("x_" + pl.col(name)).alias(name)),
-    )  # fmt: skip
+    )
     for share in (0.1, 0.5):
         yield Rehearsal(
-            CauseKind.UNSEEN_CATEGORY, (name,), share, "a category never seen",
+            CauseKind.UNSEEN_CATEGORY,
+            (name,),
+            share,
+            "a category never seen",
             lambda f, r, _: edit.constant(f, name, "never seen before", r),
-        )  # fmt: skip
+        )
 
 
 def _mapped(name: str, change: Callable[[Floats, np.random.Generator], Floats]) -> Break:

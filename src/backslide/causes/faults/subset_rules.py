@@ -255,8 +255,12 @@ def _pastes(case: Case, marker: Marker) -> bool:
 
 def _marker(levels: _Levels, chosen: tuple[int, ...], moved: tuple[str, ...]) -> Marker:
     return Marker(
-        levels.column, levels.expression(chosen), np.isin(levels.reference, chosen), np.isin(levels.current, chosen), moved
-    )  # fmt: skip
+        levels.column,
+        levels.expression(chosen),
+        np.isin(levels.reference, chosen),
+        np.isin(levels.current, chosen),
+        moved,
+    )
 
 
 def _readable(pair: Pair) -> bool:

@@ -94,17 +94,32 @@ def replaced(bench: Bench, log_only: Sequence[Fault] = (), lost: Sequence[Fault]
             if altered is not None:
                 so = "; with that the saved model gives what was served" if altered.reproduces else ""
                 found = _priced(
-                    bench, altered.kind, undone, altered.words + so,
-                    altered.undo, share, "SHD001:current", lambda: _given(case, altered),
-                )  # fmt: skip
+                    bench,
+                    altered.kind,
+                    undone,
+                    altered.words + so,
+                    altered.undo,
+                    share,
+                    "SHD001:current",
+                    lambda: _given(case, altered),
+                )
                 return replace(
-                    found, features=altered.features, share_of_rows=float(spread.rows.mean()), rows=spread.rows,
+                    found,
+                    features=altered.features,
+                    share_of_rows=float(spread.rows.mean()),
+                    rows=spread.rows,
                     segment=spread.segment,
-                )  # fmt: skip
+                )
             found = _priced(
-                bench, CauseKind.MODEL_CHANGE, undone, seen, "let the saved model answer", share, "SHD001:current",
+                bench,
+                CauseKind.MODEL_CHANGE,
+                undone,
+                seen,
+                "let the saved model answer",
+                share,
+                "SHD001:current",
                 lambda: _by_successor(case),
-            )  # fmt: skip
+            )
             rows = spread.rows
             return replace(found, share_of_rows=float(rows.mean()), rows=rows, segment=spread.segment)
     exchanged = exchanged_classes(case)
@@ -144,9 +159,15 @@ def _threshold(bench: Bench) -> Replaced | None:
     )
     at = case.problem.threshold if low_b < case.problem.threshold <= high_b else high_b
     made = _priced(
-        bench, CauseKind.THRESHOLD_CHANGE, undone, seen, f"cut at {found.old:.4g} again", float(found.moved.mean()),
-        "DRF004:prediction", lambda: _recut(case, at, found.share),
-    )  # fmt: skip
+        bench,
+        CauseKind.THRESHOLD_CHANGE,
+        undone,
+        seen,
+        f"cut at {found.old:.4g} again",
+        float(found.moved.mean()),
+        "DRF004:prediction",
+        lambda: _recut(case, at, found.share),
+    )
     return replace(made, segment=found.segment, share_of_rows=found.share) if found.share < 1 else made
 
 
@@ -165,9 +186,18 @@ def _by_version(bench: Bench) -> Replaced | None:
     if found is None:
         return None
     return Replaced(
-        CauseKind.MODEL_CHANGE, found.effect, found.undone, found.seen, found.undo, float(found.rows.mean()), (), (),
-        segment=found.segment, rows=found.rows, confidence=Confidence.SUPPORTED,
-    )  # fmt: skip
+        CauseKind.MODEL_CHANGE,
+        found.effect,
+        found.undone,
+        found.seen,
+        found.undo,
+        float(found.rows.mean()),
+        (),
+        (),
+        segment=found.segment,
+        rows=found.rows,
+        confidence=Confidence.SUPPORTED,
+    )
 
 
 def _by_successor(case: Case) -> Outcomes | None:
@@ -189,9 +219,15 @@ def _given(case: Case, altered: Altered) -> Outcomes | None:
 
 
 def _priced(
-    bench: Bench, kind: CauseKind, undone: Outcomes, seen: str, undo: str, share: float, evidence: str,
+    bench: Bench,
+    kind: CauseKind,
+    undone: Outcomes,
+    seen: str,
+    undo: str,
+    share: float,
+    evidence: str,
     injected: Callable[[], Outcomes | None],
-) -> Replaced:  # fmt: skip
+) -> Replaced:
     """With its price: on the current labels, or before they come by doing the same to the labelled reference."""
     case = bench.case
     effect: Effect | None = None

@@ -69,13 +69,19 @@ def _unit_cause(case: Case, one: AlteredScores, rank: int) -> Cause:
     how = "; with that undone the saved model gives what was served" if proven else ""
     where = f", where {segment}" if segment is not None else ""
     return Cause(
-        rank=rank, kind=CauseKind.OUTPUT_CHANGE, features=one.columns, segment=segment, points=None,
-        confidence=Confidence.PROVEN if proven else Confidence.SUSPECTED, share_of_rows=min(max(one.share, 0.0), 1.0),
-        repair=Repair(description=one.undo), next_step=f"{CauseKind.OUTPUT_CHANGE.remedy[:-1]} ({one.undo}).",
+        rank=rank,
+        kind=CauseKind.OUTPUT_CHANGE,
+        features=one.columns,
+        segment=segment,
+        points=None,
+        confidence=Confidence.PROVEN if proven else Confidence.SUSPECTED,
+        share_of_rows=min(max(one.share, 0.0), 1.0),
+        repair=Repair(description=one.undo),
+        next_step=f"{CauseKind.OUTPUT_CHANGE.remedy[:-1]} ({one.undo}).",
         summary=f"{say.sentence(one.seen)[:-1]}{where}{how}; it is undone in every number here, so it has no price, but whoever "
         "reads the scores as they were takes them for something else.",
         **when,
-    )  # fmt: skip
+    )
 
 
 def _rows(case: Case, one: AlteredScores) -> NDArray[np.bool_]:
@@ -107,10 +113,13 @@ def by_replay(case: Case, done: Replayed) -> AlteredAnswers | None:
         moved = tuple(case.problem.classes[i] for i, j in enumerate(order) if i != j)
         taken = tuple(case.problem.roles.scores[c] for c in moved if c in case.problem.roles.scores)
         return AlteredAnswers(
-            answered, f"the scores of {say.listed([repr(c) for c in moved])} stand in each other's place: what was served is "
-            "what the saved model gives with these classes exchanged", "give each score to its own class",
-            taken or columns, moved,
-        )  # fmt: skip
+            answered,
+            f"the scores of {say.listed([repr(c) for c in moved])} stand in each other's place: what was served is "
+            "what the saved model gives with these classes exchanged",
+            "give each score to its own class",
+            taken or columns,
+            moved,
+        )
     low, high = float(s.min()), float(s.max())
     if _same(np.clip(a, low, high), s, done.tolerance) and _held(s, low, high):
         seen = (
@@ -171,9 +180,12 @@ def exchanged_classes(case: Case) -> AlteredAnswers | None:
         f"contradict its {after.by} ({after.fact}), and in the reference they did not"
     )
     return AlteredAnswers(
-        Outcomes(served.labels, predictions, scores), seen, "give each score to its own class",
-        columns or tuple(case.problem.roles.scores.values()), moved,
-    )  # fmt: skip
+        Outcomes(served.labels, predictions, scores),
+        seen,
+        "give each score to its own class",
+        columns or tuple(case.problem.roles.scores.values()),
+        moved,
+    )
 
 
 def _inputs_contradict(case: Case) -> bool:

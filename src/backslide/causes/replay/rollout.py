@@ -128,8 +128,10 @@ def _two_rates(levels: _Levels, differs: Mask) -> tuple[float, tuple[int, ...]] 
     named = np.minimum(np.arange(1, k), k - np.arange(1, k))
     gain = _gain(hits_in, rows_in, hits_out, rows_out) - GAIN - PER_LEVEL * named
     usable = (
-        (np.minimum(rows_in, rows_out) >= MIN_ROWS) & (hits_out <= CLEAN * rows_out) & (hits_in >= CAPTURED * differs.sum())
-    )  # fmt: skip
+        (np.minimum(rows_in, rows_out) >= MIN_ROWS)
+        & (hits_out <= CLEAN * rows_out)
+        & (hits_in >= CAPTURED * differs.sum())
+    )
     if not usable.any():
         return None
     at = int(np.argmax(np.where(usable, gain, -np.inf)))

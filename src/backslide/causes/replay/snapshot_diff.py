@@ -52,11 +52,14 @@ def named_by_snapshots(case: Case, ours: Replaced | None) -> Replaced | None:
     sure = best.kind == CauseKind.LIBRARY_CHANGE or _reproduced(case)
     told = "; ".join(d.meaning.rstrip(".") for d in together[:3])
     return replace(
-        ours, kind=best.kind, features=features, undo=f"serve {_subjects(together)} of the first snapshot",
+        ours,
+        kind=best.kind,
+        features=features,
+        undo=f"serve {_subjects(together)} of the first snapshot",
         seen=f"{told} (between the snapshots); {ours.seen.split(': another model')[0]}",
         evidence=(*_keys(together), *_keys(others), *ours.evidence),
         confidence=Confidence.PROVEN if sure else Confidence.SUPPORTED,
-    )  # fmt: skip
+    )
 
 
 def _reproduced(case: Case) -> bool:
@@ -91,10 +94,15 @@ def _suspected(difference: Difference, rank: int) -> Cause:
     confidence = Confidence.SUPPORTED if difference.proven else Confidence.SUSPECTED
     how = "golden rows are answered otherwise" if difference.proven else "suspected, not tried out"
     return Cause(
-        rank=rank, kind=difference.kind, features=difference.features, points=None, confidence=confidence,
+        rank=rank,
+        kind=difference.kind,
+        features=difference.features,
+        points=None,
+        confidence=confidence,
         summary=f"{difference.meaning.rstrip('.')}; {how}, and without a replay of logged rows it has no price.",
-        evidence=tuple(_keys([difference])), next_step=difference.kind.remedy,
-    )  # fmt: skip
+        evidence=tuple(_keys([difference])),
+        next_step=difference.kind.remedy,
+    )
 
 
 def with_commits(case: Case, onset: Onset | None) -> Onset | None:

@@ -60,11 +60,14 @@ def worse_version(bench: Bench) -> Beside | None:
         return None
     came, stayed = (say.listed(sorted(found)) for found in (there - known, known & there))
     return Beside(
-        _effect(bench, old), _without(case, new),
+        _effect(bench, old),
+        _without(case, new),
         f"version {came} answers {say.percent(float(new.mean()))} of the rows beside version {stayed}, on rows alike in every "
         "input, and is worse",
-        f"let version {stayed} answer", new, _segment(case, sorted(there - known)),
-    )  # fmt: skip
+        f"let version {stayed} answer",
+        new,
+        _segment(case, sorted(there - known)),
+    )
 
 
 def _effect(bench: Bench, old: NDArray[np.bool_]) -> Effect:

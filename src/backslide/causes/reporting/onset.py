@@ -42,9 +42,11 @@ def incident_onset(case: Case, target: Metric, causes: Sequence[Cause]) -> Onset
     point, days = found
     low, at, high = _dates(point, days)
     return Onset(
-        at=at.isoformat(), low=low.isoformat(), high=high.isoformat(),
+        at=at.isoformat(),
+        low=low.isoformat(),
+        high=high.isoformat(),
         events=(*_versions(case, at, low, high), *_suspects(causes, low, high)),
-    )  # fmt: skip
+    )
 
 
 def change_of_days(

@@ -87,9 +87,16 @@ def worldly_step(cause: Worldly) -> str:
 
 
 def verdict_sentence(
-    verdict: Verdict, metric: MetricChange, target: Metric, parts: tuple[Part, ...], causes: tuple[Cause, ...],
-    reason: str, *, paired_only: bool = False, too_few: str = "",
-) -> str:  # fmt: skip
+    verdict: Verdict,
+    metric: MetricChange,
+    target: Metric,
+    parts: tuple[Part, ...],
+    causes: tuple[Cause, ...],
+    reason: str,
+    *,
+    paired_only: bool = False,
+    too_few: str = "",
+) -> str:
     """What is read first: whether the model got worse, by how much, and the first cause.
 
     ``reason`` says why nothing could be decided, ``too_few`` why no cause was looked for; ``paired_only`` that the whole window
@@ -187,8 +194,14 @@ def _because(causes: tuple[Cause, ...], too_few: str) -> str:
 
 
 def decide(
-    verdict: Verdict, causes: tuple[Cause, ...], suspects: tuple[Cause, ...], reason: str, target: Metric, *, too_few: str = ""
-) -> Decision:  # fmt: skip
+    verdict: Verdict,
+    causes: tuple[Cause, ...],
+    suspects: tuple[Cause, ...],
+    reason: str,
+    target: Metric,
+    *,
+    too_few: str = "",
+) -> Decision:
     """What to do now."""
     if verdict in (Verdict.NO_MATERIAL_CHANGE, Verdict.IMPROVED):
         against = [cause for cause in causes if not gains(cause, target)]

@@ -73,29 +73,41 @@ class Presenter:
             seen += "; only in the log: what was served follows the values as they were before"
             back = injection = None
         return Cause(
-            rank=1, kind=fault.kind, features=trial.features, segment=fault.segment, points=price,
+            rank=1,
+            kind=fault.kind,
+            features=trial.features,
+            segment=fault.segment,
+            points=price,
             confidence=materiality.confidence(trial, artefact=self.found.artefact),
             repair=Repair(description="; ".join(h.undo for h in fault.hypotheses), points_back=back),
             injection=None if injection is None else Injection(points=injection),
-            share_of_rows=float(fault.rows.mean()), **self._when(fault.rows),
+            share_of_rows=float(fault.rows.mean()),
+            **self._when(fault.rows),
             summary=sentences.cause_summary(seen, price, self.target, back),
             evidence=tuple(k for h in fault.hypotheses for k in h.evidence if k in self.keys),
             next_step=sentences.next_step(fault.kind, trial.features),
-        )  # fmt: skip
+        )
 
     def _ours(self, ours: Replaced) -> Cause:
         price = self._estimate(ours.effect)
         back = self._back(-ours.effect) if ours.effect is not None else None
         return Cause(
-            rank=1, kind=ours.kind, features=ours.features, classes=ours.classes, segment=ours.segment,
-            points=price, confidence=ours.confidence, **({} if ours.rows is None else self._when(ours.rows)),
-            repair=Repair(description=ours.undo, points_back=back), share_of_rows=min(max(ours.share_of_rows, 0.0), 1.0),
+            rank=1,
+            kind=ours.kind,
+            features=ours.features,
+            classes=ours.classes,
+            segment=ours.segment,
+            points=price,
+            confidence=ours.confidence,
+            **({} if ours.rows is None else self._when(ours.rows)),
+            repair=Repair(description=ours.undo, points_back=back),
+            share_of_rows=min(max(ours.share_of_rows, 0.0), 1.0),
             summary=sentences.cause_summary(ours.seen, price, self.target, back),
             evidence=tuple(k for k in ours.evidence if k in self.keys),
             next_step=sentences.next_step(
                 ours.kind, ours.features, gains=price is not None and self.target.harm(price.estimate) < 0
             ),
-        )  # fmt: skip
+        )
 
     def _worldly(self, cause: Worldly) -> Cause:
         price = self._estimate(cause.effect)
@@ -114,13 +126,21 @@ class Presenter:
         anew = "the answers" if cause.policy else f"the relation along {say.listed(cause.features)}"
         fix = f"learn {anew} anew (recalibrated on the current labels, held out)"
         return Cause(
-            rank=1, kind=cause.kind, features=cause.features, classes=cause.classes, segment=cause.segment, points=price,
+            rank=1,
+            kind=cause.kind,
+            features=cause.features,
+            classes=cause.classes,
+            segment=cause.segment,
+            points=price,
             share_of_rows=1.0 if cause.segment is None else _share(self.case, cause.segment),
-            since=None if began is None else max(began.at, self._first_day()), began=began,
-            repair=None if back is None else Repair(description=fix, points_back=back), confidence=cause.confidence,
+            since=None if began is None else max(began.at, self._first_day()),
+            began=began,
+            repair=None if back is None else Repair(description=fix, points_back=back),
+            confidence=cause.confidence,
             summary=sentences.worldly_summary(cause, price, self.target),
-            evidence=tuple(k for k in evidence if k in self.keys), next_step=sentences.worldly_step(cause),
-        )  # fmt: skip
+            evidence=tuple(k for k in evidence if k in self.keys),
+            next_step=sentences.worldly_step(cause),
+        )
 
     def _first_day(self) -> str:
         """Of the current window, empty without days."""

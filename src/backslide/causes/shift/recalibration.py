@@ -48,9 +48,11 @@ def _gain(bench: Bench, features: tuple[str, ...]) -> Effect | None:
     served = side.outcomes.take(rows)
     x, categorical = _inputs(case, served, rows, features)
     half = halves(None if side.blocks is None else side.blocks[rows], case.rng("recalibrate"), len(rows))
-    fixed = _classes(case, served, x, categorical, half) if case.problem.classification else _numbers(
-        served, x, categorical, half
-    )  # fmt: skip
+    fixed = (
+        _classes(case, served, x, categorical, half)
+        if case.problem.classification
+        else _numbers(served, x, categorical, half)
+    )
     if fixed is None:
         return None
     draw, k = bench.draw(side), len(case.problem.classes)

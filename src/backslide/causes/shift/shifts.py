@@ -155,9 +155,18 @@ def _policy(bench: Bench, p: Populations, drop: Effect) -> Worldly | None:
     told = telling_slice(bench.case) if p.untouched else None
     gain = learned_anew(bench) if p.untouched else None
     return Worldly(
-        CauseKind.CONCEPT_DRIFT, found.effect, () if told is None else told[1], named, Confidence.SUPPORTED, "", facts, gain,
-        None if told is None else told[0], False, True,
-    )  # fmt: skip
+        CauseKind.CONCEPT_DRIFT,
+        found.effect,
+        () if told is None else told[1],
+        named,
+        Confidence.SUPPORTED,
+        "",
+        facts,
+        gain,
+        None if told is None else told[0],
+        False,
+        True,
+    )
 
 
 def _beside(bench: Bench, p: Populations, drop: Effect, parts: Split | None, policy: Worldly) -> list[Worldly]:

@@ -39,14 +39,19 @@ class NumberWriting:
         """Texts as Float64 (Int64 where all are whole); null where a text is none in this writing."""
         text = bare(given(pl.col(column), missing))
         if self.decimal == ".":
-            text = pl.when(text.str.contains(_COMMA_GROUPS)).then(text.str.replace_all(",", "", literal=True)).otherwise(
-                pl.when(text.str.contains(_PLAIN)).then(text)
-            )  # fmt: skip
+            text = (
+                pl.when(text.str.contains(_COMMA_GROUPS))
+                .then(text.str.replace_all(",", "", literal=True))
+                .otherwise(pl.when(text.str.contains(_PLAIN)).then(text))
+            )
         else:
             grouped = text.str.contains(_POINT_GROUPS)
-            text = pl.when(grouped).then(text.str.replace_all(".", "", literal=True)).otherwise(
-                pl.when(text.str.contains(_COMMA) | text.str.contains(_WHOLE)).then(text)
-            ).str.replace(",", ".", literal=True)  # fmt: skip
+            text = (
+                pl.when(grouped)
+                .then(text.str.replace_all(".", "", literal=True))
+                .otherwise(pl.when(text.str.contains(_COMMA) | text.str.contains(_WHOLE)).then(text))
+                .str.replace(",", ".", literal=True)
+            )
         return text.cast(pl.Int64 if self.whole else pl.Float64, strict=False)
 
 
@@ -130,17 +135,26 @@ def looked_at(column: str, key: str, missing: Collection[str]) -> list[pl.Expr]:
     mark = pl.coalesce(text.str.extract(_MARK), text.str.extract(_UNIT))
     token = source.is_in(list(missing))
     found = {
-        "values": text.count(), "tokens": token.sum(), "token": source.filter(token).first(),
-        "point": (plain | by_comma).sum(), "comma": (whole | comma | by_point).sum(),
+        "values": text.count(),
+        "tokens": token.sum(),
+        "token": source.filter(token).first(),
+        "point": (plain | by_comma).sum(),
+        "comma": (whole | comma | by_point).sum(),
         "whole": (whole | (by_comma & ~core.str.contains(".", literal=True))).sum(),
-        "plain": (plain & (core == text)).sum(), "either": either.sum(), "commas": (comma | by_comma).sum(),
+        "plain": (plain & (core == text)).sum(),
+        "either": either.sum(),
+        "commas": (comma | by_comma).sum(),
         "grouped": ((by_comma & ~either) | (by_point & ~plain) | (core != unmarked)).sum(),
-        "long": core.str.contains(_SIGN + "[0-9]{4,}").sum(), "round": (either & core.str.ends_with("00")).sum(),
+        "long": core.str.contains(_SIGN + "[0-9]{4,}").sum(),
+        "round": (either & core.str.ends_with("00")).sum(),
         "padded": core.str.contains(_SIGN + "0[0-9]").sum(),
-        "marks": mark.count(), "kinds": mark.drop_nulls().n_unique(), "mark": mark.drop_nulls().first(),
+        "marks": mark.count(),
+        "kinds": mark.drop_nulls().n_unique(),
+        "mark": mark.drop_nulls().first(),
         "distinct": text.drop_nulls().head(100_000).n_unique(),
-        "example": text.filter(number).first(), "odd": text.filter(~number).first(),
-    }  # fmt: skip
+        "example": text.filter(number).first(),
+        "odd": text.filter(~number).first(),
+    }
     return [expression.alias(f"{key} {name}") for name, expression in found.items()]
 
 

@@ -17,11 +17,17 @@ START = 500
 MARKED = 2_000
 """Characters of a text that marks of damage are looked for in."""
 SCRIPTS = {
-    "Latin": ((0x41, 0x24F), (0x1E00, 0x1EFF)), "Cyrillic": ((0x400, 0x52F),), "Greek": ((0x370, 0x3FF), (0x1F00, 0x1FFF)),
-    "Arabic": ((0x600, 0x6FF), (0x750, 0x77F), (0xFB50, 0xFDFF), (0xFE70, 0xFEFC)), "Hebrew": ((0x590, 0x5FF),),
-    "Devanagari": ((0x900, 0x97F),), "Thai": ((0xE00, 0xE7F),), "Hangul": ((0x1100, 0x11FF), (0xAC00, 0xD7AF)),
-    "Kana": ((0x3040, 0x30FF),), "Han": ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0x20000, 0x3FFFF)),
-}  # fmt: skip
+    "Latin": ((0x41, 0x24F), (0x1E00, 0x1EFF)),
+    "Cyrillic": ((0x400, 0x52F),),
+    "Greek": ((0x370, 0x3FF), (0x1F00, 0x1FFF)),
+    "Arabic": ((0x600, 0x6FF), (0x750, 0x77F), (0xFB50, 0xFDFF), (0xFE70, 0xFEFC)),
+    "Hebrew": ((0x590, 0x5FF),),
+    "Devanagari": ((0x900, 0x97F),),
+    "Thai": ((0xE00, 0xE7F),),
+    "Hangul": ((0x1100, 0x11FF), (0xAC00, 0xD7AF)),
+    "Kana": ((0x3040, 0x30FF),),
+    "Han": ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0x20000, 0x3FFFF)),
+}
 """Blocks of Unicode, first and last code point."""
 NO_LETTERS = "no letters"
 OTHER_LANGUAGE = "Latin, language not told"
@@ -59,9 +65,10 @@ def counts(texts: pl.Series) -> pl.DataFrame:
     frame = texts.cast(pl.String).alias("text").to_frame()
     text, more = pl.col("text"), pl.col("text").str.slice(0, MARKED)
     found = frame.select(
-        text.str.len_chars().cast(pl.Float64).alias("characters"), (text.str.strip_chars() == "").alias("empty"),
+        text.str.len_chars().cast(pl.Float64).alias("characters"),
+        (text.str.strip_chars() == "").alias("empty"),
         *(more.str.contains(rule).alias(name) for name, rule in MARKS.items()),
-    )  # fmt: skip
+    )
     heads = frame["text"].str.slice(0, START)
     parts = [_characters(heads[at : at + BATCH]) for at in range(0, max(len(heads), 1), BATCH)]
     return pl.concat([found, pl.concat(parts)], how="horizontal")
@@ -118,15 +125,18 @@ def languages(texts: pl.Series, scripts: pl.Series) -> pl.Series:
     """The language of every text as its small words tell it, its script where they do not; null where it is missing."""
     spoken = pl.DataFrame(
         [(word, language) for language, own in STOP_WORDS.items() for word in own.split()],
-        schema={"word": pl.String, "language": pl.String}, orient="row",
-    )  # fmt: skip
+        schema={"word": pl.String, "language": pl.String},
+        orient="row",
+    )
     every = words(texts)
     size = every.group_by("row").len("words")
     hits = every.join(spoken, on="word").group_by("row", "language").len("hits")
     best = (
-        hits.join(size, on="row").filter((pl.col("hits") >= LEAST_HITS) & (pl.col("hits") * 20 >= pl.col("words")))
-        .sort(["hits", "language"], descending=[True, False]).unique("row", keep="first", maintain_order=True)
-    )  # fmt: skip
+        hits.join(size, on="row")
+        .filter((pl.col("hits") >= LEAST_HITS) & (pl.col("hits") * 20 >= pl.col("words")))
+        .sort(["hits", "language"], descending=[True, False])
+        .unique("row", keep="first", maintain_order=True)
+    )
     told = scripts.to_frame("script").with_row_index("row").join(best, on="row", how="left", maintain_order="left")
     latin = pl.when(pl.col("script") == "Latin").then(pl.lit(OTHER_LANGUAGE)).otherwise(pl.col("script"))
     known = pl.when(pl.col("script").is_null()).then(None).otherwise(pl.coalesce("language", latin))

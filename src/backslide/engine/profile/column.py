@@ -182,9 +182,21 @@ class ColumnProfile:
 
 
 _PLAIN = (
-    "rows", "nulls", "nans", "pos_inf", "neg_inf", "finite", "mean", "m2", "minimum", "maximum", "integer",
-    "levels", "rest_rows", "rest_levels",
-)  # fmt: skip
+    "rows",
+    "nulls",
+    "nans",
+    "pos_inf",
+    "neg_inf",
+    "finite",
+    "mean",
+    "m2",
+    "minimum",
+    "maximum",
+    "integer",
+    "levels",
+    "rest_rows",
+    "rest_levels",
+)
 
 
 def merge_counts(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:

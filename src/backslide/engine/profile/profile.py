@@ -81,9 +81,7 @@ class Profile:
     def under(self, plan: Plan) -> Profile:
         """The same counts under a plan that differs in ``max_levels`` only, trimmed to it."""
         columns = {name: column.trimmed(plan.max_levels) for name, column in self.columns.items()}
-        return Profile(
-            plan=plan, rows=self.rows, columns=columns, cells=self.cells, sums=self.sums, parts=self.parts
-        )  # fmt: skip
+        return Profile(plan=plan, rows=self.rows, columns=columns, cells=self.cells, sums=self.sums, parts=self.parts)
 
     def to_bytes(self) -> bytes:
         """Compact and versioned: a few kB per column. Read back by :meth:`from_bytes`."""

@@ -95,8 +95,11 @@ def _is_answer_of_model(parts: list[str]) -> bool:
 
 
 _OUTPUT_WORDS = (
-    *words.TRUTH_WORDS, *words.PREDICTION_WORDS, *words.SCORE_WORDS, *words.CONFIDENCE_WORDS,
-)  # fmt: skip
+    *words.TRUTH_WORDS,
+    *words.PREDICTION_WORDS,
+    *words.SCORE_WORDS,
+    *words.CONFIDENCE_WORDS,
+)
 
 
 def _matches(part: str, known: Collection[str]) -> str | None:

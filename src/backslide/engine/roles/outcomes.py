@@ -64,8 +64,10 @@ def outcomes(frame: pl.DataFrame, problem: Problem) -> Outcomes:
         none = np.full(frame.height, np.nan)
         held = [to_numbers(frame[n]) if n in frame.columns else none for n in (names.LABEL, names.PREDICTION)]
         return Outcomes(held[0], held[1], None)
-    codes = [codes_of(frame[n], problem.classes) if n in frame.columns else np.full(frame.height, -1, np.int64)
-             for n in (names.LABEL, names.PREDICTION)]  # fmt: skip
+    codes = [
+        codes_of(frame[n], problem.classes) if n in frame.columns else np.full(frame.height, -1, np.int64)
+        for n in (names.LABEL, names.PREDICTION)
+    ]
     columns = [names.score(label) for label in problem.classes]
     scores = None
     if problem.has_scores and all(c in frame.columns for c in columns):

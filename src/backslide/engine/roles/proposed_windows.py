@@ -80,9 +80,12 @@ def _at_new_version(frame: pl.LazyFrame, roles: Roles) -> Windows | None:
         label_expression(version, frame.collect_schema()[version]).alias("version"),
         (pl.lit(None, pl.Datetime("us")) if moment is None else moment).alias("at"),
     ).drop_nulls("version")
-    told = rows.group_by("version").agg(
-        pl.len().alias("rows"), pl.col("at").min().alias("first"), pl.col("at").max().alias("last")
-    ).sort("first", "version").collect(engine="streaming")  # fmt: skip
+    told = (
+        rows.group_by("version")
+        .agg(pl.len().alias("rows"), pl.col("at").min().alias("first"), pl.col("at").max().alias("last"))
+        .sort("first", "version")
+        .collect(engine="streaming")
+    )
     total = int(told["rows"].sum() or 0)
     told = told.filter(pl.col("rows") >= max(LEAST, LEAST_SHARE * total))
     if told.height < 2:

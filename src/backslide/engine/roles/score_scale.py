@@ -172,8 +172,11 @@ def _other(window: str) -> str:
 
 
 _SPOKEN: dict[Unit, str] = {
-    "probability": "probabilities from 0 to 1", "percent": "percents", "logit": "log odds", "unknown": "no known unit",
-}  # fmt: skip
+    "probability": "probabilities from 0 to 1",
+    "percent": "percents",
+    "logit": "log odds",
+    "unknown": "no known unit",
+}
 
 
 def _refused(scores: _Scores, reference: Measured, current: Measured, units: dict[str, Unit]) -> LabelError:
@@ -201,9 +204,16 @@ def _range_words(scores: _Scores, unit: Unit, low: float, high: float) -> str:
 
 
 def _convert(
-    raw: Raw, window: str, scores: _Scores, found: Measured, unit: Unit, said: _Said, *, factor: float | None = None,
+    raw: Raw,
+    window: str,
+    scores: _Scores,
+    found: Measured,
+    unit: Unit,
+    said: _Said,
+    *,
+    factor: float | None = None,
     every_row: bool = True,
-) -> None:  # fmt: skip
+) -> None:
     """Put probabilities in place of one window's scores, and say what was clipped, left out or missing."""
     frame, source = raw[window]
     size = factor if factor is not None else 100.0 if unit == "percent" else 1.0
@@ -250,8 +260,14 @@ def _one_window(
     if units[window] == "probability":  # the other one is in the unit that is declared
         _convert(raw, _other(window), scores, other, wanted, said)
         _convert(raw, window, scores, odd, "probability", said)
-        return _told(scores, window, odd, f"{_SPOKEN['probability']}, where the {_other(window)} window has {_SPOKEN[wanted]}",
-                     f"write them as {_SPOKEN[wanted]} again", True)  # fmt: skip
+        return _told(
+            scores,
+            window,
+            odd,
+            f"{_SPOKEN['probability']}, where the {_other(window)} window has {_SPOKEN[wanted]}",
+            f"write them as {_SPOKEN[wanted]} again",
+            True,
+        )
     unit = units[window]
     factor = None if unit == "logit" else factor_to(odd, other)
     if unit != "logit" and factor is None:

@@ -97,9 +97,27 @@ def glance(frame: pl.LazyFrame, columns: Sequence[str]) -> Measured | None:
     if low < 0 or high > 1 or high <= 2 * HUNDREDTH:
         return None
     return Measured(
-        rows=rows, missing=0, infinite=0, low=low, high=high, outside=0, hair=0, below=0, near=0, upper=0, inside=rows,
-        hundredth=0, extreme=0, middle=0.0, tail=0.0, off_sum=0, sum=1.0, steady=len(values) > 1, marks=0, mirrored=False,
-    )  # fmt: skip
+        rows=rows,
+        missing=0,
+        infinite=0,
+        low=low,
+        high=high,
+        outside=0,
+        hair=0,
+        below=0,
+        near=0,
+        upper=0,
+        inside=rows,
+        hundredth=0,
+        extreme=0,
+        middle=0.0,
+        tail=0.0,
+        off_sum=0,
+        sum=1.0,
+        steady=len(values) > 1,
+        marks=0,
+        mirrored=False,
+    )
 
 
 def measure(frame: pl.LazyFrame, columns: tuple[str, ...]) -> Measured:
@@ -110,24 +128,46 @@ def measure(frame: pl.LazyFrame, columns: tuple[str, ...]) -> Measured:
     total = pl.sum_horizontal(values)
     many = len(values) > 1
     facts = frame.select(
-        finite.alias("finite"), pl.any_horizontal(v.is_infinite().fill_null(False) for v in values).alias("infinite"),
-        low.alias("low"), high.alias("high"), total.alias("sum"),
-        ((values[0] + values[1]).abs() <= 1e-6 * (1 + values[0].abs()) if len(values) == 2 else pl.lit(False)).alias("m"),
-    )  # fmt: skip
+        finite.alias("finite"),
+        pl.any_horizontal(v.is_infinite().fill_null(False) for v in values).alias("infinite"),
+        low.alias("low"),
+        high.alias("high"),
+        total.alias("sum"),
+        ((values[0] + values[1]).abs() <= 1e-6 * (1 + values[0].abs()) if len(values) == 2 else pl.lit(False)).alias(
+            "m"
+        ),
+    )
     a, b = (pl.col(c).filter(pl.col("finite")) for c in ("low", "high"))
     s, m = (pl.col(c).filter(pl.col("finite")) for c in ("sum", "m"))
     far = (a < -HAIR) | (b > 1 + HAIR)
     with reading():
-        found = facts.select(
-            rows=pl.col("finite").sum(), missing=(~pl.col("finite")).sum(), infinite=pl.col("infinite").sum(),
-            low=a.min(), high=b.max(), outside=far.sum(), hair=(((a < 0) | (b > 1)) & ~far).sum(), below=(a < -HAIR).sum(),
-            near=((b > 1 + HAIR) & (b <= 2)).sum(),
-            upper=((b > 0.5) & (b <= 1)).sum(), inside=((b > 0) & (b <= 1)).sum(), hundredth=(b > HUNDREDTH).sum(),
-            extreme=((b < 0.5) | (b > 0.731)).sum(), middle=b.median(), tail=b.quantile(0.9),
-            off_sum=(((s - 1).abs() > SUM) & ~far).sum() if many else pl.lit(0), sum=s.median(), mirrored=m.mean(),
-            first=s.quantile(0.1), last=s.quantile(0.9),
-            marks=pl.when(a < -HAIR).then(a).otherwise(b).filter(far).n_unique(),
-        ).collect(engine="streaming").row(0, named=True)  # fmt: skip
+        found = (
+            facts.select(
+                rows=pl.col("finite").sum(),
+                missing=(~pl.col("finite")).sum(),
+                infinite=pl.col("infinite").sum(),
+                low=a.min(),
+                high=b.max(),
+                outside=far.sum(),
+                hair=(((a < 0) | (b > 1)) & ~far).sum(),
+                below=(a < -HAIR).sum(),
+                near=((b > 1 + HAIR) & (b <= 2)).sum(),
+                upper=((b > 0.5) & (b <= 1)).sum(),
+                inside=((b > 0) & (b <= 1)).sum(),
+                hundredth=(b > HUNDREDTH).sum(),
+                extreme=((b < 0.5) | (b > 0.731)).sum(),
+                middle=b.median(),
+                tail=b.quantile(0.9),
+                off_sum=(((s - 1).abs() > SUM) & ~far).sum() if many else pl.lit(0),
+                sum=s.median(),
+                mirrored=m.mean(),
+                first=s.quantile(0.1),
+                last=s.quantile(0.9),
+                marks=pl.when(a < -HAIR).then(a).otherwise(b).filter(far).n_unique(),
+            )
+            .collect(engine="streaming")
+            .row(0, named=True)
+        )
 
     def real(name: str) -> float:
         return float(found[name] or 0.0)
@@ -136,13 +176,27 @@ def measure(frame: pl.LazyFrame, columns: tuple[str, ...]) -> Measured:
         return int(found[name] or 0)
 
     return Measured(
-        rows=rows("rows"), missing=rows("missing"), infinite=rows("infinite"), low=real("low"), high=real("high"),
-        outside=rows("outside"), hair=rows("hair"), below=rows("below"), near=rows("near"), upper=rows("upper"),
+        rows=rows("rows"),
+        missing=rows("missing"),
+        infinite=rows("infinite"),
+        low=real("low"),
+        high=real("high"),
+        outside=rows("outside"),
+        hair=rows("hair"),
+        below=rows("below"),
+        near=rows("near"),
+        upper=rows("upper"),
         inside=rows("inside"),
-        hundredth=rows("hundredth"), extreme=rows("extreme"), middle=real("middle"), tail=real("tail"),
-        off_sum=rows("off_sum"), sum=real("sum"), marks=rows("marks"),
-        steady=many and real("last") - real("first") <= STEADY * abs(real("sum")), mirrored=real("mirrored") > 1 - FEW,
-    )  # fmt: skip
+        hundredth=rows("hundredth"),
+        extreme=rows("extreme"),
+        middle=real("middle"),
+        tail=real("tail"),
+        off_sum=rows("off_sum"),
+        sum=real("sum"),
+        marks=rows("marks"),
+        steady=many and real("last") - real("first") <= STEADY * abs(real("sum")),
+        mirrored=real("mirrored") > 1 - FEW,
+    )
 
 
 def unit_of(found: Measured, columns: int) -> Unit:

@@ -31,12 +31,16 @@ class _Wanted:
 _CLASS = frozenset({"text", "boolean", "number", "bytes", "none"})
 _TIME = _Wanted(
     frozenset({"text", "number", "date", "datetime", "none"}),
-    "dates, datetimes, texts or Unix epochs", "write the moment as one of these", TimestampError,
-)  # fmt: skip
+    "dates, datetimes, texts or Unix epochs",
+    "write the moment as one of these",
+    TimestampError,
+)
 _KEY = _Wanted(
     frozenset({"text", "boolean", "number", "date", "datetime", "bytes", "none"}),
-    "texts or numbers", "write it as text", ColumnError,
-)  # fmt: skip
+    "texts or numbers",
+    "write it as text",
+    ColumnError,
+)
 _WANTED = {
     "label": _Wanted(_CLASS, "class labels or numbers", "write one plain value in each row"),
     "prediction": _Wanted(_CLASS, "class labels or numbers", "write one plain value in each row"),
@@ -121,10 +125,20 @@ def family(dtype: pl.DataType) -> str:
 
 
 _SPOKEN = {
-    pl.List: "lists", pl.Array: "arrays", pl.Struct: "nested objects", pl.Duration: "durations",
-    pl.Time: "times of day", pl.Object: "Python objects", pl.Binary: "bytes", pl.String: "texts", pl.Boolean: "booleans",
-    pl.Date: "dates", pl.Datetime: "datetimes", pl.Categorical: "categories", pl.Enum: "categories",
-}  # fmt: skip
+    pl.List: "lists",
+    pl.Array: "arrays",
+    pl.Struct: "nested objects",
+    pl.Duration: "durations",
+    pl.Time: "times of day",
+    pl.Object: "Python objects",
+    pl.Binary: "bytes",
+    pl.String: "texts",
+    pl.Boolean: "booleans",
+    pl.Date: "dates",
+    pl.Datetime: "datetimes",
+    pl.Categorical: "categories",
+    pl.Enum: "categories",
+}
 
 
 def _type_words(dtype: pl.DataType) -> str:
@@ -135,9 +149,11 @@ def _type_words(dtype: pl.DataType) -> str:
 
 
 def decoded(
-    raw: dict[str, tuple[pl.LazyFrame, str]], schemas: dict[str, dict[str, pl.DataType]], settings: Settings,
+    raw: dict[str, tuple[pl.LazyFrame, str]],
+    schemas: dict[str, dict[str, pl.DataType]],
+    settings: Settings,
     notes: list[str],
-) -> None:  # fmt: skip
+) -> None:
     """Role columns of bytes as the texts that they encode, in both windows, and a note that says so.
 
     Raises:

@@ -24,8 +24,17 @@ _ISO = re.compile(r"\s*\d{4}-\d")
 _POINTS = r"^[+-]?[0-9]{1,3}(?:\.[0-9]{3})+$"
 """1.234, which is a thousand and more where decimals have commas."""
 _PADDED = re.compile(r"0\d+")
-_SPELLINGS = {"nan": "NaN", "+nan": "NaN", "-nan": "NaN", "inf": "inf", "+inf": "inf", "-inf": "-inf",
-              "infinity": "inf", "+infinity": "inf", "-infinity": "-inf"}  # fmt: skip
+_SPELLINGS = {
+    "nan": "NaN",
+    "+nan": "NaN",
+    "-nan": "NaN",
+    "inf": "inf",
+    "+inf": "inf",
+    "-inf": "-inf",
+    "infinity": "inf",
+    "+infinity": "inf",
+    "-infinity": "-inf",
+}
 
 
 @dataclass(frozen=True)
@@ -101,12 +110,17 @@ class _Look:
         value = text.cast(pl.Float64, strict=False)
         number = ~token & ~spelled & value.is_not_null()
         return [
-            (~number & ~spelled & ~token).any().alias(f"{name} other"), number.sum().alias(f"{name} numbers"),
-            spelled.any().alias(f"{name} spelled"), token.sum().alias(f"{name} tokens"),
+            (~number & ~spelled & ~token).any().alias(f"{name} other"),
+            number.sum().alias(f"{name} numbers"),
+            spelled.any().alias(f"{name} spelled"),
+            token.sum().alias(f"{name} tokens"),
             text.filter(token).first().alias(f"{name} token"),
-            pl.col(column).filter(pl.col(column).str.strip_chars().str.contains(_POINTS)).first().alias(f"{name} points"),
+            pl.col(column)
+            .filter(pl.col(column).str.strip_chars().str.contains(_POINTS))
+            .first()
+            .alias(f"{name} points"),
             (~(spelled | (number & text.cast(pl.Int64, strict=False).is_null()))).all().alias(f"{name} whole"),
-        ]  # fmt: skip
+        ]
 
     def number(self, column: str, *, whole: bool) -> pl.Expr:
         """Text to number, with NaN and infinities however they are spelled; ``whole`` for integers."""

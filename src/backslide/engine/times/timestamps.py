@@ -28,7 +28,7 @@ from backslide.engine.times.formats import (
     local,
     named,
     shape,
-)  # fmt: skip
+)
 
 UNREADABLE = 0.001
 """Share of a column's values that may be no times; above it the column is refused."""
@@ -349,10 +349,17 @@ def _count(found: TimeReading, frame: pl.LazyFrame, dtype: pl.DataType, shapes: 
     ordinary, ahead = moment.filter(~unset & ~future), moment.filter(future)
     bad = given.is_not_null() & moment.is_null()
     select = {
-        "rows": pl.len(), "missing": given.null_count(), "unreadable": bad.sum(), "unset": unset.sum(),
-        "future": future.sum(), "example": given.filter(bad).first().cast(pl.String),
-        "first": ordinary.min(), "last": ordinary.max(), "nearest": ahead.min(), "latest": ahead.max(),
-    }  # fmt: skip
+        "rows": pl.len(),
+        "missing": given.null_count(),
+        "unreadable": bad.sum(),
+        "unset": unset.sum(),
+        "future": future.sum(),
+        "example": given.filter(bad).first().cast(pl.String),
+        "first": ordinary.min(),
+        "last": ordinary.max(),
+        "nearest": ahead.min(),
+        "latest": ahead.max(),
+    }
     if dtype.is_numeric():
         select |= {unit: given.is_between(*EPOCHS[unit], closed="left").sum() for unit in EPOCHS}
     with reading():
@@ -396,7 +403,7 @@ def _without_placeholders(
     far = future < FEW * ordinary and ahead is not None and last is not None and ahead - last > ISOLATED
     return TimeReading(
         found.column, found.forms, told, found.zone, found.units, found.alone, drop, _now() if far else None
-    )  # fmt: skip
+    )
 
 
 def _is_unset(moment: pl.Expr) -> pl.Expr:

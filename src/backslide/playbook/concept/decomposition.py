@@ -117,8 +117,10 @@ def _waterfall(case: Case, parts: Split) -> Waterfall:
     return Waterfall(
         title="Inputs or relation",
         reading=f"Moved inputs {inputs}, changed relation {relation}{' points' if case.metric.share else ''}.",
-        y=say.metric(case.metric.name), steps=tuple(steps), share=case.metric.share,
-    )  # fmt: skip
+        y=say.metric(case.metric.name),
+        steps=tuple(steps),
+        share=case.metric.share,
+    )
 
 
 @dataclass(frozen=True)

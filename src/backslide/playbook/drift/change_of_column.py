@@ -254,6 +254,12 @@ def series(case: Case, values: tuple[Floats, Floats], *, title: str, y: str, sha
         return ()
     start = since(case, values)
     return by_day(
-        [iso(int(d)) for d in found.days], found.values, found.rows, found.current,
-        title=title, y=y, share=share, since=start,
-    )  # fmt: skip
+        [iso(int(d)) for d in found.days],
+        found.values,
+        found.rows,
+        found.current,
+        title=title,
+        y=y,
+        share=share,
+        since=start,
+    )

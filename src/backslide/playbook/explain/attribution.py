@@ -115,14 +115,16 @@ class Attribution(Check):
         if found.note:
             summary += f"; {found.note}"
         return Finding(
-            code=self.code, subject=TOGETHER, severity=Severity.OK, summary=summary, basis=found.basis,
+            code=self.code,
+            subject=TOGETHER,
+            severity=Severity.OK,
+            summary=summary,
+            basis=found.basis,
             numbers={"method": found.method, "features": len(found.columns)},
             evidence=(share_bars(found, shares[0], shares[1]), ranks_table(case, found, after)),
-        )  # fmt: skip
+        )
 
-    def _finding(
-        self, found: Explanations, j: int, one: Leaned, whole: float, alpha: float, *, drawn: bool
-    ) -> Finding:  # fmt: skip
+    def _finding(self, found: Explanations, j: int, one: Leaned, whole: float, alpha: float, *, drawn: bool) -> Finding:
         parts = np.array(one.parts) / whole
         over = bool(np.abs(parts).max() >= self.thresholds.change)
         after = found.current if found.other is None else found.other
@@ -136,18 +138,26 @@ class Attribution(Check):
             severity=Severity.WARN if over else Severity.OK,
             summary=summary,
             estimate=Estimate(
-                estimate=total.estimate, low=_known(total.low), high=_known(total.high), basis="sample", n=len(after.rows)
+                estimate=total.estimate,
+                low=_known(total.low),
+                high=_known(total.high),
+                basis="sample",
+                n=len(after.rows),
             ),
             unit=found.unit,
             p_value=one.p_value,
             detectable=detectable(one.inputs, self.thresholds.change * whole, alpha, sided=2),
             basis=found.basis,
             numbers={
-                "reference": total.reference, "current": total.current, "rank before": places[0], "rank now": places[1],
-                "inputs moved": one.parts[0], "model responds differently": one.parts[1] if found.other is not None else None,
+                "reference": total.reference,
+                "current": total.current,
+                "rank before": places[0],
+                "rank now": places[1],
+                "inputs moved": one.parts[0],
+                "model responds differently": one.parts[1] if found.other is not None else None,
             },
             evidence=_evidence(found, after, j, one, summary) if over and drawn else (),
-        )  # fmt: skip
+        )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
@@ -192,14 +202,14 @@ def _rounded(part: float, whole: float) -> float:
     return round(part, max(0, 3 - int(np.floor(np.log10(whole)))))
 
 
-def _evidence(
-    found: Explanations, after: Explained, j: int, one: Leaned, reading: str
-) -> tuple[Evidence, ...]:  # fmt: skip
+def _evidence(found: Explanations, after: Explained, j: int, one: Leaned, reading: str) -> tuple[Evidence, ...]:
     values = (found.reference.values[:, j, 0], after.values[:, j, 0])
     drawn = numeric_histograms(
-        values, title=f"What {one.column} does to the answers", x=f"SHAP value of {one.column}, {found.unit}",
+        values,
+        title=f"What {one.column} does to the answers",
+        x=f"SHAP value of {one.column}, {found.unit}",
         reading=f"{say.sentence(reading)}",
-    )  # fmt: skip
+    )
     if one.response is None:
         return drawn
     low, high = one.response.interval()
@@ -210,7 +220,9 @@ def _evidence(
         ),
     )
     split = Ranked(
-        title=f"Why {one.column} counts differently", reading=say.sentence(reading),
-        x=f"change of the mean absolute value, {found.unit}", rows=tuple(sorted(rows, key=lambda r: -abs(r.value))),
-    )  # fmt: skip
+        title=f"Why {one.column} counts differently",
+        reading=say.sentence(reading),
+        x=f"change of the mean absolute value, {found.unit}",
+        rows=tuple(sorted(rows, key=lambda r: -abs(r.value))),
+    )
     return (*drawn, split)

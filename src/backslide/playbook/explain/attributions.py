@@ -152,9 +152,7 @@ def _explainer(case: Case, model: Model, picked: chosen.Drawn) -> Explainer:
     return Explainer(model.artefact, background, probe, case.rng("owners"))
 
 
-def _explain(
-    case: Case, model: Model, explainer: Explainer, side: Side, most: int
-) -> tuple[Explained, str, str]:  # fmt: skip
+def _explain(case: Case, model: Model, explainer: Explainer, side: Side, most: int) -> tuple[Explained, str, str]:
     rows = chosen.drawn(case).of(case, side, most)
     asked, columns = chosen.asked_columns(case, model), chosen.asked_columns(case, case.reference_model)  # type: ignore[arg-type]
     assert asked is not None
@@ -211,7 +209,7 @@ def _walked(case: Case, model: Model, side: Side, asked: list[str], columns: lis
         background, frame = _one_schema(background, frame)
     values = sampled_values(
         partial(chosen.outputs, case, model), frame, background, columns, walks, case.rng(f"walks {side.window.name}")
-    )  # fmt: skip
+    )
     return _finite(case, side, values, rows)
 
 

@@ -27,10 +27,13 @@ def share_bars(found: Explanations, reference: Floats, current: Floats) -> Bars:
         else f"The model leaned most on {leads[0]}, and now on {leads[1]}."
     )
     return Bars(
-        title="What the model leans on", reading=reading, x="share of the mean absolute values",
+        title="What the model leans on",
+        reading=reading,
+        x="share of the mean absolute values",
         categories=tuple(found.columns[j] for j in order),
-        reference=tuple(float(reference[j]) for j in order), current=tuple(float(current[j]) for j in order),
-    )  # fmt: skip
+        reference=tuple(float(reference[j]) for j in order),
+        current=tuple(float(current[j]) for j in order),
+    )
 
 
 def ranks_table(case: Case, found: Explanations, after: Explained) -> Table:

@@ -116,16 +116,22 @@ class Methods(Check):
             summary += f"; {WITHOUT_LIME}"
         least = min(pairs.values(), key=lambda one: one.value, default=None)
         return Finding(
-            code=self.code, subject=SUBJECT, severity=Severity.NOTE if apart else Severity.OK, summary=summary,
-            estimate=None if least is None else Estimate(
-                estimate=least.value, low=least.low, high=least.high, basis="sample", n=len(turned[1].moved)
-            ),
+            code=self.code,
+            subject=SUBJECT,
+            severity=Severity.NOTE if apart else Severity.OK,
+            summary=summary,
+            estimate=None
+            if least is None
+            else Estimate(estimate=least.value, low=least.low, high=least.high, basis="sample", n=len(turned[1].moved)),
             unit="rank correlation",
             basis=f"{found.basis}; permutation importance on {len(turned[0].moved)} and {len(turned[1].moved)} rows",
-            numbers={f"{key} {name}": value for name, one in pairs.items()
-                     for key, value in (("correlation", one.value), ("leading in common", one.common))},
+            numbers={
+                f"{key} {name}": value
+                for name, one in pairs.items()
+                for key, value in (("correlation", one.value), ("leading in common", one.common))
+            },
             evidence=(_table(pairs, summary), _scatter(found, weighed)) if pairs else (),
-        )  # fmt: skip
+        )
 
     def _paying(self, found: Explanations, j: int, share: float, pays: Pays, rows: int, alpha: float) -> Finding:
         column, floor = found.columns[j], self.thresholds.pays
@@ -222,10 +228,14 @@ def _scatter(found: Explanations, weighed: dict[str, Weighed]) -> Scatter:
         for i, j in enumerate(order)
     )
     return Scatter(
-        title="What the model leans on, by two methods", x="share of the absolute SHAP values, current window",
-        y="share of the permutation importance", points=points, x_share=True, y_share=True,
+        title="What the model leans on, by two methods",
+        x="share of the absolute SHAP values, current window",
+        y="share of the permutation importance",
+        points=points,
+        x_share=True,
+        y_share=True,
         reading="Features far from the diagonal count more by one method than by the other.",
-    )  # fmt: skip
+    )
 
 
 def _paid(column: str, pays: Pays, reading: str) -> tuple[Evidence, ...]:
@@ -233,6 +243,11 @@ def _paid(column: str, pays: Pays, reading: str) -> tuple[Evidence, ...]:
     if pays.before is not None:
         rows.append(RankedRow(label="reference", value=pays.before))
     return (
-        Ranked(title=f"What {column} earns", reading=say.sentence(reading), x="share of what a calibrated model would lose",
-               rows=tuple(rows), share=True),
-    )  # fmt: skip
+        Ranked(
+            title=f"What {column} earns",
+            reading=say.sentence(reading),
+            x="share of what a calibrated model would lose",
+            rows=tuple(rows),
+            share=True,
+        ),
+    )

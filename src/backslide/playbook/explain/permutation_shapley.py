@@ -44,9 +44,7 @@ def sampled_values(
     return total / (2 * walks)
 
 
-def _walk(
-    ask: Ask, table: pl.DataFrame, n: int, columns: list[str], place: np.ndarray, usual: np.ndarray
-) -> Floats:  # fmt: skip
+def _walk(ask: Ask, table: pl.DataFrame, n: int, columns: list[str], place: np.ndarray, usual: np.ndarray) -> Floats:
     """One walk of every row: ``place`` (n, p) says as which step a column takes the row's own value."""
     p, own = len(columns), np.arange(n)
     rows = table[np.tile(own, p + 1)]
@@ -54,7 +52,7 @@ def _walk(
     changed = [
         table[c].gather(np.where(np.tile(place[:, j], p + 1) < at, np.tile(own, p + 1), np.tile(usual, p + 1)))
         for j, c in enumerate(columns)
-    ]  # fmt: skip
+    ]
     answers = ask(rows.with_columns(changed)).reshape(p + 1, n, -1)
     gain = np.diff(answers, axis=0)
     return np.asarray(gain[place.T, own[None, :]].transpose(1, 0, 2))

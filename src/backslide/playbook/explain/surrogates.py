@@ -117,16 +117,23 @@ def _explained(coded: Coded, rows: pl.DataFrame, classifier: bool, around: objec
 
     places = [j for j, c in enumerate(coded.columns) if c in coded.coded]
     explainer = LimeTabularExplainer(
-        coded.numbers(coded.usual), mode="classification" if classifier else "regression", categorical_features=places,
-        discretize_continuous=False, feature_selection="none", random_state=SEED,
-    )  # fmt: skip
+        coded.numbers(coded.usual),
+        mode="classification" if classifier else "regression",
+        categorical_features=places,
+        discretize_continuous=False,
+        feature_selection="none",
+        random_state=SEED,
+    )
     found = np.zeros((rows.height, len(coded.columns)))
     for i in range(rows.height):
         row = rows[i]
         one = explainer.explain_instance(
-            coded.numbers(row)[0], lambda numbers, row=row: around(row, numbers), labels=(0,),  # type: ignore[operator]
-            num_features=len(coded.columns), num_samples=neighbours,
-        )  # fmt: skip
+            coded.numbers(row)[0],
+            lambda numbers, row=row: around(row, numbers),
+            labels=(0,),  # type: ignore[operator]
+            num_features=len(coded.columns),
+            num_samples=neighbours,
+        )
         by_label = one.as_map()
         for j, weight in by_label[0 if classifier else 1]:
             found[i, j] = abs(weight)

@@ -115,8 +115,16 @@ def _evidence(found: Explanations, importance: Floats, order: list[int], reading
     first = found.columns[order[0]]
     values = (found.reference.values[:, order[0], 0], found.current.values[:, order[0], 0])
     return (
-        Ranked(title="What tells the explanations apart", reading=say.sentence(reading),
-               x="loss of AUC when its values are shuffled", rows=rows),
-        *numeric_histograms(values, title=f"What {first} does to the answers", x=f"SHAP value of {first}, {found.unit}",
-                            reading=f"Of all features, {first} tells the windows apart best."),
-    )  # fmt: skip
+        Ranked(
+            title="What tells the explanations apart",
+            reading=say.sentence(reading),
+            x="loss of AUC when its values are shuffled",
+            rows=rows,
+        ),
+        *numeric_histograms(
+            values,
+            title=f"What {first} does to the answers",
+            x=f"SHAP value of {first}, {found.unit}",
+            reading=f"Of all features, {first} tells the windows apart best.",
+        ),
+    )

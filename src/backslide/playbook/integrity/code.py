@@ -48,11 +48,13 @@ class ServingCode(Check):
         environment = Environment(python="3.11.7", implementation="CPython", platform="Linux", machine="x86_64")
         stacks = [
             Snapshot(
-                name="loans", taken_at=f"2026-0{month}-01T00:00:00Z", environment=environment,
+                name="loans",
+                taken_at=f"2026-0{month}-01T00:00:00Z",
+                environment=environment,
                 repository=Repository(commit="4" * 40, branch="main", dirty=dirty),
             )
             for month, dirty in ((3, {}), (4, {"serving/features.py": "a1b2c3"}))
-        ]  # fmt: skip
+        ]
         return Scenario(
             quiet.reference, quiet.current, quiet.model, quiet.artefact, "uncommitted changes", (stacks[0], stacks[1])
         )

@@ -46,20 +46,26 @@ def findings(code: str, case: Case, where: Collection[str], same: str) -> Iterat
         yield _finding(code, difference)
     if not found:
         yield Finding(
-            code=code, subject="stack", severity=Severity.OK, summary=same, basis="digests of the whole",
-        )  # fmt: skip
+            code=code,
+            subject="stack",
+            severity=Severity.OK,
+            summary=same,
+            basis="digests of the whole",
+        )
 
 
 def _finding(code: str, difference: Difference) -> Finding:
     proven = ", proven by the golden rows" if difference.proven else ""
     return Finding(
-        code=code, subject=difference.subject, severity=Severity.FAIL if difference.proven else _SEVERITIES[difference.risk],
+        code=code,
+        subject=difference.subject,
+        severity=Severity.FAIL if difference.proven else _SEVERITIES[difference.risk],
         summary=" ".join(f"{difference.meaning.rstrip('.')}; {difference.reason}{proven}".split()),
         basis="both snapshots",
         since=difference.at,
         numbers={"risk": difference.risk, "score": difference.score, "kind": difference.kind.value},
         evidence=(_table(difference),),
-    )  # fmt: skip
+    )
 
 
 def _table(difference: Difference) -> Table:

@@ -47,14 +47,20 @@ class StackEnvironment(Check):
         quiet = scenarios.quiet(rng)
         stacks = [
             Snapshot(
-                name="loans", taken_at=f"2026-0{month}-01T00:00:00Z",
+                name="loans",
+                taken_at=f"2026-0{month}-01T00:00:00Z",
                 environment=Environment(
-                    python="3.11.7", implementation="CPython", platform="Linux", machine="x86_64",
-                    distributions={"scikit-learn": version, "numpy": "2.1.0"}, imported=("scikit-learn",), needed=("numpy",),
+                    python="3.11.7",
+                    implementation="CPython",
+                    platform="Linux",
+                    machine="x86_64",
+                    distributions={"scikit-learn": version, "numpy": "2.1.0"},
+                    imported=("scikit-learn",),
+                    needed=("numpy",),
                 ),
             )
             for month, version in ((3, "1.5.2"), (4, "2.0.0"))
-        ]  # fmt: skip
+        ]
         return Scenario(
             quiet.reference, quiet.current, quiet.model, quiet.artefact, "scikit-learn", (stacks[0], stacks[1])
         )

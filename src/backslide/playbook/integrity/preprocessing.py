@@ -60,11 +60,13 @@ class FittedPreprocessing(Check):
         environment = Environment(python="3.11.7", implementation="CPython", platform="Linux", machine="x86_64")
         stacks = [
             Snapshot(
-                name="loans", taken_at=f"2026-0{month}-01T00:00:00Z", environment=environment,
+                name="loans",
+                taken_at=f"2026-0{month}-01T00:00:00Z",
+                environment=environment,
                 fitted=fitted_parts(model, ["income", "age"]),
             )
             for month, model in ((3, before), (4, after))
-        ]  # fmt: skip
+        ]
         return Scenario(
             quiet.reference, quiet.current, quiet.model, quiet.artefact, "standardscaler", (stacks[0], stacks[1])
         )

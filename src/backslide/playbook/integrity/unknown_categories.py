@@ -79,23 +79,29 @@ class UnknownCategories(Check):
         )
         shown = severity != Severity.OK
         chart = Bars(
-            title=f"{column}: unknown to the encoder", reading=say.sentence(summary), x="", categories=("unknown",),
-            reference=(shares[0],), current=(shares[1],),
-        )  # fmt: skip
+            title=f"{column}: unknown to the encoder",
+            reading=say.sentence(summary),
+            x="",
+            categories=("unknown",),
+            reference=(shares[0],),
+            current=(shares[1],),
+        )
         low, high = change_of_column.newcombe_by_days(move)
         raw = shares[1] - shares[0]
         return Finding(
-            code=self.code, subject=column, severity=severity, summary=summary,
-            estimate=Estimate(
-                estimate=raw, low=min(low, raw), high=max(high, raw), basis="sample", n=len(now.rows)
-            ),
-            unit="points", p_value=move.p_value if severity != Severity.NOTE else None,
+            code=self.code,
+            subject=column,
+            severity=severity,
+            summary=summary,
+            estimate=Estimate(estimate=raw, low=min(low, raw), high=max(high, raw), basis="sample", n=len(now.rows)),
+            unit="points",
+            p_value=move.p_value if severity != Severity.NOTE else None,
             detectable=move.detectable(alpha, floor),
             basis=f"sampled rows; {change_of_column.noise(case)}",
             numbers={"share before": shares[0], "share now": shares[1], "becomes": now.instead},
             since=change_of_column.since(case, which) if severity == Severity.WARN else None,
             evidence=(chart,) if shown else (),
-        )  # fmt: skip
+        )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:

@@ -81,11 +81,13 @@ def flips(arms: Arms, problem: Problem) -> contract.Flips | None:
     labels = arms.new.outcomes.labels[apart].astype(np.int64)
     return contract.Flips(
         share=Estimate(estimate=share.estimate, low=max(low, 0.0), high=min(high, 1.0)),
-        rows=int(apart.sum()), labelled=int((labels >= 0).sum()),
-        old_right=int((labels == old).sum()), new_right=int((labels == new).sum()),
+        rows=int(apart.sum()),
+        labelled=int((labels >= 0).sum()),
+        old_right=int((labels == old).sum()),
+        new_right=int((labels == new).sum()),
         both_wrong=int(((labels >= 0) & (labels != old) & (labels != new)).sum()),
         flows=_flows(old, new, labels, problem, int(both.sum())),
-    )  # fmt: skip
+    )
 
 
 def _flows(old: Codes, new: Codes, labels: Codes, problem: Problem, n: int) -> tuple[contract.Flow, ...]:
@@ -97,10 +99,14 @@ def _flows(old: Codes, new: Codes, labels: Codes, problem: Problem, n: int) -> t
         mine = (old == a) & (new == b)
         made.append(
             contract.Flow(
-                old=problem.classes[a], new=problem.classes[b], rows=count, share=count / n,
-                old_right=int((labels[mine] == a).sum()), new_right=int((labels[mine] == b).sum()),
+                old=problem.classes[a],
+                new=problem.classes[b],
+                rows=count,
+                share=count / n,
+                old_right=int((labels[mine] == a).sum()),
+                new_right=int((labels[mine] == b).sum()),
             )
-        )  # fmt: skip
+        )
     return tuple(made)
 
 
@@ -119,8 +125,14 @@ def confidence(arms: Arms, problem: Problem) -> tuple[contract.Shift, ...]:
         one, other = (np.column_stack([np.ones(len(v[name])), v[name]]) for v in values)
         found = paired(MEAN, one, other, days[1]) if arms.paired else unpaired(MEAN, one, other, days[0], days[1])
         low, high = found.interval()
-        made.append(contract.Shift(name=name, old=found.old, new=found.new,
-                                   difference=Estimate(estimate=found.estimate, low=low, high=high)))  # fmt: skip
+        made.append(
+            contract.Shift(
+                name=name,
+                old=found.old,
+                new=found.new,
+                difference=Estimate(estimate=found.estimate, low=low, high=high),
+            )
+        )
     return tuple(made)
 
 

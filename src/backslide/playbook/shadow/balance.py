@@ -41,10 +41,16 @@ def assignment(case: Case, arms: Arms) -> contract.Assignment:
         trouble.append(f"the groups differ in {say.listed([i.column for i in unlike])}")
     reading = "; ".join(trouble) or "the groups are alike" + (" and as large as planned" if ratio.planned else "")
     return contract.Assignment(
-        old_rows=counts[0], new_rows=counts[1], share=Estimate(estimate=ratio.share, low=ratio.low, high=ratio.high),
-        planned=ratio.planned, p_value=ratio.p_value, by_day_p_value=None if by_day is None else by_day[1],
-        imbalances=unlike, balanced=not trouble, reading=reading[:1].upper() + reading[1:] + ".",
-    )  # fmt: skip
+        old_rows=counts[0],
+        new_rows=counts[1],
+        share=Estimate(estimate=ratio.share, low=ratio.low, high=ratio.high),
+        planned=ratio.planned,
+        p_value=ratio.p_value,
+        by_day_p_value=None if by_day is None else by_day[1],
+        imbalances=unlike,
+        balanced=not trouble,
+        reading=reading[:1].upper() + reading[1:] + ".",
+    )
 
 
 def _by_day(arms: Arms) -> tuple[float, float] | None:

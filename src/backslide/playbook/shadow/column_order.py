@@ -120,8 +120,10 @@ class _Asker:
             ]
             told = [_told(one.outcomes, self.served, one.failed) for one in asked]
             return np.array([a.mean() for a, _ in told]), np.array([b.mean() for _, b in told])
-        frames = [self.rows.with_columns(self.rows[self.columns[i]].alias(self.columns[k]) for k, i in enumerate(order))
-                  for order in orders]  # fmt: skip
+        frames = [
+            self.rows.with_columns(self.rows[self.columns[i]].alias(self.columns[k]) for k, i in enumerate(order))
+            for order in orders
+        ]
         model = replace(self.model, features=tuple(self.columns))
         asked_once = self.case.answered(model, pl.concat(frames))
         served = self.served.take(np.tile(np.arange(len(self.at)), len(orders)))

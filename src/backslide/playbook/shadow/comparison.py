@@ -73,9 +73,12 @@ class PairedComparison(Check):
             )
             masked = "; masked: the new model does not lose overall" if part.masked else ""
             yield finding.model_copy(
-                update={"summary": finding.summary + masked, "evidence": chart if index == 0 else (),
-                        "numbers": finding.numbers | {"masked": part.masked, "flips": part.flips}}
-            )  # fmt: skip
+                update={
+                    "summary": finding.summary + masked,
+                    "evidence": chart if index == 0 else (),
+                    "numbers": finding.numbers | {"masked": part.masked, "flips": part.flips},
+                }
+            )
         moved = flips(arms, case.problem)
         if moved is not None:
             yield self._flips(moved)
@@ -93,11 +96,16 @@ class PairedComparison(Check):
             f"same rows, {size} {'worse' if harm > 0 else 'better'}"
         )
         return Finding(
-            code=self.code, subject=subject, severity=Severity.FAIL if one.winner == "old" else Severity.OK, summary=summary,
-            estimate=change, unit="points" if one.share else "", p_value=one.p_value,
+            code=self.code,
+            subject=subject,
+            severity=Severity.FAIL if one.winner == "old" else Severity.OK,
+            summary=summary,
+            estimate=change,
+            unit="points" if one.share else "",
+            p_value=one.p_value,
             basis="all rows" if case.current.complete else f"sample of {case.current.sample.height} rows",
             numbers={"old": one.old, "new": one.new, "winner": one.winner, "test": one.test},
-        )  # fmt: skip
+        )
 
     def _flips(self, moved: contract.Flips) -> Finding:
         top = f", most often from {moved.flows[0].old} to {moved.flows[0].new}" if moved.flows else ""
@@ -107,10 +115,14 @@ class PairedComparison(Check):
             else ""
         )
         return Finding(
-            code=self.code, subject="flips", severity=Severity.OK, estimate=moved.share, unit="share",
+            code=self.code,
+            subject="flips",
+            severity=Severity.OK,
+            estimate=moved.share,
+            unit="share",
             summary=f"{say.percent(moved.share.estimate)} of the decisions flip between the models{top}{right}",
             numbers={"flips": moved.share.estimate, "new_right": moved.new_right, "old_right": moved.old_right},
-        )  # fmt: skip
+        )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
@@ -121,8 +133,12 @@ class PairedComparison(Check):
         score = np.where(turned, 1 - score, score)
         current = current.with_columns(p_yes=score, prediction=np.asarray(np.where(score >= 0.5, "yes", "no"), object))
         return Scenario(
-            scenarios.rescored(scenarios.served(rng)), current, dict(scenarios.ROLES), scenarios.TrueModel(), "difference"
-        )  # fmt: skip
+            scenarios.rescored(scenarios.served(rng)),
+            current,
+            dict(scenarios.ROLES),
+            scenarios.TrueModel(),
+            "difference",
+        )
 
 
 def arms_of(case: Case) -> Arms | None:
@@ -156,11 +172,20 @@ def _ranked(parts: list[contract.Part]) -> tuple[Ranked, ...]:
     )
     return (
         Ranked(
-            title="New less old model by class and segment", reading=reading, x="new − old", share=all(o.share for _, o in shown),
+            title="New less old model by class and segment",
+            reading=reading,
+            x="new − old",
+            share=all(o.share for _, o in shown),
             rows=tuple(
-                RankedRow(label=name, value=one.difference.estimate, low=one.difference.low, high=one.difference.high,
-                          note=say.metric(one.metric.split("[")[0]))
-                for name, one in shown if one.difference is not None
+                RankedRow(
+                    label=name,
+                    value=one.difference.estimate,
+                    low=one.difference.low,
+                    high=one.difference.high,
+                    note=say.metric(one.metric.split("[")[0]),
+                )
+                for name, one in shown
+                if one.difference is not None
             ),
         ),
-    )  # fmt: skip
+    )

@@ -95,8 +95,15 @@ def _whole(
     return paired_whole(both, jackknife_units(apart, len(old.labels), days, case.rng("shadow " + metric.name)))
 
 
-def told(case: Case, metric: Metric, found: Difference | None, alpha: float = VERDICT_ALPHA, *, p_value: float | None = None,
-         level: float = 0.95) -> contract.Difference:  # fmt: skip
+def told(
+    case: Case,
+    metric: Metric,
+    found: Difference | None,
+    alpha: float = VERDICT_ALPHA,
+    *,
+    p_value: float | None = None,
+    level: float = 0.95,
+) -> contract.Difference:
     """As a contract value, with the winner where one is significant at one-sided ``alpha`` and material."""
     facts = {"metric": metric.name, "higher_is_better": metric.higher_is_better, "share": metric.share}
     if found is None:
@@ -108,10 +115,17 @@ def told(case: Case, metric: Metric, found: Difference | None, alpha: float = VE
     if p < 2 * alpha and abs(found.estimate) >= max(case.floor(metric), 1e-12):
         winner = "old" if metric.harm(found.estimate) > 0 else "new"
     return contract.Difference(
-        **facts, old=found.old, new=found.new, difference=Estimate(
+        **facts,
+        old=found.old,
+        new=found.new,
+        difference=Estimate(
             estimate=found.estimate, low=low, high=high, basis="all" if sampled is None else "sample", n=sampled
-        ), level=level, p_value=min(max(p, 0.0), 1.0), test=found.test, winner=winner,
-    )  # fmt: skip
+        ),
+        level=level,
+        p_value=min(max(p, 0.0), 1.0),
+        test=found.test,
+        winner=winner,
+    )
 
 
 def usual_metrics(case: Case) -> list[Metric]:

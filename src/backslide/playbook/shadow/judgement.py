@@ -57,20 +57,24 @@ def judge(case: Case, found: Compared, old: str, new: str) -> Judged:
     headline = found.headline
     if headline.winner == "old":
         return _judged(
-            ShadowVerdict.OLD_BETTER, f"The old model is better: {_moved(case, found)}.",
+            ShadowVerdict.OLD_BETTER,
+            f"The old model is better: {_moved(case, found)}.",
             f"let {old} answer: {new} {_lost(losses) or 'loses on the same traffic'}",
-        )  # fmt: skip
+        )
     if losses:
         start = "The new model is better overall" if headline.winner == "new" else "The new model is no better overall"
         moved = f"{start} ({_moved(case, found)}), but {_lost(losses)}."
         return _judged(
-            ShadowVerdict.MIXED, moved, f"{new} {_lost(losses)}: find out why before it answers there",
-        )  # fmt: skip
+            ShadowVerdict.MIXED,
+            moved,
+            f"{new} {_lost(losses)}: find out why before it answers there",
+        )
     if headline.winner == "new":
         return _judged(
-            ShadowVerdict.NEW_BETTER, f"The new model is better: {_moved(case, found)}.",
+            ShadowVerdict.NEW_BETTER,
+            f"The new model is better: {_moved(case, found)}.",
             f"{new} may answer: no class and no segment that was looked at is worse",
-        )  # fmt: skip
+        )
     alike = _alike(case, found)
     if alike:
         return _judged(

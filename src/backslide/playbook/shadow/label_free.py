@@ -76,9 +76,12 @@ def _estimate(case: Case, arms: Arms, old: Outcomes, new: Outcomes) -> contract.
     half = 2.26 * float(np.sqrt(of_fit + max(by_day, float(np.var(pull)) / max(len(pull), 1))))
     estimate = values[1] - values[0]
     return contract.LabelFree(
-        metric=case.metric.name, old=values[0], new=values[1], assumption=ASSUMPTION,
+        metric=case.metric.name,
+        old=values[0],
+        new=values[1],
+        assumption=ASSUMPTION,
         difference=Estimate(estimate=estimate, low=estimate - half, high=estimate + half),
-    )  # fmt: skip
+    )
 
 
 def _features(old: Outcomes, new: Outcomes) -> Floats:

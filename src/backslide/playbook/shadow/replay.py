@@ -238,9 +238,12 @@ class ModelReplay(Check):
         elif window == "reference" and not result.agrees:
             summary += "; it is not the model that served them, or was given other inputs, so nothing is proven with it"
         return Finding(
-            code=self.code, subject=window, severity=severity, summary=summary,
+            code=self.code,
+            subject=window,
+            severity=severity,
+            summary=summary,
             numbers={"equal": result.share, "failed_rows": failed, "rows": side.sample.height},
-        )  # fmt: skip
+        )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:

@@ -117,9 +117,13 @@ def _logged(case: Case, has_reference: bool) -> Traffic:
         if columns is not None and columns.scores:
             logged = columns.prediction is not None
             check_direction(
-                arm.outcomes, case.problem, columns.scores, logged=logged, whose=f" of the {name} model",
+                arm.outcomes,
+                case.problem,
+                columns.scores,
+                logged=logged,
+                whose=f" of the {name} model",
                 setting=f"[shadow.{name}]",
-            )  # fmt: skip
+            )
     before: tuple[Outcomes | None, ...] = (None, None)
     if has_reference:
         present = set(case.reference.sample.columns)
@@ -281,9 +285,10 @@ def _joined(case: Case, old: Arm, new: Arm) -> Arms | None:
         return None
     tables = [
         pl.DataFrame({"id": arm.frame[column].cast(pl.String), "row": np.arange(arm.rows)})
-        .drop_nulls().unique("id", keep="last", maintain_order=True)
+        .drop_nulls()
+        .unique("id", keep="last", maintain_order=True)
         for arm in (old, new)
-    ]  # fmt: skip
+    ]
     pairs = tables[0].join(tables[1], on="id", suffix="_new", maintain_order="right")
     if pairs.height < SHARED_IDS * min(t.height for t in tables) or not pairs.height:
         return None

@@ -33,9 +33,14 @@ def two_by_two(
         return None
     data = Estimate(estimate=change.estimate, low=change.low, high=change.high)
     return contract.Worlds(
-        old_model_old_data=cells[0], new_model_old_data=cells[1], old_model_new_data=cells[2], new_model_new_data=cells[3],
-        model=headline.difference, data=data, reading=_reading(case, headline.difference, data),
-    )  # fmt: skip
+        old_model_old_data=cells[0],
+        new_model_old_data=cells[1],
+        old_model_new_data=cells[2],
+        new_model_new_data=cells[3],
+        model=headline.difference,
+        data=data,
+        reading=_reading(case, headline.difference, data),
+    )
 
 
 def _labelled(arm: Arm) -> tuple[Outcomes, Days]:

@@ -83,21 +83,27 @@ def _bias_finding(case: Case, code: str, one: _Bias, p_value: float, tested: int
         summary=f"{one.span}: on average {say.number(abs(after), 3)} {verb}, bias before {say.signed(before)}; "
         f"nine in ten errors under {say.number(quantiles[1][1], 3)}, before {say.number(quantiles[0][1], 3)}",
         estimate=Estimate(
-            estimate=change.estimate, low=change.low, high=change.high, basis="sample" if sampled else "all",
+            estimate=change.estimate,
+            low=change.low,
+            high=change.high,
+            basis="sample" if sampled else "all",
             n=n if sampled else None,
         ),
         p_value=p_value,
         detectable=detectable(change, floor, VERDICT_ALPHA / tested, sided=2),
         basis=f"sample of {say.number(n, 6)} labelled rows" if sampled else "all labelled rows",
         numbers={
-            "reference": before, "current": after, "error": change.estimate, "unit_of_noise": change.unit,
+            "reference": before,
+            "current": after,
+            "error": change.estimate,
+            "unit_of_noise": change.unit,
             **{
                 f"{window}_p{round(100 * q)}": value
                 for window, values in zip(("reference", "current"), quantiles, strict=True)
                 for q, value in zip(ERROR_QUANTILES, values, strict=True)
             },
         },
-    )  # fmt: skip
+    )
 
 
 def _bias_chart(findings: list[Finding]) -> Ranked:

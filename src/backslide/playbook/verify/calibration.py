@@ -173,9 +173,11 @@ def _slope(case: Case, one: _Scored, floor: float) -> _Figure | None:
 def _intercepts(case: Case, before: Line, after: Line) -> dict[str, Scalar]:
     change = _mean_change(case, (before.intercept_rows, after.intercept_rows))
     return {
-        "intercept_reference": before.intercept, "intercept_current": after.intercept,
-        "intercept_change_low": change.low, "intercept_change_high": change.high,
-    }  # fmt: skip
+        "intercept_reference": before.intercept,
+        "intercept_current": after.intercept,
+        "intercept_change_low": change.low,
+        "intercept_change_high": change.high,
+    }
 
 
 def _curves(case: Case, one: _Scored) -> tuple[Curve, Curve]:
@@ -218,7 +220,10 @@ def _finding(case: Case, figure: _Figure, p_value: float, tested: int) -> Findin
         severity=severity,
         summary=_sentence(figure),
         estimate=Estimate(
-            estimate=change.estimate, low=change.low, high=change.high, basis="all" if complete else "sample",
+            estimate=change.estimate,
+            low=change.low,
+            high=change.high,
+            basis="all" if complete else "sample",
             n=None if complete else n,
         ),
         unit="points" if figure.points else "",
@@ -226,7 +231,7 @@ def _finding(case: Case, figure: _Figure, p_value: float, tested: int) -> Findin
         detectable=detectable(change, figure.floor, VERDICT_ALPHA / tested, sided=2),
         basis="all labelled rows" if complete else f"sample of {say.number(n, 6)} labelled rows",
         numbers={"reference": change.reference, "current": change.current, **figure.numbers},
-    )  # fmt: skip
+    )
 
 
 def _sentence(figure: _Figure) -> str:
@@ -255,12 +260,16 @@ def _drawn(scored: list[_Scored], curves: list[tuple[Curve, Curve]]) -> tuple[Re
 def _reliability(name: str, reference: Curve, current: Curve) -> Reliability:
     bins = [
         ReliabilityBin(
-            window=window, predicted=float(curve.predicted[i]), observed=float(curve.observed[i]),
-            low=float(curve.low[i]), high=float(curve.high[i]), rows=int(curve.rows[i]),
+            window=window,
+            predicted=float(curve.predicted[i]),
+            observed=float(curve.observed[i]),
+            low=float(curve.low[i]),
+            high=float(curve.high[i]),
+            rows=int(curve.rows[i]),
         )
         for window, curve in (("reference", reference), ("current", current))
         for i in np.flatnonzero(curve.rows > 0)
-    ]  # fmt: skip
+    ]
     gap = np.where(current.rows > 0, np.abs(current.observed - current.predicted), -1.0)
     at = int(np.argmax(gap))
     return Reliability(

@@ -98,27 +98,38 @@ class ClassConfidence(Check):
         change = one.change
         severity = Severity.OK if not one.flagged else Severity.WARN if change.estimate < 0 else Severity.NOTE
         return Finding(
-            code=self.code, subject=subject, severity=severity,
+            code=self.code,
+            subject=subject,
+            severity=severity,
             summary=f"mean score of rows predicted {one.label!r} {say.number(change.reference, 3)} → "
             f"{say.number(change.current, 3)}",
-            estimate=Estimate(estimate=change.estimate, low=change.low, high=change.high), unit="points", p_value=one.p_value,
+            estimate=Estimate(estimate=change.estimate, low=change.low, high=change.high),
+            unit="points",
+            p_value=one.p_value,
             detectable=detectable(change, self.thresholds.score, VERDICT_ALPHA / tested, sided=2),
             basis="sampled rows with scores",
             numbers={
-                "class": one.label, "reference": change.reference, "current": change.current, "classes": tested,
-                "rows_reference": one.rows[0], "rows_current": one.rows[1],
+                "class": one.label,
+                "reference": change.reference,
+                "current": change.current,
+                "classes": tested,
+                "rows_reference": one.rows[0],
+                "rows_current": one.rows[1],
             },
             evidence=drawn,
-        )  # fmt: skip
+        )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """The model hesitates over contracts and leases, and over nothing else."""
         later = scenarios.START + timedelta(days=28)
         return Scenario(
-            scenarios.mail(rng, scenarios.START), scenarios.mail(rng, later, blurred=0.6), scenarios.mail_roles(), None,
+            scenarios.mail(rng, scenarios.START),
+            scenarios.mail(rng, later, blurred=0.6),
+            scenarios.mail_roles(),
+            None,
             "classes",
-        )  # fmt: skip
+        )
 
 
 def _scored(side: Side) -> tuple[np.ndarray, Floats, np.ndarray | None]:
@@ -141,9 +152,14 @@ def _drawn(moved: list[_Moved]) -> Ranked:
         f"{say.percent(first.reference)} before, {say.percent(first.current)} now.{more}",
         x="points of the mean score, now against before",
         rows=tuple(
-            RankedRow(label=one.label, value=one.change.estimate, low=one.change.low, high=one.change.high,
-                      note=f"{say.percent(one.change.reference)} → {say.percent(one.change.current)}")
+            RankedRow(
+                label=one.label,
+                value=one.change.estimate,
+                low=one.change.low,
+                high=one.change.high,
+                note=f"{say.percent(one.change.reference)} → {say.percent(one.change.current)}",
+            )
             for one in shown
         ),
         share=True,
-    )  # fmt: skip
+    )

@@ -159,6 +159,9 @@ def _drawn(case: Case, quantity: _Quantity, change: Change) -> tuple[Evidence, .
     }
     drawn = evidence.histograms(
         *(side.profile.columns[column] for side in case.sides),
-        title=title[column], reading=_sentence(quantity, change) + ".", x=title[column].lower(), marks=marks,
-    )  # fmt: skip
+        title=title[column],
+        reading=_sentence(quantity, change) + ".",
+        x=title[column].lower(),
+        marks=marks,
+    )
     return (drawn,) if drawn else ()

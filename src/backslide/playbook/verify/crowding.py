@@ -96,11 +96,13 @@ class ClassPairs(Check):
         adjusted = holm([*raw, *np.ones(len(seen) - len(looked))])[: len(looked)]
         pairs = [
             _Pair(
-                f"{classes[i]} or {classes[j]}", change, float(p),
+                f"{classes[i]} or {classes[j]}",
+                change,
+                float(p),
                 bool(p < VERDICT_ALPHA and abs(change.estimate) >= self.thresholds.share),
             )
             for (i, j, _), change, p in zip(looked, changes, adjusted, strict=True)
-        ]  # fmt: skip
+        ]
         return sorted(pairs, key=lambda p: (not p.flagged, -abs(p.change.estimate))), len(seen)
 
     def _finding(self, pair: _Pair, tested: int, *, subject: str, drawn: tuple[Ranked, ...] = ()) -> Finding:
@@ -126,9 +128,12 @@ class ClassPairs(Check):
         """Contracts and leases can hardly be told apart any more."""
         later = scenarios.START + timedelta(days=28)
         return Scenario(
-            scenarios.mail(rng, scenarios.START), scenarios.mail(rng, later, blurred=0.8), scenarios.mail_roles(), None,
+            scenarios.mail(rng, scenarios.START),
+            scenarios.mail(rng, later, blurred=0.8),
+            scenarios.mail_roles(),
+            None,
             "pairs of classes",
-        )  # fmt: skip
+        )
 
 
 def _near(side: Side) -> tuple[Floats, np.ndarray | None]:
@@ -153,9 +158,14 @@ def _drawn(pairs: list[_Pair]) -> Ranked:
         f"{say.percent(first.change.reference)} before, {say.percent(first.change.current)} now.",
         x="points of all predictions, now against before",
         rows=tuple(
-            RankedRow(label=p.name, value=p.change.estimate, low=p.change.low, high=p.change.high,
-                      note=f"{say.percent(p.change.reference)} → {say.percent(p.change.current)}")
+            RankedRow(
+                label=p.name,
+                value=p.change.estimate,
+                low=p.change.low,
+                high=p.change.high,
+                note=f"{say.percent(p.change.reference)} → {say.percent(p.change.current)}",
+            )
             for p in shown
         ),
         share=True,
-    )  # fmt: skip
+    )

@@ -211,10 +211,15 @@ def _flow_finding(case: Case, one: _Flow, p_value: float, tested: int) -> Findin
         detectable=detectable(rate, floor, VERDICT_ALPHA / tested),
         basis="all labelled rows",
         numbers={
-            "reference": rate.reference, "current": rate.current, "rows_reference": one.rows[0], "rows_current": one.rows[1],
-            "by_rate": one.within, "by_class_mix": one.mix, "unit_of_noise": rate.unit,
+            "reference": rate.reference,
+            "current": rate.current,
+            "rows_reference": one.rows[0],
+            "rows_current": one.rows[1],
+            "by_rate": one.within,
+            "by_class_mix": one.mix,
+            "unit_of_noise": rate.unit,
         },
-    )  # fmt: skip
+    )
 
 
 def _matrix(case: Case, g: Floats, b: Floats, worst: Finding) -> Matrix:

@@ -91,16 +91,23 @@ class LabelValues(Check):
         if len(sure) > SHOWN:
             rest = sum(seen[at].rows[label] for label, at, _ in sure[SHOWN:])
             yield Finding(
-                code=self.code, subject="other labels", severity=Severity.NOTE, basis="all labelled rows",
+                code=self.code,
+                subject="other labels",
+                severity=Severity.NOTE,
+                basis="all labelled rows",
                 summary=f"{len(sure) - SHOWN} more labels occur in one window only, {rest:,} rows together",
                 numbers={"labels": len(sure) - SHOWN, "rows": rest},
-            )  # fmt: skip
+            )
         if not sure:
             known = len(set(seen[0].rows) | set(seen[1].rows))
             yield Finding(
-                code=self.code, subject="labels", severity=Severity.OK, basis="all labelled rows",
-                summary=f"of {known} labels none is new or gone beyond chance", numbers={"labels": known},
-            )  # fmt: skip
+                code=self.code,
+                subject="labels",
+                severity=Severity.OK,
+                basis="all labelled rows",
+                summary=f"of {known} labels none is new or gone beyond chance",
+                numbers={"labels": known},
+            )
 
     def _finding(self, case: Case, label: str, at: int, p_value: float, seen: list[_Seen]) -> Finding:
         own, other = seen[at], seen[1 - at]
@@ -116,14 +123,20 @@ class LabelValues(Check):
             said = f"; {still:,} rows are still predicted so" if still else ""
             began, summary = "", f"label {label!r} is gone: none now, {rows} of the reference{said}"
         return Finding(
-            code=self.code, subject=label, summary=summary, p_value=p_value, basis="all labelled rows",
+            code=self.code,
+            subject=label,
+            summary=summary,
+            p_value=p_value,
+            basis="all labelled rows",
             severity=Severity.WARN if share >= WARN_SHARE * case.problem.min_effect else Severity.NOTE,
             since=began or None,
             numbers={
-                "rows_reference": seen[0].rows.get(label, 0), "rows_current": seen[1].rows.get(label, 0), "share": share,
+                "rows_reference": seen[0].rows.get(label, 0),
+                "rows_current": seen[1].rows.get(label, 0),
+                "share": share,
                 "predicted_current": seen[1].predicted.get(label, 0),
             },
-        )  # fmt: skip
+        )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:

@@ -214,4 +214,4 @@ def _points(units: Units, metric: Metric, window: Literal["reference", "current"
         )
         for i in order
         if np.isfinite(values[i])
-    ]  # fmt: skip
+    ]

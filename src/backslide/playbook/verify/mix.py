@@ -33,9 +33,11 @@ def _finding(
 ) -> Finding:
     floor, (name, groups) = case.floor(metric), words
     hidden = (
-        p_value < VERDICT_ALPHA and metric.harm(one.within.estimate) >= floor and metric.harm(one.total) < floor
+        p_value < VERDICT_ALPHA
+        and metric.harm(one.within.estimate) >= floor
+        and metric.harm(one.total) < floor
         and metric.harm(one.mix.estimate) < 0
-    )  # fmt: skip
+    )
     unit = " points" if metric.share else ""
     total, mix, within = (
         say.signed(round(100 * v, 1) + 0.0) if metric.share else say.signed(v)
@@ -56,7 +58,12 @@ def _finding(
         detectable=detectable(one.within, floor, VERDICT_ALPHA / tested),
         basis="all labelled rows",
         numbers={
-            "metric": metric.name, "total": one.total, "mix": one.mix.estimate, "mix_low": one.mix.low,
-            "mix_high": one.mix.high, "within": one.within.estimate, "hidden": hidden,
+            "metric": metric.name,
+            "total": one.total,
+            "mix": one.mix.estimate,
+            "mix_low": one.mix.low,
+            "mix_high": one.mix.high,
+            "within": one.within.estimate,
+            "hidden": hidden,
         },
-    )  # fmt: skip
+    )

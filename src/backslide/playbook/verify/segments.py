@@ -118,10 +118,15 @@ def _changes(case: Case) -> list[SegmentChange]:
                 share = after.n / total
                 found.append(
                     SegmentChange(
-                        variable, expression, change, change.p_worse, round(before.n), round(after.n),
+                        variable,
+                        expression,
+                        change,
+                        change.p_worse,
+                        round(before.n),
+                        round(after.n),
                         share * change.estimate,
                     )
-                )  # fmt: skip
+                )
     adjusted = holm([one.p_value for one in found])
     found = [replace(one, p_value=float(p)) for one, p in zip(found, adjusted, strict=True)]
     return sorted(found, key=lambda one: (-case.metric.harm(one.change.estimate), one.variable, one.expression))
@@ -161,11 +166,17 @@ def _finding(case: Case, one: SegmentChange, tested: int) -> Finding:
         detectable=detectable(change, case.problem.min_effect, VERDICT_ALPHA / tested),
         basis="all labelled rows",
         numbers={
-            "variable": one.variable, "metric": case.metric.name, "masked": masked, "reference": change.reference,
-            "current": change.current, "rows_reference": one.reference_rows, "rows_current": one.current_rows,
-            "contribution": one.contribution, "unit_of_noise": change.unit,
+            "variable": one.variable,
+            "metric": case.metric.name,
+            "masked": masked,
+            "reference": change.reference,
+            "current": change.current,
+            "rows_reference": one.reference_rows,
+            "rows_current": one.current_rows,
+            "contribution": one.contribution,
+            "unit_of_noise": change.unit,
         },
-    )  # fmt: skip
+    )
 
 
 def _table(case: Case, changes: list[SegmentChange]) -> Segments:
@@ -178,14 +189,20 @@ def _table(case: Case, changes: list[SegmentChange]) -> Segments:
         share=case.metric.share,
         rows=tuple(
             SegmentRow(
-                segment=one.expression, reference_rows=one.reference_rows, current_rows=one.current_rows,
-                reference=one.change.reference, current=one.change.current, change=one.change.estimate,
-                low=one.change.low, high=one.change.high, contribution=one.contribution,
+                segment=one.expression,
+                reference_rows=one.reference_rows,
+                current_rows=one.current_rows,
+                reference=one.change.reference,
+                current=one.change.current,
+                change=one.change.estimate,
+                low=one.change.low,
+                high=one.change.high,
+                contribution=one.contribution,
                 flagged=one.worse(case, VERDICT_ALPHA),
             )
             for one in changes[:60]
         ),
-    )  # fmt: skip
+    )
 
 
 def _splits(case: Case) -> list[Finding]:

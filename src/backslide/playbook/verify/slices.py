@@ -204,9 +204,11 @@ def _rows_of(case: Case, picked: Sequence[np.ndarray]) -> Rows:
     ]
     known = [day for day in days if day is not None]
     return Rows(
-        np.repeat([False, True], sizes), np.zeros(sum(sizes)), np.concatenate(known) if len(known) == 2 else None,
+        np.repeat([False, True], sizes),
+        np.zeros(sum(sizes)),
+        np.concatenate(known) if len(known) == 2 else None,
         np.concatenate(split),
-    )  # fmt: skip
+    )
 
 
 def _columns(case: Case, picked: Sequence[np.ndarray]) -> list[Coded]:
@@ -226,9 +228,10 @@ def searched(case: Case) -> list[str]:
     own |= set(input_columns(case.problem.roles, case.current.window.kinds).values())
     both = set(case.current.sample.columns)
     context = [
-        c for c in case.reference.sample.columns
+        c
+        for c in case.reference.sample.columns
         if c in both and c not in own and not c.startswith(names.PREFIX) and c not in case.problem.features
-    ]  # fmt: skip
+    ]
     return [c for c in (*case.problem.features, *context) if case.kind(c) in KINDS]
 
 
@@ -281,18 +284,27 @@ def _finding(case: Case, columns: Sequence[Coded], rows: Rows, loss: _Loss, one:
         f"{say.change(estimate, share=loss.share)} ({say.number(before, 3)} → {say.number(after, 3)}), "
         f"{say.change(one.excess.estimate, share=loss.share)} beyond the other rows",
         estimate=Estimate(
-            estimate=estimate, low=low, high=high, basis="sample" if sampled else "all",
+            estimate=estimate,
+            low=low,
+            high=high,
+            basis="sample" if sampled else "all",
             n=len(rows.loss) if sampled else None,
         ),
         unit="points" if loss.share else "",
         p_value=one.p_value,
         basis=_basis(case, rows),
         numbers={
-            "metric": loss.name, "reference": before, "current": after, "rows_reference": one.rows[0],
-            "rows_current": one.rows[1], "share_of_rows": share, "beyond_the_rest": loss.sign * one.excess.estimate,
-            "contribution": loss.sign * _contribution(one, rows), "halves_that_found_it": one.confirmed,
+            "metric": loss.name,
+            "reference": before,
+            "current": after,
+            "rows_reference": one.rows[0],
+            "rows_current": one.rows[1],
+            "share_of_rows": share,
+            "beyond_the_rest": loss.sign * one.excess.estimate,
+            "contribution": loss.sign * _contribution(one, rows),
+            "halves_that_found_it": one.confirmed,
         },
-    )  # fmt: skip
+    )
 
 
 def _table(columns: Sequence[Coded], rows: Rows, loss: _Loss, loud: list[Slice]) -> Segments:
@@ -303,11 +315,18 @@ def _table(columns: Sequence[Coded], rows: Rows, loss: _Loss, loud: list[Slice])
         before, after = (loss.shown(value) for value in one.loss)
         made.append(
             SegmentRow(
-                segment=_text(columns, one), reference_rows=one.rows[0], current_rows=one.rows[1], reference=before,
-                current=after, change=estimate, low=low, high=high, contribution=loss.sign * _contribution(one, rows),
+                segment=_text(columns, one),
+                reference_rows=one.rows[0],
+                current_rows=one.rows[1],
+                reference=before,
+                current=after,
+                change=estimate,
+                low=low,
+                high=high,
+                contribution=loss.sign * _contribution(one, rows),
                 flagged=True,
             )
-        )  # fmt: skip
+        )
     return Segments(
         title=f"Segments whose {say.metric(loss.name)} changed more than the rest",
         reading=f"Overall {say.metric(loss.name)} {say.number(total[0], 3)} → {say.number(total[1], 3)}; most of it in "

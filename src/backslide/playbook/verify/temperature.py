@@ -100,19 +100,27 @@ class ScoreTemperature(Check):
             severity=Severity.OK if not moved else Severity.WARN if away else Severity.NOTE,
             summary=f"temperature of the scores {before.worded()} → {after.worded()}, 1 is perfect{_meaning(now)}",
             estimate=Estimate(
-                estimate=now - was, low=was * float(np.expm1(change.low)), high=was * float(np.expm1(change.high)),
-                basis="all" if complete else "sample", n=None if complete else n,
+                estimate=now - was,
+                low=was * float(np.expm1(change.low)),
+                high=was * float(np.expm1(change.high)),
+                basis="all" if complete else "sample",
+                n=None if complete else n,
             ),
             p_value=p_value,
             detectable=None if least is None else was * float(np.expm1(least)),
             basis="all labelled rows" if complete else f"sample of {say.number(n, 6)} labelled rows",
             numbers={
-                "reference": was, "reference_low": before.low, "reference_high": before.high, "current": now,
-                "current_low": after.low, "current_high": after.high, "factor": now / was,
+                "reference": was,
+                "reference_low": before.low,
+                "reference_high": before.high,
+                "current": now,
+                "current_low": after.low,
+                "current_high": after.high,
+                "factor": now / was,
                 "worth_of_90_percent": worth(SURE, now),
             },
             evidence=(_drawn(before, after),),
-        )  # fmt: skip
+        )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
@@ -170,4 +178,4 @@ def _drawn(before: _Window, after: _Window) -> Ranked:
             RankedRow(label=name, value=one.fitted.value, low=one.low, high=one.high)
             for name, one in (("reference", before), ("current", after))
         ),
-    )  # fmt: skip
+    )

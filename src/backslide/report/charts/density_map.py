@@ -26,10 +26,15 @@ def density(evidence: Density, width: int) -> Spec:
         for axis, step in zip("xy", evidence.step, strict=True)
     ]
     place: Spec = {
-        axis: {"field": axis, "type": "quantitative", "title": title, "axis": PLAIN_AXIS,
-               "scale": {"domain": end, "nice": False, "zero": False}}
+        axis: {
+            "field": axis,
+            "type": "quantitative",
+            "title": title,
+            "axis": PLAIN_AXIS,
+            "scale": {"domain": end, "nice": False, "zero": False},
+        }
         for axis, title, end in zip("xy", (evidence.x, evidence.y), ends, strict=True)
-    }  # fmt: skip
+    }
     place |= {"size": {"field": "size", "type": "quantitative", "scale": None, "legend": None}}
     place |= {"color": COLOUR, "description": {"field": "tip"}}
     marks = {

@@ -50,10 +50,20 @@ def gate_page(gate: Gate) -> Page:
     g = cleaned(gate)
     word, sign, tone = VERDICT[g.verdict]
     return Page(
-        model=g.model, about="may the challenger take over?", verdict=word, sign=sign, tone=tone, summary=g.summary,
-        facts=headline_facts(g.lines[0], (g.champion, g.challenger)), action=ACTION[g.verdict], reason=g.reason,
-        sections=(requirements(g.lines),), evidence=chart(g.lines), inputs=_inputs(g), notes=g.inputs.notes,
-    )  # fmt: skip
+        model=g.model,
+        about="may the challenger take over?",
+        verdict=word,
+        sign=sign,
+        tone=tone,
+        summary=g.summary,
+        facts=headline_facts(g.lines[0], (g.champion, g.challenger)),
+        action=ACTION[g.verdict],
+        reason=g.reason,
+        sections=(requirements(g.lines),),
+        evidence=chart(g.lines),
+        inputs=_inputs(g),
+        notes=g.inputs.notes,
+    )
 
 
 def headline_facts(line: GateLine, names: tuple[str, str]) -> tuple[Fact, ...]:
@@ -87,9 +97,11 @@ def requirements(lines: tuple[GateLine, ...]) -> Section:
     )
     reading += " Tests are one-sided; those of classes and segments are corrected for looking at all of them."
     return Section(
-        "Requirements", reading, ("requirement", "met", "old", "new", "new − old", "interval", "test", "rows", "rule"),
+        "Requirements",
+        reading,
+        ("requirement", "met", "old", "new", "new − old", "interval", "test", "rows", "rule"),
         tuple(_cells(line) for line in shown[:MOST_LINES]),
-    )  # fmt: skip
+    )
 
 
 def _cells(line: GateLine) -> tuple[str, ...]:
@@ -130,8 +142,14 @@ def chart(lines: tuple[GateLine, ...]) -> tuple[Evidence, ...]:
 
 def _inputs(g: Gate) -> tuple[tuple[str, str], ...]:
     i = g.inputs
-    said = [("champion", g.champion), ("challenger", g.challenger), ("rows", numbers.count(i.rows)),
-            ("with label and both answers", numbers.count(i.labelled)), ("rows from", i.source), ("task", i.task)]  # fmt: skip
+    said = [
+        ("champion", g.champion),
+        ("challenger", g.challenger),
+        ("rows", numbers.count(i.rows)),
+        ("with label and both answers", numbers.count(i.labelled)),
+        ("rows from", i.source),
+        ("task", i.task),
+    ]
     if i.days:
         said.append(("days", numbers.count(i.days)))
     if i.period is not None:

@@ -47,17 +47,33 @@ def retrain_page(found: Retrain) -> Page:
     r = cleaned(found)
     word, sign, tone = VERDICT[r.verdict]
     unit = _unit(r)
-    sections = [_refusal(r, unit), _candidates(r, unit), _stretches(r, unit), _requirements(r), _features(r, unit),
-                _labels(r, unit), _policies(r, unit)]  # fmt: skip
+    sections = [
+        _refusal(r, unit),
+        _candidates(r, unit),
+        _stretches(r, unit),
+        _requirements(r),
+        _features(r, unit),
+        _labels(r, unit),
+        _policies(r, unit),
+    ]
     evidence: tuple[Evidence, ...] = (*r.evidence, *_policy_chart(r))
     if r.gate is not None:
         evidence = (*evidence, *chart(r.gate.lines))
     return Page(
-        model=r.model, about="what is retraining worth?", verdict=word, sign=sign, tone=tone, summary=r.summary,
-        facts=_facts(r, unit), action=r.action, reason=r.reason,
-        sections=tuple(s for s in sections if s is not None), evidence=evidence, inputs=_inputs(r),
+        model=r.model,
+        about="what is retraining worth?",
+        verdict=word,
+        sign=sign,
+        tone=tone,
+        summary=r.summary,
+        facts=_facts(r, unit),
+        action=r.action,
+        reason=r.reason,
+        sections=tuple(s for s in sections if s is not None),
+        evidence=evidence,
+        inputs=_inputs(r),
         notes=(*r.quality, *r.inputs.notes),
-    )  # fmt: skip
+    )
 
 
 def _unit(r: Retrain) -> Unit:
@@ -139,10 +155,16 @@ def _stretches(r: Retrain, unit: Unit) -> Section | None:
     if not r.stretches:
         return None
     rows = tuple(
-        (numbers.moment(s.start), numbers.moment(s.end), numbers.count(s.known), numbers.count(s.rows), unit.level(s.champion),
-         unit.level(s.best))
+        (
+            numbers.moment(s.start),
+            numbers.moment(s.end),
+            numbers.count(s.known),
+            numbers.count(s.rows),
+            unit.level(s.champion),
+            unit.level(s.best),
+        )
         for s in r.stretches
-    )  # fmt: skip
+    )
     reading = "Labels known: those that had arrived when the stretch began."
     return Section(
         "Stretch by stretch", reading, ("from", "to", "labels known", "judged on", "served", "candidate"), rows
@@ -179,10 +201,16 @@ def _policies(r: Retrain, unit: Unit) -> Section | None:
     if r.policies is None:
         return None
     rows = tuple(
-        (p.name, p.description, unit.level(p.value), numbers.count(p.retrains), numbers.count(p.labels),
-         "recommended" if p.recommended else "")
+        (
+            p.name,
+            p.description,
+            unit.level(p.value),
+            numbers.count(p.retrains),
+            numbers.count(p.labels),
+            "recommended" if p.recommended else "",
+        )
         for p in r.policies.policies
-    )  # fmt: skip
+    )
     columns = ("policy", "", say.metric(r.metric), "times trained again", "labels used", "")
     return Section("When to train again", r.policies.sentence, columns, rows)
 
@@ -196,9 +224,12 @@ def _policy_chart(r: Retrain) -> tuple[Evidence, ...]:
         return ()
     sign = 1 if r.higher_is_better else -1
     rows = tuple(
-        RankedRow(label=p.name, value=sign * ((p.value or 0.0) - never.value), note="recommended" if p.recommended else "")
-        for p in known if p is not never
-    )  # fmt: skip
+        RankedRow(
+            label=p.name, value=sign * ((p.value or 0.0) - never.value), note="recommended" if p.recommended else ""
+        )
+        for p in known
+        if p is not never
+    )
     made = Ranked(
         title="Policies against never", reading=r.policies.sentence, x="gain over never", rows=rows, share=r.share
     )
@@ -215,8 +246,9 @@ def _over_time(r: Retrain, never: Policy, shown: Policy) -> Series:
     points = [
         SeriesPoint(at=at, value=value, window=window)
         for window, policy in lines
-        for at, value in zip(r.policies.starts, policy.by_stretch, strict=False) if value is not None
-    ]  # fmt: skip
+        for at, value in zip(r.policies.starts, policy.by_stretch, strict=False)
+        if value is not None
+    ]
     reading = f"Trained once (drawn as reference) and {shown.name} (drawn as current), played over the history."
     return Series(
         title="Policies over time", reading=reading, y=say.metric(r.metric), points=tuple(points), share=r.share
@@ -225,8 +257,13 @@ def _over_time(r: Retrain, never: Policy, shown: Policy) -> Series:
 
 def _inputs(r: Retrain) -> tuple[tuple[str, str], ...]:
     i = r.inputs
-    said = [("recipe", r.recipe), ("rows", numbers.count(i.rows)), ("labelled", numbers.count(i.labelled)),
-            ("rows from", i.source), ("task", i.task)]  # fmt: skip
+    said = [
+        ("recipe", r.recipe),
+        ("rows", numbers.count(i.rows)),
+        ("labelled", numbers.count(i.labelled)),
+        ("rows from", i.source),
+        ("task", i.task),
+    ]
     if i.days:
         said.append(("days judged on", numbers.count(i.days)))
     if i.period is not None:

@@ -10,8 +10,12 @@ if TYPE_CHECKING:
     from backslide.contracts.selftest import SelfTest, Tried
 
 _WORDS = {
-    "named": "named first", "other name": "NAMED AS", "harmless": "seen, harmless", "missed": "MISSED", "failed": "FAILED",
-}  # fmt: skip
+    "named": "named first",
+    "other name": "NAMED AS",
+    "harmless": "seen, harmless",
+    "missed": "MISSED",
+    "failed": "FAILED",
+}
 
 
 def render_selftest(test: SelfTest) -> str:
@@ -33,9 +37,13 @@ def render_selftest(test: SelfTest) -> str:
 def _row(test: SelfTest, tried: Tried) -> tuple[str, ...]:
     said = f" {tried.said}" if tried.outcome in ("other name", "failed") else ""
     return (
-        tried.kind.value.replace("_", " "), ", ".join(tried.features), say.percent(tried.share_of_rows),
-        tried.description, _size(test, tried.harm), _WORDS[tried.outcome] + said,
-    )  # fmt: skip
+        tried.kind.value.replace("_", " "),
+        ", ".join(tried.features),
+        say.percent(tried.share_of_rows),
+        tried.description,
+        _size(test, tried.harm),
+        _WORDS[tried.outcome] + said,
+    )
 
 
 def _size(test: SelfTest, value: float) -> str:

@@ -92,15 +92,37 @@ def build_shadow(shadow: Shadow) -> ShadowView:
     s = cleaned(shadow)
     word, sign, tone = VERDICT[s.verdict]
     unit = _unit(s.metric)
-    sections = [_metrics(s), _parts("By class", s.classes), _parts("By segment", s.segments), _flips(s), _confidence(s),
-                _alike(s), _label_free(s, unit), _worlds(s, unit), _assignment(s)]  # fmt: skip
+    sections = [
+        _metrics(s),
+        _parts("By class", s.classes),
+        _parts("By segment", s.segments),
+        _flips(s),
+        _confidence(s),
+        _alike(s),
+        _label_free(s, unit),
+        _worlds(s, unit),
+        _assignment(s),
+    ]
     return ShadowView(
-        model=s.model, old=s.old, new=s.new, verdict=word, sign=sign, tone=tone, summary=s.summary, metric=_row(s.metric),
-        mode=MODE[s.mode], action=ACTION[s.decision.action], reason=s.decision.reason,
-        detectable="" if s.detectable is None else f"a difference under {unit.size(s.detectable)} would not have been seen",
-        sections=tuple(section for section in sections if section is not None), evidence=s.evidence, inputs=_inputs(s),
+        model=s.model,
+        old=s.old,
+        new=s.new,
+        verdict=word,
+        sign=sign,
+        tone=tone,
+        summary=s.summary,
+        metric=_row(s.metric),
+        mode=MODE[s.mode],
+        action=ACTION[s.decision.action],
+        reason=s.decision.reason,
+        detectable=""
+        if s.detectable is None
+        else f"a difference under {unit.size(s.detectable)} would not have been seen",
+        sections=tuple(section for section in sections if section is not None),
+        evidence=s.evidence,
+        inputs=_inputs(s),
         notes=s.inputs.notes,
-    )  # fmt: skip
+    )
 
 
 def _unit(d: Difference) -> Unit:
@@ -112,12 +134,16 @@ def _row(d: Difference, name: str = "", note: str = "", flips: str = "") -> Row:
     unit = _unit(d)
     known = d.difference
     return Row(
-        name=name or say.metric(d.metric), note=note, old=unit.level(d.old), new=unit.level(d.new),
+        name=name or say.metric(d.metric),
+        note=note,
+        old=unit.level(d.old),
+        new=unit.level(d.new),
         difference="" if known is None else unit.change(known.estimate),
         interval="" if known is None else unit.interval(known),
         better="" if d.winner == "neither" else d.winner,
-        p_value="" if d.p_value is None else numbers.p_value(d.p_value), flips=flips,
-    )  # fmt: skip
+        p_value="" if d.p_value is None else numbers.p_value(d.p_value),
+        flips=flips,
+    )
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -164,10 +190,15 @@ def _flips(s: Shadow) -> Section | None:
             f"on {numbers.count(f.old_right)}, neither on {numbers.count(f.both_wrong)}."
         )
     rows = tuple(
-        (f"{w.old} → {w.new}", numbers.count(w.rows), numbers.percent(w.share), numbers.count(w.new_right),
-         numbers.count(w.old_right))
+        (
+            f"{w.old} → {w.new}",
+            numbers.count(w.rows),
+            numbers.percent(w.share),
+            numbers.count(w.new_right),
+            numbers.count(w.old_right),
+        )
         for w in f.flows[:MOST_PARTS]
-    )  # fmt: skip
+    )
     return Section("Flips", reading, ("from → to", "rows", "share", "new right", "old right"), rows)
 
 
@@ -176,10 +207,15 @@ def _confidence(s: Shadow) -> Section | None:
         return None
     unit = Unit(True, 1)
     rows = tuple(
-        (_SHIFTS.get(c.name, c.name), unit.level(c.old), unit.level(c.new), unit.change(c.difference.estimate),
-         unit.interval(c.difference))
+        (
+            _SHIFTS.get(c.name, c.name),
+            unit.level(c.old),
+            unit.level(c.new),
+            unit.change(c.difference.estimate),
+            unit.interval(c.difference),
+        )
         for c in s.confidence
-    )  # fmt: skip
+    )
     reading = "Means over all answered rows; needs no labels."
     return Section("Confidence", reading, ("quantity", "old", "new", "new − old", "interval"), rows)
 
@@ -254,8 +290,14 @@ def _assignment(s: Shadow) -> Section | None:
 
 def _inputs(s: Shadow) -> tuple[tuple[str, str], ...]:
     i = s.inputs
-    said = [("old model", s.old), ("new model", s.new), ("rows", numbers.count(i.rows)),
-            ("with label and answers", numbers.count(i.labelled)), ("rows from", i.source), ("task", i.task)]  # fmt: skip
+    said = [
+        ("old model", s.old),
+        ("new model", s.new),
+        ("rows", numbers.count(i.rows)),
+        ("with label and answers", numbers.count(i.labelled)),
+        ("rows from", i.source),
+        ("task", i.task),
+    ]
     if i.days:
         said.append(("days", numbers.count(i.days)))
     if i.period is not None:

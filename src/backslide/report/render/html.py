@@ -54,9 +54,15 @@ def render_html(diagnosis: Diagnosis) -> str:
     script, policy = _script()
     left_out = sum(id(e) not in figures for e in evidence)
     return _render(
-        "page.html.j2", view, figures=of, overview=_overview, distributions=_distributions, charts_left_out=left_out,
-        script=script, policy=policy,
-    )  # fmt: skip
+        "page.html.j2",
+        view,
+        figures=of,
+        overview=_overview,
+        distributions=_distributions,
+        charts_left_out=left_out,
+        script=script,
+        policy=policy,
+    )
 
 
 def render_fragment(diagnosis: Diagnosis) -> str:

@@ -91,9 +91,11 @@ def finding_fragment(finding: Finding) -> str:
     said += [] if shown.since is None else [f"since {numbers.moment(shown.since)}"]
     template = _environment().get_template("finding.html.j2")
     return template.render(
-        finding=shown, facts=", ".join(said), figures=[figure(e) for e in shown.evidence[:MOST_FIGURES]],
+        finding=shown,
+        facts=", ".join(said),
+        figures=[figure(e) for e in shown.evidence[:MOST_FIGURES]],
         values=[(name.replace("_", " "), _scalar(value)) for name, value in shown.numbers.items()],
-    )  # fmt: skip
+    )
 
 
 def cause_fragment(cause: Cause) -> str:

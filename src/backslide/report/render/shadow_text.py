@@ -19,8 +19,13 @@ def render_shadow_text(shadow: Shadow, *, width: int = 100) -> str:
     """The comparison as plain lines of about ``width`` columns."""
     view = build_shadow(shadow)
     lines = [f"{view.sign} {view.verdict}: {view.model}", *textwrap.wrap(view.summary, width), ""]
-    facts = [("old", view.old), ("new", view.new), ("how", view.mode), ("metric", _headline(view)),
-             ("do now", f"{view.action}: {view.reason}")]  # fmt: skip
+    facts = [
+        ("old", view.old),
+        ("new", view.new),
+        ("how", view.mode),
+        ("metric", _headline(view)),
+        ("do now", f"{view.action}: {view.reason}"),
+    ]
     for name, text in facts:
         lines += textwrap.wrap(text, width - 9, initial_indent=f"{name:<9}", subsequent_indent=" " * 9)
     for section in view.sections:

@@ -64,10 +64,14 @@ def functional_change(value: Callable[[Floats, Floats], float], reference: Units
     size = max(float(np.abs(before).max(initial=0.0)), float(np.abs(after).max(initial=0.0)), 1e-300)
     step = 1e-6 * size
     slopes = [
-        np.array([(value(*_moved(before, after, w, i, step)) - value(*_moved(before, after, w, i, -step))) / (2 * step)
-                  for i in range(len(before))])
+        np.array(
+            [
+                (value(*_moved(before, after, w, i, step)) - value(*_moved(before, after, w, i, -step))) / (2 * step)
+                for i in range(len(before))
+            ]
+        )
         for w in (0, 1)
-    ]  # fmt: skip
+    ]
     # Both windows on one axis: the reference's sums in the first half with their sign turned, the current's in the second.
     width = len(before)
     linear = np.concatenate([-np.nan_to_num(slopes[0]), np.nan_to_num(slopes[1])])
@@ -78,9 +82,15 @@ def functional_change(value: Callable[[Floats, Floats], float], reference: Units
     half = float(stats.t.ppf(0.975, noise.df)) * noise.se
     p_worse = float(stats.t.sf(-estimate / noise.se, noise.df)) if noise.se > 0 else float(estimate >= 0)
     return replace(
-        noise, reference=float("nan"), current=float("nan"), estimate=estimate, adjusted=estimate,
-        low=estimate - half, high=estimate + half, p_worse=p_worse,
-    )  # fmt: skip
+        noise,
+        reference=float("nan"),
+        current=float("nan"),
+        estimate=estimate,
+        adjusted=estimate,
+        low=estimate - half,
+        high=estimate + half,
+        p_worse=p_worse,
+    )
 
 
 def _moved(before: Floats, after: Floats, window: int, index: int, step: float) -> tuple[Floats, Floats]:

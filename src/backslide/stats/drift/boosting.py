@@ -30,9 +30,13 @@ def _fitted(
     kind: Any, x: Floats, y: NDArray[Any], categorical: NDArray[np.bool_], rounds: int, leaves: int, l2: float
 ) -> Any:
     model = kind(
-        max_iter=rounds, max_leaf_nodes=leaves, l2_regularization=l2, early_stopping=False, random_state=0,
+        max_iter=rounds,
+        max_leaf_nodes=leaves,
+        l2_regularization=l2,
+        early_stopping=False,
+        random_state=0,
         categorical_features=categorical if categorical.any() else None,
-    )  # fmt: skip
+    )
     # scikit-learn bins columns in threads that each reset the process's warning filters and restore them in any order;
     # the loser leaves the user's process without filters.
     filters = warnings.filters[:]

@@ -50,9 +50,14 @@ class Separation:
 
 
 def separation(
-    reference: Floats, current: Floats, categorical: NDArray[np.bool_], days: tuple[Days, Days],
-    rng: np.random.Generator, *, looked_from: float = 1.0,
-) -> Separation:  # fmt: skip
+    reference: Floats,
+    current: Floats,
+    categorical: NDArray[np.bool_],
+    days: tuple[Days, Days],
+    rng: np.random.Generator,
+    *,
+    looked_from: float = 1.0,
+) -> Separation:
     """Cross-fitted AUC of telling (n, p) matrices apart; column importance where it reaches ``looked_from``."""
     x = [reference, current]
     fold = [stretches(len(v), d, rng) for v, d in zip(x, days, strict=True)]

@@ -75,9 +75,11 @@ Upper = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 def _noise(
-    ranked: list[Floats], correlation: list[Floats], days: tuple[NDArray[np.int64] | None, NDArray[np.int64] | None],
+    ranked: list[Floats],
+    correlation: list[Floats],
+    days: tuple[NDArray[np.int64] | None, NDArray[np.int64] | None],
     upper: Upper,
-) -> Noise:  # fmt: skip
+) -> Noise:
     """Noise of the differences, from the influence of each row: z_i z_j - r (z_i^2 + z_j^2) / 2."""
     rows = float(len(ranked[0])), float(len(ranked[1]))
     row = _influence_variance(ranked[0], correlation[0])[upper]

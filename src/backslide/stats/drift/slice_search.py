@@ -294,10 +294,15 @@ def _summed(
     change, excess = (_mean([part[i] for part in parts]) for i in (0, 1))
     p_value = min(min(part[1].p_worse for part in parts) * tests, 1.0)
     return Slice(
-        conditions, change, excess, p_value, (int(windows[0].sum()), int(windows[1].sum())),
-        (float(rows.loss[windows[0]].mean()), float(rows.loss[windows[1]].mean())), len(parts),
+        conditions,
+        change,
+        excess,
+        p_value,
+        (int(windows[0].sum()), int(windows[1].sum())),
+        (float(rows.loss[windows[0]].mean()), float(rows.loss[windows[1]].mean())),
+        len(parts),
         _Table(rows.current, rows.loss).score(inside),
-    )  # fmt: skip
+    )
 
 
 def _mean(parts: list[Change]) -> Change:
@@ -309,9 +314,17 @@ def _mean(parts: list[Change]) -> Change:
     se, df = float(np.hypot(a.se, b.se)) / 2, min(a.df, b.df)
     half = float(stats.t.ppf(0.975, df)) * se
     return Change(
-        (a.reference + b.reference) / 2, (a.current + b.current) / 2, estimate, se, df, a.unit, estimate - half,
-        estimate + half, float(stats.t.sf(adjusted / se, df)) if se > 0 else 1.0, adjusted,
-    )  # fmt: skip
+        (a.reference + b.reference) / 2,
+        (a.current + b.current) / 2,
+        estimate,
+        se,
+        df,
+        a.unit,
+        estimate - half,
+        estimate + half,
+        float(stats.t.sf(adjusted / se, df)) if se > 0 else 1.0,
+        adjusted,
+    )
 
 
 def _overlap(a: Mask, b: Mask) -> float:

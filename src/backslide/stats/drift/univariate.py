@@ -92,10 +92,19 @@ def numeric_move(
     beyond = float(out[1] - out[0])
     beyond_adjusted = beyond - float(two.composition[0])
     return NumericMove(
-        ks, adjusted, shift, moved, se, float(one.freedom[0]), beyond, beyond_adjusted,
-        t_p(moved / se if se > 0 else 0.0, float(one.freedom[0])), p_shape,
-        share_p(float(out[0]), n[0], beyond_adjusted, n[1], two), one,
-    )  # fmt: skip
+        ks,
+        adjusted,
+        shift,
+        moved,
+        se,
+        float(one.freedom[0]),
+        beyond,
+        beyond_adjusted,
+        t_p(moved / se if se > 0 else 0.0, float(one.freedom[0])),
+        p_shape,
+        share_p(float(out[0]), n[0], beyond_adjusted, n[1], two),
+        one,
+    )
 
 
 def normal_scores(counts: Floats) -> Floats | None:
@@ -254,9 +263,17 @@ def share_move(reference: Floats, current: Floats, by_day: tuple[DayCounts, DayC
         for rows, own in zip(n, noise.window, strict=True)
     ]
     return ShareMove(
-        before, after, change, se, v, statistic, float(np.abs(after - before).sum() / 2), float(np.abs(change).sum() / 2),
-        min(2 * largest, 2 * overall, 1.0), (worth[0], worth[1]),
-    )  # fmt: skip
+        before,
+        after,
+        change,
+        se,
+        v,
+        statistic,
+        float(np.abs(after - before).sum() / 2),
+        float(np.abs(change).sum() / 2),
+        min(2 * largest, 2 * overall, 1.0),
+        (worth[0], worth[1]),
+    )
 
 
 def _chi_squared(reference: Floats, current: Floats, change: Floats) -> tuple[float, float, int]:

@@ -232,9 +232,12 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_OF_CLASSES, *
 CLASSIFICATION = tuple(metric.name for metric in _OF_CLASSES)
 REGRESSION = tuple(metric.name for metric in _OF_NUMBERS)
 SAME = {
-    "micro_f1": "accuracy", "micro_precision": "accuracy", "micro_recall": "accuracy", "weighted_recall": "accuracy",
+    "micro_f1": "accuracy",
+    "micro_precision": "accuracy",
+    "micro_recall": "accuracy",
+    "weighted_recall": "accuracy",
     "macro_recall": "balanced_accuracy",
-}  # fmt: skip
+}
 """Metrics that are another one under a second name, where every row has one label and one prediction."""
 OF_SCORES = ("log_loss", "brier", "roc_auc", "pr_auc")
 """Metrics that need scores."""

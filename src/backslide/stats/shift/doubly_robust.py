@@ -88,14 +88,24 @@ def domain_weights(x_g: Floats, x_b: Floats, categorical: NDArray[np.bool_], rng
     w = np.clip(odds[:n_g], 0.0, MAX_WEIGHT)
     balanced = odds / (1 + odds)
     ess = float(w.sum() ** 2 / max((w**2).sum(), 1e-12))
-    return Domain(w, ess, float((balanced[n_g:] > OUTSIDE).mean()), float(roc_auc_score(y, raw)),
-                  (balanced[:n_g], 1 - balanced[n_g:]))  # fmt: skip
+    return Domain(
+        w,
+        ess,
+        float((balanced[n_g:] > OUTSIDE).mean()),
+        float(roc_auc_score(y, raw)),
+        (balanced[:n_g], 1 - balanced[n_g:]),
+    )
 
 
 def class_probabilities(
-    x_g: Floats, labels: NDArray[np.int64], x_b: Floats, classes: int, categorical: NDArray[np.bool_],
-    blocks: NDArray[np.int64] | None, rng: np.random.Generator,
-) -> tuple[Floats, Floats]:  # fmt: skip
+    x_g: Floats,
+    labels: NDArray[np.int64],
+    x_b: Floats,
+    classes: int,
+    categorical: NDArray[np.bool_],
+    blocks: NDArray[np.int64] | None,
+    rng: np.random.Generator,
+) -> tuple[Floats, Floats]:
     """P(label | x) learned on the reference: out-of-fold for reference rows (n_g, K), averaged over folds for current rows."""
     fold = _folds(len(x_g), blocks, rng)
     inside, outside = np.zeros((len(x_g), classes)), np.zeros((len(x_b), classes))
@@ -113,9 +123,13 @@ def class_probabilities(
 
 
 def expected_losses(
-    x_g: Floats, losses: Floats, x_b: Floats, categorical: NDArray[np.bool_],
-    blocks: NDArray[np.int64] | None, rng: np.random.Generator,
-) -> tuple[Floats, Floats]:  # fmt: skip
+    x_g: Floats,
+    losses: Floats,
+    x_b: Floats,
+    categorical: NDArray[np.bool_],
+    blocks: NDArray[np.int64] | None,
+    rng: np.random.Generator,
+) -> tuple[Floats, Floats]:
     """E[loss | x] learned on the reference, for every column of ``losses`` (n_g, F)."""
     fold = _folds(len(x_g), blocks, rng)
     inside, outside = np.zeros_like(losses), np.zeros((len(x_b), losses.shape[1]))
@@ -153,9 +167,7 @@ def move(
     n_g, n_b = draw_g.sums(ones_g), draw_b.sums(ones_b)
     r = draw_g.sums(residual)
     moved_replicates = draw_b.sums(m_b) / n_b + r[:, :-1] / np.maximum(r[:, -1:], 1e-12)
-    return Moved(
-        s_g.mean(0), moved, s_b.mean(0), draw_g.sums(s_g) / n_g, moved_replicates, draw_b.sums(s_b) / n_b
-    )  # fmt: skip
+    return Moved(s_g.mean(0), moved, s_b.mean(0), draw_g.sums(s_g) / n_g, moved_replicates, draw_b.sums(s_b) / n_b)
 
 
 @dataclass(frozen=True)
@@ -247,8 +259,12 @@ def one_feature_weights(code_g: NDArray[np.int64], code_b: NDArray[np.int64], ce
 
 
 def residual_change(
-    residual_g: Floats, residual_b: Floats, code_g: NDArray[np.int64], code_b: NDArray[np.int64], cells: int,
-) -> tuple[float, int]:  # fmt: skip
+    residual_g: Floats,
+    residual_b: Floats,
+    code_g: NDArray[np.int64],
+    code_b: NDArray[np.int64],
+    cells: int,
+) -> tuple[float, int]:
     """Change of the mean signed residual per cell beyond the overall change, in standard errors: (sum of (z^2 - 1), cells used).
 
     ``residual`` (n, K) is outcome minus expectation; cells with fewer than 10 rows in either window are left out. The overall

@@ -37,12 +37,19 @@ class Estimate:
 
 
 def estimate_moved(
-    metric: Metric, statistics: Floats, x_g: Floats, x_b: Floats, categorical: NDArray[np.bool_],
-    rng: np.random.Generator, *, history: list[tuple[float, float]], classes: int,
+    metric: Metric,
+    statistics: Floats,
+    x_g: Floats,
+    x_b: Floats,
+    categorical: NDArray[np.bool_],
+    rng: np.random.Generator,
+    *,
+    history: list[tuple[float, float]],
+    classes: int,
     labels: NDArray[np.int64] | None = None,
     predictions: tuple[NDArray[np.generic], NDArray[np.generic]] | None = None,
     fresh: tuple[NDArray[np.int64], Floats] | None = None,
-) -> tuple[Estimate | None, str | None]:  # fmt: skip
+) -> tuple[Estimate | None, str | None]:
     """The metric of rows ``x_b`` (m, p) without labels, or why there is none.
 
     Args:
@@ -84,9 +91,15 @@ def _at(metric: Metric, moved: Floats, off: Floats) -> float:
 
 
 def _expected(
-    statistics: Floats, x_g: Floats, x_b: Floats, categorical: NDArray[np.bool_], rng: np.random.Generator,
-    labels: NDArray[np.int64] | None, predictions: tuple[NDArray[np.generic], NDArray[np.generic]] | None, classes: int,
-) -> tuple[Floats, Floats]:  # fmt: skip
+    statistics: Floats,
+    x_g: Floats,
+    x_b: Floats,
+    categorical: NDArray[np.bool_],
+    rng: np.random.Generator,
+    labels: NDArray[np.int64] | None,
+    predictions: tuple[NDArray[np.generic], NDArray[np.generic]] | None,
+    classes: int,
+) -> tuple[Floats, Floats]:
     """E[statistics | x] of both sides; for counts through P(label | x), since the prediction is known."""
     if labels is not None and predictions is not None and 0 < classes <= doubly_robust.MAX_CLASSES:
         chances = doubly_robust.class_probabilities(x_g, labels, x_b, classes, categorical, None, rng)
@@ -102,8 +115,13 @@ def _expected(
 
 
 def _own_error(
-    metric: Metric, statistics: Floats, m_g: Floats, rng: np.random.Generator, history: list[tuple[float, float]], rows: int
-) -> float:  # fmt: skip
+    metric: Metric,
+    statistics: Floats,
+    m_g: Floats,
+    rng: np.random.Generator,
+    history: list[tuple[float, float]],
+    rows: int,
+) -> float:
     """90 % quantile of past errors; else of the error on random parts of the reference as large as what is estimated."""
     if len(history) >= MIN_HISTORY:
         past = sorted(abs(said - true) for said, true in history)

@@ -118,9 +118,11 @@ def text_separation(bag: Bag, days: tuple[Days, Days], rng: np.random.Generator)
 
 
 def _judged(
-    scores: tuple[Floats, Floats], fold: tuple[NDArray[np.int64], NDArray[np.int64]],
-    rows: tuple[NDArray[np.bool_], NDArray[np.bool_]], days: tuple[Days, Days],
-) -> tuple[Separation, tuple[Floats, Floats]]:  # fmt: skip
+    scores: tuple[Floats, Floats],
+    fold: tuple[NDArray[np.int64], NDArray[np.int64]],
+    rows: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    days: tuple[Days, Days],
+) -> tuple[Separation, tuple[Floats, Floats]]:
     held: list[list[tuple[NDArray[np.int64], Floats]]] = [[], []]
     placed = tuple(np.full(len(s), np.nan) for s in scores)
     for k in range(FOLDS):

@@ -50,8 +50,6 @@ def topics_of(bag: Bag) -> Topics | None:
     total = w.sum(axis=1)
     code = np.where(total > 0, w.argmax(axis=1), k).astype(np.int64)
     loading = np.where(total > 0, w.max(axis=1) / np.where(total > 0, total, 1.0), 0.0)
-    words = tuple(
-        tuple(bag.terms[i] for i in np.argsort(-row, kind="stable")[:WORDS] if row[i] > 0) for row in h
-    )  # fmt: skip
+    words = tuple(tuple(bag.terms[i] for i in np.argsort(-row, kind="stable")[:WORDS] if row[i] > 0) for row in h)
     n = bag.weights[0].shape[0]
     return Topics(words, (code[:n], code[n:]), (loading[:n], loading[n:]))

@@ -123,8 +123,12 @@ class BrokenJoin(Signature):
         current = _with_companions(current, rng)
         current = current.with_columns(current["income"].gather(rng.permutation(current.height)).alias("income"))
         return Scenario(
-            scenarios.rescored(first), scenarios.rescored(current), dict(scenarios.ROLES), scenarios.TrueModel(), "income"
-        )  # fmt: skip
+            scenarios.rescored(first),
+            scenarios.rescored(current),
+            dict(scenarios.ROLES),
+            scenarios.TrueModel(),
+            "income",
+        )
 
 
 def _with_companions(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
@@ -282,8 +286,11 @@ def _shift(case: Case, ties: Dependence, group: tuple[str, ...]) -> int | None:
         return None
     _, lost, proof = _edges(ties)
     inside = [ties.names.index(name) for name in group]
-    best = max(((i, j) for i in inside for j in range(len(ties.names)) if j not in inside and lost[i, j]),
-               key=lambda ij: proof[ij], default=None)  # fmt: skip
+    best = max(
+        ((i, j) for i in inside for j in range(len(ties.names)) if j not in inside and lost[i, j]),
+        key=lambda ij: proof[ij],
+        default=None,
+    )
     if best is None or not all(case.pairs[ties.names[k]].numeric for k in best):
         return None
     x, y = (case.pairs[ties.names[k]].numbers[1] for k in best)

@@ -45,9 +45,34 @@ UNNATURAL = 0.6
 """Share of the filled-in rate that must also appear where the other columns speak against the value."""
 
 NOTHING = frozenset(
-    {"", "-", "?", "n/a", "na", "nan", "null", "nil", "none", "unknown", "unk", "undefined", "missing", "default", "other",
-     "0", "-1", "empty", "not available", "not specified", "unspecified", "tbd", "xxx", "999", "9999"}
-)  # fmt: skip
+    {
+        "",
+        "-",
+        "?",
+        "n/a",
+        "na",
+        "nan",
+        "null",
+        "nil",
+        "none",
+        "unknown",
+        "unk",
+        "undefined",
+        "missing",
+        "default",
+        "other",
+        "0",
+        "-1",
+        "empty",
+        "not available",
+        "not specified",
+        "unspecified",
+        "tbd",
+        "xxx",
+        "999",
+        "9999",
+    }
+)
 """Categories that stand for the absence of one, compared without regard to case."""
 
 

@@ -81,10 +81,16 @@ class EmbeddingChange(Signature):
             found = _changed(case, column)
             if found is not None:
                 yield Hypothesis(
-                    signature=self, features=(column,), seen=f"{column} {found.seen}", undo=found.undo,
-                    evidence=(found.evidence,), exact=True, reversible=found.reversible, rows=found.rows,
+                    signature=self,
+                    features=(column,),
+                    seen=f"{column} {found.seen}",
+                    undo=found.undo,
+                    evidence=(found.evidence,),
+                    exact=True,
+                    reversible=found.reversible,
+                    rows=found.rows,
                     params={"size": embedding_columns.dimension(case, column), **found.params},
-                )  # fmt: skip
+                )
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Undo it on the rows concerned."""
@@ -132,8 +138,12 @@ def _changed(case: Case, column: str) -> Found | None:
             return None
         return Found(
             f"holds vectors of {now} numbers, {d} before: another encoder or another setting of it",
-            f"take vectors of the former {d} numbers", f"DRF014:{column} dimension", after.size == now, False, {"now": now},
-        )  # fmt: skip
+            f"take vectors of the former {d} numbers",
+            f"DRF014:{column} dimension",
+            after.size == now,
+            False,
+            {"now": now},
+        )
     held = embedding_columns.vectors(case, column)
     if held is None:
         return None
@@ -159,15 +169,27 @@ def _norms(column: str, before: Facts, after: Facts, held: Vectors) -> Found | N
         where = "" if rows.mean() > 0.98 else f" on {say.percent(float(rows.mean()))} of the rows"
         return Found(
             f"is no longer normalised{where}: median norm {say.number(float(np.median(after.norm[rows])), 3)}, 1 before",
-            f"divide {column} by its norm", key, rows, True,
-            {"norms": after.norm[rows], "rate": 1.0 if not where else float(rows.mean()), "way": "unit", "certain": True},
-        )  # fmt: skip
+            f"divide {column} by its norm",
+            key,
+            rows,
+            True,
+            {
+                "norms": after.norm[rows],
+                "rate": 1.0 if not where else float(rows.mean()),
+                "way": "unit",
+                "certain": True,
+            },
+        )
     if share[1] >= ALL and share[0] <= 0.5:
         middle = float(np.median(before.norm[usable[0]]))
         return Found(
             f"is normalised now: every vector of length 1, median norm {say.number(middle, 3)} before",
-            "give vectors the former median norm", key, usable[1], False, {"norm": middle, "way": "normalised", "certain": True},
-        )  # fmt: skip
+            "give vectors the former median norm",
+            key,
+            usable[1],
+            False,
+            {"norm": middle, "way": "normalised", "certain": True},
+        )
     logs = [np.log(f.norm[k]) for f, k in zip((before, after), usable, strict=True)]
     factor = float(np.exp(np.median(logs[1]) - np.median(logs[0])))
     if abs(np.log(factor)) < np.log(FACTOR):
@@ -179,18 +201,26 @@ def _norms(column: str, before: Facts, after: Facts, held: Vectors) -> Found | N
     if spread > 1e-4 and left > max(REMAINS * apart, noise):
         return None
     return Found(
-        f"is {say.number(factor, 4)} times as long as it was", f"divide {column} by {say.number(factor, 4)}",
-        key, usable[1], True, {"factor": factor, "way": "scaled", "certain": True},
-    )  # fmt: skip
+        f"is {say.number(factor, 4)} times as long as it was",
+        f"divide {column} by {say.number(factor, 4)}",
+        key,
+        usable[1],
+        True,
+        {"factor": factor, "way": "scaled", "certain": True},
+    )
 
 
 def _other(column: str, space: OtherSpace, after: Facts, d: int) -> Found:
     rows = after.finite & (after.size == d)
     undo = "turn the space back" if space.rotation is not None else f"embed {column} with the former encoder"
     return Found(
-        f"comes from another encoder: {space.words}", undo, f"DRF013:{column}", rows, space.rotation is not None,
+        f"comes from another encoder: {space.words}",
+        undo,
+        f"DRF013:{column}",
+        rows,
+        space.rotation is not None,
         {"space": space, "way": "space"},
-    )  # fmt: skip
+    )
 
 
 def _undone(case: Case, hypothesis: Hypothesis, part: pl.DataFrame, x: Floats) -> Floats:

@@ -146,10 +146,7 @@ def _reversed(ties: Dependence, candidates: set[str], known: set[str]) -> dict[s
             break
         best = min(clear, key=lambda c: (-_weight(ties, strong, c), c))
         after = _turned(ties, after, best)
-        rivals = [
-            c for c in clear
-            if c != best and abs(_weight(ties, strong, c) - _weight(ties, strong, best)) < 1e-9
-        ]  # fmt: skip
+        rivals = [c for c in clear if c != best and abs(_weight(ties, strong, c) - _weight(ties, strong, best)) < 1e-9]
         # One partner alone may have turned for reasons of its own, as heating turns to cooling.
         found[best] = not rivals and _partners(ties, strong, best) >= 2
         found |= dict.fromkeys(rivals, False)

@@ -120,7 +120,8 @@ def _values_exchanged(p: Pair, q: Pair) -> bool:
     """Whether each of two columns of few values now has the very values of the other, and they were not the same."""
     if not (p.discrete and q.discrete):
         return False
-    (p_g, p_b), (q_g, q_b) = ({k for k, n in side.items() if n >= RARE} for side in p.levels), (
-        {k for k, n in side.items() if n >= RARE} for side in q.levels
-    )  # fmt: skip
+    (p_g, p_b), (q_g, q_b) = (
+        ({k for k, n in side.items() if n >= RARE} for side in p.levels),
+        ({k for k, n in side.items() if n >= RARE} for side in q.levels),
+    )
     return p_g != q_g and p_b == q_g and q_b == p_g

@@ -34,9 +34,12 @@ def recoded(asker: Asker) -> Altered | None:
             alter = _as_alteration(column, found)
             if asker.explains(alter):
                 return Altered(
-                    CauseKind.PREPROCESSING_CHANGE, (column,), alter, _words(column, found),
+                    CauseKind.PREPROCESSING_CHANGE,
+                    (column,),
+                    alter,
+                    _words(column, found),
                     f"encode {column} with the encoder of training",
-                )  # fmt: skip
+                )
     return None
 
 

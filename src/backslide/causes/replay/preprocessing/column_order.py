@@ -48,9 +48,12 @@ def exchanged(asker: Asker) -> Altered | None:
     moved = tuple(order)
     words = f"{say.listed(moved)} stand in each other's place" if len(moved) == 2 else "columns come in another order"
     return Altered(
-        CauseKind.PREPROCESSING_CHANGE, moved, alter,
-        f"{words} in what the model is given, while the log has them right", "hand the columns on in the order of training",
-    )  # fmt: skip
+        CauseKind.PREPROCESSING_CHANGE,
+        moved,
+        alter,
+        f"{words} in what the model is given, while the log has them right",
+        "hand the columns on in the order of training",
+    )
 
 
 def _alike(rows: pl.DataFrame, one: str, other: str) -> bool:

@@ -70,9 +70,12 @@ def rebuilt(asker: Asker) -> Altered | None:
     shown = say.listed([f"{v!r} as {w!r}" for v, w in moved[one].items()], 3)
     words = f"the encoder that answers reads the categories of {say.listed(columns)} as others: of {one} {shown}"
     return Altered(
-        CauseKind.PREPROCESSING_CHANGE, columns, lambda frame: _read(frame, moved), words,
+        CauseKind.PREPROCESSING_CHANGE,
+        columns,
+        lambda frame: _read(frame, moved),
+        words,
         "encode them with the encoder of training",
-    )  # fmt: skip
+    )
 
 
 def _levels(asker: Asker) -> dict[str, list[Any]]:

@@ -154,7 +154,7 @@ def _siblings(parts: LastStep, k: int) -> bool:
 
 def _indicated(
     asker: Asker, parts: LastStep, k: int, ours: Floats, given: Floats, table: tuple[tuple[float, float], ...]
-) -> _Told:  # fmt: skip
+) -> _Told:
     """An indicator that is given otherwise: its category taken for unknown, or read as another one or as this one."""
     source = parts.source(k)
     level = parts.names[k].rsplit("__", 1)[-1].removeprefix(f"{source}_")

@@ -70,8 +70,8 @@ def _contained(way: Callable[[Asker], Altered | None], asker: Asker) -> Altered 
     except Exception as error:
         if let_through():
             raise
-        asker.case.notes.append(
+        note = (
             f"what the saved model was given could not be tried out ({way.__name__}): {type(error).__name__}: {error}"
-            .splitlines()[0][:200]
-        )  # fmt: skip
+        )
+        asker.case.notes.append(note.splitlines()[0][:200])
         return None

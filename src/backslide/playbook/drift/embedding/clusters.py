@@ -119,14 +119,19 @@ class EmbeddingClusters(Check):
             full[at] = (codes == top.place).astype(float)
         values = held.aligned(case, (whole[0], whole[1]))
         return Finding(
-            code=self.code, subject=held.name, severity=severity, summary=summary,
+            code=self.code,
+            subject=held.name,
+            severity=severity,
+            summary=summary,
             estimate=Estimate(estimate=top.after - top.before, low=low, high=high, basis="sample", n=min(rows)),
-            unit="points", p_value=top.p_value,
+            unit="points",
+            p_value=top.p_value,
             detectable=top.move.detectable(case.settings.engine.false_discovery_rate / len(moved), floors.share),
-            basis=embedding_columns.basis(case, rows), since=change_of_column.since(case, values) if shown else None,
+            basis=embedding_columns.basis(case, rows),
+            since=change_of_column.since(case, values) if shown else None,
             numbers={"clusters": len(moved) - 1, "far_reference": moved[-1].before, "far_current": moved[-1].after},
             evidence=(_changes(moved, named, summary), _examples(case, placed, moved)) if shown else (),
-        )  # fmt: skip
+        )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
@@ -208,9 +213,12 @@ def _changes(moved: list[_Moved], named: dict[int, str], reading: str) -> Eviden
         note = f"{say.percent(m.before)} → {say.percent(m.after)}"
         rows.append(RankedRow(label=label, value=m.after - m.before, low=low, high=high, note=note))
     return Ranked(
-        title="Change of each cluster's share", reading=f"{reading}.", x="change of the share of rows", rows=tuple(rows),
+        title="Change of each cluster's share",
+        reading=f"{reading}.",
+        x="change of the share of rows",
+        rows=tuple(rows),
         share=True,
-    )  # fmt: skip
+    )
 
 
 def _examples(case: Case, placed: _Placed, moved: list[_Moved]) -> Evidence:
@@ -225,5 +233,6 @@ def _examples(case: Case, placed: _Placed, moved: list[_Moved]) -> Evidence:
     return Table(
         title="Rows nearest to each cluster",
         reading="Real rows nearest to the middle of each cluster, from the window in which it is the larger.",
-        columns=("place", "reference", "current", "row from", "row"), rows=tuple(rows),
-    )  # fmt: skip
+        columns=("place", "reference", "current", "row from", "row"),
+        rows=tuple(rows),
+    )

@@ -90,14 +90,19 @@ class EmbeddingDrift(Check):
         shown = severity != Severity.OK
         first = held.aligned(case, (views[0][:, 0], views[1][:, 0]))
         return Finding(
-            code=self.code, subject=held.name, severity=severity, summary=summary,
-            estimate=Estimate(estimate=auc.auc, low=auc.low, high=auc.high, basis="sample", n=min(rows)), unit="AUC",
+            code=self.code,
+            subject=held.name,
+            severity=severity,
+            summary=summary,
+            estimate=Estimate(estimate=auc.auc, low=auc.low, high=auc.high, basis="sample", n=min(rows)),
+            unit="AUC",
             p_value=p if judged else None,
             detectable=max(floors.auc, 0.5 + (3.1 + 0.84) * auc.se) if judged else None,
-            basis=embedding_columns.basis(case, rows), since=change_of_column.since(case, first) if shown else None,
+            basis=embedding_columns.basis(case, rows),
+            since=change_of_column.since(case, first) if shown else None,
             numbers={"distance": apart.size, "distance_p": apart.p_value, "dimensions": held.x[0].shape[1]},
             evidence=density_map(held),
-        )  # fmt: skip
+        )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:

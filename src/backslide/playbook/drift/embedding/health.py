@@ -93,13 +93,21 @@ class EmbeddingHealth(Check):
         rows = min(len(f.size) for f in own)
         summary = f"{column}: no vectors in the current window"
         table = Table(
-            title=f"{column}: vectors", reading=f"{summary}.", columns=("window", "rows", "vectors"),
-            rows=tuple((side.window.name, len(f.size), int(f.known.sum())) for side, f in zip(case.sides, own, strict=True)),
-        )  # fmt: skip
+            title=f"{column}: vectors",
+            reading=f"{summary}.",
+            columns=("window", "rows", "vectors"),
+            rows=tuple(
+                (side.window.name, len(f.size), int(f.known.sum())) for side, f in zip(case.sides, own, strict=True)
+            ),
+        )
         return Finding(
-            code=self.code, subject=f"{column} vectors", summary=summary, evidence=(table,), basis=_basis(rows),
+            code=self.code,
+            subject=f"{column} vectors",
+            summary=summary,
+            evidence=(table,),
+            basis=_basis(rows),
             severity=Severity.FAIL if rows >= change_of_column.MIN_ROWS else Severity.OK,
-        )  # fmt: skip
+        )
 
     def _dimension(self, case: Case, column: str, own: tuple[Facts, Facts]) -> Finding:
         d = embedding_columns.dimension(case, column)
@@ -110,10 +118,15 @@ class EmbeddingHealth(Check):
         if now != d:
             words += f", most of them {now}"
         return self._share_finding(
-            case, f"{column} dimension", f"{column}: {_ends(move)} {words}", move, (other[0], other[1]),
-            self.thresholds.dimension, fact=now != d and float(move.after[-1]) >= HARDLY,
+            case,
+            f"{column} dimension",
+            f"{column}: {_ends(move)} {words}",
+            move,
+            (other[0], other[1]),
+            self.thresholds.dimension,
+            fact=now != d and float(move.after[-1]) >= HARDLY,
             shown=(_sizes(column, own),),
-        )  # fmt: skip
+        )
 
     def _broken(self, case: Case, column: str, own: tuple[Facts, Facts]) -> Finding:
         broken = [(~f.known | ~f.finite | f.flat).astype(float) for f in own]
@@ -133,8 +146,12 @@ class EmbeddingHealth(Check):
         most = max(rows, key=lambda row: abs(row[2] - row[1]), default=None)
         detail = f", most of them {most[0]}" if most is not None and most[2] > most[1] else ""
         summary = f"{column}: {_ends(move)} of the rows hold no usable vector{detail}"
-        table = Table(title=f"{column}: vectors that say nothing", reading=f"{summary}.",
-                      columns=("vectors", "reference", "current"), rows=rows)  # fmt: skip
+        table = Table(
+            title=f"{column}: vectors that say nothing",
+            reading=f"{summary}.",
+            columns=("vectors", "reference", "current"),
+            rows=rows,
+        )
         return self._share_finding(
             case,
             f"{column} vectors",
@@ -159,9 +176,15 @@ class EmbeddingHealth(Check):
             off = [np.where(np.isfinite(v), (np.abs(v - 1) > UNIT).astype(float), np.nan) for v in values]
             words = f"{summary}; {say.percent(unit[0])} of the vectors were of length 1, {say.percent(unit[1])} are now"
             yield self._share_finding(
-                case, f"{column} norm", words, _share(case, (off[0], off[1])), (off[0], off[1]), self.thresholds.broken,
-                fact=unit[1] <= HARDLY, shown=shown,
-            )  # fmt: skip
+                case,
+                f"{column} norm",
+                words,
+                _share(case, (off[0], off[1])),
+                (off[0], off[1]),
+                self.thresholds.broken,
+                fact=unit[1] <= HARDLY,
+                shown=shown,
+            )
             return
         if unit[1] >= ALL:
             summary += "; all vectors are of length 1 now"
@@ -176,13 +199,19 @@ class EmbeddingHealth(Check):
             severity = Severity.FAIL if ratio >= LARGE_RATIO else Severity.WARN
         worry = severity != Severity.OK
         yield Finding(
-            code=self.code, subject=f"{column} norm", severity=severity, summary=summary,
+            code=self.code,
+            subject=f"{column} norm",
+            severity=severity,
+            summary=summary,
             estimate=Estimate(estimate=shift, low=shift - se, high=shift + se, basis="sample", n=len(values[1])),
-            unit="standard deviations", p_value=None if found is None else found.move.p_location,
+            unit="standard deviations",
+            p_value=None if found is None else found.move.p_location,
             detectable=None if found is None else found.move.detectable(_alpha(case), self.thresholds.norm),
-            basis=_basis(min(map(len, values))), since=change_of_column.since(case, both) if worry else None,
-            numbers={"reference_norm": middle[0], "current_norm": middle[1]}, evidence=shown if worry else (),
-        )  # fmt: skip
+            basis=_basis(min(map(len, values))),
+            since=change_of_column.since(case, both) if worry else None,
+            numbers={"reference_norm": middle[0], "current_norm": middle[1]},
+            evidence=shown if worry else (),
+        )
 
     def _still(self, case: Case, column: str, own: tuple[Facts, Facts]) -> Iterator[Finding]:
         held = embedding_columns.vectors(case, column)
@@ -193,15 +222,22 @@ class EmbeddingHealth(Check):
         d = held.x[0].shape[1]
         summary = f"{column}: {len(lively)} of {d} dimensions varied and stand still now"
         table = Table(
-            title=f"{column}: dimensions that stand still", reading=f"{summary}.",
+            title=f"{column}: dimensions that stand still",
+            reading=f"{summary}.",
             columns=("dimension", "now", "before, from", "to"),
             rows=tuple((k, float(own[1].low[k]), float(own[0].low[k]), float(own[0].high[k])) for k in lively[:12]),
-        )  # fmt: skip
+        )
         yield Finding(
-            code=self.code, subject=f"{column} dimensions", severity=Severity.FAIL if lively else Severity.OK, summary=summary,
-            estimate=Estimate(estimate=len(lively) / d, basis="sample", n=len(own[1].size)), unit="points",
-            detectable=1 / d, basis=_basis(len(own[1].size)), evidence=(table,) if lively else (),
-        )  # fmt: skip
+            code=self.code,
+            subject=f"{column} dimensions",
+            severity=Severity.FAIL if lively else Severity.OK,
+            summary=summary,
+            estimate=Estimate(estimate=len(lively) / d, basis="sample", n=len(own[1].size)),
+            unit="points",
+            detectable=1 / d,
+            basis=_basis(len(own[1].size)),
+            evidence=(table,) if lively else (),
+        )
 
     def _copies(self, case: Case, column: str, own: tuple[Facts, Facts]) -> Iterator[Finding]:
         held = embedding_columns.vectors(case, column)
@@ -225,9 +261,17 @@ class EmbeddingHealth(Check):
         )
 
     def _share_finding(
-        self, case: Case, subject: str, summary: str, move: ShareMove, which: Both, floor: float, *, fact: bool = False,
+        self,
+        case: Case,
+        subject: str,
+        summary: str,
+        move: ShareMove,
+        which: Both,
+        floor: float,
+        *,
+        fact: bool = False,
         shown: tuple[Evidence, ...] = (),
-    ) -> Finding:  # fmt: skip
+    ) -> Finding:
         change, rows = float(move.adjusted[-1]), min(len(w) for w in which)
         known = min(int(np.isfinite(w).sum()) for w in which)
         severity = Severity.OK
@@ -236,13 +280,21 @@ class EmbeddingHealth(Check):
         worry = severity != Severity.OK
         low, high = change_of_column.newcombe_by_days(move)
         return Finding(
-            code=self.code, subject=subject, severity=severity, summary=summary,
-            estimate=Estimate(estimate=float(move.after[-1] - move.before[-1]), low=low, high=high, basis="sample", n=rows),
-            unit="points", p_value=None if fact else move.p_value, detectable=move.detectable(_alpha(case), floor),
-            basis=_basis(rows), since=change_of_column.since(case, which) if worry else None,
+            code=self.code,
+            subject=subject,
+            severity=severity,
+            summary=summary,
+            estimate=Estimate(
+                estimate=float(move.after[-1] - move.before[-1]), low=low, high=high, basis="sample", n=rows
+            ),
+            unit="points",
+            p_value=None if fact else move.p_value,
+            detectable=move.detectable(_alpha(case), floor),
+            basis=_basis(rows),
+            since=change_of_column.since(case, which) if worry else None,
             numbers={"reference": float(move.before[-1]), "current": float(move.after[-1])},
             evidence=shown if worry else (),
-        )  # fmt: skip
+        )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
@@ -280,9 +332,11 @@ def _sizes(column: str, own: tuple[Facts, Facts]) -> Table:
     shown = sorted(int(k) for k in kinds[np.argsort(-counts, kind="stable")[:8]])
     rows = tuple((size, *(int((f.size == size).sum()) for f in own)) for size in shown)
     return Table(
-        title=f"{column}: numbers in a vector", reading="Sampled rows by how many numbers their vector holds.",
-        columns=("numbers", "reference", "current"), rows=rows,
-    )  # fmt: skip
+        title=f"{column}: numbers in a vector",
+        reading="Sampled rows by how many numbers their vector holds.",
+        columns=("numbers", "reference", "current"),
+        rows=rows,
+    )
 
 
 def _copied(column: str, groups: list[np.ndarray], reading: str) -> Table:
@@ -290,7 +344,9 @@ def _copied(column: str, groups: list[np.ndarray], reading: str) -> Table:
     rows = tuple(
         (what, *(fact(s) for s in size))
         for what, fact in (
-            ("vectors", lambda s: int(s.sum())), ("distinct vectors", len), ("most copies of one", lambda s: int(s.max())),
+            ("vectors", lambda s: int(s.sum())),
+            ("distinct vectors", len),
+            ("most copies of one", lambda s: int(s.max())),
         )
-    )  # fmt: skip
+    )
     return Table(title=f"{column}: copies", reading=f"{reading}.", columns=("", "reference", "current"), rows=rows)

@@ -37,11 +37,13 @@ def density_map(held: Vectors) -> tuple[Density, ...]:
         share.append(np.bincount(cell[:, 0] * GRID + cell[:, 1], minlength=GRID**2) / len(own))
     cells = tuple(
         DensityCell(
-            x=float(low[0] + (k // GRID + 0.5) * step[0]), y=float(low[1] + (k % GRID + 0.5) * step[1]),
-            reference=float(share[0][k]), current=float(share[1][k]),
+            x=float(low[0] + (k // GRID + 0.5) * step[0]),
+            y=float(low[1] + (k % GRID + 0.5) * step[1]),
+            reference=float(share[0][k]),
+            current=float(share[1][k]),
         )
         for k in np.flatnonzero(share[0] + share[1])
-    )  # fmt: skip
+    )
     apart = float(np.abs(share[0] - share[1]).sum() / 2)
     return (
         Density(
@@ -49,9 +51,10 @@ def density_map(held: Vectors) -> tuple[Density, ...]:
             reading=f"On the two widest axes of the reference, {say.percent(apart)} of the rows lie in other cells than before.",
             x=f"first axis ({say.percent(float(axes.spread[0]))} of the reference's spread)",
             y=f"second axis ({say.percent(float(axes.spread[1]))})",
-            step=(float(step[0]), float(step[1])), cells=cells,
+            step=(float(step[0]), float(step[1])),
+            cells=cells,
         ),
-    )  # fmt: skip
+    )
 
 
 def described(case: Case, held: Vectors, side: int, at: Ints) -> list[str]:

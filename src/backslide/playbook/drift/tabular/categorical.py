@@ -95,8 +95,12 @@ class CategoricalDrift(Check):
         floors = self.thresholds
         moved = move.total_variation_adjusted >= floors.total_variation
         met = unseen.excess >= floors.unseen
-        p_value = min(1.0, 2 * min(p for p, asked in ((move.p_value, moved), (unseen.p_value, met)) if asked)
-                      if moved or met else 2 * move.p_value)  # fmt: skip
+        p_value = min(
+            1.0,
+            2 * min(p for p, asked in ((move.p_value, moved), (unseen.p_value, met)) if asked)
+            if moved or met
+            else 2 * move.p_value,
+        )
         severity = self._severity(move, moved or met, min(levels.reference.sum(), levels.current.sum()))
         most = int(np.argmax(np.abs(move.adjusted)[: len(levels.names)] if levels.names else [0]))
         summary = _sentence(column, levels, move, most, unseen, vanished)

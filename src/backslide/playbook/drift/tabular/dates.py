@@ -147,12 +147,20 @@ class Dates(Check):
         p_value, passed = move.judge(self.thresholds.ks, self.thresholds.shift, 0.05)
         size = max(abs(move.shift_adjusted) / self.thresholds.shift, move.ks_adjusted / self.thresholds.ks)
         yield Question(
-            "", summary, size if passed else 0.0, 1.0, p_value,
+            "",
+            summary,
+            size if passed else 0.0,
+            1.0,
+            p_value,
             Estimate(estimate=float(np.nanmean(values[1]) - np.nanmean(values[0])), basis="sample", n=len(values[1])),
-            unit, move.detectable(alpha, self.thresholds.shift) * spread, values,
-            (*numeric_histograms(values, title=column, reading=f"{column}: {summary}.", x=f"{word}, {unit}"),
-             *(change_of_column.series(case, values, title=f"{word} of {column}", y=unit) if passed else ())),
-        )  # fmt: skip
+            unit,
+            move.detectable(alpha, self.thresholds.shift) * spread,
+            values,
+            (
+                *numeric_histograms(values, title=column, reading=f"{column}: {summary}.", x=f"{word}, {unit}"),
+                *(change_of_column.series(case, values, title=f"{word} of {column}", y=unit) if passed else ()),
+            ),
+        )
 
     def _share(self, case: Case, column: str, what: str, which: Both, alpha: float) -> Question:
         known = [w[np.isfinite(w)] for w in which]
@@ -160,14 +168,26 @@ class Dates(Check):
         move = change_of_column.indicator(case, hits[0], hits[1], which)
         before, after = float(move.before[1]), float(move.after[1])
         low, high = change_of_column.newcombe_by_days(move)
-        chart = Bars(title=f"{column}: {what}", reading=f"{column}: {say.percent(after)} {what}, {say.percent(before)} before.",
-                     x="", categories=(what,), reference=(before,), current=(after,))  # fmt: skip
+        chart = Bars(
+            title=f"{column}: {what}",
+            reading=f"{column}: {say.percent(after)} {what}, {say.percent(before)} before.",
+            x="",
+            categories=(what,),
+            reference=(before,),
+            current=(after,),
+        )
         return Question(
-            what, f"{say.percent(after)} {what}, {say.percent(before)} before", abs(float(move.adjusted[1])),
-            self.thresholds.share, move.p_value,
-            Estimate(estimate=after - before, low=min(low, after - before), high=max(high, after - before)), "points",
-            move.detectable(alpha, self.thresholds.share), which, (chart,),
-        )  # fmt: skip
+            what,
+            f"{say.percent(after)} {what}, {say.percent(before)} before",
+            abs(float(move.adjusted[1])),
+            self.thresholds.share,
+            move.p_value,
+            Estimate(estimate=after - before, low=min(low, after - before), high=max(high, after - before)),
+            "points",
+            move.detectable(alpha, self.thresholds.share),
+            which,
+            (chart,),
+        )
 
     def _spread(
         self, case: Case, column: str, what: str, codes: list[pl.Series], words: tuple[str, ...]
@@ -180,15 +200,25 @@ class Dates(Check):
         before, after = float(move.before[most]), float(move.after[most])
         summary = f"{words[most]} {say.percent(before)} → {say.percent(after)} of values"
         chart = bars(
-            dict(zip(words, move.before.tolist(), strict=True)), dict(zip(words, move.after.tolist(), strict=True)),
-            title=f"{column} by {what}", reading=f"{column}: {summary}.", x=what,
-        )  # fmt: skip
+            dict(zip(words, move.before.tolist(), strict=True)),
+            dict(zip(words, move.after.tolist(), strict=True)),
+            title=f"{column} by {what}",
+            reading=f"{column}: {summary}.",
+            x=what,
+        )
         marks = tuple(np.where(n < 0, np.nan, (n == most).astype(float)) for n in numbers)
         yield Question(
-            what, summary, move.total_variation_adjusted, self.thresholds.total_variation, move.p_value,
-            change_of_column.share_change(move, most), "points",
-            None, (marks[0], marks[1]), (chart,),
-        )  # fmt: skip
+            what,
+            summary,
+            move.total_variation_adjusted,
+            self.thresholds.total_variation,
+            move.p_value,
+            change_of_column.share_change(move, most),
+            "points",
+            None,
+            (marks[0], marks[1]),
+            (chart,),
+        )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:

@@ -137,12 +137,18 @@ def _scatter(found: dict[str, Moved], leans: Leaning, flagged: set[str], reading
     shown = sorted(found, key=lambda c: (c not in flagged, -leans.importance[c], c))[:SHOWN]
     points = tuple(
         ScatterPoint(
-            label=c, x=found[c].distance, y=leans.importance[c], flagged=c in flagged,
+            label=c,
+            x=found[c].distance,
+            y=leans.importance[c],
+            flagged=c in flagged,
             note=f"{say.percent(leans.share(c))} of the importance",
         )
         for c in shown
-    )  # fmt: skip
+    )
     return Scatter(
-        title="How far features moved, and how much the model leans on them", reading=f"{reading}.",
-        x="moved by, standard deviations", y=leans.words, points=points,
-    )  # fmt: skip
+        title="How far features moved, and how much the model leans on them",
+        reading=f"{reading}.",
+        x="moved by, standard deviations",
+        y=leans.words,
+        points=points,
+    )

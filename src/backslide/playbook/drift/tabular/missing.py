@@ -79,8 +79,13 @@ class Missing(Check):
         summary = f"{column}: {say.percent(after)} {what}, {say.percent(before)} before"
         shown = severity != Severity.OK
         chart = Bars(
-            title=f"{column}: {what}", reading=f"{summary}.", x="", categories=(what,), reference=(before,), current=(after,),
-        )  # fmt: skip
+            title=f"{column}: {what}",
+            reading=f"{summary}.",
+            x="",
+            categories=(what,),
+            reference=(before,),
+            current=(after,),
+        )
         by_day = (
             change_of_column.series(
                 case, (which[0], which[1]), title=f"share of {column} {what}", y=f"share {what}", share=True
@@ -100,12 +105,17 @@ class Missing(Check):
             basis=f"all rows; {change_of_column.noise(case)}",
             since=change_of_column.since(case, (which[0], which[1])) if shown else None,
             numbers={
-                "reference_nulls": g.nulls, "reference_nans": g.nans, "current_nulls": b.nulls, "current_nans": b.nans,
-                "reference_infinite": _infinite(g), "current_infinite": _infinite(b),
-                "reference_empty": _empty(g), "current_empty": _empty(b),
+                "reference_nulls": g.nulls,
+                "reference_nans": g.nans,
+                "current_nulls": b.nulls,
+                "current_nans": b.nans,
+                "reference_infinite": _infinite(g),
+                "current_infinite": _infinite(b),
+                "reference_empty": _empty(g),
+                "current_empty": _empty(b),
             },
             evidence=(chart, *by_day) if shown else (),
-        )  # fmt: skip
+        )
 
     def _kind_changed(self, column: str, g: ColumnProfile, b: ColumnProfile) -> Iterable[Finding]:
         """As many missing as before, but NaN for null or null for NaN: another writer, and another path through imputers."""
@@ -116,10 +126,12 @@ class Missing(Check):
         if abs(change) >= 0.5 and enough and min(g.missing, b.missing) >= change_of_column.MIN_ROWS:
             now, before = ("NaN", "null") if change > 0 else ("null", "NaN")
             yield Finding(
-                code=self.code, subject=f"{column} (kind)", severity=Severity.NOTE,
+                code=self.code,
+                subject=f"{column} (kind)",
+                severity=Severity.NOTE,
                 summary=f"{column}: missing values come as {now}, as {before} before",
                 numbers={"reference_nans": g.nans, "current_nans": b.nans},
-            )  # fmt: skip
+            )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:

@@ -238,12 +238,14 @@ def _ranked(columns: list[str], changes: list[PairChange], reading: str) -> Rank
     shown = sorted(changes[:SHOWN], key=lambda c: -abs(c.adjusted))
     rows = tuple(
         RankedRow(
-            label=f"{columns[c.first]} ~ {columns[c.second]}", value=c.after - c.before,
-            low=c.after - c.before - 1.96 * c.se, high=c.after - c.before + 1.96 * c.se,
+            label=f"{columns[c.first]} ~ {columns[c.second]}",
+            value=c.after - c.before,
+            low=c.after - c.before - 1.96 * c.se,
+            high=c.after - c.before + 1.96 * c.se,
             note=f"{_r(c.before)} → {_r(c.after)}",
         )
         for c in shown
-    )  # fmt: skip
+    )
     return Ranked(title="Changes of rank correlation", reading=f"{reading}.", x="change of rank correlation", rows=rows)
 
 

@@ -172,10 +172,13 @@ def _wasserstein(g: ColumnProfile, b: ColumnProfile) -> float:
 
 def _moved(move: NumericMove) -> dict[str, Scalar]:
     return {
-        "ks": move.ks, "ks_without_weekdays": move.ks_adjusted,
-        "shift_sd": move.shift, "shift_sd_without_weekdays": move.shift_adjusted, "shift_sd_error": move.shift_se,
+        "ks": move.ks,
+        "ks_without_weekdays": move.ks_adjusted,
+        "shift_sd": move.shift,
+        "shift_sd_without_weekdays": move.shift_adjusted,
+        "shift_sd_error": move.shift_se,
         "tails_change": move.tails,
-    }  # fmt: skip
+    }
 
 
 def _distinct(case: Case, column: str) -> dict[str, Scalar]:

@@ -79,21 +79,45 @@ class Scores(Check):
         enough = min(sum(c.values()) for c in counts) >= change_of_column.MIN_ROWS
         severity = Severity.WARN if worst >= self.thresholds.share and enough else Severity.OK
         bars = evidence.bars(
-            {k: float(x) for k, x in counts[0].items()}, {k: float(x) for k, x in counts[1].items()},
-            title="Predicted classes", reading=f"{summary}.", x="predicted class",
-        )  # fmt: skip
+            {k: float(x) for k, x in counts[0].items()},
+            {k: float(x) for k, x in counts[1].items()},
+            title="Predicted classes",
+            reading=f"{summary}.",
+            x="predicted class",
+        )
         marks = [change_of_column.codes_of(side.sample[names.PREDICTION], levels.names) for side in case.sides]
         which = tuple(np.where(m < 0, np.nan, (m == most).astype(float)) for m in marks)
         yield Finding(
-            code=self.code, subject="prediction", severity=severity, summary=summary, p_value=move.p_value,
-            estimate=change_of_column.share_change(move, most), unit="points",
+            code=self.code,
+            subject="prediction",
+            severity=severity,
+            summary=summary,
+            p_value=move.p_value,
+            estimate=change_of_column.share_change(move, most),
+            unit="points",
             detectable=move.detectable(case.settings.engine.false_discovery_rate, self.thresholds.share),
-            basis="all rows", since=change_of_column.since(case, (which[0], which[1])) if severity != Severity.OK else None,
-            numbers={"cramers_v": move.cramers_v, "total_variation": move.total_variation,
-                     "jensen_shannon": jensen_shannon(levels.reference, levels.current)},
-            evidence=(bars, *(change_of_column.series(case, (which[0], which[1]), title=f"share predicted {levels.names[most]!r}",
-                                           y="share of rows", share=True) if severity != Severity.OK else ())),
-        )  # fmt: skip
+            basis="all rows",
+            since=change_of_column.since(case, (which[0], which[1])) if severity != Severity.OK else None,
+            numbers={
+                "cramers_v": move.cramers_v,
+                "total_variation": move.total_variation,
+                "jensen_shannon": jensen_shannon(levels.reference, levels.current),
+            },
+            evidence=(
+                bars,
+                *(
+                    change_of_column.series(
+                        case,
+                        (which[0], which[1]),
+                        title=f"share predicted {levels.names[most]!r}",
+                        y="share of rows",
+                        share=True,
+                    )
+                    if severity != Severity.OK
+                    else ()
+                ),
+            ),
+        )
 
     def _distribution(self, case: Case, column: str, title: str, alpha: float) -> Iterable[Finding]:
         g, b = (side.profile.columns[column] for side in case.sides)
@@ -112,13 +136,19 @@ class Scores(Check):
         numbers = {"ks": move.ks, "shift_sd": move.shift, "detectable_sd": seen} if move else {}
         by_day = change_of_column.series(case, (values[0], values[1]), title=f"mean {title}", y=title) if loud else ()
         yield Finding(
-            code=self.code, subject=title, severity=severity, summary=summary, p_value=p_value,
-            estimate=_mean_shift(b.mean - g.mean), unit="unit of the score",
+            code=self.code,
+            subject=title,
+            severity=severity,
+            summary=summary,
+            p_value=p_value,
+            estimate=_mean_shift(b.mean - g.mean),
+            unit="unit of the score",
             detectable=seen * g.std if seen is not None and np.isfinite(seen * g.std) else None,
-            basis="all rows, exact to the bin", since=change_of_column.since(case, (values[0], values[1])) if loud else None,
+            basis="all rows, exact to the bin",
+            since=change_of_column.since(case, (values[0], values[1])) if loud else None,
             numbers=numbers | {"jensen_shannon": jensen_shannon(g.counts, b.counts)},
             evidence=(*((drawn,) if drawn else ()), *by_day),
-        )  # fmt: skip
+        )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:

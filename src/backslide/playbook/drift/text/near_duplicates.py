@@ -71,18 +71,41 @@ class TextCopies(Check):
         again = (size[0][group[most:]] > 0).astype(float)
         reference = vocabulary.renumbered(group[:most])
         yield self._finding(
-            case, held, kept, "near-copies", (own[0], own[1]), reference,
-            "of the texts have a near-copy in their window", _largest(texts, group, size), rising_only=False,
-        )  # fmt: skip
+            case,
+            held,
+            kept,
+            "near-copies",
+            (own[0], own[1]),
+            reference,
+            "of the texts have a near-copy in their window",
+            _largest(texts, group, size),
+            rising_only=False,
+        )
         yield self._finding(
-            case, held, kept, "old texts", (own[0], again), reference,
-            "of the texts have a near-copy in the reference", _largest(texts, group, size), rising_only=True,
-        )  # fmt: skip
+            case,
+            held,
+            kept,
+            "old texts",
+            (own[0], again),
+            reference,
+            "of the texts have a near-copy in the reference",
+            _largest(texts, group, size),
+            rising_only=True,
+        )
 
     def _finding(
-        self, case: Case, held: Passages, kept: list[Ints], what: str, which: tuple[np.ndarray, np.ndarray],
-        reference: Ints, words: str, largest: list[tuple[str, int, int]], *, rising_only: bool,
-    ) -> Finding:  # fmt: skip
+        self,
+        case: Case,
+        held: Passages,
+        kept: list[Ints],
+        what: str,
+        which: tuple[np.ndarray, np.ndarray],
+        reference: Ints,
+        words: str,
+        largest: list[tuple[str, int, int]],
+        *,
+        rising_only: bool,
+    ) -> Finding:
         whole = tuple(np.full(len(side), np.nan) for side in held.texts)
         for full, at, own in zip(whole, kept, which, strict=True):
             full[at] = own
@@ -103,15 +126,19 @@ class TextCopies(Check):
             case, values, title=f"share of texts: {what} of {held.column}", y="share of texts", share=True
         )
         return Finding(
-            code=self.code, subject=f"{held.column} {what}", severity=severity, summary=summary,
-            estimate=Estimate(estimate=after - before, low=low, high=high, basis="sample", n=len(kept[0])), unit="points",
+            code=self.code,
+            subject=f"{held.column} {what}",
+            severity=severity,
+            summary=summary,
+            estimate=Estimate(estimate=after - before, low=low, high=high, basis="sample", n=len(kept[0])),
+            unit="points",
             p_value=1.0 if rising_only and change <= 0 else move.p_value,
             detectable=move.detectable(case.settings.engine.false_discovery_rate, floor),
             basis=text_columns.basis(case, (len(kept[0]), len(kept[1]))),
             since=change_of_column.since(case, values) if shown else None,
             numbers={"reference": before, "current": after},
             evidence=(_table(largest, summary), *drawn) if shown else (),
-        )  # fmt: skip
+        )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:

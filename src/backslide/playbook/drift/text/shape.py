@@ -105,12 +105,26 @@ class TextShape(Check):
         before, after = (float(np.nanmean(v)) for v in values)
         summary = f"{column}: {name} make up {say.percent(before)} → {say.percent(after)} of the characters"
         yield self._moved(
-            case, f"{column} characters", summary, move, values, f"share of {name} in a text", asked=len(found),
-        )  # fmt: skip
+            case,
+            f"{column} characters",
+            summary,
+            move,
+            values,
+            f"share of {name} in a text",
+            asked=len(found),
+        )
 
     def _moved(
-        self, case: Case, subject: str, summary: str, moved: change_of_column.Sampled, values: Pair, x: str, *, asked: int = 1
-    ) -> Finding:  # fmt: skip
+        self,
+        case: Case,
+        subject: str,
+        summary: str,
+        moved: change_of_column.Sampled,
+        values: Pair,
+        x: str,
+        *,
+        asked: int = 1,
+    ) -> Finding:
         """A quantity of every text; ``asked`` of them were looked at and the one that moved most is told."""
         floors, move = self.thresholds, moved.move
         p_value, passed = move.judge(floors.shift, floors.shift, 1.0)
@@ -123,9 +137,13 @@ class TextShape(Check):
         half = 1.96 * float(np.hypot(*(np.nanstd(v) / np.sqrt(n) for v, n in zip(values, rows, strict=True))))
         alpha = case.settings.engine.false_discovery_rate / asked
         return Finding(
-            code=self.code, subject=subject, severity=severity, summary=summary,
+            code=self.code,
+            subject=subject,
+            severity=severity,
+            summary=summary,
             estimate=Estimate(estimate=change, low=change - half, high=change + half, basis="sample", n=min(rows)),
-            unit="points" if x.startswith("share") else x, p_value=min(p_value * asked, 1.0),
+            unit="points" if x.startswith("share") else x,
+            p_value=min(p_value * asked, 1.0),
             detectable=move.detectable(alpha, floors.shift) * float(np.nanstd(values[0])),
             basis=text_columns.basis(case, rows),
             since=change_of_column.since(case, values) if shown else None,
@@ -136,7 +154,7 @@ class TextShape(Check):
             )
             if shown
             else (),
-        )  # fmt: skip
+        )
 
     def _flag(
         self, case: Case, column: str, what: str, values: Pair, floor: float, words: str = ""
@@ -150,9 +168,16 @@ class TextShape(Check):
         yield self._share(case, f"{column} {what}", what, move, floor, values, (len(known[0]), len(known[1])), words)
 
     def _share(
-        self, case: Case, subject: str, what: str, move: ShareMove, floor: float, values: Pair, rows: tuple[int, int],
+        self,
+        case: Case,
+        subject: str,
+        what: str,
+        move: ShareMove,
+        floor: float,
+        values: Pair,
+        rows: tuple[int, int],
         words: str = "",
-    ) -> Finding:  # fmt: skip
+    ) -> Finding:
         change = float(move.adjusted[-1])
         severity = Severity.OK
         if abs(change) >= floor and min(rows) >= text_columns.MIN_TEXTS:
@@ -163,15 +188,19 @@ class TextShape(Check):
         summary = f"{column}, {what}: {say.percent(before)} → {say.percent(after)} of the texts{words}"
         low, high = change_of_column.newcombe_by_days(move)
         return Finding(
-            code=self.code, subject=subject, severity=severity, summary=summary,
-            estimate=Estimate(estimate=after - before, low=low, high=high, basis="sample", n=min(rows)), unit="points",
+            code=self.code,
+            subject=subject,
+            severity=severity,
+            summary=summary,
+            estimate=Estimate(estimate=after - before, low=low, high=high, basis="sample", n=min(rows)),
+            unit="points",
             p_value=move.p_value,
             detectable=move.detectable(case.settings.engine.false_discovery_rate, floor),
             basis=text_columns.basis(case, rows),
             since=change_of_column.since(case, values) if shown else None,
             numbers={"reference": before, "current": after},
             evidence=_share_evidence(case, subject, what, summary, values, before, after) if shown else (),
-        )  # fmt: skip
+        )
 
     def _marks(self, case: Case, column: str, looks: list[pl.DataFrame]) -> Iterator[Finding]:
         each = {name: _flags(looks, name) for name in text_stats.MARKS}
@@ -208,20 +237,28 @@ class TextShape(Check):
         before, after = (say.percent(float(v[most])) for v in (move.before, move.after))
         summary = f"{column}: texts told as {names[most]} {before} → {after}"
         drawn = evidence.bars(
-            {k: float(counts[0].get(k, 0)) for k in names}, {k: float(counts[1].get(k, 0)) for k in names},
-            title=f"languages of {column}", reading=f"{summary}.", x="language or script",
-        )  # fmt: skip
+            {k: float(counts[0].get(k, 0)) for k in names},
+            {k: float(counts[1].get(k, 0)) for k in names},
+            title=f"languages of {column}",
+            reading=f"{summary}.",
+            x="language or script",
+        )
         marks = tuple(np.where(n < 0, np.nan, (n == most).astype(float)) for n in numbers)
         shown = severity != Severity.OK
         yield Finding(
-            code=self.code, subject=f"{column} language", severity=severity, summary=summary,
+            code=self.code,
+            subject=f"{column} language",
+            severity=severity,
+            summary=summary,
             estimate=Estimate(estimate=change.estimate, low=change.low, high=change.high, basis="sample", n=min(rows)),
-            unit="points", p_value=move.p_value, basis=text_columns.basis(case, rows),
+            unit="points",
+            p_value=move.p_value,
+            basis=text_columns.basis(case, rows),
             detectable=move.detectable(case.settings.engine.false_discovery_rate, self.thresholds.languages),
             since=change_of_column.since(case, (marks[0], marks[1])) if shown else None,
             numbers={"total_variation": move.total_variation, "most_moved": names[most]},
             evidence=(drawn,) if shown else (),
-        )  # fmt: skip
+        )
 
     def _words(self, case: Case, column: str) -> Iterator[Finding]:
         held = text_columns.passages(case, column)
@@ -278,10 +315,14 @@ def _histogram(values: Pair, subject: str, x: str, reading: str) -> tuple[Histog
     ends = (*edges[:-1].tolist(), float(np.nextafter(edges[-1], np.inf)))
     return (
         Histograms(
-            title=subject, reading=f"{reading}.", x=x, edges=ends,
-            reference=evidence.shares(counts[0]), current=evidence.shares(counts[1]),
+            title=subject,
+            reading=f"{reading}.",
+            x=x,
+            edges=ends,
+            reference=evidence.shares(counts[0]),
+            current=evidence.shares(counts[1]),
         ),
-    )  # fmt: skip
+    )
 
 
 def _share_evidence(
@@ -291,7 +332,11 @@ def _share_evidence(
     drawn = change_of_column.series(case, values, title=title, y="share of texts", share=True)
     both = ("others", what)
     bars = Bars(
-        title=title, reading=f"{reading}.", x="texts", categories=both, reference=(1 - before, before),
+        title=title,
+        reading=f"{reading}.",
+        x="texts",
+        categories=both,
+        reference=(1 - before, before),
         current=(1 - after, after),
-    )  # fmt: skip
+    )
     return drawn or (bars,)

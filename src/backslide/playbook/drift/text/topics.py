@@ -105,13 +105,19 @@ class TextTopics(Check):
         values = held.aligned(case, (which[0], which[1]))
         alpha = case.settings.engine.false_discovery_rate / len(moved)
         return Finding(
-            code=self.code, subject=held.column, severity=severity, summary=summary,
+            code=self.code,
+            subject=held.column,
+            severity=severity,
+            summary=summary,
             estimate=Estimate(estimate=top.after - top.before, low=low, high=high, basis="sample", n=min(rows)),
-            unit="points", p_value=top.p_value, detectable=top.move.detectable(alpha, self.thresholds.share),
-            basis=text_columns.basis(case, rows), since=change_of_column.since(case, values) if shown else None,
+            unit="points",
+            p_value=top.p_value,
+            detectable=top.move.detectable(alpha, self.thresholds.share),
+            basis=text_columns.basis(case, rows),
+            since=change_of_column.since(case, values) if shown else None,
             numbers={"topics": len(moved), "topic": ", ".join(found.words[top.topic])},
             evidence=(_changes(moved, found, summary), _examples(held, moved, found)) if shown else (),
-        )  # fmt: skip
+        )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
@@ -168,9 +174,12 @@ def _changes(moved: list[_Moved], found: Topics, reading: str) -> Evidence:
         note = f"{say.percent(m.before)} → {say.percent(m.after)}"
         rows.append(RankedRow(label=_name(found, m.topic), value=m.after - m.before, low=low, high=high, note=note))
     return Ranked(
-        title="Change of each topic's share", reading=f"{reading}.", x="change of the share of texts", rows=tuple(rows),
+        title="Change of each topic's share",
+        reading=f"{reading}.",
+        x="change of the share of texts",
+        rows=tuple(rows),
         share=True,
-    )  # fmt: skip
+    )
 
 
 def _examples(held: Passages, moved: list[_Moved], found: Topics) -> Evidence:
@@ -185,6 +194,8 @@ def _examples(held: Passages, moved: list[_Moved], found: Topics) -> Evidence:
             shares = (say.percent(m.before), say.percent(m.after))
             rows.append((_name(found, m.topic, 6), *shares, ("reference", "current")[side], text))
     return Table(
-        title="A text of each topic", reading="The text that is its topic most, of the window in which the topic is the larger.",
-        columns=("topic", "reference", "current", "text from", "text"), rows=tuple(rows),
-    )  # fmt: skip
+        title="A text of each topic",
+        reading="The text that is its topic most, of the window in which the topic is the larger.",
+        columns=("topic", "reference", "current", "text from", "text"),
+        rows=tuple(rows),
+    )

@@ -89,15 +89,23 @@ class TextDomain(Check):
             summary += f"; fewer than {MIN_DAYS} days in a window, so days themselves may do that"
         values = held.aligned(case, (1 - found.places[0], found.places[1]))
         return Finding(
-            code=self.code, subject=held.column, severity=severity, summary=summary,
-            estimate=Estimate(estimate=auc.auc, low=auc.low, high=auc.high, basis="sample", n=min(rows)), unit="AUC",
+            code=self.code,
+            subject=held.column,
+            severity=severity,
+            summary=summary,
+            estimate=Estimate(estimate=auc.auc, low=auc.low, high=auc.high, basis="sample", n=min(rows)),
+            unit="AUC",
             p_value=auc.p_value if judged else None,
             detectable=max(floors.auc, 0.5 + (3.1 + 0.84) * auc.se) if judged else None,
-            basis=text_columns.basis(case, rows), since=change_of_column.since(case, values) if shown else None,
-            numbers={"terms": len(bag.terms), "more": ", ".join(t.term for t in terms if t.z > 0)[:200],
-                     "less": ", ".join(t.term for t in terms if t.z < 0)[:200]},
+            basis=text_columns.basis(case, rows),
+            since=change_of_column.since(case, values) if shown else None,
+            numbers={
+                "terms": len(bag.terms),
+                "more": ", ".join(t.term for t in terms if t.z > 0)[:200],
+                "less": ", ".join(t.term for t in terms if t.z < 0)[:200],
+            },
             evidence=(*_words(terms, summary), *_by_class(case, held, bag, found.within)) if shown else (),
-        )  # fmt: skip
+        )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
@@ -117,12 +125,14 @@ def _words(terms: list[Term], reading: str) -> tuple[Evidence, ...]:
         return ()
     rows = tuple(
         RankedRow(
-            label=text_columns.quoted(t.term, 40), value=t.log_odds, low=t.log_odds - 1.96 * abs(t.log_odds / t.z),
+            label=text_columns.quoted(t.term, 40),
+            value=t.log_odds,
+            low=t.log_odds - 1.96 * abs(t.log_odds / t.z),
             high=t.log_odds + 1.96 * abs(t.log_odds / t.z),
             note=f"{say.percent(t.before)} → {say.percent(t.after)} of the texts",
         )
         for t in sorted(terms, key=lambda t: -t.log_odds)
-    )  # fmt: skip
+    )
     return (
         Ranked(
             title="Words that tell the windows apart",
@@ -163,10 +173,15 @@ def _by_class(case: Case, held: Passages, bag: Bag, within: object) -> tuple[Evi
     )
     rows_shown = tuple(
         (
-            label, before, after, round(own.auc, 3), f"{own.low:.3f} to {own.high:.3f}",
-            ", ".join(f"{'+' if t.z > 0 else '−'}{text_columns.quoted(t.term, 30)}" for t in terms) or "none beyond chance",
+            label,
+            before,
+            after,
+            round(own.auc, 3),
+            f"{own.low:.3f} to {own.high:.3f}",
+            ", ".join(f"{'+' if t.z > 0 else '−'}{text_columns.quoted(t.term, 30)}" for t in terms)
+            or "none beyond chance",
         )
         for label, own, terms, before, after in found[:MOST_CLASSES]
-    )  # fmt: skip
+    )
     columns = (f"class ({kind})", "reference texts", "current texts", "AUC", "95 % interval", "words")
     return (Table(title="Within each class", reading=reading, columns=columns, rows=rows_shown),)
