@@ -129,8 +129,8 @@ def _explained(coded: Coded, rows: pl.DataFrame, classifier: bool, around: objec
         row = rows[i]
         one = explainer.explain_instance(
             coded.numbers(row)[0],
-            lambda numbers, row=row: around(row, numbers),
-            labels=(0,),  # type: ignore[operator]
+            lambda numbers, row=row: around(row, numbers),  # type: ignore[operator]
+            labels=(0,),
             num_features=len(coded.columns),
             num_samples=neighbours,
         )
