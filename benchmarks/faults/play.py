@@ -13,9 +13,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from backslide import diagnose
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis
-from backslide.jobs.diagnose import diagnose
 from faults.baselines import blamed
 from faults.cells import Case
 from faults.pipelines import PREDICTION
