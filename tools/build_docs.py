@@ -27,7 +27,7 @@ from backslide.contracts.integrity import Integrity
 from backslide.contracts.retrain import Retrain
 from backslide.contracts.shadow import Shadow
 from backslide.contracts.snapshot import Snapshot
-from backslide.contracts.watch import Watched
+from backslide.contracts.watch import WatchReport
 from backslide.playbook.registry import all_checks
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -39,7 +39,7 @@ FORMATS = {
     "integrity": Integrity,
     "gate": Gate,
     "retrain": Retrain,
-    "watch": Watched,
+    "watch": WatchReport,
 }
 """Formats that other programs read -> what they hold."""
 NOTE = "<!-- Written by tools/build_docs.py from the source; edit the docstring there. -->\n\n"

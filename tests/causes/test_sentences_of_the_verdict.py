@@ -7,7 +7,7 @@ import pytest
 from backslide.causes.reporting import sentences
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Confidence
-from backslide.contracts.diagnosis import Action, MetricChange, Part, Verdict, WindowCounts, too_few
+from backslide.contracts.diagnosis import Action, DegradedPart, MetricChange, Verdict, WindowCounts, too_few
 from backslide.contracts.finding import Estimate
 from backslide.stats.metrics.metric import METRICS
 
@@ -35,9 +35,9 @@ def cause(kind: CauseKind = CauseKind.UNIT_CHANGE) -> Cause:
     )  # fmt: skip
 
 
-def part(kind: str, name: str, metric: str, before: float, after: float) -> Part:
+def part(kind: str, name: str, metric: str, before: float, after: float) -> DegradedPart:
     change = Estimate(estimate=after - before, low=after - before - 0.02, high=after - before + 0.02)
-    return Part(kind=kind, name=name, metric=metric, reference=before, current=after, change=change)
+    return DegradedPart(kind=kind, name=name, metric=metric, reference=before, current=after, change=change)
 
 
 ONE = cause().summary

@@ -14,7 +14,7 @@ import jsonschema
 from streams_of_logs import REFERENCE, config, served
 
 from backslide.cli.errors import run
-from backslide.contracts.watch import Watched
+from backslide.contracts.watch import WatchReport
 
 
 @pytest.fixture(name="project", scope="module")
@@ -67,9 +67,9 @@ def test_a_replay_touches_nothing_and_prints_what_would_have_been(tmp_path: Path
     printed = capsys.readouterr().out
     assert "1 alarm, 0 early signs" in printed
     data = json.loads(out.read_text(encoding="utf-8"))
-    jsonschema.validate(data, Watched.json_schema())
+    jsonschema.validate(data, WatchReport.json_schema())
     assert data["replay"] is True
-    assert Watched.from_dict(data).to_text() == printed.rstrip("\n") + "\n"
+    assert WatchReport.from_dict(data).to_text() == printed.rstrip("\n") + "\n"
     assert before == (Path("backslide.db").read_bytes() if Path("backslide.db").exists() else b"")
 
 

@@ -14,7 +14,7 @@ from streams_of_logs import REFERENCE, config, moment, served
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
-from backslide.contracts.watch import Level, Watched
+from backslide.contracts.watch import Level, WatchReport
 from backslide.jobs.watch import settings_key, watch
 from backslide.monitor import notify
 from backslide.monitor.exposition import exposition
@@ -79,7 +79,7 @@ def settings_for(folder: Path, *urls: str, **alerts: Any) -> Settings:
     return config(folder, served(31, REFERENCE + 40, rows=100, change=broken), alerts={"urls": list(urls), **alerts})
 
 
-def look(settings: Settings, database: Database, day: int) -> Watched:
+def look(settings: Settings, database: Database, day: int) -> WatchReport:
     return watch(settings, as_of=moment(day, 6), book=database.book("loans", settings_key(settings)))
 
 

@@ -10,7 +10,7 @@ import pytest
 from streams_of_logs import REFERENCE, config, moment, served
 
 from backslide.contracts.config import Settings
-from backslide.contracts.watch import Watched
+from backslide.contracts.watch import WatchReport
 from backslide.jobs.watch import settings_key, watch
 from backslide.monitor import notify
 from backslide.store.database import Database, DatabaseBook, open_database
@@ -61,7 +61,7 @@ def state(database: Database) -> dict[str, list[Any]]:
         }
 
 
-def looks(settings: Settings, database: Database, days: tuple[int, ...] = DAYS) -> Watched:
+def looks(settings: Settings, database: Database, days: tuple[int, ...] = DAYS) -> WatchReport:
     for day in days:
         book = database.book("loans", settings_key(settings))
         found = watch(settings, as_of=moment(day, 6), book=book)
@@ -71,7 +71,7 @@ def looks(settings: Settings, database: Database, days: tuple[int, ...] = DAYS) 
 @pytest.fixture(name="undisturbed")
 def _undisturbed(
     log: tuple[Path, Settings], tmp_path: Path, sent: list[str]
-) -> Iterator[tuple[Any, Watched, list[str]]]:
+) -> Iterator[tuple[Any, WatchReport, list[str]]]:
     database = open_database(f"sqlite:///{tmp_path / 'calm.db'}", log[0])
     found = looks(log[1], database)
     told = list(sent)
@@ -84,7 +84,7 @@ def _undisturbed(
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 def test_the_state_is_that_of_an_undisturbed_run(
     step: str, before: bool, log: tuple[Path, Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    undisturbed: tuple[Any, Watched, list[str]], sent: list[str],
+    undisturbed: tuple[Any, WatchReport, list[str]], sent: list[str],
 ) -> None:  # fmt: skip
     database = open_database(f"sqlite:///{tmp_path / 'killed.db'}", log[0])
     whole = getattr(DatabaseBook, step)

@@ -11,7 +11,7 @@ import pytest
 from streams_of_logs import REFERENCE, after, config, moment, served
 
 from backslide.contracts.errors import BackslideError, ConfigError, InputError
-from backslide.contracts.watch import Incident, Level, Watched
+from backslide.contracts.watch import Incident, Level, WatchReport
 from backslide.jobs.watch import settings_key, watch
 from backslide.store.database import Database, open_database
 
@@ -29,7 +29,7 @@ def monthly_income(columns: dict[str, Any], first: int = 20, last: int = 10_000)
     columns["income"] = np.where(hit, columns["income"] / 12, columns["income"])
 
 
-def alarms(found: Watched) -> list[Incident]:
+def alarms(found: WatchReport) -> list[Incident]:
     return [one for one in found.incidents if one.level == Level.ALARM]
 
 
@@ -42,7 +42,7 @@ def test_a_quiet_stream_stays_quiet(tmp_path: Path):
     }  # fmt: skip
     assert np.isclose(sum(s.share_of_budget for s in found.streams), 1.0)
     assert next(s for s in found.streams if s.name == "performance").share_of_budget == 0.5
-    assert Watched.from_dict(found.to_dict()) == found
+    assert WatchReport.from_dict(found.to_dict()) == found
 
 
 def test_a_fault_is_raised_at_once_and_its_recovery_closes_it(tmp_path: Path):

@@ -20,15 +20,15 @@ from backslide.contracts.cause import Cause, CauseKind, Confidence, Injection, R
 from backslide.contracts.diagnosis import (
     Action,
     Decision,
+    DegradedPart,
     Detectable,
     Diagnosis,
     Inputs,
     MetricChange,
     Onset,
-    Part,
-    Period,
     Verdict,
     WindowCounts,
+    WindowPeriod,
 )
 from backslide.contracts.evidence import Evidence, Matrix, Waterfall, WaterfallStep
 from backslide.contracts.finding import Estimate, Finding, Outcome, Severity, Status, Step
@@ -44,8 +44,8 @@ def _inputs(task: str = "binary", **changes: object) -> Inputs:
         "classes": ("default", "paid"),
         "sources": {"reference": "march.parquet", "current": "april.parquet"},
         "periods": {
-            "reference": Period(start="2026-03-01T00:00:04Z", end="2026-03-31T23:58:00Z", days=31),
-            "current": Period(start="2026-04-01T00:01:00Z", end="2026-04-21T23:59:10Z", days=21),
+            "reference": WindowPeriod(start="2026-03-01T00:00:04Z", end="2026-03-31T23:58:00Z", days=31),
+            "current": WindowPeriod(start="2026-04-01T00:01:00Z", end="2026-04-21T23:59:10Z", days=21),
         },
         "model_versions": {"reference": ("v1",), "current": ("v1", "v2")},
         "versions": {"backslide": "0.1.0", "polars": "2.1.0"},
@@ -352,7 +352,7 @@ def in_part() -> Diagnosis:
             "verdict": Verdict.DEGRADED_IN_PART,
             "summary": "Overall accuracy holds at 91 %, but recall of court_filing fell from 88.1 % to 80.4 %.",
             "parts": (
-                Part(
+                DegradedPart(
                     kind="class",
                     name="court_filing",
                     metric="recall",
@@ -360,7 +360,7 @@ def in_part() -> Diagnosis:
                     current=0.804,
                     change=Estimate(estimate=-0.077, low=-0.101, high=-0.053),
                 ),
-                Part(
+                DegradedPart(
                     kind="cost",
                     name="missed deadlines",
                     metric="expected_cost",

@@ -10,14 +10,14 @@ import pytest
 from backslide.contracts.evidence import Matrix, Ranked, RankedRow
 from backslide.contracts.finding import Estimate
 from backslide.contracts.shadow import (
-    Agreement,
+    AnswerAgreement,
     Assignment,
-    Difference,
     Flips,
     Flow,
     Imbalance,
     LabelFree,
-    Part,
+    MetricComparison,
+    PartComparison,
     Shadow,
     ShadowDecision,
     ShadowInputs,
@@ -34,8 +34,8 @@ def estimate(value: float, half: float = 0.01) -> Estimate:
     return Estimate(estimate=value, low=value - half, high=value + half)
 
 
-def difference(metric: str = "accuracy", change: float = -0.034, winner: str = "old") -> Difference:
-    return Difference(
+def difference(metric: str = "accuracy", change: float = -0.034, winner: str = "old") -> MetricComparison:
+    return MetricComparison(
         metric=metric, higher_is_better=True, share=True, old=0.842, new=0.842 + change, difference=estimate(change),
         p_value=0.0003, test="t by day", winner=winner,
     )  # fmt: skip
@@ -46,9 +46,11 @@ def comparison(verdict: str = "old_better", name: str = "loans", **more: object)
         "model": name, "mode": "replay", "old": "v1", "new": name, "verdict": verdict, "summary": f"Something about {name}.",
         "decision": ShadowDecision(action="roll_back", reason="let v1 answer"), "metric": difference(), "detectable": 0.011,
         "metrics": (difference(), difference("f1[x]")),
-        "classes": (Part(kind="class", name=name, rows=10, labelled=10, flips=0.1, comparison=difference(), masked=True),),
-        "segments": (Part(kind="segment", name="a = 1", rows=3, labelled=0, flips=0.0),),
-        "agreement": Agreement(rows=100, equal=0.93, kappa=0.8, score_distance=0.02, correlation=0.9),
+        "classes": (
+            PartComparison(kind="class", name=name, rows=10, labelled=10, flips=0.1, comparison=difference(), masked=True),
+        ),
+        "segments": (PartComparison(kind="segment", name="a = 1", rows=3, labelled=0, flips=0.0),),
+        "agreement": AnswerAgreement(rows=100, equal=0.93, kappa=0.8, score_distance=0.02, correlation=0.9),
         "flips": Flips(share=estimate(0.07), rows=7, labelled=5, old_right=3, new_right=1, both_wrong=1,
                        flows=(Flow(old=name, new="b", rows=7, share=0.07, old_right=3, new_right=1),)),
         "confidence": (Shift(name="near_boundary", old=0.1, new=0.2, difference=estimate(0.1)),),
@@ -99,7 +101,7 @@ def test_page_holds_every_section_and_number():
 
 
 def test_terminal_shows_tables_and_says_what_is_left_out():
-    many = tuple(Part(kind="segment", name=f"s = {i}", rows=5, labelled=0, flips=0.0) for i in range(30))
+    many = tuple(PartComparison(kind="segment", name=f"s = {i}", rows=5, labelled=0, flips=0.0) for i in range(30))
     said = comparison(segments=many).to_text()
     assert "and 18 more" in said
     assert "84.2 % → 80.8 %, −3.4 points [−4.4 to −2.4]" in said

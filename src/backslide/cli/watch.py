@@ -14,7 +14,7 @@ from backslide.contracts.config import Settings
 from backslide.contracts.errors import BackslideError, ConfigError
 
 if TYPE_CHECKING:
-    from backslide.contracts.watch import Watched
+    from backslide.contracts.watch import WatchReport
     from backslide.store.database import Database
 
 _EVERY = re.compile(r"^(\d+(?:\.\d+)?)\s*(s|m|min|h|d)$")
@@ -86,7 +86,7 @@ def _once(database: Database, settings: Settings, files: Files, wish: Wish, *, q
     return _show(found, files)
 
 
-def _show(found: Watched, files: Files) -> int:
+def _show(found: WatchReport, files: Files) -> int:
     if files.json == "-":
         say(found.to_json())
     else:

@@ -6,18 +6,14 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from backslide.contracts.errors import ConfigError, did_you_mean
-from backslide.contracts.labels import label_text
+from backslide.contracts.labels import ScoreColumns
 from backslide.contracts.retrain_settings import GateSettings, RetrainSettings
 from backslide.contracts.roles import Roles
-from backslide.contracts.validation import keys, one_line
+from backslide.contracts.validation import Section, keys, one_line
 from backslide.contracts.watch_settings import AlertSettings, StoreSettings, WatchSettings
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ModelSettings(Roles):
@@ -39,7 +35,7 @@ class ModelSettings(Roles):
     """Text column -> ``module:function`` that turns a list of texts into vectors (n, d), for the checks of embeddings."""
 
 
-class WindowSettings(_Section):
+class WindowSettings(Section):
     """[windows]: path, glob, table URI, or a time range over [data] source."""
 
     reference: str | None = None
@@ -49,7 +45,7 @@ class WindowSettings(_Section):
     current_version: str | None = None
 
 
-class DataSettings(_Section):
+class DataSettings(Section):
     """[data]: the source that time ranges cut, and how text files are written where that cannot be told."""
 
     source: str | None = None
@@ -66,7 +62,7 @@ class DataSettings(_Section):
     """Of text files; default: UTF-8, UTF-16 with a mark, else cp1252."""
 
 
-class ArtifactSettings(_Section):
+class ArtifactSettings(Section):
     """[artifacts]: saved models and what goes with them."""
 
     reference_model: str | None = None
@@ -78,26 +74,21 @@ class ArtifactSettings(_Section):
     repository: str | None = None
 
 
-class ShadowColumns(_Section):
+class ShadowColumns(Section):
     """[shadow.old] and [shadow.new]: where one of the two models' answers are logged."""
 
     prediction: str | None = None
-    scores: dict[str, str] = {}
+    scores: ScoreColumns = {}
     """Class label -> column of its score, as under [model]."""
     scores_are: Literal["probability", "percent", "logit"] | None = None
     """Unit of these scores; default: that of [model]."""
-
-    @field_validator("scores", mode="before")
-    @classmethod
-    def _label_keys(cls, scores: Any) -> Any:
-        return {label_text(k): v for k, v in scores.items()} if isinstance(scores, dict) else scores
 
     def columns(self) -> set[str]:
         """Every column named."""
         return {*([self.prediction] if self.prediction else []), *self.scores.values()}
 
 
-class ShadowSettings(_Section):
+class ShadowSettings(Section):
     """[shadow]: which two models are compared, where that is not the saved ones or the versions in the log."""
 
     mode: Literal["log", "replay", "ab"] | None = None
@@ -117,7 +108,7 @@ class ShadowSettings(_Section):
         return {column for side in (self.old, self.new) if side is not None for column in side.columns()}
 
 
-class EngineSettings(_Section):
+class EngineSettings(Section):
     """[engine]: bounds and seeds of the run."""
 
     sample_rows: int = Field(default=20_000, ge=200)
@@ -131,7 +122,7 @@ class EngineSettings(_Section):
     """Of all findings of a report with a p-value, outside the verdict's own."""
 
 
-class Settings(_Section):
+class Settings(Section):
     """A whole backslide.toml."""
 
     model: ModelSettings = ModelSettings()

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Self
-
-from pydantic import Field, ValidationError
+from typing import ClassVar, Literal
 
 from backslide.contracts.cause import Cause
-from backslide.contracts.errors import InputError
 from backslide.contracts.evidence import Waterfall
 from backslide.contracts.finding import Estimate, Outcome
-from backslide.contracts.values import Value
+from backslide.contracts.values import Published, Value, written
 
-FORMAT: Literal["backslide.diagnosis/1"] = "backslide.diagnosis/1"
 Task = Literal["binary", "multiclass", "regression"]
 
 
@@ -64,7 +59,7 @@ class MetricChange(Value):
     change: Estimate | None
 
 
-class Part(Value):
+class DegradedPart(Value):
     """A class, segment or cost that is worse although the headline holds."""
 
     kind: Literal["class", "segment", "cost"]
@@ -111,7 +106,7 @@ def too_few(rows: WindowCounts, where: str = "") -> str:
     return f"No cause was looked for: that takes {LEAST_ROWS} rows in each window, and the {have}{where}."
 
 
-class Period(Value):
+class WindowPeriod(Value):
     """First and last timestamp of a window (ISO) and the number of days with rows."""
 
     start: str
@@ -130,7 +125,7 @@ class Inputs(Value):
     features: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     sources: dict[str, str] = {}
-    periods: dict[str, Period] = {}
+    periods: dict[str, WindowPeriod] = {}
     model_versions: dict[str, tuple[str, ...]] = {}
     """Model versions logged in each window."""
     versions: dict[str, str] = {}
@@ -139,15 +134,17 @@ class Inputs(Value):
     """Said plainly: columns left alone, rows ignored, caveats of the intervals."""
 
 
-class Diagnosis(Value):
+class Diagnosis(Published):
     """Why a model got worse, ranked and priced. Renders anywhere without the data."""
 
-    format: Literal["backslide.diagnosis/1"] = FORMAT
+    noun: ClassVar[str] = "a diagnosis"
+    writer: ClassVar[str] = "backslide diagnose --json"
+    format: Literal["backslide.diagnosis/1"] = "backslide.diagnosis/1"
     model: str
     verdict: Verdict
     summary: str
     """The verdict in one sentence."""
-    parts: tuple[Part, ...] = ()
+    parts: tuple[DegradedPart, ...] = ()
     warnings: tuple[str, ...] = ()
     decision: Decision
     metric: MetricChange
@@ -158,57 +155,8 @@ class Diagnosis(Value):
     harmless: tuple[Cause, ...] = ()
     checks: tuple[Outcome, ...] = ()
     inputs: Inputs
-    waterfall: Waterfall | None = Field(default=None)
+    waterfall: Waterfall | None = None
     """The change taken apart, ready to draw; None where there is no change to explain."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-safe dictionary in the format ``backslide.diagnosis/1``."""
-        return self.model_dump(mode="json")
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Read what :meth:`to_dict` wrote.
-
-        Raises:
-            InputError: when the dictionary is not a diagnosis of a format this version reads.
-        """
-        found = data.get("format") if isinstance(data, dict) else None
-        if found != FORMAT:
-            raise InputError(
-                f"expected a diagnosis of format {FORMAT!r}, found {found!r}; write it with `backslide diagnose --json`"
-            )
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"the diagnosis cannot be read at {where}: {first['msg']}") from None
-
-    def to_json(self, path: str | Path | None = None) -> str:
-        """JSON text; also written to ``path`` when one is given."""
-        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-        if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
-        return text
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Read what :meth:`to_json` wrote.
-
-        Raises:
-            InputError: when the text is not JSON or not a diagnosis.
-        """
-        try:
-            data = json.loads(text)
-        except ValueError as error:
-            raise InputError(f"expected a diagnosis as JSON: {error}") from None
-        return cls.from_dict(data)
-
-    @classmethod
-    def json_schema(cls) -> dict[str, Any]:
-        """The JSON Schema of the format, as published in docs/diagnosis.schema.json."""
-        schema = cls.model_json_schema(mode="serialization")
-        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": FORMAT}
 
     # The value knows how to show itself; the renderers know nothing but this module. Imported late so that reading a
     # diagnosis needs no templates.
@@ -222,19 +170,13 @@ class Diagnosis(Value):
         """The report for a pull request; also written to ``path`` when one is given."""
         from backslide.report.render.markdown import render_markdown
 
-        text = render_markdown(self)
-        if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
-        return text
+        return written(render_markdown(self), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """The self-contained page; also written to ``path`` when one is given."""
         from backslide.report.render.html import render_html
 
-        text = render_html(self)
-        if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
-        return text
+        return written(render_html(self), path)
 
     def __repr__(self) -> str:
         """One line: ``<Diagnosis of loans, degraded, 2 causes: The model got worse ...>``."""

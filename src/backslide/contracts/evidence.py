@@ -12,12 +12,18 @@ from pydantic import Field
 from backslide.contracts.values import Value
 
 
-class Histograms(Value):
+class _Chart(Value):
+    """What every kind has, first in its JSON."""
+
+    kind: str
+    title: str
+    reading: str
+
+
+class Histograms(_Chart):
     """The same numeric quantity in both windows, as shares of rows per bin ``[edges[i], edges[i+1])``."""
 
     kind: Literal["histograms"] = "histograms"
-    title: str
-    reading: str
     x: str
     """What the axis shows, with unit."""
     edges: tuple[float, ...]
@@ -27,12 +33,10 @@ class Histograms(Value):
     """Named vertical lines, such as a decision threshold."""
 
 
-class Bars(Value):
+class Bars(_Chart):
     """Shares of the same categories in both windows, in a shared order."""
 
     kind: Literal["bars"] = "bars"
-    title: str
-    reading: str
     x: str
     categories: tuple[str, ...]
     reference: tuple[float, ...]
@@ -52,12 +56,10 @@ class SeriesPoint(Value):
     rows: int | None = None
 
 
-class Series(Value):
+class Series(_Chart):
     """A quantity over time with intervals, a horizontal band of what is usual, and dated events."""
 
     kind: Literal["series"] = "series"
-    title: str
-    reading: str
     y: str
     points: tuple[SeriesPoint, ...]
     band: tuple[float, float] | None = None
@@ -77,23 +79,19 @@ class RankedRow(Value):
     note: str = ""
 
 
-class Ranked(Value):
+class Ranked(_Chart):
     """Signed values with intervals, most important first."""
 
     kind: Literal["ranked"] = "ranked"
-    title: str
-    reading: str
     x: str
     rows: tuple[RankedRow, ...]
     share: bool = False
 
 
-class Matrix(Value):
+class Matrix(_Chart):
     """A table of signed numbers by row and column name, such as the change of a confusion matrix."""
 
     kind: Literal["matrix"] = "matrix"
-    title: str
-    reading: str
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     row_title: str
@@ -112,23 +110,19 @@ class WaterfallStep(Value):
     role: Literal["level", "cause", "unexplained"]
 
 
-class Waterfall(Value):
+class Waterfall(_Chart):
     """From the reference metric through each cause's points to the current one."""
 
     kind: Literal["waterfall"] = "waterfall"
-    title: str
-    reading: str
     y: str
     steps: tuple[WaterfallStep, ...]
     share: bool = True
 
 
-class Table(Value):
+class Table(_Chart):
     """Plain rows for what is read rather than seen."""
 
     kind: Literal["table"] = "table"
-    title: str
-    reading: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str | int | float | None, ...], ...]
 
@@ -146,12 +140,10 @@ class ReliabilityBin(Value):
     rows: int = 0
 
 
-class Reliability(Value):
+class Reliability(_Chart):
     """Calibration of both windows: observed share against mean score; the diagonal is perfect."""
 
     kind: Literal["reliability"] = "reliability"
-    title: str
-    reading: str
     x: str
     bins: tuple[ReliabilityBin, ...]
     """By window and rising score."""
@@ -167,12 +159,10 @@ class ScatterPoint(Value):
     note: str = ""
 
 
-class Scatter(Value):
+class Scatter(_Chart):
     """Named points on two axes, such as how far each feature moved against how much the model leans on it."""
 
     kind: Literal["scatter"] = "scatter"
-    title: str
-    reading: str
     x: str
     y: str
     points: tuple[ScatterPoint, ...]
@@ -190,12 +180,10 @@ class DensityCell(Value):
     current: float
 
 
-class Density(Value):
+class Density(_Chart):
     """A map of both windows on two axes, as shares of rows by cell of an even grid; no row is in it."""
 
     kind: Literal["density"] = "density"
-    title: str
-    reading: str
     x: str
     y: str
     step: tuple[float, float]
@@ -221,12 +209,10 @@ class SegmentRow(Value):
     flagged: bool = False
 
 
-class Segments(Value):
+class Segments(_Chart):
     """A table of segments with bars, most important first."""
 
     kind: Literal["segments"] = "segments"
-    title: str
-    reading: str
     metric: str
     rows: tuple[SegmentRow, ...]
     share: bool = True

@@ -11,8 +11,6 @@ from backslide.contracts.retrain_settings import GateSettings
 from backslide.contracts.shadow import ShadowInputs
 from backslide.contracts.values import Published, Value, written
 
-FORMAT: Literal["backslide.gate/1"] = "backslide.gate/1"
-
 
 class GateVerdict(StrEnum):
     """What may be done with the challenger."""
@@ -61,9 +59,9 @@ class GateLine(Value):
 class Gate(Published):
     """Champion against challenger, line by line."""
 
-    noun: ClassVar[str] = "gate report"
+    noun: ClassVar[str] = "a gate report"
     writer: ClassVar[str] = "backslide gate --json"
-    format: Literal["backslide.gate/1"] = FORMAT
+    format: Literal["backslide.gate/1"] = "backslide.gate/1"
     model: str
     champion: str
     challenger: str

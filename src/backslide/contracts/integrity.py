@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, Literal, Self
-
-from pydantic import ValidationError
+from typing import ClassVar, Literal
 
 from backslide.contracts.cause import CauseKind
-from backslide.contracts.errors import InputError
-from backslide.contracts.values import Value, published_schema
+from backslide.contracts.values import Published, Value, written
 
-FORMAT: Literal["backslide.integrity/1"] = "backslide.integrity/1"
 Risk = Literal["likely", "possible", "unlikely"]
 Where = Literal["fitted", "artefact", "environment", "variables", "files", "repository"]
 
@@ -51,7 +46,7 @@ class Commit(Value):
     """It is in the first snapshot and not in the second."""
 
 
-class Difference(Value):
+class StackDifference(Value):
     """One difference, and how likely it hurts."""
 
     rank: int
@@ -92,7 +87,7 @@ class GoldenReplay(Value):
     """Inputs of the last step that differ, most first."""
 
 
-class Taken(Value):
+class SnapshotIdentity(Value):
     """Which snapshot."""
 
     name: str
@@ -101,15 +96,17 @@ class Taken(Value):
     artefact: str | None = None
 
 
-class Integrity(Value):
+class Integrity(Published):
     """Everything that differs between two snapshots."""
 
-    format: Literal["backslide.integrity/1"] = FORMAT
-    a: Taken
-    b: Taken
+    noun: ClassVar[str] = "an integrity report"
+    writer: ClassVar[str] = "backslide integrity --json"
+    format: Literal["backslide.integrity/1"] = "backslide.integrity/1"
+    a: SnapshotIdentity
+    b: SnapshotIdentity
     summary: str
     onset: str | None = None
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[StackDifference, ...] = ()
     replay: GoldenReplay | None = None
     notes: tuple[str, ...] = ()
     """What could not be compared, and why."""
@@ -118,39 +115,6 @@ class Integrity(Value):
     def hurts(self) -> bool:
         """Whether something differs that could hurt; the command line then exits with 1."""
         return any(d.risk != "unlikely" for d in self.differences)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-safe dictionary in the format ``backslide.integrity/1``."""
-        return self.model_dump(mode="json")
-
-    @classmethod
-    def json_schema(cls) -> dict[str, Any]:
-        """The JSON Schema of the format, as published in docs/integrity.schema.json."""
-        return published_schema(cls, FORMAT)
-
-    @classmethod
-    def from_dict(cls, data: Any) -> Self:
-        """Read what :meth:`to_dict` wrote.
-
-        Raises:
-            InputError: when the dictionary is not an integrity report of a format this version reads.
-        """
-        found = data.get("format") if isinstance(data, dict) else None
-        if found != FORMAT:
-            raise InputError(f"expected an integrity report of format {FORMAT!r}, found {found!r}")
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"the integrity report cannot be read at {where}: {first['msg']}") from None
-
-    def to_json(self, path: str | Path | None = None) -> str:
-        """JSON text; also written to ``path`` when one is given."""
-        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-        if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
-        return text
 
     def to_text(self) -> str:
         """The report for a terminal."""
@@ -162,10 +126,7 @@ class Integrity(Value):
         """The report for a pull request; also written to ``path`` when one is given."""
         from backslide.report.documents.integrity import integrity_markdown
 
-        text = integrity_markdown(self)
-        if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
-        return text
+        return written(integrity_markdown(self), path)
 
     def __repr__(self) -> str:
         """One line: ``<Integrity of v1 and v2, 3 differences: ...>``."""

@@ -12,8 +12,6 @@ from backslide.contracts.gate import Gate, GateVerdict
 from backslide.contracts.shadow import ShadowInputs
 from backslide.contracts.values import Published, Value, written
 
-FORMAT: Literal["backslide.retrain/1"] = "backslide.retrain/1"
-
 
 class RetrainVerdict(StrEnum):
     """What retraining is worth."""
@@ -135,9 +133,9 @@ class Refusal(Value):
 class Retrain(Published):
     """Whether to train again, on what, and what it is worth."""
 
-    noun: ClassVar[str] = "report"
+    noun: ClassVar[str] = "a report"
     writer: ClassVar[str] = "backslide retrain --json"
-    format: Literal["backslide.retrain/1"] = FORMAT
+    format: Literal["backslide.retrain/1"] = "backslide.retrain/1"
     model: str
     recipe: str
     verdict: RetrainVerdict

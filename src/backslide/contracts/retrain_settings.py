@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from backslide.contracts.validation import Section
 
 Window = Literal["all", "recent", "recency", "balanced", "importance", "top_up"]
 WINDOWS: tuple[Window, ...] = ("all", "recent", "recency", "balanced", "importance", "top_up")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class GateSettings(_Section):
+class GateSettings(Section):
     """[gate]: when a challenger may take over."""
 
     headline: Literal["superior", "non_inferior"] = "superior"
@@ -38,7 +36,7 @@ class GateSettings(_Section):
     """Labelled rows of a class or segment under which it is not judged."""
 
 
-class RetrainSettings(_Section):
+class RetrainSettings(Section):
     """[retrain]: how candidates are trained, and what is tried."""
 
     recipe: str | None = None

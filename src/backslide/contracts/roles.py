@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import ValidationError, field_validator, model_validator
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from backslide.contracts.errors import ConfigError
-from backslide.contracts.labels import label_text
-from backslide.contracts.validation import one_line
+from backslide.contracts.labels import ScoreColumns, label_text
+from backslide.contracts.validation import Section, one_line
 
 
-class Roles(BaseModel):
+class Roles(Section):
     """Which column holds label, prediction, scores, timestamp, id and version, and which are features.
 
     Score columns are named by class label, never by column order. Labels are compared as text (see ``label_text``).
@@ -22,11 +21,9 @@ class Roles(BaseModel):
         ConfigError: an unknown role or a value of another type, in one line.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     label: str | None = None
     prediction: str | None = None
-    scores: dict[str, str] = {}
+    scores: ScoreColumns = {}
     """Class label -> column of its score (0 to 1)."""
     scores_are: Literal["probability", "percent", "logit"] | None = None
     """Unit of the scores, which are read as probabilities; default: probabilities. ``threshold`` is in the same unit."""
@@ -70,13 +67,6 @@ class Roles(BaseModel):
             if cls is not Roles:  # a section of the settings, which know the file and the section to name
                 raise
             raise ConfigError(f"roles: {one_line(cls, error)}") from None
-
-    @field_validator("scores", mode="before")
-    @classmethod
-    def _label_keys(cls, scores: Any) -> Any:
-        if isinstance(scores, Mapping):
-            return {label_text(label): column for label, column in scores.items()}
-        return scores
 
     @field_validator("positive", mode="before")
     @classmethod

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 from backslide.contracts.cause import CauseKind
-from backslide.contracts.values import Value
+from backslide.contracts.values import Published, Value
 
-FORMAT: Literal["backslide.selftest/1"] = "backslide.selftest/1"
-Outcome = Literal["named", "other name", "harmless", "missed", "failed"]
+TrialOutcome = Literal["named", "other name", "harmless", "missed", "failed"]
 
 
-class Tried(Value):
+class FaultTrial(Value):
     """One fault done to the user's own rows, and what a diagnosis said of it."""
 
     kind: CauseKind
@@ -21,7 +19,7 @@ class Tried(Value):
     description: str
     harm: float
     """True change of the headline metric on the same rows, positive when worse."""
-    outcome: Outcome
+    outcome: TrialOutcome
     """``named`` first with kind and column; ``other name``: a cause was named, but another; ``harmless``: listed as a fault that
     costs nothing; ``missed``: not mentioned; ``failed``: the diagnosis could not run."""
     said: str = ""
@@ -34,10 +32,12 @@ class Tried(Value):
         return self.outcome in ("named", "harmless")
 
 
-class SelfTest(Value):
+class SelfTest(Published):
     """The whole self-test; ``detectable`` is the smallest change of the headline metric that these rows would show."""
 
-    format: Literal["backslide.selftest/1"] = FORMAT
+    noun: ClassVar[str] = "a self-test"
+    writer: ClassVar[str] = "backslide selftest --json"
+    format: Literal["backslide.selftest/1"] = "backslide.selftest/1"
     model: str
     metric: str
     share: bool
@@ -47,13 +47,5 @@ class SelfTest(Value):
     detectable: float | None
     quiet: str
     """Verdict on the two halves without any fault."""
-    tried: tuple[Tried, ...]
+    tried: tuple[FaultTrial, ...]
     notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON content."""
-        return self.model_dump(mode="json")
-
-    def to_json(self) -> str:
-        """The same as text."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)

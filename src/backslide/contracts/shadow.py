@@ -11,7 +11,6 @@ from backslide.contracts.evidence import Evidence
 from backslide.contracts.finding import Estimate
 from backslide.contracts.values import Published, Value, written
 
-FORMAT: Literal["backslide.shadow/1"] = "backslide.shadow/1"
 Mode = Literal["log", "replay", "ab"]
 
 
@@ -47,7 +46,7 @@ class ShadowDecision(Value):
     reason: str
 
 
-class Difference(Value):
+class MetricComparison(Value):
     """A metric of both models; ``difference = new - old``. None where not estimable."""
 
     metric: str
@@ -66,7 +65,7 @@ class Difference(Value):
     """Whose difference is significant and material; ``neither`` is no proof that they are equal."""
 
 
-class Part(Value):
+class PartComparison(Value):
     """The comparison within one class or segment."""
 
     kind: Literal["class", "segment"]
@@ -75,7 +74,7 @@ class Part(Value):
     labelled: int
     flips: float
     """Share of its rows on which the models decide differently; for numbers always 0."""
-    comparison: Difference | None = None
+    comparison: MetricComparison | None = None
     """None with too few labelled rows."""
     masked: bool = False
     """The new model loses here although it does not lose overall."""
@@ -107,7 +106,7 @@ class Flips(Value):
     """The most frequent first."""
 
 
-class Agreement(Value):
+class AnswerAgreement(Value):
     """How alike the answers are, whatever the labels say."""
 
     rows: int
@@ -197,9 +196,9 @@ class ShadowInputs(Value):
 class Shadow(Published):
     """Old and new model on the same traffic: who is better, where, and what to do."""
 
-    noun: ClassVar[str] = "comparison"
+    noun: ClassVar[str] = "a comparison"
     writer: ClassVar[str] = "backslide shadow --json"
-    format: Literal["backslide.shadow/1"] = FORMAT
+    format: Literal["backslide.shadow/1"] = "backslide.shadow/1"
     model: str
     mode: Mode
     """``log``: both answered the same logged rows; ``replay``: stored models ran on logged rows; ``ab``: each its own rows."""
@@ -209,15 +208,15 @@ class Shadow(Published):
     verdict: ShadowVerdict
     summary: str
     decision: ShadowDecision
-    metric: Difference
+    metric: MetricComparison
     """The headline."""
     detectable: float | None = None
     """Smallest difference of the headline that these rows would have shown with 80 % power."""
-    metrics: tuple[Difference, ...] = ()
+    metrics: tuple[MetricComparison, ...] = ()
     """Every usual metric."""
-    classes: tuple[Part, ...] = ()
-    segments: tuple[Part, ...] = ()
-    agreement: Agreement | None = None
+    classes: tuple[PartComparison, ...] = ()
+    segments: tuple[PartComparison, ...] = ()
+    agreement: AnswerAgreement | None = None
     """None in an A/B test, where no row has two answers."""
     flips: Flips | None = None
     confidence: tuple[Shift, ...] = ()

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, Literal, Self
-
-from pydantic import ValidationError
+from typing import ClassVar, Literal, Self
 
 from backslide.contracts.errors import InputError
-from backslide.contracts.values import Value, published_schema
+from backslide.contracts.values import Published, Value
 
-FORMAT: Literal["backslide.snapshot/1"] = "backslide.snapshot/1"
 Number = float | Literal["nan", "inf", "-inf"]
 """JSON knows neither NaN nor infinity."""
 Role = Literal["container", "transformer", "model"]
 
 
-class Masked(Value):
+class MaskedSetting(Value):
     """A setting by its salted digest; its value only where the name was allowed and looks harmless."""
 
     digest: str
@@ -49,7 +45,7 @@ class ConfigFile(Value):
     path: str
     digest: str | None
     """None where the file is not there."""
-    keys: dict[str, Masked] = {}
+    keys: dict[str, MaskedSetting] = {}
     note: str = ""
 
 
@@ -76,7 +72,7 @@ class Artefact(Value):
     notes: tuple[str, ...] = ()
 
 
-class Held(Value):
+class FittedValue(Value):
     """One fitted value or parameter in canonical form: the same on every machine, comparable without the object."""
 
     kind: Literal["scalar", "numbers", "texts", "figures", "list", "mapping", "object", "code"]
@@ -91,11 +87,11 @@ class Held(Value):
     """A small array of texts or of mixed values."""
     figures: dict[str, Number] = {}
     """Of a large array of numbers: mean, std, minimum, maximum."""
-    items: dict[str, Held] = {}
+    items: dict[str, FittedValue] = {}
     """Elements of a small list, mapping or object."""
 
 
-class Part(Value):
+class FittedStep(Value):
     """One step of the model: its class, its parameters and what fitting left in it."""
 
     path: str
@@ -105,8 +101,8 @@ class Part(Value):
     role: Role
     columns: tuple[str, ...] | None = None
     """Names of its input columns in order, where they are known."""
-    params: dict[str, Held] = {}
-    state: dict[str, Held] = {}
+    params: dict[str, FittedValue] = {}
+    state: dict[str, FittedValue] = {}
     digest: str
 
 
@@ -126,20 +122,23 @@ class Golden(Value):
     scores: tuple[tuple[Number, ...], ...] = ()
 
 
-class Snapshot(Value):
+class Snapshot(Published):
     """The manifest of a serving stack."""
 
-    format: Literal["backslide.snapshot/1"] = FORMAT
+    noun: ClassVar[str] = "a snapshot"
+    writer: ClassVar[str] = "backslide snapshot"
+    sparse: ClassVar[bool] = True
+    format: Literal["backslide.snapshot/1"] = "backslide.snapshot/1"
     name: str
     taken_at: str
     salt: str = ""
     """Digest of the salt that digests of settings were made with: those of other salts cannot be compared."""
     environment: Environment
-    variables: dict[str, Masked] = {}
+    variables: dict[str, MaskedSetting] = {}
     files: tuple[ConfigFile, ...] = ()
     repository: Repository | None = None
     artefact: Artefact | None = None
-    fitted: tuple[Part, ...] = ()
+    fitted: tuple[FittedStep, ...] = ()
     golden: Golden | None = None
     profile: str | None = None
     """The training profile, base64 of ``engine.profile.Profile.to_bytes``."""
@@ -147,41 +146,6 @@ class Snapshot(Value):
     """Some of the training rows with the model's answers, base64 of Parquet, where they were asked for: a reference window."""
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-safe dictionary in the format ``backslide.snapshot/1``; what holds its default is left out."""
-        return {"format": self.format, **self.model_dump(mode="json", exclude_defaults=True)}
-
-    @classmethod
-    def json_schema(cls) -> dict[str, Any]:
-        """The JSON Schema of the format, as published in docs/snapshot.schema.json."""
-        return published_schema(cls, FORMAT, sparse=True)
-
-    @classmethod
-    def from_dict(cls, data: Any) -> Self:
-        """Read what :meth:`to_dict` wrote.
-
-        Raises:
-            InputError: when the dictionary is not a snapshot of a format this version reads.
-        """
-        found = data.get("format") if isinstance(data, dict) else None
-        if found != FORMAT:
-            raise InputError(
-                f"expected a snapshot of format {FORMAT!r}, found {found!r}; take one with `backslide snapshot`"
-            )
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"the snapshot cannot be read at {where}: {first['msg']}") from None
-
-    def to_json(self, path: str | Path | None = None) -> str:
-        """JSON text; also written to ``path`` when one is given."""
-        text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
-        return text
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -191,13 +155,11 @@ class Snapshot(Value):
             InputError: no such file, not JSON, or not a snapshot.
         """
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            content = Path(path).read_bytes()
         except OSError as error:
             raise InputError(f"expected a snapshot at {path}, cannot read it: {error.strerror or error}") from None
-        except ValueError as error:
-            raise InputError(f"{path}: expected a snapshot as JSON: {error}") from None
         try:
-            return cls.from_dict(data)
+            return cls.from_json(content)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
 

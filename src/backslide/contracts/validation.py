@@ -1,10 +1,16 @@
-"""What pydantic found wrong, in one line."""
+"""The base of all settings, and what pydantic finds wrong with them in one line."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backslide.contracts.errors import did_you_mean
+
+
+class Section(BaseModel):
+    """Frozen settings, in which an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def one_line(model: type[BaseModel], error: ValidationError) -> str:

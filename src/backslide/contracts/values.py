@@ -17,28 +17,27 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
-def published_schema(kind: type[BaseModel], title: str, *, sparse: bool = False) -> dict[str, Any]:
-    """The JSON Schema of a format, as it is published in docs/; ``sparse`` where what holds its default is left out."""
-    schema = kind.model_json_schema(mode="validation" if sparse else "serialization")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
-
-
 class Published(Value):
     """A whole answer that other programs read: JSON in a published format, which its field ``format`` names."""
 
     noun: ClassVar[str]
-    """What it is called in errors."""
+    """What it is called in errors, with its article."""
     writer: ClassVar[str]
     """The command that writes it."""
+    sparse: ClassVar[bool] = False
+    """Whether it is written without the fields that hold their defaults, and on one line."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe dictionary in the published format."""
-        return self.model_dump(mode="json")
+        content = self.model_dump(mode="json", exclude_defaults=self.sparse)
+        return {"format": type(self).model_fields["format"].default} | content
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
         """The JSON Schema of the format, as published in docs/."""
-        return published_schema(cls, cls.model_fields["format"].default)
+        schema = cls.model_json_schema(mode="validation" if cls.sparse else "serialization")
+        title = cls.model_fields["format"].default
+        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
 
     @classmethod
     def from_dict(cls, data: Any) -> Self:
@@ -51,21 +50,23 @@ class Published(Value):
         found = data.get("format") if isinstance(data, dict) else None
         if found != expected:
             raise InputError(
-                f"expected a {cls.noun} of format {expected!r}, found {found!r}; write it with `{cls.writer}`"
+                f"expected {cls.noun} of format {expected!r}, found {found!r}; write it with `{cls.writer}`"
             )
         try:
             return cls.model_validate(data)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"the {cls.noun} cannot be read at {where}: {first['msg']}") from None
+            noun = cls.noun.partition(" ")[2]
+            raise InputError(f"the {noun} cannot be read at {where}: {first['msg']}") from None
 
     def to_json(self, path: str | Path | None = None) -> str:
         """JSON text; also written to ``path`` when one is given."""
-        return written(json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False), path, end="\n")
+        layout: dict[str, Any] = {"separators": (",", ":")} if self.sparse else {"indent": 2}
+        return written(json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, **layout), path, end="\n")
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls, text: str | bytes) -> Self:
         """Read what :meth:`to_json` wrote.
 
         Raises:
@@ -74,7 +75,7 @@ class Published(Value):
         try:
             data = json.loads(text)
         except ValueError as error:
-            raise InputError(f"expected a {cls.noun} as JSON: {error}") from None
+            raise InputError(f"expected {cls.noun} as JSON: {error}") from None
         return cls.from_dict(data)
 
 

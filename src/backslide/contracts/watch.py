@@ -8,8 +8,6 @@ from typing import ClassVar, Literal
 from backslide.contracts.finding import Estimate
 from backslide.contracts.values import Published, Value
 
-FORMAT: Literal["backslide.watch/1"] = "backslide.watch/1"
-
 
 class Level(StrEnum):
     """How serious."""
@@ -79,7 +77,7 @@ class Member(Value):
     sentence: str
 
 
-class Finding(Value):
+class IncidentDiagnosis(Value):
     """What the diagnosis of an incident said."""
 
     verdict: str
@@ -105,7 +103,7 @@ class Incident(Value):
     sentence: str
     """The first to read: what got worse, and why where that is known."""
     members: tuple[Member, ...]
-    diagnosis: Finding | None = None
+    diagnosis: IncidentDiagnosis | None = None
     muted: str | None = None
     events: tuple[str, ...] = ()
     """Deploys and other events of the log from the period before it began to the one that raised it."""
@@ -150,7 +148,7 @@ class Labels(Value):
     notes: tuple[str, ...] = ()
 
 
-class Estimated(Value):
+class EstimatedPerformance(Value):
     """Performance of periods whose labels have not come."""
 
     metric: str
@@ -164,12 +162,12 @@ class Estimated(Value):
     """Why there is no estimate."""
 
 
-class Watched(Published):
+class WatchReport(Published):
     """The whole answer of one look."""
 
-    noun: ClassVar[str] = "look"
+    noun: ClassVar[str] = "a look"
     writer: ClassVar[str] = "backslide watch --json"
-    format: Literal["backslide.watch/1"] = FORMAT
+    format: Literal["backslide.watch/1"] = "backslide.watch/1"
     model: str
     as_of: str
     replay: bool = False
@@ -183,7 +181,7 @@ class Watched(Published):
     """Last period looked at."""
     promise: Promise
     labels: Labels
-    estimated: Estimated | None = None
+    estimated: EstimatedPerformance | None = None
     incidents: tuple[Incident, ...] = ()
     streams: tuple[Stream, ...] = ()
     deliveries: tuple[Delivery, ...] = ()

@@ -6,17 +6,15 @@ import re
 from datetime import date
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
+
+from backslide.contracts.validation import Section
 
 PERIODS = ("hour", "day", "week")
 _ROWS = re.compile(r"^([1-9][\d_ ]*)\s*rows$")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class WatchSettings(_Section):
+class WatchSettings(Section):
     """[watch]: periods, promises, labels."""
 
     period: str = "day"
@@ -65,7 +63,7 @@ class WatchSettings(_Section):
         return int(re.sub(r"[_ ]", "", found.group(1))) if found else None
 
 
-class AlertSettings(_Section):
+class AlertSettings(Section):
     """[alerts]: who is told."""
 
     urls: tuple[str, ...] = ()
@@ -92,7 +90,7 @@ FIELDS = ("model", "level", "sentence", "detail", "decision", "stream", "since",
 """What a message may hold."""
 
 
-class StoreSettings(_Section):
+class StoreSettings(Section):
     """[store]: where the state of watching is kept."""
 
     url: str | None = None

@@ -23,7 +23,7 @@ from backslide.causes.search import Explanation, inquire
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, Confidence
 from backslide.contracts.config import ModelSettings, Settings, is_auto
-from backslide.contracts.diagnosis import Diagnosis, Inputs, MetricChange, Period, Verdict, WindowCounts, too_few
+from backslide.contracts.diagnosis import Diagnosis, Inputs, MetricChange, Verdict, WindowCounts, WindowPeriod, too_few
 from backslide.contracts.finding import Estimate, Outcome, Severity, Status, Step
 from backslide.contracts.roles import Roles
 from backslide.contracts.snapshot import Snapshot
@@ -344,7 +344,7 @@ def _unused(settings: Settings) -> list[str]:
     return [f"{key} is set and not evaluated by this version" for key, value in given.items() if value]
 
 
-def _period(side: Side) -> Period | None:
+def _period(side: Side) -> WindowPeriod | None:
     if not side.window.has_time:
         return None
     time = pl.col(names.TIME)
@@ -353,7 +353,9 @@ def _period(side: Side) -> Period | None:
         .collect(engine="streaming")
         .row(0)
     )
-    return None if low is None else Period(start=f"{low.isoformat()}Z", end=f"{high.isoformat()}Z", days=int(days))
+    return (
+        None if low is None else WindowPeriod(start=f"{low.isoformat()}Z", end=f"{high.isoformat()}Z", days=int(days))
+    )
 
 
 def _versions() -> dict[str, str]:

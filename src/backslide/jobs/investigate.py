@@ -10,7 +10,7 @@ from backslide.contracts import say
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.errors import BackslideError
-from backslide.contracts.watch import Finding, Level
+from backslide.contracts.watch import IncidentDiagnosis, Level
 from backslide.jobs.diagnose import diagnose
 from backslide.monitor.incidents import Group, identity, sentence
 from backslide.monitor.periods import Grid
@@ -35,14 +35,14 @@ def investigate(
             book.keep_finding(name, found.model_dump(mode="json"))
 
 
-def _finding(settings: Settings, rows: Rows, group: Group, grid: Grid) -> Finding:
+def _finding(settings: Settings, rows: Rows, group: Group, grid: Grid) -> IncidentDiagnosis:
     speaker = group.speaker
     said = sentence(speaker, grid)
     part = between(rows, speaker.began, speaker.at)
     try:
         diagnosis = diagnose(plain(part.reference), plain(part.later), settings=settings, name=settings.model.name)
     except BackslideError as error:
-        return Finding(verdict="could_not_run", sentence=said, decision=f"diagnose by hand: {error}")
+        return IncidentDiagnosis(verdict="could_not_run", sentence=said, decision=f"diagnose by hand: {error}")
     report = _report(settings, group, grid, diagnosis)
     first = next(iter((*diagnosis.causes, *diagnosis.harmless)), None)
     if diagnosis.verdict.bad:
@@ -50,7 +50,7 @@ def _finding(settings: Settings, rows: Rows, group: Group, grid: Grid) -> Findin
     else:
         told = said if first is None else f"{said[:-1]}: {first.summary}"
     reason = diagnosis.decision.reason
-    return Finding(
+    return IncidentDiagnosis(
         verdict=diagnosis.verdict.value,
         sentence=say.sentence(told),
         decision=f"{diagnosis.decision.action.value.replace('_', ' ')}: {reason}"

@@ -20,7 +20,7 @@ from backslide.contracts.cause import Cause
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.errors import BackslideError, ConfigError
-from backslide.contracts.selftest import Outcome, SelfTest, Tried
+from backslide.contracts.selftest import FaultTrial, SelfTest, TrialOutcome
 from backslide.engine.columns import names
 from backslide.engine.roles.score_scale import as_probabilities
 from backslide.engine.window import open_windows
@@ -47,7 +47,7 @@ def selftest(
     stage = _Stage.of(settings, rows)
     quiet = stage.diagnosed(stage.other)
     every = [r for name in stage.important(columns) for r in rehearsals(stage.case.pairs[name], stage.partners(name))]
-    tried: list[Tried] = []
+    tried: list[FaultTrial] = []
     notes: list[str] = []
     until = time.monotonic() + 60 * minutes
     for number, rehearsal in enumerate(every, 1):
@@ -125,7 +125,7 @@ class _Stage:
         others = [p for p in self.case.pairs.values() if p.numeric and not p.discrete and p.name != name]
         return sorted(others, key=lambda p: abs(_size(p) - _size(own)))
 
-    def tried(self, rehearsal: Rehearsal) -> Tried:
+    def tried(self, rehearsal: Rehearsal) -> FaultTrial:
         """One fault done and diagnosed."""
         broken = rehearsal.apply(self.other, self.case.rng(f"{rehearsal.kind} {rehearsal.features} {rehearsal.share}"))
         facts: dict[str, Any] = {
@@ -139,11 +139,11 @@ class _Stage:
             harm = self.case.metric.harm(self._value(faulty) - self._value(self.other))
             diagnosis = self.diagnosed(faulty)
         except BackslideError as error:
-            return Tried(**facts, harm=0.0, outcome="failed", said=str(error))
+            return FaultTrial(**facts, harm=0.0, outcome="failed", said=str(error))
         outcome, cause = _outcome(diagnosis, rehearsal)
         points = None if cause is None or cause.points is None else cause.points.estimate
         said = "" if cause is None else f"{cause.kind.value} of {', '.join(cause.features) or 'the model'}"
-        return Tried(**facts, harm=harm if np.isfinite(harm) else 0.0, outcome=outcome, said=said, points=points)
+        return FaultTrial(**facts, harm=harm if np.isfinite(harm) else 0.0, outcome=outcome, said=said, points=points)
 
     def diagnosed(self, current: pl.DataFrame) -> Diagnosis:
         """The main job, the untouched half against ``current``."""
@@ -184,7 +184,7 @@ def _served(case: Case, model: Model, frame: pl.DataFrame) -> pl.DataFrame:
     return bare
 
 
-def _outcome(diagnosis: Diagnosis, rehearsal: Rehearsal) -> tuple[Outcome, Cause | None]:
+def _outcome(diagnosis: Diagnosis, rehearsal: Rehearsal) -> tuple[TrialOutcome, Cause | None]:
     def right(cause: Cause) -> bool:
         return cause.kind == rehearsal.kind and set(rehearsal.features) & set(cause.features) != set()
 

@@ -15,7 +15,7 @@ from backslide.contracts import say as words
 from backslide.contracts.config import Settings
 from backslide.contracts.evidence import Evidence, Matrix, Ranked, RankedRow
 from backslide.contracts.roles import Roles
-from backslide.contracts.shadow import Difference, Flips, Mode, Part, Shadow, ShadowInputs
+from backslide.contracts.shadow import Flips, MetricComparison, Mode, PartComparison, Shadow, ShadowInputs
 from backslide.engine.columns import names
 from backslide.models.load import load_model
 from backslide.playbook.shadow.agreement import agreement, confidence, flips
@@ -211,7 +211,9 @@ def _period(frame: pl.DataFrame) -> tuple[str, str] | None:
     return f"{low.isoformat()}Z", f"{high.isoformat()}Z"
 
 
-def _evidence(classes: tuple[Part, ...], segments: tuple[Part, ...], moved: Flips | None) -> tuple[Evidence, ...]:
+def _evidence(
+    classes: tuple[PartComparison, ...], segments: tuple[PartComparison, ...], moved: Flips | None
+) -> tuple[Evidence, ...]:
     made: list[Evidence] = []
     for title, parts in (("Difference of F1 by class", classes), ("Difference by segment", segments)):
         compared = [p for p in parts if p.comparison is not None and p.comparison.difference is not None]
@@ -222,8 +224,8 @@ def _evidence(classes: tuple[Part, ...], segments: tuple[Part, ...], moved: Flip
     return tuple(made)
 
 
-def _ranked(title: str, parts: list[Part]) -> Ranked:
-    comparisons: list[Difference] = [p.comparison for p in parts if p.comparison is not None]
+def _ranked(title: str, parts: list[PartComparison]) -> Ranked:
+    comparisons: list[MetricComparison] = [p.comparison for p in parts if p.comparison is not None]
     wins = {
         side: [p.name for p, c in zip(parts, comparisons, strict=True) if c.winner == side] for side in ("old", "new")
     }

@@ -16,7 +16,7 @@ from scipy import stats
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.diagnosis import Detectable, Part, Verdict
+from backslide.contracts.diagnosis import DegradedPart, Detectable, Verdict
 from backslide.contracts.finding import Estimate
 from backslide.playbook.verify.classes import class_changes
 from backslide.playbook.verify.label_coverage import undecided
@@ -39,7 +39,7 @@ class Judged:
     change: Change | None
     target: Metric
     target_change: Change | None
-    parts: tuple[Part, ...]
+    parts: tuple[DegradedPart, ...]
     caveats: tuple[str, ...]
     segment: str | None = None
     """Expression of the rows that the target is about, where a segment got worse."""
@@ -51,7 +51,7 @@ class Judged:
 class _Worse:
     """A part that got worse, with the metric in which its causes are priced."""
 
-    part: Part
+    part: DegradedPart
     target: Metric
     change: Change
     harm: float
@@ -161,8 +161,8 @@ def _worse_cost(case: Case, alpha: float) -> Iterator[_Worse]:
         yield _Worse(_part("cost", "expected cost", target.name, change), target, change, change.estimate / floor)
 
 
-def _part(kind: Literal["class", "segment", "cost"], name: str, metric: str, change: Change) -> Part:
-    return Part(
+def _part(kind: Literal["class", "segment", "cost"], name: str, metric: str, change: Change) -> DegradedPart:
+    return DegradedPart(
         kind=kind,
         name=name,
         metric=metric,

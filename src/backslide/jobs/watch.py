@@ -18,7 +18,7 @@ from backslide.case import Case
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import InputError
 from backslide.contracts.say import percent
-from backslide.contracts.watch import Estimated, StreamKind, Watched
+from backslide.contracts.watch import EstimatedPerformance, StreamKind, WatchReport
 from backslide.engine.columns import names
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.segments import resolve as resolve_segments
@@ -61,7 +61,7 @@ def watch(
     book: Book | None = None,
     progress: Progress | None = None,
     deliver: bool = True,
-) -> Watched:
+) -> WatchReport:
     """Look once: read what is new, judge it, diagnose and tell what was raised.
 
     Args:
@@ -348,7 +348,7 @@ class _Looked:
             "out: look later, or write the log sooner"
         ]
 
-    def _estimated(self) -> Estimated | None:
+    def _estimated(self) -> EstimatedPerformance | None:
         """Performance of the periods that wait for labels."""
         judged = set(self.ledger.labels[1])
         numbers = [n for n in self.later("inputs") if n not in judged][-4 * STRETCH :]

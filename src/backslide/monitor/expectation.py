@@ -19,7 +19,7 @@ from backslide.case import Case
 from backslide.causes.faults.collect import collect
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.contracts.watch import Estimated
+from backslide.contracts.watch import EstimatedPerformance
 from backslide.engine.columns import names
 from backslide.engine.columns.design_matrix import Design, make_design
 from backslide.engine.columns.pair import Pair
@@ -141,7 +141,7 @@ def _moments(periods: np.ndarray, values: Floats) -> dict[int, Moments]:
 
 def estimated(
     case: Case, metric: Metric, grid: Grid, numbers: list[int], history: list[tuple[float, float]], broken: str | None
-) -> Estimated | None:
+) -> EstimatedPerformance | None:
     """Performance of the rows of ``case.current``, periods ``numbers``, that have no labels yet.
 
     Args:
@@ -165,7 +165,7 @@ def estimated(
     reason, found = broken or _corrupt(case), None
     if reason is None:
         found, reason = _moved(case, metric, statistics, known, history)
-    return Estimated(
+    return EstimatedPerformance(
         metric=metric.name,
         since=grid.label(numbers[0]),
         until=grid.label(numbers[-1]),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from backslide.contracts.extras import needs
-from backslide.contracts.watch import Level, Watched
+from backslide.contracts.watch import Level, WatchReport
 
 _NUMBER = {Level.QUIET: 0, Level.WATCH: 1, Level.ALARM: 2}
 
 
-def exposition(found: Watched) -> str:
+def exposition(found: WatchReport) -> str:
     """Prometheus' text format.
 
     Raises:

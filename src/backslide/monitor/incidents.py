@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from backslide.contracts import say
 from backslide.contracts.finding import Estimate
-from backslide.contracts.watch import Finding, Incident, Level, Member, StreamKind
+from backslide.contracts.watch import Incident, IncidentDiagnosis, Level, Member, StreamKind
 from backslide.monitor.detect import Raised, Track
 from backslide.monitor.periods import Grid
 from backslide.store.memory import Mute
@@ -103,7 +103,7 @@ def _members(tracks: Sequence[Track], delay: Callable[[StreamKind], int]) -> Ite
             yield Told(track, one, int(numbers[one.began]), at, at + wait, int(numbers[seen]) + wait, over)
 
 
-def incident(group: Group, grid: Grid, mutes: Sequence[Mute], finding: Finding | None, last: int) -> Incident:
+def incident(group: Group, grid: Grid, mutes: Sequence[Mute], finding: IncidentDiagnosis | None, last: int) -> Incident:
     """A group as it is published; ``last`` is the period of the look."""
     ordered = sorted(
         group.members, key=lambda m: (m.raised.level != Level.ALARM, ORDER.index(m.track.followed.kind), m.known)

@@ -10,7 +10,7 @@ from pathlib import Path
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.extras import needs
-from backslide.contracts.watch import Finding, Watched
+from backslide.contracts.watch import IncidentDiagnosis, WatchReport
 from backslide.contracts.watch_settings import FIELDS
 from backslide.monitor.events import events_of, near
 from backslide.monitor.exposition import exposition
@@ -50,7 +50,7 @@ def _messages(
         for one in due(group, grid, last, settings.watch.remind_after):
             if one.kind not in alerts.on or not _new(one, group, before, known):
                 continue
-            finding = Finding(**findings[name]) if name in findings else None
+            finding = IncidentDiagnosis(**findings[name]) if name in findings else None
             found.append(_message(settings, group, grid, one, finding, last))
     return found
 
@@ -68,7 +68,9 @@ def _new(one: Due, group: Group, before: int | None, known: set[tuple[str, str]]
 _LEVEL = {"alarm": "ALARM", "watch": "early sign", "reminder": "still open", "recovery": "recovered"}
 
 
-def _message(settings: Settings, group: Group, grid: Grid, one: Due, finding: Finding | None, last: int) -> Message:
+def _message(
+    settings: Settings, group: Group, grid: Grid, one: Due, finding: IncidentDiagnosis | None, last: int
+) -> Message:
     told = incident(group, grid, (), finding, last)
     others = [m.sentence for m in told.members][:MOST_LINES]
     others += [f"at that time: {e}" for e in near(events_of(settings), grid, group.speaker.began, group.speaker.at)]
@@ -155,7 +157,7 @@ def test_message(settings: Settings) -> str | None:
     return _send(settings, Message("", "test", "", title, "A test: alerts of backslide arrive here."))
 
 
-def write_metrics(settings: Settings, found: Watched) -> None:
+def write_metrics(settings: Settings, found: WatchReport) -> None:
     """Write the figures where a textfile collector reads them; whole, or not at all."""
     path = settings.base / Path(settings.watch.metrics_file or "backslide.prom")
     beside = path.with_name(f".{path.name}.{os.getpid()}")

@@ -12,15 +12,15 @@ from backslide.contracts import say
 from backslide.contracts.config import Settings
 from backslide.contracts.watch import (
     Delivery,
-    Estimated,
-    Finding,
+    EstimatedPerformance,
     Incident,
+    IncidentDiagnosis,
     Labels,
     Level,
     Point,
     Promise,
     Stream,
-    Watched,
+    WatchReport,
 )
 from backslide.monitor.detect import Track
 from backslide.monitor.events import Event, near
@@ -47,18 +47,24 @@ class Look:
     ledger: Ledger
     subject: Subject
     notes: tuple[tuple[str, ...], tuple[str, ...]]
-    estimated: Estimated | None
+    estimated: EstimatedPerformance | None
     events: list[Event]
 
 
 def publish(
     settings: Settings, book: Book, look: Look, tracks: Sequence[Track], groups: Sequence[Group], *, replay: bool
-) -> Watched:
+) -> WatchReport:
     """Everything as the contract holds it."""
     mutes, findings, grid = book.mutes(), book.findings(), look.grid
     last = look.last if look.last is not None else 0
     told = [
-        incident(g, grid, mutes, Finding(**findings[name]) if (name := identity(g, grid)) in findings else None, last)
+        incident(
+            g,
+            grid,
+            mutes,
+            IncidentDiagnosis(**findings[name]) if (name := identity(g, grid)) in findings else None,
+            last,
+        )
         for g in groups
     ]
     told = [
@@ -67,7 +73,7 @@ def publish(
     ]
     numbers = sorted(look.ledger.inputs[0])
     status = _status(told)
-    return Watched(
+    return WatchReport(
         model=settings.model.name,
         as_of=f"{look.present.isoformat(timespec='seconds')}Z",
         replay=replay,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backslide.contracts.snapshot import Held, Number
+from backslide.contracts.snapshot import FittedValue, Number
 from backslide.stack.masking import HIDDEN, secret_name, secret_value
 
 SMALL = 1200
@@ -32,13 +32,13 @@ MANY = 100_000
 
 
 class Canon:
-    """Turns values into :class:`Held`; knows what it has already seen, so that cycles end."""
+    """Turns values into :class:`FittedValue`; knows what it has already seen, so that cycles end."""
 
     def __init__(self) -> None:
         self._open: set[int] = set()
         self._seen = 0
 
-    def held(self, value: Any, *, name: str = "", depth: int = 0) -> Held:
+    def held(self, value: Any, *, name: str = "", depth: int = 0) -> FittedValue:
         """The canonical form of ``value``; what ``name`` says is secret is hidden."""
         self._seen += 1
         if value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.generic)):
@@ -55,7 +55,7 @@ class Canon:
         finally:
             self._open.discard(id(value))
 
-    def _composed(self, value: Any, depth: int, name: str) -> Held:
+    def _composed(self, value: Any, depth: int, name: str) -> FittedValue:
         if isinstance(value, np.ndarray):
             return self._array(value, depth)
         if isinstance(value, np.dtype):
@@ -70,7 +70,7 @@ class Canon:
             return self._code(value, depth)
         return self._object(value, depth)
 
-    def _array(self, array: NDArray[Any], depth: int) -> Held:
+    def _array(self, array: NDArray[Any], depth: int) -> FittedValue:
         if array.dtype.names is not None:  # the nodes of a tree, for example
             return self._mapping({n: np.ascontiguousarray(array[n]) for n in array.dtype.names}, depth, "mapping")
         if array.dtype.kind in "biufc":
@@ -79,7 +79,7 @@ class Canon:
             return self._list(array.ravel().tolist(), depth, "")
         return _texts([_word(v) for v in array.ravel().tolist()], array.shape, str(array.dtype.kind))
 
-    def _mapping(self, values: Mapping[Any, Any], depth: int, kind: Any, text: str = "") -> Held:
+    def _mapping(self, values: Mapping[Any, Any], depth: int, kind: Any, text: str = "") -> FittedValue:
         items = {_word(key): self.held(item, name=_word(key), depth=depth + 1) for key, item in values.items()}
         content = "\n".join(f"{key}={items[key].digest}" for key in sorted(items)).encode("utf-8", "surrogatepass")
         if len(items) > FEW:
@@ -87,7 +87,7 @@ class Canon:
             return _made(kind, content, text=text or type(values).__name__, shape=(len(items),), items=few)
         return _made(kind, content, text=text or type(values).__name__, shape=(len(items),), items=items)
 
-    def _list(self, values: Any, depth: int, name: str) -> Held:
+    def _list(self, values: Any, depth: int, name: str) -> FittedValue:
         if len(values) and all(isinstance(v, str) for v in values):
             return _texts([_word(v) for v in values], (len(values),), "U", name)
         items = [self.held(value, name=name, depth=depth + 1) for value in values]
@@ -95,7 +95,7 @@ class Canon:
         kept = {str(i): item for i, item in enumerate(items)} if len(items) <= FEW else {}
         return _made("list", content, text=type(values).__name__, shape=(len(items),), items=kept)
 
-    def _code(self, value: Any, depth: int) -> Held:
+    def _code(self, value: Any, depth: int) -> FittedValue:
         named = f"{getattr(value, '__module__', '') or ''}.{getattr(value, '__qualname__', getattr(value, '__name__', '?'))}"
         content = named.encode("utf-8", "replace") + source_of(value)
         bound = getattr(value, "__self__", None)
@@ -103,7 +103,7 @@ class Canon:
             content += self.held(bound, depth=depth + 1).digest.encode()
         return _made("code", content, text=named.removeprefix("builtins."))
 
-    def _object(self, value: Any, depth: int) -> Held:
+    def _object(self, value: Any, depth: int) -> FittedValue:
         if hasattr(value, "dtype") and hasattr(value, "shape") and not hasattr(value, "indptr"):
             try:  # tensors and series
                 return self._array(np.asarray(value), depth)
@@ -189,7 +189,7 @@ def _word(value: Any) -> str:
     return repr(value)
 
 
-def _scalar(value: Any, name: str) -> Held:
+def _scalar(value: Any, name: str) -> FittedValue:
     plain = value.item() if isinstance(value, np.generic) else value
     if isinstance(plain, float):
         plain = plain + 0.0
@@ -210,7 +210,7 @@ def _scalar(value: Any, name: str) -> Held:
     return _made("scalar", content, text=_safe(text), dtype=type(plain).__name__)
 
 
-def _numbers(array: NDArray[Any]) -> Held:
+def _numbers(array: NDArray[Any]) -> FittedValue:
     plain = np.ascontiguousarray(array)
     if plain.dtype.kind == "f":
         plain = plain.astype("<f8") + 0.0  # one zero
@@ -237,7 +237,7 @@ def figures(array: NDArray[Any]) -> dict[str, Number]:
     return {key: number(float(value)) for key, value in found.items()} | {"finite": float(len(finite))}
 
 
-def _texts(words: list[str], shape: Iterable[int], dtype: str, name: str = "") -> Held:
+def _texts(words: list[str], shape: Iterable[int], dtype: str, name: str = "") -> FittedValue:
     content = "\x1f".join(words).encode("utf-8", "surrogatepass")
     whole = tuple(int(n) for n in shape)
     if secret_name(name) or any(secret_value(word) for word in words[:FEW]):
@@ -257,7 +257,7 @@ def _safe(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _pickled(value: Any) -> Held:
+def _pickled(value: Any) -> FittedValue:
     return _made("object", _pickle_bytes(value), text=class_name(type(value)))
 
 
@@ -268,11 +268,11 @@ def _pickle_bytes(value: Any) -> bytes:
         return class_name(type(value)).encode()
 
 
-def _made(kind: Any, content: bytes, **facts: Any) -> Held:
-    return Held(kind=kind, digest=hashlib.sha256(f"{kind}|".encode() + content).hexdigest()[:16], **facts)
+def _made(kind: Any, content: bytes, **facts: Any) -> FittedValue:
+    return FittedValue(kind=kind, digest=hashlib.sha256(f"{kind}|".encode() + content).hexdigest()[:16], **facts)
 
 
-def pruned(held: Held, most: int) -> Held:
+def pruned(held: FittedValue, most: int) -> FittedValue:
     """The same with the contents of its elements left out, where more than ``most`` numbers, texts and elements are kept."""
     if _size(held) <= most:
         return held
@@ -281,10 +281,10 @@ def pruned(held: Held, most: int) -> Held:
     return less if _size(less) <= most else _bare(held)
 
 
-def _bare(held: Held) -> Held:
+def _bare(held: FittedValue) -> FittedValue:
     facts: dict[str, Any] = {"items": {}, "numbers": held.numbers if len(held.numbers) == 1 else (), "texts": ()}
     return held.model_copy(update=facts)
 
 
-def _size(held: Held) -> int:
+def _size(held: FittedValue) -> int:
     return 4 + len(held.numbers) + 2 * len(held.texts) + sum(_size(item) for item in held.items.values())

@@ -9,7 +9,7 @@ from typing import Any
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.errors import BackslideError
-from backslide.contracts.integrity import Difference, GoldenReplay, Integrity, Taken
+from backslide.contracts.integrity import GoldenReplay, Integrity, SnapshotIdentity, StackDifference
 from backslide.contracts.snapshot import Snapshot
 from backslide.models.load import load_model
 from backslide.stack.compare_code import code_differences, link_commits
@@ -78,8 +78,8 @@ def integrity(
     )
 
 
-def _taken(snapshot: Snapshot) -> Taken:
-    return Taken(
+def _taken(snapshot: Snapshot) -> SnapshotIdentity:
+    return SnapshotIdentity(
         name=snapshot.name,
         taken_at=snapshot.taken_at,
         commit=None if snapshot.repository is None else snapshot.repository.commit,
@@ -87,7 +87,7 @@ def _taken(snapshot: Snapshot) -> Taken:
     )
 
 
-def _artefact(a: Snapshot, b: Snapshot) -> list[Difference]:
+def _artefact(a: Snapshot, b: Snapshot) -> list[StackDifference]:
     """The file differs and what is inside is not known, or is the same."""
     if a.artefact is None or b.artefact is None:
         return []
@@ -106,7 +106,7 @@ def _artefact(a: Snapshot, b: Snapshot) -> list[Difference]:
     if not inside and all(kinds) and kinds[0] != kinds[1]:
         meaning = f"{meaning}: {kinds[0]} → {kinds[1]}"
     return [
-        Difference(
+        StackDifference(
             rank=0,
             kind=CauseKind.MODEL_CHANGE,
             where="artefact",
@@ -137,7 +137,7 @@ def _replay(a: Snapshot, b: Snapshot, model: Any, trusted: bool, folder: Path, n
     return found
 
 
-def _summary(differences: tuple[Difference, ...], replay: GoldenReplay | None) -> str:
+def _summary(differences: tuple[StackDifference, ...], replay: GoldenReplay | None) -> str:
     if not differences:
         same = " and answer the golden rows alike" if replay is not None and replay.equal == replay.rows else ""
         return f"Nothing differs: both stacks are the same{same}."

@@ -8,7 +8,7 @@ from pathlib import Path
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.errors import InputError
-from backslide.contracts.integrity import BlamedLine, Commit, Detail, Difference
+from backslide.contracts.integrity import BlamedLine, Commit, Detail, StackDifference
 from backslide.contracts.snapshot import Repository, Snapshot
 from backslide.stack import relevance
 from backslide.stack.git import git
@@ -22,8 +22,13 @@ _FIT = (".fit(", ".fit_transform(", ".partial_fit(", "Scaler")
 
 
 def code_differences(
-    a: Snapshot, b: Snapshot, folder: Path | None, paths: Sequence[str], found: Sequence[Difference], notes: list[str]
-) -> list[Difference]:
+    a: Snapshot,
+    b: Snapshot,
+    folder: Path | None,
+    paths: Sequence[str],
+    found: Sequence[StackDifference],
+    notes: list[str],
+) -> list[StackDifference]:
     """Differences of kind ``code_change``; commits one by one where the checkout is at hand.
 
     Raises:
@@ -50,7 +55,7 @@ def code_differences(
     return [*dirty, *told]
 
 
-def link_commits(found: list[Difference], code: list[Difference]) -> list[Difference]:
+def link_commits(found: list[StackDifference], code: list[StackDifference]) -> list[StackDifference]:
     """Refitted or reconfigured steps beside the commit that most likely did it."""
     best = max((d for d in code if d.commit is not None and d.score >= 0.7), key=lambda d: d.score, default=None)
     if best is None or best.commit is None:
@@ -72,7 +77,7 @@ def link_commits(found: list[Difference], code: list[Difference]) -> list[Differ
     ]
 
 
-def _dirty(a: Repository, b: Repository) -> list[Difference]:
+def _dirty(a: Repository, b: Repository) -> list[StackDifference]:
     changed = [name for name in dict.fromkeys((*a.dirty, *b.dirty)) if a.dirty.get(name) != b.dirty.get(name)]
     if not changed:
         return []
@@ -80,7 +85,7 @@ def _dirty(a: Repository, b: Repository) -> list[Difference]:
     now = [name for name in changed if name in b.dirty]
     which = "the second" if now else "the first"
     return [
-        Difference(
+        StackDifference(
             rank=0,
             kind=CauseKind.CODE_CHANGE,
             where="repository",
@@ -94,8 +99,8 @@ def _dirty(a: Repository, b: Repository) -> list[Difference]:
     ]
 
 
-def _moved(a: Repository, b: Repository) -> Difference:
-    return Difference(
+def _moved(a: Repository, b: Repository) -> StackDifference:
+    return StackDifference(
         rank=0,
         kind=CauseKind.CODE_CHANGE,
         where="repository",
@@ -111,8 +116,8 @@ def _moved(a: Repository, b: Repository) -> Difference:
 
 
 def _told(
-    top: Path, before: str, after: str, commits: list[RawCommit], found: Sequence[Difference]
-) -> list[Difference]:
+    top: Path, before: str, after: str, commits: list[RawCommit], found: Sequence[StackDifference]
+) -> list[StackDifference]:
     refitted = any(d.kind == CauseKind.SCALER_REFIT for d in found)
     scored = sorted(((_score(c, refitted), c) for c in commits), key=lambda item: -item[0])[:MOST_TOLD]
     blames: dict[str, dict[tuple[str, str], int]] = {}
@@ -139,7 +144,7 @@ def _score(commit: RawCommit, refitted: bool) -> float:
 
 def _difference(
     top: Path, before: str, after: str, raw: RawCommit, score: float, blames: dict[str, dict[tuple[str, str], int]]
-) -> Difference:
+) -> StackDifference:
     lines = _lines(top, before, after, raw, blames)
     commit = Commit(
         sha=raw.sha,
@@ -162,7 +167,7 @@ def _difference(
         if score >= 0.55
         else "nothing in it speaks of the model's inputs"
     )
-    return Difference(
+    return StackDifference(
         rank=0,
         kind=CauseKind.CODE_CHANGE,
         where="repository",

@@ -8,7 +8,7 @@ from packaging.version import InvalidVersion, Version
 
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.contracts.integrity import Detail, Difference
+from backslide.contracts.integrity import Detail, StackDifference
 from backslide.contracts.snapshot import Environment, Snapshot
 from backslide.stack.likelihood import risk
 
@@ -18,7 +18,7 @@ _OTHER = 0.05
 """Of a library that the model does not import."""
 
 
-def environment_differences(a: Snapshot, b: Snapshot) -> list[Difference]:
+def environment_differences(a: Snapshot, b: Snapshot) -> list[StackDifference]:
     """Differences of kind ``library_change``; libraries that the model does not import are told together."""
     before, after = a.environment, b.environment
     return [*_machine(before, after), *_libraries(before, after)]
@@ -37,7 +37,7 @@ def distance(before: str, after: str) -> str:
     return "patch"
 
 
-def _libraries(a: Environment, b: Environment) -> Iterator[Difference]:
+def _libraries(a: Environment, b: Environment) -> Iterator[StackDifference]:
     names = sorted(set(a.distributions) | set(b.distributions))
     changed = [n for n in names if a.distributions.get(n) != b.distributions.get(n)]
     imported, needed = {*a.imported, *b.imported}, {*a.needed, *b.needed}
@@ -49,7 +49,7 @@ def _libraries(a: Environment, b: Environment) -> Iterator[Difference]:
         told = [f"{n} {_arrow(a.distributions.get(n), b.distributions.get(n))}" for n in rest]
         known, subject = bool(imported), rest[0] if len(rest) == 1 else f"{len(rest)} libraries"
         score = _OTHER if known else 0.35
-        yield Difference(
+        yield StackDifference(
             rank=0,
             kind=CauseKind.LIBRARY_CHANGE,
             where="environment",
@@ -64,13 +64,13 @@ def _libraries(a: Environment, b: Environment) -> Iterator[Difference]:
         )
 
 
-def _library(name: str, before: str | None, after: str | None, imported: bool) -> Difference:
+def _library(name: str, before: str | None, after: str | None, imported: bool) -> StackDifference:
     far = distance(before, after) if before is not None and after is not None else "major"
     score = (_IMPORTED if imported else _NEEDED)[far]
     down = before is not None and after is not None and far != "other" and Version(after) < Version(before)
     step = "comes or goes" if before is None or after is None else f"{far} version{' back' if down else ''}"
     use = "the model is made of it" if imported else "a library that the model is made of requires it"
-    return Difference(
+    return StackDifference(
         rank=0,
         kind=CauseKind.LIBRARY_CHANGE,
         where="environment",
@@ -85,7 +85,7 @@ def _library(name: str, before: str | None, after: str | None, imported: bool) -
     )
 
 
-def _machine(a: Environment, b: Environment) -> Iterator[Difference]:
+def _machine(a: Environment, b: Environment) -> Iterator[StackDifference]:
     if a.python != b.python:
         far = distance(a.python, b.python)
         score = {"major": 0.6, "minor": 0.35}.get(far, 0.1)
@@ -102,8 +102,8 @@ def _machine(a: Environment, b: Environment) -> Iterator[Difference]:
             yield _plain(name, before, after, score, f"{words} {before} → {after}.", why)
 
 
-def _plain(subject: str, before: str, after: str, score: float, meaning: str, reason: str) -> Difference:
-    return Difference(
+def _plain(subject: str, before: str, after: str, score: float, meaning: str, reason: str) -> StackDifference:
+    return StackDifference(
         rank=0,
         kind=CauseKind.LIBRARY_CHANGE,
         where="environment",

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.contracts.integrity import Detail, Difference
-from backslide.contracts.snapshot import Environment, Held, Part, Snapshot
+from backslide.contracts.integrity import Detail, StackDifference
+from backslide.contracts.snapshot import Environment, FittedStep, FittedValue, Snapshot
 from backslide.stack.compare_state import Moved, moves
 from backslide.stack.likelihood import risk
 
@@ -23,7 +23,7 @@ _ADMIN = frozenset(
 """Attributes that accompany a refit and mean nothing by themselves."""
 
 
-def fitted_differences(a: Snapshot, b: Snapshot) -> list[Difference]:
+def fitted_differences(a: Snapshot, b: Snapshot) -> list[StackDifference]:
     """Differences of kind ``scaler_refit``, ``preprocessing_change`` and ``model_change`` between the steps of two models."""
     if not a.fitted or not b.fitted:
         return []
@@ -51,7 +51,7 @@ class _Libraries:
         """Whether any is."""
         return self._versions[0] != self._versions[1]
 
-    def account_for(self, old: Held | None, new: Held | None) -> bool:
+    def account_for(self, old: FittedValue | None, new: FittedValue | None) -> bool:
         """Whether both are the same function of a library of which there is another version: that is the library's change."""
         if old is None or new is None or not old.kind == new.kind == "code" or old.text != new.text:
             return False
@@ -71,7 +71,9 @@ def as_logged(names: tuple[str, ...], logged: tuple[str, ...]) -> tuple[str, ...
     return tuple(dict.fromkeys(found))
 
 
-def _pairs(a: tuple[Part, ...], b: tuple[Part, ...]) -> Iterator[tuple[Part | None, Part | None]]:
+def _pairs(
+    a: tuple[FittedStep, ...], b: tuple[FittedStep, ...]
+) -> Iterator[tuple[FittedStep | None, FittedStep | None]]:
     """Steps of the same path; of those left over, the ones that are alone of their class, which were renamed."""
     old, new = {p.path: p for p in a}, {p.path: p for p in b}
     left = [p for p in b if p.path not in old]
@@ -85,11 +87,13 @@ def _pairs(a: tuple[Part, ...], b: tuple[Part, ...]) -> Iterator[tuple[Part | No
     yield from ((None, part) for part in left)
 
 
-def _roles(*parts: Part | None) -> set[str]:
+def _roles(*parts: FittedStep | None) -> set[str]:
     return {part.role for part in parts if part is not None}
 
 
-def _difference(before: Part | None, after: Part | None, again: bool, library: _Libraries) -> Difference | None:
+def _difference(
+    before: FittedStep | None, after: FittedStep | None, again: bool, library: _Libraries
+) -> StackDifference | None:
     if before is None or after is None:
         return _added_or_removed(before, after, again)
     if before.kind != after.kind:
@@ -117,7 +121,11 @@ def _difference(before: Part | None, after: Part | None, again: bool, library: _
 
 
 def _moved(
-    a: Mapping[str, Held], b: Mapping[str, Held], before: Part, after: Part, library: _Libraries
+    a: Mapping[str, FittedValue],
+    b: Mapping[str, FittedValue],
+    before: FittedStep,
+    after: FittedStep,
+    library: _Libraries,
 ) -> Iterator[Moved]:
     for name in dict.fromkeys((*a, *b)):
         old = (before.params if a is before.params else before.state).get(name)
@@ -129,7 +137,7 @@ def _moved(
         yield from moves(name, old, new, before, after)
 
 
-def _reordered(before: Part, after: Part) -> bool:
+def _reordered(before: FittedStep, after: FittedStep) -> bool:
     return (
         before.columns is not None
         and after.columns is not None
@@ -138,7 +146,7 @@ def _reordered(before: Part, after: Part) -> bool:
     )
 
 
-def _added_or_removed(before: Part | None, after: Part | None, again: bool) -> Difference | None:
+def _added_or_removed(before: FittedStep | None, after: FittedStep | None, again: bool) -> StackDifference | None:
     part = before or after
     assert part is not None
     words = f"{_step(part)} is {'new' if before is None else 'gone'}"
@@ -149,7 +157,7 @@ def _added_or_removed(before: Part | None, after: Part | None, again: bool) -> D
 
 
 def _made(
-    part: Part,
+    part: FittedStep,
     moved: list[Moved],
     words: str,
     score: float,
@@ -158,7 +166,7 @@ def _made(
     *,
     kind: CauseKind | None = None,
     reason: str = "",
-) -> Difference:
+) -> StackDifference:
     """A difference of a step before the model, or of the model where the part is one."""
     model = part.role == "model"
     kind = kind or (CauseKind.MODEL_CHANGE if model else CauseKind.PREPROCESSING_CHANGE)
@@ -170,7 +178,7 @@ def _made(
         why = "the model behind it is the same and was fitted on what this step gave before"
     why = f"{reason}; {why}" if reason and not model else why
     told = details or tuple(m.detail for m in moved[:MOST_DETAILS])
-    return Difference(
+    return StackDifference(
         rank=0,
         kind=kind,
         where="fitted",
@@ -186,12 +194,12 @@ def _made(
     )
 
 
-def _features(part: Part, moved: list[Moved]) -> tuple[str, ...]:
+def _features(part: FittedStep, moved: list[Moved]) -> tuple[str, ...]:
     known = set(part.columns or ())
     return tuple(dict.fromkeys(m.column for m in moved if m.column is not None and m.column in known))
 
 
-def _of_scaler(part: Part, moved: list[Moved], state: list[Moved], again: bool) -> Difference:
+def _of_scaler(part: FittedStep, moved: list[Moved], state: list[Moved], again: bool) -> StackDifference:
     ordered = sorted(moved, key=lambda m: -_size(part, m))
     size = _size(part, ordered[0])
     # A mean says more to people than a variance; it comes first unless it hardly moved.
@@ -210,7 +218,7 @@ def _of_scaler(part: Part, moved: list[Moved], state: list[Moved], again: bool) 
     return _made(part, ordered, words, score, again, kind=CauseKind.SCALER_REFIT, reason=reason)
 
 
-def _size(part: Part, moved: Moved) -> float:
+def _size(part: FittedStep, moved: Moved) -> float:
     """A change in units of the column's former scale; of a scale itself, its relative change."""
     if moved.old is None or moved.new is None:
         return 1.0
@@ -227,8 +235,8 @@ def _size(part: Part, moved: Moved) -> float:
 
 
 def _of_step(
-    before: Part, after: Part, params: list[Moved], state: list[Moved], reordered: bool, again: bool
-) -> Difference:
+    before: FittedStep, after: FittedStep, params: list[Moved], state: list[Moved], reordered: bool, again: bool
+) -> StackDifference:
     moved = [*params, *state]
     if reordered and before.columns is not None and after.columns is not None:
         order = Moved("feature_names_in_", None, say.listed(before.columns, 6), say.listed(after.columns, 6))
@@ -246,7 +254,7 @@ def _of_step(
     return _made(before, moved, words, score, again)
 
 
-def _of_model(part: Part, params: list[Moved], state: list[Moved]) -> Difference:
+def _of_model(part: FittedStep, params: list[Moved], state: list[Moved]) -> StackDifference:
     moved = [*params, *state]
     first = moved[0]
     if params:
@@ -261,13 +269,13 @@ def _arrow(moved: Moved) -> str:
     return f"{moved.named} {moved.before} → {moved.after}"
 
 
-def _is_scaler(part: Part) -> bool:
+def _is_scaler(part: FittedStep) -> bool:
     return _short(part).endswith("Scaler") or _short(part) in _SCALERS
 
 
-def _short(part: Part) -> str:
+def _short(part: FittedStep) -> str:
     return part.kind.split(".")[-1]
 
 
-def _step(part: Part) -> str:
+def _step(part: FittedStep) -> str:
     return f"{_short(part)} ({part.path})" if part.path else _short(part)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.contracts.integrity import Difference, GoldenReplay
+from backslide.contracts.integrity import GoldenReplay, StackDifference
 from backslide.contracts.snapshot import Golden, Number, Snapshot
 from backslide.stack.compare_fitted import as_logged
 from backslide.stack.compare_settings import PATHS
@@ -50,7 +50,7 @@ def compare_golden(a: Golden | None, b: Golden | None) -> GoldenReplay | None:
     )
 
 
-def judged(differences: list[Difference], a: Snapshot, b: Snapshot, replay: GoldenReplay) -> list[Difference]:
+def judged(differences: list[StackDifference], a: Snapshot, b: Snapshot, replay: GoldenReplay) -> list[StackDifference]:
     """The differences in the light of the replay."""
     if replay.equal == replay.rows:
         return [_harmless(d, replay) for d in differences]
@@ -84,7 +84,7 @@ def answers(replay: GoldenReplay) -> str:
     return words + (f", {replay.flips} of them another prediction" if replay.flips else "")
 
 
-def _harmless(difference: Difference, replay: GoldenReplay) -> Difference:
+def _harmless(difference: StackDifference, replay: GoldenReplay) -> StackDifference:
     same = f"all {replay.rows} golden rows get the same answers"
     if difference.where in ("environment", "artefact"):
         return weighed(difference, difference.score * 0.2, same)
@@ -98,8 +98,12 @@ def _harmless(difference: Difference, replay: GoldenReplay) -> Difference:
 
 
 def _of_state(
-    difference: Difference, inner: list[Difference], libraries: list[Difference], replay: GoldenReplay, told: str
-) -> Difference:
+    difference: StackDifference,
+    inner: list[StackDifference],
+    libraries: list[StackDifference],
+    replay: GoldenReplay,
+    told: str,
+) -> StackDifference:
     if difference not in inner:
         return difference
     before_model = difference.kind != CauseKind.MODEL_CHANGE
@@ -114,9 +118,9 @@ def _of_state(
     return weighed(difference, max(difference.score, 0.8) + (0.1 if proven else 0), told, proven=proven)
 
 
-def _unexplained(a: Snapshot, told: str) -> Difference:
+def _unexplained(a: Snapshot, told: str) -> StackDifference:
     function = a.artefact is not None and a.artefact.kind == "function"
-    return Difference(
+    return StackDifference(
         rank=0,
         kind=CauseKind.CODE_CHANGE if function else CauseKind.MODEL_CHANGE,
         where="artefact",

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.contracts.integrity import Detail, Difference
-from backslide.contracts.snapshot import ConfigFile, Masked, Snapshot
+from backslide.contracts.integrity import Detail, StackDifference
+from backslide.contracts.snapshot import ConfigFile, MaskedSetting, Snapshot
 from backslide.stack.likelihood import risk
 
 _OF_THE_MODEL = re.compile(
@@ -23,7 +23,7 @@ PATHS = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH")
 _HIDDEN = "(hidden)"
 
 
-def settings_differences(a: Snapshot, b: Snapshot, notes: list[str]) -> list[Difference]:
+def settings_differences(a: Snapshot, b: Snapshot, notes: list[str]) -> list[StackDifference]:
     """Differences of kind ``config_change``: a variable each, and a file each with its changed keys."""
     if a.salt != b.salt:
         notes.append(
@@ -49,11 +49,11 @@ def weight(name: str, secret: bool) -> tuple[float, str]:
     return 0.32, "what it does is not known"
 
 
-def _variables(a: Mapping[str, Masked], b: Mapping[str, Masked]) -> Iterator[Difference]:
+def _variables(a: Mapping[str, MaskedSetting], b: Mapping[str, MaskedSetting]) -> Iterator[StackDifference]:
     for name, old, new in _changed(a, b):
         score, reason = weight(name, _secret(old, new))
         before, after = _shown(old), _shown(new)
-        yield Difference(
+        yield StackDifference(
             rank=0,
             kind=CauseKind.CONFIG_CHANGE,
             where="variables",
@@ -67,7 +67,7 @@ def _variables(a: Mapping[str, Masked], b: Mapping[str, Masked]) -> Iterator[Dif
         )
 
 
-def _files(a: Snapshot, b: Snapshot, notes: list[str]) -> Iterator[Difference]:
+def _files(a: Snapshot, b: Snapshot, notes: list[str]) -> Iterator[StackDifference]:
     old, new = ({f.path: f for f in s.files} for s in (a, b))
     for path in dict.fromkeys((*old, *new)):
         if path not in old or path not in new:
@@ -77,7 +77,7 @@ def _files(a: Snapshot, b: Snapshot, notes: list[str]) -> Iterator[Difference]:
             yield _file(old[path], new[path])
 
 
-def _file(old: ConfigFile, new: ConfigFile) -> Difference:
+def _file(old: ConfigFile, new: ConfigFile) -> StackDifference:
     keys = list(_changed(old.keys, new.keys)) if old.keys or new.keys else []
     details = tuple(Detail(name=k, before=_shown(x), after=_shown(y)) for k, x, y in keys)
     score, reason = max(
@@ -92,7 +92,7 @@ def _file(old: ConfigFile, new: ConfigFile) -> Difference:
         words, score, reason = "was written anew, every key as before", 0.02, "no key differs"
     else:
         words = "has other content"
-    return Difference(
+    return StackDifference(
         rank=0,
         kind=CauseKind.CONFIG_CHANGE,
         where="files",
@@ -107,7 +107,9 @@ def _file(old: ConfigFile, new: ConfigFile) -> Difference:
     )
 
 
-def _changed(a: Mapping[str, Masked], b: Mapping[str, Masked]) -> Iterator[tuple[str, Masked | None, Masked | None]]:
+def _changed(
+    a: Mapping[str, MaskedSetting], b: Mapping[str, MaskedSetting]
+) -> Iterator[tuple[str, MaskedSetting | None, MaskedSetting | None]]:
     for name in sorted(set(a) | set(b)):
         old, new = a.get(name), b.get(name)
         # What looked secret on one side only was cut to fewer digits there: they are compared as far as they go.
@@ -116,11 +118,11 @@ def _changed(a: Mapping[str, Masked], b: Mapping[str, Masked]) -> Iterator[tuple
             yield name, old, new
 
 
-def _secret(*settings: Masked | None) -> bool:
+def _secret(*settings: MaskedSetting | None) -> bool:
     return any(s.secret for s in settings if s is not None)
 
 
-def _shown(setting: Masked | None) -> str | None:
+def _shown(setting: MaskedSetting | None) -> str | None:
     if setting is None:
         return None
     return setting.value if setting.value is not None else _HIDDEN

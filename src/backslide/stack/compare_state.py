@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from backslide.contracts import say
 from backslide.contracts.integrity import Detail
-from backslide.contracts.snapshot import Held, Number, Part
+from backslide.contracts.snapshot import FittedStep, FittedValue, Number
 
 SAME = 1e-9
 """Relative difference under which two numbers are one: another machine's last bits."""
@@ -58,7 +58,9 @@ class Moved:
         return Detail(name=self.named, before=self.before, after=self.after)
 
 
-def moves(attribute: str, a: Held | None, b: Held | None, before: Part, after: Part) -> Iterator[Moved]:
+def moves(
+    attribute: str, a: FittedValue | None, b: FittedValue | None, before: FittedStep, after: FittedStep
+) -> Iterator[Moved]:
     """What differs in one attribute of a step."""
     if a is None or b is None:
         yield Moved(attribute, None, "absent" if a is None else brief(a), "absent" if b is None else brief(b))
@@ -75,7 +77,7 @@ def moves(attribute: str, a: Held | None, b: Held | None, before: Part, after: P
         yield from _whole(attribute, a, b)
 
 
-def brief(held: Held) -> str:
+def brief(held: FittedValue) -> str:
     """A value in a few words."""
     if held.kind in ("scalar", "code"):
         return held.text
@@ -95,13 +97,13 @@ def written(value: Number) -> str:
     return say.number(value) if isinstance(value, float) else value
 
 
-def _columns(part: Part, held: Held) -> tuple[str, ...] | None:
+def _columns(part: FittedStep, held: FittedValue) -> tuple[str, ...] | None:
     """Names of the elements of an array that has one per column."""
     names = part.columns
     return names if names is not None and held.shape and held.shape[-1] == len(names) else None
 
 
-def _numbers(attribute: str, a: Held, b: Held, before: Part, after: Part) -> Iterator[Moved]:
+def _numbers(attribute: str, a: FittedValue, b: FittedValue, before: FittedStep, after: FittedStep) -> Iterator[Moved]:
     names, others = _columns(before, a), _columns(after, b)
     if len(a.shape) <= 1 and names is not None and others is not None:
         new = dict(zip(others, b.numbers, strict=False))
@@ -130,7 +132,7 @@ def same(a: Number, b: Number) -> bool:
     return math.isclose(a, b, rel_tol=SAME, abs_tol=1e-300)
 
 
-def _items(attribute: str, a: Held, b: Held, before: Part, after: Part) -> Iterator[Moved]:
+def _items(attribute: str, a: FittedValue, b: FittedValue, before: FittedStep, after: FittedStep) -> Iterator[Moved]:
     names = before.columns
     by_column = a.kind == "list" and names is not None and len(a.items) == len(names)
     for key in dict.fromkeys((*a.items, *b.items)):
@@ -144,7 +146,7 @@ def _items(attribute: str, a: Held, b: Held, before: Part, after: Part) -> Itera
             yield from _within(attribute, column, old, new)
 
 
-def _within(attribute: str, column: str, old: Held, new: Held) -> Iterator[Moved]:
+def _within(attribute: str, column: str, old: FittedValue, new: FittedValue) -> Iterator[Moved]:
     whole = old.kind == new.kind == "numbers" and old.shape == new.shape and bool(old.numbers)
     if whole and all(same(x, y) for x, y in zip(old.numbers, new.numbers, strict=False)):
         return
@@ -167,7 +169,7 @@ def _texts(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, str]:
     )
 
 
-def _whole(attribute: str, a: Held, b: Held) -> Iterator[Moved]:
+def _whole(attribute: str, a: FittedValue, b: FittedValue) -> Iterator[Moved]:
     if a.figures and b.figures and a.shape == b.shape:
         for key in ("mean", "std", "minimum", "maximum"):
             old, new = a.figures.get(key), b.figures.get(key)

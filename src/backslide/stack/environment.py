@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, distributions
 from typing import Any
 
-from backslide.contracts.snapshot import Environment, Part
+from backslide.contracts.snapshot import Environment, FittedStep
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def environment(parts: Iterable[Part] = (), modules: Iterable[str] = ()) -> Environment:
+def environment(parts: Iterable[FittedStep] = (), modules: Iterable[str] = ()) -> Environment:
     """What is installed here, and of that what a model's steps come from (``modules``: more of them, by import name)."""
     found = installed()
     steps = list(parts)

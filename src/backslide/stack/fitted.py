@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from backslide.contracts.snapshot import Held, Part, Role
+from backslide.contracts.snapshot import FittedStep, FittedValue, Role
 from backslide.stack.canonical import Canon, class_name, pruned
 
 Names = tuple[str, ...] | None
@@ -44,7 +44,7 @@ MOST_NAMES = 2000
 """Columns whose names are kept."""
 
 
-def fitted_parts(model: Any, columns: Sequence[str] | None = None) -> tuple[Part, ...]:
+def fitted_parts(model: Any, columns: Sequence[str] | None = None) -> tuple[FittedStep, ...]:
     """Every step of a model, containers first, in the order in which the rows pass through.
 
     Args:
@@ -80,7 +80,7 @@ class _Walk:
         self.seen: set[int] = set()
         self.objects: dict[str, Any] = {}
 
-    def parts(self, model: Any, path: str, names: Names) -> Iterator[Part]:
+    def parts(self, model: Any, path: str, names: Names) -> Iterator[FittedStep]:
         if id(model) in self.seen:
             return
         self.seen.add(id(model))
@@ -104,14 +104,14 @@ class _Walk:
         else:
             yield from self._leaf_or_wrapper(model, path, names)
 
-    def _pipeline(self, model: Any, steps: list[Any], path: str, names: Names) -> Iterator[Part]:
+    def _pipeline(self, model: Any, steps: list[Any], path: str, names: Names) -> Iterator[FittedStep]:
         yield _part(model, path, "container", names, {"steps"})
         for name, step in steps:
             if _is_step(step):
                 yield from self.parts(step, _under(path, name), names)
                 names = _names_out(step, names)
 
-    def _columns(self, model: Any, transformers: list[Any], path: str, names: Names) -> Iterator[Part]:
+    def _columns(self, model: Any, transformers: list[Any], path: str, names: Names) -> Iterator[FittedStep]:
         chosen = {str(name): _chosen(columns, names) for name, _, columns in transformers}
         lists = {"transformers", "transformers_", "_columns", "_transformer_to_input_indices", "output_indices_"}
         whole = _part(model, path, "container", names, lists)
@@ -122,7 +122,7 @@ class _Walk:
             if _is_step(step):
                 yield from self.parts(step, _under(path, name), chosen[str(name)])
 
-    def _leaf_or_wrapper(self, model: Any, path: str, names: Names) -> Iterator[Part]:
+    def _leaf_or_wrapper(self, model: Any, path: str, names: Names) -> Iterator[FittedStep]:
         children = list(_children(model))
         role: Role = "model" if is_model(model) or not hasattr(model, "transform") else "transformer"
         if not children or len(children) > MOST_CHILDREN:
@@ -134,7 +134,7 @@ class _Walk:
         for name, child in children:
             yield from self.parts(child, _under(path, name), names)
 
-    def _graph(self, model: Any, path: str, names: Names) -> Iterator[Part]:
+    def _graph(self, model: Any, path: str, names: Names) -> Iterator[FittedStep]:
         """The nodes of an ONNX graph that hold numbers or labels."""
         canon = Canon()
         for name, kind, values in model.graph_steps():
@@ -142,7 +142,7 @@ class _Walk:
             told = "\n".join([kind, *(f"{key}={state[key].digest}" for key in sorted(state))])
             role: Role = "model" if kind.endswith(("Classifier", "Regressor", "ZipMap", "weights")) else "transformer"
             most = MOST_OF_MODEL if role == "model" else MOST_OF_STEP
-            yield Part(
+            yield FittedStep(
                 path=_under(path, name),
                 kind=f"onnx.{kind}",
                 role=role,
@@ -151,17 +151,17 @@ class _Walk:
                 digest=hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:16],
             )
 
-    def _function(self, function: Any, path: str, names: Names) -> Iterator[Part]:
+    def _function(self, function: Any, path: str, names: Names) -> Iterator[FittedStep]:
         """A function, and the fitted things that it reaches: in its closure, and in the module that it stands in."""
         code = Canon().held(function)
-        yield Part(
+        yield FittedStep(
             path=path, kind=code.text, role="container", columns=names, state={"source": code}, digest=code.digest
         )
         for name, value in _reached(function):
             yield from self.parts(value, _under(path, name), names)
 
 
-def _part(model: Any, path: str, role: Role, names: Names, leave: set[str]) -> Part:
+def _part(model: Any, path: str, role: Role, names: Names, leave: set[str]) -> FittedStep:
     params = _params(model, leave)
     state = {}
     canon = Canon()
@@ -176,10 +176,10 @@ def _part(model: Any, path: str, role: Role, names: Names, leave: set[str]) -> P
     kept = names if names is not None and len(names) <= MOST_NAMES else None
     most = MOST_OF_MODEL if role == "model" else MOST_OF_STEP
     state = {name: pruned(held, most) for name, held in state.items()}
-    return Part(path=path, kind=kind, role=role, columns=kept, params=params, state=state, digest=digest)
+    return FittedStep(path=path, kind=kind, role=role, columns=kept, params=params, state=state, digest=digest)
 
 
-def _params(model: Any, leave: set[str]) -> dict[str, Held]:
+def _params(model: Any, leave: set[str]) -> dict[str, FittedValue]:
     """Parameters without the estimators among them, which are steps of their own."""
     if not callable(getattr(model, "get_params", None)):
         return {}

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from backslide.contracts import say
 from backslide.contracts.errors import FrozenError
-from backslide.contracts.integrity import Difference, Integrity
+from backslide.contracts.integrity import Integrity, StackDifference
 from backslide.contracts.snapshot import Snapshot
 from backslide.models.load import load_model
 from backslide.stack.artefact import artefact
@@ -182,7 +182,7 @@ def _admit(found: Integrity, libraries: str) -> None:
     warnings.warn(text, UserWarning, stacklevel=3)
 
 
-def _told(differences: list[Difference]) -> str:
+def _told(differences: list[StackDifference]) -> str:
     return say.listed([d.meaning.rstrip(".") for d in differences], 3) + "."
 
 

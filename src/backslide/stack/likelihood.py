@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from backslide.contracts.errors import InputError
-from backslide.contracts.integrity import Difference, Risk
+from backslide.contracts.integrity import Risk, StackDifference
 
 LIKELY, POSSIBLE = 0.7, 0.3
 """Scores from which a difference likely or possibly hurts."""
@@ -21,14 +21,14 @@ def risk(score: float) -> Risk:
     return "likely" if score >= LIKELY else "possible" if score >= POSSIBLE else "unlikely"
 
 
-def weighed(difference: Difference, score: float, reason: str = "", **changed: object) -> Difference:
+def weighed(difference: StackDifference, score: float, reason: str = "", **changed: object) -> StackDifference:
     """The difference with another score; ``reason`` is added to its own."""
     bounded = round(min(max(score, 0.0), 0.99), 3)
     told = "; ".join(part for part in (difference.reason, reason) if part)
     return difference.model_copy(update={"score": bounded, "risk": risk(bounded), "reason": told, **changed})
 
 
-def near(difference: Difference, onset: datetime) -> Difference:
+def near(difference: StackDifference, onset: datetime) -> StackDifference:
     """A dated difference, judged by how shortly before the onset it was made."""
     if difference.at is None:
         return difference
@@ -43,7 +43,7 @@ def near(difference: Difference, onset: datetime) -> Difference:
     return weighed(difference, difference.score * faded, f"made {_long(hours)} before it began", **told)
 
 
-def ranked(differences: Iterable[Difference]) -> tuple[Difference, ...]:
+def ranked(differences: Iterable[StackDifference]) -> tuple[StackDifference, ...]:
     """The most harmful first; of equals the more specific kind."""
     ordered = sorted(differences, key=lambda d: (-d.score, d.kind.precedence, d.subject))
     return tuple(d.model_copy(update={"rank": rank}) for rank, d in enumerate(ordered, 1))

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
-from backslide.contracts.snapshot import Masked
+from backslide.contracts.snapshot import MaskedSetting
 
 SALT_VARIABLE = "BACKSLIDE_SALT"
 ROUNDS = 1000
@@ -65,11 +65,11 @@ def _opaque(word: str) -> bool:
     return changes >= max(3, len(word) // 8)
 
 
-def masked(name: str, value: str, salt: str, show: Iterable[str] = ()) -> Masked:
+def masked(name: str, value: str, salt: str, show: Iterable[str] = ()) -> MaskedSetting:
     """A setting as it is written down; ``show`` are patterns of names whose values may stand there."""
     secret = secret_name(name) or secret_value(value)
     shown = value if not secret and any(fnmatchcase(name.lower(), pattern.lower()) for pattern in show) else None
-    return Masked(digest=digest(name, value, salt, secret=secret), value=shown, secret=secret)
+    return MaskedSetting(digest=digest(name, value, salt, secret=secret), value=shown, secret=secret)
 
 
 def digest(name: str, value: str, salt: str, *, secret: bool) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backslide.contracts.snapshot import Held, Part, Snapshot
+from backslide.contracts.snapshot import FittedStep, FittedValue, Snapshot
 from backslide.models.model import Model
 from backslide.models.wrap import wrap
 from backslide.stack.fitted import steps_of
@@ -35,7 +35,7 @@ def with_state(model: Model, before: Snapshot, after: Snapshot) -> Model | None:
     return wrap(artefact, name=model.name)
 
 
-def _write(step: Any, old: Part, new: Part) -> bool:
+def _write(step: Any, old: FittedStep, new: FittedStep) -> bool:
     if old.columns != new.columns:
         return False
     for a, b in ((old.params, new.params), (old.state, new.state)):
@@ -49,7 +49,7 @@ def _write(step: Any, old: Part, new: Part) -> bool:
     return True
 
 
-def value_of(held: Held) -> Any:
+def value_of(held: FittedValue) -> Any:
     """The value behind a canonical form, where it was kept whole."""
     if held.kind == "scalar":
         if held.dtype in ("int", "float") and held.numbers:

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from backslide.contracts.errors import BackslideError, InputError, ModelError, UntrustedError
-from backslide.contracts.snapshot import Artefact, Golden, Part, Snapshot
+from backslide.contracts.snapshot import Artefact, FittedStep, Golden, Snapshot
 from backslide.engine.columns.sample import sample
 from backslide.engine.sources.open import open_source
 from backslide.engine.sources.snapshot import packed_rows
@@ -137,7 +137,7 @@ def _columns(
     return None if frame is None else frame.collect_schema().names()
 
 
-def _fitted(model: Model | None, columns: list[str] | None, notes: list[str]) -> tuple[Part, ...]:
+def _fitted(model: Model | None, columns: list[str] | None, notes: list[str]) -> tuple[FittedStep, ...]:
     if model is None:
         return ()
     try:

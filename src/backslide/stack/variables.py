@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from backslide.contracts.snapshot import Masked
+from backslide.contracts.snapshot import MaskedSetting
 from backslide.stack.masking import SALT_VARIABLE, masked
 
 HARMLESS = (
@@ -122,7 +122,7 @@ SESSION = (
 
 def variables(
     names: Iterable[str] | None, show: Iterable[str], salt: str, source: Mapping[str, str] | None = None
-) -> dict[str, Masked]:
+) -> dict[str, MaskedSetting]:
     """Variables whose names match ``names`` (all but the session's without it), as they are written down."""
     present = os.environ if source is None else source
     chosen = [n for n in sorted(present) if _chosen(n, None if names is None else tuple(names))]

@@ -18,7 +18,7 @@ from backslide.case import Case
 from backslide.causes.replay.model_or_threshold import Replaced, stand_in_is_faithful
 from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Onset
-from backslide.contracts.integrity import Difference
+from backslide.contracts.integrity import StackDifference
 from backslide.playbook.integrity.differences import compared, worth_naming
 from backslide.playbook.shadow.replay import replayed
 from backslide.stack.likelihood import moment
@@ -83,14 +83,14 @@ def suspects(case: Case, causes: Sequence[Cause], change: float | None) -> tuple
         return ()
     named = {cause.kind for cause in causes}
     likely = [d for d in worth_naming(compared(case).differences) if d.kind not in named]
-    chosen: dict[CauseKind, Difference] = {}
+    chosen: dict[CauseKind, StackDifference] = {}
     for difference in likely:
         chosen.setdefault(difference.kind, difference)
     ordered = sorted(chosen.values(), key=lambda d: (not d.proven, d.kind.precedence))[:MOST_SUSPECTS]
     return tuple(_suspected(difference, len(causes) + i) for i, difference in enumerate(ordered, 1))
 
 
-def _suspected(difference: Difference, rank: int) -> Cause:
+def _suspected(difference: StackDifference, rank: int) -> Cause:
     confidence = Confidence.SUPPORTED if difference.proven else Confidence.SUSPECTED
     how = "golden rows are answered otherwise" if difference.proven else "suspected, not tried out"
     return Cause(
@@ -121,9 +121,9 @@ def with_commits(case: Case, onset: Onset | None) -> Onset | None:
     return onset.model_copy(update={"events": (*onset.events, *told[:MOST_EVENTS])}) if told else onset
 
 
-def _keys(differences: Sequence[Difference]) -> list[str]:
+def _keys(differences: Sequence[StackDifference]) -> list[str]:
     return [f"{_CODES.get(d.where, 'INT001')}:{d.subject}" for d in differences]
 
 
-def _subjects(differences: Sequence[Difference]) -> str:
+def _subjects(differences: Sequence[StackDifference]) -> str:
     return " and ".join(d.subject for d in differences[:3])

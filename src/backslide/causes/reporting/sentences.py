@@ -5,7 +5,7 @@ from __future__ import annotations
 from backslide.causes.shift.shifts import Worldly
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Confidence
-from backslide.contracts.diagnosis import Action, Decision, MetricChange, Part, Verdict
+from backslide.contracts.diagnosis import Action, Decision, DegradedPart, MetricChange, Verdict
 from backslide.contracts.finding import Estimate
 from backslide.stats.metrics.metric import METRICS, Metric
 
@@ -90,7 +90,7 @@ def verdict_sentence(
     verdict: Verdict,
     metric: MetricChange,
     target: Metric,
-    parts: tuple[Part, ...],
+    parts: tuple[DegradedPart, ...],
     causes: tuple[Cause, ...],
     reason: str,
     *,
@@ -166,7 +166,7 @@ def _ends(before: float, after: float) -> str:
     return f"{say.number(before, digits)} → {say.number(after, digits)}"
 
 
-def _worse(parts: tuple[Part, ...]) -> str:
+def _worse(parts: tuple[DegradedPart, ...]) -> str:
     """``for the class 'no', F1 fell by 6.1 points (0.71 → 0.65), and for 2 more``."""
     worst = parts[0]
     direction = "fell" if worst.change.estimate < 0 else "rose"

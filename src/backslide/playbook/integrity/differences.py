@@ -9,7 +9,7 @@ from backslide.case import Case
 from backslide.contracts.errors import InputError
 from backslide.contracts.evidence import Table
 from backslide.contracts.finding import Finding, Severity
-from backslide.contracts.integrity import Difference, Integrity
+from backslide.contracts.integrity import Integrity, StackDifference
 from backslide.contracts.snapshot import Snapshot
 from backslide.stack.compare import integrity
 
@@ -54,7 +54,7 @@ def findings(code: str, case: Case, where: Collection[str], same: str) -> Iterat
         )
 
 
-def _finding(code: str, difference: Difference) -> Finding:
+def _finding(code: str, difference: StackDifference) -> Finding:
     proven = ", proven by the golden rows" if difference.proven else ""
     return Finding(
         code=code,
@@ -68,7 +68,7 @@ def _finding(code: str, difference: Difference) -> Finding:
     )
 
 
-def _table(difference: Difference) -> Table:
+def _table(difference: StackDifference) -> Table:
     commit = difference.commit
     if commit is not None and difference.where == "repository":
         lines = []
@@ -115,6 +115,6 @@ def load(
     return first, second
 
 
-def worth_naming(differences: Iterable[Difference]) -> list[Difference]:
+def worth_naming(differences: Iterable[StackDifference]) -> list[StackDifference]:
     """Differences that are likely to hurt."""
     return [d for d in differences if d.risk == "likely"]

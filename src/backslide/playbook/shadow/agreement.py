@@ -30,7 +30,7 @@ def flipped(arms: Arms) -> Mask:
     return np.asarray(both & (old != new))
 
 
-def agreement(arms: Arms, problem: Problem) -> contract.Agreement | None:
+def agreement(arms: Arms, problem: Problem) -> contract.AnswerAgreement | None:
     """How alike the answers are; None without a row that both answered."""
     both = arms.old.answered() & arms.new.answered()
     n = int(both.sum())
@@ -44,7 +44,7 @@ def agreement(arms: Arms, problem: Problem) -> contract.Agreement | None:
         if min(np.ptp(old), np.ptp(new)) > 0:
             correlation = float(stats.spearmanr(old.ravel(), new.ravel()).statistic)
     kappa = _kappa(arms, both, problem) if problem.classification else None
-    return contract.Agreement(
+    return contract.AnswerAgreement(
         rows=n, equal=float(1 - apart.mean()), kappa=kappa, score_distance=distance, correlation=correlation
     )
 

@@ -86,7 +86,7 @@ class PairedComparison(Check):
     def _quiet(self, summary: str, subject: str = "flips") -> Finding:
         return Finding(code=self.code, subject=subject, severity=Severity.OK, summary=summary, numbers={"flips": 0.0})
 
-    def _finding(self, case: Case, one: contract.Difference, subject: str, start: str) -> Finding:
+    def _finding(self, case: Case, one: contract.MetricComparison, subject: str, start: str) -> Finding:
         change = one.difference
         assert change is not None
         harm = -change.estimate if one.higher_is_better else change.estimate
@@ -158,7 +158,7 @@ def arms_of(case: Case) -> Arms | None:
     return Arms(old, arm_of(case.current, case.current.outcomes), True) if done.swapped else None
 
 
-def _ranked(parts: list[contract.Part]) -> tuple[Ranked, ...]:
+def _ranked(parts: list[contract.PartComparison]) -> tuple[Ranked, ...]:
     shown = [(p.name, p.comparison) for p in parts if p.comparison is not None and p.comparison.difference is not None][
         :40
     ]

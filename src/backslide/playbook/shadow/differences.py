@@ -46,7 +46,7 @@ LEVELS = 12
 class Measured:
     """A part with its numbers, before all parts are judged together."""
 
-    part: contract.Part
+    part: contract.PartComparison
     metric: Metric
     found: Difference | None
 
@@ -103,18 +103,18 @@ def told(
     *,
     p_value: float | None = None,
     level: float = 0.95,
-) -> contract.Difference:
+) -> contract.MetricComparison:
     """As a contract value, with the winner where one is significant at one-sided ``alpha`` and material."""
     facts = {"metric": metric.name, "higher_is_better": metric.higher_is_better, "share": metric.share}
     if found is None:
-        return contract.Difference(**facts, old=None, new=None, difference=None)
+        return contract.MetricComparison(**facts, old=None, new=None, difference=None)
     p = found.p_value if p_value is None else p_value
     sampled = None if case.current.complete else case.current.sample.height
     low, high = found.interval(level)
     winner = "neither"
     if p < 2 * alpha and abs(found.estimate) >= max(case.floor(metric), 1e-12):
         winner = "old" if metric.harm(found.estimate) > 0 else "new"
-    return contract.Difference(
+    return contract.MetricComparison(
         **facts,
         old=found.old,
         new=found.new,
@@ -138,7 +138,7 @@ def usual_metrics(case: Case) -> list[Metric]:
     return [case.metric, *(case.named_metric(n) for n in every if n != case.metric.name)]
 
 
-def by_class(case: Case, arms: Arms, headline: contract.Difference) -> tuple[contract.Part, ...]:
+def by_class(case: Case, arms: Arms, headline: contract.MetricComparison) -> tuple[contract.PartComparison, ...]:
     """F1 of every class with enough labelled rows, the new model's losses first; flips by the old model's decision."""
     return _judged(case, class_measures(case, arms), headline)
 
@@ -155,14 +155,16 @@ def class_measures(case: Case, arms: Arms, least: int = MIN_ROWS) -> list[Measur
             int((arm.outcomes.labels[k] == index).sum()) for arm, k in zip((arms.old, arms.new), known, strict=True)
         )
         mine = arms.old.outcomes.predictions == index
-        part = contract.Part(
+        part = contract.PartComparison(
             kind="class", name=label, rows=int(mine.sum()), labelled=labelled, flips=_flips(arms, (mine, mine))
         )
         found.append(Measured(part, metric, difference(case, arms, metric) if labelled >= least else None))
     return found
 
 
-def by_segment(case: Case, arms: Arms, headline: contract.Difference, *, search: bool) -> tuple[contract.Part, ...]:
+def by_segment(
+    case: Case, arms: Arms, headline: contract.MetricComparison, *, search: bool
+) -> tuple[contract.PartComparison, ...]:
     """The headline in every segment, the new model's losses first: the user's, or with ``search`` levels of any column."""
     return _judged(case, segment_measures(case, arms, search=search), headline)
 
@@ -176,7 +178,7 @@ def segment_measures(
         held = [holds(arm.frame, expression).to_numpy() for arm in (arms.old, arms.new)]
         rows = (held[0], held[0]) if arms.paired else (held[0], held[1])
         labelled = [int((k & r).sum()) for k, r in zip(arms.known(), rows, strict=True)]
-        part = contract.Part(
+        part = contract.PartComparison(
             kind="segment", name=expression, rows=int(held[1].sum()), labelled=min(labelled), flips=_flips(arms, rows)
         )
         metric = _within(case, arms, rows)
@@ -225,7 +227,9 @@ def _flips(arms: Arms, rows: tuple[Mask, Mask]) -> float:
     return float((arms.old.outcomes.predictions != arms.new.outcomes.predictions)[rows[0]].mean())
 
 
-def _judged(case: Case, found: Sequence[Measured], headline: contract.Difference) -> tuple[contract.Part, ...]:
+def _judged(
+    case: Case, found: Sequence[Measured], headline: contract.MetricComparison
+) -> tuple[contract.PartComparison, ...]:
     """All parts of one kind tested together (Holm), their intervals simultaneous (Bonferroni)."""
     tested = [m for m in found if m.found is not None]
     adjusted = iter(holm([m.found.p_value for m in tested if m.found is not None]))

@@ -31,10 +31,10 @@ class Judged:
 class Compared:
     """What the verdict rests on."""
 
-    headline: contract.Difference
+    headline: contract.MetricComparison
     labelled: int
-    parts: tuple[contract.Part, ...]
-    agreement: contract.Agreement | None
+    parts: tuple[contract.PartComparison, ...]
+    agreement: contract.AnswerAgreement | None
     flips: contract.Flips | None
     assignment: contract.Assignment | None
     label_free: contract.LabelFree | None
@@ -159,7 +159,7 @@ def _moved(case: Case, found: Compared) -> str:
     return f"{_ends(case, one)}, on {found.labelled:,} labelled rows"
 
 
-def _ends(case: Case, one: contract.Difference) -> str:
+def _ends(case: Case, one: contract.MetricComparison) -> str:
     assert one.difference is not None
     harm = -one.difference.estimate if one.higher_is_better else one.difference.estimate
     size = say.change(one.difference.estimate, share=one.share)
@@ -174,7 +174,7 @@ def _ends(case: Case, one: contract.Difference) -> str:
     return f"{text} ({shown[0]} to {shown[1]})"
 
 
-def _lost(losses: list[contract.Part]) -> str:
+def _lost(losses: list[contract.PartComparison]) -> str:
     """``loses 14.8 points of F1 of 'no' and in 13 more parts``."""
     if not losses:
         return ""

@@ -15,7 +15,7 @@ from backslide.stats.change.units import Days, row_units
 
 
 def two_by_two(
-    case: Case, arms: Arms, before: tuple[Outcomes | None, Outcomes | None], headline: contract.Difference
+    case: Case, arms: Arms, before: tuple[Outcomes | None, Outcomes | None], headline: contract.MetricComparison
 ) -> contract.Worlds | None:
     """The headline in the four cells; None unless the old model is known on labelled rows of both windows."""
     if case.metric.whole is not None or before[0] is None or headline.difference is None:

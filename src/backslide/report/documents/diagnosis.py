@@ -15,7 +15,7 @@ from backslide.report.format.escape import cleaned
 from backslide.report.format.numbers import Unit
 
 if TYPE_CHECKING:
-    from backslide.contracts.diagnosis import Diagnosis, Part
+    from backslide.contracts.diagnosis import DegradedPart, Diagnosis
     from backslide.contracts.evidence import Waterfall
     from backslide.contracts.finding import Estimate
 
@@ -237,12 +237,12 @@ def _where(cause: Cause) -> str:
     return ", ".join(said)
 
 
-def _part_unit(part: Part, *, classification: bool) -> Unit:
+def _part_unit(part: DegradedPart, *, classification: bool) -> Unit:
     fraction = classification and part.kind != "cost"
     return Unit.of(part.metric, classification=fraction, level=part.reference, change=part.change)
 
 
-def _part(part: Part, *, classification: bool) -> PartView:
+def _part(part: DegradedPart, *, classification: bool) -> PartView:
     unit = _part_unit(part, classification=classification)
     metric = say.metric(part.metric)
     return PartView(

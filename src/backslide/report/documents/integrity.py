@@ -8,7 +8,7 @@ from backslide.report.format.escape import clean_text
 from backslide.report.render.markdown import _md, _md_table
 
 if TYPE_CHECKING:
-    from backslide.contracts.integrity import Difference, Integrity
+    from backslide.contracts.integrity import Integrity, StackDifference
 
 DETAILS = 6
 """Values told below a difference."""
@@ -52,12 +52,12 @@ def integrity_markdown(found: Integrity) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _title(difference: Difference) -> str:
+def _title(difference: StackDifference) -> str:
     proven = ", proven" if difference.proven else ""
     return f"{difference.kind.value.replace('_', ' ')}: {difference.subject} ({RISKS[difference.risk]}{proven})"
 
 
-def _beside(difference: Difference) -> list[str]:
+def _beside(difference: StackDifference) -> list[str]:
     """Values and lines that stand below a difference."""
     commit, shown = difference.commit, difference.details if len(difference.details) > 1 else ()
     lines = [f"{d.name}: {d.before or 'absent'} → {d.after or 'absent'}" for d in shown[:DETAILS]]

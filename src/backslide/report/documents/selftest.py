@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from backslide.contracts import say
 
 if TYPE_CHECKING:
-    from backslide.contracts.selftest import SelfTest, Tried
+    from backslide.contracts.selftest import FaultTrial, SelfTest
 
 _WORDS = {
     "named": "named first",
@@ -34,7 +34,7 @@ def render_selftest(test: SelfTest) -> str:
     return "\n".join([*lines, *(f"\n{note}" for note in test.notes)])
 
 
-def _row(test: SelfTest, tried: Tried) -> tuple[str, ...]:
+def _row(test: SelfTest, tried: FaultTrial) -> tuple[str, ...]:
     said = f" {tried.said}" if tried.outcome in ("other name", "failed") else ""
     return (
         tried.kind.value.replace("_", " "),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from backslide.contracts import say
 from backslide.contracts.evidence import Evidence
-from backslide.contracts.shadow import Difference, Part, ShadowAction, ShadowVerdict
+from backslide.contracts.shadow import MetricComparison, PartComparison, ShadowAction, ShadowVerdict
 from backslide.report.format import numbers
 from backslide.report.format.escape import cleaned
 from backslide.report.format.numbers import Unit
@@ -125,12 +125,12 @@ def build_shadow(shadow: Shadow) -> ShadowView:
     )
 
 
-def _unit(d: Difference) -> Unit:
+def _unit(d: MetricComparison) -> Unit:
     found = Unit.of(d.metric.split("[")[0], classification=d.share, level=d.old, change=d.difference)
     return Unit(d.share, found.decimals)
 
 
-def _row(d: Difference, name: str = "", note: str = "", flips: str = "") -> Row:
+def _row(d: MetricComparison, name: str = "", note: str = "", flips: str = "") -> Row:
     unit = _unit(d)
     known = d.difference
     return Row(
@@ -158,7 +158,7 @@ def _metrics(s: Shadow) -> Section:
     return Section("Every usual metric", "Intervals of 95 %, each for itself.", ("metric", *_DIFFERENCES), rows)
 
 
-def _parts(title: str, parts: tuple[Part, ...]) -> Section | None:
+def _parts(title: str, parts: tuple[PartComparison, ...]) -> Section | None:
     if not parts:
         return None
     compared = [p for p in parts if p.comparison is not None]

@@ -9,7 +9,7 @@ from backslide.contracts import say
 from backslide.contracts.watch import Level
 
 if TYPE_CHECKING:
-    from backslide.contracts.watch import Incident, Stream, Watched
+    from backslide.contracts.watch import Incident, Stream, WatchReport
 
 SIGNS = {Level.QUIET: "✓", Level.WATCH: "!", Level.ALARM: "✗"}
 WORDS = {Level.QUIET: "Quiet", Level.WATCH: "Early sign", Level.ALARM: "Alarm"}
@@ -17,7 +17,7 @@ MOST = 12
 """Streams listed; the rest are in the JSON."""
 
 
-def render_watched(found: Watched, *, width: int = 100) -> str:
+def render_watched(found: WatchReport, *, width: int = 100) -> str:
     """The answer as plain lines of about ``width`` columns."""
     lines = [f"{SIGNS[found.status]} {WORDS[found.status]}: {found.model}", *textwrap.wrap(found.summary, width), ""]
     for name, text in _facts(found):
@@ -45,7 +45,7 @@ def render_watched(found: Watched, *, width: int = 100) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _facts(found: Watched) -> list[tuple[str, str]]:
+def _facts(found: WatchReport) -> list[tuple[str, str]]:
     first, last = found.reference
     facts = [("reference", f"{first} to {last}, by {found.period}"), ("promise", found.promise.note)]
     labels = found.labels
@@ -68,7 +68,7 @@ def _facts(found: Watched) -> list[tuple[str, str]]:
     return facts
 
 
-def _estimate(found: Watched) -> str:
+def _estimate(found: WatchReport) -> str:
     one = found.estimated
     assert one is not None
     if one.estimate is None:
