@@ -122,8 +122,17 @@ class Texts:
         return max(self.point, self.comma) / self.values if self.values else 1.0
 
 
-def looked_at(column: str, key: str, missing: Collection[str]) -> list[pl.Expr]:
-    """The aggregates behind ``Texts``, as ``key name``."""
+def summary_of(column: str, key: str, missing: Collection[str], weight: str | None = None) -> list[pl.Expr]:
+    """The aggregates behind ``Texts``, as ``key name``.
+
+    Args:
+        weight: the column that says how many rows each row stands for, where only distinct texts are looked at.
+    """
+    rows = pl.lit(1, pl.Int64) if weight is None else pl.col(weight).cast(pl.Int64)
+
+    def count(flag: pl.Expr) -> pl.Expr:
+        return (flag.fill_null(False).cast(pl.Int64) * rows).sum()
+
     source = pl.col(column).cast(pl.String).str.strip_chars()
     text = given(pl.col(column), missing)
     unmarked = _unmarked(text)
@@ -134,28 +143,28 @@ def looked_at(column: str, key: str, missing: Collection[str]) -> list[pl.Expr]:
     number = plain | by_comma | comma | by_point
     mark = pl.coalesce(text.str.extract(_MARK), text.str.extract(_UNIT))
     token = source.is_in(list(missing))
-    found = {
-        "values": text.count(),
-        "tokens": token.sum(),
+    summary = {
+        "values": count(text.is_not_null()),
+        "tokens": count(token),
         "token": source.filter(token).first(),
-        "point": (plain | by_comma).sum(),
-        "comma": (whole | comma | by_point).sum(),
-        "whole": (whole | (by_comma & ~core.str.contains(".", literal=True))).sum(),
-        "plain": (plain & (core == text)).sum(),
-        "either": either.sum(),
-        "commas": (comma | by_comma).sum(),
-        "grouped": ((by_comma & ~either) | (by_point & ~plain) | (core != unmarked)).sum(),
-        "long": core.str.contains(_SIGN + "[0-9]{4,}").sum(),
-        "round": (either & core.str.ends_with("00")).sum(),
-        "padded": core.str.contains(_SIGN + "0[0-9]").sum(),
-        "marks": mark.count(),
+        "point": count(plain | by_comma),
+        "comma": count(whole | comma | by_point),
+        "whole": count(whole | (by_comma & ~core.str.contains(".", literal=True))),
+        "plain": count(plain & (core == text)),
+        "either": count(either),
+        "commas": count(comma | by_comma),
+        "grouped": count((by_comma & ~either) | (by_point & ~plain) | (core != unmarked)),
+        "long": count(core.str.contains(_SIGN + "[0-9]{4,}")),
+        "round": count(either & core.str.ends_with("00")),
+        "padded": count(core.str.contains(_SIGN + "0[0-9]")),
+        "marks": count(mark.is_not_null()),
         "kinds": mark.drop_nulls().n_unique(),
         "mark": mark.drop_nulls().first(),
         "distinct": text.drop_nulls().head(100_000).n_unique(),
         "example": text.filter(number).first(),
         "odd": text.filter(~number).first(),
     }
-    return [expression.alias(f"{key} {name}") for name, expression in found.items()]
+    return [expression.alias(f"{key} {name}") for name, expression in summary.items()]
 
 
 def writing_of(sides: Collection[Texts], decimal: str | None) -> NumberWriting | None:

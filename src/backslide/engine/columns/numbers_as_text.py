@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import polars as pl
 
 from backslide.contracts import say
 from backslide.contracts.config import Settings
 from backslide.engine.columns.missing import TOKENS
-from backslide.engine.columns.number_text import CODES, Texts, given, looked_at, writing_of
+from backslide.engine.columns.number_text import CODES, Texts, given, summary_of, writing_of
 from backslide.engine.roles.names import is_id_like
 from backslide.engine.sources.errors import reading
 from backslide.engine.times.timestamps import is_text
@@ -30,6 +29,9 @@ _ATTACHED = re.compile(r"[^\w\s]?[-+\u2212]?\d[\d.,]*[A-Za-z°µ%]{0,3}")
 """1.2k, 5kg, digits of other scripts: numbers to a reader, and nothing that is read here."""
 LIKELY = 0.5
 """Share of the first values that must look like numbers for the others to be looked at."""
+FEW = 1_000
+"""Distinct texts among the first ``DISTINCT_ROWS`` up to which texts are counted first and looked at once each."""
+DISTINCT_ROWS = 100_000
 UNIQUE = 100
 """Rows from which on whole numbers without a repetition are ids."""
 
@@ -96,7 +98,7 @@ def _read_numbers(raw: Raw, schemas: Schemas, settings: Settings, missing: tuple
         return
     heads = _heads(raw, columns, missing)
     likely = _likely(heads)
-    full = {name: _seen(raw[name][0].select(likely), likely, missing) for name in raw} if likely else {}
+    full = {name: _texts_of(raw[name][0].select(likely), likely, missing) for name in raw} if likely else {}
     scores = set(settings.model.scores.values())
     said = _Said()
     said.attached = [f"{c} ({heads[c][0][0]!r})" for c in columns if c not in likely and _is_attached(c, heads[c])]
@@ -163,13 +165,29 @@ def _is_attached(column: str, sides: list[list[str]]) -> bool:
     return (len(set(texts)) < len(texts) or decimals >= LIKELY * len(texts)) and all(map(_ATTACHED.fullmatch, texts))
 
 
-def _seen(frame: pl.LazyFrame, columns: list[str], missing: tuple[str, ...]) -> dict[str, Texts]:
-    select = [value for k, column in enumerate(columns) for value in looked_at(column, str(k), missing)]
+def _texts_of(frame: pl.LazyFrame, columns: list[str], missing: tuple[str, ...]) -> dict[str, Texts]:
+    """What the texts of each column look like, over all rows; few distinct texts are looked at once each, with their counts."""
     with reading():
-        row: Mapping[str, Any] = frame.select(select).collect(engine="streaming").row(0, named=True)
-    return {
-        c: Texts(**{name: row[f"{k} {name}"] for name in Texts.__dataclass_fields__}) for k, c in enumerate(columns)
-    }
+        head = frame.select(columns).head(DISTINCT_ROWS).select(pl.all().n_unique()).collect().row(0, named=True)
+        few = [column for column in columns if head[column] <= FEW]
+        many = [column for column in columns if head[column] > FEW]
+        counts = pl.collect_all([_counts(frame, column) for column in few], engine="streaming")
+        summaries = {
+            c: table.select(summary_of("text", "", missing, "rows")) for c, table in zip(few, counts, strict=True)
+        }
+        if many:
+            select = [value for k, column in enumerate(many) for value in summary_of(column, str(k), missing)]
+            whole = frame.select(select).collect(engine="streaming")
+            summaries |= {c: whole.select(pl.col(f"^{k} .*$").name.replace(f"^{k} ", " ")) for k, c in enumerate(many)}
+    names = list(Texts.__dataclass_fields__)
+    rows = {column: summaries[column].row(0, named=True) for column in columns}
+    return {column: Texts(**{name: row[f" {name}"] for name in names}) for column, row in rows.items()}
+
+
+def _counts(frame: pl.LazyFrame, column: str) -> pl.LazyFrame:
+    """Each distinct text with its rows, in the order in which they first came."""
+    texts = frame.select(pl.col(column).alias("text")).with_row_index("at")
+    return texts.group_by("text").agg(pl.len().alias("rows"), pl.col("at").min()).sort("at")
 
 
 def _is_code(column: str, sides: Mapping[str, Texts]) -> bool:
