@@ -39,9 +39,8 @@ def case_of(scenario: Scenario, **sections: Any) -> Case:
     """The case of a scenario."""
     settings = settings_of(scenario, **sections)
     model = None if scenario.artefact is None else load_model(scenario.artefact)
-    case = Case(open_windows(scenario.reference, scenario.current, settings), settings, model)
-    case.snapshots = scenario.snapshots
-    return case
+    opened = open_windows(scenario.reference, scenario.current, settings)
+    return Case(opened, settings, model, snapshots=scenario.snapshots)
 
 
 def causes_of(scenario: Scenario, **options: Any) -> Diagnosis:

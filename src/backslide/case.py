@@ -5,11 +5,10 @@ Everything that a check or a signature may look at hangs here. Profiles see all 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -19,28 +18,25 @@ from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.snapshot import Snapshot
 from backslide.engine.columns import names
-from backslide.engine.columns.cache import Kept
+from backslide.engine.columns.cache import Cache, once
 from backslide.engine.columns.kinds import ColumnKind, shared_kind
 from backslide.engine.columns.pair import Pair, to_numbers
-from backslide.engine.columns.segments import condition, holds
+from backslide.engine.columns.segments import condition
 from backslide.engine.columns.segments import resolve as resolve_segments
-from backslide.engine.profile.daily_sums import cell_units, count_units, loss_units, variance_units
-from backslide.engine.profile.profile import Plan, Profile, make_plan
-from backslide.engine.profile.run import profile
-from backslide.engine.profile.segment_counts import REST
+from backslide.engine.profile.profile import Plan, make_plan
 from backslide.engine.roles.outcomes import Outcomes as Outcomes
 from backslide.engine.roles.outcomes import codes_of as codes_of
 from backslide.engine.roles.outcomes import decide as decide
 from backslide.engine.roles.outcomes import outcomes as outcomes
-from backslide.engine.roles.problem import DEFAULT_POINTS, Problem
-from backslide.engine.window import Opened, Window
+from backslide.engine.roles.problem import DEFAULT_POINTS
+from backslide.engine.side import LOSS_COLUMNS
+from backslide.engine.side import Side as Side
+from backslide.engine.window import Opened
 from backslide.models.infer_reading import understand
 from backslide.models.metric_functions import check_returns, custom_metric
 from backslide.models.model import Model, ordered_scores
 from backslide.stats.change.bootstrap import Resampler
-from backslide.stats.change.jackknife import jackknife_units
-from backslide.stats.change.metric_change import Change, Units, compare
-from backslide.stats.change.units import row_units
+from backslide.stats.change.metric_change import Change, compare
 from backslide.stats.metrics.metric import (
     CLASSIFICATION,
     COST,
@@ -56,15 +52,6 @@ from backslide.stats.metrics.metric import (
 )
 
 Progress = Callable[[str], None]
-_LOSS_COLUMNS = {
-    "log_loss": names.LOG_LOSS,
-    "brier": names.BRIER,
-    "absolute": names.ABSOLUTE,
-    "squared": names.SQUARED,
-    "signed": names.ERROR,
-    "percentage": names.PERCENTAGE,
-    "cost": names.COST,
-}
 
 
 @dataclass(frozen=True)
@@ -76,114 +63,6 @@ class Answered:
     error: str | None
 
 
-class Side:
-    """One window of the case: its profile over all rows and its sample."""
-
-    def __init__(self, window: Window, problem: Problem, settings: Settings, plan: Callable[[], Plan]) -> None:
-        self.window = window
-        self.problem = problem
-        self.settings = settings
-        self._plan = plan
-
-    @cached_property
-    def sample(self) -> pl.DataFrame:
-        """At most ``[engine] sample_rows`` rows, uniform and seeded."""
-        engine = self.settings.engine
-        return self.window.sample(engine.sample_rows, seed=engine.seed)
-
-    @cached_property
-    def profile(self) -> Profile:
-        """Summary of every row."""
-        return profile(self.window.frame, self._plan(), batch_rows=self.settings.engine.batch_rows)
-
-    def part(self, rows: NDArray[np.bool_]) -> Side:
-        """The same window with only some of its sampled rows; the profile still speaks of all of them."""
-        part = copy(self)
-        for key in ("outcomes", "blocks"):
-            part.__dict__.pop(key, None)
-        part.__dict__["sample"] = self.sample.filter(pl.Series(rows))
-        return part
-
-    @property
-    def complete(self) -> bool:
-        """Whether the sample holds every row."""
-        return self.sample.height == self.window.rows
-
-    @cached_property
-    def outcomes(self) -> Outcomes:
-        """What was served on the sample."""
-        return outcomes(self.sample, self.problem)
-
-    @cached_property
-    def blocks(self) -> NDArray[np.int64] | None:
-        """Day ordinals of the sampled rows (days since 1970, 0 where unknown), None without timestamps.
-
-        Shifted so that ``% 7`` is the weekday with Monday 0.
-        """
-        if names.DAY not in self.sample.columns:
-            return None
-        days = self.sample[names.DAY].cast(pl.Int32).fill_null(0).to_numpy().astype(np.int64)
-        return np.asarray(days + 3)  # 1970-01-01 was a Thursday
-
-    def units(self, metric: Metric) -> Units:
-        """Sums of the metric's row statistics over all rows, by day where there are days."""
-        summed = self._summed(self.profile, metric)
-        if summed is not None:
-            return summed
-        if metric.whole is not None:
-            return self._jackknife(metric)
-        known = self.outcomes.known()
-        rows = self.outcomes.take(known).statistics(metric, len(self.problem.classes))
-        if metric.rows == "variance":
-            rows[:, 3] += self.problem.centre * (self.problem.centre - 2 * rows[:, 2])
-            rows[:, 2] -= self.problem.centre
-            return variance_units(self.profile, rows)
-        return row_units(rows, None if self.blocks is None else self.blocks[known])
-
-    def _summed(self, summary: Profile, metric: Metric) -> Units | None:
-        """The metric's sums over all rows of a profile; None where only rows themselves will do."""
-        if metric.rows == "counts":
-            return self._counted if summary is self.profile else count_units(summary, self.problem)
-        if metric.cells is not None:
-            return cell_units(summary, self.problem, metric.cells)
-        return loss_units(summary, _LOSS_COLUMNS[metric.rows]) if metric.rows in _LOSS_COLUMNS else None
-
-    @cached_property
-    def _counted(self) -> Units:
-        """Labels, predictions and hits by day, which every metric of them shares."""
-        return count_units(self.profile, self.problem)
-
-    def on_sample(self, metric: Metric) -> bool:
-        """Whether the metric rests on a sample that is not the whole window."""
-        return metric.rows == "own" and metric.cells is None and not self.complete
-
-    def _jackknife(self, metric: Metric) -> Units:
-        known = self.outcomes.known()
-        chosen = self.outcomes.take(known)
-        assert metric.whole is not None
-        whole = metric.whole
-        days = None if self.blocks is None else self.blocks[known]
-        rng = np.random.default_rng([self.settings.engine.seed, 0])
-        return jackknife_units(lambda keep: whole(chosen.take(keep).arrays), len(chosen.labels), days, rng)
-
-    def mean_units(self, column: str) -> Units:
-        """Rows and sum of one of ``MEANS`` (for regression also of the prediction) by day, over all rows."""
-        return loss_units(self.profile, column)
-
-    def segment_units(self, metric: Metric, variable: str, expression: str) -> Units:
-        """The same sums over the rows of one segment of the plan; a metric that is not summed rests on the sample."""
-        summary = self.profile.segment(variable, expression)
-        summed = self._summed(summary, metric)
-        if summed is not None:
-            return summed
-        held = np.zeros(self.sample.height, bool)
-        for other in self._plan().segments[variable] if expression == REST else (expression,):
-            held |= holds(self.sample, other).to_numpy()
-        held = (~held if expression == REST else held) & self.outcomes.known()
-        rows = self.outcomes.take(held).statistics(metric, len(self.problem.classes))
-        return row_units(rows, None if self.blocks is None else self.blocks[held])
-
-
 class Case:
     """Two windows of one problem, and the models that answered."""
 
@@ -193,6 +72,7 @@ class Case:
         settings: Settings,
         reference_model: Model | None = None,
         current_model: Model | None = None,
+        snapshots: tuple[Snapshot, Snapshot] | None = None,
     ) -> None:
         self.settings = settings
         self.notes = list(opened.notes)
@@ -201,23 +81,18 @@ class Case:
         self.reference_model = reference_model
         self.current_model = current_model
         self.problem = opened.problem
-        self._changes: dict[str, Change] = {}
-        self._shared: dict[str, Any] = {}
-        self.kept = Kept()
-        self.snapshots: tuple[Snapshot, Snapshot] | None = None
+        self.cache = Cache()
+        self.snapshots = snapshots
         """Of the stacks that served the two windows."""
-        self.broken: set[str] = set()
-        """Columns that a specific signature has already claimed: no witness for what is natural in others."""
+        self.suspects: frozenset[str] = frozenset()
+        """Columns that a fault is known of: no witness for what is natural in others; see ``suspecting``."""
         self.reference = Side(opened.reference, opened.problem, settings, lambda: self.plan)
         self.current = Side(opened.current, opened.problem, settings, lambda: self.plan)
         if not np.isfinite(self.problem.min_effect):
-            self._reset(replace(self.problem, min_effect=self.floor(self.metric)))
+            self.problem = replace(self.problem, min_effect=self.floor(self.metric))
+            self.reference.problem = self.current.problem = self.problem
         if self.problem.roles.segments:
             _ = self.segments  # what is wrong with one is said before any work is done
-
-    def _reset(self, problem: Problem) -> None:
-        self.problem = problem
-        self.reference.problem = self.current.problem = problem
 
     @cached_property
     def _label_deviation(self) -> float:
@@ -326,11 +201,12 @@ class Case:
         return (roc_auc_over if name == "roc_auc" else pr_auc_over)(ranked)
 
     def change(self, metric: Metric) -> Change:
-        """The change of a metric over all labelled rows; see ``stats.change``."""
-        if metric.name not in self._changes:
-            sides = [side.units(metric) for side in self.sides]
-            self._changes[metric.name] = compare(sides[0], sides[1], metric)
-        return self._changes[metric.name]
+        """The change of a metric over all labelled rows, computed once; see ``stats.change``."""
+
+        def compute() -> Change:
+            return compare(self.reference.units(metric), self.current.units(metric), metric)
+
+        return self.cache.get(Case.change, (metric.name,), compute)
 
     def basis(self, metric: Metric) -> str:
         """What the metric rests on, where that is not every row."""
@@ -345,25 +221,17 @@ class Case:
         reference, current = (side.mean_units(column) for side in self.sides)
         return compare(reference, current, own)
 
+    @once
     def labelled_rows(self, side: Side) -> NDArray[np.int64]:
         """Sampled rows with both label and prediction."""
-        rows: NDArray[np.int64] = self.cached(
-            f"labelled {side.window.name}", lambda: np.flatnonzero(side.outcomes.known())
-        )
-        return rows
+        return np.flatnonzero(side.outcomes.known())
 
+    @once
     def draw(self, side: Side) -> Resampler:
         """The replicates of a window's labelled rows, the same for every effect of the diagnosis."""
-
-        def compute() -> Resampler:
-            rows = self.labelled_rows(side)
-            blocks = side.blocks[rows] if side.blocks is not None else None
-            return Resampler(
-                len(rows), blocks, self.settings.engine.bootstrap, self.rng(f"bootstrap {side.window.name}")
-            )
-
-        draw: Resampler = self.cached(f"draw {side.window.name}", compute)
-        return draw
+        rows = self.labelled_rows(side)
+        blocks = side.blocks[rows] if side.blocks is not None else None
+        return Resampler(len(rows), blocks, self.settings.engine.bootstrap, self.rng(f"bootstrap {side.window.name}"))
 
     @property
     def has_labels(self) -> bool:
@@ -398,47 +266,45 @@ class Case:
             codes = np.full(frame.height, -1, np.int64)
         return Answered(Outcomes(labels, np.where(answer.failed, -1, codes), scores), answer.failed, answer.error)
 
-    def cached(self, key: str, compute: Callable[[], Any]) -> Any:
-        """A result that several readers share (a replay, a decomposition), computed on first use."""
-        if key not in self._shared:
-            self._shared[key] = compute()
-        return self._shared[key]
-
     def part(self, reference_rows: NDArray[np.bool_], current_rows: NDArray[np.bool_]) -> Case:
         """The case over some of the sampled rows: masks (n_g,) and (n_b,). What signatures read is theirs alone."""
-        part = copy(self)
-        part._changes, part._shared, part.kept, part.broken = {}, {}, Kept(), set(self.broken)
+        part = self._copy(self.reference.part(reference_rows), self.current.part(current_rows))
         part.__dict__.pop("pairs", None)
-        part.reference, part.current = self.reference.part(reference_rows), self.current.part(current_rows)
         return part
 
     def within(self, expression: str) -> Case:
         """The case over the rows of one segment, in all respects: windows, samples, profiles and models."""
         windows = [side.window.where(condition(expression), self.problem) for side in self.sides]
         opened = Opened(self.problem, windows[0], windows[1], ())
-        within = Case(opened, self.settings, self.reference_model, self.current_model)
-        within.snapshots = self.snapshots
-        return within
+        return Case(opened, self.settings, self.reference_model, self.current_model, self.snapshots)
 
     def repaired(self, frame: pl.DataFrame) -> Case:
         """The case with ``frame`` as its current sample: the same rows with some columns restored."""
-        repaired = copy(self)
-        before = self.current.sample
-        others = [c for c in frame.columns if c not in before.columns or not _same(frame[c], before[c])]
-        repaired._changes, repaired._shared, repaired.broken = {}, {}, set()
-        repaired.kept = self.kept.without(others)
-        repaired.__dict__.pop("pairs", None)
-        repaired.current = copy(self.current)
-        repaired.current.__dict__["sample"] = frame
+        repaired = self._copy(self.reference, self.current.with_sample(frame))
+        repaired.suspects = frozenset()
+        same = {c: pair for c, pair in self.pairs.items() if c in frame.columns and _same(frame[c], pair.current)}
+        repaired.__dict__["pairs"] = {c: same.get(c) or repaired._pair(c) for c in self.pairs}
         return repaired
+
+    def suspecting(self, columns: Iterable[str]) -> Case:
+        """The same case, in which these columns too are no witness for what is natural in others."""
+        _ = self.pairs  # computed here, they are shared
+        suspecting = copy(self)
+        suspecting.suspects = self.suspects | frozenset(columns)
+        return suspecting
+
+    def _copy(self, reference: Side, current: Side) -> Case:
+        """The case with other sides, and nothing computed of them yet."""
+        other = copy(self)
+        other.cache = Cache()
+        other.reference, other.current = reference, current
+        return other
 
     @cached_property
     def pairs(self) -> dict[str, Pair]:
         """Every comparable feature column in both samples."""
         kinds = (ColumnKind.NUMERIC, ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN)
-        return {
-            column: self.kept.get("pair", (column,), partial(self._pair, column)) for column in self.features_of(*kinds)
-        }
+        return {column: self._pair(column) for column in self.features_of(*kinds)}
 
     @property
     def inputs_known(self) -> bool:
@@ -475,7 +341,7 @@ class Case:
             categorical=self.features_of(ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN),
             cells=tuple(n for n in (names.DAY, *cells) if n in present) if cells else (),
             block=names.DAY if names.DAY in present else None,
-            sums=tuple(n for n in (*_LOSS_COLUMNS.values(), names.CENTRED, *MEANS, *served) if n in present),
+            sums=tuple(n for n in (*LOSS_COLUMNS.values(), names.CENTRED, *MEANS, *served) if n in present),
             segments=self.segments,
         )
 

@@ -10,7 +10,8 @@ import worlds
 from backslide.case import Case
 from backslide.causes.columns.category_profiles import Company
 from backslide.causes.faults.collect import collect
-from backslide.engine.columns.cache import Kept
+from backslide.engine.columns.cache import once
+from backslide.engine.columns.pair import Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 
@@ -35,7 +36,9 @@ def test_a_repaired_case_finds_what_a_new_one_finds(case):
     assert {kind for kind, _, _ in told(case)} >= {"unit_change", "default_value", "category_recode"}
     frame = case.current.sample.with_columns(pl.col("income") / 12)
     repaired, anew = case.repaired(frame), case.repaired(frame)
-    anew.kept = Kept()
+    every = np.ones(case.reference.sample.height, bool), np.ones(frame.height, bool)
+    anew = anew.part(*every)
+    assert anew.pairs["age"] is not repaired.pairs["age"], "nothing is known of a part beforehand"
     found = told(repaired)
     assert found == told(anew)
     assert "unit_change" not in {kind for kind, _, _ in found}
@@ -50,13 +53,32 @@ def test_only_untouched_columns_are_kept(case):
     assert some.pairs["age"] is not before["age"]
 
 
-def test_a_result_is_computed_once_and_forgotten_with_its_columns():
-    kept, calls = Kept(), []
-    for _ in range(2):
-        assert kept.get("sum", ("a", "b"), lambda: calls.append(1) or 3) == 3
-    assert len(calls) == 1
-    assert kept.without(["c"]).get("sum", ("a", "b"), lambda: 4) == 3
-    assert kept.without(["b"]).get("sum", ("a", "b"), lambda: 4) == 4
+def test_a_result_is_computed_once_and_forgotten_with_its_column(case):
+    calls = []
+
+    @once
+    def mean(pair: Pair, window: int, *, scale: float = 1.0) -> float:
+        """The mean of a window."""
+        calls.append((pair.name, window, scale))
+        return scale * float(np.nanmean(pair.numbers[window]))
+
+    repaired = case.repaired(case.current.sample.with_columns(pl.col("income") / 12))
+    for some in (case, repaired, case):
+        assert mean(some.pairs["age"], 0) == mean(some.pairs["age"], 0)
+        assert mean(some.pairs["income"], 1, scale=2.0) > 0
+    assert calls == [("age", 0, 1.0), ("income", 1, 2.0), ("income", 1, 2.0)]
+    assert mean.__doc__ == "The mean of a window."
+
+
+def test_a_case_forgets_with_its_rows_and_not_with_its_suspects(case):
+    rows = case.labelled_rows(case.current)
+    assert case.labelled_rows(case.current) is rows
+    suspecting = case.suspecting(["age"])
+    assert suspecting.labelled_rows(suspecting.current) is rows
+    assert (case.suspects, suspecting.suspects) == (frozenset(), {"age"})
+    assert suspecting.pairs["age"] is case.pairs["age"]
+    part = case.part(np.ones(case.reference.sample.height, bool), np.arange(case.current.sample.height) < 500)
+    assert len(part.labelled_rows(part.current)) == 500
 
 
 def test_costs_of_profiles_are_those_of_the_definition():

@@ -130,9 +130,8 @@ def _run(
     opened = open_windows(reference, current, settings)
     loaded, unread = _replayable(loaded, opened, settings)
     notes += unread
-    case = Case(opened, settings, loaded, challenger)
+    case = Case(opened, settings, loaded, challenger, stacks)
     check_scores(case)
-    case.snapshots = stacks
     case.notes += notes
     check_functions(case)
     say("profiling every row")

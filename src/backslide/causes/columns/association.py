@@ -7,12 +7,12 @@ the values of a column still belong to the rows they stand in, and whether their
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backslide.case import Case
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair, codes_in
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import ks, ranks
@@ -53,20 +53,16 @@ class Dependence:
         return np.flatnonzero(self.owner == self.names.index(name)) if name in self.names else np.empty(0, np.int64)
 
 
-def dependence(case: Case) -> Dependence:
-    """Of all usable columns of a case; computed once."""
-    found: Dependence = case.cached("dependence", lambda: _dependence(case))
-    return found
-
-
 def usable(pair: Pair) -> bool:
     """Whether a column can take part: it varies in both windows and is no identifier or free text."""
     return not (pair.identifier or pair.constant_before) and pair.filled
 
 
-def _dependence(case: Case) -> Dependence:
+@once
+def dependence(case: Case) -> Dependence:
+    """Of all usable columns of a case; computed once."""
     pairs = [pair for pair in case.pairs.values() if usable(pair)][:MAX_COLUMNS]
-    vectors = [case.kept.get("vectors", (pair.name,), partial(_vectors, pair)) for pair in pairs]
+    vectors = [_vectors(pair) for pair in pairs]
     owner = np.repeat(np.arange(len(pairs)), [len(v) for v in vectors]) if pairs else np.empty(0, int)
     sides = []
     for window, side in enumerate(case.sides):
@@ -91,6 +87,7 @@ def _standard(x: Floats) -> Floats:
     return np.asarray(centred / np.where(spread > 1e-12, spread, np.inf))
 
 
+@once
 def _vectors(pair: Pair) -> list[tuple[Floats, Floats]]:
     """The vectors of a column in both windows, NaN where missing."""
     if pair.numeric:

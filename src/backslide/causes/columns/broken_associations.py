@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns.association import dependence, followed
+from backslide.engine.columns.cache import once
 from backslide.stats.change import affected_period
 from backslide.stats.metrics.metric import Floats
 
@@ -50,13 +51,9 @@ class Ties:
     """Standard deviation of a row's product (m,)."""
 
 
+@once
 def tie_products(case: Case) -> Ties:
     """The strongest ties of every column; computed once."""
-    found: Ties = case.cached("ties by row", lambda: _tie_products(case))
-    return found
-
-
-def _tie_products(case: Case) -> Ties:
     ties = dependence(case)
     size = np.where(ties.strong(), np.abs(ties.before), 0.0)
     size[size < STRONG] = 0.0

@@ -7,6 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from backslide.case import Case
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import ranks
@@ -115,26 +116,24 @@ def _profiles(texts: NDArray[np.object_], columns: Floats, others: list[int]) ->
 
 def company(case: Case, pair: Pair) -> Company:
     """Profiles of the values of ``pair`` against up to 40 other columns, each standardised within its own window."""
-    names, matrices = case.cached("standardised", lambda: _standardised(case))
+    names, matrices = _standardised(case)
     others = [i for i, name in enumerate(names) if name != pair.name][:MAX_OTHERS]
     return Company(pair.texts, matrices, others)
 
 
+@once
 def _standardised(case: Case) -> tuple[list[str], tuple[Floats, Floats]]:
     """The first columns that vary, standardised, for both windows; computed once for all columns."""
     pairs = [pair for pair in case.pairs.values() if not pair.constant_before][: MAX_OTHERS + 1]
     heights = (case.reference.sample.height, case.current.sample.height)
     g, b = (
-        np.column_stack([_kept_standard(case, pair, window) for pair in pairs]) if pairs else np.empty((height, 0))
+        np.column_stack([_standard(pair, window) for pair in pairs]) if pairs else np.empty((height, 0))
         for window, height in enumerate(heights)
     )
     return [pair.name for pair in pairs], (g, b)
 
 
-def _kept_standard(case: Case, pair: Pair, window: int) -> Floats:
-    return case.kept.get(f"standardised {window}", (pair.name,), lambda: _standard(pair, window))
-
-
+@once
 def _standard(pair: Pair, window: int) -> Floats:
     """Numbers as normalised ranks, categories as the indicator of the reference's most frequent value; mean 0, sd 1."""
     if pair.numeric:

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from backslide.case import Case
 from backslide.contracts.diagnosis import LEAST_ROWS
 from backslide.engine.columns import names
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.design_matrix import make_design
 from backslide.engine.columns.pair import Pair, to_numbers, to_texts
 from backslide.stats.drift.boosting import classify, regress
@@ -89,7 +90,7 @@ def impute(case: Case, frame: pl.DataFrame, column: str, rows: Mask) -> pl.DataF
     tree models). Categories: a class drawn from predicted probabilities.
     """
     pair = case.pairs[column]
-    design = make_design(case.pairs.values(), leave_out={column, *case.broken})
+    design = make_design(case.pairs.values(), leave_out={column, *case.suspects})
     rng = case.rng(f"impute {column}")
     known = ~pair.missing[0]
     if not rows.any() or known.sum() < MIN_ROWS or not design.columns:
@@ -149,7 +150,7 @@ def expected(case: Case, hit: Mask, leave_out: Iterable[str]) -> Floats:
     ``hit`` (n_g,) marks the event on reference rows. A change of its share that these chances foresee is natural: the rows
     differ, not the recording of the column.
     """
-    design = make_design(case.pairs.values(), leave_out={*leave_out, *case.broken})
+    design = make_design(case.pairs.values(), leave_out={*leave_out, *case.suspects})
     n_b = case.current.sample.height
     if not 5 <= hit.sum() <= len(hit) - 5 or not design.columns:
         return np.full(n_b, float(hit.mean()))
@@ -160,7 +161,7 @@ def expected(case: Case, hit: Mask, leave_out: Iterable[str]) -> Floats:
 def of_a_kind(case: Case, rows: Mask, leave_out: Iterable[str]) -> bool:
     """Whether the other columns tell current ``rows`` (n_b,) from the others: area under the curve on halves kept back, beyond 2
     standard errors (Hanley and McNeil, 1982)."""
-    design = make_design(case.pairs.values(), leave_out={*leave_out, *case.broken})
+    design = make_design(case.pairs.values(), leave_out={*leave_out, *case.suspects})
     if not design.columns or not 2 * FEW_OF_A_KIND <= rows.sum() <= len(rows) - 2 * FEW_OF_A_KIND:
         return False
     x = design.matrix(case.current.sample)
@@ -183,7 +184,7 @@ def likely_rows(case: Case, rows: Mask, leave_out: Iterable[str], rate: float) -
     if rate >= 1.0:
         return np.ones(n_g, bool)
     flat = rng.random(n_g) < rate
-    design = make_design(case.pairs.values(), leave_out={*leave_out, *case.broken})
+    design = make_design(case.pairs.values(), leave_out={*leave_out, *case.suspects})
     if not design.columns or not 30 <= rows.sum() <= len(rows) - 30:
         return flat
     x = design.matrix(case.current.sample)
@@ -207,13 +208,11 @@ def texts_of(frame: pl.DataFrame, column: str) -> NDArray[np.object_]:
     return to_texts(frame[column])
 
 
+@once
 def outcomes_of(case: Case) -> tuple[Floats, Floats]:
     """``outcome_of`` both samples; once per case."""
     reference = case.reference.sample
-    found: tuple[Floats, Floats] = case.cached(
-        "outcomes as numbers", lambda: tuple(outcome_of(side.sample, reference) for side in case.sides)
-    )
-    return found
+    return outcome_of(reference, reference), outcome_of(case.current.sample, reference)
 
 
 def outcome_of(sample: pl.DataFrame, reference: pl.DataFrame) -> Floats:

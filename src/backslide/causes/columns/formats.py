@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from backslide.case import Case
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.kinds import ColumnKind, kind_of
 from backslide.engine.columns.pair import Pair, to_numbers
 from backslide.stats.metrics.metric import Floats
@@ -366,13 +366,9 @@ def _reads(writing: Writing, texts: pl.Series) -> bool:
 Change = tuple[Writing, Writing]
 
 
-def reformatted(case: Case, pair: Pair) -> Change | None:
+@once
+def reformatted(pair: Pair) -> Change | None:
     """How the column was written and how it is written now; None where the writing did not change."""
-    found: Change | None = case.kept.get("writing", (pair.name,), lambda: _reformatted(pair))
-    return found
-
-
-def _reformatted(pair: Pair) -> Change | None:
     kinds = [kind_of(side.dtype) for side in (pair.reference, pair.current)]
     if kinds[0] == kinds[1] != ColumnKind.CATEGORICAL:
         return None
@@ -400,16 +396,10 @@ def _closest(before: list[Writing], after: list[Writing], pair: Pair) -> Change 
     return before[i], after[k]
 
 
-def partly_reformatted(case: Case, pair: Pair) -> tuple[Change, NDArray[np.bool_]] | None:
+@once
+def partly_reformatted(pair: Pair) -> tuple[Change, NDArray[np.bool_]] | None:
     """How a column of numbers, truth values or dates was written, how some of its values are written now, and which rows (n_b,)
     hold those; None where none do. The other rows are written as before, as text."""
-    found: tuple[Change, NDArray[np.bool_]] | None = case.kept.get(
-        "writing of some", (pair.name,), lambda: _partly_reformatted(pair)
-    )
-    return found
-
-
-def _partly_reformatted(pair: Pair) -> tuple[Change, NDArray[np.bool_]] | None:
     if kind_of(pair.reference.dtype) != ColumnKind.NUMERIC or pair.current.dtype != pl.String:
         return None
     plain = Native(pair.reference.dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -14,10 +14,8 @@ from backslide.causes.columns.edit import MIN_ROWS
 from backslide.causes.columns.seasonality import follows_calendar
 from backslide.causes.faults.base import Hypothesis
 from backslide.causes.faults.mixtures import recognise_mixtures
-from backslide.causes.faults.registry import all_signatures
-from backslide.causes.faults.subsets import recognise_within
+from backslide.causes.faults.subsets import read_signatures, recognise_within
 from backslide.contracts.cause import CauseKind
-from backslide.contracts.containment import let_through
 from backslide.engine.columns.segments import columns_of
 
 OF_OTHER_DAYS = (
@@ -43,6 +41,8 @@ class Fault:
     """Hypotheses of one kind and one mechanism: one cause over one or several columns."""
 
     hypotheses: tuple[Hypothesis, ...]
+    suspects: frozenset[str] = frozenset()
+    """Columns of any fault that was recognised: none of them is a witness when values are filled in."""
 
     @property
     def kind(self) -> CauseKind:
@@ -77,12 +77,14 @@ class Fault:
 
     def repair(self, case: Case, frame: pl.DataFrame) -> pl.DataFrame:
         """All of them undone on the current sample."""
+        case = case.suspecting(self.suspects)
         for h in self.hypotheses:
             frame = h.signature.repair(case, h, frame)
         return frame
 
     def inject(self, case: Case, frame: pl.DataFrame) -> pl.DataFrame:
         """All of them done to the reference sample."""
+        case = case.suspecting(self.suspects)
         for h in self.hypotheses:
             frame = h.signature.inject(case, h, frame)
         return frame
@@ -99,18 +101,9 @@ def collect(case: Case) -> list[Fault]:
             f"fewer than {MIN_ROWS} rows in a window: no data fault is looked for, only the replay of the model"
         )
         return []
-    found: list[Hypothesis] = []
-    for signature in all_signatures():
-        try:
-            recognised = list(signature.recognise(case))
-            found += recognised
-            case.broken.update(f for h in recognised if h.exact for f in h.features)
-        except Exception as error:  # one odd column must not end the run
-            if let_through():
-                raise
-            case.notes.append(f"signature {signature.kind} could not be read: {type(error).__name__}: {error}"[:200])
+    found, case = read_signatures(case)
     found = [h for h in _with_marked(case, found) if not _seasonal(case, h)]
-    return _by_mechanism(_one_name_per_column(found))
+    return _by_mechanism(_one_name_per_column(found), case.suspects)
 
 
 def _seasonal(case: Case, hypothesis: Hypothesis) -> bool:
@@ -134,7 +127,8 @@ def collect_again(case: Case, faults: list[Fault]) -> list[Fault]:
         for fault in undone:
             frame = fault.repair(case, frame)
         taken = {feature for f in found for feature in f.features}
-        more = [f for f in collect(case.repaired(frame)) if not taken & set(f.features)]
+        suspects = found[0].suspects
+        more = [replace(f, suspects=suspects) for f in collect(case.repaired(frame)) if not taken & set(f.features)]
         if not more:
             break
         found += more
@@ -185,8 +179,8 @@ def _same_rows(one: Hypothesis, other: Hypothesis) -> bool:
     return bool((one.rows & other.rows).sum() > 0.5 * min(one.rows.sum(), other.rows.sum()))
 
 
-def _by_mechanism(found: list[Hypothesis]) -> list[Fault]:
+def _by_mechanism(found: list[Hypothesis], suspects: frozenset[str]) -> list[Fault]:
     def key(h: Hypothesis) -> tuple[int, str]:
         return h.kind.precedence, h.mechanism or "+".join(h.features)
 
-    return [Fault(tuple(group)) for _, group in groupby(sorted(found, key=key), key=key)]
+    return [Fault(tuple(group), suspects) for _, group in groupby(sorted(found, key=key), key=key)]

@@ -263,7 +263,7 @@ class _Conditional:
         self.density = counts / counts.sum() / np.diff(edges)
         reach = max(float(edges[-1] - edges[0]), 1e-300)
         self.outside = 0.5 / n / reach
-        design = make_design(case.pairs.values(), leave_out={pair.name, *case.broken})
+        design = make_design(case.pairs.values(), leave_out={pair.name, *case.suspects})
         self.centre: Floats | None = None
         g = pair.numbers[0]
         finite = np.isfinite(g)

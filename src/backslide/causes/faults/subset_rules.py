@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import polars as pl
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from backslide.case import Case
 from backslide.causes.columns.broken_associations import Ties, tie_products, untied
 from backslide.engine.columns import names
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import MISSING, Pair, codes_in, to_texts
 from backslide.engine.columns.segments import between, holds, literal, quoted, readable
@@ -123,11 +123,7 @@ def find_markers(case: Case) -> list[Marker]:
     faults more often than features do, which have ties of their own with what they seem to mark.
     """
     best: dict[tuple[str, bool], _Claim] = {}
-    codes = {
-        name: case.kept.get("coded", (name,), partial(_coded, pair))
-        for name, pair in case.pairs.items()
-        if _readable(pair)
-    }
+    codes = {name: _coded(pair) for name, pair in case.pairs.items() if not pair.identifier}
     ties = tie_products(case)
     for levels in _candidates(case):
         unseen = levels.column not in case.pairs
@@ -263,13 +259,10 @@ def _marker(levels: _Levels, chosen: tuple[int, ...], moved: tuple[str, ...]) ->
     )
 
 
-def _readable(pair: Pair) -> bool:
-    return not pair.identifier
-
-
 _Coded = tuple[Codes, Codes, int, bool]
 
 
+@once
 def _coded(pair: Pair) -> _Coded:
     """Bins or levels of a feature in both samples, missing among them; whether the cells have an order."""
     if pair.numeric:
@@ -398,9 +391,7 @@ def _candidates(case: Case) -> Iterator[_Levels]:
     for column in b.columns:
         if column.startswith(names.PREFIX) or column in taken or column not in case.current.window.kinds:
             continue
-        before = g[column] if column in g.columns else pl.Series(column, [None] * g.height, dtype=b[column].dtype)
-        read = partial(_levels, column, before, b[column], case.current.window.kinds[column])
-        levels = case.kept.get("levels of a marker", (column,), read)
+        levels = _levels_of(case, column)
         if levels is not None:
             yield levels
     timestamp = case.problem.roles.timestamp
@@ -408,7 +399,15 @@ def _candidates(case: Case) -> Iterator[_Levels]:
         yield from _times(timestamp, g[names.TIME], b[names.TIME], b[timestamp].dtype.is_temporal())
 
 
-def _levels(column: str, g: pl.Series, b: pl.Series, kind: ColumnKind) -> _Levels | None:
+@once
+def _levels_of(case: Case, column: str) -> _Levels | None:
+    """A column of the current sample read as a marker; None where it marks nothing."""
+    reference, b, kind = case.reference.sample, case.current.sample[column], case.current.window.kinds[column]
+    g = (
+        reference[column]
+        if column in reference.columns
+        else pl.Series(column, [None] * reference.height, dtype=b.dtype)
+    )
     if kind not in (ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN, ColumnKind.NUMERIC) or b.n_unique() > MAX_LEVELS:
         return None
     if b.dtype.is_float() and not bool((b.drop_nulls().drop_nans() == b.drop_nulls().drop_nans().round()).all()):

@@ -91,26 +91,31 @@ def within(case: Case, marker: Marker, moved: Iterable[str]) -> list[Hypothesis]
     if part.current.sample.height < edit.MIN_ROWS:
         return []
     wanted = set(moved)
-    return [_scattered(h, part, marker) for h in _read(part) if wanted & set(h.features)]
+    found, part = read_signatures(part)
+    return [_scattered(h, part, marker) for h in found if wanted & set(h.features)]
 
 
 def _every(case: Case) -> edit.Mask:
     return np.ones(case.reference.sample.height, bool)
 
 
-def _read(part: Case) -> list[Hypothesis]:
+def read_signatures(case: Case) -> tuple[list[Hypothesis], Case]:
+    """What every signature recognises, the most specific first, and the case that suspects the columns of what is exact.
+
+    A signature that fails on a column is noted in the case, never fatal.
+    """
     found: list[Hypothesis] = []
     for signature in all_signatures():
         try:
-            recognised = list(signature.recognise(part))
+            recognised = list(signature.recognise(case))
         except Exception as error:  # one odd column must not end the run
             if let_through():
                 raise
-            part.notes.append(f"signature {signature.kind} could not be read: {type(error).__name__}: {error}"[:200])
+            case.notes.append(f"signature {signature.kind} could not be read: {type(error).__name__}: {error}"[:200])
             continue
         found += recognised
-        part.broken.update(f for h in recognised if h.exact for f in h.features)
-    return found
+        case = case.suspecting(f for h in recognised if h.exact for f in h.features)
+    return found, case
 
 
 def _scattered(hypothesis: Hypothesis, part: Case, marker: Marker) -> Hypothesis:

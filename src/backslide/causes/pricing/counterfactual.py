@@ -7,7 +7,7 @@ a point of the truth where label-free estimators were off by fourteen.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -186,7 +186,7 @@ def _by_harm(bench: Bench, fault: Fault) -> tuple[str, ...]:
     """Columns of one mechanism by what each of them costs alone, done to the reference; as found where that is not known."""
     if len(fault.hypotheses) < 2 or bench.model is None or not bench.reference_labels:
         return fault.features
-    alone = [Fault((h,)) for h in fault.hypotheses]
+    alone = [replace(fault, hypotheses=(h,)) for h in fault.hypotheses]
     value = [bench.injected(one.inject(bench.case, bench.case.reference.sample)).metric.value for one in alone]
     order = np.argsort(bench.target.sign * np.array(value), kind="stable")
     return tuple(dict.fromkeys(f for i in order for f in alone[int(i)].features))

@@ -1,27 +1,50 @@
-"""Results that rest on a few columns of both samples, so that they outlive a repair of other columns."""
+"""Results that several readers share, computed once for the object that they are about."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Hashable
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
 
 
-class Kept:
-    """Results by name and columns, computed on first use."""
+class Cache:
+    """Results by the function that made them and its other arguments."""
 
-    def __init__(self, held: dict[tuple[str, tuple[str, ...]], object] | None = None) -> None:
-        self._held = held or {}
+    def __init__(self) -> None:
+        self._results: dict[tuple[Hashable, ...], object] = {}
 
-    def get(self, key: str, columns: tuple[str, ...], compute: Callable[[], Result]) -> Result:
-        """The result ``key`` of these columns; ``compute`` must look at nothing else."""
-        place = (key, columns)
-        if place not in self._held:
-            self._held[place] = compute()
-        return self._held[place]  # type: ignore[return-value]
+    def get(
+        self, function: Callable[..., Result], arguments: tuple[Hashable, ...], compute: Callable[[], Result]
+    ) -> Result:
+        """The result of ``function`` for these arguments, from ``compute`` on first use."""
+        key = (function, *arguments)
+        if key not in self._results:
+            self._results[key] = compute()
+        return self._results[key]  # type: ignore[return-value]
 
-    def without(self, touched: Iterable[str]) -> Kept:
-        """What is left when the values of some columns are others."""
-        gone = set(touched)
-        return Kept({place: result for place, result in self._held.items() if not gone & set(place[1])})
+
+class HasCache(Protocol):
+    """An object that keeps results about itself."""
+
+    cache: Cache
+
+
+Owner = TypeVar("Owner", bound=HasCache)
+
+
+def once(function: Callable[Concatenate[Owner, Arguments], Result]) -> Callable[Concatenate[Owner, Arguments], Result]:
+    """Computed once per first argument, which keeps it, and the other arguments, which must be hashable.
+
+    Everybody gets the same object, so nobody may change it. A case forgets when its rows change; a pair of columns outlives
+    repairs of other columns, so a function of a pair looks at nothing else.
+    """
+
+    @wraps(function)
+    def cached(owner: Owner, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        arguments = (*args, *sorted(kwargs.items()))
+        return owner.cache.get(cached, arguments, lambda: function(owner, *args, **kwargs))
+
+    return cached

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from backslide.engine.columns.cache import Cache
 from backslide.engine.columns.kinds import ColumnKind
 
 Floats = NDArray[np.float64]
@@ -51,6 +52,7 @@ class Pair:
         self.kind = kind
         self.reference = reference
         self.current = current
+        self.cache = Cache()
 
     @property
     def numeric(self) -> bool:

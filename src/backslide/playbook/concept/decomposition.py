@@ -29,6 +29,7 @@ from backslide.case import Case, Outcomes
 from backslide.contracts import say
 from backslide.contracts.evidence import Waterfall, WaterfallStep
 from backslide.contracts.finding import Finding, Severity, Step
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.design_matrix import make_design
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
@@ -80,17 +81,13 @@ class Decomposition(Check):
         return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "relation")
 
 
+@once
 def headline_split(case: Case) -> Split | None:
     """The split of the headline metric as served, computed once per case."""
-
-    def compute() -> Split | None:
-        if min(len(case.labelled_rows(side)) for side in case.sides) < MIN_ROWS:
-            return None
-        p = populations(case, case.metric, case.current.sample, case.current.outcomes)
-        return split(case, case.metric, p)
-
-    parts: Split | None = case.cached("headline split", compute)
-    return parts
+    if min(len(case.labelled_rows(side)) for side in case.sides) < MIN_ROWS:
+        return None
+    p = populations(case, case.metric, case.current.sample, case.current.outcomes)
+    return split(case, case.metric, p)
 
 
 def _sentence(case: Case, subject: str, effect: Effect, parts: Split) -> str:

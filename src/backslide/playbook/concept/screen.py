@@ -11,6 +11,7 @@ from itertools import chain
 import numpy as np
 
 from backslide.case import Case
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import ks, ranks
@@ -19,25 +20,21 @@ WIDE = 60
 """Columns from which on a table is screened, and how many are kept."""
 
 
+@once
 def left_by_screen(case: Case) -> tuple[str, ...]:
     """Columns that the decomposition leaves alone; none in a table of at most ``WIDE``. The choice is noted in the case."""
-
-    def compute() -> tuple[str, ...]:
-        pairs = list(case.pairs.values())
-        if len(pairs) <= WIDE:
-            return ()
-        missed = _missed(case)
-        by_move = sorted(pairs, key=lambda pair: -_moved(pair))
-        by_errors = sorted(pairs, key=lambda pair: -_goes_with(pair, missed))
-        taken = dict.fromkeys(pair.name for pair in chain(*zip(by_move, by_errors, strict=True)))
-        kept = set(list(taken)[:WIDE])
-        case.notes.append(
-            f"{len(pairs)} features: inputs and relation are told apart on the {WIDE} that moved most or go most with errors"
-        )
-        return tuple(pair.name for pair in pairs if pair.name not in kept)
-
-    left: tuple[str, ...] = case.cached("left by the screen", compute)
-    return left
+    pairs = list(case.pairs.values())
+    if len(pairs) <= WIDE:
+        return ()
+    missed = _missed(case)
+    by_move = sorted(pairs, key=lambda pair: -_moved(pair))
+    by_errors = sorted(pairs, key=lambda pair: -_goes_with(pair, missed))
+    taken = dict.fromkeys(pair.name for pair in chain(*zip(by_move, by_errors, strict=True)))
+    kept = set(list(taken)[:WIDE])
+    case.notes.append(
+        f"{len(pairs)} features: inputs and relation are told apart on the {WIDE} that moved most or go most with errors"
+    )
+    return tuple(pair.name for pair in pairs if pair.name not in kept)
 
 
 def _missed(case: Case) -> Floats:

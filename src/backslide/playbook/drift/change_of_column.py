@@ -13,6 +13,7 @@ from backslide.case import Case, Side
 from backslide.contracts.evidence import Series
 from backslide.contracts.finding import Estimate
 from backslide.engine.columns import names
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import to_numbers
 from backslide.engine.profile.batch import level_names
 from backslide.engine.profile.plan import column_edges
@@ -34,21 +35,17 @@ DRAWN_SERIES = 12
 Days = NDArray[np.int64] | None
 
 
+@once
 def days_of(case: Case, side: Side) -> Days:
     """Day ordinals of the sampled rows, None where the rows have no times (or too many of them have none)."""
-
-    def compute() -> Days:
-        blocks = side.blocks
-        if blocks is None or not len(blocks):
-            return None
-        undated = side.sample[names.DAY].is_null().to_numpy()
-        if undated.mean() > MOST_UNDATED:
-            return None
-        known = blocks[~undated]
-        return np.where(undated, np.bincount(known - known.min()).argmax() + known.min(), blocks)
-
-    days: Days = case.cached(f"days {side.window.name}", compute)
-    return days
+    blocks = side.blocks
+    if blocks is None or not len(blocks):
+        return None
+    undated = side.sample[names.DAY].is_null().to_numpy()
+    if undated.mean() > MOST_UNDATED:
+        return None
+    known = blocks[~undated]
+    return np.where(undated, np.bincount(known - known.min()).argmax() + known.min(), blocks)
 
 
 def both_days(case: Case) -> tuple[Days, Days]:
@@ -71,6 +68,7 @@ def canonical(case: Case, side: Side, columns: Iterable[str]) -> NDArray[np.int6
     return np.asarray(np.lexsort((keys,) if days is None else (keys, days)), np.int64)
 
 
+@once
 def numeric(case: Case, column: str) -> NumericMove | None:
     """The move of a profiled column of numbers."""
     g, b = (side.profile.columns[column] for side in case.sides)
@@ -82,11 +80,7 @@ def numeric(case: Case, column: str) -> NumericMove | None:
         values = to_numbers(side.sample[column])
         codes = np.where(np.isfinite(values), np.searchsorted(edges, values, side="right"), -1)
         counted.append(DayCounts.of(codes, len(edges) + 1, days))
-    move: NumericMove | None = case.cached(
-        f"moved {column}",
-        lambda: numeric_move(g.counts, b.counts, (counted[0], counted[1])),  # type: ignore[arg-type]
-    )
-    return move
+    return numeric_move(g.counts, b.counts, (counted[0], counted[1]))
 
 
 @dataclass(frozen=True)
@@ -127,10 +121,10 @@ def feature_levels(case: Case, column: str) -> Levels:
     return levels_of(g.levels, b.levels, (g.rest_rows, b.rest_rows))
 
 
+@once
 def feature_shares(case: Case, column: str) -> ShareMove | None:
     """The move of a profiled feature of categories, computed once."""
-    move: ShareMove | None = case.cached(f"shares {column}", lambda: shares(case, column, feature_levels(case, column)))
-    return move
+    return shares(case, column, feature_levels(case, column))
 
 
 def indicator(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, Side
 from backslide.contracts.extras import install
+from backslide.engine.columns.cache import once
 from backslide.models.failures import one_line
 from backslide.models.model import Model
 from backslide.playbook.drift.tabular.feature_reliance import leaning
@@ -75,25 +76,21 @@ class Explanations:
         return f"{said}; {self.note}" if self.note else said
 
 
+@once
 def explanations(case: Case) -> Explanations | None:
     """Computed once; None with fewer than two columns, too few rows, or a model that fails on them."""
-
-    def compute() -> Explanations | None:
-        columns = _columns(case)
-        if columns is None:
-            return None
-        why = "shap is not installed"
-        if installed():
-            try:
-                return _exact(case, columns)
-            except NoExactError as error:
-                why = str(error)
-            except Exception as error:  # whatever shap or a user's steps raise: the model can still be asked
-                why = one_line(error)
-        return _sampled(case, columns, why)
-
-    found: Explanations | None = case.cached("explanations", compute)
-    return found
+    columns = _columns(case)
+    if columns is None:
+        return None
+    why = "shap is not installed"
+    if installed():
+        try:
+            return _exact(case, columns)
+        except NoExactError as error:
+            why = str(error)
+        except Exception as error:  # whatever shap or a user's steps raise: the model can still be asked
+            why = one_line(error)
+    return _sampled(case, columns, why)
 
 
 def _columns(case: Case) -> list[str] | None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, Side, codes_of
 from backslide.engine.columns import names
+from backslide.engine.columns.cache import once
 from backslide.models.model import Model
 from backslide.playbook.drift import change_of_column
 from backslide.stats.metrics.metric import Floats
@@ -37,25 +38,21 @@ class Drawn:
         return (self.reference if side is case.reference else self.current)[:most]
 
 
+@once
 def drawn(case: Case) -> Drawn:
     """The rows in an order that chance and their content decide, never their place; the windows alike in weekdays."""
-
-    def compute() -> Drawn:
-        rng = case.rng("explained rows")
-        days = change_of_column.both_days(case)
-        keep = _weekday_weights(days)
-        picks = []
-        for side, weight in zip(case.sides, keep, strict=True):
-            columns = [*case.pairs, *([names.LABEL] if names.LABEL in side.sample.columns else [])]
-            order = change_of_column.canonical(case, side, columns)
-            chance = rng.random((2, len(order)))
-            kept = order[chance[0] < (1.0 if weight is None else weight[order])]
-            picks.append(kept[np.argsort(chance[1][: len(kept)], kind="stable")])
-        usual = min(BACKGROUND, len(picks[0]) // 4)
-        return Drawn(picks[0][usual:], picks[1], picks[0][:usual])
-
-    found: Drawn = case.cached("explained rows", compute)
-    return found
+    rng = case.rng("explained rows")
+    days = change_of_column.both_days(case)
+    keep = _weekday_weights(days)
+    picks = []
+    for side, weight in zip(case.sides, keep, strict=True):
+        columns = [*case.pairs, *([names.LABEL] if names.LABEL in side.sample.columns else [])]
+        order = change_of_column.canonical(case, side, columns)
+        chance = rng.random((2, len(order)))
+        kept = order[chance[0] < (1.0 if weight is None else weight[order])]
+        picks.append(kept[np.argsort(chance[1][: len(kept)], kind="stable")])
+    usual = min(BACKGROUND, len(picks[0]) // 4)
+    return Drawn(picks[0][usual:], picks[1], picks[0][:usual])
 
 
 def budget(case: Case, answers: int) -> int:

@@ -11,6 +11,7 @@ from backslide.contracts.evidence import Table
 from backslide.contracts.finding import Finding, Severity
 from backslide.contracts.integrity import Integrity, StackDifference
 from backslide.contracts.snapshot import Snapshot
+from backslide.engine.columns.cache import once
 from backslide.stack.compare import integrity
 
 MOST_FINDINGS = 20
@@ -18,25 +19,21 @@ MOST_ROWS = 20
 _SEVERITIES = {"likely": Severity.WARN, "possible": Severity.NOTE, "unlikely": Severity.OK}
 
 
+@once
 def compared(case: Case) -> Integrity:
     """Everything that differs between the two stacks, with the commits where ``[artifacts] repository`` is at hand."""
-
-    def compute() -> Integrity:
-        assert case.snapshots is not None
-        folder = case.settings.artifacts.repository
-        a, b = case.snapshots
-        try:
-            return integrity(a, b, repository=folder, base=case.settings.base)
-        except InputError as error:
-            if folder is None:
-                raise
-            found = integrity(a, b)
-            note = f"[artifacts] repository: {error}"
-            case.notes.append(note)
-            return found.model_copy(update={"notes": (*found.notes, note)})
-
-    done: Integrity = case.cached("integrity", compute)
-    return done
+    assert case.snapshots is not None
+    folder = case.settings.artifacts.repository
+    a, b = case.snapshots
+    try:
+        return integrity(a, b, repository=folder, base=case.settings.base)
+    except InputError as error:
+        if folder is None:
+            raise
+        found = integrity(a, b)
+        note = f"[artifacts] repository: {error}"
+        case.notes.append(note)
+        return found.model_copy(update={"notes": (*found.notes, note)})
 
 
 def findings(code: str, case: Case, where: Collection[str], same: str) -> Iterator[Finding]:

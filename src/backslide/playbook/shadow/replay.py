@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from backslide.case import Answered, Case, Outcomes, Side
 from backslide.contracts import say
 from backslide.contracts.finding import Finding, Severity, Step
+from backslide.engine.columns.cache import once
 from backslide.models.infer_reading import understand
 from backslide.models.model import Model
 from backslide.playbook import scenarios
@@ -122,24 +123,19 @@ def failures(case: Case) -> tuple[str, ...]:
     return tuple(found.values())
 
 
+@once
 def replay(case: Case) -> Replay:
     """Replay of the reference model, computed once per case."""
-    model = case.reference_model
+    model, successor = case.reference_model, case.current_model
     assert model is not None
-
-    def compute() -> Replay:
-        successor = case.current_model
-        if successor is not None:  # it is told by what it served itself
-            understand(successor, case.problem, case.current.sample, case.current.outcomes)
-        reference = in_order(case, model, case.reference)
-        return Replay(
-            reference,
-            replayed(case, model, case.current, tolerance=reference.tolerance),
-            None if successor is None else in_order(case, successor, case.current),
-        )
-
-    done: Replay = case.cached("replay", compute)
-    return done
+    if successor is not None:  # it is told by what it served itself
+        understand(successor, case.problem, case.current.sample, case.current.outcomes)
+    reference = in_order(case, model, case.reference)
+    return Replay(
+        reference,
+        replayed(case, model, case.current, tolerance=reference.tolerance),
+        None if successor is None else in_order(case, successor, case.current),
+    )
 
 
 def in_order(case: Case, model: Model, side: Side) -> Replayed:

@@ -30,6 +30,7 @@ from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.evidence import SegmentRow, Segments
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.engine.columns.cache import once
 from backslide.engine.profile.segment_counts import REST
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
@@ -99,13 +100,9 @@ class UserSegments(Check):
         return Scenario(scenarios.served(rng), current, roles, None, "age >= 65")
 
 
+@once
 def segment_changes(case: Case) -> list[SegmentChange]:
     """Changes of every user segment with enough labelled rows in both windows, most harmed first."""
-    found: list[SegmentChange] = case.cached("segment changes", lambda: _changes(case))
-    return found
-
-
-def _changes(case: Case) -> list[SegmentChange]:
     found = []
     total = max(case.current.window.labelled, 1)
     for variable, expressions in case.segments.items():

@@ -114,8 +114,7 @@ class AutomaticSegments(Check):
 
     def search(self, case: Case) -> _Searched | None:
         """What was searched and what stands out, done once; None with few rows."""
-        found: _Searched | None = case.cached("slices", lambda: self._search(case))
-        return found
+        return case.cache.get(AutomaticSegments.search, (), lambda: self._search(case))
 
     def _search(self, case: Case) -> _Searched | None:
         picked = [case.labelled_rows(side) for side in case.sides]

@@ -95,14 +95,9 @@ class BrokenJoin(Signature):
         shift = hypothesis.params["shift"]
         if shift is not None:
             return frame.with_columns(_rolled(frame[c], -shift) for c in hypothesis.features)
-        held = set(case.broken)
-        case.broken.update(hypothesis.features)
-        try:
-            for column in hypothesis.features if hypothesis.params["sure"] else hypothesis.features[:1]:
-                frame = edit.impute(case, frame, column, frame[column].is_not_null().to_numpy())
-        finally:
-            case.broken.clear()
-            case.broken.update(held)
+        case = case.suspecting(hypothesis.features)
+        for column in hypothesis.features if hypothesis.params["sure"] else hypothesis.features[:1]:
+            frame = edit.impute(case, frame, column, frame[column].is_not_null().to_numpy())
         return frame
 
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:

@@ -58,7 +58,7 @@ class CategoryRecode(Signature):
         for column, pair in case.pairs.items():
             if not pair.discrete or pair.identifier or min(map(len, pair.levels)) < 2:
                 continue
-            if reformatted(case, pair) is not None or partly_reformatted(case, pair) is not None:
+            if reformatted(pair) is not None or partly_reformatted(pair) is not None:
                 continue
             found = (None if pair.numeric else _respelled(case, pair)) or _renamed(case, pair) or _permuted(case, pair)
             if found is None:

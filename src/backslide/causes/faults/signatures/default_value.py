@@ -16,7 +16,6 @@ The classic case is a service that answers -1 when it fails (Breck and others, "
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 
 import numpy as np
 import polars as pl
@@ -27,6 +26,7 @@ from backslide.causes.faults.base import Hypothesis
 from backslide.causes.faults.value_loss import LostValues
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
@@ -83,7 +83,7 @@ class DefaultValue(LostValues):
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
         """At most one hypothesis per column: the value that rose the most."""
         for column, pair in case.pairs.items():
-            text = case.kept.get("risen", (column,), partial(_risen, pair))
+            text = _risen(pair)
             if text is None:
                 continue
             before, after = _shares(pair, text)
@@ -125,6 +125,7 @@ def _shares(pair: Pair, text: str) -> tuple[float, float]:
     return tuple(float(np.mean(t[t != MISSING] == text)) for t in pair.texts)  # type: ignore[return-value]
 
 
+@once
 def _risen(pair: Pair) -> str | None:
     """The value whose share rose most, if it rose materially and several other values remain."""
     if pair.identifier or (pair.numeric and pair.largest_share < MIN_RISE):

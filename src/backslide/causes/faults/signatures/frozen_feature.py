@@ -20,14 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from backslide.case import Case
+from backslide.case import Case, Side
 from backslide.causes.columns import edit
 from backslide.causes.faults.base import Hypothesis
 from backslide.causes.faults.signatures.clipped_range import limit_of
@@ -35,6 +34,7 @@ from backslide.causes.faults.value_loss import LostValues
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns import names
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
@@ -59,7 +59,7 @@ class FrozenFeature(LostValues):
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
         """One hypothesis per column that became constant; all frozen columns share a mechanism."""
         for column, pair in case.pairs.items():
-            value = case.kept.get("stuck", (column,), partial(_stuck_at, case, pair))
+            value = _stuck_at(pair, case.reference)
             if value is None:
                 continue
             shown = repr(value) if isinstance(value, str) else say.number(float(value))  # type: ignore[arg-type]
@@ -79,9 +79,9 @@ class FrozenFeature(LostValues):
 
     def _stale(self, case: Case) -> Iterable[Hypothesis]:
         for column, pair in case.pairs.items():
-            if pair.identifier or case.kept.get("stuck", (column,), partial(_stuck_at, case, pair)) is not None:
+            if pair.identifier or _stuck_at(pair, case.reference) is not None:
                 continue
-            found = case.kept.get("stale", (column, names.DAY, names.TIME), partial(_stale_rows, case, pair))
+            found = _stuck_days(case, pair) or _stuck_run(case, pair)
             if found is None:
                 continue
             rows, how, params = found
@@ -132,7 +132,8 @@ class FrozenFeature(LostValues):
         return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
 
 
-def _stuck_at(case: Case, pair: Pair) -> object | None:
+@once
+def _stuck_at(pair: Pair, reference: Side) -> object | None:
     known = pair.current.drop_nulls()
     if known.dtype.is_float():
         known = known.drop_nans()
@@ -145,16 +146,16 @@ def _stuck_at(case: Case, pair: Pair) -> object | None:
     if total < 30 or len(levels) < 2 or before > MAX_SHARE_BEFORE:
         return None
     # One pseudo-row keeps a value never seen before from being impossible.
-    stays = max(before, 1 / total, _stay(_in_order(case, pair)))
+    stays = max(before, 1 / total, _stay(_in_order(pair, reference)))
     if np.log(max(before, 1 / total)) + (len(known) - 1) * np.log(stays) > np.log(MAX_LUCK):
         return None
     value: object = known[0]
     return value
 
 
-def _in_order(case: Case, pair: Pair) -> NDArray[np.object_]:
+def _in_order(pair: Pair, reference: Side) -> NDArray[np.object_]:
     """The reference's known values in order of time, or as the rows stand where none is logged."""
-    sample, known = case.reference.sample, ~pair.missing[0]
+    sample, known = reference.sample, ~pair.missing[0]
     if names.TIME not in sample.columns:
         return np.asarray(pair.texts[0][known])
     order = sample[names.TIME].arg_sort(nulls_last=True).to_numpy()
@@ -172,13 +173,11 @@ def _stay(texts: NDArray[np.object_]) -> float:
 Stale = tuple[edit.Mask, str, dict[str, object]]
 
 
-def _stale_rows(case: Case, pair: Pair) -> Stale | None:
-    return _stuck_days(case, pair) or _stuck_run(case, pair)
-
-
 def _stuck_days(case: Case, pair: Pair) -> Stale | None:
     """Rows of the days on which the column holds one value, where it varied within the days of the reference."""
-    if any(names.DAY not in side.sample.columns for side in case.sides) or not _may_be_stuck(case, pair):
+    if any(names.DAY not in side.sample.columns for side in case.sides) or not _constant_on_a_day(case).get(
+        pair.name, True
+    ):
         return None
     counts = [_per_day(side.sample[names.DAY], texts) for side, texts in zip(case.sides, pair.texts, strict=True)]
     if min(len(table) for table in counts) < MIN_DAYS:
@@ -194,21 +193,17 @@ def _stuck_days(case: Case, pair: Pair) -> Stale | None:
     return np.asarray(days & ~pair.missing[1]), how, {"stale": "by day"}
 
 
-def _may_be_stuck(case: Case, pair: Pair) -> bool:
-    """Whether a current day may hold one value; read for all columns at once, so that hundreds of them cost one pass."""
-
-    def compute() -> dict[str, bool]:
-        sample = case.current.sample
-        distinct = [
-            (pl.col(c).fill_nan(None) if sample[c].dtype.is_float() else pl.col(c)).drop_nulls().n_unique()
-            for c, other in case.pairs.items()
-            if other.numeric
-        ]
-        found = sample.filter(pl.col(names.DAY).is_not_null()).group_by(names.DAY).agg(distinct).drop(names.DAY)
-        return dict(zip(found.columns, found.select((pl.all() <= 1).any()).row(0), strict=True)) if distinct else {}
-
-    some: dict[str, bool] = case.cached("days of one value", compute)
-    return some.get(pair.name, True)
+@once
+def _constant_on_a_day(case: Case) -> dict[str, bool]:
+    """Whether a current day holds one value, by numeric column; in one pass, so that hundreds of columns cost little."""
+    sample = case.current.sample
+    distinct = [
+        (pl.col(c).fill_nan(None) if sample[c].dtype.is_float() else pl.col(c)).drop_nulls().n_unique()
+        for c, pair in case.pairs.items()
+        if pair.numeric
+    ]
+    found = sample.filter(pl.col(names.DAY).is_not_null()).group_by(names.DAY).agg(distinct).drop(names.DAY)
+    return dict(zip(found.columns, found.select((pl.all() <= 1).any()).row(0), strict=True)) if distinct else {}
 
 
 def _per_day(days: pl.Series, texts: np.ndarray[tuple[int], np.dtype[np.object_]]) -> pl.DataFrame:

@@ -53,10 +53,10 @@ class SchemaChange(Signature):
         for column, pair in case.pairs.items():
             if column in case.current.window.lost:
                 continue
-            change = reformatted(case, pair)
+            change = reformatted(pair)
             if change is not None:
                 yield self._format(column, change, case.current.sample[column].is_not_null().to_numpy(), 1.0)
-            elif (some := partly_reformatted(case, pair)) is not None:
+            elif (some := partly_reformatted(pair)) is not None:
                 yield self._format(column, *some, float(some[1].mean()))
 
     def _format(self, column: str, change: Change, rows: NDArray[np.bool_], share: float) -> Hypothesis:

@@ -17,7 +17,6 @@ when undoing the flip brings points back.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 
 import numpy as np
 import polars as pl
@@ -27,6 +26,7 @@ from backslide.causes.columns import edit
 from backslide.causes.columns.association import Dependence, dependence
 from backslide.causes.faults.base import Hypothesis, Signature
 from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
@@ -50,12 +50,8 @@ class SignFlip(Signature):
 
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
         """At most one hypothesis per numeric column."""
-        mirrored = {
-            c: pair
-            for c, pair in case.pairs.items()
-            if pair.numeric and case.kept.get("mirrored", (c,), partial(_mirror_fits, pair))
-        }
-        by_shape = {c for c, pair in mirrored.items() if case.kept.get("two signs", (c,), partial(_shows, pair))}
+        mirrored = {c: pair for c, pair in case.pairs.items() if pair.numeric and _mirror_fits(pair)}
+        by_shape = {c for c, pair in mirrored.items() if _shows(pair)}
         ties = dependence(case) if mirrored.keys() - by_shape else None
         by_company = _reversed(ties, set(mirrored), by_shape) if ties is not None else {}
         for column in mirrored:
@@ -100,6 +96,7 @@ class SignFlip(Signature):
         return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
 
 
+@once
 def _mirror_fits(pair: Pair) -> bool:
     """Whether the mirrored column is like the reference, as far as noise and mild drift go."""
     g, b = pair.finite
@@ -118,6 +115,7 @@ def _side(values: Floats) -> int:
     return 1 if positive >= ONE_SIDED else -1 if positive <= 1 - ONE_SIDED else 0
 
 
+@once
 def _shows(pair: Pair) -> bool:
     """Whether the distribution alone proves it: of one sign, or far from its past and not from its mirror image."""
     g, b = pair.finite

@@ -35,6 +35,7 @@ from backslide.causes.columns.time_of_day import Turn, moments, move, turn_of
 from backslide.causes.faults.base import Hypothesis, Signature
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
@@ -192,9 +193,10 @@ def _conversion(case: Case, pair: Pair) -> Conversion | Curve | Offset | Turn | 
     """What happened to a numeric column, the more specific first."""
     if not pair.numeric:
         return None
-    return turn_of(case, pair) or case.kept.get("conversion", (pair.name,), lambda: _of_values(pair))
+    return turn_of(case, pair) or _of_values(pair)
 
 
+@once
 def _of_values(pair: Pair) -> Conversion | Curve | Offset | None:
     return convert(pair) or curve_of(pair) or offset_of(pair)
 

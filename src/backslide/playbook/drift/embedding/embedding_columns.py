@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, Side
 from backslide.contracts.errors import ConfigError, did_you_mean
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.vectors import LEAST, Matrix, hashes, lengths, matrix, usual_length
 from backslide.models.embedders import embedded, embedder
@@ -99,44 +100,36 @@ def embedding_columns(case: Case) -> list[str]:
     return [c for c in case.features_of(ColumnKind.EMBEDDING) if dimension(case, c) >= LEAST]
 
 
+@once
 def dimension(case: Case, column: str) -> int:
     """Dimension of the reference's vectors; 0 where they have none in common."""
-
-    def compute() -> int:
-        size = lengths(case.reference.sample[column])
-        found, known = usual_length(size), size[size >= 0]
-        return found if found >= LEAST and (known == found).mean() >= UNIFORM else 0
-
-    size: int = case.kept.get("dimension", (column,), compute)
-    return size
+    size = lengths(case.reference.sample[column])
+    found, known = usual_length(size), size[size >= 0]
+    return found if found >= LEAST and (known == found).mean() >= UNIFORM else 0
 
 
+@once
 def facts(case: Case, side: Side, column: str) -> Facts:
     """Facts about every sampled row, read in chunks."""
-
-    def compute() -> Facts:
-        values, d = side.sample[column], dimension(case, column)
-        size = lengths(values)
-        n = len(size)
-        finite, flat = np.zeros(n, bool), np.zeros(n, bool)
-        norm, key = np.full(n, np.nan), np.zeros(n, np.uint64)
-        low, high = np.full(d, np.inf), np.full(d, -np.inf)
-        for start in range(0, n, CHUNK):
-            for own in np.unique(size[start : start + CHUNK]):
-                if own < 1:
-                    continue
-                at = start + np.flatnonzero(size[start : start + CHUNK] == own)
-                x = matrix(values.gather(at), int(own))
-                finite[at] = np.isfinite(x).all(axis=1)
-                norm[at], key[at] = norms(x), hashes(x)
-                flat[at] = (x == x[:, :1]).all(axis=1)
-                if own == d and finite[at].any():
-                    low = np.minimum(low, x[finite[at]].min(axis=0))
-                    high = np.maximum(high, x[finite[at]].max(axis=0))
-        return Facts(size, finite, norm, flat, key, low, high)
-
-    found: Facts = case.cached(f"facts {side.window.name} {column}", compute)
-    return found
+    values, d = side.sample[column], dimension(case, column)
+    size = lengths(values)
+    n = len(size)
+    finite, flat = np.zeros(n, bool), np.zeros(n, bool)
+    norm, key = np.full(n, np.nan), np.zeros(n, np.uint64)
+    low, high = np.full(d, np.inf), np.full(d, -np.inf)
+    for start in range(0, n, CHUNK):
+        for own in np.unique(size[start : start + CHUNK]):
+            if own < 1:
+                continue
+            at = start + np.flatnonzero(size[start : start + CHUNK] == own)
+            x = matrix(values.gather(at), int(own))
+            finite[at] = np.isfinite(x).all(axis=1)
+            norm[at], key[at] = norms(x), hashes(x)
+            flat[at] = (x == x[:, :1]).all(axis=1)
+            if own == d and finite[at].any():
+                low = np.minimum(low, x[finite[at]].min(axis=0))
+                high = np.maximum(high, x[finite[at]].max(axis=0))
+    return Facts(size, finite, norm, flat, key, low, high)
 
 
 def every_vector(case: Case) -> list[Vectors]:
@@ -146,48 +139,40 @@ def every_vector(case: Case) -> list[Vectors]:
     return [v for v in found if v is not None]
 
 
+@once
 def vectors(case: Case, column: str) -> Vectors | None:
     """A bounded sample of both windows; None where a window holds too few vectors of the reference's dimension."""
-
-    def compute() -> Vectors | None:
-        d = dimension(case, column)
-        rows: list[Ints] = []
-        most = max(min(MOST, MOST_NUMBERS // max(d, 1)), LEAST_ROWS)
-        for side, days in zip(case.sides, change_of_column.both_days(case), strict=True):
-            own = facts(case, side, column)
-            at = np.flatnonzero((own.size == d) & own.finite)
-            if d < LEAST or len(at) < LEAST_ROWS:
-                return None
-            order = np.lexsort((own.key[at],) if days is None else (own.key[at], days[at]))
-            rows.append(_thinned(case, side, f"vectors of {column}", at[order], most))
-        x = [matrix(side.sample[column].gather(at), d) for side, at in zip(case.sides, rows, strict=True)]
-        return Vectors(column, False, (rows[0], rows[1]), (x[0], x[1]), _days(case, rows))
-
-    found: Vectors | None = case.cached(f"vectors {column}", compute)
-    return found
+    d = dimension(case, column)
+    rows: list[Ints] = []
+    most = max(min(MOST, MOST_NUMBERS // max(d, 1)), LEAST_ROWS)
+    for side, days in zip(case.sides, change_of_column.both_days(case), strict=True):
+        own = facts(case, side, column)
+        at = np.flatnonzero((own.size == d) & own.finite)
+        if d < LEAST or len(at) < LEAST_ROWS:
+            return None
+        order = np.lexsort((own.key[at],) if days is None else (own.key[at], days[at]))
+        rows.append(_thinned(case, side, f"vectors of {column}", at[order], most))
+    x = [matrix(side.sample[column].gather(at), d) for side, at in zip(case.sides, rows, strict=True)]
+    return Vectors(column, False, (rows[0], rows[1]), (x[0], x[1]), _days(case, rows))
 
 
+@once
 def made_vectors(case: Case, column: str) -> Vectors | None:
     """What the function under ``[model] embed`` makes of a bounded sample of texts."""
-
-    def compute() -> Vectors | None:
-        function = embedder(column, case.settings.model.embed[column], case.settings.base)
-        rows, x = [], []
-        for side in case.sides:
-            order = change_of_column.canonical(case, side, [column])
-            written = side.sample[column].cast(pl.String, strict=False).str.slice(0, CHARACTERS)
-            known = (written.is_not_null() & (written.str.strip_chars() != "")).to_numpy()
-            at = _thinned(case, side, f"texts of {column}", order[known[order]], MOST_EMBEDDED)
-            made = embedded(function, column, written.gather(at).to_list())
-            finite = np.isfinite(made).all(axis=1)
-            rows.append(at[finite])
-            x.append(made[finite])
-        if min(map(len, rows)) < LEAST_ROWS or x[0].shape[1] != x[1].shape[1]:
-            return None
-        return Vectors(column, True, (rows[0], rows[1]), (x[0], x[1]), _days(case, rows))
-
-    found: Vectors | None = case.cached(f"made vectors {column}", compute)
-    return found
+    function = embedder(column, case.settings.model.embed[column], case.settings.base)
+    rows, x = [], []
+    for side in case.sides:
+        order = change_of_column.canonical(case, side, [column])
+        written = side.sample[column].cast(pl.String, strict=False).str.slice(0, CHARACTERS)
+        known = (written.is_not_null() & (written.str.strip_chars() != "")).to_numpy()
+        at = _thinned(case, side, f"texts of {column}", order[known[order]], MOST_EMBEDDED)
+        made = embedded(function, column, written.gather(at).to_list())
+        finite = np.isfinite(made).all(axis=1)
+        rows.append(at[finite])
+        x.append(made[finite])
+    if min(map(len, rows)) < LEAST_ROWS or x[0].shape[1] != x[1].shape[1]:
+        return None
+    return Vectors(column, True, (rows[0], rows[1]), (x[0], x[1]), _days(case, rows))
 
 
 def _thinned(case: Case, side: Side, purpose: str, order: Ints, most: int) -> Ints:

@@ -9,6 +9,7 @@ import polars as pl
 
 from backslide.case import Case, Outcomes
 from backslide.engine.columns import names
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import to_numbers
 from backslide.playbook.drift import change_of_column
 from backslide.stats.metrics.metric import Floats
@@ -42,10 +43,10 @@ class Leaning:
         return [c for c in ranked[:most] if self.importance[c] > 0]
 
 
+@once
 def leaning(case: Case) -> Leaning | None:
     """Importance of every comparable feature (at most 60), computed once; None where there is nothing to go by."""
-    found: Leaning | None = case.cached("leaning", lambda: _by_model(case) or _by_association(case))
-    return found
+    return _by_model(case) or _by_association(case)
 
 
 def _by_model(case: Case) -> Leaning | None:

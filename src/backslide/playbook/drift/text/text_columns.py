@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from backslide.case import Case
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING
 from backslide.playbook.drift import change_of_column
 from backslide.stats.change.day_noise import DayCounts
@@ -62,47 +63,38 @@ class Passages:
         return tuple(side.sample[name].gather(at).to_list() for side, at in zip(case.sides, self.rows, strict=True))  # type: ignore[return-value]
 
 
+@once
 def text_columns(case: Case) -> list[str]:
     """Features of running text, at most ``MOST_COLUMNS``."""
-
-    def compute() -> list[str]:
-        found = [c for c, pair in case.pairs.items() if pair.free_text]
-        size = {c: float(case.reference.sample[c].cast(pl.String).str.len_chars().median() or 0) for c in found}  # type: ignore[arg-type]
-        kept = set(sorted(found, key=lambda c: -size[c])[:MOST_COLUMNS])
-        return [c for c in found if c in kept]
-
-    columns: list[str] = case.cached("columns of text", compute)
-    return columns
+    found = [c for c, pair in case.pairs.items() if pair.free_text]
+    size = {c: float(case.reference.sample[c].cast(pl.String).str.len_chars().median() or 0) for c in found}  # type: ignore[arg-type]
+    kept = set(sorted(found, key=lambda c: -size[c])[:MOST_COLUMNS])
+    return [c for c in found if c in kept]
 
 
+@once
 def passages(case: Case, column: str) -> Passages | None:
     """The texts of a column; None where a window holds fewer than ``MIN_TEXTS``."""
-
-    def compute() -> Passages | None:
-        rows, texts, days = [], [], []
-        for side, own in zip(case.sides, change_of_column.both_days(case), strict=True):
-            order = change_of_column.canonical(case, side, [column])
-            written = side.sample[column].cast(pl.String, strict=False).str.slice(0, CHARACTERS)
-            known = (written.is_not_null() & (written.str.strip_chars() != "") & (written != MISSING)).to_numpy()
-            order = order[known[order]]
-            if len(order) < MIN_TEXTS:
-                return None
-            rng = case.rng(f"texts of {side.window.name}")
-            if len(order) > MOST:
-                order = order[np.sort(rng.choice(len(order), MOST, replace=False))]
-            rows.append(order)
-            texts.append(written.gather(order).to_list())
-            days.append(None if own is None else own[order])
-        return Passages(column, (rows[0], rows[1]), (texts[0], texts[1]), (days[0], days[1]))
-
-    found: Passages | None = case.cached(f"passages {column}", compute)
-    return found
+    rows, texts, days = [], [], []
+    for side, own in zip(case.sides, change_of_column.both_days(case), strict=True):
+        order = change_of_column.canonical(case, side, [column])
+        written = side.sample[column].cast(pl.String, strict=False).str.slice(0, CHARACTERS)
+        known = (written.is_not_null() & (written.str.strip_chars() != "") & (written != MISSING)).to_numpy()
+        order = order[known[order]]
+        if len(order) < MIN_TEXTS:
+            return None
+        rng = case.rng(f"texts of {side.window.name}")
+        if len(order) > MOST:
+            order = order[np.sort(rng.choice(len(order), MOST, replace=False))]
+        rows.append(order)
+        texts.append(written.gather(order).to_list())
+        days.append(None if own is None else own[order])
+    return Passages(column, (rows[0], rows[1]), (texts[0], texts[1]), (days[0], days[1]))
 
 
 def bag(case: Case, held: Passages) -> Bag | None:
     """The words and pairs of words of these texts, counted once."""
-    found: Bag | None = case.cached(f"bag {held.column}", lambda: bag_of(held.texts))
-    return found
+    return case.cache.get(bag, (held.column,), lambda: bag_of(held.texts))
 
 
 def basis(case: Case, rows: tuple[int, int]) -> str:

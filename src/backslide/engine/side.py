@@ -1,0 +1,149 @@
+"""One window of a case: its profile over all rows, its sample, and the sums that metrics are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.contracts.config import Settings
+from backslide.engine.columns import names
+from backslide.engine.columns.segments import holds
+from backslide.engine.profile.daily_sums import cell_units, count_units, loss_units, variance_units
+from backslide.engine.profile.profile import Plan, Profile
+from backslide.engine.profile.run import profile
+from backslide.engine.profile.segment_counts import REST
+from backslide.engine.roles.outcomes import Outcomes, outcomes
+from backslide.engine.roles.problem import Problem
+from backslide.engine.window import Window
+from backslide.stats.change.jackknife import jackknife_units
+from backslide.stats.change.metric_change import Units
+from backslide.stats.change.units import row_units
+from backslide.stats.metrics.metric import Metric
+
+LOSS_COLUMNS = {
+    "log_loss": names.LOG_LOSS,
+    "brier": names.BRIER,
+    "absolute": names.ABSOLUTE,
+    "squared": names.SQUARED,
+    "signed": names.ERROR,
+    "percentage": names.PERCENTAGE,
+    "cost": names.COST,
+}
+"""Where the row values of a kind stand."""
+
+
+class Side:
+    """One window of the case: its profile over all rows and its sample."""
+
+    def __init__(self, window: Window, problem: Problem, settings: Settings, plan: Callable[[], Plan]) -> None:
+        self.window = window
+        self.problem = problem
+        self.settings = settings
+        self._plan = plan
+
+    @cached_property
+    def sample(self) -> pl.DataFrame:
+        """At most ``[engine] sample_rows`` rows, uniform and seeded."""
+        engine = self.settings.engine
+        return self.window.sample(engine.sample_rows, seed=engine.seed)
+
+    @cached_property
+    def profile(self) -> Profile:
+        """Summary of every row."""
+        return profile(self.window.frame, self._plan(), batch_rows=self.settings.engine.batch_rows)
+
+    def part(self, rows: NDArray[np.bool_]) -> Side:
+        """The same window with only some of its sampled rows; the profile still speaks of all of them."""
+        return self.with_sample(self.sample.filter(pl.Series(rows)))
+
+    def with_sample(self, sample: pl.DataFrame) -> Side:
+        """The same window with other sampled rows; the profile still speaks of all of them."""
+        other = copy(self)
+        for key in ("outcomes", "blocks"):
+            other.__dict__.pop(key, None)
+        other.__dict__["sample"] = sample
+        return other
+
+    @property
+    def complete(self) -> bool:
+        """Whether the sample holds every row."""
+        return self.sample.height == self.window.rows
+
+    @cached_property
+    def outcomes(self) -> Outcomes:
+        """What was served on the sample."""
+        return outcomes(self.sample, self.problem)
+
+    @cached_property
+    def blocks(self) -> NDArray[np.int64] | None:
+        """Day ordinals of the sampled rows (days since 1970, 0 where unknown), None without timestamps.
+
+        Shifted so that ``% 7`` is the weekday with Monday 0.
+        """
+        if names.DAY not in self.sample.columns:
+            return None
+        days = self.sample[names.DAY].cast(pl.Int32).fill_null(0).to_numpy().astype(np.int64)
+        return np.asarray(days + 3)  # 1970-01-01 was a Thursday
+
+    def units(self, metric: Metric) -> Units:
+        """Sums of the metric's row statistics over all rows, by day where there are days."""
+        summed = self._summed(self.profile, metric)
+        if summed is not None:
+            return summed
+        if metric.whole is not None:
+            return self._jackknife(metric)
+        known = self.outcomes.known()
+        rows = self.outcomes.take(known).statistics(metric, len(self.problem.classes))
+        if metric.rows == "variance":
+            rows[:, 3] += self.problem.centre * (self.problem.centre - 2 * rows[:, 2])
+            rows[:, 2] -= self.problem.centre
+            return variance_units(self.profile, rows)
+        return row_units(rows, None if self.blocks is None else self.blocks[known])
+
+    def _summed(self, summary: Profile, metric: Metric) -> Units | None:
+        """The metric's sums over all rows of a profile; None where only rows themselves will do."""
+        if metric.rows == "counts":
+            return self._counted if summary is self.profile else count_units(summary, self.problem)
+        if metric.cells is not None:
+            return cell_units(summary, self.problem, metric.cells)
+        return loss_units(summary, LOSS_COLUMNS[metric.rows]) if metric.rows in LOSS_COLUMNS else None
+
+    @cached_property
+    def _counted(self) -> Units:
+        """Labels, predictions and hits by day, which every metric of them shares."""
+        return count_units(self.profile, self.problem)
+
+    def on_sample(self, metric: Metric) -> bool:
+        """Whether the metric rests on a sample that is not the whole window."""
+        return metric.rows == "own" and metric.cells is None and not self.complete
+
+    def _jackknife(self, metric: Metric) -> Units:
+        known = self.outcomes.known()
+        chosen = self.outcomes.take(known)
+        assert metric.whole is not None
+        whole = metric.whole
+        days = None if self.blocks is None else self.blocks[known]
+        rng = np.random.default_rng([self.settings.engine.seed, 0])
+        return jackknife_units(lambda keep: whole(chosen.take(keep).arrays), len(chosen.labels), days, rng)
+
+    def mean_units(self, column: str) -> Units:
+        """Rows and sum of one of ``MEANS`` (for regression also of the prediction) by day, over all rows."""
+        return loss_units(self.profile, column)
+
+    def segment_units(self, metric: Metric, variable: str, expression: str) -> Units:
+        """The same sums over the rows of one segment of the plan; a metric that is not summed rests on the sample."""
+        summary = self.profile.segment(variable, expression)
+        summed = self._summed(summary, metric)
+        if summed is not None:
+            return summed
+        held = np.zeros(self.sample.height, bool)
+        for other in self._plan().segments[variable] if expression == REST else (expression,):
+            held |= holds(self.sample, other).to_numpy()
+        held = (~held if expression == REST else held) & self.outcomes.known()
+        rows = self.outcomes.take(held).statistics(metric, len(self.problem.classes))
+        return row_units(rows, None if self.blocks is None else self.blocks[held])
