@@ -10,7 +10,7 @@ import pytest
 from polars.testing import assert_series_equal
 
 import worlds
-from backslide.causes.search import inquire
+from backslide.causes.search import find_causes
 from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Action, Diagnosis, Verdict
 from backslide.jobs.verdict import judge
@@ -151,10 +151,9 @@ def suspects(scenario: Scenario) -> list[str]:
     """Data faults and changes of our own that are named, harmful or not."""
     case = worlds.case_of(scenario)
     judged = judge(case)
-    found = inquire(case, judged.target, degraded=judged.verdict.bad)
-    named = [f"{t.fault.kind}:{t.fault.features}" for t, _ in found.faults]
-    named += [f"{t.fault.kind}:{t.fault.features}" for t in found.harmless]
-    return named + ([str(found.ours.kind)] if found.ours is not None else [])
+    found = find_causes(case, judged.target, degraded=judged.verdict.bad)
+    named = [f"{fault.kind}:{fault.features}" for fault in (*found.faults, *found.harmless)]
+    return named + ([str(found.own_change.kind)] if found.own_change is not None else [])
 
 
 @pytest.mark.slow

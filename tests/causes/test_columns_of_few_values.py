@@ -13,7 +13,8 @@ import worlds
 from backslide.case import Case
 from backslide.causes.columns.monotone_transforms import curve_of, offset_of
 from backslide.causes.columns.resolution import levels_of, on_levels, same_levels
-from backslide.causes.faults.collect import Fault, collect
+from backslide.causes.faults.base import Fault
+from backslide.causes.faults.recognition import find_faults
 from backslide.causes.faults.signatures.unit_change import CONVERSIONS
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.kinds import ColumnKind
@@ -42,7 +43,7 @@ def test_values_spelled_otherwise_take_the_renamed_ones_with_them(seed):
     """Two cities in capitals and two under other names: one recoding of the column."""
     names = {"north": "NORTH", "south": "South ", "east": "Levante", "west": "Poniente"}
     made, sound = case(lambda f: f.with_columns(pl.col("city").replace(names)), seed)
-    found = collect(made)
+    found = find_faults(made)
     assert exact(found) == [(CauseKind.CATEGORY_RECODE, ("city",))]
     assert found[0].repair(made, made.current.sample)["city"].equals(sound["city"])
 
@@ -56,7 +57,7 @@ def test_a_new_value_that_is_none_of_the_lost_ones_is_left_as_it_is():
         return frame.with_columns(city=pl.when(new).then(pl.lit("moon")).otherwise(named))
 
     made, sound = case(grown)
-    (fault,) = [f for f in collect(made) if f.kind == CauseKind.CATEGORY_RECODE]
+    (fault,) = [f for f in find_faults(made) if f.kind == CauseKind.CATEGORY_RECODE]
     repaired = fault.repair(made, made.current.sample)["city"]
     assert set(repaired.unique()) == {"moon", *sound["city"].unique()}
 
@@ -77,7 +78,7 @@ def test_a_new_value_that_is_none_of_the_lost_ones_is_left_as_it_is():
 )
 def test_a_formula_of_few_values_is_no_recoding(change, kind):
     made, sound = case(lambda f: tables.put(f, "grade", change(f["grade"].to_numpy().astype(float))))
-    found = collect(made)
+    found = find_faults(made)
     assert exact(found) == [(kind, ("grade",))]
     assert np.allclose(found[0].repair(made, made.current.sample)["grade"], sound["grade"])
 
@@ -89,14 +90,14 @@ def test_a_shuffle_of_many_codes_is_a_recoding():
     made, sound = case(
         lambda f: f.with_columns(pl.col("grade").replace_strict(dict(zip(old.tolist(), new.tolist(), strict=True))))
     )
-    found = collect(made)
+    found = find_faults(made)
     assert exact(found) == [(CauseKind.CATEGORY_RECODE, ("grade",))]
     assert (found[0].repair(made, made.current.sample)["grade"] == sound["grade"]).mean() > 0.95
 
 
 def test_two_codes_that_change_places_need_a_price():
     made, _ = case(lambda f: f.with_columns(pl.col("grade").replace({300: 850, 850: 300})))
-    assert exact(collect(made)) == []
+    assert exact(find_faults(made)) == []
 
 
 # --- the very values -----------------------------------------------------------------------------------------------------
@@ -168,7 +169,7 @@ def test_other_shares_of_the_same_values_are_neither_curve_nor_offset(seed):
 def test_a_map_of_few_values_on_unmarked_rows(undone, words):
     rows = tables.at_random(tables.months(0)[1], 0.4)
     made, sound = case(lambda f: tables.put(f, "price", undone(f["price"].to_numpy()), rows))
-    found = collect(made)
+    found = find_faults(made)
     assert exact(found) == [(CauseKind.UNIT_CHANGE, ("price",))]
     assert words in found[0].hypotheses[0].seen
     assert (found[0].rows == rows).all(), "values that were never there are the ones mapped"
@@ -178,7 +179,7 @@ def test_a_map_of_few_values_on_unmarked_rows(undone, words):
 def test_a_map_of_few_values_on_a_host():
     _, current = tables.months(0)
     made, sound = case(lambda f: tables.put(f, "price", f["price"].to_numpy() * 1.21, tables.on(current, "b")))
-    found = collect(made)
+    found = find_faults(made)
     assert [(f.kind, f.features, f.segment) for f in found] == [(CauseKind.UNIT_CHANGE, ("price",), "host = 'b'")]
     assert np.allclose(found[0].repair(made, made.current.sample)["price"], sound["price"])
 
@@ -187,7 +188,7 @@ def test_new_prices_of_some_goods_are_no_change_of_unit():
     """Three of eight prices are raised, each by its own factor."""
     new = {9.99: 11.49, 24.0: 25.5, 79.5: 89.0}
     made, _ = case(lambda f: f.with_columns(pl.col("price").replace(new)))
-    assert [f for f in exact(collect(made)) if f[0] == CauseKind.UNIT_CHANGE] == []
+    assert [f for f in exact(find_faults(made)) if f[0] == CauseKind.UNIT_CHANGE] == []
 
 
 # --- degrees -----------------------------------------------------------------------------------------------------------------
@@ -200,7 +201,7 @@ def degrees(words: str, size: float, part: float = 1.0) -> list[tuple[CauseKind,
     first, second = (tables.put(f, "hour", size * (2 + rng.normal(0, 1, f.height))) for f in tables.months(9))
     moved = conversion.apply(second["hour"].to_numpy())
     current = tables.put(second, "hour", moved, tables.at_random(second, part))
-    found = collect(worlds.case_of(tables.scenario(first, current)))
+    found = find_faults(worlds.case_of(tables.scenario(first, current)))
     return [(f.kind, f.exact) for f in found if f.features == ("hour",)]
 
 
@@ -241,7 +242,7 @@ def test_a_value_that_keeps_for_long_is_not_frozen_and_one_that_changed_from_row
 
     first, second = (f.drop("time", strict=False) for f in tables.months(9))
     made = worlds.case_of(tables.scenario(seasons(first), tables.put(second, "hour", np.full(second.height, 2))))
-    told = [f.kind for f in collect(made) if f.features == ("hour",) and f.exact]
+    told = [f.kind for f in find_faults(made) if f.features == ("hour",) and f.exact]
     assert told == ([] if slow else [CauseKind.FROZEN_FEATURE])
 
 
@@ -249,7 +250,7 @@ def test_a_table_sorted_by_the_column_hides_nothing_where_times_are_logged():
     """Rows of an export come in any order; how long a value keeps is told by their times."""
     first, second = tables.months(9)
     made = tables.scenario(first.sort("plan"), tables.put(second, "plan", ["gold"] * second.height))
-    told = [f.kind for f in collect(worlds.case_of(made)) if f.features == ("plan",) and f.exact]
+    told = [f.kind for f in find_faults(worlds.case_of(made)) if f.features == ("plan",) and f.exact]
     assert told == [CauseKind.FROZEN_FEATURE]
 
 
@@ -258,7 +259,7 @@ def test_values_brought_back_from_elsewhere_but_distributed_otherwise_need_a_pri
     first, second = tables.months(9)
     first = tables.put(first, "hour", rng.random(first.height))
     moved = (rng.beta(2, 1, second.height) - 32) / 1.8
-    found = collect(worlds.case_of(tables.scenario(first, tables.put(second, "hour", moved))))
+    found = find_faults(worlds.case_of(tables.scenario(first, tables.put(second, "hour", moved))))
     assert [(f.kind, f.exact) for f in found if f.features == ("hour",)] == [(CauseKind.UNIT_CHANGE, False)]
 
 
@@ -266,7 +267,7 @@ def test_every_second_whole_number_gone_is_rounding_and_no_limit():
     first, second = tables.months(9)
     rng = np.random.default_rng(79)
     first = tables.put(first, "hour", rng.integers(0, 24, first.height))
-    found = collect(
+    found = find_faults(
         worlds.case_of(tables.scenario(first, tables.put(second, "hour", rng.integers(0, 24, second.height) // 2 * 2)))
     )
     assert [(f.kind, f.exact) for f in found if f.features == ("hour",)] == [(CauseKind.ROUNDED_VALUES, True)]

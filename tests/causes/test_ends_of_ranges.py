@@ -12,7 +12,8 @@ import tables
 import worlds
 from backslide.case import Case
 from backslide.causes.columns.association import association, dependence
-from backslide.causes.faults.collect import Fault, collect
+from backslide.causes.faults.base import Fault
+from backslide.causes.faults.recognition import find_faults
 from backslide.causes.faults.signatures.clipped_range import limits_of
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.kinds import ColumnKind
@@ -42,7 +43,7 @@ def test_both_limits_are_found(share, seed):
     low, high = np.quantile(reference["savings"].to_numpy(), [share, 1 - share])
     case = case_with("savings", np.clip(current["savings"].to_numpy(), low, high), reference, current)
     assert limits_of(case.pairs["savings"]) == {"above": high, "below": low}
-    found = collect(case)
+    found = find_faults(case)
     assert exact(found) == [(CauseKind.CLIPPED_RANGE, ("savings",))]
     (fault,) = found
     assert len(fault.hypotheses) == 2
@@ -85,7 +86,7 @@ def test_winsorised_columns_stay_as_they_are():
     reference, current = tables.months(6)
     low, high = np.quantile(reference["savings"].to_numpy(), [0.1, 0.9])
     sides = [tables.put(f, "savings", np.clip(f["savings"].to_numpy(), low, high)) for f in (reference, current)]
-    assert collect(worlds.case_of(tables.scenario(*sides))) == []
+    assert find_faults(worlds.case_of(tables.scenario(*sides))) == []
 
 
 # --- noise ---------------------------------------------------------------------------------------------------------------------
@@ -99,7 +100,7 @@ def test_noise_over_both_ends_of_a_column_without_partners(size, seed):
                           enumerate(tables.months(seed), 2 * seed))  # fmt: skip
     rng = np.random.default_rng(seed)
     case = case_with("hour", current["hour"].to_numpy() + rng.normal(0, size, current.height), reference, current)
-    (fault,) = collect(case)
+    (fault,) = find_faults(case)
     assert (fault.kind, fault.features, fault.exact) == (CauseKind.ADDED_NOISE, ("hour",), True)
     assert fault.hypotheses[0].params["deviation"] == pytest.approx(size, rel=0.35)
 
@@ -112,7 +113,7 @@ def test_a_range_that_widens_is_no_noise(seed, wider):
     reference, current = tables.months(seed)
     for draw in (rng.random, lambda n: rng.beta(0.7, 0.7, n), lambda n: rng.beta(1, 1.3, n)):
         first = tables.put(reference, "hour", draw(reference.height))
-        found = collect(case_with("hour", (draw(current.height) - 0.5) * wider + 0.5, first, current))
+        found = find_faults(case_with("hour", (draw(current.height) - 0.5) * wider + 0.5, first, current))
         assert [f for f in found if f.kind == CauseKind.ADDED_NOISE] == []
 
 
@@ -125,7 +126,7 @@ def test_a_broken_join_of_few_rows(rows):
     for seed in range(6):
         reference, current = tables.months(seed, rows)
         broken = tables.shuffled(current, "income", np.ones(rows, bool))
-        found = exact(collect(worlds.case_of(tables.scenario(reference, broken))))
+        found = exact(find_faults(worlds.case_of(tables.scenario(reference, broken))))
         assert set(found) <= {(CauseKind.BROKEN_JOIN, ("income",))}
         hits += len(found)
     assert hits >= 5
@@ -141,7 +142,7 @@ def test_two_values_in_each_others_place_are_no_broken_join():
     assert abs(ties.after[i, j]) < 0.3 * ties.before[i, j], "otherwise the test is about nothing"
     before, after, _ = association(case, "grade", "savings")
     assert after > 0.3 * before
-    assert exact(collect(case)) == []
+    assert exact(find_faults(case)) == []
 
 
 def test_columns_that_have_nothing_to_do_with_each_other_have_no_association():
@@ -169,5 +170,5 @@ def test_most_columns_stand_in_their_rows_and_the_few_are_misplaced():
     current = current.with_columns(current[name].gather(order) for name in ("f0", "f1"))
     made = tables.scenario(reference, current)
     roles = made.model | {"features": (*made.model["features"], *(f"m{k}" for k in range(5)), "f0", "f1")}
-    found = collect(worlds.case_of(replace(made, model=roles)))
+    found = find_faults(worlds.case_of(replace(made, model=roles)))
     assert [(f.kind, set(f.features)) for f in found] == [(CauseKind.BROKEN_JOIN, {"f0", "f1"})]

@@ -13,7 +13,7 @@ import pytest
 
 import worlds
 from backslide.case import Case
-from backslide.causes.faults.collect import collect
+from backslide.causes.faults.recognition import find_faults
 from backslide.playbook.base import Scenario
 from scale import runs
 
@@ -194,7 +194,7 @@ def case_of(reference: pl.DataFrame, current: pl.DataFrame) -> Case:
 
 def named(case: Case) -> list[tuple[str, tuple[str, ...]]]:
     """Faults that stand without a price: what arbitration names."""
-    return [(str(fault.kind), fault.features) for fault in collect(case) if fault.exact]
+    return [(str(fault.kind), fault.features) for fault in find_faults(case) if fault.exact]
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -12,7 +12,7 @@ import pytest
 
 import worlds
 from backslide.case import Case
-from backslide.causes.faults.collect import collect
+from backslide.causes.faults.recognition import find_faults
 from backslide.causes.faults.subset_rules import describe, find_markers
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Diagnosis, Verdict
@@ -146,7 +146,7 @@ def test_when_it_began_and_ended(name):
 @pytest.mark.parametrize("name", ["unit", "recoded", "swapped"])
 def test_repair_restores_the_marked_rows_and_leaves_the_others(name):
     case = worlds.case_of(world(name)[0])
-    (fault,) = [f for f in collect(case) if f.kind == MARKED[name][1]]
+    (fault,) = [f for f in find_faults(case) if f.kind == MARKED[name][1]]
     repaired = fault.repair(case, case.current.sample)
     _, sound = months()
     for column in MARKED[name][2]:
@@ -175,7 +175,7 @@ def test_two_columns_swapped_on_unmarked_rows():
     reference, sound = months(5)
     hit = pl.Series(np.random.default_rng(6).random(sound.height) < 0.4)
     case = worlds.case_of(Scenario(reference, swapped(hit)(sound), worlds.BARE))
-    (fault,) = collect(case)
+    (fault,) = find_faults(case)
     assert (fault.kind, set(fault.features)) == (CauseKind.SWAPPED_COLUMNS, {"income", "age"})
     assert (fault.rows == hit.to_numpy()).mean() > 0.98
 
@@ -184,7 +184,7 @@ def test_two_columns_swapped_on_unmarked_rows():
 def test_quiet_months_have_neither_marker_nor_fault(seed):
     case = worlds.case_of(Scenario(*months(seed + 20, 1500), worlds.BARE))
     assert find_markers(case) == []
-    assert collect(case) == []
+    assert find_faults(case) == []
 
 
 def test_a_host_that_serves_other_people_now_is_no_fault():
@@ -192,7 +192,7 @@ def test_a_host_that_serves_other_people_now_is_no_fault():
     reference, current = months(7)
     moved = current.with_columns(pl.when(pl.col("age") < 35).then(pl.lit("b")).otherwise("host").alias("host"))
     case = worlds.case_of(Scenario(reference, moved, worlds.BARE))
-    assert [f for f in collect(case) if f.exact] == []
+    assert [f for f in find_faults(case) if f.exact] == []
 
 
 def test_a_column_that_follows_the_calendar_is_no_fault():
@@ -202,7 +202,7 @@ def test_a_column_that_follows_the_calendar_is_no_fault():
     frames = [f.with_columns(month, rate) for f in (reference, current)]
     roles = worlds.BARE | {"features": (*worlds.FEATURES, "month", "rate")}
     case = worlds.case_of(Scenario(*frames, roles))
-    assert [(f.kind, f.features) for f in collect(case) if f.exact] == []
+    assert [(f.kind, f.features) for f in find_faults(case) if f.exact] == []
 
 
 def test_a_mark_must_cover_the_rows_and_little_else():
@@ -225,7 +225,7 @@ def unmarked(seed: int, change: Callable[[pl.Series], pl.DataFrame]) -> tuple[Ca
 
 def test_the_logarithm_of_unmarked_rows_is_known_by_the_values_it_leaves():
     case, hit = unmarked(11, lambda h: pl.when(h).then(pl.col("age").log1p()).otherwise("age").alias("age"))
-    (fault,) = collect(case)
+    (fault,) = find_faults(case)
     assert (fault.kind, fault.features, fault.exact) == (CauseKind.UNIT_CHANGE, ("age",), True)
     assert (fault.rows == hit).mean() > 0.98
 
@@ -234,7 +234,7 @@ def test_the_logarithm_of_unmarked_rows_is_known_by_the_values_it_leaves():
 def test_noise_on_unmarked_rows_takes_whole_numbers_off_their_places(seed):
     error = pl.Series(np.random.default_rng(seed).normal(0, 12, 3000))
     case, hit = unmarked(seed, lambda h: pl.when(h).then(pl.col("age") + error).otherwise("age").alias("age"))
-    (fault,) = collect(case)
+    (fault,) = find_faults(case)
     assert (fault.kind, fault.features) == (CauseKind.ADDED_NOISE, ("age",))
     assert (fault.rows == hit).all()
     assert fault.hypotheses[0].params["deviation"] == pytest.approx(12, rel=0.6)
@@ -244,4 +244,4 @@ def test_noise_on_unmarked_rows_takes_whole_numbers_off_their_places(seed):
 def test_finer_recording_of_some_rows_is_no_noise(seed):
     rest = pl.Series(np.random.default_rng(seed).uniform(-0.5, 0.5, 3000))
     case, _ = unmarked(seed, lambda h: pl.when(h).then(pl.col("age") + rest).otherwise("age").alias("age"))
-    assert [f.kind for f in collect(case)] == []
+    assert [f.kind for f in find_faults(case)] == []

@@ -11,7 +11,8 @@ import pytest
 import tables
 import worlds
 from backslide.case import Case
-from backslide.causes.faults.collect import Fault, collect
+from backslide.causes.faults.base import Fault
+from backslide.causes.faults.recognition import find_faults
 from backslide.contracts.cause import CauseKind
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
@@ -54,7 +55,7 @@ def rows_of(share: float | str) -> np.ndarray:
 def test_another_format_on_some_rows_is_one_change_of_format(kind, share):
     rows = rows_of(share)
     made, current = case("income", FORMATS[kind], rows)
-    fault = only(collect(made))
+    fault = only(find_faults(made))
     assert (fault.kind, fault.features, fault.exact, fault.reversible) == (
         CauseKind.SCHEMA_CHANGE, ("income",), True, True,
     )  # fmt: skip
@@ -69,7 +70,7 @@ def test_another_format_on_some_rows_is_one_change_of_format(kind, share):
 @pytest.mark.parametrize("kind", ["decimal comma", "unit"])
 def test_injection_writes_as_many_reference_rows_so(kind):
     made, _ = case("income", FORMATS[kind], rows_of(0.4))
-    fault = only(collect(made))
+    fault = only(find_faults(made))
     before = made.reference.sample
     done = fault.inject(made, before)["income"]
     assert done.dtype == pl.String
@@ -85,7 +86,7 @@ def test_missing_values_stay_missing():
     current = current.with_columns(pl.when(pl.Series(gaps)).then(None).otherwise("income").alias("income"))
     frame = written("income", FORMATS["decimal comma"], tables.at_random(current, 0.4), current)
     made = worlds.case_of(tables.scenario(reference, frame))
-    fault = next(f for f in collect(made) if f.kind == CauseKind.SCHEMA_CHANGE)
+    fault = next(f for f in find_faults(made) if f.kind == CauseKind.SCHEMA_CHANGE)
     repaired = fault.repair(made, made.current.sample)["income"]
     assert (repaired.is_null().to_numpy() == gaps).all()
 
@@ -95,7 +96,7 @@ def test_missing_values_stay_missing():
 def test_text_that_is_simply_dirty_is_no_format(dirt, share):
     reference, current = tables.months(0)
     frame = written("income", lambda _: dirt, tables.at_random(current, share), current)
-    found = collect(worlds.case_of(tables.scenario(reference, frame)))
+    found = find_faults(worlds.case_of(tables.scenario(reference, frame)))
     assert [f.kind for f in found if f.kind == CauseKind.SCHEMA_CHANGE] == []
 
 
@@ -104,7 +105,7 @@ def test_a_handful_of_odd_texts_is_no_format():
     rows = np.zeros(current.height, bool)
     rows[:12] = True
     frame = written("income", FORMATS["decimal comma"], rows, current)
-    found = collect(worlds.case_of(tables.scenario(reference, frame)))
+    found = find_faults(worlds.case_of(tables.scenario(reference, frame)))
     assert [f for f in found if f.segment is not None or f.rows.sum() == 12] == []
 
 
@@ -112,7 +113,7 @@ def test_some_numbers_in_text_that_are_other_numbers_are_no_format():
     """Values a hundred times too large with a comma: the same writing, not the same column."""
     reference, current = tables.months(0)
     frame = written("income", lambda v: repr(v * 1e6).replace(".", ","), tables.at_random(current, 0.4), current)
-    found = collect(worlds.case_of(tables.scenario(reference, frame)))
+    found = find_faults(worlds.case_of(tables.scenario(reference, frame)))
     assert [f.kind for f in found if f.kind == CauseKind.SCHEMA_CHANGE] == []
 
 

@@ -30,7 +30,7 @@ from sklearn.preprocessing import (
 
 import worlds
 from backslide.causes.pricing.counterfactual import Bench
-from backslide.causes.replay.model_or_threshold import Replaced, replaced
+from backslide.causes.replay.model_or_threshold import OwnChange, find_own_change
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Action, Diagnosis
 from backslide.playbook.base import Scenario
@@ -167,14 +167,14 @@ def diagnosed(w: World, serve: Callable[[pd.DataFrame], pd.DataFrame], **options
     return worlds.causes_of(w.scenario(serve), **options)
 
 
-def given(w: World, serve: Callable[[pd.DataFrame], pd.DataFrame], *, scores: bool = True) -> Replaced | None:
+def given(w: World, serve: Callable[[pd.DataFrame], pd.DataFrame], *, scores: bool = True) -> OwnChange | None:
     """The change of our own that was found, whether it did harm or not; None where none was."""
     return told(w.scenario(serve, scores=scores))
 
 
-def told(scenario: Scenario) -> Replaced | None:
+def told(scenario: Scenario) -> OwnChange | None:
     case = worlds.case_of(scenario)
-    return replaced(Bench(case, case.metric, None))
+    return find_own_change(Bench(case, case.metric, None))
 
 
 def refit(column: str, spread: float, centre: float = 0.0) -> Callable[[Any], None]:
@@ -309,7 +309,7 @@ def test_scores_logged_with_four_digits():
     done = replay(case)
     assert done.faithful
     assert done.current.share == pytest.approx(1 - rows.mean(), abs=0.01)
-    first = replaced(Bench(case, case.metric, None))
+    first = find_own_change(Bench(case, case.metric, None))
     assert (first.kind, first.features, first.segment) == (CauseKind.SCALER_REFIT, ("income",), "host = 'a'")
 
 

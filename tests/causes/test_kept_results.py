@@ -9,7 +9,7 @@ import pytest
 import worlds
 from backslide.case import Case
 from backslide.causes.columns.category_profiles import Company
-from backslide.causes.faults.collect import collect
+from backslide.causes.faults.recognition import find_faults
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
 from backslide.playbook import scenarios
@@ -29,7 +29,7 @@ def case() -> Case:
 
 
 def told(case: Case) -> list[tuple[str, tuple[str, ...], str]]:
-    return [(str(h.kind), h.features, h.seen) for fault in collect(case) for h in fault.hypotheses]
+    return [(str(h.kind), h.features, h.seen) for fault in find_faults(case) for h in fault.hypotheses]
 
 
 def test_a_repaired_case_finds_what_a_new_one_finds(case):

@@ -9,7 +9,8 @@ import pytest
 import tables
 import worlds
 from backslide.causes.columns.broken_associations import tie_products
-from backslide.causes.faults.collect import Fault, collect
+from backslide.causes.faults.base import Fault
+from backslide.causes.faults.recognition import find_faults
 from backslide.causes.faults.subset_rules import describe_among, find_markers
 from backslide.causes.faults.subsets import recognise_within
 from backslide.contracts.cause import CauseKind
@@ -17,7 +18,7 @@ from backslide.engine.columns.segments import holds
 
 
 def faults(reference: pl.DataFrame, current: pl.DataFrame) -> list[Fault]:
-    return collect(worlds.case_of(tables.scenario(reference, current)))
+    return find_faults(worlds.case_of(tables.scenario(reference, current)))
 
 
 def test_ties_are_the_correlations_row_by_row():
@@ -75,7 +76,7 @@ def test_the_repair_of_a_shuffle_on_one_host_leaves_the_others():
     rows = tables.on(current, "a")
     broken = tables.shuffled(current, "income", rows)
     case = worlds.case_of(tables.scenario(reference, broken))
-    (fault,) = collect(case)
+    (fault,) = find_faults(case)
     repaired = fault.repair(case, case.current.sample)
     assert repaired["income"].filter(pl.Series(~rows)).equals(current["income"].filter(pl.Series(~rows)))
 

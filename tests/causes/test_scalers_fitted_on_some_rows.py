@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 import worlds
 from backslide.causes.pricing.counterfactual import Bench
-from backslide.causes.replay.model_or_threshold import Replaced, replaced
+from backslide.causes.replay.model_or_threshold import OwnChange, find_own_change
 from backslide.contracts.cause import CauseKind
 from backslide.playbook.base import Scenario
 from scale import runs
@@ -46,11 +46,11 @@ def logged(model: Any, rows: pd.DataFrame) -> pl.DataFrame:
     return pl.from_pandas(pd.concat([rows, said], axis=1))
 
 
-def told(model: Any, served_by: Any, reference: pd.DataFrame, current: pd.DataFrame) -> Replaced | None:
+def told(model: Any, served_by: Any, reference: pd.DataFrame, current: pd.DataFrame) -> OwnChange | None:
     roles = {"label": "label", "prediction": "prediction", "scores": {"yes": "p_yes"}, "timestamp": "at"}
     roles |= {"features": tuple(NUMBERS)}
     case = worlds.case_of(Scenario(logged(model, reference), logged(served_by, current), roles, model))
-    return replaced(Bench(case, case.metric, None))
+    return find_own_change(Bench(case, case.metric, None))
 
 
 @pytest.fixture(scope="module")

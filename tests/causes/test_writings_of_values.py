@@ -17,7 +17,7 @@ from backslide.causes.columns.monotone_transforms import offset_of
 from backslide.causes.columns.resolution import Grid, step_of
 from backslide.causes.columns.text_corruption import CODECS, Entities, Escapes, Garbled, Wrapped, common_end
 from backslide.causes.columns.time_of_day import turn_of
-from backslide.causes.faults.collect import collect
+from backslide.causes.faults.recognition import find_faults
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import Pair
@@ -137,7 +137,7 @@ def test_a_lost_column_is_named_and_a_renamed_one_taken_back(explicit):
         (lambda f: f.rename({"income": "earnings"}), "earnings"),
     ):
         case = worlds.case_of(Scenario(reference, change(current), roles))
-        (fault,) = collect(case)
+        (fault,) = find_faults(case)
         assert (str(fault.kind), fault.features) == ("schema_change", ("income",))
         restored = fault.repair(case, case.current.sample)["income"]
         assert restored.null_count() == 0
@@ -158,7 +158,7 @@ def test_codes_written_otherwise_are_renamed_categories(spell):
     rng = np.random.default_rng(5)
     before, after = codes(rng, (scenarios.served(rng), scenarios.next_month(rng)))
     after = after.with_columns(pl.Series("code", [spell(v) for v in after["code"]]))
-    found = collect(worlds.case_of(Scenario(before, after, dict(scenarios.ROLES), scenarios.TrueModel())))
+    found = find_faults(worlds.case_of(Scenario(before, after, dict(scenarios.ROLES), scenarios.TrueModel())))
     assert [h.kind for fault in found for h in fault.hypotheses if "code" in h.features] == [CauseKind.CATEGORY_RECODE]
 
 
@@ -167,5 +167,5 @@ def test_many_numbers_written_otherwise_are_another_format():
     before, after = scenarios.served(rng), scenarios.next_month(rng)
     before = before.with_columns(pl.Series("paid", [f"{v:.2f}" for v in rng.lognormal(8, 1, before.height)]))
     after = after.with_columns(pl.Series("paid", [f"{v:,.2f}" for v in rng.lognormal(8, 1, after.height)]))
-    found = collect(worlds.case_of(Scenario(before, after, dict(scenarios.ROLES), scenarios.TrueModel())))
+    found = find_faults(worlds.case_of(Scenario(before, after, dict(scenarios.ROLES), scenarios.TrueModel())))
     assert [h.kind for fault in found for h in fault.hypotheses if "paid" in h.features] == [CauseKind.SCHEMA_CHANGE]

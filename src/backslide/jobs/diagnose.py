@@ -14,14 +14,14 @@ from typing import Any
 import polars as pl
 
 from backslide.case import Case, Side
+from backslide.causes.pricing import materiality
 from backslide.causes.replay.output_change import beside_the_verdict, with_output_changes
 from backslide.causes.replay.snapshot_diff import suspects, with_commits
 from backslide.causes.reporting import sentences as words
 from backslide.causes.reporting.onset import coinciding, incident_onset
 from backslide.causes.reporting.to_contracts import Presenter, within_segment
-from backslide.causes.search import Explanation, inquire
+from backslide.causes.search import Explanation, find_causes
 from backslide.contracts import say
-from backslide.contracts.cause import Cause, Confidence
 from backslide.contracts.config import ModelSettings, Settings, is_auto
 from backslide.contracts.diagnosis import Diagnosis, Inputs, MetricChange, Verdict, WindowCounts, WindowPeriod, too_few
 from backslide.contracts.finding import Estimate, Outcome, Severity, Status, Step
@@ -138,7 +138,7 @@ def _run(
     outcomes = run_checks(case, progress, quick=quick)
     judged = judge(case)
     subject = case if judged.segment is None else case.within(judged.segment)
-    found = inquire(subject, judged.target, degraded=judged.verdict.bad, progress=progress)
+    found = find_causes(subject, judged.target, degraded=judged.verdict.bad, progress=progress)
     return _diagnosis(case, subject, judged, found, outcomes)
 
 
@@ -180,12 +180,13 @@ def _diagnosis(
         causes = (*causes, *suspects(subject, causes, None if judged.change is None else judged.change.estimate))
     if judged.segment is not None:
         causes, harmless = (within_segment(some, judged.segment, case, subject) for some in (causes, harmless))
-    verdict = _with_paired_evidence(case, judged, causes) if found.proving else judged.verdict
-    unlabelled = verdict == Verdict.INCONCLUSIVE and case.current.window.labelled == 0
-    if verdict in (Verdict.NO_MATERIAL_CHANGE, Verdict.INCONCLUSIVE) and not unlabelled:
-        # A cause is never named to fill the list: what does not make a verdict is listed as harmless. Without labels nothing
-        # can make one, so what would do harm is told as the suspect that it is.
-        harmless, causes = (*causes, *harmless), ()
+    verdict = judged.verdict
+    if found.proving:
+        scale = materiality.Scale(judged.target, None, case.problem.min_effect)
+        verdict = materiality.verdict_with(
+            causes, verdict, judged.change, scale, labels=case.has_labels, needs_proof=judged.needs_proof
+        )
+    causes, harmless = materiality.named(verdict, causes, harmless, current_labels=case.current.window.labelled > 0)
     told = causes
     causes, harmless = with_output_changes(case, causes, harmless)
     beside = (*sentences(case, outcomes), *beside_the_verdict(case, causes, told))
@@ -228,37 +229,6 @@ def _diagnosis(
         checks=outcomes,
         inputs=_inputs(case, judged, found),
         waterfall=waterfall(judged, causes, unexplained) if verdict.bad else None,
-    )
-
-
-def _with_paired_evidence(case: Case, judged: Judged, causes: tuple[Cause, ...]) -> Verdict:
-    """A replay or repair that is clear of zero and beyond ``min_effect`` also proves a degradation: it is paired, so sharper."""
-    if judged.verdict in (Verdict.DEGRADED, Verdict.DEGRADED_IN_PART, Verdict.IMPROVED):
-        return judged.verdict
-    if any(_proves(case, judged, cause) for cause in causes):
-        return Verdict.DEGRADED
-    return judged.verdict
-
-
-def _proves(case: Case, judged: Judged, cause: Cause) -> bool:
-    needed = Confidence.PROVEN if judged.needs_proof else Confidence.SUPPORTED
-    if cause.confidence.rank < needed.rank or cause.points is None:
-        return False
-    harm, floor = judged.target.harm, case.problem.min_effect
-    if not case.has_labels:
-        return harm(cause.points.estimate) >= floor
-    back = cause.repair.points_back if cause.repair is not None else None
-    if back is not None and back.low is not None and back.low > 0 and back.estimate >= floor:
-        return True
-    # What no repair restores is priced by doing it to the same reference rows: as paired, and evidence as long as the change
-    # that was seen, noisy as it is, does not speak against it.
-    done = cause.injection.points if cause.injection is not None else None
-    if done is None or done.low is None or done.high is None or judged.change is None:
-        return False
-    worst = max(harm(end) for end in (judged.change.low, judged.change.high))
-    least = min(harm(end) for end in (done.low, done.high))
-    return (
-        least > 0 and harm(done.estimate) >= floor and worst >= harm(done.estimate) and harm(judged.change.estimate) > 0
     )
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from backslide.case import Case
 from backslide.causes.pricing.counterfactual import Bench
 from backslide.causes.pricing.shapley import all_undone
-from backslide.causes.search import inquire
+from backslide.causes.search import find_causes
 from backslide.contracts.cause import Cause, CauseKind
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.jobs.verdict import judge
@@ -46,8 +46,8 @@ class Repaired:
 def repaired(case: Case, progress: Callable[[str], None] | None = None) -> Repaired:
     """Undo the faults that explain the drop; the rows as they are where the fault is in the serving stack alone."""
     judged = judge(case)
-    found = inquire(case, judged.target, degraded=judged.verdict.bad, progress=progress)
-    faults = [trial.fault for trial, _ in found.faults if trial.fault.reversible]
+    found = find_causes(case, judged.target, degraded=judged.verdict.bad, progress=progress)
+    faults = [fault for fault in found.faults if fault.reversible]
     if not faults:
         return Repaired(case.current.sample, ())
     bench = Bench(case, judged.target, case.reference_model, artefact=case.reference_model is not None)

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from backslide.case import Case
-from backslide.causes.faults.collect import collect
+from backslide.causes.faults.recognition import find_faults
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.watch import EstimatedPerformance
@@ -179,7 +179,7 @@ def estimated(
 
 def _corrupt(case: Case) -> str | None:
     """A fault whose signature is exact enough to be named without labels."""
-    faults = [fault for fault in collect(case) if fault.exact and fault.kind not in NATURAL]
+    faults = [fault for fault in find_faults(case) if fault.exact and fault.kind not in NATURAL]
     if not faults:
         return None
     first = faults[0]

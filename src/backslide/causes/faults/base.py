@@ -1,4 +1,4 @@
-"""What a signature says it has recognised, and what a signature is."""
+"""What a signature is, the hypotheses that it yields, and the fault that they make together."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from backslide.case import Case
 from backslide.contracts.cause import CauseKind
 from backslide.playbook.base import Scenario
+from backslide.stats.change.effect import Effect, nothing
 
 
 @dataclass(frozen=True)
@@ -90,3 +91,92 @@ class Signature(Remedy):
     @abstractmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """Data in which the fault is the first cause; ``subject`` names the column."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Hypotheses of one kind and one mechanism: one cause over one or several columns, and its price once it was tried out.
+
+    Effects are changes of the target metric.
+    """
+
+    hypotheses: tuple[Hypothesis, ...]
+    suspects: frozenset[str] = frozenset()
+    """Columns of any fault that was recognised: none of them is a witness when values are filled in."""
+    repaired: Effect | None = None
+    """When it is undone on the current rows; None where it was not tried out."""
+    repaired_loss: Effect | None = None
+    """Of the mean row loss, likewise."""
+    loss_is_accuracy: bool = False
+    """Whether that loss is the accuracy, for want of scores."""
+    injected: Effect | None = None
+    """When it is done to the reference rows."""
+    by_harm: tuple[str, ...] = ()
+    """The columns, most harmful first, where each was tried out alone."""
+    log_only: bool = False
+    """Whether what was served follows the values without the fault: the log is wrong, the model was not given them."""
+    share: Effect | None = None
+    """Its part of the change, where it was priced beside others."""
+
+    @property
+    def kind(self) -> CauseKind:
+        """Kind of the cause."""
+        return self.hypotheses[0].kind
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Every column touched, most harmful first where that is known."""
+        return self.by_harm or tuple(dict.fromkeys(f for h in self.hypotheses for f in h.features))
+
+    @property
+    def segment(self) -> str | None:
+        """What marks the rows concerned; None where nothing does."""
+        segments = {h.segment for h in self.hypotheses}
+        return segments.pop() if len(segments) == 1 else None
+
+    @property
+    def exact(self) -> bool:
+        """Whether every signature is specific by itself."""
+        return all(h.exact for h in self.hypotheses)
+
+    @property
+    def reversible(self) -> bool:
+        """Whether the repair restores the values."""
+        return all(h.reversible for h in self.hypotheses)
+
+    @property
+    def rows(self) -> NDArray[np.bool_]:
+        """Rows of the current sample touched by any of them."""
+        return np.asarray(np.logical_or.reduce([h.rows for h in self.hypotheses]))
+
+    @property
+    def points(self) -> Effect | None:
+        """The part of the change that the fault accounts for, signed like the change; its share of several.
+
+        A reversible fault is priced by its repair: those are the very rows. What cannot be restored is priced by injection; where
+        that alone could be noise and filling the values in clearly brings points back, both have a say.
+        """
+        if self.share is not None:
+            return self.share
+        repaired, injected = self.repaired, self.injected
+        if self.log_only:
+            return nothing(len(next((e.replicates for e in (repaired, injected) if e is not None), [])))
+        if injected is None or (self.reversible and repaired is not None):
+            return None if repaired is None else -repaired
+        if repaired is not None and repaired.clear and not injected.clear:
+            return injected.pooled(-repaired)
+        return injected
+
+    def repair(self, case: Case, frame: pl.DataFrame) -> pl.DataFrame:
+        """All of them undone on the current sample."""
+        case = case.suspecting(self.suspects)
+        for h in self.hypotheses:
+            frame = h.signature.repair(case, h, frame)
+        return frame
+
+    def inject(self, case: Case, frame: pl.DataFrame) -> pl.DataFrame:
+        """All of them done to the reference sample."""
+        case = case.suspecting(self.suspects)
+        for h in self.hypotheses:
+            frame = h.signature.inject(case, h, frame)
+        return frame

@@ -15,10 +15,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes, Side
-from backslide.causes.faults.collect import Fault
+from backslide.causes.faults.base import Fault
 from backslide.models.model import Model
 from backslide.stats.change.bootstrap import Resampler
-from backslide.stats.change.effect import Effect, nothing
+from backslide.stats.change.effect import Effect
 from backslide.stats.metrics.metric import METRICS, Floats, Metric
 
 UNSERVED = 5.0
@@ -82,13 +82,14 @@ class Bench:
         return self.answer(self.case.current.sample)
 
     @cached_property
-    def base(self) -> dict[str, Scored]:
-        """The model on both samples as logged: what repairs and injections are measured against."""
-        reference = self.case.reference
-        return {
-            "reference": self.score(reference, self.answer(reference.sample)),
-            "current": self.score(self.case.current, self.as_logged),
-        }
+    def logged(self) -> Scored:
+        """The model on the current sample as it stands: what repairs are measured against."""
+        return self.score(self.case.current, self.as_logged)
+
+    @cached_property
+    def base(self) -> Effect:
+        """The metric of the model on the reference sample as logged: what injections are measured against."""
+        return self.injected(self.case.reference.sample).metric
 
     def repaired(self, frame: pl.DataFrame) -> Scored:
         """A version of the current sample."""
@@ -97,6 +98,17 @@ class Bench:
     def injected(self, frame: pl.DataFrame) -> Scored:
         """A version of the reference sample."""
         return self.score(self.case.reference, self.answer(frame))
+
+    def effect_of(self, frame: pl.DataFrame) -> Effect | None:
+        """What turning the reference sample into ``frame`` does to the metric, as an effect on the current rows.
+
+        Those are another draw from the same population, with their own noise. None without reference labels.
+        """
+        if not self.reference_labels:
+            return None
+        rows = len(self.rows(self.case.current)) or self.case.current.sample.height
+        ratio = len(self.rows(self.case.reference)) / max(rows, 1)
+        return (self.injected(frame).metric - self.base).scaled(float(np.sqrt(1 + ratio)))
 
     @property
     def current_labels(self) -> bool:
@@ -109,82 +121,47 @@ class Bench:
         return len(self.rows(self.case.reference)) > 0
 
 
-@dataclass(frozen=True)
-class Trial:
-    """A fault with its price."""
-
-    fault: Fault
-    repair: Effect | None
-    """Change of the metric when it is undone on the current rows."""
-    repair_loss: Effect | None
-    loss_rises_when_better: bool
-    """True where the ranking loss is accuracy, for want of scores."""
-    injection: Effect | None
-    """Change of the metric when it is done to the reference rows."""
-    features: tuple[str, ...] = ()
-    """Columns of the fault, most harmful first."""
-    log_only: bool = False
-    """Whether what was served follows the values without the fault: the log is wrong, the model was not given them."""
-
-    @property
-    def points(self) -> Effect | None:
-        """The part of the change that the fault accounts for, signed like the change.
-
-        A reversible fault is priced by its repair: those are the very rows. What cannot be restored is priced by injection; where
-        that alone could be noise and filling the values in clearly brings points back, both have a say.
-        """
-        if self.log_only:
-            return nothing(len(next((e.replicates for e in (self.repair, self.injection) if e is not None), [])))
-        if self.fault.reversible and self.repair is not None:
-            return -self.repair
-        if self.injection is not None and self.repair is not None and self.repair.clear and not self.injection.clear:
-            return self.injection.pooled(-self.repair)
-        if self.injection is not None:
-            return self.injection
-        return -self.repair if self.repair is not None else None
-
-
-def try_out(bench: Bench, fault: Fault, others: Sequence[Fault] = ()) -> Trial:
-    """Repair and injection of one fault, as far as model and labels allow.
+def price(bench: Bench, fault: Fault, others: Sequence[Fault] = ()) -> Fault:
+    """The fault with the effects of its repair and its injection, as far as model and labels allow.
 
     ``others`` are undone beforehand: with a second fault still in the rows, undoing the first alone may even look harmful.
     """
+    if bench.model is None:
+        return fault
     case = bench.case
-    repair = repair_loss = injection = None
-    log_only = unserved = False
-    if bench.model is not None:
-        frame = case.current.sample
-        for other in others:
-            frame = other.repair(case, frame)
-        before = bench.answer(frame) if others else bench.as_logged
-        outcomes = bench.answer(fault.repair(case, frame))
-        log_only = fault.reversible and _explains_served(bench, before, outcomes, fault.rows)
-        unserved = not fault.reversible and _unserved(bench, fault)
-        base = bench.score(case.current, before) if others else bench.base["current"]
-        if (
-            unserved
-        ):  # the model was given something else in place of what the log shows: that is what a repair competes with
-            outcomes = _where(fault.rows, outcomes, case.current.outcomes)
-            base = bench.score(case.current, case.current.outcomes)
-        scored = bench.score(case.current, outcomes)
-    if bench.model is not None and bench.current_labels:
-        repair, repair_loss = scored.metric - base.metric, scored.loss - base.loss
+    frame, before = case.current.sample, bench.as_logged
+    for other in others:
+        frame = other.repair(case, frame)
+    if others:
+        before = bench.answer(frame)
+    after = bench.answer(fault.repair(case, frame))
+    log_only = fault.reversible and _explains_served(bench, before, after, fault.rows)
+    unserved = not fault.reversible and _unserved(bench, fault)
     if unserved:
-        helped = repair is not None and repair.clear and bench.target.sign * repair.value > 0
+        # The model was given something else in place of what the log shows: that is what a repair competes with.
+        before, after = case.current.outcomes, _where(fault.rows, after, case.current.outcomes)
+    repaired = repaired_loss = None
+    if bench.current_labels:
+        unrepaired = bench.logged if before is bench.as_logged else bench.score(case.current, before)
+        undone = bench.score(case.current, after)
+        repaired, repaired_loss = undone.metric - unrepaired.metric, undone.loss - unrepaired.loss
+    if unserved:
+        helped = repaired is not None and repaired.clear and bench.target.sign * repaired.value > 0
         log_only = not helped and not _served_worse(bench, fault.rows)
-    if bench.model is not None and bench.reference_labels and not unserved:
-        scored = bench.injected(fault.inject(case, case.reference.sample))
-        change = scored.metric - bench.base["reference"].metric
-        # What matters is the effect on the current rows: another draw from the same population, with its own noise.
-        ratio = len(bench.rows(case.reference)) / max(len(bench.rows(case.current)) or case.current.sample.height, 1)
-        injection = change.scaled(float(np.sqrt(1 + ratio)))
-    rises = case.problem.classification and not case.problem.has_scores
-    return Trial(fault, repair, repair_loss, rises, injection, _by_harm(bench, fault), log_only)
+    return replace(
+        fault,
+        repaired=repaired,
+        repaired_loss=repaired_loss,
+        loss_is_accuracy=case.problem.classification and not case.problem.has_scores,
+        injected=None if unserved else bench.effect_of(fault.inject(case, case.reference.sample)),
+        by_harm=_by_harm(bench, fault),
+        log_only=log_only,
+    )
 
 
 def _by_harm(bench: Bench, fault: Fault) -> tuple[str, ...]:
     """Columns of one mechanism by what each of them costs alone, done to the reference; as found where that is not known."""
-    if len(fault.hypotheses) < 2 or bench.model is None or not bench.reference_labels:
+    if len(fault.hypotheses) < 2 or not bench.reference_labels:
         return fault.features
     alone = [replace(fault, hypotheses=(h,)) for h in fault.hypotheses]
     value = [bench.injected(one.inject(bench.case, bench.case.reference.sample)).metric.value for one in alone]

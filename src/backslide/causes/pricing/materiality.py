@@ -1,12 +1,14 @@
-"""The one place that decides: which faults stand, which of them matter, and how sure it is. No signature decides by itself."""
+"""The one place that decides: which faults stand, which causes are named, what they prove, and how sure each is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backslide.causes.pricing.counterfactual import Trial
-from backslide.contracts.cause import Confidence
+from backslide.causes.faults.base import Fault
+from backslide.contracts.cause import Cause, Confidence
+from backslide.contracts.diagnosis import Verdict
 from backslide.stats.change.effect import Effect
+from backslide.stats.change.metric_change import Change
 from backslide.stats.metrics.metric import Metric
 
 GAIN_Z = 4.0
@@ -21,6 +23,12 @@ MATERIAL = 0.25
 """Share of ``min_effect`` under which a fault that is there counts as harmless."""
 AGREE = (0.5, 1.5)
 """Injection over repair within which the two agree, where their intervals do not overlap anyway."""
+REST_Z = 2.6
+"""Standard errors (one-sided 0.5 %) by which the rest must do harm before a shift is looked for."""
+REST_SHARE = 0.5
+"""Share of ``min_effect`` that the rest must reach."""
+MIN_SHIFT_ROWS = 200
+"""Labelled rows of each window under which inputs and relation are not told apart."""
 
 
 @dataclass(frozen=True)
@@ -36,70 +44,65 @@ class Scale:
         return self.target.harm(effect.value)
 
 
-def stands(trial: Trial, scale: Scale) -> bool:
+def stands(fault: Fault, scale: Scale) -> bool:
     """Whether the fault may be named at all.
 
     A specific signature stands unless undoing it makes things clearly worse. An unspecific one stands only if undoing it
     brings points back, and doing it to the reference costs some: other rows may do better for many a reason.
     """
-    if trial.repair is None:
-        return trial.fault.exact
-    loss_z = _loss_gain_z(trial) or 0.0
-    metric_z = scale.target.sign * trial.repair.z
-    if trial.fault.exact:
+    if fault.repaired is None:
+        return fault.exact
+    loss_z = 0.0
+    if fault.repaired_loss is not None:
+        # Log loss and errors fall when rows are served better; accuracy, the loss of classes without scores, rises.
+        loss_z = fault.repaired_loss.z if fault.loss_is_accuracy else -fault.repaired_loss.z
+    metric_z = scale.target.sign * fault.repaired.z
+    if fault.exact:
         # Both must speak against it: the log loss of a model trained with class weights may fall under a fault.
-        return not (trial.fault.reversible and loss_z < WORSENS_Z and metric_z < WORSENS_Z)
-    if max(loss_z, metric_z) < GAIN_Z or not trial.repair.clear:
+        return not (fault.reversible and loss_z < WORSENS_Z and metric_z < WORSENS_Z)
+    if max(loss_z, metric_z) < GAIN_Z or not fault.repaired.clear:
         return False
-    if trial.injection is not None and not (trial.injection.clear and scale.harm(trial.injection) > 0):
+    if fault.injected is not None and not (fault.injected.clear and scale.harm(fault.injected) > 0):
         return False
-    gain = -scale.harm(trial.repair)
     drop = scale.harm(scale.change) if scale.change is not None else 0.0
-    return gain >= max(MATERIAL * scale.min_effect, GAIN_SHARE * drop)
+    return -scale.harm(fault.repaired) >= max(MATERIAL * scale.min_effect, GAIN_SHARE * drop)
 
 
-def _loss_gain_z(trial: Trial) -> float | None:
-    """Standard errors by which the repair improves the mean row loss; log loss and errors fall, accuracy rises."""
-    if trial.repair_loss is None or trial.repair is None:
-        return None
-    z = trial.repair_loss.z
-    return z if trial.loss_rises_when_better else -z
+def matters(fault: Fault, scale: Scale) -> bool:
+    """Whether a fault that stands is a cause rather than harmless: its harm is clear of zero and not negligible.
 
-
-def material(points: Effect | None, scale: Scale) -> bool:
-    """Whether a fault that stands does harm: clear of zero, and not negligible beside ``min_effect``."""
-    return points is not None and points.clear and scale.harm(points) >= MATERIAL * scale.min_effect
-
-
-def may_harm(trial: Trial, scale: Scale) -> bool:
-    """Whether a fault that is there for certain would, by its best estimate, do harm that counts.
-
-    Without labels that is a reason to look: a price within its noise is no proof that it costs nothing.
+    Without labels, also where a fault that is there for certain would by its best estimate do harm that counts: that is a reason
+    to look, as a price within its noise is no proof that it costs nothing.
     """
-    points = trial.points
-    if not trial.fault.exact or points is None:
+    points = fault.points
+    if points is None:
         return False
-    return scale.harm(points) >= scale.min_effect and abs(points.z) >= MAY_Z
+    if points.clear and scale.harm(points) >= MATERIAL * scale.min_effect:
+        return True
+    return scale.change is None and fault.exact and scale.harm(points) >= scale.min_effect and abs(points.z) >= MAY_Z
 
 
-def felt(effect: Effect | None, scale: Scale) -> bool:
-    """Whether a proven change of our own moved the metric either way; one that helped belongs in the sum too."""
-    return effect is not None and effect.clear and abs(effect.value) >= MATERIAL * scale.min_effect
+def own_change_matters(effect: Effect | None, scale: Scale, *, current_labels: bool) -> bool:
+    """Whether a proven change of our own is a cause: it moved the metric either way, as one that helped belongs in the sum too;
+    or nothing can price it before current labels come."""
+    if effect is None:
+        return not current_labels
+    return effect.clear and abs(effect.value) >= MATERIAL * scale.min_effect
 
 
-def confidence(trial: Trial, *, artefact: bool) -> Confidence:
+def asks_for_shift(rest: Effect, scale: Scale, rows: int) -> bool:
+    """Whether the rest of the drop is worth a look at the world; ``rows``: labelled ones of the smaller window."""
+    large = scale.harm(rest) >= REST_SHARE * scale.min_effect and abs(rest.z) >= REST_Z
+    return large and rows >= MIN_SHIFT_ROWS
+
+
+def confidence(fault: Fault, *, artefact: bool) -> Confidence:
     """How sure the cause is; ``artefact`` says that the saved model itself, not a stand-in, answered."""
-    known = Confidence.SUSPECTED
-    agree = trial.repair is not None and trial.injection is not None and _agree(-trial.repair, trial.injection)
+    agree = fault.repaired is not None and fault.injected is not None and _agree(-fault.repaired, fault.injected)
     if agree:
-        known = Confidence.VERIFIED
-    elif any(effect is not None and effect.clear for effect in (trial.repair, trial.injection)):
-        known = Confidence.SUPPORTED
-    if not trial.fault.exact and not agree:
-        known = Confidence.SUSPECTED
-    if not artefact and known == Confidence.VERIFIED:
-        known = Confidence.SUPPORTED
-    return known
+        return Confidence.VERIFIED if artefact else Confidence.SUPPORTED
+    clear = any(effect is not None and effect.clear for effect in (fault.repaired, fault.injected))
+    return Confidence.SUPPORTED if clear and fault.exact else Confidence.SUSPECTED
 
 
 def _agree(repair: Effect, injection: Effect) -> bool:
@@ -108,3 +111,47 @@ def _agree(repair: Effect, injection: Effect) -> bool:
         return False
     (low, high), (other_low, other_high) = repair.bounds, injection.bounds
     return (low <= other_high and other_low <= high) or AGREE[0] <= injection.value / repair.value <= AGREE[1]
+
+
+def verdict_with(
+    causes: tuple[Cause, ...], verdict: Verdict, change: Change | None, scale: Scale, *, labels: bool, needs_proof: bool
+) -> Verdict:
+    """The verdict on the whole window, or that the model got worse where a cause proves it.
+
+    A replay or repair that is clear of zero and beyond ``min_effect`` proves a degradation that the noise of the ``change``
+    hides: it is paired, so sharper. ``labels``: whether both windows hold some. ``needs_proof``: only what is proven counts.
+    """
+    if verdict in (Verdict.DEGRADED, Verdict.DEGRADED_IN_PART, Verdict.IMPROVED):
+        return verdict
+    needed = Confidence.PROVEN if needs_proof else Confidence.SUPPORTED
+    sure = [cause for cause in causes if cause.confidence.rank >= needed.rank]
+    return Verdict.DEGRADED if any(_proves(cause, change, scale, labels=labels) for cause in sure) else verdict
+
+
+def _proves(cause: Cause, change: Change | None, scale: Scale, *, labels: bool) -> bool:
+    if cause.points is None:
+        return False
+    harm, floor = scale.target.harm, scale.min_effect
+    if not labels:
+        return harm(cause.points.estimate) >= floor
+    back = cause.repair.points_back if cause.repair is not None else None
+    if back is not None and back.low is not None and back.low > 0 and back.estimate >= floor:
+        return True
+    # What no repair restores is priced by doing it to the same reference rows: as paired, and evidence as long as the change
+    # that was seen, noisy as it is, does not speak against it.
+    done = cause.injection.points if cause.injection is not None else None
+    if done is None or done.low is None or done.high is None or change is None:
+        return False
+    least, worst = min(harm(done.low), harm(done.high)), max(harm(change.low), harm(change.high))
+    return least > 0 and harm(done.estimate) >= floor and worst >= harm(done.estimate) and harm(change.estimate) > 0
+
+
+def named(
+    verdict: Verdict, causes: tuple[Cause, ...], harmless: tuple[Cause, ...], *, current_labels: bool
+) -> tuple[tuple[Cause, ...], tuple[Cause, ...]]:
+    """Causes and harmless findings under a verdict: what makes none is harmless, as no cause is named to fill the list.
+
+    Without labels nothing can make a verdict, so what would do harm stays the suspect that it is.
+    """
+    nothing = verdict == Verdict.NO_MATERIAL_CHANGE or (verdict == Verdict.INCONCLUSIVE and current_labels)
+    return ((), (*causes, *harmless)) if nothing else (causes, harmless)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes
-from backslide.causes.faults.collect import Fault
+from backslide.causes.faults.base import Fault
 from backslide.causes.pricing.counterfactual import Bench
 from backslide.causes.replay.output_change import AlteredAnswers, by_replay, exchanged_classes
 from backslide.causes.replay.preprocessing.replay import Altered
@@ -28,7 +28,7 @@ from backslide.causes.replay.threshold import decided_at, recut
 from backslide.causes.replay.version_comparison import worse_version
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind, Confidence
-from backslide.playbook.shadow.replay import replay, replayed
+from backslide.playbook.shadow.replay import Replay, replay, replayed
 from backslide.stats.change.effect import Effect
 from backslide.stats.metrics.metric import class_metric
 
@@ -37,8 +37,8 @@ MIN_CLASS_SHARE = 0.25
 
 
 @dataclass(frozen=True)
-class Replaced:
-    """A proven change of our own, its price, and the current outcomes without it."""
+class OwnChange:
+    """A change of our own, its price, and the current outcomes without it."""
 
     kind: CauseKind
     effect: Effect | None
@@ -46,8 +46,8 @@ class Replaced:
     seen: str
     undo: str
     share_of_rows: float
-    classes: tuple[str, ...]
-    evidence: tuple[str, ...]
+    classes: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     """Columns that another preprocessing handed to the model otherwise."""
     segment: str | None = None
@@ -57,118 +57,102 @@ class Replaced:
     confidence: Confidence = Confidence.PROVEN
 
 
-def replaced(bench: Bench, log_only: Sequence[Fault] = (), lost: Sequence[Fault] = ()) -> Replaced | None:
-    """The model or threshold change that replay proves, None where there is none.
+def find_own_change(bench: Bench, faults: Sequence[Fault] = ()) -> OwnChange | None:
+    """The change of our own that replay proves, by the most specific name that it gives; None without one.
 
-    Faults of the log alone are undone first, and rows on which values are ``lost`` are left out: the model may have been given
-    what the log no longer holds, so they prove nothing about it.
+    ``faults`` are those of the data: what is wrong in the log alone is undone first, and rows that lost values are left out, as
+    the model may have been given what the log no longer holds.
     """
     case = bench.case
-    if case.reference_model is not None and case.inputs_known:
-        done = replay(case)
-        if done.swapped and log_only:
-            frame = case.current.sample
-            for fault in log_only:
-                frame = fault.repair(case, frame)
-            again = replayed(case, case.reference_model, case.current, frame, tolerance=done.reference.tolerance)
-            done = replace(done, current=again)
-        if done.swapped and lost:
-            done = replace(done, current=done.current.on(~np.logical_or.reduce([fault.rows for fault in lost])))
-        if done.swapped:
-            share = 1 - done.current.share
-            spread = rollout(case, done.current.comparable & ~done.current.equal, done.current.comparable)
-            seen = (
-                f"the saved model does not reproduce {share:.1%} of the current predictions, while it reproduces "
-                f"{done.reference.share:.1%} of the reference: another model answers{spread.words}"
-            )
-            if done.successor is not None and done.successor.agrees:
-                seen += ", the one given as current_model"
-            undone = done.current.answered.outcomes
-            # Rows that the old model cannot answer keep what was served: they prove nothing.
-            undone = _filled(undone, case.current.outcomes, done.current.answered.failed)
-            answers = by_replay(case, done.current)
-            if answers is not None:
-                found = _answers(bench, replace(answers, undone=undone), share, Confidence.PROVEN)
-                return replace(found, segment=spread.segment, rows=spread.rows, share_of_rows=float(spread.rows.mean()))
-            altered = altered_inputs(case, done.current)
-            if altered is not None:
-                so = "; with that the saved model gives what was served" if altered.reproduces else ""
-                found = _priced(
-                    bench,
-                    altered.kind,
-                    undone,
-                    altered.words + so,
-                    altered.undo,
-                    share,
-                    "SHD001:current",
-                    lambda: _given(case, altered),
-                )
-                return replace(
-                    found,
-                    features=altered.features,
-                    share_of_rows=float(spread.rows.mean()),
-                    rows=spread.rows,
-                    segment=spread.segment,
-                )
-            found = _priced(
-                bench,
-                CauseKind.MODEL_CHANGE,
-                undone,
-                seen,
-                "let the saved model answer",
-                share,
-                "SHD001:current",
-                lambda: _by_successor(case),
-            )
-            rows = spread.rows
-            return replace(found, share_of_rows=float(rows.mean()), rows=rows, segment=spread.segment)
-    exchanged = exchanged_classes(case)
-    if exchanged is not None:
-        return _answers(bench, exchanged, 1.0, Confidence.SUSPECTED)
-    return _threshold(bench) or _by_version(bench)
+    if not (case.inputs_known or case.problem.has_scores):
+        return None
+    found = _by_replay(bench, faults) if case.reference_model is not None and case.inputs_known else None
+    if found is None and (exchanged := exchanged_classes(case)) is not None:
+        found = _answers_altered(bench, exchanged, 1.0, Confidence.SUSPECTED)
+    return found or _threshold(bench) or _by_version(bench)
 
 
-def _answers(bench: Bench, altered: AlteredAnswers, share: float, confidence: Confidence) -> Replaced:
+def _by_replay(bench: Bench, faults: Sequence[Fault]) -> OwnChange | None:
+    """Another model, another preprocessing before it, or answers altered after it; None where the saved model still answers."""
+    case = bench.case
+    done = _sound_replay(case, faults)
+    if not done.swapped:
+        return None
+    share = 1 - done.current.share
+    spread = rollout(case, done.current.comparable & ~done.current.equal, done.current.comparable)
+    # Rows that the old model cannot answer keep what was served: they prove nothing.
+    undone = _filled(done.current.answered.outcomes, case.current.outcomes, done.current.answered.failed)
+    answers = by_replay(case, done.current)
+    altered = None if answers is not None else altered_inputs(case, done.current)
+    if answers is not None:
+        found = _answers_altered(bench, replace(answers, undone=undone), share, Confidence.PROVEN)
+    elif altered is not None:
+        seen = altered.words + ("; with that the saved model gives what was served" if altered.reproduces else "")
+        found = _priced(
+            bench, altered.kind, undone, seen, altered.undo, "SHD001:current", lambda: _inputs_altered(case, altered)
+        )
+        found = replace(found, features=altered.features)
+    else:
+        seen = (
+            f"the saved model does not reproduce {share:.1%} of the current predictions, while it reproduces "
+            f"{done.reference.share:.1%} of the reference: another model answers{spread.words}"
+        )
+        if done.successor is not None and done.successor.agrees:
+            seen += ", the one given as current_model"
+        undo = "let the saved model answer"
+        found = _priced(
+            bench, CauseKind.MODEL_CHANGE, undone, seen, undo, "SHD001:current", lambda: _by_successor(case)
+        )
+    return replace(found, share_of_rows=float(spread.rows.mean()), rows=spread.rows, segment=spread.segment)
+
+
+def _sound_replay(case: Case, faults: Sequence[Fault]) -> Replay:
+    """The replay, on rows whose log can be believed."""
+    done = replay(case)
+    log_only = [fault for fault in faults if fault.log_only]
+    if done.swapped and log_only:
+        assert case.reference_model is not None
+        frame = case.current.sample
+        for fault in log_only:
+            frame = fault.repair(case, frame)
+        again = replayed(case, case.reference_model, case.current, frame, tolerance=done.reference.tolerance)
+        done = replace(done, current=again)
+    lost = [fault.rows for fault in faults if not fault.reversible]
+    if done.swapped and lost:
+        done = replace(done, current=done.current.on(~np.logical_or.reduce(lost)))
+    return done
+
+
+def _answers_altered(bench: Bench, altered: AlteredAnswers, share: float, confidence: Confidence) -> OwnChange:
     """Answers that were altered after the model."""
-    found = _priced(
-        bench,
-        CauseKind.OUTPUT_CHANGE,
-        altered.undone,
-        altered.seen,
-        altered.undo,
-        share,
-        "SHD001:current",
-        lambda: None,
+    kind, evidence = CauseKind.OUTPUT_CHANGE, "SHD001:current"
+    found = _priced(bench, kind, altered.undone, altered.seen, altered.undo, evidence, lambda: None)
+    return replace(
+        found, features=altered.features, classes=altered.classes, confidence=confidence, share_of_rows=share
     )
-    return replace(found, features=altered.features, classes=altered.classes, confidence=confidence)
 
 
-def _threshold(bench: Bench) -> Replaced | None:
+def _threshold(bench: Bench) -> OwnChange | None:
     case = bench.case
     found = recut(case)
     if found is None:
         return None
     served = case.current.outcomes
     undone = Outcomes(served.labels, decided_at(served, case, found.old), served.scores)
-    (low_b, high_b), (low_g, high_g) = found.new, found.before
+    (low, high), (ref_low, ref_high) = found.new, found.before
     where = "" if found.share == 1 else f" on {say.percent(found.share)} of the rows"
     where += "" if found.segment is None else f" ({found.segment})"
     seen = (
-        f"scores of {case.problem.positive!r} are cut between {low_b:.4g} and {high_b:.4g} into decisions{where}, "
-        f"between {low_g:.4g} and {high_g:.4g} before"
+        f"scores of {case.problem.positive!r} are cut between {low:.4g} and {high:.4g} into decisions{where}, "
+        f"between {ref_low:.4g} and {ref_high:.4g} before"
     )
-    at = case.problem.threshold if low_b < case.problem.threshold <= high_b else high_b
-    made = _priced(
-        bench,
-        CauseKind.THRESHOLD_CHANGE,
-        undone,
-        seen,
-        f"cut at {found.old:.4g} again",
-        float(found.moved.mean()),
-        "DRF004:prediction",
-        lambda: _recut(case, at, found.share),
+    at = case.problem.threshold if low < case.problem.threshold <= high else high
+    undo, evidence = f"cut at {found.old:.4g} again", "DRF004:prediction"
+    change = _priced(
+        bench, CauseKind.THRESHOLD_CHANGE, undone, seen, undo, evidence, lambda: _recut(case, at, found.share)
     )
-    return replace(made, segment=found.segment, share_of_rows=found.share) if found.share < 1 else made
+    share = found.share if found.share < 1 else float(found.moved.mean())
+    return replace(change, segment=found.segment if found.share < 1 else None, share_of_rows=share)
 
 
 def _recut(case: Case, at: float, share: float) -> Outcomes:
@@ -181,19 +165,17 @@ def _recut(case: Case, at: float, share: float) -> Outcomes:
     return Outcomes(served.labels, codes.astype(np.int64), served.scores)
 
 
-def _by_version(bench: Bench) -> Replaced | None:
+def _by_version(bench: Bench) -> OwnChange | None:
     found = worse_version(bench)
     if found is None:
         return None
-    return Replaced(
+    return OwnChange(
         CauseKind.MODEL_CHANGE,
         found.effect,
         found.undone,
         found.seen,
         found.undo,
         float(found.rows.mean()),
-        (),
-        (),
         segment=found.segment,
         rows=found.rows,
         confidence=Confidence.SUPPORTED,
@@ -207,7 +189,7 @@ def _by_successor(case: Case) -> Outcomes | None:
     return case.answered(case.current_model, case.reference.sample).outcomes
 
 
-def _given(case: Case, altered: Altered) -> Outcomes | None:
+def _inputs_altered(case: Case, altered: Altered) -> Outcomes | None:
     """The reference answered by the saved model, given what it was given in the current window.
 
     None where one alteration does not say what each row was given.
@@ -224,10 +206,9 @@ def _priced(
     undone: Outcomes,
     seen: str,
     undo: str,
-    share: float,
     evidence: str,
-    injected: Callable[[], Outcomes | None],
-) -> Replaced:
+    inject: Callable[[], Outcomes | None],
+) -> OwnChange:
     """With its price: on the current labels, or before they come by doing the same to the labelled reference."""
     case = bench.case
     effect: Effect | None = None
@@ -235,11 +216,11 @@ def _priced(
     if bench.current_labels:
         effect = bench.score(case.current, case.current.outcomes).metric - bench.score(case.current, undone).metric
         classes = _classes_hit(bench, undone)
-    elif bench.reference_labels and (done := injected()) is not None:
-        change = bench.score(case.reference, done).metric - bench.score(case.reference, case.reference.outcomes).metric
+    elif bench.reference_labels and (injected := inject()) is not None:
+        served = bench.score(case.reference, case.reference.outcomes).metric
         ratio = len(bench.rows(case.reference)) / max(case.current.sample.height, 1)
-        effect = change.scaled(float(np.sqrt(1 + ratio)))
-    return Replaced(kind, effect, undone, seen, undo, share, classes, (evidence,))
+        effect = (bench.score(case.reference, injected).metric - served).scaled(float(np.sqrt(1 + ratio)))
+    return OwnChange(kind, effect, undone, seen, undo, 1.0, classes, (evidence,))
 
 
 def _classes_hit(bench: Bench, undone: Outcomes) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from scipy.stats import spearmanr
 from backslide.case import Case, Outcomes, decide
 from backslide.causes.pricing.surrogate import surrogate
 from backslide.causes.replay.rollout import rollout
-from backslide.causes.reporting.timing import fault_period
+from backslide.causes.reporting.timing import fault_onset
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Confidence, Repair
 from backslide.engine.columns import names
@@ -64,7 +64,7 @@ def _unit_cause(case: Case, one: AlteredScores, rank: int) -> Cause:
     if one.window == "current":
         if not one.every_row:
             segment = rollout(case, rows, np.ones(len(rows), bool)).segment
-        found = fault_period(case, rows)
+        found = fault_onset(case, rows)
         when = {} if found is None else {"since": found[0].at, "until": found[1], "began": found[0]}
     how = "; with that undone the saved model gives what was served" if proven else ""
     where = f", where {segment}" if segment is not None else ""

@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from backslide.case import Case
-from backslide.causes.replay.model_or_threshold import Replaced, stand_in_is_faithful
+from backslide.causes.replay.model_or_threshold import OwnChange, stand_in_is_faithful
 from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Onset
 from backslide.contracts.integrity import StackDifference
@@ -34,30 +34,29 @@ _CODES = {"fitted": "INT003", "artefact": "INT003", "repository": "INT002"}
 _INNER = (CauseKind.SCALER_REFIT, CauseKind.PREPROCESSING_CHANGE, CauseKind.LIBRARY_CHANGE)
 
 
-def named_by_snapshots(case: Case, ours: Replaced | None) -> Replaced | None:
-    """A replaced model under the more specific name that the snapshots give it, where they leave one only."""
-    if ours is None or ours.kind != CauseKind.MODEL_CHANGE or case.snapshots is None:
-        return ours
-    found = compared(case).differences
-    same_model = all(s.fitted for s in case.snapshots) and not any(d.kind == CauseKind.MODEL_CHANGE for d in found)
-    inner = [d for d in found if d.kind in _INNER and d.where in ("fitted", "environment") and d.risk == "likely"]
-    if not same_model or not inner:
-        return ours
+def named_by_snapshots(case: Case, found: OwnChange | None) -> OwnChange | None:
+    """A model change under the more specific name that the snapshots give it, where they leave one only."""
+    if found is None or found.kind != CauseKind.MODEL_CHANGE or case.snapshots is None:
+        return found
+    differences = compared(case).differences
+    inner = [d for d in differences if d.kind in _INNER and d.where in ("fitted", "environment") and d.risk == "likely"]
+    other_model = any(d.kind == CauseKind.MODEL_CHANGE for d in differences)
+    if other_model or not inner or not all(snapshot.fitted for snapshot in case.snapshots):
+        return found
     best = min(inner, key=lambda d: (d.kind.precedence, -d.score))
+    if best.kind == CauseKind.LIBRARY_CHANGE and not best.proven:
+        return replace(found, evidence=(*found.evidence, *_keys(inner)))  # a lead; the artefact may differ all the same
     together = [d for d in inner if d.kind == best.kind]
     others = [d for d in inner if d.kind != best.kind]
-    if best.kind == CauseKind.LIBRARY_CHANGE and not best.proven:
-        return replace(ours, evidence=(*ours.evidence, *_keys(inner)))  # a lead; the artefact may differ all the same
-    features = tuple(dict.fromkeys(f for d in together for f in d.features))
     sure = best.kind == CauseKind.LIBRARY_CHANGE or _reproduced(case)
-    told = "; ".join(d.meaning.rstrip(".") for d in together[:3])
+    meaning = "; ".join(d.meaning.rstrip(".") for d in together[:3])
     return replace(
-        ours,
+        found,
         kind=best.kind,
-        features=features,
-        undo=f"serve {_subjects(together)} of the first snapshot",
-        seen=f"{told} (between the snapshots); {ours.seen.split(': another model')[0]}",
-        evidence=(*_keys(together), *_keys(others), *ours.evidence),
+        features=tuple(dict.fromkeys(f for d in together for f in d.features)),
+        undo=f"serve {' and '.join(d.subject for d in together[:3])} of the first snapshot",
+        seen=f"{meaning} (between the snapshots); {found.seen.split(': another model')[0]}",
+        evidence=(*_keys(together), *_keys(others), *found.evidence),
         confidence=Confidence.PROVEN if sure else Confidence.SUPPORTED,
     )
 
@@ -123,7 +122,3 @@ def with_commits(case: Case, onset: Onset | None) -> Onset | None:
 
 def _keys(differences: Sequence[StackDifference]) -> list[str]:
     return [f"{_CODES.get(d.where, 'INT001')}:{d.subject}" for d in differences]
-
-
-def _subjects(differences: Sequence[StackDifference]) -> str:
-    return " and ".join(d.subject for d in differences[:3])

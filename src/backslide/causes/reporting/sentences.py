@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backslide.causes.shift.shifts import Worldly
+from backslide.causes.shift.shifts import Shift
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Action, Decision, DegradedPart, MetricChange, Verdict
@@ -49,7 +49,7 @@ def cause_summary(seen: str, points: Estimate | None, metric: Metric, back: Esti
     return text + "."
 
 
-def worldly_summary(cause: Worldly, points: Estimate, metric: Metric) -> str:
+def shift_summary(cause: Shift, points: Estimate, metric: Metric) -> str:
     """The sentence of a cause that is nobody's fault."""
     along = f" along {say.listed(cause.features)}" if cause.features else ""
     if cause.kind == CauseKind.LABEL_SHIFT:
@@ -78,7 +78,7 @@ def next_step(kind: CauseKind, features: tuple[str, ...], *, gains: bool = False
 ASK = "Ask the reviewers which is right"
 
 
-def worldly_step(cause: Worldly) -> str:
+def shift_step(cause: Shift) -> str:
     """The remedy of a cause that is nobody's fault."""
     if not cause.policy:
         return next_step(cause.kind, cause.features)

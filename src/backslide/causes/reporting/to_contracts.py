@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backslide.case import Case
-from backslide.causes.faults.collect import collect
+from backslide.causes.faults.base import Fault
+from backslide.causes.faults.recognition import find_faults
 from backslide.causes.pricing import materiality
-from backslide.causes.pricing.counterfactual import Trial
-from backslide.causes.replay.model_or_threshold import Replaced
+from backslide.causes.replay.model_or_threshold import OwnChange
 from backslide.causes.reporting import sentences
-from backslide.causes.reporting.timing import fault_period, world_began
+from backslide.causes.reporting.timing import fault_onset, shift_onset
 from backslide.causes.search import Explanation
-from backslide.causes.shift.shifts import Worldly
+from backslide.causes.shift.shifts import Shift
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Injection, Repair
 from backslide.contracts.finding import Estimate, Outcome
@@ -37,17 +37,17 @@ class Presenter:
 
     def causes(self) -> tuple[Cause, ...]:
         """Causes ranked by harm."""
-        made = [self._fault(trial, points) for trial, points in self.found.faults]
-        if self.found.ours is not None and self.found.ours_material:
-            made.append(self._ours(self.found.ours))
-        made += [self._worldly(cause) for cause in self.found.worldly]
+        made = [self._fault(fault) for fault in self.found.faults]
+        if self.found.own_change is not None and self.found.own_change_matters:
+            made.append(self._own_change(self.found.own_change))
+        made += [self._shift(shift) for shift in self.found.shifts]
         return _ranked(made, self.target)
 
     def harmless(self) -> tuple[Cause, ...]:
         """Faults that are there and cost nothing that shows."""
-        made = [self._fault(trial, trial.points) for trial in self.found.harmless]
-        if self.found.ours is not None and not self.found.ours_material:
-            made.append(self._ours(self.found.ours))
+        made = [self._fault(fault) for fault in self.found.harmless]
+        if self.found.own_change is not None and not self.found.own_change_matters:
+            made.append(self._own_change(self.found.own_change))
         return _ranked(made, self.target)
 
     def _estimate(self, effect: Effect | None) -> Estimate | None:
@@ -63,53 +63,56 @@ class Presenter:
             return None
         return self._estimate(gain if self.target.higher_is_better else -gain)
 
-    def _fault(self, trial: Trial, points: Effect | None) -> Cause:
-        fault = trial.fault
+    def _fault(self, fault: Fault) -> Cause:
         seen = "; ".join(h.seen for h in fault.hypotheses)
-        price, back, injection = self._estimate(points), self._back(trial.repair), self._estimate(trial.injection)
+        price, back, injection = (
+            self._estimate(fault.points),
+            self._back(fault.repaired),
+            self._estimate(fault.injected),
+        )
         if back is not None and back.estimate < 0 and not fault.reversible:
             back = None  # values put in place of lost ones did worse still: that says nothing about the fault
-        if trial.log_only:
+        if fault.log_only:
             seen += "; only in the log: what was served follows the values as they were before"
             back = injection = None
         return Cause(
             rank=1,
             kind=fault.kind,
-            features=trial.features,
+            features=fault.features,
             segment=fault.segment,
             points=price,
-            confidence=materiality.confidence(trial, artefact=self.found.artefact),
+            confidence=materiality.confidence(fault, artefact=self.found.artefact),
             repair=Repair(description="; ".join(h.undo for h in fault.hypotheses), points_back=back),
             injection=None if injection is None else Injection(points=injection),
             share_of_rows=float(fault.rows.mean()),
             **self._when(fault.rows),
             summary=sentences.cause_summary(seen, price, self.target, back),
             evidence=tuple(k for h in fault.hypotheses for k in h.evidence if k in self.keys),
-            next_step=sentences.next_step(fault.kind, trial.features),
+            next_step=sentences.next_step(fault.kind, fault.features),
         )
 
-    def _ours(self, ours: Replaced) -> Cause:
-        price = self._estimate(ours.effect)
-        back = self._back(-ours.effect) if ours.effect is not None else None
+    def _own_change(self, found: OwnChange) -> Cause:
+        price = self._estimate(found.effect)
+        back = self._back(-found.effect) if found.effect is not None else None
         return Cause(
             rank=1,
-            kind=ours.kind,
-            features=ours.features,
-            classes=ours.classes,
-            segment=ours.segment,
+            kind=found.kind,
+            features=found.features,
+            classes=found.classes,
+            segment=found.segment,
             points=price,
-            confidence=ours.confidence,
-            **({} if ours.rows is None else self._when(ours.rows)),
-            repair=Repair(description=ours.undo, points_back=back),
-            share_of_rows=min(max(ours.share_of_rows, 0.0), 1.0),
-            summary=sentences.cause_summary(ours.seen, price, self.target, back),
-            evidence=tuple(k for k in ours.evidence if k in self.keys),
+            confidence=found.confidence,
+            **({} if found.rows is None else self._when(found.rows)),
+            repair=Repair(description=found.undo, points_back=back),
+            share_of_rows=min(max(found.share_of_rows, 0.0), 1.0),
+            summary=sentences.cause_summary(found.seen, price, self.target, back),
+            evidence=tuple(k for k in found.evidence if k in self.keys),
             next_step=sentences.next_step(
-                ours.kind, ours.features, gains=price is not None and self.target.harm(price.estimate) < 0
+                found.kind, found.features, gains=price is not None and self.target.harm(price.estimate) < 0
             ),
         )
 
-    def _worldly(self, cause: Worldly) -> Cause:
+    def _shift(self, cause: Shift) -> Cause:
         price = self._estimate(cause.effect)
         assert price is not None
         evidence = {
@@ -120,7 +123,7 @@ class Presenter:
             ],
             CauseKind.CONCEPT_DRIFT: ["CON001:relation"],
         }[cause.kind]
-        back, began = self._back(cause.gain), world_began(self.case, cause)
+        back, began = self._back(cause.gain), shift_onset(self.case, cause)
         if back is not None and back.high is not None and back.high <= 0:
             back = None  # what was tried brings nothing back, which the caveat says; it is no proof of the cause
         anew = "the answers" if cause.policy else f"the relation along {say.listed(cause.features)}"
@@ -137,9 +140,9 @@ class Presenter:
             began=began,
             repair=None if back is None else Repair(description=fix, points_back=back),
             confidence=cause.confidence,
-            summary=sentences.worldly_summary(cause, price, self.target),
+            summary=sentences.shift_summary(cause, price, self.target),
             evidence=tuple(k for k in evidence if k in self.keys),
-            next_step=sentences.worldly_step(cause),
+            next_step=sentences.shift_step(cause),
         )
 
     def _first_day(self) -> str:
@@ -149,7 +152,7 @@ class Presenter:
 
     def _when(self, rows: NDArray[np.bool_]) -> dict[str, Any]:
         """First and, where it ended, last day of the affected current rows."""
-        found = fault_period(self.case, rows)
+        found = fault_onset(self.case, rows)
         return {} if found is None else {"since": found[0].at, "until": found[1], "began": found[0]}
 
 
@@ -169,7 +172,7 @@ def within_segment(causes: tuple[Cause, ...], segment: str, case: Case, part: Ca
     """
     share = part.current.window.rows / max(case.current.window.rows, 1)
     faulty = any(cause.kind.family == "data fault" for cause in causes)
-    whole = {(f.kind, frozenset(f.features)): f for f in collect(case)} if faulty else {}
+    whole = {(f.kind, frozenset(f.features)): f for f in find_faults(case)} if faulty else {}
     told = []
     for cause in causes:
         fault = whole.get((cause.kind, frozenset(cause.features)))

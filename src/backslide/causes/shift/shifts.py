@@ -55,7 +55,7 @@ NAMED = 4
 
 
 @dataclass(frozen=True)
-class Worldly:
+class Shift:
     """One cause that is nobody's fault."""
 
     kind: CauseKind
@@ -74,7 +74,7 @@ class Worldly:
     """Whether rows of the first class are now labelled as the second."""
 
 
-def explain(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Worldly]:
+def find_shifts(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Shift]:
     """Causes in the world for what is left of the change, the largest part first; empty where nothing passes its gate.
 
     ``lost`` are points of faults that are still in the current rows because nothing restores them; they are no drift.
@@ -106,7 +106,7 @@ def explain(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Wo
             caveat += "learned anew on held-out rows it brings nothing back for certain, so retraining may not help"
         segment = None if told is None else told[0]
         found.append(
-            Worldly(
+            Shift(
                 CauseKind.CONCEPT_DRIFT,
                 parts.relation,
                 features,
@@ -129,7 +129,7 @@ def _support(parts: Split) -> tuple[Confidence, str]:
     return Confidence.SUSPECTED, "many current rows lie outside what the reference holds, so the split is approximate"
 
 
-def _covariate_shift(bench: Bench, p: Populations, drop: Effect, parts: Split) -> list[Worldly]:
+def _covariate_shift(bench: Bench, p: Populations, drop: Effect, parts: Split) -> list[Shift]:
     """The inputs' part, where it is clear and counts."""
     harm = bench.target.harm
     if abs(parts.inputs.z) <= COVARIATE_Z or harm(parts.inputs.value) < COVARIATE_SHARE * harm(drop.value):
@@ -137,10 +137,10 @@ def _covariate_shift(bench: Bench, p: Populations, drop: Effect, parts: Split) -
     confidence, caveat = _support(parts)
     named = _moved_features(bench, p, parts)
     facts = _together(bench.case, named)
-    return [Worldly(CauseKind.COVARIATE_SHIFT, parts.inputs, named, (), confidence, caveat, facts)]
+    return [Shift(CauseKind.COVARIATE_SHIFT, parts.inputs, named, (), confidence, caveat, facts)]
 
 
-def _policy(bench: Bench, p: Populations, drop: Effect) -> Worldly | None:
+def _policy(bench: Bench, p: Populations, drop: Effect) -> Shift | None:
     """Concept drift between two classes: rows of the one are labelled as the other, while the model says what it always said."""
     found = relabelled(bench, p)
     harm = bench.target.harm
@@ -154,7 +154,7 @@ def _policy(bench: Bench, p: Populations, drop: Effect) -> Worldly | None:
     named = (classes[found.moves[0].before], classes[found.moves[0].after])
     told = telling_slice(bench.case) if p.untouched else None
     gain = learned_anew(bench) if p.untouched else None
-    return Worldly(
+    return Shift(
         CauseKind.CONCEPT_DRIFT,
         found.effect,
         () if told is None else told[1],
@@ -169,7 +169,7 @@ def _policy(bench: Bench, p: Populations, drop: Effect) -> Worldly | None:
     )
 
 
-def _beside(bench: Bench, p: Populations, drop: Effect, parts: Split | None, policy: Worldly) -> list[Worldly]:
+def _beside(bench: Bench, p: Populations, drop: Effect, parts: Split | None, policy: Shift) -> list[Shift]:
     """Inputs that moved besides; what else the relation did is not told from the labels that moved."""
     if parts is None or parts.domain.outside > MAX_FOREIGN or not parts.supported:
         return []
@@ -177,7 +177,7 @@ def _beside(bench: Bench, p: Populations, drop: Effect, parts: Split | None, pol
     return _covariate_shift(bench, p, drop, parts) if bench.target.harm(left.value) > 0 else []
 
 
-def _label_shift(bench: Bench, p: Populations, drop: Effect, parts: Split | None) -> Worldly | None:
+def _label_shift(bench: Bench, p: Populations, drop: Effect, parts: Split | None) -> Shift | None:
     """Label shift when class shares moved and reweighting by class explains the loss.
 
     The loss condition names the cause; features that moved within a class lower the confidence, or, where the inputs explain
@@ -216,10 +216,10 @@ def _label_shift(bench: Bench, p: Populations, drop: Effect, parts: Split | None
     )
     confidence = Confidence.SUPPORTED
     caveat = "" if same else "features moved within the classes too"
-    return Worldly(CauseKind.LABEL_SHIFT, part, (), classes, confidence, caveat, facts)
+    return Shift(CauseKind.LABEL_SHIFT, part, (), classes, confidence, caveat, facts)
 
 
-def _shares_by_inputs(bench: Bench, p: Populations, drop: Effect, parts: Split | None) -> Worldly | None:
+def _shares_by_inputs(bench: Bench, p: Populations, drop: Effect, parts: Split | None) -> Shift | None:
     """Covariate shift, where the class shares moved because the inputs did: the outcomes are what the reference leads to expect
     of such inputs. None where they are not; then the whole drop is no matter of inputs.
 
@@ -237,7 +237,7 @@ def _shares_by_inputs(bench: Bench, p: Populations, drop: Effect, parts: Split |
         return None
     named = _moved_features(bench, p, parts)
     facts = _together(bench.case, named)
-    return Worldly(CauseKind.COVARIATE_SHIFT, drop, named, (), Confidence.SUPPORTED, facts=facts)
+    return Shift(CauseKind.COVARIATE_SHIFT, drop, named, (), Confidence.SUPPORTED, facts=facts)
 
 
 def _labels_alone_moved(p: Populations, weights: Floats) -> bool:

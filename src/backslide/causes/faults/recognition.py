@@ -1,18 +1,16 @@
-"""What could explain the change: every signature asked, and its answers gathered into faults, one per mechanism."""
+"""Which faults the current window has: every signature asked, and its hypotheses gathered by mechanism."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns.edit import MIN_ROWS
 from backslide.causes.columns.seasonality import follows_calendar
-from backslide.causes.faults.base import Hypothesis
+from backslide.causes.faults.base import Fault, Hypothesis
 from backslide.causes.faults.mixtures import recognise_mixtures
 from backslide.causes.faults.subsets import read_signatures, recognise_within
 from backslide.contracts.cause import CauseKind
@@ -36,61 +34,7 @@ MOST_ROUNDS = 2
 """Rounds of repair and repeat."""
 
 
-@dataclass(frozen=True)
-class Fault:
-    """Hypotheses of one kind and one mechanism: one cause over one or several columns."""
-
-    hypotheses: tuple[Hypothesis, ...]
-    suspects: frozenset[str] = frozenset()
-    """Columns of any fault that was recognised: none of them is a witness when values are filled in."""
-
-    @property
-    def kind(self) -> CauseKind:
-        """Kind of the cause."""
-        return self.hypotheses[0].kind
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Every column touched."""
-        return tuple(dict.fromkeys(f for h in self.hypotheses for f in h.features))
-
-    @property
-    def segment(self) -> str | None:
-        """What marks the rows concerned; None where nothing does."""
-        found = {h.segment for h in self.hypotheses}
-        return found.pop() if len(found) == 1 else None
-
-    @property
-    def exact(self) -> bool:
-        """Whether every signature is specific by itself."""
-        return all(h.exact for h in self.hypotheses)
-
-    @property
-    def reversible(self) -> bool:
-        """Whether the repair restores the values."""
-        return all(h.reversible for h in self.hypotheses)
-
-    @property
-    def rows(self) -> NDArray[np.bool_]:
-        """Rows of the current sample touched by any of them."""
-        return np.asarray(np.logical_or.reduce([h.rows for h in self.hypotheses]))
-
-    def repair(self, case: Case, frame: pl.DataFrame) -> pl.DataFrame:
-        """All of them undone on the current sample."""
-        case = case.suspecting(self.suspects)
-        for h in self.hypotheses:
-            frame = h.signature.repair(case, h, frame)
-        return frame
-
-    def inject(self, case: Case, frame: pl.DataFrame) -> pl.DataFrame:
-        """All of them done to the reference sample."""
-        case = case.suspecting(self.suspects)
-        for h in self.hypotheses:
-            frame = h.signature.inject(case, h, frame)
-        return frame
-
-
-def collect(case: Case) -> list[Fault]:
+def find_faults(case: Case) -> list[Fault]:
     """Faults recognised in the current sample, the most specific kind first.
 
     A signature that fails on a column is noted in the case, never fatal. Windows under 200 rows are not read: with so few
@@ -113,12 +57,12 @@ def _seasonal(case: Case, hypothesis: Hypothesis) -> bool:
     return suspect and all(follows_calendar(case, f) for f in hypothesis.features)
 
 
-def collect_again(case: Case, faults: list[Fault]) -> list[Fault]:
-    """Faults that show only once the certain and reversible ones are undone: repair and repeat, until nothing new appears.
+def find_all_faults(case: Case) -> list[Fault]:
+    """Faults of the current sample, also those that show only once the certain and reversible ones are undone.
 
-    What is found about a column that has a fault already is a trace of that fault, and left.
+    Repair and repeat, until nothing new appears. What is recognised in a column that has a fault already is a trace of that one.
     """
-    found = list(faults)
+    found = find_faults(case)
     for _ in range(MOST_ROUNDS):
         undone = [f for f in found if f.exact and f.reversible]
         if not undone:
@@ -128,7 +72,7 @@ def collect_again(case: Case, faults: list[Fault]) -> list[Fault]:
             frame = fault.repair(case, frame)
         taken = {feature for f in found for feature in f.features}
         suspects = found[0].suspects
-        more = [replace(f, suspects=suspects) for f in collect(case.repaired(frame)) if not taken & set(f.features)]
+        more = [replace(f, suspects=suspects) for f in find_faults(case.repaired(frame)) if not taken & set(f.features)]
         if not more:
             break
         found += more
