@@ -22,17 +22,17 @@ from backslide.causes.reporting.onset import coinciding, incident_onset
 from backslide.causes.reporting.to_contracts import Presenter, within_segment
 from backslide.causes.search import Explanation, find_causes
 from backslide.contracts import say
-from backslide.contracts.config import ModelSettings, Settings, is_auto
+from backslide.contracts.config import Settings, is_auto
 from backslide.contracts.diagnosis import Diagnosis, Inputs, MetricChange, Verdict, WindowCounts, WindowPeriod, too_few
 from backslide.contracts.finding import Estimate, Outcome, Severity, Status, Step
 from backslide.contracts.roles import Roles
 from backslide.contracts.snapshot import Snapshot
 from backslide.engine.columns import names
 from backslide.engine.window import Opened, open_windows
+from backslide.jobs.prelude import Models, Progress, load_models, merge_settings, silent, window_sources
 from backslide.jobs.verdict import Judged, detectable, judge
 from backslide.jobs.waterfall import waterfall
 from backslide.jobs.windows import find_windows
-from backslide.models.load import load_model
 from backslide.playbook.drift.embedding.embedding_columns import check_functions
 from backslide.playbook.integrity.differences import load as load_snapshots
 from backslide.playbook.runner import run_checks
@@ -42,7 +42,6 @@ from backslide.playbook.verify.score_direction import check_scores
 from backslide.stack.snapshot import snapshot
 from backslide.stats.metrics.metric import Metric
 
-Progress = Callable[[str], None]
 _LIBRARIES = ("backslide", "polars", "numpy", "scipy", "scikit-learn", "pandas")
 
 
@@ -72,23 +71,16 @@ def diagnose(
     Raises:
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
     """
-    base = settings or Settings()
-    given = {"task": task, "metric": metric, "min_effect": min_effect}
-    model = base.model.model_dump() | ({"name": name} if settings is None or name != "model" else {})
-    if roles is not None:
-        model |= roles.model_dump()
-    model |= {key: value for key, value in given.items() if value is not None}
-    artifacts = base.artifacts.model_copy(update={"trusted": trusted or base.artifacts.trusted})
-    merged = base.model_copy(update={"model": _checked(model), "artifacts": artifacts})
-    return _run(
-        reference if reference is not None else merged.windows.reference,
-        current if current is not None else merged.windows.current,
-        merged,
-        reference_model if reference_model is not None else merged.artifacts.reference_model,
-        current_model if current_model is not None else merged.artifacts.current_model,
-        quick,
-        progress,
+    settings = merge_settings(
+        settings,
+        roles=roles,
+        name=name,
+        trusted=trusted,
+        model={"task": task, "metric": metric, "min_effect": min_effect},
     )
+    models = load_models(settings, reference_model, current_model)
+    reference, current = window_sources(settings, reference, current)
+    return _diagnosed(reference, current, settings, models, quick, progress)
 
 
 def diagnose_config(
@@ -103,36 +95,23 @@ def diagnose_config(
     return diagnose(reference, current, settings=settings, name=settings.model.name, quick=quick, progress=progress)
 
 
-def _checked(model: dict[str, Any]) -> ModelSettings:
-    return Settings.from_dict({"model": {k: v for k, v in model.items() if v is not None}}, where="arguments").model
-
-
-def _run(
-    reference: Any,
-    current: Any,
-    settings: Settings,
-    reference_model: Any,
-    current_model: Any,
-    quick: bool,
-    progress: Progress | None,
+def _diagnosed(
+    reference: Any, current: Any, settings: Settings, models: Models, quick: bool, progress: Progress | None
 ) -> Diagnosis:
-    say = progress or (lambda _: None)
-    loaded = _load(reference_model, settings)
-    challenger = _load(current_model, settings)
-    stacks = _snapshots(settings, loaded)
+    say = progress or silent
+    stacks = _snapshots(settings, models[0])
     notes: list[str] = []
     if is_auto(current):
         say("looking for the day on which it began")
-        found_windows = find_windows(reference, settings)
-        reference, current = found_windows.reference, found_windows.current
-        notes.append(found_windows.note)
+        windows = find_windows(reference, settings)
+        reference, current = windows.reference, windows.current
+        notes.append(windows.note)
     say("opening both windows")
     opened = open_windows(reference, current, settings)
-    loaded, unread = _replayable(loaded, opened, settings)
-    notes += unread
-    case = Case(opened, settings, loaded, challenger, stacks)
+    model, unread = _replayable(models[0], opened, settings)
+    case = Case(opened, settings, model, models[1], stacks)
     check_scores(case)
-    case.notes += notes
+    case.notes += [*notes, *unread]
     check_functions(case)
     say("profiling every row")
     outcomes = run_checks(case, progress, quick=quick)
@@ -162,12 +141,6 @@ def _snapshots(settings: Settings, model: Any) -> tuple[Snapshot, Snapshot] | No
     if model is not None and artifacts.current_snapshot is not None and artifacts.reference_snapshot is None:
         own = snapshot(model, golden=0, repository=None, env=())
     return load_snapshots(artifacts.reference_snapshot, artifacts.current_snapshot, settings.base, own)
-
-
-def _load(model: Any, settings: Settings) -> Any:
-    if model is None:
-        return None
-    return load_model(model, trusted=settings.artifacts.trusted, base=settings.base, task=settings.model.task)
 
 
 def _diagnosis(

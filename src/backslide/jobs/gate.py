@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.gate import Gate
+from backslide.jobs.prelude import Progress, load_models, silent, window_sources
 from backslide.jobs.shadow import traffic_inputs
-from backslide.models.load import load_model
 from backslide.playbook.shadow.traffic import open_traffic
 from backslide.retraining.gate import judge
 from backslide.retraining.limits import limits
-
-Progress = Callable[[str], None]
 
 
 def gate_config(settings: Settings, *, progress: Progress | None = None) -> Gate:
@@ -22,16 +18,12 @@ def gate_config(settings: Settings, *, progress: Progress | None = None) -> Gate
     Raises:
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
     """
-    say = progress or (lambda _: None)
-    artifacts = settings.artifacts
     if settings.model.label is None:
         raise ConfigError("the gate needs labels of the current rows: name their column under [model] label")
-    loaded = [
-        None if m is None else load_model(m, trusted=artifacts.trusted, base=settings.base, task=settings.model.task)
-        for m in (artifacts.reference_model, artifacts.current_model)
-    ]
+    models = load_models(settings)
+    say = progress or silent
     say("opening the rows")
-    traffic = open_traffic(settings.windows.reference, settings.windows.current, settings, loaded[0], loaded[1])
+    traffic = open_traffic(*window_sources(settings), settings, *models)
     case = traffic.case
     say("judging every requirement")
     judged = judge(
@@ -39,7 +31,7 @@ def gate_config(settings: Settings, *, progress: Progress | None = None) -> Gate
         traffic.arms,
         settings.gate,
         names=(traffic.old, traffic.new),
-        limits=limits(loaded[0], loaded[1], case.current.sample, settings.gate, settings.base),
+        limits=limits(*models, case.current.sample, settings.gate, settings.base),
     )
     labelled = min(int(k.sum()) for k in traffic.arms.known())
     return Gate(

@@ -5,7 +5,6 @@ Read it as a straight line: settings -> diagnosis -> history -> candidates -> fe
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,10 @@ from backslide.contracts.retrain import FeatureRank, Policies, Retrain
 from backslide.contracts.roles import Roles
 from backslide.engine.window import open_windows
 from backslide.jobs.diagnose import diagnose
+from backslide.jobs.prelude import Progress, load_reference_model, merge_settings, silent, window_sources
 from backslide.jobs.repair_or_retrain import fixable
 from backslide.jobs.repair_or_retrain import repaired as repaired_rows
 from backslide.jobs.windows import find_windows
-from backslide.models.load import load_model
 from backslide.models.model import Model
 from backslide.playbook.verify.score_direction import check_scores
 from backslide.retraining import sentences
@@ -37,8 +36,6 @@ from backslide.retraining.recipe import recipe_of
 from backslide.retraining.registry import final, keep
 from backslide.retraining.robust_inputs import SteadyInputs
 from backslide.retraining.windows import plans
-
-Progress = Callable[[str], None]
 
 
 def retrain(
@@ -69,50 +66,35 @@ def retrain(
     Raises:
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
     """
-    merged = _merged(
-        settings or Settings(),
-        roles,
-        {"task": task, "metric": metric, "min_effect": min_effect},
-        {"repaired": repaired, "registry": None if registry is None else str(registry)},
-        name if settings is None or name != "model" else None,
-        trusted,
+    settings = merge_settings(
+        settings,
+        roles=roles,
+        name=name,
+        trusted=trusted,
+        model={"task": task, "metric": metric, "min_effect": min_effect},
+        retrain={"repaired": repaired, "registry": None if registry is None else str(registry)},
     )
-    say = progress or (lambda _: None)
-    given = reference_model if reference_model is not None else merged.artifacts.reference_model
-    champion = None if given is None else _loaded(given, merged)
-    reference = reference if reference is not None else merged.windows.reference
-    current = current if current is not None else merged.windows.current
-    if is_auto(current):
-        found = find_windows(reference, merged)
-        reference, current = found.reference, found.current
-    if merged.model.label is None:
+    if settings.model.label is None:
         raise ConfigError("retraining needs labels: name their column under [model] label")
-    if merged.retrain.mlflow is not None:
-        ready(trusted=merged.artifacts.trusted)
-    diagnosed = _diagnosis(reference, current, diagnosis, champion, merged, say)
-    return _retrained(_opened(reference, current, champion, merged, say), recipe, champion, diagnosed, merged, say)
+    if settings.retrain.mlflow is not None:
+        ready(trusted=settings.artifacts.trusted)
+    champion = load_reference_model(settings, reference_model)
+    reference, current = window_sources(settings, reference, current)
+    if is_auto(current):
+        windows = find_windows(reference, settings)
+        reference, current = windows.reference, windows.current
+    say = progress or silent
+    diagnosed = _diagnosis(reference, current, diagnosis, champion, settings, say)
+    say("opening both windows")
+    sampled = _with_rows(settings)
+    case = Case(open_windows(reference, current, sampled), sampled, champion)
+    check_scores(case)
+    return _retrained(case, recipe, champion, diagnosed, settings, say)
 
 
 def retrain_config(settings: Settings, *, progress: Progress | None = None) -> Retrain:
     """Retraining as a configuration describes it."""
     return retrain(settings=settings, name=settings.model.name, progress=progress)
-
-
-def _merged(
-    base: Settings, roles: Roles | None, model: dict[str, Any], wanted: dict[str, Any], name: str | None, trusted: bool
-) -> Settings:
-    chosen = base.model.model_dump() | ({"name": name} if name is not None else {})
-    if roles is not None:
-        chosen |= roles.model_dump()
-    chosen |= {key: value for key, value in model.items() if value is not None}
-    checked = Settings.from_dict({"model": {k: v for k, v in chosen.items() if v is not None}}, where="arguments")
-    policy = base.retrain.model_copy(update={k: v for k, v in wanted.items() if v is not None})
-    artifacts = base.artifacts.model_copy(update={"trusted": trusted or base.artifacts.trusted})
-    return base.model_copy(update={"model": checked.model, "retrain": policy, "artifacts": artifacts})
-
-
-def _loaded(model: Any, settings: Settings) -> Model:
-    return load_model(model, trusted=settings.artifacts.trusted, base=settings.base, task=settings.model.task)
 
 
 def _diagnosis(
@@ -131,18 +113,14 @@ def _diagnosis(
     return diagnose(reference, current, settings=settings, name=settings.model.name, reference_model=champion)
 
 
-def _opened(reference: Any, current: Any, champion: Model | None, settings: Settings, say: Progress) -> Case:
-    say("opening both windows")
+def _with_rows(settings: Settings) -> Settings:
+    """The sample large enough for the largest training window."""
     rows = max(settings.engine.sample_rows, settings.retrain.max_rows)
-    engine = settings.engine.model_copy(update={"sample_rows": rows})
-    settings = settings.model_copy(update={"engine": engine})
-    case = Case(open_windows(reference, current, settings), settings, champion)
-    check_scores(case)
-    return case
+    return settings.model_copy(update={"engine": settings.engine.model_copy(update={"sample_rows": rows})})
 
 
 @dataclass(frozen=True)
-class Found:
+class Search:
     """Everything that the answer is made of."""
 
     bench: Bench
@@ -172,8 +150,8 @@ def _retrained(
         )
     bench = Bench(h, made, folds_of(h, policy.folds), case.metric, policy.max_rows, settings.engine.seed, always, say)
     refused = cause is not None and not policy.repaired
-    found = _searched(bench, settings, cause, tuple(notes), thorough=not refused)
-    return _answer(found, settings, refused=refused)
+    search = _searched(bench, settings, cause, tuple(notes), thorough=not refused)
+    return _answer(search, settings, refused=refused)
 
 
 def _with_repair(case: Case, champion: Model | None, settings: Settings, say: Progress) -> tuple[History, str]:
@@ -195,7 +173,7 @@ def _with_repair(case: Case, champion: Model | None, settings: Settings, say: Pr
 
 def _searched(
     bench: Bench, settings: Settings, cause: Cause | None, notes: tuple[str, ...], *, thorough: bool
-) -> Found:
+) -> Search:
     policy = settings.retrain
     steady = SteadyInputs(fixed=bench.always) if bench.always else None
     tried: list[Tried] = []
@@ -219,12 +197,12 @@ def _searched(
         tried += without_unstable(bench, ordered[0], found)
     bench.say("the gate")
     choice = choose(bench, tried, settings.gate, (settings.model.name, ""))
-    return Found(bench, tuple(tried), choice, ranked, cause, notes)
+    return Search(bench, tuple(tried), choice, ranked, cause, notes)
 
 
-def _answer(found: Found, settings: Settings, *, refused: bool) -> Retrain:
-    bench, policy = found.bench, settings.retrain
-    best = found.choice.best
+def _answer(search: Search, settings: Settings, *, refused: bool) -> Retrain:
+    bench, policy = search.bench, settings.retrain
+    best = search.choice.best
     curve = ageing = None
     policies: Policies | None = None
     if not refused:
@@ -234,19 +212,19 @@ def _answer(found: Found, settings: Settings, *, refused: bool) -> Retrain:
         if policy.policies:
             bench.say("when to train again")
             policies = simulate(bench, best.plan)
-    answer = sentences.answer(bench, found.tried, found.choice, settings, found.cause if refused else None)
+    answer = sentences.answer(bench, search.tried, search.choice, settings, search.cause if refused else None)
     answer = answer.model_copy(
         update={
-            "features": found.ranked,
+            "features": search.ranked,
             "curve": curve,
             "life": ageing,
             "policies": policies,
             "quality": quality(bench.history),
         }
     )
-    answer = sentences.with_notes(answer, found.notes)
+    answer = sentences.with_notes(answer, search.notes)
     answer = answer.model_copy(update={"evidence": sentences.charts(answer)})
-    return _kept(bench, best, answer, settings) if found.choice.promoted and not refused else answer
+    return _kept(bench, best, answer, settings) if search.choice.promoted and not refused else answer
 
 
 def _kept(bench: Bench, best: Tried, answer: Retrain, settings: Settings) -> Retrain:

@@ -7,7 +7,6 @@ another. What is caught there would be caught in production with as many rows; w
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +24,9 @@ from backslide.engine.columns import names
 from backslide.engine.roles.score_scale import as_probabilities
 from backslide.engine.window import open_windows
 from backslide.jobs.diagnose import diagnose
-from backslide.models.load import load_model
+from backslide.jobs.prelude import Progress, load_reference_model, silent, window_sources
 from backslide.models.model import Model
 
-Progress = Callable[[str], None]
 MIN_ROWS = 1000
 IMPORTANCE_ROWS = 2000
 
@@ -43,7 +41,7 @@ def selftest(
     Raises:
         ConfigError: no reference window, no saved model, or no labels.
     """
-    say = progress or (lambda _: None)
+    say = progress or silent
     stage = _Stage.of(settings, rows)
     quiet = stage.diagnosed(stage.other)
     every = [r for name in stage.important(columns) for r in rehearsals(stage.case.pairs[name], stage.partners(name))]
@@ -83,12 +81,12 @@ class _Stage:
     @classmethod
     def of(cls, settings: Settings, rows: int) -> _Stage:
         """Split the reference and serve both halves."""
-        source, artefact = settings.windows.reference, settings.artifacts.reference_model
+        source = window_sources(settings)[0]
         if source is None:
             raise ConfigError("a self-test needs [windows] reference, the rows to rehearse on")
-        if artefact is None:
+        model = load_reference_model(settings)
+        if model is None:
             raise ConfigError("a self-test needs [artifacts] reference_model, the model that serves the broken rows")
-        model = load_model(artefact, trusted=settings.artifacts.trusted, base=settings.base, task=settings.model.task)
         whole = Case(open_windows(source, source, settings), settings, model)
         if not whole.has_labels:
             raise ConfigError("a self-test needs labels in the reference: without them no harm can be measured")

@@ -5,7 +5,6 @@ Read it as a straight line: settings -> traffic -> arms -> differences -> judgem
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +16,7 @@ from backslide.contracts.evidence import Evidence, Matrix, Ranked, RankedRow
 from backslide.contracts.roles import Roles
 from backslide.contracts.shadow import Flips, MetricComparison, Mode, PartComparison, Shadow, ShadowInputs
 from backslide.engine.columns import names
-from backslide.models.load import load_model
+from backslide.jobs.prelude import Progress, load_models, merge_settings, silent, window_sources
 from backslide.playbook.shadow.agreement import agreement, confidence, flips
 from backslide.playbook.shadow.balance import assignment
 from backslide.playbook.shadow.differences import by_class, by_segment, difference, told, usual_metrics
@@ -27,7 +26,6 @@ from backslide.playbook.shadow.traffic import Traffic, open_traffic
 from backslide.playbook.shadow.worlds import two_by_two
 from backslide.stats.change.metric_change import VERDICT_ALPHA
 
-Progress = Callable[[str], None]
 Columns = Roles | dict[str, Any]
 SHOWN_CLASSES = 12
 SHOWN_PARTS = 30
@@ -65,11 +63,13 @@ def shadow(
     Raises:
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
     """
-    merged = _merged(
-        settings or Settings(),
-        roles,
-        {"task": task, "metric": metric, "min_effect": min_effect},
-        {
+    settings = merge_settings(
+        settings,
+        roles=roles,
+        name=name,
+        trusted=trusted,
+        model={"task": task, "metric": metric, "min_effect": min_effect},
+        shadow={
             "old": _columns(old),
             "new": _columns(new),
             "mode": mode,
@@ -77,47 +77,17 @@ def shadow(
             "new_version": new_version,
             "new_share": new_share,
         },
-        name if settings is None or name != "model" else None,
-        trusted,
     )
-    say = progress or (lambda _: None)
-    models = (old_model or merged.artifacts.reference_model, new_model or merged.artifacts.current_model)
-    loaded = [
-        None if m is None else load_model(m, trusted=merged.artifacts.trusted, base=merged.base, task=merged.model.task)
-        for m in models
-    ]
+    models = load_models(settings, old_model, new_model)
+    reference, current = window_sources(settings, reference, current)
+    say = progress or silent
     say("opening the rows")
-    traffic = open_traffic(
-        reference if reference is not None else merged.windows.reference,
-        current if current is not None else merged.windows.current,
-        merged,
-        loaded[0],
-        loaded[1],
-    )
-    return _compared(traffic, say)
+    return _compared(open_traffic(reference, current, settings, *models), say)
 
 
 def shadow_config(settings: Settings, *, progress: Progress | None = None) -> Shadow:
     """The comparison as a configuration describes it."""
     return shadow(settings=settings, name=settings.model.name, progress=progress)
-
-
-def _merged(
-    base: Settings, roles: Roles | None, model: dict[str, Any], wanted: dict[str, Any], name: str | None, trusted: bool
-) -> Settings:
-    chosen = base.model.model_dump() | ({"name": name} if name is not None else {})
-    if roles is not None:
-        chosen |= roles.model_dump()
-    chosen |= {key: value for key, value in model.items() if value is not None}
-    both = base.shadow.model_dump() | {key: value for key, value in wanted.items() if value is not None}
-    given = {"model": _without_none(chosen), "shadow": _without_none(both)}
-    checked = Settings.from_dict(given, where="arguments")
-    artifacts = base.artifacts.model_copy(update={"trusted": trusted or base.artifacts.trusted})
-    return base.model_copy(update={"model": checked.model, "shadow": checked.shadow, "artifacts": artifacts})
-
-
-def _without_none(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None}
 
 
 def _columns(columns: Columns | None) -> dict[str, Any] | None:

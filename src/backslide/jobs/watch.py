@@ -6,7 +6,7 @@ Watched. Everything between two steps is kept in a ``Book``; a look that dies is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -20,13 +20,12 @@ from backslide.contracts.errors import InputError
 from backslide.contracts.say import percent
 from backslide.contracts.watch import EstimatedPerformance, StreamKind, WatchReport
 from backslide.engine.columns import names
-from backslide.engine.columns.kinds import ColumnKind
-from backslide.engine.columns.segments import resolve as resolve_segments
 from backslide.engine.sources.errors import reading
 from backslide.engine.window import Opened
 from backslide.jobs.investigate import investigate
+from backslide.jobs.prelude import Progress, silent
 from backslide.monitor import expectation, notify
-from backslide.monitor.collect import MOST_VOCABULARY, Wanted, gather
+from backslide.monitor.collect import Wanted, gather
 from backslide.monitor.detect import Rules, Track, track
 from backslide.monitor.events import events_of
 from backslide.monitor.incidents import Group, grouped
@@ -34,12 +33,12 @@ from backslide.monitor.labels import Ages, ages_of, label_notes
 from backslide.monitor.periods import PERIOD, Grid, now
 from backslide.monitor.publish import Look, publish
 from backslide.monitor.rows import Rows, at_age, between, numbered, open_rows, opened
-from backslide.monitor.streams import ESTIMATE, Ledger, Subject, follow, quantities, summed_metric
+from backslide.monitor.streams import ESTIMATE, Ledger, Subject, follow, summed_metric
+from backslide.monitor.subject import subject_of
 from backslide.monitor.sums import Sums
 from backslide.stats.change.sequential import MIN_REFERENCE, Periods
 from backslide.store.memory import Book, Json, Kind, MemoryBook
 
-Progress = Callable[[str], None]
 OF_LABELS: tuple[StreamKind, ...] = ("performance", "class", "segment", "corrections")
 LONGEST_WAIT = 60
 """Periods after which one whose labels do not come is judged no more."""
@@ -75,9 +74,9 @@ def watch(
     Raises:
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
     """
-    say = progress or (lambda _: None)
+    say = progress or silent
     kept = MemoryBook() if replay or book is None else book
-    look = _Looked.open(settings, as_of or now(), kept)
+    look = _Inspection.open(settings, as_of or now(), kept)
     look.replay = replay
     say("reading new periods")
     look.read()
@@ -111,7 +110,7 @@ def settings_key(settings: Settings) -> Json:
 
 
 @dataclass
-class _Looked:
+class _Inspection:
     """The state of one look."""
 
     settings: Settings
@@ -137,13 +136,13 @@ class _Looked:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def open(cls, settings: Settings, present: datetime, book: Book) -> _Looked:
+    def open(cls, settings: Settings, present: datetime, book: Book) -> _Inspection:
         """Open the rows, and learn the reference unless that was done before."""
         grid = Grid.of(settings.watch)
         rows = open_rows(settings, grid, present)
         both = opened(rows)
         case = Case(both, settings)
-        subject, wanted = _subject(settings, both, case, grid)
+        subject, wanted = subject_of(settings, both, case, grid)
         nothing = Ages(0, None, None, 0.0, known=False)
         found = cls(settings, rows, grid, present, book, both, case, subject, nothing, {}, wanted)
         found._learn()
@@ -191,7 +190,7 @@ class _Looked:
             if ages.mature is not None:
                 sums["mature"] = self._labels_of_reference(ages.mature)
         if self.expected is not None:
-            sample = numbered_sample(self.case, frame, self.grid)
+            sample = expectation.sample_periods(self.case, self.grid)
             if sample is not None:
                 sums["inputs"] = _with_moments(inputs, expectation.of_reference(self.expected, sample))
         return {
@@ -380,19 +379,6 @@ def _mean(stream: Periods, numbers: list[int]) -> float:
     return float(np.average(part.values, weights=part.rows))
 
 
-def numbered_sample(case: Case, frame: pl.LazyFrame, grid: Grid) -> Any:
-    """Period of every row of the reference sample; None where rows in their order are periods and the sample is not whole."""
-    sample = case.reference.sample
-    if grid.timed:
-        return sample.select(grid.expression(names.TIME).fill_null(-1)).to_series().to_numpy()
-    if not case.reference.complete:
-        return None
-    assert grid.rows is not None
-    whole = sample.height // grid.rows
-    number = np.arange(sample.height) // grid.rows
-    return np.where(number < whole, number - whole, 10**9)
-
-
 def _with_moments(sums: dict[int, Sums], moments: dict[int, Any]) -> dict[int, Sums]:
     return {n: replace(s, moments={**s.moments, ESTIMATE: moments[n]}) if n in moments else s for n, s in sums.items()}
 
@@ -404,39 +390,3 @@ def _whole(sums: dict[int, Sums], grid: Grid) -> dict[int, Sums]:
     usual = float(np.median([s.rows for s in sums.values()]))
     ends = {min(sums), max(sums)}
     return {n: s for n, s in sums.items() if n not in ends or s.rows >= usual / 2}
-
-
-def _subject(settings: Settings, both: Opened, case: Case, grid: Grid) -> tuple[Subject, Wanted]:
-    problem = both.problem
-    sample = case.reference.sample
-    segments = tuple(e for group in resolve_segments(problem.roles.segments, sample, sample)[0].values() for e in group)
-    kinds = (ColumnKind.NUMERIC, ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN)
-    features = tuple(c for c in case.features_of(*kinds) if c in sample.columns)
-    categories = [c for c in case.features_of(ColumnKind.CATEGORICAL) if c in features]
-    vocabularies = _vocabularies(both.reference.frame, categories)
-    source = problem.roles.label_source
-    days = settings.watch.holidays if grid.name == "day" else ()
-    holidays = frozenset(grid.number(datetime(d.year, d.month, d.day)) for d in days)
-    wanted = Wanted(quantities(problem), problem.classification, segments, features, vocabularies, source)
-    return Subject(
-        problem,
-        segments,
-        features,
-        tuple(vocabularies),
-        grid.cycle,
-        holidays,
-        settings.watch.leave_out,
-        source is not None,
-    ), wanted
-
-
-def _vocabularies(frame: pl.LazyFrame, columns: list[str]) -> dict[str, tuple[str, ...]]:
-    """Values of category columns in the reference, of those that have few."""
-    if not columns:
-        return {}
-    counts = [pl.col(c).cast(pl.String).n_unique().alias(c) for c in columns]
-    with reading():
-        sizes = frame.select(counts).collect(engine="streaming").row(0, named=True)
-        few = [c for c in columns if sizes[c] <= MOST_VOCABULARY]
-        tables = pl.collect_all([frame.select(pl.col(c).cast(pl.String).drop_nulls().unique()) for c in few])
-    return {c: tuple(sorted(t.to_series().to_list())) for c, t in zip(few, tables, strict=True)}

@@ -31,7 +31,7 @@ REST_SHARE = 0.25
 
 
 @dataclass(frozen=True)
-class Found:
+class WindowSources:
     """Both windows as sources or time ranges, and the sentence that says how they came about."""
 
     reference: Any
@@ -39,7 +39,7 @@ class Found:
     note: str
 
 
-def find_windows(reference: Any, settings: Settings) -> Found:
+def find_windows(reference: Any, settings: Settings) -> WindowSources:
     """The reference as given (or the days before the change) and the days from the change on.
 
     Raises:
@@ -69,7 +69,7 @@ def find_windows(reference: Any, settings: Settings) -> Found:
         note = f"the metric changed on {cut}; the days from then on were compared"
     if given is None:
         before = _range(start, cut - timedelta(days=1))
-    return Found(before, _range(cut, last), f'windows found by "auto": {note}')
+    return WindowSources(before, _range(cut, last), f'windows found by "auto": {note}')
 
 
 def _span(settings: Settings) -> tuple[date, date]:

@@ -214,3 +214,16 @@ def _moved(
         predictions=(good.predictions[known], bad.predictions[answered]),
         classes=len(case.problem.classes),
     )
+
+
+def sample_periods(case: Case, grid: Grid) -> Any:
+    """Period of every row of the reference sample; None where rows in their order are periods and the sample is not whole."""
+    sample = case.reference.sample
+    if grid.timed:
+        return sample.select(grid.expression(names.TIME).fill_null(-1)).to_series().to_numpy()
+    if not case.reference.complete:
+        return None
+    assert grid.rows is not None
+    whole = sample.height // grid.rows
+    number = np.arange(sample.height) // grid.rows
+    return np.where(number < whole, number - whole, 10**9)

@@ -1,0 +1,83 @@
+"""What every job does first, in this order: settings, models, windows.
+
+Arguments win over the configuration. Models are loaded before any row is read, so that one that cannot be loaded is refused at
+once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from backslide.contracts.config import Settings
+from backslide.contracts.roles import Roles
+from backslide.models.load import load_model
+from backslide.models.model import Model
+
+Progress = Callable[[str], None]
+Models = tuple[Model | None, Model | None]
+DEFAULT_NAME = "model"
+
+
+def silent(_: str) -> None:
+    """The progress of a job that nobody follows."""
+
+
+def merge_settings(
+    settings: Settings | None,
+    *,
+    roles: Roles | None = None,
+    name: str = DEFAULT_NAME,
+    trusted: bool = False,
+    model: dict[str, Any] | None = None,
+    **sections: dict[str, Any],
+) -> Settings:
+    """The configuration with the arguments of a job in it; None stands for an argument that was not given.
+
+    ``model`` holds keys of [model], ``sections`` those of other tables.
+
+    Raises:
+        ConfigError: an argument that the configuration would not take either.
+    """
+    base = settings or Settings()
+    chosen = base.model.model_dump() | ({"name": name} if settings is None or name != DEFAULT_NAME else {})
+    if roles is not None:
+        chosen |= roles.model_dump()
+    tables = {"model": chosen | _given(model or {})}
+    tables |= {key: getattr(base, key).model_dump() | _given(values) for key, values in sections.items()}
+    checked = Settings.from_dict({key: _given(values) for key, values in tables.items()}, where="arguments")
+    artifacts = base.artifacts.model_copy(update={"trusted": trusted or base.artifacts.trusted})
+    return base.model_copy(update={key: getattr(checked, key) for key in tables} | {"artifacts": artifacts})
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def load_models(settings: Settings, reference_model: Any = None, current_model: Any = None) -> Models:
+    """The artefacts that were given, or those that the configuration names.
+
+    Raises:
+        ModelError: one that cannot be loaded.
+    """
+    successor = current_model if current_model is not None else settings.artifacts.current_model
+    return load_reference_model(settings, reference_model), _loaded(settings, successor)
+
+
+def load_reference_model(settings: Settings, reference_model: Any = None) -> Model | None:
+    """The first of both alone, for jobs about one model."""
+    return _loaded(settings, reference_model if reference_model is not None else settings.artifacts.reference_model)
+
+
+def _loaded(settings: Settings, model: Any) -> Model | None:
+    if model is None:
+        return None
+    return load_model(model, trusted=settings.artifacts.trusted, base=settings.base, task=settings.model.task)
+
+
+def window_sources(settings: Settings, reference: Any = None, current: Any = None) -> tuple[Any, Any]:
+    """Tables, paths or time ranges of both windows: those that were given, or those that the configuration names."""
+    return (
+        reference if reference is not None else settings.windows.reference,
+        current if current is not None else settings.windows.current,
+    )

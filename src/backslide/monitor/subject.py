@@ -1,0 +1,54 @@
+"""Which figures of a model are followed: its quantities, segments, features and the vocabularies of its categories."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import polars as pl
+
+from backslide.case import Case
+from backslide.contracts.config import Settings
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.columns.segments import resolve as resolve_segments
+from backslide.engine.sources.errors import reading
+from backslide.engine.window import Opened
+from backslide.monitor.collect import MOST_VOCABULARY, Wanted
+from backslide.monitor.periods import Grid
+from backslide.monitor.streams import Subject, quantities
+
+
+def subject_of(settings: Settings, both: Opened, case: Case, grid: Grid) -> tuple[Subject, Wanted]:
+    """What is followed, from the configuration and the reference sample, and what must be summed for it."""
+    problem = both.problem
+    sample = case.reference.sample
+    segments = tuple(e for group in resolve_segments(problem.roles.segments, sample, sample)[0].values() for e in group)
+    kinds = (ColumnKind.NUMERIC, ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN)
+    features = tuple(c for c in case.features_of(*kinds) if c in sample.columns)
+    categories = [c for c in case.features_of(ColumnKind.CATEGORICAL) if c in features]
+    vocabularies = _vocabularies(both.reference.frame, categories)
+    source = problem.roles.label_source
+    days = settings.watch.holidays if grid.name == "day" else ()
+    holidays = frozenset(grid.number(datetime(d.year, d.month, d.day)) for d in days)
+    wanted = Wanted(quantities(problem), problem.classification, segments, features, vocabularies, source)
+    return Subject(
+        problem,
+        segments,
+        features,
+        tuple(vocabularies),
+        grid.cycle,
+        holidays,
+        settings.watch.leave_out,
+        source is not None,
+    ), wanted
+
+
+def _vocabularies(frame: pl.LazyFrame, columns: list[str]) -> dict[str, tuple[str, ...]]:
+    """Values of category columns in the reference, of those that have few."""
+    if not columns:
+        return {}
+    counts = [pl.col(c).cast(pl.String).n_unique().alias(c) for c in columns]
+    with reading():
+        sizes = frame.select(counts).collect(engine="streaming").row(0, named=True)
+        few = [c for c in columns if sizes[c] <= MOST_VOCABULARY]
+        tables = pl.collect_all([frame.select(pl.col(c).cast(pl.String).drop_nulls().unique()) for c in few])
+    return {c: tuple(sorted(t.to_series().to_list())) for c, t in zip(few, tables, strict=True)}
