@@ -8,8 +8,9 @@ TESTS ?= tests
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-rates lint format bench bench-faults docs site build core oldest clean
+.PHONY: help install demo test test-rates lint format bench bench-faults bench-wild docs site build core oldest clean
 MINUTES ?= 60
+SLICE ?= 1/1
 
 help:
 	@echo "make install   virtual environment with everything for development"
@@ -19,6 +20,7 @@ help:
 	@echo "make lint      formatting, ruff, mypy, import-linter"
 	@echo "make bench     speed and memory against a bare scan and a model's fit (FULL=1 for the sizes in docs/benchmarks.md)"
 	@echo "make bench-faults   faults done to the real data and what is named (MINUTES=60 each half); writes its tables into docs/benchmarks.md"
+	@echo "make bench-wild   incidents in consecutive periods of the real data (MINUTES=60 each half, SLICE=1/3); tables into docs/benchmarks.md"
 	@echo "make docs      regenerate the reference pages and the JSON Schema"
 	@echo "make site      the documentation as a site, build/site; a dead link or a stray page fails"
 	@echo "make core      the wheel as users get it: core dependencies alone, every command, the tests marked core"
@@ -75,6 +77,12 @@ bench-faults: $(VENV)/.dev
 	for part in looked-at held-out; do \
 		$(PY) benchmarks/faults/run.py --sets $$part --minutes $(MINUTES) --out results/faults-$$part.jsonl && \
 		$(PY) benchmarks/faults/report.py results/faults-$$part.jsonl --into docs/benchmarks.md --part $$part --failing 25 || exit 1; \
+	done
+
+bench-wild: $(VENV)/.dev
+	for part in looked-at held-out; do \
+		$(PY) benchmarks/wild/run.py --part $$part --minutes $(MINUTES) --slice $(SLICE) --cache results/models --out results/wild-$$part.jsonl && \
+		$(PY) benchmarks/wild/report.py results/wild-$$part.jsonl --into docs/benchmarks.md || exit 1; \
 	done
 
 docs: $(VENV)/.dev

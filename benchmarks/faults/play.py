@@ -33,7 +33,7 @@ def play(case: Case, *, cache: Path | None = None, timeout: float = 300.0) -> di
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with _at_most(timeout):
+            with at_most(timeout):
                 return record | _played(case, cache)
         except TookTooLong:
             return record | {"error": f"took longer than {timeout:g} s"}
@@ -93,7 +93,7 @@ def diagnosed(staged: Staged) -> Diagnosis:
 
 
 @contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
+def at_most(seconds: float) -> Iterator[None]:
     def ring(signum: int, frame: FrameType | None) -> None:
         raise TookTooLong
 

@@ -1,0 +1,1 @@
+"""One file a family of incidents, one function an incident."""
