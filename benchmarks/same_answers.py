@@ -254,11 +254,11 @@ def commands() -> Iterator[tuple[str, Answer]]:
         "integrity": (MODEL, ["integrity", "first.json", "second.json"]),
         "retrain": (MODEL + RETRAIN, ["retrain", "backslide.toml"]),
         "watch": (
-            MODEL.replace('"reference.parquet"', '"2026-01-01..2026-02-01"').replace(
+            MODEL.replace('"reference.parquet"', '"2026-03-02..2026-04-05"').replace(
                 'current = "current.parquet"\n', ""
             )
             + WATCH,
-            ["watch", "backslide.toml", "--replay", "--as-of", "2026-03-05"],
+            ["watch", "backslide.toml", "--replay", "--as-of", "2026-04-27"],
         ),
         "selftest": (MODEL, ["selftest", "backslide.toml", "--columns", "1", "--rows", "1000", "--minutes", "600"]),
     }

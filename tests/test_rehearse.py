@@ -13,7 +13,7 @@ from backslide.cli import main
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.selftest import SelfTest
-from backslide.jobs.selftest import selftest
+from backslide.jobs.selftest import selftest_config
 from backslide.playbook import scenarios
 
 
@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def test_of(folder) -> SelfTest:
-    return selftest(Settings.load(folder / "backslide.toml"), columns=1, rows=2500)
+    return selftest_config(Settings.load(folder / "backslide.toml"), columns=1, rows=2500)
 
 
 @pytest.mark.slow
@@ -75,4 +75,4 @@ def test_what_it_needs_is_said_in_one_line(folder, section, message):
     data = {"model": worlds.BARE, "windows": {"reference": "reference.parquet"},
             "artifacts": {"reference_model": "model.joblib", "trusted": True}} | section  # fmt: skip
     with pytest.raises(ConfigError, match=message):
-        selftest(Settings.from_dict(data, base=folder))
+        selftest_config(Settings.from_dict(data, base=folder))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from backslide.cli.log_app import log
+from backslide.cli.output import Files
 
 app = typer.Typer(
     name="backslide",
@@ -20,10 +21,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 PrintJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+JsonFile = Annotated[
+    str | None, typer.Option("--json", metavar="FILE", help="Write the answer as JSON; - for the terminal.")
+]
 HtmlFile = Annotated[str | None, typer.Option("--html", metavar="FILE", help="Write the report as one HTML page.")]
 MarkdownFile = Annotated[str | None, typer.Option("--md", metavar="FILE", help="Write the report as Markdown.")]
+Trusted = Annotated[
+    bool, typer.Option("--trusted/--untrusted", help="Whether the model file named here may execute code when read.")
+]
+
+
+def _absolute(path: Path | None) -> str | None:
+    """A path typed at the prompt, which is relative to the working folder, as the configuration would name it."""
+    return None if path is None else str(path.resolve())
 
 
 def _version(asked: bool) -> None:
@@ -76,10 +89,8 @@ def init(
 
 @app.command()
 def diagnose(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")] = Path("backslide.toml"),
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the diagnosis as JSON; - for the terminal.")
-    ] = None,
+    config: Config = Path("backslide.toml"),
+    json: JsonFile = None,
     html: HtmlFile = None,
     md: MarkdownFile = None,
     reference: Annotated[
@@ -97,20 +108,16 @@ def diagnose(
 
     Exits with 1 when it did, with 2 when that could not be found out.
     """
-    from backslide.cli.diagnose import run
-    from backslide.cli.output import Files
+    from backslide.cli.jobs import run
 
-    return run(
-        config, Files(json=json, html=html, md=md), reference=reference, current=current, quick=quick, quiet=quiet
-    )
+    windows = {"reference": reference, "current": current}
+    return run("diagnose", config, Files(json, html, md), quiet=quiet, paths=tuple(windows), quick=quick, **windows)
 
 
 @app.command()
 def shadow(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")] = Path("backslide.toml"),
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the comparison as JSON; - for the terminal.")
-    ] = None,
+    config: Config = Path("backslide.toml"),
+    json: JsonFile = None,
     html: HtmlFile = None,
     md: MarkdownFile = None,
     quiet: Quiet = False,
@@ -119,18 +126,15 @@ def shadow(
 
     Exits with 1 when the old one is better, overall or somewhere, with 2 when that could not be found out.
     """
-    from backslide.cli.output import Files
-    from backslide.cli.shadow import run
+    from backslide.cli.jobs import run
 
-    return run(config, Files(json=json, html=html, md=md), quiet=quiet)
+    return run("shadow", config, Files(json, html, md), quiet=quiet)
 
 
 @app.command()
 def gate(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")] = Path("backslide.toml"),
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the gate's report as JSON; - for the terminal.")
-    ] = None,
+    config: Config = Path("backslide.toml"),
+    json: JsonFile = None,
     html: HtmlFile = None,
     md: MarkdownFile = None,
     quiet: Quiet = False,
@@ -139,28 +143,25 @@ def gate(
 
     Exits with 1 unless it may, with 2 when that could not be found out.
     """
-    from backslide.cli.gate import run
-    from backslide.cli.output import Files
+    from backslide.cli.jobs import run
 
-    return run(config, Files(json=json, html=html, md=md), quiet=quiet)
+    return run("gate", config, Files(json, html, md), quiet=quiet)
 
 
 @app.command()
 def retrain(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")] = Path("backslide.toml"),
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON; - for the terminal.")
-    ] = None,
+    config: Config = Path("backslide.toml"),
+    json: JsonFile = None,
     html: HtmlFile = None,
     md: MarkdownFile = None,
     diagnosis: Annotated[
-        str | None, typer.Option("--diagnosis", metavar="FILE", help="A diagnosis made before; default: made first.")
+        Path | None, typer.Option("--diagnosis", metavar="FILE", help="A diagnosis made before; default: made first.")
     ] = None,
     repaired: Annotated[
         bool, typer.Option("--repaired", help="Go on with repaired rows where a repair would fix the cause.")
     ] = False,
     registry: Annotated[
-        str | None, typer.Option("--registry", metavar="DIR", help="Folder of versions, for a promoted candidate.")
+        Path | None, typer.Option("--registry", metavar="DIR", help="Folder of versions, for a promoted candidate.")
     ] = None,
     quiet: Quiet = False,
 ) -> int:
@@ -168,11 +169,17 @@ def retrain(
 
     Exits with 1 when none is, or a repair is what is needed; with 2 when that could not be found out.
     """
-    from backslide.cli.output import Files
-    from backslide.cli.retrain import run
+    from backslide.cli.jobs import run
 
-    chosen = {"diagnosis": diagnosis, "repaired": repaired or None, "registry": registry}
-    return run(config, Files(json=json, html=html, md=md), chosen, quiet=quiet)
+    return run(
+        "retrain",
+        config,
+        Files(json, html, md),
+        quiet=quiet,
+        diagnosis=_absolute(diagnosis),
+        repaired=repaired or None,
+        registry=_absolute(registry),
+    )
 
 
 @app.command()
@@ -222,10 +229,7 @@ def snapshot(
         int,
         typer.Option("--rows", min=0, help="Training rows kept as well: the snapshot can then be a reference window."),
     ] = 0,
-    trusted: Annotated[
-        bool,
-        typer.Option("--trusted/--untrusted", help="Whether the model file named here may execute code when read."),
-    ] = True,
+    trusted: Trusted = True,
     json: PrintJson = False,
     quiet: Quiet = False,
 ) -> int:
@@ -253,13 +257,8 @@ def integrity(
         str | None,
         typer.Option("--model", metavar="MODEL", help="The artefact of B, to ask the golden rows of A here."),
     ] = None,
-    trusted: Annotated[
-        bool,
-        typer.Option("--trusted/--untrusted", help="Whether the model file named here may execute code when read."),
-    ] = True,
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the differences as JSON; - for the terminal.")
-    ] = None,
+    trusted: Trusted = True,
+    json: JsonFile = None,
     md: MarkdownFile = None,
     quiet: Quiet = False,
 ) -> int:
@@ -267,28 +266,34 @@ def integrity(
 
     Exits with 1 when something differs that could hurt, with 2 when that could not be found out.
     """
-    from backslide.cli.integrity import Beside, run
-    from backslide.cli.output import Files
+    from backslide.cli.jobs import integrity as run
 
-    beside = Beside(onset, repository, path or [], model, trusted)
-    return run(first, second, Files(json=json, md=md), beside, quiet=quiet)
+    return run(
+        first,
+        second,
+        Files(json, md=md),
+        quiet=quiet,
+        onset=onset,
+        repository=repository,
+        paths=path or [],
+        model=model,
+        trusted=trusted,
+    )
 
 
 @app.command()
 def selftest(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")] = Path("backslide.toml"),
+    config: Config = Path("backslide.toml"),
     columns: Annotated[int, typer.Option("--columns", min=1, help="Features to break, the most important first.")] = 3,
     rows: Annotated[int, typer.Option("--rows", min=1000, help="Rows of each half.")] = 10_000,
     minutes: Annotated[float, typer.Option("--minutes", help="Stop after this long.")] = 10.0,
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; - for the terminal.")
-    ] = None,
+    json: JsonFile = None,
     quiet: Quiet = False,
 ) -> int:
     """Break your own reference data in every known way, and see what would be caught."""
-    from backslide.cli.selftest import run
+    from backslide.cli.jobs import run
 
-    return run(config, columns=columns, rows=rows, minutes=minutes, json=json, quiet=quiet)
+    return run("selftest", config, Files(json), quiet=quiet, columns=columns, rows=rows, minutes=minutes)
 
 
 @app.command()
@@ -308,7 +313,6 @@ def report(
     ] = None,
 ) -> int:
     """Render a stored diagnosis or comparison; needs no data and no model."""
-    from backslide.cli.output import Files
     from backslide.cli.report import run
 
     return run(diagnosis, Files(json="-" if json else None, html=html, md=md), charts=charts, image=image)
@@ -324,7 +328,7 @@ def checks(json: PrintJson = False) -> int:
 
 @app.command()
 def watch(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")] = Path("backslide.toml"),
+    config: Config = Path("backslide.toml"),
     replay: Annotated[
         bool, typer.Option("--replay", help="Go through the history: what would have been raised, and when.")
     ] = False,
@@ -341,16 +345,13 @@ def watch(
     until: Annotated[str | None, typer.Option("--until", metavar="DAY", help="Last day of the mute.")] = None,
     unmute: Annotated[str | None, typer.Option("--unmute", metavar="STREAM", help="Take a mute back.")] = None,
     test_alert: Annotated[bool, typer.Option("--test-alert", help="Send a test message to every receiver.")] = False,
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the answer as JSON; - for the terminal.")
-    ] = None,
+    json: JsonFile = None,
     quiet: Quiet = False,
 ) -> int:
     """Look at what is new since the last look, and raise the alarm where it got worse.
 
     Exits with 1 while an alarm is open, with 2 when that could not be found out.
     """
-    from backslide.cli.output import Files
     from backslide.cli.watch import Wish, run
 
     wish = Wish(replay, every, as_of, mute, unmute, reason, until, test_alert)

@@ -8,22 +8,17 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backslide.contracts.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from backslide.contracts.diagnosis import Diagnosis
-    from backslide.contracts.gate import Gate
-    from backslide.contracts.retrain import Retrain
-    from backslide.contracts.shadow import Shadow
-
 
 @dataclass(frozen=True)
 class Files:
-    """Where a diagnosis goes besides the terminal; ``-`` is standard output."""
+    """Where an answer goes besides the terminal; ``-`` is standard output."""
 
     json: str | None = None
     html: str | None = None
@@ -44,17 +39,22 @@ class Files:
                 found = f"{name} is a folder" if path.is_dir() else f"there is no folder {path.parent}"
                 raise ConfigError(f"cannot write {name}: {found}; name a file in a folder that exists")
 
-    def write(self, diagnosis: Diagnosis | Shadow | Gate | Retrain) -> bool:
+    def write(self, answer: Any) -> bool:
         """Write what was asked for; returns whether standard output was used up by it."""
-        wanted = ((self.json, diagnosis.to_json), (self.html, diagnosis.to_html), (self.md, diagnosis.to_markdown))
-        for name, render in wanted:
+        for name, form in ((self.json, "to_json"), (self.html, "to_html"), (self.md, "to_markdown")):
             if name == "-":
-                say(render())
+                say(getattr(answer, form)())
             elif name is not None:
-                text = render()
+                text = getattr(answer, form)()
                 Path(name).write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
                 note(f"wrote {name}")
         return "-" in (self.json, self.html, self.md)
+
+
+def publish(answer: Any, files: Files) -> None:
+    """Write what was asked for, and print the text unless standard output holds something else."""
+    if not files.write(answer):
+        show(answer)
 
 
 def say(text: str) -> None:
@@ -70,15 +70,22 @@ def note(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def show(diagnosis: Diagnosis) -> None:
-    """Print the report, in colour and at the width of the terminal where there is one."""
-    from backslide.report.render.text import render_text
+def show(answer: Any) -> None:
+    """Print the text; a diagnosis in colour and at the width of the terminal, where there is one."""
+    from backslide.contracts.diagnosis import Diagnosis
+    from backslide.contracts.selftest import SelfTest
 
-    if _is_terminal(sys.stdout) and "NO_COLOR" not in os.environ:
+    if isinstance(answer, Diagnosis) and _is_terminal(sys.stdout) and "NO_COLOR" not in os.environ:
+        from backslide.report.render.text import render_text
+
         width = max(60, min(shutil.get_terminal_size().columns, 120))
-        say(render_text(diagnosis, color=True, width=width))
+        say(render_text(answer, color=True, width=width))
+    elif isinstance(answer, SelfTest):
+        from backslide.report.documents.selftest import render_selftest
+
+        say(render_selftest(answer))
     else:
-        say(diagnosis.to_text())
+        say(answer.to_text())
 
 
 @contextmanager

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from backslide.cli.output import Files, note, say, show
+from backslide.cli.output import Files, note, show
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.errors import ConfigError, InputError, did_you_mean
 from backslide.contracts.gate import Gate
@@ -22,36 +22,26 @@ def run(source: str, files: Files, *, charts: Path | None = None, image: str | N
     """Read, render and write; prints the text when nothing else was asked for."""
     files.check()
     kind = _check_charts(charts, image)
-    text = _read(source)
-    other = _other(text)
-    if other is not None:
-        return _another(other, files, charts)
-    diagnosis = Diagnosis.from_json(text)
-    printed = files.write(diagnosis)
+    answer = _answer(_read(source))
+    if charts is not None and not isinstance(answer, Diagnosis):
+        raise ConfigError("--charts are those of a diagnosis; write these with --html")
+    printed = files.write(answer)
     if charts is not None:
-        _write_charts(diagnosis, charts, kind)
+        _write_charts(answer, charts, kind)
     if not printed and files.html is None and files.md is None and charts is None:
-        show(diagnosis)
+        show(answer)
     return 0
 
 
-def _other(text: str) -> Shadow | Gate | Retrain | None:
-    """What says that it is something else; all the rest is read as a diagnosis, whose errors say what is wrong."""
+def _answer(text: str) -> Any:
+    """What its format says that it is; all the rest is read as a diagnosis, whose errors say what is wrong."""
     try:
         data = json.loads(text)
     except ValueError:
-        return None
+        data = None
     kind = str(data.get("format", "")).removeprefix("backslide.").partition("/")[0] if isinstance(data, dict) else ""
-    kinds: dict[str, type[Shadow | Gate | Retrain]] = {"shadow": Shadow, "gate": Gate, "retrain": Retrain}
-    return kinds[kind].from_dict(data) if kind in kinds else None
-
-
-def _another(found: Shadow | Gate | Retrain, files: Files, charts: Path | None) -> int:
-    if charts is not None:
-        raise ConfigError("--charts are those of a diagnosis; write these with --html")
-    if not files.write(found) and files.html is None and files.md is None:
-        say(found.to_text())
-    return 0
+    kinds: dict[str, Any] = {"shadow": Shadow, "gate": Gate, "retrain": Retrain}
+    return kinds[kind].from_dict(data) if kind in kinds else Diagnosis.from_json(text)
 
 
 def _check_charts(folder: Path | None, image: str | None) -> Format:

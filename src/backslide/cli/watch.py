@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backslide.cli.output import Files, note, progress, say
+from backslide.cli.output import Files, note, progress, publish
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import BackslideError, ConfigError
 
 if TYPE_CHECKING:
-    from backslide.contracts.watch import WatchReport
     from backslide.store.database import Database
 
 _EVERY = re.compile(r"^(\d+(?:\.\d+)?)\s*(s|m|min|h|d)$")
@@ -47,7 +46,8 @@ def run(config: Path, files: Files, wish: Wish, *, quiet: bool) -> int:
 
         with progress(quiet=quiet) as report_progress:
             found = watch(settings, replay=True, as_of=_moment(wish.as_of), progress=report_progress)
-        return _show(found, files)
+        publish(found, files)
+        return 1 if found.alarmed else 0
     from backslide.store.database import open_database
 
     database = open_database(settings.store.url, settings.base)
@@ -83,17 +83,7 @@ def _once(database: Database, settings: Settings, files: Files, wish: Wish, *, q
     with progress(quiet=quiet) as report_progress:
         found = watch(settings, as_of=_moment(wish.as_of), book=book, progress=report_progress)
     book.end_run(number, found.status.value, found.summary)
-    return _show(found, files)
-
-
-def _show(found: WatchReport, files: Files) -> int:
-    if files.json == "-":
-        say(found.to_json())
-    else:
-        if files.json is not None:
-            found.to_json(files.json)
-            note(f"wrote {files.json}")
-        say(found.to_text())
+    publish(found, files)
     return 1 if found.alarmed else 0
 
 

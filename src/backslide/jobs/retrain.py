@@ -92,8 +92,10 @@ def retrain(
     return _retrained(case, recipe, champion, diagnosed, settings, say)
 
 
-def retrain_config(settings: Settings, *, progress: Progress | None = None) -> Retrain:
-    """Retraining as a configuration describes it."""
+def retrain_config(settings: Settings, *, progress: Progress | None = None, **changes: Any) -> Retrain:
+    """Retraining as a configuration describes it; ``changes`` that are not None stand for keys of [retrain]."""
+    given = {key: value for key, value in changes.items() if value is not None}
+    settings = settings.model_copy(update={"retrain": settings.retrain.model_copy(update=given)})
     return retrain(settings=settings, name=settings.model.name, progress=progress)
 
 

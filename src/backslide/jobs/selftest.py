@@ -31,7 +31,7 @@ MIN_ROWS = 1000
 IMPORTANCE_ROWS = 2000
 
 
-def selftest(
+def selftest_config(
     settings: Settings, *, columns: int = 3, rows: int = 10_000, minutes: float = 10.0, progress: Progress | None = None
 ) -> SelfTest:
     """Rehearse the catalogue of faults on the ``columns`` features that the model leans on most.
