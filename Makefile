@@ -17,7 +17,7 @@ help:
 	@echo "make demo      the story of a model that was fitted again, on simulated letters; writes $(DEMO)/report.html"
 	@echo "make test      the test suite (TESTS=tests/models for a part, ARGS=... for pytest)"
 	@echo "make test-rates   null rates, powers and benchmarks at full size, before a release (an hour or two; BACKSLIDE_DATA for the real sets)"
-	@echo "make lint      formatting, ruff, mypy, import-linter"
+	@echo "make lint      formatting, ruff, mypy, import-linter, the rules of the house"
 	@echo "make bench     speed and memory against a bare scan and a model's fit (FULL=1 for the sizes in docs/benchmarks.md)"
 	@echo "make bench-faults   faults done to the real data and what is named (MINUTES=60 each half); writes its tables into docs/benchmarks.md"
 	@echo "make bench-wild   incidents in consecutive periods of the real data (MINUTES=60 each half, SLICE=1/3); tables into docs/benchmarks.md"
@@ -63,6 +63,7 @@ lint: $(VENV)/.dev
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
+	$(PY) tools/house.py
 
 format: $(VENV)/.dev
 	$(PY) -m ruff format .
