@@ -9,7 +9,7 @@ from backslide.contracts.cause import Confidence, Injection
 from backslide.contracts.diagnosis import MetricChange
 from backslide.contracts.finding import Estimate, Finding, Outcome, Severity, Status, Step
 from backslide.report.documents.diagnosis import build
-from backslide.report.format.escape import clean_text, cleaned
+from backslide.contracts.escape import clean_text, cleaned
 
 
 def test_the_headline_in_points():

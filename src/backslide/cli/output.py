@@ -8,12 +8,14 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from backslide.contracts.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from backslide.contracts.rendering import Answer
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Files:
                 found = f"{name} is a folder" if path.is_dir() else f"there is no folder {path.parent}"
                 raise ConfigError(f"cannot write {name}: {found}; name a file in a folder that exists")
 
-    def write(self, answer: Any) -> bool:
+    def write(self, answer: Answer) -> bool:
         """Write what was asked for; returns whether standard output was used up by it."""
         for name, form in ((self.json, "to_json"), (self.html, "to_html"), (self.md, "to_markdown")):
             if name == "-":
@@ -51,7 +53,7 @@ class Files:
         return "-" in (self.json, self.html, self.md)
 
 
-def publish(answer: Any, files: Files) -> None:
+def publish(answer: Answer, files: Files) -> None:
     """Write what was asked for, and print the text unless standard output holds something else."""
     if not files.write(answer):
         show(answer)
@@ -70,22 +72,16 @@ def note(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def show(answer: Any) -> None:
-    """Print the text; a diagnosis in colour and at the width of the terminal, where there is one."""
-    from backslide.contracts.diagnosis import Diagnosis
-    from backslide.contracts.selftest import SelfTest
-
-    if isinstance(answer, Diagnosis) and _is_terminal(sys.stdout) and "NO_COLOR" not in os.environ:
-        from backslide.report.render.text import render_text
-
-        width = max(60, min(shutil.get_terminal_size().columns, 120))
-        say(render_text(answer, color=True, width=width))
-    elif isinstance(answer, SelfTest):
-        from backslide.report.documents.selftest import render_selftest
-
-        say(render_selftest(answer))
-    else:
+def show(answer: Answer) -> None:
+    """Print the text, in colour and at the width of the terminal where there is one."""
+    if not _is_terminal(sys.stdout) or "NO_COLOR" in os.environ:
         say(answer.to_text())
+        return
+    from backslide.report.render.answer import page_of
+    from backslide.report.render.text import page_text
+
+    width = max(60, min(shutil.get_terminal_size().columns, 120))
+    say(page_text(page_of(answer), color=True, width=width))
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def run(model: str, out: Path | None, chosen: Chosen, *, as_json: bool, quiet: b
 
 def _told(taken: object) -> str:
     from backslide.contracts.snapshot import Snapshot
-    from backslide.report.format.escape import clean_text
+    from backslide.contracts.escape import clean_text
 
     assert isinstance(taken, Snapshot)
     commit = f", commit {taken.repository.commit[:10]}" if taken.repository is not None else ""

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from backslide.contracts.finding import Estimate
+from backslide.contracts.rendering import Display
 from backslide.contracts.values import Value
 
 Family = Literal["data fault", "our own change", "the world"]
@@ -190,7 +191,7 @@ class Began(Value):
     """Whether the interval meets that of the metric's own change point; None where that is not known."""
 
 
-class Cause(Value):
+class Cause(Display):
     """Something that explains part of the change, priced in points of the metric."""
 
     rank: int
@@ -200,6 +201,8 @@ class Cause(Value):
     segment: str | None = None
     points: Estimate | None = None
     """Signed like ``metric.change``. None where neither labels nor a model allow a price."""
+    unit: str = ""
+    """Of the points: ``points`` where they are fractions, shown in hundredths; empty in the metric's own unit."""
     confidence: Confidence
     repair: Repair | None = None
     injection: Injection | None = None
@@ -215,18 +218,6 @@ class Cause(Value):
     """Keys of findings: ``DRF001:income``."""
     next_step: str
 
-    def __repr__(self) -> str:
-        """One line: ``<Cause 1, unit_change of income, verified: income is 12 times as large>``."""
-        from backslide.report.format.escape import clean_text
-
+    def one_line(self) -> str:
         about = ", ".join(self.features or self.classes)
-        return clean_text(
-            f"<Cause {self.rank}, {self.kind}{f' of {about}' if about else ''}, {self.confidence}: {self.summary}>"
-        )
-
-    __str__ = __repr__
-
-    def _repr_html_(self) -> str:
-        from backslide.report.render.notebook import cause_fragment
-
-        return cause_fragment(self)
+        return f"Cause {self.rank}, {self.kind}{f' of {about}' if about else ''}, {self.confidence}: {self.summary}"

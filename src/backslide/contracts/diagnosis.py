@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from backslide.contracts.cause import Cause
 from backslide.contracts.evidence import Waterfall
 from backslide.contracts.finding import Estimate, Outcome
-from backslide.contracts.values import Published, Value, written
+from backslide.contracts.rendering import Answer
+from backslide.contracts.values import Value
 
 Task = Literal["binary", "multiclass", "regression"]
 
@@ -130,11 +130,13 @@ class Inputs(Value):
     """Model versions logged in each window."""
     versions: dict[str, str] = {}
     """Library versions of this run."""
+    made: str | None = None
+    """When it was made (ISO, UTC), where the command line wrote it."""
     notes: tuple[str, ...] = ()
     """Said plainly: columns left alone, rows ignored, caveats of the intervals."""
 
 
-class Diagnosis(Published):
+class Diagnosis(Answer):
     """Why a model got worse, ranked and priced. Renders anywhere without the data."""
 
     noun: ClassVar[str] = "a diagnosis"
@@ -158,36 +160,6 @@ class Diagnosis(Published):
     waterfall: Waterfall | None = None
     """The change taken apart, ready to draw; None where there is no change to explain."""
 
-    # The value knows how to show itself; the renderers know nothing but this module. Imported late so that reading a
-    # diagnosis needs no templates.
-    def to_text(self) -> str:
-        """The report for a terminal or a mail."""
-        from backslide.report.render.text import render_text
-
-        return render_text(self)
-
-    def to_markdown(self, path: str | Path | None = None) -> str:
-        """The report for a pull request; also written to ``path`` when one is given."""
-        from backslide.report.render.markdown import render_markdown
-
-        return written(render_markdown(self), path)
-
-    def to_html(self, path: str | Path | None = None) -> str:
-        """The self-contained page; also written to ``path`` when one is given."""
-        from backslide.report.render.html import render_html
-
-        return written(render_html(self), path)
-
-    def __repr__(self) -> str:
-        """One line: ``<Diagnosis of loans, degraded, 2 causes: The model got worse ...>``."""
-        from backslide.report.format.escape import clean_text
-
+    def one_line(self) -> str:
         causes = f"{len(self.causes)} cause{'' if len(self.causes) == 1 else 's'}"
-        return clean_text(f"<Diagnosis of {self.model}, {self.verdict}, {causes}: {self.summary}>")
-
-    __str__ = __repr__
-
-    def _repr_html_(self) -> str:
-        from backslide.report.render.html import render_fragment
-
-        return render_fragment(self)
+        return f"Diagnosis of {self.model}, {self.verdict}, {causes}: {self.summary}"

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from backslide.contracts.evidence import Evidence
+from backslide.contracts.rendering import Display
 from backslide.contracts.values import Value
 
 Scalar = str | int | float | bool | None
@@ -82,7 +83,7 @@ class Estimate(Value):
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
-class Finding(Value):
+class Finding(Display):
     """One answer of a check about one subject (a column, a class, a score, the whole window)."""
 
     code: str
@@ -108,18 +109,8 @@ class Finding(Value):
         """How causes refer to a finding: ``DRF001:income``."""
         return f"{self.code}:{self.subject}"
 
-    def __repr__(self) -> str:
-        """One line without the charts: ``<Finding DRF001 income, fail: income is 12 times as large>``."""
-        from backslide.report.format.escape import clean_text
-
-        return clean_text(f"<Finding {self.code} {self.subject}, {self.severity}: {self.summary}>")
-
-    __str__ = __repr__
-
-    def _repr_html_(self) -> str:
-        from backslide.report.render.notebook import finding_fragment
-
-        return finding_fragment(self)
+    def one_line(self) -> str:
+        return f"Finding {self.code} {self.subject}, {self.severity}: {self.summary}"
 
 
 class Outcome(Value):

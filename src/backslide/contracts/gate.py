@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from backslide.contracts.finding import Estimate
+from backslide.contracts.rendering import Answer
 from backslide.contracts.retrain_settings import GateSettings
 from backslide.contracts.shadow import ShadowInputs
-from backslide.contracts.values import Published, Value, written
+from backslide.contracts.values import Value
 
 
 class GateVerdict(StrEnum):
@@ -56,7 +56,7 @@ class GateLine(Value):
     note: str = ""
 
 
-class Gate(Published):
+class Gate(Answer):
     """Champion against challenger, line by line."""
 
     noun: ClassVar[str] = "a gate report"
@@ -78,29 +78,5 @@ class Gate(Published):
         """Requirements that are not met."""
         return tuple(line for line in self.lines if line.passed is False)
 
-    # Imported late, so that reading a report needs no templates.
-    def to_text(self) -> str:
-        """The report for a terminal or a mail."""
-        from backslide.report.documents.gate import render_gate_text
-
-        return render_gate_text(self)
-
-    def to_markdown(self, path: str | Path | None = None) -> str:
-        """The report for a pull request; also written to ``path`` when one is given."""
-        from backslide.report.documents.gate import render_gate_markdown
-
-        return written(render_gate_markdown(self), path)
-
-    def to_html(self, path: str | Path | None = None) -> str:
-        """The self-contained page; also written to ``path`` when one is given."""
-        from backslide.report.documents.gate import render_gate_html
-
-        return written(render_gate_html(self), path)
-
-    def __repr__(self) -> str:
-        """One line: ``<Gate of loans, hold: ...>``."""
-        from backslide.report.format.escape import clean_text
-
-        return clean_text(f"<Gate of {self.model}, {self.verdict}: {self.summary}>")
-
-    __str__ = __repr__
+    def one_line(self) -> str:
+        return f"Gate of {self.model}, {self.verdict}: {self.summary}"

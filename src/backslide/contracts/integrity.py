@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from backslide.contracts.cause import CauseKind
-from backslide.contracts.values import Published, Value, written
+from backslide.contracts.rendering import Answer
+from backslide.contracts.values import Value
 
 Risk = Literal["likely", "possible", "unlikely"]
 Where = Literal["fitted", "artefact", "environment", "variables", "files", "repository"]
@@ -96,7 +96,7 @@ class SnapshotIdentity(Value):
     artefact: str | None = None
 
 
-class Integrity(Published):
+class Integrity(Answer):
     """Everything that differs between two snapshots."""
 
     noun: ClassVar[str] = "an integrity report"
@@ -116,24 +116,5 @@ class Integrity(Published):
         """Whether something differs that could hurt; the command line then exits with 1."""
         return any(d.risk != "unlikely" for d in self.differences)
 
-    def to_text(self) -> str:
-        """The report for a terminal."""
-        from backslide.report.documents.integrity import integrity_text
-
-        return integrity_text(self)
-
-    def to_markdown(self, path: str | Path | None = None) -> str:
-        """The report for a pull request; also written to ``path`` when one is given."""
-        from backslide.report.documents.integrity import integrity_markdown
-
-        return written(integrity_markdown(self), path)
-
-    def __repr__(self) -> str:
-        """One line: ``<Integrity of v1 and v2, 3 differences: ...>``."""
-        from backslide.report.format.escape import clean_text
-
-        return clean_text(
-            f"<Integrity of {self.a.name} and {self.b.name}, {len(self.differences)} differences: {self.summary}>"
-        )
-
-    __str__ = __repr__
+    def one_line(self) -> str:
+        return f"Integrity of {self.a.name} and {self.b.name}, {len(self.differences)} differences: {self.summary}"

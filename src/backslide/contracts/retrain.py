@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from backslide.contracts.evidence import Evidence
 from backslide.contracts.finding import Estimate
 from backslide.contracts.gate import Gate, GateVerdict
+from backslide.contracts.rendering import Answer
 from backslide.contracts.shadow import ShadowInputs
-from backslide.contracts.values import Published, Value, written
+from backslide.contracts.values import Value
 
 
 class RetrainVerdict(StrEnum):
@@ -130,7 +130,7 @@ class Refusal(Value):
     """Of the best candidate trained on the faulty rows."""
 
 
-class Retrain(Published):
+class Retrain(Answer):
     """Whether to train again, on what, and what it is worth."""
 
     noun: ClassVar[str] = "a report"
@@ -174,29 +174,5 @@ class Retrain(Published):
         tried = [c for c in self.candidates if c.gain is not None]
         return next(iter([*named, *tried]), None)
 
-    # Imported late, so that reading a report needs no templates.
-    def to_text(self) -> str:
-        """The report for a terminal or a mail."""
-        from backslide.report.documents.retrain import render_retrain_text
-
-        return render_retrain_text(self)
-
-    def to_markdown(self, path: str | Path | None = None) -> str:
-        """The report for a pull request; also written to ``path`` when one is given."""
-        from backslide.report.documents.retrain import render_retrain_markdown
-
-        return written(render_retrain_markdown(self), path)
-
-    def to_html(self, path: str | Path | None = None) -> str:
-        """The self-contained page; also written to ``path`` when one is given."""
-        from backslide.report.documents.retrain import render_retrain_html
-
-        return written(render_retrain_html(self), path)
-
-    def __repr__(self) -> str:
-        """One line: ``<Retrain of loans, promote: ...>``."""
-        from backslide.report.format.escape import clean_text
-
-        return clean_text(f"<Retrain of {self.model}, {self.verdict}: {self.summary}>")
-
-    __str__ = __repr__
+    def one_line(self) -> str:
+        return f"Retrain of {self.model}, {self.verdict}: {self.summary}"

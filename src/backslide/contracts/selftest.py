@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from backslide.contracts.cause import CauseKind
-from backslide.contracts.values import Published, Value
+from backslide.contracts.rendering import Answer
+from backslide.contracts.values import Value
 
 TrialOutcome = Literal["named", "other name", "harmless", "missed", "failed"]
 
@@ -32,7 +33,7 @@ class FaultTrial(Value):
         return self.outcome in ("named", "harmless")
 
 
-class SelfTest(Published):
+class SelfTest(Answer):
     """The whole self-test; ``detectable`` is the smallest change of the headline metric that these rows would show."""
 
     noun: ClassVar[str] = "a self-test"
@@ -49,3 +50,7 @@ class SelfTest(Published):
     """Verdict on the two halves without any fault."""
     tried: tuple[FaultTrial, ...]
     notes: tuple[str, ...] = ()
+
+    def one_line(self) -> str:
+        caught = sum(one.caught for one in self.tried)
+        return f"SelfTest of {self.model}: {caught} of {len(self.tried)} faults recognised"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from backslide.contracts.diagnosis import Task
 from backslide.contracts.evidence import Evidence
 from backslide.contracts.finding import Estimate
-from backslide.contracts.values import Published, Value, written
+from backslide.contracts.rendering import Answer
+from backslide.contracts.values import Value
 
 Mode = Literal["log", "replay", "ab"]
 
@@ -193,7 +193,7 @@ class ShadowInputs(Value):
     notes: tuple[str, ...] = ()
 
 
-class Shadow(Published):
+class Shadow(Answer):
     """Old and new model on the same traffic: who is better, where, and what to do."""
 
     noun: ClassVar[str] = "a comparison"
@@ -226,34 +226,5 @@ class Shadow(Published):
     evidence: tuple[Evidence, ...] = ()
     inputs: ShadowInputs
 
-    # Imported late, so that reading a comparison needs no templates.
-    def to_text(self) -> str:
-        """The comparison for a terminal or a mail."""
-        from backslide.report.render.shadow_text import render_shadow_text
-
-        return render_shadow_text(self)
-
-    def to_markdown(self, path: str | Path | None = None) -> str:
-        """The comparison for a pull request; also written to ``path`` when one is given."""
-        from backslide.report.render.shadow_text import render_shadow_markdown
-
-        return written(render_shadow_markdown(self), path)
-
-    def to_html(self, path: str | Path | None = None) -> str:
-        """The self-contained page; also written to ``path`` when one is given."""
-        from backslide.report.render.shadow_html import render_shadow_html
-
-        return written(render_shadow_html(self), path)
-
-    def __repr__(self) -> str:
-        """One line: ``<Shadow of loans, new_better: ...>``."""
-        from backslide.report.format.escape import clean_text
-
-        return clean_text(f"<Shadow of {self.model}, {self.verdict}: {self.summary}>")
-
-    __str__ = __repr__
-
-    def _repr_html_(self) -> str:
-        from backslide.report.render.shadow_html import render_shadow_fragment
-
-        return render_shadow_fragment(self)
+    def one_line(self) -> str:
+        return f"Shadow of {self.model}, {self.verdict}: {self.summary}"

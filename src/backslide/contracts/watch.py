@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import ClassVar, Literal
 
 from backslide.contracts.finding import Estimate
-from backslide.contracts.values import Published, Value
+from backslide.contracts.rendering import Answer
+from backslide.contracts.values import Value
 
 
 class Level(StrEnum):
@@ -162,7 +163,7 @@ class EstimatedPerformance(Value):
     """Why there is no estimate."""
 
 
-class WatchReport(Published):
+class WatchReport(Answer):
     """The whole answer of one look."""
 
     noun: ClassVar[str] = "a look"
@@ -192,8 +193,5 @@ class WatchReport(Published):
         """Whether an alarm is open that nobody muted; the command line exits with 1."""
         return self.status == Level.ALARM
 
-    def to_text(self) -> str:
-        """The terminal text."""
-        from backslide.report.documents.watch import render_watched
-
-        return render_watched(self)
+    def one_line(self) -> str:
+        return f"WatchReport of {self.model}, {self.status}: {self.summary}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backslide.report.render.notebook import standalone_spec
+from backslide.report.charts.standalone import standalone_spec
 
 if TYPE_CHECKING:
     from altair.typing import ChartType

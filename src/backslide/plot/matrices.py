@@ -17,7 +17,7 @@ from backslide.plot.draw import chart
 from backslide.plot.tables import Table, Tables, not_recognised, open_both, recognised, require
 from backslide.report.charts.palette import BAND, INK, PAPER, RISE
 from backslide.report.charts.spec import chart_spec
-from backslide.report.render.notebook import framed, safe
+from backslide.report.charts.standalone import framed, safe
 from backslide.stats.metrics.metric import Floats
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backslide.contracts import say
 from backslide.report.charts.parts import COLOUR, PLAIN_AXIS, same_length, sized
-from backslide.report.format import numbers
 
 if TYPE_CHECKING:
     from backslide.contracts.evidence import Density, DensityCell
@@ -56,7 +56,7 @@ def density(evidence: Density, width: int) -> Spec:
 
 
 def _values(cell: DensityCell, fullest: float) -> list[Spec]:
-    tip = f"{numbers.percent(cell.reference)} of the reference, {numbers.percent(cell.current)} of the current window"
+    tip = f"{say.percent(cell.reference)} of the reference, {say.percent(cell.current)} of the current window"
     return [
         {
             "x": cell.x,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from backslide.contracts import say
 from backslide.report.charts import kde
 from backslide.report.charts.binning import drawable
 from backslide.report.charts.palette import INK
@@ -22,7 +24,6 @@ from backslide.report.charts.parts import (
     sized,
     vertical_marks,
 )
-from backslide.report.format import numbers
 
 if TYPE_CHECKING:
     from backslide.contracts.evidence import Bars, Histograms
@@ -91,7 +92,7 @@ def _lines(drawn: Drawn) -> list[Spec]:
 def bars(evidence: Bars, width: int) -> Spec:
     """Two bars per category with their shares written out."""
     same_length(evidence.reference, evidence.current, evidence.categories)
-    write = numbers.percent if evidence.share else numbers.plain
+    write = say.percent if evidence.share else partial(say.number, digits=3)
     keep = _busiest(evidence)
     names = distinct(evidence.categories[i] for i in keep)
     values = [
@@ -140,4 +141,4 @@ def _busiest(evidence: Bars) -> list[int]:
 
 
 def _with_outside(title: str, outside: float) -> str:
-    return f"{title} ({numbers.percent(outside)} of rows beyond)" if outside >= 0.0005 else title
+    return f"{title} ({say.percent(outside)} of rows beyond)" if outside >= 0.0005 else title

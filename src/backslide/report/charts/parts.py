@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backslide.contracts import say
 from backslide.report.charts.palette import CURRENT, FAINT, GRID, INK, PAPER, REFERENCE
-from backslide.report.format import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -127,8 +127,8 @@ def points_or_plain(*, share: bool, suffix: bool = True) -> Callable[[float], st
 
     def write(value: float) -> str:
         if share:
-            return numbers.signed(100 * value, 1) + (" pt" if suffix else "")
-        return numbers.signed(value, numbers.significant(value, 3))
+            return say.fixed(100 * value, 1, sign=True) + (" pt" if suffix else "")
+        return say.fixed(value, say.decimals(value, 3), sign=True)
 
     return write
 

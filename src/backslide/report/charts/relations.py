@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from backslide.contracts import say
 from backslide.report.charts import label_placement
 from backslide.report.charts.palette import CURRENT, FAINT, INK, PAPER
 from backslide.report.charts.parts import (
@@ -14,7 +16,6 @@ from backslide.report.charts.parts import (
     same_length,
     sized,
 )
-from backslide.report.format import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,11 +65,11 @@ def reliability(evidence: Reliability, width: int) -> Spec:
 
 
 def _bin_value(b: ReliabilityBin) -> Spec:
-    tip = f"{b.window}: scores of {numbers.percent(b.predicted)} came true in {numbers.percent(b.observed)}"
+    tip = f"{b.window}: scores of {say.percent(b.predicted)} came true in {say.percent(b.observed)}"
     if b.low is not None and b.high is not None:
-        tip += f" [{numbers.percent(b.low)} to {numbers.percent(b.high)}]"
+        tip += f" [{say.percent(b.low)} to {say.percent(b.high)}]"
     if b.rows:
-        tip += f", {numbers.rows(b.rows)}"
+        tip += f", {say.counted(b.rows, 'row')}"
     return {"predicted": b.predicted, "observed": b.observed, "low": b.low, "high": b.high, "window": b.window} | {
         "tip": tip
     }
@@ -124,7 +125,7 @@ def _point_value(point: ScatterPoint, evidence: Scatter) -> Spec:
 
 
 def _writer(share: bool) -> Callable[[float], str]:
-    return numbers.percent if share else numbers.plain
+    return say.percent if share else partial(say.number, digits=3)
 
 
 def _axis(share: bool) -> Spec:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from backslide.contracts import say
 from backslide.report.charts.palette import BAND, CURRENT, FAINT, FALL, INK, PAPER, RISE
 from backslide.report.charts.parts import (
     MOST_ROWS,
@@ -20,7 +22,6 @@ from backslide.report.charts.parts import (
     sized,
     values_at_the_side,
 )
-from backslide.report.format import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,7 +122,7 @@ def waterfall(evidence: Waterfall, width: int) -> Spec:
 
 def _waterfall_value(name: str, step: WaterfallStep, start: float, end: float, *, share: bool) -> Spec:
     write = points_or_plain(share=share)
-    level = numbers.percent if share else numbers.plain
+    level = say.percent if share else partial(say.number, digits=3)
     text = short = level(step.value) if step.role == "level" else write(step.value)
     value = {"name": name, "role": step.role, "start": start, "end": end}
     if step.low is None or step.high is None or step.role == "level":
@@ -194,7 +195,7 @@ def cell_text(cell: str | int | float | None) -> str:
     """A cell of a table as a person would write it; nothing for None."""
     if isinstance(cell, str):
         return cell
-    return "" if cell is None else numbers.plain(cell, 4)
+    return "" if cell is None else say.number(cell)
 
 
 def table(evidence: Table, width: int) -> Spec:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from backslide.contracts import say
 from backslide.report.charts.palette import CURRENT, FAINT, REFERENCE
 from backslide.report.charts.parts import (
     MOST_ROWS,
@@ -21,7 +22,6 @@ from backslide.report.charts.parts import (
     sized,
     values_at_the_side,
 )
-from backslide.report.format import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +94,7 @@ def _tip(row: SegmentRow, evidence: Segments) -> str:
     said = f"{row.segment}: {level(row.reference)} → {level(row.current)}"
     if row.contribution is not None:
         said += f", adds {write(row.contribution)} to the change"
-    return f"{said}, {numbers.rows(row.current_rows)} now"
+    return f"{said}, {say.counted(row.current_rows, 'row')} now"
 
 
 def lines(evidence: Segments) -> tuple[SegmentLine, ...]:
@@ -113,7 +113,7 @@ def lines(evidence: Segments) -> tuple[SegmentLine, ...]:
     return tuple(
         SegmentLine(
             segment=row.segment,
-            rows=f"{numbers.count(row.reference_rows)} → {numbers.count(row.current_rows)}",
+            rows=f"{say.count(row.reference_rows)} → {say.count(row.current_rows)}",
             sizes=_sizes(row, most),
             before=level(row.reference),
             after=level(row.current),
@@ -133,7 +133,7 @@ def _level(evidence: Segments) -> Callable[[float | None], str]:
     def write(value: float | None) -> str:
         if value is None:
             return "–"
-        return numbers.percent(value) if evidence.share else numbers.plain(value)
+        return say.percent(value) if evidence.share else say.number(value, 3)
 
     return write
 

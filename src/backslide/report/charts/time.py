@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
+from backslide.contracts import say
 from backslide.report.charts.palette import BAND
 from backslide.report.charts.parts import COLOUR, DASH, PERCENT_AXIS, PLAIN_AXIS, same_length, sized, vertical_marks
-from backslide.report.format import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,12 +72,12 @@ def _usual(evidence: Series, y: Spec) -> list[Spec]:
 
 
 def _series_value(point: SeriesPoint, x: float | None, *, share: bool) -> Spec:
-    write = numbers.percent if share else partial(numbers.plain, digits=4)
-    tip = f"{numbers.moment(point.at)}: {write(point.value)}"
+    write = say.percent if share else say.number
+    tip = f"{say.moment(point.at)}: {write(point.value)}"
     if point.low is not None and point.high is not None:
         tip += f" [{write(point.low)} to {write(point.high)}]"
     if point.rows is not None:
-        tip += f", {numbers.rows(point.rows)}"
+        tip += f", {say.counted(point.rows, 'row')}"
     value = {"x": x, "value": point.value, "window": point.window, "tip": tip}
     return value | {"low": point.low, "high": point.high}
 

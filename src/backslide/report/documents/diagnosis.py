@@ -1,187 +1,214 @@
-"""Diagnosis -> plain values ready to print: numbers written, findings sorted, links resolved. Renderers only lay out."""
+"""A diagnosis as a page: what happened, how sure, since when, why, what to do now; then all that it rests on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 from typing import TYPE_CHECKING
 
 from backslide.contracts import say
-from backslide.contracts.cause import Cause
 from backslide.contracts.diagnosis import too_few
-from backslide.contracts.finding import Outcome, Status, Step
+from backslide.contracts.escape import cleaned
+from backslide.contracts.finding import Status, Step
+from backslide.contracts.say import Unit
+from backslide.report.documents import labels
+from backslide.report.documents.causes import cause_card, direction_of, without_year
 from backslide.report.documents.findings import StepView, step_view
-from backslide.report.format import labels, numbers
-from backslide.report.format.escape import cleaned
-from backslide.report.format.numbers import Unit
+from backslide.report.documents.headline import headline
+from backslide.report.documents.page import (
+    Card,
+    Cards,
+    Chart,
+    CheckBlock,
+    Fact,
+    Page,
+    Paragraph,
+    Row,
+    Section,
+    StepLink,
+    Table,
+    rows,
+    section,
+)
 
 if TYPE_CHECKING:
-    from backslide.contracts.diagnosis import DegradedPart, Diagnosis
-    from backslide.contracts.evidence import Waterfall
-    from backslide.contracts.finding import Estimate
+    from backslide.contracts.diagnosis import Diagnosis, Inputs, DegradedPart
+    from backslide.contracts.finding import Estimate, Outcome
+
+MOST_WARNINGS = 5
+"""Warnings shown, those of most points first: whoever reads a sixth at 3 a.m. reads the JSON."""
+_POINTS = re.compile(r"(\d+(?:\.\d+)?) points")
+_COLUMNS = (
+    ("no numeric feature", "numeric"),
+    ("no categorical or boolean feature", "categorical or boolean"),
+    ("no date or time feature", "date or time"),
+    ("no column of running text", "running text"),
+    ("no column of embeddings", "embeddings"),
+)
+"""Reasons of checks that ask for a kind of column, and its name."""
 
 
-@dataclass(frozen=True, slots=True)
-class MetricView:
-    """The headline in both windows."""
-
-    name: str
-    reference: str
-    current: str
-    change: str
-    interval: str
-    direction: str
-    """``worse``, ``better``, ``within noise``, ``no different`` or empty, whatever the metric's sign means."""
-    basis: str
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A finding that a cause rests on; ``anchor`` is empty when it is not on the page."""
-
-    text: str
-    anchor: str
-
-
-@dataclass(frozen=True, slots=True)
-class CauseView:
-    """One card."""
-
-    rank: int
-    title: str
-    meaning: str
-    family: str
-    points: str
-    interval: str
-    direction: str
-    confidence: str
-    confidence_means: str
-    summary: str
-    proof: tuple[str, ...]
-    where: str
-    """Share of rows, segment, classes."""
-    features: tuple[str, ...]
-    since: str
-    next_step: str
-    evidence: tuple[Link, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PartView:
-    """A class, segment or cost that is worse."""
-
-    name: str
-    kind: str
-    metric: str
-    title: str
-    """``recall of court_filing``."""
-    reference: str
-    current: str
-    change: str
-    interval: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unchecked:
-    """What was not checked, and why."""
-
-    code: str
-    title: str
-    status: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """Everything that a page says, in the order in which it says it."""
-
-    model: str
-    verdict: str
-    sign: str
-    tone: str
-    summary: str
-    metric: MetricView
-    action: str
-    reason: str
-    warnings: tuple[str, ...]
-    onset: str
-    onset_interval: str
-    onset_events: tuple[str, ...]
-    detectable: str
-    waterfall: Waterfall | None
-    causes: tuple[CauseView, ...]
-    no_cause: str
-    unexplained: str
-    parts: tuple[PartView, ...]
-    harmless: tuple[CauseView, ...]
-    steps: tuple[StepView, ...]
-    unchecked: tuple[Unchecked, ...]
-    inputs: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...]
-
-
-def build(diagnosis: Diagnosis) -> View:
-    """The view of a diagnosis; strings of foreign origin are made safe to show first."""
+def diagnosis_page(diagnosis: Diagnosis) -> Page:
+    """The page of a diagnosis; strings of foreign origin are made safe to show first."""
     d = cleaned(diagnosis)
     classification = d.inputs.task != "regression"
-    unit = Unit.of(d.metric.name, classification=classification, level=d.metric.reference, change=d.metric.change)
+    unit = _unit(d, classification=classification)
     part_unit = unit if not d.parts else _part_unit(d.parts[0], classification=classification)
     anchors = _anchors(d)
     unused = dict(anchors)
-    word, sign = labels.VERDICT[d.verdict]
     better = d.metric.higher_is_better
-    return View(
+    cards = tuple(
+        cause_card(cause, part_unit, anchors, d.checks, higher_is_better=better) for cause in (*d.causes, *d.harmless)
+    )
+    named, harmless = cards[: len(d.causes)], cards[len(d.causes) :]
+    steps = tuple(step_view(step, d.checks, unused) for step in Step)
+    word, sign = labels.VERDICT[d.verdict]
+    warnings = sorted(d.warnings, key=lambda warning: -_size(warning, d.checks))
+    return Page(
         model=d.model,
+        about="why it changed",
         verdict=word,
         sign=sign,
         tone=d.verdict.value,
-        summary=d.summary,
-        metric=_metric(d, unit),
+        headline=headline(d, unit, part_unit),
+        facts=_facts(d, unit, part_unit),
+        why=named[:1],
         action=labels.ACTION[d.decision.action],
-        reason=d.decision.reason,
-        warnings=d.warnings,
-        onset="" if d.onset is None else numbers.moment(d.onset.at),
-        onset_interval=_onset_interval(d),
-        onset_events=d.onset.events if d.onset else (),
-        detectable=d.detectable.note,
-        waterfall=d.waterfall,
-        causes=tuple(_cause(cause, part_unit, anchors, higher_is_better=better) for cause in d.causes),
-        no_cause="" if d.causes else labels.no_cause(d.verdict, too_few(d.inputs.sampled)),
-        unexplained="" if d.unexplained is None else part_unit.estimate(d.unexplained),
-        parts=tuple(_part(part, classification=classification) for part in d.parts),
-        harmless=tuple(_cause(cause, part_unit, anchors, higher_is_better=better) for cause in d.harmless),
-        steps=tuple(step_view(step, d.checks, unused) for step in Step),
-        unchecked=_unchecked(d.checks),
+        reason=say.sentence(d.decision.reason),
+        context=_context(d.inputs),
+        warnings=tuple(say.sentence(warning) for warning in warnings[:MOST_WARNINGS]),
+        more_warnings=max(0, len(warnings) - MOST_WARNINGS),
+        sections=(
+            *_worse(d, classification=classification),
+            *_causes(d, named, part_unit),
+            *([section("Faults that cost nothing", Cards(harmless))] if harmless else []),
+            *(Section(s.question, tuple(map(CheckBlock, s.checks)), "full", step=s.name) for s in steps if s.checks),
+            *_unchecked(d.checks),
+        ),
+        contents=tuple(_step_link(step) for step in steps),
         inputs=_inputs(d),
         notes=d.inputs.notes,
     )
 
 
-def _metric(d: Diagnosis, unit: Unit) -> MetricView:
-    change = d.metric.change
-    return MetricView(
-        name=say.metric(d.metric.name),
-        reference=unit.level(d.metric.reference),
-        current=unit.level(d.metric.current),
-        change="" if change is None else unit.change(change.estimate),
-        interval="" if change is None else unit.interval(change),
-        direction="" if change is None else _direction(change, unit, d.metric.higher_is_better),
-        basis="" if change is None else numbers.basis(change),
+def _unit(d: Diagnosis, *, classification: bool) -> Unit:
+    return Unit.of(d.metric.name, classification=classification, level=d.metric.reference, change=d.metric.change)
+
+
+def _part_unit(part: DegradedPart, *, classification: bool) -> Unit:
+    fraction = classification and part.kind != "cost"
+    return Unit.of(part.metric, classification=fraction, level=part.reference, change=part.change)
+
+
+def _facts(d: Diagnosis, unit: Unit, part_unit: Unit) -> tuple[Fact, ...]:
+    """How sure, of what is worse and of the whole; and since when."""
+    name, whole = say.metric(d.metric.name), []
+    if d.metric.change is None:
+        whole.append(Fact(name, f"{unit.level(d.metric.reference)} → {unit.level(d.metric.current)}"))
+    else:
+        change = d.metric.change
+        direction = direction_of(change, unit, higher_is_better=d.metric.higher_is_better)
+        overall = f"{name} overall" if d.parts else f"change of {name}"
+        whole.append(Fact(overall, unit.change(change.estimate), _sureness(change, unit), direction))
+    parts = [
+        Fact(
+            f"change of {part_title(part)}",
+            part_unit.change(part.change.estimate),
+            _sureness(part.change, part_unit),
+            "worse",
+        )
+        for part in d.parts[:1]
+    ]
+    return (*parts, *whole, *_onset(d))
+
+
+def _sureness(estimate: Estimate, unit: Unit) -> tuple[str, ...]:
+    interval = unit.interval(estimate)
+    said = (f"95% interval {interval}" if interval else "", say.basis(estimate))
+    return tuple(line for line in said if line)
+
+
+def _onset(d: Diagnosis) -> tuple[Fact, ...]:
+    if d.onset is None:
+        return ()
+    low, high = d.onset.low, d.onset.high
+    between = [f"between {say.day(low)} and {say.day(high)}"] if low and high and low != high else []
+    return (Fact("since", say.day(d.onset.at), (*between, *map(without_year, d.onset.events))),)
+
+
+def _size(warning: str, checks: tuple[Outcome, ...]) -> float:
+    """Points that a warning is about: those of the finding that it repeats, else the most that it names."""
+    for outcome in checks:
+        for finding in outcome.findings:
+            if (
+                finding.summary == warning
+                and finding.estimate is not None
+                and finding.unit in (say.POINTS | say.SHARES)
+            ):
+                return abs(100 * finding.estimate.estimate)
+    return max(map(float, _POINTS.findall(warning)), default=0.0)
+
+
+def _worse(d: Diagnosis, *, classification: bool) -> list[Section]:
+    lines = []
+    for part in d.parts:
+        unit = _part_unit(part, classification=classification)
+        change = unit.estimate(part.change)
+        ends = f"{unit.level(part.reference)} → {unit.level(part.current)}"
+        lines.append((part.name, f"{part.kind}, {say.metric(part.metric)}", ends, change))
+    columns = ("part", "measured by", "reference → current", "change, 95% interval")
+    table = Table(columns, tuple(lines), "What is worse")
+    return [section("What is worse", table, depth="brief")] if lines else []
+
+
+def part_title(part: DegradedPart) -> str:
+    """``recall of court_filing``."""
+    metric = say.metric(part.metric)
+    return metric if metric in part.name else f"{metric} of {part.name}"
+
+
+def _causes(d: Diagnosis, named: tuple[Card, ...], unit: Unit) -> list[Section]:
+    rest = "" if d.unexplained is None else f"Unexplained: {unit.estimate(d.unexplained)}"
+    made = []
+    if not named:
+        none = Paragraph(labels.no_cause(d.verdict, too_few(d.inputs.sampled)))
+        made.append(section("Causes", none, Paragraph(rest), depth="brief"))
+    if len(named) > 1:
+        made.append(section("Other causes", Cards(named[1:], first=2), depth="brief"))
+    chart = None if d.waterfall is None else Chart(d.waterfall, wide=True)
+    if chart is not None or (rest and named):
+        made.append(section("Where the change comes from", chart, Paragraph(rest if named else ""), depth="brief"))
+    return made
+
+
+def _step_link(step: StepView) -> StepLink:
+    return StepLink(
+        step.name, step.question, step.state, step.tally, f"step-{step.name}" if step.checks else "not-checked"
     )
 
 
-def _direction(change: Estimate, unit: Unit, higher_is_better: bool) -> str:
-    """Better or worse in words; neither where the interval holds zero, or nothing is left after rounding."""
-    if not unit.number(change.estimate).strip("0.,"):
-        return "no different"
-    if change.low is not None and not change.clear_of_zero():
-        return "within noise"
-    return "better" if (change.estimate > 0) == higher_is_better else "worse"
-
-
-def _onset_interval(d: Diagnosis) -> str:
-    if d.onset is None or not (d.onset.low and d.onset.high):
-        return ""
-    return f"between {numbers.moment(d.onset.low)} and {numbers.moment(d.onset.high)}"
+def _unchecked(outcomes: tuple[Outcome, ...]) -> list[Section]:
+    """What was not checked, and why; checks whose kind of column is not there are one line."""
+    # Failures first: those are ours, the others are the input's.
+    idle = sorted((o for o in outcomes if o.status is not Status.RAN), key=lambda o: o.status is not Status.FAILED)
+    lines, absent = [], {}
+    for outcome in idle:
+        kind = next((name for reason, name in _COLUMNS if outcome.reason.startswith(reason)), "")
+        if kind and outcome.status is Status.NOT_APPLICABLE:
+            absent.setdefault(kind, []).append(outcome.code)
+        else:
+            lines.append((f"{outcome.title} {outcome.code}", labels.STATUS[outcome.status], outcome.reason))
+    if absent:
+        number = sum(map(len, absent.values()))
+        why = "no such column: " + "; ".join(f"{kind} ({', '.join(codes)})" for kind, codes in absent.items())
+        lines.append((f"{say.counted(number, 'check')} of other kinds of columns", "not applicable", why))
+    lines += [
+        (step.question, "not checked", f"no check of the step “{step.value}” in this run")
+        for step in Step
+        if not any(outcome.step is step for outcome in outcomes)
+    ]
+    block = Table(("check", "state", "why"), tuple(lines), "Not checked") if lines else None
+    none = None if lines else Paragraph("Every check of the playbook ran.")
+    return [section("Not checked, and why", block, none, depth="brief", folded=True)]
 
 
 def _anchors(d: Diagnosis) -> dict[str, str]:
@@ -190,101 +217,44 @@ def _anchors(d: Diagnosis) -> dict[str, str]:
     return {key: f"finding-{number}" for number, key in enumerate(dict.fromkeys(keys), start=1)}
 
 
-def _cause(cause: Cause, unit: Unit, anchors: dict[str, str], *, higher_is_better: bool) -> CauseView:
-    points = cause.points
-    return CauseView(
-        rank=cause.rank,
-        title=labels.cause_title(cause),
-        meaning=cause.kind.meaning,
-        family=cause.kind.family,
-        points="no price" if points is None else unit.change(points.estimate),
-        interval="" if points is None else unit.interval(points),
-        direction="" if points is None else _direction(points, unit, higher_is_better),
-        confidence=cause.confidence.value,
-        confidence_means=labels.confidence_means(cause),
-        summary=cause.summary,
-        proof=_proof(cause, unit),
-        where=_where(cause),
-        features=cause.features,
-        since=numbers.since(cause),
-        next_step=cause.next_step,
-        evidence=tuple(Link(key, anchors.get(key, "")) for key in cause.evidence),
+def _context(i: Inputs) -> tuple[Row, ...]:
+    windows = tuple(
+        f"{name} {p.start[:10]} to {p.end[:10]} ({say.counted(p.days, 'day')})" for name, p in i.periods.items()
+    )
+    shares = [
+        f"{say.count(labelled)} {name}" + (f" ({say.percent(labelled / total, 1)})" if total else "")
+        for name, labelled, total in (
+            ("reference", i.labelled.reference, i.rows.reference),
+            ("current", i.labelled.current, i.rows.current),
+        )
+    ]
+    served = [f"{labels.shortened(versions)} {name}" for name, versions in i.model_versions.items() if versions]
+    made = [i.made] if i.made else []
+    if "backslide" in i.versions:
+        made.append(f"with backslide {i.versions['backslide']}")
+    lines = [Row("windows", windows)] if windows else []
+    return (
+        *lines,
+        *rows(
+            ("rows", f"{say.count(i.rows.reference)} reference, {say.count(i.rows.current)} current"),
+            ("labelled", ", ".join(shares)),
+            ("model versions", ", ".join(served)),
+            ("made", " ".join(made)),
+        ),
     )
 
 
-def _proof(cause: Cause, unit: Unit) -> tuple[str, ...]:
-    said = []
-    if cause.repair is not None:
-        back = cause.repair.points_back
-        gain = "" if back is None else f"; {_priced(back, unit, ' back')}"
-        said.append(f"Repair: {cause.repair.description}{gain}")
-    if cause.injection is not None:
-        said.append(f"Injection into the reference rows; {_priced(cause.injection.points, unit)}")
-    return tuple(said)
-
-
-def _priced(estimate: Estimate, unit: Unit, suffix: str = "") -> str:
-    interval, sampled = unit.interval(estimate), numbers.basis(estimate)
-    said = unit.change(estimate.estimate) + suffix + (f" [{interval}]" if interval else "")
-    return said + (f", {sampled}" if sampled else "")
-
-
-def _where(cause: Cause) -> str:
-    share = numbers.share_of_rows(cause.share_of_rows)
-    said = [f"{share}: {cause.segment}" if cause.segment else share]
-    if cause.classes and cause.features:
-        said.append("class " + labels.shortened(cause.classes))
-    return ", ".join(said)
-
-
-def _part_unit(part: DegradedPart, *, classification: bool) -> Unit:
-    fraction = classification and part.kind != "cost"
-    return Unit.of(part.metric, classification=fraction, level=part.reference, change=part.change)
-
-
-def _part(part: DegradedPart, *, classification: bool) -> PartView:
-    unit = _part_unit(part, classification=classification)
-    metric = say.metric(part.metric)
-    return PartView(
-        name=part.name,
-        kind=part.kind,
-        metric=metric,
-        title=metric if metric in part.name else f"{metric} of {part.name}",
-        reference=unit.level(part.reference),
-        current=unit.level(part.current),
-        change=unit.change(part.change.estimate),
-        interval=unit.interval(part.change),
-    )
-
-
-def _unchecked(outcomes: tuple[Outcome, ...]) -> tuple[Unchecked, ...]:
-    missing = tuple(
-        Unchecked("", step.question, "not checked", f"no check of the step “{step.value}” in this run")
-        for step in Step
-        if not any(outcome.step is step for outcome in outcomes)
-    )
-    # Failures first: those are ours, the others are the input's.
-    idle = sorted(
-        (outcome for outcome in outcomes if outcome.status is not Status.RAN),
-        key=lambda outcome: outcome.status is not Status.FAILED,
-    )
-    return tuple(Unchecked(o.code, o.title, labels.STATUS[o.status], o.reason) for o in idle) + missing
-
-
-def _inputs(d: Diagnosis) -> tuple[tuple[str, str], ...]:
+def _inputs(d: Diagnosis) -> tuple[Row, ...]:
     i = d.inputs
-    said: list[tuple[str, str]] = [("task", i.task)]
-    for name, counts in (("rows", i.rows), ("labelled", i.labelled), ("sampled", i.sampled)):
-        said.append((name, f"{numbers.count(counts.reference)} reference, {numbers.count(counts.current)} current"))
-    said += [(f"{name} rows from", source) for name, source in i.sources.items()]
-    for name, period in i.periods.items():
-        days = f"{period.days} day" + ("" if period.days == 1 else "s")
-        said.append((f"{name} period", f"{numbers.moment(period.start)} to {numbers.moment(period.end)}, {days}"))
-    said += [(f"{name} model versions", labels.shortened(found)) for name, found in i.model_versions.items() if found]
-    if i.classes:
-        said.append(("classes", labels.shortened(i.classes, 12)))
-    if i.features:
-        said.append((f"{len(i.features)} features", labels.shortened(i.features, 12)))
-    if i.versions:
-        said.append(("computed with", ", ".join(f"{name} {version}" for name, version in i.versions.items())))
-    return tuple(said)
+    sampled = f"{say.count(i.sampled.reference)} reference, {say.count(i.sampled.current)} current"
+    periods = [(f"{n} period", f"{say.moment(p.start)} to {say.moment(p.end)}") for n, p in i.periods.items()]
+    return rows(
+        ("task", i.task),
+        ("sampled rows", sampled),
+        *((f"{name} rows from", source) for name, source in i.sources.items()),
+        *periods,
+        ("classes", labels.shortened(i.classes, 12)),
+        (say.counted(len(i.features), "feature"), labels.shortened(i.features, 12)),
+        ("computed with", ", ".join(f"{name} {version}" for name, version in i.versions.items())),
+        ("detectable", d.detectable.note),
+    )

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from backslide.contracts import say
+from backslide.contracts.escape import cleaned
 from backslide.contracts.finding import Finding, Outcome, Severity, Status, Step
-from backslide.report.format import labels, numbers
+from backslide.report.documents import labels
 
 if TYPE_CHECKING:
     from backslide.contracts.evidence import Evidence
     from backslide.contracts.finding import Scalar
+
+
+MOST_LONE_CHARTS = 12
+"""Charts drawn under a finding by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +24,7 @@ class FindingView:
     """One finding with what can be drawn of it."""
 
     anchor: str
+    code: str
     subject: str
     severity: str
     summary: str
@@ -102,12 +109,13 @@ def _check(outcome: Outcome, unused: dict[str, str]) -> CheckView:
 
 def finding_view(finding: Finding, unused: dict[str, str]) -> FindingView:
     """One finding, written out."""
-    said = [] if finding.estimate is None else [numbers.free_estimate(finding.estimate, finding.unit)]
+    said = [] if finding.estimate is None else [say.free_estimate(finding.estimate, finding.unit)]
     if finding.p_value is not None:
-        said.append(numbers.p_value(finding.p_value))
+        said.append(say.p_value(finding.p_value))
     before, after = _pair(finding)
     return FindingView(
         anchor=unused.pop(finding.key, ""),  # an id stands once on a page, whatever a check repeats
+        code=finding.code,
         subject=finding.subject,
         severity=labels.SEVERITY[finding.severity],
         summary=finding.summary,
@@ -115,9 +123,9 @@ def finding_view(finding: Finding, unused: dict[str, str]) -> FindingView:
         before=before,
         after=after,
         estimate=", ".join(said),
-        missed="" if finding.detectable is None else numbers.free_size(finding.detectable, finding.unit),
+        missed="" if finding.detectable is None else say.free_size(finding.detectable, finding.unit),
         exactness=finding.basis,
-        since="" if finding.since is None else numbers.moment(finding.since),
+        since="" if finding.since is None else say.moment(finding.since),
         figures=tuple((name.replace("_", " "), scalar(value)) for name, value in finding.numbers.items()),
         evidence=finding.evidence,
     )
@@ -140,9 +148,9 @@ def _pair(finding: Finding) -> tuple[str, str]:
 def _level(value: Scalar, unit: str) -> str:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return ""
-    if unit in numbers.POINTS or unit in numbers.SHARES:
-        return numbers.percent(value)
-    return numbers.plain(value, 4)
+    if unit in say.POINTS or unit in say.SHARES:
+        return say.percent(value, 1)
+    return say.number(value, 4)
 
 
 def scalar(value: Scalar) -> str:
@@ -152,5 +160,11 @@ def scalar(value: Scalar) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return numbers.count(value).replace("-", numbers.MINUS)
-    return numbers.plain(value, 4) if isinstance(value, float) else value
+        return say.count(value)
+    return say.number(value, 4) if isinstance(value, float) else value
+
+
+def lone_finding(finding: Finding) -> FindingView:
+    """A finding by itself, with the first of its charts; strings of foreign origin are made safe to show first."""
+    view = finding_view(cleaned(finding), {})
+    return replace(view, evidence=view.evidence[:MOST_LONE_CHARTS])

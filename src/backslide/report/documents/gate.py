@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backslide.contracts import say
+from backslide.contracts.escape import cleaned
 from backslide.contracts.evidence import Evidence, Ranked, RankedRow
 from backslide.contracts.gate import GateLine, GateVerdict
-from backslide.report.documents.shadow import Section
-from backslide.report.format import numbers
-from backslide.report.format.escape import cleaned
-from backslide.report.format.numbers import Unit
-from backslide.report.render.page import Fact, Page, page_html, page_markdown, page_text
+from backslide.contracts.say import Unit
+from backslide.report.documents.page import Chart, Fact, Page, Row, Section, rows, section, table_section
 
 if TYPE_CHECKING:
     from backslide.contracts.gate import Gate
@@ -30,21 +28,6 @@ ACTION = {
 MOST_LINES = 40
 
 
-def render_gate_text(gate: Gate) -> str:
-    """The report for a terminal."""
-    return page_text(gate_page(gate))
-
-
-def render_gate_markdown(gate: Gate) -> str:
-    """The report for a pull request."""
-    return page_markdown(gate_page(gate))
-
-
-def render_gate_html(gate: Gate) -> str:
-    """The report as one page."""
-    return page_html(gate_page(gate))
-
-
 def gate_page(gate: Gate) -> Page:
     """Strings of foreign origin are made safe to show first."""
     g = cleaned(gate)
@@ -55,12 +38,11 @@ def gate_page(gate: Gate) -> Page:
         verdict=word,
         sign=sign,
         tone=tone,
-        summary=g.summary,
+        headline=g.summary,
         facts=headline_facts(g.lines[0], (g.champion, g.challenger)),
         action=ACTION[g.verdict],
-        reason=g.reason,
-        sections=(requirements(g.lines),),
-        evidence=chart(g.lines),
+        reason=say.sentence(g.reason),
+        sections=(*glance(*gains(g.lines)), requirements(g.lines)),
         inputs=_inputs(g),
         notes=g.inputs.notes,
     )
@@ -71,9 +53,8 @@ def headline_facts(line: GateLine, names: tuple[str, str]) -> tuple[Fact, ...]:
     unit = unit_of(line)
     facts = [Fact(say.metric(line.metric), f"{unit.level(line.old)} → {unit.level(line.new)}")]
     if line.difference is not None:
-        said = (
-            "" if line.level is None else f"{numbers.percent(line.level, 0)} interval {unit.interval(line.difference)}"
-        )
+        interval = unit.interval(line.difference)
+        said = () if line.level is None else (f"{say.percent(line.level, 0)} interval {interval}",)
         facts.append(Fact("challenger − champion", unit.change(line.difference.estimate), said))
     return (*facts, Fact("compared", f"{names[0]} → {names[1]}"))
 
@@ -92,16 +73,21 @@ def requirements(lines: tuple[GateLine, ...]) -> Section:
     shown = sorted(lines, key=lambda line: (line.kind != "headline", order[line.passed]))
     failed = sum(line.passed is False for line in lines)
     open_lines = sum(line.passed is None for line in lines)
-    reading = f"{numbers.count(len(lines))} requirements, {failed} not met" + (
+    reading = f"{say.count(len(lines))} requirements, {failed} not met" + (
         f", {open_lines} that could not be judged." if open_lines else "."
     )
     reading += " Tests are one-sided; those of classes and segments are corrected for looking at all of them."
-    return Section(
+    return table_section(
         "Requirements",
         reading,
         ("requirement", "met", "old", "new", "new − old", "interval", "test", "rows", "rule"),
         tuple(_cells(line) for line in shown[:MOST_LINES]),
     )
+
+
+def glance(*evidence: Evidence) -> tuple[Section, ...]:
+    """The drawings of a page, before its tables."""
+    return (section("At a glance", *map(Chart, evidence), depth="full"),) if evidence else ()
 
 
 def _cells(line: GateLine) -> tuple[str, ...]:
@@ -113,19 +99,19 @@ def _cells(line: GateLine) -> tuple[str, ...]:
     change = interval = ""
     if line.difference is not None:
         change, interval = unit.change(line.difference.estimate), unit.interval(line.difference)
-    p = "" if line.p_value is None else numbers.p_value(line.p_value)
+    p = "" if line.p_value is None else say.p_value(line.p_value)
     name = {"headline": say.metric(line.metric), "class": say.metric(line.metric)}.get(line.kind, line.name)
     rule = f"{line.rule}; {line.note}" if line.note else line.rule
-    return name, met, *levels, change, interval, p, numbers.count(line.rows) if line.rows else "", rule
+    return name, met, *levels, change, interval, p, say.count(line.rows) if line.rows else "", rule
 
 
-def chart(lines: tuple[GateLine, ...]) -> tuple[Evidence, ...]:
+def gains(lines: tuple[GateLine, ...]) -> tuple[Evidence, ...]:
     """Differences with their intervals, signed so that right is better."""
     shown = [line for line in lines if line.difference is not None and line.kind in ("headline", "class", "segment")]
     shown = [line for line in shown if line.share == shown[0].share][:MOST_LINES] if shown else []
     if len(shown) < 2:
         return ()
-    rows = []
+    dots = []
     for line in shown:
         assert line.difference is not None
         sign = 1 if line.higher_is_better else -1
@@ -134,28 +120,28 @@ def chart(lines: tuple[GateLine, ...]) -> tuple[Evidence, ...]:
         low, high = ends if len(ends) == 2 else (None, None)
         named = say.metric(line.metric) if line.kind != "segment" else line.name
         note = "not met" if line.passed is False else ""
-        rows.append(RankedRow(label=named, value=sign * d.estimate, low=low, high=high, note=note))
-    failed = [row.label for row in rows if row.note]
+        dots.append(RankedRow(label=named, value=sign * d.estimate, low=low, high=high, note=note))
+    failed = [row.label for row in dots if row.note]
     reading = f"Not met: {say.listed(failed)}." if failed else "No class and no segment stands in the way."
-    return (Ranked(title="Gain of the challenger", reading=reading, x="gain", rows=tuple(rows), share=shown[0].share),)
+    return (Ranked(title="Gain of the challenger", reading=reading, x="gain", rows=tuple(dots), share=shown[0].share),)
 
 
-def _inputs(g: Gate) -> tuple[tuple[str, str], ...]:
+def _inputs(g: Gate) -> tuple[Row, ...]:
     i = g.inputs
     said = [
         ("champion", g.champion),
         ("challenger", g.challenger),
-        ("rows", numbers.count(i.rows)),
-        ("with label and both answers", numbers.count(i.labelled)),
+        ("rows", say.count(i.rows)),
+        ("with label and both answers", say.count(i.labelled)),
         ("rows from", i.source),
         ("task", i.task),
     ]
     if i.days:
-        said.append(("days", numbers.count(i.days)))
+        said.append(("days", say.count(i.days)))
     if i.period is not None:
-        said.append(("period", f"{numbers.moment(i.period[0])} to {numbers.moment(i.period[1])}"))
+        said.append(("period", f"{say.moment(i.period[0])} to {say.moment(i.period[1])}"))
     p = g.policy
     said.append(
         ("policy", f"headline {p.headline.replace('_', '-')}, parts {p.parts.replace('_', ' ')}, level {p.level:g}")
     )
-    return tuple(said)
+    return rows(*said)

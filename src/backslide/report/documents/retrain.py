@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from backslide.contracts import say
+from backslide.contracts.escape import cleaned
 from backslide.contracts.evidence import Evidence, Ranked, RankedRow, Series, SeriesPoint
 from backslide.contracts.retrain import Policy, RetrainVerdict
-from backslide.report.documents.gate import chart, requirements
-from backslide.report.documents.shadow import Section
-from backslide.report.format import numbers
-from backslide.report.format.escape import cleaned
-from backslide.report.format.numbers import Unit
-from backslide.report.render.page import Fact, Page, page_html, page_markdown, page_text
+from backslide.contracts.say import Unit
+from backslide.report.documents.gate import gains, glance, requirements
+from backslide.report.documents.page import Fact, Page, Paragraph, Row, Section, rows, section, table_section
 
 if TYPE_CHECKING:
     from backslide.contracts.finding import Estimate
@@ -25,21 +23,6 @@ VERDICT = {
 }
 """Word, sign (differs in shape) and tone."""
 MOST_FEATURES = 12
-
-
-def render_retrain_text(found: Retrain) -> str:
-    """The report for a terminal."""
-    return page_text(retrain_page(found))
-
-
-def render_retrain_markdown(found: Retrain) -> str:
-    """The report for a pull request."""
-    return page_markdown(retrain_page(found))
-
-
-def render_retrain_html(found: Retrain) -> str:
-    """The report as one page."""
-    return page_html(retrain_page(found))
 
 
 def retrain_page(found: Retrain) -> Page:
@@ -58,19 +41,18 @@ def retrain_page(found: Retrain) -> Page:
     ]
     evidence: tuple[Evidence, ...] = (*r.evidence, *_policy_chart(r))
     if r.gate is not None:
-        evidence = (*evidence, *chart(r.gate.lines))
+        evidence = (*evidence, *gains(r.gate.lines))
     return Page(
         model=r.model,
         about="what is retraining worth?",
         verdict=word,
         sign=sign,
         tone=tone,
-        summary=r.summary,
+        headline=r.summary,
         facts=_facts(r, unit),
         action=r.action,
-        reason=r.reason,
-        sections=tuple(s for s in sections if s is not None),
-        evidence=evidence,
+        reason=say.sentence(r.reason),
+        sections=(*glance(*evidence), *(s for s in sections if s is not None)),
         inputs=_inputs(r),
         notes=(*r.quality, *r.inputs.notes),
     )
@@ -96,12 +78,12 @@ def _facts(r: Retrain, unit: Unit) -> tuple[Fact, ...]:
     ]
     if best.gain is not None:
         facts.append(
-            Fact("gain on later rows", unit.change(best.gain.estimate), f"95 % interval {unit.interval(best.gain)}")
+            Fact("gain on later rows", unit.change(best.gain.estimate), (f"95% interval {unit.interval(best.gain)}",))
         )
     if best.future is not None:
-        said = f"95 % prediction interval {unit.interval(best.future)}"
+        said = (f"95% prediction interval {unit.interval(best.future)}",)
         facts.append(Fact("gain expected next", unit.change(best.future.estimate), said))
-    facts.append(Fact("candidate", best.name, best.description))
+    facts.append(Fact("candidate", best.name, (best.description,)))
     return tuple(facts)
 
 
@@ -109,12 +91,12 @@ def _refusal(r: Retrain, unit: Unit) -> Section | None:
     if r.refusal is None:
         return None
     f = r.refusal
-    rows = (
+    lines = (
         (f"repair: {f.repair}", _estimate(f.repair_gain, unit)),
         ("retrain on the faulty rows", _estimate(f.retrain_gain, unit)),
     )
     reading = f"{f.summary} A repair gives the points back and leaves the model as it was tested."
-    return Section("Repair or retrain?", reading, ("way", "gain"), rows)
+    return table_section("Repair or retrain?", reading, ("way", "gain"), lines)
 
 
 def _estimate(e: Estimate | None, unit: Unit) -> str:
@@ -122,19 +104,19 @@ def _estimate(e: Estimate | None, unit: Unit) -> str:
 
 
 def _candidates(r: Retrain, unit: Unit) -> Section:
-    rows = []
+    lines = []
     for c in r.candidates:
         gate = "" if c.gate is None else str(c.gate).replace("_", " ")
         failed = f"fails on {say.listed(list(c.failed))}" if c.failed else ""
         note = "recommended" if c.name == r.recommended else (c.note or failed)
         if c.gain is None:
-            rows.append((c.name, "", "", "", "", "", "", c.note or "not tried"))
+            lines.append((c.name, "", "", "", "", "", "", c.note or "not tried"))
             continue
         ahead = "" if c.future is None else unit.interval(c.future)
-        rows.append(
+        lines.append(
             (
                 c.name,
-                numbers.count(c.rows),
+                say.count(c.rows),
                 unit.level(c.value),
                 unit.change(c.gain.estimate),
                 unit.interval(c.gain),
@@ -147,27 +129,27 @@ def _candidates(r: Retrain, unit: Unit) -> Section:
         "Each was trained at several moments on what was known then, and judged on the rows that followed, beside what was "
         "served. The gate corrects for how many were tried."
     )
-    columns = ("candidate", "trained on", say.metric(r.metric), "gain", "interval", "next stretch (95 %)", "gate", "")
-    return Section("Candidates", reading, columns, tuple(rows))
+    columns = ("candidate", "trained on", say.metric(r.metric), "gain", "interval", "next stretch (95%)", "gate", "")
+    return table_section("Candidates", reading, columns, tuple(lines))
 
 
 def _stretches(r: Retrain, unit: Unit) -> Section | None:
     if not r.stretches:
         return None
-    rows = tuple(
+    lines = tuple(
         (
-            numbers.moment(s.start),
-            numbers.moment(s.end),
-            numbers.count(s.known),
-            numbers.count(s.rows),
+            say.moment(s.start),
+            say.moment(s.end),
+            say.count(s.known),
+            say.count(s.rows),
             unit.level(s.champion),
             unit.level(s.best),
         )
         for s in r.stretches
     )
     reading = "Labels known: those that had arrived when the stretch began."
-    return Section(
-        "Stretch by stretch", reading, ("from", "to", "labels known", "judged on", "served", "candidate"), rows
+    return table_section(
+        "Stretch by stretch", reading, ("from", "to", "labels known", "judged on", "served", "candidate"), lines
     )
 
 
@@ -178,41 +160,41 @@ def _requirements(r: Retrain) -> Section | None:
 def _features(r: Retrain, unit: Unit) -> Section | None:
     if not r.features:
         return None
-    rows = tuple(
-        (f.feature, numbers.percent(f.drift), unit.change(f.harm), unit.change(f.drift * abs(f.harm)))
+    lines = tuple(
+        (f.feature, say.percent(f.drift), unit.change(f.harm), unit.change(f.drift * abs(f.harm)))
         for f in r.features[:MOST_FEATURES]
     )
     reading = (
         "Drift: how far the feature alone sets fresh rows apart. Leaned on: what shuffling it costs on later rows; "
     )
     reading += "negative where it leads astray."
-    return Section("Features, drift times harm", reading, ("feature", "drift", "leaned on", "product"), rows)
+    return table_section("Features, drift times harm", reading, ("feature", "drift", "leaned on", "product"), lines)
 
 
 def _labels(r: Retrain, unit: Unit) -> Section | None:
     if r.curve is None:
-        return None if r.life is None else Section("How long it lasts", r.life.sentence, (), ())
-    rows = tuple((numbers.count(p.labels), unit.level(p.value)) for p in r.curve.points)
+        return None if r.life is None else section("How long it lasts", Paragraph(r.life.sentence))
+    lines = tuple((say.count(p.labels), unit.level(p.value)) for p in r.curve.points)
     reading = r.curve.sentence + ("" if r.life is None else f" {r.life.sentence}")
-    return Section("Labels and life", reading, ("fresh labels", say.metric(r.metric)), rows)
+    return table_section("Labels and life", reading, ("fresh labels", say.metric(r.metric)), lines)
 
 
 def _policies(r: Retrain, unit: Unit) -> Section | None:
     if r.policies is None:
         return None
-    rows = tuple(
+    lines = tuple(
         (
             p.name,
             p.description,
             unit.level(p.value),
-            numbers.count(p.retrains),
-            numbers.count(p.labels),
+            say.count(p.retrains),
+            say.count(p.labels),
             "recommended" if p.recommended else "",
         )
         for p in r.policies.policies
     )
     columns = ("policy", "", say.metric(r.metric), "times trained again", "labels used", "")
-    return Section("When to train again", r.policies.sentence, columns, rows)
+    return table_section("When to train again", r.policies.sentence, columns, lines)
 
 
 def _policy_chart(r: Retrain) -> tuple[Evidence, ...]:
@@ -223,7 +205,7 @@ def _policy_chart(r: Retrain) -> tuple[Evidence, ...]:
     if never is None or never.value is None or len(known) < 2:
         return ()
     sign = 1 if r.higher_is_better else -1
-    rows = tuple(
+    lines = tuple(
         RankedRow(
             label=p.name, value=sign * ((p.value or 0.0) - never.value), note="recommended" if p.recommended else ""
         )
@@ -231,7 +213,7 @@ def _policy_chart(r: Retrain) -> tuple[Evidence, ...]:
         if p is not never
     )
     made = Ranked(
-        title="Policies against never", reading=r.policies.sentence, x="gain over never", rows=rows, share=r.share
+        title="Policies against never", reading=r.policies.sentence, x="gain over never", rows=lines, share=r.share
     )
     shown = next((p for p in known if p.recommended and p is not never), None) or max(
         (p for p in known if p is not never), key=lambda p: sign * (p.value or 0.0)
@@ -255,21 +237,21 @@ def _over_time(r: Retrain, never: Policy, shown: Policy) -> Series:
     )
 
 
-def _inputs(r: Retrain) -> tuple[tuple[str, str], ...]:
+def _inputs(r: Retrain) -> tuple[Row, ...]:
     i = r.inputs
     said = [
         ("recipe", r.recipe),
-        ("rows", numbers.count(i.rows)),
-        ("labelled", numbers.count(i.labelled)),
+        ("rows", say.count(i.rows)),
+        ("labelled", say.count(i.labelled)),
         ("rows from", i.source),
         ("task", i.task),
     ]
     if i.days:
-        said.append(("days judged on", numbers.count(i.days)))
+        said.append(("days judged on", say.count(i.days)))
     if i.period is not None:
-        said.append(("period", f"{numbers.moment(i.period[0])} to {numbers.moment(i.period[1])}"))
+        said.append(("period", f"{say.moment(i.period[0])} to {say.moment(i.period[1])}"))
     if r.version is not None:
         said.append(("written to", r.version))
     if r.registered is not None:
         said.append(("registered as", r.registered))
-    return tuple(said)
+    return rows(*said)

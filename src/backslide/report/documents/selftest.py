@@ -1,15 +1,17 @@
-"""A self-test as plain lines."""
+"""A self-test as a page: which faults would be caught in the user's own data, and at which size."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from backslide.contracts import say
+from backslide.contracts.escape import cleaned
+from backslide.report.documents.page import Fact, Page, rows, table_section
 
 if TYPE_CHECKING:
-    from backslide.contracts.selftest import FaultTrial, SelfTest
+    from backslide.contracts.selftest import SelfTest, FaultTrial
 
-_WORDS = {
+OUTCOMES = {
     "named": "named first",
     "other name": "NAMED AS",
     "harmless": "seen, harmless",
@@ -18,33 +20,48 @@ _WORDS = {
 }
 
 
-def render_selftest(test: SelfTest) -> str:
-    """A table of faults with what each does and whether it would be caught."""
-    seen = "" if test.detectable is None else f"; the smallest change that shows is {_size(test, test.detectable)}"
-    lines = [
-        f"Self-test of {test.model}: {sum(t.caught for t in test.tried)} of {len(test.tried)} faults recognised",
-        f"{test.rows} rows in each half, priced in {test.metric}{seen}. Without a fault the verdict is {test.quiet}.",
-        "",
+def selftest_page(selftest: SelfTest) -> Page:
+    """The page of a self-test; strings of foreign origin are made safe to show first."""
+    s = cleaned(selftest)
+    caught = sum(one.caught for one in s.tried)
+    every = caught == len(s.tried)
+    lines = tuple(_cells(one, share=s.share) for one in sorted(s.tried, key=lambda one: -one.harm))
+    facts = [
+        Fact("rows in each half", say.count(s.rows)),
+        Fact("without a fault", s.quiet.replace("_", " ")),
     ]
-    rows = [_row(test, tried) for tried in sorted(test.tried, key=lambda t: -t.harm)]
-    header = ("fault", "column", "rows", "what happens", "it costs", "outcome")
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-    for row in (header, *rows):
-        lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    return "\n".join([*lines, *(f"\n{note}" for note in test.notes)])
-
-
-def _row(test: SelfTest, tried: FaultTrial) -> tuple[str, ...]:
-    said = f" {tried.said}" if tried.outcome in ("other name", "failed") else ""
-    return (
-        tried.kind.value.replace("_", " "),
-        ", ".join(tried.features),
-        say.percent(tried.share_of_rows),
-        tried.description,
-        _size(test, tried.harm),
-        _WORDS[tried.outcome] + said,
+    if s.detectable is not None:
+        facts.append(Fact("smallest change that shows", say.change(s.detectable, share=s.share)))
+    return Page(
+        model=s.model,
+        about="which faults would be caught?",
+        verdict=f"{caught} of {len(s.tried)} faults recognised",
+        sign="●" if every else "◣",
+        tone="no_material_change" if every else "inconclusive",
+        headline=f"Self-test of {s.model}: {caught} of {len(s.tried)} faults recognised.",
+        facts=tuple(facts),
+        sections=(
+            table_section(
+                "Faults",
+                f"Each was done to half of the rows, and priced in {say.metric(s.metric)}.",
+                ("fault", "column", "rows", "what happens", "it costs", "outcome"),
+                lines,
+                depth="brief",
+            ),
+        ),
+        inputs=rows(("metric", say.metric(s.metric))),
+        notes=s.notes,
     )
 
 
-def _size(test: SelfTest, value: float) -> str:
-    return f"{value * 100:.1f} points" if test.share else f"{value:.3g}"
+def _cells(one: FaultTrial, *, share: bool) -> tuple[str, ...]:
+    outcome = OUTCOMES[one.outcome] + (f" {one.said}" if one.outcome in ("other name", "failed") else "")
+    harm = say.fixed(one.harm * 100, 1) + " points" if share else say.number(one.harm, 3)
+    return (
+        one.kind.value.replace("_", " "),
+        ", ".join(one.features),
+        say.percent(one.share_of_rows),
+        one.description,
+        harm,
+        outcome,
+    )

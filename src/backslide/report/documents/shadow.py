@@ -1,16 +1,14 @@
-"""Shadow -> plain values ready to print. Renderers only lay out."""
+"""A comparison of two models as a page: who is better, where, and what to do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backslide.contracts import say
-from backslide.contracts.evidence import Evidence
+from backslide.contracts.escape import cleaned
+from backslide.contracts.say import Unit
 from backslide.contracts.shadow import MetricComparison, PartComparison, ShadowAction, ShadowVerdict
-from backslide.report.format import numbers
-from backslide.report.format.escape import cleaned
-from backslide.report.format.numbers import Unit
+from backslide.report.documents.page import Chart, Fact, Page, Row, Section, rows, section, table_section
 
 if TYPE_CHECKING:
     from backslide.contracts.finding import Estimate
@@ -38,91 +36,54 @@ _SHIFTS = {"near_boundary": "near the boundary"}
 MOST_PARTS = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of a table of differences."""
-
-    name: str
-    note: str
-    """Which class or segment it is, its rows."""
-    old: str
-    new: str
-    difference: str
-    interval: str
-    better: str
-    """``new``, ``old`` or empty where neither wins."""
-    p_value: str
-    flips: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A titled table."""
-
-    title: str
-    reading: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ShadowView:
-    """Everything that a page says, in the order in which it says it."""
-
-    model: str
-    old: str
-    new: str
-    verdict: str
-    sign: str
-    tone: str
-    summary: str
-    metric: Row
-    mode: str
-    action: str
-    reason: str
-    detectable: str
-    sections: tuple[Section, ...]
-    evidence: tuple[Evidence, ...]
-    inputs: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...]
-
-
-def build_shadow(shadow: Shadow) -> ShadowView:
-    """The view of a comparison; strings of foreign origin are made safe to show first."""
+def shadow_page(shadow: Shadow) -> Page:
+    """The page of a comparison; strings of foreign origin are made safe to show first."""
     s = cleaned(shadow)
     word, sign, tone = VERDICT[s.verdict]
     unit = _unit(s.metric)
-    sections = [
-        _metrics(s),
-        _parts("By class", s.classes),
-        _parts("By segment", s.segments),
-        _flips(s),
-        _confidence(s),
-        _alike(s),
-        _label_free(s, unit),
-        _worlds(s, unit),
-        _assignment(s),
-    ]
-    return ShadowView(
+    return Page(
         model=s.model,
-        old=s.old,
-        new=s.new,
+        about="old and new model on the same traffic",
         verdict=word,
         sign=sign,
         tone=tone,
-        summary=s.summary,
-        metric=_row(s.metric),
-        mode=MODE[s.mode],
+        headline=s.summary,
+        facts=_facts(s, unit),
         action=ACTION[s.decision.action],
-        reason=s.decision.reason,
-        detectable=""
-        if s.detectable is None
-        else f"a difference under {unit.size(s.detectable)} would not have been seen",
-        sections=tuple(section for section in sections if section is not None),
-        evidence=s.evidence,
+        reason=say.sentence(s.decision.reason),
+        sections=tuple(
+            made
+            for made in (
+                _charts(s),
+                _metrics(s),
+                _parts("By class", s.classes),
+                _parts("By segment", s.segments),
+                _flips(s),
+                _confidence(s),
+                _agreement(s),
+                _label_free(s, unit),
+                _worlds(s, unit),
+                _assignment(s),
+            )
+            if made is not None
+        ),
         inputs=_inputs(s),
         notes=s.inputs.notes,
     )
+
+
+def _facts(s: Shadow, unit: Unit) -> tuple[Fact, ...]:
+    """Both levels of the headline metric, the difference with its interval, and who is compared."""
+    name, known = say.metric(s.metric.metric), s.metric.difference
+    ends = f"{unit.level(s.metric.old)} → {unit.level(s.metric.new)}"
+    facts = [Fact(f"{name}, old and new model", ends if known is not None else "not known")]
+    if known is not None:
+        facts.append(Fact("new − old", unit.change(known.estimate), (f"95% interval {unit.interval(known)}",)))
+    return (*facts, Fact("compared", f"{s.old} → {s.new}", (MODE[s.mode],)))
+
+
+def _charts(s: Shadow) -> Section | None:
+    return section("Who wins where", *map(Chart, s.evidence), depth="full") if s.evidence else None
 
 
 def _unit(d: MetricComparison) -> Unit:
@@ -130,52 +91,45 @@ def _unit(d: MetricComparison) -> Unit:
     return Unit(d.share, found.decimals)
 
 
-def _row(d: MetricComparison, name: str = "", note: str = "", flips: str = "") -> Row:
-    unit = _unit(d)
-    known = d.difference
-    return Row(
-        name=name or say.metric(d.metric),
-        note=note,
-        old=unit.level(d.old),
-        new=unit.level(d.new),
-        difference="" if known is None else unit.change(known.estimate),
-        interval="" if known is None else unit.interval(known),
-        better="" if d.winner == "neither" else d.winner,
-        p_value="" if d.p_value is None else numbers.p_value(d.p_value),
-        flips=flips,
+def _cells(d: MetricComparison) -> tuple[str, ...]:
+    """Levels, difference, interval, winner and test of one comparison, as cells of a table."""
+    unit, known = _unit(d), d.difference
+    return (
+        unit.level(d.old),
+        unit.level(d.new),
+        "" if known is None else unit.change(known.estimate),
+        "" if known is None else unit.interval(known),
+        d.winner,
+        "" if d.p_value is None else say.p_value(d.p_value),
     )
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    return row.old, row.new, row.difference, row.interval, row.better or "neither", row.p_value
 
 
 _DIFFERENCES = ("old", "new", "new − old", "interval", "wins", "test")
 
 
 def _metrics(s: Shadow) -> Section:
-    rows = tuple((say.metric(d.metric), *_cells(_row(d))) for d in s.metrics if d.difference is not None)
-    return Section("Every usual metric", "Intervals of 95 %, each for itself.", ("metric", *_DIFFERENCES), rows)
+    lines = tuple((say.metric(d.metric), *_cells(d)) for d in s.metrics if d.difference is not None)
+    return table_section("Every usual metric", "Intervals of 95%, each for itself.", ("metric", *_DIFFERENCES), lines)
 
 
 def _parts(title: str, parts: tuple[PartComparison, ...]) -> Section | None:
     if not parts:
         return None
     compared = [p for p in parts if p.comparison is not None]
-    rows = []
+    lines = []
     for p in parts[:MOST_PARTS]:
         name = p.name + (" (masked)" if p.masked else "")
-        size, flips = numbers.count(p.rows), numbers.percent(p.flips)
-        cells = ("", "", "too few labels", "", "", "") if p.comparison is None else _cells(_row(p.comparison))
-        rows.append((name, size, flips, *cells))
+        size, flips = say.count(p.rows), say.percent(p.flips)
+        cells = ("", "", "too few labels", "", "", "") if p.comparison is None else _cells(p.comparison)
+        lines.append((name, size, flips, *cells))
     first = compared[0].comparison if compared else None
     what = "" if first is None else f"{say.metric(first.metric.split('[')[0])}; "
-    level = "" if first is None else f"intervals hold together at 95 % ({numbers.percent(first.level, 2)} each), "
+    level = "" if first is None else f"intervals hold together at 95% ({say.percent(first.level, 2)} each), "
     reading = f"{what}{level}tests corrected for looking at {len(compared)}."
     if any(p.masked for p in parts):
         reading += " Masked: the new model loses here although it does not lose overall."
-    return Section(
-        title, reading[:1].upper() + reading[1:], (title.split()[-1], "rows", "flips", *_DIFFERENCES), tuple(rows)
+    return table_section(
+        title, reading[:1].upper() + reading[1:], (title.split()[-1], "rows", "flips", *_DIFFERENCES), tuple(lines)
     )
 
 
@@ -183,30 +137,30 @@ def _flips(s: Shadow) -> Section | None:
     if s.flips is None:
         return None
     f = s.flips
-    reading = f"{numbers.percent(f.share.estimate)} of the rows are decided differently ({numbers.rows(f.rows)})."
+    reading = f"{say.percent(f.share.estimate)} of the lines are decided differently ({say.counted(f.rows, 'row')})."
     if f.labelled:
         reading += (
-            f" Of {numbers.count(f.labelled)} with labels the new model is right on {numbers.count(f.new_right)}, the old one "
-            f"on {numbers.count(f.old_right)}, neither on {numbers.count(f.both_wrong)}."
+            f" Of {say.count(f.labelled)} with labels the new model is right on {say.count(f.new_right)}, the old one "
+            f"on {say.count(f.old_right)}, neither on {say.count(f.both_wrong)}."
         )
-    rows = tuple(
+    lines = tuple(
         (
             f"{w.old} → {w.new}",
-            numbers.count(w.rows),
-            numbers.percent(w.share),
-            numbers.count(w.new_right),
-            numbers.count(w.old_right),
+            say.count(w.rows),
+            say.percent(w.share),
+            say.count(w.new_right),
+            say.count(w.old_right),
         )
         for w in f.flows[:MOST_PARTS]
     )
-    return Section("Flips", reading, ("from → to", "rows", "share", "new right", "old right"), rows)
+    return table_section("Flips", reading, ("from → to", "rows", "share", "new right", "old right"), lines)
 
 
 def _confidence(s: Shadow) -> Section | None:
     if not s.confidence:
         return None
     unit = Unit(True, 1)
-    rows = tuple(
+    lines = tuple(
         (
             _SHIFTS.get(c.name, c.name),
             unit.level(c.old),
@@ -216,22 +170,24 @@ def _confidence(s: Shadow) -> Section | None:
         )
         for c in s.confidence
     )
-    reading = "Means over all answered rows; needs no labels."
-    return Section("Confidence", reading, ("quantity", "old", "new", "new − old", "interval"), rows)
+    reading = "Means over all answered lines; needs no labels."
+    return table_section("Confidence", reading, ("quantity", "old", "new", "new − old", "interval"), lines)
 
 
-def _alike(s: Shadow) -> Section | None:
+def _agreement(s: Shadow) -> Section | None:
     if s.agreement is None:
         return None
     a = s.agreement
     found = (
-        ("same decision" if s.inputs.task != "regression" else "same answer", numbers.percent(a.equal)),
-        ("Cohen's kappa", "" if a.kappa is None else numbers.plain(a.kappa)),
-        ("mean distance of the answers", "" if a.score_distance is None else numbers.plain(a.score_distance)),
-        ("rank correlation", "" if a.correlation is None else numbers.plain(a.correlation)),
+        ("same decision" if s.inputs.task != "regression" else "same answer", say.percent(a.equal)),
+        ("Cohen's kappa", "" if a.kappa is None else say.number(a.kappa, 3)),
+        ("mean distance of the answers", "" if a.score_distance is None else say.number(a.score_distance, 3)),
+        ("rank correlation", "" if a.correlation is None else say.number(a.correlation, 3)),
     )
-    rows = tuple(row for row in found if row[1])
-    return Section("Agreement", f"On {numbers.rows(a.rows)} that both answered.", ("measure", "value"), rows)
+    lines = tuple(row for row in found if row[1])
+    return table_section(
+        "Agreement", f"On {say.counted(a.rows, 'row')} that both answered.", ("measure", "value"), lines
+    )
 
 
 def _label_free(s: Shadow, unit: Unit) -> Section | None:
@@ -240,7 +196,7 @@ def _label_free(s: Shadow, unit: Unit) -> Section | None:
     e = s.label_free
     row = (say.metric(e.metric), unit.level(e.old), unit.level(e.new), unit.estimate(e.difference))
     reading = f"Estimated from calibrated scores; it {e.assumption}."
-    return Section("Without labels", reading, ("metric", "old", "new", "new − old"), (row,))
+    return table_section("Without labels", reading, ("metric", "old", "new", "new − old"), (row,))
 
 
 def _worlds(s: Shadow, unit: Unit) -> Section | None:
@@ -251,13 +207,13 @@ def _worlds(s: Shadow, unit: Unit) -> Section | None:
     def cell(value: float | None) -> str:
         return "not known" if value is None else unit.level(value)
 
-    rows = (
+    lines = (
         ("old model", cell(w.old_model_old_data), cell(w.old_model_new_data), _effect(w.data, unit)),
         ("new model", cell(w.new_model_old_data), cell(w.new_model_new_data), ""),
         ("new − old model", "", _effect(w.model, unit), ""),
     )
-    return Section(
-        "Did the model change, or the world?", w.reading, ("", "old data", "new data", "new − old data"), rows
+    return table_section(
+        "Did the model change, or the world?", w.reading, ("", "old data", "new data", "new − old data"), lines
     )
 
 
@@ -270,38 +226,39 @@ def _assignment(s: Shadow) -> Section | None:
         return None
     a = s.assignment
     low, high = a.share.low or 0.0, a.share.high or 0.0
-    rows = [
-        ("rows", f"{numbers.count(a.old_rows)} old, {numbers.count(a.new_rows)} new"),
+    lines = [
+        ("rows", f"{say.count(a.old_rows)} old, {say.count(a.new_rows)} new"),
         (
             "share of the new model",
-            f"{numbers.percent(a.share.estimate)} [{numbers.percent(low)} to {numbers.percent(high)}]",
+            f"{say.percent(a.share.estimate)} [{say.percent(low)} to {say.percent(high)}]",
         ),
-        ("planned", "not given" if a.planned is None else numbers.percent(a.planned)),
+        ("planned", "not given" if a.planned is None else say.percent(a.planned)),
     ]
     if a.p_value is not None:
-        rows.append(("as planned", numbers.p_value(a.p_value)))
+        lines.append(("as planned", say.p_value(a.p_value)))
     if a.by_day_p_value is not None:
-        rows.append(("same on every day", numbers.p_value(a.by_day_p_value)))
-    rows += [
-        (f"differs: {i.column}", f"size {numbers.plain(i.size, 2)}, {numbers.p_value(i.p_value)}") for i in a.imbalances
-    ]
-    return Section("Assignment", a.reading, ("question", "answer"), tuple(rows))
+        lines.append(("same on every day", say.p_value(a.by_day_p_value)))
+    lines += [(f"differs: {i.column}", f"size {say.number(i.size, 2)}, {say.p_value(i.p_value)}") for i in a.imbalances]
+    return table_section("Assignment", a.reading, ("question", "answer"), tuple(lines))
 
 
-def _inputs(s: Shadow) -> tuple[tuple[str, str], ...]:
+def _inputs(s: Shadow) -> tuple[Row, ...]:
     i = s.inputs
     said = [
         ("old model", s.old),
         ("new model", s.new),
-        ("rows", numbers.count(i.rows)),
-        ("with label and answers", numbers.count(i.labelled)),
+        ("rows", say.count(i.rows)),
+        ("with label and answers", say.count(i.labelled)),
         ("rows from", i.source),
         ("task", i.task),
     ]
     if i.days:
-        said.append(("days", numbers.count(i.days)))
+        said.append(("days", say.count(i.days)))
     if i.period is not None:
-        said.append(("period", f"{numbers.moment(i.period[0])} to {numbers.moment(i.period[1])}"))
+        said.append(("period", f"{say.moment(i.period[0])} to {say.moment(i.period[1])}"))
     if s.metric.test:
         said.append(("test of the headline", s.metric.test))
-    return tuple(said)
+    if s.detectable is not None:
+        size = _unit(s.metric).size(s.detectable)
+        said.append(("detectable", f"a difference under {size} would not have been seen"))
+    return rows(*said)

@@ -1,118 +1,148 @@
-"""One look of watching for a terminal or a mail."""
+"""One look of continuous monitoring as a page: incidents, streams, labels and what the alarms promise."""
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 from backslide.contracts import say
+from backslide.contracts.escape import cleaned
 from backslide.contracts.watch import Level
+from backslide.report.documents.page import (
+    Bullets,
+    Card,
+    Cards,
+    Fact,
+    Page,
+    Paragraph,
+    Row,
+    Section,
+    rows,
+    section,
+    table_section,
+)
 
 if TYPE_CHECKING:
     from backslide.contracts.watch import Incident, Stream, WatchReport
 
-SIGNS = {Level.QUIET: "✓", Level.WATCH: "!", Level.ALARM: "✗"}
-WORDS = {Level.QUIET: "Quiet", Level.WATCH: "Early sign", Level.ALARM: "Alarm"}
-MOST = 12
+VERDICT = {
+    Level.QUIET: ("Quiet", "✓", "no_material_change"),
+    Level.WATCH: ("Early sign", "!", "inconclusive"),
+    Level.ALARM: ("Alarm", "✗", "degraded"),
+}
+"""Word, sign (differs in shape) and tone."""
+SHARES = frozenset({"class", "segment", "missing", "unknown", "corrections", "confidence"})
+MOST_STREAMS = 12
 """Streams listed; the rest are in the JSON."""
+MOST_MEMBERS = 4
+"""Further streams of an incident whose sentences are shown."""
 
 
-def render_watched(found: WatchReport, *, width: int = 100) -> str:
-    """The answer as plain lines of about ``width`` columns."""
-    lines = [f"{SIGNS[found.status]} {WORDS[found.status]}: {found.model}", *textwrap.wrap(found.summary, width), ""]
-    for name, text in _facts(found):
-        lines += textwrap.wrap(text, width, initial_indent=f"{name:<11}", subsequent_indent=" " * 11)
-    if found.incidents:
-        shown = found.incidents if found.replay else [i for i in found.incidents if i.open] or found.incidents[-1:]
-        lines += ["", "Raised" if found.replay else "Incidents"]
-        for one in shown:
-            lines += _incident(one, width)
-        if found.replay:
-            alarms = sum(one.level == Level.ALARM for one in found.incidents)
-            lines.append(f"  {alarms} alarm{'' if alarms == 1 else 's'}, {len(found.incidents) - alarms} early signs")
-    elif found.replay:
-        lines += ["", "Nothing would have been raised."]
-    lines += ["", "Streams", *_streams(found.streams)]
-    waiting = [one for one in found.deliveries if one.status != "delivered"]
-    if waiting:
-        lines += ["", "Messages that nobody took"]
-        lines += [
-            f"  {d.kind} of {d.incident}: {d.status.replace('_', ' ')}, {d.error or 'not tried'}" for d in waiting
-        ]
-    notes = (*found.labels.notes, *found.notes)
-    if notes:
-        lines += ["", "Notes", *(f"  {line}" for note in notes for line in textwrap.wrap(note, width - 2))]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
-
-
-def _facts(found: WatchReport) -> list[tuple[str, str]]:
-    first, last = found.reference
-    facts = [("reference", f"{first} to {last}, by {found.period}"), ("promise", found.promise.note)]
-    labels = found.labels
-    age = (
-        f"a period is judged {labels.age} {found.period}s after its end"
-        if labels.age
-        else "judged as soon as labels are there"
+def watch_page(watched: WatchReport) -> Page:
+    """The page of a look; strings of foreign origin are made safe to show first."""
+    w = cleaned(watched)
+    word, sign, tone = VERDICT[w.status]
+    return Page(
+        model=w.model,
+        about="is it still as good as it was?",
+        verdict=word,
+        sign=sign,
+        tone=tone,
+        headline=w.summary,
+        facts=(Fact("reference", f"{w.reference[0]} to {w.reference[1]}", (f"by {w.period}",)),),
+        context=rows(("promise", w.promise.note), ("labels", _labels(w)), ("estimate", _estimate(w))),
+        sections=(*_incidents(w), _streams(w.streams), *_deliveries(w)),
+        inputs=rows(("metric", say.metric(w.metric)), ("as of", say.moment(w.as_of)), ("last period", w.last or "")),
+        notes=(*w.labels.notes, *w.notes),
     )
+
+
+def _labels(w: WatchReport) -> str:
+    labels = w.labels
+    text = "judged as soon as labels are there"
+    if labels.age:
+        text = f"a period is judged {labels.age} {w.period}s after its end"
     if labels.complete_through:
-        age += f"; complete through {labels.complete_through}"
+        text += f"; complete through {labels.complete_through}"
     if labels.waiting:
-        age += f"; {labels.waiting} periods wait"
+        text += f"; {say.counted(labels.waiting, w.period)} waiting for labels"
     if labels.level is not None:
-        age += (
-            f"; {say.metric(found.metric)} of the last periods, as if all labels had come: {say.number(labels.level)}"
-        )
-    facts.append(("labels", age))
-    if found.estimated is not None:
-        facts.append(("estimate", _estimate(found)))
-    return facts
+        text += f"; {say.metric(w.metric)} of the last periods, as if all labels had come: {say.number(labels.level)}"
+    return text
 
 
-def _estimate(found: WatchReport) -> str:
-    one = found.estimated
-    assert one is not None
+def _estimate(w: WatchReport) -> str:
+    one = w.estimated
+    if one is None:
+        return ""
     if one.estimate is None:
         return f"none for {one.since} to {one.until}: {one.suppressed}"
     values = [one.estimate.estimate, one.estimate.low, one.estimate.high, one.reference]
-    shown = [say.number(v) for v in values if v is not None]
+    shown = [say.number(value) for value in values if value is not None]
     return (
-        f"{say.metric(one.metric)} of {one.since} to {one.until} (not labelled yet) about {shown[0]} [{shown[1]}, {shown[2]}], "
-        f"reference {shown[-1]}; {one.assumption}"
+        f"{say.metric(one.metric)} of {one.since} to {one.until} (not labelled yet) about {shown[0]} "
+        f"[{shown[1]} to {shown[2]}], reference {shown[-1]}; {one.assumption}"
     )
 
 
-def _incident(one: Incident, width: int) -> list[str]:
+def _incidents(w: WatchReport) -> list[Section]:
+    if not w.incidents:
+        return [section("Raised", Paragraph("Nothing would have been raised."))] if w.replay else []
+    shown = w.incidents if w.replay else tuple(i for i in w.incidents if i.open) or w.incidents[-1:]
+    total = ""
+    if w.replay:
+        alarms = sum(one.level == Level.ALARM for one in w.incidents)
+        total = f"{say.counted(alarms, 'alarm')}, {say.counted(len(w.incidents) - alarms, 'early sign')}"
+    cards = Cards(tuple(map(_incident, shown)))
+    return [section("Raised" if w.replay else "Incidents", cards, Paragraph(total), depth="brief")]
+
+
+def _incident(one: Incident) -> Card:
     state = "open" if one.open else f"over {one.closed}"
     if one.muted is not None:
         state += f", muted: {one.muted}"
-    head = f"{SIGNS[one.level]} {one.id}  {WORDS[one.level].lower()}, {state}; began {one.began}, known {one.known_on}"
-    lines = [f"  {head}", *textwrap.wrap(one.sentence, width, initial_indent="    ", subsequent_indent="    ")]
-    if one.events:
-        text = f"at that time: {'; '.join(one.events)}"
-        lines += textwrap.wrap(text, width, initial_indent="    ", subsequent_indent="    ")
-    rest = [m.sentence for m in one.members if m.sentence != one.sentence]
-    for text in rest[:4]:
-        lines += textwrap.wrap(text, width, initial_indent="    - ", subsequent_indent="      ")
-    if len(rest) > 4:
-        lines.append(f"    - and {len(rest) - 4} more streams")
-    if one.diagnosis is not None and one.diagnosis.decision:
-        lines += textwrap.wrap(
-            f"do now: {one.diagnosis.decision}", width, initial_indent="    ", subsequent_indent="    "
-        )
-        if one.diagnosis.report:
-            lines.append(f"    report: {one.diagnosis.report}")
-    return lines
+    others = [member.sentence for member in one.members if member.sentence != one.sentence]
+    more = [f"and {len(others) - MOST_MEMBERS} more streams"] if len(others) > MOST_MEMBERS else []
+    diagnosis = one.diagnosis
+    lines = (
+        Row("when", (f"began {one.began}, known {one.known_on}",)),
+        Row("also", (*others[:MOST_MEMBERS], *more)),
+        Row("close by", one.events),
+        Row("do now", (diagnosis.decision,) if diagnosis is not None and diagnosis.decision else (), strong=True),
+        Row("report", (diagnosis.report,) if diagnosis is not None and diagnosis.report else ()),
+    )
+    word, sign, _ = VERDICT[one.level]
+    return Card(
+        title=f"{sign} {one.id}",
+        text=one.sentence,
+        badge=word.lower(),
+        means=state,
+        rows=tuple(row for row in lines if row.lines),
+        level="fail" if one.level is Level.ALARM else "warn",
+    )
 
 
-def _streams(streams: tuple[Stream, ...]) -> list[str]:
-    ranked = sorted(streams, key=lambda s: (-list(SIGNS).index(s.level), -max(s.evidence, s.early)))
-    rows: list[tuple[str, ...]] = [("", "stream", "reference", "latest", "expected", "evidence")]
-    for one in ranked[:MOST]:
-        latest = one.latest
-        values = (one.reference, *((latest.value, latest.expected) if latest is not None else (None, None)))
-        shown = [say.number(v) if v is not None else "" for v in values]
-        rows.append((SIGNS[one.level] + ("m" if one.muted else ""), one.name, *shown, f"{one.evidence:.0%}"))
-    widths = [max(len(row[i]) for row in rows) for i in range(6)]
-    made = ["  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
-    left = len(streams) - MOST
-    return [*made, f"  and {left} more, all quieter"] if left > 0 else made
+def _streams(streams: tuple[Stream, ...]) -> Section:
+    rank = list(Level)
+    ranked = sorted(streams, key=lambda s: (-rank.index(s.level), -max(s.evidence, s.early)))
+    lines = []
+    for one in ranked:
+        values = (one.reference, *((one.latest.value, one.latest.expected) if one.latest is not None else (None, None)))
+        shown = ["" if value is None else say.number(value) for value in values]
+        state = VERDICT[one.level][0].lower() + (", muted" if one.muted else "")
+        lines.append((one.name, state, *shown, say.percent(one.evidence, 0)))
+    left = len(lines) - MOST_STREAMS
+    return table_section(
+        "Streams",
+        f"{left} more, all quieter, are in the JSON." if left > 0 else "",
+        ("stream", "state", "reference", "latest", "expected", "evidence"),
+        tuple(lines[:MOST_STREAMS]),
+    )
+
+
+def _deliveries(w: WatchReport) -> list[Section]:
+    lines = tuple(
+        f"{d.kind} of {d.incident}: {d.status.replace('_', ' ')}, {d.error or 'not tried'}"
+        for d in w.deliveries
+        if d.status != "delivered"
+    )
+    return [section("Messages that were not delivered", Bullets(lines))] if lines else []

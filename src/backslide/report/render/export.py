@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from backslide.contracts.errors import ConfigError
+from backslide.contracts.escape import clean_text
 from backslide.contracts.evidence import Table
-from backslide.report.format.escape import clean_text
-from backslide.report.render.notebook import standalone_spec
+from backslide.report.charts.standalone import standalone_spec
 
 if TYPE_CHECKING:
     from backslide.contracts.diagnosis import Diagnosis

@@ -1,6 +1,6 @@
-"""The page: one self-contained HTML file, and its first screen as a fragment for notebooks.
+"""A page as one self-contained HTML file, and its first screen as a fragment for notebooks.
 
-The page is complete without its script, which only filters. The page's policy names the script by its hash, so nothing
+The file is complete without its script, which only filters. The policy of the file names the script by its hash, so nothing
 else can run, whatever strings the data hold, and nothing can be fetched.
 """
 
@@ -17,76 +17,84 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
+from backslide.contracts import say
 from backslide.report.charts import palette
 from backslide.report.charts.figures import Figure, figure, is_table, waterfall_figure
-from backslide.report.documents.diagnosis import build
-from backslide.report.format import numbers
+from backslide.report.documents.page import Card, Cards, CheckBlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from backslide.contracts.diagnosis import Diagnosis
     from backslide.contracts.evidence import Evidence
-    from backslide.report.documents.diagnosis import View
     from backslide.report.documents.findings import CheckView, FindingView
-
-__all__ = ["MOST_CHARTS", "MOST_FINDINGS", "Figure", "figure", "render_fragment", "render_html", "waterfall_figure"]
+    from backslide.report.documents.page import Block, Page
 
 MOST_CHARTS = 60
-"""Charts drawn on a page, those of the causes and the most serious findings first: each costs some 9 kB and 80 ms."""
+"""Charts of checks drawn on a page, those of the causes and the most serious findings first: each costs some 9 kB and 80 ms."""
 MOST_FINDINGS = 600
 """Findings written out per check and severity group; they can be searched, and a row costs little."""
-
 MOST_FIGURES = 60
 """Findings per check whose figures are listed, folded, beside the sentence: most of the page's elements otherwise."""
 
 
-def render_html(diagnosis: Diagnosis) -> str:
-    """The whole report as one HTML page that needs no network, and no script to be read."""
-    view = build(diagnosis)
-    evidence = [e for finding in _findings(view) for e in finding.evidence]
-    drawn = _to_draw(view)
-    figures = {id(e): figure(e) for e in evidence if is_table(e) or id(e) in drawn}
+def page_html(page: Page) -> str:
+    """The whole page as one HTML file that needs no network, and no script to be read."""
+    checks = _checks(page)
+    evidence = [e for finding in _findings(checks) for e in finding.evidence]
+    wanted = _to_draw(page, checks)
+    figures = {id(e): figure(e) for e in evidence if is_table(e) or id(e) in wanted}
 
     def of(shown: tuple[Evidence, ...]) -> list[Figure]:
         return [figures[id(e)] for e in shown if id(e) in figures]
 
-    script, policy = _script()
-    left_out = sum(id(e) not in figures for e in evidence)
-    return _render(
-        "page.html.j2",
-        view,
-        figures=of,
-        overview=_overview,
-        distributions=_distributions,
-        charts_left_out=left_out,
-        script=script,
-        policy=policy,
+    script, policy = _script() if page.contents else (Markup(""), "")
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            v=page,
+            figures=of,
+            charts_left_out=sum(id(e) not in figures for e in evidence),
+            script=script,
+            policy=policy,
+        )
     )
 
 
-def render_fragment(diagnosis: Diagnosis) -> str:
-    """Verdict, decision, waterfall and causes, for a notebook cell. Carries its own styles and no ids."""
-    return _render("fragment.html.j2", build(diagnosis))
+def page_fragment(page: Page) -> str:
+    """Headline, first cause, decision and the sections in brief, for a notebook cell. Carries its own styles and no ids."""
+    return _environment().get_template("fragment.html.j2").render(v=page, figures=_all)
 
 
-def _render(template: str, view: View, **more: object) -> str:
-    waterfall = waterfall_figure(view.waterfall) if view.waterfall is not None else None
-    return _environment().get_template(template).render(v=view, waterfall=waterfall, **more)
+def block_fragment(block: Block) -> str:
+    """One block by itself, for a notebook cell."""
+    return _environment().get_template("block.html.j2").render(block=block, figures=_all)
 
 
-def _findings(view: View) -> Iterator[FindingView]:
-    for step in view.steps:
-        for check in step.checks:
-            yield from check.open[:MOST_FINDINGS]
-            yield from check.ok[:MOST_FINDINGS]
+def _all(shown: tuple[Evidence, ...]) -> list[Figure]:
+    return [figure(e) for e in shown]
 
 
-def _to_draw(view: View) -> set[int]:
+def _checks(page: Page) -> list[CheckView]:
+    return [block.check for section in page.sections for block in section.blocks if isinstance(block, CheckBlock)]
+
+
+def _cards(page: Page) -> list[Card]:
+    blocks = [block for section in page.sections for block in section.blocks]
+    return [*page.why, *(card for block in blocks if isinstance(block, Cards) for card in block.cards)]
+
+
+def _findings(checks: list[CheckView]) -> Iterator[FindingView]:
+    for check in checks:
+        yield from check.open[:MOST_FINDINGS]
+        yield from check.ok[:MOST_FINDINGS]
+
+
+def _to_draw(page: Page, checks: list[CheckView]) -> set[int]:
     """Ids of the evidence to draw: what the causes rest on, then by severity, then in the order of the page."""
-    cited = {link.anchor for cause in (*view.causes, *view.harmless) for link in cause.evidence if link.anchor}
+    cited = {link.anchor for card in _cards(page) for link in card.links if link.anchor}
     order = {"fail": 1, "warn": 2, "note": 3, "ok": 4}
-    ranked = sorted(_findings(view), key=lambda finding: 0 if finding.anchor in cited else order[finding.severity])
+    ranked = sorted(_findings(checks), key=lambda finding: 0 if finding.anchor in cited else order[finding.severity])
     charts = [id(e) for finding in ranked for e in finding.evidence if not is_table(e)]
     return set(charts[:MOST_CHARTS])
 
@@ -111,7 +119,7 @@ def _quiet(check: CheckView) -> list[Evidence]:
     return [e for finding in check.ok[:MOST_FINDINGS] for e in finding.evidence]
 
 
-_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|points?\b|UTC\b))")
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:points?\b|UTC\b))")
 
 
 def _unbroken(value: object) -> object:
@@ -122,12 +130,16 @@ def _unbroken(value: object) -> object:
 @cache
 def _script() -> tuple[Markup, str]:
     """The script of the page, and its hash as a content security policy names it."""
-    text = files("backslide.report").joinpath("templates", "filter.js").read_text(encoding="utf-8")
+    text = _template("filter.js")
     digest = hashlib.sha256(text.encode()).digest()
-    return Markup(text), f"sha256-{base64.b64encode(digest).decode()}"
+    return Markup(text), f"script-src 'sha256-{base64.b64encode(digest).decode()}'; "
 
 
-def _says(summary: str, reading: str) -> bool:
+def _template(name: str) -> str:
+    return files("backslide.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _says(reading: str, summary: str) -> bool:
     """Whether a chart's sentence only repeats the sentence beside it."""
     return reading.rstrip(". ").casefold() in summary.rstrip(". ").casefold()
 
@@ -141,10 +153,18 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = files("backslide.report").joinpath("templates", "style.css").read_text(encoding="utf-8")
-    environment.globals["style"] = Markup(f"{style}\n{palette.rules()}")
-    environment.globals["most"] = MOST_FINDINGS
-    environment.globals["most_figures"] = MOST_FIGURES
-    environment.filters["count"] = numbers.count
-    environment.tests["said_in"] = lambda reading, summary: _says(summary, reading)
+    style = f"{_template('style.css')}\n{palette.rules()}"
+    environment.globals |= {
+        "style": Markup(style),
+        # Notebooks bring style sheets of their own: the class three times over is more specific than any of their rules.
+        "fragment_style": Markup(style.replace(".backslide", ".backslide" * 3)),
+        "most": MOST_FINDINGS,
+        "most_figures": MOST_FIGURES,
+        "overview": _overview,
+        "distributions": _distributions,
+        "figure": figure,
+        "waterfall": waterfall_figure,
+    }
+    environment.filters["count"] = say.count
+    environment.tests["said_in"] = _says
     return environment

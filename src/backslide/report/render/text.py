@@ -1,23 +1,23 @@
-"""The report for a terminal and a mail."""
+"""A page for a terminal and a mail: plain lines."""
 
 from __future__ import annotations
 
 import textwrap
 from typing import TYPE_CHECKING
 
-from backslide.report.documents.diagnosis import build
-from backslide.report.documents.lines import bracket, metric_line, named, since_line
+from backslide.report.documents.page import Bullets, Cards, Definitions, Page, Paragraph, Row, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from backslide.contracts.diagnosis import Diagnosis
-    from backslide.report.documents.diagnosis import CauseView, Unchecked, View
+    from backslide.report.documents.page import Block, Card, Fact
 
 _COLOURS = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "faint": "2"}
 _TONES = {"degraded": "red", "degraded_in_part": "red", "inconclusive": "yellow"}
-_LABEL = 9
-"""Columns that the labels on the left take."""
+LEAST_LABEL, MOST_LABEL = 9, 26
+"""Columns that the labels on the left take: as many as the longest needs, within reason."""
+MOST_ROWS = 12
+"""Rows of a table; the rest are in the page and the JSON."""
+GAP = 2
+"""Columns between the cells of a table."""
 
 
 class _Lines:
@@ -25,6 +25,7 @@ class _Lines:
 
     def __init__(self, *, color: bool, width: int) -> None:
         self.color, self.width = color, max(40, width)
+        self.label = LEAST_LABEL
         self.lines: list[str] = []
 
     def paint(self, text: str, *styles: str) -> str:
@@ -35,16 +36,16 @@ class _Lines:
 
     def add(self, text: str, *styles: str, indent: int = 0) -> None:
         pad = " " * indent
-        wrapped = textwrap.wrap(text, self.width - indent, break_on_hyphens=False) or [""]
-        self.lines += [pad + self.paint(line, *styles) for line in wrapped]
+        self.lines += [pad + self.paint(line, *styles) for line in _wrapped(text, self.width - indent)]
 
     def labelled(self, label: str, text: str, *styles: str, indent: int = 0) -> None:
         """``label`` at the left, ``text`` wrapped in the column beside it."""
-        first = self.paint(label.ljust(_LABEL), "faint")
-        hang = indent + _LABEL
-        wrapped = textwrap.wrap(text, self.width - hang, break_on_hyphens=False) or [""]
-        for number, line in enumerate(wrapped):
-            head = " " * indent + first if number == 0 else " " * hang
+        if len(label) >= self.label:
+            self.add(label, "faint", indent=indent)
+            label = ""
+        hang = indent + self.label
+        for number, line in enumerate(_wrapped(text, self.width - hang)):
+            head = " " * indent + self.paint(label.ljust(self.label), "faint") if number == 0 else " " * hang
             self.lines.append(head + self.paint(line, *styles))
 
     def section(self, title: str) -> None:
@@ -52,61 +53,110 @@ class _Lines:
         self.add(title, "bold")
 
 
-def render_text(diagnosis: Diagnosis, *, color: bool = False, width: int = 100) -> str:
-    """The diagnosis as plain lines of at most ``width`` columns; ``color`` adds ANSI styles and changes nothing else."""
-    view = build(diagnosis)
+def page_text(page: Page, *, color: bool = False, width: int = 100) -> str:
+    """The page as lines of at most ``width`` columns; ``color`` adds ANSI styles and changes nothing else."""
     out = _Lines(color=color, width=width)
-    _text_headline(out, view)
-    if view.parts:
-        out.section("What is worse")
-        for part in view.parts:
-            change = f"{part.reference} → {part.current}, {part.change}{bracket(part.interval)}"
-            out.add(f"{part.kind} {part.name}: {part.metric} {change}", indent=2)
-    out.section("Causes")
-    for cause in view.causes:
-        _text_cause(out, cause)
-    if view.no_cause:
-        out.add(view.no_cause, indent=2)
-    if view.unexplained:
-        out.add(f"Unexplained: {view.unexplained}", indent=2)
-    if view.harmless:
-        out.section("Faults that cost nothing")
-        for cause in view.harmless:
-            out.add(f"{cause.title} ({cause.points}{bracket(cause.interval)}): {cause.summary}", indent=2)
-    _text_unchecked(out, view.unchecked)
-    if view.notes:
+    _head(out, page)
+    for section in page.sections:
+        lines = _Lines(color=color, width=width)
+        if section.depth != "full":
+            for block in section.blocks:
+                _block(lines, block)
+        if lines.lines:
+            out.section(section.title)
+            out.lines += lines.lines
+    if page.notes:
         out.section("Notes")
-        for note in view.notes:
+        for note in page.notes:
             out.add(note, indent=2)
-    return "\n".join(out.lines) + "\n"
+    return "\n".join(line.rstrip() for line in out.lines) + "\n"
 
 
-def _text_headline(out: _Lines, view: View) -> None:
-    out.add(f"{view.sign} {view.verdict}: {view.model}", "bold", _TONES.get(view.tone, "green"))
-    out.add(view.summary)
+def _head(out: _Lines, page: Page) -> None:
+    out.add(f"{page.sign} {page.verdict}: {page.model}", "bold", _TONES.get(page.tone, "green"))
+    out.add(page.headline, "bold")
     out.lines.append("")
-    out.labelled("metric", metric_line(view))
-    if view.onset:
-        out.labelled("since", since_line(view))
-    out.labelled("do now", f"{view.action}. {view.reason}", "bold")
-    for warning in view.warnings:
+    names = [fact.name for fact in page.facts]
+    out.label = min(MOST_LABEL, max([LEAST_LABEL, *(len(name) + 2 for name in names)]))
+    for fact in page.facts:
+        out.labelled(fact.name, fact_line(fact))
+    for card in page.why:
+        out.labelled("why", card_title(card), "bold")
+        out.labelled("", card.text)
+        for row in card.rows:
+            for line in row.lines:
+                out.labelled("", f"{row.name}: {line}")
+    if page.action:
+        out.labelled("do now", f"{page.action}. {page.reason}", "bold")
+    for row in page.context:
+        _row(out, row, indent=0)
+    for warning in page.warnings:
         out.labelled("warning", warning, "yellow")
+    if page.more_warnings:
+        out.labelled("", f"{page.more_warnings} more warnings are in the JSON.", "faint")
 
 
-def _text_cause(out: _Lines, cause: CauseView) -> None:
-    out.add(
-        f"{cause.rank}. {cause.title}  {cause.points}{bracket(cause.interval)}  {cause.confidence}", "bold", indent=2
-    )
-    out.add(cause.summary, indent=5)
-    for line in cause.proof:
-        out.labelled("proof", line, indent=5)
-    out.labelled("where", cause.where + (f", since {cause.since}" if cause.since else ""), indent=5)
-    out.labelled("next", cause.next_step, indent=5)
+def fact_line(fact: Fact) -> str:
+    """``−3.4 points, worse; 95% interval −4.5 to −2.3``."""
+    value = f"{fact.value}, {fact.direction}" if fact.direction else fact.value
+    return "; ".join((value, *fact.notes))
 
 
-def _text_unchecked(out: _Lines, unchecked: Iterable[Unchecked]) -> None:
-    lines = [f"{named(item)}: {item.status}" + (f", {item.reason}" if item.reason else "") for item in unchecked]
-    if lines:
-        out.section("Not checked")
-        for line in lines:
+def card_title(card: Card) -> str:
+    """``Unit change: income  −2.4 points [−3.1 to −1.7]  verified (repair and injection agree)``."""
+    value = card.value + (f" [{card.interval}]" if card.interval else "")
+    badge = card.badge + (f" ({card.means})" if card.means else "")
+    return "  ".join(part for part in (card.title, value, badge) if part)
+
+
+def _row(out: _Lines, row: Row, *, indent: int) -> None:
+    for number, line in enumerate(row.lines):
+        out.labelled(row.name if number == 0 else "", line, indent=indent)
+
+
+def _block(out: _Lines, block: Block) -> None:
+    if isinstance(block, Paragraph):
+        if block.text:
+            out.add(block.text, indent=2)
+    elif isinstance(block, Bullets):
+        for line in block.lines:
             out.add(line, indent=2)
+    elif isinstance(block, Definitions):
+        for row in block.rows:
+            _row(out, row, indent=2)
+    elif isinstance(block, Table):
+        out.lines += ["  " + line for line in _table(block, out.width - 2)]
+    elif isinstance(block, Cards):
+        for number, card in enumerate(block.cards, start=block.first or 0):
+            _card(out, card, f"{number}. " if block.first is not None else "")
+
+
+def _card(out: _Lines, card: Card, number: str) -> None:
+    out.add(number + card_title(card), "bold", indent=2)
+    out.add(card.text, indent=5)
+    for row in card.rows:
+        _row(out, row, indent=5)
+
+
+def _table(table: Table, width: int) -> list[str]:
+    """Aligned columns; the widest are wrapped until the table fits, as long as no word breaks."""
+    rows = (table.columns, *table.rows[:MOST_ROWS])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(table.columns))]
+    least = [max((len(word) for row in rows for word in row[i].split()), default=0) for i in range(len(widths))]
+    while sum(widths) + GAP * (len(widths) - 1) > width:
+        widest = max(range(len(widths)), key=lambda i: widths[i] - least[i])
+        if widths[widest] <= least[widest]:
+            break
+        widths[widest] -= 1
+    lines = []
+    for row in rows:
+        cells = [_wrapped(cell, max(1, wide)) for cell, wide in zip(row, widths, strict=True)]
+        for at in range(max(map(len, cells))):
+            shown = ((cell[at] if at < len(cell) else "").ljust(wide) for cell, wide in zip(cells, widths, strict=True))
+            lines.append((" " * GAP).join(shown))
+    left = len(table.rows) - MOST_ROWS
+    return [*lines, f"and {left} more"] if left > 0 else lines
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_on_hyphens=False) or [""]

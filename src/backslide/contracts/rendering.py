@@ -1,0 +1,60 @@
+"""How a value shows itself: the one door from the contracts to the renderers, opened by name when it is first needed.
+
+The renderers know the contracts; the contracts know only the name of the package that draws them. Reading a stored answer
+thus loads neither templates nor the chart compiler.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from backslide.contracts.escape import clean_text
+from backslide.contracts.values import Published, Value, written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Form = Literal["text", "markdown", "html", "fragment"]
+RENDERERS = "backslide.report.render.answer"
+"""Module with a function ``render(value, form)`` for every value that shows itself."""
+
+
+def rendered(value: Value, form: Form) -> str:
+    """The value in one form: a terminal's text, Markdown, a whole HTML page, or a fragment of HTML for a notebook."""
+    render: Callable[[Value, Form], str] = import_module(RENDERERS).render
+    return render(value, form)
+
+
+class Display(Value):
+    """A value that a terminal shows on one line and a notebook as HTML."""
+
+    def one_line(self) -> str:
+        """What one line says of the value."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        """One line, with what could steer a terminal made visible: ``<Gate of loans, hold: ...>``."""
+        return clean_text(f"<{self.one_line()}>")
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return rendered(self, "fragment")
+
+
+class Answer(Published, Display):
+    """A whole answer: published as JSON, and rendered anywhere without the data."""
+
+    def to_text(self) -> str:
+        """The answer for a terminal or a mail."""
+        return rendered(self, "text")
+
+    def to_markdown(self, path: str | Path | None = None) -> str:
+        """The answer for a pull request; also written to ``path`` when one is given."""
+        return written(rendered(self, "markdown"), path)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """The answer as one self-contained page; also written to ``path`` when one is given."""
+        return written(rendered(self, "html"), path)

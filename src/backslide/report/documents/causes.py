@@ -1,0 +1,134 @@
+"""A cause as a card: its price, its proof, where and since when, what to do, and the chart that shows it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from backslide.contracts import say
+from backslide.contracts.escape import cleaned
+from backslide.contracts.say import POINTS, Unit
+from backslide.report.documents import labels
+from backslide.report.documents.page import Card, Cards, Link, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from backslide.contracts.cause import Cause
+    from backslide.contracts.evidence import Evidence
+    from backslide.contracts.finding import Estimate, Outcome
+
+MOST_CHARTS = 2
+"""Drawn in a card: the columns that broke, side by side."""
+_SHOWN_IN_CARDS = ("histograms", "bars")
+"""Kinds of evidence that show a column in both windows."""
+_DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b(?! \d\d:)")
+
+
+def cause_card(
+    cause: Cause,
+    unit: Unit,
+    anchors: Mapping[str, str],
+    checks: tuple[Outcome, ...],
+    *,
+    higher_is_better: bool,
+) -> Card:
+    """The card of a cause whose price is written in ``unit``; ``anchors`` maps keys of findings to ids on the page."""
+    points = cause.points
+    direction = "" if points is None else direction_of(points, unit, higher_is_better=higher_is_better)
+    where = _where(cause)
+    columns = [f"columns {', '.join(cause.features)}"] if len(cause.features) > 4 else []
+    since_when = since(cause)
+    return Card(
+        title=labels.cause_title(cause),
+        text=say.sentence(cause.summary) if not cause.features else cause.summary,
+        value="no price" if points is None else unit.change(points.estimate),
+        interval="" if points is None else unit.interval(points),
+        badge=cause.confidence.value,
+        means=labels.confidence_means(cause),
+        gloss=f"{cause.kind.family}: {cause.kind.meaning}",
+        rows=tuple(
+            row
+            for row in (
+                Row("proof", _proof(cause, unit)),
+                Row("where", (where, *columns)),
+                Row("since", (since_when,) if since_when else ()),
+                Row("next", (cause.next_step,), strong=True),
+            )
+            if row.lines
+        ),
+        links=tuple(Link(key, anchors.get(key, "")) for key in cause.evidence),
+        charts=_charts(cause, checks),
+        level="fail" if direction == "worse" else "note",
+    )
+
+
+def lone_cause(cause: Cause) -> Cards:
+    """The card of a cause by itself, priced in the unit that it names."""
+    shown = cleaned(cause)
+    points, size = shown.unit in POINTS, shown.points
+    unit = Unit.of("", classification=points, level=None, change=size)
+    return Cards((cause_card(shown, unit, {}, (), higher_is_better=True),))
+
+
+def direction_of(change: Estimate, unit: Unit, *, higher_is_better: bool) -> str:
+    """Better or worse in words; neither where the interval holds zero, or nothing is left after rounding."""
+    if not unit.number(change.estimate).strip("0.,"):
+        return "no different"
+    if change.low is not None and not change.clear_of_zero():
+        return "within noise"
+    return "better" if (change.estimate > 0) == higher_is_better else "worse"
+
+
+def since(cause: Cause) -> str:
+    """When a cause began, the days that it could be instead, and when it ended, where that is known; empty without a day."""
+    if cause.since is None:
+        return ""
+    said, began = say.day(cause.since), cause.began
+    if began is not None and began.low != began.high:
+        said += f" ({say.day(began.low)} to {say.day(began.high)})"
+    return said if cause.until is None else f"{said}, until {say.day(cause.until)}"
+
+
+def without_year(text: str) -> str:
+    """Dates inside a sentence as people say them: ``2026-02-10`` is ``10 February``."""
+    return _DATE.sub(lambda match: say.day(match.group()), text)
+
+
+def _proof(cause: Cause, unit: Unit) -> tuple[str, ...]:
+    said = []
+    if cause.repair is not None:
+        back = cause.repair.points_back
+        gain = "" if back is None else f"; {_priced(back, unit, ' back')}"
+        said.append(f"Repair: {cause.repair.description}{gain}")
+    if cause.injection is not None:
+        said.append(f"Injection into the reference rows; {_priced(cause.injection.points, unit)}")
+    return tuple(said)
+
+
+def _priced(estimate: Estimate, unit: Unit, suffix: str = "") -> str:
+    interval, sampled = unit.interval(estimate), say.basis(estimate)
+    said = unit.change(estimate.estimate) + suffix + (f" [{interval}]" if interval else "")
+    return said + (f", {sampled}" if sampled else "")
+
+
+def _where(cause: Cause) -> str:
+    share = say.share_of_rows(cause.share_of_rows)
+    said = [f"{share}: {cause.segment}" if cause.segment else share]
+    if cause.classes and cause.features:
+        said.append("class " + labels.shortened(cause.classes))
+    return ", ".join(said)
+
+
+def _charts(cause: Cause, checks: tuple[Outcome, ...]) -> tuple[Evidence, ...]:
+    """The broken columns in both windows: from the findings that the cause names, else from those about its columns."""
+    findings = [finding for outcome in checks for finding in outcome.findings]
+    cited = [finding for finding in findings if finding.key in cause.evidence]
+    about = [finding for finding in findings if finding.subject in cause.features]
+    drawn = {
+        finding.subject: evidence
+        for finding in (*about, *cited)
+        for evidence in reversed(finding.evidence)
+        if evidence.kind in _SHOWN_IN_CARDS
+    }
+    return tuple(drawn.values())[:MOST_CHARTS]

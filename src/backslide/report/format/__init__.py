@@ -1,1 +1,0 @@
-"""How numbers and names are written, and what is safe to show."""
