@@ -31,7 +31,7 @@ from backslide.playbook.explain.permutation_shapley import sampled_values
 from backslide.playbook.explain.windows import Windows
 from backslide.playbook.registry import all_checks
 from backslide.playbook.runner import run_checks
-from backslide.report.documents.diagnosis import build
+from backslide.report.documents.diagnosis import diagnosis_page
 from backslide.stats.drift.domain_classifier import separation
 
 COLUMNS = ["income", "age", "channel", "premium"]
@@ -334,6 +334,7 @@ class Breaks(scenarios.TrueModel):
 
 
 def test_the_report_no_longer_says_that_nobody_looked():
-    page = build(worlds.diagnosis_of(two_months(scenarios.TrueModel(), rows=600)))
-    assert Step.EXPLAIN.question in [step.question for step in page.steps]
-    assert not [gap for gap in page.unchecked if gap.title == Step.EXPLAIN.question]
+    page = diagnosis_page(worlds.diagnosis_of(two_months(scenarios.TrueModel(), rows=600)))
+    assert Step.EXPLAIN.question in [step.question for step in page.contents]
+    unchecked = next(section for section in page.sections if section.title == "Not checked, and why").blocks[0].rows
+    assert not [title for title, *_ in unchecked if title == Step.EXPLAIN.question]

@@ -88,7 +88,7 @@ def _outcomes() -> tuple[Outcome, ...]:
                     "VER001",
                     "accuracy",
                     Severity.FAIL,
-                    "Accuracy fell from 84.2 % to 80.8 %.",
+                    "Accuracy fell from 84.2% to 80.8%.",
                     table(),
                     series(),
                     estimate=Estimate(estimate=-0.034, low=-0.045, high=-0.023),
@@ -169,8 +169,8 @@ def binary() -> Diagnosis:
     return Diagnosis(
         model="loan-defaults",
         verdict=Verdict.DEGRADED,
-        summary="Accuracy fell from 84.2 % to 80.8 %, mostly because income comes yearly instead of monthly.",
-        warnings=("14.2 % of the predictions lie within 0.05 of the decision threshold, up from 9.1 %.",),
+        summary="Accuracy fell from 84.2% to 80.8%, mostly because income comes yearly instead of monthly.",
+        warnings=("14.2% of the predictions lie within 0.05 of the decision threshold, up from 9.1%.",),
         decision=Decision(
             action=Action.FIX_UPSTREAM_DATA,
             reason="Income multiplied by 12 explains 2.4 of 3.4 points, and dividing it again brings them back.",
@@ -197,6 +197,7 @@ def binary() -> Diagnosis:
                 kind=CauseKind.UNIT_CHANGE,
                 features=("income",),
                 points=points,
+                unit="points",
                 confidence=Confidence.VERIFIED,
                 repair=Repair(description="divide income by 12 (yearly to monthly)", points_back=back),
                 injection=Injection(points=Estimate(estimate=-0.023, low=-0.03, high=-0.016, basis="sample", n=20_000)),
@@ -216,7 +217,7 @@ def binary() -> Diagnosis:
                 ),
                 share_of_rows=0.61,
                 segment="branch == 'north'",
-                summary="“EMP” became “employed” in 61 % of the rows.",
+                summary="“EMP” became “employed” in 61% of the rows.",
                 evidence=("DRF002:employment", "INT004:encoder"),
                 next_step="Map the new codes back, or ship the encoder together with the codes.",
             ),
@@ -226,7 +227,7 @@ def binary() -> Diagnosis:
                 classes=("default",),
                 points=Estimate(estimate=-0.003, low=-0.006, high=0.0),
                 confidence=Confidence.SUSPECTED,
-                summary="Defaults went from 22 % to 26 % of the labels.",
+                summary="Defaults went from 22% to 26% of the labels.",
                 next_step="Correct the scores for the new class shares, or retrain with them.",
             ),
         ),
@@ -256,6 +257,7 @@ def regression() -> Diagnosis:
             "kind": CauseKind.CONCEPT_DRIFT,
             "features": ("trip_distance",),
             "points": Estimate(estimate=1.05, low=0.8, high=1.3),
+            "unit": "",
             "repair": None,
             "injection": None,
             "confidence": Confidence.SUPPORTED,
@@ -315,7 +317,7 @@ def quiet() -> Diagnosis:
     return Diagnosis(
         model="loan-defaults",
         verdict=Verdict.NO_MATERIAL_CHANGE,
-        summary="Accuracy did not change materially: 84.2 % before, 84.1 % now.",
+        summary="Accuracy did not change materially: 84.2% before, 84.1% now.",
         decision=Decision(action=Action.NONE, reason="The change lies within noise."),
         metric=MetricChange(
             name="accuracy",
@@ -350,7 +352,7 @@ def in_part() -> Diagnosis:
         update={
             "model": "legal-desk triage (simulated)",
             "verdict": Verdict.DEGRADED_IN_PART,
-            "summary": "Overall accuracy holds at 91 %, but recall of court_filing fell from 88.1 % to 80.4 %.",
+            "summary": "Overall accuracy holds at 91%, but recall of court_filing fell from 88.1% to 80.4%.",
             "parts": (
                 DegradedPart(
                     kind="class",

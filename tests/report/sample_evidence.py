@@ -51,7 +51,7 @@ def histograms(name: str = "income", factor: float = 12.0) -> Histograms:
 def bars(name: str = "employment") -> Bars:
     return Bars(
         title=f"Categories of {name}",
-        reading="“EMP” became “employed”: 61 % of the rows before, none now.",
+        reading="“EMP” became “employed”: 61% of the rows before, none now.",
         x="share of rows",
         categories=("EMP", "employed", "SELF", "UNEMP", "(missing)"),
         reference=(0.61, 0.0, 0.2, 0.15, 0.04),
@@ -99,7 +99,7 @@ def ranked() -> Ranked:
         reading="Long terms carry most of the drop: −2.1 of −3.4 points.",
         x="contribution to the change",
         rows=(
-            RankedRow(label="term_months > 48", value=-0.021, low=-0.028, high=-0.014, note="31 % of rows"),
+            RankedRow(label="term_months > 48", value=-0.021, low=-0.028, high=-0.014, note="31% of rows"),
             RankedRow(label="branch = north", value=-0.008, low=-0.013, high=-0.003),
             RankedRow(label="branch = south", value=0.002, low=-0.003, high=0.007),
         ),
@@ -110,7 +110,7 @@ def ranked() -> Ranked:
 def matrix() -> Matrix:
     return Matrix(
         title="Change of the confusion matrix",
-        reading="3.1 % more of the rows are defaults taken for paid.",
+        reading="3.1% more of the rows are defaults taken for paid.",
         rows=("default", "paid"),
         columns=("default", "paid"),
         row_title="label",
@@ -121,7 +121,7 @@ def matrix() -> Matrix:
 
 def waterfall() -> Waterfall:
     return Waterfall(
-        title="From 84.2 % to 80.8 %",
+        title="From 84.2% to 80.8%",
         reading="Of −3.4 points, income explains −2.4, the new categories −0.6 and the class shares −0.3.",
         y="accuracy",
         steps=(
@@ -160,7 +160,7 @@ def reliability() -> Reliability:
 
     return Reliability(
         title="Calibration of “default”",
-        reading="Scores of 70 % came true in 70 % of the rows before, in 53 % now.",
+        reading="Scores of 70% came true in 70% of the rows before, in 53% now.",
         x="mean score",
         bins=bins("reference", 1.0) + bins("current", 1.8),
     )

@@ -7,22 +7,21 @@ from functools import cache
 import sample_diagnosis as samples
 
 from backslide.contracts.diagnosis import Diagnosis
-from backslide.report.render.html import render_html
 
 
 @cache
 def page(name: str) -> str:
     """The page of a sample as stored and read again."""
-    return render_html(Diagnosis.from_json(samples.ALL[name]().to_json()))
+    return Diagnosis.from_json(samples.ALL[name]().to_json()).to_html()
 
 
 @cache
 def wide(features: int) -> str:
     """A tenth of the features moved."""
-    return render_html(samples.wide(features))
+    return samples.wide(features).to_html()
 
 
 @cache
 def everything(features: int) -> str:
     """Every feature flagged."""
-    return render_html(samples.everything(features))
+    return samples.everything(features).to_html()

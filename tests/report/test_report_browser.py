@@ -7,7 +7,6 @@ import sample_diagnosis as samples
 from browser_probe import chromium_on, opened
 
 from backslide.report.charts import palette
-from backslide.report.render.html import render_fragment, render_html
 
 pytestmark = pytest.mark.browser
 
@@ -31,7 +30,7 @@ addEventListener("load", () => {
 
 @pytest.mark.parametrize("width", [1280, 500])
 def test_every_drawing_shows_and_nothing_overflows(tmp_path, width):
-    seen, console = opened(render_html(samples.in_part()), PROBE, tmp_path, f"--window-size={width},2000")
+    seen, console = opened(samples.in_part().to_html(), PROBE, tmp_path, f"--window-size={width},2000")
     # Series, matrix, histogram, bars and one of the two waterfalls; what is folded takes no room.
     assert seen["drawn"] == 5
     assert seen["page"] <= seen["width"]
@@ -40,8 +39,8 @@ def test_every_drawing_shows_and_nothing_overflows(tmp_path, width):
 
 
 def test_the_drawings_follow_the_theme_of_the_page(tmp_path):
-    light, _ = opened(render_html(samples.binary()), PROBE, tmp_path)
-    dark, _ = opened(render_html(samples.binary()).replace("(prefers-color-scheme: dark)", "all"), PROBE, tmp_path)
+    light, _ = opened(samples.binary().to_html(), PROBE, tmp_path)
+    dark, _ = opened(samples.binary().to_html().replace("(prefers-color-scheme: dark)", "all"), PROBE, tmp_path)
     assert light["mark"] == "rgb(217, 115, 13)"
     assert dark["mark"] == "rgb(255, 178, 94)"
     assert light["ink"] != dark["ink"]
@@ -49,13 +48,13 @@ def test_the_drawings_follow_the_theme_of_the_page(tmp_path):
 
 def test_the_page_as_written_raises_no_complaint(tmp_path):
     page = tmp_path / "page.html"
-    page.write_text(render_html(samples.binary()))
+    page.write_text(samples.binary().to_html())
     run = chromium_on(page, tmp_path)
     assert "Unit change: income" in run.stdout
     assert "CONSOLE" not in run.stderr
 
 
 def test_a_fragment_draws_too(tmp_path):
-    seen, console = opened(f"<!doctype html><title>x</title>{render_fragment(samples.binary())}", PROBE, tmp_path)
+    seen, console = opened(f"<!doctype html><title>x</title>{samples.binary()._repr_html_()}", PROBE, tmp_path)
     assert seen["drawn"] == 1
     assert console == []

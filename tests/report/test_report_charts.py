@@ -71,8 +71,8 @@ def test_windows_differ_in_line_style_as_well_as_colour():
 
 
 def test_a_waterfall_says_its_numbers():
-    assert {"84.2 %", "−2.4 pt [−3.1 to −1.7]", "80.8 %"} <= set(texts(drawn(samples.waterfall(), width=860)))
-    assert {"84.2 %", "−2.4 pt", "80.8 %"} <= set(texts(drawn(samples.waterfall())))
+    assert {"84.2%", "−2.4 pt [−3.1 to −1.7]", "80.8%"} <= set(texts(drawn(samples.waterfall(), width=860)))
+    assert {"84.2%", "−2.4 pt", "80.8%"} <= set(texts(drawn(samples.waterfall())))
 
 
 def test_a_waterfall_runs_from_level_to_level():
@@ -83,7 +83,7 @@ def test_a_waterfall_runs_from_level_to_level():
 
 
 def test_bars_say_their_shares():
-    assert {"61.0 %", "60.0 %", "0.0 %"} <= set(texts(drawn(samples.bars())))
+    assert {"61.0%", "60.0%", "0.0%"} <= set(texts(drawn(samples.bars())))
 
 
 def test_a_matrix_leaves_out_what_is_not_estimable():
@@ -214,7 +214,7 @@ def test_fine_bins_are_drawn_coarser_with_the_same_mass():
 def test_unequal_bins_become_equal():
     shape = drawable(
         samples.histograms().model_copy(
-            update={"edges": (0.0, 1.0, 10.0), "reference": (0.5, 0.5), "current": (0.1, 0.9)}
+            update={"edges": (0.0, 1.0, 10.0), "reference": (0.5, 0.5), "current": (0.6, 0.4)}
         )
     )
     assert shape.reference[0] > 5 * shape.reference[-1]
@@ -227,7 +227,7 @@ def test_thin_tails_are_cut_and_said():
     shape = drawable(long)
     assert shape.edges[-1] == 40.0
     assert shape.outside == pytest.approx(0.002)
-    assert any("0.2 % of rows beyond" in text for text in texts(drawn(long)))
+    assert any("0.2% of rows beyond" in text for text in texts(drawn(long)))
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 10), st.floats(0, 1)), min_size=1, max_size=30), st.integers(1, 20))
@@ -349,7 +349,7 @@ def test_a_label_far_right_stands_left_of_its_line():
 
 def test_reliability_shows_the_diagonal_and_both_windows():
     svg = drawn(samples.reliability())
-    assert "reference: scores of 70.0 % came true in 70.0 % [66.0 % to 74.0 %], 1,400 rows" in svg
+    assert "reference: scores of 70.0% came true in 70.0% [66.0% to 74.0%], 1,400 rows" in svg
     assert 'stroke-dasharray="2,3"' in svg
     assert 'stroke-dasharray="5,3"' in svg
 
@@ -358,7 +358,7 @@ def test_segments_without_an_estimate_say_so():
     assert {"−6.8 pt", "no estimate"} <= set(texts(drawn(samples.segments())))
     shown = figure(samples.segments())
     assert shown.columns[0] == "segment"
-    assert shown.rows[0][1:] == ("6,240 → 4,330", "83.1 %", "76.3 %", "−6.8 pt −8.6 to −5.0", "−2.1 pt")
+    assert shown.rows[0][1:] == ("6,240 → 4,330", "83.1%", "76.3%", "−6.8 pt −8.6 to −5.0", "−2.1 pt")
     assert [line.flagged for line in shown.segments] == [True, False, False]
 
 

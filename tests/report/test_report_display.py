@@ -11,7 +11,7 @@ import sample_evidence as evidence
 from test_report_html import HOSTILE, Page
 
 from backslide.contracts.finding import Finding, Severity
-from backslide.report.render.notebook import safe_text, standalone_spec
+from backslide.report.charts.standalone import safe_text, standalone_spec
 
 DIAGNOSIS = samples.binary()
 FINDING = next(f for outcome in DIAGNOSIS.checks for f in outcome.findings if f.evidence)
@@ -49,7 +49,9 @@ def test_a_cause_shows_what_it_is_and_how_that_is_known():
         *cause.evidence,
     ):
         assert said in words
-    assert "−0.024 [−0.031, −0.017]" in words
+    assert "−2.4 points −3.1 to −1.7" in words
+    unnamed = cause.model_copy(update={"unit": ""})
+    assert "−0.0240 −0.0310 to −0.0170" in Page(unnamed._repr_html_()).words()
 
 
 @pytest.mark.parametrize("name", samples.ALL)

@@ -7,12 +7,23 @@ import re
 import pytest
 import sample_diagnosis as samples
 
-from backslide.report.render.markdown import render_markdown
-from backslide.report.render.text import render_text
+from backslide.report.documents.diagnosis import diagnosis_page
+from backslide.report.render.markdown import page_markdown
+from backslide.report.render.text import page_text
 
 pytestmark = pytest.mark.core
 
 ANSI = re.compile(r"\x1b\[[\d;]*m")
+
+
+def render_text(diagnosis, **look):
+    return page_text(diagnosis_page(diagnosis), **look)
+
+
+def render_markdown(diagnosis):
+    return page_markdown(diagnosis_page(diagnosis))
+
+
 HOSTILE = "# a|b](http://evil.example) ![x](y) <script>alert(1)</script> **bold** `code` @team #12 $x$ www.evil.example \x1b[2J"
 
 
@@ -47,14 +58,16 @@ def test_both_say_what_matters_first(render):
     text = joined(render(samples.binary())).replace("\\", "").replace("*", "")
     order = [
         "Degraded: loan-defaults",
-        "Accuracy fell from 84.2 % to 80.8 %",
-        "accuracy 84.2 % → 80.8 %, −3.4 points [−4.5 to −2.3], worse",
-        "Fix the data upstream. Income multiplied by 12",
-        "14.2 % of the predictions",
-        "Causes",
+        "Accuracy fell from 84.2% to 80.8%",
+        "−3.4 points, worse; 95% interval −4.5 to −2.3",
+        "3 April 10:00 UTC",
         "Unit change: income",
         "+2.5 points back [+1.8 to +3.2]",
         "Convert income to monthly upstream",
+        "Fix the data upstream. Income multiplied by 12",
+        "reference 2026-03-01 to 2026-03-31 (31 days)",
+        "14.2% of the predictions",
+        "Category recode: employment",
         "Unexplained: −0.1 points",
         "Faults that cost nothing",
         "Not checked",
@@ -73,7 +86,8 @@ def test_parts_and_the_lack_of_causes_are_said(render):
 
 def test_regression_has_no_points():
     text = render_text(samples.regression())
-    assert "mean absolute error 2.41 → 3.64, +1.23 [+1.01 to +1.45], worse" in text
+    assert "Mean absolute error rose from 2.41 to 3.64" in text
+    assert "+1.23, worse; 95% interval +1.01 to +1.45" in joined(text)
     assert "points" not in text.split("Not checked")[0].replace("unexplained", "")
 
 
@@ -88,9 +102,12 @@ def test_markdown_shows_foreign_strings_as_they_are():
     assert not re.search(r"@team|#12|(?<!\\)\$x|://evil|www\.evil|^#\s*a", text, re.M)
     assert not re.search(r"<(?!/?(?:details|summary)>)", text)
     assert not re.search(r"(?<!\\)\*\*bold", text)
-    tables = [line for line in text.splitlines() if line.startswith("|")]
-    cause = next(line for line in tables if "Unit change" in line)
-    assert len(re.findall(r"(?<!\\)\|", cause)) == 7
+    assert "Unit change" in text
+    wide = samples.in_part()
+    part = wide.parts[0].model_copy(update={"name": HOSTILE})
+    lines = render_markdown(wide.model_copy(update={"parts": (part,)})).splitlines()
+    row = next(line for line in lines if line.startswith("|") and "recall" in line)
+    assert len(re.findall(r"(?<!\\)\|", row)) == 5
 
 
 def test_intraword_underscores_stay_readable():

@@ -25,7 +25,7 @@ from backslide.contracts.shadow import (
     Shift,
     Worlds,
 )
-from backslide.report.documents.shadow import VERDICT, build_shadow
+from backslide.report.documents.shadow import VERDICT, shadow_page
 
 NASTY = "<script>alert(1)</script>|**x**\u202e"
 
@@ -87,16 +87,16 @@ def test_every_verdict_has_its_word_and_sign(verdict):
 
 def test_page_holds_every_section_and_number():
     found = comparison()
-    page, view = text_of(found.to_html()), build_shadow(found)
+    page, view = text_of(found.to_html()), shadow_page(found)
     assert [s.title for s in view.sections] == [
-        "Every usual metric", "By class", "By segment", "Flips", "Confidence", "Agreement", "Without labels",
+        "Who wins where", "Every usual metric", "By class", "By segment", "Flips", "Confidence", "Agreement", "Without labels",
         "Did the model change, or the world?", "Assignment",
     ]  # fmt: skip
     for section in view.sections:
         assert section.title in page
-        for row in section.rows:
+        for row in [row for block in section.blocks if block.kind == "table" for row in block.rows]:
             assert all(" ".join(cell.split()) in page for cell in row), row
-    for words in ("84.2 %", "−3.4 points", "too few labels", "assumes luck", "a note", "near the boundary", "masked"):
+    for words in ("84.2%", "−3.4 points", "too few labels", "assumes luck", "a note", "near the boundary", "masked"):
         assert words in page
 
 
@@ -104,7 +104,8 @@ def test_terminal_shows_tables_and_says_what_is_left_out():
     many = tuple(PartComparison(kind="segment", name=f"s = {i}", rows=5, labelled=0, flips=0.0) for i in range(30))
     said = comparison(segments=many).to_text()
     assert "and 18 more" in said
-    assert "84.2 % → 80.8 %, −3.4 points [−4.4 to −2.4]" in said
+    assert "84.2% → 80.8%" in said
+    assert "−3.4 points; 95% interval −4.4 to −2.4" in said
 
 
 def test_foreign_strings_are_inert():
@@ -123,7 +124,7 @@ def test_what_is_not_known_leaves_no_empty_table():
     gone = dict.fromkeys(("agreement", "flips", "label_free", "worlds", "assignment"))
     empty = dict.fromkeys(("confidence", "classes", "segments", "evidence"), ())
     bare = comparison(metric=difference().model_copy(update={"difference": None, "new": None}), **gone, **empty)
-    view = build_shadow(bare)
+    view = shadow_page(bare)
     assert [s.title for s in view.sections] == ["Every usual metric"]
     assert "not known" in bare.to_text()
     assert bare.to_html()

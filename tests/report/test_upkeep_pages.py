@@ -71,9 +71,9 @@ def report(name="loans", **changes):
     values = {
         "model": name, "recipe": "training:train", "verdict": RetrainVerdict.PROMOTE, "summary": f"Train again on {name}.",
         "action": "Promote the candidate", "reason": "every requirement is met", "metric": "accuracy", "higher_is_better": True,
-        "share": True, "champion_value": 0.8, "recommended": "recent 25 %",
+        "share": True, "champion_value": 0.8, "recommended": "recent 25%",
         "candidates": (
-            Candidate(name="recent 25 %", description="the most recent", rows=1000, value=0.834, gain=GAIN, by_fold=(0.03, 0.04),
+            Candidate(name="recent 25%", description="the most recent", rows=1000, value=0.834, gain=GAIN, by_fold=(0.03, 0.04),
                       future=Estimate(estimate=0.03, low=-0.01, high=0.07), gate=GateVerdict.PROMOTE),
             Candidate(name="importance", description="weighted", note=f"fails: {name}"),
         ),
@@ -95,7 +95,7 @@ def refused():
 
 def test_the_page_of_retraining_says_everything():
     page = " ".join(report().to_html().split())
-    for words in ("Promote", "+3.4 points", "95 % prediction interval", "Candidates", "Stretch by stretch", "Requirements",
+    for words in ("Promote", "+3.4 points", "95% prediction interval", "Candidates", "Stretch by stretch", "Requirements",
                   "Features, drift times harm", "More helps.", "about 12 days", "Every stretch: 7 times.", "fewer than 20",
                   "models/versions/0001-aa", "not judged", "7.50 milliseconds"):  # fmt: skip
         assert words in page, words

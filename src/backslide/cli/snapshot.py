@@ -59,8 +59,8 @@ def run(model: str, out: Path | None, chosen: Chosen, *, as_json: bool, quiet: b
 
 
 def _told(taken: object) -> str:
-    from backslide.contracts.snapshot import Snapshot
     from backslide.contracts.escape import clean_text
+    from backslide.contracts.snapshot import Snapshot
 
     assert isinstance(taken, Snapshot)
     commit = f", commit {taken.repository.commit[:10]}" if taken.repository is not None else ""

@@ -45,7 +45,7 @@ def incident_onset(case: Case, target: Metric, causes: Sequence[Cause]) -> Onset
         at=at.isoformat(),
         low=low.isoformat(),
         high=high.isoformat(),
-        events=(*_versions(case, at, low, high), *_suspects(causes, low, high)),
+        events=(*_versions(case, at, low, high), *_suspects(causes, at, low, high)),
     )
 
 
@@ -151,7 +151,7 @@ def _versions(case: Case, at: date, low: date, high: date) -> list[str]:
     ]
 
 
-def _suspects(causes: Sequence[Cause], low: date, high: date) -> list[str]:
+def _suspects(causes: Sequence[Cause], at: date, low: date, high: date) -> list[str]:
     """Whether the causes that have a first day of their own began with the metric."""
     said = []
     for cause in causes:
@@ -164,10 +164,12 @@ def _suspects(causes: Sequence[Cause], low: date, high: date) -> list[str]:
             else (date.fromisoformat(cause.began.low[:10]), date.fromisoformat(cause.began.high[:10]))
         )
         name = cause.kind.value.replace("_", " ") + (f" of {say.listed(cause.features, 3)}" if cause.features else "")
-        inside = first <= high and last >= low
-        said.append(
-            f"{name} since {since}, {'which coincides' if inside else _apart(since, low if since < low else high)}"
-        )
+        if since == at:
+            said.append(f"same day as the {name}")
+        elif first <= high and last >= low:
+            said.append(f"{name} since {since}, which coincides")
+        else:
+            said.append(f"{name} since {since}, {_apart(since, low if since < low else high)}")
     return said
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -20,35 +21,54 @@ WORTH_CUTTING = 3.0
 """A tail is left out only when the whole range is this many times the range that holds the rest."""
 
 
+TIMES_APART = 5.0
+"""Medians of the windows this many times apart stand on a logarithmic axis: on a linear one, the smaller window is one bar."""
+
+
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawableBins:
     """Equal bins, shares of rows per bin, and the share of rows outside the range shown."""
 
     edges: tuple[float, ...]
     reference: tuple[float, ...]
     current: tuple[float, ...]
     outside: float
+    log: bool = False
+    """Whether ``edges`` are decimal logarithms."""
+
+    def value(self, edge: float) -> float:
+        """The value at a place on the axis."""
+        return 10.0**edge if self.log else edge
 
 
-def drawable(evidence: Histograms) -> Drawn:
+def drawable(evidence: Histograms) -> DrawableBins:
     """The histograms as they can be drawn.
 
     Unequal bins would make heights lie about mass, so rows are spread evenly within their bin and counted again in
     equal bins. Equal bins that are few enough stay as they are.
     """
     edges = evidence.edges
+    if _wants_log(evidence):
+        # A first bin from zero is drawn one decade wide.
+        logs = tuple(math.log10(edge) if edge > 0 else math.log10(edges[1]) - 1.0 for edge in edges)
+        return replace(_linear(evidence.model_copy(update={"edges": logs})), log=True)
+    return _linear(evidence)
+
+
+def _linear(evidence: Histograms) -> DrawableBins:
+    edges = evidence.edges
     if edges[0] == edges[-1]:
         around = (edges[0] - 0.5, edges[0] + 0.5)
-        return Drawn(around, (sum(evidence.reference),), (sum(evidence.current),), 0.0)
+        return DrawableBins(around, (sum(evidence.reference),), (sum(evidence.current),), 0.0)
     low, high = _range(evidence)
     whole = (low, high) == (edges[0], edges[-1])
     if whole and len(edges) - 1 <= BINS and _equal(edges):
-        return Drawn(edges, evidence.reference, evidence.current, 0.0)
+        return DrawableBins(edges, evidence.reference, evidence.current, 0.0)
     width = (high - low) / BINS
     grid = (*(low + width * i for i in range(BINS)), high)
     reference, current = (rebin(edges, shares, grid) for shares in (evidence.reference, evidence.current))
     missed = (sum(evidence.reference) - sum(reference), sum(evidence.current) - sum(current))
-    return Drawn(grid, reference, current, max(0.0, *missed))
+    return DrawableBins(grid, reference, current, max(0.0, *missed))
 
 
 def rebin(edges: Sequence[float], shares: Sequence[float], grid: Sequence[float]) -> tuple[float, ...]:
@@ -68,6 +88,14 @@ def _cumulated_at(x: float, edges: Sequence[float], cumulated: Sequence[float]) 
     i = bisect_right(edges, x) - 1
     within = (x - edges[i]) / (edges[i + 1] - edges[i])
     return cumulated[i] + within * (cumulated[i + 1] - cumulated[i])
+
+
+def _wants_log(evidence: Histograms) -> bool:
+    """Whether the windows lie so far apart that a linear axis shows one of them as a bar; shares and scores stay linear."""
+    if evidence.edges[0] < 0 or evidence.edges[-1] <= 1 or len(evidence.edges) < 3:
+        return False
+    low, high = sorted(_quantile(evidence.edges, shares, 0.5) for shares in (evidence.reference, evidence.current))
+    return low > 0 and high >= TIMES_APART * low
 
 
 def _equal(edges: Sequence[float]) -> bool:

@@ -27,7 +27,7 @@ from backslide.report.charts.parts import (
 
 if TYPE_CHECKING:
     from backslide.contracts.evidence import Bars, Histograms
-    from backslide.report.charts.binning import Drawn
+    from backslide.report.charts.binning import DrawableBins
     from backslide.report.charts.parts import Spec
 
 
@@ -38,8 +38,14 @@ def histograms(evidence: Histograms, width: int) -> Spec:
     """
     same_length(evidence.reference, evidence.current, evidence.edges[1:])
     drawn = drawable(evidence)
-    x: Spec = {"field": "x", "type": "quantitative", "title": _with_outside(evidence.x, drawn.outside)}
-    x |= {"scale": {"domain": [drawn.edges[0], drawn.edges[-1]], "nice": False, "zero": False}, "axis": PLAIN_AXIS}
+    x: Spec = {
+        "field": "x",
+        "type": "quantitative",
+        "title": _with_outside(evidence.x, drawn.outside) + (", logarithmic" if drawn.log else ""),
+    }
+    ends = [drawn.value(drawn.edges[0]), drawn.value(drawn.edges[-1])]
+    kind = {"type": "log"} if drawn.log else {"zero": False}
+    x |= {"scale": {"domain": ends, "nice": False, **kind}, "axis": PLAIN_AXIS}
     y = {"field": "share", "type": "quantitative", "title": "share of rows per bin", "axis": PERCENT_AXIS}
     smooth = _lines(drawn)
     place = {"x": x, "y": y}
@@ -61,28 +67,29 @@ def histograms(evidence: Histograms, width: int) -> Spec:
                 "encoding": {**place, "color": COLOUR, "fill": fill, "strokeDash": DASH},
             }
         ]
-    shown = {name: at for name, at in evidence.marks.items() if drawn.edges[0] <= at <= drawn.edges[-1]}
-    layers += vertical_marks(shown, "quantitative", (drawn.edges[0], drawn.edges[-1]))
+    shown = {name: at for name, at in evidence.marks.items() if ends[0] <= at <= ends[1]}
+    middle = drawn.value((drawn.edges[0] + drawn.edges[-1]) / 2)
+    layers += vertical_marks(shown, "quantitative", (ends[0], 2 * middle - ends[0]))
     return sized(width - 62, 150) | {"data": {"values": _outlines(drawn)}, "layer": layers}
 
 
-def _outlines(drawn: Drawn) -> list[Spec]:
+def _outlines(drawn: DrawableBins) -> list[Spec]:
     """From the ground up, along the bins, and down again: one path serves as outline and as area."""
     at = (drawn.edges[0], *drawn.edges, drawn.edges[-1])
     return [
-        {"x": x, "share": share, "window": window}
+        {"x": drawn.value(x), "share": share, "window": window}
         for window, shares in (("reference", drawn.reference), ("current", drawn.current))
         for x, share in zip(at, (0.0, *shares, shares[-1], 0.0), strict=True)
     ]
 
 
-def _lines(drawn: Drawn) -> list[Spec]:
+def _lines(drawn: DrawableBins) -> list[Spec]:
     """The densities of both windows, or nothing where one of them has none."""
     found = [(name, kde.line(drawn.edges, getattr(drawn, name))) for name in ("reference", "current")]
     if any(line is None for _, line in found):
         return []
     return [
-        {"x": x, "share": y, "window": name}
+        {"x": drawn.value(x), "share": y, "window": name}
         for name, line in found
         if line is not None
         for x, y in zip(line.x, line.y, strict=True)
@@ -141,4 +148,4 @@ def _busiest(evidence: Bars) -> list[int]:
 
 
 def _with_outside(title: str, outside: float) -> str:
-    return f"{title} ({say.percent(outside)} of rows beyond)" if outside >= 0.0005 else title
+    return f"{title} ({say.percent(outside, 1)} of rows beyond)" if outside >= 0.0005 else title

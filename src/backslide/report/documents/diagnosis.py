@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backslide.contracts import say
@@ -31,7 +32,7 @@ from backslide.report.documents.page import (
 )
 
 if TYPE_CHECKING:
-    from backslide.contracts.diagnosis import Diagnosis, Inputs, DegradedPart
+    from backslide.contracts.diagnosis import DegradedPart, Diagnosis, Inputs
     from backslide.contracts.finding import Estimate, Outcome
 
 MOST_WARNINGS = 5
@@ -71,11 +72,11 @@ def diagnosis_page(diagnosis: Diagnosis) -> Page:
         tone=d.verdict.value,
         headline=headline(d, unit, part_unit),
         facts=_facts(d, unit, part_unit),
-        why=named[:1],
+        why=tuple(_without_step(card, d.decision.reason) for card in named[:1]),
         action=labels.ACTION[d.decision.action],
         reason=say.sentence(d.decision.reason),
         context=_context(d.inputs),
-        warnings=tuple(say.sentence(warning) for warning in warnings[:MOST_WARNINGS]),
+        warnings=tuple(warnings[:MOST_WARNINGS]),
         more_warnings=max(0, len(warnings) - MOST_WARNINGS),
         sections=(
             *_worse(d, classification=classification),
@@ -178,6 +179,11 @@ def _causes(d: Diagnosis, named: tuple[Card, ...], unit: Unit) -> list[Section]:
     if chart is not None or (rest and named):
         made.append(section("Where the change comes from", chart, Paragraph(rest if named else ""), depth="brief"))
     return made
+
+
+def _without_step(card: Card, reason: str) -> Card:
+    """The first card without its next step, where that stands below it as what to do now."""
+    return replace(card, rows=tuple(row for row in card.rows if row.lines != (reason,)))
 
 
 def _step_link(step: StepView) -> StepLink:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from backslide.contracts import say
 from backslide.contracts.escape import cleaned
+from backslide.contracts.evidence import Table
 from backslide.contracts.finding import Finding, Outcome, Severity, Status, Step
 from backslide.report.documents import labels
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 MOST_LONE_CHARTS = 12
 """Charts drawn under a finding by itself."""
+
+
+_MICRO = {name: say.metric(name) for name in ("micro_f1", "micro_precision", "micro_recall")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +96,26 @@ def _tally(ran: list[Outcome], not_run: int) -> str:
     return f"{checks} ran" + (f", {not_run} did not" if not_run else "")
 
 
+def _without_copies(findings: tuple[Finding, ...]) -> list[Finding]:
+    """Without the micro averages where accuracy is there: of classes that exclude each other they are the same number."""
+    if not any(finding.subject == "accuracy" for finding in findings):
+        return list(findings)
+    return [
+        finding.model_copy(update={"evidence": tuple(map(_without_micro_rows, finding.evidence))})
+        for finding in findings
+        if finding.subject not in _MICRO
+    ]
+
+
+def _without_micro_rows(evidence: Evidence) -> Evidence:
+    if not isinstance(evidence, Table):
+        return evidence
+    kept = tuple(row for row in evidence.rows if row[0] not in _MICRO.values())
+    return evidence if len(kept) == len(evidence.rows) else evidence.model_copy(update={"rows": kept})
+
+
 def _check(outcome: Outcome, unused: dict[str, str]) -> CheckView:
-    found = sorted(outcome.findings, key=lambda finding: -finding.severity.rank)
+    found = sorted(_without_copies(outcome.findings), key=lambda finding: -finding.severity.rank)
     views = [(finding.severity, finding_view(finding, unused)) for finding in found]
     ok = tuple(view for severity, view in views if severity is Severity.OK)
     exactness = {view.exactness for view in ok}

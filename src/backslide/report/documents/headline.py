@@ -10,7 +10,7 @@ from backslide.contracts.diagnosis import Verdict
 
 if TYPE_CHECKING:
     from backslide.contracts.cause import Cause
-    from backslide.contracts.diagnosis import Diagnosis, DegradedPart
+    from backslide.contracts.diagnosis import DegradedPart, Diagnosis
     from backslide.contracts.say import Unit
 
 MOST_WORDS = 30
@@ -52,7 +52,7 @@ def phrase(cause: Cause) -> str:
     """A cause inside a sentence: ``a unit change of income``, ``missing values of age``."""
     name = cause.kind.value.replace("_", " ")
     if cause.kind not in _BARE:
-        name = f"{'an' if name[0] in 'aeio' else 'a'} {name}"
+        name = f"{'an' if name.startswith(('a', 'e', 'i', 'o', 'uns')) else 'a'} {name}"
     if not cause.features:
         return name
     joint = {CauseKind.SWAPPED_COLUMNS: ": ", CauseKind.ADDED_NOISE: " in ", CauseKind.FROZEN_FEATURE: ": "}

@@ -9,7 +9,7 @@ from backslide.contracts.escape import cleaned
 from backslide.report.documents.page import Card, Cards, Fact, Page, Row, rows, section
 
 if TYPE_CHECKING:
-    from backslide.contracts.integrity import StackDifference, Integrity, SnapshotIdentity
+    from backslide.contracts.integrity import Integrity, SnapshotIdentity, StackDifference
 
 MOST_DETAILS = 6
 """Values and lines of code listed below a difference."""

@@ -9,7 +9,7 @@ from backslide.contracts.escape import cleaned
 from backslide.report.documents.page import Fact, Page, rows, table_section
 
 if TYPE_CHECKING:
-    from backslide.contracts.selftest import SelfTest, FaultTrial
+    from backslide.contracts.selftest import FaultTrial, SelfTest
 
 OUTCOMES = {
     "named": "named first",
