@@ -11,9 +11,9 @@ import pytest
 
 from backslide import Diagnosis, diagnose
 from backslide.contracts.config import Settings
+from backslide.contracts.escape import clean_text
 from backslide.contracts.finding import Status
 from backslide.playbook import scenarios
-from backslide.contracts.escape import clean_text
 
 TEN_MEGABYTES = 10_000_000
 GARBAGE = {

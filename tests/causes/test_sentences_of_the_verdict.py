@@ -46,7 +46,7 @@ HELD = moved("accuracy", 0.842, 0.838)
 BRANCHES = {
     "degraded, one cause": (
         (Verdict.DEGRADED, FELL, (), (cause(),), ""), {},
-        f"The model got worse: accuracy fell by 3.4 points (0.842 → 0.808). {ONE}",
+        f"The model got worse: accuracy fell by 3.4 points (84.2% → 80.8%). {ONE}",
     ),
     "degraded, several causes": (
         (Verdict.DEGRADED, moved("mae", 2.41, 3.64), (), (cause(), cause(), cause()), ""), {},
@@ -54,21 +54,21 @@ BRANCHES = {
     ),
     "degraded, no cause": (
         (Verdict.DEGRADED, FELL, (), (), ""), {},
-        "The model got worse: accuracy fell by 3.4 points (0.842 → 0.808). No cause stood up to verification.",
+        "The model got worse: accuracy fell by 3.4 points (84.2% → 80.8%). No cause stood up to verification.",
     ),
     "degraded, too few rows for causes": (
         (Verdict.DEGRADED, FELL, (), (), ""), {"too_few": FEW},
-        "The model got worse: accuracy fell by 3.4 points (0.842 → 0.808). No cause was looked for: that takes 200 rows in each "
+        "The model got worse: accuracy fell by 3.4 points (84.2% → 80.8%). No cause was looked for: that takes 200 rows in each "
         "window, and the current window has 57.",
     ),
     "only the paired rows show it": (
         (Verdict.DEGRADED, moved("macro_f1", 0.8420, 0.8382), (), (cause(),), ""), {"paired_only": True},
-        f"The model is worse off because of a fault. {ONE} Macro F1 fell by 0.4 points (0.842 → 0.8382) overall, which alone "
+        f"The model is worse off because of a fault. {ONE} Macro F1 fell by 0.4 points (84.2% → 83.8%) overall, which alone "
         "could be noise; the same rows with the fault undone do better.",
     ),
     "a fault while the metric rose": (
         (Verdict.DEGRADED, moved("accuracy", 0.842, 0.846), (), (cause(),), ""), {"paired_only": True},
-        f"The model is worse off because of a fault. {ONE} Accuracy rose by 0.4 points (0.842 → 0.846) overall, which alone "
+        f"The model is worse off because of a fault. {ONE} Accuracy rose by 0.4 points (84.2% → 84.6%) overall, which alone "
         "could be noise; the same rows with the fault undone do better.",
     ),
     "a replay without labels": (
@@ -77,16 +77,16 @@ BRANCHES = {
     ),
     "a class": (
         (Verdict.DEGRADED_IN_PART, HELD, (part("class", "no", "f1", 0.71, 0.65),), (cause(),), ""), {},
-        f"The model got worse in part: for the class 'no', F1 fell by 6.0 points (0.71 → 0.65). Accuracy as a whole holds. {ONE}",
+        f"The model got worse in part: for the class 'no', F1 fell by 6.0 points (71.0% → 65.0%). Accuracy as a whole holds. {ONE}",
     ),
     "a class, and the whole fell too": (
         (Verdict.DEGRADED_IN_PART, FELL, (part("class", "no", "f1", 0.71, 0.65),), (cause(),), ""), {},
-        "The model got worse in part: for the class 'no', F1 fell by 6.0 points (0.71 → 0.65). Accuracy fell by 3.4 points "
-        f"(0.842 → 0.808) as a whole, not surely by as much as matters. {ONE}",
+        "The model got worse in part: for the class 'no', F1 fell by 6.0 points (71.0% → 65.0%). Accuracy fell by 3.4 points "
+        f"(84.2% → 80.8%) as a whole, not surely by as much as matters. {ONE}",
     ),
     "a segment and more": (
         (Verdict.DEGRADED_IN_PART, HELD, (part("segment", "channel = 'web'", "accuracy", 0.9, 0.8),) * 3, (), ""), {},
-        "The model got worse in part: for rows with channel = 'web', accuracy fell by 10.0 points (0.9 → 0.8), and 2 more. "
+        "The model got worse in part: for rows with channel = 'web', accuracy fell by 10.0 points (90.0% → 80.0%), and 2 more. "
         "Accuracy as a whole holds. No cause stood up to verification.",
     ),
     "the cost": (
@@ -100,23 +100,23 @@ BRANCHES = {
     ),
     "improved with a fault": (
         (Verdict.IMPROVED, moved("accuracy", 0.8, 0.85), (), (cause(),), ""), {},
-        f"The model got better: accuracy rose by 5.0 points (0.8 → 0.85). Something still holds it back. {ONE}",
+        f"The model got better: accuracy rose by 5.0 points (80.0% → 85.0%). Something still holds it back. {ONE}",
     ),
     "no change": (
         (Verdict.NO_MATERIAL_CHANGE, moved("balanced_accuracy", 0.842, 0.840), (), (), ""), {},
-        "No material change: balanced accuracy fell by 0.2 points (0.842 → 0.84), within noise or too small to matter.",
+        "No material change: balanced accuracy fell by 0.2 points (84.2% → 84.0%), within noise or too small to matter.",
     ),
     "no change at all": (
         (Verdict.NO_MATERIAL_CHANGE, moved("accuracy", 0.842, 0.842), (), (), ""), {},
-        "No material change: accuracy is 0.842 in both windows, within noise or too small to matter.",
+        "No material change: accuracy is 84.2% in both windows, within noise or too small to matter.",
     ),
     "undecided": (
         (Verdict.INCONCLUSIVE, FELL, (), (), ROWS), {},
-        f"Inconclusive: accuracy fell by 3.4 points (0.842 → 0.808), which could be noise. {say.sentence(ROWS)}",
+        f"Inconclusive: accuracy fell by 3.4 points (84.2% → 80.8%), which could be noise. {say.sentence(ROWS)}",
     ),
     "undecided and unmoved": (
         (Verdict.INCONCLUSIVE, moved("accuracy", 0.842, 0.842), (), (), ROWS), {},
-        "Inconclusive: accuracy is 0.842 in both windows, and a change that matters could hide in the noise. "
+        "Inconclusive: accuracy is 84.2% in both windows, and a change that matters could hide in the noise. "
         f"{say.sentence(ROWS)}",
     ),
     "no labels": (
@@ -156,7 +156,7 @@ def test_every_verdict_has_a_branch():
 def test_small_changes_of_level_are_told_apart():
     metric = moved("mae", 0.842011, 0.842039)
     said = sentences.verdict_sentence(Verdict.INCONCLUSIVE, metric, METRICS["mae"], (), (), "")
-    assert said == "Inconclusive: mean absolute error rose by 2.80e−05 (0.84201 → 0.84204), which could be noise."
+    assert said == "Inconclusive: mean absolute error rose by 2.80e−5 (0.84201 → 0.84204), which could be noise."
 
 
 @pytest.mark.parametrize("name", METRICS)

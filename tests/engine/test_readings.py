@@ -453,7 +453,7 @@ def test_missing_values_that_the_configuration_names():
     assert found.reference.kinds["income"] == "categorical"
     said(
         found,
-        "columns that look like numbers stay text: income (97.5 % are numbers, 'unknown' is none)",
+        "columns that look like numbers stay text: income (97.5% are numbers, 'unknown' is none)",
         "[data] missing",
     )
 

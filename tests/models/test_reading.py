@@ -111,7 +111,7 @@ def test_what_does_not_is_read_as_what_was_logged_and_said(name, scored):
     assert done.failed == 0
     (remark,) = case.reference_model.remarks
     assert said in remark
-    assert "100.0 %" in remark
+    assert "100.0%" in remark
 
 
 REFUSED = {

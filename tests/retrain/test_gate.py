@@ -142,7 +142,7 @@ def test_a_challenger_that_fails_on_rows_is_held(better):
     assert found.lines[0].passed
     assert found.verdict is GateVerdict.HOLD
     assert [line.kind for line in found.failed] == ["answers"]
-    assert "answers only 66.6 % of the rows" in found.summary
+    assert "answers only 66.6% of the rows" in found.summary
 
 
 def test_few_labels_are_no_promotion(better):

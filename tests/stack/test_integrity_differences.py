@@ -54,9 +54,7 @@ def test_a_refitted_scaler_is_named_by_column_and_proven(trained, good):
         "scaler_refit", "columns/numbers/scale", "likely", True,
     )  # fmt: skip
     assert first.features[0] == "income"
-    before, after = (
-        f"{m:,.0f}".replace(",", "\u202f") for m in (trained.scaler.mean_[0], trained.scaler.mean_[0] * 1.3)
-    )
+    before, after = (f"{m:,.0f}" for m in (trained.scaler.mean_[0], trained.scaler.mean_[0] * 1.3))
     assert f"mean of income {before} → {after}" in first.meaning
     assert len(found.differences) == 1
     assert found.replay.moved == ("numbers__income",) or "numbers__income" in found.replay.moved

@@ -6,12 +6,14 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from backslide.cli.output import Files, note, progress, publish
 from backslide.contracts.config import Settings
+from backslide.contracts.diagnosis import Diagnosis
 
 Answer = Any
 
@@ -53,6 +55,9 @@ def run(name: str, config: Path, files: Files, *, quiet: bool, paths: Sequence[s
     job = getattr(import_module(f"backslide.jobs.{name}"), f"{name}_config")  # after the quick refusals: it is heavy
     with progress(quiet=quiet) as report_progress:
         answer = job(settings, progress=report_progress, **options)
+    if isinstance(answer, Diagnosis):
+        made = datetime.now(UTC).isoformat(timespec="seconds")
+        answer = answer.model_copy(update={"inputs": answer.inputs.model_copy(update={"made": made})})
     for line in JOBS[name].remarks(answer):
         note(line)
     publish(answer, files)

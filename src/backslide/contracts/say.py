@@ -48,7 +48,7 @@ def number(value: float, digits: int = 4) -> str:
         return str(value).replace("-", MINUS)
     size = abs(value)
     if 0 < size < SMALLEST:
-        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        mantissa, exponent = f"{value:.{min(digits, 3) - 1}e}".split("e")
         return f"{mantissa}e{int(exponent)}".replace("-", MINUS)
     text = fixed(value, decimals(value, digits))
     return text.rstrip("0").rstrip(".") if "." in text else text

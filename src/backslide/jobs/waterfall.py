@@ -37,7 +37,7 @@ def waterfall(judged: Judged, causes: tuple[Cause, ...], unexplained: Estimate |
     unit = " points" if share else ""
     return Waterfall(
         title=f"Where the change of {say.metric(judged.target.name)} comes from",
-        reading=f"{say.number(change.reference)} → {say.number(change.current)}: {', '.join(parts)}{unit}.",
+        reading=f"{say.levels(change.reference, change.current, share=share)}: {', '.join(parts)}{unit}.",
         y=say.metric(judged.target.name),
         steps=tuple(steps),
         share=share,

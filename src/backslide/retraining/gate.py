@@ -318,7 +318,7 @@ def told(line: GateLine) -> str:
     d = line.difference
     worse = (d.estimate < 0) == line.higher_is_better and d.estimate != 0
     sign = -1 if d.estimate < 0 else 1
-    text = f"{say.metric(line.metric)} {say.number(line.old)} → {say.number(line.new)}, "
+    text = f"{say.metric(line.metric)} {say.levels(line.old, line.new, share=line.share)}, "
     text += f"{say.change(d.estimate, share=line.share)} {'worse' if worse else 'better'}"
     if d.low is None or d.high is None:
         return text

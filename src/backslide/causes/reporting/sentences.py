@@ -149,29 +149,26 @@ _STAYED = "in both windows"
 
 
 def _moved(metric: MetricChange, target: Metric) -> str:
-    """``accuracy fell by 3.4 points (0.842 → 0.808)``; empty where the change is not known."""
+    """``accuracy fell by 3.4 points (84.2% → 80.8%)``; empty where the change is not known."""
     if metric.change is None or metric.reference is None or metric.current is None:
         return ""
     share = METRICS[metric.name].share if metric.name in METRICS else target.share
     size = say.change(metric.change.estimate, share=share)
     if not size.split()[0].strip("0."):
-        return f"{say.metric(metric.name)} is {say.number(metric.current)} {_STAYED}"
+        return f"{say.metric(metric.name)} is {say.level(metric.current, share=share)} {_STAYED}"
     direction = "fell" if metric.change.estimate < 0 else "rose"
-    return f"{say.metric(metric.name)} {direction} by {size} ({_ends(metric.reference, metric.current)})"
-
-
-def _ends(before: float, after: float) -> str:
-    """Both levels, with as many digits as it takes to tell them apart."""
-    digits = next((d for d in range(4, 9) if say.number(before, d) != say.number(after, d)), 4)
-    return f"{say.number(before, digits)} → {say.number(after, digits)}"
+    return (
+        f"{say.metric(metric.name)} {direction} by {size} ({say.levels(metric.reference, metric.current, share=share)})"
+    )
 
 
 def _worse(parts: tuple[DegradedPart, ...]) -> str:
-    """``for the class 'no', F1 fell by 6.1 points (0.71 → 0.65), and for 2 more``."""
+    """``for the class 'no', F1 fell by 6.1 points (71.0% → 64.9%), and for 2 more``."""
     worst = parts[0]
     direction = "fell" if worst.change.estimate < 0 else "rose"
     share = worst.kind != "cost" and (worst.metric not in METRICS or METRICS[worst.metric].share)
-    size = f"{direction} by {say.change(worst.change.estimate, share=share)} ({_ends(worst.reference, worst.current)})"
+    levels = say.levels(worst.reference, worst.current, share=share)
+    size = f"{direction} by {say.change(worst.change.estimate, share=share)} ({levels})"
     rest = f", and {len(parts) - 1} more" if len(parts) > 1 else ""
     if worst.kind == "cost":
         return f"what errors cost {size}{rest}"

@@ -31,6 +31,7 @@ class Presenter:
     def __init__(self, case: Case, target: Metric, found: Explanation, outcomes: tuple[Outcome, ...]) -> None:
         self.case = case
         self.target = target
+        self.unit = "points" if target.share else ""
         self.found = found
         self.keys = {f.key for o in outcomes for f in o.findings}
         self.sampled = None if case.current.complete and case.reference.complete else case.current.sample.height
@@ -81,6 +82,7 @@ class Presenter:
             features=fault.features,
             segment=fault.segment,
             points=price,
+            unit=self.unit,
             confidence=materiality.confidence(fault, artefact=self.found.artefact),
             repair=Repair(description="; ".join(h.undo for h in fault.hypotheses), points_back=back),
             injection=None if injection is None else Injection(points=injection),
@@ -101,6 +103,7 @@ class Presenter:
             classes=found.classes,
             segment=found.segment,
             points=price,
+            unit=self.unit,
             confidence=found.confidence,
             **({} if found.rows is None else self._when(found.rows)),
             repair=Repair(description=found.undo, points_back=back),
@@ -135,6 +138,7 @@ class Presenter:
             classes=cause.classes,
             segment=cause.segment,
             points=price,
+            unit=self.unit,
             share_of_rows=1.0 if cause.segment is None else _share(self.case, cause.segment),
             since=None if began is None else max(began.at, self._first_day()),
             began=began,

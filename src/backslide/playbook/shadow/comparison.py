@@ -91,8 +91,9 @@ class PairedComparison(Check):
         assert change is not None
         harm = -change.estimate if one.higher_is_better else change.estimate
         size = say.change(change.estimate, share=one.share)
+        old, new = (say.level(value or 0.0, share=one.share, digits=3) for value in (one.old, one.new))
         summary = (
-            f"{start}{say.number(one.old or 0.0, 3)} with the old model, {say.number(one.new or 0.0, 3)} with the new one on the "
+            f"{start}{old} with the old model, {new} with the new one on the "
             f"same rows, {size} {'worse' if harm > 0 else 'better'}"
         )
         return Finding(

@@ -163,7 +163,7 @@ def _ends(case: Case, one: contract.MetricComparison) -> str:
     assert one.difference is not None
     harm = -one.difference.estimate if one.higher_is_better else one.difference.estimate
     size = say.change(one.difference.estimate, share=one.share)
-    text = f"{say.metric(one.metric)} {say.number(one.old or 0.0)} → {say.number(one.new or 0.0)}, {size} "
+    text = f"{say.metric(one.metric)} {say.levels(one.old or 0.0, one.new or 0.0, share=one.share)}, {size} "
     text += "worse" if harm > 0 else "better"
     low, high = one.difference.low, one.difference.high
     if low is None or high is None or not np.isfinite((low, high)).all():

@@ -101,8 +101,8 @@ class ClassConfidence(Check):
             code=self.code,
             subject=subject,
             severity=severity,
-            summary=f"mean score of rows predicted {one.label!r} {say.number(change.reference, 3)} → "
-            f"{say.number(change.current, 3)}",
+            summary=f"mean score of rows predicted {one.label!r} "
+            f"{say.levels(change.reference, change.current, share=True)}",
             estimate=Estimate(estimate=change.estimate, low=change.low, high=change.high),
             unit="points",
             p_value=one.p_value,

@@ -120,7 +120,7 @@ def _of_the_whole(case: Case) -> str:
 
 
 def _known(value: float) -> str:
-    return say.number(value, 3) if np.isfinite(value) else "none, it is never predicted"
+    return say.level(value, share=True) if np.isfinite(value) else "none, it is never predicted"
 
 
 def _finding(case: Case, change: _ClassChange, headline_holds: bool, tested: int) -> Finding:
@@ -130,8 +130,8 @@ def _finding(case: Case, change: _ClassChange, headline_holds: bool, tested: int
     direction = "fell" if change.f1.estimate < 0 else "rose"
     summary = (
         f"{change.label}: F1 {direction} by {say.change(change.f1.estimate, share=True)} "
-        f"({say.number(change.f1.reference, 3)} → {say.number(change.f1.current, 3)}), "
-        f"recall {say.number(change.recall.reference, 3)} → {say.number(change.recall.current, 3)}, "
+        f"({say.levels(change.f1.reference, change.f1.current, share=True)}), "
+        f"recall {say.levels(change.recall.reference, change.recall.current, share=True)}, "
         f"precision {_known(change.precision.reference)} → {_known(change.precision.current)}"
     )
     return Finding(
@@ -183,7 +183,7 @@ def _ranked(changes: list[_ClassChange]) -> Ranked:
     worst = changes[0] if changes else None
     reading = (
         f"{worst.label} changed the most for the worse: "
-        f"F1 {say.number(worst.f1.reference, 3)} → {say.number(worst.f1.current, 3)}."
+        f"F1 {say.levels(worst.f1.reference, worst.f1.current, share=True)}."
         if worst
         else "No class has enough labelled rows in both windows."
     )

@@ -115,7 +115,8 @@ def _sentence(quantity: _Quantity, change: Change) -> str:
             f"{say.percent(change.reference)} before"
         )
     what = _WORDS[quantity.column]
-    return f"mean {what} {direction} from {say.number(change.reference, 3)} to {say.number(change.current, 3)}"
+    before, now = (say.level(value, share=True) for value in (change.reference, change.current))
+    return f"mean {what} {direction} from {before} to {now}"
 
 
 def _percentiles(case: Case, quantity: _Quantity) -> dict[str, Scalar]:

@@ -121,7 +121,8 @@ def _finding(case: Case, metric: Metric, change: Change) -> Finding:
         code=MetricChanges.code,
         subject=metric.name,
         severity=severity,
-        summary=f"{say.metric(metric.name)} {direction} by {size}: {say.number(change.reference)} → {say.number(change.current)}"
+        summary=f"{say.metric(metric.name)} {direction} by {size}: "
+        f"{say.levels(change.reference, change.current, share=metric.share)}"
         + (f"; {without} rows with label 0 are left out" if without else ""),
         estimate=Estimate(
             estimate=change.estimate, low=change.low, high=change.high, basis="sample" if basis else "all", n=sampled

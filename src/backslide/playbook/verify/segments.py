@@ -150,7 +150,7 @@ def _finding(case: Case, one: SegmentChange, tested: int) -> Finding:
     direction = "fell" if change.estimate < 0 else "rose"
     summary = (
         f"{one.expression}: {say.metric(case.metric.name)} {direction} by {say.change(change.estimate, share=share)} "
-        f"({say.number(change.reference, 3)} → {say.number(change.current, 3)}, {one.current_rows} labelled rows)"
+        f"({say.levels(change.reference, change.current, share=share)}, {one.current_rows} labelled rows)"
     )
     return Finding(
         code=UserSegments.code,
@@ -181,7 +181,7 @@ def _table(case: Case, changes: list[SegmentChange]) -> Segments:
     return Segments(
         title=f"{say.metric(case.metric.name)} by segment",
         reading=f"The most harmed segment is {worst.expression}: {say.metric(case.metric.name)} "
-        f"{say.number(worst.change.reference, 3)} → {say.number(worst.change.current, 3)}.",
+        f"{say.levels(worst.change.reference, worst.change.current, share=case.metric.share)}.",
         metric=case.metric.name,
         share=case.metric.share,
         rows=tuple(

@@ -280,7 +280,7 @@ def _finding(case: Case, columns: Sequence[Coded], rows: Rows, loss: _Loss, one:
         subject=text,
         severity=Severity.WARN,
         summary=f"{text} ({say.percent(share)} of rows): {say.metric(loss.name)} {'fell' if estimate < 0 else 'rose'} by "
-        f"{say.change(estimate, share=loss.share)} ({say.number(before, 3)} → {say.number(after, 3)}), "
+        f"{say.change(estimate, share=loss.share)} ({say.levels(before, after, share=loss.share)}), "
         f"{say.change(one.excess.estimate, share=loss.share)} beyond the other rows",
         estimate=Estimate(
             estimate=estimate,
@@ -328,7 +328,7 @@ def _table(columns: Sequence[Coded], rows: Rows, loss: _Loss, loud: list[Slice])
         )
     return Segments(
         title=f"Segments whose {say.metric(loss.name)} changed more than the rest",
-        reading=f"Overall {say.metric(loss.name)} {say.number(total[0], 3)} → {say.number(total[1], 3)}; most of it in "
+        reading=f"Overall {say.metric(loss.name)} {say.levels(total[0], total[1], share=loss.share)}; most of it in "
         f"{made[0].segment}.",
         metric=loss.name,
         share=loss.share,

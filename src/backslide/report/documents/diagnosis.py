@@ -196,7 +196,8 @@ def _unchecked(outcomes: tuple[Outcome, ...]) -> list[Section]:
     """What was not checked, and why; checks whose kind of column is not there are one line."""
     # Failures first: those are ours, the others are the input's.
     idle = sorted((o for o in outcomes if o.status is not Status.RAN), key=lambda o: o.status is not Status.FAILED)
-    lines, absent = [], {}
+    lines: list[tuple[str, str, str]] = []
+    absent: dict[str, list[str]] = {}
     for outcome in idle:
         kind = next((name for reason, name in _COLUMNS if outcome.reason.startswith(reason)), "")
         if kind and outcome.status is Status.NOT_APPLICABLE:
@@ -235,7 +236,7 @@ def _context(i: Inputs) -> tuple[Row, ...]:
         )
     ]
     served = [f"{labels.shortened(versions)} {name}" for name, versions in i.model_versions.items() if versions]
-    made = [i.made] if i.made else []
+    made = [say.moment(i.made)] if i.made else []
     if "backslide" in i.versions:
         made.append(f"with backslide {i.versions['backslide']}")
     lines = [Row("windows", windows)] if windows else []
