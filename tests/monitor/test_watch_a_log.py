@@ -69,4 +69,4 @@ def test_the_fault_is_raised_from_the_log(log: Path):
     assert found.labels.age >= 1
     assert found.labels.complete_through is not None
     assert alarm.events == (f"deploy v2 ({START + timedelta(days=BROKEN, hours=-1):%Y-%m-%d %H:%M})",)
-    assert "at that time: deploy v2" in found.to_text()
+    assert "at that time  deploy v2" in found.to_text()

@@ -235,8 +235,9 @@ def test_training_rows_that_differ_are_noted(trained, good):
 def test_the_report_is_json_text_and_markdown(trained, good):
     found = backslide.integrity(good, backslide.snapshot(with_refit(trained), trained.rows))
     assert Integrity.from_dict(json.loads(found.to_json())) == found
-    assert "1. scaler refit: columns/numbers/scale (likely to hurt, proven)" in found.to_text()
-    assert "| 1 | scaler refit" in found.to_markdown()
+    assert "1. scaler refit: columns/numbers/scale  likely to hurt (proven)" in found.to_text()
+    assert "1. **scaler refit" in found.to_markdown()
+    assert "<h3" in found.to_html()
     with pytest.raises(InputError, match=r"backslide\.integrity/1"):
         Integrity.from_dict({"format": "x"})
 

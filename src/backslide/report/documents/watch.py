@@ -106,7 +106,7 @@ def _incident(one: Incident) -> Card:
     lines = (
         Row("when", (f"began {one.began}, known {one.known_on}",)),
         Row("also", (*others[:MOST_MEMBERS], *more)),
-        Row("close by", one.events),
+        Row("at that time", one.events),
         Row("do now", (diagnosis.decision,) if diagnosis is not None and diagnosis.decision else (), strong=True),
         Row("report", (diagnosis.report,) if diagnosis is not None and diagnosis.report else ()),
     )

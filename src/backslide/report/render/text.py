@@ -134,6 +134,7 @@ def _block(out: _Lines, block: Block) -> None:
 def _card(out: _Lines, card: Card, number: str) -> None:
     out.add(number + card_title(card), "bold", indent=2)
     out.add(card.text, indent=5)
+    out.label = max([LEAST_LABEL, *(len(row.name) + 2 for row in card.rows)])
     for row in card.rows:
         _row(out, row, indent=5)
 
