@@ -31,8 +31,8 @@ addEventListener("load", () => {
 @pytest.mark.parametrize("width", [1280, 500])
 def test_every_drawing_shows_and_nothing_overflows(tmp_path, width):
     seen, console = opened(samples.in_part().to_html(), PROBE, tmp_path, f"--window-size={width},2000")
-    # Series, matrix, histogram, bars and one of the two waterfalls; what is folded takes no room.
-    assert seen["drawn"] == 5
+    # Series, matrix, histogram, bars, one of the two waterfalls, and the columns of three cards; what is folded takes no room.
+    assert seen["drawn"] == 8
     assert seen["page"] <= seen["width"]
     assert seen["wide"] == []
     assert console == []
@@ -56,5 +56,5 @@ def test_the_page_as_written_raises_no_complaint(tmp_path):
 
 def test_a_fragment_draws_too(tmp_path):
     seen, console = opened(f"<!doctype html><title>x</title>{samples.binary()._repr_html_()}", PROBE, tmp_path)
-    assert seen["drawn"] == 1
+    assert seen["drawn"] == 3  # one of the two waterfalls, and the columns of two cards
     assert console == []
