@@ -8,7 +8,12 @@ TESTS ?= tests
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-rates lint format bench bench-faults bench-wild docs site build core oldest clean
+# A check is of a step of the playbook; a signature is named as a kind of cause, by default its own name.
+STEP ?=
+NAME ?=
+KIND ?=
+
+.PHONY: help install demo test test-rates lint format bench bench-faults bench-wild docs site build core oldest clean new-check new-signature
 MINUTES ?= 60
 SLICE ?= 1/1
 
@@ -18,6 +23,8 @@ help:
 	@echo "make test      the test suite (TESTS=tests/models for a part, ARGS=... for pytest)"
 	@echo "make test-rates   null rates, powers and benchmarks at full size, before a release (an hour or two; BACKSLIDE_DATA for the real sets)"
 	@echo "make lint      formatting, ruff, mypy, import-linter, the rules of the house"
+	@echo "make new-check STEP=drift NAME=stale_values   the files of a new check, with an example to replace"
+	@echo "make new-signature NAME=jumped_values KIND=unit_change   the same for a fault signature"
 	@echo "make bench     speed and memory against a bare scan and a model's fit (FULL=1 for the sizes in docs/benchmarks.md)"
 	@echo "make bench-faults   faults done to the real data and what is named (MINUTES=60 each half); writes its tables into docs/benchmarks.md"
 	@echo "make bench-wild   incidents in consecutive periods of the real data (MINUTES=60 each half, SLICE=1/3); tables into docs/benchmarks.md"
@@ -85,6 +92,12 @@ bench-wild: $(VENV)/.dev
 		$(PY) benchmarks/wild/run.py --part $$part --minutes $(MINUTES) --slice $(SLICE) --cache results/models --out results/wild-$$part.jsonl && \
 		$(PY) benchmarks/wild/report.py results/wild-$$part.jsonl --into docs/benchmarks.md || exit 1; \
 	done
+
+new-check: $(VENV)/.dev
+	$(PY) tools/scaffold.py check --step '$(STEP)' --name '$(NAME)'
+
+new-signature: $(VENV)/.dev
+	$(PY) tools/scaffold.py signature --name '$(NAME)' $(if $(KIND),--kind '$(KIND)')
 
 docs: $(VENV)/.dev
 	$(PY) tools/build_docs.py

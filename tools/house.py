@@ -107,7 +107,7 @@ def offences(every: list[Module]) -> list[Offence]:
     """What breaks a rule, in order of the files."""
     found = [*class_names(every)]
     for module in every:
-        found += [*participles(module), *arrows(module), *sizes(module), *numbers(module)]
+        found += [*unfinished(module), *participles(module), *arrows(module), *sizes(module), *numbers(module)]
     return sorted(found, key=lambda o: (o.path, o.line))
 
 
@@ -125,6 +125,14 @@ def class_names(every: list[Module]) -> Iterator[Offence]:
                 yield Offence(
                     path, line, "class-name", name, f"{name} is also {others}; say in the name what it is here"
                 )
+
+
+def unfinished(module: Module) -> Iterator[Offence]:
+    """What tools/scaffold.py left to be filled in."""
+    for number, line in enumerate(module.text.splitlines(), 1):
+        if "TODO" in line:
+            yield Offence(module.path, number, "unfinished", "", "replace the example by what the line asks for")
+            return
 
 
 def participles(module: Module) -> Iterator[Offence]:

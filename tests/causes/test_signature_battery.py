@@ -18,6 +18,7 @@ from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Diagnosis, Verdict
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
+from backslide.playbook.registry import all_checks
 from backslide.stats.metrics.metric import METRICS
 from backslide.stats.metrics.row_sums import count_rows
 
@@ -51,11 +52,27 @@ def value(name: str, frame: pl.DataFrame) -> float:
 
 
 def without_the_fault(signature: Signature, seed: int) -> pl.DataFrame:
-    """The current rows as they were before the scenario broke them: a scenario draws its current month first."""
-    current = scenario_of(signature, seed).current
-    clean = scenarios.rescored(scenarios.next_month(np.random.default_rng(seed), rows=current.height))
-    assert clean["label"].equals(current["label"]), "a scenario draws its current month first, and leaves labels alone"
-    return clean
+    """The current rows as they were before the scenario broke them: said by it, or the first month that it draws."""
+    scenario = scenario_of(signature, seed)
+    sound = scenario.sound
+    if sound is None:
+        sound = scenarios.rescored(scenarios.next_month(np.random.default_rng(seed), rows=scenario.current.height))
+    assert sound["label"].equals(scenario.current["label"]), (
+        "give Scenario(sound=...), the current rows without the fault"
+    )
+    return sound
+
+
+@each_signature
+def test_its_evidence_names_findings_that_there_are(signature):
+    """A key is typed by hand: the checks must exist, and one of them speak of that subject."""
+    checks = {check.code: check for check in all_checks()}
+    case, found = recognised(signature, 0)
+    keys = {hypothesis.evidence for hypothesis in found}
+    codes = {key.partition(":")[0] for together in keys for key in together}
+    assert codes <= checks.keys()
+    spoken = {f"{code}:{f.subject}" for code in codes for f in checks[code](checks[code].thresholds).run(case)}
+    assert [together for together in keys if not spoken & set(together)] == []
 
 
 def test_there_are_signatures_and_each_has_its_title():

@@ -47,6 +47,10 @@ def test_contracts_import_no_report_in_bodies_either(rules_broken):
     assert rules_broken(contracts__answer=body, cli__show=body) == [("contracts-import-report", "")]
 
 
+def test_what_a_template_asks_for_is_answered(rules_broken):
+    assert rules_broken(a='"""TODO: why."""') == [("unfinished", "")]
+
+
 def test_sizes(rules_broken):
     long = "def f():\n" + "    pass\n" * 60
     assert rules_broken(a=long, b="def f():\n" + "    pass\n" * 59, c="x = 1\n" * 401) == [

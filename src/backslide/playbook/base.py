@@ -85,6 +85,8 @@ class Scenario:
     """Column, class or word that the finding must be about."""
     snapshots: tuple[Any, Any] | None = None
     """Snapshots of the stacks that served the two windows."""
+    sound: pl.DataFrame | None = None
+    """Of a fault: the current rows as they would have been served without it."""
 
 
 class Check(ABC):

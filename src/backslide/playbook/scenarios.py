@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -163,6 +164,15 @@ def next_month(rng: np.random.Generator, **options: Any) -> pl.DataFrame:
 def quiet(rng: np.random.Generator) -> Scenario:
     """Two months in which nothing happened."""
     return Scenario(served(rng), next_month(rng), dict(ROLES), TrueModel())
+
+
+def broken(
+    rng: np.random.Generator, fault: Callable[[pl.DataFrame], pl.DataFrame], subject: str, **options: Any
+) -> Scenario:
+    """Two months, the second with a fault of its inputs, both served by the true model; ``options`` are those of ``served``."""
+    sound = next_month(rng, **options)
+    reference = rescored(served(rng, **options))
+    return Scenario(reference, rescored(fault(sound)), dict(ROLES), TrueModel(), subject, sound=rescored(sound))
 
 
 def drop_in_accuracy(rng: np.random.Generator) -> Scenario:
