@@ -77,7 +77,8 @@ BRANCHES = {
     ),
     "a class": (
         (Verdict.DEGRADED_IN_PART, HELD, (part("class", "no", "f1", 0.71, 0.65),), (cause(),), ""), {},
-        f"The model got worse in part: for the class 'no', F1 fell by 6.0 points (71.0% → 65.0%). Accuracy as a whole holds. {ONE}",
+        "The model got worse in part: for the class 'no', F1 fell by 6.0 points (71.0% → 65.0%). Accuracy as a whole "
+        f"holds. {ONE}",
     ),
     "a class, and the whole fell too": (
         (Verdict.DEGRADED_IN_PART, FELL, (part("class", "no", "f1", 0.71, 0.65),), (cause(),), ""), {},

@@ -39,7 +39,10 @@ def test_every_look_is_a_chart_that_displays_and_saves(name, months, tmp_path):
     assert spec["description"].endswith(".")
     assert spec["title"]["text"]
     assert " ".join(spec["title"]["subtitle"]) == spec["description"]
-    assert "text/html" in chart._repr_mimebundle_()
+    shown = chart._repr_mimebundle_()["image/svg+xml"]
+    assert shown.startswith("<svg")
+    assert "http" not in shown.replace("http://www.w3.org/", "")
+    assert "mine" in chart.properties(title="mine")._repr_mimebundle_()["image/svg+xml"]
     chart.properties(title="mine").save(tmp_path / "x.png")
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
 
@@ -78,10 +81,9 @@ def test_foreign_text_cannot_leave_the_script_it_is_written_into(months):
         plot.over_time(good.rename({"income": "<b>x"}), bad.rename({"income": "<b>x"}), "<b>x"),
     ]
     for chart in charts:
-        page = chart._repr_mimebundle_()["text/html"]
-        assert page.count("</script>") == altair.Chart().mark_point()._repr_mimebundle_()["text/html"].count(
-            "</script>"
-        )
+        page = chart.to_html()
+        assert page.count("</script>") == altair.Chart().mark_point().to_html().count("</script>")
+        page += chart._repr_mimebundle_()["image/svg+xml"]
         for words in ("<script>alert", "<!-- &", "\u202e", "<b>x"):
             assert words not in page
             assert words not in json.dumps(chart.to_dict(), ensure_ascii=False)

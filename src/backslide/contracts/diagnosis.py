@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from backslide.contracts.cause import Cause
+from backslide.contracts.errors import InputError
 from backslide.contracts.evidence import Waterfall
 from backslide.contracts.finding import Estimate, Outcome
-from backslide.contracts.rendering import Answer
+from backslide.contracts.rendering import Answer, framed
 from backslide.contracts.values import Value
+
+if TYPE_CHECKING:
+    from polars import DataFrame
 
 Task = Literal["binary", "multiclass", "regression"]
 
@@ -163,3 +167,14 @@ class Diagnosis(Answer):
     def one_line(self) -> str:
         causes = f"{len(self.causes)} cause{'' if len(self.causes) == 1 else 's'}"
         return f"Diagnosis of {self.model}, {self.verdict}, {causes}: {self.summary}"
+
+    def to_frame(self, rows: Literal["causes", "findings"] = "causes") -> DataFrame:
+        """One row per cause (harmless ones last) or per finding, as a Polars DataFrame.
+
+        Raises:
+            InputError: when asked for other rows.
+        """
+        if rows not in ("causes", "findings"):
+            raise InputError(f"to_frame({rows!r}): a diagnosis has rows of 'causes' and 'findings'")
+        frame: DataFrame = framed(self, rows)
+        return frame

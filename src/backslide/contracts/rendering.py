@@ -1,6 +1,6 @@
 """How a value shows itself: the one door from the contracts to the renderers, opened by name when it is first needed.
 
-The renderers know the contracts; the contracts know only the name of the package that draws them. Reading a stored answer
+The renderers know the contracts; the contracts know only the names of the modules that draw them. Reading a stored answer
 thus loads neither templates nor the chart compiler.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from backslide.contracts.escape import clean_text
 from backslide.contracts.values import Published, Value, written
@@ -20,11 +20,19 @@ Form = Literal["text", "markdown", "html", "fragment"]
 RENDERERS = "backslide.report.render.answer"
 """Module with a function ``render(value, form)`` for every value that shows itself."""
 
+FRAMES = "backslide.plot.frames"
+"""Module with a function ``frame(diagnosis, rows)``; it needs the data stack, which the renderers do without."""
+
 
 def rendered(value: Value, form: Form) -> str:
     """The value in one form: a terminal's text, Markdown, a whole HTML page, or a fragment of HTML for a notebook."""
     render: Callable[[Value, Form], str] = import_module(RENDERERS).render
     return render(value, form)
+
+
+def framed(value: Value, rows: str) -> Any:
+    """Rows of a value as a Polars DataFrame."""
+    return import_module(FRAMES).frame(value, rows)
 
 
 class Display(Value):

@@ -1,0 +1,90 @@
+"""The causes and the findings of a diagnosis as data frames, one row each: to be filtered, joined and kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from backslide.contracts.cause import Cause
+    from backslide.contracts.diagnosis import Diagnosis
+    from backslide.contracts.finding import Estimate, Finding, Outcome
+
+_TEXTS = pl.List(pl.String)
+CAUSES = pl.Schema(
+    {
+        "rank": pl.Int64,
+        "kind": pl.String,
+        "features": _TEXTS,
+        "classes": _TEXTS,
+        "segment": pl.String,
+        "points": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "unit": pl.String,
+        "confidence": pl.String,
+        "points_back": pl.Float64,
+        "points_injected": pl.Float64,
+        "share_of_rows": pl.Float64,
+        "since": pl.String,
+        "until": pl.String,
+        "harmless": pl.Boolean,
+        "summary": pl.String,
+        "next_step": pl.String,
+        "evidence": _TEXTS,
+    }
+)
+FINDINGS = pl.Schema(
+    {
+        "code": pl.String,
+        "title": pl.String,
+        "step": pl.String,
+        "subject": pl.String,
+        "severity": pl.String,
+        "estimate": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "unit": pl.String,
+        "p_value": pl.Float64,
+        "detectable": pl.Float64,
+        "basis": pl.String,
+        "since": pl.String,
+        "summary": pl.String,
+    }
+)
+
+
+def frame(diagnosis: Diagnosis, rows: str) -> pl.DataFrame:
+    """The ``causes`` (harmless ones after those named) or the ``findings`` of a diagnosis, in its order."""
+    if rows == "causes":
+        causes = [*((cause, False) for cause in diagnosis.causes), *((cause, True) for cause in diagnosis.harmless)]
+        return pl.DataFrame([_cause(cause, harmless) for cause, harmless in causes], schema=CAUSES)
+    findings = [(outcome, finding) for outcome in diagnosis.checks for finding in outcome.findings]
+    return pl.DataFrame([_finding(outcome, finding) for outcome, finding in findings], schema=FINDINGS)
+
+
+def _cause(cause: Cause, harmless: bool) -> dict[str, Any]:
+    back = None if cause.repair is None else cause.repair.points_back
+    return {
+        **cause.model_dump(mode="json", include=set(CAUSES)),
+        **_interval("points", cause.points),
+        "points_back": None if back is None else back.estimate,
+        "points_injected": None if cause.injection is None else cause.injection.points.estimate,
+        "harmless": harmless,
+    }
+
+
+def _finding(outcome: Outcome, finding: Finding) -> dict[str, Any]:
+    return {
+        **finding.model_dump(mode="json", include=set(FINDINGS)),
+        **_interval("estimate", finding.estimate),
+        "title": outcome.title,
+        "step": outcome.step.value,
+    }
+
+
+def _interval(name: str, estimate: Estimate | None) -> dict[str, float | None]:
+    if estimate is None:
+        return {name: None, "low": None, "high": None}
+    return {name: estimate.estimate, "low": estimate.low, "high": estimate.high}
