@@ -86,7 +86,7 @@ class TestColumns:
         assert sum(drawn.reference) == pytest.approx(1)
         assert sum(drawn.current) == pytest.approx(1)
         assert "missing: 0.0% before, 10.0% now" in drawn.x
-        assert "infinite: 0.0 % before, 0.03 % now" in drawn.x
+        assert "infinite: 0.0% before, 0.03% now" in drawn.x
         counted = np.histogram(good["income"], np.array([-np.inf, *drawn.edges[1:-1], np.inf]))[0] / ROWS
         assert np.abs(counted - drawn.reference).max() < 0.01
 
@@ -160,7 +160,7 @@ class TestConfusion:
             prediction=pl.when((row < 1000) | (row >= 1300)).then("prediction"),
         )
         chart = plot.confusion(good, bad)
-        assert "without a label are 25.0 % of rows" in chart.to_dict()["description"]
+        assert "without a label are 25.0% of rows" in chart.to_dict()["description"]
         assert len(self.panels(chart)[1][0]) == 3, "rows without a prediction are a column"
 
     def test_of_many_classes_those_that_changed_are_drawn(self):
@@ -169,7 +169,7 @@ class TestConfusion:
         good = pl.DataFrame({"label": label, "prediction": label})
         bad = pl.DataFrame({"label": label, "prediction": wrong})
         spec = plot.confusion(good, bad).to_dict()
-        assert "100.0 % of the rows labelled 'k17' are predicted 'k05', 0.0 % before" in spec["description"]
+        assert "100.0% of the rows labelled 'k17' are predicted 'k05', 0.0% before" in spec["description"]
         assert "8 of 30 classes" in " ".join(spec["title"]["text"])
 
 
@@ -228,7 +228,7 @@ class TestOverTime:
         assert drawn.share
         low = np.quantile([p.value for p in drawn.points if p.window == "reference"], 0.05)
         worse = sum(point.value < low for point in points)
-        assert f"{worse} of 28 current days are worse than 95 %" in drawn.reading
+        assert f"{worse} of 28 current days are worse than 95%" in drawn.reading
 
     def test_metrics_of_a_class_and_of_scores_and_losses(self, months):
         week = months[0].filter(pl.col("served_at") < datetime(2026, 3, 9))

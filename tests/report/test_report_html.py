@@ -168,8 +168,8 @@ def test_the_page_reads_in_the_order_of_the_questions(pages):
     text = pages["binary"].words()
     order = [
         "Degraded",
-        "Accuracy fell from 84.2% to 80.8%, mainly because of a unit change of income.",
-        "change of accuracy −3.4 points worse 95% interval −4.5 to −2.3",
+        "Accuracy fell from 84.2% to 80.8% mainly because of a unit change of income.",
+        "change −3.4 points worse 95% interval −4.5 to −2.3",
         "since 3 April 10:00 UTC",
         "Why: the first cause Unit change: income −2.4 points",
         "income in both windows",

@@ -46,6 +46,8 @@ class Stream(Value):
     level: Level
     muted: str | None = None
     """Why, where it is."""
+    share: bool = False
+    """Whether its values are fractions, shown as percentages."""
     share_of_budget: float
     periods: int
     """Judged so far."""

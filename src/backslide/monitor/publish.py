@@ -170,6 +170,7 @@ def _stream(track: Track, grid: Grid, mutes: Sequence[Mute], last: int) -> Strea
         kind=followed.kind,
         words=followed.words,
         level=track.level,
+        share=followed.share,
         muted=muted(followed.name, mutes, grid.label(last)),
         share_of_budget=followed.budget,
         periods=len(later),

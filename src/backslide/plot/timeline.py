@@ -201,7 +201,7 @@ def _series(points: list[SeriesPoint], y: str, every: Every, means: list[float],
         low, high = (float(v) for v in np.quantile(usual, BAND))
         band = low, high
         beyond = sum(1 for v in current if (v > high and worse >= 0) or (v < low and worse <= 0))
-        where = "outside the range of nine in ten" if not worse else "worse than 95 % of the"
+        where = "outside the range of nine in ten" if not worse else "worse than 95% of the"
         text += f"; {beyond} of {len(current)} current {every}s {'are' if worse else 'lie'} {where} reference {every}s"
     else:
         text += f"; {len(usual)} reference {every}s are too few for a range of what is usual"

@@ -49,7 +49,7 @@ def ranks_table(case: Case, found: Explanations, after: Explained) -> Table:
     moved = [found.columns[j] for j in order if _apart(sides, int(j))]
     reading = f"{say.listed(moved)} changed rank beyond its interval." if moved else "No rank left its interval."
     return Table(
-        title=f"Ranks, with 95 % intervals (mean absolute value, {found.unit})",
+        title=f"Ranks, with 95% intervals (mean absolute value, {found.unit})",
         reading=reading,
         columns=columns,
         rows=rows,

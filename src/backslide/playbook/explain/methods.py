@@ -210,7 +210,7 @@ def _table(pairs: dict[str, Agreement], reading: str) -> Table:
     columns = (
         "SHAP values against",
         "rank correlation",
-        "95 % interval",
+        "95% interval",
         "leading features in common",
         "features that matter",
     )

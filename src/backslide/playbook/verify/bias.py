@@ -121,7 +121,7 @@ def _bias_chart(findings: list[Finding]) -> Ranked:
 
 
 def _percentiles(found: list[_Bias]) -> Table:
-    shown = [f"{round(100 * q)} %" for q in ERROR_QUANTILES]
+    shown = [f"{round(100 * q)}%" for q in ERROR_QUANTILES]
     rows = tuple(
         (one.span, *(float(np.quantile(np.abs(part), q)) for q in ERROR_QUANTILES for part in one.errors))
         for one in found

@@ -246,7 +246,7 @@ def _sentence(figure: _Figure) -> str:
         )
     if figure.subject == "calibration error":
         return f"calibration error {say.percent(change.reference)} → {say.percent(change.current)}"
-    before, after = (say.signed(100 * value, 2) for value in (change.reference, change.current))
+    before, after = (say.fixed(100 * value, 1, sign=True) for value in (change.reference, change.current))
     return f"mean score of {of} minus how often it comes true: {before} → {after} points"
 
 

@@ -142,8 +142,8 @@ def _table(case: Case) -> Table:
             rows.append((f"{word}, {window}", *(float(v) if np.isfinite(v) else None for v in values)))
     return Table(
         title="Percentiles of confidence, entropy, margin and scores",
-        reading="Each row holds the values that 5 % to 95 % of the window's predictions do not exceed.",
-        columns=("quantity", *(f"{q} %" for q in PERCENTILES)),
+        reading="Each row holds the values that 5% to 95% of the window's predictions do not exceed.",
+        columns=("quantity", *(f"{q}%" for q in PERCENTILES)),
         rows=tuple(rows),
     )
 

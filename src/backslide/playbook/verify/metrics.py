@@ -170,7 +170,7 @@ def _ranked(findings: list[Finding]) -> Ranked:
     worst = findings[0]
     return Ranked(
         title="Change of every metric",
-        reading=f"{worst.summary}. Bars are changes from reference to current with 95 % intervals.",
+        reading=f"{worst.summary}. Bars are changes from reference to current with 95% intervals.",
         x="change",
         rows=rows,
         share=findings[0].unit == "points",
@@ -193,7 +193,7 @@ def _series(case: Case) -> tuple[Series, ...]:
     return (
         Series(
             title=f"{say.metric(case.metric.name)} by day",
-            reading=f"{outside} of {len(current)} current days are worse than 95 % of the reference days.",
+            reading=f"{outside} of {len(current)} current days are worse than 95% of the reference days.",
             y=say.metric(case.metric.name),
             points=tuple(points),
             band=(low, high),

@@ -22,7 +22,9 @@ MOST_CHARTS = 2
 """Drawn in a card: the columns that broke, side by side."""
 _SHOWN_IN_CARDS = ("histograms", "bars")
 """Kinds of evidence that show a column in both windows."""
-_DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b(?! \d\d:)")
+_DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
+_PRICE = re.compile(r"; it (?:costs|gains) [^;]*?(?=;|\.?$)")
+"""What a summary says of the price, which a card shows beside its title, and of the repair, which it shows as proof."""
 
 
 def cause_card(
@@ -41,7 +43,7 @@ def cause_card(
     since_when = since(cause)
     return Card(
         title=labels.cause_title(cause),
-        text=say.sentence(cause.summary) if not cause.features else cause.summary,
+        text=_summary(cause),
         value="no price" if points is None else unit.change(points.estimate),
         interval="" if points is None else unit.interval(points),
         badge=cause.confidence.value,
@@ -61,6 +63,12 @@ def cause_card(
         charts=_charts(cause, checks),
         level="fail" if direction == "worse" else "note",
     )
+
+
+def _summary(cause: Cause) -> str:
+    """The cause in its own words, without the price; a column that it begins with keeps its spelling."""
+    text = cause.summary if cause.points is None else _PRICE.sub("", cause.summary)
+    return text if text.startswith(cause.features) else say.sentence(text)
 
 
 def lone_cause(cause: Cause) -> Cards:

@@ -108,11 +108,11 @@ def _facts(d: Diagnosis, unit: Unit, part_unit: Unit) -> tuple[Fact, ...]:
     else:
         change = d.metric.change
         direction = direction_of(change, unit, higher_is_better=d.metric.higher_is_better)
-        overall = f"{name} overall" if d.parts else f"change of {name}"
+        overall = f"{name} overall" if d.parts else "change"
         whole.append(Fact(overall, unit.change(change.estimate), _sureness(change, unit), direction))
     parts = [
         Fact(
-            f"change of {part_title(part)}",
+            "change",
             part_unit.change(part.change.estimate),
             _sureness(part.change, part_unit),
             "worse",
@@ -159,12 +159,6 @@ def _worse(d: Diagnosis, *, classification: bool) -> list[Section]:
     columns = ("part", "measured by", "reference → current", "change, 95% interval")
     table = Table(columns, tuple(lines), "What is worse")
     return [section("What is worse", table, depth="brief")] if lines else []
-
-
-def part_title(part: DegradedPart) -> str:
-    """``recall of court_filing``."""
-    metric = say.metric(part.metric)
-    return metric if metric in part.name else f"{metric} of {part.name}"
 
 
 def _causes(d: Diagnosis, named: tuple[Card, ...], unit: Unit) -> list[Section]:

@@ -30,11 +30,8 @@ def headline(d: Diagnosis, unit: Unit, part_unit: Unit) -> str:
     if d.verdict is Verdict.INCONCLUSIVE:
         return _inconclusive(d, unit)
     if d.verdict is Verdict.DEGRADED_IN_PART and d.parts:
-        overall = (
-            f"{say.metric(d.metric.name)} overall is {unit.level(d.metric.reference)} → {unit.level(d.metric.current)}"
-        )
         more = f" (and {say.counted(len(d.parts) - 1, 'other part')})" if len(d.parts) > 1 else ""
-        return say.sentence(f"{_part_change(d.parts[0], part_unit)}{more}{because}; {overall}")
+        return say.sentence(f"{_part_change(d.parts[0], part_unit)}{more}{because}; overall, {_change(d, unit)}")
     change = _change(d, unit)
     if d.verdict is Verdict.NO_MATERIAL_CHANGE:
         return say.sentence(
@@ -65,7 +62,7 @@ def _because(d: Diagnosis) -> str:
     first = d.causes[0]
     mainly = "mainly " if len(d.causes) > 1 else ""
     doubt = {Confidence.SUPPORTED: "probably ", Confidence.SUSPECTED: "perhaps "}.get(first.confidence, "")
-    return f", {doubt or mainly}because of {phrase(first)}"
+    return f" {doubt or mainly}because of {phrase(first)}"
 
 
 def _change(d: Diagnosis, unit: Unit) -> str:

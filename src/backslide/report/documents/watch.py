@@ -30,7 +30,6 @@ VERDICT = {
     Level.ALARM: ("Alarm", "✗", "degraded"),
 }
 """Word, sign (differs in shape) and tone."""
-SHARES = frozenset({"class", "segment", "missing", "unknown", "corrections", "confidence"})
 MOST_STREAMS = 12
 """Streams listed; the rest are in the JSON."""
 MOST_MEMBERS = 4
@@ -66,7 +65,8 @@ def _labels(w: WatchReport) -> str:
     if labels.waiting:
         text += f"; {say.counted(labels.waiting, w.period)} waiting for labels"
     if labels.level is not None:
-        text += f"; {say.metric(w.metric)} of the last periods, as if all labels had come: {say.number(labels.level)}"
+        text += f"; {say.metric(w.metric)} of the last periods, as if all labels had come: "
+        text += say.level(labels.level, share=_share(w))
     return text
 
 
@@ -77,11 +77,16 @@ def _estimate(w: WatchReport) -> str:
     if one.estimate is None:
         return f"none for {one.since} to {one.until}: {one.suppressed}"
     values = [one.estimate.estimate, one.estimate.low, one.estimate.high, one.reference]
-    shown = [say.number(value) for value in values if value is not None]
+    shown = [say.level(value, share=_share(w)) for value in values if value is not None]
     return (
         f"{say.metric(one.metric)} of {one.since} to {one.until} (not labelled yet) about {shown[0]} "
         f"[{shown[1]} to {shown[2]}], reference {shown[-1]}; {one.assumption}"
     )
+
+
+def _share(w: WatchReport) -> bool:
+    """Whether the headline is a fraction."""
+    return any(stream.share for stream in w.streams if stream.kind in ("performance", "mature", "estimate"))
 
 
 def _incidents(w: WatchReport) -> list[Section]:
@@ -127,7 +132,7 @@ def _streams(streams: tuple[Stream, ...]) -> Section:
     lines = []
     for one in ranked:
         values = (one.reference, *((one.latest.value, one.latest.expected) if one.latest is not None else (None, None)))
-        shown = ["" if value is None else say.number(value) for value in values]
+        shown = ["" if value is None else say.level(value, share=one.share) for value in values]
         state = VERDICT[one.level][0].lower() + (", muted" if one.muted else "")
         lines.append((one.name, state, *shown, say.percent(one.evidence, 0)))
     left = len(lines) - MOST_STREAMS

@@ -183,5 +183,5 @@ def _by_class(case: Case, held: Passages, bag: Bag, within: object) -> tuple[Evi
         )
         for label, own, terms, before, after in found[:MOST_CLASSES]
     )
-    columns = (f"class ({kind})", "reference texts", "current texts", "AUC", "95 % interval", "words")
+    columns = (f"class ({kind})", "reference texts", "current texts", "AUC", "95% interval", "words")
     return (Table(title="Within each class", reading=reading, columns=columns, rows=rows_shown),)
