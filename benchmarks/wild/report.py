@@ -23,7 +23,7 @@ from wild.catalogue import NOTHING
 from wild.cells import BOTH, NO_ARTEFACT, NO_LABELS
 from wild.incident import ALL, STORIES
 from wild.rules import RULES
-from wild.score import OUTCOMES
+from wild.score import OUTCOMES, column_is_right, family_of
 from wild.sets import PARTS
 
 Case = tuple[Record, dict[str, Any]]
@@ -39,6 +39,7 @@ HEAD = (
     "wrongly accused",
     "world blamed",
     "silent",
+    "a data fault that did not happen, at any rank",
     "proposed",
     "column proposed",
     "`unrecognised_fault` first",
@@ -120,6 +121,12 @@ def in_three(case: Case) -> bool:
     return case[1]["column_rank"] is not None and case[1]["column_rank"] <= 3
 
 
+def falsely_accused(case: Case) -> bool:
+    """Whether any cause is a data fault of a column to which nothing happened."""
+    causes = (c for c in case[0]["causes"] if family_of(c["kind"]) == "data")
+    return any(not column_is_right(c, case[1]) for c in causes)
+
+
 def both_in_three(record: Record) -> bool:
     """Kind and column of both."""
     return all(i["rank"] is not None and i["rank"] <= 3 for i in record["incidents"])
@@ -143,6 +150,7 @@ def line(name: str, cases: Sequence[Case]) -> list[str]:
         share(columns, in_three),
         share(cases, lambda c: named(c) and c[1]["verified"]),
         *(share(cases, lambda c, o=o: c[1]["outcome"] == o) for o in OUTCOMES[1:]),
+        share(cases, falsely_accused),
         share(cases, lambda c: c[1]["proposed"]),
         share(columns, lambda c: c[1]["column_proposed"]),
         share(cases, lambda c: bool(c[0]["causes"]) and c[0]["causes"][0]["kind"] == "unrecognised_fault"),

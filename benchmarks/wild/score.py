@@ -66,12 +66,15 @@ def outcome(causes: Sequence[Named], kinds: Sequence[str], incident: Named) -> s
     first = causes[0]
     if is_named(first, kinds, incident):
         return "named"
-    if column_is_right(first, incident) or (not incident["columns"] and _family(first["kind"]) == _family(kinds[0])):
+    if column_is_right(first, incident) or (
+        not incident["columns"] and family_of(first["kind"]) == family_of(kinds[0])
+    ):
         return "column"
     return "world" if first["kind"] in THE_WORLD else "accused"
 
 
-def _family(kind: str) -> str:
+def family_of(kind: str) -> str:
+    """``world``, ``own`` or ``data``."""
     return "world" if kind in THE_WORLD else "own" if kind in OUR_OWN else "data"
 
 
@@ -80,7 +83,7 @@ def judged(staged: Staged, diagnosis: Diagnosis) -> dict[str, Any]:
     causes, harmless = ([recorded(c) for c in cs] for cs in (diagnosis.causes, diagnosis.harmless))
     suspects = [recorded(c) for c in getattr(diagnosis, "suspects", ())]
     comparable = diagnosis.verdict != Verdict.DEGRADED_IN_PART and diagnosis.metric.name == staged.metric
-    accused = [c for c in causes if _family(c["kind"]) == "data"]
+    accused = [c for c in causes if family_of(c["kind"]) == "data"]
     data = staged.world.data
     assert isinstance(data, WildSet)
     return {
