@@ -24,7 +24,7 @@ from scipy.signal import lfilter
 
 from backslide.contracts.watch import Level
 from backslide.monitor.detect import Rules, track
-from backslide.monitor.streams import HEADLINE_SHARE, Followed
+from backslide.monitor.streams import HEADLINE_SHARE, MonitoredStream
 from backslide.stats.change.sequential import Periods
 
 REFERENCE, YEAR = 56, 365
@@ -54,7 +54,7 @@ def chances(rng: np.random.Generator, world: World, days: int, drop: float) -> n
     return np.clip(chance, 0, 1)
 
 
-def streams(rng: np.random.Generator, world: World, days: int, drop: float = 0.0) -> list[Followed]:
+def streams(rng: np.random.Generator, world: World, days: int, drop: float = 0.0) -> list[MonitoredStream]:
     """Every stream of one model over a reference and what comes after it."""
     chance, n = chances(rng, world, days, drop), world.rows
     part = n // SEGMENTS
@@ -74,7 +74,7 @@ def streams(rng: np.random.Generator, world: World, days: int, drop: float = 0.0
         rate = float(series[:REFERENCE].mean())
         variance = 0.15**2 if kind == "confidence" else max(rate * (1 - rate), 0.5 / (size * REFERENCE))
         found.append(
-            Followed(
+            MonitoredStream(
                 name,
                 "performance",
                 name,
@@ -111,7 +111,7 @@ def quiet(rng: np.random.Generator, world: World, years: int) -> Tally:
     return tally
 
 
-def add(tally: Tally, followed: list[Followed]) -> None:
+def add(tally: Tally, followed: list[MonitoredStream]) -> None:
     """One quiet year more."""
     found = [(one.name, raised) for one in followed for raised in track(one, RULES).raised]
     alarms = [name for name, raised in found if raised.level == Level.ALARM]
@@ -205,7 +205,7 @@ def real_years(name: str, rng: np.random.Generator, years: int, rows: int) -> Ta
         series = np.concatenate([days[s : s + 7] for s in starts])[: REFERENCE + YEAR]
         whole = Periods(series, np.full(len(series), float(rows)), np.arange(len(series)))
         rate = float(series[:REFERENCE].mean())
-        one = Followed(
+        one = MonitoredStream(
             "performance", "performance", name, whole.take(slice(0, REFERENCE)), whole.take(slice(REFERENCE, None)),
             max(rate * (1 - rate), 0.5 / (rows * REFERENCE)), share=True, signs=(1,), material=0.01, budget=1.0,
         )  # fmt: skip

@@ -30,8 +30,8 @@ from backslide.case import Case
 from backslide.contracts.config import Settings
 from backslide.engine.window import open_windows
 from backslide.jobs.watch import ESTIMATED_ROWS
-from backslide.monitor.expectation import estimated
-from backslide.monitor.periods import Grid
+from backslide.monitor.expectation import estimate_performance
+from backslide.monitor.periods import PeriodGrid
 from backslide.monitor.streams import summed_metric
 
 SETS = {
@@ -111,7 +111,7 @@ def estimate(
     )
     unlabelled = chunk.with_columns(pl.lit(None, dtype=pl.Int64).alias("y"))
     case = Case(open_windows(reference.lazy(), unlabelled.lazy(), settings), settings)
-    found = estimated(case, summed_metric(case.problem), Grid.of(settings.watch), [0], [], None)
+    found = estimate_performance(case, summed_metric(case.problem), PeriodGrid.of(settings.watch), [0], [], None)
     if found is None:
         return None
     one = found.estimate

@@ -25,7 +25,7 @@ import polars as pl
 from backslide.log.reading import open_log
 from backslide.log.retention import compact
 from backslide.log.rollup import rollup
-from backslide.log.tables import Table
+from backslide.log.tables import LogTable
 from measure import machine
 
 WRITER = """
@@ -167,7 +167,7 @@ def _count(campaign: Campaign, proof: Proof) -> None:
     said = {line[1]: int(line[2]) for line in lines if line[0] == "p"}
     labelled = {line[1] for line in lines if line[0] == "l"}
     place = str(campaign.store / "tables" / "m" / "predictions")
-    kept = Table(place, "predictions").scan().select("id", pl.col("f_x").alias("x")).collect()
+    kept = LogTable(place, "predictions").scan().select("id", pl.col("f_x").alias("x")).collect()
     labels = open_log(campaign.store).labels().select("id").collect()["id"]
     values = dict(kept.rows())
     proof.acknowledged, proof.labels, proof.kept = len(said), len(labelled), kept.height

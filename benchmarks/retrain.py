@@ -37,11 +37,11 @@ from backslide.engine.window import open_windows
 from backslide.models.frame import to_pandas
 from backslide.models.load import load_model
 from backslide.playbook.shadow.differences import difference
-from backslide.retraining.backtest import Bench, arms_of, folds_of, future, try_plan
+from backslide.retraining.backtest import Backtest, arms_of, folds_of, future, try_plan
 from backslide.retraining.choice import choose
 from backslide.retraining.history import History, history
-from backslide.retraining.recipe import recipe_of, trained
-from backslide.retraining.windows import bounded, plans
+from backslide.retraining.recipe import recipe_of, train_model
+from backslide.retraining.windows import limit_rows, plans
 
 FOLDS = 5
 
@@ -162,7 +162,7 @@ def run(
     case = Case(open_windows(logs[0], logs[1], settings), settings, load_model(model))
     h = history(case, settings.retrain)
     recipe = recipe_of(None, case.reference_model, h, base=Path(), trusted=True)
-    bench = Bench(h, recipe, folds_of(h, FOLDS), case.metric, settings.retrain.max_rows, 0)
+    bench = Backtest(h, recipe, folds_of(h, FOLDS), case.metric, settings.retrain.max_rows, 0)
     tried = []
     for plan in plans(settings.retrain):
         say(f"{data.name} {start}: {plan.name}")
@@ -180,12 +180,12 @@ def run(
     )  # fmt: skip
 
 
-def _realised(bench: Bench, plan: Any, untouched: pl.DataFrame) -> float:
+def _realised(bench: Backtest, plan: Any, untouched: pl.DataFrame) -> float:
     """Gain of the candidate, trained on all that is known, on rows that nothing has touched."""
     h = bench.history
     rng = bench.rng("final")
-    rows, weights = bounded(plan.choose(h, np.inf, rng), bench.max_rows, rng)
-    model = trained(bench.recipe, h, rows, weights, plan.steady, rng, plan.name)
+    rows, weights = limit_rows(plan.choose(h, np.inf, rng), bench.max_rows, rng)
+    model = train_model(bench.recipe, h, rows, weights, plan.steady, rng, plan.name)
     frame = bench.case.current.window.prepare(untouched.lazy()).collect()
     from backslide.engine.roles.outcomes import outcomes
 

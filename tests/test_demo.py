@@ -17,10 +17,10 @@ from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Action, Verdict
 from backslide.demo import story
 from backslide.demo.desk import MODEL_VERSION, serve, train
-from backslide.demo.simulate import CLASSES, FEATURES, Period, documents
+from backslide.demo.simulate import CLASSES, FEATURES, SimulatedPeriod, documents
 
 SCORES = [f"p_{name}" for name in CLASSES]
-WEEK = Period(date(2026, 2, 2), days=7)
+WEEK = SimulatedPeriod(date(2026, 2, 2), days=7)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_same_seed_same_documents():
 
 
 def test_documents_look_like_a_log():
-    rows = documents(Period(date(2026, 2, 2), days=28), seed=5)
+    rows = documents(SimulatedPeriod(date(2026, 2, 2), days=28), seed=5)
     assert rows["document_id"].n_unique() == rows.height
     assert rows["document_id"].str.starts_with("SIM-").all()
     assert rows["received_at"].is_sorted()

@@ -13,14 +13,14 @@ from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Verdict
 from backslide.contracts.shadow import ShadowVerdict
 from backslide.demo import finetuned
-from backslide.demo.finetuned import Told
+from backslide.demo.finetuned import StoryResult
 from backslide.demo.letters import letters
 
 pytestmark = pytest.mark.core
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+def told(tmp_path_factory: pytest.TempPathFactory) -> StoryResult:
     return finetuned.run(tmp_path_factory.mktemp("letters"))
 
 
@@ -32,12 +32,12 @@ def test_letters_are_simulated_the_same_every_time():
     assert rows["kind"].null_count() > 0
 
 
-def test_validation_prefers_the_new_model(told: Told):
+def test_validation_prefers_the_new_model(told: StoryResult):
     old, new = told.validation
     assert new > old + 0.03
 
 
-def test_the_first_screen_says_what_is_hidden(told: Told):
+def test_the_first_screen_says_what_is_hidden(told: StoryResult):
     diagnosis = told.diagnosis
     assert diagnosis.verdict is Verdict.DEGRADED_IN_PART
     assert diagnosis.metric.change.low > 0
@@ -49,7 +49,7 @@ def test_the_first_screen_says_what_is_hidden(told: Told):
     assert page.index("which hides it") < page.index("confidence fell")
 
 
-def test_the_cause_is_the_new_model_with_its_class_and_price(told: Told):
+def test_the_cause_is_the_new_model_with_its_class_and_price(told: StoryResult):
     (cause,) = told.diagnosis.causes
     assert (cause.kind, cause.confidence, cause.classes) == (
         CauseKind.MODEL_CHANGE,
@@ -60,13 +60,13 @@ def test_the_cause_is_the_new_model_with_its_class_and_price(told: Told):
     assert cause.since == "2026-03-02"
 
 
-def test_both_models_on_the_same_letters_are_told_apart_by_class(told: Told):
+def test_both_models_on_the_same_letters_are_told_apart_by_class(told: StoryResult):
     assert told.shadow.verdict is ShadowVerdict.MIXED
     assert "court_filing" in told.shadow.summary
     assert told.shadow_report.exists()
 
 
-def test_files_say_that_they_are_simulated(told: Told):
+def test_files_say_that_they_are_simulated(told: StoryResult):
     folder: Path = told.report.parent
     assert "Simulated data" in (folder / finetuned.CONFIG_FILE).read_text()
     assert pl.read_parquet(folder / finetuned.CURRENT_FILE)["letter_id"].str.starts_with("SIM-").all()
@@ -78,7 +78,9 @@ def test_a_story_that_is_not_there_is_said_in_one_line(tmp_path: Path):
     assert "expected one of letters, reader" in (answer.output + str(answer.exception))
 
 
-def test_it_is_the_story_that_is_told_where_none_is_named(told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_it_is_the_story_that_is_told_where_none_is_named(
+    told: StoryResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(finetuned, "run", lambda out, progress: told)
     answer = CliRunner().invoke(app, ["demo", "--out", str(tmp_path), "--no-open", "-q"])
     assert answer.exit_code == 0

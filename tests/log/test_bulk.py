@@ -16,8 +16,8 @@ from polars.testing import assert_frame_equal
 
 from backslide.log.columns import _bulk as in_bulk
 from backslide.log.columns import column_name, plain_names, rows_of
-from backslide.log.lines import line, told
-from backslide.log.parse_rows import Rows, carefully, records_of
+from backslide.log.lines import line, to_json_value
+from backslide.log.parse_rows import ParsedLines, parse_records, records_of
 
 SPECIAL = [math.nan, math.inf, -math.inf, -0.0, 5e-324, 1e308, 2**53 + 1, 2**63, 2**64 - 1, 2**70, -(2**63), b"\x00",
            Decimal("1.10"), date(2026, 1, 2), "", '":', '\\":"', '{"$f":"nan"}', "null", ":null", "NaN", "a\nb",
@@ -48,13 +48,13 @@ def batches(draw: st.DrawFn) -> tuple[str, list[dict]]:
             scores = draw(st.none() | st.just({"a": 0.5, "b": 0.25}))
             record |= {
                 "f": values,
-                "p": told(draw(answers)),
+                "p": to_json_value(draw(answers)),
                 "s": scores,
                 "v": draw(st.none() | st.just("v1")),
                 "x": None,
             }
         else:
-            record |= {"y": told(draw(answers)), "o": draw(st.none() | st.just("review")), "n": at}
+            record |= {"y": to_json_value(draw(answers)), "o": draw(st.none() | st.just("review")), "n": at}
         records.append(record)
     return kind, records
 
@@ -64,7 +64,7 @@ def written(kind: str, records: list[dict]) -> list[tuple[int, bytes]]:
     return list(zip(accumulate((len(text) + 1 for text in lines), initial=7), lines, strict=False))
 
 
-def whole(rows: Rows) -> pl.DataFrame:
+def whole(rows: ParsedLines) -> pl.DataFrame:
     made = rows.own.with_columns(values.alias(prefix + name) for prefix, name, values in rows.values)
     return made.select(sorted(made.columns))
 
@@ -76,7 +76,7 @@ def test_bulk_is_exact_or_nothing(batch):
     lines = written(kind, records)
     bulk = in_bulk(kind, lines)
     if bulk is not None:
-        assert_frame_equal(whole(bulk), whole(carefully(kind, records_of(lines)[0])), check_exact=True)
+        assert_frame_equal(whole(bulk), whole(parse_records(kind, records_of(lines)[0])), check_exact=True)
 
 
 def usual(k: int, rng: np.random.Generator, **values: object) -> dict:
@@ -104,7 +104,7 @@ def test_usual_lines_are_taken_in_bulk():
     bulk = in_bulk("p", lines)
     assert bulk is not None
     made = whole(bulk)
-    assert_frame_equal(made, whole(carefully("p", records_of(lines)[0])), check_exact=True)
+    assert_frame_equal(made, whole(parse_records("p", records_of(lines)[0])), check_exact=True)
     assert made["f_odd"].is_nan().sum() == 500
     labels = [{"k": "l", "i": f"r-{k}", "t": 1.8e9, "y": k / 3, "o": None, "n": 1.8e9} for k in range(100)]
     assert in_bulk("l", written("l", labels)) is not None

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 import backslide as bs
-from backslide.log.lines import DEPTH, told, value_of
+from backslide.log.lines import DEPTH, to_json_value, value_of
 from backslide.log.reading import open_log
 from backslide.log.recorder import LONGEST
 from backslide.log.rollup import rollup
@@ -91,9 +91,12 @@ def test_what_is_no_mapping_is_refused_with_the_reason(where: str, given: object
 
 
 def test_the_texts_of_nested_values_grow_with_their_depth_alone():
-    short, long = (len(value_of(told(nested(depth, "dict")))) for depth in (20, 40))
+    short, long = (len(value_of(to_json_value(nested(depth, "dict")))) for depth in (20, 40))
     assert long - short == 20 * len('{"d":}')
-    assert value_of(told({"a": {"$f": "hello"}, "b": [math.nan, b"x"]})) == '{"a":{"$f":"hello"},"b":[null,"eA=="]}'
+    assert (
+        value_of(to_json_value({"a": {"$f": "hello"}, "b": [math.nan, b"x"]}))
+        == '{"a":{"$f":"hello"},"b":[null,"eA=="]}'
+    )
 
 
 def test_names_that_differ_in_case_live_side_by_side(tmp_path: Path):

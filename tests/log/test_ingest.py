@@ -16,7 +16,7 @@ from backslide.log import ingest as module
 from backslide.log.ingest import ingest
 from backslide.log.reading import open_log
 from backslide.log.rollup import rollup
-from backslide.log.tables import Table
+from backslide.log.tables import LogTable
 
 pytest.importorskip("deltalake")
 AT = datetime(2026, 3, 1, 12)
@@ -80,7 +80,7 @@ def test_killed_between_its_commits_the_next_run_finishes(tmp_path: Path, monkey
         pass
 
     monkeypatch.setattr(module, "BATCH", 10)
-    append = Table.append
+    append = LogTable.append
     for last in range(1, 6):
         left = [last]
 
@@ -90,13 +90,13 @@ def test_killed_between_its_commits_the_next_run_finishes(tmp_path: Path, monkey
                 raise Killed
             return append(self, rows)
 
-        monkeypatch.setattr(Table, "append", dying)
+        monkeypatch.setattr(LogTable, "append", dying)
         store = tmp_path / str(last)
         try:
             ingest(table(20).lazy(), store, "m", ROLES)
         except Killed:
             assert last <= 4
-        monkeypatch.setattr(Table, "append", append)
+        monkeypatch.setattr(LogTable, "append", append)
         ingest(table(20).lazy(), store, "m", ROLES)
         assert open_log(store).counts() == {"predictions": 20, "labels": 13, "events": 0}
 

@@ -16,8 +16,8 @@ from backslide.contracts.containment import DEBUG
 from backslide.contracts.errors import LogError
 from backslide.log.quarantine import Quarantine
 from backslide.log.reading import open_log
-from backslide.log.rollup import rolled, rollup
-from backslide.log.tables import Table
+from backslide.log.rollup import roll_up_each, rollup
+from backslide.log.tables import LogTable
 
 pytest.importorskip("deltalake")
 UNREADABLE = [
@@ -87,14 +87,14 @@ class PanicException(BaseException):
 
 def refusing(monkeypatch: pytest.MonkeyPatch, names: set[str], error: type[BaseException]) -> None:
     """A table that cannot write rows of some ids."""
-    append = Table.append
+    append = LogTable.append
 
     def picky(self, rows, *arguments, **options):
         if names & set(rows["id"].to_list() if "id" in rows.columns else ()):
             raise error("no such value")
         return append(self, rows, *arguments, **options)
 
-    monkeypatch.setattr(Table, "append", picky)
+    monkeypatch.setattr(LogTable, "append", picky)
 
 
 @pytest.mark.parametrize("error", [ValueError, PanicException, MemoryError, RecursionError])
@@ -140,12 +140,12 @@ def test_dying_between_any_two_steps_loses_and_doubles_nothing(tmp_path: Path):
         with pytest.MonkeyPatch.context() as patch:
             refusing(patch, {"r-2"}, ValueError)
             patch.setattr(Quarantine, "write", step(Quarantine.write))
-            patch.setattr(Table, "append", committing(Table.append, step))
+            patch.setattr(LogTable, "append", committing(LogTable.append, step))
             with suppress(_Killed):
                 rollup(store)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Quarantine, "write", step(Quarantine.write))
-            patch.setattr(Table, "append", step(Table.append))
+            patch.setattr(LogTable, "append", step(LogTable.append))
             try:
                 rollup(store, replay=True)
                 through = left[0] > 0
@@ -163,7 +163,7 @@ def test_dying_between_any_two_steps_loses_and_doubles_nothing(tmp_path: Path):
 def test_a_fault_of_the_disk_sets_nothing_aside_and_stops_one_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     spool(tmp_path)
     spool(tmp_path, name="z", rows=3)
-    append = Table.append
+    append = LogTable.append
 
     def full(self, *arguments, **options):
         if "/m/" in self.place:
@@ -171,7 +171,7 @@ def test_a_fault_of_the_disk_sets_nothing_aside_and_stops_one_model(tmp_path: Pa
         return append(self, *arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Table, "append", full)
+        patch.setattr(LogTable, "append", full)
         with pytest.raises(LogError, match="rollup of 'm' stopped: OSError: No space left on device"):
             rollup(tmp_path)
         with pytest.raises(LogError, match="its lines wait"):
@@ -187,7 +187,7 @@ def test_a_fault_of_ours_sets_nothing_aside_either(tmp_path: Path, monkeypatch: 
     """What every table refuses on its own, and a table thrown away takes, is not the lines' fault."""
     spool(tmp_path, rows=4)
     monkeypatch.delenv(DEBUG, raising=False)
-    append = Table.append
+    append = LogTable.append
 
     def broken(self, rows, file=None, end=0, **options):
         if file is not None:
@@ -195,8 +195,8 @@ def test_a_fault_of_ours_sets_nothing_aside_either(tmp_path: Path, monkeypatch: 
         return append(self, rows, file, end, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Table, "append", broken)
-        (done,) = rolled(tmp_path)
+        patch.setattr(LogTable, "append", broken)
+        (done,) = roll_up_each(tmp_path)
         assert (done.error, done.set_aside) == ("ValueError: conflict", 0)
     rollup(tmp_path)
     assert ids(tmp_path) == whole(4)

@@ -12,10 +12,10 @@ import backslide as bs
 from backslide.contracts.errors import LogError
 from backslide.contracts.finding import Severity
 from backslide.log import rollup as module
-from backslide.log.paths import alone
+from backslide.log.paths import lock_spool
 from backslide.log.reading import open_log
 from backslide.log.rollup import rollup
-from backslide.log.tables import Table
+from backslide.log.tables import LogTable
 
 pytest.importorskip("deltalake")
 
@@ -60,7 +60,7 @@ class _Killed(BaseException):
 
 def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Die before the n-th commit or removal, for n = 1, 2, ... until a run gets through."""
-    append, unlink = Table.append, Path.unlink
+    append, unlink = LogTable.append, Path.unlink
     for last in range(1, 30):
         left = [last]
 
@@ -73,7 +73,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
             return wrapped
 
-        monkeypatch.setattr(Table, "append", step(append))
+        monkeypatch.setattr(LogTable, "append", step(append))
         monkeypatch.setattr(Path, "unlink", step(unlink))
         yield last
     monkeypatch.undo()
@@ -130,7 +130,7 @@ def test_lines_that_are_no_records_are_counted_and_left_out(tmp_path: Path):
 
 def test_two_rollups_do_not_meet(tmp_path: Path):
     record(tmp_path, 0, 3)
-    with alone(tmp_path / "spool"), pytest.raises(LogError, match="another rollup"):
+    with lock_spool(tmp_path / "spool"), pytest.raises(LogError, match="another rollup"):
         rollup(tmp_path)
 
 

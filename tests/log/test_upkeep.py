@@ -12,11 +12,11 @@ import pytest
 
 import backslide as bs
 from backslide.contracts.errors import LogError
-from backslide.log.paths import alone
+from backslide.log.paths import lock_spool
 from backslide.log.reading import open_log
 from backslide.log.retention import compact
 from backslide.log.rollup import rollup
-from backslide.log.tables import Table
+from backslide.log.tables import LogTable
 
 pytest.importorskip("deltalake")
 TODAY = date(2026, 3, 31)
@@ -43,7 +43,11 @@ def fill(store: Path, rollups: int = 4, days: int = 3, rows: int = 5) -> set[str
 
 def ids_of(store: Path) -> list[str]:
     return (
-        Table(str(store / "tables" / "m" / "predictions"), "predictions").scan().select("id").collect()["id"].to_list()
+        LogTable(str(store / "tables" / "m" / "predictions"), "predictions")
+        .scan()
+        .select("id")
+        .collect()["id"]
+        .to_list()
     )
 
 
@@ -128,7 +132,7 @@ def test_killed_between_any_two_steps_the_next_run_finishes(tmp_path: Path):
         left = [last]
         with pytest.MonkeyPatch.context() as patch:
             for name in ("forget", "merge_files", "sweep"):
-                patch.setattr(Table, name, step(getattr(Table, name), left))
+                patch.setattr(LogTable, name, step(getattr(LogTable, name), left))
             try:
                 compact(store, keep_days=29, today=TODAY, grace=0)
                 through = True
@@ -172,6 +176,6 @@ def test_what_cannot_be_is_said(tmp_path: Path):
         compact(tmp_path, keep_days=0)
     with pytest.raises(LogError, match="hours of grace"):
         compact(tmp_path, grace=-1)
-    with alone(tmp_path / "spool"), pytest.raises(LogError, match="another rollup or compaction"):
+    with lock_spool(tmp_path / "spool"), pytest.raises(LogError, match="another rollup or compaction"):
         compact(tmp_path)
     assert pl.Series(ids_of(tmp_path)).len() == 15

@@ -19,7 +19,7 @@ from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.config import Settings
 from backslide.engine.window import open_windows
 from backslide.models.load import load_model
-from backslide.models.orders import by_weight, find_order, hinted
+from backslide.models.orders import by_weight, find_order, usual_orders
 from backslide.playbook.shadow.replay import replay
 
 NAMES = ("tenure", "income", "age", "debt", "visits", "limit", "rate", "area")
@@ -48,7 +48,7 @@ class Linear:
 def test_any_order_of_a_linear_model_is_found(n):
     right = tuple(int(i) for i in np.random.default_rng(n).permutation(n))
     model = Linear(right)
-    found = find_order(hinted([f"c{i}" for i in range(n)], [True] * n), model.look, most=3_000, guide=model.guide)
+    found = find_order(usual_orders([f"c{i}" for i in range(n)], [True] * n), model.look, most=3_000, guide=model.guide)
     assert found == right
     assert model.looked <= 3_000
 
@@ -56,7 +56,7 @@ def test_any_order_of_a_linear_model_is_found(n):
 def test_an_order_by_alphabet_is_among_the_first_asked():
     right = tuple(sorted(range(len(NAMES)), key=lambda i: NAMES[i]))
     model = Linear(right)
-    assert find_order(hinted(NAMES, [True] * len(NAMES)), model.look, most=500) == right
+    assert find_order(usual_orders(NAMES, [True] * len(NAMES)), model.look, most=500) == right
     assert model.looked < 20
 
 

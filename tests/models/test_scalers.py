@@ -20,7 +20,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from backslide.models.refit import categories, refitted
+from backslide.models.refit import categories, refit_parts
 from backslide.models.scalers import scaled_columns
 
 COLUMNS = ["a", "b", "c", "kind"]
@@ -112,11 +112,11 @@ def test_refitted_is_what_fitting_on_other_rows_gives(chosen):
         numbers = ["a", "b", "c"]
         part = ColumnTransformer([("n", StandardScaler(), [0, 1]), ("rest", "passthrough", [2])])
         model = make_pipeline(SimpleImputer(), part, LinearRegression()).fit(rows()[numbers], rows()["c"])
-        again, known = refitted(model, other[numbers]), rows()[numbers]
+        again, known = refit_parts(model, other[numbers]), rows()[numbers]
     else:
         part = fitted(chosen, make_pipeline(SimpleImputer(), StandardScaler()))
         model = make_pipeline(part, LinearRegression()).fit(rows(), rows()["c"])
-        again, known = refitted(model, other), rows()
+        again, known = refit_parts(model, other), rows()
     found = scaled_columns(again, list(known.columns))
     for name in ("a", "b"):
         assert found[name].centre == pytest.approx(other[name].mean())

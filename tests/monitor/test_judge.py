@@ -7,14 +7,14 @@ import pytest
 
 from backslide.contracts.watch import Level
 from backslide.monitor.detect import Rules, Track, track
-from backslide.monitor.streams import Followed
+from backslide.monitor.streams import MonitoredStream
 from backslide.stats.change.sequential import Periods
 
 
-def followed(values: np.ndarray, reference: int = 56, rows: int = 2000) -> Followed:
+def followed(values: np.ndarray, reference: int = 56, rows: int = 2000) -> MonitoredStream:
     n = len(values)
     whole = Periods(np.asarray(values, float), np.full(n, float(rows)), np.arange(n))
-    return Followed(
+    return MonitoredStream(
         "performance", "performance", "error rate", whole.take(slice(0, reference)), whole.take(slice(reference, None)),
         0.09, share=True, signs=(1,), material=0.01, budget=1.0,
     )  # fmt: skip

@@ -8,8 +8,8 @@ import pytest
 from backslide.contracts.config import Settings
 from backslide.contracts.watch_settings import WatchSettings
 from backslide.jobs.watch import settings_key
-from backslide.monitor.periods import Grid
-from backslide.monitor.rows import SERVED, open_rows, opened
+from backslide.monitor.periods import PeriodGrid
+from backslide.monitor.rows import SERVED, open_both, open_rows
 
 DAYS = [datetime(2026, 3, 1, 12) + timedelta(hours=6 * k) for k in range(4 * 61)]
 
@@ -33,12 +33,12 @@ def test_times_with_the_month_first_are_watched_as_what_they_are(reference, tmp_
     table.write_csv(tmp_path / "log.csv", separator=";")
     march = sum(t.month == 3 for t in DAYS)
     table[:march].write_csv(tmp_path / "march.csv", separator=";")
-    grid = Grid.of(WatchSettings())
+    grid = PeriodGrid.of(WatchSettings())
     rows = open_rows(settings(tmp_path, reference), grid, datetime(2026, 4, 20))
     assert rows.later.select(SERVED).collect()[SERVED].to_list() == [
         t for t in DAYS[march:] if t < datetime(2026, 4, 20)
     ]
-    notes = opened(rows).notes
+    notes = open_both(rows).notes
     assert any("read month first" in note for note in notes)
     assert any("parted by semicolons" in note for note in notes)
 

@@ -15,7 +15,7 @@ from sklearn.metrics import f1_score
 from backslide.contracts.roles import Roles
 from backslide.contracts.watch_settings import WatchSettings
 from backslide.engine.roles.problem import Problem
-from backslide.monitor.periods import Grid
+from backslide.monitor.periods import PeriodGrid
 from backslide.monitor.streams import Ledger, Subject, corrected_level, follow
 from backslide.monitor.sums import Sums
 
@@ -90,7 +90,7 @@ def test_each_label_weighs_one_over_its_chance_to_have_come():
 
 @pytest.mark.parametrize(("period", "cycle"), [("hour", 24), ("day", 7), ("week", 0), ("5000 rows", 0)])
 def test_periods_follow_each_other(period: str, cycle: int):
-    grid = Grid.of(WatchSettings(period=period))
+    grid = PeriodGrid.of(WatchSettings(period=period))
     assert grid.cycle == cycle
     if grid.timed:
         moment = datetime(2026, 3, 1, 13, 30)

@@ -11,7 +11,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import backslide
 from backslide.cli import main
-from backslide.stack.masking import masked, scrubbed, secret_name, secret_value
+from backslide.stack.masking import mask, scrub, secret_name, secret_value
 from backslide.stack.repository import plain_address
 
 PLANTED = {
@@ -112,12 +112,12 @@ def test_no_planted_secret_on_the_command_line(stack, capsys):
 
 
 def test_allowed_values_are_shown_and_secrets_never():
-    assert masked("MODEL_STAGE", "canary", "", ["model_*"]).value == "canary"
-    assert masked("MODEL_STAGE", "canary", "", []).value is None
-    assert masked("MODEL_TOKEN", "canary", "", ["*"]).value is None
-    assert masked("MODEL_STAGE", "https://a:b@c/d", "", ["*"]).value is None
-    assert len(masked("DB_PASSWORD", "x", "").digest) == 4
-    one, two = (masked("A", "x", salt).digest for salt in ("", "pepper"))
+    assert mask("MODEL_STAGE", "canary", "", ["model_*"]).value == "canary"
+    assert mask("MODEL_STAGE", "canary", "", []).value is None
+    assert mask("MODEL_TOKEN", "canary", "", ["*"]).value is None
+    assert mask("MODEL_STAGE", "https://a:b@c/d", "", ["*"]).value is None
+    assert len(mask("DB_PASSWORD", "x", "").digest) == 4
+    one, two = (mask("A", "x", salt).digest for salt in ("", "pepper"))
     assert one != two
 
 
@@ -144,8 +144,8 @@ def test_ordinary_values_are_no_secrets():
         "web,phone",
     ):
         assert not secret_value(value)
-    assert scrubbed("x = model.predict(frame[COLUMNS])") == "x = model.predict(frame[COLUMNS])"
-    assert scrubbed("token = read_token(path)") == "token = read_token(path)"
+    assert scrub("x = model.predict(frame[COLUMNS])") == "x = model.predict(frame[COLUMNS])"
+    assert scrub("token = read_token(path)") == "token = read_token(path)"
 
 
 @pytest.mark.parametrize(

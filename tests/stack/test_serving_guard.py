@@ -13,8 +13,8 @@ from stacks import scaler_of
 
 import backslide
 from backslide.contracts.errors import BackslideError, FrozenError, InputError
-from backslide.stack.guard import Frozen
-from backslide.stack.guard_inputs import FIXED, NAMES, SHARE, Budget, Gate
+from backslide.stack.guard import FrozenPipeline
+from backslide.stack.guard_inputs import FIXED, NAMES, SHARE, InputGuard, TimeBudget
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_unknown_categories_are_counted_refused_or_mapped(trained, snapshot):
 
 def test_a_call_looks_at_as_many_columns_as_the_model_pays_for():
     """In seconds that are given, so that the machine has no part in it."""
-    budget = Budget()
+    budget = TimeBudget()
     quick, spent, looked = 100e-6, 0.0, 0
     for _ in range(1000):
         budget.of_a_call(few=True)
@@ -163,7 +163,7 @@ def test_a_call_looks_at_as_many_columns_as_the_model_pays_for():
 
 
 def test_names_that_took_long_leave_less_for_values():
-    budget = Budget()
+    budget = TimeBudget()
     budget.answered(1e-3)
     for _ in range(50):
         budget.of_a_call(few=True, names=NAMES + FIXED + SHARE * 1e-3)
@@ -173,7 +173,7 @@ def test_names_that_took_long_leave_less_for_values():
 
 
 def test_a_call_that_waited_pays_for_no_more_columns():
-    budget = Budget()
+    budget = TimeBudget()
     for seconds in (5e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 0.5, 1e-3):
         budget.answered(seconds)
     budget.of_a_call(few=False)
@@ -211,18 +211,18 @@ def test_rows_of_every_make_are_looked_at(trained, rule):
         (pl.DataFrame([first] * 20).select(order), 20),
         (np.array([[first[name] for name in order]] * 2, dtype=object), 2),
     ):
-        gate = Gate(held, tuple(order), ranges=rule, unknown=rule)
+        gate = InputGuard(held, tuple(order), ranges=rule, unknown=rule)
         if rule == "raise":
             with pytest.raises(InputError, match=r"expected 'income' between|'fax', which training did not"):
                 gate.enter(rows)
             continue
-        frozen = Frozen(score, held, gate, backslide.freeze(score).integrity)
+        frozen = FrozenPipeline(score, held, gate, backslide.freeze(score).integrity)
         frozen(rows)
         assert frozen.seen.rows == count
         assert frozen.seen.out_of_range == {"income": count}
         assert frozen.seen.unknown == {"channel": {"fax": count}}
     with pytest.raises(InputError, match="did you mean 'incom'"):
-        Gate(held, tuple(order), ranges=rule, unknown=rule).enter({"incom": 1, "age": 1, "channel": "web"})
+        InputGuard(held, tuple(order), ranges=rule, unknown=rule).enter({"incom": 1, "age": 1, "channel": "web"})
 
 
 def test_unknown_categories_are_mapped_in_rows_of_every_make(trained, snapshot):
@@ -237,7 +237,7 @@ def test_unknown_categories_are_mapped_in_rows_of_every_make(trained, snapshot):
         (pl.DataFrame([first]).select(order), lambda r: r["channel"][0]),
         (np.array([[first[name] for name in order]], dtype=object), lambda r: r[0, order.index("channel")]),
     ):
-        gate = Gate(snapshot, tuple(order), ranges="count", unknown={"channel": "web"})
+        gate = InputGuard(snapshot, tuple(order), ranges="count", unknown={"channel": "web"})
         assert channel(gate.enter(rows)) == "web"
         assert channel(rows) == "fax", "what was given stays as it is"
         assert gate.seen.mapped == {"channel": 1}

@@ -30,7 +30,7 @@ from backslide.contracts.snapshot import Snapshot
 from backslide.models.load import load_model
 from backslide.stack.canonical import Canon
 from backslide.stack.fitted import fitted_parts
-from backslide.stack.golden import answered, decode
+from backslide.stack.golden import ask_again, decode
 from backslide.stack.training import profile_of
 
 
@@ -91,7 +91,7 @@ def test_the_environment_knows_what_the_model_is_made_of(trained):
 def test_golden_rows_are_answered_again_to_the_digit(trained):
     taken = backslide.snapshot(trained.pipeline, trained.rows)
     assert taken.golden is not None
-    again = answered(load_model(trained.pipeline), Snapshot.from_dict(json.loads(taken.to_json())).golden)
+    again = ask_again(load_model(trained.pipeline), Snapshot.from_dict(json.loads(taken.to_json())).golden)
     assert again == taken.golden
     expected = trained.pipeline.predict_proba(decode(taken.golden).to_pandas())
     assert np.allclose(np.array(taken.golden.scores), expected, rtol=0, atol=1e-12)
@@ -238,7 +238,7 @@ def test_objects_of_others_are_followed_by_what_they_hold():
         def state_dict(self):
             return {"layer.weight": Tensor(self.weight)}
 
-    one, same, other = (Canon().held(Net(np.arange(4.0) + x)) for x in (0, 0, 1))
+    one, same, other = (Canon().value(Net(np.arange(4.0) + x)) for x in (0, 0, 1))
     assert one == same
     assert one.digest != other.digest
     assert one.items["layer.weight"].numbers == (0.0, 1.0, 2.0, 3.0)
@@ -259,7 +259,7 @@ def test_cycles_depth_and_hostile_objects_end():
             raise RuntimeError("no")
 
     for value in (loop, deep, Hostile(), lambda: 1, object(), {1: {2: {3}}}, np.array([{}, None], dtype=object), Path):
-        assert Canon().held(value).digest
+        assert Canon().value(value).digest
     assert [p.kind for p in fitted_parts(LogisticRegression())] == ["sklearn.linear_model.LogisticRegression"]
 
 

@@ -11,7 +11,7 @@ from backslide.cli.output import note, say
 from backslide.contracts.errors import LogError
 
 if TYPE_CHECKING:
-    from backslide.log.rollup import Rolled
+    from backslide.log.rollup import RollupReport
 
 TABLES = ("predictions", "labels", "events")
 WRITERS = {
@@ -25,9 +25,9 @@ WRITERS = {
 
 def rollup(store: str, *, model: str | None, spool: Path | None, as_json: bool, replay: bool = False) -> int:
     """Make tables of what waits."""
-    from backslide.log.rollup import rolled
+    from backslide.log.rollup import roll_up_each
 
-    done = rolled(store, spool=spool, model=model, replay=replay)
+    done = roll_up_each(store, spool=spool, model=model, replay=replay)
     stopped = [one for one in done if one.error is not None]
     if as_json:
         say(json.dumps({"format": "backslide.log-rollup/1", "models": [asdict(one) for one in done]}, indent=2))
@@ -40,7 +40,7 @@ def rollup(store: str, *, model: str | None, spool: Path | None, as_json: bool, 
     return 0
 
 
-def _tell(done: list[Rolled]) -> None:
+def _tell(done: list[RollupReport]) -> None:
     for one in done:
         if one.error is not None and not any(one.rows.values()):
             continue
@@ -77,7 +77,7 @@ def compact(
 
 def stats(store: str, *, model: str | None, as_json: bool, spool: Path | None = None) -> int:
     """Count what is in the log, what waits, and what was set aside."""
-    from backslide.log.paths import is_uri, models_of, quarantine_of, spool_of
+    from backslide.log.paths import is_uri, models_of, quarantine_of
     from backslide.log.quarantine import Quarantine
     from backslide.log.reading import open_log
 
@@ -87,7 +87,7 @@ def stats(store: str, *, model: str | None, as_json: bool, spool: Path | None = 
         raise LogError(f"no log at {store!r}; record something there first, or check the path")
     told = []
     for name in names:
-        waiting = sum(file.stat().st_size for file in spool_of(root, name).glob("*.jsonl"))
+        waiting = sum(file.stat().st_size for file in (root / name).glob("*.jsonl"))
         folder = quarantine_of(store, root, name)
         try:
             counts = open_log(store, name).counts()

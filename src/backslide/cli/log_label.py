@@ -47,11 +47,11 @@ def label(
 ) -> int:
     """Take labels in, and say what they tell."""
     from backslide.log.label_sample import read_answers, take_back
-    from backslide.log.paths import DRAWN, alone, spool_root
+    from backslide.log.paths import DRAWN, lock_spool, spool_root
     from backslide.log.reading import open_log
 
     answers = read_answers(file)
-    with alone(spool_root(store, spool)):
+    with lock_spool(spool_root(store, spool)):
         done = take_back(open_log(store, model), answers, source=source or DRAWN, by=by)
     if as_json:
         say(json.dumps({"format": "backslide.log-label/1", **asdict(done)}, indent=2))

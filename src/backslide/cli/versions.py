@@ -11,13 +11,13 @@ from backslide.contracts.errors import InputError
 
 def run(registry: Path, *, back: bool, to: str | None, as_json: bool) -> int:
     """List, after rolling back where that was asked for."""
-    from backslide.retraining.registry import current_version, described, roll_back  # it is heavy
+    from backslide.retraining.registry import current_version, describe_versions, roll_back  # it is heavy
 
     if not registry.is_dir():
         raise InputError(f"no registry at {registry}; `backslide retrain --registry {registry}` writes one")
     if back or to is not None:
         note(f"current is {roll_back(registry, to)}")
-    current, found = current_version(registry), described(registry)
+    current, found = current_version(registry), describe_versions(registry)
     if as_json:
         say(json.dumps({"current": current, "versions": found}, indent=2))
         return 0

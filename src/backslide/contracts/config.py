@@ -9,10 +9,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError
 
 from backslide.contracts.errors import ConfigError, did_you_mean
-from backslide.contracts.labels import ScoreColumns
 from backslide.contracts.retrain_settings import GateSettings, RetrainSettings
 from backslide.contracts.roles import Roles
-from backslide.contracts.validation import Section, keys, one_line
+from backslide.contracts.validation import ScoreColumns, SettingsSection, keys, one_line
 from backslide.contracts.watch_settings import AlertSettings, StoreSettings, WatchSettings
 
 
@@ -35,7 +34,7 @@ class ModelSettings(Roles):
     """Text column -> ``module:function`` that turns a list of texts into vectors (n, d), for the checks of embeddings."""
 
 
-class WindowSettings(Section):
+class WindowSettings(SettingsSection):
     """[windows]: path, glob, table URI, or a time range over [data] source."""
 
     reference: str | None = None
@@ -45,7 +44,7 @@ class WindowSettings(Section):
     current_version: str | None = None
 
 
-class DataSettings(Section):
+class DataSettings(SettingsSection):
     """[data]: the source that time ranges cut, and how text files are written where that cannot be told."""
 
     source: str | None = None
@@ -62,7 +61,7 @@ class DataSettings(Section):
     """Of text files; default: UTF-8, UTF-16 with a mark, else cp1252."""
 
 
-class ArtifactSettings(Section):
+class ArtifactSettings(SettingsSection):
     """[artifacts]: saved models and what goes with them."""
 
     reference_model: str | None = None
@@ -74,7 +73,7 @@ class ArtifactSettings(Section):
     repository: str | None = None
 
 
-class ShadowColumns(Section):
+class ShadowColumns(SettingsSection):
     """[shadow.old] and [shadow.new]: where one of the two models' answers are logged."""
 
     prediction: str | None = None
@@ -88,7 +87,7 @@ class ShadowColumns(Section):
         return {*([self.prediction] if self.prediction else []), *self.scores.values()}
 
 
-class ShadowSettings(Section):
+class ShadowSettings(SettingsSection):
     """[shadow]: which two models are compared, where that is not the saved ones or the versions in the log."""
 
     mode: Literal["log", "replay", "ab"] | None = None
@@ -108,7 +107,7 @@ class ShadowSettings(Section):
         return {column for side in (self.old, self.new) if side is not None for column in side.columns()}
 
 
-class EngineSettings(Section):
+class EngineSettings(SettingsSection):
     """[engine]: bounds and seeds of the run."""
 
     sample_rows: int = Field(default=20_000, ge=200)
@@ -122,7 +121,7 @@ class EngineSettings(Section):
     """Of all findings of a report with a p-value, outside the verdict's own."""
 
 
-class Settings(Section):
+class Settings(SettingsSection):
     """A whole backslide.toml."""
 
     model: ModelSettings = ModelSettings()

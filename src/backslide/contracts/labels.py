@@ -6,10 +6,7 @@ inside compares labels as text, written here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator
+from typing import Any
 
 
 def label_text(value: Any) -> str:
@@ -27,11 +24,3 @@ def label_text(value: Any) -> str:
 
 AFFIRMATIVE = ("1", "true", "yes")
 """Labels that name the positive class of a binary task by themselves, compared without regard to case."""
-
-
-def _by_label_text(scores: Any) -> Any:
-    return {label_text(label): column for label, column in scores.items()} if isinstance(scores, Mapping) else scores
-
-
-ScoreColumns = Annotated[dict[str, str], BeforeValidator(_by_label_text)]
-"""Class label, written as above -> column of its score."""

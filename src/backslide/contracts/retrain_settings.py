@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from backslide.contracts.validation import Section
+from backslide.contracts.validation import SettingsSection
 
 Window = Literal["all", "recent", "recency", "balanced", "importance", "top_up"]
 WINDOWS: tuple[Window, ...] = ("all", "recent", "recency", "balanced", "importance", "top_up")
 
 
-class GateSettings(Section):
+class GateSettings(SettingsSection):
     """[gate]: when a challenger may take over."""
 
     headline: Literal["superior", "non_inferior"] = "superior"
@@ -36,7 +36,7 @@ class GateSettings(Section):
     """Labelled rows of a class or segment under which it is not judged."""
 
 
-class RetrainSettings(Section):
+class RetrainSettings(SettingsSection):
     """[retrain]: how candidates are trained, and what is tried."""
 
     recipe: str | None = None

@@ -8,11 +8,11 @@ from pydantic import ValidationError, field_validator, model_validator
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from backslide.contracts.errors import ConfigError
-from backslide.contracts.labels import ScoreColumns, label_text
-from backslide.contracts.validation import Section, one_line
+from backslide.contracts.labels import label_text
+from backslide.contracts.validation import ScoreColumns, SettingsSection, one_line
 
 
-class Roles(Section):
+class Roles(SettingsSection):
     """Which column holds label, prediction, scores, timestamp, id and version, and which are features.
 
     Score columns are named by class label, never by column order. Labels are compared as text (see ``label_text``).

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from backslide.contracts.errors import did_you_mean
+from backslide.contracts.labels import label_text
 
 
-class Section(BaseModel):
+class SettingsSection(BaseModel):
     """Frozen settings, in which an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,3 +39,11 @@ def one_line(model: type[BaseModel], error: ValidationError) -> str:
 def keys(model: type[BaseModel]) -> list[str]:
     """The keys that a user may set."""
     return [name for name in model.model_fields if name != "base"]
+
+
+def _by_label_text(scores: Any) -> Any:
+    return {label_text(label): column for label, column in scores.items()} if isinstance(scores, Mapping) else scores
+
+
+ScoreColumns = Annotated[dict[str, str], BeforeValidator(_by_label_text)]
+"""Class label, as ``label_text`` writes it -> column of its score."""

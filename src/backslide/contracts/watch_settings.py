@@ -8,13 +8,13 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from backslide.contracts.validation import Section
+from backslide.contracts.validation import SettingsSection
 
 PERIODS = ("hour", "day", "week")
 _ROWS = re.compile(r"^([1-9][\d_ ]*)\s*rows$")
 
 
-class WatchSettings(Section):
+class WatchSettings(SettingsSection):
     """[watch]: periods, promises, labels."""
 
     period: str = "day"
@@ -63,7 +63,7 @@ class WatchSettings(Section):
         return int(re.sub(r"[_ ]", "", found.group(1))) if found else None
 
 
-class AlertSettings(Section):
+class AlertSettings(SettingsSection):
     """[alerts]: who is told."""
 
     urls: tuple[str, ...] = ()
@@ -90,7 +90,7 @@ FIELDS = ("model", "level", "sentence", "detail", "decision", "stream", "since",
 """What a message may hold."""
 
 
-class StoreSettings(Section):
+class StoreSettings(SettingsSection):
     """[store]: where the state of watching is kept."""
 
     url: str | None = None

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from backslide.contracts.config import Settings
-from backslide.demo.letters import KINDS, Months, letters
+from backslide.demo.letters import KINDS, LetterPeriod, letters
 from backslide.models.frame import to_pandas
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from backslide.contracts.shadow import Shadow
 
 SEED = 4
-PAST = Months(date(2025, 9, 1), days=35)
-FRESH = Months(date(2026, 1, 12), days=21, new_words=0.55, filings=0.27)
-REFERENCE = Months(date(2026, 2, 2), days=28, new_words=0.55)
-CURRENT = Months(date(2026, 3, 2), days=14, new_words=0.55)
+PAST = LetterPeriod(date(2025, 9, 1), days=35)
+FRESH = LetterPeriod(date(2026, 1, 12), days=21, new_words=0.55, filings=0.27)
+REFERENCE = LetterPeriod(date(2026, 2, 2), days=28, new_words=0.55)
+CURRENT = LetterPeriod(date(2026, 3, 2), days=14, new_words=0.55)
 
 REFERENCE_FILE = "simulated_letters_reference.parquet"
 CURRENT_FILE = "simulated_letters_current.parquet"
@@ -54,7 +54,7 @@ backslide gets four weeks of the old model, two weeks of the new one, and both m
 
 
 @dataclass(frozen=True)
-class Told:
+class StoryResult:
     """What came out, and where it was written."""
 
     diagnosis: Diagnosis
@@ -65,7 +65,7 @@ class Told:
     """Accuracy of the old and the new model on fresh letters that were kept back."""
 
 
-def run(out: Path, progress: Callable[[str], None] | None = None) -> Told:
+def run(out: Path, progress: Callable[[str], None] | None = None) -> StoryResult:
     """Play the whole story into a folder: logs, models, configuration, the diagnosis and the comparison of both models.
 
     Args:
@@ -81,7 +81,7 @@ def run(out: Path, progress: Callable[[str], None] | None = None) -> Told:
     diagnosis.to_html(out / REPORT_FILE)
     compared = shadow_config(settings, progress=progress)
     compared.to_html(out / SHADOW_FILE)
-    return Told(diagnosis, compared, out / REPORT_FILE, out / SHADOW_FILE, validation)
+    return StoryResult(diagnosis, compared, out / REPORT_FILE, out / SHADOW_FILE, validation)
 
 
 def prepare(out: Path, progress: Callable[[str], None] | None = None) -> tuple[Settings, tuple[float, float]]:
@@ -94,7 +94,7 @@ def prepare(out: Path, progress: Callable[[str], None] | None = None) -> tuple[S
     past, fresh = (letters(months, SEED).drop_nulls("kind") for months in (PAST, FRESH))
     kept_back = fresh.sample(fraction=0.25, seed=SEED)
     learned = fresh.join(kept_back, on="letter_id", how="anti")
-    old, new = fitted(past, strength=10.0), fitted(learned, strength=0.22)
+    old, new = fit_model(past, strength=10.0), fit_model(learned, strength=0.22)
     for name, model in ((OLD_FILE, old), (NEW_FILE, new)):
         joblib.dump(model, out / name)
     for name, model, version, months in (
@@ -102,14 +102,14 @@ def prepare(out: Path, progress: Callable[[str], None] | None = None) -> tuple[S
         (CURRENT_FILE, new, "letters-5", CURRENT),
     ):
         tell(f"simulating {months.days} days of served predictions")
-        served(model, letters(months, SEED), version).write_parquet(out / name)
+        serve(model, letters(months, SEED), version).write_parquet(out / name)
     (out / CONFIG_FILE).write_text(configuration(), encoding="utf-8")
     (out / STORY_FILE).write_text(STORY + "\n", encoding="utf-8")
     validation = (accuracy(old, kept_back), accuracy(new, kept_back))
     return Settings.load(out / CONFIG_FILE), validation
 
 
-def fitted(rows: pl.DataFrame, *, strength: float) -> Pipeline:
+def fit_model(rows: pl.DataFrame, *, strength: float) -> Pipeline:
     """Words weighed by how rare they are, and a logistic regression; ``strength`` is how far its weights may go."""
     from sklearn.compose import make_column_transformer
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -126,7 +126,7 @@ def accuracy(model: Pipeline, rows: pl.DataFrame) -> float:
     return float(np.mean(model.predict(to_pandas(rows.select("text"))) == rows["kind"].to_numpy()))
 
 
-def served(model: Pipeline, rows: pl.DataFrame, version: str) -> pl.DataFrame:
+def serve(model: Pipeline, rows: pl.DataFrame, version: str) -> pl.DataFrame:
     """The letters as the prediction log holds them."""
     chance = model.predict_proba(to_pandas(rows.select("text")))
     known = [str(kind) for kind in model.classes_]

@@ -45,7 +45,7 @@ UNREVIEWED = 0.03
 
 
 @dataclass(frozen=True)
-class Months:
+class LetterPeriod:
     """Days of letters."""
 
     first: date
@@ -56,7 +56,7 @@ class Months:
     """Court filings among the letters, against what is usual: under 1 in a sample that was drawn carelessly."""
 
 
-def letters(months: Months, seed: int) -> pl.DataFrame:
+def letters(months: LetterPeriod, seed: int) -> pl.DataFrame:
     """Letters as they arrive: ``letter_id``, ``received_at`` (UTC), ``text``, ``kind`` (null: not yet reviewed)."""
     rng = np.random.default_rng([seed, months.first.toordinal()])
     n = int(rng.poisson(LETTERS_PER_DAY * months.days))

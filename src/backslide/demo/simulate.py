@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -47,100 +47,36 @@ UNREVIEWED = 0.04
 """Share of documents whose final category nobody has entered yet."""
 
 
-@dataclass(frozen=True)
-class Habits:
-    """What is usual for one class of document."""
-
-    weight: float
-    senders: tuple[float, ...]
-    """Shares in the order of ``SENDERS``."""
-    sources: tuple[float, ...]
-    """Shares in the order of ``SOURCES``."""
-    poor_print: float
-    """Share of the scans that are faxes, faded copies or handwriting: read badly."""
-    pages: float
-    """Median pages; log-normal."""
-    words_per_page: float
-    citations: float
-    """Mean of the statutes and cases cited, before any is lost in reading."""
-    amounts: float
-    attachments: float
-    deadline: tuple[float, float]
-    """Share that states a deadline, and its median in days."""
-    signed: float
-
-
-HABITS = {
-    "complaint": Habits(
-        weight=0.275,
-        senders=(0.68, 0.20, 0.11, 0.01),
-        sources=(0.55, 0.33, 0.12),
-        poor_print=0.09,
-        pages=2.6,
-        words_per_page=290,
-        citations=2.0,
-        amounts=1.2,
-        attachments=1.3,
-        deadline=(0.30, 16),
-        signed=0.84,
+HABITS: dict[str, tuple[Any, ...]] = {
+    "weight": (0.275, 0.265, 0.09, 0.25, 0.12),
+    # shares in the order of SENDERS, and in that of SOURCES
+    "senders": (
+        (0.68, 0.2, 0.11, 0.01),
+        (0.08, 0.6, 0.3, 0.02),
+        (0.08, 0.06, 0.42, 0.44),
+        (0.06, 0.74, 0.16, 0.04),
+        (0.3, 0.38, 0.08, 0.24),
     ),
-    "contract": Habits(
-        weight=0.265,
-        senders=(0.08, 0.60, 0.30, 0.02),
-        sources=(0.30, 0.46, 0.24),
-        poor_print=0.13,
-        pages=9.0,
-        words_per_page=380,
-        citations=3.6,
-        amounts=3.0,
-        attachments=1.8,
-        deadline=(0.22, 30),
-        signed=0.86,
-    ),
-    "court_filing": Habits(
-        weight=0.09,
-        senders=(0.08, 0.06, 0.42, 0.44),
-        sources=(0.58, 0.18, 0.24),
-        poor_print=0.03,  # courts want a clean print: a bad scan is seldom a filing, and the model learns that
-        pages=4.6,
-        words_per_page=330,
-        citations=6.5,
-        amounts=0.9,
-        attachments=3.0,
-        deadline=(0.70, 12),
-        signed=0.82,
-    ),
-    "invoice": Habits(
-        weight=0.25,
-        senders=(0.06, 0.74, 0.16, 0.04),
-        sources=(0.30, 0.46, 0.24),
-        poor_print=0.13,
-        pages=1.7,
-        words_per_page=150,
-        citations=0.3,
-        amounts=5.5,
-        attachments=0.5,
-        deadline=(0.52, 24),
-        signed=0.20,
-    ),
-    "other": Habits(
-        weight=0.12,
-        senders=(0.30, 0.38, 0.08, 0.24),
-        sources=(0.36, 0.44, 0.20),
-        poor_print=0.17,
-        pages=2.4,
-        words_per_page=120,
-        citations=0.4,
-        amounts=1.0,
-        attachments=0.4,
-        deadline=(0.10, 21),
-        signed=0.42,
-    ),
+    "sources": ((0.55, 0.33, 0.12), (0.3, 0.46, 0.24), (0.58, 0.18, 0.24), (0.3, 0.46, 0.24), (0.36, 0.44, 0.2)),
+    # share of the scans that are faxes, faded copies or handwriting: read badly. Courts want a clean print: a bad scan is
+    # seldom a filing, and the model learns that
+    "poor_print": (0.09, 0.13, 0.03, 0.13, 0.17),
+    # median of a log-normal
+    "pages": (2.6, 9.0, 4.6, 1.7, 2.4),
+    "words_per_page": (290, 380, 330, 150, 120),
+    # means of what is cited, before any is lost in reading
+    "citations": (2.0, 3.6, 6.5, 0.3, 0.4),
+    "amounts": (1.2, 3.0, 0.9, 5.5, 1.0),
+    "attachments": (1.3, 1.8, 3.0, 0.5, 0.4),
+    # share that states a deadline, and its median in days
+    "deadline": ((0.3, 16), (0.22, 30), (0.7, 12), (0.52, 24), (0.1, 21)),
+    "signed": (0.84, 0.86, 0.82, 0.2, 0.42),
 }
+"""What is usual for each class of document, in the order of ``CLASSES``."""
 
 
 @dataclass(frozen=True)
-class Period:
+class SimulatedPeriod:
     """Days of documents, and the two things that differ between periods."""
 
     first: date
@@ -151,7 +87,7 @@ class Period:
     """The reader reports its confidence from 0 to 1 where it used to report percent: the fault."""
 
 
-def documents(period: Period, seed: int) -> pl.DataFrame:
+def documents(period: SimulatedPeriod, seed: int) -> pl.DataFrame:
     """The documents of a period in the order of their arrival.
 
     Returns:
@@ -168,7 +104,7 @@ def documents(period: Period, seed: int) -> pl.DataFrame:
     prefix = f"SIM-{period.first:%y%m%d}"
     return frame.with_columns(
         pl.Series("document_id", [f"{prefix}-{number:06d}" for number in range(len(label))]),
-        *_observed(label, period, rng),
+        *_features(label, period, rng),
         pl.Series("category", label.tolist(), dtype=pl.String).set(
             pl.Series(rng.random(len(label)) < UNREVIEWED), None
         ),
@@ -180,18 +116,18 @@ def _day(day: date, rng: np.random.Generator) -> tuple[NDArray[np.datetime64], N
     count = int(rng.poisson(DOCUMENTS_PER_WEEKDAY[day.weekday()])) + 1
     seconds = np.sort(np.clip(rng.normal(13.0, 2.8, count), 0.5, 23.5)) * 3600
     midnight = np.datetime64(datetime(day.year, day.month, day.day), "us")
-    weights = np.array([HABITS[name].weight for name in CLASSES]) * np.exp(rng.normal(0, DAY_NOISE, len(CLASSES)))
+    weights = np.array(HABITS["weight"]) * np.exp(rng.normal(0, DAY_NOISE, len(CLASSES)))
     labels = rng.choice(np.array(CLASSES, dtype=object), size=count, p=weights / weights.sum())
     return midnight + seconds.astype("timedelta64[s]"), labels
 
 
-def _observed(label: NDArray[np.object_], period: Period, rng: np.random.Generator) -> list[pl.Series]:
+def _features(label: NDArray[np.object_], period: SimulatedPeriod, rng: np.random.Generator) -> list[pl.Series]:
     """The feature columns, in the order of ``FEATURES``, as the desk's systems record them."""
     position = np.searchsorted(CLASSES, label.astype(str))
     n = len(label)
 
     def habit(name: str) -> NDArray[np.float64]:
-        return np.array([getattr(HABITS[each], name) for each in CLASSES], dtype=np.float64)[position]
+        return np.array(HABITS[name], dtype=np.float64)[position]
 
     def counted(name: str) -> NDArray[np.int64]:
         seen = rng.binomial(rng.poisson(habit(name) * rng.gamma(2.0, 0.5, n)), legible)
@@ -228,7 +164,7 @@ def _choose(
     habit: str, position: NDArray[np.intp], rng: np.random.Generator, odds: tuple[float, ...] | None = None
 ) -> NDArray[np.intp]:
     """Draw from each row's class shares (rows of ``HABITS``), tilted by ``odds``."""
-    shares = np.array([getattr(HABITS[name], habit) for name in CLASSES]) * np.array(odds or 1.0)
+    shares = np.array(HABITS[habit]) * np.array(odds or 1.0)
     edges = np.cumsum(shares / shares.sum(axis=1, keepdims=True), axis=1)
     edges[:, -1] = 1.0
     above = rng.random(len(position))[:, None] > edges[position]

@@ -13,21 +13,21 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from backslide.contracts.config import Settings
 from backslide.demo.desk import serve, train
-from backslide.demo.simulate import CLASSES, FEATURES, Period, documents
+from backslide.demo.simulate import CLASSES, FEATURES, SimulatedPeriod, documents
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import polars as pl
-
     from backslide.contracts.diagnosis import Diagnosis
 
 SEED = 6
-TRAINING = Period(date(2025, 9, 29), days=112)
-REFERENCE = Period(date(2026, 2, 2), days=42)
-CURRENT = Period(date(2026, 3, 16), days=21, email_growth=2.5, ocr_as_fraction=True)
+TRAINING = SimulatedPeriod(date(2025, 9, 29), days=112)
+REFERENCE = SimulatedPeriod(date(2026, 2, 2), days=42)
+CURRENT = SimulatedPeriod(date(2026, 3, 16), days=21, email_growth=2.5, ocr_as_fraction=True)
 
 REFERENCE_FILE = "simulated_reference.parquet"
 CURRENT_FILE = "simulated_current.parquet"
@@ -77,7 +77,13 @@ def prepare(out: Path, progress: Callable[[str], None] | None = None) -> Setting
     joblib.dump(model, out / MODEL_FILE)
     for name, period in ((REFERENCE_FILE, REFERENCE), (CURRENT_FILE, CURRENT)):
         tell(f"simulating {period.days} days of served predictions")
-        _log_order(serve(model, documents(period, SEED))).write_parquet(out / name)
+        served, last = serve(model, documents(period, SEED)), "category"
+        first = (
+            "document_id",
+            "received_at",
+            "model_version",
+        )  # who and when first, then inputs and answer, last the truth
+        served.select(*first, pl.exclude(*first, last), last).write_parquet(out / name)
     (out / STORY_FILE).write_text(STORY + "\n", encoding="utf-8")
     (out / CONFIG_FILE).write_text(configuration(), encoding="utf-8")
     return Settings.load(out / CONFIG_FILE)
@@ -111,10 +117,3 @@ current = "{CURRENT_FILE}"
 reference_model = "{MODEL_FILE}"
 trusted = true                  # a joblib file executes what it is given; this one was written by the demo itself
 """
-
-
-def _log_order(served: pl.DataFrame) -> pl.DataFrame:
-    """Columns as a log would hold them: who and when first, then inputs, answer and, last, the truth."""
-    first = ["document_id", "received_at", "model_version"]
-    last = ["category"]
-    return served.select(*first, *(name for name in served.columns if name not in {*first, *last}), *last)

@@ -13,8 +13,8 @@ from backslide.contracts.errors import BackslideError
 from backslide.contracts.watch import IncidentDiagnosis, Level
 from backslide.jobs.diagnose import diagnose
 from backslide.monitor.incidents import Group, identity, sentence
-from backslide.monitor.periods import Grid
-from backslide.monitor.rows import Rows, between, plain
+from backslide.monitor.periods import PeriodGrid
+from backslide.monitor.rows import PeriodRows, between, plain
 from backslide.store.memory import Book
 
 MOST = 12
@@ -22,7 +22,12 @@ MOST = 12
 
 
 def investigate(
-    settings: Settings, rows: Rows, book: Book, groups: Sequence[Group], grid: Grid, progress: Callable[[str], None]
+    settings: Settings,
+    rows: PeriodRows,
+    book: Book,
+    groups: Sequence[Group],
+    grid: PeriodGrid,
+    progress: Callable[[str], None],
 ) -> None:
     """Diagnose every alarm that has no finding yet, and keep what was found."""
     known = book.findings()
@@ -35,7 +40,7 @@ def investigate(
             book.keep_finding(name, found.model_dump(mode="json"))
 
 
-def _finding(settings: Settings, rows: Rows, group: Group, grid: Grid) -> IncidentDiagnosis:
+def _finding(settings: Settings, rows: PeriodRows, group: Group, grid: PeriodGrid) -> IncidentDiagnosis:
     speaker = group.speaker
     said = sentence(speaker, grid)
     part = between(rows, speaker.began, speaker.at)
@@ -62,7 +67,7 @@ def _finding(settings: Settings, rows: Rows, group: Group, grid: Grid) -> Incide
     )
 
 
-def _report(settings: Settings, group: Group, grid: Grid, diagnosis: Diagnosis) -> str | None:
+def _report(settings: Settings, group: Group, grid: PeriodGrid, diagnosis: Diagnosis) -> str | None:
     if settings.watch.reports is None:
         return None
     folder = settings.base / settings.watch.reports

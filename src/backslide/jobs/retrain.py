@@ -5,7 +5,7 @@ Read it as a straight line: settings -> diagnosis -> history -> candidates -> fe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,14 @@ from backslide.jobs.windows import find_windows
 from backslide.models.model import Model
 from backslide.playbook.verify.score_direction import check_scores
 from backslide.retraining import sentences
-from backslide.retraining.backtest import Bench, Tried, best_first, folds_of, signature, try_plan, with_plan
+from backslide.retraining.backtest import (
+    Backtest,
+    CandidateResult,
+    best_first,
+    folds_of,
+    signature,
+    try_plan,
+)
 from backslide.retraining.choice import Choice, choose
 from backslide.retraining.features import leaks, ranking, without_unstable
 from backslide.retraining.history import History, history, quality
@@ -125,8 +132,8 @@ def _with_rows(settings: Settings) -> Settings:
 class Search:
     """Everything that the answer is made of."""
 
-    bench: Bench
-    tried: tuple[Tried, ...]
+    bench: Backtest
+    tried: tuple[CandidateResult, ...]
     choice: Choice
     ranked: tuple[FeatureRank, ...]
     cause: Cause | None
@@ -150,7 +157,9 @@ def _retrained(
             f"{', '.join(always)} tells the label nearly without error, far better than what was served: it was not known then, "
             "so no candidate sees it"
         )
-    bench = Bench(h, made, folds_of(h, policy.folds), case.metric, policy.max_rows, settings.engine.seed, always, say)
+    bench = Backtest(
+        h, made, folds_of(h, policy.folds), case.metric, policy.max_rows, settings.engine.seed, always, say
+    )
     refused = cause is not None and not policy.repaired
     search = _searched(bench, settings, cause, tuple(notes), thorough=not refused)
     return _answer(search, settings, refused=refused)
@@ -174,19 +183,19 @@ def _with_repair(case: Case, champion: Model | None, settings: Settings, say: Pr
 
 
 def _searched(
-    bench: Bench, settings: Settings, cause: Cause | None, notes: tuple[str, ...], *, thorough: bool
+    bench: Backtest, settings: Settings, cause: Cause | None, notes: tuple[str, ...], *, thorough: bool
 ) -> Search:
     policy = settings.retrain
     steady = SteadyInputs(fixed=bench.always) if bench.always else None
-    tried: list[Tried] = []
+    tried: list[CandidateResult] = []
     seen: dict[tuple[bytes, ...], str] = {}
     for plan in plans(policy):
         bench.say(f"backtest: {plan.name}")
         same = seen.setdefault(signature(bench, plan), plan.name)
         if same != plan.name:
-            tried.append(Tried(plan, why_not=f"here the same as {same!r}"))
+            tried.append(CandidateResult(plan, why_not=f"here the same as {same!r}"))
         else:
-            tried.append(try_plan(bench, with_plan(plan, steady=steady)))
+            tried.append(try_plan(bench, replace(plan, steady=steady)))
     ordered = best_first(tried, bench.metric)
     if not ordered:
         reasons = "; ".join(dict.fromkeys(t.why_not for t in tried if t.why_not))
@@ -194,9 +203,8 @@ def _searched(
     ranked: tuple[FeatureRank, ...] = ()
     if thorough and policy.features:
         bench.say("features: drift and harm")
-        found = ranking(bench, ordered[0])
-        ranked = tuple(FeatureRank(feature=r.feature, drift=r.drift, harm=r.harm) for r in found)
-        tried += without_unstable(bench, ordered[0], found)
+        ranked = ranking(bench, ordered[0])
+        tried += without_unstable(bench, ordered[0], ranked)
     bench.say("the gate")
     choice = choose(bench, tried, settings.gate, (settings.model.name, ""))
     return Search(bench, tuple(tried), choice, ranked, cause, notes)
@@ -229,7 +237,7 @@ def _answer(search: Search, settings: Settings, *, refused: bool) -> Retrain:
     return _kept(bench, best, answer, settings) if search.choice.promoted and not refused else answer
 
 
-def _kept(bench: Bench, best: Tried, answer: Retrain, settings: Settings) -> Retrain:
+def _kept(bench: Backtest, best: CandidateResult, answer: Retrain, settings: Settings) -> Retrain:
     """Written to the registries that are configured."""
     policy, trusted = settings.retrain, settings.artifacts.trusted
     if policy.registry is None and policy.mlflow is None:

@@ -25,19 +25,19 @@ from backslide.engine.window import Opened
 from backslide.jobs.investigate import investigate
 from backslide.jobs.prelude import Progress, silent
 from backslide.monitor import expectation, notify
-from backslide.monitor.collect import Wanted, gather
+from backslide.monitor.collect import SumPlan, gather
 from backslide.monitor.detect import Rules, Track, track
 from backslide.monitor.events import events_of
-from backslide.monitor.incidents import Group, grouped
+from backslide.monitor.incidents import Group, group_signals
 from backslide.monitor.labels import Ages, ages_of, label_notes
-from backslide.monitor.periods import PERIOD, Grid, now
+from backslide.monitor.periods import PERIOD, PeriodGrid, now
 from backslide.monitor.publish import Look, publish
-from backslide.monitor.rows import Rows, at_age, between, numbered, open_rows, opened
+from backslide.monitor.rows import PeriodRows, at_age, between, open_both, open_rows, with_periods
 from backslide.monitor.streams import ESTIMATE, Ledger, Subject, follow, summed_metric
 from backslide.monitor.subject import subject_of
 from backslide.monitor.sums import Sums
 from backslide.stats.change.sequential import MIN_REFERENCE, Periods
-from backslide.store.memory import Book, Json, Kind, MemoryBook
+from backslide.store.memory import Book, Json, Kind
 
 OF_LABELS: tuple[StreamKind, ...] = ("performance", "class", "segment", "corrections")
 LONGEST_WAIT = 60
@@ -75,7 +75,7 @@ def watch(
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
     """
     say = progress or silent
-    kept = MemoryBook() if replay or book is None else book
+    kept = Book() if replay or book is None else book
     look = _Inspection.open(settings, as_of or now(), kept)
     look.replay = replay
     say("reading new periods")
@@ -114,8 +114,8 @@ class _Inspection:
     """The state of one look."""
 
     settings: Settings
-    rows: Rows
-    grid: Grid
+    rows: PeriodRows
+    grid: PeriodGrid
     present: datetime
     book: Book
     both: Opened
@@ -123,7 +123,7 @@ class _Inspection:
     subject: Subject
     ages: Ages
     reference: dict[str, dict[int, Sums]]
-    wanted: Wanted
+    wanted: SumPlan
     replay: bool = False
     provisional: bool = False
     """Whether labels of the reference are still to come."""
@@ -138,9 +138,9 @@ class _Inspection:
     @classmethod
     def open(cls, settings: Settings, present: datetime, book: Book) -> _Inspection:
         """Open the rows, and learn the reference unless that was done before."""
-        grid = Grid.of(settings.watch)
+        grid = PeriodGrid.of(settings.watch)
         rows = open_rows(settings, grid, present)
-        both = opened(rows)
+        both = open_both(rows)
         case = Case(both, settings)
         subject, wanted = subject_of(settings, both, case, grid)
         nothing = Ages(0, None, None, 0.0, known=False)
@@ -151,7 +151,7 @@ class _Inspection:
     def _learn(self) -> None:
         """What the reference says, from the book or its rows."""
         if self.settings.watch.estimate:
-            self.expected = expectation.learn(self.case, summed_metric(self.both.problem))
+            self.expected = expectation.learn_expectation(self.case, summed_metric(self.both.problem))
         data = self.book.reference()
         if data is None:
             data = self._learned()
@@ -172,7 +172,7 @@ class _Inspection:
         return self._old_enough(last, 2 * (self.ages.mature or self.ages.first))
 
     def _learned(self) -> Json:
-        frame = numbered(self.both.reference, self.grid, reference=True)
+        frame = with_periods(self.both.reference, self.grid, reference=True)
         inputs = _whole(gather(frame, self.wanted), self.grid)
         if len(inputs) < MIN_REFERENCE:
             raise InputError(
@@ -204,15 +204,15 @@ class _Inspection:
 
     def _gathered(self, age: int, *, reference: bool, numbers: Iterable[int] = ()) -> dict[int, Sums]:
         aged = at_age(self.rows, age)
-        both = opened(aged)
-        frame = numbered(both.reference if reference else both.current, self.grid, reference=reference)
+        both = open_both(aged)
+        frame = with_periods(both.reference if reference else both.current, self.grid, reference=reference)
         if not reference:
             frame = frame.filter(pl.col(PERIOD).is_in(list(numbers)))
         return gather(frame, self.wanted)
 
     def read(self) -> None:
         """Freeze what is new: inputs of complete periods, and labels of periods that are old enough."""
-        frame = numbered(self.both.current, self.grid, reference=False)
+        frame = with_periods(self.both.current, self.grid, reference=False)
         with reading():
             counted = frame.filter(pl.col(PERIOD).is_not_null()).group_by(PERIOD).len().collect(engine="streaming")
         self.held = {int(n): int(rows) for n, rows in counted.iter_rows()}
@@ -282,7 +282,7 @@ class _Inspection:
             watch.reference,
         )
         tracks = [track(followed, rules) for followed in follow(self.subject, self.ledger)]
-        return tracks, grouped(tracks, self.delay, watch.cooldown)
+        return tracks, group_signals(tracks, self.delay, watch.cooldown)
 
     @property
     def recover_after(self) -> int:
@@ -315,7 +315,7 @@ class _Inspection:
         old = [n for n in self.later("inputs") if self.last is not None and n + mature <= self.last][-28:]
         later = None
         if old and self.both.problem.has_labels:
-            frame = numbered(self.both.current, self.grid, reference=False).filter(pl.col(PERIOD).is_in(old))
+            frame = with_periods(self.both.current, self.grid, reference=False).filter(pl.col(PERIOD).is_in(old))
             wanted = [c for c in (names.LABEL, names.CONFIDENCE, names.PREDICTION) if c in frame.collect_schema()]
             with reading():
                 later = frame.select(wanted).collect()
@@ -356,8 +356,8 @@ class _Inspection:
         engine = self.settings.engine
         engine = engine.model_copy(update={"sample_rows": min(engine.sample_rows, ESTIMATED_ROWS)})
         settings = self.settings.model_copy(update={"engine": engine})
-        case = Case(opened(between(self.rows, numbers[0], numbers[-1])), settings)
-        return expectation.estimated(case, self.subject.headline, self.grid, numbers, self._history(), None)
+        case = Case(open_both(between(self.rows, numbers[0], numbers[-1])), settings)
+        return expectation.estimate_performance(case, self.subject.headline, self.grid, numbers, self._history(), None)
 
     def _history(self) -> list[tuple[float, float]]:
         """Expected and actual value of stretches of labelled periods."""
@@ -383,7 +383,7 @@ def _with_moments(sums: dict[int, Sums], moments: dict[int, Any]) -> dict[int, S
     return {n: replace(s, moments={**s.moments, ESTIMATE: moments[n]}) if n in moments else s for n, s in sums.items()}
 
 
-def _whole(sums: dict[int, Sums], grid: Grid) -> dict[int, Sums]:
+def _whole(sums: dict[int, Sums], grid: PeriodGrid) -> dict[int, Sums]:
     """Without a first or last period that the window cuts through: under half of the usual rows."""
     if not sums or not grid.timed:
         return sums

@@ -12,9 +12,20 @@ from urllib.parse import quote, unquote
 import numpy as np
 import polars as pl
 
-from backslide.log.parse_bulk import in_bulk
-from backslide.log.parse_rows import EXACT, EXTRA, FEATURE, HEAD, SCORE, Placed, Record, Rows, carefully, records_of
-from backslide.log.tables import Table
+from backslide.log.parse_bulk import parse_lines
+from backslide.log.parse_rows import (
+    EXACT,
+    EXTRA,
+    FEATURE,
+    HEAD,
+    SCORE,
+    ParsedLines,
+    PlacedLine,
+    Record,
+    parse_records,
+    records_of,
+)
+from backslide.log.tables import LogTable
 from backslide.log.timestamps import LEAST, MOST
 
 BESIDE = "~"
@@ -23,7 +34,7 @@ TIME = pl.Datetime("us", "UTC")
 Places = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
-def rows_of(data: bytes, start: int, *, quick: bool = True) -> tuple[dict[str, Rows], int]:
+def rows_of(data: bytes, start: int, *, quick: bool = True) -> tuple[dict[str, ParsedLines], int]:
     """Columns of whole lines by kind, and how many lines are no records.
 
     Args:
@@ -31,28 +42,33 @@ def rows_of(data: bytes, start: int, *, quick: bool = True) -> tuple[dict[str, R
         start: where the first begins in its file.
         quick: lets the usual lines be read in bulk; the outcome is the same.
     """
-    starts = _starts(data)
-    places = start + pl.Series(starts)
-    if quick and _all_begin(data, starts, _HEADS["p"]):
-        bulk = in_bulk("p", data[:-1], places)
+    signs = np.frombuffer(data, dtype=np.uint8)
+    starts: Places = np.concatenate([[0], np.flatnonzero(signs == ord("\n"))[:-1] + 1]).astype(np.int64)
+    places, head = start + pl.Series(starts), _HEADS["p"]
+    fits = int(starts[-1]) + len(head) <= len(signs)
+    if quick and fits and all((signs[starts + k] == sign).all() for k, sign in enumerate(head)):
+        bulk = parse_lines("p", data[:-1], places)
         if bulk is not None:
-            return {"p": bulk, "l": carefully("l", []), "e": carefully("e", [])}, 0
+            return {"p": bulk, "l": parse_records("l", []), "e": parse_records("e", [])}, 0
         quick = False
     lines = [(place, text) for place, text in zip(places, data[:-1].split(b"\n"), strict=True) if text]
-    groups: dict[str, list[Placed]] = {
+    groups: dict[str, list[PlacedLine]] = {
         kind: [line for line in lines if line[1].startswith(head)] for kind, head in _HEADS.items()
     }
     rest = [line for line in lines if not line[1].startswith(tuple(_HEADS.values()))]
     others, broken = records_of(rest)
-    found: dict[str, Rows] = {}
+    found: dict[str, ParsedLines] = {}
     for kind in "ple":
         records: list[Record] = [record for record in others if record[1]["k"] == kind]
         group = groups.get(kind, [])
-        bulk = _bulk(kind, group) if quick and group and not records else None
+        bulk = None
+        if quick and group and not records:
+            positions = pl.Series([at for at, _ in group], dtype=pl.Int64)
+            bulk = parse_lines(kind, b"\n".join([text for _, text in group]), positions)
         if bulk is None:
             told, cut = records_of(group)
             broken += cut
-            bulk = carefully(kind, sorted(records + told, key=lambda record: record[0]))
+            bulk = parse_records(kind, sorted(records + told, key=lambda record: record[0]))
         found[kind] = bulk
     return found, broken
 
@@ -60,25 +76,9 @@ def rows_of(data: bytes, start: int, *, quick: bool = True) -> tuple[dict[str, R
 _HEADS = {kind: HEAD + kind.encode() + b'"' for kind in "pl"}
 
 
-def _starts(data: bytes) -> Places:
-    """Where lines begin, from the beginning of ``data``."""
-    ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == ord("\n"))
-    return np.concatenate([[0], ends[:-1] + 1]).astype(np.int64)
-
-
-def _all_begin(data: bytes, starts: Places, head: bytes) -> bool:
-    """Whether all lines begin alike."""
-    signs = np.frombuffer(data, dtype=np.uint8)
-    if int(starts[-1]) + len(head) > len(signs):
-        return False
-    return all(bool((signs[starts + k] == sign).all()) for k, sign in enumerate(head))
-
-
-def _bulk(kind: str, lines: Sequence[Placed]) -> Rows | None:
-    return in_bulk(kind, b"\n".join([text for _, text in lines]), pl.Series([at for at, _ in lines], dtype=pl.Int64))
-
-
-def frames(found: Mapping[str, Rows], tables: Mapping[str, Table]) -> Iterator[tuple[str, pl.DataFrame, list[str]]]:
+def frames(
+    found: Mapping[str, ParsedLines], tables: Mapping[str, LogTable]
+) -> Iterator[tuple[str, pl.DataFrame, list[str]]]:
     """Table, rows (with their place as ``_at``) and changes of columns, for every table."""
     changes: list[str] = []
     yield "predictions", _predictions(found["p"], tables["predictions"].schema(), changes), changes
@@ -110,7 +110,7 @@ def _labels(own: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _predictions(rows: Rows, schema: dict[str, pl.DataType], changes: list[str]) -> pl.DataFrame:
+def _predictions(rows: ParsedLines, schema: dict[str, pl.DataType], changes: list[str]) -> pl.DataFrame:
     made = rows.own.select(
         pl.col("place").alias("_at"),
         "id",

@@ -13,10 +13,10 @@ import polars as pl
 from backslide.contracts.errors import LogError
 from backslide.contracts.roles import Roles
 from backslide.log.columns import frames
-from backslide.log.lines import line, told, value_of
-from backslide.log.parse_rows import EXTRA, FEATURE, SCORE, Rows, answers_of
-from backslide.log.paths import TABLES, alone, check_name, spool_root, table_of
-from backslide.log.tables import Table
+from backslide.log.lines import line, to_json_value, value_of
+from backslide.log.parse_rows import EXTRA, FEATURE, SCORE, ParsedLines, answers_of
+from backslide.log.paths import TABLES, check_name, lock_spool, spool_root, table_of
+from backslide.log.tables import LogTable
 
 BATCH = 262_144
 """Rows that one commit takes."""
@@ -25,7 +25,7 @@ _WHOLE = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)
 
 
 @dataclass
-class Ingested:
+class IngestReport:
     """What came in."""
 
     model: str
@@ -44,7 +44,7 @@ def ingest(
     *,
     source: str | None = None,
     spool: str | os.PathLike[str] | None = None,
-) -> Ingested:
+) -> IngestReport:
     """Take rows into a log.
 
     A prediction is known by its id and time; a row of a table without ids by all that it says, and how often that was said
@@ -66,9 +66,9 @@ def ingest(
     check_name(model)
     if roles.prediction is None and not roles.scores and roles.label is None:
         raise LogError("expected a column of predictions, scores or labels; name one with --prediction or --label")
-    done = Ingested(model)
-    with alone(spool_root(store, spool)):
-        tables = {kind: Table(table_of(store, model, kind), kind) for kind in TABLES}
+    done = IngestReport(model)
+    with lock_spool(spool_root(store, spool)):
+        tables = {kind: LogTable(table_of(store, model, kind), kind) for kind in TABLES}
         known = {kind: _known(tables[kind], keys) for kind, keys in _KEYS.items()}
         said: Counter[str] = Counter()
         for batch in frame.collect_batches(chunk_size=BATCH, maintain_order=True):
@@ -89,14 +89,14 @@ def ingest(
     return done
 
 
-def _known(table: Table, keys: list[str]) -> pl.DataFrame:
+def _known(table: LogTable, keys: list[str]) -> pl.DataFrame:
     if table.there:
         return table.scan().select(keys).collect()
     times = pl.Datetime("us", "UTC")
     return pl.DataFrame(schema={key: times if key == "at" else pl.String() for key in keys})
 
 
-def _found(batch: pl.DataFrame, roles: Roles, source: str | None, said: Counter[str]) -> dict[str, Rows]:
+def _found(batch: pl.DataFrame, roles: Roles, source: str | None, said: Counter[str]) -> dict[str, ParsedLines]:
     taken = set(roles.columns().values())
     features = [column for column in batch.columns if column not in taken] if roles.features is None else roles.features
     ids = pl.Series(_names(batch, said)) if roles.id is None else _text(batch[roles.id])
@@ -128,9 +128,9 @@ def _found(batch: pl.DataFrame, roles: Roles, source: str | None, said: Counter[
         labels = empty.with_columns(text=text, number=number, t=when, source=whose)
         labels = labels.filter(pl.col("text").is_not_null())
     return {
-        "p": Rows(served, [v for v in values if v[2].null_count() < v[2].len()]),
-        "l": Rows(labels, []),
-        "e": Rows(empty.clear(), []),
+        "p": ParsedLines(served, [v for v in values if v[2].null_count() < v[2].len()]),
+        "l": ParsedLines(labels, []),
+        "e": ParsedLines(empty.clear(), []),
     }
 
 
@@ -139,7 +139,7 @@ def _names(batch: pl.DataFrame, said: Counter[str]) -> list[str]:
     names = []
     for row in batch.iter_rows(named=True):
         digest = hashlib.blake2b(
-            line({"r": {name: told(value) for name, value in row.items()}}), digest_size=16
+            line({"r": {name: to_json_value(value) for name, value in row.items()}}), digest_size=16
         ).hexdigest()
         said[digest] += 1
         names.append(digest if said[digest] == 1 else f"{digest}-{said[digest]}")
@@ -175,7 +175,9 @@ def _plain(column: pl.Series) -> pl.Series:
     if isinstance(kind, (pl.List, pl.Array)) and isinstance(kind.inner, pl.DataType) and kind.inner.is_numeric():
         return column.cast(pl.List(pl.Float64))
     return pl.Series(
-        column.name, [None if value is None else _words(told(value)) for value in column.to_list()], dtype=pl.String
+        column.name,
+        [None if value is None else _words(to_json_value(value)) for value in column.to_list()],
+        dtype=pl.String,
     )
 
 

@@ -101,7 +101,7 @@ def systematic(chance: Floats, rng: np.random.Generator) -> np.ndarray[tuple[int
 
 
 @dataclass
-class Returned:
+class LabelReturn:
     """What came back of a draw."""
 
     model: str
@@ -140,13 +140,13 @@ def read_answers(file: Path) -> pl.DataFrame:
     )
 
 
-def take_back(log: Log, answers: pl.DataFrame, *, source: str = DRAWN, by: str | None = None) -> Returned:
+def take_back(log: Log, answers: pl.DataFrame, *, source: str = DRAWN, by: str | None = None) -> LabelReturn:
     """Labels of drawn rows into the log; what is there already is not added again.
 
     Raises:
         LogError: an id is not one of the log's, or a label is no number where predictions are.
     """
-    done = Returned(log.name, rows=answers.height)
+    done = LabelReturn(log.name, rows=answers.height)
     served = log.predictions().select("id", "prediction").collect()
     made = _labels(log, answers, served)
     done.labelled = made.height

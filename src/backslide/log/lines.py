@@ -58,7 +58,7 @@ def line(record: dict[str, Any], *mappings: str) -> bytes:
     for key in mappings:
         values = record.get(key)
         if values is not None and not (values.__class__ is dict and all(map(_plain, values.values()))):
-            record = {**record, key: _named(values, str, told)}
+            record = {**record, key: _named(values, str, to_json_value)}
             odd = True
     if data and not odd:
         return data
@@ -118,7 +118,7 @@ def _plain(value: Any) -> bool:
     return kind in PLAIN or (kind is float and value - value == 0.0)
 
 
-def told(value: Any) -> Any:
+def to_json_value(value: Any) -> Any:
     """A value of the caller's as JSON can say it; None where it is missing in any library's way.
 
     Raises:
@@ -131,12 +131,12 @@ def told(value: Any) -> Any:
     return _told(value, DEPTH)
 
 
-def answered(value: Any) -> Any:
-    """A prediction or label as JSON can say it: as ``told``, but bytes are text, for they are compared with texts."""
+def to_answer(value: Any) -> Any:
+    """A prediction or label as JSON can say it: as ``to_json_value``, but bytes are text, for they are compared with texts."""
     kind = value.__class__
     if kind is float and value - value == 0.0:
         return value
-    known = told(value)
+    known = to_json_value(value)
     if known.__class__ is dict and len(known) == 1 and "$b" in known:
         return base64.b64decode(known["$b"]).decode("utf-8", "replace")
     return known
@@ -211,10 +211,10 @@ def _safe(value: Any) -> Any:
     return value
 
 
-def inner(told_: Any) -> Any:
+def unwrap(told_: Any) -> Any:
     """What was told, without wraps, however deep: NaN and infinities as floats, times as ISO texts, the rest as text."""
     if isinstance(told_, list):
-        return [inner(own) for own in told_]
+        return [unwrap(own) for own in told_]
     if not isinstance(told_, dict):
         return told_
     if len(told_) == 1:
@@ -225,12 +225,12 @@ def inner(told_: Any) -> Any:
             return own
         if tag == "$m" and isinstance(own, dict):
             told_ = own
-    return {name: inner(own) for name, own in told_.items()}
+    return {name: unwrap(own) for name, own in told_.items()}
 
 
 def value_of(told_: Any) -> Any:
-    """A value as it is kept in a column: as ``inner``, but dictionaries are JSON text, written once, and lists stay as told."""
+    """A value as it is kept in a column: as ``unwrap``, but dictionaries are JSON text, written once, and lists stay as told."""
     if not isinstance(told_, dict):
         return told_
-    found = inner(told_)
+    found = unwrap(told_)
     return found if not isinstance(found, dict) else orjson.dumps(found, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -21,7 +21,7 @@ import numpy as np
 import orjson
 import polars as pl
 
-from backslide.log.parse_rows import EXACT, PREFIXES, Rows, answers_of
+from backslide.log.parse_rows import EXACT, PREFIXES, ParsedLines, answers_of
 
 SAMPLE = 256
 """Lines that tell the types."""
@@ -37,7 +37,7 @@ _KEYS = {
 }
 
 
-def in_bulk(kind: str, data: bytes, places: pl.Series) -> Rows | None:
+def parse_lines(kind: str, data: bytes, places: pl.Series) -> ParsedLines | None:
     """Columns of lines of one kind, ``p`` or ``l``, or None where that could not be done exactly.
 
     Args:
@@ -167,7 +167,7 @@ def _held(read: pl.DataFrame) -> tuple[int, int]:
     return values, texts
 
 
-def _rows(kind: str, read: pl.DataFrame, places: pl.Series, marks: dict[float, float]) -> Rows | None:
+def _rows(kind: str, read: pl.DataFrame, places: pl.Series, marks: dict[float, float]) -> ParsedLines | None:
     answer = _unmarked(read["p" if kind == "p" else "y"], marks)
     if _inexact(answer):
         return None
@@ -192,7 +192,7 @@ def _rows(kind: str, read: pl.DataFrame, places: pl.Series, marks: dict[float, f
                     return None
                 if part.null_count() < part.len():
                     values.append((prefix, part.name, _unmarked(part, marks)))
-    return Rows(own, values)
+    return ParsedLines(own, values)
 
 
 def _inexact(column: pl.Series) -> bool:

@@ -10,9 +10,9 @@ import orjson
 import polars as pl
 
 from backslide.contracts.labels import label_text
-from backslide.log.lines import WHOLE, inner, value_of
+from backslide.log.lines import WHOLE, unwrap, value_of
 
-Placed = tuple[int, bytes]
+PlacedLine = tuple[int, bytes]
 """Where a line begins in its file, and the line."""
 Record = tuple[int, dict[str, Any]]
 FEATURE, SCORE, EXTRA = "f_", "s_", "x_"
@@ -28,7 +28,7 @@ class UnreadableError(Exception):
 
 
 @dataclass(frozen=True)
-class Rows:
+class ParsedLines:
     """Lines of one kind as columns.
 
     ``own`` holds ``place``, ``id``, ``t`` (seconds), ``version``, ``source``, ``by``, ``n`` (seconds), and ``text`` and
@@ -39,7 +39,7 @@ class Rows:
     values: list[tuple[str, str, pl.Series]]
 
 
-def records_of(lines: Iterable[Placed]) -> tuple[list[Record], int]:
+def records_of(lines: Iterable[PlacedLine]) -> tuple[list[Record], int]:
     """Records of lines, and how many lines are none.
 
     Where a line was cut off and another writer's went on in it, the last one is whole and counts.
@@ -81,7 +81,7 @@ def record_of(text: bytes) -> dict[str, Any]:
     return record
 
 
-def carefully(kind: str, records: list[Record]) -> Rows:
+def parse_records(kind: str, records: list[Record]) -> ParsedLines:
     """Columns of records of one kind."""
     answers = [record.get("p" if kind == "p" else "y") for _, record in records]
     own = pl.DataFrame(
@@ -104,7 +104,7 @@ def carefully(kind: str, records: list[Record]) -> Rows:
             made = _typed(told)
             if made is not None:
                 values.append((prefix, name, made))
-    return Rows(own, values)
+    return ParsedLines(own, values)
 
 
 def _seconds(told: Any) -> float | None:
@@ -131,7 +131,7 @@ def _turned(held: list[dict[str, Any]]) -> Iterator[tuple[str, Sequence[Any]]]:
 def _text(value: Any) -> str | None:
     if value.__class__ is str:
         return value
-    own = inner(value) if isinstance(value, list) else value_of(value)
+    own = unwrap(value) if isinstance(value, list) else value_of(value)
     return None if own is None or own != own else label_text(own)
 
 
@@ -151,19 +151,17 @@ def _typed(values: Sequence[Any]) -> pl.Series | None:
         return pl.Series(values, dtype=pl.Int64)
     if kinds <= {int, float} and float in kinds and not any(isinstance(v, int) and int(float(v)) != v for v in values):
         return pl.Series([None if value is None else float(value) for value in values], dtype=pl.Float64)
-    if kinds == {list} and all(_numeric(v) for v in values if v is not None):
+    if kinds == {list} and all(
+        _number(x) is not None or value_of(x) is None for v in values if v is not None for x in v
+    ):
         lists = [None if v is None else [None if x is None else float(x) for x in map(value_of, v)] for v in values]
         return pl.Series(lists, dtype=pl.List(pl.Float64))
     return pl.Series(
-        [None if v is None else v if isinstance(v, str) else label_text(inner(v)) for v in values], dtype=pl.String
+        [None if v is None else v if isinstance(v, str) else label_text(unwrap(v)) for v in values], dtype=pl.String
     )
 
 
 _PLAIN = frozenset((str, int, float, bool, type(None)))
-
-
-def _numeric(values: list[Any]) -> bool:
-    return all(v is None or (isinstance(v, (int, float)) and not isinstance(v, bool)) for v in map(value_of, values))
 
 
 def answers_of(column: pl.Series) -> tuple[pl.Series, pl.Series]:

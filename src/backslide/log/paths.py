@@ -33,11 +33,6 @@ def is_uri(store: str | os.PathLike[str]) -> bool:
     return bool(_URI.match(os.fspath(store)))
 
 
-def spool_of(root: Path, name: str) -> Path:
-    """The folder in which lines of a model wait."""
-    return root / name
-
-
 def table_of(store: str | os.PathLike[str], name: str, table: str) -> str:
     """Path or URI of one of the tables of a model."""
     return f"{os.fspath(store).rstrip('/')}/tables/{name}/{table}"
@@ -75,7 +70,7 @@ def spool_root(store: str | os.PathLike[str], spool: str | os.PathLike[str] | No
     return Path(spool) if spool is not None else Path(os.fspath(store)) / "spool"
 
 
-def named(store: str | os.PathLike[str], root: Path, model: str | None) -> list[str]:
+def models_to_do(store: str | os.PathLike[str], root: Path, model: str | None) -> list[str]:
     """One model of a log, or all of them.
 
     Raises:
@@ -90,7 +85,7 @@ def named(store: str | os.PathLike[str], root: Path, model: str | None) -> list[
 
 
 @contextmanager
-def alone(root: Path) -> Iterator[None]:
+def lock_spool(root: Path) -> Iterator[None]:
     """One rollup or compaction at a time on one spool; the lock is gone with its process, however that ends.
 
     Raises:

@@ -10,20 +10,20 @@ import base64
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
 from backslide.contracts.errors import BackslideError
-from backslide.log.parse_rows import HEAD, Placed, UnreadableError, record_of
-from backslide.log.tables import Table
+from backslide.log.parse_rows import HEAD, PlacedLine, UnreadableError, record_of
+from backslide.log.tables import LogTable
 
 KINDS = {"p": "predictions", "l": "labels", "e": "events"}
 
 
 @dataclass(frozen=True)
-class Aside:
+class QuarantinedLine:
     """A line that was set aside."""
 
     file: str
@@ -66,7 +66,7 @@ class Quarantine:
         """How many lines wait here."""
         return sum(file.read_bytes().count(b"\n") for file in self.files())
 
-    def read(self, path: Path) -> list[Aside]:
+    def read(self, path: Path) -> list[QuarantinedLine]:
         """Lines of one file; none where there is no such file."""
         if not path.is_file():
             return []
@@ -74,10 +74,10 @@ class Quarantine:
         for text in path.read_bytes().splitlines():
             told = json.loads(text)
             line = base64.b64decode(told["bytes"]) if "bytes" in told else told["line"].encode()
-            found.append(Aside(told["file"], told["place"], line, told["why"]))
+            found.append(QuarantinedLine(told["file"], told["place"], line, told["why"]))
         return found
 
-    def write(self, path: Path, lines: Sequence[Aside]) -> None:
+    def write(self, path: Path, lines: Sequence[QuarantinedLine]) -> None:
         """Make these the lines of a file, at once and for good; without any the file goes."""
         if not lines:
             path.unlink(missing_ok=True)
@@ -94,12 +94,12 @@ class Quarantine:
         """The file for what is set aside of a file of lines."""
         return self.folder / file
 
-    def keep(self, lines: Sequence[Aside]) -> None:
+    def keep(self, lines: Sequence[QuarantinedLine]) -> None:
         """Set aside lines of one file, beside those that are there."""
         path = self.of(lines[0].file)
         self.write(path, [*self.read(path), *lines])
 
-    def settle(self, file: str, tables: Mapping[str, Table]) -> None:
+    def settle(self, file: str, tables: Mapping[str, LogTable]) -> None:
         """Forget lines that are still to be read from their file: a rollup set them aside and died before it went on."""
         path = self.of(file)
         if path.is_file():
@@ -109,7 +109,7 @@ class Quarantine:
                 self.write(path, passed)
 
 
-def _told(line: Aside) -> dict[str, object]:
+def _told(line: QuarantinedLine) -> dict[str, object]:
     told: dict[str, object] = {"file": line.file, "place": line.place, "why": line.why}
     try:
         return {**told, "line": line.text.decode()}
@@ -125,7 +125,9 @@ def of_data(error: BaseException) -> bool:
     return type(error).__name__ == "PanicException"
 
 
-def unreadable(file: str, lines: Sequence[Placed], attempt: Callable[[Sequence[Placed]], None]) -> list[Aside]:
+def find_unreadable(
+    file: str, lines: Sequence[PlacedLine], attempt: Callable[[Sequence[PlacedLine]], None]
+) -> list[QuarantinedLine]:
     """Lines that no table takes, found by halving; ``attempt`` raises what taking lines raises.
 
     Lines of another shape than a record's are told one by one, for there may be many.
@@ -135,15 +137,17 @@ def unreadable(file: str, lines: Sequence[Placed], attempt: Callable[[Sequence[P
         try:
             record_of(text)
         except UnreadableError as error:
-            bad.append(Aside(file, place, text, str(error)))
+            bad.append(QuarantinedLine(file, place, text, str(error)))
             continue
         except ValueError:  # cut off; left out by whoever reads lines
             pass
         rest.append((place, text))
-    return [*bad, *_halved(file, rest, attempt)]
+    return [*bad, *_halve(file, rest, attempt)]
 
 
-def _halved(file: str, lines: Sequence[Placed], attempt: Callable[[Sequence[Placed]], None]) -> Iterator[Aside]:
+def _halve(
+    file: str, lines: Sequence[PlacedLine], attempt: Callable[[Sequence[PlacedLine]], None]
+) -> Iterator[QuarantinedLine]:
     if not lines:
         return
     try:
@@ -152,11 +156,11 @@ def _halved(file: str, lines: Sequence[Placed], attempt: Callable[[Sequence[Plac
         if not of_data(error):
             raise
         if len(lines) == 1:
-            yield Aside(file, *lines[0], why=reason(error))
+            yield QuarantinedLine(file, *lines[0], why=reason(error))
             return
         middle = len(lines) // 2
-        yield from _halved(file, lines[:middle], attempt)
-        yield from _halved(file, lines[middle:], attempt)
+        yield from _halve(file, lines[:middle], attempt)
+        yield from _halve(file, lines[middle:], attempt)
 
 
 def reason(error: BaseException) -> str:
@@ -165,8 +169,3 @@ def reason(error: BaseException) -> str:
     if isinstance(error, (BackslideError, UnreadableError)):
         return first
     return f"{type(error).__name__}: {first[:200]}"
-
-
-def again(line: Aside, why: str) -> Aside:
-    """The same line with what it failed for now."""
-    return replace(line, why=why)

@@ -14,7 +14,7 @@ from backslide.contracts.errors import LogError
 from backslide.log.columns import plain_names
 from backslide.log.parse_rows import EXTRA, FEATURE, SCORE
 from backslide.log.paths import REVIEW, TABLES, is_uri, models_of, table_of
-from backslide.log.tables import PARTITION, Table
+from backslide.log.tables import PARTITION, LogTable
 
 MANY = 100
 """Labels of one prediction from which it is not asked on which days they came."""
@@ -27,7 +27,7 @@ class Log:
 
     def __init__(self, store: str | os.PathLike[str], name: str) -> None:
         self.name = name
-        self._tables = {table: Table(table_of(store, name, table), table) for table in TABLES}
+        self._tables = {table: LogTable(table_of(store, name, table), table) for table in TABLES}
         self._numbers: dict[str, bool] = {}
         self._where: tuple[np.ndarray[Any, np.dtype[np.uint64]], pl.Series] | None = None
         if not self._tables["predictions"].there:

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backslide.contracts.errors import LogError
-from backslide.log.lines import NAN, answered, line, mapping, told
-from backslide.log.paths import REVIEW, check_name, is_uri, spool_of
+from backslide.log.lines import NAN, line, mapping, to_answer, to_json_value
+from backslide.log.paths import REVIEW, check_name, is_uri
 from backslide.log.spool import SpoolFile
 from backslide.log.timestamps import seconds
 
 if TYPE_CHECKING:
-    from backslide.log.wrap import Recorded
+    from backslide.log.wrap import RecordingModel
 
 LOGGER = logging.getLogger("backslide")
 LONGEST = 16 * 2**20
@@ -70,7 +70,7 @@ class Recorder:
             )
         self.name = check_name(name)
         root = Path(spool) if spool is not None else Path(os.fspath(store)) / "spool"
-        self._folder = spool_of(root.absolute(), self.name)  # wherever the process goes later
+        self._folder = root.absolute() / self.name  # wherever the process goes later
         self._drop, self._hash, self._key = frozenset(drop), frozenset(hash), key.encode()
         self._hidden = bool(self._drop or self._hash)
         self._begin()
@@ -129,7 +129,7 @@ class Recorder:
                 "i": own,
                 "t": time.time() if at is None else seconds(at),
                 "f": features,
-                "p": prediction if prediction.__class__ in _SIMPLE else answered(prediction),
+                "p": prediction if prediction.__class__ in _SIMPLE else to_answer(prediction),
             }
             if scores is not None:
                 whole["s"] = (
@@ -167,7 +167,7 @@ class Recorder:
                 "k": "l",
                 "i": own,
                 "t": now if at is None else seconds(at),
-                "y": answered(value),
+                "y": to_answer(value),
                 "o": _name(source),
                 "n": now,
             }
@@ -180,11 +180,11 @@ class Recorder:
 
     def wrap(
         self, model: Any, *, version: str | None = None, methods: tuple[str, ...] = ("predict", "predict_proba")
-    ) -> Recorded:
-        """A model whose answers are recorded, and which is otherwise what it was; see :class:`backslide.log.wrap.Recorded`."""
-        from backslide.log.wrap import Recorded
+    ) -> RecordingModel:
+        """A model whose answers are recorded, and which is otherwise what it was; see :mod:`backslide.log.wrap`."""
+        from backslide.log.wrap import RecordingModel
 
-        return Recorded(model, self, version=version, methods=methods)
+        return RecordingModel(model, self, version=version, methods=methods)
 
     def event(self, text: str, at: Any = None) -> bool:
         """A dated change, such as ``"deploy v2"``. Returns whether it was written."""
@@ -258,7 +258,7 @@ class Recorder:
         }
 
     def _hashed(self, value: Any) -> str | None:
-        if value.__class__ is not str and told(value) is None:
+        if value.__class__ is not str and to_json_value(value) is None:
             return None
         return hashlib.blake2b(str(value).encode("utf-8", "replace"), key=self._key[:64], digest_size=16).hexdigest()
 
@@ -291,7 +291,7 @@ def _name(value: Any) -> str | None:
     """An id, a version or a source as text; None where it is missing."""
     if value is None or value.__class__ is str:
         return value
-    own = told(value)
+    own = to_json_value(value)
     return None if own is None or own == NAN else str(own if own.__class__ in (str, int) else value)
 
 

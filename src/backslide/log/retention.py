@@ -12,15 +12,15 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 
 from backslide.contracts.errors import LogError
-from backslide.log.paths import TABLES, alone, named, spool_root, table_of
-from backslide.log.tables import PARTITION, Table
+from backslide.log.paths import TABLES, lock_spool, models_to_do, spool_root, table_of
+from backslide.log.tables import PARTITION, LogTable
 
 GRACE = 24
 """Hours for which files that are no part of a table any more are kept: a reader that opened it before may still want them."""
 
 
 @dataclass
-class Compacted:
+class CompactionReport:
     """What was done for one model."""
 
     model: str
@@ -40,7 +40,7 @@ def compact(
     keep_days: int | None = None,
     grace: int = GRACE,
     today: date | None = None,
-) -> list[Compacted]:
+) -> list[CompactionReport]:
     """Make few files of many, of one model or of all, and leave out what is too old.
 
     Args:
@@ -60,15 +60,15 @@ def compact(
     if grace < 0:
         raise LogError(f"expected hours of grace from 0 on, got {grace}")
     root = spool_root(store, spool)
-    names = named(store, root, model)
+    names = models_to_do(store, root, model)
     before = None if keep_days is None else (today or datetime.now(UTC).date()) - timedelta(days=keep_days - 1)
-    with alone(root):
+    with lock_spool(root):
         return [_one(store, name, before, grace) for name in names]
 
 
-def _one(store: str | os.PathLike[str], name: str, before: date | None, grace: int) -> Compacted:
-    done = Compacted(name)
-    tables = {kind: Table(table_of(store, name, kind), kind) for kind in TABLES}
+def _one(store: str | os.PathLike[str], name: str, before: date | None, grace: int) -> CompactionReport:
+    done = CompactionReport(name)
+    tables = {kind: LogTable(table_of(store, name, kind), kind) for kind in TABLES}
     there = {kind: table for kind, table in tables.items() if table.there}
     held = {kind: table.files() for kind, table in there.items()}
     if before is not None:
@@ -81,7 +81,7 @@ def _one(store: str | os.PathLike[str], name: str, before: date | None, grace: i
     return done
 
 
-def _forget(table: Table, before: date, predictions: Table) -> int:
+def _forget(table: LogTable, before: date, predictions: LogTable) -> int:
     """Leave out rows of days before; how many."""
     old = table.scan().filter(pl.col(PARTITION) < before)
     rows = int(old.select(pl.len()).collect().item())

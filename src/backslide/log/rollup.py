@@ -20,10 +20,10 @@ from pathlib import Path
 from backslide.contracts.containment import let_through
 from backslide.contracts.errors import BackslideError, LogError, MissingExtraError
 from backslide.log.columns import frames, rows_of
-from backslide.log.parse_rows import Placed
-from backslide.log.paths import TABLES, alone, named, quarantine_of, spool_of, spool_root, table_of
-from backslide.log.quarantine import Aside, Quarantine, again, of_data, reason, unreadable
-from backslide.log.tables import Table
+from backslide.log.parse_rows import PlacedLine
+from backslide.log.paths import TABLES, lock_spool, models_to_do, quarantine_of, spool_root, table_of
+from backslide.log.quarantine import Quarantine, QuarantinedLine, find_unreadable, of_data, reason
+from backslide.log.tables import LogTable
 
 LOGGER = logging.getLogger("backslide")
 BATCH = 32 * 2**20
@@ -33,7 +33,7 @@ REPLAYED = 1_000
 
 
 @dataclass
-class Rolled:
+class RollupReport:
     """What a rollup did for one model."""
 
     model: str
@@ -55,7 +55,7 @@ class Rolled:
 
 
 @dataclass(frozen=True)
-class _Lines:
+class _LineBatch:
     """Whole lines of a file."""
 
     file: str
@@ -63,7 +63,7 @@ class _Lines:
     end: int
     data: bytes
 
-    def placed(self) -> list[Placed]:
+    def placed(self) -> list[PlacedLine]:
         found, place = [], self.start
         for text in self.data[:-1].split(b"\n"):
             if text:
@@ -71,7 +71,7 @@ class _Lines:
             place += len(text) + 1
         return found
 
-    def without(self, lines: Sequence[Aside]) -> _Lines:
+    def without(self, lines: Sequence[QuarantinedLine]) -> _LineBatch:
         """The same with empty lines in the place of some."""
         data = bytearray(self.data)
         for line in lines:
@@ -79,7 +79,7 @@ class _Lines:
             data[begun : begun + len(line.text)] = b"\n" * len(line.text)
         return replace(self, data=bytes(data))
 
-    def halves(self) -> list[_Lines]:
+    def halves(self) -> list[_LineBatch]:
         """Two parts of some whole lines each; one where there is but one line."""
         cut = self.data.rfind(b"\n", 0, len(self.data) // 2) + 1 or self.data.find(b"\n") + 1
         if cut >= len(self.data):
@@ -94,7 +94,7 @@ def rollup(
     spool: str | os.PathLike[str] | None = None,
     model: str | None = None,
     replay: bool = False,
-) -> list[Rolled]:
+) -> list[RollupReport]:
     """Roll up what waits, of one model or of all.
 
     Args:
@@ -107,29 +107,29 @@ def rollup(
         LogError: there is no such log or model, another rollup is at work, or a model could not be rolled up (the others were).
         MissingExtraError: deltalake is not installed.
     """
-    done = rolled(store, spool=spool, model=model, replay=replay)
+    done = roll_up_each(store, spool=spool, model=model, replay=replay)
     failed = [one for one in done if one.error is not None]
     if failed:
         raise LogError("; ".join(f"the rollup of {one.model!r} stopped: {one.error}" for one in failed))
     return done
 
 
-def rolled(
+def roll_up_each(
     store: str | os.PathLike[str],
     *,
     spool: str | os.PathLike[str] | None = None,
     model: str | None = None,
     replay: bool = False,
-) -> list[Rolled]:
+) -> list[RollupReport]:
     """As :func:`rollup`, but what stopped a model is told in its ``error``."""
     root = spool_root(store, spool)
-    names = named(store, root, model)
-    with alone(root):
+    names = models_to_do(store, root, model)
+    with lock_spool(root):
         return [_guarded(store, root, name, replay) for name in names]
 
 
-def _guarded(store: str | os.PathLike[str], root: Path, name: str, replay: bool) -> Rolled:
-    done = Rolled(name)
+def _guarded(store: str | os.PathLike[str], root: Path, name: str, replay: bool) -> RollupReport:
+    done = RollupReport(name)
     try:
         _one(store, root, done, replay)
     except MissingExtraError:
@@ -144,23 +144,23 @@ def _guarded(store: str | os.PathLike[str], root: Path, name: str, replay: bool)
     return done
 
 
-def _one(store: str | os.PathLike[str], root: Path, done: Rolled, replay: bool) -> None:
-    tables = {table: Table(table_of(store, done.model, table), table) for table in TABLES}
+def _one(store: str | os.PathLike[str], root: Path, done: RollupReport, replay: bool) -> None:
+    tables = {table: LogTable(table_of(store, done.model, table), table) for table in TABLES}
     aside = Quarantine(quarantine_of(store, root, done.model))
-    folder = spool_of(root, done.model)
+    folder = root / done.model
     for path in sorted(folder.glob("*.jsonl")) if folder.is_dir() else []:
         done.files += 1
         aside.settle(path.name, tables)
         for start, end, data in _batches(path, min(table.read_of(path.name) for table in tables.values())):
             with _uncollected():
-                _take(_Lines(path.name, start, end, data), tables, aside, done)
+                _take(_LineBatch(path.name, start, end, data), tables, aside, done)
         done.removed += _finished(path, tables)
     if replay:
         for path in aside.files():
             _replay(path, tables, aside, done)
 
 
-def _take(lines: _Lines, tables: Mapping[str, Table], aside: Quarantine, done: Rolled) -> None:
+def _take(lines: _LineBatch, tables: Mapping[str, LogTable], aside: Quarantine, done: RollupReport) -> None:
     """Commit lines; where that fails, set aside those at fault and commit the others."""
     try:
         _commit(lines, tables, done)
@@ -168,7 +168,7 @@ def _take(lines: _Lines, tables: Mapping[str, Table], aside: Quarantine, done: R
     except BaseException as error:
         if not of_data(error):
             raise
-        bad = unreadable(lines.file, lines.placed(), lambda some: _attempt(some, tables))
+        bad = find_unreadable(lines.file, lines.placed(), lambda some: _attempt(some, tables))
         fresh = [line for line in bad if tables[line.table].read_of(lines.file) <= line.place]  # a table may be ahead
         halves = lines.halves()
         if not bad and len(halves) == 1:
@@ -184,7 +184,7 @@ def _take(lines: _Lines, tables: Mapping[str, Table], aside: Quarantine, done: R
             _take(half, tables, aside, done)
 
 
-def _commit(lines: _Lines, tables: Mapping[str, Table], done: Rolled) -> None:
+def _commit(lines: _LineBatch, tables: Mapping[str, LogTable], done: RollupReport) -> None:
     found, broken = rows_of(lines.data, lines.start)
     for table, frame, changes in frames(found, tables):
         begun = tables[table].read_of(lines.file)
@@ -197,7 +197,7 @@ def _commit(lines: _Lines, tables: Mapping[str, Table], done: Rolled) -> None:
     done.broken += broken
 
 
-def _attempt(lines: Sequence[Placed], tables: Mapping[str, Table]) -> None:
+def _attempt(lines: Sequence[PlacedLine], tables: Mapping[str, LogTable]) -> None:
     """All that a commit does, but for the commit."""
     found, _ = rows_of(_joined([text for _, text in lines]), 0)
     for table, frame, _ in frames(found, tables):
@@ -209,7 +209,7 @@ def _joined(texts: Sequence[bytes]) -> bytes:
     return b"".join(text + b"\n" for text in texts)
 
 
-def _replay(path: Path, tables: Mapping[str, Table], aside: Quarantine, done: Rolled) -> None:
+def _replay(path: Path, tables: Mapping[str, LogTable], aside: Quarantine, done: RollupReport) -> None:
     """Try the lines of one file of the quarantine; each is noted by its name in the commit that takes it."""
     waiting = aside.read(path)
     left = [line for line in waiting if not tables[line.table].read_of(line.name)]
@@ -217,7 +217,7 @@ def _replay(path: Path, tables: Mapping[str, Table], aside: Quarantine, done: Ro
         part = left[first : first + REPLAYED]
         bad = {
             b.place: b.why
-            for b in unreadable(path.name, [(k.place, k.text) for k in part], lambda some: _attempt(some, tables))
+            for b in find_unreadable(path.name, [(k.place, k.text) for k in part], lambda some: _attempt(some, tables))
         }
         good = [line for line in part if line.place not in bad]
         found, _ = rows_of(_joined([line.text for line in good]), 0) if good else ({}, 0)
@@ -230,7 +230,7 @@ def _replay(path: Path, tables: Mapping[str, Table], aside: Quarantine, done: Ro
         done.replayed += len(good)
         taken = {line.place for line in good}
         waiting = [
-            again(line, bad.get(line.place, line.why))
+            replace(line, why=bad.get(line.place, line.why))
             for line in waiting
             if line.place not in taken and not tables[line.table].read_of(line.name)
         ]
@@ -239,7 +239,7 @@ def _replay(path: Path, tables: Mapping[str, Table], aside: Quarantine, done: Ro
         aside.write(path, [])
 
 
-def _finished(path: Path, tables: Mapping[str, Table]) -> bool:
+def _finished(path: Path, tables: Mapping[str, LogTable]) -> bool:
     """Remove a file whose writer has closed it or is gone, and that every table has all of; whether it was.
 
     The lock is held until it is removed: whoever has just made the file and waits for its own lock sees that it went.

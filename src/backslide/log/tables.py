@@ -29,7 +29,7 @@ def deltalake() -> Any:
     return deltalake
 
 
-class Table:
+class LogTable:
     """One of the tables of a model, made when the first rows come."""
 
     def __init__(self, place: str, kind: str) -> None:
@@ -85,7 +85,7 @@ class Table:
             place = str(Path(folder) / self.kind)
             if self._table is not None:
                 deltalake().DeltaTable.create(place, self._table.schema(), partition_by=[PARTITION])
-            Table(place, self.kind).append(rows)
+            LogTable(place, self.kind).append(rows)
 
     def values(self, column: str) -> int:
         """How many values of a column are not null; by what the files say of themselves, where they say it."""

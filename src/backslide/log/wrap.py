@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from backslide.log.recorder import Recorder
 
 
-class Recorded:
+class RecordingModel:
     """Answers as the model does and records every row that was asked for; what goes wrong in recording harms no answer.
 
     ``predict`` records predictions, ``predict_proba`` scores by class. Whoever asks both of the same rows names one of the two in
@@ -63,10 +63,12 @@ class Recorded:
     def _served(self, method: str, X: Any, answer: Any, ids: Sequence[str] | None) -> None:
         if method not in self._methods:
             return
+        from backslide.contracts.labels import label_text
+
         try:
             rows, answers = _rows(X, self._model), _plain(answer)
             scores = (
-                [str(_item(label)) for label in getattr(self._model, "classes_", ())]
+                [label_text(label) for label in getattr(self._model, "classes_", ())]
                 if method == "predict_proba"
                 else None
             )
@@ -108,9 +110,3 @@ def _plain(values: Any) -> Iterable[Any]:
     elif hasattr(values, "to_list"):
         values = values.to_list()
     return values if isinstance(values, (list, tuple)) else [values]
-
-
-def _item(value: Any) -> Any:
-    from backslide.contracts.labels import label_text
-
-    return label_text(value)

@@ -61,10 +61,7 @@ class Reply:
 
 def label_texts(values: Any) -> np.ndarray:
     """(n,) object array of canonical label texts; None where a label is missing."""
-    flat = np.asarray(values, dtype=object)
-    flat = flat[:, 0] if flat.ndim == 2 and flat.shape[1] == 1 else flat
-    if flat.ndim != 1:
-        raise ReplyError(f"expected one prediction per row, found an array of shape {flat.shape}")
+    flat = _one_per_row(values, object)
     known: dict[Any, str | None] = {}
     texts = np.empty(len(flat), dtype=object)
     for i, value in enumerate(flat):
@@ -77,7 +74,11 @@ def label_texts(values: Any) -> np.ndarray:
 
 def number_array(values: Any) -> np.ndarray:
     """(n,) float64."""
-    array = np.asarray(values, dtype=np.float64)
+    return _one_per_row(values, np.float64)
+
+
+def _one_per_row(values: Any, dtype: Any) -> np.ndarray:
+    array = np.asarray(values, dtype=dtype)
     array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
     if array.ndim != 1:
         raise ReplyError(f"expected one prediction per row, found an array of shape {array.shape}")
@@ -89,7 +90,7 @@ def class_texts(classes: Any) -> tuple[str, ...]:
     return tuple(label_text(label) for label in classes)
 
 
-def scored(scores: Any, classes: tuple[str, ...]) -> Reply:
+def reply_of_scores(scores: Any, classes: tuple[str, ...]) -> Reply:
     """A reply from an (n, K) array of scores: the label is the class with the highest score."""
     array = np.asarray(scores, dtype=np.float64)
     if array.ndim == 1 and len(classes) == 2:
@@ -116,7 +117,7 @@ def from_estimator(predictions: Any, scores: Any, classes: tuple[str, ...] | Non
     """A reply from what ``predict`` and ``predict_proba`` returned (None for what was not asked)."""
     if classes is None:
         return Reply(numbers=number_array(predictions))
-    reply = Reply() if scores is None else scored(scores, classes)
+    reply = Reply() if scores is None else reply_of_scores(scores, classes)
     return reply if predictions is None else replace(reply, labels=label_texts(predictions), classes=classes)
 
 
@@ -143,7 +144,7 @@ def from_function(returned: Any, classes: tuple[str, ...] | None, task: str | No
     if array.ndim == 2 and array.shape[1] > 1:
         if classes is None:
             return Reply(raw=array, unread=UNNAMED)
-        return scored(array, classes)
+        return reply_of_scores(array, classes)
     return _predicted(array, classes, task)
 
 
@@ -159,7 +160,7 @@ def _in_columns(columns: dict[str, np.ndarray]) -> Reply:
         return Reply(
             columns=columns, unread=f"it returned the columns {list(columns)}, which are not all scores of classes"
         )
-    return replace(scored(np.column_stack(list(columns.values())), class_texts(columns)), columns=columns)
+    return replace(reply_of_scores(np.column_stack(list(columns.values())), class_texts(columns)), columns=columns)
 
 
 def _predicted(array: np.ndarray, classes: tuple[str, ...] | None, task: str | None) -> Reply:
@@ -168,6 +169,6 @@ def _predicted(array: np.ndarray, classes: tuple[str, ...] | None, task: str | N
         return Reply(numbers=number_array(array), raw=raw)
     if array.dtype.kind == "f" and np.any(np.isfinite(array) & (array != np.floor(array))):
         if classes is not None and len(classes) == 2:
-            return scored(raw, classes)
+            return reply_of_scores(raw, classes)
         return Reply(raw=raw, unread=FRACTIONS)
     return Reply(labels=label_texts(array), raw=raw)

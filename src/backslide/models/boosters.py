@@ -24,7 +24,7 @@ SUFFIXES = (".json", ".ubj", ".txt", ".cbm")
 
 
 @dataclass(frozen=True)
-class Native:
+class NativeBooster:
     """A booster and how to ask it."""
 
     artefact: Any
@@ -50,7 +50,7 @@ def read_booster(path: Path, shown: str) -> Any:
     return _read_catboost(path, shown) if suffix == ".cbm" else _read_xgboost(path, shown)
 
 
-def native(artefact: Any) -> Native | None:
+def native_booster(artefact: Any) -> NativeBooster | None:
     """How to ask an object of one of these libraries that has no scikit-learn face; None for any other object."""
     library, kind = type(artefact).__module__.split(".")[0], type(artefact).__name__
     if library == "lightgbm" and kind == "Booster":
@@ -114,16 +114,20 @@ def _numbered(k: int) -> tuple[str, ...]:
     return tuple(str(i) for i in range(k))
 
 
-def _lightgbm(booster: Any) -> Native:
-    header = booster.model_to_string(num_iteration=1).splitlines()
-    objective = next((line.split("=", 1)[1].split(" ") for line in header if line.startswith("objective=")), ["custom"])
-    k = booster.num_model_per_iteration()
+def lightgbm_header(booster: Any, key: str) -> list[str]:
+    """Words of one line of the text that LightGBM writes before the trees; none where there is no such line."""
+    lines = booster.model_to_string(num_iteration=1).splitlines()
+    return next((line.split("=", 1)[1].split(" ") for line in lines if line.startswith(f"{key}=")), [])
+
+
+def _lightgbm(booster: Any) -> NativeBooster:
+    objective, k = lightgbm_header(booster, "objective")[:1], booster.num_model_per_iteration()
     of_classes = {"binary": 2, "cross_entropy": 2, "multiclass": k, "multiclassova": k}
-    classes = _numbered(of_classes[objective[0]]) if objective[0] in of_classes else None
-    return Native(booster, booster.predict, tuple(booster.feature_name()), classes)
+    classes = _numbered(of_classes[objective[0]]) if objective and objective[0] in of_classes else None
+    return NativeBooster(booster, booster.predict, tuple(booster.feature_name()), classes)
 
 
-def _xgboost(booster: Any) -> Native:
+def _xgboost(booster: Any) -> NativeBooster:
     import json
 
     learner = json.loads(booster.save_config())["learner"]
@@ -141,11 +145,13 @@ def _xgboost(booster: Any) -> Native:
         _numbered(k) if objective in ("binary:logistic", "multi:softprob", "binary:hinge", "multi:softmax") else None
     )
     codes = objective in ("binary:hinge", "multi:softmax")
-    return Native(booster, ask, None if names is None else tuple(names), classes, codes)
+    return NativeBooster(booster, ask, None if names is None else tuple(names), classes, codes)
 
 
-def _catboost(model: Any) -> Native:
+def _catboost(model: Any) -> NativeBooster:
     labels = list(model.classes_)
     kind = "Probability" if len(labels) else "RawFormulaVal"
     classes = tuple(str(label) for label in labels) or None
-    return Native(model, lambda batch: model.predict(batch, prediction_type=kind), tuple(model.feature_names_), classes)
+    return NativeBooster(
+        model, lambda batch: model.predict(batch, prediction_type=kind), tuple(model.feature_names_), classes
+    )

@@ -65,13 +65,19 @@ def with_columns(batch: pd.DataFrame, made: dict[str, pd.Series[Any]]) -> pd.Dat
 
 def as_category(series: pd.Series[Any], levels: pd.Index[Any]) -> pd.Series[Any]:
     """The column (n,) as a category of ``levels``, matched by text; values that are none of them are missing."""
-    place: dict[str, int] = {}
-    for code, level in enumerate(levels):
-        for text in texts_of(level):
-            place.setdefault(text, code)
+    place = _by_text(enumerate(levels))
     codes, values = pd.factorize(series)
     found = np.array([place.get(label_text(value), -1) for value in values] + [-1], dtype=np.int64)
     return pd.Series(pd.Categorical.from_codes(found[codes], categories=levels), index=series.index)
+
+
+def _by_text(levels: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+    """Text -> what stands for the category, of pairs (what stands for it, category); the first of a text counts."""
+    found: dict[str, Any] = {}
+    for value, level in levels:
+        for text in texts_of(level):
+            found.setdefault(text, value)
+    return found
 
 
 class Restorer:
@@ -242,13 +248,10 @@ class CatBoostTypes(Restorer):
         made = _numbers(batch)
         for name in (name for name in self.names if name in batch.columns):
             codes, values = pd.factorize(batch[name])
-            texts = np.array([*(_catboost_text(value) for value in values), MISSING], dtype=object)
+            plain = [int(v) if isinstance(v, (bool, np.bool_)) else v for v in values]
+            texts = np.array([*map(label_text, plain), MISSING], dtype=object)
             made[name] = pd.Series(texts[codes], index=batch.index, dtype=object)
         return with_columns(batch, made)
-
-
-def _catboost_text(value: Any) -> str:
-    return str(int(value)) if isinstance(value, (bool, np.bool_)) else label_text(value)
 
 
 @dataclass
@@ -274,10 +277,7 @@ def _as_known(series: pd.Series[Any], levels: list[Any]) -> pd.Series[Any] | Non
     codes, values = pd.factorize(series)
     if not len(values) or not known or any(value in known for value in values):
         return None
-    texts: dict[str, Any] = {}
-    for level in known:
-        for text in texts_of(level):
-            texts.setdefault(text, level)
+    texts = _by_text((level, level) for level in known)
     if not any(label_text(value) in texts for value in values):
         return None
     made = [texts.get(label_text(value), value) for value in values]
@@ -287,7 +287,7 @@ def _as_known(series: pd.Series[Any], levels: list[Any]) -> pd.Series[Any] | Non
 
 
 @dataclass
-class Layered(Restorer):
+class LayeredTypes(Restorer):
     """Types of encoders first, then those of a booster; for a booster inside a pipeline also without the latter."""
 
     base: Restorer | None

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from backslide.contracts.errors import ConfigError, ModelError
+from backslide.contracts.errors import ConfigError
 from backslide.engine.columns.vectors import LEAST, Matrix
 from backslide.models.failures import one_line
-from backslide.models.imports import SPEC, import_object
+from backslide.models.imports import import_function
 
 BATCH = 256
 """Texts of one call."""
@@ -24,19 +24,11 @@ def embedder(column: str, spec: str, base: Path) -> Embedder:
     Raises:
         ConfigError: it cannot be imported or called.
     """
-    if not SPEC.fullmatch(spec):
-        raise ConfigError(f"[model] embed: expected 'module:function' for column {column!r}, got {spec!r}")
-    try:
-        function = import_object(spec, base=base)
-    except ModelError as error:
-        raise ConfigError(f"[model] embed of {column!r}: {error}") from None
-    if not callable(function):
-        raise ConfigError(f"[model] embed of {column!r}: expected a function, got {type(function).__name__}")
-    found: Embedder = function
-    return found
+    function: Embedder = import_function(spec, base=base, role=f"[model] embed of {column!r}")
+    return function
 
 
-def embedded(function: Embedder, column: str, texts: list[str]) -> Matrix:
+def embed_texts(function: Embedder, column: str, texts: list[str]) -> Matrix:
     """Vectors (n, d) of some texts.
 
     Raises:

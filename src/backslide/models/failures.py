@@ -106,9 +106,10 @@ class _Search:
         found = np.zeros(len(rows), dtype=bool)
         for column, value in self.effort.culprits:
             values = self.batch[column].iloc[rows]
-            found |= (values.isna() if _is_missing(value) else values.map(lambda v, bad=value: _same(v, bad))).to_numpy(
-                bool
-            )
+            missing = bool(pd.api.types.is_scalar(value) and pd.isna(value))
+            # Equal and of one type: ``True`` is not ``1`` to an encoder.
+            same = lambda v, bad=value: type(v) is type(bad) and bool(np.all(v == bad))  # noqa: E731
+            found |= (values.isna() if missing else values.map(same)).to_numpy(bool)
         return found
 
     def _isolate(self) -> int | None:
@@ -183,12 +184,3 @@ class _Search:
         except Exception as error:  # the user's code: whatever it raises is a failure of these rows
             self.error = self.error or one_line(error)
             return None
-
-
-def _is_missing(value: Any) -> bool:
-    return bool(pd.api.types.is_scalar(value) and pd.isna(value))
-
-
-def _same(value: Any, other: Any) -> bool:
-    """Equal and of one type: ``True`` is not ``1`` to an encoder."""
-    return type(value) is type(other) and bool(np.all(value == other))

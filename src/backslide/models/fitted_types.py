@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from backslide.models.boosters import lightgbm_header
 from backslide.models.categories import (
     CatBoostTypes,
     EncoderTypes,
-    Layered,
+    LayeredTypes,
     LightGbmTypes,
     Restorer,
     SeenTypes,
@@ -32,12 +33,12 @@ def restorer(artefact: Any, features: Sequence[str] | None) -> Restorer | None:
     base = EncoderTypes({name: list(levels) for name, levels in held.items()}) if held else None
     booster, outermost = _booster(artefact)
     try:
-        inner = None if booster is None else _types(booster)
+        inner = None if booster is None else _BOOSTER_TYPES[type(booster).__module__.split(".")[0]](booster)
     except Exception:
         inner = None
     if inner is None and not hasattr(artefact, "get_params"):
         inner = SeenTypes()
-    return None if base is None and inner is None else Layered(base, inner, outermost)
+    return None if base is None and inner is None else LayeredTypes(base, inner, outermost)
 
 
 def _of_trees(artefact: Any) -> dict[str, list[Any]]:
@@ -60,17 +61,12 @@ def _booster(artefact: Any) -> tuple[Any, bool]:
     nearest = [artefact]
     seen: set[int] = set()
     for depth in range(_DEEPEST):
-        found = next((part for part in nearest if _is_booster(part)), None)
-        if found is not None:
-            return found, depth == 0
+        for part in nearest:
+            if type(part).__module__.split(".")[0] in _BOOSTER_TYPES and callable(getattr(part, "predict", None)):
+                return part, depth == 0
         nearest = [inner for part in nearest for inner in _inside(part) if id(inner) not in seen][:_MOST_REACHED]
         seen |= {id(part) for part in nearest}
     return None, False
-
-
-def _is_booster(part: Any) -> bool:
-    known = type(part).__module__.split(".")[0] in ("lightgbm", "xgboost", "catboost")
-    return known and callable(getattr(part, "predict", None))
 
 
 def _inside(part: Any) -> list[Any]:
@@ -106,19 +102,11 @@ def _reached(part: Any) -> list[Any]:
     return list(getattr(part, "__dict__", {}).values())
 
 
-def _types(booster: Any) -> Restorer | None:
-    library = type(booster).__module__.split(".")[0]
-    return {"lightgbm": _lightgbm, "xgboost": _xgboost, "catboost": _catboost}[library](booster)
-
-
 def _lightgbm(artefact: Any) -> Restorer | None:
     booster = getattr(artefact, "booster_", artefact)
     levels = [pd.Index(held) for held in booster.pandas_categorical or ()]
     names = list(booster.feature_name())
-    header = booster.model_to_string(num_iteration=1).splitlines()
-    infos: list[str] = next(
-        (line.split("=", 1)[1].split(" ") for line in header if line.startswith("feature_infos=")), []
-    )
+    infos = lightgbm_header(booster, "feature_infos")
     split = {name for name, info in zip(names, infos, strict=False) if info != "none" and not info.startswith("[")}
     own = getattr(artefact, "feature_names_in_", None)
     if own is not None and len(own) == len(names):
@@ -148,3 +136,11 @@ def _xgboost(artefact: Any) -> Restorer | None:
 def _catboost(artefact: Any) -> Restorer | None:
     names = list(artefact.feature_names_ or ())
     return CatBoostTypes([names[place] for place in artefact.get_cat_feature_indices() if place < len(names)])
+
+
+_BOOSTER_TYPES: dict[str, Callable[[Any], Restorer | None]] = {
+    "lightgbm": _lightgbm,
+    "xgboost": _xgboost,
+    "catboost": _catboost,
+}
+"""By the library that a booster's class is of."""

@@ -27,16 +27,13 @@ def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
     ``datetime64``, durations ``timedelta64``, lists of numbers objects of one numpy array each; a missing value is NaN or
     NaT, never None. A column that is null throughout and has no type is ``object``, as encoders want it.
     """
-    columns = {column.name: _column(column) for column in frame}
+    columns = {}
+    for column in frame:
+        convert = next(
+            (make for applies, make in _CONVERSIONS if applies(column.dtype)), lambda c: _objects(c.to_list())
+        )
+        columns[column.name] = convert(column)
     return pd.DataFrame(columns, index=pd.RangeIndex(frame.height), columns=pd.Index(frame.columns, dtype=object))
-
-
-def _column(column: pl.Series) -> Any:
-    dtype = column.dtype
-    for applies, convert in _CONVERSIONS:
-        if applies(dtype):
-            return convert(column)
-    return _objects(column.to_list())
 
 
 def _objects(values: list[Any]) -> pd.Series[Any]:
@@ -64,28 +61,12 @@ def _integers(column: pl.Series) -> Any:
     return _objects(column.to_list())
 
 
-def _booleans(column: pl.Series) -> Any:
-    return _objects(column.to_list()) if column.null_count() else column.to_numpy(writable=True)
-
-
-def _categories(column: pl.Series) -> Any:
-    return _objects(column.cast(pl.String).to_list())
-
-
 def _datetimes(column: pl.Series) -> Any:
     zone = getattr(column.dtype, "time_zone", None)
     if zone is None:
         return pd.Series(column.to_numpy(writable=True))
     utc = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     return pd.Series(utc.to_numpy(writable=True)).dt.tz_localize("UTC").dt.tz_convert(zone)
-
-
-def _dates(column: pl.Series) -> Any:
-    return _datetimes(column.cast(pl.Datetime("us")))
-
-
-def _durations(column: pl.Series) -> Any:
-    return pd.Series(column.to_numpy(writable=True))
 
 
 def _vectors(column: pl.Series) -> Any:
@@ -99,10 +80,13 @@ def _vectors(column: pl.Series) -> Any:
 _CONVERSIONS: tuple[tuple[Callable[[pl.DataType], bool], Callable[[pl.Series], Any]], ...] = (
     (lambda dtype: dtype.is_float() or dtype.is_decimal(), _floats),
     (lambda dtype: dtype.is_integer(), _integers),
-    (lambda dtype: dtype == pl.Boolean, _booleans),
-    (lambda dtype: dtype in (pl.String, pl.Categorical, pl.Enum), _categories),
+    (
+        lambda dtype: dtype == pl.Boolean,
+        lambda c: _objects(c.to_list()) if c.null_count() else c.to_numpy(writable=True),
+    ),
+    (lambda dtype: dtype in (pl.String, pl.Categorical, pl.Enum), lambda c: _objects(c.cast(pl.String).to_list())),
     (lambda dtype: isinstance(dtype, pl.Datetime), _datetimes),
-    (lambda dtype: dtype == pl.Date, _dates),
-    (lambda dtype: isinstance(dtype, pl.Duration), _durations),
+    (lambda dtype: dtype == pl.Date, lambda c: _datetimes(c.cast(pl.Datetime("us")))),
+    (lambda dtype: isinstance(dtype, pl.Duration), lambda c: pd.Series(c.to_numpy(writable=True))),
     (lambda dtype: isinstance(dtype, (pl.List, pl.Array)) and dtype.inner.is_numeric(), _vectors),
 )

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backslide.contracts.errors import ModelError, did_you_mean
+from backslide.contracts.errors import ConfigError, ModelError, did_you_mean
 from backslide.models.failures import one_line
 
 if TYPE_CHECKING:
@@ -57,6 +57,23 @@ def import_object(spec: str, *, base: Path | None) -> Any:
             raise ModelError(f"{spec}: {module_name!r} has no {part!r}{did_you_mean(part, known)}")
         found = getattr(found, part)
     return found
+
+
+def import_function(spec: str, *, base: Path, role: str, expected: str = "'module:function'") -> Any:
+    """A function that a setting names; ``role`` is how the setting is called in errors.
+
+    Raises:
+        ConfigError: it cannot be imported or called.
+    """
+    if not SPEC.fullmatch(spec):
+        raise ConfigError(f"{role}: expected {expected}, got {spec!r}")
+    try:
+        function = import_object(spec, base=base)
+    except ModelError as error:
+        raise ConfigError(f"{role}: {error}") from None
+    if not callable(function):
+        raise ConfigError(f"{role}: expected a function, got {type(function).__name__}")
+    return function
 
 
 def _import_file(path: Path, shown: str, folder: Path) -> Any:

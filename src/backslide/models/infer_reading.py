@@ -21,8 +21,7 @@ from backslide.engine.roles.problem import Problem, order_classes
 from backslide.models.answer import Reply, ReplyError
 from backslide.models.model import Model
 from backslide.models.possible_readings import OF_ONE, readings
-from backslide.models.reading import Reading, described, in_words, lies_within, listed
-from backslide.stats.metrics.metric import Floats
+from backslide.models.reading import Reading, describe, in_words, lies_within, list_names
 
 if TYPE_CHECKING:
     import polars as pl
@@ -101,11 +100,8 @@ def _says_itself(reply: Reply, problem: Problem, model: Model) -> bool:
         texts = {text for text in reply.labels if text is not None}
         return _meets(tuple(texts), problem) and not _only_numbered(order_classes(texts), problem)
     classes = reply.classes or model.classes or ()
-    return _meets(classes, problem) and not _only_numbered(classes, problem) and lies_within(_scores_of(reply))
-
-
-def _scores_of(reply: Reply) -> Floats:
-    return np.asarray(reply.scores if reply.scores is not None else [], dtype=np.float64)
+    scores = np.asarray(reply.scores if reply.scores is not None else [], dtype=np.float64)
+    return _meets(classes, problem) and not _only_numbered(classes, problem) and lies_within(scores)
 
 
 def _of_numbers(model: Model, problem: Problem, reply: Reply) -> Reading | None:
@@ -129,7 +125,7 @@ def _choose(model: Model, problem: Problem, reply: Reply, served: Outcomes) -> N
     candidates = list(readings(problem, reply, served))
     if not candidates:
         raise ModelError(
-            f"{model.name} {described(reply)}, which cannot be read for the classes {listed(problem.classes)}: "
+            f"{model.name} {describe(reply)}, which cannot be read for the classes {list_names(problem.classes)}: "
             "return labels, the probability of the positive class, or a frame with a column per class"
         )
     fits = [_fit(candidate, reply, served, problem) for candidate in candidates]
@@ -147,18 +143,18 @@ def _choose(model: Model, problem: Problem, reply: Reply, served: Outcomes) -> N
             best, how = usual[0], "as labels are numbered in their order"
             others = sorted((k for k in range(len(candidates)) if k != best), key=lambda k: -near[k])[:OTHERS]
             model.otherwise = tuple(
-                (candidates[k], _told(candidates[k], reply, "that gives what was logged")) for k in others
+                (candidates[k], _conclusion(candidates[k], reply, "that gives what was logged")) for k in others
             )
         else:
             best = _by_agreement(model, reply, candidates, [fit[1] for fit in fits], outside)
     model.reading = candidates[best]
     model.classes = None if candidates[best].order == () else problem.classes
     if len(candidates) > 1 and in_words(candidates[best], reply):
-        model.read_as = _told(candidates[best], reply, how)
+        model.read_as = _conclusion(candidates[best], reply, how)
 
 
-def _told(reading: Reading, reply: Reply, how: str) -> str:
-    return f"it {described(reply)}, read as {in_words(reading, reply)}: {how}"
+def _conclusion(reading: Reading, reply: Reply, how: str) -> str:
+    return f"it {describe(reply)}, read as {in_words(reading, reply)}: {how}"
 
 
 def _by_agreement(
@@ -181,14 +177,14 @@ def _by_agreement(
     if outside:
         raise ModelError(_no_scale(model, reply))
     raise ModelError(
-        f"{model.name} {described(reply)} without class labels, and the logged answers do not tell which is which: give it an "
+        f"{model.name} {describe(reply)} without class labels, and the logged answers do not tell which is which: give it an "
         "attribute `classes` (the labels in the order of its scores), or return a frame with a column per class"
     )
 
 
 def _no_scale(model: Model, reply: Reply) -> str:
     return (
-        f"{model.name} {described(reply)} outside 0 to 1, which gives none of the logged scores in any known scale; "
+        f"{model.name} {describe(reply)} outside 0 to 1, which gives none of the logged scores in any known scale; "
         'return probabilities, or set [model] scores_are = "logit" or "percent"'
     )
 

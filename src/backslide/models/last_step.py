@@ -39,13 +39,13 @@ class LastStep:
         begins = [c for c in self.columns if bare.startswith(f"{c}_")]
         return max(begins, key=len) if begins else bare
 
-    def behind(self) -> _Behind:
+    def behind(self) -> _LastStepAlone:
         """The last step alone, asked with a frame of its inputs."""
-        return _Behind(self)
+        return _LastStepAlone(self)
 
-    def altered(self, changed: Mapping[int, Callable[[Floats], Floats]]) -> _Altered:
+    def altered(self, changed: Mapping[int, Callable[[Floats], Floats]]) -> _AlteredPipeline:
         """The whole pipeline with some inputs of the last step made otherwise."""
-        return _Altered(self, changed)
+        return _AlteredPipeline(self, changed)
 
 
 def split_last(artefact: Any, columns: Sequence[str]) -> LastStep | None:
@@ -64,7 +64,7 @@ def split_last(artefact: Any, columns: Sequence[str]) -> LastStep | None:
     return LastStep(before, steps[-1][1], tuple(columns), names, getattr(artefact, "classes_", None))
 
 
-class _Asked:
+class _LastStepModel:
     """A model of a frame that asks the last step."""
 
     def __init__(self, parts: LastStep) -> None:
@@ -86,7 +86,7 @@ class _Asked:
         return made if names is None else pd.DataFrame(made, columns=names)
 
 
-class _Behind(_Asked):
+class _LastStepAlone(_LastStepModel):
     def __init__(self, parts: LastStep) -> None:
         super().__init__(parts)
         self.feature_names_in_ = np.array([f"input {k}: {name}" for k, name in enumerate(parts.names)], object)
@@ -95,7 +95,7 @@ class _Behind(_Asked):
         return self._named(rows[self.feature_names_in_.tolist()].to_numpy(np.float64))
 
 
-class _Altered(_Asked):
+class _AlteredPipeline(_LastStepModel):
     def __init__(self, parts: LastStep, changed: Mapping[int, Callable[[Floats], Floats]]) -> None:
         super().__init__(parts)
         self.feature_names_in_ = np.array(parts.columns, object)

@@ -40,7 +40,8 @@ def load_model(artefact: object, *, trusted: bool = False, base: Path | None = N
     if isinstance(artefact, Model):
         return artefact
     if not isinstance(artefact, (str, Path)):
-        return wrap(artefact, name=_name_of(artefact), task=task)
+        name = getattr(artefact, "__name__", None)
+        return wrap(artefact, name=name if isinstance(name, str) else type(artefact).__name__, task=task)
     text = str(artefact)
     path = (base or Path()) / text
     if isinstance(artefact, str) and is_spec(text, base):
@@ -48,17 +49,9 @@ def load_model(artefact: object, *, trusted: bool = False, base: Path | None = N
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = _read(path, text, trusted=trusted, base=base)
-    notes = dict.fromkeys(_version_note(str(w.message)) for w in caught if "version" in str(w.message).lower())
+    messages = [str(warning.message) for warning in caught]
+    notes = dict.fromkeys(f"{m.split('. ', 1)[0].strip()}." for m in messages if "version" in m.lower())
     return wrap(found, name=text, task=task, notes=tuple(notes))
-
-
-def _name_of(artefact: object) -> str:
-    name = getattr(artefact, "__name__", None)
-    return name if isinstance(name, str) else type(artefact).__name__
-
-
-def _version_note(message: str) -> str:
-    return message.split(". ", 1)[0].strip() + "."
 
 
 def _read(path: Path, shown: str, *, trusted: bool, base: Path | None) -> Any:
@@ -67,7 +60,8 @@ def _read(path: Path, shown: str, *, trusted: bool, base: Path | None) -> Any:
     suffix = path.suffix.lower()
     if not path.exists():
         kind = "ONNX model" if suffix == ".onnx" else "model"
-        raise ModelError(f"no {kind} at {shown}{did_you_mean(path.name, _files_beside(path))}")
+        beside = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
+        raise ModelError(f"no {kind} at {shown}{did_you_mean(path.name, beside)}")
     if path.is_dir():
         raise ModelError(f"{shown} is a folder without an MLmodel; expected {EXPECTED}")
     if suffix == ".onnx":
@@ -80,10 +74,6 @@ def _read(path: Path, shown: str, *, trusted: bool, base: Path | None) -> Any:
         return _read_pickle(path, shown, trusted=trusted, base=base)
     found = suffix or "no extension"
     raise ModelError(f"{shown}: expected {EXPECTED} or module:function, found {found!r}")
-
-
-def _files_beside(path: Path) -> list[str]:
-    return sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
 
 
 def _read_skops(path: Path, shown: str, *, trusted: bool) -> Any:

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backslide.contracts.errors import ConfigError, ModelError
+from backslide.contracts.errors import ConfigError
 from backslide.engine.roles.problem import Problem
 from backslide.models.failures import one_line
-from backslide.models.imports import SPEC, import_object
+from backslide.models.imports import import_function
 from backslide.stats.metrics.metric import Arrays, Floats, Metric, mean
 
 Call = Callable[[Arrays], Any]
@@ -31,14 +31,8 @@ def custom_metric(spec: str, problem: Problem, base: Path, trial: Arrays) -> Met
     Raises:
         ConfigError: it cannot be imported or called, or returns neither one number nor a number per row.
     """
-    if not SPEC.fullmatch(spec):
-        raise ConfigError(f"[model] metrics: expected 'module:function' or a metric of this task, got {spec!r}")
-    try:
-        function = import_object(spec, base=base)
-    except ModelError as error:
-        raise ConfigError(f"[model] metric {error}") from None
-    if not callable(function):
-        raise ConfigError(f"[model] metric {spec}: expected a function, got {type(function).__name__}")
+    expected = "'module:function' or a metric of this task"
+    function = import_function(spec, base=base, role="[model] metrics", expected=expected)
     call = _caller(spec, function, problem)
     returned = call(trial)
     better, share = (

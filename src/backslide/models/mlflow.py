@@ -31,9 +31,7 @@ def read_mlflow(text: str, path: Path, *, trusted: bool) -> Any:
         raise UntrustedError(
             f"{text} is an MLflow model and executes what it is given; set trusted = true under [artifacts] if you made it"
         )
-    uri = (
-        text.removeprefix("mlflow:") if text.startswith("mlflow:") else text if text.startswith(SCHEMES) else str(path)
-    )
+    uri = text.removeprefix("mlflow:") if text.startswith(SCHEMES) else str(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -87,7 +87,9 @@ class OnnxModel:
 
         for index, node in enumerate(self.graph.graph.node):
             held = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-            values = {name: _plain(value) for name, value in held.items() if isinstance(value, list) and value}
+            values = {
+                name: _attribute_values(value) for name, value in held.items() if isinstance(value, list) and value
+            }
             if values:
                 yield f"{index} {node.name or node.op_type}", node.op_type, values
         weights = {w.name: numpy_helper.to_array(w) for w in self.graph.graph.initializer}
@@ -119,7 +121,7 @@ class OnnxClassifier(OnnxModel):
         return given[0] if len(given) > 1 else self.classes_[np.argmax(self.predict_proba(rows), axis=1)]
 
 
-def _plain(values: list[Any]) -> Any:
+def _attribute_values(values: list[Any]) -> Any:
     if isinstance(values[0], bytes):
         return np.array([v.decode("utf-8", "replace") for v in values], dtype=object)
     return np.array(values) if isinstance(values[0], (int, float)) else [str(v) for v in values]

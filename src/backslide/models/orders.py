@@ -34,7 +34,7 @@ NEARER = 0.98
 MOST_COLUMNS = 60
 
 
-def hinted(names: Sequence[str], numeric: Sequence[bool]) -> list[Order]:
+def usual_orders(names: Sequence[str], numeric: Sequence[bool]) -> list[Order]:
     """Orders that a list of columns is usually brought into; the one that is given comes first."""
     given = list(range(len(names)))
     sorted_ones = [
@@ -85,7 +85,9 @@ def find_order(
             starts, off = [*starts, *guesses], np.concatenate([off, offs])
     left = most - len(starts)
     if exhaustive and n <= EVERY:
-        return _first(list(permutations(range(n)))[:left], look)
+        orders = list(permutations(range(n)))[:left]
+        share = look(orders)[0] if orders else np.zeros(0)
+        return orders[int(share.argmax())] if len(share) and share.max() >= ALWAYS else None
     for start in np.argsort(off, kind="stable")[:STARTS]:
         order, distance = starts[int(start)], float(off[start])
         while left > 0:
@@ -141,31 +143,29 @@ def _step(order: Order, distance: float, look: Look, left: int) -> tuple[bool, O
     Returns whether it is the order looked for, the nearest order found, what is left to spend, and its distance.
     """
     best, came = order, distance
-    for steps in (list(combinations(range(len(order)), 2)), None):
-        if steps is None and came < distance:
-            break
-        orders = [_exchanged(order, [pair]) for pair in steps] if steps is not None else _moved(order)
+
+    def ask(orders: Sequence[Order]) -> tuple[bool, NDArray[np.float64]]:
+        """Whether the order looked for is among them, and how far off each is; the nearest is kept."""
+        nonlocal best, came, left
         orders = orders[: max(left, 0)]
         if not orders:
-            break
+            return False, np.zeros(0)
         share, offs = look(orders)
         left -= len(orders)
-        if share.max() >= ALWAYS:
-            return True, orders[int(share.argmax())], left, 0.0
-        if offs.min() < came:
-            best, came = orders[int(offs.argmin())], float(offs.min())
-        if steps is None:
-            break
-        apart = _apart(steps[: len(orders)], offs, distance)
-        together = [_exchanged(order, apart[:many]) for many in range(2, len(apart) + 1)][: max(left, 0)]
-        if together:
-            share, offs = look(together)
-            left -= len(together)
-            if share.max() >= ALWAYS:
-                return True, together[int(share.argmax())], left, 0.0
-            if offs.min() < came:
-                best, came = together[int(offs.argmin())], float(offs.min())
-    return False, best, left, came
+        found = bool(share.max() >= ALWAYS)
+        if found or offs.min() < came:
+            at = int(share.argmax() if found else offs.argmin())
+            best, came = orders[at], 0.0 if found else float(offs[at])
+        return found, offs
+
+    pairs = list(combinations(range(len(order)), 2))
+    found, offs = ask([_exchange(order, [pair]) for pair in pairs])
+    if not found:
+        apart = _apart(pairs[: len(offs)], offs, distance)
+        found, _ = ask([_exchange(order, apart[:many]) for many in range(2, len(apart) + 1)])
+    if not found and came >= distance:
+        found, _ = ask(_moves(order))
+    return found, best, left, came
 
 
 def _apart(pairs: Sequence[Pair], offs: NDArray[np.float64], distance: float) -> list[Pair]:
@@ -180,19 +180,14 @@ def _apart(pairs: Sequence[Pair], offs: NDArray[np.float64], distance: float) ->
     return found
 
 
-def _first(orders: Sequence[Order], look: Look) -> Order | None:
-    share, _ = look(orders)
-    return orders[int(share.argmax())] if len(orders) and share.max() >= ALWAYS else None
-
-
-def _exchanged(order: Order, pairs: Sequence[Pair]) -> Order:
+def _exchange(order: Order, pairs: Sequence[Pair]) -> Order:
     changed = list(order)
     for a, b in pairs:
         changed[a], changed[b] = changed[b], changed[a]
     return tuple(changed)
 
 
-def _moved(order: Order) -> list[Order]:
+def _moves(order: Order) -> list[Order]:
     """Every move of one column further than to its neighbour's place."""
     found = []
     for a, b in product(range(len(order)), repeat=2):

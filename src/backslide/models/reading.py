@@ -103,11 +103,11 @@ def as_numbers(reply: Reply, columns: tuple[str, ...]) -> Floats:
     return array[:, None] if array.ndim == 1 else array
 
 
-def described(reply: Reply) -> str:
+def describe(reply: Reply) -> str:
     if reply.columns is not None:
-        return f"returns the columns {listed(list(reply.columns))}"
+        return f"returns the columns {list_names(list(reply.columns))}"
     if reply.scores is not None and reply.classes is not None:
-        return f"scores the classes {listed(reply.classes)}"
+        return f"scores the classes {list_names(reply.classes)}"
     if reply.scores is not None or (reply.raw is not None and reply.raw.ndim == 2):
         return f"returns {as_numbers(reply, ()).shape[1]} scores per row"
     raw = reply.raw if reply.raw is not None else reply.labels
@@ -115,10 +115,10 @@ def described(reply: Reply) -> str:
     few = len(texts) <= 10 and (
         raw is None or raw.dtype.kind not in "f" or all(text.lstrip("-").isdigit() for text in texts)
     )
-    return f"returns the labels {listed(sorted(texts))}" if few else "returns one number per row"
+    return f"returns the labels {list_names(sorted(texts))}" if few else "returns one number per row"
 
 
-def listed(names: Sequence[Any]) -> str:
+def list_names(names: Sequence[Any]) -> str:
     return say.listed([repr(name) for name in names], 6)
 
 
@@ -131,7 +131,7 @@ def in_words(reading: Reading, reply: Reply) -> str:
         scored = (
             f"the score of {reading.order[0]!r}"
             if len(reading.order) == 1
-            else f"scores of {listed(reading.order)} in this order"
+            else f"scores of {list_names(reading.order)} in this order"
         )
         return f"{scored} {how}".strip()
-    return f"numbers of {listed(reading.labels)} in this order" if reading.labels else ""
+    return f"numbers of {list_names(reading.labels)} in this order" if reading.labels else ""

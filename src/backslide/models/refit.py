@@ -37,39 +37,37 @@ PREPROCESSING = (
 """Classes that learn from inputs alone."""
 
 
-def refitted(artefact: Any, rows: pd.DataFrame, kinds: Collection[str] = SCALERS) -> Any:
+def refit_parts(artefact: Any, rows: pd.DataFrame, kinds: Collection[str] = SCALERS) -> Any:
     """A copy of the pipeline whose parts of these ``kinds`` are fitted again on ``rows``, as the parts before hand them on."""
 
     def fit(part: Any, own: Any) -> None:
         if type(part).__name__ in kinds:
             part.fit(own)
 
-    copy = _copied(artefact)
-    _visit(copy, rows, fit)
-    return copy
+    return _copy_and_visit(artefact, rows, fit)
 
 
-def reordered(artefact: Any, rows: pd.DataFrame, order: Order) -> Any:
+def reorder_categories(artefact: Any, rows: pd.DataFrame, order: Order) -> Any:
     """A copy of the pipeline whose encoders know the same categories in the order that ``rows`` give them."""
 
     def turn(part: Any, own: Any) -> None:
         if type(part).__name__ in ENCODERS and getattr(part, "categories_", None) is not None:
             held = own.to_numpy(object) if isinstance(own, pd.DataFrame) else np.asarray(own, object)
-            part.categories_ = [_ordered(levels, held[:, k], order) for k, levels in enumerate(part.categories_)]
+            part.categories_ = [_reorder(levels, held[:, k], order) for k, levels in enumerate(part.categories_)]
 
-    copy = _copied(artefact)
-    _visit(copy, rows, turn)
+    return _copy_and_visit(artefact, rows, turn)
+
+
+def _copy_and_visit(artefact: Any, rows: pd.DataFrame, act: Callable[[Any, Any], None]) -> Any:
+    """A copy whose parts were acted on; it shares the model at the end, which is never touched and may be large."""
+    steps = getattr(artefact, "steps", None)
+    last = inside(steps)[-1] if isinstance(steps, list) and inside(steps) else None
+    copy = deepcopy(artefact, {id(last): last} if hasattr(last, "predict") else {})
+    _visit(copy, rows, act)
     return copy
 
 
-def _copied(artefact: Any) -> Any:
-    """A copy that shares the model at the end, which is never touched and may be large."""
-    steps = getattr(artefact, "steps", None)
-    last = inside(steps)[-1] if isinstance(steps, list) and inside(steps) else None
-    return deepcopy(artefact, {id(last): last} if hasattr(last, "predict") else {})
-
-
-def _ordered(levels: Any, values: Any, order: Order) -> Any:
+def _reorder(levels: Any, values: Any, order: Order) -> Any:
     """The categories (k,) of an encoder reordered; missing ones keep their place."""
     if levels.dtype.kind not in "OUS":
         return levels  # encoders look numbers up by their size: no order of theirs can change
@@ -103,7 +101,7 @@ def categories(artefact: Any, columns: Sequence[str]) -> dict[str, list[Any]]:
 
 
 @dataclass(frozen=True)
-class Unknown:
+class EncoderUnknowns:
     """Which values of one column an encoder met without knowing them, and what it makes of them."""
 
     column: str
@@ -114,7 +112,7 @@ class Unknown:
     """What the model is given: "ignored", "mapped to -1", "taken for infrequent ones"."""
 
 
-def unknown(artefact: Any, rows: pd.DataFrame) -> list[Unknown]:
+def find_unknown(artefact: Any, rows: pd.DataFrame) -> list[EncoderUnknowns]:
     """What the encoders inside do not know of ``rows`` and let pass in silence, as the parts before hand the rows on.
 
     Raises:
@@ -132,7 +130,7 @@ def unknown(artefact: Any, rows: pd.DataFrame) -> list[Unknown]:
             if instead:
                 known = set(levels.tolist())
                 odd = np.array([not _missing(v) and v not in known for v in held[:, k].tolist()], bool)
-                found.append(Unknown(column, odd, Counter(held[odd, k].tolist()), instead))
+                found.append(EncoderUnknowns(column, odd, Counter(held[odd, k].tolist()), instead))
 
     _visit(artefact, rows, look)
     return found

@@ -13,7 +13,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Scaled:
+class ColumnScaling:
     """How one column is scaled: (value - centre) / spread."""
 
     scaler: str
@@ -50,12 +50,12 @@ class _Column:
     """Whether it came through a step of the user's own, behind which only its name tells that it is still the same column."""
 
 
-def scaled_columns(artefact: Any, columns: Sequence[str]) -> dict[str, Scaled]:
+def scaled_columns(artefact: Any, columns: Sequence[str]) -> dict[str, ColumnScaling]:
     """Every column of ``columns`` (as the model takes them) that a scaler inside the pipeline scales."""
     return _walk(artefact, [_Column(name) for name in columns])
 
 
-def _walk(part: Any, columns: list[_Column]) -> dict[str, Scaled]:
+def _walk(part: Any, columns: list[_Column]) -> dict[str, ColumnScaling]:
     if isinstance(steps := getattr(part, "steps", None), list):
         for step in inside(steps):
             found = _walk(step, columns)
@@ -114,7 +114,7 @@ def named_columns(chosen: Any, columns: list[str]) -> list[str]:
     return [v if isinstance(v, str) else columns[int(v)] for v in values]
 
 
-def _scales(part: Any, columns: list[_Column]) -> dict[str, Scaled]:
+def _scales(part: Any, columns: list[_Column]) -> dict[str, ColumnScaling]:
     name = type(part).__name__
     if (
         name not in _MEASURES
@@ -135,6 +135,8 @@ def _scales(part: Any, columns: list[_Column]) -> dict[str, Scaled]:
             given = None  # fitted all the same, and not taken off
         centre = np.zeros(n) if given is None else np.asarray(given, float)
     return {
-        column.name: Scaled(name, float(centre[k]), float(spread[k]), _MEASURES[name], column.filling, column.direct)
+        column.name: ColumnScaling(
+            name, float(centre[k]), float(spread[k]), _MEASURES[name], column.filling, column.direct
+        )
         for k, column in enumerate(columns)
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backslide.contracts.errors import ModelError
 from backslide.models.answer import Reply, class_texts, from_estimator, from_function, in_order, label_texts
-from backslide.models.boosters import Native, native
+from backslide.models.boosters import NativeBooster, native_booster
 from backslide.models.fitted_types import restorer
 from backslide.models.model import Input, Model
 
@@ -26,7 +26,7 @@ def wrap(artefact: Any, *, name: str, task: str | None = None, notes: tuple[str,
     """
     if isinstance(artefact, type):
         raise ModelError(f"{name} is a class; expected a fitted model or a function of a frame")
-    if (booster := native(artefact)) is not None:
+    if (booster := native_booster(artefact)) is not None:
         return _native(booster, name, task, notes)
     if callable(getattr(artefact, "predict", None)) or callable(getattr(artefact, "predict_proba", None)):
         return _estimator(artefact, name, task, notes)
@@ -60,7 +60,7 @@ def _estimator(artefact: Any, name: str, task: str | None, notes: tuple[str, ...
     return Model(name, ask, features, classes, takes, notes, artefact, types)
 
 
-def _native(booster: Native, name: str, task: str | None, notes: tuple[str, ...]) -> Model:
+def _native(booster: NativeBooster, name: str, task: str | None, notes: tuple[str, ...]) -> Model:
     classes = None if task == "regression" else booster.classes
 
     def ask(batch: pd.DataFrame, decisions: bool) -> Reply:
@@ -86,7 +86,7 @@ def _function(function: Any, name: str, task: str | None, notes: tuple[str, ...]
 
 
 def _classes(artefact: Any, name: str) -> tuple[str, ...] | None:
-    found = _attribute(artefact, "classes_")
+    found = attribute(artefact, "classes_")
     if found is None:
         return None
     if isinstance(found, list) and found and hasattr(found[0], "__len__") and not isinstance(found[0], str):
@@ -96,8 +96,8 @@ def _classes(artefact: Any, name: str) -> tuple[str, ...] | None:
 
 def _features(artefact: Any) -> tuple[str, ...] | None:
     """Column names in fitted order, from the outermost part that knows them; mere numbering does not count."""
-    for attribute in ("feature_names_in_", "feature_names_", "feature_name_"):
-        names = _attribute(artefact, attribute)
+    for name in ("feature_names_in_", "feature_names_", "feature_name_"):
+        names = attribute(artefact, name)
         if names is not None and len(names):
             return _by_name(names)
     first = _first_step(artefact)
@@ -118,17 +118,17 @@ def _reads_texts(artefact: Any) -> bool:
 
 def _first_step(artefact: Any) -> Any:
     """The part of a pipeline, search or other wrapper that sees the rows first; None when nothing is inside."""
-    steps = _attribute(artefact, "steps")
+    steps = attribute(artefact, "steps")
     if isinstance(steps, list):
         inside = [step for _, step in steps if step is not None and step != "passthrough"]
         return inside[0] if inside else None
-    for attribute in ("best_estimator_", "estimator_"):
-        if (inside_one := _attribute(artefact, attribute)) is not None:
+    for name in ("best_estimator_", "estimator_"):
+        if (inside_one := attribute(artefact, name)) is not None:
             return inside_one
     return None
 
 
-def _attribute(artefact: Any, name: str) -> Any:
+def attribute(artefact: Any, name: str) -> Any:
     """An attribute, or None; properties of unfitted or third-party objects may raise anything."""
     try:
         return getattr(artefact, name, None)

@@ -1,1 +1,1 @@
-"""Never again unnoticed: streams by period, late labels, alarms with a stated rate, and who is told."""
+"""Continuous monitoring: streams by period, late labels, alarms with a stated rate, and who is told."""

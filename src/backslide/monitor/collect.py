@@ -19,7 +19,7 @@ MOST_VOCABULARY = 1000
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SumPlan:
     """What is summed."""
 
     quantities: tuple[str, ...]
@@ -38,7 +38,7 @@ class Wanted:
 REVIEW = "review"
 
 
-def gather(frame: pl.LazyFrame, wanted: Wanted) -> dict[int, Sums]:
+def gather(frame: pl.LazyFrame, wanted: SumPlan) -> dict[int, Sums]:
     """Sums of a prepared frame that has a column ``PERIOD``, by its number.
 
     Raises:
@@ -53,7 +53,9 @@ def gather(frame: pl.LazyFrame, wanted: Wanted) -> dict[int, Sums]:
     tables += [part.group_by(PERIOD).agg(_quantities(quantities, held)) for part in parts]
     counted = wanted.classification and {names.LABEL, names.PREDICTION} <= held
     if counted:
-        tables += [_cells(part) for part in (frame, *parts)]
+        both = pl.col(names.LABEL).is_not_null() & pl.col(names.PREDICTION).is_not_null()
+        keys = (PERIOD, names.LABEL, names.PREDICTION)
+        tables += [part.filter(both).group_by(*keys).len() for part in (frame, *parts)]
     with reading():
         found = pl.collect_all(tables, engine="streaming")
     n = 1 + len(parts)
@@ -96,10 +98,12 @@ def _quantities(quantities: list[str], held: set[str]) -> list[pl.Expr]:
 
 
 def _inputs(
-    quantities: list[str], features: list[str], known: Mapping[str, tuple[str, ...]], wanted: Wanted, held: set[str]
+    quantities: list[str], features: list[str], known: Mapping[str, tuple[str, ...]], wanted: SumPlan, held: set[str]
 ) -> list[pl.Expr]:
     found = _quantities(quantities, held)
-    found += [_missing(c).sum().alias(f"missing {c}") for c in features]
+    for column in features:  # null, or NaN where the column holds floats
+        nan = pl.col(column).cast(pl.String, strict=False).is_in(["NaN"])
+        found.append((pl.col(column).is_null() | nan).sum().alias(f"missing {column}"))
     for column, vocabulary in known.items():
         text = pl.col(column).cast(pl.String)
         found.append((text.is_not_null() & ~text.is_in(list(vocabulary))).sum().alias(f"unknown {column}"))
@@ -107,17 +111,6 @@ def _inputs(
         changed = pl.col(names.LABEL).cast(pl.String) != pl.col(names.PREDICTION).cast(pl.String)
         found.append(((pl.col(wanted.source) == REVIEW) & changed).sum().alias("corrected"))
     return found
-
-
-def _missing(column: str) -> pl.Expr:
-    """Null, or NaN where the column holds floats."""
-    value = pl.col(column)
-    return value.is_null() | value.cast(pl.String, strict=False).is_in(["NaN"])
-
-
-def _cells(frame: pl.LazyFrame) -> pl.LazyFrame:
-    both = pl.col(names.LABEL).is_not_null() & pl.col(names.PREDICTION).is_not_null()
-    return frame.filter(both).group_by(PERIOD, names.LABEL, names.PREDICTION).len()
 
 
 def _by_period(table: pl.DataFrame) -> dict[int, Counter[tuple[str, str]]]:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from backslide.contracts.watch import Level
-from backslide.monitor.streams import Followed
+from backslide.monitor.streams import MonitoredStream
 from backslide.stats.change.sequential import (
     Alarm,
     Baseline,
@@ -39,7 +39,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Raised:
+class Signal:
     """Something that a stream raised; indices into its later periods."""
 
     level: Level
@@ -59,11 +59,11 @@ class Raised:
 class Track:
     """A stream with its baseline, and everything that it raised."""
 
-    followed: Followed
+    followed: MonitoredStream
     baseline: Baseline
     expected: Floats
     noise: Floats
-    raised: list[Raised] = field(default_factory=list)
+    raised: list[Signal] = field(default_factory=list)
     evidence: float = 0.0
     """Of the alarm after the last period, as a share of its limit (log scale)."""
     early: float = 0.0
@@ -75,7 +75,7 @@ class Track:
         return Level.QUIET if last is None or last.closed is not None else last.level
 
 
-def track(followed: Followed, rules: Rules) -> Track:
+def track(followed: MonitoredStream, rules: Rules) -> Track:
     """Run a stream's later periods through alarm and early watch."""
     return _Run(followed, rules).run()
 
@@ -83,12 +83,12 @@ def track(followed: Followed, rules: Rules) -> Track:
 class _Run:
     """The state of one stream while its periods are gone through."""
 
-    def __init__(self, followed: Followed, rules: Rules) -> None:
+    def __init__(self, followed: MonitoredStream, rules: Rules) -> None:
         self.followed, self.rules = followed, rules
         self.later = followed.later
         self.limit = alarm_limit(rules.false_alarms * followed.budget, rules.periods_a_year)
-        self.open: Raised | None = None
-        self.found: list[Raised] = []
+        self.open: Signal | None = None
+        self.found: list[Signal] = []
         self.quiet = 0
         self._restart(0)
 
@@ -98,7 +98,7 @@ class _Run:
         for t in range(len(self.later)):
             self._period(t)
             if self.rules.reference in ("growing", "rolling") and self.quiet >= QUIET_STRETCH:
-                joined = _joined(self.reference, self.later.take(slice(t - QUIET_STRETCH + 1, t + 1)))
+                joined = _join(self.reference, self.later.take(slice(t - QUIET_STRETCH + 1, t + 1)))
                 keep = len(self.followed.reference) if self.rules.reference == "rolling" else len(joined)
                 self._learn(joined.take(slice(len(joined) - keep, None)))
                 expected[t + 1 :], noise[t + 1 :] = self.expected[t + 1 :], self.noise[t + 1 :]
@@ -159,13 +159,13 @@ class _Run:
             self.open = None
         self.quiet = self.quiet + 1 if self.open is None else 0
 
-    def _raise(self, level: Level, sign: int, t: int) -> Raised:
+    def _raise(self, level: Level, sign: int, t: int) -> Signal:
         began = self.start + _change_point(self.x[sign][self.start : t + 1])
         rows = slice(began, t + 1)
         weight = 1 / self.noise[rows] ** 2
         change = float(weight @ (self.later.values[rows] - self.expected[rows]) / weight.sum())
         half = 1.96 * float(np.sqrt(1 / weight.sum())) * self.baseline.inflation
-        return Raised(level, began, t, sign, change, change - half, change + half)
+        return Signal(level, began, t, sign, change, change - half, change + half)
 
     def _recovery(self, t: int) -> None:
         """Over once the last periods together are within noise, and by half better than what raised it."""
@@ -191,7 +191,7 @@ def _change_point(x: Floats) -> int:
     return int(len(x) - 1 - np.argmax(score)) if np.isfinite(score).any() else len(x) - 1
 
 
-def _joined(a: Periods, b: Periods) -> Periods:
+def _join(a: Periods, b: Periods) -> Periods:
     return Periods(
         np.concatenate([a.values, b.values]),
         np.concatenate([a.rows, b.rows]),

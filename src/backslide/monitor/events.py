@@ -7,7 +7,7 @@ from datetime import datetime
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import LogError
 from backslide.log.reading import is_log, open_log
-from backslide.monitor.periods import Grid
+from backslide.monitor.periods import PeriodGrid
 
 Event = tuple[datetime, str]
 MOST = 5
@@ -32,7 +32,7 @@ def events_of(settings: Settings) -> list[Event]:
     return [(at.replace(tzinfo=None), text) for at, text in rows.select("at", "text").iter_rows()]
 
 
-def near(events: list[Event], grid: Grid, began: int, raised: int) -> tuple[str, ...]:
+def near(events: list[Event], grid: PeriodGrid, began: int, raised: int) -> tuple[str, ...]:
     """Events from the period before it began to the one that raised it, as sentences hold them."""
     if not grid.timed:
         return ()

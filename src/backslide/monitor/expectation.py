@@ -25,7 +25,7 @@ from backslide.engine.columns.design_matrix import Design, make_design
 from backslide.engine.columns.pair import Pair
 from backslide.engine.roles.outcomes import Outcomes, outcomes
 from backslide.engine.sources.errors import reading
-from backslide.monitor.periods import PERIOD, Grid
+from backslide.monitor.periods import PERIOD, PeriodGrid
 from backslide.monitor.sums import Moments
 from backslide.stats.drift.boosting import regress
 from backslide.stats.metrics.metric import Floats, Metric, influence
@@ -63,7 +63,7 @@ class Expectation:
         return np.asarray(self.level + np.mean([m.predict(x) for m in self.models], axis=0))
 
 
-def learn(case: Case, metric: Metric) -> Expectation | None:
+def learn_expectation(case: Case, metric: Metric) -> Expectation | None:
     """Learn the headline's influence from the labelled rows of the reference sample; None where they are too few."""
     sample, answered = case.reference.sample, case.reference.outcomes
     rows = np.flatnonzero(answered.known())
@@ -116,7 +116,9 @@ def of_reference(expectation: Expectation, periods: np.ndarray) -> dict[int, Mom
 
 def of_later(expectation: Expectation, case: Case, frame: pl.LazyFrame, wanted: Iterable[int]) -> dict[int, Moments]:
     """Moments by period of later rows, of at most ``MOST_ROWS`` a period."""
-    columns = [c for c in frame.collect_schema().names() if c in _needed(expectation, case)]
+    scores = {names.score(label) for label in case.problem.classes}
+    needed = {*expectation.design.columns, names.PREDICTION, *scores}
+    columns = [c for c in frame.collect_schema().names() if c in needed]
     drawn = frame.filter(pl.col(PERIOD).is_in(list(wanted))).select(*columns, PERIOD)
     drawn = drawn.filter(pl.int_range(pl.len()).shuffle(seed=0).over(PERIOD) < MOST_ROWS)
     with reading():
@@ -124,11 +126,6 @@ def of_later(expectation: Expectation, case: Case, frame: pl.LazyFrame, wanted: 
     if rows.height == 0:
         return {}
     return _moments(rows[PERIOD].to_numpy(), expectation.of(rows, outcomes(rows, case.problem)))
-
-
-def _needed(expectation: Expectation, case: Case) -> set[str]:
-    scores = {names.score(label) for label in case.problem.classes}
-    return {*expectation.design.columns, names.PREDICTION, *scores}
 
 
 def _moments(periods: np.ndarray, values: Floats) -> dict[int, Moments]:
@@ -139,8 +136,13 @@ def _moments(periods: np.ndarray, values: Floats) -> dict[int, Moments]:
     return {int(p): (float(n[i]), float(total[i]), float(square[i])) for i, p in enumerate(distinct)}
 
 
-def estimated(
-    case: Case, metric: Metric, grid: Grid, numbers: list[int], history: list[tuple[float, float]], broken: str | None
+def estimate_performance(
+    case: Case,
+    metric: Metric,
+    grid: PeriodGrid,
+    numbers: list[int],
+    history: list[tuple[float, float]],
+    broken: str | None,
 ) -> EstimatedPerformance | None:
     """Performance of the rows of ``case.current``, periods ``numbers``, that have no labels yet.
 
@@ -162,9 +164,9 @@ def estimated(
     own = answered.take(known)
     statistics = own.statistics(metric, len(case.problem.classes))
     reference = float(metric.value(statistics.sum(0)))
-    reason, found = broken or _corrupt(case), None
+    reason, found = broken or _fault(case), None
     if reason is None:
-        found, reason = _moved(case, metric, statistics, known, history)
+        found, reason = _estimate(case, metric, statistics, known, history)
     return EstimatedPerformance(
         metric=metric.name,
         since=grid.label(numbers[0]),
@@ -177,7 +179,7 @@ def estimated(
     )
 
 
-def _corrupt(case: Case) -> str | None:
+def _fault(case: Case) -> str | None:
     """A fault whose signature is exact enough to be named without labels."""
     faults = [fault for fault in find_faults(case) if fault.exact and fault.kind not in NATURAL]
     if not faults:
@@ -188,35 +190,35 @@ def _corrupt(case: Case) -> str | None:
     )
 
 
-def _moved(
+def _estimate(
     case: Case, metric: Metric, statistics: Floats, known: np.ndarray, history: list[tuple[float, float]]
 ) -> tuple[Estimate | None, str | None]:
     design = make_design(case.pairs.values())
-    good, bad = case.reference.outcomes, case.current.outcomes
-    said = bad.predictions.astype(float)
+    ref, cur = case.reference.outcomes, case.current.outcomes
+    said = cur.predictions.astype(float)
     answered = np.flatnonzero(said >= 0 if case.problem.classification else np.isfinite(said))
     if len(answered) < MIN_ROWS:
         return None, "too few rows with a prediction"
-    x_g = _matrix(design, case.reference.sample, good)[known]
-    x_b = _matrix(design, case.current.sample, bad)[answered]
-    if x_g.shape[1] == 0:
+    x_ref = _matrix(design, case.reference.sample, ref)[known]
+    x_cur = _matrix(design, case.current.sample, cur)[answered]
+    if x_ref.shape[1] == 0:
         return None, "no column to estimate from"
-    labels = good.labels[known].astype(np.int64) if case.problem.classification and metric.rows == "counts" else None
+    labels = ref.labels[known].astype(np.int64) if case.problem.classification and metric.rows == "counts" else None
     return estimate_moved(
         metric,
         statistics,
-        x_g,
-        x_b,
-        _categorical(design, x_g.shape[1]),
+        x_ref,
+        x_cur,
+        _categorical(design, x_ref.shape[1]),
         case.rng("estimate"),
         history=history,
         labels=labels,
-        predictions=(good.predictions[known], bad.predictions[answered]),
+        predictions=(ref.predictions[known], cur.predictions[answered]),
         classes=len(case.problem.classes),
     )
 
 
-def sample_periods(case: Case, grid: Grid) -> Any:
+def sample_periods(case: Case, grid: PeriodGrid) -> Any:
     """Period of every row of the reference sample; None where rows in their order are periods and the sample is not whole."""
     sample = case.reference.sample
     if grid.timed:

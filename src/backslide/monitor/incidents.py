@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from backslide.contracts import say
 from backslide.contracts.finding import Estimate
 from backslide.contracts.watch import Incident, IncidentDiagnosis, Level, Member, StreamKind
-from backslide.monitor.detect import Raised, Track
-from backslide.monitor.periods import Grid
+from backslide.monitor.detect import Signal, Track
+from backslide.monitor.periods import PeriodGrid
 from backslide.store.memory import Mute
 
 ORDER: tuple[StreamKind, ...] = (
@@ -28,11 +28,11 @@ ORDER: tuple[StreamKind, ...] = (
 
 
 @dataclass(frozen=True)
-class Told:
+class IncidentMember:
     """A member with the numbers that lists are sorted by."""
 
     track: Track
-    raised: Raised
+    raised: Signal
     began: int
     at: int
     """Period that raised it."""
@@ -47,7 +47,7 @@ class Told:
 class Group:
     """Members of one incident."""
 
-    members: list[Told] = field(default_factory=list)
+    members: list[IncidentMember] = field(default_factory=list)
 
     @property
     def first(self) -> int:
@@ -72,7 +72,7 @@ class Group:
         return min(known) if known else None
 
     @property
-    def speaker(self) -> Told:
+    def speaker(self) -> IncidentMember:
         """The member to read first: an alarm before an early sign, performance before inputs, then the largest."""
         return min(
             self.members,
@@ -80,7 +80,7 @@ class Group:
         )
 
 
-def grouped(tracks: Sequence[Track], delay: Callable[[StreamKind], int], cooldown: int) -> list[Group]:
+def group_signals(tracks: Sequence[Track], delay: Callable[[StreamKind], int], cooldown: int) -> list[Group]:
     """Incidents in the order of their first signs; ``delay`` is how many periods later a stream's period is known."""
     found: list[Group] = []
     for member in sorted(_members(tracks, delay), key=lambda m: (m.seen, m.at)):
@@ -92,7 +92,7 @@ def grouped(tracks: Sequence[Track], delay: Callable[[StreamKind], int], cooldow
     return found
 
 
-def _members(tracks: Sequence[Track], delay: Callable[[StreamKind], int]) -> Iterator[Told]:
+def _members(tracks: Sequence[Track], delay: Callable[[StreamKind], int]) -> Iterator[IncidentMember]:
     for track in tracks:
         wait = delay(track.followed.kind)
         numbers = track.followed.later.ordinals
@@ -100,10 +100,12 @@ def _members(tracks: Sequence[Track], delay: Callable[[StreamKind], int]) -> Ite
             seen = one.raised if one.seen is None else one.seen
             over = None if one.closed is None else int(numbers[one.closed]) + wait
             at = int(numbers[one.raised])
-            yield Told(track, one, int(numbers[one.began]), at, at + wait, int(numbers[seen]) + wait, over)
+            yield IncidentMember(track, one, int(numbers[one.began]), at, at + wait, int(numbers[seen]) + wait, over)
 
 
-def incident(group: Group, grid: Grid, mutes: Sequence[Mute], finding: IncidentDiagnosis | None, last: int) -> Incident:
+def incident(
+    group: Group, grid: PeriodGrid, mutes: Sequence[Mute], finding: IncidentDiagnosis | None, last: int
+) -> Incident:
     """A group as it is published; ``last`` is the period of the look."""
     ordered = sorted(
         group.members, key=lambda m: (m.raised.level != Level.ALARM, ORDER.index(m.track.followed.kind), m.known)
@@ -126,7 +128,7 @@ def incident(group: Group, grid: Grid, mutes: Sequence[Mute], finding: IncidentD
     )
 
 
-def identity(group: Group, grid: Grid) -> str:
+def identity(group: Group, grid: PeriodGrid) -> str:
     """Name of an incident: the period of its first sign."""
     return grid.label(group.first)
 
@@ -139,7 +141,7 @@ def muted(stream: str, mutes: Sequence[Mute], period: str) -> str | None:
     return None
 
 
-def _member(told: Told, grid: Grid) -> Member:
+def _member(told: IncidentMember, grid: PeriodGrid) -> Member:
     one, followed = told.raised, told.track.followed
     return Member(
         stream=followed.name,
@@ -155,7 +157,7 @@ def _member(told: Told, grid: Grid) -> Member:
     )
 
 
-def sentence(told: Told, grid: Grid) -> str:
+def sentence(told: IncidentMember, grid: PeriodGrid) -> str:
     """What moved, by how much, since when."""
     one, followed = told.raised, told.track.followed
     rows = slice(one.began, one.raised + 1)
@@ -174,7 +176,7 @@ def sentence(told: Told, grid: Grid) -> str:
 
 
 @dataclass(frozen=True)
-class Due:
+class DueMessage:
     """A message that is due."""
 
     incident: str
@@ -183,14 +185,14 @@ class Due:
     """Period on which it became due."""
 
 
-def due(group: Group, grid: Grid, last: int, remind_after: int) -> list[Due]:
+def due_messages(group: Group, grid: PeriodGrid, last: int, remind_after: int) -> list[DueMessage]:
     """Every message of an incident up to period ``last``, in order of time."""
     name, alarm, over = identity(group, grid), group.alarm, group.over
-    found = [Due(name, "watch", group.first)] if group.first != alarm else []
+    found = [DueMessage(name, "watch", group.first)] if group.first != alarm else []
     if alarm is not None:
-        found.append(Due(name, "alarm", alarm))
+        found.append(DueMessage(name, "alarm", alarm))
         end = last if over is None else over - 1
-        found += [Due(name, "reminder", n) for n in range(alarm + remind_after, end + 1, remind_after)]
+        found += [DueMessage(name, "reminder", n) for n in range(alarm + remind_after, end + 1, remind_after)]
         if over is not None:
-            found.append(Due(name, "recovery", over))
+            found.append(DueMessage(name, "recovery", over))
     return [one for one in found if one.number <= last]

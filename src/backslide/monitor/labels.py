@@ -13,7 +13,7 @@ from backslide.engine.columns import names
 from backslide.engine.roles.outcomes import codes_of
 from backslide.engine.sources.errors import reading
 from backslide.monitor.periods import MONDAY
-from backslide.monitor.rows import LABELLED, SERVED, Rows
+from backslide.monitor.rows import LABELLED, SERVED, PeriodRows
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.shift.label_delay import Curve, compare_arrival, curves, selective_labels
 
@@ -45,7 +45,7 @@ class Ages:
         return asdict(self)
 
 
-def delays(frame: pl.LazyFrame, rows: Rows) -> tuple[Floats, np.ndarray]:
+def delays(frame: pl.LazyFrame, rows: PeriodRows) -> tuple[Floats, np.ndarray]:
     """Delays of labels in periods from the end of the row's period (n,), at least 0, and the labels as texts (n,)."""
     grid, label = rows.grid, rows.settings.model.label
     assert grid.length is not None
@@ -65,7 +65,7 @@ def delays(frame: pl.LazyFrame, rows: Rows) -> tuple[Floats, np.ndarray]:
     return np.maximum(table["late"].to_numpy(), 0.0), table["label"].to_numpy()
 
 
-def ages_of(rows: Rows, labelled: float) -> Ages:
+def ages_of(rows: PeriodRows, labelled: float) -> Ages:
     """The ages at which the reference's labels had come."""
     watch = rows.settings.watch
     if not rows.has_label_times or not rows.grid.timed or LABELLED not in rows.reference.collect_schema():
@@ -82,7 +82,9 @@ def ages_of(rows: Rows, labelled: float) -> Ages:
     return Ages(first, last if last > first else None, float(curve.at(first)), labelled, known=True, by_class=shares)
 
 
-def label_notes(rows: Rows, ages: Ages, now: float, later: pl.DataFrame | None, classes: tuple[str, ...]) -> list[str]:
+def label_notes(
+    rows: PeriodRows, ages: Ages, now: float, later: pl.DataFrame | None, classes: tuple[str, ...]
+) -> list[str]:
     """What must be said about how labels come.
 
     Args:
@@ -107,7 +109,7 @@ def label_notes(rows: Rows, ages: Ages, now: float, later: pl.DataFrame | None, 
     return notes
 
 
-def _arrival_notes(rows: Rows, ages: Ages, now: float) -> list[str]:
+def _arrival_notes(rows: PeriodRows, ages: Ages, now: float) -> list[str]:
     before, _ = delays(rows.reference, rows)
     after, _ = delays(rows.later, rows)
     notes = []

@@ -14,8 +14,8 @@ from backslide.contracts.watch import IncidentDiagnosis, WatchReport
 from backslide.contracts.watch_settings import FIELDS
 from backslide.monitor.events import events_of, near
 from backslide.monitor.exposition import exposition
-from backslide.monitor.incidents import Due, Group, due, identity, incident
-from backslide.monitor.periods import Grid
+from backslide.monitor.incidents import DueMessage, Group, due_messages, identity, incident
+from backslide.monitor.periods import PeriodGrid
 from backslide.store.database import from_environment
 from backslide.store.memory import Book, Message
 
@@ -23,7 +23,7 @@ MOST_LINES = 8
 """Streams that a message lists."""
 
 
-def put(settings: Settings, book: Book, groups: Sequence[Group], grid: Grid, last: int | None) -> None:
+def put(settings: Settings, book: Book, groups: Sequence[Group], grid: PeriodGrid, last: int | None) -> None:
     """Write down what became due since the last look; at the first look only what is still open.
 
     Messages and the mark of how far they go take effect together, so that no look can lose or double one.
@@ -38,7 +38,7 @@ def put(settings: Settings, book: Book, groups: Sequence[Group], grid: Grid, las
 
 
 def _messages(
-    settings: Settings, book: Book, groups: Sequence[Group], grid: Grid, last: int, before: int | None
+    settings: Settings, book: Book, groups: Sequence[Group], grid: PeriodGrid, last: int, before: int | None
 ) -> list[Message]:
     alerts, mutes, findings = settings.alerts, book.mutes(), book.findings()
     known = {(m.incident, m.kind) for m in book.messages()}
@@ -47,7 +47,7 @@ def _messages(
         name = identity(group, grid)
         if incident(group, grid, mutes, None, last).muted is not None:
             continue
-        for one in due(group, grid, last, settings.watch.remind_after):
+        for one in due_messages(group, grid, last, settings.watch.remind_after):
             if one.kind not in alerts.on or not _new(one, group, before, known):
                 continue
             finding = IncidentDiagnosis(**findings[name]) if name in findings else None
@@ -55,7 +55,7 @@ def _messages(
     return found
 
 
-def _new(one: Due, group: Group, before: int | None, known: set[tuple[str, str]]) -> bool:
+def _new(one: DueMessage, group: Group, before: int | None, known: set[tuple[str, str]]) -> bool:
     if before is None:
         return group.over is None and one.kind in ("alarm", "watch")
     if one.kind == "recovery" and (one.incident, "alarm") not in known and (one.incident, "watch") not in known:
@@ -69,7 +69,7 @@ _LEVEL = {"alarm": "ALARM", "watch": "early sign", "reminder": "still open", "re
 
 
 def _message(
-    settings: Settings, group: Group, grid: Grid, one: Due, finding: IncidentDiagnosis | None, last: int
+    settings: Settings, group: Group, grid: PeriodGrid, one: DueMessage, finding: IncidentDiagnosis | None, last: int
 ) -> Message:
     told = incident(group, grid, (), finding, last)
     others = [m.sentence for m in told.members][:MOST_LINES]
@@ -121,10 +121,10 @@ def _send(settings: Settings, message: Message) -> str | None:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # modules of its plugins that Python will lose one day are none of the user's
-        return _notified(settings, message)
+        return _notify(settings, message)
 
 
-def _notified(settings: Settings, message: Message) -> str | None:
+def _notify(settings: Settings, message: Message) -> str | None:
     with needs("watch", "sending alerts"):
         import apprise  # most of a second: only when there is something to tell
     kinds = {"alarm": apprise.NotifyType.FAILURE, "recovery": apprise.NotifyType.SUCCESS}

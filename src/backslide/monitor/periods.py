@@ -20,7 +20,7 @@ HOURS = 24
 
 
 @dataclass(frozen=True)
-class Grid:
+class PeriodGrid:
     """Stretches of time of one length, or of so many rows."""
 
     name: str
@@ -30,7 +30,7 @@ class Grid:
     cycle: int
 
     @classmethod
-    def of(cls, settings: WatchSettings) -> Grid:
+    def of(cls, settings: WatchSettings) -> PeriodGrid:
         """As configured."""
         if settings.rows is not None:
             return cls(settings.period, None, settings.rows, 0)
@@ -51,9 +51,9 @@ class Grid:
     def expression(self, time: str) -> pl.Expr:
         """Number of each row's period, from its time."""
         assert self.length is not None
-        micros = int(self.length / timedelta(microseconds=1))
-        since = pl.col(time).cast(pl.Datetime("us")).cast(pl.Int64) + _micros(datetime(1970, 1, 1) - MONDAY)
-        return (since // micros).alias(PERIOD)
+        micro = timedelta(microseconds=1)
+        since = pl.col(time).cast(pl.Datetime("us")).cast(pl.Int64) + (datetime(1970, 1, 1) - MONDAY) // micro
+        return (since // (self.length // micro)).alias(PERIOD)
 
     def start(self, number: int) -> datetime:
         """First moment of a period."""
@@ -76,10 +76,6 @@ class Grid:
     def a_year(self) -> float:
         """Periods of a year; numbers of rows count as days."""
         return YEAR / (self.length or _DAY)
-
-
-def _micros(span: timedelta) -> int:
-    return int(span / timedelta(microseconds=1))
 
 
 def now() -> datetime:

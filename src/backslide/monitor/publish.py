@@ -26,7 +26,7 @@ from backslide.monitor.detect import Track
 from backslide.monitor.events import Event, near
 from backslide.monitor.incidents import Group, identity, incident, muted
 from backslide.monitor.labels import Ages
-from backslide.monitor.periods import Grid
+from backslide.monitor.periods import PeriodGrid
 from backslide.monitor.streams import HEADLINE_SHARE, Ledger, Subject, corrected_level
 from backslide.store.memory import Book, Mute
 
@@ -40,7 +40,7 @@ SHOWN = 120
 class Look:
     """What one look knows beside streams and incidents."""
 
-    grid: Grid
+    grid: PeriodGrid
     present: datetime
     last: int | None
     ages: Ages
@@ -119,7 +119,7 @@ def _summary(told: Sequence[Incident], status: Level, look: Look, tracks: Sequen
     return f"Quiet: {len(tracks)} streams over {judged} periods{until}{past}{hushed}."
 
 
-def _promise(settings: Settings, grid: Grid, tracks: Sequence[Track]) -> Promise:
+def _promise(settings: Settings, grid: PeriodGrid, tracks: Sequence[Track]) -> Promise:
     watch = settings.watch
     rate = watch.false_alarms_per_year
     often = f"one in {say.number(1 / rate, 2)} years" if rate < 1 else f"{say.number(rate, 2)} a year"
@@ -149,7 +149,7 @@ def _labels(look: Look) -> Labels:
     )
 
 
-def _stream(track: Track, grid: Grid, mutes: Sequence[Mute], last: int) -> Stream:
+def _stream(track: Track, grid: PeriodGrid, mutes: Sequence[Mute], last: int) -> Stream:
     followed = track.followed
     later = followed.later
     # The band holds the memory of periods too: nineteen of twenty quiet periods lie inside.

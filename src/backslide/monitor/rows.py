@@ -16,20 +16,20 @@ from backslide.engine.sources.window_source import Cutting
 from backslide.engine.times.notes import time_notes
 from backslide.engine.times.timestamps import in_place, other, read_times, time_expression, written
 from backslide.engine.window import Opened, Window, open_windows
-from backslide.monitor.periods import MONDAY, PERIOD, Grid
+from backslide.monitor.periods import MONDAY, PERIOD, PeriodGrid
 
 SERVED, LABELLED = "__served", "__labelled"
 INDEX = "__index"
 
 
 @dataclass(frozen=True)
-class Rows:
+class PeriodRows:
     """Raw rows of the reference and after it, with their times in ``SERVED`` and ``LABELLED`` where there are any."""
 
     reference: pl.LazyFrame
     later: pl.LazyFrame
     settings: Settings
-    grid: Grid
+    grid: PeriodGrid
     has_label_times: bool
     notes: tuple[str, ...] = ()
     """How files and times were read."""
@@ -40,7 +40,7 @@ class Rows:
         return self.reference, self.later
 
 
-def open_rows(settings: Settings, grid: Grid, as_of: datetime) -> Rows:
+def open_rows(settings: Settings, grid: PeriodGrid, as_of: datetime) -> PeriodRows:
     """The watched rows up to ``as_of``; labels that came later are not there yet.
 
     Raises:
@@ -56,10 +56,10 @@ def open_rows(settings: Settings, grid: Grid, as_of: datetime) -> Rows:
     before, after = _read_alike(before, *_later(settings, before, cutting), cutting)
     frames, late = [], False
     for frame in (before, after):
-        frame, has = _timed(frame, settings, as_of)
+        frame, has = _with_times(frame, settings, as_of)
         frames.append(frame)
         late = late or has
-    return Rows(frames[0], frames[1], settings, grid, late, tuple(dict.fromkeys(cutting.notes)))
+    return PeriodRows(frames[0], frames[1], settings, grid, late, tuple(dict.fromkeys(cutting.notes)))
 
 
 def _later(settings: Settings, before: pl.LazyFrame, cutting: Cutting) -> tuple[pl.LazyFrame, bool]:
@@ -100,7 +100,7 @@ def _read_alike(
     return in_place(before, told, settings.model), in_place(after, told, settings.model)
 
 
-def _timed(frame: pl.LazyFrame, settings: Settings, as_of: datetime) -> tuple[pl.LazyFrame, bool]:
+def _with_times(frame: pl.LazyFrame, settings: Settings, as_of: datetime) -> tuple[pl.LazyFrame, bool]:
     model, schema = settings.model, frame.collect_schema()
     if model.timestamp is not None and model.timestamp in schema:
         time = time_expression(frame, model.timestamp, schema[model.timestamp], written(model))
@@ -112,7 +112,7 @@ def _timed(frame: pl.LazyFrame, settings: Settings, as_of: datetime) -> tuple[pl
     return frame.with_columns(came.alias(LABELLED), pl.when(known).then(pl.col(model.label)).alias(model.label)), True
 
 
-def at_age(rows: Rows, age: int | None) -> Rows:
+def at_age(rows: PeriodRows, age: int | None) -> PeriodRows:
     """The rows with only the labels that had come ``age`` periods after their period ended; all of them for None."""
     if age is None or not rows.has_label_times or rows.grid.length is None or rows.settings.model.label is None:
         return rows
@@ -128,7 +128,7 @@ def at_age(rows: Rows, age: int | None) -> Rows:
     return replace(rows, reference=aged(rows.reference), later=aged(rows.later))
 
 
-def opened(rows: Rows) -> Opened:
+def open_both(rows: PeriodRows) -> Opened:
     """Both windows, prepared."""
     order = [SERVED] if rows.settings.model.timestamp is not None and not rows.grid.timed else []
     sides = [frame.sort(SERVED, maintain_order=True) if order else frame for frame in rows.windows]
@@ -136,7 +136,7 @@ def opened(rows: Rows) -> Opened:
     return replace(found, notes=tuple(dict.fromkeys([*rows.notes, *found.notes])))
 
 
-def between(rows: Rows, first: int, last: int) -> Rows:
+def between(rows: PeriodRows, first: int, last: int) -> PeriodRows:
     """The rows with only periods ``first`` to ``last`` after the reference."""
     grid = rows.grid
     if grid.timed:
@@ -152,7 +152,7 @@ def plain(frame: pl.LazyFrame) -> pl.LazyFrame:
     return frame.drop([c for c in (SERVED, LABELLED) if c in frame.collect_schema()])
 
 
-def numbered(window: Window, grid: Grid, *, reference: bool) -> pl.LazyFrame:
+def with_periods(window: Window, grid: PeriodGrid, *, reference: bool) -> pl.LazyFrame:
     """A prepared window with the number of each row's period; incomplete numbers of rows are left out."""
     if grid.timed:
         return window.frame.with_columns(grid.expression(names.TIME))

@@ -41,7 +41,7 @@ ESTIMATE = "__estimate"
 
 
 @dataclass(frozen=True)
-class Followed:
+class MonitoredStream:
     """One stream, before and after the reference ended."""
 
     name: str
@@ -59,17 +59,18 @@ class Followed:
     """Share of the false alarms that it may raise."""
 
 
+PeriodSums = tuple[dict[int, Sums], dict[int, Sums]]
+"""By period: of the reference, and after it."""
+
+
 @dataclass(frozen=True)
 class Ledger:
     """Sums by period of the reference and after it: of inputs, and of labels at two ages."""
 
-    inputs: tuple[dict[int, Sums], dict[int, Sums]]
-    labels: tuple[dict[int, Sums], dict[int, Sums]]
-    mature: tuple[dict[int, Sums], dict[int, Sums]] | None
+    inputs: PeriodSums
+    labels: PeriodSums
+    mature: PeriodSums | None
     """None where labels have all come at the first age already."""
-
-
-Pair = tuple[dict[int, Sums], dict[int, Sums]]
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def quantities(problem: Problem) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*([own] if own else []), *shown)))
 
 
-def follow(subject: Subject, ledger: Ledger) -> list[Followed]:
+def follow(subject: Subject, ledger: Ledger) -> list[MonitoredStream]:
     """Every stream with enough reference, with its share of the budget."""
     found = [*_performance(subject, ledger), *_inputs(subject, ledger)]
     found = [
@@ -139,14 +140,14 @@ def follow(subject: Subject, ledger: Ledger) -> list[Followed]:
     return [replace(one, budget=share[one.kind in ("performance", "mature")]) for one in found]
 
 
-def _performance(subject: Subject, ledger: Ledger) -> Iterator[Followed]:
+def _performance(subject: Subject, ledger: Ledger) -> Iterator[MonitoredStream]:
     problem, metric = subject.problem, subject.headline
     total = _all(ledger.labels[0])
     if not total.labelled:
         return
     reading = _Reading.of(problem, metric, total)
     words = say.metric(metric.name)
-    floor = _floor(problem, metric, reading)
+    floor = problem.min_effect if metric.name == problem.metric else 0.01 if metric.share else 0.02 * abs(reading.level)
     yield reading.stream("performance", "performance", words, ledger.labels, subject, floor)
     if ledger.mature is not None:
         late = _Reading.of(problem, metric, _all(ledger.mature[0]))
@@ -157,7 +158,7 @@ def _performance(subject: Subject, ledger: Ledger) -> Iterator[Followed]:
             own = _Reading.of(problem, one, total)
             yield own.stream(f"class:{label}", "class", say.metric(one.name), ledger.labels, subject, 0.02)
     for expression in subject.segments:
-        part = _inside(ledger.labels, expression)
+        part: PeriodSums = (_inside(ledger.labels[0], expression), _inside(ledger.labels[1], expression))
         inside = _all(part[0])
         if inside.labelled >= MIN_CLASS_ROWS * max(len(part[0]), 1):
             own = _Reading.of(problem, metric, inside)
@@ -166,59 +167,52 @@ def _performance(subject: Subject, ledger: Ledger) -> Iterator[Followed]:
             )
 
 
-def _inputs(subject: Subject, ledger: Ledger) -> Iterator[Followed]:
+def _inputs(subject: Subject, ledger: Ledger) -> Iterator[MonitoredStream]:
     problem, total = subject.problem, _all(ledger.inputs[0])
+    headline = subject.headline
     if ESTIMATE in total.moments:
-        yield _moments(
-            "estimate",
-            "estimate",
-            f"expected {say.metric(subject.headline.name)}",
-            ESTIMATE,
-            ledger.inputs,
+        yield _mean_stream(
             subject,
-            (-subject.headline.sign,),
-            share=subject.headline.share,
+            "estimate",
+            "estimate",
+            f"expected {say.metric(headline.name)}",
+            ledger.inputs,
+            ESTIMATE,
+            signs=(-headline.sign,),
+            share=headline.share,
             material=problem.min_effect,
         )
-    shown = names.CONFIDENCE if problem.classification else names.PREDICTION
+    shown, word = (names.CONFIDENCE, "confidence") if problem.classification else (names.PREDICTION, "prediction")
     if shown in total.moments:
-        words = "mean confidence" if problem.classification else "mean prediction"
-        spread = _spread(total.moments[shown])
-        yield _moments(
-            "confidence" if problem.classification else "prediction",
-            "confidence",
-            words,
-            shown,
-            ledger.inputs,
+        material = 0.02 if problem.classification else 0.1 * _spread(total.moments[shown])
+        yield _mean_stream(
             subject,
-            (1, -1),
+            word,
+            "confidence",
+            f"mean {word}",
+            ledger.inputs,
+            shown,
+            signs=(1, -1),
             share=problem.classification,
-            material=0.02 if problem.classification else 0.1 * spread,
+            material=material,
         )
     if subject.corrections and total.labelled:
-        yield _counts(
-            "corrections",
-            "corrections",
-            "share of labelled rows that reviewers corrected",
-            ledger.labels,
-            lambda s: s.corrected,
-            subject,
-            lambda s: s.labelled,
+        words = "share of labelled rows that reviewers corrected"
+        yield _share_stream(
+            subject, "corrections", "corrections", words, ledger.labels, lambda s: (s.corrected, s.labelled)
         )
-    for column in subject.features[:MOST_FEATURES]:
-        words = f"missing values of {column}"
-        yield _counts(f"missing:{column}", "missing", words, ledger.inputs, partial(_missing, column), subject)
-    for column in subject.vocabularies[:MOST_FEATURES]:
-        words = f"values of {column} that the reference does not hold"
-        yield _counts(f"unknown:{column}", "unknown", words, ledger.inputs, partial(_unknown, column), subject)
+    columns: tuple[tuple[StreamKind, tuple[str, ...], str], ...] = (
+        ("missing", subject.features, "missing values of {}"),
+        ("unknown", subject.vocabularies, "values of {} that the reference does not hold"),
+    )
+    for kind, names_of, words in columns:
+        for name in names_of[:MOST_FEATURES]:
+            counts = partial(_column_counts, kind, name)
+            yield _share_stream(subject, f"{kind}:{name}", kind, words.format(name), ledger.inputs, counts)
 
 
-def _missing(column: str, sums: Sums) -> int:
-    return sums.missing.get(column, 0)
-
-
-def _unknown(column: str, sums: Sums) -> int:
-    return sums.unknown.get(column, 0)
+def _column_counts(kind: str, column: str, sums: Sums) -> tuple[int, int]:
+    return (sums.missing if kind == "missing" else sums.unknown).get(column, 0), sums.rows
 
 
 def corrected_level(subject: Subject, judged: dict[int, Sums], chances: dict[str, float], last: int) -> float | None:
@@ -246,24 +240,17 @@ def _all(sums: dict[int, Sums]) -> Sums:
     return total
 
 
-def _inside(pair: Pair, expression: str) -> Pair:
-    before, after = ({n: s.segments[expression] for n, s in side.items() if expression in s.segments} for side in pair)
-    return before, after
+def _inside(sums: dict[int, Sums], expression: str) -> dict[int, Sums]:
+    return {n: s.segments[expression] for n, s in sums.items() if expression in s.segments}
 
 
 def _classes(problem: Problem, total: Sums, periods: int) -> list[str]:
     """Classes with enough labels in a usual period, the most frequent first."""
-    rows: dict[str, int] = {}
+    rows: Counter[str] = Counter()
     for (label, _), n in total.cells.items():
-        rows[label] = rows.get(label, 0) + n
-    often = [label for label in problem.classes if rows.get(label, 0) >= MIN_CLASS_ROWS * max(periods, 1)]
+        rows[label] += n
+    often = [label for label in problem.classes if rows[label] >= MIN_CLASS_ROWS * max(periods, 1)]
     return sorted(sorted(often, key=lambda label: -rows[label])[:MOST_CLASSES])
-
-
-def _floor(problem: Problem, metric: Metric, reading: _Reading) -> float:
-    if metric.name == problem.metric:
-        return problem.min_effect
-    return 0.01 if metric.share else 0.02 * abs(reading.level)
 
 
 @dataclass(frozen=True)
@@ -300,10 +287,10 @@ class _Reading:
         return self.level + float((vector / n - self.mean) @ self.slope), n
 
     def stream(
-        self, name: str, kind: StreamKind, words: str, pair: Pair, subject: Subject, material: float
-    ) -> Followed:
+        self, name: str, kind: StreamKind, words: str, pair: PeriodSums, subject: Subject, material: float
+    ) -> MonitoredStream:
         before, after = (_periods(side, self.value, subject) for side in pair)
-        return Followed(
+        return MonitoredStream(
             name, kind, words, before, after, self.variance, self.metric.share, (-self.metric.sign,), material
         )
 
@@ -344,25 +331,25 @@ def _periods(side: dict[int, Sums], value: Callable[[Sums], tuple[float, float]]
     return Periods(table[:, 1], table[:, 2], table[:, 0].astype(np.int64), subject.cycle)
 
 
-def _moments(
+def _mean_stream(
+    subject: Subject,
     name: str,
     kind: StreamKind,
     words: str,
+    pair: PeriodSums,
     column: str,
-    pair: Pair,
-    subject: Subject,
-    signs: tuple[int, ...],
     *,
+    signs: tuple[int, ...],
     share: bool,
     material: float,
-) -> Followed:
+) -> MonitoredStream:
     def value(sums: Sums) -> tuple[float, float]:
         n, total, _ = sums.moments.get(column, (0.0, 0.0, 0.0))
         return (total / n if n else np.nan), n
 
     before, after = (_periods(side, value, subject) for side in pair)
     variance = max(_spread(_all(pair[0]).moments[column]) ** 2, 1e-12)
-    return Followed(name, kind, words, before, after, variance, share, signs, material)
+    return MonitoredStream(name, kind, words, before, after, variance, share, signs, material)
 
 
 def _spread(moments: tuple[float, float, float]) -> float:
@@ -370,20 +357,20 @@ def _spread(moments: tuple[float, float, float]) -> float:
     return float(np.sqrt(max(square / n - (total / n) ** 2, 0.0))) if n else 0.0
 
 
-def _counts(
+def _share_stream(
+    subject: Subject,
     name: str,
     kind: StreamKind,
     words: str,
-    pair: Pair,
-    count: Callable[[Sums], int],
-    subject: Subject,
-    among: Callable[[Sums], int] = lambda s: s.rows,
-) -> Followed:
+    pair: PeriodSums,
+    counts: Callable[[Sums], tuple[int, int]],
+) -> MonitoredStream:
+    """A share of rows; ``counts`` gives the rows that count, and among how many."""
+
     def value(sums: Sums) -> tuple[float, float]:
-        n = among(sums)
-        return (count(sums) / n if n else np.nan), float(n)
+        count, among = counts(sums)
+        return (count / among if among else np.nan), float(among)
 
     before, after = (_periods(side, value, subject) for side in pair)
-    rows = float(before.rows.sum())
-    rate = (float(before.values @ before.rows) + 0.5) / (rows + 1)
-    return Followed(name, kind, words, before, after, rate * (1 - rate), True, (1,), 0.02)
+    rate = (float(before.values @ before.rows) + 0.5) / (float(before.rows.sum()) + 1)
+    return MonitoredStream(name, kind, words, before, after, rate * (1 - rate), True, (1,), 0.02)

@@ -12,12 +12,12 @@ from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.segments import resolve as resolve_segments
 from backslide.engine.sources.errors import reading
 from backslide.engine.window import Opened
-from backslide.monitor.collect import MOST_VOCABULARY, Wanted
-from backslide.monitor.periods import Grid
+from backslide.monitor.collect import MOST_VOCABULARY, SumPlan
+from backslide.monitor.periods import PeriodGrid
 from backslide.monitor.streams import Subject, quantities
 
 
-def subject_of(settings: Settings, both: Opened, case: Case, grid: Grid) -> tuple[Subject, Wanted]:
+def subject_of(settings: Settings, both: Opened, case: Case, grid: PeriodGrid) -> tuple[Subject, SumPlan]:
     """What is followed, from the configuration and the reference sample, and what must be summed for it."""
     problem = both.problem
     sample = case.reference.sample
@@ -29,7 +29,7 @@ def subject_of(settings: Settings, both: Opened, case: Case, grid: Grid) -> tupl
     source = problem.roles.label_source
     days = settings.watch.holidays if grid.name == "day" else ()
     holidays = frozenset(grid.number(datetime(d.year, d.month, d.day)) for d in days)
-    wanted = Wanted(quantities(problem), problem.classification, segments, features, vocabularies, source)
+    wanted = SumPlan(quantities(problem), problem.classification, segments, features, vocabularies, source)
     return Subject(
         problem,
         segments,

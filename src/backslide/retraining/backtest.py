@@ -7,19 +7,21 @@ fresh rows, with about as many labelled rows each; the first only ever trains.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import stats
 
 from backslide.case import Case
 from backslide.contracts.errors import InputError, ModelError
+from backslide.contracts.finding import Estimate
 from backslide.engine.roles.outcomes import Outcomes
+from backslide.models.model import Model
 from backslide.playbook.shadow.arms import Arm, Arms
 from backslide.playbook.shadow.differences import difference
-from backslide.retraining.history import History, Rows
-from backslide.retraining.recipe import Recipe, trained
-from backslide.retraining.windows import Chosen, Plan, bounded
+from backslide.retraining.history import History, Mask, Rows
+from backslide.retraining.recipe import Recipe, train_model
+from backslide.retraining.windows import TrainingPlan, TrainingRows, limit_rows
 from backslide.stats.metrics.metric import OF_SCORES, Metric
 from backslide.stats.shift.paired import Difference
 
@@ -33,7 +35,6 @@ class Fold:
     """An origin, and the rows of the stretch after it."""
 
     origin: float
-    end: float
     rows: Rows
     """Labelled rows served within it."""
 
@@ -42,7 +43,7 @@ class Fold:
 class Run:
     """One plan at one origin: what it says to every fresh row from the origin on."""
 
-    plan: Plan
+    plan: TrainingPlan
     fold: int
     trained_on: int
     rows: Rows
@@ -54,10 +55,10 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Tried:
+class CandidateResult:
     """A plan at every origin; ``why_not`` where it could not be tried."""
 
-    plan: Plan
+    plan: TrainingPlan
     runs: tuple[Run, ...] = ()
     arms: Arms | None = None
     found: Difference | None = None
@@ -73,7 +74,7 @@ class Tried:
 
 
 @dataclass
-class Bench:
+class Backtest:
     """What candidates are tried on."""
 
     history: History
@@ -85,13 +86,23 @@ class Bench:
     always: tuple[str, ...] = ()
     """Features that no candidate may see: not known when the row was served."""
     say: Callable[[str], None] = field(default=lambda _: None)
-    picked: dict[tuple[str, float], Chosen] = field(default_factory=dict)
+    picked: dict[tuple[str, float], TrainingRows] = field(default_factory=dict)
     """Rows and weights by plan and moment."""
 
     @property
     def case(self) -> Case:
         """The case of the history."""
         return self.history.case
+
+    def value(self, answers: Outcomes) -> float | None:
+        """The headline of some answers; None where it cannot be estimated."""
+        known = answers.take(answers.known())
+        if not len(known.labels):
+            return None
+        if self.metric.whole is not None:
+            return float(self.metric.whole(known.arrays))
+        value = float(self.metric.value(known.statistics(self.metric, len(self.case.problem.classes)).sum(0)))
+        return value if np.isfinite(value) else None
 
     def rng(self, *key: object) -> np.random.Generator:
         """A generator of its own for each purpose."""
@@ -113,12 +124,7 @@ def folds_of(h: History, count: int) -> tuple[Fold, ...]:
             f"{(MIN_FOLDS + 1) * LEAST_ROWS}, at different times"
         )
     cuts = [h.when[rows[len(rows) * (k + 1) // (count + 1)]] for k in range(count)]
-    ends = [*cuts[1:], np.inf]
-    made = []
-    for origin, end in zip(cuts, ends, strict=True):
-        inside = rows[(h.when[rows] >= origin) & (h.when[rows] < end)]
-        if len(inside) and len(h.known_at(origin)) >= LEAST_ROWS:
-            made.append(Fold(float(origin), float(end), inside))
+    made = [f for f in folds_at(h, rows, cuts) if len(f.rows) and len(h.known_at(f.origin)) >= LEAST_ROWS]
     if len(made) < MIN_FOLDS:
         raise InputError(
             "too few labels had arrived in time to train on: expected labels of earlier rows at two moments at least; "
@@ -127,37 +133,34 @@ def folds_of(h: History, count: int) -> tuple[Fold, ...]:
     return tuple(made)
 
 
-def _answered(h: History) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def folds_at(h: History, rows: Rows, cuts: Sequence[float]) -> list[Fold]:
+    """The stretches from each of some moments to the next, of these rows."""
+    pairs = zip(cuts, [*cuts[1:], np.inf], strict=True)
+    return [Fold(float(low), rows[(h.when[rows] >= low) & (h.when[rows] < high)]) for low, high in pairs]
+
+
+def _answered(h: History) -> Mask:
     predictions = h.served.predictions
-    if predictions.dtype.kind == "f":
-        return np.asarray(np.isfinite(predictions.astype(float)))
-    return np.asarray(predictions.astype(np.int64) >= 0)
+    return np.asarray(np.isfinite(predictions) if predictions.dtype.kind == "f" else predictions.astype(np.int64) >= 0)
 
 
-def try_plan(bench: Bench, plan: Plan) -> Tried:
+def try_plan(bench: Backtest, plan: TrainingPlan) -> CandidateResult:
     """Train and ask at every origin; what fails is told, never the end."""
     try:
         runs = tuple(run_of(bench, plan, k) for k in range(len(bench.folds)))
     except ModelError as error:
-        return Tried(plan, why_not=str(error))
-    return judged(bench, plan, runs)
+        return CandidateResult(plan, why_not=str(error))
+    return judge_runs(bench, plan, runs)
 
 
-def run_of(bench: Bench, plan: Plan, k: int, only: Rows | None = None) -> Run:
+def run_of(bench: Backtest, plan: TrainingPlan, k: int, only: Rows | None = None) -> Run:
     """One plan at the origin of fold ``k``; ``only`` are the rows that it may choose from.
 
     Raises:
         ModelError: the recipe fails, or there is too little to train on.
     """
     h, fold = bench.history, bench.folds[k]
-    rng = bench.rng(plan.name, k)
-    rows, weights = chosen(bench, plan, fold.origin, rng)
-    if only is not None:
-        kept = np.isin(rows, only)
-        rows, weights = rows[kept], None if weights is None else weights[kept]
-    if len(rows) < LEAST_ROWS:
-        raise ModelError(f"{len(rows)} rows to train on, expected at least {LEAST_ROWS}")
-    model = trained(bench.recipe, h, rows, weights, plan.steady, rng, plan.name)
+    model, rows = fit_plan(bench, plan, fold.origin, bench.rng(plan.name, k), only)
     later = np.flatnonzero(h.fresh & h.labelled & (h.when >= fold.origin))
     answered = bench.case.answered(model, h.frame[later])
     if answered.failed.all():
@@ -167,32 +170,49 @@ def run_of(bench: Bench, plan: Plan, k: int, only: Rows | None = None) -> Run:
     return Run(plan, k, len(rows), later, answered.outcomes)
 
 
-def chosen(bench: Bench, plan: Plan, origin: float, rng: np.random.Generator) -> Chosen:
+def training_rows(bench: Backtest, plan: TrainingPlan, origin: float, rng: np.random.Generator) -> TrainingRows:
     """Rows and weights of a plan at a moment, bounded; found once."""
     key = (plan.base or plan.name, origin)
     if key not in bench.picked:
-        bench.picked[key] = bounded(plan.choose(bench.history, origin, rng), bench.max_rows, rng)
+        bench.picked[key] = limit_rows(plan.choose(bench.history, origin, rng), bench.max_rows, rng)
     return bench.picked[key]
 
 
-def signature(bench: Bench, plan: Plan) -> tuple[bytes, ...]:
+def fit_plan(
+    bench: Backtest, plan: TrainingPlan, origin: float, rng: np.random.Generator, only: Rows | None = None
+) -> tuple[Model, Rows]:
+    """A model of a plan at a moment, and the rows that it was trained on, of ``only`` where these are given.
+
+    Raises:
+        ModelError: the recipe fails, or there is too little to train on.
+    """
+    rows, weights = training_rows(bench, plan, origin, rng)
+    if only is not None:
+        inside = np.isin(rows, only)
+        rows, weights = rows[inside], None if weights is None else weights[inside]
+    if len(rows) < LEAST_ROWS:
+        raise ModelError(f"{len(rows)} rows to train on, expected at least {LEAST_ROWS}")
+    return train_model(bench.recipe, bench.history, rows, weights, plan.steady, rng, plan.name), rows
+
+
+def signature(bench: Backtest, plan: TrainingPlan) -> tuple[bytes, ...]:
     """What it trains on at every origin: plans of the same signature are one and the same."""
     made = []
     for k, fold in enumerate(bench.folds):
-        rows, weights = chosen(bench, plan, fold.origin, bench.rng(plan.name, k))
+        rows, weights = training_rows(bench, plan, fold.origin, bench.rng(plan.name, k))
         made += [rows.tobytes(), b"" if weights is None else weights.tobytes()]
     return tuple(made)
 
 
-def judged(bench: Bench, plan: Plan, runs: Sequence[Run]) -> Tried:
+def judge_runs(bench: Backtest, plan: TrainingPlan, runs: Sequence[Run]) -> CandidateResult:
     """All folds together and each by itself, paired with what was served."""
     each = [arms_of(bench.history, run.on(bench.folds[run.fold].rows), bench.folds[run.fold].rows) for run in runs]
-    whole = Arms(_joined([a.old for a in each]), _joined([a.new for a in each]), True)
+    whole = Arms(_join([a.old for a in each]), _join([a.new for a in each]), True)
     found = difference(bench.case, whole, bench.metric)
     by_fold = [difference(bench.case, arms, bench.metric) for arms in each]
     gains = tuple(None if d is None else -bench.metric.harm(d.estimate) for d in by_fold)
     noise = tuple(d.se for d in by_fold if d is not None)
-    return Tried(plan, tuple(runs), whole, found, gains, noise, "" if found is not None else "not estimable")
+    return CandidateResult(plan, tuple(runs), whole, found, gains, noise, "" if found is not None else "not estimable")
 
 
 def arms_of(h: History, answers: Outcomes, rows: Rows) -> Arms:
@@ -201,7 +221,7 @@ def arms_of(h: History, answers: Outcomes, rows: Rows) -> Arms:
     return Arms(Arm(h.served.take(rows), frame, days), Arm(answers, frame, days), True)
 
 
-def _joined(arms: Sequence[Arm]) -> Arm:
+def _join(arms: Sequence[Arm]) -> Arm:
     import polars as pl
 
     scores = [a.outcomes.scores for a in arms if a.outcomes.scores is not None]
@@ -214,16 +234,7 @@ def _joined(arms: Sequence[Arm]) -> Arm:
     return Arm(whole, pl.concat([a.frame for a in arms]), days)
 
 
-@dataclass(frozen=True)
-class Future:
-    """Gain to expect of the next stretch, with a prediction interval."""
-
-    estimate: float
-    low: float
-    high: float
-
-
-def future(tried: Tried, level: float = 0.95) -> Future | None:
+def future(tried: CandidateResult, level: float = 0.95) -> Estimate | None:
     """Prediction interval (Student) for the gain on one more stretch like those of the backtest.
 
     The spread of the folds' gains holds both what differs from stretch to stretch and the luck of the rows; with few folds it
@@ -242,17 +253,12 @@ def future(tried: Tried, level: float = 0.95) -> Future | None:
     ahead = slope * ((n - 1) / 2 + 1)
     centre = float(gains.mean()) + ahead / 2
     half = float(stats.t.ppf(0.5 + level / 2, n - 1)) * np.sqrt(variance * (1 + 1 / n)) + abs(ahead) / 2
-    return Future(centre, centre - half, centre + half)
+    return Estimate(estimate=centre, low=centre - half, high=centre + half)
 
 
 PRIOR_DF = 2.0
 
 
-def best_first(tried: Sequence[Tried], metric: Metric) -> list[Tried]:
+def best_first(tried: Sequence[CandidateResult], metric: Metric) -> list[CandidateResult]:
     """Candidates by their gain, the largest first."""
     return sorted((t for t in tried if t.found is not None), key=lambda t: -t.gain(metric))
-
-
-def with_plan(plan: Plan, **changes: object) -> Plan:
-    """A plan with something changed."""
-    return replace(plan, **changes)  # type: ignore[arg-type]

@@ -13,10 +13,9 @@ from backslide.contracts.gate import GateLine, GateVerdict
 from backslide.contracts.retrain_settings import GateSettings
 from backslide.playbook.shadow.arms import Arms
 from backslide.playbook.shadow.differences import difference
-from backslide.retraining.backtest import MIN_FOLDS, Bench, Tried, best_first, chosen
-from backslide.retraining.gate import Judged, judge, p_gain
+from backslide.retraining.backtest import MIN_FOLDS, Backtest, CandidateResult, best_first, fit_plan
+from backslide.retraining.gate import GateResult, judge, p_gain
 from backslide.retraining.limits import limits
-from backslide.retraining.recipe import trained
 
 STEADY_LEVEL = 0.1
 """One-sided error rate at which a candidate without a feature must beat the one that it changes."""
@@ -26,21 +25,21 @@ STEADY_LEVEL = 0.1
 class Choice:
     """The candidate that is recommended or, where none passes, the best one."""
 
-    best: Tried
-    judged: Judged
+    best: CandidateResult
+    judged: GateResult
     promoted: bool
-    gates: dict[str, Judged] = field(default_factory=dict)
+    gates: dict[str, GateResult] = field(default_factory=dict)
     """Name of each candidate that was judged."""
     no_better: tuple[str, ...] = ()
     """Candidates with steadier inputs that do no better than the one they change."""
 
 
-def choose(bench: Bench, tried: Sequence[Tried], policy: GateSettings, names: tuple[str, str]) -> Choice:
+def choose(bench: Backtest, tried: Sequence[CandidateResult], policy: GateSettings, names: tuple[str, str]) -> Choice:
     """Judge candidates from the best down, until one passes."""
     no_better = tuple(t.plan.name for t in tried if t.plan.base and not _helps(bench, t, tried))
     ordered = [t for t in best_first(tried, bench.metric) if t.plan.name not in no_better]
     count = sum(t.found is not None for t in tried)
-    gates: dict[str, Judged] = {}
+    gates: dict[str, GateResult] = {}
     for one in ordered:
         assert one.arms is not None
         named = ("the champion", f"the candidate {one.plan.name!r}")
@@ -61,7 +60,7 @@ def choose(bench: Bench, tried: Sequence[Tried], policy: GateSettings, names: tu
     return Choice(best, gates[best.plan.name], False, gates, no_better)
 
 
-def over_time(bench: Bench, one: Tried, policy: GateSettings) -> tuple[GateLine, ...]:
+def over_time(bench: Backtest, one: CandidateResult, policy: GateSettings) -> tuple[GateLine, ...]:
     """That the gain is no matter of one stretch: Student's test of the mean of the stretches' gains, each one observation.
 
     The paired test sees the noise of rows and days; whether a gain lasts shows only from stretch to stretch.
@@ -92,18 +91,16 @@ def over_time(bench: Bench, one: Tried, policy: GateSettings) -> tuple[GateLine,
     )
 
 
-def _limits(bench: Bench, one: Tried, policy: GateSettings) -> tuple[GateLine, ...]:
+def _limits(bench: Backtest, one: CandidateResult, policy: GateSettings) -> tuple[GateLine, ...]:
     """Latency and size of the candidate as it was trained last, where they are limited."""
     if policy.max_latency_ms is None and policy.max_size_mb is None:
         return ()
     rng, last = bench.rng(one.plan.name, "limits"), bench.folds[-1]
-    rows, weights = chosen(bench, one.plan, last.origin, rng)
-    model = trained(bench.recipe, bench.history, rows, weights, one.plan.steady, rng, one.plan.name)
-    champion = bench.case.reference_model
-    return limits(champion, model, bench.history.frame[last.rows], policy, bench.case.settings.base)
+    model, _ = fit_plan(bench, one.plan, last.origin, rng)
+    return limits(bench.case.reference_model, model, bench.history.frame[last.rows], policy, bench.case.settings.base)
 
 
-def _helps(bench: Bench, one: Tried, tried: Sequence[Tried]) -> bool:
+def _helps(bench: Backtest, one: CandidateResult, tried: Sequence[CandidateResult]) -> bool:
     """Whether it is better on later rows than the candidate that it changes."""
     base = next((t for t in tried if t.plan.name == one.plan.base), None)
     if base is None or base.arms is None or one.arms is None:

@@ -8,17 +8,17 @@ that no candidate may see at all is one that tells the label far better than wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 from scipy import stats
 
+from backslide.contracts.retrain import FeatureRank
 from backslide.engine.columns.pair import to_numbers, to_texts
 from backslide.playbook.shadow.differences import difference
-from backslide.retraining.backtest import Bench, Tried, arms_of, chosen, try_plan, with_plan
+from backslide.retraining.backtest import Backtest, CandidateResult, arms_of, fit_plan, try_plan
 from backslide.retraining.history import History, Mask
-from backslide.retraining.recipe import trained
 from backslide.retraining.robust_inputs import SteadyInputs
 
 MOST_TRIED = 2
@@ -31,20 +31,6 @@ LEAK_FACTOR = 0.25
 MOST_LEVELS = 50
 LARGEST = 1e30
 """Trees compute in single precision."""
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """One feature: its drift (0 to 1), what shuffling it costs (negative: it helps), and the product of their sizes."""
-
-    feature: str
-    drift: float
-    harm: float
-
-    @property
-    def product(self) -> float:
-        """Drift times harm."""
-        return self.drift * abs(self.harm)
 
 
 def leaks(h: History) -> tuple[str, ...]:
@@ -137,15 +123,14 @@ def _told_apart(series: pl.Series, old: Mask, new: Mask) -> float:
     return float(np.abs(shares[0] - shares[1]).sum() / 2)
 
 
-def ranking(bench: Bench, best: Tried) -> tuple[Ranked, ...]:
+def ranking(bench: Backtest, best: CandidateResult) -> tuple[FeatureRank, ...]:
     """Features by drift times harm under the best candidate, on the rows of the last fold."""
     h, k = bench.history, len(bench.folds) - 1
     drift = drift_of(h)
     fold = bench.folds[k]
     rng = bench.rng("ranking")
     rows = fold.rows if len(fold.rows) <= LOOKED_AT else np.sort(rng.choice(fold.rows, LOOKED_AT, replace=False))
-    known, weights = chosen(bench, best.plan, fold.origin, rng)
-    model = trained(bench.recipe, h, known, weights, best.plan.steady, rng, best.plan.name)
+    model, _ = fit_plan(bench, best.plan, fold.origin, rng)
     frame = h.frame[rows]
     base = bench.case.answered(model, frame).outcomes
     arms = arms_of(h, base, rows)
@@ -155,11 +140,11 @@ def ranking(bench: Bench, best: Tried) -> tuple[Ranked, ...]:
         answers = bench.case.answered(model, shuffled).outcomes
         lost = difference(bench.case, type(arms)(arms.new, arms_of(h, answers, rows).new, True), bench.metric)
         harm = 0.0 if lost is None else bench.metric.harm(lost.estimate)
-        found.append(Ranked(column, drift[column], harm))
-    return tuple(sorted(found, key=lambda r: (-r.product, -r.drift, r.feature)))
+        found.append(FeatureRank(feature=column, drift=drift[column], harm=harm))
+    return tuple(sorted(found, key=lambda r: (-r.drift * abs(r.harm), -r.drift, r.feature)))
 
 
-def without_unstable(bench: Bench, best: Tried, ranked: tuple[Ranked, ...]) -> list[Tried]:
+def without_unstable(bench: Backtest, best: CandidateResult, ranked: tuple[FeatureRank, ...]) -> list[CandidateResult]:
     """Candidates without, or with a coarsened, feature that drifts; one column of text is never taken from a model of it."""
     if bench.recipe.takes_text or len(bench.recipe.columns) < 2:
         return []
@@ -175,6 +160,6 @@ def without_unstable(bench: Bench, best: Tried, ranked: tuple[Ranked, ...]) -> l
                 f"{best.plan.description}; {one.feature} {'held at one value' if word == 'without' else 'in few bins'}"
             )
             tried.append(
-                try_plan(bench, with_plan(best.plan, name=name, description=told, steady=steady, base=best.plan.name))
+                try_plan(bench, replace(best.plan, name=name, description=told, steady=steady, base=best.plan.name))
             )
     return tried

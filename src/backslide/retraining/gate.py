@@ -17,6 +17,8 @@ Noise is by day where there are days; see ``stats.paired``.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 from scipy import stats
@@ -30,7 +32,7 @@ from backslide.contracts.retrain_settings import GateSettings
 from backslide.playbook.shadow.arms import Arms
 from backslide.playbook.shadow.differences import Measured, class_measures, difference, segment_measures
 from backslide.stats.metrics.calibration import bin_edges, bin_sums, curve_of
-from backslide.stats.metrics.metric import OF_SCORES, Arrays, Metric
+from backslide.stats.metrics.metric import OF_SCORES, Arrays, Metric, mean
 from backslide.stats.shift.paired import Difference
 from backslide.stats.two_sample import holm
 
@@ -42,7 +44,7 @@ MORE_FAILURES = 0.001
 
 
 @dataclass(frozen=True)
-class Judged:
+class GateResult:
     """Verdict, words and lines."""
 
     verdict: GateVerdict
@@ -59,7 +61,7 @@ def judge(
     tried: int = 1,
     limits: tuple[GateLine, ...] = (),
     names: tuple[str, str] = ("the champion", "the challenger"),
-) -> Judged:
+) -> GateResult:
     """Every requirement on the labelled rows that both arms answer.
 
     ``tried`` challengers were looked at, of which this one did best: the headline's p-value is multiplied by it (Bonferroni).
@@ -77,25 +79,15 @@ def judge(
     lines = (head, *parts(case, compared, policy), *_calibration(case, compared, policy, rows), _answers(arms), *limits)
     verdict = _verdict(case, compared, head, lines, policy)
     summary, reason = _words(verdict, head, lines, names)
-    return Judged(verdict, summary, reason, lines)
+    return GateResult(verdict, summary, reason, lines)
 
 
 def _answers(arms: Arms) -> GateLine:
     """That the challenger answers as many rows: those that it fails on are in no other comparison."""
     old, new = (float(arm.answered().mean()) if arm.rows else 0.0 for arm in (arms.old, arms.new))
-    return GateLine(
-        kind="answers",
-        name="rows answered",
-        metric="rows answered",
-        higher_is_better=True,
-        share=True,
-        old=old,
-        new=new,
-        rule="fails on no more rows than the champion",
-        margin=MORE_FAILURES,
-        rows=arms.new.rows,
-        passed=old - new <= MORE_FAILURES,
-    )
+    metric = Metric("rows answered", True, "own", mean, share=True)
+    rule, passed = "fails on no more rows than the champion", old - new <= MORE_FAILURES
+    return _line(metric, metric.name, "answers", MORE_FAILURES, rule, arms.new.rows, passed=passed, old=old, new=new)
 
 
 def p_gain(found: Difference, metric: Metric, beyond: float = 0.0) -> float:
@@ -125,24 +117,17 @@ def headline(case: Case, arms: Arms, policy: GateSettings, rows: int, tried: int
     size = say.change(margin, share=metric.share)
     superior = policy.headline == "superior"
     rule = f"gain shown, of at least {size}" if superior else f"a loss of {size} ruled out"
-    facts = _facts(metric, metric.name, "headline", margin, rule)
     found = difference(case, arms, metric) if rows >= MIN_HEADLINE else None
     if found is None:
         note = f"{rows} labelled rows that both answered, expected at least {MIN_HEADLINE}"
-        return GateLine(**facts, rows=rows, passed=False, note=note)
+        return _line(metric, metric.name, "headline", margin, rule, rows, passed=False, note=note)
     p = min(p_gain(found, metric, 0.0 if superior else -margin) * tried, 1.0)
     enough = not superior or -metric.harm(found.estimate) >= max(margin, 1e-12)
     level = 1 - 2 * policy.level / tried
     note = f"the best of {tried}, corrected for that" if tried > 1 else ""
-    return GateLine(
-        **facts,
-        **_numbers(case, found, level),
-        p_value=p,
-        test=found.test,
-        rows=rows,
-        note=note,
-        passed=bool(p < policy.level and enough),
-    )
+    passed = bool(p < policy.level and enough)
+    numbers = _numbers(case, found, level, p)
+    return _line(metric, metric.name, "headline", margin, rule, rows, passed=passed, note=note, **numbers)
 
 
 def parts(case: Case, arms: Arms, policy: GateSettings) -> tuple[GateLine, ...]:
@@ -178,20 +163,14 @@ def _part(case: Case, kind: str, m: Measured, p: float | None, level: float, pol
     size = say.change(margin, share=m.metric.share)
     strict = policy.parts == "safety_shown"
     rule = f"a loss of {size} ruled out" if strict else f"no harm shown beyond {size}"
-    facts = _facts(m.metric, m.part.name, kind, margin, rule)
+    rows = m.part.labelled
     if m.found is None or p is None:
-        note = f"{m.part.labelled} labelled rows, {policy.min_rows} are needed"
-        return GateLine(**facts, rows=m.part.labelled, passed=False if strict else None, note=note)
+        note, passed = f"{rows} labelled rows, {policy.min_rows} are needed", False if strict else None
+        return _line(m.metric, m.part.name, kind, margin, rule, rows, passed=passed, note=note)
     harm = m.metric.harm(m.found.estimate)
-    passed = p < policy.level if strict else not (p < policy.level and harm > margin)
-    return GateLine(
-        **facts,
-        **_numbers(case, m.found, level),
-        p_value=min(max(p, 0.0), 1.0),
-        test=m.found.test,
-        rows=m.part.labelled,
-        passed=bool(passed),
-    )
+    passed = bool(p < policy.level if strict else not (p < policy.level and harm > margin))
+    numbers = _numbers(case, m.found, level, min(max(p, 0.0), 1.0))
+    return _line(m.metric, m.part.name, kind, margin, rule, rows, passed=passed, **numbers)
 
 
 def _margin(case: Case, kind: str, metric: Metric, policy: GateSettings) -> float:
@@ -210,27 +189,17 @@ def _calibration(case: Case, arms: Arms, policy: GateSettings, rows: int) -> tup
         case.problem.classes.index(case.problem.positive) if case.problem.positive in case.problem.classes else None
     )
     metric = Metric("calibration_error", False, "own", lambda sums: sums[..., 0], whole=lambda a: _error(a, positive))
-    size = say.change(policy.calibration_margin, share=True)
-    rule = f"no rise shown beyond {size}"
-    facts = _facts(metric, "calibration error", "calibration", policy.calibration_margin, rule)
+    margin = policy.calibration_margin
+    rule = f"no rise shown beyond {say.change(margin, share=True)}"
+    line = partial(_line, metric, "calibration error", "calibration", margin, rule, rows)
     found = difference(case, arms, metric) if rows >= MIN_CALIBRATION else None
     if found is None:
-        return (GateLine(**facts, rows=rows, note=f"{rows} labelled rows, {MIN_CALIBRATION} are needed"),)
+        return (line(passed=None, note=f"{rows} labelled rows, {MIN_CALIBRATION} are needed"),)
     p = p_harm(found, metric)
-    rose = p < policy.level and found.estimate > policy.calibration_margin
+    rose = p < policy.level and found.estimate > margin
     better = rose and _scores_are_better(case, arms, policy)
     note = "it rises, but the scores as a whole are shown to be better (Brier score)" if better else ""
-    return (
-        GateLine(
-            **facts,
-            **_numbers(case, found, 1 - 2 * policy.level),
-            p_value=p,
-            test=found.test,
-            rows=rows,
-            note=note,
-            passed=not rose or better,
-        ),
-    )
+    return (line(passed=not rose or better, note=note, **_numbers(case, found, 1 - 2 * policy.level, p)),)
 
 
 def _scores_are_better(case: Case, arms: Arms, policy: GateSettings) -> bool:
@@ -254,28 +223,35 @@ def _error(arrays: Arrays, positive: int | None) -> float:
     return curve_of(bin_sums(shown, hits, bin_edges(shown)).sum(0)).error
 
 
-def _facts(metric: Metric, name: str, kind: str, margin: float, rule: str) -> dict[str, object]:
-    return {
-        "kind": kind,
-        "name": name,
-        "metric": metric.name,
-        "higher_is_better": metric.higher_is_better,
-        "share": metric.share,
-        "margin": margin,
-        "rule": rule,
-    }
+def _line(
+    metric: Metric, name: str, kind: Any, margin: float, rule: str, rows: int, *, passed: bool | None, **numbers: Any
+) -> GateLine:
+    return GateLine(
+        kind=kind,
+        name=name,
+        metric=metric.name,
+        higher_is_better=metric.higher_is_better,
+        share=metric.share,
+        margin=margin,
+        rule=rule,
+        rows=rows,
+        passed=passed,
+        **numbers,
+    )
 
 
-def _numbers(case: Case, found: Difference, level: float) -> dict[str, object]:
+def _numbers(case: Case, found: Difference, level: float, p: float) -> dict[str, object]:
     low, high = found.interval(level)
     sampled = None if case.current.complete else case.current.sample.height
+    basis: Literal["all", "sample"] = "sample" if sampled else "all"
+    estimate = Estimate(estimate=found.estimate, low=low, high=high, basis=basis, n=sampled)
     return {
         "old": found.old,
         "new": found.new,
         "level": level,
-        "difference": Estimate(
-            estimate=found.estimate, low=low, high=high, basis="sample" if sampled else "all", n=sampled
-        ),
+        "difference": estimate,
+        "p_value": p,
+        "test": found.test,
     }
 
 
@@ -296,7 +272,7 @@ def _words(
     """What came out, and what to do."""
     old, new = names
     failed = [line for line in lines if line.passed is False]
-    moved = told(head)
+    moved = in_words(head)
     if verdict is GateVerdict.PROMOTE:
         unjudged = [line.name for line in lines if line.passed is None and line.kind in ("class", "segment")]
         left = f"; not judged, with too few labels: {say.listed(unjudged)}" if unjudged else ""
@@ -305,13 +281,13 @@ def _words(
         return f"Roll back: {moved}.", f"let {old} answer: {new} is shown to be worse overall"
     lost = [line for line in failed if line.kind != "headline"]
     if head.passed and lost:
-        return f"Hold: {moved}, but {_lost(lost)}.", f"{new} {_lost(lost)}: find out why before it answers there"
-    also = f"; it also {_lost(lost)}" if lost else ""
+        return f"Hold: {moved}, but {_losses(lost)}.", f"{new} {_losses(lost)}: find out why before it answers there"
+    also = f"; it also {_losses(lost)}" if lost else ""
     why = head.note if head.difference is None else f"{moved}; wanted: {head.rule}"
     return f"Hold: {why}{also}.", f"keep {old}: {new} has not shown what the gate asks for"
 
 
-def told(line: GateLine) -> str:
+def in_words(line: GateLine) -> str:
     """``accuracy 0.812 → 0.836, 2.4 points better (0.3 to 4.1)``."""
     if line.difference is None or line.old is None or line.new is None:
         return line.note or "not known"
@@ -327,7 +303,7 @@ def told(line: GateLine) -> str:
     return f"{text} ({' to '.join(say.number(round(v, 1) if line.share else v, 3) for v in ends)})"
 
 
-def _lost(lines: list[GateLine]) -> str:
+def _losses(lines: list[GateLine]) -> str:
     """``loses 9.8 points of F1 of 'fraud' and fails 2 more requirements``."""
     worst = lines[0]
     more = len(lines) - 1

@@ -95,7 +95,9 @@ def history(case: Case, policy: RetrainSettings, current: pl.DataFrame | None = 
     frame = _without_repeats(frame, case, timed, notes)
     fresh = frame[_FRESH].to_numpy()
     frame = frame.drop(_FRESH)
-    when = _seconds(frame[names.TIME]) if timed else np.arange(frame.height, dtype=float)
+    when = np.arange(frame.height, dtype=float)
+    if timed:
+        when = np.asarray(frame[names.TIME].cast(pl.Datetime("us")).cast(pl.Int64).to_numpy(), float) / 1e6
     served = outcomes(frame, case.problem)
     labels = served.labels
     has = np.isfinite(labels.astype(float)) if labels.dtype.kind == "f" else labels.astype(np.int64) >= 0
@@ -126,10 +128,6 @@ def _without_repeats(frame: pl.DataFrame, case: Case, timed: bool, notes: list[s
     if frame.height < before:
         notes.append(f"{before - frame.height} repeated rows count once")
     return frame
-
-
-def _seconds(times: pl.Series) -> Floats:
-    return np.asarray(times.cast(pl.Datetime("us")).cast(pl.Int64).to_numpy(), float) / 1e6
 
 
 def _arrival(frame: pl.DataFrame, when: Floats, case: Case, timed: bool, notes: list[str]) -> Floats:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from backslide.contracts import say
@@ -11,7 +9,7 @@ from backslide.contracts.errors import ModelError
 from backslide.contracts.retrain import CurvePoint, LearningCurve, Life
 from backslide.playbook.shadow.arms import Arms
 from backslide.playbook.shadow.differences import difference
-from backslide.retraining.backtest import Bench, Run, Tried, arms_of, run_of
+from backslide.retraining.backtest import Backtest, CandidateResult, Run, arms_of, run_of
 from backslide.stats.metrics.metric import class_metric
 
 FRACTIONS = (0.125, 0.25, 0.5, 1.0)
@@ -22,7 +20,7 @@ AHEAD = 0.5
 """More labels looked ahead, as a share of those there are."""
 
 
-def learning_curve(bench: Bench, best: Tried) -> LearningCurve | None:
+def learning_curve(bench: Backtest, best: CandidateResult) -> LearningCurve | None:
     """The best candidate trained on parts of the fresh labels it had at the last origin, judged on the stretch after it."""
     h, k = bench.history, len(bench.folds) - 1
     fold = bench.folds[k]
@@ -40,14 +38,15 @@ def learning_curve(bench: Bench, best: Tried) -> LearningCurve | None:
                 run = run_of(bench, best.plan, k, np.concatenate([known[~h.fresh[known]], kept]))
             except ModelError:
                 continue
-            values.append(_value(bench, run))
+            arms = arms_of(h, run.on(fold.rows), fold.rows)
+            if (found := difference(bench.case, arms, bench.metric)) is not None:
+                values.append(found.new)
             by_class.append(_of_classes(bench, run, kept))
-        known_values = [v for v in values if v is not None]
-        if known_values:
+        if values:
             points.append(
                 CurvePoint(
                     labels=max(round(share * len(fresh)), 4),
-                    value=float(np.mean(known_values)),
+                    value=float(np.mean(values)),
                     classes=_mean(by_class),
                 )
             )
@@ -57,14 +56,7 @@ def learning_curve(bench: Bench, best: Tried) -> LearningCurve | None:
     return LearningCurve(points=tuple(points), sentence=sentence)
 
 
-def _value(bench: Bench, run: Run) -> float | None:
-    rows = bench.folds[run.fold].rows
-    arms = arms_of(bench.history, run.on(rows), rows)
-    found = difference(bench.case, arms, bench.metric)
-    return None if found is None else found.new
-
-
-def _of_classes(bench: Bench, run: Run, kept: np.ndarray) -> dict[str, tuple[int, float]]:
+def _of_classes(bench: Backtest, run: Run, kept: np.ndarray) -> dict[str, tuple[int, float]]:
     """Class -> its fresh labels among those kept, and its F1 afterwards."""
     problem, h = bench.case.problem, bench.history
     if not problem.classification:
@@ -91,7 +83,7 @@ def _mean(turns: list[dict[str, tuple[int, float]]]) -> dict[str, tuple[int, flo
     return made
 
 
-def _sentence(bench: Bench, points: list[CurvePoint], there: int) -> str:
+def _sentence(bench: Backtest, points: list[CurvePoint], there: int) -> str:
     """What half as many labels again would be worth, from a line through the logarithm of their number."""
     metric = bench.metric
     more = max(_round(AHEAD * there), 1)
@@ -141,20 +133,14 @@ def _round(value: float) -> int:
     return int(round(value / size) * size)
 
 
-@dataclass(frozen=True)
-class _Aged:
-    age: float
-    lost: float
-
-
-def life(bench: Bench, best: Tried) -> Life | None:
+def life(bench: Backtest, best: CandidateResult) -> Life | None:
     """How fast a candidate falls behind one that is trained again: its loss at later folds by its age.
 
     Each model of the backtest is judged on every later stretch, against the one that was trained right before it. A line
     through the origin gives the loss per day (per row without times), and so the age at which it is material.
     """
     folds, runs, metric = bench.folds, {run.fold: run for run in best.runs}, bench.metric
-    aged: list[_Aged] = []
+    aged: list[tuple[float, float]] = []
     for j in range(1, len(folds)):
         for k in range(j):
             rows = folds[j].rows
@@ -162,10 +148,10 @@ def life(bench: Bench, best: Tried) -> Life | None:
             new = arms_of(bench.history, runs[j].on(rows), rows)
             found = difference(bench.case, Arms(new.new, old.new, True), metric)
             if found is not None:
-                aged.append(_Aged(folds[j].origin - folds[k].origin, metric.harm(found.estimate)))
+                aged.append((folds[j].origin - folds[k].origin, metric.harm(found.estimate)))
     if len(aged) < 3:
         return None
-    ages, lost = np.array([a.age for a in aged]), np.array([a.lost for a in aged])
+    ages, lost = np.array(aged).T
     rate = float(ages @ lost / (ages @ ages))
     se = float(np.sqrt(((lost - rate * ages) ** 2).sum() / (len(aged) - 1) / (ages @ ages)))
     floor, oldest = bench.case.floor(metric), float(ages.max())

@@ -18,14 +18,14 @@ class OneByOne(BaseEstimator):  # type: ignore[misc]
 
     def fit(self, frame: pd.DataFrame, labels: Any) -> OneByOne:
         """Start anew."""
-        self.learned_ = _anew(self.model)
-        self.classes_ = np.array([], dtype=object)
+        self.__dict__.pop("learned_", None)
         return self.partial_fit(frame, labels)
 
     def partial_fit(self, frame: pd.DataFrame, labels: Any, classes: Any = None) -> OneByOne:
         """Learn these rows in their order."""
         if not hasattr(self, "learned_"):
-            self.learned_, self.classes_ = _anew(self.model), np.array([], dtype=object)
+            self.learned_ = self.model.clone() if hasattr(self.model, "clone") else deepcopy(self.model)
+            self.classes_ = np.array([], dtype=object)
         if hasattr(self.learned_, "predict_proba_one"):
             seen = np.unique(np.asarray(labels if classes is None else classes))
             self.classes_ = np.array(sorted({*self.classes_.tolist(), *seen.tolist()}))
@@ -55,10 +55,6 @@ class OneByOne(BaseEstimator):  # type: ignore[misc]
         if hasattr(self.learned_, "predict_proba_one"):
             return self.classes_[self._probabilities(frame).argmax(1)]
         return np.array([self.learned_.predict_one(row) for row in _rows(frame)], dtype=float)
-
-
-def _anew(model: Any) -> Any:
-    return model.clone() if hasattr(model, "clone") else deepcopy(model)
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -19,10 +19,10 @@ from backslide.contracts.retrain import Policies, Policy
 from backslide.engine.roles.outcomes import Outcomes
 from backslide.models.model import Model
 from backslide.models.wrap import wrap
-from backslide.retraining.backtest import LEAST_ROWS, Bench, chosen
+from backslide.retraining.backtest import LEAST_ROWS, Backtest, Fold, fit_plan, folds_at
 from backslide.retraining.history import Rows, moment
-from backslide.retraining.recipe import inputs, labels_of, trained
-from backslide.retraining.windows import Plan
+from backslide.retraining.recipe import inputs, labels_of
+from backslide.retraining.windows import TrainingPlan
 from backslide.stats.metrics.metric import influence
 
 START = 0.4
@@ -34,7 +34,7 @@ ALARM = 0.05
 
 
 @dataclass
-class _Walk:
+class _PolicyRun:
     """One policy on its way."""
 
     name: str
@@ -44,13 +44,95 @@ class _Walk:
     used: set[int] = field(default_factory=set)
 
 
-@dataclass(frozen=True)
-class _Stretch:
-    origin: float
-    rows: Rows
+@dataclass
+class _Simulation:
+    """The stretches of a history, and the models that policies train at their origins."""
+
+    bench: Backtest
+    plan: TrainingPlan
+    stretches: list[Fold]
+    models: dict[int, tuple[Model, Rows]] = field(default_factory=dict)
+    """By the number of the stretch that they answer first."""
+
+    def train(self, run: _PolicyRun, k: int) -> Model:
+        """The model that a policy trains before stretch ``k``.
+
+        Raises:
+            ModelError: it cannot be trained.
+        """
+        if k not in self.models:
+            self.models[k] = fit_plan(self.bench, self.plan, self.stretches[k].origin, self.bench.rng("policy", k))
+        model, rows = self.models[k]
+        run.retrains += k > 0
+        run.used |= set(rows.tolist())
+        return model
+
+    def answer(self, run: _PolicyRun, model: Model, stretch: Fold) -> Outcomes:
+        """What the model in service says to a stretch; its value is noted."""
+        answers = self.bench.case.answered(model, self.bench.history.frame[stretch.rows]).outcomes
+        run.values.append(self.bench.value(answers))
+        return answers
+
+    def scheduled(self, name: str, description: str, every: int) -> _PolicyRun:
+        """Trains before the first stretch, and again after ``every`` stretches; 0: never."""
+        run = _PolicyRun(name, description)
+        for k, stretch in enumerate(self.stretches):
+            if k == 0 or (every and k % every == 0):
+                model = self.train(run, k)
+            self.answer(run, model, stretch)
+        return run
+
+    def on_alarm(self) -> _PolicyRun:
+        """Trains again when a stretch, as far as its labels have arrived, is worse than the first one after training."""
+        run = _PolicyRun("on alarm", "when the metric is shown to have dropped by what matters")
+        base: Outcomes | None = None
+        due = True
+        for k, stretch in enumerate(self.stretches):
+            if due:
+                model, base, due = self.train(run, k), None, False
+            answers = self.answer(run, model, stretch)
+            moment = self.stretches[k + 1].origin if k + 1 < len(self.stretches) else np.inf
+            arrived = answers.take(self.bench.history.arrived[stretch.rows] < moment)
+            arrived = arrived.take(arrived.known())
+            if len(arrived.labels) < LEAST_ROWS:
+                continue
+            if base is None:
+                base = arrived
+            else:
+                due = _dropped(self.bench, base, arrived)
+        return run
+
+    def continuous(self) -> _PolicyRun | None:
+        """One model that learns every row once, as soon as its label has arrived; for recipes that can."""
+        bench, h, warm = self.bench, self.bench.history, self.bench.recipe.warm
+        if warm is None:
+            return None
+        from sklearn.base import clone
+
+        made, learned = clone(warm), np.zeros(len(h.when), bool)
+        run = _PolicyRun("continuous", "learns every row once its label has arrived")
+        labels = labels_of(bench.recipe, h, np.flatnonzero(h.labelled))
+        more = {} if bench.recipe.task == "regression" else {"classes": np.unique(labels)}
+        try:
+            for k, stretch in enumerate(self.stretches):
+                known = h.known_at(stretch.origin)
+                fresh = known[~learned[known]]
+                if len(fresh):
+                    rows = inputs(bench.recipe, h, fresh)
+                    batch = labels_of(bench.recipe, h, fresh)
+                    _learn(made, rows.iloc[:, 0] if bench.recipe.takes_text else rows, batch, more)
+                    learned[fresh] = True
+                    run.retrains += k > 0
+                model = wrap(made, name="continuous", task=bench.case.problem.task)
+                model.features = model.features or bench.recipe.columns
+                self.answer(run, model, stretch)
+        except Exception:  # it says that it can and cannot, for instance with missing values
+            return None
+        run.used |= set(np.flatnonzero(learned).tolist())
+        return run
 
 
-def simulate(bench: Bench, plan: Plan) -> Policies | None:
+def simulate(bench: Backtest, plan: TrainingPlan) -> Policies | None:
     """Play every policy; None with too little history."""
     h = bench.history
     rows = np.flatnonzero(h.labelled)
@@ -58,89 +140,24 @@ def simulate(bench: Bench, plan: Plan) -> Policies | None:
     if len(rows) - start < STRETCHES * LEAST_ROWS:
         return None
     cuts = [float(h.when[rows[start + (len(rows) - start) * k // STRETCHES]]) for k in range(STRETCHES)]
-    ends = [*cuts[1:], np.inf]
-    stretches = [
-        _Stretch(origin, rows[(h.when[rows] >= origin) & (h.when[rows] < end)])
-        for origin, end in zip(cuts, ends, strict=True)
-    ]
-    stretches = [s for s in stretches if len(s.rows) >= LEAST_ROWS]
+    stretches = [s for s in folds_at(h, rows, cuts) if len(s.rows) >= LEAST_ROWS]
     if len(stretches) < 4:
         return None
-    models: dict[int, tuple[Model, Rows]] = {}
+    simulation = _Simulation(bench, plan, stretches)
     try:
-        walks = [
-            _scheduled(bench, plan, stretches, models, "never", "trained once", 0),
-            _scheduled(bench, plan, stretches, models, "every third stretch", "on schedule", THIRD),
-            _scheduled(bench, plan, stretches, models, "every stretch", "on schedule", 1),
-            _on_alarm(bench, plan, stretches, models),
+        runs = [
+            simulation.scheduled("never", "trained once", 0),
+            simulation.scheduled("every third stretch", "on schedule", THIRD),
+            simulation.scheduled("every stretch", "on schedule", 1),
+            simulation.on_alarm(),
         ]
     except ModelError:
         return None
-    steady = _continuous(bench, stretches)
-    return _told(bench, [*walks, *([steady] if steady is not None else [])], stretches)
+    steady = simulation.continuous()
+    return _compared(bench, [*runs, *([steady] if steady is not None else [])], stretches)
 
 
-def _model(
-    bench: Bench, plan: Plan, stretches: list[_Stretch], k: int, models: dict[int, tuple[Model, Rows]]
-) -> tuple[Model, Rows]:
-    if k not in models:
-        rng = bench.rng("policy", k)
-        rows, weights = chosen(bench, plan, stretches[k].origin, rng)
-        if len(rows) < LEAST_ROWS:
-            raise ModelError("too few rows")
-        models[k] = trained(bench.recipe, bench.history, rows, weights, plan.steady, rng, plan.name), rows
-    return models[k]
-
-
-def _scheduled(
-    bench: Bench,
-    plan: Plan,
-    stretches: list[_Stretch],
-    models: dict[int, tuple[Model, Rows]],
-    name: str,
-    description: str,
-    every: int,
-) -> _Walk:
-    walk = _Walk(name, description)
-    model, rows = _model(bench, plan, stretches, 0, models)
-    walk.used |= set(rows.tolist())
-    for k, stretch in enumerate(stretches):
-        if k and every and k % every == 0:
-            model, rows = _model(bench, plan, stretches, k, models)
-            walk.retrains += 1
-            walk.used |= set(rows.tolist())
-        walk.values.append(_value(bench, _answers(bench, model, stretch.rows)))
-    return walk
-
-
-def _on_alarm(bench: Bench, plan: Plan, stretches: list[_Stretch], models: dict[int, tuple[Model, Rows]]) -> _Walk:
-    """Trains again when a stretch, as far as its labels have arrived, is worse than the first one after training."""
-    walk = _Walk("on alarm", "when the metric is shown to have dropped by what matters")
-    model, rows = _model(bench, plan, stretches, 0, models)
-    walk.used |= set(rows.tolist())
-    base: Outcomes | None = None
-    due = False
-    for k, stretch in enumerate(stretches):
-        if due:
-            model, rows = _model(bench, plan, stretches, k, models)
-            walk.retrains += 1
-            walk.used |= set(rows.tolist())
-            base, due = None, False
-        answers = _answers(bench, model, stretch.rows)
-        walk.values.append(_value(bench, answers))
-        moment = stretches[k + 1].origin if k + 1 < len(stretches) else np.inf
-        seen = answers.take(bench.history.arrived[stretch.rows] < moment)
-        seen = seen.take(seen.known())
-        if len(seen.labels) < LEAST_ROWS:
-            continue
-        if base is None:
-            base = seen
-        else:
-            due = _dropped(bench, base, seen)
-    return walk
-
-
-def _dropped(bench: Bench, before: Outcomes, after: Outcomes) -> bool:
+def _dropped(bench: Backtest, before: Outcomes, after: Outcomes) -> bool:
     metric, classes = bench.metric, len(bench.case.problem.classes)
     if metric.whole is not None:
         return False
@@ -152,36 +169,6 @@ def _dropped(bench: Bench, before: Outcomes, after: Outcomes) -> bool:
     harm = metric.harm(values[1] - values[0])
     z = harm / np.sqrt(variance) if variance > 0 else 0.0
     return bool(harm >= bench.case.floor(metric) and stats.norm.sf(z) < ALARM)
-
-
-def _continuous(bench: Bench, stretches: list[_Stretch]) -> _Walk | None:
-    """One model that learns every row once, as soon as its label has arrived; for recipes that can."""
-    warm, h = bench.recipe.warm, bench.history
-    if warm is None:
-        return None
-    from sklearn.base import clone
-
-    made, learned = clone(warm), np.zeros(len(h.when), bool)
-    walk = _Walk("continuous", "learns every row once its label has arrived")
-    labels = labels_of(bench.recipe, h, np.flatnonzero(h.labelled))
-    more = {} if bench.recipe.task == "regression" else {"classes": np.unique(labels)}
-    try:
-        for k, stretch in enumerate(stretches):
-            known = h.known_at(stretch.origin)
-            fresh = known[~learned[known]]
-            if len(fresh):
-                rows = inputs(bench.recipe, h, fresh)
-                told = labels_of(bench.recipe, h, fresh)
-                _learn(made, rows.iloc[:, 0] if bench.recipe.takes_text else rows, told, more)
-                learned[fresh] = True
-                walk.retrains += k > 0
-            model = wrap(made, name="continuous", task=bench.case.problem.task)
-            model.features = model.features or bench.recipe.columns
-            walk.values.append(_value(bench, _answers(bench, model, stretch.rows)))
-    except Exception:  # it says that it can and cannot, for instance with missing values
-        return None
-    walk.used |= set(np.flatnonzero(learned).tolist())
-    return walk
 
 
 def _learn(estimator: Any, rows: Any, labels: Any, more: dict[str, Any]) -> None:
@@ -197,32 +184,18 @@ def _learn(estimator: Any, rows: Any, labels: Any, more: dict[str, Any]) -> None
     steps[-1][1].partial_fit(rows, labels, **more)
 
 
-def _answers(bench: Bench, model: Model, rows: Rows) -> Outcomes:
-    return bench.case.answered(model, bench.history.frame[rows]).outcomes
-
-
-def _value(bench: Bench, answers: Outcomes) -> float | None:
-    known = answers.take(answers.known())
-    if not len(known.labels):
-        return None
-    if bench.metric.whole is not None:
-        return float(bench.metric.whole(known.arrays))
-    value = float(bench.metric.value(known.statistics(bench.metric, len(bench.case.problem.classes)).sum(0)))
-    return value if np.isfinite(value) else None
-
-
-def _told(bench: Bench, walks: list[_Walk], stretches: list[_Stretch]) -> Policies | None:
+def _compared(bench: Backtest, runs: list[_PolicyRun], stretches: list[Fold]) -> Policies | None:
     metric = bench.metric
     means = {}
-    for walk in walks:
-        held = [v for v in walk.values if v is not None]
-        means[walk.name] = float(np.mean(held)) if held else None
+    for run in runs:
+        held = [v for v in run.values if v is not None]
+        means[run.name] = float(np.mean(held)) if held else None
     known = {name: value for name, value in means.items() if value is not None}
     if len(known) < 2:
         return None
     best = (max if metric.higher_is_better else min)(known.values())
     floor = bench.case.floor(metric)
-    near = [w for w in walks if w.name in known and metric.harm(known[w.name] - best) < floor]
+    near = [w for w in runs if w.name in known and metric.harm(known[w.name] - best) < floor]
     wanted = min(near, key=lambda w: (w.retrains, len(w.used), metric.harm(known[w.name])))
     never = known.get("never")
     policies = tuple(
@@ -235,7 +208,7 @@ def _told(bench: Bench, walks: list[_Walk], stretches: list[_Stretch]) -> Polici
             by_stretch=tuple(w.values),
             recommended=w is wanted,
         )
-        for w in walks
+        for w in runs
     )
     if never is None or wanted.name == "never":
         sentence = (

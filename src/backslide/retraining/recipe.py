@@ -60,15 +60,15 @@ def recipe_of(given: Any, champion: Model | None, h: History, *, base: Path, tru
                 "[artifacts] reference_model to a model that can be fitted again"
             )
         given = champion.artefact
-    name, given = _opened(given, base, trusted)
+    name, given = _open(given, base, trusted)
     features = champion.features if champion is not None and champion.features is not None else h.case.problem.features
     columns = tuple(c for c in features if c in h.frame.columns)
-    known = {} if champion is None else _spelled(champion)
+    known = {} if champion is None else _spellings(champion)
     task = h.case.problem.task
     if hasattr(given, "learn_one"):
         given = OneByOne(given)
     if hasattr(given, "fit"):
-        unfitted = _unfitted(given)
+        unfitted = _unfitted_copy(given)
         reads = wrap(unfitted, name=name, task="regression").takes == "text" if hasattr(unfitted, "predict") else False
         weighs = _weight_key(unfitted) is not None
         warm = unfitted if _learns_on(unfitted) else None
@@ -91,7 +91,7 @@ def _learns_on(estimator: Any) -> bool:
     return before and hasattr(steps[-1][1], "partial_fit")
 
 
-def _opened(given: Any, base: Path, trusted: bool) -> tuple[str, Any]:
+def _open(given: Any, base: Path, trusted: bool) -> tuple[str, Any]:
     if not isinstance(given, (str, Path)):
         return getattr(given, "__name__", type(given).__name__), given
     text = str(given)
@@ -100,7 +100,7 @@ def _opened(given: Any, base: Path, trusted: bool) -> tuple[str, Any]:
     return text, load_model(text, trusted=trusted, base=base).artefact
 
 
-def _unfitted(given: Any) -> Any:
+def _unfitted_copy(given: Any) -> Any:
     from sklearn.base import clone
 
     try:
@@ -109,7 +109,7 @@ def _unfitted(given: Any) -> Any:
         return deepcopy(given)
 
 
-def _spelled(champion: Model) -> dict[str, Any]:
+def _spellings(champion: Model) -> dict[str, Any]:
     found = getattr(champion.artefact, "classes_", None)
     if found is None or isinstance(found, list):
         return {}
@@ -130,7 +130,7 @@ def _estimator(unfitted: Any) -> Fit:
     key = _weight_key(unfitted)
 
     def fit(rows: Any, labels: Any, weights: Floats | None) -> Any:
-        made = _unfitted(unfitted)
+        made = _unfitted_copy(unfitted)
         more = {key: weights} if key is not None and weights is not None else {}
         found = made.fit(rows, labels, **more)
         return made if found is None else found
@@ -138,7 +138,7 @@ def _estimator(unfitted: Any) -> Fit:
     return fit
 
 
-def trained(
+def train_model(
     recipe: Recipe,
     h: History,
     rows: Rows,

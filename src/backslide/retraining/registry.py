@@ -31,9 +31,8 @@ from backslide.contracts.snapshot import Snapshot
 from backslide.models.failures import one_line
 from backslide.models.load import load_model
 from backslide.models.model import Model
-from backslide.retraining.backtest import Bench, Tried, chosen
+from backslide.retraining.backtest import Backtest, CandidateResult, fit_plan
 from backslide.retraining.history import Rows, moment
-from backslide.retraining.recipe import trained
 from backslide.stack.artefact import content_digest
 from backslide.stack.compare import integrity
 from backslide.stack.snapshot import snapshot
@@ -68,19 +67,17 @@ class Final:
     lineage: dict[str, Any]
 
 
-def final(bench: Bench, best: Tried) -> Final:
+def final(bench: Backtest, best: CandidateResult) -> Final:
     """Train the candidate once more, on all labels.
 
     Raises:
         ModelError: it cannot be trained.
     """
-    rng = bench.rng("final")
-    rows, weights = chosen(bench, best.plan, np.inf, rng)
-    model = trained(bench.recipe, bench.history, rows, weights, best.plan.steady, rng, best.plan.name)
+    model, rows = fit_plan(bench, best.plan, np.inf, bench.rng("final"))
     return Final(model, rows, _lineage(bench, best, rows))
 
 
-def keep(bench: Bench, made: Final, report: Retrain, registry: Path, *, trusted: bool) -> Path:
+def keep(bench: Backtest, made: Final, report: Retrain, registry: Path, *, trusted: bool) -> Path:
     """Make a candidate the current version, with its snapshot, lineage and reports.
 
     Raises:
@@ -109,7 +106,11 @@ def publish(
     """
     versions = registry / VERSIONS
     versions.mkdir(parents=True, exist_ok=True)
-    _tidy(versions)
+    for left in versions.glob(
+        f"{_INCOMING}*"
+    ):  # of somebody who was killed; what is young may be somebody else at work
+        if left.stat().st_mtime < time.time() - LEFT_BEHIND:
+            shutil.rmtree(left, ignore_errors=True)
     incoming = versions / f"{_INCOMING}{uuid.uuid4().hex}"
     incoming.mkdir()
     try:
@@ -126,19 +127,12 @@ def publish(
         }
         _write(incoming / "manifest.json", (json.dumps(manifest, indent=2) + "\n").encode())
         _sync(incoming)
-        path = _renamed(incoming, versions, digests[held])
+        path = _rename(incoming, versions, digests[held])
     except BaseException:
         shutil.rmtree(incoming, ignore_errors=True)
         raise
     _make_current(registry, path.name)
     return path
-
-
-def _tidy(versions: Path) -> None:
-    """Take away what somebody who was killed left behind; what is young may be somebody else at work."""
-    for left in versions.glob(f"{_INCOMING}*"):
-        if left.stat().st_mtime < time.time() - LEFT_BEHIND:
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def _write_model(folder: Path, artefact: Any, trusted: bool) -> str:
@@ -191,7 +185,7 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def _renamed(incoming: Path, versions: Path, digest: str) -> Path:
+def _rename(incoming: Path, versions: Path, digest: str) -> Path:
     """Under the next number; tried again where somebody else was quicker."""
     for _ in range(100):
         taken = [int(found[1]) for p in versions.iterdir() if (found := _NAME.fullmatch(p.name))]
@@ -240,7 +234,7 @@ def versions_of(registry: Path) -> tuple[str, ...]:
     )
 
 
-def described(registry: Path) -> list[dict[str, Any]]:
+def describe_versions(registry: Path) -> list[dict[str, Any]]:
     """Name, time, candidate and number of rows of every version."""
     found = []
     for name in versions_of(registry):
@@ -301,17 +295,15 @@ def load_version(registry: Path, version: str | None = None, *, trusted: bool = 
                 "roll back to another version"
             )
     model = load_model(path / manifest["model"], trusted=trusted)
-    taken = Snapshot.load(path / "snapshot.json") if "snapshot.json" in manifest["sha256"] else None
-    return Version(name, path, model, manifest, () if taken is None else _differences(taken, model))
+    differences: tuple[str, ...] = ()
+    if "snapshot.json" in manifest["sha256"]:
+        taken = Snapshot.load(path / "snapshot.json")
+        here = snapshot(model.artefact, name=taken.name, against=taken, trusted=True)
+        differences = tuple(d.meaning for d in integrity(taken, here).differences if d.where != "artefact")
+    return Version(name, path, model, manifest, differences)
 
 
-def _differences(taken: Snapshot, model: Model) -> tuple[str, ...]:
-    here = snapshot(model.artefact, name=taken.name, against=taken, trusted=True)
-    found = integrity(taken, here)
-    return tuple(d.meaning for d in found.differences if d.where != "artefact")
-
-
-def _lineage(bench: Bench, best: Tried, rows: Rows) -> dict[str, Any]:
+def _lineage(bench: Backtest, best: CandidateResult, rows: Rows) -> dict[str, Any]:
     """Where the rows came from: windows, counts and a digest of what was trained on."""
     h, case = bench.history, bench.case
     used = h.frame[rows]

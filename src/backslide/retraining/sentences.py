@@ -15,22 +15,31 @@ from backslide.contracts.finding import Estimate
 from backslide.contracts.gate import Gate, GateVerdict
 from backslide.contracts.retrain import Candidate, Refusal, Retrain, RetrainVerdict, Stretch
 from backslide.contracts.shadow import ShadowInputs
-from backslide.engine.roles.outcomes import Outcomes
-from backslide.retraining.backtest import Bench, Tried, best_first, future
+from backslide.retraining.backtest import Backtest, CandidateResult, best_first, future
 from backslide.retraining.choice import Choice
 from backslide.retraining.history import moment
 
 
-def answer(bench: Bench, tried: Sequence[Tried], choice: Choice, settings: Settings, fault: Cause | None) -> Retrain:
+def answer(
+    bench: Backtest, tried: Sequence[CandidateResult], choice: Choice, settings: Settings, fault: Cause | None
+) -> Retrain:
     """Verdict, candidates, stretches and gate; ``fault`` is what a repair fixes, where retraining is refused for it."""
     metric, best = bench.metric, choice.best
     ordered = [*best_first(tried, metric), *(t for t in tried if t.found is None)]
     candidates = tuple(_candidate(bench, t, choice) for t in ordered)
     verdict = RetrainVerdict.PROMOTE if choice.promoted else RetrainVerdict.HOLD
-    if fault is not None:
-        verdict = RetrainVerdict.REFUSED
     mine = next(c for c in candidates if c.name == best.plan.name)
-    refusal = None if fault is None else _refusal(fault, mine)
+    refusal = None
+    if fault is not None and fault.repair is not None:
+        verdict = RetrainVerdict.REFUSED
+        refusal = Refusal(
+            cause=fault.kind.value,
+            features=fault.features,
+            summary=fault.summary,
+            repair=fault.repair.description,
+            repair_gain=fault.repair.points_back,
+            retrain_gain=mine.gain,
+        )
     summary, action, reason = _words(verdict, mine, choice, refusal, metric.share, metric.name)
     inputs = _inputs(bench, best)
     gate = Gate(
@@ -65,13 +74,12 @@ def answer(bench: Bench, tried: Sequence[Tried], choice: Choice, settings: Setti
     )
 
 
-def _candidate(bench: Bench, t: Tried, choice: Choice) -> Candidate:
+def _candidate(bench: Backtest, t: CandidateResult, choice: Choice) -> Candidate:
     if t.found is None:
         return Candidate(name=t.plan.name, description=t.plan.description, note=t.why_not)
     metric = bench.metric
     low, high = t.found.interval()
     ends = sorted(-metric.harm(v) for v in (low, high))
-    ahead = future(t)
     judged = choice.gates.get(t.plan.name)
     note = f"no better than {t.plan.base!r}" if t.plan.name in choice.no_better else ""
     verdict = None if judged is None else judged.verdict
@@ -82,22 +90,10 @@ def _candidate(bench: Bench, t: Tried, choice: Choice) -> Candidate:
         value=t.found.new,
         gain=Estimate(estimate=-metric.harm(t.found.estimate), low=ends[0], high=ends[1]),
         by_fold=t.gains,
-        future=None if ahead is None else Estimate(estimate=ahead.estimate, low=ahead.low, high=ahead.high),
+        future=future(t),
         gate=GateVerdict.HOLD if verdict is GateVerdict.ROLL_BACK else verdict,
         failed=() if judged is None else tuple(line.name for line in judged.lines if line.passed is False),
         note=note,
-    )
-
-
-def _refusal(fault: Cause, best: Candidate) -> Refusal:
-    assert fault.repair is not None
-    return Refusal(
-        cause=fault.kind.value,
-        features=fault.features,
-        summary=fault.summary,
-        repair=fault.repair.description,
-        repair_gain=fault.repair.points_back,
-        retrain_gain=best.gain,
     )
 
 
@@ -150,11 +146,11 @@ def _gain(e: Estimate | None, share: bool) -> str:
     return text if e.low is None or e.high is None else f"{text} ({shown(e.low)} to {shown(e.high)})"
 
 
-def _stretches(bench: Bench, best: Tried) -> tuple[Stretch, ...]:
+def _stretches(bench: Backtest, best: CandidateResult) -> tuple[Stretch, ...]:
     made = []
     for k, fold in enumerate(bench.folds):
         run = best.runs[k]
-        values = [_value(bench, o) for o in (bench.history.served.take(fold.rows), run.on(fold.rows))]
+        values = [bench.value(o) for o in (bench.history.served.take(fold.rows), run.on(fold.rows))]
         last = float(bench.history.when[fold.rows].max())
         made.append(
             Stretch(
@@ -169,17 +165,7 @@ def _stretches(bench: Bench, best: Tried) -> tuple[Stretch, ...]:
     return tuple(made)
 
 
-def _value(bench: Bench, answers: Outcomes) -> float | None:
-    known = answers.take(answers.known())
-    if not len(known.labels):
-        return None
-    if bench.metric.whole is not None:
-        return float(bench.metric.whole(known.arrays))
-    value = float(bench.metric.value(known.statistics(bench.metric, len(bench.case.problem.classes)).sum(0)))
-    return value if np.isfinite(value) else None
-
-
-def _inputs(bench: Bench, best: Tried) -> ShadowInputs:
+def _inputs(bench: Backtest, best: CandidateResult) -> ShadowInputs:
     h, case = bench.history, bench.case
     rows = np.concatenate([fold.rows for fold in bench.folds])
     days = 0 if h.days is None or not h.timed else len(np.unique(h.days[rows]))

@@ -15,7 +15,7 @@ from backslide.retraining.robust_inputs import SteadyInputs
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.shift.doubly_robust import domain_weights
 
-Chosen = tuple[Rows, Floats | None]
+TrainingRows = tuple[Rows, Floats | None]
 """Rows of the history, and their weights (mean 1) or None."""
 HALF_LIFE = 0.25
 """Of the weight of ``recency``, as a share of the labelled rows there are."""
@@ -26,38 +26,40 @@ LEAST_OF_A_PART = 200
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """One candidate: what it is trained on, and which of its inputs are held steady."""
 
     name: str
     description: str
-    choose: Callable[[History, float, np.random.Generator], Chosen]
+    choose: Callable[[History, float, np.random.Generator], TrainingRows]
     steady: SteadyInputs | None = None
     base: str = ""
     """The plan that it changes."""
 
 
-def plans(policy: RetrainSettings) -> list[Plan]:
+def plans(policy: RetrainSettings) -> list[TrainingPlan]:
     """The candidates that ``[retrain] windows`` names."""
-    made: dict[str, list[Plan]] = {
-        "all": [Plan("all", "every labelled row, all alike", _all)],
+    made: dict[str, list[TrainingPlan]] = {
+        "all": [TrainingPlan("all", "every labelled row, all alike", lambda h, origin, _: (h.known_at(origin), None))],
         "recent": [
-            Plan(
+            TrainingPlan(
                 f"recent {share:.0%}".replace("%", " %"),
                 f"the most recent {share:.0%} of the labelled rows",
                 _recent(share),
             )
             for share in policy.recent
         ],
-        "recency": [Plan("recency", "every labelled row, recent ones count more", _recency)],
-        "balanced": [Plan("reference + fresh", "reference and fresh rows count the same in all", _balanced)],
-        "importance": [Plan("importance", "every labelled row, those like the latest inputs count more", _importance)],
-        "top_up": [Plan("top-up", "recent rows, rare classes and segments filled up with older ones", _top_up)],
+        "recency": [TrainingPlan("recency", "every labelled row, recent ones count more", _recency)],
+        "balanced": [TrainingPlan("reference + fresh", "reference and fresh rows count the same in all", _balanced)],
+        "importance": [
+            TrainingPlan("importance", "every labelled row, those like the latest inputs count more", _importance)
+        ],
+        "top_up": [TrainingPlan("top-up", "recent rows, rare classes and segments filled up with older ones", _top_up)],
     }
     return [plan for name in dict.fromkeys(policy.windows) for plan in made[name]]
 
 
-def bounded(chosen: Chosen, most: int, rng: np.random.Generator) -> Chosen:
+def limit_rows(chosen: TrainingRows, most: int, rng: np.random.Generator) -> TrainingRows:
     """At most ``most`` rows: drawn evenly, or by weight where they have weights."""
     rows, weights = chosen
     if len(rows) <= most:
@@ -66,26 +68,22 @@ def bounded(chosen: Chosen, most: int, rng: np.random.Generator) -> Chosen:
     return rows[kept], None if weights is None else weights[kept]
 
 
-def _all(h: History, origin: float, rng: np.random.Generator) -> Chosen:
-    return h.known_at(origin), None
-
-
-def _recent(share: float) -> Callable[[History, float, np.random.Generator], Chosen]:
-    def choose(h: History, origin: float, rng: np.random.Generator) -> Chosen:
+def _recent(share: float) -> Callable[[History, float, np.random.Generator], TrainingRows]:
+    def choose(h: History, origin: float, rng: np.random.Generator) -> TrainingRows:
         rows = h.known_at(origin)
         return rows[-max(round(share * len(rows)), 1) :], None
 
     return choose
 
 
-def _recency(h: History, origin: float, rng: np.random.Generator) -> Chosen:
+def _recency(h: History, origin: float, rng: np.random.Generator) -> TrainingRows:
     rows = h.known_at(origin)
     age = np.arange(len(rows))[::-1] / max(len(rows), 1)
     weights = 0.5 ** (age / HALF_LIFE)
     return rows, weights / weights.mean()
 
 
-def _balanced(h: History, origin: float, rng: np.random.Generator) -> Chosen:
+def _balanced(h: History, origin: float, rng: np.random.Generator) -> TrainingRows:
     rows = h.known_at(origin)
     fresh = h.fresh[rows]
     share = fresh.mean() if len(rows) else 0.0
@@ -95,7 +93,7 @@ def _balanced(h: History, origin: float, rng: np.random.Generator) -> Chosen:
     return rows, np.minimum(weights, MOST_WEIGHT)
 
 
-def _importance(h: History, origin: float, rng: np.random.Generator) -> Chosen:
+def _importance(h: History, origin: float, rng: np.random.Generator) -> TrainingRows:
     """Weights of the density ratio between the latest inputs, labelled or not, and the labelled rows."""
     rows = h.known_at(origin)
     before = h.served_before(origin)
@@ -113,7 +111,7 @@ def _importance(h: History, origin: float, rng: np.random.Generator) -> Chosen:
     return drawn, weights / weights.mean()
 
 
-def _top_up(h: History, origin: float, rng: np.random.Generator) -> Chosen:
+def _top_up(h: History, origin: float, rng: np.random.Generator) -> TrainingRows:
     """The most recent quarter, and the latest older rows of every class and user segment that it has few of."""
     rows = h.known_at(origin)
     start = len(rows) - max(len(rows) // 4, 1)

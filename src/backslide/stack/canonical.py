@@ -27,6 +27,7 @@ LONG = 120
 """Characters of a text that are kept."""
 DEEP = 10
 """Nesting that is followed."""
+_PLAIN = (str, bytes, bool, int, float, np.generic)
 MANY = 100_000
 """Objects that are looked at for one value; more become a digest of their pickle."""
 
@@ -38,20 +39,20 @@ class Canon:
         self._open: set[int] = set()
         self._seen = 0
 
-    def held(self, value: Any, *, name: str = "", depth: int = 0) -> FittedValue:
+    def value(self, value: Any, *, name: str = "", depth: int = 0) -> FittedValue:
         """The canonical form of ``value``; what ``name`` says is secret is hidden."""
         self._seen += 1
-        if value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.generic)):
+        if value is None or isinstance(value, (*_PLAIN, complex)):
             return _scalar(value, name)
         if id(value) in self._open:
-            return _made("object", b"seen", text="(itself)")
+            return _fitted_value("object", b"seen", text="(itself)")
         if depth > DEEP or self._seen > MANY:
-            return _pickled(value)
+            return _by_pickle(value)
         self._open.add(id(value))
         try:
             return self._composed(value, depth, name)
         except Exception:  # objects of others may raise anything when looked at
-            return _pickled(value)
+            return _by_pickle(value)
         finally:
             self._open.discard(id(value))
 
@@ -75,33 +76,31 @@ class Canon:
             return self._mapping({n: np.ascontiguousarray(array[n]) for n in array.dtype.names}, depth, "mapping")
         if array.dtype.kind in "biufc":
             return _numbers(array)
-        if array.dtype.kind == "O" and any(not _plain(v) for v in array.ravel()[:FEW]):
+        if array.dtype.kind == "O" and not all(v is None or isinstance(v, _PLAIN) for v in array.ravel()[:FEW]):
             return self._list(array.ravel().tolist(), depth, "")
         return _texts([_word(v) for v in array.ravel().tolist()], array.shape, str(array.dtype.kind))
 
     def _mapping(self, values: Mapping[Any, Any], depth: int, kind: Any, text: str = "") -> FittedValue:
-        items = {_word(key): self.held(item, name=_word(key), depth=depth + 1) for key, item in values.items()}
+        items = {_word(key): self.value(item, name=_word(key), depth=depth + 1) for key, item in values.items()}
         content = "\n".join(f"{key}={items[key].digest}" for key in sorted(items)).encode("utf-8", "surrogatepass")
-        if len(items) > FEW:
-            few = {key: items[key] for key in sorted(items)[:8]}
-            return _made(kind, content, text=text or type(values).__name__, shape=(len(items),), items=few)
-        return _made(kind, content, text=text or type(values).__name__, shape=(len(items),), items=items)
+        few = items if len(items) <= FEW else {key: items[key] for key in sorted(items)[:8]}
+        return _fitted_value(kind, content, text=text or type(values).__name__, shape=(len(items),), items=few)
 
     def _list(self, values: Any, depth: int, name: str) -> FittedValue:
         if len(values) and all(isinstance(v, str) for v in values):
             return _texts([_word(v) for v in values], (len(values),), "U", name)
-        items = [self.held(value, name=name, depth=depth + 1) for value in values]
+        items = [self.value(value, name=name, depth=depth + 1) for value in values]
         content = "\n".join(item.digest for item in items).encode()
         kept = {str(i): item for i, item in enumerate(items)} if len(items) <= FEW else {}
-        return _made("list", content, text=type(values).__name__, shape=(len(items),), items=kept)
+        return _fitted_value("list", content, text=type(values).__name__, shape=(len(items),), items=kept)
 
     def _code(self, value: Any, depth: int) -> FittedValue:
         named = f"{getattr(value, '__module__', '') or ''}.{getattr(value, '__qualname__', getattr(value, '__name__', '?'))}"
         content = named.encode("utf-8", "replace") + source_of(value)
         bound = getattr(value, "__self__", None)
         if bound is not None and not inspect.ismodule(bound) and not isinstance(bound, type):
-            content += self.held(bound, depth=depth + 1).digest.encode()
-        return _made("code", content, text=named.removeprefix("builtins."))
+            content += self.value(bound, depth=depth + 1).digest.encode()
+        return _fitted_value("code", content, text=named.removeprefix("builtins."))
 
     def _object(self, value: Any, depth: int) -> FittedValue:
         if hasattr(value, "dtype") and hasattr(value, "shape") and not hasattr(value, "indptr"):
@@ -110,10 +109,10 @@ class Canon:
             except Exception:
                 pass
         named, content, state = self._taken_apart(value)
-        items = {key: self.held(item, name=key, depth=depth + 1) for key, item in state.items()}
+        items = {key: self.value(item, name=key, depth=depth + 1) for key, item in state.items()}
         whole = "\n".join([named, *(f"{key}={items[key].digest}" for key in sorted(items))])
         kept = items if len(items) <= FEW else {}
-        return _made("object", whole.encode("utf-8", "surrogatepass") + content, text=named, items=kept)
+        return _fitted_value("object", whole.encode("utf-8", "surrogatepass") + content, text=named, items=kept)
 
     def _taken_apart(self, value: Any) -> tuple[str, bytes, dict[str, Any]]:
         """Class, bytes that stand for it, and its parts."""
@@ -129,9 +128,7 @@ class Canon:
         if hasattr(value, "indptr") and hasattr(value, "data"):  # sparse
             return named, b"", {key: getattr(value, key) for key in ("data", "indices", "indptr", "shape")}
         state = _state(value)
-        if state is not None:
-            return named, b"", state
-        return named, _pickle_bytes(value), {}
+        return (named, _pickle_bytes(value), {}) if state is None else (named, b"", state)
 
 
 def class_name(kind: type) -> str:
@@ -154,15 +151,15 @@ def source_of(function: Any) -> bytes:
 
 def _state(value: Any) -> dict[str, Any] | None:
     """What pickle would keep of an object, as a mapping; None where it has no such form."""
-    own = vars(value) if hasattr(value, "__dict__") else None
+    own = {str(key): item for key, item in vars(value).items()} if hasattr(value, "__dict__") else None
     kind: Any = type(value)
     plain = all(getattr(kind, n) is getattr(object, n) for n in ("__reduce_ex__", "__reduce__", "__getstate__"))
     if plain and own is not None:
-        return {str(key): item for key, item in own.items()}
+        return own
     try:
         reduced = value.__reduce_ex__(4)
     except Exception:
-        return None if own is None else {str(key): item for key, item in own.items()}
+        return own
     if not isinstance(reduced, tuple):
         return {"name": str(reduced)}
     _, arguments, *rest = reduced
@@ -172,10 +169,6 @@ def _state(value: Any) -> dict[str, Any] | None:
     if isinstance(state, Mapping):
         return parts | {str(key): item for key, item in state.items()}
     return parts | ({} if state is None else {"state": state})
-
-
-def _plain(value: Any) -> bool:
-    return value is None or isinstance(value, (str, bytes, bool, int, float, np.generic))
 
 
 def _word(value: Any) -> str:
@@ -194,10 +187,10 @@ def _scalar(value: Any, name: str) -> FittedValue:
     if isinstance(plain, float):
         plain = plain + 0.0
         text = repr(plain)
-        return _made("scalar", text.encode(), text=text, dtype="float", numbers=(number(plain),))
+        return _fitted_value("scalar", text.encode(), text=text, dtype="float", numbers=(number(plain),))
     if isinstance(plain, int) and not isinstance(plain, bool):
         exact = abs(plain) < 2**53
-        return _made(
+        return _fitted_value(
             "scalar", f"int {plain}".encode(), text=str(plain), dtype="int", numbers=(float(plain),) if exact else ()
         )
     text = repr(plain) if not isinstance(plain, str) else plain
@@ -205,9 +198,9 @@ def _scalar(value: Any, name: str) -> FittedValue:
     if isinstance(plain, (str, bytes)):
         if secret_name(name) or secret_value(text):
             # Not even a digest of it: the digest of a password is the password to whoever can guess.
-            return _made("scalar", b"hidden", text=HIDDEN, dtype="str")
+            return _fitted_value("scalar", b"hidden", text=HIDDEN, dtype="str")
         text = text if len(text) <= LONG else text[:LONG] + "…"
-    return _made("scalar", content, text=_safe(text), dtype=type(plain).__name__)
+    return _fitted_value("scalar", content, text=_safe(text), dtype=type(plain).__name__)
 
 
 def _numbers(array: NDArray[Any]) -> FittedValue:
@@ -220,10 +213,10 @@ def _numbers(array: NDArray[Any]) -> FittedValue:
     content = f"{array.shape} {plain.dtype.kind}".encode() + plain.tobytes()
     facts: dict[str, Any] = {"dtype": array.dtype.name, "shape": tuple(int(n) for n in array.shape)}
     if array.dtype.kind == "c":
-        return _made("figures", content, **facts)
+        return _fitted_value("figures", content, **facts)
     if plain.size <= SMALL:
-        return _made("numbers", content, numbers=tuple(number(v) for v in plain.ravel().tolist()), **facts)
-    return _made("figures", content, figures=figures(plain), **facts)
+        return _fitted_value("numbers", content, numbers=tuple(number(v) for v in plain.ravel().tolist()), **facts)
+    return _fitted_value("figures", content, figures=figures(plain), **facts)
 
 
 def figures(array: NDArray[Any]) -> dict[str, Number]:
@@ -241,9 +234,9 @@ def _texts(words: list[str], shape: Iterable[int], dtype: str, name: str = "") -
     content = "\x1f".join(words).encode("utf-8", "surrogatepass")
     whole = tuple(int(n) for n in shape)
     if secret_name(name) or any(secret_value(word) for word in words[:FEW]):
-        return _made("texts", str(len(words)).encode(), text=HIDDEN, shape=whole, dtype=dtype)
+        return _fitted_value("texts", str(len(words)).encode(), text=HIDDEN, shape=whole, dtype=dtype)
     kept = tuple(_safe(word[:LONG]) for word in words) if len(words) <= FEW else ()
-    return _made("texts", content, texts=kept, shape=whole, dtype=dtype)
+    return _fitted_value("texts", content, texts=kept, shape=whole, dtype=dtype)
 
 
 def number(value: float) -> Number:
@@ -257,8 +250,8 @@ def _safe(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _pickled(value: Any) -> FittedValue:
-    return _made("object", _pickle_bytes(value), text=class_name(type(value)))
+def _by_pickle(value: Any) -> FittedValue:
+    return _fitted_value("object", _pickle_bytes(value), text=class_name(type(value)))
 
 
 def _pickle_bytes(value: Any) -> bytes:
@@ -268,11 +261,11 @@ def _pickle_bytes(value: Any) -> bytes:
         return class_name(type(value)).encode()
 
 
-def _made(kind: Any, content: bytes, **facts: Any) -> FittedValue:
+def _fitted_value(kind: Any, content: bytes, **facts: Any) -> FittedValue:
     return FittedValue(kind=kind, digest=hashlib.sha256(f"{kind}|".encode() + content).hexdigest()[:16], **facts)
 
 
-def pruned(held: FittedValue, most: int) -> FittedValue:
+def prune(held: FittedValue, most: int) -> FittedValue:
     """The same with the contents of its elements left out, where more than ``most`` numbers, texts and elements are kept."""
     if _size(held) <= most:
         return held

@@ -8,18 +8,17 @@ from typing import Any
 
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.contracts.errors import BackslideError
 from backslide.contracts.integrity import GoldenReplay, Integrity, SnapshotIdentity, StackDifference
 from backslide.contracts.snapshot import Snapshot
 from backslide.models.load import load_model
 from backslide.stack.compare_code import code_differences, link_commits
 from backslide.stack.compare_environment import environment_differences
 from backslide.stack.compare_fitted import fitted_differences
-from backslide.stack.compare_golden import answers, compare_golden, judged
+from backslide.stack.compare_golden import answers, compare_golden, weigh_by_replay
 from backslide.stack.compare_settings import settings_differences
 from backslide.stack.compare_training import training_notes
-from backslide.stack.golden import answered
-from backslide.stack.likelihood import moment, near, ranked, risk
+from backslide.stack.golden import ask_again
+from backslide.stack.likelihood import difference, moment, rank_differences, weigh_by_onset
 
 
 def integrity(
@@ -60,16 +59,16 @@ def integrity(
     ]
     replay = _replay(first, second, model, trusted, folder, notes)
     if replay is not None:
-        found = judged(found, first, second, replay)
+        found = weigh_by_replay(found, first, second, replay)
     code = code_differences(
         first, second, None if repository is None else folder / str(repository), tuple(paths), found, notes
     )
-    dated = [near(d, began) for d in code] if began is not None else code
-    differences = ranked(link_commits(found, dated) + dated)
+    dated = [weigh_by_onset(d, began) for d in code] if began is not None else code
+    differences = rank_differences(link_commits(found, dated) + dated)
     notes += training_notes(first, second)
     return Integrity(
-        a=_taken(first),
-        b=_taken(second),
+        a=_identity(first),
+        b=_identity(second),
         summary=_summary(differences, replay),
         onset=began.isoformat() if began else None,
         differences=differences,
@@ -78,7 +77,7 @@ def integrity(
     )
 
 
-def _taken(snapshot: Snapshot) -> SnapshotIdentity:
+def _identity(snapshot: Snapshot) -> SnapshotIdentity:
     return SnapshotIdentity(
         name=snapshot.name,
         taken_at=snapshot.taken_at,
@@ -98,25 +97,21 @@ def _artefact(a: Snapshot, b: Snapshot) -> list[StackDifference]:
         return []  # told step by step
     if old is None or new is None or old == new:
         return []
-    score = 0.1 if inside else 0.65
     meaning = (
         "another file with the same fitted content" if inside else "another file; what differs inside is not known"
     )
-    reason = "every fitted step is the same" if inside else "the artefact was replaced"
     if not inside and all(kinds) and kinds[0] != kinds[1]:
         meaning = f"{meaning}: {kinds[0]} → {kinds[1]}"
     return [
-        StackDifference(
-            rank=0,
-            kind=CauseKind.MODEL_CHANGE,
-            where="artefact",
-            subject=b.artefact.name,
+        difference(
+            CauseKind.MODEL_CHANGE,
+            "artefact",
+            b.artefact.name,
+            f"The artefact is {meaning}.",
+            0.1 if inside else 0.65,
+            "every fitted step is the same" if inside else "the artefact was replaced",
             before=old[:12],
             after=new[:12],
-            meaning=f"The artefact is {meaning}.",
-            risk=risk(score),
-            score=score,
-            reason=reason,
         )
     ]
 
@@ -127,7 +122,7 @@ def _replay(a: Snapshot, b: Snapshot, model: Any, trusted: bool, folder: Path, n
         notes.append(
             "the golden rows of the first snapshot were asked again here, under the libraries of this environment"
         )
-        return compare_golden(a.golden, answered(loaded, a.golden))
+        return compare_golden(a.golden, ask_again(loaded, a.golden))
     found = compare_golden(a.golden, b.golden)
     if found is None and (a.golden is not None or b.golden is not None):
         notes.append(
@@ -142,7 +137,7 @@ def _summary(differences: tuple[StackDifference, ...], replay: GoldenReplay | No
         same = " and answer the golden rows alike" if replay is not None and replay.equal == replay.rows else ""
         return f"Nothing differs: both stacks are the same{same}."
     hurting = [d for d in differences if d.risk != "unlikely"]
-    tail = f" {_first_upper(answers(replay))}." if replay is not None and replay.equal < replay.rows else ""
+    tail = f" {say.sentence(answers(replay))}" if replay is not None and replay.equal < replay.rows else ""
     if not hurting:
         return f"{_count(len(differences), 'difference')}, none of which is likely to hurt.{tail}"
     likely = sum(d.risk == "likely" for d in hurting)
@@ -152,10 +147,3 @@ def _summary(differences: tuple[StackDifference, ...], replay: GoldenReplay | No
 
 def _count(n: int, word: str) -> str:
     return f"{say.number(n)} {word}{'' if n == 1 else 's'}"
-
-
-def _first_upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-__all__ = ["BackslideError", "integrity"]

@@ -7,17 +7,16 @@ from pathlib import Path
 
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.contracts.errors import InputError
 from backslide.contracts.integrity import BlamedLine, Commit, Detail, StackDifference
 from backslide.contracts.snapshot import Repository, Snapshot
 from backslide.stack import relevance
 from backslide.stack.git import git
-from backslide.stack.history import Line, RawCommit, blamed, commits_between, source_at
-from backslide.stack.likelihood import risk
-from backslide.stack.masking import scrubbed
+from backslide.stack.history import RawCommit, blame_lines, commits_between, source_at
+from backslide.stack.likelihood import difference
+from backslide.stack.masking import scrub
 
-MOST_TOLD = 50
-LINES_TOLD = 6
+MOST_LISTED = 50
+LINES_LISTED = 6
 _FIT = (".fit(", ".fit_transform(", ".partial_fit(", "Scaler")
 
 
@@ -43,16 +42,19 @@ def code_differences(
         return dirty
     if folder is None:
         notes.append("name the checkout (--repository) to see which commits lie between the snapshots")
-        return [*dirty, _moved(a.repository, b.repository)]
+        return [*dirty, _commit_change(a.repository, b.repository)]
     top = Path(git(folder, "rev-parse", "--show-toplevel").strip())
     between = commits_between(top, a.repository.commit, b.repository.commit, paths, notes)
     if not between and not dirty:
         where = f" touches {say.listed(tuple(paths), 3)}" if paths else ""
         notes.append(f"no commit between the snapshots{where}")
-    told = _told(top, a.repository.commit, b.repository.commit, between, found)
-    if len(between) > len(told):
-        notes.append(f"{len(between) - len(told)} more commits, which bear less on the model, are not listed")
-    return [*dirty, *told]
+    refitted = any(d.kind == CauseKind.SCALER_REFIT for d in found)
+    scored = sorted(((_score(c, refitted), c) for c in between), key=lambda item: -item[0])[:MOST_LISTED]
+    if len(between) > len(scored):
+        notes.append(f"{len(between) - len(scored)} more commits, which bear less on the model, are not listed")
+    blames: dict[str, dict[tuple[str, str], int]] = {}
+    before, after = a.repository.commit, b.repository.commit
+    return [*dirty, *(_difference(top, before, after, commit, score, blames) for score, commit in scored)]
 
 
 def link_commits(found: list[StackDifference], code: list[StackDifference]) -> list[StackDifference]:
@@ -81,52 +83,32 @@ def _dirty(a: Repository, b: Repository) -> list[StackDifference]:
     changed = [name for name in dict.fromkeys((*a.dirty, *b.dirty)) if a.dirty.get(name) != b.dirty.get(name)]
     if not changed:
         return []
-    score = max(0.9 * relevance.of_file(name) for name in changed)
     now = [name for name in changed if name in b.dirty]
-    which = "the second" if now else "the first"
     return [
-        StackDifference(
-            rank=0,
-            kind=CauseKind.CODE_CHANGE,
-            where="repository",
-            subject="uncommitted changes",
-            meaning=f"{which[:1].upper()}{which[1:]} stack ran from files that no commit holds: {say.listed(now or changed, 5)}.",
-            risk=risk(score),
-            score=round(score, 3),
-            reason="what is in no commit was seen by no review",
+        difference(
+            CauseKind.CODE_CHANGE,
+            "repository",
+            "uncommitted changes",
+            f"{'The second' if now else 'The first'} stack ran from files that no commit holds: {say.listed(now or changed, 5)}.",
+            max(0.9 * relevance.of_file(name) for name in changed),
+            "what is in no commit was seen by no review",
             details=tuple(Detail(name=n, before=a.dirty.get(n), after=b.dirty.get(n)) for n in changed[:50]),
         )
     ]
 
 
-def _moved(a: Repository, b: Repository) -> StackDifference:
-    return StackDifference(
-        rank=0,
-        kind=CauseKind.CODE_CHANGE,
-        where="repository",
-        subject="commit",
+def _commit_change(a: Repository, b: Repository) -> StackDifference:
+    return difference(
+        CauseKind.CODE_CHANGE,
+        "repository",
+        "commit",
+        f"The code moved from commit {a.commit[:12]} to {b.commit[:12]}.",
+        0.4,
+        "what the commits between them change is not known",
         before=a.commit[:12],
         after=b.commit[:12],
-        meaning=f"The code moved from commit {a.commit[:12]} to {b.commit[:12]}.",
-        risk=risk(0.4),
-        score=0.4,
-        reason="what the commits between them change is not known",
         at=b.committed_at,
     )
-
-
-def _told(
-    top: Path, before: str, after: str, commits: list[RawCommit], found: Sequence[StackDifference]
-) -> list[StackDifference]:
-    refitted = any(d.kind == CauseKind.SCALER_REFIT for d in found)
-    scored = sorted(((_score(c, refitted), c) for c in commits), key=lambda item: -item[0])[:MOST_TOLD]
-    blames: dict[str, dict[tuple[str, str], int]] = {}
-    return [_difference(top, before, after, commit, score, blames) for score, commit in scored]
-
-
-def _line_score(line: Line, refitted: bool) -> float:
-    score = relevance.of_line(line)
-    return min(score * 1.1, 1.0) if refitted and any(word in line.text for word in _FIT) else score
 
 
 def _score(commit: RawCommit, refitted: bool) -> float:
@@ -134,7 +116,12 @@ def _score(commit: RawCommit, refitted: bool) -> float:
     moved = {line.text.strip() for line in commit.lines if line.removed} & {
         line.text.strip() for line in commit.lines if not line.removed
     }
-    scores = sorted((_line_score(x, refitted) for x in commit.lines if x.text.strip() not in moved), reverse=True)
+    scores = []
+    for line in commit.lines:
+        if line.text.strip() not in moved:
+            factor = 1.1 if refitted and any(word in line.text for word in _FIT) else 1.0
+            scores.append(min(relevance.of_line(line) * factor, 1.0))
+    scores.sort(reverse=True)
     touched = {line.path for line in commit.lines}
     scores += [relevance.of_binary(path) for path in commit.files if path not in touched]
     if not scores:
@@ -167,15 +154,13 @@ def _difference(
         if score >= 0.55
         else "nothing in it speaks of the model's inputs"
     )
-    return StackDifference(
-        rank=0,
-        kind=CauseKind.CODE_CHANGE,
-        where="repository",
-        subject=raw.sha[:10],
-        meaning=f"Commit {raw.sha[:10]}{pull} “{raw.subject}” {verb}{where}{inside}{quoted}.",
-        risk=risk(score),
-        score=round(score, 3),
-        reason=reason,
+    return difference(
+        CauseKind.CODE_CHANGE,
+        "repository",
+        raw.sha[:10],
+        f"Commit {raw.sha[:10]}{pull} “{raw.subject}” {verb}{where}{inside}{quoted}.",
+        score,
+        reason,
         at=raw.committed_at,
         commit=commit,
     )
@@ -186,21 +171,18 @@ def _lines(
 ) -> tuple[BlamedLine, ...]:
     """The most telling lines of a commit, numbered as they stand in the second snapshot where they still do."""
     best = sorted(raw.lines, key=lambda line: -relevance.of_line(line))
-    told = [line for line in best if relevance.of_line(line) > 0][:LINES_TOLD]
+    listed = [line for line in best if relevance.of_line(line) > 0][:LINES_LISTED]
     end = before if raw.taken_back else after
     found = []
-    for line in told:
+    for line in listed:
         if line.path not in blames and not raw.taken_back:
-            blames[line.path] = blamed(top, before, after, line.path)
+            blames[line.path] = blame_lines(top, before, after, line.path)
         number = None if line.removed else blames.get(line.path, {}).get((raw.sha, line.text))
         version, at = (end, number) if number is not None else (f"{raw.sha}^" if line.removed else raw.sha, line.number)
         function = relevance.function_at(source_at(top, version, line.path), at) if line.path.endswith(".py") else ""
         found.append(
             BlamedLine(
-                path=line.path, line=number, function=function, text=scrubbed(line.text)[:300], removed=line.removed
+                path=line.path, line=number, function=function, text=scrub(line.text)[:300], removed=line.removed
             )
         )
     return tuple(found)
-
-
-__all__ = ["InputError", "code_differences", "link_commits"]

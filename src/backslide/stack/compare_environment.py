@@ -10,7 +10,7 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.integrity import Detail, StackDifference
 from backslide.contracts.snapshot import Environment, Snapshot
-from backslide.stack.likelihood import risk
+from backslide.stack.likelihood import difference
 
 _IMPORTED = {"major": 0.75, "minor": 0.5, "patch": 0.2, "other": 0.3}
 _NEEDED = {"major": 0.45, "minor": 0.3, "patch": 0.1, "other": 0.2}
@@ -46,18 +46,15 @@ def _libraries(a: Environment, b: Environment) -> Iterator[StackDifference]:
             yield _library(name, a.distributions.get(name), b.distributions.get(name), name in imported)
     rest = [n for n in changed if n not in imported and n not in needed]
     if rest:
-        told = [f"{n} {_arrow(a.distributions.get(n), b.distributions.get(n))}" for n in rest]
+        changes = [f"{n} {_arrow(a.distributions.get(n), b.distributions.get(n))}" for n in rest]
         known, subject = bool(imported), rest[0] if len(rest) == 1 else f"{len(rest)} libraries"
-        score = _OTHER if known else 0.35
-        yield StackDifference(
-            rank=0,
-            kind=CauseKind.LIBRARY_CHANGE,
-            where="environment",
-            subject=subject,
-            meaning=f"{say.listed(told, 5)}.",
-            risk=risk(score),
-            score=score,
-            reason="the model does not import them" if known else "which libraries the model imports is not known",
+        yield difference(
+            CauseKind.LIBRARY_CHANGE,
+            "environment",
+            subject,
+            f"{say.listed(changes, 5)}.",
+            _OTHER if known else 0.35,
+            "the model does not import them" if known else "which libraries the model imports is not known",
             details=tuple(
                 Detail(name=n, before=a.distributions.get(n), after=b.distributions.get(n)) for n in rest[:100]
             ),
@@ -66,55 +63,43 @@ def _libraries(a: Environment, b: Environment) -> Iterator[StackDifference]:
 
 def _library(name: str, before: str | None, after: str | None, imported: bool) -> StackDifference:
     far = distance(before, after) if before is not None and after is not None else "major"
-    score = (_IMPORTED if imported else _NEEDED)[far]
     down = before is not None and after is not None and far != "other" and Version(after) < Version(before)
     step = "comes or goes" if before is None or after is None else f"{far} version{' back' if down else ''}"
     use = "the model is made of it" if imported else "a library that the model is made of requires it"
-    return StackDifference(
-        rank=0,
-        kind=CauseKind.LIBRARY_CHANGE,
-        where="environment",
-        subject=name,
+    return difference(
+        CauseKind.LIBRARY_CHANGE,
+        "environment",
+        name,
+        f"{name} {_arrow(before, after)}: {step}, and {use}.",
+        (_IMPORTED if imported else _NEEDED)[far],
+        f"{use}; {step}",
         before=before,
         after=after,
-        meaning=f"{name} {_arrow(before, after)}: {step}, and {use}.",
-        risk=risk(score),
-        score=score,
-        reason=f"{use}; {step}",
         details=(Detail(name=name, before=before, after=after),),
     )
 
 
 def _machine(a: Environment, b: Environment) -> Iterator[StackDifference]:
-    if a.python != b.python:
-        far = distance(a.python, b.python)
-        score = {"major": 0.6, "minor": 0.35}.get(far, 0.1)
-        yield _plain(
-            "python", a.python, b.python, score, f"Python {a.python} → {b.python}.", f"{far} version of the interpreter"
-        )
-    for name, before, after, score, words in (
-        ("implementation", a.implementation, b.implementation, 0.4, "Python implementation"),
-        ("machine", a.machine, b.machine, 0.35, "processor architecture"),
-        ("platform", a.platform, b.platform, 0.3, "operating system"),
+    far = distance(a.python, b.python)
+    sums = "the last digits of floating-point sums may differ"
+    score = {"major": 0.6, "minor": 0.35}.get(far, 0.1)
+    for subject, before, after, likelihood, words, reason in (
+        ("python", a.python, b.python, score, "Python", f"{far} version of the interpreter"),
+        ("implementation", a.implementation, b.implementation, 0.4, "Python implementation", sums),
+        ("machine", a.machine, b.machine, 0.35, "processor architecture", sums),
+        ("platform", a.platform, b.platform, 0.3, "operating system", sums),
     ):
         if before != after:
-            why = "the last digits of floating-point sums may differ"
-            yield _plain(name, before, after, score, f"{words} {before} → {after}.", why)
-
-
-def _plain(subject: str, before: str, after: str, score: float, meaning: str, reason: str) -> StackDifference:
-    return StackDifference(
-        rank=0,
-        kind=CauseKind.LIBRARY_CHANGE,
-        where="environment",
-        subject=subject,
-        before=before,
-        after=after,
-        meaning=meaning,
-        risk=risk(score),
-        score=score,
-        reason=reason,
-    )
+            yield difference(
+                CauseKind.LIBRARY_CHANGE,
+                "environment",
+                subject,
+                f"{words} {before} → {after}.",
+                likelihood,
+                reason,
+                before=before,
+                after=after,
+            )
 
 
 def _arrow(before: str | None, after: str | None) -> str:

@@ -9,8 +9,8 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.integrity import Detail, StackDifference
 from backslide.contracts.snapshot import Environment, FittedStep, FittedValue, Snapshot
-from backslide.stack.compare_state import Moved, moves
-from backslide.stack.likelihood import risk
+from backslide.stack.compare_state import AttributeChange, moves
+from backslide.stack.likelihood import difference
 
 MOST_DETAILS = 60
 CLEAR, SLIGHT = 0.05, 0.005
@@ -28,14 +28,15 @@ def fitted_differences(a: Snapshot, b: Snapshot) -> list[StackDifference]:
     if not a.fitted or not b.fitted:
         return []
     pairs = list(_pairs(a.fitted, b.fitted))
-    again = any(x is None or y is None or x.digest != y.digest for x, y in pairs if "model" in _roles(x, y))
+    models = [pair for pair in pairs if any(step is not None and step.role == "model" for step in pair)]
+    again = any(x is None or y is None or x.digest != y.digest for x, y in models)
     library = _Libraries(a.environment, b.environment)
     found = []
     logged = a.fitted[0].columns or ()
     for before, after in pairs:
-        difference = _difference(before, after, again, library)
-        if difference is not None:
-            found.append(difference.model_copy(update={"features": as_logged(difference.features, logged)}))
+        change = _difference(before, after, again, library)
+        if change is not None:
+            found.append(change.model_copy(update={"features": as_logged(change.features, logged)}))
     return found
 
 
@@ -87,10 +88,6 @@ def _pairs(
     yield from ((None, part) for part in left)
 
 
-def _roles(*parts: FittedStep | None) -> set[str]:
-    return {part.role for part in parts if part is not None}
-
-
 def _difference(
     before: FittedStep | None, after: FittedStep | None, again: bool, library: _Libraries
 ) -> StackDifference | None:
@@ -109,13 +106,14 @@ def _difference(
         return None
     params = list(_moved(before.params, after.params, before, after, library))
     state = list(_moved(before.state, after.state, before, after, library))
-    reordered = _reordered(before, after)
+    old, new = before.columns or (), after.columns or ()
+    reordered = old != new and sorted(old) == sorted(new)
     real = [m for m in state if m.attribute not in _ADMIN]
     if not params and not real and not reordered:
         return None
     if before.role == "model":
         return _of_model(before, params, real)
-    if _is_scaler(before) and real and not params and not reordered:
+    if (_short(before).endswith("Scaler") or _short(before) in _SCALERS) and real and not params and not reordered:
         return _of_scaler(before, real, state, again)
     return _of_step(before, after, params, real, reordered, again)
 
@@ -126,7 +124,7 @@ def _moved(
     before: FittedStep,
     after: FittedStep,
     library: _Libraries,
-) -> Iterator[Moved]:
+) -> Iterator[AttributeChange]:
     for name in dict.fromkeys((*a, *b)):
         old = (before.params if a is before.params else before.state).get(name)
         new = (after.params if b is after.params else after.state).get(name)
@@ -135,15 +133,6 @@ def _moved(
         if (library.changed or name == "feature_names_in_") and (old is None or new is None):
             continue  # another version of a library has attributes of its own; a scaler may be given an array
         yield from moves(name, old, new, before, after)
-
-
-def _reordered(before: FittedStep, after: FittedStep) -> bool:
-    return (
-        before.columns is not None
-        and after.columns is not None
-        and before.columns != after.columns
-        and sorted(before.columns) == sorted(after.columns)
-    )
 
 
 def _added_or_removed(before: FittedStep | None, after: FittedStep | None, again: bool) -> StackDifference | None:
@@ -158,7 +147,7 @@ def _added_or_removed(before: FittedStep | None, after: FittedStep | None, again
 
 def _made(
     part: FittedStep,
-    moved: list[Moved],
+    moved: list[AttributeChange],
     words: str,
     score: float,
     again: bool,
@@ -177,29 +166,29 @@ def _made(
     else:
         why = "the model behind it is the same and was fitted on what this step gave before"
     why = f"{reason}; {why}" if reason and not model else why
-    told = details or tuple(m.detail for m in moved[:MOST_DETAILS])
-    return StackDifference(
-        rank=0,
-        kind=kind,
-        where="fitted",
-        subject=part.path or part.kind,
+    shown = details or tuple(m.detail for m in moved[:MOST_DETAILS])
+    return difference(
+        kind,
+        "fitted",
+        part.path or part.kind,
+        f"{words}.",
+        score,
+        why,
         features=_features(part, moved),
-        meaning=f"{words}.",
-        before=told[0].before if told else None,
-        after=told[0].after if told else None,
-        risk=risk(score),
-        score=round(score, 3),
-        reason=why,
-        details=told,
+        before=shown[0].before if shown else None,
+        after=shown[0].after if shown else None,
+        details=shown,
     )
 
 
-def _features(part: FittedStep, moved: list[Moved]) -> tuple[str, ...]:
+def _features(part: FittedStep, moved: list[AttributeChange]) -> tuple[str, ...]:
     known = set(part.columns or ())
     return tuple(dict.fromkeys(m.column for m in moved if m.column is not None and m.column in known))
 
 
-def _of_scaler(part: FittedStep, moved: list[Moved], state: list[Moved], again: bool) -> StackDifference:
+def _of_scaler(
+    part: FittedStep, moved: list[AttributeChange], state: list[AttributeChange], again: bool
+) -> StackDifference:
     ordered = sorted(moved, key=lambda m: -_size(part, m))
     size = _size(part, ordered[0])
     # A mean says more to people than a variance; it comes first unless it hardly moved.
@@ -218,7 +207,7 @@ def _of_scaler(part: FittedStep, moved: list[Moved], state: list[Moved], again: 
     return _made(part, ordered, words, score, again, kind=CauseKind.SCALER_REFIT, reason=reason)
 
 
-def _size(part: FittedStep, moved: Moved) -> float:
+def _size(part: FittedStep, moved: AttributeChange) -> float:
     """A change in units of the column's former scale; of a scale itself, its relative change."""
     if moved.old is None or moved.new is None:
         return 1.0
@@ -235,16 +224,21 @@ def _size(part: FittedStep, moved: Moved) -> float:
 
 
 def _of_step(
-    before: FittedStep, after: FittedStep, params: list[Moved], state: list[Moved], reordered: bool, again: bool
+    before: FittedStep,
+    after: FittedStep,
+    params: list[AttributeChange],
+    state: list[AttributeChange],
+    reordered: bool,
+    again: bool,
 ) -> StackDifference:
     moved = [*params, *state]
     if reordered and before.columns is not None and after.columns is not None:
-        order = Moved("feature_names_in_", None, say.listed(before.columns, 6), say.listed(after.columns, 6))
+        order = AttributeChange("feature_names_in_", None, say.listed(before.columns, 6), say.listed(after.columns, 6))
         words = f"{_step(before)} is given its columns in another order: {order.before} → {order.after}"
         moved = [order, *(m for m in moved if m.attribute != "feature_names_in_")]
-        difference = _made(before, moved, words, 0.9, again)
+        change = _made(before, moved, words, 0.9, again)
         at = zip(before.columns, after.columns, strict=True)
-        return difference.model_copy(update={"features": tuple(x for x, y in at if x != y)})
+        return change.model_copy(update={"features": tuple(x for x, y in at if x != y)})
     if params:
         words = f"parameter {_arrow(params[0])} of {_step(before)} changed"
     else:
@@ -254,7 +248,7 @@ def _of_step(
     return _made(before, moved, words, score, again)
 
 
-def _of_model(part: FittedStep, params: list[Moved], state: list[Moved]) -> StackDifference:
+def _of_model(part: FittedStep, params: list[AttributeChange], state: list[AttributeChange]) -> StackDifference:
     moved = [*params, *state]
     first = moved[0]
     if params:
@@ -265,12 +259,8 @@ def _of_model(part: FittedStep, params: list[Moved], state: list[Moved]) -> Stac
     return _made(part, moved, words, 0.65, False)
 
 
-def _arrow(moved: Moved) -> str:
+def _arrow(moved: AttributeChange) -> str:
     return f"{moved.named} {moved.before} → {moved.after}"
-
-
-def _is_scaler(part: FittedStep) -> bool:
-    return _short(part).endswith("Scaler") or _short(part) in _SCALERS
 
 
 def _short(part: FittedStep) -> str:

@@ -13,7 +13,7 @@ from backslide.contracts.integrity import GoldenReplay, StackDifference
 from backslide.contracts.snapshot import Golden, Number, Snapshot
 from backslide.stack.compare_fitted import as_logged
 from backslide.stack.compare_settings import PATHS
-from backslide.stack.likelihood import risk, weighed
+from backslide.stack.likelihood import difference, reweigh
 
 Array = NDArray[Any]
 
@@ -50,7 +50,9 @@ def compare_golden(a: Golden | None, b: Golden | None) -> GoldenReplay | None:
     )
 
 
-def judged(differences: list[StackDifference], a: Snapshot, b: Snapshot, replay: GoldenReplay) -> list[StackDifference]:
+def weigh_by_replay(
+    differences: list[StackDifference], a: Snapshot, b: Snapshot, replay: GoldenReplay
+) -> list[StackDifference]:
     """The differences in the light of the replay."""
     if replay.equal == replay.rows:
         return [_harmless(d, replay) for d in differences]
@@ -67,7 +69,7 @@ def judged(differences: list[StackDifference], a: Snapshot, b: Snapshot, replay:
         )
         columns = as_logged(replay.moved, tuple(a.golden.dtypes) if a.golden is not None else ())
         return [
-            weighed(d, 0.97 if alone else 0.75 + d.score * 0.2, why, proven=alone, features=columns)
+            reweigh(d, 0.97 if alone else 0.75 + d.score * 0.2, why, proven=alone, features=columns)
             if d in libraries
             else d
             for d in differences
@@ -84,51 +86,45 @@ def answers(replay: GoldenReplay) -> str:
     return words + (f", {replay.flips} of them another prediction" if replay.flips else "")
 
 
-def _harmless(difference: StackDifference, replay: GoldenReplay) -> StackDifference:
+def _harmless(one: StackDifference, replay: GoldenReplay) -> StackDifference:
     same = f"all {replay.rows} golden rows get the same answers"
-    if difference.where in ("environment", "artefact"):
-        return weighed(difference, difference.score * 0.2, same)
-    if difference.where == "variables" and difference.subject in PATHS:
-        return weighed(difference, difference.score * 0.3, same)
-    if difference.where == "fitted":
-        return weighed(
-            difference, min(difference.score * 0.6, 0.6), f"{same}, which does not settle rows of other kinds"
-        )
-    return difference
+    if one.where in ("environment", "artefact"):
+        return reweigh(one, one.score * 0.2, same)
+    if one.where == "variables" and one.subject in PATHS:
+        return reweigh(one, one.score * 0.3, same)
+    if one.where == "fitted":
+        return reweigh(one, min(one.score * 0.6, 0.6), f"{same}, which does not settle rows of other kinds")
+    return one
 
 
 def _of_state(
-    difference: StackDifference,
+    one: StackDifference,
     inner: list[StackDifference],
     libraries: list[StackDifference],
     replay: GoldenReplay,
     told: str,
 ) -> StackDifference:
-    if difference not in inner:
-        return difference
-    before_model = difference.kind != CauseKind.MODEL_CHANGE
+    if one not in inner:
+        return one
+    before_model = one.kind != CauseKind.MODEL_CHANGE
     if before_model and replay.inputs_equal:
-        return weighed(difference, difference.score * 0.4, "the model is given the same numbers for the golden rows")
+        return reweigh(one, one.score * 0.4, "the model is given the same numbers for the golden rows")
     if before_model and any(d.kind == CauseKind.MODEL_CHANGE for d in inner):
-        return (
-            difference  # the model was fitted on its new outputs: whatever changed the answers, it is told of the model
-        )
+        return one  # the model was fitted on its new outputs: whatever changed the answers, it is told of the model
     alone = len({d.kind == CauseKind.MODEL_CHANGE for d in inner}) == 1 and not libraries
     proven = alone and (replay.inputs_equal is not before_model if replay.inputs_equal is not None else True)
-    return weighed(difference, max(difference.score, 0.8) + (0.1 if proven else 0), told, proven=proven)
+    return reweigh(one, max(one.score, 0.8) + (0.1 if proven else 0), told, proven=proven)
 
 
 def _unexplained(a: Snapshot, told: str) -> StackDifference:
     function = a.artefact is not None and a.artefact.kind == "function"
-    return StackDifference(
-        rank=0,
-        kind=CauseKind.CODE_CHANGE if function else CauseKind.MODEL_CHANGE,
-        where="artefact",
-        subject=a.name,
-        meaning=f"{told[:1].upper()}{told[1:]}, and nothing that the snapshots hold differs.",
-        risk=risk(0.8),
-        score=0.8,
-        reason="something outside the snapshots differs, or the model does not answer the same twice",
+    return difference(
+        CauseKind.CODE_CHANGE if function else CauseKind.MODEL_CHANGE,
+        "artefact",
+        a.name,
+        say.sentence(f"{told}, and nothing that the snapshots hold differs"),
+        0.8,
+        "something outside the snapshots differs, or the model does not answer the same twice",
     )
 
 

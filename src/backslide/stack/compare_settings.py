@@ -9,7 +9,7 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.integrity import Detail, StackDifference
 from backslide.contracts.snapshot import ConfigFile, MaskedSetting, Snapshot
-from backslide.stack.likelihood import risk
+from backslide.stack.likelihood import difference
 
 _OF_THE_MODEL = re.compile(
     r"thresh|cut.?off|model|feature|scal|normali|encod|imput|vocab|preproc|transform|fill|default|clip|weight|version|bucket|bin",
@@ -50,21 +50,12 @@ def weight(name: str, secret: bool) -> tuple[float, str]:
 
 
 def _variables(a: Mapping[str, MaskedSetting], b: Mapping[str, MaskedSetting]) -> Iterator[StackDifference]:
-    for name, old, new in _changed(a, b):
+    for name, old, new in _changes(a, b):
         score, reason = weight(name, _secret(old, new))
-        before, after = _shown(old), _shown(new)
-        yield StackDifference(
-            rank=0,
-            kind=CauseKind.CONFIG_CHANGE,
-            where="variables",
-            subject=name,
-            before=before,
-            after=after,
-            meaning=f"environment variable {name} {_words(before, after)}.",
-            risk=risk(score),
-            score=score,
-            reason=reason,
-        )
+        before, after = _shown_value(old), _shown_value(new)
+        meaning = f"environment variable {name} {_words(before, after)}."
+        kind = CauseKind.CONFIG_CHANGE
+        yield difference(kind, "variables", name, meaning, score, reason, before=before, after=after)
 
 
 def _files(a: Snapshot, b: Snapshot, notes: list[str]) -> Iterator[StackDifference]:
@@ -78,36 +69,33 @@ def _files(a: Snapshot, b: Snapshot, notes: list[str]) -> Iterator[StackDifferen
 
 
 def _file(old: ConfigFile, new: ConfigFile) -> StackDifference:
-    keys = list(_changed(old.keys, new.keys)) if old.keys or new.keys else []
-    details = tuple(Detail(name=k, before=_shown(x), after=_shown(y)) for k, x, y in keys)
+    keys = list(_changes(old.keys, new.keys)) if old.keys or new.keys else []
+    details = tuple(Detail(name=k, before=_shown_value(x), after=_shown_value(y)) for k, x, y in keys)
     score, reason = max(
         (weight(k, _secret(x, y)) for k, x, y in keys), default=(0.4, "its content is not known key by key")
     )
     if old.digest is None or new.digest is None:
         words, score, reason = ("is there now" if old.digest is None else "is gone"), 0.5, "a file came or went"
     elif keys:
-        told = [f"{d.name} {_words(d.before, d.after)}" for d in details]
-        words = f"changed: {say.listed(told, 4)}"
+        words = f"changed: {say.listed([f'{d.name} {_words(d.before, d.after)}' for d in details], 4)}"
     elif old.keys and new.keys:
         words, score, reason = "was written anew, every key as before", 0.02, "no key differs"
     else:
         words = "has other content"
-    return StackDifference(
-        rank=0,
-        kind=CauseKind.CONFIG_CHANGE,
-        where="files",
-        subject=old.path,
-        meaning=f"{old.path} {words}.",
+    return difference(
+        CauseKind.CONFIG_CHANGE,
+        "files",
+        old.path,
+        f"{old.path} {words}.",
+        score,
+        reason,
         before=details[0].before if details else None,
         after=details[0].after if details else None,
-        risk=risk(score),
-        score=score,
-        reason=reason,
         details=details,
     )
 
 
-def _changed(
+def _changes(
     a: Mapping[str, MaskedSetting], b: Mapping[str, MaskedSetting]
 ) -> Iterator[tuple[str, MaskedSetting | None, MaskedSetting | None]]:
     for name in sorted(set(a) | set(b)):
@@ -122,7 +110,7 @@ def _secret(*settings: MaskedSetting | None) -> bool:
     return any(s.secret for s in settings if s is not None)
 
 
-def _shown(setting: MaskedSetting | None) -> str | None:
+def _shown_value(setting: MaskedSetting | None) -> str | None:
     if setting is None:
         return None
     return setting.value if setting.value is not None else _HIDDEN

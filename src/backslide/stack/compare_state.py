@@ -36,7 +36,7 @@ WORDS = {
 
 
 @dataclass(frozen=True)
-class Moved:
+class AttributeChange:
     """One value that differs; ``column`` where it belongs to one."""
 
     attribute: str
@@ -60,17 +60,17 @@ class Moved:
 
 def moves(
     attribute: str, a: FittedValue | None, b: FittedValue | None, before: FittedStep, after: FittedStep
-) -> Iterator[Moved]:
+) -> Iterator[AttributeChange]:
     """What differs in one attribute of a step."""
     if a is None or b is None:
-        yield Moved(attribute, None, "absent" if a is None else brief(a), "absent" if b is None else brief(b))
+        yield AttributeChange(attribute, None, "absent" if a is None else brief(a), "absent" if b is None else brief(b))
     elif a.digest == b.digest and _columns(before, a) == _columns(after, b):
         return
     elif a.kind == b.kind == "numbers" or (a.numbers and b.numbers):
         yield from _numbers(attribute, a, b, before, after)
     elif a.kind == b.kind == "texts" and attribute in ("feature_names_in_", "classes_"):
         if a.texts != b.texts:
-            yield Moved(attribute, None, say.listed(a.texts, 6), say.listed(b.texts, 6))
+            yield AttributeChange(attribute, None, say.listed(a.texts, 6), say.listed(b.texts, 6))
     elif a.items and b.items:
         yield from _items(attribute, a, b, before, after)
     elif a.digest != b.digest:
@@ -103,7 +103,9 @@ def _columns(part: FittedStep, held: FittedValue) -> tuple[str, ...] | None:
     return names if names is not None and held.shape and held.shape[-1] == len(names) else None
 
 
-def _numbers(attribute: str, a: FittedValue, b: FittedValue, before: FittedStep, after: FittedStep) -> Iterator[Moved]:
+def _numbers(
+    attribute: str, a: FittedValue, b: FittedValue, before: FittedStep, after: FittedStep
+) -> Iterator[AttributeChange]:
     names, others = _columns(before, a), _columns(after, b)
     if len(a.shape) <= 1 and names is not None and others is not None:
         new = dict(zip(others, b.numbers, strict=False))
@@ -112,7 +114,7 @@ def _numbers(attribute: str, a: FittedValue, b: FittedValue, before: FittedStep,
                 yield _moved(attribute, column, value, new[column])
         return
     if a.shape != b.shape:
-        yield Moved(attribute, None, brief(a), brief(b))
+        yield AttributeChange(attribute, None, brief(a), brief(b))
         return
     for index, (value, other) in enumerate(zip(a.numbers, b.numbers, strict=False)):
         if not same(value, other):
@@ -120,9 +122,9 @@ def _numbers(attribute: str, a: FittedValue, b: FittedValue, before: FittedStep,
             yield _moved(attribute, place, value, other)
 
 
-def _moved(attribute: str, column: str | None, value: Number, other: Number) -> Moved:
+def _moved(attribute: str, column: str | None, value: Number, other: Number) -> AttributeChange:
     plain = [v if isinstance(v, float) else None for v in (value, other)]
-    return Moved(attribute, column, written(value), written(other), *plain)
+    return AttributeChange(attribute, column, written(value), written(other), *plain)
 
 
 def same(a: Number, b: Number) -> bool:
@@ -132,30 +134,32 @@ def same(a: Number, b: Number) -> bool:
     return math.isclose(a, b, rel_tol=SAME, abs_tol=1e-300)
 
 
-def _items(attribute: str, a: FittedValue, b: FittedValue, before: FittedStep, after: FittedStep) -> Iterator[Moved]:
+def _items(
+    attribute: str, a: FittedValue, b: FittedValue, before: FittedStep, after: FittedStep
+) -> Iterator[AttributeChange]:
     names = before.columns
     by_column = a.kind == "list" and names is not None and len(a.items) == len(names)
     for key in dict.fromkeys((*a.items, *b.items)):
         old, new = a.items.get(key), b.items.get(key)
         column = names[int(key)] if by_column and names is not None and key.isdigit() and int(key) < len(names) else key
         if old is None or new is None:
-            yield Moved(
+            yield AttributeChange(
                 attribute, column, "absent" if old is None else brief(old), "absent" if new is None else brief(new)
             )
         elif old.digest != new.digest:
             yield from _within(attribute, column, old, new)
 
 
-def _within(attribute: str, column: str, old: FittedValue, new: FittedValue) -> Iterator[Moved]:
+def _within(attribute: str, column: str, old: FittedValue, new: FittedValue) -> Iterator[AttributeChange]:
     whole = old.kind == new.kind == "numbers" and old.shape == new.shape and bool(old.numbers)
     if whole and all(same(x, y) for x, y in zip(old.numbers, new.numbers, strict=False)):
         return
     if old.texts and new.texts:
-        yield Moved(attribute, column, *_texts(old.texts, new.texts))
+        yield AttributeChange(attribute, column, *_texts(old.texts, new.texts))
         return
     numbers = [h.numbers[0] if len(h.numbers) == 1 else None for h in (old, new)]
     plain = [v if isinstance(v, float) else None for v in numbers]
-    yield Moved(attribute, column, brief(old), brief(new), *plain)
+    yield AttributeChange(attribute, column, brief(old), brief(new), *plain)
 
 
 def _texts(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, str]:
@@ -169,7 +173,7 @@ def _texts(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, str]:
     )
 
 
-def _whole(attribute: str, a: FittedValue, b: FittedValue) -> Iterator[Moved]:
+def _whole(attribute: str, a: FittedValue, b: FittedValue) -> Iterator[AttributeChange]:
     if a.figures and b.figures and a.shape == b.shape:
         for key in ("mean", "std", "minimum", "maximum"):
             old, new = a.figures.get(key), b.figures.get(key)
@@ -177,4 +181,4 @@ def _whole(attribute: str, a: FittedValue, b: FittedValue) -> Iterator[Moved]:
                 yield _moved(attribute, key, old, new)
                 return
     before, after = brief(a), brief(b)
-    yield Moved(attribute, None, before, after if after != before else f"{after}, other content")
+    yield AttributeChange(attribute, None, before, after if after != before else f"{after}, other content")

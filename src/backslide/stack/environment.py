@@ -16,13 +16,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 def environment(parts: Iterable[FittedStep] = (), modules: Iterable[str] = ()) -> Environment:
     """What is installed here, and of that what a model's steps come from (``modules``: more of them, by import name)."""
-    found = installed()
+    found = installed_distributions()
     steps = list(parts)
     tops = {part.kind.split(".")[0] for part in steps} | {name.split(".")[0] for name in modules}
     called = {held.text.split(".")[0] for part in steps for held in part.params.values() if held.kind == "code"}
     owners = _owners(found, tops | called)
     imported = {owners[top] for top in tops if top in owners}
-    needed = _needed(found, imported) - imported
+    needed = _requirements(found, imported) - imported
     imported |= {owners[top] for top in called if top in owners} - needed
     return Environment(
         python=platform.python_version(),
@@ -36,13 +36,13 @@ def environment(parts: Iterable[FittedStep] = (), modules: Iterable[str] = ()) -
     )
 
 
-def installed() -> dict[str, tuple[str, Distribution]]:
+def installed_distributions() -> dict[str, tuple[str, Distribution]]:
     """Normalised name -> version and metadata; the first on the search path wins, as it does on import."""
     found: dict[str, tuple[str, Distribution]] = {}
     for distribution in distributions():
         try:
             metadata = distribution.metadata
-            name, version = normalised(metadata["Name"]), metadata["Version"]
+            name, version = normalise(metadata["Name"]), metadata["Version"]
         except Exception:  # a broken installation is none
             continue
         if name and version:
@@ -50,7 +50,7 @@ def installed() -> dict[str, tuple[str, Distribution]]:
     return found
 
 
-def normalised(name: Any) -> str:
+def normalise(name: Any) -> str:
     """PEP 503."""
     return re.sub(r"[-_.]+", "-", str(name or "")).lower()
 
@@ -58,7 +58,7 @@ def normalised(name: Any) -> str:
 def _owners(found: dict[str, tuple[str, Distribution]], tops: set[str]) -> dict[str, str]:
     """Import name -> distribution, for the import names asked for."""
     wanted = {top for top in tops if top not in sys.stdlib_module_names and top != "__main__"}
-    owners = {top: normalised(top) for top in wanted if normalised(top) in found}
+    owners = {top: normalise(top) for top in wanted if normalise(top) in found}
     for name, (_, distribution) in found.items():
         left = wanted - set(owners)
         if not left:
@@ -81,13 +81,13 @@ def _tops(distribution: Distribution) -> Iterator[str]:
             yield first.split("/")[0].removesuffix(".py")
 
 
-def _needed(found: dict[str, tuple[str, Distribution]], imported: Iterable[str]) -> set[str]:
+def _requirements(found: dict[str, tuple[str, Distribution]], imported: Iterable[str]) -> set[str]:
     """Distributions that those require without an extra, one step far."""
     needed: set[str] = set()
     for name in imported:
         for requirement in found[name][1].requires or []:
             head, _, marker = requirement.partition(";")
             match = _NAME.match(head.strip())
-            if match and "extra" not in marker and normalised(match.group()) in found:
-                needed.add(normalised(match.group()))
+            if match and "extra" not in marker and normalise(match.group()) in found:
+                needed.add(normalise(match.group()))
     return needed

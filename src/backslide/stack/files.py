@@ -14,7 +14,7 @@ from typing import Any
 from backslide.contracts.errors import MissingExtraError
 from backslide.contracts.extras import needs
 from backslide.contracts.snapshot import ConfigFile
-from backslide.stack.masking import digest, masked, secret_name
+from backslide.stack.masking import digest, mask, secret_name
 
 MOST_KEYS = 1000
 """Keys told one by one; a file with more is data rather than configuration."""
@@ -33,16 +33,14 @@ def config_file(path: Path, shown: str, salt: str, show: Iterable[str] = ()) -> 
     if reader is None:
         return ConfigFile(path=shown, digest=whole)
     try:
-        flat = dict(_flattened(reader(content.decode("utf-8-sig")), ""))
+        flat = dict(_flatten(reader(content.decode("utf-8-sig")), ""))
     except MissingExtraError as error:
         return ConfigFile(path=shown, digest=whole, note=f"keys are not compared: {error}")
     except Exception as error:  # parsers raise what they like, and their messages quote the file
         return ConfigFile(path=shown, digest=whole, note=f"keys are not compared: {type(error).__name__}")
     if len(flat) > MOST_KEYS:
         return ConfigFile(path=shown, digest=whole, note=f"keys are not compared: {len(flat)} of them")
-    return ConfigFile(
-        path=shown, digest=whole, keys={key: masked(key, value, salt, show) for key, value in flat.items()}
-    )
+    return ConfigFile(path=shown, digest=whole, keys={key: mask(key, value, salt, show) for key, value in flat.items()})
 
 
 def _reader(path: Path) -> Callable[[str], Any] | None:
@@ -77,12 +75,12 @@ def _env(text: str) -> Any:
     return {match[1]: match[2].strip("\"'") for match in found if match}
 
 
-def _flattened(value: Any, prefix: str) -> Iterator[tuple[str, str]]:
+def _flatten(value: Any, prefix: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict) and value:
         for key, item in value.items():
-            yield from _flattened(item, f"{prefix}.{key}" if prefix else str(key))
+            yield from _flatten(item, f"{prefix}.{key}" if prefix else str(key))
     elif isinstance(value, list) and value:
         for index, item in enumerate(value):
-            yield from _flattened(item, f"{prefix}.{index}" if prefix else str(index))
+            yield from _flatten(item, f"{prefix}.{index}" if prefix else str(index))
     elif prefix:
         yield prefix, value if isinstance(value, str) else json.dumps(value, default=str, sort_keys=True)

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from backslide.contracts.snapshot import FittedStep, FittedValue, Role
-from backslide.stack.canonical import Canon, class_name, pruned
+from backslide.models.wrap import attribute
+from backslide.stack.canonical import Canon, class_name, prune
 
 Names = tuple[str, ...] | None
 
@@ -51,21 +52,20 @@ def fitted_parts(model: Any, columns: Sequence[str] | None = None) -> tuple[Fitt
         model: an estimator, any other object, or a function.
         columns: names of the input columns, for models that do not know them.
     """
-    names = None if columns is None else tuple(str(c) for c in columns)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return tuple(_Walk().parts(model, "", _own_names(model) or names))
+    return _walk(model, columns)[0]
 
 
 def steps_of(model: Any, columns: Sequence[str] | None = None) -> dict[str, Any]:
     """The objects behind :func:`fitted_parts`, by their path."""
-    walk = _Walk()
-    names = None if columns is None else tuple(str(c) for c in columns)
+    return _walk(model, columns)[1]
+
+
+def _walk(model: Any, columns: Sequence[str] | None) -> tuple[tuple[FittedStep, ...], dict[str, Any]]:
+    walk, known = _StepWalk(), attribute(model, "feature_names_in_")
+    names = known if known is not None and len(known) else columns
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for _ in walk.parts(model, "", _own_names(model) or names):
-            pass
-    return walk.objects
+        return tuple(walk.parts(model, "", None if names is None else tuple(map(str, names)))), walk.objects
 
 
 def is_model(estimator: Any) -> bool:
@@ -73,7 +73,7 @@ def is_model(estimator: Any) -> bool:
     return callable(getattr(estimator, "predict", None)) or callable(getattr(estimator, "predict_proba", None))
 
 
-class _Walk:
+class _StepWalk:
     """One walk over a model; ``seen`` keeps shared objects from being told twice."""
 
     def __init__(self) -> None:
@@ -85,11 +85,15 @@ class _Walk:
             return
         self.seen.add(id(model))
         self.objects[path] = model
-        steps = _attribute(model, "steps")
-        transformers = _attribute(model, "transformers_") or _attribute(model, "transformers")
-        union = _attribute(model, "transformer_list")
+        steps = attribute(model, "steps")
+        transformers = attribute(model, "transformers_") or attribute(model, "transformers")
+        union = attribute(model, "transformer_list")
         if isinstance(steps, list):
-            yield from self._pipeline(model, steps, path, names)
+            yield _part(model, path, "container", names, {"steps"})
+            for name, step in steps:
+                if _is_step(step):
+                    yield from self.parts(step, _under(path, name), names)
+                    names = _names_out(step, names)
         elif isinstance(transformers, list):
             yield from self._columns(model, transformers, path, names)
         elif isinstance(union, list):
@@ -98,24 +102,24 @@ class _Walk:
                 if _is_step(step):
                     yield from self.parts(step, _under(path, name), names)
         elif inspect.isroutine(model):
-            yield from self._function(model, path, names)
-        elif callable(_attribute(model, "graph_steps")):
+            # A function, and the fitted things that it reaches: in its closure, and in the module that it stands in.
+            code = Canon().value(model)
+            state = {"source": code}
+            yield FittedStep(
+                path=path, kind=code.text, role="container", columns=names, state=state, digest=code.digest
+            )
+            for name, value in _reached(model):
+                yield from self.parts(value, _under(path, name), names)
+        elif callable(attribute(model, "graph_steps")):
             yield from self._graph(model, path, names)
         else:
             yield from self._leaf_or_wrapper(model, path, names)
-
-    def _pipeline(self, model: Any, steps: list[Any], path: str, names: Names) -> Iterator[FittedStep]:
-        yield _part(model, path, "container", names, {"steps"})
-        for name, step in steps:
-            if _is_step(step):
-                yield from self.parts(step, _under(path, name), names)
-                names = _names_out(step, names)
 
     def _columns(self, model: Any, transformers: list[Any], path: str, names: Names) -> Iterator[FittedStep]:
         chosen = {str(name): _chosen(columns, names) for name, _, columns in transformers}
         lists = {"transformers", "transformers_", "_columns", "_transformer_to_input_indices", "output_indices_"}
         whole = _part(model, path, "container", names, lists)
-        order = Canon().held({name: list(columns or ()) for name, columns in chosen.items()})
+        order = Canon().value({name: list(columns or ()) for name, columns in chosen.items()})
         digest = hashlib.sha256((whole.digest + order.digest).encode()).hexdigest()[:16]
         yield whole.model_copy(update={"state": {**whole.state, "columns": order}, "digest": digest})
         for name, step, _ in transformers:
@@ -138,7 +142,7 @@ class _Walk:
         """The nodes of an ONNX graph that hold numbers or labels."""
         canon = Canon()
         for name, kind, values in model.graph_steps():
-            state = {key: canon.held(value, name=key) for key, value in values.items()}
+            state = {key: canon.value(value, name=key) for key, value in values.items()}
             told = "\n".join([kind, *(f"{key}={state[key].digest}" for key in sorted(state))])
             role: Role = "model" if kind.endswith(("Classifier", "Regressor", "ZipMap", "weights")) else "transformer"
             most = MOST_OF_MODEL if role == "model" else MOST_OF_STEP
@@ -147,18 +151,9 @@ class _Walk:
                 kind=f"onnx.{kind}",
                 role=role,
                 columns=names,
-                state={key: pruned(held, most) for key, held in state.items()},
+                state={key: prune(held, most) for key, held in state.items()},
                 digest=hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:16],
             )
-
-    def _function(self, function: Any, path: str, names: Names) -> Iterator[FittedStep]:
-        """A function, and the fitted things that it reaches: in its closure, and in the module that it stands in."""
-        code = Canon().held(function)
-        yield FittedStep(
-            path=path, kind=code.text, role="container", columns=names, state={"source": code}, digest=code.digest
-        )
-        for name, value in _reached(function):
-            yield from self.parts(value, _under(path, name), names)
 
 
 def _part(model: Any, path: str, role: Role, names: Names, leave: set[str]) -> FittedStep:
@@ -167,15 +162,15 @@ def _part(model: Any, path: str, role: Role, names: Names, leave: set[str]) -> F
     canon = Canon()
     for name, value in _fitted_attributes(model):
         if name not in leave and name not in params:
-            state[name] = canon.held(value, name=name)
+            state[name] = canon.value(value, name=name)
     if not params and not state:
-        state["content"] = canon.held(model)
+        state["content"] = canon.value(model)
     kind = class_name(type(model))
     told = [f"{n}={h.digest}" for n, h in sorted({**params, **state}.items()) if n not in _WITHOUT_EFFECT]
     digest = hashlib.sha256("\n".join([kind, *told]).encode("utf-8", "surrogatepass")).hexdigest()[:16]
     kept = names if names is not None and len(names) <= MOST_NAMES else None
     most = MOST_OF_MODEL if role == "model" else MOST_OF_STEP
-    state = {name: pruned(held, most) for name, held in state.items()}
+    state = {name: prune(held, most) for name, held in state.items()}
     return FittedStep(path=path, kind=kind, role=role, columns=kept, params=params, state=state, digest=digest)
 
 
@@ -189,7 +184,7 @@ def _params(model: Any, leave: set[str]) -> dict[str, FittedValue]:
         return {}
     canon = Canon()
     return {
-        str(name): canon.held(value, name=str(name))
+        str(name): canon.value(value, name=str(name))
         for name, value in params.items()
         if name not in leave and not _is_estimator(value) and name not in _WITHOUT_EFFECT
     }
@@ -199,7 +194,7 @@ def _fitted_attributes(model: Any) -> Iterator[tuple[str, Any]]:
     own = getattr(model, "__dict__", None)
     if not isinstance(own, dict) or not callable(getattr(model, "get_params", None)):
         return  # no estimator: told as a whole
-    params = set(model.get_params(deep=False)) if callable(getattr(model, "get_params", None)) else set()
+    params = set(model.get_params(deep=False))
     for name, value in own.items():
         if name not in params and name not in _VOLATILE and name not in _WITHOUT_EFFECT:
             yield str(name), value
@@ -249,11 +244,6 @@ def _under(path: str, name: object) -> str:
     return f"{path}/{name}" if path else str(name)
 
 
-def _own_names(model: Any) -> Names:
-    names = _attribute(model, "feature_names_in_")
-    return None if names is None else tuple(str(name) for name in names)
-
-
 def _names_out(step: Any, names: Names) -> Names:
     try:
         return tuple(str(name) for name in step.get_feature_names_out(None if names is None else list(names)))
@@ -276,12 +266,5 @@ def _chosen(columns: Any, names: Names) -> Names:
         if all(isinstance(c, str) for c in listed):
             return tuple(listed)
         return tuple(names[int(c)] if names is not None else f"x{int(c)}" for c in listed)
-    except Exception:
-        return None
-
-
-def _attribute(model: Any, name: str) -> Any:
-    try:
-        return getattr(model, name, None)
     except Exception:
         return None

@@ -9,22 +9,11 @@ from pathlib import Path
 from backslide.contracts.errors import InputError
 from backslide.stack.masking import without_credentials
 
-_SAFE = (
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "core.hooksPath=/dev/null",
-    "-c",
-    "diff.external=",
-    "-c",
-    "core.pager=cat",
-    "-c",
-    "color.ui=false",
-    "-c",
-    "core.quotePath=false",
-    "-c",
-    "log.showSignature=false",
+_SETTINGS = (
+    "core.fsmonitor=false core.hooksPath=/dev/null diff.external= core.pager=cat color.ui=false core.quotePath=false "
+    "log.showSignature=false"
 )
+_SAFE = tuple(word for setting in _SETTINGS.split() for word in ("-c", setting))
 SECONDS = 60.0
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from backslide.contracts.errors import BackslideError, InputError
+from backslide.contracts.errors import InputError
 from backslide.contracts.snapshot import Golden, Number
 from backslide.models.frame import to_pandas
 from backslide.models.model import Model
@@ -47,7 +47,7 @@ def golden(model: Model, rows: pl.DataFrame) -> Golden:
 
 def encode(rows: pl.DataFrame) -> tuple[tuple[Scalar, ...], ...]:
     """Rows as JSON scalars; numbers that JSON has no word for as ``nan``, ``inf`` and ``-inf``."""
-    return tuple(tuple(_encoded(value) for value in row) for row in rows.iter_rows())
+    return tuple(tuple(_encode(value) for value in row) for row in rows.iter_rows())
 
 
 def row_key(columns: list[str], row: tuple[Scalar, ...]) -> str:
@@ -72,7 +72,7 @@ def decode(stored: Golden) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def answered(model: Model, stored: Golden) -> Golden:
+def ask_again(model: Model, stored: Golden) -> Golden:
     """The same rows, asked again.
 
     Raises:
@@ -118,7 +118,7 @@ def _prediction(value: Any) -> str | float | None:
     return None if value is None else str(value)
 
 
-def _encoded(value: Any) -> Scalar:
+def _encode(value: Any) -> Scalar:
     if isinstance(value, float):
         return number(value)
     if value is None or isinstance(value, (bool, int, str)):
@@ -150,6 +150,3 @@ def _column(name: str, text: str, values: list[Any]) -> pl.Series:
     if plain_type in (pl.Boolean, pl.Null) or (isinstance(plain_type, type) and plain_type().is_integer()):
         return pl.Series(name, values, dtype=plain_type)
     return pl.Series(name, [None if v is None else str(v) for v in values], dtype=pl.String)
-
-
-__all__ = ["ROWS", "BackslideError", "answered", "decode", "encode", "golden", "last_inputs", "row_key"]

@@ -23,18 +23,18 @@ from backslide.stack.artefact import artefact
 from backslide.stack.compare import integrity
 from backslide.stack.environment import environment
 from backslide.stack.fitted import fitted_parts
-from backslide.stack.golden import answered
-from backslide.stack.guard_inputs import Gate, Rule, Seen
+from backslide.stack.golden import ask_again
+from backslide.stack.guard_inputs import InputCounts, InputGuard, Rule
 
 REFUSED = ("fit", "fit_transform", "fit_predict", "partial_fit", "fit_resample")
 ASKED = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform", "score_samples", "apply")
 MOST_OBJECTS = 100_000
 
 
-class Frozen:
+class FrozenPipeline:
     """A pipeline that answers like the one it was made from, and refuses to be fitted; so do its steps."""
 
-    def __init__(self, model: Any, snapshot: Snapshot, gate: Gate, found: Integrity) -> None:
+    def __init__(self, model: Any, snapshot: Snapshot, gate: InputGuard, found: Integrity) -> None:
         self.model = model
         self.snapshot = snapshot
         self.integrity = found
@@ -43,9 +43,9 @@ class Frozen:
         self._refuse()
         asked = [name for name in ASKED if callable(getattr(model, name, None))]
         for name in asked:
-            setattr(self, name, _guarded(getattr(model, name), gate))
+            setattr(self, name, _guard(getattr(model, name), gate))
         if not asked and callable(model):
-            self._call = _guarded(model, gate)
+            self._call = _guard(model, gate)
 
     def __call__(self, rows: Any, *arguments: Any, **options: Any) -> Any:
         """Ask a model that is a function."""
@@ -56,7 +56,7 @@ class Frozen:
 
     def __getattr__(self, name: str) -> Any:
         if name in REFUSED:
-            return partial(_refused, name, type(self.__dict__.get("model")).__name__, "")
+            return partial(_refuse_call, name, type(self.__dict__.get("model")).__name__, "")
         if name.startswith("__") or "model" not in self.__dict__:
             raise AttributeError(name)
         return getattr(self.model, name)
@@ -68,7 +68,7 @@ class Frozen:
         return len(self.model)
 
     @property
-    def seen(self) -> Seen:
+    def seen(self) -> InputCounts:
         """Counts of what came in: rows, values beyond those of training, categories that training did not hold."""
         return self._gate.seen
 
@@ -100,7 +100,9 @@ class Frozen:
             for name in REFUSED:
                 if callable(getattr(type(estimator), name, None)):
                     setattr(
-                        estimator, name, partial(_refused, name, type(estimator).__name__, named.get(id(estimator), ""))
+                        estimator,
+                        name,
+                        partial(_refuse_call, name, type(estimator).__name__, named.get(id(estimator), "")),
                     )
 
     def __reduce__(self) -> Any:
@@ -120,7 +122,7 @@ def freeze(
     unknown: Rule | dict[str, Any] = "count",
     trusted: bool = False,
     base: str | Path | None = None,
-) -> Frozen:
+) -> FrozenPipeline:
     """Make a pipeline ready to serve: it answers as before, and neither it nor its steps can be fitted any more.
 
     A copy is frozen; what happens to the original afterwards does not reach it. On every call names and order of the columns are
@@ -151,7 +153,7 @@ def freeze(
     saved = held.artefact
     if path is not None and saved is not None:
         saved = artefact(saved.name, path, kind=saved.kind)
-    golden = answered(model, held.golden) if held.golden is not None else None
+    golden = ask_again(model, held.golden) if held.golden is not None else None
     now = held.model_copy(
         update={
             "environment": environment(parts),
@@ -162,7 +164,12 @@ def freeze(
     )
     found = integrity(held, now)
     _admit(found, libraries)
-    return Frozen(_copied(model.artefact), held, Gate(held, columns, ranges=ranges, unknown=unknown), found)
+    try:
+        copy = deepcopy(model.artefact)
+    except Exception:  # sessions of other runtimes cannot be copied, nor fitted
+        copy = model.artefact
+    guard = InputGuard(held, columns, ranges=ranges, unknown=unknown)
+    return FrozenPipeline(copy, held, guard, found)
 
 
 def _admit(found: Integrity, libraries: str) -> None:
@@ -170,23 +177,23 @@ def _admit(found: Integrity, libraries: str) -> None:
     ours = [d for d in found.differences if d.where in ("fitted", "artefact") and (d.where == "fitted" or d in hurting)]
     if ours:
         raise FrozenError(
-            f"the pipeline is not the one of snapshot {found.a.name!r}: {_told(ours)} Serve the artefact that the snapshot was "
-            "taken of, or take a new snapshot"
+            f"the pipeline is not the one of snapshot {found.a.name!r}: {_meanings(ours)} Serve the artefact that the snapshot "
+            "was taken of, or take a new snapshot"
         )
     other = [d for d in hurting if d.where == "environment"]
     if not other or libraries == "ignore":
         return
-    text = f"this environment is not the one of snapshot {found.a.name!r}: {_told(other)}"
+    text = f"this environment is not the one of snapshot {found.a.name!r}: {_meanings(other)}"
     if libraries == "raise":
         raise FrozenError(text)
     warnings.warn(text, UserWarning, stacklevel=3)
 
 
-def _told(differences: list[StackDifference]) -> str:
+def _meanings(differences: list[StackDifference]) -> str:
     return say.listed([d.meaning.rstrip(".") for d in differences], 3) + "."
 
 
-def _guarded(method: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
+def _guard(method: Callable[..., Any], gate: InputGuard) -> Callable[..., Any]:
     enter, answered_in = gate.enter, gate.answered
 
     def asked(rows: Any, *arguments: Any, **options: Any) -> Any:
@@ -200,19 +207,12 @@ def _guarded(method: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
     return asked
 
 
-def _refused(name: str, kind: str, step: str, *_: Any, **__: Any) -> Any:
+def _refuse_call(name: str, kind: str, step: str, *_: Any, **__: Any) -> Any:
     where = f" (step {step})" if step else ""
     raise FrozenError(
         f"{name} of {kind}{where} was refused: the pipeline is frozen. Fitted on production rows it would give the model other "
         "inputs than it was trained on; call transform or predict, or train a clone and serve that as a new version"
     )
-
-
-def _copied(model: Any) -> Any:
-    try:
-        return deepcopy(model)
-    except Exception:  # sessions of other runtimes cannot be copied, nor fitted
-        return model
 
 
 def _estimators(model: Any) -> Iterator[Any]:

@@ -36,7 +36,7 @@ that a call which waited for the processor pays for nothing."""
 
 
 @dataclass
-class Seen:
+class InputCounts:
     """Counts of what came in."""
 
     calls: int = 0
@@ -53,7 +53,7 @@ class Seen:
     """Column -> values replaced by the category that stands for unknown ones."""
 
 
-class Budget:
+class TimeBudget:
     """Seconds that a call may spend on looking at values; what one call leaves, the next has, up to the price of a column."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class Budget:
         self._column[few] = held + SLOWER * (seconds - held)
 
 
-class Gate:
+class InputGuard:
     """Checks the rows of one call; returns them, in fitted order and with unknown categories mapped."""
 
     def __init__(
@@ -101,7 +101,7 @@ class Gate:
         self.trained: dict[str, ColumnProfile] = {} if profile is None else dict(profile.columns)
         self.ranges, self.unknown = ranges, unknown
         self.every = ranges == "raise" or unknown == "raise"
-        self.seen = Seen()
+        self.seen = InputCounts()
         self._expected = None if self.columns is None else list(self.columns)
         self._needed = frozenset(self._expected or ())
         self._place = {name: k for k, name in enumerate(self._expected or ())}
@@ -114,17 +114,13 @@ class Gate:
         }
         self._watched = [n for n in (*self._bounds, *self._levels) if self._expected is None or n in self._place]
         self._turn = 0
-        self._budget = Budget()
-        self._check_rules()
-
-    def _check_rules(self) -> None:
-        if isinstance(self.unknown, dict):
-            for column in self.unknown:
-                if column not in self._levels:
-                    raise InputError(
-                        f"unknown categories of {column!r} cannot be mapped: the snapshot's training profile holds no complete "
-                        f"list of its categories{did_you_mean(column, self._levels)}"
-                    )
+        self._budget = TimeBudget()
+        for column in unknown if isinstance(unknown, dict) else ():
+            if column not in self._levels:
+                raise InputError(
+                    f"unknown categories of {column!r} cannot be mapped: the snapshot's training profile holds no complete "
+                    f"list of its categories{did_you_mean(column, self._levels)}"
+                )
 
     def enter(self, rows: Any) -> Any:
         """The rows as the model is to be given them.
@@ -294,8 +290,11 @@ class Gate:
 
     def _categories(self, name: str, values: NDArray[Any]) -> None:
         known, held = self._levels[name], values.tolist()
-        if _all_in(known, held):
-            return
+        try:
+            if known.issuperset(held):
+                return
+        except TypeError:  # lists cannot be looked up
+            pass
         odd = [_level(v) for v in held if not _missing(v)]
         odd = [v for v in odd if v not in known]
         if odd:
@@ -307,13 +306,6 @@ class Gate:
                 raise InputError(
                     f"column {name!r} holds {odd[0]!r}, which training did not{did_you_mean(odd[0], known)}"
                 )
-
-
-def _all_in(known: frozenset[str], held: list[Any]) -> bool:
-    try:
-        return known.issuperset(held)
-    except TypeError:  # lists cannot be looked up
-        return False
 
 
 def _missing(value: Any) -> bool:

@@ -44,7 +44,11 @@ def cells(rows: Any) -> Cell | None:
         at = rows.iat
         return lambda i, place, _: at[i, place]
     if isinstance(rows, dict):
-        return (lambda i, _, name: rows[name][i]) if _many(next(iter(rows.values()), None)) else _of_one(rows)
+        return (
+            (lambda i, _, name: rows[name][i])
+            if _many(next(iter(rows.values()), None))
+            else (lambda _i, _, name: rows[name])
+        )
     if _records(rows):
         return lambda i, _, name: rows[i][name]
     if isinstance(rows, np.ndarray) and rows.ndim == 2:
@@ -91,10 +95,6 @@ def with_column(rows: Any, name: str, place: int | None, values: NDArray[Any]) -
     changed = rows.copy()
     changed[:, place] = values
     return changed
-
-
-def _of_one(row: dict[str, Any]) -> Cell:
-    return lambda i, place, name: row[name]
 
 
 def _many(value: Any) -> bool:

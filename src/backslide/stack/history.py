@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backslide.contracts.errors import InputError
 from backslide.stack.git import git
-from backslide.stack.masking import scrubbed
+from backslide.stack.masking import scrub
 
 MOST_COMMITS = 400
 MOST_LINES = 4000
@@ -20,7 +20,7 @@ _PULL = re.compile(r"(?:pull request |\(|\bPR |see merge request \S*)([#!]\d+)",
 
 
 @dataclass(frozen=True)
-class Line:
+class ChangedLine:
     """A line that a commit wrote, numbered as in its own version, or took away, numbered as before it."""
 
     path: str
@@ -41,7 +41,7 @@ class RawCommit:
     subject: str
     pull_request: str | None
     files: list[str] = field(default_factory=list)
-    lines: list[Line] = field(default_factory=list)
+    lines: list[ChangedLine] = field(default_factory=list)
     taken_back: bool = False
 
 
@@ -52,9 +52,15 @@ def commits_between(top: Path, before: str, after: str, paths: Sequence[str], no
         InputError: one of the two is not in the checkout.
     """
     for sha in (before, after):
-        _require(top, sha)
-    found = _log(top, f"{before}..{after}", paths)
-    back = _log(top, f"{after}..{before}", paths)
+        try:
+            git(top, "cat-file", "-e", f"{sha}^{{commit}}")
+        except InputError:
+            raise InputError(
+                f"commit {sha[:12]} is not in the checkout {top}; fetch the whole history, or name the right "
+                "[artifacts] repository"
+            ) from None
+    found = _log(top, f"{before}..{after}", "--", *paths)
+    back = _log(top, f"{after}..{before}", "--", *paths)
     for commit in back:
         commit.taken_back = True
     if len(found) + len(back) > MOST_COMMITS:
@@ -69,23 +75,13 @@ def commits_between(top: Path, before: str, after: str, paths: Sequence[str], no
     return chosen
 
 
-def _require(top: Path, sha: str) -> None:
-    try:
-        git(top, "cat-file", "-e", f"{sha}^{{commit}}")
-    except InputError:
-        raise InputError(
-            f"commit {sha[:12]} is not in the checkout {top}; fetch the whole history, or name the right [artifacts] repository"
-        ) from None
-
-
-def _log(top: Path, span: str, paths: Sequence[str]) -> list[RawCommit]:
-    listed = git(top, "log", "--no-show-signature", f"--format={_FIELDS}", span, "--", *paths)
+def _log(top: Path, *options: str) -> list[RawCommit]:
     found = []
-    for entry in listed.split("\x1e"):
+    for entry in git(top, "log", "--no-show-signature", f"--format={_FIELDS}", *options).split("\x1e"):
         if entry.strip():
             sha, parents, author, authored, committed, subject, body = entry.strip("\n").split("\x1f", 6)
             pull = pull_of(f"{subject}\n{body}")
-            found.append(RawCommit(sha, tuple(parents.split()), author, authored, committed, scrubbed(subject), pull))
+            found.append(RawCommit(sha, tuple(parents.split()), author, authored, committed, scrub(subject), pull))
     return found
 
 
@@ -98,32 +94,16 @@ def pull_of(message: str) -> str | None:
 def _pull_requests(top: Path, span: str) -> dict[str, str]:
     """Commit -> pull request of the merge that brought it in."""
     found: dict[str, str] = {}
-    listed = git(top, "log", "--merges", f"--format={_FIELDS}", "-n", "200", span)
-    for entry in listed.split("\x1e"):
-        if not entry.strip():
-            continue
-        _, parents, *_, subject, body = entry.strip("\n").split("\x1f", 6)
-        number, both = pull_of(f"{subject}\n{body}"), parents.split()
-        if number is not None and len(both) == 2:
-            for sha in git(top, "rev-list", "-n", "500", f"{both[0]}..{both[1]}").split():
-                found.setdefault(sha, number)
+    for merge in _log(top, "--merges", "-n", "200", span):
+        if merge.pull_request is not None and len(merge.parents) == 2:
+            for sha in git(top, "rev-list", "-n", "500", "..".join(merge.parents)).split():
+                found.setdefault(sha, merge.pull_request)
     return found
 
 
 def _with_changes(top: Path, commit: RawCommit, paths: Sequence[str]) -> None:
-    shown = git(
-        top,
-        "show",
-        "--format=",
-        "--unified=0",
-        "--no-ext-diff",
-        "--no-textconv",
-        "--find-renames",
-        "--no-color",
-        commit.sha,
-        "--",
-        *paths,
-    )
+    options = "--format= --unified=0 --no-ext-diff --no-textconv --find-renames --no-color".split()  # noqa: SIM905
+    shown = git(top, "show", *options, commit.sha, "--", *paths)
     path, old, new, count = "", 0, 0, 0
     for text in shown.splitlines():
         if text.startswith("diff --git "):
@@ -132,16 +112,16 @@ def _with_changes(top: Path, commit: RawCommit, paths: Sequence[str]) -> None:
         elif match := _HUNK.match(text):
             old, new = int(match[1]), int(match[2])
         elif text.startswith("+") and not text.startswith("+++ "):
-            commit.lines.append(Line(path, new, text[1:], False))
+            commit.lines.append(ChangedLine(path, new, text[1:], False))
             new, count = new + 1, count + 1
         elif text.startswith("-") and not text.startswith("--- "):
-            commit.lines.append(Line(path, old, text[1:], True))
+            commit.lines.append(ChangedLine(path, old, text[1:], True))
             old, count = old + 1, count + 1
         if count >= MOST_LINES:
             return
 
 
-def blamed(top: Path, before: str, after: str, path: str) -> dict[tuple[str, str], int]:
+def blame_lines(top: Path, before: str, after: str, path: str) -> dict[tuple[str, str], int]:
     """(commit, text) -> line number in ``after`` for the lines of a file that commits since ``before`` wrote (git blame)."""
     try:
         listed = git(top, "blame", "--porcelain", f"{before}..{after}", "--", path)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
+from backslide.contracts.cause import CauseKind
 from backslide.contracts.errors import InputError
-from backslide.contracts.integrity import Risk, StackDifference
+from backslide.contracts.integrity import Risk, StackDifference, Where
 
 LIKELY, POSSIBLE = 0.7, 0.3
 """Scores from which a difference likely or possibly hurts."""
@@ -21,29 +23,46 @@ def risk(score: float) -> Risk:
     return "likely" if score >= LIKELY else "possible" if score >= POSSIBLE else "unlikely"
 
 
-def weighed(difference: StackDifference, score: float, reason: str = "", **changed: object) -> StackDifference:
+def difference(
+    kind: CauseKind, where: Where, subject: str, meaning: str, score: float, reason: str, **facts: Any
+) -> StackDifference:
+    """A difference that is not ranked yet; its risk follows from the score."""
+    return StackDifference(
+        rank=0,
+        kind=kind,
+        where=where,
+        subject=subject,
+        meaning=meaning,
+        risk=risk(score),
+        score=round(score, 3),
+        reason=reason,
+        **facts,
+    )
+
+
+def reweigh(one: StackDifference, score: float, reason: str = "", **changed: object) -> StackDifference:
     """The difference with another score; ``reason`` is added to its own."""
     bounded = round(min(max(score, 0.0), 0.99), 3)
-    told = "; ".join(part for part in (difference.reason, reason) if part)
-    return difference.model_copy(update={"score": bounded, "risk": risk(bounded), "reason": told, **changed})
+    reasons = "; ".join(part for part in (one.reason, reason) if part)
+    return one.model_copy(update={"score": bounded, "risk": risk(bounded), "reason": reasons, **changed})
 
 
-def near(difference: StackDifference, onset: datetime) -> StackDifference:
-    """A dated difference, judged by how shortly before the onset it was made."""
-    if difference.at is None:
-        return difference
-    hours = (onset - moment(difference.at, "time of a change")).total_seconds() / 3600
-    told = {"hours_before_onset": round(hours, 1)}
+def weigh_by_onset(one: StackDifference, onset: datetime) -> StackDifference:
+    """A dated one, judged by how shortly before the onset it was made."""
+    if one.at is None:
+        return one
+    hours = (onset - moment(one.at, "time of a change")).total_seconds() / 3600
+    facts = {"hours_before_onset": round(hours, 1)}
     if hours < -CLOCKS_APART:
-        return weighed(difference, difference.score * 0.3, f"made {_long(-hours)} after it began", **told)
+        return reweigh(one, one.score * 0.3, f"made {_long(-hours)} after it began", **facts)
     if hours <= 48:
         words = f"made {_long(abs(hours))} {'before' if hours >= 0 else 'after'} it began"
-        return weighed(difference, difference.score * 1.15, words, **told)
+        return reweigh(one, one.score * 1.15, words, **facts)
     faded = max(0.6, 1 - 0.4 * hours / FAR)
-    return weighed(difference, difference.score * faded, f"made {_long(hours)} before it began", **told)
+    return reweigh(one, one.score * faded, f"made {_long(hours)} before it began", **facts)
 
 
-def ranked(differences: Iterable[StackDifference]) -> tuple[StackDifference, ...]:
+def rank_differences(differences: Iterable[StackDifference]) -> tuple[StackDifference, ...]:
     """The most harmful first; of equals the more specific kind."""
     ordered = sorted(differences, key=lambda d: (-d.score, d.kind.precedence, d.subject))
     return tuple(d.model_copy(update={"rank": rank}) for rank, d in enumerate(ordered, 1))

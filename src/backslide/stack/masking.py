@@ -65,7 +65,7 @@ def _opaque(word: str) -> bool:
     return changes >= max(3, len(word) // 8)
 
 
-def masked(name: str, value: str, salt: str, show: Iterable[str] = ()) -> MaskedSetting:
+def mask(name: str, value: str, salt: str, show: Iterable[str] = ()) -> MaskedSetting:
     """A setting as it is written down; ``show`` are patterns of names whose values may stand there."""
     secret = secret_name(name) or secret_value(value)
     shown = value if not secret and any(fnmatchcase(name.lower(), pattern.lower()) for pattern in show) else None
@@ -88,7 +88,7 @@ def without_credentials(text: str) -> str:
     return _CREDENTIALS.sub(r"\g<scheme>", text)
 
 
-def scrubbed(text: str) -> str:
+def scrub(text: str) -> str:
     """A line of source or of a message with whatever looks secret hidden."""
     text = _ASSIGNED.sub(_hide_assigned, without_credentials(text))
     text = _SECRET_VALUE.sub(HIDDEN, text)

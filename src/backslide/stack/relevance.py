@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import PurePosixPath
 
-from backslide.stack.history import Line
+from backslide.stack.history import ChangedLine
 
 _WORDS: tuple[tuple[float, re.Pattern[str]], ...] = (
     (0.9, re.compile(r"\.(fit|fit_transform|partial_fit|set_params)\s*\(")),
@@ -33,7 +33,7 @@ _SETTINGS = frozenset({".yaml", ".yml", ".toml", ".json", ".ini", ".cfg", ".env"
 _SOURCE = frozenset({".py", ".pyx", ".sql", ".scala", ".java", ".r", ".go", ".js", ".ts"})
 
 
-def of_line(line: Line) -> float:
+def of_line(line: ChangedLine) -> float:
     """0 to 1: how likely the line changes what the model is given."""
     text = line.text.strip()
     if not text or text.startswith(("#", "//", "--", '"""')):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from backslide.contracts.errors import InputError
 from backslide.contracts.snapshot import Repository
 from backslide.stack.git import git
-from backslide.stack.masking import digest, scrubbed, secret_name
+from backslide.stack.masking import digest, scrub, secret_name
 
 MOST_DIRTY = 500
 CODE = frozenset({".py", ".pyx", ".ipynb", ".sql", ".sh", ".r", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".env"})
@@ -49,10 +49,10 @@ def _remote(top: Path) -> str | None:
 def plain_address(address: str) -> str:
     """Host and path of a remote; no user, password, query or fragment."""
     if "://" not in address:
-        return scrubbed(address.split("@", 1)[-1])  # git@host:owner/name
+        return scrub(address.split("@", 1)[-1])  # git@host:owner/name
     parts = urlsplit(address)
     host = (parts.netloc.rsplit("@", 1)[-1]).strip()
-    return scrubbed(f"{parts.scheme}://{host}{parts.path}")
+    return scrub(f"{parts.scheme}://{host}{parts.path}")
 
 
 def _dirty(top: Path, salt: str) -> dict[str, str]:

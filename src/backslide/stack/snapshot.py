@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from backslide.contracts.errors import BackslideError, InputError, ModelError, UntrustedError
-from backslide.contracts.snapshot import Artefact, FittedStep, Golden, Snapshot
+from backslide.contracts.snapshot import FittedStep, Golden, Snapshot
 from backslide.engine.columns.sample import sample
 from backslide.engine.sources.open import open_source
 from backslide.engine.sources.snapshot import packed_rows
@@ -92,7 +92,7 @@ def snapshot(
         variables=variables(env, show, secret),
         files=tuple(config_file(folder / str(f), str(f), secret, show) for f in files),
         repository=_repository(repository, folder, secret, notes),
-        artefact=_artefact(shown, path, loaded),
+        artefact=artefact(shown, path, kind=_kind(loaded), notes=() if loaded is None else loaded.notes),
         fitted=parts,
         golden=_golden_rows(loaded, frame, columns, earlier, golden, notes),
         profile=_profile(frame, columns, notes),
@@ -153,13 +153,10 @@ def _shown_name(model: Any, loaded: Model | None) -> str:
     return loaded.name if loaded is not None else type(model).__name__
 
 
-def _artefact(shown: str, path: Path | None, loaded: Model | None) -> Artefact:
-    kind = "" if loaded is None else _kind(loaded.artefact)
-    return artefact(shown, path, kind=kind, notes=() if loaded is None else loaded.notes)
-
-
-def _kind(found: Any) -> str:
-    return "function" if hasattr(found, "__code__") else class_name(type(found))
+def _kind(loaded: Model | None) -> str:
+    if loaded is None:
+        return ""
+    return "function" if hasattr(loaded.artefact, "__code__") else class_name(type(loaded.artefact))
 
 
 def _repository(given: str | Path | None, folder: Path, salt: str, notes: list[str]) -> Any:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backslide.contracts.errors import ConfigError, StoreError
 from backslide.contracts.extras import needs
-from backslide.store.memory import Json, Kind, Message, Mute
+from backslide.store.memory import Book, Json, Kind, Message, Mute
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
@@ -51,19 +52,12 @@ class Database:
 
     def mute(self, model: str, mute: Mute) -> None:
         """Mute streams of a model."""
-        from backslide.store.tables import mutes
-
         with self.engine.begin() as connection:
-            connection.execute(
-                mutes.insert().values(
-                    model=model, pattern=mute.pattern, reason=mute.reason, until=mute.until, created=_now()
-                )
-            )
+            connection.execute(_table("mutes").insert().values(model=model, created=_now(), **asdict(mute)))
 
     def unmute(self, model: str, pattern: str) -> int:
         """Take back every mute of this pattern; returns how many there were."""
-        from backslide.store.tables import mutes
-
+        mutes = _table("mutes")
         with self.engine.begin() as connection:
             gone = connection.execute(mutes.delete().where(mutes.c.model == model, mutes.c.pattern == pattern))
             return int(gone.rowcount)
@@ -136,17 +130,15 @@ def _upgrade(engine: Engine, shown: str) -> None:
         raise StoreError(f"the store {shown} cannot be opened: {reason}; check [store] url") from None
 
 
-class DatabaseBook:
-    """See ``memory.Book``."""
+class DatabaseBook(Book):
+    """A book in the tables."""
 
     def __init__(self, engine: Engine, key: str, model: str, settings: Json) -> None:
         self.engine, self.key, self.model = engine, key, model
         self._connection: Connection | None = None
-        from backslide.store.tables import books
-
-        with self.transaction() as connection:
-            if connection.execute(books.select().where(books.c.book == key)).first() is None:
-                self._insert(books, {"book": key, "model": model, "settings": settings, "created": _now()})
+        with self.transaction():
+            if not self._rows("books", book=key):
+                self._insert("books", {"book": key, "model": model, "settings": settings, "created": _now()})
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -163,143 +155,98 @@ class DatabaseBook:
 
     def reference(self) -> Json | None:
         """See ``Book``."""
-        return self._own("reference")  # type: ignore[no-any-return]
+        return self._rows("books", book=self.key)[0].reference  # type: ignore[no-any-return]
 
     def keep_reference(self, data: Json) -> None:
         """See ``Book``."""
-        self._set(reference=data)
+        self._update("books", {"book": self.key}, reference=data)
 
     def told_through(self) -> int | None:
         """See ``Book``."""
-        return self._own("told_through")  # type: ignore[no-any-return]
+        return self._rows("books", book=self.key)[0].told_through  # type: ignore[no-any-return]
 
     def tell_through(self, number: int) -> None:
         """See ``Book``."""
-        self._set(told_through=number)
+        self._update("books", {"book": self.key}, told_through=number)
 
     def periods(self, kind: Kind) -> dict[int, Json]:
         """See ``Book``."""
-        from backslide.store.tables import periods as table
-
-        with self.transaction() as connection:
-            rows = connection.execute(table.select().where(table.c.book == self.key, table.c.kind == kind))
-            return {row.number: row.sums for row in rows}
+        return {row.number: row.sums for row in self._rows("periods", book=self.key, kind=kind)}
 
     def freeze(self, kind: Kind, sums: Mapping[int, Json]) -> None:
         """See ``Book``."""
-        from backslide.store.tables import periods as table
-
         for number, data in sums.items():
-            self._insert(table, {"book": self.key, "kind": kind, "number": number, "sums": data, "frozen": _now()})
+            self._insert("periods", {"book": self.key, "kind": kind, "number": number, "sums": data, "frozen": _now()})
 
     def findings(self) -> dict[str, Json]:
         """See ``Book``."""
-        from backslide.store.tables import findings as table
-
-        with self.transaction() as connection:
-            rows = connection.execute(table.select().where(table.c.book == self.key))
-            return {row.incident: row.finding for row in rows}
+        return {row.incident: row.finding for row in self._rows("findings", book=self.key)}
 
     def keep_finding(self, incident: str, data: Json) -> None:
         """See ``Book``."""
-        from backslide.store.tables import findings as table
-
-        self._insert(table, {"book": self.key, "incident": incident, "finding": data, "created": _now()})
+        self._insert("findings", {"book": self.key, "incident": incident, "finding": data, "created": _now()})
 
     def messages(self) -> list[Message]:
         """See ``Book``."""
-        from backslide.store.tables import messages as table
-
-        with self.transaction() as connection:
-            rows = connection.execute(table.select().where(table.c.book == self.key).order_by(table.c.place))
-            return [Message(r.incident, r.kind, r.period, r.title, r.body, r.status, r.attempts, r.error) for r in rows]
+        rows = self._rows("messages", "place", book=self.key)
+        return [Message(r.incident, r.kind, r.period, r.title, r.body, r.status, r.attempts, r.error) for r in rows]
 
     def put(self, messages: Iterable[Message]) -> None:
         """See ``Book``."""
-        from backslide.store.tables import messages as table
-
         with self.transaction():
             place = len(self.messages())
             for one in messages:
-                values = {
-                    "book": self.key,
-                    "incident": one.incident,
-                    "kind": one.kind,
-                    "period": one.period,
-                    "place": place,
-                    "title": one.title,
-                    "body": one.body,
-                    "status": one.status,
-                    "attempts": one.attempts,
-                    "error": one.error,
-                    "created": _now(),
-                    "changed": _now(),
-                }
-                place += self._insert(table, values)
+                own = {"book": self.key, "place": place, "created": _now(), "changed": _now()}
+                place += self._insert("messages", own | asdict(one))
 
     def mark(self, message: Message, status: str, error: str | None) -> None:
         """See ``Book``."""
-        from backslide.store.tables import messages as table
-
-        same = (
-            table.c.book == self.key,
-            table.c.incident == message.incident,
-            table.c.kind == message.kind,
-            table.c.period == message.period,
-        )
-        with self.transaction() as connection:
-            connection.execute(
-                table.update()
-                .where(*same)
-                .values(status=status, attempts=table.c.attempts + 1, error=error, changed=_now())
-            )
+        same = {"book": self.key, "incident": message.incident, "kind": message.kind, "period": message.period}
+        attempts = _table("messages").c.attempts + 1
+        self._update("messages", same, status=status, attempts=attempts, error=error, changed=_now())
 
     def mutes(self) -> list[Mute]:
         """See ``Book``."""
-        from backslide.store.tables import mutes as table
-
-        with self.transaction() as connection:
-            rows = connection.execute(table.select().where(table.c.model == self.model).order_by(table.c.id))
-            return [Mute(r.pattern, r.reason, r.until) for r in rows]
+        return [Mute(row.pattern, row.reason, row.until) for row in self._rows("mutes", "id", model=self.model)]
 
     def begin_run(self) -> int:
         """Note that a look began; returns its number."""
-        from backslide.store.tables import runs as table
-
         with self.transaction() as connection:
-            made = connection.execute(table.insert().values(book=self.key, started=_now()))
+            made = connection.execute(_table("runs").insert().values(book=self.key, started=_now()))
             return int(made.inserted_primary_key[0])  # type: ignore[index]
 
     def end_run(self, run: int, status: str, summary: str) -> None:
         """Note how it ended."""
-        from backslide.store.tables import runs as table
+        self._update("runs", {"id": run}, finished=_now(), status=status, summary=summary)
 
+    def _rows(self, name: str, *order: str, **same: object) -> Sequence[Any]:
+        """Rows of a table whose columns hold these values."""
+        table = _table(name)
+        chosen = table.select().where(*(table.c[column] == value for column, value in same.items()))
         with self.transaction() as connection:
-            connection.execute(
-                table.update().where(table.c.id == run).values(finished=_now(), status=status, summary=summary)
-            )
+            return connection.execute(chosen.order_by(*(table.c[column] for column in order))).all()
 
-    def _own(self, column: str) -> Any:
-        from backslide.store.tables import books as table
-
+    def _update(self, name: str, same: Mapping[str, object], **values: Any) -> None:
+        table = _table(name)
+        chosen = table.update().where(*(table.c[column] == value for column, value in same.items()))
         with self.transaction() as connection:
-            return connection.execute(table.select().where(table.c.book == self.key)).one()._mapping[column]
+            connection.execute(chosen.values(**values))
 
-    def _set(self, **values: Any) -> None:
-        from backslide.store.tables import books as table
-
-        with self.transaction() as connection:
-            connection.execute(table.update().where(table.c.book == self.key).values(**values))
-
-    def _insert(self, table: Table, values: Json) -> int:
+    def _insert(self, name: str, values: Json) -> int:
         """Insert a row unless its key is there; two looks at once must not fail each other. Returns rows inserted."""
         with needs("watch", "watching"):
             from sqlalchemy.dialects import postgresql, sqlite
 
         dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
+        statement = dialect.insert(_table(name)).values(**values).on_conflict_do_nothing()
         with self.transaction() as connection:
             return max(int(connection.execute(statement).rowcount), 0)
+
+
+def _table(name: str) -> Table:
+    from backslide.store.tables import metadata
+
+    return metadata.tables[name]
 
 
 def _now() -> datetime:

@@ -1,11 +1,11 @@
-"""What watching remembers, as an interface, and in memory for replays."""
+"""What watching remembers, in memory for replays; ``database`` keeps it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 Kind = Literal["inputs", "labels", "mature"]
 Json = dict[str, Any]
@@ -35,32 +35,49 @@ class Message:
     error: str | None = None
 
 
-class Book(Protocol):
-    """What is kept of one model under one set of settings. Every method is one transaction of its own, or part of one."""
+@dataclass
+class Book:
+    """What is kept of one model under one set of settings; here for as long as the process lives, which tells nobody.
+
+    Every method is one transaction of its own, or part of one.
+    """
+
+    kept: Json | None = None
+    sums: dict[str, dict[int, Json]] = field(default_factory=dict)
+    found: dict[str, Json] = field(default_factory=dict)
+    muted: list[Mute] = field(default_factory=list)
 
     def transaction(self) -> AbstractContextManager[Any]:
-        """All writes inside take effect together, or not at all."""
+        """All writes inside take effect together, or not at all. Nothing to undo here: who dies loses all of it."""
+        return nullcontext()
 
     def reference(self) -> Json | None:
         """What was learned of the reference; None before the first look."""
+        return self.kept
 
     def keep_reference(self, data: Json) -> None:
         """Keep it."""
+        self.kept = data
 
     def periods(self, kind: Kind) -> dict[int, Json]:
         """Frozen sums by period."""
+        return dict(self.sums.get(kind, {}))
 
     def freeze(self, kind: Kind, sums: Mapping[int, Json]) -> None:
         """Keep periods; one that is kept already stays as it is."""
+        self.sums[kind] = {**sums, **self.sums.get(kind, {})}
 
     def findings(self) -> dict[str, Json]:
         """Diagnoses by incident."""
+        return dict(self.found)
 
     def keep_finding(self, incident: str, data: Json) -> None:
         """Keep a diagnosis."""
+        self.found[incident] = data
 
     def messages(self) -> list[Message]:
         """All of them, the oldest first."""
+        return []
 
     def put(self, messages: Iterable[Message]) -> None:
         """Add messages; one of the same incident, kind and period is added once."""
@@ -70,68 +87,11 @@ class Book(Protocol):
 
     def told_through(self) -> int | None:
         """Last period whose messages were put; None before the first look."""
+        return None
 
     def tell_through(self, number: int) -> None:
         """Remember it."""
 
     def mutes(self) -> list[Mute]:
         """Those in force."""
-
-
-@dataclass
-class MemoryBook:
-    """Forgets everything at the end of the process."""
-
-    kept: Json | None = None
-    sums: dict[str, dict[int, Json]] = field(default_factory=dict)
-    found: dict[str, Json] = field(default_factory=dict)
-    muted: list[Mute] = field(default_factory=list)
-
-    def transaction(self) -> AbstractContextManager[Any]:
-        """Nothing to undo: who dies loses all of it."""
-        return nullcontext()
-
-    def reference(self) -> Json | None:
-        """See ``Book``."""
-        return self.kept
-
-    def keep_reference(self, data: Json) -> None:
-        """See ``Book``."""
-        self.kept = data
-
-    def periods(self, kind: Kind) -> dict[int, Json]:
-        """See ``Book``."""
-        return dict(self.sums.get(kind, {}))
-
-    def freeze(self, kind: Kind, sums: Mapping[int, Json]) -> None:
-        """See ``Book``."""
-        self.sums[kind] = {**sums, **self.sums.get(kind, {})}
-
-    def findings(self) -> dict[str, Json]:
-        """See ``Book``."""
-        return dict(self.found)
-
-    def keep_finding(self, incident: str, data: Json) -> None:
-        """See ``Book``."""
-        self.found[incident] = data
-
-    def messages(self) -> list[Message]:
-        """A replay tells nobody."""
-        return []
-
-    def put(self, messages: Iterable[Message]) -> None:
-        """A replay tells nobody."""
-
-    def mark(self, message: Message, status: str, error: str | None) -> None:
-        """A replay tells nobody."""
-
-    def told_through(self) -> int | None:
-        """A replay tells nobody."""
-        return None
-
-    def tell_through(self, number: int) -> None:
-        """A replay tells nobody."""
-
-    def mutes(self) -> list[Mute]:
-        """See ``Book``."""
         return list(self.muted)

@@ -32,7 +32,7 @@ from backslide.contracts import say
 from backslide.contracts.evidence import Bars
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.models.frame import to_pandas
-from backslide.models.refit import Unknown, unknown
+from backslide.models.refit import EncoderUnknowns, find_unknown
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
@@ -62,7 +62,7 @@ class UnknownCategories(Check):
             if before[column].rows.any() or now[column].rows.any():
                 yield self._finding(case, before[column], now[column], alpha)
 
-    def _finding(self, case: Case, before: Unknown, now: Unknown, alpha: float) -> Finding:
+    def _finding(self, case: Case, before: EncoderUnknowns, now: EncoderUnknowns, alpha: float) -> Finding:
         which = (before.rows.astype(float), now.rows.astype(float))
         hits = [(int(w.sum()), len(w)) for w in which]
         move = change_of_column.indicator(case, hits[0], hits[1], which)
@@ -126,7 +126,7 @@ class UnknownCategories(Check):
         return Scenario(quiet.reference, current, dict(scenarios.ROLES), model, "channel")
 
 
-def _of(case: Case, side: Side) -> dict[str, Unknown]:
+def _of(case: Case, side: Side) -> dict[str, EncoderUnknowns]:
     """Column -> what its encoder does not know of the sampled rows; nothing where a step fails on them."""
     model = case.reference_model
     if model is None or model.takes != "frame" or model.features is None:
@@ -135,6 +135,6 @@ def _of(case: Case, side: Side) -> dict[str, Unknown]:
     if not set(columns) <= set(side.sample.columns) or not side.sample.height:
         return {}
     try:
-        return {found.column: found for found in unknown(model.artefact, to_pandas(side.sample.select(columns)))}
+        return {found.column: found for found in find_unknown(model.artefact, to_pandas(side.sample.select(columns)))}
     except Exception:  # steps of a user may do anything; that the model fails is told elsewhere
         return {}

@@ -13,7 +13,7 @@ from backslide.case import Case, Outcomes, Side
 from backslide.contracts import say
 from backslide.engine.columns.pair import to_numbers
 from backslide.models.model import Model
-from backslide.models.orders import Order, by_weight, find_order, hinted
+from backslide.models.orders import Order, by_weight, find_order, usual_orders
 
 LOOKED = 32
 """Rows that every order is asked about."""
@@ -49,7 +49,7 @@ def put_in_order(case: Case, model: Model, side: Side, served: NDArray[np.bool_]
     if asker.fails:
         asker, most = _Asker(case, model, side, columns, at[:: LOOKED // FEW]), FEW_ORDERS
     numeric = [side.sample.schema[column].is_numeric() for column in columns]
-    starts = hinted(columns, numeric)
+    starts = usual_orders(columns, numeric)
     logged = [column for column in side.sample.columns if column in columns]
     starts = list(dict.fromkeys([*starts, tuple(columns.index(column) for column in logged)]))
     weigher = _Asker(case, model, side, columns, check)

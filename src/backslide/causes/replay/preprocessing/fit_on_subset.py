@@ -13,7 +13,7 @@ import numpy as np
 from backslide.causes.replay.preprocessing.replay import Asker
 from backslide.contracts import say
 from backslide.engine.columns.pair import to_numbers
-from backslide.models.scalers import Scaled
+from backslide.models.scalers import ColumnScaling
 from backslide.stats.metrics.metric import Floats
 
 FEWEST = 4
@@ -30,7 +30,7 @@ SMALLEST_PART = 50
 """Rows."""
 
 
-def part_fitted_on(asker: Asker, spreads: Mapping[str, float], known: Mapping[str, Scaled]) -> str | None:
+def part_fitted_on(asker: Asker, spreads: Mapping[str, float], known: Mapping[str, ColumnScaling]) -> str | None:
     """The part of the reference rows whose spreads are the new ones.
 
     Args:
@@ -70,7 +70,7 @@ def _filled(asker: Asker, column: str, filling: float | None) -> Floats:
     return numbers if filling is None else np.where(np.isnan(numbers), filling, numbers)
 
 
-def _values(asker: Asker, columns: list[str], known: Mapping[str, Scaled]) -> Floats | None:
+def _values(asker: Asker, columns: list[str], known: Mapping[str, ColumnScaling]) -> Floats | None:
     """The columns in units of their own spreads (n, columns); None where one has gaps or never varies."""
     values = np.column_stack([_filled(asker, c, known[c].filling) for c in columns])
     if len(values) < 2 * SMALLEST_PART or not np.isfinite(values).all():

@@ -26,7 +26,7 @@ from backslide.engine.roles.logged_inputs import input_columns
 from backslide.models.frame import to_pandas
 from backslide.models.last_step import LastStep, split_last
 from backslide.models.refit import categories
-from backslide.models.scalers import Scaled, scaled_columns
+from backslide.models.scalers import ColumnScaling, scaled_columns
 from backslide.models.wrap import wrap
 from backslide.stats.metrics.metric import Floats
 
@@ -273,7 +273,7 @@ def _altered(asker: Asker, parts: LastStep, told: dict[int, _Told]) -> Altered:
     return Altered(kind, features, lambda frame: frame, words, undo, model)
 
 
-def _refit(before: Scaled, map_: _Told) -> Scaled:
+def _refit(before: ColumnScaling, map_: _Told) -> ColumnScaling:
     """G = a (x - c) / s + b, so the scale is now s / a and the centre c - b s / a."""
     spread = before.spread / map_.factor
     return replace(before, spread=spread, centre=before.centre - map_.offset * spread)

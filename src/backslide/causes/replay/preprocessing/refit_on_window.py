@@ -24,8 +24,8 @@ from backslide.engine.roles.logged_inputs import input_columns
 from backslide.engine.sources.errors import reading
 from backslide.models.frame import to_pandas
 from backslide.models.model import Model
-from backslide.models.refit import ORDERS, PREPROCESSING, Order, categories, refitted, reordered
-from backslide.models.scalers import Scaled, scaled_columns
+from backslide.models.refit import ORDERS, PREPROCESSING, Order, categories, refit_parts, reorder_categories
+from backslide.models.scalers import ColumnScaling, scaled_columns
 from backslide.models.wrap import wrap
 
 BATCHES = (100, 128, 200, 250, 256, 500, 512, 1000, 1024, 2000, 2048, 5000)
@@ -53,14 +53,14 @@ class _Way:
 
 
 def _all_of_it(artefact: Any, rows: pd.DataFrame) -> Any:
-    return refitted(artefact, rows, PREPROCESSING)
+    return refit_parts(artefact, rows, PREPROCESSING)
 
 
 def _in_order(order: Order) -> Callable[[Any, pd.DataFrame], Any]:
-    return lambda artefact, rows: reordered(artefact, rows, order)
+    return lambda artefact, rows: reorder_categories(artefact, rows, order)
 
 
-WAYS = (_Way(refitted), _Way(_all_of_it), *(_Way(_in_order(order), words) for order, words in ORDERS.items()))
+WAYS = (_Way(refit_parts), _Way(_all_of_it), *(_Way(_in_order(order), words) for order, words in ORDERS.items()))
 
 
 def refitted_on_window(asker: Asker) -> Altered | None:
@@ -167,7 +167,12 @@ def _promising(asker: Asker, model: Model, at: NDArray[np.int64]) -> bool:
 
 
 def _told(
-    before: dict[str, Scaled], levels: dict[str, list[Any]], where: str, way: _Way, model: Model, columns: list[str]
+    before: dict[str, ColumnScaling],
+    levels: dict[str, list[Any]],
+    where: str,
+    way: _Way,
+    model: Model,
+    columns: list[str],
 ) -> Altered | None:
     after = scaled_columns(model.artefact, columns)
     moved = sorted(
@@ -195,7 +200,7 @@ def _as_logged(frame: pl.DataFrame) -> pl.DataFrame:
     return frame
 
 
-def _step(before: Scaled, after: Scaled) -> float:
+def _step(before: ColumnScaling, after: ColumnScaling) -> float:
     """How far a column's scaling moved, in spreads."""
     size = max(abs(before.spread), 1e-300)
     return (abs(after.centre - before.centre) + abs(after.spread - before.spread)) / size

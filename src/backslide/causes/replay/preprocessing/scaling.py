@@ -16,7 +16,7 @@ from backslide.causes.replay.preprocessing.replay import Alter, Altered, Asker
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import to_numbers
-from backslide.models.scalers import Scaled, scaled_columns
+from backslide.models.scalers import ColumnScaling, scaled_columns
 from backslide.stats.metrics.metric import Floats
 
 FITTED = 300
@@ -77,7 +77,7 @@ def _telling(asker: Asker, numbers: list[str], at: np.ndarray) -> np.ndarray:
     return np.asarray(at[np.unique(chosen)])
 
 
-def _scaled_as_logged(asker: Asker) -> dict[str, Scaled]:
+def _scaled_as_logged(asker: Asker) -> dict[str, ColumnScaling]:
     """Columns whose logged values a scaler scales."""
     known = scaled_columns(asker.model.artefact, list(asker.model.features or ()))
     return {column: scaled for column, scaled in known.items() if scaled.direct}
@@ -165,7 +165,7 @@ def _changed(map_: _Affine) -> bool:
     return abs(map_.factor - 1) > RESCALED
 
 
-def _told(asker: Asker, found: dict[str, _Affine], known: dict[str, Scaled], on: str = "") -> Altered | None:
+def _told(asker: Asker, found: dict[str, _Affine], known: dict[str, ColumnScaling], on: str = "") -> Altered | None:
     changed = sorted((c for c in found if _changed(found[c])), key=lambda c: -abs(np.log(found[c].factor)))
     if not changed:
         return None
@@ -186,7 +186,7 @@ def _told(asker: Asker, found: dict[str, _Affine], known: dict[str, Scaled], on:
 BACK = "load the fitted scaler of training, never fit one on production data"
 
 
-def refit_words(column: str, before: Scaled, after: Scaled, columns: int) -> str:
+def refit_words(column: str, before: ColumnScaling, after: ColumnScaling, columns: int) -> str:
     """Such as "StandardScaler of 2 columns was refitted: mean of income 3000 → 4500"."""
     parts = zip(before.measure, (before.centre, before.spread), (after.centre, after.spread), strict=True)
     moved = [

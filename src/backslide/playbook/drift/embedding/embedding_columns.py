@@ -13,7 +13,7 @@ from backslide.contracts.errors import ConfigError, did_you_mean
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.vectors import LEAST, Matrix, hashes, lengths, matrix, usual_length
-from backslide.models.embedders import embedded, embedder
+from backslide.models.embedders import embed_texts, embedder
 from backslide.playbook.drift import change_of_column
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.text.embeddings import norms
@@ -166,7 +166,7 @@ def made_vectors(case: Case, column: str) -> Vectors | None:
         written = side.sample[column].cast(pl.String, strict=False).str.slice(0, CHARACTERS)
         known = (written.is_not_null() & (written.str.strip_chars() != "")).to_numpy()
         at = _thinned(case, side, f"texts of {column}", order[known[order]], MOST_EMBEDDED)
-        made = embedded(function, column, written.gather(at).to_list())
+        made = embed_texts(function, column, written.gather(at).to_list())
         finite = np.isfinite(made).all(axis=1)
         rows.append(at[finite])
         x.append(made[finite])
