@@ -116,7 +116,7 @@ def test_a_message_is_given_up_at_last_and_that_is_said(tmp_path: Path, database
         found = look(settings, database, 15)
     (told,) = found.deliveries
     assert (told.status, told.attempts) == ("given_up", 2)
-    assert told.error == "number 1 did not take it"
+    assert told.error == "number 1 refused it"
     assert "given up" in found.to_text()
 
 
@@ -171,7 +171,7 @@ def test_secrets_come_from_the_environment_and_stay_there(
 
 def test_one_bad_receiver_does_not_cost_the_others_their_message(tmp_path: Path, receiver: Receiver):
     settings = settings_for(tmp_path, "json://127.0.0.1:9/", receiver.url)
-    assert notify.test_message(settings) == "number 1 did not take it"
+    assert notify.test_message(settings) == "number 1 refused it"
     assert receiver.titles == ["[backslide] loans: test"]
     with pytest.raises(ConfigError, match="does not know"):
         notify.test_message(settings_for(tmp_path, "nosuch://x"))

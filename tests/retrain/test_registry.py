@@ -161,7 +161,7 @@ def test_killed_at_any_moment_the_former_version_stays_current(tmp_path, after):
 
 def test_an_error_while_writing_leaves_nothing_behind(tmp_path, monkeypatch):
     first = published(tmp_path).name
-    monkeypatch.setattr(registry, "_renamed", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(registry, "_rename", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         published(tmp_path, 1)
     assert current_version(tmp_path) == first

@@ -194,7 +194,7 @@ def _array(value: Any, left: int) -> Any:
 def _named(values: Any, name_of: Callable[[Any], str], value_of_: Callable[[Any], Any]) -> dict[str, Any]:
     made = {name_of(name): value_of_(own) for name, own in values.items()}
     if len(made) != len(values):
-        raise LogError("expected names that differ as text, got two that are the same")
+        raise LogError("expected names that differ as text, got the same one twice")
     return made
 
 

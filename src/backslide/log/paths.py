@@ -66,7 +66,9 @@ def spool_root(store: str | os.PathLike[str], spool: str | os.PathLike[str] | No
         LogError: the store is elsewhere and no folder was named.
     """
     if spool is None and is_uri(store):
-        raise LogError(f"store {os.fspath(store)!r} is on no local disk; name the folder of waiting lines with --spool")
+        raise LogError(
+            f"store {os.fspath(store)!r} is not on a local disk; name the folder of waiting lines with --spool"
+        )
     return Path(spool) if spool is not None else Path(os.fspath(store)) / "spool"
 
 

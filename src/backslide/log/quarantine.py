@@ -85,7 +85,7 @@ class Quarantine:
         self.folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.writelines(orjson.dumps(_told(line), option=orjson.OPT_APPEND_NEWLINE) for line in lines)
+            file.writelines(orjson.dumps(_entry(line), option=orjson.OPT_APPEND_NEWLINE) for line in lines)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
@@ -109,12 +109,12 @@ class Quarantine:
                 self.write(path, passed)
 
 
-def _told(line: QuarantinedLine) -> dict[str, object]:
-    told: dict[str, object] = {"file": line.file, "place": line.place, "why": line.why}
+def _entry(line: QuarantinedLine) -> dict[str, object]:
+    entry: dict[str, object] = {"file": line.file, "place": line.place, "why": line.why}
     try:
-        return {**told, "line": line.text.decode()}
+        return {**entry, "line": line.text.decode()}
     except UnicodeDecodeError:
-        return {**told, "bytes": base64.b64encode(line.text).decode()}
+        return {**entry, "bytes": base64.b64encode(line.text).decode()}
 
 
 def of_data(error: BaseException) -> bool:

@@ -66,7 +66,7 @@ class Recorder:
     ) -> None:
         if spool is None and is_uri(store):
             raise LogError(
-                f"store {os.fspath(store)!r} is on no local disk; give spool='a local folder' for what waits to be written"
+                f"store {os.fspath(store)!r} is not on a local disk; give spool='a local folder' for what waits to be written"
             )
         self.name = check_name(name)
         root = Path(spool) if spool is not None else Path(os.fspath(store)) / "spool"
@@ -227,7 +227,7 @@ class Recorder:
             done = os.write(file.number, data)
         if done != len(data):
             file.torn = True
-            raise OSError(f"only {done} of {len(data)} bytes could be written; is the disk full?")
+            raise OSError(f"wrote only {done} of {len(data)} bytes; is the disk full?")
         if file.torn:
             file.torn = False
         file.room -= done

@@ -58,7 +58,7 @@ def compact(
     if keep_days is not None and keep_days < 1:
         raise LogError(f"expected at least 1 day to keep, got {keep_days}")
     if grace < 0:
-        raise LogError(f"expected hours of grace from 0 on, got {grace}")
+        raise LogError(f"expected a grace period of at least 0 hours, got {grace}")
     root = spool_root(store, spool)
     names = models_to_do(store, root, model)
     before = None if keep_days is None else (today or datetime.now(UTC).date()) - timedelta(days=keep_days - 1)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,9 @@ class Restorer:
 
     def ways(self) -> Sequence[Way]:
         """What to try, likeliest first."""
+        return [self._restored]
+
+    def _restored(self, batch: pd.DataFrame) -> pd.DataFrame:
         raise NotImplementedError
 
     def note(self, way: int) -> str | None:
@@ -128,10 +131,6 @@ class LightGbmTypes(Restorer):
             known = {text for level in levels for text in texts_of(level)}
             found.append(bonus + len(texts & known) / max(len(texts), 1))
         return found
-
-    def ways(self) -> Sequence[Way]:
-        """The fitted categories."""
-        return [self._restored]
 
     def _restored(self, batch: pd.DataFrame) -> pd.DataFrame:
         made = {name: as_category(batch[name], levels) for name, levels in self.chosen.items() if name in batch.columns}
@@ -181,7 +180,7 @@ class XgboostTypes(Restorer):
     def ways(self) -> Sequence[Way]:
         """The type that is known; else that of the log, texts, and whole numbers of every width."""
         widths: Iterable[str | None] = (None,) if self.dtypes else (None, "str", "int64", "int8", "int16", "int32")
-        return [lambda batch, width=width: self._restored(batch, width) for width in widths]  # type: ignore[misc]
+        return [partial(self._with_width, width) for width in widths]
 
     def note(self, way: int) -> str | None:
         """That the places of categories are assumed."""
@@ -192,7 +191,7 @@ class XgboostTypes(Restorer):
             "save it with XGBoost 3.1 or newer to keep them"
         )
 
-    def _restored(self, batch: pd.DataFrame, width: str | None) -> pd.DataFrame:
+    def _with_width(self, width: str | None, batch: pd.DataFrame) -> pd.DataFrame:
         made = _numbers(batch)
         for name in (name for name in self.names if name in batch.columns):
             if name in self.seen:
@@ -233,10 +232,6 @@ class CatBoostTypes(Restorer):
             if name in frame.columns and (missing := frame[name].null_count()):
                 self.filled[name] = max(missing, self.filled.get(name, 0))
 
-    def ways(self) -> Sequence[Way]:
-        """Texts."""
-        return [self._restored]
-
     def note(self, way: int) -> str | None:
         """That missing categories were handed on as a text."""
         if not self.filled:
@@ -259,10 +254,6 @@ class EncoderTypes(Restorer):
     """Categories of encoders, wherever in a pipeline: a column none of whose values they know is read by text."""
 
     levels: dict[str, list[Any]]
-
-    def ways(self) -> Sequence[Way]:
-        """The values of the encoders in place of their texts."""
-        return [self._restored]
 
     def _restored(self, batch: pd.DataFrame) -> pd.DataFrame:
         made = {name: _as_known(batch[name], self.levels[name]) for name in self.levels if name in batch.columns}

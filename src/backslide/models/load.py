@@ -98,7 +98,7 @@ def _read_skops(path: Path, shown: str, *, trusted: bool) -> Any:
 def _read_pickle(path: Path, shown: str, *, trusted: bool, base: Path | None) -> Any:
     if not trusted:
         raise UntrustedError(
-            f"{shown} is pickle-based and executes what it is given; "
+            f"{shown} is pickle-based, so loading it executes code; "
             "set trusted = true under [artifacts] if you made it, or save it as .skops"
         )
     import joblib

@@ -29,7 +29,7 @@ def read_mlflow(text: str, path: Path, *, trusted: bool) -> Any:
     """
     if not trusted:
         raise UntrustedError(
-            f"{text} is an MLflow model and executes what it is given; set trusted = true under [artifacts] if you made it"
+            f"{text} is an MLflow model, so loading it executes code; set trusted = true under [artifacts] if you made it"
         )
     uri = text.removeprefix("mlflow:") if text.startswith(SCHEMES) else str(path)
     try:

@@ -1,4 +1,4 @@
-"""What several streams raised together is one incident; what is told of it, and when."""
+"""What several streams raised together is one incident; what is member of it, and when."""
 
 from __future__ import annotations
 
@@ -72,12 +72,16 @@ class Group:
         return min(known) if known else None
 
     @property
-    def speaker(self) -> IncidentMember:
-        """The member to read first: an alarm before an early sign, performance before inputs, then the largest."""
-        return min(
-            self.members,
-            key=lambda m: (m.raised.level != Level.ALARM, ORDER.index(m.track.followed.kind), m.known),
+    def ordered(self) -> list[IncidentMember]:
+        """The member to read first in front: an alarm before an early sign, performance before inputs, then the earliest."""
+        return sorted(
+            self.members, key=lambda m: (m.raised.level != Level.ALARM, ORDER.index(m.track.followed.kind), m.known)
         )
+
+    @property
+    def speaker(self) -> IncidentMember:
+        """The member that speaks for the incident."""
+        return self.ordered[0]
 
 
 def group_signals(tracks: Sequence[Track], delay: Callable[[StreamKind], int], cooldown: int) -> list[Group]:
@@ -107,11 +111,8 @@ def incident(
     group: Group, grid: PeriodGrid, mutes: Sequence[Mute], finding: IncidentDiagnosis | None, last: int
 ) -> Incident:
     """A group as it is published; ``last`` is the period of the look."""
-    ordered = sorted(
-        group.members, key=lambda m: (m.raised.level != Level.ALARM, ORDER.index(m.track.followed.kind), m.known)
-    )
     speaker = group.speaker
-    members = tuple(_member(m, grid) for m in ordered)
+    members = tuple(_member(m, grid) for m in group.ordered)
     reasons = [muted(m.track.followed.name, mutes, grid.label(last)) for m in group.members]
     return Incident(
         id=identity(group, grid),
@@ -141,25 +142,25 @@ def muted(stream: str, mutes: Sequence[Mute], period: str) -> str | None:
     return None
 
 
-def _member(told: IncidentMember, grid: PeriodGrid) -> Member:
-    one, followed = told.raised, told.track.followed
+def _member(member: IncidentMember, grid: PeriodGrid) -> Member:
+    one, followed = member.raised, member.track.followed
     return Member(
         stream=followed.name,
         kind=followed.kind,
         words=followed.words,
         level=one.level,
-        began=grid.label(told.began),
-        raised=grid.label(told.at),
-        known_on=grid.label(told.known),
-        closed=None if told.over is None else grid.label(told.over),
+        began=grid.label(member.began),
+        raised=grid.label(member.at),
+        known_on=grid.label(member.known),
+        closed=None if member.over is None else grid.label(member.over),
         change=Estimate(estimate=one.change, low=min(one.low, one.high), high=max(one.low, one.high)),
-        sentence=sentence(told, grid),
+        sentence=sentence(member, grid),
     )
 
 
-def sentence(told: IncidentMember, grid: PeriodGrid) -> str:
+def sentence(member: IncidentMember, grid: PeriodGrid) -> str:
     """What moved, by how much, since when."""
-    one, followed = told.raised, told.track.followed
+    one, followed = member.raised, member.track.followed
     rows = slice(one.began, one.raised + 1)
     weight = followed.later.rows[rows]
     seen = float(weight @ followed.later.values[rows] / weight.sum())
@@ -168,7 +169,7 @@ def sentence(told: IncidentMember, grid: PeriodGrid) -> str:
     size = say.change(one.change, share=followed.share)
     shown = (say.percent(before), say.percent(seen)) if followed.share else (say.number(before), say.number(seen))
     verb = "fell" if fell else "rose"
-    since = grid.label(told.began)
+    since = grid.label(member.began)
     early = " (an early sign, no alarm)" if one.level == Level.WATCH else ""
     plural = followed.kind in ("missing", "unknown")
     what = f"the share of {followed.words}" if plural else followed.words

@@ -96,15 +96,15 @@ def label_notes(
     """
     notes: list[str] = []
     if rows.settings.model.label is None:
-        return ["no labels are configured: only inputs, confidence and the estimate are watched"]
+        return ["no labels are configured: only inputs, confidence and the estimate are monitored"]
     if ages.known and LABELLED in rows.later.collect_schema():
         notes += _arrival_notes(rows, ages, now)
     if later is not None and later.height:
         notes += _selective_note(later, classes)
     if not ages.known and rows.grid.timed:
         notes.append(
-            "the source does not say when labels came ([model] label_time): a period is judged once enough of its labels are "
-            "there, and what early labels differ by cannot be taken out"
+            "the source holds no arrival times of labels ([model] label_time): a period is judged once enough of its labels are "
+            "there, and a bias of early labels cannot be corrected"
         )
     return notes
 
@@ -120,7 +120,7 @@ def _arrival_notes(rows: PeriodRows, ages: Ages, now: float) -> list[str]:
         way = "later" if found.difference < 0 else "sooner"
         notes.append(
             f"labels come {way} than in the reference (by up to {say.percent(abs(found.difference))} of them at the same age): "
-            "young periods cannot be compared as they could, wait for the reading with all labels"
+            "recent periods are not comparable; wait for the stream with all labels"
         )
     shares = ages.by_class
     if len(shares) > 1 and ages.mature is not None:

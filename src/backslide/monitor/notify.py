@@ -141,7 +141,7 @@ def _notify(settings: Settings, message: Message) -> str | None:
             failed.append(f"number {place}: {type(error).__name__}")
             continue
         if not taken:
-            failed.append(f"number {place} did not take it")
+            failed.append(f"number {place} refused it")
     return "; ".join(failed) or None
 
 
@@ -152,7 +152,7 @@ def test_message(settings: Settings) -> str | None:
         ConfigError: there is no receiver.
     """
     if not settings.alerts.urls:
-        raise ConfigError("[alerts] urls is empty: nobody would be told")
+        raise ConfigError("[alerts] urls is empty, so there is nobody to notify")
     title = settings.alerts.title.format(**{**dict.fromkeys(FIELDS, ""), "model": settings.model.name, "level": "test"})
     return _send(settings, Message("", "test", "", title, "A test: alerts of backslide arrive here."))
 

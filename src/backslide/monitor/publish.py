@@ -31,7 +31,7 @@ from backslide.monitor.streams import HEADLINE_SHARE, Ledger, Subject, corrected
 from backslide.store.memory import Book, Mute
 
 RECENT = 7
-"""Periods over which the corrected level is told."""
+"""Periods over which the corrected level is incidents."""
 SHOWN = 120
 """Periods of a stream that are published."""
 
@@ -57,28 +57,19 @@ def publish(
     """Everything as the contract holds it."""
     mutes, findings, grid = book.mutes(), book.findings(), look.grid
     last = look.last if look.last is not None else 0
-    told = [
-        incident(
-            g,
-            grid,
-            mutes,
-            IncidentDiagnosis(**findings[name]) if (name := identity(g, grid)) in findings else None,
-            last,
-        )
-        for g in groups
-    ]
-    told = [
-        one.model_copy(update={"events": near(look.events, grid, g.speaker.began, g.speaker.at)})
-        for one, g in zip(told, groups, strict=True)
-    ]
+    incidents = []
+    for g in groups:
+        diagnosis = IncidentDiagnosis(**findings[name]) if (name := identity(g, grid)) in findings else None
+        events = near(look.events, grid, g.speaker.began, g.speaker.at)
+        incidents.append(incident(g, grid, mutes, diagnosis, last).model_copy(update={"events": events}))
     numbers = sorted(look.ledger.inputs[0])
-    status = _status(told)
+    status = _status(incidents)
     return WatchReport(
         model=settings.model.name,
         as_of=f"{look.present.isoformat(timespec='seconds')}Z",
         replay=replay,
         status=status,
-        summary=_summary(told, status, look, tracks),
+        summary=_summary(incidents, status, look, tracks),
         metric=look.subject.headline.name,
         period=grid.name,
         reference=(grid.label(numbers[0]), grid.label(numbers[-1])),
@@ -86,7 +77,7 @@ def publish(
         promise=_promise(settings, grid, tracks),
         labels=_labels(look),
         estimated=look.estimated,
-        incidents=tuple(told),
+        incidents=tuple(incidents),
         streams=tuple(_stream(t, grid, mutes, last) for t in tracks),
         deliveries=tuple(
             Delivery(
@@ -98,23 +89,23 @@ def publish(
     )
 
 
-def _status(told: Sequence[Incident]) -> Level:
-    live = [one for one in told if one.open and one.muted is None]
+def _status(incidents: Sequence[Incident]) -> Level:
+    live = [one for one in incidents if one.open and one.muted is None]
     members = [m.level for one in live for m in one.members if m.closed is None]
     return Level.ALARM if Level.ALARM in members else Level.WATCH if members else Level.QUIET
 
 
-def _summary(told: Sequence[Incident], status: Level, look: Look, tracks: Sequence[Track]) -> str:
-    live = [one for one in told if one.open and one.muted is None]
+def _summary(incidents: Sequence[Incident], status: Level, look: Look, tracks: Sequence[Track]) -> str:
+    live = [one for one in incidents if one.open and one.muted is None]
     if status != Level.QUIET and live:
         worst = max(live, key=lambda one: (one.level == Level.ALARM, one.known_on))
         return worst.sentence
     judged = max((len(t.followed.later) for t in tracks), default=0)
     if not judged:
         return "Nothing to judge yet: no period after the reference is complete."
-    closed = [one for one in told if not one.open and one.level == Level.ALARM]
+    closed = [one for one in incidents if not one.open and one.level == Level.ALARM]
     past = f"; {len(closed)} alarm{'s' if len(closed) > 1 else ''} before, all over" if closed else ""
-    hushed = ", open alarms are muted" if any(one.open and one.muted for one in told) else ""
+    hushed = ", open alarms are muted" if any(one.open and one.muted for one in incidents) else ""
     until = "" if look.last is None else f" up to {look.grid.label(look.last)}"
     return f"Quiet: {len(tracks)} streams over {judged} periods{until}{past}{hushed}."
 

@@ -68,7 +68,7 @@ def _later(settings: Settings, before: pl.LazyFrame, cutting: Cutting) -> tuple[
     if current is not None and not is_auto(current):
         return cutting.window("current", current)[0], False
     if settings.data.source is None:
-        raise ConfigError("nothing to watch: set [data] source, or [windows] current to a source that grows")
+        raise ConfigError("nothing to monitor: set [data] source, or [windows] current to a source that grows")
     if column is None:
         raise ConfigError("[data] source needs [model] timestamp to tell the reference from what came after it")
     if cutting.timed is not None:  # the reference is a time range over it

@@ -275,16 +275,16 @@ def _words(
     moved = in_words(head)
     if verdict is GateVerdict.PROMOTE:
         unjudged = [line.name for line in lines if line.passed is None and line.kind in ("class", "segment")]
-        left = f"; not judged, with too few labels: {say.listed(unjudged)}" if unjudged else ""
-        return f"Promote: {moved}.", f"{new} may answer: every requirement that could be judged is met{left}"
+        left = f"; not judged for lack of labels: {say.listed(unjudged)}" if unjudged else ""
+        return f"Promote: {moved}.", f"{new} may take over: it meets every requirement that could be judged{left}"
     if verdict is GateVerdict.ROLL_BACK:
         return f"Roll back: {moved}.", f"let {old} answer: {new} is shown to be worse overall"
     lost = [line for line in failed if line.kind != "headline"]
     if head.passed and lost:
         return f"Hold: {moved}, but {_losses(lost)}.", f"{new} {_losses(lost)}: find out why before it answers there"
     also = f"; it also {_losses(lost)}" if lost else ""
-    why = head.note if head.difference is None else f"{moved}; wanted: {head.rule}"
-    return f"Hold: {why}{also}.", f"keep {old}: {new} has not shown what the gate asks for"
+    why = head.note if head.difference is None else f"{moved}; required: {head.rule}"
+    return f"Hold: {why}{also}.", f"keep {old}: {new} does not meet the gate's requirements"
 
 
 def in_words(line: GateLine) -> str:

@@ -159,12 +159,12 @@ def life(bench: Backtest, best: CandidateResult) -> Life | None:
     size = say.change(floor, share=metric.share)
     seen = f"{say.number(oldest / per, 2)} {unit}"
     if rate <= 0 or rate < 1.64 * se:
-        return Life(days=None, unit=unit, sentence=f"A candidate did not fall behind one trained again within {seen}.")
+        return Life(days=None, unit=unit, sentence=f"A candidate did not fall behind a retrained one within {seen}.")
     age = floor / rate
     if age > 4 * oldest:
-        return Life(days=None, unit=unit, sentence=f"A candidate hardly fell behind one trained again within {seen}.")
+        return Life(days=None, unit=unit, sentence=f"A candidate hardly fell behind a retrained one within {seen}.")
     return Life(
         days=age / per,
         unit=unit,
-        sentence=f"Expected to last about {say.number(age / per, 2)} {unit}: it then is {size} behind one trained again.",
+        sentence=f"Expected to last about {say.number(age / per, 2)} {unit}; by then it is {size} behind a retrained one.",
     )

@@ -84,7 +84,7 @@ class _Simulation:
 
     def on_alarm(self) -> _PolicyRun:
         """Trains again when a stretch, as far as its labels have arrived, is worse than the first one after training."""
-        run = _PolicyRun("on alarm", "when the metric is shown to have dropped by what matters")
+        run = _PolicyRun("on alarm", "when the metric is shown to have dropped materially")
         base: Outcomes | None = None
         due = True
         for k, stretch in enumerate(self.stretches):
@@ -212,7 +212,7 @@ def _compared(bench: Backtest, runs: list[_PolicyRun], stretches: list[Fold]) ->
     )
     if never is None or wanted.name == "never":
         sentence = (
-            f"Never training again would have cost less than what matters ({say.change(floor, share=metric.share)})."
+            f"Never retraining would have cost less than a material change ({say.change(floor, share=metric.share)})."
         )
     else:
         worth = -metric.harm(known[wanted.name] - never)

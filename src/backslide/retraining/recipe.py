@@ -63,7 +63,9 @@ def recipe_of(given: Any, champion: Model | None, h: History, *, base: Path, tru
     name, given = _open(given, base, trusted)
     features = champion.features if champion is not None and champion.features is not None else h.case.problem.features
     columns = tuple(c for c in features if c in h.frame.columns)
-    known = {} if champion is None else _spellings(champion)
+    classes = None if champion is None else getattr(champion.artefact, "classes_", None)
+    spelled = [] if classes is None or isinstance(classes, list) else np.asarray(classes).tolist()
+    known = {label_text(label): label for label in spelled}
     task = h.case.problem.task
     if hasattr(given, "learn_one"):
         given = OneByOne(given)
@@ -107,13 +109,6 @@ def _unfitted_copy(given: Any) -> Any:
         return clone(given)
     except TypeError:  # no estimator of scikit-learn's kind, but it can be fitted again
         return deepcopy(given)
-
-
-def _spellings(champion: Model) -> dict[str, Any]:
-    found = getattr(champion.artefact, "classes_", None)
-    if found is None or isinstance(found, list):
-        return {}
-    return {label_text(label): label for label in np.asarray(found).tolist()}
 
 
 def _weight_key(estimator: Any) -> str | None:

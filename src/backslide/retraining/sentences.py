@@ -126,10 +126,10 @@ def _words(
             choice.judged.reason,
         )
     return (
-        f"Hold: no candidate is shown to be better on later rows by what matters; the best, {best.name!r}, gains {gained} of "
+        f"Hold: no candidate is shown to be materially better on later rows; the best, {best.name!r}, gains {gained} of "
         f"{say.metric(metric)}.",
         "Keep the champion",
-        "retraining would not be felt, or cannot be told from luck",
+        "the gain of retraining is too small to matter, or cannot be told from chance",
     )
 
 

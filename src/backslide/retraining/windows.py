@@ -40,7 +40,11 @@ class TrainingPlan:
 def plans(policy: RetrainSettings) -> list[TrainingPlan]:
     """The candidates that ``[retrain] windows`` names."""
     made: dict[str, list[TrainingPlan]] = {
-        "all": [TrainingPlan("all", "every labelled row, all alike", lambda h, origin, _: (h.known_at(origin), None))],
+        "all": [
+            TrainingPlan(
+                "all", "every labelled row with the same weight", lambda h, origin, _: (h.known_at(origin), None)
+            )
+        ],
         "recent": [
             TrainingPlan(
                 f"recent {share:.0%}".replace("%", " %"),
@@ -49,10 +53,12 @@ def plans(policy: RetrainSettings) -> list[TrainingPlan]:
             )
             for share in policy.recent
         ],
-        "recency": [TrainingPlan("recency", "every labelled row, recent ones count more", _recency)],
-        "balanced": [TrainingPlan("reference + fresh", "reference and fresh rows count the same in all", _balanced)],
+        "recency": [TrainingPlan("recency", "every labelled row, the recent ones with more weight", _recency)],
+        "balanced": [
+            TrainingPlan("reference + fresh", "reference and fresh rows with the same total weight", _balanced)
+        ],
         "importance": [
-            TrainingPlan("importance", "every labelled row, those like the latest inputs count more", _importance)
+            TrainingPlan("importance", "every labelled row, those like the latest inputs with more weight", _importance)
         ],
         "top_up": [TrainingPlan("top-up", "recent rows, rare classes and segments filled up with older ones", _top_up)],
     }

@@ -126,7 +126,7 @@ def _replay(a: Snapshot, b: Snapshot, model: Any, trusted: bool, folder: Path, n
     found = compare_golden(a.golden, b.golden)
     if found is None and (a.golden is not None or b.golden is not None):
         notes.append(
-            "the snapshots hold no golden rows in common, so whether the differences change an answer was not tried; take the "
+            "the snapshots hold no golden rows in common, so it is unknown whether the differences change an answer; take the "
             "second with --against the first"
         )
     return found

@@ -89,9 +89,9 @@ def _dirty(a: Repository, b: Repository) -> list[StackDifference]:
             CauseKind.CODE_CHANGE,
             "repository",
             "uncommitted changes",
-            f"{'The second' if now else 'The first'} stack ran from files that no commit holds: {say.listed(now or changed, 5)}.",
+            f"{'The second' if now else 'The first'} stack ran with uncommitted files: {say.listed(now or changed, 5)}.",
             max(0.9 * relevance.of_file(name) for name in changed),
-            "what is in no commit was seen by no review",
+            "no review has seen uncommitted code",
             details=tuple(Detail(name=n, before=a.dirty.get(n), after=b.dirty.get(n)) for n in changed[:50]),
         )
     ]
@@ -152,7 +152,7 @@ def _difference(
     reason = (
         "its lines touch what prepares the model's inputs"
         if score >= 0.55
-        else "nothing in it speaks of the model's inputs"
+        else "nothing in it concerns the model's inputs"
     )
     return difference(
         CauseKind.CODE_CHANGE,

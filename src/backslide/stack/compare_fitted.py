@@ -234,7 +234,7 @@ def _of_step(
     moved = [*params, *state]
     if reordered and before.columns is not None and after.columns is not None:
         order = AttributeChange("feature_names_in_", None, say.listed(before.columns, 6), say.listed(after.columns, 6))
-        words = f"{_step(before)} is given its columns in another order: {order.before} → {order.after}"
+        words = f"{_step(before)} receives its columns in another order: {order.before} → {order.after}"
         moved = [order, *(m for m in moved if m.attribute != "feature_names_in_")]
         change = _made(before, moved, words, 0.9, again)
         at = zip(before.columns, after.columns, strict=True)

@@ -80,10 +80,10 @@ def weigh_by_replay(
 
 
 def answers(replay: GoldenReplay) -> str:
-    """``20 of 24 golden rows get other scores (by up to 0.31), 5 of them another prediction``."""
+    """``20 of 24 golden rows get other scores (by up to 0.31), 5 of them a different prediction``."""
     other = replay.rows - replay.equal
-    words = f"{other} of {replay.rows} golden rows get other answers (by up to {say.number(replay.largest, 2)})"
-    return words + (f", {replay.flips} of them another prediction" if replay.flips else "")
+    words = f"{other} of {replay.rows} golden rows get different answers (by up to {say.number(replay.largest, 2)})"
+    return words + (f", {replay.flips} of them a different prediction" if replay.flips else "")
 
 
 def _harmless(one: StackDifference, replay: GoldenReplay) -> StackDifference:

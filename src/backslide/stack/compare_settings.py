@@ -79,9 +79,9 @@ def _file(old: ConfigFile, new: ConfigFile) -> StackDifference:
     elif keys:
         words = f"changed: {say.listed([f'{d.name} {_words(d.before, d.after)}' for d in details], 4)}"
     elif old.keys and new.keys:
-        words, score, reason = "was written anew, every key as before", 0.02, "no key differs"
+        words, score, reason = "was rewritten with the same keys and values", 0.02, "no key differs"
     else:
-        words = "has other content"
+        words = "has different content"
     return difference(
         CauseKind.CONFIG_CHANGE,
         "files",

@@ -101,15 +101,11 @@ def last_inputs(artefact: Any, rows: pl.DataFrame) -> tuple[tuple[tuple[Number, 
         values = tuple(tuple(number(v) for v in row) for row in np.asarray(dense, float).tolist())
     except Exception:  # a model may transform to anything
         return (), ()
-    return values, _names(artefact, width)
-
-
-def _names(artefact: Any, width: int) -> tuple[str, ...]:
     try:
         names = tuple(str(name) for name in artefact[:-1].get_feature_names_out())
-    except Exception:
-        return tuple(f"input {i}" for i in range(width))
-    return names if len(names) == width else tuple(f"input {i}" for i in range(width))
+    except Exception:  # steps of the user's own need not know names
+        names = ()
+    return values, names if len(names) == width else tuple(f"input {i}" for i in range(width))
 
 
 def _prediction(value: Any) -> str | float | None:

@@ -51,7 +51,7 @@ class FrozenPipeline:
         """Ask a model that is a function."""
         call = self.__dict__.get("_call")
         if call is None:
-            raise TypeError("expected a call of predict or transform; this pipeline is no function")
+            raise TypeError("this pipeline is not a function; call predict or transform")
         return call(rows, *arguments, **options)
 
     def __getattr__(self, name: str) -> Any:
@@ -177,13 +177,13 @@ def _admit(found: Integrity, libraries: str) -> None:
     ours = [d for d in found.differences if d.where in ("fitted", "artefact") and (d.where == "fitted" or d in hurting)]
     if ours:
         raise FrozenError(
-            f"the pipeline is not the one of snapshot {found.a.name!r}: {_meanings(ours)} Serve the artefact that the snapshot "
+            f"the pipeline differs from snapshot {found.a.name!r}: {_meanings(ours)} Serve the artefact that the snapshot "
             "was taken of, or take a new snapshot"
         )
     other = [d for d in hurting if d.where == "environment"]
     if not other or libraries == "ignore":
         return
-    text = f"this environment is not the one of snapshot {found.a.name!r}: {_meanings(other)}"
+    text = f"this environment differs from snapshot {found.a.name!r}: {_meanings(other)}"
     if libraries == "raise":
         raise FrozenError(text)
     warnings.warn(text, UserWarning, stacklevel=3)

@@ -304,7 +304,7 @@ class InputGuard:
                     counts[value] += rows
             if self.unknown == "raise":
                 raise InputError(
-                    f"column {name!r} holds {odd[0]!r}, which training did not{did_you_mean(odd[0], known)}"
+                    f"column {name!r} holds {odd[0]!r}, which was not in the training rows{did_you_mean(odd[0], known)}"
                 )
 
 

@@ -104,10 +104,8 @@ def snapshot(
 def _file_of(model: Any, folder: Path) -> Path | None:
     if not isinstance(model, (str, Path)):
         return None
-    path = folder / str(model)
-    if isinstance(model, str) and is_spec(model, folder):
-        module = module_file(model, folder)
-        return module if module.exists() else None
+    spec = isinstance(model, str) and is_spec(model, folder)
+    path = module_file(model, folder) if spec else folder / str(model)
     return path if path.exists() else None
 
 
@@ -116,7 +114,7 @@ def _loaded(model: Any, folder: Path, trusted: bool, notes: list[str]) -> Model 
         return load_model(model, trusted=trusted, base=folder)
     except UntrustedError:
         notes.append(
-            f"{model} is pickle-based and was not loaded: its fitted steps and golden rows are not in the snapshot; "
+            f"{model} is pickle-based and was not loaded: the snapshot holds neither its fitted steps nor golden rows; "
             "take it with --trusted (trusted=True) if you made the file"
         )
         return None
@@ -196,7 +194,7 @@ def _kept_rows(model: Model | None, frame: pl.LazyFrame | None, rows: int, notes
     if rows <= 0:
         return None
     if frame is None or model is None:
-        notes.append("no rows are kept: that needs the training rows and a model that may be loaded")
+        notes.append("no rows are kept: this requires the training rows and a trusted model")
         return None
     try:
         drawn = sample(frame, rows, seed=0)
