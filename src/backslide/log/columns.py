@@ -61,10 +61,7 @@ def rows_of(data: bytes, start: int, *, quick: bool = True) -> tuple[dict[str, P
     for kind in "ple":
         records: list[Record] = [record for record in others if record[1]["k"] == kind]
         group = groups.get(kind, [])
-        bulk = None
-        if quick and group and not records:
-            positions = pl.Series([at for at, _ in group], dtype=pl.Int64)
-            bulk = parse_lines(kind, b"\n".join([text for _, text in group]), positions)
+        bulk = _bulk(kind, group) if quick and group and not records else None
         if bulk is None:
             told, cut = records_of(group)
             broken += cut
@@ -74,6 +71,11 @@ def rows_of(data: bytes, start: int, *, quick: bool = True) -> tuple[dict[str, P
 
 
 _HEADS = {kind: HEAD + kind.encode() + b'"' for kind in "pl"}
+
+
+def _bulk(kind: str, lines: Sequence[PlacedLine]) -> ParsedLines | None:
+    places = pl.Series([place for place, _ in lines], dtype=pl.Int64)
+    return parse_lines(kind, b"\n".join([text for _, text in lines]), places)
 
 
 def frames(
@@ -121,7 +123,7 @@ def _predictions(rows: ParsedLines, schema: dict[str, pl.DataType], changes: lis
     )
     called = _columns([(prefix, name) for prefix, name, _ in rows.values], schema)
     return made.with_columns(
-        _fitted(column, name, values, schema, changes)
+        _fit_to_schema(column, name, values, schema, changes)
         for column, (_, name, values) in zip(called, rows.values, strict=True)
     )
 
@@ -146,7 +148,9 @@ def _columns(names: Sequence[tuple[str, str]], schema: Mapping[str, object]) -> 
     return found
 
 
-def _fitted(column: str, name: str, made: pl.Series, schema: dict[str, pl.DataType], changes: list[str]) -> pl.Series:
+def _fit_to_schema(
+    column: str, name: str, made: pl.Series, schema: dict[str, pl.DataType], changes: list[str]
+) -> pl.Series:
     """A column of the type that the table has; values of another type as a column beside it."""
     known = schema.get(column)
     if known is None or made.dtype == known:

@@ -212,7 +212,7 @@ def share(values: Floats, chance: Floats) -> tuple[float, float, float]:
     variance = float(np.sum(errors**2) / np.sum(weights) ** 2) * len(values) / (len(values) - 1)
     if variance > 0:
         size = mean * (1 - mean) / variance
-    z = 1.959963984540054
+    z = 1.959963984540054  # of the normal distribution, for 95 %
     middle = (mean + z**2 / (2 * size)) / (1 + z**2 / size)
     half = z / (1 + z**2 / size) * math.sqrt(mean * (1 - mean) / size + z**2 / (4 * size**2))
     return mean, max(middle - half, 0.0), min(middle + half, 1.0)

@@ -58,7 +58,7 @@ def line(record: dict[str, Any], *mappings: str) -> bytes:
     for key in mappings:
         values = record.get(key)
         if values is not None and not (values.__class__ is dict and all(map(_plain, values.values()))):
-            record = {**record, key: _named(values, str, to_json_value)}
+            record = {**record, key: _unique_names(values, str, to_json_value)}
             odd = True
     if data and not odd:
         return data
@@ -81,12 +81,12 @@ def mapping(what: str, values: Any) -> Mapping[str, Any]:
             raise LogError(f"expected {what} as a mapping of names to values, got {type(values).__name__}")
         values = dict(values.items())
     if not _SINGLE.issuperset(map(type, values.values())):
-        _bounded([values])
+        _check_size([values])
     held: Mapping[str, Any] = values
     return held
 
 
-def _bounded(level: list[Any]) -> None:
+def _check_size(level: list[Any]) -> None:
     """Refuse what would be too deep or too long, such as a list that holds one list twice, that another twice, and so on.
 
     Raises:
@@ -127,8 +127,8 @@ def to_json_value(value: Any) -> Any:
     if value.__class__ in PLAIN:
         return value
     if isinstance(value, _HELD):
-        _bounded([value])
-    return _told(value, DEPTH)
+        _check_size([value])
+    return _json_value(value, DEPTH)
 
 
 def to_answer(value: Any) -> Any:
@@ -142,14 +142,14 @@ def to_answer(value: Any) -> Any:
     return known
 
 
-def _told(value: Any, left: int) -> Any:
+def _json_value(value: Any, left: int) -> Any:
     kind = value.__class__
     if kind in PLAIN:
         return value
     if left < 0:
         raise LogError(f"expected lists and dictionaries at most {DEPTH} deep, got deeper ones")
     if isinstance(value, Enum):
-        return _told(value.value, left - 1)
+        return _json_value(value.value, left - 1)
     if kind.__name__ in _ABSENT and kind.__module__.partition(".")[0] in ("pandas", "numpy"):
         return None
     if isinstance(value, float):
@@ -165,18 +165,18 @@ def _told(value: Any, left: int) -> Any:
     if isinstance(value, Mapping):
         return _dictionary(value, left)
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_told(own, left - 1) for own in value]
+        return [_json_value(own, left - 1) for own in value]
     if hasattr(value, "tolist"):
         return _array(value, left)
     if hasattr(value, "as_py"):  # a scalar of Arrow's
-        return _told(value.as_py(), left - 1)
+        return _json_value(value.as_py(), left - 1)
     return {"$o": str(value)}
 
 
 def _dictionary(value: Mapping[Any, Any], left: int) -> Any:
     if len(value) == 1 and str(next(iter(value))) in _TAGS:
-        return {"$m": _named(value, str, lambda own: _told(own, left - 2))}
-    return _named(value, str, lambda own: _told(own, left - 1))
+        return {"$m": _unique_names(value, str, lambda own: _json_value(own, left - 2))}
+    return _unique_names(value, str, lambda own: _json_value(own, left - 1))
 
 
 def _array(value: Any, left: int) -> Any:
@@ -187,11 +187,11 @@ def _array(value: Any, left: int) -> Any:
     while isinstance(plain, list) and len(plain) == 1:
         plain = plain[0]
     if hasattr(plain, "tolist") and not isinstance(plain, (str, bytes)):  # a number longer than Python's
-        return _told(float(plain) if getattr(plain, "ndim", 1) == 0 else {"$o": str(plain)}, left - 1)
-    return _told(plain, left - 1)
+        return _json_value(float(plain) if getattr(plain, "ndim", 1) == 0 else {"$o": str(plain)}, left - 1)
+    return _json_value(plain, left - 1)
 
 
-def _named(values: Any, name_of: Callable[[Any], str], value_of_: Callable[[Any], Any]) -> dict[str, Any]:
+def _unique_names(values: Any, name_of: Callable[[Any], str], value_of_: Callable[[Any], Any]) -> dict[str, Any]:
     made = {name_of(name): value_of_(own) for name, own in values.items()}
     if len(made) != len(values):
         raise LogError("expected names that differ as text, got the same one twice")
@@ -201,7 +201,7 @@ def _named(values: Any, name_of: Callable[[Any], str], value_of_: Callable[[Any]
 def _safe(value: Any) -> Any:
     """The same without what orjson refuses: large integers as text of digits, lone surrogates as replacement characters."""
     if isinstance(value, dict):
-        return _named(value, lambda name: str(_safe(str(name))), _safe)
+        return _unique_names(value, lambda name: str(_safe(str(name))), _safe)
     if isinstance(value, (list, tuple)):
         return [_safe(own) for own in value]
     if isinstance(value, str):

@@ -45,7 +45,7 @@ def parse_lines(kind: str, data: bytes, places: pl.Series) -> ParsedLines | None
         data: lines with newlines between them.
         places: where each of them begins in its file.
     """
-    schema = _schema(kind, _some(data, len(places)))
+    schema = _schema(kind, _sample(data, len(places)))
     rewritten = _rewritten(data)
     if schema is None or rewritten is None:
         return None
@@ -57,7 +57,7 @@ def parse_lines(kind: str, data: bytes, places: pl.Series) -> ParsedLines | None
             read = reading.result()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None
-    if read.height != len(places) or read["i"].null_count() or counted != _held(read):
+    if read.height != len(places) or read["i"].null_count() or counted != _value_counts(read):
         return None
     return _rows(kind, read, places, marks)
 
@@ -76,7 +76,7 @@ def _rewritten(data: bytes) -> tuple[bytes, dict[float, float]] | None:
     return data, marks
 
 
-def _some(data: bytes, lines: int) -> list[bytes]:
+def _sample(data: bytes, lines: int) -> list[bytes]:
     """Some whole lines from all over."""
     if lines <= SAMPLE:
         return data.split(b"\n")
@@ -152,7 +152,7 @@ def _counts(data: bytes) -> tuple[int, int] | None:
     return int(names - nulls), int(texts)
 
 
-def _held(read: pl.DataFrame) -> tuple[int, int]:
+def _value_counts(read: pl.DataFrame) -> tuple[int, int]:
     """Values other than null that were read, objects among them, and texts."""
     values = texts = 0
     for column in read.get_columns():
@@ -168,7 +168,7 @@ def _held(read: pl.DataFrame) -> tuple[int, int]:
 
 
 def _rows(kind: str, read: pl.DataFrame, places: pl.Series, marks: dict[float, float]) -> ParsedLines | None:
-    answer = _unmarked(read["p" if kind == "p" else "y"], marks)
+    answer = _restore_marks(read["p" if kind == "p" else "y"], marks)
     if _inexact(answer):
         return None
     answered = answers_of(answer)
@@ -191,7 +191,7 @@ def _rows(kind: str, read: pl.DataFrame, places: pl.Series, marks: dict[float, f
                 if _inexact(part):
                     return None
                 if part.null_count() < part.len():
-                    values.append((prefix, part.name, _unmarked(part, marks)))
+                    values.append((prefix, part.name, _restore_marks(part, marks)))
     return ParsedLines(own, values)
 
 
@@ -200,7 +200,7 @@ def _inexact(column: pl.Series) -> bool:
     return column.dtype == pl.Float64 and bool((column.is_finite() & (column.abs() >= EXACT)).any())
 
 
-def _unmarked(column: pl.Series, marks: dict[float, float]) -> pl.Series:
+def _restore_marks(column: pl.Series, marks: dict[float, float]) -> pl.Series:
     """NaN and infinities where they were."""
     if not marks:
         return column

@@ -99,9 +99,9 @@ def parse_records(kind: str, records: list[Record]) -> ParsedLines:
     )
     values = []
     for key, prefix in PREFIXES.items() if kind == "p" else ():
-        for name, column in _turned([record.get(key) or {} for _, record in records]):
+        for name, column in _columns_of([record.get(key) or {} for _, record in records]):
             told = column if _PLAIN.issuperset(map(type, column)) else [value_of(value) for value in column]
-            made = _typed(told)
+            made = _series(told)
             if made is not None:
                 values.append((prefix, name, made))
     return ParsedLines(own, values)
@@ -115,7 +115,7 @@ def _said(told: Any) -> str | None:
     return None if told is None else str(told)
 
 
-def _turned(held: list[dict[str, Any]]) -> Iterator[tuple[str, Sequence[Any]]]:
+def _columns_of(held: list[dict[str, Any]]) -> Iterator[tuple[str, Sequence[Any]]]:
     """Names and their values by record, None where a record has none."""
     shapes = {tuple(values) for values in held}
     if len(shapes) == 1:  # the usual case, several times as fast
@@ -140,7 +140,7 @@ def _number(value: Any) -> float | None:
     return float(own) if isinstance(own, (int, float)) and not isinstance(own, bool) else None
 
 
-def _typed(values: Sequence[Any]) -> pl.Series | None:
+def _series(values: Sequence[Any]) -> pl.Series | None:
     """Values as the narrowest type that holds them all; None where all are null."""
     kinds = set(map(type, values)) - {type(None)}
     if not kinds:

@@ -56,7 +56,7 @@ class Log:
         rows = _last(rows, ids if ids is not None else rows.select("id").collect(engine="streaming"), "at")
         prediction = self._answer("predictions", "prediction", "prediction_number")
         columns: list[pl.Expr] = [pl.col("id"), pl.col("at"), pl.col("version"), prediction]
-        columns += [_together(held, names).alias(plain) for plain, _, held in _called(names.names())]
+        columns += [_together(held, names).alias(plain) for plain, _, held in _plain_columns(names.names())]
         if not labels or not self._tables["labels"].there:
             nothing = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in _NO_LABEL.items()]
             return rows.select(*columns[:4], *nothing, *columns[4:])
@@ -111,7 +111,7 @@ class Log:
     def scores(self) -> list[str]:
         """Columns of :meth:`predictions` that hold scores of classes."""
         names = self._tables["predictions"].scan().collect_schema().names()
-        return [plain for plain, kind, _ in _called(names) if kind == SCORE]
+        return [plain for plain, kind, _ in _plain_columns(names) if kind == SCORE]
 
     def add_labels(self, rows: pl.DataFrame) -> None:
         """Labels that came another way than through a recorder, in one commit; columns as in the table."""
@@ -201,7 +201,7 @@ _LABEL = ["id", "at", "value", "number", "source", "recorded", "place"]
 _NO_LABEL: dict[str, pl.DataType] = {"label": pl.String(), "label_at": _TIME, "label_source": pl.String()}
 
 
-def _called(columns: list[str]) -> list[tuple[str, str, list[str]]]:
+def _plain_columns(columns: list[str]) -> list[tuple[str, str, list[str]]]:
     """What values are called when read, their kind, and the columns that hold them."""
     taken, found = set(OWN), []
     for stem, (name, held) in plain_names(columns).items():

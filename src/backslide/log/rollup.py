@@ -125,10 +125,10 @@ def roll_up_each(
     root = spool_root(store, spool)
     names = models_to_do(store, root, model)
     with lock_spool(root):
-        return [_guarded(store, root, name, replay) for name in names]
+        return [_roll_up_guarded(store, root, name, replay) for name in names]
 
 
-def _guarded(store: str | os.PathLike[str], root: Path, name: str, replay: bool) -> RollupReport:
+def _roll_up_guarded(store: str | os.PathLike[str], root: Path, name: str, replay: bool) -> RollupReport:
     done = RollupReport(name)
     try:
         _one(store, root, done, replay)
@@ -152,9 +152,9 @@ def _one(store: str | os.PathLike[str], root: Path, done: RollupReport, replay: 
         done.files += 1
         aside.settle(path.name, tables)
         for start, end, data in _batches(path, min(table.read_of(path.name) for table in tables.values())):
-            with _uncollected():
+            with _without_collection():
                 _take(_LineBatch(path.name, start, end, data), tables, aside, done)
-        done.removed += _finished(path, tables)
+        done.removed += _remove_finished(path, tables)
     if replay:
         for path in aside.files():
             _replay(path, tables, aside, done)
@@ -199,13 +199,13 @@ def _commit(lines: _LineBatch, tables: Mapping[str, LogTable], done: RollupRepor
 
 def _attempt(lines: Sequence[PlacedLine], tables: Mapping[str, LogTable]) -> None:
     """All that a commit does, but for the commit."""
-    found, _ = rows_of(_joined([text for _, text in lines]), 0)
+    found, _ = rows_of(_join_lines([text for _, text in lines]), 0)
     for table, frame, _ in frames(found, tables):
         if frame.height:
             tables[table].rehearse(frame.drop("_at"))
 
 
-def _joined(texts: Sequence[bytes]) -> bytes:
+def _join_lines(texts: Sequence[bytes]) -> bytes:
     return b"".join(text + b"\n" for text in texts)
 
 
@@ -220,7 +220,7 @@ def _replay(path: Path, tables: Mapping[str, LogTable], aside: Quarantine, done:
             for b in find_unreadable(path.name, [(k.place, k.text) for k in part], lambda some: _attempt(some, tables))
         }
         good = [line for line in part if line.place not in bad]
-        found, _ = rows_of(_joined([line.text for line in good]), 0) if good else ({}, 0)
+        found, _ = rows_of(_join_lines([line.text for line in good]), 0) if good else ({}, 0)
         for table, frame, changes in frames(found, tables) if good else ():
             names = {line.name: 1 for line in good if line.table == table}
             if names:
@@ -239,7 +239,7 @@ def _replay(path: Path, tables: Mapping[str, LogTable], aside: Quarantine, done:
         aside.write(path, [])
 
 
-def _finished(path: Path, tables: Mapping[str, LogTable]) -> bool:
+def _remove_finished(path: Path, tables: Mapping[str, LogTable]) -> bool:
     """Remove a file whose writer has closed it or is gone, and that every table has all of; whether it was.
 
     The lock is held until it is removed: whoever has just made the file and waits for its own lock sees that it went.
@@ -286,7 +286,7 @@ def _batches(path: Path, start: int) -> Iterator[tuple[int, int, bytes]]:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def _without_collection() -> Iterator[None]:
     """Without looks for cycles: values that are read carefully are many and hold none."""
     collects = gc.isenabled()
     gc.disable()

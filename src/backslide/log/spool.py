@@ -42,7 +42,7 @@ class SpoolFile:
         self._portions = SEGMENT // PORTION
         folder.mkdir(parents=True, exist_ok=True)
         for _ in range(_TRIES):
-            number = _opened(folder / f"{int(time.time()):x}-{os.getpid()}-{uuid.uuid4().hex}.jsonl")
+            number = _open_locked(folder / f"{int(time.time()):x}-{os.getpid()}-{uuid.uuid4().hex}.jsonl")
             found = os.fstat(number)
             if found.st_nlink:
                 self._own = (found.st_dev, found.st_ino)
@@ -85,7 +85,7 @@ class SpoolFile:
             self.close()
 
 
-def _opened(path: Path) -> int:
+def _open_locked(path: Path) -> int:
     """A locked file."""
     number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     if fcntl is None:

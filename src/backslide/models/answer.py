@@ -132,7 +132,7 @@ def from_function(returned: Any, classes: tuple[str, ...] | None, task: str | No
         returned = pd.DataFrame(list(returned))
     if hasattr(returned, "columns") and hasattr(returned, "to_numpy"):
         if len(returned.columns) == 1 and str(returned.columns[0]) in _WRAPPERS:
-            return _predicted(np.asarray(returned[returned.columns[0]]), classes, task)
+            return _reply_of_predictions(np.asarray(returned[returned.columns[0]]), classes, task)
         return _in_columns({str(label_text(name)): np.asarray(returned[name]) for name in returned.columns})
     if isinstance(returned, Mapping):
         if len(returned) == 1 and str(next(iter(returned))) in _WRAPPERS:  # as servers answer: {"predictions": [...]}
@@ -145,7 +145,7 @@ def from_function(returned: Any, classes: tuple[str, ...] | None, task: str | No
         if classes is None:
             return Reply(raw=array, unread=UNNAMED)
         return reply_of_scores(array, classes)
-    return _predicted(array, classes, task)
+    return _reply_of_predictions(array, classes, task)
 
 
 _WRAPPERS = frozenset(("prediction", "predictions", "output", "outputs", "result", "results"))
@@ -163,7 +163,7 @@ def _in_columns(columns: dict[str, np.ndarray]) -> Reply:
     return replace(reply_of_scores(np.column_stack(list(columns.values())), class_texts(columns)), columns=columns)
 
 
-def _predicted(array: np.ndarray, classes: tuple[str, ...] | None, task: str | None) -> Reply:
+def _reply_of_predictions(array: np.ndarray, classes: tuple[str, ...] | None, task: str | None) -> Reply:
     raw = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
     if task == "regression" or (task is None and classes is None and array.dtype.kind in "iuf"):
         return Reply(numbers=number_array(array), raw=raw)

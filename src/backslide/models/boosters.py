@@ -110,7 +110,7 @@ def _read_catboost(path: Path, shown: str) -> Any:
         raise ModelError(f"{shown} cannot be read as a CatBoost model: {one_line(error)}") from None
 
 
-def _numbered(k: int) -> tuple[str, ...]:
+def _number_labels(k: int) -> tuple[str, ...]:
     return tuple(str(i) for i in range(k))
 
 
@@ -123,7 +123,7 @@ def lightgbm_header(booster: Any, key: str) -> list[str]:
 def _lightgbm(booster: Any) -> NativeBooster:
     objective, k = lightgbm_header(booster, "objective")[:1], booster.num_model_per_iteration()
     of_classes = {"binary": 2, "cross_entropy": 2, "multiclass": k, "multiclassova": k}
-    classes = _numbered(of_classes[objective[0]]) if objective and objective[0] in of_classes else None
+    classes = _number_labels(of_classes[objective[0]]) if objective and objective[0] in of_classes else None
     return NativeBooster(booster, booster.predict, tuple(booster.feature_name()), classes)
 
 
@@ -142,7 +142,9 @@ def _xgboost(booster: Any) -> NativeBooster:
         return booster.predict(xgboost.DMatrix(rows, enable_categorical=names is not None))
 
     classes = (
-        _numbered(k) if objective in ("binary:logistic", "multi:softprob", "binary:hinge", "multi:softmax") else None
+        _number_labels(k)
+        if objective in ("binary:logistic", "multi:softprob", "binary:hinge", "multi:softmax")
+        else None
     )
     codes = objective in ("binary:hinge", "multi:softmax")
     return NativeBooster(booster, ask, None if names is None else tuple(names), classes, codes)

@@ -198,12 +198,12 @@ class XgboostTypes(Restorer):
                 made[name] = as_category(batch[name], self.seen[name])
                 continue
             codes, values = pd.factorize(batch[name])
-            levels = _typed(list(values), self.dtypes.get(name, width))
+            levels = _categories(list(values), self.dtypes.get(name, width))
             made[name] = pd.Series(pd.Categorical.from_codes(codes, categories=levels), index=batch.index)
         return with_columns(batch, made)
 
 
-def _typed(values: list[Any], dtype: str | None) -> pd.Index[Any]:
+def _categories(values: list[Any], dtype: str | None) -> pd.Index[Any]:
     """Categories of one type, as XGBoost compares it; texts stay texts where whole numbers of a width are wanted."""
     made: Any = values
     kind: Any = object if dtype is not None or any(isinstance(value, str) for value in values) else None

@@ -80,12 +80,12 @@ def _inside(part: Any) -> list[Any]:
             held = held[0] if len(held) else None
         if held is not None and not isinstance(held, str):
             return [held[1] if isinstance(held, tuple) else held]
-        return [value for value in _reached(part) if hasattr(value, "predict") or inspect.isroutine(value)]
+        return [value for value in _reachable(part) if hasattr(value, "predict") or inspect.isroutine(value)]
     except Exception:
         return []
 
 
-def _reached(part: Any) -> list[Any]:
+def _reachable(part: Any) -> list[Any]:
     """Objects in the closure and the globals of a function, or in the attributes of an object of no library."""
     if isinstance(part, functools.partial):
         return [part.func, *part.args, *part.keywords.values()]

@@ -78,7 +78,7 @@ def _plain(model: Model, problem: Problem) -> bool:
     return (
         hasattr(model.artefact, "classes_")
         and _meets(model.classes or (), problem)
-        and not _only_numbered(model.classes or (), problem)
+        and not _are_numbers(model.classes or (), problem)
     )
 
 
@@ -86,7 +86,7 @@ def _meets(classes: Sequence[str], problem: Problem) -> bool:
     return any(problem.spellings.get(label, label) in problem.classes for label in classes)
 
 
-def _only_numbered(classes: Sequence[str], problem: Problem) -> bool:
+def _are_numbers(classes: Sequence[str], problem: Problem) -> bool:
     """Whether they are 0, 1, ... for classes of other names."""
     named = {problem.spellings.get(label, label) for label in classes}
     return tuple(classes) == tuple(str(i) for i in range(len(classes))) and not named <= set(problem.classes)
@@ -98,10 +98,10 @@ def _says_itself(reply: Reply, problem: Problem, model: Model) -> bool:
         return False
     if reply.labels is not None and reply.scores is None:
         texts = {text for text in reply.labels if text is not None}
-        return _meets(tuple(texts), problem) and not _only_numbered(order_classes(texts), problem)
+        return _meets(tuple(texts), problem) and not _are_numbers(order_classes(texts), problem)
     classes = reply.classes or model.classes or ()
     scores = np.asarray(reply.scores if reply.scores is not None else [], dtype=np.float64)
-    return _meets(classes, problem) and not _only_numbered(classes, problem) and lies_within(scores)
+    return _meets(classes, problem) and not _are_numbers(classes, problem) and lies_within(scores)
 
 
 def _of_numbers(model: Model, problem: Problem, reply: Reply) -> Reading | None:

@@ -86,7 +86,7 @@ def _of_matrix(problem: Problem, reply: Reply, served: Outcomes) -> Iterator[Rea
     k = numbers.shape[1]
     orders = [order for order in _orders(problem, served) if len(order) == k]
     for link in _links(problem, numbers, ("softmax", "logit")):
-        matched = _assigned(problem, LINKS[link][0](numbers), served)
+        matched = _match_classes(problem, LINKS[link][0](numbers), served)
         for order in dict.fromkeys((*orders, *((matched,) if matched else ()))):
             numbered = reply.scores is not None  # of a booster, which counts as its labels were sorted
             yield Reading(
@@ -94,7 +94,7 @@ def _of_matrix(problem: Problem, reply: Reply, served: Outcomes) -> Iterator[Rea
             )
 
 
-def _assigned(problem: Problem, scores: Floats, served: Outcomes) -> tuple[str, ...] | None:
+def _match_classes(problem: Problem, scores: Floats, served: Outcomes) -> tuple[str, ...] | None:
     """The classes of the columns that come nearest to the logged answers, every class once; None where there are too few."""
     if scores.shape[1] > len(problem.classes):
         return None
@@ -120,7 +120,7 @@ def _of_columns(problem: Problem, reply: Reply, served: Outcomes) -> Iterator[Re
     enough = len(set(numeric.values())) == len(numeric) and (len(numeric) > 1 or len(problem.classes) == 2)
     labels: tuple[str, ...] | None = () if decided is not None else None
     if not named and decided is None:
-        yield from _of_unnamed(problem, reply, served)
+        yield from _of_nameless(problem, reply, served)
     elif numeric and enough:
         for link in _links(
             problem, as_numbers(reply, tuple(numeric)), ("logit", "softmax") if len(numeric) > 1 else ("logit",)
@@ -132,7 +132,7 @@ def _of_columns(problem: Problem, reply: Reply, served: Outcomes) -> Iterator[Re
         yield Reading(problem, (), (), (), decided, usual=True)
 
 
-def _of_unnamed(problem: Problem, reply: Reply, served: Outcomes) -> Iterator[Reading]:
+def _of_nameless(problem: Problem, reply: Reply, served: Outcomes) -> Iterator[Reading]:
     """Columns of names that mean nothing, such as 0 and 1: a vector or an array all the same."""
     assert reply.columns is not None
     names = tuple(reply.columns)

@@ -298,12 +298,12 @@ class _Reading:
 def _vector(metric: Metric, classes: tuple[str, ...], sums: Sums) -> tuple[Floats, float, Floats]:
     """Summed row statistics of a metric, rows, and summed outer products."""
     if metric.rows == "counts" or metric.cells is not None:
-        return _counted(metric, classes, sums)
+        return _count_vector(metric, classes, sums)
     n, total, square = sums.moments.get(QUANTITY[metric.rows], (0.0, 0.0, 0.0))
     return np.array([n, total]), n, np.array([[n, total], [total, square]])
 
 
-def _counted(metric: Metric, classes: tuple[str, ...], sums: Sums) -> tuple[Floats, float, Floats]:
+def _count_vector(metric: Metric, classes: tuple[str, ...], sums: Sums) -> tuple[Floats, float, Floats]:
     k, place = len(classes), {label: i for i, label in enumerate(classes)}
     width = 3 * k if metric.cells is None else 2
     vector, second, rows = np.zeros(width), np.zeros((width, width)), 0.0

@@ -115,7 +115,7 @@ def folds_of(h: History, count: int) -> tuple[Fold, ...]:
     Raises:
         InputError: not even two.
     """
-    rows = np.flatnonzero(h.fresh & h.labelled & _answered(h))
+    rows = np.flatnonzero(h.fresh & h.labelled & _has_answer(h))
     moments = np.unique(h.when[rows])
     count = min(count, len(rows) // LEAST_ROWS - 1, len(moments) - 1)
     if count < MIN_FOLDS:
@@ -139,7 +139,7 @@ def folds_at(h: History, rows: Rows, cuts: Sequence[float]) -> list[Fold]:
     return [Fold(float(low), rows[(h.when[rows] >= low) & (h.when[rows] < high)]) for low, high in pairs]
 
 
-def _answered(h: History) -> Mask:
+def _has_answer(h: History) -> Mask:
     predictions = h.served.predictions
     return np.asarray(np.isfinite(predictions) if predictions.dtype.kind == "f" else predictions.astype(np.int64) >= 0)
 

@@ -162,7 +162,7 @@ def quality(h: History) -> tuple[str, ...]:
     if not h.case.problem.classification:
         return ()
     labels = h.served.labels.astype(np.int64)
-    found = [*_conflicts(h, labels)]
+    found = _conflicts(h, labels)
     classes = h.case.problem.classes
     known, fresh = h.labelled, h.labelled & h.fresh
     counts = [np.bincount(labels[mask], minlength=len(classes)) for mask in (known & ~h.fresh, fresh)]

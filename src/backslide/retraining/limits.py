@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -24,16 +25,14 @@ def limits(
     old: Model | None, new: Model | None, rows: pl.DataFrame, policy: GateSettings, base: Path
 ) -> tuple[GateLine, ...]:
     """Lines for latency and size."""
-    lines: list[GateLine] = []
-    if policy.max_latency_ms is not None:
-        lines.append(_line("latency", "milliseconds", policy.max_latency_ms, [_latency(m, rows) for m in (old, new)]))
-    if policy.max_size_mb is not None:
-        lines.append(_line("size", "megabytes", policy.max_size_mb, [_size(m, base) for m in (old, new)]))
-    return tuple(lines)
+    measures: tuple[tuple[Any, str, float | None, Callable[[Model | None], float | None]], ...] = (
+        ("latency", "milliseconds", policy.max_latency_ms, lambda model: _latency(model, rows)),
+        ("size", "megabytes", policy.max_size_mb, lambda model: _size(model, base)),
+    )
+    return tuple(_line(kind, unit, most, measure(old), measure(new)) for kind, unit, most, measure in measures if most)
 
 
-def _line(kind: Any, unit: str, limit: float, values: list[float | None]) -> GateLine:
-    old, new = values
+def _line(kind: Any, unit: str, limit: float, old: float | None, new: float | None) -> GateLine:
     return GateLine(
         kind=kind,
         name=kind,

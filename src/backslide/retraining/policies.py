@@ -99,7 +99,7 @@ class _Simulation:
             if base is None:
                 base = arrived
             else:
-                due = _dropped(self.bench, base, arrived)
+                due = _has_dropped(self.bench, base, arrived)
         return run
 
     def continuous(self) -> _PolicyRun | None:
@@ -154,10 +154,10 @@ def simulate(bench: Backtest, plan: TrainingPlan) -> Policies | None:
     except ModelError:
         return None
     steady = simulation.continuous()
-    return _compared(bench, [*runs, *([steady] if steady is not None else [])], stretches)
+    return _compare(bench, [*runs, *([steady] if steady is not None else [])], stretches)
 
 
-def _dropped(bench: Backtest, before: Outcomes, after: Outcomes) -> bool:
+def _has_dropped(bench: Backtest, before: Outcomes, after: Outcomes) -> bool:
     metric, classes = bench.metric, len(bench.case.problem.classes)
     if metric.whole is not None:
         return False
@@ -184,7 +184,7 @@ def _learn(estimator: Any, rows: Any, labels: Any, more: dict[str, Any]) -> None
     steps[-1][1].partial_fit(rows, labels, **more)
 
 
-def _compared(bench: Backtest, runs: list[_PolicyRun], stretches: list[Fold]) -> Policies | None:
+def _compare(bench: Backtest, runs: list[_PolicyRun], stretches: list[Fold]) -> Policies | None:
     metric = bench.metric
     means = {}
     for run in runs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def plans(policy: RetrainSettings) -> list[TrainingPlan]:
             TrainingPlan(
                 f"recent {share:.0%}".replace("%", " %"),
                 f"the most recent {share:.0%} of the labelled rows",
-                _recent(share),
+                partial(_recent, share),
             )
             for share in policy.recent
         ],
@@ -74,12 +75,9 @@ def limit_rows(chosen: TrainingRows, most: int, rng: np.random.Generator) -> Tra
     return rows[kept], None if weights is None else weights[kept]
 
 
-def _recent(share: float) -> Callable[[History, float, np.random.Generator], TrainingRows]:
-    def choose(h: History, origin: float, rng: np.random.Generator) -> TrainingRows:
-        rows = h.known_at(origin)
-        return rows[-max(round(share * len(rows)), 1) :], None
-
-    return choose
+def _recent(share: float, h: History, origin: float, rng: np.random.Generator) -> TrainingRows:
+    rows = h.known_at(origin)
+    return rows[-max(round(share * len(rows)), 1) :], None
 
 
 def _recency(h: History, origin: float, rng: np.random.Generator) -> TrainingRows:

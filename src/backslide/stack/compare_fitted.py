@@ -104,8 +104,8 @@ def _difference(
         )
     if before.digest == after.digest and before.columns == after.columns:
         return None
-    params = list(_moved(before.params, after.params, before, after, library))
-    state = list(_moved(before.state, after.state, before, after, library))
+    params = list(_changes(before.params, after.params, before, after, library))
+    state = list(_changes(before.state, after.state, before, after, library))
     old, new = before.columns or (), after.columns or ()
     reordered = old != new and sorted(old) == sorted(new)
     real = [m for m in state if m.attribute not in _ADMIN]
@@ -118,7 +118,7 @@ def _difference(
     return _of_step(before, after, params, real, reordered, again)
 
 
-def _moved(
+def _changes(
     a: Mapping[str, FittedValue],
     b: Mapping[str, FittedValue],
     before: FittedStep,

@@ -75,7 +75,7 @@ def weigh_by_replay(
             for d in differences
         ]
     if not any(d.risk != "unlikely" for d in differences) or not differences:
-        return [*differences, _unexplained(a, told)]
+        return [*differences, _unexplained_difference(a, told)]
     return differences
 
 
@@ -116,7 +116,7 @@ def _of_state(
     return reweigh(one, max(one.score, 0.8) + (0.1 if proven else 0), told, proven=proven)
 
 
-def _unexplained(a: Snapshot, told: str) -> StackDifference:
+def _unexplained_difference(a: Snapshot, told: str) -> StackDifference:
     function = a.artefact is not None and a.artefact.kind == "function"
     return difference(
         CauseKind.CODE_CHANGE if function else CauseKind.MODEL_CHANGE,

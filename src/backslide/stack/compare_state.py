@@ -111,7 +111,7 @@ def _numbers(
         new = dict(zip(others, b.numbers, strict=False))
         for column, value in zip(names, a.numbers, strict=False):
             if column in new and not same(value, new[column]):
-                yield _moved(attribute, column, value, new[column])
+                yield _change_of_number(attribute, column, value, new[column])
         return
     if a.shape != b.shape:
         yield AttributeChange(attribute, None, brief(a), brief(b))
@@ -119,10 +119,10 @@ def _numbers(
     for index, (value, other) in enumerate(zip(a.numbers, b.numbers, strict=False)):
         if not same(value, other):
             place = None if not a.shape else f"element {index}" if names is None else names[index % len(names)]
-            yield _moved(attribute, place, value, other)
+            yield _change_of_number(attribute, place, value, other)
 
 
-def _moved(attribute: str, column: str | None, value: Number, other: Number) -> AttributeChange:
+def _change_of_number(attribute: str, column: str | None, value: Number, other: Number) -> AttributeChange:
     plain = [v if isinstance(v, float) else None for v in (value, other)]
     return AttributeChange(attribute, column, written(value), written(other), *plain)
 
@@ -178,7 +178,7 @@ def _whole(attribute: str, a: FittedValue, b: FittedValue) -> Iterator[Attribute
         for key in ("mean", "std", "minimum", "maximum"):
             old, new = a.figures.get(key), b.figures.get(key)
             if old is not None and new is not None and not same(old, new):
-                yield _moved(attribute, key, old, new)
+                yield _change_of_number(attribute, key, old, new)
                 return
     before, after = brief(a), brief(b)
     yield AttributeChange(attribute, None, before, after if after != before else f"{after}, other content")

@@ -108,7 +108,7 @@ class _StepWalk:
             yield FittedStep(
                 path=path, kind=code.text, role="container", columns=names, state=state, digest=code.digest
             )
-            for name, value in _reached(model):
+            for name, value in _reachable(model):
                 yield from self.parts(value, _under(path, name), names)
         elif callable(attribute(model, "graph_steps")):
             yield from self._graph(model, path, names)
@@ -218,7 +218,7 @@ def _children(model: Any) -> Iterator[tuple[str, Any]]:
         )
 
 
-def _reached(function: Any) -> Iterator[tuple[str, Any]]:
+def _reachable(function: Any) -> Iterator[tuple[str, Any]]:
     inner = inspect.unwrap(getattr(function, "__func__", function))
     bound = getattr(function, "__self__", None)
     if bound is not None and not inspect.ismodule(bound):

@@ -90,12 +90,12 @@ def without_credentials(text: str) -> str:
 
 def scrub(text: str) -> str:
     """A line of source or of a message with whatever looks secret hidden."""
-    text = _ASSIGNED.sub(_hide_assigned, without_credentials(text))
+    text = _ASSIGNED.sub(_hide_assignment, without_credentials(text))
     text = _SECRET_VALUE.sub(HIDDEN, text)
     return _OPAQUE.sub(lambda found: HIDDEN if _opaque(found.group()) else found.group(), text)
 
 
-def _hide_assigned(found: re.Match[str]) -> str:
+def _hide_assignment(found: re.Match[str]) -> str:
     # Code reads secrets by name (``token = read()``); only what stands there literally is hidden.
     literal = found["value"][:1] in "\"'" or not re.search(r"[(\[]", found["value"])
     return f"{found['name']}{found['mid']}{HIDDEN}" if secret_name(found["name"]) and literal else found.group()

@@ -76,11 +76,11 @@ def snapshot(
     secret = masking.salt_of(salt)
     notes: list[str] = []
     path = _file_of(model, folder)
-    loaded = _loaded(model, folder, trusted, notes)
+    loaded = _load(model, folder, trusted, notes)
     earlier = Snapshot.load(folder / str(against)) if isinstance(against, (str, Path)) else against
     frame = None if data is None else open_source(data, base=folder)
     columns = _columns(loaded, frame, features, earlier)
-    parts = _fitted(loaded, columns, notes)
+    parts = _fitted_steps(loaded, columns, notes)
     modules = pickled_modules(path) if loaded is None and path is not None and path.is_file() else ()
     modules = (*modules, "onnxruntime") if any(part.kind.startswith("onnx.") for part in parts) else modules
     shown = _shown_name(model, loaded)
@@ -109,7 +109,7 @@ def _file_of(model: Any, folder: Path) -> Path | None:
     return path if path.exists() else None
 
 
-def _loaded(model: Any, folder: Path, trusted: bool, notes: list[str]) -> Model | None:
+def _load(model: Any, folder: Path, trusted: bool, notes: list[str]) -> Model | None:
     try:
         return load_model(model, trusted=trusted, base=folder)
     except UntrustedError:
@@ -135,7 +135,7 @@ def _columns(
     return None if frame is None else frame.collect_schema().names()
 
 
-def _fitted(model: Model | None, columns: list[str] | None, notes: list[str]) -> tuple[FittedStep, ...]:
+def _fitted_steps(model: Model | None, columns: list[str] | None, notes: list[str]) -> tuple[FittedStep, ...]:
     if model is None:
         return ()
     try:
