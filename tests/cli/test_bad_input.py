@@ -159,7 +159,7 @@ def test_missing_model(case):
 
 def test_refused_pickle(case, tmp_path):
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(LogisticRegression()))
-    case(rest=ARTEFACT).fails("executes what it is given", "trusted = true")
+    case(rest=ARTEFACT).fails("loading it executes code", "trusted = true")
 
 
 def test_unreadable_model(case, tmp_path):

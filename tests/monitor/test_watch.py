@@ -262,6 +262,6 @@ def test_bad_input_is_said_in_one_line(tmp_path: Path):
         watch(without, replay=True)
     with pytest.raises(ConfigError, match="number of rows"):
         config(tmp_path, frame, watch={"period": "fortnight"})
-    with pytest.raises(ConfigError, match="nothing to watch"):
+    with pytest.raises(ConfigError, match="nothing to monitor"):
         watch(settings.model_copy(update={"data": type(settings.data)()}).model_copy(
             update={"windows": type(settings.windows)(reference="log.parquet")}), replay=True)  # fmt: skip
