@@ -72,23 +72,19 @@ def snapshot(
     Raises:
         BackslideError: no such model, data, file or snapshot, in one line.
     """
-    folder = Path(base) if base is not None else Path()
-    secret = masking.salt_of(salt)
+    folder, secret = Path(base or ""), masking.salt_of(salt)
     notes: list[str] = []
     path = _file_of(model, folder)
     loaded = _load(model, folder, trusted, notes)
     earlier = Snapshot.load(folder / str(against)) if isinstance(against, (str, Path)) else against
     frame = None if data is None else open_source(data, base=folder)
     columns = _columns(loaded, frame, features, earlier)
-    parts = _fitted_steps(loaded, columns, notes)
-    modules = pickled_modules(path) if loaded is None and path is not None and path.is_file() else ()
-    modules = (*modules, "onnxruntime") if any(part.kind.startswith("onnx.") for part in parts) else modules
-    shown = _shown_name(model, loaded)
+    parts, shown = _fitted_steps(loaded, columns, notes), _shown_name(model, loaded)
     return Snapshot(
         name=name or shown,
         taken_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         salt=masking.salt_mark(secret),
-        environment=environment(parts, modules),
+        environment=environment(parts, _modules(loaded, path, parts)),
         variables=variables(env, show, secret),
         files=tuple(config_file(folder / str(f), str(f), secret, show) for f in files),
         repository=_repository(repository, folder, secret, notes),
@@ -101,11 +97,17 @@ def snapshot(
     )
 
 
+def _modules(loaded: Model | None, path: Path | None, parts: tuple[FittedStep, ...]) -> tuple[str, ...]:
+    """Modules that the artefact needs beside those of its steps."""
+    pickled = pickled_modules(path) if loaded is None and path is not None and path.is_file() else ()
+    return (*pickled, "onnxruntime") if any(part.kind.startswith("onnx.") for part in parts) else pickled
+
+
 def _file_of(model: Any, folder: Path) -> Path | None:
     if not isinstance(model, (str, Path)):
         return None
     spec = isinstance(model, str) and is_spec(model, folder)
-    path = module_file(model, folder) if spec else folder / str(model)
+    path = module_file(str(model), folder) if spec else folder / str(model)
     return path if path.exists() else None
 
 
