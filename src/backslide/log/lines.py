@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from backslide.contracts import say
 from backslide.contracts.errors import LogError
 
 PLAIN = frozenset((str, int, bool, type(None)))
@@ -103,9 +104,8 @@ def _check_size(level: list[Any]) -> None:
                 elif value.__class__ not in _SINGLE and isinstance(value, _HELD):
                     below.append(value)
             if parts > PARTS or letters > 16 * PARTS or lists + len(below) > HELD:
-                raise LogError(
-                    f"expected at most {PARTS:,} values and {HELD:,} lists and dictionaries in one of a record's, got more"
-                )
+                most = f"{say.number(PARTS)} values and {say.number(HELD)} lists and dictionaries"
+                raise LogError(f"expected at most {most} in one of a record's, got more")
         lists += len(below)
         if not below:
             return

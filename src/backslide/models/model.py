@@ -32,7 +32,7 @@ EXTRA_CALLS = 128
 
 
 @dataclass(frozen=True)
-class Answer:
+class ModelAnswer:
     """What a model says about n rows."""
 
     predictions: np.ndarray | None
@@ -77,7 +77,7 @@ class Model:
     understood: bool = field(default=False, repr=False)
     """Whether that was looked into."""
 
-    def answer(self, frame: pl.DataFrame, *, batch_rows: int = 50_000, decisions: bool = True) -> Answer:
+    def answer(self, frame: pl.DataFrame, *, batch_rows: int = 50_000, decisions: bool = True) -> ModelAnswer:
         """Ask the model about every row of ``frame``.
 
         Without ``decisions`` a model that gives scores is not asked for its own predictions as well, which saves half the time;
@@ -189,7 +189,7 @@ class Model:
 
     def _assemble(
         self, n: int, replies: list[tuple[np.ndarray, Reply]], failed: np.ndarray, error: str | None
-    ) -> Answer:
+    ) -> ModelAnswer:
         predictions = scores = None
         if any(reply.labels is not None for _, reply in replies):
             predictions = np.full(n, None, dtype=object)
@@ -210,10 +210,10 @@ class Model:
             predictions[failed] = None if predictions.dtype == object else np.nan
         if scores is not None:
             scores[failed] = np.nan
-        return Answer(predictions, scores, failed, error, self.classes)
+        return ModelAnswer(predictions, scores, failed, error, self.classes)
 
 
-def ordered_scores(answer: Answer, model: Model, problem: Problem) -> Floats | None:
+def ordered_scores(answer: ModelAnswer, model: Model, problem: Problem) -> Floats | None:
     """The model's scores in the order of the problem's classes; a class the model does not know scores 0."""
     classes = answer.classes or model.classes
     if answer.scores is None or classes is None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from backslide.contracts import say
 from backslide.contracts.errors import InputError, did_you_mean
 from backslide.contracts.snapshot import Snapshot
 from backslide.engine.profile.column import ColumnProfile
@@ -282,10 +283,10 @@ class InputGuard:
         if beyond:
             self.seen.out_of_range[name] += beyond
             if self.ranges == "raise":
-                low, high = float(np.nanmin(values)), float(np.nanmax(values))
+                ends = (trained.minimum, trained.maximum, float(np.nanmin(values)), float(np.nanmax(values)))
+                low, high, lowest, highest = (say.number(end, 6) for end in ends)
                 raise InputError(
-                    f"expected {name!r} between {trained.minimum:.6g} and {trained.maximum:.6g}, as in training, "
-                    f"got {low:.6g} to {high:.6g}"
+                    f"expected {name!r} between {low} and {high}, as in training, got {lowest} to {highest}"
                 )
 
     def _categories(self, name: str, values: NDArray[Any]) -> None:

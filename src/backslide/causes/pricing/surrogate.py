@@ -16,7 +16,7 @@ from backslide.case import Case
 from backslide.engine.columns.design_matrix import Design, make_design
 from backslide.engine.roles.problem import Problem
 from backslide.models.answer import Reply
-from backslide.models.model import Answer, Model
+from backslide.models.model import Model, ModelAnswer
 from backslide.stats.drift.boosting import classify, regress
 from backslide.stats.metrics.metric import Floats
 
@@ -36,15 +36,15 @@ class Surrogate(Model):
         self.fitted = fitted
         self.problem = problem
 
-    def answer(self, frame: pl.DataFrame, *, batch_rows: int = 50_000, decisions: bool = True) -> Answer:
+    def answer(self, frame: pl.DataFrame, *, batch_rows: int = 50_000, decisions: bool = True) -> ModelAnswer:
         """Scores, or predicted numbers, of every row; never fails on one."""
         x = self.design.matrix(frame)
         nobody = np.zeros(frame.height, bool)
         if not self.problem.classification:
-            return Answer(np.asarray(self.fitted[0].predict(x), float), None, nobody, None)
+            return ModelAnswer(np.asarray(self.fitted[0].predict(x), float), None, nobody, None)
         scores = _scores(self.fitted, x, self.problem)
         predictions = np.array(self.problem.classes, object)[np.argmax(scores, axis=1)]
-        return Answer(predictions, scores, nobody, None, self.problem.classes)
+        return ModelAnswer(predictions, scores, nobody, None, self.problem.classes)
 
 
 def _no_frames(frame: Any, decisions: bool) -> Reply:
