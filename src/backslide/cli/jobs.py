@@ -15,16 +15,14 @@ from backslide.cli.output import Files, note, progress, publish
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis
 
-Answer = Any
-
 
 @dataclass(frozen=True)
 class Job:
     """What the command line must know of the answer of a job."""
 
-    bad: Callable[[Answer], bool]
+    bad: Callable[[Any], bool]
     """Whether the answer is bad news: exit code 1."""
-    remarks: Callable[[Answer], Sequence[str]] = lambda _: ()
+    remarks: Callable[[Any], Sequence[str]] = lambda _: ()
     """Lines beside the answer, on standard error."""
 
 
