@@ -7,21 +7,6 @@ import numpy as np
 from backslide.stats.shift import label_delay
 
 
-def test_weights_take_the_bias_of_early_labels_out():
-    rng = np.random.default_rng(0)
-    n = 40_000
-    label = rng.random(n) < 0.1
-    delay = np.where(label, rng.exponential(10, n), rng.exponential(2, n))
-    right = rng.random(n) < np.where(label, 0.6, 0.98)
-    age = rng.uniform(0, 12, n)
-    by_class = label_delay.curves(delay, label)
-    came = delay <= age
-    plain = right[came].mean()
-    w = label_delay.arrival_weights(age[came], label[came], by_class)
-    assert plain - right.mean() > 0.012
-    assert abs(np.average(right[came], weights=w) - right.mean()) < 0.01
-
-
 def test_a_change_of_arrival_is_seen_and_chance_is_not():
     rng = np.random.default_rng(1)
     found = 0

@@ -6,13 +6,15 @@ import dataclasses
 from collections.abc import Collection
 from typing import Any
 
+import numpy as np
+from scipy import stats
+
 from backslide.case import Case, Progress
 from backslide.contracts.containment import let_through
 from backslide.contracts.errors import ConfigError, did_you_mean
 from backslide.contracts.finding import Finding, Outcome, Severity, Status
 from backslide.playbook.base import Check
 from backslide.playbook.registry import all_checks
-from backslide.stats.two_sample import benjamini_hochberg
 
 LEFT_OUT = "left out of a quick diagnosis; run it without --quick"
 
@@ -95,7 +97,9 @@ def control_false_discoveries(
     One family per report, whatever the step (Benjamini and Hochberg 1995).
     """
     tested = [f for o in outcomes if o.code in family for f in o.findings if f.p_value is not None]
-    adjusted = benjamini_hochberg([1.0 if f.p_value is None else f.p_value for f in tested])
+    if not tested:
+        return outcomes
+    adjusted = stats.false_discovery_control(np.clip([f.p_value for f in tested], 0.0, 1.0))
     quiet = {id(f) for f, p in zip(tested, adjusted, strict=True) if p > rate}
     return tuple(
         _with_findings(o, tuple(_hush(f) if id(f) in quiet else f for f in o.findings)) if o.findings else o

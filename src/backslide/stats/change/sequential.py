@@ -240,24 +240,6 @@ def alarm_limit(false_a_year: float, periods_a_year: float) -> float:
     return float(np.log(periods_a_year / false_a_year))
 
 
-def evidence_path(x: Floats, periods: int) -> Floats:
-    """Log evidence after every period (T,), started once and never raised."""
-    state, out = Alarm(), np.empty(len(x))
-    for t, bets in enumerate(log_bets(x, periods)):
-        state = state.step(bets)
-        out[t] = state.evidence
-    return out
-
-
-def cusum_path(x: Floats, allowance: float) -> Floats:
-    """``C_t = max(0, C_{t-1} + x_t - k)`` (T,)."""
-    out, total = np.empty(len(x)), 0.0
-    for t, value in enumerate(x):
-        total = max(0.0, total + value - allowance)
-        out[t] = total
-    return out
-
-
 def allowance(shift: float, noise: float) -> float:
     """CUSUM's k for a shift that matters: half of it, in standard deviations of a period, between 0.25 and 1.8."""
     return float(np.clip(shift / (2 * noise), 0.25, 1.8)) if noise > 0 else 1.8

@@ -45,15 +45,6 @@ def curves(delays: Floats, labels: NDArray[np.generic]) -> dict[object, Curve]:
     return {label: Curve(np.sort(delays[labels == label])) for label in np.unique(labels)}
 
 
-def arrival_weights(ages: Floats, labels: NDArray[np.generic], by_class: dict[object, Curve]) -> Floats:
-    """One over the chance that a row of this class and age (n,) is labelled by now (n,); see Horvitz and Thompson (1952)."""
-    chance = np.ones(len(ages))
-    for label, curve in by_class.items():
-        chosen = labels == label
-        chance[chosen] = curve.at(ages[chosen])
-    return np.asarray(1 / np.maximum(chance, LEAST_CHANCE))
-
-
 @dataclass(frozen=True)
 class Arrival:
     """Whether labels arrive as they used to."""

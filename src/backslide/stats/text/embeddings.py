@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import orthogonal_procrustes
 
 from backslide.stats.metrics.metric import Floats
 
@@ -36,21 +37,13 @@ class Axes:
 
 def axes_of(x: Matrix, most: int) -> Axes:
     """At most ``most`` principal axes of (n, d); the sign of each makes its largest number positive."""
-    centre = x.mean(axis=0, dtype=np.float64)
-    centred = np.asarray(x - centre, np.float64)
-    total = max(float((centred**2).sum()), 1e-300)
-    n, d = centred.shape
-    if d <= n:
-        values, vectors = np.linalg.eigh(centred.T @ centred)
-        directions = vectors.T[::-1][: min(most, d)]
-        held = np.maximum(values[::-1][: min(most, d)], 0.0)
-    else:
-        values, left = np.linalg.eigh(centred @ centred.T)
-        held = np.maximum(values[::-1][: min(most, n)], 0.0)
-        root = np.sqrt(np.where(held > 0, held, 1.0))
-        directions = (left.T[::-1][: min(most, n)] @ centred) / root[:, None]
-    largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=1)[:, None], axis=1)
-    return Axes(centre, directions * np.where(largest < 0, -1.0, 1.0), held / total)
+    from sklearn.decomposition import PCA
+
+    n, d = x.shape
+    pca = PCA(min(most, n, d), svd_solver="covariance_eigh" if d <= n else "full")
+    with np.errstate(invalid="ignore"):  # vectors that are all alike have no variance to take shares of
+        pca.fit(x.astype(np.float64))
+    return Axes(pca.mean_, pca.components_, np.nan_to_num(pca.explained_variance_ratio_))
 
 
 def norms(x: Matrix) -> Floats:
@@ -125,16 +118,17 @@ class Rotation:
 
 def rotation_between(old: Matrix | Floats, new: Matrix | Floats) -> Rotation:
     """The orthogonal map and scale that take ``old`` (n, d) nearest to ``new`` (n, d), row by row."""
-    left, values, right = np.linalg.svd(old.astype(np.float64).T @ new.astype(np.float64))
-    scale = float(values.sum() / max(float((old.astype(np.float64) ** 2).sum()), 1e-300))
-    return Rotation(left @ right, max(scale, 1e-12))
+    turn, total = orthogonal_procrustes(old.astype(np.float64), new.astype(np.float64))
+    return Rotation(turn, max(float(total) / max(float((old.astype(np.float64) ** 2).sum()), 1e-300), 1e-12))
 
 
 def explained(truth: Matrix, guess: Matrix) -> float:
     """Share of the variance of (n, d) vectors that the guesses account for; can be negative."""
-    residual = float(((truth - guess).astype(np.float64) ** 2).sum())
-    total = float(((truth - truth.mean(axis=0)).astype(np.float64) ** 2).sum())
-    return 1.0 - residual / total if total > 0 else 0.0
+    from sklearn.metrics import r2_score
+
+    if not np.ptp(truth, axis=0).any():
+        return 0.0
+    return float(r2_score(truth.astype(np.float64), guess.astype(np.float64), multioutput="variance_weighted"))
 
 
 SEARCHED = 1_200
