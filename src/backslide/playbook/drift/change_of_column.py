@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +32,8 @@ SHARE_LEVELS = 50
 MANY_LEVELS = 200
 DRAWN_SERIES = 12
 """Flagged columns per check that get a chart by day."""
-Days = NDArray[np.int64] | None
+Ints = NDArray[np.int64]
+Days = Ints | None
 
 
 @once
@@ -167,6 +168,20 @@ def sampled(case: Case, values: tuple[Floats, Floats]) -> Sampled | None:
     counts = [np.bincount(c[c >= 0], minlength=len(edges) + 1) for c in codes]
     move = numeric_move(counts[0], counts[1], (counted[0], counted[1]))
     return None if move is None else Sampled(move, float(known[0].std()))
+
+
+def scattered(case: Case, rows: Sequence[Ints], values: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """A quantity of some sampled rows as one of all of them, NaN for the others."""
+    whole = [np.full(side.sample.height, np.nan) for side in case.sides]
+    for full, at, own in zip(whole, rows, values, strict=True):
+        full[at] = own
+    return whole[0], whole[1]
+
+
+def share_of(case: Case, marks: Sequence[Floats]) -> ShareMove:
+    """The move of one share of the sampled rows, told by 0 and 1 (NaN = not counted)."""
+    hits = [(int(np.nansum(m)), max(int(np.isfinite(m).sum()), 1)) for m in marks]
+    return indicator(case, hits[0], hits[1], (marks[0], marks[1]))
 
 
 def newcombe_by_days(move: ShareMove) -> tuple[float, float]:

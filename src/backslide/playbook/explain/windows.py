@@ -27,16 +27,16 @@ import numpy as np
 from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.evidence import Evidence, Ranked, RankedRow
-from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.contracts.finding import Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.evidence import numeric_histograms
 from backslide.playbook.explain.attributions import Explained, Explanations, explanations
+from backslide.playbook.findings import enough_days, separation_finding, separation_severity
 from backslide.stats.drift.domain_classifier import Separation, separation
 from backslide.stats.metrics.metric import Floats
 
 MIN_ROWS = 100
-MIN_DAYS = 5
 SHOWN = 10
 USED = 0.002
 SUBJECT = "explanations"
@@ -66,32 +66,28 @@ class Windows(Check):
         told = separation(x[0], x[1], codes, days, case.rng("explained domain"), looked_from=self.thresholds.auc)
         if told.low <= 0 and told.high >= 1:
             return  # no fold could be fitted, or too few to say anything: one day in a window
-        judged = days[0] is None or min(len(np.unique(d)) for d in days if d is not None) >= MIN_DAYS
-        yield self._finding(found, told, judged=judged)
+        yield self._finding(found, told, judged=enough_days(days))
 
-    def _finding(self, found: Explanations, told: Separation, *, judged: bool) -> Finding:
-        floor = self.thresholds.auc
-        loud = judged and told.auc >= floor and told.low > 0.5
-        importance = told.importance.reshape(len(found.columns), -1).sum(axis=1)
+    def _finding(self, found: Explanations, result: Separation, *, judged: bool) -> Finding:
+        # Whatever sets explanations apart has its own finding: here a warning is the most there is.
+        severity = separation_severity(result, self.thresholds.auc, np.inf, judged=judged)
+        importance = result.importance.reshape(len(found.columns), -1).sum(axis=1)
         order = [int(j) for j in np.argsort(-importance, kind="stable") if importance[j] > USED]
         by = f", by {say.listed([found.columns[j] for j in order])}" if order else ""
-        summary = f"a classifier tells the windows' explanations apart with AUC {say.number(told.auc, 3)} (0.5 is not at all){by}"
-        if not judged:
-            summary += f"; fewer than {MIN_DAYS} days in a window, so days themselves may do that"
-        return Finding(
-            code=self.code,
-            subject=SUBJECT,
-            severity=Severity.WARN if loud else Severity.OK,
-            summary=summary,
-            estimate=Estimate(
-                estimate=told.auc, low=told.low, high=told.high, basis="sample", n=len(found.current.rows)
-            ),
-            unit="AUC",
-            p_value=told.p_value if judged else None,
-            detectable=min(max(floor, 0.5 + (3.1 + 0.84) * told.se), 1.0) if judged else None,
+        summary = f"a classifier tells the windows' explanations apart with AUC {say.number(result.auc, 3)} (0.5 is not at all)"
+        summary += by
+        return separation_finding(
+            self,
+            SUBJECT,
+            summary,
+            result,
+            severity=severity,
+            floor=self.thresholds.auc,
+            judged=judged,
+            rows=len(found.current.rows),
             basis=found.basis,
             numbers={"columns": len(found.columns), "used": ", ".join(found.columns[j] for j in order[:5])},
-            evidence=_evidence(found, importance, order, summary) if loud else (),
+            evidence=_evidence(found, importance, order, summary) if severity != Severity.OK else (),
         )
 
     @staticmethod

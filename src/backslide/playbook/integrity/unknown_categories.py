@@ -29,13 +29,13 @@ import polars as pl
 
 from backslide.case import Case, Side
 from backslide.contracts import say
-from backslide.contracts.evidence import Bars
-from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.contracts.finding import Finding, Severity, Step
 from backslide.models.frame import to_pandas
 from backslide.models.refit import EncoderUnknowns, find_unknown
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
+from backslide.playbook.findings import share_finding, two_bars
 
 SHOWN = 5
 
@@ -62,45 +62,35 @@ class UnknownCategories(Check):
             if before[column].rows.any() or now[column].rows.any():
                 yield self._finding(case, before[column], now[column], alpha)
 
-    def _finding(self, case: Case, before: EncoderUnknowns, now: EncoderUnknowns, alpha: float) -> Finding:
-        which = (before.rows.astype(float), now.rows.astype(float))
-        hits = [(int(w.sum()), len(w)) for w in which]
-        move = change_of_column.indicator(case, hits[0], hits[1], which)
-        shares = [h / n for h, n in hits]
+    def _finding(self, case: Case, ref: EncoderUnknowns, cur: EncoderUnknowns, alpha: float) -> Finding:
+        marks = (ref.rows.astype(float), cur.rows.astype(float))
+        move = change_of_column.share_of(case, marks)
+        shares = [float(m.mean()) for m in marks]
         change, floor = float(move.adjusted[1]), self.thresholds.share
         severity = Severity.OK
-        if min(n for _, n in hits) >= change_of_column.MIN_ROWS and max(change, shares[1]) >= floor:
+        if min(map(len, marks)) >= change_of_column.MIN_ROWS and max(change, shares[1]) >= floor:
             severity = Severity.WARN if change >= floor else Severity.NOTE
-        column = now.column
-        held = [repr(value) for value, _ in (now.values or before.values).most_common()]
+        values = [repr(value) for value, _ in (cur.values or ref.values).most_common()]
         summary = (
-            f"{say.percent(shares[1])} of {column} holds categories that the encoder does not know, "
-            f"{say.percent(shares[0])} before: {say.listed(held, SHOWN)}; they are {now.instead} without a word"
+            f"{say.percent(shares[1])} of {cur.column} holds categories that the encoder does not know, "
+            f"{say.percent(shares[0])} before: {say.listed(values, SHOWN)}; they are {cur.instead} without a word"
         )
-        shown = severity != Severity.OK
-        chart = Bars(
-            title=f"{column}: unknown to the encoder",
-            reading=say.sentence(summary),
-            x="",
-            categories=("unknown",),
-            reference=(shares[0],),
-            current=(shares[1],),
-        )
-        low, high = change_of_column.newcombe_by_days(move)
-        raw = shares[1] - shares[0]
-        return Finding(
-            code=self.code,
-            subject=column,
+        title = f"{cur.column}: unknown to the encoder"
+        return share_finding(
+            self,
+            case,
+            cur.column,
+            summary,
+            move,
             severity=severity,
-            summary=summary,
-            estimate=Estimate(estimate=raw, low=min(low, raw), high=max(high, raw), basis="sample", n=len(now.rows)),
-            unit="points",
-            p_value=move.p_value if severity != Severity.NOTE else None,
-            detectable=move.detectable(alpha, floor),
+            floor=floor,
+            alpha=alpha,
+            marks=marks if severity == Severity.WARN else None,
+            sample_rows=len(cur.rows),
             basis=f"sampled rows; {change_of_column.noise(case)}",
-            numbers={"share before": shares[0], "share now": shares[1], "becomes": now.instead},
-            since=change_of_column.since(case, which) if severity == Severity.WARN else None,
-            evidence=(chart,) if shown else (),
+            numbers={"share before": shares[0], "share now": shares[1], "becomes": cur.instead},
+            evidence=lambda: (two_bars(title, say.sentence(summary), "unknown", shares[0], shares[1]),),
+            **({"p_value": None} if severity == Severity.NOTE else {}),
         )
 
     @staticmethod

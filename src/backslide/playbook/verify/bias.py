@@ -8,10 +8,12 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.evidence import Ranked, RankedRow, Table
-from backslide.contracts.finding import Estimate, Finding, Severity
-from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
-from backslide.stats.change.units import detectable, mean_change, two_sided
+from backslide.contracts.evidence import Ranked, Table
+from backslide.contracts.finding import Finding, Severity
+from backslide.playbook.base import Check
+from backslide.playbook.findings import change_finding, change_over_rows, is_material, ranked_changes, with_evidence
+from backslide.stats.change.metric_change import Change
+from backslide.stats.change.units import two_sided
 from backslide.stats.metrics.metric import METRICS, Floats
 from backslide.stats.two_sample import holm
 
@@ -30,32 +32,28 @@ class _Bias:
     change: Change
 
 
-def biases(case: Case, code: str) -> list[Finding]:
-    """One finding per quantile range of the predictions with enough rows, as findings of the check ``code``."""
+def biases(case: Case, check: type[Check]) -> list[Finding]:
+    """One finding per quantile range of the predictions with enough rows, as findings of ``check``."""
     rows = [case.labelled_rows(side) for side in case.sides]
-    taken = [side.outcomes.take(picked) for side, picked in zip(case.sides, rows, strict=True)]
-    days = [None if side.blocks is None else side.blocks[p] for side, p in zip(case.sides, rows, strict=True)]
-    predictions = [o.predictions.astype(float) for o in taken]
-    errors = [p - o.labels.astype(float) for p, o in zip(predictions, taken, strict=True)]
+    outcomes = [side.outcomes.take(at) for side, at in zip(case.sides, rows, strict=True)]
+    predictions = [o.predictions.astype(float) for o in outcomes]
+    errors = [p - o.labels.astype(float) for p, o in zip(predictions, outcomes, strict=True)]
     if min(len(e) for e in errors) < 2 * QUANTILES:
         return []
     edges = np.unique(np.quantile(predictions[0], np.linspace(0, 1, QUANTILES + 1)[1:-1]))
     codes = [np.searchsorted(edges, p, side="right") for p in predictions]
-    found = []
+    ranges = []
     for q in range(len(edges) + 1):
         inside = [c == q for c in codes]
         if min(int(i.sum()) for i in inside) < MIN_ROWS:
             continue
         parts = [e[i] for e, i in zip(errors, inside, strict=True)]
-        own = [None if d is None else d[i] for d, i in zip(days, inside, strict=True)]
-        change = mean_change(parts[0], parts[1], own[0], own[1])
+        change = change_over_rows(case.sides, [at[i] for at, i in zip(rows, inside, strict=True)], parts)
         if np.isfinite((change.estimate, change.se)).all():
-            found.append(_Bias(_span(edges, q), (parts[0], parts[1]), change))
-    adjusted = holm([two_sided(one.change) for one in found])
-    findings = [_bias_finding(case, code, one, float(p), len(found)) for one, p in zip(found, adjusted, strict=True)]
-    if findings:
-        findings[0] = findings[0].model_copy(update={"evidence": (_bias_chart(findings), _percentiles(found))})
-    return findings
+            ranges.append(_Bias(_span(edges, q), (parts[0], parts[1]), change))
+    adjusted = holm([two_sided(one.change) for one in ranges])
+    findings = [_bias_finding(case, check, one, float(p), len(ranges)) for one, p in zip(ranges, adjusted, strict=True)]
+    return with_evidence(findings, _bias_chart(findings, ranges), _percentiles(ranges)) if findings else []
 
 
 def _span(edges: Floats, q: int) -> str:
@@ -68,33 +66,27 @@ def _span(edges: Floats, q: int) -> str:
     return f"predictions {say.number(float(edges[q - 1]), 3)} to {say.number(float(edges[q]), 3)}"
 
 
-def _bias_finding(case: Case, code: str, one: _Bias, p_value: float, tested: int) -> Finding:
+def _bias_finding(case: Case, check: type[Check], one: _Bias, p_value: float, tested: int) -> Finding:
     change, floor = one.change, case.floor(METRICS["bias"])
-    before, after = change.reference, change.current
-    material = p_value < VERDICT_ALPHA and abs(change.estimate) >= floor
-    verb = "too high" if after > 0 else "too low"
+    ref, cur = change.reference, change.current
     sampled = not (case.reference.complete and case.current.complete)
     n = sum(len(part) for part in one.errors)
     quantiles = [[float(np.quantile(np.abs(part), q)) for q in ERROR_QUANTILES] for part in one.errors]
-    return Finding(
-        code=code,
-        subject=one.span,
-        severity=Severity.WARN if material and abs(after) > abs(before) else Severity.OK,
-        summary=f"{one.span}: on average {say.number(abs(after), 3)} {verb}, bias before {say.signed(before)}; "
-        f"nine in ten errors under {say.number(quantiles[1][1], 3)}, before {say.number(quantiles[0][1], 3)}",
-        estimate=Estimate(
-            estimate=change.estimate,
-            low=change.low,
-            high=change.high,
-            basis="sample" if sampled else "all",
-            n=n if sampled else None,
-        ),
+    worse = is_material(change, p_value, floor) and abs(cur) > abs(ref)
+    return change_finding(
+        check,
+        one.span,
+        f"{one.span}: on average {say.number(abs(cur), 3)} {'too high' if cur > 0 else 'too low'}, bias before "
+        f"{say.signed(ref)}; nine in ten errors under {say.number(quantiles[1][1], 3)}, before {say.number(quantiles[0][1], 3)}",
+        change,
+        floor=floor,
+        severity=Severity.WARN if worse else Severity.OK,
         p_value=p_value,
-        detectable=detectable(change, floor, VERDICT_ALPHA / tested, sided=2),
+        tested=tested,
+        sample_rows=n if sampled else None,
+        unit="",
         basis=f"sample of {say.number(n, 6)} labelled rows" if sampled else "all labelled rows",
         numbers={
-            "reference": before,
-            "current": after,
             "error": change.estimate,
             "unit_of_noise": change.unit,
             **{
@@ -106,25 +98,22 @@ def _bias_finding(case: Case, code: str, one: _Bias, p_value: float, tested: int
     )
 
 
-def _bias_chart(findings: list[Finding]) -> Ranked:
+def _bias_chart(findings: list[Finding], ranges: list[_Bias]) -> Ranked:
     worst = max(findings, key=lambda f: abs(f.estimate.estimate if f.estimate else 0))
-    return Ranked(
-        title="Change of bias by quantile of the prediction",
-        reading=f"{worst.summary}.",
-        x="change of mean error (prediction − label)",
-        rows=tuple(
-            RankedRow(label=f.subject, value=f.estimate.estimate, low=f.estimate.low, high=f.estimate.high)
-            for f in findings
-            if f.estimate is not None
-        ),
+    return ranked_changes(
+        "Change of bias by quantile of the prediction",
+        f"{worst.summary}.",
+        "change of mean error (prediction − label)",
+        [(one.span, one.change, "") for one in ranges],
+        share=False,
     )
 
 
-def _percentiles(found: list[_Bias]) -> Table:
+def _percentiles(ranges: list[_Bias]) -> Table:
     shown = [f"{round(100 * q)}%" for q in ERROR_QUANTILES]
     rows = tuple(
         (one.span, *(float(np.quantile(np.abs(part), q)) for q in ERROR_QUANTILES for part in one.errors))
-        for one in found
+        for one in ranges
     )
     return Table(
         title="Size of the error by quantile of the prediction",

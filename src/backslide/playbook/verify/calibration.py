@@ -22,21 +22,22 @@ uncertainty calibration; Broecker and Smith (2007) on reliability diagrams.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from backslide.case import Case, Side
+from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.evidence import Reliability, ReliabilityBin
-from backslide.contracts.finding import Estimate, Finding, Scalar, Severity, Step
+from backslide.contracts.finding import Finding, Scalar, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.findings import change_finding, change_over_rows, with_evidence
 from backslide.stats.change.bootstrap import interval
-from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
-from backslide.stats.change.units import detectable, mean_change, two_sided
+from backslide.stats.change.metric_change import Change
+from backslide.stats.change.units import two_sided
 from backslide.stats.metrics import calibration
 from backslide.stats.metrics.calibration import Curve, Line
 from backslide.stats.metrics.metric import Floats
@@ -110,10 +111,8 @@ class Calibration(Check):
         figures += [_level(case, one, self.thresholds.level, f"level of {one.name}") for one in scored[1:]]
         adjusted = holm([figure.p_value for figure in figures])
         findings = [_finding(case, f, float(p), len(figures)) for f, p in zip(figures, adjusted, strict=True)]
-        told = findings[:main] + [f for f in findings[main:] if f.severity != Severity.OK]
-        told.sort(key=lambda f: -f.severity.rank)
-        told[0] = told[0].model_copy(update={"evidence": _drawn(scored, curves)})
-        return told
+        shown = findings[:main] + [f for f in findings[main:] if f.severity != Severity.OK]
+        return with_evidence(sorted(shown, key=lambda f: -f.severity.rank), *_drawn(scored, curves))
 
     def _figures(self, case: Case, one: _Scored, curves: tuple[Curve, Curve]) -> list[_Figure]:
         figures = [_level(case, one, self.thresholds.level, "level"), _slope(case, one, self.thresholds.slope)]
@@ -147,12 +146,8 @@ def _scored(case: Case) -> list[_Scored]:
     return [_Scored("predicted class", (own[0], own[1]), (right[0], right[1])), *(of(k) for k in classes)]
 
 
-def _days(case: Case, side: Side) -> np.ndarray | None:
-    return None if side.blocks is None else side.blocks[case.labelled_rows(side)]
-
-
-def _mean_change(case: Case, values: tuple[Floats, Floats]) -> Change:
-    return mean_change(values[0], values[1], _days(case, case.reference), _days(case, case.current))
+def _mean_change(case: Case, values: Sequence[Floats]) -> Change:
+    return change_over_rows(case.sides, [case.labelled_rows(side) for side in case.sides], values)
 
 
 def _level(case: Case, one: _Scored, floor: float, subject: str) -> _Figure:
@@ -209,28 +204,21 @@ def _error(case: Case, one: _Scored, curves: tuple[Curve, Curve], floor: float) 
 
 
 def _finding(case: Case, figure: _Figure, p_value: float, tested: int) -> Finding:
-    change = figure.change
-    material = p_value < VERDICT_ALPHA and abs(change.estimate) >= figure.floor
-    severity = Severity.OK if not material else Severity.WARN if figure.away else Severity.NOTE
     complete = case.reference.complete and case.current.complete
     n = sum(len(case.labelled_rows(side)) for side in case.sides)
-    return Finding(
-        code=Calibration.code,
-        subject=figure.subject,
-        severity=severity,
-        summary=_sentence(figure),
-        estimate=Estimate(
-            estimate=change.estimate,
-            low=change.low,
-            high=change.high,
-            basis="all" if complete else "sample",
-            n=None if complete else n,
-        ),
-        unit="points" if figure.points else "",
+    return change_finding(
+        Calibration,
+        figure.subject,
+        _sentence(figure),
+        figure.change,
+        floor=figure.floor,
+        worse=figure.away,
         p_value=p_value,
-        detectable=detectable(change, figure.floor, VERDICT_ALPHA / tested, sided=2),
+        tested=tested,
+        sample_rows=None if complete else n,
+        unit="points" if figure.points else "",
         basis="all labelled rows" if complete else f"sample of {say.number(n, 6)} labelled rows",
-        numbers={"reference": change.reference, "current": change.current, **figure.numbers},
+        numbers=figure.numbers,
     )
 
 

@@ -26,12 +26,19 @@ import numpy as np
 
 from backslide.case import Case, Side
 from backslide.contracts import say
-from backslide.contracts.evidence import Ranked, RankedRow
-from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.contracts.evidence import Ranked
+from backslide.contracts.finding import Finding, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
-from backslide.stats.change.units import detectable, mean_change, two_sided
+from backslide.playbook.findings import (
+    change_finding,
+    change_over_rows,
+    is_material,
+    ranked_changes,
+    two_sided_p,
+    with_evidence,
+)
+from backslide.stats.change.metric_change import Change
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import holm
 
@@ -47,12 +54,12 @@ class Floors:
 
 
 @dataclass(frozen=True)
-class _Moved:
+class _ClassShift:
     label: str
     change: Change
     rows: tuple[int, int]
     p_value: float
-    flagged: bool
+    material: bool
 
 
 class ClassConfidence(Check):
@@ -64,59 +71,50 @@ class ClassConfidence(Check):
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding over all classes, one more for each class whose confidence moved, most first."""
-        if len(case.problem.classes) < 3:
+        shifts = self._shifts(case) if len(case.problem.classes) > 2 else []
+        if not shifts:
             return []
-        moved = self._judged(case)
-        if not moved:
-            return []
-        whole = self._finding(moved[0], len(moved), subject="classes", drawn=(_drawn(moved),))
-        others = [one for one in moved[1:] if one.flagged]
-        return [whole, *(self._finding(one, len(moved), subject=one.label) for one in others[: LISTED - 1])]
+        others = [one for one in shifts[1:] if one.material]
+        findings = [self._finding(one, len(shifts), one.label) for one in others[: LISTED - 1]]
+        return with_evidence([self._finding(shifts[0], len(shifts), "classes"), *findings], _chart(shifts))
 
-    def _judged(self, case: Case) -> list[_Moved]:
-        """Classes with rows enough: those that moved surely first, by how far; then the others."""
+    def _shifts(self, case: Case) -> list[_ClassShift]:
+        """Classes with enough rows: those that moved surely first, by how far; then the others."""
         sides = [_scored(side) for side in case.sides]
-        made: list[tuple[str, Change, tuple[int, int]]] = []
+        changes: list[tuple[str, Change, tuple[int, int]]] = []
         for code, label in enumerate(case.problem.classes):
-            mine = [said == code for said, _, _ in sides]
-            rows = (int(mine[0].sum()), int(mine[1].sum()))
+            inside = [predicted == code for _, predicted, _ in sides]
+            rows = (int(inside[0].sum()), int(inside[1].sum()))
             if min(rows) < MIN_ROWS:
                 continue
-            (_, g, days), (_, b, days_now) = sides
-            at = [None if d is None else d[m] for d, m in zip((days, days_now), mine, strict=True)]
-            made.append((label, mean_change(g[mine[0]], b[mine[1]], at[0], at[1]), rows))
-        adjusted = holm([two_sided(change) if change.se > 0 else 1.0 for _, change, _ in made])
-        found = [
-            _Moved(
-                label, change, rows, float(p), bool(p < VERDICT_ALPHA and abs(change.estimate) >= self.thresholds.score)
-            )
-            for (label, change, rows), p in zip(made, adjusted, strict=True)
+            at, values = ([side[i][m] for side, m in zip(sides, inside, strict=True)] for i in (0, 2))
+            changes.append((label, change_over_rows(case.sides, at, values), rows))
+        adjusted = holm([two_sided_p(change) for _, change, _ in changes])
+        shifts = [
+            _ClassShift(label, change, rows, float(p), is_material(change, float(p), self.thresholds.score))
+            for (label, change, rows), p in zip(changes, adjusted, strict=True)
         ]
-        return sorted(found, key=lambda one: (not one.flagged, -abs(one.change.estimate)))
+        return sorted(shifts, key=lambda one: (not one.material, -abs(one.change.estimate)))
 
-    def _finding(self, one: _Moved, tested: int, *, subject: str, drawn: tuple[Ranked, ...] = ()) -> Finding:
+    def _finding(self, one: _ClassShift, tested: int, subject: str) -> Finding:
         change = one.change
-        severity = Severity.OK if not one.flagged else Severity.WARN if change.estimate < 0 else Severity.NOTE
-        return Finding(
-            code=self.code,
-            subject=subject,
-            severity=severity,
-            summary=f"mean score of rows predicted {one.label!r} "
+        return change_finding(
+            self,
+            subject,
+            f"mean score of rows predicted {one.label!r} "
             f"{say.levels(change.reference, change.current, share=True)}",
-            estimate=Estimate(estimate=change.estimate, low=change.low, high=change.high),
-            unit="points",
+            change,
+            floor=self.thresholds.score,
+            worse=change.estimate < 0,
             p_value=one.p_value,
-            detectable=detectable(change, self.thresholds.score, VERDICT_ALPHA / tested, sided=2),
+            tested=tested,
             basis="sampled rows with scores",
             numbers={
                 "class": one.label,
-                "reference": change.reference,
-                "current": change.current,
                 "classes": tested,
                 "rows_reference": one.rows[0],
                 "rows_current": one.rows[1],
             },
-            evidence=drawn,
         )
 
     @staticmethod
@@ -132,34 +130,25 @@ class ClassConfidence(Check):
         )
 
 
-def _scored(side: Side) -> tuple[np.ndarray, Floats, np.ndarray | None]:
-    """Of the sampled rows with scores: the predicted class (n,), its score (n,), and the days."""
+def _scored(side: Side) -> tuple[np.ndarray, np.ndarray, Floats]:
+    """The sampled rows with scores (n,), their predicted class and its score."""
     scores = side.outcomes.scores
     assert scores is not None
-    said = side.outcomes.predictions.astype(np.int64)
-    rows = np.flatnonzero(np.isfinite(scores).all(axis=1) & (said >= 0))
-    own = scores[rows, said[rows]]
-    return said[rows], own, None if side.blocks is None else side.blocks[rows]
+    predicted = side.outcomes.predictions.astype(np.int64)
+    rows = np.flatnonzero(np.isfinite(scores).all(axis=1) & (predicted >= 0))
+    return rows, predicted[rows], scores[rows, predicted[rows]]
 
 
-def _drawn(moved: list[_Moved]) -> Ranked:
-    shown = moved[:LISTED]
-    first = shown[0].change
-    more = f" {len(moved) - LISTED} more classes moved less, or within noise." if len(moved) > LISTED else ""
-    return Ranked(
-        title="Confidence by class",
-        reading=f"Change of the mean score of what is predicted so; most for {shown[0].label}: "
+def _chart(shifts: list[_ClassShift]) -> Ranked:
+    first = shifts[0].change
+    more = f" {len(shifts) - LISTED} more classes moved less, or within noise." if len(shifts) > LISTED else ""
+    return ranked_changes(
+        "Confidence by class",
+        f"Change of the mean score of what is predicted so; most for {shifts[0].label}: "
         f"{say.percent(first.reference)} before, {say.percent(first.current)} now.{more}",
-        x="points of the mean score, now against before",
-        rows=tuple(
-            RankedRow(
-                label=one.label,
-                value=one.change.estimate,
-                low=one.change.low,
-                high=one.change.high,
-                note=f"{say.percent(one.change.reference)} → {say.percent(one.change.current)}",
-            )
-            for one in shown
-        ),
-        share=True,
+        "points of the mean score, now against before",
+        [
+            (one.label, one.change, f"{say.percent(one.change.reference)} → {say.percent(one.change.current)}")
+            for one in shifts[:LISTED]
+        ],
     )

@@ -23,13 +23,14 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.evidence import Ranked, RankedRow
-from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.contracts.evidence import Ranked
+from backslide.contracts.finding import Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.findings import change_finding, ranked_changes
 from backslide.playbook.verify.mix import mix_findings
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
-from backslide.stats.change.units import detectable, projected
+from backslide.stats.change.units import projected
 from backslide.stats.drift.mix_effect import Split, split
 from backslide.stats.metrics.metric import METRICS, class_metric
 from backslide.stats.two_sample import holm
@@ -119,41 +120,42 @@ def _of_the_whole(case: Case) -> str:
     return "got better" if better else "held"
 
 
-def _known(value: float) -> str:
-    return say.level(value, share=True) if np.isfinite(value) else "none, it is never predicted"
-
-
 def _finding(case: Case, change: _ClassChange, headline_holds: bool, tested: int) -> Finding:
-    floor = case.floor(METRICS["macro_f1"])
-    worse = change.p_value < VERDICT_ALPHA and -change.f1.estimate >= floor
+    floor, f1 = case.floor(METRICS["macro_f1"]), change.f1
+    worse = change.p_value < VERDICT_ALPHA and -f1.estimate >= floor
     masked = worse and headline_holds
-    direction = "fell" if change.f1.estimate < 0 else "rose"
+    precision = [
+        say.level(value, share=True) if np.isfinite(value) else "none, it is never predicted"
+        for value in (change.precision.reference, change.precision.current)
+    ]
     summary = (
-        f"{change.label}: F1 {direction} by {say.change(change.f1.estimate, share=True)} "
-        f"({say.levels(change.f1.reference, change.f1.current, share=True)}), "
+        f"{change.label}: F1 {'fell' if f1.estimate < 0 else 'rose'} by {say.change(f1.estimate, share=True)} "
+        f"({say.levels(f1.reference, f1.current, share=True)}), "
         f"recall {say.levels(change.recall.reference, change.recall.current, share=True)}, "
-        f"precision {_known(change.precision.reference)} → {_known(change.precision.current)}"
+        f"precision {precision[0]} → {precision[1]}"
     )
-    return Finding(
-        code=Classes.code,
-        subject=change.label,
+    finding = change_finding(
+        Classes,
+        change.label,
+        summary + (f"; masked: {say.metric(case.metric.name)} {_of_the_whole(case)}" if masked else ""),
+        f1,
+        floor=floor,
         severity=Severity.FAIL if worse else Severity.OK,
-        summary=summary + (f"; masked: {say.metric(case.metric.name)} {_of_the_whole(case)}" if masked else ""),
-        estimate=Estimate(estimate=change.f1.estimate, low=change.f1.low, high=change.f1.high),
-        unit="points",
         p_value=change.p_value,
-        detectable=detectable(change.f1, floor, VERDICT_ALPHA / tested),
+        tested=tested,
+        sided=1,
         basis="all labelled rows",
-        numbers={
-            "masked": masked,
-            "f1_reference": change.f1.reference,
-            "f1_current": change.f1.current,
-            "recall_reference": change.recall.reference,
-            "recall_current": change.recall.current,
-            "rows_reference": case.reference.window.label_counts.get(change.label, 0),
-            "rows_current": case.current.window.label_counts.get(change.label, 0),
-        },
     )
+    numbers = {
+        "masked": masked,
+        "f1_reference": f1.reference,
+        "f1_current": f1.current,
+        "recall_reference": change.recall.reference,
+        "recall_current": change.recall.current,
+        "rows_reference": case.reference.window.label_counts.get(change.label, 0),
+        "rows_current": case.current.window.label_counts.get(change.label, 0),
+    }
+    return finding.model_copy(update={"numbers": numbers})
 
 
 def _single_class(case: Case) -> Iterable[Finding]:
@@ -180,26 +182,12 @@ def predicted_counts(case: Case, predictions: np.ndarray[tuple[int, ...], np.dty
 
 
 def _ranked(changes: list[_ClassChange]) -> Ranked:
-    worst = changes[0] if changes else None
-    reading = (
-        f"{worst.label} changed the most for the worse: "
-        f"F1 {say.levels(worst.f1.reference, worst.f1.current, share=True)}."
-        if worst
-        else "No class has enough labelled rows in both windows."
-    )
-    return Ranked(
-        title="Change of F1 by class",
-        reading=reading,
-        x="change of F1",
-        rows=tuple(
-            RankedRow(
-                label=c.label,
-                value=c.f1.estimate,
-                low=c.f1.low,
-                high=c.f1.high,
-                note=f"recall {say.signed(c.recall.estimate)}",
-            )
-            for c in changes[:40]
-        ),
-        share=True,
-    )
+    reading = "No class has enough labelled rows in both windows."
+    if changes:
+        first = changes[0]
+        reading = (
+            f"{first.label} changed the most for the worse: "
+            f"F1 {say.levels(first.f1.reference, first.f1.current, share=True)}."
+        )
+    rows = [(c.label, c.f1, f"recall {say.signed(c.recall.estimate)}") for c in changes[:40]]
+    return ranked_changes("Change of F1 by class", reading, "change of F1", rows)

@@ -23,12 +23,12 @@ import numpy as np
 from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.evidence import Evidence, Table
-from backslide.contracts.finding import Estimate, Finding, Scalar, Severity, Step
+from backslide.contracts.finding import Finding, Scalar, Step
 from backslide.engine.columns import names
 from backslide.playbook import evidence, scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
-from backslide.stats.change.units import detectable, two_sided
+from backslide.playbook.findings import change_finding
+from backslide.stats.change.metric_change import Change
 
 
 @dataclass(frozen=True)
@@ -77,23 +77,15 @@ class Confidence(Check):
         return findings
 
     def _finding(self, case: Case, quantity: _Quantity, change: Change) -> Finding:
-        floor = self.thresholds.crowding if quantity.column == names.NEAR else self.thresholds.mean
-        p_value = two_sided(change) if change.se > 0 else 1.0
-        material = p_value < VERDICT_ALPHA and abs(change.estimate) >= floor
-        severity = Severity.OK
-        if material:
-            severity = Severity.WARN if change.estimate * quantity.worse > 0 else Severity.NOTE
-        return Finding(
-            code=self.code,
-            subject=quantity.subject,
-            severity=severity,
-            summary=_sentence(quantity, change),
-            estimate=Estimate(estimate=change.estimate, low=change.low, high=change.high),
-            unit="points",
-            p_value=p_value,
-            detectable=detectable(change, floor, VERDICT_ALPHA, sided=2),
+        return change_finding(
+            self,
+            quantity.subject,
+            _sentence(quantity, change),
+            change,
+            floor=self.thresholds.crowding if quantity.column == names.NEAR else self.thresholds.mean,
+            worse=change.estimate * quantity.worse > 0,
             basis="all rows; percentiles to 1/128 of the rows",
-            numbers={"reference": change.reference, "current": change.current, **_percentiles(case, quantity)},
+            numbers=_percentiles(case, quantity),
             evidence=_drawn(case, quantity, change),
         )
 

@@ -24,14 +24,20 @@ import numpy as np
 
 from backslide.case import Case, Side
 from backslide.contracts import say
-from backslide.contracts.evidence import Ranked, RankedRow
-from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.contracts.evidence import Ranked
+from backslide.contracts.finding import Finding, Step
 from backslide.engine.columns import names
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
-from backslide.stats.change.units import detectable, mean_change, two_sided
-from backslide.stats.metrics.metric import Floats
+from backslide.playbook.findings import (
+    change_finding,
+    change_over_rows,
+    is_material,
+    ranked_changes,
+    two_sided_p,
+    with_evidence,
+)
+from backslide.stats.change.metric_change import Change
 from backslide.stats.two_sample import holm, proportion_z
 
 MIN_ROWS = 200
@@ -47,11 +53,11 @@ class Floors:
 
 
 @dataclass(frozen=True)
-class _Pair:
+class _ClassPair:
     name: str
     change: Change
     p_value: float
-    flagged: bool
+    material: bool
 
 
 class ClassPairs(Check):
@@ -63,64 +69,53 @@ class ClassPairs(Check):
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding over all pairs, one more for each pair that moved."""
-        classes = case.problem.classes
-        if len(classes) < 3:
+        if len(case.problem.classes) < 3:
             return []
-        sides = [_near(side) for side in case.sides]
-        if min(len(codes) for codes, _ in sides) < MIN_ROWS:
-            return []
-        pairs, tested = self._judged(classes, sides)
+        pairs, tested = self._pairs(case)
         if not pairs:
             return []
-        moved = [pair for pair in pairs if pair.flagged]
-        whole = self._finding(pairs[0], tested, subject="pairs of classes", drawn=(_drawn(pairs),))
-        return [whole, *(self._finding(pair, tested, subject=pair.name) for pair in moved[1:LISTED])]
+        findings = [self._finding(pair, tested, pair.name) for pair in pairs[1:] if pair.material][: LISTED - 1]
+        return with_evidence([self._finding(pairs[0], tested, "pairs of classes"), *findings], _chart(pairs))
 
-    def _judged(
-        self, classes: tuple[str, ...], sides: list[tuple[Floats, np.ndarray | None]]
-    ) -> tuple[list[_Pair], int]:
+    def _pairs(self, case: Case) -> tuple[list[_ClassPair], int]:
         """Pairs, those that moved most surely first, and how many there are to correct for."""
-        (before, days), (after, days_now) = sides
-        of = [(i, j, i * len(classes) + j) for i, j in combinations(range(len(classes)), 2)]
-        counts = [
-            np.bincount(codes[codes >= 0].astype(np.int64), minlength=len(classes) ** 2) for codes in (before, after)
+        classes, sides = case.problem.classes, [_near(side) for side in case.sides]
+        (_, ref), (_, cur) = sides
+        if min(len(ref), len(cur)) < MIN_ROWS:
+            return [], 0
+        counts = [np.bincount(codes[codes >= 0], minlength=len(classes) ** 2) for codes in (ref, cur)]
+        seen = [
+            (f"{classes[i]} or {classes[j]}", i * len(classes) + j)
+            for i, j in combinations(range(len(classes)), 2)
+            if counts[0][i * len(classes) + j] + counts[1][i * len(classes) + j] > 0
         ]
-        seen = [(i, j, code) for i, j, code in of if counts[0][code] + counts[1][code] > 0]
-        z = {code: proportion_z(counts[0][code], len(before), counts[1][code], len(after)) for *_, code in seen}
-        looked = sorted(seen, key=lambda pair: -abs(z[pair[2]]))[:LOOKED_AT]
+        z = {code: proportion_z(counts[0][code], len(ref), counts[1][code], len(cur)) for _, code in seen}
+        compared = sorted(seen, key=lambda pair: -abs(z[pair[1]]))[:LOOKED_AT]
+        rows = [at for at, _ in sides]
         changes = [
-            mean_change((before == code).astype(float), (after == code).astype(float), days, days_now)
-            for *_, code in looked
+            change_over_rows(case.sides, rows, [(c == code).astype(float) for c in (ref, cur)]) for _, code in compared
         ]
-        raw = [two_sided(c) if c.se > 0 else 1.0 for c in changes]
-        adjusted = holm([*raw, *np.ones(len(seen) - len(looked))])[: len(looked)]
+        adjusted = holm([*map(two_sided_p, changes), *np.ones(len(seen) - len(compared))])
         pairs = [
-            _Pair(
-                f"{classes[i]} or {classes[j]}",
-                change,
-                float(p),
-                bool(p < VERDICT_ALPHA and abs(change.estimate) >= self.thresholds.share),
-            )
-            for (i, j, _), change, p in zip(looked, changes, adjusted, strict=True)
+            _ClassPair(name, change, float(p), is_material(change, float(p), self.thresholds.share))
+            for (name, _), change, p in zip(compared, changes, adjusted, strict=False)
         ]
-        return sorted(pairs, key=lambda p: (not p.flagged, -abs(p.change.estimate))), len(seen)
+        return sorted(pairs, key=lambda p: (not p.material, -abs(p.change.estimate))), len(seen)
 
-    def _finding(self, pair: _Pair, tested: int, *, subject: str, drawn: tuple[Ranked, ...] = ()) -> Finding:
+    def _finding(self, pair: _ClassPair, tested: int, subject: str) -> Finding:
         change = pair.change
-        severity = Severity.OK if not pair.flagged else Severity.WARN if change.estimate > 0 else Severity.NOTE
-        return Finding(
-            code=self.code,
-            subject=subject,
-            severity=severity,
-            summary=f"{say.percent(change.current)} of predictions hesitate between {pair.name}, "
+        return change_finding(
+            self,
+            subject,
+            f"{say.percent(change.current)} of predictions hesitate between {pair.name}, "
             f"{say.percent(change.reference)} before",
-            estimate=Estimate(estimate=change.estimate, low=change.low, high=change.high),
-            unit="points",
+            change,
+            floor=self.thresholds.share,
+            worse=change.estimate > 0,
             p_value=pair.p_value,
-            detectable=detectable(change, self.thresholds.share, VERDICT_ALPHA / tested, sided=2),
+            tested=tested,
             basis="sampled rows with scores",
-            numbers={"pair": pair.name, "reference": change.reference, "current": change.current, "pairs": tested},
-            evidence=drawn,
+            numbers={"pair": pair.name, "pairs": tested},
         )
 
     @staticmethod
@@ -136,8 +131,8 @@ class ClassPairs(Check):
         )
 
 
-def _near(side: Side) -> tuple[Floats, np.ndarray | None]:
-    """Of each row with scores the pair that it hesitates between, as smaller code * K + larger, else -1 (n,); and the days."""
+def _near(side: Side) -> tuple[np.ndarray, np.ndarray]:
+    """The rows with scores (n,), and of each the pair that it hesitates between: smaller code * K + larger, else -1."""
     scores = side.outcomes.scores
     assert scores is not None
     rows = np.flatnonzero(np.isfinite(scores).all(axis=1))
@@ -145,27 +140,18 @@ def _near(side: Side) -> tuple[Floats, np.ndarray | None]:
     top = np.argsort(-known, axis=1, kind="stable")[:, :2]
     at = np.arange(len(known))
     near = known[at, top[:, 0]] - known[at, top[:, 1]] < names.NEAR_BOUNDARY
-    codes = np.where(near, top.min(axis=1) * known.shape[1] + top.max(axis=1), -1)
-    return codes.astype(float), None if side.blocks is None else side.blocks[rows]
+    return rows, np.where(near, top.min(axis=1) * known.shape[1] + top.max(axis=1), -1)
 
 
-def _drawn(pairs: list[_Pair]) -> Ranked:
-    shown = pairs[:LISTED]
-    first = shown[0]
-    return Ranked(
-        title="Crowding between pairs of classes",
-        reading=f"Change of the share of predictions that hesitate between two classes; most for {first.name}: "
+def _chart(pairs: list[_ClassPair]) -> Ranked:
+    first = pairs[0]
+    return ranked_changes(
+        "Crowding between pairs of classes",
+        f"Change of the share of predictions that hesitate between two classes; most for {first.name}: "
         f"{say.percent(first.change.reference)} before, {say.percent(first.change.current)} now.",
-        x="points of all predictions, now against before",
-        rows=tuple(
-            RankedRow(
-                label=p.name,
-                value=p.change.estimate,
-                low=p.change.low,
-                high=p.change.high,
-                note=f"{say.percent(p.change.reference)} → {say.percent(p.change.current)}",
-            )
-            for p in shown
-        ),
-        share=True,
+        "points of all predictions, now against before",
+        [
+            (p.name, p.change, f"{say.percent(p.change.reference)} → {say.percent(p.change.current)}")
+            for p in pairs[:LISTED]
+        ],
     )

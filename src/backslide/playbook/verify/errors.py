@@ -28,14 +28,15 @@ import numpy as np
 from backslide.case import Case, Side
 from backslide.contracts import say
 from backslide.contracts.evidence import Matrix, Ranked, RankedRow
-from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.contracts.finding import Finding, Severity, Step
 from backslide.engine.columns import names
 from backslide.engine.profile.daily_sums import dated_units
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.findings import change_finding
 from backslide.playbook.verify.bias import biases
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Change, compare
-from backslide.stats.change.units import MEAN, detectable
+from backslide.stats.change.units import MEAN
 from backslide.stats.metrics.metric import METRICS, Floats, Metric
 from backslide.stats.two_sample import holm, proportion_z
 
@@ -54,7 +55,7 @@ class Errors(Check):
 
     def run(self, case: Case) -> Iterable[Finding]:
         """Flows that changed (classification) or bias by quantile of the prediction (regression)."""
-        return _flows(case) if case.problem.classification else biases(case, Errors.code)
+        return _flows(case) if case.problem.classification else biases(case, Errors)
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
@@ -189,30 +190,31 @@ def _flow(case: Case, windows: Sequence[_Counts], i: int, j: int) -> _Flow:
 
 
 def _flow_finding(case: Case, one: _Flow, p_value: float, tested: int) -> Finding:
-    label, said = case.problem.classes[one.i], case.problem.classes[one.j]
+    label, predicted = case.problem.classes[one.i], case.problem.classes[one.j]
     floor, rate = case.floor(METRICS["accuracy"]), one.rate
-    grown = p_value < VERDICT_ALPHA and rate.estimate >= floor
-    moved = one.total is not None and one.total.p_worse * tested < VERDICT_ALPHA and one.total.estimate >= floor
-    before, after = say.percent(rate.reference), say.percent(rate.current)
-    summary = f"{after} of rows labelled {label!r} are predicted {said!r}, {before} before"
-    if grown or moved:
+    by_rate = p_value < VERDICT_ALPHA and rate.estimate >= floor
+    by_mix = one.total is not None and one.total.p_worse * tested < VERDICT_ALPHA and one.total.estimate >= floor
+    summary = (
+        f"{say.percent(rate.current)} of rows labelled {label!r} are predicted {predicted!r}, "
+        f"{say.percent(rate.reference)} before"
+    )
+    if by_rate or by_mix:
         parts = [f"{say.signed(round(100 * part, 1), 3)} points" for part in (one.within, one.mix)]
         summary += (
             f"; of all rows, {parts[0]} by this rate and {parts[1]} because of more or fewer rows labelled {label!r}"
         )
-    return Finding(
-        code=Errors.code,
-        subject=f"{label} → {said}",
-        severity=Severity.WARN if grown else Severity.NOTE if moved else Severity.OK,
-        summary=summary,
-        estimate=Estimate(estimate=rate.estimate, low=rate.low, high=rate.high),
-        unit="points",
+    return change_finding(
+        Errors,
+        f"{label} → {predicted}",
+        summary,
+        rate,
+        floor=floor,
+        severity=Severity.WARN if by_rate else Severity.NOTE if by_mix else Severity.OK,
         p_value=p_value,
-        detectable=detectable(rate, floor, VERDICT_ALPHA / tested),
+        tested=tested,
+        sided=1,
         basis="all labelled rows",
         numbers={
-            "reference": rate.reference,
-            "current": rate.current,
             "rows_reference": one.rows[0],
             "rows_current": one.rows[1],
             "by_rate": one.within,

@@ -33,9 +33,10 @@ import numpy as np
 from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.errors import ConfigError
-from backslide.contracts.evidence import Ranked, RankedRow, Series, SeriesPoint
+from backslide.contracts.evidence import Ranked, Series, SeriesPoint
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.findings import ranked_changes
 from backslide.playbook.scenarios import drop_in_accuracy
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Change, Units
 from backslide.stats.metrics.metric import CLASSIFICATION, COST, OF_SCORES, REGRESSION, SAME, Metric
@@ -161,18 +162,12 @@ def _left_out(case: Case, metric: Metric) -> int:
 
 
 def _ranked(findings: list[Finding]) -> Ranked:
-    share = [f for f in findings if f.unit == findings[0].unit and f.subject not in SAME]
-    rows = tuple(
-        RankedRow(label=say.metric(f.subject), value=f.estimate.estimate, low=f.estimate.low, high=f.estimate.high)
-        for f in share
-        if f.estimate is not None
-    )
-    worst = findings[0]
-    return Ranked(
-        title="Change of every metric",
-        reading=f"{worst.summary}. Bars are changes from reference to current with 95% intervals.",
-        x="change",
-        rows=rows,
+    alike = [f for f in findings if f.unit == findings[0].unit and f.subject not in SAME and f.estimate is not None]
+    return ranked_changes(
+        "Change of every metric",
+        f"{findings[0].summary}. Bars are changes from reference to current with 95% intervals.",
+        "change",
+        [(say.metric(f.subject), f.estimate, "") for f in alike],
         share=findings[0].unit == "points",
     )
 

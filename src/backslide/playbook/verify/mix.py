@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.finding import Estimate, Finding, Severity
+from backslide.contracts.finding import Finding, Severity
+from backslide.playbook.findings import interval_of
 from backslide.stats.change.metric_change import VERDICT_ALPHA
 from backslide.stats.change.units import detectable
 from backslide.stats.drift.mix_effect import Split
@@ -52,7 +53,7 @@ def _finding(
         subject=f"mix of {name}",
         severity=Severity.WARN if hidden else Severity.OK,
         summary=summary + (f"; the moved mix hides that {groups} got worse inside" if hidden else ""),
-        estimate=Estimate(estimate=one.within.estimate, low=one.within.low, high=one.within.high),
+        estimate=interval_of(one.within),
         unit="points" if metric.share else "",
         p_value=p_value,
         detectable=detectable(one.within, floor, VERDICT_ALPHA / tested),

@@ -31,12 +31,13 @@ import numpy as np
 from backslide.case import Case, Side
 from backslide.contracts import say
 from backslide.contracts.evidence import Bars, Table
-from backslide.contracts.finding import Estimate, Finding, Scalar, Severity, Step
+from backslide.contracts.finding import Finding, Scalar, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.findings import change_finding
 from backslide.stats.change.bootstrap import interval
-from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
-from backslide.stats.change.units import detectable, mean_change, two_sided
+from backslide.stats.change.metric_change import Change
+from backslide.stats.change.units import mean_change
 from backslide.stats.metrics.metric import Floats
 
 BUDGET = 0.1
@@ -110,39 +111,30 @@ class ReviewBudget(Check):
         return findings
 
     def _below(self, before: Queue, after: Queue) -> Finding:
-        floor, at = self.thresholds.below, before.threshold(BUDGET)
+        at = before.threshold(BUDGET)
         change = _change(before, after, *(1 - _over(q, at, before.accepted(BUDGET)) for q in (before, after)))
-        p_value = two_sided(change) if change.se > 0 else 1.0
-        felt = p_value < VERDICT_ALPHA and abs(change.estimate) >= floor
-        return Finding(
-            code=self.code,
-            subject="under the old threshold",
-            severity=Severity.OK if not felt else Severity.WARN if change.estimate > 0 else Severity.NOTE,
-            summary=f"with the threshold under which {say.percent(BUDGET)} of the predictions fell, "
+        return change_finding(
+            self,
+            "under the old threshold",
+            f"with the threshold under which {say.percent(BUDGET)} of the predictions fell, "
             f"{say.percent(change.current)} would be reviewed now",
-            estimate=Estimate(estimate=change.estimate, low=change.low, high=change.high),
-            unit="points",
-            p_value=p_value,
-            detectable=detectable(change, floor, VERDICT_ALPHA, sided=2),
+            change,
+            floor=self.thresholds.below,
+            worse=change.estimate > 0,
             basis="sampled rows with scores",
-            numbers={"budget": BUDGET, "threshold": at, "reference": change.reference, "current": change.current},
+            numbers={"budget": BUDGET, "threshold": at},
         )
 
     def _missed(self, case: Case, before: Queue, after: Queue) -> Finding:
-        floor = self.thresholds.missed
         change = _change(before, after, before.missed_rows(BUDGET), after.missed_rows(BUDGET))
-        p_value = two_sided(change) if change.se > 0 else 1.0
-        felt = p_value < VERDICT_ALPHA and abs(change.estimate) >= floor
         needed = _budget_for(case, before, after)
-        return Finding(
-            code=self.code,
-            subject="missed errors",
-            severity=Severity.OK if not felt else Severity.WARN if change.estimate > 0 else Severity.NOTE,
-            summary=_sentence(change, needed),
-            estimate=Estimate(estimate=change.estimate, low=change.low, high=change.high),
-            unit="points",
-            p_value=p_value,
-            detectable=detectable(change, floor, VERDICT_ALPHA, sided=2),
+        return change_finding(
+            self,
+            "missed errors",
+            _sentence(change, needed),
+            change,
+            floor=self.thresholds.missed,
+            worse=change.estimate > 0,
             basis="sampled rows with labels and scores",
             numbers=_numbers(change, needed),
             evidence=(_curves(before, after), _table(before, after)),
@@ -226,7 +218,7 @@ def _sentence(change: Change, needed: tuple[float, float, float] | None) -> str:
 
 
 def _numbers(change: Change, needed: tuple[float, float, float] | None) -> dict[str, Scalar]:
-    numbers: dict[str, Scalar] = {"budget": BUDGET, "reference": change.reference, "current": change.current}
+    numbers: dict[str, Scalar] = {"budget": BUDGET}
     if change.reference > 0:
         numbers["times"] = change.current / change.reference
     if needed is not None:

@@ -31,12 +31,14 @@ from backslide.contracts import say
 from backslide.contracts.evidence import SegmentRow, Segments
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.engine.columns.cache import once
+from backslide.contracts.finding import Finding, Severity, Step
 from backslide.engine.profile.segment_counts import REST
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.findings import change_finding
 from backslide.playbook.verify.mix import mix_findings
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Change, Units, compare
-from backslide.stats.change.units import detectable, projected, stacked
+from backslide.stats.change.units import projected, stacked
 from backslide.stats.drift.mix_effect import Split, split
 from backslide.stats.metrics.metric import METRICS, Metric, macro_f1_over
 from backslide.stats.two_sample import holm
@@ -138,36 +140,34 @@ def _metric_within(case: Case, before: Units, after: Units) -> Metric:
     return macro_f1_over(rows >= min(MIN_CLASS_ROWS, rows.max(initial=0.0)))
 
 
-def _held(case: Case) -> bool:
-    change = case.change(case.metric)
-    return not (case.metric.harm(change.estimate) >= case.problem.min_effect and change.p_worse < VERDICT_ALPHA)
-
-
 def _finding(case: Case, one: SegmentChange, tested: int) -> Finding:
     change, share = one.change, case.metric.share
     worse = one.worse(case, VERDICT_ALPHA)
-    masked = worse and _held(case)
+    headline = case.change(case.metric)
+    masked = worse and not (
+        case.metric.harm(headline.estimate) >= case.problem.min_effect and headline.p_worse < VERDICT_ALPHA
+    )
     direction = "fell" if change.estimate < 0 else "rose"
     summary = (
         f"{one.expression}: {say.metric(case.metric.name)} {direction} by {say.change(change.estimate, share=share)} "
         f"({say.levels(change.reference, change.current, share=share)}, {one.current_rows} labelled rows)"
     )
-    return Finding(
-        code=UserSegments.code,
-        subject=one.expression,
+    return change_finding(
+        UserSegments,
+        one.expression,
+        summary + (f"; masked: {say.metric(case.metric.name)} held overall" if masked else ""),
+        change,
+        floor=case.problem.min_effect,
         severity=Severity.FAIL if worse else Severity.OK,
-        summary=summary + (f"; masked: {say.metric(case.metric.name)} held overall" if masked else ""),
-        estimate=Estimate(estimate=change.estimate, low=change.low, high=change.high),
-        unit="points" if share else "",
         p_value=one.p_value,
-        detectable=detectable(change, case.problem.min_effect, VERDICT_ALPHA / tested),
+        tested=tested,
+        sided=1,
+        unit="points" if share else "",
         basis="all labelled rows",
         numbers={
             "variable": one.variable,
             "metric": case.metric.name,
             "masked": masked,
-            "reference": change.reference,
-            "current": change.current,
             "rows_reference": one.reference_rows,
             "rows_current": one.current_rows,
             "contribution": one.contribution,

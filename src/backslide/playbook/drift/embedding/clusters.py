@@ -26,19 +26,17 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.evidence import Evidence, Ranked, RankedRow, Table
-from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.contracts.evidence import Evidence, Table
+from backslide.contracts.finding import Finding, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
 from backslide.playbook.drift.embedding import embedding_columns
 from backslide.playbook.drift.embedding.embedding_columns import Ints, Vectors
 from backslide.playbook.drift.embedding.map import described
-from backslide.stats.change.day_noise import DayCounts
-from backslide.stats.drift.univariate import ShareMove, share_move
+from backslide.playbook.drift.group_shares import GroupShift, group_chart, group_finding, group_shifts
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.text.embeddings import Clusters, clusters_of
-from backslide.stats.two_sample import holm
 
 EXAMPLES = 2
 FAR_EXAMPLES = 4
@@ -54,36 +52,25 @@ class Floors:
 
 
 @dataclass(frozen=True)
-class _Moved:
-    place: int
-    move: ShareMove
-    p_value: float
-    far: bool
-
-    @property
-    def before(self) -> float:
-        return float(self.move.before[-1])
-
-    @property
-    def after(self) -> float:
-        return float(self.move.after[-1])
-
-    @property
-    def change(self) -> float:
-        """Without the effect of other weekdays."""
-        return float(self.move.adjusted[-1])
-
-
-@dataclass(frozen=True)
-class _Placed:
+class _Assignment:
     """Rows of both windows by cluster; of the reference only those that the clusters were not learned on."""
 
-    held: Vectors
+    vectors: Vectors
     clusters: Clusters
     at: tuple[Ints, Ints]
     """Positions of the rows counted among the vectors."""
     codes: tuple[Ints, Ints]
-    apart: tuple[Floats, Floats]
+    distance: tuple[Floats, Floats]
+
+    @property
+    def far(self) -> int:
+        """Code of the rows near no cluster."""
+        return len(self.clusters.centres)
+
+    def marks(self, case: Case, group: int) -> tuple[Floats, Floats]:
+        """1 for sampled rows of a cluster, 0 for those of others, NaN for rows that are not counted."""
+        rows = [own[at] for own, at in zip(self.vectors.rows, self.at, strict=True)]
+        return change_of_column.scattered(case, rows, [(codes == group).astype(float) for codes in self.codes])
 
 
 class EmbeddingClusters(Check):
@@ -95,42 +82,42 @@ class EmbeddingClusters(Check):
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding per column of embeddings."""
-        for held in embedding_columns.every_vector(case):
-            placed = _place(held)
-            if placed is not None:
-                yield self._finding(case, placed)
+        for vectors in embedding_columns.every_vector(case):
+            assigned = _assign(vectors)
+            if assigned is not None:
+                yield self._finding(case, assigned)
 
-    def _finding(self, case: Case, placed: _Placed) -> Finding:
-        held, floors = placed.held, self.thresholds
-        moved = _moves(placed)
-        over = [m for m in moved if abs(m.change) >= (floors.far if m.far else floors.share)]
-        top = min(over or moved, key=lambda m: (m.p_value, -abs(m.change), m.place))
-        severity = Severity.OK
-        if over:
-            severity = Severity.FAIL if max(abs(m.change) for m in over) >= floors.large_share else Severity.WARN
-        shown = severity != Severity.OK
-        named = {m.place: _name(case, placed, m) for m in moved} if shown else {}
-        said = [m for m in sorted(over, key=lambda m: -abs(m.change)) if m.p_value < 0.05][:3] or [top]
-        summary = f"{held.name}: " + "; ".join(_told(m, named.get(m.place, "")) for m in said)
-        low, high = change_of_column.newcombe_by_days(top.move)
-        rows = (len(placed.at[0]), len(placed.at[1]))
-        whole = [np.full(len(x), np.nan) for x in held.x]
-        for full, at, codes in zip(whole, placed.at, placed.codes, strict=True):
-            full[at] = (codes == top.place).astype(float)
-        values = held.aligned(case, (whole[0], whole[1]))
-        return Finding(
-            code=self.code,
-            subject=held.name,
-            severity=severity,
-            summary=summary,
-            estimate=Estimate(estimate=top.after - top.before, low=low, high=high, basis="sample", n=min(rows)),
-            unit="points",
-            p_value=top.p_value,
-            detectable=top.move.detectable(case.settings.engine.false_discovery_rate / len(moved), floors.share),
+    def _finding(self, case: Case, assigned: _Assignment) -> Finding:
+        floors, rows = self.thresholds, (len(assigned.at[0]), len(assigned.at[1]))
+        days = [None if d is None else d[at] for d, at in zip(assigned.vectors.days, assigned.at, strict=True)]
+        shifts = group_shifts(assigned.codes, days, assigned.far + 1)
+
+        def label(s: GroupShift) -> str:
+            return "far from every cluster" if s.group == assigned.far else f"{s.group + 1}: {_name(case, assigned, s)}"
+
+        return group_finding(
+            self,
+            case,
+            assigned.vectors.name,
+            shifts,
+            floor_of=lambda s: floors.far if s.group == assigned.far else floors.share,
+            floor=floors.share,
+            large=floors.large_share,
+            words=lambda s, loud: _sentence(assigned, s, _name(case, assigned, s) if loud else ""),
+            marks=lambda s: assigned.marks(case, s.group),
+            evidence=lambda summary: (
+                group_chart(
+                    "Change of each cluster's share", f"{summary}.", "change of the share of rows", shifts, label
+                ),
+                _examples(case, assigned, shifts),
+            ),
+            numbers=lambda _: {
+                "clusters": assigned.far,
+                "far_reference": shifts[-1].reference,
+                "far_current": shifts[-1].current,
+            },
+            sample_rows=min(rows),
             basis=embedding_columns.basis(case, rows),
-            since=change_of_column.since(case, values) if shown else None,
-            numbers={"clusters": len(moved) - 1, "far_reference": moved[-1].before, "far_current": moved[-1].after},
-            evidence=(_changes(moved, named, summary), _examples(case, placed, moved)) if shown else (),
         )
 
     @staticmethod
@@ -141,95 +128,54 @@ class EmbeddingClusters(Check):
         return Scenario(reference, current, dict(scenarios.ROLES), None, "vector")
 
 
-def _place(held: Vectors) -> _Placed | None:
+def _assign(vectors: Vectors) -> _Assignment | None:
     """Clusters of every other reference row; the rows between tell how far is near, and are counted."""
-    every = np.arange(len(held.x[0]))
+    every = np.arange(len(vectors.x[0]))
     learned, counted = every[::2], every[1::2]
-    found = clusters_of(held.x[0][learned], held.x[0][counted])
-    if found is None:
+    clusters = clusters_of(vectors.x[0][learned], vectors.x[0][counted])
+    if clusters is None:
         return None
-    at = counted, np.arange(len(held.x[1]))
-    placed = [found.places(x[own]) for x, own in zip(held.x, at, strict=True)]
-    return _Placed(held, found, at, (placed[0][0], placed[1][0]), (placed[0][1], placed[1][1]))
+    at = counted, np.arange(len(vectors.x[1]))
+    (codes, distance), (codes_now, distance_now) = (
+        clusters.places(x[own]) for x, own in zip(vectors.x, at, strict=True)
+    )
+    return _Assignment(vectors, clusters, at, (codes, codes_now), (distance, distance_now))
 
 
-def _moves(placed: _Placed) -> list[_Moved]:
-    """Every cluster against all others, and the far rows last, with p-values corrected over them."""
-    k, made = len(placed.clusters.centres), []
-    days = [None if d is None else d[at] for d, at in zip(placed.held.days, placed.at, strict=True)]
-    for place in range(k + 1):
-        counted = [
-            DayCounts.of((codes == place).astype(np.int64), 2, own)
-            for codes, own in zip(placed.codes, days, strict=True)
-        ]
-        totals = [c.counts.sum(axis=0) for c in counted]
-        move = share_move(totals[0], totals[1], (counted[0], counted[1]))
-        assert move is not None
-        made.append(move)
-    corrected = holm([m.p_value for m in made])
-    return [_Moved(i, move, float(p), i == k) for i, (move, p) in enumerate(zip(made, corrected, strict=True))]
-
-
-def _nearest(placed: _Placed, place: int, side: int, most: int) -> Ints:
+def _nearest(assigned: _Assignment, group: int, side: int, most: int) -> Ints:
     """Positions among the vectors of the rows of a cluster that lie nearest to its middle; of the far rows, spread out."""
-    own = np.flatnonzero(placed.codes[side] == place)
-    if place == len(placed.clusters.centres):
-        order = own[np.argsort(placed.apart[side][own], kind="stable")]
-        order = (
-            order[np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).astype(np.int64))]
-            if len(order)
-            else own
-        )
-    else:
-        order = own[np.argsort(placed.apart[side][own], kind="stable")][:most]
-    return np.asarray(placed.at[side][order])
+    rows = np.flatnonzero(assigned.codes[side] == group)
+    order = rows[np.argsort(assigned.distance[side][rows], kind="stable")]
+    if group == assigned.far and len(order):
+        order = order[np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).astype(np.int64))]
+    return np.asarray(assigned.at[side][order[:most]])
 
 
-def _name(case: Case, placed: _Placed, moved: _Moved) -> str:
+def _name(case: Case, assigned: _Assignment, shift: GroupShift) -> str:
     """What the row nearest to the middle says, from the window in which the cluster is the larger."""
-    side = int(moved.after >= moved.before)
-    at = _nearest(placed, moved.place, side, 1)
-    return _short(described(case, placed.held, side, at)[0]) if len(at) else "no row"
-
-
-def _short(text: str) -> str:
+    side = int(shift.raised >= 0)
+    at = _nearest(assigned, shift.group, side, 1)
+    text = described(case, assigned.vectors, side, at)[0] if len(at) else "no row"
     return text if len(text) <= 60 else text[:57].rstrip() + "…"
 
 
-def _told(moved: _Moved, name: str) -> str:
-    shares = f"{say.percent(moved.before)} → {say.percent(moved.after)} of the rows"
-    if moved.far:
-        return f"{shares} lie far from every cluster of the reference"
-    verb = "grew" if moved.after > moved.before else "shrank"
-    like = f" of rows like “{name}”" if name else f" {moved.place + 1}"
-    return f"the cluster{like} {verb} ({shares})"
+def _sentence(assigned: _Assignment, shift: GroupShift, name: str) -> str:
+    if shift.group == assigned.far:
+        return f"{shift.arrow} of the rows lie far from every cluster of the reference"
+    like = f" of rows like “{name}”" if name else f" {shift.group + 1}"
+    return f"the cluster{like} {'grew' if shift.raised > 0 else 'shrank'} ({shift.arrow} of the rows)"
 
 
-def _changes(moved: list[_Moved], named: dict[int, str], reading: str) -> Evidence:
-    rows = []
-    for m in sorted(moved, key=lambda m: -(m.after - m.before)):
-        low, high = change_of_column.newcombe_by_days(m.move)
-        label = "far from every cluster" if m.far else f"{m.place + 1}: {named[m.place]}"
-        note = f"{say.percent(m.before)} → {say.percent(m.after)}"
-        rows.append(RankedRow(label=label, value=m.after - m.before, low=low, high=high, note=note))
-    return Ranked(
-        title="Change of each cluster's share",
-        reading=f"{reading}.",
-        x="change of the share of rows",
-        rows=tuple(rows),
-        share=True,
-    )
-
-
-def _examples(case: Case, placed: _Placed, moved: list[_Moved]) -> Evidence:
+def _examples(case: Case, assigned: _Assignment, shifts: list[GroupShift]) -> Evidence:
     """The real rows nearest to the middle of each cluster, and some of those far from all."""
     rows = []
-    for m in sorted(moved, key=lambda m: (not m.far, -abs(m.after - m.before))):
-        side = 1 if m.far else int(m.after >= m.before)
-        at = _nearest(placed, m.place, side, FAR_EXAMPLES if m.far else EXAMPLES)
-        place = "far from every cluster" if m.far else f"cluster {m.place + 1}"
-        for text in described(case, placed.held, side, at) if len(at) else ():
-            rows.append((place, say.percent(m.before), say.percent(m.after), ("reference", "current")[side], text))
+    for s in sorted(shifts, key=lambda s: (s.group != assigned.far, -abs(s.raised))):
+        far = s.group == assigned.far
+        side = 1 if far else int(s.raised >= 0)
+        at = _nearest(assigned, s.group, side, FAR_EXAMPLES if far else EXAMPLES)
+        place = "far from every cluster" if far else f"cluster {s.group + 1}"
+        for text in described(case, assigned.vectors, side, at) if len(at) else ():
+            rows.append((place, say.percent(s.reference), say.percent(s.current), ("reference", "current")[side], text))
     return Table(
         title="Rows nearest to each cluster",
         reading="Real rows nearest to the middle of each cluster, from the window in which it is the larger.",

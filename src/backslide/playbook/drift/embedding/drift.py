@@ -28,19 +28,19 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.contracts.finding import Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
 from backslide.playbook.drift.embedding import embedding_columns
 from backslide.playbook.drift.embedding.embedding_columns import Vectors
 from backslide.playbook.drift.embedding.map import density_map
+from backslide.playbook.findings import enough_days, separation_finding, separation_severity
 from backslide.stats.drift.domain_classifier import Separation, separation
 from backslide.stats.drift.mmd import Distance, kernel_distance
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.text.embeddings import axes_of, norms
 
-MIN_DAYS = 5
 AXES = 24
 MOST_CLASSIFIED = 3_000
 
@@ -67,41 +67,32 @@ class EmbeddingDrift(Check):
         for held in embedding_columns.every_vector(case):
             yield self._finding(case, held)
 
-    def _finding(self, case: Case, held: Vectors) -> Finding:
-        floors, rows = self.thresholds, (len(held.x[0]), len(held.x[1]))
-        views = _views(held)
-        auc = _separated(case, held, views)
-        apart = kernel_distance(held.x[0], held.x[1], held.days, case.rng(f"distance of {held.name}"))
-        days = [len(np.unique(d)) for d in held.days if d is not None]
-        judged = not days or min(days) >= MIN_DAYS
-        told = auc.auc >= floors.auc and auc.low > 0.5
-        far = apart.size >= floors.distance
-        p = _p_value(auc, apart, told, far)
-        severity = Severity.OK
-        if judged and (told or far):
-            large = (told and auc.auc >= floors.large_auc) or (far and apart.size >= floors.large_distance)
-            severity = Severity.FAIL if large else Severity.WARN
-        summary = (
-            f"{held.name}: a classifier tells the windows apart by their vectors with AUC {say.number(auc.auc, 3)} (0.5 is not "
-            f"at all); the clouds lie {say.percent(apart.size)} of their spread apart beyond chance"
-        )
-        if not judged:
-            summary += f"; fewer than {MIN_DAYS} days in a window, so days themselves may do that"
-        shown = severity != Severity.OK
-        first = held.aligned(case, (views[0][:, 0], views[1][:, 0]))
-        return Finding(
-            code=self.code,
-            subject=held.name,
+    def _finding(self, case: Case, vectors: Vectors) -> Finding:
+        floors, rows = self.thresholds, (len(vectors.x[0]), len(vectors.x[1]))
+        views = _views(vectors)
+        auc = _separated(case, vectors, views)
+        distance = kernel_distance(vectors.x[0], vectors.x[1], vectors.days, case.rng(f"distance of {vectors.name}"))
+        judged = enough_days(vectors.days)
+        apart, far = auc.auc >= floors.auc and auc.low > 0.5, distance.size >= floors.distance
+        severity = separation_severity(auc, floors.auc, floors.large_auc, judged=judged)
+        if judged and far and severity != Severity.FAIL:
+            severity = Severity.FAIL if distance.size >= floors.large_distance else Severity.WARN
+        first = vectors.aligned(case, (views[0][:, 0], views[1][:, 0]))
+        return separation_finding(
+            self,
+            vectors.name,
+            f"{vectors.name}: a classifier tells the windows apart by their vectors with AUC {say.number(auc.auc, 3)} (0.5 is "
+            f"not at all); the clouds lie {say.percent(distance.size)} of their spread apart beyond chance",
+            auc,
             severity=severity,
-            summary=summary,
-            estimate=Estimate(estimate=auc.auc, low=auc.low, high=auc.high, basis="sample", n=min(rows)),
-            unit="AUC",
-            p_value=p if judged else None,
-            detectable=max(floors.auc, 0.5 + (3.1 + 0.84) * auc.se) if judged else None,
+            floor=floors.auc,
+            judged=judged,
+            rows=min(rows),
+            p_value=_p_value(auc, distance, apart, far),
             basis=embedding_columns.basis(case, rows),
-            since=change_of_column.since(case, first) if shown else None,
-            numbers={"distance": apart.size, "distance_p": apart.p_value, "dimensions": held.x[0].shape[1]},
-            evidence=density_map(held),
+            since=change_of_column.since(case, first) if severity != Severity.OK else None,
+            numbers={"distance": distance.size, "distance_p": distance.p_value, "dimensions": vectors.x[0].shape[1]},
+            evidence=density_map(vectors),
         )
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,12 +73,9 @@ class Vectors:
         """How findings call them."""
         return f"{self.column} (embedded)" if self.derived else self.column
 
-    def aligned(self, case: Case, values: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    def aligned(self, case: Case, values: Sequence[Floats]) -> tuple[Floats, Floats]:
         """A quantity of these vectors as one of the sampled rows, NaN for the others."""
-        made = [np.full(side.sample.height, np.nan) for side in case.sides]
-        for whole, at, own in zip(made, self.rows, values, strict=True):
-            whole[at] = own
-        return made[0], made[1]
+        return change_of_column.scattered(case, self.rows, values)
 
 
 def check_functions(case: Case) -> None:

@@ -37,6 +37,7 @@ from backslide.playbook.drift.embedding import embedding_columns
 from backslide.playbook.drift.embedding.embedding_columns import Facts
 from backslide.playbook.drift.text import text_columns, vocabulary
 from backslide.playbook.evidence import numeric_histograms
+from backslide.playbook.findings import graded, share_finding
 from backslide.stats.drift.univariate import ShareMove
 from backslide.stats.metrics.metric import Floats
 
@@ -113,7 +114,7 @@ class EmbeddingHealth(Check):
         d = embedding_columns.dimension(case, column)
         other = [np.where(f.known, (f.size != d).astype(float), np.nan) for f in own]
         now = usual_length(own[1].size)
-        move = _share(case, (other[0], other[1]))
+        move = change_of_column.share_of(case, (other[0], other[1]))
         words = f"of the vectors have other than {d} numbers"
         if now != d:
             words += f", most of them {now}"
@@ -124,13 +125,13 @@ class EmbeddingHealth(Check):
             move,
             (other[0], other[1]),
             self.thresholds.dimension,
-            fact=now != d and float(move.after[-1]) >= HARDLY,
+            certain=now != d and float(move.after[-1]) >= HARDLY,
             shown=(_sizes(column, own),),
         )
 
     def _broken(self, case: Case, column: str, own: tuple[Facts, Facts]) -> Finding:
         broken = [(~f.known | ~f.finite | f.flat).astype(float) for f in own]
-        move = _share(case, (broken[0], broken[1]))
+        move = change_of_column.share_of(case, (broken[0], broken[1]))
         parts = {
             "missing": [~f.known for f in own],
             "with numbers that are missing or infinite": [f.known & ~f.finite & (f.size > 0) for f in own],
@@ -179,10 +180,10 @@ class EmbeddingHealth(Check):
                 case,
                 f"{column} norm",
                 words,
-                _share(case, (off[0], off[1])),
+                change_of_column.share_of(case, (off[0], off[1])),
                 (off[0], off[1]),
                 self.thresholds.broken,
-                fact=unit[1] <= HARDLY,
+                certain=unit[1] <= HARDLY,
                 shown=shown,
             )
             return
@@ -266,34 +267,29 @@ class EmbeddingHealth(Check):
         subject: str,
         summary: str,
         move: ShareMove,
-        which: Both,
+        marks: Both,
         floor: float,
         *,
-        fact: bool = False,
+        certain: bool = False,
         shown: tuple[Evidence, ...] = (),
     ) -> Finding:
-        change, rows = float(move.adjusted[-1]), min(len(w) for w in which)
-        known = min(int(np.isfinite(w).sum()) for w in which)
-        severity = Severity.OK
-        if known >= change_of_column.MIN_ROWS and (fact or abs(change) >= floor):
-            severity = Severity.FAIL if fact or abs(change) >= 5 * floor else Severity.WARN
-        worry = severity != Severity.OK
-        low, high = change_of_column.newcombe_by_days(move)
-        return Finding(
-            code=self.code,
-            subject=subject,
-            severity=severity,
-            summary=summary,
-            estimate=Estimate(
-                estimate=float(move.after[-1] - move.before[-1]), low=low, high=high, basis="sample", n=rows
-            ),
-            unit="points",
-            p_value=None if fact else move.p_value,
-            detectable=move.detectable(_alpha(case), floor),
+        """``certain`` where it needs no test: most vectors have become another kind."""
+        size, rows = abs(float(move.adjusted[-1])), min(map(len, marks))
+        known = min(int(np.isfinite(m).sum()) for m in marks)
+        return share_finding(
+            self,
+            case,
+            subject,
+            summary,
+            move,
+            severity=graded(np.inf if certain else size, floor, 5 * floor, known, change_of_column.MIN_ROWS),
+            floor=floor,
+            marks=marks,
+            sample_rows=rows,
             basis=_basis(rows),
-            since=change_of_column.since(case, which) if worry else None,
             numbers={"reference": float(move.before[-1]), "current": float(move.after[-1])},
-            evidence=shown if worry else (),
+            evidence=lambda: shown,
+            **({"p_value": None} if certain else {}),
         )
 
     @staticmethod
@@ -302,11 +298,6 @@ class EmbeddingHealth(Check):
         reference = scenarios.with_vectors(scenarios.served(rng), rng)
         current = scenarios.with_vectors(scenarios.next_month(rng), rng, unit=False)
         return Scenario(reference, current, dict(scenarios.ROLES), None, "vector norm")
-
-
-def _share(case: Case, which: Both) -> ShareMove:
-    hits = [(int(np.nansum(w)), int(np.isfinite(w).sum())) for w in which]
-    return change_of_column.indicator(case, hits[0], hits[1], which)
 
 
 def _ends(move: ShareMove) -> str:

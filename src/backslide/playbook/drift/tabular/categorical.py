@@ -36,6 +36,7 @@ from backslide.playbook import evidence, scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
 from backslide.playbook.drift.change_of_column import Levels
+from backslide.playbook.findings import graded, share_finding
 from backslide.stats.drift.univariate import ShareMove
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import jensen_shannon, unseen_rate
@@ -86,37 +87,32 @@ class CategoricalDrift(Check):
             yield finding
 
     def _finding(self, case: Case, column: str, alpha: float, *, draw: bool) -> Finding:
-        g, b = (side.profile.columns[column] for side in case.sides)
+        ref, cur = (side.profile.columns[column] for side in case.sides)
         levels = change_of_column.feature_levels(case, column)
         move = change_of_column.feature_shares(case, column)
         assert move is not None
-        unseen = _unseen(g, b, move)
-        vanished = _vanished(g, b)
-        floors = self.thresholds
-        moved = move.total_variation_adjusted >= floors.total_variation
-        met = unseen.excess >= floors.unseen
-        p_value = min(
-            1.0,
-            2 * min(p for p, asked in ((move.p_value, moved), (unseen.p_value, met)) if asked)
-            if moved or met
-            else 2 * move.p_value,
-        )
-        severity = self._severity(move, moved or met, min(levels.reference.sum(), levels.current.sum()))
+        unseen, vanished, floors = _unseen(ref, cur, move), _vanished(ref, cur), self.thresholds
+        moved, met = move.total_variation_adjusted >= floors.total_variation, unseen.excess >= floors.unseen
+        # Each question has half of the error rate; where neither passes its floor, the shares speak.
+        asked = [p for p, over in ((move.p_value, moved), (unseen.p_value, met)) if over] or [move.p_value]
+        rows = min(levels.reference.sum(), levels.current.sum())
+        size = move.total_variation_adjusted if moved or met else -1.0
         most = int(np.argmax(np.abs(move.adjusted)[: len(levels.names)] if levels.names else [0]))
         summary = _sentence(column, levels, move, most, unseen, vanished)
-        shown = severity != Severity.OK
-        which = _marks(case, column, levels, most, unseen)
-        return Finding(
-            code=self.code,
-            subject=column,
-            severity=severity,
-            summary=summary,
-            estimate=change_of_column.share_change(move, most),
-            unit="points",
-            p_value=p_value,
-            detectable=move.detectable(alpha, floors.total_variation),
-            basis=_basis(case, g),
-            since=change_of_column.since(case, which) if shown else None,
+        marks = _marks(case, column, levels, most, unseen)
+        return share_finding(
+            self,
+            case,
+            column,
+            summary,
+            move,
+            severity=graded(size, 0.0, floors.large_total_variation, rows, change_of_column.MIN_ROWS),
+            floor=floors.total_variation,
+            alpha=alpha,
+            marks=marks,
+            place=most,
+            p_value=min(1.0, 2 * min(asked)),
+            basis=_basis(case, ref),
             numbers={
                 "cramers_v": move.cramers_v,
                 "chi_squared": move.chi_squared,
@@ -129,19 +125,14 @@ class CategoricalDrift(Check):
                 "unseen": ", ".join(unseen.levels[:5]),
                 "vanished_share": float(sum(vanished.values())),
                 "vanished": ", ".join(sorted(vanished, key=lambda n: -vanished[n])[:5]),
-                "reference_distinct": g.distinct_levels,
-                "current_distinct": b.distinct_levels,
+                "reference_distinct": ref.distinct_levels,
+                "current_distinct": cur.distinct_levels,
             },
-            evidence=(_bars(column, g, b, summary), *_series(case, which, column, levels, most, unseen, draw=draw))
-            if shown
-            else (),
+            evidence=lambda: (
+                _bars(column, ref, cur, summary),
+                *(_series(case, marks, column, levels.names[most]) if draw and levels.names else ()),
+            ),
         )
-
-    def _severity(self, move: ShareMove, moved: bool, rows: float) -> Severity:
-        if rows < change_of_column.MIN_ROWS or not moved:
-            return Severity.OK
-        large = move.total_variation_adjusted >= self.thresholds.large_total_variation
-        return Severity.FAIL if large else Severity.WARN
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
@@ -189,14 +180,9 @@ def _marks(case: Case, column: str, levels: Levels, most: int, unseen: Unseen) -
     return marks[0], marks[1]
 
 
-def _series(
-    case: Case, which: tuple[Floats, Floats], column: str, levels: Levels, most: int, unseen: Unseen, *, draw: bool
-) -> tuple[Series, ...]:
-    if not draw or not levels.names:
-        return ()
-    name = levels.names[most]
+def _series(case: Case, marks: tuple[Floats, Floats], column: str, name: str) -> tuple[Series, ...]:
     title = f"share of {name if len(name) <= 40 else name[:37] + '...'!r} in {column}"
-    return change_of_column.series(case, which, title=title, y="share of rows", share=True)
+    return change_of_column.series(case, marks, title=title, y="share of rows", share=True)
 
 
 def _bars(column: str, g: ColumnProfile, b: ColumnProfile, reading: str) -> Bars:

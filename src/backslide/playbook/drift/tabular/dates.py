@@ -27,7 +27,7 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.evidence import Bars, Evidence
+from backslide.contracts.evidence import Evidence
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.engine.columns import names
 from backslide.engine.columns.kinds import ColumnKind
@@ -35,6 +35,7 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
 from backslide.playbook.evidence import bars, numeric_histograms
+from backslide.playbook.findings import two_bars
 from backslide.stats.metrics.metric import Floats
 
 DAY = 86_400.0
@@ -162,31 +163,22 @@ class Dates(Check):
             ),
         )
 
-    def _share(self, case: Case, column: str, what: str, which: Both, alpha: float) -> Question:
-        known = [w[np.isfinite(w)] for w in which]
-        hits = [(int(k.sum()), max(len(k), 1)) for k in known]
-        move = change_of_column.indicator(case, hits[0], hits[1], which)
-        before, after = float(move.before[1]), float(move.after[1])
+    def _share(self, case: Case, column: str, what: str, marks: Both, alpha: float) -> Question:
+        move = change_of_column.share_of(case, marks)
+        ref, cur = float(move.before[1]), float(move.after[1])
         low, high = change_of_column.newcombe_by_days(move)
-        chart = Bars(
-            title=f"{column}: {what}",
-            reading=f"{column}: {say.percent(after)} {what}, {say.percent(before)} before.",
-            x="",
-            categories=(what,),
-            reference=(before,),
-            current=(after,),
-        )
+        reading = f"{column}: {say.percent(cur)} {what}, {say.percent(ref)} before."
         return Question(
             what,
-            f"{say.percent(after)} {what}, {say.percent(before)} before",
+            f"{say.percent(cur)} {what}, {say.percent(ref)} before",
             abs(float(move.adjusted[1])),
             self.thresholds.share,
             move.p_value,
-            Estimate(estimate=after - before, low=min(low, after - before), high=max(high, after - before)),
+            Estimate(estimate=cur - ref, low=min(low, cur - ref), high=max(high, cur - ref)),
             "points",
             move.detectable(alpha, self.thresholds.share),
-            which,
-            (chart,),
+            marks,
+            (two_bars(f"{column}: {what}", reading, what, ref, cur),),
         )
 
     def _spread(

@@ -24,13 +24,13 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.evidence import Bars
-from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.contracts.evidence import Evidence
+from backslide.contracts.finding import Finding, Severity, Step
 from backslide.engine.profile.profile import ColumnProfile
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
-from backslide.stats.drift.univariate import ShareMove
+from backslide.playbook.findings import graded, share_finding, two_bars
 from backslide.stats.metrics.metric import Floats
 
 
@@ -56,7 +56,7 @@ class Missing(Check):
         drawn = 0
         for column in case.pairs:
             sides = [side.profile.columns[column] for side in case.sides]
-            for what, count in (("missing", _missing), ("infinite", _infinite), ("empty", _empty)):
+            for what, count in (("missing", lambda c: c.missing), ("infinite", _infinite), ("empty", _empty)):
                 hits = count(sides[0]), count(sides[1])
                 if any(hits) and all(side.rows for side in sides):
                     finding = self._finding(case, column, what, hits, alpha, draw=drawn < change_of_column.DRAWN_SERIES)
@@ -67,54 +67,44 @@ class Missing(Check):
     def _finding(
         self, case: Case, column: str, what: str, hits: tuple[int, int], alpha: float, *, draw: bool
     ) -> Finding:
-        g, b = (side.profile.columns[column] for side in case.sides)
-        which = tuple(_where(side.sample[column], what).astype(float) for side in case.sides)
-        move = change_of_column.indicator(case, (hits[0], g.rows), (hits[1], b.rows), (which[0], which[1]))
-        change = float(move.adjusted[1])
-        floor = self.thresholds.share
-        severity = Severity.OK
-        if abs(change) >= floor and min(g.rows, b.rows) >= change_of_column.MIN_ROWS:
-            severity = Severity.NOTE if change < 0 else Severity.FAIL if change >= 5 * floor else Severity.WARN
-        before, after = hits[0] / g.rows, hits[1] / b.rows
-        summary = f"{column}: {say.percent(after)} {what}, {say.percent(before)} before"
-        shown = severity != Severity.OK
-        chart = Bars(
-            title=f"{column}: {what}",
-            reading=f"{summary}.",
-            x="",
-            categories=(what,),
-            reference=(before,),
-            current=(after,),
-        )
-        by_day = (
-            change_of_column.series(
-                case, (which[0], which[1]), title=f"share of {column} {what}", y=f"share {what}", share=True
-            )
-            if shown and draw
-            else ()
-        )
-        return Finding(
-            code=self.code,
-            subject=column + _SUFFIX[what],
+        ref, cur = (side.profile.columns[column] for side in case.sides)
+        marks = tuple(_where(side.sample[column], what).astype(float) for side in case.sides)
+        move = change_of_column.indicator(case, (hits[0], ref.rows), (hits[1], cur.rows), (marks[0], marks[1]))
+        change, floor = float(move.adjusted[1]), self.thresholds.share
+        severity = graded(abs(change), floor, 5 * floor, min(ref.rows, cur.rows), change_of_column.MIN_ROWS)
+        if severity != Severity.OK and change < 0:
+            severity = Severity.NOTE
+        shares = hits[0] / ref.rows, hits[1] / cur.rows
+        summary = f"{column}: {say.percent(shares[1])} {what}, {say.percent(shares[0])} before"
+
+        def evidence() -> tuple[Evidence, ...]:
+            chart = two_bars(f"{column}: {what}", f"{summary}.", what, *shares)
+            title = f"share of {column} {what}"
+            by_day = change_of_column.series(case, (marks[0], marks[1]), title=title, y=f"share {what}", share=True)
+            return (chart, *by_day) if draw else (chart,)
+
+        return share_finding(
+            self,
+            case,
+            column + _SUFFIX[what],
+            summary,
+            move,
             severity=severity,
-            summary=summary,
-            estimate=_estimate(move, after - before),
-            unit="points",
-            p_value=move.p_value,
-            detectable=move.detectable(alpha, floor),
+            floor=floor,
+            alpha=alpha,
+            marks=(marks[0], marks[1]),
             basis=f"all rows; {change_of_column.noise(case)}",
-            since=change_of_column.since(case, (which[0], which[1])) if shown else None,
             numbers={
-                "reference_nulls": g.nulls,
-                "reference_nans": g.nans,
-                "current_nulls": b.nulls,
-                "current_nans": b.nans,
-                "reference_infinite": _infinite(g),
-                "current_infinite": _infinite(b),
-                "reference_empty": _empty(g),
-                "current_empty": _empty(b),
+                "reference_nulls": ref.nulls,
+                "reference_nans": ref.nans,
+                "current_nulls": cur.nulls,
+                "current_nans": cur.nans,
+                "reference_infinite": _infinite(ref),
+                "current_infinite": _infinite(cur),
+                "reference_empty": _empty(ref),
+                "current_empty": _empty(cur),
             },
-            evidence=(chart, *by_day) if shown else (),
+            evidence=evidence,
         )
 
     def _kind_changed(self, column: str, g: ColumnProfile, b: ColumnProfile) -> Iterable[Finding]:
@@ -144,10 +134,6 @@ class Missing(Check):
         return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "income")
 
 
-def _missing(column: ColumnProfile) -> int:
-    return column.missing
-
-
 def _infinite(column: ColumnProfile) -> int:
     return column.pos_inf + column.neg_inf
 
@@ -165,8 +151,3 @@ def _where(values: pl.Series, what: str) -> Floats:
     else:
         found = values.cast(pl.String, strict=False).str.strip_chars() == ""
     return np.asarray(found.fill_null(what == "missing").to_numpy(), float)
-
-
-def _estimate(move: ShareMove, change: float) -> Estimate:
-    low, high = change_of_column.newcombe_by_days(move)
-    return Estimate(estimate=change, low=min(low, change), high=max(high, change))

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.evidence import Evidence, Ranked, RankedRow, Table
+from backslide.contracts.evidence import Ranked, RankedRow, Table
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.engine.columns.design_matrix import make_design
 from backslide.engine.columns.kinds import ColumnKind
@@ -39,6 +39,7 @@ from backslide.engine.columns.pair import to_numbers
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
+from backslide.playbook.findings import enough_days, separation_finding, separation_severity
 from backslide.stats.drift.domain_classifier import Separation, separation
 from backslide.stats.drift.rank_correlation import PairChange, correlation_changes, standard_ranks
 
@@ -46,7 +47,6 @@ MOST_COLUMNS = 60
 MOST_ROWS = 4000
 """Rows per window that the classifier sees."""
 MIN_ROWS = 200
-MIN_DAYS = 5
 SHOWN = 10
 COUNTER = 0.98
 """Rank correlation with time from which a column counts rows or days."""
@@ -115,36 +115,29 @@ class Multivariate(Check):
             return
         x = [design.matrix(frame) for frame in frames]
         found = separation(x[0], x[1], design.categorical, (used[0], used[1]), rng, looked_from=self.thresholds.auc)
-        judged = used[0] is None or min(len(np.unique(d)) for d in used if d is not None) >= MIN_DAYS
-        yield self._separation(case, found, design.columns, judged=judged, rows=min(map(len, x)))
+        yield self._separation(case, found, design.columns, judged=enough_days(used), rows=min(map(len, x)))
 
     def _separation(
-        self, case: Case, found: Separation, columns: tuple[str, ...], *, judged: bool, rows: int
+        self, case: Case, result: Separation, columns: tuple[str, ...], *, judged: bool, rows: int
     ) -> Finding:
         floors = self.thresholds
-        severity = Severity.OK
-        if judged and found.auc >= floors.auc and found.low > 0.5:
-            severity = Severity.FAIL if found.auc >= floors.large_auc else Severity.WARN
-        order = [int(i) for i in np.argsort(-found.importance, kind="stable") if found.importance[i] > 0.002]
+        severity = separation_severity(result, floors.auc, floors.large_auc, judged=judged)
+        order = [int(i) for i in np.argsort(-result.importance, kind="stable") if result.importance[i] > 0.002]
         by = f", by {say.listed([columns[i] for i in order])}" if order else ""
-        summary = f"a classifier tells the windows apart with AUC {say.number(found.auc, 3)} (0.5 is not at all){by}"
-        if not judged:
-            summary += f"; fewer than {MIN_DAYS} days in a window, so days themselves may do that"
-        evidence: tuple[Evidence, ...] = ()
-        if severity != Severity.OK:
-            evidence = (_used(columns, found, order[:SHOWN], summary),)
-        return Finding(
-            code=self.code,
-            subject="domain classifier",
+        summary = f"a classifier tells the windows apart with AUC {say.number(result.auc, 3)} (0.5 is not at all){by}"
+        loud = severity != Severity.OK
+        return separation_finding(
+            self,
+            "domain classifier",
+            summary,
+            result,
             severity=severity,
-            summary=summary,
-            estimate=Estimate(estimate=found.auc, low=found.low, high=found.high, basis="sample", n=rows),
-            unit="AUC",
-            p_value=found.p_value if judged else None,
-            detectable=max(floors.auc, 0.5 + (3.1 + 0.84) * found.se) if judged else None,
+            floor=floors.auc,
+            judged=judged,
+            rows=rows,
             basis=_basis(case, rows),
             numbers={"columns": len(columns), "used": ", ".join(columns[i] for i in order[:5])},
-            evidence=evidence,
+            evidence=(_used(columns, result, order[:SHOWN], summary),) if loud else (),
         )
 
     @staticmethod

@@ -29,6 +29,7 @@ from backslide.engine.columns.pair import to_numbers
 from backslide.playbook import evidence, scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
+from backslide.playbook.findings import graded, share_finding
 from backslide.stats.two_sample import jensen_shannon
 
 MAX_SCORES = 30
@@ -67,17 +68,17 @@ class Scores(Check):
 
     def _classes(self, case: Case) -> Iterable[Finding]:
         counts = [_predicted(side) for side in case.sides]
-        if not all(sum(c.values()) for c in counts):
+        rows = min(sum(c.values()) for c in counts)
+        if not rows:
             return
         levels = change_of_column.levels_of(counts[0], counts[1], (0, 0))
         move = change_of_column.shares(case, names.PREDICTION, levels)
         assert move is not None
         most = int(np.argmax(np.abs(move.adjusted)[: len(levels.names)]))
-        before, after = (say.percent(float(side[most])) for side in (move.before, move.after))
-        summary = f"predicted {levels.names[most]!r}: {before} → {after} of rows"
-        worst = float(np.abs(move.adjusted).max())
-        enough = min(sum(c.values()) for c in counts) >= change_of_column.MIN_ROWS
-        severity = Severity.WARN if worst >= self.thresholds.share and enough else Severity.OK
+        ref, cur = (say.percent(float(side[most])) for side in (move.before, move.after))
+        summary = f"predicted {levels.names[most]!r}: {ref} → {cur} of rows"
+        codes = [change_of_column.codes_of(side.sample[names.PREDICTION], levels.names) for side in case.sides]
+        marks = tuple(np.where(c < 0, np.nan, (c == most).astype(float)) for c in codes)
         bars = evidence.bars(
             {k: float(x) for k, x in counts[0].items()},
             {k: float(x) for k, x in counts[1].items()},
@@ -85,39 +86,32 @@ class Scores(Check):
             reading=f"{summary}.",
             x="predicted class",
         )
-        marks = [change_of_column.codes_of(side.sample[names.PREDICTION], levels.names) for side in case.sides]
-        which = tuple(np.where(m < 0, np.nan, (m == most).astype(float)) for m in marks)
-        yield Finding(
-            code=self.code,
-            subject="prediction",
-            severity=severity,
-            summary=summary,
-            p_value=move.p_value,
-            estimate=change_of_column.share_change(move, most),
-            unit="points",
-            detectable=move.detectable(case.settings.engine.false_discovery_rate, self.thresholds.share),
+        worst, floor = float(np.abs(move.adjusted).max()), self.thresholds.share
+        finding = share_finding(
+            self,
+            case,
+            "prediction",
+            summary,
+            move,
+            severity=graded(worst, floor, np.inf, rows, change_of_column.MIN_ROWS),
+            floor=floor,
+            marks=(marks[0], marks[1]),
+            place=most,
             basis="all rows",
-            since=change_of_column.since(case, (which[0], which[1])) if severity != Severity.OK else None,
             numbers={
                 "cramers_v": move.cramers_v,
                 "total_variation": move.total_variation,
                 "jensen_shannon": jensen_shannon(levels.reference, levels.current),
             },
-            evidence=(
-                bars,
-                *(
-                    change_of_column.series(
-                        case,
-                        (which[0], which[1]),
-                        title=f"share predicted {levels.names[most]!r}",
-                        y="share of rows",
-                        share=True,
-                    )
-                    if severity != Severity.OK
-                    else ()
-                ),
+            evidence=lambda: change_of_column.series(
+                case,
+                (marks[0], marks[1]),
+                title=f"share predicted {levels.names[most]!r}",
+                y="share of rows",
+                share=True,
             ),
         )
+        yield finding.model_copy(update={"evidence": (bars, *finding.evidence)})
 
     def _distribution(self, case: Case, column: str, title: str, alpha: float) -> Iterable[Finding]:
         g, b = (side.profile.columns[column] for side in case.sides)

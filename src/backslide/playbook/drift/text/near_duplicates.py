@@ -28,12 +28,15 @@ from numpy.typing import NDArray
 from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.evidence import Table
-from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.contracts.finding import Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
 from backslide.playbook.drift.text import text_columns, vocabulary
 from backslide.playbook.drift.text.text_columns import Passages
+from backslide.playbook.findings import graded, share_finding
+from backslide.stats.drift.univariate import ShareMove
+from backslide.stats.metrics.metric import Floats
 from backslide.stats.text.near_duplicates import clumps, signatures
 
 SHOWN = 6
@@ -61,83 +64,65 @@ class TextCopies(Check):
             if held is not None:
                 yield from self._findings(case, held)
 
-    def _findings(self, case: Case, held: Passages) -> Iterator[Finding]:
-        most = min(map(len, held.texts))
-        kept = [vocabulary.thinned(len(side), most) for side in held.texts]
-        texts = [[side[i] for i in own] for side, own in zip(held.texts, kept, strict=True)]
+    def _findings(self, case: Case, passages: Passages) -> Iterator[Finding]:
+        most = min(map(len, passages.texts))
+        rows = [vocabulary.thinned(len(side), most) for side in passages.texts]
+        texts = [[side[i] for i in own] for side, own in zip(passages.texts, rows, strict=True)]
         group = clumps(signatures(pl.Series([*texts[0], *texts[1]], dtype=pl.String)))
-        size = [np.bincount(own, minlength=int(group.max()) + 1) for own in (group[:most], group[most:])]
-        own = [(size[side][group[side * most : (side + 1) * most]] > 1).astype(float) for side in (0, 1)]
-        again = (size[0][group[most:]] > 0).astype(float)
-        reference = vocabulary.renumbered(group[:most])
-        yield self._finding(
-            case,
-            held,
-            kept,
-            "near-copies",
-            (own[0], own[1]),
-            reference,
-            "of the texts have a near-copy in their window",
-            _largest(texts, group, size),
-            rising_only=False,
-        )
-        yield self._finding(
-            case,
-            held,
-            kept,
-            "old texts",
-            (own[0], again),
-            reference,
-            "of the texts have a near-copy in the reference",
-            _largest(texts, group, size),
-            rising_only=True,
-        )
+        codes = group[:most], group[most:]
+        size = [np.bincount(own, minlength=int(group.max()) + 1) for own in codes]
+        largest = _largest(texts, group, size)
+        copied = [(size[side][codes[side]] > 1).astype(float) for side in (0, 1)]
+        again = (size[0][codes[1]] > 0).astype(float)
+        for what, flags, words, rising_only in (
+            ("near-copies", copied, "of the texts have a near-copy in their window", False),
+            ("old texts", [copied[0], again], "of the texts have a near-copy in the reference", True),
+        ):
+            marks = [np.full(len(side), np.nan) for side in passages.texts]
+            for full, at, own in zip(marks, rows, flags, strict=True):
+                full[at] = own
+            move = text_columns.clumped(case, passages, (marks[0], marks[1]), vocabulary.renumbered(codes[0]))
+            assert move is not None
+            yield self._finding(case, passages, what, words, move, marks, largest, rising_only=rising_only)
 
     def _finding(
         self,
         case: Case,
-        held: Passages,
-        kept: list[Ints],
+        passages: Passages,
         what: str,
-        which: tuple[np.ndarray, np.ndarray],
-        reference: Ints,
         words: str,
+        move: ShareMove,
+        marks: list[Floats],
         largest: list[tuple[str, int, int]],
         *,
         rising_only: bool,
     ) -> Finding:
-        whole = tuple(np.full(len(side), np.nan) for side in held.texts)
-        for full, at, own in zip(whole, kept, which, strict=True):
-            full[at] = own
-        move = text_columns.clumped(case, held, (whole[0], whole[1]), reference)
-        assert move is not None
         change, floor = float(move.adjusted[-1]), self.thresholds.share
-        severity = Severity.OK
-        if change >= floor or (not rising_only and change <= -floor):
-            severity = Severity.FAIL if abs(change) >= self.thresholds.large_share else Severity.WARN
-        shown = severity != Severity.OK
-        before, after = float(move.before[-1]), float(move.after[-1])
-        summary = f"{held.column}: {say.percent(before)} → {say.percent(after)} {words}"
-        if shown and largest:
+        severity = graded(change if rising_only else abs(change), floor, self.thresholds.large_share, 1, 0)
+        ref, cur = float(move.before[-1]), float(move.after[-1])
+        summary = f"{passages.column}: {say.percent(ref)} → {say.percent(cur)} {words}"
+        if severity != Severity.OK and largest:
             summary += f"; most often {text_columns.quoted(largest[0][0], 60)!r}"
-        low, high = change_of_column.newcombe_by_days(move)
-        values = held.aligned(case, (whole[0], whole[1]))
-        drawn = change_of_column.series(
-            case, values, title=f"share of texts: {what} of {held.column}", y="share of texts", share=True
-        )
-        return Finding(
-            code=self.code,
-            subject=f"{held.column} {what}",
+        rows = [int(np.isfinite(m).sum()) for m in marks]
+        aligned = passages.aligned(case, marks)
+        title = f"share of texts: {what} of {passages.column}"
+        return share_finding(
+            self,
+            case,
+            f"{passages.column} {what}",
+            summary,
+            move,
             severity=severity,
-            summary=summary,
-            estimate=Estimate(estimate=after - before, low=low, high=high, basis="sample", n=len(kept[0])),
-            unit="points",
+            floor=floor,
+            marks=aligned,
+            sample_rows=rows[0],
             p_value=1.0 if rising_only and change <= 0 else move.p_value,
-            detectable=move.detectable(case.settings.engine.false_discovery_rate, floor),
-            basis=text_columns.basis(case, (len(kept[0]), len(kept[1]))),
-            since=change_of_column.since(case, values) if shown else None,
-            numbers={"reference": before, "current": after},
-            evidence=(_table(largest, summary), *drawn) if shown else (),
+            basis=text_columns.basis(case, (rows[0], rows[1])),
+            numbers={"reference": ref, "current": cur},
+            evidence=lambda: (
+                _table(largest, summary),
+                *change_of_column.series(case, aligned, title=title, y="share of texts", share=True),
+            ),
         )
 
     @staticmethod

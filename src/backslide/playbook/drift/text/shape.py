@@ -31,13 +31,14 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.evidence import Bars, Evidence, Histograms
+from backslide.contracts.evidence import Bars, Histograms
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.engine.columns import text_stats
 from backslide.playbook import evidence, scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
 from backslide.playbook.drift.text import text_columns, vocabulary
+from backslide.playbook.findings import graded, share_finding
 from backslide.stats.drift.univariate import ShareMove
 from backslide.stats.metrics.metric import Floats
 
@@ -160,17 +161,15 @@ class TextShape(Check):
         self, case: Case, column: str, what: str, values: Pair, floor: float, words: str = ""
     ) -> Iterator[Finding]:
         """A share of the texts."""
-        known = [v[np.isfinite(v)] for v in values]
-        if not all(map(len, known)):
-            return
-        hits = [(int(v.sum()), len(v)) for v in known]
-        move = change_of_column.indicator(case, hits[0], hits[1], values)
-        yield self._share(case, f"{column} {what}", what, move, floor, values, (len(known[0]), len(known[1])), words)
+        rows = int(np.isfinite(values[0]).sum()), int(np.isfinite(values[1]).sum())
+        if all(rows):
+            move = change_of_column.share_of(case, values)
+            yield self._share(case, column, what, move, floor, values, rows, words)
 
     def _share(
         self,
         case: Case,
-        subject: str,
+        column: str,
         what: str,
         move: ShareMove,
         floor: float,
@@ -178,28 +177,33 @@ class TextShape(Check):
         rows: tuple[int, int],
         words: str = "",
     ) -> Finding:
-        change = float(move.adjusted[-1])
-        severity = Severity.OK
-        if abs(change) >= floor and min(rows) >= text_columns.MIN_TEXTS:
-            severity = Severity.FAIL if abs(change) >= self.thresholds.large_texts else Severity.WARN
-        shown = severity != Severity.OK
-        before, after = float(move.before[-1]), float(move.after[-1])
-        column = subject.removesuffix(f" {what}")
-        summary = f"{column}, {what}: {say.percent(before)} → {say.percent(after)} of the texts{words}"
-        low, high = change_of_column.newcombe_by_days(move)
-        return Finding(
-            code=self.code,
-            subject=subject,
-            severity=severity,
-            summary=summary,
-            estimate=Estimate(estimate=after - before, low=low, high=high, basis="sample", n=min(rows)),
-            unit="points",
-            p_value=move.p_value,
-            detectable=move.detectable(case.settings.engine.false_discovery_rate, floor),
+        size, floors = abs(float(move.adjusted[-1])), self.thresholds
+        ref, cur = float(move.before[-1]), float(move.after[-1])
+        summary = f"{column}, {what}: {say.percent(ref)} → {say.percent(cur)} of the texts{words}"
+        title = f"share of texts: {column} {what}"
+        bars = Bars(
+            title=title,
+            reading=f"{summary}.",
+            x="texts",
+            categories=("others", what),
+            reference=(1 - ref, ref),
+            current=(1 - cur, cur),
+        )
+        return share_finding(
+            self,
+            case,
+            f"{column} {what}",
+            summary,
+            move,
+            severity=graded(size, floor, floors.large_texts, min(rows), text_columns.MIN_TEXTS),
+            floor=floor,
+            marks=values,
+            sample_rows=min(rows),
             basis=text_columns.basis(case, rows),
-            since=change_of_column.since(case, values) if shown else None,
-            numbers={"reference": before, "current": after},
-            evidence=_share_evidence(case, subject, what, summary, values, before, after) if shown else (),
+            numbers={"reference": ref, "current": cur},
+            evidence=lambda: (
+                change_of_column.series(case, values, title=title, y="share of texts", share=True) or (bars,)
+            ),
         )
 
     def _marks(self, case: Case, column: str, looks: list[pl.DataFrame]) -> Iterator[Finding]:
@@ -229,11 +233,7 @@ class TextShape(Check):
             return
         rows = int((numbers[0] >= 0).sum()), int((numbers[1] >= 0).sum())
         most = int(np.argmax(np.abs(move.adjusted)))
-        severity = Severity.OK
-        if move.total_variation_adjusted >= self.thresholds.languages and min(rows) >= text_columns.MIN_TEXTS:
-            large = move.total_variation_adjusted >= self.thresholds.large_texts
-            severity = Severity.FAIL if large else Severity.WARN
-        change = change_of_column.share_change(move, most)
+        floors, size = self.thresholds, move.total_variation_adjusted
         before, after = (say.percent(float(v[most])) for v in (move.before, move.after))
         summary = f"{column}: texts told as {names[most]} {before} → {after}"
         drawn = evidence.bars(
@@ -244,20 +244,20 @@ class TextShape(Check):
             x="language or script",
         )
         marks = tuple(np.where(n < 0, np.nan, (n == most).astype(float)) for n in numbers)
-        shown = severity != Severity.OK
-        yield Finding(
-            code=self.code,
-            subject=f"{column} language",
-            severity=severity,
-            summary=summary,
-            estimate=Estimate(estimate=change.estimate, low=change.low, high=change.high, basis="sample", n=min(rows)),
-            unit="points",
-            p_value=move.p_value,
+        yield share_finding(
+            self,
+            case,
+            f"{column} language",
+            summary,
+            move,
+            severity=graded(size, floors.languages, floors.large_texts, min(rows), text_columns.MIN_TEXTS),
+            floor=floors.languages,
+            marks=(marks[0], marks[1]),
+            place=most,
+            sample_rows=min(rows),
             basis=text_columns.basis(case, rows),
-            detectable=move.detectable(case.settings.engine.false_discovery_rate, self.thresholds.languages),
-            since=change_of_column.since(case, (marks[0], marks[1])) if shown else None,
             numbers={"total_variation": move.total_variation, "most_moved": names[most]},
-            evidence=(drawn,) if shown else (),
+            evidence=lambda: (drawn,),
         )
 
     def _words(self, case: Case, column: str) -> Iterator[Finding]:
@@ -270,7 +270,7 @@ class TextShape(Check):
                 rows = (len(which[0]), len(which[1]))
                 values = held.aligned(case, which)
                 words = vocabulary.most_repeated(held, what)
-                yield self._share(case, f"{column} {what}", what, move, self.thresholds.repeats, values, rows, words)
+                yield self._share(case, column, what, move, self.thresholds.repeats, values, rows, words)
         unknown = vocabulary.unknown(case, held)
         if unknown is None:
             return
@@ -323,20 +323,3 @@ def _histogram(values: Pair, subject: str, x: str, reading: str) -> tuple[Histog
             current=evidence.shares(counts[1]),
         ),
     )
-
-
-def _share_evidence(
-    case: Case, subject: str, what: str, reading: str, values: Pair, before: float, after: float
-) -> tuple[Evidence, ...]:
-    title = f"share of texts: {subject}"
-    drawn = change_of_column.series(case, values, title=title, y="share of texts", share=True)
-    both = ("others", what)
-    bars = Bars(
-        title=title,
-        reading=f"{reading}.",
-        x="texts",
-        categories=both,
-        reference=(1 - before, before),
-        current=(1 - after, after),
-    )
-    return drawn or (bars,)

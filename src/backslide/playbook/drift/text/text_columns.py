@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -51,12 +51,9 @@ class Passages:
     """Their beginnings."""
     days: tuple[Ints | None, Ints | None]
 
-    def aligned(self, case: Case, values: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    def aligned(self, case: Case, values: Sequence[Floats]) -> tuple[Floats, Floats]:
         """A quantity of these texts as one of the sampled rows, NaN for the others."""
-        made = [np.full(side.sample.height, np.nan) for side in case.sides]
-        for whole, at, own in zip(made, self.rows, values, strict=True):
-            whole[at] = own
-        return made[0], made[1]
+        return change_of_column.scattered(case, self.rows, values)
 
     def column_of(self, case: Case, name: str) -> tuple[list[Any], list[Any]]:
         """Another column of the same rows."""

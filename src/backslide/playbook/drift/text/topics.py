@@ -27,18 +27,15 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.evidence import Evidence, Ranked, RankedRow, Table
-from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.contracts.evidence import Evidence, Table
+from backslide.contracts.finding import Finding, Step
 from backslide.engine.columns import text_stats
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.playbook.drift import change_of_column
+from backslide.playbook.drift.group_shares import GroupShift, group_chart, group_finding, group_shifts
 from backslide.playbook.drift.text import text_columns
 from backslide.playbook.drift.text.text_columns import Passages
-from backslide.stats.change.day_noise import DayCounts
-from backslide.stats.drift.univariate import ShareMove, share_move
 from backslide.stats.text.topics import Topics, topics_of
-from backslide.stats.two_sample import holm
 
 NEW, GONE = 0.005, 0.005
 """Share under which a topic was hardly there."""
@@ -50,26 +47,6 @@ class Floors:
     share: float = 0.03
     """Change of the share of texts about one topic."""
     large_share: float = 0.15
-
-
-@dataclass(frozen=True)
-class _Moved:
-    topic: int
-    move: ShareMove
-    p_value: float
-
-    @property
-    def before(self) -> float:
-        return float(self.move.before[-1])
-
-    @property
-    def after(self) -> float:
-        return float(self.move.after[-1])
-
-    @property
-    def change(self) -> float:
-        """Without the effect of other weekdays."""
-        return float(self.move.adjusted[-1])
 
 
 class TextTopics(Check):
@@ -88,35 +65,32 @@ class TextTopics(Check):
             if held is not None and found is not None:
                 yield self._finding(case, held, found)
 
-    def _finding(self, case: Case, held: Passages, found: Topics) -> Finding:
-        moved = _moves(held, found)
-        over = [m for m in moved if abs(m.change) >= self.thresholds.share]
-        top = min(over or moved, key=lambda m: (m.p_value, -abs(m.change), m.topic))
-        severity = Severity.OK
-        if over:
-            large = max(abs(m.change) for m in over) >= self.thresholds.large_share
-            severity = Severity.FAIL if large else Severity.WARN
-        shown = severity != Severity.OK
-        said = [m for m in sorted(over, key=lambda m: -abs(m.change)) if m.p_value < 0.05][:3] or [top]
-        summary = f"{held.column}: " + "; ".join(_told(m, found) for m in said)
-        low, high = change_of_column.newcombe_by_days(top.move)
-        rows = (len(held.texts[0]), len(held.texts[1]))
-        which = tuple((codes == top.topic).astype(float) for codes in found.codes)
-        values = held.aligned(case, (which[0], which[1]))
-        alpha = case.settings.engine.false_discovery_rate / len(moved)
-        return Finding(
-            code=self.code,
-            subject=held.column,
-            severity=severity,
-            summary=summary,
-            estimate=Estimate(estimate=top.after - top.before, low=low, high=high, basis="sample", n=min(rows)),
-            unit="points",
-            p_value=top.p_value,
-            detectable=top.move.detectable(alpha, self.thresholds.share),
+    def _finding(self, case: Case, passages: Passages, topics: Topics) -> Finding:
+        rows = (len(passages.texts[0]), len(passages.texts[1]))
+        shifts = group_shifts(topics.codes, passages.days, len(topics.words))
+        return group_finding(
+            self,
+            case,
+            passages.column,
+            shifts,
+            floor_of=lambda _: self.thresholds.share,
+            floor=self.thresholds.share,
+            large=self.thresholds.large_share,
+            words=lambda s, _: _sentence(s, topics),
+            marks=lambda s: passages.aligned(case, [(codes == s.group).astype(float) for codes in topics.codes]),
+            evidence=lambda summary: (
+                group_chart(
+                    "Change of each topic's share",
+                    f"{summary}.",
+                    "change of the share of texts",
+                    shifts,
+                    lambda s: _name(topics, s.group),
+                ),
+                _examples(passages, shifts, topics),
+            ),
+            numbers=lambda s: {"topics": len(shifts), "topic": ", ".join(topics.words[s.group])},
+            sample_rows=min(rows),
             basis=text_columns.basis(case, rows),
-            since=change_of_column.since(case, values) if shown else None,
-            numbers={"topics": len(moved), "topic": ", ".join(found.words[top.topic])},
-            evidence=(_changes(moved, found, summary), _examples(held, moved, found)) if shown else (),
         )
 
     @staticmethod
@@ -137,62 +111,29 @@ def _small_words() -> frozenset[str]:
     return frozenset(told | set(ENGLISH_STOP_WORDS))
 
 
-def _moves(held: Passages, found: Topics) -> list[_Moved]:
-    """Every topic against all others, with p-values corrected over them."""
-    made = []
-    for topic in range(len(found.words)):
-        counted = [
-            DayCounts.of((codes == topic).astype(np.int64), 2, days)
-            for codes, days in zip(found.codes, held.days, strict=True)
-        ]
-        totals = [c.counts.sum(axis=0) for c in counted]
-        move = share_move(totals[0], totals[1], (counted[0], counted[1]))
-        assert move is not None
-        made.append(move)
-    corrected = holm([m.p_value for m in made])
-    return [_Moved(k, move, float(p)) for k, (move, p) in enumerate(zip(made, corrected, strict=True))]
+def _name(topics: Topics, topic: int, most: int = SHOWN_WORDS) -> str:
+    return ", ".join(text_columns.quoted(w, 25) for w in topics.words[topic][:most]) or "no words"
 
 
-def _name(found: Topics, topic: int, most: int = SHOWN_WORDS) -> str:
-    return ", ".join(text_columns.quoted(w, 25) for w in found.words[topic][:most]) or "no words"
-
-
-def _told(moved: _Moved, found: Topics) -> str:
-    verb = "grew" if moved.after > moved.before else "shrank"
-    if moved.before < NEW <= moved.after:
+def _sentence(shift: GroupShift, topics: Topics) -> str:
+    verb = "grew" if shift.raised > 0 else "shrank"
+    if shift.reference < NEW <= shift.current:
         verb = "is new"
-    elif moved.after < GONE <= moved.before:
+    elif shift.current < GONE <= shift.reference:
         verb = "is gone"
-    shares = f"{say.percent(moved.before)} → {say.percent(moved.after)} of the texts"
-    return f"the topic of {_name(found, moved.topic)} {verb} ({shares})"
+    return f"the topic of {_name(topics, shift.group)} {verb} ({shift.arrow} of the texts)"
 
 
-def _changes(moved: list[_Moved], found: Topics, reading: str) -> Evidence:
-    rows = []
-    for m in sorted(moved, key=lambda m: -(m.after - m.before)):
-        low, high = change_of_column.newcombe_by_days(m.move)
-        note = f"{say.percent(m.before)} → {say.percent(m.after)}"
-        rows.append(RankedRow(label=_name(found, m.topic), value=m.after - m.before, low=low, high=high, note=note))
-    return Ranked(
-        title="Change of each topic's share",
-        reading=f"{reading}.",
-        x="change of the share of texts",
-        rows=tuple(rows),
-        share=True,
-    )
-
-
-def _examples(held: Passages, moved: list[_Moved], found: Topics) -> Evidence:
+def _examples(passages: Passages, shifts: list[GroupShift], topics: Topics) -> Evidence:
     """One real text of each topic, from the window in which it is the larger."""
     rows = []
-    for m in sorted(moved, key=lambda m: -abs(m.after - m.before)):
-        side = int(m.after >= m.before)
-        own = np.flatnonzero(found.codes[side] == m.topic)
+    for s in sorted(shifts, key=lambda s: -abs(s.raised)):
+        side = int(s.raised >= 0)
+        own = np.flatnonzero(topics.codes[side] == s.group)
         if len(own):
-            best = int(own[np.argmax(found.loading[side][own])])
-            text = text_columns.quoted(held.texts[side][best])
-            shares = (say.percent(m.before), say.percent(m.after))
-            rows.append((_name(found, m.topic, 6), *shares, ("reference", "current")[side], text))
+            text = text_columns.quoted(passages.texts[side][int(own[np.argmax(topics.loading[side][own])])])
+            shares = (say.percent(s.reference), say.percent(s.current))
+            rows.append((_name(topics, s.group, 6), *shares, ("reference", "current")[side], text))
     return Table(
         title="A text of each topic",
         reading="The text that is its topic most, of the window in which the topic is the larger.",

@@ -30,17 +30,17 @@ from numpy.typing import NDArray
 from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.evidence import Evidence, Ranked, RankedRow, Table
-from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.contracts.finding import Finding, Severity, Step
 from backslide.engine.columns import names
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
 from backslide.playbook.drift.text import text_columns
 from backslide.playbook.drift.text.text_columns import Passages
+from backslide.playbook.findings import enough_days, separation_finding, separation_severity
 from backslide.stats.drift.domain_classifier import Separation
 from backslide.stats.text.tfidf import Bag, Term, telling_terms, text_separation
 
-MIN_DAYS = 5
 MIN_CLASS = 60
 """Texts of a class in either window from which it is looked at alone."""
 MOST_CLASSES = 8
@@ -69,42 +69,39 @@ class TextDomain(Check):
             if held is not None and bag is not None:
                 yield self._finding(case, held, bag)
 
-    def _finding(self, case: Case, held: Passages, bag: Bag) -> Finding:
-        floors, rows = self.thresholds, (len(held.texts[0]), len(held.texts[1]))
-        found = text_separation(bag, held.days, case.rng(f"words of {held.column}"))
-        days = [len(np.unique(d)) for d in held.days if d is not None]
-        judged = not days or min(days) >= MIN_DAYS
-        auc = found.overall
-        severity = Severity.OK
-        if judged and auc.auc >= floors.auc and auc.low > 0.5:
-            severity = Severity.FAIL if auc.auc >= floors.large_auc else Severity.WARN
-        shown = severity != Severity.OK
-        terms = telling_terms(bag) if shown else []
-        summary = f"{held.column}: a classifier of words tells the windows apart with AUC {_auc(auc)}"
-        for verb, side in (("more", [t for t in terms if t.z > 0]), ("less", [t for t in terms if t.z < 0])):
-            summary += (
-                f"; {verb} {say.listed([repr(text_columns.quoted(t.term, 40)) for t in side], 4)}" if side else ""
-            )
-        if not judged:
-            summary += f"; fewer than {MIN_DAYS} days in a window, so days themselves may do that"
-        values = held.aligned(case, (1 - found.places[0], found.places[1]))
-        return Finding(
-            code=self.code,
-            subject=held.column,
+    def _finding(self, case: Case, passages: Passages, bag: Bag) -> Finding:
+        floors, rows = self.thresholds, (len(passages.texts[0]), len(passages.texts[1]))
+        result = text_separation(bag, passages.days, case.rng(f"words of {passages.column}"))
+        auc, judged = result.overall, enough_days(passages.days)
+        severity = separation_severity(auc, floors.auc, floors.large_auc, judged=judged)
+        loud = severity != Severity.OK
+        terms = telling_terms(bag) if loud else []
+        more, less = [t for t in terms if t.z > 0], [t for t in terms if t.z < 0]
+        summary = (
+            f"{passages.column}: a classifier of words tells the windows apart with AUC {say.number(auc.auc, 3)} "
+            "(0.5 is not at all)"
+        )
+        for verb, side in (("more", more), ("less", less)):
+            words = say.listed([repr(text_columns.quoted(t.term, 40)) for t in side], 4)
+            summary += f"; {verb} {words}" if side else ""
+        values = passages.aligned(case, (1 - result.places[0], result.places[1]))
+        return separation_finding(
+            self,
+            passages.column,
+            summary,
+            auc,
             severity=severity,
-            summary=summary,
-            estimate=Estimate(estimate=auc.auc, low=auc.low, high=auc.high, basis="sample", n=min(rows)),
-            unit="AUC",
-            p_value=auc.p_value if judged else None,
-            detectable=max(floors.auc, 0.5 + (3.1 + 0.84) * auc.se) if judged else None,
+            floor=floors.auc,
+            judged=judged,
+            rows=min(rows),
             basis=text_columns.basis(case, rows),
-            since=change_of_column.since(case, values) if shown else None,
+            since=change_of_column.since(case, values) if loud else None,
             numbers={
                 "terms": len(bag.terms),
-                "more": ", ".join(t.term for t in terms if t.z > 0)[:200],
-                "less": ", ".join(t.term for t in terms if t.z < 0)[:200],
+                "more": ", ".join(t.term for t in more)[:200],
+                "less": ", ".join(t.term for t in less)[:200],
             },
-            evidence=(*_words(terms, summary), *_by_class(case, held, bag, found.within)) if shown else (),
+            evidence=(*_words(terms, summary), *_by_class(case, passages, bag, result.within)) if loud else (),
         )
 
     @staticmethod
@@ -114,10 +111,6 @@ class TextDomain(Check):
         now = {"loan": 1.0, "claim": 2.5, "health": 1.0, "phone": 1.0}
         current = scenarios.with_notes(scenarios.next_month(rng), rng, topics=now)
         return Scenario(reference, current, dict(scenarios.ROLES), None, "note")
-
-
-def _auc(found: Separation) -> str:
-    return f"{say.number(found.auc, 3)} (0.5 is not at all)"
 
 
 def _words(terms: list[Term], reading: str) -> tuple[Evidence, ...]:
