@@ -255,13 +255,13 @@ def _is_output(table: TableLook, column: str, found: Outputs) -> bool:
 
 def _gives_away(table: TableLook, column: str, found: Outputs) -> bool:
     known = [c for c in (found.label, found.prediction) if c is not None]
-    if any((outcomes.agreement(table.few, other, column) or 0) >= SAME for other in known):
+    if any((outcomes.agreement(table.compared, other, column) or 0) >= SAME for other in known):
         return True
     numeric = table.kinds[column] is ColumnKind.NUMERIC
-    if numeric and any((outcomes.separation(table.few, column, other) or 0) >= APART for other in known):
+    if numeric and any((outcomes.separation(table.compared, column, other) or 0) >= APART for other in known):
         return True
     scores = list((found.scores or {}).values())
-    return numeric and any((outcomes.agreement(table.few, score, column) or 0) >= SAME for score in scores)
+    return numeric and any((outcomes.agreement(table.compared, score, column) or 0) >= SAME for score in scores)
 
 
 def _no_label(table: TableLook) -> str:

@@ -50,6 +50,7 @@ class Name:
         return self.prediction or self.score or self.confidence
 
 
+@lru_cache(maxsize=4096)
 def normal(name: str) -> str:
     """``PredictedProba`` and ``predicted-proba`` alike as ``predicted_proba``; ``résilié`` as ``resilie``."""
     plain = unicodedata.normalize("NFKD", name.strip().translate(_GERMAN))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+from scipy import stats
 
 from backslide.contracts.labels import AFFIRMATIVE, label_text
 from backslide.engine.roles import names as usual
 from backslide.engine.roles.derive import label_expression
-from backslide.stats.metrics.ranking import roc_auc_rows
+from backslide.stats.metrics.metric import Floats
 
 MOST_CLASSES = 100
 SUM_TOLERANCE = 0.02
@@ -23,6 +27,48 @@ MOST_TWINS = 20
 BINS = 5
 CALIBRATED = 0.08
 """Most that fractions may differ from the share of a class, on average over ``BINS`` groups of rows, to be its chances."""
+
+
+class ComparedColumns:
+    """Columns of some rows, each converted once however many others it is compared with."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self.frame = frame
+        self._cache: dict[tuple[str, str], Any] = {}
+
+    def _once(self, what: str, column: str, convert: Callable[[pl.Series], Any]) -> Any:
+        key = (what, column)
+        if key not in self._cache:
+            self._cache[key] = convert(self.frame[column])
+        return self._cache[key]
+
+    def numbers(self, column: str) -> Floats | None:
+        """As floats (n,), NaN where missing; None where the column holds no numbers."""
+        found: Floats | None = self._once(
+            "numbers", column, lambda values: _numbers(values, drop=False) if values.dtype.is_numeric() else None
+        )
+        return found
+
+    def present(self, column: str) -> NDArray[np.bool_]:
+        """Rows that are not null (n,)."""
+        found: NDArray[np.bool_] = self._once("present", column, lambda values: values.is_not_null().to_numpy())
+        return found
+
+    def known(self, column: str) -> NDArray[np.bool_]:
+        """Rows that are neither null nor NaN (n,)."""
+        numbers = self.numbers(column)
+        return self.present(column) if numbers is None else ~np.isnan(numbers)
+
+    def labels(self, column: str) -> tuple[NDArray[np.int64], list[str]]:
+        """Codes of the label texts (n,), -1 where there is none, and the texts."""
+
+        def convert(values: pl.Series) -> tuple[NDArray[np.int64], list[str]]:
+            labels = texts(values)
+            names = labels.drop_nulls().unique().sort().to_list()
+            return labels.cast(pl.Enum(names)).to_physical().cast(pl.Int64).fill_null(-1).to_numpy(), names
+
+        found: tuple[NDArray[np.int64], list[str]] = self._once("labels", column, convert)
+        return found
 
 
 def is_share(values: pl.Series) -> bool:
@@ -44,14 +90,13 @@ def classes_of(look: pl.DataFrame, columns: list[str | None]) -> list[str]:
             distinct = look[column].drop_nulls().unique()
             if len(distinct) > MOST_CLASSES or _has_fractions(distinct):
                 return []
-            found.update(texts(distinct))
+            found.update(texts(distinct).drop_nulls().to_list())
     return sorted(found)
 
 
-def texts(values: pl.Series) -> list[str]:
-    """Label texts of values that are not missing."""
-    told = values.alias("values").to_frame().select(label_expression("values", values.dtype)).to_series()
-    return [str(value) for value in told.drop_nulls().to_list()]
+def texts(values: pl.Series) -> pl.Series:
+    """Values as label texts; null where they are missing."""
+    return values.alias("values").to_frame().select(label_expression("values", values.dtype)).to_series()
 
 
 def score_group(look: pl.DataFrame, shares: list[str], classes: list[str]) -> dict[str, str]:
@@ -96,30 +141,36 @@ def scored_class(look: pl.DataFrame, score: str, judge: str, classes: list[str])
     return named[0] if len(named) == 1 and named[0] == higher else higher
 
 
-def separation(look: pl.DataFrame, score: str, classes: str) -> float | None:
+def separation(columns: ComparedColumns, score: str, classes: str) -> float | None:
     """How well a number tells the two values of a column apart: |2 AUC - 1|, 0 to 1; None where it cannot be said."""
-    rows = look.select(score, classes).drop_nulls()
-    numbers = _numbers(rows[score], drop=False)
-    told = np.array(texts(rows[classes])) if len(numbers) == rows.height else np.empty(0)
-    names = np.unique(told)
-    if len(names) != 2 or len(told) < max(LEAST_ROWS, len(numbers)):
+    numbers = columns.numbers(score)
+    if numbers is None:
         return None
-    known = ~np.isnan(numbers)
-    auc = float(roc_auc_rows(told[known] == names[1], numbers[known]).mean())
-    return None if np.isnan(auc) else abs(2 * auc - 1)
+    rows = columns.present(score) & columns.present(classes)
+    codes = columns.labels(classes)[0][rows]
+    if len(codes) < LEAST_ROWS or codes.min() < 0 or len(np.unique(codes)) != 2:
+        return None
+    known = ~np.isnan(numbers[rows])
+    positive, ranked = (codes == codes.max())[known], numbers[rows][known]
+    n, m = int(positive.sum()), int((~positive).sum())
+    if not n or not m:
+        return None
+    # The area under the ROC curve from the ranks of one class (Mann and Whitney 1947), ties counting half.
+    auc = (float(stats.rankdata(ranked)[positive].sum()) - n * (n + 1) / 2) / (n * m)
+    return abs(2 * auc - 1)
 
 
-def are_chances(look: pl.DataFrame, score: str, classes: str) -> bool:
+def are_chances(columns: ComparedColumns, score: str, classes: str) -> bool:
     """Whether fractions tell two classes apart and are as high as the one of them is frequent, as scores of it would be."""
-    apart = separation(look, score, classes)
-    if apart is None or apart < ALIKE or not is_fraction(look[score]):
+    apart = separation(columns, score, classes)
+    if apart is None or apart < ALIKE or not is_fraction(columns.frame[score]):
         return False
-    rows = look.select(score, classes).drop_nulls()
-    numbers, told = _numbers(rows[score], drop=False), np.array(texts(rows[classes]))
+    rows = columns.present(score) & columns.present(classes)
+    numbers, codes = columns.numbers(score)[rows], columns.labels(classes)[0][rows]
     order = np.array_split(np.argsort(numbers), BINS)
     return any(
-        float(np.mean([abs(np.mean(numbers[part]) - np.mean(told[part] == name)) for part in order])) <= CALIBRATED
-        for name in np.unique(told)
+        float(np.mean([abs(np.mean(numbers[part]) - np.mean(codes[part] == code)) for part in order])) <= CALIBRATED
+        for code in np.unique(codes)
     )
 
 
@@ -165,31 +216,34 @@ def follows(look: pl.DataFrame, column: str, scores: dict[str, str]) -> float:
     return float(np.mean((said >= 0) & (own >= numbers.max(axis=1))))
 
 
-def agreement(look: pl.DataFrame, prediction: str, column: str) -> float | None:
+def agreement(columns: ComparedColumns, prediction: str, column: str) -> float | None:
     """Cohen's kappa for classes; for numbers, 1 - mean squared difference / variance. None where rows are too few to say."""
-    rows = look.select(prediction, column).drop_nulls()
-    rows = rows.filter(*(pl.col(c).is_not_nan() for c in rows.columns if rows[c].dtype.is_float()))
-    if rows.height < LEAST_ROWS:
+    rows = columns.known(prediction) & columns.known(column)
+    if rows.sum() < LEAST_ROWS:
         return None
-    if rows[prediction].dtype.is_numeric() and rows[prediction].n_unique() > MOST_NUMERIC_CLASSES:
-        return _closeness(rows, prediction, column)
-    if rows[column].n_unique() > MOST_CLASSES:
+    numbers, others = columns.numbers(prediction), columns.numbers(column)
+    if numbers is not None and len(np.unique(numbers[rows])) > MOST_NUMERIC_CLASSES:
+        return 0.0 if others is None else _closeness(numbers[rows], others[rows])
+    if others is not None and len(np.unique(others[rows])) > MOST_CLASSES:
         return 0.0
-    said, true = np.array(texts(rows[prediction])), np.array(texts(rows[column]))
-    if len(set(said) & set(true)) < 2:
+    (predicted, names), (labelled, other_names) = columns.labels(prediction), columns.labels(column)
+    predicted, labelled = predicted[rows], labelled[rows]
+    if len(np.unique(labelled)) > MOST_CLASSES:
         return 0.0
-    observed = float(np.mean(said == true))
-    expected = sum(float(np.mean(said == name)) * float(np.mean(true == name)) for name in set(said))
-    return (observed - expected) / (1 - expected) if expected < 1 else 0.0
+    place = {name: code for code, name in enumerate(other_names)}
+    predicted = np.array([place.get(name, len(place) + i) for i, name in enumerate(names)], np.int64)[predicted]
+    size = len(place) + len(names)
+    shares = [np.bincount(codes, minlength=size) / len(codes) for codes in (predicted, labelled)]
+    if ((shares[0] > 0) & (shares[1] > 0)).sum() < 2:
+        return 0.0
+    expected = float(shares[0] @ shares[1])
+    return (float((predicted == labelled).mean()) - expected) / (1 - expected) if expected < 1 else 0.0
 
 
-def _closeness(rows: pl.DataFrame, prediction: str, column: str) -> float:
-    if not rows[column].dtype.is_numeric():
-        return 0.0
-    said, true = _numbers(rows[prediction], drop=False), _numbers(rows[column], drop=False)
-    finite = np.isfinite(said) & np.isfinite(true)
-    spread = float(np.var(true[finite])) if finite.sum() >= LEAST_ROWS else 0.0
-    return 1 - float(np.mean((said[finite] - true[finite]) ** 2)) / spread if spread > 0 else 0.0
+def _closeness(predicted: Floats, labelled: Floats) -> float:
+    finite = np.isfinite(predicted) & np.isfinite(labelled)
+    spread = float(np.var(labelled[finite])) if finite.sum() >= LEAST_ROWS else 0.0
+    return 1 - float(np.mean((predicted[finite] - labelled[finite]) ** 2)) / spread if spread > 0 else 0.0
 
 
 def _add_up(look: pl.DataFrame, columns: list[str]) -> bool:

@@ -63,7 +63,7 @@ def outputs_of(table: TableLook) -> Outputs:
 def _ask_for_twins(table: TableLook, label: str | None) -> None:
     """Where nothing is named as a prediction, columns that agree like one with its truth are no features unasked."""
     for one, other in outcomes.twins(table.few, ([label] if label else []) + table.free(*PLAIN), label):
-        alike = outcomes.agreement(table.few, one, other) or 0
+        alike = outcomes.agreement(table.compared, one, other) or 0
         classes = len(outcomes.classes_of(table.few, [one]))
         if alike >= (outcomes.ALIKE if classes and (label or classes > 2) else TWINS):
             pair = f"{one!r} and {other!r} agree like a label and its prediction ({alike:.0%} beyond chance)"
@@ -72,7 +72,7 @@ def _ask_for_twins(table: TableLook, label: str | None) -> None:
     fractions = [c for c in table.free(ColumnKind.NUMERIC) if outcomes.is_fraction(table.few[c])]
     two = [c for c in table.free(*PLAIN) if len(outcomes.classes_of(table.few, [c])) == 2] if fractions else []
     for column, truth in product(fractions, [label] if label else two):
-        if outcomes.are_chances(table.few, column, truth):
+        if outcomes.are_chances(table.compared, column, truth):
             what = f"{column!r} is as high as {truth!r} is frequent, as a score of it would be"
             table.ask("scores", f"{what}; name what they are", {column, truth} - {label})
             return
@@ -96,7 +96,9 @@ def _predictions(table: TableLook) -> list[str]:
     if largest:
         return largest
     scores = [c for c in free if _is_named_score(table, c)]
-    cut = [c for c in free if c not in scores for s in scores if (outcomes.separation(table.few, s, c) or 0) >= APART]
+    cut = [
+        c for c in free if c not in scores for s in scores if (outcomes.separation(table.compared, s, c) or 0) >= APART
+    ]
     return [column for column in dict.fromkeys(cut) if column not in table.shares or _is_whole(table, column)]
 
 
@@ -166,7 +168,7 @@ def _prediction(table: TableLook, judge: str, label: str | None) -> str | None:
     if label is not None or usual.rank(judge, words.PREDICTION) is not None or usual.read(judge).surely:
         return judge
     others = (column for column in table.free(ColumnKind.NUMERIC) if column != judge)
-    if any((outcomes.separation(table.few, column, judge) or 0) >= APART for column in others):
+    if any((outcomes.separation(table.compared, column, judge) or 0) >= APART for column in others):
         return judge
     table.ask(
         "prediction",
@@ -193,7 +195,7 @@ def _weights(table: TableLook, judge: str, candidates: list[str], *, scored: boo
         weight = _by_name(column)
         if name.history and weight < CERTAIN and not usual.read(judge).history:
             continue
-        alike = (outcomes.separation if scored else outcomes.agreement)(table.few, judge, column)
+        alike = (outcomes.separation if scored else outcomes.agreement)(table.compared, judge, column)
         if usual.same_subject(subject, name.stem) and (not scored or alike is not None):
             weight += SAME_SUBJECT
         if alike is not None and alike >= outcomes.ALIKE:
@@ -281,12 +283,12 @@ def _score_weight(table: TableLook, column: str, label: str | None, prediction: 
     elif name.score or name.confidence or (name.chance and related):
         weight = HINT + HINT * related
     if prediction is not None:
-        return weight + POSSIBLE * ((outcomes.separation(table.few, column, prediction) or 0) >= APART)
+        return weight + POSSIBLE * ((outcomes.separation(table.compared, column, prediction) or 0) >= APART)
     if label is None:
         return weight
-    apart = outcomes.separation(table.few, column, label)
+    apart = outcomes.separation(table.compared, column, label)
     if not weight:
-        return HINT * outcomes.are_chances(table.few, column, label)
+        return HINT * outcomes.are_chances(table.compared, column, label)
     return weight + HINT * (apart is not None and apart >= UNRELATED)
 
 

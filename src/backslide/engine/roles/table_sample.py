@@ -43,6 +43,11 @@ class TableLook:
         return self.look.gather_every(max(1, self.look.height // COMPARED))
 
     @cached_property
+    def compared(self) -> outcomes.ComparedColumns:
+        """The same rows, column by column."""
+        return outcomes.ComparedColumns(self.few)
+
+    @cached_property
     def shares(self) -> frozenset[str]:
         """Numeric columns of values from 0 to 1."""
         numeric = [column for column, kind in self.kinds.items() if kind is ColumnKind.NUMERIC]
