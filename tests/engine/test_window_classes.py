@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from backslide.contracts.config import Settings
-from backslide.engine.window import HEAD, open_windows
+from backslide.engine.roles.resolve_problem import HEAD
+from backslide.engine.window import open_windows
 
 pytestmark = pytest.mark.core
 

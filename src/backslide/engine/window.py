@@ -13,18 +13,18 @@ from typing import Any
 import polars as pl
 
 from backslide.contracts.config import Settings
-from backslide.contracts.diagnosis import Task
-from backslide.contracts.errors import ColumnError, LabelError, SourceError
+from backslide.contracts.errors import ColumnError, LabelError
 from backslide.contracts.roles import Roles
 from backslide.engine.columns import names, segments
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.numbers_as_text import read_texts
 from backslide.engine.columns.sample import sample
 from backslide.engine.columns.vectors import kinds_of
-from backslide.engine.roles import label_spelling, problem, types
+from backslide.engine.roles import problem, types
 from backslide.engine.roles.derive import derived, label_expression, score_expressions
 from backslide.engine.roles.logged_inputs import check_inputs, input_columns
 from backslide.engine.roles.problem import Problem
+from backslide.engine.roles.resolve_problem import outcome_head, resolve
 from backslide.engine.roles.score_scale import AlteredScores, read_scores, with_threshold
 from backslide.engine.sources.errors import reading
 from backslide.engine.sources.snapshot import is_snapshot, said
@@ -33,8 +33,6 @@ from backslide.engine.times.both_windows import times_of
 from backslide.engine.times.timestamps import TimeReading
 
 Preparation = Callable[[pl.LazyFrame], pl.LazyFrame]
-HEAD = 20_000
-FEW_LEVELS = 20
 
 
 @dataclass(frozen=True)
@@ -121,15 +119,15 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
         aside = {*settings.shadow.columns(), *input_columns(roles, schemas["current"]).values()}
         features = tuple(c for c in features if c not in aside)
     check_inputs(roles, schemas["current"])
-    found = {name: _facts(name, frame, roles) for name, (frame, _) in raw.items()}
-    notes += [*cutting.notes, *cutting.say_rows({name: facts.rows for name, facts in found.items()})]
+    heads = {name: outcome_head(name, frame, roles) for name, (frame, _) in raw.items()}
+    notes += [*cutting.notes, *cutting.say_rows({name: head.rows for name, head in heads.items()})]
     times = times_of(raw, schemas, roles, cutting, notes)
     frames = {name: frame for name, (frame, _) in raw.items()}
     warnings: list[str] = []
-    resolved = _resolve(settings, features, found, frames, notes, warnings)
+    resolved = resolve(settings, features, heads, frames, notes, warnings)
     altered = read_scores(raw, schemas, settings, notes, warnings)
     resolved = _at_actual_threshold(resolved, raw["reference"][0], schemas["reference"], notes)
-    windows = {name: _prepare(name, raw[name], schemas[name], resolved, found[name], times, notes) for name in raw}
+    windows = {name: _prepare(name, raw[name], schemas[name], resolved, heads[name].rows, times, notes) for name in raw}
     current_window = replace(windows["current"], lost=lost)
     return Opened(resolved, windows["reference"], current_window, tuple(dict.fromkeys(notes)), tuple(warnings), altered)
 
@@ -170,17 +168,6 @@ def _type_empty_columns(raw: dict[str, tuple[pl.LazyFrame, str]], schemas: dict[
             schemas[name] |= {c: known[c] for c in empty}
 
 
-@dataclass(frozen=True)
-class _Facts:
-    """What must be known of a window before the problem is resolved."""
-
-    rows: int
-    labels: pl.Series | None
-    """First labels that are not null."""
-    predictions: pl.Series | None
-    """First predictions that are not null."""
-
-
 def _check_columns(roles: Roles, schemas: dict[str, dict[str, pl.DataType]]) -> None:
     for window, schema in schemas.items():
         for role, column in roles.columns().items():
@@ -215,102 +202,6 @@ def _features(roles: Roles, schemas: dict[str, dict[str, pl.DataType]], notes: l
         if gone:
             notes.append(f"only in the {name} window, so not compared: {_listed(gone)}")
     return tuple(both)
-
-
-def _facts(name: str, frame: pl.LazyFrame, roles: Roles) -> _Facts:
-    rows = int(frame.select(pl.len()).collect(engine="streaming").item())
-    if rows == 0:
-        raise SourceError(f"the {name} window is empty: no rows after the source, time range and version are applied")
-
-    def head(column: str | None) -> pl.Series | None:
-        if column is None:
-            return None
-        return frame.select(pl.col(column)).filter(pl.col(column).is_not_null()).head(HEAD).collect().to_series()
-
-    return _Facts(rows, head(roles.label), head(roles.prediction))
-
-
-def _resolve(
-    settings: Settings,
-    features: tuple[str, ...],
-    found: dict[str, _Facts],
-    frames: dict[str, pl.LazyFrame],
-    notes: list[str],
-    warnings: list[str],
-) -> Problem:
-    roles: Roles = settings.model
-    known = [s for f in found.values() for s in (f.labels, f.predictions) if s is not None and len(s)]
-    task = _task(settings, roles, known)
-    if task == "regression":
-        _need_numbers(known)
-        return Problem(
-            "regression",
-            (),
-            roles,
-            features,
-            None,
-            0.5,
-            problem.choose_metric("regression", settings.model.metric, {}, 0, costs=settings.model.costs is not None),
-            problem.known_effect("regression", settings.model.metric, settings.model.min_effect),
-            roles.label is not None,
-            False,
-            problem.choose_costs("regression", settings.model.costs, ()),
-            _centre(found["reference"].labels),
-        )
-    written = {name: _class_counts(frames[name], facts) for name, facts in found.items()}
-    same = label_spelling.spellings(written, roles)
-    roles, costs = label_spelling.respelled(roles, same), label_spelling.repriced(settings.model.costs, same)
-    counts = {
-        name: (label_spelling.merged(labels, same), label_spelling.merged(predictions, same))
-        for name, (labels, predictions) in written.items()
-    }
-    notes += label_spelling.notes(written, same)
-    warnings += label_spelling.strangers(counts)
-    classes = {label for window in counts.values() for column in window for label in column}
-    said = {label for _, predictions in counts.values() for label in predictions}
-    unheard = problem.check_scores(roles, "binary" if task == "binary" else "multiclass", classes, said, counts)
-    if unheard:
-        warnings.append(problem.unheard(unheard, counts))
-    named = {roles.positive} if roles.positive is not None and len(classes | set(roles.scores)) < 2 else set()
-    every = problem.order_classes(classes | set(roles.scores) | named)
-    if task == "binary" and len(every) > 2:
-        shown = ", ".join(repr(label) for label in every[:5])
-        raise LabelError(
-            f'task "binary" expects two labels, found {len(every)}: {shown}; set [model] task = "multiclass"'
-        )
-    task = task or ("binary" if len(every) <= 2 else "multiclass")
-    labels = counts["reference"][0]
-    positive = problem.choose_positive(roles, every, labels) if task == "binary" and every else None
-    return Problem(
-        task,
-        every,
-        roles,
-        features,
-        positive,
-        roles.threshold if roles.threshold is not None else 0.5,
-        problem.choose_metric(
-            task,
-            settings.model.metric,
-            labels,
-            len(every),
-            scores=bool(roles.scores),
-            costs=costs is not None,
-        ),
-        problem.known_effect(task, settings.model.metric, settings.model.min_effect),
-        roles.label is not None,
-        bool(roles.scores),
-        problem.choose_costs(task, costs, every),
-        spellings=same,
-    )
-
-
-def _centre(labels: pl.Series | None) -> float:
-    """A constant near the labels' mean; 0 where there is none."""
-    if labels is None:
-        return 0.0
-    numbers = labels.cast(pl.Float64)
-    mean = numbers.filter(numbers.is_finite()).mean()
-    return float(mean) if isinstance(mean, float) else 0.0
 
 
 def _at_actual_threshold(
@@ -351,58 +242,12 @@ def cut_between(frame: pl.LazyFrame, resolved: Problem) -> tuple[float, float] |
     return float(low), float(high)
 
 
-def _task(settings: Settings, roles: Roles, known: list[pl.Series]) -> Task | None:
-    if settings.model.task is not None:
-        return settings.model.task
-    if roles.scores:
-        return "binary" if len(roles.scores) <= 2 else "multiclass"
-    if not known:
-        raise LabelError("the task cannot be told: no label, prediction or score holds a value; set [model] task")
-    return "regression" if all(_looks_like_regression(series) for series in known) else None
-
-
-def _looks_like_regression(series: pl.Series) -> bool:
-    if not series.dtype.is_numeric():
-        return False
-    values = series.cast(pl.Float64).drop_nans()
-    fractional = len(values) > 0 and not bool((values == values.round()).all())
-    return fractional or values.n_unique() > FEW_LEVELS
-
-
-def _need_numbers(known: list[pl.Series]) -> None:
-    for series in known:
-        if not series.dtype.is_numeric():
-            raise LabelError(
-                f'task "regression" expects numbers in {series.name!r}, found {series.dtype} such as {series[0]!r}; '
-                'set [model] task = "binary" or "multiclass", or name the right column'
-            )
-
-
-def _class_counts(frame: pl.LazyFrame, facts: _Facts) -> tuple[dict[str, int], dict[str, int]]:
-    """Rows of every label and of every predicted class, over all rows: a rare class may come late in the file."""
-    label, prediction = (
-        {} if head is None or len(head) == 0 else _counts(frame, head) for head in (facts.labels, facts.predictions)
-    )
-    return label, prediction
-
-
-def _counts(frame: pl.LazyFrame, head: pl.Series) -> dict[str, int]:
-    if head.dtype.is_float() and head.n_unique() > 1000:
-        raise LabelError(
-            f"{head.name!r} looks like a number to predict ({head.n_unique()} distinct values in the first rows), not a "
-            'class label; set [model] task = "regression"'
-        )
-    text = frame.select(label_expression(head.name, head.dtype).alias("label")).drop_nulls()
-    table = text.group_by("label").len().collect(engine="streaming")
-    return {str(label): int(rows) for label, rows in table.sort("label").iter_rows()}
-
-
 def _prepare(
     name: str,
     raw: tuple[pl.LazyFrame, str],
     schema: dict[str, pl.DataType],
     resolved: Problem,
-    facts: _Facts,
+    count: int,
     times: TimeReading | None,
     notes: list[str],
 ) -> Window:
@@ -411,14 +256,14 @@ def _prepare(
     prepare = _preparation(schema, resolved, times)
     frame = prepare(rows)
     labelled, counts = _labels(frame, resolved)
-    _say_rows(frame, name, resolved, facts.rows, notes)
+    _say_rows(frame, name, resolved, count, notes)
     versions: tuple[str, ...] = ()
     if roles.version is not None:
         distinct = frame.select(pl.col(names.VERSION).drop_nulls().unique()).collect(engine="streaming").to_series()
         versions = tuple(sorted(distinct.to_list()))
     kinds = kinds_of(rows, schema)
     return Window(
-        name, frame, source, kinds, facts.rows, labelled, counts, roles.timestamp is not None, versions, rows, prepare
+        name, frame, source, kinds, count, labelled, counts, roles.timestamp is not None, versions, rows, prepare
     )
 
 
