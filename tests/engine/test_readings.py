@@ -18,7 +18,8 @@ from backslide.contracts.errors import BackslideError, ConfigError, SourceError,
 from backslide.contracts.roles import Roles
 from backslide.engine.columns import names
 from backslide.engine.roles.infer import infer_roles
-from backslide.engine.times.timestamps import other, time_expression
+from backslide.engine.times.time_format import other_time_format
+from backslide.engine.times.timestamps import time_expression
 from backslide.engine.window import open_windows
 
 ROWS = 240
@@ -186,7 +187,7 @@ def test_days_and_months_that_cannot_be_told_apart_are_asked_for():
 def test_other_time_columns_follow_the_order_of_the_timestamp_where_every_row_fits_both():
     frame = pl.DataFrame({"came": ["03/01/2026", "03/02/2026"]}).lazy()
     for how, month in (("%m/%d/%Y", 3), ("mdy", 3), ("dmy", 1)):
-        told = time_expression(frame, "came", pl.String(), other(Roles(timestamp_format=how)))
+        told = time_expression(frame, "came", pl.String(), other_time_format(Roles(timestamp_format=how)))
         assert frame.select(told).collect().item(0, 0).month == month
 
 

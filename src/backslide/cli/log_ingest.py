@@ -29,7 +29,8 @@ def run(table: str, store: str, model: str, columns: Columns, *, spool: Path | N
     from backslide.contracts.roles import Roles
     from backslide.engine.roles.infer import infer_roles
     from backslide.engine.sources.open import open_source
-    from backslide.engine.times.timestamps import other, time_expression, written
+    from backslide.engine.times.time_format import other_time_format, time_format
+    from backslide.engine.times.timestamps import time_expression
     from backslide.log.ingest import ingest
 
     settings = Settings() if columns.config is None else Settings.load(columns.config)
@@ -47,7 +48,7 @@ def run(table: str, store: str, model: str, columns: Columns, *, spool: Path | N
             raise ColumnError(f"the table has no column {column!r} (role: {role}){did_you_mean(column, schema)}")
     roles = roles.model_copy(update=chosen)
     for column in {roles.timestamp, roles.label_time} - {None}:
-        how = written(roles) if column == roles.timestamp else other(roles)
+        how = time_format(roles) if column == roles.timestamp else other_time_format(roles)
         frame = frame.with_columns(time_expression(frame, str(column), schema[str(column)], how).alias(str(column)))
     features = None if roles.features is None else tuple(c for c in roles.features if c not in chosen.values())
     roles = roles.model_copy(update={"features": features})

@@ -19,7 +19,8 @@ from backslide.contracts.config import Settings, is_auto
 from backslide.contracts.errors import ConfigError, TimestampError, did_you_mean
 from backslide.engine.columns import names
 from backslide.engine.sources.open import open_source, parse_time_range
-from backslide.engine.times.timestamps import time_expression, written
+from backslide.engine.times.time_format import time_format
+from backslide.engine.times.timestamps import time_expression
 from backslide.engine.window import open_windows
 from backslide.stats.metrics.metric import METRICS, Metric
 
@@ -89,7 +90,7 @@ def _days_of(frame: pl.LazyFrame, settings: Settings, what: str) -> tuple[date, 
     schema = frame.collect_schema()
     if column not in schema:
         raise ConfigError(f"[model] timestamp: {what} has no column {column!r}{did_you_mean(column, schema)}")
-    time = time_expression(frame, column, schema[column], written(settings.model))
+    time = time_expression(frame, column, schema[column], time_format(settings.model))
     low, high = frame.select(time.min().alias("a"), time.max().alias("b")).collect(engine="streaming").row(0)
     if low is None:
         raise TimestampError(f"column {column!r} of {what} holds no readable time; give time ranges instead")

@@ -14,7 +14,8 @@ from backslide.engine.sources.errors import reading
 from backslide.engine.sources.open import open_source
 from backslide.engine.sources.window_source import Cutting
 from backslide.engine.times.notes import time_notes
-from backslide.engine.times.timestamps import in_place, other, read_times, time_expression, written
+from backslide.engine.times.time_format import other_time_format, time_format
+from backslide.engine.times.timestamps import in_place, read_times, time_expression
 from backslide.engine.window import Opened, Window, open_windows
 from backslide.monitor.periods import MONDAY, PERIOD, PeriodGrid
 
@@ -88,7 +89,7 @@ def _read_alike(
     column, frames = settings.model.timestamp, {"the reference": before, "the rows after it": after}
     if column is None or any(column not in frame.collect_schema() for frame in frames.values()):
         return before, after
-    told = read_times(frames, column, written(settings.model))
+    told = read_times(frames, column, time_format(settings.model))
     cutting.notes += time_notes(told, frames)
     if rest:
         first, second = (told.of(frame.collect_schema()[column]) for frame in frames.values())
@@ -103,11 +104,11 @@ def _read_alike(
 def _with_times(frame: pl.LazyFrame, settings: Settings, as_of: datetime) -> tuple[pl.LazyFrame, bool]:
     model, schema = settings.model, frame.collect_schema()
     if model.timestamp is not None and model.timestamp in schema:
-        time = time_expression(frame, model.timestamp, schema[model.timestamp], written(model))
+        time = time_expression(frame, model.timestamp, schema[model.timestamp], time_format(model))
         frame = frame.with_columns(time.alias(SERVED)).filter(pl.col(SERVED) < as_of)
     if model.label is None or model.label_time is None or model.label_time not in schema or model.label not in schema:
         return frame, False
-    came = time_expression(frame, model.label_time, schema[model.label_time], other(model))
+    came = time_expression(frame, model.label_time, schema[model.label_time], other_time_format(model))
     known = came.is_null() | (came <= as_of)
     return frame.with_columns(came.alias(LABELLED), pl.when(known).then(pl.col(model.label)).alias(model.label)), True
 

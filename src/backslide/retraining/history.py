@@ -17,7 +17,8 @@ from backslide.contracts.errors import ColumnError, InputError, did_you_mean
 from backslide.contracts.retrain_settings import RetrainSettings
 from backslide.engine.columns import names
 from backslide.engine.roles.outcomes import Outcomes, outcomes
-from backslide.engine.times.timestamps import other, time_expression
+from backslide.engine.times.time_format import other_time_format
+from backslide.engine.times.timestamps import time_expression
 from backslide.stats.change.units import Days
 from backslide.stats.metrics.metric import Floats
 
@@ -144,7 +145,7 @@ def _arrival(frame: pl.DataFrame, when: Floats, case: Case, timed: bool, notes: 
         notes.append("[retrain] label_time needs [model] timestamp; labels count as known at once")
         return when
     told = frame.select(
-        time_expression(frame.lazy(), column, frame.schema[column], other(case.problem.roles)).alias("t")
+        time_expression(frame.lazy(), column, frame.schema[column], other_time_format(case.problem.roles)).alias("t")
     )["t"]
     seconds = np.asarray(told.cast(pl.Int64).cast(pl.Float64).fill_null(np.inf).to_numpy(), float) / 1e6
     return np.maximum(seconds, when)

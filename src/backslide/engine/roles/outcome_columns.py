@@ -163,10 +163,11 @@ def separation(columns: ComparedColumns, score: str, classes: str) -> float | No
 def are_chances(columns: ComparedColumns, score: str, classes: str) -> bool:
     """Whether fractions tell two classes apart and are as high as the one of them is frequent, as scores of it would be."""
     apart = separation(columns, score, classes)
-    if apart is None or apart < ALIKE or not is_fraction(columns.frame[score]):
+    values = columns.numbers(score)
+    if values is None or apart is None or apart < ALIKE or not is_fraction(columns.frame[score]):
         return False
     rows = columns.present(score) & columns.present(classes)
-    numbers, codes = columns.numbers(score)[rows], columns.labels(classes)[0][rows]
+    numbers, codes = values[rows], columns.labels(classes)[0][rows]
     order = np.array_split(np.argsort(numbers), BINS)
     return any(
         float(np.mean([abs(np.mean(numbers[part]) - np.mean(codes[part] == code)) for part in order])) <= CALIBRATED

@@ -21,10 +21,10 @@ from backslide.engine.roles.score_units import (
     SURELY,
     Measured,
     Unit,
+    are_plain,
     conversion,
     factor_to,
     far_outside,
-    glance,
     is_hundredth,
     measure,
     unit_of,
@@ -138,7 +138,7 @@ def _probability(value: float, unit: Unit | None) -> float:
 
 
 def _read(raw: Raw, scores: _Scores, said: _Said) -> list[AlteredScores]:
-    if scores.declared in (None, "probability") and all(glance(frame, scores.columns) for frame, _ in raw.values()):
+    if scores.declared in (None, "probability") and all(are_plain(frame, scores.columns) for frame, _ in raw.values()):
         return []  # all is well, as nearly always
     found = {window: measure(frame, scores.columns) for window, (frame, _) in raw.items()}
     units = {window: _unit(one, scores) for window, one in found.items()}

@@ -81,121 +81,69 @@ class Measured:
         return rows / self.rows if self.rows else 0.0
 
 
-def glance(frame: pl.LazyFrame, columns: Sequence[str]) -> Measured | None:
-    """The scores of a window in which nothing is odd, from their ends and sums alone; None where it takes a closer look."""
+def are_plain(frame: pl.LazyFrame, columns: Sequence[str]) -> bool:
+    """Whether nothing is odd about the scores of a window, by their ends and sums alone: none is missing, all are from 0 to 1."""
     values = [pl.col(c).cast(pl.Float64) for c in columns]
     ends = [value for i, v in enumerate(values) for value in (v.min().alias(f"a{i}"), v.max().alias(f"b{i}"))]
     finite = [v.is_finite().sum().alias(f"n{i}") for i, v in enumerate(values)]
     off = ((pl.sum_horizontal(values) - 1).abs() > SUM).sum() if len(values) > 1 else pl.lit(0)
     with reading():
-        found = frame.select(pl.len().alias("rows"), off.alias("off"), *ends, *finite)
-        told = found.collect(engine="streaming").row(0, named=True)
-    rows, k = told["rows"], range(len(values))
-    if any(told[f"n{i}"] != rows for i in k) or told["off"] or not rows:
-        return None
-    low, high = min(told[f"a{i}"] for i in k), max(told[f"b{i}"] for i in k)
-    if low < 0 or high > 1 or high <= 2 * HUNDREDTH:
-        return None
-    return Measured(
-        rows=rows,
-        missing=0,
-        infinite=0,
-        low=low,
-        high=high,
-        outside=0,
-        hair=0,
-        below=0,
-        near=0,
-        upper=0,
-        inside=rows,
-        hundredth=0,
-        extreme=0,
-        middle=0.0,
-        tail=0.0,
-        off_sum=0,
-        sum=1.0,
-        steady=len(values) > 1,
-        marks=0,
-        mirrored=False,
-    )
+        facts = frame.select(pl.len().alias("rows"), off.alias("off"), *ends, *finite)
+        row = facts.collect(engine="streaming").row(0, named=True)
+    k = range(len(values))
+    if any(row[f"n{i}"] != row["rows"] for i in k) or row["off"] or not row["rows"]:
+        return False
+    low, high = min(row[f"a{i}"] for i in k), max(row[f"b{i}"] for i in k)
+    return bool(low >= 0 and 2 * HUNDREDTH < high <= 1)
 
 
 def measure(frame: pl.LazyFrame, columns: tuple[str, ...]) -> Measured:
     """One pass over the score columns of one model."""
-    values = [pl.col(c).cast(pl.Float64) for c in columns]
-    finite = pl.all_horizontal(v.is_finite().fill_null(False) for v in values)
-    low, high = (pl.min_horizontal(values), pl.max_horizontal(values)) if len(values) > 1 else (values[0], values[0])
-    total = pl.sum_horizontal(values)
-    many = len(values) > 1
-    facts = frame.select(
-        finite.alias("finite"),
-        pl.any_horizontal(v.is_infinite().fill_null(False) for v in values).alias("infinite"),
-        low.alias("low"),
-        high.alias("high"),
-        total.alias("sum"),
-        ((values[0] + values[1]).abs() <= 1e-6 * (1 + values[0].abs()) if len(values) == 2 else pl.lit(False)).alias(
-            "m"
-        ),
-    )
-    a, b = (pl.col(c).filter(pl.col("finite")) for c in ("low", "high"))
-    s, m = (pl.col(c).filter(pl.col("finite")) for c in ("sum", "m"))
+    many = len(columns) > 1
+    finite = pl.col("finite")
+    a, b, s, m = (pl.col(c).filter(finite) for c in ("low", "high", "sum", "mirrored"))
     far = (a < -HAIR) | (b > 1 + HAIR)
+    counts = {
+        "rows": finite.sum(),
+        "missing": (~finite).sum(),
+        "infinite": pl.col("infinite").sum(),
+        "outside": far.sum(),
+        "hair": (((a < 0) | (b > 1)) & ~far).sum(),
+        "below": (a < -HAIR).sum(),
+        "near": ((b > 1 + HAIR) & (b <= 2)).sum(),
+        "upper": ((b > 0.5) & (b <= 1)).sum(),
+        "inside": ((b > 0) & (b <= 1)).sum(),
+        "hundredth": (b > HUNDREDTH).sum(),
+        "extreme": ((b < 0.5) | (b > 0.731)).sum(),
+        "off_sum": (((s - 1).abs() > SUM) & ~far).sum() if many else pl.lit(0),
+        "marks": pl.when(a < -HAIR).then(a).otherwise(b).filter(far).n_unique(),
+    }
+    sizes = {"low": a.min(), "high": b.max(), "middle": b.median(), "tail": b.quantile(0.9), "sum": s.median()}
+    others = {"mirrored": m.mean(), "first": s.quantile(0.1), "last": s.quantile(0.9)}
     with reading():
-        found = (
-            facts.select(
-                rows=pl.col("finite").sum(),
-                missing=(~pl.col("finite")).sum(),
-                infinite=pl.col("infinite").sum(),
-                low=a.min(),
-                high=b.max(),
-                outside=far.sum(),
-                hair=(((a < 0) | (b > 1)) & ~far).sum(),
-                below=(a < -HAIR).sum(),
-                near=((b > 1 + HAIR) & (b <= 2)).sum(),
-                upper=((b > 0.5) & (b <= 1)).sum(),
-                inside=((b > 0) & (b <= 1)).sum(),
-                hundredth=(b > HUNDREDTH).sum(),
-                extreme=((b < 0.5) | (b > 0.731)).sum(),
-                middle=b.median(),
-                tail=b.quantile(0.9),
-                off_sum=(((s - 1).abs() > SUM) & ~far).sum() if many else pl.lit(0),
-                sum=s.median(),
-                mirrored=m.mean(),
-                first=s.quantile(0.1),
-                last=s.quantile(0.9),
-                marks=pl.when(a < -HAIR).then(a).otherwise(b).filter(far).n_unique(),
-            )
-            .collect(engine="streaming")
-            .row(0, named=True)
-        )
-
-    def real(name: str) -> float:
-        return float(found[name] or 0.0)
-
-    def rows(name: str) -> int:
-        return int(found[name] or 0)
-
+        row = _by_row(frame, columns).select(**counts, **sizes, **others).collect(engine="streaming").row(0, named=True)
+    real = {name: float(row[name] or 0.0) for name in (*sizes, *others)}
     return Measured(
-        rows=rows("rows"),
-        missing=rows("missing"),
-        infinite=rows("infinite"),
-        low=real("low"),
-        high=real("high"),
-        outside=rows("outside"),
-        hair=rows("hair"),
-        below=rows("below"),
-        near=rows("near"),
-        upper=rows("upper"),
-        inside=rows("inside"),
-        hundredth=rows("hundredth"),
-        extreme=rows("extreme"),
-        middle=real("middle"),
-        tail=real("tail"),
-        off_sum=rows("off_sum"),
-        sum=real("sum"),
-        marks=rows("marks"),
-        steady=many and real("last") - real("first") <= STEADY * abs(real("sum")),
-        mirrored=real("mirrored") > 1 - FEW,
+        **{name: int(row[name] or 0) for name in counts},  # type: ignore[arg-type]
+        **{name: real[name] for name in sizes},  # type: ignore[arg-type]
+        steady=many and real["last"] - real["first"] <= STEADY * abs(real["sum"]),
+        mirrored=real["mirrored"] > 1 - FEW,
+    )
+
+
+def _by_row(frame: pl.LazyFrame, columns: tuple[str, ...]) -> pl.LazyFrame:
+    """Of each row: its smallest and largest score and their sum, whether all are finite, and whether two mirror each other."""
+    values = [pl.col(c).cast(pl.Float64) for c in columns]
+    mirrored = pl.lit(False)
+    if len(values) == 2:
+        mirrored = (values[0] + values[1]).abs() <= 1e-6 * (1 + values[0].abs())
+    return frame.select(
+        finite=pl.all_horizontal(v.is_finite().fill_null(False) for v in values),
+        infinite=pl.any_horizontal(v.is_infinite().fill_null(False) for v in values),
+        low=pl.min_horizontal(values) if len(values) > 1 else values[0],
+        high=pl.max_horizontal(values) if len(values) > 1 else values[0],
+        sum=pl.sum_horizontal(values),
+        mirrored=mirrored,
     )
 
 

@@ -16,7 +16,8 @@ from backslide.engine.sources.errors import reading
 from backslide.engine.sources.open import TimeRange, describe, open_source, parse_time_range
 from backslide.engine.sources.snapshot import is_snapshot, open_snapshot
 from backslide.engine.times.notes import time_notes
-from backslide.engine.times.timestamps import TimeReading, in_place, read_times, written
+from backslide.engine.times.time_format import time_format
+from backslide.engine.times.timestamps import TimeReading, in_place, read_times
 
 SOURCE = "[data] source"
 
@@ -81,7 +82,7 @@ class Cutting:
         if self.times is None or self.timed is None:
             types.check(self.source.collect_schema(), name, settings, unread=True)
             need(column, "timestamp", name, dict(self.source.collect_schema()))
-            self.times = read_times({SOURCE: self.source}, column, written(settings.model))
+            self.times = read_times({SOURCE: self.source}, column, time_format(settings.model))
             self.notes += time_notes(self.times, {SOURCE: self.source})
             time = self.times.of(self.source.collect_schema()[column])
             self.timed = in_place(self.source.with_columns(time.alias(names.TIME)), self.times, settings.model)

@@ -7,7 +7,8 @@ import polars as pl
 from backslide.contracts.roles import Roles
 from backslide.engine.sources.window_source import Cutting
 from backslide.engine.times.notes import time_notes
-from backslide.engine.times.timestamps import TimeReading, read_times, written
+from backslide.engine.times.time_format import time_format
+from backslide.engine.times.timestamps import TimeReading, read_times
 
 Raw = dict[str, tuple[pl.LazyFrame, str]]
 
@@ -29,6 +30,6 @@ def times_of(
     frames = {f"the {name} window": frame for name, (frame, _) in raw.items() if name not in read}
     if not frames:
         return TimeReading(column)
-    found = read_times(frames, column, written(roles))
+    found = read_times(frames, column, time_format(roles))
     notes += time_notes(found, frames)
     return found

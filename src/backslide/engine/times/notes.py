@@ -10,7 +10,7 @@ import polars as pl
 from backslide.contracts import say
 from backslide.engine.sources.errors import reading
 from backslide.engine.times.formats import Form
-from backslide.engine.times.timestamps import TimeReading, Told
+from backslide.engine.times.timestamps import TimeCounts, TimeReading
 
 NEIGHBOURS = 20
 """Rows in the hours beside it from which on an empty or doubled hour says something."""
@@ -70,7 +70,7 @@ def _units(found: TimeReading) -> list[str]:
     ]
 
 
-def _rows(found: TimeReading, name: str, told: Told) -> list[str]:
+def _rows(found: TimeReading, name: str, told: TimeCounts) -> list[str]:
     said = []
     if told.unreadable:
         said.append(
@@ -96,7 +96,7 @@ def _day(moment: datetime | None) -> str:
     return "" if moment is None else moment.date().isoformat()
 
 
-def _summer_time(found: TimeReading, name: str, told: Told, frame: pl.LazyFrame) -> list[str]:
+def _summer_time(found: TimeReading, name: str, told: TimeCounts, frame: pl.LazyFrame) -> list[str]:
     """Whether naive times look local: no row in the hour that summer time skips, twice as many in the one it repeats."""
     if (not told.naive and not (found.forms == () and not told.zoned)) or found.zone is not None:
         return []

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from backslide.contracts.errors import ConfigError, TimestampError
+from backslide.contracts.errors import TimestampError
 from backslide.contracts.roles import Roles
 from backslide.engine.columns.missing import TOKENS
 from backslide.engine.sources.errors import reading
@@ -29,6 +29,7 @@ from backslide.engine.times.formats import (
     named,
     shape,
 )
+from backslide.engine.times.time_format import TimeFormat
 
 UNREADABLE = 0.001
 """Share of a column's values that may be no times; above it the column is refused."""
@@ -44,18 +45,7 @@ Naive = pl.Datetime("us")
 
 
 @dataclass(frozen=True)
-class Written:
-    """How the user says a time column is written."""
-
-    format: str | None = None
-    order: str | None = None
-    """Of day and month, where every row fits both."""
-    zone: str | None = None
-    """Of times that name none."""
-
-
-@dataclass(frozen=True)
-class Told:
+class TimeCounts:
     """Counts of one frame."""
 
     rows: int = 0
@@ -86,7 +76,7 @@ class TimeReading:
     column: str
     forms: tuple[Form, ...] = ()
     """Of texts, in the order tried."""
-    told: Mapping[str, Told] = field(default_factory=dict)
+    told: Mapping[str, TimeCounts] = field(default_factory=dict)
     zone: str | None = None
     units: tuple[str, ...] = tuple(EPOCHS)
     alone: bool = False
@@ -147,45 +137,16 @@ def in_place(frame: pl.LazyFrame, told: TimeReading, roles: Roles) -> pl.LazyFra
     return frame.with_columns(told.of(dtype).alias(told.column))
 
 
-def time_expression(frame: pl.LazyFrame, column: str, dtype: pl.DataType, written: Written | None = None) -> pl.Expr:
+def time_expression(frame: pl.LazyFrame, column: str, dtype: pl.DataType, form: TimeFormat | None = None) -> pl.Expr:
     """An expression for ``column`` as naive UTC ``Datetime("us")``, from the rows of one frame.
 
     Raises:
         TimestampError: when the column holds something else; shows a value that could not be read.
     """
-    return read_times({"": frame}, column, written).of(dtype)
+    return read_times({"": frame}, column, form).of(dtype)
 
 
-def written(roles: Roles) -> Written:
-    """What the configuration says of the timestamp.
-
-    Raises:
-        ConfigError: a zone that nobody knows, or a format that is none.
-    """
-    if roles.timestamp_zone is not None:
-        from zoneinfo import ZoneInfo
-
-        try:
-            ZoneInfo(roles.timestamp_zone)
-        except (KeyError, ValueError, OSError):
-            raise ConfigError(
-                f"[model] timestamp_zone: {roles.timestamp_zone!r} is no time zone; expected one such as 'Europe/Berlin'"
-            ) from None
-    if roles.timestamp_format is not None:
-        named(roles.timestamp_format)
-    return Written(roles.timestamp_format, zone=roles.timestamp_zone)
-
-
-def other(roles: Roles) -> Written:
-    """How another time column than the timestamp is written: in the same zone, day and month in the same order."""
-    given = roles.timestamp_format or ""
-    order = next(
-        (o for o, sign in ((DAY_FIRST, "%d"), (MONTH_FIRST, "%m")) if given == o or given.startswith(sign)), None
-    )
-    return Written(order=order, zone=roles.timestamp_zone)
-
-
-def read_times(frames: Mapping[str, pl.LazyFrame], column: str, written: Written | None = None) -> TimeReading:
+def read_times(frames: Mapping[str, pl.LazyFrame], column: str, form: TimeFormat | None = None) -> TimeReading:
     """How ``column`` is to be read, decided from all rows of all frames together.
 
     Args:
@@ -193,19 +154,19 @@ def read_times(frames: Mapping[str, pl.LazyFrame], column: str, written: Written
 
     Raises:
         TimestampError: more than ``UNREADABLE`` of a frame's values are no times, or day and month cannot be told apart.
-        ConfigError: ``written`` is no format.
+        ConfigError: ``form`` is no format.
     """
-    given = written or Written()
+    given = form or TimeFormat()
     dtypes = {name: frame.collect_schema()[column] for name, frame in frames.items()}
     found = TimeReading(column, zone=given.zone)
     for dtype in dtypes.values():
         found.raw(dtype)  # a type that holds no times is refused before anything is read
-    form, order, units = named(given.format) if given.format is not None else (None, None, ())
+    fixed, order, units = named(given.format) if given.format is not None else (None, None, ())
     texts = {name: frame for name, frame in frames.items() if is_text(dtypes[name])}
     numbers = {name: frame for name, frame in frames.items() if dtypes[name].is_numeric()}
     known: dict[str, dict[str, int]] = {}
-    if form is not None:
-        found = TimeReading(column, (form,), zone=given.zone, alone=True)
+    if fixed is not None:
+        found = TimeReading(column, (fixed,), zone=given.zone, alone=True)
     elif texts:
         known = {name: _shapes(frame, column) for name, frame in texts.items()}
         found = _forms(found, known, texts, order, given.order)
@@ -213,7 +174,7 @@ def read_times(frames: Mapping[str, pl.LazyFrame], column: str, written: Written
         found = TimeReading(
             column, tuple(f for f in found.forms if f.unit in ("", *units)), zone=given.zone, units=units
         )
-    if numbers and form is None and not units:
+    if numbers and fixed is None and not units:
         found = _digits(found, numbers)
     told = {name: _count(found, frame, dtypes[name], known.get(name, {})) for name, frame in frames.items()}
     for name, counts in told.items():
@@ -341,7 +302,7 @@ def _digits(found: TimeReading, frames: Mapping[str, pl.LazyFrame]) -> TimeReadi
     return TimeReading(found.column, tuple(dict.fromkeys(forms)), zone=found.zone, alone=found.alone)
 
 
-def _count(found: TimeReading, frame: pl.LazyFrame, dtype: pl.DataType, shapes: Mapping[str, int]) -> Told:
+def _count(found: TimeReading, frame: pl.LazyFrame, dtype: pl.DataType, shapes: Mapping[str, int]) -> TimeCounts:
     value = pl.col(found.column)
     given = plain(value) if is_text(dtype) else value.fill_nan(None) if dtype.is_float() else value
     moment = found.raw(dtype)
@@ -370,10 +331,10 @@ def _count(found: TimeReading, frame: pl.LazyFrame, dtype: pl.DataType, shapes: 
     naive = sum(shapes[text] for text in forms) - zoned
     if isinstance(dtype, pl.Datetime):
         zoned, naive = (row["rows"], 0) if dtype.time_zone else (0, row["rows"])
-    return Told(**row, zoned=zoned, naive=naive, units=units)
+    return TimeCounts(**row, zoned=zoned, naive=naive, units=units)
 
 
-def _refuse(found: TimeReading, name: str, told: Told, given: Written) -> None:
+def _refuse(found: TimeReading, name: str, told: TimeCounts, given: TimeFormat) -> None:
     known = told.rows - told.missing
     if told.unreadable <= UNREADABLE * known:
         return
@@ -390,7 +351,10 @@ def _refuse(found: TimeReading, name: str, told: Told, given: Written) -> None:
 
 
 def _without_placeholders(
-    found: TimeReading, told: dict[str, Told], frames: Mapping[str, pl.LazyFrame], dtypes: Mapping[str, pl.DataType]
+    found: TimeReading,
+    told: dict[str, TimeCounts],
+    frames: Mapping[str, pl.LazyFrame],
+    dtypes: Mapping[str, pl.DataType],
 ) -> TimeReading:
     """Rows of 1970 among later ones, and a few far in the future, hold no time."""
     first = min((t.first for t in told.values() if t.first is not None), default=None)

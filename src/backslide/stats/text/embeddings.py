@@ -119,7 +119,9 @@ class Rotation:
 def rotation_between(old: Matrix | Floats, new: Matrix | Floats) -> Rotation:
     """The orthogonal map and scale that take ``old`` (n, d) nearest to ``new`` (n, d), row by row."""
     turn, total = orthogonal_procrustes(old.astype(np.float64), new.astype(np.float64))
-    return Rotation(turn, max(float(total) / max(float((old.astype(np.float64) ** 2).sum()), 1e-300), 1e-12))
+    return Rotation(
+        np.asarray(turn, np.float64), max(float(total) / max(float((old.astype(np.float64) ** 2).sum()), 1e-300), 1e-12)
+    )
 
 
 def explained(truth: Matrix, guess: Matrix) -> float:
