@@ -7,7 +7,7 @@ import pytest
 
 from backslide.stats.metrics.metric import METRICS
 from backslide.stats.metrics.row_sums import count_rows
-from backslide.stats.shift.label_free import Estimate, estimate_moved
+from backslide.stats.shift.label_free import LabelFreeEstimate, estimate_moved
 
 ACCURACY = METRICS["accuracy"]
 
@@ -21,7 +21,7 @@ def world(rng: np.random.Generator, n: int, shift: float = 0.0, flip: float = 0.
     return np.column_stack([x, other]), np.where(right, said, 1 - said), said
 
 
-def run(good, bad, **more) -> tuple[Estimate | None, str | None]:
+def run(good, bad, **more) -> tuple[LabelFreeEstimate | None, str | None]:
     (x_g, y_g, p_g), (x_b, _, p_b) = good, bad
     return estimate_moved(
         ACCURACY, count_rows(y_g, p_g, 2), x_g, x_b, np.zeros(2, bool), np.random.default_rng(0), classes=2, labels=y_g,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backslide.stats.change.affected_period import MOST, Period, period, runs
+from backslide.stats.change.affected_period import MOST, HitPeriod, period, runs
 from backslide.stats.metrics.metric import Floats
 
 
@@ -18,7 +18,7 @@ def days(seed: int, start: int, stop: int, rate: float, *, noise: float = 0.0, r
 
 def test_all_rows_of_all_days():
     rows = np.full(10, 30.0)
-    assert period(rows, rows) == Period(0, 10, 0, 0)
+    assert period(rows, rows) == HitPeriod(0, 10, 0, 0)
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.4, 1.0])

@@ -42,7 +42,7 @@ def split(reference: World, current: World, seed: int):
     rng = np.random.default_rng(seed)
     (x_g, y_g, p_g), (x_b, y_b, p_b) = (world.draw(rng, 4000) for world in (reference, current))
     domain = doubly_robust.domain_weights(x_g, x_b, NO_CATEGORIES, rng)
-    chance = doubly_robust.class_probabilities(x_g, y_g, x_b, 2, NO_CATEGORIES, None, rng)
+    chance = doubly_robust.class_probabilities(x_g, y_g, x_b, 2, NO_CATEGORIES, rng)
     m_g, m_b = doubly_robust.count_expectations(chance[0], p_g), doubly_robust.count_expectations(chance[1], p_b)
     draws = [Resampler(4000, None, 200, rng) for _ in range(2)]
     moved = doubly_robust.move(count_rows(y_g, p_g, 2), count_rows(y_b, p_b, 2), m_g, m_b, domain.weights, *draws)
@@ -160,20 +160,20 @@ def test_missing_values_are_a_bin_of_their_own():
 def test_expected_losses_and_probabilities_are_calibrated_on_the_reference():
     rng = np.random.default_rng(9)
     x, y, _ = World().draw(rng, 3000)
-    inside, outside = doubly_robust.class_probabilities(x, y, x[:500], 2, NO_CATEGORIES, None, rng)
+    inside, outside = doubly_robust.class_probabilities(x, y, x[:500], 2, NO_CATEGORIES, rng)
     np.testing.assert_allclose(inside.sum(1), 1, atol=1e-9)
     np.testing.assert_allclose(outside.sum(1), 1, atol=1e-9)
     assert inside[:, 1].mean() == pytest.approx(y.mean(), abs=0.02)
     assert np.mean((inside[:, 1] - y) ** 2) < 0.9 * np.var(y)
     loss = np.abs(x[:, [0]]) + rng.normal(0, 0.1, (3000, 1))
-    fitted, _ = doubly_robust.expected_losses(x, loss, x[:10], NO_CATEGORIES, None, rng)
+    fitted, _ = doubly_robust.expected_losses(x, loss, x[:10], NO_CATEGORIES, rng)
     assert np.mean((fitted - loss) ** 2) < 0.2 * np.var(loss)
 
 
 def test_a_reference_with_one_class_needs_no_model():
     rng = np.random.default_rng(10)
     x = rng.normal(size=(60, 3))
-    inside, outside = doubly_robust.class_probabilities(x, np.ones(60, np.int64), x, 2, NO_CATEGORIES, None, rng)
+    inside, outside = doubly_robust.class_probabilities(x, np.ones(60, np.int64), x, 2, NO_CATEGORIES, rng)
     assert (inside[:, 1] == 1).all()
     np.testing.assert_allclose(outside[:, 1], 1)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from backslide.stats.drift.slice_search import Rows, detectable_excess, find_slices, halves, inside_of, own_slices
+from backslide.stats.drift.slice_search import LabelledRows, detectable_excess, find_slices, halves, inside_of, own_slices
 
 ALPHA = 0.01
 
@@ -38,7 +38,7 @@ def world(seed, rows=800, rise=0.0, pair=False, days=0, luck=0.0):
     loss = (rng.random(2 * rows) < np.clip(0.15 + rise * hit + shift, 0, 1)).astype(float)
     known = day if days else None
     split = [halves(None if known is None else day[part], rng, rows) for part in (slice(rows), slice(rows, None))]
-    return columns, Rows(current, loss, known, np.concatenate(split))
+    return columns, LabelledRows(current, loss, known, np.concatenate(split))
 
 
 def search(seed, **options):
@@ -91,7 +91,7 @@ def test_a_slice_that_was_always_hard_is_no_news():
     columns, rows = world(7, rows=3000)
     hard = columns[2].codes == 1
     loss = np.where(hard, (np.random.default_rng(0).random(len(hard)) < 0.6).astype(float), rows.loss)
-    found = find_slices(columns, Rows(rows.current, loss, None, rows.half), [loss], (2,))
+    found = find_slices(columns, LabelledRows(rows.current, loss, None, rows.half), [loss], (2,))
     assert all(one.p_value > ALPHA for one in found)
 
 
@@ -100,7 +100,7 @@ def test_a_drop_everywhere_has_no_slice():
     loss = np.where(
         rows.current, np.maximum(rows.loss, np.random.default_rng(1).random(len(rows.loss)) < 0.2), rows.loss
     )
-    found = find_slices(columns, Rows(rows.current, loss, None, rows.half), [loss], (2,))
+    found = find_slices(columns, LabelledRows(rows.current, loss, None, rows.half), [loss], (2,))
     assert all(one.p_value > ALPHA for one in found)
 
 

@@ -30,7 +30,7 @@ from backslide.monitor.sums import Moments
 from backslide.stats.drift.boosting import regress
 from backslide.stats.metrics.metric import Floats, Metric, influence
 from backslide.stats.shift import doubly_robust
-from backslide.stats.shift.label_free import Estimate, estimate_moved
+from backslide.stats.shift.label_free import LabelFreeEstimate, estimate_moved
 
 MOST_ROWS = 5000
 """Rows of a period that are looked at."""
@@ -192,7 +192,7 @@ def _fault(case: Case) -> str | None:
 
 def _estimate(
     case: Case, metric: Metric, statistics: Floats, known: np.ndarray, history: list[tuple[float, float]]
-) -> tuple[Estimate | None, str | None]:
+) -> tuple[LabelFreeEstimate | None, str | None]:
     design = make_design(case.pairs.values())
     ref, cur = case.reference.outcomes, case.current.outcomes
     said = cur.predictions.astype(float)

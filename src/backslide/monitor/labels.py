@@ -15,7 +15,7 @@ from backslide.engine.sources.errors import reading
 from backslide.monitor.periods import MONDAY
 from backslide.monitor.rows import LABELLED, SERVED, PeriodRows
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.shift.label_delay import Curve, compare_arrival, curves, selective_labels
+from backslide.stats.shift.label_delay import ArrivalCurve, compare_arrival, curves, selective_labels
 
 MATURE = 0.95
 """Share of labels from which a period counts as fully labelled."""
@@ -73,7 +73,7 @@ def ages_of(rows: PeriodRows, labelled: float) -> Ages:
     late, labels = delays(rows.reference, rows)
     if not len(late):
         return Ages(watch.label_age or 0, None, None, labelled, known=True)
-    curve = Curve(np.sort(late))
+    curve = ArrivalCurve(np.sort(late))
     first = watch.label_age if watch.label_age is not None else int(np.ceil(curve.age(watch.label_share)))
     last = int(np.ceil(curve.age(MATURE)))
     shares: dict[str, float] = {}

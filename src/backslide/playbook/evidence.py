@@ -37,23 +37,27 @@ def histograms(
 
     The profile's narrow bins are spread over the drawn ones in proportion to their overlap.
     """
-    low = min(reference.quantile(0.005), current.quantile(0.005))
-    high = max(reference.quantile(0.995), current.quantile(0.995))
-    if not max(abs(low), abs(high)) < DRAWABLE:
+    edges = _drawn_edges(*((side.quantile(0.005), side.quantile(0.995)) for side in (reference, current)))
+    if not np.abs(edges[[0, -1]]).max() < DRAWABLE:
         return None
-    if high <= low:
-        low, high = low - 0.5, high + 0.5
-    edges = np.linspace(low, high, DRAWN_BINS + 1)
     drawn = [_rebinned(side, edges) for side in (reference, current)]
     return Histograms(
         title=title,
         reading=reading,
         x=x,
-        edges=tuple(float(e) for e in edges),
+        edges=tuple(edges.tolist()),
         reference=drawn[0],
         current=drawn[1],
         marks=marks or {},
     )
+
+
+def _drawn_edges(*middles: tuple[float, float]) -> Floats:
+    """Equal bins over the middles of both windows."""
+    low, high = min(m[0] for m in middles), max(m[1] for m in middles)
+    if not high > low:
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, DRAWN_BINS + 1)
 
 
 def _rebinned(column: ColumnProfile, edges: Floats) -> tuple[float, ...]:
@@ -67,22 +71,9 @@ def numeric_histograms(values: tuple[Floats, Floats], *, title: str, reading: st
     known = [v[np.isfinite(v)] for v in values]
     if not all(map(len, known)):
         return ()
-    low = min(float(np.quantile(v, 0.005)) for v in known)
-    high = max(float(np.quantile(v, 0.995)) for v in known)
-    if high <= low:
-        low, high = low - 0.5, high + 0.5
-    edges = np.linspace(low, high, DRAWN_BINS + 1)
-    drawn = [shares(np.histogram(np.clip(v, low, high), edges)[0]) for v in known]
-    return (
-        Histograms(
-            title=title,
-            reading=reading,
-            x=x,
-            edges=tuple(float(e) for e in edges),
-            reference=drawn[0],
-            current=drawn[1],
-        ),
-    )
+    edges = _drawn_edges(*((float(np.quantile(v, 0.005)), float(np.quantile(v, 0.995))) for v in known))
+    ref, cur = (shares(np.histogram(np.clip(v, edges[0], edges[-1]), edges)[0]) for v in known)
+    return (Histograms(title=title, reading=reading, x=x, edges=tuple(edges.tolist()), reference=ref, current=cur),)
 
 
 def bars(

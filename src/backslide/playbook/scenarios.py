@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from backslide.contracts.snapshot import Environment, Snapshot
 from backslide.playbook.base import Scenario
 
 ROLES: dict[str, Any] = {
@@ -209,3 +210,24 @@ def mail_roles() -> dict[str, Any]:
         "timestamp": "at",
         "scores": {kind: f"p_{kind}" for kind in MAIL},
     }
+
+
+ENVIRONMENT: dict[str, Any] = {
+    "python": "3.11.7",
+    "implementation": "CPython",
+    "platform": "Linux",
+    "machine": "x86_64",
+}
+
+
+def stacks(windows: Scenario, subject: str, *parts: dict[str, Any]) -> Scenario:
+    """The windows as two stacks served them, in March and April; ``parts`` are what is known of either beside its name."""
+    first, second = (
+        Snapshot(
+            name="loans",
+            taken_at=f"2026-0{month}-01T00:00:00Z",
+            **{"environment": Environment(**ENVIRONMENT), **part},
+        )
+        for month, part in zip((3, 4), parts, strict=True)
+    )
+    return Scenario(windows.reference, windows.current, windows.model, windows.artefact, subject, (first, second))

@@ -23,7 +23,7 @@ from backslide.retraining.history import History, Mask, Rows
 from backslide.retraining.recipe import Recipe, train_model
 from backslide.retraining.windows import TrainingPlan, TrainingRows, limit_rows
 from backslide.stats.metrics.metric import OF_SCORES, Metric
-from backslide.stats.shift.paired import Difference
+from backslide.stats.shift.paired import ModelDifference
 
 LEAST_ROWS = 20
 """Labelled rows that a candidate is trained on, and that a stretch is judged on, at least."""
@@ -61,7 +61,7 @@ class CandidateResult:
     plan: TrainingPlan
     runs: tuple[Run, ...] = ()
     arms: Arms | None = None
-    found: Difference | None = None
+    found: ModelDifference | None = None
     gains: tuple[float | None, ...] = ()
     """By fold, positive is better."""
     noise: tuple[float, ...] = ()

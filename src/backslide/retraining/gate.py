@@ -30,10 +30,12 @@ from backslide.contracts.finding import Estimate
 from backslide.contracts.gate import GateLine, GateVerdict
 from backslide.contracts.retrain_settings import GateSettings
 from backslide.playbook.shadow.arms import Arms
-from backslide.playbook.shadow.differences import Measured, class_measures, difference, segment_measures
+from backslide.playbook.shadow.differences import PartMeasure, class_measures, difference, segment_measures
 from backslide.stats.metrics.calibration import bin_edges, bin_sums, curve_of
 from backslide.stats.metrics.metric import OF_SCORES, Arrays, Metric, mean
 from backslide.stats.shift.paired import Difference
+from backslide.stats.metrics.metric import OF_SCORES, Arrays, Metric
+from backslide.stats.shift.paired import ModelDifference
 from backslide.stats.two_sample import holm
 
 MIN_HEADLINE = 30
@@ -90,17 +92,17 @@ def _answers(arms: Arms) -> GateLine:
     return _line(metric, metric.name, "answers", MORE_FAILURES, rule, arms.new.rows, passed=passed, old=old, new=new)
 
 
-def p_gain(found: Difference, metric: Metric, beyond: float = 0.0) -> float:
+def p_gain(found: ModelDifference, metric: Metric, beyond: float = 0.0) -> float:
     """One-sided p-value of H0: the new model gains no more than ``beyond`` (a negative number: it loses at least so much)."""
     return _one_sided(found, -metric.harm(found.estimate), beyond)
 
 
-def p_harm(found: Difference, metric: Metric) -> float:
+def p_harm(found: ModelDifference, metric: Metric) -> float:
     """One-sided p-value of H0: the new model does no harm."""
     return _one_sided(found, metric.harm(found.estimate), 0.0)
 
 
-def _one_sided(found: Difference, size: float, beyond: float) -> float:
+def _one_sided(found: ModelDifference, size: float, beyond: float) -> float:
     if found.se > 0:
         p = float(stats.t.sf((size - beyond) / found.se, found.df))
     else:
@@ -158,7 +160,7 @@ def parts(case: Case, arms: Arms, policy: GateSettings) -> tuple[GateLine, ...]:
     return tuple(line for _, line in sorted(lines, key=lambda one: (one[1].passed is not False, -one[0], one[1].name)))
 
 
-def _part(case: Case, kind: str, m: Measured, p: float | None, level: float, policy: GateSettings) -> GateLine:
+def _part(case: Case, kind: str, m: PartMeasure, p: float | None, level: float, policy: GateSettings) -> GateLine:
     margin = _margin(case, kind, m.metric, policy)
     size = say.change(margin, share=m.metric.share)
     strict = policy.parts == "safety_shown"
@@ -240,7 +242,7 @@ def _line(
     )
 
 
-def _numbers(case: Case, found: Difference, level: float, p: float) -> dict[str, object]:
+def _numbers(case: Case, found: ModelDifference, level: float, p: float) -> dict[str, object]:
     low, high = found.interval(level)
     sampled = None if case.current.complete else case.current.sample.height
     basis: Literal["all", "sample"] = "sample" if sampled else "all"

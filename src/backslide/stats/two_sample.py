@@ -60,24 +60,24 @@ def jensen_shannon(reference: ArrayLike, current: ArrayLike) -> float:
     return float(np.nan_to_num(distance.jensenshannon(ref, cur, base=2)))
 
 
-def proportion_z(hits_g: float, n_g: float, hits_b: float, n_b: float) -> float:
+def proportion_z(hits_ref: float, n_ref: float, hits_cur: float, n_cur: float) -> float:
     """Pooled two-proportion z of the increase from reference to current; 0 where not defined."""
-    if n_g == 0 or n_b == 0:
+    if n_ref == 0 or n_cur == 0:
         return 0.0
-    pooled = (hits_g + hits_b) / (n_g + n_b)
-    se = np.sqrt(pooled * (1 - pooled) * (1 / n_g + 1 / n_b))
-    return float((hits_b / n_b - hits_g / n_g) / se) if se > 0 else 0.0
+    pooled = (hits_ref + hits_cur) / (n_ref + n_cur)
+    se = np.sqrt(pooled * (1 - pooled) * (1 / n_ref + 1 / n_cur))
+    return float((hits_cur / n_cur - hits_ref / n_ref) / se) if se > 0 else 0.0
 
 
-def newcombe(hits_g: float, n_g: float, hits_b: float, n_b: float) -> tuple[float, float]:
+def newcombe(hits_ref: float, n_ref: float, hits_cur: float, n_cur: float) -> tuple[float, float]:
     """95 % interval of a difference of proportions (current - reference), Newcombe's hybrid score (1998, method 10)."""
-    low_g, high_g = wilson(hits_g, n_g)
-    low_b, high_b = wilson(hits_b, n_b)
-    g, b = hits_g / n_g, hits_b / n_b
-    difference = b - g
+    low_ref, high_ref = wilson(hits_ref, n_ref)
+    low_cur, high_cur = wilson(hits_cur, n_cur)
+    ref, cur = hits_ref / n_ref, hits_cur / n_cur
+    difference = cur - ref
     return (
-        difference - float(np.hypot(b - low_b, high_g - g)),
-        difference + float(np.hypot(high_b - b, g - low_g)),
+        difference - float(np.hypot(cur - low_cur, high_ref - ref)),
+        difference + float(np.hypot(high_cur - cur, ref - low_ref)),
     )
 
 

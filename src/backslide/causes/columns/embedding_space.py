@@ -24,7 +24,7 @@ from backslide.playbook.drift.embedding import embedding_columns
 from backslide.playbook.drift.embedding.embedding_columns import Vectors
 from backslide.playbook.drift.embedding.map import text_beside
 from backslide.stats.drift.domain_classifier import separation
-from backslide.stats.text.anchor_map import Agreement, agreement, word_weights
+from backslide.stats.text.anchor_map import EncoderAgreement, agreement, word_weights
 from backslide.stats.text.embeddings import Matrix, Rotation, explained, norms, rotation_between, strangers
 
 LEAST_PAIRS = 30
@@ -183,12 +183,12 @@ def _by_columns(case: Case, held: Vectors) -> OtherSpace | None:
     return OtherSpace("every vector lies where none lay before, while the other columns are as they were")
 
 
-def _differ(found: Agreement) -> bool:
+def _differ(found: EncoderAgreement) -> bool:
     high, low = max(found.across), min(found.across)
     return found.within >= WITHIN and found.covered >= COVERED and high <= ACROSS and low <= BOTH
 
 
-def _slopes(found: Agreement) -> str:
+def _slopes(found: EncoderAgreement) -> str:
     return f"{max(max(found.across), 0.0):.0%}"
 
 
@@ -199,7 +199,7 @@ def _thin(held: Vectors) -> tuple[list[embedding_columns.Ints], tuple[Matrix, Ma
     return rows, (held.x[0][kept[0]], held.x[1][kept[1]])
 
 
-def _rotation_of(found: Agreement, anchors: Any, held: Vectors, new: Matrix) -> Rotation | None:
+def _rotation_of(found: EncoderAgreement, anchors: Any, held: Vectors, new: Matrix) -> Rotation | None:
     """A rotation from what the old encoder would have said to what stands there, where vectors return among the former ones
     and agree with their anchors again."""
     if held.x[0].shape[1] != new.shape[1]:

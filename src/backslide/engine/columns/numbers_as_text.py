@@ -100,7 +100,7 @@ def _read_numbers(raw: Raw, schemas: Schemas, settings: Settings, missing: tuple
     likely = _likely(heads)
     full = {name: _texts_of(raw[name][0].select(likely), likely, missing) for name in raw} if likely else {}
     scores = set(settings.model.scores.values())
-    said = _Said()
+    said = _ReadColumns()
     said.attached = [f"{c} ({heads[c][0][0]!r})" for c in columns if c not in likely and _is_attached(c, heads[c])]
     for column in likely:
         sides = {name: full[name][column] for name in raw}
@@ -200,7 +200,7 @@ def _is_code(column: str, sides: Mapping[str, Texts]) -> bool:
     return all(side.whole == side.values == side.distinct >= UNIQUE for side in known)
 
 
-class _Said:
+class _ReadColumns:
     """What is told of the columns, alike sentences as one."""
 
     def __init__(self) -> None:

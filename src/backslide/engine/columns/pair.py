@@ -72,8 +72,8 @@ class Pair:
     @cached_property
     def finite(self) -> tuple[Floats, Floats]:
         """Finite values only, sorted, of both windows."""
-        g, b = self.numbers
-        return np.sort(g[np.isfinite(g)]), np.sort(b[np.isfinite(b)])
+        ref, cur = self.numbers
+        return np.sort(ref[np.isfinite(ref)]), np.sort(cur[np.isfinite(cur)])
 
     @cached_property
     def missing(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -108,8 +108,8 @@ class Pair:
             return True
         if not self.numeric:
             return False
-        g = self.finite[0]
-        distinct = np.unique(g)
+        ref = self.finite[0]
+        distinct = np.unique(ref)
         return 2 <= len(distinct) <= FEW_LEVELS and bool((distinct == np.round(distinct)).all())
 
     @cached_property
@@ -117,8 +117,8 @@ class Pair:
         """Whether a text column is mostly unique: ids and free text separate any two windows and say nothing."""
         if self.kind != ColumnKind.CATEGORICAL:
             return False
-        g = self.levels[0]
-        return len(g) > 0.5 * max(sum(g.values()), 1)
+        ref = self.levels[0]
+        return len(ref) > 0.5 * max(sum(ref.values()), 1)
 
     @cached_property
     def free_text(self) -> bool:

@@ -23,7 +23,7 @@ from backslide.contracts.errors import InputError
 from backslide.engine.profile.batch import Cells, Sums, categorical_profile, count_cells, count_sums, numeric_profile
 from backslide.engine.profile.column import ColumnProfile
 from backslide.engine.profile.plan import Plan, make_plan
-from backslide.engine.profile.segment_counts import Part, Parts, add_counts, add_parts, add_sums, count_parts
+from backslide.engine.profile.segment_counts import Parts, WindowPart, add_counts, add_parts, add_sums, count_parts
 
 __all__ = ["ColumnProfile", "Plan", "Profile", "make_plan", "profile_batch"]
 
@@ -73,7 +73,7 @@ class Profile:
 
     def segment(self, variable: str, expression: str) -> Profile:
         """Cells and sums of the rows of one segment of the plan (``parts.REST``: of none), without any column."""
-        part = self.parts.get(variable, {}).get(expression, Part())
+        part = self.parts.get(variable, {}).get(expression, WindowPart())
         return Profile(
             self.plan, part.rows, {}, part.cells, {column: part.sums.get(column, {}) for column in self.plan.sums}
         )
@@ -134,7 +134,7 @@ class Profile:
                 for column, sums in content["sums"].items()
             },
             parts={
-                variable: {expression: Part.from_dict(part) for expression, part in parts.items()}
+                variable: {expression: WindowPart.from_dict(part) for expression, part in parts.items()}
                 for variable, parts in content.get("parts", {}).items()
             },
         )

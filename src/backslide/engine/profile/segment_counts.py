@@ -18,7 +18,7 @@ _CODE = "__segment"
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class WindowPart:
     """Counts of the rows of one segment; ``a + b`` counts the rows of both."""
 
     rows: int = 0
@@ -27,10 +27,10 @@ class Part:
     sums: dict[str, Sums] = field(default_factory=dict)
     """Column -> block -> (n, sum, sum of squares) of its finite values."""
 
-    def __add__(self, other: Part) -> Part:
+    def __add__(self, other: WindowPart) -> WindowPart:
         """The counts of the rows of both."""
         columns = dict.fromkeys((*self.sums, *other.sums))
-        return Part(
+        return WindowPart(
             self.rows + other.rows,
             add_counts(self.cells, other.cells),
             {column: add_sums(self.sums.get(column, {}), other.sums.get(column, {})) for column in columns},
@@ -45,7 +45,7 @@ class Part:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Part:
+    def from_dict(cls, data: Mapping[str, Any]) -> WindowPart:
         """The part that :meth:`to_dict` wrote."""
         return cls(
             data["rows"],
@@ -54,7 +54,7 @@ class Part:
         )
 
 
-Parts = dict[str, dict[str, Part]]
+Parts = dict[str, dict[str, WindowPart]]
 """Segment variable -> expression (``REST`` for the others) -> its rows."""
 
 
@@ -67,7 +67,7 @@ def count_parts(batch: pl.DataFrame, plan: Plan) -> Parts:
         rows = without_nan(batch, plan.segment_columns(variable)).select(first_that_holds(expressions).alias(_CODE))
         coded = counted.with_columns(rows.to_series()).partition_by(_CODE, as_dict=True)
         found[variable] = {
-            REST if code is None else expressions[code]: Part(
+            REST if code is None else expressions[code]: WindowPart(
                 rows.height, count_cells(rows, plan.cells), count_sums(rows, plan)
             )
             for (code,), rows in sorted(coded.items(), key=lambda item: -1 if item[0][0] is None else item[0][0])
@@ -80,8 +80,8 @@ def add_parts(left: Parts, right: Parts) -> Parts:
     return {variable: _added(left.get(variable, {}), right.get(variable, {})) for variable in {**left, **right}}
 
 
-def _added(left: dict[str, Part], right: dict[str, Part]) -> dict[str, Part]:
-    return {key: left.get(key, Part()) + right.get(key, Part()) for key in {**left, **right}}
+def _added(left: dict[str, WindowPart], right: dict[str, WindowPart]) -> dict[str, WindowPart]:
+    return {key: left.get(key, WindowPart()) + right.get(key, WindowPart()) for key in {**left, **right}}
 
 
 def add_counts(left: Cells, right: Cells) -> Cells:

@@ -19,7 +19,7 @@ from backslide.engine.columns import names
 from backslide.engine.roles.score_units import (
     FEW,
     SURELY,
-    Measured,
+    ScoreMeasures,
     Unit,
     are_plain,
     conversion,
@@ -57,7 +57,7 @@ class AlteredScores:
 
 
 @dataclass(frozen=True)
-class _Said:
+class _ScoreNotes:
     """What is said of the windows: notes, and warnings, which stand first."""
 
     notes: list[str]
@@ -65,7 +65,7 @@ class _Said:
 
 
 @dataclass(frozen=True)
-class _Scores:
+class _ScoreColumns:
     """Score columns of one model."""
 
     labels: tuple[str, ...]
@@ -94,10 +94,10 @@ def read_scores(
     Raises:
         LabelError: scores in another unit that nothing declares, or in one that nobody can convert.
     """
-    roles, said = settings.model, _Said(notes, warnings)
+    roles, said = settings.model, _ScoreNotes(notes, warnings)
     altered: list[AlteredScores] = []
     if roles.scores:
-        own = _Scores(tuple(roles.scores), tuple(roles.scores.values()), roles.scores_are)
+        own = _ScoreColumns(tuple(roles.scores), tuple(roles.scores.values()), roles.scores_are)
         if all(c in schema and schema[c].is_numeric() for c in own.columns for schema in schemas.values()):
             altered += _read(raw, own, said)
     warnings += [one.warning for one in altered]
@@ -137,7 +137,7 @@ def _probability(value: float, unit: Unit | None) -> float:
     return float(pl.select(1 / (1 + pl.lit(-value).exp())).item()) if unit == "logit" else value
 
 
-def _read(raw: Raw, scores: _Scores, said: _Said) -> list[AlteredScores]:
+def _read(raw: Raw, scores: _ScoreColumns, said: _ScoreNotes) -> list[AlteredScores]:
     if scores.declared in (None, "probability") and all(are_plain(frame, scores.columns) for frame, _ in raw.values()):
         return []  # all is well, as nearly always
     found = {window: measure(frame, scores.columns) for window, (frame, _) in raw.items()}
@@ -161,7 +161,7 @@ def _read(raw: Raw, scores: _Scores, said: _Said) -> list[AlteredScores]:
     return [_one_window(raw, scores, found, units, wanted, said)]
 
 
-def _unit(found: Measured, scores: _Scores) -> Unit:
+def _unit(found: ScoreMeasures, scores: _ScoreColumns) -> Unit:
     """A window's unit; log odds that happen to be positive are what they are declared to be."""
     unit = unit_of(found, len(scores.columns))
     return "logit" if scores.declared == "logit" and unit != "probability" else unit
@@ -179,7 +179,9 @@ _SPOKEN: dict[Unit, str] = {
 }
 
 
-def _refused(scores: _Scores, reference: Measured, current: Measured, units: dict[str, Unit]) -> LabelError:
+def _refused(
+    scores: _ScoreColumns, reference: ScoreMeasures, current: ScoreMeasures, units: dict[str, Unit]
+) -> LabelError:
     unit = units["reference"]
     low, high = min(reference.low, current.low), max(reference.high, current.high)
     if unit == "probability":
@@ -191,7 +193,7 @@ def _refused(scores: _Scores, reference: Measured, current: Measured, units: dic
     return LabelError(f"{scores.words} lie outside 0 to 1{where}: {_range_words(scores, unit, low, high)}")
 
 
-def _range_words(scores: _Scores, unit: Unit, low: float, high: float) -> str:
+def _range_words(scores: _ScoreColumns, unit: Unit, low: float, high: float) -> str:
     """What the columns hold, and what to do about it."""
     setting = f'or set {scores.setting} scores_are = "{unit}"'
     if unit == "percent" and high > SURELY:
@@ -206,10 +208,10 @@ def _range_words(scores: _Scores, unit: Unit, low: float, high: float) -> str:
 def _convert(
     raw: Raw,
     window: str,
-    scores: _Scores,
-    found: Measured,
+    scores: _ScoreColumns,
+    found: ScoreMeasures,
     unit: Unit,
-    said: _Said,
+    said: _ScoreNotes,
     *,
     factor: float | None = None,
     every_row: bool = True,
@@ -244,7 +246,12 @@ def _convert(
 
 
 def _one_window(
-    raw: Raw, scores: _Scores, found: dict[str, Measured], units: dict[str, Unit], wanted: Unit, said: _Said
+    raw: Raw,
+    scores: _ScoreColumns,
+    found: dict[str, ScoreMeasures],
+    units: dict[str, Unit],
+    wanted: Unit,
+    said: _ScoreNotes,
 ) -> AlteredScores:
     """One window in another unit than the other: both become probabilities, and the change is told."""
     window = "current" if units["reference"] == wanted or units["current"] != "probability" else "reference"
@@ -286,7 +293,7 @@ def _one_window(
     return _told(scores, window, odd, f"{spoken} ({reach}), where the {_other(window)} window has 0 to 1", undo, every)
 
 
-def _told(scores: _Scores, window: str, odd: Measured, how: str, undo: str, every: bool) -> AlteredScores:
+def _told(scores: _ScoreColumns, window: str, odd: ScoreMeasures, how: str, undo: str, every: bool) -> AlteredScores:
     share = 1.0 if every else odd.share(odd.outside)
     some = "" if every else f" on {say.percent(share)} of the rows"
     named = say.listed([repr(column) for column in scores.columns])
@@ -296,18 +303,20 @@ def _told(scores: _Scores, window: str, odd: Measured, how: str, undo: str, ever
     return AlteredScores(scores.columns, window, seen, undo, share, every, warning)
 
 
-def _hundredths(raw: Raw, scores: _Scores, found: dict[str, Measured], said: _Said) -> list[AlteredScores]:
+def _hundredths(
+    raw: Raw, scores: _ScoreColumns, found: dict[str, ScoreMeasures], said: _ScoreNotes
+) -> list[AlteredScores]:
     """Probabilities of one window divided by 100, as if they had been percents."""
     for window in ("current", "reference"):
         if is_hundredth(found[window], found[_other(window)]):
-            _convert(raw, window, scores, found[window], "percent", _Said([], []), factor=0.01)
+            _convert(raw, window, scores, found[window], "percent", _ScoreNotes([], []), factor=0.01)
             low, high = found[window].high, found[_other(window)].high
             how = f"hundredths (up to {low:.4g}), where the {_other(window)} window reaches {high:.4g}"
             return [_told(scores, window, found[window], how, "multiply by 100", True)]
     return []
 
 
-def _sums(raw: Raw, scores: _Scores, found: dict[str, Measured], said: _Said) -> list[AlteredScores]:
+def _sums(raw: Raw, scores: _ScoreColumns, found: dict[str, ScoreMeasures], said: _ScoreNotes) -> list[AlteredScores]:
     """Scores of all classes that do not sum to 1: legal where each class is scored for itself, a change in one window only."""
     off = {window: one.share(one.off_sum) for window, one in found.items()}
     if len(scores.columns) < 2 or max(off.values()) <= OFF_SUM:
@@ -317,7 +326,7 @@ def _sums(raw: Raw, scores: _Scores, found: dict[str, Measured], said: _Said) ->
     if min(off.values()) <= OFF_SUM and off[window] > MOST_OFF:
         undo = "write the scores as the model gave them"
         if odd.steady and odd.sum > 0:
-            _convert(raw, window, scores, odd, "percent", _Said([], []), factor=odd.sum)
+            _convert(raw, window, scores, odd, "percent", _ScoreNotes([], []), factor=odd.sum)
             undo = f"divide by {odd.sum:.4g}"
         seen = (
             f"the {scores.words} of a row do not sum to 1 in the {window} window (median sum {odd.sum:.4g}), where they do in "
@@ -341,7 +350,7 @@ def arm_scores(frame: pl.DataFrame, columns: ShadowColumns, settings: Settings, 
     if not own or set(own) & set(settings.model.scores.values()):
         return frame
     arm = "old" if columns == settings.shadow.old else "new"
-    scores = _Scores(
+    scores = _ScoreColumns(
         tuple(columns.scores),
         own,
         columns.scores_are or settings.model.scores_are,
@@ -352,10 +361,10 @@ def arm_scores(frame: pl.DataFrame, columns: ShadowColumns, settings: Settings, 
     found = measure(raw["current"][0], own)
     unit = _unit(found, scores)
     if unit == "probability" and columns.scores_are in (None, "probability"):
-        _convert(raw, "current", scores, found, unit, _Said(notes, notes))
+        _convert(raw, "current", scores, found, unit, _ScoreNotes(notes, notes))
     elif unit != scores.declared:
         raise _refused(scores, found, found, {"reference": unit, "current": unit})
     else:
-        _convert(raw, "current", scores, found, unit, _Said(notes, notes))
+        _convert(raw, "current", scores, found, unit, _ScoreNotes(notes, notes))
         notes.append(f"{scores.words} are read as {_SPOKEN[unit]}, as scores_are says")
     return raw["current"][0].collect()

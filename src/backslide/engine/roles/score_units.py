@@ -37,7 +37,7 @@ PASSES = 0.3
 
 
 @dataclass(frozen=True)
-class Measured:
+class ScoreMeasures:
     """Scores of one model in one window: counts of rows with all scores finite, by their smallest and largest score."""
 
     rows: int
@@ -97,7 +97,7 @@ def are_plain(frame: pl.LazyFrame, columns: Sequence[str]) -> bool:
     return bool(low >= 0 and 2 * HUNDREDTH < high <= 1)
 
 
-def measure(frame: pl.LazyFrame, columns: tuple[str, ...]) -> Measured:
+def measure(frame: pl.LazyFrame, columns: tuple[str, ...]) -> ScoreMeasures:
     """One pass over the score columns of one model."""
     many = len(columns) > 1
     finite = pl.col("finite")
@@ -123,7 +123,7 @@ def measure(frame: pl.LazyFrame, columns: tuple[str, ...]) -> Measured:
     with reading():
         row = _by_row(frame, columns).select(**counts, **sizes, **others).collect(engine="streaming").row(0, named=True)
     real = {name: float(row[name] or 0.0) for name in (*sizes, *others)}
-    return Measured(
+    return ScoreMeasures(
         **{name: int(row[name] or 0) for name in counts},  # type: ignore[arg-type]
         **{name: real[name] for name in sizes},  # type: ignore[arg-type]
         steady=many and real["last"] - real["first"] <= STEADY * abs(real["sum"]),
@@ -147,7 +147,7 @@ def _by_row(frame: pl.LazyFrame, columns: tuple[str, ...]) -> pl.LazyFrame:
     )
 
 
-def unit_of(found: Measured, columns: int) -> Unit:
+def unit_of(found: ScoreMeasures, columns: int) -> Unit:
     """The unit that a window's own scores speak for; see the module."""
     few = found.share(found.outside) <= FEW and not _through_one(found)
     if found.outside == 0 or few or marked(found):
@@ -158,17 +158,17 @@ def unit_of(found: Measured, columns: int) -> Unit:
     return "percent" if percent else "unknown"
 
 
-def marked(found: Measured) -> bool:
+def marked(found: ScoreMeasures) -> bool:
     """Whether what lies outside 0 to 1 is a mark for missing scores: one to three values such as -1 beside real scores."""
     return 0 < found.marks <= MOST_MARKS and found.share(found.inside) > FEW and found.outside >= found.marks * 2
 
 
-def _through_one(found: Measured) -> bool:
+def _through_one(found: ScoreMeasures) -> bool:
     """Whether scores pass through 1 without a gap: the percents of a rare class, of which few reach 1 at all."""
     return found.near >= SPREAD and found.near >= PASSES * found.outside and found.below == 0
 
 
-def whole(found: Measured, unit: Unit, other: Measured) -> bool:
+def whole(found: ScoreMeasures, unit: Unit, other: ScoreMeasures) -> bool:
     """Whether all rows are in another unit rather than some, seen against a window of probabilities.
 
     Were all of them, about as many would lie outside as the other window's scores would, converted; or the scores moved besides,
@@ -188,7 +188,7 @@ FACTORS = (10.0, 100.0, 255.0, 1000.0, 10_000.0, 1_000_000.0)
 """Numbers by which probabilities are multiplied to be written as percents, bytes or points."""
 
 
-def factor_to(found: Measured, other: Measured) -> float | None:
+def factor_to(found: ScoreMeasures, other: ScoreMeasures) -> float | None:
     """By what a window's scores are larger than the other window's probabilities; None where no factor fits.
 
     Several scores tell it by their sum; one score by its range and its tail, among the usual factors.
@@ -206,7 +206,7 @@ def factor_to(found: Measured, other: Measured) -> float | None:
     return 100.0 if SURELY < found.high <= 100 * (1 + HAIR) else None
 
 
-def is_hundredth(found: Measured, other: Measured) -> bool:
+def is_hundredth(found: ScoreMeasures, other: ScoreMeasures) -> bool:
     """Whether probabilities were divided by 100: none is above 0.01 where the other window's reach far beyond, in like shape."""
     if not (0 < found.high <= HUNDREDTH * (1 + HAIR) and other.high > 0.5 and min(found.rows, other.rows) >= 100):
         return False
@@ -215,7 +215,7 @@ def is_hundredth(found: Measured, other: Measured) -> bool:
 
 
 def conversion(
-    columns: Sequence[str], found: Measured, *, logit: bool = False, factor: float = 1.0, every_row: bool = True
+    columns: Sequence[str], found: ScoreMeasures, *, logit: bool = False, factor: float = 1.0, every_row: bool = True
 ) -> list[pl.Expr]:
     """The score columns as probabilities, from log odds or divided by ``factor``; what is not finite, or far outside 0 to 1
     after that, is null.
@@ -237,7 +237,7 @@ def far_outside(columns: Sequence[str]) -> pl.Expr:
     return pl.any_horizontal(v.is_finite() & ((v < -HAIR) | (v > 1 + HAIR)) for v in values).fill_null(False)
 
 
-def _from_logits(values: Mapping[str, pl.Expr], found: Measured) -> dict[str, pl.Expr]:
+def _from_logits(values: Mapping[str, pl.Expr], found: ScoreMeasures) -> dict[str, pl.Expr]:
     """Sigmoid for one score, and for two that mirror each other; softmax for more."""
     if len(values) == 1 or found.mirrored:
         return {c: 1.0 / (1.0 + (-v).exp()) for c, v in values.items()}

@@ -19,7 +19,7 @@ Schema = Mapping[str, pl.DataType]
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _RoleTypes:
     """What a role takes: families of types, words for them, and what to do about another one."""
 
     families: frozenset[str]
@@ -29,22 +29,22 @@ class _Wanted:
 
 
 _CLASS = frozenset({"text", "boolean", "number", "bytes", "none"})
-_TIME = _Wanted(
+_TIME = _RoleTypes(
     frozenset({"text", "number", "date", "datetime", "none"}),
     "dates, datetimes, texts or Unix epochs",
     "write the moment as one of these",
     TimestampError,
 )
-_KEY = _Wanted(
+_KEY = _RoleTypes(
     frozenset({"text", "boolean", "number", "date", "datetime", "bytes", "none"}),
     "texts or numbers",
     "write it as text",
     ColumnError,
 )
 _WANTED = {
-    "label": _Wanted(_CLASS, "class labels or numbers", "write one plain value in each row"),
-    "prediction": _Wanted(_CLASS, "class labels or numbers", "write one plain value in each row"),
-    "score": _Wanted(frozenset({"number", "none"}), "numbers from 0 to 1", "write plain numbers in both windows"),
+    "label": _RoleTypes(_CLASS, "class labels or numbers", "write one plain value in each row"),
+    "prediction": _RoleTypes(_CLASS, "class labels or numbers", "write one plain value in each row"),
+    "score": _RoleTypes(frozenset({"number", "none"}), "numbers from 0 to 1", "write plain numbers in both windows"),
     "timestamp": _TIME,
     "label_time": _TIME,
     "label_source": _KEY,

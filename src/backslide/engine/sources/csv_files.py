@@ -68,7 +68,7 @@ def scan_csv(name: str, separator: str, data: DataSettings, notes: FileNotes) ->
     small = dialect.decoded is not None or (local.exists() and local.stat().st_size <= INFER_ALL_BELOW)
     frame = _typed(name, dialect, data, None if small else _INFER_ROWS, notes, words)
     missing = frozenset(data.missing) if data.missing is not None else frozenset(TOKENS)
-    look = _Look(missing, dialect.decimal_comma)
+    look = _FileHead(missing, dialect.decimal_comma)
     seen = _numbers(frame, None if small else _INFER_ROWS, look, set(data.text))
     found = {column: told for column, told in seen.items() if told["numbers"] or told["spelled"]}
     unknown = [column for column, told in seen.items() if column not in found and told["tokens"]]
@@ -83,7 +83,7 @@ def scan_csv(name: str, separator: str, data: DataSettings, notes: FileNotes) ->
 
 
 @dataclass(frozen=True)
-class _Look:
+class _FileHead:
     """How numbers and missing values stand in texts."""
 
     missing: frozenset[str]
@@ -192,7 +192,7 @@ def _say_values(schema: pl.Schema, dialect: Dialect, data: DataSettings, notes: 
             notes.add(words, f"{column}: {token!r} was read as missing")
 
 
-def _numbers(frame: pl.LazyFrame, rows: int | None, look: _Look, kept: set[str]) -> dict[str, dict[str, Any]]:
+def _numbers(frame: pl.LazyFrame, rows: int | None, look: _FileHead, kept: set[str]) -> dict[str, dict[str, Any]]:
     """Text columns that hold numbers and what stands for missing ones only, with what was seen."""
     texts = [name for name, dtype in frame.collect_schema().items() if dtype == pl.String and name not in kept]
     first = _seen(frame.head(1000), texts, look)  # few survive, and only those are read to the end
@@ -201,7 +201,7 @@ def _numbers(frame: pl.LazyFrame, rows: int | None, look: _Look, kept: set[str])
     return {column: told for column, told in found.items() if not told["other"]}
 
 
-def _seen(frame: pl.LazyFrame, columns: list[str], look: _Look) -> dict[str, dict[str, Any]]:
+def _seen(frame: pl.LazyFrame, columns: list[str], look: _FileHead) -> dict[str, dict[str, Any]]:
     if not columns:
         return {}
     select = [value for k, column in enumerate(columns) for value in look.seen(column, str(k))]

@@ -201,14 +201,13 @@ def split(case: Case, target: Metric, p: Populations) -> Split | None:
 def _expectations(case: Case, p: Populations, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Expected row statistics given x for both windows; zeros (plain importance weighting) with very many classes."""
     k = len(case.problem.classes)
-    blocks = None
     if not case.problem.classification or p.s_g.shape[1] != 3 * k:
-        m_g, m_b = doubly_robust.expected_losses(p.x_g, p.s_g[:, 1:], p.x_b, p.categorical, blocks, rng)
+        m_g, m_b = doubly_robust.expected_losses(p.x_g, p.s_g[:, 1:], p.x_b, p.categorical, rng)
         return np.column_stack([np.ones(len(m_g)), m_g]), np.column_stack([np.ones(len(m_b)), m_b])
     if k > doubly_robust.MAX_CLASSES:
         return _plain(p.s_g, p.s_b)
     labels = p.good.labels.astype(np.int64)
-    in_g, in_b = doubly_robust.class_probabilities(p.x_g, labels, p.x_b, k, p.categorical, blocks, rng)
+    in_g, in_b = doubly_robust.class_probabilities(p.x_g, labels, p.x_b, k, p.categorical, rng)
     return (
         doubly_robust.count_expectations(in_g, p.good.predictions.astype(np.int64)),
         doubly_robust.count_expectations(in_b, p.bad.predictions.astype(np.int64)),

@@ -69,23 +69,39 @@ def canonical(case: Case, side: Side, columns: Iterable[str]) -> NDArray[np.int6
     return np.asarray(np.lexsort((keys,) if days is None else (keys, days)), np.int64)
 
 
+UNLIKE_WEEKDAYS = 0.1
+"""Distance of the windows' weekday shares from which the reference is thinned to the current window's weekdays."""
+
+
+def weekday_weights(days: tuple[Days, Days]) -> Floats | None:
+    """Chance of each reference row to stay (n,), so that the windows are alike in weekdays; None where all stay."""
+    ref, cur = days
+    if ref is None or cur is None or not len(ref) or not len(cur):
+        return None
+    share = [np.bincount(d % 7, minlength=7) / len(d) for d in (ref, cur)]
+    if (share[0][share[1] > 0] == 0).any() or np.abs(share[1] - share[0]).sum() / 2 <= UNLIKE_WEEKDAYS:
+        return None
+    ratio = np.where(share[0] > 0, share[1] / np.where(share[0] > 0, share[0], 1.0), 0.0)
+    return np.asarray((ratio / ratio.max())[ref % 7])
+
+
 @once
 def numeric(case: Case, column: str) -> NumericMove | None:
     """The move of a profiled column of numbers."""
-    g, b = (side.profile.columns[column] for side in case.sides)
-    if g.counts is None or b.counts is None or not g.finite or not b.finite:
+    ref, cur = (side.profile.columns[column] for side in case.sides)
+    if ref.counts is None or cur.counts is None or not ref.finite or not cur.finite:
         return None
-    edges = np.asarray(g.edges)
+    edges = np.asarray(ref.edges)
     counted = []
     for side, days in zip(case.sides, both_days(case), strict=True):
         values = to_numbers(side.sample[column])
         codes = np.where(np.isfinite(values), np.searchsorted(edges, values, side="right"), -1)
         counted.append(DayCounts.of(codes, len(edges) + 1, days))
-    return numeric_move(g.counts, b.counts, (counted[0], counted[1]))
+    return numeric_move(ref.counts, cur.counts, (counted[0], counted[1]))
 
 
 @dataclass(frozen=True)
-class Levels:
+class LevelCounts:
     """Counts of the same categories in both windows over all rows, the last one everything not named."""
 
     names: tuple[str, ...]
@@ -93,7 +109,7 @@ class Levels:
     current: Floats
 
 
-def levels_of(reference: dict[str, int], current: dict[str, int], rest: tuple[int, int]) -> Levels:
+def levels_of(reference: dict[str, int], current: dict[str, int], rest: tuple[int, int]) -> LevelCounts:
     """All levels, or the most frequent of many; what is not named or not kept is the rest."""
     every = list(dict.fromkeys([*reference, *current]))
     if len(every) > MANY_LEVELS:
@@ -104,10 +120,10 @@ def levels_of(reference: dict[str, int], current: dict[str, int], rest: tuple[in
     counts = [np.array([float(side.get(k, 0)) for k in every]) for side in (reference, current)]
     totals = sum(reference.values()) + rest[0], sum(current.values()) + rest[1]
     counts = [np.append(c, max(total - c.sum(), 0.0)) for c, total in zip(counts, totals, strict=True)]
-    return Levels(tuple(every), counts[0], counts[1])
+    return LevelCounts(tuple(every), counts[0], counts[1])
 
 
-def shares(case: Case, column: str, levels: Levels) -> ShareMove | None:
+def shares(case: Case, column: str, levels: LevelCounts) -> ShareMove | None:
     """The move of the shares of ``levels`` of a column of texts, booleans or codes; the noise from the sampled rows."""
     counted = [
         DayCounts.of(codes_of(side.sample[column], levels.names), len(levels.names) + 1, days)
@@ -116,10 +132,10 @@ def shares(case: Case, column: str, levels: Levels) -> ShareMove | None:
     return share_move(levels.reference, levels.current, (counted[0], counted[1]))
 
 
-def feature_levels(case: Case, column: str) -> Levels:
+def feature_levels(case: Case, column: str) -> LevelCounts:
     """Levels of a profiled feature of categories."""
-    g, b = (side.profile.columns[column] for side in case.sides)
-    return levels_of(g.levels, b.levels, (g.rest_rows, b.rest_rows))
+    ref, cur = (side.profile.columns[column] for side in case.sides)
+    return levels_of(ref.levels, cur.levels, (ref.rest_rows, cur.rest_rows))
 
 
 @once
@@ -186,8 +202,8 @@ def share_of(case: Case, marks: Sequence[Floats]) -> ShareMove:
 
 def newcombe_by_days(move: ShareMove) -> tuple[float, float]:
     """95 % interval of the change of the last share, from as many rows as the windows are worth after their days."""
-    n_g, n_b = move.effective
-    return newcombe(float(move.before[-1]) * n_g, n_g, float(move.after[-1]) * n_b, n_b)
+    n_ref, n_cur = move.effective
+    return newcombe(float(move.before[-1]) * n_ref, n_ref, float(move.after[-1]) * n_cur, n_cur)
 
 
 def share_change(move: ShareMove, which: int) -> Estimate:
@@ -209,7 +225,7 @@ def codes_of(values: pl.Series, levels: tuple[str, ...]) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class Daily:
+class DailyValues:
     """A quantity by day over both windows, in order of time."""
 
     days: NDArray[np.int64]
@@ -218,7 +234,7 @@ class Daily:
     current: NDArray[np.bool_]
 
 
-def daily(case: Case, values: tuple[Floats, Floats]) -> Daily | None:
+def daily(case: Case, values: tuple[Floats, Floats]) -> DailyValues | None:
     """Daily means of a quantity of the sampled rows (NaN = not counted); None without days in both windows."""
     days = both_days(case)
     if days[0] is None or days[1] is None:
@@ -230,7 +246,7 @@ def daily(case: Case, values: tuple[Floats, Floats]) -> Daily | None:
     current = np.concatenate([np.zeros(len(parts[0][0]), bool), np.ones(len(parts[1][0]), bool)])
     means, rows = (np.concatenate([parts[0][i], parts[1][i]]) for i in (1, 2))
     order = np.lexsort((current, at))
-    return Daily(at[order], means[order], rows[order], current[order])
+    return DailyValues(at[order], means[order], rows[order], current[order])
 
 
 def _means(values: Floats, days: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats, Floats]:

@@ -32,7 +32,7 @@ class Weighed:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class MethodAgreement:
     """Spearman's rank correlation with a 95 % bootstrap interval, and leading features in common."""
 
     value: float
@@ -43,7 +43,7 @@ class Agreement:
     features: int
 
 
-def agreement(case: Case, one: Weighed, other: Weighed, purpose: str) -> Agreement | None:
+def agreement(case: Case, one: Weighed, other: Weighed, purpose: str) -> MethodAgreement | None:
     """Over the columns of both that matter by either; None where those are fewer than three."""
     columns = [c for c in one.columns if c in other.columns]
     parts = [w.values[:, [w.columns.index(c) for c in columns]] for w in (one, other)]
@@ -62,7 +62,7 @@ def agreement(case: Case, one: Weighed, other: Weighed, purpose: str) -> Agreeme
     low, high = np.nanquantile(_spearman(drawn[0], drawn[1]), [0.025, 0.975])
     leading = min(LEADING, len(matters) - 1)
     tops = [set(matters[np.argsort(-s[matters], kind="stable")[:leading]].tolist()) for s in shares]
-    return Agreement(
+    return MethodAgreement(
         float(value), float(min(low, value)), float(max(high, value)), len(tops[0] & tops[1]), leading, len(matters)
     )
 

@@ -40,7 +40,7 @@ from backslide.playbook.explain.charts import ranks_table, share_bars
 from backslide.stats.change.metric_change import Change
 from backslide.stats.change.units import MEAN, detectable, mean_change, two_sided
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.shift.paired import Difference, paired
+from backslide.stats.shift.paired import ModelDifference, paired
 
 MOST = 20
 DRAWN = 4
@@ -49,7 +49,7 @@ TOGETHER = "all features"
 
 
 @dataclass(frozen=True)
-class Floors:
+class AttributionFloors:
     change: float = 0.05
     """Of what all features have together in the reference: less does not change which features decide."""
 
@@ -61,7 +61,7 @@ class Leaned:
     column: str
     inputs: Change
     """The reference model on the rows of the two windows."""
-    response: Difference | None
+    response: ModelDifference | None
     """The current model against the reference model on the current rows."""
 
     @property
@@ -84,7 +84,7 @@ class Attribution(Check):
     title = "What the model leans on"
     step = Step.EXPLAIN
     needs = (Need.MODEL, Need.FEATURES)
-    thresholds = Floors()
+    thresholds = AttributionFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding over all features, one for each that matters in either window."""

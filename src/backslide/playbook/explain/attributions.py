@@ -140,7 +140,7 @@ def _exact(case: Case, columns: list[str]) -> Explanations:
     return done
 
 
-def _explainer(case: Case, model: Model, picked: chosen.Drawn) -> Explainer:
+def _explainer(case: Case, model: Model, picked: chosen.ExplainedRows) -> Explainer:
     columns = chosen.asked_columns(case, model)
     assert columns is not None
     sides = [(case.reference, picked.reference), (case.current, picked.current)]

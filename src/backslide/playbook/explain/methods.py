@@ -2,7 +2,7 @@
 
 Three methods rank the features in each window: SHAP values (what a feature does to the answers), LIME (a linear model around a
 few rows, package `lime`, extra `explain`), and permutation importance (what the loss, without labels the answers, do when a
-column is shuffled). Agreement is Spearman's rank correlation over the features that matter by either method (5 % of its
+column is shuffled). MethodAgreement is Spearman's rank correlation over the features that matter by either method (5 % of its
 importance), with a bootstrap interval, and how many of the five leading features they have in common. Beside that, where there
 are labels: a feature that the model leans on should pay. Shuffling it must cost a calibrated model as much squared loss as its
 answers move; where it costs less than a quarter of that, the answers follow the feature and the labels do not.
@@ -37,11 +37,11 @@ from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.explain import surrogates
-from backslide.playbook.explain.agreement import Agreement, Weighed, agreement
+from backslide.playbook.explain.agreement import MethodAgreement, Weighed, agreement
 from backslide.playbook.explain.attributions import Explanations, explanations
 from backslide.playbook.explain.permutation_importance import Shuffled, shuffled
 from backslide.stats.change.units import MEAN
-from backslide.stats.shift.paired import Difference, paired
+from backslide.stats.shift.paired import ModelDifference, paired
 
 SUBJECT = "agreement of the methods"
 WITHOUT_LIME = f"LIME needs the package lime; {install('explain')}"
@@ -49,7 +49,7 @@ SHOWN = 15
 
 
 @dataclass(frozen=True)
-class Floors:
+class MethodsFloors:
     share: float = 0.2
     """Of the attribution, from which a feature is asked whether it pays: the model could not do without it."""
     pays: float = 0.25
@@ -64,8 +64,8 @@ class Pays:
 
     before: float | None
     now: float
-    short: Difference
-    """Mean of loss minus ``Floors.pays`` times the squared move in the current window: negative = does not pay."""
+    short: ModelDifference
+    """Mean of loss minus ``MethodsFloors.pays`` times the squared move in the current window: negative = does not pay."""
 
     @property
     def p_value(self) -> float:
@@ -79,7 +79,7 @@ class Methods(Check):
     title = "Agreement of the explanations"
     step = Step.EXPLAIN
     needs = (Need.MODEL, Need.FEATURES)
-    thresholds = Floors()
+    thresholds = MethodsFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding about agreement, one for each leading feature where there are labels."""
@@ -101,7 +101,7 @@ class Methods(Check):
                 yield self._paying(found, int(j), float(share[j]), pays, len(turned[1].moved), alpha)
 
     def _agreement(self, case: Case, found: Explanations, turned: tuple[Shuffled, Shuffled]) -> Finding:
-        pairs: dict[str, Agreement] = {}
+        pairs: dict[str, MethodAgreement] = {}
         weighed: dict[str, Weighed] = {}
         for side, part, other in zip(case.sides, (found.reference, found.current), turned, strict=True):
             for method, one in _methods(case, side, found.columns, other).items():
@@ -190,7 +190,7 @@ def _pays(before: Shuffled, now: Shuffled, j: int, floor: float) -> Pays:
     return Pays(earned, float(now.loss[:, j].sum() / now.moved[:, j].sum()), found)
 
 
-def _sentence(pairs: dict[str, Agreement], apart: list[str]) -> str:
+def _sentence(pairs: dict[str, MethodAgreement], apart: list[str]) -> str:
     if not pairs:
         return "too few features matter to compare the methods"
     if apart:
@@ -202,7 +202,7 @@ def _sentence(pairs: dict[str, Agreement], apart: list[str]) -> str:
     return f"the methods do not contradict each other: rank correlation with SHAP values {span}"
 
 
-def _table(pairs: dict[str, Agreement], reading: str) -> Table:
+def _table(pairs: dict[str, MethodAgreement], reading: str) -> Table:
     rows = tuple(
         (name, round(one.value, 2), f"{one.low:.2f} to {one.high:.2f}", f"{one.common} of {one.leading}", one.features)
         for name, one in pairs.items()

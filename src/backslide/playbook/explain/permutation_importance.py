@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes, Side
+from backslide.playbook.drift.tabular.feature_reliance import row_losses, shuffled_answers
 from backslide.playbook.explain import rows as chosen
 from backslide.stats.change.units import Days
 from backslide.stats.metrics.metric import Floats
@@ -19,8 +18,6 @@ from backslide.stats.metrics.metric import Floats
 ANSWERS = 10_000
 """Rows times columns per window that the model is asked about."""
 ROWS = (150, 2000)
-AT_ONCE = 10
-"""Shuffled copies in one call of the model, which has a price of its own."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +53,9 @@ def shuffled(case: Case, side: Side, columns: tuple[str, ...]) -> Shuffled | Non
         return None
     rng = case.rng(f"shuffled {side.window.name}")
     loss, moved = np.zeros((2, frame.height, len(columns)))
-    for start in range(0, len(columns), AT_ONCE):
-        some = columns[start : start + AT_ONCE]
-        copies = [frame.with_columns(frame[c].gather(rng.permutation(frame.height)).alias(c)) for c in some]
-        answered = case.answered(model, pl.concat(copies)).outcomes
-        for i in range(len(some)):
-            other = answered.take(np.arange(i * frame.height, (i + 1) * frame.height))
-            loss[:, start + i] = _loss(other) - _loss(base.outcomes)
-            moved[:, start + i] = _moved(base.outcomes, other)
+    for j, other in enumerate(shuffled_answers(case, model, frame, columns, rng)):
+        loss[:, j] = _losses(other) - _losses(base.outcomes)
+        moved[:, j] = _moved(base.outcomes, other)
     fine = np.isfinite(moved).all(axis=1) & (np.isfinite(loss).all(axis=1) if labelled else True)
     if fine.sum() < 2:
         return None
@@ -72,16 +64,11 @@ def shuffled(case: Case, side: Side, columns: tuple[str, ...]) -> Shuffled | Non
     return Shuffled(loss[fine] if labelled else None, moved[fine], scored, days)
 
 
-def _loss(outcomes: Outcomes) -> Floats:
-    """Loss of each row (n,), NaN where label or answer is unknown."""
+def _losses(outcomes: Outcomes) -> Floats:
+    """Loss of each row (n,), the squared error of numbers; NaN where label or answer is unknown."""
     if outcomes.labels.dtype.kind == "f":
         return np.asarray((outcomes.predictions.astype(float) - outcomes.labels.astype(float)) ** 2)
-    labels, predictions = outcomes.labels.astype(np.int64), outcomes.predictions.astype(np.int64)
-    unknown: NDArray[np.bool_] = (labels < 0) | (predictions < 0)
-    if outcomes.scores is None:
-        return np.where(unknown, np.nan, (labels != predictions).astype(float))
-    own = outcomes.scores[np.arange(len(labels)), np.maximum(labels, 0)]
-    return np.where(unknown, np.nan, (outcomes.scores**2).sum(axis=1) - 2 * own + 1)
+    return row_losses(outcomes)
 
 
 def _moved(base: Outcomes, other: Outcomes) -> Floats:

@@ -20,13 +20,11 @@ BACKGROUND = 100
 MOST_OUTPUTS = 4
 """Classes of a multiclass model whose scores are explained, the most frequent first."""
 OF_TEXTS = 5
-UNLIKE = 0.1
-"""Distance of the windows' weekday shares from which the reference is thinned to the current window's weekdays."""
 Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class ExplainedRows:
     """Sampled rows of both windows in the order in which they are used, and the background of the reference."""
 
     reference: Index
@@ -39,11 +37,10 @@ class Drawn:
 
 
 @once
-def drawn(case: Case) -> Drawn:
+def drawn(case: Case) -> ExplainedRows:
     """The rows in an order that chance and their content decide, never their place; the windows alike in weekdays."""
     rng = case.rng("explained rows")
-    days = change_of_column.both_days(case)
-    keep = _weekday_weights(days)
+    keep = change_of_column.weekday_weights(change_of_column.both_days(case)), None
     picks = []
     for side, weight in zip(case.sides, keep, strict=True):
         columns = [*case.pairs, *([names.LABEL] if names.LABEL in side.sample.columns else [])]
@@ -52,24 +49,12 @@ def drawn(case: Case) -> Drawn:
         kept = order[chance[0] < (1.0 if weight is None else weight[order])]
         picks.append(kept[np.argsort(chance[1][: len(kept)], kind="stable")])
     usual = min(BACKGROUND, len(picks[0]) // 4)
-    return Drawn(picks[0][usual:], picks[1], picks[0][:usual])
+    return ExplainedRows(picks[0][usual:], picks[1], picks[0][:usual])
 
 
 def budget(case: Case, answers: int) -> int:
     """Answers that may be asked for: a fifth of ``answers`` where the model reads running text, which takes it much longer."""
     return answers // OF_TEXTS if any(pair.free_text for pair in case.pairs.values()) else answers
-
-
-def _weekday_weights(days: tuple[change_of_column.Days, change_of_column.Days]) -> tuple[Floats | None, Floats | None]:
-    """Chance of each row to stay (n,); None where all stay."""
-    before, after = days
-    if before is None or after is None or not len(before) or not len(after):
-        return None, None
-    share = [np.bincount(d % 7, minlength=7) / len(d) for d in (before, after)]
-    if (share[0][share[1] > 0] == 0).any() or np.abs(share[1] - share[0]).sum() / 2 <= UNLIKE:
-        return None, None
-    ratio = np.where(share[0] > 0, share[1] / np.where(share[0] > 0, share[0], 1.0), 0.0)
-    return np.asarray((ratio / ratio.max())[before % 7]), None
 
 
 def days_at(case: Case, side: Side, rows: Index) -> change_of_column.Days:

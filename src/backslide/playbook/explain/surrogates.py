@@ -32,7 +32,7 @@ def installed() -> bool:
     return find_spec("lime") is not None
 
 
-class Coded:
+class SurrogateColumns:
     """Columns as the numbers that LIME perturbs, and back: numbers as they are, anything else as the place of a row with it."""
 
     def __init__(self, case: Case, columns: tuple[str, ...], usual: pl.DataFrame) -> None:
@@ -91,7 +91,7 @@ def weights(case: Case, side: Side, columns: tuple[str, ...]) -> tuple[tuple[str
     asked = chosen.asked_columns(case, model)
     assert asked is not None
     usual = case.reference.sample[picked.background].select(asked)
-    coded = Coded(case, columns, usual)
+    coded = SurrogateColumns(case, columns, usual)
     if len(coded.columns) < 2:
         return None
     rows = side.sample[picked.of(case, side, ROWS)].select(asked)
@@ -111,7 +111,9 @@ def weights(case: Case, side: Side, columns: tuple[str, ...]) -> tuple[tuple[str
         return None
 
 
-def _explained(coded: Coded, rows: pl.DataFrame, classifier: bool, around: object, neighbours: int) -> Floats:
+def _explained(
+    coded: SurrogateColumns, rows: pl.DataFrame, classifier: bool, around: object, neighbours: int
+) -> Floats:
     with needs("explain", "LIME"):
         from lime.lime_tabular import LimeTabularExplainer
 

@@ -43,7 +43,7 @@ SUBJECT = "explanations"
 
 
 @dataclass(frozen=True)
-class Floors:
+class WindowsFloors:
     auc: float = 0.55
     """Telling windows apart in eleven of twenty pairs of rows, as for the features themselves."""
 
@@ -53,7 +53,7 @@ class Windows(Check):
     title = "Explanations of the two windows"
     step = Step.EXPLAIN
     needs = (Need.MODEL, Need.FEATURES)
-    thresholds = Floors()
+    thresholds = WindowsFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding: the same model's explanations of the two windows."""

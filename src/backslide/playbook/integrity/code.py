@@ -22,7 +22,7 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.contracts.finding import Finding, Step
-from backslide.contracts.snapshot import Environment, Repository, Snapshot
+from backslide.contracts.snapshot import Repository
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.integrity.differences import findings
@@ -44,17 +44,8 @@ class ServingCode(Check):
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """The second stack runs from a file that no commit holds."""
-        quiet = scenarios.quiet(rng)
-        environment = Environment(python="3.11.7", implementation="CPython", platform="Linux", machine="x86_64")
-        stacks = [
-            Snapshot(
-                name="loans",
-                taken_at=f"2026-0{month}-01T00:00:00Z",
-                environment=environment,
-                repository=Repository(commit="4" * 40, branch="main", dirty=dirty),
-            )
-            for month, dirty in ((3, {}), (4, {"serving/features.py": "a1b2c3"}))
+        repositories = [
+            Repository(commit="4" * 40, branch="main", dirty=dirty) for dirty in ({}, {"serving/features.py": "a1b2c3"})
         ]
-        return Scenario(
-            quiet.reference, quiet.current, quiet.model, quiet.artefact, "uncommitted changes", (stacks[0], stacks[1])
-        )
+        quiet = scenarios.quiet(rng)
+        return scenarios.stacks(quiet, "uncommitted changes", *({"repository": one} for one in repositories))

@@ -23,7 +23,7 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.contracts.finding import Finding, Step
-from backslide.contracts.snapshot import Environment, Snapshot
+from backslide.contracts.snapshot import Environment
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.integrity.differences import findings
@@ -44,23 +44,13 @@ class StackEnvironment(Check):
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """scikit-learn is a major version further."""
-        quiet = scenarios.quiet(rng)
-        stacks = [
-            Snapshot(
-                name="loans",
-                taken_at=f"2026-0{month}-01T00:00:00Z",
-                environment=Environment(
-                    python="3.11.7",
-                    implementation="CPython",
-                    platform="Linux",
-                    machine="x86_64",
-                    distributions={"scikit-learn": version, "numpy": "2.1.0"},
-                    imported=("scikit-learn",),
-                    needed=("numpy",),
-                ),
+        environments = [
+            Environment(
+                **scenarios.ENVIRONMENT,
+                distributions={"scikit-learn": version, "numpy": "2.1.0"},
+                imported=("scikit-learn",),
+                needed=("numpy",),
             )
-            for month, version in ((3, "1.5.2"), (4, "2.0.0"))
+            for version in ("1.5.2", "2.0.0")
         ]
-        return Scenario(
-            quiet.reference, quiet.current, quiet.model, quiet.artefact, "scikit-learn", (stacks[0], stacks[1])
-        )
+        return scenarios.stacks(scenarios.quiet(rng), "scikit-learn", *({"environment": one} for one in environments))

@@ -24,7 +24,6 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.contracts.finding import Finding, Step
-from backslide.contracts.snapshot import Environment, Snapshot
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.integrity.differences import findings
@@ -57,16 +56,5 @@ class FittedPreprocessing(Check):
         before = make_pipeline(StandardScaler(), LogisticRegression()).fit(rows, quiet.reference["label"].to_numpy())
         after = deepcopy(before)
         after[0].fit(rows[rows[:, 0] > np.median(rows[:, 0])])
-        environment = Environment(python="3.11.7", implementation="CPython", platform="Linux", machine="x86_64")
-        stacks = [
-            Snapshot(
-                name="loans",
-                taken_at=f"2026-0{month}-01T00:00:00Z",
-                environment=environment,
-                fitted=fitted_parts(model, ["income", "age"]),
-            )
-            for month, model in ((3, before), (4, after))
-        ]
-        return Scenario(
-            quiet.reference, quiet.current, quiet.model, quiet.artefact, "standardscaler", (stacks[0], stacks[1])
-        )
+        fitted = ({"fitted": fitted_parts(model, ["income", "age"])} for model in (before, after))
+        return scenarios.stacks(quiet, "standardscaler", *fitted)

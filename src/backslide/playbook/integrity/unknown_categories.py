@@ -41,7 +41,7 @@ SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Floors:
+class UnknownCategoriesFloors:
     share: float = 0.01
     """Of the rows, as for categories that the reference never held."""
 
@@ -51,7 +51,7 @@ class UnknownCategories(Check):
     title = "Categories unknown to the encoder"
     step = Step.INTEGRITY
     needs = (Need.MODEL, Need.FEATURES)
-    thresholds = Floors()
+    thresholds = UnknownCategoriesFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding per encoded column of which either window holds values that its encoder does not know."""

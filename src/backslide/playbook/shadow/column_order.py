@@ -42,17 +42,17 @@ def put_in_order(case: Case, model: Model, side: Side, served: NDArray[np.bool_]
         return False
     rows = case.rng("order of columns").permutation(rows)
     at, check = np.sort(rows[:LOOKED]), np.sort(rows[LOOKED : LOOKED + CHECKED])
-    asker = _Asker(case, model, side, columns, at)
+    asker = _OrderTrial(case, model, side, columns, at)
     if not asker.matters():
         return False
     most = MOST if asker.together else MOST // 5
     if asker.fails:
-        asker, most = _Asker(case, model, side, columns, at[:: LOOKED // FEW]), FEW_ORDERS
+        asker, most = _OrderTrial(case, model, side, columns, at[:: LOOKED // FEW]), FEW_ORDERS
     numeric = [side.sample.schema[column].is_numeric() for column in columns]
     starts = usual_orders(columns, numeric)
     logged = [column for column in side.sample.columns if column in columns]
     starts = list(dict.fromkeys([*starts, tuple(columns.index(column) for column in logged)]))
-    weigher = _Asker(case, model, side, columns, check)
+    weigher = _OrderTrial(case, model, side, columns, check)
     found = find_order(starts, asker.look, most=most, guide=weigher.likelier if weigher.together else None)
     if found is None:
         return False
@@ -73,7 +73,7 @@ def _columns(case: Case, side: Side) -> list[str]:
     return [column for column in case.problem.features if column in side.sample.columns]
 
 
-class _Asker:
+class _OrderTrial:
     """The model asked about some rows with their columns in other orders."""
 
     def __init__(self, case: Case, model: Model, side: Side, columns: list[str], at: NDArray[np.int64]) -> None:

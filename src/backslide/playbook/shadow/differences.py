@@ -28,7 +28,7 @@ from backslide.stats.metrics.metric import (
     class_metric,
     macro_f1_over,
 )
-from backslide.stats.shift.paired import Difference, delong, paired, paired_whole, unpaired
+from backslide.stats.shift.paired import ModelDifference, delong, paired, paired_whole, unpaired
 from backslide.stats.two_sample import holm
 
 PART_ALPHA = VERDICT_ALPHA / 4
@@ -43,15 +43,15 @@ LEVELS = 12
 
 
 @dataclass(frozen=True)
-class Measured:
+class PartMeasure:
     """A part with its numbers, before all parts are judged together."""
 
     part: contract.PartComparison
     metric: Metric
-    found: Difference | None
+    found: ModelDifference | None
 
 
-def difference(case: Case, arms: Arms, metric: Metric, rows: tuple[Mask, Mask] | None = None) -> Difference | None:
+def difference(case: Case, arms: Arms, metric: Metric, rows: tuple[Mask, Mask] | None = None) -> ModelDifference | None:
     """The difference of a metric on labelled rows, those in ``rows`` (one mask for each arm); None where not estimable."""
     known = arms.known()
     if rows is not None:
@@ -73,13 +73,13 @@ def difference(case: Case, arms: Arms, metric: Metric, rows: tuple[Mask, Mask] |
         assert new.scores is not None
         at = case.problem.classes.index(case.problem.positive or case.problem.classes[-1])
         areas = delong(old.labels == at, old.scores[:, at], new.scores[:, at])
-        found = Difference(found.old, found.new, areas.se, areas.df, "row", 0, areas.p_value, "DeLong")
+        found = ModelDifference(found.old, found.new, areas.se, areas.df, "row", 0, areas.p_value, "DeLong")
     return found
 
 
 def _whole(
     case: Case, metric: Metric, arms: Arms, known: tuple[Mask, Mask], days: NDArray[np.int64] | None
-) -> Difference | None:
+) -> ModelDifference | None:
     """A metric that is one number for all rows: jackknifed, for paired rows only."""
     if not arms.paired or metric.whole is None:
         return None
@@ -98,7 +98,7 @@ def _whole(
 def told(
     case: Case,
     metric: Metric,
-    found: Difference | None,
+    found: ModelDifference | None,
     alpha: float = VERDICT_ALPHA,
     *,
     p_value: float | None = None,
@@ -143,7 +143,7 @@ def by_class(case: Case, arms: Arms, headline: contract.MetricComparison) -> tup
     return _judged(case, class_measures(case, arms), headline)
 
 
-def class_measures(case: Case, arms: Arms, least: int = MIN_ROWS) -> list[Measured]:
+def class_measures(case: Case, arms: Arms, least: int = MIN_ROWS) -> list[PartMeasure]:
     """F1 of every class, measured where it has at least ``least`` labelled rows."""
     if not case.problem.classification:
         return []
@@ -158,7 +158,7 @@ def class_measures(case: Case, arms: Arms, least: int = MIN_ROWS) -> list[Measur
         part = contract.PartComparison(
             kind="class", name=label, rows=int(mine.sum()), labelled=labelled, flips=_flips(arms, (mine, mine))
         )
-        found.append(Measured(part, metric, difference(case, arms, metric) if labelled >= least else None))
+        found.append(PartMeasure(part, metric, difference(case, arms, metric) if labelled >= least else None))
     return found
 
 
@@ -171,7 +171,7 @@ def by_segment(
 
 def segment_measures(
     case: Case, arms: Arms, *, search: bool, least: int = MIN_ROWS, most: int | None = MOST_SEGMENTS
-) -> list[Measured]:
+) -> list[PartMeasure]:
     """The headline in every segment, measured where it has at least ``least`` labelled rows; the ``most`` largest segments."""
     found = []
     for expression in segment_expressions(case, search=search):
@@ -182,7 +182,9 @@ def segment_measures(
             kind="segment", name=expression, rows=int(held[1].sum()), labelled=min(labelled), flips=_flips(arms, rows)
         )
         metric = _within(case, arms, rows)
-        found.append(Measured(part, metric, difference(case, arms, metric, rows) if min(labelled) >= least else None))
+        found.append(
+            PartMeasure(part, metric, difference(case, arms, metric, rows) if min(labelled) >= least else None)
+        )
     return sorted((m for m in found if m.part.rows), key=lambda m: -m.part.rows)[:most]
 
 
@@ -228,7 +230,7 @@ def _flips(arms: Arms, rows: tuple[Mask, Mask]) -> float:
 
 
 def _judged(
-    case: Case, found: Sequence[Measured], headline: contract.MetricComparison
+    case: Case, found: Sequence[PartMeasure], headline: contract.MetricComparison
 ) -> tuple[contract.PartComparison, ...]:
     """All parts of one kind tested together (Holm), their intervals simultaneous (Bonferroni)."""
     tested = [m for m in found if m.found is not None]

@@ -19,7 +19,7 @@ MOST_TIMES = 20
 
 
 @dataclass(frozen=True)
-class Judged:
+class ShadowJudgement:
     """The verdict with its words."""
 
     verdict: ShadowVerdict
@@ -42,7 +42,7 @@ class Compared:
     """Why there is no estimate without labels."""
 
 
-def judge(case: Case, found: Compared, old: str, new: str) -> Judged:
+def judge(case: Case, found: Compared, old: str, new: str) -> ShadowJudgement:
     """``new_better`` and ``old_better`` need a one-sided 0.5 % test and a difference beyond ``min_effect``.
 
     ``no_difference`` needs an interval within it, or answers too alike for one. ``mixed``: the new model does not lose overall
@@ -93,8 +93,8 @@ _ACTIONS = {
 }
 
 
-def _judged(verdict: ShadowVerdict, summary: str, reason: str) -> Judged:
-    return Judged(verdict, summary, ShadowDecision(action=_ACTIONS[verdict], reason=reason))
+def _judged(verdict: ShadowVerdict, summary: str, reason: str) -> ShadowJudgement:
+    return ShadowJudgement(verdict, summary, ShadowDecision(action=_ACTIONS[verdict], reason=reason))
 
 
 def _alike(case: Case, found: Compared) -> str:

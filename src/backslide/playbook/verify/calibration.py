@@ -39,7 +39,7 @@ from backslide.stats.change.bootstrap import interval
 from backslide.stats.change.metric_change import Change
 from backslide.stats.change.units import two_sided
 from backslide.stats.metrics import calibration
-from backslide.stats.metrics.calibration import Curve, Line
+from backslide.stats.metrics.calibration import CalibrationCurve, RecalibrationLine
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import holm
 
@@ -53,7 +53,7 @@ WORST = 2
 
 
 @dataclass(frozen=True)
-class Floors:
+class CalibrationFloors:
     level: float = 0.02
     """Change of mean score minus observed share: two more in a hundred promised than kept."""
     slope: float = 0.2
@@ -63,7 +63,7 @@ class Floors:
 
 
 @dataclass(frozen=True)
-class _Scored:
+class _ScoredClass:
     """Scores of one class and whether the rows are of it, in both windows."""
 
     name: str
@@ -77,7 +77,7 @@ class _Scored:
 
 
 @dataclass(frozen=True)
-class _Figure:
+class _CalibrationFigure:
     subject: str
     change: Change
     p_value: float
@@ -98,7 +98,7 @@ class Calibration(Check):
     title = "Calibration of the scores"
     step = Step.VERIFY
     needs = (Need.CLASSIFICATION, Need.LABELS, Need.SCORES, Need.PREDICTIONS)
-    thresholds = Floors()
+    thresholds = CalibrationFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding each for level, slope and error; one per class whose level moved; reliability curves."""
@@ -114,7 +114,9 @@ class Calibration(Check):
         shown = findings[:main] + [f for f in findings[main:] if f.severity != Severity.OK]
         return with_evidence(sorted(shown, key=lambda f: -f.severity.rank), *_drawn(scored, curves))
 
-    def _figures(self, case: Case, one: _Scored, curves: tuple[Curve, Curve]) -> list[_Figure]:
+    def _figures(
+        self, case: Case, one: _ScoredClass, curves: tuple[CalibrationCurve, CalibrationCurve]
+    ) -> list[_CalibrationFigure]:
         figures = [_level(case, one, self.thresholds.level, "level"), _slope(case, one, self.thresholds.slope)]
         return [f for f in (*figures, _error(case, one, curves, self.thresholds.error)) if f is not None]
 
@@ -125,15 +127,15 @@ class Calibration(Check):
         return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "slope")
 
 
-def _scored(case: Case) -> list[_Scored]:
+def _scored(case: Case) -> list[_ScoredClass]:
     """The positive class of a binary task; else the predicted class first, then every class."""
     taken = [side.outcomes.take(case.labelled_rows(side)) for side in case.sides]
     labels = [o.labels.astype(np.int64) for o in taken]
     scores = [o.scores for o in taken if o.scores is not None]
 
-    def of(code: int) -> _Scored:
+    def of(code: int) -> _ScoredClass:
         hits = tuple((y == code).astype(float) for y in labels)
-        return _Scored(case.problem.classes[code], (scores[0][:, code], scores[1][:, code]), (hits[0], hits[1]))
+        return _ScoredClass(case.problem.classes[code], (scores[0][:, code], scores[1][:, code]), (hits[0], hits[1]))
 
     if len(scores) < 2:
         return []
@@ -143,29 +145,29 @@ def _scored(case: Case) -> list[_Scored]:
     own = [s[np.arange(len(p)), p] for s, p in zip(scores, said, strict=True)]
     right = [(y == p).astype(float) for y, p in zip(labels, said, strict=True)]
     classes = sorted(range(len(case.problem.classes)), key=lambda k: -float((labels[0] == k).sum()))[:MOST_CLASSES]
-    return [_Scored("predicted class", (own[0], own[1]), (right[0], right[1])), *(of(k) for k in classes)]
+    return [_ScoredClass("predicted class", (own[0], own[1]), (right[0], right[1])), *(of(k) for k in classes)]
 
 
 def _mean_change(case: Case, values: Sequence[Floats]) -> Change:
     return change_over_rows(case.sides, [case.labelled_rows(side) for side in case.sides], values)
 
 
-def _level(case: Case, one: _Scored, floor: float, subject: str) -> _Figure:
+def _level(case: Case, one: _ScoredClass, floor: float, subject: str) -> _CalibrationFigure:
     change = _mean_change(case, (one.scores[0] - one.hits[0], one.scores[1] - one.hits[1]))
-    return _Figure(subject, change, two_sided(change), floor, 0.0, True, {"class": one.name})
+    return _CalibrationFigure(subject, change, two_sided(change), floor, 0.0, True, {"class": one.name})
 
 
-def _slope(case: Case, one: _Scored, floor: float) -> _Figure | None:
+def _slope(case: Case, one: _ScoredClass, floor: float) -> _CalibrationFigure | None:
     lines = [calibration.recalibrate(s, y) for s, y in zip(one.scores, one.hits, strict=True)]
     before, after = lines
     if before is None or after is None:
         return None
     change = _mean_change(case, (before.slope_rows, after.slope_rows))
     numbers: dict[str, Scalar] = {"class": one.name, **_intercepts(case, before, after)}
-    return _Figure("slope", change, two_sided(change), floor, 1.0, False, numbers)
+    return _CalibrationFigure("slope", change, two_sided(change), floor, 1.0, False, numbers)
 
 
-def _intercepts(case: Case, before: Line, after: Line) -> dict[str, Scalar]:
+def _intercepts(case: Case, before: RecalibrationLine, after: RecalibrationLine) -> dict[str, Scalar]:
     change = _mean_change(case, (before.intercept_rows, after.intercept_rows))
     return {
         "intercept_reference": before.intercept,
@@ -175,7 +177,7 @@ def _intercepts(case: Case, before: Line, after: Line) -> dict[str, Scalar]:
     }
 
 
-def _curves(case: Case, one: _Scored) -> tuple[Curve, Curve]:
+def _curves(case: Case, one: _ScoredClass) -> tuple[CalibrationCurve, CalibrationCurve]:
     edges = calibration.bin_edges(one.scores[0])
     drawn = [
         calibration.curve_of(calibration.bin_sums(s, y, edges).sum(0))
@@ -184,7 +186,9 @@ def _curves(case: Case, one: _Scored) -> tuple[Curve, Curve]:
     return drawn[0], drawn[1]
 
 
-def _error(case: Case, one: _Scored, curves: tuple[Curve, Curve], floor: float) -> _Figure:
+def _error(
+    case: Case, one: _ScoredClass, curves: tuple[CalibrationCurve, CalibrationCurve], floor: float
+) -> _CalibrationFigure:
     edges = calibration.bin_edges(one.scores[0])
     before, after = (curve.error for curve in curves)
     replicates = [
@@ -200,10 +204,10 @@ def _error(case: Case, one: _Scored, curves: tuple[Curve, Curve], floor: float) 
     change = Change(
         before, after, estimate, se, level.df, level.unit, max(low, -1.0), min(high, 1.0), p, estimate, span=1.0
     )
-    return _Figure("calibration error", change, p, floor, 0.0, True, {"class": one.name})
+    return _CalibrationFigure("calibration error", change, p, floor, 0.0, True, {"class": one.name})
 
 
-def _finding(case: Case, figure: _Figure, p_value: float, tested: int) -> Finding:
+def _finding(case: Case, figure: _CalibrationFigure, p_value: float, tested: int) -> Finding:
     complete = case.reference.complete and case.current.complete
     n = sum(len(case.labelled_rows(side)) for side in case.sides)
     return change_finding(
@@ -222,7 +226,7 @@ def _finding(case: Case, figure: _Figure, p_value: float, tested: int) -> Findin
     )
 
 
-def _sentence(figure: _Figure) -> str:
+def _sentence(figure: _CalibrationFigure) -> str:
     change, of = figure.change, figure.numbers["class"]
     if figure.subject == "slope":
         reading = (
@@ -238,14 +242,16 @@ def _sentence(figure: _Figure) -> str:
     return f"mean score of {of} minus how often it comes true: {before} → {after} points"
 
 
-def _drawn(scored: list[_Scored], curves: list[tuple[Curve, Curve]]) -> tuple[Reliability, ...]:
+def _drawn(
+    scored: list[_ScoredClass], curves: list[tuple[CalibrationCurve, CalibrationCurve]]
+) -> tuple[Reliability, ...]:
     """The first curve, and the classes whose error grew most."""
     growth = [after.error - before.error for before, after in curves]
     worst = sorted(range(1, len(scored)), key=lambda i: -growth[i])[:WORST]
     return tuple(_reliability(scored[i].name, *curves[i]) for i in (0, *worst))
 
 
-def _reliability(name: str, reference: Curve, current: Curve) -> Reliability:
+def _reliability(name: str, reference: CalibrationCurve, current: CalibrationCurve) -> Reliability:
     bins = [
         ReliabilityBin(
             window=window,

@@ -48,7 +48,7 @@ LISTED = 12
 
 
 @dataclass(frozen=True)
-class Floors:
+class ClassConfidenceFloors:
     score: float = 0.03
     """Change of a class's mean score: one row in thirty that was sure is not."""
 
@@ -67,7 +67,7 @@ class ClassConfidence(Check):
     title = "Confidence by class"
     step = Step.VERIFY
     needs = (Need.CLASSIFICATION, Need.SCORES)
-    thresholds = Floors()
+    thresholds = ClassConfidenceFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding over all classes, one more for each class whose confidence moved, most first."""

@@ -31,7 +31,7 @@ from backslide.playbook.findings import change_finding, ranked_changes
 from backslide.playbook.verify.mix import mix_findings
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
 from backslide.stats.change.units import projected
-from backslide.stats.drift.mix_effect import Split, split
+from backslide.stats.drift.mix_effect import MixSplit, split
 from backslide.stats.metrics.metric import METRICS, class_metric
 from backslide.stats.two_sample import holm
 
@@ -97,7 +97,7 @@ def class_changes(case: Case) -> list[_ClassChange]:
     return sorted(found, key=lambda c: c.f1.estimate)
 
 
-def _by_class(case: Case) -> dict[str, Split]:
+def _by_class(case: Case) -> dict[str, MixSplit]:
     """The change of accuracy by mix of labels and by recall within them."""
     k = len(case.problem.classes)
     means = np.zeros((3 * k, 2 * k))  # from [labels, predictions, hits] to [label_1, hit_1, label_2, ...]

@@ -32,7 +32,7 @@ from backslide.stats.change.metric_change import Change
 
 
 @dataclass(frozen=True)
-class Floors:
+class ConfidenceFloors:
     mean: float = 0.02
     """Change of mean confidence, entropy or margin that a reviewer would notice."""
     crowding: float = 0.03
@@ -63,7 +63,7 @@ class Confidence(Check):
     title = "Confidence and crowding at the decision boundary"
     step = Step.VERIFY
     needs = (Need.CLASSIFICATION, Need.SCORES, Need.PREDICTIONS)
-    thresholds = Floors()
+    thresholds = ConfidenceFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding each for confidence, crowding, entropy and margin; percentiles of them and of the scores."""

@@ -47,7 +47,7 @@ LISTED = 12
 
 
 @dataclass(frozen=True)
-class Floors:
+class ClassPairsFloors:
     share: float = 0.005
     """Change of a pair's share of all predictions that a reader of the pair would notice."""
 
@@ -65,7 +65,7 @@ class ClassPairs(Check):
     title = "Crowding between pairs of classes"
     step = Step.VERIFY
     needs = (Need.CLASSIFICATION, Need.SCORES)
-    thresholds = Floors()
+    thresholds = ClassPairsFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding over all pairs, one more for each pair that moved."""

@@ -121,7 +121,7 @@ def _change(sides: Sequence[tuple[list[str | None], Floats, Floats]]) -> Change:
 
 
 @dataclass(frozen=True)
-class _Flow:
+class _ErrorFlow:
     """Rows labelled ``i`` and predicted ``j``: change of their rate among the label's rows, and of their share of all rows."""
 
     i: int
@@ -139,15 +139,15 @@ class _Flow:
 
 def _flows(case: Case) -> list[Finding]:
     windows = [_Counts.of(side) for side in case.sides]
-    g, b = (counts.total for counts in windows)
-    n_g, n_b = g.sum(1), b.sum(1)
+    ref, cur = (counts.total for counts in windows)
+    n_ref, n_cur = ref.sum(1), cur.sum(1)
     flows = [
         (i, j)
         for i, j in sorted(set(windows[0].flows) | set(windows[1].flows))
-        if i != j and min(n_g[i], n_b[i]) >= MIN_ROWS
+        if i != j and min(n_ref[i], n_cur[i]) >= MIN_ROWS
     ]
     # Holm counts every flow; those that did not even grow without day noise need no closer look.
-    z = {(i, j): proportion_z(g[i, j], n_g[i], b[i, j], n_b[i]) for i, j in flows}
+    z = {(i, j): proportion_z(ref[i, j], n_ref[i], cur[i, j], n_cur[i]) for i, j in flows}
     looked = sorted(flows, key=lambda flow: -z[flow])[:LOOKED_AT]
     made = [_flow(case, windows, *flow) for flow in looked]
     adjusted = holm([one.p_value for one in made] + [1.0] * (len(flows) - len(made)))
@@ -156,7 +156,7 @@ def _flows(case: Case) -> list[Finding]:
     kept = [f for f in findings if f.severity != Severity.OK] or findings[:3]
     if kept:
         told = [_ranked(kept, len(flows))] if any(f.severity != Severity.OK for f in kept) else []
-        table = [_matrix(case, g, b, kept[0])] if len(g) <= SHOWN else []
+        table = [_matrix(case, ref, cur, kept[0])] if len(ref) <= SHOWN else []
         kept[0] = kept[0].model_copy(update={"evidence": (*told, *table)})
     return kept[:SHOWN]
 
@@ -177,7 +177,7 @@ def _ranked(grown: list[Finding], tested: int) -> Ranked:
     )
 
 
-def _flow(case: Case, windows: Sequence[_Counts], i: int, j: int) -> _Flow:
+def _flow(case: Case, windows: Sequence[_Counts], i: int, j: int) -> _ErrorFlow:
     rate = _change([(counts.days, counts.labels[:, i], counts.by_day(i, j)) for counts in windows])
     share = [float(counts.total[i].sum() / counts.total.sum()) for counts in windows]
     mix = (share[1] - share[0]) * (rate.reference + rate.current) / 2
@@ -186,10 +186,10 @@ def _flow(case: Case, windows: Sequence[_Counts], i: int, j: int) -> _Flow:
     if mix >= case.floor(METRICS["accuracy"]):
         total = _change([(counts.days, counts.labels.sum(1), counts.by_day(i, j)) for counts in windows])
     rows = (int(windows[0].total[i, j]), int(windows[1].total[i, j]))
-    return _Flow(i, j, rate, rate.p_worse, mix, within, total, rows)
+    return _ErrorFlow(i, j, rate, rate.p_worse, mix, within, total, rows)
 
 
-def _flow_finding(case: Case, one: _Flow, p_value: float, tested: int) -> Finding:
+def _flow_finding(case: Case, one: _ErrorFlow, p_value: float, tested: int) -> Finding:
     label, predicted = case.problem.classes[one.i], case.problem.classes[one.j]
     floor, rate = case.floor(METRICS["accuracy"]), one.rate
     by_rate = p_value < VERDICT_ALPHA and rate.estimate >= floor
@@ -224,10 +224,10 @@ def _flow_finding(case: Case, one: _Flow, p_value: float, tested: int) -> Findin
     )
 
 
-def _matrix(case: Case, g: Floats, b: Floats, worst: Finding) -> Matrix:
-    n_g, n_b = g.sum(1, keepdims=True), b.sum(1, keepdims=True)
+def _matrix(case: Case, ref: Floats, cur: Floats, worst: Finding) -> Matrix:
+    n_ref, n_cur = ref.sum(1, keepdims=True), cur.sum(1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
-        change = b / n_b - g / n_g
+        change = cur / n_cur - ref / n_ref
     labels = case.problem.classes
     return Matrix(
         title="Change of the confusion matrix",

@@ -10,12 +10,12 @@ from backslide.contracts.finding import Finding, Severity
 from backslide.playbook.findings import interval_of
 from backslide.stats.change.metric_change import VERDICT_ALPHA
 from backslide.stats.change.units import detectable
-from backslide.stats.drift.mix_effect import Split
+from backslide.stats.drift.mix_effect import MixSplit
 from backslide.stats.metrics.metric import Metric
 from backslide.stats.two_sample import holm
 
 
-def mix_findings(case: Case, code: str, metric: Metric, splits: Mapping[str, Split], groups: str) -> list[Finding]:
+def mix_findings(case: Case, code: str, metric: Metric, splits: Mapping[str, MixSplit], groups: str) -> list[Finding]:
     """One finding per grouping, corrected over all of them (Holm); ``groups`` names what rows move between.
 
     A warning only where the inside got worse beyond what is material, the mix against it, and the overall number did not.
@@ -30,7 +30,7 @@ def mix_findings(case: Case, code: str, metric: Metric, splits: Mapping[str, Spl
 
 
 def _finding(
-    case: Case, code: str, metric: Metric, words: tuple[str, str], one: Split, p_value: float, tested: int
+    case: Case, code: str, metric: Metric, words: tuple[str, str], one: MixSplit, p_value: float, tested: int
 ) -> Finding:
     floor, (name, groups) = case.floor(metric), words
     hidden = (

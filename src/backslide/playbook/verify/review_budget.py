@@ -34,7 +34,7 @@ from backslide.contracts.evidence import Bars, Table
 from backslide.contracts.finding import Finding, Scalar, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.playbook.findings import change_finding
+from backslide.playbook.findings import change_finding, days_at
 from backslide.stats.change.bootstrap import interval
 from backslide.stats.change.metric_change import Change
 from backslide.stats.change.units import mean_change
@@ -51,7 +51,7 @@ NEAR = 0.02
 
 
 @dataclass(frozen=True)
-class Floors:
+class ReviewBudgetFloors:
     below: float = 0.03
     """Rise of the share under the old threshold that a review queue would feel."""
     missed: float = 0.01
@@ -97,7 +97,7 @@ class ReviewBudget(Check):
     title = "What a review budget catches"
     step = Step.VERIFY
     needs = (Need.CLASSIFICATION, Need.SCORES, Need.PREDICTIONS)
-    thresholds = Floors()
+    thresholds = ReviewBudgetFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """The share under the old threshold; with labels in both windows, the errors missed at the same budget."""
@@ -161,7 +161,7 @@ def _queue(case: Case, side: Side, *, labelled: bool) -> Queue:
     return Queue(
         taken.scores[np.arange(len(said)), said],
         (taken.labels.astype(np.int64) != said).astype(float),
-        None if side.blocks is None else side.blocks[rows],
+        days_at(side, rows),
     )
 
 

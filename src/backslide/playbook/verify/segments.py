@@ -39,7 +39,7 @@ from backslide.playbook.findings import change_finding
 from backslide.playbook.verify.mix import mix_findings
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Change, Units, compare
 from backslide.stats.change.units import projected, stacked
-from backslide.stats.drift.mix_effect import Split, split
+from backslide.stats.drift.mix_effect import MixSplit, split
 from backslide.stats.metrics.metric import METRICS, Metric, macro_f1_over
 from backslide.stats.two_sample import holm
 
@@ -208,7 +208,7 @@ def _splits(case: Case) -> list[Finding]:
     return mix_findings(case, UserSegments.code, metric, found, "its groups")
 
 
-def _split(case: Case, metric: Metric, variable: str) -> Split | None:
+def _split(case: Case, metric: Metric, variable: str) -> MixSplit | None:
     k = len(case.problem.classes)
     means = np.eye(2)
     if metric.rows == "counts":

@@ -37,8 +37,9 @@ from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.roles.logged_inputs import input_columns
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.findings import days_at
 from backslide.stats.drift.slice_search import (
-    Rows,
+    LabelledRows,
     Slice,
     detectable_excess,
     find_slices,
@@ -66,7 +67,7 @@ KINDS = (ColumnKind.NUMERIC, ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN)
 
 
 @dataclass(frozen=True)
-class Floors:
+class AutomaticSegmentsFloors:
     excess: float = 0.02
     """Rise of the error rate beyond the other rows' that is worth a look."""
     relative: float = 0.1
@@ -92,7 +93,7 @@ class _Loss:
         return 1 - loss if self.name == "accuracy" else loss
 
 
-_Searched = tuple[list[Coded], Rows, _Loss, list[Slice]]
+_Searched = tuple[list[Coded], LabelledRows, _Loss, list[Slice]]
 """Columns, rows and loss that were searched, and the slices that stand out, by their contribution."""
 
 
@@ -101,7 +102,7 @@ class AutomaticSegments(Check):
     title = "Segments found by search"
     step = Step.VERIFY
     needs = (Need.LABELS, Need.PREDICTIONS, Need.FEATURES)
-    thresholds = Floors()
+    thresholds = AutomaticSegmentsFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding per slice that stands out; one that says what was searched where none does."""
@@ -121,7 +122,7 @@ class AutomaticSegments(Check):
         if min(len(rows) for rows in picked) < LEAST_ROWS:
             return None
         loss, rows = _loss_of(case, picked), _rows_of(case, picked)
-        rows = Rows(rows.current, loss.values, rows.days, rows.half)
+        rows = LabelledRows(rows.current, loss.values, rows.days, rows.half)
         columns = _columns(case, picked)
         found = find_slices(columns, rows, [loss.values, *_smoother(case, picked)], KEEP)
         floor = self._floor(loss, rows)
@@ -129,7 +130,7 @@ class AutomaticSegments(Check):
         loud.sort(key=lambda one: -_contribution(one, rows))
         return columns, rows, loss, loud
 
-    def _floor(self, loss: _Loss, rows: Rows) -> float:
+    def _floor(self, loss: _Loss, rows: LabelledRows) -> float:
         if loss.share:
             return max(float(self.thresholds.excess), loss.floor)
         return max(float(self.thresholds.relative * rows.loss[~rows.current].mean()), loss.floor)
@@ -152,7 +153,7 @@ def telling_slice(case: Case) -> tuple[str, tuple[str, ...]] | None:
     return None if found is None else _telling(found[0], found[1], found[3])
 
 
-def _telling(columns: Sequence[Coded], rows: Rows, loud: list[Slice]) -> tuple[str, tuple[str, ...]] | None:
+def _telling(columns: Sequence[Coded], rows: LabelledRows, loud: list[Slice]) -> tuple[str, tuple[str, ...]] | None:
     if not loud:
         return None
     best = max(loud, key=lambda one: one.score)
@@ -194,15 +195,15 @@ def _smoother(case: Case, picked: Sequence[np.ndarray]) -> list[Floats]:
     return [np.concatenate(found)]
 
 
-def _rows_of(case: Case, picked: Sequence[np.ndarray]) -> Rows:
+def _rows_of(case: Case, picked: Sequence[np.ndarray]) -> LabelledRows:
     sizes = [len(rows) for rows in picked]
-    days = [None if side.blocks is None else side.blocks[rows] for side, rows in zip(case.sides, picked, strict=True)]
+    days = [days_at(side, rows) for side, rows in zip(case.sides, picked, strict=True)]
     split = [
         halves(day, case.rng(f"halves {side.window.name}"), size)
         for side, day, size in zip(case.sides, days, sizes, strict=True)
     ]
     known = [day for day in days if day is not None]
-    return Rows(
+    return LabelledRows(
         np.repeat([False, True], sizes),
         np.zeros(sum(sizes)),
         np.concatenate(known) if len(known) == 2 else None,
@@ -238,7 +239,7 @@ def _stands_out(one: Slice, loss: _Loss, floor: float) -> bool:
     return one.p_value < ALPHA and one.excess.estimate >= floor and one.change.estimate >= max(loss.floor, 1e-12)
 
 
-def _contribution(one: Slice, rows: Rows) -> float:
+def _contribution(one: Slice, rows: LabelledRows) -> float:
     return one.rows[1] / max(int(rows.current.sum()), 1) * one.change.estimate
 
 
@@ -246,7 +247,7 @@ def _text(columns: Sequence[Coded], one: Slice) -> str:
     return " and ".join(columns[c].texts[r] for c, r in one.conditions)
 
 
-def _basis(case: Case, rows: Rows) -> str:
+def _basis(case: Case, rows: LabelledRows) -> str:
     if case.reference.complete and case.current.complete:
         return "all labelled rows; found on one half of them, tested on the other"
     n, m = int((~rows.current).sum()), int(rows.current.sum())
@@ -256,7 +257,9 @@ def _basis(case: Case, rows: Rows) -> str:
     )
 
 
-def _findings(case: Case, columns: Sequence[Coded], rows: Rows, loss: _Loss, loud: list[Slice]) -> list[Finding]:
+def _findings(
+    case: Case, columns: Sequence[Coded], rows: LabelledRows, loss: _Loss, loud: list[Slice]
+) -> list[Finding]:
     findings = [_finding(case, columns, rows, loss, one) for one in loud]
     if findings:
         findings[0] = findings[0].model_copy(update={"evidence": (_table(columns, rows, loss, loud),)})
@@ -270,7 +273,7 @@ def _bounds(loss: _Loss, one: Slice) -> tuple[float, float, float]:
     return loss.sign * change.estimate, low, high
 
 
-def _finding(case: Case, columns: Sequence[Coded], rows: Rows, loss: _Loss, one: Slice) -> Finding:
+def _finding(case: Case, columns: Sequence[Coded], rows: LabelledRows, loss: _Loss, one: Slice) -> Finding:
     estimate, low, high = _bounds(loss, one)
     text, share = _text(columns, one), one.rows[1] / max(int(rows.current.sum()), 1)
     before, after = (loss.shown(value) for value in one.loss)
@@ -306,7 +309,7 @@ def _finding(case: Case, columns: Sequence[Coded], rows: Rows, loss: _Loss, one:
     )
 
 
-def _table(columns: Sequence[Coded], rows: Rows, loss: _Loss, loud: list[Slice]) -> Segments:
+def _table(columns: Sequence[Coded], rows: LabelledRows, loss: _Loss, loud: list[Slice]) -> Segments:
     total = [loss.shown(float(rows.loss[w].mean())) for w in (~rows.current, rows.current)]
     made = []
     for one in loud:
@@ -336,7 +339,7 @@ def _table(columns: Sequence[Coded], rows: Rows, loss: _Loss, loud: list[Slice])
     )
 
 
-def _nothing(case: Case, columns: Sequence[Coded], rows: Rows, loss: _Loss, floor: float) -> Finding:
+def _nothing(case: Case, columns: Sequence[Coded], rows: LabelledRows, loss: _Loss, floor: float) -> Finding:
     seen = max(detectable_excess(rows, TYPICAL, TESTS, ALPHA), floor)
     conditions = sum(len(column.ranges) for column in columns)
     return Finding(

@@ -31,9 +31,10 @@ from backslide.contracts.evidence import Ranked, RankedRow
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.findings import change_over_rows, is_material, two_sided_p
 from backslide.stats.change.bootstrap import interval
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
-from backslide.stats.change.units import detectable, mean_change, two_sided
+from backslide.stats.change.units import detectable
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.metrics.temperature import Temperature, temperature, worth
 
@@ -45,13 +46,13 @@ NEAR_ONE = 0.1
 
 
 @dataclass(frozen=True)
-class Floors:
+class ScoreTemperatureFloors:
     factor: float = 1.2
     """Change of the temperature as a factor: 90 % is then worth 86 %."""
 
 
 @dataclass(frozen=True)
-class _Window:
+class _TemperatureOfWindow:
     """Temperature of one window with the ends of its interval."""
 
     fitted: Temperature
@@ -70,7 +71,7 @@ class ScoreTemperature(Check):
     title = "Temperature of the scores"
     step = Step.VERIFY
     needs = (Need.CLASSIFICATION, Need.LABELS, Need.SCORES)
-    thresholds = Floors()
+    thresholds = ScoreTemperatureFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding on the change of the temperature."""
@@ -78,18 +79,17 @@ class ScoreTemperature(Check):
         before, after = windows
         if before is None or after is None:
             return
-        days = [
-            None if side.blocks is None else side.blocks[w.rows]
-            for side, w in zip(case.sides, (before, after), strict=True)
-        ]
-        change = mean_change(before.fitted.log_rows, after.fitted.log_rows, days[0], days[1])
+        log_rows = (before.fitted.log_rows, after.fitted.log_rows)
+        change = change_over_rows(case.sides, (before.rows, after.rows), log_rows)
         yield self._finding(case, before, after, change)
 
-    def _finding(self, case: Case, before: _Window, after: _Window, change: Change) -> Finding:
+    def _finding(
+        self, case: Case, before: _TemperatureOfWindow, after: _TemperatureOfWindow, change: Change
+    ) -> Finding:
         was, now = before.fitted.value, after.fitted.value
-        p_value = two_sided(change) if change.se > 0 else 1.0
+        p_value = two_sided_p(change)
         floor = float(np.log(self.thresholds.factor))
-        moved = p_value < VERDICT_ALPHA and abs(change.estimate) >= floor
+        material = is_material(change, p_value, floor)
         away = abs(np.log(now)) > abs(np.log(was))
         complete = case.reference.complete and case.current.complete
         n = len(before.rows) + len(after.rows)
@@ -97,7 +97,7 @@ class ScoreTemperature(Check):
         return Finding(
             code=self.code,
             subject="scores",
-            severity=Severity.OK if not moved else Severity.WARN if away else Severity.NOTE,
+            severity=Severity.OK if not material else Severity.WARN if away else Severity.NOTE,
             summary=f"temperature of the scores {before.worded()} → {after.worded()}, 1 is perfect{_meaning(now)}",
             estimate=Estimate(
                 estimate=now - was,
@@ -129,7 +129,7 @@ class ScoreTemperature(Check):
         return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "scores")
 
 
-def _window(case: Case, side: Side) -> _Window | None:
+def _window(case: Case, side: Side) -> _TemperatureOfWindow | None:
     """None where there are too few rows or errors, or no temperature fits."""
     scores = side.outcomes.scores
     if scores is None or scores.shape[1] < 2:
@@ -146,7 +146,7 @@ def _window(case: Case, side: Side) -> _Window | None:
     fitted = temperature(scored[used], labels[used])
     if fitted is None:
         return None
-    return _Window(fitted, *_bounds(case, side, used, fitted), known[used])
+    return _TemperatureOfWindow(fitted, *_bounds(case, side, used, fitted), known[used])
 
 
 def _bounds(case: Case, side: Side, used: NDArray[np.bool_], fitted: Temperature) -> tuple[float, float]:
@@ -168,7 +168,7 @@ def _meaning(now: float) -> str:
     )
 
 
-def _drawn(before: _Window, after: _Window) -> Ranked:
+def _drawn(before: _TemperatureOfWindow, after: _TemperatureOfWindow) -> Ranked:
     return Ranked(
         title="Temperature of the scores",
         reading=f"Dividing the logarithms of the scores by {say.number(after.fitted.value, 3)} would put those of now right; "

@@ -22,7 +22,7 @@ Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Period:
+class HitPeriod:
     """Days ``start`` to ``stop`` (first one after) are hit; the first could be any of ``low`` to ``high`` (95 %)."""
 
     start: int
@@ -38,7 +38,7 @@ def runs(days: int, *, to_the_end: bool = False) -> tuple[Index, Index]:
     return start[keep].astype(np.int64), stop[keep].astype(np.int64)
 
 
-def period(hit: Floats, rows: Floats) -> Period | None:
+def period(hit: Floats, rows: Floats) -> HitPeriod | None:
     """The run of days that explains the hit rows best; None without any.
 
     ``hit`` and ``rows`` (D,) count rows per day, in order of time. Rates inside and outside are binomial, the rate outside at
@@ -61,7 +61,7 @@ def period(hit: Floats, rows: Floats) -> Period | None:
             best, spread = ended, around
     same = np.flatnonzero(stop == stop[best])
     inside = start[same][2 * (likelihood[best] - likelihood[same]) <= CRITICAL * spread]
-    return Period(int(start[best]), int(stop[best]), int(inside.min()), int(inside.max()))
+    return HitPeriod(int(start[best]), int(stop[best]), int(inside.min()), int(inside.max()))
 
 
 def _likelihood(hit: Floats, rows: Floats, all_hit: float, all_rows: float) -> Floats:

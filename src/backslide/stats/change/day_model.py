@@ -35,7 +35,7 @@ spread of exactly zero, and dividing by it leaves the range of floats."""
 
 
 @dataclass(frozen=True)
-class Series:
+class DailySeries:
     """One window by day: linearised metric as deviation from the window's value (T,), rows (T,), weekday and day number."""
 
     values: Floats
@@ -47,7 +47,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Contrast:
+class DayContrast:
     """Posterior of (current mean - reference mean), in the unit of the values, as a t distribution."""
 
     shift: float
@@ -55,26 +55,26 @@ class Contrast:
     df: float
 
 
-def contrast(reference: Series, current: Series, scale: float) -> Contrast:
+def contrast(reference: DailySeries, current: DailySeries, scale: float) -> DayContrast:
     """How far the current days lie from the reference's after weekdays are taken out, and how sure that is.
 
     ``scale`` is the usual size of a day effect. The values of both windows are deviations from their own window's value, so
     ``shift`` is what weighting and weekdays move the plain difference by.
     """
-    nodes = _Grid.make(reference, current, scale)
+    nodes = _NodeGrid.make(reference, current, scale)
     whitened = [_whiten(side, nodes) for side in (reference, current)]
     mean, sd, weight = _posterior(whitened, nodes)
     raw = np.sqrt(sum(w.raw for w in whitened)).ravel()[nodes.of_day]
     centre = float(weight @ mean)
     se, df = _as_t(mean - centre, np.maximum(sd, raw), weight)
-    return Contrast(centre, se, df)
+    return DayContrast(centre, se, df)
 
 
 ENOUGH_DAYS = 14
 """Days in both windows from which their own spread speaks without a model."""
 
 
-def weighed_by_rows(reference: Series, current: Series) -> Contrast | None:
+def weighed_by_rows(reference: DailySeries, current: DailySeries) -> DayContrast | None:
     """The plain difference with the spread that its days have where the rows are; None with under 14 days in a window.
 
     Cluster-robust variance with the day as cluster (Liang and Zeger 1986), inflated by (1+a)/(1-a) with the lag-1
@@ -87,10 +87,10 @@ def weighed_by_rows(reference: Series, current: Series) -> Contrast | None:
     total = float(variance.sum())
     if total <= 0:
         return None
-    return Contrast(0.0, float(np.sqrt(total)), max(total**2 / float((variance**2 / df).sum()), 1.0))
+    return DayContrast(0.0, float(np.sqrt(total)), max(total**2 / float((variance**2 / df).sum()), 1.0))
 
 
-def _robust(side: Series) -> tuple[float, float]:
+def _robust(side: DailySeries) -> tuple[float, float]:
     """Variance of a window's row-weighted mean, and its degrees of freedom."""
     share = side.rows / side.rows.sum()
     spread = len(share) / (len(share) - 1) * float((share**2 * side.values**2).sum())
@@ -105,7 +105,7 @@ def _robust(side: Series) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class _Grid:
+class _NodeGrid:
     """Nodes: (tau, rho) flattened to (J,), weekday sd (M,), log prior of each."""
 
     tau: Floats
@@ -126,7 +126,7 @@ class _Grid:
         return np.repeat(np.arange(len(self.tau)), len(self.b))
 
     @classmethod
-    def make(cls, reference: Series, current: Series, scale: float) -> _Grid:
+    def make(cls, reference: DailySeries, current: DailySeries, scale: float) -> _NodeGrid:
         spread = max(float(np.sqrt(np.mean(s.values**2))) for s in (reference, current)) / scale
         top = max(8.0, 3 * spread)
         tau = np.r_[0.0, np.exp(np.arange(np.log(0.125), np.log(top) + 1e-9, np.log(STEP)))]
@@ -155,7 +155,7 @@ class _Whitened:
     """Variance of the row-weighted mean (J,)."""
 
 
-def _whiten(side: Series, nodes: _Grid) -> _Whitened:
+def _whiten(side: DailySeries, nodes: _NodeGrid) -> _Whitened:
     """Innovations of the scalar Kalman filter, for every node and column at once."""
     order = np.argsort(side.ordinals)
     noise = np.maximum(side.v / side.rows, nodes.least)[order]
@@ -193,7 +193,7 @@ def _memory(share: Floats, ordinals: NDArray[np.int64]) -> Floats:
     return np.array([share @ rho**apart @ share for rho in RHO])
 
 
-def _posterior(whitened: list[_Whitened], nodes: _Grid) -> tuple[Floats, Floats, Floats]:
+def _posterior(whitened: list[_Whitened], nodes: _NodeGrid) -> tuple[Floats, Floats, Floats]:
     """Mean and standard deviation of the contrast at every node (J * M,), and the nodes' posterior weights.
 
     The two window means are flat and integrated out first; what is left of the weekday effects is diagonalised once per day

@@ -68,7 +68,7 @@ class DayCounts:
 
 
 @dataclass(frozen=True)
-class Daily:
+class DailyMeans:
     """One window by day: means of S quantities (D, S), their rows (D,), ordinals (D,), and the variance of one row (S,)."""
 
     values: Floats
@@ -118,7 +118,7 @@ def day_noise(
     if reference.days is None or current.days is None or not len(reference.days) or not len(current.days):
         return row_noise(row, rows)
     sides = [
-        Daily(np.asarray(side.counts @ values / side.rows[:, None]), side.rows, np.asarray(side.days), row)
+        DailyMeans(np.asarray(side.counts @ values / side.rows[:, None]), side.rows, np.asarray(side.days), row)
         for side in (reference, current)
     ]
     return daily_noise(sides[0], sides[1], rows, latent)
@@ -131,9 +131,9 @@ def row_noise(row: Floats, rows: tuple[float, float]) -> Noise:
     return Noise(variance, nothing, np.full_like(nothing, np.inf), nothing, (nothing, nothing))
 
 
-def daily_noise(reference: Daily, current: Daily, rows: tuple[float, float], latent: Floats) -> Noise:
+def daily_noise(reference: DailyMeans, current: DailyMeans, rows: tuple[float, float], latent: Floats) -> Noise:
     """Noise of the difference of two windows' means of S quantities, from their values by day."""
-    sides = [_Days.of(side) for side in (reference, current)]
+    sides = [_CentredDays.of(side) for side in (reference, current)]
     within = _within(sides, latent)
     weekdays = _weekdays(sides[0], within, latent)
     mix = sides[1].weekday_share - sides[0].weekday_share
@@ -147,7 +147,7 @@ def daily_noise(reference: Daily, current: Daily, rows: tuple[float, float], lat
 
 
 @dataclass(frozen=True)
-class _Days:
+class _CentredDays:
     """Daily values of one window as deviations from the window's own."""
 
     values: Floats
@@ -158,7 +158,7 @@ class _Days:
     """Variance of one row (S,)."""
 
     @classmethod
-    def of(cls, daily: Daily) -> _Days:
+    def of(cls, daily: DailyMeans) -> _CentredDays:
         share = daily.rows / daily.rows.sum()
         centred = daily.values - share @ daily.values
         return cls(centred, share, float(daily.rows.sum()), daily.days, daily.noise)
@@ -206,13 +206,13 @@ class _Days:
 
 
 @dataclass(frozen=True)
-class _Within:
+class _DayVariance:
     variance: Floats
     autocorrelation: Floats
     df: float
 
 
-def _within(sides: list[_Days], latent: Floats) -> _Within:
+def _within(sides: list[_CentredDays], latent: Floats) -> _DayVariance:
     """Day variance and autocorrelation (S,): of the reference's days, or of both windows' while it has few."""
     used = sides[:1] if len(sides[0].days) >= MIN_REFERENCE_DAYS else sides
     excess, scale, df = np.zeros_like(latent), 0.0, 0.0
@@ -229,7 +229,7 @@ def _within(sides: list[_Days], latent: Floats) -> _Within:
     found = excess / scale if scale > 0 else np.zeros_like(latent)
     variance = np.maximum((df * found + PRIOR_DAYS * prior) / (df + PRIOR_DAYS), 0.0)
     if not pairs:
-        return _Within(variance, np.full_like(latent, PRIOR_AUTOCORRELATION), df + PRIOR_DF)
+        return _DayVariance(variance, np.full_like(latent, PRIOR_AUTOCORRELATION), df + PRIOR_DF)
     covariance = together / pairs
     total = noise / sum(len(side.days) for side in used)
     clear = covariance > CLEAR_AUTOCOVARIANCE * total / np.sqrt(pairs)
@@ -238,10 +238,10 @@ def _within(sides: list[_Days], latent: Floats) -> _Within:
     seen = (covariance + total / max(df, 1.0)) / np.where(variance > 0, variance, np.inf)
     seen = np.clip(seen, 0.0, MOST_AUTOCORRELATION)
     trust = np.where(clear, 1.0, pairs / (pairs + PRIOR_PAIRS))
-    return _Within(variance, trust * seen + (1 - trust) * PRIOR_AUTOCORRELATION, df + PRIOR_DF)
+    return _DayVariance(variance, trust * seen + (1 - trust) * PRIOR_AUTOCORRELATION, df + PRIOR_DF)
 
 
-def _neighbours(side: _Days, left: Floats) -> tuple[Floats, int]:
+def _neighbours(side: _CentredDays, left: Floats) -> tuple[Floats, int]:
     """Sum of products of neighbouring days (S,) and their number."""
     next_to = np.diff(side.days) == 1
     return (left[1:] * left[:-1])[next_to].sum(axis=0), int(next_to.sum())
@@ -256,7 +256,7 @@ class _Weekdays:
     df: float
 
 
-def _weekdays(reference: _Days, within: _Within, latent: Floats) -> _Weekdays:
+def _weekdays(reference: _CentredDays, within: _DayVariance, latent: Floats) -> _Weekdays:
     """Weekday effects of the reference, shrunk; unknown ones have the prior's variance."""
     prior = (PRIOR_WEEKDAY * latent) ** 2
     if not reference.weekly:

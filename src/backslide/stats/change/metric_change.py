@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from backslide.stats.change.day_model import Series, contrast, weighed_by_rows
+from backslide.stats.change.day_model import DailySeries, contrast, weighed_by_rows
 from backslide.stats.metrics.metric import Floats, Metric, gradient
 
 MIN_REFERENCE_DAYS = 14
@@ -157,11 +157,11 @@ def _by_day(reference: Units, current: Units, metric: Metric, spread: tuple[floa
     return _result(metric, _values(reference, current, metric), found.se, found.df, "day", found.shift, few)
 
 
-def _series(units: Units, metric: Metric, v: float) -> Series:
+def _series(units: Units, metric: Metric, v: float) -> DailySeries:
     """Linearised metric of each day as deviation from the window's value, so that row-weighted days average to zero."""
     assert units.weekdays is not None
     assert units.ordinals is not None
     slope = gradient(metric, units.total)
     mean = units.total / units.n
     values = np.asarray((units.sums / units.rows[:, None] - mean) @ slope) * units.n
-    return Series(values, units.rows, v, units.weekdays, units.ordinals)
+    return DailySeries(values, units.rows, v, units.weekdays, units.ordinals)

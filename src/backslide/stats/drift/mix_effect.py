@@ -17,7 +17,7 @@ from backslide.stats.metrics.metric import Floats
 
 
 @dataclass(frozen=True)
-class Split:
+class MixSplit:
     """Parts of a change; ``mix + within == total`` in their estimates."""
 
     total: float
@@ -29,17 +29,17 @@ class Split:
     """What each group's own change adds to ``within`` (G,)."""
 
 
-def split(reference: Units, current: Units) -> Split:
+def split(reference: Units, current: Units) -> MixSplit:
     """Take the change of a mean apart.
 
     ``reference`` and ``current`` hold the sums ``[n_1, total_1, n_2, total_2, ...]`` of all groups (see ``units.stacked``).
     A group that is empty in one window changes the mix only.
     """
     before, after = reference.total, current.total
-    mix = functional_change(lambda g, b: float(_parts(g, b)[0].sum()), reference, current)
-    within = functional_change(lambda g, b: float(_parts(g, b)[1].sum()), reference, current)
+    mix = functional_change(lambda ref, cur: float(_parts(ref, cur)[0].sum()), reference, current)
+    within = functional_change(lambda ref, cur: float(_parts(ref, cur)[1].sum()), reference, current)
     by_mix, by_group = _parts(before, after)
-    return Split(float(by_mix.sum() + by_group.sum()), mix, within, by_group)
+    return MixSplit(float(by_mix.sum() + by_group.sum()), mix, within, by_group)
 
 
 def _parts(before: Floats, after: Floats) -> tuple[Floats, Floats]:

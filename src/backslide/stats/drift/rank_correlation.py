@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from backslide.stats.change.day_noise import Daily, Noise, daily_noise, row_noise
+from backslide.stats.change.day_noise import DailyMeans, Noise, daily_noise, row_noise
 from backslide.stats.drift.univariate import t_p
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import holm
@@ -99,7 +99,7 @@ def _influence_variance(z: Floats, r: Floats) -> Floats:
     return np.asarray(np.maximum(mixed - r * (odd + odd.T) + r**2 / 4 * both, 1e-12))
 
 
-def _by_day(z: Floats, r: Floats, days: NDArray[np.int64], row: Floats, upper: Upper) -> Daily:
+def _by_day(z: Floats, r: Floats, days: NDArray[np.int64], row: Floats, upper: Upper) -> DailyMeans:
     distinct, index = np.unique(days, return_inverse=True)
     values, counts = [], []
     for k in range(len(distinct)):
@@ -108,4 +108,4 @@ def _by_day(z: Floats, r: Floats, days: NDArray[np.int64], row: Floats, upper: U
         influence = part.T @ part / len(part) - r / 2 * (square[:, None] + square[None, :])
         values.append(influence[upper])
         counts.append(float(len(part)))
-    return Daily(np.array(values), np.array(counts), distinct.astype(np.int64), row)
+    return DailyMeans(np.array(values), np.array(counts), distinct.astype(np.int64), row)

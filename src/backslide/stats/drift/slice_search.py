@@ -38,7 +38,7 @@ and narrower ones all rows tell better than a half which it is."""
 RUN_OF_DAYS = 7
 
 
-class Column(Protocol):
+class CodedColumn(Protocol):
     """What the search needs of a column (see ``engine.literals.Coded``)."""
 
     @property
@@ -58,7 +58,7 @@ class Column(Protocol):
 
 
 @dataclass(frozen=True)
-class Rows:
+class LabelledRows:
     """Labelled rows of both windows, reference first."""
 
     current: Mask
@@ -108,7 +108,9 @@ def halves(days: Days, rng: np.random.Generator, rows: int) -> Mask:
     return np.asarray((np.searchsorted(distinct, days) // run) % 2 == 0)
 
 
-def find_slices(columns: Sequence[Column], rows: Rows, search: Sequence[Floats], keep: Sequence[int]) -> list[Slice]:
+def find_slices(
+    columns: Sequence[CodedColumn], rows: LabelledRows, search: Sequence[Floats], keep: Sequence[int]
+) -> list[Slice]:
     """Slices whose loss rose more than elsewhere, tested where they were not found, most significant first.
 
     Args:
@@ -128,12 +130,12 @@ def find_slices(columns: Sequence[Column], rows: Rows, search: Sequence[Floats],
     return sorted(result, key=lambda s: (s.p_value, -s.excess.estimate, s.conditions))
 
 
-def inside_of(columns: Sequence[Column], conditions: Conditions) -> Mask:
+def inside_of(columns: Sequence[CodedColumn], conditions: Conditions) -> Mask:
     """Where all conditions hold (n,)."""
     return np.asarray(np.logical_and.reduce([columns[c].holds(r) for c, r in conditions]))
 
 
-def own_slices(columns: Sequence[Column], rows: Rows, found: Sequence[Slice], floor: float) -> list[Slice]:
+def own_slices(columns: Sequence[CodedColumn], rows: LabelledRows, found: Sequence[Slice], floor: float) -> list[Slice]:
     """Slices by their score over all rows, without those that only echo earlier ones.
 
     A slice stays when its rows outside all earlier slices changed beyond the rest, too: by ``floor``, by half of what the slice
@@ -149,7 +151,7 @@ def own_slices(columns: Sequence[Column], rows: Rows, found: Sequence[Slice], fl
     return kept
 
 
-def _rises(rows: Rows, inside: Mask, outside: Mask, floor: float) -> bool:
+def _rises(rows: LabelledRows, inside: Mask, outside: Mask, floor: float) -> bool:
     cells = [rows.loss[part & window] for part in (inside, outside) for window in (rows.current, ~rows.current)]
     if min(len(cell) for cell in cells) < MIN_ROWS:
         return False
@@ -157,7 +159,7 @@ def _rises(rows: Rows, inside: Mask, outside: Mask, floor: float) -> bool:
     return bool(rise >= max(floor, 3 * np.sqrt(sum(cell.var() / len(cell) for cell in cells))))
 
 
-def detectable_excess(rows: Rows, share: float, tests: int, alpha: float) -> float:
+def detectable_excess(rows: LabelledRows, share: float, tests: int, alpha: float) -> float:
     """Excess change of a slice with ``share`` of the rows that its test would see with 80 % power, once it is chosen."""
     noise = 0.0
     for window in (~rows.current, rows.current):
@@ -167,7 +169,7 @@ def detectable_excess(rows: Rows, share: float, tests: int, alpha: float) -> flo
 
 
 def _candidates(
-    columns: Sequence[Column], rows: Rows, search: Sequence[Floats], keep: Sequence[int], chosen: Mask
+    columns: Sequence[CodedColumn], rows: LabelledRows, search: Sequence[Floats], keep: Sequence[int], chosen: Mask
 ) -> list[tuple[Conditions, Mask]]:
     kept: list[tuple[Conditions, Mask]] = []
     for loss, most in zip(search, keep, strict=True):
@@ -182,9 +184,9 @@ def _candidates(
     return kept
 
 
-def _ranked(columns: Sequence[Column], current: Mask, loss: Floats, chosen: Mask) -> list[Conditions]:
+def _ranked(columns: Sequence[CodedColumn], current: Mask, loss: Floats, chosen: Mask) -> list[Conditions]:
     """Single conditions and pairs of the best ones, highest score first, pairs only where they add to their parts."""
-    table = _Table(current[chosen], loss[chosen])
+    table = _LossTable(current[chosen], loss[chosen])
     singles: list[tuple[float, Conditions]] = [
         (float(score), ((c, r),))
         for c, column in enumerate(columns)
@@ -214,7 +216,7 @@ def _varied(singles: list[tuple[float, Conditions]]) -> list[tuple[float, Condit
     return best
 
 
-class _Table:
+class _LossTable:
     """Sums of the loss of some rows by window, from which every slice's score follows."""
 
     def __init__(self, current: Mask, loss: Floats) -> None:
@@ -268,7 +270,7 @@ _EXCESS = Metric("excess", False, "absolute", _difference, share=False)
 _INSIDE = Metric("mean loss", False, "absolute", MEAN.value, share=False)
 
 
-def _tested(rows: Rows, inside: Mask, tested: Mask) -> tuple[Change, Change] | None:
+def _tested(rows: LabelledRows, inside: Mask, tested: Mask) -> tuple[Change, Change] | None:
     """Change inside, and its excess over the outside, in the half that did not choose the slice."""
     windows = [tested & ~rows.current, tested & rows.current]
     if min(int((inside & w).sum()) for w in windows) < MIN_ROWS / 2:
@@ -287,7 +289,11 @@ def _tested(rows: Rows, inside: Mask, tested: Mask) -> tuple[Change, Change] | N
 
 
 def _summed(
-    columns: Sequence[Column], rows: Rows, conditions: Conditions, parts: list[tuple[Change, Change]], tests: int
+    columns: Sequence[CodedColumn],
+    rows: LabelledRows,
+    conditions: Conditions,
+    parts: list[tuple[Change, Change]],
+    tests: int,
 ) -> Slice:
     inside = inside_of(columns, conditions)
     windows = (inside & ~rows.current, inside & rows.current)
@@ -301,7 +307,7 @@ def _summed(
         (int(windows[0].sum()), int(windows[1].sum())),
         (float(rows.loss[windows[0]].mean()), float(rows.loss[windows[1]].mean())),
         len(parts),
-        _Table(rows.current, rows.loss).score(inside),
+        _LossTable(rows.current, rows.loss).score(inside),
     )
 
 

@@ -68,27 +68,27 @@ def numeric_move(
 
     ``by_day`` are sampled rows of both windows by day on the same bins; they tell the noise, not the distance.
     """
-    g, b = reference.astype(float), current.astype(float)
-    n = float(g.sum()), float(b.sum())
+    ref, cur = reference.astype(float), current.astype(float)
+    n = float(ref.sum()), float(cur.sum())
     if min(n) == 0:
         return None
-    score = normal_scores(g)
+    score = normal_scores(ref)
     if score is None:
         return None
-    at, levels = _points(g)
-    below = (np.arange(len(g))[:, None] <= at[None, :]).astype(float)
-    outside = _outside(np.cumsum(g) / n[0])
-    out = np.array([float(g @ outside) / n[0], float(b @ outside) / n[1]])
+    at, levels = _points(ref)
+    below = (np.arange(len(ref))[:, None] <= at[None, :]).astype(float)
+    outside = _outside(np.cumsum(ref) / n[0])
+    out = np.array([float(ref @ outside) / n[0], float(cur @ outside) / n[1]])
     density = _density(levels)
     tail_scale = 2 * float(_density(np.clip(out.mean() / 2, 1e-6, 0.5)))
     noise = day_noise(
         *by_day, np.column_stack([score, outside, below]), n, np.concatenate([[1.0, tail_scale], density])
     )
     one, two = part(noise, [0]), part(noise, [1])
-    shift = float(b @ score) / n[1]
+    shift = float(cur @ score) / n[1]
     moved = shift - float(one.composition[0])
     se = _stretched(moved, moved, one)
-    ks, adjusted, p_shape = _shape(g / n[0], b / n[1], n, levels, part(noise, list(range(2, 2 + len(at)))))
+    ks, adjusted, p_shape = _shape(ref / n[0], cur / n[1], n, levels, part(noise, list(range(2, 2 + len(at)))))
     beyond = float(out[1] - out[0])
     beyond_adjusted = beyond - float(two.composition[0])
     return NumericMove(
@@ -137,10 +137,12 @@ def _points(counts: Floats) -> tuple[NDArray[np.int64], Floats]:
     return inside, share[inside]
 
 
-def _shape(g: Floats, b: Floats, n: tuple[float, float], levels: Floats, noise: Noise) -> tuple[float, float, float]:
+def _shape(
+    ref: Floats, cur: Floats, n: tuple[float, float], levels: Floats, noise: Noise
+) -> tuple[float, float, float]:
     """KS distance, the same without the weekday composition, and its p-value with effective rows."""
-    below = np.cumsum(g)[:-1]
-    curve = np.cumsum(b)[:-1] - below
+    below = np.cumsum(ref)[:-1]
+    curve = np.cumsum(cur)[:-1] - below
     distance = float(np.abs(curve).max(initial=0.0))
     if not len(levels):
         return distance, distance, 1.0
@@ -278,13 +280,13 @@ def share_move(reference: Floats, current: Floats, by_day: tuple[DayCounts, DayC
 
 def _chi_squared(reference: Floats, current: Floats, change: Floats) -> tuple[float, float, int]:
     """Statistic of the adjusted change with rare categories pooled, Cramer's V, and degrees of freedom."""
-    n_g, n_b = reference.sum(), current.sum()
-    pooled = (reference + current) / (n_g + n_b)
-    rare = pooled * min(n_g, n_b) < 5
+    n_ref, n_cur = reference.sum(), current.sum()
+    pooled = (reference + current) / (n_ref + n_cur)
+    rare = pooled * min(n_ref, n_cur) < 5
     share = np.concatenate([pooled[~rare], [pooled[rare].sum()]])
     moved = np.concatenate([change[~rare], [change[rare].sum()]])
     share, moved = share[share > 0], moved[share > 0]
     if len(share) < 2:
         return 0.0, 0.0, 1
-    statistic = float((moved**2 / share).sum() / (1 / n_g + 1 / n_b))
-    return statistic, float(np.sqrt(statistic / (n_g + n_b))), len(share) - 1
+    statistic = float((moved**2 / share).sum() / (1 / n_ref + 1 / n_cur))
+    return statistic, float(np.sqrt(statistic / (n_ref + n_cur))), len(share) - 1

@@ -23,7 +23,7 @@ STEEPEST = 20.0
 
 
 @dataclass(frozen=True)
-class Curve:
+class CalibrationCurve:
     """Rows of one window by bins of the score (bins,); NaN where a bin is empty."""
 
     rows: Floats
@@ -65,14 +65,14 @@ def bin_sums(scores: Floats, hits: Floats, edges: Floats) -> Floats:
     return np.hstack([one, one * hits[:, None], one * scores[:, None]])
 
 
-def curve_of(sums: Floats) -> Curve:
+def curve_of(sums: Floats) -> CalibrationCurve:
     """The curve that sums (3 * bins,) of ``bin_sums`` make, with Wilson intervals."""
     rows, hits, scores = np.split(np.asarray(sums, float), 3)
     safe = np.where(rows > 0, rows, 1.0)
     observed, predicted = (np.where(rows > 0, v / safe, np.nan) for v in (hits, scores))
     bounds = [wilson(h, n) if n > 0 else (np.nan, np.nan) for h, n in zip(hits, rows, strict=True)]
     low, high = np.array(bounds).T
-    return Curve(rows, predicted, observed, low, high)
+    return CalibrationCurve(rows, predicted, observed, low, high)
 
 
 def plain_errors(sums: Floats) -> Floats:
@@ -82,7 +82,7 @@ def plain_errors(sums: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class Line:
+class RecalibrationLine:
     """Cox's recalibration of one window, ``logit P(hit) = a + b logit(score)``."""
 
     intercept: float
@@ -100,7 +100,7 @@ def _separated(x: Floats, hits: Floats) -> bool:
     return bool(one.min() >= other.max() or other.min() >= one.max())
 
 
-def recalibrate(scores: Floats, hits: Floats) -> Line | None:
+def recalibrate(scores: Floats, hits: Floats) -> RecalibrationLine | None:
     """Fit Cox's line (Cox 1958); None where the rows cannot tell it: one outcome only, one score only, or separated."""
     if len(hits) < 3 or hits.min() == hits.max():
         return None
@@ -121,4 +121,4 @@ def recalibrate(scores: Floats, hits: Floats) -> Line | None:
     if np.linalg.cond(information) > 1e12:
         return None
     influence = (design * (hits - p)[:, None]) @ np.linalg.inv(information)[:, 1]
-    return Line(intercept, b, intercept_rows, b + influence)
+    return RecalibrationLine(intercept, b, intercept_rows, b + influence)

@@ -35,7 +35,7 @@ class Domain:
     """Importance weights of the reference rows, and whether the reference supports the current inputs at all."""
 
     weights: Floats
-    """Density ratio current / reference of each reference row, clipped to [0, 20] (n_g,)."""
+    """Density ratio current / reference of each reference row, clipped to [0, 20] (n_ref,)."""
     ess: float
     """Effective sample size (sum w)^2 / sum w^2."""
     outside: float
@@ -51,7 +51,7 @@ class Domain:
 
 
 @dataclass(frozen=True)
-class Moved:
+class MovedSums:
     """Mean row statistics of three populations, with replicates: reference, reference moved to the current X, current."""
 
     reference: Floats
@@ -62,53 +62,48 @@ class Moved:
     current_replicates: Floats
 
 
-def _folds(n: int, blocks: NDArray[np.int64] | None, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Fold of each row; whole days stay together where there are at least 10 of them."""
-    if blocks is not None:
-        distinct, index = np.unique(blocks, return_inverse=True)
-        if len(distinct) >= 10:
-            return np.asarray(rng.permutation(np.arange(len(distinct)) % FOLDS)[index])
+def _folds(n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Fold of each row (n,)."""
     return np.asarray(rng.permutation(np.arange(n) % FOLDS))
 
 
-def domain_weights(x_g: Floats, x_b: Floats, categorical: NDArray[np.bool_], rng: np.random.Generator) -> Domain:
+def domain_weights(x_ref: Floats, x_cur: Floats, categorical: NDArray[np.bool_], rng: np.random.Generator) -> Domain:
     """Cross-fitted, regularised domain classifier with Platt scaling on the out-of-fold scores."""
-    n_g, n_b = len(x_g), len(x_b)
-    x = np.vstack([x_g, x_b])
-    y = np.r_[np.zeros(n_g), np.ones(n_b)]
+    n_ref, n_cur = len(x_ref), len(x_cur)
+    x = np.vstack([x_ref, x_cur])
+    y = np.r_[np.zeros(n_ref), np.ones(n_cur)]
     raw = np.zeros(len(x))
-    fold = np.asarray(rng.permutation(np.arange(len(x)) % FOLDS))
+    fold = _folds(len(x), rng)
     for k in range(FOLDS):
         model = classify(x[fold != k], y[fold != k], categorical)
 
         raw[fold == k] = model.decision_function(x[fold == k])
     platt = LogisticRegression(C=1e6).fit(raw[:, None], y)
     p = np.clip(platt.predict_proba(raw[:, None])[:, 1], 1e-6, 1 - 1e-6)
-    odds = p / (1 - p) * n_g / n_b
-    w = np.clip(odds[:n_g], 0.0, MAX_WEIGHT)
+    odds = p / (1 - p) * n_ref / n_cur
+    w = np.clip(odds[:n_ref], 0.0, MAX_WEIGHT)
     balanced = odds / (1 + odds)
     ess = float(w.sum() ** 2 / max((w**2).sum(), 1e-12))
     return Domain(
         w,
         ess,
-        float((balanced[n_g:] > OUTSIDE).mean()),
+        float((balanced[n_ref:] > OUTSIDE).mean()),
         float(roc_auc_score(y, raw)),
-        (balanced[:n_g], 1 - balanced[n_g:]),
+        (balanced[:n_ref], 1 - balanced[n_ref:]),
     )
 
 
 def class_probabilities(
-    x_g: Floats,
+    x_ref: Floats,
     labels: NDArray[np.int64],
-    x_b: Floats,
+    x_cur: Floats,
     classes: int,
     categorical: NDArray[np.bool_],
-    blocks: NDArray[np.int64] | None,
     rng: np.random.Generator,
 ) -> tuple[Floats, Floats]:
-    """P(label | x) learned on the reference: out-of-fold for reference rows (n_g, K), averaged over folds for current rows."""
-    fold = _folds(len(x_g), blocks, rng)
-    inside, outside = np.zeros((len(x_g), classes)), np.zeros((len(x_b), classes))
+    """P(label | x) learned on the reference: out-of-fold for reference rows (n_ref, K), averaged over folds for current rows."""
+    fold = _folds(len(x_ref), rng)
+    inside, outside = np.zeros((len(x_ref), classes)), np.zeros((len(x_cur), classes))
     for k in range(FOLDS):
         train = fold != k
         seen = np.unique(labels[train])
@@ -116,29 +111,28 @@ def class_probabilities(
             inside[fold == k, seen[0]] = 1.0
             outside[:, seen[0]] += 1 / FOLDS
             continue
-        model = classify(x_g[train], labels[train], categorical)
-        inside[np.ix_(fold == k, model.classes_)] = model.predict_proba(x_g[fold == k])
-        outside[:, model.classes_] += model.predict_proba(x_b) / FOLDS
+        model = classify(x_ref[train], labels[train], categorical)
+        inside[np.ix_(fold == k, model.classes_)] = model.predict_proba(x_ref[fold == k])
+        outside[:, model.classes_] += model.predict_proba(x_cur) / FOLDS
     return inside, outside
 
 
 def expected_losses(
-    x_g: Floats,
+    x_ref: Floats,
     losses: Floats,
-    x_b: Floats,
+    x_cur: Floats,
     categorical: NDArray[np.bool_],
-    blocks: NDArray[np.int64] | None,
     rng: np.random.Generator,
 ) -> tuple[Floats, Floats]:
-    """E[loss | x] learned on the reference, for every column of ``losses`` (n_g, F)."""
-    fold = _folds(len(x_g), blocks, rng)
-    inside, outside = np.zeros_like(losses), np.zeros((len(x_b), losses.shape[1]))
+    """E[loss | x] learned on the reference, for every column of ``losses`` (n_ref, F)."""
+    fold = _folds(len(x_ref), rng)
+    inside, outside = np.zeros_like(losses), np.zeros((len(x_cur), losses.shape[1]))
     for column in range(losses.shape[1]):
         for k in range(FOLDS):
             train = fold != k
-            model = regress(x_g[train], losses[train, column], categorical)
-            inside[fold == k, column] = model.predict(x_g[fold == k])
-            outside[:, column] += model.predict(x_b) / FOLDS
+            model = regress(x_ref[train], losses[train, column], categorical)
+            inside[fold == k, column] = model.predict(x_ref[fold == k])
+            outside[:, column] += model.predict(x_cur) / FOLDS
     return inside, outside
 
 
@@ -155,19 +149,32 @@ def count_expectations(probabilities: Floats, predictions: NDArray[np.int64]) ->
 
 
 def move(
-    s_g: Floats, s_b: Floats, m_g: Floats, m_b: Floats, weights: Floats, draw_g: Resampler, draw_b: Resampler
-) -> Moved:
+    s_ref: Floats,
+    s_cur: Floats,
+    m_ref: Floats,
+    m_cur: Floats,
+    weights: Floats,
+    draw_ref: Resampler,
+    draw_cur: Resampler,
+) -> MovedSums:
     """Doubly robust mean statistics of the reference moved to the current inputs, with replicates (nuisances fixed).
 
     ``s`` are row statistics (n, F), ``m`` their expectations given x.
     """
-    residual = np.column_stack([weights[:, None] * (s_g - m_g), weights])
-    moved = m_b.mean(0) + residual[:, :-1].sum(0) / max(float(weights.sum()), 1e-12)
-    ones_g, ones_b = np.ones((len(s_g), 1)), np.ones((len(s_b), 1))
-    n_g, n_b = draw_g.sums(ones_g), draw_b.sums(ones_b)
-    r = draw_g.sums(residual)
-    moved_replicates = draw_b.sums(m_b) / n_b + r[:, :-1] / np.maximum(r[:, -1:], 1e-12)
-    return Moved(s_g.mean(0), moved, s_b.mean(0), draw_g.sums(s_g) / n_g, moved_replicates, draw_b.sums(s_b) / n_b)
+    residual = np.column_stack([weights[:, None] * (s_ref - m_ref), weights])
+    moved = m_cur.mean(0) + residual[:, :-1].sum(0) / max(float(weights.sum()), 1e-12)
+    ones_ref, ones_cur = np.ones((len(s_ref), 1)), np.ones((len(s_cur), 1))
+    n_ref, n_cur = draw_ref.sums(ones_ref), draw_cur.sums(ones_cur)
+    r = draw_ref.sums(residual)
+    moved_replicates = draw_cur.sums(m_cur) / n_cur + r[:, :-1] / np.maximum(r[:, -1:], 1e-12)
+    return MovedSums(
+        s_ref.mean(0),
+        moved,
+        s_cur.mean(0),
+        draw_ref.sums(s_ref) / n_ref,
+        moved_replicates,
+        draw_cur.sums(s_cur) / n_cur,
+    )
 
 
 @dataclass(frozen=True)
@@ -183,32 +190,37 @@ class Reweighted:
 
 
 def reweight_classes(
-    s_g: Floats, y_g: NDArray[np.int64], y_b: NDArray[np.int64], classes: int, draw_g: Resampler, draw_b: Resampler
+    s_ref: Floats,
+    y_ref: NDArray[np.int64],
+    y_cur: NDArray[np.int64],
+    classes: int,
+    draw_ref: Resampler,
+    draw_cur: Resampler,
 ) -> Reweighted:
     """Label shift: the reference with class shares of the current window."""
-    onehot_g, onehot_b = np.eye(classes)[y_g], np.eye(classes)[y_b]
-    p_g, p_b = onehot_g.mean(0), onehot_b.mean(0)
-    present = p_g > 0
-    per_class = onehot_g.T @ s_g / len(y_g)  # (K, F): share times conditional mean
-    ratio = np.where(present, p_b / np.where(present, p_g, 1.0), 0.0)
+    onehot_ref, onehot_cur = np.eye(classes)[y_ref], np.eye(classes)[y_cur]
+    p_ref, p_cur = onehot_ref.mean(0), onehot_cur.mean(0)
+    present = p_ref > 0
+    per_class = onehot_ref.T @ s_ref / len(y_ref)  # (K, F): share times conditional mean
+    ratio = np.where(present, p_cur / np.where(present, p_ref, 1.0), 0.0)
     sums = ratio @ per_class
-    share_g = draw_g.sums(onehot_g)
-    share_b = draw_b.sums(onehot_b)
-    share_g, share_b = share_g / share_g.sum(1, keepdims=True), share_b / share_b.sum(1, keepdims=True)
-    n_g = draw_g.sums(np.ones((len(y_g), 1)))
+    share_ref = draw_ref.sums(onehot_ref)
+    share_cur = draw_cur.sums(onehot_cur)
+    share_ref, share_cur = share_ref / share_ref.sum(1, keepdims=True), share_cur / share_cur.sum(1, keepdims=True)
+    n_ref = draw_ref.sums(np.ones((len(y_ref), 1)))
     drawn = np.where(
-        share_g > 0, share_b / np.where(share_g > 0, share_g, 1.0), 0.0
+        share_ref > 0, share_cur / np.where(share_ref > 0, share_ref, 1.0), 0.0
     )  # (B, K): the ratio in each replicate
-    replicates = draw_g.sums(s_g, drawn[:, y_g].T) / n_g
-    spread = np.sqrt(share_g.var(0, ddof=1) + share_b.var(0, ddof=1))
-    z = np.where(spread > 0, (p_b - p_g) / np.where(spread > 0, spread, 1.0), 0.0)
+    replicates = draw_ref.sums(s_ref, drawn[:, y_ref].T) / n_ref
+    spread = np.sqrt(share_ref.var(0, ddof=1) + share_cur.var(0, ddof=1))
+    z = np.where(spread > 0, (p_cur - p_ref) / np.where(spread > 0, spread, 1.0), 0.0)
     return Reweighted(sums, replicates, ratio, z)
 
 
 def class_ratios(
-    y_g: NDArray[np.int64],
-    said_g: NDArray[np.int64],
-    said_b: NDArray[np.int64],
+    y_ref: NDArray[np.int64],
+    said_ref: NDArray[np.int64],
+    said_cur: NDArray[np.int64],
     classes: int,
     draws: tuple[Resampler, Resampler],
 ) -> tuple[Floats, Floats]:
@@ -221,23 +233,25 @@ def class_ratios(
         The ratios (K,), at least ``LEAST_RATIO`` and 1 for a class without reference rows, and their replicates (B, K).
     """
     shown = np.eye(classes)
-    joint = shown[said_g].T @ shown[y_g] / len(y_g)  # (predicted, labelled)
-    now, then = shown[said_b].mean(0), joint.sum(1)
-    noise = np.sqrt((now + 1 / len(said_b)) / len(said_b) + (then + 1 / len(y_g)) / len(y_g))
+    joint = shown[said_ref].T @ shown[y_ref] / len(y_ref)  # (predicted, labelled)
+    now, then = shown[said_cur].mean(0), joint.sum(1)
+    noise = np.sqrt((now + 1 / len(said_cur)) / len(said_cur) + (then + 1 / len(y_ref)) / len(y_ref))
     scaled = joint / noise[:, None]
     solve = np.linalg.solve(scaled.T @ scaled + np.eye(classes) / PRIOR_SPREAD**2, scaled.T) / noise
     ratio = 1 + solve @ (now - then)
     ratio = np.where(joint.sum(0) > 0, np.maximum(ratio, LEAST_RATIO), 1.0)
-    drawn = [draws[0].sums(shown[said_g] * ratio[y_g][:, None]), draws[1].sums(shown[said_b])]
-    off = drawn[1] / len(said_b) - now - (drawn[0] / len(y_g) - joint @ ratio)
+    drawn = [draws[0].sums(shown[said_ref] * ratio[y_ref][:, None]), draws[1].sums(shown[said_cur])]
+    off = drawn[1] / len(said_cur) - now - (drawn[0] / len(y_ref) - joint @ ratio)
     return ratio, np.maximum(ratio + off @ solve.T, LEAST_RATIO)
 
 
-def bins_of(g: Floats, b: Floats, discrete: bool, bins: int = 8) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+def bins_of(
+    ref: Floats, cur: Floats, discrete: bool, bins: int = 8
+) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
     """Bin numbers of both windows on the reference's quantiles (or its levels), missing as the last bin."""
-    known = g[np.isfinite(g)]
+    known = ref[np.isfinite(ref)]
     if discrete:
-        edges = np.unique(np.r_[known, b[np.isfinite(b)]])
+        edges = np.unique(np.r_[known, cur[np.isfinite(cur)]])
         edges = (edges[1:] + edges[:-1]) / 2 if len(edges) > 1 else edges[:0]
     else:
         edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])) if len(known) else np.empty(0)
@@ -247,22 +261,22 @@ def bins_of(g: Floats, b: Floats, discrete: bool, bins: int = 8) -> tuple[NDArra
         found = np.searchsorted(edges, values, side="right")
         return np.where(np.isfinite(values), found, last).astype(np.int64)
 
-    return code(g), code(b), last + 1
+    return code(ref), code(cur), last + 1
 
 
-def one_feature_weights(code_g: NDArray[np.int64], code_b: NDArray[np.int64], cells: int) -> Floats:
+def one_feature_weights(code_ref: NDArray[np.int64], code_cur: NDArray[np.int64], cells: int) -> Floats:
     """Weights of the reference rows that move one binned feature to its current distribution, clipped like ``Domain``."""
-    p_g = np.bincount(code_g, minlength=cells) / max(len(code_g), 1)
-    p_b = np.bincount(code_b, minlength=cells) / max(len(code_b), 1)
-    ratio = np.where(p_g > 0, p_b / np.where(p_g > 0, p_g, 1.0), 0.0)
-    return np.asarray(np.clip(ratio, 0, MAX_WEIGHT)[code_g])
+    p_ref = np.bincount(code_ref, minlength=cells) / max(len(code_ref), 1)
+    p_cur = np.bincount(code_cur, minlength=cells) / max(len(code_cur), 1)
+    ratio = np.where(p_ref > 0, p_cur / np.where(p_ref > 0, p_ref, 1.0), 0.0)
+    return np.asarray(np.clip(ratio, 0, MAX_WEIGHT)[code_ref])
 
 
 def residual_change(
-    residual_g: Floats,
-    residual_b: Floats,
-    code_g: NDArray[np.int64],
-    code_b: NDArray[np.int64],
+    residual_ref: Floats,
+    residual_cur: Floats,
+    code_ref: NDArray[np.int64],
+    code_cur: NDArray[np.int64],
     cells: int,
 ) -> tuple[float, int]:
     """Change of the mean signed residual per cell beyond the overall change, in standard errors: (sum of (z^2 - 1), cells used).
@@ -270,15 +284,15 @@ def residual_change(
     ``residual`` (n, K) is outcome minus expectation; cells with fewer than 10 rows in either window are left out. The overall
     change is taken out, because it shows in every column alike and accuses none.
     """
-    n_g, n_b = np.bincount(code_g, minlength=cells), np.bincount(code_b, minlength=cells)
-    use = (n_g >= 10) & (n_b >= 10)
+    n_ref, n_cur = np.bincount(code_ref, minlength=cells), np.bincount(code_cur, minlength=cells)
+    use = (n_ref >= 10) & (n_cur >= 10)
     score, used = 0.0, 0
-    for k in range(residual_g.shape[1]):
-        mean_g, var_g = _cell_moments(residual_g[:, k], code_g, cells, n_g)
-        mean_b, var_b = _cell_moments(residual_b[:, k], code_b, cells, n_b)
-        error = var_g / np.maximum(n_g, 1) + var_b / np.maximum(n_b, 1)
-        overall = float(residual_b[:, k].mean() - residual_g[:, k].mean())
-        z2 = np.where(use & (error > 0), (mean_b - mean_g - overall) ** 2 / np.where(error > 0, error, 1.0), 0.0)
+    for k in range(residual_ref.shape[1]):
+        mean_ref, var_ref = _cell_moments(residual_ref[:, k], code_ref, cells, n_ref)
+        mean_cur, var_cur = _cell_moments(residual_cur[:, k], code_cur, cells, n_cur)
+        error = var_ref / np.maximum(n_ref, 1) + var_cur / np.maximum(n_cur, 1)
+        overall = float(residual_cur[:, k].mean() - residual_ref[:, k].mean())
+        z2 = np.where(use & (error > 0), (mean_cur - mean_ref - overall) ** 2 / np.where(error > 0, error, 1.0), 0.0)
         score += float((z2 - 1)[use].sum())
         used += int(use.sum())
     return score, used

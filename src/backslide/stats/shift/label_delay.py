@@ -25,7 +25,7 @@ MIN_LABELS = 50
 
 
 @dataclass(frozen=True)
-class Curve:
+class ArrivalCurve:
     """Share of labels that have come within a delay, of those that ever come."""
 
     delays: Floats
@@ -40,9 +40,9 @@ class Curve:
         return float(np.quantile(self.delays, share, method="inverted_cdf")) if len(self.delays) else 0.0
 
 
-def curves(delays: Floats, labels: NDArray[np.generic]) -> dict[object, Curve]:
+def curves(delays: Floats, labels: NDArray[np.generic]) -> dict[object, ArrivalCurve]:
     """Arrival by class from delays (n,) and labels (n,) of rows old enough to have theirs."""
-    return {label: Curve(np.sort(delays[labels == label])) for label in np.unique(labels)}
+    return {label: ArrivalCurve(np.sort(delays[labels == label])) for label in np.unique(labels)}
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def compare_arrival(reference: Floats, later: Floats, later_ages: Floats) -> Arr
         return None
     test = stats.logrank(stats.CensoredData(uncensored=mine), stats.CensoredData(uncensored=known))
     grid = np.unique(np.r_[mine, known])
-    gap = Curve(np.sort(mine)).at(grid) - Curve(np.sort(known)).at(grid)
+    gap = ArrivalCurve(np.sort(mine)).at(grid) - ArrivalCurve(np.sort(known)).at(grid)
     return Arrival(float(test.pvalue), float(gap[np.argmax(np.abs(gap))]))
 
 

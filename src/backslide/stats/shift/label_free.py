@@ -24,7 +24,7 @@ SPLITS = 12
 
 
 @dataclass(frozen=True)
-class Estimate:
+class LabelFreeEstimate:
     """A value with its 90 % band."""
 
     value: float
@@ -39,8 +39,8 @@ class Estimate:
 def estimate_moved(
     metric: Metric,
     statistics: Floats,
-    x_g: Floats,
-    x_b: Floats,
+    x_ref: Floats,
+    x_cur: Floats,
     categorical: NDArray[np.bool_],
     rng: np.random.Generator,
     *,
@@ -49,39 +49,39 @@ def estimate_moved(
     labels: NDArray[np.int64] | None = None,
     predictions: tuple[NDArray[np.generic], NDArray[np.generic]] | None = None,
     fresh: tuple[NDArray[np.int64], Floats] | None = None,
-) -> tuple[Estimate | None, str | None]:
-    """The metric of rows ``x_b`` (m, p) without labels, or why there is none.
+) -> tuple[LabelFreeEstimate | None, str | None]:
+    """The metric of rows ``x_cur`` (m, p) without labels, or why there is none.
 
     Args:
         metric: a sum of row statistics.
         statistics: of the labelled reference rows (n, F).
-        x_g: columns and scores of those rows (n, p).
-        x_b: the same of the new rows (m, p).
+        x_ref: columns and scores of those rows (n, p).
+        x_cur: the same of the new rows (m, p).
         categorical: which columns are codes (p,).
         rng: for folds.
         history: pairs of past estimates and what labels said later.
         classes: number of classes; 0 for regression.
         labels: class codes (n,) of the reference rows, for metrics of counts.
         predictions: of both sides, for metrics of counts.
-        fresh: rows of ``x_b`` drawn at random and labelled by now, and their statistics: what the regression missed on them is
+        fresh: rows of ``x_cur`` drawn at random and labelled by now, and their statistics: what the regression missed on them is
             added (an active check), the only defence against a changed relation.
     """
-    domain = doubly_robust.domain_weights(x_g, x_b, categorical, rng)
+    domain = doubly_robust.domain_weights(x_ref, x_cur, categorical, rng)
     if domain.outside > doubly_robust.MAX_OUTSIDE:
         return None, f"{domain.outside:.0%} of the rows lie outside what the reference holds"
     if domain.ess < MIN_ESS:
         return None, f"too few reference rows are like these (effective sample size {domain.ess:.0f})"
-    m_g, m_b = _expected(statistics, x_g, x_b, categorical, rng, labels, predictions, classes)
+    m_ref, m_cur = _expected(statistics, x_ref, x_cur, categorical, rng, labels, predictions, classes)
     w = domain.weights[:, None]
-    moved = np.asarray(m_b.mean(0) + (w * (statistics - m_g)).sum(0) / max(float(w.sum()), 1e-12))
-    spread = _own_error(metric, statistics, m_g, rng, history, len(x_b))
+    moved = np.asarray(m_cur.mean(0) + (w * (statistics - m_ref)).sum(0) / max(float(w.sum()), 1e-12))
+    spread = _own_error(metric, statistics, m_ref, rng, history, len(x_cur))
     if fresh is not None:
         rows, seen = fresh
-        missed = seen - m_b[rows]
+        missed = seen - m_cur[rows]
         moved = moved + missed.mean(0)
         slope = np.array([_at(metric, moved, off) for off in missed])
         spread = float(np.hypot(spread, 1.645 * slope.std(ddof=1) / np.sqrt(len(rows))))
-    return Estimate(float(metric.value(moved)), spread, domain.ess), None
+    return LabelFreeEstimate(float(metric.value(moved)), spread, domain.ess), None
 
 
 def _at(metric: Metric, moved: Floats, off: Floats) -> float:
@@ -92,8 +92,8 @@ def _at(metric: Metric, moved: Floats, off: Floats) -> float:
 
 def _expected(
     statistics: Floats,
-    x_g: Floats,
-    x_b: Floats,
+    x_ref: Floats,
+    x_cur: Floats,
     categorical: NDArray[np.bool_],
     rng: np.random.Generator,
     labels: NDArray[np.int64] | None,
@@ -102,22 +102,22 @@ def _expected(
 ) -> tuple[Floats, Floats]:
     """E[statistics | x] of both sides; for counts through P(label | x), since the prediction is known."""
     if labels is not None and predictions is not None and 0 < classes <= doubly_robust.MAX_CLASSES:
-        chances = doubly_robust.class_probabilities(x_g, labels, x_b, classes, categorical, None, rng)
+        chances = doubly_robust.class_probabilities(x_ref, labels, x_cur, classes, categorical, rng)
         told = [
             doubly_robust.count_expectations(chance, said.astype(np.int64))
             for chance, said in zip(chances, predictions, strict=True)
         ]
         return told[0], told[1]
     if labels is not None:
-        return np.zeros_like(statistics), np.zeros((len(x_b), statistics.shape[1]))
-    good, bad = doubly_robust.expected_losses(x_g, statistics[:, 1:], x_b, categorical, None, rng)
-    return np.column_stack([np.ones(len(good)), good]), np.column_stack([np.ones(len(bad)), bad])
+        return np.zeros_like(statistics), np.zeros((len(x_cur), statistics.shape[1]))
+    ref, cur = doubly_robust.expected_losses(x_ref, statistics[:, 1:], x_cur, categorical, rng)
+    return np.column_stack([np.ones(len(ref)), ref]), np.column_stack([np.ones(len(cur)), cur])
 
 
 def _own_error(
     metric: Metric,
     statistics: Floats,
-    m_g: Floats,
+    m_ref: Floats,
     rng: np.random.Generator,
     history: list[tuple[float, float]],
     rows: int,
@@ -133,6 +133,6 @@ def _own_error(
     for _ in range(SPLITS):
         part = rng.choice(n, size, replace=False)
         rest = np.setdiff1d(np.arange(n), part)
-        said = m_g[part].mean(0) + (statistics[rest] - m_g[rest]).mean(0)
+        said = m_ref[part].mean(0) + (statistics[rest] - m_ref[rest]).mean(0)
         errors.append(abs(float(metric.value(said)) - float(metric.value(statistics[part].mean(0)))))
     return float(np.quantile(errors, LEVEL))

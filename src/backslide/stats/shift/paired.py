@@ -38,7 +38,7 @@ EXACT = 25
 
 
 @dataclass(frozen=True)
-class Difference:
+class ModelDifference:
     """A metric of two models and its difference, new minus old; not a number where not estimable."""
 
     old: float
@@ -73,7 +73,7 @@ class Difference:
         return max((quantile + power) * self.se, floor + power * self.se)
 
 
-def paired(metric: Metric, old: Floats, new: Floats, days: Days) -> Difference:
+def paired(metric: Metric, old: Floats, new: Floats, days: Days) -> ModelDifference:
     """Difference of a metric of two models that answered the same rows.
 
     Args:
@@ -100,7 +100,7 @@ def paired(metric: Metric, old: Floats, new: Floats, days: Days) -> Difference:
     return found if found.p_value >= p_value else _replaced(found, p_value, f"{test}, at least as wide as by day")
 
 
-def paired_whole(value: Callable[[NDArray[np.bool_]], tuple[float, float]], units: Units) -> Difference:
+def paired_whole(value: Callable[[NDArray[np.bool_]], tuple[float, float]], units: Units) -> ModelDifference:
     """The same for a metric that gives one number for all rows at once.
 
     ``value`` maps a mask of rows (n,) to (old, new); ``units`` are jackknife units of its difference (``stats.jackknife``).
@@ -111,7 +111,7 @@ def paired_whole(value: Callable[[NDArray[np.bool_]], tuple[float, float]], unit
     return _with_noise((old, new), _by_day(units, units.total[1] / units.n), spread, spread / units.n, max(n - 1, 1))
 
 
-def unpaired(metric: Metric, old: Floats, new: Floats, old_days: Days, new_days: Days) -> Difference:
+def unpaired(metric: Metric, old: Floats, new: Floats, old_days: Days, new_days: Days) -> ModelDifference:
     """Difference of a metric of two models that answered other rows side by side, such as the arms of an A/B test.
 
     Where both arms have the same days, what a day does to both of them cancels.
@@ -133,7 +133,7 @@ def unpaired(metric: Metric, old: Floats, new: Floats, old_days: Days, new_days:
     for k, (arm, n) in enumerate(zip(arms, sizes, strict=True)):
         place = np.searchsorted(every, arm.ordinals if arm.ordinals is not None else every)
         moves[k, place], shares[k, place] = arm.sums[:, 1] / n, arm.rows / n
-    by_day = _Days(moves[1] - moves[0], shares.mean(0), every)
+    by_day = _DayDifferences(moves[1] - moves[0], shares.mean(0), every)
     spread = variance * float(np.mean(sizes))
     return _with_noise((values[0], values[1]), by_day, spread, variance, df)
 
@@ -212,7 +212,7 @@ def delong(positive: NDArray[np.bool_], old: Floats, new: Floats, clusters: NDAr
 
 
 @dataclass(frozen=True)
-class _Days:
+class _DayDifferences:
     """What each day adds to the difference (D,), its share of the rows (D,), and its ordinal (D,)."""
 
     moves: Floats
@@ -239,10 +239,10 @@ class _Days:
         return (1 + a) / (1 - a)
 
 
-def _by_day(units: Units, mean: float) -> _Days | None:
+def _by_day(units: Units, mean: float) -> _DayDifferences | None:
     if units.ordinals is None:
         return None
-    return _Days((units.sums[:, 1] - mean * units.rows) / units.n, units.rows / units.n, units.ordinals)
+    return _DayDifferences((units.sums[:, 1] - mean * units.rows) / units.n, units.rows / units.n, units.ordinals)
 
 
 def _one_more_each(only_old: int, only_new: int, n: int) -> float:
@@ -262,8 +262,8 @@ def _row_df(pull: Floats) -> float:
 
 
 def _with_noise(
-    values: tuple[float, float], by_day: _Days | None, spread: float, row_variance: float, row_df: float
-) -> Difference:
+    values: tuple[float, float], by_day: _DayDifferences | None, spread: float, row_variance: float, row_df: float
+) -> ModelDifference:
     """``spread`` is the variance of one row's difference, ``row_variance`` that of the whole if rows were independent."""
     variance, df, unit, days = row_variance, row_df, "row", 0
     if by_day is not None:
@@ -283,8 +283,8 @@ def _with_noise(
         p_value = float(2 * stats.t.sf(abs(estimate) / se, df))
     else:
         p_value = float(estimate == 0)
-    return Difference(old, new, se, df, unit, days, p_value, "t by day" if unit == "day" else "t by row")
+    return ModelDifference(old, new, se, df, unit, days, p_value, "t by day" if unit == "day" else "t by row")
 
 
-def _replaced(found: Difference, p_value: float, test: str) -> Difference:
-    return Difference(found.old, found.new, found.se, found.df, found.unit, found.days, p_value, test)
+def _replaced(found: ModelDifference, p_value: float, test: str) -> ModelDifference:
+    return ModelDifference(found.old, found.new, found.se, found.df, found.unit, found.days, p_value, test)

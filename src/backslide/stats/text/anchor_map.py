@@ -24,7 +24,7 @@ Map = Callable[[Any], Matrix]
 
 
 @dataclass(frozen=True)
-class Agreement:
+class EncoderAgreement:
     """How two windows' encoders read the same anchors."""
 
     within: float
@@ -48,7 +48,7 @@ def word_weights(texts: tuple[list[str], list[str]]) -> Callable[[list[str]], An
     return lambda asked: weigh.transform(counts.transform(asked))
 
 
-def agreement(anchors: tuple[Any, Any], x: tuple[Matrix, Matrix]) -> Agreement:
+def agreement(anchors: tuple[Any, Any], x: tuple[Matrix, Matrix]) -> EncoderAgreement:
     """Maps learned on every other row of each window, asked of the rows between. Anchors are sparse (n, p) and (m, p)."""
     maps = [_ridge(a[::2], v[::2]) for a, v in zip(anchors, x, strict=True)]
     held = [v[1::2] for v in x]
@@ -58,7 +58,7 @@ def agreement(anchors: tuple[Any, Any], x: tuple[Matrix, Matrix]) -> Agreement:
     across = [_slope(held[k], guess[1 - k][k]) / own[k] if own[k] > 0 else 1.0 for k in (0, 1)]
     spread = [[float(g.var(axis=0).sum()) for g in side] for side in guess]
     covered = min(spread[k][1 - k] / spread[k][k] if spread[k][k] > 0 else 0.0 for k in (0, 1))
-    return Agreement(within, (across[0], across[1]), covered, maps[0], maps[1])
+    return EncoderAgreement(within, (across[0], across[1]), covered, maps[0], maps[1])
 
 
 def _ridge(words: Any, x: Matrix) -> Map:

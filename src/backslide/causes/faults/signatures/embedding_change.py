@@ -37,7 +37,7 @@ from backslide.engine.columns.vectors import exact_matrix, lengths, usual_length
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.playbook.drift.embedding import embedding_columns
-from backslide.playbook.drift.embedding.embedding_columns import Facts, Vectors
+from backslide.playbook.drift.embedding.embedding_columns import VectorFacts, Vectors
 from backslide.stats.text.embeddings import directions_of, strangers
 from backslide.stats.two_sample import ks
 
@@ -156,7 +156,7 @@ def _changed(case: Case, column: str) -> Found | None:
     return norm
 
 
-def _norms(column: str, before: Facts, after: Facts, held: Vectors) -> Found | None:
+def _norms(column: str, before: VectorFacts, after: VectorFacts, held: Vectors) -> Found | None:
     """Another length of the vectors, whose directions are what they were."""
     usable = [f.finite & (f.norm > 0) & (f.size == held.x[0].shape[1]) for f in (before, after)]
     unit = [usable_ & (np.abs(f.norm - 1) <= UNIT) for usable_, f in zip(usable, (before, after), strict=True)]
@@ -210,7 +210,7 @@ def _norms(column: str, before: Facts, after: Facts, held: Vectors) -> Found | N
     )
 
 
-def _other(column: str, space: OtherSpace, after: Facts, d: int) -> Found:
+def _other(column: str, space: OtherSpace, after: VectorFacts, d: int) -> Found:
     rows = after.finite & (after.size == d)
     undo = "turn the space back" if space.rotation is not None else f"embed {column} with the former encoder"
     return Found(

@@ -43,7 +43,7 @@ FAR_EXAMPLES = 4
 
 
 @dataclass(frozen=True)
-class Floors:
+class EmbeddingClustersFloors:
     share: float = 0.03
     """Change of the share of rows in a cluster."""
     large_share: float = 0.15
@@ -78,7 +78,7 @@ class EmbeddingClusters(Check):
     title = "Clusters of embeddings"
     step = Step.DRIFT
     needs = (Need.EMBEDDING,)
-    thresholds = Floors()
+    thresholds = EmbeddingClustersFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding per column of embeddings."""

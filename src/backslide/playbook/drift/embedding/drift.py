@@ -46,7 +46,7 @@ MOST_CLASSIFIED = 3_000
 
 
 @dataclass(frozen=True)
-class Floors:
+class EmbeddingDriftFloors:
     auc: float = 0.55
     """Telling windows apart in eleven of twenty pairs of rows."""
     large_auc: float = 0.75
@@ -60,7 +60,7 @@ class EmbeddingDrift(Check):
     title = "Embeddings"
     step = Step.DRIFT
     needs = (Need.EMBEDDING,)
-    thresholds = Floors()
+    thresholds = EmbeddingDriftFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding per column of embeddings."""

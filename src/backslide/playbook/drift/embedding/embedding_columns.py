@@ -35,7 +35,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Facts:
+class VectorFacts:
     """What each sampled row of one window holds (n,), whatever its dimension."""
 
     size: Ints
@@ -107,7 +107,7 @@ def dimension(case: Case, column: str) -> int:
 
 
 @once
-def facts(case: Case, side: Side, column: str) -> Facts:
+def facts(case: Case, side: Side, column: str) -> VectorFacts:
     """Facts about every sampled row, read in chunks."""
     values, d = side.sample[column], dimension(case, column)
     size = lengths(values)
@@ -127,7 +127,7 @@ def facts(case: Case, side: Side, column: str) -> Facts:
             if own == d and finite[at].any():
                 low = np.minimum(low, x[finite[at]].min(axis=0))
                 high = np.maximum(high, x[finite[at]].max(axis=0))
-    return Facts(size, finite, norm, flat, key, low, high)
+    return VectorFacts(size, finite, norm, flat, key, low, high)
 
 
 def every_vector(case: Case) -> list[Vectors]:

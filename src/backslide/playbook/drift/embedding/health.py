@@ -34,7 +34,7 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
 from backslide.playbook.drift.embedding import embedding_columns
-from backslide.playbook.drift.embedding.embedding_columns import Facts
+from backslide.playbook.drift.embedding.embedding_columns import VectorFacts
 from backslide.playbook.drift.text import text_columns, vocabulary
 from backslide.playbook.evidence import numeric_histograms
 from backslide.playbook.findings import graded, share_finding
@@ -54,7 +54,7 @@ Both = tuple[Floats, Floats]
 
 
 @dataclass(frozen=True)
-class Floors:
+class EmbeddingHealthFloors:
     dimension: float = 0.005
     """Share of vectors of another dimension: one of them is enough to fail a batch."""
     broken: float = 0.01
@@ -72,7 +72,7 @@ class EmbeddingHealth(Check):
     title = "Health of embeddings"
     step = Step.DRIFT
     needs = (Need.EMBEDDING,)
-    thresholds = Floors()
+    thresholds = EmbeddingHealthFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """Up to five findings per column: dimension, broken vectors, norm, dimensions that stand still, copies."""
@@ -90,7 +90,7 @@ class EmbeddingHealth(Check):
             yield from self._still(case, column, own)
             yield from self._copies(case, column, own)
 
-    def _gone(self, case: Case, column: str, own: tuple[Facts, Facts]) -> Finding:
+    def _gone(self, case: Case, column: str, own: tuple[VectorFacts, VectorFacts]) -> Finding:
         rows = min(len(f.size) for f in own)
         summary = f"{column}: no vectors in the current window"
         table = Table(
@@ -110,7 +110,7 @@ class EmbeddingHealth(Check):
             severity=Severity.FAIL if rows >= change_of_column.MIN_ROWS else Severity.OK,
         )
 
-    def _dimension(self, case: Case, column: str, own: tuple[Facts, Facts]) -> Finding:
+    def _dimension(self, case: Case, column: str, own: tuple[VectorFacts, VectorFacts]) -> Finding:
         d = embedding_columns.dimension(case, column)
         other = [np.where(f.known, (f.size != d).astype(float), np.nan) for f in own]
         now = usual_length(own[1].size)
@@ -129,7 +129,7 @@ class EmbeddingHealth(Check):
             shown=(_sizes(column, own),),
         )
 
-    def _broken(self, case: Case, column: str, own: tuple[Facts, Facts]) -> Finding:
+    def _broken(self, case: Case, column: str, own: tuple[VectorFacts, VectorFacts]) -> Finding:
         broken = [(~f.known | ~f.finite | f.flat).astype(float) for f in own]
         move = change_of_column.share_of(case, (broken[0], broken[1]))
         parts = {
@@ -163,7 +163,7 @@ class EmbeddingHealth(Check):
             shown=(table,),
         )
 
-    def _norms(self, case: Case, column: str, own: tuple[Facts, Facts]) -> Iterator[Finding]:
+    def _norms(self, case: Case, column: str, own: tuple[VectorFacts, VectorFacts]) -> Iterator[Finding]:
         values = [np.where(f.finite & (f.norm > 0), np.round(f.norm, 6), np.nan) for f in own]
         known = [v[np.isfinite(v)] for v in values]
         if not all(map(len, known)):
@@ -214,7 +214,7 @@ class EmbeddingHealth(Check):
             evidence=shown if worry else (),
         )
 
-    def _still(self, case: Case, column: str, own: tuple[Facts, Facts]) -> Iterator[Finding]:
+    def _still(self, case: Case, column: str, own: tuple[VectorFacts, VectorFacts]) -> Iterator[Finding]:
         held = embedding_columns.vectors(case, column)
         if held is None or min(map(len, held.x)) < STILL_ROWS:
             return
@@ -240,7 +240,7 @@ class EmbeddingHealth(Check):
             evidence=(table,) if lively else (),
         )
 
-    def _copies(self, case: Case, column: str, own: tuple[Facts, Facts]) -> Iterator[Finding]:
+    def _copies(self, case: Case, column: str, own: tuple[VectorFacts, VectorFacts]) -> Iterator[Finding]:
         held = embedding_columns.vectors(case, column)
         if held is None:
             return
@@ -317,7 +317,7 @@ def _varied(values: np.ndarray) -> float:
     return 1 - float(np.unique(values, return_counts=True)[1].max()) / len(values)
 
 
-def _sizes(column: str, own: tuple[Facts, Facts]) -> Table:
+def _sizes(column: str, own: tuple[VectorFacts, VectorFacts]) -> Table:
     every = np.concatenate([f.size[f.known] for f in own])
     kinds, counts = np.unique(every, return_counts=True)
     shown = sorted(int(k) for k in kinds[np.argsort(-counts, kind="stable")[:8]])

@@ -35,7 +35,7 @@ from backslide.engine.profile.profile import ColumnProfile
 from backslide.playbook import evidence, scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
-from backslide.playbook.drift.change_of_column import Levels
+from backslide.playbook.drift.change_of_column import LevelCounts
 from backslide.playbook.findings import graded, share_finding
 from backslide.stats.drift.univariate import ShareMove
 from backslide.stats.metrics.metric import Floats
@@ -43,7 +43,7 @@ from backslide.stats.two_sample import jensen_shannon, unseen_rate
 
 
 @dataclass(frozen=True)
-class Floors:
+class CategoricalDriftFloors:
     total_variation: float = 0.03
     """Share of rows that would have to change category."""
     large_total_variation: float = 0.15
@@ -71,7 +71,7 @@ class CategoricalDrift(Check):
     title = "Categorical features"
     step = Step.DRIFT
     needs = (Need.CATEGORICAL,)
-    thresholds = Floors()
+    thresholds = CategoricalDriftFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding per categorical or boolean feature with values in both windows."""
@@ -79,8 +79,8 @@ class CategoricalDrift(Check):
         alpha = case.settings.engine.false_discovery_rate / max(len(columns), 1)
         drawn = 0
         for column in columns:
-            g, b = (side.profile.columns[column] for side in case.sides)
-            if not (g.levels or g.rest_rows) or not (b.levels or b.rest_rows) or case.pairs[column].identifier:
+            ref, cur = (side.profile.columns[column] for side in case.sides)
+            if not (ref.levels or ref.rest_rows) or not (cur.levels or cur.rest_rows) or case.pairs[column].identifier:
                 continue
             finding = self._finding(case, column, alpha, draw=drawn < change_of_column.DRAWN_SERIES)
             drawn += finding.severity != Severity.OK
@@ -142,31 +142,31 @@ class CategoricalDrift(Check):
         return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "channel")
 
 
-def _unseen(g: ColumnProfile, b: ColumnProfile, move: ShareMove) -> Unseen:
+def _unseen(ref: ColumnProfile, cur: ColumnProfile, move: ShareMove) -> Unseen:
     """Where the reference kept only its most frequent levels, an unknown one may be a rare one: not called unseen."""
-    if g.rest_rows or not g.levels:
+    if ref.rest_rows or not ref.levels:
         return Unseen((), 0.0, 0.0, 1.0)
-    n_g, n_b = float(sum(g.levels.values())), float(sum(b.levels.values())) + b.rest_rows
-    fresh = sorted((n for n in b.levels if n not in g.levels), key=lambda n: (-b.levels[n], n))
-    share = sum(b.levels[n] for n in fresh) / n_b
-    expected = unseen_rate(list(g.levels.values()))
-    worth = min(move.effective[1], n_b)
-    least = max(expected, 1 / min(n_g, move.effective[0]))
+    n_ref, n_cur = float(sum(ref.levels.values())), float(sum(cur.levels.values())) + cur.rest_rows
+    fresh = sorted((n for n in cur.levels if n not in ref.levels), key=lambda n: (-cur.levels[n], n))
+    share = sum(cur.levels[n] for n in fresh) / n_cur
+    expected = unseen_rate(list(ref.levels.values()))
+    worth = min(move.effective[1], n_cur)
+    least = max(expected, 1 / min(n_ref, move.effective[0]))
     p_value = float(stats.binom.sf(np.floor(share * worth) - 1, np.floor(worth), min(least, 1.0))) if fresh else 1.0
     return Unseen(tuple(fresh), share, expected, p_value)
 
 
-def _vanished(g: ColumnProfile, b: ColumnProfile) -> dict[str, float]:
-    total = sum(g.levels.values()) + g.rest_rows
-    return {n: g.levels[n] / total for n in g.levels if n not in b.levels} if not b.rest_rows else {}
+def _vanished(ref: ColumnProfile, cur: ColumnProfile) -> dict[str, float]:
+    total = sum(ref.levels.values()) + ref.rest_rows
+    return {n: ref.levels[n] / total for n in ref.levels if n not in cur.levels} if not cur.rest_rows else {}
 
 
-def _basis(case: Case, g: ColumnProfile) -> str:
-    kept = f"all rows, {len(g.levels)} most frequent categories" if g.rest_rows else "all rows"
+def _basis(case: Case, ref: ColumnProfile) -> str:
+    kept = f"all rows, {len(ref.levels)} most frequent categories" if ref.rest_rows else "all rows"
     return f"{kept}; {change_of_column.noise(case)}"
 
 
-def _marks(case: Case, column: str, levels: Levels, most: int, unseen: Unseen) -> tuple[Floats, Floats]:
+def _marks(case: Case, column: str, levels: LevelCounts, most: int, unseen: Unseen) -> tuple[Floats, Floats]:
     """1 for sampled rows of the level that moved most (or of any unseen one, if more), 0 for others, NaN for missing."""
     wanted = {most}
     if unseen.excess > abs(
@@ -185,13 +185,13 @@ def _series(case: Case, marks: tuple[Floats, Floats], column: str, name: str) ->
     return change_of_column.series(case, marks, title=title, y="share of rows", share=True)
 
 
-def _bars(column: str, g: ColumnProfile, b: ColumnProfile, reading: str) -> Bars:
-    counts = [{k: float(v) for k, v in side.levels.items()} for side in (g, b)]
+def _bars(column: str, ref: ColumnProfile, cur: ColumnProfile, reading: str) -> Bars:
+    counts = [{k: float(v) for k, v in side.levels.items()} for side in (ref, cur)]
     return evidence.bars(counts[0], counts[1], title=column, reading=f"{reading}.", x=column)
 
 
 def _sentence(
-    column: str, levels: Levels, move: ShareMove, most: int, unseen: Unseen, vanished: dict[str, float]
+    column: str, levels: LevelCounts, move: ShareMove, most: int, unseen: Unseen, vanished: dict[str, float]
 ) -> str:
     text = f"{column}: "
     if levels.names:

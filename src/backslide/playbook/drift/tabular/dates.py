@@ -45,7 +45,7 @@ Both = tuple[Floats, Floats]
 
 
 @dataclass(frozen=True)
-class Floors:
+class DatesFloors:
     shift: float = 0.1
     """Of the lag, in standard deviations."""
     ks: float = 0.05
@@ -76,7 +76,7 @@ class Dates(Check):
     title = "Dates and times"
     step = Step.DRIFT
     needs = (Need.TEMPORAL,)
-    thresholds = Floors()
+    thresholds = DatesFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """A finding per date feature and question that can be asked of it."""

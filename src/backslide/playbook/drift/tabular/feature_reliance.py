@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from backslide.case import Case, Outcomes
 from backslide.engine.columns import names
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import to_numbers
+from backslide.models.model import Model
 from backslide.playbook.drift import change_of_column
 from backslide.stats.metrics.metric import Floats
 
@@ -66,18 +68,25 @@ def _by_model(case: Case) -> Leaning | None:
     unknown = [c for c in case.pairs if model.features is not None and c not in model.features][:MOST_COLUMNS]
     labelled = base.outcomes.known().sum() >= MIN_ROWS
     found = dict.fromkeys(unknown, 0.0)
-    for start in range(0, len(wanted), AT_ONCE):
-        chosen = wanted[start : start + AT_ONCE]
-        copies = [frame.with_columns(frame[c].gather(rng.permutation(frame.height)).alias(c)) for c in chosen]
-        answered = case.answered(model, pl.concat(copies)).outcomes
-        for i, column in enumerate(chosen):
-            other = answered.take(np.arange(i * frame.height, (i + 1) * frame.height))
-            found[column] = _loss_increase(base.outcomes, other) if labelled else _moved_answers(base.outcomes, other)
+    for column, other in zip(wanted, shuffled_answers(case, model, frame, wanted, rng), strict=True):
+        found[column] = _loss_increase(base.outcomes, other) if labelled else _moved_answers(base.outcomes, other)
     words = "increase of the loss when shuffled" if labelled else "how far answers move when shuffled"
     return Leaning({c: max(v, 0.0) for c, v in found.items()}, words, frame.height)
 
 
-def _loss(outcomes: Outcomes) -> Floats:
+def shuffled_answers(
+    case: Case, model: Model, frame: pl.DataFrame, columns: Sequence[str], rng: np.random.Generator
+) -> Iterator[Outcomes]:
+    """What a model says to the rows with each of the columns shuffled in turn, some copies in a call."""
+    n = frame.height
+    for start in range(0, len(columns), AT_ONCE):
+        some = columns[start : start + AT_ONCE]
+        copies = [frame.with_columns(frame[c].gather(rng.permutation(n)).alias(c)) for c in some]
+        answered = case.answered(model, pl.concat(copies)).outcomes
+        yield from (answered.take(np.arange(i * n, (i + 1) * n)) for i in range(len(some)))
+
+
+def row_losses(outcomes: Outcomes) -> Floats:
     """Loss of each row: Brier where there are scores, else 0/1; absolute error for a regression. NaN where unknown."""
     if outcomes.labels.dtype.kind == "f":
         return np.asarray(np.abs(outcomes.predictions.astype(float) - outcomes.labels.astype(float)))
@@ -90,7 +99,7 @@ def _loss(outcomes: Outcomes) -> Floats:
 
 
 def _loss_increase(base: Outcomes, other: Outcomes) -> float:
-    increase = _loss(other) - _loss(base)
+    increase = row_losses(other) - row_losses(base)
     return float(np.nanmean(increase)) if np.isfinite(increase).any() else 0.0
 
 

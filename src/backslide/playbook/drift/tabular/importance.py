@@ -36,7 +36,7 @@ SHOWN = 60
 
 
 @dataclass(frozen=True)
-class Floors:
+class ImportanceFloors:
     importance: float = 0.1
     """Share of the importance of all features from which the model leans on one."""
     shift: float = 0.1
@@ -47,7 +47,7 @@ class Floors:
 
 
 @dataclass(frozen=True)
-class Moved:
+class FeatureMove:
     """How far a feature moved, whether that passes its floor, and how sure it is."""
 
     distance: float
@@ -60,7 +60,7 @@ class Importance(Check):
     title = "Drift and importance"
     step = Step.DRIFT
     needs = (Need.FEATURES,)
-    thresholds = Floors()
+    thresholds = ImportanceFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding over all features."""
@@ -91,7 +91,7 @@ class Importance(Check):
             ),
         )
 
-    def _moved(self, case: Case, column: str) -> Moved | None:
+    def _moved(self, case: Case, column: str) -> FeatureMove | None:
         floors = self.thresholds
         pair = case.pairs[column]
         if pair.numeric:
@@ -99,14 +99,14 @@ class Importance(Check):
             if move is None:
                 return None
             p_value, passed = move.judge(floors.ks, floors.shift, floors.tails)
-            return Moved(abs(move.shift_adjusted), bool(passed), p_value)
+            return FeatureMove(abs(move.shift_adjusted), bool(passed), p_value)
         if pair.identifier:
             return None
         shares = change_of_column.feature_shares(case, column)
         if shares is None:
             return None
         variation = shares.total_variation_adjusted
-        return Moved(_as_shift(variation), variation >= floors.total_variation, shares.p_value)
+        return FeatureMove(_as_shift(variation), variation >= floors.total_variation, shares.p_value)
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
@@ -133,7 +133,7 @@ def _sentence(moved: list[str], important: list[str], leans: Leaning) -> str:
     return f"none of the features that the model leans on moved ({say.listed(ranked)})"
 
 
-def _scatter(found: dict[str, Moved], leans: Leaning, flagged: set[str], reading: str) -> Scatter:
+def _scatter(found: dict[str, FeatureMove], leans: Leaning, flagged: set[str], reading: str) -> Scatter:
     shown = sorted(found, key=lambda c: (c not in flagged, -leans.importance[c], c))[:SHOWN]
     points = tuple(
         ScatterPoint(

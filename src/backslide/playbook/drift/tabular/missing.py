@@ -35,7 +35,7 @@ from backslide.stats.metrics.metric import Floats
 
 
 @dataclass(frozen=True)
-class Floors:
+class MissingFloors:
     share: float = 0.02
     """Change of the share of missing, infinite or empty values."""
 
@@ -48,7 +48,7 @@ class Missing(Check):
     title = "Missing, infinite and empty values"
     step = Step.DRIFT
     needs = (Need.FEATURES,)
-    thresholds = Floors()
+    thresholds = MissingFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding per feature and kind of absent value that either window holds."""
@@ -107,20 +107,20 @@ class Missing(Check):
             evidence=evidence,
         )
 
-    def _kind_changed(self, column: str, g: ColumnProfile, b: ColumnProfile) -> Iterable[Finding]:
+    def _kind_changed(self, column: str, ref: ColumnProfile, cur: ColumnProfile) -> Iterable[Finding]:
         """As many missing as before, but NaN for null or null for NaN: another writer, and another path through imputers."""
-        if min(g.rows, b.rows) < change_of_column.MIN_ROWS or not (g.missing and b.missing):
+        if min(ref.rows, cur.rows) < change_of_column.MIN_ROWS or not (ref.missing and cur.missing):
             return
-        change = b.nans / b.missing - g.nans / g.missing
-        enough = min(g.missing_share, b.missing_share) >= self.thresholds.share
-        if abs(change) >= 0.5 and enough and min(g.missing, b.missing) >= change_of_column.MIN_ROWS:
+        change = cur.nans / cur.missing - ref.nans / ref.missing
+        enough = min(ref.missing_share, cur.missing_share) >= self.thresholds.share
+        if abs(change) >= 0.5 and enough and min(ref.missing, cur.missing) >= change_of_column.MIN_ROWS:
             now, before = ("NaN", "null") if change > 0 else ("null", "NaN")
             yield Finding(
                 code=self.code,
                 subject=f"{column} (kind)",
                 severity=Severity.NOTE,
                 summary=f"{column}: missing values come as {now}, as {before} before",
-                numbers={"reference_nans": g.nans, "current_nans": b.nans},
+                numbers={"reference_nans": ref.nans, "current_nans": cur.nans},
             )
 
     @staticmethod

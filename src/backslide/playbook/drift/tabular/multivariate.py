@@ -53,7 +53,7 @@ COUNTER = 0.98
 
 
 @dataclass(frozen=True)
-class Floors:
+class MultivariateFloors:
     correlation: float = 0.15
     """Change of a rank correlation: sampling moves it by 0.03 at 2 000 rows."""
     auc: float = 0.55
@@ -66,7 +66,7 @@ class Multivariate(Check):
     title = "Features together"
     step = Step.DRIFT
     needs = (Need.FEATURES,)
-    thresholds = Floors()
+    thresholds = MultivariateFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding for the pairs of features, one for the domain classifier."""
@@ -198,17 +198,11 @@ def _alike_weekdays(case: Case, columns: tuple[str, ...], rng: np.random.Generat
 
     Drawn in an order that the content decides, so that the order of rows decides nothing.
     """
-    days = change_of_column.both_days(case)
-    weights = [np.ones(side.sample.height) for side in case.sides]
-    if days[0] is not None and days[1] is not None:
-        share = [np.bincount(d % 7, minlength=7) / len(d) for d in days if d is not None]
-        if (share[0][share[1] > 0] > 0).all() and np.abs(share[1] - share[0]).sum() / 2 > 0.1:
-            ratio = np.where(share[0] > 0, share[1] / np.where(share[0] > 0, share[0], 1.0), 0.0)
-            weights[0] = (ratio / ratio.max())[days[0] % 7]
+    weights = change_of_column.weekday_weights(change_of_column.both_days(case)), None
     picks = []
     for side, weight in zip(case.sides, weights, strict=True):
         order = change_of_column.canonical(case, side, columns)
-        kept = order[rng.random(len(order)) < weight[order]]
+        kept = order[rng.random(len(order)) < (1.0 if weight is None else weight[order])]
         picks.append(kept[np.sort(rng.choice(len(kept), min(len(kept), MOST_ROWS), replace=False))])
     return picks
 

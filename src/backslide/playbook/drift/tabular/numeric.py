@@ -46,7 +46,7 @@ DRAWN_QUIET = 10
 
 
 @dataclass(frozen=True)
-class Floors:
+class NumericDriftFloors:
     ks: float = 0.05
     """Distance from which a change of shape is worth a look: an eighth of a standard deviation of a normal."""
     large_ks: float = 0.25
@@ -62,7 +62,7 @@ class NumericDrift(Check):
     title = "Numeric features"
     step = Step.DRIFT
     needs = (Need.NUMERIC,)
-    thresholds = Floors()
+    thresholds = NumericDriftFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding per numeric feature with values in both windows."""
@@ -72,11 +72,11 @@ class NumericDrift(Check):
         important = set(leans.top(DRAWN_QUIET)) if leans else set()
         drawn = 0
         for column in columns:
-            g, b = (side.profile.columns[column] for side in case.sides)
-            if not (g.finite and b.finite):
+            ref, cur = (side.profile.columns[column] for side in case.sides)
+            if not (ref.finite and cur.finite):
                 continue
-            if g.minimum == g.maximum:
-                yield _constant(column, g, b)
+            if ref.minimum == ref.maximum:
+                yield _constant(column, ref, cur)
                 continue
             finding = self._finding(case, column, alpha, draw=column in important)
             if finding.severity != Severity.OK:
@@ -85,18 +85,20 @@ class NumericDrift(Check):
             yield finding
 
     def _finding(self, case: Case, column: str, alpha: float, *, draw: bool) -> Finding:
-        g, b = (side.profile.columns[column] for side in case.sides)
-        assert g.counts is not None
-        assert b.counts is not None
+        ref, cur = (side.profile.columns[column] for side in case.sides)
+        assert ref.counts is not None
+        assert cur.counts is not None
         move = change_of_column.numeric(case, column)
-        summary = _sentence(column, g, b)
-        numbers = _numbers(g, b) | {"jensen_shannon": jensen_shannon(g.counts, b.counts)} | _distinct(case, column)
+        summary = _sentence(column, ref, cur)
+        numbers = (
+            _numbers(ref, cur) | {"jensen_shannon": jensen_shannon(ref.counts, cur.counts)} | _distinct(case, column)
+        )
         if move is None:  # one bin holds everything: neither shares nor quantiles move
             return Finding(code=self.code, subject=column, severity=Severity.OK, summary=summary, numbers=numbers)
         floors = self.thresholds
         p_value, passed = move.judge(floors.ks, floors.shift, floors.tails)
         severity = Severity.OK
-        if passed and min(g.finite, b.finite) >= change_of_column.MIN_ROWS:
+        if passed and min(ref.finite, cur.finite) >= change_of_column.MIN_ROWS:
             severity = Severity.FAIL if move.ks_adjusted >= floors.large_ks else Severity.WARN
         seen = move.detectable(alpha, floors.shift)
         return Finding(
@@ -104,13 +106,13 @@ class NumericDrift(Check):
             subject=column,
             severity=severity,
             summary=summary,
-            estimate=_shift(g, b, move),
+            estimate=_shift(ref, cur, move),
             unit="unit of the feature",
             p_value=p_value,
-            detectable=seen * g.std if np.isfinite(seen * g.std) else None,
-            basis=_basis(case, g),
+            detectable=seen * ref.std if np.isfinite(seen * ref.std) else None,
+            basis=_basis(case, ref),
             numbers=numbers | _moved(move) | {"flagged_by": ", ".join(passed), "detectable_sd": seen},
-            evidence=_drawn(column, g, b, summary) if draw or severity != Severity.OK else (),
+            evidence=_drawn(column, ref, cur, summary) if draw or severity != Severity.OK else (),
         )
 
     @staticmethod
@@ -121,53 +123,53 @@ class NumericDrift(Check):
         return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "income")
 
 
-def _shift(g: ColumnProfile, b: ColumnProfile, move: NumericMove) -> Estimate | None:
+def _shift(ref: ColumnProfile, cur: ColumnProfile, move: NumericMove) -> Estimate | None:
     """Change of the mean with day noise; without interval for a single value, or where squares overflow."""
-    shift = b.mean - g.mean
+    shift = cur.mean - ref.mean
     if not np.isfinite(shift):
         return None
-    if min(g.finite, b.finite) < 2:
+    if min(ref.finite, cur.finite) < 2:
         return Estimate(estimate=shift)
     days = [float(own[0]) for own in move.location.window]
     with np.errstate(over="ignore", invalid="ignore"):
-        variance = [np.float64(side.variance) * (1 / side.finite + d) for side, d in zip((g, b), days, strict=True)]
+        variance = [np.float64(side.variance) * (1 / side.finite + d) for side, d in zip((ref, cur), days, strict=True)]
         half = 1.96 * float(np.sqrt(variance[0] + variance[1]))
     if not np.isfinite((half, shift - half, shift + half)).all():
         return Estimate(estimate=shift)
     return Estimate(estimate=shift, low=shift - half, high=shift + half)
 
 
-def _sentence(column: str, g: ColumnProfile, b: ColumnProfile) -> str:
-    before, after = g.quantile(0.5), b.quantile(0.5)
-    spread = (b.mean - g.mean) / g.std if g.std > 0 else 0.0
+def _sentence(column: str, ref: ColumnProfile, cur: ColumnProfile) -> str:
+    before, after = ref.quantile(0.5), cur.quantile(0.5)
+    spread = (cur.mean - ref.mean) / ref.std if ref.std > 0 else 0.0
     text = (
-        f"{column}: median {say.number(before)} → {say.number(after)}, mean {say.number(g.mean)} → {say.number(b.mean)} "
+        f"{column}: median {say.number(before)} → {say.number(after)}, mean {say.number(ref.mean)} → {say.number(cur.mean)} "
         f"({say.signed(spread, 2)} standard deviations)"
     )
-    ratio = b.std / g.std if g.std > 0 and np.isfinite(g.std) and np.isfinite(b.std) else 1.0
+    ratio = cur.std / ref.std if ref.std > 0 and np.isfinite(ref.std) and np.isfinite(cur.std) else 1.0
     return f"{text}, spread × {say.number(ratio, 2)}" if not 0.8 < ratio < 1.25 else text
 
 
-def _numbers(g: ColumnProfile, b: ColumnProfile) -> dict[str, Scalar]:
+def _numbers(ref: ColumnProfile, cur: ColumnProfile) -> dict[str, Scalar]:
     found: dict[str, float] = {}
-    for side, name in ((g, "reference"), (b, "current")):
+    for side, name in ((ref, "reference"), (cur, "current")):
         found |= {f"{name}_mean": side.mean, f"{name}_std": side.std}
         found |= {f"{name}_p{q:02d}": side.quantile(q / 100) for q in (1, 5, 25, 50, 75, 95, 99)}
         found |= {f"{name}_min": float(side.minimum or 0), f"{name}_max": float(side.maximum or 0)}
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        found["variance_ratio"] = float(np.float64(b.variance) / g.variance)
-        distance = _wasserstein(g, b)
-        found |= {"wasserstein": distance, "wasserstein_sd": float(np.float64(distance) / g.std)}
+        found["variance_ratio"] = float(np.float64(cur.variance) / ref.variance)
+        distance = _wasserstein(ref, cur)
+        found |= {"wasserstein": distance, "wasserstein_sd": float(np.float64(distance) / ref.std)}
     kept: dict[str, Scalar] = {key: value for key, value in found.items() if np.isfinite(value)}
-    return kept | {"reference_integer": g.integer, "current_integer": b.integer}
+    return kept | {"reference_integer": ref.integer, "current_integer": cur.integer}
 
 
-def _wasserstein(g: ColumnProfile, b: ColumnProfile) -> float:
-    ends = [float(end) for side in (g, b) for end in (side.minimum, side.maximum) if end is not None]
+def _wasserstein(ref: ColumnProfile, cur: ColumnProfile) -> float:
+    ends = [float(end) for side in (ref, cur) for end in (side.minimum, side.maximum) if end is not None]
     after = np.nextafter(ends, np.inf)
-    points = np.unique(np.concatenate([np.asarray(g.edges), ends, after]))
+    points = np.unique(np.concatenate([np.asarray(ref.edges), ends, after]))
     points = points[(points >= min(ends)) & (points <= max(after))]
-    return wasserstein(points, g.cdf_at(points), b.cdf_at(points))
+    return wasserstein(points, ref.cdf_at(points), cur.cdf_at(points))
 
 
 def _moved(move: NumericMove) -> dict[str, Scalar]:
@@ -189,10 +191,10 @@ def _distinct(case: Case, column: str) -> dict[str, Scalar]:
     return {f"{n}_distinct": len(np.unique(v)) for n, v in zip(("reference", "current"), pair.finite, strict=True)}
 
 
-def _basis(case: Case, g: ColumnProfile) -> str:
-    assert g.counts is not None
-    bins = int((g.counts > 0).sum())
-    exact = "exact" if (g.counts > 0).all() or bins < 128 else f"exact to {1 / bins:.1g}"
+def _basis(case: Case, ref: ColumnProfile) -> str:
+    assert ref.counts is not None
+    bins = int((ref.counts > 0).sum())
+    exact = "exact" if (ref.counts > 0).all() or bins < 128 else f"exact to {1 / bins:.1g}"
     noise = change_of_column.noise(case)
     return f"all rows, KS {exact}; {noise}"
 
@@ -208,17 +210,17 @@ def _dated(case: Case, finding: Finding, *, draw: bool) -> Finding:
     return finding.model_copy(update={"since": start, "evidence": (*finding.evidence, *shown)})
 
 
-def _drawn(column: str, g: ColumnProfile, b: ColumnProfile, reading: str) -> tuple[Evidence, ...]:
-    drawn = evidence.histograms(g, b, title=column, reading=f"{reading}.", x=column)
+def _drawn(column: str, ref: ColumnProfile, cur: ColumnProfile, reading: str) -> tuple[Evidence, ...]:
+    drawn = evidence.histograms(ref, cur, title=column, reading=f"{reading}.", x=column)
     return (drawn,) if drawn else ()
 
 
-def _constant(column: str, g: ColumnProfile, b: ColumnProfile) -> Finding:
-    before = say.number(float(g.minimum or 0))
-    varies = b.minimum != b.maximum or b.minimum != g.minimum
+def _constant(column: str, ref: ColumnProfile, cur: ColumnProfile) -> Finding:
+    before = say.number(float(ref.minimum or 0))
+    varies = cur.minimum != cur.maximum or cur.minimum != ref.minimum
     summary = (
-        f"{column}: constant before ({before}), varying now ({say.number(float(b.minimum or 0))} to "
-        f"{say.number(float(b.maximum or 0))}); a model fitted on the reference cannot have learned from it"
+        f"{column}: constant before ({before}), varying now ({say.number(float(cur.minimum or 0))} to "
+        f"{say.number(float(cur.maximum or 0))}); a model fitted on the reference cannot have learned from it"
         if varies
         else f"{column}: constant in both windows ({before})"
     )

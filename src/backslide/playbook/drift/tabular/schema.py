@@ -52,7 +52,7 @@ LENGTH = "length"
 
 
 @dataclass(frozen=True)
-class Floors:
+class SchemaFloors:
     share: float = 0.1
     """Change of the share of values of a format: formats change by exporters, not by traffic."""
     length: float = 0.5
@@ -60,7 +60,7 @@ class Floors:
 
 
 @dataclass(frozen=True)
-class Fact:
+class FormatFact:
     """One format fact of a column in both windows, for the sentence and the table."""
 
     words: str
@@ -84,7 +84,7 @@ class Schema(Check):
     code = "DRF006"
     title = "Types and formats"
     step = Step.DRIFT
-    thresholds = Floors()
+    thresholds = SchemaFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """A finding per column whose type, presence, constancy or format could be compared."""
@@ -147,7 +147,7 @@ class Schema(Check):
             evidence=shown,
         )
 
-    def _facts(self, case: Case, column: str) -> list[Fact]:
+    def _facts(self, case: Case, column: str) -> list[FormatFact]:
         """Facts that hold for some value in either window."""
         series = [side.sample[column] for side in case.sides]
         if all(s.dtype.is_float() for s in series):
@@ -167,23 +167,23 @@ class Schema(Check):
             facts += self._length(case, _both(case, column, pl.col(column).str.len_chars()))
         return facts
 
-    def _share(self, case: Case, words: str, which: tuple[Floats, Floats]) -> Fact | None:
+    def _share(self, case: Case, words: str, which: tuple[Floats, Floats]) -> FormatFact | None:
         known = [w[np.isfinite(w)] for w in which]
         hits = [(int(k.sum()), len(k)) for k in known]
         if not all(n for _, n in hits) or all(h == 0 for h, _ in hits) or all(h == n for h, n in hits):
             return None
         move = change_of_column.indicator(case, hits[0], hits[1], which)
         size = abs(float(move.adjusted[1])) / self.thresholds.share
-        return Fact(words, float(move.before[1]), float(move.after[1]), size, move.p_value, True, which)
+        return FormatFact(words, float(move.before[1]), float(move.after[1]), size, move.p_value, True, which)
 
-    def _length(self, case: Case, values: tuple[Floats, Floats]) -> list[Fact]:
+    def _length(self, case: Case, values: tuple[Floats, Floats]) -> list[FormatFact]:
         sampled = change_of_column.sampled(case, values)
         if sampled is None:
             return []
         move = sampled.move
         middle = [float(np.nanmedian(v)) for v in values]
         size = abs(move.shift_adjusted) / self.thresholds.length
-        return [Fact(LENGTH, middle[0], middle[1], size, move.p_location, False, values)]
+        return [FormatFact(LENGTH, middle[0], middle[1], size, move.p_location, False, values)]
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
@@ -238,15 +238,15 @@ def _constancy(case: Case, column: str) -> Iterable[Finding]:
     """A column that varied and stands still now, or the other way round; missing values do not count."""
     if case.kind(column) not in (ColumnKind.NUMERIC, ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN):
         return
-    g, b = (side.profile.columns[column] for side in case.sides)
-    if g.counts is not None:
-        varied = [side.minimum != side.maximum for side in (g, b)]
-        rows = [side.finite for side in (g, b)]
-        value = say.number(float((b if varied[0] else g).minimum or 0))
+    ref, cur = (side.profile.columns[column] for side in case.sides)
+    if ref.counts is not None:
+        varied = [side.minimum != side.maximum for side in (ref, cur)]
+        rows = [side.finite for side in (ref, cur)]
+        value = say.number(float((cur if varied[0] else ref).minimum or 0))
     else:
-        varied = [side.distinct_levels > 1 for side in (g, b)]
-        rows = [sum(side.levels.values()) + side.rest_rows for side in (g, b)]
-        value = repr(next(iter((b if varied[0] else g).levels), ""))
+        varied = [side.distinct_levels > 1 for side in (ref, cur)]
+        rows = [sum(side.levels.values()) + side.rest_rows for side in (ref, cur)]
+        value = repr(next(iter((cur if varied[0] else ref).levels), ""))
     if varied[0] == varied[1] or min(rows) < change_of_column.MIN_ROWS:
         return
     now = (

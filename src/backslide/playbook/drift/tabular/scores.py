@@ -36,7 +36,7 @@ MAX_SCORES = 30
 
 
 @dataclass(frozen=True)
-class Floors:
+class ScoresFloors:
     ks: float = 0.05
     shift: float = 0.1
     """Standard deviations."""
@@ -50,7 +50,7 @@ class Scores(Check):
     title = "Predictions and scores"
     step = Step.DRIFT
     needs = (Need.PREDICTIONS,)
-    thresholds = Floors()
+    thresholds = ScoresFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding for the predictions, and one per score."""
@@ -114,16 +114,16 @@ class Scores(Check):
         yield finding.model_copy(update={"evidence": (bars, *finding.evidence)})
 
     def _distribution(self, case: Case, column: str, title: str, alpha: float) -> Iterable[Finding]:
-        g, b = (side.profile.columns[column] for side in case.sides)
-        if not (g.finite and b.finite) or g.counts is None or b.counts is None:
+        ref, cur = (side.profile.columns[column] for side in case.sides)
+        if not (ref.finite and cur.finite) or ref.counts is None or cur.counts is None:
             return
         move = change_of_column.numeric(case, column)
-        summary = f"{title}: median {say.number(g.quantile(0.5), 3)} → {say.number(b.quantile(0.5), 3)}"
+        summary = f"{title}: median {say.number(ref.quantile(0.5), 3)} → {say.number(cur.quantile(0.5), 3)}"
         marks = {"threshold": case.problem.threshold} if case.problem.task == "binary" else {}
-        drawn = evidence.histograms(g, b, title=title, reading=f"{summary}.", x=title, marks=marks)
+        drawn = evidence.histograms(ref, cur, title=title, reading=f"{summary}.", x=title, marks=marks)
         floors = self.thresholds
         p_value, passed = move.judge(floors.ks, floors.shift, floors.tails) if move else (1.0, ())
-        severity = Severity.WARN if passed and min(g.finite, b.finite) >= change_of_column.MIN_ROWS else Severity.OK
+        severity = Severity.WARN if passed and min(ref.finite, cur.finite) >= change_of_column.MIN_ROWS else Severity.OK
         loud = severity != Severity.OK
         values = tuple(to_numbers(side.sample[column]) for side in case.sides)
         seen = move.detectable(alpha, floors.shift) if move else None
@@ -135,12 +135,12 @@ class Scores(Check):
             severity=severity,
             summary=summary,
             p_value=p_value,
-            estimate=_mean_shift(b.mean - g.mean),
+            estimate=_mean_shift(cur.mean - ref.mean),
             unit="unit of the score",
-            detectable=seen * g.std if seen is not None and np.isfinite(seen * g.std) else None,
+            detectable=seen * ref.std if seen is not None and np.isfinite(seen * ref.std) else None,
             basis="all rows, exact to the bin",
             since=change_of_column.since(case, (values[0], values[1])) if loud else None,
-            numbers=numbers | {"jensen_shannon": jensen_shannon(g.counts, b.counts)},
+            numbers=numbers | {"jensen_shannon": jensen_shannon(ref.counts, cur.counts)},
             evidence=(*((drawn,) if drawn else ()), *by_day),
         )
 

@@ -44,7 +44,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Floors:
+class TextCopiesFloors:
     share: float = 0.05
     """Change of the share of texts that have a near-copy."""
     large_share: float = 0.2
@@ -55,7 +55,7 @@ class TextCopies(Check):
     title = "Near-copies of texts"
     step = Step.DRIFT
     needs = (Need.TEXT,)
-    thresholds = Floors()
+    thresholds = TextCopiesFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """Two findings per column of text: copies within the windows, and old texts that come again."""

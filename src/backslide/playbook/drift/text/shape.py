@@ -47,7 +47,7 @@ BINS = 24
 
 
 @dataclass(frozen=True)
-class Floors:
+class TextShapeFloors:
     shift: float = 0.2
     """Standard deviations of a length or a share of characters: one text in twelve changes sides of the median."""
     large_shift: float = 0.8
@@ -67,7 +67,7 @@ class TextShape(Check):
     title = "Shape of texts"
     step = Step.DRIFT
     needs = (Need.TEXT,)
-    thresholds = Floors()
+    thresholds = TextShapeFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """For every column of text: length, empty texts, characters, marks of damage, language, repeats, unknown words."""

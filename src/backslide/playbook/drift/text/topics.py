@@ -43,7 +43,7 @@ SHOWN_WORDS = 4
 
 
 @dataclass(frozen=True)
-class Floors:
+class TextTopicsFloors:
     share: float = 0.03
     """Change of the share of texts about one topic."""
     large_share: float = 0.15
@@ -54,7 +54,7 @@ class TextTopics(Check):
     title = "Topics of texts"
     step = Step.DRIFT
     needs = (Need.TEXT,)
-    thresholds = Floors()
+    thresholds = TextTopicsFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding per column of text."""

@@ -29,7 +29,7 @@ TWICE = "texts that come twice"
 
 
 @dataclass(frozen=True)
-class Unknown:
+class UnknownWords:
     """Share of the words of each text that a vocabulary does not hold (NaN without words)."""
 
     shares: tuple[Floats, Floats]
@@ -39,7 +39,7 @@ class Unknown:
     """The most frequent unknown words of the current window."""
 
 
-def unknown(case: Case, held: Passages) -> Unknown | None:
+def unknown(case: Case, held: Passages) -> UnknownWords | None:
     """Against the model's own vectoriser; else against one half of the reference, the other half telling what is usual."""
     read = _own(case, held.column)
     if read is not None:
@@ -59,7 +59,7 @@ def unknown(case: Case, held: Passages) -> Unknown | None:
     counts = [Counter(w for own in side for w in set(own) if w not in known) for side in lists]
     rise = {w: n / len(lists[1]) - counts[0][w] / len(lists[0]) for w, n in counts[1].items()}
     new = sorted((w for w in rise if rise[w] > 0.01), key=lambda w: (-rise[w], w))[:8]
-    return Unknown((shares[0], shares[1]), of, tuple(quoted(w, 30) for w in new))
+    return UnknownWords((shares[0], shares[1]), of, tuple(quoted(w, 30) for w in new))
 
 
 def _own(case: Case, column: str) -> tuple[Callable[[str], Any], Any] | None:

@@ -48,7 +48,7 @@ POINTS = 100.0
 
 
 @dataclass(frozen=True)
-class Floors:
+class TextDomainFloors:
     auc: float = 0.55
     """Telling windows apart in eleven of twenty pairs of texts."""
     large_auc: float = 0.75
@@ -59,7 +59,7 @@ class TextDomain(Check):
     title = "Words of texts"
     step = Step.DRIFT
     needs = (Need.TEXT,)
-    thresholds = Floors()
+    thresholds = TextDomainFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding per column of text."""
