@@ -28,7 +28,7 @@ from backslide.playbook.explain.attribution import Attribution
 from backslide.playbook.explain.attributions import explanations
 from backslide.playbook.explain.methods import Methods
 from backslide.playbook.explain.permutation_shapley import sampled_values
-from backslide.playbook.explain.windows import Windows
+from backslide.playbook.explain.windows import ExplainedWindows
 from backslide.playbook.registry import all_checks
 from backslide.playbook.runner import run_checks
 from backslide.report.documents.diagnosis import diagnosis_page
@@ -273,7 +273,7 @@ def test_a_feature_that_stopped_paying_is_named_and_one_that_never_paid_is_a_not
 def test_drift_of_a_column_that_the_model_ignores_leaves_the_explanations_alone():
     reference, current = worlds.two_months(np.random.default_rng(3), 1500)
     current = current.with_columns(premium=pl.Series(np.ones(current.height, bool)))
-    found = findings_of(Windows, Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel()))
+    found = findings_of(ExplainedWindows, Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel()))
     assert found["explanations"].severity == Severity.OK
     assert found["explanations"].estimate.low < 0.5
 
@@ -289,7 +289,7 @@ def test_p_values_keep_their_rate_where_nothing_happened():
     changes, told, loud = [], [], 0
     for case in quiet_regressions(30):
         found = [f for f in Attribution().run(case) if f.p_value is not None]
-        windows = list(Windows().run(case))
+        windows = list(ExplainedWindows().run(case))
         changes += [f.p_value for f in found]
         told += [f.p_value for f in windows]
         loud += any(f.severity.rank >= Severity.WARN.rank and f.p_value < 0.01 for f in [*found, *windows])

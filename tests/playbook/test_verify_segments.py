@@ -14,7 +14,7 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.playbook.verify.calibration import Calibration
 from backslide.playbook.verify.classes import Classes
-from backslide.playbook.verify.confidence import Confidence
+from backslide.playbook.verify.confidence import ScoreConfidence
 from backslide.playbook.verify.errors import Errors
 from backslide.playbook.verify.segments import UserSegments, segment_changes
 from backslide.playbook.verify.slices import AutomaticSegments
@@ -277,8 +277,8 @@ def test_calibration_is_quiet_on_quiet_months():
 
 
 def test_confidence_lists_margin_and_percentiles_of_the_scores():
-    case = case_of(Confidence.scenario(np.random.default_rng(13)))
-    found = {f.subject: f for f in Confidence().run(case)}
+    case = case_of(ScoreConfidence.scenario(np.random.default_rng(13)))
+    found = {f.subject: f for f in ScoreConfidence().run(case)}
     assert found["margin"].severity == Severity.WARN
     assert found["margin"].numbers["current_p50"] < found["margin"].numbers["reference_p50"]
     assert all(f.detectable > 0 for f in found.values())

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from backslide.stats.drift.slice_search import LabelledRows, detectable_excess, find_slices, halves, inside_of, own_slices
+from backslide.stats.drift.slice_search import (
+    LabelledRows,
+    detectable_excess,
+    find_slices,
+    halves,
+    inside_of,
+    own_slices,
+)
 
 ALPHA = 0.01
 

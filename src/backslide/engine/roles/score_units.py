@@ -124,7 +124,7 @@ def measure(frame: pl.LazyFrame, columns: tuple[str, ...]) -> ScoreMeasures:
         row = _by_row(frame, columns).select(**counts, **sizes, **others).collect(engine="streaming").row(0, named=True)
     real = {name: float(row[name] or 0.0) for name in (*sizes, *others)}
     return ScoreMeasures(
-        **{name: int(row[name] or 0) for name in counts},  # type: ignore[arg-type]
+        **{name: int(row[name] or 0) for name in counts},
         **{name: real[name] for name in sizes},  # type: ignore[arg-type]
         steady=many and real["last"] - real["first"] <= STEADY * abs(real["sum"]),
         mirrored=real["mirrored"] > 1 - FEW,

@@ -43,17 +43,17 @@ SUBJECT = "explanations"
 
 
 @dataclass(frozen=True)
-class WindowsFloors:
+class ExplainedWindowsFloors:
     auc: float = 0.55
     """Telling windows apart in eleven of twenty pairs of rows, as for the features themselves."""
 
 
-class Windows(Check):
+class ExplainedWindows(Check):
     code = "EXP003"
     title = "Explanations of the two windows"
     step = Step.EXPLAIN
     needs = (Need.MODEL, Need.FEATURES)
-    thresholds = WindowsFloors()
+    thresholds = ExplainedWindowsFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding: the same model's explanations of the two windows."""

@@ -32,7 +32,7 @@ from backslide.stats.change.metric_change import Change
 
 
 @dataclass(frozen=True)
-class ConfidenceFloors:
+class ScoreConfidenceFloors:
     mean: float = 0.02
     """Change of mean confidence, entropy or margin that a reviewer would notice."""
     crowding: float = 0.03
@@ -58,12 +58,12 @@ MOST_SCORES = 6
 """Classes whose score's percentiles are listed."""
 
 
-class Confidence(Check):
+class ScoreConfidence(Check):
     code = "VER002"
     title = "Confidence and crowding at the decision boundary"
     step = Step.VERIFY
     needs = (Need.CLASSIFICATION, Need.SCORES, Need.PREDICTIONS)
-    thresholds = ConfidenceFloors()
+    thresholds = ScoreConfidenceFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding each for confidence, crowding, entropy and margin; percentiles of them and of the scores."""

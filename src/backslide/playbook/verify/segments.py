@@ -29,9 +29,8 @@ import numpy as np
 from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.evidence import SegmentRow, Segments
-from backslide.contracts.finding import Estimate, Finding, Severity, Step
-from backslide.engine.columns.cache import once
 from backslide.contracts.finding import Finding, Severity, Step
+from backslide.engine.columns.cache import once
 from backslide.engine.profile.segment_counts import REST
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario

@@ -52,7 +52,7 @@ class EmbeddingClustersFloors:
 
 
 @dataclass(frozen=True)
-class _Assignment:
+class _ClusterAssignment:
     """Rows of both windows by cluster; of the reference only those that the clusters were not learned on."""
 
     vectors: Vectors
@@ -87,7 +87,7 @@ class EmbeddingClusters(Check):
             if assigned is not None:
                 yield self._finding(case, assigned)
 
-    def _finding(self, case: Case, assigned: _Assignment) -> Finding:
+    def _finding(self, case: Case, assigned: _ClusterAssignment) -> Finding:
         floors, rows = self.thresholds, (len(assigned.at[0]), len(assigned.at[1]))
         days = [None if d is None else d[at] for d, at in zip(assigned.vectors.days, assigned.at, strict=True)]
         shifts = group_shifts(assigned.codes, days, assigned.far + 1)
@@ -128,7 +128,7 @@ class EmbeddingClusters(Check):
         return Scenario(reference, current, dict(scenarios.ROLES), None, "vector")
 
 
-def _assign(vectors: Vectors) -> _Assignment | None:
+def _assign(vectors: Vectors) -> _ClusterAssignment | None:
     """Clusters of every other reference row; the rows between tell how far is near, and are counted."""
     every = np.arange(len(vectors.x[0]))
     learned, counted = every[::2], every[1::2]
@@ -139,10 +139,10 @@ def _assign(vectors: Vectors) -> _Assignment | None:
     (codes, distance), (codes_now, distance_now) = (
         clusters.places(x[own]) for x, own in zip(vectors.x, at, strict=True)
     )
-    return _Assignment(vectors, clusters, at, (codes, codes_now), (distance, distance_now))
+    return _ClusterAssignment(vectors, clusters, at, (codes, codes_now), (distance, distance_now))
 
 
-def _nearest(assigned: _Assignment, group: int, side: int, most: int) -> Ints:
+def _nearest(assigned: _ClusterAssignment, group: int, side: int, most: int) -> Ints:
     """Positions among the vectors of the rows of a cluster that lie nearest to its middle; of the far rows, spread out."""
     rows = np.flatnonzero(assigned.codes[side] == group)
     order = rows[np.argsort(assigned.distance[side][rows], kind="stable")]
@@ -151,7 +151,7 @@ def _nearest(assigned: _Assignment, group: int, side: int, most: int) -> Ints:
     return np.asarray(assigned.at[side][order[:most]])
 
 
-def _name(case: Case, assigned: _Assignment, shift: GroupShift) -> str:
+def _name(case: Case, assigned: _ClusterAssignment, shift: GroupShift) -> str:
     """What the row nearest to the middle says, from the window in which the cluster is the larger."""
     side = int(shift.raised >= 0)
     at = _nearest(assigned, shift.group, side, 1)
@@ -159,14 +159,14 @@ def _name(case: Case, assigned: _Assignment, shift: GroupShift) -> str:
     return text if len(text) <= 60 else text[:57].rstrip() + "…"
 
 
-def _sentence(assigned: _Assignment, shift: GroupShift, name: str) -> str:
+def _sentence(assigned: _ClusterAssignment, shift: GroupShift, name: str) -> str:
     if shift.group == assigned.far:
         return f"{shift.arrow} of the rows lie far from every cluster of the reference"
     like = f" of rows like “{name}”" if name else f" {shift.group + 1}"
     return f"the cluster{like} {'grew' if shift.raised > 0 else 'shrank'} ({shift.arrow} of the rows)"
 
 
-def _examples(case: Case, assigned: _Assignment, shifts: list[GroupShift]) -> Evidence:
+def _examples(case: Case, assigned: _ClusterAssignment, shifts: list[GroupShift]) -> Evidence:
     """The real rows nearest to the middle of each cluster, and some of those far from all."""
     rows = []
     for s in sorted(shifts, key=lambda s: (s.group != assigned.far, -abs(s.raised))):
