@@ -29,7 +29,9 @@ def run_checks(case: Case, progress: Progress | None = None, *, quick: bool = Fa
     outcomes = []
     for check in checks:
         if quick and not check.quick:
-            outcomes.append(_skipped(check))
+            outcomes.append(
+                Outcome(code=check.code, title=check.title, step=check.step, status=Status.SKIPPED, reason=LEFT_OUT)
+            )
             continue
         if progress:
             progress(f"{check.step}: {check.title}")
@@ -45,10 +47,6 @@ def _refuse_unknown(configured: dict[str, Any], checks: tuple[type[Check], ...])
             raise ConfigError(f"[checks] {code!r} is no check{did_you_mean(code, codes)}")
         if not isinstance(section, dict):
             raise ConfigError(f"[checks] {code}: expected a table such as [checks.{code}], found {section!r}")
-
-
-def _skipped(check: type[Check]) -> Outcome:
-    return Outcome(code=check.code, title=check.title, step=check.step, status=Status.SKIPPED, reason=LEFT_OUT)
 
 
 def _run(check: type[Check], case: Case) -> Outcome:

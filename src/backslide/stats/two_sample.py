@@ -9,6 +9,16 @@ from scipy.spatial import distance
 
 from backslide.stats.metrics.metric import Floats
 
+KS_LIMIT = 1.95
+"""Two-sided 0.1 % point of the limiting Kolmogorov-Smirnov distribution, ``sqrt(-log(0.0005) / 2)`` (Smirnov 1948)."""
+Z95 = 1.96
+"""Two-sided 95 % point of the normal distribution."""
+
+
+def ks_limit(n_reference: float, n_current: float) -> float:
+    """KS distance of two samples that chance passes once in a thousand pairs."""
+    return KS_LIMIT * float(np.sqrt(1 / n_reference + 1 / n_current))
+
 
 def ks_p_value(distance: float, n_reference: float, n_current: float) -> float:
     """Asymptotic p-value of a two-sample KS distance."""

@@ -19,7 +19,7 @@ from backslide.engine.columns.cache import once
 from backslide.engine.columns.kinds import ColumnKind, kind_of
 from backslide.engine.columns.pair import Pair, to_numbers
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks
+from backslide.stats.two_sample import ks, ks_limit
 
 READABLE = 0.98
 """Share of the values that a writing must read."""
@@ -437,7 +437,7 @@ def _apart(before: Writing, after: Writing, pair: Pair) -> float | None:
         return 0.0
     distance = ks(as_numbers(g), as_numbers(b))
     typed = isinstance(before, Native) and isinstance(after, NumberText)
-    limit = (MOVED if typed else SAME) + 1.95 * float(np.sqrt(1 / g.count() + 1 / b.count()))
+    limit = (MOVED if typed else SAME) + ks_limit(g.count(), b.count())
     return distance if distance <= limit else None
 
 

@@ -11,7 +11,7 @@ from backslide.causes.columns.resolution import evenly_spaced, frequent_levels, 
 from backslide.contracts import say
 from backslide.engine.columns.pair import Pair
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks
+from backslide.stats.two_sample import ks, ks_limit
 
 MIN_ROWS = 200
 MIN_MOVED = 0.3
@@ -99,7 +99,7 @@ def curve_of(pair: Pair) -> Curve | None:
         return None
     if len(np.unique(g)) < 20:
         return _curve_of_levels(g, b)
-    noise = 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
+    noise = ks_limit(len(g), len(b))
     spread = float(np.quantile(b, 0.9) - np.quantile(b, 0.1))
     if spread <= 0:
         return None
@@ -132,7 +132,7 @@ def _offset_of_levels(g: Floats, b: Floats) -> Offset | None:
         if same_levels(lambda v, by=by: v - by, g, b)  # type: ignore[misc]
     ]
     best = min(found, key=lambda offset: _apart(offset.apply(g), b), default=None)
-    noise = 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
+    noise = ks_limit(len(g), len(b))
     if best is not None and not best.exact and _apart(best.apply(g), b) > noise + REMAINS * ks(g, b):
         return None
     return best
@@ -146,7 +146,7 @@ def offset_of(pair: Pair) -> Offset | None:
     if len(np.unique(g)) < 10 or pair.discrete:
         return _offset_of_levels(g, b)
     moved = ks(g, b)
-    noise = 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
+    noise = ks_limit(len(g), len(b))
     if moved < OFFSET_MOVED + noise:
         return None
     step_g, phase_g = _lattice(g)

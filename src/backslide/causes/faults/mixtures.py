@@ -29,7 +29,7 @@ from backslide.engine.columns.design_matrix import make_design
 from backslide.engine.columns.pair import Pair
 from backslide.stats.drift.boosting import regress
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks, ks_p_value
+from backslide.stats.two_sample import ks, ks_limit, ks_p_value
 
 Mask = NDArray[np.bool_]
 
@@ -165,7 +165,7 @@ def _converted(case: Case, pair: Pair) -> Iterator[Hypothesis]:
         values[rows] = conversion.undo(values[rows])
         left = ks(*(np.round(v / step) for v in (g, np.sort(values[np.isfinite(values)]))))
         rest = REST_PROVEN if _proven(g, b, conversion) else REST
-        if rows.sum() < edit.MIN_ROWS / 4 or left > max(1.95 * np.sqrt(1 / len(g) + 1 / len(b)), rest * moved):
+        if rows.sum() < edit.MIN_ROWS / 4 or left > max(ks_limit(len(g), len(b)), rest * moved):
             continue
         flipped = conversion is OPPOSITE
         kind = CauseKind.SIGN_FLIP if flipped else CauseKind.UNIT_CHANGE

@@ -142,7 +142,7 @@ def _classification(
 
 
 def _classes(
-    roles: Roles, task: Task | None, counts: Mapping[str, tuple[dict[str, int], dict[str, int]]], warnings: list[str]
+    roles: Roles, task: Task | None, counts: dict[str, tuple[dict[str, int], dict[str, int]]], warnings: list[str]
 ) -> tuple[tuple[str, ...], Task]:
     """All classes in order, and whether there are two or more of them."""
     classes = {label for window in counts.values() for column in window for label in column}

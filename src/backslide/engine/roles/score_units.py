@@ -125,7 +125,7 @@ def measure(frame: pl.LazyFrame, columns: tuple[str, ...]) -> ScoreMeasures:
     real = {name: float(row[name] or 0.0) for name in (*sizes, *others)}
     return ScoreMeasures(
         **{name: int(row[name] or 0) for name in counts},
-        **{name: real[name] for name in sizes},  # type: ignore[arg-type]
+        **{name: real[name] for name in sizes},
         steady=many and real["last"] - real["first"] <= STEADY * abs(real["sum"]),
         mirrored=real["mirrored"] > 1 - FEW,
     )

@@ -205,17 +205,13 @@ def _expectations(case: Case, p: Populations, rng: np.random.Generator) -> tuple
         m_g, m_b = doubly_robust.expected_losses(p.x_g, p.s_g[:, 1:], p.x_b, p.categorical, rng)
         return np.column_stack([np.ones(len(m_g)), m_g]), np.column_stack([np.ones(len(m_b)), m_b])
     if k > doubly_robust.MAX_CLASSES:
-        return _plain(p.s_g, p.s_b)
+        return np.zeros_like(p.s_g), np.zeros_like(p.s_b)
     labels = p.good.labels.astype(np.int64)
     in_g, in_b = doubly_robust.class_probabilities(p.x_g, labels, p.x_b, k, p.categorical, rng)
     return (
         doubly_robust.count_expectations(in_g, p.good.predictions.astype(np.int64)),
         doubly_robust.count_expectations(in_b, p.bad.predictions.astype(np.int64)),
     )
-
-
-def _plain(s_g: Floats, s_b: Floats) -> tuple[Floats, Floats]:
-    return np.zeros_like(s_g), np.zeros_like(s_b)
 
 
 def _shared_support(case: Case, target: Metric, p: Populations, domain: doubly_robust.Domain) -> Split:

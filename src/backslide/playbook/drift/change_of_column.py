@@ -22,7 +22,7 @@ from backslide.stats.change.change_point import change_point, without_weekdays
 from backslide.stats.change.day_noise import DayCounts
 from backslide.stats.drift.univariate import NumericMove, ShareMove, numeric_move, share_move
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import newcombe
+from backslide.stats.two_sample import Z95, newcombe
 
 MIN_ROWS = 30
 """Rows in either window under which nothing is flagged."""
@@ -208,7 +208,7 @@ def newcombe_by_days(move: ShareMove) -> tuple[float, float]:
 
 def share_change(move: ShareMove, which: int) -> Estimate:
     """The change of one share with its 95 % interval, which no share can leave."""
-    change, half = float(move.after[which] - move.before[which]), 1.96 * float(move.se[which])
+    change, half = float(move.after[which] - move.before[which]), Z95 * float(move.se[which])
     return Estimate(estimate=change, low=max(change - half, -1.0), high=min(change + half, 1.0))
 
 

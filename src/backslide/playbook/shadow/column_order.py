@@ -36,7 +36,7 @@ def put_in_order(case: Case, model: Model, side: Side, served: NDArray[np.bool_]
     """
     if model.features is not None or model.takes != "frame":
         return False
-    columns = _columns(case, side)
+    columns = [column for column in case.problem.features if column in side.sample.columns]
     rows = np.flatnonzero(served)
     if not 2 <= len(columns) or len(rows) < 2 * LOOKED:
         return False
@@ -67,10 +67,6 @@ def put_in_order(case: Case, model: Model, side: Side, served: NDArray[np.bool_]
         f"logged, and not in that of {'the configuration' if case.problem.roles.features else 'the log'}",
     )
     return True
-
-
-def _columns(case: Case, side: Side) -> list[str]:
-    return [column for column in case.problem.features if column in side.sample.columns]
 
 
 class _OrderTrial:

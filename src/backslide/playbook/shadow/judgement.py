@@ -12,6 +12,7 @@ from backslide.contracts import say
 from backslide.contracts import shadow as contract
 from backslide.contracts.shadow import ShadowAction, ShadowDecision, ShadowVerdict
 from backslide.stats.change.metric_change import POWER, VERDICT_ALPHA
+from backslide.stats.two_sample import Z95
 
 MIN_LABELLED = 30
 MOST_TIMES = 20
@@ -124,7 +125,7 @@ def _reason(case: Case, found: Compared) -> str:
     low, high = headline.difference.low, headline.difference.high
     assert low is not None
     assert high is not None
-    se = (high - low) / 2 / 1.96
+    se = (high - low) / 2 / Z95
     quantile = float(stats.norm.ppf(1 - VERDICT_ALPHA) + stats.norm.ppf(POWER))
     factor = (quantile * se / max(case.floor(case.metric), 1e-12)) ** 2
     more = (

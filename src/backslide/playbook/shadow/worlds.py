@@ -9,7 +9,7 @@ from backslide.contracts import say
 from backslide.contracts import shadow as contract
 from backslide.contracts.finding import Estimate
 from backslide.engine.roles.outcomes import Outcomes
-from backslide.playbook.shadow.arms import Arm, Arms
+from backslide.playbook.shadow.arms import Arms
 from backslide.stats.change.metric_change import Units, compare
 from backslide.stats.change.units import Days, row_units
 
@@ -22,7 +22,7 @@ def two_by_two(
         return None
     days = case.reference.blocks
     past = [None if b is None else _units(case, b, days) for b in before]
-    now = [_units(case, *_labelled(arm)) for arm in (arms.old, arms.new)]
+    now = [_units(case, arm.outcomes, arm.days) for arm in (arms.old, arms.new)]
     if past[0] is None or now[0] is None:
         return None
     cells = [None if u is None else _value(case, u) for u in (*past, *now)]
@@ -41,10 +41,6 @@ def two_by_two(
         data=data,
         reading=_reading(case, headline.difference, data),
     )
-
-
-def _labelled(arm: Arm) -> tuple[Outcomes, Days]:
-    return arm.outcomes, arm.days
 
 
 def _units(case: Case, outcomes: Outcomes, days: Days) -> Units | None:

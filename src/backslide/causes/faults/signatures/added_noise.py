@@ -31,7 +31,7 @@ from backslide.engine.columns.pair import Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks, ks_p_value, ranks
+from backslide.stats.two_sample import ks, ks_limit, ks_p_value, ranks
 
 MIN_SPREAD = 1.1
 """Ratio of the robust spreads from which on noise is looked for."""
@@ -166,7 +166,7 @@ def _fitted(g: Floats, b: Floats, about: float) -> float:
 
 def _fits(pair: Pair, noisy: Floats) -> bool:
     g, b = pair.finite
-    noise = 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
+    noise = ks_limit(len(g), len(b))
     return ks(noisy[np.isfinite(noisy)], b) <= noise + REMAINS * ks(g, b)
 
 
@@ -195,7 +195,7 @@ def _deviation_off(pair: Pair, off: edit.Mask) -> float | None:
     apart = {size * step: ks(np.sort(values + size * step * drawn), b) for size in STEPS_OFF}
     best = min(apart, key=lambda size: apart[size])
     quiet = ks(np.sort(values + 0.29 * step * drawn), b)
-    noise = 1.95 * float(np.sqrt(1 / len(values) + 1 / len(b)))
+    noise = ks_limit(len(values), len(b))
     return best if quiet > noise and apart[best] < min(BETTER * quiet, noise + REMAINS * quiet) else None
 
 

@@ -27,7 +27,7 @@ from backslide.engine.columns.pair import Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks
+from backslide.stats.two_sample import ks, ks_limit
 
 OFF = 0.4
 """Share of the reference that must lie off the lattice: people record round numbers of their own accord. Of whole numbers about
@@ -101,7 +101,7 @@ def _rounding(pair: Pair) -> Grid | None:
     if min(len(g), len(b)) < edit.MIN_ROWS or b[0] == b[-1]:
         return None
     moved = ks(g, b)
-    noise = 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
+    noise = ks_limit(len(g), len(b))
     best: tuple[float, Grid] | None = None
     for grid in grids_of(b, g, OFF):
         if not _fewer(g, b, grid):

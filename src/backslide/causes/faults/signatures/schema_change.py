@@ -35,7 +35,7 @@ from backslide.engine.columns.kinds import ColumnKind, kind_of
 from backslide.engine.columns.pair import Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
-from backslide.stats.two_sample import ks
+from backslide.stats.two_sample import ks, ks_limit
 
 RENAMED = 0.05
 """Distance beyond noise up to which a new column holds what a lost one held."""
@@ -184,7 +184,7 @@ def _renamed(case: Case, column: str) -> str | None:
 
 def _alike(pair: Pair) -> bool:
     n_g, n_b = (max(int((~m).sum()), 1) for m in pair.missing)
-    noise = 1.95 * float(np.sqrt(1 / n_g + 1 / n_b))
+    noise = ks_limit(n_g, n_b)
     if pair.numeric:
         return ks(*pair.finite) <= RENAMED + noise
     if pair.identifier:

@@ -31,7 +31,7 @@ from backslide.engine.columns.pair import Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks, ranks
+from backslide.stats.two_sample import ks, ks_limit, ranks
 
 ONE_SIDED = 0.995
 """Share of values with one sign from which on a column is one-sided."""
@@ -102,7 +102,7 @@ def _mirror_fits(pair: Pair) -> bool:
     g, b = pair.finite
     if min(len(g), len(b)) < edit.MIN_ROWS or g[0] == g[-1] or b[0] == b[-1]:
         return False
-    noise = 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
+    noise = ks_limit(len(g), len(b))
     return ks(g, -b[::-1]) <= max(noise, REMAINS * ks(g, b))
 
 
@@ -121,7 +121,7 @@ def _shows(pair: Pair) -> bool:
     g, b = pair.finite
     if _side(g) * _side(b) == -1:
         return True
-    moved, noise = ks(g, b), 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
+    moved, noise = ks(g, b), ks_limit(len(g), len(b))
     return (
         _side(g) * _side(b) == 0 and bool((g < 0).any()) and moved >= 0.2 and ks(g, -b[::-1]) <= max(noise, 0.1 * moved)
     )

@@ -40,7 +40,7 @@ from backslide.engine.columns.pair import Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks, ks_p_value
+from backslide.stats.two_sample import ks, ks_limit, ks_p_value
 
 QUANTILES = np.linspace(0.02, 0.98, 49)
 MIN_KS = 0.06
@@ -263,7 +263,7 @@ def _brought_back(g: Floats, b: Floats) -> Conversion | None:
 
 def _explains(conversion: Conversion, g: Floats, b: Floats, moved: float) -> bool:
     left = _distance_after(conversion, g, b)
-    noise = 1.95 * float(np.sqrt(1 / len(g) + 1 / len(b)))
+    noise = ks_limit(len(g), len(b))
     if left >= 0.5 * moved:
         return False
     return left <= max(noise, REMAINS * moved) or same_levels(conversion.undo, g, b)

@@ -40,6 +40,7 @@ from backslide.playbook.evidence import numeric_histograms
 from backslide.playbook.findings import graded, share_finding
 from backslide.stats.drift.univariate import ShareMove
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import Z95
 
 UNIT = 1e-3
 """How far the norm of a normalised vector may be from 1."""
@@ -193,7 +194,7 @@ class EmbeddingHealth(Check):
         ratio = abs(middle[1] / middle[0] - 1)
         still = found is None  # all of one length before, whichever
         shift = 0.0 if found is None else found.move.shift_adjusted
-        se = 0.0 if found is None else 1.96 * found.move.shift_se
+        se = 0.0 if found is None else Z95 * found.move.shift_se
         severity = Severity.OK
         over = ratio >= self.thresholds.norm_ratio and (still or abs(shift) >= self.thresholds.norm)
         if min(map(len, known)) >= change_of_column.MIN_ROWS and over:

@@ -80,7 +80,7 @@ class Dates(Check):
 
     def run(self, case: Case) -> Iterable[Finding]:
         """A finding per date feature and question that can be asked of it."""
-        rows = min(side.sample.height for side in case.sides)
+        rows, complete = min(side.sample.height for side in case.sides), all(side.complete for side in case.sides)
         columns = case.features_of(ColumnKind.TEMPORAL)
         alpha = case.settings.engine.false_discovery_rate / max(4 * len(columns), 1)
         for column in columns:
@@ -100,7 +100,7 @@ class Dates(Check):
                     unit=asked.unit,
                     p_value=asked.p_value,
                     detectable=asked.detectable,
-                    basis=f"sample of {rows} rows a window" if not _all(case) else "all rows",
+                    basis="all rows" if complete else f"sample of {rows} rows a window",
                     since=change_of_column.since(case, asked.values) if moved and asked.values else None,
                     evidence=asked.evidence if moved else (),
                 )
@@ -225,10 +225,6 @@ class Dates(Check):
                 opened = [o + timedelta(days=3000) if w else o for o, w in zip(opened, wrong, strict=True)]
             frames.append(frame.with_columns(opened=pl.Series(opened)))
         return Scenario(frames[0], frames[1], dict(scenarios.ROLES), None, "opened (in the future)")
-
-
-def _all(case: Case) -> bool:
-    return all(side.complete for side in case.sides)
 
 
 def _naive(values: pl.Series) -> pl.Series:

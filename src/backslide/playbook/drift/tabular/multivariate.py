@@ -42,6 +42,7 @@ from backslide.playbook.drift import change_of_column
 from backslide.playbook.findings import enough_days, separation_finding, separation_severity
 from backslide.stats.drift.domain_classifier import Separation, separation
 from backslide.stats.drift.rank_correlation import PairChange, correlation_changes, standard_ranks
+from backslide.stats.two_sample import Z95
 
 MOST_COLUMNS = 60
 MOST_ROWS = 4000
@@ -213,7 +214,7 @@ def _r(value: float) -> str:
 
 def _estimate(pair: PairChange, rows: int) -> Estimate:
     change = pair.after - pair.before
-    return Estimate(estimate=change, low=change - 1.96 * pair.se, high=change + 1.96 * pair.se, basis="sample", n=rows)
+    return Estimate(estimate=change, low=change - Z95 * pair.se, high=change + Z95 * pair.se, basis="sample", n=rows)
 
 
 def _basis(case: Case, rows: int) -> str:
@@ -227,8 +228,8 @@ def _ranked(columns: list[str], changes: list[PairChange], reading: str) -> Rank
         RankedRow(
             label=f"{columns[c.first]} ~ {columns[c.second]}",
             value=c.after - c.before,
-            low=c.after - c.before - 1.96 * c.se,
-            high=c.after - c.before + 1.96 * c.se,
+            low=c.after - c.before - Z95 * c.se,
+            high=c.after - c.before + Z95 * c.se,
             note=f"{_r(c.before)} → {_r(c.after)}",
         )
         for c in shown

@@ -39,7 +39,7 @@ from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
 from backslide.playbook.drift.tabular.feature_reliance import leaning
 from backslide.stats.drift.univariate import NumericMove
-from backslide.stats.two_sample import jensen_shannon, wasserstein
+from backslide.stats.two_sample import Z95, jensen_shannon, wasserstein
 
 DRAWN_QUIET = 10
 """Features that the model leans on most are drawn although they kept quiet."""
@@ -111,7 +111,17 @@ class NumericDrift(Check):
             p_value=p_value,
             detectable=seen * ref.std if np.isfinite(seen * ref.std) else None,
             basis=_basis(case, ref),
-            numbers=numbers | _moved(move) | {"flagged_by": ", ".join(passed), "detectable_sd": seen},
+            numbers=numbers
+            | {
+                "ks": move.ks,
+                "ks_without_weekdays": move.ks_adjusted,
+                "shift_sd": move.shift,
+                "shift_sd_without_weekdays": move.shift_adjusted,
+                "shift_sd_error": move.shift_se,
+                "tails_change": move.tails,
+                "flagged_by": ", ".join(passed),
+                "detectable_sd": seen,
+            },
             evidence=_drawn(column, ref, cur, summary) if draw or severity != Severity.OK else (),
         )
 
@@ -133,7 +143,7 @@ def _shift(ref: ColumnProfile, cur: ColumnProfile, move: NumericMove) -> Estimat
     days = [float(own[0]) for own in move.location.window]
     with np.errstate(over="ignore", invalid="ignore"):
         variance = [np.float64(side.variance) * (1 / side.finite + d) for side, d in zip((ref, cur), days, strict=True)]
-        half = 1.96 * float(np.sqrt(variance[0] + variance[1]))
+        half = Z95 * float(np.sqrt(variance[0] + variance[1]))
     if not np.isfinite((half, shift - half, shift + half)).all():
         return Estimate(estimate=shift)
     return Estimate(estimate=shift, low=shift - half, high=shift + half)
@@ -170,17 +180,6 @@ def _wasserstein(ref: ColumnProfile, cur: ColumnProfile) -> float:
     points = np.unique(np.concatenate([np.asarray(ref.edges), ends, after]))
     points = points[(points >= min(ends)) & (points <= max(after))]
     return wasserstein(points, ref.cdf_at(points), cur.cdf_at(points))
-
-
-def _moved(move: NumericMove) -> dict[str, Scalar]:
-    return {
-        "ks": move.ks,
-        "ks_without_weekdays": move.ks_adjusted,
-        "shift_sd": move.shift,
-        "shift_sd_without_weekdays": move.shift_adjusted,
-        "shift_sd_error": move.shift_se,
-        "tails_change": move.tails,
-    }
 
 
 def _distinct(case: Case, column: str) -> dict[str, Scalar]:

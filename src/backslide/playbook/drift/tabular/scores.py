@@ -135,7 +135,7 @@ class Scores(Check):
             severity=severity,
             summary=summary,
             p_value=p_value,
-            estimate=_mean_shift(cur.mean - ref.mean),
+            estimate=(Estimate(estimate=cur.mean - ref.mean) if np.isfinite(cur.mean - ref.mean) else None),
             unit="unit of the score",
             detectable=seen * ref.std if seen is not None and np.isfinite(seen * ref.std) else None,
             basis="all rows, exact to the bin",
@@ -150,10 +150,6 @@ class Scores(Check):
         current = scenarios.next_month(rng)
         current = scenarios.rescored(current.with_columns(current["income"] * 2))
         return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "prediction")
-
-
-def _mean_shift(change: float) -> Estimate | None:
-    return Estimate(estimate=change) if np.isfinite(change) else None
 
 
 def _predicted(side: Side) -> dict[str, int]:

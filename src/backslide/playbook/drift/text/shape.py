@@ -41,6 +41,7 @@ from backslide.playbook.drift.text import text_columns, vocabulary
 from backslide.playbook.findings import graded, share_finding
 from backslide.stats.drift.univariate import ShareMove
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import Z95
 
 Pair = tuple[Floats, Floats]
 BINS = 24
@@ -135,7 +136,7 @@ class TextShape(Check):
             severity = Severity.FAIL if abs(move.shift_adjusted) >= floors.large_shift else Severity.WARN
         shown = severity != Severity.OK
         change = float(np.nanmean(values[1]) - np.nanmean(values[0]))
-        half = 1.96 * float(np.hypot(*(np.nanstd(v) / np.sqrt(n) for v, n in zip(values, rows, strict=True))))
+        half = Z95 * float(np.hypot(*(np.nanstd(v) / np.sqrt(n) for v, n in zip(values, rows, strict=True))))
         alpha = case.settings.engine.false_discovery_rate / asked
         return Finding(
             code=self.code,

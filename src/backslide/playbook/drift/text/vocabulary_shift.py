@@ -40,6 +40,7 @@ from backslide.playbook.drift.text.text_columns import Passages
 from backslide.playbook.findings import enough_days, separation_finding, separation_severity
 from backslide.stats.drift.domain_classifier import Separation
 from backslide.stats.text.tfidf import Bag, Term, telling_terms, text_separation
+from backslide.stats.two_sample import Z95
 
 MIN_CLASS = 60
 """Texts of a class in either window from which it is looked at alone."""
@@ -120,8 +121,8 @@ def _words(terms: list[Term], reading: str) -> tuple[Evidence, ...]:
         RankedRow(
             label=text_columns.quoted(t.term, 40),
             value=t.log_odds,
-            low=t.log_odds - 1.96 * abs(t.log_odds / t.z),
-            high=t.log_odds + 1.96 * abs(t.log_odds / t.z),
+            low=t.log_odds - Z95 * abs(t.log_odds / t.z),
+            high=t.log_odds + Z95 * abs(t.log_odds / t.z),
             note=f"{say.percent(t.before)} → {say.percent(t.after)} of the texts",
         )
         for t in sorted(terms, key=lambda t: -t.log_odds)
