@@ -101,8 +101,7 @@ class ClassConfidence(Check):
         return change_finding(
             self,
             subject,
-            f"mean score of rows predicted {one.label!r} "
-            f"{say.levels(change.reference, change.current, share=True)}",
+            f"mean score of rows predicted {one.label!r} {say.levels(change.reference, change.current, share=True)}",
             change,
             floor=self.thresholds.score,
             worse=change.estimate < 0,
