@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -123,9 +123,9 @@ def measure(frame: pl.LazyFrame, columns: tuple[str, ...]) -> ScoreMeasures:
     with reading():
         row = _by_row(frame, columns).select(**counts, **sizes, **others).collect(engine="streaming").row(0, named=True)
     real = {name: float(row[name] or 0.0) for name in (*sizes, *others)}
+    facts: dict[str, Any] = {name: int(row[name] or 0) for name in counts} | {name: real[name] for name in sizes}
     return ScoreMeasures(
-        **{name: int(row[name] or 0) for name in counts},
-        **{name: real[name] for name in sizes},
+        **facts,
         steady=many and real["last"] - real["first"] <= STEADY * abs(real["sum"]),
         mirrored=real["mirrored"] > 1 - FEW,
     )

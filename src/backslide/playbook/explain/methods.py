@@ -2,7 +2,7 @@
 
 Three methods rank the features in each window: SHAP values (what a feature does to the answers), LIME (a linear model around a
 few rows, package `lime`, extra `explain`), and permutation importance (what the loss, without labels the answers, do when a
-column is shuffled). MethodAgreement is Spearman's rank correlation over the features that matter by either method (5 % of its
+column is shuffled). Agreement is Spearman's rank correlation over the features that matter by either method (5 % of its
 importance), with a bootstrap interval, and how many of the five leading features they have in common. Beside that, where there
 are labels: a feature that the model leans on should pay. Shuffling it must cost a calibrated model as much squared loss as its
 answers move; where it costs less than a quarter of that, the answers follow the feature and the labels do not.

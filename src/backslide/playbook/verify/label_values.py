@@ -41,7 +41,7 @@ WARN_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class _LabelsSeen:
+class _LabelDays:
     """Rows and days of each label in a window."""
 
     rows: dict[str, int]
@@ -54,9 +54,9 @@ class _LabelsSeen:
         return sum(self.rows.values())
 
     @staticmethod
-    def of(side: Side) -> _LabelsSeen:
+    def of(side: Side) -> _LabelDays:
         dated = side.profile.plan.cells[:1] == (names.DAY,)
-        seen = _LabelsSeen({}, {}, set(), {})
+        seen = _LabelDays({}, {}, set(), {})
         for key, count in side.profile.cells.items():
             label, prediction = key[-2:]
             if prediction is not None:
@@ -80,7 +80,7 @@ class LabelValues(Check):
 
     def run(self, case: Case) -> Iterable[Finding]:
         """A finding for each label that one window alone has beyond chance, most frequent first, or one that all is well."""
-        seen = [_LabelsSeen.of(side) for side in case.sides]
+        seen = [_LabelDays.of(side) for side in case.sides]
         alone = [(label, at) for at in (0, 1) for label in sorted(set(seen[at].rows) - set(seen[1 - at].rows))]
         adjusted = holm([_chance(label, seen[at], seen[1 - at]) for label, at in alone])
         sure = [(label, at, float(p)) for (label, at), p in zip(alone, adjusted, strict=True) if p < VERDICT_ALPHA]
@@ -109,7 +109,7 @@ class LabelValues(Check):
                 numbers={"labels": known},
             )
 
-    def _finding(self, case: Case, label: str, at: int, p_value: float, seen: list[_LabelsSeen]) -> Finding:
+    def _finding(self, case: Case, label: str, at: int, p_value: float, seen: list[_LabelDays]) -> Finding:
         own, other = seen[at], seen[1 - at]
         share = own.rows[label] / max(own.labelled, 1)
         rows = f"{own.rows[label]:,} rows, {say.percent(share)}"
@@ -150,7 +150,7 @@ class LabelValues(Check):
         return Scenario(scenarios.served(rng), current, {**roles, "task": "multiclass"}, None, "maybe")
 
 
-def _shares(alone: list[tuple[str, int, float]], seen: list[_LabelsSeen]) -> Bars:
+def _shares(alone: list[tuple[str, int, float]], seen: list[_LabelDays]) -> Bars:
     """Shares of the labels that one window alone has."""
     shares = [[seen[at].rows.get(label, 0) / max(seen[at].labelled, 1) for label, _, _ in alone] for at in (0, 1)]
     first, at, _ = alone[0]
@@ -164,7 +164,7 @@ def _shares(alone: list[tuple[str, int, float]], seen: list[_LabelsSeen]) -> Bar
     )
 
 
-def _chance(label: str, own: _LabelsSeen, other: _LabelsSeen) -> float:
+def _chance(label: str, own: _LabelDays, other: _LabelDays) -> float:
     """That all rows of a label, and all days on which it came, fell into its window, were rows and days drawn at random."""
     by_rows = _all_of_one(own.rows[label], own.labelled, other.labelled)
     by_days = _all_of_one(len(own.days.get(label, ())), len(own.every_day), len(other.every_day))
