@@ -33,8 +33,6 @@ from backslide.playbook.shadow.arms import Arms
 from backslide.playbook.shadow.differences import PartMeasure, class_measures, difference, segment_measures
 from backslide.stats.metrics.calibration import bin_edges, bin_sums, curve_of
 from backslide.stats.metrics.metric import OF_SCORES, Arrays, Metric, mean
-from backslide.stats.shift.paired import Difference
-from backslide.stats.metrics.metric import OF_SCORES, Arrays, Metric
 from backslide.stats.shift.paired import ModelDifference
 from backslide.stats.two_sample import holm
 
