@@ -39,7 +39,7 @@ def test_selective_labels():
 
 
 def test_the_curve_says_when_enough_is_there():
-    curve = label_delay.Curve(np.sort(np.arange(100.0)))
+    curve = label_delay.ArrivalCurve(np.sort(np.arange(100.0)))
     assert curve.age(0.6) == 59.0
     assert curve.at(59.0) == 0.6
-    assert label_delay.Curve(np.empty(0)).age(0.5) == 0.0
+    assert label_delay.ArrivalCurve(np.empty(0)).age(0.5) == 0.0
