@@ -224,7 +224,7 @@ class _ReadColumns:
             (odd, counts),
         ):
             if what is not None and any(found.values()):
-                where = " and ".join(f"{rows:,} {name}" for name, rows in found.items() if rows)
+                where = " and ".join(f"{say.count(rows)} {name}" for name, rows in found.items() if rows)
                 self.gone.append(f"{what!r} in {column} ({where} values)")
         if any(side.either for side in sides.values()) and not any(side.grouped for side in sides.values()):
             sign = "parts the decimals" if decimal == "," else "parts thousands"
