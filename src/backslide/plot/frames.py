@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from backslide.contracts.diagnosis import Diagnosis
     from backslide.contracts.finding import Estimate, Finding, Outcome
 
-_TEXTS = pl.List(pl.String)
+_TEXTS: Any = pl.List(pl.String)
 CAUSES = pl.Schema(
     {
         "rank": pl.Int64,
