@@ -70,6 +70,22 @@ def test_nobody_inside_imports_the_root():
     assert found == []
 
 
+def test_the_contracts_import_nothing_but_contracts():
+    """Not even inside a function: what shows a value is found by name, in one place."""
+    inside = {path: tree for path, tree in trees().items() if path.startswith("contracts/")}
+    modules = [
+        (path, node.module or "")
+        for path, tree in inside.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+    ]
+    assert len(inside) > 15
+    assert [m for m in modules if m[1].startswith("backslide.") and not m[1].startswith("backslide.contracts")] == []
+    assert [
+        path for path in inside if "backslide.report" in (SOURCES[0].parent / path).read_text(encoding="utf-8")
+    ] == ["contracts/rendering.py"]
+
+
 def test_every_module_says_what_it_is():
     assert [path for path, tree in trees().items() if tree.body and not ast.get_docstring(tree)] == []
 

@@ -15,7 +15,7 @@ from backslide.contracts.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from backslide.contracts.rendering import Answer
+    from backslide.contracts.rendering import PublishedAnswer
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Files:
                 found = f"{name} is a folder" if path.is_dir() else f"there is no folder {path.parent}"
                 raise ConfigError(f"cannot write {name}: {found}; name a file in a folder that exists")
 
-    def write(self, answer: Answer) -> bool:
+    def write(self, answer: PublishedAnswer) -> bool:
         """Write what was asked for; returns whether standard output was used up by it."""
         for name, form in ((self.json, "to_json"), (self.html, "to_html"), (self.md, "to_markdown")):
             if name == "-":
@@ -53,7 +53,7 @@ class Files:
         return "-" in (self.json, self.html, self.md)
 
 
-def publish(answer: Answer, files: Files) -> None:
+def publish(answer: PublishedAnswer, files: Files) -> None:
     """Write what was asked for, and print the text unless standard output holds something else."""
     if not files.write(answer):
         show(answer)
@@ -72,7 +72,7 @@ def note(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def show(answer: Answer) -> None:
+def show(answer: PublishedAnswer) -> None:
     """Print the text, in colour and at the width of the terminal where there is one."""
     if not _is_terminal(sys.stdout) or "NO_COLOR" in os.environ:
         say(answer.to_text())

@@ -9,7 +9,7 @@ from backslide.contracts.cause import Cause
 from backslide.contracts.errors import InputError
 from backslide.contracts.evidence import Waterfall
 from backslide.contracts.finding import Estimate, Outcome
-from backslide.contracts.rendering import Answer, framed
+from backslide.contracts.rendering import PublishedAnswer, framed
 from backslide.contracts.values import Value
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Inputs(Value):
     """Said plainly: columns left alone, rows ignored, caveats of the intervals."""
 
 
-class Diagnosis(Answer):
+class Diagnosis(PublishedAnswer):
     """Why a model got worse, ranked and priced. Renders anywhere without the data."""
 
     noun: ClassVar[str] = "a diagnosis"

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import ClassVar, Literal
 
 from backslide.contracts.finding import Estimate
-from backslide.contracts.rendering import Answer
+from backslide.contracts.rendering import PublishedAnswer
 from backslide.contracts.retrain_settings import GateSettings
 from backslide.contracts.shadow import ShadowInputs
 from backslide.contracts.values import Value
@@ -56,7 +56,7 @@ class GateLine(Value):
     note: str = ""
 
 
-class Gate(Answer):
+class Gate(PublishedAnswer):
     """Champion against challenger, line by line."""
 
     noun: ClassVar[str] = "a gate report"

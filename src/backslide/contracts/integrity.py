@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from backslide.contracts.cause import CauseKind
-from backslide.contracts.rendering import Answer
+from backslide.contracts.rendering import PublishedAnswer
 from backslide.contracts.values import Value
 
 Risk = Literal["likely", "possible", "unlikely"]
@@ -96,7 +96,7 @@ class SnapshotIdentity(Value):
     artefact: str | None = None
 
 
-class Integrity(Answer):
+class Integrity(PublishedAnswer):
     """Everything that differs between two snapshots."""
 
     noun: ClassVar[str] = "an integrity report"

@@ -52,7 +52,7 @@ class Display(Value):
         return rendered(self, "fragment")
 
 
-class Answer(Published, Display):
+class PublishedAnswer(Published, Display):
     """A whole answer: published as JSON, and rendered anywhere without the data."""
 
     def to_text(self) -> str:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from backslide.contracts.evidence import Evidence
 from backslide.contracts.finding import Estimate
 from backslide.contracts.gate import Gate, GateVerdict
-from backslide.contracts.rendering import Answer
+from backslide.contracts.rendering import PublishedAnswer
 from backslide.contracts.shadow import ShadowInputs
 from backslide.contracts.values import Value
 
@@ -130,7 +130,7 @@ class Refusal(Value):
     """Of the best candidate trained on the faulty rows."""
 
 
-class Retrain(Answer):
+class Retrain(PublishedAnswer):
     """Whether to train again, on what, and what it is worth."""
 
     noun: ClassVar[str] = "a report"

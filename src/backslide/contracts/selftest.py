@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from backslide.contracts.cause import CauseKind
-from backslide.contracts.rendering import Answer
+from backslide.contracts.rendering import PublishedAnswer
 from backslide.contracts.values import Value
 
 TrialOutcome = Literal["named", "other name", "harmless", "missed", "failed"]
@@ -33,7 +33,7 @@ class FaultTrial(Value):
         return self.outcome in ("named", "harmless")
 
 
-class SelfTest(Answer):
+class SelfTest(PublishedAnswer):
     """The whole self-test; ``detectable`` is the smallest change of the headline metric that these rows would show."""
 
     noun: ClassVar[str] = "a self-test"

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from backslide.contracts.diagnosis import Task
 from backslide.contracts.evidence import Evidence
 from backslide.contracts.finding import Estimate
-from backslide.contracts.rendering import Answer
+from backslide.contracts.rendering import PublishedAnswer
 from backslide.contracts.values import Value
 
 Mode = Literal["log", "replay", "ab"]
@@ -193,7 +193,7 @@ class ShadowInputs(Value):
     notes: tuple[str, ...] = ()
 
 
-class Shadow(Answer):
+class Shadow(PublishedAnswer):
     """Old and new model on the same traffic: who is better, where, and what to do."""
 
     noun: ClassVar[str] = "a comparison"

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import ClassVar, Literal
 
 from backslide.contracts.finding import Estimate
-from backslide.contracts.rendering import Answer
+from backslide.contracts.rendering import PublishedAnswer
 from backslide.contracts.values import Value
 
 
@@ -165,7 +165,7 @@ class EstimatedPerformance(Value):
     """Why there is no estimate."""
 
 
-class WatchReport(Answer):
+class WatchReport(PublishedAnswer):
     """The whole answer of one look."""
 
     noun: ClassVar[str] = "a look"

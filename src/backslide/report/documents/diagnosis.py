@@ -20,13 +20,13 @@ from backslide.report.documents.page import (
     Cards,
     Chart,
     CheckBlock,
-    Fact,
     Page,
+    PageFact,
+    PageSection,
+    PageTable,
     Paragraph,
     Row,
-    Section,
     StepLink,
-    Table,
     rows,
     section,
 )
@@ -82,7 +82,11 @@ def diagnosis_page(diagnosis: Diagnosis) -> Page:
             *_worse(d, classification=classification),
             *_causes(d, named, part_unit),
             *([section("Faults that cost nothing", Cards(harmless))] if harmless else []),
-            *(Section(s.question, tuple(map(CheckBlock, s.checks)), "full", step=s.name) for s in steps if s.checks),
+            *(
+                PageSection(s.question, tuple(map(CheckBlock, s.checks)), "full", step=s.name)
+                for s in steps
+                if s.checks
+            ),
             *_unchecked(d.checks),
         ),
         contents=tuple(_step_link(step) for step in steps),
@@ -100,18 +104,18 @@ def _part_unit(part: DegradedPart, *, classification: bool) -> Unit:
     return Unit.of(part.metric, classification=fraction, level=part.reference, change=part.change)
 
 
-def _facts(d: Diagnosis, unit: Unit, part_unit: Unit) -> tuple[Fact, ...]:
+def _facts(d: Diagnosis, unit: Unit, part_unit: Unit) -> tuple[PageFact, ...]:
     """How sure, of what is worse and of the whole; and since when."""
     name, whole = say.metric(d.metric.name), []
     if d.metric.change is None:
-        whole.append(Fact(name, f"{unit.level(d.metric.reference)} → {unit.level(d.metric.current)}"))
+        whole.append(PageFact(name, f"{unit.level(d.metric.reference)} → {unit.level(d.metric.current)}"))
     else:
         change = d.metric.change
         direction = direction_of(change, unit, higher_is_better=d.metric.higher_is_better)
         overall = f"{name} overall" if d.parts else "change"
-        whole.append(Fact(overall, unit.change(change.estimate), _sureness(change, unit), direction))
+        whole.append(PageFact(overall, unit.change(change.estimate), _sureness(change, unit), direction))
     parts = [
-        Fact(
+        PageFact(
             "change",
             part_unit.change(part.change.estimate),
             _sureness(part.change, part_unit),
@@ -128,12 +132,12 @@ def _sureness(estimate: Estimate, unit: Unit) -> tuple[str, ...]:
     return tuple(line for line in said if line)
 
 
-def _onset(d: Diagnosis) -> tuple[Fact, ...]:
+def _onset(d: Diagnosis) -> tuple[PageFact, ...]:
     if d.onset is None:
         return ()
     low, high = d.onset.low, d.onset.high
     between = [f"between {say.day(low)} and {say.day(high)}"] if low and high and low != high else []
-    return (Fact("since", say.day(d.onset.at), (*between, *map(without_year, d.onset.events))),)
+    return (PageFact("since", say.day(d.onset.at), (*between, *map(without_year, d.onset.events))),)
 
 
 def _size(warning: str, checks: tuple[Outcome, ...]) -> float:
@@ -149,7 +153,7 @@ def _size(warning: str, checks: tuple[Outcome, ...]) -> float:
     return max(map(float, _POINTS.findall(warning)), default=0.0)
 
 
-def _worse(d: Diagnosis, *, classification: bool) -> list[Section]:
+def _worse(d: Diagnosis, *, classification: bool) -> list[PageSection]:
     lines = []
     for part in d.parts:
         unit = _part_unit(part, classification=classification)
@@ -157,11 +161,11 @@ def _worse(d: Diagnosis, *, classification: bool) -> list[Section]:
         ends = f"{unit.level(part.reference)} → {unit.level(part.current)}"
         lines.append((part.name, f"{part.kind}, {say.metric(part.metric)}", ends, change))
     columns = ("part", "measured by", "reference → current", "change, 95% interval")
-    table = Table(columns, tuple(lines), "What is worse")
+    table = PageTable(columns, tuple(lines), "What is worse")
     return [section("What is worse", table, depth="brief")] if lines else []
 
 
-def _causes(d: Diagnosis, named: tuple[Card, ...], unit: Unit) -> list[Section]:
+def _causes(d: Diagnosis, named: tuple[Card, ...], unit: Unit) -> list[PageSection]:
     rest = "" if d.unexplained is None else f"Unexplained: {unit.estimate(d.unexplained)}"
     made = []
     if not named:
@@ -186,7 +190,7 @@ def _step_link(step: StepView) -> StepLink:
     )
 
 
-def _unchecked(outcomes: tuple[Outcome, ...]) -> list[Section]:
+def _unchecked(outcomes: tuple[Outcome, ...]) -> list[PageSection]:
     """What was not checked, and why; checks whose kind of column is not there are one line."""
     # Failures first: those are ours, the others are the input's.
     idle = sorted((o for o in outcomes if o.status is not Status.RAN), key=lambda o: o.status is not Status.FAILED)
@@ -207,7 +211,7 @@ def _unchecked(outcomes: tuple[Outcome, ...]) -> list[Section]:
         for step in Step
         if not any(outcome.step is step for outcome in outcomes)
     ]
-    block = Table(("check", "state", "why"), tuple(lines), "Not checked") if lines else None
+    block = PageTable(("check", "state", "why"), tuple(lines), "Not checked") if lines else None
     none = None if lines else Paragraph("Every check of the playbook ran.")
     return [section("Not checked, and why", block, none, depth="brief", folded=True)]
 

@@ -9,7 +9,7 @@ from backslide.contracts.escape import cleaned
 from backslide.contracts.evidence import Evidence, Ranked, RankedRow
 from backslide.contracts.gate import GateLine, GateVerdict
 from backslide.contracts.say import Unit
-from backslide.report.documents.page import Chart, Fact, Page, Row, Section, rows, section, table_section
+from backslide.report.documents.page import Chart, Page, PageFact, PageSection, Row, rows, section, table_section
 
 if TYPE_CHECKING:
     from backslide.contracts.gate import Gate
@@ -48,15 +48,15 @@ def gate_page(gate: Gate) -> Page:
     )
 
 
-def headline_facts(line: GateLine, names: tuple[str, str]) -> tuple[Fact, ...]:
+def headline_facts(line: GateLine, names: tuple[str, str]) -> tuple[PageFact, ...]:
     """Both levels of the headline, its difference, and who is compared."""
     unit = unit_of(line)
-    facts = [Fact(say.metric(line.metric), f"{unit.level(line.old)} → {unit.level(line.new)}")]
+    facts = [PageFact(say.metric(line.metric), f"{unit.level(line.old)} → {unit.level(line.new)}")]
     if line.difference is not None:
         interval = unit.interval(line.difference)
         said = () if line.level is None else (f"{say.percent(line.level, 0)} interval {interval}",)
-        facts.append(Fact("challenger − champion", unit.change(line.difference.estimate), said))
-    return (*facts, Fact("compared", f"{names[0]} → {names[1]}"))
+        facts.append(PageFact("challenger − champion", unit.change(line.difference.estimate), said))
+    return (*facts, PageFact("compared", f"{names[0]} → {names[1]}"))
 
 
 def unit_of(line: GateLine) -> Unit:
@@ -67,7 +67,7 @@ def unit_of(line: GateLine) -> Unit:
     return Unit(line.share, found.decimals)
 
 
-def requirements(lines: tuple[GateLine, ...]) -> Section:
+def requirements(lines: tuple[GateLine, ...]) -> PageSection:
     """The table; what is not met stands first."""
     order = {False: 0, None: 2, True: 1}
     shown = sorted(lines, key=lambda line: (line.kind != "headline", order[line.passed]))
@@ -85,7 +85,7 @@ def requirements(lines: tuple[GateLine, ...]) -> Section:
     )
 
 
-def glance(*evidence: Evidence) -> tuple[Section, ...]:
+def glance(*evidence: Evidence) -> tuple[PageSection, ...]:
     """The drawings of a page, before its tables."""
     return (section("At a glance", *map(Chart, evidence), depth="full"),) if evidence else ()
 

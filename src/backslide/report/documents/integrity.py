@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from backslide.contracts import say
 from backslide.contracts.escape import cleaned
-from backslide.report.documents.page import Card, Cards, Fact, Page, Row, rows, section
+from backslide.report.documents.page import Card, Cards, Page, PageFact, Row, rows, section
 
 if TYPE_CHECKING:
     from backslide.contracts.integrity import Integrity, SnapshotIdentity, StackDifference
@@ -21,12 +21,12 @@ def integrity_page(integrity: Integrity) -> Page:
     """The page of a comparison; strings of foreign origin are made safe to show first."""
     i = cleaned(integrity)
     word, sign, tone = ("Could hurt", "▼", "degraded") if i.hurts else ("Nothing that hurts", "●", "no_material_change")
-    facts = [Fact("compared", f"{i.a.name} → {i.b.name}", (f"{i.a.taken_at} → {i.b.taken_at}",))]
+    facts = [PageFact("compared", f"{i.a.name} → {i.b.name}", (f"{i.a.taken_at} → {i.b.taken_at}",))]
     if i.onset is not None:
-        facts.append(Fact("began", say.moment(i.onset)))
+        facts.append(PageFact("began", say.moment(i.onset)))
     if i.replay is not None:
         same = f"{say.count(i.replay.equal)} of {say.count(i.replay.rows)} rows alike"
-        facts.append(Fact("golden rows", same, (f"{say.counted(i.replay.flips, 'other prediction')}",)))
+        facts.append(PageFact("golden rows", same, (f"{say.counted(i.replay.flips, 'other prediction')}",)))
     differences = Cards(tuple(map(_difference, i.differences)), first=1)
     return Page(
         model=f"Integrity of {i.a.name} and {i.b.name}",

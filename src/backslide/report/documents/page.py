@@ -19,7 +19,7 @@ Depth = Literal["brief", "usual", "full"]
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class PageFact:
     """One line of the headline: a name, the value in strong type, notes in small type."""
 
     name: str
@@ -75,7 +75,7 @@ class Paragraph:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class PageTable:
     """Rows under named columns, the first cell of each being its name."""
 
     columns: tuple[str, ...]
@@ -90,14 +90,6 @@ class Bullets:
 
     lines: tuple[str, ...]
     kind: str = "bullets"
-
-
-@dataclass(frozen=True, slots=True)
-class Definitions:
-    """Names with their values."""
-
-    rows: tuple[Row, ...]
-    kind: str = "definitions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +126,11 @@ class FindingBlock:
     kind: str = "finding"
 
 
-Block = Paragraph | Table | Bullets | Definitions | Cards | Chart | CheckBlock | FindingBlock
+Block = Paragraph | PageTable | Bullets | Cards | Chart | CheckBlock | FindingBlock
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class PageSection:
     """A titled run of blocks."""
 
     title: str
@@ -174,7 +166,7 @@ class Page:
     tone: str
     headline: str
     """What happened, in one sentence of at most some thirty words."""
-    facts: tuple[Fact, ...] = ()
+    facts: tuple[PageFact, ...] = ()
     why: tuple[Card, ...] = ()
     """The first cause, with the chart that shows it."""
     action: str = ""
@@ -184,15 +176,15 @@ class Page:
     warnings: tuple[str, ...] = ()
     more_warnings: int = 0
     """Warnings that the JSON holds besides."""
-    sections: tuple[Section, ...] = ()
+    sections: tuple[PageSection, ...] = ()
     contents: tuple[StepLink, ...] = ()
     inputs: tuple[Row, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def section(title: str, *blocks: Block | None, depth: Depth = "usual", folded: bool = False) -> Section:
+def section(title: str, *blocks: Block | None, depth: Depth = "usual", folded: bool = False) -> PageSection:
     """A section of the blocks that are there."""
-    return Section(title, tuple(block for block in blocks if block is not None), depth, folded)
+    return PageSection(title, tuple(block for block in blocks if block is not None), depth, folded)
 
 
 def rows(*pairs: tuple[str, str]) -> tuple[Row, ...]:
@@ -202,6 +194,6 @@ def rows(*pairs: tuple[str, str]) -> tuple[Row, ...]:
 
 def table_section(
     title: str, reading: str, columns: tuple[str, ...], lines: tuple[tuple[str, ...], ...], depth: Depth = "usual"
-) -> Section:
+) -> PageSection:
     """A section of a sentence and the table under it; without lines the sentence alone."""
-    return section(title, Paragraph(reading), Table(columns, lines, title) if lines else None, depth=depth)
+    return section(title, Paragraph(reading), PageTable(columns, lines, title) if lines else None, depth=depth)

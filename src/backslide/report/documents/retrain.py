@@ -10,7 +10,7 @@ from backslide.contracts.evidence import Evidence, Ranked, RankedRow, Series, Se
 from backslide.contracts.retrain import Policy, RetrainVerdict
 from backslide.contracts.say import Unit
 from backslide.report.documents.gate import gains, glance, requirements
-from backslide.report.documents.page import Fact, Page, Paragraph, Row, Section, rows, section, table_section
+from backslide.report.documents.page import Page, PageFact, PageSection, Paragraph, Row, rows, section, table_section
 
 if TYPE_CHECKING:
     from backslide.contracts.finding import Estimate
@@ -66,28 +66,30 @@ def _unit(r: Retrain) -> Unit:
     return Unit(r.share, found.decimals)
 
 
-def _facts(r: Retrain, unit: Unit) -> tuple[Fact, ...]:
+def _facts(r: Retrain, unit: Unit) -> tuple[PageFact, ...]:
     best = r.best
     if best is None:
         return ()
     facts = [
-        Fact(
+        PageFact(
             f"{say.metric(r.metric)}, served and candidate",
             f"{unit.level(r.champion_value)} → {unit.level(best.value)}",
         )
     ]
     if best.gain is not None:
         facts.append(
-            Fact("gain on later rows", unit.change(best.gain.estimate), (f"95% interval {unit.interval(best.gain)}",))
+            PageFact(
+                "gain on later rows", unit.change(best.gain.estimate), (f"95% interval {unit.interval(best.gain)}",)
+            )
         )
     if best.future is not None:
         said = (f"95% prediction interval {unit.interval(best.future)}",)
-        facts.append(Fact("gain expected next", unit.change(best.future.estimate), said))
-    facts.append(Fact("candidate", best.name, (best.description,)))
+        facts.append(PageFact("gain expected next", unit.change(best.future.estimate), said))
+    facts.append(PageFact("candidate", best.name, (best.description,)))
     return tuple(facts)
 
 
-def _refusal(r: Retrain, unit: Unit) -> Section | None:
+def _refusal(r: Retrain, unit: Unit) -> PageSection | None:
     if r.refusal is None:
         return None
     f = r.refusal
@@ -103,7 +105,7 @@ def _estimate(e: Estimate | None, unit: Unit) -> str:
     return "not known" if e is None else unit.estimate(e)
 
 
-def _candidates(r: Retrain, unit: Unit) -> Section:
+def _candidates(r: Retrain, unit: Unit) -> PageSection:
     lines = []
     for c in r.candidates:
         gate = "" if c.gate is None else str(c.gate).replace("_", " ")
@@ -133,7 +135,7 @@ def _candidates(r: Retrain, unit: Unit) -> Section:
     return table_section("Candidates", reading, columns, tuple(lines))
 
 
-def _stretches(r: Retrain, unit: Unit) -> Section | None:
+def _stretches(r: Retrain, unit: Unit) -> PageSection | None:
     if not r.stretches:
         return None
     lines = tuple(
@@ -153,11 +155,11 @@ def _stretches(r: Retrain, unit: Unit) -> Section | None:
     )
 
 
-def _requirements(r: Retrain) -> Section | None:
+def _requirements(r: Retrain) -> PageSection | None:
     return None if r.gate is None else requirements(r.gate.lines)
 
 
-def _features(r: Retrain, unit: Unit) -> Section | None:
+def _features(r: Retrain, unit: Unit) -> PageSection | None:
     if not r.features:
         return None
     lines = tuple(
@@ -171,7 +173,7 @@ def _features(r: Retrain, unit: Unit) -> Section | None:
     return table_section("Features, drift times harm", reading, ("feature", "drift", "leaned on", "product"), lines)
 
 
-def _labels(r: Retrain, unit: Unit) -> Section | None:
+def _labels(r: Retrain, unit: Unit) -> PageSection | None:
     if r.curve is None:
         return None if r.life is None else section("How long it lasts", Paragraph(r.life.sentence))
     lines = tuple((say.count(p.labels), unit.level(p.value)) for p in r.curve.points)
@@ -179,7 +181,7 @@ def _labels(r: Retrain, unit: Unit) -> Section | None:
     return table_section("Labels and life", reading, ("fresh labels", say.metric(r.metric)), lines)
 
 
-def _policies(r: Retrain, unit: Unit) -> Section | None:
+def _policies(r: Retrain, unit: Unit) -> PageSection | None:
     if r.policies is None:
         return None
     lines = tuple(

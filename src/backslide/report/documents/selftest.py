@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from backslide.contracts import say
 from backslide.contracts.escape import cleaned
-from backslide.report.documents.page import Fact, Page, rows, table_section
+from backslide.report.documents.page import Page, PageFact, rows, table_section
 
 if TYPE_CHECKING:
     from backslide.contracts.selftest import FaultTrial, SelfTest
@@ -27,11 +27,11 @@ def selftest_page(selftest: SelfTest) -> Page:
     every = caught == len(s.tried)
     lines = tuple(_cells(one, share=s.share) for one in sorted(s.tried, key=lambda one: -one.harm))
     facts = [
-        Fact("rows in each half", say.count(s.rows)),
-        Fact("without a fault", s.quiet.replace("_", " ")),
+        PageFact("rows in each half", say.count(s.rows)),
+        PageFact("without a fault", s.quiet.replace("_", " ")),
     ]
     if s.detectable is not None:
-        facts.append(Fact("smallest change that shows", say.change(s.detectable, share=s.share)))
+        facts.append(PageFact("smallest change that shows", say.change(s.detectable, share=s.share)))
     return Page(
         model=s.model,
         about="which faults would be caught?",

@@ -8,7 +8,7 @@ from backslide.contracts import say
 from backslide.contracts.escape import cleaned
 from backslide.contracts.say import Unit
 from backslide.contracts.shadow import MetricComparison, PartComparison, ShadowAction, ShadowVerdict
-from backslide.report.documents.page import Chart, Fact, Page, Row, Section, rows, section, table_section
+from backslide.report.documents.page import Chart, Page, PageFact, PageSection, Row, rows, section, table_section
 
 if TYPE_CHECKING:
     from backslide.contracts.finding import Estimate
@@ -72,17 +72,17 @@ def shadow_page(shadow: Shadow) -> Page:
     )
 
 
-def _facts(s: Shadow, unit: Unit) -> tuple[Fact, ...]:
+def _facts(s: Shadow, unit: Unit) -> tuple[PageFact, ...]:
     """Both levels of the headline metric, the difference with its interval, and who is compared."""
     name, known = say.metric(s.metric.metric), s.metric.difference
     ends = f"{unit.level(s.metric.old)} → {unit.level(s.metric.new)}"
-    facts = [Fact(f"{name}, old and new model", ends if known is not None else "not known")]
+    facts = [PageFact(f"{name}, old and new model", ends if known is not None else "not known")]
     if known is not None:
-        facts.append(Fact("new − old", unit.change(known.estimate), (f"95% interval {unit.interval(known)}",)))
-    return (*facts, Fact("compared", f"{s.old} → {s.new}", (MODE[s.mode],)))
+        facts.append(PageFact("new − old", unit.change(known.estimate), (f"95% interval {unit.interval(known)}",)))
+    return (*facts, PageFact("compared", f"{s.old} → {s.new}", (MODE[s.mode],)))
 
 
-def _charts(s: Shadow) -> Section | None:
+def _charts(s: Shadow) -> PageSection | None:
     return section("Who wins where", *map(Chart, s.evidence), depth="full") if s.evidence else None
 
 
@@ -107,12 +107,12 @@ def _cells(d: MetricComparison) -> tuple[str, ...]:
 _DIFFERENCES = ("old", "new", "new − old", "interval", "wins", "test")
 
 
-def _metrics(s: Shadow) -> Section:
+def _metrics(s: Shadow) -> PageSection:
     lines = tuple((say.metric(d.metric), *_cells(d)) for d in s.metrics if d.difference is not None)
     return table_section("Every usual metric", "Intervals of 95%, each for itself.", ("metric", *_DIFFERENCES), lines)
 
 
-def _parts(title: str, parts: tuple[PartComparison, ...]) -> Section | None:
+def _parts(title: str, parts: tuple[PartComparison, ...]) -> PageSection | None:
     if not parts:
         return None
     compared = [p for p in parts if p.comparison is not None]
@@ -133,7 +133,7 @@ def _parts(title: str, parts: tuple[PartComparison, ...]) -> Section | None:
     )
 
 
-def _flips(s: Shadow) -> Section | None:
+def _flips(s: Shadow) -> PageSection | None:
     if s.flips is None:
         return None
     f = s.flips
@@ -156,7 +156,7 @@ def _flips(s: Shadow) -> Section | None:
     return table_section("Flips", reading, ("from → to", "rows", "share", "new right", "old right"), lines)
 
 
-def _confidence(s: Shadow) -> Section | None:
+def _confidence(s: Shadow) -> PageSection | None:
     if not s.confidence:
         return None
     unit = Unit(True, 1)
@@ -174,7 +174,7 @@ def _confidence(s: Shadow) -> Section | None:
     return table_section("Confidence", reading, ("quantity", "old", "new", "new − old", "interval"), lines)
 
 
-def _agreement(s: Shadow) -> Section | None:
+def _agreement(s: Shadow) -> PageSection | None:
     if s.agreement is None:
         return None
     a = s.agreement
@@ -190,7 +190,7 @@ def _agreement(s: Shadow) -> Section | None:
     )
 
 
-def _label_free(s: Shadow, unit: Unit) -> Section | None:
+def _label_free(s: Shadow, unit: Unit) -> PageSection | None:
     if s.label_free is None:
         return None
     e = s.label_free
@@ -199,7 +199,7 @@ def _label_free(s: Shadow, unit: Unit) -> Section | None:
     return table_section("Without labels", reading, ("metric", "old", "new", "new − old"), (row,))
 
 
-def _worlds(s: Shadow, unit: Unit) -> Section | None:
+def _worlds(s: Shadow, unit: Unit) -> PageSection | None:
     if s.worlds is None:
         return None
     w = s.worlds
@@ -221,7 +221,7 @@ def _effect(estimate: Estimate | None, unit: Unit) -> str:
     return "" if estimate is None else unit.estimate(estimate)
 
 
-def _assignment(s: Shadow) -> Section | None:
+def _assignment(s: Shadow) -> PageSection | None:
     if s.assignment is None:
         return None
     a = s.assignment

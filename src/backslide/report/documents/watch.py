@@ -11,11 +11,11 @@ from backslide.report.documents.page import (
     Bullets,
     Card,
     Cards,
-    Fact,
     Page,
+    PageFact,
+    PageSection,
     Paragraph,
     Row,
-    Section,
     rows,
     section,
     table_section,
@@ -47,7 +47,7 @@ def watch_page(watched: WatchReport) -> Page:
         sign=sign,
         tone=tone,
         headline=w.summary,
-        facts=(Fact("reference", f"{w.reference[0]} to {w.reference[1]}", (f"by {w.period}",)),),
+        facts=(PageFact("reference", f"{w.reference[0]} to {w.reference[1]}", (f"by {w.period}",)),),
         context=rows(("promise", w.promise.note), ("labels", _labels(w)), ("estimate", _estimate(w))),
         sections=(*_incidents(w), _streams(w.streams), *_deliveries(w)),
         inputs=rows(("metric", say.metric(w.metric)), ("as of", say.moment(w.as_of)), ("last period", w.last or "")),
@@ -89,7 +89,7 @@ def _share(w: WatchReport) -> bool:
     return any(stream.share for stream in w.streams if stream.kind in ("performance", "mature", "estimate"))
 
 
-def _incidents(w: WatchReport) -> list[Section]:
+def _incidents(w: WatchReport) -> list[PageSection]:
     if not w.incidents:
         return [section("Raised", Paragraph("Nothing would have been raised."))] if w.replay else []
     shown = w.incidents if w.replay else tuple(i for i in w.incidents if i.open) or w.incidents[-1:]
@@ -126,7 +126,7 @@ def _incident(one: Incident) -> Card:
     )
 
 
-def _streams(streams: tuple[Stream, ...]) -> Section:
+def _streams(streams: tuple[Stream, ...]) -> PageSection:
     rank = list(Level)
     ranked = sorted(streams, key=lambda s: (-rank.index(s.level), -max(s.evidence, s.early)))
     lines = []
@@ -144,7 +144,7 @@ def _streams(streams: tuple[Stream, ...]) -> Section:
     )
 
 
-def _deliveries(w: WatchReport) -> list[Section]:
+def _deliveries(w: WatchReport) -> list[PageSection]:
     lines = tuple(
         f"{d.kind} of {d.incident}: {d.status.replace('_', ' ')}, {d.error or 'not tried'}"
         for d in w.deliveries

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from backslide.report.documents.page import Bullets, Cards, Definitions, Page, Paragraph, Table
+from backslide.report.documents.page import Bullets, Cards, Page, PageTable, Paragraph
 from backslide.report.render.text import card_title, fact_line
 
 if TYPE_CHECKING:
@@ -46,9 +46,7 @@ def _block(block: Block) -> str:
         return _inert(block.text)
     if isinstance(block, Bullets):
         return _bullets(block.lines)
-    if isinstance(block, Definitions):
-        return _definitions(block.rows)
-    if isinstance(block, Table):
+    if isinstance(block, PageTable):
         lines = [block.columns, tuple("---" for _ in block.columns), *block.rows]
         return "\n".join("| " + " | ".join(map(_inert, line)) + " |" for line in lines)
     if isinstance(block, Cards):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from backslide.report.documents.page import Bullets, Cards, Definitions, Page, Paragraph, Row, Table
+from backslide.report.documents.page import Bullets, Cards, Page, PageTable, Paragraph, Row
 
 if TYPE_CHECKING:
-    from backslide.report.documents.page import Block, Card, Fact
+    from backslide.report.documents.page import Block, Card, PageFact
 
 _COLOURS = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "faint": "2"}
 _TONES = {"degraded": "red", "degraded_in_part": "red", "inconclusive": "yellow"}
@@ -96,7 +96,7 @@ def _head(out: _Lines, page: Page) -> None:
         out.labelled("", f"{page.more_warnings} more warnings are in the JSON.", "faint")
 
 
-def fact_line(fact: Fact) -> str:
+def fact_line(fact: PageFact) -> str:
     """``−3.4 points, worse; 95% interval −4.5 to −2.3``."""
     value = f"{fact.value}, {fact.direction}" if fact.direction else fact.value
     return "; ".join((value, *fact.notes))
@@ -121,10 +121,7 @@ def _block(out: _Lines, block: Block) -> None:
     elif isinstance(block, Bullets):
         for line in block.lines:
             out.add(line, indent=2)
-    elif isinstance(block, Definitions):
-        for row in block.rows:
-            _row(out, row, indent=2)
-    elif isinstance(block, Table):
+    elif isinstance(block, PageTable):
         out.lines += ["  " + line for line in _table(block, out.width - 2)]
     elif isinstance(block, Cards):
         for number, card in enumerate(block.cards, start=block.first or 0):
@@ -139,7 +136,7 @@ def _card(out: _Lines, card: Card, number: str) -> None:
         _row(out, row, indent=5)
 
 
-def _table(table: Table, width: int) -> list[str]:
+def _table(table: PageTable, width: int) -> list[str]:
     """Aligned columns; the widest are wrapped until the table fits, as long as no word breaks."""
     rows = (table.columns, *table.rows[:MOST_ROWS])
     widths = [max(len(row[i]) for row in rows) for i in range(len(table.columns))]
