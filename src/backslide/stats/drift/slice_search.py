@@ -39,7 +39,7 @@ RUN_OF_DAYS = 7
 
 
 class CodedColumn(Protocol):
-    """What the search needs of a column (see ``engine.literals.Coded``)."""
+    """What the search needs of a column (see ``engine.columns.conditions.Coded``)."""
 
     @property
     def codes(self) -> NDArray[np.int16]:
