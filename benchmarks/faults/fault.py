@@ -10,11 +10,11 @@ import numpy as np
 import polars as pl
 from sklearn.pipeline import Pipeline
 
+from backslide.causes.faults.damage import Damage
 from faults.pipelines import World
 
 Stage = Literal["values", "answers", "draw", "labels"]
 Rng = np.random.Generator
-Apply = Callable[[pl.DataFrame, Rng], pl.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Fault:
     variant: str
     """What exactly, in words."""
     stage: Stage = "values"
-    apply: Apply | None = None
+    apply: Damage | None = None
     """``values`` and ``labels``: rows before serving in, rows as logged out. ``answers``: served rows in, answered otherwise."""
     choose: Callable[[pl.DataFrame, int, Rng], np.ndarray] | None = None
     """``draw``: positions of the pool that make the current window."""
@@ -71,20 +71,6 @@ Drawer = Callable[[Scene, Rng], Fault | None]
 def pick(rng: Rng, options: list[Any]) -> Any:
     """One of the options, or None of none; never numpy's own types."""
     return options[int(rng.integers(len(options)))] if options else None
-
-
-def on_rows(rows: pl.DataFrame, hit: np.ndarray, apply: Apply, rng: Rng) -> pl.DataFrame:
-    """``apply`` done to the rows ``hit`` and the others left as they are; a column of two types becomes text, as in a log."""
-    if hit.all():
-        return apply(rows, rng)
-    index = np.arange(rows.height)
-    done = apply(rows.filter(pl.Series(hit)), rng)
-    left = rows.filter(pl.Series(~hit))
-    lost = [c for c in rows.columns if c not in done.columns]
-    done = done.with_columns(pl.lit(None).cast(rows.schema[c]).alias(c) for c in lost).select(rows.columns)
-    both = pl.concat([left, done], how="vertical_relaxed")
-    order = np.argsort(np.concatenate([index[~hit], index[hit]]), kind="stable")
-    return both[order]
 
 
 def changed(before: pl.DataFrame, after: pl.DataFrame, columns: tuple[str, ...]) -> float:

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from backslide.causes.faults.damage import on_rows
 from faults import truth, windows
 from faults.catalogue import DATA_FAULTS, KINDS, applies
 from faults.cells import DRAWS, QUIET, TWO, Case
-from faults.fault import Drawer, Fault, Rng, Scene, changed, on_rows
+from faults.fault import Drawer, Fault, Rng, Scene, changed
 from faults.pipelines import PREDICTION, World, make_world
 from faults.sets import SETS
 

@@ -6,6 +6,7 @@ import re
 
 import polars as pl
 
+from backslide.causes.faults import damage
 from faults.fault import Fault, Rng, Scene, pick
 
 BOILERPLATE = (
@@ -71,5 +72,4 @@ def schema_change(scene: Scene, rng: Rng) -> Fault | None:
         "as text": text,
     }
     words = pick(rng, list(made))
-    change = made[words].alias(column)
-    return Fault("schema_change", (column,), words, apply=lambda rows, _: rows.with_columns(change))
+    return Fault("schema_change", (column,), words, apply=damage.map_values(column, made[words]))

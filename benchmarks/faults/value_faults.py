@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from backslide.causes.faults import damage
 from faults.fault import Fault, Rng, Scene, pick
 
 FACTORS = (
@@ -67,12 +68,10 @@ def missing_values(scene: Scene, rng: Rng) -> Fault | None:
     above = column in scene.data.numbers() and rng.random() < 0.25 and not scene.partial
     limit = scene.rows[column].quantile(1 - share * 0.6) if above else None
 
-    def apply(rows: pl.DataFrame, chance: Rng) -> pl.DataFrame:
-        lost = rows[column] > limit if above else pl.Series(chance.random(rows.height) < share)
-        return rows.with_columns(pl.when(lost).then(None).otherwise(pl.col(column)).alias(column))
-
-    words = f"values above {limit:.4g} lost" if above else f"{share:.0%} lost"
-    return Fault("missing_values", (column,), words, apply=apply)
+    if above:
+        lost = pl.when(pl.col(column) > limit).then(None).otherwise(pl.col(column))
+        return _one("missing_values", column, f"values above {limit:.4g} lost", lost)
+    return Fault("missing_values", (column,), f"{share:.0%} lost", apply=damage.replace_at_random(column, None, share))
 
 
 def default_value(scene: Scene, rng: Rng) -> Fault | None:
@@ -88,12 +87,8 @@ def default_value(scene: Scene, rng: Rng) -> Fault | None:
         default = pick(rng, sorted(values.unique().to_list()))
     # Where the rows hit are those of one host, the lookup fails there most of the time; otherwise they are the rows hit.
     share = float(rng.uniform(0.6, 0.9)) if scene.marked else 1.0 if scene.partial else float(rng.uniform(0.25, 0.85))
-
-    def apply(rows: pl.DataFrame, chance: Rng) -> pl.DataFrame:
-        lost = pl.Series(chance.random(rows.height) < share)
-        return rows.with_columns(pl.when(lost).then(pl.lit(default)).otherwise(pl.col(column)).alias(column))
-
-    return Fault("default_value", (column,), f"{default!r} for {share:.0%}", apply=apply)
+    filled = damage.replace_at_random(column, default, share)
+    return Fault("default_value", (column,), f"{default!r} for {share:.0%}", apply=filled)
 
 
 def frozen_feature(scene: Scene, rng: Rng) -> Fault | None:
@@ -157,14 +152,8 @@ def added_noise(scene: Scene, rng: Rng) -> Fault | None:
     whole = scene.rows[column].dtype.is_integer()
     size = float(scene.rows[column].cast(pl.Float64).std() or 1.0) * float(rng.uniform(0.4, 2.0))  # type: ignore[arg-type]
     shape = pick(rng, ["normal", "laplace", "uniform"])
-
-    def apply(rows: pl.DataFrame, chance: Rng) -> pl.DataFrame:
-        unit = {"normal": chance.normal, "laplace": chance.laplace, "uniform": chance.uniform}[shape]
-        drawn = unit(*((-1.7, 1.7) if shape == "uniform" else (0, 1 if shape == "normal" else 0.7)), rows.height) * size
-        noisy = pl.col(column) + pl.Series(np.round(drawn) if whole else drawn)
-        return rows.with_columns(noisy.cast(rows.schema[column]).alias(column))
-
-    return Fault("added_noise", (column,), f"{shape} noise of {size:.4g}", apply=apply)
+    noisy = damage.add_noise(column, size, shape, whole=whole)
+    return Fault("added_noise", (column,), f"{shape} noise of {size:.4g}", apply=noisy)
 
 
 def broken_join(scene: Scene, rng: Rng) -> Fault | None:
@@ -175,13 +164,8 @@ def broken_join(scene: Scene, rng: Rng) -> Fault | None:
     size = min(int(rng.integers(1, 4)), max(len(options) - 2, 1))
     columns = tuple(str(c) for c in rng.choice(options, size=size, replace=False))
     step = int(rng.integers(1, 6)) if rng.random() < 0.3 else 0
-
-    def apply(rows: pl.DataFrame, chance: Rng) -> pl.DataFrame:
-        order = np.roll(np.arange(rows.height), step) if step else chance.permutation(rows.height)
-        return rows.with_columns(rows[c][order] for c in columns)
-
     words = f"off by {step} rows" if step else "shuffled"
-    return Fault("broken_join", columns, words, apply=apply, some_suffice=True)
+    return Fault("broken_join", columns, words, apply=damage.misplace(columns, step), some_suffice=True)
 
 
 def swapped_columns(scene: Scene, rng: Rng) -> Fault | None:
@@ -191,14 +175,7 @@ def swapped_columns(scene: Scene, rng: Rng) -> Fault | None:
     if options is None:
         return None
     one, other = (str(c) for c in rng.choice(options, size=2, replace=False))
-
-    def apply(rows: pl.DataFrame, _: Rng) -> pl.DataFrame:
-        a, b = rows[one], rows[other]
-        if a.dtype != b.dtype:
-            a, b = a.cast(pl.Float64), b.cast(pl.Float64)
-        return rows.with_columns(b.alias(one), a.alias(other))
-
-    return Fault("swapped_columns", (one, other), "exchanged", apply=apply)
+    return Fault("swapped_columns", (one, other), "exchanged", apply=damage.exchange(one, other))
 
 
 def category_recode(scene: Scene, rng: Rng) -> Fault | None:
@@ -236,14 +213,11 @@ def unseen_category(scene: Scene, rng: Rng) -> Fault | None:
         return None
     new = pick(rng, list(NEW_CODES))
     share = 1.0 if scene.partial and not scene.marked else float(rng.uniform(0.25, 0.8))
-
-    def apply(rows: pl.DataFrame, chance: Rng) -> pl.DataFrame:
-        hit = pl.Series(chance.random(rows.height) < share)
-        return rows.with_columns(pl.when(hit).then(pl.lit(new)).otherwise(pl.col(column)).alias(column))
-
     if new in scene.world.train[column].unique().to_list():
         return None
-    return Fault("unseen_category", (column,), f"{new!r} for {share:.0%}", apply=apply)
+    return Fault(
+        "unseen_category", (column,), f"{new!r} for {share:.0%}", apply=damage.replace_at_random(column, new, share)
+    )
 
 
 def _holds_codes(values: pl.Series) -> bool:
@@ -253,4 +227,4 @@ def _holds_codes(values: pl.Series) -> bool:
 
 
 def _one(kind: str, column: str, words: str, made: pl.Expr) -> Fault:
-    return Fault(kind, (column,), words, apply=lambda rows, _: rows.with_columns(made.alias(column)))
+    return Fault(kind, (column,), words, apply=damage.map_values(column, made))

@@ -75,8 +75,8 @@ class Case:
         snapshots: tuple[Snapshot, Snapshot] | None = None,
     ) -> None:
         self.settings = settings
-        self.notes = list(opened.notes)
-        self.warnings = opened.warnings
+        self.notes, self.warnings = list(opened.notes), list(opened.warnings)
+        """What the reader should know of the run, and be warned of; whoever finds something appends it."""
         self.altered = opened.altered
         self.reference_model = reference_model
         self.current_model = current_model

@@ -8,9 +8,10 @@ import pytest
 from polars.testing import assert_frame_equal
 from toy_bench import install, scene, world
 
+from backslide.causes.faults.damage import on_rows
 from backslide.contracts.cause import CauseKind
 from faults.catalogue import DATA_FAULTS, KINDS, OWN_CHANGES, THE_WORLD, applies
-from faults.fault import Fault, changed, on_rows
+from faults.fault import Fault, changed
 from faults.sets import SETS
 
 SEEDS = range(12)

@@ -11,7 +11,7 @@ import pytest
 import tables
 import worlds
 from backslide.case import Case
-from backslide.causes.columns.monotone_transforms import curve_of, offset_of
+from backslide.causes.columns.monotone_transforms import find_curve, find_offset
 from backslide.causes.columns.resolution import levels_of, on_levels, same_levels
 from backslide.causes.faults.base import Fault
 from backslide.causes.faults.recognition import find_faults
@@ -133,16 +133,16 @@ def test_the_same_levels_are_taken_back_and_were_not_there_before():
 
 @pytest.mark.parametrize("key", ["log", "log1p", "log10", "log2", "sqrt", "square", "exp", "expm1", "exp10"])
 def test_every_curve_is_told_by_the_values_it_leaves(key):
-    from backslide.causes.columns.monotone_transforms import Curve
+    from backslide.causes.columns.monotone_transforms import MonotoneMap
 
-    after = np.sort(Curve(key).apply(drawn(1, ODD)))
-    found = curve_of(pair_of(drawn(0, ODD), after))
+    after = np.sort(MonotoneMap(key).apply(drawn(1, ODD)))
+    found = find_curve(pair_of(drawn(0, ODD), after))
     assert found is not None
     assert found.key == key
 
 
 def test_an_offset_is_told_by_the_values_it_leaves():
-    found = offset_of(pair_of(drawn(0, ODD), drawn(1, ODD) + 12.5))
+    found = find_offset(pair_of(drawn(0, ODD), drawn(1, ODD) + 12.5))
     assert found.exact
     assert found.by == pytest.approx(12.5)
 
@@ -153,8 +153,8 @@ def test_other_shares_of_the_same_values_are_neither_curve_nor_offset(seed):
     levels = np.round(rng.lognormal(1, 1, int(rng.integers(3, 19))), 2)
     before, after = (np.sort(rng.choice(levels, 2000, p=rng.dirichlet(np.ones(len(levels))))) for _ in range(2))
     pair = pair_of(before, after)
-    assert curve_of(pair) is None
-    found = offset_of(pair)
+    assert find_curve(pair) is None
+    found = find_offset(pair)
     assert found is None or not found.exact
 
 
@@ -222,12 +222,12 @@ def test_a_mean_that_drifts_by_as_much_is_not(size, part):
 
 
 def test_months_that_moved_on_are_no_change_of_unit():
-    found = offset_of(pair_of(drawn(0, [1, 2, 3, 4]), drawn(1, [5, 6, 7, 8])))
+    found = find_offset(pair_of(drawn(0, [1, 2, 3, 4]), drawn(1, [5, 6, 7, 8])))
     assert found is None or not found.exact
 
 
 def test_half_a_step_is():
-    found = offset_of(pair_of(drawn(0, [1, 2, 3, 4]), drawn(1, [1.5, 2.5, 3.5, 4.5])))
+    found = find_offset(pair_of(drawn(0, [1, 2, 3, 4]), drawn(1, [1.5, 2.5, 3.5, 4.5])))
     assert found is not None
     assert found.exact
 

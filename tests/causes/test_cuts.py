@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import worlds
-from backslide.causes.replay.threshold import Recut, recut
+from backslide.causes.replay.threshold import ThresholdChange, find_threshold_change
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Verdict
 from backslide.playbook.base import Scenario
@@ -33,8 +33,8 @@ def scenario(rows: np.ndarray | None, cut: float, overridden: int = 0, seed: int
     return Scenario(reference, current.with_columns(prediction=pl.Series(np.where(yes, "yes", "no"))), worlds.BARE)
 
 
-def cut(made: Scenario) -> Recut | None:
-    return recut(worlds.case_of(made))
+def cut(made: Scenario) -> ThresholdChange | None:
+    return find_threshold_change(worlds.case_of(made))
 
 
 def on(host: str) -> np.ndarray:

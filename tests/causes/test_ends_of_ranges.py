@@ -139,7 +139,7 @@ def test_two_values_in_each_others_place_are_no_broken_join():
     case = worlds.case_of(tables.scenario(reference, turned))
     ties = dependence(case)
     i, j = ties.vectors("grade")[0], ties.vectors("savings")[0]
-    assert abs(ties.after[i, j]) < 0.3 * ties.before[i, j], "otherwise the test is about nothing"
+    assert abs(ties.current[i, j]) < 0.3 * ties.reference[i, j], "otherwise the test is about nothing"
     before, after, _ = association(case, "grade", "savings")
     assert after > 0.3 * before
     assert exact(find_faults(case)) == []

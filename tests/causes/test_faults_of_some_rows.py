@@ -12,8 +12,9 @@ import pytest
 
 import worlds
 from backslide.case import Case
+from backslide.causes.faults.markers import describe
 from backslide.causes.faults.recognition import find_faults
-from backslide.causes.faults.subset_rules import describe, find_markers
+from backslide.causes.faults.subset_rules import find_markers
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Diagnosis, Verdict
 from backslide.engine.columns.segments import holds

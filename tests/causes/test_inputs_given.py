@@ -29,7 +29,7 @@ from sklearn.preprocessing import (
 )
 
 import worlds
-from backslide.causes.pricing.counterfactual import Bench
+from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.causes.replay.model_or_threshold import OwnChange, find_own_change
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Action, Diagnosis
@@ -174,7 +174,7 @@ def given(w: World, serve: Callable[[pd.DataFrame], pd.DataFrame], *, scores: bo
 
 def told(scenario: Scenario) -> OwnChange | None:
     case = worlds.case_of(scenario)
-    return find_own_change(Bench(case, case.metric, None))
+    return find_own_change(PricingBench(case, case.metric, None))
 
 
 def refit(column: str, spread: float, centre: float = 0.0) -> Callable[[Any], None]:
@@ -309,7 +309,7 @@ def test_scores_logged_with_four_digits():
     done = replay(case)
     assert done.faithful
     assert done.current.share == pytest.approx(1 - rows.mean(), abs=0.01)
-    first = find_own_change(Bench(case, case.metric, None))
+    first = find_own_change(PricingBench(case, case.metric, None))
     assert (first.kind, first.features, first.segment) == (CauseKind.SCALER_REFIT, ("income",), "host = 'a'")
 
 

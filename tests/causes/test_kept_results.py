@@ -8,7 +8,7 @@ import pytest
 
 import worlds
 from backslide.case import Case
-from backslide.causes.columns.category_profiles import Company
+from backslide.causes.columns.category_profiles import CategoryProfiles
 from backslide.causes.faults.recognition import find_faults
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
@@ -85,7 +85,7 @@ def test_costs_of_profiles_are_those_of_the_definition():
     rng = np.random.default_rng(0)
     texts = tuple(np.array(rng.choice(["a", "b", "c"], n), object) for n in (300, 400))
     others = tuple(rng.normal(size=(len(t), 4)) for t in texts)
-    company = Company(texts, others, [0, 1, 3])
+    company = CategoryProfiles(texts, others, [0, 1, 3])
     others = tuple(columns[:, [0, 1, 3]] for columns in others)
     for window, level in ((0, "a"), (1, "c")):
         share, means, rows = company.of(window, level)

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 import worlds
-from backslide.causes.pricing.counterfactual import Bench
-from backslide.causes.shift.label_policy import Policy, relabelled
+from backslide.causes.pricing.counterfactual import PricingBench
+from backslide.causes.shift.label_policy import LabelPolicy, find_label_policy
 from backslide.contracts.cause import CauseKind
 from backslide.playbook.base import Scenario
 from backslide.playbook.concept.decomposition import populations
@@ -65,11 +65,11 @@ def moved(rows: pl.DataFrame, rng: np.random.Generator, one: str, other: str, sh
     return rows.with_columns(pl.Series("label", np.where(hit, other, rows["label"].to_numpy()).astype(str)))
 
 
-def found(reference: pl.DataFrame, current: pl.DataFrame, world: World, *, scores: bool = True) -> Policy | None:
+def found(reference: pl.DataFrame, current: pl.DataFrame, world: World, *, scores: bool = True) -> LabelPolicy | None:
     hidden = [] if scores else [f"p_{name}" for name in world.names()]
     case = worlds.case_of(Scenario(reference.drop(hidden), current.drop(hidden), world.roles(scores=scores)))
-    bench = Bench(case, case.metric, None)
-    return relabelled(bench, populations(case, case.metric, case.current.sample, case.current.outcomes))
+    bench = PricingBench(case, case.metric, None)
+    return find_label_policy(bench, populations(case, case.metric, case.current.sample, case.current.outcomes))
 
 
 def accuracy(rows: pl.DataFrame) -> float:

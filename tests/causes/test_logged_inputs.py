@@ -13,7 +13,7 @@ import pytest
 from test_inputs_given import FEATURES, NUMBERS, World, another, encoder_of, fit_scaler, refit, said, told, world
 
 import worlds
-from backslide.causes.pricing.counterfactual import Bench
+from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.causes.replay.model_or_threshold import find_own_change
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind, Confidence
@@ -123,7 +123,7 @@ def test_another_model_on_sound_inputs_stays_another_model():
 def test_nothing_is_found_where_the_pipeline_is_the_same():
     w = world("trees")
     case = worlds.case_of(scenario(w, w.model))
-    assert find_own_change(Bench(case, case.metric, None)) is None
+    assert find_own_change(PricingBench(case, case.metric, None)) is None
     assert set(case.problem.features) == set(FEATURES), "inputs of the model are no features"
 
 
@@ -132,7 +132,7 @@ def test_inputs_of_other_names_are_noted():
     again = another(w.model, refit("income", 2.5, 1.0))
     made = scenario(w, again, inputs_of(again, w.current)[:, :2])
     case = worlds.case_of(made)
-    assert find_own_change(Bench(case, case.metric, None)).kind is CauseKind.MODEL_CHANGE
+    assert find_own_change(PricingBench(case, case.metric, None)).kind is CauseKind.MODEL_CHANGE
     assert any("[model] inputs name 2 columns" in note for note in case.notes)
 
 

@@ -20,9 +20,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 import tables
 import worlds
 from backslide.causes.faults.recognition import find_faults
-from backslide.causes.pricing.counterfactual import Bench
+from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.causes.replay.model_or_threshold import find_own_change
-from backslide.causes.replay.threshold import recut
+from backslide.causes.replay.threshold import find_threshold_change
 from backslide.contracts.cause import CauseKind
 from backslide.models.frame import to_pandas
 from backslide.playbook.base import Scenario
@@ -61,7 +61,7 @@ def gaps(frame: pl.DataFrame, seed: int) -> pl.DataFrame:
 def accused(reference: pl.DataFrame, current: pl.DataFrame) -> list[str]:
     case = worlds.case_of(tables.scenario(reference, current))
     named = [f"{f.kind} of {', '.join(f.features)} where {f.segment}" for f in find_faults(case) if f.exact]
-    return named + (["another cut"] if recut(case) is not None else [])
+    return named + (["another cut"] if find_threshold_change(case) is not None else [])
 
 
 @pytest.mark.slow
@@ -100,7 +100,7 @@ def test_a_model_that_answers_as_it_did_is_no_change_and_another_one_is_only_tha
         own, again = (answered(current, by) for by in (saved, model(current)))
         for served, wanted in ((own, None), (again, CauseKind.MODEL_CHANGE)):
             case = worlds.case_of(Scenario(answered(reference, saved), served, tables.ROLES, saved))
-            found = find_own_change(Bench(case, case.metric, None))
+            found = find_own_change(PricingBench(case, case.metric, None))
             assert (None if found is None else found.kind) == wanted
 
 

@@ -10,9 +10,9 @@ import pytest
 
 import worlds
 from backslide.case import Case
-from backslide.causes.pricing.counterfactual import Bench
-from backslide.causes.replay.rollout import Rollout, rollout
-from backslide.causes.replay.version_comparison import Beside, worse_version
+from backslide.causes.pricing.counterfactual import PricingBench
+from backslide.causes.replay.rollout import Rollout, find_rollout
+from backslide.causes.replay.version_comparison import WorseVersion, find_worse_version
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Verdict
 from backslide.playbook import scenarios
@@ -46,7 +46,7 @@ def told(rows: np.ndarray, *, scores: bool) -> Rollout:
     """The rows of the other model as the replay tells them."""
     case = worlds.case_of(scenario(rows, scores=scores))
     done = replay(case).current
-    return rollout(case, done.comparable & ~done.equal, done.comparable)
+    return find_rollout(case, done.comparable & ~done.equal, done.comparable)
 
 
 def current() -> pl.DataFrame:
@@ -109,8 +109,8 @@ def beside(rng: np.random.Generator, *, worse: bool, biased: bool = False) -> Ca
     return worlds.case_of(Scenario(reference.with_columns(v=pl.lit("1")), log, ROLES | SCORED | {"version": "v"}))
 
 
-def worse_in(case: Case) -> Beside | None:
-    return worse_version(Bench(case, case.metric, None))
+def worse_in(case: Case) -> WorseVersion | None:
+    return find_worse_version(PricingBench(case, case.metric, None))
 
 
 def test_a_worse_version_beside_the_old_one_is_told():

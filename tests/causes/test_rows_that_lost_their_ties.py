@@ -10,8 +10,9 @@ import tables
 import worlds
 from backslide.causes.columns.broken_associations import tie_products
 from backslide.causes.faults.base import Fault
+from backslide.causes.faults.markers import describe
 from backslide.causes.faults.recognition import find_faults
-from backslide.causes.faults.subset_rules import describe_among, find_markers
+from backslide.causes.faults.subset_rules import find_markers
 from backslide.causes.faults.subsets import recognise_within
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.segments import holds
@@ -114,10 +115,10 @@ def test_rows_are_described_among_those_that_could_have_been_hit():
     case = worlds.case_of(tables.scenario(reference, current))
     among = (current["score"] >= 0.6).to_numpy()
     host = tables.on(current, "b")
-    assert describe_among(case, host & among, among).expression == "host = 'b'"
-    assert describe_among(case, tables.at_random(current, 0.4) & among, among) is None
+    assert describe(case, host & among, among=among).expression == "host = 'b'"
+    assert describe(case, tables.at_random(current, 0.4) & among, among=among) is None
     late = np.arange(current.height) >= 1800
-    found = describe_among(case, late & among, among)
+    found = describe(case, late & among, among=among)
     assert found.expression.startswith("at >= DATE ")
     assert (found.current == late).mean() > 0.96
-    assert describe_among(case, np.zeros(current.height, bool), among) is None
+    assert describe(case, np.zeros(current.height, bool), among=among) is None

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import worlds
-from backslide.causes.pricing.counterfactual import Bench
+from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.causes.replay.model_or_threshold import OwnChange, find_own_change
 from backslide.contracts.cause import CauseKind
 from backslide.playbook.base import Scenario
@@ -50,7 +50,7 @@ def told(model: Any, served_by: Any, reference: pd.DataFrame, current: pd.DataFr
     roles = {"label": "label", "prediction": "prediction", "scores": {"yes": "p_yes"}, "timestamp": "at"}
     roles |= {"features": tuple(NUMBERS)}
     case = worlds.case_of(Scenario(logged(model, reference), logged(served_by, current), roles, model))
-    return find_own_change(Bench(case, case.metric, None))
+    return find_own_change(PricingBench(case, case.metric, None))
 
 
 @pytest.fixture(scope="module")

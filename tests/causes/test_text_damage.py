@@ -23,8 +23,8 @@ SENTENCES = [
     "漢字 and ümlauts",
 ]
 CODES = [
-    *(text_encoding.Wide(c) for c in text_encoding.WIDE),
-    *(text_encoding.Transfer(c) for c in text_encoding.TRANSFER),
+    *(text_encoding.WideEncoding(c) for c in text_encoding.WIDE),
+    *(text_encoding.TransferEncoding(c) for c in text_encoding.TRANSFER),
 ]
 NAMES = [
     *["crude", "wheat", "court", "bank", "tariff", "vessel", "judge", "grain", "yen"],
@@ -65,7 +65,7 @@ def prose(n: int, seed: int, names: list[str] = NAMES) -> list[str]:
     return [" ".join(words[i * 40 : i * 40 + rng.randint(15, 40)]) for i in range(n)]
 
 
-def found(before: list[str], after: list[str]) -> text_corruption.Damage | None:
+def found(before: list[str], after: list[str]) -> text_corruption.TextDamage | None:
     import polars as pl
 
     got = _damage(Pair("note", ColumnKind.CATEGORICAL, pl.Series(before), pl.Series(after)))
@@ -86,9 +86,9 @@ def test_what_was_never_decoded_can_be_decoded(code, text):
 def test_odd_texts_break_nothing(code, text):
     for damage in (
         code,
-        text_vocabulary.FewWords(2),
-        text_vocabulary.Lost("?", 0.5),
-        text_vocabulary.Template("n 1 ", " 2"),
+        text_vocabulary.WordLimit(2),
+        text_vocabulary.LetterLoss("?", 0.5),
+        text_vocabulary.NumberedBoilerplate("n 1 ", " 2"),
     ):
         damage.hit(text)
         damage.do(text)
@@ -98,13 +98,13 @@ def test_odd_texts_break_nothing(code, text):
 def test_a_template_with_numbers_comes_off_whatever_the_numbers():
     wrapped = [f"Doc {n} of 7. {t}" for n, t in enumerate(prose(300, 1))]
     damage = found(prose(300, 2), wrapped)
-    assert isinstance(damage, text_vocabulary.Template)
+    assert isinstance(damage, text_vocabulary.NumberedBoilerplate)
     assert [damage.undo(t) for t in wrapped] == prose(300, 1)
 
 
 def test_a_limit_of_words_is_told():
     damage = found(prose(400, 1), [" ".join(t.split()[:18]) for t in prose(400, 2)])
-    assert damage == text_vocabulary.FewWords(18)
+    assert damage == text_vocabulary.WordLimit(18)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.2, 0.3])
@@ -112,7 +112,7 @@ def test_share_of_misread_letters_is_recovered(rate):
     rng = np.random.default_rng(3)
     garbled = ["".join("x" if c.isalpha() and rng.random() < rate else c for c in t) for t in prose(500, 2)]
     damage = found(prose(500, 1), garbled)
-    assert isinstance(damage, text_vocabulary.Misread)
+    assert isinstance(damage, text_vocabulary.MisreadLetters)
     assert damage.rate == pytest.approx(rate, rel=0.25)
 
 
@@ -120,7 +120,7 @@ def test_letters_lost_are_not_letters_beyond_ascii():
     rng = np.random.default_rng(3)
     lost = ["".join("?" if c.isalpha() and rng.random() < 0.3 else c for c in t) for t in prose(500, 2)]
     damage = found(prose(500, 1), lost)
-    assert isinstance(damage, text_vocabulary.Lost)
+    assert isinstance(damage, text_vocabulary.LetterLoss)
     assert damage.rate == pytest.approx(0.3, rel=0.1)
 
 
@@ -150,7 +150,7 @@ def test_some_texts_in_another_language_are_told_from_new_topics():
     german = dict(zip(SMALL, own, strict=True))
     foreign = [" ".join(german.get(w, w) for w in t.split()) for t in foreign]
     mixed = [f if i % 5 == 0 else t for i, (f, t) in enumerate(zip(foreign, prose(600, 2), strict=True))]
-    assert isinstance(found(prose(600, 1), mixed), text_corruption.Foreign)
+    assert isinstance(found(prose(600, 1), mixed), text_corruption.ForeignLanguage)
     topics = prose(600, 5, ["soybean", "merger", "dividend", "strike"])
     assert found(prose(600, 1), [*topics[:120], *prose(480, 2)]) is None
 

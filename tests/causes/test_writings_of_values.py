@@ -13,9 +13,16 @@ from hypothesis import strategies as st
 
 import worlds
 from backslide.causes.columns.formats import DateText, NumberText, TruthText, Writing, writings
-from backslide.causes.columns.monotone_transforms import offset_of
-from backslide.causes.columns.resolution import Grid, step_of
-from backslide.causes.columns.text_corruption import CODECS, Entities, Escapes, Garbled, Wrapped, common_end
+from backslide.causes.columns.monotone_transforms import find_offset
+from backslide.causes.columns.resolution import Rounding, step_of
+from backslide.causes.columns.text_corruption import (
+    CODECS,
+    Boilerplate,
+    EntityEncoding,
+    EscapeEncoding,
+    WrongEncoding,
+    common_end,
+)
 from backslide.causes.columns.time_of_day import turn_of
 from backslide.causes.faults.recognition import find_faults
 from backslide.contracts.cause import CauseKind
@@ -60,7 +67,9 @@ def test_plain_words_have_no_writing(texts):
 
 
 @pytest.mark.parametrize(
-    "damage", [*(Garbled(c) for c in CODECS), Entities(), Escapes(), Wrapped("[EXT] ", " --")], ids=str
+    "damage",
+    [*(WrongEncoding(c) for c in CODECS), EntityEncoding(), EscapeEncoding(), Boilerplate("[EXT] ", " --")],
+    ids=str,
 )
 @given(st.text(max_size=60))
 def test_what_can_be_undone_is_undone_exactly(damage, text):
@@ -81,7 +90,7 @@ def test_a_common_end_stops_at_a_word():
     st.sampled_from(["nearest", "down", "up"]),
 )
 def test_rounding_twice_is_rounding_once(values, step, how):
-    grid = Grid("", step=step, how=how)
+    grid = Rounding("", step=step, how=how)
     once = grid.round(np.array(values))
     assert np.allclose(grid.round(once), once, rtol=1e-12, atol=1e-12)
     assert float(np.abs(once - np.array(values)).max()) <= step * (1 + 1e-6)
@@ -99,9 +108,9 @@ def pair(before: np.ndarray, after: np.ndarray) -> Pair:
 def test_an_offset_needs_the_steps_to_move_or_a_price():
     rng = np.random.default_rng(1)
     whole = [np.round(rng.normal(100, 15, 3000)) for _ in range(2)]
-    assert offset_of(pair(whole[0], whole[1] + 20.37)).exact
-    assert not offset_of(pair(whole[0], whole[1] + 20)).exact
-    assert offset_of(pair(whole[0], whole[1])) is None
+    assert find_offset(pair(whole[0], whole[1] + 20.37)).exact
+    assert not find_offset(pair(whole[0], whole[1] + 20)).exact
+    assert find_offset(pair(whole[0], whole[1])) is None
 
 
 def clock_case(shift: int, rng: np.random.Generator, zone: int = 0):

@@ -11,8 +11,8 @@ import pytest
 
 import backslide as bs
 import worlds
-from backslide.causes.pricing.counterfactual import Bench
-from backslide.causes.shift.label_policy import relabelled
+from backslide.causes.pricing.counterfactual import PricingBench
+from backslide.causes.shift.label_policy import find_label_policy
 from backslide.contracts.cause import CauseKind
 from backslide.playbook.base import Scenario
 from backslide.playbook.concept.decomposition import populations
@@ -93,9 +93,10 @@ def policies(name: str, pairs: list[tuple[pl.DataFrame, pl.DataFrame]]) -> int:
     said = 0
     for reference, current in pairs:
         case = worlds.case_of(Scenario(reference, current, roles_of(name)))
-        bench = Bench(case, case.metric, None)
+        bench = PricingBench(case, case.metric, None)
         said += (
-            relabelled(bench, populations(case, case.metric, case.current.sample, case.current.outcomes)) is not None
+            find_label_policy(bench, populations(case, case.metric, case.current.sample, case.current.outcomes))
+            is not None
         )
     return said
 

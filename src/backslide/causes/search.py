@@ -13,12 +13,12 @@ from backslide.case import Case, Progress
 from backslide.causes.faults.base import Fault
 from backslide.causes.faults.recognition import find_all_faults
 from backslide.causes.pricing import materiality
-from backslide.causes.pricing.counterfactual import Bench, price
+from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.causes.pricing.materiality import Scale
-from backslide.causes.pricing.shapley import all_undone, share_out
-from backslide.causes.pricing.surrogate import surrogate
+from backslide.causes.pricing.shapley import share_out, undo_all
+from backslide.causes.pricing.surrogate import fit_surrogate
 from backslide.causes.replay.model_or_threshold import OwnChange, find_own_change, stand_in_is_faithful
-from backslide.causes.replay.snapshot_diff import named_by_snapshots
+from backslide.causes.replay.snapshot_diff import name_by_snapshots
 from backslide.causes.shift import shifts
 from backslide.contracts.containment import let_through
 from backslide.playbook.concept.decomposition import populations
@@ -37,7 +37,7 @@ class Explanation:
     faults: tuple[Fault, ...] = ()
     """Harmful faults with the points that are theirs."""
     harmless: tuple[Fault, ...] = ()
-    shifts: tuple[shifts.Shift, ...] = ()
+    shifts: tuple[shifts.WorldChange, ...] = ()
     artefact: bool = False
     """Whether the saved model answered; else a stand-in fitted to the logged scores, or none."""
     notes: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
     """
     say = progress or (lambda _: None)
     say("causes: replaying the saved model")
-    served = Bench(case, target, None)
+    served = PricingBench(case, target, None)
     change = served.served_change if case.has_labels else None
     scale = Scale(target, change, case.problem.min_effect)
 
@@ -76,11 +76,11 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
     faults = find_all_faults(case)
     bench, notes = _bench(case, target, faults)
     say(f"causes: trying out {len(faults)} suspects")
-    faults = [fault for fault in _priced(bench, faults, notes) if materiality.stands(fault, scale)]
+    faults = [fault for fault in _price_all(bench, faults, notes) if materiality.stands(fault, scale)]
     harmful = [fault for fault in faults if materiality.matters(fault, scale)]
     harmless = [fault for fault in faults if not materiality.matters(fault, scale)]
 
-    own_change = named_by_snapshots(case, find_own_change(served, faults))
+    own_change = name_by_snapshots(case, find_own_change(served, faults))
     explanation = Explanation(
         change,
         own_change,
@@ -97,10 +97,10 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
     return replace(explanation, shifts=_shifts(explanation, bench, scale))
 
 
-def _bench(case: Case, target: Metric, faults: list[Fault]) -> tuple[Bench, list[str]]:
+def _bench(case: Case, target: Metric, faults: list[Fault]) -> tuple[PricingBench, list[str]]:
     """The bench on the saved model, or on a stand-in fitted to what was served when there is none that reproduces it; notes."""
     if stand_in_is_faithful(case):
-        return Bench(case, target, case.reference_model, artefact=True), []
+        return PricingBench(case, target, case.reference_model, artefact=True), []
     notes = []
     if case.reference_model is not None and case.inputs_known:
         done = replay(case).reference
@@ -111,12 +111,12 @@ def _bench(case: Case, target: Metric, faults: list[Fault]) -> tuple[Bench, list
             else "the saved model does not reproduce the reference predictions; repairs were priced with a stand-in"
         )
     if not faults:
-        return Bench(case, target, None), notes
-    model, note = surrogate(case)
-    return Bench(case, target, model), [*notes, note]
+        return PricingBench(case, target, None), notes
+    model, note = fit_surrogate(case)
+    return PricingBench(case, target, model), [*notes, note]
 
 
-def _priced(bench: Bench, faults: list[Fault], notes: list[str]) -> list[Fault]:
+def _price_all(bench: PricingBench, faults: list[Fault], notes: list[str]) -> list[Fault]:
     """The faults tried out, each beside the certain ones; one that cannot be is noted and left, never the end of the run."""
     certain = [fault for fault in faults if fault.exact and fault.reversible]
     priced = []
@@ -132,7 +132,7 @@ def _priced(bench: Bench, faults: list[Fault], notes: list[str]) -> list[Fault]:
     return priced
 
 
-def _shifts(found: Explanation, bench: Bench, scale: Scale) -> tuple[shifts.Shift, ...]:
+def _shifts(found: Explanation, bench: PricingBench, scale: Scale) -> tuple[shifts.WorldChange, ...]:
     """What the world did, as far as proven changes and faults leave something of the drop."""
     case, rest = bench.case, found.unexplained
     assert rest is not None
@@ -142,7 +142,7 @@ def _shifts(found: Explanation, bench: Bench, scale: Scale) -> tuple[shifts.Shif
     if found.own_change is not None and found.own_change_matters:
         outcomes = found.own_change.undone
     if found.faults and bench.model is not None:
-        frame = all_undone(bench, list(found.faults))
+        frame = undo_all(bench, list(found.faults))
         outcomes = bench.answer(frame)
     # What could not be restored says nothing about the world; the points it cost are not counted again as drift.
     lost = tuple(feature for fault in found.faults if not fault.reversible for feature in fault.features)
@@ -156,5 +156,5 @@ def lost_points(faults: tuple[Fault, ...], replicates: int) -> Effect:
     for fault in faults:
         if not fault.reversible and fault.points is not None:
             total = total + fault.points
-            total = total + fault.repaired if fault.repaired is not None else total
+            total = total + fault.repair_effect if fault.repair_effect is not None else total
     return total

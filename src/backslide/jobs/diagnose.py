@@ -15,11 +15,11 @@ import polars as pl
 
 from backslide.case import Case, Side
 from backslide.causes.pricing import materiality
-from backslide.causes.replay.output_change import beside_the_verdict, with_output_changes
-from backslide.causes.replay.snapshot_diff import suspects, with_commits
+from backslide.causes.replay.output_change import add_output_changes, describe_output_changes
+from backslide.causes.replay.snapshot_diff import add_commits, find_suspects
 from backslide.causes.reporting import sentences as words
-from backslide.causes.reporting.onset import coinciding, incident_onset
-from backslide.causes.reporting.to_contracts import Presenter, within_segment
+from backslide.causes.reporting.onset import incident_onset, mark_coinciding
+from backslide.causes.reporting.to_contracts import Presenter, restrict_to_segment
 from backslide.causes.search import Explanation, find_causes
 from backslide.contracts import say
 from backslide.contracts.config import Settings, is_auto
@@ -150,44 +150,36 @@ def _diagnosis(
     presenter = Presenter(subject, judged.target, found, outcomes)
     causes, harmless = presenter.causes(), presenter.harmless()
     if judged.verdict.bad and not any(cause.kind.family == "our own change" for cause in causes):
-        causes = (*causes, *suspects(subject, causes, None if judged.change is None else judged.change.estimate))
+        causes = (*causes, *find_suspects(subject, causes, None if judged.change is None else judged.change.estimate))
     if judged.segment is not None:
-        causes, harmless = (within_segment(some, judged.segment, case, subject) for some in (causes, harmless))
+        causes, harmless = (restrict_to_segment(some, judged.segment, case, subject) for some in (causes, harmless))
     verdict = judged.verdict
     if found.proving:
         scale = materiality.Scale(judged.target, None, case.problem.min_effect)
         verdict = materiality.verdict_with(
             causes, verdict, judged.change, scale, labels=case.has_labels, needs_proof=judged.needs_proof
         )
-    causes, harmless = materiality.named(verdict, causes, harmless, current_labels=case.current.window.labelled > 0)
+    causes, harmless = materiality.name_causes(
+        verdict, causes, harmless, current_labels=case.current.window.labelled > 0
+    )
     told = causes
-    causes, harmless = with_output_changes(case, causes, harmless)
-    beside = (*sentences(case, outcomes), *beside_the_verdict(case, causes, told))
-    onset = with_commits(subject, incident_onset(subject, judged.target, causes)) if verdict.bad else None
+    causes, harmless = add_output_changes(case, causes, harmless)
+    beside = (*sentences(case, outcomes), *describe_output_changes(case, causes, told))
+    onset = add_commits(subject, incident_onset(subject, judged.target, causes)) if verdict.bad else None
     metric = _metric(case, judged)
     looked_at = WindowCounts(reference=subject.reference.sample.height, current=subject.current.sample.height)
     unread = too_few(looked_at, "" if judged.segment is None else f" where {judged.segment}")
     reason = judged.caveats[-1] if judged.caveats else ""
     left = found.unexplained if causes or verdict.bad else found.change
     unexplained = None if left is None or not isfinite(left.value) else left.estimate(presenter.sampled)
+    paired_only = verdict != judged.verdict
+    summary = words.verdict_sentence(
+        verdict, metric, judged.target, judged.parts, told, reason, paired_only=paired_only, too_few=unread
+    )
     return Diagnosis(
         model=case.settings.model.name,
         verdict=verdict,
-        summary=" ".join(
-            (
-                words.verdict_sentence(
-                    verdict,
-                    metric,
-                    judged.target,
-                    judged.parts,
-                    told,
-                    reason,
-                    paired_only=verdict != judged.verdict,
-                    too_few=unread,
-                ),
-                *beside,
-            )
-        ),
+        summary=" ".join((summary, *beside)),
         parts=judged.parts if verdict == Verdict.DEGRADED_IN_PART else (),
         warnings=tuple(
             dict.fromkeys((*failures(case), *sentences(case, outcomes), *case.warnings, *_warnings(outcomes)))
@@ -196,7 +188,7 @@ def _diagnosis(
         metric=metric,
         detectable=detectable(case, judged),
         onset=onset,
-        causes=coinciding(causes, onset),
+        causes=mark_coinciding(causes, onset),
         unexplained=unexplained,
         harmless=harmless,
         checks=outcomes,

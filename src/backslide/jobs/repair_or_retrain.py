@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from backslide.case import Case
-from backslide.causes.pricing.counterfactual import Bench
-from backslide.causes.pricing.shapley import all_undone
+from backslide.causes.pricing.counterfactual import PricingBench
+from backslide.causes.pricing.shapley import undo_all
 from backslide.causes.search import find_causes
 from backslide.contracts.cause import Cause, CauseKind
 from backslide.contracts.diagnosis import Diagnosis
@@ -50,6 +50,6 @@ def repaired(case: Case, progress: Callable[[str], None] | None = None) -> Repai
     faults = [fault for fault in found.faults if fault.reversible]
     if not faults:
         return Repaired(case.current.sample, ())
-    bench = Bench(case, judged.target, case.reference_model, artefact=case.reference_model is not None)
+    bench = PricingBench(case, judged.target, case.reference_model, artefact=case.reference_model is not None)
     features = dict.fromkeys(f for fault in faults for f in fault.features)
-    return Repaired(all_undone(bench, faults), tuple(features))
+    return Repaired(undo_all(bench, faults), tuple(features))

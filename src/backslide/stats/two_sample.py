@@ -20,6 +20,15 @@ def ks_limit(n_reference: float, n_current: float) -> float:
     return KS_LIMIT * float(np.sqrt(1 / n_reference + 1 / n_current))
 
 
+KS_AT_1_PERCENT, KS_AT_01_PERCENT = 1.63, 1.95
+"""Critical values of the two-sided Kolmogorov-Smirnov test, sqrt(-ln(level / 2) / 2) (Smirnov 1948)."""
+
+
+def ks_limit(n_reference: float, n_current: float, critical: float = KS_AT_01_PERCENT) -> float:
+    """Distance up to which two samples of one distribution are apart by chance, at 0.1 % unless ``critical`` says otherwise."""
+    return critical * float(np.sqrt(1 / n_reference + 1 / n_current))
+
+
 def ks_p_value(distance: float, n_reference: float, n_current: float) -> float:
     """Asymptotic p-value of a two-sample KS distance."""
     n = n_reference * n_current / (n_reference + n_current)

@@ -15,7 +15,7 @@ from backslide.case import Case
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair, codes_in
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks, ranks
+from backslide.stats.two_sample import ks, ks_limit, ranks
 
 LEVELS = 3
 """Levels of a text column that are followed, by reference frequency."""
@@ -33,16 +33,16 @@ class Dependence:
     names: tuple[str, ...]
     owner: NDArray[np.int64]
     """Index into ``names`` of the column of each vector (v,)."""
-    before: Floats
+    reference: Floats
     """Rank correlations in the reference (v, v), 0 within a column and where not estimable."""
-    after: Floats
+    current: Floats
     rows: tuple[Floats, Floats]
     """Rows with both values, of each pair of vectors, in both windows (v, v)."""
 
     def strong(self) -> NDArray[np.bool_]:
         """Pairs of vectors whose reference correlation is beyond noise (v, v)."""
         floor = np.maximum(MIN_STRONG, STRONG_Z / np.sqrt(np.maximum(self.rows[0], 1.0)))
-        return np.asarray(np.abs(self.before) >= floor)
+        return np.asarray(np.abs(self.reference) >= floor)
 
     def error(self) -> Floats:
         """Standard error of the change of each correlation (v, v), after Fisher's transform at no correlation."""
@@ -68,8 +68,8 @@ def dependence(case: Case) -> Dependence:
     for window, side in enumerate(case.sides):
         columns = [vector[window] for found in vectors for vector in found]
         sides.append(_correlations(np.column_stack(columns) if columns else np.empty((side.sample.height, 0)), owner))
-    (before, n_g), (after, n_b) = sides
-    return Dependence(tuple(p.name for p in pairs), owner.astype(np.int64), before, after, (n_g, n_b))
+    (before, n_ref), (after, n_cur) = sides
+    return Dependence(tuple(p.name for p in pairs), owner.astype(np.int64), before, after, (n_ref, n_cur))
 
 
 def followed(case: Case, names: tuple[str, ...]) -> tuple[Floats, Floats]:
@@ -144,31 +144,37 @@ def _cells(pair: Pair) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The octile of the reference or the place among the frequent levels of each row, the rest and missing ones after them."""
     if pair.numeric:
         edges = np.unique(np.quantile(pair.finite[0], np.linspace(0, 1, CELLS + 1)[1:-1]))
-        g, b = (
+        ref, cur = (
             np.where(np.isfinite(v), np.searchsorted(edges, v, side="right"), CELLS + 1).astype(np.int64)
             for v in pair.numbers
         )
-        return g, b
+        return ref, cur
     frequent = sorted(pair.levels[0], key=lambda k: (-pair.levels[0][k], k))[:CELLS]
     place = {level: code for code, level in enumerate(frequent)}
-    g, b = (
+    ref, cur = (
         np.where(m, CELLS + 1, codes_in(texts, place, CELLS)).astype(np.int64)
         for texts, m in zip(pair.texts, pair.missing, strict=True)
     )
-    return g, b
+    return ref, cur
 
 
 def distance(pair: Pair) -> float:
     """How far the column itself moved: KS for numbers, total variation for categories."""
-    if pair.numeric:
-        return ks(*pair.finite)
-    g, b = pair.levels
-    n_g, n_b = max(sum(g.values()), 1), max(sum(b.values()), 1)
-    return sum(abs(g.get(k, 0) / n_g - b.get(k, 0) / n_b) for k in {*g, *b}) / 2
+    return distance_between(pair, pair)
+
+
+def distance_between(one: Pair, other: Pair) -> float:
+    """How far the reference of one column is from the current values of another of its kind."""
+    if one.numeric:
+        return ks(one.finite[0], other.finite[1])
+    ref, cur = one.levels[0], other.levels[1]
+    n_ref, n_cur = max(sum(ref.values()), 1), max(sum(cur.values()), 1)
+    return sum(abs(ref.get(k, 0) / n_ref - cur.get(k, 0) / n_cur) for k in {*ref, *cur}) / 2
 
 
 def noise(pair: Pair) -> float:
     """What ``distance`` reaches by chance once in a thousand."""
-    n_g, n_b = (max(int((~m).sum()), 1) for m in pair.missing)
-    levels = 1 if pair.numeric else max(len(pair.levels[0]), 2) - 1
-    return float((1.95 if pair.numeric else 0.4 * np.sqrt(levels) + 1.1) * np.sqrt(1 / n_g + 1 / n_b))
+    n_ref, n_cur = (max(int((~m).sum()), 1) for m in pair.missing)
+    if pair.numeric:
+        return ks_limit(n_ref, n_cur)
+    return ks_limit(n_ref, n_cur, 0.4 * float(np.sqrt(max(len(pair.levels[0]), 2) - 1)) + 1.1)

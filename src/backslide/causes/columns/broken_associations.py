@@ -55,7 +55,7 @@ class Ties:
 def tie_products(case: Case) -> Ties:
     """The strongest ties of every column; computed once."""
     ties = dependence(case)
-    size = np.where(ties.strong(), np.abs(ties.before), 0.0)
+    size = np.where(ties.strong(), np.abs(ties.reference), 0.0)
     size[size < STRONG] = 0.0
     chosen = {
         (min(i, int(j)), max(i, int(j)))
@@ -70,7 +70,7 @@ def tie_products(case: Case) -> Ties:
     first, second = (np.array(side) for side in zip(*pairs, strict=True))
     before, after = (z[:, first] * z[:, second] for z in followed(case, ties.names))
     owners = tuple((ties.names[int(ties.owner[i])], ties.names[int(ties.owner[j])]) for i, j in pairs)
-    return Ties(owners, ties.before[first, second], before, after, np.maximum(after.std(0), 1e-9))
+    return Ties(owners, ties.reference[first, second], before, after, np.maximum(after.std(0), 1e-9))
 
 
 def untied(
@@ -111,8 +111,8 @@ def _by_level(codes: Codes, levels: int, products: Floats) -> tuple[Floats, Floa
 class _Tie:
     """One tie by level: sums of its products and rows, in both windows."""
 
-    sums_g: Floats
-    rows_g: Floats
+    sums_ref: Floats
+    rows_ref: Floats
     sums: Floats
     rows: Floats
     before: float
@@ -120,10 +120,10 @@ class _Tie:
 
     def _loss(self, part: NDArray[np.bool_]) -> tuple[float, float]:
         """Share of the tie lost over some levels, and its standard error."""
-        n_g, n = self.rows_g[part].sum(), self.rows[part].sum()
-        own = n_g >= MIN_ROWS
-        was = self.sums_g[part].sum() / n_g if own else self.before
-        noise = np.sqrt(1 / max(n, 1.0) + (1 / n_g if own else 0.0))
+        n_ref, n = self.rows_ref[part].sum(), self.rows[part].sum()
+        own = n_ref >= MIN_ROWS
+        was = self.sums_ref[part].sum() / n_ref if own else self.before
+        noise = np.sqrt(1 / max(n, 1.0) + (1 / n_ref if own else 0.0))
         return float((was - self.sums[part].sum() / max(n, 1.0)) / self.before), float(
             self.spread * noise / abs(self.before)
         )

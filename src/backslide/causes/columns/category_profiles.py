@@ -18,7 +18,7 @@ MAX_OTHERS = 40
 MIN_ROWS = 10
 
 
-class Company:
+class CategoryProfiles:
     """Profiles of the values of one column in both windows."""
 
     def __init__(
@@ -38,18 +38,18 @@ class Company:
         return met if met is not None else (0.0, np.zeros(self._others), 0)
 
     def _squared(self, old: str, new: str) -> tuple[float, float]:
-        share_g, mean_g, _ = self.of(0, old)
-        share_b, mean_b, _ = self.of(1, new)
-        share = (SHARE_WEIGHT * (np.sqrt(share_g) - np.sqrt(share_b))) ** 2
-        return float(share), float(OTHERS_WEIGHT**2 * ((mean_g - mean_b) ** 2).sum())
+        share_ref, mean_ref, _ = self.of(0, old)
+        share_cur, mean_cur, _ = self.of(1, new)
+        share = (SHARE_WEIGHT * (np.sqrt(share_ref) - np.sqrt(share_cur))) ** 2
+        return float(share), float(OTHERS_WEIGHT**2 * ((mean_ref - mean_cur) ** 2).sum())
 
     def costs(self, old: list[str], new: list[str]) -> Floats:
         """Squared profile distance of every old value to every new one (old, new)."""
-        share_g, share_b = (np.sqrt([self.of(w, v)[0] for v in values]) for w, values in ((0, old), (1, new)))
-        mean_g, mean_b = (np.array([self.of(w, v)[1] for v in values]) for w, values in ((0, old), (1, new)))
-        share = (SHARE_WEIGHT * (share_g[:, None] - share_b[None, :])) ** 2
+        share_ref, share_cur = (np.sqrt([self.of(w, v)[0] for v in values]) for w, values in ((0, old), (1, new)))
+        mean_ref, mean_cur = (np.array([self.of(w, v)[1] for v in values]) for w, values in ((0, old), (1, new)))
+        share = (SHARE_WEIGHT * (share_ref[:, None] - share_cur[None, :])) ** 2
         # Squares of differences, one old value at a time: exact, and no more memory than the answer.
-        others = np.array([((mean - mean_b) ** 2).sum(axis=1) for mean in mean_g])
+        others = np.array([((mean - mean_cur) ** 2).sum(axis=1) for mean in mean_ref])
         return np.asarray(share + OTHERS_WEIGHT**2 * others)
 
     def cost(self, mapping: dict[str, str]) -> float:
@@ -60,15 +60,15 @@ class Company:
         """Largest difference of share or company under the mapping, in standard errors."""
         worst = 0.0
         for new, old in mapping.items():
-            share_g, mean_g, n_g = self.of(0, old)
-            share_b, mean_b, n_b = self.of(1, new)
-            if min(n_g, n_b) < MIN_ROWS:
+            share_ref, mean_ref, n_ref = self.of(0, old)
+            share_cur, mean_cur, n_cur = self.of(1, new)
+            if min(n_ref, n_cur) < MIN_ROWS:
                 continue
             total = [len(t) for t in self._texts]
-            error = np.sqrt(share_g * (1 - share_g) / total[0] + share_b * (1 - share_b) / total[1])
-            worst = max(worst, abs(share_g - share_b) / max(error, 1e-9))
-            if len(mean_g):
-                worst = max(worst, float(np.abs(mean_g - mean_b).max() / np.sqrt(1 / n_g + 1 / n_b)))
+            error = np.sqrt(share_ref * (1 - share_ref) / total[0] + share_cur * (1 - share_cur) / total[1])
+            worst = max(worst, abs(share_ref - share_cur) / max(error, 1e-9))
+            if len(mean_ref):
+                worst = max(worst, float(np.abs(mean_ref - mean_cur).max() / np.sqrt(1 / n_ref + 1 / n_cur)))
         return worst
 
     def informative(self, mapping: dict[str, str]) -> bool:
@@ -90,12 +90,12 @@ class Company:
         """Whether matched values keep the same company, up to noise and mild drift (mean gap of 0.3 standard deviations)."""
         gaps, weights = [], []
         for new, old in mapping.items():
-            _, mean_g, n_g = self.of(0, old)
-            _, mean_b, n_b = self.of(1, new)
-            if min(n_g, n_b) >= MIN_ROWS and len(mean_g):
-                noise = np.sqrt(1 / n_g + 1 / n_b)
-                gaps.append(max(float(np.sqrt(((mean_g - mean_b) ** 2).mean())) - 2 * noise, 0.0))
-                weights.append(n_b)
+            _, mean_ref, n_ref = self.of(0, old)
+            _, mean_cur, n_cur = self.of(1, new)
+            if min(n_ref, n_cur) >= MIN_ROWS and len(mean_ref):
+                noise = np.sqrt(1 / n_ref + 1 / n_cur)
+                gaps.append(max(float(np.sqrt(((mean_ref - mean_cur) ** 2).mean())) - 2 * noise, 0.0))
+                weights.append(n_cur)
         return not gaps or float(np.average(gaps, weights=weights)) < 0.3
 
 
@@ -114,11 +114,11 @@ def _profiles(texts: NDArray[np.object_], columns: Floats, others: list[int]) ->
     return {text: (float(rows[i] / len(texts)), means[i], int(rows[i])) for i, text in enumerate(known)}
 
 
-def company(case: Case, pair: Pair) -> Company:
+def profiles_of(case: Case, pair: Pair) -> CategoryProfiles:
     """Profiles of the values of ``pair`` against up to 40 other columns, each standardised within its own window."""
     names, matrices = _standardised(case)
     others = [i for i, name in enumerate(names) if name != pair.name][:MAX_OTHERS]
-    return Company(pair.texts, matrices, others)
+    return CategoryProfiles(pair.texts, matrices, others)
 
 
 @once
@@ -126,11 +126,11 @@ def _standardised(case: Case) -> tuple[list[str], tuple[Floats, Floats]]:
     """The first columns that vary, standardised, for both windows; computed once for all columns."""
     pairs = [pair for pair in case.pairs.values() if not pair.constant_before][: MAX_OTHERS + 1]
     heights = (case.reference.sample.height, case.current.sample.height)
-    g, b = (
+    ref, cur = (
         np.column_stack([_standard(pair, window) for pair in pairs]) if pairs else np.empty((height, 0))
         for window, height in enumerate(heights)
     )
-    return [pair.name for pair in pairs], (g, b)
+    return [pair.name for pair in pairs], (ref, cur)
 
 
 @once

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 import polars as pl
@@ -17,10 +17,9 @@ from backslide.engine.columns.design_matrix import make_design
 from backslide.engine.columns.pair import Pair, to_numbers, to_texts
 from backslide.stats.drift.boosting import classify, regress
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import ranks
 
 Mask = NDArray[np.bool_]
-Distance = Callable[[Pair], float]
-Crossed = Callable[[Pair, Pair], float]
 MIN_ROWS = LEAST_ROWS
 """Rows per window below which no signature is read: replays only."""
 
@@ -95,47 +94,37 @@ def impute(case: Case, frame: pl.DataFrame, column: str, rows: Mask) -> pl.DataF
     known = ~pair.missing[0]
     if not rows.any() or known.sum() < MIN_ROWS or not design.columns:
         return frame
-    x_g = design.matrix(case.reference.sample)[known]
+    x_ref = design.matrix(case.reference.sample)[known]
     x = design.matrix(frame.filter(pl.Series(rows)))
+    values = np.full(frame.height, np.nan if pair.numeric else None, float if pair.numeric else object)
     if pair.numeric:
-        return write(
-            frame, column, _spread(_draw_numbers(pair.numbers[0][known], x_g, x, design.categorical, rng), rows), rows
-        )
-    return write(frame, column, _spread_texts(_draw_levels(pair, known, x_g, x, design.categorical, rng), rows), rows)
+        values[rows] = _draw_numbers(pair.numbers[0][known], x_ref, x, design.categorical, rng)
+    else:
+        values[rows] = _draw_levels(pair, known, x_ref, x, design.categorical, rng)
+    return write(frame, column, values, rows)
 
 
-def _spread(values: Floats, rows: Mask) -> Floats:
-    full = np.full(len(rows), np.nan)
-    full[rows] = values
-    return full
-
-
-def _spread_texts(values: list[object], rows: Mask) -> list[object]:
-    source = iter(values)
-    return [next(source) if hit else None for hit in rows]
-
-
-def _draw_numbers(y: Floats, x_g: Floats, x: Floats, categorical: Mask, rng: np.random.Generator) -> Floats:
+def _draw_numbers(y: Floats, x_ref: Floats, x: Floats, categorical: Mask, rng: np.random.Generator) -> Floats:
     finite = np.isfinite(y)
-    y, x_g = y[finite], x_g[finite]
+    y, x_ref = y[finite], x_ref[finite]
     order = np.argsort(y, kind="stable")
     rank = np.empty(len(y))
     rank[order] = (np.arange(len(y)) + 0.5) / len(y)
-    model = regress(x_g, rank, categorical, rounds=60, l2=0.0)
-    residual = rank - model.predict(x_g)
+    model = regress(x_ref, rank, categorical, rounds=60, l2=0.0)
+    residual = rank - model.predict(x_ref)
     drawn = np.clip(model.predict(x) + rng.choice(residual, len(x)), 0.0, 1.0 - 1e-9)
     return np.asarray(np.sort(y)[(drawn * len(y)).astype(int)])
 
 
 def _draw_levels(
-    pair: Pair, known: Mask, x_g: Floats, x: Floats, categorical: Mask, rng: np.random.Generator
+    pair: Pair, known: Mask, x_ref: Floats, x: Floats, categorical: Mask, rng: np.random.Generator
 ) -> list[object]:
     frequent = sorted(pair.levels[0], key=lambda k: -pair.levels[0][k])[:40]
     texts = pair.texts[0][known]
     use = np.isin(texts.astype(str), frequent)
     if len(set(texts[use])) < 2:
         return [frequent[0] if frequent else None] * len(x)
-    model = classify(x_g[use], texts[use].astype(str), categorical, rounds=40, l2=0.0)
+    model = classify(x_ref[use], texts[use].astype(str), categorical, rounds=40, l2=0.0)
     cumulative = np.cumsum(model.predict_proba(x), axis=1)
     chosen = (rng.random((len(x), 1)) > cumulative).sum(axis=1).clip(0, len(model.classes_) - 1)
     values = [str(model.classes_[i]) for i in chosen]
@@ -145,21 +134,21 @@ def _draw_levels(
 
 
 def expected(case: Case, hit: Mask, leave_out: Iterable[str]) -> Floats:
-    """Chance of an event on each current row, had it followed the other columns as in the reference (n_b,).
+    """Chance of an event on each current row, had it followed the other columns as in the reference (n_cur,).
 
-    ``hit`` (n_g,) marks the event on reference rows. A change of its share that these chances foresee is natural: the rows
+    ``hit`` (n_ref,) marks the event on reference rows. A change of its share that these chances foresee is natural: the rows
     differ, not the recording of the column.
     """
     design = make_design(case.pairs.values(), leave_out={*leave_out, *case.suspects})
-    n_b = case.current.sample.height
+    n_cur = case.current.sample.height
     if not 5 <= hit.sum() <= len(hit) - 5 or not design.columns:
-        return np.full(n_b, float(hit.mean()))
+        return np.full(n_cur, float(hit.mean()))
     model = classify(design.matrix(case.reference.sample), hit, design.categorical)
     return np.asarray(model.predict_proba(design.matrix(case.current.sample))[:, 1])
 
 
 def of_a_kind(case: Case, rows: Mask, leave_out: Iterable[str]) -> bool:
-    """Whether the other columns tell current ``rows`` (n_b,) from the others: area under the curve on halves kept back, beyond 2
+    """Whether the other columns tell current ``rows`` (n_cur,) from the others: area under the curve on held-out halves, beyond 2
     standard errors (Hanley and McNeil, 1982)."""
     design = make_design(case.pairs.values(), leave_out={*leave_out, *case.suspects})
     if not design.columns or not 2 * FEW_OF_A_KIND <= rows.sum() <= len(rows) - 2 * FEW_OF_A_KIND:
@@ -180,10 +169,10 @@ def likely_rows(case: Case, rows: Mask, leave_out: Iterable[str], rate: float) -
     Where the other columns tell which rows are hit (a host, a country), the same kind of rows is drawn; else any.
     """
     rng = case.rng("hit " + " ".join(leave_out))
-    n_g = case.reference.sample.height
+    n_ref = case.reference.sample.height
     if rate >= 1.0:
-        return np.ones(n_g, bool)
-    flat = rng.random(n_g) < rate
+        return np.ones(n_ref, bool)
+    flat = rng.random(n_ref) < rate
     design = make_design(case.pairs.values(), leave_out={*leave_out, *case.suspects})
     if not design.columns or not 30 <= rows.sum() <= len(rows) - 30:
         return flat
@@ -195,7 +184,7 @@ def likely_rows(case: Case, rows: Mask, leave_out: Iterable[str], rate: float) -
     if roc_auc_score(rows[~half], model.predict_proba(x[~half])[:, 1]) < 0.6:
         return flat
     chance = model.predict_proba(design.matrix(case.reference.sample))[:, 1]
-    return np.asarray(rng.random(n_g) < np.clip(chance * rate / max(float(chance.mean()), 1e-9), 0, 1))
+    return np.asarray(rng.random(n_ref) < np.clip(chance * rate / max(float(chance.mean()), 1e-9), 0, 1))
 
 
 def numbers_of(frame: pl.DataFrame, column: str) -> Floats:
@@ -213,6 +202,18 @@ def outcomes_of(case: Case) -> tuple[Floats, Floats]:
     """``outcome_of`` both samples; once per case."""
     reference = case.reference.sample
     return outcome_of(reference, reference), outcome_of(case.current.sample, reference)
+
+
+def outcome_correlations(case: Case, pair: Pair) -> list[tuple[float, float]] | None:
+    """Correlation of a numeric column's ranks with the labels in both windows, and its variance where there is none; None where a
+    window has too few labels, or of one kind."""
+    found = []
+    for y, values in zip(outcomes_of(case), pair.numbers, strict=True):
+        known = np.isfinite(values) & np.isfinite(y)
+        if known.sum() < MIN_ROWS or np.ptp(y[known]) == 0:
+            return None
+        found.append((float(np.corrcoef(ranks(values[known]), y[known])[0, 1]), float(1 / known.sum())))
+    return found
 
 
 def outcome_of(sample: pl.DataFrame, reference: pl.DataFrame) -> Floats:

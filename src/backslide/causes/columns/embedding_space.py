@@ -55,7 +55,7 @@ Encode = Callable[[Case, pl.DataFrame], Matrix]
 
 
 @dataclass(frozen=True)
-class OtherSpace:
+class SpaceChange:
     """Another encoder: how it is known, and the ways between the spaces."""
 
     words: str
@@ -66,7 +66,7 @@ class OtherSpace:
     new: Encode | None = None
 
 
-def other_space(case: Case, held: Vectors) -> OtherSpace | None:
+def find_space_change(case: Case, held: Vectors) -> SpaceChange | None:
     """None where the vectors lie in one space, or where nothing tells."""
     paired = _pairs(case, held)
     if paired is not None:
@@ -122,16 +122,16 @@ def _equal(one: Matrix, other: Matrix) -> NDArray[np.bool_]:
     return np.asarray(apart <= CLOSE * np.maximum(norms(one), norms(other)) + 1e-12)
 
 
-def _from_pairs(old: Matrix, new: Matrix) -> OtherSpace:
+def _from_pairs(old: Matrix, new: Matrix) -> SpaceChange:
     share = f"of {len(old)} rows that come in both windows, none or hardly any has its former vector"
     found = rotation_between(old[::2], new[::2])
     fits = explained(old[1::2], np.asarray(found.undo(new[1::2]), np.float32))
     if fits >= EXACT and len(old) // 2 >= old.shape[1]:
-        return OtherSpace(f"{share}; a rotation of the space explains all of them", found)
-    return OtherSpace(share)
+        return SpaceChange(f"{share}; a rotation of the space explains all of them", found)
+    return SpaceChange(share)
 
 
-def _by_text(case: Case, held: Vectors, column: str) -> OtherSpace | None:
+def _by_text(case: Case, held: Vectors, column: str) -> SpaceChange | None:
     asked, x = _thin(held)
     texts = [
         side.sample[column].gather(at).cast(pl.String, strict=False).fill_null("").str.slice(0, CHARACTERS).to_list()
@@ -152,10 +152,10 @@ def _by_text(case: Case, held: Vectors, column: str) -> OtherSpace | None:
     words = (
         f"the words of {column} lead to other vectors than they did ({_slopes(found)} of the former agreement is left)"
     )
-    return OtherSpace(words, _rotation_of(found, weigh(texts[1]), held, x[1]), by(found.old), by(found.new))
+    return SpaceChange(words, _rotation_of(found, weigh(texts[1]), held, x[1]), by(found.old), by(found.new))
 
 
-def _by_columns(case: Case, held: Vectors) -> OtherSpace | None:
+def _by_columns(case: Case, held: Vectors) -> SpaceChange | None:
     if strangers(held.x[0], held.x[1]) < STRANGE:
         return None
     design = make_design(case.pairs.values())
@@ -173,14 +173,14 @@ def _by_columns(case: Case, held: Vectors) -> OtherSpace | None:
     if _differ(found):
         turn = _rotation_of(found, _one_hot(matrices[1], edges), held, x[1])
         words = f"rows alike in the other columns have other vectors than they had ({_slopes(found)} of the former agreement)"
-        return OtherSpace(words, turn, lambda _, f: found.old(cells(f)), lambda _, f: found.new(cells(f)))
+        return SpaceChange(words, turn, lambda _, f: found.old(cells(f)), lambda _, f: found.new(cells(f)))
     if strangers(held.x[0], held.x[1]) < ALL_STRANGE or len(design.columns) < 2:
         return None
     days = [None if d is None else d[a] for d, a in zip(change_of_column.both_days(case), asked, strict=True)]
     auc = separation(matrices[0], matrices[1], design.categorical, (days[0], days[1]), case.rng("other columns")).auc
     if auc >= UNMOVED:
         return None
-    return OtherSpace("every vector lies where none lay before, while the other columns are as they were")
+    return SpaceChange("every vector lies where none lay before, while the other columns are as they were")
 
 
 def _differ(found: EncoderAgreement) -> bool:

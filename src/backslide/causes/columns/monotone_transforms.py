@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backslide.causes.columns.resolution import evenly_spaced, frequent_levels, same_levels
+from backslide.causes.columns.resolution import evenly_spaced, frequent_levels, ks_of_rounded, same_levels
 from backslide.contracts import say
 from backslide.engine.columns.pair import Pair
 from backslide.stats.metrics.metric import Floats
@@ -27,7 +27,7 @@ Map = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True)
-class Curve:
+class MonotoneMap:
     """A one-to-one map of the values, named by ``key``."""
 
     key: str
@@ -84,85 +84,83 @@ _CURVES: dict[str, tuple[str, Map, Map, Callable[[float, float], bool]]] = {
 }
 
 
-def curves_for(values: Floats) -> list[Curve]:
+def curves_for(values: Floats) -> list[MonotoneMap]:
     """The curves that are defined for all of the values (sorted)."""
-    return [Curve(key) for key, (_, _, _, fits) in _CURVES.items() if fits(float(values[0]), float(values[-1]))]
+    return [MonotoneMap(key) for key, (_, _, _, fits) in _CURVES.items() if fits(float(values[0]), float(values[-1]))]
 
 
-def curve_of(pair: Pair) -> Curve | None:
+def find_curve(pair: Pair) -> MonotoneMap | None:
     """The curve that maps the reference onto the current values; None where none does."""
-    g, b = pair.finite
-    if min(len(g), len(b)) < MIN_ROWS:
+    ref, cur = pair.finite
+    if min(len(ref), len(cur)) < MIN_ROWS:
         return None
-    moved = ks(g, b)
+    moved = ks(ref, cur)
     if moved < MIN_MOVED:
         return None
-    if len(np.unique(g)) < 20:
-        return _curve_of_levels(g, b)
-    noise = ks_limit(len(g), len(b))
-    spread = float(np.quantile(b, 0.9) - np.quantile(b, 0.1))
+    if len(np.unique(ref)) < 20:
+        # Of a column of few values: the curve that takes the current values back onto those very values.
+        return next((curve for curve in curves_for(ref) if same_levels(curve.undo, ref, cur)), None)
+    noise = ks_limit(len(ref), len(cur))
+    spread = float(np.quantile(cur, 0.9) - np.quantile(cur, 0.1))
     if spread <= 0:
         return None
-    best: tuple[float, Curve] | None = None
-    for curve in curves_for(g):
-        miss = float(np.median(np.abs(curve.apply(np.quantile(g, _QUANTILES)) - np.quantile(b, _QUANTILES)))) / spread
+    best: tuple[float, MonotoneMap] | None = None
+    for curve in curves_for(ref):
+        miss = (
+            float(np.median(np.abs(curve.apply(np.quantile(ref, _QUANTILES)) - np.quantile(cur, _QUANTILES)))) / spread
+        )
         if miss > 0.1:
             continue
-        left = _apart(curve.apply(g), b)
+        left = ks_of_rounded(curve.apply(ref), cur)
         if left <= max(noise, REMAINS * moved) and (best is None or left < best[0]):
             best = left, curve
     return best[1] if best is not None else None
 
 
-def _curve_of_levels(g: Floats, b: Floats) -> Curve | None:
-    """Of a column of few values: the curve that takes the current values back onto those very values."""
-    return next((curve for curve in curves_for(g) if same_levels(curve.undo, g, b)), None)
-
-
-def _offset_of_levels(g: Floats, b: Floats) -> Offset | None:
+def _offset_of_levels(ref: Floats, cur: Floats) -> Offset | None:
     """The same for a constant: of the few that take one frequent value to another."""
-    frequent = [frequent_levels(values) for values in (g, b)]
+    frequent = [frequent_levels(values) for values in (ref, cur)]
     steps = sorted({float(now - was) for was in frequent[0] for now in frequent[1]}, key=abs)
     # Months and counts that moved on by whole steps are as evenly spaced as before: the values themselves say nothing.
-    step = evenly_spaced(np.unique(g))
+    step = evenly_spaced(np.unique(ref))
     told = [step is None or abs(by / step - round(by / step)) > 0.02 for by in steps]
     found = [
         Offset(by, exact=exact)
         for by, exact in zip(steps, told, strict=True)
-        if same_levels(lambda v, by=by: v - by, g, b)  # type: ignore[misc]
+        if same_levels(lambda v, by=by: v - by, ref, cur)  # type: ignore[misc]
     ]
-    best = min(found, key=lambda offset: _apart(offset.apply(g), b), default=None)
-    noise = ks_limit(len(g), len(b))
-    if best is not None and not best.exact and _apart(best.apply(g), b) > noise + REMAINS * ks(g, b):
+    best = min(found, key=lambda offset: ks_of_rounded(offset.apply(ref), cur), default=None)
+    noise = ks_limit(len(ref), len(cur))
+    if best is not None and not best.exact and ks_of_rounded(best.apply(ref), cur) > noise + REMAINS * ks(ref, cur):
         return None
     return best
 
 
-def offset_of(pair: Pair) -> Offset | None:
+def find_offset(pair: Pair) -> Offset | None:
     """The constant that was added to every value; None where that does not explain what moved."""
-    g, b = pair.finite
-    if min(len(g), len(b)) < MIN_ROWS:
+    ref, cur = pair.finite
+    if min(len(ref), len(cur)) < MIN_ROWS:
         return None
-    if len(np.unique(g)) < 10 or pair.discrete:
-        return _offset_of_levels(g, b)
-    moved = ks(g, b)
-    noise = ks_limit(len(g), len(b))
+    if len(np.unique(ref)) < 10 or pair.discrete:
+        return _offset_of_levels(ref, cur)
+    moved = ks(ref, cur)
+    noise = ks_limit(len(ref), len(cur))
     if moved < OFFSET_MOVED + noise:
         return None
-    step_g, phase_g = _lattice(g)
-    step_b, phase_b = _lattice(b)
-    gaps = np.quantile(b, _QUANTILES) - np.quantile(g, _QUANTILES)
+    step_ref, phase_ref = _lattice(ref)
+    step_cur, phase_cur = _lattice(cur)
+    gaps = np.quantile(cur, _QUANTILES) - np.quantile(ref, _QUANTILES)
     by = float(np.median(gaps))
-    if step_g is not None and step_b is not None and abs(step_g - step_b) <= 1e-6 * step_g:
-        off = phase_b - phase_g
-        by = round((by - off) / step_g) * step_g + off
+    if step_ref is not None and step_cur is not None and abs(step_ref - step_cur) <= 1e-6 * step_ref:
+        off = phase_cur - phase_ref
+        by = round((by - off) / step_ref) * step_ref + off
         if (
-            abs(off) > 1e-3 * step_g
-            and abs(abs(off) - step_g) > 1e-3 * step_g
-            and _apart(g + by, b) <= noise + REMAINS * moved
+            abs(off) > 1e-3 * step_ref
+            and abs(abs(off) - step_ref) > 1e-3 * step_ref
+            and ks_of_rounded(ref + by, cur) <= noise + REMAINS * moved
         ):
             return Offset(by, exact=True)
-    if moved < PLAIN_OFFSET_MOVED or _apart(g + by, b) > noise:
+    if moved < PLAIN_OFFSET_MOVED or ks_of_rounded(ref + by, cur) > noise:
         return None
     return Offset(by, exact=False)
 
@@ -181,8 +179,3 @@ def _lattice(values: Floats) -> tuple[float | None, float]:
     if (np.abs(places - np.round(places)) > 0.02).any():
         return None, 0.0
     return step, float(distinct[0] % step)
-
-
-def _apart(mapped: Floats, b: Floats) -> float:
-    step = 1e-6 * max(float(np.abs(b).max()), 1e-300)
-    return ks(np.round(mapped / step), np.round(b / step))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from backslide.contracts import say
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import ks
 
 HELD = 0.999
 """Share of values that lie on a lattice that holds them."""
@@ -24,7 +25,7 @@ MIN_LEVELS = 5
 
 
 @dataclass(frozen=True)
-class Grid:
+class Rounding:
     """A way of rounding."""
 
     words: str
@@ -48,16 +49,11 @@ class Grid:
 
 def _to_step(values: Floats, step: float, how: str) -> Floats:
     steps = values / step
-    near = np.round(steps)
+    moved = np.floor(steps) if how == "down" else np.ceil(steps) if how == "up" else np.round(steps)
     # A value that lies on the lattice stays, whatever the last bit says.
-    on = np.abs(steps - near) <= np.maximum(EXACT, 1e-12 * np.abs(steps))
-    moved = {"nearest": near, "down": np.floor(steps), "up": np.ceil(steps)}[how]
-    rounded = np.where(on, near, moved)
-    return np.asarray(rounded / np.round(1 / step) if step < 1 and _whole(1 / step) else rounded * step)
-
-
-def _whole(value: float) -> bool:
-    return abs(value - round(value)) < 1e-9
+    rounded = np.where(is_on_step(values, step), np.round(steps), moved)
+    whole = step < 1 and abs(1 / step - round(1 / step)) < 1e-9
+    return np.asarray(rounded / np.round(1 / step) if whole else rounded * step)
 
 
 def _to_digits(values: Floats, digits: int) -> Floats:
@@ -107,17 +103,18 @@ def step_of(values: Floats) -> float | None:
     return None
 
 
-def grids_of(values: Floats, reference: Floats, off: float) -> list[Grid]:
+def grids_of(values: Floats, reference: Floats, off: float) -> list[Rounding]:
     """Ways of rounding that hold the current values (sorted, finite) and leave the share ``off`` of the reference out."""
-    found: list[Grid] = []
+    found: list[Rounding] = []
     step = step_of(values)
     if step is not None and on_step(reference, step) <= 1 - off:
-        found += [Grid(f"{_way(how)} {_steps(step)}", step=step, how=how) for how in ("nearest", "down", "up")]
+        ways = {"nearest": "rounded to", "down": "cut down to", "up": "rounded up to"}
+        found += [Rounding(f"{words} {_steps(step)}", step=step, how=how) for how, words in ways.items()]
     for digits in DIGITS:
         if on_digits(values, digits) >= HELD:
             if on_digits(reference, digits) <= 1 - off:
                 found.append(
-                    Grid(f"rounded to {digits} significant {'digit' if digits == 1 else 'digits'}", digits=digits)
+                    Rounding(f"rounded to {digits} significant {'digit' if digits == 1 else 'digits'}", digits=digits)
                 )
             break
     distinct = np.unique(values)
@@ -125,12 +122,8 @@ def grids_of(values: Floats, reference: Floats, off: float) -> list[Grid]:
     if MIN_LEVELS <= len(distinct) <= min(200, 0.02 * len(values)) and len(known) >= 5 * len(distinct):
         levels = tuple(float(v) for v in distinct)
         ways = {"nearest": "moved to the nearest of", "down": "moved down to one of", "up": "moved up to one of"}
-        found += [Grid(f"{words} {len(levels)} values", how=how, levels=levels) for how, words in ways.items()]
+        found += [Rounding(f"{words} {len(levels)} values", how=how, levels=levels) for how, words in ways.items()]
     return found
-
-
-def _way(how: str) -> str:
-    return {"nearest": "rounded to", "down": "cut down to", "up": "rounded up to"}[how]
 
 
 def _steps(step: float) -> str:
@@ -156,10 +149,10 @@ EQUAL = 1e-6
 """Relative difference up to which two values are the same one."""
 
 
-def levels_of(g: Floats) -> Floats | None:
+def levels_of(ref: Floats) -> Floats | None:
     """The distinct values of a sorted column that keeps to few of them; None where nearly every value is another one."""
-    distinct = np.unique(g)
-    return distinct if 3 <= len(distinct) <= min(MOST_LEVELS, len(g) / 3) else None
+    distinct = np.unique(ref)
+    return distinct if 3 <= len(distinct) <= min(MOST_LEVELS, len(ref) / 3) else None
 
 
 def on_levels(values: Floats, levels: Floats) -> NDArray[np.bool_]:
@@ -171,22 +164,28 @@ def on_levels(values: Floats, levels: Floats) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(values) & (np.minimum(*near) <= EQUAL * size))
 
 
-def same_levels(undo: Callable[[Floats], Floats], g: Floats, b: Floats) -> bool:
+def same_levels(undo: Callable[[Floats], Floats], ref: Floats, cur: Floats) -> bool:
     """Whether the current values, taken back, are the very values that a column of few always had, and as they stand are not."""
-    levels = levels_of(g)
+    levels = levels_of(ref)
     if levels is None:
         return False
-    taken_back = undo(b)
-    back, plain = on_levels(taken_back, levels), on_levels(b, levels)
+    taken_back = undo(cur)
+    back, plain = on_levels(taken_back, levels), on_levels(cur, levels)
     if float(back.mean()) < ALL_BACK or float(plain.mean()) > 1 - HARDLY:
         return False
     # One or two values are taken back by any map: most of the frequent ones must be there again.
-    often = levels[np.unique(g, return_counts=True)[1] >= OFTEN * len(g)]
+    often = levels[np.unique(ref, return_counts=True)[1] >= OFTEN * len(ref)]
     return (
-        len(np.unique(b)) >= MIN_BACK and float(on_levels(often, np.unique(taken_back)).mean()) >= HARDLY
+        len(np.unique(cur)) >= MIN_BACK and float(on_levels(often, np.unique(taken_back)).mean()) >= HARDLY
         if len(often)
         else True
     )
+
+
+def ks_of_rounded(ref: Floats, cur: Floats, equal: float = EQUAL) -> float:
+    """KS distance, with values that differ by less than ``equal`` of the largest current one counted as equal."""
+    step = equal * max(float(np.abs(cur).max()), 1e-300)
+    return ks(np.round(ref / step), np.round(cur / step))
 
 
 def frequent_levels(values: Floats, most: int = 3) -> Floats:

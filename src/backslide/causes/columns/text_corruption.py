@@ -37,7 +37,7 @@ def look(texts: Texts) -> list[str]:
     return [str(t) for t in known[:: max(len(known) // LOOK, 1)]]
 
 
-class Damage(ABC):
+class TextDamage(ABC):
     """One thing that may happen to a text."""
 
     reversible = False
@@ -49,9 +49,9 @@ class Damage(ABC):
     def seen(self) -> str:
         """What happened, after the name of the column: "is cut off after 40 characters"."""
 
-    @abstractmethod
     def hit(self, text: str) -> bool:
-        """Whether a text shows it."""
+        """Whether a text shows it: it is as the damage would leave it."""
+        return text == self.do(text)
 
     @abstractmethod
     def do(self, text: str) -> str:
@@ -63,7 +63,7 @@ class Damage(ABC):
 
 
 @dataclass(frozen=True)
-class Garbled(Damage):
+class WrongEncoding(TextDamage):
     """UTF-8 read in another encoding."""
 
     codec: str
@@ -80,37 +80,30 @@ class Garbled(Damage):
 
     def do(self, text: str) -> str:
         """Read in the wrong encoding; bytes that it has no letter for stay as control characters."""
-        return "".join(_letter(byte, self.codec) for byte in text.encode("utf-8"))
+        return "".join(self._letter(byte) for byte in text.encode("utf-8"))
 
     def undo(self, text: str) -> str | None:
         """The bytes read as UTF-8."""
         try:
-            return b"".join(_byte(letter, self.codec) for letter in text).decode("utf-8")
+            raw = (bytes([ord(c)]) if 0x80 <= ord(c) < 0xA0 else c.encode(self.codec) for c in text)
+            return b"".join(raw).decode("utf-8")
         except (UnicodeEncodeError, UnicodeDecodeError):
             return None
 
-
-def _letter(byte: int, codec: str) -> str:
-    try:
-        return bytes([byte]).decode(codec)
-    except UnicodeDecodeError:
-        return chr(byte)
-
-
-def _byte(letter: str, codec: str) -> bytes:
-    return bytes([ord(letter)]) if 0x80 <= ord(letter) < 0xA0 else letter.encode(codec)
+    def _letter(self, byte: int) -> str:
+        try:
+            return bytes([byte]).decode(self.codec)
+        except UnicodeDecodeError:
+            return chr(byte)
 
 
 @dataclass(frozen=True)
-class Entities(Damage):
+class EntityEncoding(TextDamage):
     """Characters written as HTML entities."""
 
     reversible = True
 
-    @property
-    def seen(self) -> str:
-        """What happened."""
-        return "holds HTML entities such as &amp; in place of characters"
+    seen = "holds HTML entities such as &amp; in place of characters"
 
     def hit(self, text: str) -> bool:
         """An entity."""
@@ -126,15 +119,12 @@ class Entities(Damage):
 
 
 @dataclass(frozen=True)
-class Escapes(Damage):
+class EscapeEncoding(TextDamage):
     """Characters written as escapes of a JSON string."""
 
     reversible = True
 
-    @property
-    def seen(self) -> str:
-        """What happened."""
-        return "holds escapes such as \\n or \\u00e9 in place of characters"
+    seen = "holds escapes such as \\n or \\u00e9 in place of characters"
 
     def hit(self, text: str) -> bool:
         """An escape, in a text that is a JSON string."""
@@ -153,7 +143,7 @@ class Escapes(Damage):
 
 
 @dataclass(frozen=True)
-class Wrapped(Damage):
+class Boilerplate(TextDamage):
     """The same text put before or behind."""
 
     shows = "common beginnings or endings"
@@ -187,7 +177,7 @@ def short(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Truncated(Damage):
+class Truncation(TextDamage):
     """Cut off after so many characters, or at the last word before."""
 
     shows = "length"
@@ -213,15 +203,12 @@ class Truncated(Damage):
 
 
 @dataclass(frozen=True)
-class Emptied(Damage):
+class EmptyText(TextDamage):
     """Nothing, or blanks."""
 
     shows = "empty texts"
 
-    @property
-    def seen(self) -> str:
-        """What happened."""
-        return "is empty"
+    seen = "is empty"
 
     def hit(self, text: str) -> bool:
         """Nothing but blanks."""
@@ -233,7 +220,7 @@ class Emptied(Damage):
 
 
 @dataclass(frozen=True)
-class Replaced(Damage):
+class CharacterLoss(TextDamage):
     """Letters beyond ASCII lost: replaced by one character, or left out."""
 
     shows = "characters"
@@ -255,7 +242,7 @@ class Replaced(Damage):
 
 
 @dataclass(frozen=True)
-class Cased(Damage):
+class LetterCase(TextDamage):
     """Written in small or in capital letters throughout."""
 
     shows = "characters"
@@ -269,7 +256,7 @@ class Cased(Damage):
 
     def hit(self, text: str) -> bool:
         """No letter of the other case."""
-        return text == self.do(text) and any(c.isalpha() for c in text)
+        return super().hit(text) and any(c.isalpha() for c in text)
 
     def do(self, text: str) -> str:
         """One case."""
@@ -277,7 +264,7 @@ class Cased(Damage):
 
 
 @dataclass(frozen=True)
-class Squeezed(Damage):
+class WhitespaceLoss(TextDamage):
     """Line breaks and runs of blanks made one blank, or none."""
 
     shows = "characters"
@@ -289,29 +276,18 @@ class Squeezed(Damage):
         """What happened."""
         return "lost the blanks between its words" if self.none else "lost its line breaks and runs of blanks"
 
-    def hit(self, text: str) -> bool:
-        """As it would be after it."""
-        return text == self.do(text)
-
     def do(self, text: str) -> str:
         """Squeezed."""
         return ("" if self.none else " ").join(text.split())
 
 
 @dataclass(frozen=True)
-class Stripped(Damage):
+class PunctuationLoss(TextDamage):
     """Punctuation left out."""
 
     shows = "characters"
 
-    @property
-    def seen(self) -> str:
-        """What happened."""
-        return "lost its punctuation"
-
-    def hit(self, text: str) -> bool:
-        """Nothing but letters, digits and blanks."""
-        return text == self.do(text)
+    seen = "lost its punctuation"
 
     def do(self, text: str) -> str:
         """Without punctuation."""
@@ -319,7 +295,7 @@ class Stripped(Damage):
 
 
 @dataclass(frozen=True)
-class Foreign(Damage):
+class ForeignLanguage(TextDamage):
     """Words that the reference never used: another language or script, or scrambled."""
 
     shows = "language"
@@ -365,10 +341,8 @@ def common_end(texts: Sequence[str], share: float, *, behind: bool = False) -> s
     found = ""
     while len(found) < 2_000 and left:
         at = len(found)
-        letter, rows = (
-            Counter(t[at] for t in left if len(t) > at).most_common(1)[0] if any(len(t) > at for t in left) else ("", 0)
-        )
-        if rows < need:
+        letter, rows = (Counter(t[at] for t in left if len(t) > at).most_common(1) or [("", 0)])[0]
+        if not letter or rows < need:
             break
         found += letter
         left = [t for t in left if len(t) >= len(found) and t[at] == letter]

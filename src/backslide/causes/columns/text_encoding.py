@@ -8,16 +8,16 @@ import quopri
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
-from backslide.causes.columns.text_corruption import Damage
+from backslide.causes.columns.text_corruption import TextDamage
 
 WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
-_NARROW = {codec: codec.rsplit("-", 1)[0].upper() for codec in WIDE}
 
 
 @dataclass(frozen=True)
-class Wide(Damage):
+class WideEncoding(TextDamage):
     """Characters of two or four bytes read one byte at a time."""
 
     codec: str
@@ -26,7 +26,7 @@ class Wide(Damage):
     @property
     def seen(self) -> str:
         """What happened."""
-        return f"is mis-encoded: {_NARROW[self.codec]} was read byte by byte"
+        return f"is mis-encoded: {self.codec.rsplit('-', 1)[0].upper()} was read byte by byte"
 
     def hit(self, text: str) -> bool:
         """Null characters, and the way back leads to a text without them."""
@@ -44,55 +44,39 @@ class Wide(Damage):
             return None
 
 
-def _percent(text: str) -> str:
-    return unquote(text, errors="strict")
-
-
-def _form(text: str) -> str:
-    return unquote_plus(text, errors="strict")
-
-
-def _mail(text: str) -> str:
-    return quopri.decodestring(text.encode("ascii")).decode("utf-8")
-
-
-def _to_mail(text: str) -> str:
-    return quopri.encodestring(text.encode("utf-8", "replace"), quotetabs=True).decode("ascii")
-
-
-def _attachment(text: str) -> str:
-    return base64.b64decode(text, validate=True).decode("utf-8")
-
-
-def _to_attachment(text: str) -> str:
-    return base64.b64encode(text.encode("utf-8", "replace")).decode("ascii")
-
-
-def _to_percent(text: str) -> str:
-    return quote(text, safe="", errors="replace")
-
-
-def _to_form(text: str) -> str:
-    return quote_plus(text, errors="replace")
-
-
 _Code = tuple[str, re.Pattern[str], Callable[[str], str], Callable[[str], str]]
+_PERCENT = re.compile(r"[^\s]*%[0-9A-Fa-f]{2}[^\s]*")
 TRANSFER: dict[str, _Code] = {
-    "form": ("is form-encoded (+, %2C), never decoded", re.compile(r"[^\s]*%[0-9A-Fa-f]{2}[^\s]*"), _to_form, _form),
+    "form": (
+        "is form-encoded (+, %2C), never decoded",
+        _PERCENT,
+        partial(quote_plus, errors="replace"),
+        partial(unquote_plus, errors="strict"),
+    ),
     "percent": (
         "is percent-encoded (%20), never decoded",
-        re.compile(r"[^\s]*%[0-9A-Fa-f]{2}[^\s]*"),
-        _to_percent,
-        _percent,
+        _PERCENT,
+        partial(quote, safe="", errors="replace"),
+        partial(unquote, errors="strict"),
     ),
-    "mail": ("is quoted-printable (=20), never decoded", re.compile(r"(?s).*=(?:[0-9A-F]{2}|\n).*"), _to_mail, _mail),
-    "attachment": ("is base64, never decoded", re.compile(r"[A-Za-z0-9+/]{16,}={0,2}"), _to_attachment, _attachment),
+    "mail": (
+        "is quoted-printable (=20), never decoded",
+        re.compile(r"(?s).*=(?:[0-9A-F]{2}|\n).*"),
+        lambda text: quopri.encodestring(text.encode("utf-8", "replace"), quotetabs=True).decode("ascii"),
+        lambda text: quopri.decodestring(text.encode("ascii")).decode("utf-8"),
+    ),
+    "attachment": (
+        "is base64, never decoded",
+        re.compile(r"[A-Za-z0-9+/]{16,}={0,2}"),
+        lambda text: base64.b64encode(text.encode("utf-8", "replace")).decode("ascii"),
+        lambda text: base64.b64decode(text, validate=True).decode("utf-8"),
+    ),
 }
 """Code -> what is seen, how all of such a text looks, there, and back."""
 
 
 @dataclass(frozen=True)
-class Transfer(Damage):
+class TransferEncoding(TextDamage):
     """A text as it travels, not as it is read."""
 
     code: str

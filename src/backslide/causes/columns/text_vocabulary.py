@@ -11,7 +11,8 @@ from zlib import crc32
 
 import numpy as np
 
-from backslide.causes.columns.text_corruption import START, WORDS, Damage, common_end, short
+from backslide.causes.columns.text_corruption import START, WORDS, Boilerplate, TextDamage, common_end
+from backslide.contracts import say
 
 _WORD = re.compile(r"\S+")
 _DIGITS = re.compile(r"\d+")
@@ -28,7 +29,7 @@ def _chance(text: str) -> random.Random:
 
 
 @dataclass(frozen=True)
-class FewWords(Damage):
+class WordLimit(TextDamage):
     """Cut off after so many words."""
 
     shows = "length"
@@ -53,7 +54,7 @@ class FewWords(Damage):
 
 
 @dataclass(frozen=True)
-class Lost(Damage):
+class LetterLoss(TextDamage):
     """Letters at random replaced by one character, or left out."""
 
     shows = "characters"
@@ -65,7 +66,7 @@ class Lost(Damage):
     @property
     def seen(self) -> str:
         """What happened."""
-        return f"has {self.by!r} in place of {self.rate:.0%} of its letters"
+        return f"has {self.by!r} in place of {say.percent(self.rate, 0)} of its letters"
 
     def hit(self, text: str) -> bool:
         """The character."""
@@ -78,7 +79,7 @@ class Lost(Damage):
 
 
 @dataclass(frozen=True)
-class Misread(Damage):
+class MisreadLetters(TextDamage):
     """Letters at random misread."""
 
     shows = "unknown words"
@@ -95,7 +96,7 @@ class Misread(Damage):
     @property
     def seen(self) -> str:
         """What happened."""
-        return f"is garbled: about {self.words:.0%} of its words are misread"
+        return f"is garbled: about {say.percent(self.words, 0)} of its words are misread"
 
     def hit(self, text: str) -> bool:
         """More words that were never seen before than a usual text has."""
@@ -120,21 +121,8 @@ def misread_letters(words: Sequence[str], rate: float) -> float:
 
 
 @dataclass(frozen=True)
-class Template(Damage):
-    """The same words put before or behind, with numbers in them that differ."""
-
-    shows = "common beginnings or endings"
-
-    prefix: str = ""
-    suffix: str = ""
-    """Every number in them stands for any number."""
-    reversible = True
-
-    @property
-    def seen(self) -> str:
-        """What happened."""
-        ends = [("starts", self.prefix), ("ends", self.suffix)]
-        return " and ".join(f"{verb} with {short(part)}" for verb, part in ends if part)
+class NumberedBoilerplate(Boilerplate):
+    """The same words put before or behind, with numbers in them that differ: every number in them stands for any number."""
 
     @property
     def _pattern(self) -> re.Pattern[str]:
@@ -144,10 +132,6 @@ class Template(Damage):
     def hit(self, text: str) -> bool:
         """Both ends."""
         return self._pattern.fullmatch(text) is not None
-
-    def do(self, text: str) -> str:
-        """Wrapped."""
-        return f"{self.prefix}{text}{self.suffix}"
 
     def undo(self, text: str) -> str | None:
         """Taken off."""

@@ -31,7 +31,7 @@ _HALF_HOUR = 1800.0
 
 
 @dataclass(frozen=True)
-class Turn:
+class ClockShift:
     """A shift of a column that tells the time."""
 
     by: float
@@ -55,7 +55,7 @@ class Turn:
         return np.asarray((moved - self.first) % self.period + self.first) if self.period else moved
 
 
-def turn_of(case: Case, pair: Pair) -> Turn | None:
+def turn_of(case: Case, pair: Pair) -> ClockShift | None:
     """The shift of a numeric column that tells the time; None where it tells none or was not shifted."""
     if not pair.numeric:
         return None
@@ -82,7 +82,7 @@ def _circle(pair: Pair) -> tuple[int, int] | None:
     return None
 
 
-def _against_clock(case: Case, pair: Pair) -> Turn | None:
+def _against_clock(case: Case, pair: Pair) -> ClockShift | None:
     clocks = [_seconds(side.sample) for side in case.sides]
     if any(clock is None for clock in clocks):
         return None
@@ -98,7 +98,7 @@ def _against_clock(case: Case, pair: Pair) -> Turn | None:
     return None
 
 
-def _circle_against_clock(pair: Pair, clocks: list[Floats], first: int, period: int) -> Turn | None:
+def _circle_against_clock(pair: Pair, clocks: list[Floats], first: int, period: int) -> ClockShift | None:
     modes = []
     for values, clock in zip(pair.numbers, clocks, strict=True):
         told = np.floor(clock / 3600) % 24 if period == 24 else (np.floor(clock / 86400) + 3) % 7
@@ -112,10 +112,10 @@ def _circle_against_clock(pair: Pair, clocks: list[Floats], first: int, period: 
         modes.append(int(counts.argmax()))
     by = _short_way(modes[1] - modes[0], period)
     exact = period == 7 or abs(by) > NEIGHBOURS
-    return None if by == 0 else Turn(float(by), _cycle_words(by, period), first, period, exact)
+    return None if by == 0 else ClockShift(float(by), _cycle_words(by, period), first, period, exact)
 
 
-def _line(lags: list[Floats], clocks: list[Floats], size: float) -> Turn | None:
+def _line(lags: list[Floats], clocks: list[Floats], size: float) -> ClockShift | None:
     """A lag against the clock that is nearly the same on all rows of a window, and another one in the other window."""
     middles = []
     near = max(_HALF_HOUR / 2, size)
@@ -134,27 +134,27 @@ def _line(lags: list[Floats], clocks: list[Floats], size: float) -> Turn | None:
         return None
     exact = steps * _HALF_HOUR
     words = f"{_signed(exact / 3600)} hours off the clock of the rows (another time zone, or a lag)"
-    return Turn(exact / size, words, exact=abs(exact) > 3600 * NEIGHBOURS)
+    return ClockShift(exact / size, words, exact=abs(exact) > 3600 * NEIGHBOURS)
 
 
-def _around_circle(pair: Pair) -> Turn | None:
+def _around_circle(pair: Pair) -> ClockShift | None:
     """Whole steps by which the shares of hours, weekdays or months moved around, all of them."""
     circle = _circle(pair)
     if circle is None:
         return None
     first, period = circle
-    g, b = (np.bincount((v - first).astype(int), minlength=period) / len(v) for v in pair.finite)
-    moved = 0.5 * float(np.abs(g - b).sum())
+    ref, cur = (np.bincount((v - first).astype(int), minlength=period) / len(v) for v in pair.finite)
+    moved = 0.5 * float(np.abs(ref - cur).sum())
     noise = 0.5 * float(np.sqrt(period)) * float(np.sqrt(sum(1 / len(v) for v in pair.finite)))
     if moved < CYCLE_MOVED + noise:
         return None
-    left = {by: 0.5 * float(np.abs(np.roll(g, by) - b).sum()) for by in range(1, period)}
+    left = {by: 0.5 * float(np.abs(np.roll(ref, by) - cur).sum()) for by in range(1, period)}
     best = min(left, key=lambda by: left[by])
     others = sorted(v for by, v in left.items() if by != best)
     if left[best] > max(noise, CYCLE_LEFT * moved) or others[0] < 2 * left[best]:
         return None
     by = _short_way(best, period)
-    return Turn(float(by), _cycle_words(by, period), first, period, exact=abs(by) > NEIGHBOURS)
+    return ClockShift(float(by), _cycle_words(by, period), first, period, exact=abs(by) > NEIGHBOURS)
 
 
 def _short_way(by: int, period: int) -> int:
@@ -177,10 +177,10 @@ def _signed(value: float) -> str:
     return f"{'+' if value > 0 else '-'}{say.number(abs(value))}"
 
 
-def moments(case: Case) -> list[tuple[str, Turn]]:
+def moments(case: Case) -> list[tuple[str, ClockShift]]:
     """Features that are dates with times, and moved against the clock of the rows; in seconds."""
     clocks = [_seconds(side.sample) for side in case.sides]
-    found: list[tuple[str, Turn]] = []
+    found: list[tuple[str, ClockShift]] = []
     for column in case.features_of(ColumnKind.TEMPORAL):
         if column == case.problem.roles.timestamp or any(clock is None for clock in clocks):
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.pair import Pair
+from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.change.effect import Effect, nothing
 
@@ -34,19 +36,19 @@ class Hypothesis:
     reversible: bool
     """Whether the repair restores the values, rather than guessing them from the other columns."""
     rows: NDArray[np.bool_]
-    """Rows of the current sample that it touches (n_b,)."""
+    """Rows of the current sample that it touches (n_cur,)."""
     params: dict[str, Any] = field(default_factory=dict)
     mechanism: str = ""
     """Hypotheses of one kind with the same mechanism are one cause over several columns."""
     segment: str | None = None
     """Expression over columns that marks the rows concerned, where something does."""
     where: NDArray[np.bool_] | None = None
-    """Rows of the current sample that the expression selects (n_b,)."""
+    """Rows of the current sample that the expression selects (n_cur,)."""
 
     @property
     def kind(self) -> CauseKind:
         """Kind of the cause it would be."""
-        return self.signature.named()
+        return self.signature.kind
 
     @property
     def share_of_rows(self) -> float:
@@ -57,9 +59,7 @@ class Hypothesis:
 class Remedy(ABC):
     """How a fault is undone and done."""
 
-    @abstractmethod
-    def named(self) -> CauseKind:
-        """Kind of the fault."""
+    kind: CauseKind
 
     @abstractmethod
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
@@ -70,22 +70,59 @@ class Remedy(ABC):
         """``frame`` (rows of the reference sample) with the fault done to it."""
 
 
+def evidence_of(pair: Pair) -> str:
+    """Key of the finding that shows how a column moved."""
+    return f"{'DRF001' if pair.numeric else 'DRF002'}:{pair.name}"
+
+
+def scenario_with(
+    damage: Callable[[pl.DataFrame], pl.DataFrame], rng: np.random.Generator, subject: str = "income"
+) -> Scenario:
+    """Two months of which the second passed through ``damage`` (features in, features out) before it was served."""
+    current = scenarios.rescored(damage(scenarios.next_month(rng)))
+    reference = scenarios.rescored(scenarios.served(rng))
+    return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), subject)
+
+
 class Signature(Remedy):
     """A family of faults: how it is recognised, undone, and done.
 
     The docstring of its module is its documentation page.
     """
 
-    kind: ClassVar[CauseKind]
     title: ClassVar[str]
-
-    def named(self) -> CauseKind:
-        """Kind of the faults of this family."""
-        return self.kind
+    reversible: ClassVar[bool] = False
+    """Whether a repair restores the values; a hypothesis may say otherwise."""
 
     @abstractmethod
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
         """Hypotheses about the current sample, from inputs alone (labels are for pricing, not for recognising)."""
+
+    def hypothesis(
+        self,
+        pair: Pair,
+        seen: str,
+        undo: str,
+        rows: NDArray[np.bool_] | None = None,
+        *,
+        exact: bool = True,
+        mechanism: str = "",
+        evidence: tuple[str, ...] | None = None,
+        **params: Any,
+    ) -> Hypothesis:
+        """That ``pair`` has the fault, on ``rows`` or all of them; the evidence is its move, unless other is given."""
+        return Hypothesis(
+            signature=self,
+            features=(pair.name,),
+            seen=seen,
+            undo=undo,
+            evidence=evidence or (evidence_of(pair),),
+            exact=exact,
+            reversible=self.reversible,
+            rows=np.ones(len(pair.current), bool) if rows is None else rows,
+            params=params,
+            mechanism=mechanism,
+        )
 
     @staticmethod
     @abstractmethod
@@ -103,13 +140,13 @@ class Fault:
     hypotheses: tuple[Hypothesis, ...]
     suspects: frozenset[str] = frozenset()
     """Columns of any fault that was recognised: none of them is a witness when values are filled in."""
-    repaired: Effect | None = None
+    repair_effect: Effect | None = None
     """When it is undone on the current rows; None where it was not tried out."""
-    repaired_loss: Effect | None = None
+    repair_loss: Effect | None = None
     """Of the mean row loss, likewise."""
     loss_is_accuracy: bool = False
     """Whether that loss is the accuracy, for want of scores."""
-    injected: Effect | None = None
+    injection_effect: Effect | None = None
     """When it is done to the reference rows."""
     by_harm: tuple[str, ...] = ()
     """The columns, most harmful first, where each was tried out alone."""
@@ -158,14 +195,14 @@ class Fault:
         """
         if self.share is not None:
             return self.share
-        repaired, injected = self.repaired, self.injected
+        repair, injection = self.repair_effect, self.injection_effect
         if self.log_only:
-            return nothing(len(next((e.replicates for e in (repaired, injected) if e is not None), [])))
-        if injected is None or (self.reversible and repaired is not None):
-            return None if repaired is None else -repaired
-        if repaired is not None and repaired.clear and not injected.clear:
-            return injected.pooled(-repaired)
-        return injected
+            return nothing(len(next((e.replicates for e in (repair, injection) if e is not None), [])))
+        if injection is None or (self.reversible and repair is not None):
+            return None if repair is None else -repair
+        if repair is not None and repair.clear and not injection.clear:
+            return injection.pooled(-repair)
+        return injection
 
     def repair(self, case: Case, frame: pl.DataFrame) -> pl.DataFrame:
         """All of them undone on the current sample."""

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.monotone_transforms import Curve, curves_for
+from backslide.causes.columns.monotone_transforms import MonotoneMap, curves_for
 from backslide.causes.columns.resolution import EQUAL, frequent_levels, levels_of, on_levels
 from backslide.causes.faults.base import Hypothesis, Remedy
+from backslide.causes.faults.markers import describe
 from backslide.causes.faults.signatures.unit_change import CONVERSIONS, Conversion
-from backslide.causes.faults.subset_rules import describe
 from backslide.causes.faults.subsets import within
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
@@ -29,7 +29,7 @@ from backslide.engine.columns.design_matrix import make_design
 from backslide.engine.columns.pair import Pair
 from backslide.stats.drift.boosting import regress
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks, ks_limit, ks_p_value
+from backslide.stats.two_sample import KS_AT_1_PERCENT, ks, ks_limit, ks_p_value
 
 Mask = NDArray[np.bool_]
 
@@ -61,16 +61,12 @@ UNMARKED = ", which nothing marks"
 
 
 @dataclass(frozen=True)
-class _Mixed(Remedy):
+class _MixtureRemedy(Remedy):
     """A map of one column, or a swap of two, on the rows that are likelier with it than without."""
 
     kind: CauseKind
-    conversion: Conversion | Curve | None
+    conversion: Conversion | MonotoneMap | None
     share: float
-
-    def named(self) -> CauseKind:
-        """Kind of the fault."""
-        return self.kind
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Undo it on its rows."""
@@ -98,20 +94,20 @@ def recognise_mixtures(case: Case, taken: set[str]) -> list[Hypothesis]:
     for pair in case.pairs.values():
         if pair.name in taken or not pair.numeric or pair.constant_before:
             continue
-        g, b = pair.finite
-        if min(len(g), len(b)) < edit.MIN_ROWS:
+        ref, cur = pair.finite
+        if min(len(ref), len(cur)) < edit.MIN_ROWS:
             continue
-        distance = ks(g, b)
-        if distance >= MIN_MOVED and ks_p_value(distance, len(g), len(b)) < 1e-6:
+        distance = ks(ref, cur)
+        if distance >= MIN_MOVED and ks_p_value(distance, len(ref), len(cur)) < 1e-6:
             moved.append((distance, pair))
     moved.sort(key=lambda item: -item[0])
-    swaps = list(_swapped(case, [pair for _, pair in moved[:MAX_COLUMNS]]))
+    swaps = list(_find_swaps(case, [pair for _, pair in moved[:MAX_COLUMNS]]))
     claimed = {feature for h in swaps for feature in h.features}
-    found = [*swaps, *(h for _, pair in moved if pair.name not in claimed for h in _converted(case, pair))]
-    return [told for h in found for told in _described(case, h)]
+    found = [*swaps, *(h for _, pair in moved if pair.name not in claimed for h in _find_conversion(case, pair))]
+    return [told for h in found for told in _describe(case, h)]
 
 
-def _described(case: Case, hypothesis: Hypothesis) -> list[Hypothesis]:
+def _describe(case: Case, hypothesis: Hypothesis) -> list[Hypothesis]:
     """The same fault by what marks its rows, where something does: then the rows are known and not only likely."""
     marker = describe(case, hypothesis.rows, hypothesis.features)
     if marker is None:
@@ -134,44 +130,49 @@ class _Fit:
     apart: float
 
 
-def _fit(g: Floats, other: Floats, b: Floats) -> _Fit:
-    """``b`` as (1 - part) of ``g`` and part of ``other`` (sorted arrays): least squares between distribution functions."""
-    at = np.unique(np.concatenate([np.quantile(v, np.linspace(0, 1, GRID)) for v in (g, other, b)]))
-    f_g, f_o, f_b = (np.searchsorted(v, at, side="right") / len(v) for v in (g, other, b))
-    toward, moved = f_o - f_g, f_b - f_g
+def _fit(ref: Floats, other: Floats, cur: Floats) -> _Fit:
+    """``cur`` as (1 - part) of ``ref`` and part of ``other`` (sorted arrays): least squares between distribution functions."""
+    at = np.unique(np.concatenate([np.quantile(v, np.linspace(0, 1, GRID)) for v in (ref, other, cur)]))
+    f_ref, f_o, f_cur = (np.searchsorted(v, at, side="right") / len(v) for v in (ref, other, cur))
+    toward, moved = f_o - f_ref, f_cur - f_ref
     power = float(toward @ toward)
     part = float(np.clip(toward @ moved / power, 0.0, 1.0)) if power > 0 else 0.0
     return _Fit(part, float(np.abs(moved - part * toward).max()), float(np.abs(toward).max()))
 
 
-def _good(fit: _Fit, moved: float, n_g: int, n_b: int) -> bool:
-    noise = 1.63 * float(np.sqrt(1 / n_g + 1 / n_b))
+def _good(fit: _Fit, moved: float, n_ref: int, n_cur: int) -> bool:
+    noise = ks_limit(n_ref, n_cur, KS_AT_1_PERCENT)
     explained = fit.left <= max(noise, REMAINS * moved) and fit.left < 0.4 * moved
     return explained and MIN_PART <= fit.part <= 1 - MIN_PART and fit.apart >= MIN_APART
 
 
-def _converted(case: Case, pair: Pair) -> Iterator[Hypothesis]:
+def _find_conversion(case: Case, pair: Pair) -> Iterator[Hypothesis]:
     """The conversion of part of the rows that leaves the least unexplained, if it explains the column's move."""
-    g, b = pair.finite
-    moved = ks(g, b)
-    step = EQUAL * max(float(np.abs(b).max()), 1e-300)
-    maps: list[Conversion | Curve] = [*CONVERSIONS, OPPOSITE, *_by_levels(g, b), *curves_for(g)]
-    fits = [(c, _fit(*(np.round(v / step) for v in (g, np.sort(c.apply(g)), b)))) for c in maps]
-    good = [(c, f) for c, f in fits if _good(f, moved, len(g), len(b))]
-    known = float(np.sqrt(1 / len(g) + 1 / len(b)))  # by which a conversion that people know may fit worse
-    for conversion, fit in sorted(good, key=lambda item: item[1].left + known * _looked_up(item[0]))[:3]:
+    ref, cur = pair.finite
+    moved = ks(ref, cur)
+    step = EQUAL * max(float(np.abs(cur).max()), 1e-300)
+    maps: list[Conversion | MonotoneMap] = [*CONVERSIONS, OPPOSITE, *_by_levels(ref, cur), *curves_for(ref)]
+    fits = [(c, _fit(*(np.round(v / step) for v in (ref, np.sort(c.apply(ref)), cur)))) for c in maps]
+    good = [(c, f) for c, f in fits if _good(f, moved, len(ref), len(cur))]
+    known = float(np.sqrt(1 / len(ref) + 1 / len(cur)))  # by which a conversion that people know may fit worse
+
+    def cost(item: tuple[Conversion | MonotoneMap, _Fit]) -> float:
+        by_levels = isinstance(item[0], Conversion) and item[0].lattice  # one of many that the values proposed
+        return item[1].left + known * by_levels
+
+    for conversion, fit in sorted(good, key=cost)[:3]:
         rows = _rows(case, pair, conversion, fit.part)
         values = pair.numbers[1].copy()
         values[rows] = conversion.undo(values[rows])
-        left = ks(*(np.round(v / step) for v in (g, np.sort(values[np.isfinite(values)]))))
-        rest = REST_PROVEN if _proven(g, b, conversion) else REST
-        if rows.sum() < edit.MIN_ROWS / 4 or left > max(ks_limit(len(g), len(b)), rest * moved):
+        left = ks(*(np.round(v / step) for v in (ref, np.sort(values[np.isfinite(values)]))))
+        rest = REST_PROVEN if _proven(ref, cur, conversion) else REST
+        if rows.sum() < edit.MIN_ROWS / 4 or left > max(ks_limit(len(ref), len(cur)), rest * moved):
             continue
         flipped = conversion is OPPOSITE
         kind = CauseKind.SIGN_FLIP if flipped else CauseKind.UNIT_CHANGE
         share = say.percent(float(rows.mean()))
         yield Hypothesis(
-            signature=_Mixed(kind, conversion, fit.part),
+            signature=_MixtureRemedy(kind, conversion, fit.part),
             features=(pair.name,),
             seen=f"{pair.name} comes {'' if flipped else 'as '}{conversion.words} on {share} of the rows{UNMARKED}",
             undo=f"convert {pair.name} back on those rows",
@@ -184,33 +185,28 @@ def _converted(case: Case, pair: Pair) -> Iterator[Hypothesis]:
         return
 
 
-def _proven(g: Floats, b: Floats, conversion: Conversion | Curve) -> bool:
+def _proven(ref: Floats, cur: Floats, conversion: Conversion | MonotoneMap) -> bool:
     """Whether the values themselves show the map: what the column never had comes back to what it always had."""
-    levels = levels_of(g)
+    levels = levels_of(ref)
     if levels is None:
         return False
-    new = b[~on_levels(b, levels)]
+    new = cur[~on_levels(cur, levels)]
     return len(new) >= edit.MIN_ROWS / 4 and bool(on_levels(conversion.undo(new), levels).mean() >= BACK)
 
 
-def _looked_up(conversion: Conversion | Curve) -> bool:
-    """Whether it is one of many that the values themselves proposed."""
-    return isinstance(conversion, Conversion) and conversion.lattice
+def _plain(conversion: Conversion | MonotoneMap, apart: float) -> bool:
+    return apart >= MIN_MOVED_BY_CURVE if isinstance(conversion, MonotoneMap) else conversion.plain(apart)
 
 
-def _plain(conversion: Conversion | Curve, apart: float) -> bool:
-    return apart >= MIN_MOVED_BY_CURVE if isinstance(conversion, Curve) else conversion.plain(apart)
-
-
-def _by_levels(g: Floats, b: Floats) -> list[Conversion]:
+def _by_levels(ref: Floats, cur: Floats) -> list[Conversion]:
     """Factors and offsets of no known unit under which the values that are new are the very ones that the column always had."""
-    levels = levels_of(g)
+    levels = levels_of(ref)
     if levels is None:
         return []
-    new = b[~on_levels(b, levels)]
-    if len(new) < max(edit.MIN_ROWS / 4, MIN_PART * len(b)):
+    new = cur[~on_levels(cur, levels)]
+    if len(new) < max(edit.MIN_ROWS / 4, MIN_PART * len(cur)):
         return []
-    often_new, often = (frequent_levels(v, FREQUENT) for v in (new, g))
+    often_new, often = (frequent_levels(v, FREQUENT) for v in (new, ref))
     found = []
     for value in often_new:
         for was in often:
@@ -225,8 +221,8 @@ def _by_levels(g: Floats, b: Floats) -> list[Conversion]:
 OPPOSITE = Conversion(-1.0, 0.0, "with the opposite sign")
 
 
-def _rows(case: Case, pair: Pair, conversion: Conversion | Curve, part: float) -> Mask:
-    """Rows likelier with the map than without, given the other columns (n_b,)."""
+def _rows(case: Case, pair: Pair, conversion: Conversion | MonotoneMap, part: float) -> Mask:
+    """Rows likelier with the map than without, given the other columns (n_cur,)."""
     x = pair.numbers[1]
     known = np.isfinite(x)
     before = _Conditional(case, pair)
@@ -242,7 +238,7 @@ def _rows(case: Case, pair: Pair, conversion: Conversion | Curve, part: float) -
     return np.asarray(known & likelier)
 
 
-def _log_slope(conversion: Conversion | Curve, x: Floats) -> Floats:
+def _log_slope(conversion: Conversion | MonotoneMap, x: Floats) -> Floats:
     """Logarithm of how fast the undone value moves with the value (n,)."""
     if isinstance(conversion, Conversion):
         return np.full(len(x), -np.log(abs(conversion.factor)))
@@ -265,14 +261,14 @@ class _Conditional:
         self.outside = 0.5 / n / reach
         design = make_design(case.pairs.values(), leave_out={pair.name, *case.suspects})
         self.centre: Floats | None = None
-        g = pair.numbers[0]
-        finite = np.isfinite(g)
+        ref = pair.numbers[0]
+        finite = np.isfinite(ref)
         if design.columns and finite.sum() >= edit.MIN_ROWS:
-            x_g = design.matrix(case.reference.sample)[finite]
-            rank = self.rank(g[finite])
+            x_ref = design.matrix(case.reference.sample)[finite]
+            rank = self.rank(ref[finite])
             half = case.rng("halves " + pair.name).random(len(rank)) < 0.5
-            model = regress(x_g[half], rank[half], design.categorical, rounds=40)
-            residual = rank[~half] - model.predict(x_g[~half])
+            model = regress(x_ref[half], rank[half], design.categorical, rounds=40)
+            residual = rank[~half] - model.predict(x_ref[~half])
             counts, self.steps = np.histogram(residual, np.linspace(-1.2, 1.2, 49))
             smooth = np.convolve(counts + 0.2, [0.25, 0.5, 0.25], "same")
             self.residual = np.log(smooth / smooth.sum())
@@ -283,7 +279,7 @@ class _Conditional:
         return np.asarray(np.searchsorted(self.sorted, values) / max(len(self.sorted), 1))
 
     def log_density(self, values: Floats) -> Floats:
-        """Of each current row's value (n_b,)."""
+        """Of each current row's value (n_cur,)."""
         place = np.searchsorted(self.edges, values, side="right") - 1
         inside = (values >= self.edges[0]) & (values <= self.edges[-1])
         density = np.where(inside, self.density[np.clip(place, 0, len(self.density) - 1)], self.outside)
@@ -294,13 +290,13 @@ class _Conditional:
         return np.asarray(found)
 
 
-def _swapped(case: Case, pairs: list[Pair]) -> Iterator[Hypothesis]:
+def _find_swaps(case: Case, pairs: list[Pair]) -> Iterator[Hypothesis]:
     """Two columns that exchanged their values on the same part of the rows."""
     for one, other in combinations(pairs, 2):
-        (g_1, b_1), (g_2, b_2) = one.finite, other.finite
-        fits = _fit(g_1, g_2, b_1), _fit(g_2, g_1, b_2)
-        moved = ks(g_1, b_1), ks(g_2, b_2)
-        sizes = ((len(g_1), len(b_1)), (len(g_2), len(b_2)))
+        (ref_1, cur_1), (ref_2, cur_2) = one.finite, other.finite
+        fits = _fit(ref_1, ref_2, cur_1), _fit(ref_2, ref_1, cur_2)
+        moved = ks(ref_1, cur_1), ks(ref_2, cur_2)
+        sizes = ((len(ref_1), len(cur_1)), (len(ref_2), len(cur_2)))
         if not all(_good(f, m, *n) for f, m, n in zip(fits, moved, sizes, strict=True)):
             continue
         if abs(fits[0].part - fits[1].part) > 0.2 * max(fits[0].part, fits[1].part):
@@ -314,7 +310,7 @@ def _swapped(case: Case, pairs: list[Pair]) -> Iterator[Hypothesis]:
         if rows.sum() < edit.MIN_ROWS / 4:
             continue
         yield Hypothesis(
-            signature=_Mixed(CauseKind.SWAPPED_COLUMNS, None, part),
+            signature=_MixtureRemedy(CauseKind.SWAPPED_COLUMNS, None, part),
             features=(one.name, other.name),
             seen=f"{one.name} and {other.name} are swapped on {say.percent(float(rows.mean()))} of the rows{UNMARKED}",
             undo=f"swap {one.name} and {other.name} back on those rows",

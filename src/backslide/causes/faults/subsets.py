@@ -11,8 +11,9 @@ import polars as pl
 from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.faults.base import Hypothesis, Remedy
+from backslide.causes.faults.markers import Marker
 from backslide.causes.faults.registry import all_signatures
-from backslide.causes.faults.subset_rules import MIN_ROWS, Marker, find_markers
+from backslide.causes.faults.subset_rules import MIN_ROWS, find_markers
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.containment import let_through
 
@@ -21,7 +22,7 @@ SIMILAR = (0.5, 2.0)
 
 
 @dataclass(frozen=True)
-class _Within(Remedy):
+class _PartialRemedy(Remedy):
     """A fault of marked rows; the others stay as they are."""
 
     inner: Hypothesis
@@ -29,22 +30,18 @@ class _Within(Remedy):
     marker: Marker
     kind: CauseKind
 
-    def named(self) -> CauseKind:
-        """Kind of the fault."""
-        return self.kind
-
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Undo it on the marked current rows."""
         rows = self.marker.current
         fixed = self.inner.signature.repair(self.part, self.inner, frame.filter(pl.Series(rows)))
-        return _written(frame, fixed, self.inner.features, rows)
+        return _write_rows(frame, fixed, self.inner.features, rows)
 
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Do it to the reference rows with the marker's value, or to the same share of any rows where there are none."""
         rows = self._reference_rows(case)
         part = case.part(rows, self.marker.current)
         broken = self.inner.signature.inject(part, self.inner, frame.filter(pl.Series(rows)))
-        return _written(frame, broken, self.inner.features, rows)
+        return _write_rows(frame, broken, self.inner.features, rows)
 
     def _reference_rows(self, case: Case) -> edit.Mask:
         own, share = self.marker.reference, self.marker.share
@@ -55,16 +52,16 @@ class _Within(Remedy):
         return np.asarray(rng.random(case.reference.sample.height) < share)
 
 
-def _written(frame: pl.DataFrame, changed: pl.DataFrame, features: tuple[str, ...], rows: edit.Mask) -> pl.DataFrame:
+def _write_rows(frame: pl.DataFrame, changed: pl.DataFrame, features: tuple[str, ...], rows: edit.Mask) -> pl.DataFrame:
     for feature in features:
-        frame = _reread(frame, changed, feature, rows)
+        frame = _read_as_numbers(frame, changed, feature, rows)
         values = np.full(frame.height, None, object)
         values[rows] = np.array([*changed[feature].to_list(), None], object)[:-1]
         frame = edit.write(frame, feature, values, rows)
     return frame
 
 
-def _reread(frame: pl.DataFrame, changed: pl.DataFrame, feature: str, rows: edit.Mask) -> pl.DataFrame:
+def _read_as_numbers(frame: pl.DataFrame, changed: pl.DataFrame, feature: str, rows: edit.Mask) -> pl.DataFrame:
     """A text column whose marked rows became numbers becomes a column of numbers, if its other rows read as such."""
     old, new = frame[feature], changed[feature]
     if old.dtype != pl.String or not new.dtype.is_numeric():
@@ -87,16 +84,13 @@ def within(case: Case, marker: Marker, moved: Iterable[str]) -> list[Hypothesis]
         return []  # the whole reference is no measure for rows of a kind that it holds too few of
     if not known and marker.column in case.pairs:
         return []  # nor for rows that the model's own inputs say are of a new kind: a month that has not been
-    part = case.part(marker.reference if known else _every(case), marker.current)
+    every = np.ones(case.reference.sample.height, bool)
+    part = case.part(marker.reference if known else every, marker.current)
     if part.current.sample.height < edit.MIN_ROWS:
         return []
     wanted = set(moved)
     found, part = read_signatures(part)
-    return [_scattered(h, part, marker) for h in found if wanted & set(h.features)]
-
-
-def _every(case: Case) -> edit.Mask:
-    return np.ones(case.reference.sample.height, bool)
+    return [_widen(h, part, marker) for h in found if wanted & set(h.features)]
 
 
 def read_signatures(case: Case) -> tuple[list[Hypothesis], Case]:
@@ -118,14 +112,14 @@ def read_signatures(case: Case) -> tuple[list[Hypothesis], Case]:
     return found, case
 
 
-def _scattered(hypothesis: Hypothesis, part: Case, marker: Marker) -> Hypothesis:
+def _widen(hypothesis: Hypothesis, part: Case, marker: Marker) -> Hypothesis:
     """The hypothesis about the marked rows as one about the whole window."""
     rows = np.zeros(len(marker.current), bool)
     rows[marker.current] = hypothesis.rows
     where = f" where {marker.expression}"
     return replace(
         hypothesis,
-        signature=_Within(hypothesis, part, marker, hypothesis.kind),
+        signature=_PartialRemedy(hypothesis, part, marker, hypothesis.kind),
         rows=rows,
         seen=hypothesis.seen + where,
         undo=hypothesis.undo + where,

@@ -29,7 +29,7 @@ LOG_ONLY = 0.25
 
 
 @dataclass(frozen=True)
-class Scored:
+class Score:
     """The target metric of some rows and its replicates, and the mean row loss that ranks repairs."""
 
     metric: Effect
@@ -37,7 +37,7 @@ class Scored:
     """Mean log loss where there are scores, else error rate or absolute error."""
 
 
-class Bench:
+class PricingBench:
     """Scores versions of both samples on one target metric, every time with the same replicates."""
 
     def __init__(self, case: Case, target: Metric, model: Model | None, *, artefact: bool = False) -> None:
@@ -54,14 +54,15 @@ class Bench:
         """The replicates of a window, the same for every effect."""
         return self.case.draw(side)
 
-    def score(self, side: Side, outcomes: Outcomes) -> Scored:
+    def score(self, side: Side, outcomes: Outcomes) -> Score:
         """The target on the labelled rows of a window. Rows that a model failed on count as errors."""
-        chosen = _answered(outcomes.take(self.rows(side)))
+        chosen = _fill_failures(outcomes.take(self.rows(side)))
         draw = self.draw(side)
         metric = _effect(self.target, chosen.statistics(self.target, len(self.case.problem.classes)), draw)
         problem = self.case.problem
-        loss = _loss(problem.has_scores and chosen.scores is not None, problem.classification)
-        return Scored(metric, _effect(loss, chosen.statistics(loss, len(self.case.problem.classes)), draw))
+        ranking = "log_loss" if problem.has_scores and chosen.scores is not None else "accuracy"
+        loss = METRICS[ranking if problem.classification else "mae"]
+        return Score(metric, _effect(loss, chosen.statistics(loss, len(self.case.problem.classes)), draw))
 
     @cached_property
     def served_change(self) -> Effect:
@@ -82,20 +83,20 @@ class Bench:
         return self.answer(self.case.current.sample)
 
     @cached_property
-    def logged(self) -> Scored:
+    def logged(self) -> Score:
         """The model on the current sample as it stands: what repairs are measured against."""
         return self.score(self.case.current, self.as_logged)
 
     @cached_property
     def base(self) -> Effect:
         """The metric of the model on the reference sample as logged: what injections are measured against."""
-        return self.injected(self.case.reference.sample).metric
+        return self.score_reference(self.case.reference.sample).metric
 
-    def repaired(self, frame: pl.DataFrame) -> Scored:
+    def score_current(self, frame: pl.DataFrame) -> Score:
         """A version of the current sample."""
         return self.score(self.case.current, self.answer(frame))
 
-    def injected(self, frame: pl.DataFrame) -> Scored:
+    def score_reference(self, frame: pl.DataFrame) -> Score:
         """A version of the reference sample."""
         return self.score(self.case.reference, self.answer(frame))
 
@@ -108,7 +109,7 @@ class Bench:
             return None
         rows = len(self.rows(self.case.current)) or self.case.current.sample.height
         ratio = len(self.rows(self.case.reference)) / max(rows, 1)
-        return (self.injected(frame).metric - self.base).scaled(float(np.sqrt(1 + ratio)))
+        return (self.score_reference(frame).metric - self.base).scaled(float(np.sqrt(1 + ratio)))
 
     @property
     def current_labels(self) -> bool:
@@ -121,7 +122,7 @@ class Bench:
         return len(self.rows(self.case.reference)) > 0
 
 
-def price(bench: Bench, fault: Fault, others: Sequence[Fault] = ()) -> Fault:
+def price(bench: PricingBench, fault: Fault, others: Sequence[Fault] = ()) -> Fault:
     """The fault with the effects of its repair and its injection, as far as model and labels allow.
 
     ``others`` are undone beforehand: with a second fault still in the rows, undoing the first alone may even look harmful.
@@ -140,43 +141,43 @@ def price(bench: Bench, fault: Fault, others: Sequence[Fault] = ()) -> Fault:
     if unserved:
         # The model was given something else in place of what the log shows: that is what a repair competes with.
         before, after = case.current.outcomes, _where(fault.rows, after, case.current.outcomes)
-    repaired = repaired_loss = None
+    repair_effect = repair_loss = None
     if bench.current_labels:
         unrepaired = bench.logged if before is bench.as_logged else bench.score(case.current, before)
         undone = bench.score(case.current, after)
-        repaired, repaired_loss = undone.metric - unrepaired.metric, undone.loss - unrepaired.loss
+        repair_effect, repair_loss = undone.metric - unrepaired.metric, undone.loss - unrepaired.loss
     if unserved:
-        helped = repaired is not None and repaired.clear and bench.target.sign * repaired.value > 0
+        helped = repair_effect is not None and repair_effect.clear and bench.target.sign * repair_effect.value > 0
         log_only = not helped and not _served_worse(bench, fault.rows)
     return replace(
         fault,
-        repaired=repaired,
-        repaired_loss=repaired_loss,
+        repair_effect=repair_effect,
+        repair_loss=repair_loss,
         loss_is_accuracy=case.problem.classification and not case.problem.has_scores,
-        injected=None if unserved else bench.effect_of(fault.inject(case, case.reference.sample)),
+        injection_effect=None if unserved else bench.effect_of(fault.inject(case, case.reference.sample)),
         by_harm=_by_harm(bench, fault),
         log_only=log_only,
     )
 
 
-def _by_harm(bench: Bench, fault: Fault) -> tuple[str, ...]:
+def _by_harm(bench: PricingBench, fault: Fault) -> tuple[str, ...]:
     """Columns of one mechanism by what each of them costs alone, done to the reference; as found where that is not known."""
     if len(fault.hypotheses) < 2 or not bench.reference_labels:
         return fault.features
     alone = [replace(fault, hypotheses=(h,)) for h in fault.hypotheses]
-    value = [bench.injected(one.inject(bench.case, bench.case.reference.sample)).metric.value for one in alone]
+    value = [bench.score_reference(one.inject(bench.case, bench.case.reference.sample)).metric.value for one in alone]
     order = np.argsort(bench.target.sign * np.array(value), kind="stable")
     return tuple(dict.fromkeys(f for i in order for f in alone[int(i)].features))
 
 
-def _explains_served(bench: Bench, before: Outcomes, repaired: Outcomes, rows: NDArray[np.bool_]) -> bool:
+def _explains_served(bench: PricingBench, before: Outcomes, repaired: Outcomes, rows: NDArray[np.bool_]) -> bool:
     """Whether what was served on ``rows`` follows the repaired values and not the ones before the repair."""
     served = bench.case.current.outcomes
     as_logged, as_repaired = (_distance(o, served, rows) for o in (before, repaired))
     return as_repaired < LOG_ONLY * as_logged
 
 
-def _unserved(bench: Bench, fault: Fault) -> bool:
+def _unserved(bench: PricingBench, fault: Fault) -> bool:
     """Whether the rows that lost their values were served as if they had them: the saved model answers them otherwise.
 
     Told by the saved model alone, against the rows that were not hit; a stand-in is too rough for it.
@@ -193,7 +194,7 @@ HURT_Z = 3.0
 """Standard errors by which rows must be served worse than the reference before a lost value is no mere gap in the log."""
 
 
-def _served_worse(bench: Bench, rows: NDArray[np.bool_]) -> bool:
+def _served_worse(bench: PricingBench, rows: NDArray[np.bool_]) -> bool:
     """Whether the rows that lost their values were served with more errors than the reference; False without labels."""
     hit = bench.rows(bench.case.current)
     hit = hit[rows[hit]]
@@ -236,17 +237,11 @@ def _distance(one: Outcomes, other: Outcomes, rows: NDArray[np.bool_]) -> float:
     return float(told.mean()) if len(told) else 0.0
 
 
-def _loss(scores: bool, classification: bool) -> Metric:
-    if not classification:
-        return METRICS["mae"]
-    return METRICS["log_loss"] if scores else METRICS["accuracy"]
-
-
 def _effect(metric: Metric, rows: Floats, draw: Resampler) -> Effect:
     return Effect(float(metric.value(rows.sum(0))), metric.value(draw.sums(rows)))
 
 
-def _answered(outcomes: Outcomes) -> Outcomes:
+def _fill_failures(outcomes: Outcomes) -> Outcomes:
     """Outcomes in which rows that the model failed on are plain errors: uniform scores, or the mean prediction."""
     if outcomes.scores is not None:
         scores = np.where(np.isfinite(outcomes.scores), outcomes.scores, 1 / outcomes.scores.shape[1])

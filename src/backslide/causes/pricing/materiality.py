@@ -50,22 +50,24 @@ def stands(fault: Fault, scale: Scale) -> bool:
     A specific signature stands unless undoing it makes things clearly worse. An unspecific one stands only if undoing it
     brings points back, and doing it to the reference costs some: other rows may do better for many a reason.
     """
-    if fault.repaired is None:
+    if fault.repair_effect is None:
         return fault.exact
     loss_z = 0.0
-    if fault.repaired_loss is not None:
+    if fault.repair_loss is not None:
         # Log loss and errors fall when rows are served better; accuracy, the loss of classes without scores, rises.
-        loss_z = fault.repaired_loss.z if fault.loss_is_accuracy else -fault.repaired_loss.z
-    metric_z = scale.target.sign * fault.repaired.z
+        loss_z = fault.repair_loss.z if fault.loss_is_accuracy else -fault.repair_loss.z
+    metric_z = scale.target.sign * fault.repair_effect.z
     if fault.exact:
         # Both must speak against it: the log loss of a model trained with class weights may fall under a fault.
         return not (fault.reversible and loss_z < WORSENS_Z and metric_z < WORSENS_Z)
-    if max(loss_z, metric_z) < GAIN_Z or not fault.repaired.clear:
+    if max(loss_z, metric_z) < GAIN_Z or not fault.repair_effect.clear:
         return False
-    if fault.injected is not None and not (fault.injected.clear and scale.harm(fault.injected) > 0):
+    if fault.injection_effect is not None and not (
+        fault.injection_effect.clear and scale.harm(fault.injection_effect) > 0
+    ):
         return False
     drop = scale.harm(scale.change) if scale.change is not None else 0.0
-    return -scale.harm(fault.repaired) >= max(MATERIAL * scale.min_effect, GAIN_SHARE * drop)
+    return -scale.harm(fault.repair_effect) >= max(MATERIAL * scale.min_effect, GAIN_SHARE * drop)
 
 
 def matters(fault: Fault, scale: Scale) -> bool:
@@ -98,10 +100,14 @@ def asks_for_shift(rest: Effect, scale: Scale, rows: int) -> bool:
 
 def confidence(fault: Fault, *, artefact: bool) -> Confidence:
     """How sure the cause is; ``artefact`` says that the saved model itself, not a stand-in, answered."""
-    agree = fault.repaired is not None and fault.injected is not None and _agree(-fault.repaired, fault.injected)
+    agree = (
+        fault.repair_effect is not None
+        and fault.injection_effect is not None
+        and _agree(-fault.repair_effect, fault.injection_effect)
+    )
     if agree:
         return Confidence.VERIFIED if artefact else Confidence.SUPPORTED
-    clear = any(effect is not None and effect.clear for effect in (fault.repaired, fault.injected))
+    clear = any(effect is not None and effect.clear for effect in (fault.repair_effect, fault.injection_effect))
     return Confidence.SUPPORTED if clear and fault.exact else Confidence.SUSPECTED
 
 
@@ -146,7 +152,7 @@ def _proves(cause: Cause, change: Change | None, scale: Scale, *, labels: bool) 
     return least > 0 and harm(done.estimate) >= floor and worst >= harm(done.estimate) and harm(change.estimate) > 0
 
 
-def named(
+def name_causes(
     verdict: Verdict, causes: tuple[Cause, ...], harmless: tuple[Cause, ...], *, current_labels: bool
 ) -> tuple[tuple[Cause, ...], tuple[Cause, ...]]:
     """Causes and harmless findings under a verdict: what makes none is harmless, as no cause is named to fill the list.

@@ -10,14 +10,14 @@ import numpy as np
 import polars as pl
 
 from backslide.causes.faults.base import Fault
-from backslide.causes.pricing.counterfactual import Bench
+from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.stats.change.effect import Effect
 
 MAX_EXACT = 5
 """Faults up to which all subsets are scored (32 calls of the model)."""
 
 
-def share_out(bench: Bench, faults: list[Fault]) -> list[Fault]:
+def share_out(bench: PricingBench, faults: list[Fault]) -> list[Fault]:
     """The faults with their shares of the points, which together are the effect of all of them at once.
 
     One fault keeps its own price. With several, the value of a set of faults is the metric with just those undone (all
@@ -28,17 +28,14 @@ def share_out(bench: Bench, faults: list[Fault]) -> list[Fault]:
         return faults
     sets = [frozenset(c) for size in range(n + 1) for c in combinations(range(n), size)]
     if bench.current_labels and all(f.reversible for f in faults):
-        value = {s: bench.repaired(all_undone(bench, _others(faults, s))).metric for s in sets}
+        absent = {s: [fault for i, fault in enumerate(faults) if i not in s] for s in sets}
+        value = {s: bench.score_current(undo_all(bench, absent[s])).metric for s in sets}
     else:
-        value = {s: _injected(bench, [faults[i] for i in sorted(s)]) for s in sets}
+        value = {s: _inject_all(bench, [faults[i] for i in sorted(s)]) for s in sets}
     return [replace(fault, share=_shapley(i, n, value)) for i, fault in enumerate(faults)]
 
 
-def _others(faults: list[Fault], present: frozenset[int]) -> list[Fault]:
-    return [fault for i, fault in enumerate(faults) if i not in present]
-
-
-def _injected(bench: Bench, faults: list[Fault]) -> Effect:
+def _inject_all(bench: PricingBench, faults: list[Fault]) -> Effect:
     """What all of the faults do to the reference rows."""
     frame = bench.case.reference.sample
     for fault in faults:
@@ -60,7 +57,7 @@ def _shapley(player: int, n: int, value: dict[frozenset[int], Effect]) -> Effect
     return Effect(total, replicates)
 
 
-def all_undone(bench: Bench, faults: list[Fault]) -> pl.DataFrame:
+def undo_all(bench: PricingBench, faults: list[Fault]) -> pl.DataFrame:
     """The current sample with every fault undone, as far as that goes."""
     frame = bench.case.current.sample
     for fault in faults:

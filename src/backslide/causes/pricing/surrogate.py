@@ -13,6 +13,7 @@ import polars as pl
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from backslide.case import Case
+from backslide.contracts import say
 from backslide.engine.columns.design_matrix import Design, make_design
 from backslide.engine.roles.problem import Problem
 from backslide.models.answer import Reply
@@ -51,7 +52,7 @@ def _no_frames(frame: Any, decisions: bool) -> Reply:
     raise TypeError("the stand-in answers Polars frames only")
 
 
-def surrogate(case: Case) -> tuple[Model | None, str]:
+def fit_surrogate(case: Case) -> tuple[Model | None, str]:
     """A stand-in fitted to the reference sample, and a sentence on how faithful it is; None where it is not."""
     design = make_design(case.pairs.values())
     served = case.reference.outcomes
@@ -66,9 +67,13 @@ def surrogate(case: Case) -> tuple[Model | None, str]:
         return None, "faults are not priced: no saved model, and too few reference rows for a stand-in"
     fitted = _fit(x[train], y[train], design, case.problem)
     fidelity = _fidelity(fitted, x[test], y[test], case.problem)
+    share = say.percent(fidelity, 0)
     if fidelity < MIN_FIDELITY:
-        return None, f"faults are not priced: no saved model, and a stand-in would agree with it on {fidelity:.0%} only"
-    note = f"no usable saved model: faults are priced with a stand-in that agrees with the logged outputs to {fidelity:.0%}"
+        return (
+            None,
+            f"faults are not priced: no saved model, and a stand-in would agree with it on {share} only",
+        )
+    note = f"no usable saved model: faults are priced with a stand-in that agrees with the logged outputs to {share}"
     return Surrogate(design, fitted, case.problem), note
 
 

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes
 from backslide.causes.faults.base import Fault
-from backslide.causes.pricing.counterfactual import Bench
-from backslide.causes.replay.output_change import AlteredAnswers, by_replay, exchanged_classes
-from backslide.causes.replay.preprocessing.replay import Altered
-from backslide.causes.replay.preprocessing.search import altered_inputs
-from backslide.causes.replay.rollout import rollout
-from backslide.causes.replay.threshold import decided_at, recut
-from backslide.causes.replay.version_comparison import worse_version
+from backslide.causes.pricing.counterfactual import PricingBench
+from backslide.causes.replay.output_change import AnswerChange, find_answer_change, find_exchanged_classes
+from backslide.causes.replay.preprocessing.replay import InputChange
+from backslide.causes.replay.preprocessing.search import find_input_change
+from backslide.causes.replay.rollout import find_rollout
+from backslide.causes.replay.threshold import decide_at, find_threshold_change
+from backslide.causes.replay.version_comparison import find_worse_version
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.playbook.shadow.replay import Replay, replay, replayed
@@ -53,11 +53,11 @@ class OwnChange:
     segment: str | None = None
     """What marks the rows concerned, where only some are and something does."""
     rows: NDArray[np.bool_] | None = None
-    """Rows of the current sample concerned (n_b,), from which it is dated; None where that is not known."""
+    """Rows of the current sample concerned (n_cur,), from which it is dated; None where that is not known."""
     confidence: Confidence = Confidence.PROVEN
 
 
-def find_own_change(bench: Bench, faults: Sequence[Fault] = ()) -> OwnChange | None:
+def find_own_change(bench: PricingBench, faults: Sequence[Fault] = ()) -> OwnChange | None:
     """The change of our own that replay proves, by the most specific name that it gives; None without one.
 
     ``faults`` are those of the data: what is wrong in the log alone is undone first, and rows that lost values are left out, as
@@ -67,29 +67,35 @@ def find_own_change(bench: Bench, faults: Sequence[Fault] = ()) -> OwnChange | N
     if not (case.inputs_known or case.problem.has_scores):
         return None
     found = _by_replay(bench, faults) if case.reference_model is not None and case.inputs_known else None
-    if found is None and (exchanged := exchanged_classes(case)) is not None:
-        found = _answers_altered(bench, exchanged, 1.0, Confidence.SUSPECTED)
+    if found is None and (exchanged := find_exchanged_classes(case)) is not None:
+        found = _answer_change(bench, exchanged, 1.0, Confidence.SUSPECTED)
     return found or _threshold(bench) or _by_version(bench)
 
 
-def _by_replay(bench: Bench, faults: Sequence[Fault]) -> OwnChange | None:
+def _by_replay(bench: PricingBench, faults: Sequence[Fault]) -> OwnChange | None:
     """Another model, another preprocessing before it, or answers altered after it; None where the saved model still answers."""
     case = bench.case
     done = _sound_replay(case, faults)
     if not done.swapped:
         return None
     share = 1 - done.current.share
-    spread = rollout(case, done.current.comparable & ~done.current.equal, done.current.comparable)
+    spread = find_rollout(case, done.current.comparable & ~done.current.equal, done.current.comparable)
     # Rows that the old model cannot answer keep what was served: they prove nothing.
-    undone = _filled(done.current.answered.outcomes, case.current.outcomes, done.current.answered.failed)
-    answers = by_replay(case, done.current)
-    altered = None if answers is not None else altered_inputs(case, done.current)
+    undone = _fill(done.current.answered.outcomes, case.current.outcomes, done.current.answered.failed)
+    answers = find_answer_change(case, done.current)
+    altered = None if answers is not None else find_input_change(case, done.current)
     if answers is not None:
-        found = _answers_altered(bench, replace(answers, undone=undone), share, Confidence.PROVEN)
+        found = _answer_change(bench, replace(answers, undone=undone), share, Confidence.PROVEN)
     elif altered is not None:
         seen = altered.words + ("; with that the saved model gives what was served" if altered.reproduces else "")
-        found = _priced(
-            bench, altered.kind, undone, seen, altered.undo, "SHD001:current", lambda: _inputs_altered(case, altered)
+        found = _price(
+            bench,
+            altered.kind,
+            undone,
+            seen,
+            altered.undo,
+            "SHD001:current",
+            lambda: _answers_with_change(case, altered),
         )
         found = replace(found, features=altered.features)
     else:
@@ -100,9 +106,7 @@ def _by_replay(bench: Bench, faults: Sequence[Fault]) -> OwnChange | None:
         if done.successor is not None and done.successor.agrees:
             seen += ", the one given as current_model"
         undo = "let the saved model answer"
-        found = _priced(
-            bench, CauseKind.MODEL_CHANGE, undone, seen, undo, "SHD001:current", lambda: _by_successor(case)
-        )
+        found = _price(bench, CauseKind.MODEL_CHANGE, undone, seen, undo, "SHD001:current", lambda: _by_successor(case))
     return replace(found, share_of_rows=float(spread.rows.mean()), rows=spread.rows, segment=spread.segment)
 
 
@@ -123,22 +127,22 @@ def _sound_replay(case: Case, faults: Sequence[Fault]) -> Replay:
     return done
 
 
-def _answers_altered(bench: Bench, altered: AlteredAnswers, share: float, confidence: Confidence) -> OwnChange:
+def _answer_change(bench: PricingBench, altered: AnswerChange, share: float, confidence: Confidence) -> OwnChange:
     """Answers that were altered after the model."""
     kind, evidence = CauseKind.OUTPUT_CHANGE, "SHD001:current"
-    found = _priced(bench, kind, altered.undone, altered.seen, altered.undo, evidence, lambda: None)
+    found = _price(bench, kind, altered.undone, altered.seen, altered.undo, evidence, lambda: None)
     return replace(
         found, features=altered.features, classes=altered.classes, confidence=confidence, share_of_rows=share
     )
 
 
-def _threshold(bench: Bench) -> OwnChange | None:
+def _threshold(bench: PricingBench) -> OwnChange | None:
     case = bench.case
-    found = recut(case)
+    found = find_threshold_change(case)
     if found is None:
         return None
     served = case.current.outcomes
-    undone = Outcomes(served.labels, decided_at(served, case, found.old), served.scores)
+    undone = Outcomes(served.labels, decide_at(served, case, found.old), served.scores)
     (low, high), (ref_low, ref_high) = found.new, found.before
     where = "" if found.share == 1 else f" on {say.percent(found.share)} of the rows"
     where += "" if found.segment is None else f" ({found.segment})"
@@ -148,7 +152,7 @@ def _threshold(bench: Bench) -> OwnChange | None:
     )
     at = case.problem.threshold if low < case.problem.threshold <= high else high
     undo, evidence = f"cut at {found.old:.4g} again", "DRF004:prediction"
-    change = _priced(
+    change = _price(
         bench, CauseKind.THRESHOLD_CHANGE, undone, seen, undo, evidence, lambda: _recut(case, at, found.share)
     )
     share = found.share if found.share < 1 else float(found.moved.mean())
@@ -158,15 +162,15 @@ def _threshold(bench: Bench) -> OwnChange | None:
 def _recut(case: Case, at: float, share: float) -> Outcomes:
     """The reference, or a share of its rows, decided at another threshold."""
     served = case.reference.outcomes
-    codes = np.where(served.predictions.astype(np.int64) < 0, -1, decided_at(served, case, at))
+    codes = np.where(served.predictions.astype(np.int64) < 0, -1, decide_at(served, case, at))
     if share < 1:
         rows = case.rng("threshold of some rows").random(len(codes)) < share
         codes = np.where(rows, codes, served.predictions)
     return Outcomes(served.labels, codes.astype(np.int64), served.scores)
 
 
-def _by_version(bench: Bench) -> OwnChange | None:
-    found = worse_version(bench)
+def _by_version(bench: PricingBench) -> OwnChange | None:
+    found = find_worse_version(bench)
     if found is None:
         return None
     return OwnChange(
@@ -189,7 +193,7 @@ def _by_successor(case: Case) -> Outcomes | None:
     return case.answered(case.current_model, case.reference.sample).outcomes
 
 
-def _inputs_altered(case: Case, altered: Altered) -> Outcomes | None:
+def _answers_with_change(case: Case, altered: InputChange) -> Outcomes | None:
     """The reference answered by the saved model, given what it was given in the current window.
 
     None where one alteration does not say what each row was given.
@@ -200,8 +204,8 @@ def _inputs_altered(case: Case, altered: Altered) -> Outcomes | None:
     return case.answered(altered.model or case.reference_model, altered.alter(case.reference.sample)).outcomes
 
 
-def _priced(
-    bench: Bench,
+def _price(
+    bench: PricingBench,
     kind: CauseKind,
     undone: Outcomes,
     seen: str,
@@ -223,7 +227,7 @@ def _priced(
     return OwnChange(kind, effect, undone, seen, undo, 1.0, classes, (evidence,))
 
 
-def _classes_hit(bench: Bench, undone: Outcomes) -> tuple[str, ...]:
+def _classes_hit(bench: PricingBench, undone: Outcomes) -> tuple[str, ...]:
     """Classes whose F1 the change lowers by more than noise, worst first."""
     case = bench.case
     if not case.problem.classification:
@@ -244,7 +248,7 @@ def _classes_hit(bench: Bench, undone: Outcomes) -> tuple[str, ...]:
     return tuple(label for lost, label in found[:4] if lost <= MIN_CLASS_SHARE * found[0][0])
 
 
-def _filled(undone: Outcomes, served: Outcomes, failed: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Outcomes:
+def _fill(undone: Outcomes, served: Outcomes, failed: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Outcomes:
     if not failed.any():
         return undone
     predictions = np.where(failed, served.predictions, undone.predictions)

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from backslide.case import Case, Outcomes, decide
-from backslide.causes.pricing.surrogate import surrogate
-from backslide.causes.replay.rollout import rollout
+from backslide.causes.pricing.surrogate import fit_surrogate
+from backslide.causes.replay.rollout import find_rollout
 from backslide.causes.reporting.timing import fault_onset
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Confidence, Repair
@@ -43,7 +43,7 @@ TURNED = -0.5
 
 
 @dataclass(frozen=True)
-class AlteredAnswers:
+class AnswerChange:
     """Served scores as an alteration of what the model answers."""
 
     undone: Outcomes
@@ -53,7 +53,7 @@ class AlteredAnswers:
     classes: tuple[str, ...] = ()
 
 
-def altered_units(case: Case, rank: int) -> tuple[Cause, ...]:
+def find_unit_changes(case: Case, rank: int) -> tuple[Cause, ...]:
     """Causes for scores that one window alone has in another unit; ranks count on from ``rank``."""
     return tuple(_unit_cause(case, one, rank + i) for i, one in enumerate(case.altered))
 
@@ -63,7 +63,7 @@ def _unit_cause(case: Case, one: AlteredScores, rank: int) -> Cause:
     when, segment, rows = {}, None, _rows(case, one)
     if one.window == "current":
         if not one.every_row:
-            segment = rollout(case, rows, np.ones(len(rows), bool)).segment
+            segment = find_rollout(case, rows, np.ones(len(rows), bool)).segment
         found = fault_onset(case, rows)
         when = {} if found is None else {"since": found[0].at, "until": found[1], "began": found[0]}
     how = "; with that undone the saved model gives what was served" if proven else ""
@@ -85,7 +85,7 @@ def _unit_cause(case: Case, one: AlteredScores, rank: int) -> Cause:
 
 
 def _rows(case: Case, one: AlteredScores) -> NDArray[np.bool_]:
-    """Rows of the current sample concerned (n_b,)."""
+    """Rows of the current sample concerned (n_cur,)."""
     sample = case.current.sample
     if one.every_row or names.CONVERTED not in sample.columns:
         return np.ones(sample.height, bool)
@@ -100,7 +100,7 @@ def _replays(case: Case) -> bool:
     return done.faithful and done.current.agrees
 
 
-def by_replay(case: Case, done: Replayed) -> AlteredAnswers | None:
+def find_answer_change(case: Case, done: Replayed) -> AnswerChange | None:
     """What was done to the saved model's answers so that they are what was served; None where nothing simple was."""
     served, answered = case.current.outcomes, done.answered.outcomes
     if served.scores is None or answered.scores is None or not done.comparable.any():
@@ -112,7 +112,7 @@ def by_replay(case: Case, done: Replayed) -> AlteredAnswers | None:
     if order is not None:
         moved = tuple(case.problem.classes[i] for i, j in enumerate(order) if i != j)
         taken = tuple(case.problem.roles.scores[c] for c in moved if c in case.problem.roles.scores)
-        return AlteredAnswers(
+        return AnswerChange(
             answered,
             f"the scores of {say.listed([repr(c) for c in moved])} stand in each other's place: what was served is "
             "what the saved model gives with these classes exchanged",
@@ -121,17 +121,19 @@ def by_replay(case: Case, done: Replayed) -> AlteredAnswers | None:
             moved,
         )
     low, high = float(s.min()), float(s.max())
-    if _same(np.clip(a, low, high), s, done.tolerance) and _held(s, low, high):
+    at_a_limit = int(((s == low) | (s == high)).any(axis=1).sum())
+    if _same(np.clip(a, low, high), s, done.tolerance) and at_a_limit >= LEAST_HELD:
         seen = (
-            f"scores are cut off at {low:.4g} and {high:.4g}: what was served is what the saved model gives within them"
+            f"scores are cut off at {say.number(low)} and {say.number(high)}: what was served is what the saved model gives "
+            "within them"
         )
-        return AlteredAnswers(answered, seen, "serve the scores without the limits", columns)
+        return AnswerChange(answered, seen, "serve the scores without the limits", columns)
     for digits in DIGITS:
         if _same(np.round(answered.scores[others], digits), served.scores[others], ROUNDED):
             seen = (
                 f"scores are rounded to {digits} decimal places: what was served is the saved model's answer so rounded"
             )
-            return AlteredAnswers(answered, seen, "serve the scores as the model gives them", columns)
+            return AnswerChange(answered, seen, "serve the scores as the model gives them", columns)
     return None
 
 
@@ -141,11 +143,6 @@ def _same(one: Floats, other: Floats, tolerance: float) -> bool:
 
 LEAST_HELD = 20
 """Rows at a limit from which it is one."""
-
-
-def _held(served: Floats, low: float, high: float) -> bool:
-    """Whether enough rows lie at a limit for it to be one."""
-    return bool(((served == low) | (served == high)).any(axis=1).sum() >= LEAST_HELD)
 
 
 def _order(answered: Floats, served: Floats, tolerance: float) -> tuple[int, ...] | None:
@@ -161,7 +158,7 @@ def _order(answered: Floats, served: Floats, tolerance: float) -> tuple[int, ...
     return order if _same(answered[:, list(order)], served, tolerance) else None
 
 
-def exchanged_classes(case: Case) -> AlteredAnswers | None:
+def find_exchanged_classes(case: Case) -> AnswerChange | None:
     """Scores that contradict what was decided (or, without logged predictions, the labels) now and did not before."""
     logged = case.problem.roles.prediction is not None
     before, after = (direction(side.outcomes, case.problem, logged=logged) for side in case.sides)
@@ -179,7 +176,7 @@ def exchanged_classes(case: Case) -> AlteredAnswers | None:
         f"the scores of {say.listed([repr(c) for c in moved])} stand in each other's place in the current window: they "
         f"contradict its {after.by} ({after.fact}), and in the reference they did not"
     )
-    return AlteredAnswers(
+    return AnswerChange(
         Outcomes(served.labels, predictions, scores),
         seen,
         "give each score to its own class",
@@ -195,7 +192,7 @@ def _inputs_contradict(case: Case) -> bool:
     """
     served = case.current.outcomes
     assert served.scores is not None
-    model, _ = surrogate(case)
+    model, _ = fit_surrogate(case)
     if model is None:
         return True
     expected = case.answered(model, case.current.sample).outcomes.scores
@@ -206,20 +203,18 @@ def _inputs_contradict(case: Case) -> bool:
     return bool(np.isfinite(told) and told <= TURNED) if len(case.problem.classes) == 2 else bool(told < 0.5)
 
 
-def with_output_changes(
-    case: Case, causes: Sequence[Cause], harmless: Sequence[Cause]
-) -> tuple[tuple[Cause, ...], ...]:
+def add_output_changes(case: Case, causes: Sequence[Cause], harmless: Sequence[Cause]) -> tuple[tuple[Cause, ...], ...]:
     """Causes and harmless causes with altered answers among the causes, whatever they cost the headline.
 
     Who reads the scores is harmed by them where decisions are not.
     """
     moved = [c for c in harmless if c.kind == CauseKind.OUTPUT_CHANGE]
     kept = [c for c in harmless if c.kind != CauseKind.OUTPUT_CHANGE]
-    made = [*causes, *moved, *altered_units(case, 1)]
+    made = [*causes, *moved, *find_unit_changes(case, 1)]
     return tuple(tuple(c.model_copy(update={"rank": i}) for i, c in enumerate(some, 1)) for some in (made, kept))
 
 
-def beside_the_verdict(case: Case, causes: Sequence[Cause], told: Sequence[Cause]) -> tuple[str, ...]:
+def describe_output_changes(case: Case, causes: Sequence[Cause], told: Sequence[Cause]) -> tuple[str, ...]:
     """Sentences on altered answers that the verdict's own sentence, which tells of ``told``, does not hold."""
     units = [say.sentence(one.seen) for one in case.altered]
     others = [c for c in causes if c.kind == CauseKind.OUTPUT_CHANGE and c.points is not None]

@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from backslide.case import Case
-from backslide.causes.faults.subset_rules import Marker, _candidates, _Levels, _marker, _pastes, describe
+from backslide.causes.faults.markers import (
+    Marker,
+    MarkerLevels,
+    describe,
+    levels_of_columns,
+    marker_of,
+    selects_its_rows,
+)
 from backslide.engine.columns import names
 from backslide.engine.columns.segments import holds
 from backslide.stats.metrics.metric import Floats
@@ -38,7 +45,7 @@ class Rollout:
     """The rows that the other model answers."""
 
     rows: Mask
-    """Of the current sample (n_b,)."""
+    """Of the current sample (n_cur,)."""
     segment: str | None
     since: str | None
     """First day (ISO), where the old model answered on days before."""
@@ -49,8 +56,8 @@ class Rollout:
         return (f" where {self.segment}" if self.segment else "") + (f", since {self.since}" if self.since else "")
 
 
-def rollout(case: Case, differs: Mask, comparable: Mask) -> Rollout:
-    """What marks the rows that differ (n_b,) among those that can be compared; every row where nothing does.
+def find_rollout(case: Case, differs: Mask, comparable: Mask) -> Rollout:
+    """What marks the rows that differ (n_cur,) among those that can be compared; every row where nothing does.
 
     The beginning is looked for first, then a mark among the rows from then on.
     """
@@ -108,15 +115,15 @@ def _by_rate(part: Case, differs: Mask) -> Marker | None:
     No feature: two models may well agree on all rows of one kind.
     """
     best: tuple[float, Marker] | None = None
-    for levels in _candidates(part):
+    for levels in levels_of_columns(part):
         found = None if levels.ordered or levels.column in part.problem.features else _two_rates(levels, differs)
         if found is not None and (best is None or found[0] > best[0]):
-            marker = _marker(levels, found[1], ())
-            best = (found[0], marker) if _pastes(part, marker) else best
+            marker = marker_of(levels, found[1], ())
+            best = (found[0], marker) if selects_its_rows(part, marker) else best
     return None if best is None else best[1]
 
 
-def _two_rates(levels: _Levels, differs: Mask) -> tuple[float, tuple[int, ...]] | None:
+def _two_rates(levels: MarkerLevels, differs: Mask) -> tuple[float, tuple[int, ...]] | None:
     """What the best set of levels gains beyond its price, and the set; None where none passes."""
     k = len(levels.texts)
     known = levels.current >= 0

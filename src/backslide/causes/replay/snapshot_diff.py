@@ -34,7 +34,7 @@ _CODES = {"fitted": "INT003", "artefact": "INT003", "repository": "INT002"}
 _INNER = (CauseKind.SCALER_REFIT, CauseKind.PREPROCESSING_CHANGE, CauseKind.LIBRARY_CHANGE)
 
 
-def named_by_snapshots(case: Case, found: OwnChange | None) -> OwnChange | None:
+def name_by_snapshots(case: Case, found: OwnChange | None) -> OwnChange | None:
     """A model change under the more specific name that the snapshots give it, where they leave one only."""
     if found is None or found.kind != CauseKind.MODEL_CHANGE or case.snapshots is None:
         return found
@@ -70,7 +70,7 @@ def _reproduced(case: Case) -> bool:
     return model is not None and replayed(case, model, case.current).agrees
 
 
-def suspects(case: Case, causes: Sequence[Cause], change: float | None) -> tuple[Cause, ...]:
+def find_suspects(case: Case, causes: Sequence[Cause], change: float | None) -> tuple[Cause, ...]:
     """Differences that are likely to hurt, where no replay can tell: suspected, or supported where golden rows changed.
 
     None where data faults account for most of the ``change`` of the metric: then there is nothing left to suspect.
@@ -104,7 +104,7 @@ def _suspected(difference: StackDifference, rank: int) -> Cause:
     )
 
 
-def with_commits(case: Case, onset: Onset | None) -> Onset | None:
+def add_commits(case: Case, onset: Onset | None) -> Onset | None:
     """The onset with the commits made shortly before or within it."""
     if onset is None or case.snapshots is None:
         return onset

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes
-from backslide.causes.faults.subset_rules import describe_among
+from backslide.causes.faults.markers import describe
 from backslide.engine.window import cut_between
 from backslide.stats.metrics.metric import Floats
 
@@ -33,7 +33,7 @@ LIKELIER = 12.0
 
 
 @dataclass(frozen=True)
-class Recut:
+class ThresholdChange:
     """Decisions by another cut."""
 
     old: float
@@ -42,13 +42,13 @@ class Recut:
     """Largest score decided negative and smallest decided positive, of the rows that follow the new cut."""
     before: tuple[float, float]
     moved: np.ndarray
-    """Current sampled rows decided otherwise than the old cut would (n_b,)."""
+    """Current sampled rows decided otherwise than the old cut would (n_cur,)."""
     share: float
     """Share of the current rows that follow the new cut."""
     segment: str | None = None
 
 
-def recut(case: Case) -> Recut | None:
+def find_threshold_change(case: Case) -> ThresholdChange | None:
     """Another cut on the current window, None where one cut fits both windows or the decisions follow no cut."""
     problem = case.problem
     if problem.task != "binary" or problem.positive is None or not (problem.has_scores and problem.roles.prediction):
@@ -58,16 +58,16 @@ def recut(case: Case) -> Recut | None:
         return None
     # The reference's cut lies anywhere in (low, high]; the configured threshold when it does, else the nearest that fits.
     old = problem.threshold if before[0] < problem.threshold <= before[1] else before[1]
-    moved = decided_at(case.current.outcomes, case, old) != case.current.outcomes.predictions
+    moved = decide_at(case.current.outcomes, case, old) != case.current.outcomes.predictions
     moved &= case.current.outcomes.predictions.astype(np.int64) >= 0
     if after is None:
         return _of_some(case, old, before, np.asarray(moved))
     if before[1] > after[0] and after[1] > before[0]:
         return None  # some threshold fits both windows
-    return Recut(old, after, before, np.asarray(moved), 1.0)
+    return ThresholdChange(old, after, before, np.asarray(moved), 1.0)
 
 
-def decided_at(served: Outcomes, case: Case, at: float) -> np.ndarray:
+def decide_at(served: Outcomes, case: Case, at: float) -> np.ndarray:
     """Class codes (n,) that a cut of the positive's score at ``at`` gives; what was served where there is no score."""
     assert served.scores is not None
     assert case.problem.positive is not None
@@ -77,7 +77,7 @@ def decided_at(served: Outcomes, case: Case, at: float) -> np.ndarray:
     return np.asarray(np.where(np.isfinite(score), codes, served.predictions), dtype=np.int64)
 
 
-def _of_some(case: Case, old: float, before: tuple[float, float], moved: np.ndarray) -> Recut | None:
+def _of_some(case: Case, old: float, before: tuple[float, float], moved: np.ndarray) -> ThresholdChange | None:
     """Rows of one side of the old cut decided otherwise up to a new cut and none beyond it."""
     assert case.problem.positive is not None
     served = case.current.outcomes
@@ -95,7 +95,7 @@ def _of_some(case: Case, old: float, before: tuple[float, float], moved: np.ndar
     if told is None:
         return None
     new, share, segment = told
-    return Recut(old, new, before, moved, share, segment)
+    return ThresholdChange(old, new, before, moved, share, segment)
 
 
 def _new_cut(
@@ -110,7 +110,7 @@ def _new_cut(
     part = float(wrong[between].mean())
     if between.sum() < MIN_BETWEEN or beyond.sum() < MIN_BETWEEN or part < LEAST_PART:
         return None
-    marker = describe_among(case, wrong, between)
+    marker = describe(case, wrong, among=between)
     distance = np.abs(score[side] - (score[side].min() if up else score[side].max()))
     reach = float(distance[between[side]].max())
     if marker is None and not _ends_there(distance, wrong[side], reach):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes
-from backslide.causes.pricing.counterfactual import Bench
+from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.contracts import say
 from backslide.engine.columns import names
 from backslide.engine.columns.segments import literal, quoted
@@ -23,7 +23,7 @@ MIN_BESIDE = 100
 
 
 @dataclass(frozen=True)
-class Beside:
+class WorseVersion:
     """A version that came and is worse than the one beside it."""
 
     effect: Effect
@@ -35,7 +35,7 @@ class Beside:
     segment: str
 
 
-def worse_version(bench: Bench) -> Beside | None:
+def find_worse_version(bench: PricingBench) -> WorseVersion | None:
     """A version that is new in the current window and worse than an old one beside it, in groups alike in every input.
 
     One-sided 0.5 % on the difference, as an A/B test; groups that differ in an input decide nothing, because then the rows and
@@ -59,7 +59,7 @@ def worse_version(bench: Bench) -> Beside | None:
     if not assignment(case, arms).balanced:
         return None
     came, stayed = (say.listed(sorted(found)) for found in (there - known, known & there))
-    return Beside(
+    return WorseVersion(
         _effect(bench, old),
         _without(case, new),
         f"version {came} answers {say.percent(float(new.mean()))} of the rows beside version {stayed}, on rows alike in every "
@@ -70,7 +70,7 @@ def worse_version(bench: Bench) -> Beside | None:
     )
 
 
-def _effect(bench: Bench, old: NDArray[np.bool_]) -> Effect:
+def _effect(bench: PricingBench, old: NDArray[np.bool_]) -> Effect:
     """The target on all current rows less the target on those of the old version."""
     case, target = bench.case, bench.target
     labelled = bench.rows(case.current)

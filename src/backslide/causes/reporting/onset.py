@@ -55,11 +55,11 @@ def change_of_days(
     """First day that it could be, the day, and the last one that it could be of a change of daily means (D,); None where the days
     do not tell. ``days`` count from 1970-01-01."""
     order = np.argsort(days, kind="stable")
-    found = _located(values[order], rows[order], days[order] + MONDAY, current[order])
+    found = _locate(values[order], rows[order], days[order] + MONDAY, current[order])
     return None if found is None else _dates(*found)
 
 
-def coinciding(causes: Sequence[Cause], onset: Onset | None) -> tuple[Cause, ...]:
+def mark_coinciding(causes: Sequence[Cause], onset: Onset | None) -> tuple[Cause, ...]:
     """The causes with whether they began when the metric changed."""
     if onset is None or onset.low is None or onset.high is None:
         return tuple(causes)
@@ -93,10 +93,10 @@ def change_point_of(units: list[Units], target: Metric) -> tuple[ChangePoint, Da
     """The same from the daily sums of both windows."""
     if any(u.ordinals is None for u in units):
         return None
-    return _located(*_daily(units, target))
+    return _locate(*_daily(units, target))
 
 
-def _located(values: Floats, rows: Floats, days: Days, current: NDArray[np.bool_]) -> tuple[ChangePoint, Days] | None:
+def _locate(values: Floats, rows: Floats, days: Days, current: NDArray[np.bool_]) -> tuple[ChangePoint, Days] | None:
     if len(np.unique(days)) < len(days):
         return None  # both windows hold rows of the same days
     adjusted = without_weekdays(values, rows, days, ~current)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backslide.causes.shift.shifts import Shift
+from backslide.causes.shift.shifts import WorldChange
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Action, Decision, DegradedPart, MetricChange, Verdict
@@ -10,18 +10,11 @@ from backslide.contracts.finding import Estimate
 from backslide.stats.metrics.metric import METRICS, Metric
 
 _ACTIONS = {
-    CauseKind.MODEL_CHANGE: Action.ROLL_BACK,
-    CauseKind.THRESHOLD_CHANGE: Action.FIX_PIPELINE,
-    CauseKind.OUTPUT_CHANGE: Action.FIX_PIPELINE,
-    CauseKind.SCALER_REFIT: Action.FIX_PIPELINE,
-    CauseKind.PREPROCESSING_CHANGE: Action.FIX_PIPELINE,
-    CauseKind.LIBRARY_CHANGE: Action.FIX_PIPELINE,
-    CauseKind.CONFIG_CHANGE: Action.FIX_PIPELINE,
-    CauseKind.CODE_CHANGE: Action.FIX_PIPELINE,
-    CauseKind.LABEL_SHIFT: Action.RETRAIN,
-    CauseKind.COVARIATE_SHIFT: Action.RETRAIN,
-    CauseKind.CONCEPT_DRIFT: Action.RETRAIN,
+    "our own change": Action.FIX_PIPELINE,
+    "data fault": Action.FIX_UPSTREAM_DATA,
+    "the world": Action.RETRAIN,
 }
+"""By the family of the cause; another model is rolled back."""
 
 
 def cost(points: Estimate | None, metric: Metric) -> str:
@@ -49,7 +42,7 @@ def cause_summary(seen: str, points: Estimate | None, metric: Metric, back: Esti
     return text + "."
 
 
-def shift_summary(cause: Shift, points: Estimate, metric: Metric) -> str:
+def shift_summary(cause: WorldChange, points: Estimate, metric: Metric) -> str:
     """The sentence of a cause that is nobody's fault."""
     along = f" along {say.listed(cause.features)}" if cause.features else ""
     if cause.kind == CauseKind.LABEL_SHIFT:
@@ -78,7 +71,7 @@ def next_step(kind: CauseKind, features: tuple[str, ...], *, gains: bool = False
 ASK = "Ask the reviewers which is right"
 
 
-def shift_step(cause: Shift) -> str:
+def shift_step(cause: WorldChange) -> str:
     """The remedy of a cause that is nobody's fault."""
     if not cause.policy:
         return next_step(cause.kind, cause.features)
@@ -102,7 +95,7 @@ def verdict_sentence(
     ``reason`` says why nothing could be decided, ``too_few`` why no cause was looked for; ``paired_only`` that the whole window
     decides nothing and the same rows with a fault undone do.
     """
-    moved = _moved(metric, target)
+    moved = _describe_change(metric, target)
     why = _because(causes, too_few)
     if verdict == Verdict.DEGRADED and paired_only:
         overall = (
@@ -148,7 +141,7 @@ def _clear(metric: MetricChange, target: Metric, way: int) -> bool:
 _STAYED = "in both windows"
 
 
-def _moved(metric: MetricChange, target: Metric) -> str:
+def _describe_change(metric: MetricChange, target: Metric) -> str:
     """``accuracy fell by 3.4 points (84.2% → 80.8%)``; empty where the change is not known."""
     if metric.change is None or metric.reference is None or metric.current is None:
         return ""
@@ -231,7 +224,7 @@ def decide(
 
 
 def _for(cause: Cause) -> Decision:
-    action = _ACTIONS.get(cause.kind, Action.FIX_UPSTREAM_DATA)
+    action = Action.ROLL_BACK if cause.kind == CauseKind.MODEL_CHANGE else _ACTIONS[cause.kind.family]
     if cause.next_step.startswith(ASK):
         action = Action.RELABEL
     if cause.confidence == Confidence.SUSPECTED and (action == Action.RETRAIN or cause.points is None):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, Side
 from backslide.causes.reporting.onset import EPOCH, change_of_days
-from backslide.causes.shift.shifts import Shift
+from backslide.causes.shift.shifts import WorldChange
 from backslide.contracts.cause import Began, CauseKind
 from backslide.engine.columns import names
 from backslide.engine.columns.segments import holds
@@ -22,7 +22,7 @@ Mask = NDArray[np.bool_]
 
 
 def fault_onset(case: Case, rows: Mask) -> tuple[Began, str | None] | None:
-    """When the current rows (n_b,) of a fault began, and their last day where the window went on without them; None without days.
+    """When the current rows (n_cur,) of a fault began, and their last day where the window went on without; None without days.
 
     Days up to which the reference reaches were sound, so a fault of the first current day may have begun at any since.
     """
@@ -52,7 +52,7 @@ def _sound_until(case: Case, first: date) -> date:
     return last + timedelta(days=1) if isinstance(last, date) and last < first else first
 
 
-def shift_onset(case: Case, cause: Shift) -> Began | None:
+def shift_onset(case: Case, cause: WorldChange) -> Began | None:
     """Change point of the inputs, class shares or errors that a cause in the world is about; None where the days do not tell."""
     if any(names.DAY not in side.sample.columns for side in case.sides):
         return None
@@ -76,7 +76,7 @@ def shift_onset(case: Case, cause: Shift) -> Began | None:
     return Began(at=when, low=first, high=last)
 
 
-def _signals(case: Case, cause: Shift) -> tuple[Floats, Floats] | None:
+def _signals(case: Case, cause: WorldChange) -> tuple[Floats, Floats] | None:
     """A number per sampled row of both windows whose mean changes where the cause begins; NaN where there is none."""
     if cause.kind == CauseKind.COVARIATE_SHIFT:
         return _gained(case, cause.features[0]) if cause.features else None
@@ -98,7 +98,7 @@ def _gained(case: Case, column: str) -> tuple[Floats, Floats]:
     return np.isin(cells[0], more).astype(float), np.isin(cells[1], more).astype(float)
 
 
-def _of_labelled(side: Side, classes: tuple[str, ...], cause: Shift) -> Floats | None:
+def _of_labelled(side: Side, classes: tuple[str, ...], cause: WorldChange) -> Floats | None:
     """Labelled rows: whether they are of the class that shifted, or how wrong they were."""
     outcomes = side.outcomes
     known = outcomes.known()

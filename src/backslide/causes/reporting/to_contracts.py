@@ -15,7 +15,7 @@ from backslide.causes.replay.model_or_threshold import OwnChange
 from backslide.causes.reporting import sentences
 from backslide.causes.reporting.timing import fault_onset, shift_onset
 from backslide.causes.search import Explanation
-from backslide.causes.shift.shifts import Shift
+from backslide.causes.shift.shifts import WorldChange
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Injection, Repair
 from backslide.contracts.finding import Estimate, Outcome
@@ -42,14 +42,14 @@ class Presenter:
         if self.found.own_change is not None and self.found.own_change_matters:
             made.append(self._own_change(self.found.own_change))
         made += [self._shift(shift) for shift in self.found.shifts]
-        return _ranked(made, self.target)
+        return _rank(made, self.target)
 
     def harmless(self) -> tuple[Cause, ...]:
         """Faults that are there and cost nothing that shows."""
         made = [self._fault(fault) for fault in self.found.harmless]
         if self.found.own_change is not None and not self.found.own_change_matters:
             made.append(self._own_change(self.found.own_change))
-        return _ranked(made, self.target)
+        return _rank(made, self.target)
 
     def _estimate(self, effect: Effect | None) -> Estimate | None:
         if effect is None or not np.isfinite(effect.value):
@@ -68,8 +68,8 @@ class Presenter:
         seen = "; ".join(h.seen for h in fault.hypotheses)
         price, back, injection = (
             self._estimate(fault.points),
-            self._back(fault.repaired),
-            self._estimate(fault.injected),
+            self._back(fault.repair_effect),
+            self._estimate(fault.injection_effect),
         )
         if back is not None and back.estimate < 0 and not fault.reversible:
             back = None  # values put in place of lost ones did worse still: that says nothing about the fault
@@ -115,7 +115,7 @@ class Presenter:
             ),
         )
 
-    def _shift(self, cause: Shift) -> Cause:
+    def _shift(self, cause: WorldChange) -> Cause:
         price = self._estimate(cause.effect)
         assert price is not None
         evidence = {
@@ -129,6 +129,9 @@ class Presenter:
         back, began = self._back(cause.gain), shift_onset(self.case, cause)
         if back is not None and back.high is not None and back.high <= 0:
             back = None  # what was tried brings nothing back, which the caveat says; it is no proof of the cause
+        share = 1.0
+        if cause.segment is not None:
+            share = float(holds(self.case.current.sample, cause.segment).fill_null(False).mean() or 0.0)  # type: ignore[arg-type]
         anew = "the answers" if cause.policy else f"the relation along {say.listed(cause.features)}"
         fix = f"learn {anew} anew (recalibrated on the current labels, held out)"
         return Cause(
@@ -139,7 +142,7 @@ class Presenter:
             segment=cause.segment,
             points=price,
             unit=self.unit,
-            share_of_rows=1.0 if cause.segment is None else _share(self.case, cause.segment),
+            share_of_rows=share,
             since=None if began is None else max(began.at, self._first_day()),
             began=began,
             repair=None if back is None else Repair(description=fix, points_back=back),
@@ -160,16 +163,11 @@ class Presenter:
         return {} if found is None else {"since": found[0].at, "until": found[1], "began": found[0]}
 
 
-def _share(case: Case, segment: str) -> float:
-    """Share of the current rows in a segment."""
-    return float(holds(case.current.sample, segment).fill_null(False).mean() or 0.0)  # type: ignore[arg-type]
-
-
 ALL_ROWS = 0.95
 """Share of rows from which a fault is one of the whole window."""
 
 
-def within_segment(causes: tuple[Cause, ...], segment: str, case: Case, part: Case) -> tuple[Cause, ...]:
+def restrict_to_segment(causes: tuple[Cause, ...], segment: str, case: Case, part: Case) -> tuple[Cause, ...]:
     """Causes found among the rows of one segment, told about the whole window.
 
     A data fault that the whole window shows keeps the rows that it has there: it may only hurt in the segment.
@@ -188,7 +186,7 @@ def within_segment(causes: tuple[Cause, ...], segment: str, case: Case, part: Ca
     return tuple(told)
 
 
-def _ranked(causes: list[Cause], target: Metric) -> tuple[Cause, ...]:
+def _rank(causes: list[Cause], target: Metric) -> tuple[Cause, ...]:
     def harm(cause: Cause) -> float:
         return target.harm(cause.points.estimate) if cause.points is not None else 0.0
 

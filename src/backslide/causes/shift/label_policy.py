@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from backslide.case import Outcomes
-from backslide.causes.pricing.counterfactual import Bench
+from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.playbook.concept.decomposition import Populations
 from backslide.stats.change.effect import Effect
 from backslide.stats.metrics.metric import Floats
@@ -44,7 +44,7 @@ STILL = 0.5
 
 
 @dataclass(frozen=True)
-class Move:
+class LabelMove:
     """Rows that are labelled ``after`` and would have been labelled ``before``."""
 
     before: int
@@ -61,25 +61,25 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Policy:
+class LabelPolicy:
     """One pair of classes, the price of it, and the moves (one, or both ways)."""
 
-    moves: tuple[Move, ...]
+    moves: tuple[LabelMove, ...]
     effect: Effect
 
 
-def relabelled(bench: Bench, p: Populations) -> Policy | None:
+def find_label_policy(bench: PricingBench, p: Populations) -> LabelPolicy | None:
     """The pair of classes between which labels moved, priced in the target metric; None where none stands out, or with fewer
     than three classes, where every concept drift is one between the two."""
     case = bench.case
     k = len(case.problem.classes)
     if not case.problem.classification or k < 3:
         return None
-    windows = tuple(_Window.of(o.labels, o.predictions, o.scores) for o in (p.good, p.bad))
+    windows = tuple(_LabelledRows.of(o.labels, o.predictions, o.scores) for o in (p.good, p.bad))
     draws = (bench.draw(case.reference), bench.draw(case.current))
     found = class_ratios(windows[0].labels, windows[0].predictions, windows[1].predictions, k, draws)
     ratio = np.vstack(found)
-    tested, pairs = _screened(windows[0], windows[1], ratio[0], k)
+    tested, pairs = _screen(windows[0], windows[1], ratio[0], k)
     made = [_move(bench, windows, ratio, *pair) for pair in pairs]
     looked = [m for m in made if m is not None and m.z > SCREEN_Z]
     # Where the predictions moved instead, the model errs otherwise; that hides no policy beside it.
@@ -93,18 +93,18 @@ def relabelled(bench: Bench, p: Populations) -> Policy | None:
     sure = [m for m in both if stats.norm.sf(m.z) * tested < ALPHA and m.share >= LEAST and m.rows >= MIN_MOVED]
     if first not in sure or sum(m.rows for m in both) < ALONE * sum(m.rows for m in moved):
         return None
-    return Policy(tuple(sure), _price(bench, p, windows, sure))
+    return LabelPolicy(tuple(sure), _price(bench, p, windows, sure))
 
 
 @dataclass(frozen=True)
-class _Window:
+class _LabelledRows:
     labels: Codes
     predictions: Codes
     scores: Floats | None
 
     @staticmethod
-    def of(labels: NDArray[np.generic], predictions: NDArray[np.generic], scores: Floats | None) -> _Window:
-        return _Window(labels.astype(np.int64), predictions.astype(np.int64), scores)
+    def of(labels: NDArray[np.generic], predictions: NDArray[np.generic], scores: Floats | None) -> _LabelledRows:
+        return _LabelledRows(labels.astype(np.int64), predictions.astype(np.int64), scores)
 
     def cells(self, k: int) -> Floats:
         """Rows by prediction and label (K, K)."""
@@ -121,23 +121,23 @@ class _Window:
         return mine, self.labels == b, np.asarray(np.log(own[:, 0] / own[:, 1]))
 
 
-def _screened(good: _Window, bad: _Window, ratio: Floats, k: int) -> tuple[int, list[tuple[int, int]]]:
+def _screen(good: _LabelledRows, bad: _LabelledRows, ratio: Floats, k: int) -> tuple[int, list[tuple[int, int]]]:
     """How many pairs could have moved, and those that stand out when every row counts for itself."""
-    g, b = good.cells(k), bad.cells(k)
-    own_g, own_b = np.diag(g)[:, None], np.diag(b)[:, None]
-    odds = (g + 0.5) / (own_g + 0.5) * (ratio[None, :] / np.maximum(ratio[:, None], 1e-9))
+    ref, cur = good.cells(k), bad.cells(k)
+    own_ref, own_cur = np.diag(ref)[:, None], np.diag(cur)[:, None]
+    odds = (ref + 0.5) / (own_ref + 0.5) * (ratio[None, :] / np.maximum(ratio[:, None], 1e-9))
     chance = odds / (1 + odds)
-    both = own_b + b
-    excess = b - both * chance
-    spread = np.sqrt(np.maximum(both * chance * (1 - chance) * (1 + both / np.maximum(own_g + g, 1.0)), 0.25))
-    z = np.where((own_g > 0) & (b >= MIN_MOVED), excess / spread, 0.0)
+    both = own_cur + cur
+    excess = cur - both * chance
+    spread = np.sqrt(np.maximum(both * chance * (1 - chance) * (1 + both / np.maximum(own_ref + ref, 1.0)), 0.25))
+    z = np.where((own_ref > 0) & (cur >= MIN_MOVED), excess / spread, 0.0)
     np.fill_diagonal(z, 0.0)
-    tested = max(int(((g + b > 0) & ~np.eye(k, dtype=bool)).sum()), 1)
+    tested = max(int(((ref + cur > 0) & ~np.eye(k, dtype=bool)).sum()), 1)
     order = np.argsort(-z, axis=None)[:CANDIDATES]
     return tested, [(int(i // k), int(i % k)) for i in order if z.flat[i] > SCREEN_Z]
 
 
-def _move(bench: Bench, windows: tuple[_Window, ...], ratio: Floats, a: int, b: int) -> Move | None:
+def _move(bench: PricingBench, windows: tuple[_LabelledRows, ...], ratio: Floats, a: int, b: int) -> LabelMove | None:
     """How much of A moved to B: beyond what equally sure rows of the reference, at the new class shares, lead to expect.
 
     ``ratio`` (1 + B, K): the new class shares over the old, and their replicates.
@@ -161,10 +161,10 @@ def _move(bench: Bench, windows: tuple[_Window, ...], ratio: Floats, a: int, b: 
     if not moved[0] > 0:
         return None
     noise = float(np.std(moved[1:], ddof=1))
-    return Move(a, b, float(share[0]), float(moved[0]), float(moved[0]) / max(noise, 1e-9), share, moved)
+    return LabelMove(a, b, float(share[0]), float(moved[0]), float(moved[0]) / max(noise, 1e-9), share, moved)
 
 
-def _labels_moved(windows: tuple[_Window, ...], move: Move) -> bool:
+def _labels_moved(windows: tuple[_LabelledRows, ...], move: LabelMove) -> bool:
     """Whether B gained and A lost among the labels, and not, the other way round, among the predictions."""
     gained = []
     for which in ("labels", "predictions"):
@@ -175,7 +175,7 @@ def _labels_moved(windows: tuple[_Window, ...], move: Move) -> bool:
     return gained[0] > 0 and abs(gained[1]) <= STILL * gained[0]
 
 
-def _price(bench: Bench, p: Populations, windows: tuple[_Window, ...], moves: list[Move]) -> Effect:
+def _price(bench: PricingBench, p: Populations, windows: tuple[_LabelledRows, ...], moves: list[LabelMove]) -> Effect:
     """The metric of the current rows as labelled, less what it would be with the moved rows labelled as before.
 
     The share of A that moved is taken to be the same whatever was predicted, so that rows predicted B that now count as right

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes, decide
-from backslide.causes.pricing.counterfactual import Bench
+from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.engine.columns.design_matrix import make_design
 from backslide.stats.change.effect import Effect
 from backslide.stats.drift.boosting import classify, regress
@@ -27,7 +27,7 @@ MOST_CLASSES = 60
 LEAVES = 8
 
 
-def targeted_gain(bench: Bench, features: tuple[str, ...]) -> Effect | None:
+def targeted_gain(bench: PricingBench, features: tuple[str, ...]) -> Effect | None:
     """Change of the target metric on the current labelled rows when the relation along ``features`` is learned anew.
 
     None with too few labelled rows, or classes too rare to learn.
@@ -35,12 +35,12 @@ def targeted_gain(bench: Bench, features: tuple[str, ...]) -> Effect | None:
     return _gain(bench, features) if features else None
 
 
-def learned_anew(bench: Bench) -> Effect | None:
+def relearning_gain(bench: PricingBench) -> Effect | None:
     """The same where the outcome is learned anew from the served scores (or prediction) alone."""
     return _gain(bench, ())
 
 
-def _gain(bench: Bench, features: tuple[str, ...]) -> Effect | None:
+def _gain(bench: PricingBench, features: tuple[str, ...]) -> Effect | None:
     case, side = bench.case, bench.case.current
     rows = bench.rows(side)
     if len(rows) < MIN_ROWS or len(case.problem.classes) > MOST_CLASSES:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns.association import dependence
-from backslide.causes.pricing.counterfactual import Bench
-from backslide.causes.shift.label_policy import relabelled
-from backslide.causes.shift.recalibration import learned_anew, targeted_gain
+from backslide.causes.pricing.counterfactual import PricingBench
+from backslide.causes.shift.label_policy import find_label_policy
+from backslide.causes.shift.recalibration import relearning_gain, targeted_gain
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.engine.columns.pair import Pair
@@ -55,7 +55,7 @@ NAMED = 4
 
 
 @dataclass(frozen=True)
-class Shift:
+class WorldChange:
     """One cause that is nobody's fault."""
 
     kind: CauseKind
@@ -74,7 +74,7 @@ class Shift:
     """Whether rows of the first class are now labelled as the second."""
 
 
-def find_shifts(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> list[Shift]:
+def find_shifts(bench: PricingBench, p: Populations, drop: Effect, lost: Effect) -> list[WorldChange]:
     """Causes in the world for what is left of the change, the largest part first; empty where nothing passes its gate.
 
     ``lost`` are points of faults that are still in the current rows because nothing restores them; they are no drift.
@@ -91,35 +91,32 @@ def find_shifts(bench: Bench, p: Populations, drop: Effect, lost: Effect) -> lis
         return [by_label if by_inputs is None else by_inputs]
     if parts is None or parts.domain.outside > MAX_FOREIGN:
         return []  # hardly any current row is like a reference row: nothing can be told apart
+    found = [*_covariate_shift(bench, p, drop, parts), *_concept_drift(bench, p, drop, parts)]
+    return sorted(found, key=lambda cause: -bench.target.harm(cause.effect.value))
+
+
+def _concept_drift(bench: PricingBench, p: Populations, drop: Effect, parts: Split) -> list[WorldChange]:
+    """The relation's part, where it is clear and counts."""
     harm = bench.target.harm
-    found = _covariate_shift(bench, p, drop, parts)
+    clear = abs(parts.relation.z) > CONCEPT_Z and harm(parts.relation.value) >= CONCEPT_SHARE * harm(drop.value)
+    if not clear:
+        return []
     confidence, caveat = _support(parts)
-    if abs(parts.relation.z) > CONCEPT_Z and harm(parts.relation.value) >= CONCEPT_SHARE * harm(drop.value):
-        features, classes = _changed_relation(bench, p)
-        told = telling_slice(bench.case) if p.untouched else None
-        if told is not None:  # of a segment's columns, the one whose relation to the outcome changed comes first
-            order = {column: place for place, column in enumerate(features)}
-            features = tuple(sorted(told[1], key=lambda column: order.get(column, len(order))))
-        gain = targeted_gain(bench, features) if p.untouched else None
-        if gain is not None and max(harm(end) for end in gain.bounds) >= 0:
-            caveat = f"{caveat}; " if caveat else ""
-            caveat += "learned anew on held-out rows it brings nothing back for certain, so retraining may not help"
-        segment = None if told is None else told[0]
-        found.append(
-            Shift(
-                CauseKind.CONCEPT_DRIFT,
-                parts.relation,
-                features,
-                classes,
-                confidence,
-                caveat,
-                (),
-                gain,
-                segment,
-                len(classes) == len(bench.case.problem.classes),
-            )
+    features, classes = _changed_relation(bench, p)
+    segment, columns = (telling_slice(bench.case) if p.untouched else None) or (None, features)
+    if segment is not None:  # of a segment's columns, the one whose relation to the outcome changed comes first
+        order = {column: place for place, column in enumerate(features)}
+        features = tuple(sorted(columns, key=lambda column: order.get(column, len(order))))
+    gain = targeted_gain(bench, features) if p.untouched else None
+    if gain is not None and max(harm(end) for end in gain.bounds) >= 0:
+        caveat = f"{caveat}; " if caveat else ""
+        caveat += "learned anew on held-out rows it brings nothing back for certain, so retraining may not help"
+    every = len(classes) == len(bench.case.problem.classes)
+    return [
+        WorldChange(
+            CauseKind.CONCEPT_DRIFT, parts.relation, features, classes, confidence, caveat, (), gain, segment, every
         )
-    return sorted(found, key=lambda cause: -harm(cause.effect.value))
+    ]
 
 
 def _support(parts: Split) -> tuple[Confidence, str]:
@@ -129,7 +126,7 @@ def _support(parts: Split) -> tuple[Confidence, str]:
     return Confidence.SUSPECTED, "many current rows lie outside what the reference holds, so the split is approximate"
 
 
-def _covariate_shift(bench: Bench, p: Populations, drop: Effect, parts: Split) -> list[Shift]:
+def _covariate_shift(bench: PricingBench, p: Populations, drop: Effect, parts: Split) -> list[WorldChange]:
     """The inputs' part, where it is clear and counts."""
     harm = bench.target.harm
     if abs(parts.inputs.z) <= COVARIATE_Z or harm(parts.inputs.value) < COVARIATE_SHARE * harm(drop.value):
@@ -137,12 +134,12 @@ def _covariate_shift(bench: Bench, p: Populations, drop: Effect, parts: Split) -
     confidence, caveat = _support(parts)
     named = _moved_features(bench, p, parts)
     facts = _together(bench.case, named)
-    return [Shift(CauseKind.COVARIATE_SHIFT, parts.inputs, named, (), confidence, caveat, facts)]
+    return [WorldChange(CauseKind.COVARIATE_SHIFT, parts.inputs, named, (), confidence, caveat, facts)]
 
 
-def _policy(bench: Bench, p: Populations, drop: Effect) -> Shift | None:
+def _policy(bench: PricingBench, p: Populations, drop: Effect) -> WorldChange | None:
     """Concept drift between two classes: rows of the one are labelled as the other, while the model says what it always said."""
-    found = relabelled(bench, p)
+    found = find_label_policy(bench, p)
     harm = bench.target.harm
     if found is None or abs(found.effect.z) <= CONCEPT_Z or harm(found.effect.value) < CONCEPT_SHARE * harm(drop.value):
         return None
@@ -153,8 +150,8 @@ def _policy(bench: Bench, p: Populations, drop: Effect) -> Shift | None:
     )
     named = (classes[found.moves[0].before], classes[found.moves[0].after])
     told = telling_slice(bench.case) if p.untouched else None
-    gain = learned_anew(bench) if p.untouched else None
-    return Shift(
+    gain = relearning_gain(bench) if p.untouched else None
+    return WorldChange(
         CauseKind.CONCEPT_DRIFT,
         found.effect,
         () if told is None else told[1],
@@ -169,7 +166,9 @@ def _policy(bench: Bench, p: Populations, drop: Effect) -> Shift | None:
     )
 
 
-def _beside(bench: Bench, p: Populations, drop: Effect, parts: Split | None, policy: Shift) -> list[Shift]:
+def _beside(
+    bench: PricingBench, p: Populations, drop: Effect, parts: Split | None, policy: WorldChange
+) -> list[WorldChange]:
     """Inputs that moved besides; what else the relation did is not told from the labels that moved."""
     if parts is None or parts.domain.outside > MAX_FOREIGN or not parts.supported:
         return []
@@ -177,7 +176,7 @@ def _beside(bench: Bench, p: Populations, drop: Effect, parts: Split | None, pol
     return _covariate_shift(bench, p, drop, parts) if bench.target.harm(left.value) > 0 else []
 
 
-def _label_shift(bench: Bench, p: Populations, drop: Effect, parts: Split | None) -> Shift | None:
+def _label_shift(bench: PricingBench, p: Populations, drop: Effect, parts: Split | None) -> WorldChange | None:
     """Label shift when class shares moved and reweighting by class explains the loss.
 
     The loss condition names the cause; features that moved within a class lower the confidence, or, where the inputs explain
@@ -187,22 +186,22 @@ def _label_shift(bench: Bench, p: Populations, drop: Effect, parts: Split | None
     if not case.problem.classification:
         return None
     k = len(case.problem.classes)
-    y_g, y_b = p.good.labels.astype(np.int64), p.bad.labels.astype(np.int64)
-    if min(len(np.unique(y_g)), len(np.unique(np.r_[y_g, y_b]))) < 2:
+    y_ref, y_cur = p.good.labels.astype(np.int64), p.bad.labels.astype(np.int64)
+    if min(len(np.unique(y_ref)), len(np.unique(np.r_[y_ref, y_cur]))) < 2:
         return None
-    draw_g, draw_b = bench.draw(case.reference), bench.draw(case.current)
-    moved = doubly_robust.reweight_classes(p.s_g, y_g, y_b, k, draw_g, draw_b)
+    draw_ref, draw_cur = bench.draw(case.reference), bench.draw(case.current)
+    moved = doubly_robust.reweight_classes(p.s_g, y_ref, y_cur, k, draw_ref, draw_cur)
     value, harm = bench.target.value, bench.target.harm
-    before = weighted(p.s_g, np.ones(len(p.s_g)), draw_g, value)
-    after = weighted(p.s_b, np.ones(len(p.s_b)), draw_b, value)
+    before = weighted(p.s_g, np.ones(len(p.s_g)), draw_ref, value)
+    after = weighted(p.s_b, np.ones(len(p.s_b)), draw_cur, value)
     between = Effect(float(value(moved.sums)), value(moved.replicates))
     part, rest = between - before, after - between
-    same = _features_match(case, p, moved.weights[y_g])
+    same = _features_match(case, p, moved.weights[y_ref])
     left = REST_SHARE_SAME if same else REST_SHARE
     explains = abs(rest.z) <= REST_Z or abs(rest.value) <= left * abs(drop.value)
     if np.abs(moved.z).max() <= PRIOR_Z or not explains or part.z == 0 or abs(part.z) < COVARIATE_Z:
         return None
-    if harm(part.value) < LABEL_SHARE * harm(drop.value) or _labels_alone_moved(p, moved.weights[y_g]):
+    if harm(part.value) < LABEL_SHARE * harm(drop.value) or _labels_alone_moved(p, moved.weights[y_ref]):
         return None
     inputs_explain = (
         parts is not None and parts.supported and abs(parts.relation.z) <= 2 and abs(rest.z) > abs(parts.relation.z)
@@ -212,14 +211,14 @@ def _label_shift(bench: Bench, p: Populations, drop: Effect, parts: Split | None
     named = np.argsort(-np.abs(moved.z))[:NAMED]
     classes = tuple(case.problem.classes[i] for i in named if abs(moved.z[i]) > PRIOR_Z)
     facts = tuple(
-        f"{case.problem.classes[i]}: {np.mean(y_g == i):.1%} → {np.mean(y_b == i):.1%} of labels" for i in named[:2]
+        f"{case.problem.classes[i]}: {np.mean(y_ref == i):.1%} → {np.mean(y_cur == i):.1%} of labels" for i in named[:2]
     )
     confidence = Confidence.SUPPORTED
     caveat = "" if same else "features moved within the classes too"
-    return Shift(CauseKind.LABEL_SHIFT, part, (), classes, confidence, caveat, facts)
+    return WorldChange(CauseKind.LABEL_SHIFT, part, (), classes, confidence, caveat, facts)
 
 
-def _shares_by_inputs(bench: Bench, p: Populations, drop: Effect, parts: Split | None) -> Shift | None:
+def _shares_by_inputs(bench: PricingBench, p: Populations, drop: Effect, parts: Split | None) -> WorldChange | None:
     """Covariate shift, where the class shares moved because the inputs did: the outcomes are what the reference leads to expect
     of such inputs. None where they are not; then the whole drop is no matter of inputs.
 
@@ -227,17 +226,17 @@ def _shares_by_inputs(bench: Bench, p: Populations, drop: Effect, parts: Split |
     """
     if parts is None or not parts.supported or abs(parts.relation.z) > STILL_Z:
         return None
-    g, b = _residuals(bench.case, p)
-    if g.shape[1] != len(bench.case.problem.classes):
+    ref, cur = _residuals(bench.case, p)
+    if ref.shape[1] != len(bench.case.problem.classes):
         return None
-    beyond = b.mean(0) - g.mean(0)
-    y_g, y_b = (np.bincount(o.labels.astype(np.int64), minlength=g.shape[1]) for o in (p.good, p.bad))
-    moved = y_b / y_b.sum() - y_g / y_g.sum()
+    beyond = cur.mean(0) - ref.mean(0)
+    y_ref, y_cur = (np.bincount(o.labels.astype(np.int64), minlength=ref.shape[1]) for o in (p.good, p.bad))
+    moved = y_cur / y_cur.sum() - y_ref / y_ref.sum()
     if np.abs(beyond).max() > FORETOLD * np.abs(moved).max():
         return None
     named = _moved_features(bench, p, parts)
     facts = _together(bench.case, named)
-    return Shift(CauseKind.COVARIATE_SHIFT, drop, named, (), Confidence.SUPPORTED, facts=facts)
+    return WorldChange(CauseKind.COVARIATE_SHIFT, drop, named, (), Confidence.SUPPORTED, facts=facts)
 
 
 def _labels_alone_moved(p: Populations, weights: Floats) -> bool:
@@ -248,12 +247,12 @@ def _labels_alone_moved(p: Populations, weights: Floats) -> bool:
     """
     if p.good.scores is None or p.bad.scores is None:
         return False
-    g, b = p.good.scores, p.bad.scores
+    ref, cur = p.good.scores, p.bad.scores
     w = weights / max(weights.sum(), 1e-12)
-    expected, before, now = w @ g, g.mean(0), b.mean(0)
-    noise = b.var(0) / len(b)
-    error_shift = np.sqrt(noise + (w[:, None] ** 2 * (g - expected) ** 2).sum(0))
-    error_still = np.sqrt(noise + g.var(0) / len(g))
+    expected, before, now = w @ ref, ref.mean(0), cur.mean(0)
+    noise = cur.var(0) / len(cur)
+    error_shift = np.sqrt(noise + (w[:, None] ** 2 * (ref - expected) ** 2).sum(0))
+    error_still = np.sqrt(noise + ref.var(0) / len(ref))
     from_shift = np.abs(now - expected) / np.maximum(error_shift, 1e-12)
     from_still = np.abs(now - before) / np.maximum(error_still, 1e-12)
     return bool(from_shift.max() > STILL_Z and from_still.max() < STILL_SHARE * from_shift.max())
@@ -265,8 +264,8 @@ Rows = tuple[NDArray[np.int64], NDArray[np.int64]]
 def _coded(pair: Pair, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
     """Bins or levels of a column on the labelled rows of both windows."""
     if pair.numeric:
-        g, b = (numbers[r] for numbers, r in zip(pair.numbers, rows, strict=True))
-        return doubly_robust.bins_of(g, b, pair.discrete)
+        ref, cur = (numbers[r] for numbers, r in zip(pair.numbers, rows, strict=True))
+        return doubly_robust.bins_of(ref, cur, pair.discrete)
     texts = [t[r].astype(str) for t, r in zip(pair.texts, rows, strict=True)]
     levels = {level: code for code, level in enumerate(sorted(set(texts[0])))}
     rest = len(levels)
@@ -279,28 +278,28 @@ def _features_match(case: Case, p: Populations, weights: Floats) -> bool:
     rows = (np.flatnonzero(case.reference.outcomes.known()), np.flatnonzero(case.current.outcomes.known()))
     effective = weights.sum() ** 2 / max((weights**2).sum(), 1e-12)
     for column in p.columns:
-        code_g, code_b, cells = _coded(case.pairs[column], rows)
-        expected = np.bincount(code_g, weights, cells)
+        code_ref, code_cur, cells = _coded(case.pairs[column], rows)
+        expected = np.bincount(code_ref, weights, cells)
         expected *= effective / max(expected.sum(), 1e-12)
-        _, _, statistic = chi_squared(expected, np.bincount(code_b, minlength=cells))
+        _, _, statistic = chi_squared(expected, np.bincount(code_cur, minlength=cells))
         freedom = max(cells - 1, 1)
         if (statistic - freedom) / np.sqrt(2 * freedom) > 5:
             return False
     return True
 
 
-def _moved_features(bench: Bench, p: Populations, parts: Split) -> tuple[str, ...]:
+def _moved_features(bench: PricingBench, p: Populations, parts: Split) -> tuple[str, ...]:
     """Columns whose own move explains at least a quarter of the inputs' part, most significant first."""
     case, value, harm = bench.case, bench.target.value, bench.target.harm
     rows = (bench.rows(case.reference), bench.rows(case.current))
     before = float(value(p.s_g.sum(0)))
     found: list[tuple[str, float, float, float]] = []
     for column in p.columns:
-        code_g, code_b, cells = _coded(case.pairs[column], rows)
-        count_g, count_b = np.bincount(code_g, minlength=cells), np.bincount(code_b, minlength=cells)
-        _, p_value, statistic = chi_squared(count_g, count_b)
-        freedom = max(int(((count_g + count_b) > 0).sum()) - 1, 1)
-        w = doubly_robust.one_feature_weights(code_g, code_b, cells)
+        code_ref, code_cur, cells = _coded(case.pairs[column], rows)
+        count_ref, count_cur = np.bincount(code_ref, minlength=cells), np.bincount(code_cur, minlength=cells)
+        _, p_value, statistic = chi_squared(count_ref, count_cur)
+        freedom = max(int(((count_ref + count_cur) > 0).sum()) - 1, 1)
+        w = doubly_robust.one_feature_weights(code_ref, code_cur, cells)
         points = harm(float(value((p.s_g * w[:, None]).sum(0))) - before)
         found.append((column, p_value, (statistic - freedom) / np.sqrt(2 * freedom), points))
     adjusted = holm([f[1] for f in found])
@@ -313,7 +312,7 @@ def _moved_features(bench: Bench, p: Populations, parts: Split) -> tuple[str, ..
 def _together(case: Case, features: tuple[str, ...]) -> tuple[str, ...]:
     """Groups of columns that hang together so closely that what each of them costs cannot be told apart, in words."""
     ties, left, said = dependence(case), list(features), []
-    size = np.abs(ties.before)
+    size = np.abs(ties.reference)
     while left:
         first = left.pop(0)
         own = ties.vectors(first)
@@ -324,15 +323,15 @@ def _together(case: Case, features: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _changed_relation(bench: Bench, p: Populations) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _changed_relation(bench: PricingBench, p: Populations) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Columns and classes along which the mean signed residual changed most."""
     case = bench.case
     rows = (bench.rows(case.reference), bench.rows(case.current))
     residual = _residuals(case, p)
     scores: list[tuple[float, str]] = []
     for column in p.columns:
-        code_g, code_b, cells = _coded(case.pairs[column], rows)
-        score, used = doubly_robust.residual_change(*residual, code_g, code_b, cells)
+        code_ref, code_cur, cells = _coded(case.pairs[column], rows)
+        score, used = doubly_robust.residual_change(*residual, code_ref, code_cur, cells)
         scores.append((score / np.sqrt(2 * max(used, 1)), column))
     scores.sort(reverse=True)
     features = tuple(column for score, column in scores[:2] if score > 4 and score >= 0.5 * scores[0][0])
@@ -344,8 +343,8 @@ def _changed_relation(bench: Bench, p: Populations) -> tuple[tuple[str, ...], tu
 def _residuals(case: Case, p: Populations) -> tuple[Floats, Floats]:
     """Outcome minus what the reference leads to expect: per class (n, K), or the signed error (n, 1)."""
     if not case.problem.classification:
-        error_g, error_b = (o.labels.astype(float) - o.predictions.astype(float) for o in (p.good, p.bad))
-        return error_g[:, None], error_b[:, None]
+        error_ref, error_cur = (o.labels.astype(float) - o.predictions.astype(float) for o in (p.good, p.bad))
+        return error_ref[:, None], error_cur[:, None]
     k = len(case.problem.classes)
     labels = [o.labels.astype(np.int64) for o in (p.good, p.bad)]
     if k > doubly_robust.MAX_CLASSES:
@@ -375,8 +374,8 @@ def _erring_classes(case: Case, p: Populations) -> tuple[str, ...]:
 def _changed_classes(case: Case, residual: tuple[Floats, Floats]) -> tuple[str, ...]:
     if not case.problem.classification or residual[0].shape[1] != len(case.problem.classes):
         return ()
-    g, b = residual
-    error = np.sqrt(g.var(0) / len(g) + b.var(0) / len(b))
-    z = np.where(error > 0, (b.mean(0) - g.mean(0)) / np.where(error > 0, error, 1.0), 0.0)
+    ref, cur = residual
+    error = np.sqrt(ref.var(0) / len(ref) + cur.var(0) / len(cur))
+    z = np.where(error > 0, (cur.mean(0) - ref.mean(0)) / np.where(error > 0, error, 1.0), 0.0)
     order = np.argsort(-np.abs(z))[:NAMED]
     return tuple(case.problem.classes[i] for i in order if abs(z[i]) > 4)

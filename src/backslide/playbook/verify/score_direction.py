@@ -24,8 +24,7 @@ def check_scores(case: Case) -> None:
     if logged and case.has_labels:
         found = direction(served, problem, logged=False)
         if found is not None and found.wrong:
-            case.warnings = (
-                *case.warnings,
+            case.warnings.append(
                 f"the reference's predictions and scores agree with each other and speak against its labels ({found.fact}): "
-                "check whether the label column means the other class",
+                "check whether the label column means the other class"
             )

@@ -24,11 +24,11 @@ from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.association import Dependence, dependence
 from backslide.causes.columns.resolution import is_on_step, on_step, step_of
-from backslide.causes.faults.base import Hypothesis, Signature
+from backslide.causes.faults.base import Hypothesis, scenario_with
+from backslide.causes.faults.column_signature import ColumnSignature
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
-from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import ks, ks_limit, ks_p_value, ranks
@@ -66,54 +66,36 @@ BETTER = 0.8
 """Distance of the noisy reference to the values off the lattice over that of the quiet one, at most."""
 
 
-class AddedNoise(Signature):
+class AddedNoise(ColumnSignature):
     kind = CauseKind.ADDED_NOISE
     title = "Added noise"
+    numeric = True
 
-    def recognise(self, case: Case) -> Iterable[Hypothesis]:
-        """At most one hypothesis per numeric column."""
-        for column, pair in case.pairs.items():
-            extra = _extra(pair)
-            if extra is None:
-                yield from self._of_some_rows(case, pair)
-                continue
-            noisy = pair.numbers[0] + extra * case.rng(f"noise {column}").standard_normal(len(pair.reference))
-            if not _fits(pair, noisy):
-                continue
-            left_lattice = _left_lattice(pair) or _over_both_ends(pair, extra)
-            if not left_lattice and not _looser(case, dependence(case), pair, noisy):
-                continue
-            yield self._told(pair, extra, np.isfinite(pair.numbers[1]))
-
-    def _of_some_rows(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
-        """The rows whose values left the lattice, where it is noise that took them off."""
-        off = _off_lattice(pair)
-        if off is None:
+    def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
+        """At most one hypothesis: all values are noisier, or the rows whose values left the lattice."""
+        extra = _extra(pair)
+        if extra is None:
+            off = _off_lattice(pair)
+            extra = None if off is None else _deviation_off(pair, off)
+            if off is not None and extra is not None:
+                yield self._noisier(pair, extra, off, f" on {say.percent(float(off.mean()))} of the rows")
             return
-        extra = _deviation_off(pair, off)
-        if extra is not None:
-            yield self._told(pair, extra, off, f" on {say.percent(float(off.mean()))} of the rows")
+        noisy = pair.numbers[0] + extra * case.rng(f"noise {pair.name}").standard_normal(len(pair.reference))
+        if not _fits(pair, noisy):
+            return
+        if _left_lattice(pair) or _over_both_ends(pair, extra) or _looser(dependence(case), pair, noisy):
+            yield self._noisier(pair, extra, np.isfinite(pair.numbers[1]))
 
-    def _told(self, pair: Pair, extra: float, rows: edit.Mask, where: str = "") -> Hypothesis:
-        column = pair.name
-        error = f"random error of about {say.number(extra, 2)} (one standard deviation)"
-        return Hypothesis(
-            signature=self,
-            features=(column,),
-            seen=f"{column} is noisier{where}: {error} was added",
-            undo=f"draw {column} from the other columns",
-            evidence=(f"DRF001:{column}",),
-            exact=True,
-            reversible=False,
-            rows=rows,
-            params={"deviation": extra, "share": float(rows.mean()) if where else 1.0},
-            mechanism=f"noise {column}",
+    def _noisier(self, pair: Pair, extra: float, rows: edit.Mask, where: str = "") -> Hypothesis:
+        return self.hypothesis(
+            pair,
+            f"{pair.name} is noisier{where}: random error of about {say.number(extra, 2)} (one standard deviation) was added",
+            f"draw {pair.name} from the other columns",
+            rows,
+            mechanism=f"noise {pair.name}",
+            deviation=extra,
+            share=float(rows.mean()) if where else 1.0,
         )
-
-    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """Draw from the other columns."""
-        (column,) = hypothesis.features
-        return edit.impute(case, frame, column, hypothesis.rows)
 
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Add as much noise to the reference, to as many of its rows."""
@@ -129,11 +111,9 @@ class AddedNoise(Signature):
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """A sensor of age fails: a year more or less becomes forty."""
-        current = scenarios.next_month(rng)
-        shaken = current["age"].to_numpy() + rng.normal(0, 60, current.height)
-        current = scenarios.rescored(current.with_columns(age=pl.Series(shaken)))
-        reference = scenarios.rescored(scenarios.served(rng))
-        return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "age")
+        return scenario_with(
+            lambda frame: frame.with_columns(pl.col("age") + rng.normal(0, 60, frame.height)), rng, "age"
+        )
 
 
 def _spread(values: Floats) -> float:
@@ -142,41 +122,41 @@ def _spread(values: Floats) -> float:
 
 def _extra(pair: Pair) -> float | None:
     """Standard deviation of the noise that would explain the spread; None where the spread did not grow."""
-    if not pair.numeric or (pair.discrete and len(np.unique(pair.finite[0])) < 5):
+    if pair.discrete and len(np.unique(pair.finite[0])) < 5:
         return None
-    g, b = pair.finite
-    if min(len(g), len(b)) < edit.MIN_ROWS:
+    ref, cur = pair.finite
+    if min(len(ref), len(cur)) < edit.MIN_ROWS:
         return None
-    before, after = _spread(g), _spread(b)
+    before, after = _spread(ref), _spread(cur)
     if before <= 0 or after < MIN_SPREAD * before:
         return None
-    if ks_p_value(ks(g, b), len(g), len(b)) > MOVED_P:
+    if ks_p_value(ks(ref, cur), len(ref), len(cur)) > MOVED_P:
         return None
-    return _fitted(g, b, float(np.sqrt(after**2 - before**2)))
+    return _fitted(ref, cur, float(np.sqrt(after**2 - before**2)))
 
 
-def _fitted(g: Floats, b: Floats, about: float) -> float:
+def _fitted(ref: Floats, cur: Floats, about: float) -> float:
     """The deviation near ``about`` that makes the reference most like the current values."""
-    at = np.linspace(0, len(g) - 1, min(len(g), 2000)).astype(int)
-    values = g[at]
-    drawn = np.random.default_rng(len(g)).standard_normal(len(values))
+    at = np.linspace(0, len(ref) - 1, min(len(ref), 2000)).astype(int)
+    values = ref[at]
+    drawn = np.random.default_rng(len(ref)).standard_normal(len(values))
     sizes = about * np.array([0.4, 0.55, 0.7, 0.85, 1.0, 1.15, 1.3])
-    return float(min(sizes, key=lambda size: ks(values + size * drawn, b)))
+    return float(min(sizes, key=lambda size: ks(values + size * drawn, cur)))
 
 
 def _fits(pair: Pair, noisy: Floats) -> bool:
-    g, b = pair.finite
-    noise = ks_limit(len(g), len(b))
-    return ks(noisy[np.isfinite(noisy)], b) <= noise + REMAINS * ks(g, b)
+    ref, cur = pair.finite
+    noise = ks_limit(len(ref), len(cur))
+    return ks(noisy[np.isfinite(noisy)], cur) <= noise + REMAINS * ks(ref, cur)
 
 
 def _off_lattice(pair: Pair) -> edit.Mask | None:
     """Current rows (n,) off the steps that every reference value lies on; None where few are, or as few different ones."""
-    if not pair.numeric or len(pair.finite[1]) < edit.MIN_ROWS:
+    if len(pair.finite[1]) < edit.MIN_ROWS:
         return None
-    g = pair.finite[0]
-    step = step_of(g)
-    if step is None or len(np.unique(g)) > len(g) / 3 or len(np.unique(g)) < MIN_LEVELS:
+    ref = pair.finite[0]
+    step = step_of(ref)
+    if step is None or len(np.unique(ref)) > len(ref) / 3 or len(np.unique(ref)) < MIN_LEVELS:
         return None
     values = pair.numbers[1]
     off = np.isfinite(values) & ~is_on_step(values, step)
@@ -187,25 +167,25 @@ def _off_lattice(pair: Pair) -> edit.Mask | None:
 
 def _deviation_off(pair: Pair, off: edit.Mask) -> float | None:
     """Deviation of the noise that makes the reference most like the values off the lattice; None where it needs none."""
-    g, b = pair.finite[0], np.sort(pair.numbers[1][off])
-    step = step_of(g)
+    ref, cur = pair.finite[0], np.sort(pair.numbers[1][off])
+    step = step_of(ref)
     assert step is not None
-    values = g[np.linspace(0, len(g) - 1, min(len(g), 2000)).astype(int)]
-    drawn = np.random.default_rng(len(g)).standard_normal(len(values))
-    apart = {size * step: ks(np.sort(values + size * step * drawn), b) for size in STEPS_OFF}
+    values = ref[np.linspace(0, len(ref) - 1, min(len(ref), 2000)).astype(int)]
+    drawn = np.random.default_rng(len(ref)).standard_normal(len(values))
+    apart = {size * step: ks(np.sort(values + size * step * drawn), cur) for size in STEPS_OFF}
     best = min(apart, key=lambda size: apart[size])
-    quiet = ks(np.sort(values + 0.29 * step * drawn), b)
-    noise = ks_limit(len(values), len(b))
+    quiet = ks(np.sort(values + 0.29 * step * drawn), cur)
+    noise = ks_limit(len(values), len(cur))
     return best if quiet > noise and apart[best] < min(BETTER * quiet, noise + REMAINS * quiet) else None
 
 
 def _left_lattice(pair: Pair) -> bool:
     """Whether values that came in steps no longer do."""
-    g, b = pair.finite
-    step = step_of(g)
-    if step is None or len(np.unique(g)) > len(g) / 3:
+    ref, cur = pair.finite
+    step = step_of(ref)
+    if step is None or len(np.unique(ref)) > len(ref) / 3:
         return False
-    return on_step(b, step) <= 1 - LOST_SHARE
+    return on_step(cur, step) <= 1 - LOST_SHARE
 
 
 def _over_both_ends(pair: Pair, extra: float) -> bool:
@@ -213,28 +193,30 @@ def _over_both_ends(pair: Pair, extra: float) -> bool:
 
     A range that widened ends as abruptly as before: the reference stretched is then as like it as the reference shaken.
     """
-    g, b = pair.finite
-    low, high = float(g[0]), float(g[-1])
+    ref, cur = pair.finite
+    low, high = float(ref[0]), float(ref[-1])
     edge = END * (high - low)
-    abrupt = min(float((g <= low + edge).mean()), float((g >= high - edge).mean())) >= AT_END
-    if not abrupt or min(float((b < low).mean()), float((b > high).mean())) < BEYOND:
+    abrupt = min(float((ref <= low + edge).mean()), float((ref >= high - edge).mean())) >= AT_END
+    if not abrupt or min(float((cur < low).mean()), float((cur > high).mean())) < BEYOND:
         return False
-    scales = _spread(b) / max(_spread(g), 1e-300), float(b[-1] - b[0]) / (high - low)
-    middles = (np.median(g), np.median(b)), ((low + high) / 2, (b[0] + b[-1]) / 2)
-    stretched = [(g - was) * scale + now for scale, (was, now) in zip(scales, middles, strict=True)]
-    return min(ks(values, b) for values in _shaken(g, extra)) < STRETCHED * min(ks(values, b) for values in stretched)
+    scales = _spread(cur) / max(_spread(ref), 1e-300), float(cur[-1] - cur[0]) / (high - low)
+    middles = (np.median(ref), np.median(cur)), ((low + high) / 2, (cur[0] + cur[-1]) / 2)
+    stretched = [(ref - was) * scale + now for scale, (was, now) in zip(scales, middles, strict=True)]
+    return min(ks(values, cur) for values in _shaken(ref, extra)) < STRETCHED * min(
+        ks(values, cur) for values in stretched
+    )
 
 
-def _shaken(g: Floats, deviation: float) -> list[Floats]:
+def _shaken(ref: Floats, deviation: float) -> list[Floats]:
     """The reference with noise of three shapes, so many times over that the draws are no noise of their own; sorted."""
-    rng = np.random.default_rng(len(g))
-    n = max(len(g), SHAKEN)
-    values = np.resize(g, n)
+    rng = np.random.default_rng(len(ref))
+    n = max(len(ref), SHAKEN)
+    values = np.resize(ref, n)
     shapes = (rng.normal(0, 1, n), rng.laplace(0, 1 / np.sqrt(2), n), rng.uniform(-np.sqrt(3), np.sqrt(3), n))
     return [np.sort(values + deviation * shape) for shape in shapes]
 
 
-def _looser(case: Case, ties: Dependence, pair: Pair, noisy: Floats) -> bool:
+def _looser(ties: Dependence, pair: Pair, noisy: Floats) -> bool:
     """Whether the correlations with the other columns shrank, as much as the noise foretells, and by it alone."""
     rows = ties.vectors(pair.name)
     if len(rows) != 1:
@@ -243,7 +225,7 @@ def _looser(case: Case, ties: Dependence, pair: Pair, noisy: Floats) -> bool:
     strong = ties.strong()[row]
     if not strong.any():
         return False
-    before, after, error = ties.before[row][strong], ties.after[row][strong], ties.error()[row][strong]
+    before, after, error = ties.reference[row][strong], ties.current[row][strong], ties.error()[row][strong]
     weight = before / np.sqrt((before**2).sum())
     total_before, total_after = float((weight * before).sum()), float((weight * after).sum())
     z = (total_before - total_after) / float(np.sqrt((weight**2 * error**2).sum()))

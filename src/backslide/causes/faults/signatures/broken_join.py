@@ -16,7 +16,9 @@ columns; the price comes from the **injection**: the columns put, together, onto
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from itertools import combinations
 
 import numpy as np
 import polars as pl
@@ -25,9 +27,10 @@ from numpy.typing import NDArray
 from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.association import Dependence, association, dependence, distance, noise
-from backslide.causes.faults.base import Hypothesis, Signature
+from backslide.causes.faults.base import Hypothesis, Signature, evidence_of
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.pair import Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
@@ -61,7 +64,7 @@ class BrokenJoin(Signature):
         ties = dependence(case)
         if len(ties.names) < 2:
             return
-        for group, sure in _misplaced(case, ties):
+        for group, sure in _find_misplaced(case, ties):
             shift = _shift(case, ties, group) if sure else None
             yield self._hypothesis(case, ties, group, shift, sure=sure)
 
@@ -82,7 +85,7 @@ class BrokenJoin(Signature):
             features=group,
             seen=seen,
             undo=f"move {listed} back by {abs(shift)} rows" if shift else f"draw {listed} from the other columns",
-            evidence=tuple(f"{'DRF001' if case.pairs[c].numeric else 'DRF002'}:{c}" for c in group),
+            evidence=tuple(evidence_of(case.pairs[c]) for c in group),
             exact=True,
             reversible=shift is not None,
             rows=np.ones(case.current.sample.height, bool),
@@ -94,7 +97,7 @@ class BrokenJoin(Signature):
         """Move back, or draw from the columns that are in place."""
         shift = hypothesis.params["shift"]
         if shift is not None:
-            return frame.with_columns(_rolled(frame[c], -shift) for c in hypothesis.features)
+            return frame.with_columns(_roll(frame[c], -shift) for c in hypothesis.features)
         case = case.suspecting(hypothesis.features)
         for column in hypothesis.features if hypothesis.params["sure"] else hypothesis.features[:1]:
             frame = edit.impute(case, frame, column, frame[column].is_not_null().to_numpy())
@@ -104,7 +107,7 @@ class BrokenJoin(Signature):
         """Put the columns onto other rows, together; of a pair of which either is misplaced, the first."""
         shift = hypothesis.params["shift"]
         if shift is not None:
-            return frame.with_columns(_rolled(frame[c], shift) for c in hypothesis.features)
+            return frame.with_columns(_roll(frame[c], shift) for c in hypothesis.features)
         rng = case.rng("join " + " ".join(hypothesis.features))
         order = rng.permutation(frame.height)
         moved = hypothesis.features if hypothesis.params["sure"] else hypothesis.features[:1]
@@ -135,57 +138,65 @@ def _with_companions(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFr
     return frame.with_columns(**{name: pl.Series(values) for name, values in extra.items()})
 
 
-def _rolled(series: pl.Series, by: int) -> pl.Series:
+def _roll(series: pl.Series, by: int) -> pl.Series:
     """The values moved down by some rows, the last ones to the top."""
     n = len(series)
     return series.gather((np.arange(n) - by) % max(n, 1)).alias(series.name)
 
 
-def _misplaced(case: Case, ties: Dependence) -> list[tuple[tuple[str, ...], bool]]:
+def _find_misplaced(case: Case, ties: Dependence) -> list[tuple[tuple[str, ...], bool]]:
     """Groups of columns that lost their ties to the rest and kept them among themselves; whether it is sure which end it is.
 
     Columns are followed that stand still themselves. Kept correlations join columns into groups, lost ones lie between groups.
     """
-    still = [i for i, name in enumerate(ties.names) if _stands_still(case, name)]
+    still = [i for i, name in enumerate(ties.names) if _stands_still(case.pairs[name])]
     kept, lost, proof = _edges(ties)
-    found: list[tuple[tuple[str, ...], bool]] = []
     groups = _components(still, kept)
-    place = {i: k for k, group in enumerate(groups) for i in group}
-    between: dict[tuple[int, int], float] = {}
-    for i in still:
-        for j in still:
-            if i < j and lost[i, j] and place[i] != place[j] and _unrelated(case, ties.names[i], ties.names[j]):
-                key = (min(place[i], place[j]), max(place[i], place[j]))
-                between[key] = max(between.get(key, 0.0), float(proof[i, j]))
+    losses = _losses(case, ties, groups, np.where(lost, proof, 0.0))
+    found: list[tuple[tuple[str, ...], bool]] = []
     blamed: set[int] = set()
     # The group that explains the most lost ties is blamed first; what it explains is not held against its partners.
-    while pairs := {key: size for key, size in between.items() if size >= PROVES and not blamed & set(key)}:
-        strength: dict[int, int] = {}
-        for one, other in pairs:
-            strength[one] = strength.get(one, 0) + 1
-            strength[other] = strength.get(other, 0) + 1
-        top = max(strength.values())
-        first = [k for k in strength if strength[k] == top]
-        smallest = min(len(groups[k]) for k in first)
-        ends = [k for k in first if len(groups[k]) == smallest]
-        if len(ends) == 1 or top > 1:
-            chosen = max(ends, key=lambda k: (sum(v for key, v in pairs.items() if k in key), -k))
-            partners = sorted({k for key in pairs if chosen in key for k in key} - {chosen})
-            ends_of_it = groups[chosen], sorted(i for k in partners for i in groups[k])
-            told = _by_outcome(case, ties, *ends_of_it)
-            if told is None:
-                told = ends_of_it[int(_cost([groups[chosen]]) > _cost([groups[k] for k in partners]))]
-            found.append((_named(ties, told), True))
-            blamed |= {chosen} if told is ends_of_it[0] else set(partners)
+    while rest := {ends: size for ends, size in losses.items() if size >= PROVES and not blamed & set(ends)}:
+        chosen, alone = _first_to_blame(rest, groups)
+        partners = sorted({k for ends in rest if chosen in ends for k in ends} - {chosen})
+        one, other = groups[chosen], sorted(i for k in partners for i in groups[k])
+        by_outcome = _by_outcome(case, ties, one, other)
+        if not alone:
+            blamed |= {chosen, *partners}
+            if by_outcome is not None:
+                found.append((_names_of(ties, by_outcome), True))
+            elif len(one) == len(other) == 1:
+                found.append((_names_of(ties, sorted([*one, *other])), False))
             continue
-        one, other = next(key for key in pairs if ends[0] in key)
-        blamed |= {one, other}
-        chosen_end = _by_outcome(case, ties, groups[one], groups[other])
-        if chosen_end is not None:
-            found.append((_named(ties, chosen_end), True))
-        elif len(groups[one]) == len(groups[other]) == 1:
-            found.append((_named(ties, [*groups[one], *groups[other]]), False))
+        dearer = _cost([one]) > _cost([groups[k] for k in partners])
+        end = by_outcome or (other if dearer else one)
+        found.append((_names_of(ties, end), True))
+        blamed |= {chosen} if end is one else set(partners)
     return found
+
+
+def _losses(case: Case, ties: Dependence, groups: list[list[int]], proof: Floats) -> dict[tuple[int, int], float]:
+    """The strongest lost correlation between two groups; ``proof``: that between two columns, 0 where none is lost."""
+    place = {i: k for k, group in enumerate(groups) for i in group}
+    losses: dict[tuple[int, int], float] = {}
+    for i, j in combinations(sorted(place), 2):
+        if proof[i, j] > 0 and place[i] != place[j] and _unrelated(case, ties.names[i], ties.names[j]):
+            ends = min(place[i], place[j]), max(place[i], place[j])
+            losses[ends] = max(losses.get(ends, 0.0), float(proof[i, j]))
+    return losses
+
+
+def _first_to_blame(losses: dict[tuple[int, int], float], groups: list[list[int]]) -> tuple[int, bool]:
+    """Of the groups that lost the most ties the smallest, then the one that lost the strongest; whether it stands out, or its one
+    partner could as well be it."""
+    count = Counter(k for ends in losses for k in ends)
+    top = max(count.values())
+    smallest = min(len(groups[k]) for k, n in count.items() if n == top)
+    candidates = [k for k, n in count.items() if n == top and len(groups[k]) == smallest]
+    if len(candidates) > 1 and top == 1:
+        return candidates[0], False
+    lost = {k: sum(size for ends, size in losses.items() if k in ends) for k in candidates}
+    return max(candidates, key=lambda k: (lost[k], -k)), True
 
 
 def _cost(groups: list[list[int]]) -> float:
@@ -193,12 +204,11 @@ def _cost(groups: list[list[int]]) -> float:
     return sum(1 + EVERY_COLUMN * (len(group) - 1) for group in groups)
 
 
-def _named(ties: Dependence, group: list[int]) -> tuple[str, ...]:
+def _names_of(ties: Dependence, group: list[int]) -> tuple[str, ...]:
     return tuple(ties.names[i] for i in group)
 
 
-def _stands_still(case: Case, name: str) -> bool:
-    pair = case.pairs[name]
+def _stands_still(pair: Pair) -> bool:
     gone = abs(float(pair.missing[1].mean() - pair.missing[0].mean()))
     return gone <= STILL and distance(pair) <= STILL + noise(pair)
 
@@ -206,9 +216,9 @@ def _stands_still(case: Case, name: str) -> bool:
 def _edges(ties: Dependence) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Floats]:
     """Per pair of columns: whether their correlations are kept, whether the strong ones are lost, and the strongest lost."""
     error, strong = ties.error(), ties.strong()
-    size, left = np.abs(ties.before), np.abs(ties.after)
+    size, left = np.abs(ties.reference), np.abs(ties.current)
     certain = left >= 3 / np.sqrt(np.maximum(ties.rows[1], 1.0))
-    is_kept = strong & certain & (left >= KEPT * size) & (ties.before * ties.after > 0)
+    is_kept = strong & certain & (left >= KEPT * size) & (ties.reference * ties.current > 0)
     gone = left <= LOST * size + 3 * error
     is_lost = strong & (size >= STRONG) & gone & (size - left >= MIN_Z * error)
     k = len(ties.names)
@@ -259,19 +269,11 @@ def _by_outcome(case: Case, ties: Dependence, one: list[int], other: list[int]) 
 def _outcome_loss(case: Case, ties: Dependence, group: list[int]) -> float:
     """Standard errors by which the strongest correlation of a group with the labels shrank."""
     worst = 0.0
-    for name in _named(ties, group):
-        found = []
-        for window, side in enumerate(case.sides):
-            y = edit.outcome_of(side.sample, case.reference.sample)
-            x = case.pairs[name].numbers[window] if case.pairs[name].numeric else None
-            if x is None:
-                break
-            known = np.isfinite(x) & np.isfinite(y)
-            if known.sum() < edit.MIN_ROWS or np.ptp(y[known]) == 0:
-                break
-            found.append((float(np.corrcoef(ranks(x[known]), y[known])[0, 1]), 1 / known.sum()))
-        if len(found) == 2:
-            worst = max(worst, (abs(found[0][0]) - abs(found[1][0])) / float(np.sqrt(found[0][1] + found[1][1])))
+    for pair in [case.pairs[name] for name in _names_of(ties, group)]:
+        found = edit.outcome_correlations(case, pair) if pair.numeric else None
+        if found is not None:
+            (before, var_ref), (after, var_cur) = found
+            worst = max(worst, (abs(before) - abs(after)) / float(np.sqrt(var_ref + var_cur)))
     return worst
 
 
@@ -289,7 +291,7 @@ def _shift(case: Case, ties: Dependence, group: tuple[str, ...]) -> int | None:
     if best is None or not all(case.pairs[ties.names[k]].numeric for k in best):
         return None
     x, y = (case.pairs[ties.names[k]].numbers[1] for k in best)
-    target = float(ties.before[ties.vectors(ties.names[best[0]])[0], ties.vectors(ties.names[best[1]])[0]])
+    target = float(ties.reference[ties.vectors(ties.names[best[0]])[0], ties.vectors(ties.names[best[1]])[0]])
     for k in sorted(SHIFTS, key=abs):
         moved = np.roll(x, -k)
         known = np.isfinite(moved) & np.isfinite(y)

@@ -25,13 +25,13 @@ from scipy.optimize import linear_sum_assignment
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.category_profiles import Company, company
-from backslide.causes.columns.formats import partly_reformatted, reformatted
-from backslide.causes.faults.base import Hypothesis, Signature
+from backslide.causes.columns.category_profiles import CategoryProfiles, profiles_of
+from backslide.causes.columns.format_changes import find_format_change, find_partial_format_change
+from backslide.causes.faults.base import Hypothesis, scenario_with
+from backslide.causes.faults.column_signature import ColumnSignature
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
-from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 
 _DIGITS = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)
@@ -49,60 +49,60 @@ MIN_MOVED = 0.05
 """Share of rows whose value must have changed for a permutation."""
 
 
-class CategoryRecode(Signature):
+class CategoryRecode(ColumnSignature):
     kind = CauseKind.CATEGORY_RECODE
     title = "Renamed or permuted categories"
+    reversible = True
 
-    def recognise(self, case: Case) -> Iterable[Hypothesis]:
-        """At most one hypothesis per column."""
-        for column, pair in case.pairs.items():
-            if not pair.discrete or pair.identifier or min(map(len, pair.levels)) < 2:
-                continue
-            if reformatted(pair) is not None or partly_reformatted(pair) is not None:
-                continue
-            found = (None if pair.numeric else _respelled(case, pair)) or _renamed(case, pair) or _permuted(case, pair)
-            if found is None:
-                continue
-            mapping, exact, how = found
-            if pair.numeric and _one_formula(mapping):
-                continue  # another unit, sign or offset of a number, not other names of codes
-            rows = np.isin(pair.texts[1].astype(str), list(mapping))
-            shown = [f"{_show(old)} is now {_show(new)}" for new, old in list(mapping.items())[:3]]
-            yield Hypothesis(
-                signature=self,
-                features=(column,),
-                seen=f"the values of {column} were {how}: {say.listed(shown)}",
-                undo=f"map {len(mapping)} {'value' if len(mapping) == 1 else 'values'} of {column} back",
-                evidence=(f"{'DRF001' if pair.numeric else 'DRF002'}:{column}",),
-                exact=exact,
-                reversible=True,
-                rows=rows,
-                params={"back": mapping, "forth": {old: new for new, old in mapping.items()}},
-            )
+    def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
+        """At most one hypothesis."""
+        if not pair.discrete or pair.identifier or min(map(len, pair.levels)) < 2:
+            return
+        if find_format_change(pair) is not None or find_partial_format_change(pair) is not None:
+            return
+        found = (
+            (None if pair.numeric else _find_respelling(case, pair))
+            or _find_renaming(case, pair)
+            or _find_permutation(case, pair)
+        )
+        if found is None:
+            return
+        mapping, exact, how = found
+        if pair.numeric and _one_formula(mapping):
+            return  # another unit, sign or offset of a number, not other names of codes
+        shown = [f"{_show(old)} is now {_show(new)}" for new, old in list(mapping.items())[:3]]
+        yield self.hypothesis(
+            pair,
+            f"the values of {pair.name} were {how}: {say.listed(shown)}",
+            f"map {len(mapping)} {'value' if len(mapping) == 1 else 'values'} of {pair.name} back",
+            np.isin(pair.texts[1].astype(str), list(mapping)),
+            exact=exact,
+            back=mapping,
+            forth={old: new for new, old in mapping.items()},
+        )
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Map back."""
-        return _mapped(frame, hypothesis.features[0], hypothesis.params["back"], case.pairs[hypothesis.features[0]])
+        return _map_levels(frame, hypothesis.features[0], hypothesis.params["back"], case.pairs[hypothesis.features[0]])
 
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Map forth."""
-        return _mapped(frame, hypothesis.features[0], hypothesis.params["forth"], case.pairs[hypothesis.features[0]])
+        return _map_levels(
+            frame, hypothesis.features[0], hypothesis.params["forth"], case.pairs[hypothesis.features[0]]
+        )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """The channels come as codes."""
-        current = scenarios.next_month(rng)
         codes = {"web": "C1", "phone": "C2", "branch": "C3", "partner": "C4"}
-        current = scenarios.rescored(current.with_columns(current["channel"].replace(codes)))
-        reference = scenarios.rescored(scenarios.served(rng))
-        return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "channel")
+        return scenario_with(lambda frame: frame.with_columns(frame["channel"].replace(codes)), rng, "channel")
 
 
 def _show(level: str) -> str:
     return repr(level) if len(level) <= 30 else repr(level[:27] + "...")
 
 
-def _mapped(frame: pl.DataFrame, column: str, mapping: dict[str, str], pair: Pair) -> pl.DataFrame:
+def _map_levels(frame: pl.DataFrame, column: str, mapping: dict[str, str], pair: Pair) -> pl.DataFrame:
     texts = edit.texts_of(frame, column)
     rows = np.isin(texts.astype(str), list(mapping))
     values: list[object] = [mapping.get(str(text)) for text in texts]
@@ -127,6 +127,10 @@ def _one_formula(mapping: dict[str, str]) -> bool:
     return bool(straight or (np.diff(new) > 0).all())
 
 
+def _mass(shares: dict[str, float], levels: Iterable[str]) -> float:
+    return sum(shares[level] for level in levels)
+
+
 def _shares(levels: dict[str, int]) -> dict[str, float]:
     total = max(sum(levels.values()), 1)
     return {level: count / total for level, count in levels.items()}
@@ -135,26 +139,26 @@ def _shares(levels: dict[str, int]) -> dict[str, float]:
 Found = tuple[dict[str, str], bool, str]
 
 
-def _respelled(case: Case, pair: Pair) -> Found | None:
-    g, b = (_shares(levels) for levels in pair.levels)
+def _find_respelling(case: Case, pair: Pair) -> Found | None:
+    ref, cur = (_shares(levels) for levels in pair.levels)
     known: dict[str, list[str]] = {}
-    for level in g:
+    for level in ref:
         known.setdefault(_plain(level), []).append(level)
-    unseen = [level for level in b if level not in g]
+    unseen = [level for level in cur if level not in ref]
     mapping = {u: known[_plain(u)][0] for u in unseen if len(known.get(_plain(u), [])) == 1}
-    if len(set(mapping.values())) < len(mapping) or sum(b[u] for u in mapping) < MIN_UNSEEN:
+    if len(set(mapping.values())) < len(mapping) or _mass(cur, mapping) < MIN_UNSEEN:
         return None
     return mapping | _the_others(case, pair, mapping), True, "written differently"
 
 
 def _the_others(case: Case, pair: Pair, mapping: dict[str, str]) -> dict[str, str]:
     """Where some values are plainly respelled, the other unseen ones are the ones that vanished: by share and company."""
-    g, b = (_shares(levels) for levels in pair.levels)
-    new = [u for u in b if u not in g and u not in mapping]
-    gone = [k for k in g if k not in b and k not in mapping.values() and pair.levels[0][k] >= 5]
+    ref, cur = (_shares(levels) for levels in pair.levels)
+    new = [u for u in cur if u not in ref and u not in mapping]
+    gone = [k for k in ref if k not in cur and k not in mapping.values() and pair.levels[0][k] >= 5]
     if not new or not gone or max(len(new), len(gone)) > MAX_LEVELS:
         return {}
-    return {u: old for u, old in _assigned(company(case, pair), gone, new).items() if _near(g[old], b[u], pair)}
+    return {u: old for u, old in _assign(profiles_of(case, pair), gone, new).items() if _near(ref[old], cur[u], pair)}
 
 
 def _plain(level: str) -> str:
@@ -164,28 +168,23 @@ def _plain(level: str) -> str:
     return {"t": "true", "f": "false", "y": "yes", "n": "no"}.get(text, text) or level
 
 
-def _renamed(case: Case, pair: Pair) -> Found | None:
-    g, b = (_shares(levels) for levels in pair.levels)
-    new = sorted((k for k in b if k not in g), key=lambda k: -b[k])[:MAX_LEVELS]
-    gone = sorted((k for k in g if k not in b and pair.levels[0][k] >= 5), key=lambda k: -g[k])[:MAX_LEVELS]
-    mass_new, mass_gone = sum(b[k] for k in new), sum(g[k] for k in gone)
+def _find_renaming(case: Case, pair: Pair) -> Found | None:
+    ref, cur = (_shares(levels) for levels in pair.levels)
+    new = sorted((k for k in cur if k not in ref), key=lambda k: -cur[k])[:MAX_LEVELS]
+    gone = sorted((k for k in ref if k not in cur and pair.levels[0][k] >= 5), key=lambda k: -ref[k])[:MAX_LEVELS]
+    mass_new, mass_gone = _mass(cur, new), _mass(ref, gone)
     if not new or not gone or mass_new < MIN_UNSEEN or not _near(mass_gone, mass_new, pair):
         return None
     if pair.numeric and len(gone) < 2:
         return None  # one number in place of another is a default or a bound, not a renamed code
-    met = company(case, pair)
-    mapping = _assigned(met, gone, new)
-    matched = {u: old for u, old in mapping.items() if _near(g[old], b[u], pair)}
-    if sum(b[u] for u in matched) < 0.7 * mass_new or not met.agrees(matched):
+    met = profiles_of(case, pair)
+    matched = {u: old for u, old in _assign(met, gone, new).items() if _near(ref[old], cur[u], pair)}
+    if _mass(cur, matched) < 0.7 * mass_new or not met.agrees(matched):
         return None
     # A number that is new where another is gone is what counts and months do; codes are told by several, and by their company.
-    told = not pair.numeric or (
-        len(matched) >= MIN_CODES
-        and met.known(matched)
-        and sum(g[old] for old in matched.values()) >= CLEAR * mass_gone
-        and sum(b[u] for u in matched) >= CLEAR * mass_new
-    )
-    return matched, told, "renamed"
+    clear = _mass(ref, matched.values()) >= CLEAR * mass_gone and _mass(cur, matched) >= CLEAR * mass_new
+    exact = not pair.numeric or (len(matched) >= MIN_CODES and met.known(matched) and clear)
+    return matched, exact, "renamed"
 
 
 def _near(before: float, after: float, pair: Pair) -> bool:
@@ -194,22 +193,21 @@ def _near(before: float, after: float, pair: Pair) -> bool:
     return abs(before - after) <= MATCHED * max(before, after) + noise
 
 
-def _permuted(case: Case, pair: Pair) -> Found | None:
-    g, b = (_shares(levels) for levels in pair.levels)
-    levels = sorted(set(g) & set(b), key=lambda k: -g[k])[:MAX_LEVELS]
-    if len(levels) < 2 or sum(g[k] for k in levels) < 0.9 or sum(b[k] for k in levels) < 0.9:
+def _find_permutation(case: Case, pair: Pair) -> Found | None:
+    ref, cur = (_shares(levels) for levels in pair.levels)
+    levels = sorted(set(ref) & set(cur), key=lambda k: -ref[k])[:MAX_LEVELS]
+    if len(levels) < 2 or min(_mass(ref, levels), _mass(cur, levels)) < 0.9:
         return None
-    met = company(case, pair)
-    mapping = {u: old for u, old in _assigned(met, levels, levels).items() if u != old}
-    if not mapping or sum(b[u] for u in mapping) < MIN_MOVED:
+    met = profiles_of(case, pair)
+    moved = {u: old for u, old in _assign(met, levels, levels).items() if u != old}
+    if not moved or _mass(cur, moved) < MIN_MOVED:
         return None
     # Rare values have no profile to be told by; they are left as they are when the rest is clear.
-    matched = {u: old for u, old in mapping.items() if _near(g[old], b[u], pair)}
-    if sum(b[u] for u in matched) < CLEAR * sum(b[u] for u in mapping):
+    mapping = {u: old for u, old in moved.items() if _near(ref[old], cur[u], pair)}
+    if _mass(cur, mapping) < CLEAR * _mass(cur, moved):
         return None
-    if len(matched) < 3 and set(matched) != set(matched.values()):
+    if len(mapping) < 3 and set(mapping) != set(mapping.values()):
         return None  # one value in another's place, which keeps its own: people moved from one to the other
-    mapping = matched
     same = {k: k for k in mapping}
     before, after = met.cost(same), met.cost(mapping)
     if after > 0.5 * before or met.strangeness(same) < 8:
@@ -222,7 +220,7 @@ def _permuted(case: Case, pair: Pair) -> Found | None:
     return mapping, exact, "permuted"
 
 
-def _assigned(met: Company, old: list[str], new: list[str]) -> dict[str, str]:
+def _assign(met: CategoryProfiles, old: list[str], new: list[str]) -> dict[str, str]:
     """New value -> old value at the least total cost."""
     cost = met.costs(old, new)
     rows, cols = linear_sum_assignment(cost)

@@ -19,11 +19,11 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.faults.base import Hypothesis, Signature
+from backslide.causes.faults.base import Hypothesis, scenario_with
+from backslide.causes.faults.column_signature import ColumnSignature
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
-from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import ks, ks_p_value
@@ -37,57 +37,44 @@ COARSER = 0.7
 """Distinct values left inside the limit, as a share of the reference's, up to which values were rounded rather than cut off."""
 
 
-class ClippedRange(Signature):
+class ClippedRange(ColumnSignature):
     kind = CauseKind.CLIPPED_RANGE
     title = "Values cut off at a limit"
+    numeric = True
 
-    def recognise(self, case: Case) -> Iterable[Hypothesis]:
-        """One hypothesis per numeric column and side."""
-        for column, pair in case.pairs.items():
-            if not pair.numeric:
-                continue
-            for side, limit in limits_of(pair).items():
-                mass = float((pair.finite[1] == limit).mean())
-                yield Hypothesis(
-                    signature=self,
-                    features=(column,),
-                    seen=f"{column} is cut off {side} {say.number(limit)}: {say.percent(mass)} of the rows sit at the limit",
-                    undo=f"draw {column} {side} {say.number(limit)} from the other columns",
-                    evidence=(f"DRF001:{column}",),
-                    exact=True,
-                    reversible=False,
-                    rows=pair.numbers[1] == limit,
-                    params={"limit": limit, "side": side},
-                    mechanism=f"clip {column}",
-                )
+    def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
+        """One hypothesis per side."""
+        column = pair.name
+        for side, limit in limits_of(pair).items():
+            mass = say.percent(float((pair.finite[1] == limit).mean()))
+            yield self.hypothesis(
+                pair,
+                f"{column} is cut off {side} {say.number(limit)}: {mass} of the rows sit at the limit",
+                f"draw {column} {side} {say.number(limit)} from the other columns",
+                pair.numbers[1] == limit,
+                mechanism=f"clip {column}",
+                limit=limit,
+                side=side,
+            )
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Draw from the other columns, keeping what falls beyond the limit and the limit itself elsewhere."""
         (column,) = hypothesis.features
-        limit = hypothesis.params["limit"]
-        filled = edit.impute(case, frame, column, hypothesis.rows)
-        drawn = edit.numbers_of(filled, column)
-        bounded = np.maximum(drawn, limit) if hypothesis.params["side"] == "above" else np.minimum(drawn, limit)
-        return edit.write(filled, column, bounded, hypothesis.rows)
+        filled = super().repair(case, hypothesis, frame)
+        bound = np.maximum if hypothesis.params["side"] == "above" else np.minimum
+        drawn = bound(edit.numbers_of(filled, column), hypothesis.params["limit"])
+        return edit.write(filled, column, drawn, hypothesis.rows)
 
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Cut the reference off at the limit."""
         (column,) = hypothesis.features
-        values = edit.numbers_of(frame, column)
-        limit = hypothesis.params["limit"]
-        return edit.write(
-            frame,
-            column,
-            np.minimum(values, limit) if hypothesis.params["side"] == "above" else np.maximum(values, limit),
-        )
+        cut = np.minimum if hypothesis.params["side"] == "above" else np.maximum
+        return edit.write(frame, column, cut(edit.numbers_of(frame, column), hypothesis.params["limit"]))
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """Incomes end at 2 000."""
-        current = scenarios.next_month(rng)
-        current = scenarios.rescored(current.with_columns(pl.col("income").clip(upper_bound=2000.0)))
-        reference = scenarios.rescored(scenarios.served(rng))
-        return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
+        return scenario_with(lambda frame: frame.with_columns(pl.col("income").clip(upper_bound=2000.0)), rng)
 
 
 def limits_of(pair: Pair) -> dict[str, float]:
@@ -100,9 +87,9 @@ def limits_of(pair: Pair) -> dict[str, float]:
     both = {name: _gathering(pair, side, MATCH / 2) for name, side in ends.items()}
     if (above := both["above"]) is None or (below := both["below"]) is None or below >= above:
         return {}
-    g, b = (v[(v > below) & (v < above)] for v in pair.finite)
-    inner = len(g) / max(len(pair.finite[0]), 1)
-    return {"above": above, "below": below} if _inner_unchanged(g, b, inner) else {}
+    ref, cur = (v[(v > below) & (v < above)] for v in pair.finite)
+    inner = len(ref) / max(len(pair.finite[0]), 1)
+    return {"above": above, "below": below} if _inner_unchanged(ref, cur, inner) else {}
 
 
 def limit_of(pair: Pair, side: int) -> float | None:
@@ -110,40 +97,40 @@ def limit_of(pair: Pair, side: int) -> float | None:
     limit = _gathering(pair, side)
     if limit is None:
         return None
-    g, b = (side * v for v in pair.finite)
-    beyond = float((g >= side * limit).mean())
-    return limit if _inner_unchanged(g[g < side * limit], b[b < side * limit], 1 - beyond) else None
+    ref, cur = (side * v for v in pair.finite)
+    beyond = float((ref >= side * limit).mean())
+    return limit if _inner_unchanged(ref[ref < side * limit], cur[cur < side * limit], 1 - beyond) else None
 
 
 def _gathering(pair: Pair, side: int, match: float = MATCH) -> float | None:
     """The current end on one side, where the mass gathered that was at it and beyond; None where none did."""
-    g, b = (side * v for v in pair.finite)
-    if min(len(g), len(b)) < edit.MIN_ROWS:
+    ref, cur = (side * v for v in pair.finite)
+    if min(len(ref), len(cur)) < edit.MIN_ROWS:
         return None
-    limit = float(b.max())
-    if limit == float(b.min()) or float(g.max()) <= limit:
+    limit = float(cur.max())
+    if limit == float(cur.min()) or float(ref.max()) <= limit:
         return None
-    beyond, gathered = float((g >= limit).mean()), float((b == limit).mean())
-    own = float((g == limit).mean())
-    if float((g > limit).mean()) < MIN_MASS or gathered < own + MIN_MASS:
+    beyond, gathered = float((ref >= limit).mean()), float((cur == limit).mean())
+    own = float((ref == limit).mean())
+    if float((ref > limit).mean()) < MIN_MASS or gathered < own + MIN_MASS:
         return None
-    if _coarser(*(v[(v > b.min()) & (v < limit)] for v in (g, b))):
+    if _coarser(*(v[(v > cur.min()) & (v < limit)] for v in (ref, cur))):
         return None  # rounded: every value gathered what lay next to it
-    noise = 4 * float(np.sqrt(beyond * (1 - beyond) * (1 / len(g) + 1 / len(b))))
+    noise = 4 * float(np.sqrt(beyond * (1 - beyond) * (1 / len(ref) + 1 / len(cur))))
     return side * limit if abs(gathered - beyond) <= match * beyond + noise else None
 
 
-def _coarser(g: Floats, b: Floats) -> bool:
+def _coarser(ref: Floats, cur: Floats) -> bool:
     """Whether far fewer distinct values are left, of as many rows (sorted values)."""
-    n = min(len(g), len(b))
+    n = min(len(ref), len(cur))
     if n < edit.MIN_ROWS:
         return False
-    before, after = (len(np.unique(values[np.linspace(0, len(values) - 1, n).astype(int)])) for values in (g, b))
+    before, after = (len(np.unique(values[np.linspace(0, len(values) - 1, n).astype(int)])) for values in (ref, cur))
     return after <= COARSER * before
 
 
-def _inner_unchanged(g: Floats, b: Floats, inner_mass: float) -> bool:
-    if min(len(g), len(b)) < 30:
+def _inner_unchanged(ref: Floats, cur: Floats, inner_mass: float) -> bool:
+    if min(len(ref), len(cur)) < 30:
         return inner_mass < 0.1
-    distance = ks(g, b)
-    return ks_p_value(distance, len(g), len(b)) > 1e-4 or distance < 0.1
+    distance = ks(ref, cur)
+    return ks_p_value(distance, len(ref), len(cur)) > 1e-4 or distance < 0.1

@@ -22,13 +22,12 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.faults.base import Hypothesis
-from backslide.causes.faults.value_loss import LostValues
+from backslide.causes.faults.base import Hypothesis, scenario_with
+from backslide.causes.faults.column_signature import LostValues
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Pair
-from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import chi_squared, ks, ks_p_value, proportion_z
@@ -45,33 +44,8 @@ UNNATURAL = 0.6
 """Share of the filled-in rate that must also appear where the other columns speak against the value."""
 
 NOTHING = frozenset(
-    {
-        "",
-        "-",
-        "?",
-        "n/a",
-        "na",
-        "nan",
-        "null",
-        "nil",
-        "none",
-        "unknown",
-        "unk",
-        "undefined",
-        "missing",
-        "default",
-        "other",
-        "0",
-        "-1",
-        "empty",
-        "not available",
-        "not specified",
-        "unspecified",
-        "tbd",
-        "xxx",
-        "999",
-        "9999",
-    }
+    {"n/a", "na", "nan", "null", "nil", "none", "unknown", "unk", "undefined", "missing", "default", "other", "empty"}
+    | {"", "-", "?", "0", "-1", "999", "9999", "xxx", "tbd", "not available", "not specified", "unspecified"}
 )
 """Categories that stand for the absence of one, compared without regard to case."""
 
@@ -80,68 +54,53 @@ class DefaultValue(LostValues):
     kind = CauseKind.DEFAULT_VALUE
     title = "Default in place of values"
 
-    def recognise(self, case: Case) -> Iterable[Hypothesis]:
-        """At most one hypothesis per column: the value that rose the most."""
-        for column, pair in case.pairs.items():
-            text = _risen(pair)
-            if text is None:
-                continue
-            before, after = _shares(pair, text)
-            rate = (after - before) / max(1 - before, 1e-9)
-            if not _rest_unchanged(pair, text, rate) or not _unnatural(case, pair, text, rate):
-                continue
-            rows = pair.texts[1] == text
-            yield Hypothesis(
-                signature=self,
-                features=(column,),
-                seen=f"{column} is {_shown(pair, text)} on {say.percent(after)} of the rows, {say.percent(before)} before",
-                undo=f"fill {column} from the other columns where it is {_shown(pair, text)}",
-                evidence=(f"{'DRF001' if pair.numeric else 'DRF002'}:{column}",),
-                exact=True,
-                reversible=False,
-                rows=rows,
-                params={"value": pair.current.filter(pl.Series(rows))[0], "rate": rate},
-            )
-
-    def lose(self, frame: pl.DataFrame, column: str, rows: edit.Mask, hypothesis: Hypothesis) -> pl.DataFrame:
-        """Put the default."""
-        return edit.constant(frame, column, hypothesis.params["value"], rows)
+    def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
+        """At most one hypothesis: the value that rose the most."""
+        text = _find_rise(pair)
+        if text is None:
+            return
+        before, after = (float(np.mean(t[t != MISSING] == text)) for t in pair.texts)
+        rate = (after - before) / max(1 - before, 1e-9)
+        if not _rest_unchanged(pair, text, rate) or not _unnatural(case, pair, text, rate):
+            return
+        rows, shown = pair.texts[1] == text, text if pair.numeric else repr(text)
+        yield self.hypothesis(
+            pair,
+            f"{pair.name} is {shown} on {say.percent(after)} of the rows, {say.percent(before)} before",
+            f"fill {pair.name} from the other columns where it is {shown}",
+            rows,
+            value=pair.current.filter(pl.Series(rows))[0],
+            rate=rate,
+        )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """-1 stands for half of the incomes."""
-        current = scenarios.next_month(rng)
-        lost = pl.Series(rng.random(current.height) < 0.5)
-        current = current.with_columns(pl.when(lost).then(-1.0).otherwise(pl.col("income")).alias("income"))
-        reference = scenarios.rescored(scenarios.served(rng))
-        return Scenario(reference, scenarios.rescored(current), dict(scenarios.ROLES), scenarios.TrueModel(), "income")
-
-
-def _shown(pair: Pair, text: str) -> str:
-    return text if pair.numeric else repr(text)
-
-
-def _shares(pair: Pair, text: str) -> tuple[float, float]:
-    return tuple(float(np.mean(t[t != MISSING] == text)) for t in pair.texts)  # type: ignore[return-value]
+        return scenario_with(
+            lambda frame: frame.with_columns(
+                income=pl.when(pl.Series(rng.random(frame.height) < 0.5)).then(-1.0).otherwise("income")
+            ),
+            rng,
+        )
 
 
 @once
-def _risen(pair: Pair) -> str | None:
+def _find_rise(pair: Pair) -> str | None:
     """The value whose share rose most, if it rose materially and several other values remain."""
     if pair.identifier or (pair.numeric and pair.largest_share < MIN_RISE):
         return None
-    g, b = pair.levels
-    n_g, n_b = sum(g.values()), sum(b.values())
-    if min(n_g, n_b) < edit.MIN_ROWS:
+    ref, cur = pair.levels
+    n_ref, n_cur = sum(ref.values()), sum(cur.values())
+    if min(n_ref, n_cur) < edit.MIN_ROWS:
         return None
-    text = max(b, key=lambda level: b[level] / n_b - g.get(level, 0) / n_g)
-    rise = b[text] / n_b - g.get(text, 0) / n_g
-    others = sum(1 for level in b if level != text)
-    if rise < MIN_RISE or proportion_z(g.get(text, 0), n_g, b[text], n_b) < MIN_Z or others < 2:
+    text = max(cur, key=lambda level: cur[level] / n_cur - ref.get(level, 0) / n_ref)
+    rise = cur[text] / n_cur - ref.get(text, 0) / n_ref
+    others = sum(1 for level in cur if level != text)
+    if rise < MIN_RISE or proportion_z(ref.get(text, 0), n_ref, cur[text], n_cur) < MIN_Z or others < 2:
         return None
     # What stands in for values leaves every other one rarer. Several that rise are a rounding, other codes, or other rows.
-    rose = (k for k in b if k != text and b[k] / n_b - g.get(k, 0) / n_g >= ALSO * rise)
-    return None if any(proportion_z(g.get(k, 0), n_g, b[k], n_b) >= ALSO_Z for k in rose) else text
+    rose = (k for k in cur if k != text and cur[k] / n_cur - ref.get(k, 0) / n_ref >= ALSO * rise)
+    return None if any(proportion_z(ref.get(k, 0), n_ref, cur[k], n_cur) >= ALSO_Z for k in rose) else text
 
 
 def _rest_unchanged(pair: Pair, text: str, rate: float) -> bool:
@@ -182,18 +141,18 @@ def _unnatural_place(pair: Pair, text: str) -> bool:
         # A new word is an unseen category unless it is one that people write for "nothing here".
         return text.strip().casefold() in NOTHING
     value = float(text)
-    g, b = pair.finite
-    low, high = g[0], g[-1]
+    ref, cur = pair.finite
+    low, high = ref[0], ref[-1]
     if value < low or value > high:
-        return not _moved_bound(g, b, value, low if value < low else high)
+        return not _moved_bound(ref, cur, value, low if value < low else high)
     # A shifted density raises the neighbours too; a default raises one value alone.
-    width = 0.02 * float(np.quantile(g, 0.98) - np.quantile(g, 0.02))
-    near = [float(((v >= value - width) & (v <= value + width) & (v != value)).mean()) for v in (g, b)]
-    atom = float((b == value).mean() - (g == value).mean())
+    width = 0.02 * float(np.quantile(ref, 0.98) - np.quantile(ref, 0.02))
+    near = [float(((v >= value - width) & (v <= value + width) & (v != value)).mean()) for v in (ref, cur)]
+    atom = float((cur == value).mean() - (ref == value).mean())
     return atom > 3 * max(near[1] - near[0], 0.0)
 
 
-def _moved_bound(g: Floats, b: Floats, value: float, bound: float) -> bool:
+def _moved_bound(ref: Floats, cur: Floats, value: float, bound: float) -> bool:
     """Whether the values that were gathered at the reference's bound are now gathered at the new one: a top code that moved."""
-    before, left, after = (float((v == at).mean()) for v, at in ((g, bound), (b, bound), (b, value)))
+    before, left, after = (float((v == at).mean()) for v, at in ((ref, bound), (cur, bound), (cur, value)))
     return before > 0.5 * after and left < 0.5 * before

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.embedding_space import OtherSpace, other_space
+from backslide.causes.columns.embedding_space import SpaceChange, find_space_change
 from backslide.causes.faults.base import Hypothesis, Signature
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
@@ -39,7 +39,7 @@ from backslide.playbook.base import Scenario
 from backslide.playbook.drift.embedding import embedding_columns
 from backslide.playbook.drift.embedding.embedding_columns import VectorFacts, Vectors
 from backslide.stats.text.embeddings import directions_of, strangers
-from backslide.stats.two_sample import ks
+from backslide.stats.two_sample import KS_AT_1_PERCENT, ks, ks_limit
 
 MOSTLY = 0.9
 """Share of the vectors that must have another dimension."""
@@ -58,7 +58,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Found:
+class VectorChange:
     """What happened to the vectors of a column."""
 
     seen: str
@@ -78,7 +78,7 @@ class EmbeddingChange(Signature):
         if any(_part(case, side) for side in (0, 1)):
             return
         for column in embedding_columns.embedding_columns(case):
-            found = _changed(case, column)
+            found = _find_change(case, column)
             if found is not None:
                 yield Hypothesis(
                     signature=self,
@@ -101,7 +101,7 @@ class EmbeddingChange(Signature):
         if not rows.any():
             return frame
         x = exact_matrix(frame[column].filter(pl.Series(rows)), now)
-        return write(frame, column, rows, _undone(case, hypothesis, frame.filter(pl.Series(rows)), x))
+        return write(frame, column, rows, _undo(case, hypothesis, frame.filter(pl.Series(rows)), x))
 
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Do it to the same share of the reference."""
@@ -111,7 +111,7 @@ class EmbeddingChange(Signature):
         if not rows.any():
             return frame
         x = exact_matrix(frame[column].filter(pl.Series(rows)), hypothesis.params["size"])
-        return write(frame, column, rows, _done(case, hypothesis, frame.filter(pl.Series(rows)), x))
+        return write(frame, column, rows, _do(case, hypothesis, frame.filter(pl.Series(rows)), x))
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
@@ -129,14 +129,14 @@ def _part(case: Case, side: int) -> bool:
     return own.sample.height < min(own.window.rows, case.settings.engine.sample_rows)
 
 
-def _changed(case: Case, column: str) -> Found | None:
+def _find_change(case: Case, column: str) -> VectorChange | None:
     before, after = (embedding_columns.facts(case, side, column) for side in case.sides)
     d, now = embedding_columns.dimension(case, column), usual_length(after.size)
     if now != d:
         share = float((after.size[after.known] == now).mean()) if after.known.any() else 0.0
         if share < MOSTLY or int(after.known.sum()) < edit.MIN_ROWS:
             return None
-        return Found(
+        return VectorChange(
             f"holds vectors of {now} numbers, {d} before: another encoder or another setting of it",
             f"take vectors of the former {d} numbers",
             f"DRF014:{column} dimension",
@@ -150,13 +150,13 @@ def _changed(case: Case, column: str) -> Found | None:
     norm = _norms(column, before, after, held)
     if norm is not None and norm.params.get("certain"):
         return norm
-    space = other_space(case, held)
+    space = find_space_change(case, held)
     if space is not None:
         return _other(column, space, after, d)
     return norm
 
 
-def _norms(column: str, before: VectorFacts, after: VectorFacts, held: Vectors) -> Found | None:
+def _norms(column: str, before: Facts, after: Facts, held: Vectors) -> VectorChange | None:
     """Another length of the vectors, whose directions are what they were."""
     usable = [f.finite & (f.norm > 0) & (f.size == held.x[0].shape[1]) for f in (before, after)]
     unit = [usable_ & (np.abs(f.norm - 1) <= UNIT) for usable_, f in zip(usable, (before, after), strict=True)]
@@ -167,7 +167,7 @@ def _norms(column: str, before: VectorFacts, after: VectorFacts, held: Vectors) 
     if share[0] >= ALL and share[1] <= 1 - SOME:
         rows = usable[1] & ~unit[1]
         where = "" if rows.mean() > 0.98 else f" on {say.percent(float(rows.mean()))} of the rows"
-        return Found(
+        return VectorChange(
             f"is no longer normalised{where}: median norm {say.number(float(np.median(after.norm[rows])), 3)}, 1 before",
             f"divide {column} by its norm",
             key,
@@ -182,7 +182,7 @@ def _norms(column: str, before: VectorFacts, after: VectorFacts, held: Vectors) 
         )
     if share[1] >= ALL and share[0] <= 0.5:
         middle = float(np.median(before.norm[usable[0]]))
-        return Found(
+        return VectorChange(
             f"is normalised now: every vector of length 1, median norm {say.number(middle, 3)} before",
             "give vectors the former median norm",
             key,
@@ -196,11 +196,11 @@ def _norms(column: str, before: VectorFacts, after: VectorFacts, held: Vectors) 
         return None
     apart = ks(np.sort(logs[0]), np.sort(logs[1]))
     left = ks(np.sort(np.round(logs[0], 5)), np.sort(np.round(logs[1] - np.log(factor), 5)))
-    noise = 1.63 * float(np.sqrt(1 / len(logs[0]) + 1 / len(logs[1])))
+    noise = ks_limit(len(logs[0]), len(logs[1]), KS_AT_1_PERCENT)
     spread = float(np.std(logs[0]))
     if spread > 1e-4 and left > max(REMAINS * apart, noise):
         return None
-    return Found(
+    return VectorChange(
         f"is {say.number(factor, 4)} times as long as it was",
         f"divide {column} by {say.number(factor, 4)}",
         key,
@@ -210,10 +210,10 @@ def _norms(column: str, before: VectorFacts, after: VectorFacts, held: Vectors) 
     )
 
 
-def _other(column: str, space: OtherSpace, after: VectorFacts, d: int) -> Found:
+def _other(column: str, space: SpaceChange, after: Facts, d: int) -> VectorChange:
     rows = after.finite & (after.size == d)
     undo = "turn the space back" if space.rotation is not None else f"embed {column} with the former encoder"
-    return Found(
+    return VectorChange(
         f"comes from another encoder: {space.words}",
         undo,
         f"DRF013:{column}",
@@ -223,7 +223,7 @@ def _other(column: str, space: OtherSpace, after: VectorFacts, d: int) -> Found:
     )
 
 
-def _undone(case: Case, hypothesis: Hypothesis, part: pl.DataFrame, x: Floats) -> Floats:
+def _undo(case: Case, hypothesis: Hypothesis, part: pl.DataFrame, x: Floats) -> Floats:
     """Vectors (k, d) as they were, of the rows ``part``."""
     params = hypothesis.params
     way, size = params.get("way"), np.linalg.norm(x, axis=1, keepdims=True)
@@ -233,7 +233,7 @@ def _undone(case: Case, hypothesis: Hypothesis, part: pl.DataFrame, x: Floats) -
         return np.asarray(x * params["norm"])
     if way == "scaled":
         return np.asarray(x / params["factor"])
-    space: OtherSpace | None = params.get("space")
+    space: SpaceChange | None = params.get("space")
     if space is not None and space.rotation is not None:
         return space.rotation.undo(x)
     if space is not None and space.old is not None:
@@ -242,7 +242,7 @@ def _undone(case: Case, hypothesis: Hypothesis, part: pl.DataFrame, x: Floats) -
     return known[case.rng(f"vectors instead of {hypothesis.features[0]}").integers(len(known), size=len(x))]
 
 
-def _done(case: Case, hypothesis: Hypothesis, part: pl.DataFrame, x: Floats) -> Floats:
+def _do(case: Case, hypothesis: Hypothesis, part: pl.DataFrame, x: Floats) -> Floats:
     """Reference vectors (k, d) with the fault done to them."""
     params, column = hypothesis.params, hypothesis.features[0]
     way = params.get("way")
@@ -254,7 +254,7 @@ def _done(case: Case, hypothesis: Hypothesis, part: pl.DataFrame, x: Floats) -> 
         return x / np.where(size > 0, size, 1.0)
     if way == "scaled":
         return np.asarray(x * params["factor"])
-    space: OtherSpace | None = params.get("space")
+    space: SpaceChange | None = params.get("space")
     if space is not None and space.rotation is not None:
         return space.rotation.apply(x)
     if space is not None and space.new is not None:

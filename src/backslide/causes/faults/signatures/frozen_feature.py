@@ -28,15 +28,14 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, Side
 from backslide.causes.columns import edit
-from backslide.causes.faults.base import Hypothesis
+from backslide.causes.faults.base import Hypothesis, scenario_with
+from backslide.causes.faults.column_signature import LostValues
 from backslide.causes.faults.signatures.clipped_range import limit_of
-from backslide.causes.faults.value_loss import LostValues
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns import names
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Pair
-from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 
 MAX_LUCK = 1e-9
@@ -57,47 +56,36 @@ class FrozenFeature(LostValues):
     title = "Frozen feature"
 
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
-        """One hypothesis per column that became constant; all frozen columns share a mechanism."""
-        for column, pair in case.pairs.items():
-            value = _stuck_at(pair, case.reference)
-            if value is None:
+        """Columns that became constant, which share a mechanism; then those that are stuck by day or for a while."""
+        yield from super().recognise(case)
+        for pair in case.pairs.values():
+            if pair.identifier or _constant_value(pair, case.reference) is not None:
                 continue
-            shown = repr(value) if isinstance(value, str) else say.number(float(value))  # type: ignore[arg-type]
-            yield Hypothesis(
-                signature=self,
-                features=(column,),
-                seen=f"{column} is {shown} on every row, it varied before",
-                undo=f"fill {column} from the other columns",
-                evidence=(f"{'DRF001' if pair.numeric else 'DRF002'}:{column}",),
-                exact=True,
-                reversible=False,
-                rows=np.ones(len(pair.current), bool),
-                params={"value": value},
-                mechanism="frozen",
-            )
-        yield from self._stale(case)
-
-    def _stale(self, case: Case) -> Iterable[Hypothesis]:
-        for column, pair in case.pairs.items():
-            if pair.identifier or _stuck_at(pair, case.reference) is not None:
-                continue
-            found = _stuck_days(case, pair) or _stuck_run(case, pair)
-            if found is None:
+            found = _find_constant_days(case, pair) or _find_constant_run(case, pair)
+            if found is None or _at_a_limit(pair, found[0]):
                 continue
             rows, how, params = found
-            if _at_a_limit(pair, rows):
-                continue
-            yield Hypothesis(
-                signature=self,
-                features=(column,),
-                seen=f"{column} {how}",
-                undo=f"fill {column} from the other columns where it is stuck",
-                evidence=(f"{'DRF001' if pair.numeric else 'DRF002'}:{column}",),
-                exact=True,
-                reversible=False,
-                rows=rows,
-                params=params | {"rate": float(rows.mean())},
+            yield self.hypothesis(
+                pair,
+                f"{pair.name} {how}",
+                f"fill {pair.name} from the other columns where it is stuck",
+                rows,
                 mechanism=f"stale {params['stale']}",
+                **params,
+                rate=float(rows.mean()),
+            )
+
+    def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
+        """At most one hypothesis: one value on every row."""
+        value = _constant_value(pair, case.reference)
+        if value is not None:
+            shown = repr(value) if isinstance(value, str) else say.number(float(value))  # type: ignore[arg-type]
+            yield self.hypothesis(
+                pair,
+                f"{pair.name} is {shown} on every row, it varied before",
+                f"fill {pair.name} from the other columns",
+                mechanism="frozen",
+                value=value,
             )
 
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
@@ -120,20 +108,14 @@ class FrozenFeature(LostValues):
             )
         return super().inject(case, hypothesis, frame)
 
-    def lose(self, frame: pl.DataFrame, column: str, rows: edit.Mask, hypothesis: Hypothesis) -> pl.DataFrame:
-        """Put the one value."""
-        return edit.constant(frame, column, hypothesis.params["value"], rows)
-
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """Income stays at 3 000."""
-        current = scenarios.rescored(scenarios.next_month(rng).with_columns(income=pl.lit(3000.0)))
-        reference = scenarios.rescored(scenarios.served(rng))
-        return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
+        return scenario_with(lambda frame: frame.with_columns(income=pl.lit(3000.0)), rng)
 
 
 @once
-def _stuck_at(pair: Pair, reference: Side) -> object | None:
+def _constant_value(pair: Pair, reference: Side) -> object | None:
     known = pair.current.drop_nulls()
     if known.dtype.is_float():
         known = known.drop_nans()
@@ -170,10 +152,10 @@ def _stay(texts: NDArray[np.object_]) -> float:
     return float((texts[1:] == texts[:-1]).sum() / len(texts))
 
 
-Stale = tuple[edit.Mask, str, dict[str, object]]
+Stale = tuple[edit.Mask, str, dict[str, Any]]
 
 
-def _stuck_days(case: Case, pair: Pair) -> Stale | None:
+def _find_constant_days(case: Case, pair: Pair) -> Stale | None:
     """Rows of the days on which the column holds one value, where it varied within the days of the reference."""
     if any(names.DAY not in side.sample.columns for side in case.sides) or not _constant_on_a_day(case).get(
         pair.name, True
@@ -214,21 +196,21 @@ def _per_day(days: pl.Series, texts: np.ndarray[tuple[int], np.dtype[np.object_]
     return table.filter(pl.col("rows") >= ROWS_PER_DAY).sort("day")
 
 
-def _stuck_run(case: Case, pair: Pair) -> Stale | None:
+def _find_constant_run(case: Case, pair: Pair) -> Stale | None:
     """The longest run of one value in order of time, where the reference hardly ever repeated one."""
     if not pair.numeric or any(names.TIME not in side.sample.columns for side in case.sides):
         return None
     if _longest_run(pair.numbers[1][_in_time(case.current.sample)])[1] < MIN_RUN:
         return None  # told by numbers, without the text of every value
-    g, b = (texts[_in_time(side.sample)] for side, texts in zip(case.sides, pair.texts, strict=True))
-    before, (start, length) = _longest_run(g)[1] / len(g), _longest_run(b)
-    if length < max(MIN_RUN, MIN_RUN_SHARE * len(b)) or length > MOSTLY * len(b) or before * len(b) > length / 10:
+    ref, cur = (texts[_in_time(side.sample)] for side, texts in zip(case.sides, pair.texts, strict=True))
+    before, (start, length) = _longest_run(ref)[1] / len(ref), _longest_run(cur)
+    if length < max(MIN_RUN, MIN_RUN_SHARE * len(cur)) or length > MOSTLY * len(cur) or before * len(cur) > length / 10:
         return None
-    value = str(b[start])
+    value = str(cur[start])
     own = pair.levels[0].get(value, 0) / max(sum(pair.levels[0].values()), 1)
     if value == MISSING or own > 0.05 or len(pair.levels[0]) < 20 or _luck(pair, length - 1) > MAX_LUCK:
         return None
-    rows = np.zeros(len(b), bool)
+    rows = np.zeros(len(cur), bool)
     rows[_in_time(case.current.sample)[start : start + length]] = True
     return rows, f"is stuck at {value} for {length} rows in a row", {"stale": "for a while", "value": value}
 
@@ -239,10 +221,10 @@ def _at_a_limit(pair: Pair, rows: edit.Mask) -> bool:
     held = np.unique(values[rows]) if pair.numeric else np.array([])
     if len(held) != 1 or not np.isfinite(held[0]):
         return False
-    value, (g, b) = float(held[0]), pair.finite
-    sides = [side for side, end in ((1, b[-1]), (-1, b[0])) if end == value]
+    value, (ref, cur) = float(held[0]), pair.finite
+    sides = [side for side, end in ((1, cur[-1]), (-1, cur[0])) if end == value]
     elsewhere = float((values[~rows] == value).mean()) if not rows.all() else 0.0
-    before = float((g == value).mean()) if len(g) else 0.0
+    before = float((ref == value).mean()) if len(ref) else 0.0
     return bool(sides) and (elsewhere > before + ELSEWHERE or any(limit_of(pair, side) == value for side in sides))
 
 

@@ -20,12 +20,12 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.faults.base import Hypothesis
-from backslide.causes.faults.value_loss import LostValues
+from backslide.causes.faults.base import Hypothesis, scenario_with
+from backslide.causes.faults.column_signature import LostValues
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
-from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.two_sample import proportion_z
 
@@ -37,27 +37,25 @@ class MissingValues(LostValues):
     kind = CauseKind.MISSING_VALUES
     title = "Missing values"
 
-    def recognise(self, case: Case) -> Iterable[Hypothesis]:
-        """One hypothesis per column; columns that lost the same rows share a mechanism."""
-        risen = [c for c, pair in case.pairs.items() if _rise(pair.missing) is not None]
-        for column in risen:
-            pair = case.pairs[column]
-            before, after = (float(m.mean()) for m in pair.missing)
-            chance = edit.expected(case, pair.missing[0], leave_out=risen)
-            if chance.mean() - before > 0.5 * (after - before):
-                continue
-            yield Hypothesis(
-                signature=self,
-                features=(column,),
-                seen=f"{say.percent(after)} of {column} is missing{_or_infinite(pair)}, {say.percent(before)} before",
-                undo=f"fill {column} from the other columns",
-                evidence=(f"DRF003:{column}",),
-                exact=True,
-                reversible=False,
-                rows=pair.missing[1],
-                params={"rate": (after - before) / max(1 - before, 1e-9)},
-                mechanism=_rows_key(pair.missing[1]),
-            )
+    def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
+        """At most one hypothesis; columns that lost the same rows share a mechanism."""
+        before, after = (float(missing.mean()) for missing in pair.missing)
+        if not _rises(pair):
+            return
+        chance = edit.expected(case, pair.missing[0], leave_out=_columns_with_a_rise(case))
+        if chance.mean() - before > 0.5 * (after - before):
+            return
+        infinite = " or infinite" if pair.numeric and np.isinf(pair.numbers[1]).any() else ""
+        rows = pair.missing[1]
+        yield self.hypothesis(
+            pair,
+            f"{say.percent(after)} of {pair.name} is missing{infinite}, {say.percent(before)} before",
+            f"fill {pair.name} from the other columns",
+            rows,
+            evidence=(f"DRF003:{pair.name}",),
+            mechanism=blake2b(np.packbits(rows).tobytes(), digest_size=8).hexdigest(),
+            rate=(after - before) / max(1 - before, 1e-9),
+        )
 
     def lose(self, frame: pl.DataFrame, column: str, rows: edit.Mask, hypothesis: Hypothesis) -> pl.DataFrame:
         """Blank the values."""
@@ -66,25 +64,21 @@ class MissingValues(LostValues):
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """Half of the incomes go missing."""
-        current = scenarios.next_month(rng)
-        lost = pl.Series(rng.random(current.height) < 0.5)
-        current = current.with_columns(pl.when(lost).then(None).otherwise(pl.col("income")).alias("income"))
-        current = scenarios.rescored(current)
-        reference = scenarios.rescored(scenarios.served(rng))
-        return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
+        return scenario_with(
+            lambda frame: frame.with_columns(
+                income=pl.when(pl.Series(rng.random(frame.height) < 0.5)).then(None).otherwise("income")
+            ),
+            rng,
+        )
 
 
-def _rise(missing: tuple[edit.Mask, edit.Mask]) -> float | None:
-    g, b = missing
-    z = proportion_z(float(g.sum()), len(g), float(b.sum()), len(b))
-    rise = float(b.mean() - g.mean())
-    return rise if rise >= MIN_RISE and z >= MIN_Z else None
+@once
+def _rises(pair: Pair) -> bool:
+    reference, current = pair.missing
+    z = proportion_z(float(reference.sum()), len(reference), float(current.sum()), len(current))
+    return bool(current.mean() - reference.mean() >= MIN_RISE) and z >= MIN_Z
 
 
-def _or_infinite(pair: Pair) -> str:
-    return " or infinite" if pair.numeric and bool(np.isinf(pair.numbers[1]).any()) else ""
-
-
-def _rows_key(rows: edit.Mask) -> str:
-    """Same for columns that are missing on the same rows."""
-    return blake2b(np.packbits(rows).tobytes(), digest_size=8).hexdigest()
+@once
+def _columns_with_a_rise(case: Case) -> list[str]:
+    return [column for column, pair in case.pairs.items() if _rises(pair)]

@@ -20,11 +20,11 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.resolution import Grid, grids_of
-from backslide.causes.faults.base import Hypothesis, Signature
+from backslide.causes.columns.resolution import Rounding, grids_of, ks_of_rounded
+from backslide.causes.faults.base import Hypothesis, scenario_with
+from backslide.causes.faults.column_signature import ColumnSignature
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
-from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import ks, ks_limit
@@ -38,41 +38,37 @@ MOST_LEFT = 0.7
 """The same where no more are left than the rounding leaves of the reference's."""
 REMAINS = 0.15
 """Share of what moved that may remain once the reference is rounded too."""
+LAST_BITS = 1e-9
+"""Relative difference up to which rounded values are equal."""
 DRIFT = 0.1
 """Largest distance that may remain, where the rounding itself hardly moves the distribution."""
 
 
-class RoundedValues(Signature):
+class RoundedValues(ColumnSignature):
     kind = CauseKind.ROUNDED_VALUES
     title = "Lost precision"
+    numeric = True
 
-    def recognise(self, case: Case) -> Iterable[Hypothesis]:
-        """At most one hypothesis per numeric column: the rounding that explains it best."""
-        for column, pair in case.pairs.items():
-            grid = _rounding(pair)
-            if grid is None:
-                continue
-            changed = np.isfinite(pair.numbers[1])
-            yield Hypothesis(
-                signature=self,
-                features=(column,),
-                seen=f"{column} is {grid.words}, it came finer before",
-                undo=f"draw {column} from the finer values that round to the same",
-                evidence=(f"DRF001:{column}",),
-                exact=True,
-                reversible=False,
-                rows=changed,
-                params={"grid": grid},
+    def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
+        """At most one hypothesis: the rounding that explains the column best."""
+        grid = _rounding(pair)
+        if grid is not None:
+            yield self.hypothesis(
+                pair,
+                f"{pair.name} is {grid.words}, it came finer before",
+                f"draw {pair.name} from the finer values that round to the same",
+                np.isfinite(pair.numbers[1]),
+                grid=grid,
             )
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Draw for each value one of the reference's that rounds to it; values that none rounds to stay."""
         (column,) = hypothesis.features
-        grid: Grid = hypothesis.params["grid"]
+        grid: Rounding = hypothesis.params["grid"]
         fine = case.pairs[column].finite[0]
         rounded = grid.round(fine)
         values = edit.numbers_of(frame, column)
-        step = 1e-9 * max(float(np.abs(rounded).max(initial=0.0)), 1e-300)
+        step = LAST_BITS * max(float(np.abs(rounded).max(initial=0.0)), 1e-300)
         low, high = (np.searchsorted(rounded, values + d, side=s) for d, s in ((-step, "left"), (step, "right")))  # type: ignore[call-overload]
         rng = case.rng(f"unround {column}")
         pick = low + (rng.random(len(values)) * np.maximum(high - low, 1)).astype(int)
@@ -87,42 +83,30 @@ class RoundedValues(Signature):
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """Incomes come in thousands."""
-        current = scenarios.next_month(rng)
-        thousands = (pl.col("income") / 2500).floor() * 2500
-        current = scenarios.rescored(current.with_columns(thousands))
-        reference = scenarios.rescored(scenarios.served(rng))
-        return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
+        return scenario_with(lambda frame: frame.with_columns((pl.col("income") / 2500).floor() * 2500), rng)
 
 
-def _rounding(pair: Pair) -> Grid | None:
-    if not pair.numeric:
+def _rounding(pair: Pair) -> Rounding | None:
+    ref, cur = pair.finite
+    if min(len(ref), len(cur)) < edit.MIN_ROWS or cur[0] == cur[-1]:
         return None
-    g, b = pair.finite
-    if min(len(g), len(b)) < edit.MIN_ROWS or b[0] == b[-1]:
-        return None
-    moved = ks(g, b)
-    noise = ks_limit(len(g), len(b))
-    best: tuple[float, Grid] | None = None
-    for grid in grids_of(b, g, OFF):
-        if not _fewer(g, b, grid):
+    moved = ks(ref, cur)
+    noise = ks_limit(len(ref), len(cur))
+    best: tuple[float, Rounding] | None = None
+    for grid in grids_of(cur, ref, OFF):
+        if not _fewer(ref, cur, grid):
             continue
-        left = _apart(np.sort(grid.round(g)), b)
+        left = ks_of_rounded(np.sort(grid.round(ref)), cur, LAST_BITS)
         if left <= max(noise, min(REMAINS * moved, DRIFT)) and (best is None or left < best[0] - 1e-9):
             best = left, grid
     return best[1] if best is not None else None
 
 
-def _fewer(g: Floats, b: Floats, grid: Grid) -> bool:
+def _fewer(ref: Floats, cur: Floats, grid: Rounding) -> bool:
     """Whether far fewer distinct values are left than as many rows of the reference hold, as few as the rounding would leave of
     them, or decimals fell off all of them."""
-    n = min(len(g), len(b))
-    spread = [values[np.linspace(0, len(values) - 1, n).astype(int)] for values in (g, b)]
+    n = min(len(ref), len(cur))
+    spread = [values[np.linspace(0, len(values) - 1, n).astype(int)] for values in (ref, cur)]
     before, after = (len(np.unique(values)) for values in spread)
     left = len(np.unique(np.round(grid.round(spread[0]), 9)))
     return after <= FEWER * before or before > 0.5 * n or (left <= MOST_LEFT * before and after <= left + 1)
-
-
-def _apart(rounded: Floats, b: Floats) -> float:
-    """KS distance, with values that differ in the last bits counted as equal."""
-    step = 1e-9 * max(float(np.abs(b).max()), 1e-300)
-    return ks(np.round(rounded / step), np.round(b / step))

@@ -18,6 +18,7 @@ from the others. The **injection** writes the reference in the new format, or le
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,10 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns import edit as columns
-from backslide.causes.columns.formats import Change, Writing, partly_reformatted, reformatted
-from backslide.causes.faults.base import Hypothesis, Signature
+from backslide.causes.columns.format_changes import FormatChange, find_format_change, find_partial_format_change
+from backslide.causes.columns.formats import Writing
+from backslide.causes.faults.base import Hypothesis
+from backslide.causes.faults.column_signature import ColumnSignature
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns import names
@@ -41,55 +44,46 @@ RENAMED = 0.05
 """Distance beyond noise up to which a new column holds what a lost one held."""
 
 
-class SchemaChange(Signature):
+class SchemaChange(ColumnSignature):
     kind = CauseKind.SCHEMA_CHANGE
     title = "Changed type or format, or a lost column"
 
-    def recognise(self, case: Case) -> Iterable[Hypothesis]:
-        """One hypothesis per column; columns that went missing together share a mechanism."""
-        for column in case.current.window.lost:
-            if column in case.problem.features and column in case.pairs:
-                yield self._lost(case, column)
-        for column, pair in case.pairs.items():
-            if column in case.current.window.lost:
-                continue
-            change = reformatted(pair)
-            if change is not None:
-                yield self._format(column, change, case.current.sample[column].is_not_null().to_numpy(), 1.0)
-            elif (some := partly_reformatted(pair)) is not None:
-                yield self._format(column, *some, float(some[1].mean()))
+    def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
+        """At most one hypothesis; columns that went missing together share a mechanism."""
+        if pair.name in case.current.window.lost:
+            yield self._lost(case, pair)
+        elif (change := find_format_change(pair)) is not None:
+            yield self._format(pair, change, pair.current.is_not_null().to_numpy(), 1.0)
+        elif (some := find_partial_format_change(pair)) is not None:
+            yield self._format(pair, *some, float(some[1].mean()))
 
-    def _format(self, column: str, change: Change, rows: NDArray[np.bool_], share: float) -> Hypothesis:
-        before, after = change
+    def _format(self, pair: Pair, change: FormatChange, rows: NDArray[np.bool_], share: float) -> Hypothesis:
+        column, (before, after) = pair.name, change
         where = f" on {say.percent(share)} of the rows" if share < 1 else ""
-        return Hypothesis(
-            signature=self,
-            features=(column,),
-            seen=f"{column} comes as {after.words}{where}, it came as {before.words}",
-            undo=f"read {column} and write it as before",
+        hypothesis = self.hypothesis(
+            pair,
+            f"{column} comes as {after.words}{where}, it came as {before.words}",
+            f"read {column} and write it as before",
+            rows,
             evidence=(f"DRF001:{column}", f"DRF002:{column}"),
-            exact=True,
-            reversible=True,
-            rows=rows,
-            params={"before": before, "after": after, "share": share},
             mechanism=f"from {before.words} to {after.words}{where}",
+            before=before,
+            after=after,
+            share=share,
         )
+        return replace(hypothesis, reversible=True)
 
-    def _lost(self, case: Case, column: str) -> Hypothesis:
-        new = _renamed(case, column)
-        rows = np.ones(case.current.sample.height, bool)
+    def _lost(self, case: Case, pair: Pair) -> Hypothesis:
+        column, new = pair.name, _find_renamed(case, pair.name)
         seen = f"{column} is not among the current columns"
-        return Hypothesis(
-            signature=self,
-            features=(column,),
-            seen=seen if new is None else f"{seen}; {new} holds what it held",
-            undo=f"fill {column} from the other columns" if new is None else f"take {column} from {new}",
+        return self.hypothesis(
+            pair,
+            seen if new is None else f"{seen}; {new} holds what it held",
+            f"fill {column} from the other columns" if new is None else f"take {column} from {new}",
             evidence=(f"DRF003:{column}",),
-            exact=True,
-            reversible=False,
-            rows=rows,
-            params={"lost": True, "from": new},
             mechanism="lost" if new is None else f"renamed {column}",
+            lost=True,
+            source=new,
         )
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
@@ -99,18 +93,18 @@ class SchemaChange(Signature):
             before, after = hypothesis.params["before"], hypothesis.params["after"]
             if hypothesis.params["share"] < 1:
                 return _read_where_so(frame, column, after, before)
-            return _rewritten(frame, column, after, before)
-        new = hypothesis.params["from"]
+            return _rewrite(frame, column, after, before)
+        new = hypothesis.params["source"]
         if new is not None:
             return frame.with_columns(frame[new].cast(case.reference.sample[column].dtype, strict=False).alias(column))
-        return columns.impute(case, frame, column, hypothesis.rows)
+        return super().repair(case, hypothesis, frame)
 
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Write the reference in the new format, or blank the column."""
         (column,) = hypothesis.features
         if not hypothesis.params.get("lost"):
             before, after, share = (hypothesis.params[key] for key in ("before", "after", "share"))
-            written = _rewritten(frame, column, before, after)
+            written = _rewrite(frame, column, before, after)
             if share < 1:  # beside them the other rows stand as text of the plain value
                 rows = pl.Series(case.rng(f"format {column}").random(frame.height) < share)
                 plain = frame[column].cast(pl.String)
@@ -146,7 +140,7 @@ def _number(value: object) -> float:
         return float("nan")
 
 
-def _rewritten(frame: pl.DataFrame, column: str, source: Writing, target: Writing) -> pl.DataFrame:
+def _rewrite(frame: pl.DataFrame, column: str, source: Writing, target: Writing) -> pl.DataFrame:
     """The column read in one writing and written in the other; what cannot be read stays, as text where need be."""
     series = frame[column]
     read = source.read(series)
@@ -166,7 +160,7 @@ def _read_where_so(frame: pl.DataFrame, column: str, source: Writing, target: Wr
     return frame.with_columns(target.write(read).alias(column))
 
 
-def _renamed(case: Case, column: str) -> str | None:
+def _find_renamed(case: Case, column: str) -> str | None:
     """A column that is new in the current window and holds what the lost one held; None where none or several do."""
     old = case.reference.sample
     pair = case.pairs[column]
@@ -183,12 +177,12 @@ def _renamed(case: Case, column: str) -> str | None:
 
 
 def _alike(pair: Pair) -> bool:
-    n_g, n_b = (max(int((~m).sum()), 1) for m in pair.missing)
-    noise = ks_limit(n_g, n_b)
+    n_ref, n_cur = (max(int((~m).sum()), 1) for m in pair.missing)
+    noise = ks_limit(n_ref, n_cur)
     if pair.numeric:
         return ks(*pair.finite) <= RENAMED + noise
     if pair.identifier:
         return False
-    g, b = pair.levels
-    apart = sum(abs(g.get(k, 0) / n_g - b.get(k, 0) / n_b) for k in {*g, *b}) / 2
-    return bool(apart <= RENAMED + noise * max(len(g), 1) ** 0.5 / 2)
+    ref, cur = pair.levels
+    apart = sum(abs(ref.get(k, 0) / n_ref - cur.get(k, 0) / n_cur) for k in {*ref, *cur}) / 2
+    return bool(apart <= RENAMED + noise * max(len(ref), 1) ** 0.5 / 2)

@@ -24,14 +24,13 @@ import polars as pl
 from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.association import Dependence, dependence
-from backslide.causes.faults.base import Hypothesis, Signature
+from backslide.causes.faults.base import Hypothesis, Signature, scenario_with
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
-from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks, ks_limit, ranks
+from backslide.stats.two_sample import ks, ks_limit
 
 ONE_SIDED = 0.995
 """Share of values with one sign from which on a column is one-sided."""
@@ -47,34 +46,33 @@ MOST_TRIED = 4
 class SignFlip(Signature):
     kind = CauseKind.SIGN_FLIP
     title = "Reversed sign"
+    reversible = True
 
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
-        """At most one hypothesis per numeric column."""
-        mirrored = {c: pair for c, pair in case.pairs.items() if pair.numeric and _mirror_fits(pair)}
-        by_shape = {c for c, pair in mirrored.items() if _shows(pair)}
-        ties = dependence(case) if mirrored.keys() - by_shape else None
-        by_company = _reversed(ties, set(mirrored), by_shape) if ties is not None else {}
-        for column in mirrored:
-            if column in by_shape:
-                yield self._hypothesis(case, column, "one sign before, the other now", exact=True)
-            elif column in by_company:
-                seen = "its relation to the other columns is reversed"
-                yield self._hypothesis(case, column, seen, exact=by_company[column])
-        if ties is not None:
-            rest = [c for c in mirrored if c not in by_shape and c not in by_company and not _tied(ties, c)]
-            for column in [c for c in rest if _outcome_turned(case, case.pairs[c])][:MOST_TRIED]:
-                yield self._hypothesis(case, column, "its relation to the outcome is reversed", exact=False)
+        """At most one hypothesis per numeric column; what the distribution does not tell, all columns tell together."""
+        mirrored = [pair for pair in case.pairs.values() if pair.numeric and _mirror_fits(pair)]
+        by_shape = {pair.name for pair in mirrored if _shows(pair)}
+        ties = dependence(case) if len(by_shape) < len(mirrored) else None
+        by_company = {} if ties is None else _find_reversed(ties, {pair.name for pair in mirrored}, by_shape)
+        for pair in mirrored:
+            if pair.name in by_shape:
+                yield self._turned(pair, "one sign before, the other now", exact=True)
+            elif pair.name in by_company:
+                yield self._turned(pair, "its relation to the other columns is reversed", exact=by_company[pair.name])
+        if ties is None:
+            return
+        rest = [pair for pair in mirrored if pair.name not in by_shape | by_company.keys()]
+        # Whether the other columns say anything about a column decides whether its outcome may.
+        untied = [pair for pair in rest if not ties.strong()[ties.vectors(pair.name)].any()]
+        for pair in [pair for pair in untied if _outcome_turned(case, pair)][:MOST_TRIED]:
+            yield self._turned(pair, "its relation to the outcome is reversed", exact=False)
 
-    def _hypothesis(self, case: Case, column: str, how: str, *, exact: bool) -> Hypothesis:
-        return Hypothesis(
-            signature=self,
-            features=(column,),
-            seen=f"the sign of {column} is reversed: {how}",
-            undo=f"multiply {column} by -1",
-            evidence=(f"DRF001:{column}",),
+    def _turned(self, pair: Pair, how: str, *, exact: bool) -> Hypothesis:
+        return self.hypothesis(
+            pair,
+            f"the sign of {pair.name} is reversed: {how}",
+            f"multiply {pair.name} by -1",
             exact=exact,
-            reversible=True,
-            rows=np.ones(case.current.sample.height, bool),
             mechanism="sign" if exact else "",
         )
 
@@ -90,20 +88,17 @@ class SignFlip(Signature):
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """Incomes come as debits."""
-        current = scenarios.next_month(rng)
-        current = scenarios.rescored(current.with_columns(-current["income"]))
-        reference = scenarios.rescored(scenarios.served(rng))
-        return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
+        return scenario_with(lambda frame: frame.with_columns(-frame["income"]), rng)
 
 
 @once
 def _mirror_fits(pair: Pair) -> bool:
     """Whether the mirrored column is like the reference, as far as noise and mild drift go."""
-    g, b = pair.finite
-    if min(len(g), len(b)) < edit.MIN_ROWS or g[0] == g[-1] or b[0] == b[-1]:
+    ref, cur = pair.finite
+    if min(len(ref), len(cur)) < edit.MIN_ROWS or ref[0] == ref[-1] or cur[0] == cur[-1]:
         return False
-    noise = ks_limit(len(g), len(b))
-    return ks(g, -b[::-1]) <= max(noise, REMAINS * ks(g, b))
+    noise = ks_limit(len(ref), len(cur))
+    return ks(ref, -cur[::-1]) <= max(noise, REMAINS * ks(ref, cur))
 
 
 def _side(values: Floats) -> int:
@@ -118,22 +113,25 @@ def _side(values: Floats) -> int:
 @once
 def _shows(pair: Pair) -> bool:
     """Whether the distribution alone proves it: of one sign, or far from its past and not from its mirror image."""
-    g, b = pair.finite
-    if _side(g) * _side(b) == -1:
+    ref, cur = pair.finite
+    if _side(ref) * _side(cur) == -1:
         return True
-    moved, noise = ks(g, b), ks_limit(len(g), len(b))
+    moved, noise = ks(ref, cur), ks_limit(len(ref), len(cur))
     return (
-        _side(g) * _side(b) == 0 and bool((g < 0).any()) and moved >= 0.2 and ks(g, -b[::-1]) <= max(noise, 0.1 * moved)
+        _side(ref) * _side(cur) == 0
+        and bool((ref < 0).any())
+        and moved >= 0.2
+        and ks(ref, -cur[::-1]) <= max(noise, 0.1 * moved)
     )
 
 
-def _reversed(ties: Dependence, candidates: set[str], known: set[str]) -> dict[str, bool]:
+def _find_reversed(ties: Dependence, candidates: set[str], known: set[str]) -> dict[str, bool]:
     """Columns whose correlations are reversed, and whether nothing but them can be the one that turned.
 
     Taken one by one, the clearest first, each undone before the next is looked at: the partner of a flipped column is
     reversed towards that column too.
     """
-    after, strong = ties.after.copy(), ties.strong()
+    after, strong = ties.current.copy(), ties.strong()
     for name in known:
         after = _turned(ties, after, name)
     found: dict[str, bool] = {}
@@ -146,7 +144,8 @@ def _reversed(ties: Dependence, candidates: set[str], known: set[str]) -> dict[s
         after = _turned(ties, after, best)
         rivals = [c for c in clear if c != best and abs(_weight(ties, strong, c) - _weight(ties, strong, best)) < 1e-9]
         # One partner alone may have turned for reasons of its own, as heating turns to cooling.
-        found[best] = not rivals and _partners(ties, strong, best) >= 2
+        partners = set(ties.owner[strong[ties.vectors(best)].any(axis=0)].tolist())
+        found[best] = not rivals and len(partners) >= 2
         found |= dict.fromkeys(rivals, False)
     return found
 
@@ -160,38 +159,20 @@ def _turned(ties: Dependence, after: Floats, name: str) -> Floats:
 def _weight(ties: Dependence, strong: np.ndarray[tuple[int, int], np.dtype[np.bool_]], name: str) -> float:
     """How much the other columns say about a column: its squared correlations."""
     rows = ties.vectors(name)
-    return float((np.where(strong, ties.before, 0.0)[rows] ** 2).sum())
-
-
-def _partners(ties: Dependence, strong: np.ndarray[tuple[int, int], np.dtype[np.bool_]], name: str) -> int:
-    """Columns with which a column is correlated beyond noise."""
-    return len(set(ties.owner[strong[ties.vectors(name)].any(axis=0)].tolist()))
+    return float((np.where(strong, ties.reference, 0.0)[rows] ** 2).sum())
 
 
 def _miss(ties: Dependence, after: Floats, strong: np.ndarray[tuple[int, int], np.dtype[np.bool_]], name: str) -> float:
     """How far the correlations of a column are from reversed: 0 = all turned, 1 = half way, above = as they were."""
     rows = ties.vectors(name)
     mask = strong[rows]
-    g, b, error = ties.before[rows][mask], after[rows][mask], ties.error()[rows][mask]
-    if not len(g) or float(np.abs((b - g) / error).max()) < MIN_Z:
+    ref, cur, error = ties.reference[rows][mask], after[rows][mask], ties.error()[rows][mask]
+    if not len(ref) or float(np.abs((cur - ref) / error).max()) < MIN_Z:
         return np.inf
-    return float(((b + g) ** 2).sum() / max(float(((b - g) ** 2).sum()), 1e-12))
-
-
-def _tied(ties: Dependence, name: str) -> bool:
-    """Whether the other columns say anything about a column."""
-    return bool(ties.strong()[ties.vectors(name)].any())
+    return float(((cur + ref) ** 2).sum() / max(float(((cur - ref) ** 2).sum()), 1e-12))
 
 
 def _outcome_turned(case: Case, pair: Pair) -> bool:
     """Whether the correlation of a column with the labels is reversed: worth trying, where labels are there to price it."""
-    if not case.has_labels:
-        return False
-    found = []
-    for y, values in zip(edit.outcomes_of(case), pair.numbers, strict=True):
-        known = np.isfinite(values) & np.isfinite(y)
-        if known.sum() < edit.MIN_ROWS or np.ptp(y[known]) == 0:
-            return False
-        found.append((float(np.corrcoef(ranks(values[known]), y[known])[0, 1]), float(np.sqrt(1 / known.sum()))))
-    (before, error_g), (after, error_b) = found
-    return before * after < 0 and abs(before) > 3 * error_g and abs(after) > 3 * error_b
+    found = edit.outcome_correlations(case, pair) if case.has_labels else None
+    return found is not None and found[0][0] * found[1][0] < 0 and all(abs(r) > 3 * np.sqrt(v) for r, v in found)

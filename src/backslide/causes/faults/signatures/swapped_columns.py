@@ -16,12 +16,11 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.faults.base import Hypothesis, Signature
+from backslide.causes.columns.association import distance, distance_between
+from backslide.causes.faults.base import Hypothesis, Signature, evidence_of, scenario_with
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
-from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
-from backslide.stats.two_sample import ks
 
 MIN_OWN = 0.1
 """Distance of each column from its own past."""
@@ -48,13 +47,12 @@ class SwappedColumns(Signature):
             if taken & {i, j}:
                 continue
             taken |= {i, j}
-            code = "DRF001" if case.pairs[i].numeric else "DRF002"
             yield Hypothesis(
                 signature=self,
                 features=(i, j),
                 seen=f"{i} and {j} were exchanged: each is distributed as the other was",
                 undo=f"exchange {i} and {j} back",
-                evidence=(f"{code}:{i}", f"{code}:{j}"),
+                evidence=(evidence_of(case.pairs[i]), evidence_of(case.pairs[j])),
                 exact=ratio < EXACT,
                 reversible=True,
                 rows=np.ones(case.current.sample.height, bool),
@@ -72,43 +70,24 @@ class SwappedColumns(Signature):
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """Income and age change places."""
-        current = scenarios.next_month(rng)
-        income, age = current["income"], current["age"].cast(pl.Float64)
-        current = scenarios.rescored(current.with_columns(age.alias("income"), income.alias("age")))
-        reference = scenarios.rescored(scenarios.served(rng))
-        return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
+        return scenario_with(
+            lambda frame: frame.with_columns(income=pl.col("age").cast(pl.Float64), age=pl.col("income")), rng
+        )
 
 
 def _exchanges(case: Case) -> Iterable[tuple[str, str, float]]:
+    """Two columns and how near each is to the other's past, of its own distance (0 to 0.5)."""
     numeric = [p for p in case.pairs.values() if p.numeric and min(map(len, p.finite)) >= edit.MIN_ROWS]
-    yield from _crossed(numeric, _ks_own, _ks_cross)
     categorical = [p for p in case.pairs.values() if p.categorical and not p.identifier and all(p.levels)]
-    yield from _crossed(categorical, lambda p: _variation(*p.levels), lambda p, q: _variation(p.levels[0], q.levels[1]))
-
-
-def _ks_own(pair: Pair) -> float:
-    return ks(*pair.finite)
-
-
-def _ks_cross(pair: Pair, other: Pair) -> float:
-    return ks(pair.finite[0], other.finite[1])
-
-
-def _variation(g: dict[str, int], b: dict[str, int]) -> float:
-    n_g, n_b = max(sum(g.values()), 1), max(sum(b.values()), 1)
-    return sum(abs(g.get(k, 0) / n_g - b.get(k, 0) / n_b) for k in {*g, *b}) / 2
-
-
-def _crossed(pairs: list[Pair], own: edit.Distance, cross: edit.Crossed) -> Iterable[tuple[str, str, float]]:
-    moved = [(pair, distance) for pair in pairs if (distance := own(pair)) >= MIN_OWN]
-    for (p, own_p), (q, own_q) in combinations(moved, 2):
-        crossed = max(cross(p, q), cross(q, p))
-        ratio = crossed / min(own_p, own_q)
-        if ratio < NEARER and _values_exchanged(p, q):
-            yield p.name, q.name, min(ratio, EXACT) / 2
-        elif ratio < 0.5:
-            # Two yes-or-no columns differ in one number each: that they trade it is no proof.
-            yield p.name, q.name, ratio if _telling(p) and _telling(q) else max(ratio, EXACT)
+    for pairs in (numeric, categorical):
+        moved = [(pair, own) for pair in pairs if (own := distance(pair)) >= MIN_OWN]
+        for (p, own_p), (q, own_q) in combinations(moved, 2):
+            ratio = max(distance_between(p, q), distance_between(q, p)) / min(own_p, own_q)
+            if ratio < NEARER and _exchange_values(p, q):
+                yield p.name, q.name, min(ratio, EXACT) / 2
+            elif ratio < 0.5:
+                # Two yes-or-no columns differ in one number each: that they trade it is no proof.
+                yield p.name, q.name, ratio if _telling(p) and _telling(q) else max(ratio, EXACT)
 
 
 def _telling(pair: Pair) -> bool:
@@ -116,12 +95,12 @@ def _telling(pair: Pair) -> bool:
     return pair.numeric or len(set(pair.levels[0]) | set(pair.levels[1])) >= MIN_LEVELS
 
 
-def _values_exchanged(p: Pair, q: Pair) -> bool:
+def _exchange_values(p: Pair, q: Pair) -> bool:
     """Whether each of two columns of few values now has the very values of the other, and they were not the same."""
     if not (p.discrete and q.discrete):
         return False
-    (p_g, p_b), (q_g, q_b) = (
+    (p_ref, p_cur), (q_ref, q_cur) = (
         ({k for k, n in side.items() if n >= RARE} for side in p.levels),
         ({k for k, n in side.items() if n >= RARE} for side in q.levels),
     )
-    return p_g != q_g and p_b == q_g and q_b == p_g
+    return p_ref != q_ref and p_cur == q_ref and q_cur == p_ref

@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from backslide.case import Case
 from backslide.causes.columns import edit as columns
 from backslide.causes.columns import text_corruption, text_encoding, text_vocabulary
-from backslide.causes.faults.base import Hypothesis, Signature
+from backslide.causes.faults.base import Hypothesis
+from backslide.causes.faults.column_signature import ColumnSignature
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import MISSING, Pair, to_texts
@@ -58,41 +59,35 @@ WORDS_GONE = 0.4
 """Share of the frequent words' former share that may be left where a language is gone."""
 
 
-class TextChange(Signature):
+class TextChange(ColumnSignature):
     kind = CauseKind.TEXT_CHANGE
     title = "Damaged text"
 
-    def recognise(self, case: Case) -> Iterable[Hypothesis]:
-        """At most one hypothesis per column of free text."""
-        for column, pair in case.pairs.items():
-            if not pair.free_text:
-                continue
-            found = _damage(pair)
-            if found is None:
-                continue
-            damage, before, after = found
-            known = ~pair.missing[1]
-            rows = known & np.array([damage.hit(str(t)) for t in pair.texts[1]], bool)
-            rate = min(max((after - before) / max(1 - before, 1e-9), 0.0), 1.0)
-            where = "" if rate > 0.98 else f" on {say.percent(after)} of the rows, {say.percent(before)} before"
-            yield Hypothesis(
-                signature=self,
-                features=(column,),
-                seen=f"{column} {damage.seen}{where}",
-                undo=f"restore {column}"
-                if damage.reversible
-                else f"take the missing part of {column} from other texts",
-                evidence=(f"DRF009:{column} {damage.shows}",),
-                exact=True,
-                reversible=damage.reversible,
-                rows=rows,
-                params={"damage": damage, "rate": rate if rate <= 0.98 else 1.0},
-            )
+    def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
+        """At most one hypothesis about a column of free text."""
+        found = _damage(pair) if pair.free_text else None
+        if found is None:
+            return
+        damage, before, after = found
+        rows = ~pair.missing[1] & np.array([damage.hit(str(t)) for t in pair.texts[1]], bool)
+        rate = min(max((after - before) / max(1 - before, 1e-9), 0.0), 1.0)
+        where = "" if rate > 0.98 else f" on {say.percent(after)} of the rows, {say.percent(before)} before"
+        lost = f"take the missing part of {pair.name} from other texts"
+        hypothesis = self.hypothesis(
+            pair,
+            f"{pair.name} {damage.seen}{where}",
+            f"restore {pair.name}" if damage.reversible else lost,
+            rows,
+            evidence=(f"DRF009:{pair.name} {damage.shows}",),
+            damage=damage,
+            rate=rate if rate <= 0.98 else 1.0,
+        )
+        yield replace(hypothesis, reversible=damage.reversible)
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Undo it on the texts that show it."""
         (column,) = hypothesis.features
-        damage: text_corruption.Damage = hypothesis.params["damage"]
+        damage: text_corruption.TextDamage = hypothesis.params["damage"]
         stand_in = None if damage.reversible else _stand_in(case, column, damage)
 
         def restore(text: str) -> str:
@@ -161,22 +156,22 @@ def _each(
     return frame.with_columns(pl.Series(column, values, dtype=pl.String))
 
 
-def _stand_in(case: Case, column: str, damage: text_corruption.Damage) -> Callable[[str], str]:
+def _stand_in(case: Case, column: str, damage: text_corruption.TextDamage) -> Callable[[str], str]:
     """What takes the place of what is gone: the rest of another text, another text, or the usual way to write a word."""
     pool = [t for t in text_corruption.look(case.pairs[column].texts[0]) if not damage.hit(t)]
     rng = case.rng(f"text {column}")
-    if isinstance(damage, text_vocabulary.FewWords):
+    if isinstance(damage, text_vocabulary.WordLimit):
         rests = [
             r for t in pool or text_corruption.look(case.pairs[column].texts[0]) if (r := t[len(damage.do(t)) :])
         ] or [""]
         return lambda text: text + rests[int(rng.integers(len(rests)))]
-    if isinstance(damage, text_corruption.Truncated):
+    if isinstance(damage, text_corruption.Truncation):
         longer = [t for t in pool if len(t) > damage.length] or text_corruption.look(case.pairs[column].texts[0])
         longer = [t for t in longer if len(t) > damage.length] or [" " * (damage.length + 1)]
         return lambda text: text + longer[int(rng.integers(len(longer)))][len(text) :]
-    if isinstance(damage, text_corruption.Replaced) and damage.by:
+    if isinstance(damage, text_corruption.CharacterLoss) and damage.by:
         return lambda text: text.replace(damage.by, "")
-    if isinstance(damage, text_corruption.Cased):
+    if isinstance(damage, text_corruption.LetterCase):
         usual = _usual_case(pool)
         return lambda text: text_corruption.WORDS.sub(lambda m: usual.get(m.group().casefold(), m.group()), text)
     return lambda text: pool[int(rng.integers(len(pool)))] if pool else text
@@ -190,53 +185,57 @@ def _usual_case(pool: list[str]) -> dict[str, str]:
     return usual
 
 
-Found = tuple[text_corruption.Damage, float, float]
+Found = tuple[text_corruption.TextDamage, float, float]
 
 
 def _damage(pair: Pair) -> Found | None:
     """The damage, and the shares of texts that show it before and after."""
-    g, b = (text_corruption.look(t) for t in pair.texts)
-    if min(len(g), len(b)) < columns.MIN_ROWS:
+    ref, cur = (text_corruption.look(t) for t in pair.texts)
+    if min(len(ref), len(cur)) < columns.MIN_ROWS:
         return None
-    certain: list[text_corruption.Damage] = [
-        text_corruption.Emptied(),
-        *(text_corruption.Garbled(codec) for codec in text_corruption.CODECS),
+    certain: list[text_corruption.TextDamage] = [
+        text_corruption.EmptyText(),
+        *(text_corruption.WrongEncoding(codec) for codec in text_corruption.CODECS),
     ]
-    certain += [*(text_encoding.Wide(codec) for codec in text_encoding.WIDE)]
-    certain += [*(text_encoding.Transfer(code) for code in text_encoding.TRANSFER)]
-    certain += [text_corruption.Entities(), text_corruption.Escapes(), text_corruption.Replaced("\ufffd")]
+    certain += [*(text_encoding.WideEncoding(codec) for codec in text_encoding.WIDE)]
+    certain += [*(text_encoding.TransferEncoding(code) for code in text_encoding.TRANSFER)]
+    certain += [
+        text_corruption.EntityEncoding(),
+        text_corruption.EscapeEncoding(),
+        text_corruption.CharacterLoss("\ufffd"),
+    ]
     for damage in certain:
-        if (found := _risen(damage, g, b, MIN_RISE)) is not None and _restores(damage, g, b):
-            return _or_lost(found, g, b)
+        if (found := _find_rise(damage, ref, cur, MIN_RISE)) is not None and _restores(damage, ref, cur):
+            return _or_lost(found, ref, cur)
     # Texts of one template that were cut off end alike; that is the cut, not a signature.
-    whole = _truncated(g, b) or _wrapped(g, b)
+    whole = _truncated(ref, cur) or _wrapped(ref, cur)
     if whole is not None:
         return whole
-    b = [t for t in b if t.strip()]
-    for damage in (text_corruption.Squeezed(none=True), text_corruption.Replaced("?")):
-        if (found := _risen(damage, g, b, TURN)) is not None:
-            return _or_lost(found, g, b)
-    words = _foreign(g, b) or _misread(g, b)
+    cur = [t for t in cur if t.strip()]
+    for damage in (text_corruption.WhitespaceLoss(none=True), text_corruption.CharacterLoss("?")):
+        if (found := _find_rise(damage, ref, cur, TURN)) is not None:
+            return _or_lost(found, ref, cur)
+    words = _foreign(ref, cur) or _misread(ref, cur)
     if words is not None:
         return words
     turned = (
-        text_corruption.Cased(upper=False),
-        text_corruption.Cased(upper=True),
-        text_corruption.Stripped(),
-        text_corruption.Squeezed(),
+        text_corruption.LetterCase(upper=False),
+        text_corruption.LetterCase(upper=True),
+        text_corruption.PunctuationLoss(),
+        text_corruption.WhitespaceLoss(),
     )
     for damage in turned:
-        if (found := _risen(damage, g, b, TURN)) is not None:
+        if (found := _find_rise(damage, ref, cur, TURN)) is not None:
             return found
-    return _letters_lost(g, b)
+    return _letters_lost(ref, cur)
 
 
-def _restores(damage: text_corruption.Damage, g: list[str], b: list[str]) -> bool:
+def _restores(damage: text_corruption.TextDamage, ref: list[str], cur: list[str]) -> bool:
     """Whether undoing it, where that can be done, gives words of the reference: else it only looks like that damage."""
     if not damage.reversible:
         return True
-    hit = [t for t in b if damage.hit(t)]
-    own = text_vocabulary.Vocabulary.of(g)
+    hit = [t for t in cur if damage.hit(t)]
+    own = text_vocabulary.Vocabulary.of(ref)
     if min(len(own.unseen), len(hit)) < columns.MIN_ROWS // 2:
         return True
     damaged, undone = (
@@ -247,120 +246,124 @@ def _restores(damage: text_corruption.Damage, g: list[str], b: list[str]) -> boo
     return left <= max(UNSEEN_RISE, 0.5 * float(damaged.mean() - own.unseen.mean()))
 
 
-def _or_lost(found: Found, g: list[str], b: list[str]) -> Found:
+def _or_lost(found: Found, ref: list[str], cur: list[str]) -> Found:
     """Any letters lost, where more were replaced than there ever were beyond ASCII."""
     damage, before, after = found
-    if not isinstance(damage, text_corruption.Replaced):
+    if not isinstance(damage, text_corruption.CharacterLoss):
         return found
-    hit = [t for t in b if damage.hit(t)]
-    rate = text_vocabulary.lost_letters(damage.by, g, hit)
-    return found if rate is None else (text_vocabulary.Lost(damage.by, rate), before, after)
+    hit = [t for t in cur if damage.hit(t)]
+    rate = text_vocabulary.lost_letters(damage.by, ref, hit)
+    return found if rate is None else (text_vocabulary.LetterLoss(damage.by, rate), before, after)
 
 
-def _risen(damage: text_corruption.Damage, g: list[str], b: list[str], least: float) -> Found | None:
-    hits = [sum(damage.hit(t) for t in side) for side in (g, b)]
-    before, after = hits[0] / max(len(g), 1), hits[1] / max(len(b), 1)
-    if after - before < least or proportion_z(hits[0], len(g), hits[1], len(b)) < MIN_Z:
+def _find_rise(damage: text_corruption.TextDamage, ref: list[str], cur: list[str], least: float) -> Found | None:
+    hits = [sum(damage.hit(t) for t in side) for side in (ref, cur)]
+    before, after = hits[0] / max(len(ref), 1), hits[1] / max(len(cur), 1)
+    if after - before < least or proportion_z(hits[0], len(ref), hits[1], len(cur)) < MIN_Z:
         return None
     return damage, before, after
 
 
-def _letters_lost(g: list[str], b: list[str]) -> Found | None:
+def _letters_lost(ref: list[str], cur: list[str]) -> Found | None:
     """Letters beyond ASCII that were there and are nowhere now."""
-    before, after = (sum(not t.isascii() for t in side) / max(len(side), 1) for side in (g, b))
-    if before < 0.05 or after > 0.02 * before or (1 - before) ** len(b) > 1e-9:
+    before, after = (sum(not t.isascii() for t in side) / max(len(side), 1) for side in (ref, cur))
+    if before < 0.05 or after > 0.02 * before or (1 - before) ** len(cur) > 1e-9:
         return None
-    return text_corruption.Replaced(""), 0.0, 1.0
+    return text_corruption.CharacterLoss(""), 0.0, 1.0
 
 
-def _wrapped(g: list[str], b: list[str]) -> Found | None:
+def _wrapped(ref: list[str], cur: list[str]) -> Found | None:
     """The same ends, to the letter or but for their numbers, whichever says more."""
     ends: list[str] = []
     patterns: list[str] = []
     for behind in (False, True):
         end, pattern = (
-            text_corruption.common_end(b, WRAP, behind=behind),
-            text_vocabulary.common_template(b, WRAP, behind=behind),
+            text_corruption.common_end(cur, WRAP, behind=behind),
+            text_vocabulary.common_template(cur, WRAP, behind=behind),
         )
-        side = text_corruption.Wrapped(suffix=end) if behind else text_corruption.Wrapped(prefix=end)
-        ends.append(end if _rare(side, end, g) else "")
-        other = text_vocabulary.Template(suffix=pattern) if behind else text_vocabulary.Template(prefix=pattern)
-        patterns.append(pattern if _rare(other, pattern, g) else "")
-    whole: text_corruption.Damage = text_corruption.Wrapped(*ends)
+        side = text_corruption.Boilerplate(suffix=end) if behind else text_corruption.Boilerplate(prefix=end)
+        ends.append(end if _rare(side, end, ref) else "")
+        other = (
+            text_vocabulary.NumberedBoilerplate(suffix=pattern)
+            if behind
+            else text_vocabulary.NumberedBoilerplate(prefix=pattern)
+        )
+        patterns.append(pattern if _rare(other, pattern, ref) else "")
+    whole: text_corruption.TextDamage = text_corruption.Boilerplate(*ends)
     if sum(map(len, patterns)) > sum(map(len, ends)) + MIN_WRAP:
-        whole = text_vocabulary.Template(*patterns)
-    return _risen(whole, g, b, 0.8 * WRAP) if any(ends) or any(patterns) else None
+        whole = text_vocabulary.NumberedBoilerplate(*patterns)
+    return _find_rise(whole, ref, cur, 0.8 * WRAP) if any(ends) or any(patterns) else None
 
 
-def _rare(side: text_corruption.Damage, end: str, g: list[str]) -> bool:
-    return len(end.strip()) >= MIN_WRAP and sum(side.hit(t) for t in g) <= 0.05 * len(g)
+def _rare(side: text_corruption.TextDamage, end: str, ref: list[str]) -> bool:
+    return len(end.strip()) >= MIN_WRAP and sum(side.hit(t) for t in ref) <= 0.05 * len(ref)
 
 
-def _truncated(g: list[str], b: list[str]) -> Found | None:
+def _truncated(ref: list[str], cur: list[str]) -> Found | None:
     """A largest length at which as many texts end as were longer before: in characters, or in words."""
-    length = max(map(len, b), default=0)
+    length = max(map(len, cur), default=0)
     if length >= 5:
-        for damage in (text_corruption.Truncated(length), text_corruption.Truncated(length, at_word=True)):
-            if _cut(damage, [len(t) for t in g], length, g, b):
+        for damage in (text_corruption.Truncation(length), text_corruption.Truncation(length, at_word=True)):
+            if _cut(damage, [len(t) for t in ref], length, ref, cur):
                 return damage, 0.0, 1.0
-    counts = [[len(t.split()) for t in side] for side in (g, b)]
+    counts = [[len(t.split()) for t in side] for side in (ref, cur)]
     count = max(counts[1], default=0)
-    if count >= 3 and _cut(words := text_vocabulary.FewWords(count), counts[0], count, g, b):
+    if count >= 3 and _cut(words := text_vocabulary.WordLimit(count), counts[0], count, ref, cur):
         return words, 0.0, 1.0
     return None
 
 
-def _cut(damage: text_corruption.Damage, sizes: list[int], limit: int, g: list[str], b: list[str]) -> bool:
-    longer = sum(size > limit for size in sizes) / len(g)
-    noise = 4 * float(np.sqrt(max(longer * (1 - longer), 1e-9) * (1 / len(g) + 1 / len(b))))
-    at = sum(map(damage.hit, b)) / len(b)
-    gathered = sum(damage.hit(damage.do(t)) for t in g) / len(g)
+def _cut(damage: text_corruption.TextDamage, sizes: list[int], limit: int, ref: list[str], cur: list[str]) -> bool:
+    longer = sum(size > limit for size in sizes) / len(ref)
+    noise = 4 * float(np.sqrt(max(longer * (1 - longer), 1e-9) * (1 / len(ref) + 1 / len(cur))))
+    at = sum(map(damage.hit, cur)) / len(cur)
+    gathered = sum(damage.hit(damage.do(t)) for t in ref) / len(ref)
     if longer < MIN_RISE or abs(at - gathered) > CAP_MATCH * longer + noise:
         return False
-    near = sum(damage.hit(t) and size <= limit for t, size in zip(g, sizes, strict=True)) / len(g)
+    near = sum(damage.hit(t) and size <= limit for t, size in zip(ref, sizes, strict=True)) / len(ref)
     return at > near + max(MIN_RISE, noise)
 
 
-def _foreign(g: list[str], b: list[str]) -> Found | None:
+def _foreign(ref: list[str], cur: list[str]) -> Found | None:
     """Texts without the words that the reference cannot do without, most of whose words it never used."""
-    known, share = text_corruption.frequent_words(g)
-    counts = [text_vocabulary.words_of(t) for t in g]
+    known, share = text_corruption.frequent_words(ref)
+    counts = [text_vocabulary.words_of(t) for t in ref]
     shares = [sum(w in known for w in words) / len(words) for words in counts if words]
     if share < 0.2 or not shares:
         return None
     least = WORDS_GONE * float(np.quantile(shares, 0.1))
     if least <= 0:
         return None
-    _, own = text_corruption.frequent_words(b)
-    before = text_vocabulary.Vocabulary.of(g)
-    mixed = text_corruption.Foreign(known, least, readable=own >= 0.5 * share, every=before.known)
-    found = _risen(mixed, g[1::2], b, MIX)
+    _, own = text_corruption.frequent_words(cur)
+    before = text_vocabulary.Vocabulary.of(ref)
+    mixed = text_corruption.ForeignLanguage(known, least, readable=own >= 0.5 * share, every=before.known)
+    found = _find_rise(mixed, ref[1::2], cur, MIX)
     if found is None:
         return None
-    hit, rest = ([t for t in b if mixed.hit(t) is side] for side in (True, False))
+    hit, rest = ([t for t in cur if mixed.hit(t) is side] for side in (True, False))
     # Letters misread at random hit every text, and leave some words whole in each.
     others = before.unseen_in(rest).mean() - before.unseen.mean() if len(rest) >= columns.MIN_ROWS // 2 else 0.0
-    spared = len(hit) > WHOLE * len(b) and before.unseen_in(hit).mean() < MOSTLY
+    spared = len(hit) > WHOLE * len(cur) and before.unseen_in(hit).mean() < MOSTLY
     if others > UNSEEN_RISE or spared:
         return None
-    return replace(mixed, kept=text_vocabulary.words_kept(g, hit)), *found[1:]
+    return replace(mixed, kept=text_vocabulary.words_kept(ref, hit)), *found[1:]
 
 
-def _misread(g: list[str], b: list[str]) -> Found | None:
+def _misread(ref: list[str], cur: list[str]) -> Found | None:
     """Words that were never seen in place of any words, the small and frequent ones with them: no topic brings that."""
-    own = text_vocabulary.Vocabulary.of(g)
-    after = own.unseen_in(b)
+    own = text_vocabulary.Vocabulary.of(ref)
+    after = own.unseen_in(cur)
     if own.frequent_share < 0.2 or min(len(own.unseen), len(after)) < columns.MIN_ROWS // 2:
         return None
     before = float(own.unseen.mean())
     rise = float(after.mean()) - before
     spread = float(np.hypot(own.unseen.std() / np.sqrt(len(own.unseen)), after.std() / np.sqrt(len(after))))
-    gone = 1 - own.frequent_in(b) / own.frequent_share
+    gone = 1 - own.frequent_in(cur) / own.frequent_share
     if rise < max(UNSEEN_RISE, before) or rise < MIN_Z * spread or gone < 0.5 * rise:
         return None
     if np.median(after) <= np.quantile(own.unseen, 0.75):  # most texts are as they were: some are of another kind
         return None
-    share = max(rise, text_vocabulary.words_gone(g, b))
-    long = [w for t in g for w in text_vocabulary.words_of(t) if len(w) >= text_vocabulary.LONG]
+    share = max(rise, text_vocabulary.words_gone(ref, cur))
+    long = [w for t in ref for w in text_vocabulary.words_of(t) if len(w) >= text_vocabulary.LONG]
     rate = text_vocabulary.misread_letters(long, share)
-    return text_vocabulary.Misread(own.known, rate, share, float(np.quantile(own.unseen, 0.9))), 0.0, 1.0
+    return text_vocabulary.MisreadLetters(own.known, rate, share, float(np.quantile(own.unseen, 0.9))), 0.0, 1.0

@@ -29,15 +29,15 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.monotone_transforms import Curve, Offset, curve_of, offset_of
-from backslide.causes.columns.resolution import frequent_levels, same_levels
-from backslide.causes.columns.time_of_day import Turn, moments, move, turn_of
-from backslide.causes.faults.base import Hypothesis, Signature
+from backslide.causes.columns.monotone_transforms import MonotoneMap, Offset, find_curve, find_offset
+from backslide.causes.columns.resolution import frequent_levels, ks_of_rounded, same_levels
+from backslide.causes.columns.time_of_day import ClockShift, moments, move, turn_of
+from backslide.causes.faults.base import Hypothesis, scenario_with
+from backslide.causes.faults.column_signature import ColumnSignature
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
-from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import ks, ks_limit, ks_p_value
@@ -140,34 +140,38 @@ CONVERSIONS = (
 )
 
 
-class UnitChange(Signature):
+class UnitChange(ColumnSignature):
     kind = CauseKind.UNIT_CHANGE
     title = "Another unit, scale or offset"
+    numeric = True
+    reversible = True
 
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
-        """At most one hypothesis per column: the conversion that explains the most."""
-        for column, pair in case.pairs.items():
-            conversion = _conversion(case, pair)
-            if conversion is not None:
-                yield self._hypothesis(case, column, conversion)
+        """At most one hypothesis per column: of numbers, the conversion that explains the most; dates that moved."""
+        yield from super().recognise(case)
         for column, turn in moments(case):
-            yield self._hypothesis(case, column, turn)
+            reference, current = (side.sample[column] for side in case.sides)
+            yield self._converted(Pair(column, case.kind(column), reference, current), turn, turn.exact)
 
-    def _hypothesis(self, case: Case, column: str, conversion: Conversion | Curve | Offset | Turn) -> Hypothesis:
-        exact = (
-            conversion.plain(ks(*case.pairs[column].finite)) if isinstance(conversion, Conversion) else conversion.exact
-        )
-        return Hypothesis(
-            signature=self,
-            features=(column,),
-            seen=f"{column} {'is' if isinstance(conversion, Turn) else 'comes as'} {conversion.words}",
-            undo=_undo_words(column, conversion),
-            evidence=(f"DRF001:{column}",),
+    def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
+        """At most one hypothesis: the more specific conversion first."""
+        conversion = turn_of(case, pair) or _of_values(pair)
+        if isinstance(conversion, Conversion):
+            yield self._converted(pair, conversion, conversion.plain(ks(*pair.finite)))
+        elif conversion is not None:
+            yield self._converted(pair, conversion, conversion.exact)
+
+    def _converted(
+        self, pair: Pair, conversion: Conversion | MonotoneMap | Offset | ClockShift, exact: bool
+    ) -> Hypothesis:
+        return self.hypothesis(
+            pair,
+            f"{pair.name} {'is' if isinstance(conversion, ClockShift) else 'comes as'} {conversion.words}",
+            _undo_words(pair.name, conversion),
             exact=exact,
-            reversible=True,
-            rows=np.ones(case.current.sample.height, bool),
-            params={"conversion": conversion},
             mechanism=conversion.words,
+            evidence=(f"DRF001:{pair.name}",),
+            conversion=conversion,
         )
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
@@ -183,36 +187,26 @@ class UnitChange(Signature):
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """Yearly incomes where monthly ones were."""
-        current = scenarios.next_month(rng)
-        current = scenarios.rescored(current.with_columns(current["income"] * 12))
-        reference = scenarios.rescored(scenarios.served(rng))
-        return Scenario(reference, current, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
-
-
-def _conversion(case: Case, pair: Pair) -> Conversion | Curve | Offset | Turn | None:
-    """What happened to a numeric column, the more specific first."""
-    if not pair.numeric:
-        return None
-    return turn_of(case, pair) or _of_values(pair)
+        return scenario_with(lambda frame: frame.with_columns(frame["income"] * 12), rng)
 
 
 @once
-def _of_values(pair: Pair) -> Conversion | Curve | Offset | None:
-    return convert(pair) or curve_of(pair) or offset_of(pair)
+def _of_values(pair: Pair) -> Conversion | MonotoneMap | Offset | None:
+    return convert(pair) or find_curve(pair) or find_offset(pair)
 
 
 def _converted(
-    frame: pl.DataFrame, column: str, conversion: Conversion | Curve | Offset | Turn, *, back: bool
+    frame: pl.DataFrame, column: str, conversion: Conversion | MonotoneMap | Offset | ClockShift, *, back: bool
 ) -> pl.DataFrame:
     if frame[column].dtype.is_temporal():
-        assert isinstance(conversion, Turn)
+        assert isinstance(conversion, ClockShift)
         return frame.with_columns(move(frame[column], -conversion.by if back else conversion.by))
     values = edit.numbers_of(frame, column)
     return edit.write(frame, column, conversion.undo(values) if back else conversion.apply(values))
 
 
-def _undo_words(column: str, conversion: Conversion | Curve | Offset | Turn) -> str:
-    if isinstance(conversion, Curve):
+def _undo_words(column: str, conversion: Conversion | MonotoneMap | Offset | ClockShift) -> str:
+    if isinstance(conversion, MonotoneMap):
         return f"take the inverse: {column} is {conversion.words}"
     if not isinstance(conversion, Conversion):
         verb, where = ("subtract", "from") if conversion.by > 0 else ("add", "to")
@@ -228,98 +222,92 @@ def convert(pair: Pair) -> Conversion | None:
     """The conversion that maps the reference column onto the current one, None where none does."""
     if not pair.numeric:
         return None
-    g, b = pair.finite
-    if min(len(g), len(b)) < edit.MIN_ROWS or len(np.unique(g)) < MIN_DISTINCT:
+    ref, cur = pair.finite
+    if min(len(ref), len(cur)) < edit.MIN_ROWS or len(np.unique(ref)) < MIN_DISTINCT:
         return None
-    moved = ks(g, b)
-    if moved < MIN_KS or ks_p_value(moved, len(g), len(b)) > 1e-6:
+    moved = ks(ref, cur)
+    if moved < MIN_KS or ks_p_value(moved, len(ref), len(cur)) > 1e-6:
         return None
-    at_g, at_b = np.quantile(g, QUANTILES), np.quantile(b, QUANTILES)
-    spread = float(np.quantile(b, 0.9) - np.quantile(b, 0.1))
+    at_ref, at_cur = np.quantile(ref, QUANTILES), np.quantile(cur, QUANTILES)
+    spread = float(np.quantile(cur, 0.9) - np.quantile(cur, 0.1))
     if spread <= 0:
         return None
-    miss = [float(np.median(np.abs(c.apply(at_g) - at_b))) / spread for c in CONVERSIONS]
+    miss = [float(np.median(np.abs(c.apply(at_ref) - at_cur))) / spread for c in CONVERSIONS]
     for index in np.argsort(miss)[:3]:
         candidate: Conversion = CONVERSIONS[int(index)]
-        if _explains(candidate, g, b, moved):
-            return replace(candidate, lattice=candidate.lattice or same_levels(candidate.undo, g, b))
-    return _unknown_scale(g, b, at_g, at_b, moved) or (_brought_back(g, b) if moved >= ELSEWHERE else None)
+        if _explains(candidate, ref, cur, moved):
+            return replace(candidate, lattice=candidate.lattice or same_levels(candidate.undo, ref, cur))
+    return _unknown_scale(ref, cur, at_ref, at_cur, moved) or (_brought_back(ref, cur) if moved >= ELSEWHERE else None)
 
 
-def _brought_back(g: Floats, b: Floats) -> Conversion | None:
+def _brought_back(ref: Floats, cur: Floats) -> Conversion | None:
     """The one known conversion that takes values from where none stood back among the former ones."""
     found = []
     for conversion in CONVERSIONS:
-        back = np.sort(conversion.undo(b))
-        inside = float(((back >= g[0]) & (back <= g[-1])).mean())
+        back = np.sort(conversion.undo(cur))
+        inside = float(((back >= ref[0]) & (back <= ref[-1])).mean())
         spread = float(
-            np.subtract(*np.quantile(back, [0.9, 0.1])) / max(np.subtract(*np.quantile(g, [0.9, 0.1])), 1e-300)
+            np.subtract(*np.quantile(back, [0.9, 0.1])) / max(np.subtract(*np.quantile(ref, [0.9, 0.1])), 1e-300)
         )
-        if inside >= INSIDE and 1 / TILT <= spread <= TILT and ks(g, back) <= MOST_TILTED:
+        if inside >= INSIDE and 1 / TILT <= spread <= TILT and ks(ref, back) <= MOST_TILTED:
             found.append(conversion)
     plain = [c for c in found if c.plain(1.0)]
     return replace(plain[0], tilted=True) if len(plain) == len(found) == 1 else None
 
 
-def _explains(conversion: Conversion, g: Floats, b: Floats, moved: float) -> bool:
-    left = _distance_after(conversion, g, b)
-    noise = ks_limit(len(g), len(b))
+def _explains(conversion: Conversion, ref: Floats, cur: Floats, moved: float) -> bool:
+    left = ks_of_rounded(conversion.apply(ref), cur)
+    noise = ks_limit(len(ref), len(cur))
     if left >= 0.5 * moved:
         return False
-    return left <= max(noise, REMAINS * moved) or same_levels(conversion.undo, g, b)
+    return left <= max(noise, REMAINS * moved) or same_levels(conversion.undo, ref, cur)
 
 
-def _distance_after(conversion: Conversion, g: Floats, b: Floats) -> float:
-    """KS distance of the converted reference, with values that differ by rounding alone counted as equal."""
-    step = 1e-6 * max(float(np.abs(b).max()), 1e-300)
-    return ks(np.round(conversion.apply(g) / step), np.round(b / step))
-
-
-def _unknown_scale(g: Floats, b: Floats, at_g: Floats, at_b: Floats, moved: float) -> Conversion | None:
+def _unknown_scale(ref: Floats, cur: Floats, at_ref: Floats, at_cur: Floats, moved: float) -> Conversion | None:
     """A scale that is no known unit: one too large for natural drift, or one that the lattice of the values followed."""
-    by_levels = _factor_of_levels(g, b)
+    by_levels = _factor_of_levels(ref, cur)
     if by_levels is not None:
         return by_levels
-    use = (at_g != 0) & (at_b != 0) & (np.sign(at_g) == np.sign(at_b))
+    use = (at_ref != 0) & (at_cur != 0) & (np.sign(at_ref) == np.sign(at_cur))
     if use.sum() < 30:
         return None
-    ratio = np.log(at_b[use] / at_g[use])
+    ratio = np.log(at_cur[use] / at_ref[use])
     middle = float(np.median(ratio))
     if float(np.subtract(*np.quantile(ratio, [0.75, 0.25]))) > 0.08 or abs(middle) < 0.1:
         return None
-    factor = _lattice_factor(g, b, float(np.exp(middle)))
+    factor = _lattice_factor(ref, cur, float(np.exp(middle)))
     if factor is None and abs(middle) <= np.log(PLAIN_FACTOR):
         return None  # the mean shift of a lognormal column is a scale change too
     scale = factor or float(np.exp(middle))
     conversion = Conversion(
         scale, 0.0, f"{say.number(scale, 3)} times what it was (no known unit)", lattice=factor is not None
     )
-    return conversion if _explains(conversion, g, b, moved) else None
+    return conversion if _explains(conversion, ref, cur, moved) else None
 
 
-def _factor_of_levels(g: Floats, b: Floats) -> Conversion | None:
+def _factor_of_levels(ref: Floats, cur: Floats) -> Conversion | None:
     """Of a column of few values: the factor that takes the current values back onto those very values."""
-    frequent = [frequent_levels(values) for values in (g, b)]
+    frequent = [frequent_levels(values) for values in (ref, cur)]
     factors = sorted(
         {float(now / was) for was in frequent[0] for now in frequent[1] if was * now > 0}, key=lambda f: abs(np.log(f))
     )
     found = [
         Conversion(f, 0.0, f"{say.number(f, 6)} times what it was (no known unit)", lattice=True)
         for f in factors
-        if same_levels(lambda v, f=f: v / f, g, b)  # type: ignore[misc]
+        if same_levels(lambda v, f=f: v / f, ref, cur)  # type: ignore[misc]
     ]
-    return min(found, key=lambda c: _distance_after(c, g, b), default=None)
+    return min(found, key=lambda c: ks_of_rounded(c.apply(ref), cur), default=None)
 
 
-def _lattice_factor(g: Floats, b: Floats, about: float) -> float | None:
+def _lattice_factor(ref: Floats, cur: Floats, about: float) -> float | None:
     """Exact factor when both windows lie on lattices (whole multiples of a step) whose steps differ by ``about`` that factor.
 
     Values that are recorded in steps keep their steps when the world moves; only a conversion scales them.
     """
-    step_g, step_b = _step(g), _step(b)
-    if step_g is None or step_b is None:
+    step_ref, step_cur = _step(ref), _step(cur)
+    if step_ref is None or step_cur is None:
         return None
-    factor = step_b / step_g
+    factor = step_cur / step_ref
     return factor if abs(np.log(factor / about)) < 0.05 else None
 
 

@@ -16,12 +16,12 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.faults.base import Hypothesis
-from backslide.causes.faults.value_loss import LostValues
+from backslide.causes.faults.base import Hypothesis, scenario_with
+from backslide.causes.faults.column_signature import LostValues
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.kinds import ColumnKind
-from backslide.playbook import scenarios
+from backslide.engine.columns.pair import Pair
 from backslide.playbook.base import Scenario
 
 MIN_SHARE = 0.01
@@ -33,46 +33,39 @@ class UnseenCategory(LostValues):
     kind = CauseKind.UNSEEN_CATEGORY
     title = "Unseen categories"
 
-    def recognise(self, case: Case) -> Iterable[Hypothesis]:
-        """One hypothesis per text column with unseen categories."""
-        for column, pair in case.pairs.items():
-            if pair.kind != ColumnKind.CATEGORICAL or pair.identifier or pair.numeric:
-                continue
-            g, b = pair.levels
-            n_g, n_b = sum(g.values()), sum(b.values())
-            unseen = {level: count for level, count in b.items() if level not in g}
-            if min(n_g, n_b) < edit.MIN_ROWS or not unseen:
-                continue
-            share = sum(unseen.values()) / n_b
-            natural = sum(1 for count in g.values() if count == 1) / n_g
-            z = (share - natural) / float(np.sqrt(max(share * (1 - share), 1e-9) / n_b + max(natural, 1 / n_g) / n_g))
-            most = max(unseen, key=lambda level: unseen[level])
-            if share < MIN_SHARE or z < MIN_Z or unseen[most] / n_b < MIN_SINGLE:
-                continue
-            shown = [repr(level) for level in sorted(unseen, key=lambda level: -unseen[level])]
-            yield Hypothesis(
-                signature=self,
-                features=(column,),
-                seen=f"{say.percent(share)} of {column} holds values never seen before: {say.listed(shown)}",
-                undo=f"fill {column} from the other columns where it is unseen",
-                evidence=(f"DRF002:{column}",),
-                exact=True,
-                reversible=False,
-                rows=np.isin(pair.texts[1].astype(str), list(unseen)),
-                params={"value": most, "rate": share},
-            )
-
-    def lose(self, frame: pl.DataFrame, column: str, rows: edit.Mask, hypothesis: Hypothesis) -> pl.DataFrame:
-        """Put the most frequent unseen category."""
-        return edit.constant(frame, column, hypothesis.params["value"], rows)
+    def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
+        """At most one hypothesis about a text column."""
+        if pair.kind != ColumnKind.CATEGORICAL or pair.identifier:
+            return
+        ref, cur = pair.levels
+        n_ref, n_cur = sum(ref.values()), sum(cur.values())
+        unseen = {level: count for level, count in cur.items() if level not in ref}
+        if min(n_ref, n_cur) < edit.MIN_ROWS or not unseen:
+            return
+        share = sum(unseen.values()) / n_cur
+        # Good-Turing: the share of new values to be expected is that of the values met once.
+        natural = sum(1 for count in ref.values() if count == 1) / n_ref
+        error = np.sqrt(max(share * (1 - share), 1e-9) / n_cur + max(natural, 1 / n_ref) / n_ref)
+        by_count = sorted(unseen, key=lambda level: -unseen[level])
+        if share < MIN_SHARE or (share - natural) / error < MIN_Z or unseen[by_count[0]] / n_cur < MIN_SINGLE:
+            return
+        shown = say.listed([repr(level) for level in by_count])
+        yield self.hypothesis(
+            pair,
+            f"{say.percent(share)} of {pair.name} holds values never seen before: {shown}",
+            f"fill {pair.name} from the other columns where it is unseen",
+            np.isin(pair.texts[1].astype(str), list(unseen)),
+            value=by_count[0],
+            rate=share,
+        )
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """Most rows come through a channel never seen."""
-        current = scenarios.next_month(rng)
-        moved = pl.Series(rng.random(current.height) < 0.7)
-        current = current.with_columns(
-            pl.when(moved).then(pl.lit("kiosk")).otherwise(pl.col("channel")).alias("channel")
+        return scenario_with(
+            lambda frame: frame.with_columns(
+                channel=pl.when(pl.Series(rng.random(frame.height) < 0.7)).then(pl.lit("kiosk")).otherwise("channel")
+            ),
+            rng,
+            "channel",
         )
-        reference = scenarios.rescored(scenarios.served(rng))
-        return Scenario(reference, scenarios.rescored(current), dict(scenarios.ROLES), scenarios.TrueModel(), "channel")

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from scipy.optimize import linear_sum_assignment
 
-from backslide.causes.replay.preprocessing.replay import ALWAYS, Alter, Altered, Asker
+from backslide.causes.replay.preprocessing.replay import ALWAYS, Alter, Asker, InputChange
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
@@ -24,7 +24,7 @@ UNSEEN = "a category that no encoder has seen"
 """Text in place of a category that is not known any more; a missing value may be filled before it is encoded."""
 
 
-def recoded(asker: Asker) -> Altered | None:
+def find_recoding(asker: Asker) -> InputChange | None:
     """The reading of one column's categories as others that explains what was served."""
     for column in asker.features:
         pair = asker.case.pairs[column]
@@ -33,7 +33,7 @@ def recoded(asker: Asker) -> Altered | None:
         for found in _mappings(asker, pair):
             alter = _as_alteration(column, found)
             if asker.explains(alter):
-                return Altered(
+                return InputChange(
                     CauseKind.PREPROCESSING_CHANGE,
                     (column,),
                     alter,
@@ -44,7 +44,7 @@ def recoded(asker: Asker) -> Altered | None:
 
 
 @dataclass(frozen=True)
-class _Read:
+class _CategoryReading:
     old: Any
     as_: Any
 
@@ -54,7 +54,7 @@ class _Read:
         return self.as_ is None or self.as_ == UNSEEN
 
 
-def _mappings(asker: Asker, pair: Pair) -> list[list[_Read]]:
+def _mappings(asker: Asker, pair: Pair) -> list[list[_CategoryReading]]:
     """For every logged value the one as which the model read it; none where that explains too little.
 
     Where several readings come out the same on few rows, an encoder in another order settles it: no two values are read as one.
@@ -83,7 +83,11 @@ def _mappings(asker: Asker, pair: Pair) -> list[list[_Read]]:
         if explained.sum() < ALWAYS * len(at):
             continue
         sure = (counts >= least) & (explained >= ALWAYS * counts)
-        moved = [_Read(v, levels[k]) for v, k, s in zip(values, reading, sure, strict=True) if s and levels[k] != v]
+        moved = [
+            _CategoryReading(v, levels[k])
+            for v, k, s in zip(values, reading, sure, strict=True)
+            if s and levels[k] != v
+        ]
         if moved and moved not in found:
             found.append(moved)
     return found
@@ -97,7 +101,7 @@ def _fits(rows: pl.DataFrame, column: str, level: Any) -> bool:
     return isinstance(level, str) == (dtype in (pl.String, pl.Categorical, pl.Enum))
 
 
-def _as_alteration(column: str, found: list[_Read]) -> Alter:
+def _as_alteration(column: str, found: list[_CategoryReading]) -> Alter:
     def alter(frame: pl.DataFrame) -> pl.DataFrame:
         dtype = frame.schema[column]
         chosen = pl.col(column)
@@ -110,7 +114,7 @@ def _as_alteration(column: str, found: list[_Read]) -> Alter:
     return alter
 
 
-def _words(column: str, found: list[_Read]) -> str:
+def _words(column: str, found: list[_CategoryReading]) -> str:
     lost = [read for read in found if read.unknown]
     if len(lost) == len(found):
         shown = say.listed([repr(read.old) for read in found])

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from backslide.causes.replay.preprocessing.replay import ALWAYS, Alter, Altered, Asker, margins
+from backslide.causes.replay.preprocessing.replay import ALWAYS, Alter, Asker, InputChange, margins
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import to_numbers
@@ -29,7 +29,7 @@ NEARER = 0.9
 """Share of the former distance that a step must come down to."""
 
 
-def exchanged(asker: Asker) -> Altered | None:
+def find_column_order(asker: Asker) -> InputChange | None:
     """The exchange of two columns of one type, or the order of all columns, that explains what was served."""
     at = asker.search[:TRIED]
     rows = asker.rows(at)
@@ -47,7 +47,7 @@ def exchanged(asker: Asker) -> Altered | None:
         return None
     moved = tuple(order)
     words = f"{say.listed(moved)} stand in each other's place" if len(moved) == 2 else "columns come in another order"
-    return Altered(
+    return InputChange(
         CauseKind.PREPROCESSING_CHANGE,
         moved,
         alter,

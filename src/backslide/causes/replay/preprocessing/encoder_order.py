@@ -14,7 +14,7 @@ import polars as pl
 from scipy.optimize import linear_sum_assignment
 
 from backslide.causes.replay.preprocessing.encoder_order_additive import additive_reading
-from backslide.causes.replay.preprocessing.replay import Altered, Asker, margins
+from backslide.causes.replay.preprocessing.replay import Asker, InputChange, margins
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.models.refit import ORDERS, categories, in_order
@@ -37,7 +37,7 @@ Reading = dict[str, dict[Any, Any]]
 """Column -> logged category -> the one as which it was read."""
 
 
-def rebuilt(asker: Asker) -> Altered | None:
+def find_encoder_orders(asker: Asker) -> InputChange | None:
     """The readings of several columns' categories that explain what was served."""
     levels = _levels(asker)
     if len(levels) < 2 or asker.served(asker.search[:1]) is None:
@@ -55,21 +55,22 @@ def rebuilt(asker: Asker) -> Altered | None:
             break
         before = distance
         for column, own in levels.items():
-            found = found | {column: _improved(asker, found, column, own, few)}
+            found = found | {column: _improve(asker, found, column, own, few)}
     many = asker.search[: max(min(MOST_ROWS, MOST_CELLS // cells), ROWS)]
-    if _equal(asker, found, many).mean() < 0.8:
+    if asker.equal(_read(asker.rows(many), found), many).mean() < 0.8:
         return None
     for column, own in levels.items():
-        found = found | {column: _settled(asker, found, column, own, many)}
+        found = found | {column: _settle(asker, found, column, own, many)}
     moved = {c: {v: w for v, w in reading.items() if v != w} for c, reading in found.items()}
     moved = {c: reading for c, reading in moved.items() if reading}
     if not moved or not asker.explains(lambda frame: _read(frame, moved)):
         return None
-    columns = tuple(sorted(moved, key=lambda c: -_share(asker, c, moved[c])))
+    share = {c: np.isin(asker.side.sample[c].to_numpy(), list(own)).mean() for c, own in moved.items()}
+    columns = tuple(sorted(moved, key=lambda c: -share[c]))
     one = columns[0]
     shown = say.listed([f"{v!r} as {w!r}" for v, w in moved[one].items()], 3)
     words = f"the encoder that answers reads the categories of {say.listed(columns)} as others: of {one} {shown}"
-    return Altered(
+    return InputChange(
         CauseKind.PREPROCESSING_CHANGE,
         columns,
         lambda frame: _read(frame, moved),
@@ -127,19 +128,19 @@ def _each(asker: Asker, reading: Reading, column: str, levels: list[Any], at: np
     return [rows.with_columns(pl.lit(v, pl.String).alias(column)) for v in levels]
 
 
-def _improved(asker: Asker, reading: Reading, column: str, levels: list[Any], at: np.ndarray) -> dict[Any, Any]:
+def _improve(asker: Asker, reading: Reading, column: str, levels: list[Any], at: np.ndarray) -> dict[Any, Any]:
     """The column's reading that comes nearest, no two categories read as one."""
     far = _far(asker, _each(asker, reading, column, levels, at), at)
-    return _assigned(asker, column, levels, at, -far, reading[column])
+    return _assign(asker, column, levels, at, -far, reading[column])
 
 
-def _settled(asker: Asker, reading: Reading, column: str, levels: list[Any], at: np.ndarray) -> dict[Any, Any]:
+def _settle(asker: Asker, reading: Reading, column: str, levels: list[Any], at: np.ndarray) -> dict[Any, Any]:
     """The column's reading with the most equal answers."""
     equal = asker.each(_each(asker, reading, column, levels, at), at)
-    return _assigned(asker, column, levels, at, equal.astype(float), reading[column])
+    return _assign(asker, column, levels, at, equal.astype(float), reading[column])
 
 
-def _assigned(
+def _assign(
     asker: Asker, column: str, levels: list[Any], at: np.ndarray, good: Floats, now: dict[Any, Any]
 ) -> dict[Any, Any]:
     """One to one, by the sum over the rows of each category of ``good`` (readings, rows); what it is now where all are alike."""
@@ -150,11 +151,3 @@ def _assigned(
         score[k, levels.index(now[v])] += 1e-9
     places, chosen = linear_sum_assignment(score, maximize=True)
     return {levels[k]: levels[w] for k, w in zip(places, chosen, strict=True)}
-
-
-def _equal(asker: Asker, reading: Reading, at: np.ndarray) -> np.ndarray:
-    return asker.equal(_read(asker.rows(at), reading), at)
-
-
-def _share(asker: Asker, column: str, moved: dict[Any, Any]) -> float:
-    return float(np.isin(asker.side.sample[column].to_numpy(), list(moved)).mean())

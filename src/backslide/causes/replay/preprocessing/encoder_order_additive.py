@@ -47,17 +47,17 @@ def additive_reading(asker: Asker, levels: dict[str, list[Any]]) -> dict[str, di
     if len(left) < 2 * sum(t.shape[1] for t in tables.values()):
         return None
     # Columns that overlap share what only one of them moved, so those that nothing needs are left out, one by one.
-    if not _explained(tables, left, spread):
+    if not _explains(tables, left, spread):
         return None
     for column in sorted(tables, key=lambda c: tables[c].shape[1]):
         fewer = {c: t for c, t in tables.items() if c != column}
-        if fewer and _explained(fewer, left, spread):
+        if fewer and _explains(fewer, left, spread):
             tables = fewer
     moved = np.linalg.lstsq(np.column_stack(list(tables.values())), left, rcond=1e-10)[0]
     found, first = {c: {v: v for v in own} for c, own in levels.items()}, 0
     for column, table in tables.items():
         part = moved[first : first + table.shape[1]]
-        reading = _matched(asker, rows[:1], column, levels[column], shown[column], part, spread)
+        reading = _match(asker, rows[:1], column, levels[column], shown[column], part, spread)
         if reading is None:
             return None
         found[column] = reading
@@ -65,14 +65,14 @@ def additive_reading(asker: Asker, levels: dict[str, list[Any]]) -> dict[str, di
     return found
 
 
-def _explained(tables: dict[str, Floats], left: Floats, spread: float) -> bool:
+def _explains(tables: dict[str, Floats], left: Floats, spread: float) -> bool:
     """Whether one number per category of these columns gives what is left on nearly all rows."""
     table = np.column_stack(list(tables.values()))
     off = np.abs(table @ np.linalg.lstsq(table, left, rcond=1e-10)[0] - left).max(axis=1)
     return bool(np.quantile(off, 0.99) <= CLOSE * spread)
 
 
-def _matched(
+def _match(
     asker: Asker, row: pl.DataFrame, column: str, levels: list[Any], shown: list[Any], moved: Floats, spread: float
 ) -> dict[Any, Any] | None:
     """The categories whose worth (levels, k) is that of the shown ones moved, one to one, up to one number for all of them."""

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from backslide.causes.replay.preprocessing.replay import ALWAYS, Altered, Asker
+from backslide.causes.replay.preprocessing.replay import ALWAYS, Asker, InputChange
 from backslide.causes.replay.preprocessing.scaling import BACK, refit_words
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
@@ -38,7 +38,7 @@ MOST_VALUES = 100
 
 
 @dataclass(frozen=True)
-class _Told:
+class _InputDifference:
     """What happened to one input of the model."""
 
     how: str
@@ -52,7 +52,7 @@ class _Told:
     place: int | None = None
 
 
-def by_logged_inputs(asker: Asker) -> Altered | None:
+def compare_logged_inputs(asker: Asker) -> InputChange | None:
     """How the logged inputs of the model differ from what its preprocessing gives, where that explains what was served."""
     logged = input_columns(asker.case.problem.roles, asker.side.sample.columns)
     if not logged:
@@ -76,10 +76,10 @@ def by_logged_inputs(asker: Asker) -> Altered | None:
     given = np.column_stack([to_numbers(rows[column]) for column in order])
     if not _served_with(asker, parts, given, at):
         return None
-    told = {k: _compared(asker, parts, k, ours, given, rows) for k in range(ours.shape[1]) if _differs(ours, given, k)}
+    told = {k: _compare(asker, parts, k, ours, given, rows) for k in range(ours.shape[1]) if _differs(ours, given, k)}
     if all(one.how == "other" for one in told.values()):
         return None  # other ways may say what it is
-    altered = _altered(asker, parts, told)
+    altered = _describe(asker, parts, told)
     assert altered.model is not None
     said = asker.asking(altered.model).equal(asker.rows(asker.check), asker.check)
     return replace(altered, reproduces=bool(said.mean() >= ALWAYS))
@@ -116,26 +116,29 @@ def _near(one: Floats, other: Floats) -> NDArray[np.bool_]:
     return np.asarray(same | (np.isnan(one) & np.isnan(other)))
 
 
-def _compared(asker: Asker, parts: LastStep, k: int, ours: Floats, given: Floats, rows: pl.DataFrame) -> _Told:
+def _compare(
+    asker: Asker, parts: LastStep, k: int, ours: Floats, given: Floats, rows: pl.DataFrame
+) -> _InputDifference:
     own, got = ours[:, k], given[:, k]
     source = parts.source(k)
     for other in range(ours.shape[1]):
         if other != k and len(np.unique(ours[:, other])) > 1 and _near(ours[:, other], got).mean() >= ALWAYS:
             words = f"what is given as {source} is {parts.source(other)}"
-            return _Told("taken", source, words, place=other)
+            return _InputDifference("taken", source, words, place=other)
     table = _table(own, got)
     if table is not None and _siblings(parts, k) and set(np.unique(ours[:, k])) <= {0.0, 1.0}:
         return _indicated(asker, parts, k, ours, given, table)
-    if table is not None and len(table) <= MOST_VALUES and _is_code(asker, source):
-        lost = _lost(table, len(categories(asker.model.artefact, list(asker.model.features or ()))[source]))
+    encoded = categories(asker.model.artefact, list(asker.model.features or ()))
+    if table is not None and len(table) <= MOST_VALUES and source in encoded:
+        lost = _lost(table, len(encoded[source]))
         if lost:
             levels = _categories(asker, source, [a for a, _ in lost])
-            return _Told("unknown", source, _unknown(asker, source, levels), table=table)
+            return _InputDifference("unknown", source, _unknown(asker, source, levels), table=table)
         shown = _readings(asker, source, table)
-        return _Told("encoded", source, f"categories of {source} read as others{shown}", table=table)
+        return _InputDifference("encoded", source, f"categories of {source} read as others{shown}", table=table)
     fit = _affine(own, got)
     if fit is not None:
-        return _Told("scaled", source, "", factor=fit[0], offset=fit[1])
+        return _InputDifference("scaled", source, "", factor=fit[0], offset=fit[1])
     for where, groups in _groups(asker, rows):
         fits = [
             _affine(own[groups == g], got[groups == g]) for g in np.unique(groups) if (groups == g).sum() >= MIN_ROWS
@@ -143,8 +146,8 @@ def _compared(asker: Asker, parts: LastStep, k: int, ours: Floats, given: Floats
         if fits and all(f is not None for f in fits):
             first = fits[0]
             assert first is not None
-            return _Told("scaled", source, where, factor=first[0], offset=first[1])
-    return _Told("other", source, f"{source} is prepared otherwise")
+            return _InputDifference("scaled", source, where, factor=first[0], offset=first[1])
+    return _InputDifference("other", source, f"{source} is prepared otherwise")
 
 
 def _siblings(parts: LastStep, k: int) -> bool:
@@ -154,29 +157,25 @@ def _siblings(parts: LastStep, k: int) -> bool:
 
 def _indicated(
     asker: Asker, parts: LastStep, k: int, ours: Floats, given: Floats, table: tuple[tuple[float, float], ...]
-) -> _Told:
+) -> _InputDifference:
     """An indicator that is given otherwise: its category taken for unknown, or read as another one or as this one."""
     source = parts.source(k)
     level = parts.names[k].rsplit("__", 1)[-1].removeprefix(f"{source}_")
     own = [i for i in range(len(parts.names)) if parts.source(i) == source]
     gone = (ours[:, k] == 1) & (given[:, k] == 0)
     if gone.any() and given[np.ix_(gone, own)].sum() == 0:
-        return _Told("unknown", source, _unknown(asker, source, [level]), table=table)
+        return _InputDifference("unknown", source, _unknown(asker, source, [level]), table=table)
     words = f"categories of {source} read as others"
     if gone.any():
         read = parts.names[own[int(given[np.ix_(gone, own)].sum(0).argmax())]].rsplit("__", 1)[-1]
         words += f": {level!r} as {read.removeprefix(f'{source}_')!r}"
-    return _Told("encoded", source, words, table=table)
+    return _InputDifference("encoded", source, words, table=table)
 
 
 def _unknown(asker: Asker, source: str, levels: list[Any]) -> str:
     texts = [str(level) for level in levels]
     share = float(asker.side.sample[source].cast(pl.String).is_in(texts).fill_null(False).mean() or 0.0)  # type: ignore[arg-type]
     return f"{say.listed([repr(v) for v in levels])} of {source} taken for unknown ({share:.1%} of the rows)"
-
-
-def _is_code(asker: Asker, source: str) -> bool:
-    return source in categories(asker.model.artefact, list(asker.model.features or ()))
 
 
 def _table(own: Floats, got: Floats) -> tuple[tuple[float, float], ...] | None:
@@ -247,7 +246,7 @@ def _groups(asker: Asker, rows: pl.DataFrame) -> Iterator[tuple[str, NDArray[np.
             yield where, codes
 
 
-def _altered(asker: Asker, parts: LastStep, told: dict[int, _Told]) -> Altered:
+def _describe(asker: Asker, parts: LastStep, told: dict[int, _InputDifference]) -> InputChange:
     known = scaled_columns(asker.model.artefact, list(asker.model.features or ()))
     scaled = {t.source: t for t in told.values() if t.how == "scaled" and t.source in known}
     rest = [t for t in told.values() if t.source not in scaled]
@@ -270,16 +269,16 @@ def _altered(asker: Asker, parts: LastStep, told: dict[int, _Told]) -> Altered:
     words = f"{say.listed(list(dict.fromkeys(said)), 3)}, in the logged inputs of the model"
     changed = {k: (lambda ours, k=k, t=t: _as_given(ours, k, t)) for k, t in told.items() if t.how != "other"}
     model = wrap(parts.altered(changed), name=asker.model.name, task=asker.case.settings.model.task)
-    return Altered(kind, features, lambda frame: frame, words, undo, model)
+    return InputChange(kind, features, lambda frame: frame, words, undo, model)
 
 
-def _refit(before: ColumnScaling, map_: _Told) -> ColumnScaling:
+def _refit(before: ColumnScaling, map_: _InputDifference) -> ColumnScaling:
     """G = a (x - c) / s + b, so the scale is now s / a and the centre c - b s / a."""
     spread = before.spread / map_.factor
     return replace(before, spread=spread, centre=before.centre - map_.offset * spread)
 
 
-def _as_given(ours: Floats, k: int, told: _Told) -> Floats:
+def _as_given(ours: Floats, k: int, told: _InputDifference) -> Floats:
     own = ours[:, k]
     if told.how == "scaled":
         return np.asarray(told.factor * own + told.offset)

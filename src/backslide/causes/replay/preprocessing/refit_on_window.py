@@ -15,7 +15,7 @@ import pandas as pd
 import polars as pl
 from numpy.typing import NDArray
 
-from backslide.causes.replay.preprocessing.replay import ALWAYS, Altered, Asker
+from backslide.causes.replay.preprocessing.replay import ALWAYS, Asker, InputChange
 from backslide.causes.replay.preprocessing.scaling import BACK, refit_words
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
@@ -52,38 +52,38 @@ class _Way:
     """Of encoders in another order; empty where parts were fitted again."""
 
 
-def _all_of_it(artefact: Any, rows: pd.DataFrame) -> Any:
-    return refit_parts(artefact, rows, PREPROCESSING)
-
-
 def _in_order(order: Order) -> Callable[[Any, pd.DataFrame], Any]:
     return lambda artefact, rows: reorder_categories(artefact, rows, order)
 
 
-WAYS = (_Way(refit_parts), _Way(_all_of_it), *(_Way(_in_order(order), words) for order, words in ORDERS.items()))
+WAYS = (
+    _Way(refit_parts),
+    _Way(lambda artefact, rows: refit_parts(artefact, rows, PREPROCESSING)),
+    *(_Way(_in_order(order), words) for order, words in ORDERS.items()),
+)
 
 
-def refitted_on_window(asker: Asker) -> Altered | None:
+def find_refit(asker: Asker) -> InputChange | None:
     """The preprocessing fitted again on the logged rows that explains what was served."""
     artefact = asker.model.artefact
     columns = list(asker.model.features or ())
     before, levels = scaled_columns(artefact, columns), categories(artefact, columns)
     if not (before or levels) or not set(columns) <= set(asker.side.sample.columns):
         return None
-    logged = _Logged(asker, columns)
+    logged = _LoggedRows(asker, columns)
     for way in WAYS:
         if (way.words and not levels) or (way is WAYS[0] and not before):
             continue
         for where, fitted_on, asked in logged.groups(whole_only=bool(way.words)):
             model = _explained(asker, way, logged.rows, fitted_on, asked)
             if model is not None:
-                found = _told(before, levels, where, way, model, columns)
+                found = _describe(before, levels, where, way, model, columns)
                 if found is not None:
                     return found
     return None
 
 
-class _Logged:
+class _LoggedRows:
     """Rows of the current window that parts may have been fitted on."""
 
     def __init__(self, asker: Asker, columns: list[str]) -> None:
@@ -166,14 +166,14 @@ def _promising(asker: Asker, model: Model, at: NDArray[np.int64]) -> bool:
     return bool(asker.asking(model).equal(rows, at).mean() >= MOST_OF)
 
 
-def _told(
+def _describe(
     before: dict[str, ColumnScaling],
     levels: dict[str, list[Any]],
     where: str,
     way: _Way,
     model: Model,
     columns: list[str],
-) -> Altered | None:
+) -> InputChange | None:
     after = scaled_columns(model.artefact, columns)
     moved = sorted(
         (c for c in before if c in after and before[c] != after[c]), key=lambda c: -_step(before[c], after[c])
@@ -184,16 +184,16 @@ def _told(
         one = moved[0]
         words = f"{refit_words(one, before[one], after[one], len(moved))}, on {where}"
         words += f", and the encoder of {say.listed(rebuilt, 4)} with it" if rebuilt else ""
-        return Altered(CauseKind.SCALER_REFIT, (*moved, *rebuilt), _as_logged, words, BACK, model)
+        return InputChange(CauseKind.SCALER_REFIT, (*moved, *rebuilt), _as_logged, words, BACK, model)
     back = "load the fitted preprocessing of training, never fit one on production data"
     if rebuilt:
         how = f", its categories {way.words}" if way.words else ""
         words = f"the encoder of {say.listed(rebuilt, 4)} was fitted again on {where}{how}"
-        return Altered(CauseKind.PREPROCESSING_CHANGE, tuple(rebuilt), _as_logged, words, back, model)
+        return InputChange(CauseKind.PREPROCESSING_CHANGE, tuple(rebuilt), _as_logged, words, back, model)
     if way.words or not (before or levels):
         return None
     words = f"parts of the preprocessing were fitted again on {where}"
-    return Altered(CauseKind.PREPROCESSING_CHANGE, (), _as_logged, words, back, model)
+    return InputChange(CauseKind.PREPROCESSING_CHANGE, (), _as_logged, words, back, model)
 
 
 def _as_logged(frame: pl.DataFrame) -> pl.DataFrame:

@@ -32,7 +32,7 @@ SATURATED = 1e-3
 
 
 @dataclass(frozen=True)
-class Altered:
+class InputChange:
     """An alteration that explains what was served."""
 
     kind: CauseKind

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from backslide.causes.replay.preprocessing.fit_on_subset import part_fitted_on
-from backslide.causes.replay.preprocessing.replay import Alter, Altered, Asker
+from backslide.causes.replay.preprocessing.replay import Alter, Asker, InputChange
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import to_numbers
@@ -39,7 +39,7 @@ class _Affine:
     offset: float
 
 
-def rescaled(asker: Asker) -> Altered | None:
+def find_rescaling(asker: Asker) -> InputChange | None:
     """The scales of one column or of several that explain what was served."""
     numbers = [c for c in asker.features if asker.case.pairs[c].numeric][:MOST_COLUMNS]
     rows = asker.rows(asker.search)
@@ -50,16 +50,16 @@ def rescaled(asker: Asker) -> Altered | None:
     known = _scaled_as_logged(asker)
     for column in numbers:
         found = _solved(asker, at, [column]) if _witness(asker, [column], at) else None
-        if found is not None and _changed(found[column]) and asker.explains(_without_gaps(asker, found)):
-            return _told(asker, found, known)
+        if found is not None and _differs(found[column]) and asker.explains(_without_gaps(asker, found)):
+            return _describe(asker, found, known)
     together = [c for c in numbers if c in known]
     found = _solved(asker, at, together) if len(together) >= 2 else None
     if found is None or not asker.explains(_without_gaps(asker, found)):
         return None
     if _witness(asker, together, at):
-        return _told(asker, found, known)
+        return _describe(asker, found, known)
     part = part_fitted_on(asker, {c: 1 / map_.factor for c, map_ in found.items()}, known)
-    return None if part is None else _told(asker, found, known, f", on {part}")
+    return None if part is None else _describe(asker, found, known, f", on {part}")
 
 
 def _telling(asker: Asker, numbers: list[str], at: np.ndarray) -> np.ndarray:
@@ -161,26 +161,28 @@ def _slopes(
     return parts[0], np.asarray((parts[1:] - parts[0]) / NUDGE)
 
 
-def _changed(map_: _Affine) -> bool:
+def _differs(map_: _Affine) -> bool:
     return abs(map_.factor - 1) > RESCALED
 
 
-def _told(asker: Asker, found: dict[str, _Affine], known: dict[str, ColumnScaling], on: str = "") -> Altered | None:
-    changed = sorted((c for c in found if _changed(found[c])), key=lambda c: -abs(np.log(found[c].factor)))
+def _describe(
+    asker: Asker, found: dict[str, _Affine], known: dict[str, ColumnScaling], on: str = ""
+) -> InputChange | None:
+    changed = sorted((c for c in found if _differs(found[c])), key=lambda c: -abs(np.log(found[c].factor)))
     if not changed:
         return None
     alter = _without_gaps(asker, found)
     if not set(changed) <= set(known):
         how = say.listed([f"{c} times {say.number(found[c].factor)}" for c in changed])
         words = f"the model is given {how} of what is logged"
-        return Altered(CauseKind.PREPROCESSING_CHANGE, tuple(changed), alter, words, "prepare it as in training")
+        return InputChange(CauseKind.PREPROCESSING_CHANGE, tuple(changed), alter, words, "prepare it as in training")
     one = changed[0]
     before, map_ = known[one], found[one]
     # With several columns only the sum of their offsets shows, so no centre is told.
     centre = (before.centre - map_.offset) / map_.factor if len(found) == 1 else before.centre
     words = refit_words(one, before, replace(before, centre=centre, spread=before.spread / map_.factor), len(changed))
     words += on
-    return Altered(CauseKind.SCALER_REFIT, tuple(changed), alter, words, BACK)
+    return InputChange(CauseKind.SCALER_REFIT, tuple(changed), alter, words, BACK)
 
 
 BACK = "load the fitted scaler of training, never fit one on production data"
@@ -190,11 +192,9 @@ def refit_words(column: str, before: ColumnScaling, after: ColumnScaling, column
     """Such as "StandardScaler of 2 columns was refitted: mean of income 3000 → 4500"."""
     parts = zip(before.measure, (before.centre, before.spread), (after.centre, after.spread), strict=True)
     moved = [
-        f"{name} of {column} {say.number(old)} → {say.number(new)}" for name, old, new in parts if _moved(old, new)
+        f"{name} of {column} {say.number(old)} → {say.number(new)}"
+        for name, old, new in parts
+        if abs(new - old) > RESCALED * max(abs(old), abs(new))
     ]
     values = f": {', '.join(moved)}" if before.direct and moved else ""
     return f"{before.scaler} of {columns} {'column' if columns == 1 else 'columns'} was refitted{values}"
-
-
-def _moved(old: float, new: float) -> bool:
-    return abs(new - old) > RESCALED * max(abs(old), abs(new))

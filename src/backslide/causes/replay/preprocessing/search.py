@@ -29,22 +29,30 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from backslide.case import Case
-from backslide.causes.replay.preprocessing.category_codes import recoded
-from backslide.causes.replay.preprocessing.column_order import exchanged
-from backslide.causes.replay.preprocessing.encoder_order import rebuilt
-from backslide.causes.replay.preprocessing.logged_inputs import by_logged_inputs
-from backslide.causes.replay.preprocessing.refit_on_window import refitted_on_window
-from backslide.causes.replay.preprocessing.replay import Altered, Asker
-from backslide.causes.replay.preprocessing.scaling import rescaled
-from backslide.causes.replay.preprocessing.vectorizer import vectorised
+from backslide.causes.replay.preprocessing.category_codes import find_recoding
+from backslide.causes.replay.preprocessing.column_order import find_column_order
+from backslide.causes.replay.preprocessing.encoder_order import find_encoder_orders
+from backslide.causes.replay.preprocessing.logged_inputs import compare_logged_inputs
+from backslide.causes.replay.preprocessing.refit_on_window import find_refit
+from backslide.causes.replay.preprocessing.replay import Asker, InputChange
+from backslide.causes.replay.preprocessing.scaling import find_rescaling
+from backslide.causes.replay.preprocessing.vectorizer import find_vectorizer_change
 from backslide.contracts.containment import let_through
 from backslide.playbook.shadow.replay import Replayed
 
-WAYS = (by_logged_inputs, refitted_on_window, exchanged, rescaled, recoded, rebuilt, vectorised)
+WAYS = (
+    compare_logged_inputs,
+    find_refit,
+    find_column_order,
+    find_rescaling,
+    find_recoding,
+    find_encoder_orders,
+    find_vectorizer_change,
+)
 """What was logged of the model's own inputs first; then what has nothing to be estimated, then what has."""
 
 
-def altered_inputs(case: Case, done: Replayed) -> Altered | None:
+def find_input_change(case: Case, done: Replayed) -> InputChange | None:
     """The one alteration of the logged current inputs under which the saved model gives what was served, None where none does.
 
     ``done`` is its replay on the logged inputs. That equal answers come about by chance is out of the question: scores agree to
@@ -57,13 +65,13 @@ def altered_inputs(case: Case, done: Replayed) -> Altered | None:
     if not asker.enough:
         return None
     for way in WAYS:
-        found = _contained(way, asker)
+        found = _try(way, asker)
         if found is not None:
             return found
     return None
 
 
-def _contained(way: Callable[[Asker], Altered | None], asker: Asker) -> Altered | None:
+def _try(way: Callable[[Asker], InputChange | None], asker: Asker) -> InputChange | None:
     """A pipeline built in an odd way is noted, never the end of the run."""
     try:
         return way(asker)

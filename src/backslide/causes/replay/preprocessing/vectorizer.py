@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from backslide.causes.columns import text_corruption, text_vocabulary
-from backslide.causes.replay.preprocessing.replay import ALWAYS, Alter, Altered, Asker
+from backslide.causes.replay.preprocessing.replay import ALWAYS, Alter, Asker, InputChange
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import MISSING, to_texts
@@ -33,7 +33,7 @@ Other = tuple[dict[str, Any], str]
 """Vectorisers by column, and in words what is other about them."""
 
 
-def vectorised(asker: Asker) -> Altered | None:
+def find_vectorizer_change(asker: Asker) -> InputChange | None:
     """The other vectoriser, or the alteration of a text, that explains what was served."""
     known = asker.model.features
     columns = list(known) if known is not None else asker.features
@@ -42,23 +42,19 @@ def vectorised(asker: Asker) -> Altered | None:
     if not held:
         return None
     for others, words in _others(asker, columns, held):
-        model = _with(asker, columns, others)
+        artefact = with_vectorisers(asker.model.artefact, columns, others)
+        model = wrap(artefact, name=asker.model.name, task=asker.case.settings.model.task)
         if _explains(asker.asking(model), _as_logged):
-            return Altered(CauseKind.PREPROCESSING_CHANGE, tuple(others), _as_logged, words, UNDO, model)
+            return InputChange(CauseKind.PREPROCESSING_CHANGE, tuple(others), _as_logged, words, UNDO, model)
     for column in held:
         for damage in _ways():
             alter = _altering(column, damage)
             if _explains(asker, alter):
                 words = f"what the model was given of {column} {damage.seen}, while the log holds the whole text"
-                return Altered(
+                return InputChange(
                     CauseKind.PREPROCESSING_CHANGE, (column,), alter, words, f"hand {column} to the model as logged"
                 )
     return None
-
-
-def _with(asker: Asker, columns: list[str], others: dict[str, Any]) -> Any:
-    artefact = with_vectorisers(asker.model.artefact, columns, others)
-    return wrap(artefact, name=asker.model.name, task=asker.case.settings.model.task)
 
 
 def _explains(asker: Asker, alter: Alter) -> bool:
@@ -139,23 +135,23 @@ def _new_terms(one: Any, other: Any) -> str:
     )
 
 
-def _ways() -> list[text_corruption.Damage]:
+def _ways() -> list[text_corruption.TextDamage]:
     """What is commonly done to a text right before a model, and seldom logged."""
-    ways: list[text_corruption.Damage] = [text_corruption.Truncated(n) for n in CUTS]
-    ways += [text_vocabulary.FewWords(n) for n in CUTS]
+    ways: list[text_corruption.TextDamage] = [text_corruption.Truncation(n) for n in CUTS]
+    ways += [text_vocabulary.WordLimit(n) for n in CUTS]
     return [
         *ways,
-        *(text_corruption.Cased(upper=upper) for upper in (False, True)),
-        text_corruption.Stripped(),
-        *(text_corruption.Replaced(mark) for mark in ("", "?")),
-        text_corruption.Squeezed(none=True),
-        text_corruption.Entities(),
-        text_corruption.Escapes(),
-        *(text_corruption.Garbled(codec) for codec in text_corruption.CODECS),
+        *(text_corruption.LetterCase(upper=upper) for upper in (False, True)),
+        text_corruption.PunctuationLoss(),
+        *(text_corruption.CharacterLoss(mark) for mark in ("", "?")),
+        text_corruption.WhitespaceLoss(none=True),
+        text_corruption.EntityEncoding(),
+        text_corruption.EscapeEncoding(),
+        *(text_corruption.WrongEncoding(codec) for codec in text_corruption.CODECS),
     ]
 
 
-def _altering(column: str, damage: text_corruption.Damage) -> Alter:
+def _altering(column: str, damage: text_corruption.TextDamage) -> Alter:
     def alter(frame: pl.DataFrame) -> pl.DataFrame:
         values = [None if t is None else damage.do(str(t)) for t in frame[column].to_list()]
         return frame.with_columns(pl.Series(column, values, dtype=pl.String))
