@@ -9,24 +9,15 @@ from scipy.spatial import distance
 
 from backslide.stats.metrics.metric import Floats
 
-KS_LIMIT = 1.95
-"""Two-sided 0.1 % point of the limiting Kolmogorov-Smirnov distribution, ``sqrt(-log(0.0005) / 2)`` (Smirnov 1948)."""
+KS_LIMIT, KS_LIMIT_1_PERCENT = 1.95, 1.63
+"""Two-sided 0.1 % and 1 % points of the limiting Kolmogorov-Smirnov law, ``sqrt(-log(level / 2) / 2)`` (Smirnov 1948)."""
 Z95 = 1.96
 """Two-sided 95 % point of the normal distribution."""
 
 
-def ks_limit(n_reference: float, n_current: float) -> float:
-    """KS distance of two samples that chance passes once in a thousand pairs."""
-    return KS_LIMIT * float(np.sqrt(1 / n_reference + 1 / n_current))
-
-
-KS_AT_1_PERCENT, KS_AT_01_PERCENT = 1.63, 1.95
-"""Critical values of the two-sided Kolmogorov-Smirnov test, sqrt(-ln(level / 2) / 2) (Smirnov 1948)."""
-
-
-def ks_limit(n_reference: float, n_current: float, critical: float = KS_AT_01_PERCENT) -> float:
-    """Distance up to which two samples of one distribution are apart by chance, at 0.1 % unless ``critical`` says otherwise."""
-    return critical * float(np.sqrt(1 / n_reference + 1 / n_current))
+def ks_limit(n_reference: float, n_current: float, limit: float = KS_LIMIT) -> float:
+    """KS distance of two samples that chance passes once in a thousand pairs, unless ``limit`` is of another level."""
+    return limit * float(np.sqrt(1 / n_reference + 1 / n_current))
 
 
 def ks_p_value(distance: float, n_reference: float, n_current: float) -> float:

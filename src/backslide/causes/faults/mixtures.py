@@ -29,7 +29,7 @@ from backslide.engine.columns.design_matrix import make_design
 from backslide.engine.columns.pair import Pair
 from backslide.stats.drift.boosting import regress
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import KS_AT_1_PERCENT, ks, ks_limit, ks_p_value
+from backslide.stats.two_sample import KS_LIMIT_1_PERCENT, ks, ks_limit, ks_p_value
 
 Mask = NDArray[np.bool_]
 
@@ -141,7 +141,7 @@ def _fit(ref: Floats, other: Floats, cur: Floats) -> _Fit:
 
 
 def _good(fit: _Fit, moved: float, n_ref: int, n_cur: int) -> bool:
-    noise = ks_limit(n_ref, n_cur, KS_AT_1_PERCENT)
+    noise = ks_limit(n_ref, n_cur, KS_LIMIT_1_PERCENT)
     explained = fit.left <= max(noise, REMAINS * moved) and fit.left < 0.4 * moved
     return explained and MIN_PART <= fit.part <= 1 - MIN_PART and fit.apart >= MIN_APART
 

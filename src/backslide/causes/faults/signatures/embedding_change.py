@@ -39,7 +39,7 @@ from backslide.playbook.base import Scenario
 from backslide.playbook.drift.embedding import embedding_columns
 from backslide.playbook.drift.embedding.embedding_columns import VectorFacts, Vectors
 from backslide.stats.text.embeddings import directions_of, strangers
-from backslide.stats.two_sample import KS_AT_1_PERCENT, ks, ks_limit
+from backslide.stats.two_sample import KS_LIMIT_1_PERCENT, ks, ks_limit
 
 MOSTLY = 0.9
 """Share of the vectors that must have another dimension."""
@@ -156,7 +156,7 @@ def _find_change(case: Case, column: str) -> VectorChange | None:
     return norm
 
 
-def _norms(column: str, before: Facts, after: Facts, held: Vectors) -> VectorChange | None:
+def _norms(column: str, before: VectorFacts, after: VectorFacts, held: Vectors) -> VectorChange | None:
     """Another length of the vectors, whose directions are what they were."""
     usable = [f.finite & (f.norm > 0) & (f.size == held.x[0].shape[1]) for f in (before, after)]
     unit = [usable_ & (np.abs(f.norm - 1) <= UNIT) for usable_, f in zip(usable, (before, after), strict=True)]
@@ -196,7 +196,7 @@ def _norms(column: str, before: Facts, after: Facts, held: Vectors) -> VectorCha
         return None
     apart = ks(np.sort(logs[0]), np.sort(logs[1]))
     left = ks(np.sort(np.round(logs[0], 5)), np.sort(np.round(logs[1] - np.log(factor), 5)))
-    noise = ks_limit(len(logs[0]), len(logs[1]), KS_AT_1_PERCENT)
+    noise = ks_limit(len(logs[0]), len(logs[1]), KS_LIMIT_1_PERCENT)
     spread = float(np.std(logs[0]))
     if spread > 1e-4 and left > max(REMAINS * apart, noise):
         return None
@@ -210,7 +210,7 @@ def _norms(column: str, before: Facts, after: Facts, held: Vectors) -> VectorCha
     )
 
 
-def _other(column: str, space: SpaceChange, after: Facts, d: int) -> VectorChange:
+def _other(column: str, space: SpaceChange, after: VectorFacts, d: int) -> VectorChange:
     rows = after.finite & (after.size == d)
     undo = "turn the space back" if space.rotation is not None else f"embed {column} with the former encoder"
     return VectorChange(
