@@ -312,7 +312,8 @@ class Case:
         return bool(self.pairs or self.features_of(ColumnKind.EMBEDDING))
 
     def _pair(self, column: str) -> Pair:
-        return Pair(column, self.kind(column), self.reference.sample[column], self.current.sample[column])
+        sides = self.reference, self.current
+        return Pair(column, self.kind(column), *(side.sample[column] for side in sides), days=self.reference.blocks)
 
     @cached_property
     def segments(self) -> dict[str, tuple[str, ...]]:

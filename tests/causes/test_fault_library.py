@@ -65,12 +65,13 @@ def test_every_data_fault_is_rehearsed_or_says_why_not(kind, catalogue):
 def test_every_data_fault_is_one_of_the_bench(kind):
     from faults.catalogue import DATA_FAULTS as BENCH
 
-    assert kind.value in BENCH
+    # What has no kind of its own happens in the benchmark of the wild, under the name of its story.
+    assert (kind.value in BENCH) == (kind != CauseKind.UNRECOGNISED_FAULT)
 
 
 def test_every_signature_of_the_data_is_of_a_known_kind(catalogue):
     kinds = {s.kind for s in all_signatures() if s.kind.family == "data fault"}
-    assert kinds == set(catalogue) | set(NOT_REHEARSED)
+    assert kinds | {CauseKind.UNRECOGNISED_FAULT} == set(catalogue) | set(NOT_REHEARSED)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in DATA_FAULTS if kind not in NOT_REHEARSED])

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from backslide.case import Case, Progress
 from backslide.causes.faults.base import Fault
+from backslide.causes.faults.misfits import find_unrecognised, misfits
 from backslide.causes.faults.recognition import find_all_faults
 from backslide.causes.pricing import materiality
 from backslide.causes.pricing.counterfactual import PricingBench, price
@@ -91,10 +92,27 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
         artefact=bench.artefact,
         notes=tuple(notes),
     )
+    if (
+        change is not None
+        and (rest := explanation.unexplained) is not None
+        and materiality.asks_for_suspect(rest, scale)
+    ):
+        say("causes: columns that no longer fit the others")
+        explanation = _with_unrecognised(explanation, bench, rest, scale)
     if not degraded or change is None:
         return explanation
     say("causes: inputs or relation")
     return replace(explanation, shifts=_shifts(explanation, bench, scale))
+
+
+def _with_unrecognised(found: Explanation, bench: PricingBench, rest: Effect, scale: Scale) -> Explanation:
+    """The explanation with columns that no signature knows and that no longer fit the others."""
+    if bench.model is None and not found.faults and misfits(bench.case):
+        model, note = fit_surrogate(bench.case)
+        bench, found = PricingBench(bench.case, bench.target, model), replace(found, notes=(*found.notes, note))
+    if bench.model is None:
+        return found
+    return replace(found, faults=(*found.faults, *find_unrecognised(bench, found.faults, rest, scale)))
 
 
 def _bench(case: Case, target: Metric, faults: list[Fault]) -> tuple[PricingBench, list[str]]:

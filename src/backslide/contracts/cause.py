@@ -37,6 +37,7 @@ class CauseKind(StrEnum):
     UNSEEN_CATEGORY = "unseen_category"
     BROKEN_JOIN = "broken_join"
     ADDED_NOISE = "added_noise"
+    UNRECOGNISED_FAULT = "unrecognised_fault"
     LABEL_SHIFT = "label_shift"
     COVARIATE_SHIFT = "covariate_shift"
     CONCEPT_DRIFT = "concept_drift"
@@ -138,6 +139,10 @@ _MEANING: dict[CauseKind, tuple[str, str]] = {
         "Repair the join key upstream.",
     ),
     CauseKind.ADDED_NOISE: ("a column became noisier", "Repair the sensor or source of the column."),
+    CauseKind.UNRECOGNISED_FAULT: (
+        "a column no longer fits the others; how it was changed is not known",
+        "Look upstream at how the column came about since then, and compare the examples with their source.",
+    ),
     CauseKind.LABEL_SHIFT: (
         "the classes come in other proportions",
         "Correct the scores for the new class shares, or retrain with them.",

@@ -154,11 +154,16 @@ def _diagnosis(
     if judged.segment is not None:
         causes, harmless = (restrict_to_segment(some, judged.segment, case, subject) for some in (causes, harmless))
     verdict = judged.verdict
-    if found.proving:
-        scale = materiality.Scale(judged.target, None, case.problem.min_effect)
-        verdict = materiality.verdict_with(
-            causes, verdict, judged.change, scale, labels=case.has_labels, needs_proof=judged.needs_proof
-        )
+    scale = materiality.Scale(judged.target, None, case.problem.min_effect)
+    verdict = materiality.verdict_with(
+        causes,
+        verdict,
+        judged.change,
+        scale,
+        labels=case.has_labels,
+        needs_proof=judged.needs_proof,
+        artefact=found.proving,
+    )
     causes, harmless = materiality.name_causes(
         verdict, causes, harmless, current_labels=case.current.window.labelled > 0
     )

@@ -12,6 +12,7 @@ from backslide.contracts import say
 from backslide.engine.columns import names
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import Pair, to_numbers
+from backslide.playbook.clock import time_columns
 from backslide.stats.metrics.metric import Floats
 
 AGREE = 0.9
@@ -59,7 +60,9 @@ def turn_of(case: Case, pair: Pair) -> ClockShift | None:
     """The shift of a numeric column that tells the time; None where it tells none or was not shifted."""
     if not pair.numeric:
         return None
-    return _against_clock(case, pair) or _around_circle(pair)
+    turn = _against_clock(case, pair)
+    # What the clock does not show of a column that tells the time is that time went on.
+    return turn if turn is not None or pair.name in time_columns(case) else _around_circle(pair)
 
 
 def _seconds(sample: pl.DataFrame) -> Floats | None:

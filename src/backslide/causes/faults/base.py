@@ -59,6 +59,8 @@ class Hypothesis:
 class Remedy(ABC):
     """How a fault is undone and done."""
 
+    injectable: ClassVar[bool] = True
+    """Whether it is known how to do it to other rows."""
     kind: CauseKind
 
     @abstractmethod
@@ -203,6 +205,11 @@ class Fault:
         if repair is not None and repair.clear and not injection.clear:
             return injection.pooled(-repair)
         return injection
+
+    @property
+    def injectable(self) -> bool:
+        """Whether it is known how to do it to other rows."""
+        return all(h.signature.injectable for h in self.hypotheses)
 
     def repair(self, case: Case, frame: pl.DataFrame) -> pl.DataFrame:
         """All of them undone on the current sample."""

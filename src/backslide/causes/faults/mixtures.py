@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.monotone_transforms import MonotoneMap, curves_for
+from backslide.causes.columns.remainder import is_explained
 from backslide.causes.columns.resolution import EQUAL, frequent_levels, levels_of, on_levels
 from backslide.causes.faults.base import Hypothesis, Remedy
 from backslide.causes.faults.markers import describe
@@ -140,9 +141,9 @@ def _fit(ref: Floats, other: Floats, cur: Floats) -> _Fit:
     return _Fit(part, float(np.abs(moved - part * toward).max()), float(np.abs(toward).max()))
 
 
-def _good(fit: _Fit, moved: float, n_ref: int, n_cur: int) -> bool:
+def _good(fit: _Fit, moved: float, n_ref: int, n_cur: int, drift: float) -> bool:
     noise = ks_limit(n_ref, n_cur, KS_LIMIT_1_PERCENT)
-    explained = fit.left <= max(noise, REMAINS * moved) and fit.left < 0.4 * moved
+    explained = is_explained(fit.left, moved, noise, REMAINS, drift) and fit.left < 0.4 * moved
     return explained and MIN_PART <= fit.part <= 1 - MIN_PART and fit.apart >= MIN_APART
 
 
@@ -153,7 +154,7 @@ def _find_conversion(case: Case, pair: Pair) -> Iterator[Hypothesis]:
     step = EQUAL * max(float(np.abs(cur).max()), 1e-300)
     maps: list[Conversion | MonotoneMap] = [*CONVERSIONS, OPPOSITE, *_by_levels(ref, cur), *curves_for(ref)]
     fits = [(c, _fit(*(np.round(v / step) for v in (ref, np.sort(c.apply(ref)), cur)))) for c in maps]
-    good = [(c, f) for c, f in fits if _good(f, moved, len(ref), len(cur))]
+    good = [(c, f) for c, f in fits if _good(f, moved, len(ref), len(cur), pair.usual_drift)]
     known = float(np.sqrt(1 / len(ref) + 1 / len(cur)))  # by which a conversion that people know may fit worse
 
     def cost(item: tuple[Conversion | MonotoneMap, _Fit]) -> float:
@@ -166,7 +167,8 @@ def _find_conversion(case: Case, pair: Pair) -> Iterator[Hypothesis]:
         values[rows] = conversion.undo(values[rows])
         left = ks(*(np.round(v / step) for v in (ref, np.sort(values[np.isfinite(values)]))))
         rest = REST_PROVEN if _proven(ref, cur, conversion) else REST
-        if rows.sum() < edit.MIN_ROWS / 4 or left > max(ks_limit(len(ref), len(cur)), rest * moved):
+        noise = ks_limit(len(ref), len(cur))
+        if rows.sum() < edit.MIN_ROWS / 4 or not is_explained(left, moved, noise, rest, pair.usual_drift):
             continue
         flipped = conversion is OPPOSITE
         kind = CauseKind.SIGN_FLIP if flipped else CauseKind.UNIT_CHANGE
@@ -297,7 +299,7 @@ def _find_swaps(case: Case, pairs: list[Pair]) -> Iterator[Hypothesis]:
         fits = _fit(ref_1, ref_2, cur_1), _fit(ref_2, ref_1, cur_2)
         moved = ks(ref_1, cur_1), ks(ref_2, cur_2)
         sizes = ((len(ref_1), len(cur_1)), (len(ref_2), len(cur_2)))
-        if not all(_good(f, m, *n) for f, m, n in zip(fits, moved, sizes, strict=True)):
+        if not all(_good(f, m, *n, p.usual_drift) for f, m, n, p in zip(fits, moved, sizes, (one, other), strict=True)):
             continue
         if abs(fits[0].part - fits[1].part) > 0.2 * max(fits[0].part, fits[1].part):
             continue

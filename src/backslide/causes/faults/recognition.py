@@ -10,11 +10,13 @@ import numpy as np
 from backslide.case import Case
 from backslide.causes.columns.edit import MIN_ROWS
 from backslide.causes.columns.seasonality import follows_calendar
+from backslide.causes.columns.time_of_day import ClockShift
 from backslide.causes.faults.base import Fault, Hypothesis
 from backslide.causes.faults.mixtures import recognise_mixtures
 from backslide.causes.faults.subsets import read_signatures, recognise_within
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.segments import columns_of
+from backslide.playbook.clock import time_columns
 
 OF_OTHER_DAYS = (
     CauseKind.CATEGORY_RECODE,
@@ -52,6 +54,10 @@ def find_faults(case: Case) -> list[Fault]:
 
 def _seasonal(case: Case, hypothesis: Hypothesis) -> bool:
     """Whether other values are what other days bring: a month that is new is no unseen category, and no fault of its days."""
+    if set(hypothesis.features) <= time_columns(case) and not isinstance(
+        hypothesis.params.get("conversion"), ClockShift
+    ):
+        return True
     by_days = hypothesis.segment is not None and (case.problem.roles.timestamp or "") in columns_of(hypothesis.segment)
     suspect = by_days or hypothesis.kind in OF_OTHER_DAYS
     return suspect and all(follows_calendar(case, f) for f in hypothesis.features)

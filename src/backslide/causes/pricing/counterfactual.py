@@ -154,7 +154,9 @@ def price(bench: PricingBench, fault: Fault, others: Sequence[Fault] = ()) -> Fa
         repair_effect=repair_effect,
         repair_loss=repair_loss,
         loss_is_accuracy=case.problem.classification and not case.problem.has_scores,
-        injection_effect=None if unserved else bench.effect_of(fault.inject(case, case.reference.sample)),
+        injection_effect=None
+        if unserved or not fault.injectable
+        else bench.effect_of(fault.inject(case, case.reference.sample)),
         by_harm=_by_harm(bench, fault),
         log_only=log_only,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backslide.causes.faults.base import Fault
-from backslide.contracts.cause import Cause, Confidence
+from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Verdict
 from backslide.stats.change.effect import Effect
 from backslide.stats.change.metric_change import Change
@@ -27,6 +27,10 @@ REST_Z = 2.6
 """Standard errors (one-sided 0.5 %) by which the rest must do harm before a shift is looked for."""
 REST_SHARE = 0.5
 """Share of ``min_effect`` that the rest must reach."""
+REST_BACK = 0.3
+"""Share of the rest that replacing the values of a column that does not fit must bring back."""
+SURE_Z = 7.0
+"""Standard errors from which a material gain needs no such share: behind it the world may have moved much more."""
 MIN_SHIFT_ROWS = 200
 """Labelled rows of each window under which inputs and relation are not told apart."""
 
@@ -84,6 +88,27 @@ def matters(fault: Fault, scale: Scale) -> bool:
     return scale.change is None and fault.exact and scale.harm(points) >= scale.min_effect and abs(points.z) >= MAY_Z
 
 
+def unrecognised_stands(fault: Fault, rest: Effect, scale: Scale) -> bool:
+    """Whether a column that no longer fits the others is named.
+
+    Replacing what does not fit must clearly bring back a good part of what is still unexplained: natural drift brought back at
+    most 16 % of a drop, broken columns 70 % and more.
+    """
+    if fault.repair_effect is None or not fault.repair_effect.clear or fault.log_only:
+        return False
+    gain = -scale.harm(fault.repair_effect)
+    gain_z = scale.target.sign * fault.repair_effect.z
+    if gain_z < GAIN_Z or gain < MATERIAL * scale.min_effect:
+        return False
+    return gain >= REST_BACK * scale.harm(rest) or (gain >= scale.min_effect and gain_z >= SURE_Z)
+
+
+def asks_for_suspect(rest: Effect, scale: Scale) -> bool:
+    """Whether enough of the drop is unexplained to ask every column whether it still fits the others. The answer is paired, so
+    the noise of the change itself does not matter."""
+    return scale.harm(rest) >= REST_SHARE * scale.min_effect
+
+
 def own_change_matters(effect: Effect | None, scale: Scale, *, current_labels: bool) -> bool:
     """Whether a proven change of our own is a cause: it moved the metric either way, as one that helped belongs in the sum too;
     or nothing can price it before current labels come."""
@@ -100,6 +125,8 @@ def asks_for_shift(rest: Effect, scale: Scale, rows: int) -> bool:
 
 def confidence(fault: Fault, *, artefact: bool) -> Confidence:
     """How sure the cause is; ``artefact`` says that the saved model itself, not a stand-in, answered."""
+    if fault.kind == CauseKind.UNRECOGNISED_FAULT:
+        return Confidence.SUPPORTED  # it stands on a paired gain, and never on an injection
     agree = (
         fault.repair_effect is not None
         and fault.injection_effect is not None
@@ -120,18 +147,37 @@ def _agree(repair: Effect, injection: Effect) -> bool:
 
 
 def verdict_with(
-    causes: tuple[Cause, ...], verdict: Verdict, change: Change | None, scale: Scale, *, labels: bool, needs_proof: bool
+    causes: tuple[Cause, ...],
+    verdict: Verdict,
+    change: Change | None,
+    scale: Scale,
+    *,
+    labels: bool,
+    needs_proof: bool,
+    artefact: bool,
 ) -> Verdict:
     """The verdict on the whole window, or that the model got worse where a cause proves it.
 
     A replay or repair that is clear of zero and beyond ``min_effect`` proves a degradation that the noise of the ``change``
     hides: it is paired, so sharper. ``labels``: whether both windows hold some. ``needs_proof``: only what is proven counts.
+    Where no model is at hand (``artefact`` false) a stand-in must tell the same price by undoing and by doing the fault.
     """
     if verdict in (Verdict.DEGRADED, Verdict.DEGRADED_IN_PART, Verdict.IMPROVED):
         return verdict
     needed = Confidence.PROVEN if needs_proof else Confidence.SUPPORTED
     sure = [cause for cause in causes if cause.confidence.rank >= needed.rank]
+    if not artefact:
+        sure = [cause for cause in sure if cause.confidence == Confidence.PROVEN or _told_twice(cause)]
     return Verdict.DEGRADED if any(_proves(cause, change, scale, labels=labels) for cause in sure) else verdict
+
+
+def _told_twice(cause: Cause) -> bool:
+    """Whether repair and injection are both clear of zero and tell of the same harm."""
+    back = cause.repair.points_back if cause.repair is not None else None
+    done = cause.injection.points if cause.injection is not None else None
+    if back is None or done is None or back.low is None or done.low is None or done.high is None:
+        return False
+    return back.low > 0 and done.low * done.high > 0
 
 
 def _proves(cause: Cause, change: Change | None, scale: Scale, *, labels: bool) -> bool:

@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from backslide.engine.columns.cache import Cache
 from backslide.engine.columns.kinds import ColumnKind
+from backslide.stats.two_sample import ks, ks_limit
 
 Floats = NDArray[np.float64]
 MISSING = "(missing)"
 MIN_WORDS = 3
 """Median number of words from which on a column is free text."""
 FEW_LEVELS = 40
+LEAST_IN_HALF = 100
+"""Rows of each half of the reference from which on its usual drift is read."""
 
 
 def to_numbers(series: pl.Series) -> Floats:
@@ -47,7 +50,17 @@ def codes_in(texts: pl.Series | NDArray[np.object_], place: Mapping[str, int], r
 class Pair:
     """A column in the reference and the current sample."""
 
-    def __init__(self, name: str, kind: ColumnKind, reference: pl.Series, current: pl.Series) -> None:
+    def __init__(
+        self,
+        name: str,
+        kind: ColumnKind,
+        reference: pl.Series,
+        current: pl.Series,
+        *,
+        days: NDArray[np.int64] | None = None,
+    ) -> None:
+        """``days``: the day of each reference row (n_ref,), where rows have a time."""
+        self.days = days
         self.name = name
         self.kind = kind
         self.reference = reference
@@ -111,6 +124,24 @@ class Pair:
         ref = self.finite[0]
         distinct = np.unique(ref)
         return 2 <= len(distinct) <= FEW_LEVELS and bool((distinct == np.round(distinct)).all())
+
+    @cached_property
+    def usual_drift(self) -> float:
+        """How far the earlier half of the reference lies from the later one beyond noise: KS distance of numbers, total variation
+        of categories; 0 without days."""
+        if self.days is None or len(self.days) != len(self.reference):
+            return 0.0
+        early = self.days < np.median(self.days)
+        known = ~self.missing[0]
+        halves = early & known, ~early & known
+        if min(int(half.sum()) for half in halves) < LEAST_IN_HALF or not (self.numeric or self.categorical):
+            return 0.0
+        n, m = (int(half.sum()) for half in halves)
+        if self.numeric:
+            return max(ks(*(np.sort(self.numbers[0][half]) for half in halves)) - ks_limit(n, m), 0.0)
+        shares = [_levels(self.texts[0][half]) for half in halves]
+        apart = sum(abs(shares[0].get(k, 0) / n - shares[1].get(k, 0) / m) for k in {*shares[0], *shares[1]}) / 2
+        return float(max(apart - ks_limit(n, m) * np.sqrt(max(len(shares[0]), 1)) / 2, 0.0))
 
     @cached_property
     def identifier(self) -> bool:

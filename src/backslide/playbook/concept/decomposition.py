@@ -33,6 +33,7 @@ from backslide.engine.columns.cache import once
 from backslide.engine.columns.design_matrix import make_design
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.clock import beyond_the_reference
 from backslide.playbook.concept.screen import left_by_screen
 from backslide.stats.change.bootstrap import Resampler
 from backslide.stats.change.effect import Effect
@@ -150,7 +151,9 @@ def populations(
     case: Case, target: Metric, frame: pl.DataFrame, bad: Outcomes, leave_out: tuple[str, ...] = ()
 ) -> Populations:
     """Reference as served against ``frame`` (a version of the current sample) with outcomes ``bad``."""
-    design = make_design(case.pairs.values(), leave_out=(*leave_out, *left_by_screen(case)))
+    design = make_design(
+        case.pairs.values(), leave_out=(*leave_out, *left_by_screen(case), *beyond_the_reference(case))
+    )
     rows_g, rows_b = case.labelled_rows(case.reference), case.labelled_rows(case.current)
     untouched = frame is case.current.sample and bad is case.current.outcomes and target.name == case.metric.name
     good, bad = case.reference.outcomes.take(rows_g), bad.take(rows_b)

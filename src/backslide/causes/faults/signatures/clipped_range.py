@@ -19,6 +19,7 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
+from backslide.causes.columns.remainder import AHEAD, is_usual
 from backslide.causes.faults.base import Hypothesis, scenario_with
 from backslide.causes.faults.column_signature import ColumnSignature
 from backslide.contracts import say
@@ -26,7 +27,7 @@ from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks, ks_p_value
+from backslide.stats.two_sample import ks, ks_limit, ks_p_value
 
 MIN_MASS = 0.02
 """Reference mass beyond the limit."""
@@ -44,18 +45,21 @@ class ClippedRange(ColumnSignature):
 
     def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
         """One hypothesis per side."""
-        column = pair.name
         for side, limit in limits_of(pair).items():
-            mass = say.percent(float((pair.finite[1] == limit).mean()))
-            yield self.hypothesis(
-                pair,
-                f"{column} is cut off {side} {say.number(limit)}: {mass} of the rows sit at the limit",
-                f"draw {column} {side} {say.number(limit)} from the other columns",
-                pair.numbers[1] == limit,
-                mechanism=f"clip {column}",
-                limit=limit,
-                side=side,
-            )
+            yield self.cut_off(pair, side, limit)
+
+    def cut_off(self, pair: Pair, side: str, limit: float) -> Hypothesis:
+        """The column cut off ``"above"`` or ``"below"`` a limit."""
+        column, mass = pair.name, say.percent(float((pair.finite[1] == limit).mean()))
+        return self.hypothesis(
+            pair,
+            f"{column} is cut off {side} {say.number(limit)}: {mass} of the rows sit at the limit",
+            f"draw {column} {side} {say.number(limit)} from the other columns",
+            pair.numbers[1] == limit,
+            mechanism=f"clip {column}",
+            limit=limit,
+            side=side,
+        )
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Draw from the other columns, keeping what falls beyond the limit and the limit itself elsewhere."""
@@ -89,7 +93,7 @@ def limits_of(pair: Pair) -> dict[str, float]:
         return {}
     ref, cur = (v[(v > below) & (v < above)] for v in pair.finite)
     inner = len(ref) / max(len(pair.finite[0]), 1)
-    return {"above": above, "below": below} if _inner_unchanged(ref, cur, inner) else {}
+    return {"above": above, "below": below} if _inner_unchanged(ref, cur, inner, pair.usual_drift) else {}
 
 
 def limit_of(pair: Pair, side: int) -> float | None:
@@ -99,7 +103,11 @@ def limit_of(pair: Pair, side: int) -> float | None:
         return None
     ref, cur = (side * v for v in pair.finite)
     beyond = float((ref >= side * limit).mean())
-    return limit if _inner_unchanged(ref[ref < side * limit], cur[cur < side * limit], 1 - beyond) else None
+    return (
+        limit
+        if _inner_unchanged(ref[ref < side * limit], cur[cur < side * limit], 1 - beyond, pair.usual_drift)
+        else None
+    )
 
 
 def _gathering(pair: Pair, side: int, match: float = MATCH) -> float | None:
@@ -117,7 +125,8 @@ def _gathering(pair: Pair, side: int, match: float = MATCH) -> float | None:
     if _coarser(*(v[(v > cur.min()) & (v < limit)] for v in (ref, cur))):
         return None  # rounded: every value gathered what lay next to it
     noise = 4 * float(np.sqrt(beyond * (1 - beyond) * (1 / len(ref) + 1 / len(cur))))
-    return side * limit if abs(gathered - beyond) <= match * beyond + noise else None
+    usual = min(AHEAD * pair.usual_drift, 0.5 * beyond)
+    return side * limit if abs(gathered - beyond) <= max(match * beyond, usual) + noise else None
 
 
 def _coarser(ref: Floats, cur: Floats) -> bool:
@@ -129,8 +138,10 @@ def _coarser(ref: Floats, cur: Floats) -> bool:
     return after <= COARSER * before
 
 
-def _inner_unchanged(ref: Floats, cur: Floats, inner_mass: float) -> bool:
+def _inner_unchanged(ref: Floats, cur: Floats, inner_mass: float, drift: float) -> bool:
     if min(len(ref), len(cur)) < 30:
         return inner_mass < 0.1
     distance = ks(ref, cur)
-    return ks_p_value(distance, len(ref), len(cur)) > 1e-4 or distance < 0.1
+    if ks_p_value(distance, len(ref), len(cur)) > 1e-4 or distance < 0.1:
+        return True
+    return is_usual(distance, ks_limit(len(ref), len(cur)), drift)

@@ -22,6 +22,7 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
+from backslide.causes.columns.remainder import is_usual
 from backslide.causes.faults.base import Hypothesis, scenario_with
 from backslide.causes.faults.column_signature import LostValues
 from backslide.contracts import say
@@ -30,7 +31,7 @@ from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Pair
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import chi_squared, ks, ks_p_value, proportion_z
+from backslide.stats.two_sample import chi_squared, ks, ks_limit, ks_p_value, proportion_z
 
 MIN_RISE = 0.02
 MIN_Z = 6.0
@@ -110,13 +111,18 @@ def _rest_unchanged(pair: Pair, text: str, rate: float) -> bool:
         if min(len(r) for r in rest) < 30:
             return False
         distance = ks(*rest)
-        return ks_p_value(distance, len(rest[0]), len(rest[1])) > 1e-4 or distance < 0.15 * rate
+        if ks_p_value(distance, len(rest[0]), len(rest[1])) > 1e-4 or distance < 0.15 * rate:
+            return True
+        return is_usual(distance, ks_limit(len(rest[0]), len(rest[1])), pair.usual_drift)
     levels = [level for level in pair.levels[0] if level != text]
     counts = [np.array([side.get(level, 0) for level in levels], float) for side in pair.levels]
     if min(c.sum() for c in counts) < 30:
         return False
     variation = float(np.abs(counts[0] / counts[0].sum() - counts[1] / counts[1].sum()).sum() / 2)
-    return chi_squared(*counts)[1] > 1e-4 or variation < 0.15 * rate
+    if chi_squared(*counts)[1] > 1e-4 or variation < 0.15 * rate:
+        return True
+    noise = ks_limit(counts[0].sum(), counts[1].sum()) * len(levels) ** 0.5 / 2
+    return is_usual(variation, noise, pair.usual_drift)
 
 
 def _unnatural(case: Case, pair: Pair, text: str, rate: float) -> bool:

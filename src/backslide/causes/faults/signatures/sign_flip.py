@@ -24,6 +24,7 @@ import polars as pl
 from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.association import Dependence, dependence
+from backslide.causes.columns.remainder import is_explained
 from backslide.causes.faults.base import Hypothesis, Signature, scenario_with
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.cache import once
@@ -98,7 +99,7 @@ def _mirror_fits(pair: Pair) -> bool:
     if min(len(ref), len(cur)) < edit.MIN_ROWS or ref[0] == ref[-1] or cur[0] == cur[-1]:
         return False
     noise = ks_limit(len(ref), len(cur))
-    return ks(ref, -cur[::-1]) <= max(noise, REMAINS * ks(ref, cur))
+    return is_explained(ks(ref, -cur[::-1]), ks(ref, cur), noise, REMAINS, pair.usual_drift)
 
 
 def _side(values: Floats) -> int:
@@ -121,7 +122,7 @@ def _shows(pair: Pair) -> bool:
         _side(ref) * _side(cur) == 0
         and bool((ref < 0).any())
         and moved >= 0.2
-        and ks(ref, -cur[::-1]) <= max(noise, 0.1 * moved)
+        and is_explained(ks(ref, -cur[::-1]), moved, noise, 0.1, pair.usual_drift)
     )
 
 

@@ -30,6 +30,7 @@ import polars as pl
 from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.monotone_transforms import MonotoneMap, Offset, find_curve, find_offset
+from backslide.causes.columns.remainder import is_explained
 from backslide.causes.columns.resolution import frequent_levels, ks_of_rounded, same_levels
 from backslide.causes.columns.time_of_day import ClockShift, moments, move, turn_of
 from backslide.causes.faults.base import Hypothesis, scenario_with
@@ -235,9 +236,11 @@ def convert(pair: Pair) -> Conversion | None:
     miss = [float(np.median(np.abs(c.apply(at_ref) - at_cur))) / spread for c in CONVERSIONS]
     for index in np.argsort(miss)[:3]:
         candidate: Conversion = CONVERSIONS[int(index)]
-        if _explains(candidate, ref, cur, moved):
+        if _explains(candidate, ref, cur, moved, pair.usual_drift):
             return replace(candidate, lattice=candidate.lattice or same_levels(candidate.undo, ref, cur))
-    return _unknown_scale(ref, cur, at_ref, at_cur, moved) or (_brought_back(ref, cur) if moved >= ELSEWHERE else None)
+    return _unknown_scale(ref, cur, at_ref, at_cur, moved, pair.usual_drift) or (
+        _brought_back(ref, cur) if moved >= ELSEWHERE else None
+    )
 
 
 def _brought_back(ref: Floats, cur: Floats) -> Conversion | None:
@@ -255,15 +258,17 @@ def _brought_back(ref: Floats, cur: Floats) -> Conversion | None:
     return replace(plain[0], tilted=True) if len(plain) == len(found) == 1 else None
 
 
-def _explains(conversion: Conversion, ref: Floats, cur: Floats, moved: float) -> bool:
+def _explains(conversion: Conversion, ref: Floats, cur: Floats, moved: float, drift: float) -> bool:
     left = ks_of_rounded(conversion.apply(ref), cur)
     noise = ks_limit(len(ref), len(cur))
     if left >= 0.5 * moved:
         return False
-    return left <= max(noise, REMAINS * moved) or same_levels(conversion.undo, ref, cur)
+    return is_explained(left, moved, noise, REMAINS, drift) or same_levels(conversion.undo, ref, cur)
 
 
-def _unknown_scale(ref: Floats, cur: Floats, at_ref: Floats, at_cur: Floats, moved: float) -> Conversion | None:
+def _unknown_scale(
+    ref: Floats, cur: Floats, at_ref: Floats, at_cur: Floats, moved: float, drift: float
+) -> Conversion | None:
     """A scale that is no known unit: one too large for natural drift, or one that the lattice of the values followed."""
     by_levels = _factor_of_levels(ref, cur)
     if by_levels is not None:
@@ -282,7 +287,7 @@ def _unknown_scale(ref: Floats, cur: Floats, at_ref: Floats, at_cur: Floats, mov
     conversion = Conversion(
         scale, 0.0, f"{say.number(scale, 3)} times what it was (no known unit)", lattice=factor is not None
     )
-    return conversion if _explains(conversion, ref, cur, moved) else None
+    return conversion if _explains(conversion, ref, cur, moved, drift) else None
 
 
 def _factor_of_levels(ref: Floats, cur: Floats) -> Conversion | None:

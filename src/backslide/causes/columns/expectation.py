@@ -1,0 +1,209 @@
+"""What the other columns foretell of a column, and which rows do not fit that.
+
+The column is learned from the others on the earlier part of the reference, and how far it may lie off is read from the later
+part, so that what moves between neighbouring weeks by itself counts as usual. Numbers are foretold by rank, categories by their
+chances; a value outside of everything that the reference held fits nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backslide.case import Case
+from backslide.causes.columns.edit import Mask
+from backslide.engine.columns.cache import once
+from backslide.engine.columns.design_matrix import make_design
+from backslide.engine.columns.pair import MISSING, Pair
+from backslide.playbook.clock import time_columns
+from backslide.stats.drift.boosting import classify, regress
+from backslide.stats.metrics.metric import Floats
+
+LEARN = 0.6
+"""Share of the reference, its earlier rows, that the column is learned from; the others say what is usual."""
+MOST_LEARNED = 6_000
+USUAL = 0.98
+"""Quantile of the later reference rows beyond which a value does not fit."""
+BEYOND = 0.05
+"""Share of the reference's range by which a number must lie outside of it to fit nothing."""
+MOST_LEVELS = 40
+ROUNDS, LEAVES = 40, 8
+LEAST_ROWS = 300
+LEAST_DAYS = 5
+
+
+@dataclass(frozen=True)
+class ColumnExpectation:
+    """One column as the others foretell it."""
+
+    column: str
+    held_out: Mask
+    """Reference rows that it was not learned from (n_ref,)."""
+    reference: Mask
+    """Held-out reference rows that do not fit (n_ref,)."""
+    current: Mask
+    """Current rows that do not fit (n_cur,)."""
+    reference_values: NDArray[np.object_] | Floats
+    current_values: NDArray[np.object_] | Floats
+    """A value that would fit, drawn for each row (n_ref,) and (n_cur,)."""
+    reference_foretold: NDArray[np.object_] | Floats
+    foretold: NDArray[np.object_] | Floats
+    """The most likely value of each row (n_ref,) and (n_cur,)."""
+
+    @property
+    def usual(self) -> float:
+        """Share of held-out reference rows that do not fit."""
+        return float(self.reference[self.held_out].mean())
+
+    @property
+    def excess(self) -> float:
+        """Share of current rows that do not fit beyond what is usual."""
+        return float(self.current.mean()) - self.usual
+
+    def z(self, case: Case) -> float:
+        """Standard errors of the excess, with days as units where both windows have some."""
+        blocks = case.reference.blocks, case.current.blocks
+        parts = (
+            (self.reference[self.held_out], None if blocks[0] is None else blocks[0][self.held_out]),
+            (
+                self.current,
+                blocks[1],
+            ),
+        )
+        variance = sum(_variance_of_share(hits, days) for hits, days in parts)
+        return self.excess / float(np.sqrt(max(variance, 1e-12)))
+
+
+def _variance_of_share(hits: Mask, days: NDArray[np.int64] | None) -> float:
+    """Squared standard error of a share: of rows, or between days where that is more (ratio estimator; Cochran 1977, 6.3)."""
+    share = (hits.sum() + 1) / (len(hits) + 2)
+    of_rows = float(share * (1 - share) / len(hits))
+    if days is None:
+        return of_rows
+    _, inverse = np.unique(days, return_inverse=True)
+    rows = np.bincount(inverse).astype(float)
+    k = len(rows)
+    if k < LEAST_DAYS:
+        return of_rows
+    apart = np.bincount(inverse, hits) - hits.mean() * rows
+    return max(of_rows, float((apart**2).sum() * k / (k - 1) / rows.sum() ** 2))
+
+
+@once
+def expectation(case: Case, column: str, leave_out: frozenset[str]) -> ColumnExpectation | None:
+    """What the comparable columns outside ``leave_out`` foretell of ``column``; None where there is too little to learn from.
+
+    Columns that tell the time are no partners: next week they are elsewhere.
+    """
+    pair = case.pairs[column]
+    design = make_design(case.pairs.values(), leave_out={column, *leave_out, *case.suspects, *time_columns(case)})
+    learn = _earlier(case)
+    if not design.columns or pair.constant_before or pair.identifier:
+        return None
+    x = design.matrix(case.reference.sample), design.matrix(case.current.sample)
+    rng = case.rng(f"expectation {column}")
+    known = ~pair.missing[0]
+    rows = np.flatnonzero(learn & known)
+    if min(len(rows), int((~learn & known).sum())) < LEAST_ROWS:
+        return None
+    if len(rows) > MOST_LEARNED:
+        rows = np.sort(rng.choice(rows, MOST_LEARNED, replace=False))
+    if pair.numeric:
+        return _numbers(pair, x, design.categorical, rows, ~learn & known, rng)
+    return _levels(pair, x, design.categorical, rows, ~learn & known, rng)
+
+
+def _earlier(case: Case) -> Mask:
+    """The reference rows to learn from: the earlier days, or any rows where there are no days (n_ref,)."""
+    n, days = case.reference.sample.height, case.reference.blocks
+    if days is None or len(np.unique(days)) < LEAST_DAYS:
+        return np.asarray(case.rng("expectation rows").random(n) < LEARN)
+    last = np.sort(days)[int(LEARN * n)]
+    return np.asarray(days < last if (days < last).mean() >= LEARN / 2 else days <= last)
+
+
+def _numbers(
+    pair: Pair,
+    x: tuple[Floats, Floats],
+    categorical: Mask,
+    rows: NDArray[np.int64],
+    held_out: Mask,
+    rng: np.random.Generator,
+) -> ColumnExpectation:
+    reference, current = pair.numbers
+    grid = np.sort(reference[rows])
+    rank = [_rank(grid, values) for values in (reference, current)]
+    model = regress(x[0][rows], rank[0][rows], categorical, rounds=ROUNDS, leaves=LEAVES)
+    told = [np.clip(model.predict(part), 0.0, 1.0) for part in x]
+    off = [np.abs(r - t) for r, t in zip(rank, told, strict=True)]
+    limit = float(np.quantile(off[0][held_out], USUAL))
+    known = np.sort(reference[np.isfinite(reference)])
+    room = BEYOND * (known[-1] - known[0])
+    misfit = [
+        np.isfinite(v) & ((o > limit) | (v < known[0] - room) | (v > known[-1] + room))
+        for v, o in zip((reference, current), off, strict=True)
+    ]
+    residual = (rank[0] - told[0])[held_out]
+    drawn = [_at(grid, t + rng.choice(residual, len(t))) for t in told]
+    return ColumnExpectation(
+        pair.name, held_out, misfit[0] & held_out, misfit[1], drawn[0], drawn[1], *(_at(grid, t) for t in told)
+    )
+
+
+def _rank(grid: Floats, values: Floats) -> Floats:
+    """Mid-ranks (0 to 1) of ``values`` among the sorted ``grid``; NaN for NaN."""
+    low, high = np.searchsorted(grid, values, "left"), np.searchsorted(grid, values, "right")
+    return np.where(np.isfinite(values), (low + high) / (2 * len(grid)), np.nan)
+
+
+def _at(grid: Floats, rank: Floats) -> Floats:
+    """The values of the sorted ``grid`` at ranks from 0 to 1."""
+    return np.asarray(grid[(np.clip(rank, 0.0, 1.0 - 1e-9) * len(grid)).astype(int)])
+
+
+def _levels(
+    pair: Pair,
+    x: tuple[Floats, Floats],
+    categorical: Mask,
+    rows: NDArray[np.int64],
+    held_out: Mask,
+    rng: np.random.Generator,
+) -> ColumnExpectation | None:
+    texts = [part.astype(str) for part in pair.texts]
+    names, counts = np.unique(texts[0][rows], return_counts=True)
+    frequent = names[np.argsort(-counts, kind="stable")][:MOST_LEVELS]
+    rows = rows[np.isin(texts[0][rows], frequent)]
+    if len(np.unique(texts[0][rows])) < 2:
+        return None
+    model = classify(x[0][rows], texts[0][rows], categorical, rounds=ROUNDS // 2, leaves=LEAVES)
+    chances = [model.predict_proba(part) for part in x]
+    place = {str(level): i for i, level in enumerate(model.classes_)}
+    rare = set(np.unique(texts[0])) - set(place)
+    own = [_own_chance(part, chance, place, rare) for part, chance in zip(texts, chances, strict=True)]
+    limit = float(np.quantile(own[0][held_out], 1 - USUAL))
+    misfit = [(chance < limit) & (part != MISSING) for part, chance in zip(texts, own, strict=True)]
+    drawn = [_draw(chance, rng) for chance in chances]
+    classes = model.classes_.astype(object)
+    return ColumnExpectation(
+        pair.name,
+        held_out,
+        misfit[0] & held_out,
+        misfit[1],
+        classes[drawn[0]],
+        classes[drawn[1]],
+        *(classes[chance.argmax(axis=1)] for chance in chances),
+    )
+
+
+def _own_chance(texts: NDArray[np.str_], chances: Floats, place: dict[str, int], rare: set[str]) -> Floats:
+    """The chance that each row's own level was given (n,): 0 for a level that the reference never held, 1 for its rare ones."""
+    code = np.array([place.get(text, -1) for text in texts])
+    chance = chances[np.arange(len(code)), np.maximum(code, 0)]
+    return np.where(code >= 0, chance, np.where(np.isin(texts, list(rare)) if rare else False, 1.0, 0.0))
+
+
+def _draw(chances: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
+    drawn = (rng.random((len(chances), 1)) > np.cumsum(chances, axis=1)).sum(axis=1)
+    return np.asarray(np.minimum(drawn, chances.shape[1] - 1))

@@ -1,0 +1,153 @@
+"""A column that no longer fits the others, whatever was done to it.
+
+Asked when the signatures leave a part of the drop unexplained. For every column the others foretell what it should be
+(``causes/columns/expectation``); values that do not fit are replaced by what is foretold and the model answers again. A broken
+column brings back most of what is missing; the world, even where it moved, brings back little, because a relation that changed
+between inputs and outcome leaves the inputs as they fit each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from backslide.case import Case
+from backslide.causes.columns import edit
+from backslide.causes.columns.expectation import ColumnExpectation, expectation
+from backslide.causes.faults.base import Fault, Hypothesis, Remedy, evidence_of
+from backslide.causes.faults.row_evidence import read_rows
+from backslide.causes.pricing import materiality
+from backslide.causes.pricing.counterfactual import PricingBench, price
+from backslide.causes.pricing.materiality import Scale
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.playbook.clock import time_columns
+from backslide.stats.change.effect import Effect
+
+LEAST_EXCESS = 0.02
+"""Share of rows beyond the usual that must not fit: as many as the usual ones."""
+EXCESS_Z = 4.0
+"""Standard errors of that share; with sixty columns asked, a quiet one passes in 0.2 % of diagnoses."""
+MOST_COLUMNS = 60
+MOST_PRICED = 12
+"""Columns whose replacement the model is asked about, those that fit least."""
+MOST_SUSPECTS = 3
+OF_REFERENCE = 0.25
+"""Share of the gain that the same replacement may bring on reference rows: a model that dislikes outliers is no fault."""
+AS_MUCH = 0.8
+"""Share of what filling in brings back that undoing what the rows tell must bring back."""
+SHOWN = 2
+
+
+class Replacement(Remedy):
+    """Values that do not fit, replaced by what the other columns foretell; there is nothing known to be done to the reference."""
+
+    injectable = False
+    kind = CauseKind.UNRECOGNISED_FAULT
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """``frame`` with fitting values on the rows that do not fit."""
+        (column,) = hypothesis.features
+        return edit.write(frame, column, hypothesis.params["values"], hypothesis.rows)
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """``frame`` as it is."""
+        return frame
+
+
+def find_unrecognised(bench: PricingBench, known: Sequence[Fault], rest: Effect, scale: Scale) -> list[Fault]:
+    """Columns that stopped fitting the others and whose replacement brings back a good part of ``rest``, each priced beside those
+    before it; ``known`` faults are undone throughout and their columns are no witnesses."""
+    case = bench.case
+    suspects: list[Fault] = []
+    asked = misfits(case, frozenset(feature for fault in known for feature in fault.features))
+    while asked and len(suspects) < MOST_SUSPECTS:
+        others = [*known, *suspects]
+        priced = [price(bench, _fault(case, one), others) for one in asked[:MOST_PRICED]]
+        standing = [
+            fault
+            for fault, one in zip(priced, asked, strict=False)
+            if materiality.unrecognised_stands(fault, rest, scale) and not _usual_gain(bench, fault, one, scale)
+        ]
+        if not standing:
+            break
+        best = max(standing, key=lambda fault: -scale.harm(fault.repair_effect) if fault.repair_effect else 0.0)
+        best = _read(bench, best, next(one for one in asked if one.column in best.features), others, scale)
+        suspects.append(best)
+        rest = rest + best.repair_effect if best.repair_effect is not None else rest
+        if not materiality.asks_for_suspect(rest, scale):
+            break
+        taken = frozenset(feature for fault in [*known, *suspects] for feature in fault.features)
+        asked = misfits(case, taken, [one.column for one in asked])
+    return suspects
+
+
+def _read(bench: PricingBench, fault: Fault, one: ColumnExpectation, others: Sequence[Fault], scale: Scale) -> Fault:
+    """What was done to the rows, where they say so and undoing it pays about as much as filling in; else the fault as it is."""
+    hypothesis = read_rows(bench.case, one)
+    if hypothesis is None or fault.repair_effect is None:
+        return fault
+    read = price(bench, Fault((hypothesis,), suspects=fault.suspects), others)
+    if read.repair_effect is None or read.log_only:
+        return fault
+    return read if -scale.harm(read.repair_effect) >= AS_MUCH * -scale.harm(fault.repair_effect) else fault
+
+
+def misfits(
+    case: Case, taken: frozenset[str] = frozenset(), columns: Sequence[str] | None = None
+) -> list[ColumnExpectation]:
+    """Columns outside ``taken`` of which more rows than usual do not fit, those that fit least first."""
+    names = [name for name in columns or list(case.pairs)[:MOST_COLUMNS] if name not in taken | time_columns(case)]
+    asked = [expectation(case, name, taken) for name in names]
+    unfit = [one for one in asked if one is not None and one.excess >= LEAST_EXCESS and one.z(case) >= EXCESS_Z]
+    return sorted(unfit, key=lambda one: -one.excess)
+
+
+def _fault(case: Case, one: ColumnExpectation) -> Fault:
+    pair = case.pairs[one.column]
+    seen = (
+        f"{one.column} no longer fits the other columns on {say.percent(float(one.current.mean()))} of the rows, "
+        f"{say.percent(one.usual)} before"
+    )
+    shown = _examples(one, pair.numbers[1] if pair.numeric else pair.texts[1])
+    return Fault(
+        (
+            Hypothesis(
+                signature=Replacement(),
+                features=(one.column,),
+                seen=f"{seen}: {shown}" if shown else seen,
+                undo=f"replace the values of {one.column} that do not fit by what the other columns foretell",
+                evidence=(evidence_of(pair),),
+                exact=False,
+                reversible=False,
+                rows=one.current,
+                params={"values": one.current_values},
+            ),
+        )
+    )
+
+
+def _examples(one: ColumnExpectation, values: np.ndarray[tuple[int], np.dtype[np.generic]]) -> str:
+    """A few values beside what was expected in their place; spread over the rows that do not fit."""
+    rows = np.flatnonzero(one.current)
+    chosen = rows[np.linspace(0, len(rows) - 1, SHOWN).astype(int)] if len(rows) >= SHOWN else rows
+
+    def shown(value: object) -> str:
+        return say.number(float(value)) if isinstance(value, (float, np.floating)) else repr(str(value))
+
+    return " and ".join(f"{shown(values[i])} where about {shown(one.foretold[i])} is expected" for i in chosen)
+
+
+def _usual_gain(bench: PricingBench, fault: Fault, one: ColumnExpectation, scale: Scale) -> bool:
+    """Whether the same replacement pays on reference rows too, row for row."""
+    if not bench.reference_labels or fault.repair_effect is None or not one.reference.any():
+        return False
+    sample = bench.case.reference.sample
+    effect = bench.effect_of(edit.write(sample, one.column, one.reference_values, one.reference))
+    if effect is None:
+        return False
+    by_row = scale.harm(fault.repair_effect) / float(one.current.mean())
+    usual = scale.harm(effect) / float(one.reference.mean())
+    return effect.clear and usual < OF_REFERENCE * by_row

@@ -1,0 +1,63 @@
+"""Which features only tell the time.
+
+They are left out of overlap, domain classifier and decomposition, and never accused of moving.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from backslide.case import Case
+from backslide.engine.columns import names
+from backslide.engine.columns.cache import once
+from backslide.engine.columns.pair import MISSING, Pair, to_numbers
+from backslide.stats.drift.functions_of_time import comes_in_runs, follows_cycle, runs_with_time
+from backslide.stats.metrics.metric import Floats
+
+APART = 0.05
+"""Share of rows outside the other window from which on a column that tells the time leaves no counterparts."""
+
+
+@once
+def time_columns(case: Case) -> frozenset[str]:
+    """Comparable features that are functions of the row's time in the reference; empty without times."""
+
+    if names.TIME not in case.reference.sample.columns:
+        return frozenset()
+    seconds = to_numbers(case.reference.sample[names.TIME].cast(pl.Datetime("us")).cast(pl.Int64)) / 1e6
+    return frozenset(name for name, pair in case.pairs.items() if _tells_time(pair, seconds))
+
+
+@once
+def beyond_the_reference(case: Case) -> frozenset[str]:
+    """Columns that tell the time and whose values one window does not share with the other: next month is no other population."""
+    return frozenset(name for name in time_columns(case) if _apart(case.pairs[name]) > APART)
+
+
+def _apart(pair: Pair) -> float:
+    """The larger share of a window's known rows with a value that the other window does not reach."""
+    if pair.numeric and not pair.discrete:
+        shares = []
+        for own, other in (pair.finite, pair.finite[::-1]):
+            inside = (own >= other[0]) & (own <= other[-1]) if len(other) else np.zeros(len(own), bool)
+            shares.append(1 - float(inside.mean()) if len(own) else 0.0)
+        return max(shares)
+    known = [texts[texts != MISSING].astype(str) for texts in pair.texts]
+    return max(1 - float(np.isin(own, other).mean()) if len(own) else 0.0 for own, other in (known, known[::-1]))
+
+
+def _tells_time(pair: Pair, seconds: Floats) -> bool:
+    values = pair.numbers[0] if pair.numeric else _in_order(pair, seconds)
+    return runs_with_time(values, seconds) or comes_in_runs(values, seconds) or follows_cycle(values, seconds)
+
+
+def _in_order(pair: Pair, seconds: Floats) -> Floats:
+    """Categories as codes in the order of their mean time (n,), so that "2024-03" after "2024-02" runs with time."""
+    texts = pair.texts[0].astype(str)
+    levels, codes = np.unique(texts, return_inverse=True)
+    rows = np.bincount(codes)
+    mean = np.bincount(codes, np.nan_to_num(seconds)) / np.maximum(rows, 1)
+    place = np.empty(len(levels))
+    place[np.argsort(mean, kind="stable")] = np.arange(len(levels))
+    return np.where(texts == MISSING, np.nan, place[codes])

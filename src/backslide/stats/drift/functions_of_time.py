@@ -1,0 +1,100 @@
+"""Columns that are a function of the clock: a month, a week number, an hour, a running count. They move because time does.
+
+Between windows that follow each other such a column is disjoint, so that a domain classifier tells the windows apart by it alone,
+no row has a counterpart, and every test of drift fires, although nothing happened but time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import ranks
+
+MONOTONE = 0.95
+"""Rank correlation with time from which a column runs with it."""
+PURE = 0.95
+"""Share of the rows with the most frequent value of their period (or of the variance between periods) that makes a function."""
+LEAST_ROWS = 200
+LEAST_STEPS = 3
+"""Values that a step function of time must take: one switch is a change of a setting, and no calendar."""
+ROWS_A_PERIOD = 3
+"""Rows a period must hold on average: with one row each, anything is a function of the period."""
+LEAST_IN_RUN = 20
+RAGGED = 3
+"""Changes more than one a value: rows of one second come in any order."""
+_HOUR, _DAY = 3600.0, 86_400.0
+
+
+def runs_with_time(values: Floats, seconds: Floats) -> bool:
+    """Whether a column rises or falls with time, row by row or in steps; ``values``, ``seconds`` (n,), NaN = unknown."""
+    known = np.isfinite(values) & np.isfinite(seconds)
+    x, t = values[known], seconds[known]
+    if len(x) < LEAST_ROWS or len(np.unique(x)) < LEAST_STEPS or np.ptp(t) == 0:
+        return False
+    if abs(float(np.corrcoef(ranks(x), ranks(t))[0, 1])) >= MONOTONE:
+        return _monotone_means(x, t)
+    return _share_between(x, np.floor(t / _DAY).astype(np.int64)) >= PURE and _monotone_means(x, t)
+
+
+def _monotone_means(x: Floats, t: Floats) -> bool:
+    """Whether means of consecutive parts of the window move in one direction: a column that drifted once has a plateau."""
+    parts = np.array_split(x[np.argsort(t, kind="stable")], 10)
+    steps = np.diff([float(np.median(part)) for part in parts])
+    moved = steps[steps != 0]
+    return len(moved) >= LEAST_STEPS - 1 and bool((moved > 0).all() or (moved < 0).all())
+
+
+def comes_in_runs(values: Floats, seconds: Floats) -> bool:
+    """Whether each value has one stretch of time to itself, as seasons and settings do; ``values``, ``seconds`` (n,)."""
+    known = np.isfinite(values) & np.isfinite(seconds)
+    x = values[known][np.argsort(seconds[known], kind="stable")]
+    levels = len(np.unique(x))
+    if len(x) < LEAST_ROWS or not 2 <= levels <= len(x) / LEAST_IN_RUN:
+        return False
+    return int((np.diff(x) != 0).sum()) < levels + RAGGED
+
+
+def follows_cycle(values: Floats, seconds: Floats) -> bool:
+    """Whether the hour of the day, the day of the week or of the month, or the month tells the value.
+
+    Args:
+        values: numbers, or codes of categories (n,); NaN = unknown.
+        seconds: time of each row (n,), since 1970 in UTC; a zone at a fixed offset shifts the hours only.
+    """
+    known = np.isfinite(values) & np.isfinite(seconds)
+    x, t = values[known], seconds[known]
+    if len(x) < LEAST_ROWS or len(np.unique(x)) < 2:
+        return False
+    days = np.floor(t / _DAY).astype(np.int64)
+    dates = days.astype("datetime64[D]")
+    months = dates.astype("datetime64[M]")
+    cycles = (
+        np.floor(t / _HOUR).astype(np.int64) % 24,
+        (days + 3) % 7,
+        (dates - months.astype("datetime64[D]")).astype(np.int64),
+        months.astype(np.int64) % 12,
+    )
+    return any(_tells(x, cycle, days) for cycle in cycles)
+
+
+def _tells(x: Floats, cycle: NDArray[np.int64], days: NDArray[np.int64]) -> bool:
+    """Whether the place in the cycle tells the value, seen over more than one day."""
+    if len(np.unique(days)) < 2 or len(x) < ROWS_A_PERIOD * len(np.unique(cycle)):
+        return False
+    return _share_between(x, cycle) >= PURE
+
+
+def _share_between(x: Floats, groups: NDArray[np.int64]) -> float:
+    """Share of the variance of the ranks that lies between groups, corrected for their number (epsilon squared; Kelley 1935)."""
+    y = ranks(x)
+    _, inverse = np.unique(groups, return_inverse=True)
+    rows = np.bincount(inverse)
+    if len(rows) < 2 or len(y) < ROWS_A_PERIOD * len(rows):
+        return 0.0
+    means = np.bincount(inverse, y) / rows
+    total, within = float(((y - y.mean()) ** 2).sum()), float(((y - means[inverse]) ** 2).sum())
+    if total == 0:
+        return 0.0
+    return 1 - (within / (len(y) - len(rows))) / (total / (len(y) - 1))
