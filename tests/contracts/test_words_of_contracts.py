@@ -36,6 +36,7 @@ KINDS = [
     "unseen_category",
     "text_change",
     "schema_change",
+    "unrecognised_fault",
     "scaler_refit",
     "preprocessing_change",
     "model_change",

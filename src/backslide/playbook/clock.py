@@ -18,6 +18,9 @@ from backslide.stats.metrics.metric import Floats
 APART = 0.05
 """Share of rows outside the other window from which on a column that tells the time leaves no counterparts."""
 
+LEAST_OF_A_LEVEL = 20
+"""Rows a category must have on average to be put in order of time."""
+
 
 @once
 def time_columns(case: Case) -> frozenset[str]:
@@ -55,6 +58,10 @@ def _tells_time(pair: Pair, seconds: Floats) -> bool:
 def _in_order(pair: Pair, seconds: Floats) -> Floats:
     """Categories as codes in the order of their mean time (n,), so that "2024-03" after "2024-02" runs with time."""
     texts = pair.texts[0].astype(str)
+    if len(pair.levels[0]) > len(texts) / LEAST_OF_A_LEVEL:
+        return np.full(
+            len(texts), np.nan
+        )  # in the order of their times, texts that come once run with time whatever they say
     levels, codes = np.unique(texts, return_inverse=True)
     rows = np.bincount(codes)
     mean = np.bincount(codes, np.nan_to_num(seconds)) / np.maximum(rows, 1)
