@@ -206,7 +206,7 @@ def degrees(words: str, size: float, part: float = 1.0) -> list[tuple[CauseKind,
 
 
 @pytest.mark.parametrize("part", [1.0, 0.4])
-@pytest.mark.parametrize("words", ["Celsius to Kelvin", "Celsius to Fahrenheit"])
+@pytest.mark.parametrize("words", ["converted from Celsius to Kelvin", "converted from Celsius to Fahrenheit"])
 def test_degrees_on_another_scale_are_certain(words, part):
     assert degrees(words, 8.0, part) == [(CauseKind.UNIT_CHANGE, True)]
 
@@ -215,7 +215,7 @@ def test_degrees_on_another_scale_are_certain(words, part):
 @pytest.mark.parametrize("size", [300.0, 600.0, 1200.0])
 def test_a_mean_that_drifts_by_as_much_is_not(size, part):
     """Any column that is wide beside 273 may have moved by that."""
-    assert all(not exact for _, exact in degrees("Celsius to Kelvin", size, part))
+    assert all(not exact for _, exact in degrees("converted from Celsius to Kelvin", size, part))
 
 
 # --- what the calendar does ----------------------------------------------------------------------------------------------------

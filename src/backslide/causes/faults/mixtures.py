@@ -176,7 +176,7 @@ def _find_conversion(case: Case, pair: Pair) -> Iterator[Hypothesis]:
         yield Hypothesis(
             signature=_MixtureRemedy(kind, conversion, fit.part),
             features=(pair.name,),
-            seen=f"{pair.name} comes {'' if flipped else 'as '}{conversion.words} on {share} of the rows{UNMARKED}",
+            seen=f"{pair.name} {'has' if flipped else 'is'} {conversion.words} on {share} of the rows{UNMARKED}",
             undo=f"convert {pair.name} back on those rows",
             evidence=(f"DRF001:{pair.name}",),
             exact=flipped or _plain(conversion, fit.apart),
@@ -220,7 +220,7 @@ def _by_levels(ref: Floats, cur: Floats) -> list[Conversion]:
     return [c for c in found if c.words and on_levels(c.undo(new), levels).mean() >= BACK]
 
 
-OPPOSITE = Conversion(-1.0, 0.0, "with the opposite sign")
+OPPOSITE = Conversion(-1.0, 0.0, "the opposite sign")
 
 
 def _rows(case: Case, pair: Pair, conversion: Conversion | MonotoneMap, part: float) -> Mask:

@@ -32,6 +32,8 @@ from backslide.playbook.shadow.replay import Replay, replay, replayed
 from backslide.stats.change.effect import Effect
 from backslide.stats.metrics.metric import class_metric
 
+ALL = 0.9995
+"""Share of the predictions from which on none of them is reproduced, to four digits."""
 MIN_CLASS_SHARE = 0.25
 """Share of the worst class's harm from which a class is named beside it."""
 
@@ -99,9 +101,10 @@ def _by_replay(bench: PricingBench, faults: Sequence[Fault]) -> OwnChange | None
         )
         found = replace(found, features=altered.features)
     else:
+        not_reproduced = "reproduces none" if share >= ALL else f"does not reproduce {say.percent(share)}"
         seen = (
-            f"the saved model does not reproduce {share:.1%} of the current predictions, while it reproduces "
-            f"{done.reference.share:.1%} of the reference: another model answers{spread.words}"
+            f"the saved model {not_reproduced} of the current predictions, while it reproduces "
+            f"{say.percent(done.reference.share)} of the reference: another model answers{spread.words}"
         )
         if done.successor is not None and done.successor.agrees:
             seen += ", the one given as current_model"

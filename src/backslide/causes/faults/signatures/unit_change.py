@@ -122,16 +122,16 @@ _FACTORS = {
     3.6: "m/s and km/h",
 }
 _OFFSETS = (
-    Conversion(1.8, 32.0, "Celsius to Fahrenheit"),
-    Conversion(1 / 1.8, -32 / 1.8, "Fahrenheit to Celsius"),
-    Conversion(1.0, 273.15, "Celsius to Kelvin"),
-    Conversion(1.0, -273.15, "Kelvin to Celsius"),
+    Conversion(1.8, 32.0, "converted from Celsius to Fahrenheit"),
+    Conversion(1 / 1.8, -32 / 1.8, "converted from Fahrenheit to Celsius"),
+    Conversion(1.0, 273.15, "converted from Celsius to Kelvin"),
+    Conversion(1.0, -273.15, "converted from Kelvin to Celsius"),
 )
 
 
 def _scale(factor: float, words: str) -> Conversion:
-    size = f"{say.number(factor)} times" if factor > 1 else f"1/{say.number(1 / factor)} of"
-    return Conversion(factor, 0.0, f"{size} the former unit" + ("" if words.startswith("1e") else f" ({words})"))
+    size = f"{say.number(factor)} times larger" if factor > 1 else f"{say.number(1 / factor)} times smaller"
+    return Conversion(factor, 0.0, f"{size} than before" + ("" if words.startswith("1e") else f" ({words})"))
 
 
 CONVERSIONS = (
@@ -167,7 +167,7 @@ class UnitChange(ColumnSignature):
     ) -> Hypothesis:
         return self.hypothesis(
             pair,
-            f"{pair.name} {'is' if isinstance(conversion, ClockShift) else 'comes as'} {conversion.words}",
+            f"{pair.name} is {conversion.words}",
             _undo_words(pair.name, conversion),
             exact=exact,
             mechanism=conversion.words,
