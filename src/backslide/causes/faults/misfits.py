@@ -6,9 +6,9 @@ column brings back most of what is missing; the world, even where it moved, brin
 between inputs and outcome leaves the inputs as they fit each other.
 
 **Named** when 2 % more rows than in the later part of the reference do not fit, by four standard errors between days, and the
-replacement brings back 30 % of what is unexplained by four standard errors, or a material gain by seven; and the same replacement
-brings little back on reference rows. Columns that tell the time are neither accused nor witnesses. On simulated weeks in which only
-the world moves, a column is accused in at most 2 %.
+replacement brings back 30 % of what is unexplained by four standard errors, or a material gain by seven; and the same
+replacement brings little back on reference rows. Columns that tell the time are neither accused nor witnesses. On simulated weeks
+in which only the world moves, a column is accused in at most 2 %.
 
 **Rows that say what was done** name the specific kind instead (``row_evidence``): a factor, powers of ten that differ from row to
 row, the opposite sign, a limit, one value in place of all.
