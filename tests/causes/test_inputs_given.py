@@ -227,7 +227,7 @@ def test_a_scaler_fitted_on_the_current_window_is_found(kind, scaler):
     assert "income" in first.features
     assert first.confidence is Confidence.PROVEN
     assert "on the current window" in first.seen
-    left, right = first.seen.split(" of income ")[1].split(",")[0].split(" → ")
+    left, right = first.seen.split(" of income ")[1].split(", ")[0].split(" → ")
     assert left != right, "what is shown is what changed"
 
 

@@ -53,7 +53,7 @@ def test_onset_holds_the_true_day_and_tells_the_deploy(tmp_path):
     assert onset is not None
     assert onset.low <= str(BEGAN.date()) <= onset.high
     assert any("version v2 served first" in event for event in onset.events)
-    assert any("income" in event and "coincides" in event for event in onset.events)
+    assert any(event == "same day as the unit change of income" for event in onset.events)
 
 
 @pytest.mark.slow

@@ -41,7 +41,7 @@ def test_killed_many_times(tmp_path: Path, crashes):
 def test_the_proof_can_fail(tmp_path: Path, crashes, monkeypatch: pytest.MonkeyPatch):
     """A rollup that forgets what it has read doubles rows, and one that skips lines loses some."""
     for fault, what in (
-        ("from backslide.log.tables import Table; Table.read_of = lambda self, file: 0", "doubled"),
+        ("from backslide.log.tables import LogTable; LogTable.read_of = lambda self, file: 0", "doubled"),
         ("from backslide.log import rollup as r; f = r.frames\n"
          "r.frames = lambda *a: ((t, d.head(d.height // 2), c) for t, d, c in f(*a))", "lost"),
     ):  # fmt: skip
