@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from sklearn.pipeline import Pipeline
 
 from backslide.contracts.diagnosis import Diagnosis
+from backslide.report.documents.diagnosis import diagnosis_page
 
 FUNCTION = """\
 import joblib
@@ -84,7 +85,7 @@ def _run(folder: Path, options: list[str]) -> Report:
     Draft202012Validator(Diagnosis.json_schema()).validate(data)
     diagnosis = Diagnosis.from_dict(data)
     assert diagnosis.to_dict() == data
-    assert _flat(diagnosis.summary) in _flat(ran.stdout)
+    assert _flat(diagnosis_page(diagnosis).headline) in _flat(ran.stdout)
     return Report(ran.returncode, diagnosis, page.read_text(encoding="utf-8"))
 
 
