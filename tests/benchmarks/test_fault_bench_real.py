@@ -16,7 +16,7 @@ from faults.play import play
 from faults.records import read
 from faults.sets import LOOKED_AT
 from faults.stage import stage
-from scale import runs
+from scale import AT_FULL_SIZE, runs
 
 pytestmark = pytest.mark.data
 SUBSET = (
@@ -63,7 +63,8 @@ def test_unknown_sets_are_said_in_one_line():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LOOKED_AT)
+@pytest.mark.rates
+@pytest.mark.parametrize("name", LOOKED_AT if AT_FULL_SIZE else LOOKED_AT[:-1])
 def test_every_kind_can_be_done_to_the_set(name):
     """Or there is no column for it; anything else is a fault of the bench."""
     seen = {}

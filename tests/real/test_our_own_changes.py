@@ -21,6 +21,7 @@ from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Verdict
 from real import by_cli
 from real.broken_stacks import WINDOW, Stack, by_frequency, encoder_of, fit_scaler, stack, turned
+from scale import AT_FULL_SIZE
 
 pytestmark = pytest.mark.data
 SCALER, PREPARED = CauseKind.SCALER_REFIT, CauseKind.PREPROCESSING_CHANGE
@@ -212,7 +213,10 @@ def with_snapshots(
     return json.loads(ran), json.loads((folder / "d.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize(("name", "column"), [("census", "agep"), ("taxi", "trip_distance")])
+@pytest.mark.rates
+@pytest.mark.parametrize(
+    ("name", "column"), [("census", "agep"), ("taxi", "trip_distance")][0 if AT_FULL_SIZE else 1 :]
+)
 def test_a_refit_on_rows_that_no_log_holds_is_proven_by_the_snapshots(name, column, tmp_path):
     """Behind trees no answer tells a scale; the second snapshot does, and the saved model with it gives what was served."""
     s = stack(name, "trees")
@@ -230,7 +234,8 @@ def test_a_refit_on_rows_that_no_log_holds_is_proven_by_the_snapshots(name, colu
     assert first["points"]["estimate"] == pytest.approx(harm, rel=0.1)
 
 
-@pytest.mark.parametrize("name", ["census", "taxi"])
+@pytest.mark.rates
+@pytest.mark.parametrize("name", ["census", "taxi"] if AT_FULL_SIZE else ["taxi"])
 def test_nothing_is_named_where_both_snapshots_are_of_one_stack(name, tmp_path):
     s = stack(name, "trees")
     joblib.dump(s.model, tmp_path / "v1.joblib")
@@ -306,7 +311,8 @@ def logged(s: Stack, rows: pl.DataFrame, answers: Any, classes: list[str]) -> pl
     return rows.with_columns(*scores, pl.Series("served_prediction", [classes[k] for k in answers.argmax(axis=1)]))
 
 
-@pytest.mark.parametrize("name", ["taxi", "bank"])
+@pytest.mark.rates
+@pytest.mark.parametrize("name", ["taxi", "bank"] if AT_FULL_SIZE else ["bank"])
 def test_an_upgraded_library_is_proven_by_golden_rows_and_replay(name, tmp_path):
     s = _parts(name)
     places = {version: library(tmp_path, version, AMOUNTS[name]) for version in FORMULAS}

@@ -16,12 +16,13 @@ from backslide.contracts.diagnosis import Diagnosis, Verdict
 from backslide.playbook.registry import all_checks
 from real import text_faults, text_worlds
 from real.periods import data_faults
+from scale import AT_FULL_SIZE, runs
 
-pytestmark = [pytest.mark.data, pytest.mark.slow]
-SEEDS = (0, 1, 2)
+pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.rates]
+SEEDS = (0, 1, 2) if AT_FULL_SIZE else (0, 2)
 CAUSES = ("truncation", "encoding", "garbling", "boilerplate", "language", "vectoriser")
 CASES = [(name, cause, seed) for name in text_worlds.SETS for cause in CAUSES for seed in SEEDS]
-WINDOWS = 20
+WINDOWS = runs(8, 20)
 ONLY_CAUSES = {"checks": {check.code: {"mute": True} for check in all_checks() if check.code != "VER001"}}
 """Causes do not rest on checks; muted, they take no time."""
 LARGEST = 1_500
@@ -108,7 +109,7 @@ def test_no_second_data_fault_is_named_beside_it(case):
 
 @pytest.mark.parametrize("name", text_worlds.SETS)
 def test_natural_periods_have_no_data_fault(name):
-    """Twenty pairs of windows that follow each other, of sizes and places drawn at random; most of them moved by themselves."""
+    """Pairs of windows that follow each other, of sizes and places drawn at random; most of them moved by themselves."""
     served = text_worlds.world(name)
     rng = np.random.default_rng(3)
     accused = []
