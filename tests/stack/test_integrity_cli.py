@@ -68,7 +68,8 @@ def test_two_snapshots_and_what_differs(folder, backslide):
     assert (found.differences[0].kind, found.differences[0].proven) == ("scaler_refit", True)
     assert "mean of income" in done.stdout
     heading, *_ = (folder / "d.md").read_text().splitlines()
-    assert heading.startswith("## ") and heading.endswith("Could hurt: Integrity of v1.joblib and v2.joblib")
+    assert heading.startswith("## ")
+    assert heading.endswith("Could hurt: Integrity of v1.joblib and v2.joblib")
     same = backslide("integrity", "v1.snapshot.json", "v1.snapshot.json")
     assert same.returncode == 0
     assert "Nothing differs" in same.stdout
