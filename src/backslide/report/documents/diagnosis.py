@@ -141,16 +141,11 @@ def _onset(d: Diagnosis) -> tuple[PageFact, ...]:
 
 
 def _size(warning: str, checks: tuple[Outcome, ...]) -> float:
-    """Points that a warning is about: those of the finding that it repeats, else the most that it names."""
-    for outcome in checks:
-        for finding in outcome.findings:
-            if (
-                finding.summary == warning
-                and finding.estimate is not None
-                and finding.unit in (say.POINTS | say.SHARES)
-            ):
-                return abs(100 * finding.estimate.estimate)
-    return max(map(float, _POINTS.findall(warning)), default=0.0)
+    """Points of the finding that a warning repeats, else the most it names; without bound where it is about the run itself."""
+    finding = next((f for outcome in checks for f in outcome.findings if f.summary == warning), None)
+    if finding is not None and finding.estimate is not None and finding.unit in (say.POINTS | say.SHARES):
+        return abs(100 * finding.estimate.estimate)
+    return max(map(float, _POINTS.findall(warning)), default=float("inf") if finding is None else 0.0)
 
 
 def _worse(d: Diagnosis, *, classification: bool) -> list[PageSection]:
