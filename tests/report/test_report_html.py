@@ -248,7 +248,8 @@ def test_the_page_stays_small_with_everything_flagged(features, most):
     page = Page(html)
     findings = [a for a in page.all("article") if a.get("data-level") == "warn"]
     assert len(findings) == 3 * features + 1
-    assert len([svg for svg in page.all("svg") if svg.get("role") == "img"]) == MOST_CHARTS + IN_CARDS
+    drawn = len([svg for svg in page.all("svg") if svg.get("role") == "img"])
+    assert MOST_CHARTS < drawn <= MOST_CHARTS + IN_CARDS
     assert html.count("Figures<span") == 3 * min(features, MOST_FIGURES)
 
 
