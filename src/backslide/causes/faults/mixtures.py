@@ -154,7 +154,7 @@ def _find_conversion(case: Case, pair: Pair) -> Iterator[Hypothesis]:
     step = EQUAL * max(float(np.abs(cur).max()), 1e-300)
     maps: list[Conversion | MonotoneMap] = [*CONVERSIONS, OPPOSITE, *_by_levels(ref, cur), *curves_for(ref)]
     fits = [(c, _fit(*(np.round(v / step) for v in (ref, np.sort(c.apply(ref)), cur)))) for c in maps]
-    good = [(c, f) for c, f in fits if _good(f, moved, len(ref), len(cur), pair.usual_drift)]
+    good = [(c, f) for c, f in fits if _good(f, moved, len(ref), len(cur), _room(c, pair))]
     known = float(np.sqrt(1 / len(ref) + 1 / len(cur)))  # by which a conversion that people know may fit worse
 
     def cost(item: tuple[Conversion | MonotoneMap, _Fit]) -> float:
@@ -168,7 +168,7 @@ def _find_conversion(case: Case, pair: Pair) -> Iterator[Hypothesis]:
         left = ks(*(np.round(v / step) for v in (ref, np.sort(values[np.isfinite(values)]))))
         rest = REST_PROVEN if _proven(ref, cur, conversion) else REST
         noise = ks_limit(len(ref), len(cur))
-        if rows.sum() < edit.MIN_ROWS / 4 or not is_explained(left, moved, noise, rest, pair.usual_drift):
+        if rows.sum() < edit.MIN_ROWS / 4 or not is_explained(left, moved, noise, rest, _room(conversion, pair)):
             continue
         flipped = conversion is OPPOSITE
         kind = CauseKind.SIGN_FLIP if flipped else CauseKind.UNIT_CHANGE
@@ -185,6 +185,11 @@ def _find_conversion(case: Case, pair: Pair) -> Iterator[Hypothesis]:
             mechanism=f"{conversion.words}|mixture",
         )
         return
+
+
+def _room(conversion: Conversion | MonotoneMap, pair: Pair) -> float:
+    """What of its usual drift the column may keep after the conversion is undone; nothing after a curve."""
+    return conversion.room(pair.usual_drift) if isinstance(conversion, Conversion) else 0.0
 
 
 def _proven(ref: Floats, cur: Floats, conversion: Conversion | MonotoneMap) -> bool:
@@ -299,7 +304,7 @@ def _find_swaps(case: Case, pairs: list[Pair]) -> Iterator[Hypothesis]:
         fits = _fit(ref_1, ref_2, cur_1), _fit(ref_2, ref_1, cur_2)
         moved = ks(ref_1, cur_1), ks(ref_2, cur_2)
         sizes = ((len(ref_1), len(cur_1)), (len(ref_2), len(cur_2)))
-        if not all(_good(f, m, *n, p.usual_drift) for f, m, n, p in zip(fits, moved, sizes, (one, other), strict=True)):
+        if not all(_good(f, m, *n, 0.0) for f, m, n in zip(fits, moved, sizes, strict=True)):
             continue
         if abs(fits[0].part - fits[1].part) > 0.2 * max(fits[0].part, fits[1].part):
             continue

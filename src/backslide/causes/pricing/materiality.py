@@ -187,7 +187,10 @@ def _proves(cause: Cause, change: Change | None, scale: Scale, *, labels: bool) 
     if not labels:
         return harm(cause.points.estimate) >= floor
     back = cause.repair.points_back if cause.repair is not None else None
-    if back is not None and back.low is not None and back.low > 0 and back.estimate >= floor:
+    fell = change is None or harm(change.estimate) > 0
+    # Where the metric did not fall at all, a repair that alone tells of harm may undo what the world did for the better.
+    sure = fell or cause.confidence.rank >= Confidence.VERIFIED.rank
+    if sure and back is not None and back.low is not None and back.low > 0 and back.estimate >= floor:
         return True
     # What no repair restores is priced by doing it to the same reference rows: as paired, and evidence as long as the change
     # that was seen, noisy as it is, does not speak against it.

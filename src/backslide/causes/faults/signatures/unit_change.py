@@ -82,13 +82,21 @@ class Conversion:
         """Current unit to reference unit."""
         return (values - self.offset) / self.factor
 
+    @property
+    def large(self) -> bool:
+        """Whether the factor, or the sign, is too much for natural drift of a whole distribution."""
+        return self.factor < 0 or abs(float(np.log(self.factor))) > np.log(PLAIN_FACTOR)
+
+    def room(self, drift: float) -> float:
+        """What of the usual ``drift`` a column may keep after this is undone: a small factor would explain the drift itself."""
+        return drift if self.large and self.offset == 0 else 0.0
+
     def plain(self, apart: float) -> bool:
         """Whether the map is too large, or too odd, for natural drift; ``apart`` is how far it moves the column (KS distance).
 
         Degrees on another scale stand where hardly any stood before. Where they overlap, it may as well be a mean that drifted.
         """
-        large = abs(float(np.log(self.factor))) > np.log(PLAIN_FACTOR)
-        return self.lattice or (not self.tilted and (large or (self.offset != 0 and apart >= PLAIN_OFFSET)))
+        return self.lattice or (not self.tilted and (self.large or (self.offset != 0 and apart >= PLAIN_OFFSET)))
 
 
 _FACTORS = {
@@ -263,7 +271,7 @@ def _explains(conversion: Conversion, ref: Floats, cur: Floats, moved: float, dr
     noise = ks_limit(len(ref), len(cur))
     if left >= 0.5 * moved:
         return False
-    return is_explained(left, moved, noise, REMAINS, drift) or same_levels(conversion.undo, ref, cur)
+    return is_explained(left, moved, noise, REMAINS, conversion.room(drift)) or same_levels(conversion.undo, ref, cur)
 
 
 def _unknown_scale(
