@@ -64,6 +64,7 @@ def test_another_relation_is_no_fault_of_a_column():
     assert CauseKind.UNRECOGNISED_FAULT not in kinds
 
 
+@pytest.mark.rates
 def test_weeks_in_which_only_the_world_moves_accuse_no_column():
     """Stated rate: a column without a fault is named in at most 2 % of natural periods."""
     accused = []

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from backslide.case import Case
+from backslide.contracts import say
 from backslide.engine.columns import names
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Pair, to_numbers
@@ -25,7 +26,6 @@ LEAST_OF_A_LEVEL = 20
 @once
 def time_columns(case: Case) -> frozenset[str]:
     """Comparable features that are functions of the row's time in the reference; empty without times."""
-
     if names.TIME not in case.reference.sample.columns:
         return frozenset()
     seconds = to_numbers(case.reference.sample[names.TIME].cast(pl.Datetime("us")).cast(pl.Int64)) / 1e6
@@ -35,7 +35,11 @@ def time_columns(case: Case) -> frozenset[str]:
 @once
 def beyond_the_reference(case: Case) -> frozenset[str]:
     """Columns that tell the time and whose values one window does not share with the other: next month is no other population."""
-    return frozenset(name for name in time_columns(case) if _apart(case.pairs[name]) > APART)
+    beyond = sorted(name for name in time_columns(case) if _apart(case.pairs[name]) > APART)
+    note = f"{say.listed(beyond)} only tells the time and leaves the reference: inputs and relation are told apart without it"
+    if beyond and note not in case.notes:
+        case.notes.append(note)
+    return frozenset(beyond)
 
 
 def _apart(pair: Pair) -> float:

@@ -18,6 +18,7 @@ from backslide.engine.columns.cache import once
 from backslide.engine.columns.design_matrix import make_design
 from backslide.engine.columns.pair import MISSING, Pair
 from backslide.playbook.clock import time_columns
+from backslide.playbook.concept.screen import left_by_screen
 from backslide.stats.drift.boosting import classify, regress
 from backslide.stats.metrics.metric import Floats
 
@@ -98,7 +99,7 @@ def expectation(case: Case, column: str, leave_out: frozenset[str]) -> ColumnExp
     Columns that tell the time are no partners: next week they are elsewhere.
     """
     pair = case.pairs[column]
-    design = make_design(case.pairs.values(), leave_out={column, *leave_out, *case.suspects, *time_columns(case)})
+    design = make_design(case.pairs.values(), leave_out={column, *leave_out, *case.suspects, *_no_witnesses(case)})
     learn = _earlier(case)
     if not design.columns or pair.constant_before or pair.identifier:
         return None
@@ -113,6 +114,11 @@ def expectation(case: Case, column: str, leave_out: frozenset[str]) -> ColumnExp
     if pair.numeric:
         return _numbers(pair, x, design.categorical, rows, ~learn & known, rng)
     return _levels(pair, x, design.categorical, rows, ~learn & known, rng)
+
+
+def _no_witnesses(case: Case) -> set[str]:
+    """Columns that tell the time, and those of a very wide table that its screen leaves alone."""
+    return {*time_columns(case), *left_by_screen(case)}
 
 
 def _earlier(case: Case) -> Mask:

@@ -34,13 +34,13 @@ from backslide.causes.pricing.materiality import Scale
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.playbook.clock import time_columns
+from backslide.playbook.concept.screen import left_by_screen
 from backslide.stats.change.effect import Effect
 
 LEAST_EXCESS = 0.02
 """Share of rows beyond the usual that must not fit: as many as the usual ones."""
 EXCESS_Z = 4.0
 """Standard errors of that share; with sixty columns asked, a quiet one passes in 0.2 % of diagnoses."""
-MOST_COLUMNS = 60
 MOST_PRICED = 12
 """Columns whose replacement the model is asked about, those that fit least."""
 MOST_SUSPECTS = 3
@@ -108,8 +108,10 @@ def _read(bench: PricingBench, fault: Fault, one: ColumnExpectation, others: Seq
 def misfits(
     case: Case, taken: frozenset[str] = frozenset(), columns: Sequence[str] | None = None
 ) -> list[ColumnExpectation]:
-    """Columns outside ``taken`` of which more rows than usual do not fit, those that fit least first."""
-    names = [name for name in columns or list(case.pairs)[:MOST_COLUMNS] if name not in taken | time_columns(case)]
+    """Columns outside ``taken`` of which more rows than usual do not fit, those that fit least first; of a table of very many
+    columns, those that the screen of the decomposition kept, which is noted there."""
+    out = taken | time_columns(case) | frozenset(left_by_screen(case))
+    names = [name for name in columns or case.pairs if name not in out]
     asked = [expectation(case, name, taken) for name in names]
     unfit = [one for one in asked if one is not None and one.excess >= LEAST_EXCESS and one.z(case) >= EXCESS_Z]
     return sorted(unfit, key=lambda one: -one.excess)
