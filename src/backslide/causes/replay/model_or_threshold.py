@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from backslide.case import Case, Outcomes
 from backslide.causes.faults.base import Fault
 from backslide.causes.pricing.counterfactual import PricingBench
-from backslide.causes.replay.output_change import AnswerChange, find_answer_change, find_exchanged_classes
+from backslide.causes.replay.answer_change import AnswerChange, altered_outcomes, find_answer_change, rows_that_show
+from backslide.causes.replay.answer_map import find_answer_map
+from backslide.causes.replay.output_change import find_exchanged_classes
 from backslide.causes.replay.preprocessing.replay import InputChange
 from backslide.causes.replay.preprocessing.search import find_input_change
 from backslide.causes.replay.rollout import find_rollout
@@ -84,9 +86,13 @@ def _by_replay(bench: PricingBench, faults: Sequence[Fault]) -> OwnChange | None
     spread = find_rollout(case, done.current.comparable & ~done.current.equal, done.current.comparable)
     # Rows that the old model cannot answer keep what was served: they prove nothing.
     undone = _fill(done.current.answered.outcomes, case.current.outcomes, done.current.answered.failed)
-    answers = find_answer_change(case, done.current)
+    answers = find_answer_change(case, done.current, spread.rows)
     altered = None if answers is not None else find_input_change(case, done.current)
+    if answers is None and altered is None:
+        answers = find_answer_map(case, done.current, spread.rows)
     if answers is not None:
+        shows = rows_that_show(answers, done.current)
+        spread = find_rollout(case, done.current.comparable & ~done.current.equal, shows)
         found = _answer_change(bench, replace(answers, undone=undone), share, Confidence.PROVEN)
     elif altered is not None:
         seen = altered.words + ("; with that the saved model gives what was served" if altered.reproduces else "")
@@ -133,7 +139,15 @@ def _sound_replay(case: Case, faults: Sequence[Fault]) -> Replay:
 def _answer_change(bench: PricingBench, altered: AnswerChange, share: float, confidence: Confidence) -> OwnChange:
     """Answers that were altered after the model."""
     kind, evidence = CauseKind.OUTPUT_CHANGE, "SHD001:current"
-    found = _price(bench, kind, altered.undone, altered.seen, altered.undo, evidence, lambda: None)
+
+    def inject() -> Outcomes | None:
+        if altered.alter is None:
+            return None
+        served = bench.case.reference.outcomes
+        rows = bench.case.rng("answers of some rows").random(len(served.predictions)) < share
+        return altered_outcomes(served, bench.case.problem, altered.alter, rows)
+
+    found = _price(bench, kind, altered.undone, altered.seen, altered.undo, evidence, inject)
     return replace(
         found, features=altered.features, classes=altered.classes, confidence=confidence, share_of_rows=share
     )

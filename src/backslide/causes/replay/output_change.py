@@ -1,8 +1,18 @@
 """`output_change`: the answers were altered after the model gave them.
 
 Scores written in another unit (percents, log odds, another factor) in one window only are seen when the windows are opened; they
-are converted before anything is computed, and the change is named here. Scores of classes that stand in each other's place, cut
-off at a limit, or rounded are seen by replay: what was served is the saved model's answer so altered.
+are converted before anything is computed, and the change is named here. The others are seen by replay: on the rows that differ
+(all, those that a column marks, or a share of them) what was served is the saved model's answer so altered:
+
+- answers of classes that stand in each other's place;
+- answers cut off at a limit, or written with few digits;
+- each row served with the answer of the row some places before or after it in the log or in time (`ROWS_AWAY`);
+- a calibration that is new, gone or fitted again: log odds times a number plus another, or a rising function of the scores;
+- numbers multiplied, raised, or on a logarithmic scale, or another rising function of them.
+
+Half of the rows find the numbers of an alteration and the other half must follow it to the tolerance of the replay. That is no
+proof where the model has one feature, for every model of it is a function of every other: there it stays `model_change`.
+A function of the answers is asked for after another preprocessing, which is the more specific name.
 
 Without a saved model a change is `suspected`: the unit from the range of the scores, exchanged classes from predictions (or,
 where none are logged, labels) that the scores contradict in the current window and not in the reference. With labels alone the
@@ -14,7 +24,6 @@ change: they are refused with the probable fix.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +31,7 @@ from scipy.stats import spearmanr
 
 from backslide.case import Case, Outcomes, decide
 from backslide.causes.pricing.surrogate import fit_surrogate
+from backslide.causes.replay.answer_change import AnswerChange
 from backslide.causes.replay.rollout import find_rollout
 from backslide.causes.reporting.timing import fault_onset
 from backslide.contracts import say
@@ -29,28 +39,10 @@ from backslide.contracts.cause import Cause, CauseKind, Confidence, Repair
 from backslide.engine.columns import names
 from backslide.engine.roles.score_direction import direction, put_right
 from backslide.engine.roles.score_scale import AlteredScores
-from backslide.playbook.shadow.replay import AGREE, Replayed, replay
+from backslide.playbook.shadow.replay import replay
 
-Floats = NDArray[np.float64]
-DIGITS = (0, 1, 2, 3)
-"""Decimal places to which scores may have been rounded."""
-ROUNDED = 1e-9
-"""Distance of a rounded score from its decimal."""
-MOST_CLASSES = 50
-"""Classes up to which their order is looked for."""
 TURNED = -0.5
 """Rank correlation of served scores with those that the inputs lead to expect from which on they run against each other."""
-
-
-@dataclass(frozen=True)
-class AnswerChange:
-    """Served scores as an alteration of what the model answers."""
-
-    undone: Outcomes
-    seen: str
-    undo: str
-    features: tuple[str, ...]
-    classes: tuple[str, ...] = ()
 
 
 def find_unit_changes(case: Case, rank: int) -> tuple[Cause, ...]:
@@ -98,64 +90,6 @@ def _replays(case: Case) -> bool:
         return False
     done = replay(case)
     return done.faithful and done.current.agrees
-
-
-def find_answer_change(case: Case, done: Replayed) -> AnswerChange | None:
-    """What was done to the saved model's answers so that they are what was served; None where nothing simple was."""
-    served, answered = case.current.outcomes, done.answered.outcomes
-    if served.scores is None or answered.scores is None or not done.comparable.any():
-        return None
-    rows, columns = done.comparable, tuple(case.problem.roles.scores.values())
-    a, s = answered.scores[rows], served.scores[rows]
-    others = rows & ~done.equal  # some hosts or days may have their answers right
-    order = _order(answered.scores[others], served.scores[others], done.tolerance)
-    if order is not None:
-        moved = tuple(case.problem.classes[i] for i, j in enumerate(order) if i != j)
-        taken = tuple(case.problem.roles.scores[c] for c in moved if c in case.problem.roles.scores)
-        return AnswerChange(
-            answered,
-            f"the scores of {say.listed([repr(c) for c in moved])} stand in each other's place: what was served is "
-            "what the saved model gives with these classes exchanged",
-            "give each score to its own class",
-            taken or columns,
-            moved,
-        )
-    low, high = float(s.min()), float(s.max())
-    at_a_limit = int(((s == low) | (s == high)).any(axis=1).sum())
-    if _same(np.clip(a, low, high), s, done.tolerance) and at_a_limit >= LEAST_HELD:
-        seen = (
-            f"scores are cut off at {say.number(low)} and {say.number(high)}: what was served is what the saved model gives "
-            "within them"
-        )
-        return AnswerChange(answered, seen, "serve the scores without the limits", columns)
-    for digits in DIGITS:
-        if _same(np.round(answered.scores[others], digits), served.scores[others], ROUNDED):
-            seen = (
-                f"scores are rounded to {digits} decimal places: what was served is the saved model's answer so rounded"
-            )
-            return AnswerChange(answered, seen, "serve the scores as the model gives them", columns)
-    return None
-
-
-def _same(one: Floats, other: Floats, tolerance: float) -> bool:
-    return bool((np.abs(one - other) <= tolerance).all(axis=1).mean() >= AGREE)
-
-
-LEAST_HELD = 20
-"""Rows at a limit from which it is one."""
-
-
-def _order(answered: Floats, served: Floats, tolerance: float) -> tuple[int, ...] | None:
-    """Class whose answer each served column holds, where that is another order on nearly every row."""
-    k = served.shape[1]
-    if k < 2 or k > MOST_CLASSES:
-        return None
-    head = slice(0, 200)
-    near = np.abs(served[head, :, None] - answered[head, None, :]).mean(axis=0)
-    order = tuple(int(j) for j in near.argmin(axis=1))
-    if order == tuple(range(k)) or len(set(order)) < k:
-        return None
-    return order if _same(answered[:, list(order)], served, tolerance) else None
 
 
 def find_exchanged_classes(case: Case) -> AnswerChange | None:
