@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from commands import backslide
 
 pytest.importorskip("shap")
 COLUMNS = ["income", "age", "tenure"]
@@ -76,11 +76,8 @@ def diagnosed(
     joblib.dump(old, folder / "old.joblib")
     joblib.dump(new, folder / "new.joblib")
     (folder / "backslide.toml").write_text(CONFIG, encoding="utf-8")
-    command = ["diagnose", "backslide.toml", "--json", "d.json", "--html", "r.html", "-q"]
-    ran = subprocess.run(
-        [sys.executable, "-m", "backslide", *command], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert ran.returncode in (0, 1), ran.stderr
+    ran = backslide(folder, "diagnose", "backslide.toml", "--json", "d.json", "--html", "r.html", "-q")
+    assert ran.code in (0, 1), ran.err
     return json.loads((folder / "d.json").read_text(encoding="utf-8"))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from backslide.engine.sources import database
 from backslide.engine.sources.database import hidden, is_database
 from backslide.engine.sources.open import describe, open_source
 from backslide.jobs.diagnose import diagnose_config
+from commands import backslide
 from servers import ESCAPED, SECRET
 
 sqlalchemy = pytest.importorskip("sqlalchemy")
@@ -206,17 +206,15 @@ def test_postgres_is_read(logged: str):
 def test_no_password_is_shown(logged: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     uri = f"postgresql://{logged}#logs.predictions"
     (tmp_path / "backslide.toml").write_text(CONFIG.format(uri=uri))
-    command = [sys.executable, "-m", "backslide", "diagnose", "--json", "d.json", "--html", "d.html", "--md", "d.md"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr  # the accuracy is what it was
+    done = backslide(tmp_path, "diagnose", "--json", "d.json", "--html", "d.html", "--md", "d.md")
+    assert done.code == 0, done.err  # the accuracy is what it was
     written = (
-        "".join((tmp_path / name).read_text() for name in ("d.json", "d.html", "d.md")) + done.stdout + done.stderr
+        "".join((tmp_path / name).read_text() for name in ("d.json", "d.html", "d.md")) + done.out + done.err
     )
     assert "me:***@127.0.0.1" in written
-    given = [sys.executable, "-m", "backslide", "init", uri, "--out", "other.toml"]
-    done = subprocess.run(given, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    written += (tmp_path / "other.toml").read_text() + done.stdout + done.stderr
+    done = backslide(tmp_path, "init", uri, "--out", "other.toml")
+    assert done.code == 0, done.err
+    written += (tmp_path / "other.toml").read_text() + done.out + done.err
     monkeypatch.setenv("DATABASE_PASSWORD", SECRET)
     assert open_source(Settings.load(tmp_path / "other.toml").data.source).collect().height == 1500
     for wrong in (uri.replace("127.0.0.1", "127.0.0.1:1"), uri.replace("/postgres#", "/none#"), uri.replace("me:", "you:"),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.report.documents.diagnosis import diagnosis_page
+from commands import backslide
 
 FUNCTION = """\
 import joblib
@@ -53,7 +52,7 @@ def diagnose(
     folder: Path, reference: pl.DataFrame, current: pl.DataFrame, roles: dict[str, Any], *,
     model: Pipeline | None = None, as_function: bool = False, current_model: Pipeline | None = None, quick: bool = False,
 ) -> Report:  # fmt: skip
-    """Write everything into ``folder``, run ``backslide diagnose`` in a process of its own and read what it wrote."""
+    """Write everything into ``folder``, run ``backslide diagnose`` there and read what it wrote."""
     reference.write_parquet(folder / "reference.parquet")
     current.write_parquet(folder / "current.parquet")
     sections: dict[str, dict[str, Any]] = {
@@ -77,16 +76,14 @@ def diagnose(
 
 def _run(folder: Path, options: list[str]) -> Report:
     written, page = folder / "diagnosis.json", folder / "report.html"
-    arguments = ["diagnose", str(folder / "backslide.toml"), "--json", str(written), "--html", str(page), *options]
-    command = [sys.executable, "-m", "backslide", *arguments]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ran.returncode in (0, 1), ran.stderr
+    ran = backslide(folder, "diagnose", "backslide.toml", "--json", written, "--html", page, *options)
+    assert ran.code in (0, 1), ran.err
     data = json.loads(written.read_text(encoding="utf-8"))
     Draft202012Validator(Diagnosis.json_schema()).validate(data)
     diagnosis = Diagnosis.from_dict(data)
     assert diagnosis.to_dict() == data
-    assert _flat(diagnosis_page(diagnosis).headline) in _flat(ran.stdout)
-    return Report(ran.returncode, diagnosis, page.read_text(encoding="utf-8"))
+    assert _flat(diagnosis_page(diagnosis).headline) in _flat(ran.out)
+    return Report(ran.code, diagnosis, page.read_text(encoding="utf-8"))
 
 
 def _toml(sections: dict[str, dict[str, Any]]) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +14,7 @@ import pytest
 
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.shadow import Shadow, ShadowVerdict
+from commands import backslide
 from real import by_cli, worlds
 from real.periods import PERIODS
 
@@ -123,7 +122,6 @@ def test_nothing_is_named_where_old_and_new_are_the_same(swap, tmp_path):
 def shadow_of(folder: Path, code: int = 1) -> Shadow:
     """``backslide shadow`` on the configuration that is there."""
     written = folder / "shadow.json"
-    command = [sys.executable, "-m", "backslide", "shadow", str(folder / "backslide.toml"), "--json", str(written)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ran.returncode == code, ran.stderr
+    ran = backslide(folder, "shadow", "backslide.toml", "--json", written)
+    assert ran.code == code, ran.err
     return Shadow.from_dict(json.loads(written.read_text(encoding="utf-8")))

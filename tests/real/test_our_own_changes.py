@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import commands
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Verdict
 from real import by_cli
@@ -179,9 +180,12 @@ def given_to(model: Any, s: Stack, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def backslide(folder: Path, *arguments: str, code: int = 0, path: Path | None = None) -> str:
-    """One command in a process of its own, with a folder of libraries in front where one is given."""
-    places = [str(path)] if path is not None else []
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*places, os.environ.get("PYTHONPATH", "")])}
+    """One command; in a process of its own where a folder of libraries is to stand in front."""
+    if path is None:
+        here = commands.backslide(folder, *arguments)
+        assert here.code == code, here.out + here.err
+        return here.out
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(path), os.environ.get("PYTHONPATH", "")])}
     ran = subprocess.run(
         [sys.executable, "-m", "backslide", *arguments], cwd=folder, env=environment, capture_output=True, text=True,
         check=False,
