@@ -37,16 +37,21 @@ help:
 install: $(VENV)/.dev
 
 # Stamps: the second time is quick, and a changed pyproject.toml installs again.
+define venv
+@test -x $(PY) || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "backslide needs Python 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 1; }
+@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+endef
+
 $(VENV)/.core: pyproject.toml
-	@test -x $(PY) || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "backslide needs Python 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 1; }
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(venv)
 	$(PIP) install -e .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.core
+$(VENV)/.dev: pyproject.toml
+	$(venv)
 	$(PIP) install -e '.[dev]'
-	@touch $@
+	@touch $(VENV)/.core $@
 
 $(VENV)/.site: $(VENV)/.core
 	$(PIP) install -e '.[site]'

@@ -37,14 +37,6 @@ def test_arrows_run_one_way():
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
 
-def test_the_rules_of_the_house_hold(capsys):
-    """Names, arrows, sizes and number formats: tools/house.py lists what breaks one."""
-    sys.path.insert(0, str(ROOT / "tools"))
-    import house
-
-    assert house.main([]) == 0, capsys.readouterr().out
-
-
 def test_most_files_are_short():
     lengths = [len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES]
     assert len(lengths) > 50

@@ -145,6 +145,7 @@ def test_configuration_names_columns_that_exist(desk):
         assert {*settings.model.columns().values(), *FEATURES} <= set(log.columns)
 
 
+@pytest.mark.slow  # everywhere else: the story that is told by default, tests/test_demo_letters.py
 def test_the_whole_story_ends_in_a_verified_cause(tmp_path: Path):
     stages: list[str] = []
     diagnosis, page = story.run(tmp_path / "demo", stages.append)

@@ -17,8 +17,9 @@ from backslide.playbook import scenarios
 from backslide.stats.metrics.metric import METRICS
 
 
-def diagnosed(reference: pl.DataFrame, current: pl.DataFrame, **model: object) -> bs.Diagnosis:
-    return bs.diagnose(reference, current, settings=Settings.from_dict({"model": {**scenarios.ROLES, **model}}))
+def diagnosed(reference: pl.DataFrame, current: pl.DataFrame, *, quick: bool = False, **model: object) -> bs.Diagnosis:
+    settings = Settings.from_dict({"model": {**scenarios.ROLES, **model}})
+    return bs.diagnose(reference, current, settings=settings, quick=quick)
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +71,12 @@ def test_where_nothing_could_be_seen_it_is_said(months):
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "log_loss", "matthews"])
 @pytest.mark.parametrize("labelled", ["reference", "current"])
 def test_the_metric_of_the_labelled_window_is_known(months, metric, labelled):
-    both = diagnosed(*months, metric=metric).metric
+    both = diagnosed(*months, metric=metric, quick=True).metric
     sides = [
         month if name == labelled else month.with_columns(label=pl.lit(None, pl.String))
         for name, month in zip(("reference", "current"), months, strict=True)
     ]
-    diagnosis = diagnosed(*sides, metric=metric)
+    diagnosis = diagnosed(*sides, metric=metric, quick=True)
     found = {"reference": diagnosis.metric.reference, "current": diagnosis.metric.current}
     assert found.pop(labelled) == pytest.approx(getattr(both, labelled), rel=1e-12)
     assert list(found.values()) == [None]

@@ -31,6 +31,19 @@ FOR_TESTS = ("pytest", "pytest-xdist", "hypothesis", "jsonschema")
 """Of the extra ``dev``: what the tests marked ``core`` import beside ourselves."""
 MARK = "pytestmark = pytest.mark.core"
 """How a module says so: others, which may import more, are not even collected."""
+SET_ASIDE = ("PYTHONPATH", "PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE")
+"""Environment variables that commands do without; bytecode is kept because it is not made when packages are installed."""
+ONE_AFTER_THE_OTHER = """
+import io, json, sys
+from contextlib import redirect_stderr
+from backslide.cli import main
+results = []
+for arguments in json.loads(sys.argv[1]):
+    with redirect_stderr(io.StringIO()) as stream:
+        code = main(arguments)
+    results.append((code, stream.getvalue()))
+print(json.dumps(results))
+"""
 WARNING = re.compile(r"\b\w*Warning: ")
 
 
@@ -70,6 +83,11 @@ class Environment:
         if told.returncode:
             raise FailedError(f"pip {' '.join(arguments)}:\n{told.stdout}{told.stderr}")
 
+    def install(self, *requirements: str, oldest: bool) -> None:
+        """Install, on the oldest declared versions where asked; compiling is left to the first import."""
+        constraints = ["--only-binary", ":all:", "--constraint", str(OLDEST)] if oldest else []
+        self.pip("install", "--no-compile", *requirements, *constraints)
+
     def installed(self) -> dict[str, str]:
         """Versions by normalised name."""
         told = self._run([str(self.python), "-m", "pip", "--disable-pip-version-check", "list", "--format=json"])
@@ -101,38 +119,43 @@ class Environment:
         print(f"  {words}", flush=True)
         return told.stdout
 
-    def lacks(self, extra: str, *arguments: str) -> None:
-        """Run a command whose extra is not installed: one line that names it, and exit code 2."""
-        words = "backslide " + " ".join(arguments)
-        told = self._run([str(self.python.with_name("backslide")), *arguments])
-        lines = told.stderr.strip().splitlines()
-        if told.returncode != 2 or len(lines) != 1 or f"pip install 'backslide[{extra}]'" not in lines[0]:
-            raise FailedError(
-                f"{words}: expected one line that names [{extra}], exit {told.returncode}:\n{told.stderr}"
-            )
-        print(f"  {lines[0]}", flush=True)
+    def lack(self, commands: Sequence[tuple[str, Sequence[str]]]) -> None:
+        """Run commands whose extra is not installed, one after the other in one process: each says so on one line that
+        names the extra, and ends with exit code 2."""
+        done = self._run([str(self.python), "-c", ONE_AFTER_THE_OTHER, json.dumps([given for _, given in commands])])
+        if done.returncode:
+            raise FailedError(f"commands without their extras:\n{done.stdout}{done.stderr}")
+        for (extra, arguments), (code, text) in zip(commands, json.loads(done.stdout), strict=True):
+            lines = text.strip().splitlines()
+            if code != 2 or len(lines) != 1 or f"pip install 'backslide[{extra}]'" not in lines[0]:
+                words = "backslide " + " ".join(arguments)
+                raise FailedError(f"{words}: expected one line that names [{extra}], exit {code}:\n{text}")
+            print(f"  {lines[0]}", flush=True)
 
     def _run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONWARNINGS")}
+        kept = {name: value for name, value in os.environ.items() if name not in SET_ASIDE}
         return subprocess.run(
             command, cwd=self.folder, env={**kept, "NO_COLOR": "1", "COLUMNS": "120"}, capture_output=True, text=True
         )
 
 
-def build(folder: Path, oldest: bool) -> Environment:
-    """A new environment with the wheel of this checkout and what it depends on."""
+def build(folder: Path, oldest: bool, tests_only: bool) -> Environment:
+    """A new environment with the wheel of this checkout and what it depends on; for ``tests_only`` what they need too."""
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
     work = folder / "work"
     work.mkdir()
     environment = Environment(folder / "venv", work)
     environment.pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
     (wheel,) = folder.glob("backslide-*.whl")
-    environment.pip("install", str(wheel), *_constraints(oldest))
+    environment.install(str(wheel), *(for_tests() if tests_only else ()), oldest=oldest)
     return environment
 
 
-def _constraints(oldest: bool) -> list[str]:
-    return ["--only-binary", ":all:", "--constraint", str(OLDEST)] if oldest else []
+def for_tests() -> list[str]:
+    """What the tests marked ``core`` need beside ourselves."""
+    wanted = [one for one in declared()["dev"] if distribution(one) in FOR_TESTS]
+    assert len(wanted) == len(FOR_TESTS), wanted
+    return wanted
 
 
 def without_extras(environment: Environment) -> dict[str, str]:
@@ -189,16 +212,16 @@ def compare_snapshots(environment: Environment) -> None:
 
 
 def diagnose_parquet(environment: Environment) -> None:
-    """The main jobs on a Parquet file."""
+    """The main job and the gate on a Parquet file: read by Polars, and handed to models without pyarrow as from CSV."""
     diagnosed(environment, "parquet")
-    judged(environment, "parquet")
-    rehearsed(environment, "parquet")
+    judged(environment, "parquet", "gate")
 
 
 def diagnose_csv(environment: Environment) -> None:
     """The main jobs on a CSV file; then those for which the kind of file makes no difference any more."""
     diagnosed(environment, "csv")
-    judged(environment, "csv")
+    judged(environment, "csv", "shadow")
+    judged(environment, "csv", "gate")
     rehearsed(environment, "csv")
     run, config = environment.backslide, "csv.toml"
     run("watch", config, "--replay", "-q", codes=[0, 1])  # without the extra only what is kept is missing
@@ -226,58 +249,56 @@ def rehearsed(environment: Environment, kind: str) -> None:
                           codes=[0, 1], writes=[out])  # fmt: skip
 
 
-def judged(environment: Environment, kind: str) -> None:
+def judged(environment: Environment, kind: str, job: str) -> None:
     """Both models on the same rows."""
-    for job in ("shadow", "gate"):
-        name = f"{kind}-{job}"
-        files = [f"{name}.json", f"{name}.html"]
-        run = environment.backslide
-        run(job, f"{kind}.toml", "--json", files[0], "--html", files[1], "-q", codes=[1], writes=files)
-        run("report", files[0], "--md", f"{name}.md", writes=[f"{name}.md"])
+    name, run = f"{kind}-{job}", environment.backslide
+    files = [f"{name}.json", f"{name}.html"]
+    run(job, f"{kind}.toml", "--json", files[0], "--html", files[1], "-q", codes=[1], writes=files)
+    run("report", files[0], "--md", f"{name}.md", writes=[f"{name}.md"])
 
 
 def run_without_extras(environment: Environment) -> None:
     """Every way of use that needs an extra, without it."""
-    lacks, folder = environment.lacks, environment.folder
+    folder = environment.folder
     (folder / "table" / "_delta_log").mkdir(parents=True)
     (folder / "MLmodel").write_text("flavors: {}\n")
     for name in ("model.onnx", "model.skops", "model.json", "model.txt", "model.cbm", "labels.csv"):
         (folder / name).write_text("id,label\na,yes\n")
-    alike = ("diagnose", "csv.toml", "-q")
-    lacks("delta", *alike, "--reference", "table")
-    lacks("delta", *alike, "--current", "delta://table")
-    lacks("watch", *alike, "--reference", "sqlite:///log.db#log")
-    lacks("watch", *alike, "--reference", "postgresql://me:secret@host/db#log")
-    snapshot = ("snapshot", "--out", "c.json", "-q", "--model")
-    lacks("onnx", *snapshot, "model.onnx")
-    lacks("skops", *snapshot, "model.skops")
-    lacks("xgboost", *snapshot, "model.json")
-    lacks("lightgbm", *snapshot, "model.txt")
-    lacks("catboost", *snapshot, "model.cbm")
-    lacks("mlflow", *snapshot, "models:/loans/1")
-    lacks("mlflow", *snapshot, ".")
     config = (folder / "csv.toml").read_text(encoding="utf-8")
     (folder / "mlflow.toml").write_text(f'{config}\n[retrain]\nmlflow = "loans"\n', encoding="utf-8")
-    lacks("mlflow", "retrain", "mlflow.toml", "-q")
-    lacks("watch", "watch", "csv.toml", "-q")
-    lacks("watch", "watch", "csv.toml", "--test-alert", "-q")
+    diagnose = ("diagnose", "csv.toml", "-q")
+    snapshot = ("snapshot", "--out", "c.json", "-q", "--model")
     log = ("--store", "served")
-    lacks("watch", "log", "rollup", *log)
-    lacks("watch", "log", "ingest", "log.csv", "--model", "loans", *log)
-    lacks("watch", "log", "compact", *log)
-    lacks("watch", "log", "stats", *log)
-    lacks("watch", "log", "export", "out.parquet", "--model", "loans", *log)
-    lacks("watch", "log", "to-label", "out.csv", "--model", "loans", *log)
-    lacks("watch", "log", "label", "labels.csv", "--model", "loans", *log)
+    environment.lack(
+        [
+            ("delta", (*diagnose, "--reference", "table")),
+            ("delta", (*diagnose, "--current", "delta://table")),
+            ("watch", (*diagnose, "--reference", "sqlite:///log.db#log")),
+            ("watch", (*diagnose, "--reference", "postgresql://me:secret@host/db#log")),
+            ("onnx", (*snapshot, "model.onnx")),
+            ("skops", (*snapshot, "model.skops")),
+            ("xgboost", (*snapshot, "model.json")),
+            ("lightgbm", (*snapshot, "model.txt")),
+            ("catboost", (*snapshot, "model.cbm")),
+            ("mlflow", (*snapshot, "models:/loans/1")),
+            ("mlflow", (*snapshot, ".")),
+            ("mlflow", ("retrain", "mlflow.toml", "-q")),
+            ("watch", ("watch", "csv.toml", "-q")),
+            ("watch", ("watch", "csv.toml", "--test-alert", "-q")),
+            ("watch", ("log", "rollup", *log)),
+            ("watch", ("log", "ingest", "log.csv", "--model", "loans", *log)),
+            ("watch", ("log", "compact", *log)),
+            ("watch", ("log", "stats", *log)),
+            ("watch", ("log", "export", "out.parquet", "--model", "loans", *log)),
+            ("watch", ("log", "to-label", "out.csv", "--model", "loans", *log)),
+            ("watch", ("log", "label", "labels.csv", "--model", "loans", *log)),
+        ]
+    )
 
 
-def run_tests(environment: Environment, oldest: bool) -> None:
+def run_tests(environment: Environment) -> None:
     """The tests marked ``core``, of this checkout on what is installed."""
-    wanted = [one for one in declared()["dev"] if distribution(one) in FOR_TESTS]
-    assert len(wanted) == len(FOR_TESTS), wanted
-    environment.pip("install", *wanted, *_constraints(oldest))
-    without_extras(environment)
-    set_aside = ("PYTHONPATH", "BACKSLIDE_CI", "BACKSLIDE_DATA")  # slow tests run where everything is installed
+    set_aside = (*SET_ASIDE, "BACKSLIDE_CI", "BACKSLIDE_DATA")  # slow tests run where everything is installed
     kept = {name: value for name, value in os.environ.items() if name not in set_aside}
     files = sorted(
         str(path) for path in (ROOT / "tests").rglob("test_*.py") if MARK in path.read_text(encoding="utf-8")
@@ -302,15 +323,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="backslide-core-") as folder:
         try:
             tell("building the wheel and installing it")
-            environment = build(Path(folder), chosen.oldest)
+            environment = build(Path(folder), chosen.oldest, chosen.tests_only)
             versions = without_extras(environment)
             tell("installed: " + ", ".join(f"{name} {version}" for name, version in versions.items()))
             if not chosen.tests_only:
                 run_commands(environment)
                 tell("without the extras")
                 run_without_extras(environment)
+                environment.install(*for_tests(), oldest=chosen.oldest)
+                without_extras(environment)
             tell("tests marked core")
-            run_tests(environment, chosen.oldest)
+            run_tests(environment)
         except FailedError as error:
             print(f"check_core: {error}", file=sys.stderr)
             return 1

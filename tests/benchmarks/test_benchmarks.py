@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import json
 import subprocess
 import sys
+import warnings
+from contextlib import redirect_stdout
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -31,6 +38,32 @@ def run(script: str, *arguments: str) -> str:
     return done.stdout
 
 
+def once(module: ModuleType, task: str, arguments: tuple[object, ...]) -> Any:
+    """A task as its process would do it, in this one."""
+    import measure
+
+    with redirect_stdout(io.StringIO()) as stream:
+        measure.run_task(module.TASKS[task], [str(argument) for argument in arguments])
+    return measure.Run(**json.loads(stream.getvalue().splitlines()[-1]))
+
+
+@pytest.fixture
+def run_here(on_path: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """A script and its tasks in this process: what they take is not judged here, so imports need not be paid again."""
+
+    def run_script(script: str, *arguments: str) -> str:
+        module = import_module(script.removesuffix(".py"))
+        if hasattr(module, "child"):
+            monkeypatch.setattr(module, "child", lambda _, task, *given: once(module, task, given))
+        monkeypatch.setattr(sys, "argv", [script, *arguments])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            module.main()
+        return capsys.readouterr().out
+
+    return run_script
+
+
 def cells(printed: str) -> list[list[str]]:
     """The Markdown table without its rule, as stripped cells."""
     lines = [line for line in printed.splitlines() if line.startswith("|")]
@@ -38,8 +71,8 @@ def cells(printed: str) -> list[list[str]]:
 
 
 @pytest.mark.slow
-def test_profile_scan_prints_every_pass():
-    head, *rows = cells(run("profile_scan.py", "--rows", "3000", "--columns", "6", "--repeats", "1"))
+def test_profile_scan_prints_every_pass(run_here):
+    head, *rows = cells(run_here("profile_scan.py", "--rows", "3000", "--columns", "6", "--repeats", "1"))
     assert head == ["both windows", "seconds", "peak MB", "x bare scan"]
     assert [row[0] for row in rows] == [
         "bare scan of the features",
@@ -62,8 +95,8 @@ def test_text_checks_prints_every_pass_and_flags_nothing():
 
 
 @pytest.mark.slow
-def test_diagnose_scaling_prints_its_size_and_finds_the_fault():
-    printed = run("diagnose_scaling.py", "--base", "1500", "8", "--rows", "--features")
+def test_diagnose_scaling_prints_its_size_and_finds_the_fault(run_here):
+    printed = run_here("diagnose_scaling.py", "--base", "1500", "8", "--rows", "--features")
     head, *rows = cells(printed)
     assert len(rows) == 1
     row = dict(zip(head, rows[0], strict=True))
@@ -122,8 +155,8 @@ def test_change_power_prints_its_table():
 
 
 @pytest.mark.slow
-def test_serving_guard_prints_its_tables():
-    printed = run("serving_guard.py", "--calls", "10", "--columns", "5", "--cases", "frame, 1 row", "dictionary")
+def test_serving_guard_prints_its_tables(run_here):
+    printed = run_here("serving_guard.py", "--calls", "10", "--columns", "5", "--cases", "frame, 1 row", "dictionary")
     head, row, _, *rest = cells(printed)
     line = dict(zip(head, row, strict=True))
     assert float(line["unguarded µs"]) > 0

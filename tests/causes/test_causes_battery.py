@@ -16,9 +16,10 @@ from backslide.contracts.diagnosis import Action, Diagnosis, Verdict
 from backslide.jobs.verdict import judge
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
+from scale import runs
 
-SEEDS = range(3)
-QUIET_SEEDS = range(30)
+SEEDS = range(runs(2, 3))
+QUIET_SEEDS = range(runs(12, 30))
 
 
 def broken(fault, rng: np.random.Generator, rows: int = 3000) -> Scenario:
@@ -63,6 +64,7 @@ def faults(diagnosis: Diagnosis) -> list[Cause]:
     return [c for c in (*diagnosis.causes, *diagnosis.harmless) if c.kind.family == "data fault"]
 
 
+@pytest.mark.rates
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("kind", MAKERS)
 def test_the_first_cause_is_the_right_one(kind, seed):
@@ -124,6 +126,7 @@ def test_the_world_explains_most_of_the_drop(kind):
     assert 0.6 < np.median(shares) < 1.5
 
 
+@pytest.mark.rates
 @pytest.mark.parametrize("seed", SEEDS)
 def test_two_faults_at_once(seed):
     """Both are found, share the points, and nothing is left for the world."""
@@ -136,6 +139,7 @@ def test_two_faults_at_once(seed):
     assert abs(diagnosis.unexplained.estimate) < 0.04
 
 
+@pytest.mark.rates
 @pytest.mark.parametrize("seed", SEEDS)
 def test_another_model_and_a_broken_column_at_once(seed):
     scenario = broken(renamed, np.random.default_rng(seed))
@@ -157,6 +161,7 @@ def suspects(scenario: Scenario) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.rates
 def test_quiet_months_name_no_fault():
     named = {seed: suspects(scenarios.quiet(np.random.default_rng(seed))) for seed in QUIET_SEEDS}
     assert {seed: names for seed, names in named.items() if names} == {}
@@ -189,11 +194,12 @@ DRIFTS = {
 
 
 @pytest.mark.slow
+@pytest.mark.rates
 @pytest.mark.parametrize("drift", DRIFTS)
 def test_natural_drift_is_no_fault(drift):
     """The world moved and the model is as right as before: no column is accused."""
     named = {}
-    for seed in range(4):
+    for seed in range(runs(2, 4)):
         rng = np.random.default_rng(100 + seed)
         reference, current = worlds.two_months(rng)
         current = scenarios.rescored(natural(DRIFTS[drift](current, rng), rng))
@@ -202,9 +208,10 @@ def test_natural_drift_is_no_fault(drift):
 
 
 @pytest.mark.slow
+@pytest.mark.rates
 @pytest.mark.parametrize("kind", ["covariate_shift", "label_shift", "concept_drift"])
 def test_the_world_is_not_called_a_fault(kind):
-    named = {seed: suspects(MAKERS[kind](np.random.default_rng(50 + seed))) for seed in range(4)}
+    named = {seed: suspects(MAKERS[kind](np.random.default_rng(50 + seed))) for seed in range(runs(2, 4))}
     assert {seed: names for seed, names in named.items() if names} == {}
 
 
@@ -217,6 +224,7 @@ def test_a_fault_that_costs_nothing_is_harmless():
     assert not diagnosis.verdict.bad
 
 
+@pytest.mark.rates
 @pytest.mark.parametrize("seed", SEEDS)
 def test_without_a_model_a_stand_in_prices_and_nothing_is_proven(seed):
     scenario = MAKERS["unit_change"](np.random.default_rng(seed))
@@ -283,9 +291,10 @@ REGRESSION_FAULTS = {
 }
 
 
+@pytest.mark.rates
 @pytest.mark.parametrize("kind", REGRESSION_FAULTS)
 def test_regression_names_the_fault_and_its_price(kind):
-    for seed in range(2):
+    for seed in range(runs(1, 2)):
         world = worlds.regression(np.random.default_rng(seed), REGRESSION_FAULTS[kind])
         diagnosis = worlds.causes_of(world.scenario)
         errors = [
@@ -303,13 +312,14 @@ def test_regression_names_the_fault_and_its_price(kind):
         assert explained == pytest.approx(diagnosis.metric.change.estimate, abs=1e-9 * errors[0])
 
 
+@pytest.mark.rates
 def test_regression_names_nothing_where_nothing_happened():
-    named = {seed: suspects(worlds.regression(np.random.default_rng(seed)).scenario) for seed in range(10)}
+    named = {seed: suspects(worlds.regression(np.random.default_rng(seed)).scenario) for seed in range(runs(4, 10))}
     assert {seed: names for seed, names in named.items() if names} == {}
 
 
 def test_the_causes_do_not_depend_on_the_order_of_rows():
-    scenario = MAKERS["unit_change"](np.random.default_rng(2))
+    scenario = MAKERS["unit_change"](np.random.default_rng(1))
     shuffled = worlds.causes_of(
         Scenario(
             scenario.reference.sample(fraction=1, shuffle=True, seed=1),
@@ -318,7 +328,7 @@ def test_the_causes_do_not_depend_on_the_order_of_rows():
             scenario.artefact,
         )
     )
-    one, two = diagnosed("unit_change", 2).causes, shuffled.causes
+    one, two = diagnosed("unit_change", 1).causes, shuffled.causes
     assert [(c.kind, c.features, c.confidence) for c in one] == [(c.kind, c.features, c.confidence) for c in two]
     assert one[0].points.estimate == pytest.approx(two[0].points.estimate, abs=1e-9)
 

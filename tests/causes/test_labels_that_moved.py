@@ -117,7 +117,7 @@ QUIET = {
 @pytest.mark.parametrize("what", QUIET)
 def test_nobody_is_said_to_label_otherwise_where_nobody_does(what: str):
     world, rng = World(), np.random.default_rng(3)
-    said, pairs = 0, runs(40, 100)
+    said, pairs = 0, runs(24, 100)
     for _ in range(pairs):
         reference, current = world.rows(rng, 1500, 0), world.rows(rng, 1500, 1, **QUIET[what])
         said += found(reference, current, world) is not None
@@ -125,11 +125,12 @@ def test_nobody_is_said_to_label_otherwise_where_nobody_does(what: str):
 
 
 @pytest.mark.slow
+@pytest.mark.rates
 def test_a_model_that_errs_is_no_policy():
     """Rows of one class are answered as another more often: the predictions changed, not the labels."""
     world, rng = World(), np.random.default_rng(4)
     said = 0
-    for _ in range(30):
+    for _ in range(runs(12, 30)):
         reference, current = world.rows(rng, 2000, 0), world.rows(rng, 2000, 1)
         hit = (current["prediction"] == "c000").to_numpy() & (rng.random(current.height) < 0.4)
         wrong = np.where(hit, "c002", current["prediction"].to_numpy()).astype(str)

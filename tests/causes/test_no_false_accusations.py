@@ -66,14 +66,14 @@ def accused(reference: pl.DataFrame, current: pl.DataFrame) -> list[str]:
 
 @pytest.mark.slow
 def test_no_fault_is_named_on_quiet_pairs():
-    told = {name: accused(gaps(g, 1), gaps(b, 2)) for name, g, b in pairs(6)}
+    told = {name: accused(gaps(g, 1), gaps(b, 2)) for name, g, b in pairs(4)}
     assert {name: found for name, found in told.items() if found} == {}
 
 
 @pytest.mark.slow
 @pytest.mark.rates
 def test_no_fault_is_named_on_many_quiet_pairs():
-    told = {name: accused(gaps(g, 3), gaps(b, 4)) for name, g, b in pairs(runs(10, 60))}
+    told = {name: accused(gaps(g, 3), gaps(b, 4)) for name, g, b in pairs(runs(5, 60))}
     assert {name: found for name, found in told.items() if found} == {}
 
 

@@ -36,7 +36,7 @@ def found(frame: pl.DataFrame, tmp_path, **windows: str) -> Diagnosis:
     settings = Settings.from_dict(
         {"model": model, "data": {"source": "log.parquet"}, "windows": {"current": "auto", **windows}}, base=tmp_path
     )
-    return diagnose(settings=settings, reference_model=scenarios.TrueModel())
+    return diagnose(settings=settings, reference_model=scenarios.TrueModel(), quick=True)
 
 
 @pytest.mark.parametrize("reference", [None, "auto", "2026-03-02..2026-03-20"])

@@ -16,6 +16,7 @@ from backslide.causes.faults.subset_rules import find_markers
 from backslide.causes.faults.subsets import recognise_within
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.segments import holds
+from scale import runs
 
 
 def faults(reference: pl.DataFrame, current: pl.DataFrame) -> list[Fault]:
@@ -95,10 +96,11 @@ def test_the_repair_of_a_shuffle_on_one_host_leaves_the_others():
 
 
 @pytest.mark.slow
+@pytest.mark.rates
 @pytest.mark.parametrize("drift", [0.0, 0.15])
 def test_quiet_pairs_have_no_marked_faults(drift):
     """Under a drift of the world some value may move more than others; nothing recognises a fault there."""
-    for seed in range(20):
+    for seed in range(runs(8, 20)):
         case = worlds.case_of(tables.scenario(*tables.months(seed + 100, 1500, drift)))
         assert recognise_within(case) == []
         assert drift or find_markers(case) == []

@@ -89,7 +89,7 @@ def test_models_fitted_again_are_no_scalers(world):
     """In at most 1 % of models that were fitted again, on half or a tenth of the rows or with wrong labels."""
     model, past, reference, current = world
     rng = np.random.default_rng(9)
-    named, tried = 0, runs(18, 60)
+    named, tried = 0, runs(9, 60)
     for k in range(tried):
         rows = past.sample(ROWS // (2 if k % 3 else 10), random_state=k)
         labels = rows["label"].to_numpy().copy()

@@ -21,11 +21,18 @@ from backslide.playbook.base import Scenario
 from backslide.playbook.registry import all_checks
 from backslide.stats.metrics.metric import METRICS
 from backslide.stats.metrics.row_sums import count_rows
+from scale import runs
 
 SIGNATURES = all_signatures()
-SEEDS = range(3)
-each_signature = pytest.mark.parametrize("signature", SIGNATURES, ids=lambda s: f"{s.kind}-{type(s).__name__}")
+SEEDS = range(runs(1, 3))
 WITHOUT_FINDINGS = {"SchemaChange": "a number that became text is DRF006's finding, under the subject `income (type)`"}
+
+
+def name_of(signature: Signature) -> str:
+    return f"{signature.kind}-{type(signature).__name__}"
+
+
+each_signature = pytest.mark.parametrize("signature", SIGNATURES, ids=name_of)
 
 
 @cache
@@ -96,7 +103,8 @@ def test_the_module_is_the_documentation(signature):
     assert all(getattr(signature, method).__doc__ for method in ("recognise", "repair", "inject", "scenario"))
 
 
-@pytest.mark.parametrize("seed", [SEEDS[0], *(pytest.param(seed, marks=pytest.mark.slow) for seed in SEEDS[1:])])
+@pytest.mark.rates
+@pytest.mark.parametrize("seed", SEEDS)
 @each_signature
 def test_is_the_first_cause_in_its_scenario(signature, seed):
     diagnosis = diagnosed(signature, seed)
@@ -111,7 +119,8 @@ def test_is_the_first_cause_in_its_scenario(signature, seed):
 
 
 @pytest.mark.slow
-@each_signature
+@pytest.mark.rates
+@pytest.mark.parametrize("signature", SIGNATURES[:: runs(4, 1)], ids=name_of)
 def test_a_quick_diagnosis_names_what_the_whole_names(signature):
     quick, whole = diagnosed(signature, 0), worlds.diagnosis_of(scenario_of(signature, 0))
     assert whole.verdict == quick.verdict
@@ -130,7 +139,7 @@ def prices(signature: Signature) -> list[tuple[Cause, float, str]]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.rates
 @each_signature
 def test_the_points_are_what_the_fault_cost(signature):
     priced = prices(signature)
@@ -142,10 +151,11 @@ def test_the_points_are_what_the_fault_cost(signature):
         assert abs(points.estimate - truth) <= (points.high - points.low), (str(points), truth)
 
 
+@pytest.mark.rates
 def test_the_intervals_hold_the_true_harm():
     priced = [item for signature in SIGNATURES for item in prices(signature)]
     held = [cause.points.low <= truth <= cause.points.high for cause, truth, _ in priced]
-    assert len(held) >= 2 * len(SIGNATURES)
+    assert len(held) >= 0.7 * len(SEEDS) * len(SIGNATURES)
     assert np.mean(held) >= 0.85
 
 
@@ -155,6 +165,7 @@ def as_text(values: pl.Series) -> pl.Series:
     return values.cast(pl.String)
 
 
+@pytest.mark.rates
 @pytest.mark.parametrize("seed", SEEDS)
 @each_signature
 def test_undoing_what_was_done_restores_the_rows(signature, seed):
@@ -175,6 +186,7 @@ def test_undoing_what_was_done_restores_the_rows(signature, seed):
             assert_frame_equal(restored.select(columns), before.select(columns), check_dtypes=False, rel_tol=1e-9)
 
 
+@pytest.mark.rates
 @pytest.mark.parametrize("seed", SEEDS)
 @each_signature
 def test_a_repair_leaves_everything_else_alone(signature, seed):

@@ -58,14 +58,14 @@ def story(tmp_path_factory):
     return folder, good, bad, taken, served(rng, good, "2026-03-01"), served(rng, bad, "2026-04-01")
 
 
-def diagnosed(story, model, **artifacts):
+def diagnosed(story, model, *, quick=True, **artifacts):
     folder, _, _, _, reference, current = story
     settings = Settings.from_dict({"model": ROLES, "artifacts": artifacts}, base=folder)
-    return backslide.diagnose(reference, current, settings=settings, reference_model=model)
+    return backslide.diagnose(reference, current, settings=settings, reference_model=model, quick=quick)
 
 
 def test_the_replayed_change_gets_the_name_that_the_snapshots_give_it(story):
-    found = diagnosed(story, story[1], reference_snapshot="v1.json", current_snapshot="v2.json")
+    found = diagnosed(story, story[1], quick=False, reference_snapshot="v1.json", current_snapshot="v2.json")
     first = found.causes[0]
     assert (first.kind, first.features, first.confidence) == ("scaler_refit", ("a",), "proven")
     assert "INT003:powertransformer" in first.evidence
@@ -103,7 +103,7 @@ def test_nothing_is_named_when_nothing_is_worse(story):
         {"model": ROLES, "artifacts": {"reference_snapshot": "v1.json", "current_snapshot": "v2.json"}}, base=folder
     )
     for model in (good, None):
-        found = backslide.diagnose(reference, again, settings=settings, reference_model=model)
+        found = backslide.diagnose(reference, again, settings=settings, reference_model=model, quick=True)
         assert found.causes == ()
 
 
@@ -140,5 +140,5 @@ def test_a_difference_is_not_suspected_where_a_data_fault_explains_the_drop(stor
     settings = Settings.from_dict(
         {"model": ROLES, "artifacts": {"reference_snapshot": "v1.json", "current_snapshot": "v2.json"}}, base=folder
     )
-    found = backslide.diagnose(reference, again, settings=settings)
+    found = backslide.diagnose(reference, again, settings=settings, quick=True)
     assert [(c.kind, c.features) for c in found.causes] == [("unit_change", ("a",))]

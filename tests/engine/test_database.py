@@ -208,9 +208,7 @@ def test_no_password_is_shown(logged: str, tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "backslide.toml").write_text(CONFIG.format(uri=uri))
     done = backslide(tmp_path, "diagnose", "--json", "d.json", "--html", "d.html", "--md", "d.md")
     assert done.code == 0, done.err  # the accuracy is what it was
-    written = (
-        "".join((tmp_path / name).read_text() for name in ("d.json", "d.html", "d.md")) + done.out + done.err
-    )
+    written = "".join((tmp_path / name).read_text() for name in ("d.json", "d.html", "d.md")) + done.out + done.err
     assert "me:***@127.0.0.1" in written
     done = backslide(tmp_path, "init", uri, "--out", "other.toml")
     assert done.code == 0, done.err

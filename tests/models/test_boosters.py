@@ -98,7 +98,7 @@ def test_a_file_answers_as_the_object_does(suffix, tmp_path):
 def test_a_diagnosis_is_proven_with_a_file_that_needs_no_trust(suffix, tmp_path):
     chosen = settings(suffix, tmp_path)
     assert not chosen.artifacts.trusted
-    diagnosis = bs.diagnose(settings=chosen)
+    diagnosis = bs.diagnose(settings=chosen, quick=True)
     found = [(cause.kind, cause.features, cause.confidence) for cause in diagnosis.causes]
     assert found == [(CauseKind.UNIT_CHANGE, ("income",), Confidence.VERIFIED)]
     assert any("read as scores of 'default' and 'paid'" in note for note in diagnosis.inputs.notes) == (suffix != "cbm")

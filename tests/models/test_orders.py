@@ -159,6 +159,7 @@ def test_an_order_that_changed_is_the_cause(order):
         served(model, rows(600, 4), order, 5),
         roles=bs.Roles(**ROLES),
         reference_model=model,
+        quick=True,
     )
     first = found.causes[0]
     assert (first.kind, first.confidence) == (CauseKind.PREPROCESSING_CHANGE, Confidence.PROVEN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +35,20 @@ def _log(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Settings]:
     return folder, config(folder, frame, alerts={"urls": ["json://127.0.0.1:9/"], "attempts": 99})
 
 
-@pytest.fixture(name="sent")
-def _sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def receive(patch: pytest.MonkeyPatch) -> list[str]:
     """Messages taken by a receiver that always takes them."""
     sent: list[str] = []
 
     def send(_: Settings, message: Any) -> None:
         sent.append(f"{message.kind} {message.period}")
 
-    monkeypatch.setattr(notify, "_send", send)
+    patch.setattr(notify, "_send", send)
     return sent
+
+
+@pytest.fixture(name="sent")
+def _sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    return receive(monkeypatch)
 
 
 def state(database: Database) -> dict[str, list[Any]]:
@@ -68,16 +71,17 @@ def looks(settings: Settings, database: Database, days: tuple[int, ...] = DAYS) 
     return found
 
 
-@pytest.fixture(name="undisturbed")
+@pytest.fixture(name="undisturbed", scope="module")
 def _undisturbed(
-    log: tuple[Path, Settings], tmp_path: Path, sent: list[str]
-) -> Iterator[tuple[Any, WatchReport, list[str]]]:
-    database = open_database(f"sqlite:///{tmp_path / 'calm.db'}", log[0])
-    found = looks(log[1], database)
-    told = list(sent)
-    sent.clear()
-    yield state(database), found, told
+    log: tuple[Path, Settings], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Any, WatchReport, list[str]]:
+    database = open_database(f"sqlite:///{tmp_path_factory.mktemp('calm') / 'calm.db'}", log[0])
+    with pytest.MonkeyPatch.context() as patch:
+        sent = receive(patch)
+        found = looks(log[1], database)
+    kept = state(database)
     database.close()
+    return kept, found, sent
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -22,11 +22,11 @@ from backslide.playbook.base import Check, Scenario
 from backslide.playbook.registry import all_checks
 from backslide.playbook.runner import run_checks
 from backslide.report.charts.spec import chart_spec
-from scale import runs
+from scale import AT_FULL_SIZE, runs
 
 CHECKS = all_checks()
-SEEDS = range(4)
-QUIET_SEEDS = range(runs(8, 20))
+SEEDS = range(4) if AT_FULL_SIZE else (0, 3)
+QUIET_SEEDS = range(runs(5, 20))
 WORRYING = Severity.WARN.rank
 
 
@@ -83,6 +83,7 @@ def test_the_module_is_the_documentation(check):
     assert check.scenario.__doc__
 
 
+@pytest.mark.rates
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("check", CHECKS, ids=by_code)
 def test_fires_on_its_scenario(check, seed):
@@ -228,6 +229,8 @@ def odd_scenario(rows: tuple[int, int], *, features: tuple[str, ...] | None = No
 
 
 ODD = sorted(odd_columns(np.random.default_rng(0), 4, later=False))
+OF_EACH_MAKE = ("nested", "day", "nothing", "infinite", "now_text", "now_constant", "unique", "unicode")
+"""Those tried alone everywhere; all of them stand beside one another in every run."""
 
 
 def without_failure(scenario: Scenario) -> tuple[Outcome, ...]:
@@ -249,7 +252,9 @@ def test_all_odd_columns_at_once_break_no_check(rows):
         assert told == set(), "nothing can be said about so few rows"
 
 
-@pytest.mark.parametrize("column", ODD)
+@pytest.mark.parametrize(
+    "column", [name if name in OF_EACH_MAKE else pytest.param(name, marks=pytest.mark.slow) for name in ODD]
+)
 def test_an_odd_column_alone_breaks_no_check(column):
     without_failure(odd_scenario((400, 300), features=(column,)))
 

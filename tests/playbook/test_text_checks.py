@@ -21,12 +21,13 @@ from backslide.playbook.base import Scenario
 from backslide.playbook.drift.text import text_columns
 from backslide.playbook.registry import all_checks
 from backslide.stats.text.near_duplicates import clumps, signatures
+from scale import runs
 
 CODES = ("DRF009", "DRF010", "DRF011", "DRF012")
 CHECKS = {check.code: check for check in all_checks()}
 LOUD = Severity.WARN.rank
 ALPHA = 0.01
-QUIET_RUNS = 16
+QUIET_RUNS = runs(8, 16)
 
 
 def said(
@@ -76,6 +77,7 @@ def quiet(seed: int) -> dict[str, set[str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.rates
 @pytest.mark.parametrize("code", CODES)
 def test_quiet_traffic_with_days_and_clumps_is_left_alone(code):
     """At most 1 % a column: of 16 quiet pairs two or more speak once in a hundred such tests."""

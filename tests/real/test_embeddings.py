@@ -78,7 +78,12 @@ def served(name: str, rows: pl.DataFrame, made: Any, change: Any = None) -> pl.D
 def diagnosed(name: str, reference: pl.DataFrame, current: pl.DataFrame) -> bs.Diagnosis:
     _, _, head, roles = world(name)
     return bs.diagnose(
-        reference=reference, current=current, roles=bs.Roles(**roles), reference_model=head, metric="accuracy"
+        reference=reference,
+        current=current,
+        roles=bs.Roles(**roles),
+        reference_model=head,
+        metric="accuracy",
+        quick=True,
     )
 
 

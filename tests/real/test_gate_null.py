@@ -18,8 +18,8 @@ from real import worlds
 from scale import AT_FULL_SIZE, runs
 
 pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.rates]
-RESAMPLINGS = runs(60, 300)
-HIGHEST = 0.08 if AT_FULL_SIZE else 0.13
+RESAMPLINGS = runs(40, 300)
+HIGHEST = 0.08 if AT_FULL_SIZE else 0.15
 DAYS = 20
 
 

@@ -12,7 +12,7 @@ from real.periods import PERIODS, data_faults, diagnosed
 from scale import runs
 
 pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.rates]
-SEEDS = range(runs(6, 20))
+SEEDS = range(runs(4, 20))
 SETS = ("noaa", "reuters")
 
 

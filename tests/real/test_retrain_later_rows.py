@@ -13,8 +13,9 @@ import pytest
 import backslide as bs
 from backslide.contracts.config import Settings
 from real import worlds
+from scale import runs
 
-pytestmark = [pytest.mark.data, pytest.mark.slow]
+pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.rates]
 _SPEC = importlib.util.spec_from_file_location(
     "retrain_benchmark", Path(__file__).parents[2] / "benchmarks" / "retrain.py"
 )
@@ -36,7 +37,9 @@ def setting(name: str, start: int):
 
 @pytest.mark.parametrize(
     ("name", "start"),
-    [("green_taxi_fares", 42_500), ("bank_marketing", 18_711), ("electricity", 21_812), ("scotus_case_facts", 0)],
+    [("green_taxi_fares", 42_500), ("scotus_case_facts", 0), ("bank_marketing", 18_711), ("electricity", 21_812)][
+        : runs(2, 4)
+    ],
 )
 def test_after_drift_a_candidate_is_recommended_and_keeps_its_promise(name, start):
     found = setting(name, start)
@@ -49,7 +52,7 @@ def test_after_drift_a_candidate_is_recommended_and_keeps_its_promise(name, star
 def test_where_hardly_anything_drifts_the_champion_stays():
     served = worlds.noaa()
     policy = {"diagnose": False, "features": False, "curve": False, "policies": False, "windows": WINDOWS}
-    for cuts in ((0, 6000, 12_159), (4000, 8000, 12_159)):
+    for cuts in ((0, 6000, 12_159), (4000, 8000, 12_159))[: runs(1, 2)]:
         reference, current = (served.log[a:b] for a, b in pairwise(cuts))
         found = bs.retrain(reference, current, roles=bs.Roles(**served.roles), reference_model=served.model,
                            settings=Settings.from_dict({"retrain": policy}))  # fmt: skip

@@ -17,7 +17,7 @@ from real import worlds
 from scale import most, runs
 
 pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.rates]
-PAIRS = runs(120, 500)
+PAIRS = runs(80, 500)
 NOMINAL = 0.05
 NOISE = most(PAIRS, NOMINAL)
 """Alarms that a test of the nominal error exceeds in one of two hundred such runs."""

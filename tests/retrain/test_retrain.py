@@ -20,6 +20,7 @@ from sklearn.svm import LinearSVC
 from backslide.contracts.errors import ConfigError, InputError, ModelError
 from backslide.contracts.retrain import Retrain, RetrainVerdict
 from backslide.contracts.retrain_settings import WINDOWS
+from scale import runs
 
 NUMBERS = logs.ROLES.model_copy(update={"features": ("amount", "age")})
 
@@ -530,7 +531,9 @@ def test_a_recipe_without_scores(drifted):
 
 
 @pytest.mark.slow
+@pytest.mark.rates
 def test_quiet_months_are_seldom_promoted():
     """Nominal 5 % at most; in fact less, for the gain must also be material and show from stretch to stretch."""
-    promoted = sum(logs.log(seed, n=1000).retrain(policy={"folds": 4}).verdict == "promote" for seed in range(200, 230))
-    assert promoted <= 2, f"{promoted} of 30"
+    times = runs(12, 30)
+    found = [logs.log(200 + seed, n=1000).retrain(policy={"folds": 4}).verdict for seed in range(times)]
+    assert found.count("promote") <= runs(1, 2), f"{found.count('promote')} of {times}"

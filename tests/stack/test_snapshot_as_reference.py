@@ -60,7 +60,7 @@ def test_a_unit_change_is_found_against_the_snapshot_alone(made):
     model, train, later = made
     taken = backslide.snapshot(model, train, rows=3000, name="loans")
     broken = log(model, later.with_columns(pl.col("income") / 12))
-    d = backslide.diagnose(taken, broken, roles=ROLES, reference_model=model, metric="accuracy")
+    d = backslide.diagnose(taken, broken, roles=ROLES, reference_model=model, metric="accuracy", quick=True)
     first = d.causes[0]
     assert (first.kind, first.features) == (CauseKind.UNIT_CHANGE, ("income",))
     assert d.inputs.rows.reference == 3000
@@ -71,7 +71,7 @@ def test_a_unit_change_is_found_against_the_snapshot_alone(made):
 def test_nothing_is_named_where_nothing_changed(made):
     model, train, later = made
     taken = backslide.snapshot(model, train, rows=3000)
-    d = backslide.diagnose(taken, log(model, later), roles=ROLES, reference_model=model, metric="accuracy")
+    d = backslide.diagnose(taken, log(model, later), roles=ROLES, reference_model=model, metric="accuracy", quick=True)
     assert d.causes == ()
     assert not d.verdict.bad
 
@@ -79,7 +79,7 @@ def test_nothing_is_named_where_nothing_changed(made):
 def test_without_labels_in_training_the_answer_says_so(made):
     model, train, later = made
     taken = backslide.snapshot(model, train.drop("label"), rows=2000)
-    d = backslide.diagnose(taken, log(model, later), roles=ROLES, reference_model=model, metric="accuracy")
+    d = backslide.diagnose(taken, log(model, later), roles=ROLES, reference_model=model, metric="accuracy", quick=True)
     assert d.verdict == "inconclusive"
     assert any("hold no labels" in note for note in d.inputs.notes)
 

@@ -9,6 +9,7 @@ from scipy import signal, stats
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Units, compare
 from backslide.stats.metrics.metric import METRICS
 from backslide.stats.metrics.row_sums import count_rows
+from scale import runs
 
 ERROR_RATE = METRICS["bias"]
 """Mean of 0/1 losses: lower is better, so a rise is worse."""
@@ -32,9 +33,9 @@ def two_windows(rng, *, good=28, bad=7, per_day=1000, effect=0.008, rho=0.3, bas
     return tuple(units_of(days[part], rows[part], wrong[part]) for part in (slice(0, good), slice(good, None)))
 
 
-def p_values(seed: int, runs: int, **world: object) -> np.ndarray:
+def p_values(seed: int, times: int, **world: object) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return np.array([compare(*two_windows(rng, **world), ERROR_RATE).p_worse for _ in range(runs)])
+    return np.array([compare(*two_windows(rng, **world), ERROR_RATE).p_worse for _ in range(times)])
 
 
 WORLDS = {
@@ -55,12 +56,13 @@ MARKED = [pytest.param(w, id=n, marks=() if n in CORE else pytest.mark.slow) for
 
 
 @pytest.mark.slow
+@pytest.mark.rates
 @pytest.mark.parametrize("world", MARKED)
 def test_false_alarms_of_the_day_test_keep_to_their_rate(world):
-    runs = 400
-    p = p_values(5, runs, **world)
-    assert np.sum(p < 0.05) <= stats.binom.ppf(0.999, runs, 0.06)
-    assert np.sum(p < VERDICT_ALPHA) <= stats.binom.ppf(0.999, runs, 0.01)
+    times = runs(160, 400)
+    p = p_values(5, times, **world)
+    assert np.sum(p < 0.05) <= stats.binom.ppf(0.999, times, 0.06)
+    assert np.sum(p < VERDICT_ALPHA) <= stats.binom.ppf(0.999, times, 0.01)
 
 
 @pytest.mark.parametrize("world", MARKED)
@@ -87,12 +89,13 @@ def test_the_per_row_test_would_be_wrong_here():
 
 
 @pytest.mark.slow
+@pytest.mark.rates
 @pytest.mark.parametrize("world", [{}, {"per_day": 10_000}, {"rho": 0.0, "bad": 14}])
 def test_intervals_by_day_cover_the_true_change(world):
     rng = np.random.default_rng(9)
     season = SEASON * 0
     covered = []
-    for _ in range(400):
+    for _ in range(runs(200, 400)):
         good, bad = two_windows(rng, harm=0.02, season=bool(season.any()), **world)
         change = compare(good, bad, ERROR_RATE)
         covered.append(change.low <= 0.02 <= change.high)
