@@ -99,7 +99,9 @@ def test_no_cause_is_said_to_have_failed_where_none_was_looked_for(months):
     assert "stood up" not in diagnosis.decision.reason
 
 
-@pytest.mark.parametrize("metric", ["macro_f1", "balanced_accuracy", "log_loss"])
+@pytest.mark.parametrize(
+    "metric", ["log_loss", *(pytest.param(m, marks=pytest.mark.slow) for m in ("macro_f1", "balanced_accuracy"))]
+)
 def test_no_sentence_calls_a_metric_by_its_key(months, metric):
     reference, current = months
     worse = scenarios.rescored(current.with_columns(pl.col("income") * 12))

@@ -56,7 +56,7 @@ def test_values_lost_from_the_log_alone_prove_no_other_model(months):
     assert "model_change" not in kinds(diagnosis)
 
 
-@pytest.mark.parametrize("kept", [pl.Float64, pl.Null])
+@pytest.mark.parametrize("kept", [pytest.param(pl.Float64, marks=pytest.mark.slow), pl.Null])
 def test_a_column_without_any_value(months, kept):
     reference, current = months
     diagnosis = diagnosed(reference, current.with_columns(income=pl.lit(None, dtype=kept)))
@@ -108,11 +108,14 @@ def test_defaults_in_the_log_alone_are_harmless(months):
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(lambda f: f.with_columns(age=pl.lit("not available")), id="numbers become one text"),
+        pytest.param(
+            lambda f: f.with_columns(age=pl.lit("not available")), id="numbers become one text", marks=pytest.mark.slow
+        ),
         pytest.param(lambda f: f.with_columns(premium=pl.col("premium").cast(pl.String)), id="booleans become texts"),
         pytest.param(
             lambda f: f.with_columns(channel=pl.col("channel").replace_strict({"web": 1, "phone": 2}, default=3)),
             id="texts become codes",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             lambda f: f.with_columns(

@@ -77,6 +77,7 @@ def test_a_newcomer_without_the_data(outcomes):
     }
 
 
+@pytest.mark.slow
 def test_where_the_data_is_at_hand(outcomes, tmp_path):
     found = outcomes(BACKSLIDE_DATA=str(tmp_path))
     assert found["test_data"] == found["test_slow"] == "PASSED"
@@ -93,11 +94,13 @@ def test_skips_that_hide_something_fail_in_continuous_integration(outcomes, tmp_
     assert outcomes(browser=False, BACKSLIDE_CI="1")["test_browser"] in BROKEN
 
 
+@pytest.mark.slow
 def test_continuous_integration_without_the_data_runs_the_rest(outcomes):
     found = outcomes(BACKSLIDE_CI="1")
     assert found["test_data"] == "SKIPPED"
     assert found["test_slow"] == "PASSED"
 
 
+@pytest.mark.slow
 def test_continuous_integration_with_a_wrong_path_to_the_data_fails(outcomes):
     assert outcomes(BACKSLIDE_CI="1", BACKSLIDE_DATA="/nowhere")["test_data"] in BROKEN

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -188,6 +190,17 @@ FAULTS = {
 }  # fmt: skip
 
 
+IN_EVERY_RUN = 2
+
+
+def of_each_kind() -> Iterator[Any]:
+    """Two faults of each kind in every run, the others where slow tests run."""
+    seen: Counter[str] = Counter()
+    for name, fault in FAULTS.items():
+        seen[fault.kind] += 1
+        yield pytest.param(name, marks=[pytest.mark.slow] if seen[fault.kind] > IN_EVERY_RUN else [])
+
+
 def case_of(reference: pl.DataFrame, current: pl.DataFrame) -> Case:
     return worlds.case_of(Scenario(reference, current, ROLES))
 
@@ -197,7 +210,7 @@ def named(case: Case) -> list[tuple[str, tuple[str, ...]]]:
     return [(str(fault.kind), fault.features) for fault in find_faults(case) if fault.exact]
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", of_each_kind())
 def test_the_fault_that_was_done_is_named_and_no_other(name):
     fault = FAULTS[name]
     rng = np.random.default_rng(sum(name.encode()))
@@ -285,7 +298,7 @@ def more(condition: pl.Expr) -> Change:
 )  # fmt: skip
 def test_natural_drift_names_no_fault(drift):
     rng = np.random.default_rng(17)
-    reference, current = months(rng, 4000)
+    reference, current = months(rng, 3000)
     assert named(case_of(reference, drift(current, rng))) == []
 
 

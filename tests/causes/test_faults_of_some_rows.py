@@ -20,6 +20,7 @@ from backslide.contracts.diagnosis import Diagnosis, Verdict
 from backslide.engine.columns.segments import holds
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
+from scale import runs
 
 CUT = scenarios.START + timedelta(days=28 + 17)
 HOST = pl.col("host") == "a"
@@ -181,7 +182,8 @@ def test_two_columns_swapped_on_unmarked_rows():
     assert (fault.rows == hit.to_numpy()).mean() > 0.98
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.rates
+@pytest.mark.parametrize("seed", range(runs(6, 12)))
 def test_quiet_months_have_neither_marker_nor_fault(seed):
     case = worlds.case_of(Scenario(*months(seed + 20, 1500), worlds.BARE))
     assert find_markers(case) == []
@@ -231,7 +233,8 @@ def test_the_logarithm_of_unmarked_rows_is_known_by_the_values_it_leaves():
     assert (fault.rows == hit).mean() > 0.98
 
 
-@pytest.mark.parametrize("seed", [13, 14, 15])
+@pytest.mark.rates
+@pytest.mark.parametrize("seed", [13, 14, 15][: runs(1, 3)])
 def test_noise_on_unmarked_rows_takes_whole_numbers_off_their_places(seed):
     error = pl.Series(np.random.default_rng(seed).normal(0, 12, 3000))
     case, hit = unmarked(seed, lambda h: pl.when(h).then(pl.col("age") + error).otherwise("age").alias("age"))
@@ -241,7 +244,8 @@ def test_noise_on_unmarked_rows_takes_whole_numbers_off_their_places(seed):
     assert fault.hypotheses[0].params["deviation"] == pytest.approx(12, rel=0.6)
 
 
-@pytest.mark.parametrize("seed", [16, 17, 18])
+@pytest.mark.rates
+@pytest.mark.parametrize("seed", [16, 17, 18][: runs(1, 3)])
 def test_finer_recording_of_some_rows_is_no_noise(seed):
     rest = pl.Series(np.random.default_rng(seed).uniform(-0.5, 0.5, 3000))
     case, _ = unmarked(seed, lambda h: pl.when(h).then(pl.col("age") + rest).otherwise("age").alias("age"))

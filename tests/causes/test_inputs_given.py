@@ -216,7 +216,9 @@ def test_scalers_of_several_columns_are_told_by_a_column_that_is_not_scaled():
     assert first.confidence is Confidence.PROVEN
 
 
-@pytest.mark.parametrize("scaler", ["", "minmax", "robust", "maxabs"])
+@pytest.mark.parametrize(
+    "scaler", ["", "minmax", *(pytest.param(s, marks=pytest.mark.slow) for s in ("robust", "maxabs"))]
+)
 @pytest.mark.parametrize("kind", ["linear", "trees"])
 def test_a_scaler_fitted_on_the_current_window_is_found(kind, scaler):
     w = world(kind, scaler=scaler)
@@ -247,7 +249,7 @@ def test_a_scaler_fitted_on_every_day_is_found():
     assert "on each day" in first.seen
 
 
-@pytest.mark.parametrize("gaps", [0.05, 0.3])
+@pytest.mark.parametrize("gaps", [0.05, pytest.param(0.3, marks=pytest.mark.slow)])
 def test_rows_without_a_value_are_filled_before_they_are_scaled(gaps):
     w = world(gaps=gaps)
     first = given(w, everywhere(w, another(w.model, refit("debt", 2.0, 1.0))))
@@ -444,7 +446,12 @@ def retrained(w: World, columns: list[str] | None = None) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("kind", "task"), [("linear", "binary"), ("trees", "binary"), ("linear", "multiclass"), ("linear", "regression")]
+    ("kind", "task"),
+    [
+        ("linear", "binary"),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in (("trees", "binary"), ("linear", "multiclass"))),
+        ("linear", "regression"),
+    ],
 )
 def test_a_model_trained_again_is_another_model(kind, task):
     w = world(kind, task)

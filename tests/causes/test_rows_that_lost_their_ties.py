@@ -31,7 +31,8 @@ def test_ties_are_the_correlations_row_by_row():
     assert all("hour" not in pair for pair in ties.owners), "what hangs together with nothing is not followed"
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.rates
+@pytest.mark.parametrize("seed", range(runs(1, 3)))
 @pytest.mark.parametrize("column", ["income", "savings"])
 @pytest.mark.parametrize("host", ["a", "c"])
 def test_a_column_shuffled_on_one_host_is_found_with_the_host(column, host, seed):
@@ -43,7 +44,8 @@ def test_a_column_shuffled_on_one_host_is_found_with_the_host(column, host, seed
     assert (fault.rows == tables.on(current, host)).all()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.rates
+@pytest.mark.parametrize("seed", range(runs(1, 3)))
 def test_a_column_turned_around_its_middle_on_one_host(seed):
     """A sign that turns on a column which is symmetric around zero leaves its distribution as it was."""
     reference, current = (f.with_columns(pl.col("savings") - 800) for f in tables.months(seed))
@@ -64,7 +66,8 @@ def test_a_column_shuffled_since_a_day():
     assert (holds(current, fault.segment).to_numpy() == rows).mean() > 0.96
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.rates
+@pytest.mark.parametrize("seed", range(runs(2, 4)))
 def test_a_join_broken_on_all_rows_is_one_broken_join(seed):
     """Within any values of its former partner the column moved: it is no default there, nor cut off, nor any other fault."""
     reference, current = tables.months(seed)

@@ -113,6 +113,7 @@ def saved(mixed, tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_an_mlflow_folder_answers_like_the_original(mixed, saved):
     model = load_model("model", base=saved, trusted=True)
@@ -125,6 +126,7 @@ def test_an_mlflow_folder_answers_like_the_original(mixed, saved):
     assert taken.artefact.sha256
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_an_mlflow_model_is_refused_without_trust(saved):
     with pytest.raises(UntrustedError, match="trusted = true"):
@@ -152,6 +154,7 @@ def registry(mixed, tmp_path, monkeypatch):
     mlflow.set_tracking_uri(before)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_models_of_a_registry_and_of_a_run_answer_like_the_original(mixed, registry):
     for uri in ("models:/loans/1", "models:/loans@champion", f"runs:/{registry}/model"):

@@ -85,7 +85,9 @@ def _undisturbed(
 
 
 @pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize(
+    "before", [pytest.param(True, id="before"), pytest.param(False, id="after", marks=pytest.mark.slow)]
+)
 def test_the_state_is_that_of_an_undisturbed_run(
     step: str, before: bool, log: tuple[Path, Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     undisturbed: tuple[Any, WatchReport, list[str]], sent: list[str],

@@ -33,6 +33,7 @@ from backslide.playbook.registry import all_checks
 from backslide.playbook.runner import run_checks
 from backslide.report.documents.diagnosis import diagnosis_page
 from backslide.stats.drift.domain_classifier import separation
+from scale import runs
 
 COLUMNS = ["income", "age", "channel", "premium"]
 
@@ -284,27 +285,29 @@ def quiet_regressions(count):
 
 
 @pytest.mark.slow
+@pytest.mark.rates
 def test_p_values_keep_their_rate_where_nothing_happened():
     """Days as units: at 5 % no more of the features and windows may be called than chance calls."""
-    changes, told, loud = [], [], 0
-    for case in quiet_regressions(30):
+    changes, told, loud, pairs = [], [], 0, runs(15, 30)
+    for case in quiet_regressions(pairs):
         found = [f for f in Attribution().run(case) if f.p_value is not None]
         windows = list(ExplainedWindows().run(case))
         changes += [f.p_value for f in found]
         told += [f.p_value for f in windows]
         loud += any(f.severity.rank >= Severity.WARN.rank and f.p_value < 0.01 for f in [*found, *windows])
-    assert len(changes) >= 80
+    assert len(changes) >= 2.6 * pairs
     assert (np.array(changes) < 0.05).sum() <= stats.binom.ppf(0.999, len(changes), 0.05)
     assert (np.array(told) < 0.05).sum() <= stats.binom.ppf(0.999, len(told), 0.05)
     assert min(changes) < 0.2, "p-values that never fall are none"
-    assert loud <= stats.binom.ppf(0.999, 30, 0.01)
+    assert loud <= stats.binom.ppf(0.999, pairs, 0.01)
 
 
 @pytest.mark.slow
+@pytest.mark.rates
 def test_few_rows_that_are_alike_are_told_apart_no_more_often_than_said():
     """Folds share their chance: without room for it the spread is 1.4 and one interval in seven misses a half."""
-    z, missed = [], 0
-    for seed in range(60):
+    z, missed, pairs = [], 0, runs(30, 60)
+    for seed in range(pairs):
         rng = np.random.default_rng([seed, 11])
         x = rng.normal(size=(2, 150, 4))
         days = np.sort(rng.integers(0, 20, (2, 150)), axis=1)
@@ -312,7 +315,7 @@ def test_few_rows_that_are_alike_are_told_apart_no_more_often_than_said():
         z.append((found.auc - 0.5) / found.se)
         missed += not found.low <= 0.5 <= found.high
     assert 0.6 < np.std(z) < 1.2
-    assert missed <= stats.binom.ppf(0.999, 60, 0.05)
+    assert missed <= stats.binom.ppf(0.999, pairs, 0.05)
 
 
 def test_what_cannot_be_explained_yields_nothing_and_fails_nothing():

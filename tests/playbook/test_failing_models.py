@@ -51,7 +51,9 @@ def diagnosed(groups: str) -> Diagnosis:
 ERROR = "RuntimeError: no connection to the feature store"
 
 
-@pytest.mark.parametrize(("groups", "share"), [("abcde", "all 400"), ("abcd", "of 400")])
+@pytest.mark.parametrize(
+    ("groups", "share"), [("abcde", "all 400"), pytest.param("abcd", "of 400", marks=pytest.mark.slow)]
+)
 def test_the_error_is_the_first_warning_and_says_what_to_do(groups, share):
     diagnosis = diagnosed(groups)
     first = diagnosis.warnings[0]

@@ -19,6 +19,7 @@ from backslide.playbook.verify.errors import Errors
 from backslide.playbook.verify.segments import UserSegments, segment_changes
 from backslide.playbook.verify.slices import AutomaticSegments
 from backslide.stats.change.metric_change import VERDICT_ALPHA
+from scale import runs
 
 
 def case_of(scenario, **sections):
@@ -100,9 +101,10 @@ def test_a_mix_that_grew_easier_does_not_hide_that_every_group_fell(check):
     assert mix.numbers["mix"] == pytest.approx(0.0875, abs=0.02)
 
 
+@pytest.mark.rates
 def test_quiet_segments_with_lucky_days_stay_quiet():
     told = 0
-    for seed in range(12):
+    for seed in range(runs(6, 12)):
         rng = np.random.default_rng(100 + seed)
         months = [
             log(
@@ -118,7 +120,7 @@ def test_quiet_segments_with_lucky_days_stay_quiet():
         ]
         case = case_of(Scenario(*months, ROLES | {"segments": ["branch", "age"]}))
         told += any(one.worse(case, VERDICT_ALPHA) for one in segment_changes(case))
-    assert told <= 1, "two of twelve have a probability of 0.2 % at a rate of 0.5 %"
+    assert told <= runs(0, 1), "two of twelve have a probability of 0.2 % at a rate of 0.5 %"
 
 
 def test_macro_f1_of_a_segment_takes_the_classes_that_both_windows_have_there():
@@ -265,15 +267,18 @@ def test_calibration_of_many_classes_draws_the_predicted_class_and_the_worst():
     assert len(found[0].evidence) == 3
 
 
+@pytest.mark.rates
 def test_calibration_is_quiet_on_quiet_months():
-    told = 0
-    for seed in range(18):
+    told, pairs = 0, runs(9, 18)
+    for seed in range(pairs):
         rng = np.random.default_rng(300 + seed)
         case = case_of(
             Scenario(scenarios.served(rng, 1500), scenarios.next_month(rng, rows=1500), dict(scenarios.ROLES))
         )
         told += any(f.severity != Severity.OK for f in Calibration().run(case))
-    assert told <= 1, "two of 18 have a probability of 0.4 % at a rate of 0.5 %"
+    assert told <= runs(0, 1), (
+        "one of nine has a probability of 4 %, two of 18 have a probability of 0.4 % at a rate of 0.5 %"
+    )
 
 
 def test_confidence_lists_margin_and_percentiles_of_the_scores():
@@ -312,6 +317,6 @@ def planted(seed: int, where: str) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("where", ["a pair", "a tail"])
 def test_a_narrow_segment_is_named_and_not_a_wider_one(where):
-    runs = 15
-    named = sum(planted(seed, where) >= 0.8 for seed in range(runs))
+    seeds = 15
+    named = sum(planted(seed, where) >= 0.8 for seed in range(seeds))
     assert named >= 12, "fewer than 12 of 15 has a probability of 4 % at a rate of 90 %"

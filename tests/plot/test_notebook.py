@@ -51,11 +51,13 @@ def outputs(tmp_path_factory: pytest.TempPathFactory):
     return {cell.source: cell.outputs for cell in notebook.cells}
 
 
+@pytest.mark.slow
 def test_nothing_fails_and_nothing_is_warned_of(outputs):
     assert outputs[SETUP] == [], "neither output nor warnings of a diagnosis"
     assert {out.output_type for shown in outputs.values() for out in shown} == {"execute_result"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", SHOWN)
 def test_everything_shows_itself(outputs, source):
     (shown,) = outputs[source]
