@@ -210,7 +210,7 @@ def named(case: Case) -> list[tuple[str, tuple[str, ...]]]:
     return [(str(fault.kind), fault.features) for fault in find_faults(case) if fault.exact]
 
 
-@pytest.mark.parametrize("name", of_each_kind())
+@pytest.mark.parametrize("name", list(of_each_kind()))
 def test_the_fault_that_was_done_is_named_and_no_other(name):
     fault = FAULTS[name]
     rng = np.random.default_rng(sum(name.encode()))

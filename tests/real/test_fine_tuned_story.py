@@ -16,10 +16,11 @@ from backslide.contracts.shadow import ShadowVerdict
 from backslide.models.frame import to_pandas
 from real.text_worlds import SETS, unfitted
 from real.worlds import table
+from scale import runs
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.rates]
 NAME = "reuters_news"
-CASES = [("trade", 1), ("trade", 2)]
+CASES = [("trade", 1), ("trade", 2)][: runs(1, 2)]
 HEADING, TEXT, LABEL = SETS[NAME]
 FEATURES = [HEADING, TEXT]
 

@@ -127,7 +127,8 @@ CHANGES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.rates
+@pytest.mark.parametrize("change", list(CHANGES.values())[:: runs(2, 1)], ids=list(CHANGES)[:: runs(2, 1)])
 def test_it_is_proven_first_with_its_columns_and_points(change, tmp_path):
     s = change.stack
     served = change.serve(s, s.current)
@@ -223,7 +224,7 @@ def with_snapshots(
     windows = {"reference": "reference.parquet", "current": "current.parquet"}
     sections = {"model": s.roles, "windows": windows, "artifacts": artifacts}
     (folder / "backslide.toml").write_text(by_cli._toml(sections), encoding="utf-8")
-    backslide(folder, "diagnose", "backslide.toml", "--json", "d.json", "-q", code=code, path=paths[0])
+    backslide(folder, "diagnose", "backslide.toml", "--json", "d.json", "-q", "--quick", code=code, path=paths[0])
     return json.loads(ran), json.loads((folder / "d.json").read_text(encoding="utf-8"))
 
 
