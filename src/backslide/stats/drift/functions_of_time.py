@@ -33,9 +33,10 @@ def runs_with_time(values: Floats, seconds: Floats) -> bool:
     x, t = values[known], seconds[known]
     if len(x) < LEAST_ROWS or len(np.unique(x)) < LEAST_STEPS or np.ptp(t) == 0:
         return False
-    if abs(float(np.corrcoef(ranks(x), ranks(t))[0, 1])) >= MONOTONE:
+    ranked = ranks(x)
+    if abs(float(np.corrcoef(ranked, ranks(t))[0, 1])) >= MONOTONE:
         return _monotone_means(x, t)
-    return _share_between(x, np.floor(t / _DAY).astype(np.int64)) >= PURE and _monotone_means(x, t)
+    return _share_between(ranked, np.floor(t / _DAY).astype(np.int64)) >= PURE and _monotone_means(x, t)
 
 
 def _monotone_means(x: Floats, t: Floats) -> bool:
@@ -76,19 +77,19 @@ def follows_cycle(values: Floats, seconds: Floats) -> bool:
         (dates - months.astype("datetime64[D]")).astype(np.int64),
         months.astype(np.int64) % 12,
     )
-    return any(_tells(x, cycle, days) for cycle in cycles)
+    ranked = ranks(x)
+    return any(_tells(ranked, cycle, days) for cycle in cycles)
 
 
-def _tells(x: Floats, cycle: NDArray[np.int64], days: NDArray[np.int64]) -> bool:
+def _tells(ranked: Floats, cycle: NDArray[np.int64], days: NDArray[np.int64]) -> bool:
     """Whether the place in the cycle tells the value, seen over more than one day."""
-    if len(np.unique(days)) < 2 or len(x) < ROWS_A_PERIOD * len(np.unique(cycle)):
+    if len(np.unique(days)) < 2 or len(ranked) < ROWS_A_PERIOD * len(np.unique(cycle)):
         return False
-    return _share_between(x, cycle) >= PURE
+    return _share_between(ranked, cycle) >= PURE
 
 
-def _share_between(x: Floats, groups: NDArray[np.int64]) -> float:
-    """Share of the variance of the ranks that lies between groups, corrected for their number (epsilon squared; Kelley 1935)."""
-    y = ranks(x)
+def _share_between(y: Floats, groups: NDArray[np.int64]) -> float:
+    """Share of the variance of the ranks ``y`` (n,) that lies between groups, corrected for their number (epsilon squared; Kelley 1935)."""
     _, inverse = np.unique(groups, return_inverse=True)
     rows = np.bincount(inverse)
     if len(rows) < 2 or len(y) < ROWS_A_PERIOD * len(rows):
