@@ -18,7 +18,7 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from scale import runs
 
-SEEDS = range(runs(2, 3))
+SEEDS = range(runs(1, 3))
 QUIET_SEEDS = range(runs(12, 30))
 
 
@@ -319,7 +319,7 @@ def test_regression_names_nothing_where_nothing_happened():
 
 
 def test_the_causes_do_not_depend_on_the_order_of_rows():
-    scenario = MAKERS["unit_change"](np.random.default_rng(1))
+    scenario = MAKERS["unit_change"](np.random.default_rng(0))
     shuffled = worlds.causes_of(
         Scenario(
             scenario.reference.sample(fraction=1, shuffle=True, seed=1),
@@ -328,7 +328,7 @@ def test_the_causes_do_not_depend_on_the_order_of_rows():
             scenario.artefact,
         )
     )
-    one, two = diagnosed("unit_change", 1).causes, shuffled.causes
+    one, two = diagnosed("unit_change", 0).causes, shuffled.causes
     assert [(c.kind, c.features, c.confidence) for c in one] == [(c.kind, c.features, c.confidence) for c in two]
     assert one[0].points.estimate == pytest.approx(two[0].points.estimate, abs=1e-9)
 
