@@ -114,7 +114,7 @@ def test_the_drop_is_silent(desk):
     assert _f1(current, "court_filing") < _f1(reference, "court_filing") - 0.03
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_unit_is_to_blame_whatever_the_seed(seed: int):
     """The same documents in the right unit: the hit class and the confidence come back."""
     model = train(documents(story.TRAINING, seed))

@@ -73,7 +73,9 @@ def test_every_headline_names_the_same_cause(months, metric):
     assert (first.points.estimate < 0) == diagnosis.metric.higher_is_better
 
 
-@pytest.mark.parametrize("dtype", [pl.Categorical, pl.Enum(["web", "phone", "branch", "partner"])])
+@pytest.mark.parametrize(
+    "dtype", [pl.Categorical, pytest.param(pl.Enum(["web", "phone", "branch", "partner"]), marks=pytest.mark.slow)]
+)
 def test_dictionary_columns(months, dtype):
     reference, current = (frame.with_columns(pl.col("channel").cast(dtype)) for frame in months)
     assert str(diagnosed(reference, current).causes[0].kind) == "unit_change"

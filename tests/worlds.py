@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -176,19 +177,21 @@ def regression(rng: np.random.Generator, fault: Any = None, rows: int = 2500) ->
     return Regression(Scenario(serve(first), serve(broken), roles, model), serve(second))
 
 
+STORIES: dict[str, Callable[[np.random.Generator], Scenario]] = {
+    "quiet": scenarios.quiet,
+    "drop": scenarios.drop_in_accuracy,
+    "model change": model_change,
+    "threshold change": threshold_change,
+    "concept drift": concept_drift,
+    "regression": lambda rng: regression(rng, lambda f: f.assign(size=f["size"] * 10.764)).scenario,
+    "no labels": lambda rng: unlabelled(model_change(rng)),
+}
+
+
 @cache
-def diagnoses() -> dict[str, Diagnosis]:
-    """Several real diagnoses of different kinds, made once per run."""
-    made = {
-        "quiet": scenarios.quiet,
-        "drop": scenarios.drop_in_accuracy,
-        "model change": model_change,
-        "threshold change": threshold_change,
-        "concept drift": concept_drift,
-        "regression": lambda rng: regression(rng, lambda f: f.assign(size=f["size"] * 10.764)).scenario,
-        "no labels": lambda rng: unlabelled(model_change(rng)),
-    }
-    return {name: diagnosis_of(make(np.random.default_rng(4))) for name, make in made.items()}
+def diagnosis_named(name: str) -> Diagnosis:
+    """A real diagnosis of one of several kinds, made once per run."""
+    return diagnosis_of(STORIES[name](np.random.default_rng(4)))
 
 
 def unlabelled(scenario: Scenario, *, both: bool = False) -> Scenario:

@@ -270,7 +270,7 @@ def test_with_thirty_rows_the_replay_still_decides():
     assert diagnosis.verdict == Verdict.INCONCLUSIVE
 
 
-@pytest.mark.parametrize("answer", ["no", "yes"])
+@pytest.mark.parametrize("answer", ["no", pytest.param("yes", marks=pytest.mark.slow)])
 def test_predictions_of_one_class(answer):
     scenario = scenarios.quiet(np.random.default_rng(1))
     stuck = scenario.current.with_columns(prediction=pl.lit(answer), p_yes=pl.lit(float(answer == "yes")))

@@ -265,11 +265,18 @@ def stuck_at(quantile: float) -> Change:
     ("change", "kind"),
     [
         pytest.param(to("price", lambda c: c.clip(upper_bound=c.quantile(0.2))), "clipped_range", id="capped low"),
-        pytest.param(to("price", lambda c: c.clip(upper_bound=c.quantile(0.3))), "clipped_range", id="capped"),
+        pytest.param(
+            to("price", lambda c: c.clip(upper_bound=c.quantile(0.3))),
+            "clipped_range",
+            id="capped",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(to("price", lambda c: c.clip(lower_bound=c.quantile(0.7))), "clipped_range", id="floored"),
-        pytest.param(stuck_at(0.5), "frozen_feature", id="stuck inside the range"),
+        pytest.param(stuck_at(0.5), "frozen_feature", id="stuck inside the range", marks=pytest.mark.slow),
         pytest.param(stuck_at(1.0), "frozen_feature", id="stuck at the top, seen nowhere else"),
-        pytest.param(stuck_at(0.0), "frozen_feature", id="stuck at the bottom, seen nowhere else"),
+        pytest.param(
+            stuck_at(0.0), "frozen_feature", id="stuck at the bottom, seen nowhere else", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_slow_value_at_its_limit_is_capped_and_one_that_stands_still_is_stuck(change, kind):
@@ -286,12 +293,12 @@ def more(condition: pl.Expr) -> Change:
 @pytest.mark.parametrize(
     "drift",
     [
-        pytest.param(to("income", lambda c: c * 1.3), id="incomes rise"),
+        pytest.param(to("income", lambda c: c * 1.3), id="incomes rise", marks=pytest.mark.slow),
         pytest.param(to("temperature", lambda c: c + 9), id="it grows warmer"),
         pytest.param(to("hour", lambda c: (c + 1).clip(upper_bound=23)), id="later in the day"),
         pytest.param(more(pl.col("age") > 40), id="older"),
-        pytest.param(more(pl.col("balance") > 700), id="richer"),
-        pytest.param(more(pl.col("city") == "north"), id="north grows"),
+        pytest.param(more(pl.col("balance") > 700), id="richer", marks=pytest.mark.slow),
+        pytest.param(more(pl.col("city") == "north"), id="north grows", marks=pytest.mark.slow),
         pytest.param(more(pl.col("visits") == 0), id="more zeros"),
         pytest.param(texts("note", lambda v: v.replace("loan", "mortgage").replace("app", "website")), id="other topics"),
     ],

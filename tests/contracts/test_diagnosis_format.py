@@ -23,6 +23,10 @@ from backslide.contracts.finding import Estimate, Finding
 pytestmark = pytest.mark.core
 
 VALIDATOR = Draft202012Validator(Diagnosis.json_schema())
+IN_EVERY_RUN = ("quiet", "drop", "model change")
+each_story = pytest.mark.parametrize(
+    "name", [name if name in IN_EVERY_RUN else pytest.param(name, marks=pytest.mark.slow) for name in worlds.STORIES]
+)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 SIMPLE = {str: st.text(max_size=12), int: st.integers(), float: NUMBERS, bool: st.booleans(), type(None): st.none()}
 
@@ -65,10 +69,9 @@ def test_any_diagnosis_is_read_again_as_it_was_written(diagnosis):
     VALIDATOR.validate(json.loads(diagnosis.to_json()))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["quiet", "drop", "model change", "threshold change", "regression", "no labels"])
+@each_story
 def test_real_diagnoses_survive_the_round_trip_and_fit_the_schema(name):
-    diagnosis = worlds.diagnoses()[name]
+    diagnosis = worlds.diagnosis_named(name)
     data = json.loads(diagnosis.to_json())
     VALIDATOR.validate(data)
     assert Diagnosis.from_dict(data) == diagnosis
@@ -94,7 +97,7 @@ def test_the_schema_is_a_valid_schema_of_the_named_draft():
     ],
 )
 def test_the_schema_and_the_reader_refuse_what_is_no_diagnosis(path, value):
-    data = worlds.diagnoses()["drop"].to_dict()
+    data = worlds.diagnosis_named("drop").to_dict()
     *way, last = path
     place: Any = data
     for step in way:
@@ -107,7 +110,7 @@ def test_the_schema_and_the_reader_refuse_what_is_no_diagnosis(path, value):
 
 
 def test_a_missing_field_is_named():
-    data = worlds.diagnoses()["drop"].to_dict()
+    data = worlds.diagnosis_named("drop").to_dict()
     del data["decision"]
     with pytest.raises(InputError, match="decision"):
         Diagnosis.from_dict(data)
@@ -121,7 +124,7 @@ def test_what_is_no_diagnosis_is_refused_in_one_line(text):
 
 
 def test_additions_of_later_versions_are_ignored():
-    diagnosis = worlds.diagnoses()["model change"]
+    diagnosis = worlds.diagnosis_named("model change")
     data = diagnosis.to_dict()
     data["novelty"] = 1
     data["causes"][0]["novelty"] = {"a": 1}
@@ -129,7 +132,7 @@ def test_additions_of_later_versions_are_ignored():
 
 
 def test_json_is_written_to_the_path_given(tmp_path: Path):
-    diagnosis = worlds.diagnoses()["quiet"]
+    diagnosis = worlds.diagnosis_named("quiet")
     text = diagnosis.to_json(tmp_path / "d.json")
     assert Diagnosis.from_json((tmp_path / "d.json").read_text(encoding="utf-8")) == diagnosis
     assert json.loads(text) == diagnosis.to_dict()
@@ -145,24 +148,26 @@ def test_no_value_holds_nan_or_infinity(value):
 
 def test_values_are_frozen():
     with pytest.raises(ValidationError, match="frozen"):
-        worlds.diagnoses()["quiet"].verdict = Verdict.IMPROVED  # type: ignore[misc]
+        worlds.diagnosis_named("quiet").verdict = Verdict.IMPROVED  # type: ignore[misc]
 
 
-def test_every_estimate_of_a_real_diagnosis_lies_in_its_interval():
-    for diagnosis in worlds.diagnoses().values():
-        estimates = [c.points for c in (*diagnosis.causes, *diagnosis.harmless)] + [diagnosis.unexplained]
-        estimates += [f.estimate for o in diagnosis.checks for f in o.findings]
-        for estimate in filter(None, estimates):
-            if estimate.low is not None and estimate.high is not None:
-                assert estimate.low <= estimate.estimate <= estimate.high
+@each_story
+def test_every_estimate_of_a_real_diagnosis_lies_in_its_interval(name):
+    diagnosis = worlds.diagnosis_named(name)
+    estimates = [c.points for c in (*diagnosis.causes, *diagnosis.harmless)] + [diagnosis.unexplained]
+    estimates += [f.estimate for o in diagnosis.checks for f in o.findings]
+    for estimate in filter(None, estimates):
+        if estimate.low is not None and estimate.high is not None:
+            assert estimate.low <= estimate.estimate <= estimate.high
 
 
-def test_the_evidence_of_every_cause_is_a_finding_of_the_same_diagnosis():
-    for diagnosis in worlds.diagnoses().values():
-        keys = {f.key for o in diagnosis.checks for f in o.findings}
-        for cause in (*diagnosis.causes, *diagnosis.harmless):
-            assert isinstance(cause, Cause)
-            assert set(cause.evidence) <= keys
+@each_story
+def test_the_evidence_of_every_cause_is_a_finding_of_the_same_diagnosis(name):
+    diagnosis = worlds.diagnosis_named(name)
+    keys = {f.key for o in diagnosis.checks for f in o.findings}
+    for cause in (*diagnosis.causes, *diagnosis.harmless):
+        assert isinstance(cause, Cause)
+        assert set(cause.evidence) <= keys
 
 
 def test_which_verdicts_are_bad():

@@ -56,7 +56,9 @@ WRITTEN = {
 }
 
 
-@pytest.mark.parametrize("way", WRITTEN)
+@pytest.mark.parametrize(
+    "way", [way if way in ("lists", "text") else pytest.param(way, marks=pytest.mark.slow) for way in WRITTEN]
+)
 def test_however_vectors_are_written_a_topic_that_grew_is_found(way: str):
     rng = np.random.default_rng(1)
     frames = [month(rng, 3), month(rng, 4, shares=(0.2, 0.3, 0.5))]

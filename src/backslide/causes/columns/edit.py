@@ -94,7 +94,7 @@ def impute(case: Case, frame: pl.DataFrame, column: str, rows: Mask) -> pl.DataF
     known = ~pair.missing[0]
     if not rows.any() or known.sum() < MIN_ROWS or not design.columns:
         return frame
-    x_ref = design.matrix(case.reference.sample)[known]
+    x_ref = design.windows(case.pairs)[0][known]
     x = design.matrix(frame.filter(pl.Series(rows)))
     values = np.full(frame.height, np.nan if pair.numeric else None, float if pair.numeric else object)
     if pair.numeric:
@@ -143,8 +143,8 @@ def expected(case: Case, hit: Mask, leave_out: Iterable[str]) -> Floats:
     n_cur = case.current.sample.height
     if not 5 <= hit.sum() <= len(hit) - 5 or not design.columns:
         return np.full(n_cur, float(hit.mean()))
-    model = classify(design.matrix(case.reference.sample), hit, design.categorical)
-    return np.asarray(model.predict_proba(design.matrix(case.current.sample))[:, 1])
+    reference, current = design.windows(case.pairs)
+    return np.asarray(classify(reference, hit, design.categorical).predict_proba(current)[:, 1])
 
 
 def of_a_kind(case: Case, rows: Mask, leave_out: Iterable[str]) -> bool:
@@ -153,7 +153,7 @@ def of_a_kind(case: Case, rows: Mask, leave_out: Iterable[str]) -> bool:
     design = make_design(case.pairs.values(), leave_out={*leave_out, *case.suspects})
     if not design.columns or not 2 * FEW_OF_A_KIND <= rows.sum() <= len(rows) - 2 * FEW_OF_A_KIND:
         return False
-    x = design.matrix(case.current.sample)
+    x = design.windows(case.pairs)[1]
     half = case.rng("of a kind " + " ".join(leave_out)).random(len(rows)) < 0.5
     if min(rows[half].sum(), rows[~half].sum()) < FEW_OF_A_KIND:
         return False
@@ -176,7 +176,7 @@ def likely_rows(case: Case, rows: Mask, leave_out: Iterable[str], rate: float) -
     design = make_design(case.pairs.values(), leave_out={*leave_out, *case.suspects})
     if not design.columns or not 30 <= rows.sum() <= len(rows) - 30:
         return flat
-    x = design.matrix(case.current.sample)
+    x = design.windows(case.pairs)[1]
     half = rng.random(len(rows)) < 0.5
     if not (5 <= rows[half].sum() < half.sum() - 5 and 5 <= rows[~half].sum() < (~half).sum() - 5):
         return flat

@@ -7,6 +7,7 @@ chances; a value outside of everything that the reference held fits nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,10 +49,10 @@ class ColumnExpectation:
     """Current rows that do not fit (n_cur,)."""
     reference_values: NDArray[np.object_] | Floats
     current_values: NDArray[np.object_] | Floats
-    """A value that would fit, drawn for each row (n_ref,) and (n_cur,)."""
+    """A value that would fit, drawn for each row (n_ref,) and (n_cur,); of the reference on held-out rows alone."""
     reference_foretold: NDArray[np.object_] | Floats
     foretold: NDArray[np.object_] | Floats
-    """The most likely value of each row (n_ref,) and (n_cur,)."""
+    """The most likely value of each row (n_ref,) and (n_cur,); of the reference on held-out rows alone."""
 
     @property
     def usual(self) -> float:
@@ -103,7 +104,7 @@ def expectation(case: Case, column: str, leave_out: frozenset[str]) -> ColumnExp
     learn = _earlier(case)
     if not design.columns or pair.constant_before or pair.identifier:
         return None
-    x = design.matrix(case.reference.sample), design.matrix(case.current.sample)
+    x = design.windows(case.pairs)
     rng = case.rng(f"expectation {column}")
     known = ~pair.missing[0]
     rows = np.flatnonzero(learn & known)
@@ -142,7 +143,7 @@ def _numbers(
     grid = np.sort(reference[rows])
     rank = [_rank(grid, values) for values in (reference, current)]
     model = regress(x[0][rows], rank[0][rows], categorical, rounds=ROUNDS, leaves=LEAVES)
-    told = [np.clip(model.predict(part), 0.0, 1.0) for part in x]
+    told = [np.clip(part, 0.0, 1.0) for part in _answers(model.predict, x, held_out)]
     off = [np.abs(r - t) for r, t in zip(rank, told, strict=True)]
     limit = float(np.quantile(off[0][held_out], USUAL))
     known = np.sort(reference[np.isfinite(reference)])
@@ -156,6 +157,14 @@ def _numbers(
     return ColumnExpectation(
         pair.name, held_out, misfit[0] & held_out, misfit[1], drawn[0], drawn[1], *(_at(grid, t) for t in told)
     )
+
+
+def _answers(ask: Callable[[Floats], Floats], x: tuple[Floats, Floats], held_out: Mask) -> list[Floats]:
+    """What a model says of both windows (n_ref, ...) and (n_cur, ...); 0 for reference rows that are not held out."""
+    known = ask(x[0][held_out])
+    reference = np.zeros((len(held_out), *known.shape[1:]))
+    reference[held_out] = known
+    return [reference, ask(x[1])]
 
 
 def _rank(grid: Floats, values: Floats) -> Floats:
@@ -184,7 +193,7 @@ def _levels(
     if len(np.unique(texts[0][rows])) < 2:
         return None
     model = classify(x[0][rows], texts[0][rows], categorical, rounds=ROUNDS // 2, leaves=LEAVES)
-    chances = [model.predict_proba(part) for part in x]
+    chances = _answers(model.predict_proba, x, held_out)
     place = {str(level): i for i, level in enumerate(model.classes_)}
     rare = set(np.unique(texts[0])) - set(place)
     own = [_own_chance(part, chance, place, rare) for part, chance in zip(texts, chances, strict=True)]

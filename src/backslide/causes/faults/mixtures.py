@@ -271,7 +271,8 @@ class _Conditional:
         ref = pair.numbers[0]
         finite = np.isfinite(ref)
         if design.columns and finite.sum() >= edit.MIN_ROWS:
-            x_ref = design.matrix(case.reference.sample)[finite]
+            reference, current = design.windows(case.pairs)
+            x_ref = reference[finite]
             rank = self.rank(ref[finite])
             half = case.rng("halves " + pair.name).random(len(rank)) < 0.5
             model = regress(x_ref[half], rank[half], design.categorical, rounds=40)
@@ -279,7 +280,7 @@ class _Conditional:
             counts, self.steps = np.histogram(residual, np.linspace(-1.2, 1.2, 49))
             smooth = np.convolve(counts + 0.2, [0.25, 0.5, 0.25], "same")
             self.residual = np.log(smooth / smooth.sum())
-            self.centre = np.asarray(model.predict(design.matrix(case.current.sample)))
+            self.centre = np.asarray(model.predict(current))
 
     def rank(self, values: Floats) -> Floats:
         """Rank among the reference's values (0 to 1)."""

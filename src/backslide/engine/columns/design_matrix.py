@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Floats, Pair, to_numbers, to_texts
 
 MAX_LEVELS = 200
@@ -32,15 +33,38 @@ class Design:
         """The columns of ``frame`` as float64 (n, p)."""
         if not self.columns:
             return np.empty((frame.height, 0))
-        return np.column_stack([self._column(frame[column]) for column in self.columns])
+        return np.column_stack([_column(frame[column], self.levels.get(column)) for column in self.columns])
 
-    def _column(self, series: pl.Series) -> Floats:
-        codes = self.levels.get(series.name)
-        if codes is None:
-            values = to_numbers(series)
-            return np.where(np.isfinite(values), values, np.nan)
-        rest = float(len(codes))
-        return np.array([np.nan if t == MISSING else codes.get(t, rest) for t in to_texts(series)], float)
+    def windows(self, pairs: Mapping[str, Pair]) -> tuple[Floats, Floats]:
+        """The columns of both windows, float64 (n_ref, p) and (n_cur, p); a column is encoded once for every design with it."""
+        columns = [_encoded(pairs[column]) for column in self.columns]
+        reference, current = (np.column_stack(part) for part in zip(*columns, strict=True))
+        return reference, current
+
+
+def _column(series: pl.Series, codes: dict[str, int] | None) -> Floats:
+    """A column as float64 (n,): its numbers, or the codes of its categories."""
+    if codes is None:
+        values = to_numbers(series)
+        return np.where(np.isfinite(values), values, np.nan)
+    rest = float(len(codes))
+    return np.array([np.nan if t == MISSING else codes.get(t, rest) for t in to_texts(series)], float)
+
+
+@once
+def _codes(pair: Pair) -> dict[str, int] | None:
+    """Codes of the levels by reference frequency; None for numbers."""
+    if not pair.categorical:
+        return None
+    ordered = sorted(pair.levels[0], key=lambda level, counts=pair.levels[0]: (-counts[level], level))  # type: ignore[misc]
+    return {level: code for code, level in enumerate(ordered[:MAX_LEVELS])}
+
+
+@once
+def _encoded(pair: Pair) -> tuple[Floats, Floats]:
+    """The column in both windows."""
+    codes = _codes(pair)
+    return _column(pair.reference, codes), _column(pair.current, codes)
 
 
 def make_design(pairs: Iterable[Pair], leave_out: Iterable[str] = ()) -> Design:
@@ -56,7 +80,6 @@ def make_design(pairs: Iterable[Pair], leave_out: Iterable[str] = ()) -> Design:
         if pair.name in out or pair.constant_before or pair.identifier:
             continue
         columns.append(pair.name)
-        if pair.categorical:
-            ordered = sorted(pair.levels[0], key=lambda level, counts=pair.levels[0]: (-counts[level], level))  # type: ignore[misc]
-            levels[pair.name] = {level: code for code, level in enumerate(ordered[:MAX_LEVELS])}
+        if (codes := _codes(pair)) is not None:
+            levels[pair.name] = codes
     return Design(tuple(columns), levels)

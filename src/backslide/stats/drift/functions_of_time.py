@@ -89,7 +89,7 @@ def _tells(ranked: Floats, cycle: NDArray[np.int64], days: NDArray[np.int64]) ->
 
 
 def _share_between(y: Floats, groups: NDArray[np.int64]) -> float:
-    """Share of the variance of the ranks ``y`` (n,) that lies between groups, corrected for their number (epsilon squared; Kelley 1935)."""
+    """Share of the variance of the ranks ``y`` (n,) between groups, corrected for their number (epsilon squared; Kelley 1935)."""
     _, inverse = np.unique(groups, return_inverse=True)
     rows = np.bincount(inverse)
     if len(rows) < 2 or len(y) < ROWS_A_PERIOD * len(rows):
