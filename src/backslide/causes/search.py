@@ -64,8 +64,8 @@ class Explanation:
 def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progress | None = None) -> Explanation:
     """Look for causes of the change of ``target``.
 
-    Faults and replays are looked for whatever the verdict; shifts only when ``degraded``, because without a drop there is nothing
-    for the world to explain.
+    Faults and replays are looked for whatever the verdict; shifts of the whole only when ``degraded``, because without a drop there
+    is nothing for the world to explain.
     """
     say = progress or (lambda _: None)
     say("causes: replaying the saved model")
@@ -99,10 +99,10 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
     ):
         say("causes: columns that no longer fit the others")
         explanation = _with_unrecognised(explanation, bench, rest, scale)
-    if not degraded or change is None:
+    if change is None:
         return explanation
     say("causes: inputs or relation")
-    return replace(explanation, shifts=_shifts(explanation, bench, scale))
+    return replace(explanation, shifts=_shifts(explanation, bench, scale, degraded=degraded))
 
 
 def _with_unrecognised(found: Explanation, bench: PricingBench, rest: Effect, scale: Scale) -> Explanation:
@@ -150,11 +150,16 @@ def _price_all(bench: PricingBench, faults: list[Fault], notes: list[str]) -> li
     return priced
 
 
-def _shifts(found: Explanation, bench: PricingBench, scale: Scale) -> tuple[shifts.WorldChange, ...]:
-    """What the world did, as far as proven changes and faults leave something of the drop."""
+def _shifts(
+    found: Explanation, bench: PricingBench, scale: Scale, *, degraded: bool
+) -> tuple[shifts.WorldChange, ...]:
+    """What the world did, as far as proven changes and faults leave something of the drop; where that is not clear, whether one
+    segment got worse beside the others of its days."""
     case, rest = bench.case, found.unexplained
     assert rest is not None
-    if not materiality.asks_for_shift(rest, scale, min(len(bench.rows(side)) for side in case.sides)):
+    labelled = min(len(bench.rows(side)) for side in case.sides)
+    whole = degraded and materiality.asks_for_shift(rest, scale, labelled)
+    if not whole and not materiality.asks_for_segment(rest, scale, labelled):
         return ()
     outcomes, frame = case.current.outcomes, case.current.sample
     if found.own_change is not None and found.own_change_matters:
@@ -165,6 +170,9 @@ def _shifts(found: Explanation, bench: PricingBench, scale: Scale) -> tuple[shif
     # What could not be restored says nothing about the world; the points it cost are not counted again as drift.
     lost = tuple(feature for fault in found.faults if not fault.reversible for feature in fault.features)
     p = populations(case, scale.target, frame, outcomes, leave_out=lost)
+    if not whole:
+        segment = shifts.find_segment_drift(bench, p)
+        return () if segment is None else (segment,)
     return tuple(shifts.find_shifts(bench, p, rest, lost_points(found.faults, case.settings.engine.bootstrap)))
 
 

@@ -111,7 +111,7 @@ def misfits(
     """Columns outside ``taken`` of which more rows than usual do not fit, those that fit least first; of a table of very many
     columns, those that the screen of the decomposition kept, which is noted there."""
     out = taken | time_columns(case) | frozenset(left_by_screen(case))
-    names = [name for name in columns or case.pairs if name not in out]
+    names = [name for name in (case.pairs if columns is None else columns) if name not in out]
     asked = [expectation(case, name, taken) for name in names]
     unfit = [one for one in asked if one is not None and one.excess >= LEAST_EXCESS and one.z(case) >= EXCESS_Z]
     return sorted(unfit, key=lambda one: -one.excess)

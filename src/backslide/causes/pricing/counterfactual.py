@@ -24,6 +24,8 @@ from backslide.stats.metrics.metric import METRICS, Floats, Metric
 UNSERVED = 5.0
 UNSERVED_FLOOR = 1e-3
 MIN_UNHIT = 30
+FAILS = 3.0
+"""Times its usual distance to what was served from which on a stand-in does not imitate the model on broken rows."""
 LOG_ONLY = 0.25
 """Distance to what was served, repaired over as logged, under which only the log was wrong."""
 
@@ -88,6 +90,13 @@ class PricingBench:
         return self.score(self.case.current, self.as_logged)
 
     @cached_property
+    def stand_in_gap(self) -> Score:
+        """What the metric and row loss of the reference would be with the stand-in, less what they are as served."""
+        side = self.case.reference
+        answered, served = self.score(side, self.answer(side.sample)), self.score(side, side.outcomes)
+        return Score(answered.metric - served.metric, answered.loss - served.loss)
+
+    @cached_property
     def base(self) -> Effect:
         """The metric of the model on the reference sample as logged: what injections are measured against."""
         return self.score_reference(self.case.reference.sample).metric
@@ -142,7 +151,9 @@ def price(bench: PricingBench, fault: Fault, others: Sequence[Fault] = ()) -> Fa
         # The model was given something else in place of what the log shows: that is what a repair competes with.
         before, after = case.current.outcomes, _where(fault.rows, after, case.current.outcomes)
     repair_effect = repair_loss = None
-    if bench.current_labels:
+    if bench.current_labels and fault.reversible and _stand_in_fails(bench, before, fault.rows):
+        repair_effect, repair_loss = _beside_served(bench, fault, others, before, after)
+    elif bench.current_labels:
         unrepaired = bench.logged if before is bench.as_logged else bench.score(case.current, before)
         undone = bench.score(case.current, after)
         repair_effect, repair_loss = undone.metric - unrepaired.metric, undone.loss - unrepaired.loss
@@ -160,6 +171,42 @@ def price(bench: PricingBench, fault: Fault, others: Sequence[Fault] = ()) -> Fa
         by_harm=_by_harm(bench, fault),
         log_only=log_only,
     )
+
+
+def _stand_in_fails(bench: PricingBench, before: Outcomes, rows: NDArray[np.bool_]) -> bool:
+    """Whether a stand-in answers the broken rows otherwise than they were served: it knows nothing of values that no reference row
+    held, and a tree in place of a line does not even go on in their direction."""
+    if bench.artefact:
+        return False
+    side = bench.case.reference
+    usual = _distance(bench.answer(side.sample), side.outcomes, np.ones(side.sample.height, bool))
+    return _distance(before, bench.case.current.outcomes, rows) > FAILS * usual
+
+
+def _beside_served(
+    bench: PricingBench, fault: Fault, others: Sequence[Fault], before: Outcomes, after: Outcomes
+) -> tuple[Effect, Effect]:
+    """What a repair does to metric and row loss, with what was served in place of a stand-in's answers to the broken rows.
+
+    How far the stand-in falls short of the model is read on reference rows and taken off (difference in differences; Angrist and
+    Pischke 2009, 5.2).
+    """
+    case = bench.case
+    served, none = case.current.outcomes, np.zeros(len(fault.rows), bool)
+    undone_before = np.logical_or.reduce([none, *(other.rows for other in others)])
+    undone = undone_before | fault.rows
+    unrepaired = bench.score(case.current, _where(undone_before, before, served))
+    repaired = bench.score(case.current, _where(undone, after, served))
+    share = float(undone.mean() - undone_before.mean())
+    short = bench.stand_in_gap
+    ratio = np.sqrt(share)  # replicates of a part of the rows spread less than those of all
+    metric = repaired.metric - unrepaired.metric - Effect(share * short.metric.value, _spread(short.metric, share, ratio))
+    loss = repaired.loss - unrepaired.loss - Effect(share * short.loss.value, _spread(short.loss, share, ratio))
+    return metric, loss
+
+
+def _spread(effect: Effect, share: float, ratio: float) -> Floats:
+    return share * effect.value + (effect.replicates - effect.value) * ratio
 
 
 def _by_harm(bench: PricingBench, fault: Fault) -> tuple[str, ...]:

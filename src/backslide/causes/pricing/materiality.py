@@ -123,6 +123,11 @@ def asks_for_shift(rest: Effect, scale: Scale, rows: int) -> bool:
     return large and rows >= MIN_SHIFT_ROWS
 
 
+def asks_for_segment(rest: Effect, scale: Scale, rows: int) -> bool:
+    """Whether one segment may have got worse beside the others of its days, though the whole does not say so clearly."""
+    return asks_for_suspect(rest, scale) and rows >= MIN_SHIFT_ROWS
+
+
 def confidence(fault: Fault, *, artefact: bool) -> Confidence:
     """How sure the cause is; ``artefact`` says that the saved model itself, not a stand-in, answered."""
     if fault.kind == CauseKind.UNRECOGNISED_FAULT:
@@ -160,14 +165,14 @@ def verdict_with(
 
     A replay or repair that is clear of zero and beyond ``min_effect`` proves a degradation that the noise of the ``change``
     hides: it is paired, so sharper. ``labels``: whether both windows hold some. ``needs_proof``: only what is proven counts.
-    Where no model is at hand (``artefact`` false) a stand-in must tell the same price by undoing and by doing the fault.
+    Where no model is at hand (``artefact`` false) a stand-in must tell of a known fault by undoing it, against what was served.
     """
     if verdict in (Verdict.DEGRADED, Verdict.DEGRADED_IN_PART, Verdict.IMPROVED):
         return verdict
     needed = Confidence.PROVEN if needs_proof else Confidence.SUPPORTED
     sure = [cause for cause in causes if cause.confidence.rank >= needed.rank]
     if not artefact:
-        sure = [cause for cause in sure if cause.confidence == Confidence.PROVEN or _told_twice(cause)]
+        sure = [c for c in sure if c.confidence == Confidence.PROVEN or c.kind != CauseKind.UNRECOGNISED_FAULT]
     return Verdict.DEGRADED if any(_proves(cause, change, scale, labels=labels) for cause in sure) else verdict
 
 
@@ -186,8 +191,10 @@ def _proves(cause: Cause, change: Change | None, scale: Scale, *, labels: bool) 
     harm, floor = scale.target.harm, scale.min_effect
     if not labels:
         return harm(cause.points.estimate) >= floor
-    back = cause.repair.points_back if cause.repair is not None else None
     fell = change is None or harm(change.estimate) > 0
+    if cause.kind == CauseKind.CONCEPT_DRIFT and cause.segment is not None:
+        return fell and harm(cause.points.estimate) >= floor  # told by the other rows of the same days, so as sharp as a pair
+    back = cause.repair.points_back if cause.repair is not None else None
     # Where the metric did not fall at all, a repair that alone tells of harm may undo what the world did for the better.
     sure = fell or cause.confidence.rank >= Confidence.VERIFIED.rank
     if sure and back is not None and back.low is not None and back.low > 0 and back.estimate >= floor:

@@ -20,6 +20,7 @@ from backslide.case import Case
 from backslide.causes.columns.association import dependence
 from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.causes.shift.label_policy import find_label_policy
+from backslide.causes.shift.local_relation import LocalDrift, find_local_drift
 from backslide.causes.shift.recalibration import relearning_gain, targeted_gain
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind, Confidence
@@ -46,6 +47,8 @@ COVARIATE_Z = 3.0
 COVARIATE_SHARE = 0.25
 CONCEPT_Z = 3.5
 CONCEPT_SHARE = 0.3
+LOCAL_SHARE = 0.6
+"""Share of the relation's part that one segment must hold to be named for it."""
 TIED = 0.6
 """Rank correlation from which columns that moved are one group."""
 MAX_FOREIGN = 0.5
@@ -89,22 +92,50 @@ def find_shifts(bench: PricingBench, p: Populations, drop: Effect, lost: Effect)
     if by_label is not None:
         by_inputs = _shares_by_inputs(bench, p, drop, parts) if by_label.caveat else None
         return [by_label if by_inputs is None else by_inputs]
+    local = find_local_drift(bench, p)
     if parts is None or parts.domain.outside > MAX_FOREIGN:
-        return []  # hardly any current row is like a reference row: nothing can be told apart
-    found = [*_covariate_shift(bench, p, drop, parts), *_concept_drift(bench, p, drop, parts)]
+        # Hardly any current row is like a reference row: what sets one segment apart from the others of its days can still be told.
+        return [] if local is None or not _counts(bench, local.effect, drop) else [_drift_of(local)]
+    found = [*_covariate_shift(bench, p, drop, parts), *_concept_drift(bench, p, drop, parts, local)]
     return sorted(found, key=lambda cause: -bench.target.harm(cause.effect.value))
 
 
-def _concept_drift(bench: PricingBench, p: Populations, drop: Effect, parts: Split) -> list[WorldChange]:
-    """The relation's part, where it is clear and counts."""
+def find_segment_drift(bench: PricingBench, p: Populations) -> WorldChange | None:
+    """A relation that changed in one segment by ``min_effect``, told by the other rows of the same days: it needs no clear drop of
+    the whole."""
+    local = find_local_drift(bench, p)
+    if local is None or bench.target.harm(local.effect.value) < bench.case.problem.min_effect:
+        return None
+    return _drift_of(local)
+
+
+def _drift_of(local: LocalDrift) -> WorldChange:
+    return WorldChange(
+        CauseKind.CONCEPT_DRIFT, local.effect, local.columns, (), Confidence.SUPPORTED, segment=local.segment
+    )
+
+
+def _counts(bench: PricingBench, relation: Effect, drop: Effect) -> bool:
+    """Whether the relation's part is clear and a good part of the drop."""
     harm = bench.target.harm
-    clear = abs(parts.relation.z) > CONCEPT_Z and harm(parts.relation.value) >= CONCEPT_SHARE * harm(drop.value)
-    if not clear:
+    return abs(relation.z) > CONCEPT_Z and harm(relation.value) >= CONCEPT_SHARE * harm(drop.value)
+
+
+def _concept_drift(
+    bench: PricingBench, p: Populations, drop: Effect, parts: Split, local: LocalDrift | None
+) -> list[WorldChange]:
+    """The relation's part, where it is clear and counts; that of ``local``, where the windows share too little for the whole."""
+    harm = bench.target.harm
+    if not parts.supported and local is not None and _counts(bench, local.effect, drop):
+        return [_drift_of(local)]
+    if not _counts(bench, parts.relation, drop):
         return []
     confidence, caveat = _support(parts)
     features, classes = _changed_relation(bench, p)
     segment, columns = (telling_slice(bench.case) if p.untouched else None) or (None, features)
-    if segment is not None:  # of a segment's columns, the one whose relation to the outcome changed comes first
+    if local is not None and harm(local.effect.value) >= LOCAL_SHARE * harm(parts.relation.value):
+        segment, features = local.segment, local.columns
+    elif segment is not None:  # of a segment's columns, the one whose relation to the outcome changed comes first
         order = {column: place for place, column in enumerate(features)}
         features = tuple(sorted(columns, key=lambda column: order.get(column, len(order))))
     gain = targeted_gain(bench, features) if p.untouched else None

@@ -193,7 +193,7 @@ def split(case: Case, target: Metric, p: Populations) -> Split | None:
     value = target.value
     if not domain.supported:
         return _shared_support(case, target, p, domain)
-    m_g, m_b = _expectations(case, p, rng)
+    m_g, m_b = expectations(case, p, rng)
     moved = doubly_robust.move(p.s_g, p.s_b, m_g, m_b, domain.weights, draw_g, draw_b)
     before = Effect(float(value(moved.reference)), value(moved.reference_replicates))
     between = Effect(float(value(moved.moved)), value(moved.moved_replicates))
@@ -201,7 +201,7 @@ def split(case: Case, target: Metric, p: Populations) -> Split | None:
     return Split(between - before, after - between, domain, True)
 
 
-def _expectations(case: Case, p: Populations, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def expectations(case: Case, p: Populations, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Expected row statistics given x for both windows; zeros (plain importance weighting) with very many classes."""
     k = len(case.problem.classes)
     if not case.problem.classification or p.s_g.shape[1] != 3 * k:

@@ -121,9 +121,9 @@ class AutomaticSegments(Check):
         picked = [case.labelled_rows(side) for side in case.sides]
         if min(len(rows) for rows in picked) < LEAST_ROWS:
             return None
-        loss, rows = _loss_of(case, picked), _rows_of(case, picked)
+        loss, rows = _loss_of(case, picked), labelled_rows_of(case, picked)
         rows = LabelledRows(rows.current, loss.values, rows.days, rows.half)
-        columns = _columns(case, picked)
+        columns = coded_columns(case, picked)
         found = find_slices(columns, rows, [loss.values, *_smoother(case, picked)], KEEP)
         floor = self._floor(loss, rows)
         loud = own_slices(columns, rows, [one for one in found if _stands_out(one, loss, floor)], floor)
@@ -164,7 +164,7 @@ def _telling(columns: Sequence[Coded], rows: LabelledRows, loud: list[Slice]) ->
     rise, noise = rest[1].mean() - rest[0].mean(), np.sqrt(sum(r.var() / len(r) for r in rest))
     if rise > REST_STILL * best.change.estimate + 2 * noise or rise > 3 * noise:
         return None
-    return _text(columns, best), tuple(dict.fromkeys(columns[c].column for c, _ in best.conditions))
+    return text_of(columns, best), tuple(dict.fromkeys(columns[c].column for c, _ in best.conditions))
 
 
 def _loss_of(case: Case, picked: Sequence[np.ndarray]) -> _Loss:
@@ -195,7 +195,8 @@ def _smoother(case: Case, picked: Sequence[np.ndarray]) -> list[Floats]:
     return [np.concatenate(found)]
 
 
-def _rows_of(case: Case, picked: Sequence[np.ndarray]) -> LabelledRows:
+def labelled_rows_of(case: Case, picked: Sequence[np.ndarray]) -> LabelledRows:
+    """Labelled rows of both windows with their days and halves, without a loss."""
     sizes = [len(rows) for rows in picked]
     days = [days_at(side, rows) for side, rows in zip(case.sides, picked, strict=True)]
     split = [
@@ -211,7 +212,7 @@ def _rows_of(case: Case, picked: Sequence[np.ndarray]) -> LabelledRows:
     )
 
 
-def _columns(case: Case, picked: Sequence[np.ndarray]) -> list[Coded]:
+def coded_columns(case: Case, picked: Sequence[np.ndarray]) -> list[Coded]:
     """Every feature and context column that has groups."""
     samples = [side.sample[rows] for side, rows in zip(case.sides, picked, strict=True)]
     found = []
@@ -243,7 +244,8 @@ def _contribution(one: Slice, rows: LabelledRows) -> float:
     return one.rows[1] / max(int(rows.current.sum()), 1) * one.change.estimate
 
 
-def _text(columns: Sequence[Coded], one: Slice) -> str:
+def text_of(columns: Sequence[Coded], one: Slice) -> str:
+    """The conditions of a slice as one expression."""
     return " and ".join(columns[c].texts[r] for c, r in one.conditions)
 
 
@@ -275,7 +277,7 @@ def _bounds(loss: _Loss, one: Slice) -> tuple[float, float, float]:
 
 def _finding(case: Case, columns: Sequence[Coded], rows: LabelledRows, loss: _Loss, one: Slice) -> Finding:
     estimate, low, high = _bounds(loss, one)
-    text, share = _text(columns, one), one.rows[1] / max(int(rows.current.sum()), 1)
+    text, share = text_of(columns, one), one.rows[1] / max(int(rows.current.sum()), 1)
     before, after = (loss.shown(value) for value in one.loss)
     sampled = not (case.reference.complete and case.current.complete)
     return Finding(
@@ -317,7 +319,7 @@ def _table(columns: Sequence[Coded], rows: LabelledRows, loss: _Loss, loud: list
         before, after = (loss.shown(value) for value in one.loss)
         made.append(
             SegmentRow(
-                segment=_text(columns, one),
+                segment=text_of(columns, one),
                 reference_rows=one.rows[0],
                 current_rows=one.rows[1],
                 reference=before,

@@ -123,7 +123,7 @@ def find_slices(
     tests = 2 * sum(keep)
     for chosen in (rows.half, ~rows.half):
         for conditions, inside in _candidates(columns, rows, search, keep, chosen):
-            tested = _tested(rows, inside, ~chosen)
+            tested = changes_of(rows, inside, ~chosen)
             if tested is not None:
                 found.setdefault(conditions, []).append(tested)
     result = [_summed(columns, rows, conditions, parts, tests) for conditions, parts in found.items()]
@@ -270,8 +270,8 @@ _EXCESS = Metric("excess", False, "absolute", _difference, share=False)
 _INSIDE = Metric("mean loss", False, "absolute", MEAN.value, share=False)
 
 
-def _tested(rows: LabelledRows, inside: Mask, tested: Mask) -> tuple[Change, Change] | None:
-    """Change inside, and its excess over the outside, in the half that did not choose the slice."""
+def changes_of(rows: LabelledRows, inside: Mask, tested: Mask) -> tuple[Change, Change] | None:
+    """Change inside, and its excess over the outside, on the ``tested`` rows: those of the half that did not choose the slice."""
     windows = [tested & ~rows.current, tested & rows.current]
     if min(int((inside & w).sum()) for w in windows) < MIN_ROWS / 2:
         return None

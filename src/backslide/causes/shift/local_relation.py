@@ -1,0 +1,115 @@
+"""Where the relation between inputs and outcome changed: the one segment whose errors rose beyond what its inputs foretell.
+
+Rows of the other segments of the same days are the control, so what all rows of a bad week share falls out, and a relation that
+turned in one category or above one limit shows although the days differ, and although other inputs moved beyond the reference.
+
+The loss of each row less the loss that the reference leads to expect of its inputs is searched for segments
+(``stats/drift/slice_search``): found on one half of the days, tested on the other. Named at one-sided 0.25 % over all that were
+tested, when none of its columns stopped fitting the others (``causes/faults/misfits``) and at least half of `min_effect` is the segment's own. The price takes the segment's rows to what their inputs foretell
+and what the other rows show besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backslide.causes.faults.misfits import misfits
+from backslide.causes.pricing.counterfactual import PricingBench
+from backslide.engine.columns.conditions import Coded
+from backslide.playbook.clock import beyond_the_reference
+from backslide.playbook.concept.decomposition import Populations, expectations
+from backslide.playbook.verify.slices import coded_columns, labelled_rows_of, text_of
+from backslide.stats.change.effect import Effect
+from backslide.stats.change.metric_change import VERDICT_ALPHA
+from backslide.stats.drift.slice_search import PAIRED, LabelledRows, Slice, changes_of, find_slices, inside_of
+from backslide.stats.metrics.metric import Floats, Metric
+
+ALPHA = VERDICT_ALPHA / 2
+"""Error rate of all segments tested: one alone may carry a verdict, beside the headline's own rate."""
+LEAST = 0.5
+"""Share of ``min_effect`` that the segment must cost."""
+MOST = 0.85
+"""Share of the largest price from which on the segment that stands out most is preferred: a wider one costs as much."""
+LEAST_Z = 4.0
+"""Standard errors of the price."""
+KEEP = 3
+LEAST_FORETOLD = 0.1
+"""Share of the usual loss below which no loss is foretold."""
+LEAST_ROWS = 240
+"""Labelled rows of each window: two halves with room for a segment and its rest."""
+
+
+@dataclass(frozen=True)
+class LocalDrift:
+    """A segment whose relation to the outcome changed."""
+
+    segment: str
+    columns: tuple[str, ...]
+    effect: Effect
+    """Its part of the change of the target metric."""
+
+
+def find_local_drift(bench: PricingBench, p: Populations) -> LocalDrift | None:
+    """The segment that explains most; None where no segment stands out from the rows of the same days."""
+    case = bench.case
+    if min(len(p.s_g), len(p.s_b)) < LEAST_ROWS:
+        return None
+    expected = expectations(case, p, case.rng("local relation"))
+    loss = _excess_loss(p, expected, bench.target, len(case.problem.classes)) if expected[0].any() else None
+    if loss is None:
+        return None  # with very many classes nothing is foretold
+    picked, beyond = [bench.rows(side) for side in case.sides], beyond_the_reference(case)
+    rows = labelled_rows_of(case, picked)
+    rows = LabelledRows(rows.current, loss, rows.days, rows.half)
+    columns = [column for column in coded_columns(case, picked) if column.column not in beyond]
+    found = [one for one in find_slices(columns, rows, [loss], (KEEP,)) if _stands_out(one, columns, rows)]
+    harm = bench.target.harm
+    priced = []
+    for one in sorted(found, key=lambda one: -one.score):
+        effect = _price(bench, p, expected[1], inside_of(columns, one.conditions)[rows.current])
+        if harm(effect.value) >= LEAST * case.problem.min_effect and abs(effect.z) >= LEAST_Z:
+            named = tuple(dict.fromkeys(columns[c].column for c, _ in one.conditions))
+            priced.append(LocalDrift(text_of(columns, one), named, effect))
+    priced = [one for one in priced if not misfits(case, columns=[c for c in one.columns if c in case.pairs])]
+    most = max((harm(one.effect.value) for one in priced), default=0.0)
+    return next((one for one in priced if harm(one.effect.value) >= MOST * most), None)
+
+
+def _stands_out(one: Slice, columns: Sequence[Coded], rows: LabelledRows) -> bool:
+    """Whether either test sees it, each at half of the rate: on the half that did not choose it, which knows of no search, or on
+    all rows, where every condition counts as tested (Bonferroni)."""
+    tested = changes_of(rows, inside_of(columns, one.conditions), np.ones(len(rows.loss), bool))
+    searched = sum(len(column.ranges) for column in columns) + PAIRED * (PAIRED - 1) // 2
+    whole = 1.0 if tested is None else searched * tested[1].p_worse
+    return 2 * min(one.p_value, whole) < ALPHA
+
+
+def _excess_loss(p: Populations, expected: tuple[Floats, Floats], target: Metric, classes: int) -> Floats | None:
+    """Loss of each labelled row less what is foretold of it, reference first (n_ref + n_cur,); None for metrics that are no means.
+
+    Wrong answers; or errors in units of what is foretold, because where they are large by nature they also grow most.
+    """
+    both = list(zip((p.s_g, p.s_b), expected, strict=True))
+    if target.rows == "counts":
+        return np.concatenate([(m - s)[:, 2 * classes :].sum(1) for s, m in both])  # hits that were foretold and did not come
+    if p.s_g.shape[1] == 2 and not target.higher_is_better:
+        loss, foretold = (np.concatenate(parts)[:, 1] for parts in zip(*both, strict=True))
+        return np.asarray((loss - foretold) / np.maximum(foretold, LEAST_FORETOLD * np.median(foretold)))
+    return None
+
+
+def _price(bench: PricingBench, p: Populations, expected: Floats, inside: NDArray[np.bool_]) -> Effect:
+    """The metric as it is, less what it would be if the rows inside fared as foretold and as the others did besides."""
+    now, foretold = p.s_b[~inside].mean(0), expected[~inside].mean(0)
+    if bench.target.rows == "counts":
+        otherwise = expected + (now - foretold)
+    else:
+        otherwise = expected * np.where(foretold > 0, now / np.where(foretold > 0, foretold, 1.0), 1.0)
+    undone = np.where(inside[:, None], otherwise, p.s_b)
+    draw, value = bench.draw(bench.case.current), bench.target.value
+    served, without = (Effect(float(value(s.sum(0))), value(draw.sums(s))) for s in (p.s_b, undone))
+    return served - without
