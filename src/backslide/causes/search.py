@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from backslide.case import Case, Progress
 from backslide.causes.faults.base import Fault
-from backslide.causes.faults.misfits import find_unrecognised, misfits
+from backslide.causes.faults.misfits import find_row_faults, find_unrecognised, misfits
 from backslide.causes.faults.recognition import find_all_faults
 from backslide.causes.pricing import materiality
 from backslide.causes.pricing.counterfactual import PricingBench, price
@@ -82,6 +82,12 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
     harmless = [fault for fault in faults if not materiality.matters(fault, scale)]
 
     own_change = name_by_snapshots(case, find_own_change(served, faults))
+    if _unsettled(harmful, own_change, scale):
+        say("causes: rows that no longer fit")
+        if not faults:
+            bench, notes = _bench_for_misfits(bench, notes)
+        read = find_row_faults(bench, faults, scale) if bench.model is not None else []
+        harmful += [fault for fault in read if materiality.matters(fault, scale)]
     explanation = Explanation(
         change,
         own_change,
@@ -107,12 +113,27 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
 
 def _with_unrecognised(found: Explanation, bench: PricingBench, rest: Effect, scale: Scale) -> Explanation:
     """The explanation with columns that no signature knows and that no longer fit the others."""
-    if bench.model is None and not found.faults and misfits(bench.case):
-        model, note = fit_surrogate(bench.case)
-        bench, found = PricingBench(bench.case, bench.target, model), replace(found, notes=(*found.notes, note))
     if bench.model is None:
         return found
     return replace(found, faults=(*found.faults, *find_unrecognised(bench, found.faults, rest, scale)))
+
+
+def _unsettled(harmful: list[Fault], own_change: OwnChange | None, scale: Scale) -> bool:
+    """Whether something may be left to find: without labels always, as nothing says how much was lost."""
+    if scale.change is None:
+        return True
+    rest = scale.change
+    for effect in (*(fault.points for fault in harmful), None if own_change is None else own_change.effect):
+        rest = rest - effect if effect is not None else rest
+    return materiality.asks_for_suspect(rest, scale)
+
+
+def _bench_for_misfits(bench: PricingBench, notes: list[str]) -> tuple[PricingBench, list[str]]:
+    """A stand-in to ask about columns that no longer fit, where none was needed before and there are such columns."""
+    if bench.model is not None or not misfits(bench.case):
+        return bench, notes
+    model, note = fit_surrogate(bench.case)
+    return PricingBench(bench.case, bench.target, model), [*notes, note]
 
 
 def _bench(case: Case, target: Metric, faults: list[Fault]) -> tuple[PricingBench, list[str]]:

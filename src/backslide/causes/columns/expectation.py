@@ -8,7 +8,7 @@ chances; a value outside of everything that the reference held fits nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,8 @@ class ColumnExpectation:
     reference_foretold: NDArray[np.object_] | Floats
     foretold: NDArray[np.object_] | Floats
     """The most likely value of each row (n_ref,) and (n_cur,); of the reference on held-out rows alone."""
+    grid: Floats = field(default_factory=lambda: np.empty(0))
+    """Of numbers: the sorted values that it was learned on, in which ranks are taken."""
 
     @property
     def usual(self) -> float:
@@ -155,7 +157,7 @@ def _numbers(
     residual = (rank[0] - told[0])[held_out]
     drawn = [_at(grid, t + rng.choice(residual, len(t))) for t in told]
     return ColumnExpectation(
-        pair.name, held_out, misfit[0] & held_out, misfit[1], drawn[0], drawn[1], *(_at(grid, t) for t in told)
+        pair.name, held_out, misfit[0] & held_out, misfit[1], *drawn, *(_at(grid, t) for t in told), grid=grid
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.contracts import say
@@ -22,6 +23,12 @@ CYCLE_MOVED = 0.1
 """Total variation by which a column on a circle must have moved."""
 CYCLE_LEFT = 0.15
 """Share of it that may remain once it is turned back."""
+PART_ROWS = 40
+"""Rows of a part that was shifted, at least."""
+PART_TIMES = 3.0
+"""Times as many rows must be off the clock as in the reference."""
+PART_AGREES = 0.8
+"""Share of the rows off the clock that must be off by one and the same."""
 SPAN = 10.0
 """Lengths of the tolerance that the rows of a window must span."""
 NEIGHBOURS = 1
@@ -104,18 +111,54 @@ def _against_clock(case: Case, pair: Pair) -> ClockShift | None:
 def _circle_against_clock(pair: Pair, clocks: list[Floats], first: int, period: int) -> ClockShift | None:
     modes = []
     for values, clock in zip(pair.numbers, clocks, strict=True):
-        told = np.floor(clock / 3600) % 24 if period == 24 else (np.floor(clock / 86400) + 3) % 7
-        gap = (values - first - told) % period
-        gap = gap[np.isfinite(gap)].astype(int)
-        if len(gap) < MIN_ROWS:
+        mode = _mode(_gaps(values, clock, first, period), period)
+        if mode is None:
             return None
-        counts = np.bincount(gap, minlength=period)
-        if counts.max() < AGREE * len(gap):
-            return None
-        modes.append(int(counts.argmax()))
-    by = _short_way(modes[1] - modes[0], period)
+        modes.append(mode)
+    return _turn(modes[1] - modes[0], first, period)
+
+
+def _gaps(values: Floats, clock: Floats, first: int, period: int) -> Floats:
+    """Steps on the circle by which each value is ahead of the clock of its row (n,), NaN where unknown."""
+    clock = np.floor(clock / 3600) % 24 if period == 24 else (np.floor(clock / 86400) + 3) % 7
+    return np.asarray((values - first - clock) % period)
+
+
+def _mode(gaps: Floats, period: int) -> int | None:
+    """The gap of nearly all rows; None where there is none."""
+    known = gaps[np.isfinite(gaps)].astype(int)
+    counts = np.bincount(known, minlength=period)
+    return int(counts.argmax()) if len(known) >= MIN_ROWS and counts.max() >= AGREE * len(known) else None
+
+
+def _turn(steps: int, first: int, period: int) -> ClockShift | None:
+    by = _short_way(steps, period)
     exact = period == 7 or abs(by) > NEIGHBOURS
     return None if by == 0 else ClockShift(float(by), _cycle_words(by, period), first, period, exact)
+
+
+def turn_of_part(case: Case, pair: Pair) -> tuple[ClockShift, NDArray[np.bool_]] | None:
+    """The shift of an hour or weekday on a part of the current rows, read row by row against their clock, with these rows
+    (n_cur,); None where no part was shifted, or all rows were."""
+    clocks, circle = [_seconds(side.sample) for side in case.sides], _circle(pair) if pair.numeric else None
+    if circle is None or circle[1] not in (24, 7):
+        return None
+    first, period = circle
+    gaps = [_gaps(v, c, first, period) for v, c in zip(pair.numbers, clocks, strict=True) if c is not None]
+    usual = _mode(gaps[0], period) if len(gaps) == 2 else None
+    if usual is None:
+        return None
+    stray = np.isfinite(gaps[1]) & (gaps[1] != usual)
+    before = float((gaps[0][np.isfinite(gaps[0])] != usual).mean())
+    if stray.sum() < PART_ROWS or stray.mean() < PART_TIMES * before:
+        return None
+    counts = np.bincount(gaps[1][stray].astype(int), minlength=period)
+    other = int(counts.argmax())
+    rows = stray & (gaps[1] == other)
+    if rows.sum() < PART_AGREES * stray.sum() or rows.mean() >= AGREE:
+        return None
+    turn = _turn(other - usual, first, period)
+    return None if turn is None else (turn, rows)
 
 
 def _line(lags: list[Floats], clocks: list[Floats], size: float) -> ClockShift | None:

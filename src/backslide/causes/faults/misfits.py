@@ -10,8 +10,9 @@ replacement brings back 30 % of what is unexplained by four standard errors, or 
 replacement brings little back on reference rows. Columns that tell the time are neither accused nor witnesses. On simulated weeks
 in which only the world moves, a column is accused in at most 2 %.
 
-**Rows that say what was done** name the specific kind instead (``row_evidence``): a factor, powers of ten that differ from row to
-row, the opposite sign, a limit, one value in place of all.
+**Rows that say what was done** name the specific kind instead, also before labels come: a factor, powers of ten that differ from
+row to row, the opposite sign, a limit, one value in place of all (``row_evidence``), two columns in each other's place
+(``row_exchange``).
 
 **Not seen**: a column that no other column tells anything about, and one that the model has twice.
 """
@@ -28,6 +29,7 @@ from backslide.causes.columns import edit
 from backslide.causes.columns.expectation import ColumnExpectation, expectation
 from backslide.causes.faults.base import Fault, Hypothesis, Remedy, evidence_of
 from backslide.causes.faults.row_evidence import read_rows
+from backslide.causes.faults.row_exchange import read_exchange
 from backslide.causes.pricing import materiality
 from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.causes.pricing.materiality import Scale
@@ -46,8 +48,8 @@ MOST_PRICED = 12
 MOST_SUSPECTS = 3
 OF_REFERENCE = 0.25
 """Share of the gain that the same replacement may bring on reference rows: a model that dislikes outliers is no fault."""
-AS_MUCH = 0.8
-"""Share of what filling in brings back that undoing what the rows tell must bring back."""
+MOST_READ = 6
+"""Columns whose rows are read one by one, those that fit least."""
 SHOWN = 2
 
 
@@ -67,6 +69,23 @@ class Replacement(Remedy):
         return frame
 
 
+def find_row_faults(bench: PricingBench, known: Sequence[Fault], scale: Scale) -> list[Fault]:
+    """Faults that the rows which no longer fit tell by themselves (``row_evidence``, ``row_exchange``), each priced beside those
+    before it; none of a column that has a fault already."""
+    case, found = bench.case, list[Fault]()
+    asked = misfits(case, frozenset(feature for fault in known for feature in fault.features))
+    for one in asked[:MOST_READ]:
+        if any(one.column in fault.features for fault in found):
+            continue
+        hypothesis = read_exchange(case, one, asked) or read_rows(case, one)
+        if hypothesis is None:
+            continue
+        fault = price(bench, Fault((hypothesis,), frozenset(hypothesis.features)), [*known, *found])
+        if materiality.row_fault_stands(fault, scale):
+            found.append(fault)
+    return found
+
+
 def find_unrecognised(bench: PricingBench, known: Sequence[Fault], rest: Effect, scale: Scale) -> list[Fault]:
     """Columns that stopped fitting the others and whose replacement brings back a good part of ``rest``, each priced beside those
     before it; ``known`` faults are undone throughout and their columns are no witnesses."""
@@ -84,25 +103,10 @@ def find_unrecognised(bench: PricingBench, known: Sequence[Fault], rest: Effect,
         if not standing:
             break
         best = max(standing, key=lambda fault: -scale.harm(fault.repair_effect) if fault.repair_effect else 0.0)
-        best = _read(bench, best, next(one for one in asked if one.column in best.features), others, scale)
         suspects.append(best)
-        rest = rest + best.repair_effect if best.repair_effect is not None else rest
-        if not materiality.asks_for_suspect(rest, scale):
-            break
         taken = frozenset(feature for fault in [*known, *suspects] for feature in fault.features)
-        asked = misfits(case, taken, [one.column for one in asked])
+        asked = misfits(case, taken, [one.column for one in asked if one.column not in taken])
     return suspects
-
-
-def _read(bench: PricingBench, fault: Fault, one: ColumnExpectation, others: Sequence[Fault], scale: Scale) -> Fault:
-    """What was done to the rows, where they say so and undoing it pays about as much as filling in; else the fault as it is."""
-    hypothesis = read_rows(bench.case, one)
-    if hypothesis is None or fault.repair_effect is None:
-        return fault
-    read = price(bench, Fault((hypothesis,), suspects=fault.suspects), others)
-    if read.repair_effect is None or read.log_only:
-        return fault
-    return read if -scale.harm(read.repair_effect) >= AS_MUCH * -scale.harm(fault.repair_effect) else fault
 
 
 def misfits(

@@ -62,8 +62,10 @@ def stands(fault: Fault, scale: Scale) -> bool:
         loss_z = fault.repair_loss.z if fault.loss_is_accuracy else -fault.repair_loss.z
     metric_z = scale.target.sign * fault.repair_effect.z
     if fault.exact:
-        # Both must speak against it: the log loss of a model trained with class weights may fall under a fault.
-        return not (fault.reversible and loss_z < WORSENS_Z and metric_z < WORSENS_Z)
+        # Both must speak against it: the log loss of a model trained with class weights may fall under a fault. Values filled in
+        # for lost ones may do worse than none, but not worse than values of other rows.
+        restores = fault.reversible or fault.kind == CauseKind.BROKEN_JOIN
+        return not (restores and loss_z < WORSENS_Z and metric_z < WORSENS_Z)
     if max(loss_z, metric_z) < GAIN_Z or not fault.repair_effect.clear:
         return False
     if fault.injection_effect is not None and not (
@@ -103,6 +105,17 @@ def unrecognised_stands(fault: Fault, rest: Effect, scale: Scale) -> bool:
     return gain >= REST_BACK * scale.harm(rest) or (gain >= scale.min_effect and gain_z >= SURE_Z)
 
 
+def row_fault_stands(fault: Fault, scale: Scale) -> bool:
+    """Whether a fault read off the rows that no longer fit is named: undoing it must clearly bring points back; before labels come,
+    doing it to the reference must cost a material part."""
+    if fault.log_only:
+        return False
+    if fault.repair_effect is not None:
+        return scale.target.sign * fault.repair_effect.z >= GAIN_Z
+    done = fault.injection_effect
+    return done is not None and done.clear and scale.harm(done) >= scale.min_effect
+
+
 def asks_for_suspect(rest: Effect, scale: Scale) -> bool:
     """Whether enough of the drop is unexplained to ask every column whether it still fits the others. The answer is paired, so
     the noise of the change itself does not matter."""
@@ -139,8 +152,9 @@ def confidence(fault: Fault, *, artefact: bool) -> Confidence:
     )
     if agree:
         return Confidence.VERIFIED if artefact else Confidence.SUPPORTED
-    clear = any(effect is not None and effect.clear for effect in (fault.repair_effect, fault.injection_effect))
-    return Confidence.SUPPORTED if clear and fault.exact else Confidence.SUSPECTED
+    clear = [effect for effect in (fault.repair_effect, fault.injection_effect) if effect is not None and effect.clear]
+    told_twice = len(clear) == 2 and clear[0].value * clear[1].value < 0  # of other sizes, as the world moved in between
+    return Confidence.SUPPORTED if clear and (fault.exact or told_twice) else Confidence.SUSPECTED
 
 
 def _agree(repair: Effect, injection: Effect) -> bool:
@@ -196,7 +210,7 @@ def _proves(cause: Cause, change: Change | None, scale: Scale, *, labels: bool) 
         return fell and harm(cause.points.estimate) >= floor  # told by the other rows of the same days, so as sharp as a pair
     back = cause.repair.points_back if cause.repair is not None else None
     # Where the metric did not fall at all, a repair that alone tells of harm may undo what the world did for the better.
-    sure = fell or cause.confidence.rank >= Confidence.VERIFIED.rank
+    sure = fell or cause.confidence.rank >= Confidence.VERIFIED.rank or _told_twice(cause)
     if sure and back is not None and back.low is not None and back.low > 0 and back.estimate >= floor:
         return True
     # What no repair restores is priced by doing it to the same reference rows: as paired, and evidence as long as the change

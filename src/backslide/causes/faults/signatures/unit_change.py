@@ -32,7 +32,7 @@ from backslide.causes.columns import edit
 from backslide.causes.columns.monotone_transforms import MonotoneMap, Offset, find_curve, find_offset
 from backslide.causes.columns.remainder import is_explained
 from backslide.causes.columns.resolution import frequent_levels, ks_of_rounded, same_levels
-from backslide.causes.columns.time_of_day import ClockShift, moments, move, turn_of
+from backslide.causes.columns.time_of_day import ClockShift, moments, move, turn_of, turn_of_part
 from backslide.causes.faults.base import Hypothesis, scenario_with
 from backslide.causes.faults.column_signature import ColumnSignature
 from backslide.contracts import say
@@ -169,14 +169,22 @@ class UnitChange(ColumnSignature):
             yield self._converted(pair, conversion, conversion.plain(ks(*pair.finite)))
         elif conversion is not None:
             yield self._converted(pair, conversion, conversion.exact)
+        elif (part := turn_of_part(case, pair)) is not None:
+            yield self._converted(pair, part[0], part[0].exact, part[1])
 
     def _converted(
-        self, pair: Pair, conversion: Conversion | MonotoneMap | Offset | ClockShift, exact: bool
+        self,
+        pair: Pair,
+        conversion: Conversion | MonotoneMap | Offset | ClockShift,
+        exact: bool,
+        rows: edit.Mask | None = None,
     ) -> Hypothesis:
+        share = "" if rows is None else f" on {say.percent(float(rows.mean()))} of the rows, by the clock of each"
         return self.hypothesis(
             pair,
-            f"{pair.name} is {conversion.words}",
+            f"{pair.name} is {conversion.words}{share}",
             _undo_words(pair.name, conversion),
+            rows,
             exact=exact,
             mechanism=conversion.words,
             evidence=(f"DRF001:{pair.name}",),
@@ -186,12 +194,13 @@ class UnitChange(ColumnSignature):
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Back to the reference unit."""
         (column,) = hypothesis.features
-        return _converted(frame, column, hypothesis.params["conversion"], back=True)
+        return _converted(frame, column, hypothesis.params["conversion"], hypothesis.rows, back=True)
 
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """The reference in the current unit."""
         (column,) = hypothesis.features
-        return _converted(frame, column, hypothesis.params["conversion"], back=False)
+        rows = edit.likely_rows(case, hypothesis.rows, hypothesis.features, float(hypothesis.rows.mean()))
+        return _converted(frame, column, hypothesis.params["conversion"], rows, back=False)
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
@@ -205,13 +214,18 @@ def _of_values(pair: Pair) -> Conversion | MonotoneMap | Offset | None:
 
 
 def _converted(
-    frame: pl.DataFrame, column: str, conversion: Conversion | MonotoneMap | Offset | ClockShift, *, back: bool
+    frame: pl.DataFrame,
+    column: str,
+    conversion: Conversion | MonotoneMap | Offset | ClockShift,
+    rows: edit.Mask,
+    *,
+    back: bool,
 ) -> pl.DataFrame:
     if frame[column].dtype.is_temporal():
         assert isinstance(conversion, ClockShift)
         return frame.with_columns(move(frame[column], -conversion.by if back else conversion.by))
     values = edit.numbers_of(frame, column)
-    return edit.write(frame, column, conversion.undo(values) if back else conversion.apply(values))
+    return edit.write(frame, column, conversion.undo(values) if back else conversion.apply(values), rows)
 
 
 def _undo_words(column: str, conversion: Conversion | MonotoneMap | Offset | ClockShift) -> str:
