@@ -20,8 +20,8 @@ _MANTISSAS = (1.0, 2.0, 2.5, 5.0)
 _EXPONENTS = range(-6, 10)
 STEPS = tuple(sorted((m * 10.0**e for e in _EXPONENTS for m in _MANTISSAS), reverse=True))
 DIGITS = (1, 2, 3, 4)
-MIN_LEVELS = 5
-"""Values that must be left before bins are read into them: two or three fit anything."""
+MIN_LEVELS = 3
+"""Values that must be left before bins are read into them: two are a switch."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 **Recognised** when the current values lie on a coarser lattice than the reference did (a step, a number of significant digits,
 or a few values left of many), more than half of the reference lies off it, and the reference rounded in the same way is
-distributed as the current values are, to within noise or a tenth of what moved.
+distributed as the current values are, to within noise or a tenth of what moved; or where at most twenty values are left of ten
+times as many, each on many rows or all equally far apart, which no drift does.
 
 **Not to be confused with** another unit, which scales the values with their lattice, or with values that were whole numbers
 all along: those lie on the lattice in both windows.
@@ -20,7 +21,7 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.resolution import Rounding, grids_of, ks_of_rounded
+from backslide.causes.columns.resolution import Rounding, evenly_spaced, grids_of, ks_of_rounded
 from backslide.causes.faults.base import Hypothesis, scenario_with
 from backslide.causes.faults.column_signature import ColumnSignature
 from backslide.contracts.cause import CauseKind
@@ -38,6 +39,10 @@ MOST_LEFT = 0.7
 """The same where no more are left than the rounding leaves of the reference's."""
 REMAINS = 0.15
 """Share of what moved that may remain once the reference is rounded too."""
+MOST_BINS, BIN_ROWS, VALUES_A_BIN = 20, 0.005, 10
+"""Values that may be left, least share of the rows of each, and values of the reference a value, for bins that need no more proof."""
+MIN_BINS = 5
+"""Fewer values that are left fit any distribution."""
 LAST_BITS = 1e-9
 """Relative difference up to which rounded values are equal."""
 DRIFT = 0.1
@@ -97,9 +102,24 @@ def _rounding(pair: Pair) -> Rounding | None:
         if not _fewer(ref, cur, grid):
             continue
         left = ks_of_rounded(np.sort(grid.round(ref)), cur, LAST_BITS)
-        if left <= max(noise, min(REMAINS * moved, DRIFT)) and (best is None or left < best[0] - 1e-9):
+        alone = _bins_alone(ref, cur, grid)
+        if 0 < len(grid.levels) < MIN_BINS and not alone:
+            continue
+        allowed = 1.0 if alone else max(noise, min(REMAINS * moved, DRIFT))
+        if left <= allowed and (best is None or left < best[0] - 1e-9):
             best = left, grid
     return best[1] if best is not None else None
+
+
+def _bins_alone(ref: Floats, cur: Floats, grid: Rounding) -> bool:
+    """Whether so few of so many values are left, each on many rows, that no drift of the distribution speaks against bins."""
+    if not 0 < len(grid.levels) <= MOST_BINS or len(np.unique(ref)) < VALUES_A_BIN * len(grid.levels):
+        return False
+    span = ref[-1] - ref[0]
+    if cur[0] < ref[0] - span or cur[-1] > ref[-1] + span:
+        return False
+    rows = np.unique(cur, return_counts=True)[1]
+    return bool(rows.min() >= BIN_ROWS * len(cur)) or evenly_spaced(np.array(grid.levels)) is not None
 
 
 def _fewer(ref: Floats, cur: Floats, grid: Rounding) -> bool:

@@ -60,6 +60,8 @@ TILT = 2.0
 """Ratio of the spreads up to which values that came back may be distributed otherwise."""
 MOST_TILTED = 0.5
 """And their distance."""
+FEWER = 0.1
+"""Distinct values left, as a share of the reference's, under which values were gathered in bins, and not converted."""
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,8 @@ def convert(pair: Pair) -> Conversion | None:
     if not pair.numeric:
         return None
     ref, cur = pair.finite
-    if min(len(ref), len(cur)) < edit.MIN_ROWS or len(np.unique(ref)) < MIN_DISTINCT:
+    distinct = len(np.unique(ref))
+    if min(len(ref), len(cur)) < edit.MIN_ROWS or distinct < MIN_DISTINCT or len(np.unique(cur)) < FEWER * distinct:
         return None
     moved = ks(ref, cur)
     if moved < MIN_KS or ks_p_value(moved, len(ref), len(cur)) > 1e-6:
