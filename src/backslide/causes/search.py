@@ -171,9 +171,7 @@ def _price_all(bench: PricingBench, faults: list[Fault], notes: list[str]) -> li
     return priced
 
 
-def _shifts(
-    found: Explanation, bench: PricingBench, scale: Scale, *, degraded: bool
-) -> tuple[shifts.WorldChange, ...]:
+def _shifts(found: Explanation, bench: PricingBench, scale: Scale, *, degraded: bool) -> tuple[shifts.WorldChange, ...]:
     """What the world did, as far as proven changes and faults leave something of the drop; where that is not clear, whether one
     segment got worse beside the others of its days."""
     case, rest = bench.case, found.unexplained

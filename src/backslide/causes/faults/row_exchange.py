@@ -117,12 +117,9 @@ def _rows(case: Case, gain: Floats) -> Mask | None:
     days = case.current.blocks
     if days is None:
         return None
-    best: tuple[float, Mask] | None = None
-    for first in np.unique(days)[1:]:
-        after = days >= first
-        if after.sum() < LEAST_ROWS or (~after).sum() < LEAST_ROWS:
-            continue
-        apart = float(better[after].mean() - better[~after].mean())
-        if better[after].mean() >= BETTER and better[~after].mean() <= 1 - BETTER and (not best or apart > best[0]):
-            best = apart, after
-    return None if best is None else np.asarray(best[1])
+    moments = [days >= first for first in np.unique(days)[1:]]
+    after = max(moments, key=lambda part: int((better == part).sum()), default=better)
+    if min(after.sum(), (~after).sum()) < LEAST_ROWS:
+        return None
+    clear = better[after].mean() >= BETTER and better[~after].mean() <= 1 - BETTER
+    return np.asarray(after) if clear else None

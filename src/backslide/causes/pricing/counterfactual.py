@@ -200,7 +200,9 @@ def _beside_served(
     share = float(undone.mean() - undone_before.mean())
     short = bench.stand_in_gap
     ratio = np.sqrt(share)  # replicates of a part of the rows spread less than those of all
-    metric = repaired.metric - unrepaired.metric - Effect(share * short.metric.value, _spread(short.metric, share, ratio))
+    metric = (
+        repaired.metric - unrepaired.metric - Effect(share * short.metric.value, _spread(short.metric, share, ratio))
+    )
     loss = repaired.loss - unrepaired.loss - Effect(share * short.loss.value, _spread(short.loss, share, ratio))
     return metric, loss
 

@@ -153,7 +153,9 @@ def confidence(fault: Fault, *, artefact: bool) -> Confidence:
     if agree:
         return Confidence.VERIFIED if artefact else Confidence.SUPPORTED
     clear = [effect for effect in (fault.repair_effect, fault.injection_effect) if effect is not None and effect.clear]
-    told_twice = len(clear) == 2 and clear[0].value * clear[1].value < 0  # of other sizes, as the world moved in between
+    told_twice = (
+        len(clear) == 2 and clear[0].value * clear[1].value < 0
+    )  # of other sizes, as the world moved in between
     return Confidence.SUPPORTED if clear and (fault.exact or told_twice) else Confidence.SUSPECTED
 
 
@@ -207,7 +209,9 @@ def _proves(cause: Cause, change: Change | None, scale: Scale, *, labels: bool) 
         return harm(cause.points.estimate) >= floor
     fell = change is None or harm(change.estimate) > 0
     if cause.kind == CauseKind.CONCEPT_DRIFT and cause.segment is not None:
-        return fell and harm(cause.points.estimate) >= floor  # told by the other rows of the same days, so as sharp as a pair
+        return (
+            fell and harm(cause.points.estimate) >= floor
+        )  # told by the other rows of the same days, so as sharp as a pair
     back = cause.repair.points_back if cause.repair is not None else None
     # Where the metric did not fall at all, a repair that alone tells of harm may undo what the world did for the better.
     sure = fell or cause.confidence.rank >= Confidence.VERIFIED.rank or _told_twice(cause)

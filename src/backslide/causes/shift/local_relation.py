@@ -37,6 +37,9 @@ MOST = 0.85
 LEAST_Z = 4.0
 """Standard errors of the price."""
 KEEP = 3
+AHEAD = 2.0
+"""The middles of two windows lie twice as far apart as those of two halves of one."""
+MOST_USUAL = 0.5
 LEAST_FORETOLD = 0.1
 """Share of the usual loss below which no loss is foretold."""
 LEAST_ROWS = 240
@@ -51,6 +54,8 @@ class LocalDrift:
     columns: tuple[str, ...]
     effect: Effect
     """Its part of the change of the target metric."""
+    usual: bool = False
+    """Whether the segment moved against the others by as much within the reference already: the world goes on as it did."""
 
 
 def find_local_drift(bench: PricingBench, p: Populations) -> LocalDrift | None:
@@ -70,10 +75,11 @@ def find_local_drift(bench: PricingBench, p: Populations) -> LocalDrift | None:
     harm = bench.target.harm
     priced = []
     for one in sorted(found, key=lambda one: -one.score):
-        effect = _price(bench, p, expected[1], inside_of(columns, one.conditions)[rows.current])
+        inside = inside_of(columns, one.conditions)
+        effect = _price(bench, p, expected[1], inside[rows.current])
         if harm(effect.value) >= LEAST * case.problem.min_effect and abs(effect.z) >= LEAST_Z:
             named = tuple(dict.fromkeys(columns[c].column for c, _ in one.conditions))
-            priced.append(LocalDrift(text_of(columns, one), named, effect))
+            priced.append(LocalDrift(text_of(columns, one), named, effect, _goes_on(rows, inside)))
     priced = [one for one in priced if not misfits(case, columns=[c for c in one.columns if c in case.pairs])]
     most = max((harm(one.effect.value) for one in priced), default=0.0)
     return next((one for one in priced if harm(one.effect.value) >= MOST * most), None)
@@ -88,6 +94,25 @@ def _stands_out(one: Slice, columns: Sequence[Coded], rows: LabelledRows) -> boo
     return 2 * min(one.p_value, whole) < ALPHA
 
 
+def _goes_on(rows: LabelledRows, inside: NDArray[np.bool_]) -> bool:
+    """Whether the drift between the earlier and the later half of the reference, carried on to the current window, is most of what
+    the segment moved against the others."""
+    if rows.days is None:
+        return False
+    before = ~rows.current
+    late = before & (rows.days > np.median(rows.days[before]))
+
+    def lead(part: NDArray[np.bool_]) -> float:
+        return _mean(rows.loss[part & inside]) - _mean(rows.loss[part & ~inside])
+
+    within = lead(late) - lead(before & ~late)
+    return AHEAD * within >= MOST_USUAL * (lead(rows.current) - lead(before))
+
+
+def _mean(losses: Floats) -> float:
+    return float(losses.mean()) if len(losses) else float("nan")
+
+
 def _excess_loss(p: Populations, expected: tuple[Floats, Floats], target: Metric, classes: int) -> Floats | None:
     """Loss of each labelled row less what is foretold of it, reference first (n_ref + n_cur,); None for metrics that are no means.
 
@@ -95,7 +120,9 @@ def _excess_loss(p: Populations, expected: tuple[Floats, Floats], target: Metric
     """
     both = list(zip((p.s_g, p.s_b), expected, strict=True))
     if target.rows == "counts":
-        return np.concatenate([(m - s)[:, 2 * classes :].sum(1) for s, m in both])  # hits that were foretold and did not come
+        return np.concatenate(
+            [(m - s)[:, 2 * classes :].sum(1) for s, m in both]
+        )  # hits that were foretold and did not come
     if p.s_g.shape[1] == 2 and not target.higher_is_better:
         loss, foretold = (np.concatenate(parts)[:, 1] for parts in zip(*both, strict=True))
         return np.asarray((loss - foretold) / np.maximum(foretold, LEAST_FORETOLD * np.median(foretold)))

@@ -104,14 +104,17 @@ def find_segment_drift(bench: PricingBench, p: Populations) -> WorldChange | Non
     """A relation that changed in one segment by ``min_effect``, told by the other rows of the same days: it needs no clear drop of
     the whole."""
     local = find_local_drift(bench, p)
-    if local is None or bench.target.harm(local.effect.value) < bench.case.problem.min_effect:
+    if local is None or local.usual or bench.target.harm(local.effect.value) < bench.case.problem.min_effect:
         return None
     return _drift_of(local)
 
 
 def _drift_of(local: LocalDrift) -> WorldChange:
+    confidence, caveat = Confidence.SUPPORTED, ""
+    if local.usual:
+        confidence, caveat = Confidence.SUSPECTED, "it went the same way within the reference already"
     return WorldChange(
-        CauseKind.CONCEPT_DRIFT, local.effect, local.columns, (), Confidence.SUPPORTED, segment=local.segment
+        CauseKind.CONCEPT_DRIFT, local.effect, local.columns, (), confidence, caveat, segment=local.segment
     )
 
 
@@ -133,7 +136,7 @@ def _concept_drift(
     confidence, caveat = _support(parts)
     features, classes = _changed_relation(bench, p)
     segment, columns = (telling_slice(bench.case) if p.untouched else None) or (None, features)
-    if local is not None and harm(local.effect.value) >= LOCAL_SHARE * harm(parts.relation.value):
+    if local is not None and not local.usual and harm(local.effect.value) >= LOCAL_SHARE * harm(parts.relation.value):
         segment, features = local.segment, local.columns
     elif segment is not None:  # of a segment's columns, the one whose relation to the outcome changed comes first
         order = {column: place for place, column in enumerate(features)}
