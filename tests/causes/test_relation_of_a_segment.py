@@ -50,7 +50,7 @@ def test_the_segment_is_named_with_its_points(where, column, share):
         (column,),
         Confidence.SUPPORTED,
     )
-    assert first.segment is not None and first.segment.startswith(column)
+    assert first.segment.startswith(column)
     sound = weeks(11).current["sold"]
     said = scenario.current["said"]
     truth = float((said == scenario.current["sold"]).mean() - (said == sound).mean())

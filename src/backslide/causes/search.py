@@ -64,8 +64,8 @@ class Explanation:
 def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progress | None = None) -> Explanation:
     """Look for causes of the change of ``target``.
 
-    Faults and replays are looked for whatever the verdict; shifts of the whole only when ``degraded``, because without a drop there
-    is nothing for the world to explain.
+    Faults and replays are looked for whatever the verdict; shifts of the whole only when ``degraded``, because without a drop
+    there is nothing for the world to explain.
     """
     say = progress or (lambda _: None)
     say("causes: replaying the saved model")

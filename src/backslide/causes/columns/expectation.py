@@ -156,8 +156,9 @@ def _numbers(
     ]
     residual = (rank[0] - told[0])[held_out]
     drawn = [_at(grid, t + rng.choice(residual, len(t))) for t in told]
+    likely = [_at(grid, t) for t in told]
     return ColumnExpectation(
-        pair.name, held_out, misfit[0] & held_out, misfit[1], *drawn, *(_at(grid, t) for t in told), grid=grid
+        pair.name, held_out, misfit[0] & held_out, misfit[1], drawn[0], drawn[1], likely[0], likely[1], grid
     )
 
 

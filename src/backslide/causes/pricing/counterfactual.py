@@ -174,8 +174,8 @@ def price(bench: PricingBench, fault: Fault, others: Sequence[Fault] = ()) -> Fa
 
 
 def _stand_in_fails(bench: PricingBench, before: Outcomes, rows: NDArray[np.bool_]) -> bool:
-    """Whether a stand-in answers the broken rows otherwise than they were served: it knows nothing of values that no reference row
-    held, and a tree in place of a line does not even go on in their direction."""
+    """Whether a stand-in answers the broken rows otherwise than they were served: it knows nothing of values that no reference
+    row held, and a tree in place of a line does not even go on in their direction."""
     if bench.artefact:
         return False
     side = bench.case.reference

@@ -106,8 +106,8 @@ def unrecognised_stands(fault: Fault, rest: Effect, scale: Scale) -> bool:
 
 
 def row_fault_stands(fault: Fault, scale: Scale) -> bool:
-    """Whether a fault read off the rows that no longer fit is named: undoing it must clearly bring points back; before labels come,
-    doing it to the reference must cost a material part."""
+    """Whether a fault read off the rows that no longer fit is named: undoing it must clearly bring points back; before labels
+    come, doing it to the reference must cost a material part."""
     if fault.log_only:
         return False
     if fault.repair_effect is not None:

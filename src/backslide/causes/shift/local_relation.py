@@ -5,8 +5,9 @@ turned in one category or above one limit shows although the days differ, and al
 
 The loss of each row less the loss that the reference leads to expect of its inputs is searched for segments
 (``stats/drift/slice_search``): found on one half of the days, tested on the other. Named at one-sided 0.25 % over all that were
-tested, when none of its columns stopped fitting the others (``causes/faults/misfits``) and at least half of `min_effect` is the segment's own. The price takes the segment's rows to what their inputs foretell
-and what the other rows show besides.
+tested, when none of its columns stopped fitting the others (``causes/faults/misfits``) and at least half of `min_effect` is the
+segment's own; suspected only where it went the same way within the reference already. The price takes the segment's rows to what
+their inputs foretell and what the other rows show besides.
 """
 
 from __future__ import annotations
@@ -95,8 +96,8 @@ def _stands_out(one: Slice, columns: Sequence[Coded], rows: LabelledRows) -> boo
 
 
 def _goes_on(rows: LabelledRows, inside: NDArray[np.bool_]) -> bool:
-    """Whether the drift between the earlier and the later half of the reference, carried on to the current window, is most of what
-    the segment moved against the others."""
+    """Whether the drift between the earlier and the later half of the reference, carried on to the current window, is most of
+    what the segment moved against the others."""
     if rows.days is None:
         return False
     before = ~rows.current
@@ -114,7 +115,7 @@ def _mean(losses: Floats) -> float:
 
 
 def _excess_loss(p: Populations, expected: tuple[Floats, Floats], target: Metric, classes: int) -> Floats | None:
-    """Loss of each labelled row less what is foretold of it, reference first (n_ref + n_cur,); None for metrics that are no means.
+    """Loss of each labelled row less what is foretold, reference first (n_ref + n_cur,); None for metrics that are no means.
 
     Wrong answers; or errors in units of what is foretold, because where they are large by nature they also grow most.
     """

@@ -94,15 +94,15 @@ def find_shifts(bench: PricingBench, p: Populations, drop: Effect, lost: Effect)
         return [by_label if by_inputs is None else by_inputs]
     local = find_local_drift(bench, p)
     if parts is None or parts.domain.outside > MAX_FOREIGN:
-        # Hardly any current row is like a reference row: what sets one segment apart from the others of its days can still be told.
+        # Hardly any current row is like a reference row; what sets one segment apart from the others of its days can be told.
         return [] if local is None or not _counts(bench, local.effect, drop) else [_drift_of(local)]
     found = [*_covariate_shift(bench, p, drop, parts), *_concept_drift(bench, p, drop, parts, local)]
     return sorted(found, key=lambda cause: -bench.target.harm(cause.effect.value))
 
 
 def find_segment_drift(bench: PricingBench, p: Populations) -> WorldChange | None:
-    """A relation that changed in one segment by ``min_effect``, told by the other rows of the same days: it needs no clear drop of
-    the whole."""
+    """A relation that changed in one segment by ``min_effect``, told by the other rows of the same days: it needs no clear drop
+    of the whole."""
     local = find_local_drift(bench, p)
     if local is None or local.usual or bench.target.harm(local.effect.value) < bench.case.problem.min_effect:
         return None

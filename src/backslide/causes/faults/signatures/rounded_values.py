@@ -40,7 +40,7 @@ MOST_LEFT = 0.7
 REMAINS = 0.15
 """Share of what moved that may remain once the reference is rounded too."""
 MOST_BINS, BIN_ROWS, VALUES_A_BIN = 20, 0.005, 10
-"""Values that may be left, least share of the rows of each, and values of the reference a value, for bins that need no more proof."""
+"""Bins that need no more proof: values left at most, least share of rows of each, and values of the reference for each."""
 MIN_BINS = 5
 """Fewer values that are left fit any distribution."""
 LAST_BITS = 1e-9
