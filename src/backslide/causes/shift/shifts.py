@@ -14,23 +14,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.case import Case
-from backslide.causes.columns.association import dependence
 from backslide.causes.pricing.counterfactual import PricingBench
+from backslide.causes.shift.attribution import NAMED, changed_relation, coded, moved_features, residuals, ties_between
 from backslide.causes.shift.label_policy import find_label_policy
 from backslide.causes.shift.local_relation import LocalDrift, find_local_drift
 from backslide.causes.shift.recalibration import relearning_gain, targeted_gain
-from backslide.contracts import say
 from backslide.contracts.cause import CauseKind, Confidence
-from backslide.engine.columns.pair import Pair
 from backslide.playbook.concept.decomposition import Populations, Split, headline_split, split, weighted
 from backslide.playbook.verify.slices import telling_slice
 from backslide.stats.change.effect import Effect
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.shift import doubly_robust
-from backslide.stats.two_sample import chi_squared, holm
+from backslide.stats.two_sample import chi_squared
 
 PRIOR_Z = 4.0
 LABEL_SHARE = 0.5
@@ -49,12 +46,8 @@ CONCEPT_Z = 3.5
 CONCEPT_SHARE = 0.3
 LOCAL_SHARE = 0.6
 """Share of the relation's part that one segment must hold to be named for it."""
-TIED = 0.6
-"""Rank correlation from which columns that moved are one group."""
 MAX_FOREIGN = 0.5
 """Share of current rows outside the reference beyond which inputs and relation are not told apart at all."""
-NAMED = 4
-"""Features or classes that a cause names at most."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +127,7 @@ def _concept_drift(
     if not _counts(bench, parts.relation, drop):
         return []
     confidence, caveat = _support(parts)
-    features, classes = _changed_relation(bench, p)
+    features, classes = changed_relation(bench, p)
     segment, columns = (telling_slice(bench.case) if p.untouched else None) or (None, features)
     if local is not None and not local.usual and harm(local.effect.value) >= LOCAL_SHARE * harm(parts.relation.value):
         segment, features = local.segment, local.columns
@@ -166,8 +159,8 @@ def _covariate_shift(bench: PricingBench, p: Populations, drop: Effect, parts: S
     if abs(parts.inputs.z) <= COVARIATE_Z or harm(parts.inputs.value) < COVARIATE_SHARE * harm(drop.value):
         return []
     confidence, caveat = _support(parts)
-    named = _moved_features(bench, p, parts)
-    facts = _together(bench.case, named)
+    named = moved_features(bench, p, parts)
+    facts = ties_between(bench.case, named)
     return [WorldChange(CauseKind.COVARIATE_SHIFT, parts.inputs, named, (), confidence, caveat, facts)]
 
 
@@ -260,7 +253,7 @@ def _shares_by_inputs(bench: PricingBench, p: Populations, drop: Effect, parts: 
     """
     if parts is None or not parts.supported or abs(parts.relation.z) > STILL_Z:
         return None
-    ref, cur = _residuals(bench.case, p)
+    ref, cur = residuals(bench.case, p)
     if ref.shape[1] != len(bench.case.problem.classes):
         return None
     beyond = cur.mean(0) - ref.mean(0)
@@ -268,8 +261,8 @@ def _shares_by_inputs(bench: PricingBench, p: Populations, drop: Effect, parts: 
     moved = y_cur / y_cur.sum() - y_ref / y_ref.sum()
     if np.abs(beyond).max() > FORETOLD * np.abs(moved).max():
         return None
-    named = _moved_features(bench, p, parts)
-    facts = _together(bench.case, named)
+    named = moved_features(bench, p, parts)
+    facts = ties_between(bench.case, named)
     return WorldChange(CauseKind.COVARIATE_SHIFT, drop, named, (), Confidence.SUPPORTED, facts=facts)
 
 
@@ -292,27 +285,12 @@ def _labels_alone_moved(p: Populations, weights: Floats) -> bool:
     return bool(from_shift.max() > STILL_Z and from_still.max() < STILL_SHARE * from_shift.max())
 
 
-Rows = tuple[NDArray[np.int64], NDArray[np.int64]]
-
-
-def _coded(pair: Pair, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Bins or levels of a column on the labelled rows of both windows."""
-    if pair.numeric:
-        ref, cur = (numbers[r] for numbers, r in zip(pair.numbers, rows, strict=True))
-        return doubly_robust.bins_of(ref, cur, pair.discrete)
-    texts = [t[r].astype(str) for t, r in zip(pair.texts, rows, strict=True)]
-    levels = {level: code for code, level in enumerate(sorted(set(texts[0])))}
-    rest = len(levels)
-    codes = [np.array([levels.get(t, rest) for t in side], np.int64) for side in texts]
-    return codes[0], codes[1], rest + 1
-
-
 def _features_match(case: Case, p: Populations, weights: Floats) -> bool:
     """Whether every feature of the reweighted reference is distributed as in the current window (chi-squared z under 5)."""
     rows = (np.flatnonzero(case.reference.outcomes.known()), np.flatnonzero(case.current.outcomes.known()))
     effective = weights.sum() ** 2 / max((weights**2).sum(), 1e-12)
     for column in p.columns:
-        code_ref, code_cur, cells = _coded(case.pairs[column], rows)
+        code_ref, code_cur, cells = coded(case.pairs[column], rows)
         expected = np.bincount(code_ref, weights, cells)
         expected *= effective / max(expected.sum(), 1e-12)
         _, _, statistic = chi_squared(expected, np.bincount(code_cur, minlength=cells))
@@ -320,96 +298,3 @@ def _features_match(case: Case, p: Populations, weights: Floats) -> bool:
         if (statistic - freedom) / np.sqrt(2 * freedom) > 5:
             return False
     return True
-
-
-def _moved_features(bench: PricingBench, p: Populations, parts: Split) -> tuple[str, ...]:
-    """Columns whose own move explains at least a quarter of the inputs' part, most significant first."""
-    case, value, harm = bench.case, bench.target.value, bench.target.harm
-    rows = (bench.rows(case.reference), bench.rows(case.current))
-    before = float(value(p.s_g.sum(0)))
-    found: list[tuple[str, float, float, float]] = []
-    for column in p.columns:
-        code_ref, code_cur, cells = _coded(case.pairs[column], rows)
-        count_ref, count_cur = np.bincount(code_ref, minlength=cells), np.bincount(code_cur, minlength=cells)
-        _, p_value, statistic = chi_squared(count_ref, count_cur)
-        freedom = max(int(((count_ref + count_cur) > 0).sum()) - 1, 1)
-        w = doubly_robust.one_feature_weights(code_ref, code_cur, cells)
-        points = harm(float(value((p.s_g * w[:, None]).sum(0))) - before)
-        found.append((column, p_value, (statistic - freedom) / np.sqrt(2 * freedom), points))
-    adjusted = holm([f[1] for f in found])
-    significant = [f for f, q in zip(found, adjusted, strict=True) if q < 0.01]
-    significant.sort(key=lambda f: -f[2])
-    strong = [f for f in significant if f[3] >= 0.25 * harm(parts.inputs.value)]
-    return tuple(f[0] for f in (strong or significant[:1])[:NAMED])
-
-
-def _together(case: Case, features: tuple[str, ...]) -> tuple[str, ...]:
-    """Groups of columns that hang together so closely that what each of them costs cannot be told apart, in words."""
-    ties, left, said = dependence(case), list(features), []
-    size = np.abs(ties.reference)
-    while left:
-        first = left.pop(0)
-        own = ties.vectors(first)
-        group = [f for f in left if len(own) and size[np.ix_(own, ties.vectors(f))].max(initial=0.0) >= TIED]
-        left = [f for f in left if f not in group]
-        if group:
-            said.append(f"{say.listed((first, *group))} hang together and moved together")
-    return tuple(said)
-
-
-def _changed_relation(bench: PricingBench, p: Populations) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Columns and classes along which the mean signed residual changed most."""
-    case = bench.case
-    rows = (bench.rows(case.reference), bench.rows(case.current))
-    residual = _residuals(case, p)
-    scores: list[tuple[float, str]] = []
-    for column in p.columns:
-        code_ref, code_cur, cells = _coded(case.pairs[column], rows)
-        score, used = doubly_robust.residual_change(*residual, code_ref, code_cur, cells)
-        scores.append((score / np.sqrt(2 * max(used, 1)), column))
-    scores.sort(reverse=True)
-    features = tuple(column for score, column in scores[:2] if score > 4 and score >= 0.5 * scores[0][0])
-    if case.problem.classification and len(case.problem.classes) > doubly_robust.MAX_CLASSES:
-        return features, _erring_classes(case, p)
-    return features, _changed_classes(case, residual)
-
-
-def _residuals(case: Case, p: Populations) -> tuple[Floats, Floats]:
-    """Outcome minus what the reference leads to expect: per class (n, K), or the signed error (n, 1)."""
-    if not case.problem.classification:
-        error_ref, error_cur = (o.labels.astype(float) - o.predictions.astype(float) for o in (p.good, p.bad))
-        return error_ref[:, None], error_cur[:, None]
-    k = len(case.problem.classes)
-    labels = [o.labels.astype(np.int64) for o in (p.good, p.bad)]
-    if k > doubly_robust.MAX_CLASSES:
-        right = [(o.labels == o.predictions).astype(float)[:, None] for o in (p.good, p.bad)]
-        return right[0], right[1]
-    chance = doubly_robust.class_probabilities(p.x_g, labels[0], p.x_b, k, p.categorical, case.rng("residuals"))
-    return np.eye(k)[labels[0]] - chance[0], np.eye(k)[labels[1]] - chance[1]
-
-
-def _erring_classes(case: Case, p: Populations) -> tuple[str, ...]:
-    """Of many classes those whose rows are missed more often, by what that adds to all errors."""
-    k = len(case.problem.classes)
-    rows, missed = [], []
-    for outcomes in (p.good, p.bad):
-        labels = outcomes.labels.astype(np.int64)
-        rows.append(np.bincount(labels, minlength=k).astype(float))
-        missed.append(np.bincount(labels[outcomes.labels != outcomes.predictions], minlength=k).astype(float))
-    rate = [m / np.maximum(n, 1.0) for m, n in zip(missed, rows, strict=True)]
-    error = np.sqrt(
-        sum((r * (1 - r) + 1 / np.maximum(n, 1.0)) / np.maximum(n, 1.0) for r, n in zip(rate, rows, strict=True))
-    )
-    z = np.where(np.minimum(*rows) > 0, (rate[1] - rate[0]) / error, 0.0)
-    order = np.argsort(-(rate[1] - rate[0]) * rows[1])[:NAMED]
-    return tuple(case.problem.classes[i] for i in order if z[i] > 4)
-
-
-def _changed_classes(case: Case, residual: tuple[Floats, Floats]) -> tuple[str, ...]:
-    if not case.problem.classification or residual[0].shape[1] != len(case.problem.classes):
-        return ()
-    ref, cur = residual
-    error = np.sqrt(ref.var(0) / len(ref) + cur.var(0) / len(cur))
-    z = np.where(error > 0, (cur.mean(0) - ref.mean(0)) / np.where(error > 0, error, 1.0), 0.0)
-    order = np.argsort(-np.abs(z))[:NAMED]
-    return tuple(case.problem.classes[i] for i in order if abs(z[i]) > 4)
