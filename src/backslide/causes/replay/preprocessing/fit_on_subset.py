@@ -43,11 +43,14 @@ def part_fitted_on(asker: Asker, spreads: Mapping[str, float], known: Mapping[st
     columns = [c for c in spreads if known[c].measure[1] == "standard deviation"]
     if len(columns) < max(FEWEST, len(spreads)):
         return None
-    seen = np.log([spreads[c] for c in columns])
-    if np.sqrt(np.mean(seen**2)) < LEAST:
-        return None
     values = _values(asker, columns, known)
     if values is None:
+        return None
+    # What never varies among the reference rows has no spread to compare.
+    varied = values.std(axis=0) > 0
+    columns, values = [c for c, varies in zip(columns, varied, strict=True) if varies], values[:, varied]
+    seen = np.log([spreads[c] for c in columns])
+    if len(columns) < FEWEST or np.sqrt(np.mean(seen**2)) < LEAST:
         return None
     # The error of a spread grows with the tails of its column (delta method: relative variance (kurtosis - 1) / 4n).
     weights = 1 / np.maximum((values**4).mean(axis=0) - 1, 0.1)
@@ -71,12 +74,12 @@ def _filled(asker: Asker, column: str, filling: float | None) -> Floats:
 
 
 def _values(asker: Asker, columns: list[str], known: Mapping[str, ColumnScaling]) -> Floats | None:
-    """The columns in units of their own spreads (n, columns); None where one has gaps or never varies."""
+    """The columns in units of their own spreads (n, columns), 0 where one never varies; None where one has gaps."""
     values = np.column_stack([_filled(asker, c, known[c].filling) for c in columns])
     if len(values) < 2 * SMALLEST_PART or not np.isfinite(values).all():
         return None
     spread = values.std(axis=0)
-    return np.asarray((values - values.mean(axis=0)) / spread) if (spread > 0).all() else None
+    return np.asarray((values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
 
 
 def _left_over(values: Floats, seen: Floats, weights: Floats) -> Floats:
