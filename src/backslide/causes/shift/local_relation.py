@@ -13,7 +13,7 @@ their inputs foretell and what the other rows show besides.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,8 @@ MOST = 0.85
 LEAST_Z = 4.0
 """Standard errors of the price."""
 KEEP = 3
+LEAST_DAYS = 8
+"""Current days from which on their later half is searched by itself."""
 AHEAD = 2.0
 """The middles of two windows lie twice as far apart as those of two halves of one."""
 MOST_USUAL = 0.5
@@ -72,11 +74,12 @@ def find_local_drift(bench: PricingBench, p: Populations) -> LocalDrift | None:
     rows = labelled_rows_of(case, picked)
     rows = LabelledRows(rows.current, loss, rows.days, rows.half)
     columns = [column for column in coded_columns(case, picked) if column.column not in beyond]
-    found = [one for one in find_slices(columns, rows, [loss], (KEEP,)) if _stands_out(one, columns, rows)]
+    parts = _parts(rows)
+    found = [(one, part) for part in parts for one in _search(columns, rows, part, len(parts))]
     harm = bench.target.harm
     priced = []
-    for one in sorted(found, key=lambda one: -one.score):
-        inside = inside_of(columns, one.conditions)
+    for one, part in sorted(found, key=lambda item: -item[0].score):
+        inside = inside_of(columns, one.conditions) & part
         effect = _price(bench, p, expected[1], inside[rows.current])
         if harm(effect.value) >= LEAST * case.problem.min_effect and abs(effect.z) >= LEAST_Z:
             named = tuple(dict.fromkeys(columns[c].column for c, _ in one.conditions))
@@ -86,13 +89,32 @@ def find_local_drift(bench: PricingBench, p: Populations) -> LocalDrift | None:
     return next((one for one in priced if harm(one.effect.value) >= MOST * most), None)
 
 
-def _stands_out(one: Slice, columns: Sequence[Coded], rows: LabelledRows) -> bool:
+def _parts(rows: LabelledRows) -> list[NDArray[np.bool_]]:
+    """Rows to search (n,): all of them, and the reference with the later half of the current days, where there are enough. What
+    began in the middle shows twice as much there, and days with and without it no longer look like chance."""
+    parts = [np.ones(len(rows.loss), bool)]
+    if rows.days is None or len(np.unique(rows.days[rows.current])) < LEAST_DAYS:
+        return parts
+    late = ~rows.current | (rows.days >= np.median(np.unique(rows.days[rows.current])))
+    return [*parts, late] if (late & rows.current).sum() >= LEAST_ROWS else parts
+
+
+def _search(columns: Sequence[Coded], rows: LabelledRows, part: NDArray[np.bool_], parts: int) -> list[Slice]:
+    """Segments of one part of the rows that stand out."""
+    days = None if rows.days is None else rows.days[part]
+    chosen = LabelledRows(rows.current[part], rows.loss[part], days, rows.half[part])
+    coded = [replace(column, codes=column.codes[part]) for column in columns]
+    found = find_slices(coded, chosen, [chosen.loss], (KEEP,))
+    return [one for one in found if _stands_out(one, coded, chosen, ALPHA / parts)]
+
+
+def _stands_out(one: Slice, columns: Sequence[Coded], rows: LabelledRows, alpha: float) -> bool:
     """Whether either test sees it, each at half of the rate: on the half that did not choose it, which knows of no search, or on
     all rows, where every condition counts as tested (Bonferroni)."""
     tested = changes_of(rows, inside_of(columns, one.conditions), np.ones(len(rows.loss), bool))
     searched = sum(len(column.ranges) for column in columns) + PAIRED * (PAIRED - 1) // 2
     whole = 1.0 if tested is None else searched * tested[1].p_worse
-    return 2 * min(one.p_value, whole) < ALPHA
+    return 2 * min(one.p_value, whole) < alpha
 
 
 def _goes_on(rows: LabelledRows, inside: NDArray[np.bool_]) -> bool:
