@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from backslide.case import Case, Progress
 from backslide.causes.faults.base import Fault
 from backslide.causes.faults.misfits import find_row_faults, find_unrecognised, misfits
@@ -189,11 +191,15 @@ def _shifts(found: Explanation, bench: PricingBench, scale: Scale, *, degraded: 
         outcomes = bench.answer(frame)
     # What could not be restored says nothing about the world; the points it cost are not counted again as drift.
     lost = tuple(feature for fault in found.faults if not fault.reversible for feature in fault.features)
+    rows_lost = np.zeros(case.current.sample.height, bool)
+    for fault in found.faults:
+        rows_lost |= fault.rows if not fault.reversible else False
     p = populations(case, scale.target, frame, outcomes, leave_out=lost)
     if not whole:
-        segment = shifts.find_segment_drift(bench, p)
+        segment = shifts.find_segment_drift(bench, p, rows_lost)
         return () if segment is None else (segment,)
-    return tuple(shifts.find_shifts(bench, p, rest, lost_points(found.faults, case.settings.engine.bootstrap)))
+    points = lost_points(found.faults, case.settings.engine.bootstrap)
+    return tuple(shifts.find_shifts(bench, p, rest, points, rows_lost))
 
 
 def lost_points(faults: tuple[Fault, ...], replicates: int) -> Effect:

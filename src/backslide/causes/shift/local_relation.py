@@ -61,8 +61,11 @@ class LocalDrift:
     """Whether the segment moved against the others by as much within the reference already: the world goes on as it did."""
 
 
-def find_local_drift(bench: PricingBench, p: Populations) -> LocalDrift | None:
-    """The segment that explains most; None where no segment stands out from the rows of the same days."""
+def find_local_drift(bench: PricingBench, p: Populations, lost: NDArray[np.bool_]) -> LocalDrift | None:
+    """The segment that explains most; None where no segment stands out from the rows of the same days.
+
+    Current rows on which values are ``lost`` (n_cur,) say nothing about the relation and take no part.
+    """
     case = bench.case
     if min(len(p.s_g), len(p.s_b)) < LEAST_ROWS:
         return None
@@ -74,7 +77,8 @@ def find_local_drift(bench: PricingBench, p: Populations) -> LocalDrift | None:
     rows = labelled_rows_of(case, picked)
     rows = LabelledRows(rows.current, loss, rows.days, rows.half)
     columns = [column for column in coded_columns(case, picked) if column.column not in beyond]
-    parts = _parts(rows)
+    sound = np.concatenate([np.ones(len(picked[0]), bool), ~lost[picked[1]]])
+    parts = [part for whole in _parts(rows) if (rows.current & (part := whole & sound)).sum() >= LEAST_ROWS]
     found = [(one, part) for part in parts for one in _search(columns, rows, part, len(parts))]
     harm = bench.target.harm
     priced = []

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.pricing.counterfactual import PricingBench
@@ -70,10 +71,13 @@ class WorldChange:
     """Whether rows of the first class are now labelled as the second."""
 
 
-def find_shifts(bench: PricingBench, p: Populations, drop: Effect, lost: Effect) -> list[WorldChange]:
+def find_shifts(
+    bench: PricingBench, p: Populations, drop: Effect, lost: Effect, rows_lost: NDArray[np.bool_]
+) -> list[WorldChange]:
     """Causes in the world for what is left of the change, the largest part first; empty where nothing passes its gate.
 
-    ``lost`` are points of faults that are still in the current rows because nothing restores them; they are no drift.
+    ``lost`` are points of faults that are still in the current rows because nothing restores them, ``rows_lost`` these rows
+    (n_cur,); they are no drift.
     """
     parts = headline_split(bench.case) if p.untouched else split(bench.case, bench.target, p)
     if parts is not None:
@@ -85,7 +89,7 @@ def find_shifts(bench: PricingBench, p: Populations, drop: Effect, lost: Effect)
     if by_label is not None:
         by_inputs = _shares_by_inputs(bench, p, drop, parts) if by_label.caveat else None
         return [by_label if by_inputs is None else by_inputs]
-    local = find_local_drift(bench, p)
+    local = find_local_drift(bench, p, rows_lost)
     if parts is None or parts.domain.outside > MAX_FOREIGN:
         # Hardly any current row is like a reference row; what sets one segment apart from the others of its days can be told.
         return [] if local is None or not _counts(bench, local.effect, drop) else [_drift_of(local)]
@@ -93,10 +97,10 @@ def find_shifts(bench: PricingBench, p: Populations, drop: Effect, lost: Effect)
     return sorted(found, key=lambda cause: -bench.target.harm(cause.effect.value))
 
 
-def find_segment_drift(bench: PricingBench, p: Populations) -> WorldChange | None:
+def find_segment_drift(bench: PricingBench, p: Populations, rows_lost: NDArray[np.bool_]) -> WorldChange | None:
     """A relation that changed in one segment by ``min_effect``, told by the other rows of the same days: it needs no clear drop
     of the whole."""
-    local = find_local_drift(bench, p)
+    local = find_local_drift(bench, p, rows_lost)
     if local is None or local.usual or bench.target.harm(local.effect.value) < bench.case.problem.min_effect:
         return None
     return _drift_of(local)
