@@ -143,7 +143,7 @@ def _numbers(
 ) -> ColumnExpectation:
     reference, current = pair.numbers
     grid = np.sort(reference[rows])
-    rank = [_rank(grid, values) for values in (reference, current)]
+    rank = [rank_among(grid, values) for values in (reference, current)]
     model = regress(x[0][rows], rank[0][rows], categorical, rounds=ROUNDS, leaves=LEAVES)
     told = [np.clip(part, 0.0, 1.0) for part in _answers(model.predict, x, held_out)]
     off = [np.abs(r - t) for r, t in zip(rank, told, strict=True)]
@@ -170,7 +170,7 @@ def _answers(ask: Callable[[Floats], Floats], x: tuple[Floats, Floats], held_out
     return [reference, ask(x[1])]
 
 
-def _rank(grid: Floats, values: Floats) -> Floats:
+def rank_among(grid: Floats, values: Floats) -> Floats:
     """Mid-ranks (0 to 1) of ``values`` among the sorted ``grid``; NaN for NaN."""
     low, high = np.searchsorted(grid, values, "left"), np.searchsorted(grid, values, "right")
     return np.where(np.isfinite(values), (low + high) / (2 * len(grid)), np.nan)

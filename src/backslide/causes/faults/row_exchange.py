@@ -15,7 +15,7 @@ import polars as pl
 from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.edit import Mask
-from backslide.causes.columns.expectation import ColumnExpectation, expectation
+from backslide.causes.columns.expectation import ColumnExpectation, expectation, rank_among
 from backslide.causes.faults.base import Hypothesis, evidence_of
 from backslide.causes.faults.signatures.swapped_columns import SwappedColumns
 from backslide.contracts import say
@@ -99,14 +99,10 @@ def _gains(
     for own, cross, one in ((x, y, told[0]), (y, x, told[1])):
         assert one is not None
         grid = one.grid
-        foretold = _rank(grid, np.asarray(one.foretold if current else one.reference_foretold, float))
-        off += np.abs(_rank(grid, own) - foretold)
-        exchanged += np.abs(_rank(grid, cross) - foretold)
+        foretold = rank_among(grid, np.asarray(one.foretold if current else one.reference_foretold, float))
+        off += np.abs(rank_among(grid, own) - foretold)
+        exchanged += np.abs(rank_among(grid, cross) - foretold)
     return np.nan_to_num(off - exchanged), np.nan_to_num(off)
-
-
-def _rank(grid: Floats, values: Floats) -> Floats:
-    return np.asarray(np.searchsorted(grid, values, "left") + np.searchsorted(grid, values, "right")) / (2 * len(grid))
 
 
 def _rows(case: Case, gain: Floats) -> Mask | None:
