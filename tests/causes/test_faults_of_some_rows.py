@@ -74,7 +74,7 @@ def swapped(where: pl.Expr):
 
 MARKED = {
     "unit": (unit(HOST), CauseKind.UNIT_CHANGE, {"income"}, "host = 'a'", HOST),
-    "default": (default(HOST), CauseKind.DEFAULT_VALUE, {"income"}, "host = 'a'", HOST),
+    "default": (default(HOST), CauseKind.FROZEN_FEATURE, {"income"}, "host = 'a'", HOST),
     "missing": (missing(HOST), CauseKind.MISSING_VALUES, {"income"}, "host = 'a'", HOST),
     "recoded": (recoded(HOST), CauseKind.CATEGORY_RECODE, {"channel"}, "host = 'a'", HOST),
     "swapped": (swapped(HOST), CauseKind.SWAPPED_COLUMNS, {"income", "age"}, "host = 'a'", HOST),

@@ -44,8 +44,6 @@ FEW = 30
 UNNATURAL = 0.6
 """Share of the filled-in rate that must also appear where the other columns speak against the value."""
 
-FAR = 0.05
-"""Share of the range by which a number must lie outside of it to be no value of the column that moved on."""
 NOTHING = frozenset(
     {"n/a", "na", "nan", "null", "nil", "none", "unknown", "unk", "undefined", "missing", "default", "other", "empty"}
     | {"", "-", "?", "0", "-1", "999", "9999", "xxx", "tbd", "not available", "not specified", "unspecified"}
@@ -54,15 +52,11 @@ NOTHING = frozenset(
 
 
 def stands_for_nothing(pair: Pair, value: object) -> bool:
-    """Whether a value that the reference never held is written in place of one: a word for nothing, a number that people take for
-    one, or one far outside of the column's range."""
+    """Whether a value that the reference never held is written in place of one: a number outside its range, or a word for it."""
     if not pair.numeric:
         return str(value) not in pair.levels[0] and str(value).strip().casefold() in NOTHING
-    ref, number = pair.finite[0], float(value)  # type: ignore[arg-type]
-    if not len(ref) or ref[0] <= number <= ref[-1]:
-        return False
-    room = FAR * (ref[-1] - ref[0])
-    return say.number(number).replace("−", "-") in NOTHING or not ref[0] - room <= number <= ref[-1] + room
+    ref = pair.finite[0]
+    return bool(len(ref)) and not ref[0] <= float(value) <= ref[-1]  # type: ignore[arg-type]
 
 
 class DefaultValue(LostValues):
