@@ -23,6 +23,7 @@ from backslide.causes.pricing.surrogate import fit_surrogate
 from backslide.causes.replay.model_or_threshold import OwnChange, find_own_change, stand_in_is_faithful
 from backslide.causes.replay.snapshot_diff import name_by_snapshots
 from backslide.causes.shift import shifts
+from backslide.contracts.cause import CauseKind
 from backslide.contracts.containment import let_through
 from backslide.playbook.concept.decomposition import populations
 from backslide.playbook.shadow.replay import replay
@@ -183,8 +184,8 @@ def _shifts(found: Explanation, bench: PricingBench, scale: Scale, *, degraded: 
     if not whole and not materiality.asks_for_segment(rest, scale, labelled):
         return ()
     outcomes, frame = case.current.outcomes, case.current.sample
-    if found.own_change is not None and found.own_change_matters:
-        outcomes = found.own_change.undone
+    if found.own_change is not None and (found.own_change_matters or found.own_change.kind == CauseKind.OUTPUT_CHANGE):
+        outcomes = found.own_change.undone  # altered scores would foretell other outcomes, whatever they cost
     if found.faults and bench.model is not None:
         frame = undo_all(bench, list(found.faults))
         outcomes = bench.answer(frame)

@@ -51,14 +51,6 @@ NOTHING = frozenset(
 """Categories that stand for the absence of one, compared without regard to case."""
 
 
-def stands_for_nothing(pair: Pair, value: object) -> bool:
-    """Whether a value that the reference never held is written in place of one: a number outside its range, or a word for it."""
-    if not pair.numeric:
-        return str(value) not in pair.levels[0] and str(value).strip().casefold() in NOTHING
-    ref = pair.finite[0]
-    return bool(len(ref)) and not ref[0] <= float(value) <= ref[-1]  # type: ignore[arg-type]
-
-
 class DefaultValue(LostValues):
     kind = CauseKind.DEFAULT_VALUE
     title = "Default in place of values"

@@ -31,7 +31,6 @@ from backslide.causes.columns import edit
 from backslide.causes.faults.base import Hypothesis, scenario_with
 from backslide.causes.faults.column_signature import LostValues
 from backslide.causes.faults.signatures.clipped_range import limit_of
-from backslide.causes.faults.signatures.default_value import DefaultValue, stands_for_nothing
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns import names
@@ -66,7 +65,7 @@ class FrozenFeature(LostValues):
             if found is None or _at_a_limit(pair, found[0]):
                 continue
             rows, how, params = found
-            stuck = self.hypothesis(
+            yield self.hypothesis(
                 pair,
                 f"{pair.name} {how}",
                 f"fill {pair.name} from the other columns where it is stuck",
@@ -75,22 +74,19 @@ class FrozenFeature(LostValues):
                 **params,
                 rate=float(rows.mean()),
             )
-            values = pair.current.filter(pl.Series(rows)).drop_nulls().unique()
-            yield _default(pair, stuck, values[0]) if len(values) == 1 else stuck
 
     def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
         """At most one hypothesis: one value on every row."""
         value = _constant_value(pair, case.reference)
         if value is not None:
             shown = repr(value) if isinstance(value, str) else say.number(float(value))  # type: ignore[arg-type]
-            frozen = self.hypothesis(
+            yield self.hypothesis(
                 pair,
                 f"{pair.name} is {shown} on every row, it varied before",
                 f"fill {pair.name} from the other columns",
                 mechanism="frozen",
                 value=value,
             )
-            yield _default(pair, frozen, value)
 
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """One value everywhere, one value a day, or one value for a run as long."""
@@ -116,15 +112,6 @@ class FrozenFeature(LostValues):
     def scenario(rng: np.random.Generator) -> Scenario:
         """Income stays at 3 000."""
         return scenario_with(lambda frame: frame.with_columns(income=pl.lit(3000.0)), rng)
-
-
-def _default(pair: Pair, hypothesis: Hypothesis, value: object) -> Hypothesis:
-    """The hypothesis as one of a default where the value never came before and stands for none: a feed that is stuck repeats a
-    value that it had."""
-    if not stands_for_nothing(pair, value):
-        return hypothesis
-    params = {"value": value, "rate": hypothesis.share_of_rows}
-    return replace(hypothesis, signature=DefaultValue(), params=params, mechanism="")
 
 
 @once
