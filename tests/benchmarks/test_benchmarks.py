@@ -86,8 +86,8 @@ def test_profile_scan_prints_every_pass(run_here):
 
 
 @pytest.mark.slow
-def test_text_checks_prints_every_pass_and_flags_nothing():
-    printed = run("text_checks.py", "--rows", "2000", "--repeats", "1")
+def test_text_checks_prints_every_pass_and_flags_nothing(run_here):
+    printed = run_here("text_checks.py", "--rows", "2000", "--repeats", "1")
     head, *rows = cells(printed)
     assert head == ["both windows", "seconds", "peak MB", "x bare scan"]
     assert len(rows) == 3

@@ -29,7 +29,7 @@ def census_as_logged(tmp_path_factory):
     """The predictions that were logged with the data set, of a model that nobody can load."""
     reference, current = (rows.gather_every(3) for rows in _census_windows())
     roles = worlds.census().roles | {"prediction": "prediction", "scores": {"1": "predicted_probability"}}
-    return by_cli.diagnose(tmp_path_factory.mktemp("census_as_logged"), reference, current, roles)
+    return by_cli.diagnose(tmp_path_factory.mktemp("census_as_logged"), reference, current, roles, quick=True)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,8 @@ def taxi(tmp_path_factory):
     served, day = worlds.taxi(), pl.col("pickup_time")
     reference = served.log.filter(day < pl.datetime(2022, 4, 1))
     current = served.log.filter(day >= pl.datetime(2023, 3, 1))
-    return by_cli.diagnose(tmp_path_factory.mktemp("taxi"), reference, current, served.roles, model=served.model)
+    folder = tmp_path_factory.mktemp("taxi")
+    return by_cli.diagnose(folder, reference, current, served.roles, model=served.model, quick=True)
 
 
 @pytest.fixture(scope="module")
