@@ -105,3 +105,17 @@ def test_served_answers_are_those_of_the_model():
     scenario = weeks(21)
     again = served(scenario.current.drop("p_sold", "said"))
     assert again["said"].equals(scenario.current["said"])
+
+
+def test_columns_that_break_together_are_one_cause():
+    """Two columns at zero on the same rows: a lookup that failed, told once and undone at once."""
+
+    def null_island(rows: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+        lost = pl.Series(rng.random(rows.height) < 0.5)
+        return rows.with_columns(
+            pl.when(lost).then(0.0).otherwise(pl.col(name)).alias(name) for name in ("tax", "distance")
+        )
+
+    first = causes_of(weeks(24, null_island, drift=0.4)).causes[0]
+    assert (first.kind, set(first.features)) == (CauseKind.DEFAULT_VALUE, {"tax", "distance"})
+    assert first.share_of_rows == pytest.approx(0.5, abs=0.05)

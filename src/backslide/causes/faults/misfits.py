@@ -45,6 +45,8 @@ EXCESS_Z = 4.0
 """Standard errors of that share; with sixty columns asked, a quiet one passes in 0.2 % of diagnoses."""
 MOST_PRICED = 12
 """Columns whose replacement the model is asked about, those that fit least."""
+SAME_ROWS = 0.9
+"""Rows of both over rows of either from which on two columns broke together."""
 MOST_SUSPECTS = 3
 OF_REFERENCE = 0.25
 """Share of the gain that the same replacement may bring on reference rows: a model that dislikes outliers is no fault."""
@@ -72,18 +74,28 @@ class Replacement(Remedy):
 def find_row_faults(bench: PricingBench, known: Sequence[Fault], scale: Scale) -> list[Fault]:
     """Faults that the rows which no longer fit tell by themselves (``row_evidence``, ``row_exchange``), each priced beside those
     before it; none of a column that has a fault already."""
-    case, found = bench.case, list[Fault]()
+    case, groups = bench.case, list[list[Hypothesis]]()
     asked = misfits(case, frozenset(feature for fault in known for feature in fault.features))
     for one in asked[:MOST_READ]:
-        if any(one.column in fault.features for fault in found):
+        if any(one.column in h.features for group in groups for h in group):
             continue
         hypothesis = read_exchange(case, one, asked) or read_rows(case, one)
-        if hypothesis is None:
-            continue
-        fault = price(bench, Fault((hypothesis,), frozenset(hypothesis.features)), [*known, *found])
+        if hypothesis is not None:
+            own = next((group for group in groups if _broke_together(group[0], hypothesis)), None)
+            groups.append([hypothesis]) if own is None else own.append(hypothesis)
+    found: list[Fault] = []
+    for group in groups:
+        columns = frozenset(feature for h in group for feature in h.features)
+        fault = price(bench, Fault(tuple(group), columns), [*known, *found])
         if materiality.row_fault_stands(fault, scale):
             found.append(fault)
     return found
+
+
+def _broke_together(one: Hypothesis, other: Hypothesis) -> bool:
+    """Whether two columns have the same on the very same rows, which makes it one fault."""
+    both, either = (one.rows & other.rows).sum(), (one.rows | other.rows).sum()
+    return one.kind == other.kind and bool(both >= SAME_ROWS * either)
 
 
 def find_unrecognised(bench: PricingBench, known: Sequence[Fault], rest: Effect, scale: Scale) -> list[Fault]:
