@@ -33,7 +33,7 @@ ROUNDED = 1e-9
 MOST_CLASSES = 50
 """Classes up to which their order is looked for."""
 MIN_AT_LIMIT = 20
-"""Rows at a limit from which it is one."""
+"""Rows at a limit, and as many within, from which it is one: one answer for all rows is none."""
 MIN_ANSWERS = 5
 """Different answers that a limit must cut off: one leaf of a tree with another value is no limit."""
 ROWS_AWAY = 10
@@ -228,17 +228,18 @@ def _limited(answers: Answers) -> AnswerChange | None:
     if raised is None or lowered is None:
         return None
     low, high = np.where(np.isnan(raised), -np.inf, raised), np.where(np.isnan(lowered), np.inf, lowered)
-    if (low >= high).any():  # one answer for all rows is no limit
+    if (low >= high).any():
         return None
     kept = np.clip(answers.model, low, high)
     cut = (answers.model != kept).any(axis=1) & rows
     many = len(np.unique(answers.model[cut])) >= MIN_ANSWERS
-    if cut.sum() < MIN_AT_LIMIT or not many or not answers.same(kept[rows], answers.tolerance):
+    within = answers.comparable & ~answers.altered & (answers.model == kept).all(axis=1)
+    if min(cut.sum(), within.sum()) < MIN_AT_LIMIT or not many or not answers.same(kept[rows], answers.tolerance):
         return None
     words = _words_of_limits(low, high)
-    within, end = ("them", "s") if " and " in words or words == "by class" else ("it", "")
+    inside, end = ("them", "s") if " and " in words or words == "by class" else ("it", "")
     return answers.change(
-        f"{answers.what} are cut off {words}: what was served is what the saved model gives within {within}",
+        f"{answers.what} are cut off {words}: what was served is what the saved model gives within {inside}",
         f"serve the {answers.what} without the limit{end}",
         lambda given: np.clip(given, low, high),
     )
@@ -279,7 +280,8 @@ def _rounded(answers: Answers) -> AnswerChange | None:
             def alter(given: Floats, cut: Callable[[Floats], Floats] = cut, step: float = step) -> Floats:
                 return np.asarray(cut(given * step) / step)
 
-            if answers.same(alter(answers.model[rows]), ROUNDED):
+            made = alter(answers.model[rows])
+            if answers.same(made, ROUNDED) and np.ptp(made) > 0:  # one answer for all rows is not a rounded one
                 to = f"to {say.counted(digits, 'decimal place')}" if digits >= 0 else f"to multiples of {10**-digits}"
                 return answers.change(
                     f"{answers.what} are {word} {to}: what was served is the saved model's answer so {word}",
