@@ -65,7 +65,7 @@ class SchemaChange(ColumnSignature):
             f"{column} comes as {after.words}{where}, it came as {before.words}",
             f"read {column} and write it as before",
             rows,
-            evidence=(f"DRF001:{column}", f"DRF002:{column}"),
+            evidence=(f"DRF006:{column} (type)", f"DRF006:{column}", f"DRF001:{column}", f"DRF002:{column}"),
             mechanism=f"from {before.words} to {after.words}{where}",
             before=before,
             after=after,
