@@ -50,7 +50,7 @@ def rows_of(share: float | str) -> np.ndarray:
     return tables.on(current, share) if isinstance(share, str) else tables.at_random(current, share)
 
 
-@pytest.mark.parametrize("share", [0.05, 0.4, "a"], ids=str)
+@pytest.mark.parametrize("share", [pytest.param(0.05, marks=pytest.mark.slow), 0.4, "a"], ids=str)
 @pytest.mark.parametrize("kind", FORMATS)
 def test_another_format_on_some_rows_is_one_change_of_format(kind, share):
     rows = rows_of(share)
