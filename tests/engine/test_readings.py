@@ -4,6 +4,7 @@ import gzip
 import os
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
+from inspect import signature
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -379,6 +380,8 @@ def test_text_files_in_any_dialect(name, tmp_path):
 
 @pytest.mark.parametrize("suffix", ["csv.gz", "csv.zst", "tsv"])
 def test_packed_text_files_with_semicolons(suffix, tmp_path):
+    if suffix == "csv.zst" and "compression" not in signature(pl.LazyFrame.sink_csv).parameters:
+        pytest.skip("this Polars writes no packed text files")
     for frame, name in zip(TRUTH, "rc", strict=True):
         content, path = frame.write_csv(separator=";").encode(), tmp_path / f"{name}.{suffix}"
         if suffix == "csv.zst":
