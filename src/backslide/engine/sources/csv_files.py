@@ -165,7 +165,18 @@ def _typed(
 def _dates(texts: pl.DataFrame) -> pl.Schema:
     """Types of columns that begin like dates; telling them is slow, and no other column need be looked at."""
     content = io.BytesIO(texts.write_csv().encode())
-    return pl.scan_csv(content, try_parse_dates=True, infer_schema_length=None).collect_schema()
+    schema = pl.scan_csv(content, try_parse_dates=True, infer_schema_length=None).collect_schema()
+    return pl.Schema({name: dtype if _reads_as(texts[name], dtype) else pl.String() for name, dtype in schema.items()})
+
+
+def _reads_as(texts: pl.Series, dtype: pl.DataType) -> bool:
+    """Whether the first text is read as the type that was told: some versions of Polars tell dates that they cannot read."""
+    first = texts.drop_nulls().head(1).to_frame()
+    try:
+        pl.read_csv(io.BytesIO(first.write_csv().encode()), schema={texts.name: dtype})
+    except pl.exceptions.ComputeError:
+        return False
+    return True
 
 
 def _is_iso(texts: pl.LazyFrame, column: str, dialect: Dialect) -> bool:
