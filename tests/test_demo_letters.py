@@ -14,7 +14,7 @@ from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Verdict
 from backslide.contracts.shadow import ShadowVerdict
 from backslide.demo import finetuned
-from backslide.demo.finetuned import StoryResult
+from backslide.demo.fine_tuning import StoryResult
 from backslide.demo.letters import letters
 
 pytestmark = pytest.mark.core

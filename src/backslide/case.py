@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from backslide.contracts import say
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.snapshot import Snapshot
@@ -31,7 +32,7 @@ from backslide.engine.roles.outcomes import outcomes as outcomes
 from backslide.engine.roles.problem import DEFAULT_POINTS
 from backslide.engine.side import LOSS_COLUMNS
 from backslide.engine.side import Side as Side
-from backslide.engine.window import Opened
+from backslide.engine.window import WindowPair
 from backslide.models.infer_reading import understand
 from backslide.models.metric_functions import check_returns, custom_metric
 from backslide.models.model import Model, ordered_scores
@@ -55,7 +56,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Answered:
+class ModelAnswers:
     """Outcomes of a model that was called now, the rows it failed on, and why."""
 
     outcomes: Outcomes
@@ -68,7 +69,7 @@ class Case:
 
     def __init__(
         self,
-        opened: Opened,
+        opened: WindowPair,
         settings: Settings,
         reference_model: Model | None = None,
         current_model: Model | None = None,
@@ -212,8 +213,8 @@ class Case:
         """What the metric rests on, where that is not every row."""
         if not any(side.on_sample(metric) for side in self.sides):
             return ""
-        rows = (f"{len(self.labelled_rows(side)):,}".replace(",", " ") for side in self.sides)
-        return "samples of {} and {} labelled rows".format(*rows)
+        reference, current = (say.count(len(self.labelled_rows(side))) for side in self.sides)
+        return f"samples of {reference} and {current} labelled rows"
 
     def mean_change(self, column: str) -> Change:
         """The change of the mean of one of ``MEANS`` over all rows."""
@@ -246,7 +247,7 @@ class Case:
         """Feature columns of the given kinds, in their order."""
         return [column for column in self.problem.features if self.kind(column) in kinds]
 
-    def answered(self, model: Model, frame: pl.DataFrame) -> Answered:
+    def answered(self, model: Model, frame: pl.DataFrame) -> ModelAnswers:
         """What a model says to the feature columns of ``frame``, decided by the problem's threshold, beside its labels."""
         own = [c for c in frame.columns if c not in CANONICAL and not c.startswith(names.score(""))]
         given = frame.select(own if model.features is not None else list(self.problem.features))
@@ -255,7 +256,7 @@ class Case:
         labels = outcomes(frame, self.problem).labels
         if not self.problem.classification:
             predictions = answer.predictions if answer.predictions is not None else np.full(frame.height, np.nan)
-            return Answered(Outcomes(labels, np.asarray(predictions, float), None), answer.failed, answer.error)
+            return ModelAnswers(Outcomes(labels, np.asarray(predictions, float), None), answer.failed, answer.error)
         # Without logged scores the decisions are the model's own, which need not be those of the largest score.
         scores = ordered_scores(answer, model, self.problem) if self.problem.has_scores else None
         if scores is not None:
@@ -264,7 +265,7 @@ class Case:
             codes = codes_of(answer.predictions, self.problem.classes, self.problem.spellings)
         else:
             codes = np.full(frame.height, -1, np.int64)
-        return Answered(Outcomes(labels, np.where(answer.failed, -1, codes), scores), answer.failed, answer.error)
+        return ModelAnswers(Outcomes(labels, np.where(answer.failed, -1, codes), scores), answer.failed, answer.error)
 
     def part(self, reference_rows: NDArray[np.bool_], current_rows: NDArray[np.bool_]) -> Case:
         """The case over some of the sampled rows: masks (n_g,) and (n_b,). What signatures read is theirs alone."""
@@ -275,7 +276,7 @@ class Case:
     def within(self, expression: str) -> Case:
         """The case over the rows of one segment, in all respects: windows, samples, profiles and models."""
         windows = [side.window.where(condition(expression), self.problem) for side in self.sides]
-        opened = Opened(self.problem, windows[0], windows[1], ())
+        opened = WindowPair(self.problem, windows[0], windows[1], ())
         return Case(opened, self.settings, self.reference_model, self.current_model, self.snapshots)
 
     def repaired(self, frame: pl.DataFrame) -> Case:

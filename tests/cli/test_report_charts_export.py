@@ -9,13 +9,13 @@ import struct
 import pytest
 
 from backslide.contracts.diagnosis import Diagnosis
-from backslide.contracts.evidence import Bars, Histograms, Ranked, RankedRow, Table
+from backslide.contracts.evidence import Bars, Histograms, RankedRow, Ranking, Table
 
 READING = "“EMP” became “employed”."
 BARS = Bars(
     title="Employment", reading=READING, x="share", categories=("EMP", "x"), reference=(0.6, 0.4), current=(0.0, 1.0)
 )
-DOTS = Ranked(
+DOTS = Ranking(
     title="Metrics", reading="All fell.", x="change", rows=(RankedRow(label="f1", value=-0.1, low=-0.2, high=0.0),)
 )
 TABLE = Table(title="Numbers", reading="Plain.", columns=("a",), rows=((1,),))

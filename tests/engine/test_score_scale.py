@@ -73,7 +73,7 @@ REFUSED = [
     (1, times(5), "percents: divide by 100"),
     (1, logit, "apply the sigmoid"),
     (1, logit, 'scores_are = "logit"'),
-    (1, lambda s: 2 * s - 1, "runs from -"),
+    (1, lambda s: 2 * s - 1, "runs from −"),
     (2, times(100), "divide by 100"),
     (3, times(100), "divide by 100"),
     (3, times(5), "convert them to probabilities"),

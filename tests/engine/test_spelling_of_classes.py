@@ -10,7 +10,7 @@ import backslide as bs
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import LabelError
 from backslide.engine.columns import names
-from backslide.engine.window import Opened, open_windows
+from backslide.engine.window import WindowPair, open_windows
 
 SPELLINGS = {
     "bool": lambda truth: pl.Series(truth),
@@ -38,12 +38,12 @@ def window(label: str, prediction: str) -> pl.DataFrame:
     )
 
 
-def opened(reference: pl.DataFrame, current: pl.DataFrame, **model: object) -> Opened:
+def opened(reference: pl.DataFrame, current: pl.DataFrame, **model: object) -> WindowPair:
     settings = Settings.from_dict({"model": {"label": "label", "prediction": "prediction", **model}})
     return open_windows(reference, current, settings)
 
 
-def right(found: Opened) -> list[float]:
+def right(found: WindowPair) -> list[float]:
     share = (pl.col(names.LABEL) == pl.col(names.PREDICTION)).mean()
     return [side.frame.select(share).collect().item() for side in (found.reference, found.current)]
 

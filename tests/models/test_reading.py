@@ -14,7 +14,7 @@ from backslide.contracts.config import Settings
 from backslide.contracts.errors import ModelError
 from backslide.engine.window import open_windows
 from backslide.models.load import load_model
-from backslide.playbook.shadow.replay import Replayed, replay
+from backslide.playbook.shadow.replay import ReplayResult, replay
 
 N = 300
 
@@ -42,7 +42,7 @@ def log() -> pd.DataFrame:
 
 def asked(
     model, *, rows: pd.DataFrame | None = None, scored: bool = True, task: str | None = None, **roles
-) -> tuple[Case, Replayed]:
+) -> tuple[Case, ReplayResult]:
     """A model on a log of two equal windows."""
     rows = log() if rows is None else rows
     given = {"label": "label", "prediction": "prediction", "features": ["x", "z"]} | roles

@@ -18,12 +18,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import worlds
-from backslide.contracts.evidence import Bars, Histograms, Ranked, Table
+from backslide.contracts.evidence import Bars, Histograms, Ranking, Table
 from backslide.contracts.finding import Severity, Status, Step
 from backslide.models.load import load_model
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
-from backslide.playbook.explain.agreement import Weighed, agreement
+from backslide.playbook.explain.agreement import MethodImportance, agreement
 from backslide.playbook.explain.attribution import Attribution
 from backslide.playbook.explain.attributions import explanations
 from backslide.playbook.explain.methods import Methods
@@ -140,7 +140,7 @@ def test_another_model_that_leans_on_another_column_is_told_from_inputs_that_mov
     whole = sum(f.numbers["reference"] for f in swapped.values() if "reference" in f.numbers)
     assert abs(income.numbers["inputs moved"]) < 0.05 * whole
     assert income.numbers["model responds differently"] < -0.3 * whole
-    split = [e for e in income.evidence if isinstance(e, Ranked)]
+    split = [e for e in income.evidence if isinstance(e, Ranking)]
     assert split[0].rows[0].label == "model differs"
     moved = findings_of(Attribution, Attribution.scenario(np.random.default_rng(1)), scenarios.TrueModel())["income"]
     assert moved.severity == Severity.WARN
@@ -246,8 +246,12 @@ def test_methods_that_rank_the_other_way_round_disagree_beyond_the_noise_of_rows
     rng = np.random.default_rng(0)
     size = np.abs(rng.normal(size=(200, 5))) * np.array([16.0, 8, 4, 2, 1])
     columns = tuple("abcde")
-    same = agreement(case, Weighed("one", columns, size, None), Weighed("two", columns, size[::-1], None), "x")
-    turned = agreement(case, Weighed("one", columns, size, None), Weighed("two", columns, size[:, ::-1], None), "x")
+    same = agreement(
+        case, MethodImportance("one", columns, size, None), MethodImportance("two", columns, size[::-1], None), "x"
+    )
+    turned = agreement(
+        case, MethodImportance("one", columns, size, None), MethodImportance("two", columns, size[:, ::-1], None), "x"
+    )
     assert (same.value, same.common, same.features) == (1, 3, 4)
     assert same.low > 0.8
     assert turned.value == pytest.approx(-1)
@@ -255,10 +259,10 @@ def test_methods_that_rank_the_other_way_round_disagree_beyond_the_noise_of_rows
     idle = [np.abs(rng.normal(size=(200, 16))) * 0.4 * rng.random(16) for _ in range(2)]
     many = tuple("abcdefghijklmnopqrst")
     sizes = [np.hstack([size[:, :4], rest]) for rest in idle]
-    with_idle = agreement(case, *(Weighed("one", many, s, None) for s in sizes), "x")
+    with_idle = agreement(case, *(MethodImportance("one", many, s, None) for s in sizes), "x")
     assert (with_idle.value, with_idle.features) == (1, 4), "the order of features that do nothing is chance"
-    nothing = Weighed("two", columns, np.zeros((50, 5)), None)
-    assert agreement(case, Weighed("one", columns, size, None), nothing, "x") is None
+    nothing = MethodImportance("two", columns, np.zeros((50, 5)), None)
+    assert agreement(case, MethodImportance("one", columns, size, None), nothing, "x") is None
 
 
 def test_a_feature_that_stopped_paying_is_named_and_one_that_never_paid_is_a_note():

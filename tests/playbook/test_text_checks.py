@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 import worlds
-from backslide.contracts.evidence import Ranked, Table
+from backslide.contracts.evidence import Ranking, Table
 from backslide.contracts.finding import Finding, Severity
 from backslide.engine.columns import text_stats
 from backslide.playbook import scenarios
@@ -132,7 +132,7 @@ def test_words_and_classes_that_moved_are_named():
     current = current.with_columns(note, label=pl.lit(None, pl.String))
     found = said("DRF010", reference, current)["note"]
     words, classes = found.evidence
-    assert isinstance(words, Ranked)
+    assert isinstance(words, Ranking)
     assert any("tariff" in row.label for row in words.rows)
     assert isinstance(classes, Table)
     by_class = {row[0]: row[3] for row in classes.rows}

@@ -12,7 +12,7 @@ import pytest
 from backslide.stats.change.units import Days
 from backslide.stats.metrics.metric import METRICS, Metric
 from backslide.stats.metrics.row_sums import count_rows, loss_rows, value_rows
-from backslide.stats.shift.paired import delong, mcnemar, paired
+from backslide.stats.shift.model_difference import delong, mcnemar, paired
 from real import worlds
 from scale import most, runs
 

@@ -12,8 +12,8 @@ from backslide.contracts.evidence import (
     Evidence,
     Histograms,
     Matrix,
-    Ranked,
     RankedRow,
+    Ranking,
     Reliability,
     ReliabilityBin,
     Scatter,
@@ -93,8 +93,8 @@ def series() -> Series:
     )
 
 
-def ranked() -> Ranked:
-    return Ranked(
+def ranked() -> Ranking:
+    return Ranking(
         title="Segments by contribution",
         reading="Long terms carry most of the drop: −2.1 of −3.4 points.",
         x="contribution to the change",

@@ -138,7 +138,7 @@ def with_hostile_names(evidence):
             changes["categories"] = tuple(f"{HOSTILE}{i}" for i in range(5))
         case kinds.Series():
             changes["events"] = {HOSTILE: "2026-04-03"}
-        case kinds.Ranked():
+        case kinds.Ranking():
             changes["rows"] = tuple(r.model_copy(update={"label": HOSTILE, "note": HOSTILE}) for r in evidence.rows)
         case kinds.Matrix():
             changes |= {"rows": (HOSTILE, "b"), "columns": (HOSTILE, "b")}

@@ -6,7 +6,7 @@ import pytest
 from browser_probe import in_the_dark
 from test_report_accessibility import serious
 
-from backslide.contracts.evidence import Ranked, RankedRow, Series, SeriesPoint
+from backslide.contracts.evidence import RankedRow, Ranking, Series, SeriesPoint
 from backslide.contracts.finding import Estimate
 from backslide.contracts.gate import Gate, GateLine, GateVerdict
 from backslide.contracts.retrain import (
@@ -56,7 +56,7 @@ def report(name="loans", **changes):
     )
     evidence = (
         Series(title="On later rows", reading="Better.", y="accuracy", points=dots, share=True),
-        Ranked(title="Gain of every candidate", reading="Best.", x="gain", share=True,
+        Ranking(title="Gain of every candidate", reading="Best.", x="gain", share=True,
                rows=(RankedRow(label=name, value=0.03, low=0.02, high=0.04),)),
     )  # fmt: skip
     policies = Policies(

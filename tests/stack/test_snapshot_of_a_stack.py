@@ -29,7 +29,7 @@ from backslide.contracts.errors import BackslideError, InputError
 from backslide.contracts.snapshot import Snapshot
 from backslide.models.load import load_model
 from backslide.stack.canonical import Canon
-from backslide.stack.fitted import fitted_parts
+from backslide.stack.fitted_steps import fitted_parts
 from backslide.stack.golden import ask_again, decode
 from backslide.stack.training import profile_of
 

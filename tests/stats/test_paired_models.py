@@ -13,7 +13,7 @@ from backslide.stats.change.jackknife import jackknife_units
 from backslide.stats.change.units import MEAN
 from backslide.stats.metrics.metric import METRICS
 from backslide.stats.metrics.row_sums import count_rows, loss_rows, value_rows
-from backslide.stats.shift.paired import EXACT, delong, discordant, mcnemar, paired, paired_whole, unpaired
+from backslide.stats.shift.model_difference import EXACT, delong, discordant, mcnemar, paired, paired_whole, unpaired
 from backslide.stats.shift.sample_ratio import counts_differ, sample_ratio, values_differ
 
 FIRST = 20_000

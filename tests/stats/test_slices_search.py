@@ -18,7 +18,7 @@ ALPHA = 0.01
 
 
 @dataclass(frozen=True)
-class Coded:
+class ConditionCodes:
     codes: np.ndarray
     groups: int
     ranges: tuple[tuple[int, int], ...]
@@ -30,7 +30,7 @@ class Coded:
 
 def levels(rng, rows, shares):
     codes = rng.choice(len(shares), rows, p=shares).astype(np.int16)
-    return Coded(codes, len(shares) + 1, tuple((i, i) for i in range(len(shares))))
+    return ConditionCodes(codes, len(shares) + 1, tuple((i, i) for i in range(len(shares))))
 
 
 def world(seed, rows=800, rise=0.0, pair=False, days=0, luck=0.0):
@@ -113,7 +113,7 @@ def test_a_drop_everywhere_has_no_slice():
 
 def test_an_echo_of_a_slice_is_left_out():
     columns, rows = world(9, rows=3000, rise=0.4)
-    echo = Coded(
+    echo = ConditionCodes(
         np.where(np.random.default_rng(2).random(6000) < 0.8, columns[0].codes, 0).astype(np.int16), 4, ((1, 1),)
     )
     columns = [*columns, echo]

@@ -234,9 +234,11 @@ def snapshot(
     quiet: Quiet = False,
 ) -> int:
     """Write down what serves a model: artefact, fitted steps, libraries, settings, commit."""
-    from backslide.cli.snapshot import Chosen, run
+    from backslide.cli.snapshot import SnapshotOptions, run
 
-    chosen = Chosen(data, name, config or [], env or [], show or [], repository, against, golden, rows, trusted)
+    chosen = SnapshotOptions(
+        data, name, config or [], env or [], show or [], repository, against, golden, rows, trusted
+    )
     return run(model, out, chosen, as_json=json, quiet=quiet)
 
 

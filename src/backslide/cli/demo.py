@@ -9,6 +9,7 @@ from pathlib import Path
 
 from backslide.cli.output import note, progress, say, show
 from backslide.contracts.errors import ConfigError
+from backslide.contracts.say import percent
 
 STORIES = ("letters", "reader")
 
@@ -48,7 +49,8 @@ def _letters(out: Path, *, show_report: bool, as_json: bool, quiet: bool) -> int
     else:
         old, new = told.validation
         say(
-            f"Validation, on letters kept back: {old:.1%} of the old model's answers are right, {new:.1%} of the new one's.\n"
+            f"Validation, on letters kept back: {percent(old, 1)} of the old model's answers are right, "
+            f"{percent(new, 1)} of the new one's.\n"
         )
         show(told.diagnosis)
         say("\n" + told.shadow.to_text())

@@ -29,7 +29,7 @@ _UsageError = next(base for base in typer.BadParameter.__mro__ if base.__name__ 
 _INTERRUPTIONS = (KeyboardInterrupt, typer.Abort)
 
 
-class Terminated(BaseException):
+class Termination(BaseException):
     """SIGTERM came; no Exception, so that whatever contains the failures of a check or a source lets it through."""
 
 
@@ -46,7 +46,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")
             code = app(given or ["--help"], standalone_mode=False, prog_name="backslide")
-    except (Exception, KeyboardInterrupt, Terminated) as error:
+    except (Exception, KeyboardInterrupt, Termination) as error:
         return _failed(error)
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # of Polars' core, which is no Exception
@@ -73,14 +73,14 @@ def _ends_when_asked() -> Iterator[None]:
 
 
 def _terminate(_number: int, _frame: Any) -> None:
-    raise Terminated
+    raise Termination
 
 
 def _failed(error: BaseException) -> int:
     if os.environ.get("BACKSLIDE_DEBUG") == "1":
         traceback.print_exception(error)
     print(f"backslide: {_in_one_line(error)}", file=sys.stderr)
-    if isinstance(error, Terminated):
+    if isinstance(error, Termination):
         return TERMINATED
     return INTERRUPTED if isinstance(error, _INTERRUPTIONS) else COULD_NOT_RUN
 
@@ -88,7 +88,7 @@ def _failed(error: BaseException) -> int:
 def _in_one_line(error: BaseException) -> str:
     if isinstance(error, _INTERRUPTIONS):
         return "interrupted"
-    if isinstance(error, Terminated):
+    if isinstance(error, Termination):
         return "terminated"
     if isinstance(error, _UsageError):
         return _flat(getattr(error, "format_message", lambda: str(error))()).rstrip(".") + _help_of(error)

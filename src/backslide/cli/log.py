@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backslide.cli.output import note, say
 from backslide.contracts.errors import LogError
+from backslide.contracts.say import count
 
 if TYPE_CHECKING:
     from backslide.log.rollup import RollupReport
@@ -44,7 +45,7 @@ def _tell(done: list[RollupReport]) -> None:
     for one in done:
         if one.error is not None and not any(one.rows.values()):
             continue
-        rows = ", ".join(f"{n:,} {table}" for table, n in one.rows.items() if n) or "nothing new"
+        rows = ", ".join(f"{count(n)} {table}" for table, n in one.rows.items() if n) or "nothing new"
         say(f"{one.model}: {rows}; {one.files} files read, {one.removed} done with and removed")
         if one.broken:
             say(f"  {one.broken} lines were cut off before they were acknowledged, and left out")
@@ -70,7 +71,7 @@ def compact(
         before, after = (sum(files[k] for files in one.files.values()) for k in (0, 1))
         say(f"{one.model}: {before} files made {after}; {one.removed} old ones removed from the disk")
         if keep_days is not None:
-            rows = ", ".join(f"{n:,} {table}" for table, n in one.forgotten.items() if n) or "nothing"
+            rows = ", ".join(f"{count(n)} {table}" for table, n in one.forgotten.items() if n) or "nothing"
             say(f"  {rows} older than {keep_days} days left out")
     return 0
 
@@ -85,7 +86,7 @@ def stats(store: str, *, model: str | None, as_json: bool, spool: Path | None = 
     names = [model] if model is not None else models_of(store, spool) if spool or not is_uri(store) else []
     if not names:
         raise LogError(f"no log at {store!r}; record something there first, or check the path")
-    told = []
+    models: list[dict[str, Any]] = []
     for name in names:
         waiting = sum(file.stat().st_size for file in (root / name).glob("*.jsonl"))
         folder = quarantine_of(store, root, name)
@@ -94,15 +95,15 @@ def stats(store: str, *, model: str | None, as_json: bool, spool: Path | None = 
         except LogError:
             counts = {}
         aside = {"set_aside": Quarantine(folder).count(), "quarantine": str(folder)}
-        told.append({"model": name, **counts, "waiting_bytes": waiting, **aside})
+        models.append({"model": name, **counts, "waiting_bytes": waiting, **aside})
     if as_json:
-        say(json.dumps({"format": "backslide.log-stats/1", "models": told}, indent=2))
+        say(json.dumps({"format": "backslide.log-stats/1", "models": models}, indent=2))
         return 0
-    for one in told:
-        rows = ", ".join(f"{n:,} {table}" for table, n in one.items() if table in TABLES)
-        say(f"{one['model']}: {rows or 'nothing rolled up yet'}; {one['waiting_bytes']:,} bytes wait")
+    for one in models:
+        rows = ", ".join(f"{count(n)} {table}" for table, n in one.items() if table in TABLES)
+        say(f"{one['model']}: {rows or 'nothing rolled up yet'}; {count(one['waiting_bytes'])} bytes wait")
         if one["set_aside"]:
-            say(f"  {one['set_aside']:,} lines that no table takes are set aside in {one['quarantine']}")
+            say(f"  {count(one['set_aside'])} lines that no table takes are set aside in {one['quarantine']}")
             say("  try them again: backslide log rollup --replay")
     return 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from backslide.cli.output import note, say
 from backslide.contracts.errors import ColumnError, did_you_mean
+from backslide.contracts.say import count
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ def run(table: str, store: str, model: str, columns: Columns, *, spool: Path | N
         note(f"{role}: {column}")
     for words in notes:
         note(f"note: {words}")
-    added = ", ".join(f"{n:,} {what}" for what, n in done.added.items() if n) or "nothing"
-    say(f"{model}: {added} added of {done.rows:,} rows")
+    added = ", ".join(f"{count(n)} {what}" for what, n in done.added.items() if n) or "nothing"
+    say(f"{model}: {added} added of {count(done.rows)} rows")
     for change in done.changes:
         say(f"  {change}")
     return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from backslide.cli.output import note, say
 from backslide.contracts.errors import LogError
+from backslide.contracts.say import count, percent
 
 
 def to_label(
@@ -37,7 +38,7 @@ def to_label(
         }
         say(json.dumps(told, indent=2))
     else:
-        note(f"wrote {out}: {table.height} of {table['of_rows'][0]:,} rows that wait for a label")
+        note(f"wrote {out}: {table.height} of {count(table['of_rows'][0])} rows that wait for a label")
         note(f"fill in the column 'label', then: backslide log label {out}")
     return 0
 
@@ -57,9 +58,12 @@ def label(
         say(json.dumps({"format": "backslide.log-label/1", **asdict(done)}, indent=2))
         return 0
     say(f"{done.model}: {done.added} labels added; {done.labelled} of {done.rows} rows in the file have one")
-    if done.right is not None:
+    if done.right is not None and done.of_rows is not None:
         mean, low, high = done.right
-        say(f"  right in {mean:.1%} ({low:.1%} to {high:.1%}) of the {done.of_rows:,} rows they were drawn from")
+        say(
+            f"  right in {percent(mean, 1)} ({percent(low, 1)} to {percent(high, 1)}) of the "
+            f"{count(done.of_rows)} rows they were drawn from"
+        )
         if done.labelled < done.rows:
             say("  as far as the rows without a label are like the others")
     return 0

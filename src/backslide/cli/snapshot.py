@@ -9,7 +9,7 @@ from backslide.cli.output import Files, note, progress, say
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SnapshotOptions:
     """What goes into a snapshot besides the model."""
 
     data: str | None = None
@@ -24,7 +24,7 @@ class Chosen:
     trusted: bool = False
 
 
-def run(model: str, out: Path | None, chosen: Chosen, *, as_json: bool, quiet: bool) -> int:
+def run(model: str, out: Path | None, chosen: SnapshotOptions, *, as_json: bool, quiet: bool) -> int:
     """Take it, write it, and say what was left out; always 0."""
     Files(json=None if out is None else str(out)).check()
     from backslide.stack.snapshot import snapshot  # after the quick refusals: it is heavy

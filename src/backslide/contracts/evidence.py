@@ -79,7 +79,7 @@ class RankedRow(Value):
     note: str = ""
 
 
-class Ranked(_Chart):
+class Ranking(_Chart):
     """Signed values with intervals, most important first."""
 
     kind: Literal["ranked"] = "ranked"
@@ -219,6 +219,6 @@ class Segments(_Chart):
 
 
 Evidence = Annotated[
-    Histograms | Bars | Series | Ranked | Matrix | Waterfall | Table | Reliability | Scatter | Density | Segments,
+    Histograms | Bars | Series | Ranking | Matrix | Waterfall | Table | Reliability | Scatter | Density | Segments,
     Field(discriminator="kind"),
 ]

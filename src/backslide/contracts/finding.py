@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
+from backslide.contracts import say
 from backslide.contracts.evidence import Evidence
 from backslide.contracts.rendering import Display
 from backslide.contracts.values import Value
@@ -73,10 +74,10 @@ class Estimate(Value):
     """Rows of the sample where ``basis`` is ``sample``."""
 
     def __str__(self) -> str:
-        """``+0.0340 [+0.0230, +0.0450]``."""
+        """``+0.034 [+0.023, +0.045]``."""
         if self.low is None or self.high is None:
-            return f"{self.estimate:+.4g}"
-        return f"{self.estimate:+.4g} [{self.low:+.4g}, {self.high:+.4g}]"
+            return say.signed(self.estimate, 4)
+        return f"{say.signed(self.estimate, 4)} [{say.signed(self.low, 4)}, {say.signed(self.high, 4)}]"
 
     def clear_of_zero(self) -> bool:
         """Whether the interval lies wholly on one side of zero."""

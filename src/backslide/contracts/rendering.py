@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from backslide.contracts.escape import clean_text
-from backslide.contracts.values import Published, Value, written
+from backslide.contracts.values import PublishedDocument, Value, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,7 @@ class Display(Value):
         return rendered(self, "fragment")
 
 
-class PublishedAnswer(Published, Display):
+class PublishedAnswer(PublishedDocument, Display):
     """A whole answer: published as JSON, and rendered anywhere without the data."""
 
     def to_text(self) -> str:

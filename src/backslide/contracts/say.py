@@ -61,6 +61,11 @@ def decimals(value: float, digits: int = 3) -> int:
     return min(6, max(0, digits - 1 - math.floor(math.log10(abs(value)))))
 
 
+def significant(value: float, digits: int) -> float:
+    """The number itself rounded to so many significant digits, for those who write it later."""
+    return float(f"{value:.{digits}g}")
+
+
 def fixed(value: float, places: int, *, sign: bool = False) -> str:
     """``1,234.5`` or with ``sign`` ``+1.2``, ``−0.3``: a zero after rounding carries no sign."""
     text = f"{abs(value):,.{places}f}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from backslide.contracts.errors import InputError
-from backslide.contracts.values import Published, Value
+from backslide.contracts.values import PublishedDocument, Value
 
 Number = float | Literal["nan", "inf", "-inf"]
 """JSON knows neither NaN nor infinity."""
@@ -122,7 +122,7 @@ class Golden(Value):
     scores: tuple[tuple[Number, ...], ...] = ()
 
 
-class Snapshot(Published):
+class Snapshot(PublishedDocument):
     """The manifest of a serving stack."""
 
     noun: ClassVar[str] = "a snapshot"

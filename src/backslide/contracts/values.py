@@ -17,7 +17,7 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
-class Published(Value):
+class PublishedDocument(Value):
     """A whole answer that other programs read: JSON in a published format, which its field ``format`` names."""
 
     noun: ClassVar[str]

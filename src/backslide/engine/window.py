@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from backslide.contracts import say
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ColumnError, LabelError
 from backslide.contracts.roles import Roles
@@ -80,7 +81,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Opened:
+class WindowPair:
     """Both windows, their problem, and what must be said about them."""
 
     problem: Problem
@@ -92,7 +93,7 @@ class Opened:
     altered: tuple[AlteredScores, ...] = ()
 
 
-def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
+def open_windows(reference: Any, current: Any, settings: Settings) -> WindowPair:
     """Open, validate and prepare both windows.
 
     Raises:
@@ -129,7 +130,9 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> Opened:
     resolved = _at_actual_threshold(resolved, raw["reference"][0], schemas["reference"], notes)
     windows = {name: _prepare(name, raw[name], schemas[name], resolved, heads[name].rows, times, notes) for name in raw}
     current_window = replace(windows["current"], lost=lost)
-    return Opened(resolved, windows["reference"], current_window, tuple(dict.fromkeys(notes)), tuple(warnings), altered)
+    return WindowPair(
+        resolved, windows["reference"], current_window, tuple(dict.fromkeys(notes)), tuple(warnings), altered
+    )
 
 
 def _fill_lost_columns(
@@ -215,14 +218,15 @@ def _at_actual_threshold(
     if roles.threshold is not None:
         if span is not None and not span[0] < roles.threshold <= span[1]:
             notes.append(
-                f"[model] threshold is {roles.threshold:.4g}, but decisions of the reference are cut at {span[1]:.4g} on the "
+                f"[model] threshold is {say.number(roles.threshold, 4)}, but decisions of the reference "
+                f"are cut at {say.number(span[1], 4)} on the "
                 f"score of {resolved.positive!r}; repairs are decided at the configured one: leave it out to use the log's"
             )
         return resolved
     if span is None or span[0] < 0.5 <= span[1]:
         return resolved
     notes.append(
-        f"decisions of the reference are cut at {span[1]:.4g} on the score of {resolved.positive!r}, not at 0.5"
+        f"decisions of the reference are cut at {say.number(span[1], 4)} on the score of {resolved.positive!r}, not at 0.5"
     )
     return problem.with_threshold(resolved, span[1])
 

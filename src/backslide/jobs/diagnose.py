@@ -28,9 +28,9 @@ from backslide.contracts.finding import Estimate, Outcome, Severity, Status, Ste
 from backslide.contracts.roles import Roles
 from backslide.contracts.snapshot import Snapshot
 from backslide.engine.columns import names
-from backslide.engine.window import Opened, open_windows
+from backslide.engine.window import WindowPair, open_windows
 from backslide.jobs.prelude import Models, Progress, load_models, merge_settings, silent, window_sources
-from backslide.jobs.verdict import Judged, detectable, judge
+from backslide.jobs.verdict import Judgement, detectable, judge
 from backslide.jobs.waterfall import waterfall
 from backslide.jobs.windows import find_windows
 from backslide.playbook.drift.embedding.embedding_columns import check_functions
@@ -121,7 +121,7 @@ def _diagnosed(
     return _diagnosis(case, subject, judged, found, outcomes)
 
 
-def _replayable(model: Any, opened: Opened, settings: Settings) -> tuple[Any, list[str]]:
+def _replayable(model: Any, opened: WindowPair, settings: Settings) -> tuple[Any, list[str]]:
     """The saved model; none where the log holds what it was given after preprocessing and not the raw rows."""
     held = opened.current.kinds.keys() & opened.reference.kinds.keys()
     missing = [c for c in (model.features or ()) if c not in held] if model is not None else []
@@ -144,7 +144,7 @@ def _snapshots(settings: Settings, model: Any) -> tuple[Snapshot, Snapshot] | No
 
 
 def _diagnosis(
-    case: Case, subject: Case, judged: Judged, found: Explanation, outcomes: tuple[Outcome, ...]
+    case: Case, subject: Case, judged: Judgement, found: Explanation, outcomes: tuple[Outcome, ...]
 ) -> Diagnosis:
     """``subject`` is the case that the causes were looked for in: the whole, or the rows of the segment that got worse."""
     presenter = Presenter(subject, judged.target, found, outcomes)
@@ -202,7 +202,7 @@ def _diagnosis(
     )
 
 
-def _metric(case: Case, judged: Judged) -> MetricChange:
+def _metric(case: Case, judged: Judgement) -> MetricChange:
     change = judged.change
     if change is None:
         before, after = (_level(side, case.metric) for side in case.sides)
@@ -243,7 +243,7 @@ def _warnings(outcomes: tuple[Outcome, ...]) -> tuple[str, ...]:
     return (*loud[:8], *failed)
 
 
-def _inputs(case: Case, judged: Judged, found: Explanation) -> Inputs:
+def _inputs(case: Case, judged: Judgement, found: Explanation) -> Inputs:
     def counts(of: Callable[[Side], int]) -> WindowCounts:
         return WindowCounts(reference=of(case.reference), current=of(case.current))
 

@@ -36,20 +36,20 @@ def fixable(diagnosis: Diagnosis | None) -> Cause | None:
 
 
 @dataclass(frozen=True)
-class Repaired:
+class RepairedSample:
     """The current sample with every fault undone, and what was undone."""
 
     frame: pl.DataFrame
     features: tuple[str, ...]
 
 
-def repaired(case: Case, progress: Callable[[str], None] | None = None) -> Repaired:
+def repaired(case: Case, progress: Callable[[str], None] | None = None) -> RepairedSample:
     """Undo the faults that explain the drop; the rows as they are where the fault is in the serving stack alone."""
     judged = judge(case)
     found = find_causes(case, judged.target, degraded=judged.verdict.bad, progress=progress)
     faults = [fault for fault in found.faults if fault.reversible]
     if not faults:
-        return Repaired(case.current.sample, ())
+        return RepairedSample(case.current.sample, ())
     bench = PricingBench(case, judged.target, case.reference_model, artefact=case.reference_model is not None)
     features = dict.fromkeys(f for fault in faults for f in fault.features)
-    return Repaired(undo_all(bench, faults), tuple(features))
+    return RepairedSample(undo_all(bench, faults), tuple(features))

@@ -12,7 +12,7 @@ import polars as pl
 
 from backslide.contracts import say as words
 from backslide.contracts.config import Settings
-from backslide.contracts.evidence import Evidence, Matrix, Ranked, RankedRow
+from backslide.contracts.evidence import Evidence, Matrix, RankedRow, Ranking
 from backslide.contracts.roles import Roles
 from backslide.contracts.shadow import Flips, MetricComparison, Mode, PartComparison, Shadow, ShadowInputs
 from backslide.engine.columns import names
@@ -20,7 +20,7 @@ from backslide.jobs.prelude import Progress, load_models, merge_settings, silent
 from backslide.playbook.shadow.agreement import agreement, confidence, flips
 from backslide.playbook.shadow.balance import assignment
 from backslide.playbook.shadow.differences import by_class, by_segment, difference, told, usual_metrics
-from backslide.playbook.shadow.judgement import Compared, judge
+from backslide.playbook.shadow.judgement import VerdictBasis, judge
 from backslide.playbook.shadow.label_free import label_free
 from backslide.playbook.shadow.traffic import Traffic, open_traffic
 from backslide.playbook.shadow.worlds import two_by_two
@@ -113,7 +113,7 @@ def _compared(traffic: Traffic, say: Progress) -> Shadow:
     dealt = None if arms.paired else assignment(case, arms)
     judged = judge(
         case,
-        Compared(headline, labelled, (*classes, *segments), alike, moved, dealt, estimated, why_not),
+        VerdictBasis(headline, labelled, (*classes, *segments), alike, moved, dealt, estimated, why_not),
         traffic.old,
         traffic.new,
     )
@@ -194,7 +194,7 @@ def _evidence(
     return tuple(made)
 
 
-def _ranked(title: str, parts: list[PartComparison]) -> Ranked:
+def _ranked(title: str, parts: list[PartComparison]) -> Ranking:
     comparisons: list[MetricComparison] = [p.comparison for p in parts if p.comparison is not None]
     wins = {
         side: [p.name for p, c in zip(parts, comparisons, strict=True) if c.winner == side] for side in ("old", "new")
@@ -204,7 +204,7 @@ def _ranked(title: str, parts: list[PartComparison]) -> Ranked:
         " and ".join(said) or f"neither model wins in any of {len(parts)}"
     ) + ", after correction for looking at all."
     first = comparisons[0]
-    return Ranked(
+    return Ranking(
         title=title,
         reading=reading[:1].upper() + reading[1:],
         x=f"{words.metric(first.metric.split('[')[0])}, new − old",

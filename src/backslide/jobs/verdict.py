@@ -32,7 +32,7 @@ MIN_ERRORS = 5
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judgement:
     """What the numbers alone say, and which metric the causes are priced in."""
 
     verdict: Verdict
@@ -59,34 +59,34 @@ class _Worse:
     segment: str | None = None
 
 
-def judge(case: Case) -> Judged:
+def judge(case: Case) -> Judgement:
     """Judge the headline, then the classes."""
     if not case.has_labels:
         missing = [side.window.name for side in case.sides if side.window.labelled == 0]
         where, metric = " and the ".join(missing), say.metric(case.metric.name)
         reason = f"no labels in the {where} window, so the change of {metric} is not known"
-        return Judged(Verdict.INCONCLUSIVE, None, case.metric, None, (), (reason,))
+        return Judgement(Verdict.INCONCLUSIVE, None, case.metric, None, (), (reason,))
     reason = undecided(case)
     if reason:
-        return Judged(Verdict.INCONCLUSIVE, None, case.metric, None, (), (reason,), needs_proof=True)
+        return Judgement(Verdict.INCONCLUSIVE, None, case.metric, None, (), (reason,), needs_proof=True)
     change = case.change(case.metric)
     if not (np.isfinite(change.estimate) and np.isfinite(change.se)):
         reason = f"{say.metric(case.metric.name)} cannot be estimated in both windows"
-        return Judged(Verdict.INCONCLUSIVE, None, case.metric, None, (), (reason,))
+        return Judgement(Verdict.INCONCLUSIVE, None, case.metric, None, (), (reason,))
     few = _too_few(case)
     if few:
-        return Judged(Verdict.INCONCLUSIVE, change, case.metric, change, (), (few,))
+        return Judgement(Verdict.INCONCLUSIVE, change, case.metric, change, (), (few,))
     verdict = _headline(case, change)
     caveats = _noise_caveats(case, change)
     if verdict == Verdict.DEGRADED:
-        return Judged(verdict, change, case.metric, change, (), caveats)
+        return Judgement(verdict, change, case.metric, change, (), caveats)
     worse = _parts(case)
     if worse:
         first, parts = worse[0], tuple(one.part for one in worse)
-        return Judged(Verdict.DEGRADED_IN_PART, change, first.target, first.change, parts, caveats, first.segment)
+        return Judgement(Verdict.DEGRADED_IN_PART, change, first.target, first.change, parts, caveats, first.segment)
     if verdict == Verdict.INCONCLUSIVE:
         caveats = (*caveats, _rows_needed(case, change))
-    return Judged(verdict, change, case.metric, change, (), caveats)
+    return Judgement(verdict, change, case.metric, change, (), caveats)
 
 
 def _too_few(case: Case) -> str:
@@ -97,7 +97,7 @@ def _too_few(case: Case) -> str:
     if case.problem.classification:
         wrong = sum(_errors(case))
         if wrong < MIN_ERRORS:
-            return f"only {wrong:.0f} errors in both windows together: no verdict under {MIN_ERRORS}; collect more rows"
+            return f"only {say.fixed(wrong, 0)} errors in both windows together: no verdict under {MIN_ERRORS}; collect more rows"
     return ""
 
 
@@ -204,13 +204,13 @@ def _rows_needed(case: Case, change: Change) -> str:
         return f"{least} is too small to be told from noise with anything like these {what}"
     needed = int(np.ceil(counted * factor))
     needed = needed if what == "days" else int(np.ceil(needed / 100) * 100)
-    times = f"{factor:.1f}" if factor < 10 else f"{factor:.0f}"
+    times = f"{say.fixed(factor, 1)}" if factor < 10 else f"{say.fixed(factor, 0)}"
     return (
         f"{least} would need about {times} times the {what} ({say.number(needed, 6)} per window) to be told from noise"
     )
 
 
-def detectable(case: Case, judged: Judged) -> Detectable:
+def detectable(case: Case, judged: Judgement) -> Detectable:
     """What these rows could have shown."""
     change = judged.change
     if change is None:
@@ -219,12 +219,12 @@ def detectable(case: Case, judged: Judged) -> Detectable:
     if size >= case.metric.span:
         note = f"with these rows no change of {say.metric(case.metric.name)} would have been seen, however large"
         return Detectable(estimate=None, note=_with_reason(note, judged))
-    shown = f"{size * 100:.1f} points" if case.metric.share else say.number(size, 3)
+    shown = f"{say.fixed(size * 100, 1)} points" if case.metric.share else say.number(size, 3)
     note = f"with these rows a change under {shown} would not have been seen"
     return Detectable(estimate=float(size), note=_with_reason(note, judged))
 
 
-def _with_reason(note: str, judged: Judged) -> str:
+def _with_reason(note: str, judged: Judgement) -> str:
     if judged.verdict == Verdict.INCONCLUSIVE and judged.caveats:
         note += f"; {judged.caveats[-1]}"
     return note

@@ -21,7 +21,7 @@ from backslide.contracts.say import percent
 from backslide.contracts.watch import EstimatedPerformance, StreamKind, WatchReport
 from backslide.engine.columns import names
 from backslide.engine.sources.errors import reading
-from backslide.engine.window import Opened
+from backslide.engine.window import WindowPair
 from backslide.jobs.investigate import investigate
 from backslide.jobs.prelude import Progress, silent
 from backslide.monitor import expectation, notify
@@ -118,7 +118,7 @@ class _Inspection:
     grid: PeriodGrid
     present: datetime
     book: Book
-    both: Opened
+    both: WindowPair
     case: Case
     subject: Subject
     ages: Ages

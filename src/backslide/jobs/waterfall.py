@@ -6,10 +6,10 @@ from backslide.contracts import say
 from backslide.contracts.cause import Cause
 from backslide.contracts.evidence import Waterfall, WaterfallStep
 from backslide.contracts.finding import Estimate
-from backslide.jobs.verdict import Judged
+from backslide.jobs.verdict import Judgement
 
 
-def waterfall(judged: Judged, causes: tuple[Cause, ...], unexplained: Estimate | None) -> Waterfall | None:
+def waterfall(judged: Judgement, causes: tuple[Cause, ...], unexplained: Estimate | None) -> Waterfall | None:
     """From the reference value of the target metric through each cause to the current one; None without a change."""
     change = judged.target_change
     if change is None or unexplained is None:

@@ -18,6 +18,7 @@ from gc import is_tracked
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backslide.contracts import say
 from backslide.contracts.errors import LogError
 from backslide.log.lines import NAN, line, mapping, to_answer, to_json_value
 from backslide.log.paths import REVIEW, check_name, is_uri
@@ -212,7 +213,9 @@ class Recorder:
 
     def _write(self, data: bytes, what: str) -> bool:
         if len(data) > LONGEST:
-            raise LogError(f"expected a record of at most {LONGEST >> 20} MiB, got {len(data) / 2**20:.0f} MiB")
+            raise LogError(
+                f"expected a record of at most {LONGEST >> 20} MiB, got {say.fixed(len(data) / 2**20, 0)} MiB"
+            )
         file = self._spool
         if file is None or file.room < 0:
             file = self._writable(file)

@@ -121,7 +121,7 @@ def _promise(settings: Settings, grid: PeriodGrid, tracks: Sequence[Track]) -> P
         periods_per_year=grid.a_year(),
         streams=len(tracks),
         note=f"at most {often} false alarm of all {len(tracks)} streams together while the reference is what is normal; "
-        f"the headline has {HEADLINE_SHARE:.0%} of it{year}",
+        f"the headline has {say.percent(HEADLINE_SHARE, 0)} of it{year}",
     )
 
 

@@ -16,7 +16,7 @@ from backslide.engine.sources.window_source import Cutting
 from backslide.engine.times.notes import time_notes
 from backslide.engine.times.time_format import other_time_format, time_format
 from backslide.engine.times.timestamps import in_place, read_times, time_expression
-from backslide.engine.window import Opened, Window, open_windows
+from backslide.engine.window import Window, WindowPair, open_windows
 from backslide.monitor.periods import MONDAY, PERIOD, PeriodGrid
 
 SERVED, LABELLED = "__served", "__labelled"
@@ -129,7 +129,7 @@ def at_age(rows: PeriodRows, age: int | None) -> PeriodRows:
     return replace(rows, reference=aged(rows.reference), later=aged(rows.later))
 
 
-def open_both(rows: PeriodRows) -> Opened:
+def open_both(rows: PeriodRows) -> WindowPair:
     """Both windows, prepared."""
     order = [SERVED] if rows.settings.model.timestamp is not None and not rows.grid.timed else []
     sides = [frame.sort(SERVED, maintain_order=True) if order else frame for frame in rows.windows]

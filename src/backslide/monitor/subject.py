@@ -11,13 +11,13 @@ from backslide.contracts.config import Settings
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.segments import resolve as resolve_segments
 from backslide.engine.sources.errors import reading
-from backslide.engine.window import Opened
+from backslide.engine.window import WindowPair
 from backslide.monitor.collect import MOST_VOCABULARY, SumPlan
 from backslide.monitor.periods import PeriodGrid
 from backslide.monitor.streams import Subject, quantities
 
 
-def subject_of(settings: Settings, both: Opened, case: Case, grid: PeriodGrid) -> tuple[Subject, SumPlan]:
+def subject_of(settings: Settings, both: WindowPair, case: Case, grid: PeriodGrid) -> tuple[Subject, SumPlan]:
     """What is followed, from the configuration and the reference sample, and what must be summed for it."""
     problem = both.problem
     sample = case.reference.sample

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from backslide.contracts import say
+
 Moments = tuple[float, float, float]
 """Rows, sum, sum of squares."""
 
@@ -50,7 +52,7 @@ class Sums:
         found: dict[str, Any] = {"rows": self.rows, "labelled": self.labelled, "corrected": self.corrected}
         found["cells"] = [[label, said, n] for (label, said), n in sorted(self.cells.items()) if n]
         # The order in which rows are added moves the last digits; what is kept must not depend on it.
-        found["moments"] = {name: [float(f"{v:.12g}") for v in values] for name, values in self.moments.items()}
+        found["moments"] = {name: [say.significant(v, 12) for v in values] for name, values in self.moments.items()}
         found["segments"] = {name: part.to_dict() for name, part in self.segments.items()}
         found["missing"] = {name: n for name, n in self.missing.items() if n}
         found["unknown"] = {name: n for name, n in self.unknown.items() if n}

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backslide.case import Case, Side
-from backslide.contracts.evidence import Bars, Evidence, Ranked, RankedRow
+from backslide.contracts.evidence import Bars, Evidence, RankedRow, Ranking
 from backslide.contracts.finding import Estimate, Finding, Severity
 from backslide.playbook.base import Check
 from backslide.playbook.drift import change_of_column
@@ -230,9 +230,9 @@ def two_bars(title: str, reading: str, what: str, reference: float, current: flo
 
 def ranked_changes(
     title: str, reading: str, x: str, rows: Sequence[tuple[str, Any, str]], *, share: bool = True
-) -> Ranked:
+) -> Ranking:
     """Changes with their intervals, each with its label and a note."""
-    return Ranked(
+    return Ranking(
         title=title,
         reading=reading,
         x=x,

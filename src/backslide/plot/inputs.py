@@ -14,7 +14,7 @@ from backslide.engine.roles.derive import label_expression
 from backslide.engine.roles.problem import order_classes
 from backslide.playbook import evidence
 from backslide.plot.draw import draw
-from backslide.plot.tables import Profiles, Table, count_levels, count_numbers, open_both, require
+from backslide.plot.tables import PeriodTable, Profiles, count_levels, count_numbers, open_both, require
 
 if TYPE_CHECKING:
     from altair.typing import ChartType
@@ -113,7 +113,7 @@ def _moved(column: str, profiles: Profiles) -> str:
     )
 
 
-def _category(table: Table, column: str) -> pl.Expr:
+def _category(table: PeriodTable, column: str) -> pl.Expr:
     dtype, kind = table.schema[column], table.kind(column)
     if dtype == pl.Null:
         return pl.col(column).cast(pl.String)
@@ -123,7 +123,7 @@ def _category(table: Table, column: str) -> pl.Expr:
     raise ColumnError(f"expected categories in {column!r}, found {dtype} in {table.name}; {hint}")
 
 
-def _number(table: Table, column: str) -> pl.Expr:
+def _number(table: PeriodTable, column: str) -> pl.Expr:
     dtype, kind = table.schema[column], table.kind(column)
     if kind is ColumnKind.NUMERIC:
         return pl.col(column)

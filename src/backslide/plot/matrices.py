@@ -14,7 +14,7 @@ from backslide.engine.roles.derive import label_expression
 from backslide.engine.roles.problem import order_classes
 from backslide.engine.sources.errors import reading
 from backslide.plot.draw import chart
-from backslide.plot.tables import Table, Tables, not_recognised, open_both, recognised, require
+from backslide.plot.tables import PeriodTable, Tables, not_recognised, open_both, recognised, require
 from backslide.report.charts.palette import BAND, INK, PAPER, RISE
 from backslide.report.charts.spec import chart_spec
 from backslide.report.charts.standalone import framed, safe
@@ -73,7 +73,7 @@ def _columns(tables: Tables, label: str | None, prediction: str | None) -> tuple
     return found[0], found[1]
 
 
-def _count(table: Table, label: str, prediction: str) -> tuple[dict[tuple[str, str | None], int], int]:
+def _count(table: PeriodTable, label: str, prediction: str) -> tuple[dict[tuple[str, str | None], int], int]:
     """Rows by label and prediction, and the rows without a label."""
     both = [label_expression(c, table.schema[c]).alias(n) for c, n in ((label, "label"), (prediction, "prediction"))]
     with reading(f"the rows of {table.name}"):
@@ -213,7 +213,7 @@ def _known(value: float) -> float | None:
 
 
 def _written(share: float) -> str:
-    return f"{100 * share:.1f}" if np.isfinite(share) else ""
+    return say.fixed(100 * share, 1) if np.isfinite(share) else ""
 
 
 def _tint(share: float) -> str:

@@ -12,7 +12,7 @@ from backslide.contracts.config import Settings
 from backslide.contracts.errors import LabelError, TimestampError, did_you_mean
 from backslide.contracts.roles import Roles
 from backslide.engine.roles.problem import Problem
-from backslide.engine.window import Opened, open_windows
+from backslide.engine.window import WindowPair, open_windows
 from backslide.plot.blocks import Blocks
 from backslide.plot.tables import Tables
 from backslide.stats.change.metric_change import Units
@@ -74,7 +74,7 @@ def metric_by_day(tables: Tables, name: str, roles: Roles) -> ByDay:
     return ByDay(metric, good, bad)
 
 
-def _metric(name: str, opened: Opened) -> Metric:
+def _metric(name: str, opened: WindowPair) -> Metric:
     problem: Problem = opened.problem
     known = [m for m in (CLASSIFICATION if problem.classification else REGRESSION) if m in DRAWN]
     of_class = _OF_CLASS.match(name)

@@ -16,8 +16,8 @@ from backslide.engine.roles.derive import label_expression
 from backslide.plot.draw import draw
 from backslide.plot.inputs import histograms
 from backslide.plot.tables import (
+    PeriodTable,
     Profiles,
-    Table,
     Tables,
     count_numbers,
     not_recognised,
@@ -78,7 +78,7 @@ def _columns(scores: Scores) -> list[str]:
     return columns
 
 
-def _confidence(table: Table, scores: Scores, prediction: str | None) -> pl.Expr:
+def _confidence(table: PeriodTable, scores: Scores, prediction: str | None) -> pl.Expr:
     if not isinstance(scores, Mapping):
         columns = _columns(scores)
         return _score(table, columns[0]) if len(columns) == 1 else pl.max_horizontal(_score(table, c) for c in columns)
@@ -96,7 +96,7 @@ def _confidence(table: Table, scores: Scores, prediction: str | None) -> pl.Expr
     return value
 
 
-def _score(table: Table, column: str) -> pl.Expr:
+def _score(table: PeriodTable, column: str) -> pl.Expr:
     if table.kind(column) is not ColumnKind.NUMERIC and table.schema[column] != pl.Null:
         raise ColumnError(
             f"expected scores in {column!r}, found {table.schema[column]} in {table.name}; name columns of numbers"

@@ -24,7 +24,7 @@ MOST_LISTED = 6
 
 
 @dataclass(frozen=True)
-class Table:
+class PeriodTable:
     """One period: its rows, never in memory at once."""
 
     name: str
@@ -38,7 +38,7 @@ class Table:
         return kind_of(self.schema[column])
 
 
-Tables = tuple[Table, Table]
+Tables = tuple[PeriodTable, PeriodTable]
 Profiles = tuple[ColumnProfile, ColumnProfile]
 
 
@@ -51,14 +51,14 @@ def open_both(good: object, bad: object) -> Tables:
     return _open("good", good), _open("bad", bad)
 
 
-def _open(name: str, source: object) -> Table:
+def _open(name: str, source: object) -> PeriodTable:
     with reading(f"the rows of {name}"):
         frame = open_source(source)
         schema = dict(frame.collect_schema())
         rows = int(frame.select(pl.len()).collect(engine="streaming").item())
     if not rows:
         raise SourceError(f"expected rows in {name}, found none; check the path or the filter that made it")
-    return Table(name, frame, schema, rows)
+    return PeriodTable(name, frame, schema, rows)
 
 
 def require(tables: Tables, *columns: object) -> None:

@@ -18,7 +18,7 @@ from backslide.engine.times.timestamps import TimeReading, read_times
 from backslide.plot.blocks import Blocks, Every, Floats, fitting
 from backslide.plot.draw import draw
 from backslide.plot.metrics import DRAWN, is_metric, metric_by_day, needs_scores
-from backslide.plot.tables import Table, Tables, not_recognised, open_both, recognised, require
+from backslide.plot.tables import PeriodTable, Tables, not_recognised, open_both, recognised, require
 
 if TYPE_CHECKING:
     from altair.typing import ChartType
@@ -117,7 +117,7 @@ def _column_series(tables: Tables, column: str, timestamp: str, every: Every | N
     return _series(points, y, every, means, share=share, worse=0)
 
 
-def _sums(table: Table, column: str, times: TimeReading) -> Blocks:
+def _sums(table: PeriodTable, column: str, times: TimeReading) -> Blocks:
     """By day: n, sum, and sum of squares around the period's own middle, which keeps their digits."""
     kind, dtype = table.kind(column), table.schema[column]
     if kind not in (ColumnKind.NUMERIC, ColumnKind.BOOLEAN) and dtype != pl.Null:

@@ -23,7 +23,7 @@ from backslide.retraining.history import History, Mask, Rows
 from backslide.retraining.recipe import Recipe, train_model
 from backslide.retraining.windows import TrainingPlan, TrainingRows, limit_rows
 from backslide.stats.metrics.metric import OF_SCORES, Metric
-from backslide.stats.shift.paired import ModelDifference
+from backslide.stats.shift.model_difference import ModelDifference
 
 LEAST_ROWS = 20
 """Labelled rows that a candidate is trained on, and that a stretch is judged on, at least."""

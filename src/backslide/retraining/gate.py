@@ -11,7 +11,7 @@
 * **Rows answered**: no more than one in a thousand fewer than the champion.
 * **Latency and size**, where limited.
 
-Noise is by day where there are days; see ``stats.paired``.
+Noise is by day where there are days; see ``stats.shift.model_difference``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from backslide.playbook.shadow.arms import Arms
 from backslide.playbook.shadow.differences import PartMeasure, class_measures, difference, segment_measures
 from backslide.stats.metrics.calibration import bin_edges, bin_sums, curve_of
 from backslide.stats.metrics.metric import OF_SCORES, Arrays, Metric, mean
-from backslide.stats.shift.paired import ModelDifference
+from backslide.stats.shift.model_difference import ModelDifference
 from backslide.stats.two_sample import holm
 
 MIN_HEADLINE = 30

@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from backslide.case import Case
+from backslide.contracts import say
 from backslide.contracts.errors import ColumnError, InputError, did_you_mean
 from backslide.contracts.retrain_settings import RetrainSettings
 from backslide.engine.columns import names
@@ -175,7 +176,10 @@ def quality(h: History) -> tuple[str, ...]:
         most = int(np.argmax(np.abs(shares[1] - shares[0])))
         spread = np.sqrt(sum(s[most] * (1 - s[most]) / c.sum() for s, c in zip(shares, counts, strict=True)))
         if abs(shares[1][most] - shares[0][most]) > max(3 * spread, MOVED):
-            found.append(f"{classes[most]!r} went from {shares[0][most]:.1%} of the labels to {shares[1][most]:.1%}")
+            found.append(
+                f"{classes[most]!r} went from {say.percent(shares[0][most], 1)} of the labels to "
+                f"{say.percent(shares[1][most], 1)}"
+            )
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from backslide.contracts import say
 from backslide.contracts.cause import Cause
 from backslide.contracts.config import Settings
-from backslide.contracts.evidence import Evidence, Ranked, RankedRow, Series, SeriesPoint
+from backslide.contracts.evidence import Evidence, RankedRow, Ranking, Series, SeriesPoint
 from backslide.contracts.finding import Estimate
 from backslide.contracts.gate import Gate, GateVerdict
 from backslide.contracts.retrain import Candidate, Refusal, Retrain, RetrainVerdict, Stretch
@@ -137,10 +137,9 @@ def _gain(e: Estimate | None, share: bool) -> str:
     """``2.3 points (1.1 to 3.4)``, negative for a loss."""
     if e is None:
         return "not known"
-    scale = 100 if share else 1
 
     def shown(v: float) -> str:
-        return f"{v * scale:.1f}".replace("-", say.MINUS) if share else say.number(v, 3)
+        return say.fixed(100 * v, 1) if share else say.number(v, 3)
 
     text = f"{shown(e.estimate)} points" if share else shown(e.estimate)
     return text if e.low is None or e.high is None else f"{text} ({shown(e.low)} to {shown(e.high)})"
@@ -238,7 +237,7 @@ def charts(found: Retrain) -> tuple[Evidence, ...]:
         )
         reading = f"{found.recommended!r} is recommended." if found.recommended else "None is recommended."
         made.append(
-            Ranked(
+            Ranking(
                 title="Gain of every candidate",
                 reading=reading,
                 x="gain over what was served",

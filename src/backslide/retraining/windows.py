@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from backslide.contracts import say
 from backslide.contracts.retrain_settings import RetrainSettings
 from backslide.engine.columns.design_matrix import make_design
 from backslide.engine.columns.segments import holds
@@ -48,8 +49,8 @@ def plans(policy: RetrainSettings) -> list[TrainingPlan]:
         ],
         "recent": [
             TrainingPlan(
-                f"recent {share:.0%}".replace("%", " %"),
-                f"the most recent {share:.0%} of the labelled rows",
+                f"recent {say.fixed(100 * share, 0)} %",
+                f"the most recent {say.percent(share, 0)} of the labelled rows",
                 partial(_recent, share),
             )
             for share in policy.recent

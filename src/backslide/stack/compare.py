@@ -13,9 +13,9 @@ from backslide.contracts.snapshot import Snapshot
 from backslide.models.load import load_model
 from backslide.stack.compare_code import code_differences, link_commits
 from backslide.stack.compare_environment import environment_differences
-from backslide.stack.compare_fitted import fitted_differences
 from backslide.stack.compare_golden import answers, compare_golden, weigh_by_replay
 from backslide.stack.compare_settings import settings_differences
+from backslide.stack.compare_steps import fitted_differences
 from backslide.stack.compare_training import training_notes
 from backslide.stack.golden import ask_again
 from backslide.stack.likelihood import difference, moment, rank_differences, weigh_by_onset

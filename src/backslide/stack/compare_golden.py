@@ -11,8 +11,8 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.integrity import GoldenReplay, StackDifference
 from backslide.contracts.snapshot import Golden, Number, Snapshot
-from backslide.stack.compare_fitted import as_logged
 from backslide.stack.compare_settings import PATHS
+from backslide.stack.compare_steps import as_logged
 from backslide.stack.likelihood import difference, reweigh
 
 Array = NDArray[Any]

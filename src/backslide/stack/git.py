@@ -6,6 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
+from backslide.contracts import say
 from backslide.contracts.errors import InputError
 from backslide.stack.masking import without_credentials
 
@@ -38,7 +39,7 @@ def git(folder: Path, *arguments: str) -> str:
     except FileNotFoundError:
         raise InputError(f"expected git and a checkout at {folder}; one of them is not there") from None
     except subprocess.TimeoutExpired:
-        raise InputError(f"git {arguments[0]} in {folder} took longer than {SECONDS:.0f} s") from None
+        raise InputError(f"git {arguments[0]} in {folder} took longer than {say.fixed(SECONDS, 0)} s") from None
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
         raise InputError(without_credentials(f"git {arguments[0]} in {folder}: {said[0]}"))

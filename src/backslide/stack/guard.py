@@ -22,7 +22,7 @@ from backslide.models.load import load_model
 from backslide.stack.artefact import artefact
 from backslide.stack.compare import integrity
 from backslide.stack.environment import environment
-from backslide.stack.fitted import fitted_parts
+from backslide.stack.fitted_steps import fitted_parts
 from backslide.stack.golden import ask_again
 from backslide.stack.guard_inputs import InputCounts, InputGuard, Rule
 

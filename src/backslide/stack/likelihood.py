@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.errors import InputError
 from backslide.contracts.integrity import Risk, StackDifference, Where
@@ -83,5 +84,5 @@ def moment(text: str, what: str = "time") -> datetime:
 
 def _long(hours: float) -> str:
     if hours < 2:
-        return f"{hours * 60:.0f} minutes"
-    return f"{hours:.0f} hours" if hours < 72 else f"{hours / 24:.0f} days"
+        return f"{say.fixed(hours * 60, 0)} minutes"
+    return f"{say.fixed(hours, 0)} hours" if hours < 72 else f"{say.fixed(hours / 24, 0)} days"

@@ -10,7 +10,7 @@ import numpy as np
 from backslide.contracts.snapshot import FittedStep, FittedValue, Snapshot
 from backslide.models.model import Model
 from backslide.models.wrap import wrap
-from backslide.stack.fitted import steps_of
+from backslide.stack.fitted_steps import steps_of
 
 _UNKNOWN = object()
 _PLAIN = {"True": True, "False": False, "None": None}

@@ -6,15 +6,16 @@ that cannot be had is a note, never the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
 from backslide.contracts.errors import BackslideError, InputError, ModelError, UntrustedError
-from backslide.contracts.snapshot import FittedStep, Golden, Snapshot
+from backslide.contracts.snapshot import Artefact, FittedStep, Golden, Snapshot
 from backslide.engine.columns.sample import sample
 from backslide.engine.sources.open import open_source
 from backslide.engine.sources.snapshot import packed_rows
@@ -22,16 +23,19 @@ from backslide.models.imports import is_spec, module_file
 from backslide.models.load import load_model
 from backslide.models.model import Model
 from backslide.stack import masking
-from backslide.stack.artefact import artefact, pickled_modules
+from backslide.stack.artefact import artefact as artefact_of
+from backslide.stack.artefact import pickled_modules
 from backslide.stack.canonical import class_name
 from backslide.stack.environment import environment
 from backslide.stack.files import config_file
-from backslide.stack.fitted import fitted_parts
+from backslide.stack.fitted_steps import fitted_parts
 from backslide.stack.golden import ROWS, decode
 from backslide.stack.golden import golden as golden_rows
 from backslide.stack.repository import repository as checkout
 from backslide.stack.training import pack, training_profile
 from backslide.stack.variables import variables
+
+T = TypeVar("T")
 
 
 def snapshot(
@@ -73,42 +77,128 @@ def snapshot(
         BackslideError: no such model, data, file or snapshot, in one line.
     """
     folder, secret = Path(base or ""), masking.salt_of(salt)
-    notes: list[str] = []
-    path = _file_of(model, folder)
-    loaded = _load(model, folder, trusted, notes)
-    earlier = Snapshot.load(folder / str(against)) if isinstance(against, (str, Path)) else against
-    frame = None if data is None else open_source(data, base=folder)
-    columns = _columns(loaded, frame, features, earlier)
-    parts, shown = _fitted_steps(loaded, columns, notes), _shown_name(model, loaded)
+    subject = _open(model, data, folder, features, against, trusted=trusted)
+    parts = subject.steps()
     return Snapshot(
-        name=name or shown,
+        name=name or subject.name,
         taken_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         salt=masking.salt_mark(secret),
-        environment=environment(parts, _modules(loaded, path, parts)),
+        environment=environment(parts, subject.modules(parts)),
         variables=variables(env, show, secret),
         files=tuple(config_file(folder / str(f), str(f), secret, show) for f in files),
-        repository=_repository(repository, folder, secret, notes),
-        artefact=artefact(shown, path, kind=_kind(loaded), notes=() if loaded is None else loaded.notes),
+        repository=_repository(repository, folder, secret, subject.notes),
+        artefact=subject.artefact(),
         fitted=parts,
-        golden=_golden_rows(loaded, frame, columns, earlier, golden, notes),
-        profile=_profile(frame, columns, notes),
-        rows=_kept_rows(loaded, frame, rows, notes),
-        notes=tuple(notes),
+        golden=subject.golden(golden),
+        profile=subject.profile(),
+        rows=subject.training_rows(rows),
+        notes=tuple(subject.notes),
     )
 
 
-def _modules(loaded: Model | None, path: Path | None, parts: tuple[FittedStep, ...]) -> tuple[str, ...]:
-    """Modules that the artefact needs beside those of its steps."""
-    pickled = pickled_modules(path) if loaded is None and path is not None and path.is_file() else ()
-    return (*pickled, "onnxruntime") if any(part.kind.startswith("onnx.") for part in parts) else pickled
+@dataclass(frozen=True)
+class _Subject:
+    """What is written down: a model with its columns in order, training rows, and an earlier snapshot."""
+
+    name: str
+    path: Path | None
+    model: Model | None
+    columns: list[str] | None
+    frame: pl.LazyFrame | None
+    earlier: Snapshot | None
+    notes: list[str]
+    """What could not be had, and why; grows while the parts are written down."""
+
+    def steps(self) -> tuple[FittedStep, ...]:
+        """What fitting left in each step."""
+        if self.model is None:
+            return ()
+        try:
+            return fitted_parts(self.model.artefact, self.columns)
+        except Exception as error:  # objects of others may do anything when looked at
+            text = f"the fitted steps could not be read: {type(error).__name__}: {error}"
+            self.notes.append(text.splitlines()[0][:200])
+            return ()
+
+    def modules(self, parts: tuple[FittedStep, ...]) -> tuple[str, ...]:
+        """Modules that the artefact needs beside those of its steps."""
+        path = self.path if self.model is None else None
+        pickled = pickled_modules(path) if path is not None and path.is_file() else ()
+        return (*pickled, "onnxruntime") if any(part.kind.startswith("onnx.") for part in parts) else pickled
+
+    def artefact(self) -> Artefact:
+        """The file or object itself."""
+        if self.model is None:
+            return artefact_of(self.name, self.path, kind="", notes=())
+        thing = self.model.artefact
+        kind = "function" if hasattr(thing, "__code__") else class_name(type(thing))
+        return artefact_of(self.name, self.path, kind=kind, notes=self.model.notes)
+
+    def golden(self, rows: int) -> Golden | None:
+        """Rows with what the model makes of them: those of the earlier snapshot, else drawn from the training rows."""
+        model, earlier, frame = self.model, self.earlier, self.frame
+        if model is None or rows <= 0:
+            return None
+        if earlier is not None and earlier.golden is not None:
+            asked = earlier.golden
+            return self._attempt("no golden rows", lambda: golden_rows(model, decode(asked)))
+        if frame is None or self.columns is None:
+            self.notes.append("no golden rows: give training rows, or an earlier snapshot to ask the same rows again")
+            return None
+        given = frame.select(self.columns)
+        return self._attempt("no golden rows", lambda: golden_rows(model, sample(given, rows, seed=0)))
+
+    def profile(self) -> str | None:
+        """The profile of the training rows, packed."""
+        frame = self.frame
+        if frame is None:
+            return None
+        names = frame.collect_schema().names()
+        chosen = [name for name in (self.columns or names) if name in names]
+        return self._attempt("no training profile", lambda: pack(training_profile(frame, chosen)))
+
+    def training_rows(self, rows: int) -> str | None:
+        """Training rows with the model's answers, packed."""
+        model, frame = self.model, self.frame
+        if rows <= 0:
+            return None
+        if frame is None or model is None:
+            self.notes.append("no rows are kept: this requires the training rows and a trusted model")
+            return None
+        return self._attempt("no rows are kept", lambda: _answered_rows(model, sample(frame, rows, seed=0)))
+
+    def _attempt(self, failure: str, part: Callable[[], T]) -> T | None:
+        try:
+            return part()
+        except (BackslideError, pl.exceptions.PolarsError) as error:
+            self.notes.append(f"{failure}: {error}".splitlines()[0][:300])
+            return None
 
 
-def _file_of(model: Any, folder: Path) -> Path | None:
-    if not isinstance(model, (str, Path)):
-        return None
-    spec = isinstance(model, str) and is_spec(model, folder)
-    path = module_file(str(model), folder) if spec else folder / str(model)
-    return path if path.exists() else None
+def _open(
+    model: Any,
+    data: Any,
+    folder: Path,
+    features: Iterable[str] | None,
+    against: Snapshot | str | Path | None,
+    *,
+    trusted: bool,
+) -> _Subject:
+    notes: list[str] = []
+    path = None
+    if isinstance(model, (str, Path)):
+        spec = isinstance(model, str) and is_spec(model, folder)
+        path = module_file(str(model), folder) if spec else folder / str(model)
+    loaded = _load(model, folder, trusted, notes)
+    if isinstance(model, (str, Path)):
+        name = masking.without_credentials(str(model))
+    else:
+        name = loaded.name if loaded is not None else type(model).__name__
+    earlier = Snapshot.load(folder / str(against)) if isinstance(against, (str, Path)) else against
+    frame = None if data is None else open_source(data, base=folder)
+    columns = _columns(loaded, frame, features, earlier)
+    file = path if path is not None and path.exists() else None
+    return _Subject(name, file, loaded, columns, frame, earlier, notes)
 
 
 def _load(model: Any, folder: Path, trusted: bool, notes: list[str]) -> Model | None:
@@ -137,28 +227,6 @@ def _columns(
     return None if frame is None else frame.collect_schema().names()
 
 
-def _fitted_steps(model: Model | None, columns: list[str] | None, notes: list[str]) -> tuple[FittedStep, ...]:
-    if model is None:
-        return ()
-    try:
-        return fitted_parts(model.artefact, columns)
-    except Exception as error:  # objects of others may do anything when looked at
-        notes.append(f"the fitted steps could not be read: {type(error).__name__}: {error}".splitlines()[0][:200])
-        return ()
-
-
-def _shown_name(model: Any, loaded: Model | None) -> str:
-    if isinstance(model, (str, Path)):
-        return masking.without_credentials(str(model))
-    return loaded.name if loaded is not None else type(model).__name__
-
-
-def _kind(loaded: Model | None) -> str:
-    if loaded is None:
-        return ""
-    return "function" if hasattr(loaded.artefact, "__code__") else class_name(type(loaded.artefact))
-
-
 def _repository(given: str | Path | None, folder: Path, salt: str, notes: list[str]) -> Any:
     try:
         return checkout(folder / str(given) if given is not None else folder, salt)
@@ -170,52 +238,8 @@ def _repository(given: str | Path | None, folder: Path, salt: str, notes: list[s
         return None
 
 
-def _golden_rows(
-    model: Model | None,
-    frame: pl.LazyFrame | None,
-    columns: list[str] | None,
-    earlier: Snapshot | None,
-    rows: int,
-    notes: list[str],
-) -> Golden | None:
-    if model is None or rows <= 0:
-        return None
-    try:
-        if earlier is not None and earlier.golden is not None:
-            return golden_rows(model, decode(earlier.golden))
-        if frame is None or columns is None:
-            notes.append("no golden rows: give training rows, or an earlier snapshot to ask the same rows again")
-            return None
-        return golden_rows(model, sample(frame.select(columns), rows, seed=0))
-    except (BackslideError, pl.exceptions.PolarsError) as error:
-        notes.append(f"no golden rows: {error}".splitlines()[0][:300])
-        return None
-
-
-def _kept_rows(model: Model | None, frame: pl.LazyFrame | None, rows: int, notes: list[str]) -> str | None:
-    if rows <= 0:
-        return None
-    if frame is None or model is None:
-        notes.append("no rows are kept: this requires the training rows and a trusted model")
-        return None
-    try:
-        drawn = sample(frame, rows, seed=0)
-        answer = model.answer(drawn)
-        classes = answer.classes or model.classes or ()
-        scores = {} if answer.scores is None else {c: answer.scores[:, k] for k, c in enumerate(classes)}
-        return packed_rows(drawn, answer.predictions, scores)
-    except (BackslideError, pl.exceptions.PolarsError) as error:
-        notes.append(f"no rows are kept: {error}".splitlines()[0][:300])
-        return None
-
-
-def _profile(frame: pl.LazyFrame | None, columns: list[str] | None, notes: list[str]) -> str | None:
-    if frame is None:
-        return None
-    held = frame.collect_schema().names()
-    chosen = [name for name in (columns or held) if name in held]
-    try:
-        return pack(training_profile(frame, chosen))
-    except (BackslideError, pl.exceptions.PolarsError) as error:
-        notes.append(f"no training profile: {error}".splitlines()[0][:300])
-        return None
+def _answered_rows(model: Model, rows: pl.DataFrame) -> str:
+    answer = model.answer(rows)
+    classes = answer.classes or model.classes or ()
+    scores = {} if answer.scores is None else {c: answer.scores[:, k] for k, c in enumerate(classes)}
+    return packed_rows(rows, answer.predictions, scores)

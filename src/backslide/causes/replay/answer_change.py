@@ -17,7 +17,7 @@ from backslide.contracts import say
 from backslide.engine.columns import names
 from backslide.engine.columns.sample import positions
 from backslide.engine.roles.problem import Problem
-from backslide.playbook.shadow.replay import AGREE, Replayed
+from backslide.playbook.shadow.replay import AGREE, ReplayResult
 from backslide.stats.metrics.metric import Floats
 
 Mask = NDArray[np.bool_]
@@ -60,7 +60,7 @@ class AnswerChange:
     """The same done to other answers; None where that is not known."""
 
 
-def rows_that_show(change: AnswerChange, done: Replayed) -> Mask:
+def rows_that_show(change: AnswerChange, done: ReplayResult) -> Mask:
     """Rows (n_cur,) that the alteration would alter: others say nothing on where it happened."""
     if change.alter is None:
         return done.comparable
@@ -76,7 +76,7 @@ class Answers:
     Of two classes the positive's score (n_cur, 1) says all; ``every_model`` and ``every_served`` are the scores of every class.
     """
 
-    def __init__(self, case: Case, done: Replayed, concerned: Mask) -> None:
+    def __init__(self, case: Case, done: ReplayResult, concerned: Mask) -> None:
         served, answered, problem = case.current.outcomes, done.answered.outcomes, case.problem
         self.case, self.undone, self.concerned = case, answered, concerned & done.comparable
         self.scored = served.scores is not None and answered.scores is not None
@@ -143,7 +143,7 @@ def altered_outcomes(served: Outcomes, problem: Problem, alter: Alter, rows: Mas
     return Outcomes(served.labels, made[:, 0].astype(served.predictions.dtype), None)
 
 
-def find_answer_change(case: Case, done: Replayed, concerned: Mask) -> AnswerChange | None:
+def find_answer_change(case: Case, done: ReplayResult, concerned: Mask) -> AnswerChange | None:
     """What was done to the saved model's answers so that they are what was served; None where nothing simple was.
 
     ``concerned`` (n_cur,) are the rows that are not served as before, as far as a column or a day tells them.

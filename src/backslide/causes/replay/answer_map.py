@@ -14,7 +14,7 @@ import numpy as np
 from backslide.case import Case
 from backslide.causes.replay.answer_change import AnswerChange, Answers, Mask, values
 from backslide.contracts import say
-from backslide.playbook.shadow.replay import AGREE, Replayed
+from backslide.playbook.shadow.replay import AGREE, ReplayResult
 from backslide.stats.metrics.metric import Floats
 
 MIN_ROWS = 60
@@ -53,7 +53,7 @@ SCALES: tuple[tuple[str, Callable[[Floats], Floats]], ...] = (
 """Scales on which numbers may have been written: what the model learned, or what should have been undone."""
 
 
-def find_answer_map(case: Case, done: Replayed, concerned: Mask) -> AnswerChange | None:
+def find_answer_map(case: Case, done: ReplayResult, concerned: Mask) -> AnswerChange | None:
     """The function of the saved model's answers that is what was served; None where there is none, or one proves nothing."""
     answers = Answers(case, done, concerned)
     if answers.altered.sum() < MIN_ROWS or not (answers.numbers or answers.scored):

@@ -27,7 +27,7 @@ MOST_UNIQUE = 0.5
 
 
 @dataclass(frozen=True)
-class Coded:
+class ConditionCodes:
     """One column over some rows: a small code per row, and conditions that hold on ranges of codes."""
 
     column: str
@@ -45,7 +45,7 @@ class Coded:
         return (self.codes >= low) & (self.codes <= high)
 
 
-def code(column: str, kind: ColumnKind, reference: pl.Series, current: pl.Series) -> Coded | None:
+def code(column: str, kind: ColumnKind, reference: pl.Series, current: pl.Series) -> ConditionCodes | None:
     """Code both windows' values (reference first) in groups taken from the reference; None where there are none.
 
     Numbers: ranges between readable cuts near the reference's quantiles, open ended or a few groups wide. Few-valued
@@ -64,7 +64,7 @@ def code(column: str, kind: ColumnKind, reference: pl.Series, current: pl.Series
     return _levels(column, values, reference)
 
 
-def _ranges(column: str, values: pl.Series, n_reference: int) -> Coded | None:
+def _ranges(column: str, values: pl.Series, n_reference: int) -> ConditionCodes | None:
     numbers = to_numbers(values)
     known = numbers[:n_reference][np.isfinite(numbers[:n_reference])]
     if not len(known):
@@ -81,10 +81,10 @@ def _ranges(column: str, values: pl.Series, n_reference: int) -> Coded | None:
     if missing.any():
         ranges.append((bins, bins))
         texts.append(f"{quoted(column)} is null")
-    return Coded(column, codes.astype(np.int16), bins + 2, tuple(ranges), tuple(texts)) if ranges else None
+    return ConditionCodes(column, codes.astype(np.int16), bins + 2, tuple(ranges), tuple(texts)) if ranges else None
 
 
-def _levels(column: str, values: pl.Series, reference: pl.Series) -> Coded | None:
+def _levels(column: str, values: pl.Series, reference: pl.Series) -> ConditionCodes | None:
     levels = top_levels(reference, MOST_LEVELS)
     if len(levels) < 2 and not (levels and reference.null_count()):
         return None
@@ -96,7 +96,7 @@ def _levels(column: str, values: pl.Series, reference: pl.Series) -> Coded | Non
     codes = values.replace_strict(levels, list(range(len(levels))), default=rest, return_dtype=pl.Int16)
     at = np.where(values.is_null().to_numpy(), len(levels), codes.fill_null(rest).to_numpy())
     ranges, texts = _each(column, levels)
-    return Coded(column, at.astype(np.int16), rest + 1, tuple(ranges), tuple(texts))
+    return ConditionCodes(column, at.astype(np.int16), rest + 1, tuple(ranges), tuple(texts))
 
 
 def _each(column: str, levels: Iterable[object]) -> tuple[list[tuple[int, int]], list[str]]:

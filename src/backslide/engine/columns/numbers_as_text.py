@@ -88,7 +88,7 @@ def _read_labels(
     if not counts:
         return
     raw[name] = frame.with_columns(pl.when(~text.is_in(list(counts))).then(pl.col(label)).alias(label)), words
-    shown = say.listed([f"{token!r} ({rows:,} rows)" for token, rows in counts.items()])
+    shown = say.listed([f"{token!r} ({say.count(rows)} rows)" for token, rows in counts.items()])
     notes.append(f"labels of the {name} window that stand for a missing one count as not labelled: {shown}")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from backslide.contracts import say
 from backslide.contracts.errors import ConfigError, did_you_mean
 from backslide.engine.columns.kinds import ColumnKind, kind_of
 from backslide.engine.sources.errors import first_line
@@ -56,9 +57,7 @@ def between(column: str, low: float | None, high: float | None) -> str:
 
 def readable(value: float) -> float:
     """A cut between bins rounded to three digits: who reads a segment wants ``income >= 2510``, not sixteen digits."""
-    if not np.isfinite(value) or value == 0:
-        return value
-    return float(f"{value:.3g}")
+    return say.significant(value, 3)
 
 
 def without_nan(frame: pl.DataFrame | pl.LazyFrame, columns: Sequence[str]) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
+from backslide.contracts import say
 from backslide.contracts.labels import AFFIRMATIVE
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.roles import names as usual
@@ -66,7 +67,9 @@ def _ask_for_twins(table: TableLook, label: str | None) -> None:
         alike = outcomes.agreement(table.compared, one, other) or 0
         classes = len(outcomes.classes_of(table.few, [one]))
         if alike >= (outcomes.ALIKE if classes and (label or classes > 2) else TWINS):
-            pair = f"{one!r} and {other!r} agree like a label and its prediction ({alike:.0%} beyond chance)"
+            pair = (
+                f"{one!r} and {other!r} agree like a label and its prediction ({say.percent(alike, 0)} beyond chance)"
+            )
             table.ask("prediction", f"{pair}; name what they are", {one, other} - {label})
             return
     fractions = [c for c in table.free(ColumnKind.NUMERIC) if outcomes.is_fraction(table.few[c])]

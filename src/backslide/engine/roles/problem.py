@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
+from backslide.contracts import say
 from backslide.contracts.diagnosis import Task
 from backslide.contracts.errors import ConfigError, LabelError, did_you_mean
 from backslide.contracts.labels import AFFIRMATIVE
@@ -220,7 +221,9 @@ def _alone(labels: set[str], counts: Counts) -> str:
     for window, (own, _) in counts.items():
         others = [both[0] for name, both in counts.items() if name != window]
         new = sorted(label for label in labels & set(own) if others and all(o and label not in o for o in others))
-        told += [f"{label!r} is a label of the {window} window alone ({own[label]:,} rows)" for label in new[:3]]
+        told += [
+            f"{label!r} is a label of the {window} window alone ({say.count(own[label])} rows)" for label in new[:3]
+        ]
     return f", or leave those rows out: {'; '.join(told)}" if told else ""
 
 
@@ -228,7 +231,7 @@ def unheard(labels: tuple[str, ...], counts: dict[str, tuple[dict[str, int], dic
     """What is said of labels that the model never knew."""
     rows = {name: sum(window[0].get(label, 0) for label in labels) for name, window in counts.items()}
     shown = ", ".join(repr(label) for label in labels[:5]) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
-    told = " and ".join(f"{n:,} rows of the {name} window" for name, n in rows.items() if n)
+    told = " and ".join(f"{say.count(n)} rows of the {name} window" for name, n in rows.items() if n)
     return f"the model has no score for {shown} and never predicts {'it' if len(labels) == 1 else 'them'}: {told} count as wrong"
 
 

@@ -84,9 +84,9 @@ def _of_two(scores: NDArray[np.float64], codes: Codes, problem: Problem, by: str
     auc, error = float(rows.mean()), float(rows.std() / np.sqrt(len(rows)))
     high = auc + Z * error
     wrong = auc <= AGAINST_PREDICTIONS if by == "predictions" else auc <= AGAINST_LABELS and high < 0.5
-    fact = f"the ROC AUC of the score of {problem.classes[positive]!r} for its own {by} is {auc:.3f}"
+    fact = f"the ROC AUC of the score of {problem.classes[positive]!r} for its own {by} is {say.fixed(auc, 3)}"
     if by == "labels":
-        fact += f" ({max(auc - Z * error, 0.0):.3f} to {min(high, 1.0):.3f})"
+        fact += f" ({say.fixed(max(auc - Z * error, 0.0), 3)} to {say.fixed(min(high, 1.0), 3)})"
     return Direction((1, 0) if wrong else (0, 1), by, fact)
 
 

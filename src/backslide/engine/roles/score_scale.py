@@ -187,7 +187,8 @@ def _refused(
     if unit == "probability":
         return LabelError(
             f'{scores.words}: {scores.setting} scores_are = "{scores.declared}", but {scores.named} stays within 0 to 1 '
-            f"({low:.4g} to {high:.4g}); leave scores_are out, or name the column that holds {_SPOKEN[scores.declared or unit]}"
+            f"({say.number(low, 4)} to {say.number(high, 4)}); leave scores_are out, or name the column "
+            f"that holds {_SPOKEN[scores.declared or unit]}"
         )
     where = "" if reference == current else " in both windows"
     return LabelError(f"{scores.words} lie outside 0 to 1{where}: {_range_words(scores, unit, low, high)}")
@@ -197,12 +198,18 @@ def _range_words(scores: _ScoreColumns, unit: Unit, low: float, high: float) -> 
     """What the columns hold, and what to do about it."""
     setting = f'or set {scores.setting} scores_are = "{unit}"'
     if unit == "percent" and high > SURELY:
-        return f"{scores.named} reaches {high:.4g}, as percents do; divide by 100, {setting}"
+        return f"{scores.named} reaches {say.number(high, 4)}, as percents do; divide by 100, {setting}"
     if unit == "logit":
         how = "sigmoid" if len(scores.columns) == 1 else "softmax (the sigmoid for scores of one class each)"
-        return f"{scores.named} runs from {low:.4g} to {high:.4g}, as log odds do; apply the {how}, {setting}"
+        return (
+            f"{scores.named} runs from {say.number(low, 4)} to {say.number(high, 4)}, as log odds do; apply "
+            f"the {how}, {setting}"
+        )
     percents = f" (percents: divide by 100, {setting})" if unit == "percent" else ""
-    return f"{scores.named} runs from {low:.4g} to {high:.4g}; convert them to probabilities from 0 to 1{percents}"
+    return (
+        f"{scores.named} runs from {say.number(low, 4)} to {say.number(high, 4)}; convert them to "
+        f"probabilities from 0 to 1{percents}"
+    )
 
 
 def _convert(
@@ -227,22 +234,26 @@ def _convert(
     if unit == "probability" and size == 1.0:
         if found.outside:
             words = (
-                f"{found.outside:,} rows of the {window} window have {scores.words} far outside 0 to 1 ({found.low:.4g} to "
-                f"{found.high:.4g}): those scores are left out"
+                f"{say.count(found.outside)} rows of the {window} window have {scores.words} far outside 0 "
+                f"to 1 ({say.number(found.low, 4)} to "
+                f"{say.number(found.high, 4)}): those scores are left out"
             )
             (said.warnings if found.share(found.outside) > FEW else said.notes).append(words)
         elif found.hair:
             said.notes.append(
-                f"{found.hair:,} rows of the {window} window have {scores.words} just outside 0 to 1 ({found.low:.9g} to "
-                f"{found.high:.9g}): they are read as 0 or 1"
+                f"{say.count(found.hair)} rows of the {window} window have {scores.words} just outside 0 "
+                f"to 1 ({say.number(found.low, 9)} to "
+                f"{say.number(found.high, 9)}): they are read as 0 or 1"
             )
     if unit == "percent" and size == 100 and found.below:
         said.notes.append(
-            f"{found.below:,} rows of the {window} window have {scores.words} below 0: those scores are left out"
+            f"{say.count(found.below)} rows of the {window} window have {scores.words} below 0: those scores are left out"
         )
     if found.missing:
-        infinite = f", {found.infinite:,} of them infinite" if found.infinite else ""
-        said.notes.append(f"{found.missing:,} rows of the {window} window have no readable {scores.words}{infinite}")
+        infinite = f", {say.count(found.infinite)} of them infinite" if found.infinite else ""
+        said.notes.append(
+            f"{say.count(found.missing)} rows of the {window} window have no readable {scores.words}{infinite}"
+        )
 
 
 def _one_window(
@@ -258,7 +269,7 @@ def _one_window(
     odd, other = found[window], found[_other(window)]
     if "probability" not in units.values():
         held = [
-            f"{_SPOKEN[units[name]]} in the {name} window ({found[name].low:.4g} to {found[name].high:.4g})"
+            f"{_SPOKEN[units[name]]} in the {name} window ({say.number(found[name].low, 4)} to {say.number(found[name].high, 4)})"
             for name in found
         ]
         raise LabelError(
@@ -286,10 +297,12 @@ def _one_window(
     every = whole(odd, unit, other)
     _convert(raw, _other(window), scores, other, "probability", said)
     _convert(raw, window, scores, odd, unit, said, factor=factor, every_row=every)
-    spoken = "log odds" if unit == "logit" else "percents" if factor == 100 else f"{factor:,.0f} times as large"
-    undo = "apply the sigmoid" if unit == "logit" and len(scores.columns) == 1 else "apply the softmax"
-    undo = undo if unit == "logit" else f"divide by {factor:g}"
-    reach = f"{odd.low:.4g} to {odd.high:.4g}"
+    if factor is None:
+        spoken, undo = "log odds", "apply the sigmoid" if len(scores.columns) == 1 else "apply the softmax"
+    else:
+        spoken = "percents" if factor == 100 else f"{say.fixed(factor, 0)} times as large"
+        undo = f"divide by {factor:g}"
+    reach = f"{say.number(odd.low, 4)} to {say.number(odd.high, 4)}"
     return _told(scores, window, odd, f"{spoken} ({reach}), where the {_other(window)} window has 0 to 1", undo, every)
 
 
@@ -311,7 +324,7 @@ def _hundredths(
         if is_hundredth(found[window], found[_other(window)]):
             _convert(raw, window, scores, found[window], "percent", _ScoreNotes([], []), factor=0.01)
             low, high = found[window].high, found[_other(window)].high
-            how = f"hundredths (up to {low:.4g}), where the {_other(window)} window reaches {high:.4g}"
+            how = f"hundredths (up to {say.number(low, 4)}), where the {_other(window)} window reaches {say.number(high, 4)}"
             return [_told(scores, window, found[window], how, "multiply by 100", True)]
     return []
 
@@ -327,15 +340,16 @@ def _sums(raw: Raw, scores: _ScoreColumns, found: dict[str, ScoreMeasures], said
         undo = "write the scores as the model gave them"
         if odd.steady and odd.sum > 0:
             _convert(raw, window, scores, odd, "percent", _ScoreNotes([], []), factor=odd.sum)
-            undo = f"divide by {odd.sum:.4g}"
+            undo = f"divide by {say.number(odd.sum, 4)}"
         seen = (
-            f"the {scores.words} of a row do not sum to 1 in the {window} window (median sum {odd.sum:.4g}), where they do in "
+            f"the {scores.words} of a row do not sum to 1 in the {window} window (median sum "
+            f"{say.number(odd.sum, 4)}), where they do in "
             f"the {_other(window)} window"
         )
         return [AlteredScores(scores.columns, window, seen, undo, 1.0, True, seen)]
     said.notes.append(
         f"{scores.words} do not sum to 1 on {say.percent(off['current'])} of the current rows (median sum "
-        f"{found['current'].sum:.4g}): they are read as one score per class, each for itself"
+        f"{say.number(found['current'].sum, 4)}): they are read as one score per class, each for itself"
     )
     return []
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from backslide.contracts import say
+
 
 @dataclass
 class FileNotes:
@@ -24,6 +26,6 @@ class FileNotes:
         told = []
         for sentence, files in self.said.items():
             more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-            count = f"{self.counts[sentence]:,} " if self.counts[sentence] else ""
-            told.append(f"{files[0]}{more}: {count}{sentence}")
+            rows = f"{say.count(self.counts[sentence])} " if self.counts[sentence] else ""
+            told.append(f"{files[0]}{more}: {rows}{sentence}")
         return told

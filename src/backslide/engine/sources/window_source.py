@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from backslide.contracts import say
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ColumnError, ConfigError, did_you_mean
 from backslide.engine.columns import names
@@ -106,9 +107,12 @@ class Cutting:
         untimed = told.missing + told.unreadable
         untimed += told.unset if self.times.unset else 0
         untimed += told.future if self.times.until is not None else 0
-        where = " and ".join(f"{rows[name]:,} in the {name} window" for name in self.spans)
-        said = f"{told.rows:,} rows read from {describe(self.settings.data.source)}: {where}, {outside:,} outside"
-        return [said + (f", {untimed:,} of them without a time" if untimed else "")]
+        where = " and ".join(f"{say.count(rows[name])} in the {name} window" for name in self.spans)
+        said = (
+            f"{say.count(told.rows)} rows read from {describe(self.settings.data.source)}: {where}, "
+            f"{say.count(outside)} outside"
+        )
+        return [said + (f", {say.count(untimed)} of them without a time" if untimed else "")]
 
 
 def cut(name: str, source: Any, settings: Settings, cutting: Cutting | None = None) -> tuple[pl.LazyFrame, str]:

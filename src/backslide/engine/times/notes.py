@@ -54,7 +54,7 @@ def _zones(found: TimeReading) -> list[str]:
     naive = {name: told.naive for name, told in found.told.items() if told.naive}
     if not zoned or not naive:
         return []
-    where = " and ".join(f"{rows:,} of {name}" for name, rows in naive.items())
+    where = " and ".join(f"{say.count(rows)} of {name}" for name, rows in naive.items())
     read = "UTC" if found.zone is None else found.zone
     return [
         f"times in {found.column!r} without a zone ({where}) stand beside ones with a zone; they were read as {read}"
@@ -74,21 +74,26 @@ def _rows(found: TimeReading, name: str, told: TimeCounts) -> list[str]:
     said = []
     if told.unreadable:
         said.append(
-            f"{told.unreadable:,} of {told.rows:,} rows of {name} hold no readable time in {found.column!r}, such as "
+            f"{say.count(told.unreadable)} of {say.count(told.rows)} rows of {name} hold no readable time "
+            f"in {found.column!r}, such as "
             f"{told.example!r}"
         )
     if told.unset and found.unset:
         said.append(
-            f"{told.unset:,} rows of {name} hold a time of 1970 or before in {found.column!r}, a placeholder: they count as "
+            f"{say.count(told.unset)} rows of {name} hold a time of 1970 or before in {found.column!r}, a "
+            "placeholder: they count as "
             "rows without a time"
         )
     if told.future and found.until is not None:
         said.append(
-            f"{told.future:,} rows of {name} lie far in the future in {found.column!r} (up to {_day(told.latest)}): they count "
+            f"{say.count(told.future)} rows of {name} lie far in the future in {found.column!r} (up to "
+            f"{_day(told.latest)}): they count "
             "as rows without a time"
         )
     elif told.future and 2 * told.future < told.rows:
-        said.append(f"{told.future:,} rows of {name} lie in the future in {found.column!r} (up to {_day(told.latest)})")
+        said.append(
+            f"{say.count(told.future)} rows of {name} lie in the future in {found.column!r} (up to {_day(told.latest)})"
+        )
     return said
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from backslide.contracts import say
 from backslide.contracts.errors import TimestampError
 from backslide.contracts.roles import Roles
 from backslide.engine.columns.missing import TOKENS
@@ -345,7 +346,8 @@ def _refuse(found: TimeReading, name: str, told: TimeCounts, given: TimeFormat) 
     if given.zone is not None:
         how += f"; in {given.zone} summer time skips an hour"
     raise TimestampError(
-        f"timestamp {found.column!r}: {told.unreadable:,} of {known:,} values{where} cannot be read as times, such as "
+        f"timestamp {found.column!r}: {say.count(told.unreadable)} of {say.count(known)} values{where} "
+        "cannot be read as times, such as "
         f"{told.example!r}; expected ISO 8601, other usual dates or Unix epochs {how}"
     )
 

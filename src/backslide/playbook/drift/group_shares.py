@@ -10,7 +10,7 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.evidence import Ranked, RankedRow
+from backslide.contracts.evidence import RankedRow, Ranking
 from backslide.contracts.finding import Finding, Severity
 from backslide.playbook.base import Check
 from backslide.playbook.drift import change_of_column
@@ -130,10 +130,10 @@ def group_finding(
 
 def group_chart(
     title: str, reading: str, x: str, shifts: Sequence[GroupShift], label: Callable[[GroupShift], str]
-) -> Ranked:
+) -> Ranking:
     """The change of every group's share with its interval, the largest rise first."""
     rows = []
     for s in sorted(shifts, key=lambda s: -s.raised):
         low, high = change_of_column.newcombe_by_days(s.move)
         rows.append(RankedRow(label=label(s), value=s.raised, low=low, high=high, note=s.arrow))
-    return Ranked(title=title, reading=reading, x=x, rows=tuple(rows), share=True)
+    return Ranking(title=title, reading=reading, x=x, rows=tuple(rows), share=True)

@@ -22,7 +22,7 @@ LEAST = 3
 
 
 @dataclass(frozen=True)
-class Weighed:
+class MethodImportance:
     """One method on rows of one window: importance (n, p) of columns."""
 
     method: str
@@ -43,7 +43,7 @@ class MethodAgreement:
     features: int
 
 
-def agreement(case: Case, one: Weighed, other: Weighed, purpose: str) -> MethodAgreement | None:
+def agreement(case: Case, one: MethodImportance, other: MethodImportance, purpose: str) -> MethodAgreement | None:
     """Over the columns of both that matter by either; None where those are fewer than three."""
     columns = [c for c in one.columns if c in other.columns]
     parts = [w.values[:, [w.columns.index(c) for c in columns]] for w in (one, other)]

@@ -30,17 +30,17 @@ from scipy import stats
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.evidence import Evidence, Ranked, RankedRow
+from backslide.contracts.evidence import Evidence, RankedRow, Ranking
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.evidence import numeric_histograms
-from backslide.playbook.explain.attributions import Explained, Explanations, explanations
+from backslide.playbook.explain.attributions import AttributionRows, Explanations, explanations
 from backslide.playbook.explain.charts import ranks_table, share_bars
 from backslide.stats.change.metric_change import Change
 from backslide.stats.change.units import MEAN, detectable, mean_change, two_sided
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.shift.paired import ModelDifference, paired
+from backslide.stats.shift.model_difference import ModelDifference, paired
 
 MOST = 20
 DRAWN = 4
@@ -55,7 +55,7 @@ class AttributionFloors:
 
 
 @dataclass(frozen=True)
-class Leaned:
+class FeatureReliance:
     """One feature: what it has in both windows and the two parts of the change."""
 
     column: str
@@ -124,7 +124,9 @@ class Attribution(Check):
             evidence=(share_bars(found, shares[0], shares[1]), ranks_table(case, found, after)),
         )
 
-    def _finding(self, found: Explanations, j: int, one: Leaned, whole: float, alpha: float, *, drawn: bool) -> Finding:
+    def _finding(
+        self, found: Explanations, j: int, one: FeatureReliance, whole: float, alpha: float, *, drawn: bool
+    ) -> Finding:
         parts = np.array(one.parts) / whole
         over = bool(np.abs(parts).max() >= self.thresholds.change)
         after = found.current if found.other is None else found.other
@@ -176,16 +178,16 @@ def _rows(size: Floats) -> Floats:
     return np.column_stack([np.ones(len(size)), size])
 
 
-def _leaned(found: Explanations, j: int) -> Leaned:
+def _leaned(found: Explanations, j: int) -> FeatureReliance:
     before, now = found.reference, found.current
     inputs = mean_change(before.size[:, j], now.size[:, j], before.days, now.days)
     response = None
     if found.other is not None:
         response = paired(MEAN, _rows(now.size[:, j]), _rows(found.other.size[:, j]), now.days)
-    return Leaned(found.columns[j], inputs, response)
+    return FeatureReliance(found.columns[j], inputs, response)
 
 
-def _sentence(one: Leaned, total: Change, places: list[int], whole: float, *, quiet: bool) -> str:
+def _sentence(one: FeatureReliance, total: Change, places: list[int], whole: float, *, quiet: bool) -> str:
     size = f"{say.number(total.reference, 3)} → {say.number(total.current, 3)}"
     rank = f"rank {places[0]} → {places[1]}" if places[0] != places[1] else f"rank {places[0]} in both"
     said = f"mean absolute SHAP value of {one.column} {size} ({rank})"
@@ -202,7 +204,9 @@ def _rounded(part: float, whole: float) -> float:
     return round(part, max(0, 3 - int(np.floor(np.log10(whole)))))
 
 
-def _evidence(found: Explanations, after: Explained, j: int, one: Leaned, reading: str) -> tuple[Evidence, ...]:
+def _evidence(
+    found: Explanations, after: AttributionRows, j: int, one: FeatureReliance, reading: str
+) -> tuple[Evidence, ...]:
     values = (found.reference.values[:, j, 0], after.values[:, j, 0])
     drawn = numeric_histograms(
         values,
@@ -219,7 +223,7 @@ def _evidence(found: Explanations, after: Explained, j: int, one: Leaned, readin
             label="inputs moved", value=one.inputs.estimate, low=_known(one.inputs.low), high=_known(one.inputs.high)
         ),
     )
-    split = Ranked(
+    split = Ranking(
         title=f"Why {one.column} counts differently",
         reading=say.sentence(reading),
         x=f"change of the mean absolute value, {found.unit}",

@@ -39,7 +39,7 @@ WITHOUT = (
 
 
 @dataclass(frozen=True)
-class Explained:
+class AttributionRows:
     """Rows of one window explained on one model."""
 
     values: Floats
@@ -59,10 +59,10 @@ class Explanations:
     """What the reference model leans on in both windows, and the current one where it is at hand."""
 
     columns: tuple[str, ...]
-    reference: Explained
-    current: Explained
+    reference: AttributionRows
+    current: AttributionRows
     """The reference model on current rows."""
-    other: Explained | None
+    other: AttributionRows | None
     """The current model on the same current rows."""
     method: str
     unit: str
@@ -149,7 +149,7 @@ def _explainer(case: Case, model: Model, picked: chosen.ExplainedRows) -> Explai
     return Explainer(model.artefact, background, probe, case.rng("owners"))
 
 
-def _explain(case: Case, model: Model, explainer: Explainer, side: Side, most: int) -> tuple[Explained, str, str]:
+def _explain(case: Case, model: Model, explainer: Explainer, side: Side, most: int) -> tuple[AttributionRows, str, str]:
     rows = chosen.drawn(case).of(case, side, most)
     asked, columns = chosen.asked_columns(case, model), chosen.asked_columns(case, case.reference_model)  # type: ignore[arg-type]
     assert asked is not None
@@ -165,12 +165,12 @@ def _explain(case: Case, model: Model, explainer: Explainer, side: Side, most: i
     return explained, found.method, found.unit
 
 
-def _finite(case: Case, side: Side, values: Floats, rows: NDArray[np.int64]) -> Explained | None:
+def _finite(case: Case, side: Side, values: Floats, rows: NDArray[np.int64]) -> AttributionRows | None:
     """Without rows on which the model failed; None where those are many."""
     fine = np.isfinite(values).all(axis=(1, 2))
     if fine.sum() < MIN_ROWS or fine.mean() < 0.8:
         return None
-    return Explained(values[fine], rows[fine], chosen.days_at(case, side, rows[fine]))
+    return AttributionRows(values[fine], rows[fine], chosen.days_at(case, side, rows[fine]))
 
 
 def _sampled(case: Case, columns: list[str], why: str) -> Explanations | None:
@@ -193,7 +193,7 @@ def _sampled(case: Case, columns: list[str], why: str) -> Explanations | None:
     return _together(columns, [d for d in done if d], method, unit, "" if installed() else WITHOUT)
 
 
-def _walked(case: Case, model: Model, side: Side, asked: list[str], columns: list[str]) -> Explained | None:
+def _walked(case: Case, model: Model, side: Side, asked: list[str], columns: list[str]) -> AttributionRows | None:
     picked = chosen.drawn(case)
     answers = chosen.budget(case, SAMPLED_ANSWERS)
     # One pair of walks is the least, so that a dear model is asked about fewer rows.
@@ -224,7 +224,9 @@ def _one_schema(background: pl.DataFrame, frame: pl.DataFrame) -> tuple[pl.DataF
     return whole.head(background.height), whole.tail(frame.height)
 
 
-def _together(columns: list[str], done: list[Explained], method: str, unit: str, note: str) -> Explanations | None:
+def _together(
+    columns: list[str], done: list[AttributionRows], method: str, unit: str, note: str
+) -> Explanations | None:
     current, other = done[1], done[2] if len(done) > 2 else None
     if other is not None:
         # Paired: rows that both models answered.
@@ -235,5 +237,5 @@ def _together(columns: list[str], done: list[Explained], method: str, unit: str,
     return Explanations(tuple(columns), done[0], current, other, method, unit, note)
 
 
-def _take(part: Explained, at: NDArray[np.int64]) -> Explained:
-    return Explained(part.values[at], part.rows[at], None if part.days is None else part.days[at])
+def _take(part: AttributionRows, at: NDArray[np.int64]) -> AttributionRows:
+    return AttributionRows(part.values[at], part.rows[at], None if part.days is None else part.days[at])

@@ -9,7 +9,7 @@ from scipy import stats
 from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.evidence import Bars, Table
-from backslide.playbook.explain.attributions import Explained, Explanations
+from backslide.playbook.explain.attributions import AttributionRows, Explanations
 from backslide.stats.change.bootstrap import Resampler
 from backslide.stats.metrics.metric import Floats
 
@@ -36,7 +36,7 @@ def share_bars(found: Explanations, reference: Floats, current: Floats) -> Bars:
     )
 
 
-def ranks_table(case: Case, found: Explanations, after: Explained) -> Table:
+def ranks_table(case: Case, found: Explanations, after: AttributionRows) -> Table:
     """Mean absolute value and rank of each feature in both windows, ranks with 95 % intervals."""
     sides = [_ranked(case, part, name) for part, name in ((found.reference, "before"), (after, "now"))]
     order = np.argsort(sides[1][0], kind="stable")[:SHOWN]
@@ -56,7 +56,7 @@ def ranks_table(case: Case, found: Explanations, after: Explained) -> Table:
     )
 
 
-Ranked = tuple[Floats, NDArray[np.int64], NDArray[np.int64]]
+Ranking = tuple[Floats, NDArray[np.int64], NDArray[np.int64]]
 
 
 def replicated_means(case: Case, values: Floats, days: NDArray[np.int64] | None, purpose: str) -> Floats:
@@ -67,7 +67,7 @@ def replicated_means(case: Case, values: Floats, days: NDArray[np.int64] | None,
     return np.asarray(sums[:, 1:] / np.maximum(sums[:, :1], 1.0))
 
 
-def _ranked(case: Case, part: Explained, purpose: str) -> Ranked:
+def _ranked(case: Case, part: AttributionRows, purpose: str) -> Ranking:
     """Rank of each feature, and its 2.5 % and 97.5 % quantiles over the bootstrap (p,) each."""
     replicates = stats.rankdata(-replicated_means(case, part.size, part.days, purpose), axis=1)
     low, high = np.quantile(replicates, [0.025, 0.975], axis=0)
@@ -75,10 +75,10 @@ def _ranked(case: Case, part: Explained, purpose: str) -> Ranked:
     return np.asarray(ranks), np.floor(low).astype(np.int64), np.ceil(high).astype(np.int64)
 
 
-def _place(side: Ranked, j: int) -> str:
+def _place(side: Ranking, j: int) -> str:
     rank, low, high = (side[i][j] for i in range(3))
     return f"{say.number(float(rank))} [{low} to {high}]"
 
 
-def _apart(sides: list[Ranked], j: int) -> bool:
+def _apart(sides: list[Ranking], j: int) -> bool:
     return bool(sides[0][1][j] > sides[1][2][j] or sides[1][1][j] > sides[0][2][j])

@@ -31,17 +31,17 @@ import polars as pl
 
 from backslide.case import Case, Side
 from backslide.contracts import say
-from backslide.contracts.evidence import Evidence, Ranked, RankedRow, Scatter, ScatterPoint, Table
+from backslide.contracts.evidence import Evidence, RankedRow, Ranking, Scatter, ScatterPoint, Table
 from backslide.contracts.extras import install
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.explain import surrogates
-from backslide.playbook.explain.agreement import MethodAgreement, Weighed, agreement
+from backslide.playbook.explain.agreement import MethodAgreement, MethodImportance, agreement
 from backslide.playbook.explain.attributions import Explanations, explanations
-from backslide.playbook.explain.permutation_importance import Shuffled, shuffled
+from backslide.playbook.explain.permutation_importance import ShuffleEffects, shuffled
 from backslide.stats.change.units import MEAN
-from backslide.stats.shift.paired import ModelDifference, paired
+from backslide.stats.shift.model_difference import ModelDifference, paired
 
 SUBJECT = "agreement of the methods"
 WITHOUT_LIME = f"LIME needs the package lime; {install('explain')}"
@@ -100,12 +100,12 @@ class Methods(Check):
                 pays = _pays(turned[0], turned[1], int(j), self.thresholds.pays)
                 yield self._paying(found, int(j), float(share[j]), pays, len(turned[1].moved), alpha)
 
-    def _agreement(self, case: Case, found: Explanations, turned: tuple[Shuffled, Shuffled]) -> Finding:
+    def _agreement(self, case: Case, found: Explanations, turned: tuple[ShuffleEffects, ShuffleEffects]) -> Finding:
         pairs: dict[str, MethodAgreement] = {}
-        weighed: dict[str, Weighed] = {}
+        weighed: dict[str, MethodImportance] = {}
         for side, part, other in zip(case.sides, (found.reference, found.current), turned, strict=True):
             for method, one in _methods(case, side, found.columns, other).items():
-                own = Weighed("SHAP", found.columns, part.size, part.days)
+                own = MethodImportance("SHAP", found.columns, part.size, part.days)
                 known = agreement(case, own, one, side.window.name)
                 weighed[f"{method}, {side.window.name}"] = one
                 if known is not None:
@@ -170,16 +170,18 @@ class Methods(Check):
         return Scenario(scenarios.served(rng), lost, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
 
 
-def _methods(case: Case, side: Side, columns: tuple[str, ...], turned: Shuffled) -> dict[str, Weighed]:
+def _methods(case: Case, side: Side, columns: tuple[str, ...], turned: ShuffleEffects) -> dict[str, MethodImportance]:
     """The methods beside SHAP that there are for this window."""
-    found = {"permutation importance": Weighed("permutation importance", columns, turned.importance, turned.days)}
+    found = {
+        "permutation importance": MethodImportance("permutation importance", columns, turned.importance, turned.days)
+    }
     local = surrogates.weights(case, side, columns) if surrogates.installed() else None
     if local is not None:
-        found["LIME"] = Weighed("LIME", local[0], local[1], None)
+        found["LIME"] = MethodImportance("LIME", local[0], local[1], None)
     return found
 
 
-def _pays(before: Shuffled, now: Shuffled, j: int, floor: float) -> Pays:
+def _pays(before: ShuffleEffects, now: ShuffleEffects, j: int, floor: float) -> Pays:
     assert now.loss is not None
     short = now.loss[:, j] - floor * now.moved[:, j]
     ones = np.ones(len(short))
@@ -204,7 +206,13 @@ def _sentence(pairs: dict[str, MethodAgreement], apart: list[str]) -> str:
 
 def _table(pairs: dict[str, MethodAgreement], reading: str) -> Table:
     rows = tuple(
-        (name, round(one.value, 2), f"{one.low:.2f} to {one.high:.2f}", f"{one.common} of {one.leading}", one.features)
+        (
+            name,
+            round(one.value, 2),
+            f"{say.fixed(one.low, 2)} to {say.fixed(one.high, 2)}",
+            f"{one.common} of {one.leading}",
+            one.features,
+        )
         for name, one in pairs.items()
     )
     columns = (
@@ -217,7 +225,7 @@ def _table(pairs: dict[str, MethodAgreement], reading: str) -> Table:
     return Table(title="Agreement of the methods", reading=say.sentence(reading), columns=columns, rows=rows)
 
 
-def _scatter(found: Explanations, weighed: dict[str, Weighed]) -> Scatter:
+def _scatter(found: Explanations, weighed: dict[str, MethodImportance]) -> Scatter:
     """The current window by SHAP and by permutation importance."""
     other = weighed["permutation importance, current"]
     share = [np.maximum(v.mean(axis=0), 0.0) for v in (found.current.size, other.values)]
@@ -243,7 +251,7 @@ def _paid(column: str, pays: Pays, reading: str) -> tuple[Evidence, ...]:
     if pays.before is not None:
         rows.append(RankedRow(label="reference", value=pays.before))
     return (
-        Ranked(
+        Ranking(
             title=f"What {column} earns",
             reading=say.sentence(reading),
             x="share of what a calibrated model would lose",

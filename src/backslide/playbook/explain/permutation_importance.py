@@ -21,7 +21,7 @@ ROWS = (150, 2000)
 
 
 @dataclass(frozen=True)
-class Shuffled:
+class ShuffleEffects:
     """Effects of shuffling each of p columns on n rows of one window."""
 
     loss: Floats | None
@@ -38,7 +38,7 @@ class Shuffled:
         return self.moved if self.loss is None else self.loss
 
 
-def shuffled(case: Case, side: Side, columns: tuple[str, ...]) -> Shuffled | None:
+def shuffled(case: Case, side: Side, columns: tuple[str, ...]) -> ShuffleEffects | None:
     """The reference model on rows of a window, labelled ones where there are enough; None where it fails."""
     model = case.reference_model
     assert model is not None
@@ -61,7 +61,7 @@ def shuffled(case: Case, side: Side, columns: tuple[str, ...]) -> Shuffled | Non
         return None
     scored = base.outcomes.scores is not None or not case.problem.classification
     days = chosen.days_at(case, side, places[fine])
-    return Shuffled(loss[fine] if labelled else None, moved[fine], scored, days)
+    return ShuffleEffects(loss[fine] if labelled else None, moved[fine], scored, days)
 
 
 def _losses(outcomes: Outcomes) -> Floats:

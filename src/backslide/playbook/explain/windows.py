@@ -26,12 +26,12 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.evidence import Evidence, Ranked, RankedRow
+from backslide.contracts.evidence import Evidence, RankedRow, Ranking
 from backslide.contracts.finding import Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.evidence import numeric_histograms
-from backslide.playbook.explain.attributions import Explained, Explanations, explanations
+from backslide.playbook.explain.attributions import AttributionRows, Explanations, explanations
 from backslide.playbook.findings import enough_days, separation_finding, separation_severity
 from backslide.stats.drift.domain_classifier import Separation, separation
 from backslide.stats.metrics.metric import Floats
@@ -99,7 +99,7 @@ class ExplainedWindows(Check):
         return Scenario(scenarios.served(rng), scenarios.rescored(current), dict(scenarios.ROLES), model, SUBJECT)
 
 
-def _matrix(part: Explained) -> Floats:
+def _matrix(part: AttributionRows) -> Floats:
     """Values as columns (n, p * K)."""
     return part.values.reshape(len(part.values), -1)
 
@@ -111,7 +111,7 @@ def _evidence(found: Explanations, importance: Floats, order: list[int], reading
     first = found.columns[order[0]]
     values = (found.reference.values[:, order[0], 0], found.current.values[:, order[0], 0])
     return (
-        Ranked(
+        Ranking(
             title="What tells the explanations apart",
             reading=say.sentence(reading),
             x="loss of AUC when its values are shuffled",

@@ -27,7 +27,7 @@ from backslide.contracts.finding import Finding, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.integrity.differences import findings
-from backslide.stack.fitted import fitted_parts
+from backslide.stack.fitted_steps import fitted_parts
 
 
 class FittedPreprocessing(Check):

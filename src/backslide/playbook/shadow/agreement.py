@@ -14,7 +14,7 @@ from backslide.playbook.shadow.arms import Arms, Mask
 from backslide.stats.change.units import MEAN
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.metrics.row_sums import Codes
-from backslide.stats.shift.paired import paired, unpaired
+from backslide.stats.shift.model_difference import paired, unpaired
 
 SAME_NUMBER = 1e-6
 MOST_FLOWS = 40

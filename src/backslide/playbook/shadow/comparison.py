@@ -28,7 +28,7 @@ import numpy as np
 from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts import shadow as contract
-from backslide.contracts.evidence import Ranked, RankedRow
+from backslide.contracts.evidence import RankedRow, Ranking
 from backslide.contracts.finding import Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
@@ -159,7 +159,7 @@ def arms_of(case: Case) -> Arms | None:
     return Arms(old, arm_of(case.current, case.current.outcomes), True) if done.swapped else None
 
 
-def _ranked(parts: list[contract.PartComparison]) -> tuple[Ranked, ...]:
+def _ranked(parts: list[contract.PartComparison]) -> tuple[Ranking, ...]:
     shown = [(p.name, p.comparison) for p in parts if p.comparison is not None and p.comparison.difference is not None][
         :40
     ]
@@ -172,7 +172,7 @@ def _ranked(parts: list[contract.PartComparison]) -> tuple[Ranked, ...]:
         else "The new model loses nowhere beyond noise and what matters."
     )
     return (
-        Ranked(
+        Ranking(
             title="New less old model by class and segment",
             reading=reading,
             x="new − old",

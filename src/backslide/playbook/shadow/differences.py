@@ -28,7 +28,7 @@ from backslide.stats.metrics.metric import (
     class_metric,
     macro_f1_over,
 )
-from backslide.stats.shift.paired import ModelDifference, delong, paired, paired_whole, unpaired
+from backslide.stats.shift.model_difference import ModelDifference, delong, paired, paired_whole, unpaired
 from backslide.stats.two_sample import holm
 
 PART_ALPHA = VERDICT_ALPHA / 4

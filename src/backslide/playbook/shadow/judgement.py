@@ -29,7 +29,7 @@ class ShadowJudgement:
 
 
 @dataclass(frozen=True)
-class Compared:
+class VerdictBasis:
     """What the verdict rests on."""
 
     headline: contract.MetricComparison
@@ -43,7 +43,7 @@ class Compared:
     """Why there is no estimate without labels."""
 
 
-def judge(case: Case, found: Compared, old: str, new: str) -> ShadowJudgement:
+def judge(case: Case, found: VerdictBasis, old: str, new: str) -> ShadowJudgement:
     """``new_better`` and ``old_better`` need a one-sided 0.5 % test and a difference beyond ``min_effect``.
 
     ``no_difference`` needs an interval within it, or answers too alike for one. ``mixed``: the new model does not lose overall
@@ -98,7 +98,7 @@ def _judged(verdict: ShadowVerdict, summary: str, reason: str) -> ShadowJudgemen
     return ShadowJudgement(verdict, summary, ShadowDecision(action=_ACTIONS[verdict], reason=reason))
 
 
-def _alike(case: Case, found: Compared) -> str:
+def _alike(case: Case, found: VerdictBasis) -> str:
     """Why the two cannot differ by what matters; empty where they might."""
     agreement, flips, headline = found.agreement, found.flips, found.headline
     if agreement is not None and agreement.equal == 1 and agreement.score_distance in (None, 0.0):
@@ -117,7 +117,7 @@ def _alike(case: Case, found: Compared) -> str:
     return ""
 
 
-def _reason(case: Case, found: Compared) -> str:
+def _reason(case: Case, found: VerdictBasis) -> str:
     headline = found.headline
     if headline.difference is None or found.labelled < MIN_LABELLED:
         few = f"only {found.labelled} rows with label and both answers" if found.labelled else "no labels of these rows"
@@ -129,7 +129,7 @@ def _reason(case: Case, found: Compared) -> str:
     quantile = float(stats.norm.ppf(1 - VERDICT_ALPHA) + stats.norm.ppf(POWER))
     factor = (quantile * se / max(case.floor(case.metric), 1e-12)) ** 2
     more = (
-        f"about {factor:.1f} times the rows would settle it"
+        f"about {say.fixed(factor, 1)} times the rows would settle it"
         if 1 < factor <= MOST_TIMES
         else "more rows would settle it"
     )
@@ -138,7 +138,7 @@ def _reason(case: Case, found: Compared) -> str:
     return f"{_moved(case, found)}, which could be noise or too little to matter; {more}"
 
 
-def _without_labels(case: Case, found: Compared) -> str:
+def _without_labels(case: Case, found: VerdictBasis) -> str:
     told = []
     if found.flips is not None:
         told.append(f"{say.percent(found.flips.share.estimate)} of the decisions flip")
@@ -152,12 +152,12 @@ def _without_labels(case: Case, found: Compared) -> str:
     return "; ".join([*told, "label the flips: only they tell the models apart" if flipped else "label more rows"])
 
 
-def _moved(case: Case, found: Compared) -> str:
+def _moved(case: Case, found: VerdictBasis) -> str:
     """``accuracy 0.812 → 0.836, 2.4 points better (1.1 to 3.7), on 1 200 labelled rows``."""
     one = found.headline
     if one.difference is None or one.old is None or one.new is None:
         return "no labels"
-    return f"{_ends(case, one)}, on {found.labelled:,} labelled rows"
+    return f"{_ends(case, one)}, on {say.count(found.labelled)} labelled rows"
 
 
 def _ends(case: Case, one: contract.MetricComparison) -> str:

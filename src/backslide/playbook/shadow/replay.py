@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from backslide.case import Answered, Case, Outcomes, Side
+from backslide.case import Case, ModelAnswers, Outcomes, Side
 from backslide.contracts import say
 from backslide.contracts.finding import Finding, Severity, Step
 from backslide.engine.columns.cache import once
@@ -42,10 +42,10 @@ TOLERANCES = (1e-6, 1e-4)
 
 
 @dataclass(frozen=True)
-class Replayed:
+class ReplayResult:
     """What a model says to the rows of a window, and where that equals what was served."""
 
-    answered: Answered
+    answered: ModelAnswers
     equal: NDArray[np.bool_]
     comparable: NDArray[np.bool_]
     """Rows that were served completely and that the model answers; others prove nothing either way."""
@@ -67,7 +67,7 @@ class Replayed:
         """Whether it answered too few rows to tell what it is: it failed, which says nothing about another model."""
         return self.failed > MOSTLY * max(len(self.answered.failed), 1)
 
-    def on(self, rows: NDArray[np.bool_]) -> Replayed:
+    def on(self, rows: NDArray[np.bool_]) -> ReplayResult:
         """The same replay, judged on some rows only."""
         return replace(self, comparable=self.comparable & rows)
 
@@ -81,9 +81,9 @@ class Replayed:
 class Replay:
     """The reference model on both windows, and the current model, where one was given, on its own."""
 
-    reference: Replayed
-    current: Replayed
-    successor: Replayed | None = None
+    reference: ReplayResult
+    current: ReplayResult
+    successor: ReplayResult | None = None
 
     @property
     def faithful(self) -> bool:
@@ -138,7 +138,7 @@ def replay(case: Case) -> Replay:
     )
 
 
-def in_order(case: Case, model: Model, side: Side) -> Replayed:
+def in_order(case: Case, model: Model, side: Side) -> ReplayResult:
     """A model on the sampled rows of a window, with the columns in the order that it needs where it knows none by name."""
     done = replayed(case, model, side)
     if done.agrees or model.features is not None:
@@ -154,7 +154,7 @@ def in_order(case: Case, model: Model, side: Side) -> Replayed:
 
 def replayed(
     case: Case, model: Model, side: Side, frame: pl.DataFrame | None = None, *, tolerance: float = TOLERANCES[0]
-) -> Replayed:
+) -> ReplayResult:
     """A model on the sampled rows of a window, or on a version of them.
 
     Scores that agree only to the wider tolerance were computed or logged with fewer digits; ``tolerance`` says what the model
@@ -168,7 +168,7 @@ def replayed(
         loose = equal_answers(answered.outcomes, served, TOLERANCES[1])
         if loose[comparable].mean() >= AGREE:
             equal, tolerance = loose, TOLERANCES[1]
-    return Replayed(answered, equal & comparable, comparable, tolerance)
+    return ReplayResult(answered, equal & comparable, comparable, tolerance)
 
 
 def _served(served: Outcomes) -> NDArray[np.bool_]:
@@ -213,7 +213,7 @@ class ModelReplay(Check):
                 numbers={"equal": done.successor.share},
             )
 
-    def _finding(self, side: Side, result: Replayed, window: str, faithful: bool) -> Finding:
+    def _finding(self, side: Side, result: ReplayResult, window: str, faithful: bool) -> Finding:
         failed = int(result.answered.failed.sum())
         share = say.percent(result.share)
         summary = f"the saved model reproduces {share} of the {window} predictions"

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from backslide.case import Case
+from backslide.contracts import say
 from backslide.contracts.config import Settings, ShadowColumns, ShadowSettings
 from backslide.contracts.errors import ConfigError, LabelError, ModelError
 from backslide.contracts.shadow import Mode
@@ -17,7 +18,7 @@ from backslide.engine.roles.derive import label_expression
 from backslide.engine.roles.outcomes import Outcomes
 from backslide.engine.roles.problem import order_classes
 from backslide.engine.roles.score_direction import check_direction
-from backslide.engine.window import Opened, open_windows
+from backslide.engine.window import WindowPair, open_windows
 from backslide.models.model import Model
 from backslide.playbook.shadow.arms import Arm, Arms, arm_of, served_by
 from backslide.playbook.shadow.replay import ASK_AS_SERVED, MOSTLY, in_order, replayed
@@ -79,7 +80,7 @@ def open_traffic(reference: Any, current: Any, settings: Settings, old: Model | 
     return _versions(case, opened, has_reference, mode)
 
 
-def _with_their_classes(opened: Opened, wanted: ShadowSettings) -> Opened:
+def _with_their_classes(opened: WindowPair, wanted: ShadowSettings) -> WindowPair:
     """The problem with every class that the other model predicts: a decision that is no label is wrong, not missing.
 
     Raises:
@@ -176,7 +177,8 @@ def _replayed(case: Case, has_reference: bool) -> Traffic:
             _say_failures(old, past.answered.failed, past.answered.error, notes, "reference rows")
         elif not past.agrees:
             notes.append(
-                f"{old.name} reproduces only {past.share:.1%} of the reference predictions: it is not what served them, or "
+                f"{old.name} reproduces only {say.percent(past.share, 1)} of the reference predictions: it "
+                "is not what served them, or "
                 "was given other inputs, so its answers here may differ from what it would have served"
             )
     notes += [remark for model in (old, new) if model is not None for remark in model.remarks]
@@ -215,7 +217,7 @@ def _say_order(case: Case, old: Model, new: Model, notes: list[str]) -> None:
     )
 
 
-def _versions(case: Case, opened: Opened, has_reference: bool, mode: Mode | None) -> Traffic:
+def _versions(case: Case, opened: WindowPair, has_reference: bool, mode: Mode | None) -> Traffic:
     old, new, notes = _which(case, opened, has_reference)
     sample = case.current.sample
     masks = [(sample[names.VERSION] == version).fill_null(False).to_numpy() for version in (old, new)]
@@ -233,7 +235,7 @@ def _versions(case: Case, opened: Opened, has_reference: bool, mode: Mode | None
     return Traffic("ab", case, old, new, Arms(arms[0], arms[1], False), before, has_reference, notes)
 
 
-def _which(case: Case, opened: Opened, has_reference: bool) -> tuple[str, str, tuple[str, ...]]:
+def _which(case: Case, opened: WindowPair, has_reference: bool) -> tuple[str, str, tuple[str, ...]]:
     """Old and new version, and how they were told apart."""
     wanted, there = case.settings.shadow, opened.current.versions
     if case.problem.roles.version is None or len(there) < 2:

@@ -8,7 +8,7 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.evidence import Ranked, Table
+from backslide.contracts.evidence import Ranking, Table
 from backslide.contracts.finding import Finding, Severity
 from backslide.playbook.base import Check
 from backslide.playbook.findings import change_finding, change_over_rows, is_material, ranked_changes, with_evidence
@@ -90,7 +90,7 @@ def _bias_finding(case: Case, check: type[Check], one: _Bias, p_value: float, te
             "error": change.estimate,
             "unit_of_noise": change.unit,
             **{
-                f"{window}_p{round(100 * q)}": value
+                f"{window}_p{say.fixed(100 * q, 0)}": value
                 for window, values in zip(("reference", "current"), quantiles, strict=True)
                 for q, value in zip(ERROR_QUANTILES, values, strict=True)
             },
@@ -98,7 +98,7 @@ def _bias_finding(case: Case, check: type[Check], one: _Bias, p_value: float, te
     )
 
 
-def _bias_chart(findings: list[Finding], ranges: list[_Bias]) -> Ranked:
+def _bias_chart(findings: list[Finding], ranges: list[_Bias]) -> Ranking:
     worst = max(findings, key=lambda f: abs(f.estimate.estimate if f.estimate else 0))
     return ranked_changes(
         "Change of bias by quantile of the prediction",
@@ -110,7 +110,7 @@ def _bias_chart(findings: list[Finding], ranges: list[_Bias]) -> Ranked:
 
 
 def _percentiles(ranges: list[_Bias]) -> Table:
-    shown = [f"{round(100 * q)}%" for q in ERROR_QUANTILES]
+    shown = [say.percent(q, 0) for q in ERROR_QUANTILES]
     rows = tuple(
         (one.span, *(float(np.quantile(np.abs(part), q)) for q in ERROR_QUANTILES for part in one.errors))
         for one in ranges

@@ -26,7 +26,7 @@ import numpy as np
 
 from backslide.case import Case, Side
 from backslide.contracts import say
-from backslide.contracts.evidence import Ranked
+from backslide.contracts.evidence import Ranking
 from backslide.contracts.finding import Finding, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
@@ -138,7 +138,7 @@ def _scored(side: Side) -> tuple[np.ndarray, np.ndarray, Floats]:
     return rows, predicted[rows], scores[rows, predicted[rows]]
 
 
-def _chart(shifts: list[_ClassShift]) -> Ranked:
+def _chart(shifts: list[_ClassShift]) -> Ranking:
     first = shifts[0].change
     more = f" {len(shifts) - LISTED} more classes moved less, or within noise." if len(shifts) > LISTED else ""
     return ranked_changes(

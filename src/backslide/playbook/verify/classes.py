@@ -23,7 +23,7 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.evidence import Ranked
+from backslide.contracts.evidence import Ranking
 from backslide.contracts.finding import Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
@@ -181,7 +181,7 @@ def predicted_counts(case: Case, predictions: np.ndarray[tuple[int, ...], np.dty
     return {label: int(n) for label, n in zip(case.problem.classes, counts, strict=True) if n}
 
 
-def _ranked(changes: list[_ClassChange]) -> Ranked:
+def _ranked(changes: list[_ClassChange]) -> Ranking:
     reading = "No class has enough labelled rows in both windows."
     if changes:
         first = changes[0]

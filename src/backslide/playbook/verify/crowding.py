@@ -24,7 +24,7 @@ import numpy as np
 
 from backslide.case import Case, Side
 from backslide.contracts import say
-from backslide.contracts.evidence import Ranked
+from backslide.contracts.evidence import Ranking
 from backslide.contracts.finding import Finding, Step
 from backslide.engine.columns import names
 from backslide.playbook import scenarios
@@ -143,7 +143,7 @@ def _near(side: Side) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.where(near, top.min(axis=1) * known.shape[1] + top.max(axis=1), -1)
 
 
-def _chart(pairs: list[_ClassPair]) -> Ranked:
+def _chart(pairs: list[_ClassPair]) -> Ranking:
     first = pairs[0]
     return ranked_changes(
         "Crowding between pairs of classes",

@@ -27,7 +27,7 @@ import numpy as np
 
 from backslide.case import Case, Side
 from backslide.contracts import say
-from backslide.contracts.evidence import Matrix, Ranked, RankedRow
+from backslide.contracts.evidence import Matrix, RankedRow, Ranking
 from backslide.contracts.finding import Finding, Severity, Step
 from backslide.engine.columns import names
 from backslide.engine.profile.daily_sums import dated_units
@@ -161,13 +161,13 @@ def _flows(case: Case) -> list[Finding]:
     return kept[:SHOWN]
 
 
-def _ranked(grown: list[Finding], tested: int) -> Ranked:
+def _ranked(grown: list[Finding], tested: int) -> Ranking:
     """The flows that grew, by what their rate adds to all rows."""
     shown = grown[:LOOKED_AT]
     more = f"; {len(grown) - SHOWN} more grew and are not told one by one" if len(grown) > SHOWN else ""
-    return Ranked(
+    return Ranking(
         title="Errors that grew",
-        reading=f"What the rate of each error adds to all rows, label → prediction; {tested:,} were compared{more}.",
+        reading=f"What the rate of each error adds to all rows, label → prediction; {say.count(tested)} were compared{more}.",
         x="share of all rows",
         rows=tuple(
             RankedRow(label=f.subject, value=float(f.numbers["by_rate"] or 0.0), note=f.summary.split(";")[0])

@@ -55,7 +55,8 @@ def _one_class(case: Case) -> str:
             )
         there = say.listed([repr(c) for c in other])
         return (
-            f"every label of the {name} window is {label!r} ({rows:,} rows), where the other window has {there}: rows of other "
+            f"every label of the {name} window is {label!r} ({say.count(rows)} rows), where the other "
+            f"window has {there}: rows of other "
             f"classes have no label there, so {say.metric(case.metric.name)} over these rows is not that of the model; label "
             "rows of every class"
         )
@@ -72,7 +73,8 @@ def _one_decision(case: Case) -> str:
     if (every.get(label, 0) / total) ** rows >= CHANCE:
         return ""
     return (
-        f"only rows predicted {label!r} are labelled in the current window ({rows:,} of {total:,}), where the reference has "
+        f"only rows predicted {label!r} are labelled in the current window ({say.count(rows)} of "
+        f"{say.count(total)}), where the reference has "
         f"labels for every decision: {say.metric(case.metric.name)} over these rows is not that of the model; label rows of "
         "every decision"
     )
@@ -121,7 +123,7 @@ def _plain(case: Case, known: set[str]) -> tuple[str, ...]:
             share = rows / own
             if label in known or label in counts[1 - at] or share < PLAIN or (1 - share) ** other >= CHANCE:
                 continue
-            told.append(f"Label {label!r} {words.format(rows=f'{rows:,} rows, {say.percent(share)}')}.")
+            told.append(f"Label {label!r} {words.format(rows=f'{say.count(rows)} rows, {say.percent(share)}')}.")
     return tuple(told[:SAID])
 
 

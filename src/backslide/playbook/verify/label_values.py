@@ -95,7 +95,7 @@ class LabelValues(Check):
                 subject="other labels",
                 severity=Severity.NOTE,
                 basis="all labelled rows",
-                summary=f"{len(sure) - SHOWN} more labels occur in one window only, {rest:,} rows together",
+                summary=f"{len(sure) - SHOWN} more labels occur in one window only, {say.count(rest)} rows together",
                 numbers={"labels": len(sure) - SHOWN, "rows": rest},
             )
         if not sure:
@@ -112,7 +112,7 @@ class LabelValues(Check):
     def _finding(self, case: Case, label: str, at: int, p_value: float, seen: list[_LabelDays]) -> Finding:
         own, other = seen[at], seen[1 - at]
         share = own.rows[label] / max(own.labelled, 1)
-        rows = f"{own.rows[label]:,} rows, {say.percent(share)}"
+        rows = f"{say.count(own.rows[label])} rows, {say.percent(share)}"
         if at == 1:
             began = min(own.days.get(label, {""}))
             since = f" since {began}" if began else ""
@@ -120,7 +120,7 @@ class LabelValues(Check):
             summary = f"label {label!r} is new{since}: {rows}, none in the reference{never}"
         else:
             still = other.predicted.get(label, 0)
-            said = f"; {still:,} rows are still predicted so" if still else ""
+            said = f"; {say.count(still)} rows are still predicted so" if still else ""
             began, summary = "", f"label {label!r} is gone: none now, {rows} of the reference{said}"
         return Finding(
             code=self.code,

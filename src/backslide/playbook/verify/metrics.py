@@ -33,7 +33,7 @@ import numpy as np
 from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.errors import ConfigError
-from backslide.contracts.evidence import Ranked, Series, SeriesPoint
+from backslide.contracts.evidence import Ranking, Series, SeriesPoint
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.findings import ranked_changes
@@ -161,7 +161,7 @@ def _left_out(case: Case, metric: Metric) -> int:
     return int(every - some)
 
 
-def _ranked(findings: list[Finding]) -> Ranked:
+def _ranked(findings: list[Finding]) -> Ranking:
     alike = [f for f in findings if f.unit == findings[0].unit and f.subject not in SAME and f.estimate is not None]
     return ranked_changes(
         "Change of every metric",

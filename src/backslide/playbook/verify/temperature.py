@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, Side
 from backslide.contracts import say
-from backslide.contracts.evidence import Ranked, RankedRow
+from backslide.contracts.evidence import RankedRow, Ranking
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
@@ -168,8 +168,8 @@ def _meaning(now: float) -> str:
     )
 
 
-def _drawn(before: _TemperatureOfWindow, after: _TemperatureOfWindow) -> Ranked:
-    return Ranked(
+def _drawn(before: _TemperatureOfWindow, after: _TemperatureOfWindow) -> Ranking:
+    return Ranking(
         title="Temperature of the scores",
         reading=f"Dividing the logarithms of the scores by {say.number(after.fitted.value, 3)} would put those of now right; "
         f"it was {say.number(before.fitted.value, 3)} in the reference.",

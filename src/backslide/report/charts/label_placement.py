@@ -21,7 +21,7 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedName:
     """A name with the pixel where it is anchored and the side that is anchored there."""
 
     text: str
@@ -30,7 +30,7 @@ class Placed:
     align: str
 
 
-def place(points: Sequence[tuple[str, tuple[float, float]]], width: float, height: float) -> list[Placed]:
+def place(points: Sequence[tuple[str, tuple[float, float]]], width: float, height: float) -> list[PlacedName]:
     """Names right of, left of, above or below their points, within the plot; a name without room is left out.
 
     ``points`` are names with pixels, in order of rising importance: the last are placed first.
@@ -48,22 +48,22 @@ def place(points: Sequence[tuple[str, tuple[float, float]]], width: float, heigh
     return placed
 
 
-def _candidates(text: str, x: float, y: float) -> list[Placed]:
+def _candidates(text: str, x: float, y: float) -> list[PlacedName]:
     return [
-        Placed(text, x + GAP, y, "left"),
-        Placed(text, x - GAP, y, "right"),
-        Placed(text, x, y - GAP - SIZE / 2, "center"),
-        Placed(text, x, y + GAP + SIZE / 2, "center"),
-        Placed(text, x + GAP, y - 1.3 * SIZE, "left"),
-        Placed(text, x + GAP, y + 1.3 * SIZE, "left"),
-        Placed(text, x - GAP, y - 1.3 * SIZE, "right"),
-        Placed(text, x - GAP, y + 1.3 * SIZE, "right"),
-        Placed(text, x + GAP, y + 2.2 * SIZE, "left"),
-        Placed(text, x - GAP, y + 2.2 * SIZE, "right"),
+        PlacedName(text, x + GAP, y, "left"),
+        PlacedName(text, x - GAP, y, "right"),
+        PlacedName(text, x, y - GAP - SIZE / 2, "center"),
+        PlacedName(text, x, y + GAP + SIZE / 2, "center"),
+        PlacedName(text, x + GAP, y - 1.3 * SIZE, "left"),
+        PlacedName(text, x + GAP, y + 1.3 * SIZE, "left"),
+        PlacedName(text, x - GAP, y - 1.3 * SIZE, "right"),
+        PlacedName(text, x - GAP, y + 1.3 * SIZE, "right"),
+        PlacedName(text, x + GAP, y + 2.2 * SIZE, "left"),
+        PlacedName(text, x - GAP, y + 2.2 * SIZE, "right"),
     ]
 
 
-def _box(placed: Placed) -> Box:
+def _box(placed: PlacedName) -> Box:
     wide = WIDE * len(placed.text)
     left = placed.x - {"left": 0.0, "right": wide, "center": wide / 2}[placed.align]
     return (left, placed.y - SIZE * 0.6, left + wide, placed.y + SIZE * 0.6)

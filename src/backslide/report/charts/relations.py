@@ -109,7 +109,7 @@ def scatter(evidence: Scatter, width: int) -> Spec:
     return sized(plot, HEIGHT) | {"data": {"values": values}, "layer": layers}
 
 
-def _names(placed: Sequence[label_placement.Placed], side: str) -> Spec:
+def _names(placed: Sequence[label_placement.PlacedName], side: str) -> Spec:
     values = [{"text": p.text, "left": p.x, "top": p.y} for p in placed if p.align == side]
     mark = {"type": "text", "align": side, "baseline": "middle", "fontSize": label_placement.SIZE, "color": INK}
     pixels = {"type": "quantitative", "scale": None, "axis": None}

@@ -26,11 +26,11 @@ from backslide.report.charts.parts import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from backslide.contracts.evidence import Matrix, Ranked, RankedRow, Table, Waterfall, WaterfallStep
+    from backslide.contracts.evidence import Matrix, RankedRow, Ranking, Table, Waterfall, WaterfallStep
     from backslide.report.charts.parts import Spec
 
 
-def ranked(evidence: Ranked, width: int) -> Spec:
+def ranked(evidence: Ranking, width: int) -> Spec:
     """A dot with its interval per row, around zero, the number written beside it."""
     same_length(evidence.rows)
     rows = evidence.rows[:MOST_ROWS]

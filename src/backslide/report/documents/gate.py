@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from backslide.contracts import say
 from backslide.contracts.escape import cleaned
-from backslide.contracts.evidence import Evidence, Ranked, RankedRow
+from backslide.contracts.evidence import Evidence, RankedRow, Ranking
 from backslide.contracts.gate import GateLine, GateVerdict
 from backslide.contracts.say import Unit
 from backslide.report.documents.page import Chart, Page, PageFact, PageSection, Row, rows, section, table_section
@@ -123,7 +123,7 @@ def gains(lines: tuple[GateLine, ...]) -> tuple[Evidence, ...]:
         dots.append(RankedRow(label=named, value=sign * d.estimate, low=low, high=high, note=note))
     failed = [row.label for row in dots if row.note]
     reading = f"Not met: {say.listed(failed)}." if failed else "No class and no segment stands in the way."
-    return (Ranked(title="Gain of the challenger", reading=reading, x="gain", rows=tuple(dots), share=shown[0].share),)
+    return (Ranking(title="Gain of the challenger", reading=reading, x="gain", rows=tuple(dots), share=shown[0].share),)
 
 
 def _inputs(g: Gate) -> tuple[Row, ...]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from backslide.contracts import say
 from backslide.contracts.escape import cleaned
-from backslide.contracts.evidence import Evidence, Ranked, RankedRow, Series, SeriesPoint
+from backslide.contracts.evidence import Evidence, RankedRow, Ranking, Series, SeriesPoint
 from backslide.contracts.retrain import Policy, RetrainVerdict
 from backslide.contracts.say import Unit
 from backslide.report.documents.gate import gains, glance, requirements
@@ -214,7 +214,7 @@ def _policy_chart(r: Retrain) -> tuple[Evidence, ...]:
         for p in known
         if p is not never
     )
-    made = Ranked(
+    made = Ranking(
         title="Policies against never", reading=r.policies.sentence, x="gain over never", rows=lines, share=r.share
     )
     shown = next((p for p in known if p.recommended and p is not never), None) or max(

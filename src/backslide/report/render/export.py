@@ -30,7 +30,7 @@ INDEX_PAGE, INDEX_DATA = "index.html", "charts.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ChartFile:
     """One chart: where it comes from, what it says, and its file; ``file`` is empty when it could not be drawn."""
 
     file: str
@@ -42,7 +42,7 @@ class Exported:
     reading: str
 
 
-def write_charts(diagnosis: Diagnosis, folder: Path, kind: Format = "svg") -> list[Exported]:
+def write_charts(diagnosis: Diagnosis, folder: Path, kind: Format = "svg") -> list[ChartFile]:
     """Write every chart into a folder, made if need be, with ``index.html`` and ``charts.json``; other files stay.
 
     Files are numbered in the order of the playbook: ``02-VER001-accuracy.svg``. Tables are no charts.
@@ -87,14 +87,14 @@ def _charts(diagnosis: Diagnosis) -> Iterator[tuple[str, str, Evidence]]:
                     yield finding.code, finding.subject, evidence
 
 
-def _written(folder: Path, name: str, code: str, subject: str, evidence: Evidence) -> Exported:
+def _written(folder: Path, name: str, code: str, subject: str, evidence: Evidence) -> ChartFile:
     """A chart that cannot be drawn keeps its sentence in the index: it never costs the others."""
     try:
         _draw(folder / name, standalone_spec(evidence, width=WIDE))
     except ValueError:
         name = ""
     words = (clean_text(text) for text in (code, subject, evidence.kind, evidence.title, evidence.reading))
-    return Exported(name, *words)
+    return ChartFile(name, *words)
 
 
 def _draw(path: Path, spec: dict[str, Any]) -> None:
@@ -112,11 +112,11 @@ def _name(code: str, subject: str) -> str:
     return words[:LONGEST_NAME].strip("-") or "chart"
 
 
-def _fields(chart: Exported) -> dict[str, str | None]:
-    return {name: getattr(chart, name) or None for name in Exported.__slots__}
+def _fields(chart: ChartFile) -> dict[str, str | None]:
+    return {name: getattr(chart, name) or None for name in ChartFile.__slots__}
 
 
-def _page(model: str, charts: list[Exported]) -> str:
+def _page(model: str, charts: list[ChartFile]) -> str:
     figures = "\n".join(_figure(chart) for chart in charts) or "<p>This diagnosis holds no charts.</p>"
     return (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Charts: {escape(model)}</title>\n'
@@ -127,7 +127,7 @@ def _page(model: str, charts: list[Exported]) -> str:
     )
 
 
-def _figure(chart: Exported) -> str:
+def _figure(chart: ChartFile) -> str:
     source = f"<b>{escape(chart.code)}</b> {escape(chart.subject)}"
     words = f"<figcaption>{source}: {escape(chart.reading)}</figcaption>"
     if not chart.file:

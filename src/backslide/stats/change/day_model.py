@@ -146,7 +146,7 @@ class _NodeGrid:
 
 
 @dataclass(frozen=True)
-class _Whitened:
+class _WhitenedWindow:
     """A window seen by every day node: Gram matrix of [values, 1, weekday dummies] (J, C, C) and log determinant (J,)."""
 
     gram: Floats
@@ -155,7 +155,7 @@ class _Whitened:
     """Variance of the row-weighted mean (J,)."""
 
 
-def _whiten(side: DailySeries, nodes: _NodeGrid) -> _Whitened:
+def _whiten(side: DailySeries, nodes: _NodeGrid) -> _WhitenedWindow:
     """Innovations of the scalar Kalman filter, for every node and column at once."""
     order = np.argsort(side.ordinals)
     noise = np.maximum(side.v / side.rows, nodes.least)[order]
@@ -184,7 +184,7 @@ def _whiten(side: DailySeries, nodes: _NodeGrid) -> _Whitened:
         variance = variance * (1 - gain)
     whitened = out.transpose(1, 0, 2)
     raw = power * _memory(share, side.ordinals[order])[nodes.memory] + float(share**2 @ noise)
-    return _Whitened(whitened.transpose(0, 2, 1) @ whitened, logdet, raw)
+    return _WhitenedWindow(whitened.transpose(0, 2, 1) @ whitened, logdet, raw)
 
 
 def _memory(share: Floats, ordinals: NDArray[np.int64]) -> Floats:
@@ -193,7 +193,7 @@ def _memory(share: Floats, ordinals: NDArray[np.int64]) -> Floats:
     return np.array([share @ rho**apart @ share for rho in RHO])
 
 
-def _posterior(whitened: list[_Whitened], nodes: _NodeGrid) -> tuple[Floats, Floats, Floats]:
+def _posterior(whitened: list[_WhitenedWindow], nodes: _NodeGrid) -> tuple[Floats, Floats, Floats]:
     """Mean and standard deviation of the contrast at every node (J * M,), and the nodes' posterior weights.
 
     The two window means are flat and integrated out first; what is left of the weekday effects is diagonalised once per day

@@ -178,7 +178,7 @@ def move(
 
 
 @dataclass(frozen=True)
-class Reweighted:
+class ReweightedReference:
     """Mean statistics of the reference with its classes in the current proportions, and replicates."""
 
     sums: Floats
@@ -196,7 +196,7 @@ def reweight_classes(
     classes: int,
     draw_ref: Resampler,
     draw_cur: Resampler,
-) -> Reweighted:
+) -> ReweightedReference:
     """Label shift: the reference with class shares of the current window."""
     onehot_ref, onehot_cur = np.eye(classes)[y_ref], np.eye(classes)[y_cur]
     p_ref, p_cur = onehot_ref.mean(0), onehot_cur.mean(0)
@@ -214,7 +214,7 @@ def reweight_classes(
     replicates = draw_ref.sums(s_ref, drawn[:, y_ref].T) / n_ref
     spread = np.sqrt(share_ref.var(0, ddof=1) + share_cur.var(0, ddof=1))
     z = np.where(spread > 0, (p_cur - p_ref) / np.where(spread > 0, spread, 1.0), 0.0)
-    return Reweighted(sums, replicates, ratio, z)
+    return ReweightedReference(sums, replicates, ratio, z)
 
 
 def class_ratios(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backslide.contracts import finding
+from backslide.contracts import finding, say
 from backslide.stats.metrics.metric import Floats, Metric
 from backslide.stats.shift import doubly_robust
 
@@ -68,9 +68,9 @@ def estimate_moved(
     """
     domain = doubly_robust.domain_weights(x_ref, x_cur, categorical, rng)
     if domain.outside > doubly_robust.MAX_OUTSIDE:
-        return None, f"{domain.outside:.0%} of the rows lie outside what the reference holds"
+        return None, f"{say.percent(domain.outside, 0)} of the rows lie outside what the reference holds"
     if domain.ess < MIN_ESS:
-        return None, f"too few reference rows are like these (effective sample size {domain.ess:.0f})"
+        return None, f"too few reference rows are like these (effective sample size {say.fixed(domain.ess, 0)})"
     m_ref, m_cur = _expected(statistics, x_ref, x_cur, categorical, rng, labels, predictions, classes)
     w = domain.weights[:, None]
     moved = np.asarray(m_cur.mean(0) + (w * (statistics - m_ref)).sum(0) / max(float(w.sum()), 1e-12))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from backslide.case import Case, Outcomes, Side
 from backslide.contracts.cause import CauseKind
 from backslide.models.model import Model
-from backslide.playbook.shadow.replay import Replayed, equal_answers
+from backslide.playbook.shadow.replay import ReplayResult, equal_answers
 from backslide.stats.metrics.metric import Floats
 
 Mask = NDArray[np.bool_]
@@ -51,7 +51,7 @@ class InputChange:
 class Asker:
     """Search rows and check rows of the current window that the saved model does not reproduce."""
 
-    def __init__(self, case: Case, model: Model, side: Side, done: Replayed) -> None:
+    def __init__(self, case: Case, model: Model, side: Side, done: ReplayResult) -> None:
         self.case, self.model, self.side, self.tolerance = case, model, side, done.tolerance
         odd = np.flatnonzero(done.comparable & ~done.equal & _telling(side.outcomes))
         self.enough = len(odd) >= MIN_ODD

@@ -38,7 +38,7 @@ from backslide.causes.replay.preprocessing.replay import Asker, InputChange
 from backslide.causes.replay.preprocessing.scaling import find_rescaling
 from backslide.causes.replay.preprocessing.vectorizer import find_vectorizer_change
 from backslide.contracts.containment import let_through
-from backslide.playbook.shadow.replay import Replayed
+from backslide.playbook.shadow.replay import ReplayResult
 
 WAYS = (
     compare_logged_inputs,
@@ -52,7 +52,7 @@ WAYS = (
 """What was logged of the model's own inputs first; then what has nothing to be estimated, then what has."""
 
 
-def find_input_change(case: Case, done: Replayed) -> InputChange | None:
+def find_input_change(case: Case, done: ReplayResult) -> InputChange | None:
     """The one alteration of the logged current inputs under which the saved model gives what was served, None where none does.
 
     ``done`` is its replay on the logged inputs. That equal answers come about by chance is out of the question: scores agree to

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.evidence import Ranked, RankedRow, Table
+from backslide.contracts.evidence import RankedRow, Ranking, Table
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.engine.columns.design_matrix import make_design
 from backslide.engine.columns.kinds import ColumnKind
@@ -222,7 +222,7 @@ def _basis(case: Case, rows: int) -> str:
     return f"sample of {rows} rows a window; {days}"
 
 
-def _ranked(columns: list[str], changes: list[PairChange], reading: str) -> Ranked:
+def _ranked(columns: list[str], changes: list[PairChange], reading: str) -> Ranking:
     shown = sorted(changes[:SHOWN], key=lambda c: -abs(c.adjusted))
     rows = tuple(
         RankedRow(
@@ -234,14 +234,16 @@ def _ranked(columns: list[str], changes: list[PairChange], reading: str) -> Rank
         )
         for c in shown
     )
-    return Ranked(title="Changes of rank correlation", reading=f"{reading}.", x="change of rank correlation", rows=rows)
+    return Ranking(
+        title="Changes of rank correlation", reading=f"{reading}.", x="change of rank correlation", rows=rows
+    )
 
 
-def _used(columns: tuple[str, ...], found: Separation, order: list[int], reading: str) -> Ranked | Table:
+def _used(columns: tuple[str, ...], found: Separation, order: list[int], reading: str) -> Ranking | Table:
     rows = tuple(RankedRow(label=columns[i], value=float(found.importance[i])) for i in order)
     if not rows:
         return Table(title="Domain classifier", reading=f"{reading}.", columns=("AUC",), rows=((found.auc,),))
-    return Ranked(
+    return Ranking(
         title="What tells the windows apart",
         reading=f"{reading}.",
         x="loss of AUC when the column is shuffled",

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.evidence import Evidence, Ranked, RankedRow, Table
+from backslide.contracts.evidence import Evidence, RankedRow, Ranking, Table
 from backslide.contracts.finding import Finding, Severity, Step
 from backslide.engine.columns import names
 from backslide.playbook import scenarios
@@ -128,7 +128,7 @@ def _words(terms: list[Term], reading: str) -> tuple[Evidence, ...]:
         for t in sorted(terms, key=lambda t: -t.log_odds)
     )
     return (
-        Ranked(
+        Ranking(
             title="Words that tell the windows apart",
             reading=f"{reading}.",
             x="log odds, current over reference",
