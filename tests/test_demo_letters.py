@@ -13,7 +13,7 @@ from backslide.cli.app import app
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Verdict
 from backslide.contracts.shadow import ShadowVerdict
-from backslide.demo import finetuned
+from backslide.demo import fine_tuning
 from backslide.demo.fine_tuning import StoryResult
 from backslide.demo.letters import letters
 
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.core
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> StoryResult:
-    return finetuned.run(tmp_path_factory.mktemp("letters"))
+    return fine_tuning.run(tmp_path_factory.mktemp("letters"))
 
 
 def test_letters_are_simulated_the_same_every_time():
-    rows = letters(finetuned.CURRENT, seed=1)
-    assert rows.equals(letters(finetuned.CURRENT, seed=1))
-    assert not rows.equals(letters(finetuned.CURRENT, seed=2))
+    rows = letters(fine_tuning.CURRENT, seed=1)
+    assert rows.equals(letters(fine_tuning.CURRENT, seed=1))
+    assert not rows.equals(letters(fine_tuning.CURRENT, seed=2))
     assert rows["letter_id"].str.starts_with("SIM-").all()
     assert rows["kind"].null_count() > 0
 
@@ -69,8 +69,8 @@ def test_both_models_on_the_same_letters_are_told_apart_by_class(told: StoryResu
 
 def test_files_say_that_they_are_simulated(told: StoryResult):
     folder: Path = told.report.parent
-    assert "Simulated data" in (folder / finetuned.CONFIG_FILE).read_text()
-    assert pl.read_parquet(folder / finetuned.CURRENT_FILE)["letter_id"].str.starts_with("SIM-").all()
+    assert "Simulated data" in (folder / fine_tuning.CONFIG_FILE).read_text()
+    assert pl.read_parquet(folder / fine_tuning.CURRENT_FILE)["letter_id"].str.starts_with("SIM-").all()
 
 
 def test_a_story_that_is_not_there_is_said_in_one_line(tmp_path: Path):
@@ -82,7 +82,7 @@ def test_a_story_that_is_not_there_is_said_in_one_line(tmp_path: Path):
 def test_it_is_the_story_that_is_told_where_none_is_named(
     told: StoryResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(finetuned, "run", lambda out, progress: told)
+    monkeypatch.setattr(fine_tuning, "run", lambda out, progress: told)
     answer = CliRunner().invoke(app, ["demo", "--out", str(tmp_path), "--no-open", "-q"])
     assert answer.exit_code == 0
     assert "no letter, client or court in it is real" in answer.output

@@ -61,7 +61,8 @@ def comparison(verdict: str = "old_better", name: str = "loans", **more: object)
                                  by_day_p_value=0.5, imbalances=(Imbalance(column=name, size=0.3, p_value=1e-6),),
                                  reading="The groups differ."),
         "evidence": (
-            Ranking(title="By class", reading="One loses.", x="F1", rows=(RankedRow(label=name, value=-0.1, low=-0.2, high=0.0),)),
+            Ranking(title="By class", reading="One loses.", x="F1",
+                    rows=(RankedRow(label=name, value=-0.1, low=-0.2, high=0.0),)),
             Matrix(title="Flips", reading="From a to b.", rows=("a", name), columns=("a", name), row_title="old",
                    column_title="new", values=((None, 0.1), (0.2, None))),
         ),

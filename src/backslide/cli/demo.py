@@ -38,12 +38,12 @@ def run(out: Path, *, story: str = STORIES[0], show_report: bool, as_json: bool,
 
 def _letters(out: Path, *, show_report: bool, as_json: bool, quiet: bool) -> int:
     """The story of the fine-tuned model: the diagnosis, then both models on the same letters."""
-    from backslide.demo import finetuned
+    from backslide.demo import fine_tuning
 
     if not as_json:
-        say(finetuned.STORY + "\n")
+        say(fine_tuning.STORY + "\n")
     with progress(quiet=quiet) as report_progress:
-        told = finetuned.run(out, report_progress)
+        told = fine_tuning.run(out, report_progress)
     if as_json:
         say(told.diagnosis.to_json())
     else:
