@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Mapping
 from gc import is_tracked
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backslide.contracts import say
 from backslide.contracts.errors import LogError
@@ -24,9 +24,7 @@ from backslide.log.lines import NAN, line, mapping, to_answer, to_json_value
 from backslide.log.paths import REVIEW, check_name, is_uri
 from backslide.log.spool import SpoolFile
 from backslide.log.timestamps import seconds
-
-if TYPE_CHECKING:
-    from backslide.log.wrap import RecordingModel
+from backslide.log.wrap import RecordingModel
 
 LOGGER = logging.getLogger("backslide")
 LONGEST = 16 * 2**20
@@ -142,7 +140,7 @@ class Recorder:
                 whole["x"] = extra
             return own if self._write(line(whole, "f", "s", "x"), "recorded") else None
         except Exception as error:
-            self._failed(error)
+            self.count_failure(error)
             return None
 
     def label(self, id: str, value: Any, at: Any = None, source: str | None = None) -> bool:
@@ -176,15 +174,13 @@ class Recorder:
                 whole["b"] = _name(by)
             return self._write(line(whole), "labels")
         except Exception as error:
-            self._failed(error)
+            self.count_failure(error)
             return False
 
     def wrap(
         self, model: Any, *, version: str | None = None, methods: tuple[str, ...] = ("predict", "predict_proba")
     ) -> RecordingModel:
         """A model whose answers are recorded, and which is otherwise what it was; see :mod:`backslide.log.wrap`."""
-        from backslide.log.wrap import RecordingModel
-
         return RecordingModel(model, self, version=version, methods=methods)
 
     def event(self, text: str, at: Any = None) -> bool:
@@ -193,7 +189,7 @@ class Recorder:
             whole = {"k": "e", "t": time.time() if at is None else seconds(at), "y": str(text)}
             return self._write(line(whole), "events")
         except Exception as error:
-            self._failed(error)
+            self.count_failure(error)
             return False
 
     def stats(self) -> dict[str, Any]:
@@ -265,7 +261,8 @@ class Recorder:
             return None
         return hashlib.blake2b(str(value).encode("utf-8", "replace"), key=self._key[:64], digest_size=16).hexdigest()
 
-    def _failed(self, error: Exception) -> None:
+    def count_failure(self, error: Exception) -> None:
+        """Count what could not be written, and warn the first time."""
         self._counts["failed"] += 1
         file = self._spool
         if file is not None and isinstance(error, OSError):

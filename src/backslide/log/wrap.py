@@ -5,10 +5,25 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from backslide.log.recorder import Recorder
+
+class RowRecorder(Protocol):
+    """What records single rows: see :class:`backslide.log.recorder.Recorder`."""
+
+    def record(
+        self,
+        features: Mapping[str, Any],
+        prediction: Any = None,
+        scores: Mapping[str, Any] | None = None,
+        id: str | None = None,
+        *,
+        version: str | None = None,
+    ) -> str | None:
+        """Record one row and return its id."""
+
+    def count_failure(self, error: Exception) -> None:
+        """Count what could not be recorded."""
 
 
 class RecordingModel:
@@ -27,7 +42,7 @@ class RecordingModel:
     def __init__(
         self,
         model: Any,
-        recorder: Recorder,
+        recorder: RowRecorder,
         *,
         version: str | None = None,
         methods: tuple[str, ...] = ("predict", "predict_proba"),
@@ -79,7 +94,7 @@ class RecordingModel:
             self._ids.set(made)
         except Exception as error:
             self._ids.set([])
-            self._recorder._failed(error)
+            self._recorder.count_failure(error)
 
 
 def _rows(X: Any, model: Any) -> Iterator[Mapping[str, Any]]:

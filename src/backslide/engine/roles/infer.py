@@ -199,7 +199,7 @@ def _is_code(table: TableLook, column: str) -> bool:
 
 
 def _is_unique(table: TableLook, column: str) -> bool:
-    if table.ends_overlap and table.look[column].n_unique() < table.rows:
+    if table.look[column].n_unique() < table.look.height:  # no second pass over the table for what its ends show
         return False
     counted = table.frame.select(pl.col(column).n_unique()).collect(engine="streaming").item()
     return int(counted) == table.rows

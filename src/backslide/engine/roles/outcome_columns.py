@@ -129,8 +129,8 @@ def scored_class(look: pl.DataFrame, score: str, judge: str, classes: list[str])
     named = [name for name in classes if name.lower() in AFFIRMATIVE]
     rows = look.select(score, judge).drop_nulls()
     numbers = _numbers(rows[score], drop=False)
-    judged = np.array([label_text(value) for value in rows[judge].to_list()])
-    means = [float(np.nanmean(numbers[judged == name])) if (judged == name).any() else np.nan for name in classes]
+    labels = texts(rows[judge]).to_numpy()
+    means = [float(np.nanmean(numbers[labels == name])) if (labels == name).any() else np.nan for name in classes]
     if not np.isfinite(means).all():
         return named[0] if len(named) == 1 else None
     if np.nanmin(numbers) >= 0.5:  # the score of whichever class was predicted
@@ -201,7 +201,7 @@ def _codes(values: pl.Series, classes: tuple[str, ...]) -> np.ndarray:
     if not classes:
         return _numbers(values, drop=False)
     place = {name: float(i) for i, name in enumerate(classes)}
-    return np.array([np.nan if v is None else place.get(label_text(v), np.nan) for v in values.to_list()])
+    return texts(values).replace_strict(place, default=None, return_dtype=pl.Float64).fill_null(np.nan).to_numpy()
 
 
 def follows(look: pl.DataFrame, column: str, scores: dict[str, str]) -> float:
@@ -210,11 +210,10 @@ def follows(look: pl.DataFrame, column: str, scores: dict[str, str]) -> float:
     if rows.height < LEAST_ROWS:
         return 0.0
     numbers = rows.select(scores.values()).to_numpy()
-    said = np.array(
-        [list(scores).index(name) if name in scores else -1 for name in map(label_text, rows[column].to_list())]
-    )
-    own = numbers[np.arange(len(said)), said]
-    return float(np.mean((said >= 0) & (own >= numbers.max(axis=1))))
+    place = {name: i for i, name in enumerate(scores)}
+    classes = texts(rows[column]).replace_strict(place, default=-1, return_dtype=pl.Int64).to_numpy()
+    own = numbers[np.arange(len(classes)), classes]
+    return float(np.mean((classes >= 0) & (own >= numbers.max(axis=1))))
 
 
 def agreement(columns: ComparedColumns, prediction: str, column: str) -> float | None:

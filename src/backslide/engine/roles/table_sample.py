@@ -53,11 +53,6 @@ class TableLook:
         numeric = [column for column, kind in self.kinds.items() if kind is ColumnKind.NUMERIC]
         return frozenset(column for column in numeric if outcomes.is_share(self.look[column]))
 
-    @property
-    def ends_overlap(self) -> bool:
-        """Whether the look is the whole table."""
-        return self.rows <= 2 * LOOK
-
     def free(self, *kinds: ColumnKind) -> list[str]:
         """Columns of these kinds (any when none is given) that have no role yet."""
         return [

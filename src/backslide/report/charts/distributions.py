@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from backslide.contracts import say
@@ -17,12 +16,16 @@ from backslide.report.charts.parts import (
     PERCENT_AXIS,
     PLAIN_AXIS,
     WINDOW,
+    axis_of,
     distinct,
+    level_writer,
+    quantity,
     rows_axis,
     same_length,
     side_of,
     sized,
     vertical_marks,
+    with_rest,
 )
 
 if TYPE_CHECKING:
@@ -38,15 +41,12 @@ def histograms(evidence: Histograms, width: int) -> Spec:
     """
     same_length(evidence.reference, evidence.current, evidence.edges[1:])
     drawn = drawable(evidence)
-    x: Spec = {
-        "field": "x",
-        "type": "quantitative",
-        "title": _with_outside(evidence.x, drawn.outside) + (", logarithmic" if drawn.log else ""),
-    }
+    outside = f" ({say.percent(drawn.outside, 1)} of rows beyond)" if drawn.outside >= 0.0005 else ""
+    title = evidence.x + outside + (", logarithmic" if drawn.log else "")
     ends = [drawn.value(drawn.edges[0]), drawn.value(drawn.edges[-1])]
     kind = {"type": "log"} if drawn.log else {"zero": False}
-    x |= {"scale": {"domain": ends, "nice": False, **kind}, "axis": PLAIN_AXIS}
-    y = {"field": "share", "type": "quantitative", "title": "share of rows per bin", "axis": PERCENT_AXIS}
+    x = quantity("x", title, PLAIN_AXIS, domain=ends, nice=False, **kind)
+    y = quantity("share", "share of rows per bin", PERCENT_AXIS)
     smooth = _lines(drawn)
     place = {"x": x, "y": y}
     fill = {**WINDOW, "legend": None}
@@ -99,7 +99,7 @@ def _lines(drawn: DrawableBins) -> list[Spec]:
 def bars(evidence: Bars, width: int) -> Spec:
     """Two bars per category with their shares written out."""
     same_length(evidence.reference, evidence.current, evidence.categories)
-    write = say.percent if evidence.share else partial(say.number, digits=3)
+    write = level_writer(share=evidence.share)
     keep = _busiest(evidence)
     names = distinct(evidence.categories[i] for i in keep)
     values = [
@@ -108,12 +108,10 @@ def bars(evidence: Bars, width: int) -> Spec:
         for window, shares in (("reference", evidence.reference), ("current", evidence.current))
     ]
     left_out = len(evidence.categories) - len(keep)
-    title = evidence.x + (f" ({left_out} more not drawn)" if left_out else "")
     side = side_of(names)
     y = rows_axis(names, side)
     offset = {"field": "window", "type": "nominal", "scale": {"domain": ["reference", "current"]}}
-    axis = PERCENT_AXIS if evidence.share else PLAIN_AXIS
-    x: Spec = {"field": "value", "type": "quantitative", "title": title, "axis": axis}
+    x = quantity("value", with_rest(evidence.x, left_out), axis_of(share=evidence.share))
     shared = {"x": x, "y": y, "yOffset": offset}
     bar = {"type": "bar", "strokeWidth": 1.2, "height": {"band": 0.86}}
     square = {**LEGEND, "symbolType": "square", "symbolSize": 90}
@@ -145,7 +143,3 @@ def _busiest(evidence: Bars) -> list[int]:
         i: abs(c - r) + max(r, c) for i, (r, c) in enumerate(zip(evidence.reference, evidence.current, strict=True))
     }
     return sorted(sorted(size, key=lambda i: -size[i])[:MOST_ROWS])
-
-
-def _with_outside(title: str, outside: float) -> str:
-    return f"{title} ({say.percent(outside, 1)} of rows beyond)" if outside >= 0.0005 else title

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backslide.contracts import say
@@ -100,6 +101,68 @@ def room_at_the_side(x: int) -> Spec:
     return {"data": {"values": [{}]}, "mark": mark, "encoding": {"x": {"value": x}, "y": {"value": 0}}}
 
 
+def quantity(field: str, title: str, axis: Spec, **scale: Any) -> Spec:
+    """The encoding of a number, with the keys of its scale."""
+    encoding: Spec = {"field": field, "type": "quantitative", "title": title, "axis": axis}
+    return encoding | ({"scale": scale} if scale else {})
+
+
+def axis_of(*, share: bool) -> Spec:
+    """The axis of levels: in percent for shares."""
+    return PERCENT_AXIS if share else PLAIN_AXIS
+
+
+def dots_around_zero(
+    values: list[Spec],
+    dots: list[Spec],
+    width: int,
+    *,
+    title: str,
+    left_out: int,
+    share: bool,
+    most_side: int = 150,
+    numbers: int = 66,
+) -> Spec:
+    """A dot per row with its interval, around zero, the number written beside it.
+
+    Args:
+        values: ``name``, ``value``, ``low``, ``high``, ``text`` and ``tip`` of each row.
+        dots: marks of the dots, each with the filter of its rows if any.
+        width: pixels of everything.
+        title: of the axis.
+        left_out: rows that are not drawn, which the title says.
+        share: whether the values are fractions.
+        most_side: pixels that the names may take.
+        numbers: pixels that the numbers take.
+    """
+    names = [value["name"] for value in values]
+    side = side_of(names, most_side)
+    plot = max(80, width - side - numbers - 4)
+    x = quantity("value", with_rest(title, left_out), POINTS_AXIS if share else PLAIN_AXIS, nice=True)
+    y = rows_axis(names, side)
+    layers: list[Spec] = [
+        {
+            "data": {"values": [{"zero": 0}]},
+            "mark": {"type": "rule", "color": FAINT, "strokeWidth": 1},
+            "encoding": {"x": {**x, "field": "zero"}},
+        },
+        {
+            "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
+            "mark": {"type": "rule", "color": CURRENT, "strokeWidth": 2, "opacity": 0.6},
+            "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}},
+        },
+        *({**dot, "encoding": {"x": x, "y": y, "description": {"field": "tip"}}} for dot in dots),
+        values_at_the_side(y, plot + 8),
+        room_at_the_side(plot + numbers),
+    ]
+    return sized(plot, {"step": 19}) | {"data": {"values": values}, "layer": layers}
+
+
+def with_rest(title: str, left_out: int) -> str:
+    """A title that says how many rows are not drawn."""
+    return title + (f" ({left_out} more not drawn)" if left_out else "")
+
+
 def rows_axis(names: Sequence[str], side: int) -> Spec:
     """A vertical axis of names in the given order, its labels ``side`` pixels wide."""
     axis: Spec = {"labelLimit": round(0.88 * side) - 6, "minExtent": side - 4, "maxExtent": side - 4, "labelColor": INK}
@@ -120,6 +183,11 @@ def distinct(names: Iterable[str]) -> list[str]:
         seen[name] = seen.get(name, 0) + 1
         out.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return out
+
+
+def level_writer(*, share: bool) -> Callable[[float], str]:
+    """How levels are written: shares in percent, others to three figures."""
+    return say.percent if share else partial(say.number, digits=3)
 
 
 def points_or_plain(*, share: bool, suffix: bool = True) -> Callable[[float], str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from backslide.contracts import say
@@ -12,13 +11,15 @@ from backslide.report.charts.parts import (
     COLOUR,
     DASH,
     PERCENT_AXIS,
-    PLAIN_AXIS,
+    axis_of,
+    level_writer,
+    quantity,
     same_length,
     sized,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from backslide.contracts.evidence import Reliability, ReliabilityBin, Scatter, ScatterPoint
     from backslide.report.charts.parts import Spec
@@ -33,8 +34,7 @@ def reliability(evidence: Reliability, width: int) -> Spec:
     seen = [v for b in evidence.bins for v in (b.predicted, b.observed, b.low, b.high) if v is not None]
     low, high = _padded(min(seen), max(seen))
     low, high = max(0.0, low), min(1.0, high)
-    scale = {"domain": [low, high], "nice": False, "zero": False}
-    x: Spec = {"field": "predicted", "type": "quantitative", "title": evidence.x, "axis": PERCENT_AXIS, "scale": scale}
+    x = quantity("predicted", evidence.x, PERCENT_AXIS, domain=[low, high], nice=False, zero=False)
     y: Spec = {**x, "field": "observed", "title": "observed share"}
     ends = {"data": {"values": [{"predicted": low, "observed": low}, {"predicted": high, "observed": high}]}}
     layers: list[Spec] = [
@@ -93,10 +93,9 @@ def scatter(evidence: Scatter, width: int) -> Spec:
     placed = label_placement.place(
         [(point.label, spot) for point, spot in zip(points, at, strict=True) if point.flagged], plot, HEIGHT
     )
-    x: Spec = {"field": "x", "type": "quantitative", "title": evidence.x}
-    x |= {"axis": _axis(evidence.x_share), "scale": {"domain": list(horizontal), "nice": False, "zero": False}}
-    y: Spec = {"field": "y", "type": "quantitative", "title": evidence.y}
-    y |= {"axis": _axis(evidence.y_share), "scale": {"domain": list(vertical), "nice": False, "zero": False}}
+    fixed = {"nice": False, "zero": False}
+    x = quantity("x", evidence.x, axis_of(share=evidence.x_share), domain=list(horizontal), **fixed)
+    y = quantity("y", evidence.y, axis_of(share=evidence.y_share), domain=list(vertical), **fixed)
     dot = {"type": "point", "opacity": 1, "aria": True}
     faint = dot | {"size": 26, "color": FAINT, "filled": False, "strokeWidth": 1.2}
     strong = dot | {"size": 58, "color": CURRENT, "filled": True, "stroke": PAPER, "strokeWidth": 1}
@@ -118,18 +117,10 @@ def _names(placed: Sequence[label_placement.PlacedName], side: str) -> Spec:
 
 
 def _point_value(point: ScatterPoint, evidence: Scatter) -> Spec:
-    across, up = _writer(evidence.x_share), _writer(evidence.y_share)
+    across, up = level_writer(share=evidence.x_share), level_writer(share=evidence.y_share)
     tip = f"{point.label}: {evidence.x} {across(point.x)}, {evidence.y} {up(point.y)}"
     tip += f", {point.note}" if point.note else ""
     return {"x": point.x, "y": point.y, "flagged": point.flagged, "tip": tip}
-
-
-def _writer(share: bool) -> Callable[[float], str]:
-    return say.percent if share else partial(say.number, digits=3)
-
-
-def _axis(share: bool) -> Spec:
-    return PERCENT_AXIS if share else PLAIN_AXIS
 
 
 def _ends(values: Sequence[float]) -> tuple[float, float]:

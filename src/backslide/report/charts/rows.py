@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -10,11 +9,12 @@ from backslide.contracts import say
 from backslide.report.charts.palette import BAND, CURRENT, FAINT, FALL, INK, PAPER, RISE
 from backslide.report.charts.parts import (
     MOST_ROWS,
-    PERCENT_AXIS,
-    PLAIN_AXIS,
-    POINTS_AXIS,
+    axis_of,
     distinct,
+    dots_around_zero,
+    level_writer,
     points_or_plain,
+    quantity,
     room_at_the_side,
     rows_axis,
     same_length,
@@ -41,32 +41,9 @@ def ranked(evidence: Ranking, width: int) -> Spec:
         | {"text": write(row.value), "tip": _row_tip(row, write)}
         for name, row in zip(names, rows, strict=True)
     ]
+    dot = {"type": "point", "filled": True, "size": 48, "color": CURRENT, "opacity": 1, "aria": True}
     left_out = len(evidence.rows) - len(rows)
-    title = evidence.x + (f" ({left_out} more not drawn)" if left_out else "")
-    side = side_of(names)
-    plot = max(80, width - side - 70)
-    axis = POINTS_AXIS if evidence.share else PLAIN_AXIS
-    x: Spec = {"field": "value", "type": "quantitative", "title": title, "axis": axis, "scale": {"nice": True}}
-    y = rows_axis(names, side)
-    layers: list[Spec] = [
-        {
-            "data": {"values": [{"zero": 0}]},
-            "mark": {"type": "rule", "color": FAINT, "strokeWidth": 1},
-            "encoding": {"x": {**x, "field": "zero"}},
-        },
-        {
-            "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
-            "mark": {"type": "rule", "color": CURRENT, "strokeWidth": 2, "opacity": 0.6},
-            "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}},
-        },
-        {
-            "mark": {"type": "point", "filled": True, "size": 48, "color": CURRENT, "opacity": 1, "aria": True},
-            "encoding": {"x": x, "y": y, "description": {"field": "tip"}},
-        },
-        values_at_the_side(y, plot + 8),
-        room_at_the_side(plot + 66),
-    ]
-    return sized(plot, {"step": 19}) | {"data": {"values": values}, "layer": layers}
+    return dots_around_zero(values, [{"mark": dot}], width, title=evidence.x, left_out=left_out, share=evidence.share)
 
 
 def _row_tip(row: RankedRow, write: Callable[[float], str]) -> str:
@@ -88,8 +65,7 @@ def waterfall(evidence: Waterfall, width: int) -> Spec:
     side = side_of(names, 130 if narrow else 280)
     right = 78 if narrow else 190
     plot = max(80, width - side - right)
-    x: Spec = {"field": "start", "type": "quantitative", "title": evidence.y, "scale": {"zero": False, "padding": 8}}
-    x |= {"axis": PERCENT_AXIS if evidence.share else PLAIN_AXIS}
+    x = quantity("start", evidence.y, axis_of(share=evidence.share), zero=False, padding=8)
     y = rows_axis(names, side)
     colours = {"domain": ["level", "cause", "unexplained"], "range": [INK, CURRENT, FAINT]}
     colour = {"field": "role", "type": "nominal", "scale": colours, "legend": None}
@@ -122,7 +98,7 @@ def waterfall(evidence: Waterfall, width: int) -> Spec:
 
 def _waterfall_value(name: str, step: WaterfallStep, start: float, end: float, *, share: bool) -> Spec:
     write = points_or_plain(share=share)
-    level = say.percent if share else partial(say.number, digits=3)
+    level = level_writer(share=share)
     text = short = level(step.value) if step.role == "level" else write(step.value)
     value = {"name": name, "role": step.role, "start": start, "end": end}
     if step.low is None or step.high is None or step.role == "level":

@@ -11,16 +11,11 @@ from backslide.contracts import say
 from backslide.report.charts.palette import CURRENT, FAINT, REFERENCE
 from backslide.report.charts.parts import (
     MOST_ROWS,
-    PLAIN_AXIS,
-    POINTS_AXIS,
     distinct,
+    dots_around_zero,
+    level_writer,
     points_or_plain,
-    room_at_the_side,
-    rows_axis,
     same_length,
-    side_of,
-    sized,
-    values_at_the_side,
 )
 
 if TYPE_CHECKING:
@@ -61,32 +56,21 @@ def segments(evidence: Segments, width: int) -> Spec:
         | {"text": "no estimate" if row.change is None else write(row.change), "tip": _tip(row, evidence)}
         for name, row in zip(names, rows, strict=True)
     ]
-    left_out = len(evidence.rows) - len(rows)
-    side = side_of(names, 190)
-    plot = max(80, width - side - 76)
-    axis = POINTS_AXIS if evidence.share else PLAIN_AXIS
-    title = f"change of {evidence.metric}" + (f" ({left_out} more not drawn)" if left_out else "")
-    x: Spec = {"field": "value", "type": "quantitative", "title": title, "axis": axis}
-    y = rows_axis(names, side)
     dot = {"type": "point", "size": 48, "color": CURRENT, "opacity": 1, "aria": True}
-    place = {"x": x, "y": y, "description": {"field": "tip"}}
-    layers: list[Spec] = [
-        {
-            "data": {"values": [{"zero": 0}]},
-            "mark": {"type": "rule", "color": FAINT, "strokeWidth": 1},
-            "encoding": {"x": {**x, "field": "zero"}},
-        },
-        {
-            "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
-            "mark": {"type": "rule", "color": CURRENT, "strokeWidth": 2, "opacity": 0.6},
-            "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}},
-        },
-        {"transform": [{"filter": "datum.flagged"}], "mark": dot | {"filled": True}, "encoding": place},
-        {"transform": [{"filter": "!datum.flagged"}], "mark": dot | {"filled": False}, "encoding": place},
-        values_at_the_side(y, plot + 8),
-        room_at_the_side(plot + 72),
+    dots = [
+        {"transform": [{"filter": "datum.flagged"}], "mark": dot | {"filled": True}},
+        {"transform": [{"filter": "!datum.flagged"}], "mark": dot | {"filled": False}},
     ]
-    return sized(plot, {"step": 19}) | {"data": {"values": values}, "layer": layers}
+    return dots_around_zero(
+        values,
+        dots,
+        width,
+        title=f"change of {evidence.metric}",
+        left_out=len(evidence.rows) - len(rows),
+        share=evidence.share,
+        most_side=190,
+        numbers=72,
+    )
 
 
 def _tip(row: SegmentRow, evidence: Segments) -> str:
@@ -129,13 +113,8 @@ def lines(evidence: Segments) -> tuple[SegmentLine, ...]:
 
 def _level(evidence: Segments) -> Callable[[float | None], str]:
     """Writes a level of the metric; a dash where there is none."""
-
-    def write(value: float | None) -> str:
-        if value is None:
-            return "–"
-        return say.percent(value) if evidence.share else say.number(value, 3)
-
-    return write
+    write = level_writer(share=evidence.share)
+    return lambda value: "–" if value is None else write(value)
 
 
 def _sizes(row: SegmentRow, most: int) -> Markup:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from backslide.contracts import say
 from backslide.report.charts.palette import BAND
-from backslide.report.charts.parts import COLOUR, DASH, PERCENT_AXIS, PLAIN_AXIS, same_length, sized, vertical_marks
+from backslide.report.charts.parts import COLOUR, DASH, axis_of, quantity, same_length, sized, vertical_marks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,8 +38,7 @@ def series(evidence: Series, width: int) -> Spec:
             "scale": {"type": "utc"},
             "axis": _time_axis(values),
         }
-    y = {"field": "value", "type": "quantitative", "title": evidence.y, "scale": {"zero": False}}
-    y["axis"] = PERCENT_AXIS if evidence.share else PLAIN_AXIS
+    y = quantity("value", evidence.y, axis_of(share=evidence.share), zero=False)
     layers = _usual(evidence, y)
     interval = {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": COLOUR}
     dot = {"type": "point", "filled": True, "size": 26, "aria": True, "opacity": 1}

@@ -9,7 +9,17 @@ from backslide.contracts.escape import cleaned
 from backslide.contracts.evidence import Evidence, RankedRow, Ranking
 from backslide.contracts.gate import GateLine, GateVerdict
 from backslide.contracts.say import Unit
-from backslide.report.documents.page import Chart, Page, PageFact, PageSection, Row, rows, section, table_section
+from backslide.report.documents.page import (
+    Chart,
+    Page,
+    PageFact,
+    PageSection,
+    Row,
+    rows,
+    section,
+    table_section,
+    traffic,
+)
 
 if TYPE_CHECKING:
     from backslide.contracts.gate import Gate
@@ -127,21 +137,10 @@ def gains(lines: tuple[GateLine, ...]) -> tuple[Evidence, ...]:
 
 
 def _inputs(g: Gate) -> tuple[Row, ...]:
-    i = g.inputs
-    said = [
+    p = g.policy
+    return rows(
         ("champion", g.champion),
         ("challenger", g.challenger),
-        ("rows", say.count(i.rows)),
-        ("with label and both answers", say.count(i.labelled)),
-        ("rows from", i.source),
-        ("task", i.task),
-    ]
-    if i.days:
-        said.append(("days", say.count(i.days)))
-    if i.period is not None:
-        said.append(("period", f"{say.moment(i.period[0])} to {say.moment(i.period[1])}"))
-    p = g.policy
-    said.append(
-        ("policy", f"headline {p.headline.replace('_', '-')}, parts {p.parts.replace('_', ' ')}, level {p.level:g}")
+        *traffic(g.inputs, "with label and both answers"),
+        ("policy", f"headline {p.headline.replace('_', '-')}, parts {p.parts.replace('_', ' ')}, level {p.level:g}"),
     )
-    return rows(*said)

@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from backslide.contracts import say
 from backslide.report.documents.findings import CheckView, FindingView
 
 if TYPE_CHECKING:
     from backslide.contracts.evidence import Evidence
+    from backslide.contracts.shadow import ShadowInputs
 
 Depth = Literal["brief", "usual", "full"]
 """Where a section stands: everywhere, a notebook cell included; in text, Markdown and page; in the page alone."""
@@ -190,6 +192,19 @@ def section(title: str, *blocks: Block | None, depth: Depth = "usual", folded: b
 def rows(*pairs: tuple[str, str]) -> tuple[Row, ...]:
     """Definitions of one line each; those without a value are left out."""
     return tuple(Row(name, (value,)) for name, value in pairs if value)
+
+
+def traffic(inputs: ShadowInputs, labelled: str, days: str = "days") -> tuple[tuple[str, str], ...]:
+    """Definitions of what went into a comparison of models; ``labelled`` and ``days`` name the rows and days that count."""
+    i = inputs
+    return (
+        ("rows", say.count(i.rows)),
+        (labelled, say.count(i.labelled)),
+        ("rows from", i.source),
+        ("task", i.task),
+        (days, say.count(i.days) if i.days else ""),
+        ("period", "" if i.period is None else f"{say.moment(i.period[0])} to {say.moment(i.period[1])}"),
+    )
 
 
 def table_section(

@@ -10,7 +10,17 @@ from backslide.contracts.evidence import Evidence, RankedRow, Ranking, Series, S
 from backslide.contracts.retrain import Policy, RetrainVerdict
 from backslide.contracts.say import Unit
 from backslide.report.documents.gate import gains, glance, requirements
-from backslide.report.documents.page import Page, PageFact, PageSection, Paragraph, Row, rows, section, table_section
+from backslide.report.documents.page import (
+    Page,
+    PageFact,
+    PageSection,
+    Paragraph,
+    Row,
+    rows,
+    section,
+    table_section,
+    traffic,
+)
 
 if TYPE_CHECKING:
     from backslide.contracts.finding import Estimate
@@ -240,20 +250,9 @@ def _over_time(r: Retrain, never: Policy, shown: Policy) -> Series:
 
 
 def _inputs(r: Retrain) -> tuple[Row, ...]:
-    i = r.inputs
-    said = [
+    return rows(
         ("recipe", r.recipe),
-        ("rows", say.count(i.rows)),
-        ("labelled", say.count(i.labelled)),
-        ("rows from", i.source),
-        ("task", i.task),
-    ]
-    if i.days:
-        said.append(("days judged on", say.count(i.days)))
-    if i.period is not None:
-        said.append(("period", f"{say.moment(i.period[0])} to {say.moment(i.period[1])}"))
-    if r.version is not None:
-        said.append(("written to", r.version))
-    if r.registered is not None:
-        said.append(("registered as", r.registered))
-    return rows(*said)
+        *traffic(r.inputs, "labelled", "days judged on"),
+        ("written to", r.version or ""),
+        ("registered as", r.registered or ""),
+    )

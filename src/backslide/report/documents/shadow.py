@@ -8,7 +8,17 @@ from backslide.contracts import say
 from backslide.contracts.escape import cleaned
 from backslide.contracts.say import Unit
 from backslide.contracts.shadow import MetricComparison, PartComparison, ShadowAction, ShadowVerdict
-from backslide.report.documents.page import Chart, Page, PageFact, PageSection, Row, rows, section, table_section
+from backslide.report.documents.page import (
+    Chart,
+    Page,
+    PageFact,
+    PageSection,
+    Row,
+    rows,
+    section,
+    table_section,
+    traffic,
+)
 
 if TYPE_CHECKING:
     from backslide.contracts.finding import Estimate
@@ -243,22 +253,11 @@ def _assignment(s: Shadow) -> PageSection | None:
 
 
 def _inputs(s: Shadow) -> tuple[Row, ...]:
-    i = s.inputs
-    said = [
+    size = "" if s.detectable is None else _unit(s.metric).size(s.detectable)
+    return rows(
         ("old model", s.old),
         ("new model", s.new),
-        ("rows", say.count(i.rows)),
-        ("with label and answers", say.count(i.labelled)),
-        ("rows from", i.source),
-        ("task", i.task),
-    ]
-    if i.days:
-        said.append(("days", say.count(i.days)))
-    if i.period is not None:
-        said.append(("period", f"{say.moment(i.period[0])} to {say.moment(i.period[1])}"))
-    if s.metric.test:
-        said.append(("test of the headline", s.metric.test))
-    if s.detectable is not None:
-        size = _unit(s.metric).size(s.detectable)
-        said.append(("detectable", f"a difference under {size} would not have been seen"))
-    return rows(*said)
+        *traffic(s.inputs, "with label and answers"),
+        ("test of the headline", s.metric.test),
+        ("detectable", size and f"a difference under {size} would not have been seen"),
+    )
