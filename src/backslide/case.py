@@ -111,13 +111,17 @@ class Case:
         Costs: that much more error, at the mean cost of an error in the reference. Other numbers (log loss, a user's own):
         2 % of their reference value.
         """
-        given, numbers = self.settings.model.min_effect, not self.problem.classification
-        if metric.name == self.settings.model.metric and given is not None and metric.name != COST:
-            return given
+        min_effect, numbers = self.settings.model.min_effect, not self.problem.classification
+        if metric.name == self.settings.model.metric and min_effect is not None and metric.name != COST:
+            return min_effect
         if metric.share:
-            return given if given is not None and not numbers else DEFAULT_POINTS
+            return min_effect if min_effect is not None and not numbers else DEFAULT_POINTS
         unit = (
-            given if given is not None else DEFAULT_POINTS if not numbers else DEFAULT_RELATIVE * self._label_deviation
+            min_effect
+            if min_effect is not None
+            else DEFAULT_POINTS
+            if not numbers
+            else DEFAULT_RELATIVE * self._label_deviation
         )
         if metric.name == COST:
             return unit * self._cost_of_an_error
@@ -250,9 +254,9 @@ class Case:
     def answered(self, model: Model, frame: pl.DataFrame) -> ModelAnswers:
         """What a model says to the feature columns of ``frame``, decided by the problem's threshold, beside its labels."""
         own = [c for c in frame.columns if c not in CANONICAL and not c.startswith(names.score(""))]
-        given = frame.select(own if model.features is not None else list(self.problem.features))
+        inputs = frame.select(own if model.features is not None else list(self.problem.features))
         understand(model, self.problem, self.reference.sample, self.reference.outcomes)
-        answer = model.answer(given, decisions=not self.problem.has_scores)
+        answer = model.answer(inputs, decisions=not self.problem.has_scores)
         labels = outcomes(frame, self.problem).labels
         if not self.problem.classification:
             predictions = answer.predictions if answer.predictions is not None else np.full(frame.height, np.nan)
@@ -323,9 +327,9 @@ class Case:
         Raises:
             ConfigError: when one is no condition on single rows.
         """
-        found, notes = resolve_segments(self.problem.roles.segments, self.reference.sample, self.current.sample)
+        expressions, notes = resolve_segments(self.problem.roles.segments, self.reference.sample, self.current.sample)
         self.notes.extend(notes)
-        return found
+        return expressions
 
     @cached_property
     def plan(self) -> Plan:

@@ -43,20 +43,20 @@ def _letters(out: Path, *, show_report: bool, as_json: bool, quiet: bool) -> int
     if not as_json:
         say(fine_tuning.STORY + "\n")
     with progress(quiet=quiet) as report_progress:
-        told = fine_tuning.run(out, report_progress)
+        result = fine_tuning.run(out, report_progress)
     if as_json:
-        say(told.diagnosis.to_json())
+        say(result.diagnosis.to_json())
     else:
-        old, new = told.validation
+        old, new = result.validation
         say(
             f"Validation, on letters kept back: {percent(old, 1)} of the old model's answers are right, "
             f"{percent(new, 1)} of the new one's.\n"
         )
-        show(told.diagnosis)
-        say("\n" + told.shadow.to_text())
-    note(f"\nThe report: {told.report}\nBoth models on the same letters: {told.shadow_report}")
+        show(result.diagnosis)
+        say("\n" + result.shadow.to_text())
+    note(f"\nThe report: {result.report}\nBoth models on the same letters: {result.shadow_report}")
     if show_report and _has_screen():
-        webbrowser.open(told.report.resolve().as_uri())
+        webbrowser.open(result.report.resolve().as_uri())
     return 0
 
 

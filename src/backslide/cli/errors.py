@@ -40,19 +40,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a minus sign must not end the run
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    argv = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with _ends_when_asked(), warnings.catch_warnings():
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")
-            code = app(given or ["--help"], standalone_mode=False, prog_name="backslide")
+            code = app(argv or ["--help"], standalone_mode=False, prog_name="backslide")
     except (Exception, KeyboardInterrupt, Termination) as error:
         return _failed(error)
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # of Polars' core, which is no Exception
             raise
         return _failed(error)
-    if not given:  # a script that calls a command it forgot to name has not succeeded
+    if not argv:  # a script that calls a command it forgot to name has not succeeded
         return COULD_NOT_RUN
     if code == INTERRUPTED:
         return _failed(KeyboardInterrupt())

@@ -44,8 +44,8 @@ def run(table: str, out: Path, *, force: bool, as_json: bool) -> int:
     out.write_text(text, encoding="utf-8")
     Settings.load(out)  # what is written must be readable
     if as_json:
-        told = {"path": str(out), "roles": roles.model_dump(mode="json"), "notes": notes, "undecided": guess.open}
-        say(json.dumps(told, indent=2))
+        document = {"path": str(out), "roles": roles.model_dump(mode="json"), "notes": notes, "undecided": guess.open}
+        say(json.dumps(document, indent=2))
     else:
         say(_summary(roles, notes, guess.open))
         note(f"wrote {out}; {_next_step(roles, windows)}: backslide diagnose {out}")

@@ -54,8 +54,8 @@ def run(name: str, config: Path, files: Files, *, quiet: bool, paths: Sequence[s
     with progress(quiet=quiet) as report_progress:
         answer = job(settings, progress=report_progress, **options)
     if isinstance(answer, Diagnosis):
-        made = datetime.now(UTC).isoformat(timespec="seconds")
-        answer = answer.model_copy(update={"inputs": answer.inputs.model_copy(update={"made": made})})
+        moment = datetime.now(UTC).isoformat(timespec="seconds")
+        answer = answer.model_copy(update={"inputs": answer.inputs.model_copy(update={"made": moment})})
     for line in JOBS[name].remarks(answer):
         note(line)
     publish(answer, files)

@@ -39,8 +39,8 @@ def rollup(
 
 
 def _column(option: str, words: str) -> typer.models.OptionInfo:
-    found: typer.models.OptionInfo = typer.Option(option, metavar="COLUMN", help=words)
-    return found
+    option_info: typer.models.OptionInfo = typer.Option(option, metavar="COLUMN", help=words)
+    return option_info
 
 
 @log.command()

@@ -39,8 +39,8 @@ def run(table: str, store: str, model: str, columns: Columns, *, spool: Path | N
     frame = open_source(table, data=settings.data, notes=notes)
     roles: Roles = settings.model
     if columns.config is None:
-        roles, found = infer_roles(frame)
-        notes += found
+        roles, remarks = infer_roles(frame)
+        notes += remarks
     named = {role: getattr(columns, role) for role in ("id", "timestamp", "prediction", "label", "label_time")}
     chosen = {role: column for role, column in named.items() if column is not None}
     schema = dict(frame.collect_schema())
@@ -55,8 +55,8 @@ def run(table: str, store: str, model: str, columns: Columns, *, spool: Path | N
     roles = roles.model_copy(update={"features": features})
     done = ingest(frame, store, model, roles, source=columns.source, spool=spool)
     if as_json:
-        told = {"format": "backslide.log-ingest/1", **asdict(done), "roles": roles.columns()}
-        say(json.dumps(told, indent=2))
+        document = {"format": "backslide.log-ingest/1", **asdict(done), "roles": roles.columns()}
+        say(json.dumps(document, indent=2))
         return 0
     for role, column in roles.columns().items():
         note(f"{role}: {column}")

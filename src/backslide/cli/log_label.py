@@ -30,13 +30,13 @@ def to_label(
     out.parent.mkdir(parents=True, exist_ok=True)
     table.write_csv(out)
     if as_json:
-        told = {
+        document = {
             "format": "backslide.log-to-label/1",
             "file": str(out),
             "rows": table.height,
             "of_rows": table["of_rows"][0],
         }
-        say(json.dumps(told, indent=2))
+        say(json.dumps(document, indent=2))
     else:
         note(f"wrote {out}: {table.height} of {count(table['of_rows'][0])} rows that wait for a label")
         note(f"fill in the column 'label', then: backslide log label {out}")

@@ -38,8 +38,8 @@ class Files:
         for name in chosen:
             path = Path(name)
             if name != "-" and (path.is_dir() or not path.parent.is_dir()):
-                found = f"{name} is a folder" if path.is_dir() else f"there is no folder {path.parent}"
-                raise ConfigError(f"cannot write {name}: {found}; name a file in a folder that exists")
+                obstacle = f"{name} is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+                raise ConfigError(f"cannot write {name}: {obstacle}; name a file in a folder that exists")
 
     def write(self, answer: PublishedAnswer) -> bool:
         """Write what was asked for; returns whether standard output was used up by it."""

@@ -65,10 +65,10 @@ def _write_charts(diagnosis: Diagnosis, folder: Path, kind: Format) -> None:
     from backslide.report.render.export import INDEX_PAGE, write_charts
 
     written = write_charts(diagnosis, folder, kind)
-    drawn = sum(1 for chart in written if chart.file)
-    said = f"wrote {drawn} chart{'' if drawn == 1 else 's'} and {INDEX_PAGE} to {folder}"
-    left_out = len(written) - drawn
-    note(said + (f"; {left_out} could not be drawn" if left_out else ""))
+    number = sum(1 for chart in written if chart.file)
+    sentence = f"wrote {number} chart{'' if number == 1 else 's'} and {INDEX_PAGE} to {folder}"
+    left_out = len(written) - number
+    note(sentence + (f"; {left_out} could not be drawn" if left_out else ""))
 
 
 def _read(source: str) -> str:

@@ -17,12 +17,12 @@ def run(registry: Path, *, back: bool, to: str | None, as_json: bool) -> int:
         raise InputError(f"no registry at {registry}; `backslide retrain --registry {registry}` writes one")
     if back or to is not None:
         note(f"current is {roll_back(registry, to)}")
-    current, found = current_version(registry), describe_versions(registry)
+    current, listing = current_version(registry), describe_versions(registry)
     if as_json:
-        say(json.dumps({"current": current, "versions": found}, indent=2))
+        say(json.dumps({"current": current, "versions": listing}, indent=2))
         return 0
-    for one in found:
+    for one in listing:
         mark = "*" if one["name"] == current else " "
-        said = f"{mark} {one['name']}  {one['created']}  {one.get('candidate', '')}, {one.get('rows', '?')} rows"
-        say(said)
+        line = f"{mark} {one['name']}  {one['created']}  {one.get('candidate', '')}, {one.get('rows', '?')} rows"
+        say(line)
     return 0

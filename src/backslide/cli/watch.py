@@ -45,9 +45,9 @@ def run(config: Path, files: Files, wish: Wish, *, quiet: bool) -> int:
         from backslide.jobs.watch import watch
 
         with progress(quiet=quiet) as report_progress:
-            found = watch(settings, replay=True, as_of=_moment(wish.as_of), progress=report_progress)
-        publish(found, files)
-        return 1 if found.alarmed else 0
+            report = watch(settings, replay=True, as_of=_moment(wish.as_of), progress=report_progress)
+        publish(report, files)
+        return 1 if report.alarmed else 0
     from backslide.store.database import open_database
 
     database = open_database(settings.store.url, settings.base)
@@ -81,10 +81,10 @@ def _once(database: Database, settings: Settings, files: Files, wish: Wish, *, q
     book = database.book(settings.model.name, settings_key(settings))
     number = book.begin_run()
     with progress(quiet=quiet) as report_progress:
-        found = watch(settings, as_of=_moment(wish.as_of), book=book, progress=report_progress)
-    book.end_run(number, found.status.value, found.summary)
-    publish(found, files)
-    return 1 if found.alarmed else 0
+        report = watch(settings, as_of=_moment(wish.as_of), book=book, progress=report_progress)
+    book.end_run(number, report.status.value, report.summary)
+    publish(report, files)
+    return 1 if report.alarmed else 0
 
 
 def _hush(database: Database, settings: Settings, wish: Wish) -> int:
@@ -118,10 +118,10 @@ def _test_alert(settings: Settings) -> int:
 def _seconds(text: str | None) -> float | None:
     if text is None:
         return None
-    found = _EVERY.match(text.strip())
-    if found is None or float(found.group(1)) <= 0:
+    match = _EVERY.match(text.strip())
+    if match is None or float(match.group(1)) <= 0:
         raise ConfigError(f"--every: expected a time such as 30m, 1h or 1d, got {text!r}")
-    return float(found.group(1)) * _SECONDS[found.group(2)]
+    return float(match.group(1)) * _SECONDS[match.group(2)]
 
 
 def _moment(text: str | None) -> datetime | None:

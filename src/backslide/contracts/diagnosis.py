@@ -103,10 +103,10 @@ LEAST_ROWS = 200
 
 def too_few(rows: WindowCounts, where: str = "") -> str:
     """Why no cause was looked for in so few rows, as a sentence; empty where there are enough."""
-    found = {name: n for name, n in (("reference", rows.reference), ("current", rows.current)) if n < LEAST_ROWS}
-    if not found:
+    sizes = {name: n for name, n in (("reference", rows.reference), ("current", rows.current)) if n < LEAST_ROWS}
+    if not sizes:
         return ""
-    have = " and the ".join(f"{name} window has {n}" for name, n in found.items())
+    have = " and the ".join(f"{name} window has {n}" for name, n in sizes.items())
     return f"No cause was looked for: that takes {LEAST_ROWS} rows in each window, and the {have}{where}."
 
 

@@ -55,9 +55,9 @@ def _walk(value: Any) -> Any:
 
 
 def _distinct(keys: Iterable[Any]) -> list[Any]:
-    seen: list[Any] = []
+    unique: list[Any] = []
     for key in keys:
-        while key in seen:
+        while key in unique:
             key = f"{key}'"
-        seen.append(key)
-    return seen
+        unique.append(key)
+    return unique

@@ -36,5 +36,5 @@ class needs:  # noqa: N801  # read as words: with needs("onnx", "reading a.onnx"
         if isinstance(error, ImportError):
             package = (error.name or "a package").partition(".")[0]
             absent = isinstance(error, ModuleNotFoundError)
-            said = "" if absent else f" (it cannot be imported: {' '.join(str(error).split())})"
-            raise MissingExtraError(f"{self.what} needs the package {package}{said}; {install(self.extra)}") from None
+            cause = "" if absent else f" (it cannot be imported: {' '.join(str(error).split())})"
+            raise MissingExtraError(f"{self.what} needs the package {package}{cause}; {install(self.extra)}") from None

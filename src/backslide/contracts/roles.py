@@ -84,5 +84,5 @@ class Roles(SettingsSection):
             "id": self.id,
             "version": self.version,
         }
-        found = {role: column for role, column in named.items() if column is not None}
-        return found | {f"score of {label!r}": column for label, column in self.scores.items()}
+        by_role = {role: column for role, column in named.items() if column is not None}
+        return by_role | {f"score of {label!r}": column for label, column in self.scores.items()}

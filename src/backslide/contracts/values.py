@@ -47,10 +47,10 @@ class PublishedDocument(Value):
             InputError: when the dictionary is not of a format that this version reads.
         """
         expected = cls.model_fields["format"].default
-        found = data.get("format") if isinstance(data, dict) else None
-        if found != expected:
+        format_name = data.get("format") if isinstance(data, dict) else None
+        if format_name != expected:
             raise InputError(
-                f"expected {cls.noun} of format {expected!r}, found {found!r}; write it with `{cls.writer}`"
+                f"expected {cls.noun} of format {expected!r}, found {format_name!r}; write it with `{cls.writer}`"
             )
         try:
             return cls.model_validate(data)

@@ -59,8 +59,8 @@ class WatchSettings(SettingsSection):
     @property
     def rows(self) -> int | None:
         """Rows of a period; None where periods are stretches of time."""
-        found = _ROWS.match(self.period)
-        return int(re.sub(r"[_ ]", "", found.group(1))) if found else None
+        match = _ROWS.match(self.period)
+        return int(re.sub(r"[_ ]", "", match.group(1))) if match else None
 
 
 class AlertSettings(SettingsSection):

@@ -130,14 +130,14 @@ def serve(model: Pipeline, rows: pl.DataFrame, version: str) -> pl.DataFrame:
     """The letters as the prediction log holds them."""
     chance = model.predict_proba(to_pandas(rows.select("text")))
     known = [str(kind) for kind in model.classes_]
-    said = np.array(known, object)[chance.argmax(axis=1)]
+    answers = np.array(known, object)[chance.argmax(axis=1)]
     scores = {f"p_{kind}": chance[:, known.index(kind)] for kind in KINDS}
     return rows.select(
         "letter_id",
         "received_at",
         pl.lit(version).alias("model_version"),
         "text",
-        pl.Series("predicted", said, dtype=pl.String),
+        pl.Series("predicted", answers, dtype=pl.String),
         *(pl.Series(name, values) for name, values in scores.items()),
         "kind",
     )

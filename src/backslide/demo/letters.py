@@ -81,14 +81,14 @@ def _texts(kind: np.ndarray, new_words: float, rng: np.random.Generator) -> list
     sizes = rng.integers(*SIZE, len(kind))
     owner = np.repeat(kind, sizes)
     stray = np.repeat(rng.choice(len(KINDS), len(kind), p=WEIGHTS), sizes)
-    drawn = rng.random(len(owner))
+    chance = rng.random(len(owner))
     chosen = np.array(SMALL, object)[rng.integers(len(SMALL), size=len(owner))]
-    about = np.where(drawn < OWN, owner, stray)
+    about = np.where(chance < OWN, owner, stray)
     new = rng.random(len(owner)) < new_words
     for code, name in enumerate(KINDS):
         for pool, rows in ((WORDS, ~new), (NEW_WORDS, new)):
             words = np.array(pool[name].split(), object)
-            hit = (drawn < OWN + STRANGE) & (about == code) & rows
+            hit = (chance < OWN + STRANGE) & (about == code) & rows
             chosen[hit] = words[rng.integers(len(words), size=int(hit.sum()))]
     ends = np.cumsum(sizes)
     return [" ".join(chosen[end - size : end]).capitalize() + "." for end, size in zip(ends, sizes, strict=True)]

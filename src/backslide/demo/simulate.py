@@ -130,8 +130,8 @@ def _features(label: NDArray[np.object_], period: SimulatedPeriod, rng: np.rando
         return np.array(HABITS[name], dtype=np.float64)[position]
 
     def counted(name: str) -> NDArray[np.int64]:
-        seen = rng.binomial(rng.poisson(habit(name) * rng.gamma(2.0, 0.5, n)), legible)
-        return seen + rng.poisson(GARBLE * (1 - legible))
+        counts = rng.binomial(rng.poisson(habit(name) * rng.gamma(2.0, 0.5, n)), legible)
+        return counts + rng.poisson(GARBLE * (1 - legible))
 
     source = _choose("sources", position, rng, odds=(1.0, period.email_growth, 1.0))
     quality = _reading_quality(source, rng.random(n) < habit("poor_print"), rng)

@@ -141,9 +141,9 @@ class Side:
         summed = self._summed(summary, metric)
         if summed is not None:
             return summed
-        held = np.zeros(self.sample.height, bool)
+        mask = np.zeros(self.sample.height, bool)
         for other in self._plan().segments[variable] if expression == REST else (expression,):
-            held |= holds(self.sample, other).to_numpy()
-        held = (~held if expression == REST else held) & self.outcomes.known()
-        rows = self.outcomes.take(held).statistics(metric, len(self.problem.classes))
-        return row_units(rows, None if self.blocks is None else self.blocks[held])
+            mask |= holds(self.sample, other).to_numpy()
+        mask = (~mask if expression == REST else mask) & self.outcomes.known()
+        rows = self.outcomes.take(mask).statistics(metric, len(self.problem.classes))
+        return row_units(rows, None if self.blocks is None else self.blocks[mask])

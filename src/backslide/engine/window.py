@@ -67,9 +67,9 @@ class Window:
         Raises:
             SourceError: when the rows cannot be read.
         """
-        drawn = sample(self.raw, rows, seed=seed, total=self.rows)
+        subset = sample(self.raw, rows, seed=seed, total=self.rows)
         with reading():
-            return self.prepare(drawn.lazy()).collect()
+            return self.prepare(subset.lazy()).collect()
 
     def where(self, condition: pl.Expr, resolved: Problem) -> Window:
         """The rows of this window for which ``condition`` over its columns holds."""
@@ -142,16 +142,16 @@ def _fill_lost_columns(
     notes: list[str],
 ) -> tuple[str, ...]:
     """Features that the current rows no longer have become null columns: losing one is a finding, not an unreadable window."""
-    known, held = schemas["reference"], schemas["current"]
+    known, present = schemas["reference"], schemas["current"]
     special = set(roles.columns().values())
     wanted = [c for c in (roles.features if roles.features is not None else known) if c not in special and c in known]
     aside = set(input_columns(roles, known).values())
-    lost = tuple(c for c in wanted if c not in held and c not in aside)
+    lost = tuple(c for c in wanted if c not in present and c not in aside)
     if not lost or len(lost) == len(wanted):
         return ()
     frame, text = raw["current"]
     raw["current"] = frame.with_columns(pl.lit(None, dtype=known[c]).alias(c) for c in lost), text
-    schemas["current"] = held | {c: known[c] for c in lost}
+    schemas["current"] = present | {c: known[c] for c in lost}
     notes.append(f"missing from the current window, read as null throughout: {_listed(lost)}")
     return lost
 

@@ -22,6 +22,7 @@ from backslide.causes.reporting.onset import incident_onset, mark_coinciding
 from backslide.causes.reporting.to_contracts import Presenter, restrict_to_segment
 from backslide.causes.search import Explanation, find_causes
 from backslide.contracts import say
+from backslide.contracts.cause import Cause
 from backslide.contracts.config import Settings, is_auto
 from backslide.contracts.diagnosis import Diagnosis, Inputs, MetricChange, Verdict, WindowCounts, WindowPeriod, too_few
 from backslide.contracts.finding import Estimate, Outcome, Severity, Status, Step
@@ -115,16 +116,16 @@ def _diagnosed(
     check_functions(case)
     say("profiling every row")
     outcomes = run_checks(case, progress, quick=quick)
-    judged = judge(case)
-    subject = case if judged.segment is None else case.within(judged.segment)
-    found = find_causes(subject, judged.target, degraded=judged.verdict.bad, progress=progress)
-    return _diagnosis(case, subject, judged, found, outcomes)
+    judgement = judge(case)
+    subject = case if judgement.segment is None else case.within(judgement.segment)
+    explanation = find_causes(subject, judgement.target, degraded=judgement.verdict.bad, progress=progress)
+    return _diagnosis(case, subject, judgement, explanation, outcomes)
 
 
 def _replayable(model: Any, opened: WindowPair, settings: Settings) -> tuple[Any, list[str]]:
     """The saved model; none where the log holds what it was given after preprocessing and not the raw rows."""
-    held = opened.current.kinds.keys() & opened.reference.kinds.keys()
-    missing = [c for c in (model.features or ()) if c not in held] if model is not None else []
+    columns = opened.current.kinds.keys() & opened.reference.kinds.keys()
+    missing = [c for c in (model.features or ()) if c not in columns] if model is not None else []
     if not missing or settings.model.inputs is None:
         return model, []
     return None, [
@@ -144,66 +145,77 @@ def _snapshots(settings: Settings, model: Any) -> tuple[Snapshot, Snapshot] | No
 
 
 def _diagnosis(
-    case: Case, subject: Case, judged: Judgement, found: Explanation, outcomes: tuple[Outcome, ...]
+    case: Case, subject: Case, judgement: Judgement, explanation: Explanation, outcomes: tuple[Outcome, ...]
 ) -> Diagnosis:
     """``subject`` is the case that the causes were looked for in: the whole, or the rows of the segment that got worse."""
-    presenter = Presenter(subject, judged.target, found, outcomes)
-    causes, harmless = presenter.causes(), presenter.harmless()
-    if judged.verdict.bad and not any(cause.kind.family == "our own change" for cause in causes):
-        causes = (*causes, *find_suspects(subject, causes, None if judged.change is None else judged.change.estimate))
-    if judged.segment is not None:
-        causes, harmless = (restrict_to_segment(some, judged.segment, case, subject) for some in (causes, harmless))
-    verdict = judged.verdict
-    scale = materiality.Scale(judged.target, None, case.problem.min_effect)
-    verdict = materiality.verdict_with(
-        causes,
-        verdict,
-        judged.change,
-        scale,
-        labels=case.has_labels,
-        needs_proof=judged.needs_proof,
-        artefact=found.proving,
-    )
-    causes, harmless = materiality.name_causes(
-        verdict, causes, harmless, current_labels=case.current.window.labelled > 0
-    )
-    told = causes
-    causes, harmless = add_output_changes(case, causes, harmless)
-    beside = (*sentences(case, outcomes), *describe_output_changes(case, causes, told))
-    onset = add_commits(subject, incident_onset(subject, judged.target, causes)) if verdict.bad else None
-    metric = _metric(case, judged)
+    presenter = Presenter(subject, judgement.target, explanation, outcomes)
+    verdict, named_causes, harmless = _causes(case, subject, judgement, explanation, presenter)
+    causes, harmless = add_output_changes(case, named_causes, harmless)
+    beside = (*sentences(case, outcomes), *describe_output_changes(case, causes, named_causes))
+    onset = add_commits(subject, incident_onset(subject, judgement.target, causes)) if verdict.bad else None
+    metric = _metric(case, judgement)
     looked_at = WindowCounts(reference=subject.reference.sample.height, current=subject.current.sample.height)
-    unread = too_few(looked_at, "" if judged.segment is None else f" where {judged.segment}")
-    reason = judged.caveats[-1] if judged.caveats else ""
-    left = found.unexplained if causes or verdict.bad else found.change
-    unexplained = None if left is None or not isfinite(left.value) else left.estimate(presenter.sampled)
-    paired_only = verdict != judged.verdict
+    unread = too_few(looked_at, "" if judgement.segment is None else f" where {judgement.segment}")
+    reason = judgement.caveats[-1] if judgement.caveats else ""
+    rest = explanation.unexplained if causes or verdict.bad else explanation.change
+    unexplained = None if rest is None or not isfinite(rest.value) else rest.estimate(presenter.sampled)
+    paired_only = verdict != judgement.verdict
     summary = words.verdict_sentence(
-        verdict, metric, judged.target, judged.parts, told, reason, paired_only=paired_only, too_few=unread
+        verdict,
+        metric,
+        judgement.target,
+        judgement.parts,
+        named_causes,
+        reason,
+        paired_only=paired_only,
+        too_few=unread,
     )
     return Diagnosis(
         model=case.settings.model.name,
         verdict=verdict,
         summary=" ".join((summary, *beside)),
-        parts=judged.parts if verdict == Verdict.DEGRADED_IN_PART else (),
+        parts=judgement.parts if verdict == Verdict.DEGRADED_IN_PART else (),
         warnings=tuple(
             dict.fromkeys((*failures(case), *sentences(case, outcomes), *case.warnings, *_warnings(outcomes)))
         ),
-        decision=words.decide(verdict, causes, harmless, reason, judged.target, too_few=unread),
+        decision=words.decide(verdict, causes, harmless, reason, judgement.target, too_few=unread),
         metric=metric,
-        detectable=detectable(case, judged),
+        detectable=detectable(case, judgement),
         onset=onset,
         causes=mark_coinciding(causes, onset),
         unexplained=unexplained,
         harmless=harmless,
         checks=outcomes,
-        inputs=_inputs(case, judged, found),
-        waterfall=waterfall(judged, causes, unexplained) if verdict.bad else None,
+        inputs=_inputs(case, judgement, explanation),
+        waterfall=waterfall(judgement, causes, unexplained) if verdict.bad else None,
     )
 
 
-def _metric(case: Case, judged: Judgement) -> MetricChange:
-    change = judged.change
+def _causes(
+    case: Case, subject: Case, judgement: Judgement, explanation: Explanation, presenter: Presenter
+) -> tuple[Verdict, tuple[Cause, ...], tuple[Cause, ...]]:
+    """The verdict in the light of the causes, those that are named, and faults that cost nothing."""
+    causes, harmless = presenter.causes(), presenter.harmless()
+    if judgement.verdict.bad and not any(cause.kind.family == "our own change" for cause in causes):
+        change = None if judgement.change is None else judgement.change.estimate
+        causes = (*causes, *find_suspects(subject, causes, change))
+    if judgement.segment is not None:
+        causes, harmless = (restrict_to_segment(some, judgement.segment, case, subject) for some in (causes, harmless))
+    verdict = materiality.verdict_with(
+        causes,
+        judgement.verdict,
+        judgement.change,
+        materiality.Scale(judgement.target, None, case.problem.min_effect),
+        labels=case.has_labels,
+        needs_proof=judgement.needs_proof,
+        artefact=explanation.proving,
+    )
+    labelled = case.current.window.labelled > 0
+    return verdict, *materiality.name_causes(verdict, causes, harmless, current_labels=labelled)
+
+
+def _metric(case: Case, judgement: Judgement) -> MetricChange:
+    change = judgement.change
     if change is None:
         before, after = (_level(side, case.metric) for side in case.sides)
         return MetricChange(
@@ -243,20 +255,20 @@ def _warnings(outcomes: tuple[Outcome, ...]) -> tuple[str, ...]:
     return (*loud[:8], *failed)
 
 
-def _inputs(case: Case, judged: Judgement, found: Explanation) -> Inputs:
+def _inputs(case: Case, judgement: Judgement, explanation: Explanation) -> Inputs:
     def counts(of: Callable[[Side], int]) -> WindowCounts:
         return WindowCounts(reference=of(case.reference), current=of(case.current))
 
     windows = {side.window.name: side.window for side in case.sides}
     models = [m for m in (case.reference_model, case.current_model) if m is not None]
     remarks = [remark for model in models for remark in model.remarks]
-    notes = [*case.notes, *remarks, *judged.caveats, *found.notes, *_unused(case.settings)]
+    notes = [*case.notes, *remarks, *judgement.caveats, *explanation.notes, *_unused(case.settings)]
     constant = [c for c, pair in case.pairs.items() if pair.constant_before and pair.current.n_unique() <= 1]
     if constant:
         notes.append(f"constant in both windows: {', '.join(constant[:10])}")
-    left = [c for c in case.problem.features if c not in case.pairs]
-    if left:
-        notes.append(f"columns left alone because of their type: {', '.join(left[:10])}")
+    missing = [c for c in case.problem.features if c not in case.pairs]
+    if missing:
+        notes.append(f"columns left alone because of their type: {', '.join(missing[:10])}")
     return Inputs(
         task=case.problem.task,
         rows=counts(lambda s: s.window.rows),
@@ -276,11 +288,11 @@ def _unused(settings: Settings) -> list[str]:
     """Settings that this version reads and does not use yet: said, not silently ignored."""
     if settings.artifacts.current_snapshot is not None:
         return []
-    given = {
+    keys = {
         "[artifacts] reference_snapshot (without a current_snapshot)": settings.artifacts.reference_snapshot,
         "[artifacts] repository (without snapshots)": settings.artifacts.repository,
     }
-    return [f"{key} is set and not evaluated by this version" for key, value in given.items() if value]
+    return [f"{key} is set and not evaluated by this version" for key, value in keys.items() if value]
 
 
 def _period(side: Side) -> WindowPeriod | None:
@@ -298,10 +310,10 @@ def _period(side: Side) -> WindowPeriod | None:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for library in _LIBRARIES:
         try:
-            found[library] = version(library)
+            versions[library] = version(library)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

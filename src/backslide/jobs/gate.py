@@ -26,7 +26,7 @@ def gate_config(settings: Settings, *, progress: Progress | None = None) -> Gate
     traffic = open_traffic(*window_sources(settings), settings, *models)
     case = traffic.case
     say("judging every requirement")
-    judged = judge(
+    judgement = judge(
         case,
         traffic.arms,
         settings.gate,
@@ -38,10 +38,10 @@ def gate_config(settings: Settings, *, progress: Progress | None = None) -> Gate
         model=settings.model.name,
         champion=traffic.old,
         challenger=traffic.new,
-        verdict=judged.verdict,
-        summary=judged.summary,
-        reason=judged.reason,
-        lines=judged.lines,
+        verdict=judgement.verdict,
+        summary=judgement.summary,
+        reason=judgement.reason,
+        lines=judgement.lines,
         policy=settings.gate,
         inputs=traffic_inputs(traffic, labelled),
     )

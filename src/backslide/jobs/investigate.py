@@ -35,29 +35,29 @@ def investigate(
     for group in wanted[-MOST:]:
         name = identity(group, grid)
         progress(f"diagnosing what was raised on {name}")
-        found = _finding(settings, rows, group, grid)
+        finding = _finding(settings, rows, group, grid)
         with book.transaction():
-            book.keep_finding(name, found.model_dump(mode="json"))
+            book.keep_finding(name, finding.model_dump(mode="json"))
 
 
 def _finding(settings: Settings, rows: PeriodRows, group: Group, grid: PeriodGrid) -> IncidentDiagnosis:
     speaker = group.speaker
-    said = sentence(speaker, grid)
+    text = sentence(speaker, grid)
     part = between(rows, speaker.began, speaker.at)
     try:
         diagnosis = diagnose(plain(part.reference), plain(part.later), settings=settings, name=settings.model.name)
     except BackslideError as error:
-        return IncidentDiagnosis(verdict="could_not_run", sentence=said, decision=f"diagnose by hand: {error}")
+        return IncidentDiagnosis(verdict="could_not_run", sentence=text, decision=f"diagnose by hand: {error}")
     report = _report(settings, group, grid, diagnosis)
     first = next(iter((*diagnosis.causes, *diagnosis.harmless)), None)
     if diagnosis.verdict.bad:
-        told = diagnosis.summary
+        summary = diagnosis.summary
     else:
-        told = said if first is None else f"{said[:-1]}: {first.summary}"
+        summary = text if first is None else f"{text[:-1]}: {first.summary}"
     reason = diagnosis.decision.reason
     return IncidentDiagnosis(
         verdict=diagnosis.verdict.value,
-        sentence=say.sentence(told),
+        sentence=say.sentence(summary),
         decision=f"{diagnosis.decision.action.value.replace('_', ' ')}: {reason}"
         if reason
         else diagnosis.decision.action.value,

@@ -45,11 +45,11 @@ class RepairedSample:
 
 def repaired(case: Case, progress: Callable[[str], None] | None = None) -> RepairedSample:
     """Undo the faults that explain the drop; the rows as they are where the fault is in the serving stack alone."""
-    judged = judge(case)
-    found = find_causes(case, judged.target, degraded=judged.verdict.bad, progress=progress)
-    faults = [fault for fault in found.faults if fault.reversible]
+    judgement = judge(case)
+    explanation = find_causes(case, judgement.target, degraded=judgement.verdict.bad, progress=progress)
+    faults = [fault for fault in explanation.faults if fault.reversible]
     if not faults:
         return RepairedSample(case.current.sample, ())
-    bench = PricingBench(case, judged.target, case.reference_model, artefact=case.reference_model is not None)
+    bench = PricingBench(case, judgement.target, case.reference_model, artefact=case.reference_model is not None)
     features = dict.fromkeys(f for fault in faults for f in fault.features)
     return RepairedSample(undo_all(bench, faults), tuple(features))

@@ -101,17 +101,17 @@ def retrain(
 
 def retrain_config(settings: Settings, *, progress: Progress | None = None, **changes: Any) -> Retrain:
     """Retraining as a configuration describes it; ``changes`` that are not None stand for keys of [retrain]."""
-    given = {key: value for key, value in changes.items() if value is not None}
-    settings = settings.model_copy(update={"retrain": settings.retrain.model_copy(update=given)})
+    arguments = {key: value for key, value in changes.items() if value is not None}
+    settings = settings.model_copy(update={"retrain": settings.retrain.model_copy(update=arguments)})
     return retrain(settings=settings, name=settings.model.name, progress=progress)
 
 
 def _diagnosis(
-    reference: Any, current: Any, given: Diagnosis | None, champion: Model | None, settings: Settings, say: Progress
+    reference: Any, current: Any, diagnosis: Diagnosis | None, champion: Model | None, settings: Settings, say: Progress
 ) -> Diagnosis | None:
     policy = settings.retrain
-    if given is not None or (not policy.diagnose and policy.diagnosis is None):
-        return given
+    if diagnosis is not None or (not policy.diagnose and policy.diagnosis is None):
+        return diagnosis
     if policy.diagnosis is not None:
         path = settings.base / policy.diagnosis
         try:
@@ -146,11 +146,11 @@ def _retrained(
     policy, cause, notes = settings.retrain, fixable(diagnosed), list(case.warnings)
     h = history(case, policy)
     if cause is not None and policy.repaired:
-        h, told = _with_repair(case, champion, settings, say)
-        notes.append(told)
+        h, note = _with_repair(case, champion, settings, say)
+        notes.append(note)
     notes += h.notes
     chosen = recipe if recipe is not None else policy.recipe
-    made = recipe_of(chosen, champion, h, base=settings.base, trusted=settings.artifacts.trusted)
+    training = recipe_of(chosen, champion, h, base=settings.base, trusted=settings.artifacts.trusted)
     always = leaks(h)
     if always:
         notes.append(
@@ -158,7 +158,7 @@ def _retrained(
             "so no candidate sees it"
         )
     bench = Backtest(
-        h, made, folds_of(h, policy.folds), case.metric, policy.max_rows, settings.engine.seed, always, say
+        h, training, folds_of(h, policy.folds), case.metric, policy.max_rows, settings.engine.seed, always, say
     )
     refused = cause is not None and not policy.repaired
     search = _searched(bench, settings, cause, tuple(notes), thorough=not refused)
@@ -172,12 +172,12 @@ def _with_repair(case: Case, champion: Model | None, settings: Settings, say: Pr
     h = history(case, settings.retrain, mended.frame)
     if champion is not None:
         h = h.with_rows(h.frame, case.answered(champion, h.frame).outcomes)
-    said = (
+    sentence = (
         f"current rows were repaired first: {', '.join(mended.features)}"
         if mended.features
         else "no row had to be repaired"
     )
-    return h, said + (
+    return h, sentence + (
         "" if champion is None else "; the champion is the saved model on these rows, not what was served"
     )
 
@@ -188,10 +188,10 @@ def _searched(
     policy = settings.retrain
     steady = SteadyInputs(fixed=bench.always) if bench.always else None
     tried: list[CandidateResult] = []
-    seen: dict[tuple[bytes, ...], str] = {}
+    signatures: dict[tuple[bytes, ...], str] = {}
     for plan in plans(policy):
         bench.say(f"backtest: {plan.name}")
-        same = seen.setdefault(signature(bench, plan), plan.name)
+        same = signatures.setdefault(signature(bench, plan), plan.name)
         if same != plan.name:
             tried.append(CandidateResult(plan, why_not=f"here the same as {same!r}"))
         else:
@@ -243,10 +243,10 @@ def _kept(bench: Backtest, best: CandidateResult, answer: Retrain, settings: Set
     if policy.registry is None and policy.mlflow is None:
         return answer
     bench.say("writing the artefact")
-    made = final(bench, best)
+    final_model = final(bench, best)
     where: dict[str, str] = {}
     if policy.registry is not None:
-        where["version"] = str(keep(bench, made, answer, settings.base / policy.registry, trusted=trusted))
+        where["version"] = str(keep(bench, final_model, answer, settings.base / policy.registry, trusted=trusted))
     if policy.mlflow is not None:
-        where["registered"] = register(made.model.artefact, policy.mlflow, made.lineage, trusted=trusted)
+        where["registered"] = register(final_model.model.artefact, policy.mlflow, final_model.lineage, trusted=trusted)
     return answer.model_copy(update=where)

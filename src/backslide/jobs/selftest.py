@@ -108,12 +108,12 @@ class _Stage:
         """Features whose shuffling changes the model's loss the most."""
         case, rng = self.case, self.case.rng("importance")
         frame = case.reference.sample.head(IMPORTANCE_ROWS)
-        found = []
+        columns = []
         for name in case.pairs:
             shuffled = frame.with_columns(frame[name].gather(rng.permutation(frame.height)).alias(name))
-            found.append((self._value(frame) - self._value(shuffled), name))
-        found.sort(key=lambda item: -item[0] * case.metric.sign)
-        return [name for _, name in found[:most]]
+            columns.append((self._value(frame) - self._value(shuffled), name))
+        columns.sort(key=lambda item: -item[0] * case.metric.sign)
+        return [name for _, name in columns[:most]]
 
     def partners(self, name: str) -> list[Any]:
         """Numeric columns it could be swapped with, the one of the most similar size first."""
@@ -140,8 +140,8 @@ class _Stage:
             return FaultTrial(**facts, harm=0.0, outcome="failed", said=str(error))
         outcome, cause = _outcome(diagnosis, rehearsal)
         points = None if cause is None or cause.points is None else cause.points.estimate
-        said = "" if cause is None else f"{cause.kind.value} of {', '.join(cause.features) or 'the model'}"
-        return FaultTrial(**facts, harm=harm if np.isfinite(harm) else 0.0, outcome=outcome, said=said, points=points)
+        name = "" if cause is None else f"{cause.kind.value} of {', '.join(cause.features) or 'the model'}"
+        return FaultTrial(**facts, harm=harm if np.isfinite(harm) else 0.0, outcome=outcome, said=name, points=points)
 
     def diagnosed(self, current: pl.DataFrame) -> Diagnosis:
         """The main job, the untouched half against ``current``."""

@@ -101,43 +101,43 @@ def _compared(traffic: Traffic, say: Progress) -> Shadow:
     say("comparing every metric")
     metrics = usual_metrics(case)
     measured = [difference(case, arms, metric) for metric in metrics]
-    every = tuple(told(case, metric, found) for metric, found in zip(metrics, measured, strict=True))
+    every = tuple(told(case, metric, measure) for metric, measure in zip(metrics, measured, strict=True))
     headline, labelled = every[0], min(int(k.sum()) for k in arms.known())
     say("who wins where")
     classes = by_class(case, arms, headline)
     segments = by_segment(case, arms, headline, search=True)
     say("agreement, flips, confidence")
     alike = agreement(arms, case.problem) if arms.paired else None
-    moved = flips(arms, case.problem) if arms.paired else None
+    flip_counts = flips(arms, case.problem) if arms.paired else None
     estimated, why_not = label_free(case, arms, traffic.before)
     dealt = None if arms.paired else assignment(case, arms)
-    judged = judge(
+    judgement = judge(
         case,
-        VerdictBasis(headline, labelled, (*classes, *segments), alike, moved, dealt, estimated, why_not),
+        VerdictBasis(headline, labelled, (*classes, *segments), alike, flip_counts, dealt, estimated, why_not),
         traffic.old,
         traffic.new,
     )
-    found = measured[0]
+    measure = measured[0]
     return Shadow(
         model=case.settings.model.name,
         mode=traffic.mode,
         old=traffic.old,
         new=traffic.new,
-        verdict=judged.verdict,
-        summary=judged.summary,
-        decision=judged.decision,
+        verdict=judgement.verdict,
+        summary=judgement.summary,
+        decision=judgement.decision,
         metric=headline,
         metrics=every,
-        detectable=None if found is None else found.detectable(case.floor(case.metric), VERDICT_ALPHA),
+        detectable=None if measure is None else measure.detectable(case.floor(case.metric), VERDICT_ALPHA),
         classes=classes,
         segments=segments,
         agreement=alike,
-        flips=moved,
+        flips=flip_counts,
         confidence=confidence(arms, case.problem),
         label_free=estimated,
         worlds=two_by_two(case, arms, traffic.before, headline) if traffic.has_reference else None,
         assignment=dealt,
-        evidence=_evidence(classes, segments, moved),
+        evidence=_evidence(classes, segments, flip_counts),
         inputs=traffic_inputs(traffic, labelled, why_not),
     )
 
@@ -182,16 +182,16 @@ def _period(frame: pl.DataFrame) -> tuple[str, str] | None:
 
 
 def _evidence(
-    classes: tuple[PartComparison, ...], segments: tuple[PartComparison, ...], moved: Flips | None
+    classes: tuple[PartComparison, ...], segments: tuple[PartComparison, ...], flip_counts: Flips | None
 ) -> tuple[Evidence, ...]:
-    made: list[Evidence] = []
+    charts: list[Evidence] = []
     for title, parts in (("Difference of F1 by class", classes), ("Difference by segment", segments)):
         compared = [p for p in parts if p.comparison is not None and p.comparison.difference is not None]
         if compared:
-            made.append(_ranked(title, compared[:SHOWN_PARTS]))
-    if moved is not None and moved.flows:
-        made.append(_matrix(moved))
-    return tuple(made)
+            charts.append(_ranked(title, compared[:SHOWN_PARTS]))
+    if flip_counts is not None and flip_counts.flows:
+        charts.append(_matrix(flip_counts))
+    return tuple(charts)
 
 
 def _ranked(title: str, parts: list[PartComparison]) -> Ranking:
@@ -199,9 +199,9 @@ def _ranked(title: str, parts: list[PartComparison]) -> Ranking:
     wins = {
         side: [p.name for p, c in zip(parts, comparisons, strict=True) if c.winner == side] for side in ("old", "new")
     }
-    said = [f"the {side} model wins in {len(won)} of {len(parts)}" for side, won in wins.items() if won]
+    clauses = [f"the {side} model wins in {len(won)} of {len(parts)}" for side, won in wins.items() if won]
     reading = (
-        " and ".join(said) or f"neither model wins in any of {len(parts)}"
+        " and ".join(clauses) or f"neither model wins in any of {len(parts)}"
     ) + ", after correction for looking at all."
     first = comparisons[0]
     return Ranking(
@@ -223,11 +223,11 @@ def _ranked(title: str, parts: list[PartComparison]) -> Ranking:
     )
 
 
-def _matrix(moved: Flips) -> Matrix:
-    involved = dict.fromkeys(label for flow in moved.flows for label in (flow.old, flow.new))
+def _matrix(flip_counts: Flips) -> Matrix:
+    involved = dict.fromkeys(label for flow in flip_counts.flows for label in (flow.old, flow.new))
     shown = tuple(involved)[:SHOWN_CLASSES]
-    share = {(flow.old, flow.new): flow.share for flow in moved.flows}
-    top = moved.flows[0]
+    share = {(flow.old, flow.new): flow.share for flow in flip_counts.flows}
+    top = flip_counts.flows[0]
     return Matrix(
         title="Flips by class",
         row_title="old model",

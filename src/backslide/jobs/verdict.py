@@ -103,11 +103,11 @@ def _too_few(case: Case) -> str:
 
 def _errors(case: Case) -> list[float]:
     k = len(case.problem.classes)
-    found = []
+    errors = []
     for side in case.sides:
         sums = side.units(class_metric("f1", 0, "")).total
-        found.append(float(sums[:k].sum() - sums[2 * k :].sum()))
-    return found
+        errors.append(float(sums[:k].sum() - sums[2 * k :].sum()))
+    return errors
 
 
 def _headline(case: Case, change: Change) -> Verdict:
@@ -128,8 +128,8 @@ def _parts(case: Case) -> list[_Worse]:
     segments, cost = segment_changes(case), cost_change(case)
     kinds = int(case.problem.classification) + bool(segments) + (cost is not None)
     alpha = PART_ALPHA / max(kinds, 1)
-    found = [*_worse_classes(case, alpha), *_worse_segments(case, alpha), *_worse_cost(case, alpha)]
-    return sorted(found, key=lambda one: -one.harm)
+    worse = [*_worse_classes(case, alpha), *_worse_segments(case, alpha), *_worse_cost(case, alpha)]
+    return sorted(worse, key=lambda one: -one.harm)
 
 
 def _worse_classes(case: Case, alpha: float) -> Iterator[_Worse]:
@@ -210,21 +210,21 @@ def _rows_needed(case: Case, change: Change) -> str:
     )
 
 
-def detectable(case: Case, judged: Judgement) -> Detectable:
+def detectable(case: Case, judgement: Judgement) -> Detectable:
     """What these rows could have shown."""
-    change = judged.change
+    change = judgement.change
     if change is None:
         return Detectable(estimate=None, note="without labels in both windows no change of the metric can be seen")
     size = change.detectable(case.problem.min_effect)
     if size >= case.metric.span:
         note = f"with these rows no change of {say.metric(case.metric.name)} would have been seen, however large"
-        return Detectable(estimate=None, note=_with_reason(note, judged))
+        return Detectable(estimate=None, note=_with_reason(note, judgement))
     shown = f"{say.fixed(size * 100, 1)} points" if case.metric.share else say.number(size, 3)
     note = f"with these rows a change under {shown} would not have been seen"
-    return Detectable(estimate=float(size), note=_with_reason(note, judged))
+    return Detectable(estimate=float(size), note=_with_reason(note, judgement))
 
 
-def _with_reason(note: str, judged: Judgement) -> str:
-    if judged.verdict == Verdict.INCONCLUSIVE and judged.caveats:
-        note += f"; {judged.caveats[-1]}"
+def _with_reason(note: str, judgement: Judgement) -> str:
+    if judgement.verdict == Verdict.INCONCLUSIVE and judgement.caveats:
+        note += f"; {judgement.caveats[-1]}"
     return note

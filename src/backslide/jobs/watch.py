@@ -75,23 +75,23 @@ def watch(
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
     """
     say = progress or silent
-    kept = Book() if replay or book is None else book
-    look = _Inspection.open(settings, as_of or now(), kept)
+    memory = Book() if replay or book is None else book
+    look = _Inspection.open(settings, as_of or now(), memory)
     look.replay = replay
     say("reading new periods")
     look.read()
     say("judging every stream")
     tracks, groups = look.judge()
     if settings.watch.diagnose:
-        investigate(settings, look.rows, kept, groups, look.grid, say)
+        investigate(settings, look.rows, memory, groups, look.grid, say)
     if not replay:
-        notify.put(settings, kept, groups, look.grid, look.last)
+        notify.put(settings, memory, groups, look.grid, look.last)
         if deliver:
-            notify.deliver(settings, kept)
-    found = publish(settings, kept, look.published(), tracks, groups, replay=replay)
+            notify.deliver(settings, memory)
+    report = publish(settings, memory, look.published(), tracks, groups, replay=replay)
     if settings.watch.metrics_file is not None and not replay:
-        notify.write_metrics(settings, found)
-    return found
+        notify.write_metrics(settings, report)
+    return report
 
 
 def settings_key(settings: Settings) -> Json:
@@ -144,9 +144,9 @@ class _Inspection:
         case = Case(both, settings)
         subject, wanted = subject_of(settings, both, case, grid)
         nothing = Ages(0, None, None, 0.0, known=False)
-        found = cls(settings, rows, grid, present, book, both, case, subject, nothing, {}, wanted)
-        found._learn()
-        return found
+        inspection = cls(settings, rows, grid, present, book, both, case, subject, nothing, {}, wanted)
+        inspection._learn()
+        return inspection
 
     def _learn(self) -> None:
         """What the reference says, from the book or its rows."""
@@ -263,8 +263,8 @@ class _Inspection:
 
     def later(self, kind: Kind) -> dict[int, Sums]:
         """Frozen periods after the reference."""
-        kept = {n: Sums.from_dict(s) for n, s in self.book.periods(kind).items()}
-        return dict(sorted({**self.passing.get(kind, {}), **kept}.items()))
+        sums = {n: Sums.from_dict(s) for n, s in self.book.periods(kind).items()}
+        return dict(sorted({**self.passing.get(kind, {}), **sums}.items()))
 
     def judge(self) -> tuple[list[Track], list[Group]]:
         """Every stream through its detectors, and what was raised together."""
@@ -349,8 +349,8 @@ class _Inspection:
 
     def _estimated(self) -> EstimatedPerformance | None:
         """Performance of the periods that wait for labels."""
-        judged = set(self.ledger.labels[1])
-        numbers = [n for n in self.later("inputs") if n not in judged][-4 * STRETCH :]
+        periods = set(self.ledger.labels[1])
+        numbers = [n for n in self.later("inputs") if n not in periods][-4 * STRETCH :]
         if self.expected is None or not numbers or not self.grid.timed:
             return None
         engine = self.settings.engine
@@ -364,9 +364,9 @@ class _Inspection:
         streams = {s.name: s for s in follow(self.subject, self.ledger)}
         if not {"estimate", "performance"} <= streams.keys():
             return []
-        said, true = streams["estimate"], streams["performance"]
+        estimates, true = streams["estimate"], streams["performance"]
         pairs = []
-        for a, b in ((said.reference, true.reference), (said.later, true.later)):
+        for a, b in ((estimates.reference, true.reference), (estimates.later, true.later)):
             both = sorted(set(a.ordinals.tolist()) & set(b.ordinals.tolist()))
             for at in range(0, len(both) - STRETCH + 1, STRETCH):
                 some = both[at : at + STRETCH]

@@ -9,9 +9,9 @@ from backslide.contracts.finding import Estimate
 from backslide.jobs.verdict import Judgement
 
 
-def waterfall(judged: Judgement, causes: tuple[Cause, ...], unexplained: Estimate | None) -> Waterfall | None:
+def waterfall(judgement: Judgement, causes: tuple[Cause, ...], unexplained: Estimate | None) -> Waterfall | None:
     """From the reference value of the target metric through each cause to the current one; None without a change."""
-    change = judged.target_change
+    change = judgement.target_change
     if change is None or unexplained is None:
         return None
     steps = [WaterfallStep(label="reference", value=change.reference, role="level")]
@@ -31,14 +31,14 @@ def waterfall(judged: Judgement, causes: tuple[Cause, ...], unexplained: Estimat
         )
     )
     steps.append(WaterfallStep(label="current", value=change.current, role="level"))
-    share = judged.target.share
+    share = judgement.target.share
     factor = 100 if share else 1
     parts = [f"{s.label} {say.signed(s.value * factor)}" for s in steps if s.role != "level"]
     unit = " points" if share else ""
     return Waterfall(
-        title=f"Where the change of {say.metric(judged.target.name)} comes from",
+        title=f"Where the change of {say.metric(judgement.target.name)} comes from",
         reading=f"{say.levels(change.reference, change.current, share=share)}: {', '.join(parts)}{unit}.",
-        y=say.metric(judged.target.name),
+        y=say.metric(judgement.target.name),
         steps=tuple(steps),
         share=share,
     )

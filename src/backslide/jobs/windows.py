@@ -48,19 +48,19 @@ def find_windows(reference: Any, settings: Settings) -> WindowSources:
         TimestampError: fewer than six days to look at.
     """
     first, last = _span(settings)
-    given = None if reference is None or is_auto(reference) else reference
-    start = _after(given, first, settings)
+    source = None if reference is None or is_auto(reference) else reference
+    start = _after(source, first, settings)
     days = (last - start).days + 1
     if days < MIN_DAYS:
         raise TimestampError(
             f'[windows] current = "auto" needs at least {MIN_DAYS} days after the reference, found {max(days, 0)} '
             f"({start} to {last}); give a time range"
         )
-    if given is None:
+    if source is None:
         split = start + timedelta(days=max(int(days * FIRST_SHARE), 2))
         before, after = _range(start, split - timedelta(days=1)), _range(split, last)
     else:
-        before, after = given, _range(start, last)
+        before, after = source, _range(start, last)
     onset = _onset(before, after, settings)
     if onset is None:
         cut = last - timedelta(days=max(int(days * REST_SHARE), 2) - 1)
@@ -68,7 +68,7 @@ def find_windows(reference: Any, settings: Settings) -> WindowSources:
     else:
         cut = onset
         note = f"the metric changed on {cut}; the days from then on were compared"
-    if given is None:
+    if source is None:
         before = _range(start, cut - timedelta(days=1))
     return WindowSources(before, _range(cut, last), f'windows found by "auto": {note}')
 
@@ -115,12 +115,12 @@ def _range(low: date, high: date) -> str:
 def _onset(before: Any, after: str, settings: Settings) -> date | None:
     case = Case(open_windows(before, after, settings), settings)
     if case.has_labels:
-        found = metric_change_point(case, case.metric)
+        at = metric_change_point(case, case.metric)
     else:
         column = names.CONFIDENCE if case.problem.has_scores else names.PREDICTION
         mean = Metric(column, True, "absolute", METRICS["mae"].value)
-        found = change_point_of([side.mean_units(column) for side in case.sides], mean)
-    if found is None:
+        at = change_point_of([side.mean_units(column) for side in case.sides], mean)
+    if at is None:
         return None
-    point, days = found
+    point, days = at
     return EPOCH + timedelta(days=int(days[point.index]) - MONDAY)

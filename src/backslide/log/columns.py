@@ -57,17 +57,17 @@ def rows_of(data: bytes, start: int, *, quick: bool = True) -> tuple[dict[str, P
     }
     rest = [line for line in lines if not line[1].startswith(tuple(_HEADS.values()))]
     others, broken = records_of(rest)
-    found: dict[str, ParsedLines] = {}
+    by_kind: dict[str, ParsedLines] = {}
     for kind in "ple":
         records: list[Record] = [record for record in others if record[1]["k"] == kind]
         group = groups.get(kind, [])
         bulk = _bulk(kind, group) if quick and group and not records else None
         if bulk is None:
-            told, cut = records_of(group)
+            texts, cut = records_of(group)
             broken += cut
-            bulk = parse_records(kind, sorted(records + told, key=lambda record: record[0]))
-        found[kind] = bulk
-    return found, broken
+            bulk = parse_records(kind, sorted(records + texts, key=lambda record: record[0]))
+        by_kind[kind] = bulk
+    return by_kind, broken
 
 
 _HEADS = {kind: HEAD + kind.encode() + b'"' for kind in "pl"}
@@ -79,13 +79,13 @@ def _bulk(kind: str, lines: Sequence[PlacedLine]) -> ParsedLines | None:
 
 
 def frames(
-    found: Mapping[str, ParsedLines], tables: Mapping[str, LogTable]
+    by_kind: Mapping[str, ParsedLines], tables: Mapping[str, LogTable]
 ) -> Iterator[tuple[str, pl.DataFrame, list[str]]]:
     """Table, rows (with their place as ``_at``) and changes of columns, for every table."""
     changes: list[str] = []
-    yield "predictions", _predictions(found["p"], tables["predictions"].schema(), changes), changes
-    yield "labels", _labels(found["l"].own), []
-    yield "events", found["e"].own.select(pl.col("place").alias("_at"), *_TIMES, "text"), []
+    yield "predictions", _predictions(by_kind["p"], tables["predictions"].schema(), changes), changes
+    yield "labels", _labels(by_kind["l"].own), []
+    yield "events", by_kind["e"].own.select(pl.col("place").alias("_at"), *_TIMES, "text"), []
 
 
 def _moment(seconds: str) -> pl.Expr:
@@ -113,7 +113,7 @@ def _labels(own: pl.DataFrame) -> pl.DataFrame:
 
 
 def _predictions(rows: ParsedLines, schema: dict[str, pl.DataType], changes: list[str]) -> pl.DataFrame:
-    made = rows.own.select(
+    frame = rows.own.select(
         pl.col("place").alias("_at"),
         "id",
         *_TIMES,
@@ -122,7 +122,7 @@ def _predictions(rows: ParsedLines, schema: dict[str, pl.DataType], changes: lis
         pl.col("number").alias("prediction_number"),
     )
     called = _columns([(prefix, name) for prefix, name, _ in rows.values], schema)
-    return made.with_columns(
+    return frame.with_columns(
         _fit_to_schema(column, name, values, schema, changes)
         for column, (_, name, values) in zip(called, rows.values, strict=True)
     )
@@ -140,31 +140,31 @@ def _columns(names: Sequence[tuple[str, str]], schema: Mapping[str, object]) -> 
     plain = [prefix + column_name(name) for prefix, name in names]
     stems = {column.split(BESIDE)[0] for column in schema}
     taken = {column.lower() for column in stems}
-    found = [column if column in stems else "" for column in plain]
+    matches = [column if column in stems else "" for column in plain]
     for k, column in enumerate(plain):
-        if not found[k]:
-            found[k] = column if column.lower() not in taken else names[k][0] + column_name(names[k][1], escaped=True)
+        if not matches[k]:
+            matches[k] = column if column.lower() not in taken else names[k][0] + column_name(names[k][1], escaped=True)
             taken.add(column.lower())
-    return found
+    return matches
 
 
 def _fit_to_schema(
-    column: str, name: str, made: pl.Series, schema: dict[str, pl.DataType], changes: list[str]
+    column: str, name: str, values: pl.Series, schema: dict[str, pl.DataType], changes: list[str]
 ) -> pl.Series:
     """A column of the type that the table has; values of another type as a column beside it."""
     known = schema.get(column)
-    if known is None or made.dtype == known:
+    if known is None or values.dtype == known:
         if known is None and schema:
             changes.append(f"{name!r} appeared")
-        return made.alias(column)
-    if known == pl.Float64 and made.dtype == pl.Int64 and not (made.abs() > EXACT).any():
-        return made.cast(pl.Float64).alias(column)
-    if known == pl.Int64 and made.dtype == pl.Float64:
-        broken = made.is_nan() | (made != made.round()) | (made.abs() >= 2**63)
+        return values.alias(column)
+    if known == pl.Float64 and values.dtype == pl.Int64 and not (values.abs() > EXACT).any():
+        return values.cast(pl.Float64).alias(column)
+    if known == pl.Int64 and values.dtype == pl.Float64:
+        broken = values.is_nan() | (values != values.round()) | (values.abs() >= 2**63)
         if not broken.fill_null(False).any():
-            return made.cast(pl.Int64).alias(column)
-    changes.append(f"{name!r} holds {made.dtype} now, {known} before")
-    return made.alias(f"{column}{BESIDE}{str(made.dtype).split('(')[0].lower()}")
+            return values.cast(pl.Int64).alias(column)
+    changes.append(f"{name!r} holds {values.dtype} now, {known} before")
+    return values.alias(f"{column}{BESIDE}{str(values.dtype).split('(')[0].lower()}")
 
 
 def plain_names(columns: list[str]) -> dict[str, tuple[str, list[str]]]:
@@ -172,11 +172,11 @@ def plain_names(columns: list[str]) -> dict[str, tuple[str, list[str]]]:
 
     The kind is the prefix; values beside a column belong to it.
     """
-    found: dict[str, tuple[str, list[str]]] = {}
+    by_stem: dict[str, tuple[str, list[str]]] = {}
     for column in columns:
         prefix = column[:2]
         if prefix in (FEATURE, SCORE, EXTRA):
             stem = column.split(BESIDE)[0]
             name = unquote(stem[2:])
-            found.setdefault(prefix + name, (name, []))[1].append(column)
-    return found
+            by_stem.setdefault(prefix + name, (name, []))[1].append(column)
+    return by_stem

@@ -70,15 +70,15 @@ def ingest(
     with lock_spool(spool_root(store, spool)):
         tables = {kind: LogTable(table_of(store, model, kind), kind) for kind in TABLES}
         known = {kind: _known(tables[kind], keys) for kind, keys in _KEYS.items()}
-        said: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for batch in frame.collect_batches(chunk_size=BATCH, maintain_order=True):
             done.rows += batch.height
-            found = _found(batch, roles, source, said)
-            for kind, made, changes in frames(found, tables):
+            by_kind = _found(batch, roles, source, counts)
+            for kind, rows, changes in frames(by_kind, tables):
                 if kind == "events":
                     continue
                 keys = _KEYS[kind]
-                fresh = made.unique(keys, keep="last", maintain_order=True).join(
+                fresh = rows.unique(keys, keep="last", maintain_order=True).join(
                     known[kind], on=keys, how="anti", nulls_equal=True
                 )
                 if fresh.height:
@@ -96,10 +96,10 @@ def _known(table: LogTable, keys: list[str]) -> pl.DataFrame:
     return pl.DataFrame(schema={key: times if key == "at" else pl.String() for key in keys})
 
 
-def _found(batch: pl.DataFrame, roles: Roles, source: str | None, said: Counter[str]) -> dict[str, ParsedLines]:
+def _found(batch: pl.DataFrame, roles: Roles, source: str | None, counts: Counter[str]) -> dict[str, ParsedLines]:
     taken = set(roles.columns().values())
     features = [column for column in batch.columns if column not in taken] if roles.features is None else roles.features
-    ids = pl.Series(_names(batch, said)) if roles.id is None else _text(batch[roles.id])
+    ids = pl.Series(_names(batch, counts)) if roles.id is None else _text(batch[roles.id])
     at = _seconds(batch, roles.timestamp)
     values = [(SCORE, label, batch[column].cast(pl.Float64, strict=False)) for label, column in roles.scores.items()]
     values += [(FEATURE, column, _plain(batch[column])) for column in features if column in batch.columns]
@@ -134,15 +134,15 @@ def _found(batch: pl.DataFrame, roles: Roles, source: str | None, said: Counter[
     }
 
 
-def _names(batch: pl.DataFrame, said: Counter[str]) -> list[str]:
+def _names(batch: pl.DataFrame, counts: Counter[str]) -> list[str]:
     """Ids of rows without any: a digest of what the row says, with its number among equal rows."""
     names = []
     for row in batch.iter_rows(named=True):
         digest = hashlib.blake2b(
             line({"r": {name: to_json_value(value) for name, value in row.items()}}), digest_size=16
         ).hexdigest()
-        said[digest] += 1
-        names.append(digest if said[digest] == 1 else f"{digest}-{said[digest]}")
+        counts[digest] += 1
+        names.append(digest if counts[digest] == 1 else f"{digest}-{counts[digest]}")
     return names
 
 

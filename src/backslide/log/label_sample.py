@@ -45,8 +45,8 @@ def draw(log: Log, rows: int, *, since: pl.Expr | None = None, seed: int | None 
     if not table.height:
         raise LogError(f"no prediction of {log.name!r} waits for a label; record more, or look further back")
     scores = [column for column in log.scores() if column in table.columns]
-    held = [table[column].cast(pl.Float64, strict=False).fill_null(math.nan).to_numpy() for column in scores]
-    size = uncertainty(np.column_stack([np.empty((table.height, 0)), *held]))
+    columns = [table[column].cast(pl.Float64, strict=False).fill_null(math.nan).to_numpy() for column in scores]
+    size = uncertainty(np.column_stack([np.empty((table.height, 0)), *columns]))
     chance = inclusion(size, min(rows, table.height))
     chosen = table.with_columns(
         pl.Series("inclusion", chance),
@@ -70,8 +70,8 @@ def uncertainty(scores: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Fl
     top = np.maximum(top, 1.0 - top) if values.shape[1] == 1 else top
     known = top >= 0 if values.shape[1] > 1 else ~np.isnan(values[:, 0])
     wrong = np.where(known, 1.0 - top, np.nan)
-    found: Floats = np.sqrt(wrong * (1.0 - wrong))
-    return np.where(known, found, np.median(found[known]) if known.any() else 1.0)
+    result: Floats = np.sqrt(wrong * (1.0 - wrong))
+    return np.where(known, result, np.median(result[known]) if known.any() else 1.0)
 
 
 def inclusion(size: Floats, rows: int) -> Floats:
@@ -81,8 +81,8 @@ def inclusion(size: Floats, rows: int) -> Floats:
     wanted = 0.5 / whole + 0.5 * share
     certain = np.zeros(whole, dtype=bool)
     while True:
-        left = rows - int(certain.sum())
-        chance = np.where(certain, 1.0, wanted * (left / wanted[~certain].sum()) if left and not certain.all() else 0.0)
+        rest = rows - int(certain.sum())
+        chance = np.where(certain, 1.0, wanted * (rest / wanted[~certain].sum()) if rest and not certain.all() else 0.0)
         above = ~certain & (chance >= 1.0)
         if not above.any():
             return chance
@@ -148,11 +148,11 @@ def take_back(log: Log, answers: pl.DataFrame, *, source: str = DRAWN, by: str |
     """
     done = LabelReturn(log.name, rows=answers.height)
     served = log.predictions().select("id", "prediction").collect()
-    made = _labels(log, answers, served)
-    done.labelled = made.height
+    labels = _labels(log, answers, served)
+    done.labelled = labels.height
     before = log.labels().filter(pl.col("source") == source).sort("at", "recorded").collect()
     last = before.unique("id", keep="last", maintain_order=True).select("id", pl.col("value").alias("before"))
-    fresh = made.join(last, on="id", how="left").filter(pl.col("value").ne_missing(pl.col("before")))
+    fresh = labels.join(last, on="id", how="left").filter(pl.col("value").ne_missing(pl.col("before")))
     done.added = fresh.height
     if fresh.height:
         now = pl.lit(datetime.now(UTC)).cast(pl.Datetime("us", "UTC"))
@@ -170,7 +170,7 @@ def take_back(log: Log, answers: pl.DataFrame, *, source: str = DRAWN, by: str |
                 "inclusion",
             )
         )
-    known = made.join(served, on="id").drop_nulls([*DESIGN, "prediction"])
+    known = labels.join(served, on="id").drop_nulls([*DESIGN, "prediction"])
     if known.height > 1 and not known["prediction"].dtype.is_numeric():
         right = (known["value"] == known["prediction"]).cast(pl.Float64).to_numpy()
         done.right = share(right, known["inclusion"].to_numpy())
@@ -180,24 +180,22 @@ def take_back(log: Log, answers: pl.DataFrame, *, source: str = DRAWN, by: str |
 
 def _labels(log: Log, answers: pl.DataFrame, served: pl.DataFrame) -> pl.DataFrame:
     """Answers that were given, as text and number, with the columns of the draw."""
-    given = answers.drop_nulls(ANSWER).unique("id", keep="last", maintain_order=True)
-    unknown = given.join(served, on="id", how="anti")
+    last = answers.drop_nulls(ANSWER).unique("id", keep="last", maintain_order=True)
+    unknown = last.join(served, on="id", how="anti")
     if unknown.height:
         raise LogError(
             f"{unknown.height} ids are not in the log of {log.name!r}, such as {unknown['id'][0]!r}; was it another model's?"
         )
     nothing = pl.lit(None, dtype=pl.Float64)
-    given = given.with_columns(nothing.alias(name) for name in DESIGN if name not in given.columns)
+    last = last.with_columns(nothing.alias(name) for name in DESIGN if name not in last.columns)
     if not served["prediction"].dtype.is_numeric():
-        return given.with_columns(pl.col(ANSWER).alias("value"), number=nothing)
-    number = given[ANSWER].cast(pl.Float64, strict=False)
+        return last.with_columns(pl.col(ANSWER).alias("value"), number=nothing)
+    number = last[ANSWER].cast(pl.Float64, strict=False)
     if number.null_count():
         raise LogError(
-            f"the predictions of {log.name!r} are numbers, so labels must be; got {given.filter(number.is_null())[ANSWER][0]!r}"
+            f"the predictions of {log.name!r} are numbers, so labels must be; got {last.filter(number.is_null())[ANSWER][0]!r}"
         )
-    return given.with_columns(
-        number.alias("number"), pl.Series("value", list(map(label_text, number)), dtype=pl.String)
-    )
+    return last.with_columns(number.alias("number"), pl.Series("value", list(map(label_text, number)), dtype=pl.String))
 
 
 def share(values: Floats, chance: Floats) -> tuple[float, float, float]:

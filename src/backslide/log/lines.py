@@ -83,8 +83,8 @@ def mapping(what: str, values: Any) -> Mapping[str, Any]:
         values = dict(values.items())
     if not _SINGLE.issuperset(map(type, values.values())):
         _check_size([values])
-    held: Mapping[str, Any] = values
-    return held
+    pairs: Mapping[str, Any] = values
+    return pairs
 
 
 def _check_size(level: list[Any]) -> None:
@@ -96,9 +96,9 @@ def _check_size(level: list[Any]) -> None:
     parts = letters = lists = 0
     for _ in range(DEPTH):
         below: list[Any] = []
-        for held in level:
-            parts += len(held)
-            for value in held.values() if isinstance(held, Mapping) else held:
+        for item in level:
+            parts += len(item)
+            for value in item.values() if isinstance(item, Mapping) else item:
                 if value.__class__ is str:
                     letters += len(value)
                 elif value.__class__ not in _SINGLE and isinstance(value, _HELD):
@@ -142,14 +142,14 @@ def to_answer(value: Any) -> Any:
     return known
 
 
-def _json_value(value: Any, left: int) -> Any:
+def _json_value(value: Any, room: int) -> Any:
     kind = value.__class__
     if kind in PLAIN:
         return value
-    if left < 0:
+    if room < 0:
         raise LogError(f"expected lists and dictionaries at most {DEPTH} deep, got deeper ones")
     if isinstance(value, Enum):
-        return _json_value(value.value, left - 1)
+        return _json_value(value.value, room - 1)
     if kind.__name__ in _ABSENT and kind.__module__.partition(".")[0] in ("pandas", "numpy"):
         return None
     if isinstance(value, float):
@@ -163,23 +163,23 @@ def _json_value(value: Any, left: int) -> Any:
     if isinstance(value, (datetime, date, time)):
         return {"$t": value.isoformat()}
     if isinstance(value, Mapping):
-        return _dictionary(value, left)
+        return _dictionary(value, room)
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_json_value(own, left - 1) for own in value]
+        return [_json_value(own, room - 1) for own in value]
     if hasattr(value, "tolist"):
-        return _array(value, left)
+        return _array(value, room)
     if hasattr(value, "as_py"):  # a scalar of Arrow's
-        return _json_value(value.as_py(), left - 1)
+        return _json_value(value.as_py(), room - 1)
     return {"$o": str(value)}
 
 
-def _dictionary(value: Mapping[Any, Any], left: int) -> Any:
+def _dictionary(value: Mapping[Any, Any], room: int) -> Any:
     if len(value) == 1 and str(next(iter(value))) in _TAGS:
-        return {"$m": _unique_names(value, str, lambda own: _json_value(own, left - 2))}
-    return _unique_names(value, str, lambda own: _json_value(own, left - 1))
+        return {"$m": _unique_names(value, str, lambda own: _json_value(own, room - 2))}
+    return _unique_names(value, str, lambda own: _json_value(own, room - 1))
 
 
-def _array(value: Any, left: int) -> Any:
+def _array(value: Any, room: int) -> Any:
     """Of arrays, series and the scalars of NumPy; an array of one value is that value."""
     if getattr(getattr(value, "dtype", None), "kind", "") in ("M", "m") and type(value).__module__ == "numpy":
         value = value.astype(f"{value.dtype.kind}8[us]")  # nanoseconds would come out as whole numbers
@@ -187,15 +187,15 @@ def _array(value: Any, left: int) -> Any:
     while isinstance(plain, list) and len(plain) == 1:
         plain = plain[0]
     if hasattr(plain, "tolist") and not isinstance(plain, (str, bytes)):  # a number longer than Python's
-        return _json_value(float(plain) if getattr(plain, "ndim", 1) == 0 else {"$o": str(plain)}, left - 1)
-    return _json_value(plain, left - 1)
+        return _json_value(float(plain) if getattr(plain, "ndim", 1) == 0 else {"$o": str(plain)}, room - 1)
+    return _json_value(plain, room - 1)
 
 
 def _unique_names(values: Any, name_of: Callable[[Any], str], value_of_: Callable[[Any], Any]) -> dict[str, Any]:
-    made = {name_of(name): value_of_(own) for name, own in values.items()}
-    if len(made) != len(values):
+    result = {name_of(name): value_of_(own) for name, own in values.items()}
+    if len(result) != len(values):
         raise LogError("expected names that differ as text, got the same one twice")
-    return made
+    return result
 
 
 def _safe(value: Any) -> Any:
@@ -232,5 +232,5 @@ def value_of(told_: Any) -> Any:
     """A value as it is kept in a column: as ``unwrap``, but dictionaries are JSON text, written once, and lists stay as told."""
     if not isinstance(told_, dict):
         return told_
-    found = unwrap(told_)
-    return found if not isinstance(found, dict) else orjson.dumps(found, option=orjson.OPT_NON_STR_KEYS).decode()
+    result = unwrap(told_)
+    return result if not isinstance(result, dict) else orjson.dumps(result, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -88,7 +88,7 @@ def _sample(data: bytes, lines: int) -> list[bytes]:
 def _schema(kind: str, lines: list[bytes]) -> dict[str, pl.DataType] | None:
     """Types by a sample of the lines; None where they are not of one type a column."""
     answer = "p" if kind == "p" else "y"
-    seen: dict[str, dict[str, set[Any]]] = {key: {} for key in (*PREFIXES, answer)}
+    distinct: dict[str, dict[str, set[Any]]] = {key: {} for key in (*PREFIXES, answer)}
     rewritten = _rewritten(b"\n".join(lines))
     if rewritten is None:
         return None
@@ -97,13 +97,13 @@ def _schema(kind: str, lines: list[bytes]) -> dict[str, pl.DataType] | None:
             record = orjson.loads(text)
         except ValueError:
             return None
-        for key, own in seen.items():
+        for key, own in distinct.items():
             values = {"": record.get(answer)} if key == answer else record.get(key) or {}
             if not isinstance(values, dict):
                 return None
             for name, value in values.items():
                 own.setdefault(name, set()).add(_kind(value))
-    types = {key: {name: _type(kinds) for name, kinds in own.items()} for key, own in seen.items()}
+    types = {key: {name: _type(kinds) for name, kinds in own.items()} for key, own in distinct.items()}
     known = {key: {name: dtype for name, dtype in own.items() if dtype is not None} for key, own in types.items()}
     answered = known.pop(answer).get("", pl.String())
     if isinstance(answered, (pl.Object, pl.List)) or any(
@@ -156,14 +156,14 @@ def _value_counts(read: pl.DataFrame) -> tuple[int, int]:
     """Values other than null that were read, objects among them, and texts."""
     values = texts = 0
     for column in read.get_columns():
-        held = len(column) - column.null_count()
-        values += held
-        texts += held if column.dtype == pl.String else 0
+        present = len(column) - column.null_count()
+        values += present
+        texts += present if column.dtype == pl.String else 0
         if isinstance(column.dtype, pl.Struct):
             for part in column.struct.unnest().get_columns():
-                held = len(part) - part.null_count()
-                values += held
-                texts += held if part.dtype == pl.String else 0
+                present = len(part) - part.null_count()
+                values += present
+                texts += present if part.dtype == pl.String else 0
     return values, texts
 
 

@@ -100,32 +100,32 @@ def parse_records(kind: str, records: list[Record]) -> ParsedLines:
     values = []
     for key, prefix in PREFIXES.items() if kind == "p" else ():
         for name, column in _columns_of([record.get(key) or {} for _, record in records]):
-            told = column if _PLAIN.issuperset(map(type, column)) else [value_of(value) for value in column]
-            made = _series(told)
-            if made is not None:
-                values.append((prefix, name, made))
+            parsed = column if _PLAIN.issuperset(map(type, column)) else [value_of(value) for value in column]
+            series = _series(parsed)
+            if series is not None:
+                values.append((prefix, name, series))
     return ParsedLines(own, values)
 
 
-def _seconds(told: Any) -> float | None:
-    return float(told) if isinstance(told, (int, float)) else None
+def _seconds(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None
 
 
-def _said(told: Any) -> str | None:
-    return None if told is None else str(told)
+def _said(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
-def _columns_of(held: list[dict[str, Any]]) -> Iterator[tuple[str, Sequence[Any]]]:
+def _columns_of(records: list[dict[str, Any]]) -> Iterator[tuple[str, Sequence[Any]]]:
     """Names and their values by record, None where a record has none."""
-    shapes = {tuple(values) for values in held}
+    shapes = {tuple(values) for values in records}
     if len(shapes) == 1:  # the usual case, several times as fast
-        yield from zip(next(iter(shapes)), zip(*(values.values() for values in held), strict=True), strict=True)
+        yield from zip(next(iter(shapes)), zip(*(values.values() for values in records), strict=True), strict=True)
         return
     names: dict[str, None] = {}
     for shape in shapes:
         names.update(dict.fromkeys(shape))
     for name in sorted(names):
-        yield name, [values.get(name) for values in held]
+        yield name, [values.get(name) for values in records]
 
 
 def _text(value: Any) -> str | None:

@@ -39,10 +39,10 @@ class QuarantinedLine:
         begun = max(self.text.rfind(HEAD), 0)
         for text in (self.text, self.text[begun:]):
             try:
-                told = orjson.loads(text)
+                record = orjson.loads(text)
             except ValueError:
                 continue
-            kind = told.get("k") if isinstance(told, dict) else None
+            kind = record.get("k") if isinstance(record, dict) else None
             return KINDS.get(kind if isinstance(kind, str) else "", "predictions")
         return "predictions"
 
@@ -70,12 +70,12 @@ class Quarantine:
         """Lines of one file; none where there is no such file."""
         if not path.is_file():
             return []
-        found = []
+        results = []
         for text in path.read_bytes().splitlines():
-            told = json.loads(text)
-            line = base64.b64decode(told["bytes"]) if "bytes" in told else told["line"].encode()
-            found.append(QuarantinedLine(told["file"], told["place"], line, told["why"]))
-        return found
+            record = json.loads(text)
+            line = base64.b64decode(record["bytes"]) if "bytes" in record else record["line"].encode()
+            results.append(QuarantinedLine(record["file"], record["place"], line, record["why"]))
+        return results
 
     def write(self, path: Path, lines: Sequence[QuarantinedLine]) -> None:
         """Make these the lines of a file, at once and for good; without any the file goes."""

@@ -56,27 +56,27 @@ class Log:
         rows = _last(rows, ids if ids is not None else rows.select("id").collect(engine="streaming"), "at")
         prediction = self._answer("predictions", "prediction", "prediction_number")
         columns: list[pl.Expr] = [pl.col("id"), pl.col("at"), pl.col("version"), prediction]
-        columns += [_together(held, names).alias(plain) for plain, _, held in _plain_columns(names.names())]
+        columns += [_together(group, names).alias(plain) for plain, _, group in _plain_columns(names.names())]
         if not labels or not self._tables["labels"].there:
             nothing = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in _NO_LABEL.items()]
             return rows.select(*columns[:4], *nothing, *columns[4:])
-        told = self._tables["labels"].scan()
+        latest = self._tables["labels"].scan()
         if ids is not None:  # few of all labels, found once
-            told = (
+            latest = (
                 self._labels_of(ids["id"])
                 .select(_LABEL)
                 .join(ids.lazy(), on="id", how="semi")
                 .collect(engine="streaming")
                 .lazy()
             )
-        told = _last(told, told.select("id").collect(engine="streaming"), "at", "recorded", "place")
-        told = told.select(
+        latest = _last(latest, latest.select("id").collect(engine="streaming"), "at", "recorded", "place")
+        latest = latest.select(
             "id",
             self._answer("labels", "value", "number").alias("label"),
             pl.col("at").alias("label_at"),
             pl.col("source").alias("label_source"),
         )
-        joined = rows.select(columns).join(told, on="id", how="left")
+        joined = rows.select(columns).join(latest, on="id", how="left")
         order = ["id", "at", "version", "prediction", "label", "label_at", "label_source"]
         return joined.select(*order, pl.exclude(order))
 
@@ -104,8 +104,8 @@ class Log:
         """
         served = self._tables["predictions"].scan().sort("at").unique("id", keep="last", maintain_order=True)
         served = served.select("id", pl.col("at").alias("served"), "prediction")
-        given = self.labels().filter(pl.col("source") == REVIEW).select("id", "at", "recorded", "value", "by")
-        joined = given.join(served, on="id", how="left").sort("at", "recorded")
+        reviews = self.labels().filter(pl.col("source") == REVIEW).select("id", "at", "recorded", "value", "by")
+        joined = reviews.join(served, on="id", how="left").sort("at", "recorded")
         return joined.with_columns((pl.col("value") != pl.col("prediction")).alias("changed"))
 
     def scores(self) -> list[str]:
@@ -135,10 +135,10 @@ class Log:
         """The days of labels on which some of these have one; labels of a prediction may have come on any day."""
         rows = self._tables["labels"].scan()
         if self._where is None:
-            held = rows.select("id", PARTITION).collect()
-            digests = held["id"].hash().to_numpy()
+            answered = rows.select("id", PARTITION).collect()
+            digests = answered["id"].hash().to_numpy()
             order = np.argsort(digests)
-            self._where = digests[order], held[PARTITION].gather(order)
+            self._where = digests[order], answered[PARTITION].gather(order)
         digests, days = self._where
         wanted = np.sort(ids.hash().to_numpy())  # in order they are found several times as fast
         first, behind = np.searchsorted(digests, wanted), np.searchsorted(digests, wanted, side="right")
@@ -146,8 +146,8 @@ class Log:
         if most > MANY:
             return rows
         places = [first[first + k < behind] + k for k in range(most)]
-        found = days.gather(np.concatenate([np.empty(0, dtype=np.int64), *places])).unique()
-        return rows.filter(pl.col(PARTITION).is_in(found.implode(), nulls_equal=True))
+        partitions = days.gather(np.concatenate([np.empty(0, dtype=np.int64), *places])).unique()
+        return rows.filter(pl.col(PARTITION).is_in(partitions.implode(), nulls_equal=True))
 
     def _answer(self, kind: str, text: str, number: str) -> pl.Expr:
         """Numbers where every text of a table has one, else texts."""
@@ -203,8 +203,8 @@ _NO_LABEL: dict[str, pl.DataType] = {"label": pl.String(), "label_at": _TIME, "l
 
 def _plain_columns(columns: list[str]) -> list[tuple[str, str, list[str]]]:
     """What values are called when read, their kind, and the columns that hold them."""
-    taken, found = set(OWN), []
-    for stem, (name, held) in plain_names(columns).items():
+    taken, results = set(OWN), []
+    for stem, (name, group) in plain_names(columns).items():
         kind = stem[:2]
         plain = {SCORE: f"p_{name}", FEATURE: name, EXTRA: name}[kind]
         other = {SCORE: "score_", FEATURE: "feature_", EXTRA: "extra_"}[kind]
@@ -213,21 +213,21 @@ def _plain_columns(columns: list[str]) -> list[tuple[str, str, list[str]]]:
         while plain in taken:  # another feature may be called that
             plain = other + plain
         taken.add(plain)
-        found.append((plain, kind, held))
-    return found
+        results.append((plain, kind, group))
+    return results
 
 
-def _together(held: list[str], schema: pl.Schema) -> pl.Expr:
+def _together(group: list[str], schema: pl.Schema) -> pl.Expr:
     """Values of one name that were kept in several columns: as numbers where all are, else as texts."""
-    if len(held) == 1:
-        return pl.col(held[0])
-    if all(schema[column].is_numeric() for column in held):
-        return pl.coalesce(pl.col(column).cast(pl.Float64) for column in held)
+    if len(group) == 1:
+        return pl.col(group[0])
+    if all(schema[column].is_numeric() for column in group):
+        return pl.coalesce(pl.col(column).cast(pl.Float64) for column in group)
     texts = [
         pl.col(c).cast(pl.List(pl.String)).list.join(", ")
         if isinstance(schema[c], pl.List)
         else pl.col(c).cast(pl.String)
-        for c in held
+        for c in group
     ]
     return pl.coalesce(texts)
 

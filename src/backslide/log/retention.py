@@ -70,13 +70,13 @@ def _one(store: str | os.PathLike[str], name: str, before: date | None, grace: i
     done = CompactionReport(name)
     tables = {kind: LogTable(table_of(store, name, kind), kind) for kind in TABLES}
     there = {kind: table for kind, table in tables.items() if table.there}
-    held = {kind: table.files() for kind, table in there.items()}
+    files = {kind: table.files() for kind, table in there.items()}
     if before is not None:
         for kind, table in there.items():
             done.forgotten[kind] = _forget(table, before, tables["predictions"])
     for kind, table in there.items():
         table.merge_files()
-        done.files[kind] = (held[kind], table.files())
+        done.files[kind] = (files[kind], table.files())
         done.removed += table.sweep(grace)
     return done
 
@@ -87,11 +87,11 @@ def _forget(table: LogTable, before: date, predictions: LogTable) -> int:
     rows = int(old.select(pl.len()).collect().item())
     if not rows:
         return 0
-    kept = None
+    remainder = None
     if table.kind == "labels" and predictions.there:  # they may be told as of a time before their prediction's
         known = predictions.scan().filter((pl.col(PARTITION) >= before) | pl.col(PARTITION).is_null()).select("id")
-        kept = old.join(known.unique(), on="id", how="semi").collect()
-        rows -= kept.height
+        remainder = old.join(known.unique(), on="id", how="semi").collect()
+        rows -= remainder.height
     if rows:
-        table.forget(before, kept)
+        table.forget(before, remainder)
     return rows

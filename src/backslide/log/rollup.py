@@ -64,12 +64,12 @@ class _LineBatch:
     data: bytes
 
     def placed(self) -> list[PlacedLine]:
-        found, place = [], self.start
+        results, place = [], self.start
         for text in self.data[:-1].split(b"\n"):
             if text:
-                found.append((place, text))
+                results.append((place, text))
             place += len(text) + 1
-        return found
+        return results
 
     def without(self, lines: Sequence[QuarantinedLine]) -> _LineBatch:
         """The same with empty lines in the place of some."""
@@ -185,8 +185,8 @@ def _take(lines: _LineBatch, tables: Mapping[str, LogTable], aside: Quarantine, 
 
 
 def _commit(lines: _LineBatch, tables: Mapping[str, LogTable], done: RollupReport) -> None:
-    found, broken = rows_of(lines.data, lines.start)
-    for table, frame, changes in frames(found, tables):
+    by_kind, broken = rows_of(lines.data, lines.start)
+    for table, frame, changes in frames(by_kind, tables):
         begun = tables[table].read_of(lines.file)
         if begun >= lines.end:
             continue
@@ -199,8 +199,8 @@ def _commit(lines: _LineBatch, tables: Mapping[str, LogTable], done: RollupRepor
 
 def _attempt(lines: Sequence[PlacedLine], tables: Mapping[str, LogTable]) -> None:
     """All that a commit does, but for the commit."""
-    found, _ = rows_of(_join_lines([text for _, text in lines]), 0)
-    for table, frame, _ in frames(found, tables):
+    by_kind, _ = rows_of(_join_lines([text for _, text in lines]), 0)
+    for table, frame, _ in frames(by_kind, tables):
         if frame.height:
             tables[table].rehearse(frame.drop("_at"))
 
@@ -212,16 +212,16 @@ def _join_lines(texts: Sequence[bytes]) -> bytes:
 def _replay(path: Path, tables: Mapping[str, LogTable], aside: Quarantine, done: RollupReport) -> None:
     """Try the lines of one file of the quarantine; each is noted by its name in the commit that takes it."""
     waiting = aside.read(path)
-    left = [line for line in waiting if not tables[line.table].read_of(line.name)]
-    for first in range(0, len(left), REPLAYED):
-        part = left[first : first + REPLAYED]
+    rest = [line for line in waiting if not tables[line.table].read_of(line.name)]
+    for first in range(0, len(rest), REPLAYED):
+        part = rest[first : first + REPLAYED]
         bad = {
             b.place: b.why
             for b in find_unreadable(path.name, [(k.place, k.text) for k in part], lambda some: _attempt(some, tables))
         }
         good = [line for line in part if line.place not in bad]
-        found, _ = rows_of(_join_lines([line.text for line in good]), 0) if good else ({}, 0)
-        for table, frame, changes in frames(found, tables) if good else ():
+        by_kind, _ = rows_of(_join_lines([line.text for line in good]), 0) if good else ({}, 0)
+        for table, frame, changes in frames(by_kind, tables) if good else ():
             names = {line.name: 1 for line in good if line.table == table}
             if names:
                 tables[table].append(frame.drop("_at"), also=names)
@@ -235,7 +235,7 @@ def _replay(path: Path, tables: Mapping[str, LogTable], aside: Quarantine, done:
             if line.place not in taken and not tables[line.table].read_of(line.name)
         ]
         aside.write(path, waiting)
-    if not left:
+    if not rest:
         aside.write(path, [])
 
 
@@ -262,9 +262,9 @@ def _whole(path: Path) -> int:
         while size > 0:
             start = max(size - 65_536, 0)
             file.seek(start)
-            found = file.read(size - start).rfind(b"\n")
-            if found >= 0:
-                return start + found + 1
+            end = file.read(size - start).rfind(b"\n")
+            if end >= 0:
+                return start + end + 1
             size = start
     return 0
 

@@ -43,9 +43,9 @@ class SpoolFile:
         folder.mkdir(parents=True, exist_ok=True)
         for _ in range(_TRIES):
             number = _open_locked(folder / f"{int(time.time()):x}-{os.getpid()}-{uuid.uuid4().hex}.jsonl")
-            found = os.fstat(number)
-            if found.st_nlink:
-                self._own = (found.st_dev, found.st_ino)
+            status = os.fstat(number)
+            if status.st_nlink:
+                self._own = (status.st_dev, status.st_ino)
                 self.number = number
                 return
             os.close(number)  # a rollup removed it, empty as it was, before it was locked
@@ -54,10 +54,10 @@ class SpoolFile:
     def ours(self) -> bool:
         """Whether the number still stands for the file that was opened, and that file is still in its folder."""
         try:
-            found = os.fstat(self.number)
+            status = os.fstat(self.number)
         except OSError:
             return False
-        return (found.st_dev, found.st_ino) == self._own and found.st_nlink > 0
+        return (status.st_dev, status.st_ino) == self._own and status.st_nlink > 0
 
     def more(self) -> bool:
         """Room for another portion; False where the file is full or not ours any more."""
@@ -74,8 +74,8 @@ class SpoolFile:
         if number < 0:
             return
         try:
-            found = os.fstat(number)
-            if (found.st_dev, found.st_ino) == self._own:
+            status = os.fstat(number)
+            if (status.st_dev, status.st_ino) == self._own:
                 os.close(number)
         except OSError:
             return

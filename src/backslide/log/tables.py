@@ -89,10 +89,10 @@ class LogTable:
 
     def values(self, column: str) -> int:
         """How many values of a column are not null; by what the files say of themselves, where they say it."""
-        held = pl.DataFrame(self._table.get_add_actions(flatten=True))
+        actions = pl.DataFrame(self._table.get_add_actions(flatten=True))
         missing = f"null_count.{column}"
-        if missing in held.columns and not held[missing].null_count() and not held["num_records"].null_count():
-            return int((held["num_records"] - held[missing]).sum())
+        if missing in actions.columns and not actions[missing].null_count() and not actions["num_records"].null_count():
+            return int((actions["num_records"] - actions[missing]).sum())
         return int(self.scan().select(pl.col(column).count()).collect().item())
 
     def files(self) -> int:
@@ -104,14 +104,16 @@ class LogTable:
         self._table.optimize.compact(writer_properties=_written(self.schema()))
         self._table = self._opened()
 
-    def forget(self, before: date, kept: pl.DataFrame | None = None) -> None:
-        """Leave out the rows of earlier days, but for ``kept``, in one commit."""
+    def forget(self, before: date, remainder: pl.DataFrame | None = None) -> None:
+        """Leave out the rows of earlier days, but for ``remainder``, in one commit."""
         where = f"{PARTITION} < '{before.isoformat()}'"
-        if kept is None or not kept.height:
+        if remainder is None or not remainder.height:
             self._table.delete(where)
         else:
-            options = _written(dict(kept.schema))
-            deltalake().write_deltalake(self.place, kept, mode="overwrite", predicate=where, writer_properties=options)
+            options = _written(dict(remainder.schema))
+            deltalake().write_deltalake(
+                self.place, remainder, mode="overwrite", predicate=where, writer_properties=options
+            )
         self._table = self._opened()
 
     def sweep(self, hours: int) -> int:

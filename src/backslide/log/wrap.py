@@ -87,11 +87,13 @@ class RecordingModel:
                 if method == "predict_proba"
                 else None
             )
-            made: list[str | None] = []
-            for row, said, name in zip(rows, answers, ids if ids is not None else itertools.repeat(None), strict=False):
-                prediction, chances = (said, None) if scores is None else (None, dict(zip(scores, said, strict=True)))
-                made.append(self._recorder.record(row, prediction, chances, id=name, version=self._version))
-            self._ids.set(made)
+            row_ids: list[str | None] = []
+            for row, reply, name in zip(
+                rows, answers, ids if ids is not None else itertools.repeat(None), strict=False
+            ):
+                prediction, chances = (reply, None) if scores is None else (None, dict(zip(scores, reply, strict=True)))
+                row_ids.append(self._recorder.record(row, prediction, chances, id=name, version=self._version))
+            self._ids.set(row_ids)
         except Exception as error:
             self._ids.set([])
             self._recorder.count_failure(error)
@@ -107,8 +109,8 @@ def _rows(X: Any, model: Any) -> Iterator[Mapping[str, Any]]:
         for row in X.itertuples(index=False, name=None):
             yield dict(zip(names, row, strict=True))
         return
-    given = getattr(model, "feature_names_in_", None)
-    names = [] if given is None else [str(name) for name in given]
+    columns = getattr(model, "feature_names_in_", None)
+    names = [] if columns is None else [str(name) for name in columns]
     for row in _plain(X.toarray() if hasattr(X, "toarray") else X):
         if isinstance(row, Mapping):
             yield row

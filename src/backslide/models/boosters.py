@@ -88,7 +88,7 @@ def _read_xgboost(path: Path, shown: str) -> Any:
         booster = xgboost.Booster(model_file=str(path))
         kind = booster.attr("scikit_learn") or ""
         faces = {"classifier": xgboost.XGBClassifier, "regressor": xgboost.XGBRegressor}
-        face = next((made for name, made in faces.items() if name in kind), None)
+        face = next((interface for name, interface in faces.items() if name in kind), None)
         if face is None:
             return booster
         whole = face()  # knows at how many trees training stopped

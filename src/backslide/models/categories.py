@@ -46,8 +46,8 @@ def same_kind(series: pd.Series[Any]) -> pd.Series[Any]:
     if series.dtype != object:
         return series
     known = series.dropna()
-    held = len(known) > 0 and all(isinstance(value, (bool, np.bool_)) for value in known)
-    return series.astype("float64") if held else series
+    boolean = len(known) > 0 and all(isinstance(value, (bool, np.bool_)) for value in known)
+    return series.astype("float64") if boolean else series
 
 
 def _numbers(batch: pd.DataFrame) -> dict[str, pd.Series[Any]]:
@@ -55,10 +55,10 @@ def _numbers(batch: pd.DataFrame) -> dict[str, pd.Series[Any]]:
     return {name: same_kind(batch[name]) for name in batch.columns if batch[name].dtype == object}
 
 
-def with_columns(batch: pd.DataFrame, made: dict[str, pd.Series[Any]]) -> pd.DataFrame:
+def with_columns(batch: pd.DataFrame, columns: dict[str, pd.Series[Any]]) -> pd.DataFrame:
     """The batch with some columns replaced, whatever they are called."""
     changed = batch.copy(deep=False)
-    for name, series in made.items():
+    for name, series in columns.items():
         changed[name] = series
     return changed
 
@@ -67,17 +67,17 @@ def as_category(series: pd.Series[Any], levels: pd.Index[Any]) -> pd.Series[Any]
     """The column (n,) as a category of ``levels``, matched by text; values that are none of them are missing."""
     place = _by_text(enumerate(levels))
     codes, values = pd.factorize(series)
-    found = np.array([place.get(label_text(value), -1) for value in values] + [-1], dtype=np.int64)
-    return pd.Series(pd.Categorical.from_codes(found[codes], categories=levels), index=series.index)
+    places = np.array([place.get(label_text(value), -1) for value in values] + [-1], dtype=np.int64)
+    return pd.Series(pd.Categorical.from_codes(places[codes], categories=levels), index=series.index)
 
 
 def _by_text(levels: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
     """Text -> what stands for the category, of pairs (what stands for it, category); the first of a text counts."""
-    found: dict[str, Any] = {}
+    by_text: dict[str, Any] = {}
     for value, level in levels:
         for text in texts_of(level):
-            found.setdefault(text, value)
-    return found
+            by_text.setdefault(text, value)
+    return by_text
 
 
 class Restorer:
@@ -126,15 +126,17 @@ class LightGbmTypes(Restorer):
         values = column.drop_nulls().unique().head(MOST_LOOKED_AT).to_list()
         texts = {text for value in values for text in (label_text(value), str(value))}
         bonus = 1.0 if split else 0.0
-        found = []
+        results = []
         for levels in self.levels:
             known = {text for level in levels for text in texts_of(level)}
-            found.append(bonus + len(texts & known) / max(len(texts), 1))
-        return found
+            results.append(bonus + len(texts & known) / max(len(texts), 1))
+        return results
 
     def _restored(self, batch: pd.DataFrame) -> pd.DataFrame:
-        made = {name: as_category(batch[name], levels) for name, levels in self.chosen.items() if name in batch.columns}
-        return with_columns(batch, _numbers(batch) | made)
+        columns = {
+            name: as_category(batch[name], levels) for name, levels in self.chosen.items() if name in batch.columns
+        }
+        return with_columns(batch, _numbers(batch) | columns)
 
 
 def in_order(fits: np.ndarray[Any, np.dtype[np.float64]]) -> list[int]:
@@ -192,29 +194,29 @@ class XgboostTypes(Restorer):
         )
 
     def _with_width(self, width: str | None, batch: pd.DataFrame) -> pd.DataFrame:
-        made = _numbers(batch)
+        numbers = _numbers(batch)
         for name in (name for name in self.names if name in batch.columns):
             if name in self.seen:
-                made[name] = as_category(batch[name], self.seen[name])
+                numbers[name] = as_category(batch[name], self.seen[name])
                 continue
             codes, values = pd.factorize(batch[name])
             levels = _categories(list(values), self.dtypes.get(name, width))
-            made[name] = pd.Series(pd.Categorical.from_codes(codes, categories=levels), index=batch.index)
-        return with_columns(batch, made)
+            numbers[name] = pd.Series(pd.Categorical.from_codes(codes, categories=levels), index=batch.index)
+        return with_columns(batch, numbers)
 
 
 def _categories(values: list[Any], dtype: str | None) -> pd.Index[Any]:
     """Categories of one type, as XGBoost compares it; texts stay texts where whole numbers of a width are wanted."""
-    made: Any = values
+    result: Any = values
     kind: Any = object if dtype is not None or any(isinstance(value, str) for value in values) else None
     if dtype == "str":
-        made = [label_text(value) for value in values]
+        result = [label_text(value) for value in values]
     elif dtype is not None:
         try:
-            made, kind = np.array([int(value) for value in values], dtype=dtype), dtype
+            result, kind = np.array([int(value) for value in values], dtype=dtype), dtype
         except (TypeError, ValueError, OverflowError):
             kind = object
-    index: pd.Index[Any] = pd.Index(made, dtype=kind)
+    index: pd.Index[Any] = pd.Index(result, dtype=kind)
     return index
 
 
@@ -236,17 +238,17 @@ class CatBoostTypes(Restorer):
         """That missing categories were handed on as a text."""
         if not self.filled:
             return None
-        held = ", ".join(f"{name} ({rows} rows)" for name, rows in self.filled.items())
-        return f"missing categories of {held} are handed to the model as {MISSING!r}, for CatBoost takes none that are missing"
+        listing = ", ".join(f"{name} ({rows} rows)" for name, rows in self.filled.items())
+        return f"missing categories of {listing} are handed to the model as {MISSING!r}, for CatBoost takes none that are missing"
 
     def _restored(self, batch: pd.DataFrame) -> pd.DataFrame:
-        made = _numbers(batch)
+        numbers = _numbers(batch)
         for name in (name for name in self.names if name in batch.columns):
             codes, values = pd.factorize(batch[name])
             plain = [int(v) if isinstance(v, (bool, np.bool_)) else v for v in values]
             texts = np.array([*map(label_text, plain), MISSING], dtype=object)
-            made[name] = pd.Series(texts[codes], index=batch.index, dtype=object)
-        return with_columns(batch, made)
+            numbers[name] = pd.Series(texts[codes], index=batch.index, dtype=object)
+        return with_columns(batch, numbers)
 
 
 @dataclass
@@ -256,8 +258,8 @@ class EncoderTypes(Restorer):
     levels: dict[str, list[Any]]
 
     def _restored(self, batch: pd.DataFrame) -> pd.DataFrame:
-        made = {name: _as_known(batch[name], self.levels[name]) for name in self.levels if name in batch.columns}
-        return with_columns(batch, {name: series for name, series in made.items() if series is not None})
+        columns = {name: _as_known(batch[name], self.levels[name]) for name in self.levels if name in batch.columns}
+        return with_columns(batch, {name: series for name, series in columns.items() if series is not None})
 
 
 def _as_known(series: pd.Series[Any], levels: list[Any]) -> pd.Series[Any] | None:
@@ -271,10 +273,10 @@ def _as_known(series: pd.Series[Any], levels: list[Any]) -> pd.Series[Any] | Non
     texts = _by_text((level, level) for level in known)
     if not any(label_text(value) in texts for value in values):
         return None
-    made = [texts.get(label_text(value), value) for value in values]
-    found = np.array([*made, np.nan], dtype=object)[codes]
-    whole = all(isinstance(value, (int, float, np.number)) and not isinstance(value, bool) for value in made)
-    return pd.Series(found, index=series.index, dtype="float64" if whole else object)
+    labels = [texts.get(label_text(value), value) for value in values]
+    result = np.array([*labels, np.nan], dtype=object)[codes]
+    whole = all(isinstance(value, (int, float, np.number)) and not isinstance(value, bool) for value in labels)
+    return pd.Series(result, index=series.index, dtype="float64" if whole else object)
 
 
 @dataclass
@@ -322,8 +324,8 @@ class SeenTypes(Restorer):
 
     def note(self, way: int) -> str | None:
         """That this was done."""
-        held = [] if self.texts is None else self.texts.columns
-        return f"it raises on texts, so those of {', '.join(held)} are handed to it as pandas categories"
+        columns = [] if self.texts is None else self.texts.columns
+        return f"it raises on texts, so those of {', '.join(columns)} are handed to it as pandas categories"
 
     @cached_property
     def _levels(self) -> dict[str, pd.Index[Any]]:

@@ -103,14 +103,14 @@ class _Search:
 
     def _carriers(self, rows: Rows) -> np.ndarray:
         """(len(rows),) bool: rows with a value that is known to make the model fail."""
-        found = np.zeros(len(rows), dtype=bool)
+        mask = np.zeros(len(rows), dtype=bool)
         for column, value in self.effort.culprits:
             values = self.batch[column].iloc[rows]
             missing = bool(pd.api.types.is_scalar(value) and pd.isna(value))
             # Equal and of one type: ``True`` is not ``1`` to an encoder.
             same = lambda v, bad=value: type(v) is type(bad) and bool(np.all(v == bad))  # noqa: E731
-            found |= (values.isna() if missing else values.map(same)).to_numpy(bool)
-        return found
+            mask |= (values.isna() if missing else values.map(same)).to_numpy(bool)
+        return mask
 
     def _isolate(self) -> int | None:
         """Go down into the part asked last until one row is left; None when that row does not fail by itself."""

@@ -27,10 +27,10 @@ def restorer(artefact: Any, features: Sequence[str] | None) -> Restorer | None:
     """What puts types back for an artefact; None where nothing in it was fitted on a type of its own."""
     function = inspect.isroutine(artefact) or not hasattr(artefact, "predict")
     try:
-        held = {} if function else encoded(artefact, list(features or ())) | _of_trees(artefact)
+        encoders = {} if function else encoded(artefact, list(features or ())) | _of_trees(artefact)
     except Exception:  # objects of others may do anything when looked at
-        held = {}
-    base = EncoderTypes({name: list(levels) for name, levels in held.items()}) if held else None
+        encoders = {}
+    base = EncoderTypes({name: list(levels) for name, levels in encoders.items()}) if encoders else None
     booster, outermost = _booster(artefact)
     try:
         inner = None if booster is None else _BOOSTER_TYPES[type(booster).__module__.split(".")[0]](booster)
@@ -59,13 +59,13 @@ _MOST_REACHED = 200
 def _booster(artefact: Any) -> tuple[Any, bool]:
     """The booster that an artefact is, holds or reaches, and whether it is the outermost part."""
     nearest = [artefact]
-    seen: set[int] = set()
+    ids: set[int] = set()
     for depth in range(_DEEPEST):
         for part in nearest:
             if type(part).__module__.split(".")[0] in _BOOSTER_TYPES and callable(getattr(part, "predict", None)):
                 return part, depth == 0
-        nearest = [inner for part in nearest for inner in _inside(part) if id(inner) not in seen][:_MOST_REACHED]
-        seen |= {id(part) for part in nearest}
+        nearest = [inner for part in nearest for inner in _inside(part) if id(inner) not in ids][:_MOST_REACHED]
+        ids |= {id(part) for part in nearest}
     return None, False
 
 
@@ -75,11 +75,11 @@ def _inside(part: Any) -> list[Any]:
         steps = getattr(part, "steps", None)
         if isinstance(steps, list) and steps:
             return [steps[-1][1]]
-        held = next((value for name in _INSIDE if (value := getattr(part, name, None)) is not None), None)
-        if isinstance(held, (list, tuple, np.ndarray)):
-            held = held[0] if len(held) else None
-        if held is not None and not isinstance(held, str):
-            return [held[1] if isinstance(held, tuple) else held]
+        inner = next((value for name in _INSIDE if (value := getattr(part, name, None)) is not None), None)
+        if isinstance(inner, (list, tuple, np.ndarray)):
+            inner = inner[0] if len(inner) else None
+        if inner is not None and not isinstance(inner, str):
+            return [inner[1] if isinstance(inner, tuple) else inner]
         return [value for value in _reachable(part) if hasattr(value, "predict") or inspect.isroutine(value)]
     except Exception:
         return []
@@ -104,7 +104,7 @@ def _reachable(part: Any) -> list[Any]:
 
 def _lightgbm(artefact: Any) -> Restorer | None:
     booster = getattr(artefact, "booster_", artefact)
-    levels = [pd.Index(held) for held in booster.pandas_categorical or ()]
+    levels = [pd.Index(values) for values in booster.pandas_categorical or ()]
     names = list(booster.feature_name())
     infos = lightgbm_header(booster, "feature_infos")
     split = {name for name, info in zip(names, infos, strict=False) if info != "none" and not info.startswith("[")}
@@ -123,11 +123,11 @@ def _xgboost(artefact: Any) -> Restorer | None:
     stored = False
     if marked and hasattr(booster, "get_categories"):
         try:
-            held = booster.get_categories(export_to_arrow=True).to_arrow()
+            table = booster.get_categories(export_to_arrow=True).to_arrow()
         except ImportError:
             stored = True  # without pyarrow the types are found by trying
         else:
-            found = {name: str(array.type) for name, array in held if array is not None}
+            found = {name: str(array.type) for name, array in table if array is not None}
             stored = bool(found)
             dtypes = {name: "str" if "string" in kind else kind for name, kind in found.items()}
     return XgboostTypes(marked, stored, dtypes)

@@ -42,21 +42,21 @@ def import_object(spec: str, *, base: Path | None) -> Any:
     folder = (base or Path()).resolve()
     try:
         if module_name.endswith(".py"):
-            found = _import_file(folder / module_name, module_name, folder)
+            module = _import_file(folder / module_name, module_name, folder)
         else:
             _forget_namesake(module_name.split(".")[0], folder)
             with on_path(folder):
-                found = importlib.import_module(module_name)
+                module = importlib.import_module(module_name)
     except ModelError:
         raise
     except Exception as error:
         raise ModelError(f"{spec}: importing {module_name!r} failed: {one_line(error)}") from None
     for part in attribute.split("."):
-        if not hasattr(found, part):
-            known = [name for name in vars(found) if not name.startswith("_")] if hasattr(found, "__dict__") else []
+        if not hasattr(module, part):
+            known = [name for name in vars(module) if not name.startswith("_")] if hasattr(module, "__dict__") else []
             raise ModelError(f"{spec}: {module_name!r} has no {part!r}{did_you_mean(part, known)}")
-        found = getattr(found, part)
-    return found
+        module = getattr(module, part)
+    return module
 
 
 def import_function(spec: str, *, base: Path, role: str, expected: str = "'module:function'") -> Any:
@@ -85,17 +85,17 @@ def _import_file(path: Path, shown: str, folder: Path) -> Any:
     loaded = sys.modules.get(name)
     if loaded is not None and getattr(loaded, "__file__", None) == str(path.resolve()):
         return loaded
-    made = importlib.util.spec_from_file_location(name, path.resolve())
-    assert made is not None
-    assert made.loader is not None
-    module = importlib.util.module_from_spec(made)
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
     taken = name in sys.stdlib_module_names
     _forget_namesake(name, path.parent.resolve())
     if name not in sys.modules and not taken:
         sys.modules[name] = module  # so that what it defines can be pickled by name
     try:
         with on_path(folder), on_path(path.parent):
-            made.loader.exec_module(module)
+            spec.loader.exec_module(module)
     except BaseException:
         if sys.modules.get(name) is module:
             del sys.modules[name]

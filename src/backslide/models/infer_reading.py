@@ -110,10 +110,10 @@ def _of_numbers(model: Model, problem: Problem, reply: Reply) -> Reading | None:
         return None
     usual = [problem.roles.prediction, problem.roles.label, *OF_ONE]
     names = list(reply.columns)
-    found = names if len(names) == 1 else [name for name in usual if name in names]
-    if not found:
+    result = names if len(names) == 1 else [name for name in usual if name in names]
+    if not result:
         raise ModelError(f"{model.name} returns the columns {', '.join(names)}; expected one called 'prediction'")
-    return Reading(problem, decisions=found[0])
+    return Reading(problem, decisions=result[0])
 
 
 def _choose(model: Model, problem: Problem, reply: Reply, served: Outcomes) -> None:

@@ -27,9 +27,9 @@ class LastStep:
 
     def inputs(self, rows: pd.DataFrame) -> Floats:
         """What the last step is given for raw rows (n, inputs)."""
-        made = self.before.transform(rows)
-        made = made.toarray() if hasattr(made, "toarray") else made
-        return np.asarray(made, dtype=np.float64).copy()
+        frame = self.before.transform(rows)
+        frame = frame.toarray() if hasattr(frame, "toarray") else frame
+        return np.asarray(frame, dtype=np.float64).copy()
 
     def source(self, k: int) -> str:
         """The raw column behind an input: ``num__income`` is income, ``cat__channel_web`` is channel."""
@@ -81,9 +81,9 @@ class _LastStepModel:
     def _inputs(self, rows: pd.DataFrame) -> Any:
         raise NotImplementedError
 
-    def _named(self, made: Floats) -> Any:
+    def _named(self, values: Floats) -> Any:
         names = getattr(self._parts.last, "feature_names_in_", None)
-        return made if names is None else pd.DataFrame(made, columns=names)
+        return values if names is None else pd.DataFrame(values, columns=names)
 
 
 class _LastStepAlone(_LastStepModel):
@@ -103,7 +103,7 @@ class _AlteredPipeline(_LastStepModel):
 
     def _inputs(self, rows: pd.DataFrame) -> Any:
         ours = self._parts.inputs(rows)
-        made = ours.copy()
+        frame = ours.copy()
         for place, change in self._changed.items():
-            made[:, place] = change(ours)
-        return self._named(made)
+            frame[:, place] = change(ours)
+        return self._named(frame)

@@ -48,10 +48,10 @@ def load_model(artefact: object, *, trusted: bool = False, base: Path | None = N
         return wrap(import_object(text, base=base), name=text, task=task)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = _read(path, text, trusted=trusted, base=base)
+        loaded = _read(path, text, trusted=trusted, base=base)
     messages = [str(warning.message) for warning in caught]
     notes = dict.fromkeys(f"{m.split('. ', 1)[0].strip()}." for m in messages if "version" in m.lower())
-    return wrap(found, name=text, task=task, notes=tuple(notes))
+    return wrap(loaded, name=text, task=task, notes=tuple(notes))
 
 
 def _read(path: Path, shown: str, *, trusted: bool, base: Path | None) -> Any:
@@ -72,8 +72,8 @@ def _read(path: Path, shown: str, *, trusted: bool, base: Path | None) -> Any:
         return _read_skops(path, shown, trusted=trusted)
     if suffix in _PICKLES:
         return _read_pickle(path, shown, trusted=trusted, base=base)
-    found = suffix or "no extension"
-    raise ModelError(f"{shown}: expected {EXPECTED} or module:function, found {found!r}")
+    form = suffix or "no extension"
+    raise ModelError(f"{shown}: expected {EXPECTED} or module:function, found {form!r}")
 
 
 def _read_skops(path: Path, shown: str, *, trusted: bool) -> Any:

@@ -63,11 +63,13 @@ def _caller(spec: str, function: Callable[..., Any], problem: Problem) -> Call:
 
     def call(arrays: Arrays) -> Any:
         labels, predictions, scores = arrays
-        given: list[Any] = [_as_logged(values, problem) for values in (labels, predictions)]
+        arguments: list[Any] = [_as_logged(values, problem) for values in (labels, predictions)]
         if wants_scores:
-            given.append({label: scores[:, k] for k, label in enumerate(problem.classes)} if scores is not None else {})
+            arguments.append(
+                {label: scores[:, k] for k, label in enumerate(problem.classes)} if scores is not None else {}
+            )
         try:
-            return function(*given)
+            return function(*arguments)
         except Exception as error:
             raise ConfigError(f"[model] metric {spec} failed: {one_line(error)}") from None
 

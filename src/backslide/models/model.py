@@ -105,8 +105,8 @@ class Model:
     def remarks(self) -> tuple[str, ...]:
         """What is to be said about it: from loading it, and from asking it so far."""
         more = None if self.types is None or self.way is None else self.types.note(self.way)
-        said = (*self.notes, *(note for note in (self.read_as, more) if note))
-        return tuple(f"{self.name}: {note}" for note in said)
+        sentences = (*self.notes, *(note for note in (self.read_as, more) if note))
+        return tuple(f"{self.name}: {note}" for note in sentences)
 
     def _replies(
         self, frame: pl.DataFrame, batch_rows: int, call: Callable[[pd.DataFrame], Reply]

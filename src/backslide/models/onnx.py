@@ -65,10 +65,10 @@ class OnnxModel:
         return self._run(rows)[0]
 
     def _run(self, rows: pd.DataFrame) -> list[Any]:
-        given = self.session.run(None, self._feed(rows))
+        outputs = self.session.run(None, self._feed(rows))
         return [
             np.asarray(v).ravel() if i == 0 and np.ndim(v) == 2 and np.shape(v)[1] == 1 else v
-            for i, v in enumerate(given)
+            for i, v in enumerate(outputs)
         ]
 
     def _feed(self, rows: pd.DataFrame) -> dict[str, Any]:
@@ -86,9 +86,11 @@ class OnnxModel:
             from onnx import numpy_helper
 
         for index, node in enumerate(self.graph.graph.node):
-            held = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+            attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
             values = {
-                name: _attribute_values(value) for name, value in held.items() if isinstance(value, list) and value
+                name: _attribute_values(value)
+                for name, value in attributes.items()
+                if isinstance(value, list) and value
             }
             if values:
                 yield f"{index} {node.name or node.op_type}", node.op_type, values
@@ -109,16 +111,16 @@ class OnnxClassifier(OnnxModel):
 
     def predict_proba(self, rows: pd.DataFrame) -> Any:
         """Scores (n, K) in the order of ``classes_``."""
-        given = self._run(rows)
-        scores = given[1] if len(given) > 1 else given[0]
+        outputs = self._run(rows)
+        scores = outputs[1] if len(outputs) > 1 else outputs[0]
         if isinstance(scores, list):  # a ZipMap gives a dictionary per row
             return np.array([[row[label] for label in self.classes_.tolist()] for row in scores], dtype=np.float64)
         return np.asarray(scores, dtype=np.float64)
 
     def predict(self, rows: pd.DataFrame) -> Any:
         """Labels (n,)."""
-        given = self._run(rows)
-        return given[0] if len(given) > 1 else self.classes_[np.argmax(self.predict_proba(rows), axis=1)]
+        outputs = self._run(rows)
+        return outputs[0] if len(outputs) > 1 else self.classes_[np.argmax(self.predict_proba(rows), axis=1)]
 
 
 def _attribute_values(values: list[Any]) -> Any:
@@ -132,9 +134,9 @@ def _classes(graph: Any) -> list[Any] | None:
     for node in reversed(graph.graph.node):
         for attribute in node.attribute:
             if attribute.name in ("classlabels_strings", "classlabels_int64s", "classlabels_ints"):
-                held = [s.decode() for s in attribute.strings] or list(attribute.ints)
-                if held:
-                    return held
+                labels = [s.decode() for s in attribute.strings] or list(attribute.ints)
+                if labels:
+                    return labels
     return None
 
 

@@ -36,18 +36,18 @@ MOST_COLUMNS = 60
 
 def usual_orders(names: Sequence[str], numeric: Sequence[bool]) -> list[Order]:
     """Orders that a list of columns is usually brought into; the one that is given comes first."""
-    given = list(range(len(names)))
+    orders = list(range(len(names)))
     sorted_ones = [
-        given,
-        sorted(given, key=lambda i: names[i]),
-        sorted(given, key=lambda i: (names[i].lower(), names[i])),
-        sorted(given, key=lambda i: not numeric[i]),
-        sorted(given, key=lambda i: numeric[i]),
-        sorted(given, key=lambda i: (not numeric[i], names[i])),
-        sorted(given, key=lambda i: (numeric[i], names[i])),
+        orders,
+        sorted(orders, key=lambda i: names[i]),
+        sorted(orders, key=lambda i: (names[i].lower(), names[i])),
+        sorted(orders, key=lambda i: not numeric[i]),
+        sorted(orders, key=lambda i: numeric[i]),
+        sorted(orders, key=lambda i: (not numeric[i], names[i])),
+        sorted(orders, key=lambda i: (numeric[i], names[i])),
     ]
     every = [tuple(order) for one in sorted_ones for order in (one, one[::-1])]
-    turned = [tuple(given[k:] + given[:k]) for k in (1, len(given) - 1) if len(given) > 2]
+    turned = [tuple(orders[k:] + orders[:k]) for k in (1, len(orders) - 1) if len(orders) > 2]
     return list(dict.fromkeys([*every, *turned]))
 
 
@@ -83,16 +83,16 @@ def find_order(
             if shares.max() >= ALWAYS:
                 return guesses[int(shares.argmax())]
             starts, off = [*starts, *guesses], np.concatenate([off, offs])
-    left = most - len(starts)
+    remaining = most - len(starts)
     if exhaustive and n <= EVERY:
-        orders = list(permutations(range(n)))[:left]
+        orders = list(permutations(range(n)))[:remaining]
         share = look(orders)[0] if orders else np.zeros(0)
         return orders[int(share.argmax())] if len(share) and share.max() >= ALWAYS else None
     for start in np.argsort(off, kind="stable")[:STARTS]:
         order, distance = starts[int(start)], float(off[start])
-        while left > 0:
-            found, order, left, came = _step(order, distance, look, left)
-            if found:
+        while remaining > 0:
+            better, order, remaining, came = _step(order, distance, look, remaining)
+            if better:
                 return order
             if not came < nearer * distance:
                 break
@@ -102,14 +102,14 @@ def find_order(
 
 def _guesses(start: Order, guide: Guide) -> list[Order]:
     """Ever likelier orders, each from what the model says under the one before."""
-    found: list[Order] = []
+    guesses: list[Order] = []
     order = start
     for _ in range(GUESSES):
         order = guide(order)
-        if order in found or order == start:
+        if order in guesses or order == start:
             break
-        found.append(order)
-    return found
+        guesses.append(order)
+    return guesses
 
 
 def by_weight(
@@ -123,21 +123,21 @@ def by_weight(
     known = np.isfinite(columns).all(axis=1) & np.isfinite(answered).all(axis=1) & np.isfinite(wanted).all(axis=1)
     if known.sum() <= columns.shape[1] + 1:
         return order
-    held = columns[known]
-    spread = held.std(axis=0)
-    own = _slopes(held[:, list(order)], answered[known])
-    theirs = _slopes(held, wanted[known])
+    values = columns[known]
+    spread = values.std(axis=0)
+    own = _slopes(values[:, list(order)], answered[known])
+    theirs = _slopes(values, wanted[known])
     cost = np.abs(own[:, None, :] - theirs[None, :, :]).sum(axis=2) * spread[None, :]
     return tuple(int(c) for c in linear_sum_assignment(cost)[1])
 
 
-def _slopes(inputs: NDArray[np.float64], said: NDArray[np.float64]) -> NDArray[np.float64]:
+def _slopes(inputs: NDArray[np.float64], answers: NDArray[np.float64]) -> NDArray[np.float64]:
     """Slopes (k, m) of a least-squares fit."""
     design = np.column_stack([np.ones(len(inputs)), inputs])
-    return np.asarray(np.linalg.lstsq(design, said, rcond=None)[0][1:])
+    return np.asarray(np.linalg.lstsq(design, answers, rcond=None)[0][1:])
 
 
-def _step(order: Order, distance: float, look: Look, left: int) -> tuple[bool, Order, int, float]:
+def _step(order: Order, distance: float, look: Look, remaining: int) -> tuple[bool, Order, int, float]:
     """One round: every exchange of two; the best that do not touch each other together; where none helps, every move.
 
     Returns whether it is the order looked for, the nearest order found, what is left to spend, and its distance.
@@ -146,38 +146,38 @@ def _step(order: Order, distance: float, look: Look, left: int) -> tuple[bool, O
 
     def ask(orders: Sequence[Order]) -> tuple[bool, NDArray[np.float64]]:
         """Whether the order looked for is among them, and how far off each is; the nearest is kept."""
-        nonlocal best, came, left
-        orders = orders[: max(left, 0)]
+        nonlocal best, came, remaining
+        orders = orders[: max(remaining, 0)]
         if not orders:
             return False, np.zeros(0)
         share, offs = look(orders)
-        left -= len(orders)
-        found = bool(share.max() >= ALWAYS)
-        if found or offs.min() < came:
-            at = int(share.argmax() if found else offs.argmin())
-            best, came = orders[at], 0.0 if found else float(offs[at])
-        return found, offs
+        remaining -= len(orders)
+        better = bool(share.max() >= ALWAYS)
+        if better or offs.min() < came:
+            at = int(share.argmax() if better else offs.argmin())
+            best, came = orders[at], 0.0 if better else float(offs[at])
+        return better, offs
 
     pairs = list(combinations(range(len(order)), 2))
-    found, offs = ask([_exchange(order, [pair]) for pair in pairs])
-    if not found:
+    better, offs = ask([_exchange(order, [pair]) for pair in pairs])
+    if not better:
         apart = _apart(pairs[: len(offs)], offs, distance)
-        found, _ = ask([_exchange(order, apart[:many]) for many in range(2, len(apart) + 1)])
-    if not found and came >= distance:
-        found, _ = ask(_moves(order))
-    return found, best, left, came
+        better, _ = ask([_exchange(order, apart[:many]) for many in range(2, len(apart) + 1)])
+    if not better and came >= distance:
+        better, _ = ask(_moves(order))
+    return better, best, remaining, came
 
 
 def _apart(pairs: Sequence[Pair], offs: NDArray[np.float64], distance: float) -> list[Pair]:
     """Exchanges that each come nearer and touch no column twice, best first."""
     taken: set[int] = set()
-    found = []
+    results = []
     for k in np.argsort(offs, kind="stable"):
         pair = pairs[int(k)]
         if offs[k] < distance and not taken & set(pair):
             taken |= set(pair)
-            found.append(pair)
-    return found
+            results.append(pair)
+    return results
 
 
 def _exchange(order: Order, pairs: Sequence[Pair]) -> Order:
@@ -189,10 +189,10 @@ def _exchange(order: Order, pairs: Sequence[Pair]) -> Order:
 
 def _moves(order: Order) -> list[Order]:
     """Every move of one column further than to its neighbour's place."""
-    found = []
+    results = []
     for a, b in product(range(len(order)), repeat=2):
         if abs(a - b) > 1:
             changed = list(order)
             changed.insert(b, changed.pop(a))
-            found.append(tuple(changed))
-    return found
+            results.append(tuple(changed))
+    return results

@@ -69,16 +69,16 @@ def _links(problem: Problem, numbers: Floats, logits: tuple[str, ...]) -> list[s
 
 def _orders(problem: Problem, served: Outcomes) -> Iterator[tuple[str, ...]]:
     """Orders in which a training may have numbered the classes: of text, of value, of the configuration, and turned round."""
-    said = {problem.classes[int(code)] for code in np.unique(served.predictions.astype(np.int64)) if code >= 0}
-    sets = [set(problem.classes), set(problem.roles.scores), said]
-    found: dict[tuple[str, ...], None] = {}
+    classes = {problem.classes[int(code)] for code in np.unique(served.predictions.astype(np.int64)) if code >= 0}
+    sets = [set(problem.classes), set(problem.roles.scores), classes]
+    orders: dict[tuple[str, ...], None] = {}
     for labels in sets:
         if 2 <= len(labels) <= len(problem.classes) and labels <= set(problem.classes):
-            found |= dict.fromkeys((tuple(sorted(labels)), order_classes(labels)))
-    found[tuple(problem.roles.scores)] = None
+            orders |= dict.fromkeys((tuple(sorted(labels)), order_classes(labels)))
+    orders[tuple(problem.roles.scores)] = None
     if len(problem.classes) == 2:
-        found[tuple(reversed(problem.classes))] = None
-    yield from (order for order in found if len(order) >= 2 and set(order) <= set(problem.classes))
+        orders[tuple(reversed(problem.classes))] = None
+    yield from (order for order in orders if len(order) >= 2 and set(order) <= set(problem.classes))
 
 
 def _of_matrix(problem: Problem, reply: Reply, served: Outcomes) -> Iterator[Reading]:

@@ -59,32 +59,32 @@ class Reading:
             assert reply.columns is not None
             assert self.decisions is not None
             return Reply(numbers=number_array(reply.columns[self.decisions]))
-        said = None
+        answers = None
         if self.labels is not None:
-            held = reply.columns[self.decisions] if reply.columns is not None and self.decisions else reply.raw
-            texts = label_texts(reply.labels if held is None else held)
+            values = reply.columns[self.decisions] if reply.columns is not None and self.decisions else reply.raw
+            texts = label_texts(reply.labels if values is None else values)
             names = {str(code): label for code, label in enumerate(self.labels)}
             names |= {"false": self.labels[0], "true": self.labels[1]} if len(self.labels) == 2 else {}
-            said = np.array([names.get(t, t) if t is not None else None for t in texts], dtype=object)
+            answers = np.array([names.get(t, t) if t is not None else None for t in texts], dtype=object)
         scores = self._scores(reply) if self.order else None
-        if said is None:
+        if answers is None:
             assert scores is not None
             codes = decide(scores, self.problem)
-            said = np.array([*self.problem.classes, None], dtype=object)[codes]
-        return Reply(labels=said, scores=scores, classes=self.problem.classes)
+            answers = np.array([*self.problem.classes, None], dtype=object)[codes]
+        return Reply(labels=answers, scores=scores, classes=self.problem.classes)
 
     def _scores(self, reply: Reply) -> Floats:
         """(n, K) in the order of the problem's classes; a class that is not scored gets 0, or what is left of two."""
-        given = as_numbers(reply, self.columns)
-        if given.shape[1] != len(self.order):
-            raise ReplyError(f"it returned {given.shape[1]} scores per row, {len(self.order)} before")
-        given = LINKS[self.link][0](given)
+        numbers = as_numbers(reply, self.columns)
+        if numbers.shape[1] != len(self.order):
+            raise ReplyError(f"it returned {numbers.shape[1]} scores per row, {len(self.order)} before")
+        numbers = LINKS[self.link][0](numbers)
         classes, same = self.problem.classes, self.problem.spellings
         places = [classes.index(same.get(label, label)) for label in self.order]
-        scores = np.zeros((len(given), len(classes)))
-        scores[:, places] = given
+        scores = np.zeros((len(numbers), len(classes)))
+        scores[:, places] = numbers
         if len(places) == 1 and len(classes) == 2:
-            scores[:, 1 - places[0]] = 1.0 - given[:, 0]
+            scores[:, 1 - places[0]] = 1.0 - numbers[:, 0]
         return scores
 
 
@@ -98,8 +98,8 @@ def as_numbers(reply: Reply, columns: tuple[str, ...]) -> Floats:
     if columns:
         assert reply.columns is not None
         return np.column_stack([np.asarray(reply.columns[c], dtype=np.float64) for c in columns])
-    given = reply.scores if reply.scores is not None else reply.raw if reply.raw is not None else reply.numbers
-    array = np.asarray(given, dtype=np.float64)
+    values = reply.scores if reply.scores is not None else reply.raw if reply.raw is not None else reply.numbers
+    array = np.asarray(values, dtype=np.float64)
     return array[:, None] if array.ndim == 1 else array
 
 

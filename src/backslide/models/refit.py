@@ -52,8 +52,8 @@ def reorder_categories(artefact: Any, rows: pd.DataFrame, order: Order) -> Any:
 
     def turn(part: Any, own: Any) -> None:
         if type(part).__name__ in ENCODERS and getattr(part, "categories_", None) is not None:
-            held = own.to_numpy(object) if isinstance(own, pd.DataFrame) else np.asarray(own, object)
-            part.categories_ = [_reorder(levels, held[:, k], order) for k, levels in enumerate(part.categories_)]
+            categories = own.to_numpy(object) if isinstance(own, pd.DataFrame) else np.asarray(own, object)
+            part.categories_ = [_reorder(levels, categories[:, k], order) for k, levels in enumerate(part.categories_)]
 
     return _copy_and_visit(artefact, rows, turn)
 
@@ -119,21 +119,21 @@ def find_unknown(artefact: Any, rows: pd.DataFrame) -> list[EncoderUnknowns]:
         Exception: whatever a step in front raises.
     """
     named = {id(part): names for part, names in _encoders(artefact, [str(c) for c in rows.columns])}
-    found = []
+    results = []
 
     def look(part: Any, own: Any) -> None:
         if id(part) not in named:
             return
-        held = own.to_numpy(object) if isinstance(own, pd.DataFrame) else np.asarray(own, object)
+        categories = own.to_numpy(object) if isinstance(own, pd.DataFrame) else np.asarray(own, object)
         for k, (column, levels) in enumerate(zip(named[id(part)], part.categories_, strict=True)):
             instead = _instead(part, k)
             if instead:
                 known = set(levels.tolist())
-                odd = np.array([not _missing(v) and v not in known for v in held[:, k].tolist()], bool)
-                found.append(EncoderUnknowns(column, odd, Counter(held[odd, k].tolist()), instead))
+                odd = np.array([not _missing(v) and v not in known for v in categories[:, k].tolist()], bool)
+                results.append(EncoderUnknowns(column, odd, Counter(categories[odd, k].tolist()), instead))
 
     _visit(artefact, rows, look)
-    return found
+    return results
 
 
 def _instead(part: Any, k: int) -> str:
@@ -150,9 +150,9 @@ def _instead(part: Any, k: int) -> str:
 def _encoders(part: Any, columns: list[str]) -> Iterator[tuple[Any, list[str]]]:
     if isinstance(steps := getattr(part, "steps", None), list):
         for step in inside(steps):
-            found = list(_encoders(step, columns))
-            if found:
-                yield from found
+            encoders = list(_encoders(step, columns))
+            if encoders:
+                yield from encoders
                 return
             if getattr(step, "n_features_in_", len(columns)) != len(columns) or hasattr(step, "transformers_"):
                 return
@@ -167,10 +167,10 @@ def _encoders(part: Any, columns: list[str]) -> Iterator[tuple[Any, list[str]]]:
 def _visit(part: Any, rows: Any, act: Callable[[Any, Any], None]) -> None:
     """Act on every innermost part with the rows that reach it, in the order in which they pass."""
     if isinstance(steps := getattr(part, "steps", None), list):
-        found = inside(steps)
-        for step in found:
+        result = inside(steps)
+        for step in result:
             _visit(step, rows, act)
-            if any(not hasattr(later, "predict") for later in found[found.index(step) + 1 :]):
+            if any(not hasattr(later, "predict") for later in result[result.index(step) + 1 :]):
                 rows = step.transform(rows)
     elif isinstance(branches := getattr(part, "transformers_", None), list):
         for _, branch, chosen in branches:

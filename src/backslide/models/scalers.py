@@ -58,13 +58,13 @@ def scaled_columns(artefact: Any, columns: Sequence[str]) -> dict[str, ColumnSca
 def _walk(part: Any, columns: list[_Column]) -> dict[str, ColumnScaling]:
     if isinstance(steps := getattr(part, "steps", None), list):
         for step in inside(steps):
-            found = _walk(step, columns)
-            if found:
-                return found
+            result = _walk(step, columns)
+            if result:
+                return result
             columns = _behind(step, columns)
         return {}
     if isinstance(branches := getattr(part, "transformers_", None), list):
-        found = {}
+        result = {}
         places = {column.name: k for k, column in enumerate(columns)}
         for _, branch, chosen in branches:
             own = [columns[places[name]] for name in named_columns(chosen, list(places)) if name in places]
@@ -72,8 +72,8 @@ def _walk(part: Any, columns: list[_Column]) -> dict[str, ColumnScaling]:
                 isinstance(v, str) for v in np.atleast_1d(np.asarray(chosen, object))
             ):
                 own = [replace(column, by_name=False) for column in own]
-            found |= _walk(branch, own)
-        return found
+            result |= _walk(branch, own)
+        return result
     return _scales(part, columns)
 
 
@@ -130,10 +130,10 @@ def _scales(part: Any, columns: list[_Column]) -> dict[str, ColumnScaling]:
         spread = 1 / spread
         centre = -np.asarray(part.min_, float) * spread
     else:
-        given = getattr(part, {"StandardScaler": "mean_", "RobustScaler": "center_"}.get(name, ""), None)
+        middle = getattr(part, {"StandardScaler": "mean_", "RobustScaler": "center_"}.get(name, ""), None)
         if not getattr(part, "with_mean", True):
-            given = None  # fitted all the same, and not taken off
-        centre = np.zeros(n) if given is None else np.asarray(given, float)
+            middle = None  # fitted all the same, and not taken off
+        centre = np.zeros(n) if middle is None else np.asarray(middle, float)
     return {
         column.name: ColumnScaling(
             name, float(centre[k]), float(spread[k]), _MEASURES[name], column.filling, column.direct

@@ -76,5 +76,5 @@ def settings(vectoriser: Any) -> Iterator[tuple[str, Any, Any]]:
 
 def terms(vectoriser: Any) -> dict[str, int] | None:
     """The vocabulary of a fitted vectoriser; None where it hashes."""
-    found = getattr(vectoriser, "vocabulary_", None)
-    return found if isinstance(found, dict) else None
+    vocabulary = getattr(vectoriser, "vocabulary_", None)
+    return vocabulary if isinstance(vocabulary, dict) else None

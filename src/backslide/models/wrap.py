@@ -86,12 +86,12 @@ def _function(function: Any, name: str, task: str | None, notes: tuple[str, ...]
 
 
 def _classes(artefact: Any, name: str) -> tuple[str, ...] | None:
-    found = attribute(artefact, "classes_")
-    if found is None:
+    classes = attribute(artefact, "classes_")
+    if classes is None:
         return None
-    if isinstance(found, list) and found and hasattr(found[0], "__len__") and not isinstance(found[0], str):
+    if isinstance(classes, list) and classes and hasattr(classes[0], "__len__") and not isinstance(classes[0], str):
         raise ModelError(f"{name} predicts several targets at once; expected a model of one target")
-    return class_texts(found)
+    return class_texts(classes)
 
 
 def _features(artefact: Any) -> tuple[str, ...] | None:

@@ -44,22 +44,22 @@ def gather(frame: pl.LazyFrame, wanted: SumPlan) -> dict[int, Sums]:
     Raises:
         SourceError: when the rows cannot be read.
     """
-    held = set(frame.collect_schema().names())
-    quantities = [q for q in wanted.quantities if q in held]
-    features = [c for c in wanted.features if c in held]
-    known = {c: v for c, v in wanted.vocabularies.items() if c in held}
-    tables = [frame.group_by(PERIOD).agg(_inputs(quantities, features, known, wanted, held))]
+    columns = set(frame.collect_schema().names())
+    quantities = [q for q in wanted.quantities if q in columns]
+    features = [c for c in wanted.features if c in columns]
+    known = {c: v for c, v in wanted.vocabularies.items() if c in columns}
+    tables = [frame.group_by(PERIOD).agg(_inputs(quantities, features, known, wanted, columns))]
     parts = [frame.filter(condition(expression)) for expression in wanted.segments]
-    tables += [part.group_by(PERIOD).agg(_quantities(quantities, held)) for part in parts]
-    counted = wanted.classification and {names.LABEL, names.PREDICTION} <= held
+    tables += [part.group_by(PERIOD).agg(_quantities(quantities, columns)) for part in parts]
+    counted = wanted.classification and {names.LABEL, names.PREDICTION} <= columns
     if counted:
         both = pl.col(names.LABEL).is_not_null() & pl.col(names.PREDICTION).is_not_null()
         keys = (PERIOD, names.LABEL, names.PREDICTION)
         tables += [part.filter(both).group_by(*keys).len() for part in (frame, *parts)]
     with reading():
-        found = pl.collect_all(tables, engine="streaming")
+        results = pl.collect_all(tables, engine="streaming")
     n = 1 + len(parts)
-    totals, counts = found[:n], found[n:] if counted else [pl.DataFrame()] * n
+    totals, counts = results[:n], results[n:] if counted else [pl.DataFrame()] * n
     cells = [_by_period(table) for table in counts]
     sums = {}
     inside = [{row[PERIOD]: row for row in table.iter_rows(named=True)} for table in totals]
@@ -85,40 +85,40 @@ def gather(frame: pl.LazyFrame, wanted: SumPlan) -> dict[int, Sums]:
     return sums
 
 
-def _quantities(quantities: list[str], held: set[str]) -> list[pl.Expr]:
-    found = [pl.len().alias("rows")]
-    if names.LABEL in held:
-        found.append(pl.col(names.LABEL).count().alias("labelled"))
+def _quantities(quantities: list[str], columns: set[str]) -> list[pl.Expr]:
+    expressions = [pl.len().alias("rows")]
+    if names.LABEL in columns:
+        expressions.append(pl.col(names.LABEL).count().alias("labelled"))
     for name in quantities:
         value = pl.col(name).cast(pl.Float64)
         value = pl.when(value.is_finite()).then(value)
-        found += [value.count().alias(f"n {name}"), value.sum().alias(f"sum {name}")]
-        found.append((value * value).sum().alias(f"square {name}"))
-    return found
+        expressions += [value.count().alias(f"n {name}"), value.sum().alias(f"sum {name}")]
+        expressions.append((value * value).sum().alias(f"square {name}"))
+    return expressions
 
 
 def _inputs(
-    quantities: list[str], features: list[str], known: Mapping[str, tuple[str, ...]], wanted: SumPlan, held: set[str]
+    quantities: list[str], features: list[str], known: Mapping[str, tuple[str, ...]], wanted: SumPlan, columns: set[str]
 ) -> list[pl.Expr]:
-    found = _quantities(quantities, held)
+    expressions = _quantities(quantities, columns)
     for column in features:  # null, or NaN where the column holds floats
         nan = pl.col(column).cast(pl.String, strict=False).is_in(["NaN"])
-        found.append((pl.col(column).is_null() | nan).sum().alias(f"missing {column}"))
+        expressions.append((pl.col(column).is_null() | nan).sum().alias(f"missing {column}"))
     for column, vocabulary in known.items():
         text = pl.col(column).cast(pl.String)
-        found.append((text.is_not_null() & ~text.is_in(list(vocabulary))).sum().alias(f"unknown {column}"))
-    if wanted.source is not None and wanted.source in held and {names.LABEL, names.PREDICTION} <= held:
+        expressions.append((text.is_not_null() & ~text.is_in(list(vocabulary))).sum().alias(f"unknown {column}"))
+    if wanted.source is not None and wanted.source in columns and {names.LABEL, names.PREDICTION} <= columns:
         changed = pl.col(names.LABEL).cast(pl.String) != pl.col(names.PREDICTION).cast(pl.String)
-        found.append(((pl.col(wanted.source) == REVIEW) & changed).sum().alias("corrected"))
-    return found
+        expressions.append(((pl.col(wanted.source) == REVIEW) & changed).sum().alias("corrected"))
+    return expressions
 
 
 def _by_period(table: pl.DataFrame) -> dict[int, Counter[tuple[str, str]]]:
-    found: dict[int, Counter[tuple[str, str]]] = {}
-    for number, label, said, n in table.iter_rows():
+    counts: dict[int, Counter[tuple[str, str]]] = {}
+    for number, label, prediction, n in table.iter_rows():
         if number is not None:
-            found.setdefault(int(number), Counter())[(str(label), str(said))] += int(n)
-    return found
+            counts.setdefault(int(number), Counter())[(str(label), str(prediction))] += int(n)
+    return counts
 
 
 def _sums(row: dict[str, float], quantities: list[str], cells: Counter[tuple[str, str]]) -> Sums:

@@ -105,10 +105,10 @@ class _Run:
                 self.quiet = 0
         if self.open is not None:
             self.found.append(self.open)
-        told = Track(self.followed, self.baseline, expected, noise, self.found)
-        told.evidence = max(self._evidence(), 0.0) / self.limit
-        told.early = max(self.sums) / self.early_limit if self.early_limit > 0 else 0.0
-        return told
+        track = Track(self.followed, self.baseline, expected, noise, self.found)
+        track.evidence = max(self._evidence(), 0.0) / self.limit
+        track.early = max(self.sums) / self.early_limit if self.early_limit > 0 else 0.0
+        return track
 
     def _learn(self, reference: Periods) -> None:
         """Take ``reference`` for what is normal from now on."""
@@ -150,8 +150,8 @@ class _Run:
             self.sums[i] = max(0.0, self.sums[i] + float(self.x[sign][t]) - self.k)
         if self._evidence() >= self.limit:
             sign = max(self.alarms, key=lambda s: self.alarms[s].evidence)
-            seen = self.open.raised if self.open is not None else None
-            self.open = replace(self._raise(Level.ALARM, sign, t), seen=seen)
+            last = self.open.raised if self.open is not None else None
+            self.open = replace(self._raise(Level.ALARM, sign, t), seen=last)
         elif max(self.sums) > self.early_limit and self.open is None:
             self.open = self._raise(Level.WATCH, self.followed.signs[int(np.argmax(self.sums))], t)
         elif self.open is not None and max(self.sums) == 0.0:

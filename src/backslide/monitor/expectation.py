@@ -119,10 +119,10 @@ def of_later(expectation: Expectation, case: Case, frame: pl.LazyFrame, wanted: 
     scores = {names.score(label) for label in case.problem.classes}
     needed = {*expectation.design.columns, names.PREDICTION, *scores}
     columns = [c for c in frame.collect_schema().names() if c in needed]
-    drawn = frame.filter(pl.col(PERIOD).is_in(list(wanted))).select(*columns, PERIOD)
-    drawn = drawn.filter(pl.int_range(pl.len()).shuffle(seed=0).over(PERIOD) < MOST_ROWS)
+    sampled = frame.filter(pl.col(PERIOD).is_in(list(wanted))).select(*columns, PERIOD)
+    sampled = sampled.filter(pl.int_range(pl.len()).shuffle(seed=0).over(PERIOD) < MOST_ROWS)
     with reading():
-        rows = drawn.collect()
+        rows = sampled.collect()
     if rows.height == 0:
         return {}
     return _moments(rows[PERIOD].to_numpy(), expectation.of(rows, outcomes(rows, case.problem)))
@@ -164,15 +164,15 @@ def estimate_performance(
     own = answered.take(known)
     statistics = own.statistics(metric, len(case.problem.classes))
     reference = float(metric.value(statistics.sum(0)))
-    reason, found = broken or _fault(case), None
+    reason, estimate = broken or _fault(case), None
     if reason is None:
-        found, reason = _estimate(case, metric, statistics, known, history)
+        estimate, reason = _estimate(case, metric, statistics, known, history)
     return EstimatedPerformance(
         metric=metric.name,
         since=grid.label(numbers[0]),
         until=grid.label(numbers[-1]),
         rows=side.window.rows,
-        estimate=None if found is None else found.published(),
+        estimate=None if estimate is None else estimate.published(),
         reference=reference,
         assumption=ASSUMPTION,
         suppressed=reason,
@@ -195,8 +195,8 @@ def _estimate(
 ) -> tuple[LabelFreeEstimate | None, str | None]:
     design = make_design(case.pairs.values())
     ref, cur = case.reference.outcomes, case.current.outcomes
-    said = cur.predictions.astype(float)
-    answered = np.flatnonzero(said >= 0 if case.problem.classification else np.isfinite(said))
+    predictions = cur.predictions.astype(float)
+    answered = np.flatnonzero(predictions >= 0 if case.problem.classification else np.isfinite(predictions))
     if len(answered) < MIN_ROWS:
         return None, "too few rows with a prediction"
     x_ref = _matrix(design, case.reference.sample, ref)[known]

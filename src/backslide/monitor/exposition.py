@@ -8,7 +8,7 @@ from backslide.contracts.watch import Level, WatchReport
 _NUMBER = {Level.QUIET: 0, Level.WATCH: 1, Level.ALARM: 2}
 
 
-def exposition(found: WatchReport) -> str:
+def exposition(report: WatchReport) -> str:
     """Prometheus' text format.
 
     Raises:
@@ -21,24 +21,26 @@ def exposition(found: WatchReport) -> str:
     def gauge(name: str, words: str, labels: tuple[str, ...] = ("model",)) -> Gauge:
         return Gauge(f"backslide_{name}", words, labels, registry=registry)
 
-    model = found.model
-    gauge("status", "0 quiet, 1 early sign, 2 alarm").labels(model).set(_NUMBER[found.status])
-    live = [one for one in found.incidents if one.open]
+    model = report.model
+    gauge("status", "0 quiet, 1 early sign, 2 alarm").labels(model).set(_NUMBER[report.status])
+    live = [one for one in report.incidents if one.open]
     gauge("open_incidents", "Incidents that are not over").labels(model).set(len(live))
-    gauge("periods_waiting_for_labels", "Periods that cannot be judged yet").labels(model).set(found.labels.waiting)
-    waiting = sum(one.status == "waiting" for one in found.deliveries)
+    gauge("periods_waiting_for_labels", "Periods that cannot be judged yet").labels(model).set(report.labels.waiting)
+    waiting = sum(one.status == "waiting" for one in report.deliveries)
     gauge("messages_waiting", "Messages that nobody took yet").labels(model).set(waiting)
     of_stream = ("model", "stream")
     level = gauge("stream_level", "0 quiet, 1 early sign, 2 alarm", of_stream)
     value = gauge("stream_value", "Value of the last period", of_stream)
     expected = gauge("stream_expected", "What the reference leads one to expect of it", of_stream)
     evidence = gauge("stream_evidence", "Evidence of a change as a share of the alarm's limit, log scale", of_stream)
-    for stream in found.streams:
+    for stream in report.streams:
         level.labels(model, stream.name).set(_NUMBER[stream.level])
         evidence.labels(model, stream.name).set(stream.evidence)
         if stream.latest is not None:
             value.labels(model, stream.name).set(stream.latest.value)
             expected.labels(model, stream.name).set(stream.latest.expected)
-    if found.estimated is not None and found.estimated.estimate is not None:
-        gauge("estimated_performance", "Of periods without labels").labels(model).set(found.estimated.estimate.estimate)
+    if report.estimated is not None and report.estimated.estimate is not None:
+        gauge("estimated_performance", "Of periods without labels").labels(model).set(
+            report.estimated.estimate.estimate
+        )
     return generate_latest(registry).decode()

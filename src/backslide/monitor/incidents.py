@@ -86,14 +86,14 @@ class Group:
 
 def group_signals(tracks: Sequence[Track], delay: Callable[[StreamKind], int], cooldown: int) -> list[Group]:
     """Incidents in the order of their first signs; ``delay`` is how many periods later a stream's period is known."""
-    found: list[Group] = []
+    groups: list[Group] = []
     for member in sorted(_members(tracks, delay), key=lambda m: (m.seen, m.at)):
-        last = found[-1] if found else None
+        last = groups[-1] if groups else None
         if last is not None and (last.over is None or member.seen <= last.over + cooldown):
             last.members.append(member)
         else:
-            found.append(Group([member]))
-    return found
+            groups.append(Group([member]))
+    return groups
 
 
 def _members(tracks: Sequence[Track], delay: Callable[[StreamKind], int]) -> Iterator[IncidentMember]:
@@ -101,10 +101,10 @@ def _members(tracks: Sequence[Track], delay: Callable[[StreamKind], int]) -> Ite
         wait = delay(track.followed.kind)
         numbers = track.followed.later.ordinals
         for one in track.raised:
-            seen = one.raised if one.seen is None else one.seen
+            last = one.raised if one.seen is None else one.seen
             over = None if one.closed is None else int(numbers[one.closed]) + wait
             at = int(numbers[one.raised])
-            yield IncidentMember(track, one, int(numbers[one.began]), at, at + wait, int(numbers[seen]) + wait, over)
+            yield IncidentMember(track, one, int(numbers[one.began]), at, at + wait, int(numbers[last]) + wait, over)
 
 
 def incident(
@@ -163,11 +163,11 @@ def sentence(member: IncidentMember, grid: PeriodGrid) -> str:
     one, followed = member.raised, member.track.followed
     rows = slice(one.began, one.raised + 1)
     weight = followed.later.rows[rows]
-    seen = float(weight @ followed.later.values[rows] / weight.sum())
-    before = seen - one.change
+    mean = float(weight @ followed.later.values[rows] / weight.sum())
+    before = mean - one.change
     fell = one.change < 0
     size = say.change(one.change, share=followed.share)
-    shown = (say.percent(before), say.percent(seen)) if followed.share else (say.number(before), say.number(seen))
+    shown = (say.percent(before), say.percent(mean)) if followed.share else (say.number(before), say.number(mean))
     verb = "fell" if fell else "rose"
     since = grid.label(member.began)
     early = " (an early sign, no alarm)" if one.level == Level.WATCH else ""
@@ -189,11 +189,11 @@ class DueMessage:
 def due_messages(group: Group, grid: PeriodGrid, last: int, remind_after: int) -> list[DueMessage]:
     """Every message of an incident up to period ``last``, in order of time."""
     name, alarm, over = identity(group, grid), group.alarm, group.over
-    found = [DueMessage(name, "watch", group.first)] if group.first != alarm else []
+    messages = [DueMessage(name, "watch", group.first)] if group.first != alarm else []
     if alarm is not None:
-        found.append(DueMessage(name, "alarm", alarm))
+        messages.append(DueMessage(name, "alarm", alarm))
         end = last if over is None else over - 1
-        found += [DueMessage(name, "reminder", n) for n in range(alarm + remind_after, end + 1, remind_after)]
+        messages += [DueMessage(name, "reminder", n) for n in range(alarm + remind_after, end + 1, remind_after)]
         if over is not None:
-            found.append(DueMessage(name, "recovery", over))
-    return [one for one in found if one.number <= last]
+            messages.append(DueMessage(name, "recovery", over))
+    return [one for one in messages if one.number <= last]

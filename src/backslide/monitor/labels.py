@@ -115,11 +115,11 @@ def _arrival_notes(rows: PeriodRows, ages: Ages, now: float) -> list[str]:
     notes = []
     horizon = max(ages.mature or ages.first, 1)
     old = np.full(len(after), float(horizon) if len(before) == 0 else max(horizon, float(np.quantile(before, 0.99))))
-    found = compare_arrival(before, after, old)
-    if found is not None and found.changed:
-        way = "later" if found.difference < 0 else "sooner"
+    arrival = compare_arrival(before, after, old)
+    if arrival is not None and arrival.changed:
+        way = "later" if arrival.difference < 0 else "sooner"
         notes.append(
-            f"labels come {way} than in the reference (by up to {say.percent(abs(found.difference))} of them at the same age): "
+            f"labels come {way} than in the reference (by up to {say.percent(abs(arrival.difference))} of them at the same age): "
             "recent periods are not comparable; wait for the stream with all labels"
         )
     shares = ages.by_class
@@ -142,10 +142,11 @@ def _selective_note(later: pl.DataFrame, classes: tuple[str, ...]) -> list[str]:
         if later[column].dtype.is_numeric()
         else codes_of(later[column], classes).astype(float)
     )
-    found = selective_labels(score, later[names.LABEL].is_not_null().to_numpy())
-    if found is None or not found.found:
+    selection = selective_labels(score, later[names.LABEL].is_not_null().to_numpy())
+    if selection is None or not selection.found:
         return []
     return [
-        f"which rows are labelled depends on the score ({say.percent(found.lowest)} to {say.percent(found.highest)} of its "
+        f"which rows are labelled depends on the score ({say.percent(selection.lowest)} to "
+        f"{say.percent(selection.highest)} of its "
         "tenths): what is said of performance holds for labelled rows only"
     ]

@@ -42,7 +42,7 @@ def _messages(
 ) -> list[Message]:
     alerts, mutes, findings = settings.alerts, book.mutes(), book.findings()
     known = {(m.incident, m.kind) for m in book.messages()}
-    found: list[Message] = []
+    messages: list[Message] = []
     for group in groups:
         name = identity(group, grid)
         if incident(group, grid, mutes, None, last).muted is not None:
@@ -51,8 +51,8 @@ def _messages(
             if one.kind not in alerts.on or not _new(one, group, before, known):
                 continue
             finding = IncidentDiagnosis(**findings[name]) if name in findings else None
-            found.append(_message(settings, group, grid, one, finding, last))
-    return found
+            messages.append(_message(settings, group, grid, one, finding, last))
+    return messages
 
 
 def _new(one: DueMessage, group: Group, before: int | None, known: set[tuple[str, str]]) -> bool:
@@ -71,10 +71,10 @@ _LEVEL = {"alarm": "ALARM", "watch": "early sign", "reminder": "still open", "re
 def _message(
     settings: Settings, group: Group, grid: PeriodGrid, one: DueMessage, finding: IncidentDiagnosis | None, last: int
 ) -> Message:
-    told = incident(group, grid, (), finding, last)
-    others = [m.sentence for m in told.members][:MOST_LINES]
+    message = incident(group, grid, (), finding, last)
+    others = [m.sentence for m in message.members][:MOST_LINES]
     others += [f"at that time: {e}" for e in near(events_of(settings), grid, group.speaker.began, group.speaker.at)]
-    sentence = told.sentence
+    sentence = message.sentence
     if one.kind == "recovery":
         sentence = f"Back to normal since {grid.label(one.number)}. It was: {sentence}"
     fields = {
@@ -83,9 +83,9 @@ def _message(
         "sentence": sentence,
         "detail": "\n".join(f"- {text}" for text in others),
         "decision": finding.decision if finding is not None else "",
-        "stream": told.members[0].stream,
-        "since": told.began,
-        "incident": told.id,
+        "stream": message.members[0].stream,
+        "since": message.began,
+        "incident": message.id,
     }
     alerts = settings.alerts
     return Message(
@@ -157,9 +157,9 @@ def test_message(settings: Settings) -> str | None:
     return _send(settings, Message("", "test", "", title, "A test: alerts of backslide arrive here."))
 
 
-def write_metrics(settings: Settings, found: WatchReport) -> None:
+def write_metrics(settings: Settings, report: WatchReport) -> None:
     """Write the figures where a textfile collector reads them; whole, or not at all."""
     path = settings.base / Path(settings.watch.metrics_file or "backslide.prom")
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(exposition(found), encoding="utf-8")
+    beside.write_text(exposition(report), encoding="utf-8")
     beside.replace(path)

@@ -100,14 +100,14 @@ def _summary(incidents: Sequence[Incident], status: Level, look: Look, tracks: S
     if status != Level.QUIET and live:
         worst = max(live, key=lambda one: (one.level == Level.ALARM, one.known_on))
         return worst.sentence
-    judged = max((len(t.followed.later) for t in tracks), default=0)
-    if not judged:
+    periods = max((len(t.followed.later) for t in tracks), default=0)
+    if not periods:
         return "Nothing to judge yet: no period after the reference is complete."
     closed = [one for one in incidents if not one.open and one.level == Level.ALARM]
     past = f"; {len(closed)} alarm{'s' if len(closed) > 1 else ''} before, all over" if closed else ""
     hushed = ", open alarms are muted" if any(one.open and one.muted for one in incidents) else ""
     until = "" if look.last is None else f" up to {look.grid.label(look.last)}"
-    return f"Quiet: {len(tracks)} streams over {judged} periods{until}{past}{hushed}."
+    return f"Quiet: {len(tracks)} streams over {periods} periods{until}{past}{hushed}."
 
 
 def _promise(settings: Settings, grid: PeriodGrid, tracks: Sequence[Track]) -> Promise:

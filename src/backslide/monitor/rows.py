@@ -89,16 +89,16 @@ def _read_alike(
     column, frames = settings.model.timestamp, {"the reference": before, "the rows after it": after}
     if column is None or any(column not in frame.collect_schema() for frame in frames.values()):
         return before, after
-    told = read_times(frames, column, time_format(settings.model))
-    cutting.notes += time_notes(told, frames)
+    times = read_times(frames, column, time_format(settings.model))
+    cutting.notes += time_notes(times, frames)
     if rest:
-        first, second = (told.of(frame.collect_schema()[column]) for frame in frames.values())
+        first, second = (times.of(frame.collect_schema()[column]) for frame in frames.values())
         with reading():
             last = before.select(first.max()).collect(engine="streaming").item()
         if last is None:
             raise SourceError("the reference holds no readable time")
         after = after.filter(second > last)
-    return in_place(before, told, settings.model), in_place(after, told, settings.model)
+    return in_place(before, times, settings.model), in_place(after, times, settings.model)
 
 
 def _with_times(frame: pl.LazyFrame, settings: Settings, as_of: datetime) -> tuple[pl.LazyFrame, bool]:
@@ -133,8 +133,8 @@ def open_both(rows: PeriodRows) -> WindowPair:
     """Both windows, prepared."""
     order = [SERVED] if rows.settings.model.timestamp is not None and not rows.grid.timed else []
     sides = [frame.sort(SERVED, maintain_order=True) if order else frame for frame in rows.windows]
-    found = open_windows(plain(sides[0]), plain(sides[1]), rows.settings)
-    return replace(found, notes=tuple(dict.fromkeys([*rows.notes, *found.notes])))
+    pair = open_windows(plain(sides[0]), plain(sides[1]), rows.settings)
+    return replace(pair, notes=tuple(dict.fromkeys([*rows.notes, *pair.notes])))
 
 
 def between(rows: PeriodRows, first: int, last: int) -> PeriodRows:

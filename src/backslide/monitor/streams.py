@@ -126,18 +126,18 @@ def quantities(problem: Problem) -> tuple[str, ...]:
 
 def follow(subject: Subject, ledger: Ledger) -> list[MonitoredStream]:
     """Every stream with enough reference, with its share of the budget."""
-    found = [*_performance(subject, ledger), *_inputs(subject, ledger)]
-    found = [
+    streams = [*_performance(subject, ledger), *_inputs(subject, ledger)]
+    streams = [
         one
-        for one in found
+        for one in streams
         if len(one.reference) >= MIN_REFERENCE and not any(fnmatch.fnmatchcase(one.name, p) for p in subject.leave_out)
     ]
-    heads = [one for one in found if one.kind in ("performance", "mature")]
-    others = len(found) - len(heads)
+    heads = [one for one in streams if one.kind in ("performance", "mature")]
+    others = len(streams) - len(heads)
     share = {True: (HEADLINE_SHARE if others else 1.0) / max(len(heads), 1), False: HEADLINE_SHARE / max(others, 1)}
     if not heads:
         share[False] = 1.0 / max(others, 1)
-    return [replace(one, budget=share[one.kind in ("performance", "mature")]) for one in found]
+    return [replace(one, budget=share[one.kind in ("performance", "mature")]) for one in streams]
 
 
 def _performance(subject: Subject, ledger: Ledger) -> Iterator[MonitoredStream]:
@@ -215,19 +215,19 @@ def _column_counts(kind: str, column: str, sums: Sums) -> tuple[int, int]:
     return (sums.missing if kind == "missing" else sums.unknown).get(column, 0), sums.rows
 
 
-def corrected_level(subject: Subject, judged: dict[int, Sums], chances: dict[str, float], last: int) -> float | None:
+def corrected_level(subject: Subject, by_period: dict[int, Sums], chances: dict[str, float], last: int) -> float | None:
     """The headline of the last periods with each row weighed by one over its label's chance to have come.
 
     Horvitz and Thompson (1952). None for metrics that are not of labels and predictions, and where no chance is known.
     """
     metric = subject.headline
-    if not chances or not judged or not (metric.rows == "counts" or metric.cells is not None):
+    if not chances or not by_period or not (metric.rows == "counts" or metric.cells is not None):
         return None
-    total = _all({n: judged[n] for n in sorted(judged)[-last:]})
+    total = _all({n: by_period[n] for n in sorted(by_period)[-last:]})
     whole = _Reading.of(subject.problem, metric, total)
     cells: Counter[tuple[str, str]] = Counter()
-    for (label, said), n in total.cells.items():
-        cells[label, said] = n / max(chances.get(label, 1.0), LEAST_CHANCE)  # type: ignore[assignment]
+    for (label, prediction), n in total.cells.items():
+        cells[label, prediction] = n / max(chances.get(label, 1.0), LEAST_CHANCE)  # type: ignore[assignment]
     sums, _, _ = _vector(whole.metric, whole.classes, replace(total, cells=cells))
     value = float(whole.metric.value(sums))
     return value if np.isfinite(value) else None
@@ -307,11 +307,11 @@ def _count_vector(metric: Metric, classes: tuple[str, ...], sums: Sums) -> tuple
     k, place = len(classes), {label: i for i, label in enumerate(classes)}
     width = 3 * k if metric.cells is None else 2
     vector, second, rows = np.zeros(width), np.zeros((width, width)), 0.0
-    for (label, said), n in sums.cells.items():
-        i, j = place.get(label, k - 1), place.get(said, k - 1)
+    for (label, prediction), n in sums.cells.items():
+        i, j = place.get(label, k - 1), place.get(prediction, k - 1)
         rows += n
         if metric.cells is None:
-            where = [i, k + j, *([2 * k + i] if label == said else [])]
+            where = [i, k + j, *([2 * k + i] if label == prediction else [])]
             vector[where] += n
             second[np.ix_(where, where)] += n
         else:
@@ -326,8 +326,8 @@ def _count_vector(metric: Metric, classes: tuple[str, ...], sums: Sums) -> tuple
 def _periods(side: dict[int, Sums], value: Callable[[Sums], tuple[float, float]], subject: Subject) -> Periods:
     numbers = [n for n in sorted(side) if n not in subject.holidays]
     read = [(n, *value(side[n])) for n in numbers]
-    kept = [row for row in read if row[2] > 0 and np.isfinite(row[1])]
-    table = np.array(kept, float).reshape(-1, 3)
+    periods = [row for row in read if row[2] > 0 and np.isfinite(row[1])]
+    table = np.array(periods, float).reshape(-1, 3)
     return Periods(table[:, 1], table[:, 2], table[:, 0].astype(np.int64), subject.cycle)
 
 

@@ -49,14 +49,14 @@ class Sums:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe; what is empty is left out."""
-        found: dict[str, Any] = {"rows": self.rows, "labelled": self.labelled, "corrected": self.corrected}
-        found["cells"] = [[label, said, n] for (label, said), n in sorted(self.cells.items()) if n]
+        document: dict[str, Any] = {"rows": self.rows, "labelled": self.labelled, "corrected": self.corrected}
+        document["cells"] = [[label, prediction, n] for (label, prediction), n in sorted(self.cells.items()) if n]
         # The order in which rows are added moves the last digits; what is kept must not depend on it.
-        found["moments"] = {name: [say.significant(v, 12) for v in values] for name, values in self.moments.items()}
-        found["segments"] = {name: part.to_dict() for name, part in self.segments.items()}
-        found["missing"] = {name: n for name, n in self.missing.items() if n}
-        found["unknown"] = {name: n for name, n in self.unknown.items() if n}
-        return {name: value for name, value in found.items() if value}
+        document["moments"] = {name: [say.significant(v, 12) for v in values] for name, values in self.moments.items()}
+        document["segments"] = {name: part.to_dict() for name, part in self.segments.items()}
+        document["missing"] = {name: n for name, n in self.missing.items() if n}
+        document["unknown"] = {name: n for name, n in self.unknown.items() if n}
+        return {name: value for name, value in document.items() if value}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Sums:
@@ -65,7 +65,7 @@ class Sums:
             data.get("rows", 0),
             data.get("labelled", 0),
             data.get("corrected", 0),
-            Counter({(label, said): n for label, said, n in data.get("cells", [])}),
+            Counter({(label, prediction): n for label, prediction, n in data.get("cells", [])}),
             {name: (v[0], v[1], v[2]) for name, v in data.get("moments", {}).items()},
             {name: cls.from_dict(part) for name, part in data.get("segments", {}).items()},
             dict(data.get("missing", {})),

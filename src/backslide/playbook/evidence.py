@@ -40,14 +40,14 @@ def histograms(
     edges = _drawn_edges(*((side.quantile(0.005), side.quantile(0.995)) for side in (reference, current)))
     if not np.abs(edges[[0, -1]]).max() < DRAWABLE:
         return None
-    drawn = [_rebinned(side, edges) for side in (reference, current)]
+    sides = [_rebinned(side, edges) for side in (reference, current)]
     return Histograms(
         title=title,
         reading=reading,
         x=x,
         edges=tuple(edges.tolist()),
-        reference=drawn[0],
-        current=drawn[1],
+        reference=sides[0],
+        current=sides[1],
         marks=marks or {},
     )
 
@@ -88,11 +88,11 @@ def bars(
     """Shares of the same categories, the most moved and most frequent first, the rest folded into one bar."""
     total = max(sum(reference.values()), 1e-12), max(sum(current.values()), 1e-12)
     share = {k: (reference.get(k, 0.0) / total[0], current.get(k, 0.0) / total[1]) for k in {**reference, **current}}
-    kept = sorted(share, key=lambda k: (-abs(share[k][1] - share[k][0]) - 0.2 * max(share[k]), k))[:DRAWN_LEVELS]
-    kept.sort(key=lambda k: (-share[k][0], -share[k][1], k))
-    values = [share[k] for k in kept]
-    names = [k if len(k) <= 60 else k[:57] + "..." for k in kept]
-    if len(share) > len(kept):
+    levels = sorted(share, key=lambda k: (-abs(share[k][1] - share[k][0]) - 0.2 * max(share[k]), k))[:DRAWN_LEVELS]
+    levels.sort(key=lambda k: (-share[k][0], -share[k][1], k))
+    values = [share[k] for k in levels]
+    names = [k if len(k) <= 60 else k[:57] + "..." for k in levels]
+    if len(share) > len(levels):
         names.append(other)
         values.append((max(1 - sum(v[0] for v in values), 0.0), max(1 - sum(v[1] for v in values), 0.0)))
     return Bars(

@@ -204,7 +204,7 @@ def separation_finding(
     """A classifier was asked to tell the windows apart, on ``rows`` of either."""
     if not judged:
         summary += f"; fewer than {LEAST_DAYS} days in a window, so days themselves may do that"
-    seen = min(max(floor, 0.5 + SEEN_Z * separation.se), 1.0)
+    smallest = min(max(floor, 0.5 + SEEN_Z * separation.se), 1.0)
     facts: dict[str, Any] = {"p_value": separation.p_value} | more | ({} if judged else {"p_value": None})
     return Finding(
         code=check.code,
@@ -213,7 +213,7 @@ def separation_finding(
         summary=summary,
         estimate=Estimate(estimate=separation.auc, low=separation.low, high=separation.high, basis="sample", n=rows),
         unit="AUC",
-        detectable=seen if judged else None,
+        detectable=smallest if judged else None,
         **facts,
     )
 

@@ -20,15 +20,15 @@ ENTRY_POINTS = "backslide.checks"
 @cache
 def all_checks() -> tuple[type[Check], ...]:
     """Every check in the order of the playbook, then by code."""
-    found: dict[str, type[Check]] = {}
+    by_code: dict[str, type[Check]] = {}
     for info in pkgutil.walk_packages(playbook.__path__, playbook.__name__ + "."):
-        _collect(import_module(info.name), found)
+        _collect(import_module(info.name), by_code)
     for entry in entry_points(group=ENTRY_POINTS):
         loaded: Any = entry.load()
         checks: list[type[Check]] = _checks_in(loaded) if inspect.ismodule(loaded) else [loaded]
-        found |= {check.code: check for check in checks}
+        by_code |= {check.code: check for check in checks}
     steps = list(Step)
-    return tuple(sorted(found.values(), key=lambda check: (steps.index(check.step), check.code)))
+    return tuple(sorted(by_code.values(), key=lambda check: (steps.index(check.step), check.code)))
 
 
 def _checks_in(module: ModuleType) -> list[type[Check]]:
@@ -42,8 +42,8 @@ def _checks_in(module: ModuleType) -> list[type[Check]]:
     ]
 
 
-def _collect(module: ModuleType, found: dict[str, type[Check]]) -> None:
+def _collect(module: ModuleType, checks: dict[str, type[Check]]) -> None:
     for check in _checks_in(module):
-        if check.code in found and found[check.code] is not check:
-            raise RuntimeError(f"two checks share the code {check.code}: {found[check.code]} and {check}")
-        found[check.code] = check
+        if check.code in checks and checks[check.code] is not check:
+            raise RuntimeError(f"two checks share the code {check.code}: {checks[check.code]} and {check}")
+        checks[check.code] = check

@@ -150,10 +150,10 @@ def with_vectors(
     centres = np.random.default_rng(8).standard_normal((6, 8)) * 2
     hidden = centres[group] + rng.standard_normal((frame.height, 8))
     hidden[:, 0] += shift
-    made = hidden @ _SPACE + 0.3 * rng.standard_normal((frame.height, VECTOR_SIZE))
+    vectors = hidden @ _SPACE + 0.3 * rng.standard_normal((frame.height, VECTOR_SIZE))
     if unit:
-        made /= np.linalg.norm(made, axis=1)[:, None]
-    values = pl.Series("vector", np.ascontiguousarray(scale * made, np.float32)).arr.to_list()
+        vectors /= np.linalg.norm(vectors, axis=1)[:, None]
+    values = pl.Series("vector", np.ascontiguousarray(scale * vectors, np.float32)).arr.to_list()
     return frame.with_columns(values)
 
 

@@ -25,8 +25,8 @@ def chart(spec: Spec) -> ChartType:
     """An Altair chart of a specification: it displays in notebooks, takes ``.properties`` and saves itself."""
     # Named rather than left to Chart.from_dict, which tries every kind of chart in turn.
     kind = "HConcatChart" if "hconcat" in spec else "LayerChart" if "layer" in spec else "Chart"
-    made: ChartType = _offline(kind).from_dict(spec)
-    return made
+    drawing: ChartType = _offline(kind).from_dict(spec)
+    return drawing
 
 
 @cache

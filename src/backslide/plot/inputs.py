@@ -82,23 +82,23 @@ def histograms(profiles: Profiles, *, title: str, reading: str, x: str) -> Histo
     if not filled:
         raise ColumnError(f"{title!r} holds no finite number in either period; nothing to draw")
     both = profiles if len(filled) == 2 else (filled[0], filled[0])
-    drawn = evidence.histograms(*both, title=title, reading=reading, x=x + _gaps(profiles))
-    assert drawn is not None  # there are finite numbers on both sides
-    nothing = (0.0,) * len(drawn.reference)
+    figure = evidence.histograms(*both, title=title, reading=reading, x=x + _gaps(profiles))
+    assert figure is not None  # there are finite numbers on both sides
+    nothing = (0.0,) * len(figure.reference)
     empty = {name: nothing for name, side in zip(("reference", "current"), profiles, strict=True) if not side.finite}
-    return drawn.model_copy(update=empty)
+    return figure.model_copy(update=empty)
 
 
 def _gaps(profiles: Profiles) -> str:
     """`` (missing: 0.1 % before, 4.0 % now)``, where any are."""
-    said = []
+    sentences = []
     for what, shares in (
         ("missing", [side.missing_share for side in profiles]),
         ("infinite", [(side.pos_inf + side.neg_inf) / side.rows for side in profiles]),
     ):
         if any(shares):
-            said.append(f"{what}: {say.percent(shares[0])} before, {say.percent(shares[1])} now")
-    return f" ({'; '.join(said)})" if said else ""
+            sentences.append(f"{what}: {say.percent(shares[0])} before, {say.percent(shares[1])} now")
+    return f" ({'; '.join(sentences)})" if sentences else ""
 
 
 def _moved(column: str, profiles: Profiles) -> str:
@@ -137,21 +137,21 @@ def _number(table: PeriodTable, column: str) -> pl.Expr:
 
 def _bars(column: str, levels: Profiles, *, by_value: bool) -> Bars:
     shares = _shares(levels)
-    moved = sorted(shares, key=lambda k: (-abs(shares[k][1] - shares[k][0]) - 0.2 * max(shares[k]), k))
-    kept = sorted(moved[: evidence.DRAWN_LEVELS], key=lambda k: (-shares[k][0], -shares[k][1], k))
+    ranking = sorted(shares, key=lambda k: (-abs(shares[k][1] - shares[k][0]) - 0.2 * max(shares[k]), k))
+    shown = sorted(ranking[: evidence.DRAWN_LEVELS], key=lambda k: (-shares[k][0], -shares[k][1], k))
     if by_value:
-        kept = list(order_classes(set(kept)))
+        shown = list(order_classes(set(shown)))
     new = _new(levels)
-    rows = [(f"{_short(k)} {NEW}" if k in new else _short(k), *shares[k]) for k in kept]
+    rows = [(f"{_short(k)} {NEW}" if k in new else _short(k), *shares[k]) for k in shown]
     missing = levels[0].missing_share, levels[1].missing_share
-    before, now = (max(1 - missing[i] - sum(shares[k][i] for k in kept), 0.0) for i in (0, 1))
-    if len(shares) > len(kept) or any(side.rest_rows for side in levels):
+    before, now = (max(1 - missing[i] - sum(shares[k][i] for k in shown), 0.0) for i in (0, 1))
+    if len(shares) > len(shown) or any(side.rest_rows for side in levels):
         rows.append((OTHER, before, now))
     if any(missing) or not rows:
         rows.append((MISSING, *missing))
     return Bars(
         title=column,
-        reading=_largest_move(moved, shares, new, missing),
+        reading=_largest_move(ranking, shares, new, missing),
         x="share of rows",
         categories=tuple(name for name, _, _ in rows),
         reference=tuple(before for _, before, _ in rows),
@@ -177,19 +177,19 @@ def _new(levels: Profiles) -> dict[str, float]:
 
 
 def _largest_move(
-    moved: list[str], shares: dict[str, tuple[float, float]], new: dict[str, float], missing: tuple[float, float]
+    ranking: list[str], shares: dict[str, tuple[float, float]], new: dict[str, float], missing: tuple[float, float]
 ) -> str:
-    if not moved:
+    if not ranking:
         return "Every value is missing in both periods."
-    most = max(moved, key=lambda name: abs(shares[name][1] - shares[name][0]))
+    most = max(ranking, key=lambda name: abs(shares[name][1] - shares[name][0]))
     before, now = shares[most]
-    said = [f"Largest change: {_short(most)!r} with {say.percent(now)} of rows, {say.percent(before)} before"]
+    sentences = [f"Largest change: {_short(most)!r} with {say.percent(now)} of rows, {say.percent(before)} before"]
     if new:
         names = say.listed([repr(_short(name)) for name in new], 3)
-        said.append(f"new: {names} ({say.percent(sum(new.values()))} of rows)")
+        sentences.append(f"new: {names} ({say.percent(sum(new.values()))} of rows)")
     if any(missing):
-        said.append(f"missing: {say.percent(missing[1])}, {say.percent(missing[0])} before")
-    return "; ".join(said) + "."
+        sentences.append(f"missing: {say.percent(missing[1])}, {say.percent(missing[0])} before")
+    return "; ".join(sentences) + "."
 
 
 def _short(name: str) -> str:

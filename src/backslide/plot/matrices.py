@@ -65,26 +65,26 @@ def _columns(tables: Tables, label: str | None, prediction: str | None) -> tuple
         return label, prediction
     roles = recognised(tables)
     call = "plot.confusion(good, bad, label='...', prediction='...')"
-    found = label or roles.label, prediction or roles.prediction
-    if found[0] is None:
+    columns = label or roles.label, prediction or roles.prediction
+    if columns[0] is None:
         raise not_recognised("label", call, tables)
-    if found[1] is None:
+    if columns[1] is None:
         raise not_recognised("prediction", call, tables)
-    return found[0], found[1]
+    return columns[0], columns[1]
 
 
 def _count(table: PeriodTable, label: str, prediction: str) -> tuple[dict[tuple[str, str | None], int], int]:
     """Rows by label and prediction, and the rows without a label."""
     both = [label_expression(c, table.schema[c]).alias(n) for c, n in ((label, "label"), (prediction, "prediction"))]
     with reading(f"the rows of {table.name}"):
-        found = table.frame.select(both).group_by("label", "prediction").len().collect(engine="streaming")
-    names = set(found["label"].drop_nulls()) | set(found["prediction"].drop_nulls())
+        counts = table.frame.select(both).group_by("label", "prediction").len().collect(engine="streaming")
+    names = set(counts["label"].drop_nulls()) | set(counts["prediction"].drop_nulls())
     if len(names) > MOST_CLASSES:
         raise LabelError(
             f"{label!r} and {prediction!r} hold {say.number(len(names))} distinct values in {table.name}, expected classes; "
             "for numbers use plot.over_time(good, bad, 'mae')"
         )
-    cells = {(truth, said): rows for truth, said, rows in found.iter_rows() if truth is not None}
+    cells = {(truth, answer): rows for truth, answer, rows in counts.iter_rows() if truth is not None}
     if not cells:
         raise LabelError(f"no row of {table.name} has a label in {label!r}; give a period that has been labelled")
     return cells, table.rows - sum(cells.values())
@@ -104,13 +104,13 @@ class _Grid:
         """From counted cells; all classes of both periods in one order."""
         pairs = {pair for cells in counted for pair in cells}
         classes = order_classes({name for pair in pairs for name in pair if name is not None})
-        predictions = classes + ((NONE,) if any(said is None for _, said in pairs) else ())
+        predictions = classes + ((NONE,) if any(prediction is None for _, prediction in pairs) else ())
         row = {name: i for i, name in enumerate(classes)}
         shares = []
         for cells in counted:
             table = np.zeros((len(classes), len(predictions)))
-            for (truth, said), rows in cells.items():
-                table[row[truth], len(classes) if said is None else row[said]] += rows
+            for (truth, prediction), rows in cells.items():
+                table[row[truth], len(classes) if prediction is None else row[prediction]] += rows
             with np.errstate(invalid="ignore"):
                 shares.append(table / table.sum(1, keepdims=True))
         return cls(classes, predictions, shares[0], shares[1])
@@ -136,9 +136,9 @@ def _sentence(grid: _Grid, unlabelled: list[float]) -> str:
         text = "No kind of error changed"
     else:
         after, before = float(grid.bad[i, j]), float(grid.good[i, j])
-        said = "get no prediction" if grid.predictions[j] == NONE else f"are predicted {grid.predictions[j]!r}"
+        phrase = "get no prediction" if grid.predictions[j] == NONE else f"are predicted {grid.predictions[j]!r}"
         text = (
-            f"The error that changed most: {say.percent(after)} of the rows labelled {grid.labels[i]!r} {said}, "
+            f"The error that changed most: {say.percent(after)} of the rows labelled {grid.labels[i]!r} {phrase}, "
             f"{say.percent(before)} before"
         )
     if any(unlabelled):
@@ -160,14 +160,14 @@ def _side_by_side(grid: _Grid, shown: list[int], label: str, prediction: str, se
             values=tuple(tuple(_known(v) for v in grid.change[i, across]) for i in shown),
         )
     )
-    drawn = chart_spec(difference, width=CELL * len(across) + 140)
+    figure = chart_spec(difference, width=CELL * len(across) + 140)
     panels = [_panel(difference, name, values[np.ix_(shown, across)]) for name, values in _periods(grid)]
-    last = {"layer": drawn["layer"], "data": drawn["data"], "width": {"step": CELL}, "height": {"step": CELL_HEIGHT}}
+    last = {"layer": figure["layer"], "data": figure["data"], "width": {"step": CELL}, "height": {"step": CELL_HEIGHT}}
     panels.append({**last, "title": {"text": "change, in points", "fontWeight": "normal", "anchor": "middle"}})
     title = f"Confusion of {label} and {prediction}" + (
         f", the {len(shown)} of {len(grid.labels)} classes that changed most" if left_out else ""
     )
-    whole = {key: drawn[key] for key in ("$schema", "config")}
+    whole = {key: figure[key] for key in ("$schema", "config")}
     # The sentence was made safe with the matrix; the heading is made safe the same way.
     heading = safe(difference.model_copy(update={"title": title})).title
     spec = {**whole, "title": {"text": heading}, "description": difference.reading, "hconcat": panels, "spacing": 24}

@@ -65,10 +65,10 @@ def over_time(
     named = Roles(label=label, prediction=prediction, scores=dict(scores or {}), timestamp=timestamp)
     roles = _roles(tables, named, metric=None if as_column else value)
     if as_column:
-        drawn = _column_series(tables, value, str(roles.timestamp), every)
+        figure = _column_series(tables, value, str(roles.timestamp), every)
     else:
-        drawn = _metric_series(tables, value, roles, every)
-    return draw(drawn)
+        figure = _metric_series(tables, value, roles, every)
+    return draw(figure)
 
 
 def _is_column(tables: Tables, value: str) -> bool:
@@ -87,20 +87,20 @@ def _roles(tables: Tables, named: Roles, *, metric: str | None) -> Roles:
     wanted = ["timestamp"] if metric is None else ["timestamp", "label", "prediction"]
     scored = metric is not None and needs_scores(metric)
     complete = all(getattr(named, role) is not None for role in wanted) and not (scored and not named.scores)
-    found = named if complete else recognised(tables)
-    single = {role: getattr(named, role) or getattr(found, role) for role in wanted}
+    result = named if complete else recognised(tables)
+    single = {role: getattr(named, role) or getattr(result, role) for role in wanted}
     # Scores that nobody asked for could only stand in the way of a metric of decisions.
     undecided = metric is not None and single["prediction"] is None
-    kept = named.scores or (found.scores if scored or undecided else {})
+    scores = named.scores or (result.scores if scored or undecided else {})
     for role in wanted:
-        if single[role] is None and not (role == "prediction" and kept):
+        if single[role] is None and not (role == "prediction" and scores):
             raise not_recognised(role, f"plot.over_time(good, bad, ..., {role}='...')", tables)
-    if scored and not kept:
+    if scored and not scores:
         raise not_recognised("score", "plot.over_time(good, bad, ..., scores={'yes': 'p_yes'})", tables)
-    require(tables, *(column for column in single.values() if column is not None), *kept.values())
+    require(tables, *(column for column in single.values() if column is not None), *scores.values())
     # Which class a lone score speaks of is the inference's to say, as long as it is the inference's score.
-    positive = found.positive if kept == found.scores else None
-    return Roles(**single, scores=kept, positive=positive)
+    positive = result.positive if scores == result.scores else None
+    return Roles(**single, scores=scores, positive=positive)
 
 
 def _column_series(tables: Tables, column: str, timestamp: str, every: Every | None) -> Series:
@@ -132,10 +132,10 @@ def _sums(table: PeriodTable, column: str, times: TimeReading) -> Blocks:
         by_day = read.group_by("day").agg(
             n=pl.len(), mean=pl.col("value").mean(), spread=pl.col("value").var().fill_null(0.0)
         )
-        found = by_day.sort("day").collect(engine="streaming")
-    n, mean = found["n"].to_numpy().astype(float), found["mean"].to_numpy()
-    squares = found["spread"].to_numpy() * (n - 1)
-    return Blocks(found["day"].to_numpy().astype("datetime64[D]"), n, _moments(n, mean, squares))
+        days = by_day.sort("day").collect(engine="streaming")
+    n, mean = days["n"].to_numpy().astype(float), days["mean"].to_numpy()
+    squares = days["spread"].to_numpy() * (n - 1)
+    return Blocks(days["day"].to_numpy().astype("datetime64[D]"), n, _moments(n, mean, squares))
 
 
 def _moments(n: Floats, mean: Floats, squares: Floats) -> Floats:
@@ -174,18 +174,18 @@ def _points(
 
 
 def _metric_series(tables: Tables, name: str, roles: Roles, every: Every | None) -> Series:
-    found = metric_by_day(tables, name, roles)
-    every = every or fitting(np.concatenate([found.good.starts, found.bad.starts]))
+    result = metric_by_day(tables, name, roles)
+    every = every or fitting(np.concatenate([result.good.starts, result.bad.starts]))
     points: list[SeriesPoint] = []
-    for blocks, window in ((found.good.by(every), "reference"), (found.bad.by(every), "current")):
-        floor = 0.5 / blocks.rows**2 if found.metric.rows == "counts" else 0.0  # no errors is not no noise
+    for blocks, window in ((result.good.by(every), "reference"), (result.bad.by(every), "current")):
+        floor = 0.5 / blocks.rows**2 if result.metric.rows == "counts" else 0.0  # no errors is not no noise
         half = Z * np.sqrt(np.maximum(blocks.row_variance / blocks.rows, floor))
-        bounded = found.metric.share and found.metric.name != "matthews"
-        values = found.metric.value(blocks.sums)
+        bounded = result.metric.share and result.metric.name != "matthews"
+        values = result.metric.value(blocks.sums)
         points += _points(blocks, values, half, window, share=bounded)  # type: ignore[arg-type]
-    means = [float(found.metric.value(blocks.sums.sum(0))) for blocks in (found.good, found.bad)]
-    worse = 0 if name == "bias" else -found.metric.sign
-    return _series(points, name, every, means, share=found.metric.share, worse=worse)
+    means = [float(result.metric.value(blocks.sums.sum(0))) for blocks in (result.good, result.bad)]
+    worse = 0 if name == "bias" else -result.metric.sign
+    return _series(points, name, every, means, share=result.metric.share, worse=worse)
 
 
 def _series(points: list[SeriesPoint], y: str, every: Every, means: list[float], *, share: bool, worse: int) -> Series:

@@ -124,13 +124,13 @@ def folds_of(h: History, count: int) -> tuple[Fold, ...]:
             f"{(MIN_FOLDS + 1) * LEAST_ROWS}, at different times"
         )
     cuts = [h.when[rows[len(rows) * (k + 1) // (count + 1)]] for k in range(count)]
-    made = [f for f in folds_at(h, rows, cuts) if len(f.rows) and len(h.known_at(f.origin)) >= LEAST_ROWS]
-    if len(made) < MIN_FOLDS:
+    folds = [f for f in folds_at(h, rows, cuts) if len(f.rows) and len(h.known_at(f.origin)) >= LEAST_ROWS]
+    if len(folds) < MIN_FOLDS:
         raise InputError(
             "too few labels had arrived in time to train on: expected labels of earlier rows at two moments at least; "
             "see [retrain] label_time and label_delay_days"
         )
-    return tuple(made)
+    return tuple(folds)
 
 
 def folds_at(h: History, rows: Rows, cuts: Sequence[float]) -> list[Fold]:
@@ -197,22 +197,24 @@ def fit_plan(
 
 def signature(bench: Backtest, plan: TrainingPlan) -> tuple[bytes, ...]:
     """What it trains on at every origin: plans of the same signature are one and the same."""
-    made = []
+    parts = []
     for k, fold in enumerate(bench.folds):
         rows, weights = training_rows(bench, plan, fold.origin, bench.rng(plan.name, k))
-        made += [rows.tobytes(), b"" if weights is None else weights.tobytes()]
-    return tuple(made)
+        parts += [rows.tobytes(), b"" if weights is None else weights.tobytes()]
+    return tuple(parts)
 
 
 def judge_runs(bench: Backtest, plan: TrainingPlan, runs: Sequence[Run]) -> CandidateResult:
     """All folds together and each by itself, paired with what was served."""
     each = [arms_of(bench.history, run.on(bench.folds[run.fold].rows), bench.folds[run.fold].rows) for run in runs]
     whole = Arms(_join([a.old for a in each]), _join([a.new for a in each]), True)
-    found = difference(bench.case, whole, bench.metric)
+    result = difference(bench.case, whole, bench.metric)
     by_fold = [difference(bench.case, arms, bench.metric) for arms in each]
     gains = tuple(None if d is None else -bench.metric.harm(d.estimate) for d in by_fold)
     noise = tuple(d.se for d in by_fold if d is not None)
-    return CandidateResult(plan, tuple(runs), whole, found, gains, noise, "" if found is not None else "not estimable")
+    return CandidateResult(
+        plan, tuple(runs), whole, result, gains, noise, "" if result is not None else "not estimable"
+    )
 
 
 def arms_of(h: History, answers: Outcomes, rows: Rows) -> Arms:

@@ -43,7 +43,7 @@ def choose(bench: Backtest, tried: Sequence[CandidateResult], policy: GateSettin
     for one in ordered:
         assert one.arms is not None
         named = ("the champion", f"the candidate {one.plan.name!r}")
-        found = judge(
+        judgement = judge(
             bench.case,
             one.arms,
             policy,
@@ -51,10 +51,10 @@ def choose(bench: Backtest, tried: Sequence[CandidateResult], policy: GateSettin
             names=named,
             limits=(*over_time(bench, one, policy), *_limits(bench, one, policy)),
         )
-        gates[one.plan.name] = found
-        if found.verdict is GateVerdict.PROMOTE:
-            return Choice(one, found, True, gates, no_better)
-        if found.lines[0].passed is False:
+        gates[one.plan.name] = judgement
+        if judgement.verdict is GateVerdict.PROMOTE:
+            return Choice(one, judgement, True, gates, no_better)
+        if judgement.lines[0].passed is False:
             break  # those that follow gain less
     best = ordered[0]
     return Choice(best, gates[best.plan.name], False, gates, no_better)
@@ -105,5 +105,5 @@ def _helps(bench: Backtest, one: CandidateResult, tried: Sequence[CandidateResul
     base = next((t for t in tried if t.plan.name == one.plan.base), None)
     if base is None or base.arms is None or one.arms is None:
         return False
-    found = difference(bench.case, Arms(base.arms.new, one.arms.new, True), bench.metric)
-    return found is not None and p_gain(found, bench.metric) < STEADY_LEVEL
+    result = difference(bench.case, Arms(base.arms.new, one.arms.new, True), bench.metric)
+    return result is not None and p_gain(result, bench.metric) < STEADY_LEVEL

@@ -42,14 +42,14 @@ def leaks(h: History) -> tuple[str, ...]:
     before = known[~h.fresh[known]]
     # What is broken now says nothing about what the champion could have known when it was well.
     served = _served_error(h, before if len(before) >= LEAST else known)
-    found = []
+    results = []
     for column in h.case.problem.features:
         if column not in h.frame.columns or h.frame.schema[column].is_nested():
             continue
         error = _own_error(h, column, known, labels)
         if error is not None and error < LEAK_ERROR and error < LEAK_FACTOR * served:
-            found.append(column)
-    return tuple(found)
+            results.append(column)
+    return tuple(results)
 
 
 def _served_error(h: History, rows: np.ndarray) -> float:
@@ -88,20 +88,20 @@ def _own_error(h: History, column: str, rows: np.ndarray, labels: np.ndarray) ->
         return None
     table = pl.DataFrame({"x": x[one].tolist(), "y": labels[one]})
     usual = table.group_by("x").agg(pl.col("y").mode().first())
-    told = dict(zip(usual["x"].to_list(), usual["y"].to_list(), strict=True))
-    return float(np.mean([told.get(v) != y for v, y in zip(x[other].tolist(), labels[other], strict=True)]))
+    errors = dict(zip(usual["x"].to_list(), usual["y"].to_list(), strict=True))
+    return float(np.mean([errors.get(v) != y for v, y in zip(x[other].tolist(), labels[other], strict=True)]))
 
 
 def drift_of(h: History) -> dict[str, float]:
     """Feature -> how well it alone tells labelled rows of the reference from fresh ones (0 to 1)."""
-    found = {}
+    result = {}
     old, new = h.labelled & ~h.fresh, h.labelled & h.fresh
     if min(old.sum(), new.sum()) < LEAST:
         return {}
     for column in h.case.problem.features:
         if column in h.frame.columns and not h.frame.schema[column].is_nested():
-            found[column] = _told_apart(h.frame[column], old, new)
-    return found
+            result[column] = _told_apart(h.frame[column], old, new)
+    return result
 
 
 LEAST = 50
@@ -134,14 +134,14 @@ def ranking(bench: Backtest, best: CandidateResult) -> tuple[FeatureRank, ...]:
     frame = h.frame[rows]
     base = bench.case.answered(model, frame).outcomes
     arms = arms_of(h, base, rows)
-    found = []
+    results = []
     for column in [c for c in bench.recipe.columns if drift.get(c, 0.0) > 0]:
         shuffled = frame.with_columns(frame[column].gather(rng.permutation(frame.height)).alias(column))
         answers = bench.case.answered(model, shuffled).outcomes
         lost = difference(bench.case, type(arms)(arms.new, arms_of(h, answers, rows).new, True), bench.metric)
         harm = 0.0 if lost is None else bench.metric.harm(lost.estimate)
-        found.append(FeatureRank(feature=column, drift=drift[column], harm=harm))
-    return tuple(sorted(found, key=lambda r: (-r.drift * abs(r.harm), -r.drift, r.feature)))
+        results.append(FeatureRank(feature=column, drift=drift[column], harm=harm))
+    return tuple(sorted(results, key=lambda r: (-r.drift * abs(r.harm), -r.drift, r.feature)))
 
 
 def without_unstable(bench: Backtest, best: CandidateResult, ranked: tuple[FeatureRank, ...]) -> list[CandidateResult]:
@@ -156,10 +156,10 @@ def without_unstable(bench: Backtest, best: CandidateResult, ranked: tuple[Featu
             ("coarse", SteadyInputs(fixed=bench.always, coarse=(one.feature,))),
         ):
             name = f"{best.plan.name}, {word} {one.feature}"
-            told = (
+            sentence = (
                 f"{best.plan.description}; {one.feature} {'held at one value' if word == 'without' else 'in few bins'}"
             )
             tried.append(
-                try_plan(bench, replace(best.plan, name=name, description=told, steady=steady, base=best.plan.name))
+                try_plan(bench, replace(best.plan, name=name, description=sentence, steady=steady, base=best.plan.name))
             )
     return tried

@@ -90,23 +90,23 @@ def _answers(arms: Arms) -> GateLine:
     return _line(metric, metric.name, "answers", MORE_FAILURES, rule, arms.new.rows, passed=passed, old=old, new=new)
 
 
-def p_gain(found: ModelDifference, metric: Metric, beyond: float = 0.0) -> float:
+def p_gain(measure: ModelDifference, metric: Metric, beyond: float = 0.0) -> float:
     """One-sided p-value of H0: the new model gains no more than ``beyond`` (a negative number: it loses at least so much)."""
-    return _one_sided(found, -metric.harm(found.estimate), beyond)
+    return _one_sided(measure, -metric.harm(measure.estimate), beyond)
 
 
-def p_harm(found: ModelDifference, metric: Metric) -> float:
+def p_harm(measure: ModelDifference, metric: Metric) -> float:
     """One-sided p-value of H0: the new model does no harm."""
-    return _one_sided(found, metric.harm(found.estimate), 0.0)
+    return _one_sided(measure, metric.harm(measure.estimate), 0.0)
 
 
-def _one_sided(found: ModelDifference, size: float, beyond: float) -> float:
-    if found.se > 0:
-        p = float(stats.t.sf((size - beyond) / found.se, found.df))
+def _one_sided(measure: ModelDifference, size: float, beyond: float) -> float:
+    if measure.se > 0:
+        p = float(stats.t.sf((size - beyond) / measure.se, measure.df))
     else:
         p = 0.0 if size > beyond else 1.0
-    if beyond == 0 and found.test.startswith("McNemar"):
-        p = max(p, found.p_value / 2 if size > 0 else 1 - found.p_value / 2)
+    if beyond == 0 and measure.test.startswith("McNemar"):
+        p = max(p, measure.p_value / 2 if size > 0 else 1 - measure.p_value / 2)
     return p
 
 
@@ -117,25 +117,25 @@ def headline(case: Case, arms: Arms, policy: GateSettings, rows: int, tried: int
     size = say.change(margin, share=metric.share)
     superior = policy.headline == "superior"
     rule = f"gain shown, of at least {size}" if superior else f"a loss of {size} ruled out"
-    found = difference(case, arms, metric) if rows >= MIN_HEADLINE else None
-    if found is None:
+    result = difference(case, arms, metric) if rows >= MIN_HEADLINE else None
+    if result is None:
         note = f"{rows} labelled rows that both answered, expected at least {MIN_HEADLINE}"
         return _line(metric, metric.name, "headline", margin, rule, rows, passed=False, note=note)
-    p = min(p_gain(found, metric, 0.0 if superior else -margin) * tried, 1.0)
-    enough = not superior or -metric.harm(found.estimate) >= max(margin, 1e-12)
+    p = min(p_gain(result, metric, 0.0 if superior else -margin) * tried, 1.0)
+    enough = not superior or -metric.harm(result.estimate) >= max(margin, 1e-12)
     level = 1 - 2 * policy.level / tried
     note = f"the best of {tried}, corrected for that" if tried > 1 else ""
     passed = bool(p < policy.level and enough)
-    numbers = _numbers(case, found, level, p)
+    numbers = _numbers(case, result, level, p)
     return _line(metric, metric.name, "headline", margin, rule, rows, passed=passed, note=note, **numbers)
 
 
 def parts(case: Case, arms: Arms, policy: GateSettings) -> tuple[GateLine, ...]:
     """Classes and user segments, the most harmed first; those that cannot be judged at the end."""
-    found = [("class", m) for m in class_measures(case, arms, policy.min_rows)]
-    found += [("segment", m) for m in segment_measures(case, arms, search=False, least=policy.min_rows, most=None)]
-    tested = [m.found for _, m in found if m.found is not None]
-    metrics = [m.metric for _, m in found if m.found is not None]
+    measures = [("class", m) for m in class_measures(case, arms, policy.min_rows)]
+    measures += [("segment", m) for m in segment_measures(case, arms, search=False, least=policy.min_rows, most=None)]
+    tested = [m.found for _, m in measures if m.found is not None]
+    metrics = [m.metric for _, m in measures if m.found is not None]
     if policy.parts == "harm_shown":
         adjusted = iter(holm([p_harm(d, m) for d, m in zip(tested, metrics, strict=True)]))
         level = 1 - 2 * policy.level / max(len(tested), 1)
@@ -144,14 +144,14 @@ def parts(case: Case, arms: Arms, policy: GateSettings) -> tuple[GateLine, ...]:
             np.array(
                 [
                     p_gain(m.found, m.metric, -_margin(case, k, m.metric, policy))
-                    for k, m in found
+                    for k, m in measures
                     if m.found is not None
                 ]
             )
         )
         level = 1 - 2 * policy.level
     lines = []
-    for kind, m in found:
+    for kind, m in measures:
         p = None if m.found is None else float(next(adjusted))
         harm = -np.inf if m.found is None else m.metric.harm(m.found.estimate)
         lines.append((harm, _part(case, kind, m, p, level, policy)))
@@ -192,21 +192,21 @@ def _calibration(case: Case, arms: Arms, policy: GateSettings, rows: int) -> tup
     margin = policy.calibration_margin
     rule = f"no rise shown beyond {say.change(margin, share=True)}"
     line = partial(_line, metric, "calibration error", "calibration", margin, rule, rows)
-    found = difference(case, arms, metric) if rows >= MIN_CALIBRATION else None
-    if found is None:
+    result = difference(case, arms, metric) if rows >= MIN_CALIBRATION else None
+    if result is None:
         return (line(passed=None, note=f"{rows} labelled rows, {MIN_CALIBRATION} are needed"),)
-    p = p_harm(found, metric)
-    rose = p < policy.level and found.estimate > margin
+    p = p_harm(result, metric)
+    rose = p < policy.level and result.estimate > margin
     better = rose and _scores_are_better(case, arms, policy)
     note = "it rises, but the scores as a whole are shown to be better (Brier score)" if better else ""
-    return (line(passed=not rose or better, note=note, **_numbers(case, found, 1 - 2 * policy.level, p)),)
+    return (line(passed=not rose or better, note=note, **_numbers(case, result, 1 - 2 * policy.level, p)),)
 
 
 def _scores_are_better(case: Case, arms: Arms, policy: GateSettings) -> bool:
     """A model that got much more often right and says so too timidly is less calibrated, and its scores tell more."""
     brier = case.named_metric("brier")
-    found = difference(case, arms, brier)
-    return found is not None and p_gain(found, brier) < policy.level
+    result = difference(case, arms, brier)
+    return result is not None and p_gain(result, brier) < policy.level
 
 
 def _error(arrays: Arrays, positive: int | None) -> float:
@@ -240,28 +240,28 @@ def _line(
     )
 
 
-def _numbers(case: Case, found: ModelDifference, level: float, p: float) -> dict[str, object]:
-    low, high = found.interval(level)
+def _numbers(case: Case, measure: ModelDifference, level: float, p: float) -> dict[str, object]:
+    low, high = measure.interval(level)
     sampled = None if case.current.complete else case.current.sample.height
     basis: Literal["all", "sample"] = "sample" if sampled else "all"
-    estimate = Estimate(estimate=found.estimate, low=low, high=high, basis=basis, n=sampled)
+    estimate = Estimate(estimate=measure.estimate, low=low, high=high, basis=basis, n=sampled)
     return {
-        "old": found.old,
-        "new": found.new,
+        "old": measure.old,
+        "new": measure.new,
         "level": level,
         "difference": estimate,
         "p_value": p,
-        "test": found.test,
+        "test": measure.test,
     }
 
 
 def _verdict(case: Case, arms: Arms, head: GateLine, lines: tuple[GateLine, ...], policy: GateSettings) -> GateVerdict:
     if all(line.passed is not False for line in lines):
         return GateVerdict.PROMOTE
-    found = difference(case, arms, case.metric) if head.difference is not None else None
-    if found is not None:
-        worse = p_harm(found, case.metric) < policy.level
-        if worse and case.metric.harm(found.estimate) >= max(case.floor(case.metric), 1e-12):
+    result = difference(case, arms, case.metric) if head.difference is not None else None
+    if result is not None:
+        worse = p_harm(result, case.metric) < policy.level
+        if worse and case.metric.harm(result.estimate) >= max(case.floor(case.metric), 1e-12):
             return GateVerdict.ROLL_BACK
     return GateVerdict.HOLD
 
@@ -272,18 +272,18 @@ def _words(
     """What came out, and what to do."""
     old, new = names
     failed = [line for line in lines if line.passed is False]
-    moved = in_words(head)
+    clause = in_words(head)
     if verdict is GateVerdict.PROMOTE:
         unjudged = [line.name for line in lines if line.passed is None and line.kind in ("class", "segment")]
-        left = f"; not judged for lack of labels: {say.listed(unjudged)}" if unjudged else ""
-        return f"Promote: {moved}.", f"{new} may take over: it meets every requirement that could be judged{left}"
+        rest = f"; not judged for lack of labels: {say.listed(unjudged)}" if unjudged else ""
+        return f"Promote: {clause}.", f"{new} may take over: it meets every requirement that could be judged{rest}"
     if verdict is GateVerdict.ROLL_BACK:
-        return f"Roll back: {moved}.", f"let {old} answer: {new} is shown to be worse overall"
+        return f"Roll back: {clause}.", f"let {old} answer: {new} is shown to be worse overall"
     lost = [line for line in failed if line.kind != "headline"]
     if head.passed and lost:
-        return f"Hold: {moved}, but {_losses(lost)}.", f"{new} {_losses(lost)}: find out why before it answers there"
+        return f"Hold: {clause}, but {_losses(lost)}.", f"{new} {_losses(lost)}: find out why before it answers there"
     also = f"; it also {_losses(lost)}" if lost else ""
-    why = head.note if head.difference is None else f"{moved}; required: {head.rule}"
+    why = head.note if head.difference is None else f"{clause}; required: {head.rule}"
     return f"Hold: {why}{also}.", f"keep {old}: {new} does not meet the gate's requirements"
 
 

@@ -145,10 +145,10 @@ def _arrival(frame: pl.DataFrame, when: Floats, case: Case, timed: bool, notes: 
     if not timed:
         notes.append("[retrain] label_time needs [model] timestamp; labels count as known at once")
         return when
-    told = frame.select(
+    times = frame.select(
         time_expression(frame.lazy(), column, frame.schema[column], other_time_format(case.problem.roles)).alias("t")
     )["t"]
-    seconds = np.asarray(told.cast(pl.Int64).cast(pl.Float64).fill_null(np.inf).to_numpy(), float) / 1e6
+    seconds = np.asarray(times.cast(pl.Int64).cast(pl.Float64).fill_null(np.inf).to_numpy(), float) / 1e6
     return np.maximum(seconds, when)
 
 
@@ -164,23 +164,23 @@ def quality(h: History) -> tuple[str, ...]:
     if not h.case.problem.classification:
         return ()
     labels = h.served.labels.astype(np.int64)
-    found = _conflicts(h, labels)
+    sentences = _conflicts(h, labels)
     classes = h.case.problem.classes
     known, fresh = h.labelled, h.labelled & h.fresh
     counts = [np.bincount(labels[mask], minlength=len(classes)) for mask in (known & ~h.fresh, fresh)]
     few = [f"{c} ({n})" for c, n in zip(classes, counts[1], strict=True) if n < FEW]
     if few and fresh.any():
-        found.append(f"fewer than {FEW} fresh labels of {', '.join(few)}")
+        sentences.append(f"fewer than {FEW} fresh labels of {', '.join(few)}")
     if min(c.sum() for c in counts) >= FEW:
         shares = [c / c.sum() for c in counts]
         most = int(np.argmax(np.abs(shares[1] - shares[0])))
         spread = np.sqrt(sum(s[most] * (1 - s[most]) / c.sum() for s, c in zip(shares, counts, strict=True)))
         if abs(shares[1][most] - shares[0][most]) > max(3 * spread, MOVED):
-            found.append(
+            sentences.append(
                 f"{classes[most]!r} went from {say.percent(shares[0][most], 1)} of the labels to "
                 f"{say.percent(shares[1][most], 1)}"
             )
-    return tuple(found)
+    return tuple(sentences)
 
 
 FEW = 20

@@ -33,15 +33,15 @@ def learning_curve(bench: Backtest, best: CandidateResult) -> LearningCurve | No
         values, by_class = [], []
         for turn in range(1 if share == 1 else REPEATS):
             rng = bench.rng("curve", share, turn)
-            kept = rng.choice(fresh, max(round(share * len(fresh)), 4), replace=False)
+            rows = rng.choice(fresh, max(round(share * len(fresh)), 4), replace=False)
             try:
-                run = run_of(bench, best.plan, k, np.concatenate([known[~h.fresh[known]], kept]))
+                run = run_of(bench, best.plan, k, np.concatenate([known[~h.fresh[known]], rows]))
             except ModelError:
                 continue
             arms = arms_of(h, run.on(fold.rows), fold.rows)
-            if (found := difference(bench.case, arms, bench.metric)) is not None:
-                values.append(found.new)
-            by_class.append(_of_classes(bench, run, kept))
+            if (result := difference(bench.case, arms, bench.metric)) is not None:
+                values.append(result.new)
+            by_class.append(_of_classes(bench, run, rows))
         if values:
             points.append(
                 CurvePoint(
@@ -56,7 +56,7 @@ def learning_curve(bench: Backtest, best: CandidateResult) -> LearningCurve | No
     return LearningCurve(points=tuple(points), sentence=sentence)
 
 
-def _of_classes(bench: Backtest, run: Run, kept: np.ndarray) -> dict[str, tuple[int, float]]:
+def _of_classes(bench: Backtest, run: Run, subset: np.ndarray) -> dict[str, tuple[int, float]]:
     """Class -> its fresh labels among those kept, and its F1 afterwards."""
     problem, h = bench.case.problem, bench.history
     if not problem.classification:
@@ -64,23 +64,23 @@ def _of_classes(bench: Backtest, run: Run, kept: np.ndarray) -> dict[str, tuple[
     rows = bench.folds[run.fold].rows
     answers = run.on(rows)
     answers = answers.take(answers.known())
-    found = {}
-    counts = np.bincount(h.served.labels[kept].astype(np.int64), minlength=len(problem.classes))
+    result = {}
+    counts = np.bincount(h.served.labels[subset].astype(np.int64), minlength=len(problem.classes))
     for k, label in enumerate(problem.classes):
         metric = class_metric("f1", k, label)
         value = float(metric.value(answers.statistics(metric, len(problem.classes)).sum(0)))
         if np.isfinite(value):
-            found[label] = (int(counts[k]), value)
-    return found
+            result[label] = (int(counts[k]), value)
+    return result
 
 
 def _mean(turns: list[dict[str, tuple[int, float]]]) -> dict[str, tuple[int, float]]:
     labels = {label for turn in turns for label in turn}
-    made = {}
+    means = {}
     for label in sorted(labels):
-        held = [turn[label] for turn in turns if label in turn]
-        made[label] = (round(np.mean([n for n, _ in held])), float(np.mean([v for _, v in held])))
-    return made
+        values = [turn[label] for turn in turns if label in turn]
+        means[label] = (round(np.mean([n for n, _ in values])), float(np.mean([v for _, v in values])))
+    return means
 
 
 def _sentence(bench: Backtest, points: list[CurvePoint], there: int) -> str:
@@ -92,28 +92,31 @@ def _sentence(bench: Backtest, points: list[CurvePoint], there: int) -> str:
     floor = bench.case.floor(metric)
     size = say.change(worth, share=metric.share)
     if worth < floor / 4:
-        said = f"{more} more fresh labels would be worth next to nothing ({size} of {say.metric(metric.name)}): the curve is flat"
+        sentence = (
+            f"{more} more fresh labels would be worth next to nothing ({size} of {say.metric(metric.name)}): "
+            "the curve is flat"
+        )
     else:
-        said = f"{more} more fresh labels would be worth about {size} of {say.metric(metric.name)}"
+        sentence = f"{more} more fresh labels would be worth about {size} of {say.metric(metric.name)}"
     best = _best_class(points)
     if best is not None:
         label, count, gain = best
-        said += f"; {count} more labels of {label!r} about {say.change(gain, share=True)} of its F1"
-    return said + "."
+        sentence += f"; {count} more labels of {label!r} about {say.change(gain, share=True)} of its F1"
+    return sentence + "."
 
 
 def _best_class(points: list[CurvePoint]) -> tuple[str, int, float] | None:
     """The class whose F1 gains most from half as many labels of it again."""
-    found = []
+    results = []
     for label in points[-1].classes:
-        held = [p.classes[label] for p in points if label in p.classes and p.classes[label][0] > 0]
-        if len(held) < 3 or len({n for n, _ in held}) < 3:
+        sizes = [p.classes[label] for p in points if label in p.classes and p.classes[label][0] > 0]
+        if len(sizes) < 3 or len({n for n, _ in sizes}) < 3:
             continue
-        there = held[-1][0]
+        there = sizes[-1][0]
         more = max(_round(AHEAD * there), 1)
-        gain = _slope([n for n, _ in held], [v for _, v in held]) * float(np.log((there + more) / there))
-        found.append((gain, label, more))
-    best = max(found, default=None)
+        gain = _slope([n for n, _ in sizes], [v for _, v in sizes]) * float(np.log((there + more) / there))
+        results.append((gain, label, more))
+    best = max(results, default=None)
     return None if best is None or best[0] < WORTH else (best[1], best[2], best[0])
 
 
@@ -146,9 +149,9 @@ def life(bench: Backtest, best: CandidateResult) -> Life | None:
             rows = folds[j].rows
             old = arms_of(bench.history, runs[k].on(rows), rows)
             new = arms_of(bench.history, runs[j].on(rows), rows)
-            found = difference(bench.case, Arms(new.new, old.new, True), metric)
-            if found is not None:
-                aged.append((folds[j].origin - folds[k].origin, metric.harm(found.estimate)))
+            result = difference(bench.case, Arms(new.new, old.new, True), metric)
+            if result is not None:
+                aged.append((folds[j].origin - folds[k].origin, metric.harm(result.estimate)))
     if len(aged) < 3:
         return None
     ages, lost = np.array(aged).T
@@ -157,12 +160,12 @@ def life(bench: Backtest, best: CandidateResult) -> Life | None:
     floor, oldest = bench.case.floor(metric), float(ages.max())
     unit, per = ("days", 86_400.0) if bench.history.timed else ("rows", 1.0)
     size = say.change(floor, share=metric.share)
-    seen = f"{say.number(oldest / per, 2)} {unit}"
+    span = f"{say.number(oldest / per, 2)} {unit}"
     if rate <= 0 or rate < 1.64 * se:
-        return Life(days=None, unit=unit, sentence=f"A candidate did not fall behind a retrained one within {seen}.")
+        return Life(days=None, unit=unit, sentence=f"A candidate did not fall behind a retrained one within {span}.")
     age = floor / rate
     if age > 4 * oldest:
-        return Life(days=None, unit=unit, sentence=f"A candidate hardly fell behind a retrained one within {seen}.")
+        return Life(days=None, unit=unit, sentence=f"A candidate hardly fell behind a retrained one within {span}.")
     return Life(
         days=age / per,
         unit=unit,

@@ -68,9 +68,9 @@ def _size(model: Model | None, base: Path) -> float | None:
         return content_digest(path)[1] / MEGABYTE
     import joblib
 
-    held = io.BytesIO()
+    buffer = io.BytesIO()
     try:
-        joblib.dump(model.artefact, held)
+        joblib.dump(model.artefact, buffer)
     except Exception:  # not everything can be pickled; that is no reason to stop
         return None
-    return None if model.artefact is None else held.tell() / MEGABYTE
+    return None if model.artefact is None else buffer.tell() / MEGABYTE

@@ -39,12 +39,12 @@ def register(artefact: Any, name: str, lineage: dict[str, Any], *, trusted: bool
         import mlflow
         import mlflow.sklearn
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    told = {key: str(value)[:250] for key, value in lineage.items() if isinstance(value, (str, int, float))}
+    tags = {key: str(value)[:250] for key, value in lineage.items() if isinstance(value, (str, int, float))}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with mlflow.start_run(run_name=f"backslide retrain {name}"):
-                mlflow.log_params(told)
+                mlflow.log_params(tags)
                 logged = mlflow.sklearn.log_model(artefact, name="model", serialization_format="cloudpickle")
             version = mlflow.register_model(logged.model_uri, name).version
     except Exception as error:

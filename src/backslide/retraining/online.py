@@ -27,13 +27,13 @@ class OneByOne(BaseEstimator):  # type: ignore[misc]
             self.learned_ = self.model.clone() if hasattr(self.model, "clone") else deepcopy(self.model)
             self.classes_ = np.array([], dtype=object)
         if hasattr(self.learned_, "predict_proba_one"):
-            seen = np.unique(np.asarray(labels if classes is None else classes))
-            self.classes_ = np.array(sorted({*self.classes_.tolist(), *seen.tolist()}))
+            present = np.unique(np.asarray(labels if classes is None else classes))
+            self.classes_ = np.array(sorted({*self.classes_.tolist(), *present.tolist()}))
         self.feature_names_in_ = np.array(list(frame.columns), dtype=object)
-        told = np.asarray(labels)
+        targets = np.asarray(labels)
         if len(self.classes_) == 2:  # linear models among them know true and false only
-            told = told == self.classes_[1]
-        for row, label in zip(_rows(frame), told.tolist(), strict=True):
+            targets = targets == self.classes_[1]
+        for row, label in zip(_rows(frame), targets.tolist(), strict=True):
             self.learned_.learn_one(row, label)
         return self
 
@@ -44,11 +44,11 @@ class OneByOne(BaseEstimator):  # type: ignore[misc]
         raise AttributeError(name)
 
     def _probabilities(self, frame: pd.DataFrame) -> Any:
-        told = [self.learned_.predict_proba_one(row) for row in _rows(frame)]
+        chances = [self.learned_.predict_proba_one(row) for row in _rows(frame)]
         known = [False, True] if len(self.classes_) == 2 else self.classes_.tolist()
-        found = np.array([[float(one.get(c, 0.0)) for c in known] for one in told])
-        total = found.sum(1, keepdims=True)
-        return np.where(total > 0, found / np.where(total > 0, total, 1.0), 1 / max(len(self.classes_), 1))
+        result = np.array([[float(one.get(c, 0.0)) for c in known] for one in chances])
+        total = result.sum(1, keepdims=True)
+        return np.where(total > 0, result / np.where(total > 0, total, 1.0), 1 / max(len(self.classes_), 1))
 
     def predict(self, frame: pd.DataFrame) -> Any:
         """Classes or numbers (n,)."""

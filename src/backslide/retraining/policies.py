@@ -109,7 +109,7 @@ class _Simulation:
             return None
         from sklearn.base import clone
 
-        made, learned = clone(warm), np.zeros(len(h.when), bool)
+        learner, learned = clone(warm), np.zeros(len(h.when), bool)
         run = _PolicyRun("continuous", "learns every row once its label has arrived")
         labels = labels_of(bench.recipe, h, np.flatnonzero(h.labelled))
         more = {} if bench.recipe.task == "regression" else {"classes": np.unique(labels)}
@@ -120,10 +120,10 @@ class _Simulation:
                 if len(fresh):
                     rows = inputs(bench.recipe, h, fresh)
                     batch = labels_of(bench.recipe, h, fresh)
-                    _learn(made, rows.iloc[:, 0] if bench.recipe.takes_text else rows, batch, more)
+                    _learn(learner, rows.iloc[:, 0] if bench.recipe.takes_text else rows, batch, more)
                     learned[fresh] = True
                     run.retrains += k > 0
-                model = wrap(made, name="continuous", task=bench.case.problem.task)
+                model = wrap(learner, name="continuous", task=bench.case.problem.task)
                 model.features = model.features or bench.recipe.columns
                 self.answer(run, model, stretch)
         except Exception:  # it says that it can and cannot, for instance with missing values
@@ -188,8 +188,8 @@ def _compare(bench: Backtest, runs: list[_PolicyRun], stretches: list[Fold]) -> 
     metric = bench.metric
     means = {}
     for run in runs:
-        held = [v for v in run.values if v is not None]
-        means[run.name] = float(np.mean(held)) if held else None
+        values = [v for v in run.values if v is not None]
+        means[run.name] = float(np.mean(values)) if values else None
     known = {name: value for name, value in means.items() if value is not None}
     if len(known) < 2:
         return None

@@ -47,36 +47,36 @@ class Recipe:
     """The unfitted estimator, where it can learn on (``partial_fit``)."""
 
 
-def recipe_of(given: Any, champion: Model | None, h: History, *, base: Path, trusted: bool) -> Recipe:
+def recipe_of(source: Any, champion: Model | None, h: History, *, base: Path, trusted: bool) -> Recipe:
     """The recipe that was given, or a clone of the champion without what it has learned.
 
     Raises:
         ConfigError: there is none, or it is no recipe.
     """
-    if given is None:
+    if source is None:
         if champion is None or champion.artefact is None or not hasattr(champion.artefact, "fit"):
             raise ConfigError(
                 "no recipe to train with: set [retrain] recipe to module:function or an unfitted estimator, or "
                 "[artifacts] reference_model to a model that can be fitted again"
             )
-        given = champion.artefact
-    name, given = _open(given, base, trusted)
+        source = champion.artefact
+    name, source = _open(source, base, trusted)
     features = champion.features if champion is not None and champion.features is not None else h.case.problem.features
     columns = tuple(c for c in features if c in h.frame.columns)
     classes = None if champion is None else getattr(champion.artefact, "classes_", None)
     spelled = [] if classes is None or isinstance(classes, list) else np.asarray(classes).tolist()
     known = {label_text(label): label for label in spelled}
     task = h.case.problem.task
-    if hasattr(given, "learn_one"):
-        given = OneByOne(given)
-    if hasattr(given, "fit"):
-        unfitted = _unfitted_copy(given)
+    if hasattr(source, "learn_one"):
+        source = OneByOne(source)
+    if hasattr(source, "fit"):
+        unfitted = _unfitted_copy(source)
         reads = wrap(unfitted, name=name, task="regression").takes == "text" if hasattr(unfitted, "predict") else False
         weighs = _weight_key(unfitted) is not None
         warm = unfitted if _learns_on(unfitted) else None
         return Recipe(name, _estimator(unfitted), weighs, columns, reads, known, task, warm)
-    if callable(given):
-        return Recipe(name, given, True, columns, False, known, task)
+    if callable(source):
+        return Recipe(name, source, True, columns, False, known, task)
     raise ConfigError(f"recipe {name}: expected an estimator with fit or a function of (frame, labels, weights)")
 
 
@@ -93,22 +93,22 @@ def _learns_on(estimator: Any) -> bool:
     return before and hasattr(steps[-1][1], "partial_fit")
 
 
-def _open(given: Any, base: Path, trusted: bool) -> tuple[str, Any]:
-    if not isinstance(given, (str, Path)):
-        return getattr(given, "__name__", type(given).__name__), given
-    text = str(given)
+def _open(source: Any, base: Path, trusted: bool) -> tuple[str, Any]:
+    if not isinstance(source, (str, Path)):
+        return getattr(source, "__name__", type(source).__name__), source
+    text = str(source)
     if is_spec(text, base):
         return text, import_object(text, base=base)
     return text, load_model(text, trusted=trusted, base=base).artefact
 
 
-def _unfitted_copy(given: Any) -> Any:
+def _unfitted_copy(estimator: Any) -> Any:
     from sklearn.base import clone
 
     try:
-        return clone(given)
+        return clone(estimator)
     except TypeError:  # no estimator of scikit-learn's kind, but it can be fitted again
-        return deepcopy(given)
+        return deepcopy(estimator)
 
 
 def _weight_key(estimator: Any) -> str | None:
@@ -125,10 +125,10 @@ def _estimator(unfitted: Any) -> Fit:
     key = _weight_key(unfitted)
 
     def fit(rows: Any, labels: Any, weights: Floats | None) -> Any:
-        made = _unfitted_copy(unfitted)
+        estimator = _unfitted_copy(unfitted)
         more = {key: weights} if key is not None and weights is not None else {}
-        found = made.fit(rows, labels, **more)
-        return made if found is None else found
+        model = estimator.fit(rows, labels, **more)
+        return estimator if model is None else model
 
     return fit
 
@@ -157,10 +157,10 @@ def train_model(
             if steady is not None:
                 fitted_steady = deepcopy(steady).fit(frame)
                 frame = fitted_steady.transform(frame)
-            made = recipe.fit(frame.iloc[:, 0] if recipe.takes_text else frame, labels, weights)
+            fitted = recipe.fit(frame.iloc[:, 0] if recipe.takes_text else frame, labels, weights)
     except Exception as error:
         raise ModelError(f"the recipe {recipe.name} fails on {len(rows)} rows: {one_line(error)}") from None
-    whole = made if fitted_steady is None else with_steady(fitted_steady, made)
+    whole = fitted if fitted_steady is None else with_steady(fitted_steady, fitted)
     model = wrap(whole, name=name, task=h.case.problem.task)
     if model.features is None:
         model.features = recipe.columns

@@ -77,15 +77,15 @@ def final(bench: Backtest, best: CandidateResult) -> Final:
     return Final(model, rows, _lineage(bench, best, rows))
 
 
-def keep(bench: Backtest, made: Final, report: Retrain, registry: Path, *, trusted: bool) -> Path:
+def keep(bench: Backtest, final_model: Final, report: Retrain, registry: Path, *, trusted: bool) -> Path:
     """Make a candidate the current version, with its snapshot, lineage and reports.
 
     Raises:
         ModelError: it cannot be written.
     """
-    frame = bench.history.frame[made.rows].select(bench.recipe.columns)
+    frame = bench.history.frame[final_model.rows].select(bench.recipe.columns)
     taken = snapshot(
-        made.model, frame, name=bench.case.settings.model.name, features=bench.recipe.columns, trusted=True
+        final_model.model, frame, name=bench.case.settings.model.name, features=bench.recipe.columns, trusted=True
     )
     files = {
         "snapshot.json": taken.to_json(),
@@ -93,7 +93,7 @@ def keep(bench: Backtest, made: Final, report: Retrain, registry: Path, *, trust
         "report.html": report.to_html(),
         "gate.json": "{}" if report.gate is None else report.gate.to_json(),
     }
-    return publish(registry, made.model.artefact, files, made.lineage, trusted=trusted)
+    return publish(registry, final_model.model.artefact, files, final_model.lineage, trusted=trusted)
 
 
 def publish(
@@ -106,28 +106,28 @@ def publish(
     """
     versions = registry / VERSIONS
     versions.mkdir(parents=True, exist_ok=True)
-    for left in versions.glob(
+    for leftover in versions.glob(
         f"{_INCOMING}*"
     ):  # of somebody who was killed; what is young may be somebody else at work
-        if left.stat().st_mtime < time.time() - LEFT_BEHIND:
-            shutil.rmtree(left, ignore_errors=True)
+        if leftover.stat().st_mtime < time.time() - LEFT_BEHIND:
+            shutil.rmtree(leftover, ignore_errors=True)
     incoming = versions / f"{_INCOMING}{uuid.uuid4().hex}"
     incoming.mkdir()
     try:
-        held = _write_model(incoming, artefact, trusted)
+        content = _write_model(incoming, artefact, trusted)
         for name, text in files.items():
             _write(incoming / name, text.encode())
         digests = {path.name: content_digest(path)[0] for path in sorted(incoming.iterdir())}
         manifest = {
             "format": FORMAT,
             "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "model": held,
+            "model": content,
             "sha256": digests,
             "lineage": lineage,
         }
         _write(incoming / "manifest.json", (json.dumps(manifest, indent=2) + "\n").encode())
         _sync(incoming)
-        path = _rename(incoming, versions, digests[held])
+        path = _rename(incoming, versions, digests[content])
     except BaseException:
         shutil.rmtree(incoming, ignore_errors=True)
         raise
@@ -188,7 +188,7 @@ def _sync(folder: Path) -> None:
 def _rename(incoming: Path, versions: Path, digest: str) -> Path:
     """Under the next number; tried again where somebody else was quicker."""
     for _ in range(100):
-        taken = [int(found[1]) for p in versions.iterdir() if (found := _NAME.fullmatch(p.name))]
+        taken = [int(match[1]) for p in versions.iterdir() if (match := _NAME.fullmatch(p.name))]
         path = versions / f"{max(taken, default=0) + 1:04d}-{digest[:8]}"
         try:
             os.rename(incoming, path)
@@ -216,12 +216,12 @@ def _point(registry: Path, pointer: dict[str, Any]) -> None:
 
 def _pointer(registry: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads((registry / CURRENT).read_text(encoding="utf-8"))
+        pointer = json.loads((registry / CURRENT).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise InputError(f"{registry / CURRENT} cannot be read: {error}") from None
-    return {"version": str(found["version"]), "history": [str(h) for h in found.get("history", [])]}
+    return {"version": str(pointer["version"]), "history": [str(h) for h in pointer.get("history", [])]}
 
 
 def versions_of(registry: Path) -> tuple[str, ...]:
@@ -236,19 +236,19 @@ def versions_of(registry: Path) -> tuple[str, ...]:
 
 def describe_versions(registry: Path) -> list[dict[str, Any]]:
     """Name, time, candidate and number of rows of every version."""
-    found = []
+    results = []
     for name in versions_of(registry):
         manifest = json.loads((registry / VERSIONS / name / "manifest.json").read_text(encoding="utf-8"))
         lineage = manifest.get("lineage", {})
-        kept = {key: lineage[key] for key in ("candidate", "rows", "period") if key in lineage}
-        found.append({"name": name, "created": manifest["created"], **kept})
-    return found
+        facts = {key: lineage[key] for key in ("candidate", "rows", "period") if key in lineage}
+        results.append({"name": name, "created": manifest["created"], **facts})
+    return results
 
 
 def current_version(registry: Path) -> str | None:
     """Which version answers; None before the first."""
-    found = _pointer(registry)
-    return None if found is None else str(found["version"])
+    pointer = _pointer(registry)
+    return None if pointer is None else str(pointer["version"])
 
 
 def roll_back(registry: Path, version: str | None = None) -> str:
@@ -257,14 +257,14 @@ def roll_back(registry: Path, version: str | None = None) -> str:
     Raises:
         InputError: there is none.
     """
-    found = _pointer(registry)
+    pointer = _pointer(registry)
     there = versions_of(registry)
     if version is not None:
         if version not in there:
             raise InputError(f"no version {version!r} in {registry}; there is {', '.join(there) or 'none'}")
         _make_current(registry, version)
         return version
-    before = [h for h in (found["history"] if found is not None else []) if h in there]
+    before = [h for h in (pointer["history"] if pointer is not None else []) if h in there]
     if not before:
         raise InputError(f"no version before the current one in {registry}; there is {', '.join(there) or 'none'}")
     _point(registry, {"version": before[-1], "history": before[:-1]})
@@ -288,10 +288,10 @@ def load_version(registry: Path, version: str | None = None, *, trusted: bool = 
     if manifest.get("format") != FORMAT:
         raise InputError(f"{path}: expected a version of format {FORMAT!r}, found {manifest.get('format')!r}")
     for file, digest in manifest["sha256"].items():
-        found = content_digest(path / file)[0] if (path / file).exists() else "nothing"
-        if found != digest:
+        actual = content_digest(path / file)[0] if (path / file).exists() else "nothing"
+        if actual != digest:
             raise InputError(
-                f"{path / file} is not what was written: expected SHA-256 {digest[:12]}, found {found[:12]}; restore it, or "
+                f"{path / file} is not what was written: expected SHA-256 {digest[:12]}, found {actual[:12]}; restore it, or "
                 "roll back to another version"
             )
     model = load_model(path / manifest["model"], trusted=trusted)

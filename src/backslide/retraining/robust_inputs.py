@@ -34,8 +34,8 @@ class SteadyInputs(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Inner edges and medians of numbers; frequent levels and a stand-in for the rest of texts."""
         if not pd.api.types.is_numeric_dtype(column):
             counts = column.value_counts(normalize=True)
-            kept = set(counts[counts >= LEAST_SHARE].index)
-            return kept, (counts.index[0] if len(counts) else np.nan)
+            levels = set(counts[counts >= LEAST_SHARE].index)
+            return levels, (counts.index[0] if len(counts) else np.nan)
         values = column.to_numpy(float)
         values = values[np.isfinite(values)]
         if not len(values):
@@ -49,12 +49,12 @@ class SteadyInputs(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The same rows, made steady."""
-        made = frame.copy()
+        result = frame.copy()
         for column, usual in self.usual_.items():
-            made[column] = pd.Series([usual] * len(made), index=made.index, dtype=frame[column].dtype)
+            result[column] = pd.Series([usual] * len(result), index=result.index, dtype=frame[column].dtype)
         for column, (edges, medians) in self.bins_.items():
-            made[column] = _coarse(frame[column], edges, medians)
-        return made
+            result[column] = _coarse(frame[column], edges, medians)
+        return result
 
     def get_feature_names_out(self, names: Any = None) -> Any:
         """The columns as they came."""
@@ -76,11 +76,11 @@ def _coarse(column: pd.Series, edges: Any, medians: Any) -> pd.Series:
         return column.where(column.isin(edges) | column.isna(), medians).astype(column.dtype)
     values = column.to_numpy(float)
     finite = np.isfinite(values)
-    made = values.copy()
-    made[finite] = medians[np.searchsorted(edges, values[finite], side="right")]
+    result = values.copy()
+    result[finite] = medians[np.searchsorted(edges, values[finite], side="right")]
     if pd.api.types.is_integer_dtype(column):
-        made = np.round(made).astype(np.int64)
-    return pd.Series(made, index=column.index)
+        result = np.round(result).astype(np.int64)
+    return pd.Series(result, index=column.index)
 
 
 def with_steady(steady: SteadyInputs, fitted: Any) -> Any:

@@ -80,9 +80,9 @@ def _candidate(bench: Backtest, t: CandidateResult, choice: Choice) -> Candidate
     metric = bench.metric
     low, high = t.found.interval()
     ends = sorted(-metric.harm(v) for v in (low, high))
-    judged = choice.gates.get(t.plan.name)
+    judgement = choice.gates.get(t.plan.name)
     note = f"no better than {t.plan.base!r}" if t.plan.name in choice.no_better else ""
-    verdict = None if judged is None else judged.verdict
+    verdict = None if judgement is None else judgement.verdict
     return Candidate(
         name=t.plan.name,
         description=t.plan.description,
@@ -92,7 +92,7 @@ def _candidate(bench: Backtest, t: CandidateResult, choice: Choice) -> Candidate
         by_fold=t.gains,
         future=future(t),
         gate=GateVerdict.HOLD if verdict is GateVerdict.ROLL_BACK else verdict,
-        failed=() if judged is None else tuple(line.name for line in judged.lines if line.passed is False),
+        failed=() if judgement is None else tuple(line.name for line in judgement.lines if line.passed is False),
         note=note,
     )
 
@@ -146,12 +146,12 @@ def _gain(e: Estimate | None, share: bool) -> str:
 
 
 def _stretches(bench: Backtest, best: CandidateResult) -> tuple[Stretch, ...]:
-    made = []
+    stretches = []
     for k, fold in enumerate(bench.folds):
         run = best.runs[k]
         values = [bench.value(o) for o in (bench.history.served.take(fold.rows), run.on(fold.rows))]
         last = float(bench.history.when[fold.rows].max())
-        made.append(
+        stretches.append(
             Stretch(
                 start=moment(bench.history, fold.origin),
                 end=moment(bench.history, last),
@@ -161,7 +161,7 @@ def _stretches(bench: Backtest, best: CandidateResult) -> tuple[Stretch, ...]:
                 best=values[1],
             )
         )
-    return tuple(made)
+    return tuple(stretches)
 
 
 def _inputs(bench: Backtest, best: CandidateResult) -> ShadowInputs:
@@ -190,39 +190,39 @@ def _inputs(bench: Backtest, best: CandidateResult) -> ShadowInputs:
     )
 
 
-def with_notes(found: Retrain, notes: tuple[str, ...]) -> Retrain:
+def with_notes(answer: Retrain, notes: tuple[str, ...]) -> Retrain:
     """With more to say about what went in."""
-    inputs = found.inputs.model_copy(update={"notes": tuple(dict.fromkeys([*notes, *found.inputs.notes]))})
-    return found.model_copy(update={"inputs": inputs})
+    inputs = answer.inputs.model_copy(update={"notes": tuple(dict.fromkeys([*notes, *answer.inputs.notes]))})
+    return answer.model_copy(update={"inputs": inputs})
 
 
-def charts(found: Retrain) -> tuple[Evidence, ...]:
+def charts(answer: Retrain) -> tuple[Evidence, ...]:
     """The metric over the stretches, gains of candidates, and the policies over time."""
-    made: list[Evidence] = []
+    parts: list[Evidence] = []
     lines: tuple[tuple[Literal["reference", "current"], list[float | None]], ...] = (
-        ("reference", [s.champion for s in found.stretches]),
-        ("current", [s.best for s in found.stretches]),
+        ("reference", [s.champion for s in answer.stretches]),
+        ("current", [s.best for s in answer.stretches]),
     )
     points = [
         SeriesPoint(at=s.start, value=value, window=window)
         for window, values in lines
-        for s, value in zip(found.stretches, values, strict=True)
+        for s, value in zip(answer.stretches, values, strict=True)
         if value is not None
     ]
-    best = found.best
+    best = answer.best
     if points and best is not None:
         won = sum(g > 0 for g in best.by_fold if g is not None)
-        made.append(
+        parts.append(
             Series(
                 title="On later rows",
-                y=say.metric(found.metric),
+                y=say.metric(answer.metric),
                 points=tuple(points),
-                share=found.share,
+                share=answer.share,
                 reading=f"The candidate (shown as current) does better than what was served (reference) in {won} of "
-                f"{len(found.stretches)} stretches.",
+                f"{len(answer.stretches)} stretches.",
             )
         )
-    tried = [c for c in found.candidates if c.gain is not None]
+    tried = [c for c in answer.candidates if c.gain is not None]
     if len(tried) > 1:
         rows = tuple(
             RankedRow(
@@ -230,19 +230,19 @@ def charts(found: Retrain) -> tuple[Evidence, ...]:
                 value=c.gain.estimate,
                 low=c.gain.low,
                 high=c.gain.high,
-                note="recommended" if c.name == found.recommended else c.note,
+                note="recommended" if c.name == answer.recommended else c.note,
             )
             for c in tried
             if c.gain is not None
         )
-        reading = f"{found.recommended!r} is recommended." if found.recommended else "None is recommended."
-        made.append(
+        reading = f"{answer.recommended!r} is recommended." if answer.recommended else "None is recommended."
+        parts.append(
             Ranking(
                 title="Gain of every candidate",
                 reading=reading,
                 x="gain over what was served",
                 rows=rows,
-                share=found.share,
+                share=answer.share,
             )
         )
-    return tuple(made)
+    return tuple(parts)

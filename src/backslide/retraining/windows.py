@@ -41,7 +41,7 @@ class TrainingPlan:
 
 def plans(policy: RetrainSettings) -> list[TrainingPlan]:
     """The candidates that ``[retrain] windows`` names."""
-    made: dict[str, list[TrainingPlan]] = {
+    options: dict[str, list[TrainingPlan]] = {
         "all": [
             TrainingPlan(
                 "all", "every labelled row with the same weight", lambda h, origin, _: (h.known_at(origin), None)
@@ -64,7 +64,7 @@ def plans(policy: RetrainSettings) -> list[TrainingPlan]:
         ],
         "top_up": [TrainingPlan("top-up", "recent rows, rare classes and segments filled up with older ones", _top_up)],
     }
-    return [plan for name in dict.fromkeys(policy.windows) for plan in made[name]]
+    return [plan for name in dict.fromkeys(policy.windows) for plan in options[name]]
 
 
 def limit_rows(chosen: TrainingRows, most: int, rng: np.random.Generator) -> TrainingRows:
@@ -72,8 +72,8 @@ def limit_rows(chosen: TrainingRows, most: int, rng: np.random.Generator) -> Tra
     rows, weights = chosen
     if len(rows) <= most:
         return chosen
-    kept = np.sort(rng.choice(len(rows), most, replace=False))
-    return rows[kept], None if weights is None else weights[kept]
+    subset = np.sort(rng.choice(len(rows), most, replace=False))
+    return rows[subset], None if weights is None else weights[subset]
 
 
 def _recent(share: float, h: History, origin: float, rng: np.random.Generator) -> TrainingRows:
@@ -109,32 +109,32 @@ def _importance(h: History, origin: float, rng: np.random.Generator) -> Training
     design = make_design(h.case.pairs.values())
     if not design.columns:
         return rows, None
-    drawn = rows if len(rows) <= IMPORTANCE_ROWS else np.sort(rng.choice(rows, IMPORTANCE_ROWS, replace=False))
+    sample = rows if len(rows) <= IMPORTANCE_ROWS else np.sort(rng.choice(rows, IMPORTANCE_ROWS, replace=False))
     some = latest[-IMPORTANCE_ROWS:]
-    found = domain_weights(design.matrix(h.frame[drawn]), design.matrix(h.frame[some]), design.categorical, rng)
-    weights = np.clip(np.asarray(found.weights, float), 1 / MOST_WEIGHT, MOST_WEIGHT)
-    return drawn, weights / weights.mean()
+    result = domain_weights(design.matrix(h.frame[sample]), design.matrix(h.frame[some]), design.categorical, rng)
+    weights = np.clip(np.asarray(result.weights, float), 1 / MOST_WEIGHT, MOST_WEIGHT)
+    return sample, weights / weights.mean()
 
 
 def _top_up(h: History, origin: float, rng: np.random.Generator) -> TrainingRows:
     """The most recent quarter, and the latest older rows of every class and user segment that it has few of."""
     rows = h.known_at(origin)
     start = len(rows) - max(len(rows) // 4, 1)
-    kept = np.zeros(len(rows), bool)
-    kept[start:] = True
+    mask = np.zeros(len(rows), bool)
+    mask[start:] = True
     for part in _parts(h, rows):
-        missing = LEAST_OF_A_PART - int((kept & part).sum())
+        missing = LEAST_OF_A_PART - int((mask & part).sum())
         if missing > 0:
-            kept[np.flatnonzero(part & ~kept)[-missing:]] = True
-    return rows[kept], None
+            mask[np.flatnonzero(part & ~mask)[-missing:]] = True
+    return rows[mask], None
 
 
 def _parts(h: History, rows: Rows) -> list[np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-    found = []
+    results = []
     if h.case.problem.classification:
         labels = h.served.labels[rows].astype(np.int64)
-        found += [labels == k for k in range(len(h.case.problem.classes))]
+        results += [labels == k for k in range(len(h.case.problem.classes))]
     some = h.frame[rows]
     for expressions in h.case.segments.values():
-        found += [holds(some, expression).to_numpy() for expression in expressions]
-    return found
+        results += [holds(some, expression).to_numpy() for expression in expressions]
+    return results

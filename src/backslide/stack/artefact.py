@@ -23,10 +23,10 @@ def content_digest(path: Path) -> tuple[str, int]:
     """SHA-256 and size of a file, or of every file of a folder with its relative name."""
     if path.is_file():
         with path.open("rb") as file:
-            found = sha256()
+            hasher = sha256()
             while block := file.read(2**20):
-                found.update(block)
-        return found.hexdigest(), path.stat().st_size
+                hasher.update(block)
+        return hasher.hexdigest(), path.stat().st_size
     whole, size = sha256(), 0
     for inner in sorted(p for p in path.rglob("*") if p.is_file()):
         digest, length = content_digest(inner)
@@ -39,16 +39,16 @@ def pickled_modules(path: Path) -> tuple[str, ...]:
     """Modules that an uncompressed pickle would import, as far as its plain opcodes tell; empty where they do not."""
     if path.suffix.lower() not in PICKLES:
         return ()
-    found: set[str] = set()
+    modules: set[str] = set()
     strings: list[str] = []
     try:
         for opcode, argument, _ in pickletools.genops(path.read_bytes()):
             if opcode.name == "GLOBAL" and isinstance(argument, str):
-                found.add(argument.split(" ")[0])
+                modules.add(argument.split(" ")[0])
             elif "UNICODE" in opcode.name and isinstance(argument, str):
                 strings.append(argument)
             elif opcode.name == "STACK_GLOBAL" and len(strings) > 1:
-                found.add(strings[-2])
+                modules.add(strings[-2])
     except Exception:  # joblib puts the bytes of arrays between the opcodes
         pass
-    return tuple(sorted({name for name in found if name.replace(".", "").replace("_", "").isalnum()}))
+    return tuple(sorted({name for name in modules if name.replace(".", "").replace("_", "").isalnum()}))

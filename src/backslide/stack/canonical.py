@@ -91,8 +91,8 @@ class Canon:
             return _texts([_word(v) for v in values], (len(values),), "U", name)
         items = [self.value(value, name=name, depth=depth + 1) for value in values]
         content = "\n".join(item.digest for item in items).encode()
-        kept = {str(i): item for i, item in enumerate(items)} if len(items) <= FEW else {}
-        return _fitted_value("list", content, text=type(values).__name__, shape=(len(items),), items=kept)
+        parts = {str(i): item for i, item in enumerate(items)} if len(items) <= FEW else {}
+        return _fitted_value("list", content, text=type(values).__name__, shape=(len(items),), items=parts)
 
     def _code(self, value: Any, depth: int) -> FittedValue:
         named = f"{getattr(value, '__module__', '') or ''}.{getattr(value, '__qualname__', getattr(value, '__name__', '?'))}"
@@ -111,8 +111,8 @@ class Canon:
         named, content, state = self._taken_apart(value)
         items = {key: self.value(item, name=key, depth=depth + 1) for key, item in state.items()}
         whole = "\n".join([named, *(f"{key}={items[key].digest}" for key in sorted(items))])
-        kept = items if len(items) <= FEW else {}
-        return _fitted_value("object", whole.encode("utf-8", "surrogatepass") + content, text=named, items=kept)
+        parts = items if len(items) <= FEW else {}
+        return _fitted_value("object", whole.encode("utf-8", "surrogatepass") + content, text=named, items=parts)
 
     def _taken_apart(self, value: Any) -> tuple[str, bytes, dict[str, Any]]:
         """Class, bytes that stand for it, and its parts."""
@@ -226,8 +226,8 @@ def figures(array: NDArray[Any]) -> dict[str, Number]:
     if not len(finite):
         return {"finite": 0.0}
     with np.errstate(over="ignore"):
-        found = {"mean": finite.mean(), "std": finite.std(), "minimum": finite.min(), "maximum": finite.max()}
-    return {key: number(float(value)) for key, value in found.items()} | {"finite": float(len(finite))}
+        facts = {"mean": finite.mean(), "std": finite.std(), "minimum": finite.min(), "maximum": finite.max()}
+    return {key: number(float(value)) for key, value in facts.items()} | {"finite": float(len(finite))}
 
 
 def _texts(words: list[str], shape: Iterable[int], dtype: str, name: str = "") -> FittedValue:
@@ -235,8 +235,8 @@ def _texts(words: list[str], shape: Iterable[int], dtype: str, name: str = "") -
     whole = tuple(int(n) for n in shape)
     if secret_name(name) or any(secret_value(word) for word in words[:FEW]):
         return _fitted_value("texts", str(len(words)).encode(), text=HIDDEN, shape=whole, dtype=dtype)
-    kept = tuple(_safe(word[:LONG]) for word in words) if len(words) <= FEW else ()
-    return _fitted_value("texts", content, texts=kept, shape=whole, dtype=dtype)
+    texts = tuple(_safe(word[:LONG]) for word in words) if len(words) <= FEW else ()
+    return _fitted_value("texts", content, texts=texts, shape=whole, dtype=dtype)
 
 
 def number(value: float) -> Number:
@@ -265,19 +265,19 @@ def _fitted_value(kind: Any, content: bytes, **facts: Any) -> FittedValue:
     return FittedValue(kind=kind, digest=hashlib.sha256(f"{kind}|".encode() + content).hexdigest()[:16], **facts)
 
 
-def prune(held: FittedValue, most: int) -> FittedValue:
+def prune(value: FittedValue, most: int) -> FittedValue:
     """The same with the contents of its elements left out, where more than ``most`` numbers, texts and elements are kept."""
-    if _size(held) <= most:
-        return held
-    bare = {key: _bare(item) for key, item in held.items.items()}
-    less = held.model_copy(update={"items": bare})
-    return less if _size(less) <= most else _bare(held)
+    if _size(value) <= most:
+        return value
+    bare = {key: _bare(item) for key, item in value.items.items()}
+    less = value.model_copy(update={"items": bare})
+    return less if _size(less) <= most else _bare(value)
 
 
-def _bare(held: FittedValue) -> FittedValue:
-    facts: dict[str, Any] = {"items": {}, "numbers": held.numbers if len(held.numbers) == 1 else (), "texts": ()}
-    return held.model_copy(update=facts)
+def _bare(value: FittedValue) -> FittedValue:
+    facts: dict[str, Any] = {"items": {}, "numbers": value.numbers if len(value.numbers) == 1 else (), "texts": ()}
+    return value.model_copy(update=facts)
 
 
-def _size(held: FittedValue) -> int:
-    return 4 + len(held.numbers) + 2 * len(held.texts) + sum(_size(item) for item in held.items.values())
+def _size(value: FittedValue) -> int:
+    return 4 + len(value.numbers) + 2 * len(value.texts) + sum(_size(item) for item in value.items.values())

@@ -51,7 +51,7 @@ def integrity(
     first, second = (s if isinstance(s, Snapshot) else Snapshot.load(folder / str(s)) for s in (a, b))
     began = None if onset is None else moment(onset, "onset")
     notes: list[str] = [f"{which}: {note}" for which, s in (("first", first), ("second", second)) for note in s.notes]
-    found = [
+    every = [
         *fitted_differences(first, second),
         *_artefact(first, second),
         *environment_differences(first, second),
@@ -59,12 +59,12 @@ def integrity(
     ]
     replay = _replay(first, second, model, trusted, folder, notes)
     if replay is not None:
-        found = weigh_by_replay(found, first, second, replay)
+        every = weigh_by_replay(every, first, second, replay)
     code = code_differences(
-        first, second, None if repository is None else folder / str(repository), tuple(paths), found, notes
+        first, second, None if repository is None else folder / str(repository), tuple(paths), every, notes
     )
     dated = [weigh_by_onset(d, began) for d in code] if began is not None else code
-    differences = rank_differences(link_commits(found, dated) + dated)
+    differences = rank_differences(link_commits(every, dated) + dated)
     notes += training_notes(first, second)
     return Integrity(
         a=_identity(first),
@@ -123,13 +123,13 @@ def _replay(a: Snapshot, b: Snapshot, model: Any, trusted: bool, folder: Path, n
             "the golden rows of the first snapshot were asked again here, under the libraries of this environment"
         )
         return compare_golden(a.golden, ask_again(loaded, a.golden))
-    found = compare_golden(a.golden, b.golden)
-    if found is None and (a.golden is not None or b.golden is not None):
+    replay = compare_golden(a.golden, b.golden)
+    if replay is None and (a.golden is not None or b.golden is not None):
         notes.append(
             "the snapshots hold no golden rows in common, so it is unknown whether the differences change an answer; take the "
             "second with --against the first"
         )
-    return found
+    return replay
 
 
 def _summary(differences: tuple[StackDifference, ...], replay: GoldenReplay | None) -> str:

@@ -25,7 +25,7 @@ def code_differences(
     b: Snapshot,
     folder: Path | None,
     paths: Sequence[str],
-    found: Sequence[StackDifference],
+    differences: Sequence[StackDifference],
     notes: list[str],
 ) -> list[StackDifference]:
     """Differences of kind ``code_change``; commits one by one where the checkout is at hand.
@@ -48,7 +48,7 @@ def code_differences(
     if not between and not dirty:
         where = f" touches {say.listed(tuple(paths), 3)}" if paths else ""
         notes.append(f"no commit between the snapshots{where}")
-    refitted = any(d.kind == CauseKind.SCALER_REFIT for d in found)
+    refitted = any(d.kind == CauseKind.SCALER_REFIT for d in differences)
     scored = sorted(((_score(c, refitted), c) for c in between), key=lambda item: -item[0])[:MOST_LISTED]
     if len(between) > len(scored):
         notes.append(f"{len(between) - len(scored)} more commits, which bear less on the model, are not listed")
@@ -57,11 +57,11 @@ def code_differences(
     return [*dirty, *(_difference(top, before, after, commit, score, blames) for score, commit in scored)]
 
 
-def link_commits(found: list[StackDifference], code: list[StackDifference]) -> list[StackDifference]:
+def link_commits(differences: list[StackDifference], code: list[StackDifference]) -> list[StackDifference]:
     """Refitted or reconfigured steps beside the commit that most likely did it."""
     best = max((d for d in code if d.commit is not None and d.score >= 0.7), key=lambda d: d.score, default=None)
     if best is None or best.commit is None:
-        return found
+        return differences
     kinds = (CauseKind.SCALER_REFIT, CauseKind.PREPROCESSING_CHANGE)
     words = f"commit {best.commit.sha[:10]} ({best.commit.subject}) is the nearest to it"
     return [
@@ -75,7 +75,7 @@ def link_commits(found: list[StackDifference], code: list[StackDifference]) -> l
         )
         if d.kind in kinds and d.where == "fitted"
         else d
-        for d in found
+        for d in differences
     ]
 
 
@@ -113,12 +113,12 @@ def _commit_change(a: Repository, b: Repository) -> StackDifference:
 
 def _score(commit: RawCommit, refitted: bool) -> float:
     """Of its most telling line; a little more for every further one, because a rewrite says more than a typo."""
-    moved = {line.text.strip() for line in commit.lines if line.removed} & {
+    texts = {line.text.strip() for line in commit.lines if line.removed} & {
         line.text.strip() for line in commit.lines if not line.removed
     }
     scores = []
     for line in commit.lines:
-        if line.text.strip() not in moved:
+        if line.text.strip() not in texts:
             factor = 1.1 if refitted and any(word in line.text for word in _FIT) else 1.0
             scores.append(min(relevance.of_line(line) * factor, 1.0))
     scores.sort(reverse=True)
@@ -173,16 +173,16 @@ def _lines(
     best = sorted(raw.lines, key=lambda line: -relevance.of_line(line))
     listed = [line for line in best if relevance.of_line(line) > 0][:LINES_LISTED]
     end = before if raw.taken_back else after
-    found = []
+    lines = []
     for line in listed:
         if line.path not in blames and not raw.taken_back:
             blames[line.path] = blame_lines(top, before, after, line.path)
         number = None if line.removed else blames.get(line.path, {}).get((raw.sha, line.text))
         version, at = (end, number) if number is not None else (f"{raw.sha}^" if line.removed else raw.sha, line.number)
         function = relevance.function_at(source_at(top, version, line.path), at) if line.path.endswith(".py") else ""
-        found.append(
+        lines.append(
             BlamedLine(
                 path=line.path, line=number, function=function, text=scrub(line.text)[:300], removed=line.removed
             )
         )
-    return tuple(found)
+    return tuple(lines)

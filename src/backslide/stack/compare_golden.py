@@ -39,14 +39,14 @@ def compare_golden(a: Golden | None, b: Golden | None) -> GoldenReplay | None:
         return None
     if gaps is None:
         gaps = np.array([1.0 if flip else 0.0 for flip in flips])
-    inputs_equal, moved = _inputs(a, b, rows)
+    inputs_equal, columns = _inputs(a, b, rows)
     return GoldenReplay(
         rows=len(rows),
         equal=int((gaps <= TOLERANCE).sum()),
         largest=float(gaps.max(initial=0.0)),
         flips=_flips(a, b, rows, flips),
         inputs_equal=inputs_equal,
-        moved=moved,
+        moved=columns,
     )
 
 
@@ -59,12 +59,12 @@ def weigh_by_replay(
     inner = [d for d in differences if d.where == "fitted"]
     made_of = {*_MACHINE, *(n for s in (a, b) for n in (*s.environment.imported, *s.environment.needed))}
     libraries = [d for d in differences if d.where == "environment" and d.subject in made_of]
-    told = answers(replay)
+    sentence = answers(replay)
     if inner:
-        return [_of_state(d, inner, libraries, replay, told) for d in differences]
+        return [_of_state(d, inner, libraries, replay, sentence) for d in differences]
     if libraries and not any(d.where == "artefact" for d in differences):
         alone = len(libraries) == 1 and not any(d.where == "repository" for d in differences)
-        why = f"{told}, by the same artefact" + (
+        why = f"{sentence}, by the same artefact" + (
             "" if alone else "; it or another of the changes beside it is the reason"
         )
         columns = as_logged(replay.moved, tuple(a.golden.dtypes) if a.golden is not None else ())
@@ -75,7 +75,7 @@ def weigh_by_replay(
             for d in differences
         ]
     if not any(d.risk != "unlikely" for d in differences) or not differences:
-        return [*differences, _unexplained_difference(a, told)]
+        return [*differences, _unexplained_difference(a, sentence)]
     return differences
 
 
@@ -102,7 +102,7 @@ def _of_state(
     inner: list[StackDifference],
     libraries: list[StackDifference],
     replay: GoldenReplay,
-    told: str,
+    sentence: str,
 ) -> StackDifference:
     if one not in inner:
         return one
@@ -113,16 +113,16 @@ def _of_state(
         return one  # the model was fitted on its new outputs: whatever changed the answers, it is told of the model
     alone = len({d.kind == CauseKind.MODEL_CHANGE for d in inner}) == 1 and not libraries
     proven = alone and (replay.inputs_equal is not before_model if replay.inputs_equal is not None else True)
-    return reweigh(one, max(one.score, 0.8) + (0.1 if proven else 0), told, proven=proven)
+    return reweigh(one, max(one.score, 0.8) + (0.1 if proven else 0), sentence, proven=proven)
 
 
-def _unexplained_difference(a: Snapshot, told: str) -> StackDifference:
+def _unexplained_difference(a: Snapshot, sentence: str) -> StackDifference:
     function = a.artefact is not None and a.artefact.kind == "function"
     return difference(
         CauseKind.CODE_CHANGE if function else CauseKind.MODEL_CHANGE,
         "artefact",
         a.name,
-        say.sentence(f"{told}, and nothing that the snapshots hold differs"),
+        say.sentence(f"{sentence}, and nothing that the snapshots hold differs"),
         0.8,
         "something outside the snapshots differs, or the model does not answer the same twice",
     )
@@ -154,14 +154,14 @@ def _inputs(a: Golden, b: Golden, rows: list[tuple[int, int]]) -> tuple[bool | N
         return None, ()
     if a.transformed_columns != b.transformed_columns:
         return False, tuple(c for c in a.transformed_columns if c not in set(b.transformed_columns))[:20]
-    kept = [(i, j) for i, j in rows if i < len(a.transformed) and j < len(b.transformed)]
-    if not kept:
+    pairs = [(i, j) for i, j in rows if i < len(a.transformed) and j < len(b.transformed)]
+    if not pairs:
         return None, ()
-    x, y = table(a.transformed)[[i for i, _ in kept]], table(b.transformed)[[j for _, j in kept]]
+    x, y = table(a.transformed)[[i for i, _ in pairs]], table(b.transformed)[[j for _, j in pairs]]
     gap = np.where(np.isnan(x) & np.isnan(y), 0.0, np.abs(x - y) / np.maximum(1.0, np.abs(np.nan_to_num(x))))
     worst = np.nan_to_num(gap, nan=1.0).max(axis=0)
-    moved = [a.transformed_columns[k] for k in np.argsort(-worst, kind="stable") if worst[k] > MOVED]
-    return not moved, tuple(moved[:50])
+    columns = [a.transformed_columns[k] for k in np.argsort(-worst, kind="stable") if worst[k] > MOVED]
+    return not columns, tuple(columns[:50])
 
 
 def _flips(a: Golden, b: Golden, rows: list[tuple[int, int]], by_prediction: list[bool]) -> int:

@@ -77,19 +77,19 @@ def moves(
         yield from _whole(attribute, a, b)
 
 
-def brief(held: FittedValue) -> str:
+def brief(form: FittedValue) -> str:
     """A value in a few words."""
-    if held.kind in ("scalar", "code"):
-        return held.text
-    if held.texts:
-        return say.listed(held.texts, 6)
-    if held.numbers:
-        return say.listed([written(v) for v in held.numbers], 6)
-    if held.figures:
-        return ", ".join(f"{key} {written(value)}" for key, value in held.figures.items() if key != "finite")
-    if held.shape:
-        return f"{held.text or held.kind} of {'×'.join(map(str, held.shape))}"
-    return held.text or held.kind
+    if form.kind in ("scalar", "code"):
+        return form.text
+    if form.texts:
+        return say.listed(form.texts, 6)
+    if form.numbers:
+        return say.listed([written(v) for v in form.numbers], 6)
+    if form.figures:
+        return ", ".join(f"{key} {written(value)}" for key, value in form.figures.items() if key != "finite")
+    if form.shape:
+        return f"{form.text or form.kind} of {'×'.join(map(str, form.shape))}"
+    return form.text or form.kind
 
 
 def written(value: Number) -> str:
@@ -97,10 +97,10 @@ def written(value: Number) -> str:
     return say.number(value) if isinstance(value, float) else value
 
 
-def _columns(part: FittedStep, held: FittedValue) -> tuple[str, ...] | None:
+def _columns(part: FittedStep, value: FittedValue) -> tuple[str, ...] | None:
     """Names of the elements of an array that has one per column."""
     names = part.columns
-    return names if names is not None and held.shape and held.shape[-1] == len(names) else None
+    return names if names is not None and value.shape and value.shape[-1] == len(names) else None
 
 
 def _numbers(

@@ -31,13 +31,13 @@ def fitted_differences(a: Snapshot, b: Snapshot) -> list[StackDifference]:
     models = [pair for pair in pairs if any(step is not None and step.role == "model" for step in pair)]
     again = any(x is None or y is None or x.digest != y.digest for x, y in models)
     library = _Libraries(a.environment, b.environment)
-    found = []
+    results = []
     logged = a.fitted[0].columns or ()
     for before, after in pairs:
         change = _difference(before, after, again, library)
         if change is not None:
-            found.append(change.model_copy(update={"features": as_logged(change.features, logged)}))
-    return found
+            results.append(change.model_copy(update={"features": as_logged(change.features, logged)}))
+    return results
 
 
 class _Libraries:
@@ -64,12 +64,12 @@ def as_logged(names: tuple[str, ...], logged: tuple[str, ...]) -> tuple[str, ...
     """Columns of the log behind columns of a step: ``num__income`` is income, ``cat__channel_web`` is channel."""
     if not logged:
         return names
-    found = []
+    results = []
     for name in names:
         bare = name.rsplit("__", 1)[-1]
         begins = [column for column in logged if bare.startswith(f"{column}_")]
-        found += [name] if name in logged else [bare] if bare in logged else sorted(begins, key=len)[-1:]
-    return tuple(dict.fromkeys(found))
+        results += [name] if name in logged else [bare] if bare in logged else sorted(begins, key=len)[-1:]
+    return tuple(dict.fromkeys(results))
 
 
 def _pairs(
@@ -77,15 +77,15 @@ def _pairs(
 ) -> Iterator[tuple[FittedStep | None, FittedStep | None]]:
     """Steps of the same path; of those left over, the ones that are alone of their class, which were renamed."""
     old, new = {p.path: p for p in a}, {p.path: p for p in b}
-    left = [p for p in b if p.path not in old]
+    rest = [p for p in b if p.path not in old]
     for part in a:
         other = new.get(part.path)
         if other is None:
-            same = [p for p in left if p.kind == part.kind]
+            same = [p for p in rest if p.kind == part.kind]
             other = same[0] if len(same) == 1 else None
-            left = [p for p in left if p is not other]
+            rest = [p for p in rest if p is not other]
         yield part, other
-    yield from ((None, part) for part in left)
+    yield from ((None, part) for part in rest)
 
 
 def _difference(
@@ -147,7 +147,7 @@ def _added_or_removed(before: FittedStep | None, after: FittedStep | None, again
 
 def _made(
     part: FittedStep,
-    moved: list[AttributeChange],
+    changes: list[AttributeChange],
     words: str,
     score: float,
     again: bool,
@@ -166,7 +166,7 @@ def _made(
     else:
         why = "the model behind it is the same and was fitted on what this step gave before"
     why = f"{reason}; {why}" if reason and not model else why
-    shown = details or tuple(m.detail for m in moved[:MOST_DETAILS])
+    shown = details or tuple(m.detail for m in changes[:MOST_DETAILS])
     return difference(
         kind,
         "fitted",
@@ -174,22 +174,22 @@ def _made(
         f"{words}.",
         score,
         why,
-        features=_features(part, moved),
+        features=_features(part, changes),
         before=shown[0].before if shown else None,
         after=shown[0].after if shown else None,
         details=shown,
     )
 
 
-def _features(part: FittedStep, moved: list[AttributeChange]) -> tuple[str, ...]:
+def _features(part: FittedStep, changes: list[AttributeChange]) -> tuple[str, ...]:
     known = set(part.columns or ())
-    return tuple(dict.fromkeys(m.column for m in moved if m.column is not None and m.column in known))
+    return tuple(dict.fromkeys(m.column for m in changes if m.column is not None and m.column in known))
 
 
 def _of_scaler(
-    part: FittedStep, moved: list[AttributeChange], state: list[AttributeChange], again: bool
+    part: FittedStep, changes: list[AttributeChange], state: list[AttributeChange], again: bool
 ) -> StackDifference:
-    ordered = sorted(moved, key=lambda m: -_size(part, m))
+    ordered = sorted(changes, key=lambda m: -_size(part, m))
     size = _size(part, ordered[0])
     # A mean says more to people than a variance; it comes first unless it hardly moved.
     ordered.sort(key=lambda m: m.attribute not in _MEANS or _size(part, m) < size / 4)
@@ -207,20 +207,20 @@ def _of_scaler(
     return _made(part, ordered, words, score, again, kind=CauseKind.SCALER_REFIT, reason=reason)
 
 
-def _size(part: FittedStep, moved: AttributeChange) -> float:
+def _size(part: FittedStep, change: AttributeChange) -> float:
     """A change in units of the column's former scale; of a scale itself, its relative change."""
-    if moved.old is None or moved.new is None:
+    if change.old is None or change.new is None:
         return 1.0
-    if moved.attribute in ("scale_", "var_", "data_range_", "max_abs_"):
-        return abs(moved.new - moved.old) / max(abs(moved.old), 1e-300) / (2 if moved.attribute == "var_" else 1)
+    if change.attribute in ("scale_", "var_", "data_range_", "max_abs_"):
+        return abs(change.new - change.old) / max(abs(change.old), 1e-300) / (2 if change.attribute == "var_" else 1)
     scale = next((part.state[n] for n in ("data_range_", "scale_", "max_abs_") if n in part.state), None)
     names = part.columns or ()
     unit = math.nan
-    if scale is not None and moved.column in names and len(scale.numbers) == len(names):
-        held = scale.numbers[names.index(moved.column)]
-        unit = held if isinstance(held, float) else math.nan
-    unit = unit if unit == unit and unit > 0 else max(abs(moved.old), 1e-300)
-    return abs(moved.new - moved.old) / unit
+    if scale is not None and change.column in names and len(scale.numbers) == len(names):
+        width = scale.numbers[names.index(change.column)]
+        unit = width if isinstance(width, float) else math.nan
+    unit = unit if unit == unit and unit > 0 else max(abs(change.old), 1e-300)
+    return abs(change.new - change.old) / unit
 
 
 def _of_step(
@@ -231,36 +231,36 @@ def _of_step(
     reordered: bool,
     again: bool,
 ) -> StackDifference:
-    moved = [*params, *state]
+    changes = [*params, *state]
     if reordered and before.columns is not None and after.columns is not None:
         order = AttributeChange("feature_names_in_", None, say.listed(before.columns, 6), say.listed(after.columns, 6))
         words = f"{_step(before)} receives its columns in another order: {order.before} → {order.after}"
-        moved = [order, *(m for m in moved if m.attribute != "feature_names_in_")]
-        change = _made(before, moved, words, 0.9, again)
+        changes = [order, *(m for m in changes if m.attribute != "feature_names_in_")]
+        change = _made(before, changes, words, 0.9, again)
         at = zip(before.columns, after.columns, strict=True)
         return change.model_copy(update={"features": tuple(x for x, y in at if x != y)})
     if params:
         words = f"parameter {_arrow(params[0])} of {_step(before)} changed"
     else:
         words = f"{_step(before)} was fitted again: {_arrow(state[0])}"
-    words += f", and {len(moved) - 1} more" if len(moved) > 1 else ""
+    words += f", and {len(changes) - 1} more" if len(changes) > 1 else ""
     score = 0.6 if not params and {m.attribute for m in state} <= {"statistics_"} else 0.9
-    return _made(before, moved, words, score, again)
+    return _made(before, changes, words, score, again)
 
 
 def _of_model(part: FittedStep, params: list[AttributeChange], state: list[AttributeChange]) -> StackDifference:
-    moved = [*params, *state]
-    first = moved[0]
+    changes = [*params, *state]
+    first = changes[0]
     if params:
         words = f"parameter {_arrow(params[0])} of the model {_short(part)} changed"
     else:
         words = f"the model {_short(part)} was fitted again: {_arrow(first)}"
-    words += f", and {len(moved) - 1} more" if len(moved) > 1 else ""
-    return _made(part, moved, words, 0.65, False)
+    words += f", and {len(changes) - 1} more" if len(changes) > 1 else ""
+    return _made(part, changes, words, 0.65, False)
 
 
-def _arrow(moved: AttributeChange) -> str:
-    return f"{moved.named} {moved.before} → {moved.after}"
+def _arrow(change: AttributeChange) -> str:
+    return f"{change.named} {change.before} → {change.after}"
 
 
 def _short(part: FittedStep) -> str:

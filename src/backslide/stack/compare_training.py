@@ -25,31 +25,31 @@ def training_notes(a: Snapshot, b: Snapshot) -> list[str]:
         return [str(error)]
     if old is None or new is None:
         return []
-    told: list[tuple[float, str]] = []
+    sentences: list[tuple[float, str]] = []
     for name, before in old.columns.items():
         if name in new.columns:
-            told += _changes(name, before, new.columns[name])
+            sentences += _changes(name, before, new.columns[name])
     lost = [name for name in old.columns if name not in new.columns]
-    told += [(9.0, f"{name} is no longer among them") for name in lost]
-    if not told:
+    sentences += [(9.0, f"{name} is no longer among them") for name in lost]
+    if not sentences:
         return []
-    told.sort(key=lambda item: -item[0])
+    sentences.sort(key=lambda item: -item[0])
     rows = f" ({say.number(old.rows)} → {say.number(new.rows)} rows)" if old.rows != new.rows else ""
-    return [f"the training rows differ{rows}: {say.listed([words for _, words in told], MOST)}"]
+    return [f"the training rows differ{rows}: {say.listed([words for _, words in sentences], MOST)}"]
 
 
 def _changes(name: str, before: ColumnProfile, after: ColumnProfile) -> list[tuple[float, str]]:
-    found = []
+    changes = []
     if before.edges is not None and after.edges is not None and before.finite > 1 and after.finite:
         spread = before.std
         shift = abs(after.mean - before.mean) / spread if spread > 0 and math.isfinite(spread) else 0.0
         if shift > SHIFT:
-            found.append((shift, f"mean of {name} {say.number(before.mean)} → {say.number(after.mean)}"))
+            changes.append((shift, f"mean of {name} {say.number(before.mean)} → {say.number(after.mean)}"))
     gap = after.missing_share - before.missing_share
     if abs(gap) > SHARE:
         shares = f"{say.percent(before.missing_share)} → {say.percent(after.missing_share)}"
-        found.append((abs(gap) * 10, f"missing values of {name} {shares}"))
+        changes.append((abs(gap) * 10, f"missing values of {name} {shares}"))
     come = [level for level in after.levels if level not in before.levels and after.levels[level] > SHARE * after.rows]
     if come and not before.rest_rows:
-        found.append((1.0, f"{name} holds {say.listed(come, 3)}, which it did not"))
-    return found
+        changes.append((1.0, f"{name} holds {say.listed(come, 3)}, which it did not"))
+    return changes

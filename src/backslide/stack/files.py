@@ -71,8 +71,8 @@ def _ini(text: str) -> Any:
 
 
 def _env(text: str) -> Any:
-    found = (_ENV_LINE.match(line) for line in text.splitlines() if not line.lstrip().startswith("#"))
-    return {match[1]: match[2].strip("\"'") for match in found if match}
+    matches = (_ENV_LINE.match(line) for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return {match[1]: match[2].strip("\"'") for match in matches if match}
 
 
 def _flatten(value: Any, prefix: str) -> Iterator[tuple[str, str]]:

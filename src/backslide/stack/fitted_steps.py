@@ -143,7 +143,7 @@ class _StepWalk:
         canon = Canon()
         for name, kind, values in model.graph_steps():
             state = {key: canon.value(value, name=key) for key, value in values.items()}
-            told = "\n".join([kind, *(f"{key}={state[key].digest}" for key in sorted(state))])
+            text = "\n".join([kind, *(f"{key}={state[key].digest}" for key in sorted(state))])
             role: Role = "model" if kind.endswith(("Classifier", "Regressor", "ZipMap", "weights")) else "transformer"
             most = MOST_OF_MODEL if role == "model" else MOST_OF_STEP
             yield FittedStep(
@@ -151,8 +151,8 @@ class _StepWalk:
                 kind=f"onnx.{kind}",
                 role=role,
                 columns=names,
-                state={key: prune(held, most) for key, held in state.items()},
-                digest=hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:16],
+                state={key: prune(item, most) for key, item in state.items()},
+                digest=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16],
             )
 
 
@@ -166,12 +166,12 @@ def _part(model: Any, path: str, role: Role, names: Names, leave: set[str]) -> F
     if not params and not state:
         state["content"] = canon.value(model)
     kind = class_name(type(model))
-    told = [f"{n}={h.digest}" for n, h in sorted({**params, **state}.items()) if n not in _WITHOUT_EFFECT]
-    digest = hashlib.sha256("\n".join([kind, *told]).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    kept = names if names is not None and len(names) <= MOST_NAMES else None
+    texts = [f"{n}={h.digest}" for n, h in sorted({**params, **state}.items()) if n not in _WITHOUT_EFFECT]
+    digest = hashlib.sha256("\n".join([kind, *texts]).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    columns = names if names is not None and len(names) <= MOST_NAMES else None
     most = MOST_OF_MODEL if role == "model" else MOST_OF_STEP
-    state = {name: prune(held, most) for name, held in state.items()}
-    return FittedStep(path=path, kind=kind, role=role, columns=kept, params=params, state=state, digest=digest)
+    state = {name: prune(form, most) for name, form in state.items()}
+    return FittedStep(path=path, kind=kind, role=role, columns=columns, params=params, state=state, digest=digest)
 
 
 def _params(model: Any, leave: set[str]) -> dict[str, FittedValue]:
@@ -262,7 +262,7 @@ def _chosen(columns: Any, names: Names) -> Names:
             return None if names is None else tuple(names[columns])
         listed = list(columns)
         if listed and all(isinstance(c, bool) or type(c).__name__ == "bool" for c in listed):
-            listed = [i for i, held in enumerate(listed) if held]
+            listed = [i for i, flag in enumerate(listed) if flag]
         if all(isinstance(c, str) for c in listed):
             return tuple(listed)
         return tuple(names[int(c)] if names is not None else f"x{int(c)}" for c in listed)

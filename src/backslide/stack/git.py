@@ -41,6 +41,6 @@ def git(folder: Path, *arguments: str) -> str:
     except subprocess.TimeoutExpired:
         raise InputError(f"git {arguments[0]} in {folder} took longer than {say.fixed(SECONDS, 0)} s") from None
     if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
-        raise InputError(without_credentials(f"git {arguments[0]} in {folder}: {said[0]}"))
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
+        raise InputError(without_credentials(f"git {arguments[0]} in {folder}: {lines[0]}"))
     return done.stdout.decode("utf-8", "replace")

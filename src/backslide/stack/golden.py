@@ -89,15 +89,15 @@ def last_inputs(artefact: Any, rows: pl.DataFrame) -> tuple[tuple[tuple[Number, 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            given = to_pandas(rows)
+            frame = to_pandas(rows)
             first = steps[0][1]
             texts = callable(getattr(first, "build_analyzer", None))
-            table: Any = artefact[:-1].transform(given.iloc[:, 0] if texts else given)
+            table: Any = artefact[:-1].transform(frame.iloc[:, 0] if texts else frame)
         width = table.shape[1]
-        kept = min(rows.height, MOST_TRANSFORMED // max(width, 1))
-        if not kept:
+        height = min(rows.height, MOST_TRANSFORMED // max(width, 1))
+        if not height:
             return (), ()
-        dense = table[:kept].toarray() if hasattr(table, "toarray") else np.asarray(table)[:kept]
+        dense = table[:height].toarray() if hasattr(table, "toarray") else np.asarray(table)[:height]
         values = tuple(tuple(number(v) for v in row) for row in np.asarray(dense, float).tolist())
     except Exception:  # a model may transform to anything
         return (), ()

@@ -34,10 +34,10 @@ MOST_OBJECTS = 100_000
 class FrozenPipeline:
     """A pipeline that answers like the one it was made from, and refuses to be fitted; so do its steps."""
 
-    def __init__(self, model: Any, snapshot: Snapshot, gate: InputGuard, found: Integrity) -> None:
+    def __init__(self, model: Any, snapshot: Snapshot, gate: InputGuard, comparison: Integrity) -> None:
         self.model = model
         self.snapshot = snapshot
-        self.integrity = found
+        self.integrity = comparison
         """What differed from the snapshot when it was frozen, and was let pass."""
         self._gate = gate
         self._refuse()
@@ -78,9 +78,9 @@ class FrozenPipeline:
         Raises:
             FrozenError: something wrote into it since it was frozen.
         """
-        held = {part.path: part.digest for part in self.snapshot.fitted}
+        digests = {part.path: part.digest for part in self.snapshot.fitted}
         for part in fitted_parts(self._bare(), self._gate.columns):
-            if held and held.get(part.path) != part.digest:
+            if digests and digests.get(part.path) != part.digest:
                 named = f"{part.kind} ({part.path or 'the whole'})"
                 raise FrozenError(f"the fitted state of {named} changed since it was frozen; load the artefact again")
 
@@ -146,44 +146,46 @@ def freeze(
     model = load_model(pipeline, trusted=trusted, base=folder)
     columns = model.features
     parts = fitted_parts(model.artefact, columns)
-    held = Snapshot.load(folder / str(snapshot)) if isinstance(snapshot, (str, Path)) else snapshot
-    if held is None:
-        held = Snapshot(name=model.name, taken_at="", environment=environment(parts), fitted=parts)
+    reference = Snapshot.load(folder / str(snapshot)) if isinstance(snapshot, (str, Path)) else snapshot
+    if reference is None:
+        reference = Snapshot(name=model.name, taken_at="", environment=environment(parts), fitted=parts)
     path = folder / str(pipeline) if isinstance(pipeline, (str, Path)) else None
-    saved = held.artefact
+    saved = reference.artefact
     if path is not None and saved is not None:
         saved = artefact(saved.name, path, kind=saved.kind)
-    golden = ask_again(model, held.golden) if held.golden is not None else None
-    now = held.model_copy(
+    golden = ask_again(model, reference.golden) if reference.golden is not None else None
+    now = reference.model_copy(
         update={
             "environment": environment(parts),
-            "fitted": parts if held.fitted else (),
+            "fitted": parts if reference.fitted else (),
             "artefact": saved,
             "golden": golden,
         }
     )
-    found = integrity(held, now)
-    _admit(found, libraries)
+    comparison = integrity(reference, now)
+    _admit(comparison, libraries)
     try:
         copy = deepcopy(model.artefact)
     except Exception:  # sessions of other runtimes cannot be copied, nor fitted
         copy = model.artefact
-    guard = InputGuard(held, columns, ranges=ranges, unknown=unknown)
-    return FrozenPipeline(copy, held, guard, found)
+    guard = InputGuard(reference, columns, ranges=ranges, unknown=unknown)
+    return FrozenPipeline(copy, reference, guard, comparison)
 
 
-def _admit(found: Integrity, libraries: str) -> None:
-    hurting = [d for d in found.differences if d.risk != "unlikely"]
-    ours = [d for d in found.differences if d.where in ("fitted", "artefact") and (d.where == "fitted" or d in hurting)]
+def _admit(comparison: Integrity, libraries: str) -> None:
+    hurting = [d for d in comparison.differences if d.risk != "unlikely"]
+    ours = [
+        d for d in comparison.differences if d.where in ("fitted", "artefact") and (d.where == "fitted" or d in hurting)
+    ]
     if ours:
         raise FrozenError(
-            f"the pipeline differs from snapshot {found.a.name!r}: {_meanings(ours)} Serve the artefact that the snapshot "
+            f"the pipeline differs from snapshot {comparison.a.name!r}: {_meanings(ours)} Serve the artefact that the snapshot "
             "was taken of, or take a new snapshot"
         )
     other = [d for d in hurting if d.where == "environment"]
     if not other or libraries == "ignore":
         return
-    text = f"this environment differs from snapshot {found.a.name!r}: {_meanings(other)}"
+    text = f"this environment differs from snapshot {comparison.a.name!r}: {_meanings(other)}"
     if libraries == "raise":
         raise FrozenError(text)
     warnings.warn(text, UserWarning, stacklevel=3)
@@ -217,13 +219,13 @@ def _refuse_call(name: str, kind: str, step: str, *_: Any, **__: Any) -> Any:
 
 def _estimators(model: Any) -> Iterator[Any]:
     """Every object inside that can be fitted, each once."""
-    seen: set[int] = set()
+    ids: set[int] = set()
     stack = [model]
-    while stack and len(seen) < MOST_OBJECTS:
+    while stack and len(ids) < MOST_OBJECTS:
         value = stack.pop()
-        if id(value) in seen or isinstance(value, (str, bytes, int, float, type)):
+        if id(value) in ids or isinstance(value, (str, bytes, int, float, type)):
             continue
-        seen.add(id(value))
+        ids.add(id(value))
         if isinstance(value, dict):
             stack.extend(value.values())
         elif isinstance(value, (list, tuple, set)):

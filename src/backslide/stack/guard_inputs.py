@@ -64,13 +64,13 @@ class TimeBudget:
 
     def answered(self, seconds: float) -> None:
         """What the model took for a call."""
-        held = self._model
-        if held is None:
+        last = self._model
+        if last is None:
             self._model = seconds
-        elif seconds < held:
-            self._model = held + QUICKER * (seconds - held)
+        elif seconds < last:
+            self._model = last + QUICKER * (seconds - last)
         else:
-            self._model = held + SLOWER * (min(seconds, 2 * held) - held)
+            self._model = last + SLOWER * (min(seconds, 2 * last) - last)
 
     def of_a_call(self, few: bool, names: float = 0.0) -> None:
         """What one more call may spend, whose names took some seconds."""
@@ -84,10 +84,10 @@ class TimeBudget:
 
     def took(self, seconds: float, few: bool) -> None:
         """What a column took."""
-        held = self._column[few]
-        seconds = min(seconds, 2 * held)  # beyond it the processor was elsewhere
+        last = self._column[few]
+        seconds = min(seconds, 2 * last)  # beyond it the processor was elsewhere
         self.saved -= seconds
-        self._column[few] = held + SLOWER * (seconds - held)
+        self._column[few] = last + SLOWER * (seconds - last)
 
 
 class InputGuard:
@@ -129,8 +129,8 @@ class InputGuard:
         Raises:
             InputError: a column is missing, of another type, or breaks a rule.
         """
-        begun, seen = perf_counter(), self.seen
-        seen.calls += 1
+        begun, rows_read = perf_counter(), self.seen
+        rows_read.calls += 1
         if type(rows) is np.ndarray:  # the quickest models are asked with arrays
             count = rows.shape[0] if rows.ndim else 1
             if self._expected is not None:
@@ -138,7 +138,7 @@ class InputGuard:
         else:
             count = guard_rows.count_of(rows)
             rows = self._in_order(rows)
-        seen.rows += count
+        rows_read.rows += count
         if isinstance(self.unknown, dict) and self.unknown:
             rows = self._mapped(rows, self.unknown)
         if self._watched and count:
@@ -159,12 +159,12 @@ class InputGuard:
             self._accepted is not None and not isinstance(names, list) and self._same(names)
         ):
             return rows
-        given = names if isinstance(names, list) else names.tolist()
-        if given == self._expected:
+        columns = names if isinstance(names, list) else names.tolist()
+        if columns == self._expected:
             # Frames that are cut from one, or built from one list of names, share it; turning it into a list takes longer.
             self._accepted = None if isinstance(names, list) else names
             return rows
-        self._complete(given)
+        self._complete(columns)
         self.seen.reordered += 1
         return rows[self._expected]
 
@@ -183,12 +183,12 @@ class InputGuard:
         if rows.ndim == 2 and rows.shape[1] != len(expected):
             raise InputError(f"expected {len(expected)} columns ({', '.join(expected[:3])}, ...), got {rows.shape[1]}")
 
-    def _complete(self, given: list[Any]) -> None:
-        known = set(given)
+    def _complete(self, columns: list[Any]) -> None:
+        known = set(columns)
         for column in self._expected or ():
             if column not in known:
                 raise InputError(
-                    f"expected column {column!r}, which the rows do not hold{did_you_mean(column, map(str, given))}"
+                    f"expected column {column!r}, which the rows do not hold{did_you_mean(column, map(str, columns))}"
                 )
 
     def _same(self, names: Any) -> bool:
@@ -198,12 +198,16 @@ class InputGuard:
     def _mapped(self, rows: Any, instead: dict[str, Any]) -> Any:
         for column, value in instead.items():
             place = self._place.get(column)
-            held = guard_rows.column_of(rows, column, place)
-            if held is None:
+            column_values = guard_rows.column_of(rows, column, place)
+            if column_values is None:
                 continue
-            odd = [i for i, v in enumerate(held.tolist()) if not _missing(v) and _level(v) not in self._levels[column]]
+            odd = [
+                i
+                for i, v in enumerate(column_values.tolist())
+                if not _missing(v) and _level(v) not in self._levels[column]
+            ]
             if odd:
-                values = held.astype(object)
+                values = column_values.astype(object)
                 values[odd] = value
                 rows = guard_rows.with_column(rows, column, place, values)
                 self.seen.mapped[column] += len(odd)
@@ -290,13 +294,13 @@ class InputGuard:
                 )
 
     def _categories(self, name: str, values: NDArray[Any]) -> None:
-        known, held = self._levels[name], values.tolist()
+        known, texts = self._levels[name], values.tolist()
         try:
-            if known.issuperset(held):
+            if known.issuperset(texts):
                 return
         except TypeError:  # lists cannot be looked up
             pass
-        odd = [_level(v) for v in held if not _missing(v)]
+        odd = [_level(v) for v in texts if not _missing(v)]
         odd = [v for v in odd if v not in known]
         if odd:
             counts = self.seen.unknown.setdefault(name, Counter())

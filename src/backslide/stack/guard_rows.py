@@ -61,8 +61,8 @@ def column_of(rows: Any, name: str, place: int | None) -> NDArray[Any] | None:
     if hasattr(rows, "columns"):
         return np.asarray(rows[name].to_numpy())
     if isinstance(rows, dict):
-        held = rows[name]
-        return _array(list(held) if _many(held) else [held])
+        values = rows[name]
+        return _array(list(values) if _many(values) else [values])
     if _records(rows):
         return _array([row[name] for row in rows])
     if isinstance(rows, np.ndarray) and rows.ndim == 2 and place is not None:
@@ -76,7 +76,7 @@ def spread(rows: Any, most: int, count: int) -> Any:
     if step <= 1:
         return rows
     if isinstance(rows, dict):
-        return {name: held[::step] if _many(held) else held for name, held in rows.items()}
+        return {name: values[::step] if _many(values) else values for name, values in rows.items()}
     return rows[::step]
 
 
@@ -109,6 +109,6 @@ def _array(values: list[Any]) -> NDArray[Any]:
     """Numbers as numbers, all else as objects, so that 1 beside "a" stays a number."""
     if all(isinstance(v, (bool, int, float, np.number)) for v in values):
         return np.array(values, dtype=np.float64)
-    held = np.empty(len(values), dtype=object)
-    held[:] = values
-    return held
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array

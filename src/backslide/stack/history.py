@@ -59,16 +59,16 @@ def commits_between(top: Path, before: str, after: str, paths: Sequence[str], no
                 f"commit {sha[:12]} is not in the checkout {top}; fetch the whole history, or name the right "
                 "[artifacts] repository"
             ) from None
-    found = _log(top, f"{before}..{after}", "--", *paths)
+    commits = _log(top, f"{before}..{after}", "--", *paths)
     back = _log(top, f"{after}..{before}", "--", *paths)
     for commit in back:
         commit.taken_back = True
-    if len(found) + len(back) > MOST_COMMITS:
+    if len(commits) + len(back) > MOST_COMMITS:
         notes.append(
-            f"{len(found) + len(back)} commits lie between the snapshots; the {MOST_COMMITS} newest were looked at"
+            f"{len(commits) + len(back)} commits lie between the snapshots; the {MOST_COMMITS} newest were looked at"
         )
     merged = _pull_requests(top, f"{before}..{after}")
-    chosen = [c for c in [*found, *back] if len(c.parents) < 2][:MOST_COMMITS]
+    chosen = [c for c in [*commits, *back] if len(c.parents) < 2][:MOST_COMMITS]
     for commit in chosen:
         commit.pull_request = commit.pull_request or merged.get(commit.sha)
         _with_changes(top, commit, paths)
@@ -76,13 +76,13 @@ def commits_between(top: Path, before: str, after: str, paths: Sequence[str], no
 
 
 def _log(top: Path, *options: str) -> list[RawCommit]:
-    found = []
+    results = []
     for entry in git(top, "log", "--no-show-signature", f"--format={_FIELDS}", *options).split("\x1e"):
         if entry.strip():
             sha, parents, author, authored, committed, subject, body = entry.strip("\n").split("\x1f", 6)
             pull = pull_of(f"{subject}\n{body}")
-            found.append(RawCommit(sha, tuple(parents.split()), author, authored, committed, scrub(subject), pull))
-    return found
+            results.append(RawCommit(sha, tuple(parents.split()), author, authored, committed, scrub(subject), pull))
+    return results
 
 
 def pull_of(message: str) -> str | None:
@@ -93,12 +93,12 @@ def pull_of(message: str) -> str | None:
 
 def _pull_requests(top: Path, span: str) -> dict[str, str]:
     """Commit -> pull request of the merge that brought it in."""
-    found: dict[str, str] = {}
+    pulls: dict[str, str] = {}
     for merge in _log(top, "--merges", "-n", "200", span):
         if merge.pull_request is not None and len(merge.parents) == 2:
             for sha in git(top, "rev-list", "-n", "500", "..".join(merge.parents)).split():
-                found.setdefault(sha, merge.pull_request)
-    return found
+                pulls.setdefault(sha, merge.pull_request)
+    return pulls
 
 
 def _with_changes(top: Path, commit: RawCommit, paths: Sequence[str]) -> None:
@@ -127,7 +127,7 @@ def blame_lines(top: Path, before: str, after: str, path: str) -> dict[tuple[str
         listed = git(top, "blame", "--porcelain", f"{before}..{after}", "--", path)
     except InputError:
         return {}  # gone by now
-    found: dict[tuple[str, str], int] = {}
+    blame: dict[tuple[str, str], int] = {}
     sha, number, old = "", 0, False
     boundary: set[str] = set()
     for line in listed.splitlines():
@@ -138,8 +138,8 @@ def blame_lines(top: Path, before: str, after: str, path: str) -> dict[tuple[str
             boundary.add(sha)
             old = True
         elif line.startswith("\t") and not old:
-            found.setdefault((sha, line[1:]), number)
-    return found
+            blame.setdefault((sha, line[1:]), number)
+    return blame
 
 
 def source_at(top: Path, commit: str, path: str) -> str:

@@ -76,10 +76,10 @@ def moment(text: str, what: str = "time") -> datetime:
         InputError: it is neither.
     """
     try:
-        found = datetime.fromisoformat(text.strip())
+        at = datetime.fromisoformat(text.strip())
     except ValueError:
         raise InputError(f"{what}: expected an ISO date or time such as 2026-04-03T10:00:00Z, got {text!r}") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def _long(hours: float) -> str:

@@ -37,9 +37,9 @@ _ASSIGNED = re.compile(r"""(?P<name>[\w.-]+)(?P<mid>["']?\s*[:=]+\s*)(?P<value>"
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s@]+@", re.IGNORECASE)
 
 
-def salt_of(given: str | None) -> str:
+def salt_of(salt: str | None) -> str:
     """The salt: as given, else from the environment, else none."""
-    return given if given is not None else os.environ.get(SALT_VARIABLE, "")
+    return salt if salt is not None else os.environ.get(SALT_VARIABLE, "")
 
 
 def salt_mark(salt: str) -> str:
@@ -56,7 +56,7 @@ def secret_value(value: str) -> bool:
     """Whether a value looks like a secret: credentials in an address, keys of known shapes, long opaque strings."""
     if _SECRET_VALUE.search(value):
         return True
-    return any(_opaque(found.group()) for found in _OPAQUE.finditer(value))
+    return any(_opaque(match.group()) for match in _OPAQUE.finditer(value))
 
 
 def _opaque(word: str) -> bool:
@@ -79,8 +79,8 @@ def digest(name: str, value: str, salt: str, *, secret: bool) -> str:
 
 def _digest(name: str, value: str, salt: str, digits: int) -> str:
     salted = f"backslide.snapshot/1|{salt}|{name}".encode("utf-8", "surrogatepass")
-    made = hashlib.pbkdf2_hmac("sha256", value.encode("utf-8", "surrogatepass"), salted, ROUNDS)
-    return made.hex()[:digits]
+    digest = hashlib.pbkdf2_hmac("sha256", value.encode("utf-8", "surrogatepass"), salted, ROUNDS)
+    return digest.hex()[:digits]
 
 
 def without_credentials(text: str) -> str:
@@ -92,10 +92,10 @@ def scrub(text: str) -> str:
     """A line of source or of a message with whatever looks secret hidden."""
     text = _ASSIGNED.sub(_hide_assignment, without_credentials(text))
     text = _SECRET_VALUE.sub(HIDDEN, text)
-    return _OPAQUE.sub(lambda found: HIDDEN if _opaque(found.group()) else found.group(), text)
+    return _OPAQUE.sub(lambda match: HIDDEN if _opaque(match.group()) else match.group(), text)
 
 
-def _hide_assignment(found: re.Match[str]) -> str:
+def _hide_assignment(match: re.Match[str]) -> str:
     # Code reads secrets by name (``token = read()``); only what stands there literally is hidden.
-    literal = found["value"][:1] in "\"'" or not re.search(r"[(\[]", found["value"])
-    return f"{found['name']}{found['mid']}{HIDDEN}" if secret_name(found["name"]) and literal else found.group()
+    literal = match["value"][:1] in "\"'" or not re.search(r"[(\[]", match["value"])
+    return f"{match['name']}{match['mid']}{HIDDEN}" if secret_name(match["name"]) and literal else match.group()

@@ -57,7 +57,7 @@ def plain_address(address: str) -> str:
 
 def _dirty(top: Path, salt: str) -> dict[str, str]:
     listed = git(top, "status", "--porcelain=v1", "-z", "--untracked-files=all").split("\0")
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     skip = False
     for entry in listed:
         if skip or not entry:
@@ -65,10 +65,10 @@ def _dirty(top: Path, salt: str) -> dict[str, str]:
             continue
         state, name = entry[:2], entry[3:]
         skip = "R" in state or "C" in state  # the next entry is where it came from
-        told = state != "??" or Path(name).suffix.lower() in CODE
-        if told and len(found) < MOST_DIRTY:
-            found[name] = _content(top / name, name, salt)
-    return found
+        relevant = state != "??" or Path(name).suffix.lower() in CODE
+        if relevant and len(result) < MOST_DIRTY:
+            result[name] = _content(top / name, name, salt)
+    return result
 
 
 def _content(path: Path, name: str, salt: str) -> str:

@@ -39,30 +39,30 @@ def _write(step: Any, old: FittedStep, new: FittedStep) -> bool:
     if old.columns != new.columns:
         return False
     for a, b in ((old.params, new.params), (old.state, new.state)):
-        for name, held in b.items():
-            if name in a and a[name].digest == held.digest:
+        for name, form in b.items():
+            if name in a and a[name].digest == form.digest:
                 continue
-            value = value_of(held)
+            value = value_of(form)
             if value is _UNKNOWN:
                 return False
             setattr(step, name, value)
     return True
 
 
-def value_of(held: FittedValue) -> Any:
+def value_of(form: FittedValue) -> Any:
     """The value behind a canonical form, where it was kept whole."""
-    if held.kind == "scalar":
-        if held.dtype in ("int", "float") and held.numbers:
-            return int(held.text) if held.dtype == "int" else float(held.numbers[0])
-        if held.text in _PLAIN:
-            return _PLAIN[held.text]
-        return held.text if held.dtype == "str" and not held.text.endswith(("…", "]")) else _UNKNOWN
-    size = int(np.prod(held.shape)) if held.shape else 1
-    if held.kind == "numbers" and len(held.numbers) == size:
-        return np.array([float(v) for v in held.numbers]).reshape(held.shape).astype(held.dtype)
-    if held.kind == "texts" and len(held.texts) == size and held.dtype in ("O", "U"):
-        return np.array(held.texts, dtype=object if held.dtype == "O" else str).reshape(held.shape)
-    if held.kind == "list" and len(held.items) == size and held.text == "list":
-        values = [value_of(item) for item in held.items.values()]
+    if form.kind == "scalar":
+        if form.dtype in ("int", "float") and form.numbers:
+            return int(form.text) if form.dtype == "int" else float(form.numbers[0])
+        if form.text in _PLAIN:
+            return _PLAIN[form.text]
+        return form.text if form.dtype == "str" and not form.text.endswith(("…", "]")) else _UNKNOWN
+    size = int(np.prod(form.shape)) if form.shape else 1
+    if form.kind == "numbers" and len(form.numbers) == size:
+        return np.array([float(v) for v in form.numbers]).reshape(form.shape).astype(form.dtype)
+    if form.kind == "texts" and len(form.texts) == size and form.dtype in ("O", "U"):
+        return np.array(form.texts, dtype=object if form.dtype == "O" else str).reshape(form.shape)
+    if form.kind == "list" and len(form.items) == size and form.text == "list":
+        values = [value_of(item) for item in form.items.values()]
         return _UNKNOWN if any(v is _UNKNOWN for v in values) else values
     return _UNKNOWN

@@ -145,8 +145,8 @@ class _Subject:
         if frame is None or self.columns is None:
             self.notes.append("no golden rows: give training rows, or an earlier snapshot to ask the same rows again")
             return None
-        given = frame.select(self.columns)
-        return self._attempt("no golden rows", lambda: golden_rows(model, sample(given, rows, seed=0)))
+        inputs = frame.select(self.columns)
+        return self._attempt("no golden rows", lambda: golden_rows(model, sample(inputs, rows, seed=0)))
 
     def profile(self) -> str | None:
         """The profile of the training rows, packed."""
@@ -227,11 +227,11 @@ def _columns(
     return None if frame is None else frame.collect_schema().names()
 
 
-def _repository(given: str | Path | None, folder: Path, salt: str, notes: list[str]) -> Any:
+def _repository(path: str | Path | None, folder: Path, salt: str, notes: list[str]) -> Any:
     try:
-        return checkout(folder / str(given) if given is not None else folder, salt)
+        return checkout(folder / str(path) if path is not None else folder, salt)
     except InputError as error:
-        if given is not None:
+        if path is not None:
             raise
         if "not a git repository" not in str(error):
             notes.append(f"no checkout was recorded: {error}")

@@ -38,20 +38,20 @@ def training_profile(frame: pl.LazyFrame, columns: list[str], seed: int = 0) -> 
 
 def _inner(values: pl.Series) -> tuple[float, ...]:
     """Edges within the range; those for other units and signs would triple the size, and the range itself is exact."""
-    found = column_edges(values, BINS)
+    edges = column_edges(values, BINS)
     known = values.cast(pl.Float64).drop_nulls().to_numpy()
     known = known[np.isfinite(known)]
     if not len(known):
         return (0.0,)
     low, high = known.min(), known.max()
-    inside = [edge for edge in found if low <= edge <= high]
+    inside = [edge for edge in edges if low <= edge <= high]
     thin = inside if len(inside) <= 4 * BINS else inside[:: math.ceil(len(inside) / (4 * BINS))]
     return tuple(thin) or (low,)
 
 
-def pack(found: Profile) -> str:
+def pack(profile: Profile) -> str:
     """As a snapshot holds it."""
-    return base64.b64encode(found.to_bytes()).decode("ascii")
+    return base64.b64encode(profile.to_bytes()).decode("ascii")
 
 
 def profile_of(snapshot: Snapshot) -> Profile | None:

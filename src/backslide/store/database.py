@@ -212,8 +212,8 @@ class DatabaseBook(Book):
     def begin_run(self) -> int:
         """Note that a look began; returns its number."""
         with self.transaction() as connection:
-            made = connection.execute(_table("runs").insert().values(book=self.key, started=_now()))
-            return int(made.inserted_primary_key[0])  # type: ignore[index]
+            part = connection.execute(_table("runs").insert().values(book=self.key, started=_now()))
+            return int(part.inserted_primary_key[0])  # type: ignore[index]
 
     def end_run(self, run: int, status: str, summary: str) -> None:
         """Note how it ended."""

@@ -58,8 +58,8 @@ def _read_unknown(raw: Raw, schemas: Schemas, settings: Settings, missing: tuple
         with reading():  # few columns have nothing else in their first rows, and only those are read to the end
             none = [given(pl.col(c), missing).is_null().all().alias(c) for c in columns]
             first = frame.select(columns).head(HEAD).select(none).collect().row(0, named=True)
-            left = [none[k] for k, column in enumerate(columns) if first[column]]
-            full = frame.select(left).collect(engine="streaming").row(0, named=True) if left else {}
+            rest = [none[k] for k, column in enumerate(columns) if first[column]]
+            full = frame.select(rest).collect(engine="streaming").row(0, named=True) if rest else {}
         void = [column for column, nothing in full.items() if nothing]
         if void:
             raw[name] = frame.with_columns(pl.lit(None, dtype=known[c]).alias(c) for c in void), words
@@ -82,8 +82,8 @@ def _read_labels(
         counts = dict(frame.filter(token).group_by(text.alias("t")).len().collect(engine="streaming").iter_rows())
         known = set(roles.scores)
         if counts and roles.prediction is not None and roles.prediction in schema:
-            said = pl.col(roles.prediction).cast(pl.String)
-            known |= set(frame.select(said.unique()).collect(engine="streaming").to_series().drop_nulls())
+            answers = pl.col(roles.prediction).cast(pl.String)
+            known |= set(frame.select(answers.unique()).collect(engine="streaming").to_series().drop_nulls())
     counts = {token: rows for token, rows in sorted(counts.items()) if token not in known}
     if not counts:
         return
@@ -100,26 +100,26 @@ def _read_numbers(raw: Raw, schemas: Schemas, settings: Settings, missing: tuple
     likely = _likely(heads)
     full = {name: _texts_of(raw[name][0].select(likely), likely, missing) for name in raw} if likely else {}
     scores = set(settings.model.scores.values())
-    said = _ReadColumns()
-    said.attached = [f"{c} ({heads[c][0][0]!r})" for c in columns if c not in likely and _is_attached(c, heads[c])]
+    reading = _ReadColumns()
+    reading.attached = [f"{c} ({heads[c][0][0]!r})" for c in columns if c not in likely and _is_attached(c, heads[c])]
     for column in likely:
         sides = {name: full[name][column] for name in raw}
         if min(side.readable for side in sides.values()) < LIKELY:
             continue
         if column not in scores and _is_code(column, sides):
-            said.codes.append(column)
+            reading.codes.append(column)
             continue
         writing = writing_of(sides.values(), settings.data.decimal)
         if writing is None:
-            said.stay(column, sides)
+            reading.stay(column, sides)
             continue
         for name in raw:
             frame, words = raw[name]
             number = writing.read(column, missing)
             raw[name] = frame.with_columns(number.alias(column)), words
             schemas[name][column] = pl.Int64() if writing.whole else pl.Float64()
-        said.read(column, sides, writing.decimal)
-    notes += said.sentences()
+        reading.read(column, sides, writing.decimal)
+    notes += reading.sentences()
 
 
 def _candidates(raw: Raw, schemas: Schemas, settings: Settings) -> list[str]:
@@ -140,9 +140,9 @@ def _heads(raw: Raw, columns: list[str], missing: tuple[str, ...]) -> dict[str, 
     for frame, _ in raw.values():
         with reading():
             head = frame.select(columns).head(HEAD).collect()
-        for column, held in heads.items():
+        for column, values in heads.items():
             texts = [text.strip() for text in head[column].cast(pl.String).drop_nulls()]
-            held.append([text for text in texts if text and text not in missing])
+            values.append([text for text in texts if text and text not in missing])
     return heads
 
 
@@ -216,15 +216,15 @@ class _ReadColumns:
         self.done.append(f"{column} ({example!r})")
         counts = {name: side.values - (side.point if decimal == "." else side.comma) for name, side in sides.items()}
         odd = next((side.odd for side in sides.values() if side.odd is not None), None)
-        for what, found in (
+        for what, result in (
             (
                 next((s.token for s in sides.values() if s.token is not None), None),
                 {n: s.tokens for n, s in sides.items()},
             ),
             (odd, counts),
         ):
-            if what is not None and any(found.values()):
-                where = " and ".join(f"{say.count(rows)} {name}" for name, rows in found.items() if rows)
+            if what is not None and any(result.values()):
+                where = " and ".join(f"{say.count(rows)} {name}" for name, rows in result.items() if rows)
                 self.gone.append(f"{what!r} in {column} ({where} values)")
         if any(side.either for side in sides.values()) and not any(side.grouped for side in sides.values()):
             sign = "parts the decimals" if decimal == "," else "parts thousands"
@@ -245,22 +245,22 @@ class _ReadColumns:
             self.left.append(f"{column} ({say.percent(share)} are numbers, {side.odd!r} is none)")
 
     def sentences(self) -> list[str]:
-        told = []
+        sentences = []
         if self.done:
-            told.append(f"numbers written as text in both windows were read as numbers: {say.listed(self.done)}")
+            sentences.append(f"numbers written as text in both windows were read as numbers: {say.listed(self.done)}")
         if self.gone:
-            told.append(f"texts among numbers were read as missing: {say.listed(self.gone)}")
-        told += self.doubt
+            sentences.append(f"texts among numbers were read as missing: {say.listed(self.gone)}")
+        sentences += self.doubt
         if self.left:
-            told.append(
+            sentences.append(
                 f"columns that look like numbers stay text: {say.listed(self.left)}; write them alike, or name what stands for "
                 "a missing value in [data] missing"
             )
         if self.attached:
-            told.append(
+            sentences.append(
                 f"columns that look like numbers in a writing that is not read stay text: {say.listed(self.attached)}; write "
                 "plain numbers where they are"
             )
         if self.codes:
-            told.append(f"numbers written as text that look like codes stay text: {say.listed(self.codes)}")
-        return told
+            sentences.append(f"numbers written as text that look like codes stay text: {say.listed(self.codes)}")
+        return sentences

@@ -179,6 +179,6 @@ def _missing(series: pl.Series) -> NDArray[np.bool_]:
 
 
 def _levels(texts: NDArray[np.object_]) -> dict[str, int]:
-    found = Counter(texts.tolist())
-    found.pop(MISSING, None)
-    return dict(sorted(found.items()))
+    counts = Counter(texts.tolist())
+    counts.pop(MISSING, None)
+    return dict(sorted(counts.items()))

@@ -36,8 +36,8 @@ def sample(frame: pl.LazyFrame, rows: int, *, seed: int, total: int | None = Non
 
 def positions(total: int, rows: int, seed: int) -> npt.NDArray[np.int64]:
     """``rows`` distinct ascending row numbers below ``total``."""
-    drawn = np.random.default_rng(seed).choice(total, rows, replace=False, shuffle=False)
-    return np.sort(drawn).astype(np.int64)
+    places = np.random.default_rng(seed).choice(total, rows, replace=False, shuffle=False)
+    return np.sort(places).astype(np.int64)
 
 
 def _gather(frame: pl.LazyFrame, at: npt.NDArray[np.int64]) -> pl.DataFrame:

@@ -76,8 +76,8 @@ def holds(frame: pl.DataFrame, expression: str) -> pl.Series:
     """Whether the expression holds for each row; false where it cannot be told."""
     columns = list(columns_of(expression))
     rows = without_nan(frame.select(columns), columns)
-    held: pl.Series = rows.select(pl.sql_expr(expression).fill_null(False)).to_series()
-    return held
+    mask: pl.Series = rows.select(pl.sql_expr(expression).fill_null(False)).to_series()
+    return mask
 
 
 def condition(expression: str) -> pl.Expr:
@@ -153,7 +153,7 @@ def resolve(
     Raises:
         ConfigError: when a condition is no yes-or-no question about single rows of the reference.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    result: dict[str, tuple[str, ...]] = {}
     notes: list[str] = []
     for name in dict.fromkeys(wanted):
         expressions = _of_column(sample, name) if name in sample.columns else (name,)
@@ -163,8 +163,8 @@ def resolve(
         if reason:
             notes.append(f"segment {name!r} is not compared: {reason}")
         else:
-            found[name] = expressions
-    return found, notes
+            result[name] = expressions
+    return result, notes
 
 
 def _of_column(sample: pl.DataFrame, column: str) -> tuple[str, ...]:

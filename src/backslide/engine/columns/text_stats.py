@@ -64,14 +64,14 @@ def counts(texts: pl.Series) -> pl.DataFrame:
     """Per text: its characters, whether it is empty, one flag for each of ``MARKS``, shares of ``CLASSES``, and its script."""
     frame = texts.cast(pl.String).alias("text").to_frame()
     text, more = pl.col("text"), pl.col("text").str.slice(0, MARKED)
-    found = frame.select(
+    table = frame.select(
         text.str.len_chars().cast(pl.Float64).alias("characters"),
         (text.str.strip_chars() == "").alias("empty"),
         *(more.str.contains(rule).alias(name) for name, rule in MARKS.items()),
     )
     heads = frame["text"].str.slice(0, START)
     parts = [_characters(heads[at : at + BATCH]) for at in range(0, max(len(heads), 1), BATCH)]
-    return pl.concat([found, pl.concat(parts)], how="horizontal")
+    return pl.concat([table, pl.concat(parts)], how="horizontal")
 
 
 def _characters(heads: pl.Series) -> pl.DataFrame:
@@ -81,16 +81,16 @@ def _characters(heads: pl.Series) -> pl.DataFrame:
     size = np.array([len(t) for t in texts], np.int64)
     kinds, classes, scripts = _table()
     k = len(classes)
-    held = np.bincount(np.repeat(np.arange(len(texts)) * k, size) + kinds[points], minlength=len(texts) * k)
-    held = held.reshape(len(texts), k)
-    share = np.where((known & (size > 0))[:, None], held @ classes / np.maximum(size, 1)[:, None], np.nan)
-    letters = held @ scripts
+    totals = np.bincount(np.repeat(np.arange(len(texts)) * k, size) + kinds[points], minlength=len(texts) * k)
+    totals = totals.reshape(len(texts), k)
+    share = np.where((known & (size > 0))[:, None], totals @ classes / np.maximum(size, 1)[:, None], np.nan)
+    letters = totals @ scripts
     names = np.array([*SCRIPTS, NO_LETTERS], object)
     script = names[np.where(letters.max(axis=1) > 0, letters.argmax(axis=1), len(SCRIPTS))]
-    told = pl.Series(
-        "script", [name if seen else None for name, seen in zip(script, known, strict=True)], dtype=pl.String
+    series = pl.Series(
+        "script", [name if present else None for name, present in zip(script, known, strict=True)], dtype=pl.String
     )
-    return pl.DataFrame({name: share[:, i] for i, name in enumerate(CLASSES)}).with_columns(told)
+    return pl.DataFrame({name: share[:, i] for i, name in enumerate(CLASSES)}).with_columns(series)
 
 
 @cache
@@ -137,7 +137,7 @@ def languages(texts: pl.Series, scripts: pl.Series) -> pl.Series:
         .sort(["hits", "language"], descending=[True, False])
         .unique("row", keep="first", maintain_order=True)
     )
-    told = scripts.to_frame("script").with_row_index("row").join(best, on="row", how="left", maintain_order="left")
+    guess = scripts.to_frame("script").with_row_index("row").join(best, on="row", how="left", maintain_order="left")
     latin = pl.when(pl.col("script") == "Latin").then(pl.lit(OTHER_LANGUAGE)).otherwise(pl.col("script"))
     known = pl.when(pl.col("script").is_null()).then(None).otherwise(pl.coalesce("language", latin))
-    return told.select(known.alias("language"))["language"]
+    return guess.select(known.alias("language"))["language"]

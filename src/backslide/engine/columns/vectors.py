@@ -79,12 +79,12 @@ def _flat(values: pl.Series, inner: type[pl.DataType]) -> NDArray[Any]:
     return as_lists(values, inner).explode(empty_as_null=True).cast(inner).fill_null(np.nan).to_numpy()
 
 
-def write(frame: pl.DataFrame, column: str, rows: NDArray[np.bool_], made: NDArray[Any]) -> pl.DataFrame:
-    """``frame`` with the vectors ``made`` (k, d) in ``column`` on ``rows`` (n,), in the way the column is written."""
+def write(frame: pl.DataFrame, column: str, rows: NDArray[np.bool_], replacement: NDArray[Any]) -> pl.DataFrame:
+    """``frame`` with the vectors ``replacement`` (k, d) in ``column`` on ``rows`` (n,), in the way the column is written."""
     if not rows.any():
         return frame
     old = frame[column]
-    lists = pl.Series(column, np.ascontiguousarray(made)).arr.to_list()
+    lists = pl.Series(column, np.ascontiguousarray(replacement)).arr.to_list()
     places = np.where(rows, np.cumsum(rows) - 1, 0).astype(np.uint32)
     if old.dtype == pl.String:
         new = "[" + lists.cast(pl.List(pl.String)).list.join(", ") + "]"

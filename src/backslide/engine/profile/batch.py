@@ -32,22 +32,22 @@ def numeric_profile(values: pl.Series, edges: tuple[float, ...]) -> ColumnProfil
     """
     at = np.asarray(edges, dtype=np.float64)
     present = values.drop_nulls()
-    found = tally(_as_numpy(present), at)
-    low, high = _exact_range(present) if values.dtype in _WIDE else (found.minimum, found.maximum)
+    counts = tally(_as_numpy(present), at)
+    low, high = _exact_range(present) if values.dtype in _WIDE else (counts.minimum, counts.maximum)
     return ColumnProfile(
         rows=len(values),
         nulls=len(values) - len(present),
-        nans=found.nans,
-        pos_inf=found.pos_inf,
-        neg_inf=found.neg_inf,
-        finite=found.finite,
-        mean=found.mean,
-        m2=found.m2,
+        nans=counts.nans,
+        pos_inf=counts.pos_inf,
+        neg_inf=counts.neg_inf,
+        finite=counts.finite,
+        mean=counts.mean,
+        m2=counts.m2,
         minimum=low,
         maximum=high,
         integer=values.dtype.is_integer() or values.dtype == pl.Boolean,
         edges=at,
-        counts=found.counts,
+        counts=counts.counts,
     )
 
 
@@ -129,11 +129,11 @@ def count_cells(batch: pl.DataFrame, columns: tuple[str, ...]) -> Cells:
         return {}
     counted = batch.select(columns).group_by(columns).len("__rows")
     texts = [_cell_texts(counted.get_column(column)) for column in columns]
-    found: Cells = {}
+    cells: Cells = {}
     for *key, rows in zip(*texts, counted.get_column("__rows").to_list(), strict=True):
         cell = tuple(key)
-        found[cell] = found.get(cell, 0) + rows
-    return found
+        cells[cell] = cells.get(cell, 0) + rows
+    return cells
 
 
 def _cell_texts(values: pl.Series) -> list[str | None]:

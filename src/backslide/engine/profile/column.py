@@ -155,13 +155,13 @@ class ColumnProfile:
         if len(self.levels) <= max_levels:
             return self
         cut = sorted(self.levels.values(), reverse=True)[max_levels]
-        kept = {level: count for level, count in self.levels.items() if count > cut}
-        dropped = sum(self.levels.values()) - sum(kept.values())
+        levels = {level: count for level, count in self.levels.items() if count > cut}
+        dropped = sum(self.levels.values()) - sum(levels.values())
         return replace(
             self,
-            levels=kept,
+            levels=levels,
             rest_rows=self.rest_rows + dropped,
-            rest_levels=self.rest_levels + len(self.levels) - len(kept),
+            rest_levels=self.rest_levels + len(self.levels) - len(levels),
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -60,19 +60,19 @@ Parts = dict[str, dict[str, WindowPart]]
 
 def count_parts(batch: pl.DataFrame, plan: Plan) -> Parts:
     """The rows of one batch by every segment variable of the plan."""
-    found: Parts = {}
+    parts: Parts = {}
     block = () if plan.block is None else (plan.block,)
     counted = batch.select(*dict.fromkeys((*plan.cells, *block, *plan.sums)))
     for variable, expressions in plan.segments.items():
         rows = without_nan(batch, plan.segment_columns(variable)).select(first_that_holds(expressions).alias(_CODE))
         coded = counted.with_columns(rows.to_series()).partition_by(_CODE, as_dict=True)
-        found[variable] = {
+        parts[variable] = {
             REST if code is None else expressions[code]: WindowPart(
                 rows.height, count_cells(rows, plan.cells), count_sums(rows, plan)
             )
             for (code,), rows in sorted(coded.items(), key=lambda item: -1 if item[0][0] is None else item[0][0])
         }
-    return found
+    return parts
 
 
 def add_parts(left: Parts, right: Parts) -> Parts:

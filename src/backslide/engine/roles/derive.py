@@ -35,19 +35,19 @@ def score_expressions(problem: Problem, schema: dict[str, pl.DataType]) -> list[
     Raises:
         LabelError: when a score column does not hold numbers.
     """
-    found: list[pl.Expr] = []
+    expressions: list[pl.Expr] = []
     for label, column in problem.roles.scores.items():
         if not schema[column].is_numeric():
             raise LabelError(f"score of {label!r}: expected numbers in column {column!r}, found {schema[column]}")
         number = pl.col(column).cast(pl.Float64)
-        found.append(pl.when(number.is_finite()).then(number).alias(names.score(label)))
+        expressions.append(pl.when(number.is_finite()).then(number).alias(names.score(label)))
     other = [label for label in problem.classes if label not in problem.roles.scores]
     if problem.task == "binary" and len(problem.roles.scores) == 1 and len(other) == 1:
         (column,) = problem.roles.scores.values()
-        found.append((1.0 - pl.col(column).cast(pl.Float64)).fill_nan(None).alias(names.score(other[0])))
+        expressions.append((1.0 - pl.col(column).cast(pl.Float64)).fill_nan(None).alias(names.score(other[0])))
     elif problem.task == "multiclass" and problem.roles.scores:
-        found += [pl.lit(0.0).alias(names.score(label)) for label in other]  # classes that the model never knew
-    return found
+        expressions += [pl.lit(0.0).alias(names.score(label)) for label in other]  # classes that the model never knew
+    return expressions
 
 
 def decision(problem: Problem) -> pl.Expr:
@@ -98,7 +98,7 @@ def derived(problem: Problem, present: set[str]) -> list[pl.Expr]:
 def _errors(problem: Problem) -> list[pl.Expr]:
     label = pl.col(names.LABEL)
     error = pl.col(names.PREDICTION) - label
-    found = [
+    expressions = [
         error.alias(names.ERROR),
         error.abs().alias(names.ABSOLUTE),
         (error * error).alias(names.SQUARED),
@@ -107,8 +107,8 @@ def _errors(problem: Problem) -> list[pl.Expr]:
     ]
     if problem.costs is not None:
         cost = pl.when(error > 0).then(problem.costs.over * error).otherwise(-problem.costs.under * error)
-        found.append(cost.alias(names.COST))
-    return found
+        expressions.append(cost.alias(names.COST))
+    return expressions
 
 
 def _pick(label: pl.Expr, scores: dict[str, pl.Expr]) -> pl.Expr:

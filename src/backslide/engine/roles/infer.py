@@ -53,23 +53,23 @@ def guess_roles(frame: pl.LazyFrame) -> Guess:
     version = table.take(_version(table))
     key = table.take(_key(table))
     label_source = table.take(_named(table, words.LABEL_SOURCE))
-    found = outputs_of(table)
-    label_time = table.take(_label_time(table, timestamp, found.label)) if found.label is not None else None
-    if found.label is None and "label" not in table.open:
+    outputs = outputs_of(table)
+    label_time = table.take(_label_time(table, timestamp, outputs.label)) if outputs.label is not None else None
+    if outputs.label is None and "label" not in table.open:
         table.notes.append(_no_label(table))
-    if found.prediction is None and not found.scores and not {"prediction", "scores"} & set(table.open):
+    if outputs.prediction is None and not outputs.scores and not {"prediction", "scores"} & set(table.open):
         table.notes.append("no prediction and no score was recognised; name one, or give the model under [artifacts]")
     roles = Roles(
-        label=found.label,
-        prediction=found.prediction,
-        scores=found.scores or {},
-        positive=found.positive,
+        label=outputs.label,
+        prediction=outputs.prediction,
+        scores=outputs.scores or {},
+        positive=outputs.positive,
         timestamp=timestamp,
         label_time=label_time,
-        label_source=label_source if found.label is not None else None,
+        label_source=label_source if outputs.label is not None else None,
         id=key,
         version=version,
-        features=_features(table, found),
+        features=_features(table, outputs),
     )
     return Guess(roles, tuple(table.notes), dict(table.open))
 
@@ -93,7 +93,7 @@ def _timestamp(table: TableLook) -> str | None:
     ranked = best((c for c in table.free(*kinds) if usual.rank(c, words.LABEL_TIME) is None), rank)
     readable = [column for column in ranked if _is_readable(table, column)]
     if not readable:
-        table.notes += [told for column in ranked if (told := _unread(table, column)) is not None][:1]
+        table.notes += [note for column in ranked if (note := _unread(table, column)) is not None][:1]
     if readable and _is_another_moment(readable[0]):
         table.ask(
             "timestamp", f"{listed(readable)} can be read, but speak of another moment than the prediction's", readable
@@ -169,8 +169,8 @@ def _time_of(table: TableLook, label: str) -> str | None:
 
 
 def _version(table: TableLook) -> str | None:
-    found = best(table.free(*PLAIN), lambda column: usual.rank(column, words.VERSION))
-    return next((column for column in found if table.look[column].n_unique() <= 100), None)
+    candidates = best(table.free(*PLAIN), lambda column: usual.rank(column, words.VERSION))
+    return next((column for column in candidates if table.look[column].n_unique() <= 100), None)
 
 
 def _key(table: TableLook) -> str | None:
@@ -205,25 +205,25 @@ def _is_unique(table: TableLook, column: str) -> bool:
     return int(counted) == table.rows
 
 
-def _features(table: TableLook, found: Outputs) -> tuple[str, ...] | None:
+def _features(table: TableLook, outputs: Outputs) -> tuple[str, ...] | None:
     """Explicit features where columns must be left out: row numbers, keys, times, outputs of models, odd types."""
     own = set(OWN_LOG) if set(OWN_LOG) <= set(table.kinds) else set()
     free = table.free()
     no_input = [column for column in free if column in own or _is_no_feature(table, column)]
-    leaking = [column for column in free if column not in no_input and _is_output(table, column, found)]
+    leaking = [column for column in free if column not in no_input and _is_output(table, column, outputs)]
     if leaking:
-        told = "because they tell what the model said or what was true"
-        table.notes.append(f"left out of the features, {told}: {listed(leaking)}; put back what the model is given")
+        reason = "because they tell what the model said or what was true"
+        table.notes.append(f"left out of the features, {reason}: {listed(leaking)}; put back what the model is given")
     left_out = {*no_input, *leaking}
     if no_input:
         table.notes.append(f"left out of the features: {listed(no_input)}; put back what the model is given")
-    kept = tuple(column for column in free if column not in left_out)
-    named = [column for column in kept if usual.read(column).output and column in table.free(ColumnKind.NUMERIC)]
+    features = tuple(column for column in free if column not in left_out)
+    named = [column for column in features if usual.read(column).output and column in table.free(ColumnKind.NUMERIC)]
     if named:
         table.notes.append(
             f"kept among the features although named like outputs of a model: {listed(named)}; check them"
         )
-    return kept if left_out or table.aside else None
+    return features if left_out or table.aside else None
 
 
 def _is_no_feature(table: TableLook, column: str) -> bool:
@@ -235,7 +235,7 @@ def _is_no_feature(table: TableLook, column: str) -> bool:
     return is_moment or (is_key and _is_unique(table, column)) or _is_code(table, column)
 
 
-def _is_output(table: TableLook, column: str, found: Outputs) -> bool:
+def _is_output(table: TableLook, column: str, outputs: Outputs) -> bool:
     """Whether a column is named like an output and holds what one would, or its values give the outcome away."""
     if table.kinds[column] not in PLAIN:
         return False
@@ -244,23 +244,25 @@ def _is_output(table: TableLook, column: str, found: Outputs) -> bool:
     if usual.rank(column, exact) is not None or name.surely:
         return True
     about = {
-        usual.read(c).stem for c in (found.label, found.prediction, *(found.scores or {}).values()) if c is not None
+        usual.read(c).stem
+        for c in (outputs.label, outputs.prediction, *(outputs.scores or {}).values())
+        if c is not None
     }
     if (name.output or name.truth) and any(usual.same_subject(name.stem, stem) for stem in about):
         return True
-    if (name.score or name.confidence) and not found.scores and column in table.shares:
+    if (name.score or name.confidence) and not outputs.scores and column in table.shares:
         return True
-    return _gives_away(table, column, found)
+    return _gives_away(table, column, outputs)
 
 
-def _gives_away(table: TableLook, column: str, found: Outputs) -> bool:
-    known = [c for c in (found.label, found.prediction) if c is not None]
+def _gives_away(table: TableLook, column: str, outputs: Outputs) -> bool:
+    known = [c for c in (outputs.label, outputs.prediction) if c is not None]
     if any((outcomes.agreement(table.compared, other, column) or 0) >= SAME for other in known):
         return True
     numeric = table.kinds[column] is ColumnKind.NUMERIC
     if numeric and any((outcomes.separation(table.compared, column, other) or 0) >= APART for other in known):
         return True
-    scores = list((found.scores or {}).values())
+    scores = list((outputs.scores or {}).values())
     return numeric and any((outcomes.agreement(table.compared, score, column) or 0) >= SAME for score in scores)
 
 

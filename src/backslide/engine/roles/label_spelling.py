@@ -40,10 +40,10 @@ def spellings(seen: Seen, roles: Roles) -> dict[str, str]:
 
 def merged(counts: Counts, same: Mapping[str, str]) -> Counts:
     """Rows of each class, spellings of one class together."""
-    found: Counts = {}
+    merged_counts: Counts = {}
     for text, rows in counts.items():
-        found[same.get(text, text)] = found.get(same.get(text, text), 0) + rows
-    return found
+        merged_counts[same.get(text, text)] = merged_counts.get(same.get(text, text), 0) + rows
+    return merged_counts
 
 
 def respelled(roles: Roles, same: Mapping[str, str]) -> Roles:
@@ -80,8 +80,8 @@ def notes(seen: Seen, same: Mapping[str, str]) -> list[str]:
         for role, counts in zip(("labels", "predictions"), both, strict=True):
             if counts:
                 where.setdefault(_texts(counts), []).append(f"{role} of the {window} window")
-    said = ", ".join(f"{texts} ({say.listed(columns)})" for texts, columns in where.items())
-    return [f"the same classes are written in more than one way and read as one: {said}"]
+    listing = ", ".join(f"{texts} ({say.listed(columns)})" for texts, columns in where.items())
+    return [f"the same classes are written in more than one way and read as one: {listing}"]
 
 
 def strangers(seen: Seen) -> list[str]:
@@ -93,10 +93,10 @@ def strangers(seen: Seen) -> list[str]:
     before, after = (seen[window][0] for window in ("reference", "current"))
     warnings = []
     if _apart(before, after):
-        said = f"the windows share no label: the reference has {_texts(before)}, the current window {_texts(after)}"
+        sentence = f"the windows share no label: the reference has {_texts(before)}, the current window {_texts(after)}"
         if min(len(before), len(after)) > 1:
-            raise LabelError(f"{said}; write the classes alike in both, or give windows of one problem")
-        warnings.append(f"{said}; they are counted as different classes")
+            raise LabelError(f"{sentence}; write the classes alike in both, or give windows of one problem")
+        warnings.append(f"{sentence}; they are counted as different classes")
     lost = {name: both for name, both in seen.items() if _apart(*both)}
     if len(lost) == 2 and all(len(texts) > 1 for both in lost.values() for texts in both):
         labels, predictions = lost["reference"]

@@ -10,18 +10,18 @@ from backslide.contracts.roles import Roles
 
 def input_columns(roles: Roles, columns: Iterable[str]) -> dict[str, str]:
     """Name of the model's input -> column of the log, in the order of the log (of the mapping, where one is given)."""
-    held = list(columns)
-    given = roles.inputs
-    if given is None:
+    available = list(columns)
+    inputs = roles.inputs
+    if inputs is None:
         return {}
-    if not isinstance(given, str):
-        return {name: column for name, column in given.items() if column in set(held)}
-    head, _, tail = given.partition("*")
+    if not isinstance(inputs, str):
+        return {name: column for name, column in inputs.items() if column in set(available)}
+    head, _, tail = inputs.partition("*")
     # A version or a score may be called alike; what has another role is no input.
     taken = {*roles.columns().values(), *(roles.features or ())}
     return {
         column[len(head) : len(column) - len(tail)]: column
-        for column in held
+        for column in available
         if column not in taken
         and column.startswith(head)
         and column.endswith(tail)

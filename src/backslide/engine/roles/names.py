@@ -125,13 +125,13 @@ def _uninflected_all(known: tuple[str, ...]) -> frozenset[str]:
 
 
 def _stem(parts: list[str]) -> str:
-    left = []
+    remaining = []
     for part in parts:
         word = _matches(part, _OUTPUT_WORDS)
         rest = part if word is None else part.removesuffix(word)
         if rest and rest not in words.FILLERS:
-            left.append(rest)
-    return "_".join(left)
+            remaining.append(rest)
+    return "_".join(remaining)
 
 
 def same_subject(one: str, other: str) -> bool:
@@ -149,7 +149,7 @@ def same_subject(one: str, other: str) -> bool:
 
 def score_labels(name: str) -> list[str]:
     """Class labels that a score column of this name would belong to, as written in the name."""
-    return [found["label"] for pattern in _SCORE_AFFIXES if (found := pattern.match(name.strip()))]
+    return [match["label"] for pattern in _SCORE_AFFIXES if (match := pattern.match(name.strip()))]
 
 
 def is_time_like(name: str) -> bool:

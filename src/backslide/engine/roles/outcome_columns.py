@@ -44,15 +44,15 @@ class ComparedColumns:
 
     def numbers(self, column: str) -> Floats | None:
         """As floats (n,), NaN where missing; None where the column holds no numbers."""
-        found: Floats | None = self._once(
+        result: Floats | None = self._once(
             "numbers", column, lambda values: _numbers(values, drop=False) if values.dtype.is_numeric() else None
         )
-        return found
+        return result
 
     def present(self, column: str) -> NDArray[np.bool_]:
         """Rows that are not null (n,)."""
-        found: NDArray[np.bool_] = self._once("present", column, lambda values: values.is_not_null().to_numpy())
-        return found
+        result: NDArray[np.bool_] = self._once("present", column, lambda values: values.is_not_null().to_numpy())
+        return result
 
     def known(self, column: str) -> NDArray[np.bool_]:
         """Rows that are neither null nor NaN (n,)."""
@@ -67,8 +67,8 @@ class ComparedColumns:
             names = labels.drop_nulls().unique().sort().to_list()
             return labels.cast(pl.Enum(names)).to_physical().cast(pl.Int64).fill_null(-1).to_numpy(), names
 
-        found: tuple[NDArray[np.int64], list[str]] = self._once("labels", column, convert)
-        return found
+        result: tuple[NDArray[np.int64], list[str]] = self._once("labels", column, convert)
+        return result
 
 
 def is_share(values: pl.Series) -> bool:
@@ -84,14 +84,14 @@ def is_fraction(values: pl.Series) -> bool:
 
 def classes_of(look: pl.DataFrame, columns: list[str | None]) -> list[str]:
     """Sorted label texts in these columns; empty when one of them holds too many to be classes."""
-    found: set[str] = set()
+    labels: set[str] = set()
     for column in columns:
         if column is not None:
             distinct = look[column].drop_nulls().unique()
             if len(distinct) > MOST_CLASSES or _has_fractions(distinct):
                 return []
-            found.update(texts(distinct).drop_nulls().to_list())
-    return sorted(found)
+            labels.update(texts(distinct).drop_nulls().to_list())
+    return sorted(labels)
 
 
 def texts(values: pl.Series) -> pl.Series:
@@ -181,18 +181,20 @@ def twins(look: pl.DataFrame, columns: list[str], one: str | None) -> list[tuple
     Where ``one`` is given, it is in every pair.
     """
     values = {column: tuple(classes_of(look, [column])) for column in columns}
-    kept = [c for c in columns if len(values[c]) > 1 or (not values[c] and look[c].dtype.is_numeric())]
-    coded = {column: _codes(look[column], values[column]) for column in kept}
-    kept = [column for column in kept if np.isfinite(coded[column]).sum() >= LEAST_ROWS]
-    codes = [coded[column] for column in kept]
-    if len(kept) < 2 or look.height < LEAST_ROWS:
+    candidates = [c for c in columns if len(values[c]) > 1 or (not values[c] and look[c].dtype.is_numeric())]
+    coded = {column: _codes(look[column], values[column]) for column in candidates}
+    candidates = [column for column in candidates if np.isfinite(coded[column]).sum() >= LEAST_ROWS]
+    codes = [coded[column] for column in candidates]
+    if len(candidates) < 2 or look.height < LEAST_ROWS:
         return []
     with np.errstate(invalid="ignore", divide="ignore"):
         together = np.corrcoef(np.array([np.where(np.isfinite(c), c, c[np.isfinite(c)].mean()) for c in codes]))
     close = [
-        (float(together[i, j]), kept[i], kept[j])
-        for i, j in combinations(range(len(kept)), 2)
-        if together[i, j] >= ALIKE and values[kept[i]] == values[kept[j]] and one in (None, kept[i], kept[j])
+        (float(together[i, j]), candidates[i], candidates[j])
+        for i, j in combinations(range(len(candidates)), 2)
+        if together[i, j] >= ALIKE
+        and values[candidates[i]] == values[candidates[j]]
+        and one in (None, candidates[i], candidates[j])
     ]
     return [(first, second) for _, first, second in sorted(close, reverse=True)[:MOST_TWINS]]
 

@@ -62,8 +62,8 @@ def outcomes(frame: pl.DataFrame, problem: Problem) -> Outcomes:
     """What a prepared frame says was labelled, predicted and scored."""
     if not problem.classification:
         none = np.full(frame.height, np.nan)
-        held = [to_numbers(frame[n]) if n in frame.columns else none for n in (names.LABEL, names.PREDICTION)]
-        return Outcomes(held[0], held[1], None)
+        arrays = [to_numbers(frame[n]) if n in frame.columns else none for n in (names.LABEL, names.PREDICTION)]
+        return Outcomes(arrays[0], arrays[1], None)
     codes = [
         codes_of(frame[n], problem.classes) if n in frame.columns else np.full(frame.height, -1, np.int64)
         for n in (names.LABEL, names.PREDICTION)

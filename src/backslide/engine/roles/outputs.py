@@ -192,7 +192,7 @@ def _by_name(column: str) -> float:
 
 def _weights(table: TableLook, judge: str, candidates: list[str], *, scored: bool) -> dict[str, float]:
     """What speaks for each column as the truth behind a prediction (or, ``scored``, behind a score)."""
-    subject, found = usual.read(judge).stem, {}
+    subject, weights = usual.read(judge).stem, {}
     for column in candidates:
         name = usual.read(column)
         weight = _by_name(column)
@@ -205,8 +205,8 @@ def _weights(table: TableLook, judge: str, candidates: list[str], *, scored: boo
             weight += alike + (RANKS if scored else AGREES)
         elif alike is not None and alike < UNRELATED:
             weight += CONTRADICTED
-        found[column] = weight
-    return found
+        weights[column] = weight
+    return weights
 
 
 def _chosen(table: TableLook, label: str | None, judge: str | None, weights: dict[str, float]) -> str | None:

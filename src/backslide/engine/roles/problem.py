@@ -134,12 +134,12 @@ DEFAULT_POINTS = 0.01
 """Material change of a share where nothing else is configured."""
 
 
-def known_effect(task: Task, metric: str | None, given: float | None) -> float:
+def known_effect(task: Task, metric: str | None, min_effect: float | None) -> float:
     """``min_effect`` in the unit of the headline; NaN where it takes a look at the reference to tell (see ``Case.floor``)."""
     if metric == COST:
         return math.nan
-    if given is not None:
-        return given
+    if min_effect is not None:
+        return min_effect
     return math.nan if task == "regression" or (metric is not None and ":" in metric) else DEFAULT_POINTS
 
 
@@ -166,21 +166,21 @@ def choose_costs(
             raise ConfigError(f"{where}: expected a finite cost of at least 0, got {cost}")
     if task == "regression":
         prices = {side: cost for side, cost in named.items() if not isinstance(cost, dict)}
-        found = Costs(over=prices.get("over", 1.0), under=prices.get("under", 1.0))
-        worth = max(found.over, found.under)
+        costs = Costs(over=prices.get("over", 1.0), under=prices.get("under", 1.0))
+        worth = max(costs.over, costs.under)
     else:
-        found = Costs(matrix=cost_matrix(classes, named))
-        worth = float(found.matrix.max(initial=0.0)) if found.matrix is not None else 0.0
+        costs = Costs(matrix=cost_matrix(classes, named))
+        worth = float(costs.matrix.max(initial=0.0)) if costs.matrix is not None else 0.0
     if not worth > 0:
         raise ConfigError("[model.costs]: expected an error that costs something, got 0 for every one")
-    return found
+    return costs
 
 
 def _flat(named: dict[str, float | dict[str, float]]) -> list[tuple[tuple[str, ...], float]]:
-    found: list[tuple[tuple[str, ...], float]] = []
+    entries: list[tuple[tuple[str, ...], float]] = []
     for label, cost in named.items():
-        found += [((label, p), c) for p, c in cost.items()] if isinstance(cost, dict) else [((label,), cost)]
-    return found
+        entries += [((label, p), c) for p, c in cost.items()] if isinstance(cost, dict) else [((label,), cost)]
+    return entries
 
 
 Counts = dict[str, tuple[dict[str, int], dict[str, int]]]
@@ -217,22 +217,25 @@ def check_scores(
 
 def _alone(labels: set[str], counts: Counts) -> str:
     """The end of a sentence: labels that one window alone has, which may be none of the model's."""
-    told = []
+    sentences = []
     for window, (own, _) in counts.items():
         others = [both[0] for name, both in counts.items() if name != window]
         new = sorted(label for label in labels & set(own) if others and all(o and label not in o for o in others))
-        told += [
+        sentences += [
             f"{label!r} is a label of the {window} window alone ({say.count(own[label])} rows)" for label in new[:3]
         ]
-    return f", or leave those rows out: {'; '.join(told)}" if told else ""
+    return f", or leave those rows out: {'; '.join(sentences)}" if sentences else ""
 
 
 def unheard(labels: tuple[str, ...], counts: dict[str, tuple[dict[str, int], dict[str, int]]]) -> str:
     """What is said of labels that the model never knew."""
     rows = {name: sum(window[0].get(label, 0) for label in labels) for name, window in counts.items()}
     shown = ", ".join(repr(label) for label in labels[:5]) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
-    told = " and ".join(f"{say.count(n)} rows of the {name} window" for name, n in rows.items() if n)
-    return f"the model has no score for {shown} and never predicts {'it' if len(labels) == 1 else 'them'}: {told} count as wrong"
+    sentence = " and ".join(f"{say.count(n)} rows of the {name} window" for name, n in rows.items() if n)
+    return (
+        f"the model has no score for {shown} and never predicts {'it' if len(labels) == 1 else 'them'}: "
+        f"{sentence} count as wrong"
+    )
 
 
 def with_threshold(problem: Problem, threshold: float) -> Problem:

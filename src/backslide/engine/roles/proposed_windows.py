@@ -80,17 +80,17 @@ def _at_new_version(frame: pl.LazyFrame, roles: Roles) -> Windows | None:
         label_expression(version, frame.collect_schema()[version]).alias("version"),
         (pl.lit(None, pl.Datetime("us")) if moment is None else moment).alias("at"),
     ).drop_nulls("version")
-    told = (
+    sentence = (
         rows.group_by("version")
         .agg(pl.len().alias("rows"), pl.col("at").min().alias("first"), pl.col("at").max().alias("last"))
         .sort("first", "version")
         .collect(engine="streaming")
     )
-    total = int(told["rows"].sum() or 0)
-    told = told.filter(pl.col("rows") >= max(LEAST, LEAST_SHARE * total))
-    if told.height < 2:
+    total = int(sentence["rows"].sum() or 0)
+    sentence = sentence.filter(pl.col("rows") >= max(LEAST, LEAST_SHARE * total))
+    if sentence.height < 2:
         return None
-    before, after = told.row(-2, named=True), told.row(-1, named=True)
+    before, after = sentence.row(-2, named=True), sentence.row(-1, named=True)
     if after["first"] is None or before["first"] is None:
         words = f"no time was recognised; the windows are versions {before['version']} and {after['version']}"
         return Windows(reference_version=before["version"], current_version=after["version"], note=words)
@@ -102,7 +102,7 @@ def _at_new_version(frame: pl.LazyFrame, roles: Roles) -> Windows | None:
         return None if days is None else Windows(*days, note=words)
     if after["first"] <= before["first"]:
         return None
-    start = before["first"] if told.height > 2 else before["first"].date()
+    start = before["first"] if sentence.height > 2 else before["first"].date()
     ranges = _split(start.isoformat(), after["first"], after["last"])
     return Windows(*ranges, note=f"the windows are split where version {after['version']} followed {before['version']}")
 

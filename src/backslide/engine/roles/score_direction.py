@@ -79,8 +79,8 @@ def _of_two(scores: NDArray[np.float64], codes: Codes, problem: Problem, by: str
     is_positive = codes == positive
     if min(is_positive.sum(), (~is_positive).sum()) < LEAST:
         return None
-    kept = np.concatenate([_thinned(np.flatnonzero(is_positive == side)) for side in (False, True)])
-    rows = roc_auc_rows(is_positive[kept], scores[kept, positive])
+    subset = np.concatenate([_thinned(np.flatnonzero(is_positive == side)) for side in (False, True)])
+    rows = roc_auc_rows(is_positive[subset], scores[subset, positive])
     auc, error = float(rows.mean()), float(rows.std() / np.sqrt(len(rows)))
     high = auc + Z * error
     wrong = auc <= AGAINST_PREDICTIONS if by == "predictions" else auc <= AGAINST_LABELS and high < 0.5
@@ -114,10 +114,10 @@ def _of_many(scores: NDArray[np.float64], codes: Codes, by: str) -> Direction | 
 
 def put_right(scores: NDArray[np.float64], order: tuple[int, ...]) -> NDArray[np.float64]:
     """Scores (n, K) with each class's own in its place."""
-    made = np.empty_like(scores)
+    result = np.empty_like(scores)
     for column, label in enumerate(order):
-        made[:, label] = scores[:, column]
-    return made
+        result[:, label] = scores[:, column]
+    return result
 
 
 def check_direction(
@@ -141,19 +141,19 @@ def check_direction(
     Raises:
         LabelError: one line that names the columns and the probable fix.
     """
-    found = direction(outcomes, problem, logged=logged)
-    if found is None or not found.wrong:
+    verdict = direction(outcomes, problem, logged=logged)
+    if verdict is None or not verdict.wrong:
         return
-    columns = [repr(scores[problem.classes[i]]) for i in found.moved if problem.classes[i] in scores]
+    columns = [repr(scores[problem.classes[i]]) for i in verdict.moved if problem.classes[i] in scores]
     named = say.listed(columns)
     if len(problem.classes) == 2 and len(scores) == 1:
         ((label, column),) = scores.items()
         other = next(c for c in problem.classes if c != label)
         fix = f'it is probably the score of {other!r}: set {setting} scores = {{ "{other}" = "{column}" }}'
         raise LabelError(
-            f"score of {label!r}: column {column!r}{whose} speaks against its {found.by} ({found.fact}); {fix}"
+            f"score of {label!r}: column {column!r}{whose} speaks against its {verdict.by} ({verdict.fact}); {fix}"
         )
     raise LabelError(
-        f"scores: columns {named}{whose} speak against their {found.by} ({found.fact}); they probably stand for each other's "
+        f"scores: columns {named}{whose} speak against their {verdict.by} ({verdict.fact}); they probably stand for each other's "
         f"classes: name each under its own class in {setting} scores"
     )

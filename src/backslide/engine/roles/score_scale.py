@@ -94,12 +94,12 @@ def read_scores(
     Raises:
         LabelError: scores in another unit that nothing declares, or in one that nobody can convert.
     """
-    roles, said = settings.model, _ScoreNotes(notes, warnings)
+    roles, report = settings.model, _ScoreNotes(notes, warnings)
     altered: list[AlteredScores] = []
     if roles.scores:
         own = _ScoreColumns(tuple(roles.scores), tuple(roles.scores.values()), roles.scores_are)
         if all(c in schema and schema[c].is_numeric() for c in own.columns for schema in schemas.values()):
-            altered += _read(raw, own, said)
+            altered += _read(raw, own, report)
     warnings += [one.warning for one in altered]
     return tuple(altered)
 
@@ -113,13 +113,13 @@ def with_threshold(settings: Settings) -> Settings:
     at, unit = settings.model.threshold, settings.model.scores_are
     if at is None:
         return settings
-    made = _probability(at, unit)
-    if not 0 <= made <= 1:
+    value = _probability(at, unit)
+    if not 0 <= value <= 1:
         raise LabelError(
             f"[model] threshold: expected a share from 0 to 1, the unit of the scores, got {at:g}; write it as one, or set "
             '[model] scores_are = "percent" where the scores are percents'
         )
-    return _with_model(settings, threshold=made)
+    return _with_model(settings, threshold=value)
 
 
 def as_probabilities(settings: Settings) -> Settings:
@@ -137,33 +137,33 @@ def _probability(value: float, unit: Unit | None) -> float:
     return float(pl.select(1 / (1 + pl.lit(-value).exp())).item()) if unit == "logit" else value
 
 
-def _read(raw: Raw, scores: _ScoreColumns, said: _ScoreNotes) -> list[AlteredScores]:
+def _read(raw: Raw, scores: _ScoreColumns, report: _ScoreNotes) -> list[AlteredScores]:
     if scores.declared in (None, "probability") and all(are_plain(frame, scores.columns) for frame, _ in raw.values()):
         return []  # all is well, as nearly always
-    found = {window: measure(frame, scores.columns) for window, (frame, _) in raw.items()}
-    units = {window: _unit(one, scores) for window, one in found.items()}
-    reference, current = found["reference"], found["current"]
+    measures = {window: measure(frame, scores.columns) for window, (frame, _) in raw.items()}
+    units = {window: _unit(one, scores) for window, one in measures.items()}
+    reference, current = measures["reference"], measures["current"]
     declared = None if scores.declared == "probability" else scores.declared
     wanted: Unit = declared or "probability"
     for window, other in (("reference", current), ("current", reference)):
-        expected = other.share(other.outside) * found[window].rows
+        expected = other.share(other.outside) * measures[window].rows
         if declared and units[window] == "probability" and units[_other(window)] == wanted and expected < ENOUGH:
             units[window] = wanted  # too few rows for one of them to lie outside
     if units["reference"] == units["current"]:
         if units["reference"] != wanted:
             raise _refused(scores, reference, current, units)
-        for window, one in found.items():
-            _convert(raw, window, scores, one, wanted, said)
+        for window, one in measures.items():
+            _convert(raw, window, scores, one, wanted, report)
         if wanted != "probability":
-            said.notes.append(f"{scores.words} are read as {_SPOKEN[wanted]}, as {scores.setting} scores_are says")
+            report.notes.append(f"{scores.words} are read as {_SPOKEN[wanted]}, as {scores.setting} scores_are says")
             return []
-        return _hundredths(raw, scores, found, said) or _sums(raw, scores, found, said)
-    return [_one_window(raw, scores, found, units, wanted, said)]
+        return _hundredths(raw, scores, measures, report) or _sums(raw, scores, measures, report)
+    return [_one_window(raw, scores, measures, units, wanted, report)]
 
 
-def _unit(found: ScoreMeasures, scores: _ScoreColumns) -> Unit:
+def _unit(measures: ScoreMeasures, scores: _ScoreColumns) -> Unit:
     """A window's unit; log odds that happen to be positive are what they are declared to be."""
-    unit = unit_of(found, len(scores.columns))
+    unit = unit_of(measures, len(scores.columns))
     return "logit" if scores.declared == "logit" and unit != "probability" else unit
 
 
@@ -216,9 +216,9 @@ def _convert(
     raw: Raw,
     window: str,
     scores: _ScoreColumns,
-    found: ScoreMeasures,
+    measures: ScoreMeasures,
     unit: Unit,
-    said: _ScoreNotes,
+    report: _ScoreNotes,
     *,
     factor: float | None = None,
     every_row: bool = True,
@@ -226,58 +226,59 @@ def _convert(
     """Put probabilities in place of one window's scores, and say what was clipped, left out or missing."""
     frame, source = raw[window]
     size = factor if factor is not None else 100.0 if unit == "percent" else 1.0
-    if unit != "probability" or size != 1.0 or found.hair or found.outside:
-        made = conversion(scores.columns, found, logit=unit == "logit", factor=size, every_row=every_row)
+    if unit != "probability" or size != 1.0 or measures.hair or measures.outside:
+        expressions = conversion(scores.columns, measures, logit=unit == "logit", factor=size, every_row=every_row)
         if not every_row:
             frame = frame.with_columns(far_outside(scores.columns).alias(names.CONVERTED))
-        raw[window] = frame.with_columns(made), source
+        raw[window] = frame.with_columns(expressions), source
     if unit == "probability" and size == 1.0:
-        if found.outside:
+        if measures.outside:
             words = (
-                f"{say.count(found.outside)} rows of the {window} window have {scores.words} far outside 0 "
-                f"to 1 ({say.number(found.low, 4)} to "
-                f"{say.number(found.high, 4)}): those scores are left out"
+                f"{say.count(measures.outside)} rows of the {window} window have {scores.words} far outside 0 "
+                f"to 1 ({say.number(measures.low, 4)} to "
+                f"{say.number(measures.high, 4)}): those scores are left out"
             )
-            (said.warnings if found.share(found.outside) > FEW else said.notes).append(words)
-        elif found.hair:
-            said.notes.append(
-                f"{say.count(found.hair)} rows of the {window} window have {scores.words} just outside 0 "
-                f"to 1 ({say.number(found.low, 9)} to "
-                f"{say.number(found.high, 9)}): they are read as 0 or 1"
+            (report.warnings if measures.share(measures.outside) > FEW else report.notes).append(words)
+        elif measures.hair:
+            report.notes.append(
+                f"{say.count(measures.hair)} rows of the {window} window have {scores.words} just outside 0 "
+                f"to 1 ({say.number(measures.low, 9)} to "
+                f"{say.number(measures.high, 9)}): they are read as 0 or 1"
             )
-    if unit == "percent" and size == 100 and found.below:
-        said.notes.append(
-            f"{say.count(found.below)} rows of the {window} window have {scores.words} below 0: those scores are left out"
+    if unit == "percent" and size == 100 and measures.below:
+        report.notes.append(
+            f"{say.count(measures.below)} rows of the {window} window have {scores.words} below 0: those scores are left out"
         )
-    if found.missing:
-        infinite = f", {say.count(found.infinite)} of them infinite" if found.infinite else ""
-        said.notes.append(
-            f"{say.count(found.missing)} rows of the {window} window have no readable {scores.words}{infinite}"
+    if measures.missing:
+        infinite = f", {say.count(measures.infinite)} of them infinite" if measures.infinite else ""
+        report.notes.append(
+            f"{say.count(measures.missing)} rows of the {window} window have no readable {scores.words}{infinite}"
         )
 
 
 def _one_window(
     raw: Raw,
     scores: _ScoreColumns,
-    found: dict[str, ScoreMeasures],
+    measures: dict[str, ScoreMeasures],
     units: dict[str, Unit],
     wanted: Unit,
-    said: _ScoreNotes,
+    report: _ScoreNotes,
 ) -> AlteredScores:
     """One window in another unit than the other: both become probabilities, and the change is told."""
     window = "current" if units["reference"] == wanted or units["current"] != "probability" else "reference"
-    odd, other = found[window], found[_other(window)]
+    odd, other = measures[window], measures[_other(window)]
     if "probability" not in units.values():
-        held = [
-            f"{_SPOKEN[units[name]]} in the {name} window ({say.number(found[name].low, 4)} to {say.number(found[name].high, 4)})"
-            for name in found
+        spans = [
+            f"{_SPOKEN[units[name]]} in the {name} window ({say.number(measures[name].low, 4)} to "
+            f"{say.number(measures[name].high, 4)})"
+            for name in measures
         ]
         raise LabelError(
-            f"{scores.words}: {scores.named} holds {held[0]} and {held[1]}; convert both to probabilities from 0 to 1"
+            f"{scores.words}: {scores.named} holds {spans[0]} and {spans[1]}; convert both to probabilities from 0 to 1"
         )
     if units[window] == "probability":  # the other one is in the unit that is declared
-        _convert(raw, _other(window), scores, other, wanted, said)
-        _convert(raw, window, scores, odd, "probability", said)
+        _convert(raw, _other(window), scores, other, wanted, report)
+        _convert(raw, window, scores, odd, "probability", report)
         return _told(
             scores,
             window,
@@ -295,8 +296,8 @@ def _one_window(
             f"{'' if odd.steady or len(scores.columns) == 1 else '; the columns do not have one unit'}"
         )
     every = whole(odd, unit, other)
-    _convert(raw, _other(window), scores, other, "probability", said)
-    _convert(raw, window, scores, odd, unit, said, factor=factor, every_row=every)
+    _convert(raw, _other(window), scores, other, "probability", report)
+    _convert(raw, window, scores, odd, unit, report, factor=factor, every_row=every)
     if factor is None:
         spoken, undo = "log odds", "apply the sigmoid" if len(scores.columns) == 1 else "apply the softmax"
     else:
@@ -310,46 +311,48 @@ def _told(scores: _ScoreColumns, window: str, odd: ScoreMeasures, how: str, undo
     share = 1.0 if every else odd.share(odd.outside)
     some = "" if every else f" on {say.percent(share)} of the rows"
     named = say.listed([repr(column) for column in scores.columns])
-    seen = f"the {scores.words} ({named}) of the {window} window are written{some} as {how}"
+    observation = f"the {scores.words} ({named}) of the {window} window are written{some} as {how}"
     rest = "" if every else "; rows that stay within 0 to 1 are read as they are"
-    warning = f"{seen}: they are converted ({undo}) before anything is computed{rest}"
-    return AlteredScores(scores.columns, window, seen, undo, share, every, warning)
+    warning = f"{observation}: they are converted ({undo}) before anything is computed{rest}"
+    return AlteredScores(scores.columns, window, observation, undo, share, every, warning)
 
 
 def _hundredths(
-    raw: Raw, scores: _ScoreColumns, found: dict[str, ScoreMeasures], said: _ScoreNotes
+    raw: Raw, scores: _ScoreColumns, measures: dict[str, ScoreMeasures], report: _ScoreNotes
 ) -> list[AlteredScores]:
     """Probabilities of one window divided by 100, as if they had been percents."""
     for window in ("current", "reference"):
-        if is_hundredth(found[window], found[_other(window)]):
-            _convert(raw, window, scores, found[window], "percent", _ScoreNotes([], []), factor=0.01)
-            low, high = found[window].high, found[_other(window)].high
+        if is_hundredth(measures[window], measures[_other(window)]):
+            _convert(raw, window, scores, measures[window], "percent", _ScoreNotes([], []), factor=0.01)
+            low, high = measures[window].high, measures[_other(window)].high
             how = f"hundredths (up to {say.number(low, 4)}), where the {_other(window)} window reaches {say.number(high, 4)}"
-            return [_told(scores, window, found[window], how, "multiply by 100", True)]
+            return [_told(scores, window, measures[window], how, "multiply by 100", True)]
     return []
 
 
-def _sums(raw: Raw, scores: _ScoreColumns, found: dict[str, ScoreMeasures], said: _ScoreNotes) -> list[AlteredScores]:
+def _sums(
+    raw: Raw, scores: _ScoreColumns, measures: dict[str, ScoreMeasures], report: _ScoreNotes
+) -> list[AlteredScores]:
     """Scores of all classes that do not sum to 1: legal where each class is scored for itself, a change in one window only."""
-    off = {window: one.share(one.off_sum) for window, one in found.items()}
+    off = {window: one.share(one.off_sum) for window, one in measures.items()}
     if len(scores.columns) < 2 or max(off.values()) <= OFF_SUM:
         return []
     window = max(off, key=lambda name: (off[name], name == "current"))
-    odd = found[window]
+    odd = measures[window]
     if min(off.values()) <= OFF_SUM and off[window] > MOST_OFF:
         undo = "write the scores as the model gave them"
         if odd.steady and odd.sum > 0:
             _convert(raw, window, scores, odd, "percent", _ScoreNotes([], []), factor=odd.sum)
             undo = f"divide by {say.number(odd.sum, 4)}"
-        seen = (
+        observation = (
             f"the {scores.words} of a row do not sum to 1 in the {window} window (median sum "
             f"{say.number(odd.sum, 4)}), where they do in "
             f"the {_other(window)} window"
         )
-        return [AlteredScores(scores.columns, window, seen, undo, 1.0, True, seen)]
-    said.notes.append(
+        return [AlteredScores(scores.columns, window, observation, undo, 1.0, True, observation)]
+    report.notes.append(
         f"{scores.words} do not sum to 1 on {say.percent(off['current'])} of the current rows (median sum "
-        f"{say.number(found['current'].sum, 4)}): they are read as one score per class, each for itself"
+        f"{say.number(measures['current'].sum, 4)}): they are read as one score per class, each for itself"
     )
     return []
 
@@ -372,13 +375,13 @@ def arm_scores(frame: pl.DataFrame, columns: ShadowColumns, settings: Settings, 
         f"[shadow.{arm}]",
     )
     raw: Raw = {"current": (frame.lazy(), "")}
-    found = measure(raw["current"][0], own)
-    unit = _unit(found, scores)
+    measures = measure(raw["current"][0], own)
+    unit = _unit(measures, scores)
     if unit == "probability" and columns.scores_are in (None, "probability"):
-        _convert(raw, "current", scores, found, unit, _ScoreNotes(notes, notes))
+        _convert(raw, "current", scores, measures, unit, _ScoreNotes(notes, notes))
     elif unit != scores.declared:
-        raise _refused(scores, found, found, {"reference": unit, "current": unit})
+        raise _refused(scores, measures, measures, {"reference": unit, "current": unit})
     else:
-        _convert(raw, "current", scores, found, unit, _ScoreNotes(notes, notes))
+        _convert(raw, "current", scores, measures, unit, _ScoreNotes(notes, notes))
         notes.append(f"{scores.words} are read as {_SPOKEN[unit]}, as scores_are says")
     return raw["current"][0].collect()

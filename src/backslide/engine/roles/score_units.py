@@ -147,39 +147,50 @@ def _by_row(frame: pl.LazyFrame, columns: tuple[str, ...]) -> pl.LazyFrame:
     )
 
 
-def unit_of(found: ScoreMeasures, columns: int) -> Unit:
+def unit_of(measures: ScoreMeasures, columns: int) -> Unit:
     """The unit that a window's own scores speak for; see the module."""
-    few = found.share(found.outside) <= FEW and not _through_one(found)
-    if found.outside == 0 or few or marked(found):
+    few = measures.share(measures.outside) <= FEW and not _through_one(measures)
+    if measures.outside == 0 or few or marked(measures):
         return "probability"
-    if found.share(found.below) > FEW or found.below > 0.5 * found.outside:
+    if measures.share(measures.below) > FEW or measures.below > 0.5 * measures.outside:
         return "logit"
-    percent = found.high <= 100 * (1 + HAIR) if columns == 1 else found.steady and abs(found.sum - 100) <= 100 * SUM
+    percent = (
+        measures.high <= 100 * (1 + HAIR) if columns == 1 else measures.steady and abs(measures.sum - 100) <= 100 * SUM
+    )
     return "percent" if percent else "unknown"
 
 
-def marked(found: ScoreMeasures) -> bool:
+def marked(measures: ScoreMeasures) -> bool:
     """Whether what lies outside 0 to 1 is a mark for missing scores: one to three values such as -1 beside real scores."""
-    return 0 < found.marks <= MOST_MARKS and found.share(found.inside) > FEW and found.outside >= found.marks * 2
+    return (
+        0 < measures.marks <= MOST_MARKS
+        and measures.share(measures.inside) > FEW
+        and measures.outside >= measures.marks * 2
+    )
 
 
-def _through_one(found: ScoreMeasures) -> bool:
+def _through_one(measures: ScoreMeasures) -> bool:
     """Whether scores pass through 1 without a gap: the percents of a rare class, of which few reach 1 at all."""
-    return found.near >= SPREAD and found.near >= PASSES * found.outside and found.below == 0
+    return measures.near >= SPREAD and measures.near >= PASSES * measures.outside and measures.below == 0
 
 
-def whole(found: ScoreMeasures, unit: Unit, other: ScoreMeasures) -> bool:
+def whole(measures: ScoreMeasures, unit: Unit, other: ScoreMeasures) -> bool:
     """Whether all rows are in another unit rather than some, seen against a window of probabilities.
 
     Were all of them, about as many would lie outside as the other window's scores would, converted; or the scores moved besides,
     and then those just below 1 are as many as those just above, and not as many as probabilities would be.
     """
     expected = other.share(other.extreme if unit == "logit" else other.hundredth)
-    seen = found.share(found.outside)
-    if seen >= 0.7 * expected or found.inside <= 3 * found.near:
+    outside = measures.share(measures.outside)
+    if outside >= 0.7 * expected or measures.inside <= 3 * measures.near:
         return True
-    kept = (1 - seen / expected) * other.share(other.upper) * found.rows
-    return unit == "percent" and found.near >= SPREAD and found.upper <= SMOOTH * found.near and 3 * found.upper < kept
+    inliers = (1 - outside / expected) * other.share(other.upper) * measures.rows
+    return (
+        unit == "percent"
+        and measures.near >= SPREAD
+        and measures.upper <= SMOOTH * measures.near
+        and 3 * measures.upper < inliers
+    )
 
 
 SURELY = 10.0
@@ -188,34 +199,34 @@ FACTORS = (10.0, 100.0, 255.0, 1000.0, 10_000.0, 1_000_000.0)
 """Numbers by which probabilities are multiplied to be written as percents, bytes or points."""
 
 
-def factor_to(found: ScoreMeasures, other: ScoreMeasures) -> float | None:
+def factor_to(measures: ScoreMeasures, other: ScoreMeasures) -> float | None:
     """By what a window's scores are larger than the other window's probabilities; None where no factor fits.
 
     Several scores tell it by their sum; one score by its range and its tail, among the usual factors.
     """
-    if found.steady and other.steady and other.share(other.off_sum) <= FEW:
-        return found.sum if found.high <= found.sum * (1 + HAIR) else None
+    if measures.steady and other.steady and other.share(other.off_sum) <= FEW:
+        return measures.sum if measures.high <= measures.sum * (1 + HAIR) else None
     if other.steady and other.share(other.off_sum) <= FEW:
         return None  # the columns are in different units
-    if other.tail <= 0 or found.tail <= 0:
+    if other.tail <= 0 or measures.tail <= 0:
         return None
-    ratio = math.log(found.tail / other.tail)
-    fits = [k for k in FACTORS if found.high <= k * (1 + HAIR) and abs(ratio - math.log(k)) <= math.log(2.5)]
+    ratio = math.log(measures.tail / other.tail)
+    fits = [k for k in FACTORS if measures.high <= k * (1 + HAIR) and abs(ratio - math.log(k)) <= math.log(2.5)]
     if fits:
         return min(fits, key=lambda k: abs(ratio - math.log(k)))
-    return 100.0 if SURELY < found.high <= 100 * (1 + HAIR) else None
+    return 100.0 if SURELY < measures.high <= 100 * (1 + HAIR) else None
 
 
-def is_hundredth(found: ScoreMeasures, other: ScoreMeasures) -> bool:
+def is_hundredth(measures: ScoreMeasures, other: ScoreMeasures) -> bool:
     """Whether probabilities were divided by 100: none is above 0.01 where the other window's reach far beyond, in like shape."""
-    if not (0 < found.high <= HUNDREDTH * (1 + HAIR) and other.high > 0.5 and min(found.rows, other.rows) >= 100):
+    if not (0 < measures.high <= HUNDREDTH * (1 + HAIR) and other.high > 0.5 and min(measures.rows, other.rows) >= 100):
         return False
-    pairs = ((100 * found.middle, other.middle), (100 * found.tail, other.tail))
+    pairs = ((100 * measures.middle, other.middle), (100 * measures.tail, other.tail))
     return all(0.4 <= (one + 0.01) / (two + 0.01) <= 2.5 for one, two in pairs)
 
 
 def conversion(
-    columns: Sequence[str], found: ScoreMeasures, *, logit: bool = False, factor: float = 1.0, every_row: bool = True
+    columns: Sequence[str], measures: ScoreMeasures, *, logit: bool = False, factor: float = 1.0, every_row: bool = True
 ) -> list[pl.Expr]:
     """The score columns as probabilities, from log odds or divided by ``factor``; what is not finite, or far outside 0 to 1
     after that, is null.
@@ -224,11 +235,11 @@ def conversion(
     """
     values = {c: pl.col(c).cast(pl.Float64) for c in columns}
     values = {c: pl.when(v.is_finite()).then(v) for c, v in values.items()}
-    made = _from_logits(values, found) if logit else {c: v / factor for c, v in values.items()}
+    result = _from_logits(values, measures) if logit else {c: v / factor for c, v in values.items()}
     if not every_row:
         far = far_outside(columns)
-        made = {c: pl.when(far).then(made[c]).otherwise(v) for c, v in values.items()}
-    return [pl.when((v >= -HAIR) & (v <= 1 + HAIR)).then(v.clip(0.0, 1.0)).alias(c) for c, v in made.items()]
+        result = {c: pl.when(far).then(result[c]).otherwise(v) for c, v in values.items()}
+    return [pl.when((v >= -HAIR) & (v <= 1 + HAIR)).then(v.clip(0.0, 1.0)).alias(c) for c, v in result.items()]
 
 
 def far_outside(columns: Sequence[str]) -> pl.Expr:
@@ -237,9 +248,9 @@ def far_outside(columns: Sequence[str]) -> pl.Expr:
     return pl.any_horizontal(v.is_finite() & ((v < -HAIR) | (v > 1 + HAIR)) for v in values).fill_null(False)
 
 
-def _from_logits(values: Mapping[str, pl.Expr], found: ScoreMeasures) -> dict[str, pl.Expr]:
+def _from_logits(values: Mapping[str, pl.Expr], measures: ScoreMeasures) -> dict[str, pl.Expr]:
     """Sigmoid for one score, and for two that mirror each other; softmax for more."""
-    if len(values) == 1 or found.mirrored:
+    if len(values) == 1 or measures.mirrored:
         return {c: 1.0 / (1.0 + (-v).exp()) for c, v in values.items()}
     best = pl.max_horizontal(list(values.values()))
     raised = {c: (v - best).exp() for c, v in values.items()}

@@ -78,36 +78,36 @@ def check(schema: Schema, window: str, settings: Settings, *, unread: bool = Fal
                 f"{role}: expected {wanted.words} in column {column!r}, found {_type_words(dtype)} in the {window} window; "
                 f"{wanted.remedy}, or name another column"
             )
-    held = _once(settings.model)
+    by_column = _once(settings.model)
     # Both models may share a column of [model]; none may take a label or a time for an answer.
-    others = [(c, r) for c, r in held.items() if not r.startswith(("prediction", "score"))]
+    others = [(c, r) for c, r in by_column.items() if not r.startswith(("prediction", "score"))]
     for own in arms:
         _distinct([*others, *((c, r) for r, c in own)])
 
 
 def _once(roles: Roles) -> dict[str, str]:
     """Column -> role."""
-    held = _distinct([(column, role) for role, column in roles.columns().items()])
+    by_column = _distinct([(column, role) for role, column in roles.columns().items()])
     for column in roles.features or ():
-        role = held.get(column, "")
+        role = by_column.get(column, "")
         if role.startswith(("label", "prediction", "score")):
             raise ColumnError(
                 f"column {column!r} is named as {role} and among [model] features: what is to be predicted, or was, is no "
                 "input of the model; take it out of one of them"
             )
-    return held
+    return by_column
 
 
 def _distinct(named: Iterable[tuple[str, str]]) -> dict[str, str]:
-    held: dict[str, str] = {}
+    by_column: dict[str, str] = {}
     for column, role in named:
-        if column in held:
+        if column in by_column:
             raise ColumnError(
-                f"column {column!r} is named for two roles, {held[column]} and {role}; name another column for one of them, "
+                f"column {column!r} is named for two roles, {by_column[column]} and {role}; name another column for one of them, "
                 "or leave it out"
             )
-        held[column] = role
-    return held
+        by_column[column] = role
+    return by_column
 
 
 def family(dtype: pl.DataType) -> str:
@@ -161,11 +161,11 @@ def decoded(
     """
     columns = dict.fromkeys([*settings.model.columns().values(), *settings.shadow.columns()])
     for window, (frame, source) in raw.items():
-        held = [c for c in columns if schemas[window].get(c) == pl.Binary]
-        if not held:
+        binary = [c for c in columns if schemas[window].get(c) == pl.Binary]
+        if not binary:
             continue
-        texts = [pl.col(c).cast(pl.String) for c in held]
-        for column, text in zip(held, texts, strict=True):
+        texts = [pl.col(c).cast(pl.String) for c in binary]
+        for column, text in zip(binary, texts, strict=True):
             try:
                 frame.select(text.count()).collect(engine="streaming")
             except pl.exceptions.ComputeError:
@@ -174,5 +174,5 @@ def decoded(
                     "numbers, or name another column"
                 ) from None
         raw[window] = frame.with_columns(texts), source
-        schemas[window] |= dict.fromkeys(held, pl.String())
-        notes.append(f"bytes of the {window} window are read as UTF-8 text: {', '.join(held)}")
+        schemas[window] |= dict.fromkeys(binary, pl.String())
+        notes.append(f"bytes of the {window} window are read as UTF-8 text: {', '.join(binary)}")

@@ -19,9 +19,9 @@ MANY = 12
 def quantities(classes: Sequence[str], present: set[str]) -> pl.Expr:
     """One expression for several columns (confidence, margin, entropy, losses; the prediction where none was logged)."""
     known = [name for name in (names.LABEL, names.PREDICTION) if name in present]
-    made = [names.CONFIDENCE, names.MARGIN, names.NEAR, names.ENTROPY]
-    made += [names.LOG_LOSS, names.BRIER] if names.LABEL in present else []
-    fields: dict[str, pl.DataType] = {name: pl.Float64() for name in made}
+    quantity_names = [names.CONFIDENCE, names.MARGIN, names.NEAR, names.ENTROPY]
+    quantity_names += [names.LOG_LOSS, names.BRIER] if names.LABEL in present else []
+    fields: dict[str, pl.DataType] = {name: pl.Float64() for name in quantity_names}
     if names.PREDICTION not in present:
         fields = {names.PREDICTION: pl.String(), **fields}
     codes = pl.Enum(list(classes))
@@ -36,10 +36,10 @@ def quantities(classes: Sequence[str], present: set[str]) -> pl.Expr:
         )
         code = {name: table[name].cast(pl.Int64).fill_null(-1).to_numpy() for name in known}
         values = row_quantities(scores, code.get(names.PREDICTION), code.get(names.LABEL))
-        columns = [pl.Series(name, values[name]).fill_nan(None) for name in made]
+        columns = [pl.Series(name, values[name]).fill_nan(None) for name in quantity_names]
         if names.PREDICTION in fields:
-            told = [None if c < 0 else classes[c] for c in decided(scores)]
-            columns.insert(0, pl.Series(names.PREDICTION, told, dtype=pl.String))
+            labels = [None if c < 0 else classes[c] for c in decided(scores)]
+            columns.insert(0, pl.Series(names.PREDICTION, labels, dtype=pl.String))
         return pl.DataFrame(columns).to_struct(rows.name)
 
     return pl.struct(inputs).map_batches(work, return_dtype=pl.Struct(fields), is_elementwise=True).struct.unnest()
@@ -56,24 +56,24 @@ def row_quantities(scores: Floats, predictions: np.ndarray | None, labels: np.nd
 
     ``predictions`` and ``labels`` are class codes, -1 where unknown.
     """
-    said = decided(scores) if predictions is None else predictions
+    decisions = decided(scores) if predictions is None else predictions
     with np.errstate(invalid="ignore", divide="ignore"):
         two = np.sort(np.where(np.isnan(scores), -1.0, scores), axis=1)[:, -2:]
         margin = np.where(np.isnan(scores).all(axis=1), np.nan, two[:, 1] - two[:, 0])
         logs = np.where(
             scores > 0, -scores * np.log(np.clip(scores, CLIP, 1.0)), np.where(np.isnan(scores), np.nan, 0.0)
         )
-        found = {
-            names.CONFIDENCE: _own(scores, said),
+        result = {
+            names.CONFIDENCE: _own(scores, decisions),
             names.MARGIN: margin,
             names.NEAR: np.where(np.isnan(margin), np.nan, margin < names.NEAR_BOUNDARY),
             names.ENTROPY: logs.sum(axis=1) / math.log(max(scores.shape[1], 2)),
         }
         if labels is not None:
             own = _own(scores, labels)
-            found[names.LOG_LOSS] = -np.log(np.clip(own / scores.sum(axis=1), CLIP, 1.0))
-            found[names.BRIER] = (scores**2).sum(axis=1) - 2 * own + 1.0
-    return found
+            result[names.LOG_LOSS] = -np.log(np.clip(own / scores.sum(axis=1), CLIP, 1.0))
+            result[names.BRIER] = (scores**2).sum(axis=1) - 2 * own + 1.0
+    return result
 
 
 def _own(scores: Floats, codes: np.ndarray) -> Floats:

@@ -71,43 +71,45 @@ class Dialect:
         return [row[place] for row in self.head[1:] if len(row) > place and row[place].strip()]
 
 
-def dialect_of(name: str, separator: str, given: DataSettings) -> Dialect:
+def dialect_of(name: str, separator: str, settings: DataSettings) -> Dialect:
     """How a file is written.
 
     Args:
         name: path or URI; only local files are looked at.
         separator: what the extension says.
-        given: what the configuration says, which goes first.
+        settings: what the configuration says, which goes first.
 
     Raises:
         SourceError: its encoding is not known, or it is not written in the one that was named.
     """
-    usual = given.separator or separator
+    usual = settings.separator or separator
     if not Path(name).exists():
-        return Dialect(usual, given.decimal == ",")
+        return Dialect(usual, settings.decimal == ",")
     _check_text(name)
-    encoding, decoded = _decoded(name, given.encoding)
+    encoding, decoded = _decoded(name, settings.encoding)
     text = _first_lines(name, decoded)
     returns = "\r" in text and "\n" not in text
     if returns:  # as one line, all rows were its columns
         decoded = (_bytes(name) if decoded is None else decoded).replace(b"\r", b"\n")
         text = _first_lines(name, decoded)
-    skip, found = 0, None
+    skip, match = 0, None
     declared = _DECLARED.match(text)
     if declared is not None:
-        skip, found, text = 1, declared[1], text[declared.end() :]
+        skip, match, text = 1, declared[1], text[declared.end() :]
     rows = text.splitlines()[: LINES + 1]
-    chosen = given.separator or found or _separator(rows, separator)
+    chosen = settings.separator or match or _separator(rows, separator)
     head = _fields(rows, chosen)
-    comma = given.decimal == "," if given.decimal is not None else chosen != "," and _decimal_comma(head)
+    comma = settings.decimal == "," if settings.decimal is not None else chosen != "," and _decimal_comma(head)
     notes = (
-        [] if encoding in ("utf-8", given.encoding) else [f"it is no UTF-8 and was read as {encoding}{_shown(decoded)}"]
+        []
+        if encoding in ("utf-8", settings.encoding)
+        else [f"it is no UTF-8 and was read as {encoding}{_shown(decoded)}"]
     )
     if returns:
         notes.append("its lines end in carriage returns alone")
-    if chosen not in (separator, given.separator):
+    if chosen not in (separator, settings.separator):
         notes.append(f"its fields are parted by {SEPARATORS.get(chosen, repr(chosen))}")
-    if comma and given.decimal is None:
+    if comma and settings.decimal is None:
         notes.append("its numbers have decimal commas")
     return Dialect(chosen, comma, skip, decoded, tuple(tuple(row) for row in head), tuple(notes))
 
@@ -116,9 +118,9 @@ def _check_text(name: str) -> None:
     """Refuse what is no text file, whatever its name says."""
     with _open(name) as file:
         start = file.read(8)
-    found = next((told for magic, told in _OTHERS.items() if start.startswith(magic)), None)
-    if found is not None and not name.lower().endswith(".zst"):
-        raise SourceError(f"{Path(name).name!r} is no text file but {found[0]}; {found[1]}")
+    description = next((kind for magic, kind in _OTHERS.items() if start.startswith(magic)), None)
+    if description is not None and not name.lower().endswith(".zst"):
+        raise SourceError(f"{Path(name).name!r} is no text file but {description[0]}; {description[1]}")
 
 
 def _decoded(name: str, named: str | None) -> tuple[str, bytes | None]:

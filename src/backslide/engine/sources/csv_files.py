@@ -69,15 +69,15 @@ def scan_csv(name: str, separator: str, data: DataSettings, notes: FileNotes) ->
     frame = _typed(name, dialect, data, None if small else _INFER_ROWS, notes, words)
     missing = frozenset(data.missing) if data.missing is not None else frozenset(TOKENS)
     look = _FileHead(missing, dialect.decimal_comma)
-    seen = _numbers(frame, None if small else _INFER_ROWS, look, set(data.text))
-    found = {column: told for column, told in seen.items() if told["numbers"] or told["spelled"]}
-    unknown = [column for column, told in seen.items() if column not in found and told["tokens"]]
-    for column, told in found.items():
-        if told["tokens"]:
-            notes.add(words, f"values of {column} such as {told['token']!r} were read as missing", told["tokens"])
-        if look.decimal_comma and told["points"]:
-            notes.add(words, f"{column}: points part thousands ({told['points']!r})")
-    frame = frame.with_columns(look.number(column, whole=told["whole"]) for column, told in found.items())
+    facts = _numbers(frame, None if small else _INFER_ROWS, look, set(data.text))
+    numbers = {column: fact for column, fact in facts.items() if fact["numbers"] or fact["spelled"]}
+    unknown = [column for column, fact in facts.items() if column not in numbers and fact["tokens"]]
+    for column, fact in numbers.items():
+        if fact["tokens"]:
+            notes.add(words, f"values of {column} such as {fact['token']!r} were read as missing", fact["tokens"])
+        if look.decimal_comma and fact["points"]:
+            notes.add(words, f"{column}: points part thousands ({fact['points']!r})")
+    frame = frame.with_columns(look.number(column, whole=fact["whole"]) for column, fact in numbers.items())
     blank = _blank(frame, dialect)
     return Scan(frame, blank, frozenset(unknown) - blank)
 
@@ -203,13 +203,13 @@ def _say_values(schema: pl.Schema, dialect: Dialect, data: DataSettings, notes: 
             notes.add(words, f"{column}: {token!r} was read as missing")
 
 
-def _numbers(frame: pl.LazyFrame, rows: int | None, look: _FileHead, kept: set[str]) -> dict[str, dict[str, Any]]:
+def _numbers(frame: pl.LazyFrame, rows: int | None, look: _FileHead, as_text: set[str]) -> dict[str, dict[str, Any]]:
     """Text columns that hold numbers and what stands for missing ones only, with what was seen."""
-    texts = [name for name, dtype in frame.collect_schema().items() if dtype == pl.String and name not in kept]
+    texts = [name for name, dtype in frame.collect_schema().items() if dtype == pl.String and name not in as_text]
     first = _seen(frame.head(1000), texts, look)  # few survive, and only those are read to the end
-    left = [column for column, told in first.items() if not told["other"]]
-    found = _seen(frame if rows is None else frame.head(rows), left, look)
-    return {column: told for column, told in found.items() if not told["other"]}
+    rest = [column for column, fact in first.items() if not fact["other"]]
+    facts = _seen(frame if rows is None else frame.head(rows), rest, look)
+    return {column: fact for column, fact in facts.items() if not fact["other"]}
 
 
 def _seen(frame: pl.LazyFrame, columns: list[str], look: _FileHead) -> dict[str, dict[str, Any]]:
@@ -231,4 +231,4 @@ def _blank(frame: pl.LazyFrame, dialect: Dialect) -> frozenset[str]:
         .collect(engine="streaming")
         .row(0)
     )
-    return frozenset(column for column, held in zip(texts, row, strict=True) if not held)
+    return frozenset(column for column, present in zip(texts, row, strict=True) if not present)

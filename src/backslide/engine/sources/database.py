@@ -50,8 +50,8 @@ def hidden(text: str) -> str:
     return _SECRET.sub(r"\1***", _PASSWORD.sub(_masked, text))
 
 
-def _masked(found: re.Match[str]) -> str:
-    return found[0] if _VARIABLE.fullmatch(found[2]) else f"{found[1]}***@"
+def _masked(match: re.Match[str]) -> str:
+    return match[0] if _VARIABLE.fullmatch(match[2]) else f"{match[1]}***@"
 
 
 def scan_database(text: str, base: Path | None = None) -> pl.LazyFrame:
@@ -63,17 +63,17 @@ def scan_database(text: str, base: Path | None = None) -> pl.LazyFrame:
     """
     with needs("watch", f"reading {hidden(text)!r}"):
         from sqlalchemy.exc import SQLAlchemyError
-    plain = _VARIABLE.sub(lambda found: _variable(found[1], text), text)
+    plain = _VARIABLE.sub(lambda match: _variable(match[1], text), text)
 
     try:
         return _scan(plain, text, base)
     except (SQLAlchemyError, OSError, ValueError) as error:
-        said = _in_one_line(error, plain)
-    raise SourceError(f"{hidden(text)!r} cannot be read: {said}")  # not from the error: that may hold the password
+        sentence = _in_one_line(error, plain)
+    raise SourceError(f"{hidden(text)!r} cannot be read: {sentence}")  # not from the error: that may hold the password
 
 
 def _scan(plain: str, text: str, base: Path | None) -> pl.LazyFrame:
-    if any(set("@/#?") & set(found[2]) for found in _PASSWORD.finditer(plain)):
+    if any(set("@/#?") & set(match[2]) for match in _PASSWORD.finditer(plain)):
         raise SourceError(f"the password in {hidden(text)!r} has one of @ / # ?; write them as %40 %2F %23 %3F")
     address, _, what = plain.partition("#")
     engine = _engine(_url(address, base), text)
@@ -94,16 +94,16 @@ def _variable(name: str, text: str) -> str:
 def _in_one_line(error: Exception, plain: str) -> str:
     """What a database says is wrong, without passwords."""
     words = str(getattr(error, "orig", None) or error).strip().splitlines()
-    said = words[0] if words else type(error).__name__
+    sentence = words[0] if words else type(error).__name__
     for secret in _secrets(plain):
-        said = said.replace(secret, "***")
-    return said
+        sentence = sentence.replace(secret, "***")
+    return sentence
 
 
 def _secrets(plain: str) -> list[str]:
-    found = [match[2] for match in _PASSWORD.finditer(plain)]
-    found += [part.partition("=")[2] for part in re.findall(r"[?&]([^&#]*)", plain) if _SECRET.match("?" + part)]
-    return sorted({s for one in found for s in (one, unquote(one)) if s}, key=len, reverse=True)
+    secrets = [match[2] for match in _PASSWORD.finditer(plain)]
+    secrets += [part.partition("=")[2] for part in re.findall(r"[?&]([^&#]*)", plain) if _SECRET.match("?" + part)]
+    return sorted({s for one in secrets for s in (one, unquote(one)) if s}, key=len, reverse=True)
 
 
 def _url(address: str, base: Path | None) -> URL:

@@ -23,9 +23,9 @@ class FileNotes:
 
     def sentences(self) -> list[str]:
         """Each sentence once, with the files it is about."""
-        told = []
+        sentences = []
         for sentence, files in self.said.items():
             more = f" and {len(files) - 1} more" if len(files) > 1 else ""
             rows = f"{say.count(self.counts[sentence])} " if self.counts[sentence] else ""
-            told.append(f"{files[0]}{more}: {rows}{sentence}")
-        return told
+            sentences.append(f"{files[0]}{more}: {rows}{sentence}")
+        return sentences

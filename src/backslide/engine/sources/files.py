@@ -57,16 +57,16 @@ def scan_files(
     Raises:
         SourceError: when a file is of an unknown kind, cannot be read, or its types contradict another file's.
     """
-    told = FileNotes()
-    given = data or DataSettings()
-    scans = [_scan_file(f, words if len(files) == 1 else str(f), partitions_from, given, told) for f in files]
+    file_notes = FileNotes()
+    settings = data or DataSettings()
+    scans = [_scan_file(f, words if len(files) == 1 else str(f), partitions_from, settings, file_notes) for f in files]
     parts = typed(scans)
     with reading(repr(words)):
         schemas = [part.collect_schema() for part in parts]
     if len(parts) > 1:
-        parts = unified(parts, schemas, [str(file) for file in files], told)
+        parts = unified(parts, schemas, [str(file) for file in files], file_notes)
     if notes is not None:
-        notes += told.sentences()
+        notes += file_notes.sentences()
     if len(parts) == 1:
         return parts[0]
     alike = partitions_from is None and all(schema == schemas[0] for schema in schemas)

@@ -137,10 +137,10 @@ def _open_path(
     if path.exists():
         return scan_files([path], text, data=data, notes=notes)
     if _GLOB.search(text):
-        found = sorted(Path(name) for name in globbing.glob(str(path), recursive=True))
-        if not found:
+        matches = sorted(Path(name) for name in globbing.glob(str(path), recursive=True))
+        if not matches:
             raise SourceError(f"expected files that match {text!r}, found none; check the folder and the pattern")
-        files = [file for name in found for file in (_parts(name) if name.is_dir() else [name])]
+        files = [file for name in matches for file in (_parts(name) if name.is_dir() else [name])]
         if not files:
             raise SourceError(f"expected files that match {text!r}, found folders without any; name the files in them")
         return scan_files(files, text, data=data, notes=notes)
@@ -175,12 +175,12 @@ def _open_folder(path: Path, text: str, data: DataSettings | None, notes: list[s
         return open_log(path).predictions()
     if path.parent.name == "tables" and is_log(path.parent.parent):
         return open_log(path.parent.parent, path.name).predictions()
-    found = _parts(path)
-    if not found:
+    parts = _parts(path)
+    if not parts:
         raise SourceError(
             f"expected Parquet or CSV files or a Delta table in the folder {text!r}, found neither; name a file"
         )
-    return scan_files(found, text, partitions_from=path, data=data, notes=notes)
+    return scan_files(parts, text, partitions_from=path, data=data, notes=notes)
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -188,9 +188,9 @@ def _parts(folder: Path) -> list[Path]:
     files = sorted(file for file in folder.rglob("*") if not file.is_dir())
     files = [f for f in files if not any(part.startswith((".", "_")) for part in f.relative_to(folder).parts)]
     for kinds in ((".parquet", ".pq"), (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".tsv.zst")):
-        found = [file for file in files if extension(file.name) in kinds]
-        if found:
-            return found
+        parts = [file for file in files if extension(file.name) in kinds]
+        if parts:
+            return parts
     return []
 
 

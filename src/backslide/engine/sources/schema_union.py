@@ -16,15 +16,15 @@ def typed(scans: Sequence[Scan]) -> list[pl.LazyFrame]:
     """Parts in which columns without a value have no type; nor have those of missing values alone where others hold numbers."""
     if not any(scan.blank or scan.unknown for scan in scans):
         return [scan.frame for scan in scans]
-    held: dict[str, set[bool]] = {}
+    kinds: dict[str, set[bool]] = {}
     """Column -> whether it is of texts, in the files where it holds a value."""
     for scan in scans:
         for column, dtype in scan.frame.collect_schema().items():
             if column not in scan.blank and column not in scan.unknown:
-                held.setdefault(column, set()).add(dtype == pl.String)
+                kinds.setdefault(column, set()).add(dtype == pl.String)
     done = []
     for scan in scans:
-        void = [*scan.blank, *(column for column in scan.unknown if held.get(column) == {False})]
+        void = [*scan.blank, *(column for column in scan.unknown if kinds.get(column) == {False})]
         done.append(scan.frame.with_columns(pl.lit(None, dtype=pl.Null).alias(column) for column in void))
     return done
 
@@ -51,7 +51,7 @@ def unified(
                 )
             if isinstance(dtype, pl.Datetime):
                 zones.setdefault(column, set()).add(dtype.time_zone)
-    mixed = {column for column, found in zones.items() if len(found) > 1}
+    mixed = {column for column, zone_set in zones.items() if len(zone_set) > 1}
     if not mixed:
         return list(parts)
     done = []

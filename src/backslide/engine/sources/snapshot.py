@@ -50,16 +50,16 @@ def open_snapshot(source: Any, base: Path, roles: Roles) -> tuple[pl.LazyFrame, 
         SourceError: it keeps no rows, or none that can be read.
         InputError: it is no snapshot.
     """
-    held = source if isinstance(source, Snapshot) else Snapshot.load(base / str(source))
-    name = held.name if isinstance(source, Snapshot) else str(source)
-    if held.rows is None:
-        what = "a training profile and no rows" if held.profile is not None else "no training rows"
+    snapshot = source if isinstance(source, Snapshot) else Snapshot.load(base / str(source))
+    name = snapshot.name if isinstance(source, Snapshot) else str(source)
+    if snapshot.rows is None:
+        what = "a training profile and no rows" if snapshot.profile is not None else "no training rows"
         raise SourceError(
             f"the snapshot {name} holds {what}, and a reference window is compared row by row; take it again with "
             "`backslide snapshot --data TRAIN --rows 5000`"
         )
     try:
-        rows = pl.read_parquet(BytesIO(base64.b64decode(held.rows, validate=True)))
+        rows = pl.read_parquet(BytesIO(base64.b64decode(snapshot.rows, validate=True)))
     except (ValueError, pl.exceptions.PolarsError):
         raise SourceError(f"the rows of snapshot {name} are damaged; take it again") from None
     return _as_logged(rows, roles).lazy(), f"{rows.height} training rows of snapshot {name}"
@@ -91,8 +91,8 @@ def _numbers(rows: pl.DataFrame) -> bool:
 
 def said(frame: pl.DataFrame | pl.LazyFrame, roles: Roles) -> list[str]:
     """What cannot be told from a snapshot's rows, as notes."""
-    held = frame.lazy().select(pl.all().is_null().all()).collect().row(0, named=True)
-    missing = [(role, column) for role, column in roles.columns().items() if held.get(column)]
+    absent = frame.lazy().select(pl.all().is_null().all()).collect().row(0, named=True)
+    missing = [(role, column) for role, column in roles.columns().items() if absent.get(column)]
     without = {
         "label": "the snapshot's rows hold no labels, so whether the metric fell cannot be told against them",
         "timestamp": "the snapshot's rows hold no times, so how much days differ is not known from the reference",

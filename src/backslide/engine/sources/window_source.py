@@ -94,25 +94,25 @@ class Cutting:
         """How many rows the source holds, how many each window, and how many neither; empty where no range cuts it."""
         if not self.spans or self.times is None or self.timed is None:
             return []
-        told = self.times.told[SOURCE]
+        counts = self.times.told[SOURCE]
         (first, *others) = self.spans.values()
         apart = all(first.end <= other.start or other.end <= first.start for other in others)
         versions = any(getattr(self.settings.windows, f"{name}_version") is not None for name in self.spans)
         if apart and not versions:
-            outside = told.rows - sum(rows[name] for name in self.spans)
+            outside = counts.rows - sum(rows[name] for name in self.spans)
         else:
             inside = pl.any_horizontal([span.condition(names.TIME) for span in self.spans.values()]).fill_null(False)
             with reading():
                 outside = int(self.timed.select((~inside).sum()).collect(engine="streaming").item())
-        untimed = told.missing + told.unreadable
-        untimed += told.unset if self.times.unset else 0
-        untimed += told.future if self.times.until is not None else 0
+        untimed = counts.missing + counts.unreadable
+        untimed += counts.unset if self.times.unset else 0
+        untimed += counts.future if self.times.until is not None else 0
         where = " and ".join(f"{say.count(rows[name])} in the {name} window" for name in self.spans)
-        said = (
-            f"{say.count(told.rows)} rows read from {describe(self.settings.data.source)}: {where}, "
+        sentence = (
+            f"{say.count(counts.rows)} rows read from {describe(self.settings.data.source)}: {where}, "
             f"{say.count(outside)} outside"
         )
-        return [said + (f", {say.count(untimed)} of them without a time" if untimed else "")]
+        return [sentence + (f", {say.count(untimed)} of them without a time" if untimed else "")]
 
 
 def cut(name: str, source: Any, settings: Settings, cutting: Cutting | None = None) -> tuple[pl.LazyFrame, str]:

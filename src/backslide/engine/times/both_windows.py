@@ -30,6 +30,6 @@ def times_of(
     frames = {f"the {name} window": frame for name, (frame, _) in raw.items() if name not in read}
     if not frames:
         return TimeReading(column)
-    found = read_times(frames, column, time_format(roles))
-    notes += time_notes(found, frames)
-    return found
+    reading = read_times(frames, column, time_format(roles))
+    notes += time_notes(reading, frames)
+    return reading

@@ -111,18 +111,18 @@ def form_of(shape: str) -> Form | None:
     """The form that values of a shape are written in; None where they are no times."""
     if re.fullmatch(r"0+(\.0+)?", shape):
         return _digits(shape)
-    found = _SHAPE.fullmatch(re.sub(r"\[[A-Za-z_/]+\]$", "", shape))
-    if found is None:
+    match = _SHAPE.fullmatch(re.sub(r"\[[A-Za-z_/]+\]$", "", shape))
+    if match is None:
         return None
-    date, date_regex, between = _date(found)
-    time = _time(found)
+    date, date_regex, between = _date(match)
+    time = _time(match)
     if time is None:
         return None
-    weekday = found["weekday"] or ""
+    weekday = match["weekday"] or ""
     after = weekday.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
     pattern = (f"%A{after}" if weekday else "") + date + time[0]
     regex = "^" + (rf"[A-Za-z]+{re.escape(after)}" if weekday else "") + date_regex + time[1] + "$"
-    word = (found["zone"] or "").lower()
+    word = (match["zone"] or "").lower()
     return Form(pattern, regex, word[:1] in ("z", "+", "-") and bool(word), word in ("utc", "gmt"), between)
 
 
@@ -137,49 +137,49 @@ def _digits(shape: str) -> Form | None:
     return Form(pattern, f"^[0-9]{{{whole}}}$") if pattern else None
 
 
-def _date(found: re.Match[str]) -> tuple[str, str, str]:
+def _date(match: re.Match[str]) -> tuple[str, str, str]:
     """Pattern, regex and the separator of an order in doubt."""
     one, four = "[0-9]{1,2}", "[0-9]{4}"
-    if found["year"]:
-        by = found["y"]
+    if match["year"]:
+        by = match["y"]
         return f"%Y{by}%m{by}%d", re.escape(by).join((four, one, one)), ""
-    if found["basic"]:
+    if match["basic"]:
         return "%Y%m%d", "[0-9]{8}", ""
-    if found["d"]:
-        by, long = found["d"], len(found["short"]) == 4
+    if match["d"]:
+        by, long = match["d"], len(match["short"]) == 4
         year = four if long else "[0-9]{2}"
         return by.join(("%d", "%m", "%Y" if long else "%y")), re.escape(by).join((one, one, year)), by
-    if found["month"]:
-        by = found["n"]
+    if match["month"]:
+        by = match["n"]
         return by.join(("%d", "%B", "%Y")), re.escape(by).join((one, "[A-Za-z]+", four)), ""
-    comma = found["comma"]
+    comma = match["comma"]
     return f"%B %d{comma} %Y", f"[A-Za-z]+ {one}{comma} {four}", ""
 
 
-def _time(found: re.Match[str]) -> tuple[str, str] | None:
+def _time(match: re.Match[str]) -> tuple[str, str] | None:
     """Pattern and regex of what follows the date; None where no pattern reads it."""
-    if not found["sep"]:
+    if not match["sep"]:
         return "", ""
-    fraction = found["fraction"] or ""
+    fraction = match["fraction"] or ""
     if fraction.startswith(",") and len(fraction) - 1 not in (3, 6, 9):
         return None
-    hour = "%I" if found["half"] else "%H"
-    if found["packed"]:
+    hour = "%I" if match["half"] else "%H"
+    if match["packed"]:
         pattern, regex = f"{hour}%M%S", "[0-9]{6}"
     else:
         pattern, regex = f"{hour}:%M", "[0-9]{1,2}:[0-9]{2}"
-        if found["seconds"]:
+        if match["seconds"]:
             comma = fraction.startswith(",")
             pattern += ":%S" + (f",%{len(fraction) - 1}f" if comma else "%.f")
             regex += f":[0-9]{{2}}{f',[0-9]{{{len(fraction) - 1}}}' if comma else r'(?:[.][0-9]+)?'}"
-    pattern, regex = found["sep"] + pattern + found["gap"], re.escape(found["sep"]) + regex + re.escape(found["gap"])
-    if found["half"]:
+    pattern, regex = match["sep"] + pattern + match["gap"], re.escape(match["sep"]) + regex + re.escape(match["gap"])
+    if match["half"]:
         pattern, regex = pattern + "%p", regex + "[AaPp][Mm]"
-    word = found["zone"] or ""
+    word = match["zone"] or ""
     if not word:
         return pattern, regex
     literal = word if word.lower() in ("utc", "gmt") else ""
-    space = found["space"] or ""
+    space = match["space"] or ""
     return pattern + space + (literal or "%#z"), regex + space + (literal or _ZONE_PATTERN)
 
 

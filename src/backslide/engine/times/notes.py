@@ -18,27 +18,29 @@ YEARS = 20
 """Span of the times up to which the hours of summer time are looked at."""
 
 
-def time_notes(found: TimeReading, frames: Mapping[str, pl.LazyFrame]) -> list[str]:
+def time_notes(reading: TimeReading, frames: Mapping[str, pl.LazyFrame]) -> list[str]:
     """Sentences about a time column, the frames named as they were when it was read."""
-    notes = [*_forms(found), *_zones(found), *_units(found)]
-    for name, told in found.told.items():
-        notes += _rows(found, name, told)
-        notes += _summer_time(found, name, told, frames[name])
+    notes = [*_forms(reading), *_zones(reading), *_units(reading)]
+    for name, counts in reading.told.items():
+        notes += _rows(reading, name, counts)
+        notes += _summer_time(reading, name, counts, frames[name])
     return notes
 
 
-def _forms(found: TimeReading) -> list[str]:
-    doubtful = [form for form in found.forms if form.between]
-    said = []
+def _forms(reading: TimeReading) -> list[str]:
+    doubtful = [form for form in reading.forms if form.between]
+    sentences = []
     if doubtful:
         order = {"%d": "day", "%m": "month"}.get(doubtful[0].pattern[:2], "year")
-        said.append(f"times in {found.column!r} were read {order} first, as {doubtful[0].pattern.replace('%.f', '')}")
-    patterns = list(dict.fromkeys(_words(form) for form in found.forms))
-    if len(patterns) > 1 and not found.alone:
-        said.append(
-            f"times in {found.column!r} are written in {len(patterns)} ways, each read by its own: {say.listed(patterns)}"
+        sentences.append(
+            f"times in {reading.column!r} were read {order} first, as {doubtful[0].pattern.replace('%.f', '')}"
         )
-    return said
+    patterns = list(dict.fromkeys(_words(form) for form in reading.forms))
+    if len(patterns) > 1 and not reading.alone:
+        sentences.append(
+            f"times in {reading.column!r} are written in {len(patterns)} ways, each read by its own: {say.listed(patterns)}"
+        )
+    return sentences
 
 
 def _words(form: Form) -> str:
@@ -49,72 +51,72 @@ def _words(form: Form) -> str:
     return form.pattern.replace("%.f", "").replace("%#z", "+00:00").replace("%B", "%b").replace("%A", "%a")
 
 
-def _zones(found: TimeReading) -> list[str]:
-    zoned = sum(told.zoned for told in found.told.values())
-    naive = {name: told.naive for name, told in found.told.items() if told.naive}
+def _zones(reading: TimeReading) -> list[str]:
+    zoned = sum(counts.zoned for counts in reading.told.values())
+    naive = {name: counts.naive for name, counts in reading.told.items() if counts.naive}
     if not zoned or not naive:
         return []
     where = " and ".join(f"{say.count(rows)} of {name}" for name, rows in naive.items())
-    read = "UTC" if found.zone is None else found.zone
+    read = "UTC" if reading.zone is None else reading.zone
     return [
-        f"times in {found.column!r} without a zone ({where}) stand beside ones with a zone; they were read as {read}"
+        f"times in {reading.column!r} without a zone ({where}) stand beside ones with a zone; they were read as {read}"
     ]
 
 
-def _units(found: TimeReading) -> list[str]:
-    units = list(dict.fromkeys(unit for told in found.told.values() for unit in told.units))
+def _units(reading: TimeReading) -> list[str]:
+    units = list(dict.fromkeys(unit for counts in reading.told.values() for unit in counts.units))
     if len(units) < 2:
         return []
     return [
-        f"times in {found.column!r} count since 1970 in different units ({', '.join(units)}), each read by its magnitude"
+        f"times in {reading.column!r} count since 1970 in different units ({', '.join(units)}), each read by its magnitude"
     ]
 
 
-def _rows(found: TimeReading, name: str, told: TimeCounts) -> list[str]:
-    said = []
-    if told.unreadable:
-        said.append(
-            f"{say.count(told.unreadable)} of {say.count(told.rows)} rows of {name} hold no readable time "
-            f"in {found.column!r}, such as "
-            f"{told.example!r}"
+def _rows(reading: TimeReading, name: str, counts: TimeCounts) -> list[str]:
+    sentences = []
+    if counts.unreadable:
+        sentences.append(
+            f"{say.count(counts.unreadable)} of {say.count(counts.rows)} rows of {name} hold no readable time "
+            f"in {reading.column!r}, such as "
+            f"{counts.example!r}"
         )
-    if told.unset and found.unset:
-        said.append(
-            f"{say.count(told.unset)} rows of {name} hold a time of 1970 or before in {found.column!r}, a "
+    if counts.unset and reading.unset:
+        sentences.append(
+            f"{say.count(counts.unset)} rows of {name} hold a time of 1970 or before in {reading.column!r}, a "
             "placeholder: they count as "
             "rows without a time"
         )
-    if told.future and found.until is not None:
-        said.append(
-            f"{say.count(told.future)} rows of {name} lie far in the future in {found.column!r} (up to "
-            f"{_day(told.latest)}): they count "
+    if counts.future and reading.until is not None:
+        sentences.append(
+            f"{say.count(counts.future)} rows of {name} lie far in the future in {reading.column!r} (up to "
+            f"{_day(counts.latest)}): they count "
             "as rows without a time"
         )
-    elif told.future and 2 * told.future < told.rows:
-        said.append(
-            f"{say.count(told.future)} rows of {name} lie in the future in {found.column!r} (up to {_day(told.latest)})"
+    elif counts.future and 2 * counts.future < counts.rows:
+        sentences.append(
+            f"{say.count(counts.future)} rows of {name} lie in the future in {reading.column!r} (up to {_day(counts.latest)})"
         )
-    return said
+    return sentences
 
 
 def _day(moment: datetime | None) -> str:
     return "" if moment is None else moment.date().isoformat()
 
 
-def _summer_time(found: TimeReading, name: str, told: TimeCounts, frame: pl.LazyFrame) -> list[str]:
+def _summer_time(times: TimeReading, name: str, rows: TimeCounts, frame: pl.LazyFrame) -> list[str]:
     """Whether naive times look local: no row in the hour that summer time skips, twice as many in the one it repeats."""
-    if (not told.naive and not (found.forms == () and not told.zoned)) or found.zone is not None:
+    if (not rows.naive and not (times.forms == () and not rows.zoned)) or times.zone is not None:
         return []
-    if told.first is None or told.last is None or told.last.year - told.first.year > YEARS or told.units:
+    if rows.first is None or rows.last is None or rows.last.year - rows.first.year > YEARS or rows.units:
         return []
     hours = [
         hour
-        for hour in _changes(told.first.year, told.last.year)
-        if told.first < hour[0] and hour[0] + timedelta(hours=1) < told.last
+        for hour in _changes(rows.first.year, rows.last.year)
+        if rows.first < hour[0] and hour[0] + timedelta(hours=1) < rows.last
     ]
-    if not hours or told.rows < 3 * NEIGHBOURS:
+    if not hours or rows.rows < 3 * NEIGHBOURS:
         return []
-    moment = found.of(frame.collect_schema()[found.column])
+    moment = times.of(frame.collect_schema()[times.column])
     counts = []
     for k, (start, _) in enumerate(hours):
         for by in (-1, 0, 1):
@@ -122,7 +124,7 @@ def _summer_time(found: TimeReading, name: str, told: TimeCounts, frame: pl.Lazy
             counts.append(((moment >= low) & (moment < low + timedelta(hours=1))).sum().alias(f"{k},{by}"))
     with reading():
         row = frame.select(counts).collect(engine="streaming").row(0, named=True)
-    said = []
+    sentences = []
     for k, (start, skipped) in enumerate(hours):
         before, within, after = (row[f"{k},{by}"] for by in (-1, 0, 1))
         if min(before, after) < NEIGHBOURS:
@@ -135,22 +137,22 @@ def _summer_time(found: TimeReading, name: str, told: TimeCounts, frame: pl.Lazy
                 if skipped
                 else "twice the rows in an hour that the end of summer time repeats"
             )
-            said.append(
-                f"{name} has {what} ({start:%Y-%m-%d %H:%M}): times in {found.column!r} look local and were read as UTC; set "
+            sentences.append(
+                f"{name} has {what} ({start:%Y-%m-%d %H:%M}): times in {times.column!r} look local and were read as UTC; set "
                 "[model] timestamp_zone"
             )
-    return said[:1]
+    return sentences[:1]
 
 
 def _changes(first: int, last: int) -> list[tuple[datetime, bool]]:
     """Starts of the hours that summer time skips (True) or repeats, of Europe (two zones) and North America."""
-    found = []
+    changes = []
     for year in range(first, last + 1):
         march, october = _sunday(year, 4, -1), _sunday(year, 11, -1)
-        found += [(_at(march, hour), True) for hour in (1, 2, 3)]
-        found += [(_at(october, hour), False) for hour in (1, 2, 3)]
-        found += [(_at(_sunday(year, 3, 1), 2), True), (_at(_sunday(year, 11, 0), 1), False)]
-    return found
+        changes += [(_at(march, hour), True) for hour in (1, 2, 3)]
+        changes += [(_at(october, hour), False) for hour in (1, 2, 3)]
+        changes += [(_at(_sunday(year, 3, 1), 2), True), (_at(_sunday(year, 11, 0), 1), False)]
+    return changes
 
 
 def _sunday(year: int, month: int, nth: int) -> date:

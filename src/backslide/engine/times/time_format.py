@@ -42,8 +42,8 @@ def time_format(roles: Roles) -> TimeFormat:
 
 def other_time_format(roles: Roles) -> TimeFormat:
     """How another time column than the timestamp is written: in the same zone, day and month in the same order."""
-    given = roles.timestamp_format or ""
+    text = roles.timestamp_format or ""
     order = next(
-        (o for o, sign in ((DAY_FIRST, "%d"), (MONTH_FIRST, "%m")) if given == o or given.startswith(sign)), None
+        (o for o, sign in ((DAY_FIRST, "%d"), (MONTH_FIRST, "%m")) if text == o or text.startswith(sign)), None
     )
     return TimeFormat(order=order, zone=roles.timestamp_zone)

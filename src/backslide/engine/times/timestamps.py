@@ -130,12 +130,12 @@ class TimeReading:
         )
 
 
-def in_place(frame: pl.LazyFrame, told: TimeReading, roles: Roles) -> pl.LazyFrame:
+def in_place(frame: pl.LazyFrame, reading: TimeReading, roles: Roles) -> pl.LazyFrame:
     """Rows with the time column as naive UTC, so that no look at fewer rows reads it otherwise; a feature stays as it is."""
-    dtype = frame.collect_schema()[told.column]
-    if told.column in (roles.features or ()):
+    dtype = frame.collect_schema()[reading.column]
+    if reading.column in (roles.features or ()):
         return frame
-    return frame.with_columns(told.of(dtype).alias(told.column))
+    return frame.with_columns(reading.of(dtype).alias(reading.column))
 
 
 def time_expression(frame: pl.LazyFrame, column: str, dtype: pl.DataType, form: TimeFormat | None = None) -> pl.Expr:
@@ -157,30 +157,30 @@ def read_times(frames: Mapping[str, pl.LazyFrame], column: str, form: TimeFormat
         TimestampError: more than ``UNREADABLE`` of a frame's values are no times, or day and month cannot be told apart.
         ConfigError: ``form`` is no format.
     """
-    given = form or TimeFormat()
+    setting = form or TimeFormat()
     dtypes = {name: frame.collect_schema()[column] for name, frame in frames.items()}
-    found = TimeReading(column, zone=given.zone)
+    reading = TimeReading(column, zone=setting.zone)
     for dtype in dtypes.values():
-        found.raw(dtype)  # a type that holds no times is refused before anything is read
-    fixed, order, units = named(given.format) if given.format is not None else (None, None, ())
+        reading.raw(dtype)  # a type that holds no times is refused before anything is read
+    fixed, order, units = named(setting.format) if setting.format is not None else (None, None, ())
     texts = {name: frame for name, frame in frames.items() if is_text(dtypes[name])}
     numbers = {name: frame for name, frame in frames.items() if dtypes[name].is_numeric()}
     known: dict[str, dict[str, int]] = {}
     if fixed is not None:
-        found = TimeReading(column, (fixed,), zone=given.zone, alone=True)
+        reading = TimeReading(column, (fixed,), zone=setting.zone, alone=True)
     elif texts:
         known = {name: _shapes(frame, column) for name, frame in texts.items()}
-        found = _forms(found, known, texts, order, given.order)
+        reading = _forms(reading, known, texts, order, setting.order)
     if units:
-        found = TimeReading(
-            column, tuple(f for f in found.forms if f.unit in ("", *units)), zone=given.zone, units=units
+        reading = TimeReading(
+            column, tuple(f for f in reading.forms if f.unit in ("", *units)), zone=setting.zone, units=units
         )
     if numbers and fixed is None and not units:
-        found = _digits(found, numbers)
-    told = {name: _count(found, frame, dtypes[name], known.get(name, {})) for name, frame in frames.items()}
-    for name, counts in told.items():
-        _refuse(found, name, counts, given)
-    return _without_placeholders(found, told, frames, dtypes)
+        reading = _digits(reading, numbers)
+    by_window = {name: _count(reading, frame, dtypes[name], known.get(name, {})) for name, frame in frames.items()}
+    for name, counts in by_window.items():
+        _refuse(reading, name, counts, setting)
+    return _without_placeholders(reading, by_window, frames, dtypes)
 
 
 def is_text(dtype: pl.DataType) -> bool:
@@ -204,7 +204,7 @@ def _shapes(frame: pl.LazyFrame, column: str) -> dict[str, int]:
 
 
 def _forms(
-    found: TimeReading,
+    reading: TimeReading,
     known: Mapping[str, dict[str, int]],
     frames: Mapping[str, pl.LazyFrame],
     order: str | None,
@@ -214,19 +214,19 @@ def _forms(
     for counts in known.values():
         for text, rows in counts.items():
             shapes[text] = shapes.get(text, 0) + rows
-    told = {text: form_of(text) for text in shapes}
-    forms = tuple(dict.fromkeys(form for form in told.values() if form is not None))
+    forms_of = {text: form_of(text) for text in shapes}
+    forms = tuple(dict.fromkeys(form for form in forms_of.values() if form is not None))
     if order == "iso":
         forms = tuple(f for f in forms if not f.between and not f.unit and "%B" not in f.pattern)
         order = None
-    every = all(told.values()) and len(forms) == 1 and len(shapes) < SHAPES
+    every = all(forms_of.values()) and len(forms) == 1 and len(shapes) < SHAPES
     if any(form.between for form in forms):
-        forms = _ordered(found, forms, frames, order, usual)
-    return TimeReading(found.column, forms, zone=found.zone, alone=every)
+        forms = _ordered(reading, forms, frames, order, usual)
+    return TimeReading(reading.column, forms, zone=reading.zone, alone=every)
 
 
 def _ordered(
-    found: TimeReading,
+    reading: TimeReading,
     forms: tuple[Form, ...],
     frames: Mapping[str, pl.LazyFrame],
     order: str | None,
@@ -239,21 +239,21 @@ def _ordered(
     decided: dict[str, str] = {}
     for by in dict.fromkeys(form.between for form in forms if form.between):
         these = [form for form in forms if form.between == by]
-        decided[by] = _order(found, these, frames, usual)
+        decided[by] = _order(reading, these, frames, usual)
     for form in forms:
         chosen.append(form.ordered(decided[form.between]) if form.between else form)
     return tuple(chosen)
 
 
-def _order(found: TimeReading, forms: list[Form], frames: Mapping[str, pl.LazyFrame], usual: str | None) -> str:
+def _order(times: TimeReading, forms: list[Form], frames: Mapping[str, pl.LazyFrame], usual: str | None) -> str:
     by = forms[0].between
     orders = [DAY_FIRST, MONTH_FIRST]
     if by == "-" and any("%y" in form.pattern for form in forms):
         orders.append(YEAR_FIRST)
-    text = plain(pl.col(found.column))
+    text = plain(pl.col(times.column))
     mine = text.str.contains("|".join(form.regex for form in forms))
     read = {
-        order: TimeReading(found.column, tuple(f.ordered(order) for f in forms), zone=None)._text(text)
+        order: TimeReading(times.column, tuple(f.ordered(order) for f in forms), zone=None)._text(text)
         for order in orders
     }
     select = [mine.sum().alias("rows"), text.filter(mine).first().alias("any")]
@@ -269,7 +269,7 @@ def _order(found: TimeReading, forms: list[Form], frames: Mapping[str, pl.LazyFr
     if best > UNREADABLE * rows:
         shown = [next((t[f"not {o}"] for t in tables if t[f"not {o}"] is not None), None) for o in orders[:2]]
         raise TimestampError(
-            f"timestamp {found.column!r}: {shown[0]!r} is no day{by}month and {shown[1]!r} no month{by}day, so neither order "
+            f"timestamp {times.column!r}: {shown[0]!r} is no day{by}month and {shown[1]!r} no month{by}day, so neither order "
             "fits all rows; write the times alike (ISO 8601 is best), or set [model] timestamp_format"
         )
     if len(fitting) == 1:
@@ -279,14 +279,14 @@ def _order(found: TimeReading, forms: list[Form], frames: Mapping[str, pl.LazyFr
     example = next((table["any"] for table in tables if table["any"] is not None), "")
     patterns = " or ".join(f'"{forms[0].ordered(order).pattern}"' for order in reversed(fitting)).replace("%.f", "")
     raise TimestampError(
-        f"timestamp {found.column!r}: whether the day or the month comes first in {example!r} cannot be told, for every row "
+        f"timestamp {times.column!r}: whether the day or the month comes first in {example!r} cannot be told, for every row "
         f"fits both; set [model] timestamp_format = {patterns}"
     )
 
 
-def _digits(found: TimeReading, frames: Mapping[str, pl.LazyFrame]) -> TimeReading:
+def _digits(times: TimeReading, frames: Mapping[str, pl.LazyFrame]) -> TimeReading:
     """With 20260301 and 20260301101500 as dates and times, where a column of numbers holds nothing else."""
-    value = pl.col(found.column).cast(pl.Float64).fill_nan(None)
+    value = pl.col(times.column).cast(pl.Float64).fill_nan(None)
     ranges = {8: (19_000_101, 21_001_231), 14: (19_000_101_000_000, 21_001_231_235_959)}
     inside = [(value.is_between(*ends) & (value == value.round())).sum().alias(str(n)) for n, ends in ranges.items()]
     with reading():
@@ -295,35 +295,35 @@ def _digits(found: TimeReading, frames: Mapping[str, pl.LazyFrame]) -> TimeReadi
             for frame in frames.values()
         ]
     known = sum(table["n"] for table in tables)
-    forms = list(found.forms)
+    forms = list(times.forms)
     for digits in ranges:
         form = form_of("0" * digits)
         if form is not None and known and sum(table[str(digits)] for table in tables) >= (1 - UNREADABLE) * known:
             forms.append(form)
-    return TimeReading(found.column, tuple(dict.fromkeys(forms)), zone=found.zone, alone=found.alone)
+    return TimeReading(times.column, tuple(dict.fromkeys(forms)), zone=times.zone, alone=times.alone)
 
 
-def _count(found: TimeReading, frame: pl.LazyFrame, dtype: pl.DataType, shapes: Mapping[str, int]) -> TimeCounts:
-    value = pl.col(found.column)
-    given = plain(value) if is_text(dtype) else value.fill_nan(None) if dtype.is_float() else value
-    moment = found.raw(dtype)
+def _count(times: TimeReading, frame: pl.LazyFrame, dtype: pl.DataType, shapes: Mapping[str, int]) -> TimeCounts:
+    value = pl.col(times.column)
+    raw = plain(value) if is_text(dtype) else value.fill_nan(None) if dtype.is_float() else value
+    moment = times.raw(dtype)
     unset, future = _is_unset(moment), moment > _now()
     ordinary, ahead = moment.filter(~unset & ~future), moment.filter(future)
-    bad = given.is_not_null() & moment.is_null()
+    bad = raw.is_not_null() & moment.is_null()
     select = {
         "rows": pl.len(),
-        "missing": given.null_count(),
+        "missing": raw.null_count(),
         "unreadable": bad.sum(),
         "unset": unset.sum(),
         "future": future.sum(),
-        "example": given.filter(bad).first().cast(pl.String),
+        "example": raw.filter(bad).first().cast(pl.String),
         "first": ordinary.min(),
         "last": ordinary.max(),
         "nearest": ahead.min(),
         "latest": ahead.max(),
     }
     if dtype.is_numeric():
-        select |= {unit: given.is_between(*EPOCHS[unit], closed="left").sum() for unit in EPOCHS}
+        select |= {unit: raw.is_between(*EPOCHS[unit], closed="left").sum() for unit in EPOCHS}
     with reading():
         row: dict[str, Any] = frame.select(**select).collect(engine="streaming").row(0, named=True)
     units = tuple(unit for unit in EPOCHS if row.pop(unit, 0))
@@ -335,40 +335,40 @@ def _count(found: TimeReading, frame: pl.LazyFrame, dtype: pl.DataType, shapes: 
     return TimeCounts(**row, zoned=zoned, naive=naive, units=units)
 
 
-def _refuse(found: TimeReading, name: str, told: TimeCounts, given: TimeFormat) -> None:
-    known = told.rows - told.missing
-    if told.unreadable <= UNREADABLE * known:
+def _refuse(reading: TimeReading, name: str, counts: TimeCounts, setting: TimeFormat) -> None:
+    known = counts.rows - counts.missing
+    if counts.unreadable <= UNREADABLE * known:
         return
     where = f" of {name}" if name else ""
     how = "such as 2026-03-01T12:00:00; correct them, or set [model] timestamp_format"
-    if given.format is not None:
-        how = f'written as [model] timestamp_format = "{given.format}" says'
-    if given.zone is not None:
-        how += f"; in {given.zone} summer time skips an hour"
+    if setting.format is not None:
+        how = f'written as [model] timestamp_format = "{setting.format}" says'
+    if setting.zone is not None:
+        how += f"; in {setting.zone} summer time skips an hour"
     raise TimestampError(
-        f"timestamp {found.column!r}: {say.count(told.unreadable)} of {say.count(known)} values{where} "
+        f"timestamp {reading.column!r}: {say.count(counts.unreadable)} of {say.count(known)} values{where} "
         "cannot be read as times, such as "
-        f"{told.example!r}; expected ISO 8601, other usual dates or Unix epochs {how}"
+        f"{counts.example!r}; expected ISO 8601, other usual dates or Unix epochs {how}"
     )
 
 
 def _without_placeholders(
-    found: TimeReading,
-    told: dict[str, TimeCounts],
+    reading: TimeReading,
+    counts: dict[str, TimeCounts],
     frames: Mapping[str, pl.LazyFrame],
     dtypes: Mapping[str, pl.DataType],
 ) -> TimeReading:
     """Rows of 1970 among later ones, and a few far in the future, hold no time."""
-    first = min((t.first for t in told.values() if t.first is not None), default=None)
-    last = max((t.last for t in told.values() if t.last is not None), default=None)
-    unset = sum(t.unset for t in told.values())
-    future = sum(t.future for t in told.values())
-    ordinary = sum(t.rows - t.missing - t.unreadable - t.unset - t.future for t in told.values())
+    first = min((t.first for t in counts.values() if t.first is not None), default=None)
+    last = max((t.last for t in counts.values() if t.last is not None), default=None)
+    unset = sum(t.unset for t in counts.values())
+    future = sum(t.future for t in counts.values())
+    ordinary = sum(t.rows - t.missing - t.unreadable - t.unset - t.future for t in counts.values())
     drop = 0 < unset < ordinary and first is not None and first >= _UNSET[3]
-    ahead = min((t.nearest for t in told.values() if t.nearest is not None), default=None)
+    ahead = min((t.nearest for t in counts.values() if t.nearest is not None), default=None)
     far = future < FEW * ordinary and ahead is not None and last is not None and ahead - last > ISOLATED
     return TimeReading(
-        found.column, found.forms, told, found.zone, found.units, found.alone, drop, _now() if far else None
+        reading.column, reading.forms, counts, reading.zone, reading.units, reading.alone, drop, _now() if far else None
     )
 
 

@@ -30,11 +30,11 @@ def left_by_screen(case: Case) -> tuple[str, ...]:
     by_move = sorted(pairs, key=lambda pair: -_moved(pair))
     by_errors = sorted(pairs, key=lambda pair: -_goes_with(pair, missed))
     taken = dict.fromkeys(pair.name for pair in chain(*zip(by_move, by_errors, strict=True)))
-    kept = set(list(taken)[:WIDE])
+    columns = set(list(taken)[:WIDE])
     case.notes.append(
         f"{len(pairs)} features: inputs and relation are told apart on the {WIDE} that moved most or go most with errors"
     )
-    return tuple(pair.name for pair in pairs if pair.name not in kept)
+    return tuple(pair.name for pair in pairs if pair.name not in columns)
 
 
 def _missed(case: Case) -> Floats:

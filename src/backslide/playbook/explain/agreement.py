@@ -52,14 +52,14 @@ def agreement(case: Case, one: MethodImportance, other: MethodImportance, purpos
     matters = np.flatnonzero(np.maximum(*shares) >= min(MATTERS, 1 / max(len(columns), 1)))
     if len(matters) < LEAST or any(np.ptp(s[matters]) == 0 for s in shares):
         return None
-    drawn = [
+    samples = [
         replicated_means(
             case, v[:, matters], w.days, f"{purpose} {w.method} against {other.method if w is one else one.method}"
         )
         for v, w in zip(parts, (one, other), strict=True)
     ]
     value = _spearman(shares[0][None, matters], shares[1][None, matters])[0]
-    low, high = np.nanquantile(_spearman(drawn[0], drawn[1]), [0.025, 0.975])
+    low, high = np.nanquantile(_spearman(samples[0], samples[1]), [0.025, 0.975])
     leading = min(LEADING, len(matters) - 1)
     tops = [set(matters[np.argsort(-s[matters], kind="stable")[:leading]].tolist()) for s in shares]
     return MethodAgreement(

@@ -73,10 +73,10 @@ class FeatureReliance:
     @property
     def p_value(self) -> float:
         """Bonferroni over the parts."""
-        found = two_sided(self.inputs)
+        result = two_sided(self.inputs)
         if self.response is None or not self.response.known:
-            return found
-        return min(1.0, 2 * min(found, self.response.p_value))
+            return result
+        return min(1.0, 2 * min(result, self.response.p_value))
 
 
 class Attribution(Check):
@@ -88,50 +88,52 @@ class Attribution(Check):
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding over all features, one for each that matters in either window."""
-        found = explanations(case)
-        if found is None:
+        attributions = explanations(case)
+        if attributions is None:
             return
-        whole = float(found.reference.size.mean(axis=0).sum())
+        whole = float(attributions.reference.size.mean(axis=0).sum())
         if not whole > 0:
             return
-        yield self._together(case, found)
-        after = found.current if found.other is None else found.other
-        means = [part.size.mean(axis=0) / whole for part in (found.reference, found.current, after)]
+        yield self._together(case, attributions)
+        after = attributions.current if attributions.other is None else attributions.other
+        means = [part.size.mean(axis=0) / whole for part in (attributions.reference, attributions.current, after)]
         weight = np.max(means, axis=0)
         asked = [int(j) for j in np.argsort(-weight, kind="stable") if weight[j] >= self.thresholds.change][:MOST]
-        leaned = [(j, _leaned(found, j)) for j in asked]
+        leaned = [(j, _leaned(attributions, j)) for j in asked]
         leaned.sort(key=lambda item: -max(map(abs, item[1].parts)))
         alpha = case.settings.engine.false_discovery_rate / max(len(asked), 1)
         for place, (j, one) in enumerate(leaned):
-            yield self._finding(found, j, one, whole, alpha, drawn=place < DRAWN)
+            yield self._finding(attributions, j, one, whole, alpha, drawn=place < DRAWN)
 
-    def _together(self, case: Case, found: Explanations) -> Finding:
-        after = found.current if found.other is None else found.other
-        shares = [part.size.mean(axis=0) for part in (found.reference, after)]
+    def _together(self, case: Case, attributions: Explanations) -> Finding:
+        after = attributions.current if attributions.other is None else attributions.other
+        shares = [part.size.mean(axis=0) for part in (attributions.reference, after)]
         shares = [s / s.sum() if s.sum() > 0 else s for s in shares]
         first = [int(j) for j in np.argsort(-shares[1], kind="stable")[:3] if shares[1][j] > 0]
-        leads = say.listed([f"{found.columns[j]} ({say.percent(float(shares[1][j]))})" for j in first])
+        leads = say.listed([f"{attributions.columns[j]} ({say.percent(float(shares[1][j]))})" for j in first])
         summary = f"now the model leans on {leads}" if leads else "now the model leans on nothing"
-        if found.note:
-            summary += f"; {found.note}"
+        if attributions.note:
+            summary += f"; {attributions.note}"
         return Finding(
             code=self.code,
             subject=TOGETHER,
             severity=Severity.OK,
             summary=summary,
-            basis=found.basis,
-            numbers={"method": found.method, "features": len(found.columns)},
-            evidence=(share_bars(found, shares[0], shares[1]), ranks_table(case, found, after)),
+            basis=attributions.basis,
+            numbers={"method": attributions.method, "features": len(attributions.columns)},
+            evidence=(share_bars(attributions, shares[0], shares[1]), ranks_table(case, attributions, after)),
         )
 
     def _finding(
-        self, found: Explanations, j: int, one: FeatureReliance, whole: float, alpha: float, *, drawn: bool
+        self, attributions: Explanations, j: int, one: FeatureReliance, whole: float, alpha: float, *, drawn: bool
     ) -> Finding:
         parts = np.array(one.parts) / whole
         over = bool(np.abs(parts).max() >= self.thresholds.change)
-        after = found.current if found.other is None else found.other
-        total = mean_change(found.reference.size[:, j], after.size[:, j], found.reference.days, after.days)
-        places = [int(stats.rankdata(-part.size.mean(axis=0))[j]) for part in (found.reference, after)]
+        after = attributions.current if attributions.other is None else attributions.other
+        total = mean_change(
+            attributions.reference.size[:, j], after.size[:, j], attributions.reference.days, after.days
+        )
+        places = [int(stats.rankdata(-part.size.mean(axis=0))[j]) for part in (attributions.reference, after)]
         noisy = one.p_value > alpha
         summary = _sentence(one, total, places, whole, quiet=not over or noisy)
         return Finding(
@@ -146,19 +148,19 @@ class Attribution(Check):
                 basis="sample",
                 n=len(after.rows),
             ),
-            unit=found.unit,
+            unit=attributions.unit,
             p_value=one.p_value,
             detectable=detectable(one.inputs, self.thresholds.change * whole, alpha, sided=2),
-            basis=found.basis,
+            basis=attributions.basis,
             numbers={
                 "reference": total.reference,
                 "current": total.current,
                 "rank before": places[0],
                 "rank now": places[1],
                 "inputs moved": one.parts[0],
-                "model responds differently": one.parts[1] if found.other is not None else None,
+                "model responds differently": one.parts[1] if attributions.other is not None else None,
             },
-            evidence=_evidence(found, after, j, one, summary) if over and drawn else (),
+            evidence=_evidence(attributions, after, j, one, summary) if over and drawn else (),
         )
 
     @staticmethod
@@ -178,25 +180,25 @@ def _rows(size: Floats) -> Floats:
     return np.column_stack([np.ones(len(size)), size])
 
 
-def _leaned(found: Explanations, j: int) -> FeatureReliance:
-    before, now = found.reference, found.current
+def _leaned(attributions: Explanations, j: int) -> FeatureReliance:
+    before, now = attributions.reference, attributions.current
     inputs = mean_change(before.size[:, j], now.size[:, j], before.days, now.days)
     response = None
-    if found.other is not None:
-        response = paired(MEAN, _rows(now.size[:, j]), _rows(found.other.size[:, j]), now.days)
-    return FeatureReliance(found.columns[j], inputs, response)
+    if attributions.other is not None:
+        response = paired(MEAN, _rows(now.size[:, j]), _rows(attributions.other.size[:, j]), now.days)
+    return FeatureReliance(attributions.columns[j], inputs, response)
 
 
 def _sentence(one: FeatureReliance, total: Change, places: list[int], whole: float, *, quiet: bool) -> str:
     size = f"{say.number(total.reference, 3)} → {say.number(total.current, 3)}"
     rank = f"rank {places[0]} → {places[1]}" if places[0] != places[1] else f"rank {places[0]} in both"
-    said = f"mean absolute SHAP value of {one.column} {size} ({rank})"
+    sentence = f"mean absolute SHAP value of {one.column} {size} ({rank})"
     if one.response is None:
-        return said if quiet else f"{said}, as the inputs moved"
+        return sentence if quiet else f"{sentence}, as the inputs moved"
     if quiet:
-        return said
+        return sentence
     inputs, response = (say.signed(_rounded(part, whole)) for part in one.parts)
-    return f"{said}: {inputs} as the inputs moved, {response} as the model responds differently"
+    return f"{sentence}: {inputs} as the inputs moved, {response} as the model responds differently"
 
 
 def _rounded(part: float, whole: float) -> float:
@@ -205,17 +207,17 @@ def _rounded(part: float, whole: float) -> float:
 
 
 def _evidence(
-    found: Explanations, after: AttributionRows, j: int, one: FeatureReliance, reading: str
+    attributions: Explanations, after: AttributionRows, j: int, one: FeatureReliance, reading: str
 ) -> tuple[Evidence, ...]:
-    values = (found.reference.values[:, j, 0], after.values[:, j, 0])
-    drawn = numeric_histograms(
+    values = (attributions.reference.values[:, j, 0], after.values[:, j, 0])
+    chart = numeric_histograms(
         values,
         title=f"What {one.column} does to the answers",
-        x=f"SHAP value of {one.column}, {found.unit}",
+        x=f"SHAP value of {one.column}, {attributions.unit}",
         reading=f"{say.sentence(reading)}",
     )
     if one.response is None:
-        return drawn
+        return chart
     low, high = one.response.interval()
     rows = (
         RankedRow(label="model differs", value=one.response.estimate, low=_known(low), high=_known(high)),
@@ -226,7 +228,7 @@ def _evidence(
     split = Ranking(
         title=f"Why {one.column} counts differently",
         reading=say.sentence(reading),
-        x=f"change of the mean absolute value, {found.unit}",
+        x=f"change of the mean absolute value, {attributions.unit}",
         rows=tuple(sorted(rows, key=lambda r: -abs(r.value))),
     )
-    return (*drawn, split)
+    return (*chart, split)

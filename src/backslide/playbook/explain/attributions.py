@@ -72,8 +72,11 @@ class Explanations:
     @property
     def basis(self) -> str:
         """For findings."""
-        said = f"{self.method} on {len(self.reference.rows)} reference and {len(self.current.rows)} current rows, in {self.unit}"
-        return f"{said}; {self.note}" if self.note else said
+        sentence = (
+            f"{self.method} on {len(self.reference.rows)} reference and {len(self.current.rows)} current rows, "
+            f"in {self.unit}"
+        )
+        return f"{sentence}; {self.note}" if self.note else sentence
 
 
 @once
@@ -157,12 +160,12 @@ def _explain(case: Case, model: Model, explainer: Explainer, side: Side, most: i
     frame = side.sample[rows]
     answers = chosen.outputs(case, model, frame)
     labels = chosen.explained_classes(case)
-    found = explainer.values(frame.select(asked), answers, labels, dict(case.problem.spellings))
-    values = found.values[:, [asked.index(c) for c in columns]]
+    attributions = explainer.values(frame.select(asked), answers, labels, dict(case.problem.spellings))
+    values = attributions.values[:, [asked.index(c) for c in columns]]
     explained = _finite(case, side, values, rows)
     if explained is None:
         raise NoExactError("it fails on too many rows")
-    return explained, found.method, found.unit
+    return explained, attributions.method, attributions.unit
 
 
 def _finite(case: Case, side: Side, values: Floats, rows: NDArray[np.int64]) -> AttributionRows | None:

@@ -17,10 +17,10 @@ SHOWN = 15
 REPLICATES = 300
 
 
-def share_bars(found: Explanations, reference: Floats, current: Floats) -> Bars:
+def share_bars(attributions: Explanations, reference: Floats, current: Floats) -> Bars:
     """Shares (p,) of what all features have together, the largest first."""
     order = np.argsort(-np.maximum(reference, current), kind="stable")[:SHOWN]
-    leads = [found.columns[int(np.argmax(s))] for s in (reference, current)]
+    leads = [attributions.columns[int(np.argmax(s))] for s in (reference, current)]
     reading = (
         f"In both windows the model leans most on {leads[0]}."
         if leads[0] == leads[1]
@@ -30,26 +30,26 @@ def share_bars(found: Explanations, reference: Floats, current: Floats) -> Bars:
         title="What the model leans on",
         reading=reading,
         x="share of the mean absolute values",
-        categories=tuple(found.columns[j] for j in order),
+        categories=tuple(attributions.columns[j] for j in order),
         reference=tuple(float(reference[j]) for j in order),
         current=tuple(float(current[j]) for j in order),
     )
 
 
-def ranks_table(case: Case, found: Explanations, after: AttributionRows) -> Table:
+def ranks_table(case: Case, attributions: Explanations, after: AttributionRows) -> Table:
     """Mean absolute value and rank of each feature in both windows, ranks with 95 % intervals."""
-    sides = [_ranked(case, part, name) for part, name in ((found.reference, "before"), (after, "now"))]
+    sides = [_ranked(case, part, name) for part, name in ((attributions.reference, "before"), (after, "now"))]
     order = np.argsort(sides[1][0], kind="stable")[:SHOWN]
-    sizes = [part.size.mean(axis=0) for part in (found.reference, after)]
+    sizes = [part.size.mean(axis=0) for part in (attributions.reference, after)]
     rows = tuple(
-        (found.columns[j], float(sizes[0][j]), _place(sides[0], j), float(sizes[1][j]), _place(sides[1], j))
+        (attributions.columns[j], float(sizes[0][j]), _place(sides[0], j), float(sizes[1][j]), _place(sides[1], j))
         for j in order
     )
     columns = ("feature", "value before", "rank before", "value now", "rank now")
-    moved = [found.columns[j] for j in order if _apart(sides, int(j))]
-    reading = f"{say.listed(moved)} changed rank beyond its interval." if moved else "No rank left its interval."
+    features = [attributions.columns[j] for j in order if _apart(sides, int(j))]
+    reading = f"{say.listed(features)} changed rank beyond its interval." if features else "No rank left its interval."
     return Table(
-        title=f"Ranks, with 95% intervals (mean absolute value, {found.unit})",
+        title=f"Ranks, with 95% intervals (mean absolute value, {attributions.unit})",
         reading=reading,
         columns=columns,
         rows=rows,

@@ -84,8 +84,8 @@ def owners(inside: Inside, frame: pl.DataFrame, rng: np.random.Generator) -> NDA
     shuffled = [rows.with_columns(rows[c].gather(rng.permutation(rows.height)).alias(c)) for c in columns]
     answers = inside.transform(pl.concat([rows, *shuffled])).reshape(len(columns) + 1, rows.height, -1)
     owner = np.full(answers.shape[2], -1, np.int64)
-    for j, moved in enumerate(answers[1:]):
-        touched = (~np.isclose(moved, answers[0], rtol=1e-9, atol=0, equal_nan=True)).any(axis=0)
+    for j, answer in enumerate(answers[1:]):
+        touched = (~np.isclose(answer, answers[0], rtol=1e-9, atol=0, equal_nan=True)).any(axis=0)
         if (owner[touched] >= 0).any():
             return None
         owner[touched] = j

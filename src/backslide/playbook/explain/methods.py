@@ -83,29 +83,31 @@ class Methods(Check):
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding about agreement, one for each leading feature where there are labels."""
-        found = explanations(case)
-        if found is None:
+        attributions = explanations(case)
+        if attributions is None:
             return
-        turned = [shuffled(case, side, found.columns) for side in case.sides]
+        turned = [shuffled(case, side, attributions.columns) for side in case.sides]
         if turned[0] is None or turned[1] is None:
             return
-        yield self._agreement(case, found, (turned[0], turned[1]))
+        yield self._agreement(case, attributions, (turned[0], turned[1]))
         if turned[1].loss is None or not turned[1].scored:
             return
         alpha = case.settings.engine.false_discovery_rate
-        share = found.current.size.mean(axis=0)
+        share = attributions.current.size.mean(axis=0)
         share = share / share.sum() if share.sum() > 0 else share
         for j in np.argsort(-share, kind="stable"):
             if share[j] >= self.thresholds.share and turned[1].moved[:, j].sum() > 0:
                 pays = _pays(turned[0], turned[1], int(j), self.thresholds.pays)
-                yield self._paying(found, int(j), float(share[j]), pays, len(turned[1].moved), alpha)
+                yield self._paying(attributions, int(j), float(share[j]), pays, len(turned[1].moved), alpha)
 
-    def _agreement(self, case: Case, found: Explanations, turned: tuple[ShuffleEffects, ShuffleEffects]) -> Finding:
+    def _agreement(
+        self, case: Case, attributions: Explanations, turned: tuple[ShuffleEffects, ShuffleEffects]
+    ) -> Finding:
         pairs: dict[str, MethodAgreement] = {}
         weighed: dict[str, MethodImportance] = {}
-        for side, part, other in zip(case.sides, (found.reference, found.current), turned, strict=True):
-            for method, one in _methods(case, side, found.columns, other).items():
-                own = MethodImportance("SHAP", found.columns, part.size, part.days)
+        for side, part, other in zip(case.sides, (attributions.reference, attributions.current), turned, strict=True):
+            for method, one in _methods(case, side, attributions.columns, other).items():
+                own = MethodImportance("SHAP", attributions.columns, part.size, part.days)
                 known = agreement(case, own, one, side.window.name)
                 weighed[f"{method}, {side.window.name}"] = one
                 if known is not None:
@@ -124,22 +126,22 @@ class Methods(Check):
             if least is None
             else Estimate(estimate=least.value, low=least.low, high=least.high, basis="sample", n=len(turned[1].moved)),
             unit="rank correlation",
-            basis=f"{found.basis}; permutation importance on {len(turned[0].moved)} and {len(turned[1].moved)} rows",
+            basis=f"{attributions.basis}; permutation importance on {len(turned[0].moved)} and {len(turned[1].moved)} rows",
             numbers={
                 f"{key} {name}": value
                 for name, one in pairs.items()
                 for key, value in (("correlation", one.value), ("leading in common", one.common))
             },
-            evidence=(_table(pairs, summary), _scatter(found, weighed)) if pairs else (),
+            evidence=(_table(pairs, summary), _scatter(attributions, weighed)) if pairs else (),
         )
 
-    def _paying(self, found: Explanations, j: int, share: float, pays: Pays, rows: int, alpha: float) -> Finding:
-        column, floor = found.columns[j], self.thresholds.pays
+    def _paying(self, attributions: Explanations, j: int, share: float, pays: Pays, rows: int, alpha: float) -> Finding:
+        column, floor = attributions.columns[j], self.thresholds.pays
         below = pays.now < floor
         paid = pays.before is not None and pays.before >= floor
         before = "" if pays.before is None else f", {say.percent(pays.before)} in the reference"
         word = "no longer pays" if paid else "does not pay"
-        said = (
+        sentence = (
             f"the model leans on {column} ({say.percent(share)}), which {word if below else 'pays'}: shuffling it costs "
             f"{say.percent(pays.now)} of what it would cost a calibrated model{before}"
         )
@@ -149,14 +151,14 @@ class Methods(Check):
             code=self.code,
             subject=column,
             severity=severity,
-            summary=said,
+            summary=sentence,
             estimate=Estimate(estimate=pays.short.estimate, low=low, high=high, basis="sample", n=rows),
             unit="loss",
             p_value=pays.p_value,
             detectable=pays.short.detectable(0.0, alpha) if pays.short.known else None,
             basis=f"{rows} labelled current rows",
             numbers={"share": share, "pays before": pays.before, "pays now": pays.now},
-            evidence=_paid(column, pays, said) if below else (),
+            evidence=_paid(column, pays, sentence) if below else (),
         )
 
     @staticmethod
@@ -172,24 +174,24 @@ class Methods(Check):
 
 def _methods(case: Case, side: Side, columns: tuple[str, ...], turned: ShuffleEffects) -> dict[str, MethodImportance]:
     """The methods beside SHAP that there are for this window."""
-    found = {
+    methods = {
         "permutation importance": MethodImportance("permutation importance", columns, turned.importance, turned.days)
     }
     local = surrogates.weights(case, side, columns) if surrogates.installed() else None
     if local is not None:
-        found["LIME"] = MethodImportance("LIME", local[0], local[1], None)
-    return found
+        methods["LIME"] = MethodImportance("LIME", local[0], local[1], None)
+    return methods
 
 
 def _pays(before: ShuffleEffects, now: ShuffleEffects, j: int, floor: float) -> Pays:
     assert now.loss is not None
     short = now.loss[:, j] - floor * now.moved[:, j]
     ones = np.ones(len(short))
-    found = paired(MEAN, np.column_stack([ones, 0 * ones]), np.column_stack([ones, short]), now.days)
+    difference = paired(MEAN, np.column_stack([ones, 0 * ones]), np.column_stack([ones, short]), now.days)
     earned = None
     if before.loss is not None and before.moved[:, j].sum() > 0:
         earned = float(before.loss[:, j].sum() / before.moved[:, j].sum())
-    return Pays(earned, float(now.loss[:, j].sum() / now.moved[:, j].sum()), found)
+    return Pays(earned, float(now.loss[:, j].sum() / now.moved[:, j].sum()), difference)
 
 
 def _sentence(pairs: dict[str, MethodAgreement], apart: list[str]) -> str:
@@ -225,14 +227,14 @@ def _table(pairs: dict[str, MethodAgreement], reading: str) -> Table:
     return Table(title="Agreement of the methods", reading=say.sentence(reading), columns=columns, rows=rows)
 
 
-def _scatter(found: Explanations, weighed: dict[str, MethodImportance]) -> Scatter:
+def _scatter(attributions: Explanations, weighed: dict[str, MethodImportance]) -> Scatter:
     """The current window by SHAP and by permutation importance."""
     other = weighed["permutation importance, current"]
-    share = [np.maximum(v.mean(axis=0), 0.0) for v in (found.current.size, other.values)]
+    share = [np.maximum(v.mean(axis=0), 0.0) for v in (attributions.current.size, other.values)]
     share = [s / s.sum() if s.sum() > 0 else s for s in share]
     order = np.argsort(-np.maximum(*share), kind="stable")[:SHOWN]
     points = tuple(
-        ScatterPoint(label=found.columns[j], x=float(share[0][j]), y=float(share[1][j]), flagged=i < 5)
+        ScatterPoint(label=attributions.columns[j], x=float(share[0][j]), y=float(share[1][j]), flagged=i < 5)
         for i, j in enumerate(order)
     )
     return Scatter(

@@ -52,16 +52,16 @@ def shuffled(case: Case, side: Side, columns: tuple[str, ...]) -> ShuffleEffects
     if frame.height < 2 or base.failed.mean() > 0.2:
         return None
     rng = case.rng(f"shuffled {side.window.name}")
-    loss, moved = np.zeros((2, frame.height, len(columns)))
+    loss, moves = np.zeros((2, frame.height, len(columns)))
     for j, other in enumerate(shuffled_answers(case, model, frame, columns, rng)):
         loss[:, j] = _losses(other) - _losses(base.outcomes)
-        moved[:, j] = _moved(base.outcomes, other)
-    fine = np.isfinite(moved).all(axis=1) & (np.isfinite(loss).all(axis=1) if labelled else True)
+        moves[:, j] = _moved(base.outcomes, other)
+    fine = np.isfinite(moves).all(axis=1) & (np.isfinite(loss).all(axis=1) if labelled else True)
     if fine.sum() < 2:
         return None
     scored = base.outcomes.scores is not None or not case.problem.classification
     days = chosen.days_at(case, side, places[fine])
-    return ShuffleEffects(loss[fine] if labelled else None, moved[fine], scored, days)
+    return ShuffleEffects(loss[fine] if labelled else None, moves[fine], scored, days)
 
 
 def _losses(outcomes: Outcomes) -> Floats:

@@ -46,8 +46,8 @@ def drawn(case: Case) -> ExplainedRows:
         columns = [*case.pairs, *([names.LABEL] if names.LABEL in side.sample.columns else [])]
         order = change_of_column.canonical(case, side, columns)
         chance = rng.random((2, len(order)))
-        kept = order[chance[0] < (1.0 if weight is None else weight[order])]
-        picks.append(kept[np.argsort(chance[1][: len(kept)], kind="stable")])
+        rows = order[chance[0] < (1.0 if weight is None else weight[order])]
+        picks.append(rows[np.argsort(chance[1][: len(rows)], kind="stable")])
     usual = min(BACKGROUND, len(picks[0]) // 4)
     return ExplainedRows(picks[0][usual:], picks[1], picks[0][:usual])
 
@@ -100,6 +100,6 @@ def outputs(case: Case, model: Model, frame: pl.DataFrame) -> Floats:
         columns_of = [(codes == k).astype(float) for k in range(len(classes))]
     else:
         columns_of = [np.full(frame.height, np.nan) for _ in classes]
-    found = np.column_stack(columns_of).astype(float)
-    found[answer.failed] = np.nan
-    return found
+    values = np.column_stack(columns_of).astype(float)
+    values[answer.failed] = np.nan
+    return values

@@ -127,21 +127,21 @@ class Explainer:
             raw, expected = raw - raw.mean(axis=2, keepdims=True), expected - expected.mean()
         return raw[:, :, at], expected[at]
 
-    def _agreeing(self, said: Floats, answers: Floats, classifier: bool) -> str:
-        rows = np.isfinite(said).all(axis=1) & np.isfinite(answers).all(axis=1)
+    def _agreeing(self, outputs: Floats, answers: Floats, classifier: bool) -> str:
+        rows = np.isfinite(outputs).all(axis=1) & np.isfinite(answers).all(axis=1)
         if rows.sum() < 10:
             raise NoExactError("it does not answer")
-        said, answers, least = said[rows], answers[rows], AGREES
+        outputs, answers, least = outputs[rows], answers[rows], AGREES
         plain = linked = answers
-        if said.shape[1] > 1:
+        if outputs.shape[1] > 1:
             # Scores of several classes share a denominator: only what sets two of them apart can be compared.
             logs = np.log(np.maximum(answers, 1e-12))
-            said, plain, linked = (v[:, 1:] - v[:, :1] for v in (said, answers, logs))
+            outputs, plain, linked = (v[:, 1:] - v[:, :1] for v in (outputs, answers, logs))
             least = AGREES_CLASSES
-        if np.allclose(said, plain, rtol=EXACT, atol=EXACT):
+        if np.allclose(outputs, plain, rtol=EXACT, atol=EXACT):
             return "probability" if classifier else "the label's unit"
-        for k in range(said.shape[1]):
-            if np.ptp(linked[:, k]) > 0 and not stats.spearmanr(said[:, k], linked[:, k]).statistic >= least:
+        for k in range(outputs.shape[1]):
+            if np.ptp(linked[:, k]) > 0 and not stats.spearmanr(outputs[:, k], linked[:, k]).statistic >= least:
                 raise NoExactError("they are not what the model answers")
         return "log odds" if classifier else "the model's own scale"
 
@@ -149,7 +149,7 @@ class Explainer:
         free = np.abs(raw[:, self.owner < 0]).sum()
         if free > UNOWNED * np.abs(raw).sum():
             raise NoExactError("some inputs are of no column")
-        found = np.zeros((raw.shape[0], self.columns, raw.shape[2]))
+        values = np.zeros((raw.shape[0], self.columns, raw.shape[2]))
         for q in np.flatnonzero(self.owner >= 0):
-            found[:, self.owner[q]] += raw[:, q]
-        return found
+            values[:, self.owner[q]] += raw[:, q]
+        return values

@@ -56,7 +56,7 @@ class SurrogateColumns:
     def frame(self, row: pl.DataFrame, numbers: Floats) -> pl.DataFrame:
         """Rows like ``row`` (one), with the coded columns taken from ``numbers`` (m, p)."""
         rows = row[np.zeros(len(numbers), np.int64)]
-        made = []
+        parts = []
         for j, column in enumerate(self.columns):
             if column in self.coded:
                 values = self.usual[column].gather(numbers[:, j].astype(np.int64))
@@ -64,8 +64,8 @@ class SurrogateColumns:
                 values = pl.Series(column, numbers[:, j])
                 if row.schema[column].is_integer():
                     values = values.round().cast(row.schema[column], strict=False)
-            made.append(values.alias(column))
-        return rows.with_columns(made)
+            parts.append(values.alias(column))
+        return rows.with_columns(parts)
 
 
 def _first_places(series: pl.Series) -> dict[str, int]:
@@ -98,10 +98,10 @@ def weights(case: Case, side: Side, columns: tuple[str, ...]) -> tuple[tuple[str
     classifier = bool(chosen.explained_classes(case))
 
     def around(row: pl.DataFrame, numbers: Floats) -> Floats:
-        found = chosen.outputs(case, model, coded.frame(row, numbers))
-        if not np.isfinite(found).all():
+        outputs = chosen.outputs(case, model, coded.frame(row, numbers))
+        if not np.isfinite(outputs).all():
             raise ValueError("the model failed")
-        return np.column_stack([found, 1 - found.sum(axis=1)]) if classifier else found[:, 0]
+        return np.column_stack([outputs, 1 - outputs.sum(axis=1)]) if classifier else outputs[:, 0]
 
     try:
         with warnings.catch_warnings():
@@ -126,7 +126,7 @@ def _explained(
         feature_selection="none",
         random_state=SEED,
     )
-    found = np.zeros((rows.height, len(coded.columns)))
+    values = np.zeros((rows.height, len(coded.columns)))
     for i in range(rows.height):
         row = rows[i]
         one = explainer.explain_instance(
@@ -138,5 +138,5 @@ def _explained(
         )
         by_label = one.as_map()
         for j, weight in by_label[0 if classifier else 1]:
-            found[i, j] = abs(weight)
-    return found
+            values[i, j] = abs(weight)
+    return values

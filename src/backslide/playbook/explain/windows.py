@@ -57,23 +57,23 @@ class ExplainedWindows(Check):
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding: the same model's explanations of the two windows."""
-        found = explanations(case)
-        if found is None or min(len(found.reference.rows), len(found.current.rows)) < MIN_ROWS:
+        attributions = explanations(case)
+        if attributions is None or min(len(attributions.reference.rows), len(attributions.current.rows)) < MIN_ROWS:
             return
-        x = [_matrix(found.reference), _matrix(found.current)]
-        days = (found.reference.days, found.current.days)
+        x = [_matrix(attributions.reference), _matrix(attributions.current)]
+        days = (attributions.reference.days, attributions.current.days)
         codes = np.zeros(x[0].shape[1], bool)
-        told = separation(x[0], x[1], codes, days, case.rng("explained domain"), looked_from=self.thresholds.auc)
-        if told.low <= 0 and told.high >= 1:
+        apart = separation(x[0], x[1], codes, days, case.rng("explained domain"), looked_from=self.thresholds.auc)
+        if apart.low <= 0 and apart.high >= 1:
             return  # no fold could be fitted, or too few to say anything: one day in a window
-        yield self._finding(found, told, judged=enough_days(days))
+        yield self._finding(attributions, apart, judged=enough_days(days))
 
-    def _finding(self, found: Explanations, result: Separation, *, judged: bool) -> Finding:
+    def _finding(self, attributions: Explanations, result: Separation, *, judged: bool) -> Finding:
         # Whatever sets explanations apart has its own finding: here a warning is the most there is.
         severity = separation_severity(result, self.thresholds.auc, np.inf, judged=judged)
-        importance = result.importance.reshape(len(found.columns), -1).sum(axis=1)
+        importance = result.importance.reshape(len(attributions.columns), -1).sum(axis=1)
         order = [int(j) for j in np.argsort(-importance, kind="stable") if importance[j] > USED]
-        by = f", by {say.listed([found.columns[j] for j in order])}" if order else ""
+        by = f", by {say.listed([attributions.columns[j] for j in order])}" if order else ""
         summary = f"a classifier tells the windows' explanations apart with AUC {say.number(result.auc, 3)} (0.5 is not at all)"
         summary += by
         return separation_finding(
@@ -84,10 +84,13 @@ class ExplainedWindows(Check):
             severity=severity,
             floor=self.thresholds.auc,
             judged=judged,
-            rows=len(found.current.rows),
-            basis=found.basis,
-            numbers={"columns": len(found.columns), "used": ", ".join(found.columns[j] for j in order[:5])},
-            evidence=_evidence(found, importance, order, summary) if severity != Severity.OK else (),
+            rows=len(attributions.current.rows),
+            basis=attributions.basis,
+            numbers={
+                "columns": len(attributions.columns),
+                "used": ", ".join(attributions.columns[j] for j in order[:5]),
+            },
+            evidence=_evidence(attributions, importance, order, summary) if severity != Severity.OK else (),
         )
 
     @staticmethod
@@ -104,12 +107,12 @@ def _matrix(part: AttributionRows) -> Floats:
     return part.values.reshape(len(part.values), -1)
 
 
-def _evidence(found: Explanations, importance: Floats, order: list[int], reading: str) -> tuple[Evidence, ...]:
+def _evidence(attributions: Explanations, importance: Floats, order: list[int], reading: str) -> tuple[Evidence, ...]:
     if not order:
         return ()
-    rows = tuple(RankedRow(label=found.columns[j], value=float(importance[j])) for j in order[:SHOWN])
-    first = found.columns[order[0]]
-    values = (found.reference.values[:, order[0], 0], found.current.values[:, order[0], 0])
+    rows = tuple(RankedRow(label=attributions.columns[j], value=float(importance[j])) for j in order[:SHOWN])
+    first = attributions.columns[order[0]]
+    values = (attributions.reference.values[:, order[0], 0], attributions.current.values[:, order[0], 0])
     return (
         Ranking(
             title="What tells the explanations apart",
@@ -120,7 +123,7 @@ def _evidence(found: Explanations, importance: Floats, order: list[int], reading
         *numeric_histograms(
             values,
             title=f"What {first} does to the answers",
-            x=f"SHAP value of {first}, {found.unit}",
+            x=f"SHAP value of {first}, {attributions.unit}",
             reading=f"Of all features, {first} tells the windows apart best.",
         ),
     )

@@ -30,18 +30,18 @@ def compared(case: Case) -> Integrity:
     except InputError as error:
         if folder is None:
             raise
-        found = integrity(a, b)
+        answer = integrity(a, b)
         note = f"[artifacts] repository: {error}"
         case.notes.append(note)
-        return found.model_copy(update={"notes": (*found.notes, note)})
+        return answer.model_copy(update={"notes": (*answer.notes, note)})
 
 
 def findings(code: str, case: Case, where: Collection[str], same: str) -> Iterator[Finding]:
     """A finding per difference in these places; one that says ``same`` where there is none."""
-    found = [d for d in compared(case).differences if d.where in where]
-    for difference in found[:MOST_FINDINGS]:
+    differences = [d for d in compared(case).differences if d.where in where]
+    for difference in differences[:MOST_FINDINGS]:
         yield _finding(code, difference)
-    if not found:
+    if not differences:
         yield Finding(
             code=code,
             subject="stack",
@@ -80,8 +80,8 @@ def _table(difference: StackDifference) -> Table:
     rows = tuple((d.name, d.before, d.after) for d in details) or (
         (difference.subject, difference.before, difference.after),
     )
-    left = len(difference.details) - len(details)
-    reading = "Each value that differs, before and after" + (f"; {left} more are not shown." if left > 0 else ".")
+    rest = len(difference.details) - len(details)
+    reading = "Each value that differs, before and after" + (f"; {rest} more are not shown." if rest > 0 else ".")
     return Table(title="Before and after", reading=reading, columns=("what", "before", "after"), rows=rows)
 
 

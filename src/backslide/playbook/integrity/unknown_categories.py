@@ -109,9 +109,9 @@ class UnknownCategories(Check):
         model = make_pipeline(encoder, LogisticRegression()).fit(
             to_pandas(quiet.reference.select(columns)), quiet.reference["label"].to_numpy()
         )
-        moved = pl.Series(rng.random(quiet.current.height) < 0.1)
+        mask = pl.Series(rng.random(quiet.current.height) < 0.1)
         current = quiet.current.with_columns(
-            pl.when(moved).then(pl.lit("kiosk")).otherwise(pl.col("channel")).alias("channel")
+            pl.when(mask).then(pl.lit("kiosk")).otherwise(pl.col("channel")).alias("channel")
         )
         return Scenario(quiet.reference, current, dict(scenarios.ROLES), model, "channel")
 
@@ -125,6 +125,8 @@ def _of(case: Case, side: Side) -> dict[str, EncoderUnknowns]:
     if not set(columns) <= set(side.sample.columns) or not side.sample.height:
         return {}
     try:
-        return {found.column: found for found in find_unknown(model.artefact, to_pandas(side.sample.select(columns)))}
+        return {
+            unknown.column: unknown for unknown in find_unknown(model.artefact, to_pandas(side.sample.select(columns)))
+        }
     except Exception:  # steps of a user may do anything; that the model fails is told elsewhere
         return {}

@@ -73,9 +73,9 @@ def flips(arms: Arms, problem: Problem) -> contract.Flips | None:
         return None
     apart = flipped(arms)
     ones = np.ones(int(both.sum()))
-    moved = apart[both].astype(float)
+    moves = apart[both].astype(float)
     days = None if arms.new.days is None else arms.new.days[both]
-    share = paired(MEAN, np.column_stack([ones, 0 * moved]), np.column_stack([ones, moved]), days)
+    share = paired(MEAN, np.column_stack([ones, 0 * moves]), np.column_stack([ones, moves]), days)
     low, high = share.interval()
     old, new = (arm.outcomes.predictions[apart].astype(np.int64) for arm in (arms.old, arms.new))
     labels = arms.new.outcomes.labels[apart].astype(np.int64)
@@ -93,11 +93,11 @@ def flips(arms: Arms, problem: Problem) -> contract.Flips | None:
 def _flows(old: Codes, new: Codes, labels: Codes, problem: Problem, n: int) -> tuple[contract.Flow, ...]:
     k = len(problem.classes)
     way, rows = np.unique(old * k + new, return_counts=True)
-    made = []
+    flows = []
     for code, count in sorted(zip(way.tolist(), rows.tolist(), strict=True), key=lambda f: (-f[1], f[0]))[:MOST_FLOWS]:
         a, b = divmod(code, k)
         mine = (old == a) & (new == b)
-        made.append(
+        flows.append(
             contract.Flow(
                 old=problem.classes[a],
                 new=problem.classes[b],
@@ -107,7 +107,7 @@ def _flows(old: Codes, new: Codes, labels: Codes, problem: Problem, n: int) -> t
                 new_right=int((labels[mine] == b).sum()),
             )
         )
-    return tuple(made)
+    return tuple(flows)
 
 
 def confidence(arms: Arms, problem: Problem) -> tuple[contract.Shift, ...]:
@@ -120,20 +120,20 @@ def confidence(arms: Arms, problem: Problem) -> tuple[contract.Shift, ...]:
         return ()
     values = [quantities(arm.outcomes.take(r), problem) for arm, r in zip((arms.old, arms.new), rows, strict=True)]
     days = [None if arm.days is None else arm.days[r] for arm, r in zip((arms.old, arms.new), rows, strict=True)]
-    made = []
+    shifts = []
     for name in ("confidence", "margin", "entropy", "near_boundary"):
         one, other = (np.column_stack([np.ones(len(v[name])), v[name]]) for v in values)
-        found = paired(MEAN, one, other, days[1]) if arms.paired else unpaired(MEAN, one, other, days[0], days[1])
-        low, high = found.interval()
-        made.append(
+        difference = paired(MEAN, one, other, days[1]) if arms.paired else unpaired(MEAN, one, other, days[0], days[1])
+        low, high = difference.interval()
+        shifts.append(
             contract.Shift(
                 name=name,
-                old=found.old,
-                new=found.new,
-                difference=Estimate(estimate=found.estimate, low=low, high=high),
+                old=difference.old,
+                new=difference.new,
+                difference=Estimate(estimate=difference.estimate, low=low, high=high),
             )
         )
-    return tuple(made)
+    return tuple(shifts)
 
 
 def quantities(outcomes: Outcomes, problem: Problem) -> dict[str, Floats]:

@@ -111,15 +111,15 @@ def logged_in(
     if problem.has_scores:
         frame = arm_scores(frame, columns, settings, notes)
     schema = dict(frame.schema)
-    kept = frame.select([c for c in frame.columns if c != names.PREDICTION and not c.startswith(names.score(""))])
+    inputs = frame.select([c for c in frame.columns if c != names.PREDICTION and not c.startswith(names.score(""))])
     if not problem.classification:
         assert columns.prediction is not None
         number = pl.col(columns.prediction).cast(pl.Float64, strict=False)
-        return outcomes(kept.with_columns(number.alias(names.PREDICTION)), other)
+        return outcomes(inputs.with_columns(number.alias(names.PREDICTION)), other)
     if columns.scores:
-        kept = kept.with_columns(score_expressions(other, schema))
+        inputs = inputs.with_columns(score_expressions(other, schema))
     if columns.prediction is not None:
-        said = label_expression(columns.prediction, schema[columns.prediction]).replace(problem.spellings)
+        answers = label_expression(columns.prediction, schema[columns.prediction]).replace(problem.spellings)
     else:
-        said = decision(other)
-    return outcomes(kept.with_columns(said.alias(names.PREDICTION)), other)
+        answers = decision(other)
+    return outcomes(inputs.with_columns(answers.alias(names.PREDICTION)), other)

@@ -72,12 +72,12 @@ def _imbalances(case: Case, arms: Arms) -> tuple[contract.Imbalance, ...]:
         size, p_value = _numbers(sides) if case.kind(column) == ColumnKind.NUMERIC else _levels(sides)
         tested.append((column, size, p_value))
     adjusted = holm([p for _, _, p in tested])
-    found = [
+    results = [
         contract.Imbalance(column=column, size=size, p_value=float(p))
         for (column, size, _), p in zip(tested, adjusted, strict=True)
         if p < ALPHA and abs(size) >= MIN_SIZE
     ]
-    return tuple(sorted(found, key=lambda i: -abs(i.size)))
+    return tuple(sorted(results, key=lambda i: -abs(i.size)))
 
 
 def _numbers(sides: list[pl.Series]) -> tuple[float, float]:

@@ -53,10 +53,10 @@ def put_in_order(case: Case, model: Model, side: Side, served: NDArray[np.bool_]
     logged = [column for column in side.sample.columns if column in columns]
     starts = list(dict.fromkeys([*starts, tuple(columns.index(column) for column in logged)]))
     weigher = _OrderTrial(case, model, side, columns, check)
-    found = find_order(starts, asker.look, most=most, guide=weigher.likelier if weigher.together else None)
-    if found is None:
+    result = find_order(starts, asker.look, most=most, guide=weigher.likelier if weigher.together else None)
+    if result is None:
         return False
-    order = tuple(columns[place] for place in found)
+    order = tuple(columns[place] for place in result)
     asked = case.answered(replace(model, features=order), side.sample[check])
     if (_near(asked.outcomes, side.outcomes.take(check)) & ~asked.failed).mean() < AGREE:
         return False
@@ -94,11 +94,11 @@ class _OrderTrial:
 
     def likelier(self, order: Order) -> Order:
         """See ``models.orders.by_weight``."""
-        given = self.rows.with_columns(self.rows[self.columns[i]].alias(self.columns[k]) for k, i in enumerate(order))
-        asked = self.case.answered(replace(self.model, features=tuple(self.columns)), given)
-        held = np.column_stack([to_numbers(self.rows[column]) for column in self.columns])
-        said = [_scale(one, len(self.case.problem.classes)) for one in (asked.outcomes, self.served)]
-        return by_weight(held, order, said[0], said[1])
+        frame = self.rows.with_columns(self.rows[self.columns[i]].alias(self.columns[k]) for k, i in enumerate(order))
+        asked = self.case.answered(replace(self.model, features=tuple(self.columns)), frame)
+        values = np.column_stack([to_numbers(self.rows[column]) for column in self.columns])
+        scales = [_scale(one, len(self.case.problem.classes)) for one in (asked.outcomes, self.served)]
+        return by_weight(values, order, scales[0], scales[1])
 
     def look(self, orders: Sequence[Order]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """See ``models.orders.Look``."""
@@ -114,8 +114,8 @@ class _OrderTrial:
                 self.case.answered(replace(self.model, features=tuple(self.columns[i] for i in order)), self.rows)
                 for order in orders
             ]
-            told = [_told(one.outcomes, self.served, one.failed) for one in asked]
-            return np.array([a.mean() for a, _ in told]), np.array([b.mean() for _, b in told])
+            answers = [_told(one.outcomes, self.served, one.failed) for one in asked]
+            return np.array([a.mean() for a, _ in answers]), np.array([b.mean() for _, b in answers])
         frames = [
             self.rows.with_columns(self.rows[self.columns[i]].alias(self.columns[k]) for k, i in enumerate(order))
             for order in orders
@@ -161,5 +161,5 @@ def _scale(outcomes: Outcomes, classes: int) -> NDArray[np.float64]:
 
 def _odds(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Log odds, on which a step nearer to the right order shows for linear models too."""
-    held = np.clip(scores, 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(held) - np.log1p(-held))
+    chances = np.clip(scores, 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(chances) - np.log1p(-chances))

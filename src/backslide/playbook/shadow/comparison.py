@@ -57,12 +57,12 @@ class PairedComparison(Check):
             rows = int((arms.old.answered() & arms.new.answered()).sum())
             yield self._quiet(f"both models decide all {rows} rows alike")
             return
-        found = difference(case, arms, case.metric)
-        headline = told(case, case.metric, found)
-        if found is not None:
+        result = difference(case, arms, case.metric)
+        headline = told(case, case.metric, result)
+        if result is not None:
             floor = case.floor(case.metric)
             finding = self._finding(case, headline, "difference", f"{say.metric(case.metric.name)}: ")
-            yield finding.model_copy(update={"detectable": found.detectable(floor, VERDICT_ALPHA)})
+            yield finding.model_copy(update={"detectable": result.detectable(floor, VERDICT_ALPHA)})
         parts = [*by_class(case, arms, headline), *by_segment(case, arms, headline, search=False)]
         compared = [part for part in parts if part.comparison is not None]
         chart = _ranked(compared)
@@ -79,9 +79,9 @@ class PairedComparison(Check):
                     "numbers": finding.numbers | {"masked": part.masked, "flips": part.flips},
                 }
             )
-        moved = flips(arms, case.problem)
-        if moved is not None:
-            yield self._flips(moved)
+        flip_counts = flips(arms, case.problem)
+        if flip_counts is not None:
+            yield self._flips(flip_counts)
 
     def _quiet(self, summary: str, subject: str = "flips") -> Finding:
         return Finding(code=self.code, subject=subject, severity=Severity.OK, summary=summary, numbers={"flips": 0.0})
@@ -108,21 +108,26 @@ class PairedComparison(Check):
             numbers={"old": one.old, "new": one.new, "winner": one.winner, "test": one.test},
         )
 
-    def _flips(self, moved: contract.Flips) -> Finding:
-        top = f", most often from {moved.flows[0].old} to {moved.flows[0].new}" if moved.flows else ""
+    def _flips(self, flip_counts: contract.Flips) -> Finding:
+        top = f", most often from {flip_counts.flows[0].old} to {flip_counts.flows[0].new}" if flip_counts.flows else ""
         right = (
-            f"; of {moved.labelled} with labels the new model is right on {moved.new_right}, the old one on {moved.old_right}"
-            if moved.labelled
+            f"; of {flip_counts.labelled} with labels the new model is right on {flip_counts.new_right}, "
+            f"the old one on {flip_counts.old_right}"
+            if flip_counts.labelled
             else ""
         )
         return Finding(
             code=self.code,
             subject="flips",
             severity=Severity.OK,
-            estimate=moved.share,
+            estimate=flip_counts.share,
             unit="share",
-            summary=f"{say.percent(moved.share.estimate)} of the decisions flip between the models{top}{right}",
-            numbers={"flips": moved.share.estimate, "new_right": moved.new_right, "old_right": moved.old_right},
+            summary=f"{say.percent(flip_counts.share.estimate)} of the decisions flip between the models{top}{right}",
+            numbers={
+                "flips": flip_counts.share.estimate,
+                "new_right": flip_counts.new_right,
+                "old_right": flip_counts.old_right,
+            },
         )
 
     @staticmethod

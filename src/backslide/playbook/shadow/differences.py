@@ -62,19 +62,19 @@ def difference(case: Case, arms: Arms, metric: Metric, rows: tuple[Mask, Mask] |
     old, new = arms.old.outcomes.take(known[0]), arms.new.outcomes.take(known[1])
     days = [None if arm.days is None else arm.days[mask] for arm, mask in zip((arms.old, arms.new), known, strict=True)]
     if metric.whole is not None:
-        found = _whole(case, metric, arms, known, days[1])
+        result = _whole(case, metric, arms, known, days[1])
     else:
         one, other = old.statistics(metric, k), new.statistics(metric, k)
-        found = paired(metric, one, other, days[1]) if arms.paired else unpaired(metric, one, other, days[0], days[1])
-    if found is None or not found.known:
+        result = paired(metric, one, other, days[1]) if arms.paired else unpaired(metric, one, other, days[0], days[1])
+    if result is None or not result.known:
         return None
-    if metric.name == "roc_auc" and arms.paired and found.unit == "row" and case.problem.task == "binary":
+    if metric.name == "roc_auc" and arms.paired and result.unit == "row" and case.problem.task == "binary":
         assert old.scores is not None
         assert new.scores is not None
         at = case.problem.classes.index(case.problem.positive or case.problem.classes[-1])
         areas = delong(old.labels == at, old.scores[:, at], new.scores[:, at])
-        found = ModelDifference(found.old, found.new, areas.se, areas.df, "row", 0, areas.p_value, "DeLong")
-    return found
+        result = ModelDifference(result.old, result.new, areas.se, areas.df, "row", 0, areas.p_value, "DeLong")
+    return result
 
 
 def _whole(
@@ -98,7 +98,7 @@ def _whole(
 def told(
     case: Case,
     metric: Metric,
-    found: ModelDifference | None,
+    result: ModelDifference | None,
     alpha: float = VERDICT_ALPHA,
     *,
     p_value: float | None = None,
@@ -106,24 +106,24 @@ def told(
 ) -> contract.MetricComparison:
     """As a contract value, with the winner where one is significant at one-sided ``alpha`` and material."""
     facts = {"metric": metric.name, "higher_is_better": metric.higher_is_better, "share": metric.share}
-    if found is None:
+    if result is None:
         return contract.MetricComparison(**facts, old=None, new=None, difference=None)
-    p = found.p_value if p_value is None else p_value
+    p = result.p_value if p_value is None else p_value
     sampled = None if case.current.complete else case.current.sample.height
-    low, high = found.interval(level)
+    low, high = result.interval(level)
     winner = "neither"
-    if p < 2 * alpha and abs(found.estimate) >= max(case.floor(metric), 1e-12):
-        winner = "old" if metric.harm(found.estimate) > 0 else "new"
+    if p < 2 * alpha and abs(result.estimate) >= max(case.floor(metric), 1e-12):
+        winner = "old" if metric.harm(result.estimate) > 0 else "new"
     return contract.MetricComparison(
         **facts,
-        old=found.old,
-        new=found.new,
+        old=result.old,
+        new=result.new,
         difference=Estimate(
-            estimate=found.estimate, low=low, high=high, basis="all" if sampled is None else "sample", n=sampled
+            estimate=result.estimate, low=low, high=high, basis="all" if sampled is None else "sample", n=sampled
         ),
         level=level,
         p_value=min(max(p, 0.0), 1.0),
-        test=found.test,
+        test=result.test,
         winner=winner,
     )
 
@@ -148,7 +148,7 @@ def class_measures(case: Case, arms: Arms, least: int = MIN_ROWS) -> list[PartMe
     if not case.problem.classification:
         return []
     known = arms.known()
-    found = []
+    measures = []
     for index, label in enumerate(case.problem.classes):
         metric = class_metric("f1", index, label)
         labelled = min(
@@ -158,8 +158,8 @@ def class_measures(case: Case, arms: Arms, least: int = MIN_ROWS) -> list[PartMe
         part = contract.PartComparison(
             kind="class", name=label, rows=int(mine.sum()), labelled=labelled, flips=_flips(arms, (mine, mine))
         )
-        found.append(PartMeasure(part, metric, difference(case, arms, metric) if labelled >= least else None))
-    return found
+        measures.append(PartMeasure(part, metric, difference(case, arms, metric) if labelled >= least else None))
+    return measures
 
 
 def by_segment(
@@ -173,28 +173,28 @@ def segment_measures(
     case: Case, arms: Arms, *, search: bool, least: int = MIN_ROWS, most: int | None = MOST_SEGMENTS
 ) -> list[PartMeasure]:
     """The headline in every segment, measured where it has at least ``least`` labelled rows; the ``most`` largest segments."""
-    found = []
+    measures = []
     for expression in segment_expressions(case, search=search):
-        held = [holds(arm.frame, expression).to_numpy() for arm in (arms.old, arms.new)]
-        rows = (held[0], held[0]) if arms.paired else (held[0], held[1])
+        marks = [holds(arm.frame, expression).to_numpy() for arm in (arms.old, arms.new)]
+        rows = (marks[0], marks[0]) if arms.paired else (marks[0], marks[1])
         labelled = [int((k & r).sum()) for k, r in zip(arms.known(), rows, strict=True)]
         part = contract.PartComparison(
-            kind="segment", name=expression, rows=int(held[1].sum()), labelled=min(labelled), flips=_flips(arms, rows)
+            kind="segment", name=expression, rows=int(marks[1].sum()), labelled=min(labelled), flips=_flips(arms, rows)
         )
         metric = _within(case, arms, rows)
-        found.append(
+        measures.append(
             PartMeasure(part, metric, difference(case, arms, metric, rows) if min(labelled) >= least else None)
         )
-    return sorted((m for m in found if m.part.rows), key=lambda m: -m.part.rows)[:most]
+    return sorted((m for m in measures if m.part.rows), key=lambda m: -m.part.rows)[:most]
 
 
 def segment_expressions(case: Case, *, search: bool) -> list[str]:
     """Conditions of the user's segments; where there are none and ``search``, levels and quartiles of the first columns."""
-    found = case.segments
-    if not found and search:
-        found, _ = resolve_segments(_columns(case), case.reference.sample, case.current.sample)
-        found = {name: expressions for name, expressions in found.items() if 2 <= len(expressions) <= LEVELS}
-    return [expression for expressions in found.values() for expression in expressions]
+    named = case.segments
+    if not named and search:
+        named, _ = resolve_segments(_columns(case), case.reference.sample, case.current.sample)
+        named = {name: expressions for name, expressions in named.items() if 2 <= len(expressions) <= LEVELS}
+    return [expression for expressions in named.values() for expression in expressions]
 
 
 def _columns(case: Case) -> list[str]:
@@ -217,8 +217,8 @@ def _within(case: Case, arms: Arms, rows: tuple[Mask, Mask]) -> Metric:
         return case.metric
     k = len(case.problem.classes)
     counts = []
-    for arm, known, held in zip((arms.old, arms.new), arms.known(), rows, strict=True):
-        counts.append(np.bincount(arm.outcomes.labels[known & held].astype(np.int64), minlength=k))
+    for arm, known, inside in zip((arms.old, arms.new), arms.known(), rows, strict=True):
+        counts.append(np.bincount(arm.outcomes.labels[known & inside].astype(np.int64), minlength=k))
     least = np.minimum(*counts)
     return macro_f1_over(least >= min(MIN_CLASS_ROWS, max(int(least.max(initial=0)), 1)))
 
@@ -230,14 +230,14 @@ def _flips(arms: Arms, rows: tuple[Mask, Mask]) -> float:
 
 
 def _judged(
-    case: Case, found: Sequence[PartMeasure], headline: contract.MetricComparison
+    case: Case, measures: Sequence[PartMeasure], headline: contract.MetricComparison
 ) -> tuple[contract.PartComparison, ...]:
     """All parts of one kind tested together (Holm), their intervals simultaneous (Bonferroni)."""
-    tested = [m for m in found if m.found is not None]
+    tested = [m for m in measures if m.found is not None]
     adjusted = iter(holm([m.found.p_value for m in tested if m.found is not None]))
     level = 1 - 0.05 / max(len(tested), 1)
     parts = []
-    for m in found:
+    for m in measures:
         if m.found is None:
             parts.append((0.0, m.part))
             continue

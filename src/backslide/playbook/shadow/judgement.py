@@ -43,45 +43,45 @@ class VerdictBasis:
     """Why there is no estimate without labels."""
 
 
-def judge(case: Case, found: VerdictBasis, old: str, new: str) -> ShadowJudgement:
+def judge(case: Case, basis: VerdictBasis, old: str, new: str) -> ShadowJudgement:
     """``new_better`` and ``old_better`` need a one-sided 0.5 % test and a difference beyond ``min_effect``.
 
     ``no_difference`` needs an interval within it, or answers too alike for one. ``mixed``: the new model does not lose overall
     but loses a class or segment beyond ``min_effect`` after correction. Groups that are not comparable decide nothing.
     """
-    if found.assignment is not None and not found.assignment.balanced:
-        text = found.assignment.reading.rstrip(".")
+    if basis.assignment is not None and not basis.assignment.balanced:
+        text = basis.assignment.reading.rstrip(".")
         return _judged(
             ShadowVerdict.INCONCLUSIVE, f"Inconclusive: {_low(text)}.", f"mend the assignment first: {_low(text)}"
         )
-    losses = [p for p in found.parts if p.comparison is not None and p.comparison.winner == "old"]
-    headline = found.headline
+    losses = [p for p in basis.parts if p.comparison is not None and p.comparison.winner == "old"]
+    headline = basis.headline
     if headline.winner == "old":
         return _judged(
             ShadowVerdict.OLD_BETTER,
-            f"The old model is better: {_moved(case, found)}.",
+            f"The old model is better: {_moved(case, basis)}.",
             f"let {old} answer: {new} {_lost(losses) or 'loses on the same traffic'}",
         )
     if losses:
         start = "The new model is better overall" if headline.winner == "new" else "The new model is no better overall"
-        moved = f"{start} ({_moved(case, found)}), but {_lost(losses)}."
+        sentence = f"{start} ({_moved(case, basis)}), but {_lost(losses)}."
         return _judged(
             ShadowVerdict.MIXED,
-            moved,
+            sentence,
             f"{new} {_lost(losses)}: find out why before it answers there",
         )
     if headline.winner == "new":
         return _judged(
             ShadowVerdict.NEW_BETTER,
-            f"The new model is better: {_moved(case, found)}.",
+            f"The new model is better: {_moved(case, basis)}.",
             f"{new} may answer: no class and no segment that was looked at is worse",
         )
-    alike = _alike(case, found)
+    alike = _alike(case, basis)
     if alike:
         return _judged(
             ShadowVerdict.NO_DIFFERENCE, f"No difference that matters: {alike}.", f"{alike}; either may answer"
         )
-    reason = _reason(case, found)
+    reason = _reason(case, basis)
     return _judged(ShadowVerdict.INCONCLUSIVE, f"Inconclusive: {reason}.", reason)
 
 
@@ -98,9 +98,9 @@ def _judged(verdict: ShadowVerdict, summary: str, reason: str) -> ShadowJudgemen
     return ShadowJudgement(verdict, summary, ShadowDecision(action=_ACTIONS[verdict], reason=reason))
 
 
-def _alike(case: Case, found: VerdictBasis) -> str:
+def _alike(case: Case, basis: VerdictBasis) -> str:
     """Why the two cannot differ by what matters; empty where they might."""
-    agreement, flips, headline = found.agreement, found.flips, found.headline
+    agreement, flips, headline = basis.agreement, basis.flips, basis.headline
     if agreement is not None and agreement.equal == 1 and agreement.score_distance in (None, 0.0):
         return f"both models give the same answer to all {agreement.rows} rows"
     floor = case.floor(case.metric)
@@ -110,18 +110,18 @@ def _alike(case: Case, found: VerdictBasis) -> str:
         if case.metric.name == "accuracy" and flips.share.high is not None and flips.share.high < floor:
             return f"they decide differently on only {say.percent(flips.share.estimate)} of the rows"
     interval = headline.difference
-    if interval is None or interval.low is None or interval.high is None or found.labelled < MIN_LABELLED:
+    if interval is None or interval.low is None or interval.high is None or basis.labelled < MIN_LABELLED:
         return ""
     if max(abs(interval.low), abs(interval.high)) < floor:
-        return f"{_moved(case, found)}, within what matters ({say.change(floor, share=case.metric.share)})"
+        return f"{_moved(case, basis)}, within what matters ({say.change(floor, share=case.metric.share)})"
     return ""
 
 
-def _reason(case: Case, found: VerdictBasis) -> str:
-    headline = found.headline
-    if headline.difference is None or found.labelled < MIN_LABELLED:
-        few = f"only {found.labelled} rows with label and both answers" if found.labelled else "no labels of these rows"
-        return f"{few}; {_without_labels(case, found)}"
+def _reason(case: Case, basis: VerdictBasis) -> str:
+    headline = basis.headline
+    if headline.difference is None or basis.labelled < MIN_LABELLED:
+        few = f"only {basis.labelled} rows with label and both answers" if basis.labelled else "no labels of these rows"
+        return f"{few}; {_without_labels(case, basis)}"
     low, high = headline.difference.low, headline.difference.high
     assert low is not None
     assert high is not None
@@ -135,29 +135,29 @@ def _reason(case: Case, found: VerdictBasis) -> str:
     )
     if factor > MOST_TIMES:
         more = "a difference of min_effect is too small to be told from noise with anything like these rows"
-    return f"{_moved(case, found)}, which could be noise or too little to matter; {more}"
+    return f"{_moved(case, basis)}, which could be noise or too little to matter; {more}"
 
 
-def _without_labels(case: Case, found: VerdictBasis) -> str:
-    told = []
-    if found.flips is not None:
-        told.append(f"{say.percent(found.flips.share.estimate)} of the decisions flip")
-    if found.label_free is not None:
-        size = say.change(found.label_free.difference.estimate, share=case.metric.share)
-        word = "worse" if case.metric.harm(found.label_free.difference.estimate) > 0 else "better"
-        told.append(f"estimated without labels the new model is {size} {word}")
-    elif found.why_not:
-        told.append(found.why_not)
-    flipped = found.flips is not None and found.flips.rows > 0
-    return "; ".join([*told, "label the flips: only they tell the models apart" if flipped else "label more rows"])
+def _without_labels(case: Case, basis: VerdictBasis) -> str:
+    sentences = []
+    if basis.flips is not None:
+        sentences.append(f"{say.percent(basis.flips.share.estimate)} of the decisions flip")
+    if basis.label_free is not None:
+        size = say.change(basis.label_free.difference.estimate, share=case.metric.share)
+        word = "worse" if case.metric.harm(basis.label_free.difference.estimate) > 0 else "better"
+        sentences.append(f"estimated without labels the new model is {size} {word}")
+    elif basis.why_not:
+        sentences.append(basis.why_not)
+    flipped = basis.flips is not None and basis.flips.rows > 0
+    return "; ".join([*sentences, "label the flips: only they tell the models apart" if flipped else "label more rows"])
 
 
-def _moved(case: Case, found: VerdictBasis) -> str:
+def _moved(case: Case, basis: VerdictBasis) -> str:
     """``accuracy 0.812 → 0.836, 2.4 points better (1.1 to 3.7), on 1 200 labelled rows``."""
-    one = found.headline
+    one = basis.headline
     if one.difference is None or one.old is None or one.new is None:
         return "no labels"
-    return f"{_ends(case, one)}, on {say.count(found.labelled)} labelled rows"
+    return f"{_ends(case, one)}, on {say.count(basis.labelled)} labelled rows"
 
 
 def _ends(case: Case, one: contract.MetricComparison) -> str:

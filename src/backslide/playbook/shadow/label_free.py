@@ -50,8 +50,8 @@ def label_free(
     rows = np.flatnonzero(known)
     if len(rows) > MOST_ROWS:
         rows = np.sort(case.rng("label free").choice(rows, MOST_ROWS, replace=False))
-    found = _estimate(case, arms.answered(), old.take(rows), new.take(rows))
-    return found, ""
+    estimate = _estimate(case, arms.answered(), old.take(rows), new.take(rows))
+    return estimate, ""
 
 
 def _estimate(case: Case, arms: Arms, old: Outcomes, new: Outcomes) -> contract.LabelFree:
@@ -68,8 +68,8 @@ def _estimate(case: Case, arms: Arms, old: Outcomes, new: Outcomes) -> contract.
 
     rows = both(np.ones(len(labels), bool))
     values = [float(case.metric.value(r.sum(0))) for r in rows]
-    left = np.array([_apart(case.metric, both(group != g)) for g in range(GROUPS)])
-    of_fit = (GROUPS - 1) / GROUPS * float(((left - left.mean()) ** 2).sum())
+    errors = np.array([_apart(case.metric, both(group != g)) for g in range(GROUPS)])
+    of_fit = (GROUPS - 1) / GROUPS * float(((errors - errors.mean()) ** 2).sum())
     pull = influence(case.metric, rows[1], rows[1].sum(0)) - influence(case.metric, rows[0], rows[0].sum(0))
     days = row_units(np.column_stack([np.ones(len(pull)), pull]), arms.new.days)
     by_day = float((days.sums[:, 1] ** 2).sum()) / len(pull) ** 2 if days.ordinals is not None else 0.0
@@ -86,12 +86,12 @@ def _estimate(case: Case, arms: Arms, old: Outcomes, new: Outcomes) -> contract.
 
 def _features(old: Outcomes, new: Outcomes) -> Floats:
     """Log odds of every score but one of both models (n, F)."""
-    made = []
+    parts = []
     for one in (old, new):
         assert one.scores is not None
         p = np.clip(one.scores, 1e-6, 1 - 1e-6)
-        made.append(np.log(p / (1 - p))[:, 1:] if p.shape[1] == 2 else np.log(p / (1 - p)))
-    return np.column_stack(made)
+        parts.append(np.log(p / (1 - p))[:, 1:] if p.shape[1] == 2 else np.log(p / (1 - p)))
+    return np.column_stack(parts)
 
 
 def _chances(features: Floats, labels: NDArray[np.int64], asked: Floats, k: int) -> Floats:
@@ -110,8 +110,8 @@ def _chances(features: Floats, labels: NDArray[np.int64], asked: Floats, k: int)
 def _expected(chances: Floats, answers: NDArray[np.int64]) -> Floats:
     """Expected count rows (n, 3K): labels by their probability, the decision, and hits."""
     k = chances.shape[1]
-    said = np.eye(k)[answers]
-    return np.column_stack([chances, said, chances * said])
+    indicators = np.eye(k)[answers]
+    return np.column_stack([chances, indicators, chances * indicators])
 
 
 def _apart(metric: Metric, rows: tuple[Floats, Floats]) -> float:

@@ -107,20 +107,20 @@ def failures(case: Case) -> tuple[str, ...]:
     if case.reference_model is None or not case.inputs_known:
         return ()
     done = replay(case)
-    told = [
+    sentences = [
         ("reference_model", done.reference, "reference", case.reference),
         ("reference_model", done.current, "current", case.current),
         *([("current_model", done.successor, "current", case.current)] if done.successor is not None else []),
     ]
-    found: dict[str, str] = {}
-    for role, result, window, side in told:
-        if result.unasked and role not in found:
+    reasons: dict[str, str] = {}
+    for role, result, window, side in sentences:
+        if result.unasked and role not in reasons:
             rows = "all" if result.failed == side.sample.height else f"{result.failed} of"
-            found[role] = (
+            reasons[role] = (
                 f"the saved model ({role}) fails on {rows} {side.sample.height} {window} rows: {result.answered.error}; whether "
                 f"it is the one that served them is not known; {ASK_AS_SERVED}"
             )
-    return tuple(found.values())
+    return tuple(reasons.values())
 
 
 @once

@@ -91,19 +91,19 @@ def _with_their_classes(opened: WindowPair, wanted: ShadowSettings) -> WindowPai
     named = [side.prediction for side in (wanted.old, wanted.new) if side is not None and side.prediction in schema]
     if not problem.classification:
         return opened
-    said: set[str] = set()
+    labels: set[str] = set()
     for column in named:
         assert column is not None
         text = label_expression(column, schema[column]).replace(problem.spellings)
-        said |= set(frame.select(text.alias("x").drop_nulls().unique()).collect(engine="streaming")["x"].to_list())
-    new = sorted(said - set(problem.classes))
+        labels |= set(frame.select(text.alias("x").drop_nulls().unique()).collect(engine="streaming")["x"].to_list())
+    new = sorted(labels - set(problem.classes))
     if not new or (problem.has_scores and len(problem.classes) < 2):
         return opened  # of one class alone nothing is compared
     if problem.has_scores:
         raise LabelError(
             f"the other model predicts {new[0]!r}, which has no score: [model] scores covers {', '.join(problem.classes)}"
         )
-    classes = order_classes(set(problem.classes) | said)
+    classes = order_classes(set(problem.classes) | labels)
     task = problem.task if len(classes) <= 2 else "multiclass"
     return replace(opened, problem=replace(problem, classes=classes, task=task))
 
@@ -245,7 +245,7 @@ def _which(case: Case, opened: WindowPair, has_reference: bool) -> tuple[str, st
         if version is not None and version not in there:
             raise ConfigError(f"no rows of version {version!r} in the current window; there is {', '.join(there)}")
     first = _first_rows(case)
-    left = [
+    rest = [
         v
         for v in sorted(there, key=lambda v: (first.get(v, ""), v))
         if v not in (wanted.old_version, wanted.new_version)
@@ -253,13 +253,13 @@ def _which(case: Case, opened: WindowPair, has_reference: bool) -> tuple[str, st
     old, new, notes = wanted.old_version, wanted.new_version, []
     if old is None:
         known = opened.reference.versions if has_reference else ()
-        old = next((v for v in left if v in known), left[0])
+        old = next((v for v in rest if v in known), rest[0])
         notes.append(f"version {old!r} is taken as the old one; set [shadow] old_version if it is not")
     if new is None:
-        left = [v for v in left if v != old]
-        if len(left) > 1:
+        rest = [v for v in rest if v != old]
+        if len(rest) > 1:
             raise ConfigError(f"more than two versions ({', '.join(there)}): set [shadow] old_version and new_version")
-        new = left[0]
+        new = rest[0]
     if old == new:
         raise ConfigError(f"[shadow] old and new are both version {old!r}; name two versions")
     return old, new, tuple(notes)

@@ -141,9 +141,9 @@ def _scored(case: Case) -> list[_ScoredClass]:
         return []
     if case.problem.task == "binary" and case.problem.positive is not None:
         return [of(case.problem.classes.index(case.problem.positive))]
-    said = [o.predictions.astype(np.int64) for o in taken]
-    own = [s[np.arange(len(p)), p] for s, p in zip(scores, said, strict=True)]
-    right = [(y == p).astype(float) for y, p in zip(labels, said, strict=True)]
+    decisions = [o.predictions.astype(np.int64) for o in taken]
+    own = [s[np.arange(len(p)), p] for s, p in zip(scores, decisions, strict=True)]
+    right = [(y == p).astype(float) for y, p in zip(labels, decisions, strict=True)]
     classes = sorted(range(len(case.problem.classes)), key=lambda k: -float((labels[0] == k).sum()))[:MOST_CLASSES]
     return [_ScoredClass("predicted class", (own[0], own[1]), (right[0], right[1])), *(of(k) for k in classes)]
 
@@ -179,11 +179,11 @@ def _intercepts(case: Case, before: RecalibrationLine, after: RecalibrationLine)
 
 def _curves(case: Case, one: _ScoredClass) -> tuple[CalibrationCurve, CalibrationCurve]:
     edges = calibration.bin_edges(one.scores[0])
-    drawn = [
+    curves = [
         calibration.curve_of(calibration.bin_sums(s, y, edges).sum(0))
         for s, y in zip(one.scores, one.hits, strict=True)
     ]
-    return drawn[0], drawn[1]
+    return curves[0], curves[1]
 
 
 def _error(

@@ -82,7 +82,7 @@ class Classes(Check):
 
 def class_changes(case: Case) -> list[_ClassChange]:
     """Changes of every class with enough rows in both windows, most harmed first; p-values are Holm-adjusted."""
-    found: list[_ClassChange] = []
+    changes: list[_ClassChange] = []
     for index, label in enumerate(case.problem.classes):
         rows = [side.window.label_counts.get(label, 0) for side in case.sides]
         if min(rows) < MIN_ROWS:
@@ -91,10 +91,12 @@ def class_changes(case: Case) -> list[_ClassChange]:
         # Precision is not known of a class that is never predicted, which is the worst that can happen to one.
         if all(np.isfinite((c.estimate, c.se)).all() for c in (f1, recall)):
             # A class is worse when its F1 is: recall alone falls whenever a model grows more careful.
-            found.append(_ClassChange(label, recall, f1, precision, f1.p_worse))
-    adjusted = holm([c.p_value for c in found])
-    found = [_ClassChange(c.label, c.recall, c.f1, c.precision, float(p)) for c, p in zip(found, adjusted, strict=True)]
-    return sorted(found, key=lambda c: c.f1.estimate)
+            changes.append(_ClassChange(label, recall, f1, precision, f1.p_worse))
+    adjusted = holm([c.p_value for c in changes])
+    changes = [
+        _ClassChange(c.label, c.recall, c.f1, c.precision, float(p)) for c, p in zip(changes, adjusted, strict=True)
+    ]
+    return sorted(changes, key=lambda c: c.f1.estimate)
 
 
 def _by_class(case: Case) -> dict[str, MixSplit]:
@@ -109,8 +111,8 @@ def _by_class(case: Case) -> dict[str, MixSplit]:
 def _headline_holds(case: Case) -> bool:
     """Whether nobody would see from the headline that something got worse."""
     change = case.change(case.metric)
-    seen = case.metric.harm(change.estimate) >= case.problem.min_effect and change.p_worse < VERDICT_ALPHA
-    return not seen and min(case.metric.harm(change.low), case.metric.harm(change.high)) <= 0
+    material = case.metric.harm(change.estimate) >= case.problem.min_effect and change.p_worse < VERDICT_ALPHA
+    return not material and min(case.metric.harm(change.low), case.metric.harm(change.high)) <= 0
 
 
 def _of_the_whole(case: Case) -> str:

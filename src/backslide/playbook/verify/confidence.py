@@ -114,11 +114,11 @@ def _sentence(quantity: _Quantity, change: Change) -> str:
 def _percentiles(case: Case, quantity: _Quantity) -> dict[str, Scalar]:
     if quantity.column == names.NEAR:
         return {}
-    found: dict[str, float] = {}
+    percentiles: dict[str, float] = {}
     for side, name in zip(case.sides, ("reference", "current"), strict=True):
         column = side.profile.columns[quantity.column]
-        found |= {f"{name}_p{q}": column.quantile(q / 100) for q in PERCENTILES}
-    return {key: value for key, value in found.items() if np.isfinite(value)}
+        percentiles |= {f"{name}_p{q}": column.quantile(q / 100) for q in PERCENTILES}
+    return {key: value for key, value in percentiles.items() if np.isfinite(value)}
 
 
 def _table(case: Case) -> Table:
@@ -129,8 +129,8 @@ def _table(case: Case) -> Table:
     rows: list[tuple[str | float | None, ...]] = []
     for word, column in columns.items():
         for side, window in zip(case.sides, ("reference", "current"), strict=True):
-            held = side.profile.columns.get(column)
-            values = [held.quantile(q / 100) if held is not None else float("nan") for q in PERCENTILES]
+            profile = side.profile.columns.get(column)
+            values = [profile.quantile(q / 100) if profile is not None else float("nan") for q in PERCENTILES]
             rows.append((f"{word}, {window}", *(float(v) if np.isfinite(v) else None for v in values)))
     return Table(
         title="Percentiles of confidence, entropy, margin and scores",
@@ -150,11 +150,11 @@ def _drawn(case: Case, quantity: _Quantity, change: Change) -> tuple[Evidence, .
         names.CONFIDENCE: "Confidence",
         names.ENTROPY: "Entropy",
     }
-    drawn = evidence.histograms(
+    chart = evidence.histograms(
         *(side.profile.columns[column] for side in case.sides),
         title=title[column],
         reading=_sentence(quantity, change) + ".",
         x=title[column].lower(),
         marks=marks,
     )
-    return (drawn,) if drawn else ()
+    return (chart,) if chart else ()

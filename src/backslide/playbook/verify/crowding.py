@@ -84,23 +84,23 @@ class ClassPairs(Check):
         if min(len(ref), len(cur)) < MIN_ROWS:
             return [], 0
         counts = [np.bincount(codes[codes >= 0], minlength=len(classes) ** 2) for codes in (ref, cur)]
-        seen = [
+        present = [
             (f"{classes[i]} or {classes[j]}", i * len(classes) + j)
             for i, j in combinations(range(len(classes)), 2)
             if counts[0][i * len(classes) + j] + counts[1][i * len(classes) + j] > 0
         ]
-        z = {code: proportion_z(counts[0][code], len(ref), counts[1][code], len(cur)) for _, code in seen}
-        compared = sorted(seen, key=lambda pair: -abs(z[pair[1]]))[:LOOKED_AT]
+        z = {code: proportion_z(counts[0][code], len(ref), counts[1][code], len(cur)) for _, code in present}
+        compared = sorted(present, key=lambda pair: -abs(z[pair[1]]))[:LOOKED_AT]
         rows = [at for at, _ in sides]
         changes = [
             change_over_rows(case.sides, rows, [(c == code).astype(float) for c in (ref, cur)]) for _, code in compared
         ]
-        adjusted = holm([*map(two_sided_p, changes), *np.ones(len(seen) - len(compared))])
+        adjusted = holm([*map(two_sided_p, changes), *np.ones(len(present) - len(compared))])
         pairs = [
             _ClassPair(name, change, float(p), is_material(change, float(p), self.thresholds.share))
             for (name, _), change, p in zip(compared, changes, adjusted, strict=False)
         ]
-        return sorted(pairs, key=lambda p: (not p.material, -abs(p.change.estimate))), len(seen)
+        return sorted(pairs, key=lambda p: (not p.material, -abs(p.change.estimate))), len(present)
 
     def _finding(self, pair: _ClassPair, tested: int, subject: str) -> Finding:
         change = pair.change

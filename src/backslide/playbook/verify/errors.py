@@ -113,11 +113,11 @@ _SHARE = Metric("share", False, "counts", MEAN.value, event=1.0)
 
 def _change(sides: Sequence[tuple[list[str | None], Floats, Floats]]) -> Change:
     """Change of a share: per window its days, and by day all rows (D,) and those that count (D,)."""
-    made = []
+    parts = []
     for days, rows, hits in sides:
         second = np.array([[rows.sum(), hits.sum()], [hits.sum(), hits.sum()]])
-        made.append(dated_units(np.column_stack([rows, hits]), rows, second, days))
-    return compare(made[0], made[1], _SHARE)
+        parts.append(dated_units(np.column_stack([rows, hits]), rows, second, days))
+    return compare(parts[0], parts[1], _SHARE)
 
 
 @dataclass(frozen=True)
@@ -149,16 +149,16 @@ def _flows(case: Case) -> list[Finding]:
     # Holm counts every flow; those that did not even grow without day noise need no closer look.
     z = {(i, j): proportion_z(ref[i, j], n_ref[i], cur[i, j], n_cur[i]) for i, j in flows}
     looked = sorted(flows, key=lambda flow: -z[flow])[:LOOKED_AT]
-    made = [_flow(case, windows, *flow) for flow in looked]
-    adjusted = holm([one.p_value for one in made] + [1.0] * (len(flows) - len(made)))
-    findings = [_flow_finding(case, one, float(p), len(flows)) for one, p in zip(made, adjusted, strict=False)]
+    results = [_flow(case, windows, *flow) for flow in looked]
+    adjusted = holm([one.p_value for one in results] + [1.0] * (len(flows) - len(results)))
+    findings = [_flow_finding(case, one, float(p), len(flows)) for one, p in zip(results, adjusted, strict=False)]
     findings.sort(key=lambda f: (-f.severity.rank, -float(f.numbers["by_rate"] or 0.0), f.subject))
-    kept = [f for f in findings if f.severity != Severity.OK] or findings[:3]
-    if kept:
-        told = [_ranked(kept, len(flows))] if any(f.severity != Severity.OK for f in kept) else []
-        table = [_matrix(case, ref, cur, kept[0])] if len(ref) <= SHOWN else []
-        kept[0] = kept[0].model_copy(update={"evidence": (*told, *table)})
-    return kept[:SHOWN]
+    loud = [f for f in findings if f.severity != Severity.OK] or findings[:3]
+    if loud:
+        charts = [_ranked(loud, len(flows))] if any(f.severity != Severity.OK for f in loud) else []
+        table = [_matrix(case, ref, cur, loud[0])] if len(ref) <= SHOWN else []
+        loud[0] = loud[0].model_copy(update={"evidence": (*charts, *table)})
+    return loud[:SHOWN]
 
 
 def _ranked(grown: list[Finding], tested: int) -> Ranking:

@@ -65,9 +65,9 @@ def _one_class(case: Case) -> str:
 
 def _one_decision(case: Case) -> str:
     """Labels for the rows of one decision alone in the current window, and not in the reference."""
-    told = [_decisions(side) for side in case.sides]
-    labelled, every = told[1]
-    if len(labelled) != 1 or len(every) < 2 or len(told[0][0]) < 2:
+    decisions = [_decisions(side) for side in case.sides]
+    labelled, every = decisions[1]
+    if len(labelled) != 1 or len(every) < 2 or len(decisions[0][0]) < 2:
         return ""
     (label, rows), total = next(iter(labelled.items())), sum(every.values())
     if (every.get(label, 0) / total) ** rows >= CHANCE:
@@ -104,11 +104,11 @@ def sentences(case: Case, outcomes: tuple[Outcome, ...]) -> tuple[str, ...]:
     """What the first lines say about the labels: classes that are new or gone, and labels that no longer come."""
     if not case.has_labels:
         return ()
-    found = [f for o in outcomes if o.code == LABELS for f in o.findings if f.severity.rank >= Severity.WARN.rank]
-    told = [say.sentence(f.summary) for f in found[:SAID]]
-    if len(found) > SAID:
-        told.append(f"{len(found) - SAID} more labels are new or gone.")
-    return (*told, *_plain(case, {f.subject for f in found}), *_fewer(case))
+    results = [f for o in outcomes if o.code == LABELS for f in o.findings if f.severity.rank >= Severity.WARN.rank]
+    texts = [say.sentence(f.summary) for f in results[:SAID]]
+    if len(results) > SAID:
+        texts.append(f"{len(results) - SAID} more labels are new or gone.")
+    return (*texts, *_plain(case, {f.subject for f in results}), *_fewer(case))
 
 
 def _plain(case: Case, known: set[str]) -> tuple[str, ...]:
@@ -116,15 +116,15 @@ def _plain(case: Case, known: set[str]) -> tuple[str, ...]:
     if not case.problem.classification:
         return ()
     counts = [_known(side.window.label_counts) for side in case.sides]
-    told = []
+    texts = []
     for at, words in ((1, "is new: {rows}, none in the reference"), (0, "is gone: none now, {rows} of the reference")):
         own, other = sum(counts[at].values()), sum(counts[1 - at].values())
         for label, rows in counts[at].items():
             share = rows / own
             if label in known or label in counts[1 - at] or share < PLAIN or (1 - share) ** other >= CHANCE:
                 continue
-            told.append(f"Label {label!r} {words.format(rows=f'{say.count(rows)} rows, {say.percent(share)}')}.")
-    return tuple(told[:SAID])
+            texts.append(f"Label {label!r} {words.format(rows=f'{say.count(rows)} rows, {say.percent(share)}')}.")
+    return tuple(texts[:SAID])
 
 
 def _fewer(case: Case) -> tuple[str, ...]:

@@ -56,18 +56,18 @@ class _LabelDays:
     @staticmethod
     def of(side: Side) -> _LabelDays:
         dated = side.profile.plan.cells[:1] == (names.DAY,)
-        seen = _LabelDays({}, {}, set(), {})
+        days = _LabelDays({}, {}, set(), {})
         for key, count in side.profile.cells.items():
             label, prediction = key[-2:]
             if prediction is not None:
-                seen.predicted[prediction] = seen.predicted.get(prediction, 0) + count
+                days.predicted[prediction] = days.predicted.get(prediction, 0) + count
             if label is None:
                 continue
-            seen.rows[label] = seen.rows.get(label, 0) + count
+            days.rows[label] = days.rows.get(label, 0) + count
             if dated and key[0] is not None:
-                seen.days.setdefault(label, set()).add(key[0])
-                seen.every_day.add(key[0])
-        return seen
+                days.days.setdefault(label, set()).add(key[0])
+                days.every_day.add(key[0])
+        return days
 
 
 class LabelValues(Check):
@@ -80,16 +80,16 @@ class LabelValues(Check):
 
     def run(self, case: Case) -> Iterable[Finding]:
         """A finding for each label that one window alone has beyond chance, most frequent first, or one that all is well."""
-        seen = [_LabelDays.of(side) for side in case.sides]
-        alone = [(label, at) for at in (0, 1) for label in sorted(set(seen[at].rows) - set(seen[1 - at].rows))]
-        adjusted = holm([_chance(label, seen[at], seen[1 - at]) for label, at in alone])
+        days = [_LabelDays.of(side) for side in case.sides]
+        alone = [(label, at) for at in (0, 1) for label in sorted(set(days[at].rows) - set(days[1 - at].rows))]
+        adjusted = holm([_chance(label, days[at], days[1 - at]) for label, at in alone])
         sure = [(label, at, float(p)) for (label, at), p in zip(alone, adjusted, strict=True) if p < VERDICT_ALPHA]
-        sure.sort(key=lambda one: -seen[one[1]].rows[one[0]] / max(seen[one[1]].labelled, 1))
+        sure.sort(key=lambda one: -days[one[1]].rows[one[0]] / max(days[one[1]].labelled, 1))
         for place, (label, at, p) in enumerate(sure[:SHOWN]):
-            finding = self._finding(case, label, at, p, seen)
-            yield finding if place else finding.model_copy(update={"evidence": (_shares(sure[:SHOWN], seen),)})
+            finding = self._finding(case, label, at, p, days)
+            yield finding if place else finding.model_copy(update={"evidence": (_shares(sure[:SHOWN], days),)})
         if len(sure) > SHOWN:
-            rest = sum(seen[at].rows[label] for label, at, _ in sure[SHOWN:])
+            rest = sum(days[at].rows[label] for label, at, _ in sure[SHOWN:])
             yield Finding(
                 code=self.code,
                 subject="other labels",
@@ -99,7 +99,7 @@ class LabelValues(Check):
                 numbers={"labels": len(sure) - SHOWN, "rows": rest},
             )
         if not sure:
-            known = len(set(seen[0].rows) | set(seen[1].rows))
+            known = len(set(days[0].rows) | set(days[1].rows))
             yield Finding(
                 code=self.code,
                 subject="labels",
@@ -109,8 +109,8 @@ class LabelValues(Check):
                 numbers={"labels": known},
             )
 
-    def _finding(self, case: Case, label: str, at: int, p_value: float, seen: list[_LabelDays]) -> Finding:
-        own, other = seen[at], seen[1 - at]
+    def _finding(self, case: Case, label: str, at: int, p_value: float, days: list[_LabelDays]) -> Finding:
+        own, other = days[at], days[1 - at]
         share = own.rows[label] / max(own.labelled, 1)
         rows = f"{say.count(own.rows[label])} rows, {say.percent(share)}"
         if at == 1:
@@ -120,8 +120,8 @@ class LabelValues(Check):
             summary = f"label {label!r} is new{since}: {rows}, none in the reference{never}"
         else:
             still = other.predicted.get(label, 0)
-            said = f"; {say.count(still)} rows are still predicted so" if still else ""
-            began, summary = "", f"label {label!r} is gone: none now, {rows} of the reference{said}"
+            note = f"; {say.count(still)} rows are still predicted so" if still else ""
+            began, summary = "", f"label {label!r} is gone: none now, {rows} of the reference{note}"
         return Finding(
             code=self.code,
             subject=label,
@@ -131,10 +131,10 @@ class LabelValues(Check):
             severity=Severity.WARN if share >= WARN_SHARE * case.problem.min_effect else Severity.NOTE,
             since=began or None,
             numbers={
-                "rows_reference": seen[0].rows.get(label, 0),
-                "rows_current": seen[1].rows.get(label, 0),
+                "rows_reference": days[0].rows.get(label, 0),
+                "rows_current": days[1].rows.get(label, 0),
                 "share": share,
-                "predicted_current": seen[1].predicted.get(label, 0),
+                "predicted_current": days[1].predicted.get(label, 0),
             },
         )
 
@@ -150,9 +150,9 @@ class LabelValues(Check):
         return Scenario(scenarios.served(rng), current, {**roles, "task": "multiclass"}, None, "maybe")
 
 
-def _shares(alone: list[tuple[str, int, float]], seen: list[_LabelDays]) -> Bars:
+def _shares(alone: list[tuple[str, int, float]], days: list[_LabelDays]) -> Bars:
     """Shares of the labels that one window alone has."""
-    shares = [[seen[at].rows.get(label, 0) / max(seen[at].labelled, 1) for label, _, _ in alone] for at in (0, 1)]
+    shares = [[days[at].rows.get(label, 0) / max(days[at].labelled, 1) for label, _, _ in alone] for at in (0, 1)]
     first, at, _ = alone[0]
     return Bars(
         title="Labels of one window alone",
@@ -171,12 +171,12 @@ def _chance(label: str, own: _LabelDays, other: _LabelDays) -> float:
     return max(by_rows, by_days)
 
 
-def _all_of_one(drawn: int, here: int, there: int) -> float:
-    """Chance that ``drawn`` of ``here + there`` things are all of the first kind (hypergeometric); 0 where there are no such
+def _all_of_one(draws: int, here: int, there: int) -> float:
+    """Chance that ``draws`` of ``here + there`` things are all of the first kind (hypergeometric); 0 where there are no such
     things at all (rows without days), which then say nothing."""
     if not here:
         return 0.0
     if not there:
         return 1.0
-    ways = gammaln(here + 1) - gammaln(here - drawn + 1) - gammaln(here + there + 1) + gammaln(here + there - drawn + 1)
+    ways = gammaln(here + 1) - gammaln(here - draws + 1) - gammaln(here + there + 1) + gammaln(here + there - draws + 1)
     return float(np.exp(ways))

@@ -100,8 +100,8 @@ def _names(case: Case) -> list[str]:
     ranked = case.problem.has_scores and len(case.problem.classes) <= MOST_RANKED
     left_out = () if ranked else ("roc_auc", "pr_auc") if case.problem.has_scores else OF_SCORES
     costs = (COST,) if case.problem.costs is not None else ()
-    found = (case.metric.name, *costs, *(n for n in usual if n not in left_out), *case.settings.model.metrics)
-    return list(dict.fromkeys(found))
+    metrics = (case.metric.name, *costs, *(n for n in usual if n not in left_out), *case.settings.model.metrics)
+    return list(dict.fromkeys(metrics))
 
 
 def _broken(name: str, reason: str) -> Finding:

@@ -76,8 +76,8 @@ class Queue:
         """Share of each row that is accepted (n,): of rows at the threshold itself as many as the budget leaves."""
         at = self.threshold(budget)
         below, level = self.confidence < at, self.confidence == at
-        left = budget - below.mean()
-        tied = float(np.clip(1 - left / max(level.mean(), 1e-300), 0.0, 1.0))
+        rest = budget - below.mean()
+        tied = float(np.clip(1 - rest / max(level.mean(), 1e-300), 0.0, 1.0))
         return np.where(below, 0.0, np.where(level, tied, 1.0))
 
     def missed(self, budget: float) -> float:
@@ -156,11 +156,11 @@ def _queue(case: Case, side: Side, *, labelled: bool) -> Queue:
     else:
         rows = np.flatnonzero((outcomes.predictions.astype(np.int64) >= 0) & np.isfinite(outcomes.scores).all(axis=1))
     taken = outcomes.take(rows)
-    said = taken.predictions.astype(np.int64)
+    decisions = taken.predictions.astype(np.int64)
     assert taken.scores is not None
     return Queue(
-        taken.scores[np.arange(len(said)), said],
-        (taken.labels.astype(np.int64) != said).astype(float),
+        taken.scores[np.arange(len(decisions)), decisions],
+        (taken.labels.astype(np.int64) != decisions).astype(float),
         days_at(side, rows),
     )
 
@@ -183,14 +183,14 @@ def _budget_for(case: Case, before: Queue, after: Queue) -> tuple[float, float, 
     curve = np.array([after.missed(b) for b in GRID])
     rows = np.stack([after.wrong * after.accepted(b) for b in GRID[::5]], axis=1)
     counts = case.draw(case.current).sums(np.column_stack([np.ones(len(rows)), rows]))
-    drawn = counts[:, 1:] / np.maximum(counts[:, :1], 1e-300)
+    curves = counts[:, 1:] / np.maximum(counts[:, :1], 1e-300)
     old = case.draw(case.reference).sums(np.column_stack([np.ones(len(before.wrong)), before.missed_rows(BUDGET)]))
     targets = old[:, 1] / np.maximum(old[:, 0], 1e-300)
     needed = _first_under(GRID, curve, target)
     if needed is None:
         return None
-    found = [_first_under(GRID[::5], line, aim) for line, aim in zip(drawn, targets, strict=True)]
-    low, high = interval(needed, np.array([np.nan if f is None else f for f in found]))
+    budgets = [_first_under(GRID[::5], line, aim) for line, aim in zip(curves, targets, strict=True)]
+    low, high = interval(needed, np.array([np.nan if f is None else f for f in budgets]))
     return needed, float(np.clip(low, 0.0, 1.0)), float(np.clip(high, 0.0, 1.0))
 
 

@@ -22,9 +22,9 @@ def check_scores(case: Case) -> None:
     served = case.reference.outcomes
     check_direction(served, problem, problem.roles.scores, logged=logged, whose=" of the reference")
     if logged and case.has_labels:
-        found = direction(served, problem, logged=False)
-        if found is not None and found.wrong:
+        verdict = direction(served, problem, logged=False)
+        if verdict is not None and verdict.wrong:
             case.warnings.append(
-                f"the reference's predictions and scores agree with each other and speak against its labels ({found.fact}): "
+                f"the reference's predictions and scores agree with each other and speak against its labels ({verdict.fact}): "
                 "check whether the label column means the other class"
             )

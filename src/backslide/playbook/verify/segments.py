@@ -104,7 +104,7 @@ class UserSegments(Check):
 @once
 def segment_changes(case: Case) -> list[SegmentChange]:
     """Changes of every user segment with enough labelled rows in both windows, most harmed first."""
-    found = []
+    changes = []
     total = max(case.current.window.labelled, 1)
     for variable, expressions in case.segments.items():
         for expression in expressions:
@@ -114,7 +114,7 @@ def segment_changes(case: Case) -> list[SegmentChange]:
             change = compare(before, after, _metric_within(case, before, after))
             if np.isfinite((change.estimate, change.se)).all():
                 share = after.n / total
-                found.append(
+                changes.append(
                     SegmentChange(
                         variable,
                         expression,
@@ -125,9 +125,9 @@ def segment_changes(case: Case) -> list[SegmentChange]:
                         share * change.estimate,
                     )
                 )
-    adjusted = holm([one.p_value for one in found])
-    found = [replace(one, p_value=float(p)) for one, p in zip(found, adjusted, strict=True)]
-    return sorted(found, key=lambda one: (-case.metric.harm(one.change.estimate), one.variable, one.expression))
+    adjusted = holm([one.p_value for one in changes])
+    changes = [replace(one, p_value=float(p)) for one, p in zip(changes, adjusted, strict=True)]
+    return sorted(changes, key=lambda one: (-case.metric.harm(one.change.estimate), one.variable, one.expression))
 
 
 def _metric_within(case: Case, before: Units, after: Units) -> Metric:
@@ -203,8 +203,8 @@ def _table(case: Case, changes: list[SegmentChange]) -> Segments:
 
 def _splits(case: Case) -> list[Finding]:
     metric = case.metric if case.metric.name in MEANS else METRICS["accuracy" if case.problem.classification else "mae"]
-    found = {variable: one for variable in case.segments if (one := _split(case, metric, variable)) is not None}
-    return mix_findings(case, UserSegments.code, metric, found, "its groups")
+    splits = {variable: one for variable in case.segments if (one := _split(case, metric, variable)) is not None}
+    return mix_findings(case, UserSegments.code, metric, splits, "its groups")
 
 
 def _split(case: Case, metric: Metric, variable: str) -> MixSplit | None:

@@ -40,14 +40,14 @@ def histograms(evidence: Histograms, width: int) -> Spec:
     Values that come in steps have no density: their bins are outlined instead.
     """
     same_length(evidence.reference, evidence.current, evidence.edges[1:])
-    drawn = drawable(evidence)
-    outside = f" ({say.percent(drawn.outside, 1)} of rows beyond)" if drawn.outside >= 0.0005 else ""
-    title = evidence.x + outside + (", logarithmic" if drawn.log else "")
-    ends = [drawn.value(drawn.edges[0]), drawn.value(drawn.edges[-1])]
-    kind = {"type": "log"} if drawn.log else {"zero": False}
+    shape = drawable(evidence)
+    outside = f" ({say.percent(shape.outside, 1)} of rows beyond)" if shape.outside >= 0.0005 else ""
+    title = evidence.x + outside + (", logarithmic" if shape.log else "")
+    ends = [shape.value(shape.edges[0]), shape.value(shape.edges[-1])]
+    kind = {"type": "log"} if shape.log else {"zero": False}
     x = quantity("x", title, PLAIN_AXIS, domain=ends, nice=False, **kind)
     y = quantity("share", "share of rows per bin", PERCENT_AXIS)
-    smooth = _lines(drawn)
+    smooth = _lines(shape)
     place = {"x": x, "y": y}
     fill = {**WINDOW, "legend": None}
     bins: Spec = {"type": "line", "interpolate": "step-after", "fillOpacity": 0.2}
@@ -68,29 +68,29 @@ def histograms(evidence: Histograms, width: int) -> Spec:
             }
         ]
     shown = {name: at for name, at in evidence.marks.items() if ends[0] <= at <= ends[1]}
-    middle = drawn.value((drawn.edges[0] + drawn.edges[-1]) / 2)
+    middle = shape.value((shape.edges[0] + shape.edges[-1]) / 2)
     layers += vertical_marks(shown, "quantitative", (ends[0], 2 * middle - ends[0]))
-    return sized(width - 62, 150) | {"data": {"values": _outlines(drawn)}, "layer": layers}
+    return sized(width - 62, 150) | {"data": {"values": _outlines(shape)}, "layer": layers}
 
 
-def _outlines(drawn: DrawableBins) -> list[Spec]:
+def _outlines(shape: DrawableBins) -> list[Spec]:
     """From the ground up, along the bins, and down again: one path serves as outline and as area."""
-    at = (drawn.edges[0], *drawn.edges, drawn.edges[-1])
+    at = (shape.edges[0], *shape.edges, shape.edges[-1])
     return [
-        {"x": drawn.value(x), "share": share, "window": window}
-        for window, shares in (("reference", drawn.reference), ("current", drawn.current))
+        {"x": shape.value(x), "share": share, "window": window}
+        for window, shares in (("reference", shape.reference), ("current", shape.current))
         for x, share in zip(at, (0.0, *shares, shares[-1], 0.0), strict=True)
     ]
 
 
-def _lines(drawn: DrawableBins) -> list[Spec]:
+def _lines(shape: DrawableBins) -> list[Spec]:
     """The densities of both windows, or nothing where one of them has none."""
-    found = [(name, kde.line(drawn.edges, getattr(drawn, name))) for name in ("reference", "current")]
-    if any(line is None for _, line in found):
+    densities = [(name, kde.line(shape.edges, getattr(shape, name))) for name in ("reference", "current")]
+    if any(line is None for _, line in densities):
         return []
     return [
-        {"x": drawn.value(x), "share": y, "window": name}
-        for name, line in found
+        {"x": shape.value(x), "share": y, "window": name}
+        for name, line in densities
         if line is not None
         for x, y in zip(line.x, line.y, strict=True)
     ]

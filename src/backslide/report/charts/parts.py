@@ -177,11 +177,11 @@ def side_of(names: Iterable[str], most: int = 150) -> int:
 
 def distinct(names: Iterable[str]) -> list[str]:
     """Names told apart: equal ones would be drawn on top of each other."""
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     out = []
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        out.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        counts[name] = counts.get(name, 0) + 1
+        out.append(name if counts[name] == 1 else f"{name} ({counts[name]})")
     return out
 
 

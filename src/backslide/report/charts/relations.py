@@ -31,8 +31,8 @@ def reliability(evidence: Reliability, width: int) -> Spec:
     """Observed share against mean score, a curve per window with its intervals; on the diagonal scores keep their word."""
     same_length(evidence.bins)
     values = [_bin_value(b) for b in evidence.bins]
-    seen = [v for b in evidence.bins for v in (b.predicted, b.observed, b.low, b.high) if v is not None]
-    low, high = _padded(min(seen), max(seen))
+    numbers = [v for b in evidence.bins for v in (b.predicted, b.observed, b.low, b.high) if v is not None]
+    low, high = _padded(min(numbers), max(numbers))
     low, high = max(0.0, low), min(1.0, high)
     x = quantity("predicted", evidence.x, PERCENT_AXIS, domain=[low, high], nice=False, zero=False)
     y: Spec = {**x, "field": "observed", "title": "observed share"}

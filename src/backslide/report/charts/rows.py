@@ -156,8 +156,8 @@ def _heaviest(lines: Sequence[Sequence[float | None]]) -> list[int]:
     return sorted(sorted(range(len(lines)), key=lambda i: -weight[i])[:MOST_CELLS_WIDE])
 
 
-def _kept(kept: list[int], names: list[str]) -> str:
-    return "" if len(kept) == len(names) else f", {len(kept)} of {len(names)}"
+def _kept(places: list[int], names: list[str]) -> str:
+    return "" if len(places) == len(names) else f", {len(places)} of {len(names)}"
 
 
 def _tint(value: float | None, largest: float) -> str:

@@ -75,10 +75,10 @@ def segments(evidence: Segments, width: int) -> Spec:
 
 def _tip(row: SegmentRow, evidence: Segments) -> str:
     level, write = _level(evidence), points_or_plain(share=evidence.share)
-    said = f"{row.segment}: {level(row.reference)} → {level(row.current)}"
+    tip = f"{row.segment}: {level(row.reference)} → {level(row.current)}"
     if row.contribution is not None:
-        said += f", adds {write(row.contribution)} to the change"
-    return f"{said}, {say.counted(row.current_rows, 'row')} now"
+        tip += f", adds {write(row.contribution)} to the change"
+    return f"{tip}, {say.counted(row.current_rows, 'row')} now"
 
 
 def lines(evidence: Segments) -> tuple[SegmentLine, ...]:

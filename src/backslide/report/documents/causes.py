@@ -92,10 +92,10 @@ def since(cause: Cause) -> str:
     """When a cause began, the days that it could be instead, and when it ended, where that is known; empty without a day."""
     if cause.since is None:
         return ""
-    said, began = say.day(cause.since), cause.began
+    text, began = say.day(cause.since), cause.began
     if began is not None and began.low != began.high:
-        said += f" ({say.day(began.low)} to {say.day(began.high)})"
-    return said if cause.until is None else f"{said}, until {say.day(cause.until)}"
+        text += f" ({say.day(began.low)} to {say.day(began.high)})"
+    return text if cause.until is None else f"{text}, until {say.day(cause.until)}"
 
 
 def without_year(text: str) -> str:
@@ -104,28 +104,28 @@ def without_year(text: str) -> str:
 
 
 def _proof(cause: Cause, unit: Unit) -> tuple[str, ...]:
-    said = []
+    clauses = []
     if cause.repair is not None:
         back = cause.repair.points_back
         gain = "" if back is None else f"; {_priced(back, unit, ' back')}"
-        said.append(f"Repair: {cause.repair.description}{gain}")
+        clauses.append(f"Repair: {cause.repair.description}{gain}")
     if cause.injection is not None:
-        said.append(f"Injection into the reference rows; {_priced(cause.injection.points, unit)}")
-    return tuple(said)
+        clauses.append(f"Injection into the reference rows; {_priced(cause.injection.points, unit)}")
+    return tuple(clauses)
 
 
 def _priced(estimate: Estimate, unit: Unit, suffix: str = "") -> str:
     interval, sampled = unit.interval(estimate), say.basis(estimate)
-    said = unit.change(estimate.estimate) + suffix + (f" [{interval}]" if interval else "")
-    return said + (f", {sampled}" if sampled else "")
+    price = unit.change(estimate.estimate) + suffix + (f" [{interval}]" if interval else "")
+    return price + (f", {sampled}" if sampled else "")
 
 
 def _where(cause: Cause) -> str:
     share = say.share_of_rows(cause.share_of_rows)
-    said = [f"{share}: {cause.segment}" if cause.segment else share]
+    clauses = [f"{share}: {cause.segment}" if cause.segment else share]
     if cause.classes and cause.features:
-        said.append("class " + labels.shortened(cause.classes))
-    return ", ".join(said)
+        clauses.append("class " + labels.shortened(cause.classes))
+    return ", ".join(clauses)
 
 
 def _charts(cause: Cause, checks: tuple[Outcome, ...]) -> tuple[Evidence, ...]:
@@ -133,10 +133,10 @@ def _charts(cause: Cause, checks: tuple[Outcome, ...]) -> tuple[Evidence, ...]:
     findings = [finding for outcome in checks for finding in outcome.findings]
     cited = [finding for finding in findings if finding.key in cause.evidence]
     about = [finding for finding in findings if finding.subject in cause.features]
-    drawn = {
+    charts = {
         finding.subject: evidence
         for finding in (*about, *cited)
         for evidence in reversed(finding.evidence)
         if evidence.kind in _SHOWN_IN_CARDS
     }
-    return tuple(drawn.values())[:MOST_CHARTS]
+    return tuple(charts.values())[:MOST_CHARTS]

@@ -128,8 +128,8 @@ def _facts(d: Diagnosis, unit: Unit, part_unit: Unit) -> tuple[PageFact, ...]:
 
 def _sureness(estimate: Estimate, unit: Unit) -> tuple[str, ...]:
     interval = unit.interval(estimate)
-    said = (f"95% interval {interval}" if interval else "", say.basis(estimate))
-    return tuple(line for line in said if line)
+    notes = (f"95% interval {interval}" if interval else "", say.basis(estimate))
+    return tuple(line for line in notes if line)
 
 
 def _onset(d: Diagnosis) -> tuple[PageFact, ...]:
@@ -162,16 +162,16 @@ def _worse(d: Diagnosis, *, classification: bool) -> list[PageSection]:
 
 def _causes(d: Diagnosis, named: tuple[Card, ...], unit: Unit) -> list[PageSection]:
     rest = "" if d.unexplained is None else f"Unexplained: {unit.estimate(d.unexplained)}"
-    made = []
+    sections = []
     if not named:
         none = Paragraph(labels.no_cause(d.verdict, too_few(d.inputs.sampled)))
-        made.append(section("Causes", none, Paragraph(rest), depth="brief"))
+        sections.append(section("Causes", none, Paragraph(rest), depth="brief"))
     if len(named) > 1:
-        made.append(section("Other causes", Cards(named[1:], first=2), depth="brief"))
+        sections.append(section("Other causes", Cards(named[1:], first=2), depth="brief"))
     chart = None if d.waterfall is None else Chart(d.waterfall, wide=True)
     if chart is not None or (rest and named):
-        made.append(section("Where the change comes from", chart, Paragraph(rest if named else ""), depth="brief"))
-    return made
+        sections.append(section("Where the change comes from", chart, Paragraph(rest if named else ""), depth="brief"))
+    return sections
 
 
 def _without_step(card: Card, reason: str) -> Card:
@@ -229,9 +229,9 @@ def _context(i: Inputs) -> tuple[Row, ...]:
         )
     ]
     served = [f"{labels.shortened(versions)} {name}" for name, versions in i.model_versions.items() if versions]
-    made = [say.moment(i.made)] if i.made else []
+    parts = [say.moment(i.made)] if i.made else []
     if "backslide" in i.versions:
-        made.append(f"with backslide {i.versions['backslide']}")
+        parts.append(f"with backslide {i.versions['backslide']}")
     lines = [Row("windows", windows)] if windows else []
     return (
         *lines,
@@ -239,7 +239,7 @@ def _context(i: Inputs) -> tuple[Row, ...]:
             ("rows", f"{say.count(i.rows.reference)} reference, {say.count(i.rows.current)} current"),
             ("labelled", ", ".join(shares)),
             ("model versions", ", ".join(served)),
-            ("made", " ".join(made)),
+            ("made", " ".join(parts)),
         ),
     )
 

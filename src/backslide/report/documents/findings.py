@@ -110,13 +110,13 @@ def _without_copies(findings: tuple[Finding, ...]) -> list[Finding]:
 def _without_micro_rows(evidence: Evidence) -> Evidence:
     if not isinstance(evidence, Table):
         return evidence
-    kept = tuple(row for row in evidence.rows if row[0] not in _MICRO.values())
-    return evidence if len(kept) == len(evidence.rows) else evidence.model_copy(update={"rows": kept})
+    lines = tuple(row for row in evidence.rows if row[0] not in _MICRO.values())
+    return evidence if len(lines) == len(evidence.rows) else evidence.model_copy(update={"rows": lines})
 
 
 def _check(outcome: Outcome, unused: dict[str, str]) -> CheckView:
-    found = sorted(_without_copies(outcome.findings), key=lambda finding: -finding.severity.rank)
-    views = [(finding.severity, finding_view(finding, unused)) for finding in found]
+    results = sorted(_without_copies(outcome.findings), key=lambda finding: -finding.severity.rank)
+    views = [(finding.severity, finding_view(finding, unused)) for finding in results]
     ok = tuple(view for severity, view in views if severity is Severity.OK)
     exactness = {view.exactness for view in ok}
     return CheckView(
@@ -131,9 +131,9 @@ def _check(outcome: Outcome, unused: dict[str, str]) -> CheckView:
 
 def finding_view(finding: Finding, unused: dict[str, str]) -> FindingView:
     """One finding, written out."""
-    said = [] if finding.estimate is None else [say.free_estimate(finding.estimate, finding.unit)]
+    lines = [] if finding.estimate is None else [say.free_estimate(finding.estimate, finding.unit)]
     if finding.p_value is not None:
-        said.append(say.p_value(finding.p_value))
+        lines.append(say.p_value(finding.p_value))
     before, after = _pair(finding)
     return FindingView(
         anchor=unused.pop(finding.key, ""),  # an id stands once on a page, whatever a check repeats
@@ -144,7 +144,7 @@ def finding_view(finding: Finding, unused: dict[str, str]) -> FindingView:
         detail=_detail(finding),
         before=before,
         after=after,
-        estimate=", ".join(said),
+        estimate=", ".join(lines),
         missed="" if finding.detectable is None else say.free_size(finding.detectable, finding.unit),
         exactness=finding.basis,
         since="" if finding.since is None else say.moment(finding.since),
@@ -162,8 +162,8 @@ def _detail(finding: Finding) -> str:
 
 def _pair(finding: Finding) -> tuple[str, str]:
     """The figures called ``reference`` and ``current``, as levels in the finding's unit."""
-    found = finding.numbers
-    before, after = (_level(found.get(name), finding.unit) for name in ("reference", "current"))
+    numbers = finding.numbers
+    before, after = (_level(numbers.get(name), finding.unit) for name in ("reference", "current"))
     return (before, after) if before and after else ("", "")
 
 

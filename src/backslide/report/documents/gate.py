@@ -64,8 +64,8 @@ def headline_facts(line: GateLine, names: tuple[str, str]) -> tuple[PageFact, ..
     facts = [PageFact(say.metric(line.metric), f"{unit.level(line.old)} → {unit.level(line.new)}")]
     if line.difference is not None:
         interval = unit.interval(line.difference)
-        said = () if line.level is None else (f"{say.percent(line.level, 0)} interval {interval}",)
-        facts.append(PageFact("challenger − champion", unit.change(line.difference.estimate), said))
+        notes = () if line.level is None else (f"{say.percent(line.level, 0)} interval {interval}",)
+        facts.append(PageFact("challenger − champion", unit.change(line.difference.estimate), notes))
     return (*facts, PageFact("compared", f"{names[0]} → {names[1]}"))
 
 
@@ -73,8 +73,8 @@ def unit_of(line: GateLine) -> Unit:
     """How its numbers are written."""
     if line.kind in ("latency", "size"):
         return Unit(False, 2)
-    found = Unit.of(line.metric.split("[")[0], classification=line.share, level=line.old, change=line.difference)
-    return Unit(line.share, found.decimals)
+    unit = Unit.of(line.metric.split("[")[0], classification=line.share, level=line.old, change=line.difference)
+    return Unit(line.share, unit.decimals)
 
 
 def requirements(lines: tuple[GateLine, ...]) -> PageSection:

@@ -35,9 +35,9 @@ VERDICT = {
 MOST_FEATURES = 12
 
 
-def retrain_page(found: Retrain) -> Page:
+def retrain_page(retrain: Retrain) -> Page:
     """Strings of foreign origin are made safe to show first."""
-    r = cleaned(found)
+    r = cleaned(retrain)
     word, sign, tone = VERDICT[r.verdict]
     unit = _unit(r)
     sections = [
@@ -70,10 +70,8 @@ def retrain_page(found: Retrain) -> Page:
 
 def _unit(r: Retrain) -> Unit:
     best = r.best
-    found = Unit.of(
-        r.metric, classification=r.share, level=r.champion_value, change=None if best is None else best.gain
-    )
-    return Unit(r.share, found.decimals)
+    unit = Unit.of(r.metric, classification=r.share, level=r.champion_value, change=None if best is None else best.gain)
+    return Unit(r.share, unit.decimals)
 
 
 def _facts(r: Retrain, unit: Unit) -> tuple[PageFact, ...]:
@@ -93,8 +91,8 @@ def _facts(r: Retrain, unit: Unit) -> tuple[PageFact, ...]:
             )
         )
     if best.future is not None:
-        said = (f"95% prediction interval {unit.interval(best.future)}",)
-        facts.append(PageFact("gain expected next", unit.change(best.future.estimate), said))
+        notes = (f"95% prediction interval {unit.interval(best.future)}",)
+        facts.append(PageFact("gain expected next", unit.change(best.future.estimate), notes))
     facts.append(PageFact("candidate", best.name, (best.description,)))
     return tuple(facts)
 
@@ -224,13 +222,13 @@ def _policy_chart(r: Retrain) -> tuple[Evidence, ...]:
         for p in known
         if p is not never
     )
-    made = Ranking(
+    chart = Ranking(
         title="Policies against never", reading=r.policies.sentence, x="gain over never", rows=lines, share=r.share
     )
     shown = next((p for p in known if p.recommended and p is not never), None) or max(
         (p for p in known if p is not never), key=lambda p: sign * (p.value or 0.0)
     )
-    return (made, _over_time(r, never, shown))
+    return (chart, _over_time(r, never, shown))
 
 
 def _over_time(r: Retrain, never: Policy, shown: Policy) -> Series:

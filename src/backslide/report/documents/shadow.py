@@ -62,8 +62,8 @@ def shadow_page(shadow: Shadow) -> Page:
         action=ACTION[s.decision.action],
         reason=say.sentence(s.decision.reason),
         sections=tuple(
-            made
-            for made in (
+            part
+            for part in (
                 _charts(s),
                 _metrics(s),
                 _parts("By class", s.classes),
@@ -75,7 +75,7 @@ def shadow_page(shadow: Shadow) -> Page:
                 _worlds(s, unit),
                 _assignment(s),
             )
-            if made is not None
+            if part is not None
         ),
         inputs=_inputs(s),
         notes=s.inputs.notes,
@@ -97,8 +97,8 @@ def _charts(s: Shadow) -> PageSection | None:
 
 
 def _unit(d: MetricComparison) -> Unit:
-    found = Unit.of(d.metric.split("[")[0], classification=d.share, level=d.old, change=d.difference)
-    return Unit(d.share, found.decimals)
+    unit = Unit.of(d.metric.split("[")[0], classification=d.share, level=d.old, change=d.difference)
+    return Unit(d.share, unit.decimals)
 
 
 def _cells(d: MetricComparison) -> tuple[str, ...]:
@@ -188,13 +188,13 @@ def _agreement(s: Shadow) -> PageSection | None:
     if s.agreement is None:
         return None
     a = s.agreement
-    found = (
+    measures = (
         ("same decision" if s.inputs.task != "regression" else "same answer", say.percent(a.equal)),
         ("Cohen's kappa", "" if a.kappa is None else say.number(a.kappa, 3)),
         ("mean distance of the answers", "" if a.score_distance is None else say.number(a.score_distance, 3)),
         ("rank correlation", "" if a.correlation is None else say.number(a.correlation, 3)),
     )
-    lines = tuple(row for row in found if row[1])
+    lines = tuple(row for row in measures if row[1])
     return table_section(
         "Agreement", f"On {say.counted(a.rows, 'row')} that both answered.", ("measure", "value"), lines
     )

@@ -135,10 +135,10 @@ def _streams(streams: tuple[Stream, ...]) -> PageSection:
         shown = ["" if value is None else say.level(value, share=one.share) for value in values]
         state = VERDICT[one.level][0].lower() + (", muted" if one.muted else "")
         lines.append((one.name, state, *shown, say.percent(one.evidence, 0)))
-    left = len(lines) - MOST_STREAMS
+    rest = len(lines) - MOST_STREAMS
     return table_section(
         "Streams",
-        f"{left} more, all quieter, are in the JSON." if left > 0 else "",
+        f"{rest} more, all quieter, are in the JSON." if rest > 0 else "",
         ("stream", "state", "reference", "latest", "expected", "evidence"),
         tuple(lines[:MOST_STREAMS]),
     )

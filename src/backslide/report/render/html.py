@@ -111,8 +111,8 @@ def _distributions(check: CheckView) -> tuple[Evidence, ...]:
 
 def _whole(check: CheckView) -> set[str]:
     """Kinds of evidence that the check draws once; what it draws again and again belongs to single columns."""
-    drawn: Counter[str] = Counter(e.kind for e in _quiet(check))
-    return {kind for kind, times in drawn.items() if times == 1} - {"histograms", "bars"}
+    counts: Counter[str] = Counter(e.kind for e in _quiet(check))
+    return {kind for kind, times in counts.items() if times == 1} - {"histograms", "bars"}
 
 
 def _quiet(check: CheckView) -> list[Evidence]:

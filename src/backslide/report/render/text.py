@@ -152,8 +152,8 @@ def _table(table: PageTable, width: int) -> list[str]:
         for at in range(max(map(len, cells))):
             shown = ((cell[at] if at < len(cell) else "").ljust(wide) for cell, wide in zip(cells, widths, strict=True))
             lines.append((" " * GAP).join(shown))
-    left = len(table.rows) - MOST_ROWS
-    return [*lines, f"and {left} more"] if left > 0 else lines
+    rest = len(table.rows) - MOST_ROWS
+    return [*lines, f"and {rest} more"] if rest > 0 else lines
 
 
 def _wrapped(text: str, width: int) -> list[str]:

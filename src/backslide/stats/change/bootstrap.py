@@ -29,8 +29,8 @@ class Resampler:
             index = np.searchsorted(distinct, blocks)
             self.weights = _block_counts(distinct, replicates, rng)[index]
         else:
-            drawn = rng.poisson(1.0, size=(rows, replicates)).astype(np.float32)
-            self.weights = drawn
+            draws = rng.poisson(1.0, size=(rows, replicates)).astype(np.float32)
+            self.weights = draws
 
     def sums(self, rows: Floats, factors: Floats | None = None) -> Floats:
         """Sums of row statistics (n, F) in each replicate: (B, F); ``factors`` (n, B) weigh rows in each of them."""

@@ -33,8 +33,8 @@ def without_weekdays(values: Floats, rows: Floats, days: NDArray[np.int64], base
     ``days`` are ordinals with ``% 7`` the weekday, ``rows`` the weight of each day.
     """
     weekday = days % WEEK
-    seen = np.bincount(weekday[baseline], minlength=WEEK)
-    if seen.sum() < 2 * WEEK or seen[np.unique(weekday)].min() < 2:
+    counts = np.bincount(weekday[baseline], minlength=WEEK)
+    if counts.sum() < 2 * WEEK or counts[np.unique(weekday)].min() < 2:
         return values
     weight = np.bincount(weekday[baseline], rows[baseline], WEEK)
     means = np.bincount(weekday[baseline], (rows * values)[baseline], WEEK) / np.where(weight > 0, weight, 1.0)

@@ -140,9 +140,9 @@ class _NodeGrid:
         day_prior = np.r_[prior[0], (prior[1:, None] + (rho_prior - normal)).ravel()]
         b = np.exp(np.arange(np.log(0.125), np.log(top) + 1e-9, np.log(2.5)))
         b_prior = _half_t(b) + np.log(b)
-        seen = np.unique(np.r_[reference.weekdays, current.weekdays])
+        weekdays = np.unique(np.r_[reference.weekdays, current.weekdays])
         least = (LEAST_NOISE * scale) ** 2
-        return cls(tau_nodes * scale, RHO[memory], memory, day_prior, b * scale, b_prior, seen, least)
+        return cls(tau_nodes * scale, RHO[memory], memory, day_prior, b * scale, b_prior, weekdays, least)
 
 
 @dataclass(frozen=True)
@@ -203,10 +203,10 @@ def _posterior(whitened: list[_WhitenedWindow], nodes: _NodeGrid) -> tuple[Float
     inverse = 1 / np.stack([good[:, 1, 1], bad[:, 1, 1]], axis=1)
     means = np.stack([good[:, 0, 1], bad[:, 0, 1]], axis=1) * inverse
     cross = np.stack([good[:, 1, 2:], bad[:, 1, 2:]], axis=1)
-    left = good[:, 2:, 2:] + bad[:, 2:, 2:] - np.einsum("jwa,jw,jwb->jab", cross, inverse, cross)
+    residual = good[:, 2:, 2:] + bad[:, 2:, 2:] - np.einsum("jwa,jw,jwb->jab", cross, inverse, cross)
     pull = good[:, 0, 2:] + bad[:, 0, 2:] - np.einsum("jwa,jw->ja", cross, means)
     mix = cross[:, 1] * inverse[:, 1:] - cross[:, 0] * inverse[:, :1]
-    values, vectors = np.linalg.eigh(left)
+    values, vectors = np.linalg.eigh(residual)
     values = np.maximum(values, 0.0)[:, None]
     pull, mix = (np.einsum("jab,ja->jb", vectors, part)[:, None] for part in (pull, mix))
     b = nodes.b[:, None] ** 2

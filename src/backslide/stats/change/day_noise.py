@@ -138,10 +138,10 @@ def daily_noise(reference: DailyMeans, current: DailyMeans, rows: tuple[float, f
     weekdays = _weekdays(sides[0], within, latent)
     mix = sides[1].weekday_share - sides[0].weekday_share
     own = [within.variance * side.spread(within.autocorrelation) for side in sides]
-    left = (mix**2) @ weekdays.variance
-    day = own[0] + own[1] + left
+    rest = (mix**2) @ weekdays.variance
+    day = own[0] + own[1] + rest
     with np.errstate(divide="ignore", invalid="ignore"):
-        df = day**2 / ((own[0] + own[1]) ** 2 / within.df + left**2 / weekdays.df)
+        df = day**2 / ((own[0] + own[1]) ** 2 / within.df + rest**2 / weekdays.df)
     row = row_noise(reference.noise, rows).row
     return Noise(row, day, np.where(day > 0, df, np.inf), mix @ weekdays.effects, (own[0], own[1]))
 
@@ -175,8 +175,8 @@ class _CentredDays:
     @property
     def weekly(self) -> bool:
         """Whether weekdays can be told apart: two weeks, each weekday seen twice."""
-        seen = np.bincount(self.weekday, minlength=WEEK)
-        return len(self.days) >= MIN_REFERENCE_DAYS and bool(seen[seen > 0].min() >= 2)
+        counts = np.bincount(self.weekday, minlength=WEEK)
+        return len(self.days) >= MIN_REFERENCE_DAYS and bool(counts[counts > 0].min() >= 2)
 
     def weekday_means(self) -> Floats:
         """Mean deviation of each weekday (7, S), 0 where unseen."""
@@ -218,16 +218,18 @@ def _within(sides: list[_CentredDays], latent: Floats) -> _DayVariance:
     excess, scale, df = np.zeros_like(latent), 0.0, 0.0
     pairs, together, noise = 0, np.zeros_like(latent), np.zeros_like(latent)
     for side in used:
-        left, within, groups = side.residual()
-        excess = excess + (side.share @ left**2 - (len(side.days) - groups) * side.noise / side.rows) * len(side.days)
+        residual, within, groups = side.residual()
+        excess = excess + (side.share @ residual**2 - (len(side.days) - groups) * side.noise / side.rows) * len(
+            side.days
+        )
         scale += float((side.share * (1 - within)).sum()) * len(side.days)
         df += len(side.days) - groups
-        product, count = _neighbours(side, left)
+        product, count = _neighbours(side, residual)
         together, pairs = together + product, pairs + count
-        noise = noise + (left**2).sum(axis=0)
+        noise = noise + (residual**2).sum(axis=0)
     prior = (PRIOR_DAY * latent) ** 2
-    found = excess / scale if scale > 0 else np.zeros_like(latent)
-    variance = np.maximum((df * found + PRIOR_DAYS * prior) / (df + PRIOR_DAYS), 0.0)
+    result = excess / scale if scale > 0 else np.zeros_like(latent)
+    variance = np.maximum((df * result + PRIOR_DAYS * prior) / (df + PRIOR_DAYS), 0.0)
     if not pairs:
         return _DayVariance(variance, np.full_like(latent, PRIOR_AUTOCORRELATION), df + PRIOR_DF)
     covariance = together / pairs
@@ -235,16 +237,16 @@ def _within(sides: list[_CentredDays], latent: Floats) -> _DayVariance:
     clear = covariance > CLEAR_AUTOCOVARIANCE * total / np.sqrt(pairs)
     variance = np.where(clear, np.maximum(variance, covariance / MOST_AUTOCORRELATION), variance)
     # Deviations from estimated means are negatively related by themselves.
-    seen = (covariance + total / max(df, 1.0)) / np.where(variance > 0, variance, np.inf)
-    seen = np.clip(seen, 0.0, MOST_AUTOCORRELATION)
+    correlation = (covariance + total / max(df, 1.0)) / np.where(variance > 0, variance, np.inf)
+    correlation = np.clip(correlation, 0.0, MOST_AUTOCORRELATION)
     trust = np.where(clear, 1.0, pairs / (pairs + PRIOR_PAIRS))
-    return _DayVariance(variance, trust * seen + (1 - trust) * PRIOR_AUTOCORRELATION, df + PRIOR_DF)
+    return _DayVariance(variance, trust * correlation + (1 - trust) * PRIOR_AUTOCORRELATION, df + PRIOR_DF)
 
 
-def _neighbours(side: _CentredDays, left: Floats) -> tuple[Floats, int]:
+def _neighbours(side: _CentredDays, residual: Floats) -> tuple[Floats, int]:
     """Sum of products of neighbouring days (S,) and their number."""
     next_to = np.diff(side.days) == 1
-    return (left[1:] * left[:-1])[next_to].sum(axis=0), int(next_to.sum())
+    return (residual[1:] * residual[:-1])[next_to].sum(axis=0), int(next_to.sum())
 
 
 @dataclass(frozen=True)
@@ -262,14 +264,16 @@ def _weekdays(reference: _CentredDays, within: _DayVariance, latent: Floats) -> 
     if not reference.weekly:
         return _Weekdays(np.zeros((WEEK, len(latent))), np.tile(prior, (WEEK, 1)), PRIOR_DF)
     share = reference.weekday_share
-    seen = share > 0
+    present = share > 0
     means = reference.weekday_means()
-    squares = np.bincount(reference.weekday, reference.share**2, WEEK) / np.where(seen, share, 1.0) ** 2
-    error = squares[:, None] * within.variance + reference.noise / reference.rows / np.where(seen, share, 1.0)[:, None]
-    df = float(seen.sum()) - 1
+    squares = np.bincount(reference.weekday, reference.share**2, WEEK) / np.where(present, share, 1.0) ** 2
+    error = (
+        squares[:, None] * within.variance + reference.noise / reference.rows / np.where(present, share, 1.0)[:, None]
+    )
+    df = float(present.sum()) - 1
     room = max(float(1 - (share**2).sum()), 1e-12)
-    found = (share @ (means**2 - error * (1 - share)[:, None])) / room
-    between = np.maximum((df * found + PRIOR_WEEKS * prior) / (df + PRIOR_WEEKS), 0.0)
+    result = (share @ (means**2 - error * (1 - share)[:, None])) / room
+    between = np.maximum((df * result + PRIOR_WEEKS * prior) / (df + PRIOR_WEEKS), 0.0)
     total = between + error
-    shrink = np.where(seen[:, None] & (total > 0), between / np.where(total > 0, total, 1.0), 0.0)
+    shrink = np.where(present[:, None] & (total > 0), between / np.where(total > 0, total, 1.0), 0.0)
     return _Weekdays(shrink * means, between * (1 - shrink), df + PRIOR_DF)

@@ -48,6 +48,6 @@ def jackknife_units(
 
 def _pseudo_values(value: Callable[[NDArray[np.bool_]], float], whole: float, groups: NDArray[np.int64]) -> Floats:
     n = len(groups)
-    left = n / np.bincount(groups)
-    without = np.array([value(groups != group) for group in range(len(left))])
-    return np.asarray(left * whole - (left - 1) * without)
+    weight = n / np.bincount(groups)
+    without = np.array([value(groups != group) for group in range(len(weight))])
+    return np.asarray(weight * whole - (weight - 1) * without)

@@ -148,13 +148,13 @@ def _by_day(reference: Units, current: Units, metric: Metric, spread: tuple[floa
     sides = [_series(units, metric, v) for units, v in zip((reference, current), spread, strict=True)]
     sd = float(np.sqrt(max(spread)))
     usual = min(USUAL_SHARE, 2 * USUAL_DAY * sd) if metric.share else USUAL_DAY * sd
-    found = contrast(sides[0], sides[1], usual)
+    result = contrast(sides[0], sides[1], usual)
     few = len(reference.rows) < MIN_REFERENCE_DAYS or len(current.rows) < MIN_CURRENT_DAYS
     robust = weighed_by_rows(sides[0], sides[1])
-    if robust is not None and (found.se > 2 * robust.se or abs(found.shift) > 3 * robust.se):
+    if robust is not None and (result.se > 2 * robust.se or abs(result.shift) > 3 * robust.se):
         # Busy days differ from quiet ones: what the model says of days is then no answer about the rows.
-        found = robust
-    return _result(metric, _values(reference, current, metric), found.se, found.df, "day", found.shift, few)
+        result = robust
+    return _result(metric, _values(reference, current, metric), result.se, result.df, "day", result.shift, few)
 
 
 def _series(units: Units, metric: Metric, v: float) -> DailySeries:

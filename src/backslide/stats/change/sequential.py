@@ -136,13 +136,13 @@ def fit_baseline(reference: Periods, row_variance: float, *, share: bool, shrink
     if reference.cycle and n >= CYCLES * reference.cycle:
         season, used = _season(reference, level, weight, shrink)
         level = float(weight @ (reference.values - _of(season, reference)))
-    left = reference.values - level - _of(season, reference)
+    residual = reference.values - level - _of(season, reference)
     freedom = max(n - used, 3.0)
     usual = USUAL_SPREAD**2 if share else (USUAL_RELATIVE**2) * row_variance
-    excess = (float((left**2 - noise).sum()) + SURE_OF_SPREAD * usual) / (freedom + SURE_OF_SPREAD)
+    excess = (float((residual**2 - noise).sum()) + SURE_OF_SPREAD * usual) / (freedom + SURE_OF_SPREAD)
     floor = LEAST_SPREAD if share else LEAST_RELATIVE * float(np.sqrt(row_variance))
     spread = max(float(np.sqrt(max(excess, 0.0))), floor)
-    inflation = _memory(left, noise, spread, reference.ordinals)
+    inflation = _memory(residual, noise, spread, reference.ordinals)
     # What rows scatter is known; only the spread between periods is estimated (Satterthwaite 1946).
     freedom = (freedom + SURE_OF_SPREAD) * ((float(noise.mean()) + spread**2) / spread**2) ** 2
     return Baseline(level, season, row_variance, spread, inflation, n, share, freedom)
@@ -164,21 +164,21 @@ def _season(reference: Periods, level: float, weight: Floats, shrunk: bool) -> t
     """Shrunk effects by kind of period (cycle,), and how many degrees of freedom they take."""
     cycle = reference.cycle
     kind = reference.ordinals % cycle
-    left = reference.values - level
+    residual = reference.values - level
     mass = np.bincount(kind, weight, cycle)
     counts = np.bincount(kind, minlength=cycle).astype(float)
-    seen = counts > 0
-    means = np.where(seen, np.bincount(kind, weight * left, cycle) / np.where(seen, mass, 1.0), 0.0)
-    within = float(((left - means[kind]) ** 2).sum() / max(len(left) - seen.sum(), 1))
+    present = counts > 0
+    means = np.where(present, np.bincount(kind, weight * residual, cycle) / np.where(present, mass, 1.0), 0.0)
+    within = float(((residual - means[kind]) ** 2).sum() / max(len(residual) - present.sum(), 1))
     error = within / np.maximum(counts, 1)
-    between = max(float((means**2 - error)[seen].mean()), 0.0)
+    between = max(float((means**2 - error)[present].mean()), 0.0)
     if not shrunk:
-        return means, float(seen.sum())
-    shrink = np.where(seen, between / (between + error), 0.0) if between > 0 else np.zeros(cycle)
+        return means, float(present.sum())
+    shrink = np.where(present, between / (between + error), 0.0) if between > 0 else np.zeros(cycle)
     return np.asarray(shrink * means), 1.0 + float(shrink.sum()) * (cycle - 1) / cycle
 
 
-def _memory(left: Floats, noise: Floats, spread: float, ordinals: NDArray[np.int64]) -> float:
+def _memory(residual: Floats, noise: Floats, spread: float, ordinals: NDArray[np.int64]) -> float:
     """By how much memory widens the mean of many periods: the larger of two readings of neighbouring periods.
 
     One takes the periods' values as an autoregression, the other their own effects once the sampling noise of rows is taken
@@ -188,10 +188,10 @@ def _memory(left: Floats, noise: Floats, spread: float, ordinals: NDArray[np.int
     pairs, total = int(near.sum()), float(noise.mean()) + spread**2
     own = spread**2 / total
     # Around an estimated level neighbours look too little alike, by about twice the variance of the level.
-    product = float((left[1:] * left[:-1])[near].sum()) + 2 * total
+    product = float((residual[1:] * residual[:-1])[near].sum()) + 2 * total
     values = (product / total + VALUE_MEMORY * VALUE_PAIRS) / (pairs + VALUE_PAIRS)
-    seen, belief = pairs * own**2, 1 / SURE_OF_MEMORY**2
-    effects = (seen * product / max(pairs, 1) / spread**2 + belief * USUAL_MEMORY) / (seen + belief)
+    evidence, belief = pairs * own**2, 1 / SURE_OF_MEMORY**2
+    effects = (evidence * product / max(pairs, 1) / spread**2 + belief * USUAL_MEMORY) / (evidence + belief)
     plain, latent = (_widening(float(np.clip(rho, 0.0, MOST_MEMORY))) for rho in (values, effects))
     return float(np.sqrt(max(plain, 1 - own + own * latent)))
 

@@ -46,8 +46,8 @@ def average_precision_rows(positive: Flags, scores: Floats) -> Floats:
         return np.full(n, np.nan)
     thresholds, index = np.unique(-scores, return_inverse=True)  # ascending: highest score first
     hits = np.bincount(index, positive, len(thresholds))
-    found, called = np.cumsum(hits), np.cumsum(np.bincount(index, minlength=len(thresholds)))
-    precision = found / called
+    true_positives, called = np.cumsum(hits), np.cumsum(np.bincount(index, minlength=len(thresholds)))
+    precision = true_positives / called
     value = float(hits @ precision) / n_positive
     # Sums over positives at this score and below it, of 1 / share called, and of precision / share called.
     entered = np.cumsum((hits * n / called)[::-1])[::-1] / n_positive

@@ -106,10 +106,10 @@ def class_probabilities(
     inside, outside = np.zeros((len(x_ref), classes)), np.zeros((len(x_cur), classes))
     for k in range(FOLDS):
         train = fold != k
-        seen = np.unique(labels[train])
-        if len(seen) < 2:
-            inside[fold == k, seen[0]] = 1.0
-            outside[:, seen[0]] += 1 / FOLDS
+        present = np.unique(labels[train])
+        if len(present) < 2:
+            inside[fold == k, present[0]] = 1.0
+            outside[:, present[0]] += 1 / FOLDS
             continue
         model = classify(x_ref[train], labels[train], categorical)
         inside[np.ix_(fold == k, model.classes_)] = model.predict_proba(x_ref[fold == k])
@@ -162,14 +162,14 @@ def move(
     ``s`` are row statistics (n, F), ``m`` their expectations given x.
     """
     residual = np.column_stack([weights[:, None] * (s_ref - m_ref), weights])
-    moved = m_cur.mean(0) + residual[:, :-1].sum(0) / max(float(weights.sum()), 1e-12)
+    estimate = m_cur.mean(0) + residual[:, :-1].sum(0) / max(float(weights.sum()), 1e-12)
     ones_ref, ones_cur = np.ones((len(s_ref), 1)), np.ones((len(s_cur), 1))
     n_ref, n_cur = draw_ref.sums(ones_ref), draw_cur.sums(ones_cur)
     r = draw_ref.sums(residual)
     moved_replicates = draw_cur.sums(m_cur) / n_cur + r[:, :-1] / np.maximum(r[:, -1:], 1e-12)
     return MovedSums(
         s_ref.mean(0),
-        moved,
+        estimate,
         s_cur.mean(0),
         draw_ref.sums(s_ref) / n_ref,
         moved_replicates,
@@ -208,10 +208,10 @@ def reweight_classes(
     share_cur = draw_cur.sums(onehot_cur)
     share_ref, share_cur = share_ref / share_ref.sum(1, keepdims=True), share_cur / share_cur.sum(1, keepdims=True)
     n_ref = draw_ref.sums(np.ones((len(y_ref), 1)))
-    drawn = np.where(
+    draws = np.where(
         share_ref > 0, share_cur / np.where(share_ref > 0, share_ref, 1.0), 0.0
     )  # (B, K): the ratio in each replicate
-    replicates = draw_ref.sums(s_ref, drawn[:, y_ref].T) / n_ref
+    replicates = draw_ref.sums(s_ref, draws[:, y_ref].T) / n_ref
     spread = np.sqrt(share_ref.var(0, ddof=1) + share_cur.var(0, ddof=1))
     z = np.where(spread > 0, (p_cur - p_ref) / np.where(spread > 0, spread, 1.0), 0.0)
     return ReweightedReference(sums, replicates, ratio, z)
@@ -240,8 +240,8 @@ def class_ratios(
     solve = np.linalg.solve(scaled.T @ scaled + np.eye(classes) / PRIOR_SPREAD**2, scaled.T) / noise
     ratio = 1 + solve @ (now - then)
     ratio = np.where(joint.sum(0) > 0, np.maximum(ratio, LEAST_RATIO), 1.0)
-    drawn = [draws[0].sums(shown[said_ref] * ratio[y_ref][:, None]), draws[1].sums(shown[said_cur])]
-    off = drawn[1] / len(said_cur) - now - (drawn[0] / len(y_ref) - joint @ ratio)
+    resamples = [draws[0].sums(shown[said_ref] * ratio[y_ref][:, None]), draws[1].sums(shown[said_cur])]
+    off = resamples[1] / len(said_cur) - now - (resamples[0] / len(y_ref) - joint @ ratio)
     return ratio, np.maximum(ratio + off @ solve.T, LEAST_RATIO)
 
 
@@ -258,8 +258,8 @@ def bins_of(
     last = len(edges) + 1
 
     def code(values: Floats) -> NDArray[np.int64]:
-        found = np.searchsorted(edges, values, side="right")
-        return np.where(np.isfinite(values), found, last).astype(np.int64)
+        index = np.searchsorted(edges, values, side="right")
+        return np.where(np.isfinite(values), index, last).astype(np.int64)
 
     return code(ref), code(cur), last + 1
 

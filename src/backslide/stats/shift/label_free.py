@@ -73,21 +73,21 @@ def estimate_moved(
         return None, f"too few reference rows are like these (effective sample size {say.fixed(domain.ess, 0)})"
     m_ref, m_cur = _expected(statistics, x_ref, x_cur, categorical, rng, labels, predictions, classes)
     w = domain.weights[:, None]
-    moved = np.asarray(m_cur.mean(0) + (w * (statistics - m_ref)).sum(0) / max(float(w.sum()), 1e-12))
+    estimate = np.asarray(m_cur.mean(0) + (w * (statistics - m_ref)).sum(0) / max(float(w.sum()), 1e-12))
     spread = _own_error(metric, statistics, m_ref, rng, history, len(x_cur))
     if fresh is not None:
-        rows, seen = fresh
-        missed = seen - m_cur[rows]
-        moved = moved + missed.mean(0)
-        slope = np.array([_at(metric, moved, off) for off in missed])
+        rows, values = fresh
+        missed = values - m_cur[rows]
+        estimate = estimate + missed.mean(0)
+        slope = np.array([_at(metric, estimate, off) for off in missed])
         spread = float(np.hypot(spread, 1.645 * slope.std(ddof=1) / np.sqrt(len(rows))))
-    return LabelFreeEstimate(float(metric.value(moved)), spread, domain.ess), None
+    return LabelFreeEstimate(float(metric.value(estimate)), spread, domain.ess), None
 
 
-def _at(metric: Metric, moved: Floats, off: Floats) -> float:
+def _at(metric: Metric, estimate: Floats, off: Floats) -> float:
     """First-order effect of one row's deviation on the metric."""
     step = 1e-3
-    return float((metric.value(moved + step * off) - metric.value(moved - step * off)) / (2 * step))
+    return float((metric.value(estimate + step * off) - metric.value(estimate - step * off)) / (2 * step))
 
 
 def _expected(
@@ -103,11 +103,11 @@ def _expected(
     """E[statistics | x] of both sides; for counts through P(label | x), since the prediction is known."""
     if labels is not None and predictions is not None and 0 < classes <= doubly_robust.MAX_CLASSES:
         chances = doubly_robust.class_probabilities(x_ref, labels, x_cur, classes, categorical, rng)
-        told = [
-            doubly_robust.count_expectations(chance, said.astype(np.int64))
-            for chance, said in zip(chances, predictions, strict=True)
+        likelihoods = [
+            doubly_robust.count_expectations(chance, prediction.astype(np.int64))
+            for chance, prediction in zip(chances, predictions, strict=True)
         ]
-        return told[0], told[1]
+        return likelihoods[0], likelihoods[1]
     if labels is not None:
         return np.zeros_like(statistics), np.zeros((len(x_cur), statistics.shape[1]))
     ref, cur = doubly_robust.expected_losses(x_ref, statistics[:, 1:], x_cur, categorical, rng)
@@ -124,7 +124,7 @@ def _own_error(
 ) -> float:
     """90 % quantile of past errors; else of the error on random parts of the reference as large as what is estimated."""
     if len(history) >= MIN_HISTORY:
-        past = sorted(abs(said - true) for said, true in history)
+        past = sorted(abs(estimate - true) for estimate, true in history)
         place = int(np.ceil(LEVEL * (len(past) + 1))) - 1
         return past[min(place, len(past) - 1)]
     n = len(statistics)
@@ -133,6 +133,6 @@ def _own_error(
     for _ in range(SPLITS):
         part = rng.choice(n, size, replace=False)
         rest = np.setdiff1d(np.arange(n), part)
-        said = m_ref[part].mean(0) + (statistics[rest] - m_ref[rest]).mean(0)
-        errors.append(abs(float(metric.value(said)) - float(metric.value(statistics[part].mean(0)))))
+        estimate = m_ref[part].mean(0) + (statistics[rest] - m_ref[rest]).mean(0)
+        errors.append(abs(float(metric.value(estimate)) - float(metric.value(statistics[part].mean(0)))))
     return float(np.quantile(errors, LEVEL))

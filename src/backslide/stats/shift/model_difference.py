@@ -90,14 +90,14 @@ def paired(metric: Metric, old: Floats, new: Floats, days: Days) -> ModelDiffere
     if metric.name == "accuracy":
         spread = _one_more_each(only_old, only_new, n)
     units = row_units(np.column_stack([np.ones(len(pull)), pull]), days)
-    found = _with_noise((values[0], values[1]), _by_day(units, 0.0), spread, spread / n, _row_df(pull))
+    result = _with_noise((values[0], values[1]), _by_day(units, 0.0), spread, spread / n, _row_df(pull))
     if metric.name != "accuracy":
-        return found
+        return result
     p_value, test = mcnemar(only_old, only_new)
-    if found.unit == "row":
-        return _replaced(found, p_value, test)
+    if result.unit == "row":
+        return _replaced(result, p_value, test)
     # Days can only add noise to what rows alone show.
-    return found if found.p_value >= p_value else _replaced(found, p_value, f"{test}, at least as wide as by day")
+    return result if result.p_value >= p_value else _replaced(result, p_value, f"{test}, at least as wide as by day")
 
 
 def paired_whole(value: Callable[[NDArray[np.bool_]], tuple[float, float]], units: Units) -> ModelDifference:
@@ -200,12 +200,12 @@ def delong(positive: NDArray[np.bool_], old: Floats, new: Floats, clusters: NDAr
     groups = int(index.max()) + 1
     above = np.bincount(index, np.where(positive, apart, 0.0), groups)
     below = np.bincount(index, np.where(positive, 0.0, apart), groups)
-    held = [int((np.bincount(index, side, groups) > 0).sum()) for side in (positive, ~positive)]
-    if min(*held, groups) < 2:
+    values = [int((np.bincount(index, side, groups) > 0).sum()) for side in (positive, ~positive)]
+    if min(*values, groups) < 2:
         return Areas(areas[0], areas[1], float("nan"), 1.0)
     variance = (
-        held[0] / (held[0] - 1) * float((above**2).sum()) / m**2
-        + held[1] / (held[1] - 1) * float((below**2).sum()) / n**2
+        values[0] / (values[0] - 1) * float((above**2).sum()) / m**2
+        + values[1] / (values[1] - 1) * float((below**2).sum()) / n**2
         + 2 * groups / (groups - 1) * float((above * below).sum()) / (m * n)
     )
     return Areas(areas[0], areas[1], float(np.sqrt(max(variance, 0.0))), groups - 1)
@@ -286,5 +286,5 @@ def _with_noise(
     return ModelDifference(old, new, se, df, unit, days, p_value, "t by day" if unit == "day" else "t by row")
 
 
-def _replaced(found: ModelDifference, p_value: float, test: str) -> ModelDifference:
-    return ModelDifference(found.old, found.new, found.se, found.df, found.unit, found.days, p_value, test)
+def _replaced(result: ModelDifference, p_value: float, test: str) -> ModelDifference:
+    return ModelDifference(result.old, result.new, result.se, result.df, result.unit, result.days, p_value, test)

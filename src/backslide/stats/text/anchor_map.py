@@ -51,11 +51,11 @@ def word_weights(texts: tuple[list[str], list[str]]) -> Callable[[list[str]], An
 def agreement(anchors: tuple[Any, Any], x: tuple[Matrix, Matrix]) -> EncoderAgreement:
     """Maps learned on every other row of each window, asked of the rows between. Anchors are sparse (n, p) and (m, p)."""
     maps = [_ridge(a[::2], v[::2]) for a, v in zip(anchors, x, strict=True)]
-    held = [v[1::2] for v in x]
+    holdout = [v[1::2] for v in x]
     guess = [[by(a[1::2]) for a in anchors] for by in maps]
-    within = min(explained(held[k], guess[k][k]) for k in (0, 1))
-    own = [_slope(held[k], guess[k][k]) for k in (0, 1)]
-    across = [_slope(held[k], guess[1 - k][k]) / own[k] if own[k] > 0 else 1.0 for k in (0, 1)]
+    within = min(explained(holdout[k], guess[k][k]) for k in (0, 1))
+    own = [_slope(holdout[k], guess[k][k]) for k in (0, 1)]
+    across = [_slope(holdout[k], guess[1 - k][k]) / own[k] if own[k] > 0 else 1.0 for k in (0, 1)]
     spread = [[float(g.var(axis=0).sum()) for g in side] for side in guess]
     covered = min(spread[k][1 - k] / spread[k][k] if spread[k][k] > 0 else 0.0 for k in (0, 1))
     return EncoderAgreement(within, (across[0], across[1]), covered, maps[0], maps[1])

@@ -141,9 +141,9 @@ def strangers(reference: Matrix | Floats, asked: Matrix | Floats) -> float:
     """Share of (m, d) vectors farther from all of ``reference`` than all but 1 % of it are from the rest of it."""
     from sklearn.neighbors import NearestNeighbors
 
-    known, held = _some(reference[::2]), _some(reference[1::2])
+    known, holdout = _some(reference[::2]), _some(reference[1::2])
     near = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(known)
-    usual = near.kneighbors(held)[0][:, 0]
+    usual = near.kneighbors(holdout)[0][:, 0]
     return float((near.kneighbors(_some(asked))[0][:, 0] > np.quantile(usual, 0.99) * (1 + 1e-6)).mean())
 
 

@@ -44,9 +44,9 @@ def signatures(texts: pl.Series) -> Hashes:
             later = np.roll(value, -step)
             runs = np.where(follows, (runs * _MIX) ^ (later + np.uint64(step)), runs)
         runs = _mixed(runs)
-    found = np.full(n * BINS, _EMPTY, np.uint64)
-    np.minimum.at(found, row * BINS + (runs >> np.uint64(58)).astype(np.int64), runs)
-    return _filled(found.reshape(n, BINS))
+    result = np.full(n * BINS, _EMPTY, np.uint64)
+    np.minimum.at(result, row * BINS + (runs >> np.uint64(58)).astype(np.int64), runs)
+    return _filled(result.reshape(n, BINS))
 
 
 def _mixed(x: Hashes) -> Hashes:
@@ -56,17 +56,17 @@ def _mixed(x: Hashes) -> Hashes:
     return np.asarray(x ^ (x >> np.uint64(31)))
 
 
-def _filled(found: Hashes) -> Hashes:
+def _filled(hashes: Hashes) -> Hashes:
     """Empty bins take the number of the next bin that is not, and how far it is."""
-    made = found.copy()
+    part = hashes.copy()
     with np.errstate(over="ignore"):
         for step in range(1, BINS):
-            empty = made == _EMPTY
+            empty = part == _EMPTY
             if not empty.any():
                 break
-            other = np.roll(found, -step, axis=1)
-            made = np.where(empty & (other != _EMPTY), other + np.uint64(step) * _MIX, made)
-    return np.asarray(made)
+            other = np.roll(hashes, -step, axis=1)
+            part = np.where(empty & (other != _EMPTY), other + np.uint64(step) * _MIX, part)
+    return np.asarray(part)
 
 
 def clumps(hashes: Hashes) -> NDArray[np.int64]:

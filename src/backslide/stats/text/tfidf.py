@@ -113,8 +113,8 @@ def text_separation(bag: Bag, days: tuple[Days, Days], rng: np.random.Generator)
             if (f == k).any():
                 own[f == k] = model.decision_function(v[f == k])
     pair, folds = (scores[0], scores[1]), (fold[0], fold[1])
-    found, places = _judged(pair, folds, (np.isfinite(scores[0]), np.isfinite(scores[1])), days)
-    return TextSeparation(found, places, pair, folds)
+    result, places = _judged(pair, folds, (np.isfinite(scores[0]), np.isfinite(scores[1])), days)
+    return TextSeparation(result, places, pair, folds)
 
 
 def _judged(
@@ -123,7 +123,7 @@ def _judged(
     rows: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     days: tuple[Days, Days],
 ) -> tuple[Separation, tuple[Floats, Floats]]:
-    held: list[list[tuple[NDArray[np.int64], Floats]]] = [[], []]
+    parts: list[list[tuple[NDArray[np.int64], Floats]]] = [[], []]
     placed = tuple(np.full(len(s), np.nan) for s in scores)
     for k in range(FOLDS):
         test = [np.flatnonzero((f == k) & use & np.isfinite(s)) for f, use, s in zip(fold, rows, scores, strict=True)]
@@ -131,9 +131,9 @@ def _judged(
             continue
         both = placements(scores[0][test[0]], scores[1][test[1]])
         for side in (0, 1):
-            held[side].append((test[side], both[side]))
+            parts[side].append((test[side], both[side]))
             placed[side][test[side]] = both[side]
-    return with_interval(held, days, 0), (placed[0], placed[1])
+    return with_interval(parts, days, 0), (placed[0], placed[1])
 
 
 @dataclass(frozen=True)
@@ -153,25 +153,27 @@ def telling_terms(
 ) -> list[Term]:
     """Terms that come more often, and less often, by more than chance (Bonferroni over all terms), the clearest first."""
     used = bag.counts if rows is None else tuple(c[np.flatnonzero(r)] for c, r in zip(bag.counts, rows, strict=True))
-    held = [np.asarray((c > 0).sum(axis=0)).ravel().astype(float) for c in used]
+    counts = [np.asarray((c > 0).sum(axis=0)).ravel().astype(float) for c in used]
     n = [max(c.shape[0], 1) for c in used]
-    both = held[0] + held[1]
+    both = counts[0] + counts[1]
     prior = both / max(both.sum(), 1.0) * PRIOR + 0.01
     odds, variance = [], np.zeros(len(both))
-    for own in held:
+    for own in counts:
         up, rest = own + prior, own.sum() + prior.sum() - own - prior
         odds.append(np.log(up) - np.log(rest))
         variance = variance + 1 / up
     z = (odds[1] - odds[0]) / np.sqrt(variance)
     critical = float(stats.norm.isf(0.005 / max(len(z), 1)))
     order = [int(i) for i in np.argsort(-np.abs(z), kind="stable") if abs(z[i]) > critical]
-    found: list[Term] = []
+    results: list[Term] = []
     for i in order:
         term = bag.terms[i]
         # Of a phrase and its words the clearest speaks for all.
-        if any(set(term.split()) & set(t.term.split()) and (t.log_odds > 0) == (z[i] > 0) for t in found):
+        if any(set(term.split()) & set(t.term.split()) and (t.log_odds > 0) == (z[i] > 0) for t in results):
             continue
-        found.append(Term(term, float(odds[1][i] - odds[0][i]), float(z[i]), held[0][i] / n[0], held[1][i] / n[1]))
-        if len(found) == most:
+        results.append(
+            Term(term, float(odds[1][i] - odds[0][i]), float(z[i]), counts[0][i] / n[0], counts[1][i] / n[1])
+        )
+        if len(results) == most:
             break
-    return found
+    return results
