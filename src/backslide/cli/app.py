@@ -30,7 +30,7 @@ JsonFile = Annotated[
 HtmlFile = Annotated[str | None, typer.Option("--html", metavar="FILE", help="Write the report as one HTML page.")]
 MarkdownFile = Annotated[str | None, typer.Option("--md", metavar="FILE", help="Write the report as Markdown.")]
 Trusted = Annotated[
-    bool, typer.Option("--trusted/--untrusted", help="Whether the model file named here may execute code when read.")
+    bool, typer.Option("--trusted/--untrusted", help="Whether the model file may run code while it is loaded.")
 ]
 
 
@@ -77,11 +77,13 @@ def demo(
 @app.command()
 def init(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Logged predictions: a file, glob, folder or URI.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write it.")] = Path("backslide.toml"),
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the configuration.")] = Path(
+        "backslide.toml"
+    ),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     json: PrintJson = False,
 ) -> int:
-    """Guess which column is what, and write a backslide.toml."""
+    """Guess the role of every column, and write a backslide.toml."""
     from backslide.cli.init import run
 
     return run(table, out, force=force, as_json=json)
@@ -100,13 +102,13 @@ def diagnose(
         str | None, typer.Option("--current", metavar="SRC", help="Current window, instead of the configured one.")
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Verdict and causes only; list the checks that describe as skipped.")
+        bool, typer.Option("--quick", help="Find verdict and causes only; list the descriptive checks as skipped.")
     ] = False,
     quiet: Quiet = False,
 ) -> int:
     """Find out whether the model got worse, and why.
 
-    Exits with 1 when it did, with 2 when that could not be found out.
+    Exits with 1 if it did, with 2 if this could not be determined.
     """
     from backslide.cli.jobs import run
 
@@ -124,7 +126,7 @@ def shadow(
 ) -> int:
     """Compare the old and the new model on the same traffic.
 
-    Exits with 1 when the old one is better, overall or somewhere, with 2 when that could not be found out.
+    Exits with 1 if the old one is better, overall or for some part, with 2 if this could not be determined.
     """
     from backslide.cli.jobs import run
 
@@ -139,9 +141,9 @@ def gate(
     md: MarkdownFile = None,
     quiet: Quiet = False,
 ) -> int:
-    """Judge whether the new artefact may take over from the old one, on labelled rows.
+    """Decide on labelled rows whether the new model may replace the old one.
 
-    Exits with 1 unless it may, with 2 when that could not be found out.
+    Exits with 1 unless it may, with 2 if this could not be determined.
     """
     from backslide.cli.jobs import run
 
@@ -155,19 +157,21 @@ def retrain(
     html: HtmlFile = None,
     md: MarkdownFile = None,
     diagnosis: Annotated[
-        Path | None, typer.Option("--diagnosis", metavar="FILE", help="A diagnosis made before; default: made first.")
+        Path | None,
+        typer.Option("--diagnosis", metavar="FILE", help="A stored diagnosis; by default one is made first."),
     ] = None,
     repaired: Annotated[
-        bool, typer.Option("--repaired", help="Go on with repaired rows where a repair would fix the cause.")
+        bool, typer.Option("--repaired", help="Continue with repaired rows where a repair fixes the cause.")
     ] = False,
     registry: Annotated[
-        Path | None, typer.Option("--registry", metavar="DIR", help="Folder of versions, for a promoted candidate.")
+        Path | None,
+        typer.Option("--registry", metavar="DIR", help="Folder of versions in which to save a promoted candidate."),
     ] = None,
     quiet: Quiet = False,
 ) -> int:
-    """Train candidates on later rows, and prove whether one is worth it.
+    """Retrain on later rows, and prove whether a candidate is worth it.
 
-    Exits with 1 when none is, or a repair is what is needed; with 2 when that could not be found out.
+    Exits with 1 if none is or the data need a repair instead, with 2 if this could not be determined.
     """
     from backslide.cli.jobs import run
 
@@ -185,7 +189,7 @@ def retrain(
 @app.command()
 def versions(
     registry: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of versions.")] = Path("models"),
-    roll_back: Annotated[bool, typer.Option("--roll-back", help="Make the version before current again.")] = False,
+    roll_back: Annotated[bool, typer.Option("--roll-back", help="Make the previous version current again.")] = False,
     to: Annotated[str | None, typer.Option("--to", metavar="NAME", help="Make this version current.")] = None,
     json: PrintJson = False,
 ) -> int:
@@ -201,39 +205,52 @@ def snapshot(
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write it.")] = None,
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="SRC", help="Training rows, for golden rows and the training profile."),
+        typer.Option("--data", metavar="SRC", help="Training rows, for the golden rows and the training profile."),
     ] = None,
-    name: Annotated[str | None, typer.Option("--name", help="Of the model; default: the artefact's.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the model; default: that of the artefact.")
+    ] = None,
     config: Annotated[
         list[str] | None, typer.Option("--config", metavar="FILE", help="A configuration file; may be repeated.")
     ] = None,
     env: Annotated[
         list[str] | None,
-        typer.Option("--env", metavar="PATTERN", help="Environment variables; default: all but the session's."),
+        typer.Option(
+            "--env", metavar="PATTERN", help="Environment variables to record; default: all but those of the session."
+        ),
     ] = None,
     show: Annotated[
         list[str] | None,
         typer.Option(
-            "--show", metavar="PATTERN", help="Variables and keys whose values may be written; default: digests."
+            "--show",
+            metavar="PATTERN",
+            help="Variables and keys to write in clear text; by default only digests are written.",
         ),
     ] = None,
     repository: Annotated[
-        str | None, typer.Option("--repository", metavar="DIR", help="Git checkout; default: the working folder's.")
+        str | None,
+        typer.Option("--repository", metavar="DIR", help="Git checkout; default: that of the working folder."),
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option("--against", metavar="SNAPSHOT", help="Ask the golden rows of an earlier snapshot again."),
+        typer.Option("--against", metavar="SNAPSHOT", help="Earlier snapshot whose golden rows to ask again."),
     ] = None,
-    golden: Annotated[int, typer.Option("--golden", min=0, help="Rows kept with what the model makes of them.")] = 24,
+    golden: Annotated[
+        int, typer.Option("--golden", min=0, help="Number of rows to keep with the model's answers.")
+    ] = 24,
     rows: Annotated[
         int,
-        typer.Option("--rows", min=0, help="Training rows kept as well: the snapshot can then be a reference window."),
+        typer.Option(
+            "--rows",
+            min=0,
+            help="Number of training rows to keep as well, so that the snapshot can be a reference window.",
+        ),
     ] = 0,
     trusted: Trusted = True,
     json: PrintJson = False,
     quiet: Quiet = False,
 ) -> int:
-    """Write down what serves a model: artefact, fitted steps, libraries, settings, commit."""
+    """Record what serves a model: artefact, fitted steps, libraries, settings, commit."""
     from backslide.cli.snapshot import SnapshotOptions, run
 
     chosen = SnapshotOptions(
@@ -244,20 +261,21 @@ def snapshot(
 
 @app.command()
 def integrity(
-    first: Annotated[str, typer.Argument(metavar="A", help="Snapshot from when it was good.")],
+    first: Annotated[str, typer.Argument(metavar="A", help="Snapshot from when the model was good.")],
     second: Annotated[
-        str, typer.Argument(metavar="B", help="Snapshot from when it feels bad, or of another environment.")
+        str, typer.Argument(metavar="B", help="Snapshot from when it got worse, or of another environment.")
     ],
-    onset: Annotated[str | None, typer.Option("--onset", metavar="TIME", help="When it began (ISO).")] = None,
+    onset: Annotated[str | None, typer.Option("--onset", metavar="TIME", help="When the drop began (ISO).")] = None,
     repository: Annotated[
         str | None, typer.Option("--repository", metavar="DIR", help="Git checkout, for the commits in between.")
     ] = None,
     path: Annotated[
-        list[str] | None, typer.Option("--path", metavar="PATH", help="Only commits that touch it; may be repeated.")
+        list[str] | None,
+        typer.Option("--path", metavar="PATH", help="List only commits that touch this path; may be repeated."),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", metavar="MODEL", help="The artefact of B, to ask the golden rows of A here."),
+        typer.Option("--model", metavar="MODEL", help="The artefact of B, to ask it the golden rows of A."),
     ] = None,
     trusted: Trusted = True,
     json: JsonFile = None,
@@ -266,7 +284,7 @@ def integrity(
 ) -> int:
     """Compare two snapshots: what differs, how likely it hurts, and what it means.
 
-    Exits with 1 when something differs that could hurt, with 2 when that could not be found out.
+    Exits with 1 if a difference could hurt, with 2 if this could not be determined.
     """
     from backslide.cli.jobs import integrity as run
 
@@ -288,7 +306,7 @@ def selftest(
     config: Config = Path("backslide.toml"),
     columns: Annotated[int, typer.Option("--columns", min=1, help="Features to break, the most important first.")] = 3,
     rows: Annotated[int, typer.Option("--rows", min=1000, help="Rows of each half.")] = 10_000,
-    minutes: Annotated[float, typer.Option("--minutes", help="Stop after this long.")] = 10.0,
+    minutes: Annotated[float, typer.Option("--minutes", help="Stop after this many minutes.")] = 10.0,
     json: JsonFile = None,
     quiet: Quiet = False,
 ) -> int:
@@ -308,10 +326,10 @@ def report(
     md: MarkdownFile = None,
     json: PrintJson = False,
     charts: Annotated[
-        Path | None, typer.Option("--charts", metavar="DIR", help="Write every chart as a file, and an index.")
+        Path | None, typer.Option("--charts", metavar="DIR", help="Write every chart to a file, with an index page.")
     ] = None,
     image: Annotated[
-        str | None, typer.Option("--format", metavar="svg|png", help="Of the charts; default svg.")
+        str | None, typer.Option("--format", metavar="svg|png", help="Format of the charts; default: svg.")
     ] = None,
 ) -> int:
     """Render a stored diagnosis or comparison; needs no data and no model."""
@@ -322,7 +340,7 @@ def report(
 
 @app.command()
 def checks(json: PrintJson = False) -> int:
-    """List what is checked and which faults are recognised."""
+    """List the checks, and the faults that are recognised."""
     from backslide.cli.checks import run
 
     return run(as_json=json)
@@ -332,27 +350,30 @@ def checks(json: PrintJson = False) -> int:
 def watch(
     config: Config = Path("backslide.toml"),
     replay: Annotated[
-        bool, typer.Option("--replay", help="Go through the history: what would have been raised, and when.")
+        bool, typer.Option("--replay", help="Replay the history: which alarms would have been raised, and when.")
     ] = False,
     every: Annotated[
-        str | None, typer.Option("--every", metavar="TIME", help="Look again after 30m, 1h, 1d ... until stopped.")
+        str | None, typer.Option("--every", metavar="TIME", help="Look again every 30m, 1h, 1d ... until stopped.")
     ] = None,
     as_of: Annotated[
-        str | None, typer.Option("--as-of", metavar="TIME", help="Take this for the present (ISO, UTC).")
+        str | None, typer.Option("--as-of", metavar="TIME", help="Treat this time as the present (ISO, UTC).")
     ] = None,
     mute: Annotated[
-        str | None, typer.Option("--mute", metavar="STREAM", help="Tell nobody of it (a name, or missing:*).")
+        str | None,
+        typer.Option("--mute", metavar="STREAM", help="Suppress alerts for a stream (a name, or missing:*)."),
     ] = None,
-    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why it is muted.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why the stream is muted.")] = None,
     until: Annotated[str | None, typer.Option("--until", metavar="DAY", help="Last day of the mute.")] = None,
-    unmute: Annotated[str | None, typer.Option("--unmute", metavar="STREAM", help="Take a mute back.")] = None,
+    unmute: Annotated[
+        str | None, typer.Option("--unmute", metavar="STREAM", help="Alert for a muted stream again.")
+    ] = None,
     test_alert: Annotated[bool, typer.Option("--test-alert", help="Send a test message to every receiver.")] = False,
     json: JsonFile = None,
     quiet: Quiet = False,
 ) -> int:
-    """Look at what is new since the last look, and raise the alarm where it got worse.
+    """Look at what has arrived since the last look, and raise an alarm where the model got worse.
 
-    Exits with 1 while an alarm is open, with 2 when that could not be found out.
+    Exits with 1 while an alarm is open, with 2 if this could not be determined.
     """
     from backslide.cli.watch import Wish, run
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 log = typer.Typer(
-    help="The prediction log: take in, roll up, count, compact, label and export what a model served.",
+    help="The prediction log: import, roll up, count, compact, label and export what a model served.",
     rich_markup_mode=None,
 )
 
@@ -18,7 +18,8 @@ OneModel = Annotated[
     str | None, typer.Option("--model", metavar="NAME", help="One model; default: all, or the only one.")
 ]
 Spool = Annotated[
-    Path | None, typer.Option("--spool", metavar="DIR", help="Folder of what waits; default: within the store.")
+    Path | None,
+    typer.Option("--spool", metavar="DIR", help="Folder of the lines not yet rolled up; default: inside the store."),
 ]
 
 
@@ -27,12 +28,10 @@ def rollup(
     store: Store = "log",
     model: OneModel = None,
     spool: Spool = None,
-    replay: Annotated[
-        bool, typer.Option("--replay", help="Try the lines again that no table could take before.")
-    ] = False,
+    replay: Annotated[bool, typer.Option("--replay", help="Retry the lines that no table could take.")] = False,
     json: PrintJson = False,
 ) -> int:
-    """Make tables of what recorders wrote; may be killed at any moment and run again."""
+    """Turn what recorders wrote into tables; can be killed and rerun at any moment."""
     from backslide.cli.log import rollup as run
 
     return run(store, model=model, spool=spool, as_json=json, replay=replay)
@@ -52,19 +51,21 @@ def ingest(
         Path | None, typer.Option("--config", metavar="FILE", help="A backslide.toml that says which column is what.")
     ] = None,
     id: Annotated[
-        str | None, _column("--id", "Names a prediction; default: guessed, else made of what a row says.")
+        str | None, _column("--id", "Identifies a prediction; default: guessed, else made of the contents of the row.")
     ] = None,
-    timestamp: Annotated[str | None, _column("--timestamp", "When it was served; default: guessed.")] = None,
-    prediction: Annotated[str | None, _column("--prediction", "What was decided; default: guessed.")] = None,
-    label: Annotated[str | None, _column("--label", "What was true; default: guessed.")] = None,
+    timestamp: Annotated[
+        str | None, _column("--timestamp", "When the prediction was served; default: guessed.")
+    ] = None,
+    prediction: Annotated[str | None, _column("--prediction", "What the model decided; default: guessed.")] = None,
+    label: Annotated[str | None, _column("--label", "The true outcome; default: guessed.")] = None,
     label_time: Annotated[
-        str | None, _column("--label-time", "When that was known; default: as of the prediction.")
+        str | None, _column("--label-time", "When the outcome became known; default: with the prediction.")
     ] = None,
-    source: Annotated[str | None, typer.Option("--source", metavar="NAME", help="Whose the labels are.")] = None,
+    source: Annotated[str | None, typer.Option("--source", metavar="NAME", help="Source of the labels.")] = None,
     spool: Spool = None,
     json: PrintJson = False,
 ) -> int:
-    """Take in a table that others wrote; rows that are in the log already are left out."""
+    """Import a table that others wrote; rows already in the log are skipped."""
     from backslide.cli.log_ingest import Columns, run
 
     columns = Columns(config, id, timestamp, prediction, label, label_time, source)
@@ -77,15 +78,17 @@ def compact(
     model: OneModel = None,
     spool: Spool = None,
     keep_days: Annotated[
-        int | None, typer.Option("--keep-days", metavar="N", help="Leave out what is older; default: keep all.")
+        int | None, typer.Option("--keep-days", metavar="N", help="Drop rows older than this; default: keep all.")
     ] = None,
     grace: Annotated[
         int,
-        typer.Option("--grace", metavar="HOURS", help="How long replaced files stay for those who still read them."),
+        typer.Option(
+            "--grace", metavar="HOURS", help="How long to keep replaced files for readers that still use them."
+        ),
     ] = 24,
     json: PrintJson = False,
 ) -> int:
-    """Make few files of many while others read; may be killed at any moment and run again."""
+    """Merge many files into few while others read; can be killed and rerun at any moment."""
     from backslide.cli.log import compact as run
 
     return run(store, model=model, spool=spool, keep_days=keep_days, grace=grace, as_json=json)
@@ -93,7 +96,7 @@ def compact(
 
 @log.command()
 def stats(store: Store = "log", model: OneModel = None, spool: Spool = None, json: PrintJson = False) -> int:
-    """Count what is in the tables, what waits, and what was set aside."""
+    """Count the rows in the tables, what is not yet rolled up, and what was set aside."""
     from backslide.cli.log import stats as run
 
     return run(store, model=model, as_json=json, spool=spool)
@@ -106,7 +109,7 @@ def export(
     model: OneModel = None,
     json: PrintJson = False,
 ) -> int:
-    """Write predictions with their last labels to a file; the column `id` holds the ids."""
+    """Write predictions with their latest labels to a file; the column `id` holds the ids."""
     from backslide.cli.log import export as run
 
     return run(store, out, model=model, as_json=json)
@@ -119,12 +122,12 @@ def to_label(
     model: OneModel = None,
     n: Annotated[int, typer.Option("--n", metavar="N", help="How many rows.")] = 200,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="DATE", help="Only predictions from then on; default: all.")
+        str | None, typer.Option("--since", metavar="DATE", help="Only predictions from this date on; default: all.")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="For the same draw again.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed, to draw the same rows again.")] = None,
     json: PrintJson = False,
 ) -> int:
-    """Draw the rows without a label that are most worth one, with known probabilities."""
+    """Sample the unlabelled rows that are most worth a label, with known probabilities."""
     from backslide.cli.log_label import to_label as run
 
     return run(store, out, model=model, rows=n, since=since, seed=seed, as_json=json)
@@ -137,12 +140,12 @@ def label(
     model: OneModel = None,
     spool: Spool = None,
     source: Annotated[
-        str | None, typer.Option("--source", metavar="NAME", help="Whose the labels are; default: drawn.")
+        str | None, typer.Option("--source", metavar="NAME", help="Source of the labels; default: drawn.")
     ] = None,
     by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who labelled.")] = None,
     json: PrintJson = False,
 ) -> int:
-    """Take labels back into the log; those that are there already are not added again."""
+    """Add labels to the log; those already there are not added again."""
     from backslide.cli.log_label import label as run
 
     return run(store, file, model=model, spool=spool, source=source, by=by, as_json=json)
