@@ -53,7 +53,7 @@ def test_the_error_names_column_and_fix():
     with pytest.raises(LabelError) as caught:
         check_direction(swapped, problem(2), {"b": "p_b"}, logged=True, whose=" of the reference")
     said = str(caught.value)
-    assert "column 'p_b' of the reference speaks against its predictions" in said
+    assert "column 'p_b' of the reference contradicts its predictions" in said
     assert 'set [model] scores = { "a" = "p_b" }' in said
     both = {"a": "p_a", "b": "p_b"}
     with pytest.raises(LabelError, match=r"'p_a' and 'p_b'.*each under its own class"):

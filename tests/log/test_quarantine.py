@@ -70,7 +70,7 @@ def test_lines_of_another_shape_are_set_aside_and_told(tmp_path: Path, capsys: p
     waiting = Quarantine(tmp_path / "quarantine" / "m")
     assert sorted(line.text for line in waiting.read(waiting.files()[0])) == sorted(UNREADABLE)
     stats(str(tmp_path), model="m", as_json=False)
-    assert f"{len(UNREADABLE)} lines that no table takes are set aside in {waiting.folder}" in capsys.readouterr().out
+    assert f"{len(UNREADABLE)} lines that fit no table are set aside in {waiting.folder}" in capsys.readouterr().out
     stats(str(tmp_path), model=None, as_json=True)
     assert [one["set_aside"] for one in json.loads(capsys.readouterr().out)["models"]] == [len(UNREADABLE), 0]
 

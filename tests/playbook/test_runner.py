@@ -151,7 +151,7 @@ def test_thresholds_are_set_by_code():
 @pytest.mark.parametrize(
     ("checks", "words"),
     [
-        ({"DRF01": {"ks": 1}}, ["'DRF01' is no check", "did you mean 'DRF001'?"]),
+        ({"DRF01": {"ks": 1}}, ["'DRF01' is not a check", "did you mean 'DRF001'?"]),
         ({"DRF001": {"kss": 1}}, ["[checks.DRF001] unknown key 'kss'", "did you mean 'ks'?"]),
         ({"DRF001": {"ks": "high"}}, ["[checks.DRF001] ks", "a number", "'high'"]),
         ({"DRF001": {"ks": True}}, ["[checks.DRF001] ks", "a number", "True"]),

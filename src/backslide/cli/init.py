@@ -63,7 +63,7 @@ def _check(out: Path, *, force: bool) -> None:
     if out.is_dir() or not out.parent.is_dir():
         raise ConfigError(f"cannot write {out}: expected a file in a folder that exists")
     if out.exists() and not force:
-        raise ConfigError(f"{out} is there already; choose another with --out, or overwrite it with --force")
+        raise ConfigError(f"{out} already exists; choose another file with --out, or overwrite it with --force")
 
 
 def _seen_from(table: str, folder: Path) -> str:
@@ -99,7 +99,7 @@ def configuration(
     undecided: dict[str, str] | None = None,
 ) -> str:
     """The text of a backslide.toml: guesses as settings; what was not recognised, or is to be decided, as comments."""
-    lines = ["# Which column is what, guessed from names and content. Check it before you trust a diagnosis."]
+    lines = ["# The role of every column, guessed from names and contents. Check it before you trust a diagnosis."]
     lines += [f"# - {_comment(words)}" for words in notes]
     lines += [
         "",
@@ -124,9 +124,9 @@ def _model(roles: Roles, undecided: dict[str, str]) -> list[str]:
         ("label", roles.label and _text(roles.label), "the true outcome; null = not known yet"),
         ("prediction", roles.prediction and _text(roles.prediction), "what the model decided"),
         ("scores", scores and f"{{ {scores} }}", "by class label, 0 to 1"),
-        ("positive", roles.positive and _text(roles.positive), "the class that the score speaks of"),
+        ("positive", roles.positive and _text(roles.positive), "the class that the score stands for"),
         ("timestamp", roles.timestamp and _text(roles.timestamp), "when the prediction was served"),
-        ("label_time", roles.label_time and _text(roles.label_time), "when the label came"),
+        ("label_time", roles.label_time and _text(roles.label_time), "when the label arrived"),
         ("label_source", roles.label_source and _text(roles.label_source), "who gave the label"),
         ("id", roles.id and _text(roles.id), "names one prediction"),
         ("version", roles.version and _text(roles.version), "which model answered"),
@@ -145,7 +145,7 @@ def _model(roles: Roles, undecided: dict[str, str]) -> list[str]:
 
 
 def _windows(source: str, windows: Windows | None) -> list[str]:
-    good, bad = "when the model was good", "when it feels bad"
+    good, bad = "when the model was good", "when it got worse"
     if windows is None:
         lines = [_line("reference", _text(source), good)]
         return [

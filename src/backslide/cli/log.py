@@ -46,13 +46,13 @@ def _tell(done: list[RollupReport]) -> None:
         if one.error is not None and not any(one.rows.values()):
             continue
         rows = ", ".join(f"{count(n)} {table}" for table, n in one.rows.items() if n) or "nothing new"
-        say(f"{one.model}: {rows}; {one.files} files read, {one.removed} done with and removed")
+        say(f"{one.model}: {rows}; {one.files} files read, {one.removed} finished and removed")
         if one.broken:
             say(f"  {one.broken} lines were cut off before they were acknowledged, and left out")
         if one.set_aside:
-            say(f"  {one.set_aside} lines that no table takes were set aside: {'; '.join(one.reasons[:3])}")
+            say(f"  {one.set_aside} lines that fit no table were set aside: {'; '.join(one.reasons[:3])}")
         if one.replayed:
-            say(f"  {one.replayed} lines that had been set aside were taken")
+            say(f"  {one.replayed} lines that had been set aside were accepted")
         for change in one.changes:
             say(f"  {change}")
 
@@ -103,7 +103,7 @@ def stats(store: str, *, model: str | None, as_json: bool, spool: Path | None = 
         rows = ", ".join(f"{count(n)} {table}" for table, n in one.items() if table in TABLES)
         say(f"{one['model']}: {rows or 'nothing rolled up yet'}; {count(one['waiting_bytes'])} bytes wait")
         if one["set_aside"]:
-            say(f"  {count(one['set_aside'])} lines that no table takes are set aside in {one['quarantine']}")
+            say(f"  {count(one['set_aside'])} lines that fit no table are set aside in {one['quarantine']}")
             say("  try them again: backslide log rollup --replay")
     return 0
 

@@ -24,7 +24,7 @@ def run(source: str, files: Files, *, charts: Path | None = None, image: str | N
     kind = _check_charts(charts, image)
     answer = _answer(_read(source))
     if charts is not None and not isinstance(answer, Diagnosis):
-        raise ConfigError("--charts are those of a diagnosis; write these with --html")
+        raise ConfigError("--charts writes the charts of a diagnosis; write this answer with --html")
     printed = files.write(answer)
     if charts is not None:
         _write_charts(answer, charts, kind)
@@ -49,7 +49,7 @@ def _check_charts(folder: Path | None, image: str | None) -> Format:
     from backslide.report.render.export import FORMATS, check_folder
 
     if image is not None and folder is None:
-        raise ConfigError(f"--format {image} is the format of charts; say where they go with --charts DIR")
+        raise ConfigError(f"--format {image} applies to charts; name their folder with --charts DIR")
     if folder is not None:
         if str(folder) == "-":
             raise ConfigError("charts are files, so they cannot go to standard output (-); name a folder")

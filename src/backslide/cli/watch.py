@@ -40,7 +40,7 @@ def run(config: Path, files: Files, wish: Wish, *, quiet: bool) -> int:
     settings = Settings.load(config)
     pause = _seconds(wish.every)
     if wish.replay and (pause is not None or wish.mute or wish.unmute):
-        raise ConfigError("--replay looks at history alone; leave out --every, --mute and --unmute")
+        raise ConfigError("--replay covers the history alone; leave out --every, --mute and --unmute")
     if wish.replay:
         from backslide.jobs.watch import watch
 
@@ -110,8 +110,8 @@ def _test_alert(settings: Settings) -> int:
 
     trouble = test_message(settings)
     if trouble is not None:
-        raise ConfigError(f"the test message was not taken: {trouble}")
-    note(f"the test message was taken by all {len(settings.alerts.urls)} receivers")
+        raise ConfigError(f"the test message was not accepted: {trouble}")
+    note(f"the test message was accepted by all {len(settings.alerts.urls)} receivers")
     return 0
 
 

@@ -220,7 +220,7 @@ def _at_actual_threshold(
             notes.append(
                 f"[model] threshold is {say.number(roles.threshold, 4)}, but decisions of the reference "
                 f"are cut at {say.number(span[1], 4)} on the "
-                f"score of {resolved.positive!r}; repairs are decided at the configured one: leave it out to use the log's"
+                f"score of {resolved.positive!r}; repairs use the configured one: leave it out to use that of the log"
             )
         return resolved
     if span is None or span[0] < 0.5 <= span[1]:

@@ -130,7 +130,7 @@ def _replayable(model: Any, opened: WindowPair, settings: Settings) -> tuple[Any
         return model, []
     return None, [
         f"the saved model takes {say.listed(missing)}, of which the log holds no raw values: it cannot be replayed, so a "
-        "refitted scaler, a rebuilt encoder and another model cannot be told from each other or from data that changed; "
+        "refitted scaler, a rebuilt encoder and another model cannot be distinguished from each other or from data that changed; "
         "log the raw rows, or compare snapshots of both stacks"
     ]
 

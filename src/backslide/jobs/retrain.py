@@ -154,7 +154,8 @@ def _retrained(
     always = leaks(h)
     if always:
         notes.append(
-            f"{', '.join(always)} tells the label nearly without error, far better than what was served: it was not known then, "
+            f"{', '.join(always)} predicts the label nearly without error, far better than what was "
+            "served: it was not known then, "
             "so no candidate sees it"
         )
     bench = Backtest(

@@ -150,7 +150,7 @@ def traffic_inputs(traffic: Traffic, labelled: int, why_not: str = "") -> Shadow
     notes = [*case.warnings, *case.notes, *traffic.notes, *([why_not] if why_not and not labelled else [])]
     if days == 0:
         notes.append(
-            "no timestamps: intervals count every row as independent; days with luck of their own would widen them"
+            "no timestamps: intervals count every row as independent; differences between days would widen them"
         )
     elif days < MIN_DAYS:
         notes.append(f"only {days} day{'' if days == 1 else 's'}: how much days differ is partly assumed")

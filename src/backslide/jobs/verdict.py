@@ -178,11 +178,9 @@ def _noise_caveats(case: Case, change: Change) -> tuple[str, ...]:
         if not change.assumed:
             return ()
         few = f"fewer than {MIN_REFERENCE_DAYS} reference or {MIN_CURRENT_DAYS} current days"
-        return (f"{few}: how much days differ by themselves is partly assumed; more days would narrow the interval",)
+        return (f"{few}: how much days differ by chance is partly assumed; more days would narrow the interval",)
     if not case.reference.window.has_time:
-        return (
-            "no timestamps: intervals count every row as independent; days with luck of their own would widen them",
-        )
+        return ("no timestamps: intervals count every row as independent; differences between days would widen them",)
     return ("too many rows without a readable time: intervals count every row as independent",)
 
 
@@ -201,12 +199,13 @@ def _rows_needed(case: Case, change: Change) -> str:
         counted, what = min(side.window.labelled for side in case.sides), "labelled rows"
     least = f"the smallest change that matters ({say.change(case.problem.min_effect, share=case.metric.share)})"
     if factor > MOST_TIMES:
-        return f"{least} is too small to be told from noise with anything like these {what}"
+        return f"{least} is too small to be distinguished from noise with about this many {what}"
     needed = int(np.ceil(counted * factor))
     needed = needed if what == "days" else int(np.ceil(needed / 100) * 100)
     times = f"{say.fixed(factor, 1)}" if factor < 10 else f"{say.fixed(factor, 0)}"
     return (
-        f"{least} would need about {times} times the {what} ({say.number(needed, 6)} per window) to be told from noise"
+        f"{least} would need about {times} times the {what} ({say.number(needed, 6)} per window) to be "
+        "distinguished from noise"
     )
 
 

@@ -322,7 +322,7 @@ class _Inspection:
         notes = [*self.both.warnings, *self.both.notes]
         metric = self.subject.headline.name
         if metric != self.both.problem.metric:
-            notes.append(f"{self.both.problem.metric} is no sum of rows and is followed as {metric}")
+            notes.append(f"{self.both.problem.metric} is not a sum over rows; {metric} is monitored instead")
         if (
             self.last is not None
             and self.grid.timed
@@ -343,8 +343,8 @@ class _Inspection:
         worst = max(late, key=lambda n: late[n] / self.held[n])
         share = percent(late[worst] / self.held[worst])
         return [
-            f"rows of {len(late)} periods came after they had been judged ({share} of {self.grid.label(worst)}) and are left "
-            "out: look later, or write the log sooner"
+            f"rows of {len(late)} periods arrived after they had been judged ({share} of {self.grid.label(worst)}) and are "
+            "left out: look later, or write the log sooner"
         ]
 
     def _estimated(self) -> EstimatedPerformance | None:

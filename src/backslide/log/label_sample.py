@@ -184,7 +184,8 @@ def _labels(log: Log, answers: pl.DataFrame, served: pl.DataFrame) -> pl.DataFra
     unknown = last.join(served, on="id", how="anti")
     if unknown.height:
         raise LogError(
-            f"{unknown.height} ids are not in the log of {log.name!r}, such as {unknown['id'][0]!r}; was it another model's?"
+            f"{unknown.height} ids are not in the log of {log.name!r}, such as {unknown['id'][0]!r}; do "
+            "they belong to another model?"
         )
     nothing = pl.lit(None, dtype=pl.Float64)
     last = last.with_columns(nothing.alias(name) for name in DESIGN if name not in last.columns)

@@ -101,7 +101,9 @@ def lock_spool(root: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise LogError(f"another rollup or compaction of {str(root)!r} is at work; wait until it is done") from None
+            raise LogError(
+                f"another rollup or compaction of {str(root)!r} is running; wait until it has finished"
+            ) from None
         yield
     finally:
         os.close(file)

@@ -49,7 +49,7 @@ class SpoolFile:
                 self.number = number
                 return
             os.close(number)  # a rollup removed it, empty as it was, before it was locked
-        raise OSError(f"files in {str(folder)!r} are removed as soon as they are made")
+        raise OSError(f"files in {str(folder)!r} are removed as soon as they are created")
 
     def ours(self) -> bool:
         """Whether the number still stands for the file that was opened, and that file is still in its folder."""

@@ -86,7 +86,7 @@ def _read_skops(path: Path, shown: str, *, trusted: bool) -> Any:
     if unknown and not trusted:
         listed = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
         raise UntrustedError(
-            f"{shown} holds types that skops does not know as harmless: {listed}; "
+            f"{shown} holds types that skops does not consider safe: {listed}; "
             "set trusted = true under [artifacts] if you made it"
         )
     try:

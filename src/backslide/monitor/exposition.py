@@ -24,14 +24,14 @@ def exposition(report: WatchReport) -> str:
     model = report.model
     gauge("status", "0 quiet, 1 early sign, 2 alarm").labels(model).set(_NUMBER[report.status])
     live = [one for one in report.incidents if one.open]
-    gauge("open_incidents", "Incidents that are not over").labels(model).set(len(live))
+    gauge("open_incidents", "Open incidents").labels(model).set(len(live))
     gauge("periods_waiting_for_labels", "Periods that cannot be judged yet").labels(model).set(report.labels.waiting)
     waiting = sum(one.status == "waiting" for one in report.deliveries)
-    gauge("messages_waiting", "Messages that nobody took yet").labels(model).set(waiting)
+    gauge("messages_waiting", "Messages not delivered yet").labels(model).set(waiting)
     of_stream = ("model", "stream")
     level = gauge("stream_level", "0 quiet, 1 early sign, 2 alarm", of_stream)
     value = gauge("stream_value", "Value of the last period", of_stream)
-    expected = gauge("stream_expected", "What the reference leads one to expect of it", of_stream)
+    expected = gauge("stream_expected", "Value that the reference leads one to expect", of_stream)
     evidence = gauge("stream_evidence", "Evidence of a change as a share of the alarm's limit, log scale", of_stream)
     for stream in report.streams:
         level.labels(model, stream.name).set(_NUMBER[stream.level])

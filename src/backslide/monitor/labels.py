@@ -148,5 +148,5 @@ def _selective_note(later: pl.DataFrame, classes: tuple[str, ...]) -> list[str]:
     return [
         f"which rows are labelled depends on the score ({say.percent(selection.lowest)} to "
         f"{say.percent(selection.highest)} of its "
-        "tenths): what is said of performance holds for labelled rows only"
+        "tenths): statements about performance hold for labelled rows only"
     ]

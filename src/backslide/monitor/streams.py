@@ -203,7 +203,7 @@ def _inputs(subject: Subject, ledger: Ledger) -> Iterator[MonitoredStream]:
         )
     columns: tuple[tuple[StreamKind, tuple[str, ...], str], ...] = (
         ("missing", subject.features, "missing values of {}"),
-        ("unknown", subject.vocabularies, "values of {} that the reference does not hold"),
+        ("unknown", subject.vocabularies, "values of {} that do not occur in the reference"),
     )
     for kind, names_of, words in columns:
         for name in names_of[:MOST_FEATURES]:

@@ -44,7 +44,7 @@ def _refuse_unknown(configured: dict[str, Any], checks: tuple[type[Check], ...])
     codes = [check.code for check in checks]
     for code, section in configured.items():
         if code not in codes:
-            raise ConfigError(f"[checks] {code!r} is no check{did_you_mean(code, codes)}")
+            raise ConfigError(f"[checks] {code!r} is not a check{did_you_mean(code, codes)}")
         if not isinstance(section, dict):
             raise ConfigError(f"[checks] {code}: expected a table such as [checks.{code}], found {section!r}")
 

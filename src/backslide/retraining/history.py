@@ -138,12 +138,12 @@ def _arrival(frame: pl.DataFrame, when: Floats, case: Case, timed: bool, notes: 
     column = policy.label_time
     if column is None:
         if policy.label_delay_days and not timed:
-            notes.append("[retrain] label_delay_days needs [model] timestamp; labels count as known at once")
+            notes.append("[retrain] label_delay_days needs [model] timestamp; labels count as known immediately")
         return when + (policy.label_delay_days * DAY if timed else 0.0)
     if column not in frame.columns:
         raise ColumnError(f"[retrain] label_time: no column {column!r}{did_you_mean(column, frame.columns)}")
     if not timed:
-        notes.append("[retrain] label_time needs [model] timestamp; labels count as known at once")
+        notes.append("[retrain] label_time needs [model] timestamp; labels count as known immediately")
         return when
     times = frame.select(
         time_expression(frame.lazy(), column, frame.schema[column], other_time_format(case.problem.roles)).alias("t")

@@ -93,7 +93,7 @@ def _sentence(bench: Backtest, points: list[CurvePoint], there: int) -> str:
     size = say.change(worth, share=metric.share)
     if worth < floor / 4:
         sentence = (
-            f"{more} more fresh labels would be worth next to nothing ({size} of {say.metric(metric.name)}): "
+            f"{more} more fresh labels would gain almost nothing ({size} of {say.metric(metric.name)}): "
             "the curve is flat"
         )
     else:

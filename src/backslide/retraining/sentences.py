@@ -129,7 +129,7 @@ def _words(
         f"Hold: no candidate is shown to be materially better on later rows; the best, {best.name!r}, gains {gained} of "
         f"{say.metric(metric)}.",
         "Keep the champion",
-        "the gain of retraining is too small to matter, or cannot be told from chance",
+        "the gain of retraining is too small to matter, or cannot be distinguished from chance",
     )
 
 

@@ -258,7 +258,8 @@ class _ReadColumns:
             )
         if self.attached:
             sentences.append(
-                f"columns that look like numbers in a writing that is not read stay text: {say.listed(self.attached)}; write "
+                "columns that look like numbers in a notation that is not supported stay text: "
+                f"{say.listed(self.attached)}; write "
                 "plain numbers where they are"
             )
         if self.codes:

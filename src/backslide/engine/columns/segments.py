@@ -132,7 +132,7 @@ def _parsed(text: str, schemas: Mapping[str, Mapping[str, pl.DataType]]) -> tupl
         ) from None
     if not columns:
         raise ConfigError(
-            f"[model] segments: {text!r} reads no column, so it is no segment; write a condition on columns"
+            f"[model] segments: {text!r} reads no column, so it is not a segment; write a condition on columns"
         )
     return columns
 
@@ -216,7 +216,7 @@ def _refuse_other_than_conditions(text: str, rows: pl.DataFrame) -> None:
     try:
         dtype = rows.select(pl.sql_expr(text)).to_series().dtype
     except pl.exceptions.PolarsError as error:
-        raise ConfigError(f"[model] segments: {text!r} cannot be asked of the rows: {first_line(error)}") from None
+        raise ConfigError(f"[model] segments: {text!r} cannot be evaluated on the rows: {first_line(error)}") from None
     if dtype != pl.Boolean:
         raise ConfigError(
             f"[model] segments: expected a yes-or-no condition, {text!r} gives {dtype}; compare it with a value"
@@ -225,6 +225,4 @@ def _refuse_other_than_conditions(text: str, rows: pl.DataFrame) -> None:
     half = rows.height // 2
     whole, parts = holds(rows, text), [holds(part, text) for part in (rows[:half], rows[half:])]
     if len(whole) != rows.height or not whole.equals(pl.concat(parts)):
-        raise ConfigError(
-            f"[model] segments: {text!r} depends on other rows than the one it is asked of; write out the value"
-        )
+        raise ConfigError(f"[model] segments: {text!r} depends on other rows than its own; write out the value")

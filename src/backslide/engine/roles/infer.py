@@ -96,11 +96,11 @@ def _timestamp(table: TableLook) -> str | None:
         table.notes += [note for column in ranked if (note := _unread(table, column)) is not None][:1]
     if readable and _is_another_moment(readable[0]):
         table.ask(
-            "timestamp", f"{listed(readable)} can be read, but speak of another moment than the prediction's", readable
+            "timestamp", f"{listed(readable)} can be read, but refer to another moment than the prediction", readable
         )
         return None
     if len(readable) > 1:
-        table.notes.append(f"timestamp: {readable[0]!r} was taken; {listed(readable[1:])} would be readable too")
+        table.notes.append(f"timestamp: {readable[0]!r} was chosen; {listed(readable[1:])} is readable too")
     return readable[0] if readable else None
 
 
@@ -212,7 +212,7 @@ def _features(table: TableLook, outputs: Outputs) -> tuple[str, ...] | None:
     no_input = [column for column in free if column in own or _is_no_feature(table, column)]
     leaking = [column for column in free if column not in no_input and _is_output(table, column, outputs)]
     if leaking:
-        reason = "because they tell what the model said or what was true"
+        reason = "because they reveal the model's answer or the true outcome"
         table.notes.append(f"left out of the features, {reason}: {listed(leaking)}; put back what the model is given")
     left_out = {*no_input, *leaking}
     if no_input:

@@ -95,7 +95,7 @@ def strangers(seen: Seen) -> list[str]:
     if _apart(before, after):
         sentence = f"the windows share no label: the reference has {_texts(before)}, the current window {_texts(after)}"
         if min(len(before), len(after)) > 1:
-            raise LabelError(f"{sentence}; write the classes alike in both, or give windows of one problem")
+            raise LabelError(f"{sentence}; use one spelling in both, or give windows of the same problem")
         warnings.append(f"{sentence}; they are counted as different classes")
     lost = {name: both for name, both in seen.items() if _apart(*both)}
     if len(lost) == 2 and all(len(texts) > 1 for both in lost.values() for texts in both):

@@ -148,7 +148,7 @@ def _pair(table: TableLook, predictions: list[str]) -> tuple[str | None, str | N
     prediction = _prediction(table, judge, label)
     unused = [c for c in predictions if c != prediction and c not in table.aside]
     if unused:
-        table.notes.append(f"{listed(unused)} left out of the features: named like what a model puts out")
+        table.notes.append(f"{listed(unused)} left out of the features: named like a model output")
         table.aside.update(unused)
     return _chosen(table, label, judge, weights), table.take(prediction)
 
@@ -217,7 +217,7 @@ def _chosen(table: TableLook, label: str | None, judge: str | None, weights: dic
         )
     others = [c for c, weight in weights.items() if c != label and weight >= ENOUGH and _by_name(c) >= POSSIBLE]
     if label is not None and others:
-        table.notes.append(f"label: {label!r} was taken; {listed(others)} would have been next")
+        table.notes.append(f"label: {label!r} was chosen; {listed(others)} was the next choice")
         table.aside.update(others)
     return table.take(label)
 
@@ -253,11 +253,13 @@ def _scores(table: TableLook, label: str | None, prediction: str | None) -> tupl
         return {}, None
     column = ranked[0][1]
     if judge is None:
-        table.ask("scores", f"{column!r} looks like a score; say of which class", (column,))
+        table.ask("scores", f"{column!r} looks like a score; name its class", (column,))
         return {}, None
     if ranked[0][0] < ENOUGH:
         table.ask(
-            "scores", f"{column!r} looks like a score by its values, not by its name; it is one or an input", (column,)
+            "scores",
+            f"{column!r} looks like a score by its values, not by its name; it may be a score or an input",
+            (column,),
         )
         return {}, None
     return _lone_score(table, column, judge)
@@ -270,7 +272,7 @@ def _named_score(table: TableLook, named: str, column: str, judge: str | None) -
         table.taken.discard(column)
         table.ask(
             "scores",
-            f"{column!r} is named after {named!r}, but is higher where {judge!r} is not; say of which class",
+            f"{column!r} is named after {named!r}, but is higher where {judge!r} is not; name its class",
             (column,),
         )
         return {}, None
@@ -305,7 +307,7 @@ def _lone_score(table: TableLook, column: str, judge: str | None) -> tuple[dict[
         return {}, None
     positive = outcomes.scored_class(table.look, column, judge, classes)
     if positive is None:
-        table.ask("scores", f"{column!r} looks like a score, but not of which class; say so", (column,))
+        table.ask("scores", f"{column!r} looks like a score, but its class is not clear; name it", (column,))
         return {}, None
     table.take(column)
     if [name for name in classes if name.lower() in AFFIRMATIVE] == [positive]:

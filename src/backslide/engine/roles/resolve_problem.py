@@ -166,7 +166,7 @@ def _task(settings: Settings, roles: Roles, known: list[pl.Series]) -> Task | No
     if roles.scores:
         return "binary" if len(roles.scores) <= 2 else "multiclass"
     if not known:
-        raise LabelError("the task cannot be told: no label, prediction or score holds a value; set [model] task")
+        raise LabelError("the task cannot be inferred: no label, prediction or score holds a value; set [model] task")
     return "regression" if all(_looks_like_regression(series) for series in known) else None
 
 

@@ -129,7 +129,7 @@ def check_direction(
     whose: str = "",
     setting: str = "[model]",
 ) -> None:
-    """Refuse scores that speak against their own classes.
+    """Refuse scores that contradict their own classes.
 
     Args:
         outcomes: rows of the reference, or of one model of a shadow comparison.
@@ -151,9 +151,9 @@ def check_direction(
         other = next(c for c in problem.classes if c != label)
         fix = f'it is probably the score of {other!r}: set {setting} scores = {{ "{other}" = "{column}" }}'
         raise LabelError(
-            f"score of {label!r}: column {column!r}{whose} speaks against its {verdict.by} ({verdict.fact}); {fix}"
+            f"score of {label!r}: column {column!r}{whose} contradicts its {verdict.by} ({verdict.fact}); {fix}"
         )
     raise LabelError(
-        f"scores: columns {named}{whose} speak against their {verdict.by} ({verdict.fact}); they probably stand for each other's "
+        f"scores: columns {named}{whose} contradict their {verdict.by} ({verdict.fact}); they probably stand for each other's "
         f"classes: name each under its own class in {setting} scores"
     )

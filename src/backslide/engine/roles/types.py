@@ -170,7 +170,7 @@ def decoded(
                 frame.select(text.count()).collect(engine="streaming")
             except pl.exceptions.ComputeError:
                 raise ColumnError(
-                    f"column {column!r} of the {window} window holds bytes that are no UTF-8 text; write it as text or "
+                    f"column {column!r} of the {window} window holds bytes that are not UTF-8 text; write it as text or "
                     "numbers, or name another column"
                 ) from None
         raw[window] = frame.with_columns(texts), source

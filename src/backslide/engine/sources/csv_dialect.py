@@ -103,12 +103,12 @@ def dialect_of(name: str, separator: str, settings: DataSettings) -> Dialect:
     notes = (
         []
         if encoding in ("utf-8", settings.encoding)
-        else [f"it is no UTF-8 and was read as {encoding}{_shown(decoded)}"]
+        else [f"it is not UTF-8 and was read as {encoding}{_shown(decoded)}"]
     )
     if returns:
         notes.append("its lines end in carriage returns alone")
     if chosen not in (separator, settings.separator):
-        notes.append(f"its fields are parted by {SEPARATORS.get(chosen, repr(chosen))}")
+        notes.append(f"its fields are separated by {SEPARATORS.get(chosen, repr(chosen))}")
     if comma and settings.decimal is None:
         notes.append("its numbers have decimal commas")
     return Dialect(chosen, comma, skip, decoded, tuple(tuple(row) for row in head), tuple(notes))
@@ -120,7 +120,7 @@ def _check_text(name: str) -> None:
         start = file.read(8)
     description = next((kind for magic, kind in _OTHERS.items() if start.startswith(magic)), None)
     if description is not None and not name.lower().endswith(".zst"):
-        raise SourceError(f"{Path(name).name!r} is no text file but {description[0]}; {description[1]}")
+        raise SourceError(f"{Path(name).name!r} is not a text file but {description[0]}; {description[1]}")
 
 
 def _decoded(name: str, named: str | None) -> tuple[str, bytes | None]:
@@ -134,7 +134,7 @@ def _decoded(name: str, named: str | None) -> tuple[str, bytes | None]:
             return named, _bytes(name).decode(named).encode()
         except LookupError:
             raise SourceError(
-                f"[data] encoding: {named!r} is no encoding; expected one such as 'utf-8', 'cp1252' or 'utf-16'"
+                f"[data] encoding: {named!r} is not an encoding; expected one such as 'utf-8', 'cp1252' or 'utf-16'"
             ) from None
         except UnicodeError:
             raise SourceError(
@@ -149,7 +149,7 @@ def _decoded(name: str, named: str | None) -> tuple[str, bytes | None]:
         try:
             return str(encoding), _bytes(name).decode(str(encoding)).lstrip("\ufeff").encode()
         except UnicodeError:
-            raise SourceError(f"{Path(name).name!r} begins like {encoding} and is not; set [data] encoding") from None
+            raise SourceError(f"{Path(name).name!r} begins like {encoding} but is not; set [data] encoding") from None
     if _is_utf8(name):
         return "utf-8", None
     return "cp1252", _bytes(name).decode("cp1252", errors="replace").encode()

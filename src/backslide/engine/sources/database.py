@@ -133,7 +133,7 @@ def _engine(url: URL, text: str) -> Engine:
         return create_engine(url)
     except (ImportError, NoSuchModuleError) as error:
         extra = "watch,postgres" if url.get_backend_name() == "postgresql" else ""
-        how = install(extra) if extra else "install the driver that SQLAlchemy wants for it"
+        how = install(extra) if extra else "install the driver that SQLAlchemy requires for it"
         raise MissingExtraError(
             f"reading {hidden(text)!r} needs a driver ({str(error).splitlines()[0]}); {how}"
         ) from None
@@ -153,9 +153,7 @@ def _read(connection: Connection, what: str, text: str) -> pl.DataFrame:
     names = list(result.keys())
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise SourceError(
-            f"the query of {hidden(text)!r} gives two columns named {twice!r}; name one of them otherwise"
-        )
+        raise SourceError(f"the query of {hidden(text)!r} gives two columns named {twice!r}; rename one of them")
     parts = [
         pl.DataFrame([_column(name, values) for name, values in zip(names, zip(*rows, strict=True), strict=True)])
         for rows in result.partitions(ROWS)

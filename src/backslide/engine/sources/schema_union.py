@@ -63,7 +63,8 @@ def unified(
                 continue
             if dtype.time_zone is None:
                 notes.add(
-                    Path(file).name, f"times in {column!r} name no zone and other files' do; they were read as UTC"
+                    Path(file).name,
+                    f"times in {column!r} name no zone, but those in other files do; they were read as UTC",
                 )
                 changed.append(pl.col(column).dt.replace_time_zone("UTC"))
             else:

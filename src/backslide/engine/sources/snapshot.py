@@ -94,7 +94,7 @@ def said(frame: pl.DataFrame | pl.LazyFrame, roles: Roles) -> list[str]:
     absent = frame.lazy().select(pl.all().is_null().all()).collect().row(0, named=True)
     missing = [(role, column) for role, column in roles.columns().items() if absent.get(column)]
     without = {
-        "label": "the snapshot's rows hold no labels, so whether the metric fell cannot be told against them",
+        "label": "the snapshot's rows hold no labels, so they cannot show whether the metric fell",
         "timestamp": "the snapshot's rows hold no times, so how much days differ is not known from the reference",
     }
     return [without[role] for role, _ in missing if role in without]

@@ -73,7 +73,9 @@ class Cutting:
     def _within(self, name: str, source: str, span: TimeRange) -> pl.LazyFrame:
         settings, column = self.settings, self.settings.model.timestamp
         if settings.data.source is None:
-            raise ConfigError(f"[windows] {name} = {source!r} is a time range: set [data] source to what it cuts")
+            raise ConfigError(
+                f"[windows] {name} = {source!r} is a time range: set [data] source to the table it selects from"
+            )
         if column is None:
             raise ConfigError(
                 f"[windows] {name} = {source!r} is a time range: set [model] timestamp to the time column"

@@ -200,7 +200,7 @@ def named(written: str) -> tuple[Form | None, str | None, tuple[str, ...]]:
             whole = False
         if not whole:
             raise ConfigError(
-                f"[model] timestamp_format: {written!r} is no pattern of a whole time; name day, month and year"
+                f"[model] timestamp_format: {written!r} is not a pattern of a whole date; include day, month and year"
             )
         return Form(pattern.replace("%z", "%#z"), "", zoned), None, ()
     if name in (DAY_FIRST, MONTH_FIRST):

@@ -33,7 +33,7 @@ def time_format(roles: Roles) -> TimeFormat:
             ZoneInfo(roles.timestamp_zone)
         except (KeyError, ValueError, OSError):
             raise ConfigError(
-                f"[model] timestamp_zone: {roles.timestamp_zone!r} is no time zone; expected one such as 'Europe/Berlin'"
+                f"[model] timestamp_zone: {roles.timestamp_zone!r} is not a time zone; expected one such as 'Europe/Berlin'"
             ) from None
     if roles.timestamp_format is not None:
         named(roles.timestamp_format)

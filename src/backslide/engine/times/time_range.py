@@ -50,7 +50,7 @@ def parse_time_range(text: str) -> TimeRange | None:
     if _BARE_DATE.match(right):
         end += timedelta(days=1)
     if end <= start:
-        raise TimestampError(f"expected a time range that ends after it starts, got {text!r}; exchange its two ends")
+        raise TimestampError(f"expected a time range that ends after it starts, got {text!r}; swap its ends")
     return TimeRange(start, end)
 
 
@@ -61,7 +61,7 @@ def _instant(part: str, text: str) -> datetime:
         instant = datetime.fromisoformat(part)
     except ValueError:
         raise TimestampError(
-            f"expected a time range like '2026-03-01..2026-03-31', got {text!r}: {part!r} is no date or time"
+            f"expected a time range like '2026-03-01..2026-03-31', got {text!r}: {part!r} is not a date or time"
         ) from None
     return instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant
 

@@ -269,7 +269,8 @@ def _order(times: TimeReading, forms: list[Form], frames: Mapping[str, pl.LazyFr
     if best > UNREADABLE * rows:
         shown = [next((t[f"not {o}"] for t in tables if t[f"not {o}"] is not None), None) for o in orders[:2]]
         raise TimestampError(
-            f"timestamp {times.column!r}: {shown[0]!r} is no day{by}month and {shown[1]!r} no month{by}day, so neither order "
+            f"timestamp {times.column!r}: {shown[0]!r} is not day{by}month and {shown[1]!r} is not "
+            f"month{by}day, so neither order "
             "fits all rows; write the times alike (ISO 8601 is best), or set [model] timestamp_format"
         )
     if len(fitting) == 1:
@@ -279,7 +280,7 @@ def _order(times: TimeReading, forms: list[Form], frames: Mapping[str, pl.LazyFr
     example = next((table["any"] for table in tables if table["any"] is not None), "")
     patterns = " or ".join(f'"{forms[0].ordered(order).pattern}"' for order in reversed(fitting)).replace("%.f", "")
     raise TimestampError(
-        f"timestamp {times.column!r}: whether the day or the month comes first in {example!r} cannot be told, for every row "
+        f"timestamp {times.column!r}: it is not clear whether the day or the month comes first in {example!r}: every row "
         f"fits both; set [model] timestamp_format = {patterns}"
     )
 

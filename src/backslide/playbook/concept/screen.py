@@ -32,7 +32,7 @@ def left_by_screen(case: Case) -> tuple[str, ...]:
     taken = dict.fromkeys(pair.name for pair in chain(*zip(by_move, by_errors, strict=True)))
     columns = set(list(taken)[:WIDE])
     case.notes.append(
-        f"{len(pairs)} features: inputs and relation are told apart on the {WIDE} that moved most or go most with errors"
+        f"{len(pairs)} features: inputs and relation are separated on the {WIDE} that moved most or go most with errors"
     )
     return tuple(pair.name for pair in pairs if pair.name not in columns)
 

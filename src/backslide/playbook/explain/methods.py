@@ -199,7 +199,7 @@ def _sentence(pairs: dict[str, MethodAgreement], apart: list[str]) -> str:
         return "too few features matter to compare the methods"
     if apart:
         parts = [f"{name} (rank correlation {say.number(round(pairs[name].value, 2), 2)})" for name in apart]
-        return f"SHAP values rank the features otherwise than {say.listed(parts)}"
+        return f"SHAP values rank the features differently from {say.listed(parts)}"
     values = [one.value for one in pairs.values()]
     low, high = (say.number(round(v, 2), 2) for v in (min(values), max(values)))
     span = low if low == high else f"{low} to {high}"

@@ -73,7 +73,7 @@ class UnknownCategories(Check):
         values = [repr(value) for value, _ in (cur.values or ref.values).most_common()]
         summary = (
             f"{say.percent(shares[1])} of {cur.column} holds categories that the encoder does not know, "
-            f"{say.percent(shares[0])} before: {say.listed(values, SHOWN)}; they are {cur.instead} without a word"
+            f"{say.percent(shares[0])} before: {say.listed(values, SHOWN)}; they are {cur.instead} silently"
         )
         title = f"{cur.column}: unknown to the encoder"
         return share_finding(

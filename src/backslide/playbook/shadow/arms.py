@@ -105,7 +105,7 @@ def logged_in(
                 f"{did_you_mean(column, [c for c in frame.columns if c not in CANONICAL])}"
             )
     if problem.has_scores and not columns.scores:
-        raise LabelError("one model has scores and the other has not; name both, or leave [model] scores out")
+        raise LabelError("one model has scores and the other does not; name both, or leave [model] scores out")
     roles = problem.roles.model_copy(update={"prediction": columns.prediction, "scores": dict(columns.scores)})
     other = Problem(**{**vars(problem), "roles": roles, "has_scores": bool(columns.scores) and problem.has_scores})
     if problem.has_scores:

@@ -52,7 +52,7 @@ def judge(case: Case, basis: VerdictBasis, old: str, new: str) -> ShadowJudgemen
     if basis.assignment is not None and not basis.assignment.balanced:
         text = basis.assignment.reading.rstrip(".")
         return _judged(
-            ShadowVerdict.INCONCLUSIVE, f"Inconclusive: {_low(text)}.", f"mend the assignment first: {_low(text)}"
+            ShadowVerdict.INCONCLUSIVE, f"Inconclusive: {_low(text)}.", f"repair the assignment first: {_low(text)}"
         )
     losses = [p for p in basis.parts if p.comparison is not None and p.comparison.winner == "old"]
     headline = basis.headline
@@ -134,7 +134,7 @@ def _reason(case: Case, basis: VerdictBasis) -> str:
         else "more rows would settle it"
     )
     if factor > MOST_TIMES:
-        more = "a difference of min_effect is too small to be told from noise with anything like these rows"
+        more = "a difference of min_effect is too small to be distinguished from noise with about this many rows"
     return f"{_moved(case, basis)}, which could be noise or too little to matter; {more}"
 
 
@@ -149,7 +149,9 @@ def _without_labels(case: Case, basis: VerdictBasis) -> str:
     elif basis.why_not:
         sentences.append(basis.why_not)
     flipped = basis.flips is not None and basis.flips.rows > 0
-    return "; ".join([*sentences, "label the flips: only they tell the models apart" if flipped else "label more rows"])
+    return "; ".join(
+        [*sentences, "label the flips: only they distinguish the models" if flipped else "label more rows"]
+    )
 
 
 def _moved(case: Case, basis: VerdictBasis) -> str:

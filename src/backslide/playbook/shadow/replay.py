@@ -97,7 +97,8 @@ class Replay:
 
 
 ASK_AS_SERVED = (
-    "call it with the logged columns to see why, then log them as it was given them, or name a function that prepares them as "
+    "call it with the logged columns to see why, then log them as the model received them, or name a "
+    "function that prepares them as "
     "serving does (reference_model = 'module:function')"
 )
 
@@ -232,7 +233,7 @@ class ModelReplay(Check):
         if result.unasked:
             summary += f"; whether it is the model that served them is not known: {ASK_AS_SERVED}"
         elif window == "reference" and not result.agrees:
-            summary += "; it is not the model that served them, or was given other inputs, so nothing is proven with it"
+            summary += "; it is not the model that served them, or was given other inputs, so it proves nothing"
         return Finding(
             code=self.code,
             subject=window,

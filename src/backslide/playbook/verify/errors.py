@@ -164,7 +164,7 @@ def _flows(case: Case) -> list[Finding]:
 def _ranked(grown: list[Finding], tested: int) -> Ranking:
     """The flows that grew, by what their rate adds to all rows."""
     shown = grown[:LOOKED_AT]
-    more = f"; {len(grown) - SHOWN} more grew and are not told one by one" if len(grown) > SHOWN else ""
+    more = f"; {len(grown) - SHOWN} more grew and are not listed" if len(grown) > SHOWN else ""
     return Ranking(
         title="Errors that grew",
         reading=f"What the rate of each error adds to all rows, label → prediction; {say.count(tested)} were compared{more}.",

@@ -138,8 +138,8 @@ def _fewer(case: Case) -> tuple[str, ...]:
     last = _last_day(case.current)
     since = f", none after {last}" if last else ""
     return (
-        f"Labels went missing or are still to come: {say.percent(shares[1])} of the current rows have one{since}, "
-        f"{say.percent(shares[0])} of the reference's do; the metric speaks of the labelled rows alone.",
+        f"Labels are missing or still to come: {say.percent(shares[1])} of the current rows have one{since}, "
+        f"{say.percent(shares[0])} of the reference's do; the metric covers the labelled rows alone.",
     )
 
 

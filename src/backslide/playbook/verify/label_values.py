@@ -4,7 +4,7 @@ Class labels that occur in one window only: new values in the feedback (a class 
 a new system) and classes of which none came any more, with the days on which they were seen.
 
 **Why it matters.** A model can never be right about a class it was not taught, and recall, precision and F1 of a class that is
-gone are not estimable: both drop out of averages without a word.
+gone are not estimable: both drop out of averages silently.
 
 **Stays quiet** when a label so rare could be missing from one of the windows by chance: the chance that all its rows, and that
 all days on which it came, fell into one window (whichever is larger), times the labels looked at (Holm), is over 0.5 %. So at

@@ -52,7 +52,7 @@ def _finding(
         code=code,
         subject=f"mix of {name}",
         severity=Severity.WARN if hidden else Severity.OK,
-        summary=summary + (f"; the moved mix hides that {groups} got worse inside" if hidden else ""),
+        summary=summary + (f"; the changed mix hides that {groups} got worse inside" if hidden else ""),
         estimate=interval_of(one.within),
         unit="points" if metric.share else "",
         p_value=p_value,

@@ -10,7 +10,7 @@ from backslide.engine.roles.score_direction import check_direction, direction
 
 
 def check_scores(case: Case) -> None:
-    """Refuse scores of the reference that speak against their own classes.
+    """Refuse scores of the reference that contradict their own classes.
 
     Raises:
         LabelError: one line that names the columns and the probable fix.

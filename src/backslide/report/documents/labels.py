@@ -58,7 +58,7 @@ def no_cause(verdict: Verdict, too_few: str) -> str:
     if too_few:
         return too_few
     if verdict.bad:
-        return "No cause held up: what was tried is listed below, and the whole change stays unexplained."
+        return "No cause was confirmed: what was tried is listed below, and the whole change remains unexplained."
     if verdict is Verdict.INCONCLUSIVE:
         return "No cause is named: whether the model got worse could not be decided."
     return "Nothing material got worse, so no cause is named."

@@ -175,9 +175,9 @@ def _features(r: Retrain, unit: Unit) -> PageSection | None:
         for f in r.features[:MOST_FEATURES]
     )
     reading = (
-        "Drift: how far the feature alone sets fresh rows apart. Leaned on: what shuffling it costs on later rows; "
+        "Drift: how well the feature alone separates fresh rows. Leaned on: what shuffling it costs on later rows; "
     )
-    reading += "negative where it leads astray."
+    reading += "negative where it misleads."
     return table_section("Features, drift times harm", reading, ("feature", "drift", "leaned on", "product"), lines)
 
 

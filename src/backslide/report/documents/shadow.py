@@ -119,7 +119,7 @@ _DIFFERENCES = ("old", "new", "new − old", "interval", "wins", "test")
 
 def _metrics(s: Shadow) -> PageSection:
     lines = tuple((say.metric(d.metric), *_cells(d)) for d in s.metrics if d.difference is not None)
-    return table_section("Every usual metric", "Intervals of 95%, each for itself.", ("metric", *_DIFFERENCES), lines)
+    return table_section("Every usual metric", "95% intervals, each on its own.", ("metric", *_DIFFERENCES), lines)
 
 
 def _parts(title: str, parts: tuple[PartComparison, ...]) -> PageSection | None:
@@ -134,7 +134,7 @@ def _parts(title: str, parts: tuple[PartComparison, ...]) -> PageSection | None:
         lines.append((name, size, flips, *cells))
     first = compared[0].comparison if compared else None
     what = "" if first is None else f"{say.metric(first.metric.split('[')[0])}; "
-    level = "" if first is None else f"intervals hold together at 95% ({say.percent(first.level, 2)} each), "
+    level = "" if first is None else f"intervals hold jointly at 95% ({say.percent(first.level, 2)} each), "
     reading = f"{what}{level}tests corrected for looking at {len(compared)}."
     if any(p.masked for p in parts):
         reading += " Masked: the new model loses here although it does not lose overall."
