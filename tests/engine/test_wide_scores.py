@@ -54,4 +54,4 @@ def test_rows_without_any_score_know_nothing():
     values = wide_scores.row_quantities(np.full((2, 4), np.nan), None, np.array([0, -1]))
     for name in (names.CONFIDENCE, names.ENTROPY, names.LOG_LOSS, names.BRIER):
         assert np.isnan(values[name]).all(), name
-    assert (wide_scores.decided(np.full((2, 4), np.nan)) == -1).all()
+    assert (wide_scores.decide(np.full((2, 4), np.nan)) == -1).all()

@@ -12,7 +12,7 @@ import pytest
 from backslide.stats.change.units import Days
 from backslide.stats.metrics.metric import METRICS, Metric
 from backslide.stats.metrics.row_sums import count_rows, loss_rows, value_rows
-from backslide.stats.shift.model_difference import delong, mcnemar, paired
+from backslide.stats.shift.model_difference import compare_paired, delong, mcnemar
 from real import worlds
 from scale import most, runs
 
@@ -95,7 +95,7 @@ def rows_of(metric: Metric, pair: Pair) -> list[np.ndarray]:
 
 
 def by_day(pair: Pair, metric: str, days: Days) -> float:
-    return paired(METRICS[metric], *rows_of(METRICS[metric], pair), days).p_value
+    return compare_paired(METRICS[metric], *rows_of(METRICS[metric], pair), days).p_value
 
 
 def area(pair: Pair, clusters: Days) -> float:

@@ -13,7 +13,15 @@ from backslide.stats.change.jackknife import jackknife_units
 from backslide.stats.change.units import MEAN
 from backslide.stats.metrics.metric import METRICS
 from backslide.stats.metrics.row_sums import count_rows, loss_rows, value_rows
-from backslide.stats.shift.model_difference import EXACT, delong, discordant, mcnemar, paired, paired_whole, unpaired
+from backslide.stats.shift.model_difference import (
+    EXACT,
+    compare_paired,
+    compare_paired_whole,
+    compare_unpaired,
+    delong,
+    discordant,
+    mcnemar,
+)
 from backslide.stats.shift.sample_ratio import counts_differ, sample_ratio, values_differ
 
 FIRST = 20_000
@@ -103,7 +111,7 @@ def test_delong_without_a_class_is_not_estimable():
 def test_mean_difference_by_row_is_the_paired_t_test():
     rng = np.random.default_rng(1)
     old, new = rng.normal(size=500), rng.normal(0.1, 1.2, 500)
-    found = paired(MEAN, *means(old, new), None)
+    found = compare_paired(MEAN, *means(old, new), None)
     expected = stats.ttest_rel(new, old)
     assert found.estimate == pytest.approx(new.mean() - old.mean())
     assert found.p_value == pytest.approx(expected.pvalue, rel=0.05)
@@ -113,7 +121,7 @@ def test_mean_difference_by_row_is_the_paired_t_test():
 def test_difference_of_f1_agrees_with_the_bootstrap():
     rng = np.random.default_rng(2)
     labels, old, new = answers(rng, 900)
-    found = paired(METRICS["macro_f1"], *counted(labels, (old, new)), None)
+    found = compare_paired(METRICS["macro_f1"], *counted(labels, (old, new)), None)
     rows, value = counted(labels, (old, new)), METRICS["macro_f1"].value
     drawn = [value(rows[1][i].sum(0)) - value(rows[0][i].sum(0)) for i in rng.integers(0, 900, (400, 900))]
     assert found.new == pytest.approx(f1_score(labels, new, average="macro"))
@@ -126,14 +134,14 @@ def test_auc_by_row_is_delong():
     scores = [rng.normal(size=800) + labels * shift for shift in (0.8, 1.1)]
     wide = [np.column_stack([-s, s]) for s in scores]
     rows = [value_rows(METRICS["roc_auc"].of((labels, labels, w))) for w in wide]
-    found, areas = paired(METRICS["roc_auc"], *rows, None), delong(labels == 1, *scores)
+    found, areas = compare_paired(METRICS["roc_auc"], *rows, None), delong(labels == 1, *scores)
     assert found.se == pytest.approx(areas.se, rel=0.01)
 
 
 def test_the_same_answers_have_no_difference():
     labels, old, _ = answers(np.random.default_rng(5))
     for name in ("accuracy", "macro_f1"):
-        found = paired(METRICS[name], *counted(labels, (old, old)), None)
+        found = compare_paired(METRICS[name], *counted(labels, (old, old)), None)
         assert found.estimate == 0
         assert found.p_value == 1
         assert found.interval()[0] < 0 < found.interval()[1], "rows that were not seen may still flip"
@@ -143,9 +151,9 @@ def test_three_flips_are_three_observations():
     labels = np.zeros(10_000, int)
     old, new = labels.copy(), labels.copy()
     old[:3] = 1
-    found = paired(METRICS["accuracy"], *counted(labels, (old, new), 2), None)
+    found = compare_paired(METRICS["accuracy"], *counted(labels, (old, new), 2), None)
     assert found.p_value == pytest.approx(0.25)
-    assert paired(METRICS["log_loss"], *(loss_rows("absolute", labels, v) for v in (old, new)), None).df < 10
+    assert compare_paired(METRICS["log_loss"], *(loss_rows("absolute", labels, v) for v in (old, new)), None).df < 10
 
 
 def intervals_hold(days, rows, tau, *, runs=400, memory=0.0):
@@ -157,7 +165,7 @@ def intervals_hold(days, rows, tau, *, runs=400, memory=0.0):
         for t in range(1, days):
             shock[t] = memory * shock[t - 1] + np.sqrt(1 - memory**2) * shock[t]
         apart = rng.normal(size=days * rows) + tau * shock[days_of]
-        low, high = paired(MEAN, *means(np.zeros(len(apart)), apart), FIRST + days_of).interval()
+        low, high = compare_paired(MEAN, *means(np.zeros(len(apart)), apart), FIRST + days_of).interval()
         held += low <= 0 <= high
     return held / runs
 
@@ -182,7 +190,7 @@ def test_rows_alone_would_not():
     rng, missed = np.random.default_rng(0), 0
     for _ in range(200):
         apart = rng.normal(size=1800) + 0.3 * np.repeat(rng.normal(size=30), 60)
-        missed += paired(MEAN, *means(np.zeros(1800), apart), None).p_value < 0.05
+        missed += compare_paired(MEAN, *means(np.zeros(1800), apart), None).p_value < 0.05
     assert missed / 200 > 0.2
 
 
@@ -191,7 +199,7 @@ def test_few_days_say_less_than_many():
     apart = rng.normal(0.1, 1, 2400)
     widths = []
     for days in (1, 4, 30):
-        low, high = paired(
+        low, high = compare_paired(
             MEAN, *means(np.zeros(2400), apart), FIRST + np.repeat(np.arange(days), 2400 // days)
         ).interval()
         widths.append(high - low)
@@ -205,7 +213,7 @@ def test_groups_side_by_side_cancel_what_days_do_to_both():
         shock, days = rng.normal(0, 1, 20), rng.integers(0, 20, 2000)
         values = rng.normal(size=2000) + shock[days]
         arm = rng.random(2000) < 0.5
-        found = unpaired(MEAN, *means(values[~arm], values[arm]), FIRST + days[~arm], FIRST + days[arm])
+        found = compare_unpaired(MEAN, *means(values[~arm], values[arm]), FIRST + days[~arm], FIRST + days[arm])
         wrong += found.p_value < 0.05
         widths.append(found.se)
     assert wrong <= stats.binom.ppf(0.999, 200, 0.05)
@@ -220,7 +228,7 @@ def test_a_metric_of_the_whole_is_jackknifed():
         return float(old[keep].mean()), float(new[keep].mean())
 
     units = jackknife_units(lambda keep: both(keep)[1] - both(keep)[0], 800, None, rng)
-    found, plain = paired_whole(both, units), paired(MEAN, *means(old, new), None)
+    found, plain = compare_paired_whole(both, units), compare_paired(MEAN, *means(old, new), None)
     assert found.estimate == pytest.approx(plain.estimate)
     assert found.se == pytest.approx(plain.se, rel=0.4)
 

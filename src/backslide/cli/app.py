@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from backslide.cli.log_app import log
+from backslide.cli.options import PrintJson, option
 from backslide.cli.output import Files
 
 app = typer.Typer(
@@ -23,12 +24,9 @@ app = typer.Typer(
 
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-PrintJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-JsonFile = Annotated[
-    str | None, typer.Option("--json", metavar="FILE", help="Write the answer as JSON; - for the terminal.")
-]
-HtmlFile = Annotated[str | None, typer.Option("--html", metavar="FILE", help="Write the report as one HTML page.")]
-MarkdownFile = Annotated[str | None, typer.Option("--md", metavar="FILE", help="Write the report as Markdown.")]
+JsonFile = Annotated[str | None, option("--json", "FILE", "Write the answer as JSON; - for the terminal.")]
+HtmlFile = Annotated[str | None, option("--html", "FILE", "Write the report as one HTML page.")]
+MarkdownFile = Annotated[str | None, option("--md", "FILE", "Write the report as Markdown.")]
 Trusted = Annotated[
     bool, typer.Option("--trusted/--untrusted", help="Whether the model file may run code while it is loaded.")
 ]
@@ -58,11 +56,9 @@ def root(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for logs, model and report.")] = Path(
-        "demo"
-    ),
+    out: Annotated[Path, option("--out", "DIR", "Folder for logs, model and report.")] = Path("demo"),
     story: Annotated[
-        str, typer.Option("--story", metavar="NAME", help="letters: a fine-tuned model; reader: a fault upstream.")
+        str, option("--story", "NAME", "letters: a fine-tuned model; reader: a fault upstream.")
     ] = "letters",
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the report in a browser.")] = False,
     json: PrintJson = False,
@@ -77,9 +73,7 @@ def demo(
 @app.command()
 def init(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Logged predictions: a file, glob, folder or URI.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the configuration.")] = Path(
-        "backslide.toml"
-    ),
+    out: Annotated[Path, option("--out", "FILE", "Where to write the configuration.")] = Path("backslide.toml"),
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     json: PrintJson = False,
 ) -> int:
@@ -96,11 +90,9 @@ def diagnose(
     html: HtmlFile = None,
     md: MarkdownFile = None,
     reference: Annotated[
-        str | None, typer.Option("--reference", metavar="SRC", help="Reference window, instead of the configured one.")
+        str | None, option("--reference", "SRC", "Reference window, instead of the configured one.")
     ] = None,
-    current: Annotated[
-        str | None, typer.Option("--current", metavar="SRC", help="Current window, instead of the configured one.")
-    ] = None,
+    current: Annotated[str | None, option("--current", "SRC", "Current window, instead of the configured one.")] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Find verdict and causes only; list the descriptive checks as skipped.")
     ] = False,
@@ -158,14 +150,14 @@ def retrain(
     md: MarkdownFile = None,
     diagnosis: Annotated[
         Path | None,
-        typer.Option("--diagnosis", metavar="FILE", help="A stored diagnosis; by default one is made first."),
+        option("--diagnosis", "FILE", "A stored diagnosis; by default one is made first."),
     ] = None,
     repaired: Annotated[
         bool, typer.Option("--repaired", help="Continue with repaired rows where a repair fixes the cause.")
     ] = False,
     registry: Annotated[
         Path | None,
-        typer.Option("--registry", metavar="DIR", help="Folder of versions in which to save a promoted candidate."),
+        option("--registry", "DIR", "Folder of versions in which to save a promoted candidate."),
     ] = None,
     quiet: Quiet = False,
 ) -> int:
@@ -190,7 +182,7 @@ def retrain(
 def versions(
     registry: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of versions.")] = Path("models"),
     roll_back: Annotated[bool, typer.Option("--roll-back", help="Make the previous version current again.")] = False,
-    to: Annotated[str | None, typer.Option("--to", metavar="NAME", help="Make this version current.")] = None,
+    to: Annotated[str | None, option("--to", "NAME", "Make this version current.")] = None,
     json: PrintJson = False,
 ) -> int:
     """List the versions that retraining wrote, or make an earlier one current."""
@@ -201,39 +193,31 @@ def versions(
 
 @app.command()
 def snapshot(
-    model: Annotated[str, typer.Option("--model", metavar="MODEL", help="A file, an MLflow URI, or module:function.")],
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write it.")] = None,
+    model: Annotated[str, option("--model", "MODEL", "A file, an MLflow URI, or module:function.")],
+    out: Annotated[Path | None, option("--out", "FILE", "Where to write it.")] = None,
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="SRC", help="Training rows, for the golden rows and the training profile."),
+        option("--data", "SRC", "Training rows, for the golden rows and the training profile."),
     ] = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the model; default: that of the artefact.")
     ] = None,
-    config: Annotated[
-        list[str] | None, typer.Option("--config", metavar="FILE", help="A configuration file; may be repeated.")
-    ] = None,
+    config: Annotated[list[str] | None, option("--config", "FILE", "A configuration file; may be repeated.")] = None,
     env: Annotated[
         list[str] | None,
-        typer.Option(
-            "--env", metavar="PATTERN", help="Environment variables to record; default: all but those of the session."
-        ),
+        option("--env", "PATTERN", "Environment variables to record; default: all but those of the session."),
     ] = None,
     show: Annotated[
         list[str] | None,
-        typer.Option(
-            "--show",
-            metavar="PATTERN",
-            help="Variables and keys to write in clear text; by default only digests are written.",
-        ),
+        option("--show", "PATTERN", "Variables and keys to write in clear text; by default only digests are written."),
     ] = None,
     repository: Annotated[
         str | None,
-        typer.Option("--repository", metavar="DIR", help="Git checkout; default: that of the working folder."),
+        option("--repository", "DIR", "Git checkout; default: that of the working folder."),
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option("--against", metavar="SNAPSHOT", help="Earlier snapshot whose golden rows to ask again."),
+        option("--against", "SNAPSHOT", "Earlier snapshot whose golden rows to ask again."),
     ] = None,
     golden: Annotated[
         int, typer.Option("--golden", min=0, help="Number of rows to keep with the model's answers.")
@@ -265,17 +249,17 @@ def integrity(
     second: Annotated[
         str, typer.Argument(metavar="B", help="Snapshot from when it got worse, or of another environment.")
     ],
-    onset: Annotated[str | None, typer.Option("--onset", metavar="TIME", help="When the drop began (ISO).")] = None,
+    onset: Annotated[str | None, option("--onset", "TIME", "When the drop began (ISO).")] = None,
     repository: Annotated[
-        str | None, typer.Option("--repository", metavar="DIR", help="Git checkout, for the commits in between.")
+        str | None, option("--repository", "DIR", "Git checkout, for the commits in between.")
     ] = None,
     path: Annotated[
         list[str] | None,
-        typer.Option("--path", metavar="PATH", help="List only commits that touch this path; may be repeated."),
+        option("--path", "PATH", "List only commits that touch this path; may be repeated."),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", metavar="MODEL", help="The artefact of B, to ask it the golden rows of A."),
+        option("--model", "MODEL", "The artefact of B, to ask it the golden rows of A."),
     ] = None,
     trusted: Trusted = True,
     json: JsonFile = None,
@@ -326,11 +310,9 @@ def report(
     md: MarkdownFile = None,
     json: PrintJson = False,
     charts: Annotated[
-        Path | None, typer.Option("--charts", metavar="DIR", help="Write every chart to a file, with an index page.")
+        Path | None, option("--charts", "DIR", "Write every chart to a file, with an index page.")
     ] = None,
-    image: Annotated[
-        str | None, typer.Option("--format", metavar="svg|png", help="Format of the charts; default: svg.")
-    ] = None,
+    image: Annotated[str | None, option("--format", "svg|png", "Format of the charts; default: svg.")] = None,
 ) -> int:
     """Render a stored diagnosis or comparison; needs no data and no model."""
     from backslide.cli.report import run
@@ -352,21 +334,15 @@ def watch(
     replay: Annotated[
         bool, typer.Option("--replay", help="Replay the history: which alarms would have been raised, and when.")
     ] = False,
-    every: Annotated[
-        str | None, typer.Option("--every", metavar="TIME", help="Look again every 30m, 1h, 1d ... until stopped.")
-    ] = None,
-    as_of: Annotated[
-        str | None, typer.Option("--as-of", metavar="TIME", help="Treat this time as the present (ISO, UTC).")
-    ] = None,
+    every: Annotated[str | None, option("--every", "TIME", "Look again every 30m, 1h, 1d ... until stopped.")] = None,
+    as_of: Annotated[str | None, option("--as-of", "TIME", "Treat this time as the present (ISO, UTC).")] = None,
     mute: Annotated[
         str | None,
-        typer.Option("--mute", metavar="STREAM", help="Suppress alerts for a stream (a name, or missing:*)."),
+        option("--mute", "STREAM", "Suppress alerts for a stream (a name, or missing:*)."),
     ] = None,
-    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why the stream is muted.")] = None,
-    until: Annotated[str | None, typer.Option("--until", metavar="DAY", help="Last day of the mute.")] = None,
-    unmute: Annotated[
-        str | None, typer.Option("--unmute", metavar="STREAM", help="Alert for a muted stream again.")
-    ] = None,
+    reason: Annotated[str | None, option("--reason", "TEXT", "Why the stream is muted.")] = None,
+    until: Annotated[str | None, option("--until", "DAY", "Last day of the mute.")] = None,
+    unmute: Annotated[str | None, option("--unmute", "STREAM", "Alert for a muted stream again.")] = None,
     test_alert: Annotated[bool, typer.Option("--test-alert", help="Send a test message to every receiver.")] = False,
     json: JsonFile = None,
     quiet: Quiet = False,

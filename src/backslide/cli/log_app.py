@@ -7,19 +7,18 @@ from typing import Annotated
 
 import typer
 
+from backslide.cli.options import PrintJson, option
+
 log = typer.Typer(
     help="The prediction log: import, roll up, count, compact, label and export what a model served.",
     rich_markup_mode=None,
 )
 
-PrintJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-Store = Annotated[str, typer.Option("--store", metavar="DIR", help="Folder of the log.")]
-OneModel = Annotated[
-    str | None, typer.Option("--model", metavar="NAME", help="One model; default: all, or the only one.")
-]
+Store = Annotated[str, option("--store", "DIR", "Folder of the log.")]
+OneModel = Annotated[str | None, option("--model", "NAME", "One model; default: all, or the only one.")]
 Spool = Annotated[
     Path | None,
-    typer.Option("--spool", metavar="DIR", help="Folder of the lines not yet rolled up; default: inside the store."),
+    option("--spool", "DIR", "Folder of the lines not yet rolled up; default: inside the store."),
 ]
 
 
@@ -37,31 +36,29 @@ def rollup(
     return run(store, model=model, spool=spool, as_json=json, replay=replay)
 
 
-def _column(option: str, words: str) -> typer.models.OptionInfo:
-    option_info: typer.models.OptionInfo = typer.Option(option, metavar="COLUMN", help=words)
-    return option_info
-
-
 @log.command()
 def ingest(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="A file, glob, folder, Delta table or database URI.")],
-    model: Annotated[str, typer.Option("--model", metavar="NAME", help="Name of the model in the log.")],
+    model: Annotated[str, option("--model", "NAME", "Name of the model in the log.")],
     store: Store = "log",
     config: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="A backslide.toml that says which column is what.")
+        Path | None, option("--config", "FILE", "A backslide.toml that says which column is what.")
     ] = None,
     id: Annotated[
-        str | None, _column("--id", "Identifies a prediction; default: guessed, else made of the contents of the row.")
+        str | None,
+        option("--id", "COLUMN", "Identifies a prediction; default: guessed, else made of the contents of the row."),
     ] = None,
     timestamp: Annotated[
-        str | None, _column("--timestamp", "When the prediction was served; default: guessed.")
+        str | None, option("--timestamp", "COLUMN", "When the prediction was served; default: guessed.")
     ] = None,
-    prediction: Annotated[str | None, _column("--prediction", "What the model decided; default: guessed.")] = None,
-    label: Annotated[str | None, _column("--label", "The true outcome; default: guessed.")] = None,
+    prediction: Annotated[
+        str | None, option("--prediction", "COLUMN", "What the model decided; default: guessed.")
+    ] = None,
+    label: Annotated[str | None, option("--label", "COLUMN", "The true outcome; default: guessed.")] = None,
     label_time: Annotated[
-        str | None, _column("--label-time", "When the outcome became known; default: with the prediction.")
+        str | None, option("--label-time", "COLUMN", "When the outcome became known; default: with the prediction.")
     ] = None,
-    source: Annotated[str | None, typer.Option("--source", metavar="NAME", help="Source of the labels.")] = None,
+    source: Annotated[str | None, option("--source", "NAME", "Source of the labels.")] = None,
     spool: Spool = None,
     json: PrintJson = False,
 ) -> int:
@@ -78,13 +75,11 @@ def compact(
     model: OneModel = None,
     spool: Spool = None,
     keep_days: Annotated[
-        int | None, typer.Option("--keep-days", metavar="N", help="Drop rows older than this; default: keep all.")
+        int | None, option("--keep-days", "N", "Drop rows older than this; default: keep all.")
     ] = None,
     grace: Annotated[
         int,
-        typer.Option(
-            "--grace", metavar="HOURS", help="How long to keep replaced files for readers that still use them."
-        ),
+        option("--grace", "HOURS", "How long to keep replaced files for readers that still use them."),
     ] = 24,
     json: PrintJson = False,
 ) -> int:
@@ -120,11 +115,9 @@ def to_label(
     out: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv file to write.")],
     store: Store = "log",
     model: OneModel = None,
-    n: Annotated[int, typer.Option("--n", metavar="N", help="How many rows.")] = 200,
-    since: Annotated[
-        str | None, typer.Option("--since", metavar="DATE", help="Only predictions from this date on; default: all.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed, to draw the same rows again.")] = None,
+    n: Annotated[int, option("--n", "N", "How many rows.")] = 200,
+    since: Annotated[str | None, option("--since", "DATE", "Only predictions from this date on; default: all.")] = None,
+    seed: Annotated[int | None, option("--seed", "N", "Seed, to draw the same rows again.")] = None,
     json: PrintJson = False,
 ) -> int:
     """Sample the unlabelled rows that are most worth a label, with known probabilities."""
@@ -139,10 +132,8 @@ def label(
     store: Store = "log",
     model: OneModel = None,
     spool: Spool = None,
-    source: Annotated[
-        str | None, typer.Option("--source", metavar="NAME", help="Source of the labels; default: drawn.")
-    ] = None,
-    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who labelled.")] = None,
+    source: Annotated[str | None, option("--source", "NAME", "Source of the labels; default: drawn.")] = None,
+    by: Annotated[str | None, option("--by", "NAME", "Who labelled.")] = None,
     json: PrintJson = False,
 ) -> int:
     """Add labels to the log; those already there are not added again."""

@@ -54,11 +54,11 @@ def run(model: str, out: Path | None, chosen: SnapshotOptions, *, as_json: bool,
             note(f"note: {line}")
         return 0
     if not quiet:
-        say(_told(taken))
+        say(_describe(taken))
     return 0
 
 
-def _told(taken: object) -> str:
+def _describe(taken: object) -> str:
     from backslide.contracts.escape import clean_text
     from backslide.contracts.snapshot import Snapshot
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from backslide.contracts.escape import clean_text
-from backslide.contracts.values import PublishedDocument, Value, written
+from backslide.contracts.values import PublishedDocument, Value, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,8 +61,8 @@ class PublishedAnswer(PublishedDocument, Display):
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """The answer for a pull request; also written to ``path`` when one is given."""
-        return written(rendered(self, "markdown"), path)
+        return write_text(rendered(self, "markdown"), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """The answer as one self-contained page; also written to ``path`` when one is given."""
-        return written(rendered(self, "html"), path)
+        return write_text(rendered(self, "html"), path)

@@ -63,7 +63,7 @@ class PublishedDocument(Value):
     def to_json(self, path: str | Path | None = None) -> str:
         """JSON text; also written to ``path`` when one is given."""
         layout: dict[str, Any] = {"separators": (",", ":")} if self.sparse else {"indent": 2}
-        return written(json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, **layout), path, end="\n")
+        return write_text(json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, **layout), path, end="\n")
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -79,7 +79,7 @@ class PublishedDocument(Value):
         return cls.from_dict(data)
 
 
-def written(text: str, path: str | Path | None, end: str = "") -> str:
+def write_text(text: str, path: str | Path | None, end: str = "") -> str:
     """The text; also written to ``path`` when one is given."""
     if path is not None:
         Path(path).write_text(text + end, encoding="utf-8")

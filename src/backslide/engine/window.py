@@ -28,8 +28,8 @@ from backslide.engine.roles.problem import Problem
 from backslide.engine.roles.resolve_problem import outcome_head, resolve
 from backslide.engine.roles.score_scale import AlteredScores, read_scores, with_threshold
 from backslide.engine.sources.errors import reading
-from backslide.engine.sources.snapshot import is_snapshot, said
-from backslide.engine.sources.window_source import Cutting, cut, need
+from backslide.engine.sources.snapshot import is_snapshot, limitations
+from backslide.engine.sources.window_source import Cutting, cut_window, need
 from backslide.engine.times.both_windows import times_of
 from backslide.engine.times.timestamps import TimeReading
 
@@ -102,10 +102,12 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> WindowPair
     settings = with_threshold(settings)
     roles: Roles = settings.model
     cutting = Cutting(settings)
-    raw = {n: cut(n, source, settings, cutting) for n, source in (("reference", reference), ("current", current))}
+    raw = {
+        n: cut_window(n, source, settings, cutting) for n, source in (("reference", reference), ("current", current))
+    }
     schemas = {name: dict(frame.collect_schema()) for name, (frame, _) in raw.items()}
     _type_empty_columns(raw, schemas)
-    notes: list[str] = said(raw["reference"][0], roles) if is_snapshot(reference, settings.base) else []
+    notes: list[str] = limitations(raw["reference"][0], roles) if is_snapshot(reference, settings.base) else []
     types.decoded(raw, schemas, settings, notes)
     read_texts(raw, schemas, settings, notes)
     for name, schema in schemas.items():

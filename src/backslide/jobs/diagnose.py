@@ -81,7 +81,7 @@ def diagnose(
     )
     models = load_models(settings, reference_model, current_model)
     reference, current = window_sources(settings, reference, current)
-    return _diagnosed(reference, current, settings, models, quick, progress)
+    return _diagnose_case(reference, current, settings, models, quick, progress)
 
 
 def diagnose_config(
@@ -96,7 +96,7 @@ def diagnose_config(
     return diagnose(reference, current, settings=settings, name=settings.model.name, quick=quick, progress=progress)
 
 
-def _diagnosed(
+def _diagnose_case(
     reference: Any, current: Any, settings: Settings, models: Models, quick: bool, progress: Progress | None
 ) -> Diagnosis:
     say = progress or silent

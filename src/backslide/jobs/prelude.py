@@ -43,14 +43,14 @@ def merge_settings(
     chosen = base.model.model_dump() | ({"name": name} if settings is None or name != DEFAULT_NAME else {})
     if roles is not None:
         chosen |= roles.model_dump()
-    tables = {"model": chosen | _given(model or {})}
-    tables |= {key: getattr(base, key).model_dump() | _given(values) for key, values in sections.items()}
-    checked = Settings.from_dict({key: _given(values) for key, values in tables.items()}, where="arguments")
+    tables = {"model": chosen | _without_none(model or {})}
+    tables |= {key: getattr(base, key).model_dump() | _without_none(values) for key, values in sections.items()}
+    checked = Settings.from_dict({key: _without_none(values) for key, values in tables.items()}, where="arguments")
     artifacts = base.artifacts.model_copy(update={"trusted": trusted or base.artifacts.trusted})
     return base.model_copy(update={key: getattr(checked, key) for key in tables} | {"artifacts": artifacts})
 
 
-def _given(values: dict[str, Any]) -> dict[str, Any]:
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
@@ -61,15 +61,15 @@ def load_models(settings: Settings, reference_model: Any = None, current_model: 
         ModelError: one that cannot be loaded.
     """
     successor = current_model if current_model is not None else settings.artifacts.current_model
-    return load_reference_model(settings, reference_model), _loaded(settings, successor)
+    return load_reference_model(settings, reference_model), _load(settings, successor)
 
 
 def load_reference_model(settings: Settings, reference_model: Any = None) -> Model | None:
     """The first of both alone, for jobs about one model."""
-    return _loaded(settings, reference_model if reference_model is not None else settings.artifacts.reference_model)
+    return _load(settings, reference_model if reference_model is not None else settings.artifacts.reference_model)
 
 
-def _loaded(settings: Settings, model: Any) -> Model | None:
+def _load(settings: Settings, model: Any) -> Model | None:
     if model is None:
         return None
     return load_model(model, trusted=settings.artifacts.trusted, base=settings.base, task=settings.model.task)

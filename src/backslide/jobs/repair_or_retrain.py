@@ -43,7 +43,7 @@ class RepairedSample:
     features: tuple[str, ...]
 
 
-def repaired(case: Case, progress: Callable[[str], None] | None = None) -> RepairedSample:
+def repair_rows(case: Case, progress: Callable[[str], None] | None = None) -> RepairedSample:
     """Undo the faults that explain the drop; the rows as they are where the fault is in the serving stack alone."""
     judgement = judge(case)
     explanation = find_causes(case, judgement.target, degraded=judgement.verdict.bad, progress=progress)

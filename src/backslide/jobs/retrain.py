@@ -96,7 +96,7 @@ def retrain(
     sampled = _with_rows(settings)
     case = Case(open_windows(reference, current, sampled), sampled, champion)
     check_scores(case)
-    return _retrained(case, recipe, champion, diagnosed, settings, say)
+    return _retrain_case(case, recipe, champion, diagnosed, settings, say)
 
 
 def retrain_config(settings: Settings, *, progress: Progress | None = None, **changes: Any) -> Retrain:
@@ -140,7 +140,7 @@ class Search:
     notes: tuple[str, ...]
 
 
-def _retrained(
+def _retrain_case(
     case: Case, recipe: Any, champion: Model | None, diagnosed: Diagnosis | None, settings: Settings, say: Progress
 ) -> Retrain:
     policy, cause, notes = settings.retrain, fixable(diagnosed), list(case.warnings)
@@ -162,7 +162,7 @@ def _retrained(
         h, training, folds_of(h, policy.folds), case.metric, policy.max_rows, settings.engine.seed, always, say
     )
     refused = cause is not None and not policy.repaired
-    search = _searched(bench, settings, cause, tuple(notes), thorough=not refused)
+    search = _search_plans(bench, settings, cause, tuple(notes), thorough=not refused)
     return _answer(search, settings, refused=refused)
 
 
@@ -183,7 +183,7 @@ def _with_repair(case: Case, champion: Model | None, settings: Settings, say: Pr
     )
 
 
-def _searched(
+def _search_plans(
     bench: Backtest, settings: Settings, cause: Cause | None, notes: tuple[str, ...], *, thorough: bool
 ) -> Search:
     policy = settings.retrain
@@ -235,10 +235,10 @@ def _answer(search: Search, settings: Settings, *, refused: bool) -> Retrain:
     )
     answer = sentences.with_notes(answer, search.notes)
     answer = answer.model_copy(update={"evidence": sentences.charts(answer)})
-    return _kept(bench, best, answer, settings) if search.choice.promoted and not refused else answer
+    return _publish(bench, best, answer, settings) if search.choice.promoted and not refused else answer
 
 
-def _kept(bench: Backtest, best: CandidateResult, answer: Retrain, settings: Settings) -> Retrain:
+def _publish(bench: Backtest, best: CandidateResult, answer: Retrain, settings: Settings) -> Retrain:
     """Written to the registries that are configured."""
     policy, trusted = settings.retrain, settings.artifacts.trusted
     if policy.registry is None and policy.mlflow is None:

@@ -19,7 +19,7 @@ from backslide.engine.columns import names
 from backslide.jobs.prelude import Progress, load_models, merge_settings, silent, window_sources
 from backslide.playbook.shadow.agreement import agreement, confidence, flips
 from backslide.playbook.shadow.balance import assignment
-from backslide.playbook.shadow.differences import by_class, by_segment, difference, told, usual_metrics
+from backslide.playbook.shadow.differences import by_class, by_segment, difference, to_contract, usual_metrics
 from backslide.playbook.shadow.judgement import VerdictBasis, judge
 from backslide.playbook.shadow.label_free import label_free
 from backslide.playbook.shadow.traffic import Traffic, open_traffic
@@ -82,7 +82,7 @@ def shadow(
     reference, current = window_sources(settings, reference, current)
     say = progress or silent
     say("opening the rows")
-    return _compared(open_traffic(reference, current, settings, *models), say)
+    return _compare(open_traffic(reference, current, settings, *models), say)
 
 
 def shadow_config(settings: Settings, *, progress: Progress | None = None) -> Shadow:
@@ -96,12 +96,12 @@ def _columns(columns: Columns | None) -> dict[str, Any] | None:
     return columns
 
 
-def _compared(traffic: Traffic, say: Progress) -> Shadow:
+def _compare(traffic: Traffic, say: Progress) -> Shadow:
     case, arms = traffic.case, traffic.arms
     say("comparing every metric")
     metrics = usual_metrics(case)
     measured = [difference(case, arms, metric) for metric in metrics]
-    every = tuple(told(case, metric, measure) for metric, measure in zip(metrics, measured, strict=True))
+    every = tuple(to_contract(case, metric, measure) for metric, measure in zip(metrics, measured, strict=True))
     headline, labelled = every[0], min(int(k.sum()) for k in arms.known())
     say("who wins where")
     classes = by_class(case, arms, headline)
@@ -188,13 +188,13 @@ def _evidence(
     for title, parts in (("Difference of F1 by class", classes), ("Difference by segment", segments)):
         compared = [p for p in parts if p.comparison is not None and p.comparison.difference is not None]
         if compared:
-            charts.append(_ranked(title, compared[:SHOWN_PARTS]))
+            charts.append(_part_ranking(title, compared[:SHOWN_PARTS]))
     if flip_counts is not None and flip_counts.flows:
         charts.append(_matrix(flip_counts))
     return tuple(charts)
 
 
-def _ranked(title: str, parts: list[PartComparison]) -> Ranking:
+def _part_ranking(title: str, parts: list[PartComparison]) -> Ranking:
     comparisons: list[MetricComparison] = [p.comparison for p in parts if p.comparison is not None]
     wins = {
         side: [p.name for p, c in zip(parts, comparisons, strict=True) if c.winner == side] for side in ("old", "new")

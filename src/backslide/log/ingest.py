@@ -69,11 +69,11 @@ def ingest(
     done = IngestReport(model)
     with lock_spool(spool_root(store, spool)):
         tables = {kind: LogTable(table_of(store, model, kind), kind) for kind in TABLES}
-        known = {kind: _known(tables[kind], keys) for kind, keys in _KEYS.items()}
+        known = {kind: _existing_rows(tables[kind], keys) for kind, keys in _KEYS.items()}
         counts: Counter[str] = Counter()
         for batch in frame.collect_batches(chunk_size=BATCH, maintain_order=True):
             done.rows += batch.height
-            by_kind = _found(batch, roles, source, counts)
+            by_kind = _read_batch(batch, roles, source, counts)
             for kind, rows, changes in frames(by_kind, tables):
                 if kind == "events":
                     continue
@@ -89,14 +89,14 @@ def ingest(
     return done
 
 
-def _known(table: LogTable, keys: list[str]) -> pl.DataFrame:
+def _existing_rows(table: LogTable, keys: list[str]) -> pl.DataFrame:
     if table.there:
         return table.scan().select(keys).collect()
     times = pl.Datetime("us", "UTC")
     return pl.DataFrame(schema={key: times if key == "at" else pl.String() for key in keys})
 
 
-def _found(batch: pl.DataFrame, roles: Roles, source: str | None, counts: Counter[str]) -> dict[str, ParsedLines]:
+def _read_batch(batch: pl.DataFrame, roles: Roles, source: str | None, counts: Counter[str]) -> dict[str, ParsedLines]:
     taken = set(roles.columns().values())
     features = [column for column in batch.columns if column not in taken] if roles.features is None else roles.features
     ids = pl.Series(_names(batch, counts)) if roles.id is None else _text(batch[roles.id])

@@ -89,9 +89,9 @@ def parse_records(kind: str, records: list[Record]) -> ParsedLines:
             pl.Series("place", [place for place, _ in records], dtype=pl.Int64),
             pl.Series("id", [str(record.get("i")) for _, record in records], dtype=pl.String),
             pl.Series("t", [_seconds(record.get("t")) for _, record in records], dtype=pl.Float64),
-            pl.Series("version", [_said(record.get("v")) for _, record in records], dtype=pl.String),
-            pl.Series("source", [_said(record.get("o")) for _, record in records], dtype=pl.String),
-            pl.Series("by", [_said(record.get("b")) for _, record in records], dtype=pl.String),
+            pl.Series("version", [_text_or_none(record.get("v")) for _, record in records], dtype=pl.String),
+            pl.Series("source", [_text_or_none(record.get("o")) for _, record in records], dtype=pl.String),
+            pl.Series("by", [_text_or_none(record.get("b")) for _, record in records], dtype=pl.String),
             pl.Series("n", [_seconds(record.get("n")) for _, record in records], dtype=pl.Float64),
             pl.Series("text", [_text(answer) for answer in answers], dtype=pl.String),
             pl.Series("number", [_number(answer) for answer in answers], dtype=pl.Float64),
@@ -111,7 +111,7 @@ def _seconds(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-def _said(value: Any) -> str | None:
+def _text_or_none(value: Any) -> str | None:
     return None if value is None else str(value)
 
 

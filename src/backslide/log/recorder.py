@@ -122,7 +122,7 @@ class Recorder:
             if extra is not None and (extra.__class__ is not dict or is_tracked(extra)):
                 extra = mapping("extra", extra)
             if self._hidden:
-                features, extra = self._kept(features) or {}, self._kept(extra)
+                features, extra = self._filter_values(features) or {}, self._filter_values(extra)
             whole: dict[str, Any] = {
                 "k": "p",
                 "i": own,
@@ -140,7 +140,7 @@ class Recorder:
                 whole["x"] = extra
             return own if self._write(line(whole, "f", "s", "x"), "recorded") else None
         except Exception as error:
-            self.count_failure(error)
+            self._count_failure(error)
             return None
 
     def label(self, id: str, value: Any, at: Any = None, source: str | None = None) -> bool:
@@ -174,14 +174,14 @@ class Recorder:
                 whole["b"] = _name(by)
             return self._write(line(whole), "labels")
         except Exception as error:
-            self.count_failure(error)
+            self._count_failure(error)
             return False
 
     def wrap(
         self, model: Any, *, version: str | None = None, methods: tuple[str, ...] = ("predict", "predict_proba")
     ) -> RecordingModel:
         """A model whose answers are recorded, and which is otherwise what it was; see :mod:`backslide.log.wrap`."""
-        return RecordingModel(model, self, version=version, methods=methods)
+        return RecordingModel(model, self.record, self._count_failure, version=version, methods=methods)
 
     def event(self, text: str, at: Any = None) -> bool:
         """A dated change, such as ``"deploy v2"``. Returns whether it was written."""
@@ -189,7 +189,7 @@ class Recorder:
             whole = {"k": "e", "t": time.time() if at is None else seconds(at), "y": str(text)}
             return self._write(line(whole), "events")
         except Exception as error:
-            self.count_failure(error)
+            self._count_failure(error)
             return False
 
     def stats(self) -> dict[str, Any]:
@@ -247,7 +247,7 @@ class Recorder:
             self._spool = new
             return new
 
-    def _kept(self, values: Values | None) -> Values | None:
+    def _filter_values(self, values: Values | None) -> Values | None:
         if not values:
             return values
         return {
@@ -261,7 +261,7 @@ class Recorder:
             return None
         return hashlib.blake2b(str(value).encode("utf-8", "replace"), key=self._key[:64], digest_size=16).hexdigest()
 
-    def count_failure(self, error: Exception) -> None:
+    def _count_failure(self, error: Exception) -> None:
         """Count what could not be written, and warn the first time."""
         self._counts["failed"] += 1
         file = self._spool

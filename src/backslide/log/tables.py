@@ -35,10 +35,10 @@ class LogTable:
     def __init__(self, place: str, kind: str) -> None:
         self.place = place
         self.kind = kind
-        self._table = self._opened()
+        self._table = self._open_table()
         self._read: dict[str, int] = {}
 
-    def _opened(self) -> Any:
+    def _open_table(self) -> Any:
         delta = deltalake()
         try:
             return delta.DeltaTable(self.place)
@@ -76,7 +76,7 @@ class LogTable:
                 writer_properties=_written(dict(rows.schema)),
                 partition_by=None if self._table is not None else [PARTITION],
             )
-            self._table = self._opened()
+            self._table = self._open_table()
         self._read.update(read)
 
     def rehearse(self, rows: pl.DataFrame) -> None:
@@ -102,7 +102,7 @@ class LogTable:
     def merge_files(self) -> None:
         """Make few files of many within each day, in one commit; who reads the old ones goes on reading them."""
         self._table.optimize.compact(writer_properties=_written(self.schema()))
-        self._table = self._opened()
+        self._table = self._open_table()
 
     def forget(self, before: date, remainder: pl.DataFrame | None = None) -> None:
         """Leave out the rows of earlier days, but for ``remainder``, in one commit."""
@@ -114,7 +114,7 @@ class LogTable:
             deltalake().write_deltalake(
                 self.place, remainder, mode="overwrite", predicate=where, writer_properties=options
             )
-        self._table = self._opened()
+        self._table = self._open_table()
 
     def sweep(self, hours: int) -> int:
         """Remove files that no row has been in for so many hours, those of writers that died among them; how many."""
@@ -126,7 +126,7 @@ class LogTable:
             self._table.vacuum(hours, dry_run=False, **options)
             self._table.create_checkpoint()
             self._table.cleanup_metadata()  # what the table's own log says of files of more than a month ago
-            self._table = self._opened()
+            self._table = self._open_table()
         return len(gone)
 
     def schema(self) -> dict[str, pl.DataType]:

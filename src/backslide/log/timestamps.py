@@ -29,7 +29,7 @@ def seconds(at: Any) -> float:
         number = _number(at)
     except (TypeError, ValueError, OverflowError):
         raise LogError(
-            f"expected a time (seconds since 1970, a datetime or an ISO text), got at={_shown(at)}"
+            f"expected a time (seconds since 1970, a datetime or an ISO text), got at={_shorten(at)}"
         ) from None
     if math.isnan(number):
         return number
@@ -37,7 +37,7 @@ def seconds(at: Any) -> float:
         if least <= number < most:
             return number * unit
     if not LEAST <= number <= MOST:
-        raise LogError(f"expected a time between the years 1 and 9999 (seconds since 1970), got at={_shown(at)}")
+        raise LogError(f"expected a time between the years 1 and 9999 (seconds since 1970), got at={_shorten(at)}")
     return number
 
 
@@ -60,6 +60,6 @@ def _number(at: Any) -> float:
     return float(at)
 
 
-def _shown(at: Any) -> str:
+def _shorten(at: Any) -> str:
     text = repr(at)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -3,27 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, Protocol
-
-
-class RowRecorder(Protocol):
-    """What records single rows: see :class:`backslide.log.recorder.Recorder`."""
-
-    def record(
-        self,
-        features: Mapping[str, Any],
-        prediction: Any = None,
-        scores: Mapping[str, Any] | None = None,
-        id: str | None = None,
-        *,
-        version: str | None = None,
-    ) -> str | None:
-        """Record one row and return its id."""
-
-    def count_failure(self, error: Exception) -> None:
-        """Count what could not be recorded."""
+from typing import Any
 
 
 class RecordingModel:
@@ -34,7 +16,8 @@ class RecordingModel:
 
     Args:
         model: anything with ``predict``.
-        recorder: what writes.
+        record: writes one row and returns its id, as ``Recorder.record`` does.
+        on_error: is told what went wrong in recording.
         version: of the model.
         methods: whose answers are recorded.
     """
@@ -42,12 +25,14 @@ class RecordingModel:
     def __init__(
         self,
         model: Any,
-        recorder: RowRecorder,
+        record: Callable[..., str | None],
+        on_error: Callable[[Exception], None],
         *,
         version: str | None = None,
         methods: tuple[str, ...] = ("predict", "predict_proba"),
     ) -> None:
-        self._model, self._recorder, self._version, self._methods = model, recorder, version, frozenset(methods)
+        self._model, self._record, self._on_error = model, record, on_error
+        self._version, self._methods = version, frozenset(methods)
         self._ids: ContextVar[list[str | None]] = ContextVar("ids", default=[])  # noqa: B039 - never changed in place
 
     @property
@@ -92,11 +77,11 @@ class RecordingModel:
                 rows, answers, ids if ids is not None else itertools.repeat(None), strict=False
             ):
                 prediction, chances = (reply, None) if scores is None else (None, dict(zip(scores, reply, strict=True)))
-                row_ids.append(self._recorder.record(row, prediction, chances, id=name, version=self._version))
+                row_ids.append(self._record(row, prediction, chances, id=name, version=self._version))
             self._ids.set(row_ids)
         except Exception as error:
             self._ids.set([])
-            self._recorder.count_failure(error)
+            self._on_error(error)
 
 
 def _rows(X: Any, model: Any) -> Iterator[Mapping[str, Any]]:

@@ -97,7 +97,7 @@ class Model:
         def call(batch: pd.DataFrame) -> Reply:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return self._asked(batch, decisions=True).checked(len(batch), None)
+                return self._ask(batch, decisions=True).checked(len(batch), None)
 
         return self._replies(frame, max(frame.height, 1), call)[0]
 
@@ -148,7 +148,7 @@ class Model:
     def _call(self, batch: pd.DataFrame, decisions: bool) -> Reply:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            reply = self._asked(batch, decisions).checked(len(batch), None)
+            reply = self._ask(batch, decisions).checked(len(batch), None)
             if self.reading is not None:
                 reply = self.reading(reply)
             elif reply.unread is not None:
@@ -157,7 +157,7 @@ class Model:
         self.classes = self.classes or reply.classes
         return reply
 
-    def _asked(self, batch: pd.DataFrame, decisions: bool) -> Reply:
+    def _ask(self, batch: pd.DataFrame, decisions: bool) -> Reply:
         """Ask with the types put back, in the first of the ways that the model answers."""
         if self.types is None:
             return self._ask_again_with_floats(batch, decisions)

@@ -69,7 +69,7 @@ def numeric(good: object, bad: object, column: str) -> ChartType:
     tables = open_both(good, bad)
     require(tables, column)
     profiles = count_numbers(tables, (_number(tables[0], column), _number(tables[1], column)))
-    return draw(histograms(profiles, title=column, reading=_moved(column, profiles), x=column))
+    return draw(histograms(profiles, title=column, reading=_median_sentence(column, profiles), x=column))
 
 
 def histograms(profiles: Profiles, *, title: str, reading: str, x: str) -> Histograms:
@@ -101,7 +101,7 @@ def _gaps(profiles: Profiles) -> str:
     return f" ({'; '.join(sentences)})" if sentences else ""
 
 
-def _moved(column: str, profiles: Profiles) -> str:
+def _median_sentence(column: str, profiles: Profiles) -> str:
     medians = [say.number(side.quantile(0.5), 3) if side.finite else "none" for side in profiles]
     middle = [
         f"{say.number(side.quantile(0.05), 3)} to {say.number(side.quantile(0.95), 3)}" if side.finite else "none"

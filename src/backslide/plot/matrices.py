@@ -157,7 +157,7 @@ def _side_by_side(grid: _Grid, shown: list[int], label: str, prediction: str, se
             columns=tuple(grid.predictions[j] for j in across),
             row_title=f"label: {label}",
             column_title=prediction,
-            values=tuple(tuple(_known(v) for v in grid.change[i, across]) for i in shown),
+            values=tuple(tuple(_finite_or_none(v) for v in grid.change[i, across]) for i in shown),
         )
     )
     figure = chart_spec(difference, width=CELL * len(across) + 140)
@@ -181,7 +181,7 @@ def _periods(grid: _Grid) -> tuple[tuple[str, Floats], tuple[str, Floats]]:
 def _panel(names: Matrix, title: str, shares: Floats) -> Spec:
     """One period's matrix, deeper where more of the label's rows are."""
     values = [
-        {"row": row, "column": column, "text": _written(shares[i, j]), "tint": _tint(shares[i, j])}
+        {"row": row, "column": column, "text": _percent_text(shares[i, j]), "tint": _tint(shares[i, j])}
         for i, row in enumerate(names.rows)
         for j, column in enumerate(names.columns)
     ]
@@ -208,11 +208,11 @@ def _panel(names: Matrix, title: str, shares: Floats) -> Spec:
     }
 
 
-def _known(value: float) -> float | None:
+def _finite_or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _written(share: float) -> str:
+def _percent_text(share: float) -> str:
     return say.fixed(100 * share, 1) if np.isfinite(share) else ""
 
 

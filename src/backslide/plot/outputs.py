@@ -50,7 +50,7 @@ def confidence(good: object, bad: object, scores: Scores | None = None, *, predi
     """
     tables = open_both(good, bad)
     if scores is None:
-        scores, prediction = _found(tables, prediction)
+        scores, prediction = _score_columns(tables, prediction)
     columns = _columns(scores)
     require(tables, *columns, *([prediction] if prediction is not None else []))
     values = _confidence(tables[0], scores, prediction), _confidence(tables[1], scores, prediction)
@@ -64,7 +64,7 @@ def confidence(good: object, bad: object, scores: Scores | None = None, *, predi
     return draw(histograms(profiles, title=title, reading=_reading(title, profiles), x=x))
 
 
-def _found(tables: Tables, prediction: str | None) -> tuple[Mapping[object, str], str | None]:
+def _score_columns(tables: Tables, prediction: str | None) -> tuple[Mapping[object, str], str | None]:
     roles: Roles = recognised(tables)
     if not roles.scores:
         raise not_recognised("score", "plot.confidence(good, bad, scores=['p_no', 'p_yes'])", tables)

@@ -84,15 +84,15 @@ def brief(form: FittedValue) -> str:
     if form.texts:
         return say.listed(form.texts, 6)
     if form.numbers:
-        return say.listed([written(v) for v in form.numbers], 6)
+        return say.listed([write_number(v) for v in form.numbers], 6)
     if form.figures:
-        return ", ".join(f"{key} {written(value)}" for key, value in form.figures.items() if key != "finite")
+        return ", ".join(f"{key} {write_number(value)}" for key, value in form.figures.items() if key != "finite")
     if form.shape:
         return f"{form.text or form.kind} of {'×'.join(map(str, form.shape))}"
     return form.text or form.kind
 
 
-def written(value: Number) -> str:
+def write_number(value: Number) -> str:
     """A number as people write it."""
     return say.number(value) if isinstance(value, float) else value
 
@@ -124,7 +124,7 @@ def _numbers(
 
 def _change_of_number(attribute: str, column: str | None, value: Number, other: Number) -> AttributeChange:
     plain = [v if isinstance(v, float) else None for v in (value, other)]
-    return AttributeChange(attribute, column, written(value), written(other), *plain)
+    return AttributeChange(attribute, column, write_number(value), write_number(other), *plain)
 
 
 def same(a: Number, b: Number) -> bool:

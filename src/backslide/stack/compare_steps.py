@@ -94,7 +94,7 @@ def _difference(
     if before is None or after is None:
         return _added_or_removed(before, after, again)
     if before.kind != after.kind:
-        return _made(
+        return _step_difference(
             before,
             [],
             f"{_step(before)} is now a {_short(after)}",
@@ -142,10 +142,10 @@ def _added_or_removed(before: FittedStep | None, after: FittedStep | None, again
     detail = Detail(
         name="step", before=None if before is None else before.kind, after=None if after is None else after.kind
     )
-    return _made(part, [], words, 0.85, again, (detail,))
+    return _step_difference(part, [], words, 0.85, again, (detail,))
 
 
-def _made(
+def _step_difference(
     part: FittedStep,
     changes: list[AttributeChange],
     words: str,
@@ -204,7 +204,7 @@ def _of_scaler(
     words += f"; it was fitted on {rows.after} rows instead of {rows.before}" if rows is not None else ""
     score = 0.95 if size >= CLEAR else 0.5 if size >= SLIGHT else 0.15
     reason = f"the furthest column moved by {say.number(size, 2)} of its former scale"
-    return _made(part, ordered, words, score, again, kind=CauseKind.SCALER_REFIT, reason=reason)
+    return _step_difference(part, ordered, words, score, again, kind=CauseKind.SCALER_REFIT, reason=reason)
 
 
 def _size(part: FittedStep, change: AttributeChange) -> float:
@@ -236,7 +236,7 @@ def _of_step(
         order = AttributeChange("feature_names_in_", None, say.listed(before.columns, 6), say.listed(after.columns, 6))
         words = f"{_step(before)} receives its columns in another order: {order.before} → {order.after}"
         changes = [order, *(m for m in changes if m.attribute != "feature_names_in_")]
-        change = _made(before, changes, words, 0.9, again)
+        change = _step_difference(before, changes, words, 0.9, again)
         at = zip(before.columns, after.columns, strict=True)
         return change.model_copy(update={"features": tuple(x for x, y in at if x != y)})
     if params:
@@ -245,7 +245,7 @@ def _of_step(
         words = f"{_step(before)} was fitted again: {_arrow(state[0])}"
     words += f", and {len(changes) - 1} more" if len(changes) > 1 else ""
     score = 0.6 if not params and {m.attribute for m in state} <= {"statistics_"} else 0.9
-    return _made(before, changes, words, score, again)
+    return _step_difference(before, changes, words, score, again)
 
 
 def _of_model(part: FittedStep, params: list[AttributeChange], state: list[AttributeChange]) -> StackDifference:
@@ -256,7 +256,7 @@ def _of_model(part: FittedStep, params: list[AttributeChange], state: list[Attri
     else:
         words = f"the model {_short(part)} was fitted again: {_arrow(first)}"
     words += f", and {len(changes) - 1} more" if len(changes) > 1 else ""
-    return _made(part, changes, words, 0.65, False)
+    return _step_difference(part, changes, words, 0.65, False)
 
 
 def _arrow(change: AttributeChange) -> str:

@@ -116,7 +116,7 @@ class _StepWalk:
             yield from self._leaf_or_wrapper(model, path, names)
 
     def _columns(self, model: Any, transformers: list[Any], path: str, names: Names) -> Iterator[FittedStep]:
-        chosen = {str(name): _chosen(columns, names) for name, _, columns in transformers}
+        chosen = {str(name): _names_of(columns, names) for name, _, columns in transformers}
         lists = {"transformers", "transformers_", "_columns", "_transformer_to_input_indices", "output_indices_"}
         whole = _part(model, path, "container", names, lists)
         order = Canon().value({name: list(columns or ()) for name, columns in chosen.items()})
@@ -251,7 +251,7 @@ def _names_out(step: Any, names: Names) -> Names:
         return None
 
 
-def _chosen(columns: Any, names: Names) -> Names:
+def _names_of(columns: Any, names: Names) -> Names:
     """Names of the columns that a column transformer hands to one of its parts."""
     try:
         if isinstance(columns, str):

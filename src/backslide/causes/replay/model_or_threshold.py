@@ -30,7 +30,7 @@ from backslide.causes.replay.threshold import decide_at, find_threshold_change
 from backslide.causes.replay.version_comparison import find_worse_version
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind, Confidence
-from backslide.playbook.shadow.replay import Replay, replay, replayed
+from backslide.playbook.shadow.replay import Replay, replay, replay_rows
 from backslide.stats.change.effect import Effect
 from backslide.stats.metrics.metric import class_metric
 
@@ -128,7 +128,7 @@ def _sound_replay(case: Case, faults: Sequence[Fault]) -> Replay:
         frame = case.current.sample
         for fault in log_only:
             frame = fault.repair(case, frame)
-        again = replayed(case, case.reference_model, case.current, frame, tolerance=done.reference.tolerance)
+        again = replay_rows(case, case.reference_model, case.current, frame, tolerance=done.reference.tolerance)
         done = replace(done, current=again)
     lost = [fault.rows for fault in faults if not fault.reversible]
     if done.swapped and lost:

@@ -19,8 +19,8 @@ from backslide.causes.replay.model_or_threshold import OwnChange, stand_in_is_fa
 from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Onset
 from backslide.contracts.integrity import StackDifference
-from backslide.playbook.integrity.differences import compared, worth_naming
-from backslide.playbook.shadow.replay import replayed
+from backslide.playbook.integrity.differences import compare_snapshots, worth_naming
+from backslide.playbook.shadow.replay import replay_rows
 from backslide.stack.likelihood import moment
 from backslide.stack.restore import with_state
 
@@ -38,7 +38,7 @@ def name_by_snapshots(case: Case, found: OwnChange | None) -> OwnChange | None:
     """A model change under the more specific name that the snapshots give it, where they leave one only."""
     if found is None or found.kind != CauseKind.MODEL_CHANGE or case.snapshots is None:
         return found
-    differences = compared(case).differences
+    differences = compare_snapshots(case).differences
     inner = [d for d in differences if d.kind in _INNER and d.where in ("fitted", "environment") and d.risk == "likely"]
     other_model = any(d.kind == CauseKind.MODEL_CHANGE for d in differences)
     if other_model or not inner or not all(snapshot.fitted for snapshot in case.snapshots):
@@ -67,7 +67,7 @@ def _reproduced(case: Case) -> bool:
     if case.reference_model is None:
         return False
     model = with_state(case.reference_model, *case.snapshots)
-    return model is not None and replayed(case, model, case.current).agrees
+    return model is not None and replay_rows(case, model, case.current).agrees
 
 
 def find_suspects(case: Case, causes: Sequence[Cause], change: float | None) -> tuple[Cause, ...]:
@@ -81,7 +81,7 @@ def find_suspects(case: Case, causes: Sequence[Cause], change: float | None) -> 
     if case.snapshots is None or (case.reference_model is not None and stand_in_is_faithful(case)):
         return ()
     named = {cause.kind for cause in causes}
-    likely = [d for d in worth_naming(compared(case).differences) if d.kind not in named]
+    likely = [d for d in worth_naming(compare_snapshots(case).differences) if d.kind not in named]
     chosen: dict[CauseKind, StackDifference] = {}
     for difference in likely:
         chosen.setdefault(difference.kind, difference)
@@ -110,7 +110,7 @@ def add_commits(case: Case, onset: Onset | None) -> Onset | None:
         return onset
     low, high = moment(onset.low or onset.at), moment(onset.high or onset.at) + timedelta(days=1)
     told = []
-    for difference in compared(case).differences:
+    for difference in compare_snapshots(case).differences:
         commit = difference.commit
         if commit is None or difference.where != "repository" or difference.risk == "unlikely":
             continue

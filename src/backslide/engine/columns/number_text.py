@@ -37,7 +37,7 @@ class NumberWriting:
 
     def read(self, column: str, missing: Collection[str]) -> pl.Expr:
         """Texts as Float64 (Int64 where all are whole); null where a text is none in this writing."""
-        text = bare(given(pl.col(column), missing))
+        text = bare(present_text(pl.col(column), missing))
         if self.decimal == ".":
             text = (
                 pl.when(text.str.contains(_COMMA_GROUPS))
@@ -55,7 +55,7 @@ class NumberWriting:
         return text.cast(pl.Int64 if self.whole else pl.Float64, strict=False)
 
 
-def given(value: pl.Expr, missing: Collection[str]) -> pl.Expr:
+def present_text(value: pl.Expr, missing: Collection[str]) -> pl.Expr:
     """Texts without spaces around them; null where they are blank or stand for a missing value."""
     text = value.cast(pl.String).str.strip_chars()
     return pl.when((text != "") & ~text.is_in(list(missing))).then(text)
@@ -134,7 +134,7 @@ def summary_of(column: str, key: str, missing: Collection[str], weight: str | No
         return (flag.fill_null(False).cast(pl.Int64) * rows).sum()
 
     source = pl.col(column).cast(pl.String).str.strip_chars()
-    text = given(pl.col(column), missing)
+    text = present_text(pl.col(column), missing)
     unmarked = _unmarked(text)
     core = _joined(unmarked)
     plain, whole = core.str.contains(_PLAIN), core.str.contains(_WHOLE)

@@ -13,7 +13,7 @@ import polars as pl
 from backslide.contracts import say
 from backslide.contracts.config import Settings
 from backslide.engine.columns.missing import TOKENS
-from backslide.engine.columns.number_text import CODES, Texts, given, summary_of, writing_of
+from backslide.engine.columns.number_text import CODES, Texts, present_text, summary_of, writing_of
 from backslide.engine.roles.names import is_id_like
 from backslide.engine.sources.errors import reading
 from backslide.engine.times.timestamps import is_text
@@ -56,7 +56,7 @@ def _read_unknown(raw: Raw, schemas: Schemas, settings: Settings, missing: tuple
             continue
         frame, words = raw[name]
         with reading():  # few columns have nothing else in their first rows, and only those are read to the end
-            none = [given(pl.col(c), missing).is_null().all().alias(c) for c in columns]
+            none = [present_text(pl.col(c), missing).is_null().all().alias(c) for c in columns]
             first = frame.select(columns).head(HEAD).select(none).collect().row(0, named=True)
             rest = [none[k] for k, column in enumerate(columns) if first[column]]
             full = frame.select(rest).collect(engine="streaming").row(0, named=True) if rest else {}

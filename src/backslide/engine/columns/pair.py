@@ -106,12 +106,12 @@ class Pair:
     @cached_property
     def filled(self) -> bool:
         """Whether both windows hold a value that is not missing."""
-        return all(len(_known(series)) > 0 for series in (self.reference, self.current))
+        return all(len(_drop_missing(series)) > 0 for series in (self.reference, self.current))
 
     @cached_property
     def largest_share(self) -> float:
         """Share of the most frequent number among the known current ones; cheaper than ``levels`` where there are many."""
-        known = _known(self.current)
+        known = _drop_missing(self.current)
         return max(known.unique_counts().to_list(), default=0) / max(len(known), 1)
 
     @cached_property
@@ -166,7 +166,7 @@ class Pair:
         return len(distinct) <= 2 and len({str(v) for v in distinct.to_list()}) <= 1
 
 
-def _known(series: pl.Series) -> pl.Series:
+def _drop_missing(series: pl.Series) -> pl.Series:
     known = series.drop_nulls()
     return known.drop_nans() if known.dtype.is_float() else known
 

@@ -26,11 +26,11 @@ def kinds_of(frame: pl.LazyFrame, schema: Mapping[str, pl.DataType]) -> dict[str
     texts = [column for column, dtype in schema.items() if dtype == pl.String]
     if texts:
         head = frame.select(texts).head(PEEK).collect(engine="streaming")
-        kinds |= {column: ColumnKind.EMBEDDING for column in texts if _written(head[column])}
+        kinds |= {column: ColumnKind.EMBEDDING for column in texts if _is_vector_text(head[column])}
     return kinds
 
 
-def _written(values: pl.Series) -> bool:
+def _is_vector_text(values: pl.Series) -> bool:
     known = values.drop_nulls()
     if not len(known) or not known.str.contains(r"^\s*[\[(]").all() or not known.str.contains(WRITTEN).all():
         return False

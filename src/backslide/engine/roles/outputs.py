@@ -139,18 +139,18 @@ def _pair(table: TableLook, predictions: list[str]) -> tuple[str | None, str | N
     of_name = {column: weight for column in candidates if (weight := _by_name(column)) >= POSSIBLE}
     if not weighed:
         label = max(of_name, key=lambda c: of_name[c]) if of_name else None
-        return _chosen(table, label, None, of_name), None
+        return _take_label(table, label, None, of_name), None
     judge = max(weighed, key=lambda j: max(weighed[j].values(), default=0.0))
     weights = weighed[judge]
     label = _heaviest(table, judge, weights)
     if not predictions:
-        return _chosen(table, label, judge, weights), None
+        return _take_label(table, label, judge, weights), None
     prediction = _prediction(table, judge, label)
     unused = [c for c in predictions if c != prediction and c not in table.aside]
     if unused:
         table.notes.append(f"{listed(unused)} left out of the features: named like a model output")
         table.aside.update(unused)
-    return _chosen(table, label, judge, weights), table.take(prediction)
+    return _take_label(table, label, judge, weights), table.take(prediction)
 
 
 def _heaviest(table: TableLook, judge: str, weights: dict[str, float]) -> str | None:
@@ -209,7 +209,7 @@ def _weights(table: TableLook, judge: str, candidates: list[str], *, scored: boo
     return weights
 
 
-def _chosen(table: TableLook, label: str | None, judge: str | None, weights: dict[str, float]) -> str | None:
+def _take_label(table: TableLook, label: str | None, judge: str | None, weights: dict[str, float]) -> str | None:
     """Mark the label as taken, and say what else might have been."""
     if label is not None and _by_name(label) < POSSIBLE:
         table.notes.append(

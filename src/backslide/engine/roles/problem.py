@@ -227,7 +227,7 @@ def _alone(labels: set[str], counts: Counts) -> str:
     return f", or leave those rows out: {'; '.join(sentences)}" if sentences else ""
 
 
-def unheard(labels: tuple[str, ...], counts: dict[str, tuple[dict[str, int], dict[str, int]]]) -> str:
+def describe_unknown_labels(labels: tuple[str, ...], counts: dict[str, tuple[dict[str, int], dict[str, int]]]) -> str:
     """What is said of labels that the model never knew."""
     rows = {name: sum(window[0].get(label, 0) for label in labels) for name, window in counts.items()}
     shown = ", ".join(repr(label) for label in labels[:5]) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")

@@ -149,7 +149,7 @@ def _classes(
     predicted = {label for _, predictions in counts.values() for label in predictions}
     unheard = problem.check_scores(roles, "binary" if task == "binary" else "multiclass", classes, predicted, counts)
     if unheard:
-        warnings.append(problem.unheard(unheard, counts))
+        warnings.append(problem.describe_unknown_labels(unheard, counts))
     named = {roles.positive} if roles.positive is not None and len(classes | set(roles.scores)) < 2 else set()
     every = problem.order_classes(classes | set(roles.scores) | named)
     if task == "binary" and len(every) > 2:

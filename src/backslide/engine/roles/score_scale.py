@@ -151,7 +151,7 @@ def _read(raw: Raw, scores: _ScoreColumns, report: _ScoreNotes) -> list[AlteredS
             units[window] = wanted  # too few rows for one of them to lie outside
     if units["reference"] == units["current"]:
         if units["reference"] != wanted:
-            raise _refused(scores, reference, current, units)
+            raise _refusal(scores, reference, current, units)
         for window, one in measures.items():
             _convert(raw, window, scores, one, wanted, report)
         if wanted != "probability":
@@ -179,7 +179,7 @@ _SPOKEN: dict[Unit, str] = {
 }
 
 
-def _refused(
+def _refusal(
     scores: _ScoreColumns, reference: ScoreMeasures, current: ScoreMeasures, units: dict[str, Unit]
 ) -> LabelError:
     unit = units["reference"]
@@ -279,7 +279,7 @@ def _one_window(
     if units[window] == "probability":  # the other one is in the unit that is declared
         _convert(raw, _other(window), scores, other, wanted, report)
         _convert(raw, window, scores, odd, "probability", report)
-        return _told(
+        return _alteration(
             scores,
             window,
             odd,
@@ -304,10 +304,14 @@ def _one_window(
         spoken = "percents" if factor == 100 else f"{say.fixed(factor, 0)} times as large"
         undo = f"divide by {factor:g}"
     reach = f"{say.number(odd.low, 4)} to {say.number(odd.high, 4)}"
-    return _told(scores, window, odd, f"{spoken} ({reach}), where the {_other(window)} window has 0 to 1", undo, every)
+    return _alteration(
+        scores, window, odd, f"{spoken} ({reach}), where the {_other(window)} window has 0 to 1", undo, every
+    )
 
 
-def _told(scores: _ScoreColumns, window: str, odd: ScoreMeasures, how: str, undo: str, every: bool) -> AlteredScores:
+def _alteration(
+    scores: _ScoreColumns, window: str, odd: ScoreMeasures, how: str, undo: str, every: bool
+) -> AlteredScores:
     share = 1.0 if every else odd.share(odd.outside)
     some = "" if every else f" on {say.percent(share)} of the rows"
     named = say.listed([repr(column) for column in scores.columns])
@@ -326,7 +330,7 @@ def _hundredths(
             _convert(raw, window, scores, measures[window], "percent", _ScoreNotes([], []), factor=0.01)
             low, high = measures[window].high, measures[_other(window)].high
             how = f"hundredths (up to {say.number(low, 4)}), where the {_other(window)} window reaches {say.number(high, 4)}"
-            return [_told(scores, window, measures[window], how, "multiply by 100", True)]
+            return [_alteration(scores, window, measures[window], how, "multiply by 100", True)]
     return []
 
 
@@ -380,7 +384,7 @@ def arm_scores(frame: pl.DataFrame, columns: ShadowColumns, settings: Settings, 
     if unit == "probability" and columns.scores_are in (None, "probability"):
         _convert(raw, "current", scores, measures, unit, _ScoreNotes(notes, notes))
     elif unit != scores.declared:
-        raise _refused(scores, measures, measures, {"reference": unit, "current": unit})
+        raise _refusal(scores, measures, measures, {"reference": unit, "current": unit})
     else:
         _convert(raw, "current", scores, measures, unit, _ScoreNotes(notes, notes))
         notes.append(f"{scores.words} are read as {_SPOKEN[unit]}, as scores_are says")

@@ -38,14 +38,14 @@ def quantities(classes: Sequence[str], present: set[str]) -> pl.Expr:
         values = row_quantities(scores, code.get(names.PREDICTION), code.get(names.LABEL))
         columns = [pl.Series(name, values[name]).fill_nan(None) for name in quantity_names]
         if names.PREDICTION in fields:
-            labels = [None if c < 0 else classes[c] for c in decided(scores)]
+            labels = [None if c < 0 else classes[c] for c in decide(scores)]
             columns.insert(0, pl.Series(names.PREDICTION, labels, dtype=pl.String))
         return pl.DataFrame(columns).to_struct(rows.name)
 
     return pl.struct(inputs).map_batches(work, return_dtype=pl.Struct(fields), is_elementwise=True).struct.unnest()
 
 
-def decided(scores: Floats) -> np.ndarray:
+def decide(scores: Floats) -> np.ndarray:
     """The class with the largest score (n,), the first of equals; -1 where all are NaN."""
     best = np.where(np.isnan(scores), -np.inf, scores)
     return np.where(np.isfinite(best).any(axis=1), best.argmax(axis=1), -1) if len(best) else np.empty(0, np.int64)
@@ -56,7 +56,7 @@ def row_quantities(scores: Floats, predictions: np.ndarray | None, labels: np.nd
 
     ``predictions`` and ``labels`` are class codes, -1 where unknown.
     """
-    decisions = decided(scores) if predictions is None else predictions
+    decisions = decide(scores) if predictions is None else predictions
     with np.errstate(invalid="ignore", divide="ignore"):
         two = np.sort(np.where(np.isnan(scores), -1.0, scores), axis=1)[:, -2:]
         margin = np.where(np.isnan(scores).all(axis=1), np.nan, two[:, 1] - two[:, 0])
@@ -64,19 +64,19 @@ def row_quantities(scores: Floats, predictions: np.ndarray | None, labels: np.nd
             scores > 0, -scores * np.log(np.clip(scores, CLIP, 1.0)), np.where(np.isnan(scores), np.nan, 0.0)
         )
         result = {
-            names.CONFIDENCE: _own(scores, decisions),
+            names.CONFIDENCE: _own_scores(scores, decisions),
             names.MARGIN: margin,
             names.NEAR: np.where(np.isnan(margin), np.nan, margin < names.NEAR_BOUNDARY),
             names.ENTROPY: logs.sum(axis=1) / math.log(max(scores.shape[1], 2)),
         }
         if labels is not None:
-            own = _own(scores, labels)
+            own = _own_scores(scores, labels)
             result[names.LOG_LOSS] = -np.log(np.clip(own / scores.sum(axis=1), CLIP, 1.0))
             result[names.BRIER] = (scores**2).sum(axis=1) - 2 * own + 1.0
     return result
 
 
-def _own(scores: Floats, codes: np.ndarray) -> Floats:
+def _own_scores(scores: Floats, codes: np.ndarray) -> Floats:
     """The score of each row's own class; NaN where there is none."""
     place = np.clip(codes, 0, None)
     return np.where(codes >= 0, np.take_along_axis(scores, place[:, None], axis=1)[:, 0], np.nan)

@@ -43,7 +43,7 @@ def column_of(name: str, values: pa.Array | pa.ChunkedArray) -> pl.Series:
     Raises:
         SourceError: its type cannot be read.
     """
-    values = _held(name, values)
+    values = _convert_type(name, values)
     with no_panic(f"column {name!r} ({values.type})"):
         try:
             with needs("arrow", "reading this Arrow column"):
@@ -70,7 +70,7 @@ def table_of(source: Any) -> pl.DataFrame | None:
     return pl.DataFrame([column_of(name, table.column(i)) for i, name in enumerate(table.column_names)])
 
 
-def _held(name: str, values: Any) -> Any:
+def _convert_type(name: str, values: Any) -> Any:
     """The values in a type that Polars holds, where there is one that says the same."""
     with needs("arrow", "reading this Arrow column"):
         import pyarrow as pa

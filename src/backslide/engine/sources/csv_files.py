@@ -102,7 +102,7 @@ class _FileHead:
             )
         return pl.when(text != "").then(text)
 
-    def seen(self, column: str, name: str) -> list[pl.Expr]:
+    def facts_of(self, column: str, name: str) -> list[pl.Expr]:
         """What a column holds, as ``name key``."""
         text = self.plain(column)
         spelled = text.str.to_lowercase().is_in(list(_SPELLINGS))
@@ -206,13 +206,13 @@ def _say_values(schema: pl.Schema, dialect: Dialect, data: DataSettings, notes: 
 def _numbers(frame: pl.LazyFrame, rows: int | None, look: _FileHead, as_text: set[str]) -> dict[str, dict[str, Any]]:
     """Text columns that hold numbers and what stands for missing ones only, with what was seen."""
     texts = [name for name, dtype in frame.collect_schema().items() if dtype == pl.String and name not in as_text]
-    first = _seen(frame.head(1000), texts, look)  # few survive, and only those are read to the end
+    first = _look_at(frame.head(1000), texts, look)  # few survive, and only those are read to the end
     rest = [column for column, fact in first.items() if not fact["other"]]
-    facts = _seen(frame if rows is None else frame.head(rows), rest, look)
+    facts = _look_at(frame if rows is None else frame.head(rows), rest, look)
     return {column: fact for column, fact in facts.items() if not fact["other"]}
 
 
-def _seen(frame: pl.LazyFrame, columns: list[str], look: _FileHead) -> dict[str, dict[str, Any]]:
+def _look_at(frame: pl.LazyFrame, columns: list[str], look: _FileHead) -> dict[str, dict[str, Any]]:
     if not columns:
         return {}
     select = [value for k, column in enumerate(columns) for value in look.seen(column, str(k))]

@@ -89,7 +89,7 @@ def _numbers(rows: pl.DataFrame) -> bool:
     return PREDICTION in rows.columns and rows[PREDICTION].dtype.is_float()
 
 
-def said(frame: pl.DataFrame | pl.LazyFrame, roles: Roles) -> list[str]:
+def limitations(frame: pl.DataFrame | pl.LazyFrame, roles: Roles) -> list[str]:
     """What cannot be told from a snapshot's rows, as notes."""
     absent = frame.lazy().select(pl.all().is_null().all()).collect().row(0, named=True)
     missing = [(role, column) for role, column in roles.columns().items() if absent.get(column)]

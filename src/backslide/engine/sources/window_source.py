@@ -117,7 +117,7 @@ class Cutting:
         return [sentence + (f", {say.count(untimed)} of them without a time" if untimed else "")]
 
 
-def cut(name: str, source: Any, settings: Settings, cutting: Cutting | None = None) -> tuple[pl.LazyFrame, str]:
+def cut_window(name: str, source: Any, settings: Settings, cutting: Cutting | None = None) -> tuple[pl.LazyFrame, str]:
     """The raw rows of a window, and words for them: a source, or a time range and version over one."""
     return (cutting or Cutting(settings)).window(name, source)
 

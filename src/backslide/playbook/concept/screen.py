@@ -26,8 +26,8 @@ def left_by_screen(case: Case) -> tuple[str, ...]:
     pairs = list(case.pairs.values())
     if len(pairs) <= WIDE:
         return ()
-    missed = _missed(case)
-    by_move = sorted(pairs, key=lambda pair: -_moved(pair))
+    missed = _row_errors(case)
+    by_move = sorted(pairs, key=lambda pair: -_distance(pair))
     by_errors = sorted(pairs, key=lambda pair: -_goes_with(pair, missed))
     taken = dict.fromkeys(pair.name for pair in chain(*zip(by_move, by_errors, strict=True)))
     columns = set(list(taken)[:WIDE])
@@ -37,7 +37,7 @@ def left_by_screen(case: Case) -> tuple[str, ...]:
     return tuple(pair.name for pair in pairs if pair.name not in columns)
 
 
-def _missed(case: Case) -> Floats:
+def _row_errors(case: Case) -> Floats:
     """Whether each reference row was predicted wrong, or by how much (n_g,); NaN without label or prediction."""
     outcomes = case.reference.outcomes
     if outcomes.labels.dtype.kind == "f":
@@ -45,7 +45,7 @@ def _missed(case: Case) -> Floats:
     return np.where(outcomes.known(), (outcomes.labels != outcomes.predictions).astype(float), np.nan)
 
 
-def _moved(pair: Pair) -> float:
+def _distance(pair: Pair) -> float:
     """Kolmogorov-Smirnov distance of numbers, total variation of categories, and of the share of missing values."""
     gap = abs(float(pair.missing[0].mean()) - float(pair.missing[1].mean()))
     if pair.numeric:

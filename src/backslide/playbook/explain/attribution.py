@@ -40,7 +40,7 @@ from backslide.playbook.explain.charts import ranks_table, share_bars
 from backslide.stats.change.metric_change import Change
 from backslide.stats.change.units import MEAN, detectable, mean_change, two_sided
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.shift.model_difference import ModelDifference, paired
+from backslide.stats.shift.model_difference import ModelDifference, compare_paired
 
 MOST = 20
 DRAWN = 4
@@ -99,7 +99,7 @@ class Attribution(Check):
         means = [part.size.mean(axis=0) / whole for part in (attributions.reference, attributions.current, after)]
         weight = np.max(means, axis=0)
         asked = [int(j) for j in np.argsort(-weight, kind="stable") if weight[j] >= self.thresholds.change][:MOST]
-        leaned = [(j, _leaned(attributions, j)) for j in asked]
+        leaned = [(j, _reliance(attributions, j)) for j in asked]
         leaned.sort(key=lambda item: -max(map(abs, item[1].parts)))
         alpha = case.settings.engine.false_discovery_rate / max(len(asked), 1)
         for place, (j, one) in enumerate(leaned):
@@ -143,8 +143,8 @@ class Attribution(Check):
             summary=summary,
             estimate=Estimate(
                 estimate=total.estimate,
-                low=_known(total.low),
-                high=_known(total.high),
+                low=_finite_or_none(total.low),
+                high=_finite_or_none(total.high),
                 basis="sample",
                 n=len(after.rows),
             ),
@@ -172,7 +172,7 @@ class Attribution(Check):
         return Scenario(scenarios.served(rng), scenarios.rescored(current), dict(scenarios.ROLES), model, "income")
 
 
-def _known(value: float) -> float | None:
+def _finite_or_none(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
@@ -180,12 +180,12 @@ def _rows(size: Floats) -> Floats:
     return np.column_stack([np.ones(len(size)), size])
 
 
-def _leaned(attributions: Explanations, j: int) -> FeatureReliance:
+def _reliance(attributions: Explanations, j: int) -> FeatureReliance:
     before, now = attributions.reference, attributions.current
     inputs = mean_change(before.size[:, j], now.size[:, j], before.days, now.days)
     response = None
     if attributions.other is not None:
-        response = paired(MEAN, _rows(now.size[:, j]), _rows(attributions.other.size[:, j]), now.days)
+        response = compare_paired(MEAN, _rows(now.size[:, j]), _rows(attributions.other.size[:, j]), now.days)
     return FeatureReliance(attributions.columns[j], inputs, response)
 
 
@@ -220,9 +220,14 @@ def _evidence(
         return chart
     low, high = one.response.interval()
     rows = (
-        RankedRow(label="model differs", value=one.response.estimate, low=_known(low), high=_known(high)),
         RankedRow(
-            label="inputs moved", value=one.inputs.estimate, low=_known(one.inputs.low), high=_known(one.inputs.high)
+            label="model differs", value=one.response.estimate, low=_finite_or_none(low), high=_finite_or_none(high)
+        ),
+        RankedRow(
+            label="inputs moved",
+            value=one.inputs.estimate,
+            low=_finite_or_none(one.inputs.low),
+            high=_finite_or_none(one.inputs.high),
         ),
     )
     split = Ranking(

@@ -105,7 +105,7 @@ def _columns(case: Case) -> list[str] | None:
     columns = chosen.asked_columns(case, model)
     if columns is None or len(columns) < 2:
         return None
-    picked = chosen.drawn(case)
+    picked = chosen.draw_rows(case)
     enough = min(len(picked.reference), len(picked.current)) >= MIN_ROWS and len(picked.background) > 0
     return columns if enough else None
 
@@ -127,7 +127,7 @@ def _exact(case: Case, columns: list[str]) -> Explanations:
         Exception: whatever shap or a user's steps raise.
     """
     assert case.reference_model is not None
-    picked = chosen.drawn(case)
+    picked = chosen.draw_rows(case)
     other = _other(case, columns)
     models = [case.reference_model, *([other] if other is not None else [])]
     explainers = [_explainer(case, model, picked) for model in models]
@@ -153,7 +153,7 @@ def _explainer(case: Case, model: Model, picked: chosen.ExplainedRows) -> Explai
 
 
 def _explain(case: Case, model: Model, explainer: Explainer, side: Side, most: int) -> tuple[AttributionRows, str, str]:
-    rows = chosen.drawn(case).of(case, side, most)
+    rows = chosen.draw_rows(case).of(case, side, most)
     asked, columns = chosen.asked_columns(case, model), chosen.asked_columns(case, case.reference_model)  # type: ignore[arg-type]
     assert asked is not None
     assert columns is not None
@@ -197,7 +197,7 @@ def _sampled(case: Case, columns: list[str], why: str) -> Explanations | None:
 
 
 def _walked(case: Case, model: Model, side: Side, asked: list[str], columns: list[str]) -> AttributionRows | None:
-    picked = chosen.drawn(case)
+    picked = chosen.draw_rows(case)
     answers = chosen.budget(case, SAMPLED_ANSWERS)
     # One pair of walks is the least, so that a dear model is asked about fewer rows.
     rows = picked.of(case, side, int(np.clip(answers // (2 * (len(columns) + 1)), LEAST_ROWS, SAMPLED_ROWS)))

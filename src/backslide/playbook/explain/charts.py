@@ -38,7 +38,7 @@ def share_bars(attributions: Explanations, reference: Floats, current: Floats) -
 
 def ranks_table(case: Case, attributions: Explanations, after: AttributionRows) -> Table:
     """Mean absolute value and rank of each feature in both windows, ranks with 95 % intervals."""
-    sides = [_ranked(case, part, name) for part, name in ((attributions.reference, "before"), (after, "now"))]
+    sides = [_rank_quantiles(case, part, name) for part, name in ((attributions.reference, "before"), (after, "now"))]
     order = np.argsort(sides[1][0], kind="stable")[:SHOWN]
     sizes = [part.size.mean(axis=0) for part in (attributions.reference, after)]
     rows = tuple(
@@ -67,7 +67,7 @@ def replicated_means(case: Case, values: Floats, days: NDArray[np.int64] | None,
     return np.asarray(sums[:, 1:] / np.maximum(sums[:, :1], 1.0))
 
 
-def _ranked(case: Case, part: AttributionRows, purpose: str) -> Ranking:
+def _rank_quantiles(case: Case, part: AttributionRows, purpose: str) -> Ranking:
     """Rank of each feature, and its 2.5 % and 97.5 % quantiles over the bootstrap (p,) each."""
     replicates = stats.rankdata(-replicated_means(case, part.size, part.days, purpose), axis=1)
     low, high = np.quantile(replicates, [0.025, 0.975], axis=0)

@@ -39,9 +39,9 @@ from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.explain import surrogates
 from backslide.playbook.explain.agreement import MethodAgreement, MethodImportance, agreement
 from backslide.playbook.explain.attributions import Explanations, explanations
-from backslide.playbook.explain.permutation_importance import ShuffleEffects, shuffled
+from backslide.playbook.explain.permutation_importance import ShuffleEffects, shuffle_effects
 from backslide.stats.change.units import MEAN
-from backslide.stats.shift.model_difference import ModelDifference, paired
+from backslide.stats.shift.model_difference import ModelDifference, compare_paired
 
 SUBJECT = "agreement of the methods"
 WITHOUT_LIME = f"LIME needs the package lime; {install('explain')}"
@@ -86,7 +86,7 @@ class Methods(Check):
         attributions = explanations(case)
         if attributions is None:
             return
-        turned = [shuffled(case, side, attributions.columns) for side in case.sides]
+        turned = [shuffle_effects(case, side, attributions.columns) for side in case.sides]
         if turned[0] is None or turned[1] is None:
             return
         yield self._agreement(case, attributions, (turned[0], turned[1]))
@@ -187,7 +187,7 @@ def _pays(before: ShuffleEffects, now: ShuffleEffects, j: int, floor: float) -> 
     assert now.loss is not None
     short = now.loss[:, j] - floor * now.moved[:, j]
     ones = np.ones(len(short))
-    difference = paired(MEAN, np.column_stack([ones, 0 * ones]), np.column_stack([ones, short]), now.days)
+    difference = compare_paired(MEAN, np.column_stack([ones, 0 * ones]), np.column_stack([ones, short]), now.days)
     earned = None
     if before.loss is not None and before.moved[:, j].sum() > 0:
         earned = float(before.loss[:, j].sum() / before.moved[:, j].sum())

@@ -38,11 +38,11 @@ class ShuffleEffects:
         return self.moved if self.loss is None else self.loss
 
 
-def shuffled(case: Case, side: Side, columns: tuple[str, ...]) -> ShuffleEffects | None:
+def shuffle_effects(case: Case, side: Side, columns: tuple[str, ...]) -> ShuffleEffects | None:
     """The reference model on rows of a window, labelled ones where there are enough; None where it fails."""
     model = case.reference_model
     assert model is not None
-    places = chosen.drawn(case).of(case, side, side.sample.height)
+    places = chosen.draw_rows(case).of(case, side, side.sample.height)
     known = side.outcomes.known()[places] if case.has_labels else np.zeros(len(places), bool)
     labelled = int(known.sum()) >= ROWS[0]
     most = int(np.clip(chosen.budget(case, ANSWERS) // max(len(columns), 1), *ROWS))
@@ -55,7 +55,7 @@ def shuffled(case: Case, side: Side, columns: tuple[str, ...]) -> ShuffleEffects
     loss, moves = np.zeros((2, frame.height, len(columns)))
     for j, other in enumerate(shuffled_answers(case, model, frame, columns, rng)):
         loss[:, j] = _losses(other) - _losses(base.outcomes)
-        moves[:, j] = _moved(base.outcomes, other)
+        moves[:, j] = _squared_move(base.outcomes, other)
     fine = np.isfinite(moves).all(axis=1) & (np.isfinite(loss).all(axis=1) if labelled else True)
     if fine.sum() < 2:
         return None
@@ -71,7 +71,7 @@ def _losses(outcomes: Outcomes) -> Floats:
     return row_losses(outcomes)
 
 
-def _moved(base: Outcomes, other: Outcomes) -> Floats:
+def _squared_move(base: Outcomes, other: Outcomes) -> Floats:
     if base.labels.dtype.kind == "f":
         return np.asarray((other.predictions.astype(float) - base.predictions.astype(float)) ** 2)
     if base.scores is not None and other.scores is not None:

@@ -37,7 +37,7 @@ class ExplainedRows:
 
 
 @once
-def drawn(case: Case) -> ExplainedRows:
+def draw_rows(case: Case) -> ExplainedRows:
     """The rows in an order that chance and their content decide, never their place; the windows alike in weekdays."""
     rng = case.rng("explained rows")
     keep = change_of_column.weekday_weights(change_of_column.both_days(case)), None

@@ -87,7 +87,7 @@ def weights(case: Case, side: Side, columns: tuple[str, ...]) -> tuple[tuple[str
     """Absolute LIME weights (n, p) of a few rows on the columns that it can vary; None where it or the model fails."""
     model = case.reference_model
     assert model is not None
-    picked = chosen.drawn(case)
+    picked = chosen.draw_rows(case)
     asked = chosen.asked_columns(case, model)
     assert asked is not None
     usual = case.reference.sample[picked.background].select(asked)
@@ -106,14 +106,12 @@ def weights(case: Case, side: Side, columns: tuple[str, ...]) -> tuple[tuple[str
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return tuple(coded.columns), _explained(coded, rows, classifier, around, chosen.budget(case, NEIGHBOURS))
+            return tuple(coded.columns), _explain(coded, rows, classifier, around, chosen.budget(case, NEIGHBOURS))
     except Exception:  # of lime or of the model: the other methods stand
         return None
 
 
-def _explained(
-    coded: SurrogateColumns, rows: pl.DataFrame, classifier: bool, around: object, neighbours: int
-) -> Floats:
+def _explain(coded: SurrogateColumns, rows: pl.DataFrame, classifier: bool, around: object, neighbours: int) -> Floats:
     with needs("explain", "LIME"):
         from lime.lime_tabular import LimeTabularExplainer
 

@@ -20,7 +20,7 @@ _SEVERITIES = {"likely": Severity.WARN, "possible": Severity.NOTE, "unlikely": S
 
 
 @once
-def compared(case: Case) -> Integrity:
+def compare_snapshots(case: Case) -> Integrity:
     """Everything that differs between the two stacks, with the commits where ``[artifacts] repository`` is at hand."""
     assert case.snapshots is not None
     folder = case.settings.artifacts.repository
@@ -38,7 +38,7 @@ def compared(case: Case) -> Integrity:
 
 def findings(code: str, case: Case, where: Collection[str], same: str) -> Iterator[Finding]:
     """A finding per difference in these places; one that says ``same`` where there is none."""
-    differences = [d for d in compared(case).differences if d.where in where]
+    differences = [d for d in compare_snapshots(case).differences if d.where in where]
     for difference in differences[:MOST_FINDINGS]:
         yield _finding(code, difference)
     if not differences:

@@ -14,7 +14,7 @@ from backslide.playbook.shadow.arms import Arms, Mask
 from backslide.stats.change.units import MEAN
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.metrics.row_sums import Codes
-from backslide.stats.shift.model_difference import paired, unpaired
+from backslide.stats.shift.model_difference import compare_paired, compare_unpaired
 
 SAME_NUMBER = 1e-6
 MOST_FLOWS = 40
@@ -75,7 +75,7 @@ def flips(arms: Arms, problem: Problem) -> contract.Flips | None:
     ones = np.ones(int(both.sum()))
     moves = apart[both].astype(float)
     days = None if arms.new.days is None else arms.new.days[both]
-    share = paired(MEAN, np.column_stack([ones, 0 * moves]), np.column_stack([ones, moves]), days)
+    share = compare_paired(MEAN, np.column_stack([ones, 0 * moves]), np.column_stack([ones, moves]), days)
     low, high = share.interval()
     old, new = (arm.outcomes.predictions[apart].astype(np.int64) for arm in (arms.old, arms.new))
     labels = arms.new.outcomes.labels[apart].astype(np.int64)
@@ -123,7 +123,11 @@ def confidence(arms: Arms, problem: Problem) -> tuple[contract.Shift, ...]:
     shifts = []
     for name in ("confidence", "margin", "entropy", "near_boundary"):
         one, other = (np.column_stack([np.ones(len(v[name])), v[name]]) for v in values)
-        difference = paired(MEAN, one, other, days[1]) if arms.paired else unpaired(MEAN, one, other, days[0], days[1])
+        difference = (
+            compare_paired(MEAN, one, other, days[1])
+            if arms.paired
+            else compare_unpaired(MEAN, one, other, days[0], days[1])
+        )
         low, high = difference.interval()
         shifts.append(
             contract.Shift(

@@ -114,7 +114,7 @@ class _OrderTrial:
                 self.case.answered(replace(self.model, features=tuple(self.columns[i] for i in order)), self.rows)
                 for order in orders
             ]
-            answers = [_told(one.outcomes, self.served, one.failed) for one in asked]
+            answers = [_agreement(one.outcomes, self.served, one.failed) for one in asked]
             return np.array([a.mean() for a, _ in answers]), np.array([b.mean() for _, b in answers])
         frames = [
             self.rows.with_columns(self.rows[self.columns[i]].alias(self.columns[k]) for k, i in enumerate(order))
@@ -123,15 +123,15 @@ class _OrderTrial:
         model = replace(self.model, features=tuple(self.columns))
         asked_once = self.case.answered(model, pl.concat(frames))
         served = self.served.take(np.tile(np.arange(len(self.at)), len(orders)))
-        same, off = _told(asked_once.outcomes, served, asked_once.failed)
+        same, off = _agreement(asked_once.outcomes, served, asked_once.failed)
         return same.reshape(len(orders), -1).mean(axis=1), off.reshape(len(orders), -1).mean(axis=1)
 
 
 def _near(one: Outcomes, other: Outcomes) -> NDArray[np.bool_]:
-    return np.asarray(_told(one, other, np.zeros(len(one.labels), bool))[0] > 0)
+    return np.asarray(_agreement(one, other, np.zeros(len(one.labels), bool))[0] > 0)
 
 
-def _told(
+def _agreement(
     answered: Outcomes, served: Outcomes, failed: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Where answers are those that were served (n,), as 0 and 1, and how far off they are (n,)."""

@@ -34,7 +34,7 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.shadow.agreement import flipped, flips
 from backslide.playbook.shadow.arms import Arms, arm_of, served_by
-from backslide.playbook.shadow.differences import by_class, by_segment, difference, told
+from backslide.playbook.shadow.differences import by_class, by_segment, difference, to_contract
 from backslide.playbook.shadow.replay import Replay, replay
 from backslide.stats.change.metric_change import VERDICT_ALPHA
 
@@ -58,7 +58,7 @@ class PairedComparison(Check):
             yield self._quiet(f"both models decide all {rows} rows alike")
             return
         result = difference(case, arms, case.metric)
-        headline = told(case, case.metric, result)
+        headline = to_contract(case, case.metric, result)
         if result is not None:
             floor = case.floor(case.metric)
             finding = self._finding(case, headline, "difference", f"{say.metric(case.metric.name)}: ")

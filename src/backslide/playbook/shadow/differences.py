@@ -28,7 +28,13 @@ from backslide.stats.metrics.metric import (
     class_metric,
     macro_f1_over,
 )
-from backslide.stats.shift.model_difference import ModelDifference, delong, paired, paired_whole, unpaired
+from backslide.stats.shift.model_difference import (
+    ModelDifference,
+    compare_paired,
+    compare_paired_whole,
+    compare_unpaired,
+    delong,
+)
 from backslide.stats.two_sample import holm
 
 PART_ALPHA = VERDICT_ALPHA / 4
@@ -65,7 +71,11 @@ def difference(case: Case, arms: Arms, metric: Metric, rows: tuple[Mask, Mask] |
         result = _whole(case, metric, arms, known, days[1])
     else:
         one, other = old.statistics(metric, k), new.statistics(metric, k)
-        result = paired(metric, one, other, days[1]) if arms.paired else unpaired(metric, one, other, days[0], days[1])
+        result = (
+            compare_paired(metric, one, other, days[1])
+            if arms.paired
+            else compare_unpaired(metric, one, other, days[0], days[1])
+        )
     if result is None or not result.known:
         return None
     if metric.name == "roc_auc" and arms.paired and result.unit == "row" and case.problem.task == "binary":
@@ -92,10 +102,10 @@ def _whole(
         one, other = both(keep)
         return other - one
 
-    return paired_whole(both, jackknife_units(apart, len(old.labels), days, case.rng("shadow " + metric.name)))
+    return compare_paired_whole(both, jackknife_units(apart, len(old.labels), days, case.rng("shadow " + metric.name)))
 
 
-def told(
+def to_contract(
     case: Case,
     metric: Metric,
     result: ModelDifference | None,
@@ -140,7 +150,7 @@ def usual_metrics(case: Case) -> list[Metric]:
 
 def by_class(case: Case, arms: Arms, headline: contract.MetricComparison) -> tuple[contract.PartComparison, ...]:
     """F1 of every class with enough labelled rows, the new model's losses first; flips by the old model's decision."""
-    return _judged(case, class_measures(case, arms), headline)
+    return _judge_parts(case, class_measures(case, arms), headline)
 
 
 def class_measures(case: Case, arms: Arms, least: int = MIN_ROWS) -> list[PartMeasure]:
@@ -166,7 +176,7 @@ def by_segment(
     case: Case, arms: Arms, headline: contract.MetricComparison, *, search: bool
 ) -> tuple[contract.PartComparison, ...]:
     """The headline in every segment, the new model's losses first: the user's, or with ``search`` levels of any column."""
-    return _judged(case, segment_measures(case, arms, search=search), headline)
+    return _judge_parts(case, segment_measures(case, arms, search=search), headline)
 
 
 def segment_measures(
@@ -229,7 +239,7 @@ def _flips(arms: Arms, rows: tuple[Mask, Mask]) -> float:
     return float((arms.old.outcomes.predictions != arms.new.outcomes.predictions)[rows[0]].mean())
 
 
-def _judged(
+def _judge_parts(
     case: Case, measures: Sequence[PartMeasure], headline: contract.MetricComparison
 ) -> tuple[contract.PartComparison, ...]:
     """All parts of one kind tested together (Holm), their intervals simultaneous (Bonferroni)."""
@@ -241,7 +251,7 @@ def _judged(
         if m.found is None:
             parts.append((0.0, m.part))
             continue
-        one = told(case, m.metric, m.found, PART_ALPHA, p_value=float(next(adjusted)), level=level)
+        one = to_contract(case, m.metric, m.found, PART_ALPHA, p_value=float(next(adjusted)), level=level)
         masked = one.winner == "old" and headline.winner != "old"
         parts.append((m.metric.harm(m.found.estimate), m.part.model_copy(update={"comparison": one, "masked": masked})))
     return tuple(part for _, part in sorted(parts, key=lambda p: (p[1].comparison is None, -p[0], p[1].name)))

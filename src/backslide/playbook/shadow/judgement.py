@@ -51,38 +51,38 @@ def judge(case: Case, basis: VerdictBasis, old: str, new: str) -> ShadowJudgemen
     """
     if basis.assignment is not None and not basis.assignment.balanced:
         text = basis.assignment.reading.rstrip(".")
-        return _judged(
+        return _judgement(
             ShadowVerdict.INCONCLUSIVE, f"Inconclusive: {_low(text)}.", f"repair the assignment first: {_low(text)}"
         )
     losses = [p for p in basis.parts if p.comparison is not None and p.comparison.winner == "old"]
     headline = basis.headline
     if headline.winner == "old":
-        return _judged(
+        return _judgement(
             ShadowVerdict.OLD_BETTER,
-            f"The old model is better: {_moved(case, basis)}.",
-            f"let {old} answer: {new} {_lost(losses) or 'loses on the same traffic'}",
+            f"The old model is better: {_headline_change(case, basis)}.",
+            f"let {old} answer: {new} {_losses(losses) or 'loses on the same traffic'}",
         )
     if losses:
         start = "The new model is better overall" if headline.winner == "new" else "The new model is no better overall"
-        sentence = f"{start} ({_moved(case, basis)}), but {_lost(losses)}."
-        return _judged(
+        sentence = f"{start} ({_headline_change(case, basis)}), but {_losses(losses)}."
+        return _judgement(
             ShadowVerdict.MIXED,
             sentence,
-            f"{new} {_lost(losses)}: find out why before it answers there",
+            f"{new} {_losses(losses)}: find out why before it answers there",
         )
     if headline.winner == "new":
-        return _judged(
+        return _judgement(
             ShadowVerdict.NEW_BETTER,
-            f"The new model is better: {_moved(case, basis)}.",
+            f"The new model is better: {_headline_change(case, basis)}.",
             f"{new} may answer: no class and no segment that was looked at is worse",
         )
     alike = _alike(case, basis)
     if alike:
-        return _judged(
+        return _judgement(
             ShadowVerdict.NO_DIFFERENCE, f"No difference that matters: {alike}.", f"{alike}; either may answer"
         )
     reason = _reason(case, basis)
-    return _judged(ShadowVerdict.INCONCLUSIVE, f"Inconclusive: {reason}.", reason)
+    return _judgement(ShadowVerdict.INCONCLUSIVE, f"Inconclusive: {reason}.", reason)
 
 
 _ACTIONS = {
@@ -94,7 +94,7 @@ _ACTIONS = {
 }
 
 
-def _judged(verdict: ShadowVerdict, summary: str, reason: str) -> ShadowJudgement:
+def _judgement(verdict: ShadowVerdict, summary: str, reason: str) -> ShadowJudgement:
     return ShadowJudgement(verdict, summary, ShadowDecision(action=_ACTIONS[verdict], reason=reason))
 
 
@@ -113,7 +113,7 @@ def _alike(case: Case, basis: VerdictBasis) -> str:
     if interval is None or interval.low is None or interval.high is None or basis.labelled < MIN_LABELLED:
         return ""
     if max(abs(interval.low), abs(interval.high)) < floor:
-        return f"{_moved(case, basis)}, within what matters ({say.change(floor, share=case.metric.share)})"
+        return f"{_headline_change(case, basis)}, within what matters ({say.change(floor, share=case.metric.share)})"
     return ""
 
 
@@ -135,7 +135,7 @@ def _reason(case: Case, basis: VerdictBasis) -> str:
     )
     if factor > MOST_TIMES:
         more = "a difference of min_effect is too small to be distinguished from noise with about this many rows"
-    return f"{_moved(case, basis)}, which could be noise or too little to matter; {more}"
+    return f"{_headline_change(case, basis)}, which could be noise or too little to matter; {more}"
 
 
 def _without_labels(case: Case, basis: VerdictBasis) -> str:
@@ -154,7 +154,7 @@ def _without_labels(case: Case, basis: VerdictBasis) -> str:
     )
 
 
-def _moved(case: Case, basis: VerdictBasis) -> str:
+def _headline_change(case: Case, basis: VerdictBasis) -> str:
     """``accuracy 0.812 → 0.836, 2.4 points better (1.1 to 3.7), on 1 200 labelled rows``."""
     one = basis.headline
     if one.difference is None or one.old is None or one.new is None:
@@ -177,7 +177,7 @@ def _ends(case: Case, one: contract.MetricComparison) -> str:
     return f"{text} ({shown[0]} to {shown[1]})"
 
 
-def _lost(losses: list[contract.PartComparison]) -> str:
+def _losses(losses: list[contract.PartComparison]) -> str:
     """``loses 14.8 points of F1 of 'no' and in 13 more parts``."""
     if not losses:
         return ""

@@ -134,26 +134,26 @@ def replay(case: Case) -> Replay:
     reference = in_order(case, model, case.reference)
     return Replay(
         reference,
-        replayed(case, model, case.current, tolerance=reference.tolerance),
+        replay_rows(case, model, case.current, tolerance=reference.tolerance),
         None if successor is None else in_order(case, successor, case.current),
     )
 
 
 def in_order(case: Case, model: Model, side: Side) -> ReplayResult:
     """A model on the sampled rows of a window, with the columns in the order that it needs where it knows none by name."""
-    done = replayed(case, model, side)
+    done = replay_rows(case, model, side)
     if done.agrees or model.features is not None:
         return done
     first = (model.reading, model.read_as)
     for reading, words in (first, *model.otherwise):
         model.reading, model.read_as = reading, words
         if put_in_order(case, model, side, _served(side.outcomes)):
-            return replayed(case, model, side)
+            return replay_rows(case, model, side)
     model.reading, model.read_as = first
     return done
 
 
-def replayed(
+def replay_rows(
     case: Case, model: Model, side: Side, frame: pl.DataFrame | None = None, *, tolerance: float = TOLERANCES[0]
 ) -> ReplayResult:
     """A model on the sampled rows of a window, or on a version of them.

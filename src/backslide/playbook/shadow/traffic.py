@@ -21,7 +21,7 @@ from backslide.engine.roles.score_direction import check_direction
 from backslide.engine.window import WindowPair, open_windows
 from backslide.models.model import Model
 from backslide.playbook.shadow.arms import Arm, Arms, arm_of, served_by
-from backslide.playbook.shadow.replay import ASK_AS_SERVED, MOSTLY, in_order, replayed
+from backslide.playbook.shadow.replay import ASK_AS_SERVED, MOSTLY, in_order, replay_rows
 from backslide.playbook.verify.score_direction import check_scores
 
 LOGGED_ROWS = 500_000
@@ -74,9 +74,9 @@ def open_traffic(reference: Any, current: Any, settings: Settings, old: Model | 
     case = Case(opened, settings, old, new)
     check_scores(case)
     if settings.shadow.columns() and mode == "log":
-        return _logged(case, has_reference)
+        return _open_logged(case, has_reference)
     if mode == "replay" or (mode is None and len(versions) < 2):
-        return _replayed(case, has_reference)
+        return _open_replay(case, has_reference)
     return _versions(case, opened, has_reference, mode)
 
 
@@ -108,7 +108,7 @@ def _with_their_classes(opened: WindowPair, wanted: ShadowSettings) -> WindowPai
     return replace(opened, problem=replace(problem, classes=classes, task=task))
 
 
-def _logged(case: Case, has_reference: bool) -> Traffic:
+def _open_logged(case: Case, has_reference: bool) -> Traffic:
     wanted = case.settings.shadow
     sides = [wanted.old, wanted.new]
     if wanted.old is not None and wanted.new is not None and wanted.old == wanted.new:
@@ -143,7 +143,7 @@ def _columns_named(case: Case, columns: ShadowColumns | None) -> str:
     return prediction or ", ".join(scores.values())
 
 
-def _replayed(case: Case, has_reference: bool) -> Traffic:
+def _open_replay(case: Case, has_reference: bool) -> Traffic:
     old, new = case.reference_model, case.current_model
     if old is None:
         raise ConfigError(
@@ -156,7 +156,7 @@ def _replayed(case: Case, has_reference: bool) -> Traffic:
         )
     notes: list[str] = []
     past = in_order(case, old, case.reference) if has_reference else None
-    answers = replayed(case, old, case.current) if has_reference else in_order(case, old, case.current)
+    answers = replay_rows(case, old, case.current) if has_reference else in_order(case, old, case.current)
     _must_answer(old, answers.answered.failed, answers.answered.error)
     _say_failures(old, answers.answered.failed, answers.answered.error, notes)
     served, named = case.current.outcomes, "what was served"

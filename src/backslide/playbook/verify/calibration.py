@@ -112,7 +112,7 @@ class Calibration(Check):
         adjusted = holm([figure.p_value for figure in figures])
         findings = [_finding(case, f, float(p), len(figures)) for f, p in zip(figures, adjusted, strict=True)]
         shown = findings[:main] + [f for f in findings[main:] if f.severity != Severity.OK]
-        return with_evidence(sorted(shown, key=lambda f: -f.severity.rank), *_drawn(scored, curves))
+        return with_evidence(sorted(shown, key=lambda f: -f.severity.rank), *_charts(scored, curves))
 
     def _figures(
         self, case: Case, one: _ScoredClass, curves: tuple[CalibrationCurve, CalibrationCurve]
@@ -242,7 +242,7 @@ def _sentence(figure: _CalibrationFigure) -> str:
     return f"mean score of {of} minus how often it comes true: {before} → {after} points"
 
 
-def _drawn(
+def _charts(
     scored: list[_ScoredClass], curves: list[tuple[CalibrationCurve, CalibrationCurve]]
 ) -> tuple[Reliability, ...]:
     """The first curve, and the classes whose error grew most."""

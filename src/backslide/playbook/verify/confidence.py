@@ -86,7 +86,7 @@ class ScoreConfidence(Check):
             worse=change.estimate * quantity.worse > 0,
             basis="all rows; percentiles to 1/128 of the rows",
             numbers=_percentiles(case, quantity),
-            evidence=_drawn(case, quantity, change),
+            evidence=_charts(case, quantity, change),
         )
 
     @staticmethod
@@ -140,7 +140,7 @@ def _table(case: Case) -> Table:
     )
 
 
-def _drawn(case: Case, quantity: _Quantity, change: Change) -> tuple[Evidence, ...]:
+def _charts(case: Case, quantity: _Quantity, change: Change) -> tuple[Evidence, ...]:
     if quantity.column == names.MARGIN:
         return ()  # drawn with the crowding at the boundary
     column = names.MARGIN if quantity.column == names.NEAR else quantity.column

@@ -38,7 +38,7 @@ def undecided(case: Case) -> str:
 
 
 def _one_class(case: Case) -> str:
-    counts = [_known(side.window.label_counts) for side in case.sides]
+    counts = [_label_rows(side.window.label_counts) for side in case.sides]
     for at, name in ((1, "current"), (0, "reference")):
         own, other = counts[at], counts[1 - at]
         if len(own) != 1:
@@ -80,7 +80,7 @@ def _one_decision(case: Case) -> str:
     )
 
 
-def _known(counts: Mapping[str, int]) -> dict[str, int]:
+def _label_rows(counts: Mapping[str, int]) -> dict[str, int]:
     return {label: rows for label, rows in counts.items() if rows}
 
 
@@ -115,7 +115,7 @@ def _plain(case: Case, known: set[str]) -> tuple[str, ...]:
     """Sentences on classes of one window alone that hold so many rows that days with luck of their own are no excuse."""
     if not case.problem.classification:
         return ()
-    counts = [_known(side.window.label_counts) for side in case.sides]
+    counts = [_label_rows(side.window.label_counts) for side in case.sides]
     texts = []
     for at, words in ((1, "is new: {rows}, none in the reference"), (0, "is gone: none now, {rows} of the reference")):
         own, other = sum(counts[at].values()), sum(counts[1 - at].values())

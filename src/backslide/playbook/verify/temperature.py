@@ -119,7 +119,7 @@ class ScoreTemperature(Check):
                 "factor": now / was,
                 "worth_of_90_percent": worth(SURE, now),
             },
-            evidence=(_drawn(before, after),),
+            evidence=(_chart(before, after),),
         )
 
     @staticmethod
@@ -168,7 +168,7 @@ def _meaning(now: float) -> str:
     )
 
 
-def _drawn(before: _TemperatureOfWindow, after: _TemperatureOfWindow) -> Ranking:
+def _chart(before: _TemperatureOfWindow, after: _TemperatureOfWindow) -> Ranking:
     return Ranking(
         title="Temperature of the scores",
         reading=f"Dividing the logarithms of the scores by {say.number(after.fitted.value, 3)} would put those of now right; "

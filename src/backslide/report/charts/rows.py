@@ -134,11 +134,11 @@ def matrix(evidence: Matrix, width: int) -> Spec:
     across = {**axis, "orient": "top", "labelAngle": 0 if 6.6 * longest <= step else -45}
     unit = " (cells: points)" if evidence.share else ""
     x = {"field": "column", "type": "nominal", "sort": columns, "axis": across}
-    x["title"] = evidence.column_title + _kept(kept_columns, columns) + unit
+    x["title"] = evidence.column_title + _of_all(kept_columns, columns) + unit
     side = side_of((rows[i] for i in kept_rows), 120)
     up = {**axis, "minExtent": side, "titlePadding": 8}
     y = {"field": "row", "type": "nominal", "sort": rows, "axis": up}
-    y["title"] = evidence.row_title + _kept(kept_rows, rows)
+    y["title"] = evidence.row_title + _of_all(kept_rows, rows)
     place = {"x": x, "y": y}
     tint = {"field": "tint", "type": "nominal", "scale": None, "legend": None}
     cell = {"type": "rect", "stroke": PAPER, "strokeWidth": 2}
@@ -156,7 +156,7 @@ def _heaviest(lines: Sequence[Sequence[float | None]]) -> list[int]:
     return sorted(sorted(range(len(lines)), key=lambda i: -weight[i])[:MOST_CELLS_WIDE])
 
 
-def _kept(places: list[int], names: list[str]) -> str:
+def _of_all(places: list[int], names: list[str]) -> str:
     return "" if len(places) == len(names) else f", {len(places)} of {len(names)}"
 
 

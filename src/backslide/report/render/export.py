@@ -55,7 +55,7 @@ def write_charts(diagnosis: Diagnosis, folder: Path, kind: Format = "svg") -> li
     charts = list(_charts(diagnosis))
     digits = max(2, len(str(len(charts))))
     written = [
-        _written(folder, f"{number:0{digits}}-{_name(code, subject)}.{kind}", code, subject, evidence)
+        _write_chart(folder, f"{number:0{digits}}-{_name(code, subject)}.{kind}", code, subject, evidence)
         for number, (code, subject, evidence) in enumerate(charts, start=1)
     ]
     data = {"model": diagnosis.model, "charts": [_fields(chart) for chart in written]}
@@ -87,7 +87,7 @@ def _charts(diagnosis: Diagnosis) -> Iterator[tuple[str, str, Evidence]]:
                     yield finding.code, finding.subject, evidence
 
 
-def _written(folder: Path, name: str, code: str, subject: str, evidence: Evidence) -> ChartFile:
+def _write_chart(folder: Path, name: str, code: str, subject: str, evidence: Evidence) -> ChartFile:
     """A chart that cannot be drawn keeps its sentence in the index: it never costs the others."""
     try:
         _draw(folder / name, standalone_spec(evidence, width=WIDE))

@@ -73,7 +73,7 @@ class ModelDifference:
         return max((quantile + power) * self.se, floor + power * self.se)
 
 
-def paired(metric: Metric, old: Floats, new: Floats, days: Days) -> ModelDifference:
+def compare_paired(metric: Metric, old: Floats, new: Floats, days: Days) -> ModelDifference:
     """Difference of a metric of two models that answered the same rows.
 
     Args:
@@ -100,7 +100,7 @@ def paired(metric: Metric, old: Floats, new: Floats, days: Days) -> ModelDiffere
     return result if result.p_value >= p_value else _replaced(result, p_value, f"{test}, at least as wide as by day")
 
 
-def paired_whole(value: Callable[[NDArray[np.bool_]], tuple[float, float]], units: Units) -> ModelDifference:
+def compare_paired_whole(value: Callable[[NDArray[np.bool_]], tuple[float, float]], units: Units) -> ModelDifference:
     """The same for a metric that gives one number for all rows at once.
 
     ``value`` maps a mask of rows (n,) to (old, new); ``units`` are jackknife units of its difference (``stats.jackknife``).
@@ -111,7 +111,7 @@ def paired_whole(value: Callable[[NDArray[np.bool_]], tuple[float, float]], unit
     return _with_noise((old, new), _by_day(units, units.total[1] / units.n), spread, spread / units.n, max(n - 1, 1))
 
 
-def unpaired(metric: Metric, old: Floats, new: Floats, old_days: Days, new_days: Days) -> ModelDifference:
+def compare_unpaired(metric: Metric, old: Floats, new: Floats, old_days: Days, new_days: Days) -> ModelDifference:
     """Difference of a metric of two models that answered other rows side by side, such as the arms of an A/B test.
 
     Where both arms have the same days, what a day does to both of them cancels.

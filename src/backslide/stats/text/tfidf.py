@@ -90,7 +90,7 @@ class TextSeparation:
 
     def within(self, rows: tuple[NDArray[np.bool_], NDArray[np.bool_]], days: tuple[Days, Days]) -> Separation:
         """The same classifier on some of the texts of both windows."""
-        return _judged(self.scores, self.fold, rows, days)[0]
+        return _cross_validate(self.scores, self.fold, rows, days)[0]
 
 
 def text_separation(bag: Bag, days: tuple[Days, Days], rng: np.random.Generator) -> TextSeparation:
@@ -113,11 +113,11 @@ def text_separation(bag: Bag, days: tuple[Days, Days], rng: np.random.Generator)
             if (f == k).any():
                 own[f == k] = model.decision_function(v[f == k])
     pair, folds = (scores[0], scores[1]), (fold[0], fold[1])
-    result, places = _judged(pair, folds, (np.isfinite(scores[0]), np.isfinite(scores[1])), days)
+    result, places = _cross_validate(pair, folds, (np.isfinite(scores[0]), np.isfinite(scores[1])), days)
     return TextSeparation(result, places, pair, folds)
 
 
-def _judged(
+def _cross_validate(
     scores: tuple[Floats, Floats],
     fold: tuple[NDArray[np.int64], NDArray[np.int64]],
     rows: tuple[NDArray[np.bool_], NDArray[np.bool_]],
