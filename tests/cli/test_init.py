@@ -107,7 +107,7 @@ def test_the_next_step_says_what_a_diagnosis_lacks(backslide, tmp_path):
 
 def test_nothing_is_overwritten_unasked(backslide, log, tmp_path):
     (tmp_path / "backslide.toml").write_text("# mine\n", encoding="utf-8")
-    backslide("init", "log.parquet").fails("backslide.toml is there already", "--force")
+    backslide("init", "log.parquet").fails("backslide.toml already exists", "--force")
     assert (tmp_path / "backslide.toml").read_text(encoding="utf-8") == "# mine\n"
     assert backslide("init", "log.parquet", "--force").code == 0
     assert "label" in (tmp_path / "backslide.toml").read_text(encoding="utf-8")

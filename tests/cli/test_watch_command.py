@@ -94,7 +94,7 @@ def test_mutes(capsys: pytest.CaptureFixture[str]):
         (["--mute", "x", "--reason", "r", "--until", "soon"], "--until: expected a day"),
         (["--every", "often"], "--every: expected a time such as 30m"),
         (["--as-of", "yesterday"], "--as-of: expected a time"),
-        (["--replay", "--every", "1h"], "--replay looks at history alone"),
+        (["--replay", "--every", "1h"], "--replay covers the history alone"),
         (["--test-alert"], "[alerts] urls is empty"),
         (["nowhere.toml"], "no configuration at nowhere.toml"),
     ],

@@ -287,7 +287,7 @@ def test_local_times_are_noticed_where_summer_time_begins_and_ends():
     right = opened(berlin, APRIL, model={"timestamp_zone": "Europe/Berlin"})
     assert rows_of(right.reference)[names.TIME].equals(rows_of(opened(local, APRIL).reference)[names.TIME])
     assert not [note for note in opened(local, APRIL).notes if "summer time" in note]
-    with pytest.raises(ConfigError, match="is no time zone"):
+    with pytest.raises(ConfigError, match="is not a time zone"):
         opened(MARCH, APRIL, model={"timestamp_zone": "Middle/Earth"})
 
 
@@ -329,7 +329,7 @@ def test_settings_of_the_timestamp():
         opened(*stamped(epoch(1_000)), model={"timestamp_format": "epoch_s"})
     with pytest.raises(ConfigError, match="did you mean 'epoch_ms'"):
         opened(*stamped(epoch(1_000)), model={"timestamp_format": "epoch_msec"})
-    with pytest.raises(ConfigError, match="no pattern of a whole time"):
+    with pytest.raises(ConfigError, match="not a pattern of a whole date"):
         opened(*stamped(TIMES["iso"]), model={"timestamp_format": "%H:%M"})
 
 
@@ -353,9 +353,9 @@ def declared(frame, path):
 
 
 DIALECTS = {
-    "semicolons": (by_pandas(sep=";"), "parted by semicolons"),
-    "pipes": (by_pandas(sep="|"), "parted by pipes"),
-    "tabs": (by_pandas(sep="\t"), "parted by tabs"),
+    "semicolons": (by_pandas(sep=";"), "separated by semicolons"),
+    "pipes": (by_pandas(sep="|"), "separated by pipes"),
+    "tabs": (by_pandas(sep="\t"), "separated by tabs"),
     "decimal commas": (by_pandas(sep=";", decimal=","), "decimal commas"),
     "tabs and decimal commas": (by_pandas(sep="\t", decimal=","), "decimal commas"),
     "quoted decimal commas": (by_pandas(decimal=",", quoting=1), "read as numbers"),
@@ -365,7 +365,7 @@ DIALECTS = {
     "UTF-16 with tabs": (encoded("utf-16", separator="\t"), "read as utf-16"),
     "Windows lines": (by_pandas(lineterminator="\r\n"), ""),
     "all quoted": (by_pandas(quoting=1), ""),
-    "declared by a spreadsheet": (declared, "parted by semicolons"),
+    "declared by a spreadsheet": (declared, "separated by semicolons"),
     "carriage returns alone": (by_pandas(lineterminator="\r"), "its lines end in carriage returns alone"),
 }  # fmt: skip
 
@@ -408,9 +408,12 @@ def test_points_part_thousands_where_decimals_have_commas(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (gzip.compress(MARCH.write_csv().encode()), "is no text file but compressed by gzip; give it the ending .gz"),
-        (b"PK\x03\x04" + bytes(40), "is no text file but a ZIP archive or a workbook; unpack it"),
-        (b"PAR1" + bytes(40), "is no text file but a Parquet file; give it the ending .parquet"),
+        (
+            gzip.compress(MARCH.write_csv().encode()),
+            "is not a text file but compressed by gzip; give it the ending .gz",
+        ),
+        (b"PK\x03\x04" + bytes(40), "is not a text file but a ZIP archive or a workbook; unpack it"),
+        (b"PAR1" + bytes(40), "is not a text file but a Parquet file; give it the ending .parquet"),
         (b"# written by a job\n" + MARCH.write_csv().encode(), "remove lines before the header"),
     ],
 )
@@ -424,7 +427,7 @@ def test_what_is_no_table_of_text_is_refused_with_what_to_do(content, words, tmp
 def test_settings_of_text_files(tmp_path):
     files = written(tmp_path, by_pandas(sep="~", decimal=",", encoding="cp1252"))
     same(opened(*files, base=tmp_path, data={"separator": "~", "decimal": ",", "encoding": "cp1252"}))
-    with pytest.raises(SourceError, match="'klingon' is no encoding"):
+    with pytest.raises(SourceError, match="'klingon' is not an encoding"):
         opened(*files, base=tmp_path, data={"encoding": "klingon"})
     with pytest.raises(SourceError, match=r"'r.csv' is not written in \[data\] encoding = 'ascii'"):
         opened(*files, base=tmp_path, data={"encoding": "ascii"})

@@ -11,7 +11,7 @@ import pytest
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ColumnError, InputError
 from backslide.engine.columns.kinds import ColumnKind, kind_of, shared_kind
-from backslide.engine.window import cut, open_windows
+from backslide.engine.window import cut_window, open_windows
 
 ROWS = 40
 ROLES = {
@@ -115,7 +115,7 @@ def test_bytes_are_read_as_the_text_that_they_encode(column):
 
 
 def test_bytes_that_are_no_text_are_refused():
-    with pytest.raises(ColumnError, match="no UTF-8 text"):
+    with pytest.raises(ColumnError, match="not UTF-8 text"):
         opened(frame(), frame().with_columns(every(b"\xff\xfe").alias("version")))
 
 
@@ -149,7 +149,7 @@ def test_rows_are_looked_at_before_a_time_range_cuts_them():
     rows = frame().with_columns(every([1]).alias("label"))
     settings = Settings.from_dict({"model": ROLES})
     with pytest.raises(InputError, match="label: expected"):
-        cut("reference", rows, settings)
+        cut_window("reference", rows, settings)
 
 
 @pytest.mark.parametrize("kind", ODD)

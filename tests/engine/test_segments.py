@@ -73,7 +73,7 @@ def test_a_column_that_one_window_lacks_is_refused():
         ("age + 1", "yes-or-no"),
         ("age > avg(age)", "depends on other rows"),
         ("max(age) > 3", "depends on other rows"),
-        ("age = 'old'", "cannot be asked"),
+        ("age = 'old'", "cannot be evaluated"),
     ],
 )
 def test_only_conditions_on_single_rows_are_segments(text, said):

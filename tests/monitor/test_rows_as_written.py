@@ -40,7 +40,7 @@ def test_times_with_the_month_first_are_watched_as_what_they_are(reference, tmp_
     ]
     notes = open_both(rows).notes
     assert any("read month first" in note for note in notes)
-    assert any("parted by semicolons" in note for note in notes)
+    assert any("separated by semicolons" in note for note in notes)
 
 
 def test_how_files_are_written_is_part_of_what_makes_periods_comparable(tmp_path):

@@ -204,8 +204,8 @@ def test_a_frozen_period_is_not_looked_at_again(tmp_path: Path, database: Databa
     config(tmp_path, pl.concat([frame, late]).sort("served_at"))
     third = watch(settings, as_of=moment(20, 12), book=book)
     assert third.streams == first.streams
-    assert any("came after they had been judged" in note for note in third.notes)
-    assert not any("came after" in note for note in second.notes)
+    assert any("arrived after they had been judged" in note for note in third.notes)
+    assert not any("arrived after" in note for note in second.notes)
 
 
 def test_rows_in_their_order_can_be_periods(tmp_path: Path):

@@ -89,7 +89,7 @@ SAID = [
         lambda f: some(0.1, "disputed")(f).with_columns(served_at=pl.col("served_at").max()),
         "Label 'disputed' is new",
     ),
-    (as_is, some(0.8, None), "Labels went missing or are still to come"),
+    (as_is, some(0.8, None), "Labels are missing or still to come"),
     (as_is, lambda f: f.with_columns(label=pl.when(pl.int_range(pl.len()) < 500).then("label")), ", none after "),
 ]
 

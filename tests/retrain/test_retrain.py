@@ -150,7 +150,7 @@ def test_a_feature_that_is_the_label_written_back_is_not_used():
     found = log.retrain(policy={"windows": ["all", "recent"]})
     assert found.verdict is RetrainVerdict.HOLD
     assert found.best.gain.estimate < 0.02
-    assert any("age tells the label" in note for note in found.inputs.notes)
+    assert any("age predicts the label" in note for note in found.inputs.notes)
 
 
 def test_repeated_rows_count_once(drifted):
@@ -265,7 +265,7 @@ def test_what_is_broken_now_is_no_sign_of_a_leak():
     log = logs.Log(made.model, decided(made.reference, 0.0), decided(made.current, 0.4))
     roles = logs.ROLES.model_copy(update={"scores": {}})
     found = log.retrain(roles=roles)
-    assert not any("tells the label" in note for note in found.inputs.notes)
+    assert not any("predicts the label" in note for note in found.inputs.notes)
     assert found.verdict is RetrainVerdict.PROMOTE
 
 

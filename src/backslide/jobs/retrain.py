@@ -19,8 +19,7 @@ from backslide.contracts.roles import Roles
 from backslide.engine.window import open_windows
 from backslide.jobs.diagnose import diagnose
 from backslide.jobs.prelude import Progress, load_reference_model, merge_settings, silent, window_sources
-from backslide.jobs.repair_or_retrain import fixable
-from backslide.jobs.repair_or_retrain import repaired as repaired_rows
+from backslide.jobs.repair_or_retrain import fixable, repair_rows
 from backslide.jobs.windows import find_windows
 from backslide.models.model import Model
 from backslide.playbook.verify.score_direction import check_scores
@@ -169,7 +168,7 @@ def _retrain_case(
 def _with_repair(case: Case, champion: Model | None, settings: Settings, say: Progress) -> tuple[History, str]:
     """The history with the current rows repaired, and the champion's answers to those."""
     say("repairing the rows")
-    mended = repaired_rows(case, say)
+    mended = repair_rows(case, say)
     h = history(case, settings.retrain, mended.frame)
     if champion is not None:
         h = h.with_rows(h.frame, case.answered(champion, h.frame).outcomes)

@@ -215,7 +215,7 @@ def _numbers(frame: pl.LazyFrame, rows: int | None, look: _FileHead, as_text: se
 def _look_at(frame: pl.LazyFrame, columns: list[str], look: _FileHead) -> dict[str, dict[str, Any]]:
     if not columns:
         return {}
-    select = [value for k, column in enumerate(columns) for value in look.seen(column, str(k))]
+    select = [value for k, column in enumerate(columns) for value in look.facts_of(column, str(k))]
     row = frame.select(select).collect(engine="streaming").row(0, named=True)
     keys = ("other", "numbers", "spelled", "tokens", "token", "whole", "points")
     return {column: {key: row[f"{k} {key}"] for key in keys} for k, column in enumerate(columns)}
