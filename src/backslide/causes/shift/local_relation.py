@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from backslide.causes.faults.misfits import misfits
 from backslide.causes.pricing.counterfactual import PricingBench
-from backslide.engine.columns.conditions import Coded
+from backslide.engine.columns.conditions import ConditionCodes
 from backslide.playbook.clock import beyond_the_reference
 from backslide.playbook.concept.decomposition import Populations, expectations
 from backslide.playbook.verify.slices import coded_columns, labelled_rows_of, text_of
@@ -103,7 +103,7 @@ def _parts(rows: LabelledRows) -> list[NDArray[np.bool_]]:
     return [*parts, late] if (late & rows.current).sum() >= LEAST_ROWS else parts
 
 
-def _search(columns: Sequence[Coded], rows: LabelledRows, part: NDArray[np.bool_], parts: int) -> list[Slice]:
+def _search(columns: Sequence[ConditionCodes], rows: LabelledRows, part: NDArray[np.bool_], parts: int) -> list[Slice]:
     """Segments of one part of the rows that stand out."""
     days = None if rows.days is None else rows.days[part]
     chosen = LabelledRows(rows.current[part], rows.loss[part], days, rows.half[part])
@@ -112,7 +112,7 @@ def _search(columns: Sequence[Coded], rows: LabelledRows, part: NDArray[np.bool_
     return [one for one in found if _stands_out(one, coded, chosen, ALPHA / parts)]
 
 
-def _stands_out(one: Slice, columns: Sequence[Coded], rows: LabelledRows, alpha: float) -> bool:
+def _stands_out(one: Slice, columns: Sequence[ConditionCodes], rows: LabelledRows, alpha: float) -> bool:
     """Whether either test sees it, each at half of the rate: on the half that did not choose it, which knows of no search, or on
     all rows, where every condition counts as tested (Bonferroni)."""
     tested = changes_of(rows, inside_of(columns, one.conditions), np.ones(len(rows.loss), bool))

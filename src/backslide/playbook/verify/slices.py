@@ -32,7 +32,7 @@ from backslide.contracts import say
 from backslide.contracts.evidence import SegmentRow, Segments
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.engine.columns import names
-from backslide.engine.columns.conditions import Coded, code
+from backslide.engine.columns.conditions import ConditionCodes, code
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.roles.logged_inputs import input_columns
 from backslide.playbook import scenarios
@@ -93,7 +93,7 @@ class _Loss:
         return 1 - loss if self.name == "accuracy" else loss
 
 
-_Searched = tuple[list[Coded], LabelledRows, _Loss, list[Slice]]
+_Searched = tuple[list[ConditionCodes], LabelledRows, _Loss, list[Slice]]
 """Columns, rows and loss that were searched, and the slices that stand out, by their contribution."""
 
 
@@ -153,7 +153,9 @@ def telling_slice(case: Case) -> tuple[str, tuple[str, ...]] | None:
     return None if found is None else _telling(found[0], found[1], found[3])
 
 
-def _telling(columns: Sequence[Coded], rows: LabelledRows, loud: list[Slice]) -> tuple[str, tuple[str, ...]] | None:
+def _telling(
+    columns: Sequence[ConditionCodes], rows: LabelledRows, loud: list[Slice]
+) -> tuple[str, tuple[str, ...]] | None:
     if not loud:
         return None
     best = max(loud, key=lambda one: one.score)
@@ -212,7 +214,7 @@ def labelled_rows_of(case: Case, picked: Sequence[np.ndarray]) -> LabelledRows:
     )
 
 
-def coded_columns(case: Case, picked: Sequence[np.ndarray]) -> list[Coded]:
+def coded_columns(case: Case, picked: Sequence[np.ndarray]) -> list[ConditionCodes]:
     """Every feature and context column that has groups."""
     samples = [side.sample[rows] for side, rows in zip(case.sides, picked, strict=True)]
     found = []
@@ -244,7 +246,7 @@ def _contribution(one: Slice, rows: LabelledRows) -> float:
     return one.rows[1] / max(int(rows.current.sum()), 1) * one.change.estimate
 
 
-def text_of(columns: Sequence[Coded], one: Slice) -> str:
+def text_of(columns: Sequence[ConditionCodes], one: Slice) -> str:
     """The conditions of a slice as one expression."""
     return " and ".join(columns[c].texts[r] for c, r in one.conditions)
 
@@ -260,7 +262,7 @@ def _basis(case: Case, rows: LabelledRows) -> str:
 
 
 def _findings(
-    case: Case, columns: Sequence[Coded], rows: LabelledRows, loss: _Loss, loud: list[Slice]
+    case: Case, columns: Sequence[ConditionCodes], rows: LabelledRows, loss: _Loss, loud: list[Slice]
 ) -> list[Finding]:
     findings = [_finding(case, columns, rows, loss, one) for one in loud]
     if findings:
@@ -275,7 +277,7 @@ def _bounds(loss: _Loss, one: Slice) -> tuple[float, float, float]:
     return loss.sign * change.estimate, low, high
 
 
-def _finding(case: Case, columns: Sequence[Coded], rows: LabelledRows, loss: _Loss, one: Slice) -> Finding:
+def _finding(case: Case, columns: Sequence[ConditionCodes], rows: LabelledRows, loss: _Loss, one: Slice) -> Finding:
     estimate, low, high = _bounds(loss, one)
     text, share = text_of(columns, one), one.rows[1] / max(int(rows.current.sum()), 1)
     before, after = (loss.shown(value) for value in one.loss)
@@ -311,7 +313,7 @@ def _finding(case: Case, columns: Sequence[Coded], rows: LabelledRows, loss: _Lo
     )
 
 
-def _table(columns: Sequence[Coded], rows: LabelledRows, loss: _Loss, loud: list[Slice]) -> Segments:
+def _table(columns: Sequence[ConditionCodes], rows: LabelledRows, loss: _Loss, loud: list[Slice]) -> Segments:
     total = [loss.shown(float(rows.loss[w].mean())) for w in (~rows.current, rows.current)]
     made = []
     for one in loud:
@@ -341,7 +343,7 @@ def _table(columns: Sequence[Coded], rows: LabelledRows, loss: _Loss, loud: list
     )
 
 
-def _nothing(case: Case, columns: Sequence[Coded], rows: LabelledRows, loss: _Loss, floor: float) -> Finding:
+def _nothing(case: Case, columns: Sequence[ConditionCodes], rows: LabelledRows, loss: _Loss, floor: float) -> Finding:
     seen = max(detectable_excess(rows, TYPICAL, TESTS, ALPHA), floor)
     conditions = sum(len(column.ranges) for column in columns)
     return Finding(
