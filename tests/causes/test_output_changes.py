@@ -138,7 +138,7 @@ def test_a_declared_unit_gives_the_same_diagnosis():
     ("other", "words"),
     [
         (PERCENT, r"'other' reaches .* \[shadow.new\] scores_are"),
-        (1 - SCORE, r"'other' of the new model speaks against"),
+        (1 - SCORE, r"'other' of the new model contradicts"),
     ],
 )
 def test_scores_of_the_other_model_are_looked_at_too(other, words):
