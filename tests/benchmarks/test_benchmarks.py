@@ -81,7 +81,8 @@ def test_profile_scan_prints_every_pass(run_here):
         "bare scan of the whole log",
         "every check",
     ]
-    assert all(float(row[1]) > 0 and float(row[2]) > 10 and float(row[3]) > 0 for row in rows)
+    # Of so few rows, with everything imported, a scan takes less than what two decimals show.
+    assert all(float(row[1]) >= 0 and float(row[2]) > 10 and float(row[3]) > 0 for row in rows)
     assert [row[3] for row in rows if row[0].startswith("bare")] == ["1", "1"]
 
 
