@@ -202,3 +202,9 @@ def evenly_spaced(levels: Floats) -> float | None:
         return None
     times = gaps / step
     return step if (np.abs(times - np.round(times)) <= 0.02).all() and np.median(times) < 1.5 else None
+
+
+def thinned(ref: Floats, cur: Floats) -> tuple[Floats, Floats]:
+    """Both sorted columns thinned to as many values, at equal distances: of more rows more values are distinct."""
+    n = min(len(ref), len(cur))
+    return ref[np.linspace(0, len(ref) - 1, n).astype(int)], cur[np.linspace(0, len(cur) - 1, n).astype(int)]

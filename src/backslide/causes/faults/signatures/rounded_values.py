@@ -21,7 +21,7 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.resolution import Rounding, evenly_spaced, grids_of, ks_of_rounded
+from backslide.causes.columns.resolution import Rounding, evenly_spaced, grids_of, ks_of_rounded, thinned
 from backslide.causes.faults.base import Hypothesis, scenario_with
 from backslide.causes.faults.column_signature import ColumnSignature
 from backslide.contracts.cause import CauseKind
@@ -113,7 +113,7 @@ def _rounding(pair: Pair) -> Rounding | None:
 
 def _bins_alone(ref: Floats, cur: Floats, grid: Rounding) -> bool:
     """Whether so few of so many values are left, each on many rows, that no drift of the distribution speaks against bins."""
-    if not 0 < len(grid.levels) <= MOST_BINS or len(np.unique(ref)) < VALUES_A_BIN * len(grid.levels):
+    if not 0 < len(grid.levels) <= MOST_BINS or len(np.unique(thinned(ref, cur)[0])) < VALUES_A_BIN * len(grid.levels):
         return False
     span = ref[-1] - ref[0]
     if cur[0] < ref[0] - span or cur[-1] > ref[-1] + span:
@@ -125,8 +125,9 @@ def _bins_alone(ref: Floats, cur: Floats, grid: Rounding) -> bool:
 def _fewer(ref: Floats, cur: Floats, grid: Rounding) -> bool:
     """Whether far fewer distinct values are left than as many rows of the reference hold, as few as the rounding would leave of
     them, or decimals fell off all of them."""
-    n = min(len(ref), len(cur))
-    spread = [values[np.linspace(0, len(values) - 1, n).astype(int)] for values in (ref, cur)]
+    spread = thinned(ref, cur)
     before, after = (len(np.unique(values)) for values in spread)
     left = len(np.unique(np.round(grid.round(spread[0]), 9)))
-    return after <= FEWER * before or before > 0.5 * n or (left <= MOST_LEFT * before and after <= left + 1)
+    return (
+        after <= FEWER * before or before > 0.5 * len(spread[0]) or (left <= MOST_LEFT * before and after <= left + 1)
+    )

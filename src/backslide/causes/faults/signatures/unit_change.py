@@ -31,7 +31,7 @@ from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.monotone_transforms import MonotoneMap, Offset, find_curve, find_offset
 from backslide.causes.columns.remainder import is_explained
-from backslide.causes.columns.resolution import frequent_levels, ks_of_rounded, same_levels
+from backslide.causes.columns.resolution import frequent_levels, ks_of_rounded, same_levels, thinned
 from backslide.causes.columns.time_of_day import ClockShift, moments, move, turn_of, turn_of_part
 from backslide.causes.faults.base import Hypothesis, scenario_with
 from backslide.causes.faults.column_signature import ColumnSignature
@@ -61,7 +61,7 @@ TILT = 2.0
 MOST_TILTED = 0.5
 """And their distance."""
 FEWER = 0.1
-"""Distinct values left, as a share of the reference's, under which values were gathered in bins, and not converted."""
+"""Distinct values left, as a share of those of as many reference rows, under which they were gathered in bins, not converted."""
 
 
 @dataclass(frozen=True)
@@ -248,8 +248,10 @@ def convert(pair: Pair) -> Conversion | None:
     if not pair.numeric:
         return None
     ref, cur = pair.finite
-    distinct = len(np.unique(ref))
-    if min(len(ref), len(cur)) < edit.MIN_ROWS or distinct < MIN_DISTINCT or len(np.unique(cur)) < FEWER * distinct:
+    if min(len(ref), len(cur)) < edit.MIN_ROWS or len(np.unique(ref)) < MIN_DISTINCT:
+        return None
+    before, after = (len(np.unique(values)) for values in thinned(ref, cur))
+    if after < FEWER * before:
         return None
     moved = ks(ref, cur)
     if moved < MIN_KS or ks_p_value(moved, len(ref), len(cur)) > 1e-6:
