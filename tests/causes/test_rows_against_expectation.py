@@ -119,3 +119,11 @@ def test_columns_that_break_together_are_one_cause():
     first = causes_of(weeks(24, null_island, drift=0.4)).causes[0]
     assert (first.kind, set(first.features)) == (CauseKind.DEFAULT_VALUE, {"tax", "distance"})
     assert first.share_of_rows == pytest.approx(0.5, abs=0.05)
+
+
+def test_few_rows_of_many_are_no_bins():
+    """A day against a month holds fewer distinct values, which says nothing about a conversion."""
+    scenario = weeks(25, lambda rows, rng: rows.with_columns(pl.col("tax") * 12), rows=9000)
+    day = Scenario(scenario.reference, scenario.current.sample(400, seed=1), scenario.model, scenario.artefact)
+    first = causes_of(day).causes[0]
+    assert (first.kind, first.features) == (CauseKind.UNIT_CHANGE, ("tax",))
