@@ -17,7 +17,7 @@ from backslide.causes.reporting.timing import fault_onset, shift_onset
 from backslide.causes.search import Explanation
 from backslide.causes.shift.shifts import WorldChange
 from backslide.contracts import say
-from backslide.contracts.cause import Cause, CauseKind, Confidence, Injection, Repair
+from backslide.contracts.cause import Cause, CauseKind, Injection, Repair
 from backslide.contracts.finding import Estimate, Outcome
 from backslide.engine.columns import names
 from backslide.engine.columns.segments import holds
@@ -190,6 +190,5 @@ def _rank(causes: list[Cause], target: Metric) -> tuple[Cause, ...]:
     def harm(cause: Cause) -> float:
         return target.harm(cause.points.estimate) if cause.points is not None else 0.0
 
-    # What is only suspected never stands before what was verified, however much it may cost.
-    ordered = sorted(causes, key=lambda c: (c.confidence == Confidence.SUSPECTED, -harm(c), c.kind.precedence))
+    ordered = sorted(causes, key=lambda c: (-harm(c), c.kind.precedence))
     return tuple(cause.model_copy(update={"rank": rank}) for rank, cause in enumerate(ordered, 1))
