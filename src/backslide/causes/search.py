@@ -7,6 +7,7 @@ left over, so no points are counted twice, and what nothing explains is a line o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,12 +86,6 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
     harmless = [fault for fault in faults if not materiality.matters(fault, scale)]
 
     own_change = name_by_snapshots(case, find_own_change(served, faults))
-    if _unsettled(harmful, own_change, scale):
-        say("causes: rows that no longer fit")
-        if not faults:
-            bench, notes = _bench_for_misfits(bench, notes)
-        read = find_row_faults(bench, faults, scale) if bench.model is not None else []
-        harmful += [fault for fault in read if materiality.matters(fault, scale)]
     explanation = Explanation(
         change,
         own_change,
@@ -101,42 +96,66 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
         artefact=bench.artefact,
         notes=tuple(notes),
     )
-    if (
-        change is not None
-        and (rest := explanation.unexplained) is not None
-        and materiality.asks_for_suspect(rest, scale)
-    ):
+    if _unsettled(explanation, scale):
         say("causes: columns that no longer fit the others")
-        explanation = _with_unrecognised(explanation, bench, rest, scale)
+        if not faults:
+            bench, explanation = _bench_for_misfits(bench, explanation)
+        if bench.model is not None:
+            explanation = _with_row_faults(explanation, bench, faults, scale)
+            explanation = _with_unrecognised(explanation, bench, scale)
     if change is None:
         return explanation
     say("causes: inputs or relation")
     return replace(explanation, shifts=_shifts(explanation, bench, scale, degraded=degraded))
 
 
-def _with_unrecognised(found: Explanation, bench: PricingBench, rest: Effect, scale: Scale) -> Explanation:
-    """The explanation with columns that no signature knows and that no longer fit the others."""
-    if bench.model is None:
-        return found
-    return replace(found, faults=(*found.faults, *find_unrecognised(bench, found.faults, rest, scale)))
-
-
-def _unsettled(harmful: list[Fault], own_change: OwnChange | None, scale: Scale) -> bool:
+def _unsettled(found: Explanation, scale: Scale) -> bool:
     """Whether something may be left to find: without labels always, as nothing says how much was lost."""
-    if scale.change is None:
-        return True
-    rest = scale.change
-    for effect in (*(fault.points for fault in harmful), None if own_change is None else own_change.effect):
-        rest = rest - effect if effect is not None else rest
-    return materiality.asks_for_suspect(rest, scale)
+    return found.unexplained is None or materiality.asks_for_suspect(found.unexplained, scale)
 
 
-def _bench_for_misfits(bench: PricingBench, notes: list[str]) -> tuple[PricingBench, list[str]]:
+def _with_row_faults(found: Explanation, bench: PricingBench, known: list[Fault], scale: Scale) -> Explanation:
+    """The explanation with faults that single rows tell by themselves, beside those that are ``known``, harmless ones too."""
+    read, notes = _attempt("rows that no longer fit", lambda: find_row_faults(bench, known, scale))
+    if not read:
+        return replace(found, notes=(*found.notes, *notes))
+    harmful = [fault for fault in read if materiality.matters(fault, scale)]
+    harmless = [fault for fault in read if not materiality.matters(fault, scale)]
+    return replace(
+        found,
+        faults=tuple(share_out(bench, [*(replace(fault, share=None) for fault in found.faults), *harmful])),
+        harmless=(*found.harmless, *harmless),
+        notes=(*found.notes, *notes),
+    )
+
+
+def _with_unrecognised(found: Explanation, bench: PricingBench, scale: Scale) -> Explanation:
+    """The explanation with columns that no signature knows and that no longer fit the others."""
+    rest = found.unexplained
+    if rest is None or not materiality.asks_for_suspect(rest, scale):
+        return found
+    suspects, notes = _attempt(
+        "columns that no longer fit", lambda: find_unrecognised(bench, found.faults, rest, scale)
+    )
+    return replace(found, faults=(*found.faults, *suspects), notes=(*found.notes, *notes))
+
+
+def _attempt(what: str, find: Callable[[], list[Fault]]) -> tuple[list[Fault], list[str]]:
+    """Faults, or a note on why they could not be looked for: one odd column is never the end of the run."""
+    try:
+        return find(), []
+    except Exception as error:
+        if let_through():
+            raise
+        return [], [f"{what} could not be tried out: {type(error).__name__}: {error}".splitlines()[0][:200]]
+
+
+def _bench_for_misfits(bench: PricingBench, found: Explanation) -> tuple[PricingBench, Explanation]:
     """A stand-in to ask about columns that no longer fit, where none was needed before and there are such columns."""
     if bench.model is not None or not misfits(bench.case):
-        return bench, notes
+        return bench, found
     model, note = fit_surrogate(bench.case)
-    return PricingBench(bench.case, bench.target, model), [*notes, note]
+    return PricingBench(bench.case, bench.target, model), replace(found, notes=(*found.notes, note))
 
 
 def _bench(case: Case, target: Metric, faults: list[Fault]) -> tuple[PricingBench, list[str]]:
@@ -191,9 +210,8 @@ def _shifts(found: Explanation, bench: PricingBench, scale: Scale, *, degraded: 
         outcomes = bench.answer(frame)
     # What could not be restored says nothing about the world; the points it cost are not counted again as drift.
     lost = tuple(feature for fault in found.faults if not fault.reversible for feature in fault.features)
-    rows_lost = np.zeros(case.current.sample.height, bool)
-    for fault in found.faults:
-        rows_lost |= fault.rows if not fault.reversible else False
+    nothing_lost = np.zeros(case.current.sample.height, bool)
+    rows_lost = np.logical_or.reduce([nothing_lost, *(f.rows for f in found.faults if not f.reversible)])
     p = populations(case, scale.target, frame, outcomes, leave_out=lost)
     if not whole:
         segment = shifts.find_segment_drift(bench, p, rows_lost)
