@@ -145,8 +145,8 @@ def _numbers(
     grid = np.sort(reference[rows])
     rank = [rank_among(grid, values) for values in (reference, current)]
     model = regress(x[0][rows], rank[0][rows], categorical, rounds=ROUNDS, leaves=LEAVES)
-    told = [np.clip(part, 0.0, 1.0) for part in _answers(model.predict, x, held_out)]
-    off = [np.abs(r - t) for r, t in zip(rank, told, strict=True)]
+    likely_rank = [np.clip(part, 0.0, 1.0) for part in _answers(model.predict, x, held_out)]
+    off = [np.abs(r - t) for r, t in zip(rank, likely_rank, strict=True)]
     limit = float(np.quantile(off[0][held_out], USUAL))
     known = np.sort(reference[np.isfinite(reference)])
     room = BEYOND * (known[-1] - known[0])
@@ -154,9 +154,9 @@ def _numbers(
         np.isfinite(v) & ((o > limit) | (v < known[0] - room) | (v > known[-1] + room))
         for v, o in zip((reference, current), off, strict=True)
     ]
-    residual = (rank[0] - told[0])[held_out]
-    drawn = [_at(grid, t + rng.choice(residual, len(t))) for t in told]
-    likely = [_at(grid, t) for t in told]
+    residual = (rank[0] - likely_rank[0])[held_out]
+    drawn = [_at(grid, t + rng.choice(residual, len(t))) for t in likely_rank]
+    likely = [_at(grid, t) for t in likely_rank]
     return ColumnExpectation(
         pair.name, held_out, misfit[0] & held_out, misfit[1], drawn[0], drawn[1], likely[0], likely[1], grid
     )

@@ -63,13 +63,14 @@ def read_exchange(case: Case, one: ColumnExpectation, misfits: Sequence[ColumnEx
 
 
 def _pair(case: Case, name: str, other: str) -> Hypothesis | None:
-    told = expectation(case, name, frozenset({other})), expectation(case, other, frozenset({name}))
-    if told[0] is None or told[1] is None:
+    """That two columns are exchanged; each is foretold without the other."""
+    expected = expectation(case, name, frozenset({other})), expectation(case, other, frozenset({name}))
+    if expected[0] is None or expected[1] is None:
         return None
     pairs = case.pairs[name], case.pairs[other]
-    usual, _ = _gains(pairs[0].numbers[0], pairs[1].numbers[0], told, current=False)
-    usual = usual[told[0].held_out & told[1].held_out]
-    gain, off = _gains(pairs[0].numbers[1], pairs[1].numbers[1], told, current=True)
+    usual, _ = _gains(pairs[0].numbers[0], pairs[1].numbers[0], expected, current=False)
+    usual = usual[expected[0].held_out & expected[1].held_out]
+    gain, off = _gains(pairs[0].numbers[1], pairs[1].numbers[1], expected, current=True)
     if len(usual) < LEAST_ROWS or float((usual > 0).mean()) > USUAL:
         return None
     rows = _rows(case, gain)
@@ -91,12 +92,12 @@ def _pair(case: Case, name: str, other: str) -> Hypothesis | None:
 
 
 def _gains(
-    x: Floats, y: Floats, told: tuple[ColumnExpectation | None, ColumnExpectation | None], *, current: bool
+    x: Floats, y: Floats, expected: tuple[ColumnExpectation | None, ColumnExpectation | None], *, current: bool
 ) -> tuple[Floats, Floats]:
     """How much nearer both values of each row come to what is foretold when they are exchanged, and how far off they are (n,), in
     ranks of the reference."""
     off, exchanged = np.zeros(len(x)), np.zeros(len(x))
-    for own, cross, one in ((x, y, told[0]), (y, x, told[1])):
+    for own, cross, one in ((x, y, expected[0]), (y, x, expected[1])):
         assert one is not None
         grid = one.grid
         foretold = rank_among(grid, np.asarray(one.foretold if current else one.reference_foretold, float))

@@ -93,13 +93,24 @@ class PricingBench:
     def stand_in_gap(self) -> Score:
         """What the metric and row loss of the reference would be with the stand-in, less what they are as served."""
         side = self.case.reference
-        answered, served = self.score(side, self.answer(side.sample)), self.score(side, side.outcomes)
+        answered, served = self.score(side, self.reference_answers), self.score(side, side.outcomes)
         return Score(answered.metric - served.metric, answered.loss - served.loss)
+
+    @cached_property
+    def reference_answers(self) -> Outcomes:
+        """The model on the reference sample as logged."""
+        return self.answer(self.case.reference.sample)
+
+    @cached_property
+    def usual_distance(self) -> float:
+        """Mean distance of the model's answers to what was served, on the reference sample."""
+        side = self.case.reference
+        return _distance(self.reference_answers, side.outcomes, np.ones(side.sample.height, bool))
 
     @cached_property
     def base(self) -> Effect:
         """The metric of the model on the reference sample as logged: what injections are measured against."""
-        return self.score_reference(self.case.reference.sample).metric
+        return self.score(self.case.reference, self.reference_answers).metric
 
     def score_current(self, frame: pl.DataFrame) -> Score:
         """A version of the current sample."""
@@ -176,11 +187,7 @@ def price(bench: PricingBench, fault: Fault, others: Sequence[Fault] = ()) -> Fa
 def _stand_in_fails(bench: PricingBench, before: Outcomes, rows: NDArray[np.bool_]) -> bool:
     """Whether a stand-in answers the broken rows otherwise than they were served: it knows nothing of values that no reference
     row held, and a tree in place of a line does not even go on in their direction."""
-    if bench.artefact:
-        return False
-    side = bench.case.reference
-    usual = _distance(bench.answer(side.sample), side.outcomes, np.ones(side.sample.height, bool))
-    return _distance(before, bench.case.current.outcomes, rows) > FAILS * usual
+    return not bench.artefact and _distance(before, bench.case.current.outcomes, rows) > FAILS * bench.usual_distance
 
 
 def _beside_served(

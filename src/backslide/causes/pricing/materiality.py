@@ -153,10 +153,9 @@ def confidence(fault: Fault, *, artefact: bool) -> Confidence:
     if agree:
         return Confidence.VERIFIED if artefact else Confidence.SUPPORTED
     clear = [effect for effect in (fault.repair_effect, fault.injection_effect) if effect is not None and effect.clear]
-    told_twice = (
-        len(clear) == 2 and clear[0].value * clear[1].value < 0
-    )  # of other sizes, as the world moved in between
-    return Confidence.SUPPORTED if clear and (fault.exact or told_twice) else Confidence.SUSPECTED
+    # Both may be of other sizes, as the world moved in between.
+    both_harm = len(clear) == 2 and clear[0].value * clear[1].value < 0
+    return Confidence.SUPPORTED if clear and (fault.exact or both_harm) else Confidence.SUSPECTED
 
 
 def _agree(repair: Effect, injection: Effect) -> bool:
@@ -192,7 +191,7 @@ def verdict_with(
     return Verdict.DEGRADED if any(_proves(cause, change, scale, labels=labels) for cause in sure) else verdict
 
 
-def _told_twice(cause: Cause) -> bool:
+def _both_harm(cause: Cause) -> bool:
     """Whether repair and injection are both clear of zero and tell of the same harm."""
     back = cause.repair.points_back if cause.repair is not None else None
     done = cause.injection.points if cause.injection is not None else None
@@ -209,12 +208,11 @@ def _proves(cause: Cause, change: Change | None, scale: Scale, *, labels: bool) 
         return harm(cause.points.estimate) >= floor
     fell = change is None or harm(change.estimate) > 0
     if cause.kind == CauseKind.CONCEPT_DRIFT and cause.segment is not None:
-        return (
-            fell and harm(cause.points.estimate) >= floor
-        )  # told by the other rows of the same days, so as sharp as a pair
+        # The other rows of the same days are its control, which is as sharp as a pair.
+        return fell and harm(cause.points.estimate) >= floor
     back = cause.repair.points_back if cause.repair is not None else None
     # Where the metric did not fall at all, a repair that alone tells of harm may undo what the world did for the better.
-    sure = fell or cause.confidence.rank >= Confidence.VERIFIED.rank or _told_twice(cause)
+    sure = fell or cause.confidence.rank >= Confidence.VERIFIED.rank or _both_harm(cause)
     if sure and back is not None and back.low is not None and back.low > 0 and back.estimate >= floor:
         return True
     # What no repair restores is priced by doing it to the same reference rows: as paired, and evidence as long as the change

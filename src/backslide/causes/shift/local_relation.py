@@ -38,11 +38,13 @@ MOST = 0.85
 LEAST_Z = 4.0
 """Standard errors of the price."""
 KEEP = 3
+"""Segments that go to the test from each half."""
 LEAST_DAYS = 8
 """Current days from which on their later half is searched by itself."""
 AHEAD = 2.0
 """The middles of two windows lie twice as far apart as those of two halves of one."""
 MOST_USUAL = 0.5
+"""Share of what a segment moved that such drift may be before it is only suspected."""
 LEAST_FORETOLD = 0.1
 """Share of the usual loss below which no loss is foretold."""
 LEAST_ROWS = 240
@@ -147,9 +149,8 @@ def _excess_loss(p: Populations, expected: tuple[Floats, Floats], target: Metric
     """
     both = list(zip((p.s_g, p.s_b), expected, strict=True))
     if target.rows == "counts":
-        return np.concatenate(
-            [(m - s)[:, 2 * classes :].sum(1) for s, m in both]
-        )  # hits that were foretold and did not come
+        hits = slice(2 * classes, None)
+        return np.concatenate([(m - s)[:, hits].sum(1) for s, m in both])
     if p.s_g.shape[1] == 2 and not target.higher_is_better:
         loss, foretold = (np.concatenate(parts)[:, 1] for parts in zip(*both, strict=True))
         return np.asarray((loss - foretold) / np.maximum(foretold, LEAST_FORETOLD * np.median(foretold)))

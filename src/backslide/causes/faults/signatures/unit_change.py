@@ -12,9 +12,9 @@ recorded was scaled (whole numbers that all became multiples of 1.93), or a colu
 A constant offset of no known unit is named only when the values show it so, or when undoing it brings points back.
 
 **Recognised as well**: a logarithm, a root or their opposite (log, log1p, sqrt, square, exp), where the map leaves nothing to
-explain; and columns that tell the time, shifted by whole hours, weekdays or months, on their circle or against the clock of
-the rows (another time zone, another first day of the week). A shift by one hour alone may be daylight saving: named only when
-undoing it brings points back.
+explain; and columns that tell the time, shifted by whole hours, weekdays or months, on their circle or, also on a part of the
+rows, against the clock of the rows (another time zone, another first day of the week). A shift by one hour alone may be daylight
+saving: named only when undoing it brings points back.
 
 **Repair** applies the inverse map; **injection** applies the map to the reference.
 """
