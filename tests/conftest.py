@@ -10,6 +10,7 @@ With BACKSLIDE_CI set, a test of these suites that skips although it should run 
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Generator
@@ -52,6 +53,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Long files begin first, so that no worker is left alone with one at the end.
     long = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("data")}
     items.sort(key=lambda item: item.path not in long)
+
+
+def pytest_collection_finish() -> None:
+    """Take modules and tests, which live to the end, out of what is searched for garbage: a fifth of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 def _must_run(item: pytest.Item) -> bool:
