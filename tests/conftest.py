@@ -4,6 +4,7 @@
 * ``browser`` tests need a Chromium, ``postgres`` tests the programs of a PostgreSQL server.
 * ``rates`` tests repeat null rates and powers: a few times here, all the way in ``make test-rates`` (tests/scale.py).
 * ``slow`` tests run where the data sets are at hand and in continuous integration.
+* ``sample(n)``: n of a test's parameters run everywhere, spread evenly; the others are ``slow``.
 
 With BACKSLIDE_CI set, a test of these suites that skips although it should run is a failure.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,12 @@ def find_chromium() -> str | None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip, with the reason, what cannot run here."""
     have_data = bool(DATA) and Path(str(DATA)).is_dir()
+    for parameters in _sampled(items):
+        size = parameters[0].get_closest_marker("sample").args[0]  # type: ignore[union-attr]
+        everywhere = {len(parameters) * k // size for k in range(size)}
+        for k, item in enumerate(parameters):
+            if k not in everywhere:
+                item.add_marker("slow")
     reasons = {
         "data": None if have_data else "set BACKSLIDE_DATA to the folder of the real data sets",
         "browser": None if find_chromium() else "no Chromium on the path",
@@ -53,6 +60,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Long files begin first, so that no worker is left alone with one at the end.
     long = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("data")}
     items.sort(key=lambda item: item.path not in long)
+
+
+def _sampled(items: list[pytest.Item]) -> Iterable[list[pytest.Item]]:
+    """The parameters of each test marked ``sample`` that are not slow anyway."""
+    tests: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("sample") and not item.get_closest_marker("slow"):
+            tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    return tests.values()
 
 
 def pytest_collection_finish() -> None:

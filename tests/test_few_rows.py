@@ -68,6 +68,7 @@ def test_where_nothing_could_be_seen_it_is_said(months):
     assert diagnosis.detectable.note.startswith("with these rows no change of accuracy would have been seen")
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "log_loss", "matthews"])
 @pytest.mark.parametrize("labelled", ["reference", "current"])
 def test_the_metric_of_the_labelled_window_is_known(months, metric, labelled):

@@ -63,6 +63,7 @@ def test_a_column_without_any_value(months, kept):
     assert "missing_values" in kinds(diagnosis)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("metric", ["log_loss", "brier", "balanced_accuracy", "weighted_f1", "macro_precision"])
 def test_every_headline_names_the_same_cause(months, metric):
     diagnosis = diagnosed(*months, metric=metric, quick=True)

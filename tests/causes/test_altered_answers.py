@@ -116,6 +116,7 @@ NUMBERS = [
 ]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(("alter", "words"), NUMBERS)
 def test_numbers_that_were_altered(alter, words):
     found = of_numbers(alter)
@@ -182,6 +183,7 @@ def fitted(rows: int, seed: int, kind: type, columns: int = 4) -> tuple[object, 
     return models[0], windows[0], windows[1], models[1]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("kind", [LogisticRegression, HistGradientBoostingClassifier, HistGradientBoostingRegressor])
 @pytest.mark.parametrize("rows", [300, 3000])
 @pytest.mark.parametrize("scored", [True, False])

@@ -205,12 +205,14 @@ def degrees(words: str, size: float, part: float = 1.0) -> list[tuple[CauseKind,
     return [(f.kind, f.exact) for f in found if f.features == ("hour",)]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("part", [1.0, 0.4])
 @pytest.mark.parametrize("words", ["converted from Celsius to Kelvin", "converted from Celsius to Fahrenheit"])
 def test_degrees_on_another_scale_are_certain(words, part):
     assert degrees(words, 8.0, part) == [(CauseKind.UNIT_CHANGE, True)]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("part", [1.0, 0.4])
 @pytest.mark.parametrize("size", [300.0, 600.0, 1200.0])
 def test_a_mean_that_drifts_by_as_much_is_not(size, part):

@@ -210,6 +210,7 @@ def named(case: Case) -> list[tuple[str, tuple[str, ...]]]:
     return [(str(fault.kind), fault.features) for fault in find_faults(case) if fault.exact]
 
 
+@pytest.mark.sample(18)
 @pytest.mark.parametrize("name", list(of_each_kind()))
 def test_the_fault_that_was_done_is_named_and_no_other(name):
     fault = FAULTS[name]
@@ -231,6 +232,7 @@ def member_in(*words: str) -> Change:
     return to("member", lambda c: pl.when(c).then(pl.lit(words[0])).otherwise(pl.lit(words[1])))
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     ("words", "kind"),
     [
@@ -290,6 +292,7 @@ def more(condition: pl.Expr) -> Change:
     return lambda frame, rng: frame.filter(condition | (pl.Series(rng.random(frame.height)) < 0.4))
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     "drift",
     [

@@ -109,6 +109,7 @@ def diagnosed(name: str) -> Diagnosis:
     return worlds.causes_of(world(name)[0])
 
 
+@pytest.mark.sample(4)
 @each
 def test_the_fault_is_named_with_what_marks_its_rows(name):
     _, kind, features, segment, _ = MARKED[name]

@@ -50,6 +50,7 @@ def rows_of(share: float | str) -> np.ndarray:
     return tables.on(current, share) if isinstance(share, str) else tables.at_random(current, share)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("share", [pytest.param(0.05, marks=pytest.mark.slow), 0.4, "a"], ids=str)
 @pytest.mark.parametrize("kind", FORMATS)
 def test_another_format_on_some_rows_is_one_change_of_format(kind, share):
@@ -91,6 +92,7 @@ def test_missing_values_stay_missing():
     assert (repaired.is_null().to_numpy() == gaps).all()
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("dirt", ["n/a", "unknown", "-", "", "#REF!", "12 or 13"])
 @pytest.mark.parametrize("share", [0.03, 0.4])
 def test_text_that_is_simply_dirty_is_no_format(dirt, share):

@@ -459,6 +459,7 @@ def test_a_model_trained_again_is_another_model(kind, task):
     assert (found.kind, found.features) == (CauseKind.MODEL_CHANGE, ())
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("used", [["income"], NUMBERS], ids=["one column", "scaled columns"])
 @pytest.mark.parametrize("listed", [False, True], ids=["alone", "with columns that are dropped"])
 def test_a_linear_model_of_scaled_numbers_alone_proves_no_scaler(used, listed):

@@ -131,6 +131,7 @@ WORLDS = {
 """With the days of the current window before it: the first two are too weak to be told from a part of these rows."""
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("kind", WORLDS)
 def test_a_cause_in_the_world_has_an_onset_of_its_own(kind):
     build, sound = WORLDS[kind]

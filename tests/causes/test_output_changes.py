@@ -52,6 +52,7 @@ UNITS = [
 ]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("score", "roles", "model", "words"), UNITS)
 def test_another_unit_in_the_current_window_is_named_and_costs_the_metric_nothing(score, roles, model, words):
     found = diagnosed(written(score), roles, model=model)
@@ -81,6 +82,7 @@ EXCHANGED = [
 ]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("roles", "model", "confidence"), EXCHANGED)
 def test_classes_that_are_exchanged_in_the_current_window(roles, model, confidence):
     found = diagnosed(written(1 - SCORE), roles, model=model)

@@ -36,6 +36,7 @@ def without_labels(scenario: Scenario) -> Scenario:
     return Scenario(scenario.reference, current, scenario.model, scenario.artefact)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("since", [None, MIDDLE])
 @pytest.mark.parametrize("labels", [True, False])
 def test_two_columns_in_each_others_place(since, labels):

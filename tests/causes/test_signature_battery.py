@@ -230,6 +230,7 @@ def test_recognising_needs_no_labels(signature):
     assert [(h.features, h.seen, h.undo) for h in found] == [(h.features, h.seen, h.undo) for h in labelled]
 
 
+@pytest.mark.sample(5)
 @each_signature
 def test_is_priced_before_current_labels_come(signature):
     diagnosis = worlds.causes_of(worlds.unlabelled(scenario_of(signature, 0)))
@@ -243,6 +244,7 @@ def test_is_priced_before_current_labels_come(signature):
     assert first.injection.points.estimate == pytest.approx(full.injection.points.estimate, abs=0.02)
 
 
+@pytest.mark.sample(10)
 @pytest.mark.parametrize("rows", [5, 29])
 @each_signature
 def test_says_nothing_about_a_few_rows(signature, rows):

@@ -143,6 +143,7 @@ TIMES = {
 }  # fmt: skip
 
 
+@pytest.mark.sample(12)
 @pytest.mark.parametrize("name", TIMES)
 def test_times_in_any_writing(name):
     same(opened(*stamped(TIMES[name])))
@@ -502,6 +503,7 @@ LOSSES = {
 }
 
 
+@pytest.mark.sample(9)
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("as_pandas", [True, False])
 def test_numbers_written_as_text_in_both_windows(name, as_pandas):

@@ -110,6 +110,7 @@ def test_usual_lines_are_taken_in_bulk():
     assert in_bulk("l", written("l", labels)) is not None
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     "late",
     [{"new": 1.5}, {"new": "text"}, {"c": 5}, {"c": [1]}, {"c": True}, {"n": "text"}, {"i": 2.5}, {"i": 2**63}, {"b": 1},

@@ -84,6 +84,7 @@ def _undisturbed(
     return kept, found, sent
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize(
     "before", [pytest.param(True, id="before"), pytest.param(False, id="after", marks=pytest.mark.slow)]

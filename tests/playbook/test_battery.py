@@ -126,6 +126,7 @@ def test_drift_names_at_most_one_of_a_hundred_quiet_columns():
     assert len(found) <= 1, [f.key for f in found]
 
 
+@pytest.mark.sample(12)
 @pytest.mark.parametrize("check", CHECKS, ids=by_code)
 def test_says_the_same_whatever_the_order_of_rows(check):
     scenario = check.scenario(np.random.default_rng(3))
@@ -244,6 +245,7 @@ def without_failure(scenario: Scenario) -> tuple[Outcome, ...]:
     return outcomes
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("rows", [(600, 500), (30, 30), (2, 2), (1, 1), (600, 1), (1, 600)], ids=str)
 def test_all_odd_columns_at_once_break_no_check(rows):
     outcomes = without_failure(odd_scenario(rows))
@@ -252,6 +254,7 @@ def test_all_odd_columns_at_once_break_no_check(rows):
         assert told == set(), "nothing can be said about so few rows"
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     "column", [name if name in OF_EACH_MAKE else pytest.param(name, marks=pytest.mark.slow) for name in ODD]
 )
@@ -278,6 +281,7 @@ def changed(label: object = None, prediction: object = None, score: object = Non
     )  # fmt: skip
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     "scenario",
     [

@@ -31,6 +31,7 @@ def months():
     return scenarios.served(rng, 1500), scenarios.next_month(rng, rows=1500, flip=0.1)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", LOOKS)
 def test_every_look_is_a_chart_that_displays_and_saves(name, months, tmp_path):
     chart = LOOKS[name](*months)

@@ -52,6 +52,7 @@ CASES = [
 ]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(("name", "dark", "phone"), CASES)
 def test_nothing_serious(tmp_path, name, dark, phone):
     html = sample_pages.page(name)

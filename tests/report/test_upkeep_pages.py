@@ -131,6 +131,7 @@ def test_foreign_strings_are_inert(found):
     assert "<script" not in found.to_markdown()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.browser
 @pytest.mark.parametrize(
     ("make", "dark", "phone"),

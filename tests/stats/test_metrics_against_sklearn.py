@@ -82,6 +82,7 @@ def quietly(oracle, *arguments):
         return oracle(*arguments)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", ORACLES)
 @settings(max_examples=60, deadline=None)
 @given(data=labelled())
@@ -220,6 +221,7 @@ def test_harm_is_positive_when_worse():
     assert (METRICS["accuracy"].sign, METRICS["mae"].sign) == (1, -1)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", sorted(ORACLES))
 def test_standard_errors_equal_the_bootstrap(name):
     rng = np.random.default_rng(8)
