@@ -30,6 +30,7 @@ KINDS = [
     "clipped_range",
     "rounded_values",
     "added_noise",
+    "stale_values",
     "broken_join",
     "swapped_columns",
     "category_recode",

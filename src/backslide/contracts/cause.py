@@ -35,6 +35,7 @@ class CauseKind(StrEnum):
     ROUNDED_VALUES = "rounded_values"
     DEFAULT_VALUE = "default_value"
     UNSEEN_CATEGORY = "unseen_category"
+    STALE_VALUES = "stale_values"
     BROKEN_JOIN = "broken_join"
     ADDED_NOISE = "added_noise"
     UNRECOGNISED_FAULT = "unrecognised_fault"
@@ -133,6 +134,10 @@ _MEANING: dict[CauseKind, tuple[str, str]] = {
     CauseKind.UNSEEN_CATEGORY: (
         "categories appeared that the model has never seen",
         "Map the new categories, or retrain on rows that hold them.",
+    ),
+    CauseKind.STALE_VALUES: (
+        "values of an earlier row, day or entity stand where those of the row belong",
+        "Refresh the table or cache that the column is read from, and join it as of the row's own time.",
     ),
     CauseKind.BROKEN_JOIN: (
         "values belong to other rows than they stand in",

@@ -103,7 +103,7 @@ def expectation(case: Case, column: str, leave_out: frozenset[str]) -> ColumnExp
     """
     pair = case.pairs[column]
     design = make_design(case.pairs.values(), leave_out={column, *leave_out, *case.suspects, *_no_witnesses(case)})
-    learn = _earlier(case)
+    learn = earlier_rows(case)
     if not design.columns or pair.constant_before or pair.identifier:
         return None
     x = design.windows(case.pairs)
@@ -124,7 +124,7 @@ def _no_witnesses(case: Case) -> set[str]:
     return {*time_columns(case), *left_by_screen(case)}
 
 
-def _earlier(case: Case) -> Mask:
+def earlier_rows(case: Case) -> Mask:
     """The reference rows to learn from: the earlier days, or any rows where there are no days (n_ref,)."""
     n, days = case.reference.sample.height, case.reference.blocks
     if days is None or len(np.unique(days)) < LEAST_DAYS:

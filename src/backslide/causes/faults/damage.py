@@ -24,6 +24,7 @@ Shape = Literal["normal", "laplace", "uniform"]
 NOT_REHEARSED = {
     CauseKind.TEXT_CHANGE: "running text is damaged in too many ways for one of them to say what the model can stand",
     CauseKind.SCHEMA_CHANGE: "a saved model that is asked here, and not in its service, fails on columns of another type",
+    CauseKind.STALE_VALUES: "values of any other rows (broken_join) are the worst that a delay can do, and are done",
     CauseKind.UNRECOGNISED_FAULT: "it is what a fault of no known kind is called, so there is none to do",
 }
 """Data faults that the self-test does not do, and why."""

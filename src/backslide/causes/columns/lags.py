@@ -1,0 +1,196 @@
+"""Of which row is a value? A column held against what the other columns foretell, of its own row and of earlier ones.
+
+The others foretell a column by ridge regression on ranks, their squares, the most frequent levels and the clock, learned on the
+earlier part of the reference: cheap enough to ask about every column of every diagnosis, and good enough to tell rows apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case, Side
+from backslide.causes.columns.expectation import earlier_rows
+from backslide.engine.columns import names
+from backslide.engine.columns.cache import once
+from backslide.engine.columns.pair import MISSING, Pair
+from backslide.engine.columns.sample import positions
+from backslide.playbook.clock import time_columns
+from backslide.playbook.concept.screen import left_by_screen
+from backslide.stats.metrics.metric import Floats
+
+Rows = NDArray[np.int64]
+
+MOST_LEVELS = 12
+"""Levels of a category that foretell others, the most frequent ones."""
+RIDGE = 1e-3
+"""Penalty, as a share of the mean variance of what foretells: enough where columns say the same twice."""
+LEAST_ROWS = 300
+HARMONICS = 2
+"""Waves of the day that the clock foretells by."""
+DAY = 86_400
+MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """One column as numbers, and what the others foretell of them: reference rows, then current ones (n_ref + n_cur, m)."""
+
+    values: Floats
+    """Ranks of numbers, indicators of levels; NaN where missing."""
+    told: Floats
+
+    def cost(self, rows: Rows, told_of: Rows) -> Floats:
+        """Squared distance (k,) of the values on ``rows`` from what is foretold of others, NaN where a value is missing."""
+        return np.asarray(((self.values[rows] - self.told[told_of]) ** 2).sum(axis=1))
+
+
+class LinearExpectations:
+    """What all columns foretell of each other, by one matrix of products."""
+
+    def __init__(self, case: Case) -> None:
+        out = {*time_columns(case), *left_by_screen(case), *case.suspects}
+        self.pairs = {
+            c: p for c, p in case.pairs.items() if c not in out and not p.constant_before and not p.identifier
+        }
+        self.n_ref = case.reference.sample.height
+        blocks = {c: np.vstack([_features(p, i) for i in (0, 1)]) for c, p in self.pairs.items()}
+        blocks |= {"": np.vstack([_clock(side) for side in case.sides])}
+        self.owner: NDArray[np.str_] = np.repeat(list(blocks), [b.shape[1] for b in blocks.values()])
+        self.learned = earlier_rows(case)
+        x = np.hstack(list(blocks.values()))
+        rows = np.flatnonzero(self.learned)
+        self.centre = x[rows].mean(axis=0)
+        self.x = x - self.centre
+        self.products = self.x[rows].T @ self.x[rows] / len(rows)
+
+    def of(self, column: str) -> Foretold | None:
+        """What the others foretell of ``column``; None where too few rows are known or nothing foretells."""
+        pair, own = self.pairs[column], np.array([name == column for name in self.owner], bool)
+        values = np.vstack([_targets(pair, i) for i in (0, 1)])
+        known = np.isfinite(values).all(axis=1)
+        rows = np.flatnonzero(self.learned & known[: self.n_ref])
+        if own.all() or len(rows) < LEAST_ROWS or not values.shape[1]:
+            return None
+        x = self.x[:, ~own]
+        products = self.products[np.ix_(~own, ~own)]
+        mean = values[rows].mean(axis=0)
+        to = x[rows].T @ (values[rows] - mean) / len(rows)
+        ridge = RIDGE * max(float(np.trace(products)) / len(products), 1e-12) * np.eye(len(products))
+        return Foretold(values, x @ np.linalg.solve(products + ridge, to) + mean)
+
+
+@once
+def linear_expectations(case: Case) -> LinearExpectations | None:
+    """What the columns foretell of each other; None with less than two of them, or too few rows."""
+    made = LinearExpectations(case)
+    return made if len(made.pairs) > 1 and made.learned.sum() >= LEAST_ROWS else None
+
+
+def _ranks(pair: Pair, window: int) -> Floats:
+    grid = pair.finite[0]
+    values = pair.numbers[window]
+    low, high = np.searchsorted(grid, values, "left"), np.searchsorted(grid, values, "right")
+    return np.where(np.isfinite(values), (low + high) / (2 * max(len(grid), 1)) - 0.5, np.nan)
+
+
+def _indicators(pair: Pair, window: int) -> Floats:
+    counts = pair.levels[0]
+    frequent = sorted(counts, key=lambda level: (-counts[level], level))[:MOST_LEVELS]
+    texts = pair.texts[window].astype(str)
+    return (
+        np.column_stack([(texts == level).astype(float) for level in frequent])
+        if frequent
+        else np.empty((len(texts), 0))
+    )
+
+
+def _features(pair: Pair, window: int) -> Floats:
+    """Columns that foretell others (n, m)."""
+    if not pair.numeric:
+        return _indicators(pair, window)
+    ranks = _ranks(pair, window)
+    missing = np.isnan(ranks)
+    ranks = np.where(missing, 0.0, ranks)
+    return np.column_stack([ranks, ranks**2, missing])
+
+
+def _targets(pair: Pair, window: int) -> Floats:
+    """The column to foretell (n, m)."""
+    if pair.numeric:
+        return _ranks(pair, window)[:, None]
+    return np.where((pair.texts[window] == MISSING)[:, None], np.nan, _indicators(pair, window))
+
+
+def _clock(side: Side) -> Floats:
+    """The hour of the day as waves (n, 2 HARMONICS); nothing where rows have no time."""
+    seconds = seconds_of(side)
+    if seconds is None:
+        return np.empty((side.sample.height, 0))
+    angle = 2 * np.pi * (seconds % DAY) / DAY
+    waves = [f(k * angle) for k in range(1, HARMONICS + 1) for f in (np.sin, np.cos)]
+    return np.asarray(np.nan_to_num(np.column_stack(waves)), float)
+
+
+def seconds_of(side: Side) -> Floats | None:
+    """Times of the sampled rows in seconds (n,), NaN where unknown; None without times."""
+    if names.TIME not in side.sample.columns:
+        return None
+    micro = side.sample[names.TIME].cast(pl.Datetime("us")).cast(pl.Int64).cast(pl.Float64)
+    return np.asarray(micro.fill_null(np.nan).to_numpy() / MICROSECONDS)
+
+
+def places(side: Side) -> Rows | None:
+    """The place of every sampled row in its window (n,); None where rows were taken out of the sample."""
+    n = side.sample.height
+    if side.complete:
+        return np.arange(n)
+    if n != side.settings.engine.sample_rows or side.window.rows < n:
+        return None
+    return positions(side.window.rows, n, side.settings.engine.seed)
+
+
+def rows_before(place: Rows, lag: int) -> Rows:
+    """The sampled row ``lag`` places before each (n,), -1 where it is not in the sample; ``place`` ascends."""
+    wanted = place - lag
+    at = np.clip(np.searchsorted(place, wanted), 0, len(place) - 1)
+    return np.where(place[at] == wanted, at, -1)
+
+
+def rows_in_time(seconds: Floats, earlier: float) -> Rows:
+    """The last row at or before each row's time less ``earlier`` seconds (n,), -1 where there is none; later rows of one moment
+    count."""
+    order = np.argsort(seconds, kind="stable")
+    at = np.searchsorted(seconds[order], seconds - earlier, side="right") - 1
+    return np.where((at >= 0) & np.isfinite(seconds), order[np.maximum(at, 0)], -1)
+
+
+def rows_of_key(keys: NDArray[np.str_]) -> Rows:
+    """The row before with the same key (n,), -1 for the first."""
+    order = np.argsort(keys, kind="stable")
+    same = np.r_[False, keys[order][1:] == keys[order][:-1]]
+    source = np.full(len(keys), -1)
+    source[order] = np.where(same, np.r_[-1, order[:-1]], -1)
+    return source
+
+
+def mean_and_error(values: Floats, unit: Rows) -> tuple[float, float]:
+    """Mean of row values and its standard error between units: days, or runs of rows (Cochran 1977, 6.3)."""
+    _, index = np.unique(unit, return_inverse=True)
+    rows, total = np.bincount(index).astype(float), np.bincount(index, values)
+    k, mean = len(rows), float(values.mean())
+    if k < 2:
+        return mean, np.inf
+    spread = ((total - mean * rows) ** 2).sum() * k / (k - 1)
+    return mean, float(np.sqrt(spread)) / float(rows.sum())
+
+
+def units_of(side: Side) -> Rows:
+    """Units of rows (n,): days where there are at least five, else twenty runs of rows."""
+    n = side.sample.height
+    if side.blocks is not None and len(np.unique(side.blocks)) >= 5:
+        return side.blocks
+    return np.arange(n) * 20 // max(n, 1)

@@ -1,0 +1,338 @@
+"""Values of an earlier row, moment, entity or period stand where those of the row belong.
+
+**Recognised** row by row: what the other columns and the clock foretell of the *earlier* row fits the value better than what they
+foretell of its own row, where in the reference its own row fits best. The earlier row is up to ten rows before, the last one of a
+moment up to seven days before, or the last one with the same category. The difference must be six standard errors between days,
+and at least half of what the reference's own values would lose by being so late: natural drift makes a column fit worse, and
+not better elsewhere. A column that is late only from some day on is so from that day.
+
+A column that holds the former window's values, row by row and in the same order, is told by the values alone. One that holds a
+single value for a day is a `frozen_feature`.
+
+**Not seen**: a column that no other tells anything about, and delays under which it hardly changes: those cost little. In rows
+without any order, where neighbours have nothing in common, a shift is a `broken_join`.
+
+**Repair** moves the values back where the rows follow each other, and draws the others from the columns that are in place; the
+price of what cannot be moved back is that of the **injection**: the same delay done to the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from backslide.case import Case, Side
+from backslide.causes.columns import edit
+from backslide.causes.columns.edit import Mask
+from backslide.causes.columns.lags import (
+    DAY,
+    Foretold,
+    LinearExpectations,
+    Rows,
+    linear_expectations,
+    mean_and_error,
+    places,
+    rows_before,
+    rows_in_time,
+    rows_of_key,
+    seconds_of,
+    units_of,
+)
+from backslide.causes.faults import damage
+from backslide.causes.faults.base import Hypothesis, Signature, evidence_of
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.pair import Pair
+from backslide.playbook import scenarios
+from backslide.playbook.base import Scenario
+from backslide.stats.metrics.metric import Floats
+
+MOST_ROWS = 10
+"""Rows by which a value may be late."""
+MOST_DAYS = 7
+MOST_COLUMNS = 4
+"""Late columns looked for, one after the other."""
+MOST_KEYS = 8
+"""Columns whose last row of the same category is looked at."""
+KEY_LEVELS = (3, 0.2)
+"""Categories that a key has: at least so many, and at most this share of the rows."""
+LATE_Z = 6.0
+"""Standard errors of the gain: of twenty columns with thirty delays each, none is so late by chance."""
+USUAL_Z = 4.0
+"""Standard errors by which the reference's own values must lose by the same delay: else it could not be seen."""
+HALF = 0.5
+"""Share of that loss that the current rows must gain."""
+ORDERED = 0.2
+"""Correlation of a value with the earlier one from which rows have an order."""
+LOOKED_AT = 2_000
+"""Rows that tell that."""
+LEAST_LATE = 200
+"""Rows with an earlier one that are compared."""
+SAME_SEQUENCE = 0.98
+"""Share of rows with the very value of the former window's row."""
+BY_CHANCE = 0.5
+"""Share of rows that may have it by chance."""
+
+
+@dataclass(frozen=True)
+class Delay:
+    """An earlier row for every row: by ``rows``, by ``days``, or the last one with the same ``key``."""
+
+    rows: int = 0
+    days: int = 0
+    key: str = ""
+
+    @property
+    def words(self) -> str:
+        """Of which row: ``of the row 3 rows before``."""
+        if self.rows:
+            return f"{say.counted(self.rows, 'row')} late"
+        return (
+            f"{say.counted(self.days, 'day')} late" if self.days else f"those of the last row with the same {self.key}"
+        )
+
+    def sources(self, case: Case, side: Side) -> Rows | None:
+        """The earlier row of each sampled row (n,), -1 where there is none; None where that is not known."""
+        if self.rows:
+            place = places(side)
+            return None if place is None else rows_before(place, self.rows)
+        if self.days:
+            seconds = seconds_of(side)
+            return None if seconds is None else rows_in_time(seconds, self.days * DAY)
+        window = 0 if side is case.reference else 1
+        return rows_of_key(case.pairs[self.key].texts[window].astype(str))
+
+
+class StaleValues(Signature):
+    kind = CauseKind.STALE_VALUES
+    title = "Stale values"
+
+    def recognise(self, case: Case) -> Iterable[Hypothesis]:
+        """One hypothesis per late column, of the delay that explains its rows best: the column that gains most first, and others
+        once it is moved back, for beside a late column its partners look early."""
+        if min(side.sample.height for side in case.sides) < LEAST_LATE or places(case.current) is None:
+            return
+        again = [name for name, pair in case.pairs.items() if _of_the_former_window(case, pair)]
+        yield from (self._of_another_window(case, case.pairs[name]) for name in again)
+        case, taken = case.suspecting(again), set(again)
+        for _ in range(MOST_COLUMNS):
+            found = sorted(_late_columns(case, taken), key=lambda late: -late.gain)[:MOST_COLUMNS]
+            tried = [self._late(case.pairs[late.column], late.delay, late.rows) for late in found]
+            moved = [case.repaired(self.repair(case, h, case.current.sample)) for h in tried]
+            if not tried:
+                return
+            # Of two columns that go together the one is late, or the other early: the others say which.
+            best = int(np.argmin([_misfit(one) for one in moved])) if len(tried) > 1 else 0
+            if found[best].delay.rows < 0:
+                return
+            yield tried[best]
+            taken.add(found[best].column)
+            case = moved[best]
+
+    def _late(self, pair: Pair, delay: Delay, rows: Mask) -> Hypothesis:
+        name = pair.name
+        back = f"move the values of {name} back to their rows"
+        return Hypothesis(
+            signature=self,
+            features=(name,),
+            seen=f"the values of {name} are {delay.words}: they fit what the other columns foretell of those rows, and not of "
+            "their own",
+            undo=back if delay.rows else f"{back}, where there are such, and draw the others from the other columns",
+            evidence=(evidence_of(pair),),
+            exact=True,
+            reversible=bool(delay.rows),
+            rows=rows,
+            params={"delay": delay},
+            mechanism=f"late {delay.words}" if delay.key else "",
+        )
+
+    def _of_another_window(self, case: Case, pair: Pair) -> Hypothesis:
+        return Hypothesis(
+            signature=self,
+            features=(pair.name,),
+            seen=f"{pair.name} holds the values of the reference again, row by row and in the same order",
+            undo=f"draw {pair.name} from the other columns",
+            evidence=(evidence_of(pair),),
+            exact=True,
+            reversible=False,
+            rows=np.ones(len(pair.current), bool),
+            params={"delay": None},
+        )
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Move back what stands in later rows, and draw the rest from the other columns."""
+        (column,), delay, rows = hypothesis.features, hypothesis.params["delay"], hypothesis.rows
+        if delay is None:
+            return edit.impute(case, frame, column, rows)
+        n = frame.height
+        at = np.flatnonzero(rows) if len(rows) == n else np.arange(n)
+        if delay.rows and case.current.complete:
+            order = np.arange(n)
+            order[at] = np.roll(at, -delay.rows)
+            return frame.with_columns(frame[column][order].alias(column))
+        sources = delay.sources(case, case.current)
+        assert sources is not None
+        later = np.full(n, -1)
+        stale = at[sources[at] >= 0]
+        later[sources[stale]] = stale
+        moved = frame[column][np.where(later >= 0, later, np.arange(n))]
+        return edit.impute(case, frame.with_columns(moved.alias(column)), column, rows & (later < 0))
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Do the same delay to the reference; of the former window, half of the reference's rows."""
+        (column,), delay, n = hypothesis.features, hypothesis.params["delay"], frame.height
+        if delay is None or (delay.rows and case.reference.complete):
+            by = n // 2 if delay is None else delay.rows
+            return frame.with_columns(frame[column][np.roll(np.arange(n), by)].alias(column))
+        sources = delay.sources(case, case.reference)
+        assert sources is not None
+        return frame.with_columns(frame[column][np.where(sources >= 0, sources, np.arange(n))].alias(column))
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """Incomes that change slowly from row to row come three rows late; what is spent goes with them."""
+        frames = [_in_order(f, rng) for f in (scenarios.served(rng), scenarios.next_month(rng))]
+        late = damage.misplace(["income"], 3)(frames[1], rng)
+        first, second, sound = (scenarios.rescored(f) for f in (frames[0], late, frames[1]))
+        return Scenario(first, second, dict(scenarios.ROLES), scenarios.TrueModel(), "income", sound=sound)
+
+
+def _in_order(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """The month with incomes that follow each other, labels that follow them, and what is spent of them."""
+    steps, level = rng.standard_normal(frame.height), np.empty(frame.height)
+    level[0] = steps[0]
+    for i in range(1, frame.height):
+        level[i] = 0.85 * level[i - 1] + np.sqrt(1 - 0.85**2) * steps[i]
+    income = np.exp(8 + 0.5 * level)
+    columns = (income, *(frame[c].to_numpy() for c in ("age", "channel")))
+    chance = 1 / (1 + np.exp(-scenarios.probability_logit(*columns)))
+    return frame.with_columns(
+        pl.Series("income", income),
+        pl.Series("spending", income**0.8 * np.exp(rng.normal(0, 0.1, frame.height))),
+        pl.Series("label", np.where(rng.random(frame.height) < chance, "yes", "no")),
+    )
+
+
+def _of_the_former_window(case: Case, pair: Pair) -> bool:
+    """Whether the current rows are those of the reference again, in order, where values differ from row to row."""
+    if not all(side.complete for side in case.sides):
+        return False
+    n = min(len(pair.reference), len(pair.current))
+    ref, cur = (texts[:n].astype(str) for texts in pair.texts)
+    frequent = max(pair.levels[0].values(), default=0) / max(len(pair.reference), 1)
+    return bool(frequent <= BY_CHANCE and n >= LEAST_LATE and (ref == cur).mean() >= SAME_SEQUENCE)
+
+
+def _delays(case: Case, expectations: LinearExpectations) -> Iterator[tuple[Delay, Rows]]:
+    """Delays, and early rows as what else it could be; each with the earlier row of every row of both windows (n_ref + n_cur,),
+    -1 where there is none."""
+    keys = [c for c, p in case.pairs.items() if p.categorical and _is_key(p)][:MOST_KEYS]
+    every = [Delay(rows=by) for k in range(1, MOST_ROWS + 1) for by in (k, -k)]
+    every += [Delay(days=d) for d in range(1, MOST_DAYS + 1)] + [Delay(key=key) for key in keys]
+    for delay in every:
+        ref, cur = (delay.sources(case, side) for side in case.sides)
+        if ref is not None and cur is not None:
+            yield delay, np.r_[ref, np.where(cur >= 0, cur + expectations.n_ref, -1)]
+
+
+def _is_key(pair: Pair) -> bool:
+    least, most = KEY_LEVELS
+    return least <= len(pair.levels[0]) <= most * len(pair.reference)
+
+
+@dataclass(frozen=True)
+class _Late:
+    """A column, its delay, and the current rows that have it (n_cur,)."""
+
+    column: str
+    delay: Delay
+    rows: Mask
+    gain: float
+    """Mean gain of all rows, in variances of the column."""
+
+
+def _late_columns(case: Case, taken: Iterable[str]) -> list[_Late]:
+    """Columns outside ``taken`` that gain by a delay, or by coming early (fewer than no rows late)."""
+    expectations = linear_expectations(case)
+    if expectations is None:
+        return []
+    delays = list(_delays(case, expectations))
+    asked = [(name, expectations.of(name)) for name in expectations.pairs if name not in taken]
+    found = [_latest(case, expectations, told, name, delays) for name, told in asked if told is not None]
+    return [late for late in found if late is not None]
+
+
+def _misfit(case: Case) -> float:
+    """How far all columns are off what the others foretell of the current rows, in variances of each."""
+    expectations = linear_expectations(case)
+    assert expectations is not None
+    rows, total = np.arange(expectations.n_ref, len(expectations.x)), 0.0
+    for name in expectations.pairs:
+        told = expectations.of(name)
+        if told is not None:
+            spread = float(np.nanvar(told.values[: expectations.n_ref], axis=0).sum())
+            total += float(np.nanmean(told.cost(rows, rows))) / max(spread, 1e-12)
+    return total
+
+
+def _latest(
+    case: Case, expectations: LinearExpectations, foretold: Foretold, name: str, delays: list[tuple[Delay, Rows]]
+) -> _Late | None:
+    """The delay of a column under which most is gained; None where none explains the rows."""
+    n_ref = expectations.n_ref
+    held_out, current = np.flatnonzero(~expectations.learned), np.arange(n_ref, len(foretold.values))
+    units = np.concatenate([units_of(side) for side in case.sides])
+    spread = float(np.nanvar(foretold.values[:n_ref], axis=0).sum())
+    best: _Late | None = None
+    for delay, source in delays:
+        if delay.key == name:
+            continue
+        if not _in_sequence(foretold, held_out, source):
+            continue
+        rows, gain = _gain(foretold, current, source)
+        if len(rows) < LEAST_LATE:
+            continue
+        begin = _begin(gain, units[rows])
+        late = units[rows] >= begin
+        gain_mean, gain_error = mean_and_error(gain[late], units[rows][late])
+        if gain_mean < LATE_Z * gain_error:
+            continue
+        usual_rows, loss = _gain(foretold, held_out, source)
+        if len(usual_rows) < LEAST_LATE:
+            continue
+        loss_mean, loss_error = mean_and_error(-loss, units[usual_rows])
+        passes = loss_mean >= USUAL_Z * loss_error and gain_mean >= HALF * loss_mean
+        of_all = gain_mean * float(late.mean()) / spread
+        if passes and late.sum() >= LEAST_LATE and (best is None or of_all > best.gain):
+            best = _Late(name, delay, units[n_ref:] >= begin, of_all)
+    return best
+
+
+def _gain(foretold: Foretold, rows: Rows, source: Rows) -> tuple[Rows, Floats]:
+    """Rows that have an earlier one (k,), and how much better their values fit what is foretold of that (k,)."""
+    rows = rows[source[rows] >= 0]
+    gain = foretold.cost(rows, rows) - foretold.cost(rows, source[rows])
+    known = np.isfinite(gain)
+    return rows[known], gain[known]
+
+
+def _in_sequence(foretold: Foretold, rows: Rows, source: Rows) -> bool:
+    """Whether values have something in common with the earlier ones, as in rows that follow each other."""
+    rows = rows[source[rows] >= 0][:LOOKED_AT]
+    if not len(rows):
+        return False
+    one, other = foretold.values[rows], foretold.values[source[rows]]
+    known = np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1)
+    a, b = one[known] - one[known].mean(axis=0), other[known] - other[known].mean(axis=0)
+    return float((a * b).sum()) >= ORDERED * float((a**2).sum())
+
+
+def _begin(gain: Floats, unit: Rows) -> int:
+    """The first day, or run of rows, of the delay: the one from which on all gains together are largest."""
+    days, index = np.unique(unit, return_inverse=True)
+    after = np.cumsum(np.bincount(index, gain)[::-1])[::-1]
+    first = int(after.argmax())
+    return int(days[0] if after[0] >= 0.9 * after[first] else days[first])

@@ -1,0 +1,100 @@
+"""Values of an earlier row: told by what the other columns foretell, named with their delay, and no natural drift."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+import worlds
+from backslide.causes.faults import damage
+from backslide.causes.faults.recognition import find_faults
+from backslide.causes.faults.signatures.stale_values import StaleValues
+from backslide.contracts.cause import CauseKind
+from backslide.playbook.base import Scenario
+
+HOURS = 24 * 90
+ROLES = {"label": "sold", "prediction": "told", "timestamp": "at", "task": "regression"}
+SHIFT = np.random.default_rng(0)
+
+
+def station(rng: np.random.Generator, start: datetime, warmer: float = 0.0, looser: float = 0.0) -> pl.DataFrame:
+    """Hours of a station: temperatures that follow day and weather, what they feel like, the load of the grid, and sales."""
+    at = [start + timedelta(hours=i) for i in range(HOURS)]
+    hour = np.array([t.hour for t in at])
+    weather = np.zeros(HOURS)
+    for i in range(1, HOURS):
+        weather[i] = 0.97 * weather[i - 1] + rng.normal(0, 1)
+    temp = 12 + warmer + 5 * np.sin(2 * np.pi * (hour - 9) / 24) + weather
+    felt = temp - 1 + rng.normal(0, 0.8 + looser, HOURS)
+    load = 50 - 0.8 * temp + 6 * np.cos(2 * np.pi * (hour - 19) / 24) + rng.normal(0, 2 + looser, HOURS)
+    sky = np.where(weather > 1, "clear", np.where(weather < -1, "rain", "cloud"))
+    sold = 3 * temp + 10 * (sky == "clear") + rng.normal(0, 4, HOURS)
+    columns = {"temp": temp, "felt": felt, "load": load, "sold": sold, "told": 3 * temp + 10 * (sky == "clear")}
+    return pl.DataFrame({"at": at, "sky": sky, **columns})
+
+
+def windows(seed: int, **moved: float) -> tuple[pl.DataFrame, pl.DataFrame]:
+    rng = np.random.default_rng(seed)
+    return station(rng, datetime(2026, 1, 1)), station(rng, datetime(2026, 4, 1), **moved)
+
+
+def stale(reference: pl.DataFrame, current: pl.DataFrame, **engine: int) -> list:
+    case = worlds.case_of(Scenario(reference, current, ROLES, None), **({"engine": engine} if engine else {}))
+    return list(StaleValues().recognise(case))
+
+
+DELAYS = [
+    ({"temp": pl.col("temp").shift(3).fill_null(10.0)}, "3 rows late", 1.0),
+    ({"load": pl.col("load").shift(24).fill_null(50.0)}, "1 day late", 1.0),
+    (
+        {"temp": pl.when(pl.int_range(HOURS) >= HOURS // 2).then(pl.col("temp").shift(4)).otherwise(pl.col("temp"))},
+        "4 rows late",
+        0.5,
+    ),
+]
+
+
+@pytest.mark.parametrize(("late", "words", "share"), DELAYS)
+@pytest.mark.parametrize("warmer", [0.0, 4.0])
+def test_a_delay_is_told_also_where_the_world_moves(late, words, share, warmer):
+    reference, current = windows(1, warmer=warmer)
+    found = stale(reference, current.with_columns(**late))
+    assert [(h.features, words in h.seen) for h in found] == [((next(iter(late)),), True)]
+    assert found[0].rows.mean() == pytest.approx(share, abs=0.05)
+
+
+def test_the_column_is_named_and_moved_back():
+    reference, current = windows(2)
+    late = damage.misplace(["temp"], 5)(current, SHIFT)
+    case = worlds.case_of(Scenario(reference, late, ROLES, None))
+    found = find_faults(case)
+    assert [(f.kind, f.features) for f in found] == [(CauseKind.STALE_VALUES, ("temp",))]
+    assert found[0].repair(case, case.current.sample)["temp"].to_list() == current["temp"].to_list()
+
+
+def test_a_few_of_the_rows_are_enough():
+    reference, current = windows(3)
+    found = stale(reference, damage.misplace(["temp"], 4)(current, SHIFT), sample_rows=1500)
+    assert [h.features for h in found] == [("temp",)]
+    assert "4 rows late" in found[0].seen
+
+
+def test_the_former_window_again():
+    reference, current = windows(4)
+    found = stale(reference, current.with_columns(load=reference["load"]))
+    assert [h.features for h in found] == [("load",)]
+    assert "holds the values of the reference again" in found[0].seen
+
+
+@pytest.mark.parametrize("moved", [{}, {"warmer": 5.0}, {"looser": 2.0}, {"warmer": -4.0, "looser": 1.0}])
+def test_nothing_is_late_where_only_the_world_moves(moved):
+    for seed in range(5):
+        assert stale(*windows(seed, **moved)) == []
+
+
+def test_values_that_come_early_are_no_stale_ones():
+    reference, current = windows(5)
+    assert stale(reference, current.with_columns(temp=pl.col("temp").shift(-3).fill_null(10.0))) == []
