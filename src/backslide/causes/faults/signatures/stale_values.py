@@ -53,6 +53,8 @@ from backslide.stats.metrics.metric import Floats
 MOST_ROWS = 10
 """Rows by which a value may be late."""
 MOST_DAYS = 7
+EARLIER = 1.1
+"""Times as much as a late column that one which comes early must mend to be it instead."""
 MOST_COLUMNS = 4
 """Late columns looked for, one after the other."""
 MOST_KEYS = 8
@@ -124,9 +126,8 @@ class StaleValues(Signature):
             moved = [case.repaired(self.repair(case, h, case.current.sample)) for h in tried]
             if not tried:
                 return
-            # Of two columns that go together the one is late, or the other early: the others say which.
-            best = int(np.argmin([_misfit(one) for one in moved])) if len(tried) > 1 else 0
-            if found[best].delay.rows < 0:
+            best = _most_mended(case, found, moved)
+            if best is None:
                 return
             yield tried[best]
             taken.add(found[best].column)
@@ -263,6 +264,20 @@ def _late_columns(case: Case, taken: Iterable[str]) -> list[_Late]:
     asked = [(name, expectations.of(name)) for name in expectations.pairs if name not in taken]
     found = [_latest(case, expectations, told, name, delays) for name, told in asked if told is not None]
     return [late for late in found if late is not None]
+
+
+def _most_mended(case: Case, found: list[_Late], moved: list[Case]) -> int | None:
+    """Of columns that go together the one is late, or the other early: the others say which. None where that is an early one.
+
+    Where nothing else goes with them it is the late one, as hardly anything comes early.
+    """
+    late = [i for i, one in enumerate(found) if one.delay.rows >= 0]
+    if len(found) == len(late) == 1:
+        return 0
+    before = _misfit(case)
+    mended = np.array([before - _misfit(one) for one in moved])
+    best = max(late, key=lambda i: mended[i], default=None)
+    return None if best is None or mended.max() > EARLIER * mended[best] else best
 
 
 def _misfit(case: Case) -> float:
