@@ -36,16 +36,16 @@ MICROSECONDS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Foretold:
+class ColumnEstimate:
     """One column as numbers, and what the others foretell of them: reference rows, then current ones (n_ref + n_cur, m)."""
 
     values: Floats
     """Ranks of numbers, indicators of levels; NaN where missing."""
-    told: Floats
+    estimates: Floats
 
-    def cost(self, rows: Rows, told_of: Rows) -> Floats:
+    def cost(self, rows: Rows, estimated_for: Rows) -> Floats:
         """Squared distance (k,) of the values on ``rows`` from what is foretold of others, NaN where a value is missing."""
-        return np.asarray(((self.values[rows] - self.told[told_of]) ** 2).sum(axis=1))
+        return np.asarray(((self.values[rows] - self.estimates[estimated_for]) ** 2).sum(axis=1))
 
 
 class LinearExpectations:
@@ -63,24 +63,26 @@ class LinearExpectations:
         self.learned = earlier_rows(case)
         x = np.hstack(list(blocks.values()))
         rows = np.flatnonzero(self.learned)
-        self.centre = x[rows].mean(axis=0)
-        self.x = x - self.centre
-        self.products = self.x[rows].T @ self.x[rows] / len(rows)
+        self.x = x - x[rows].mean(axis=0)
+        self.x_learned = self.x[rows]
+        self.products = self.x_learned.T @ self.x_learned / len(rows)
 
-    def of(self, column: str) -> Foretold | None:
+    def of(self, column: str) -> ColumnEstimate | None:
         """What the others foretell of ``column``; None where too few rows are known or nothing foretells."""
-        pair, own = self.pairs[column], np.array([name == column for name in self.owner], bool)
-        values = np.vstack([_targets(pair, i) for i in (0, 1)])
-        known = np.isfinite(values).all(axis=1)
-        rows = np.flatnonzero(self.learned & known[: self.n_ref])
-        if own.all() or len(rows) < LEAST_ROWS or not values.shape[1]:
+        pair = self.pairs[column]
+        own: NDArray[np.bool_] = np.isin(self.owner, column)
+        values = np.vstack([targets(pair, i) for i in (0, 1)])
+        learned = values[: self.n_ref][self.learned]
+        known = np.asarray(np.isfinite(learned).all(axis=1))
+        if own.all() or known.sum() < LEAST_ROWS or not values.shape[1]:
             return None
-        x = self.x[:, ~own]
         products = self.products[np.ix_(~own, ~own)]
-        mean = values[rows].mean(axis=0)
-        to = x[rows].T @ (values[rows] - mean) / len(rows)
+        mean = learned[known].mean(axis=0)
+        to = self.x_learned.T @ np.where(known[:, None], learned - mean, 0.0) / known.sum()
         ridge = RIDGE * max(float(np.trace(products)) / len(products), 1e-12) * np.eye(len(products))
-        return Foretold(values, x @ np.linalg.solve(products + ridge, to) + mean)
+        weights = np.zeros((len(own), values.shape[1]))
+        weights[~own] = np.linalg.solve(products + ridge, to[~own])
+        return ColumnEstimate(values, self.x @ weights + mean)
 
 
 @once
@@ -90,17 +92,17 @@ def linear_expectations(case: Case) -> LinearExpectations | None:
     return made if len(made.pairs) > 1 and made.learned.sum() >= LEAST_ROWS else None
 
 
-def _ranks(pair: Pair, window: int) -> Floats:
+def _ranks(pair: Pair, window: int, first: int | None = None) -> Floats:
     grid = pair.finite[0]
-    values = pair.numbers[window]
+    values = pair.numbers[window][:first]
     low, high = np.searchsorted(grid, values, "left"), np.searchsorted(grid, values, "right")
     return np.where(np.isfinite(values), (low + high) / (2 * max(len(grid), 1)) - 0.5, np.nan)
 
 
-def _indicators(pair: Pair, window: int) -> Floats:
+def _indicators(pair: Pair, window: int, first: int | None = None) -> Floats:
     counts = pair.levels[0]
     frequent = sorted(counts, key=lambda level: (-counts[level], level))[:MOST_LEVELS]
-    texts = pair.texts[window].astype(str)
+    texts = pair.texts[window][:first].astype(str)
     return (
         np.column_stack([(texts == level).astype(float) for level in frequent])
         if frequent
@@ -118,11 +120,12 @@ def _features(pair: Pair, window: int) -> Floats:
     return np.column_stack([ranks, ranks**2, missing])
 
 
-def _targets(pair: Pair, window: int) -> Floats:
-    """The column to foretell (n, m)."""
+def targets(pair: Pair, window: int, first: int | None = None) -> Floats:
+    """The column to foretell (n, m), of the ``first`` rows or all of them: ranks, or indicators of levels; NaN where missing."""
     if pair.numeric:
-        return _ranks(pair, window)[:, None]
-    return np.where((pair.texts[window] == MISSING)[:, None], np.nan, _indicators(pair, window))
+        return _ranks(pair, window, first)[:, None]
+    missing = pair.texts[window][:first] == MISSING
+    return np.where(missing[:, None], np.nan, _indicators(pair, window, first))
 
 
 def _clock(side: Side) -> Floats:

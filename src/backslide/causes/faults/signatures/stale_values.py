@@ -29,7 +29,7 @@ from backslide.causes.columns import edit
 from backslide.causes.columns.edit import Mask
 from backslide.causes.columns.lags import (
     DAY,
-    Foretold,
+    ColumnEstimate,
     LinearExpectations,
     Rows,
     linear_expectations,
@@ -39,13 +39,14 @@ from backslide.causes.columns.lags import (
     rows_in_time,
     rows_of_key,
     seconds_of,
+    targets,
     units_of,
 )
 from backslide.causes.faults import damage
 from backslide.causes.faults.base import Hypothesis, Signature, evidence_of
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.engine.columns.pair import Pair
+from backslide.engine.columns.pair import Pair, to_texts
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
@@ -222,12 +223,17 @@ def _of_the_former_window(case: Case, pair: Pair) -> bool:
     if not all(side.complete for side in case.sides):
         return False
     n = min(len(pair.reference), len(pair.current))
-    ref, cur = (texts[:n].astype(str) for texts in pair.texts)
-    frequent = max(pair.levels[0].values(), default=0) / max(len(pair.reference), 1)
-    return bool(frequent <= BY_CHANCE and n >= LEAST_LATE and (ref == cur).mean() >= SAME_SEQUENCE)
+
+    def same(rows: int) -> bool:
+        ref, cur = (to_texts(values.head(rows)) for values in (pair.reference, pair.current))
+        return bool((ref == cur).mean() >= SAME_SEQUENCE)
+
+    if n < LEAST_LATE or not (same(LEAST_LATE) and same(n)):
+        return False
+    return max(pair.levels[0].values(), default=0) <= BY_CHANCE * len(pair.reference)
 
 
-def _delays(case: Case, expectations: LinearExpectations) -> Iterator[tuple[Delay, Rows]]:
+def _delays(case: Case) -> Iterator[tuple[Delay, Rows]]:
     """Delays, and early rows as what else it could be; each with the earlier row of every row of both windows (n_ref + n_cur,),
     -1 where there is none."""
     keys = [c for c, p in case.pairs.items() if p.categorical and _is_key(p)][:MOST_KEYS]
@@ -236,7 +242,7 @@ def _delays(case: Case, expectations: LinearExpectations) -> Iterator[tuple[Dela
     for delay in every:
         ref, cur = (delay.sources(case, side) for side in case.sides)
         if ref is not None and cur is not None:
-            yield delay, np.r_[ref, np.where(cur >= 0, cur + expectations.n_ref, -1)]
+            yield delay, np.r_[ref, np.where(cur >= 0, cur + len(ref), -1)]
 
 
 def _is_key(pair: Pair) -> bool:
@@ -257,12 +263,13 @@ class _Late:
 
 def _late_columns(case: Case, taken: Iterable[str]) -> list[_Late]:
     """Columns outside ``taken`` that gain by a delay, or by coming early (fewer than no rows late)."""
-    expectations = linear_expectations(case)
+    delays = list(_delays(case))
+    ordered = {name: _in_sequence(case, pair, delays) for name, pair in case.pairs.items() if name not in taken}
+    expectations = linear_expectations(case) if any(ordered.values()) else None
     if expectations is None:
         return []
-    delays = list(_delays(case, expectations))
-    asked = [(name, expectations.of(name)) for name in expectations.pairs if name not in taken]
-    found = [_latest(case, expectations, told, name, delays) for name, told in asked if told is not None]
+    asked = {name: expectations.of(name) for name in expectations.pairs if ordered.get(name)}
+    found = [_latest(case, expectations, est, name, ordered[name]) for name, est in asked.items() if est is not None]
     return [late for late in found if late is not None]
 
 
@@ -286,28 +293,24 @@ def _misfit(case: Case) -> float:
     assert expectations is not None
     rows, total = np.arange(expectations.n_ref, len(expectations.x)), 0.0
     for name in expectations.pairs:
-        told = expectations.of(name)
-        if told is not None:
-            spread = float(np.nanvar(told.values[: expectations.n_ref], axis=0).sum())
-            total += float(np.nanmean(told.cost(rows, rows))) / max(spread, 1e-12)
+        estimate = expectations.of(name)
+        if estimate is not None:
+            spread = float(np.nanvar(estimate.values[: expectations.n_ref], axis=0).sum())
+            total += float(np.nanmean(estimate.cost(rows, rows))) / max(spread, 1e-12)
     return total
 
 
 def _latest(
-    case: Case, expectations: LinearExpectations, foretold: Foretold, name: str, delays: list[tuple[Delay, Rows]]
+    case: Case, expectations: LinearExpectations, estimate: ColumnEstimate, name: str, delays: list[tuple[Delay, Rows]]
 ) -> _Late | None:
     """The delay of a column under which most is gained; None where none explains the rows."""
     n_ref = expectations.n_ref
-    held_out, current = np.flatnonzero(~expectations.learned), np.arange(n_ref, len(foretold.values))
+    held_out, current = np.flatnonzero(~expectations.learned), np.arange(n_ref, len(estimate.values))
     units = np.concatenate([units_of(side) for side in case.sides])
-    spread = float(np.nanvar(foretold.values[:n_ref], axis=0).sum())
+    spread = float(np.nanvar(estimate.values[:n_ref], axis=0).sum())
     best: _Late | None = None
     for delay, source in delays:
-        if delay.key == name:
-            continue
-        if not _in_sequence(foretold, held_out, source):
-            continue
-        rows, gain = _gain(foretold, current, source)
+        rows, gain = _gain(estimate, current, source)
         if len(rows) < LEAST_LATE:
             continue
         begin = _begin(gain, units[rows])
@@ -315,7 +318,7 @@ def _latest(
         gain_mean, gain_error = mean_and_error(gain[late], units[rows][late])
         if gain_mean < LATE_Z * gain_error:
             continue
-        usual_rows, loss = _gain(foretold, held_out, source)
+        usual_rows, loss = _gain(estimate, held_out, source)
         if len(usual_rows) < LEAST_LATE:
             continue
         loss_mean, loss_error = mean_and_error(-loss, units[usual_rows])
@@ -326,23 +329,31 @@ def _latest(
     return best
 
 
-def _gain(foretold: Foretold, rows: Rows, source: Rows) -> tuple[Rows, Floats]:
+def _gain(estimate: ColumnEstimate, rows: Rows, source: Rows) -> tuple[Rows, Floats]:
     """Rows that have an earlier one (k,), and how much better their values fit what is foretold of that (k,)."""
     rows = rows[source[rows] >= 0]
-    gain = foretold.cost(rows, rows) - foretold.cost(rows, source[rows])
+    gain = estimate.cost(rows, rows) - estimate.cost(rows, source[rows])
     known = np.isfinite(gain)
     return rows[known], gain[known]
 
 
-def _in_sequence(foretold: Foretold, rows: Rows, source: Rows) -> bool:
-    """Whether values have something in common with the earlier ones, as in rows that follow each other."""
-    rows = rows[source[rows] >= 0][:LOOKED_AT]
-    if not len(rows):
-        return False
-    one, other = foretold.values[rows], foretold.values[source[rows]]
-    known = np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1)
-    a, b = one[known] - one[known].mean(axis=0), other[known] - other[known].mean(axis=0)
-    return float((a * b).sum()) >= ORDERED * float((a**2).sum())
+def _in_sequence(case: Case, pair: Pair, delays: list[tuple[Delay, Rows]]) -> list[tuple[Delay, Rows]]:
+    """The delays under which reference values have something in common with the earlier ones, as where rows follow each other."""
+    if pair.constant_before:
+        return []
+    n_ref, common = case.reference.sample.height, []
+    chosen = [np.flatnonzero(source[:n_ref] >= 0)[:LOOKED_AT] for _, source in delays]
+    last = [max(rows.max(), source[rows].max()) for (_, source), rows in zip(delays, chosen, strict=True) if len(rows)]
+    values = targets(pair, 0, 1 + int(max(last, default=0)))
+    for (delay, source), rows in zip(delays, chosen, strict=True):
+        one, other = values[rows], values[source[rows]]
+        known = np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1)
+        if not known.any() or delay.key == pair.name:
+            continue
+        a, b = one[known] - one[known].mean(axis=0), other[known] - other[known].mean(axis=0)
+        if float((a * b).sum()) >= ORDERED * float((a**2).sum()):
+            common.append((delay, source))
+    return common
 
 
 def _begin(gain: Floats, unit: Rows) -> int:
