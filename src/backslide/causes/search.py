@@ -7,8 +7,9 @@ left over, so no points are counted twice, and what nothing explains is a line o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -24,12 +25,16 @@ from backslide.causes.pricing.surrogate import fit_surrogate
 from backslide.causes.replay.model_or_threshold import OwnChange, find_own_change, stand_in_is_faithful
 from backslide.causes.replay.snapshot_diff import name_by_snapshots
 from backslide.causes.shift import shifts
+from backslide.causes.suspicion import Suspicion, find_suspects
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.containment import let_through
+from backslide.contracts.diagnosis import LEAST_ROWS
 from backslide.playbook.concept.decomposition import populations
 from backslide.playbook.shadow.replay import replay
 from backslide.stats.change.effect import Effect, nothing
 from backslide.stats.metrics.metric import Metric
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class Explanation:
     faults: tuple[Fault, ...] = ()
     """Harmful faults with the points that are theirs."""
     harmless: tuple[Fault, ...] = ()
+    suspects: tuple[Suspicion, ...] = ()
+    """What is not proven enough to be a cause, where something is left to explain."""
     shifts: tuple[shifts.WorldChange, ...] = ()
     artefact: bool = False
     """Whether the saved model answered; else a stand-in fitted to the logged scores, or none."""
@@ -81,7 +88,8 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
     faults = find_all_faults(case)
     bench, notes = _bench(case, target, faults)
     say(f"causes: trying out {len(faults)} suspects")
-    faults = [fault for fault in _price_all(bench, faults, notes) if materiality.stands(fault, scale)]
+    tried = _price_all(bench, faults, notes)
+    faults = [fault for fault in tried if materiality.stands(fault, scale)]
     harmful = [fault for fault in faults if materiality.matters(fault, scale)]
     harmless = [fault for fault in faults if not materiality.matters(fault, scale)]
 
@@ -103,10 +111,24 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
         if bench.model is not None:
             explanation = _with_row_faults(explanation, bench, faults, scale)
             explanation = _with_unrecognised(explanation, bench, scale)
-    if change is None:
+    if change is not None:
+        say("causes: inputs or relation")
+        explanation = replace(explanation, shifts=_shifts(explanation, bench, scale, degraded=degraded))
+    if not _unsettled(explanation, scale):
         return explanation
-    say("causes: inputs or relation")
-    return replace(explanation, shifts=_shifts(explanation, bench, scale, degraded=degraded))
+    say("causes: what is most worth a look")
+    return _with_suspects(explanation, bench, tried, scale)
+
+
+def _with_suspects(found: Explanation, bench: PricingBench, tried: list[Fault], scale: Scale) -> Explanation:
+    """The explanation with what is suspected beside what is named; of a stand-in that has to be fitted for it, a note."""
+    if bench.model is None and bench.reference_labels and len(bench.rows(bench.case.reference)) >= LEAST_ROWS:
+        model, note = fit_surrogate(bench.case)
+        bench, found = PricingBench(bench.case, bench.target, model), replace(found, notes=(*found.notes, note))
+    listed = {id(h) for fault in (*found.faults, *found.harmless) for h in fault.hypotheses}
+    left = [fault for fault in tried if not any(id(h) in listed for h in fault.hypotheses)]
+    suspects, notes = _attempt("suspects", lambda: find_suspects(bench, left, found.faults, scale))
+    return replace(found, suspects=suspects, notes=(*found.notes, *notes))
 
 
 def _unsettled(found: Explanation, scale: Scale) -> bool:
@@ -140,14 +162,14 @@ def _with_unrecognised(found: Explanation, bench: PricingBench, scale: Scale) ->
     return replace(found, faults=(*found.faults, *suspects), notes=(*found.notes, *notes))
 
 
-def _attempt(what: str, find: Callable[[], list[Fault]]) -> tuple[list[Fault], list[str]]:
-    """Faults, or a note on why they could not be looked for: one odd column is never the end of the run."""
+def _attempt(what: str, find: Callable[[], Sequence[T]]) -> tuple[tuple[T, ...], list[str]]:
+    """What was found, or a note on why they could not be looked for: one odd column is never the end of the run."""
     try:
-        return find(), []
+        return tuple(find()), []
     except Exception as error:
         if let_through():
             raise
-        return [], [f"{what} could not be tried out: {type(error).__name__}: {error}".splitlines()[0][:200]]
+        return (), [f"{what} could not be tried out: {type(error).__name__}: {error}".splitlines()[0][:200]]
 
 
 def _bench_for_misfits(bench: PricingBench, found: Explanation) -> tuple[PricingBench, Explanation]:

@@ -231,3 +231,13 @@ class Cause(Display):
     def one_line(self) -> str:
         about = ", ".join(self.features or self.classes)
         return f"Cause {self.rank}, {self.kind}{f' of {about}' if about else ''}, {self.confidence}: {self.summary}"
+
+
+class Suspect(Cause):
+    """Something that may explain part of the change and is not proven enough to be a cause."""
+
+    settle: str
+    """What would decide whether it does."""
+
+    def one_line(self) -> str:
+        return super().one_line().replace("Cause", "Suspect", 1)

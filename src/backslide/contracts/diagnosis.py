@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from backslide.contracts.cause import Cause
+from backslide.contracts.cause import Cause, Suspect
 from backslide.contracts.errors import InputError
 from backslide.contracts.evidence import Waterfall
 from backslide.contracts.finding import Estimate, Outcome
@@ -158,6 +158,8 @@ class Diagnosis(PublishedAnswer):
     onset: Onset | None = None
     causes: tuple[Cause, ...] = ()
     unexplained: Estimate | None = None
+    suspects: tuple[Suspect, ...] = ()
+    """What stands behind an inconclusive verdict, or beside causes that leave a part unexplained; most harmful first."""
     harmless: tuple[Cause, ...] = ()
     checks: tuple[Outcome, ...] = ()
     inputs: Inputs

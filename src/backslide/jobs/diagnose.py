@@ -22,7 +22,7 @@ from backslide.causes.reporting.onset import incident_onset, mark_coinciding
 from backslide.causes.reporting.to_contracts import Presenter, restrict_to_segment
 from backslide.causes.search import Explanation, find_causes
 from backslide.contracts import say
-from backslide.contracts.cause import Cause
+from backslide.contracts.cause import Cause, Suspect
 from backslide.contracts.config import Settings, is_auto
 from backslide.contracts.diagnosis import Diagnosis, Inputs, MetricChange, Verdict, WindowCounts, WindowPeriod, too_few
 from backslide.contracts.finding import Estimate, Outcome, Severity, Status, Step
@@ -149,7 +149,7 @@ def _diagnosis(
 ) -> Diagnosis:
     """``subject`` is the case that the causes were looked for in: the whole, or the rows of the segment that got worse."""
     presenter = Presenter(subject, judgement.target, explanation, outcomes)
-    verdict, named_causes, harmless = _causes(case, subject, judgement, explanation, presenter)
+    verdict, named_causes, suspects, harmless = _causes(case, subject, judgement, explanation, presenter)
     causes, harmless = add_output_changes(case, named_causes, harmless)
     beside = (*sentences(case, outcomes), *describe_output_changes(case, causes, named_causes))
     onset = add_commits(subject, incident_onset(subject, judgement.target, causes)) if verdict.bad else None
@@ -169,6 +169,7 @@ def _diagnosis(
         reason,
         paired_only=paired_only,
         too_few=unread,
+        suspects=suspects,
     )
     return Diagnosis(
         model=case.settings.model.name,
@@ -178,12 +179,13 @@ def _diagnosis(
         warnings=tuple(
             dict.fromkeys((*failures(case), *sentences(case, outcomes), *case.warnings, *_warnings(outcomes)))
         ),
-        decision=words.decide(verdict, causes, harmless, reason, judgement.target, too_few=unread),
+        decision=words.decide(verdict, causes, suspects, reason, judgement.target, too_few=unread),
         metric=metric,
         detectable=detectable(case, judgement),
         onset=onset,
         causes=mark_coinciding(causes, onset),
         unexplained=unexplained,
+        suspects=suspects,
         harmless=harmless,
         checks=outcomes,
         inputs=_inputs(case, judgement, explanation),
@@ -193,8 +195,8 @@ def _diagnosis(
 
 def _causes(
     case: Case, subject: Case, judgement: Judgement, explanation: Explanation, presenter: Presenter
-) -> tuple[Verdict, tuple[Cause, ...], tuple[Cause, ...]]:
-    """The verdict in the light of the causes, those that are named, and faults that cost nothing."""
+) -> tuple[Verdict, tuple[Cause, ...], tuple[Suspect, ...], tuple[Cause, ...]]:
+    """The verdict in the light of the causes, those that are named or suspected, and faults that cost nothing."""
     causes, harmless = presenter.causes(), presenter.harmless()
     if judgement.verdict.bad and not any(cause.kind.family == "our own change" for cause in causes):
         change = None if judgement.change is None else judgement.change.estimate
@@ -211,7 +213,9 @@ def _causes(
         artefact=explanation.proving,
     )
     labelled = case.current.window.labelled > 0
-    return verdict, *materiality.name_causes(verdict, causes, harmless, current_labels=labelled)
+    named, doubted, harmless = materiality.name_causes(verdict, causes, harmless, current_labels=labelled)
+    unsure = verdict.bad or verdict == Verdict.INCONCLUSIVE
+    return verdict, named, presenter.suspects(doubted) if unsure else (), harmless
 
 
 def _metric(case: Case, judgement: Judgement) -> MetricChange:

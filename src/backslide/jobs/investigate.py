@@ -49,7 +49,7 @@ def _finding(settings: Settings, rows: PeriodRows, group: Group, grid: PeriodGri
     except BackslideError as error:
         return IncidentDiagnosis(verdict="could_not_run", sentence=text, decision=f"diagnose by hand: {error}")
     report = _report(settings, group, grid, diagnosis)
-    first = next(iter((*diagnosis.causes, *diagnosis.harmless)), None)
+    first = next(iter((*diagnosis.causes, *diagnosis.suspects, *diagnosis.harmless)), None)
     if diagnosis.verdict.bad:
         summary = diagnosis.summary
     else:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from backslide.contracts.cause import Suspect
+
 if TYPE_CHECKING:
     from backslide.contracts.cause import Cause
     from backslide.contracts.diagnosis import Diagnosis
@@ -30,6 +32,7 @@ CAUSES = pl.Schema(
         "since": pl.String,
         "until": pl.String,
         "harmless": pl.Boolean,
+        "suspect": pl.Boolean,
         "summary": pl.String,
         "next_step": pl.String,
         "evidence": _TEXTS,
@@ -56,10 +59,11 @@ FINDINGS = pl.Schema(
 
 
 def frame(diagnosis: Diagnosis, rows: str) -> pl.DataFrame:
-    """The ``causes`` (harmless ones after those named) or the ``findings`` of a diagnosis, in its order."""
+    """The ``causes`` (those suspected and the harmless after those named) or the ``findings`` of a diagnosis, in its order."""
     if rows == "causes":
-        causes = [*((cause, False) for cause in diagnosis.causes), *((cause, True) for cause in diagnosis.harmless)]
-        return pl.DataFrame([_cause(cause, harmless) for cause, harmless in causes], schema=CAUSES)
+        causes = (*diagnosis.causes, *diagnosis.suspects, *diagnosis.harmless)
+        harmless = len(causes) - len(diagnosis.harmless)
+        return pl.DataFrame([_cause(cause, place >= harmless) for place, cause in enumerate(causes)], schema=CAUSES)
     findings = [(outcome, finding) for outcome in diagnosis.checks for finding in outcome.findings]
     return pl.DataFrame([_finding(outcome, finding) for outcome, finding in findings], schema=FINDINGS)
 
@@ -72,6 +76,7 @@ def _cause(cause: Cause, harmless: bool) -> dict[str, Any]:
         "points_back": None if back is None else back.estimate,
         "points_injected": None if cause.injection is None else cause.injection.points.estimate,
         "harmless": harmless,
+        "suspect": isinstance(cause, Suspect),
     }
 
 

@@ -105,7 +105,7 @@ class PricingBench:
     def usual_distance(self) -> float:
         """Mean distance of the model's answers to what was served, on the reference sample."""
         side = self.case.reference
-        return _distance(self.reference_answers, side.outcomes, np.ones(side.sample.height, bool))
+        return distance(self.reference_answers, side.outcomes, np.ones(side.sample.height, bool))
 
     @cached_property
     def base(self) -> Effect:
@@ -187,7 +187,7 @@ def price(bench: PricingBench, fault: Fault, others: Sequence[Fault] = ()) -> Fa
 def _stand_in_fails(bench: PricingBench, before: Outcomes, rows: NDArray[np.bool_]) -> bool:
     """Whether a stand-in answers the broken rows otherwise than they were served: it knows nothing of values that no reference
     row held, and a tree in place of a line does not even go on in their direction."""
-    return not bench.artefact and _distance(before, bench.case.current.outcomes, rows) > FAILS * bench.usual_distance
+    return not bench.artefact and distance(before, bench.case.current.outcomes, rows) > FAILS * bench.usual_distance
 
 
 def _beside_served(
@@ -231,7 +231,7 @@ def _by_harm(bench: PricingBench, fault: Fault) -> tuple[str, ...]:
 def _explains_served(bench: PricingBench, before: Outcomes, repaired: Outcomes, rows: NDArray[np.bool_]) -> bool:
     """Whether what was served on ``rows`` follows the repaired values and not the ones before the repair."""
     served = bench.case.current.outcomes
-    as_logged, as_repaired = (_distance(o, served, rows) for o in (before, repaired))
+    as_logged, as_repaired = (distance(o, served, rows) for o in (before, repaired))
     return as_repaired < LOG_ONLY * as_logged
 
 
@@ -244,8 +244,8 @@ def _unserved(bench: PricingBench, fault: Fault) -> bool:
         return False
     served = bench.case.current.outcomes
     hit, rest = fault.rows, ~fault.rows
-    usual = _distance(bench.as_logged, served, rest) if rest.sum() >= MIN_UNHIT else 0.0
-    return _distance(bench.as_logged, served, hit) > max(UNSERVED * usual, UNSERVED_FLOOR)
+    usual = distance(bench.as_logged, served, rest) if rest.sum() >= MIN_UNHIT else 0.0
+    return distance(bench.as_logged, served, hit) > max(UNSERVED * usual, UNSERVED_FLOOR)
 
 
 HURT_Z = 3.0
@@ -281,7 +281,7 @@ def _where(rows: NDArray[np.bool_], one: Outcomes, other: Outcomes) -> Outcomes:
     return Outcomes(other.labels, np.where(rows, one.predictions, other.predictions), scores)
 
 
-def _distance(one: Outcomes, other: Outcomes, rows: NDArray[np.bool_]) -> float:
+def distance(one: Outcomes, other: Outcomes, rows: NDArray[np.bool_]) -> float:
     """Mean distance of two answers to the same rows: of scores, of numbers, or the share of other classes."""
     if one.scores is not None and other.scores is not None:
         apart = np.abs(one.scores[rows] - other.scores[rows])

@@ -226,10 +226,14 @@ def _proves(cause: Cause, change: Change | None, scale: Scale, *, labels: bool) 
 
 def name_causes(
     verdict: Verdict, causes: tuple[Cause, ...], harmless: tuple[Cause, ...], *, current_labels: bool
-) -> tuple[tuple[Cause, ...], tuple[Cause, ...]]:
-    """Causes and harmless findings under a verdict: what makes none is harmless, as no cause is named to fill the list.
+) -> tuple[tuple[Cause, ...], tuple[Cause, ...], tuple[Cause, ...]]:
+    """Causes, those of them that are only suspected, and harmless findings under a verdict.
 
-    Without labels nothing can make a verdict, so what would do harm stays the suspect that it is.
+    No cause is named to fill the list: where nothing material happened, what was found is harmless; where the rows do not decide,
+    it is suspected. Without labels nothing can make a verdict, so what would do harm stays the cause to look at.
     """
-    nothing = verdict == Verdict.NO_MATERIAL_CHANGE or (verdict == Verdict.INCONCLUSIVE and current_labels)
-    return ((), (*causes, *harmless)) if nothing else (causes, harmless)
+    if verdict == Verdict.NO_MATERIAL_CHANGE:
+        return (), (), (*causes, *harmless)
+    if verdict == Verdict.INCONCLUSIVE and current_labels:
+        return (), causes, harmless
+    return causes, (), harmless

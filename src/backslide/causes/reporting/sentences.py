@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backslide.causes.shift.shifts import WorldChange
 from backslide.contracts import say
-from backslide.contracts.cause import Cause, CauseKind, Confidence
+from backslide.contracts.cause import Cause, CauseKind, Confidence, Suspect
 from backslide.contracts.diagnosis import Action, Decision, DegradedPart, MetricChange, Verdict
 from backslide.contracts.finding import Estimate
 from backslide.stats.metrics.metric import METRICS, Metric
@@ -89,6 +89,7 @@ def verdict_sentence(
     *,
     paired_only: bool = False,
     too_few: str = "",
+    suspects: tuple[Suspect, ...] = (),
 ) -> str:
     """What is read first: whether the model got worse, by how much, and the first cause.
 
@@ -96,7 +97,7 @@ def verdict_sentence(
     decides nothing and the same rows with a fault undone do.
     """
     moved = _describe_change(metric, target)
-    why = _because(causes, too_few)
+    why = _because(causes, too_few, suspects)
     if verdict == Verdict.DEGRADED and paired_only:
         overall = (
             f" {_capital(moved)} overall, which alone could be noise; the same rows with the fault undone do better."
@@ -122,7 +123,13 @@ def verdict_sentence(
         suspected = f" Suspected: {why} Labels would settle it." if causes else ""
         return f"Inconclusive: {reason or 'the rows do not decide'}.{suspected}"
     doubt = "and a change that matters could hide in the noise" if moved.endswith(_STAYED) else "which could be noise"
-    return f"Inconclusive: {moved}, {doubt}. {say.sentence(reason)}".rstrip()
+    first = f" Most suspect: {_name(suspects[0])}." if suspects else ""
+    return f"Inconclusive: {moved}, {doubt}. {say.sentence(reason)}".rstrip() + first
+
+
+DOUBTED = (
+    "More labelled rows or days, until the drop itself is sure; undoing it on the current rows tells the price now."
+)
 
 
 def gains(cause: Cause, target: Metric) -> bool:
@@ -173,7 +180,15 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _because(causes: tuple[Cause, ...], too_few: str) -> str:
+def _name(cause: Cause) -> str:
+    """``unit change of income``."""
+    kind = cause.kind.value.replace("_", " ")
+    return f"{kind} of {say.listed(cause.features)}" if cause.features else kind
+
+
+def _because(causes: tuple[Cause, ...], too_few: str, suspects: tuple[Suspect, ...] = ()) -> str:
+    if not causes and suspects and not too_few:
+        return f"No cause stood up to verification; most suspect: {say.listed([_name(one) for one in suspects])}."
     if not causes:
         return too_few or "No cause stood up to verification."
     more = len(causes) - 1
@@ -186,7 +201,7 @@ def _because(causes: tuple[Cause, ...], too_few: str) -> str:
 def decide(
     verdict: Verdict,
     causes: tuple[Cause, ...],
-    suspects: tuple[Cause, ...],
+    suspects: tuple[Suspect, ...],
     reason: str,
     target: Metric,
     *,
@@ -205,12 +220,10 @@ def decide(
         return Decision(action=Action.INVESTIGATE, reason=f"suspected without labels: {causes[0].next_step}")
     if causes:
         return _for(causes[0])
+    if suspects and not too_few:
+        doubt = f"{reason or 'the rows do not decide'}; " if verdict == Verdict.INCONCLUSIVE else ""
+        return Decision(action=Action.INVESTIGATE, reason=f"{doubt}suspect: {_name(suspects[0])}. {suspects[0].settle}")
     if verdict == Verdict.INCONCLUSIVE:
-        suspects = tuple(s for s in suspects if s.points is None or abs(s.points.estimate) > 0)
-        if suspects:
-            kind = suspects[0].kind.value.replace("_", " ")
-            named = f"{kind} of {say.listed(suspects[0].features)}" if suspects[0].features else kind
-            return Decision(action=Action.INVESTIGATE, reason=f"suspect: {named}; {reason}")
         return Decision(action=Action.INVESTIGATE, reason=reason or "the rows do not decide")
     if too_few:
         return Decision(

@@ -17,7 +17,7 @@ from backslide.causes.reporting.timing import fault_onset, shift_onset
 from backslide.causes.search import Explanation
 from backslide.causes.shift.shifts import WorldChange
 from backslide.contracts import say
-from backslide.contracts.cause import Cause, CauseKind, Injection, Repair
+from backslide.contracts.cause import Cause, CauseKind, Confidence, Injection, Repair, Suspect
 from backslide.contracts.finding import Estimate, Outcome
 from backslide.engine.columns import names
 from backslide.engine.columns.segments import holds
@@ -50,6 +50,18 @@ class Presenter:
         if self.found.own_change is not None and not self.found.own_change_matters:
             made.append(self._own_change(self.found.own_change))
         return _rank(made, self.target)
+
+    def suspects(self, doubted: tuple[Cause, ...]) -> tuple[Suspect, ...]:
+        """What is not proven enough: causes ``doubted`` under an inconclusive verdict, then what the search suspects."""
+        beside = [(self._fault(one.fault), one.settle) for one in self.found.suspects]
+        made = [
+            *((cause, sentences.DOUBTED, cause.confidence) for cause in doubted),
+            *((cause, settle, Confidence.SUSPECTED) for cause, settle in beside),
+        ][:MOST_SUSPECTS]
+        return tuple(
+            Suspect(**{**dict(cause), "rank": rank, "confidence": confidence, "settle": settle})
+            for rank, (cause, settle, confidence) in enumerate(made, 1)
+        )
 
     def _estimate(self, effect: Effect | None) -> Estimate | None:
         if effect is None or not np.isfinite(effect.value):
@@ -163,6 +175,7 @@ class Presenter:
         return {} if found is None else {"since": found[0].at, "until": found[1], "began": found[0]}
 
 
+MOST_SUSPECTS = 3
 ALL_ROWS = 0.95
 """Share of rows from which a fault is one of the whole window."""
 

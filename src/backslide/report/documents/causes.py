@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from backslide.contracts import say
+from backslide.contracts.cause import Suspect
 from backslide.contracts.escape import cleaned
 from backslide.contracts.say import POINTS, Unit
 from backslide.report.documents import labels
@@ -55,7 +56,7 @@ def cause_card(
                 Row("proof", _proof(cause, unit)),
                 Row("where", (where, *columns)),
                 Row("since", (since_when,) if since_when else ()),
-                Row("next", (cause.next_step,), strong=True),
+                Row("next", (cause.settle if isinstance(cause, Suspect) else cause.next_step,), strong=True),
             )
             if row.lines
         ),

@@ -58,9 +58,11 @@ def diagnosis_page(diagnosis: Diagnosis) -> Page:
     unused = dict(anchors)
     better = d.metric.higher_is_better
     cards = tuple(
-        cause_card(cause, part_unit, anchors, d.checks, higher_is_better=better) for cause in (*d.causes, *d.harmless)
+        cause_card(cause, part_unit, anchors, d.checks, higher_is_better=better)
+        for cause in (*d.causes, *d.suspects, *d.harmless)
     )
-    named, harmless = cards[: len(d.causes)], cards[len(d.causes) :]
+    named, others = cards[: len(d.causes)], cards[len(d.causes) :]
+    suspects, harmless = others[: len(d.suspects)], others[len(d.suspects) :]
     steps = tuple(step_view(step, d.checks, unused) for step in Step)
     word, sign = labels.VERDICT[d.verdict]
     warnings = sorted(d.warnings, key=lambda warning: -_size(warning, d.checks))
@@ -81,6 +83,7 @@ def diagnosis_page(diagnosis: Diagnosis) -> Page:
         sections=(
             *_worse(d, classification=classification),
             *_causes(d, named, part_unit),
+            *([section("Suspects, not proven", Cards(suspects), depth="brief")] if suspects else []),
             *([section("Faults that cost nothing", Cards(harmless))] if harmless else []),
             *(
                 PageSection(s.question, tuple(map(CheckBlock, s.checks)), "full", step=s.name)

@@ -1,0 +1,178 @@
+"""What is most worth a look where the rows do not decide: suspects, each with what would settle it.
+
+First the faults that were recognised and whose price tells of harm, though not surely; then the columns that moved most for what
+the model makes of them (distance of the distributions times how far answers move when the column is shuffled), priced by giving
+each its former distribution back, rank by rank. A person would look there first: on incidents in consecutive periods that rule
+finds the broken column first in two of three cases. A suspect is never a cause and makes no verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from backslide.case import Case
+from backslide.causes.columns import edit
+from backslide.causes.faults.base import Fault, Hypothesis, Remedy, evidence_of
+from backslide.causes.pricing import materiality
+from backslide.causes.pricing.counterfactual import PricingBench, distance, price
+from backslide.causes.pricing.materiality import Scale
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.pair import Pair
+from backslide.playbook.clock import time_columns
+from backslide.playbook.concept.screen import left_by_screen
+from backslide.stats.change.effect import Effect
+from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import ks
+
+MOST = 3
+MOST_SHUFFLED = 12
+"""Columns, those that moved most, of which it is asked how much the model leans on them."""
+MOST_PRICED = 6
+SHUFFLED_ROWS = 2_000
+LEAST_DISTANCE = 0.05
+"""Distance of the distributions (Kolmogorov-Smirnov, total variation) under which a column did not move."""
+LEAST_HARM = 0.1
+"""Share of the smallest effect that matters under which a price is no reason to look."""
+MOST_LEVELS = 60
+"""Categories from which on shares say little."""
+MOST_TIMES = 20.0
+"""Times the labelled rows beyond which nobody labels them for an answer."""
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """A fault, or a column that moved, that is not proven enough to be a cause."""
+
+    fault: Fault
+    settle: str
+    """What would decide it, as a sentence."""
+
+
+class FormerDistribution(Remedy):
+    """Numbers mapped rank by rank onto what the column held before; there is nothing known to be done to the reference."""
+
+    injectable = False
+    kind = CauseKind.COVARIATE_SHIFT
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """``frame`` with the former distribution in the column."""
+        (column,) = hypothesis.features
+        return edit.write(frame, column, hypothesis.params["values"], hypothesis.rows)
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """``frame`` as it is."""
+        return frame
+
+
+def find_suspects(
+    bench: PricingBench, tried: Sequence[Fault], named: Sequence[Fault], scale: Scale
+) -> tuple[Suspicion, ...]:
+    """At most three, the most harmful of each sort first: ``tried`` faults that do not stand, then columns that moved; none of a
+    column that a ``named`` fault has already."""
+    taken = {feature for fault in named for feature in fault.features}
+    found: list[Fault] = []
+    for fault in sorted((f for f in tried if _may_harm(f, scale)), key=lambda f: -_harm(f, scale)):
+        if not taken & set(fault.features):
+            found.append(fault)
+            taken |= set(fault.features)
+    if len(found) < MOST and bench.model is not None:
+        moved = _moved_columns(bench, frozenset(taken))
+        found += [fault for fault in moved if fault.points is None or _harm(fault, scale) >= 0]
+    return tuple(Suspicion(fault, _settle(bench, fault, scale)) for fault in found[:MOST])
+
+
+def _harm(fault: Fault, scale: Scale) -> float:
+    return 0.0 if fault.points is None else scale.harm(fault.points)
+
+
+def _may_harm(fault: Fault, scale: Scale) -> bool:
+    """Whether the best estimate of the price tells of harm worth a look, or nothing prices it."""
+    if fault.log_only:
+        return False
+    return fault.points is None or _harm(fault, scale) >= LEAST_HARM * scale.min_effect
+
+
+def _moved_columns(bench: PricingBench, taken: frozenset[str]) -> list[Fault]:
+    """The columns that moved most for what the model makes of them, with the price of giving them their distribution back."""
+    case = bench.case
+    out = taken | time_columns(case) | frozenset(left_by_screen(case))
+    moved = {name: _distance(pair) for name, pair in case.pairs.items() if name not in out}
+    asked = sorted((name for name, d in moved.items() if d >= LEAST_DISTANCE), key=lambda name: -moved[name])
+    rng = np.random.default_rng(case.settings.engine.seed)
+    sample = case.reference.sample
+    rows = sample[np.sort(rng.permutation(sample.height)[:SHUFFLED_ROWS])]
+    answers, every = bench.answer(rows), np.ones(rows.height, bool)
+    weight = {
+        name: moved[name]
+        * distance(bench.answer(rows.with_columns(rows[name].shuffle(case.settings.engine.seed))), answers, every)
+        for name in asked[:MOST_SHUFFLED]
+    }
+    first = sorted((name for name, w in weight.items() if w > 0), key=lambda name: -weight[name])[:MOST_PRICED]
+    return [price(bench, _moved(case.pairs[name])) for name in first]
+
+
+def _distance(pair: Pair) -> float:
+    """How far the distribution moved: 0 to 1; 0 where neither numbers nor few categories say so."""
+    if pair.numeric:
+        return ks(*pair.finite)
+    before, now = pair.levels
+    if not pair.categorical or not before or not now or len(before.keys() | now.keys()) > MOST_LEVELS:
+        return 0.0
+    totals = sum(before.values()), sum(now.values())
+    apart = (abs(before.get(v, 0) / totals[0] - now.get(v, 0) / totals[1]) for v in before.keys() | now.keys())
+    return sum(apart) / 2
+
+
+def _moved(pair: Pair) -> Fault:
+    """A column that moved, as a fault whose repair maps it back."""
+    rows = np.zeros(len(pair.current), bool)
+    values: Floats = np.full(len(pair.current), np.nan)
+    if pair.numeric:
+        former, now = pair.finite[0], pair.numbers[1]
+        rows = np.isfinite(now)
+        place = (stats.rankdata(now[rows]) - 0.5) / max(int(rows.sum()), 1)  # equal values stay equal
+        values[rows] = np.quantile(former, place, method="nearest")
+        medians = (say.number(float(np.median(values))) for values in (former, now[rows]))
+        seen = f"{pair.name} moved from a median of {' to '.join(medians)}"
+        undo = f"give {pair.name} the distribution that it had"
+    else:
+        seen, undo = f"the categories of {pair.name} come in other shares", ""
+    hypothesis = Hypothesis(
+        signature=FormerDistribution(),
+        features=(pair.name,),
+        seen=f"{seen}, and the model leans on it",
+        undo=undo,
+        evidence=(evidence_of(pair),),
+        exact=False,
+        reversible=False,
+        rows=rows,
+        params={"values": values},
+    )
+    return Fault((hypothesis,))
+
+
+def _settle(bench: PricingBench, fault: Fault, scale: Scale) -> str:
+    """What would decide whether this is the cause."""
+    columns = say.listed(fault.features)
+    source = f"Compare some current values of {columns} with their source" if columns else "Look at the rows concerned"
+    if not bench.current_labels:
+        return f"{source}; labels of the current window would price it."
+    effect = fault.repair_effect if fault.repair_effect is not None else fault.injection_effect
+    more = _times_the_rows(effect)
+    if more is None or more > MOST_TIMES:
+        return f"{source}: the labels alone would not decide it."
+    needed = int(np.ceil(more * len(bench.rows(bench.case.current)) / 100) * 100)
+    return f"{source}, or label about {say.number(needed, 6)} current rows in all."
+
+
+def _times_the_rows(effect: Effect | None) -> float | None:
+    """Times the labelled rows from which the price, were it the true one, would be sure."""
+    if effect is None or not np.isfinite(effect.z) or effect.z == 0:
+        return None
+    return float(max(1.0, (materiality.GAIN_Z / effect.z) ** 2))

@@ -1,0 +1,93 @@
+"""Where the rows do not decide, what is most worth a look is shown apart from the causes, with what would settle it."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+import worlds
+from backslide.contracts.cause import CauseKind, Confidence
+from backslide.contracts.diagnosis import Action, Diagnosis, Verdict
+from backslide.playbook import scenarios
+from backslide.playbook.base import Scenario
+
+HIT = 12
+"""One row of as many is broken."""
+
+
+def some_broken(rows: int, seed: int, *, labels: bool = True) -> Diagnosis:
+    """Yearly incomes in some rows of few: the metric falls, and no test can be sure that it did."""
+    rng = np.random.default_rng(seed)
+    reference, current = worlds.two_months(rng, rows)
+    hit = pl.int_range(pl.len()) % HIT == 0
+    broken = current.with_columns(income=pl.when(hit).then(pl.col("income") * 12).otherwise(pl.col("income")))
+    served = scenarios.rescored(broken)
+    if not labels:
+        served = served.with_columns(label=pl.lit(None, served["label"].dtype))
+    return worlds.causes_of(Scenario(reference, served, worlds.BARE, scenarios.TrueModel(), ""))
+
+
+def test_an_inconclusive_verdict_shows_its_suspects_and_no_causes():
+    diagnosis = some_broken(400, 1)
+    assert diagnosis.verdict == Verdict.INCONCLUSIVE
+    assert diagnosis.causes == ()
+    assert "income" in {feature for one in diagnosis.suspects for feature in one.features}
+    assert [one.rank for one in diagnosis.suspects] == list(range(1, len(diagnosis.suspects) + 1))
+    assert all("source" in one.settle or "label" in one.settle for one in diagnosis.suspects)
+    assert "Most suspect:" in diagnosis.summary
+    assert diagnosis.decision.action is Action.INVESTIGATE
+    assert diagnosis.suspects[0].settle in diagnosis.decision.reason
+
+
+def test_suspects_are_shown_by_every_view_under_a_heading_of_their_own():
+    diagnosis = some_broken(400, 1)
+    for view in (diagnosis.to_text(), diagnosis.to_markdown(), diagnosis.to_html()):
+        assert "Suspects, not proven" in view
+        assert " ".join(diagnosis.suspects[0].settle.split()[:4]) in " ".join(view.split())
+    frame = diagnosis.to_frame().filter("suspect")
+    assert frame["kind"].to_list() == [one.kind.value for one in diagnosis.suspects]
+    assert Diagnosis.from_dict(diagnosis.to_dict()) == diagnosis
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_column_that_moved_is_suspected_where_no_fault_is_known(seed):
+    """The relation is another for everybody, which no repair undoes; incomes moved beside it, which costs little."""
+    rng = np.random.default_rng(seed)
+    reference, current = worlds.two_months(rng, 260)
+    noisy = current.with_columns(income=pl.col("income") * pl.Series(rng.lognormal(0.1, 0.4, current.height)))
+    diagnosis = worlds.causes_of(Scenario(reference, scenarios.rescored(noisy), worlds.BARE, scenarios.TrueModel(), ""))
+    assert diagnosis.verdict != Verdict.NO_MATERIAL_CHANGE
+    named = [*diagnosis.causes, *diagnosis.suspects]
+    assert "income" in {feature for one in named for feature in one.features}
+    assert all(one.confidence is Confidence.SUSPECTED for one in diagnosis.suspects if not one.repair)
+
+
+def test_nothing_is_suspected_where_nothing_happened():
+    rng = np.random.default_rng(5)
+    reference, current = worlds.two_months(rng, 4000)
+    quiet = worlds.causes_of(Scenario(reference, current, worlds.BARE, scenarios.TrueModel(), ""))
+    assert quiet.suspects == ()
+
+
+def test_a_cause_that_explains_the_drop_leaves_no_suspect():
+    rng = np.random.default_rng(2)
+    reference, current = worlds.two_months(rng, 3000)
+    broken = current.with_columns(income=pl.col("income") * 12)
+    told = worlds.causes_of(Scenario(reference, scenarios.rescored(broken), worlds.BARE, scenarios.TrueModel(), ""))
+    assert [cause.kind for cause in told.causes] == [CauseKind.UNIT_CHANGE]
+    assert told.suspects == ()
+
+
+def test_without_labels_a_suspect_has_no_verdict_and_asks_for_labels():
+    diagnosis = some_broken(400, 1, labels=False)
+    assert diagnosis.verdict == Verdict.INCONCLUSIVE
+    for one in diagnosis.suspects:
+        assert "labels of the current window would price it" in one.settle
+
+
+def test_what_is_doubted_under_an_inconclusive_verdict_keeps_its_price():
+    """A replaced model that may have cost something is no cause as long as the drop is unsure, and not harmless either."""
+    one = some_broken(400, 1)
+    assert all(cause.confidence.rank < Confidence.PROVEN.rank for cause in one.suspects)
+    assert not {(c.kind, c.features) for c in one.harmless} & {(c.kind, c.features) for c in one.suspects}
