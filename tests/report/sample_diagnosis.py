@@ -204,7 +204,7 @@ def binary() -> Diagnosis:
                 since="2026-04-03",
                 summary="income is 12 times as large in every current row since 3 April.",
                 evidence=("DRF001:income",),
-                next_step="Convert income to monthly upstream, and validate its range at the door.",
+                next_step="Convert income to monthly upstream, and validate its range on arrival.",
             ),
             Cause(
                 rank=2,

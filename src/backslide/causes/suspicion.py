@@ -166,7 +166,7 @@ def _settle(bench: PricingBench, fault: Fault, scale: Scale) -> str:
     effect = fault.repair_effect if fault.repair_effect is not None else fault.injection_effect
     more = _times_the_rows(effect)
     if more is None or more > MOST_TIMES:
-        return f"{source}: the labels alone would not decide it."
+        return f"{source}; more labels alone would hardly decide it."
     needed = int(np.ceil(more * len(bench.rows(bench.case.current)) / 100) * 100)
     return f"{source}, or label about {say.number(needed, 6)} current rows in all."
 

@@ -85,7 +85,7 @@ _MEANING: dict[CauseKind, tuple[str, str]] = {
     ),
     CauseKind.CODE_CHANGE: ("the serving code changed", "Review or revert the commits named."),
     CauseKind.THRESHOLD_CHANGE: (
-        "scores are cut into decisions at another threshold",
+        "decisions are made at another threshold of the scores",
         "Restore the decision threshold, or choose a new one on fresh labels.",
     ),
     CauseKind.OUTPUT_CHANGE: (
@@ -103,7 +103,7 @@ _MEANING: dict[CauseKind, tuple[str, str]] = {
     CauseKind.SIGN_FLIP: ("the sign of a column was reversed", "Correct the sign upstream."),
     CauseKind.UNIT_CHANGE: (
         "a column comes in another unit, scale or offset",
-        "Convert the column back upstream, and validate its range at the door.",
+        "Convert the column back upstream, and validate its range on arrival.",
     ),
     CauseKind.CATEGORY_RECODE: (
         "categories were renamed or permuted",
@@ -111,7 +111,7 @@ _MEANING: dict[CauseKind, tuple[str, str]] = {
     ),
     CauseKind.SCHEMA_CHANGE: (
         "type or format of a column changed",
-        "Restore the schema upstream, and check it at the door.",
+        "Restore the schema upstream, and check it on arrival.",
     ),
     CauseKind.TEXT_CHANGE: (
         "texts were truncated, garbled or wrapped",

@@ -41,6 +41,7 @@ class Action(StrEnum):
     FIX_UPSTREAM_DATA = "fix_upstream_data"
     RETRAIN = "retrain"
     RELABEL = "relabel"
+    RECALIBRATE = "recalibrate"
     INVESTIGATE = "investigate"
     NONE = "none"
 

@@ -197,9 +197,10 @@ def _rows_needed(case: Case, change: Change) -> str:
         counted, what = min(len(d) for d in days if d is not None), "days"
     else:
         counted, what = min(side.window.labelled for side in case.sides), "labelled rows"
-    least = f"the smallest change that matters ({say.change(case.problem.min_effect, share=case.metric.share)})"
+    size = say.change(case.problem.min_effect, share=case.metric.share)
+    least = f"the smallest change that matters ({size})"
     if factor > MOST_TIMES:
-        return f"{least} is too small to be distinguished from noise with about this many {what}"
+        return f"a change of {size}, the smallest that matters, cannot be distinguished from noise with about as many {what}"
     needed = int(np.ceil(counted * factor))
     needed = needed if what == "days" else int(np.ceil(needed / 100) * 100)
     times = f"{say.fixed(factor, 1)}" if factor < 10 else f"{say.fixed(factor, 0)}"

@@ -163,17 +163,21 @@ def _threshold(bench: PricingBench) -> OwnChange | None:
     (low, high), (ref_low, ref_high) = found.new, found.before
     where = "" if found.share == 1 else f" on {say.percent(found.share)} of the rows"
     where += "" if found.segment is None else f" ({found.segment})"
-    seen = (
-        f"scores of {case.problem.positive!r} are cut between {low:.4g} and {high:.4g} into decisions{where}, "
-        f"between {ref_low:.4g} and {ref_high:.4g} before"
-    )
+    now, old = _plainest(low, high), _plainest(ref_low, ref_high)
+    seen = f"the decision threshold for {case.problem.positive!r} moved from {old} to {now}{where}, read off the scores"
     at = case.problem.threshold if low < case.problem.threshold <= high else high
-    undo, evidence = f"cut at {found.old:.4g} again", "DRF004:prediction"
+    undo, evidence = f"set the threshold back to {found.old:.4g}", "DRF004:prediction"
     change = _price(
         bench, CauseKind.THRESHOLD_CHANGE, undone, seen, undo, evidence, lambda: _recut(case, at, found.share)
     )
     share = found.share if found.share < 1 else float(found.moved.mean())
     return replace(change, segment=found.segment if found.share < 1 else None, share_of_rows=share)
+
+
+def _plainest(low: float, high: float) -> str:
+    """The number of fewest decimals between two limits."""
+    middle = (low + high) / 2
+    return next((say.fixed(middle, d) for d in range(1, 6) if low <= round(middle, d) <= high), say.number(middle))
 
 
 def _recut(case: Case, at: float, share: float) -> Outcomes:

@@ -69,12 +69,21 @@ def next_step(kind: CauseKind, features: tuple[str, ...], *, gains: bool = False
 
 
 ASK = "Ask the reviewers which is right"
+RECALIBRATE = "Recalibrate the answers on the current labels"
 
 
 def shift_step(cause: WorldChange) -> str:
     """The remedy of a cause that is nobody's fault."""
+    if cause.by_answers:
+        return f"{RECALIBRATE}; the model orders the rows as before, so it need not be trained again."
     if not cause.policy:
-        return next_step(cause.kind, cause.features)
+        step = next_step(cause.kind, cause.features)
+        helped = cause.gain is None or cause.gain.clear
+        return (
+            step
+            if helped
+            else f"{step} First compare labels of these rows with their source: a refit did not clearly help."
+        )
     one, other = cause.classes
     return f"{ASK}, {one!r} or {other!r}; then relabel the training rows alike and retrain."
 
@@ -211,15 +220,15 @@ def decide(
     if verdict in (Verdict.NO_MATERIAL_CHANGE, Verdict.IMPROVED):
         against = [cause for cause in causes if not gains(cause, target)]
         if against:
-            return _for(against[0])
+            return _for(against[0], target)
         better = "the metric got better" if verdict == Verdict.IMPROVED else "nothing material happened to the metric"
         return Decision(action=Action.NONE, reason=better)
     if causes and causes[0].kind == CauseKind.OUTPUT_CHANGE:
-        return _for(causes[0])
+        return _for(causes[0], target)
     if causes and verdict == Verdict.INCONCLUSIVE and causes[0].confidence.rank < Confidence.SUPPORTED.rank:
         return Decision(action=Action.INVESTIGATE, reason=f"suspected without labels: {causes[0].next_step}")
     if causes:
-        return _for(causes[0])
+        return _for(causes[0], target)
     if suspects and not too_few:
         doubt = f"{reason or 'the rows do not decide'}; " if verdict == Verdict.INCONCLUSIVE else ""
         return Decision(action=Action.INVESTIGATE, reason=f"{doubt}suspect: {_name(suspects[0])}. {suspects[0].settle}")
@@ -236,13 +245,26 @@ def decide(
     )
 
 
-def _for(cause: Cause) -> Decision:
+def _for(cause: Cause, target: Metric) -> Decision:
     action = Action.ROLL_BACK if cause.kind == CauseKind.MODEL_CHANGE else _ACTIONS[cause.kind.family]
     if cause.next_step.startswith(ASK):
         action = Action.RELABEL
-    if cause.confidence == Confidence.SUSPECTED and (action == Action.RETRAIN or cause.points is None):
+    if cause.next_step.startswith(RECALIBRATE):
+        action = Action.RECALIBRATE
+    if cause.confidence == Confidence.SUSPECTED and (
+        action in (Action.RETRAIN, Action.RECALIBRATE) or cause.points is None
+    ):
         return Decision(
             action=Action.INVESTIGATE,
             reason=f"{cause.kind.value.replace('_', ' ')} is suspected only: {cause.next_step}",
         )
-    return Decision(action=action, reason=cause.next_step)
+    back = None if cause.repair is None else cause.repair.points_back
+    if cause.repair is None or back is None or back.low is None or back.low <= 0 or cause.kind.family == "the world":
+        return Decision(action=action, reason=cause.next_step)
+    gain = say.change(back.estimate, share=target.share)
+    undo = (
+        _capital(cause.repair.description)
+        if not cause.repair.description.startswith(cause.features)
+        else cause.repair.description
+    )
+    return Decision(action=action, reason=f"{undo}, which brings {gain} back. {cause.next_step}")

@@ -144,7 +144,7 @@ class Presenter:
         share = 1.0
         if cause.segment is not None:
             share = float(holds(self.case.current.sample, cause.segment).fill_null(False).mean() or 0.0)  # type: ignore[arg-type]
-        anew = "the answers" if cause.policy else f"the relation along {say.listed(cause.features)}"
+        anew = "the answers" if cause.policy or cause.by_answers else f"the relation along {say.listed(cause.features)}"
         fix = f"learn {anew} anew (recalibrated on the current labels, held out)"
         return Cause(
             rank=1,

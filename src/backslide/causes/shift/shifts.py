@@ -30,6 +30,10 @@ from backslide.stats.metrics.metric import Floats
 from backslide.stats.shift import doubly_robust
 from backslide.stats.two_sample import chi_squared
 
+BY_ANSWERS = 0.9
+"""Share of what learning anew from the answers and the named columns returns that the answers alone must return."""
+BY_ANSWERS_PART = 0.25
+"""And share of the relation's part: the rest may be noise that no model foretells."""
 PRIOR_Z = 4.0
 LABEL_SHARE = 0.5
 STILL_Z = 2.5
@@ -69,6 +73,8 @@ class WorldChange:
     """Whether ``classes`` are all that there are, so that naming them says nothing."""
     policy: bool = False
     """Whether rows of the first class are now labelled as the second."""
+    by_answers: bool = False
+    """Whether learning the outcome anew from the served answers alone brings it back, so that no other column is needed."""
 
 
 def find_shifts(
@@ -141,13 +147,24 @@ def _concept_drift(
     gain = targeted_gain(bench, features) if p.untouched else None
     if gain is not None and max(harm(end) for end in gain.bounds) >= 0:
         caveat = f"{caveat}; " if caveat else ""
-        caveat += "learned anew on held-out rows it brings nothing back for certain, so retraining may not help"
+        caveat += "a refit along it on half of the labels did not clearly help on the other half"
     every = len(classes) == len(bench.case.problem.classes)
-    return [
-        WorldChange(
-            CauseKind.CONCEPT_DRIFT, parts.relation, features, classes, confidence, caveat, (), gain, segment, every
-        )
-    ]
+    drift = WorldChange(
+        CauseKind.CONCEPT_DRIFT, parts.relation, features, classes, confidence, caveat, (), gain, segment, every
+    )
+    return [_by_answers(bench, drift, _support(parts)[1])]
+
+
+def _by_answers(bench: PricingBench, drift: WorldChange, caveat: str) -> WorldChange:
+    """The drift with the answers alone as remedy, where learning the outcome anew from them returns what more columns return."""
+    anew = None if drift.gain is None else relearning_gain(bench)
+    if drift.gain is None or anew is None or not anew.clear:
+        return drift
+    harm = bench.target.harm
+    returned, needed = -harm(anew.value), BY_ANSWERS * max(-harm(drift.gain.value), 0.0)
+    if returned < max(needed, BY_ANSWERS_PART * harm(drift.effect.value)):
+        return drift
+    return replace(drift, gain=anew, caveat=caveat, by_answers=True)
 
 
 def _support(parts: Split) -> tuple[Confidence, str]:

@@ -179,7 +179,7 @@ def _causes(d: Diagnosis, named: tuple[Card, ...], unit: Unit) -> list[PageSecti
 
 def _without_step(card: Card, reason: str) -> Card:
     """The first card without its next step, where that stands below it as what to do now."""
-    return replace(card, rows=tuple(row for row in card.rows if row.lines != (reason,)))
+    return replace(card, rows=tuple(row for row in card.rows if not (row.strong and reason.endswith(row.lines))))
 
 
 def _step_link(step: StepView) -> StepLink:

@@ -21,6 +21,7 @@ ACTION = {
     Action.FIX_UPSTREAM_DATA: "Fix the data upstream",
     Action.RETRAIN: "Retrain the model",
     Action.RELABEL: "Label again",
+    Action.RECALIBRATE: "Recalibrate",
     Action.INVESTIGATE: "Investigate",
     Action.NONE: "Nothing to do",
 }
@@ -72,6 +73,7 @@ def confidence_means(cause: Cause) -> str:
         return "repair and injection agree"
     if cause.confidence is Confidence.SUSPECTED:
         return "an association; nothing could test it"
-    if cause.repair is not None and cause.repair.points_back is not None:
+    back = None if cause.repair is None else cause.repair.points_back
+    if back is not None and (back.low is None or back.low > 0):
         return "the repair bears it out"
     return "the injection bears it out" if cause.injection is not None else "the decomposition bears it out"

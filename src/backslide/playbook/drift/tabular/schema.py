@@ -12,7 +12,7 @@ category, and a padded code into an unknown one, without anything going missing.
 at the false-discovery rate of the report (1 %), noise being that of days and weekdays where rows have times, Bonferroni over
 the facts of a column. Error rate: at most 1 % of columns in which nothing happened. Types are facts and have no noise.
 
-**What to do.** Restore the schema upstream and check it at the door.
+**What to do.** Restore the schema upstream and check it on arrival.
 """
 
 from __future__ import annotations
