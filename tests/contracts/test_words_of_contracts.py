@@ -33,6 +33,7 @@ KINDS = [
     "stale_values",
     "broken_join",
     "swapped_columns",
+    "duplicated_rows",
     "category_recode",
     "unseen_category",
     "text_change",

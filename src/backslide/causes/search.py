@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
+import polars as pl
 
 from backslide.case import Case, Progress
 from backslide.causes.faults.base import Fault
@@ -26,6 +27,8 @@ from backslide.causes.replay.model_or_threshold import OwnChange, find_own_chang
 from backslide.causes.replay.snapshot_diff import name_by_snapshots
 from backslide.causes.shift import shifts
 from backslide.causes.suspicion import Suspicion, find_suspects
+from backslide.causes.traffic.base import TrafficChange
+from backslide.causes.traffic.duplicated_rows import find_duplicated_rows
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.containment import let_through
 from backslide.contracts.diagnosis import LEAST_ROWS
@@ -49,6 +52,9 @@ class Explanation:
     harmless: tuple[Fault, ...] = ()
     suspects: tuple[Suspicion, ...] = ()
     """What is not proven enough to be a cause, where something is left to explain."""
+    traffic: tuple[TrafficChange, ...] = ()
+    """Rows that came again, with their harm."""
+    harmless_traffic: tuple[TrafficChange, ...] = ()
     shifts: tuple[shifts.WorldChange, ...] = ()
     artefact: bool = False
     """Whether the saved model answered; else a stand-in fitted to the logged scores, or none."""
@@ -65,7 +71,8 @@ class Explanation:
         if self.change is None:
             return None
         priced = [self.own_change.effect] if self.own_change is not None and self.own_change_matters else []
-        priced += [*(fault.points for fault in self.faults), *(shift.effect for shift in self.shifts)]
+        priced += [*(fault.points for fault in self.faults), *(change.points for change in self.traffic)]
+        priced += [shift.effect for shift in self.shifts]
         rest = self.change
         for effect in priced:
             rest = rest - effect if effect is not None else rest
@@ -104,6 +111,8 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
         artefact=bench.artefact,
         notes=tuple(notes),
     )
+    say("causes: rows that came again")
+    explanation = _with_traffic(explanation, served, faults, scale)
     if _unsettled(explanation, scale):
         say("causes: columns that no longer fit the others")
         if not faults:
@@ -129,6 +138,15 @@ def _with_suspects(found: Explanation, bench: PricingBench, tried: list[Fault], 
     left = [fault for fault in tried if not any(id(h) in listed for h in fault.hypotheses)]
     suspects, notes = _attempt("suspects", lambda: find_suspects(bench, left, found.faults, scale))
     return replace(found, suspects=suspects, notes=(*found.notes, *notes))
+
+
+def _with_traffic(found: Explanation, bench: PricingBench, known: list[Fault], scale: Scale) -> Explanation:
+    """The explanation with rows that came several times, beside faults that are ``known``."""
+    features = {feature for fault in known for feature in fault.features}
+    changes, notes = _attempt("copies of rows", lambda: find_duplicated_rows(bench, features))
+    harmful = [change for change in changes if materiality.matters(change, scale)]
+    harmless = [change for change in changes if not materiality.matters(change, scale)]
+    return replace(found, traffic=tuple(harmful), harmless_traffic=tuple(harmless), notes=(*found.notes, *notes))
 
 
 def _unsettled(found: Explanation, scale: Scale) -> bool:
@@ -234,6 +252,14 @@ def _shifts(found: Explanation, bench: PricingBench, scale: Scale, *, degraded: 
     lost = tuple(feature for fault in found.faults if not fault.reversible for feature in fault.features)
     nothing_lost = np.zeros(case.current.sample.height, bool)
     rows_lost = np.logical_or.reduce([nothing_lost, *(f.rows for f in found.faults if not f.reversible)])
+    if found.traffic:
+        ref, cur = (np.logical_and.reduce([t.rest[i] for t in found.traffic]) for i in (0, 1))
+        part = case.part(ref, cur)
+        # What was not touched stays the very sample, of which more is known.
+        frame = part.current.sample if frame is case.current.sample else frame.filter(pl.Series(cur))
+        outcomes = part.current.outcomes if outcomes is case.current.outcomes else outcomes.take(cur)
+        case, rows_lost = part, rows_lost[cur]
+        bench = PricingBench(case, bench.target, bench.model, artefact=bench.artefact)
     p = populations(case, scale.target, frame, outcomes, leave_out=lost)
     if not whole:
         segment = shifts.find_segment_drift(bench, p, rows_lost)

@@ -23,6 +23,7 @@ class CauseKind(StrEnum):
     THRESHOLD_CHANGE = "threshold_change"
     OUTPUT_CHANGE = "output_change"
     MODEL_CHANGE = "model_change"
+    DUPLICATED_ROWS = "duplicated_rows"
     SWAPPED_COLUMNS = "swapped_columns"
     SIGN_FLIP = "sign_flip"
     UNIT_CHANGE = "unit_change"
@@ -95,6 +96,10 @@ _MEANING: dict[CauseKind, tuple[str, str]] = {
     CauseKind.MODEL_CHANGE: (
         "another model answered than before",
         "Roll back to the former model, or gate the new one class by class.",
+    ),
+    CauseKind.DUPLICATED_ROWS: (
+        "rows came several times, so that some count for more than they should",
+        "Make the load idempotent, or drop copies by request id before anything is counted.",
     ),
     CauseKind.SWAPPED_COLUMNS: (
         "two columns were exchanged",

@@ -25,6 +25,7 @@ NOT_REHEARSED = {
     CauseKind.TEXT_CHANGE: "running text is damaged in too many ways for one of them to say what the model can stand",
     CauseKind.SCHEMA_CHANGE: "a saved model that is asked here, and not in its service, fails on columns of another type",
     CauseKind.STALE_VALUES: "values of any other rows (broken_join) are the worst that a delay can do, and are done",
+    CauseKind.DUPLICATED_ROWS: "the answers to rows that come again are the same, so there is nothing for the model to stand",
     CauseKind.UNRECOGNISED_FAULT: "it is what a fault of no known kind is called, so there is none to do",
 }
 """Data faults that the self-test does not do, and why."""
@@ -85,6 +86,16 @@ def misplace(columns: Sequence[str], step: int = 0) -> Damage:
     def damage(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
         order = np.roll(np.arange(frame.height), step) if step else rng.permutation(frame.height)
         return frame.with_columns(frame[column][order] for column in columns)
+
+    return damage
+
+
+def send_again(rows: pl.Expr, times: int) -> Damage:
+    """Rows that come ``times`` times, each beside its copies: a join that fans out, or requests sent again."""
+
+    def damage(frame: pl.DataFrame, _: np.random.Generator) -> pl.DataFrame:
+        hit = frame.select(rows.fill_null(False)).to_series().to_numpy()
+        return frame[np.repeat(np.arange(frame.height), np.where(hit, times, 1))]
 
     return damage
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from backslide.causes.faults.base import Fault
 from backslide.contracts.cause import Cause, CauseKind, Confidence
@@ -76,7 +77,17 @@ def stands(fault: Fault, scale: Scale) -> bool:
     return -scale.harm(fault.repair_effect) >= max(MATERIAL * scale.min_effect, GAIN_SHARE * drop)
 
 
-def matters(fault: Fault, scale: Scale) -> bool:
+class PricedCause(Protocol):
+    """A fault, or a change of which rows come, with its price."""
+
+    @property
+    def points(self) -> Effect | None: ...
+
+    @property
+    def exact(self) -> bool: ...
+
+
+def matters(fault: PricedCause, scale: Scale) -> bool:
     """Whether a fault that stands is a cause rather than harmless: its harm is clear of zero and not negligible.
 
     Without labels, also where a fault that is there for certain would by its best estimate do harm that counts: that is a reason

@@ -16,6 +16,7 @@ from backslide.causes.reporting import sentences
 from backslide.causes.reporting.timing import fault_onset, shift_onset
 from backslide.causes.search import Explanation
 from backslide.causes.shift.shifts import WorldChange
+from backslide.causes.traffic.base import TrafficChange
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Confidence, Injection, Repair, Suspect
 from backslide.contracts.finding import Estimate, Outcome
@@ -39,6 +40,7 @@ class Presenter:
     def causes(self) -> tuple[Cause, ...]:
         """Causes ranked by harm."""
         made = [self._fault(fault) for fault in self.found.faults]
+        made += [self._traffic(change) for change in self.found.traffic]
         if self.found.own_change is not None and self.found.own_change_matters:
             made.append(self._own_change(self.found.own_change))
         made += [self._shift(shift) for shift in self.found.shifts]
@@ -47,6 +49,7 @@ class Presenter:
     def harmless(self) -> tuple[Cause, ...]:
         """Faults that are there and cost nothing that shows."""
         made = [self._fault(fault) for fault in self.found.harmless]
+        made += [self._traffic(change) for change in self.found.harmless_traffic]
         if self.found.own_change is not None and not self.found.own_change_matters:
             made.append(self._own_change(self.found.own_change))
         return _rank(made, self.target)
@@ -103,6 +106,25 @@ class Presenter:
             summary=sentences.cause_summary(seen, price, self.target, back),
             evidence=tuple(k for h in fault.hypotheses for k in h.evidence if k in self.keys),
             next_step=sentences.next_step(fault.kind, fault.features),
+        )
+
+    def _traffic(self, change: TrafficChange) -> Cause:
+        price, back = self._estimate(change.points), self._back(change.repair_effect)
+        injection = self._estimate(change.injection_effect)
+        return Cause(
+            rank=1,
+            kind=change.kind,
+            features=change.features,
+            segment=change.segment,
+            points=price,
+            unit=self.unit,
+            confidence=change.confidence,
+            repair=Repair(description=change.undo, points_back=back),
+            injection=None if injection is None else Injection(points=injection),
+            share_of_rows=change.share_of_rows,
+            **self._when(change.rows),
+            summary=sentences.cause_summary(change.seen, price, self.target, back),
+            next_step=sentences.next_step(change.kind, change.features),
         )
 
     def _own_change(self, found: OwnChange) -> Cause:

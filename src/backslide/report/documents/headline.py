@@ -17,7 +17,8 @@ MOST_WORDS = 30
 """Of a sentence that is read in one glance."""
 _BARE = frozenset(
     {
-        *(CauseKind.MISSING_VALUES, CauseKind.ROUNDED_VALUES, CauseKind.SWAPPED_COLUMNS),
+        *(CauseKind.MISSING_VALUES, CauseKind.ROUNDED_VALUES, CauseKind.STALE_VALUES),
+        *(CauseKind.SWAPPED_COLUMNS, CauseKind.DUPLICATED_ROWS),
         *(CauseKind.ADDED_NOISE, CauseKind.CONCEPT_DRIFT),
     }
 )

@@ -1,0 +1,1 @@
+"""Which rows came: rows that were sent again, and rows that stopped coming."""
