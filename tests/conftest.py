@@ -18,6 +18,7 @@ from collections.abc import Generator, Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from servers import find_postgres
 from servers import postgres as postgres
@@ -27,6 +28,9 @@ os.environ.setdefault("BACKSLIDE_DEBUG", "raise")  # failures that are contained
 if "PYTEST_XDIST_WORKER" in os.environ:  # one worker per core already
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
+
+settings.register_profile("shared", deadline=None)  # a machine that others use makes any step slow now and then
+settings.load_profile("shared")
 
 IN_CI = bool(os.environ.get("BACKSLIDE_CI"))
 DATA = os.environ.get("BACKSLIDE_DATA")
