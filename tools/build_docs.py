@@ -81,14 +81,12 @@ def _check_pages() -> dict[str, str]:
     for step in Step:
         rows = [[f"[{c.code}]({c.code}.md)", c.title, _needs(c)] for c in checks if c.step is step]
         if rows:
-            lines.append(
-                f"## {step.value}: {step.question}\n\n{_table(['code', 'title', 'does not run, because'], rows)}"
-            )
+            lines.append(f"## {step.value}: {step.question}\n\n{_table(['code', 'title', 'requires'], rows)}")
     return {**written, "checks/index.md": NOTE + "\n".join(lines)}
 
 
 def _check_page(check: Any) -> str:
-    facts = [["step", f"{check.step.value}: {check.step.question}"], ["does not run, because", _needs(check)]]
+    facts = [["step", f"{check.step.value}: {check.step.question}"], ["requires", _needs(check)]]
     page = f"# {check.code}: {check.title}\n\n{_table(['', ''], facts)}\n{_module_text(check)}\n"
     if dataclasses.is_dataclass(check.thresholds):
         rows = [
@@ -126,11 +124,12 @@ def _cause_pages() -> dict[str, str]:
 def _cause_texts() -> dict[CauseKind, str]:
     """Kind -> how it is recognised, for every kind that this version can name."""
     texts: dict[CauseKind, list[str]] = {}
-    for signature in all_signatures():
+    # The module that is named as its kind comes first.
+    for signature in sorted(all_signatures(), key=lambda s: not s.__module__.endswith(f".{s.kind.value}")):
         texts.setdefault(signature.kind, []).append(_module_text(signature))
     for kind, module in FOUND_IN.items():
         texts.setdefault(kind, []).append(_docstring(import_module(module)))
-    return {kind: "\n\n".join(dict.fromkeys(parts)) for kind, parts in texts.items()}
+    return {kind: "\n\n---\n\n".join(dict.fromkeys(parts)) for kind, parts in texts.items()}
 
 
 def _module_text(declared: Any) -> str:

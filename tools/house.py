@@ -132,7 +132,6 @@ def unfinished(module: Module) -> Iterator[Offence]:
     for number, line in enumerate(module.text.splitlines(), 1):
         if "TODO" in line:
             yield Offence(module.path, number, "unfinished", "", "replace the example by what the line asks for")
-            return
 
 
 def participles(module: Module) -> Iterator[Offence]:

@@ -24,6 +24,11 @@ PREFIXES = {
     "explain": "EXP",
 }
 """Steps of the playbook -> what their codes begin with."""
+NEXT = {
+    "check": "tests/playbook/test_battery.py tests/docs",
+    "signature": "tests/causes/test_signature_battery.py tests/docs",
+}
+"""The shared tests of what was written."""
 FOLDERS = {"drift": "drift/tabular"}
 """Steps whose checks stand in folders of their own -> the one for a new check."""
 
@@ -52,7 +57,12 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(str(error))
     for path in written:
         print(path.relative_to(args.root))
-    print("replace the example where TODO stands; then: make docs lint, and the tests of the folder", file=sys.stderr)
+    battery, own = NEXT[args.what], written[-1].relative_to(args.root)
+    print(
+        f"replace the example where TODO stands, in the test too; then: make docs lint; make test TESTS='{own} {battery}'; "
+        f"and with what is slow, quiet windows among it: BACKSLIDE_CI=1 make test TESTS='{battery}'",
+        file=sys.stderr,
+    )
     return 0
 
 
