@@ -2,8 +2,8 @@
 
 **Recognised** row by row: what the other columns and the clock foretell of the *earlier* row fits the value better than what they
 foretell of its own row, where in the reference its own row fits best. The earlier row is up to ten rows before, the last one of a
-moment up to seven days before, or the last one with the same category. The difference must be six standard errors between days,
-and at least half of what the reference's own values would lose by being so late: natural drift makes a column fit worse, and
+moment up to seven days before, or the last one with the same category. The difference must be far beyond what days differ
+by, and at least half of what the reference's own values would lose by being so late: natural drift makes a column fit worse, and
 not better elsewhere. A column that is late only from some day on is so from that day.
 
 A column that holds the former window's values, row by row and in the same order, is told by the values alone. One that holds a
@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from scipy import stats
 
 from backslide.case import Case, Side
 from backslide.causes.columns import edit
@@ -62,8 +63,9 @@ MOST_KEYS = 8
 """Columns whose last row of the same category is looked at."""
 KEY_LEVELS = (3, 0.2)
 """Categories that a key has: at least so many, and at most this share of the rows."""
-LATE_Z = 6.0
-"""Standard errors of the gain: of twenty columns with thirty delays each, none is so late by chance."""
+BY_LUCK = 1e-7
+"""Chance of such a gain between days where nothing is late (Student's t, as a delay may be of few of them): of twenty columns
+with thirty delays each and any day to begin on, none is so late by luck."""
 USUAL_Z = 4.0
 """Standard errors by which the reference's own values must lose by the same delay: else it could not be seen."""
 HALF = 0.5
@@ -316,7 +318,8 @@ def _latest(
         begin = _begin(gain, units[rows])
         late = units[rows] >= begin
         gain_mean, gain_error = mean_and_error(gain[late], units[rows][late])
-        if gain_mean < LATE_Z * gain_error:
+        days = len(np.unique(units[rows][late]))
+        if days < 2 or gain_mean < stats.t.isf(BY_LUCK, days - 1) * gain_error:
             continue
         usual_rows, loss = _gain(estimate, held_out, source)
         if len(usual_rows) < LEAST_LATE:
