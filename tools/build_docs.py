@@ -54,6 +54,7 @@ FOUND_IN = {
     CauseKind.CODE_CHANGE: "backslide.causes.replay.snapshot_diff",
     CauseKind.CONFIG_CHANGE: "backslide.causes.replay.snapshot_diff",
     CauseKind.DUPLICATED_ROWS: "backslide.causes.traffic.duplicated_rows",
+    CauseKind.LOST_ROWS: "backslide.causes.traffic.lost_rows",
     CauseKind.UNRECOGNISED_FAULT: "backslide.causes.faults.misfits",
     CauseKind.LABEL_SHIFT: "backslide.causes.shift.shifts",
     CauseKind.COVARIATE_SHIFT: "backslide.causes.shift.shifts",

@@ -23,7 +23,7 @@ BENCHMARKS = str(Path(__file__).parents[2] / "benchmarks")
 if BENCHMARKS not in sys.path:
     sys.path.insert(0, BENCHMARKS)
 
-OF_NO_SIGNATURE = {CauseKind.UNRECOGNISED_FAULT, CauseKind.DUPLICATED_ROWS}
+OF_NO_SIGNATURE = {CauseKind.UNRECOGNISED_FAULT, CauseKind.DUPLICATED_ROWS, CauseKind.LOST_ROWS}
 """Told by columns that fit no others, or by counting rows."""
 DATA_FAULTS = [kind for kind in CauseKind if kind.family == "data fault"]
 

@@ -34,6 +34,7 @@ KINDS = [
     "broken_join",
     "swapped_columns",
     "duplicated_rows",
+    "lost_rows",
     "category_recode",
     "unseen_category",
     "text_change",

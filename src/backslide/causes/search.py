@@ -29,6 +29,7 @@ from backslide.causes.shift import shifts
 from backslide.causes.suspicion import Suspicion, find_suspects
 from backslide.causes.traffic.base import TrafficChange
 from backslide.causes.traffic.duplicated_rows import find_duplicated_rows
+from backslide.causes.traffic.lost_rows import find_lost_rows
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.containment import let_through
 from backslide.contracts.diagnosis import LEAST_ROWS
@@ -53,7 +54,7 @@ class Explanation:
     suspects: tuple[Suspicion, ...] = ()
     """What is not proven enough to be a cause, where something is left to explain."""
     traffic: tuple[TrafficChange, ...] = ()
-    """Rows that came again, with their harm."""
+    """Rows that came again or no longer, with their harm."""
     harmless_traffic: tuple[TrafficChange, ...] = ()
     shifts: tuple[shifts.WorldChange, ...] = ()
     artefact: bool = False
@@ -111,7 +112,7 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
         artefact=bench.artefact,
         notes=tuple(notes),
     )
-    say("causes: rows that came again")
+    say("causes: rows that came again, or no longer")
     explanation = _with_traffic(explanation, served, faults, scale)
     if _unsettled(explanation, scale):
         say("causes: columns that no longer fit the others")
@@ -141,9 +142,11 @@ def _with_suspects(found: Explanation, bench: PricingBench, tried: list[Fault], 
 
 
 def _with_traffic(found: Explanation, bench: PricingBench, known: list[Fault], scale: Scale) -> Explanation:
-    """The explanation with rows that came several times, beside faults that are ``known``."""
+    """The explanation with rows that came several times or no longer, beside faults that are ``known``."""
     features = {feature for fault in known for feature in fault.features}
-    changes, notes = _attempt("copies of rows", lambda: find_duplicated_rows(bench, features))
+    copies, notes = _attempt("copies of rows", lambda: find_duplicated_rows(bench, features))
+    losses, more = _attempt("lost rows", lambda: find_lost_rows(bench, features))
+    changes, notes = (*copies, *losses), [*notes, *more]
     harmful = [change for change in changes if materiality.matters(change, scale)]
     harmless = [change for change in changes if not materiality.matters(change, scale)]
     return replace(found, traffic=tuple(harmful), harmless_traffic=tuple(harmless), notes=(*found.notes, *notes))

@@ -24,6 +24,7 @@ class CauseKind(StrEnum):
     OUTPUT_CHANGE = "output_change"
     MODEL_CHANGE = "model_change"
     DUPLICATED_ROWS = "duplicated_rows"
+    LOST_ROWS = "lost_rows"
     SWAPPED_COLUMNS = "swapped_columns"
     SIGN_FLIP = "sign_flip"
     UNIT_CHANGE = "unit_change"
@@ -100,6 +101,10 @@ _MEANING: dict[CauseKind, tuple[str, str]] = {
     CauseKind.DUPLICATED_ROWS: (
         "rows came several times, so that some count for more than they should",
         "Make the load idempotent, or drop copies by request id before anything is counted.",
+    ),
+    CauseKind.LOST_ROWS: (
+        "rows of a segment, or of some hours, stopped coming",
+        "Find the filter, join or job that drops them upstream, and load them again.",
     ),
     CauseKind.SWAPPED_COLUMNS: (
         "two columns were exchanged",

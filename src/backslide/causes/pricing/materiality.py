@@ -156,12 +156,12 @@ def confidence(fault: Fault, *, artefact: bool) -> Confidence:
     """How sure the cause is; ``artefact`` says that the saved model itself, not a stand-in, answered."""
     if fault.kind == CauseKind.UNRECOGNISED_FAULT:
         return Confidence.SUPPORTED  # it stands on a paired gain, and never on an injection
-    agree = (
+    same = (
         fault.repair_effect is not None
         and fault.injection_effect is not None
-        and _agree(-fault.repair_effect, fault.injection_effect)
+        and agree(-fault.repair_effect, fault.injection_effect)
     )
-    if agree:
+    if same:
         return Confidence.VERIFIED if artefact else Confidence.SUPPORTED
     clear = [effect for effect in (fault.repair_effect, fault.injection_effect) if effect is not None and effect.clear]
     # Both may be of other sizes, as the world moved in between.
@@ -169,7 +169,7 @@ def confidence(fault: Fault, *, artefact: bool) -> Confidence:
     return Confidence.SUPPORTED if clear and (fault.exact or both_harm) else Confidence.SUSPECTED
 
 
-def _agree(repair: Effect, injection: Effect) -> bool:
+def agree(repair: Effect, injection: Effect) -> bool:
     """Whether undoing and doing the fault tell the same price: both clear of zero, intervals that overlap, or close values."""
     if not (repair.clear and injection.clear) or repair.value * injection.value <= 0:
         return False

@@ -34,6 +34,8 @@ class TrafficChange:
     """Of doing it to the reference rows; None without their labels, or where nothing tells which ones."""
     features: tuple[str, ...] = ()
     segment: str | None = None
+    restored: bool = True
+    """Whether undoing it leaves the very rows that should have come, and no others in their place."""
 
     @property
     def exact(self) -> bool:
@@ -42,8 +44,10 @@ class TrafficChange:
 
     @property
     def points(self) -> Effect | None:
-        """The part of the change that it accounts for, signed like the change."""
-        return self.injection_effect if self.repair_effect is None else -self.repair_effect
+        """The part of the change that it accounts for, signed like the change; see ``Fault.points``."""
+        if self.repair_effect is None or (self.injection_effect is not None and not self.restored):
+            return self.injection_effect
+        return -self.repair_effect
 
     @property
     def confidence(self) -> Confidence:
@@ -77,3 +81,9 @@ def effect_between(bench: PricingBench, start: WeightedRows, end: WeightedRows) 
     """Change of the target from the one set of rows to the other."""
     value = bench.target.value
     return Effect(float(value(end.total)) - float(value(start.total)), value(end.replicates) - value(start.replicates))
+
+
+def as_current(bench: PricingBench, effect: Effect) -> Effect:
+    """An effect on the reference rows as one on the current rows, which are another draw with noise of their own."""
+    ref, cur = (len(bench.rows(side)) or side.sample.height for side in bench.case.sides)
+    return effect.scaled(float(np.sqrt(1 + ref / max(cur, 1))))

@@ -26,7 +26,7 @@ import polars as pl
 from backslide.case import Case, Side
 from backslide.causes.faults.markers import Marker, describe
 from backslide.causes.pricing.counterfactual import PricingBench
-from backslide.causes.traffic.base import Mask, TrafficChange, effect_between, weighted_rows
+from backslide.causes.traffic.base import Mask, TrafficChange, as_current, effect_between, weighted_rows
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns import names
@@ -139,4 +139,4 @@ def _injection(bench: PricingBench, marker: Marker, counts: Floats) -> Effect | 
     often = float(marker.current.sum() / np.sum(1 / counts[marker.current]))
     weights = np.where(marker.reference, often, 1.0)
     once_each, again = (weighted_rows(bench, side, w) for w in (np.ones(len(weights)), weights))
-    return effect_between(bench, once_each, again)
+    return as_current(bench, effect_between(bench, once_each, again))

@@ -18,7 +18,7 @@ MOST_WORDS = 30
 _BARE = frozenset(
     {
         *(CauseKind.MISSING_VALUES, CauseKind.ROUNDED_VALUES, CauseKind.STALE_VALUES),
-        *(CauseKind.SWAPPED_COLUMNS, CauseKind.DUPLICATED_ROWS),
+        *(CauseKind.SWAPPED_COLUMNS, CauseKind.DUPLICATED_ROWS, CauseKind.LOST_ROWS),
         *(CauseKind.ADDED_NOISE, CauseKind.CONCEPT_DRIFT),
     }
 )

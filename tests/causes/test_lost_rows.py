@@ -1,0 +1,106 @@
+"""Rows that stopped coming: told from a shift by the others, which come as before; priced by the reference without them."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+import worlds
+from backslide.contracts.cause import CauseKind, Confidence
+from backslide.playbook import scenarios
+from backslide.playbook.base import Scenario
+
+ROLES = dict(scenarios.ROLES) | {"features": worlds.FEATURES}
+EASY = (pl.col("channel") == "web") | (pl.col("income") > 4500)
+
+
+def months(seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Two months in which a quarter of the rows decides otherwise than the model expects, outside of what is easy."""
+    rng = np.random.default_rng(seed)
+    return hard(scenarios.served(rng, 6000), rng), hard(scenarios.next_month(rng, rows=6000), rng)
+
+
+def hard(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    other = ~EASY & pl.Series(rng.random(frame.height) < 0.25)
+    turned = pl.when(pl.col("label") == "yes").then(pl.lit("no")).otherwise(pl.lit("yes"))
+    return frame.with_columns(label=pl.when(other).then(turned).otherwise(pl.col("label")))
+
+
+def diagnosed(reference: pl.DataFrame, current: pl.DataFrame, **roles: object):
+    return worlds.causes_of(Scenario(reference, current, ROLES | roles, None))
+
+
+def losses_in(diagnosis):
+    return [c for c in (*diagnosis.causes, *diagnosis.harmless) if c.kind == CauseKind.LOST_ROWS]
+
+
+LOST = [
+    (pl.col("channel") == "web", ("channel",), "channel = 'web'"),
+    (pl.col("income") >= 3000, ("income",), "income >= "),
+]
+
+
+@pytest.mark.parametrize(("lost", "features", "segment"), LOST)
+def test_a_segment_that_no_longer_comes_is_named_with_what_it_costs(lost, features, segment):
+    reference, current = months(1)
+    left = current.filter(~lost)
+    diagnosis = diagnosed(reference, left)
+    first = diagnosis.causes[0]
+    assert (first.kind, first.features) == (CauseKind.LOST_ROWS, features)
+    assert first.segment.startswith(segment)
+    truth = worlds.accuracy(left) - worlds.accuracy(current)
+    assert first.points.low <= truth <= first.points.high
+    assert first.confidence == Confidence.VERIFIED
+    assert first.share_of_rows == pytest.approx(reference.filter(lost).height / reference.height, abs=0.02)
+    assert [c.kind for c in diagnosis.causes] == [CauseKind.LOST_ROWS], "the same points are no shift of inputs"
+
+
+def test_hours_that_no_longer_come():
+    reference, current = months(2)
+    (loss,) = losses_in(diagnosed(reference, current.filter(pl.col("served_at").dt.hour() >= 6)))
+    assert loss.features == ()
+    assert loss.segment == "EXTRACT(HOUR FROM served_at) IN (0, 1, 2, 3, 4, 5)"
+
+
+def test_a_host_that_no_model_sees():
+    rng = np.random.default_rng(3)
+    reference, current = (m.with_columns(host=pl.Series(rng.choice(["a", "b", "c"], m.height))) for m in months(3))
+    (loss,) = losses_in(diagnosed(reference, current.filter(pl.col("host") != "b")))
+    assert (loss.features, loss.segment) == ((), "host = 'b'")
+
+
+def test_it_is_priced_before_labels_come():
+    reference, current = months(4)
+    left = current.filter(pl.col("channel") != "web").with_columns(label=pl.lit(None, pl.String))
+    first = diagnosed(reference, left).causes[0]
+    assert (first.kind, first.confidence) == (CauseKind.LOST_ROWS, Confidence.SUPPORTED)
+    assert first.points.high < 0
+
+
+def test_what_the_others_take_the_place_of_is_a_shift():
+    reference, current = months(5)
+    rng = np.random.default_rng(5)
+    rest = current.filter(pl.col("income") < 3000)
+    shifted = rest[np.sort(rng.choice(rest.height, current.height))]
+    times = current["served_at"].sort()
+    assert losses_in(diagnosed(reference, shifted.with_columns(served_at=times))) == []
+
+
+def test_what_died_out_within_the_reference_is_no_loss():
+    reference, current = months(6)
+    late = pl.col("served_at") > reference["served_at"].sort()[int(0.6 * reference.height)]
+    dying = reference.filter(~((pl.col("channel") == "web") & late))
+    assert losses_in(diagnosed(dying, current.filter(pl.col("channel") != "web"))) == []
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_nothing_is_lost_where_only_traffic_changes(share):
+    for seed in range(3):
+        reference, current = months(seed)
+        assert losses_in(diagnosed(reference, current.sample(fraction=share, seed=seed))) == []
+
+
+def test_without_times_nothing_is_said():
+    reference, current = months(7)
+    assert losses_in(diagnosed(reference, current.filter(pl.col("channel") != "web"), timestamp=None)) == []
