@@ -83,7 +83,7 @@ def find_suspects(
             taken |= set(fault.features)
     if len(found) < MOST and bench.model is not None:
         moved = _moved_columns(bench, frozenset(taken))
-        found += [fault for fault in moved if fault.points is None or _harm(fault, scale) >= 0]
+        found += [fault for fault in moved if _may_harm(fault, scale)]
     return tuple(Suspicion(fault, _settle(bench, fault, scale)) for fault in found[:MOST])
 
 
@@ -114,7 +114,9 @@ def _moved_columns(bench: PricingBench, taken: frozenset[str]) -> list[Fault]:
         for name in asked[:MOST_SHUFFLED]
     }
     first = sorted((name for name, w in weight.items() if w > 0), key=lambda name: -weight[name])[:MOST_PRICED]
-    return [price(bench, _moved(case.pairs[name])) for name in first]
+    faults = [_moved(case.pairs[name]) for name in first]
+    # Shares of categories cannot be given back value by value, so they have no price.
+    return [price(bench, fault) if fault.rows.any() else fault for fault in faults]
 
 
 def _distance(pair: Pair) -> float:
