@@ -98,3 +98,16 @@ def test_nothing_is_late_where_only_the_world_moves(moved):
 def test_values_that_come_early_are_no_stale_ones():
     reference, current = windows(5)
     assert stale(reference, current.with_columns(temp=pl.col("temp").shift(-3).fill_null(10.0))) == []
+
+
+def test_a_column_that_lasts_for_many_rows_holds_no_former_window():
+    """Two windows in order of time begin alike where a column stands still for days, or comes round with the hour."""
+    rng = np.random.default_rng(4)
+    reference, current = worlds.two_months(rng, 2400)
+    slow = pl.Series("season", np.repeat([1, 2, 3, 4], 600))
+    hours = pl.Series("slot", np.arange(2400) % 24)
+    both = [frame.sort("served_at").with_columns(slow, hours) for frame in (reference, current)]
+    roles = {key: value for key, value in worlds.BARE.items() if key != "features"}
+    case = worlds.case_of(Scenario(both[0], both[1], roles, None, ""))
+    assert "season" in case.pairs
+    assert list(StaleValues().recognise(case)) == []

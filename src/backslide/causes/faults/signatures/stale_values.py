@@ -50,6 +50,7 @@ from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair, to_texts
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
+from backslide.playbook.clock import time_columns
 from backslide.stats.metrics.metric import Floats
 
 MOST_ROWS = 10
@@ -78,6 +79,8 @@ LEAST_LATE = 200
 """Rows with an earlier one that are compared."""
 SAME_SEQUENCE = 0.98
 """Share of rows with the very value of the former window's row."""
+MOST_LAG = 200
+"""Rows by which two windows that agree are moved against each other: more than a week of hours."""
 BY_CHANCE = 0.5
 """Share of rows that may have it by chance."""
 
@@ -230,7 +233,11 @@ def _of_the_former_window(case: Case, pair: Pair) -> bool:
         ref, cur = (to_texts(values.head(rows)) for values in (pair.reference, pair.current))
         return bool((ref == cur).mean() >= SAME_SEQUENCE)
 
-    if n < LEAST_LATE or not (same(LEAST_LATE) and same(n)):
+    if n < LEAST_LATE or not (same(LEAST_LATE) and same(n)) or pair.name in time_columns(case):
+        return False
+    # Values that last for many rows, or come round as hours and weekdays do, agree with those of other rows as well.
+    ref, cur = (to_texts(values.head(n)) for values in (pair.reference, pair.current))
+    if max((ref[lag:] == cur[:-lag]).mean() for lag in range(1, min(MOST_LAG, n // 2))) > BY_CHANCE:
         return False
     return max(pair.levels[0].values(), default=0) <= BY_CHANCE * len(pair.reference)
 
