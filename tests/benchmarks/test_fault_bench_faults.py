@@ -43,10 +43,8 @@ def hit_rows(rows: pl.DataFrame, partial: bool) -> np.ndarray:
 def test_kinds_are_those_of_the_contract():
     known = {kind.value: kind.family for kind in CauseKind}
     elsewhere = {"library_change", "config_change", "code_change", "output_change", "unrecognised_fault"}
-    elsewhere |= {
-        "stale_values",
-        "duplicated_rows",
-    }  # of the order and the number of rows: in the benchmark of the wild
+    # Of the order and the number of rows: in the benchmark of the wild.
+    elsewhere |= {"stale_values", "duplicated_rows", "lost_rows"}
     assert set(KINDS) == set(known) - elsewhere
     for kinds, family in ((DATA_FAULTS, "data fault"), (OWN_CHANGES, "our own change"), (THE_WORLD, "the world")):
         assert {known[kind] for kind in kinds} == {family}
