@@ -1,8 +1,9 @@
 """The root-cause search: from a case whose verdict is known to an explanation whose parts add up.
 
-In this order: what replay proves (model, threshold); data faults by their signatures, priced by repair and injection; how the
-world shifted, as far as what is left tells (label shift, covariate shift, concept drift). Each step explains only what the former
-left over, so no points are counted twice, and what nothing explains is a line of its own.
+In this order: what replay proves (model, threshold); data faults by their signatures, priced by repair and injection; rows
+that came again or no longer; rows and columns that no longer fit the others; how the world shifted, as far as what is left tells
+(label shift, covariate shift, concept drift). Each step explains only what the former left over, so no points are counted twice,
+and what nothing explains is a line of its own, with what is most worth a look.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
     say("causes: reading fault signatures")
     faults = find_all_faults(case)
     bench, notes = _bench(case, target, faults)
-    say(f"causes: trying out {len(faults)} suspects")
+    say(f"causes: trying out {len(faults)} possible faults")
     tried = _price_all(bench, faults, notes)
     faults = [fault for fault in tried if materiality.stands(fault, scale)]
     harmful = [fault for fault in faults if materiality.matters(fault, scale)]
@@ -116,8 +117,8 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
     explanation = _with_traffic(explanation, served, faults, scale)
     if _unsettled(explanation, scale):
         say("causes: columns that no longer fit the others")
-        if not faults:
-            bench, explanation = _bench_for_misfits(bench, explanation)
+        if not faults and misfits(case):
+            bench, explanation = _on_stand_in(bench, explanation)
         if bench.model is not None:
             explanation = _with_row_faults(explanation, bench, faults, scale)
             explanation = _with_unrecognised(explanation, bench, scale)
@@ -132,9 +133,8 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
 
 def _with_suspects(found: Explanation, bench: PricingBench, tried: list[Fault], scale: Scale) -> Explanation:
     """The explanation with what is suspected beside what is named; of a stand-in that has to be fitted for it, a note."""
-    if bench.model is None and bench.reference_labels and len(bench.rows(bench.case.reference)) >= LEAST_ROWS:
-        model, note = fit_surrogate(bench.case)
-        bench, found = PricingBench(bench.case, bench.target, model), replace(found, notes=(*found.notes, note))
+    if len(bench.rows(bench.case.reference)) >= LEAST_ROWS:
+        bench, found = _on_stand_in(bench, found)
     listed = {id(h) for fault in (*found.faults, *found.harmless) for h in fault.hypotheses}
     left = [fault for fault in tried if not any(id(h) in listed for h in fault.hypotheses)]
     suspects, notes = _attempt("suspects", lambda: find_suspects(bench, left, found.faults, scale))
@@ -193,12 +193,13 @@ def _attempt(what: str, find: Callable[[], Sequence[T]]) -> tuple[tuple[T, ...],
         return (), [f"{what} could not be tried out: {type(error).__name__}: {error}".splitlines()[0][:200]]
 
 
-def _bench_for_misfits(bench: PricingBench, found: Explanation) -> tuple[PricingBench, Explanation]:
-    """A stand-in to ask about columns that no longer fit, where none was needed before and there are such columns."""
-    if bench.model is not None or not misfits(bench.case):
+def _on_stand_in(bench: PricingBench, found: Explanation) -> tuple[PricingBench, Explanation]:
+    """A stand-in to ask where there is no model yet, and the note on how faithful it is."""
+    if bench.model is not None:
         return bench, found
     model, note = fit_surrogate(bench.case)
-    return PricingBench(bench.case, bench.target, model), replace(found, notes=(*found.notes, note))
+    notes = tuple(dict.fromkeys((*found.notes, note)))
+    return PricingBench(bench.case, bench.target, model), replace(found, notes=notes)
 
 
 def _bench(case: Case, target: Metric, faults: list[Fault]) -> tuple[PricingBench, list[str]]:

@@ -12,12 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from scipy import stats
 
-from backslide.case import Case
-from backslide.causes.columns import edit
-from backslide.causes.faults.base import Fault, Hypothesis, Remedy, evidence_of
+from backslide.causes.faults.base import Fault, Hypothesis, evidence_of
+from backslide.causes.faults.column_signature import Replacement
 from backslide.causes.pricing import materiality
 from backslide.causes.pricing.counterfactual import PricingBench, distance, price
 from backslide.causes.pricing.materiality import Scale
@@ -54,22 +52,6 @@ class Suspicion:
     """What would decide it, as a sentence."""
 
 
-class FormerDistribution(Remedy):
-    """Numbers mapped rank by rank onto what the column held before; there is nothing known to be done to the reference."""
-
-    injectable = False
-    kind = CauseKind.COVARIATE_SHIFT
-
-    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """``frame`` with the former distribution in the column."""
-        (column,) = hypothesis.features
-        return edit.write(frame, column, hypothesis.params["values"], hypothesis.rows)
-
-    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """``frame`` as it is."""
-        return frame
-
-
 def find_suspects(
     bench: PricingBench, tried: Sequence[Fault], named: Sequence[Fault], scale: Scale
 ) -> tuple[Suspicion, ...]:
@@ -84,7 +66,7 @@ def find_suspects(
     if len(found) < MOST and bench.model is not None:
         moved = _moved_columns(bench, frozenset(taken))
         found += [fault for fault in moved if _may_harm(fault, scale)]
-    return tuple(Suspicion(fault, _settle(bench, fault, scale)) for fault in found[:MOST])
+    return tuple(Suspicion(fault, _settle(bench, fault)) for fault in found[:MOST])
 
 
 def _harm(fault: Fault, scale: Scale) -> float:
@@ -146,7 +128,7 @@ def _moved(pair: Pair) -> Fault:
     else:
         seen, undo = f"the categories of {pair.name} come in other shares", ""
     hypothesis = Hypothesis(
-        signature=FormerDistribution(),
+        signature=Replacement(CauseKind.COVARIATE_SHIFT),
         features=(pair.name,),
         seen=f"{seen}, and the model leans on it",
         undo=undo,
@@ -159,7 +141,7 @@ def _moved(pair: Pair) -> Fault:
     return Fault((hypothesis,))
 
 
-def _settle(bench: PricingBench, fault: Fault, scale: Scale) -> str:
+def _settle(bench: PricingBench, fault: Fault) -> str:
     """What would decide whether this is the cause."""
     columns = say.listed(fault.features)
     source = f"Compare some current values of {columns} with their source" if columns else "Look at the rows concerned"

@@ -51,6 +51,11 @@ class CauseKind(StrEnum):
         return list(CauseKind).index(self)
 
     @property
+    def words(self) -> str:
+        """The kind inside a sentence: ``unit change``."""
+        return self.value.replace("_", " ")
+
+    @property
     def meaning(self) -> str:
         """What the kind says, in one line."""
         return _MEANING[self][0]

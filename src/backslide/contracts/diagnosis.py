@@ -172,7 +172,7 @@ class Diagnosis(PublishedAnswer):
         return f"Diagnosis of {self.model}, {self.verdict}, {causes}: {self.summary}"
 
     def to_frame(self, rows: Literal["causes", "findings"] = "causes") -> DataFrame:
-        """One row per cause (harmless ones last) or per finding, as a Polars DataFrame.
+        """One row per cause (suspects and harmless ones after those named) or per finding, as a Polars DataFrame.
 
         Raises:
             InputError: when asked for other rows.

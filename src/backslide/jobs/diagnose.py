@@ -215,7 +215,12 @@ def _causes(
     labelled = case.current.window.labelled > 0
     named, doubted, harmless = materiality.name_causes(verdict, causes, harmless, current_labels=labelled)
     unsure = verdict.bad or verdict == Verdict.INCONCLUSIVE
-    return verdict, named, presenter.suspects(doubted) if unsure else (), harmless
+    suspects = presenter.suspects(doubted) if unsure else ()
+    if (
+        judgement.segment is not None
+    ):  # nothing is doubted under its verdict, so that all of these are of the segment alone
+        suspects = restrict_to_segment(suspects, judgement.segment, case, subject)
+    return verdict, named, suspects, harmless
 
 
 def _metric(case: Case, judgement: Judgement) -> MetricChange:

@@ -198,16 +198,15 @@ def _rows_needed(case: Case, change: Change) -> str:
     else:
         counted, what = min(side.window.labelled for side in case.sides), "labelled rows"
     size = say.change(case.problem.min_effect, share=case.metric.share)
-    least = f"the smallest change that matters ({size})"
+    if factor <= 1:
+        return f"the change is too near {size}, the smallest that matters, to be told from less or from more"
     if factor > MOST_TIMES:
         return f"a change of {size}, the smallest that matters, cannot be distinguished from noise with about as many {what}"
     needed = int(np.ceil(counted * factor))
     needed = needed if what == "days" else int(np.ceil(needed / 100) * 100)
     times = f"{say.fixed(factor, 1)}" if factor < 10 else f"{say.fixed(factor, 0)}"
-    return (
-        f"{least} would need about {times} times the {what} ({say.number(needed, 6)} per window) to be "
-        "distinguished from noise"
-    )
+    wanted = f"about {times} times the {what} ({say.number(needed, 6)} per window)"
+    return f"the smallest change that matters ({size}) would need {wanted} to be distinguished from noise"
 
 
 def detectable(case: Case, judgement: Judgement) -> Detectable:

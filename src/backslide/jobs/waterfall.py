@@ -18,7 +18,7 @@ def waterfall(judgement: Judgement, causes: tuple[Cause, ...], unexplained: Esti
     for cause in causes:
         if cause.points is not None:
             subject = say.listed(cause.features or cause.classes, 3)
-            label = f"{cause.kind.value.replace('_', ' ')}{f': {subject}' if subject else ''}"
+            label = f"{cause.kind.words}{f': {subject}' if subject else ''}"
             p = cause.points
             steps.append(WaterfallStep(label=label, value=p.estimate, low=p.low, high=p.high, role="cause"))
     steps.append(

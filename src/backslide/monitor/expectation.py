@@ -185,9 +185,7 @@ def _fault(case: Case) -> str | None:
     if not faults:
         return None
     first = faults[0]
-    return (
-        f"inputs are not intact ({say.listed(first.features)}: {first.kind.value.replace('_', ' ')}); run the diagnosis"
-    )
+    return f"inputs are not intact ({say.listed(first.features)}: {first.kind.words}); run the diagnosis"
 
 
 def _estimate(

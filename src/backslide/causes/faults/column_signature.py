@@ -1,4 +1,5 @@
-"""A signature that recognises, undoes and does a fault one column at a time; and faults after which the values are gone."""
+"""A signature that recognises, undoes and does a fault one column at a time; faults after which the values are gone; and other
+values in place of some."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.faults.base import Hypothesis, Signature
+from backslide.causes.faults.base import Hypothesis, Remedy, Signature
+from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
 
 
@@ -34,6 +36,24 @@ class ColumnSignature(Signature):
         """Draw the values from the other columns."""
         (column,) = hypothesis.features
         return edit.impute(case, frame, column, hypothesis.rows)
+
+
+class Replacement(Remedy):
+    """``params["values"]`` in place of the values on ``hypothesis.rows``; there is nothing known to be done to the reference."""
+
+    injectable = False
+
+    def __init__(self, kind: CauseKind) -> None:
+        self.kind = kind
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """``frame`` with the other values."""
+        (column,) = hypothesis.features
+        return edit.write(frame, column, hypothesis.params["values"], hypothesis.rows)
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """``frame`` as it is."""
+        return frame
 
 
 class LostValues(ColumnSignature):

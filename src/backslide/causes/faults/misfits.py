@@ -22,12 +22,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.expectation import ColumnExpectation, expectation
-from backslide.causes.faults.base import Fault, Hypothesis, Remedy, evidence_of
+from backslide.causes.faults.base import Fault, Hypothesis, evidence_of
+from backslide.causes.faults.column_signature import Replacement
 from backslide.causes.faults.row_evidence import read_rows
 from backslide.causes.faults.row_exchange import read_exchange
 from backslide.causes.pricing import materiality
@@ -53,22 +53,6 @@ OF_REFERENCE = 0.25
 MOST_READ = 6
 """Columns whose rows are read one by one, those that fit least."""
 SHOWN = 2
-
-
-class Replacement(Remedy):
-    """Values that do not fit, replaced by what the other columns foretell; there is nothing known to be done to the reference."""
-
-    injectable = False
-    kind = CauseKind.UNRECOGNISED_FAULT
-
-    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """``frame`` with fitting values on the rows that do not fit."""
-        (column,) = hypothesis.features
-        return edit.write(frame, column, hypothesis.params["values"], hypothesis.rows)
-
-    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """``frame`` as it is."""
-        return frame
 
 
 def find_row_faults(bench: PricingBench, known: Sequence[Fault], scale: Scale) -> list[Fault]:
@@ -143,7 +127,7 @@ def _fault(case: Case, one: ColumnExpectation) -> Fault:
     return Fault(
         (
             Hypothesis(
-                signature=Replacement(),
+                signature=Replacement(CauseKind.UNRECOGNISED_FAULT),
                 features=(one.column,),
                 seen=f"{seen}: {shown}" if shown else seen,
                 undo=f"replace the values of {one.column} that do not fit by what the other columns foretell",

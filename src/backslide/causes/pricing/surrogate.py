@@ -14,6 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from backslide.case import Case
 from backslide.contracts import say
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.design_matrix import Design, make_design
 from backslide.engine.roles.problem import Problem
 from backslide.models.answer import Reply
@@ -52,6 +53,7 @@ def _no_frames(frame: Any, decisions: bool) -> Reply:
     raise TypeError("the stand-in answers Polars frames only")
 
 
+@once
 def fit_surrogate(case: Case) -> tuple[Model | None, str]:
     """A stand-in fitted to the reference sample, and a sentence on how faithful it is; None where it is not."""
     design = make_design(case.pairs.values())

@@ -163,7 +163,7 @@ def _suspects(causes: Sequence[Cause], at: date, low: date, high: date) -> list[
             if cause.began is None
             else (date.fromisoformat(cause.began.low[:10]), date.fromisoformat(cause.began.high[:10]))
         )
-        name = cause.kind.value.replace("_", " ") + (f" of {say.listed(cause.features, 3)}" if cause.features else "")
+        name = cause.kind.words + (f" of {say.listed(cause.features, 3)}" if cause.features else "")
         if since == at:
             said.append(f"same day as the {name}")
         elif first <= high and last >= low:

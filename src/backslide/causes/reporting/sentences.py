@@ -191,8 +191,7 @@ def _capital(text: str) -> str:
 
 def _name(cause: Cause) -> str:
     """``unit change of income``."""
-    kind = cause.kind.value.replace("_", " ")
-    return f"{kind} of {say.listed(cause.features)}" if cause.features else kind
+    return f"{cause.kind.words} of {say.listed(cause.features)}" if cause.features else cause.kind.words
 
 
 def _because(causes: tuple[Cause, ...], too_few: str, suspects: tuple[Suspect, ...] = ()) -> str:
@@ -256,7 +255,7 @@ def _for(cause: Cause, target: Metric) -> Decision:
     ):
         return Decision(
             action=Action.INVESTIGATE,
-            reason=f"{cause.kind.value.replace('_', ' ')} is suspected only: {cause.next_step}",
+            reason=f"{cause.kind.words} is suspected only: {cause.next_step}",
         )
     back = None if cause.repair is None else cause.repair.points_back
     if cause.repair is None or back is None or back.low is None or back.low <= 0 or cause.kind.family == "the world":

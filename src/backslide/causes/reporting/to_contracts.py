@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,11 +56,13 @@ class Presenter:
 
     def suspects(self, doubted: tuple[Cause, ...]) -> tuple[Suspect, ...]:
         """What is not proven enough: causes ``doubted`` under an inconclusive verdict, then what the search suspects."""
-        beside = [(self._fault(one.fault), one.settle) for one in self.found.suspects]
+        beside = [
+            (self._fault(one.fault), one.settle) for one in self.found.suspects[: max(0, MOST_SUSPECTS - len(doubted))]
+        ]
         made = [
             *((cause, sentences.DOUBTED, cause.confidence) for cause in doubted),
             *((cause, settle, Confidence.SUSPECTED) for cause, settle in beside),
-        ][:MOST_SUSPECTS]
+        ]
         return tuple(
             Suspect(**{**dict(cause), "rank": rank, "confidence": confidence, "settle": settle})
             for rank, (cause, settle, confidence) in enumerate(made, 1)
@@ -198,11 +200,12 @@ class Presenter:
 
 
 MOST_SUSPECTS = 3
+Named = TypeVar("Named", bound=Cause)
 ALL_ROWS = 0.95
 """Share of rows from which a fault is one of the whole window."""
 
 
-def restrict_to_segment(causes: tuple[Cause, ...], segment: str, case: Case, part: Case) -> tuple[Cause, ...]:
+def restrict_to_segment(causes: tuple[Named, ...], segment: str, case: Case, part: Case) -> tuple[Named, ...]:
     """Causes found among the rows of one segment, told about the whole window.
 
     A data fault that the whole window shows keeps the rows that it has there: it may only hurt in the segment.

@@ -46,7 +46,9 @@ LEAST_ROWS = 60
 LEAST_OF_A_LEVEL = 10
 """Rows to be expected of one of its levels, and of each other that is compared."""
 LEAST_SHARE = 0.03
+"""Of the reference, under which a loss moves hardly a metric."""
 MOST_SHARE = 0.9
+"""From which too little is left to say that the rest came as usual."""
 LEAST_DAYS = 7
 """Days of each window: with fewer, a weekday that is missing looks like a loss."""
 SURE = 2.0

@@ -48,7 +48,7 @@ def headline(d: Diagnosis, unit: Unit, part_unit: Unit) -> str:
 
 def phrase(cause: Cause) -> str:
     """A cause inside a sentence: ``a unit change of income``, ``missing values of age``."""
-    name = cause.kind.value.replace("_", " ")
+    name = cause.kind.words
     if cause.kind not in _BARE:
         name = f"{'an' if name.startswith(('a', 'e', 'i', 'o', 'uns')) else 'a'} {name}"
     if not cause.features:

@@ -39,7 +39,7 @@ STATUS = {
 
 def kind_title(kind: CauseKind) -> str:
     """``Unit change``."""
-    return kind.value.replace("_", " ").capitalize()
+    return kind.words.capitalize()
 
 
 def cause_title(cause: Cause) -> str:

@@ -58,7 +58,7 @@ def _cells(one: FaultTrial, *, share: bool) -> tuple[str, ...]:
     outcome = OUTCOMES[one.outcome] + (f" {one.said}" if one.outcome in ("other name", "failed") else "")
     harm = say.fixed(one.harm * 100, 1) + " points" if share else say.number(one.harm, 3)
     return (
-        one.kind.value.replace("_", " "),
+        one.kind.words,
         ", ".join(one.features),
         say.percent(one.share_of_rows),
         one.description,

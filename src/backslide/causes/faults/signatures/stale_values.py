@@ -19,10 +19,11 @@ price of what cannot be moved back is that of the **injection**: the same delay 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from scipy import stats
 
 from backslide.case import Case, Side
@@ -73,8 +74,8 @@ HALF = 0.5
 """Share of that loss that the current rows must gain."""
 ORDERED = 0.2
 """Correlation of a value with the earlier one from which rows have an order."""
-LOOKED_AT = 2_000
-"""Rows that tell that."""
+LOOKED_AT = 1_000
+"""Rows that tell that: by chance it is 0.03."""
 LEAST_LATE = 200
 """Rows with an earlier one that are compared."""
 SAME_SEQUENCE = 0.98
@@ -229,14 +230,16 @@ def _of_the_former_window(case: Case, pair: Pair) -> bool:
         return False
     n = min(len(pair.reference), len(pair.current))
 
-    def same(rows: int) -> bool:
-        ref, cur = (to_texts(values.head(rows)) for values in (pair.reference, pair.current))
-        return bool((ref == cur).mean() >= SAME_SEQUENCE)
+    def texts(rows: int) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+        return to_texts(pair.reference.head(rows)), to_texts(pair.current.head(rows))
 
-    if n < LEAST_LATE or not (same(LEAST_LATE) and same(n)) or pair.name in time_columns(case):
-        return False
+    for rows in (LEAST_LATE, n):  # a few rows tell at once that most columns are others
+        ref, cur = texts(rows)
+        if n < LEAST_LATE or (ref == cur).mean() < SAME_SEQUENCE:
+            return False
     # Values that last for many rows, or come round as hours and weekdays do, agree with those of other rows as well.
-    ref, cur = (to_texts(values.head(n)) for values in (pair.reference, pair.current))
+    if pair.name in time_columns(case):
+        return False
     if max((ref[lag:] == cur[:-lag]).mean() for lag in range(1, min(MOST_LAG, n // 2))) > BY_CHANCE:
         return False
     return max(pair.levels[0].values(), default=0) <= BY_CHANCE * len(pair.reference)
@@ -351,19 +354,22 @@ def _in_sequence(case: Case, pair: Pair, delays: list[tuple[Delay, Rows]]) -> li
     """The delays under which reference values have something in common with the earlier ones, as where rows follow each other."""
     if pair.constant_before:
         return []
-    n_ref, common = case.reference.sample.height, []
-    chosen = [np.flatnonzero(source[:n_ref] >= 0)[:LOOKED_AT] for _, source in delays]
-    last = [max(rows.max(), source[rows].max()) for (_, source), rows in zip(delays, chosen, strict=True) if len(rows)]
+    n_ref = case.reference.sample.height
+    # Rows before and rows after have the same in common, so that one way tells.
+    asked = [(delay, source) for delay, source in delays if delay.rows >= 0 and delay.key != pair.name]
+    chosen = [np.flatnonzero(source[:n_ref] >= 0)[:LOOKED_AT] for _, source in asked]
+    last = [max(rows.max(), source[rows].max()) for (_, source), rows in zip(asked, chosen, strict=True) if len(rows)]
     values = targets(pair, 0, 1 + int(max(last, default=0)))
-    for (delay, source), rows in zip(delays, chosen, strict=True):
+    common = set()
+    for (delay, source), rows in zip(asked, chosen, strict=True):
         one, other = values[rows], values[source[rows]]
         known = np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1)
-        if not known.any() or delay.key == pair.name:
+        if not known.any():
             continue
         a, b = one[known] - one[known].mean(axis=0), other[known] - other[known].mean(axis=0)
         if float((a * b).sum()) >= ORDERED * float((a**2).sum()):
-            common.append((delay, source))
-    return common
+            common.add(delay)
+    return [(delay, source) for delay, source in delays if replace(delay, rows=abs(delay.rows)) in common]
 
 
 def _begin(gain: Floats, unit: Rows) -> int:
