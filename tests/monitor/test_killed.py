@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,18 @@ def looks(settings: Settings, database: Database, days: tuple[int, ...] = DAYS) 
     return found
 
 
+def differences(one: Any, other: Any, path: str = "") -> list[str]:
+    """Where two values differ, JSON within them read: a whole book in a message says nothing."""
+    if isinstance(one, str) and isinstance(other, str) and one[:1] == other[:1] == "{":
+        one, other = json.loads(one), json.loads(other)
+    if isinstance(one, dict) and isinstance(other, dict):
+        keys = sorted({*one, *other}, key=str)
+        return [d for k in keys for d in differences(one.get(k), other.get(k), f"{path}.{k}")]
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
+        return [d for k, (a, b) in enumerate(zip(one, other, strict=True)) for d in differences(a, b, f"{path}[{k}]")]
+    return [] if one == other else [f"{path}: {one!r} and {other!r}"[:300]]
+
+
 @pytest.fixture(name="undisturbed", scope="module")
 def _undisturbed(
     log: tuple[Path, Settings], tmp_path_factory: pytest.TempPathFactory
@@ -123,7 +136,7 @@ def test_the_state_is_that_of_an_undisturbed_run(
     calm_state, calm, calm_sent = undisturbed
     mine = state(database)
     assert mine["periods"] == calm_state["periods"]
-    assert mine["books"] == calm_state["books"]
+    assert differences(mine["books"], calm_state["books"]) == []
     assert [row[:5] for row in mine["messages"]] == [row[:5] for row in calm_state["messages"]]
     assert all(row[5] == "delivered" for row in mine["messages"])
     assert found.incidents == calm.incidents
