@@ -33,6 +33,7 @@ def test_letters_are_simulated_the_same_every_time():
     assert rows["kind"].null_count() > 0
 
 
+@pytest.mark.slow
 def test_validation_prefers_the_new_model(told: StoryResult):
     old, new = told.validation
     assert new > old + 0.03

@@ -88,6 +88,7 @@ def test_a_window_of_nothing_but_garbage():
     assert "Shape of texts" in page
 
 
+@pytest.mark.slow
 def test_lone_surrogates_of_pandas_are_told_or_read():
     """pandas holds what no encoding can: it is read as replacement characters, which are told as damage."""
     reference, current = (frame.to_pandas() for frame in windows(4))

@@ -152,6 +152,7 @@ def test_a_headline_that_cannot_be_is_refused(months, metric, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_one_row_without_a_time_leaves_the_day_as_unit(months):
     reference, current = months
     undated = current.with_columns(

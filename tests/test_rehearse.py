@@ -59,6 +59,7 @@ def test_harm_is_the_true_change_on_the_same_rows(test_of):
     assert frozen.harm > 5 * abs(slight.harm) > 0
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_writes_json(folder, tmp_path, capsys, monkeypatch):
     out = tmp_path / "selftest.json"
     arguments = ["selftest", str(folder / "backslide.toml"), "--columns", "1", "--rows", "1000", "--minutes", "0"]

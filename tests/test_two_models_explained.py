@@ -113,6 +113,7 @@ def test_another_model_on_inputs_that_stayed(tmp_path):
     assert "model differs" in page
 
 
+@pytest.mark.slow
 def test_inputs_that_moved_under_one_model(tmp_path):
     rng = np.random.default_rng(12)
     reference, current = month(rng, "2026-01-01"), month(rng, "2026-02-01", spread=2.0)

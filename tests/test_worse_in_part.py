@@ -59,6 +59,7 @@ def test_causes_are_priced_within_the_segment_and_add_up(in_a_segment):
     assert total == pytest.approx(in_a_segment.parts[0].change.estimate, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_errors_that_cost_more_are_a_part_although_accuracy_holds(months):
     reference, current = months
     current = scenarios.rescored(current)
@@ -142,6 +143,7 @@ def test_a_class_that_is_never_predicted_any_more_is_not_hidden_by_a_better_tota
     assert "nan" not in diagnosis.to_text()
 
 
+@pytest.mark.slow
 def test_a_model_that_only_gained_is_kept(worlds_of_mail):
     reference, current, old, _, roles = worlds_of_mail
     past = mail(np.random.default_rng(13), datetime(2026, 1, 1))

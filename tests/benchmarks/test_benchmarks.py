@@ -123,6 +123,7 @@ def test_each_size_is_measured_once(on_path: None):
     assert sizes([], [], (10, 4)) == [(10, 4)]
 
 
+@pytest.mark.slow
 def test_a_benchmark_that_fails_says_so():
     done = subprocess.run(
         [sys.executable, str(BENCHMARKS / "profile_scan.py"), "--task", "bare", "all", "absent.parquet"],
@@ -146,6 +147,7 @@ def test_peak_memory_is_of_this_process(measure):
     assert measure.peak_memory_mb() >= 200
 
 
+@pytest.mark.slow
 def test_change_power_prints_its_table():
     head, *rows = cells(run("power/change_power.py", "--quick"))
     assert len(rows) == 2

@@ -11,6 +11,7 @@ from backslide.contracts.cause import CauseKind
 from backslide.playbook.base import Scenario
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_covariate_shift_says_which_columns_are_one_group(tied):
     rng = np.random.default_rng(3)

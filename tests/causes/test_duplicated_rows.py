@@ -46,6 +46,7 @@ def copies_in(diagnosis):
     return [c for c in (*diagnosis.causes, *diagnosis.harmless) if c.kind == CauseKind.DUPLICATED_ROWS]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("roles", [{}, {"id": "id"}, {"timestamp": None}])
 def test_a_segment_that_is_sent_again_is_named_with_what_it_costs(roles):
     reference, current = months(1)
@@ -84,6 +85,7 @@ def test_they_are_priced_before_labels_come():
     assert first.points.high < 0
 
 
+@pytest.mark.slow
 def test_what_the_reference_repeats_as_well_is_not_accused():
     for seed in range(4):
         reference, current = (again(month, RETRIED, 2) for month in months(seed))

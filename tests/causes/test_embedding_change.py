@@ -47,12 +47,14 @@ def found(seed: int, *, as_text: bool = False, **now) -> list:
     return list(EmbeddingChange().recognise(case))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_quiet_month_and_other_topics_are_no_other_encoder(seed):
     assert found(seed) == []
     assert found(seed, topics={"loan": 0.2, "health": 4.0, "claim": 0.2}) == []
 
 
+@pytest.mark.slow
 def test_other_topics_are_clusters_that_grew():
     rng = np.random.default_rng(1)
     frames = (

@@ -110,6 +110,7 @@ def test_noise_over_both_ends_of_a_column_without_partners(size, seed):
     assert fault.hypotheses[0].params["deviation"] == pytest.approx(size, rel=0.35)
 
 
+@pytest.mark.slow
 @pytest.mark.rates
 @pytest.mark.parametrize("wider", [1.15, 1.3, 1.6])
 @pytest.mark.parametrize("seed", SEEDS)

@@ -327,6 +327,7 @@ def halves(seed: int, rows: int) -> Case:
     return case_of(month.filter(pl.Series(first)), month.filter(pl.Series(~first)))
 
 
+@pytest.mark.slow
 def test_random_halves_name_no_fault():
     """Of eight windows none; at a rate of one in ten a false name would be seen with six chances in ten."""
     sizes = np.geomspace(200, 2500, 8).astype(int)

@@ -327,6 +327,7 @@ def test_scores_next_to_zero_and_one_do_not_hide_it():
 # --- encoders and order ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_rebuilt_encoder_is_told_with_its_readings():
     w = world("trees")
 

@@ -76,6 +76,7 @@ def accuracy(rows: pl.DataFrame) -> float:
     return float((rows["label"] == rows["prediction"]).mean())
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("scores", [True, False])
 def test_the_pair_is_found_and_priced(scores: bool):
     world, rng = World(), np.random.default_rng(1)
@@ -201,6 +202,7 @@ def test_among_two_hundred_classes_it_is_found():
     assert (policy.moves[0].before, policy.moves[0].after) == (3, 120)
 
 
+@pytest.mark.slow
 def test_the_diagnosis_names_both_classes_and_says_whom_to_ask():
     world, rng = World(), np.random.default_rng(7)
     reference, current = world.rows(rng, 3000, 0), world.rows(rng, 3000, 1)

@@ -87,6 +87,7 @@ def test_what_the_others_take_the_place_of_is_a_shift():
     assert losses_in(diagnosed(reference, shifted.with_columns(served_at=times))) == []
 
 
+@pytest.mark.slow
 def test_what_died_out_within_the_reference_is_no_loss():
     reference, current = months(6)
     late = pl.col("served_at") > reference["served_at"].sort()[int(0.6 * reference.height)]
@@ -94,6 +95,7 @@ def test_what_died_out_within_the_reference_is_no_loss():
     assert losses_in(diagnosed(dying, current.filter(pl.col("channel") != "web"))) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [1.0, 0.5])
 def test_nothing_is_lost_where_only_traffic_changes(share):
     for seed in range(3):
@@ -101,6 +103,7 @@ def test_nothing_is_lost_where_only_traffic_changes(share):
         assert losses_in(diagnosed(reference, current.sample(fraction=share, seed=seed))) == []
 
 
+@pytest.mark.slow
 def test_without_times_nothing_is_said():
     reference, current = months(7)
     assert losses_in(diagnosed(reference, current.filter(pl.col("channel") != "web"), timestamp=None)) == []

@@ -39,6 +39,7 @@ def with_bad_days(scenario: Scenario, seed: int, spread: float = 0.12) -> Scenar
     return Scenario(spoilt(scenario.reference), spoilt(scenario.current), scenario.model, scenario.artefact)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("where", "column", "share"), [(pl.col("city") == "c", "city", 0.6), (pl.col("distance") > 4.0, "distance", 0.6)]
 )
@@ -57,6 +58,7 @@ def test_the_segment_is_named_with_its_points(where, column, share):
     assert first.points.estimate == pytest.approx(truth, rel=0.35)
 
 
+@pytest.mark.slow
 def test_days_that_differ_hide_the_whole_and_not_the_segment():
     scenario = with_bad_days(weeks(14, turned(pl.col("city") == "c", 0.3)), 14, 0.2)
     diagnosis = causes_of(scenario)
@@ -66,6 +68,7 @@ def test_days_that_differ_hide_the_whole_and_not_the_segment():
     assert [(c.kind, c.features) for c in diagnosis.causes] == [(CauseKind.CONCEPT_DRIFT, ("city",))]
 
 
+@pytest.mark.slow
 @pytest.mark.rates
 def test_days_that_differ_name_no_segment():
     """Stated rate: 0.25 % of quiet pairs, with days as unit of chance."""

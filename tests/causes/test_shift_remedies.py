@@ -34,6 +34,7 @@ def test_scores_that_mean_another_chance_are_recalibrated(slope, offset, metric)
     assert back.low > 0
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("seed", range(2))
 def test_a_relation_that_changed_along_a_column_is_learned_anew(seed):
     diagnosis = worlds.causes_of(worlds.concept_drift(np.random.default_rng(seed)))

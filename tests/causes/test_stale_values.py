@@ -89,6 +89,7 @@ def test_the_former_window_again():
     assert "holds the values of the reference again" in found[0].seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moved", [{}, {"warmer": 5.0}, {"looser": 2.0}, {"warmer": -4.0, "looser": 1.0}])
 def test_nothing_is_late_where_only_the_world_moves(moved):
     for seed in range(5):

@@ -103,6 +103,7 @@ def mixed(n, seed=0):
     ).with_columns(day=pl.Series(rng.integers(0, 7, n)).cast(pl.String))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("batch_rows", [1, 7, 1000, 1_000_000])
 def test_batch_size_is_irrelevant(batch_rows, tmp_path):
     frame = mixed(300 if batch_rows < 10 else 5000)

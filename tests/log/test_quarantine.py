@@ -121,6 +121,7 @@ def committing(append, step):
     return wrapped
 
 
+@pytest.mark.slow
 def test_dying_between_any_two_steps_loses_and_doubles_nothing(tmp_path: Path):
     """Before each commit, removal and change of the quarantine, while lines are set aside and while they are replayed."""
     through = False

@@ -121,6 +121,7 @@ def step(do, left: list[int]):
     return wrapped
 
 
+@pytest.mark.slow
 def test_killed_between_any_two_steps_the_next_run_finishes(tmp_path: Path):
     whole = tmp_path / "whole"
     fill(whole, rollups=2)

@@ -177,6 +177,7 @@ def test_before_labels_the_estimate_and_its_assumption(tmp_path: Path):
     assert "income" in told.suppressed or "outside" in told.suppressed
 
 
+@pytest.mark.slow
 def test_looks_by_the_day_end_where_one_look_does(tmp_path: Path, database: Database):
     frame = served(11, REFERENCE + 34, late=(2.0, 1.0), change=lambda c: monthly_income(c, 12, 20))
     settings = config(tmp_path, frame, late=True)

@@ -138,6 +138,7 @@ def written(rng: np.random.Generator, number: int, *, long: bool) -> pl.DataFram
     return month(rng, number, 600).drop("vector").with_columns(pl.Series("note", texts))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("contained")
 def test_texts_are_embedded_by_the_users_own_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "own_vectors.py").write_text(FUNCTION)

@@ -34,6 +34,7 @@ from backslide.stack.golden import ask_again, decode
 from backslide.stack.training import profile_of
 
 
+@pytest.mark.slow
 def test_the_functions_stay_functions_after_every_import():
     code = """
 import backslide, pkgutil, importlib

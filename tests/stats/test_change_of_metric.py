@@ -167,6 +167,7 @@ def test_with_few_days_a_usual_day_effect_is_assumed(good, bad, assumed):
 FEW = [(1, 1), (3, 3), (7, 2), (28, 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("good", "bad"), FEW)
 @pytest.mark.parametrize("per_day", [300, 50_000])
 def test_few_days_rarely_alarm_though_days_and_weekdays_differ(good, bad, per_day):

@@ -54,6 +54,7 @@ def test_sums_are_the_weighted_sums(columns):
     np.testing.assert_array_equal(draw.sums(counts), draw.weights.T.astype(float) @ counts)
 
 
+@pytest.mark.slow
 def test_intervals_from_days_cover_where_days_have_luck_and_row_intervals_do_not():
     rng = np.random.default_rng(7)
     covered = {True: 0, False: 0}

@@ -97,8 +97,7 @@ def residuals(case: Case, p: Populations) -> tuple[Floats, Floats]:
     if k > doubly_robust.MAX_CLASSES:
         right = [(o.labels == o.predictions).astype(float)[:, None] for o in (p.good, p.bad)]
         return right[0], right[1]
-    chance = doubly_robust.class_probabilities(p.x_g, labels[0], p.x_b, k, p.categorical, case.rng("residuals"))
-    return np.eye(k)[labels[0]] - chance[0], np.eye(k)[labels[1]] - chance[1]
+    return np.eye(k)[labels[0]] - p.chances[0], np.eye(k)[labels[1]] - p.chances[1]
 
 
 def _erring_classes(case: Case, p: Populations) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from backslide.causes.faults.misfits import misfits
 from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.engine.columns.conditions import ConditionCodes
 from backslide.playbook.clock import beyond_the_reference
-from backslide.playbook.concept.decomposition import Populations, expectations
+from backslide.playbook.concept.decomposition import Populations
 from backslide.playbook.verify.slices import coded_columns, labelled_rows_of, text_of
 from backslide.stats.change.effect import Effect
 from backslide.stats.change.metric_change import VERDICT_ALPHA
@@ -71,8 +71,7 @@ def find_local_drift(bench: PricingBench, p: Populations, lost: NDArray[np.bool_
     case = bench.case
     if min(len(p.s_g), len(p.s_b)) < LEAST_ROWS:
         return None
-    expected = expectations(case, p, case.rng("local relation"))
-    loss = _excess_loss(p, expected, bench.target, len(case.problem.classes)) if expected[0].any() else None
+    loss = _excess_loss(p, p.expectations, bench.target, p.classes) if p.expectations[0].any() else None
     if loss is None:
         return None  # with very many classes nothing is foretold
     picked, beyond = [bench.rows(side) for side in case.sides], beyond_the_reference(case)
@@ -86,7 +85,7 @@ def find_local_drift(bench: PricingBench, p: Populations, lost: NDArray[np.bool_
     priced = []
     for one, part in sorted(found, key=lambda item: -item[0].score):
         inside = inside_of(columns, one.conditions) & part
-        effect = _price(bench, p, expected[1], inside[rows.current])
+        effect = _price(bench, p, p.expectations[1], inside[rows.current])
         if harm(effect.value) >= LEAST * case.problem.min_effect and abs(effect.z) >= LEAST_Z:
             named = tuple(dict.fromkeys(columns[c].column for c, _ in one.conditions))
             priced.append(LocalDrift(text_of(columns, one), named, effect, _goes_on(rows, inside)))

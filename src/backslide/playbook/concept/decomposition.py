@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -87,8 +88,7 @@ def headline_split(case: Case) -> Split | None:
     """The split of the headline metric as served, computed once per case."""
     if min(len(case.labelled_rows(side)) for side in case.sides) < MIN_ROWS:
         return None
-    p = populations(case, case.metric, case.current.sample, case.current.outcomes)
-    return split(case, case.metric, p)
+    return split(case, case.metric, served_populations(case))
 
 
 def _sentence(case: Case, subject: str, effect: Effect, parts: Split) -> str:
@@ -143,19 +143,61 @@ class Populations:
     good: Outcomes
     bad: Outcomes
     columns: tuple[str, ...]
+    classes: int
+    """Number of classes; 0 for a regressor."""
+    rng: np.random.Generator
+    """Splits the reference's rows into the folds of the outcome models."""
     untouched: bool = False
     """Whether they are what was served, priced in the headline metric."""
+
+    @cached_property
+    def chances(self) -> tuple[Floats, Floats]:
+        """P(label | x) of both windows, learned on the reference (n_ref, K) and (n_cur, K); for a classifier with labels of
+        ``doubly_robust.MAX_CLASSES`` classes at most."""
+        labels = self.good.labels.astype(np.int64)
+        return doubly_robust.class_probabilities(self.x_g, labels, self.x_b, self.classes, self.categorical, self.rng)
+
+    @cached_property
+    def expectations(self) -> tuple[Floats, Floats]:
+        """Expected row statistics given x for both windows, fitted on first use; zeros (plain importance weighting) with very
+        many classes."""
+        k = self.classes
+        if not k or self.s_g.shape[1] != 3 * k:
+            losses = self.s_g[:, 1:]
+            m_g, m_b = doubly_robust.expected_losses(self.x_g, losses, self.x_b, self.categorical, self.rng)
+            return np.column_stack([np.ones(len(m_g)), m_g]), np.column_stack([np.ones(len(m_b)), m_b])
+        if k > doubly_robust.MAX_CLASSES:
+            return np.zeros_like(self.s_g), np.zeros_like(self.s_b)
+        in_g, in_b = self.chances
+        return (
+            doubly_robust.count_expectations(in_g, self.good.predictions.astype(np.int64)),
+            doubly_robust.count_expectations(in_b, self.bad.predictions.astype(np.int64)),
+        )
 
 
 def populations(
     case: Case, target: Metric, frame: pl.DataFrame, bad: Outcomes, leave_out: tuple[str, ...] = ()
 ) -> Populations:
     """Reference as served against ``frame`` (a version of the current sample) with outcomes ``bad``."""
+    untouched = frame is case.current.sample and bad is case.current.outcomes and target.name == case.metric.name
+    if untouched and not leave_out:
+        return served_populations(case)
+    return _populations(case, target, frame, bad, leave_out, untouched)
+
+
+@once
+def served_populations(case: Case) -> Populations:
+    """Both windows as served for the headline metric, with the models fitted on them, made once per case."""
+    return _populations(case, case.metric, case.current.sample, case.current.outcomes, (), True)
+
+
+def _populations(
+    case: Case, target: Metric, frame: pl.DataFrame, bad: Outcomes, leave_out: tuple[str, ...], untouched: bool
+) -> Populations:
     design = make_design(
         case.pairs.values(), leave_out=(*leave_out, *left_by_screen(case), *beyond_the_reference(case))
     )
     rows_g, rows_b = case.labelled_rows(case.reference), case.labelled_rows(case.current)
-    untouched = frame is case.current.sample and bad is case.current.outcomes and target.name == case.metric.name
     good, bad = case.reference.outcomes.take(rows_g), bad.take(rows_b)
     k = len(case.problem.classes)
     x_g, x_b = design.matrix(case.reference.sample)[rows_g], design.matrix(frame)[rows_b]
@@ -179,6 +221,8 @@ def populations(
         good,
         bad,
         design.columns,
+        k,
+        case.rng("outcome models"),
         untouched,
     )
 
@@ -193,28 +237,12 @@ def split(case: Case, target: Metric, p: Populations) -> Split | None:
     value = target.value
     if not domain.supported:
         return _shared_support(case, target, p, domain)
-    m_g, m_b = expectations(case, p, rng)
+    m_g, m_b = p.expectations
     moved = doubly_robust.move(p.s_g, p.s_b, m_g, m_b, domain.weights, draw_g, draw_b)
     before = Effect(float(value(moved.reference)), value(moved.reference_replicates))
     between = Effect(float(value(moved.moved)), value(moved.moved_replicates))
     after = Effect(float(value(moved.current)), value(moved.current_replicates))
     return Split(between - before, after - between, domain, True)
-
-
-def expectations(case: Case, p: Populations, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Expected row statistics given x for both windows; zeros (plain importance weighting) with very many classes."""
-    k = len(case.problem.classes)
-    if not case.problem.classification or p.s_g.shape[1] != 3 * k:
-        m_g, m_b = doubly_robust.expected_losses(p.x_g, p.s_g[:, 1:], p.x_b, p.categorical, rng)
-        return np.column_stack([np.ones(len(m_g)), m_g]), np.column_stack([np.ones(len(m_b)), m_b])
-    if k > doubly_robust.MAX_CLASSES:
-        return np.zeros_like(p.s_g), np.zeros_like(p.s_b)
-    labels = p.good.labels.astype(np.int64)
-    in_g, in_b = doubly_robust.class_probabilities(p.x_g, labels, p.x_b, k, p.categorical, rng)
-    return (
-        doubly_robust.count_expectations(in_g, p.good.predictions.astype(np.int64)),
-        doubly_robust.count_expectations(in_b, p.bad.predictions.astype(np.int64)),
-    )
 
 
 def _shared_support(case: Case, target: Metric, p: Populations, domain: doubly_robust.Domain) -> Split:

@@ -12,6 +12,7 @@ The prior is what makes a window of one day say little and a window of thirty da
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,8 @@ PRIOR_DF = 4.0
 """The prior of a day effect is a half-t of this many degrees of freedom."""
 NONE = 0.5
 """Prior mass at no day effect at all, relative to a node."""
-STEP = 2**0.5
+FIRST, STEP, WEEKDAY_STEP = 0.125, 2**0.5, 2.5
+"""The smallest day effect of the grid, in usual day effects, and the factor to the next for days and for weekdays."""
 LEAST_NOISE = 1e-6
 """Sampling noise of a day, in usual day effects, that is assumed where rows show none: a window in which every row is alike has a
 spread of exactly zero, and dividing by it leaves the range of floats."""
@@ -128,21 +130,26 @@ class _NodeGrid:
     @classmethod
     def make(cls, reference: DailySeries, current: DailySeries, scale: float) -> _NodeGrid:
         spread = max(float(np.sqrt(np.mean(s.values**2))) for s in (reference, current)) / scale
-        top = max(8.0, 3 * spread)
-        tau = np.r_[0.0, np.exp(np.arange(np.log(0.125), np.log(top) + 1e-9, np.log(STEP)))]
-        # The nodes are equidistant in log tau, so the density of tau is multiplied by tau.
-        prior = np.r_[np.log(NONE), _half_t(tau[1:]) + np.log(tau[1:])]
-        prior[0] += np.log(0.125)
-        rho_prior = RHO_POWER * np.log1p(-RHO)
-        tau_nodes = np.r_[0.0, np.repeat(tau[1:], len(RHO))]
-        memory = np.r_[0, np.tile(np.arange(len(RHO)), len(tau) - 1)]
-        normal = special.logsumexp(rho_prior)
-        day_prior = np.r_[prior[0], (prior[1:, None] + (rho_prior - normal)).ravel()]
-        b = np.exp(np.arange(np.log(0.125), np.log(top) + 1e-9, np.log(2.5)))
-        b_prior = _half_t(b) + np.log(b)
+        reach = np.log(max(8.0, 3 * spread) / FIRST) + 1e-9
+        tau, memory, day_prior, b, b_prior = _unit_nodes(int(reach / np.log(STEP)), int(reach / np.log(WEEKDAY_STEP)))
         weekdays = np.unique(np.r_[reference.weekdays, current.weekdays])
         least = (LEAST_NOISE * scale) ** 2
-        return cls(tau_nodes * scale, RHO[memory], memory, day_prior, b * scale, b_prior, weekdays, least)
+        return cls(tau * scale, RHO[memory], memory, day_prior, b * scale, b_prior, weekdays, least)
+
+
+@lru_cache(maxsize=32)
+def _unit_nodes(steps: int, weekday_steps: int) -> tuple[Floats, NDArray[np.int64], Floats, Floats, Floats]:
+    """Day nodes (tau, place of rho, log prior) and weekday nodes (sd, log prior) in usual day effects, by steps above the first."""
+    tau = np.r_[0.0, FIRST * STEP ** np.arange(steps + 1.0)]
+    # The nodes are equidistant in log tau, so the density of tau is multiplied by tau.
+    prior = np.r_[np.log(NONE) + np.log(FIRST), _half_t(tau[1:]) + np.log(tau[1:])]
+    rho_prior = RHO_POWER * np.log1p(-RHO)
+    rho_prior -= special.logsumexp(rho_prior)
+    tau_nodes = np.r_[0.0, np.repeat(tau[1:], len(RHO))]
+    memory = np.r_[0, np.tile(np.arange(len(RHO)), len(tau) - 1)]
+    day_prior = np.r_[prior[0], (prior[1:, None] + rho_prior).ravel()]
+    b = FIRST * WEEKDAY_STEP ** np.arange(weekday_steps + 1.0)
+    return tau_nodes, memory, day_prior, b, _half_t(b) + np.log(b)
 
 
 @dataclass(frozen=True)
