@@ -189,7 +189,9 @@ class Case:
             return expected_cost(self.problem.costs)
         if name not in (CLASSIFICATION if self.problem.classification else REGRESSION):
             known = self.reference.outcomes.known()
-            return custom_metric(name, self.problem, self.settings.base, self.reference.outcomes.take(known).arrays)
+            trial = self.reference.outcomes.take(known).arrays
+            trusted = self.settings.artifacts.trusted
+            return custom_metric(name, self.problem, self.settings.base, trial, trusted=trusted)
         if name == "brier":
             return brier_of(len(self.problem.classes))
         if name not in ("macro_f1", "roc_auc", "pr_auc"):

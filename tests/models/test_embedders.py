@@ -32,7 +32,9 @@ def case(tmp_path):
     frames = [scenarios.with_notes(make(rng, rows=800), rng) for make in (scenarios.served, scenarios.next_month)]
 
     def make(**embed: str) -> Case:
-        settings = Settings.from_dict({"model": dict(scenarios.ROLES) | {"embed": embed}}, base=tmp_path)
+        settings = Settings.from_dict(
+            {"model": dict(scenarios.ROLES) | {"embed": embed}, "artifacts": {"trusted": True}}, base=tmp_path
+        )
         return Case(open_windows(*frames, settings), settings)
 
     return make

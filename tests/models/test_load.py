@@ -212,7 +212,7 @@ def test_function_beside_the_configuration(tmp_path):
         tmp_path, "helper_beside", "def rule(frame):\n    return ['yes' if b > 0 else 'no' for b in frame['b']]\n"
     )
     before = list(sys.path)
-    answer = load_model("serve:score", base=tmp_path).answer(LOGGED)
+    answer = load_model("serve:score", base=tmp_path, trusted=True).answer(LOGGED)
     assert answer.predictions.tolist() == ["yes" if b > 0 else "no" for b in ROWS["b"]]
     assert answer.scores is None
     assert sys.path == before
@@ -222,7 +222,10 @@ def test_modules_of_one_name_in_two_folders_stay_apart(tmp_path):
     for folder, word in (("old", "was"), ("new", "is")):
         (tmp_path / folder).mkdir()
         write_module(tmp_path / folder, "scoring", f"def score(frame):\n    return [{word!r}] * len(frame)\n")
-    found = {f: load_model("scoring:score", base=tmp_path / f).answer(LOGGED).predictions[0] for f in ("old", "new")}
+    found = {
+        f: load_model("scoring:score", base=tmp_path / f, trusted=True).answer(LOGGED).predictions[0]
+        for f in ("old", "new")
+    }
     assert found == {"old": "was", "new": "is"}
 
 
@@ -233,13 +236,13 @@ def test_a_file_works_like_a_module(tmp_path):
     )
     (tmp_path / "code" / "beside.py").write_text("def twice(x):\n    return 2.0 * x\n")
     for spec in ("code/my-serving.py:score", str(tmp_path / "code" / "my-serving.py") + ":score"):
-        model = load_model(spec, base=tmp_path)
+        model = load_model(spec, base=tmp_path, trusted=True)
         assert model.name == spec
         assert np.allclose(model.answer(LOGGED).predictions, 2 * LOGGED["a"].to_numpy())
     with pytest.raises(ModelError, match=r"no file at code/my_serving\.py; did you mean 'my-serving\.py'"):
-        load_model("code/my_serving.py:score", base=tmp_path)
+        load_model("code/my_serving.py:score", base=tmp_path, trusted=True)
     with pytest.raises(ModelError, match="has no 'scare'; did you mean 'score'"):
-        load_model("code/my-serving.py:scare", base=tmp_path)
+        load_model("code/my-serving.py:scare", base=tmp_path, trusted=True)
 
 
 def test_files_of_one_name_in_two_folders_are_two_modules(tmp_path):
@@ -248,7 +251,7 @@ def test_files_of_one_name_in_two_folders_are_two_modules(tmp_path):
         (tmp_path / folder / "served_here.py").write_text(f"def score(frame):\n    return [{value}] * len(frame)\n")
     for folder, value in (("v1", 1.0), ("v2", 2.0), ("v1", 1.0)):
         for spec, base in ((f"{folder}/served_here.py:score", tmp_path), ("served_here:score", tmp_path / folder)):
-            assert set(load_model(spec, base=base).answer(LOGGED).predictions) == {value}
+            assert set(load_model(spec, base=base, trusted=True).answer(LOGGED).predictions) == {value}
 
 
 @pytest.mark.parametrize(
@@ -264,7 +267,7 @@ def test_what_module_and_function_can_get_wrong(spec, words, tmp_path):
     write_module(tmp_path, "broken_module", "1 / 0\n")
     write_module(tmp_path, "sound_module", "NUMBER = 3\ndef score(frame):\n    return frame\n")
     with pytest.raises(ModelError) as raised:
-        load_model(spec, base=tmp_path)
+        load_model(spec, base=tmp_path, trusted=True)
     assert words in one_line(raised)
 
 

@@ -63,7 +63,7 @@ def diagnose(
         joblib.dump(model, folder / "model.joblib")
         (folder / "served_model.py").write_text(FUNCTION, encoding="utf-8")
         sections["artifacts"] = (
-            {"reference_model": "served_model:answer"}
+            {"reference_model": "served_model:answer", "trusted": True}
             if as_function
             else {"reference_model": "model.joblib", "trusted": True}
         )

@@ -196,6 +196,7 @@ features = ["income", "age", "channel", "premium"]
 [windows]
 current = "log.parquet"
 [artifacts]
+trusted = true
 reference_model = "serving:old"
 current_model = "serving:new"
 [gate]

@@ -384,7 +384,7 @@ def test_the_command_refuses_by_a_diagnosis_made_before(backslide, broken, tmp_p
     broken.reference.write_parquet(tmp_path / "reference.parquet")
     broken.current.write_parquet(tmp_path / "current.parquet")
     joblib.dump(broken.model, tmp_path / "champion.joblib")
-    config = CONFIG.replace("[retrain]", '[artifacts]\nreference_model = "champion.joblib"\ntrusted = true\n[retrain]')
+    config = CONFIG.replace("[artifacts]", '[artifacts]\nreference_model = "champion.joblib"')
     (tmp_path / "backslide.toml").write_text(config, encoding="utf-8")
     (tmp_path / "training.py").write_text(TRAINING, encoding="utf-8")
     assert backslide("diagnose", "backslide.toml", "-q", "--json", "why.json").code == 1
@@ -421,6 +421,8 @@ features = ["amount", "age", "channel"]
 [windows]
 reference = "reference.parquet"
 current = "current.parquet"
+[artifacts]
+trusted = true
 [retrain]
 recipe = "training:train"
 diagnose = false

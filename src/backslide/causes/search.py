@@ -188,7 +188,7 @@ def _attempt(what: str, find: Callable[[], Sequence[T]]) -> tuple[tuple[T, ...],
     try:
         return tuple(find()), []
     except Exception as error:
-        if let_through():
+        if let_through(error):
             raise
         return (), [f"{what} could not be tried out: {type(error).__name__}: {error}".splitlines()[0][:200]]
 
@@ -229,7 +229,7 @@ def _price_all(bench: PricingBench, faults: list[Fault], notes: list[str]) -> li
         try:
             priced.append(price(bench, fault, [other for other in certain if other is not fault]))
         except Exception as error:
-            if let_through():
+            if let_through(error):
                 raise
             suspect = f"{fault.kind} of {', '.join(fault.features)}"
             note = f"{suspect} is suspected and could not be tried out: {type(error).__name__}: {error}"

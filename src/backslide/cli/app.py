@@ -10,8 +10,9 @@ import typer
 from backslide.cli.log_app import log
 from backslide.cli.options import PrintJson, option
 from backslide.cli.output import Files
+from backslide.cli.streams import Commands
 
-app = typer.Typer(
+app = Commands(
     name="backslide",
     help="Finds out why a deployed model quietly got worse, and proves it.",
     epilog="Exit codes: 0 no material degradation; 1 degraded, held, refused or an open alarm; 2 could not run; "

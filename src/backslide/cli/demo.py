@@ -8,6 +8,7 @@ import webbrowser
 from pathlib import Path
 
 from backslide.cli.output import note, progress, say, show
+from backslide.cli.streams import answer_stream
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.say import percent
 
@@ -62,6 +63,6 @@ def _letters(out: Path, *, show_report: bool, as_json: bool, quiet: bool) -> int
 
 def _has_screen() -> bool:
     """Whether opening a browser would reach a person, and not a text browser in a build log."""
-    if not sys.stdout.isatty() or os.environ.get("CI"):
+    if not answer_stream().isatty() or os.environ.get("CI"):
         return False
     return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

@@ -8,12 +8,14 @@ import sys
 import threading
 import traceback
 import warnings
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from backslide.contracts.containment import Termination
 from backslide.contracts.errors import BackslideError
+from backslide.models.user_code import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,10 +31,6 @@ _UsageError = next(base for base in typer.BadParameter.__mro__ if base.__name__ 
 _INTERRUPTIONS = (KeyboardInterrupt, typer.Abort)
 
 
-class Termination(BaseException):
-    """SIGTERM came; no Exception, so that whatever contains the failures of a check or a source lets it through."""
-
-
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; never raises, except under ``BACKSLIDE_DEBUG=1``, where tracebacks are shown."""
     from backslide.cli.app import app
@@ -42,15 +40,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal that cannot show a minus sign must not end the run
     argv = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with _ends_when_asked(), warnings.catch_warnings():
+        with _ends_when_asked(), _exits_are_ours(), warnings.catch_warnings():
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")
             code = app(argv or ["--help"], standalone_mode=False, prog_name="backslide")
-    except (Exception, KeyboardInterrupt, Termination) as error:
-        return _failed(error)
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":  # of Polars' core, which is no Exception
-            raise
+    except (
+        BaseException
+    ) as error:  # also a panic of Polars' core and sys.exit() of the user's code, which are no Exceptions
         return _failed(error)
     if not argv:  # a script that calls a command it forgot to name has not succeeded
         return COULD_NOT_RUN
@@ -76,10 +72,39 @@ def _terminate(_number: int, _frame: Any) -> None:
     raise Termination
 
 
+@contextmanager
+def _exits_are_ours() -> Iterator[None]:
+    """``os._exit`` of user code becomes an error, and a call that nothing interrupts ends the process with 2, never with less.
+
+    Processes that were forked off end as they like.
+    """
+    leave, process = os._exit, os.getpid()
+
+    def refuse(status: int) -> NoReturn:
+        if os.getpid() != process:
+            leave(status)
+        raise SystemExit(status)
+
+    def end(sentence: str) -> None:
+        os.write(2, f"backslide: {sentence}\n".encode())
+        leave(COULD_NOT_RUN)
+
+    os._exit, Limits.last_resort = refuse, end
+    try:
+        yield
+    finally:
+        os._exit, Limits.last_resort = leave, None
+
+
 def _failed(error: BaseException) -> int:
     if os.environ.get("BACKSLIDE_DEBUG") == "1":
         traceback.print_exception(error)
-    print(f"backslide: {_in_one_line(error)}", file=sys.stderr)
+    line = f"backslide: {_in_one_line(error)}"
+    try:
+        print(line, file=sys.stderr)
+    except (OSError, ValueError):  # closed, by whoever reads it or by the user's code
+        with suppress(OSError):
+            os.write(2, f"{line}\n".encode(errors="replace"))
     if isinstance(error, Termination):
         return TERMINATED
     return INTERRUPTED if isinstance(error, _INTERRUPTIONS) else COULD_NOT_RUN
@@ -97,6 +122,8 @@ def _in_one_line(error: BaseException) -> str:
     if isinstance(error, OSError):
         named = f" {error.filename}" if error.filename else ""
         return f"cannot read or write{named}: {error.strerror or error}"
+    if isinstance(error, SystemExit):
+        return f"code that was called asked to end the process (exit code {error.code!r}), so there is no answer"
     if isinstance(error, MemoryError):
         return "out of memory; lower [engine] batch_rows and sample_rows, or free memory"
     return (

@@ -113,7 +113,7 @@ def configuration(
     lines += [
         "# With the model at hand, causes are verified by undoing them and scoring again.",
         "# [artifacts]",
-        _line("# reference_model", '"model.skops"', "or .joblib with trusted = true, or module:function"),
+        _line("# reference_model", '"model.skops"', "or .joblib or module:function, with trusted = true"),
     ]
     return "\n".join(lines) + "\n"
 

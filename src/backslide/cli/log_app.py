@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from backslide.cli.options import PrintJson, option
+from backslide.cli.streams import Commands
 
-log = typer.Typer(
+log = Commands(
     help="The prediction log: import, roll up, count, compact, label and export what a model served.",
     rich_markup_mode=None,
 )

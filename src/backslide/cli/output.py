@@ -8,8 +8,9 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
+from backslide.cli.streams import answer_stream
 from backslide.contracts.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,9 +63,10 @@ def publish(answer: PublishedAnswer, files: Files) -> None:
 def say(text: str) -> None:
     """Print to standard output; a reader that went away (``| head``) is no error."""
     try:
-        print(text.rstrip("\n"), flush=True)
+        print(text.rstrip("\n"), file=answer_stream(), flush=True)
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - stays open until the end
+        # What is left in the buffer must not fail again when it is closed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), answer_stream().fileno())
 
 
 def note(text: str) -> None:
@@ -74,13 +76,14 @@ def note(text: str) -> None:
 
 def show(answer: PublishedAnswer) -> None:
     """Print the text, in colour and at the width of the terminal where there is one."""
-    if not _is_terminal(sys.stdout) or "NO_COLOR" in os.environ:
+    stream = answer_stream()
+    if not _is_terminal(stream) or "NO_COLOR" in os.environ:
         say(answer.to_text())
         return
     from backslide.report.render.answer import page_of
     from backslide.report.render.text import page_text
 
-    width = max(60, min(shutil.get_terminal_size().columns, 120))
+    width = max(60, min(_columns(stream), 120))
     say(page_text(page_of(answer), color=True, width=width))
 
 
@@ -97,6 +100,14 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str], None] | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as display:
         task = display.add_task("starting", total=None)
         yield lambda words: display.update(task, description=words)
+
+
+def _columns(stream: TextIO) -> int:
+    """The width of the terminal behind the answer; COLUMNS wins."""
+    try:
+        return shutil.get_terminal_size((os.get_terminal_size(stream.fileno()).columns, 24)).columns
+    except (OSError, ValueError):
+        return shutil.get_terminal_size().columns
 
 
 def _is_terminal(stream: object) -> bool:

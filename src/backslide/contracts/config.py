@@ -26,12 +26,13 @@ class ModelSettings(Roles):
     min_effect: float | None = Field(default=None, ge=0)
     """What counts as material; default 0.01, for regression 2 % of the reference labels' mean absolute deviation."""
     metrics: tuple[str, ...] = ()
-    """Metrics of the user's own beside the usual ones, as ``module:function``."""
+    """Metrics of the user's own beside the usual ones, as ``module:function``; needs ``[artifacts] trusted``."""
     costs: dict[str, float | dict[str, float]] | None = None
     """Cost of errors: by label (``spam = 5``), by label and prediction (``[model.costs.spam] ham = 5``), or for regression
     ``over`` and ``under`` per unit. What is not named costs 1 per error; a right answer costs 0 unless named."""
     embed: dict[str, str] = {}
-    """Text column -> ``module:function`` that turns a list of texts into vectors (n, d), for the checks of embeddings."""
+    """Text column -> ``module:function`` that turns a list of texts into vectors (n, d), for the checks of embeddings; needs
+    ``[artifacts] trusted``."""
 
 
 class WindowSettings(SettingsSection):
@@ -67,7 +68,7 @@ class ArtifactSettings(SettingsSection):
     reference_model: str | None = None
     current_model: str | None = None
     trusted: bool = False
-    """Pickle-based files execute what they are given; they are refused without this."""
+    """Pickle-based files execute what they are given, and ``module:function`` is code: both are refused without this."""
     reference_snapshot: str | None = None
     current_snapshot: str | None = None
     repository: str | None = None
@@ -112,13 +113,15 @@ class EngineSettings(SettingsSection):
 
     sample_rows: int = Field(default=20_000, ge=200)
     """Rows per window where a model must be called."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     batch_rows: int = Field(default=262_144, ge=1)
     """Rows per batch of the pass over a window."""
     bootstrap: int = Field(default=400, ge=50)
     """Replicates of the shared block bootstrap."""
     false_discovery_rate: float = Field(default=0.01, gt=0, lt=0.5)
     """Of all findings of a report with a p-value, outside the verdict's own."""
+    model_timeout: float = Field(default=3600.0, gt=0)
+    """Seconds that one call of your own code may take: loading a model, asking it about a batch, training a candidate."""
 
 
 class Settings(SettingsSection):

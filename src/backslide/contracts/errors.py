@@ -8,7 +8,8 @@ BackslideError
 │   ├── LabelError           labels, predictions and scores that do not fit each other or the task
 │   └── TimestampError       timestamps that cannot be read
 ├── ModelError               an artefact that cannot be loaded or called
-│   └── UntrustedError       a pickle-based artefact without `trusted = true`
+│   ├── ModelTimeoutError    a call of the user's own code that did not return in time
+│   └── UntrustedError       code that a configuration or a file names without `trusted = true`
 ├── LogError                 a prediction log that cannot be opened or written
 ├── StoreError               the state of watching cannot be opened or written
 ├── FrozenError              a frozen pipeline was to be fitted, or is not the one of its snapshot
@@ -56,8 +57,12 @@ class ModelError(BackslideError):
     """A model artefact cannot be loaded or called."""
 
 
+class ModelTimeoutError(ModelError):
+    """A call of the user's own code did not return within `[engine] model_timeout`."""
+
+
 class UntrustedError(ModelError):
-    """A pickle-based artefact was given without `trusted = true`."""
+    """A configuration or a file names code, and nobody said `trusted = true`."""
 
 
 class LogError(BackslideError):

@@ -11,8 +11,10 @@ from typing import Any
 
 from backslide.contracts.config import Settings
 from backslide.contracts.roles import Roles
+from backslide.models.imports import is_spec
 from backslide.models.load import load_model
 from backslide.models.model import Model
+from backslide.models.user_code import limit_calls
 
 Progress = Callable[[str], None]
 Models = tuple[Model | None, Model | None]
@@ -70,9 +72,14 @@ def load_reference_model(settings: Settings, reference_model: Any = None) -> Mod
 
 
 def _load(settings: Settings, model: Any) -> Model | None:
+    limit_calls(settings.engine.model_timeout)
     if model is None:
         return None
-    return load_model(model, trusted=settings.artifacts.trusted, base=settings.base, task=settings.model.task)
+    artifacts, base = settings.artifacts, settings.base
+    # A program that hands over the name of a function could as well have imported it; a configuration could not.
+    handed_over = model not in (artifacts.reference_model, artifacts.current_model) if isinstance(model, str) else False
+    trusted = artifacts.trusted or (handed_over and is_spec(model, base))
+    return load_model(model, trusted=trusted, base=base, task=settings.model.task)
 
 
 def window_sources(settings: Settings, reference: Any = None, current: Any = None) -> tuple[Any, Any]:

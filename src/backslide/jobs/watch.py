@@ -24,6 +24,7 @@ from backslide.engine.sources.errors import reading
 from backslide.engine.window import WindowPair
 from backslide.jobs.investigate import investigate
 from backslide.jobs.prelude import Progress, silent
+from backslide.models.user_code import limit_calls
 from backslide.monitor import expectation, notify
 from backslide.monitor.collect import SumPlan, gather
 from backslide.monitor.detect import Rules, Track, track
@@ -75,6 +76,7 @@ def watch(
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
     """
     say = progress or silent
+    limit_calls(settings.engine.model_timeout)  # of metrics of the user's own: no model is loaded before an alarm
     memory = Book() if replay or book is None else book
     look = _Inspection.open(settings, as_of or now(), memory)
     look.replay = replay

@@ -8,23 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from backslide.contracts.errors import ConfigError
+from backslide.contracts.errors import ConfigError, ModelTimeoutError
 from backslide.engine.columns.vectors import LEAST, Matrix
 from backslide.models.failures import one_line
 from backslide.models.imports import import_function
+from backslide.models.user_code import contained
 
 BATCH = 256
 """Texts of one call."""
 Embedder = Callable[[list[str]], Any]
 
 
-def embedder(column: str, spec: str, base: Path) -> Embedder:
+def embedder(column: str, spec: str, base: Path, *, trusted: bool) -> Embedder:
     """The function that ``module:function`` names.
 
     Raises:
+        UntrustedError: nobody vouched for its code.
         ConfigError: it cannot be imported or called.
     """
-    function: Embedder = import_function(spec, base=base, role=f"[model] embed of {column!r}")
+    function: Embedder = import_function(spec, base=base, role=f"[model] embed of {column!r}", trusted=trusted)
     return function
 
 
@@ -38,7 +40,10 @@ def embed_texts(function: Embedder, column: str, texts: list[str]) -> Matrix:
     for start in range(0, len(texts), BATCH):
         batch = texts[start : start + BATCH]
         try:
-            part = np.asarray(function(batch), np.float32)
+            with contained(f"[model] embed of {column!r}"):
+                part = np.asarray(function(batch), np.float32)
+        except ModelTimeoutError:
+            raise
         except Exception as error:
             raise ConfigError(f"[model] embed of {column!r} failed: {one_line(error)}") from None
         wide = part.shape[1] if part.ndim == 2 else 0

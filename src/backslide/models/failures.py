@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from backslide.contracts.errors import ModelTimeoutError
+
 if TYPE_CHECKING:
     from backslide.models.answer import Reply
 
@@ -181,6 +183,8 @@ class _Search:
             self.effort.calls -= 1
         try:
             return self.ask(rows)
+        except ModelTimeoutError:
+            raise  # every further question would take as long again
         except Exception as error:  # the user's code: whatever it raises is a failure of these rows
             self.error = self.error or one_line(error)
             return None

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backslide.contracts.errors import ConfigError, ModelError, did_you_mean
+from backslide.contracts.errors import ConfigError, ModelError, ModelTimeoutError, UntrustedError, did_you_mean
+from backslide.contracts.trust import require_trust
 from backslide.models.failures import one_line
+from backslide.models.user_code import contained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,21 +34,20 @@ def module_file(spec: str, base: Path | None) -> Path:
     return (base or Path()) / (module if module.endswith(".py") else module.replace(".", "/") + ".py")
 
 
-def import_object(spec: str, *, base: Path | None) -> Any:
+def import_object(spec: str, *, base: Path | None, trusted: bool, role: str = "") -> Any:
     """The object that ``module:function`` or ``file.py:function`` names; modules in ``base`` come first.
 
+    ``role`` is how the setting is called in errors.
+
     Raises:
+        UntrustedError: nobody vouched for the code.
         ModelError: no such module or file, it fails when imported, or it has no such name.
     """
+    require_trust(f"{role}: {spec}" if role else spec, "names a function", trusted=trusted)
     module_name, attribute = spec.rsplit(":", 1)
     folder = (base or Path()).resolve()
     try:
-        if module_name.endswith(".py"):
-            module = _import_file(folder / module_name, module_name, folder)
-        else:
-            _forget_namesake(module_name.split(".")[0], folder)
-            with on_path(folder):
-                module = importlib.import_module(module_name)
+        module = _import(module_name, folder, spec)
     except ModelError:
         raise
     except Exception as error:
@@ -59,21 +60,34 @@ def import_object(spec: str, *, base: Path | None) -> Any:
     return module
 
 
-def import_function(spec: str, *, base: Path, role: str, expected: str = "'module:function'") -> Any:
+def import_function(spec: str, *, base: Path, role: str, trusted: bool, expected: str = "'module:function'") -> Any:
     """A function that a setting names; ``role`` is how the setting is called in errors.
 
     Raises:
+        UntrustedError: nobody vouched for the code.
         ConfigError: it cannot be imported or called.
     """
     if not SPEC.fullmatch(spec):
         raise ConfigError(f"{role}: expected {expected}, got {spec!r}")
     try:
-        function = import_object(spec, base=base)
+        function = import_object(spec, base=base, trusted=trusted, role=role)
+    except (UntrustedError, ModelTimeoutError):
+        raise
     except ModelError as error:
         raise ConfigError(f"{role}: {error}") from None
     if not callable(function):
         raise ConfigError(f"{role}: expected a function, got {type(function).__name__}")
     return function
+
+
+def _import(module_name: str, folder: Path, spec: str) -> Any:
+    """The module, from its file or by its name; what it runs while it is imported is the user's own."""
+    if module_name.endswith(".py"):
+        with contained(f"importing {spec}"):
+            return _import_file(folder / module_name, module_name, folder)
+    _forget_namesake(module_name.split(".")[0], folder)
+    with contained(f"importing {spec}"), on_path(folder):
+        return importlib.import_module(module_name)
 
 
 def _import_file(path: Path, shown: str, folder: Path) -> Any:

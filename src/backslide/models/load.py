@@ -6,8 +6,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from backslide.contracts.errors import ModelError, UntrustedError, did_you_mean
+from backslide.contracts.errors import ModelError, ModelTimeoutError, did_you_mean
 from backslide.contracts.extras import needs
+from backslide.contracts.trust import require_trust
 from backslide.models.boosters import SUFFIXES as _BOOSTERS
 from backslide.models.boosters import read_booster
 from backslide.models.failures import one_line
@@ -15,6 +16,7 @@ from backslide.models.imports import import_object, is_spec, on_path
 from backslide.models.mlflow import is_mlflow, read_mlflow
 from backslide.models.model import Model
 from backslide.models.onnx import read_onnx
+from backslide.models.user_code import contained
 from backslide.models.wrap import wrap
 
 _PICKLES = (".joblib", ".pkl", ".pickle")
@@ -28,12 +30,12 @@ def load_model(artefact: object, *, trusted: bool = False, base: Path | None = N
         artefact: an object with ``predict`` or ``predict_proba``; a function of a pandas frame;
             ``"module:function"`` or ``"file.py:function"``; a path to a .skops, .joblib, .pkl, .pickle or .onnx file, or to
             one of XGBoost (.json, .ubj), LightGBM (.txt) or CatBoost (.cbm); an MLflow URI or folder.
-        trusted: whether files may execute code while they are loaded.
+        trusted: whether files may execute code while they are loaded, and modules that are named here be imported.
         base: folder that relative paths and modules start from.
         task: ``binary``, ``multiclass`` or ``regression``, for models that do not say which they are.
 
     Raises:
-        UntrustedError: the file would execute code and ``trusted`` is false.
+        UntrustedError: loading it would execute code and ``trusted`` is false.
         MissingExtraError: the file needs an optional dependency.
         ModelError: no such file, not readable, or nothing that can be asked.
     """
@@ -45,7 +47,7 @@ def load_model(artefact: object, *, trusted: bool = False, base: Path | None = N
     text = str(artefact)
     path = (base or Path()) / text
     if isinstance(artefact, str) and is_spec(text, base):
-        return wrap(import_object(text, base=base), name=text, task=task)
+        return wrap(import_object(text, base=base, trusted=trusted), name=text, task=task)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         loaded = _read(path, text, trusted=trusted, base=base)
@@ -83,29 +85,27 @@ def _read_skops(path: Path, shown: str, *, trusted: bool) -> Any:
         unknown = io.get_untrusted_types(file=path)
     except Exception as error:
         raise ModelError(f"{shown} cannot be read as a skops file: {one_line(error)}") from None
-    if unknown and not trusted:
+    if unknown:
         listed = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
-        raise UntrustedError(
-            f"{shown} holds types that skops does not consider safe: {listed}; "
-            "set trusted = true under [artifacts] if you made it"
-        )
+        require_trust(shown, f"holds types that skops does not consider safe ({listed})", trusted=trusted)
     try:
-        return io.load(path, trusted=unknown)
+        with contained(shown):
+            return io.load(path, trusted=unknown)
+    except ModelTimeoutError:
+        raise
     except Exception as error:
         raise ModelError(f"{shown} cannot be loaded: {one_line(error)}") from None
 
 
 def _read_pickle(path: Path, shown: str, *, trusted: bool, base: Path | None) -> Any:
-    if not trusted:
-        raise UntrustedError(
-            f"{shown} is pickle-based, so loading it executes code; "
-            "set trusted = true under [artifacts] if you made it, or save it as .skops"
-        )
+    require_trust(shown, "is pickle-based", trusted=trusted, otherwise=", or save it as .skops")
     import joblib
 
     try:
-        with on_path(base or path.parent):
+        with contained(shown), on_path(base or path.parent):
             return joblib.load(path)
+    except ModelTimeoutError:
+        raise
     except ModuleNotFoundError as error:
         raise ModelError(f"{shown} needs the module {error.name!r}, which is not installed here") from None
     except Exception as error:

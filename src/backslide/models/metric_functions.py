@@ -16,23 +16,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backslide.contracts.errors import ConfigError
+from backslide.contracts.errors import ConfigError, ModelTimeoutError
 from backslide.engine.roles.problem import Problem
 from backslide.models.failures import one_line
 from backslide.models.imports import import_function
+from backslide.models.user_code import contained
 from backslide.stats.metrics.metric import Arrays, Floats, Metric, mean
 
 Call = Callable[[Arrays], Any]
 
 
-def custom_metric(spec: str, problem: Problem, base: Path, trial: Arrays) -> Metric:
+def custom_metric(spec: str, problem: Problem, base: Path, trial: Arrays, *, trusted: bool) -> Metric:
     """The metric that ``module:function`` names, tried on some rows: additive where it returns a value per row.
 
     Raises:
+        UntrustedError: nobody vouched for its code.
         ConfigError: it cannot be imported or called, or returns neither one number nor a number per row.
     """
     expected = "'module:function' or a metric of this task"
-    function = import_function(spec, base=base, role="[model] metrics", expected=expected)
+    function = import_function(spec, base=base, role="[model] metrics", trusted=trusted, expected=expected)
     call = _caller(spec, function, problem)
     returned = call(trial)
     better, share = (
@@ -69,7 +71,10 @@ def _caller(spec: str, function: Callable[..., Any], problem: Problem) -> Call:
                 {label: scores[:, k] for k, label in enumerate(problem.classes)} if scores is not None else {}
             )
         try:
-            return function(*arguments)
+            with contained(f"[model] metric {spec}"):
+                return function(*arguments)
+        except ModelTimeoutError:
+            raise
         except Exception as error:
             raise ConfigError(f"[model] metric {spec} failed: {one_line(error)}") from None
 

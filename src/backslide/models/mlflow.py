@@ -7,9 +7,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from backslide.contracts.errors import MissingExtraError, ModelError, UntrustedError
+from backslide.contracts.errors import MissingExtraError, ModelError, ModelTimeoutError
 from backslide.contracts.extras import needs
+from backslide.contracts.trust import require_trust
 from backslide.models.failures import one_line
+from backslide.models.user_code import contained
 
 SCHEMES = ("models:/", "runs:/", "mlflow-artifacts:/", "mlflow:")
 
@@ -27,16 +29,13 @@ def read_mlflow(text: str, path: Path, *, trusted: bool) -> Any:
         MissingExtraError: MLflow is not installed.
         ModelError: MLflow cannot load it.
     """
-    if not trusted:
-        raise UntrustedError(
-            f"{text} is an MLflow model, so loading it executes code; set trusted = true under [artifacts] if you made it"
-        )
+    require_trust(text, "is an MLflow model", trusted=trusted)
     uri = text.removeprefix("mlflow:") if text.startswith(SCHEMES) else str(path)
     try:
-        with warnings.catch_warnings():
+        with contained(text):
             warnings.simplefilter("ignore")
             return _load(uri, text)
-    except MissingExtraError:
+    except (MissingExtraError, ModelTimeoutError):
         raise
     except Exception as error:
         raise ModelError(f"{text}: MLflow cannot load it: {one_line(error)}") from None

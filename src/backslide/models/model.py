@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from backslide.contracts.errors import ModelError, did_you_mean
+from backslide.contracts.errors import ModelError, ModelTimeoutError, did_you_mean
 from backslide.engine.roles.problem import Problem
 from backslide.models.answer import Reply, ReplyError
 from backslide.models.failures import Effort, answer_what_can_be
 from backslide.models.frame import to_pandas
+from backslide.models.user_code import contained
 from backslide.stats.metrics.metric import Floats
 
 if TYPE_CHECKING:
@@ -168,6 +169,8 @@ class Model:
         for number, way in enumerate(ways):
             try:
                 reply = self._ask_again_with_floats(way(batch), decisions)
+            except ModelTimeoutError:
+                raise
             except Exception as error:
                 failure = failure or error
                 continue
@@ -180,12 +183,18 @@ class Model:
     def _ask_again_with_floats(self, batch: pd.DataFrame, decisions: bool) -> Reply:
         """A column that is missing throughout has no type of its own: encoders want objects, boosters want floats."""
         try:
-            return self.ask(batch, decisions)
+            return self._contained(batch, decisions)
+        except ModelTimeoutError:
+            raise
         except Exception:
             empty = [name for name in batch.columns if batch[name].dtype == object and batch[name].isna().all()]
             if not empty:
                 raise
-            return self.ask(batch.astype(dict.fromkeys(empty, "float64")), decisions)
+            return self._contained(batch.astype(dict.fromkeys(empty, "float64")), decisions)
+
+    def _contained(self, batch: pd.DataFrame, decisions: bool) -> Reply:
+        with contained(f"model {self.name}"):
+            return self.ask(batch, decisions)
 
     def _assemble(
         self, n: int, replies: list[tuple[np.ndarray, Reply]], failed: np.ndarray, error: str | None

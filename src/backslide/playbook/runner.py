@@ -64,7 +64,7 @@ def _run(check: type[Check], case: Case) -> Outcome:
     try:
         findings = tuple(check(thresholds).run(case))
     except Exception as error:  # a check must never end the run
-        if let_through():
+        if let_through(error):
             raise
         first = (str(error).splitlines() or [""])[0]
         return Outcome(**facts, status=Status.FAILED, reason=f"{type(error).__name__}: {first}"[:300])

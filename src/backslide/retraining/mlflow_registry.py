@@ -6,8 +6,9 @@ import logging
 import warnings
 from typing import Any
 
-from backslide.contracts.errors import ModelError, UntrustedError
+from backslide.contracts.errors import ModelError
 from backslide.contracts.extras import needs
+from backslide.contracts.trust import require_trust
 from backslide.models.failures import one_line
 
 
@@ -18,10 +19,7 @@ def ready(*, trusted: bool) -> None:
         UntrustedError: MLflow writes pickles, and files are not trusted.
         MissingExtraError: MLflow is not installed.
     """
-    if not trusted:
-        raise UntrustedError(
-            "[retrain] mlflow: MLflow writes pickles; set trusted = true under [artifacts], or leave it out"
-        )
+    require_trust("[retrain] mlflow", "writes pickles", trusted=trusted, otherwise=", or leave it out")
     with needs("mlflow", "[retrain] mlflow"):
         import mlflow.sklearn  # noqa: F401
 

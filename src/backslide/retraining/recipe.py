@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from backslide.contracts.errors import ConfigError, ModelError
+from backslide.contracts.errors import ConfigError, ModelError, ModelTimeoutError
 from backslide.contracts.labels import label_text
 from backslide.models.failures import one_line
 from backslide.models.frame import to_pandas
 from backslide.models.imports import import_object, is_spec
 from backslide.models.load import load_model
 from backslide.models.model import Model
+from backslide.models.user_code import contained
 from backslide.models.wrap import wrap
 from backslide.retraining.history import History, Rows
 from backslide.retraining.online import OneByOne
@@ -98,7 +99,7 @@ def _open(source: Any, base: Path, trusted: bool) -> tuple[str, Any]:
         return getattr(source, "__name__", type(source).__name__), source
     text = str(source)
     if is_spec(text, base):
-        return text, import_object(text, base=base)
+        return text, import_object(text, base=base, trusted=trusted, role="[retrain] recipe")
     return text, load_model(text, trusted=trusted, base=base).artefact
 
 
@@ -152,12 +153,14 @@ def train_model(
     frame, labels = inputs(recipe, h, rows), labels_of(recipe, h, rows)
     fitted_steady = None
     try:
-        with warnings.catch_warnings():
+        with contained(f"training with the recipe {recipe.name}"):
             warnings.simplefilter("ignore")
             if steady is not None:
                 fitted_steady = deepcopy(steady).fit(frame)
                 frame = fitted_steady.transform(frame)
             fitted = recipe.fit(frame.iloc[:, 0] if recipe.takes_text else frame, labels, weights)
+    except ModelTimeoutError:
+        raise
     except Exception as error:
         raise ModelError(f"the recipe {recipe.name} fails on {len(rows)} rows: {one_line(error)}") from None
     whole = fitted if fitted_steady is None else with_steady(fitted_steady, fitted)

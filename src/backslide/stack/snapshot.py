@@ -68,7 +68,7 @@ def snapshot(
         golden: rows kept with what the model makes of them; 0 for none.
         against: an earlier snapshot, whose golden rows are asked again instead of drawing some from ``data``.
         features: columns that the model is given, where it does not know them itself.
-        trusted: whether pickle-based artefacts may be loaded; without it they are told by their digest alone.
+        trusted: whether artefacts that execute code may be loaded; without it they are told by their digest alone.
         salt: of the digests of settings, by default the variable BACKSLIDE_SALT; snapshots to be compared need the same.
         base: folder that relative paths start from.
         rows: training rows kept with the model's answers, so that the snapshot alone can be a reference window; 0 for none.
@@ -206,7 +206,7 @@ def _load(model: Any, folder: Path, trusted: bool, notes: list[str]) -> Model | 
         return load_model(model, trusted=trusted, base=folder)
     except UntrustedError:
         notes.append(
-            f"{model} is pickle-based and was not loaded: the snapshot holds neither its fitted steps nor golden rows; "
+            f"{model} was not loaded, because that executes code: the snapshot holds neither its fitted steps nor golden rows; "
             "take it with --trusted (trusted=True) if you made the file"
         )
         return None

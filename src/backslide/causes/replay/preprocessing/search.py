@@ -76,7 +76,7 @@ def _try(way: Callable[[Asker], InputChange | None], asker: Asker) -> InputChang
     try:
         return way(asker)
     except Exception as error:
-        if let_through():
+        if let_through(error):
             raise
         note = (
             f"what the saved model was given could not be tried out ({way.__name__}): {type(error).__name__}: {error}"

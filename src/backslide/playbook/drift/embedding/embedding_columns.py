@@ -90,7 +90,7 @@ def check_functions(case: Case) -> None:
             raise ConfigError(f"[model] embed: no column {column!r}{did_you_mean(column, held)}")
         if held[column] != ColumnKind.CATEGORICAL:
             raise ConfigError(f"[model] embed: expected texts in column {column!r}, found {held[column]} values")
-        embedder(column, spec, case.settings.base)
+        embedder(column, spec, case.settings.base, trusted=case.settings.artifacts.trusted)
 
 
 def embedding_columns(case: Case) -> list[str]:
@@ -157,7 +157,8 @@ def vectors(case: Case, column: str) -> Vectors | None:
 @once
 def made_vectors(case: Case, column: str) -> Vectors | None:
     """What the function under ``[model] embed`` makes of a bounded sample of texts."""
-    function = embedder(column, case.settings.model.embed[column], case.settings.base)
+    settings = case.settings
+    function = embedder(column, settings.model.embed[column], settings.base, trusted=settings.artifacts.trusted)
     rows, x = [], []
     for side in case.sides:
         order = change_of_column.canonical(case, side, [column])
