@@ -139,7 +139,7 @@ class _NodeGrid:
 
 @lru_cache(maxsize=32)
 def _unit_nodes(steps: int, weekday_steps: int) -> tuple[Floats, NDArray[np.int64], Floats, Floats, Floats]:
-    """Day nodes (tau, place of rho, log prior) and weekday nodes (sd, log prior) in usual day effects, by steps above the first."""
+    """Day nodes (tau, place of rho, log prior) and weekday nodes (sd, log prior), in usual day effects."""
     tau = np.r_[0.0, FIRST * STEP ** np.arange(steps + 1.0)]
     # The nodes are equidistant in log tau, so the density of tau is multiplied by tau.
     prior = np.r_[np.log(NONE) + np.log(FIRST), _half_t(tau[1:]) + np.log(tau[1:])]
