@@ -16,6 +16,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # OpenMP threads that wait by spinning make gradient boosting ten times slower on a busy machine. Read once, at load.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if os.environ.get("BACKSLIDE_DEBUG") != "1":
+        os.environ["RUST_BACKTRACE"] = "0"  # a panic is told in one line; its stack is for debugging
     from backslide.cli.errors import run
 
     return run(arguments)

@@ -126,6 +126,8 @@ def _in_one_line(error: BaseException) -> str:
         return f"code that was called asked to end the process (exit code {error.code!r}), so there is no answer"
     if isinstance(error, MemoryError):
         return "out of memory; lower [engine] batch_rows and sample_rows, or free memory"
+    if type(error).__name__ == "PanicException":
+        return f"a library failed on the data, which may be damaged: {_flat(str(error))[:200]}; BACKSLIDE_DEBUG=1 shows where"
     return (
         f"internal error, {type(error).__name__}: {_flat(str(error))}; "
         "set BACKSLIDE_DEBUG=1 to see where, and please report it"

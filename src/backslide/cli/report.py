@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from backslide.cli.output import Files, note, show
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.errors import ConfigError, InputError, did_you_mean
+from backslide.contracts.files import parse_json, read_text
 from backslide.contracts.gate import Gate
 from backslide.contracts.retrain import Retrain
 from backslide.contracts.shadow import Shadow
@@ -36,7 +36,7 @@ def run(source: str, files: Files, *, charts: Path | None = None, image: str | N
 def _answer(text: str) -> Any:
     """What its format says that it is; all the rest is read as a diagnosis, whose errors say what is wrong."""
     try:
-        data = json.loads(text)
+        data = parse_json(text)
     except ValueError:
         data = None
     kind = str(data.get("format", "")).removeprefix("backslide.").partition("/")[0] if isinstance(data, dict) else ""
@@ -76,7 +76,7 @@ def _read(source: str) -> str:
         return sys.stdin.read()
     path = Path(source)
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except FileNotFoundError:
         raise InputError(f"no diagnosis at {source}; write one with `backslide diagnose --json {source}`") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError
 
 from backslide.contracts.errors import ConfigError, did_you_mean
+from backslide.contracts.files import read_text
 from backslide.contracts.retrain_settings import GateSettings, RetrainSettings
 from backslide.contracts.roles import Roles
 from backslide.contracts.validation import ScoreColumns, SettingsSection, keys, one_line
@@ -113,14 +114,14 @@ class EngineSettings(SettingsSection):
 
     sample_rows: int = Field(default=20_000, ge=200)
     """Rows per window where a model must be called."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**32)
     batch_rows: int = Field(default=262_144, ge=1)
     """Rows per batch of the pass over a window."""
     bootstrap: int = Field(default=400, ge=50)
     """Replicates of the shared block bootstrap."""
     false_discovery_rate: float = Field(default=0.01, gt=0, lt=0.5)
     """Of all findings of a report with a p-value, outside the verdict's own."""
-    model_timeout: float = Field(default=3600.0, gt=0)
+    model_timeout: float = Field(default=3600.0, gt=0, le=604_800)
     """Seconds that one call of your own code may take: loading a model, asking it about a batch, training a candidate."""
 
 
@@ -152,13 +153,15 @@ class Settings(SettingsSection):
         """
         path = Path(path)
         try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
+            data = tomllib.loads(read_text(path))
         except FileNotFoundError:
             raise ConfigError(f"no configuration at {path}; write one with `backslide init TABLE`") from None
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} cannot be read as a configuration: {error}") from None
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{path} is not valid TOML: {error}") from None
+        except RecursionError:
+            raise ConfigError(f"{path} cannot be read as a configuration: it is nested too deeply") from None
         return cls.from_dict(data, where=str(path), base=path.parent)
 
     @classmethod

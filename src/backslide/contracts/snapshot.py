@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from backslide.contracts.errors import InputError
+from backslide.contracts.files import read_bytes
 from backslide.contracts.values import PublishedDocument, Value
 
 Number = float | Literal["nan", "inf", "-inf"]
@@ -155,7 +156,7 @@ class Snapshot(PublishedDocument):
             InputError: no such file, not JSON, or not a snapshot.
         """
         try:
-            content = Path(path).read_bytes()
+            content = read_bytes(path)
         except OSError as error:
             raise InputError(f"expected a snapshot at {path}, cannot read it: {error.strerror or error}") from None
         try:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backslide.contracts.errors import InputError
+from backslide.contracts.files import parse_json
 
 
 class Value(BaseModel):
@@ -73,7 +74,7 @@ class PublishedDocument(Value):
             InputError: when the text is not JSON, or not of the format.
         """
         try:
-            data = json.loads(text)
+            data = parse_json(text)
         except ValueError as error:
             raise InputError(f"expected {cls.noun} as JSON: {error}") from None
         return cls.from_dict(data)

@@ -27,7 +27,7 @@ from backslide.engine.roles.logged_inputs import check_inputs, input_columns
 from backslide.engine.roles.problem import Problem
 from backslide.engine.roles.resolve_problem import outcome_head, resolve
 from backslide.engine.roles.score_scale import AlteredScores, read_scores, with_threshold
-from backslide.engine.sources.errors import reading
+from backslide.engine.sources.errors import opening, reading
 from backslide.engine.sources.snapshot import is_snapshot, limitations
 from backslide.engine.sources.window_source import Cutting, cut_window, need
 from backslide.engine.times.both_windows import times_of
@@ -99,6 +99,11 @@ def open_windows(reference: Any, current: Any, settings: Settings) -> WindowPair
     Raises:
         SourceError, ColumnError, LabelError, TimestampError, ConfigError: one line each, see the exception classes.
     """
+    with opening():
+        return _open_windows(reference, current, settings)
+
+
+def _open_windows(reference: Any, current: Any, settings: Settings) -> WindowPair:
     settings = with_threshold(settings)
     roles: Roles = settings.model
     cutting = Cutting(settings)

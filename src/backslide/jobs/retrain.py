@@ -14,6 +14,7 @@ from backslide.contracts.cause import Cause
 from backslide.contracts.config import Settings, is_auto
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.errors import ConfigError, InputError
+from backslide.contracts.files import read_text
 from backslide.contracts.retrain import FeatureRank, Policies, Retrain
 from backslide.contracts.roles import Roles
 from backslide.engine.window import open_windows
@@ -114,9 +115,11 @@ def _diagnosis(
     if policy.diagnosis is not None:
         path = settings.base / policy.diagnosis
         try:
-            return Diagnosis.from_json(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"[retrain] diagnosis: {path} cannot be read: {error.strerror}") from None
+            return Diagnosis.from_json(read_text(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"[retrain] diagnosis: {path} cannot be read: {getattr(error, 'strerror', None) or error}"
+            ) from None
     say("looking for the cause first")
     return diagnose(reference, current, settings=settings, name=settings.model.name, reference_model=champion)
 

@@ -13,7 +13,8 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from time import monotonic
+from functools import cache
+from time import monotonic, sleep
 from typing import Any
 
 from backslide.contracts.containment import Termination
@@ -41,6 +42,8 @@ class Limits:
     seconds: float = DEFAULT_SECONDS
     last_resort: Callable[[str], None] | None = None
     """Ends the process with a sentence, where it is ours to end."""
+    deadline: tuple[float, str] | None = None
+    """When the call that is running must have returned at the latest, and its name."""
     running = threading.local()
     """Whether this thread is inside user code already: the outermost call alone is timed."""
 
@@ -101,27 +104,42 @@ def _working_folder() -> str | None:
 @contextmanager
 def _timed(what: str) -> Iterator[None]:
     """Interrupt the block when its time is over: by a signal in the main thread, else by an exception set from outside."""
-    seconds = Limits.seconds
-    timers = []
+    alarm, timer = _alarm_is_free(), None
+    Limits.deadline = (monotonic() + Limits.seconds + GRACE_SECONDS, what)
     if Limits.last_resort is not None:
-        timers.append(threading.Timer(seconds + GRACE_SECONDS, Limits.last_resort, (overdue(what),)))
-    alarm = _alarm_is_free()
-    if alarm:
-        signal.signal(signal.SIGALRM, _interrupt)
-        signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN_SECONDS)
-    else:
-        timers.append(threading.Timer(seconds, _interrupt_thread, (threading.get_ident(),)))
-    for timer in timers:
-        timer.daemon = True
-        timer.start()
+        _watchdog()
     try:
+        if alarm:
+            signal.signal(signal.SIGALRM, _interrupt)
+            signal.setitimer(signal.ITIMER_REAL, Limits.seconds, AGAIN_SECONDS)
+        else:
+            timer = threading.Timer(Limits.seconds, _interrupt_thread, (threading.get_ident(),))
+            timer.daemon = True
+            timer.start()
         yield
     finally:
         if alarm:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        for timer in timers:
+        if timer is not None:
             timer.cancel()
+        Limits.deadline = None
+
+
+@cache
+def _watchdog() -> threading.Thread:
+    """One thread that ends the process when a call outlives even its grace: native code hears no signal."""
+    thread = threading.Thread(target=_look_at_the_clock, name="backslide-watchdog", daemon=True)
+    thread.start()
+    return thread
+
+
+def _look_at_the_clock() -> None:
+    while True:
+        sleep(AGAIN_SECONDS)
+        deadline, end = Limits.deadline, Limits.last_resort
+        if deadline is not None and end is not None and monotonic() > deadline[0]:
+            end(overdue(deadline[1]))
 
 
 def _alarm_is_free() -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from backslide.contracts.errors import MissingExtraError
 from backslide.contracts.extras import needs
+from backslide.contracts.files import read_bytes
 from backslide.contracts.snapshot import ConfigFile
 from backslide.stack.masking import digest, mask, secret_name
 
@@ -24,7 +25,7 @@ _ENV_LINE = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*=\s*(.*?)\s*$")
 def config_file(path: Path, shown: str, salt: str, show: Iterable[str] = ()) -> ConfigFile:
     """A file as it is written down under the name ``shown``."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as error:
         return ConfigFile(path=shown, digest=None, note=f"cannot be read: {error.strerror or error}")
     # Of the bytes' digest, because a file may hold nothing but a password.

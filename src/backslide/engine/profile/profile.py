@@ -20,6 +20,7 @@ from typing import Any
 import polars as pl
 
 from backslide.contracts.errors import InputError
+from backslide.contracts.files import read_bytes
 from backslide.engine.profile.batch import Cells, Sums, categorical_profile, count_cells, count_sums, numeric_profile
 from backslide.engine.profile.column import ColumnProfile
 from backslide.engine.profile.plan import Plan, make_plan
@@ -151,7 +152,7 @@ class Profile:
             InputError: when the file cannot be read or is not a profile.
         """
         try:
-            data = Path(path).read_bytes()
+            data = read_bytes(path)
         except OSError as error:
             reason = error.strerror or error
             raise InputError(f"expected a saved profile at {path}, cannot read it: {reason}") from None

@@ -34,6 +34,20 @@ _PASSWORD = re.compile(r"(://[^:/@#?\s]*:)((?!\d+(?:[/#?]|$))\S*)(@)")
 """Greedy, so that one with signs that should have been escaped is not shown in part."""
 _SECRET = re.compile(r"([?&][^=&#]*(?:pass|pwd|secret|token|key)[^=&#]*=)[^&#]*", re.IGNORECASE)
 _QUERY = re.compile(r"\s*(?:select|with|values|table|show)\s", re.IGNORECASE)
+_DRIVERS = {
+    "mysql": "mysqlclient",
+    "mariadb": "mariadb",
+    "oracle": "oracledb",
+    "mssql": "pyodbc",
+    "duckdb": "duckdb-engine",
+    "snowflake": "snowflake-sqlalchemy",
+    "bigquery": "sqlalchemy-bigquery",
+    "redshift": "sqlalchemy-redshift redshift_connector",
+    "cockroachdb": "sqlalchemy-cockroachdb psycopg2-binary",
+    "databricks": "databricks-sqlalchemy",
+    "clickhouse": "clickhouse-sqlalchemy",
+}
+"""What SQLAlchemy needs for a database beyond itself, as its documentation of dialects names it; else the name itself."""
 ROWS = 50_000
 """Rows fetched at a time."""
 
@@ -132,8 +146,9 @@ def _engine(url: URL, text: str) -> Engine:
     try:
         return create_engine(url)
     except (ImportError, NoSuchModuleError) as error:
-        extra = "watch,postgres" if url.get_backend_name() == "postgresql" else ""
-        how = install(extra) if extra else "install the driver that SQLAlchemy requires for it"
+        backend = re.split(r"[+:]", url.drivername)[0]
+        extra = "watch,postgres" if backend == "postgresql" else ""
+        how = install(extra) if extra else f"pip install {_DRIVERS.get(backend, backend)}"
         raise MissingExtraError(
             f"reading {hidden(text)!r} needs a driver ({str(error).splitlines()[0]}); {how}"
         ) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from backslide.contracts.config import DataSettings
 from backslide.contracts.errors import SourceError
 from backslide.contracts.extras import needs
 from backslide.engine.sources.csv_files import Scan, scan_csv
-from backslide.engine.sources.errors import first_line, reading
+from backslide.engine.sources.errors import first_line, reading, unreadable
 from backslide.engine.sources.file_notes import FileNotes
 from backslide.engine.sources.schema_union import typed, unified
 
@@ -116,7 +115,9 @@ def _scan_file(file: File, words: str, partitions_from: Path | None, data: DataS
         else:
             scan = Scan(_SCANNERS[kind](name), frozenset())
         scan.frame.collect_schema()
-    except (pl.exceptions.PolarsError, OSError, ValueError, EOFError, zlib.error) as error:
+    except BaseException as error:
+        if not (unreadable(error) or isinstance(error, ValueError)):
+            raise
         raise SourceError(f"{words!r} cannot be read as {kind.lstrip('.')}: {first_line(error)}") from None
     if partitions_from is None:
         return scan
@@ -165,12 +166,13 @@ def scan_delta(uri: str, words: str) -> pl.LazyFrame:
         SourceError: when there is no readable table.
     """
     with needs("delta", f"reading the Delta table {words!r}"):
-        from deltalake.exceptions import DeltaError
-
+        import deltalake  # noqa: F401
     try:
         with needs("delta", f"reading the Delta table {words!r}"):
             frame = pl.scan_delta(uri)
         frame.collect_schema()
-    except (DeltaError, pl.exceptions.PolarsError, OSError, ValueError) as error:
+    except BaseException as error:
+        if not (unreadable(error) or isinstance(error, (ValueError, KeyError, TypeError))):
+            raise
         raise SourceError(f"{words!r} cannot be read as a Delta table: {first_line(error)}") from None
     return frame

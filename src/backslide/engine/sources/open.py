@@ -13,6 +13,7 @@ import polars as pl
 from backslide.contracts.config import DataSettings
 from backslide.contracts.errors import SourceError, did_you_mean
 from backslide.contracts.extras import needs
+from backslide.contracts.say import number
 from backslide.engine.columns import names
 from backslide.engine.sources.database import hidden, is_database, scan_database
 from backslide.engine.sources.files import SUPPORTED, extension, scan_delta, scan_files
@@ -137,6 +138,8 @@ def _open_path(
     if path.exists():
         return scan_files([path], text, data=data, notes=notes)
     if _GLOB.search(text):
+        if "**" in text:
+            _check_extent(_fixed_part(path), text)
         matches = sorted(Path(name) for name in globbing.glob(str(path), recursive=True))
         if not matches:
             raise SourceError(f"expected files that match {text!r}, found none; check the folder and the pattern")
@@ -155,7 +158,10 @@ def _from_environment(text: str) -> str:
 
 
 def _rooted(text: str, base: Path | None) -> Path:
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:
+        raise SourceError(f"expected a path, got {text!r}: {error}") from None
     return path if base is None or path.is_absolute() else base / path
 
 
@@ -185,6 +191,7 @@ def _open_folder(path: Path, text: str, data: DataSettings | None, notes: list[s
 
 def _parts(folder: Path) -> list[Path]:
     """The files of a table that is a folder: Parquet, else text; what begins with a dot or an underscore is none of it."""
+    _check_extent(folder, str(folder))
     files = sorted(file for file in folder.rglob("*") if not file.is_dir())
     files = [f for f in files if not any(part.startswith((".", "_")) for part in f.relative_to(folder).parts)]
     for kinds in ((".parquet", ".pq"), (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".tsv.zst")):
@@ -192,6 +199,32 @@ def _parts(folder: Path) -> list[Path]:
         if parts:
             return parts
     return []
+
+
+MOST_ENTRIES = 500_000
+"""Files and folders that a pattern or a folder may make us look through; a search of the whole disk is somebody's slip."""
+
+
+def _check_extent(folder: Path, text: str) -> None:
+    """Refuse what would search the disk: ``/**``, or a home folder in place of a table."""
+    entries = 0
+    for _, folders, files in os.walk(folder, followlinks=True):
+        entries += len(folders) + len(files)
+        if entries > MOST_ENTRIES:
+            raise SourceError(
+                f"expected the files of one table at {text!r}, found more than {number(MOST_ENTRIES)} files and folders to "
+                "search; name a folder nearer to the table"
+            )
+
+
+def _fixed_part(path: Path) -> Path:
+    """The folder above the first part that is a pattern."""
+    plain = []
+    for part in path.parts:
+        if _GLOB.search(part):
+            break
+        plain.append(part)
+    return Path(*plain)
 
 
 def _no_such_file(path: Path, text: str) -> SourceError:

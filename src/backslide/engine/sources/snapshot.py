@@ -24,6 +24,8 @@ def is_snapshot(source: Any, base: Path) -> bool:
         return True
     if not isinstance(source, (str, Path)) or not str(source).endswith(".json"):
         return False
+    if not (base / str(source)).is_file():
+        return False
     try:
         with (base / str(source)).open(encoding="utf-8") as file:
             return '"backslide.snapshot/' in file.read(HEAD)

@@ -106,6 +106,12 @@ def logged_in(
             )
     if problem.has_scores and not columns.scores:
         raise LabelError("one model has scores and the other does not; name both, or leave [model] scores out")
+    if problem.classification and problem.has_scores:
+        stray = next((label for label in columns.scores if label not in problem.classes), None)
+        if stray is not None:
+            raise LabelError(
+                f"the other model has a score of {stray!r}, which is none of the classes{did_you_mean(stray, problem.classes)}"
+            )
     roles = problem.roles.model_copy(update={"prediction": columns.prediction, "scores": dict(columns.scores)})
     other = Problem(**{**vars(problem), "roles": roles, "has_scores": bool(columns.scores) and problem.has_scores})
     if problem.has_scores:

@@ -1,0 +1,49 @@
+"""Small files that people hand over: read whole, but never from a pipe, a device or beyond a size, nor parsed without end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+LARGEST = 256 * 2**20
+"""Bytes. A stored answer is under 2 MB and a snapshot with rows some ten; a file beyond this is none of them."""
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The bytes of a regular file.
+
+    Raises:
+        OSError: it is not there, no regular file (a pipe would be waited for, ``/dev/zero`` never ends), or too large.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a pipe or device"
+        raise OSError(f"expected a file, got {kind}")
+    with path.open("rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise OSError(f"expected a file of at most {LARGEST // 2**20} MB")
+    return data
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a regular file in UTF-8.
+
+    Raises:
+        OSError: as ``read_bytes``.
+        UnicodeDecodeError: it is no text.
+    """
+    return read_bytes(path).decode("utf-8")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: it is none, or nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
