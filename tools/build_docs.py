@@ -25,6 +25,7 @@ from backslide.contracts.finding import Step
 from backslide.contracts.gate import Gate
 from backslide.contracts.integrity import Integrity
 from backslide.contracts.retrain import Retrain
+from backslide.contracts.segments import SegmentReport
 from backslide.contracts.shadow import Shadow
 from backslide.contracts.snapshot import Snapshot
 from backslide.contracts.watch import WatchReport
@@ -40,6 +41,7 @@ FORMATS = {
     "gate": Gate,
     "retrain": Retrain,
     "watch": WatchReport,
+    "segments": SegmentReport,
 }
 """Formats that other programs read -> what they hold."""
 NOTE = "<!-- Written by tools/build_docs.py from the source; edit the docstring there. -->\n\n"

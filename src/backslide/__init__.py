@@ -20,6 +20,7 @@ _PUBLIC = {
     "freeze": "stack.guard",
     "integrity": "stack.compare",
     "retrain": "jobs.retrain",
+    "segments": "jobs.segments",
     "snapshot": "stack.snapshot",
     "shadow": "jobs.shadow",
 }
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from backslide.contracts.shadow import Shadow as Shadow
     from backslide.jobs.diagnose import diagnose as diagnose
     from backslide.jobs.retrain import retrain as retrain
+    from backslide.jobs.segments import segments as segments
     from backslide.jobs.shadow import shadow as shadow
     from backslide.log.recorder import Recorder as Recorder
     from backslide.stack.compare import integrity as integrity

@@ -287,6 +287,42 @@ def integrity(
 
 
 @app.command()
+def segments(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="Counts: a file, glob, folder or URI.")],
+    numerator: Annotated[str, option("--numerator", "COL", "Column of counts or sums, such as errors.")],
+    denominator: Annotated[str, option("--denominator", "COL", "Column of counts or sums, such as predictions.")],
+    time: Annotated[str, option("--time", "COL", "Column of times, or of seconds since 1970.")],
+    good: Annotated[str, option("--good", "A..B", "Period to compare with; both ends are included.")],
+    bad: Annotated[str, option("--bad", "A..B", "Period whose change is to be explained.")],
+    attribute: Annotated[
+        list[str] | None,
+        option("--attribute", "COL", "Column to search; may be repeated. Default: every other column."),
+    ] = None,
+    json: JsonFile = None,
+    html: HtmlFile = None,
+    md: MarkdownFile = None,
+    quiet: Quiet = False,
+) -> int:
+    """Find the combination of attributes that explains a change of a ratio, from counts.
+
+    Exits with 2 if this could not be determined.
+    """
+    from backslide.cli.jobs import segments as run
+
+    return run(
+        table,
+        Files(json, html, md),
+        quiet=quiet,
+        numerator=numerator,
+        denominator=denominator,
+        time=time,
+        good=good,
+        bad=bad,
+        attributes=attribute,
+    )
+
+
+@app.command()
 def selftest(
     config: Config = Path("backslide.toml"),
     columns: Annotated[int, typer.Option("--columns", min=1, help="Features to break, the most important first.")] = 3,
@@ -305,7 +341,9 @@ def selftest(
 def report(
     diagnosis: Annotated[
         str,
-        typer.Argument(metavar="DIAGNOSIS", help="What diagnose, shadow, gate or retrain --json wrote; - for stdin."),
+        typer.Argument(
+            metavar="DIAGNOSIS", help="What diagnose, shadow, gate, retrain or segments --json wrote; - for stdin."
+        ),
     ],
     html: HtmlFile = None,
     md: MarkdownFile = None,

@@ -75,6 +75,17 @@ def integrity(first: str, second: str, files: Files, *, quiet: bool, **options: 
     return 1 if answer.hurts else 0
 
 
+def segments(table: str, files: Files, *, quiet: bool, **options: Any) -> int:
+    """Search a table of counts; an explanation is no bad news, so that every answer returns 0."""
+    files.check()
+    from backslide.jobs.segments import segments as search  # after the quick refusals: it is heavy
+
+    with progress(quiet=quiet) as report_progress:
+        answer = search(table, progress=report_progress, **options)
+    publish(answer, files)
+    return 0
+
+
 def _from_base(source: str | None, base: Path) -> str | None:
     """A path typed at the prompt starts from the working directory, paths of the configuration from its folder."""
     if source is None or "://" in source or re.match(r"\d{4}-\d\d.*\.\.", source) or Path(source).is_absolute():

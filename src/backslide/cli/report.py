@@ -12,6 +12,7 @@ from backslide.contracts.errors import ConfigError, InputError, did_you_mean
 from backslide.contracts.files import parse_json, read_text
 from backslide.contracts.gate import Gate
 from backslide.contracts.retrain import Retrain
+from backslide.contracts.segments import SegmentReport
 from backslide.contracts.shadow import Shadow
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _answer(text: str) -> Any:
     except ValueError:
         data = None
     kind = str(data.get("format", "")).removeprefix("backslide.").partition("/")[0] if isinstance(data, dict) else ""
-    kinds: dict[str, Any] = {"shadow": Shadow, "gate": Gate, "retrain": Retrain}
+    kinds: dict[str, Any] = {"shadow": Shadow, "gate": Gate, "retrain": Retrain, "segments": SegmentReport}
     return kinds[kind].from_dict(data) if kind in kinds else Diagnosis.from_json(text)
 
 

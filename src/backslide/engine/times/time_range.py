@@ -12,6 +12,7 @@ from backslide.contracts.errors import TimestampError
 
 _LOOKS_LIKE_DATE = re.compile(r"^\d{4}-\d")
 _BARE_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -68,3 +69,56 @@ def _instant(part: str, text: str) -> datetime:
 
 def _short(instant: datetime) -> str:
     return instant.date().isoformat() if instant.time() == time() else instant.isoformat()
+
+
+@dataclass(frozen=True)
+class TimeSpan:
+    """From ``start`` to ``end``, both included: naive UTC, or numbers as the time column holds them."""
+
+    start: datetime | float
+    end: datetime | float
+    text: str
+    """As it was written."""
+
+    @property
+    def dated(self) -> bool:
+        """Whether the ends are dates or times."""
+        return isinstance(self.start, datetime)
+
+    def condition(self, moment: pl.Expr, *, dated: bool) -> pl.Expr:
+        """Rows that lie in the span; ``moment`` is naive UTC where ``dated``, and numbers are seconds since 1970 then."""
+        start, end = (_since_1970(end) if dated and isinstance(end, float) else end for end in (self.start, self.end))
+        return (moment >= start) & (moment <= end)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _since_1970(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+
+
+def parse_time_span(text: str, option: str) -> TimeSpan:
+    """Read ``START..END`` with both ends included: dates, times or numbers such as seconds since 1970.
+
+    A bare date as the end means the whole of that day.
+
+    Raises:
+        TimestampError: it is none, mixes both, or ends before it starts; ``option`` names it.
+    """
+    left, dots, right = (part.strip() for part in text.partition(".."))
+    numbers = [_NUMBER.fullmatch(part) is not None for part in (left, right)]
+    if not dots or not left or not right or numbers[0] != numbers[1]:
+        raise TimestampError(
+            f"{option}: expected START..END such as 2026-03-01..2026-03-14 or 1566397200..1566397740, got {text!r}"
+        )
+    if numbers[0]:
+        span, backwards = TimeSpan(float(left), float(right), text), float(right) < float(left)
+    else:
+        start, end = _instant(left, text), _instant(right, text)
+        if _BARE_DATE.match(right):
+            end += timedelta(days=1, microseconds=-1)
+        span, backwards = TimeSpan(start, end, text), end < start
+    if backwards:
+        raise TimestampError(f"{option}: expected a period that ends after it starts, got {text!r}; swap its ends")
+    return span

@@ -13,6 +13,7 @@ from backslide.contracts.finding import Finding
 from backslide.contracts.gate import Gate
 from backslide.contracts.integrity import Integrity
 from backslide.contracts.retrain import Retrain
+from backslide.contracts.segments import SegmentReport
 from backslide.contracts.selftest import SelfTest
 from backslide.contracts.shadow import Shadow
 from backslide.contracts.watch import WatchReport
@@ -23,6 +24,7 @@ from backslide.report.documents.gate import gate_page
 from backslide.report.documents.integrity import integrity_page
 from backslide.report.documents.page import Block, FindingBlock, Page
 from backslide.report.documents.retrain import retrain_page
+from backslide.report.documents.segments import segments_page
 from backslide.report.documents.selftest import selftest_page
 from backslide.report.documents.shadow import shadow_page
 from backslide.report.documents.watch import watch_page
@@ -38,6 +40,7 @@ _PAGES: dict[type[Value], Callable[[Any], Page]] = {
     Gate: gate_page,
     Integrity: integrity_page,
     Retrain: retrain_page,
+    SegmentReport: segments_page,
     SelfTest: selftest_page,
     Shadow: shadow_page,
     WatchReport: watch_page,
