@@ -28,8 +28,9 @@ PACKAGE = "backslide"
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
-NUMBER_WRITERS = ("contracts/say.py",)
-"""The modules that write numbers for people; everybody else asks them, so that a share looks alike everywhere."""
+NUMBER_WRITERS = ("contracts/say.py", "causes/columns/formats.py")
+"""What writes numbers for people, asked by everybody so that a share looks alike everywhere; and what writes them into rows as a
+source wrote them."""
 NUMBER_FORMAT = re.compile(r"[,_]|\.\d|\.\{\}|[eEfF%]$")
 """Format specifications that decide how a number looks; plain ``:g`` repeats it as it was given, widths only align."""
 

@@ -163,9 +163,25 @@ def test_the_points_of_causes_are_in_the_metric_of_the_part():
 
 def test_few_warnings_are_shown_those_of_most_points_first():
     said = tuple(f"something moved by {points}.0 points" for points in (1, 7, 3, 9, 2, 8, 4))
-    made = page(samples.binary(), warnings=said)
+    made = page(samples.binary(), warnings=said, causes=())
     assert [warning.split()[3] for warning in made.warnings] == ["9.0", "8.0", "7.0", "4.0", "3.0"]
     assert (len(made.warnings), made.more_warnings) == (MOST_WARNINGS, 2)
+    # Beside a verified cause that leaves nothing to explain they tell what follows from it.
+    beside = page(samples.binary(), warnings=said)
+    assert [warning.split()[3] for warning in beside.warnings] == ["9.0", "8.0"]
+    assert beside.more_warnings == 5
+
+
+def test_a_change_of_our_own_is_the_answer_of_the_step_integrity():
+    made = page(samples.binary())
+    changed = page(samples.binary(), causes=_own_change(samples.binary().causes[0]))
+    states = [{step.name: step.state for step in page_.contents}["integrity"] for page_ in (made, changed)]
+    assert states[0] != "fail"
+    assert states[1] == "fail"
+
+
+def _own_change(cause):
+    return (cause.model_copy(update={"kind": CauseKind.MODEL_CHANGE, "features": ()}),)
 
 
 def test_steps_stand_in_the_order_of_the_playbook_and_checks_worst_first():

@@ -8,7 +8,7 @@ finds the broken column first in two of three cases. A suspect is never a cause 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,8 +97,7 @@ def _moved_columns(bench: PricingBench, taken: frozenset[str]) -> list[Fault]:
     }
     first = sorted((name for name, w in weight.items() if w > 0), key=lambda name: -weight[name])[:MOST_PRICED]
     faults = [_moved(case.pairs[name]) for name in first]
-    # Shares of categories cannot be given back value by value, so they have no price.
-    return [price(bench, fault) if fault.rows.any() else fault for fault in faults]
+    return [price(bench, fault) if fault.hypotheses[0].undo else fault for fault in faults]
 
 
 def _distance(pair: Pair) -> float:
@@ -115,7 +114,7 @@ def _distance(pair: Pair) -> float:
 
 def _moved(pair: Pair) -> Fault:
     """A column that moved, as a fault whose repair maps it back."""
-    rows = np.zeros(len(pair.current), bool)
+    rows = np.ones(len(pair.current), bool)
     values: Floats = np.full(len(pair.current), np.nan)
     if pair.numeric:
         former, now = pair.finite[0], pair.numbers[1]
@@ -126,7 +125,8 @@ def _moved(pair: Pair) -> Fault:
         seen = f"{pair.name} moved from a median of {' to '.join(medians)}"
         undo = f"give {pair.name} the distribution that it had"
     else:
-        seen, undo = f"the categories of {pair.name} come in other shares", ""
+        # Shares of categories cannot be given back value by value: there is no repair, and so no price.
+        seen, undo = _other_shares(pair), ""
     hypothesis = Hypothesis(
         signature=Replacement(CauseKind.COVARIATE_SHIFT),
         features=(pair.name,),
@@ -139,6 +139,18 @@ def _moved(pair: Pair) -> Fault:
         params={"values": values},
     )
     return Fault((hypothesis,))
+
+
+def _other_shares(pair: Pair) -> str:
+    """``channel is 'web' in 40% of the rows, 25% before``, of the category whose share moved most."""
+    shares = [{v: n / sum(side.values()) for v, n in side.items()} for side in pair.levels]
+    level = max(shares[0].keys() | shares[1].keys(), key=lambda v: (abs(_rise(v, shares)), v))
+    before, now = (say.percent(side.get(level, 0.0)) for side in shares)
+    return f"{pair.name} is {level!r} in {now} of the rows, {before} before"
+
+
+def _rise(level: str, shares: Sequence[Mapping[str, float]]) -> float:
+    return shares[1].get(level, 0.0) - shares[0].get(level, 0.0)
 
 
 def _settle(bench: PricingBench, fault: Fault) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from backslide.case import Case
+from backslide.contracts import say
 from backslide.engine.columns import names
 from backslide.engine.columns.design_matrix import make_design
 from backslide.engine.columns.kinds import ColumnKind
@@ -189,7 +190,7 @@ def _differ(found: EncoderAgreement) -> bool:
 
 
 def _slopes(found: EncoderAgreement) -> str:
-    return f"{max(max(found.across), 0.0):.0%}"
+    return say.percent(max(*found.across, 0.0), 0)
 
 
 def _thin(held: Vectors) -> tuple[list[embedding_columns.Ints], tuple[Matrix, Matrix]]:

@@ -146,11 +146,7 @@ class NumberText(Writing):
     def _one(self, value: float) -> str:
         whole = value == round(value) and abs(value) < 1e15 if np.isfinite(value) else False
         if self.width:
-            return (
-                f"{self.prefix}{int(value):0{self.width}d}{self.suffix}"
-                if whole
-                else f"{self.prefix}{value}{self.suffix}"
-            )
+            return f"{self.prefix}{str(int(value)).zfill(self.width) if whole else value}{self.suffix}"
         plain = format(int(value), ",") if whole else format(value, ",")
         swapped = plain.translate({ord(","): self.thousands, ord("."): self.decimal})
         return f"{self.prefix}{swapped}{self.suffix}"

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from backslide.causes.faults import damage
+from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
 
@@ -66,7 +67,7 @@ def _of_numbers(pair: Pair, others: list[Pair]) -> Iterator[Rehearsal]:
     yield Rehearsal(CauseKind.UNIT_CHANGE, (name,), 0.4, f"{UNIT:g} times as large", unit)
     yield Rehearsal(CauseKind.SIGN_FLIP, (name,), 1.0, "the other sign", damage.map_numbers(name, lambda x: -x))
     capped = damage.map_numbers(name, lambda x: np.minimum(x, cap))
-    yield Rehearsal(CauseKind.CLIPPED_RANGE, (name,), 1.0, f"capped at {cap:.4g}", capped)
+    yield Rehearsal(CauseKind.CLIPPED_RANGE, (name,), 1.0, f"capped at {say.number(cap)}", capped)
     rounded = damage.map_numbers(name, lambda x: np.round(x / step) * step)
     yield Rehearsal(CauseKind.ROUNDED_VALUES, (name,), 1.0, f"rounded to {step:g}", rounded)
     noisy = damage.add_noise(name, spread)

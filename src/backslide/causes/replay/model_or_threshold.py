@@ -166,7 +166,7 @@ def _threshold(bench: PricingBench) -> OwnChange | None:
     now, old = _plainest(low, high), _plainest(ref_low, ref_high)
     seen = f"the decision threshold for {case.problem.positive!r} moved from {old} to {now}{where}, read off the scores"
     at = case.problem.threshold if low < case.problem.threshold <= high else high
-    undo, evidence = f"set the threshold back to {found.old:.4g}", "DRF004:prediction"
+    undo, evidence = f"set the threshold back to {say.number(found.old)}", "DRF004:prediction"
     change = _price(
         bench, CauseKind.THRESHOLD_CHANGE, undone, seen, undo, evidence, lambda: _recut(case, at, found.share)
     )

@@ -83,7 +83,7 @@ class Presenter:
         return self._estimate(gain if self.target.higher_is_better else -gain)
 
     def _fault(self, fault: Fault) -> Cause:
-        seen = "; ".join(h.seen for h in fault.hypotheses)
+        seen, undo = ("; ".join(texts) for texts in zip(*((h.seen, h.undo) for h in fault.hypotheses), strict=True))
         price, back, injection = (
             self._estimate(fault.points),
             self._back(fault.repair_effect),
@@ -102,7 +102,7 @@ class Presenter:
             points=price,
             unit=self.unit,
             confidence=materiality.confidence(fault, artefact=self.found.artefact),
-            repair=Repair(description="; ".join(h.undo for h in fault.hypotheses), points_back=back),
+            repair=Repair(description=undo, points_back=back) if undo else None,
             injection=None if injection is None else Injection(points=injection),
             share_of_rows=float(fault.rows.mean()),
             **self._when(fault.rows),
@@ -175,7 +175,7 @@ class Presenter:
             rank=1,
             kind=cause.kind,
             features=cause.features,
-            classes=cause.classes,
+            classes=() if cause.every_class else cause.classes,
             segment=cause.segment,
             points=price,
             unit=self.unit,

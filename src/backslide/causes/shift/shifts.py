@@ -22,6 +22,7 @@ from backslide.causes.shift.attribution import NAMED, changed_relation, coded, m
 from backslide.causes.shift.label_policy import find_label_policy
 from backslide.causes.shift.local_relation import LocalDrift, find_local_drift
 from backslide.causes.shift.recalibration import relearning_gain, targeted_gain
+from backslide.contracts import say
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.playbook.concept.decomposition import Populations, Split, headline_split, split, weighted
 from backslide.playbook.verify.slices import telling_slice
@@ -193,7 +194,7 @@ def _policy(bench: PricingBench, p: Populations, drop: Effect) -> WorldChange | 
         return None
     classes = bench.case.problem.classes
     facts = tuple(
-        f"{move.share:.0%} of what was labelled {classes[move.before]!r} is now labelled {classes[move.after]!r}"
+        f"{say.percent(move.share, 0)} of what was labelled {classes[move.before]!r} is now labelled {classes[move.after]!r}"
         for move in found.moves
     )
     named = (classes[found.moves[0].before], classes[found.moves[0].after])
@@ -259,7 +260,8 @@ def _label_shift(bench: PricingBench, p: Populations, drop: Effect, parts: Split
     named = np.argsort(-np.abs(moved.z))[:NAMED]
     classes = tuple(case.problem.classes[i] for i in named if abs(moved.z[i]) > PRIOR_Z)
     facts = tuple(
-        f"{case.problem.classes[i]}: {np.mean(y_ref == i):.1%} → {np.mean(y_cur == i):.1%} of labels" for i in named[:2]
+        f"{case.problem.classes[i]}: {say.levels(np.mean(y_ref == i), np.mean(y_cur == i), share=True)} of labels"
+        for i in named[:2]
     )
     confidence = Confidence.SUPPORTED
     caveat = "" if same else "features moved within the classes too"

@@ -166,14 +166,14 @@ def coded(case: Case, codes: tuple[NDArray[np.int64], NDArray[np.int64]], cells:
 
 
 @dataclass(frozen=True)
-class Sampled:
+class SampleMove:
     """The move of a quantity known for the sampled rows only, and its standard deviation in the reference."""
 
     move: NumericMove
     spread: float
 
 
-def sampled(case: Case, values: tuple[Floats, Floats]) -> Sampled | None:
+def sampled(case: Case, values: tuple[Floats, Floats]) -> SampleMove | None:
     """The move of a quantity of the sampled rows (NaN = not counted)."""
     known = [v[np.isfinite(v)] for v in values]
     if not all(map(len, known)):
@@ -183,7 +183,7 @@ def sampled(case: Case, values: tuple[Floats, Floats]) -> Sampled | None:
     counted = [DayCounts.of(c, len(edges) + 1, days) for c, days in zip(codes, both_days(case), strict=True)]
     counts = [np.bincount(c[c >= 0], minlength=len(edges) + 1) for c in codes]
     move = numeric_move(counts[0], counts[1], (counted[0], counted[1]))
-    return None if move is None else Sampled(move, float(known[0].std()))
+    return None if move is None else SampleMove(move, float(known[0].std()))
 
 
 def scattered(case: Case, rows: Sequence[Ints], values: Sequence[Floats]) -> tuple[Floats, Floats]:

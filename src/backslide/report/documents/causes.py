@@ -109,7 +109,8 @@ def _proof(cause: Cause, unit: Unit) -> tuple[str, ...]:
     if cause.repair is not None:
         back = cause.repair.points_back
         gain = "" if back is None else f"; {_priced(back, unit, ' back')}"
-        what = "Held-out refit" if cause.kind.family == "the world" else "Repair"
+        refit = cause.kind.family == "the world" and not isinstance(cause, Suspect)
+        what = "Held-out refit" if refit else "Repair"
         clauses.append(f"{what}: {cause.repair.description}{gain}")
     if cause.injection is not None:
         clauses.append(f"Injection into the reference rows; {_priced(cause.injection.points, unit)}")

@@ -71,17 +71,21 @@ class StepView:
     checks: tuple[CheckView, ...]
 
 
-def step_view(step: Step, outcomes: tuple[Outcome, ...], unused: dict[str, str]) -> StepView:
-    """A step with its checks; ``unused`` maps keys of findings to the ids that are still free, and is used up."""
+def step_view(step: Step, outcomes: tuple[Outcome, ...], unused: dict[str, str], *, at_fault: bool = False) -> StepView:
+    """A step with its checks; ``unused`` maps keys of findings to the ids that are still free, and is used up.
+
+    A step is ``at_fault`` where a cause answers its question, whatever its checks saw.
+    """
     mine = [outcome for outcome in outcomes if outcome.step is step]
     ran = [outcome for outcome in mine if outcome.status is Status.RAN]
-    worst = max((outcome.severity for outcome in ran), key=lambda severity: severity.rank, default=None)
+    severities = [*(outcome.severity for outcome in ran), *([Severity.FAIL] if at_fault else [])]
+    worst = max(severities, key=lambda severity: severity.rank, default=None)
     ordered = sorted(ran, key=lambda outcome: -outcome.severity.rank)
     return StepView(
         name=step.value,
         question=step.question,
         state="not checked" if worst is None else labels.SEVERITY[worst],
-        tally=_tally(ran, len(mine) - len(ran)),
+        tally=_tally(ran, len(mine) - len(ran)) + ("; a cause is named" if at_fault else ""),
         checks=tuple(_check(outcome, unused) for outcome in ordered),
     )
 

@@ -175,7 +175,9 @@ def _indicated(
 def _unknown(asker: Asker, source: str, levels: list[Any]) -> str:
     texts = [str(level) for level in levels]
     share = float(asker.side.sample[source].cast(pl.String).is_in(texts).fill_null(False).mean() or 0.0)  # type: ignore[arg-type]
-    return f"{say.listed([repr(v) for v in levels])} of {source} taken for unknown ({share:.1%} of the rows)"
+    return (
+        f"{say.listed([repr(v) for v in levels])} of {source} taken for unknown ({say.percent(share, 1)} of the rows)"
+    )
 
 
 def _table(own: Floats, got: Floats) -> tuple[tuple[float, float], ...] | None:

@@ -193,7 +193,7 @@ def _distinct(case: Case, column: str) -> dict[str, Scalar]:
 def _basis(case: Case, ref: ColumnProfile) -> str:
     assert ref.counts is not None
     bins = int((ref.counts > 0).sum())
-    exact = "exact" if (ref.counts > 0).all() or bins < 128 else f"exact to {1 / bins:.1g}"
+    exact = "exact" if (ref.counts > 0).all() or bins < 128 else f"exact to {say.number(1 / bins, 1)}"
     noise = change_of_column.noise(case)
     return f"all rows, KS {exact}; {noise}"
 

@@ -121,7 +121,7 @@ class TextShape(Check):
         case: Case,
         subject: str,
         summary: str,
-        moved: change_of_column.Sampled,
+        moved: change_of_column.SampleMove,
         values: Pair,
         x: str,
         *,

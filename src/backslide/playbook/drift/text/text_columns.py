@@ -32,7 +32,7 @@ QUOTED = 110
 Ints = NDArray[np.int64]
 
 
-class Dated(Protocol):
+class HasDays(Protocol):
     """Rows whose days are known, or not."""
 
     @property
@@ -107,7 +107,7 @@ def quoted(text: str, most: int = QUOTED) -> str:
     return shown + ("…" if len(text) > len(head) else "")
 
 
-def clumped(case: Case, passages: Dated, which: tuple[Floats, Floats], clumps: Ints) -> ShareMove | None:
+def clumped(case: Case, passages: HasDays, which: tuple[Floats, Floats], clumps: Ints) -> ShareMove | None:
     """The move of a share of texts that come in clumps: so many rows count as one as do in the reference.
 
     ``which`` is 0 or 1 of each text (NaN: not counted), ``clumps`` the number of the clump of each text of the reference.

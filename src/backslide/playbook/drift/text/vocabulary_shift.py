@@ -171,7 +171,7 @@ def _by_class(case: Case, held: Passages, bag: Bag, within: object) -> tuple[Evi
             before,
             after,
             round(own.auc, 3),
-            f"{own.low:.3f} to {own.high:.3f}",
+            " to ".join(say.fixed(end, 3) for end in (own.low, own.high)),
             ", ".join(f"{'+' if t.z > 0 else '−'}{text_columns.quoted(t.term, 30)}" for t in terms)
             or "none beyond chance",
         )
