@@ -3,7 +3,7 @@
 Two questions on the sample. *Who goes with whom*: changes of Spearman's rank correlation between every pair of features whose
 own distribution did not move (ranks have no unit). *Can the windows be told apart*: a regularised domain classifier,
 cross-fitted over stretches of days, with its AUC, the interval of it, and the columns it used. Left out of the classifier: ids
-and other texts that are mostly unique, counters that rise with time, and columns constant in the reference.
+and other texts that are mostly unique, columns that only tell the time, and columns constant in the reference.
 
 **Why it matters.** A broken join leaves every marginal as it was. Values belong to other rows, and no univariate test sees it.
 
@@ -38,6 +38,7 @@ from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import to_numbers
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.clock import time_columns
 from backslide.playbook.drift import change_of_column
 from backslide.playbook.findings import enough_days, separation_finding, separation_severity
 from backslide.stats.drift.domain_classifier import Separation, separation
@@ -49,8 +50,6 @@ MOST_ROWS = 4000
 """Rows per window that the classifier sees."""
 MIN_ROWS = 200
 SHOWN = 10
-COUNTER = 0.98
-"""Rank correlation with time from which a column counts rows or days."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,7 @@ def _steady(case: Case) -> list[str]:
     found = []
     for column in case.features_of(ColumnKind.NUMERIC, ColumnKind.BOOLEAN):
         pair = case.pairs[column]
-        if pair.constant_before or pair.current.n_unique() < 2 or _counts_time(case, column):
+        if pair.constant_before or pair.current.n_unique() < 2 or column in time_columns(case):
             continue
         if pair.numeric:
             move = change_of_column.numeric(case, column)
@@ -173,8 +172,8 @@ def _steady(case: Case) -> list[str]:
 
 
 def _for_classifier(case: Case) -> list[str]:
-    """At most 60 columns, the most moved first, without counters."""
-    columns = [c for c in case.pairs if not _counts_time(case, c)]
+    """At most 60 columns, the most moved first, without those that only tell the time."""
+    columns = [c for c in case.pairs if c not in time_columns(case)]
     if len(columns) <= MOST_COLUMNS:
         return columns
 
@@ -183,15 +182,6 @@ def _for_classifier(case: Case) -> list[str]:
         return move.judge(0.0, 0.0, 0.0)[0] if move else 0.5
 
     return sorted(columns, key=p_value)[:MOST_COLUMNS]
-
-
-def _counts_time(case: Case, column: str) -> bool:
-    """Whether a number rises or falls with the day: a counter, an id, a date in disguise."""
-    days, pair = change_of_column.days_of(case, case.reference), case.pairs[column]
-    if days is None or not pair.numeric or len(np.unique(days)) < 3:
-        return False
-    z = standard_ranks(np.column_stack([np.where(np.isfinite(v := pair.numbers[0]), v, np.nan), days.astype(float)]))
-    return abs(float((z[:, 0] * z[:, 1]).mean())) >= COUNTER
 
 
 def _alike_weekdays(case: Case, columns: tuple[str, ...], rng: np.random.Generator) -> list[NDArray[np.int64]]:
