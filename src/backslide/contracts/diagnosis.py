@@ -171,14 +171,6 @@ class Diagnosis(PublishedAnswer):
         causes = f"{len(self.causes)} cause{'' if len(self.causes) == 1 else 's'}"
         return f"Diagnosis of {self.model}, {self.verdict}, {causes}: {self.summary}"
 
-    @property
-    def costliest(self) -> Cause | None:
-        """The cause of the most points; not the first of ``causes`` where a smaller fault, which can be undone, stands before a
-        larger change of the world."""
-        points = [0.0 if cause.points is None else cause.points.estimate for cause in self.causes]
-        worse = 1 if points and points[0] > 0 else -1
-        return max(zip(points, self.causes, strict=True), key=lambda one: worse * one[0], default=(0.0, None))[1]
-
     def to_frame(self, rows: Literal["causes", "findings"] = "causes") -> DataFrame:
         """One row per cause (suspects and harmless ones after those named) or per finding, as a Polars DataFrame.
 

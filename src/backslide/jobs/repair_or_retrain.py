@@ -20,9 +20,11 @@ WORTH = 0.5
 
 
 def fixable(diagnosis: Diagnosis | None) -> Cause | None:
-    """The costliest cause, where it is a fault of the data or of our own and undoing it brings the points back."""
-    cause = None if diagnosis is None else diagnosis.costliest
-    if cause is None or cause.kind.family == "the world" or cause.repair is None:
+    """The first cause, where it is a fault of the data or of our own and undoing it brings the points back."""
+    if diagnosis is None or not diagnosis.causes:
+        return None
+    cause = diagnosis.causes[0]
+    if cause.kind.family == "the world" or cause.repair is None:
         return None
     back = cause.repair.points_back
     if back is None:

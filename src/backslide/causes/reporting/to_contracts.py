@@ -13,7 +13,6 @@ from backslide.causes.faults.recognition import find_faults
 from backslide.causes.pricing import materiality
 from backslide.causes.replay.model_or_threshold import OwnChange
 from backslide.causes.reporting import sentences
-from backslide.causes.reporting.ranking import rank_causes
 from backslide.causes.reporting.timing import fault_onset, shift_onset
 from backslide.causes.search import Explanation
 from backslide.causes.shift.shifts import WorldChange
@@ -39,13 +38,13 @@ class Presenter:
         self.sampled = None if case.current.complete and case.reference.complete else case.current.sample.height
 
     def causes(self) -> tuple[Cause, ...]:
-        """Causes in the order in which to look at them."""
+        """Causes ranked by harm."""
         made = [self._fault(fault) for fault in self.found.faults]
         made += [self._traffic(change) for change in self.found.traffic]
         if self.found.own_change is not None and self.found.own_change_matters:
             made.append(self._own_change(self.found.own_change))
         made += [self._shift(shift) for shift in self.found.shifts]
-        return rank_causes(made, self.target)
+        return _rank(made, self.target)
 
     def harmless(self) -> tuple[Cause, ...]:
         """Faults that are there and cost nothing that shows."""
@@ -53,7 +52,7 @@ class Presenter:
         made += [self._traffic(change) for change in self.found.harmless_traffic]
         if self.found.own_change is not None and not self.found.own_change_matters:
             made.append(self._own_change(self.found.own_change))
-        return rank_causes(made, self.target)
+        return _rank(made, self.target)
 
     def suspects(self, doubted: tuple[Cause, ...]) -> tuple[Suspect, ...]:
         """What is not proven enough: causes ``doubted`` under an inconclusive verdict, then what the search suspects."""
@@ -223,3 +222,11 @@ def restrict_to_segment(causes: tuple[Named, ...], segment: str, case: Case, par
             changed = {"segment": fault.segment, "share_of_rows": float(fault.rows.mean())}
         told.append(cause.model_copy(update=changed))
     return tuple(told)
+
+
+def _rank(causes: list[Cause], target: Metric) -> tuple[Cause, ...]:
+    def harm(cause: Cause) -> float:
+        return target.harm(cause.points.estimate) if cause.points is not None else 0.0
+
+    ordered = sorted(causes, key=lambda c: (-harm(c), c.kind.precedence))
+    return tuple(cause.model_copy(update={"rank": rank}) for rank, cause in enumerate(ordered, 1))

@@ -61,10 +61,9 @@ def _because(d: Diagnosis) -> str:
     if not d.causes:
         return ""
     first = d.causes[0]
+    mainly = "mainly " if len(d.causes) > 1 else ""
     doubt = {Confidence.SUPPORTED: "probably ", Confidence.SUSPECTED: "perhaps "}.get(first.confidence, "")
-    if d.costliest is not first:
-        return f" {doubt}in part because of {phrase(first)}"
-    return f" {doubt or ('mainly ' if len(d.causes) > 1 else '')}because of {phrase(first)}"
+    return f" {doubt or mainly}because of {phrase(first)}"
 
 
 def _change(d: Diagnosis, unit: Unit) -> str:

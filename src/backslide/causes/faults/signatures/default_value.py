@@ -3,8 +3,7 @@
 **Recognised** when one value's share rises by 2 points and six standard errors while the other values keep their proportions
 to each other, and the rows that carry it do not look like rows that would have it. A value that was there before must also
 appear where the other columns speak against it: natural growth of a group leaves those rows alone. Where other values rose as
-well it is a rounding, other codes or other rows, and no default. A value that stands alone beyond the reference's range, or a
-new word for nothing, is a default also where it is all that there is, and where the other values moved.
+well it is a rounding, other codes or other rows, and no default.
 
 **Repair** draws the replaced values from the other columns; the price comes from the **injection**: the value put on the same
 share of reference rows.
@@ -24,25 +23,32 @@ import polars as pl
 from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.remainder import is_usual
-from backslide.causes.columns.sentinel import is_moved_bound, is_new, is_sentinel, is_word_for_nothing
 from backslide.causes.faults.base import Hypothesis, scenario_with
 from backslide.causes.faults.column_signature import LostValues
-from backslide.causes.faults.signatures.frozen_feature import constant_text
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Pair
 from backslide.playbook.base import Scenario
+from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import chi_squared, ks, ks_limit, ks_p_value, proportion_z
 
 MIN_RISE = 0.02
 MIN_Z = 6.0
 ALSO, ALSO_Z = 0.3, 4.0
 """Share of the rise, and standard errors, by which no other value may have risen."""
+NEW_SHARE = 0.002
+"""A value under this share before counts as new."""
 FEW = 30
 """Reference rows with the value from which on they tell where it belongs."""
 UNNATURAL = 0.6
 """Share of the filled-in rate that must also appear where the other columns speak against the value."""
+
+NOTHING = frozenset(
+    {"n/a", "na", "nan", "null", "nil", "none", "unknown", "unk", "undefined", "missing", "default", "other", "empty"}
+    | {"", "-", "?", "0", "-1", "999", "9999", "xxx", "tbd", "not available", "not specified", "unspecified"}
+)
+"""Categories that stand for the absence of one, compared without regard to case."""
 
 
 class DefaultValue(LostValues):
@@ -50,17 +56,13 @@ class DefaultValue(LostValues):
     title = "Default in place of values"
 
     def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
-        """At most one hypothesis: the value that rose the most, or one that stands for none on every row."""
-        constant = constant_text(pair, case.reference)
-        everywhere = constant is not None and is_sentinel(pair, constant)
-        text = constant if everywhere else _find_rise(pair)
+        """At most one hypothesis: the value that rose the most."""
+        text = _find_rise(pair)
         if text is None:
             return
         before, after = (float(np.mean(t[t != MISSING] == text)) for t in pair.texts)
         rate = (after - before) / max(1 - before, 1e-9)
-        # What stands alone beyond the range needs no other values that held still.
-        apart = everywhere or (pair.numeric and is_sentinel(pair, text))
-        if not apart and not (_rest_unchanged(pair, text, rate) and _unnatural(case, pair, text, rate)):
+        if not _rest_unchanged(pair, text, rate) or not _unnatural(case, pair, text, rate):
             return
         rows, shown = pair.texts[1] == text, text if pair.numeric else repr(text)
         yield self.hypothesis(
@@ -126,7 +128,7 @@ def _rest_unchanged(pair: Pair, text: str, rate: float) -> bool:
 def _unnatural(case: Case, pair: Pair, text: str, rate: float) -> bool:
     """Whether the value appears where the other columns speak against it: a filled-in value must, a growing group must not."""
     hit = pair.texts[0] == text
-    if is_new(pair, text):
+    if hit.mean() < NEW_SHARE:
         return _unnatural_place(pair, text)
     if hit.sum() < FEW and edit.of_a_kind(case, pair.texts[1] == text, leave_out=[pair.name]):
         return False  # too few to know where it belongs, and now on rows of a kind
@@ -143,14 +145,20 @@ def _unnatural_place(pair: Pair, text: str) -> bool:
     """A value that is new: a new category, a sentinel outside the range, or an atom where its neighbourhood did not grow."""
     if not pair.numeric:
         # A new word is an unseen category unless it is one that people write for "nothing here".
-        return is_word_for_nothing(text)
+        return text.strip().casefold() in NOTHING
     value = float(text)
     ref, cur = pair.finite
     low, high = ref[0], ref[-1]
     if value < low or value > high:
-        return not is_moved_bound(ref, cur, value, low if value < low else high)
+        return not _moved_bound(ref, cur, value, low if value < low else high)
     # A shifted density raises the neighbours too; a default raises one value alone.
     width = 0.02 * float(np.quantile(ref, 0.98) - np.quantile(ref, 0.02))
     near = [float(((v >= value - width) & (v <= value + width) & (v != value)).mean()) for v in (ref, cur)]
     atom = float((cur == value).mean() - (ref == value).mean())
     return atom > 3 * max(near[1] - near[0], 0.0)
+
+
+def _moved_bound(ref: Floats, cur: Floats, value: float, bound: float) -> bool:
+    """Whether the values that were gathered at the reference's bound are now gathered at the new one: a top code that moved."""
+    before, left, after = (float((v == at).mean()) for v, at in ((ref, bound), (cur, bound), (cur, value)))
+    return before > 0.5 * after and left < 0.5 * before

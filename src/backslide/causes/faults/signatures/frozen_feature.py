@@ -10,8 +10,7 @@ Or it is stuck **by day**: it varied within the days of the reference, and now h
 value. A column that is one value a day by nature, or that stood still for long in the reference too, is not frozen.
 
 **Not to be confused with** a cap: values that move slowly stay at a limit for long. A run at the smallest or largest value of
-all is left where a limit explains it, or where the value is frequent outside the run too. A number that stands alone beyond the
-reference's range, or a new word for nothing, is a default.
+all is left where a limit explains it, or where the value is frequent outside the run too.
 
 **Repair** draws the values from the other columns; the price comes from the **injection**: the reference with the same value
 on every row, with one value a day, or with one value for as long a run.
@@ -29,7 +28,6 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, Side
 from backslide.causes.columns import edit
-from backslide.causes.columns.sentinel import is_sentinel
 from backslide.causes.faults.base import Hypothesis, scenario_with
 from backslide.causes.faults.column_signature import LostValues
 from backslide.causes.faults.signatures.clipped_range import limit_of
@@ -61,10 +59,10 @@ class FrozenFeature(LostValues):
         """Columns that became constant, which share a mechanism; then those that are stuck by day or for a while."""
         yield from super().recognise(case)
         for pair in case.pairs.values():
-            if pair.identifier or constant_text(pair, case.reference) is not None:
+            if pair.identifier or _constant_value(pair, case.reference) is not None:
                 continue
             found = _find_constant_days(case, pair) or _find_constant_run(case, pair)
-            if found is None or _at_a_limit(pair, found[0]) or is_sentinel(pair, found[2].get("value", MISSING)):
+            if found is None or _at_a_limit(pair, found[0]):
                 continue
             rows, how, params = found
             yield self.hypothesis(
@@ -79,10 +77,9 @@ class FrozenFeature(LostValues):
 
     def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
         """At most one hypothesis: one value on every row."""
-        text = constant_text(pair, case.reference)
-        if text is not None and not is_sentinel(pair, text):
-            value = pair.current.filter(pl.Series(pair.texts[1] == text))[0]
-            shown = repr(value) if isinstance(value, str) else say.number(float(value))
+        value = _constant_value(pair, case.reference)
+        if value is not None:
+            shown = repr(value) if isinstance(value, str) else say.number(float(value))  # type: ignore[arg-type]
             yield self.hypothesis(
                 pair,
                 f"{pair.name} is {shown} on every row, it varied before",
@@ -118,24 +115,24 @@ class FrozenFeature(LostValues):
 
 
 @once
-def constant_text(pair: Pair, reference: Side) -> str | None:
-    """The only value of the current window, as text, where it is no luck that it is the only one."""
+def _constant_value(pair: Pair, reference: Side) -> object | None:
     known = pair.current.drop_nulls()
     if known.dtype.is_float():
         known = known.drop_nans()
     if len(known) < max(30, 0.5 * len(pair.current)) or known.n_unique() != 1:
         return None
-    text = str(pair.texts[1][~pair.missing[1]][0])
+    text = pair.texts[1][~pair.missing[1]][0]
     levels = pair.levels[0]
     total = sum(levels.values())
-    before = levels.get(text, 0) / max(total, 1)
+    before = levels.get(str(text), 0) / max(total, 1)
     if total < 30 or len(levels) < 2 or before > MAX_SHARE_BEFORE:
         return None
     # One pseudo-row keeps a value never seen before from being impossible.
     stays = max(before, 1 / total, _stay(_in_order(pair, reference)))
     if np.log(max(before, 1 / total)) + (len(known) - 1) * np.log(stays) > np.log(MAX_LUCK):
         return None
-    return text
+    value: object = known[0]
+    return value
 
 
 def _in_order(pair: Pair, reference: Side) -> NDArray[np.object_]:
