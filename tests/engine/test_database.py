@@ -13,8 +13,9 @@ import pytest
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import MissingExtraError, SourceError
+from backslide.contracts.secrets import scrub_address
 from backslide.engine.sources import database
-from backslide.engine.sources.database import hidden, is_database
+from backslide.engine.sources.database import is_database
 from backslide.engine.sources.open import describe, open_source
 from backslide.jobs.diagnose import diagnose_config
 from commands import backslide
@@ -131,7 +132,7 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_what_opens_a_database_is_not_shown(given: str, shown: str):
-    assert hidden(given) == shown
+    assert scrub_address(given) == shown
     assert describe(given) == shown
     assert is_database(given) == given.startswith(("postgresql", "sqlite"))
 

@@ -15,6 +15,7 @@ import typer
 
 from backslide.contracts.containment import Termination
 from backslide.contracts.errors import BackslideError
+from backslide.contracts.secrets import scrub
 from backslide.models.user_code import Limits
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _exits_are_ours() -> Iterator[None]:
         raise SystemExit(status)
 
     def end(sentence: str) -> None:
-        os.write(2, f"backslide: {sentence}\n".encode())
+        os.write(2, f"backslide: {scrub(sentence)}\n".encode())
         leave(COULD_NOT_RUN)
 
     os._exit, Limits.last_resort = refuse, end
@@ -98,8 +99,8 @@ def _exits_are_ours() -> Iterator[None]:
 
 def _failed(error: BaseException) -> int:
     if os.environ.get("BACKSLIDE_DEBUG") == "1":
-        traceback.print_exception(error)
-    line = f"backslide: {_in_one_line(error)}"
+        print(scrub("".join(traceback.format_exception(error))), file=sys.stderr, end="")
+    line = f"backslide: {scrub(_in_one_line(error))}"
     try:
         print(line, file=sys.stderr)
     except (OSError, ValueError):  # closed, by whoever reads it or by the user's code

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from backslide.cli.output import note, say
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError, SourceError
-from backslide.engine.sources.database import hidden
+from backslide.contracts.secrets import scrub_address
 
 if TYPE_CHECKING:
     from backslide.contracts.roles import Roles
@@ -39,7 +39,7 @@ def run(table: str, out: Path, *, force: bool, as_json: bool) -> int:
     if windows is not None and windows.note is not None:
         notes.append(windows.note)
     if not roles.columns() and not frame.collect_schema().names():
-        raise SourceError(f"{hidden(table)} has no columns; expected a table of logged predictions")
+        raise SourceError(f"{scrub_address(table)} has no columns; expected a table of logged predictions")
     text = configuration(_seen_from(table, out.parent), _model_name(table), roles, notes, windows, guess.open)
     out.write_text(text, encoding="utf-8")
     Settings.load(out)  # what is written must be readable
@@ -68,12 +68,12 @@ def _check(out: Path, *, force: bool) -> None:
 
 def _seen_from(table: str, folder: Path) -> str:
     if "://" in table:
-        return hidden(table).replace(":***@", ":${DATABASE_PASSWORD}@")  # no password in a file that is kept
+        return scrub_address(table).replace(":***@", ":${DATABASE_PASSWORD}@")  # no password in a file that is kept
     return table if Path(table).is_absolute() else Path(os.path.relpath(table, folder)).as_posix()
 
 
 def _model_name(table: str) -> str:
-    stem = Path(hidden(table).rpartition("#")[2].rstrip("/")).name.split(".")[0]
+    stem = Path(scrub_address(table).rpartition("#")[2].rstrip("/")).name.split(".")[0]
     return stem if stem and not set("*@: " if "://" in table else "*") & set(stem) else "model"
 
 

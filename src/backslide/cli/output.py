@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from backslide.cli.streams import answer_stream
 from backslide.contracts.errors import ConfigError
+from backslide.contracts.secrets import scrub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,7 +72,7 @@ def say(text: str) -> None:
 
 def note(text: str) -> None:
     """Print one line beside the result, on standard error."""
-    print(text, file=sys.stderr)
+    print(scrub(text), file=sys.stderr)
 
 
 def show(answer: PublishedAnswer) -> None:

@@ -12,6 +12,7 @@ from backslide.contracts.errors import ConfigError, did_you_mean
 from backslide.contracts.files import read_text
 from backslide.contracts.retrain_settings import GateSettings, RetrainSettings
 from backslide.contracts.roles import Roles
+from backslide.contracts.secrets import remember_settings
 from backslide.contracts.validation import ScoreColumns, SettingsSection, keys, one_line
 from backslide.contracts.watch_settings import AlertSettings, StoreSettings, WatchSettings
 
@@ -171,6 +172,7 @@ class Settings(SettingsSection):
         Raises:
             ConfigError: on the first unknown key or wrong value, in one line.
         """
+        remember_settings(data)
         if "base" in data:
             raise ConfigError(f"{where}: unknown key 'base'" + did_you_mean("base", keys(cls)))
         try:

@@ -21,12 +21,21 @@ from __future__ import annotations
 from difflib import SequenceMatcher, get_close_matches
 from typing import TYPE_CHECKING
 
+from backslide.contracts.secrets import scrub
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
 class BackslideError(Exception):
-    """Root of every error that is the input's doing; the CLI prints it on one line and exits with 2."""
+    """Root of every error that is the input's doing; the CLI prints it on one line and exits with 2.
+
+    Its message holds no credentials, whatever a library put into its own.
+    """
+
+    def __init__(self, *arguments: object) -> None:
+        """Take a message, and what opens something out of it."""
+        super().__init__(*(scrub(one) if isinstance(one, str) else one for one in arguments))
 
 
 class ConfigError(BackslideError):

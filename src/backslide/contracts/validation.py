@@ -33,7 +33,10 @@ def one_line(model: type[BaseModel], error: ValidationError) -> str:
         return f"unknown key {section}{key!r}{did_you_mean(key, keys(model))}"
     if first["type"] == "value_error":  # a validator of ours, which says itself what it found
         return f"{section}{key}: {first['ctx']['error']}"
-    return f"{section}{key}: {first['msg'].lower()}, found {first['input']!r}"
+    value = f"found {first['input']!r}"
+    if path[:1] in (["alerts"], ["store"]):  # what opens something is not repeated, whatever it was written as
+        value = f"found {type(first['input']).__name__}"
+    return f"{section}{key}: {first['msg'].lower()}, {value}"
 
 
 def keys(model: type[BaseModel]) -> list[str]:

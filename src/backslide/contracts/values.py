@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backslide.contracts.errors import InputError
 from backslide.contracts.files import parse_json
+from backslide.contracts.secrets import scrub_answer
 
 
 class Value(BaseModel):
@@ -27,6 +28,10 @@ class PublishedDocument(Value):
     """The command that writes it."""
     sparse: ClassVar[bool] = False
     """Whether it is written without the fields that hold their defaults, and on one line."""
+
+    def model_post_init(self, _: Any) -> None:
+        """Take credentials out of every text, for this is what leaves: sources and errors of others are quoted in answers."""
+        _scrub_texts(self)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe dictionary in the published format."""
@@ -78,6 +83,31 @@ class PublishedDocument(Value):
         except ValueError as error:
             raise InputError(f"expected {cls.noun} as JSON: {error}") from None
         return cls.from_dict(data)
+
+
+def _scrub_texts(value: Value) -> None:
+    """In place, also in the values inside; they are frozen for everybody else."""
+    held = value.__dict__
+    for name, one in held.items():
+        if isinstance(one, Value):
+            _scrub_texts(one)
+        elif isinstance(one, (str, tuple, list, dict)):
+            held[name] = _scrubbed(one)
+
+
+def _scrubbed(value: Any) -> Any:
+    if isinstance(value, str) and type(value) is str:
+        return scrub_answer(value)
+    if isinstance(value, Value):
+        _scrub_texts(value)
+    elif isinstance(value, tuple) and type(value) is tuple:
+        clean = tuple(map(_scrubbed, value))
+        return value if all(a is b for a, b in zip(clean, value, strict=True)) else clean
+    elif isinstance(value, list):
+        return [_scrubbed(one) for one in value]
+    elif isinstance(value, dict):
+        return {key: _scrubbed(one) for key, one in value.items()}
+    return value
 
 
 def write_text(text: str, path: str | Path | None, end: str = "") -> str:

@@ -20,6 +20,7 @@ from typing import Any
 
 from backslide.contracts import say
 from backslide.contracts.errors import LogError
+from backslide.contracts.secrets import scrub
 from backslide.log.lines import NAN, line, mapping, to_answer, to_json_value
 from backslide.log.paths import REVIEW, check_name, is_uri
 from backslide.log.spool import SpoolFile
@@ -270,7 +271,7 @@ class Recorder:
         try:
             first, self._error = not self._error, f"{type(error).__name__}: {error}"
             if first:
-                LOGGER.warning("backslide records of %s are being lost: %s", self.name, self._error)
+                LOGGER.warning("backslide records of %s are being lost: %s", self.name, scrub(str(self._error)))
         except Exception:  # an error that cannot be shown, or a handler that raises
             self._error = self._error or type(error).__name__
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.extras import needs
+from backslide.contracts.secrets import scrub
 from backslide.contracts.watch import IncidentDiagnosis, WatchReport
 from backslide.contracts.watch_settings import FIELDS
 from backslide.monitor.events import events_of, near
@@ -131,11 +132,13 @@ def _notify(settings: Settings, message: Message) -> str | None:
     failed = []
     for place, url in enumerate(settings.alerts.urls, 1):
         target = apprise.Apprise()
-        if not target.add(from_environment(url, f"[alerts] urls, number {place}")):
+        if not target.add(from_environment(url, f"[alerts] urls, number {place}", receiver=True)):
             raise ConfigError(f"[alerts] urls, number {place}: Apprise does not know this kind of URL")
         try:
             taken = target.notify(
-                title=message.title, body=message.body, notify_type=kinds.get(message.kind, apprise.NotifyType.WARNING)
+                title=scrub(message.title),
+                body=scrub(message.body),
+                notify_type=kinds.get(message.kind, apprise.NotifyType.WARNING),
             )
         except Exception as error:  # a plugin's trouble must not cost the other receivers their message
             failed.append(f"number {place}: {type(error).__name__}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from backslide.contracts.errors import ConfigError, StoreError
 from backslide.contracts.extras import needs
+from backslide.contracts.secrets import remember, scrub, scrubbed
 from backslide.store.memory import Book, Json, Kind, Message, Mute
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ DEFAULT = "backslide.db"
 IN_ENVIRONMENT = "env:"
 
 
-def from_environment(text: str, what: str) -> str:
-    """A value, or what the environment holds where it is written ``env:NAME``.
+def from_environment(text: str, what: str, *, receiver: bool = False) -> str:
+    """A value, or what the environment holds where it is written ``env:NAME``; a ``receiver`` may be a token in every part.
 
     Raises:
         ConfigError: the environment has no such variable.
@@ -36,6 +37,7 @@ def from_environment(text: str, what: str) -> str:
     value = os.environ.get(name)
     if not value:
         raise ConfigError(f"{what} is {text!r}, but the environment has no variable {name!r}; set it")
+    remember(value, receiver=receiver)
     return value
 
 
@@ -83,6 +85,7 @@ def open_database(url: str | None, base: Path) -> Database:
         from sqlalchemy.engine import make_url
         from sqlalchemy.exc import ArgumentError, NoSuchModuleError
     text = from_environment(url, "[store] url") if url is not None else f"sqlite:///{base / DEFAULT}"
+    remember(text)
     try:
         parsed = make_url(text)
         if parsed.get_backend_name() not in ("sqlite", "postgresql", "postgres"):
@@ -139,6 +142,8 @@ class DatabaseBook(Book):
         with self.transaction():
             if not self._rows("books", book=key):
                 self._insert("books", {"book": key, "model": model, "settings": settings, "created": _now()})
+            else:  # an earlier version wrote the addresses with their passwords
+                self._update("books", {"book": key}, settings=settings)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -230,7 +235,7 @@ class DatabaseBook(Book):
         table = _table(name)
         chosen = table.update().where(*(table.c[column] == value for column, value in same.items()))
         with self.transaction() as connection:
-            connection.execute(chosen.values(**values))
+            connection.execute(chosen.values(**_clean(values)))
 
     def _insert(self, name: str, values: Json) -> int:
         """Insert a row unless its key is there; two looks at once must not fail each other. Returns rows inserted."""
@@ -238,9 +243,19 @@ class DatabaseBook(Book):
             from sqlalchemy.dialects import postgresql, sqlite
 
         dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(_table(name)).values(**values).on_conflict_do_nothing()
+        statement = dialect.insert(_table(name)).values(**_clean(values)).on_conflict_do_nothing()
         with self.transaction() as connection:
             return max(int(connection.execute(statement).rowcount), 0)
+
+
+_TEXTS = ("title", "body", "error", "reason", "summary")
+"""Columns of sentences; those of sums hold the user's own values, which are compared."""
+
+
+def _clean(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What is written, without credentials: sources are addresses, and errors of others quote them."""
+    clean = {name: scrub(text) if name in _TEXTS and isinstance(text, str) else text for name, text in values.items()}
+    return clean | {name: scrubbed(clean[name]) for name in ("settings", "finding") if name in clean}
 
 
 def _table(name: str) -> Table:

@@ -2,7 +2,7 @@
 
 ``postgresql://user@host/db#table`` or ``sqlite:///log.db#SELECT ...``: behind ``#`` stands a table, a view, or a query; it may be
 left out where the database holds one table only. ``${NAME}`` is taken from the environment, so that no password need stand in a
-file. Passwords never leave this module.
+file. What is secret in an address is remembered, and no text shows it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import polars as pl
 
 from backslide.contracts.errors import MissingExtraError, SourceError, did_you_mean
 from backslide.contracts.extras import install, needs
+from backslide.contracts.secrets import VARIABLE, remember, scrub_address
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -29,10 +30,7 @@ _SCHEME = re.compile(
     r"^(sqlite|postgres|postgresql|mysql|mariadb|oracle|mssql|duckdb|snowflake|bigquery|redshift|cockroachdb|trino|databricks|clickhouse)"
     r"(\+\w+)?://"
 )
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
 _PASSWORD = re.compile(r"(://[^:/@#?\s]*:)((?!\d+(?:[/#?]|$))\S*)(@)")
-"""Greedy, so that one with signs that should have been escaped is not shown in part."""
-_SECRET = re.compile(r"([?&][^=&#]*(?:pass|pwd|secret|token|key)[^=&#]*=)[^&#]*", re.IGNORECASE)
 _QUERY = re.compile(r"\s*(?:select|with|values|table|show)\s", re.IGNORECASE)
 _DRIVERS = {
     "mysql": "mysqlclient",
@@ -57,17 +55,6 @@ def is_database(text: str) -> bool:
     return bool(_SCHEME.match(text))
 
 
-def hidden(text: str) -> str:
-    """A source as it may be shown: URIs without what opens them. ``${NAME}`` may be shown."""
-    if "://" not in text:
-        return text
-    return _SECRET.sub(r"\1***", _PASSWORD.sub(_masked, text))
-
-
-def _masked(match: re.Match[str]) -> str:
-    return match[0] if _VARIABLE.fullmatch(match[2]) else f"{match[1]}***@"
-
-
 def scan_database(text: str, base: Path | None = None) -> pl.LazyFrame:
     """The rows of a table or query, read now and as a whole.
 
@@ -75,20 +62,23 @@ def scan_database(text: str, base: Path | None = None) -> pl.LazyFrame:
         SourceError: there is no such database, table or variable, or it cannot be read.
         MissingExtraError: without SQLAlchemy, or the driver.
     """
-    with needs("watch", f"reading {hidden(text)!r}"):
+    with needs("watch", f"reading {scrub_address(text)!r}"):
         from sqlalchemy.exc import SQLAlchemyError
-    plain = _VARIABLE.sub(lambda match: _variable(match[1], text), text)
+    plain = VARIABLE.sub(lambda match: _variable(match[1], text), text)
+    remember(plain)
 
     try:
         return _scan(plain, text, base)
     except (SQLAlchemyError, OSError, ValueError) as error:
-        sentence = _in_one_line(error, plain)
-    raise SourceError(f"{hidden(text)!r} cannot be read: {sentence}")  # not from the error: that may hold the password
+        sentence = _in_one_line(error)
+    raise SourceError(
+        f"{scrub_address(text)!r} cannot be read: {sentence}"
+    )  # not from the error: that may hold the password
 
 
 def _scan(plain: str, text: str, base: Path | None) -> pl.LazyFrame:
     if any(set("@/#?") & set(match[2]) for match in _PASSWORD.finditer(plain)):
-        raise SourceError(f"the password in {hidden(text)!r} has one of @ / # ?; write them as %40 %2F %23 %3F")
+        raise SourceError(f"the password in {scrub_address(text)!r} has one of @ / # ?; write them as %40 %2F %23 %3F")
     address, _, what = plain.partition("#")
     engine = _engine(_url(address, base), text)
     try:
@@ -101,23 +91,14 @@ def _scan(plain: str, text: str, base: Path | None) -> pl.LazyFrame:
 def _variable(name: str, text: str) -> str:
     value = os.environ.get(name)
     if value is None:
-        raise SourceError(f"{hidden(text)!r} names the environment variable {name}, which is not set; set it")
+        raise SourceError(f"{scrub_address(text)!r} names the environment variable {name}, which is not set; set it")
     return quote(value, safe="")
 
 
-def _in_one_line(error: Exception, plain: str) -> str:
-    """What a database says is wrong, without passwords."""
+def _in_one_line(error: Exception) -> str:
+    """What a database says is wrong."""
     words = str(getattr(error, "orig", None) or error).strip().splitlines()
-    sentence = words[0] if words else type(error).__name__
-    for secret in _secrets(plain):
-        sentence = sentence.replace(secret, "***")
-    return sentence
-
-
-def _secrets(plain: str) -> list[str]:
-    secrets = [match[2] for match in _PASSWORD.finditer(plain)]
-    secrets += [part.partition("=")[2] for part in re.findall(r"[?&]([^&#]*)", plain) if _SECRET.match("?" + part)]
-    return sorted({s for one in secrets for s in (one, unquote(one)) if s}, key=len, reverse=True)
+    return words[0] if words else type(error).__name__
 
 
 def _url(address: str, base: Path | None) -> URL:
@@ -150,7 +131,7 @@ def _engine(url: URL, text: str) -> Engine:
         extra = "watch,postgres" if backend == "postgresql" else ""
         how = install(extra) if extra else f"pip install {_DRIVERS.get(backend, backend)}"
         raise MissingExtraError(
-            f"reading {hidden(text)!r} needs a driver ({str(error).splitlines()[0]}); {how}"
+            f"reading {scrub_address(text)!r} needs a driver ({str(error).splitlines()[0]}); {how}"
         ) from None
 
 
@@ -168,7 +149,7 @@ def _read(connection: Connection, what: str, text: str) -> pl.DataFrame:
     names = list(result.keys())
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise SourceError(f"the query of {hidden(text)!r} gives two columns named {twice!r}; rename one of them")
+        raise SourceError(f"the query of {scrub_address(text)!r} gives two columns named {twice!r}; rename one of them")
     parts = [
         pl.DataFrame([_column(name, values) for name, values in zip(names, zip(*rows, strict=True), strict=True)])
         for rows in result.partitions(ROWS)
@@ -190,10 +171,10 @@ def _table(connection: Connection, what: str, text: str) -> Any:
             return table(own_name, schema=own_schema)
     known = [*looking.get_table_names(), *looking.get_view_names()]
     if what:
-        raise SourceError(f"no table {what!r} in {hidden(text.partition('#')[0])!r}{did_you_mean(what, known)}")
+        raise SourceError(f"no table {what!r} in {scrub_address(text.partition('#')[0])!r}{did_you_mean(what, known)}")
     if len(known) != 1:
         raise SourceError(
-            f"expected a table or a query behind # in {hidden(text)!r}"
+            f"expected a table or a query behind # in {scrub_address(text)!r}"
             + (did_you_mean("", known) or "; the database holds no table")
         )
     return table(known[0])

@@ -14,8 +14,9 @@ from backslide.contracts.config import DataSettings
 from backslide.contracts.errors import SourceError, did_you_mean
 from backslide.contracts.extras import needs
 from backslide.contracts.say import number
+from backslide.contracts.secrets import remember, scrub_address
 from backslide.engine.columns import names
-from backslide.engine.sources.database import hidden, is_database, scan_database
+from backslide.engine.sources.database import is_database, scan_database
 from backslide.engine.sources.files import SUPPORTED, extension, scan_delta, scan_files
 from backslide.engine.times.time_range import TimeRange, parse_time_range
 from backslide.log.reading import is_log, open_log
@@ -84,7 +85,7 @@ def _open(source: object, base: Path | None, data: DataSettings | None, notes: l
 def describe(source: object) -> str:
     """Short words for a source in reports: the path as given, or what kind of table it is."""
     if isinstance(source, (str, os.PathLike)):
-        return hidden(str(os.fspath(source)))
+        return scrub_address(str(os.fspath(source)))
     if isinstance(source, pl.LazyFrame):
         return "Polars LazyFrame"
     if isinstance(source, pl.DataFrame):
@@ -152,6 +153,7 @@ def _open_path(
 
 def _from_environment(text: str) -> str:
     value = os.environ.get(text.removeprefix(IN_ENVIRONMENT), "")
+    remember(value)
     if not value or value.startswith(IN_ENVIRONMENT):
         raise SourceError(f"{text!r} names an environment variable that holds no source; set it to a path or URI")
     return value
@@ -170,8 +172,8 @@ def _open_uri(text: str, data: DataSettings | None, notes: list[str] | None) -> 
     if text.startswith("file://"):
         return _open_path(text.removeprefix("file://"), None, data, notes)
     if extension(text) in SUPPORTED:
-        return scan_files([text], hidden(text), data=data, notes=notes)
-    return scan_delta(text, hidden(text))
+        return scan_files([text], scrub_address(text), data=data, notes=notes)
+    return scan_delta(text, scrub_address(text))
 
 
 def _open_folder(path: Path, text: str, data: DataSettings | None, notes: list[str] | None) -> pl.LazyFrame:
