@@ -91,3 +91,30 @@ def test_what_is_doubted_under_an_inconclusive_verdict_keeps_its_price():
     one = some_broken(400, 1)
     assert all(cause.confidence.rank < Confidence.PROVEN.rank for cause in one.suspects)
     assert not {(c.kind, c.features) for c in one.harmless} & {(c.kind, c.features) for c in one.suspects}
+
+
+def test_what_the_world_may_have_done_is_suspected_beside_a_surer_cause() -> None:
+    rng = np.random.default_rng(0)
+    reference, current = worlds.two_months(rng, 4000)
+    older = pl.Series(rng.random(current.height) < 0.45)
+    current = scenarios.rescored(
+        current.with_columns(
+            age=pl.when(older).then(pl.col("age") + 60).otherwise("age"),
+            income=pl.when(pl.col("channel") == "web").then(pl.col("income") * 12).otherwise("income"),
+        )
+    )
+    turned = older & pl.Series(rng.random(current.height) < 0.5)
+    other = pl.col("label").replace_strict({"yes": "no", "no": "yes"})
+    current = current.with_columns(label=pl.when(turned).then(other).otherwise("label"))
+    d = worlds.diagnosis_of(Scenario(reference, current, worlds.BARE, scenarios.TrueModel(), ""))
+    assert [(c.kind, c.features) for c in d.causes] == [(CauseKind.UNIT_CHANGE, ("income",))]
+    world = d.suspects[0]
+    assert world.kind.family == "the world"
+    assert world.features == ("age",)
+    assert "diagnose again" in world.settle
+    # What is suspected is explained by nothing: causes and the rest add up to the change.
+    assert d.metric.change is not None
+    assert d.unexplained is not None
+    assert d.causes[0].points is not None
+    assert d.causes[0].points.estimate + d.unexplained.estimate == pytest.approx(d.metric.change.estimate, abs=1e-9)
+    assert "in part because of a unit change of income" in d.to_text()

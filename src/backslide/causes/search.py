@@ -27,11 +27,12 @@ from backslide.causes.pricing.surrogate import fit_surrogate
 from backslide.causes.replay.model_or_threshold import OwnChange, find_own_change, stand_in_is_faithful
 from backslide.causes.replay.snapshot_diff import name_by_snapshots
 from backslide.causes.shift import shifts
+from backslide.causes.shift.shifts import WorldChange
 from backslide.causes.suspicion import Suspicion, find_suspects
 from backslide.causes.traffic.base import TrafficChange
 from backslide.causes.traffic.duplicated_rows import find_duplicated_rows
 from backslide.causes.traffic.lost_rows import find_lost_rows
-from backslide.contracts.cause import CauseKind
+from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.containment import let_through
 from backslide.contracts.diagnosis import LEAST_ROWS
 from backslide.playbook.concept.decomposition import populations
@@ -57,7 +58,9 @@ class Explanation:
     traffic: tuple[TrafficChange, ...] = ()
     """Rows that came again or no longer, with their harm."""
     harmless_traffic: tuple[TrafficChange, ...] = ()
-    shifts: tuple[shifts.WorldChange, ...] = ()
+    shifts: tuple[WorldChange, ...] = ()
+    possible_shifts: tuple[WorldChange, ...] = ()
+    """What the world may have done besides, where a cause that is surer stands: a split that many rows lie outside of."""
     artefact: bool = False
     """Whether the saved model answered; else a stand-in fitted to the logged scores, or none."""
     notes: tuple[str, ...] = ()
@@ -124,11 +127,22 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
             explanation = _with_unrecognised(explanation, bench, scale)
     if change is not None:
         say("causes: inputs or relation")
-        explanation = replace(explanation, shifts=_shifts(explanation, bench, scale, degraded=degraded))
+        explanation = _with_shifts(explanation, bench, scale, degraded=degraded)
     if not _unsettled(explanation, scale):
         return explanation
     say("causes: what is most worth a look")
     return _with_suspects(explanation, bench, tried, scale)
+
+
+def _with_shifts(found: Explanation, bench: PricingBench, scale: Scale, *, degraded: bool) -> Explanation:
+    """The explanation with what the world did; beside a surer cause, what the split only suspects stays unexplained."""
+    changes = _shifts(found, bench, scale, degraded=degraded)
+    sure = tuple(change for change in changes if change.confidence.rank >= Confidence.SUPPORTED.rank)
+    own = found.own_change.effect if found.own_change is not None and found.own_change_matters else None
+    ours = found.traffic or (own is not None and scale.harm(own) > 0)
+    if not (sure or ours or any(materiality.is_supported(fault, artefact=found.artefact) for fault in found.faults)):
+        return replace(found, shifts=changes)
+    return replace(found, shifts=sure, possible_shifts=tuple(change for change in changes if change not in sure))
 
 
 def _with_suspects(found: Explanation, bench: PricingBench, tried: list[Fault], scale: Scale) -> Explanation:
@@ -237,7 +251,7 @@ def _price_all(bench: PricingBench, faults: list[Fault], notes: list[str]) -> li
     return priced
 
 
-def _shifts(found: Explanation, bench: PricingBench, scale: Scale, *, degraded: bool) -> tuple[shifts.WorldChange, ...]:
+def _shifts(found: Explanation, bench: PricingBench, scale: Scale, *, degraded: bool) -> tuple[WorldChange, ...]:
     """What the world did, as far as proven changes and faults leave something of the drop; where that is not clear, whether one
     segment got worse beside the others of its days."""
     case, rest = bench.case, found.unexplained

@@ -169,6 +169,11 @@ def confidence(fault: Fault, *, artefact: bool) -> Confidence:
     return Confidence.SUPPORTED if clear and (fault.exact or both_harm) else Confidence.SUSPECTED
 
 
+def is_supported(fault: Fault, *, artefact: bool) -> bool:
+    """Whether more than an association speaks for the fault."""
+    return confidence(fault, artefact=artefact).rank >= Confidence.SUPPORTED.rank
+
+
 def agree(repair: Effect, injection: Effect) -> bool:
     """Whether undoing and doing the fault tell the same price: both clear of zero, intervals that overlap, or close values."""
     if not (repair.clear and injection.clear) or repair.value * injection.value <= 0:

@@ -139,6 +139,7 @@ def verdict_sentence(
 DOUBTED = (
     "More labelled rows or days, until the drop itself is sure; undoing it on the current rows tells the price now."
 )
+UNDO_FIRST = "Undo what is named and diagnose again: what is left then is the world's."
 
 
 def gains(cause: Cause, target: Metric) -> bool:

@@ -55,13 +55,16 @@ class Presenter:
         return _rank(made, self.target)
 
     def suspects(self, doubted: tuple[Cause, ...]) -> tuple[Suspect, ...]:
-        """What is not proven enough: causes ``doubted`` under an inconclusive verdict, then what the search suspects."""
+        """What is not proven enough: causes ``doubted`` under an inconclusive verdict, what the world may have done beside a
+        surer cause, then what the search suspects."""
+        world = [(self._shift(one), sentences.UNDO_FIRST) for one in self.found.possible_shifts]
         beside = [
-            (self._fault(one.fault), one.settle) for one in self.found.suspects[: max(0, MOST_SUSPECTS - len(doubted))]
+            (self._fault(one.fault), one.settle)
+            for one in self.found.suspects[: max(0, MOST_SUSPECTS - len(doubted) - len(world))]
         ]
         made = [
             *((cause, sentences.DOUBTED, cause.confidence) for cause in doubted),
-            *((cause, settle, Confidence.SUSPECTED) for cause, settle in beside),
+            *((cause, settle, Confidence.SUSPECTED) for cause, settle in (*world, *beside)),
         ]
         return tuple(
             Suspect(**{**dict(cause), "rank": rank, "confidence": confidence, "settle": settle})

@@ -61,9 +61,18 @@ def _because(d: Diagnosis) -> str:
     if not d.causes:
         return ""
     first = d.causes[0]
-    mainly = "mainly " if len(d.causes) > 1 else ""
     doubt = {Confidence.SUPPORTED: "probably ", Confidence.SUSPECTED: "perhaps "}.get(first.confidence, "")
-    return f" {doubt or mainly}because of {phrase(first)}"
+    if _leaves_more(d, first):
+        return f" {doubt}in part because of {phrase(first)}"
+    return f" {doubt or ('mainly ' if len(d.causes) > 1 else '')}because of {phrase(first)}"
+
+
+def _leaves_more(d: Diagnosis, first: Cause) -> bool:
+    """Whether more is left unexplained, clearly, than the first cause accounts for."""
+    rest = d.unexplained
+    if rest is None or first.points is None or not rest.clear_of_zero():
+        return False
+    return rest.estimate * first.points.estimate > 0 and abs(rest.estimate) > abs(first.points.estimate)
 
 
 def _change(d: Diagnosis, unit: Unit) -> str:
