@@ -41,6 +41,7 @@ source = "log.parquet"
 [watch]
 diagnose = false
 estimate = false
+faults = false
 """,
         encoding="utf-8",
     )

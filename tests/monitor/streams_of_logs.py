@@ -40,8 +40,9 @@ def served(
     seconds = np.sort(rng.integers(0, 86_400, (days, rows)), axis=1).ravel()
     at = [START + timedelta(days=int(d), seconds=int(s)) for d, s in zip(day, seconds, strict=True)]
     delay = np.where(y, rng.exponential(1, n) * late[0], rng.exponential(1, n) * late[1])
+    beside = {"client": columns["client"]} if "client" in columns else {}
     return pl.DataFrame({
-        "served_at": at, "income": columns["income"], "age": columns["age"], "branch": columns["branch"],
+        **beside, "served_at": at, "income": columns["income"], "age": columns["age"], "branch": columns["branch"],
         "p_paid": score, "prediction": np.where(score >= 0.5, "paid", "default"), "label": np.where(y, "paid", "default"),
         "label_at": [t + timedelta(days=float(d)) for t, d in zip(at, delay, strict=True)],
     }, strict=False)  # fmt: skip
@@ -65,7 +66,7 @@ def config(
     }  # fmt: skip
     data = {
         "model": model, "windows": {"reference": f"{START.date()}..{last}"}, "data": {"source": "log.parquet"},
-        "watch": {"diagnose": False, "estimate": False, **(watch or {})}, **more,
+        "watch": {"diagnose": False, "estimate": False, "faults": False, **(watch or {})}, **more,
     }  # fmt: skip
     return Settings.from_dict(data, base=folder)
 

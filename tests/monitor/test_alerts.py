@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 from streams_of_logs import REFERENCE, config, moment, served
 
@@ -189,3 +191,19 @@ def test_figures_for_prometheus(tmp_path: Path, database: Database):
     assert text == exposition(found)
     assert 'backslide_status{model="loans"} 2.0' in text
     assert 'backslide_stream_value{model="loans",stream="performance"}' in text
+
+
+def test_a_look_just_after_midnight_tells_what_it_opened(tmp_path: Path, database: Database, receiver: Receiver):
+    """The labels that make an old period known come before the newest period is complete."""
+
+    def worse(columns: dict[str, Any]) -> None:
+        columns["flip"] = np.where(columns["day"] >= REFERENCE + 5, 0.9, 0.0)
+
+    frame = served(34, REFERENCE + 12, rows=100, change=worse)
+    frame = frame.with_columns(pl.col("served_at").dt.offset_by("3d").alias("label_at"))
+    settings = config(tmp_path, frame, late=True, alerts={"urls": [receiver.url]})
+    look(settings, database, 3)
+    for day in range(7, 11):
+        found = watch(settings, as_of=moment(day), book=database.book("loans", settings_key(settings)))
+        assert found.alarmed == bool(receiver.taken)
+    assert [title.rpartition(": ")[2] for title in receiver.titles] == ["ALARM"]

@@ -98,9 +98,9 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
 
     say("causes: reading fault signatures")
     faults = find_all_faults(case)
-    bench, notes = _bench(case, target, faults)
+    bench, notes = open_bench(case, target, faults)
     say(f"causes: trying out {len(faults)} possible faults")
-    tried = _price_all(bench, faults, notes)
+    tried = price_all(bench, faults, notes)
     faults = [fault for fault in tried if materiality.stands(fault, scale)]
     harmful = [fault for fault in faults if materiality.matters(fault, scale)]
     harmless = [fault for fault in faults if not materiality.matters(fault, scale)]
@@ -216,7 +216,7 @@ def _on_stand_in(bench: PricingBench, found: Explanation) -> tuple[PricingBench,
     return PricingBench(bench.case, bench.target, model), replace(found, notes=notes)
 
 
-def _bench(case: Case, target: Metric, faults: list[Fault]) -> tuple[PricingBench, list[str]]:
+def open_bench(case: Case, target: Metric, faults: list[Fault]) -> tuple[PricingBench, list[str]]:
     """The bench on the saved model, or on a stand-in fitted to what was served when there is none that reproduces it; notes."""
     if stand_in_is_faithful(case):
         return PricingBench(case, target, case.reference_model, artefact=True), []
@@ -235,7 +235,7 @@ def _bench(case: Case, target: Metric, faults: list[Fault]) -> tuple[PricingBenc
     return PricingBench(case, target, model), [*notes, note]
 
 
-def _price_all(bench: PricingBench, faults: list[Fault], notes: list[str]) -> list[Fault]:
+def price_all(bench: PricingBench, faults: list[Fault], notes: list[str]) -> list[Fault]:
     """The faults tried out, each beside the certain ones; one that cannot be is noted and left, never the end of the run."""
     certain = [fault for fault in faults if fault.exact and fault.reversible]
     priced = []

@@ -20,7 +20,7 @@ class Level(StrEnum):
 
 
 StreamKind = Literal[
-    "performance", "mature", "class", "segment", "estimate", "confidence", "missing", "unknown", "corrections"
+    "performance", "mature", "class", "segment", "fault", "estimate", "confidence", "missing", "unknown", "corrections"
 ]
 
 
@@ -112,6 +112,30 @@ class Incident(Value):
     """Deploys and other events of the log from the period before it began to the one that raised it."""
 
 
+class InputFault(Value):
+    """A data fault that new rows showed, with or without harm, read before their labels came."""
+
+    stream: str
+    """``fault:income``: what ``[watch] leave_out`` and mutes name."""
+    kind: str
+    features: tuple[str, ...]
+    segment: str | None = None
+    """Condition that marks the rows concerned, where something does."""
+    words: str
+    """What was seen: ``amount is 100 times larger than before where client = 'globex'``."""
+    repair: str
+    since: str
+    last: str
+    """Last period that showed it."""
+    periods: int
+    share_of_rows: float
+    """Of the last period that showed it."""
+    harm: Estimate | None = None
+    """Expected of the headline, positive where it gets worse, mean of its periods; None where nothing prices it."""
+    level: Level
+    """``quiet`` where it costs nothing that matters, or is what the reference shows as well."""
+
+
 class Delivery(Value):
     """A message and what became of it."""
 
@@ -187,6 +211,8 @@ class WatchReport(PublishedAnswer):
     estimated: EstimatedPerformance | None = None
     incidents: tuple[Incident, ...] = ()
     streams: tuple[Stream, ...] = ()
+    faults: tuple[InputFault, ...] = ()
+    """Data faults of new rows, those that matter first."""
     deliveries: tuple[Delivery, ...] = ()
     notes: tuple[str, ...] = ()
 

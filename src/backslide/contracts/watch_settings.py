@@ -44,6 +44,8 @@ class WatchSettings(SettingsSection):
     """Whether an alarm runs the diagnosis by itself."""
     estimate: bool = True
     """Whether performance is estimated before labels come."""
+    faults: bool = True
+    """Whether the rows of each new period are read for data faults, which are priced before labels come."""
     reports: str | None = None
     """Folder for the report of each diagnosis, as HTML."""
     metrics_file: str | None = None

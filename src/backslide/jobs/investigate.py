@@ -1,4 +1,4 @@
-"""An alarm runs the diagnosis by itself: the reference against the rows from where it began to where it was raised."""
+"""An alarm runs the diagnosis by itself: the reference against every row since the onset, labelled by now or not."""
 
 from __future__ import annotations
 
@@ -28,30 +28,47 @@ def investigate(
     groups: Sequence[Group],
     grid: PeriodGrid,
     progress: Callable[[str], None],
+    *,
+    last: int | None,
+    recover_after: int,
 ) -> None:
-    """Diagnose every alarm that has no finding yet, and keep what was found."""
+    """Diagnose every alarm that has no finding yet, and keep what was found.
+
+    ``last`` is the last complete period, ``recover_after`` how many good ones close an alarm: those are no part of what was bad.
+    """
     known = book.findings()
     wanted = [g for g in groups if g.level == Level.ALARM and identity(g, grid) not in known]
     for group in wanted[-MOST:]:
         name = identity(group, grid)
         progress(f"diagnosing what was raised on {name}")
-        finding = _finding(settings, rows, group, grid)
+        first, until = _stretch(group, last, recover_after)
+        finding = _finding(settings, between(rows, first, until), group, grid)
         with book.transaction():
             book.keep_finding(name, finding.model_dump(mode="json"))
 
 
-def _finding(settings: Settings, rows: PeriodRows, group: Group, grid: PeriodGrid) -> IncidentDiagnosis:
+def _stretch(group: Group, last: int | None, recover_after: int) -> tuple[int, int]:
+    """The periods that are diagnosed: from the onset, which a fault tells to the period, to the last bad one."""
     speaker = group.speaker
-    text = sentence(speaker, grid)
-    part = between(rows, speaker.began, speaker.at)
+    faults = [m for m in group.members if m.track.followed.kind == "fault" and m.raised.level == Level.ALARM]
+    first = min(m.began for m in (speaker, *faults))
+    ends = [m.at if m.over is None else m.over - (m.known - m.at) - recover_after for m in (speaker, *faults)]
+    return first, max(speaker.at, *ends, last if group.over is None and last is not None else speaker.at)
+
+
+def _finding(settings: Settings, rows: PeriodRows, group: Group, grid: PeriodGrid) -> IncidentDiagnosis:
+    text = sentence(group.speaker, grid)
     try:
-        diagnosis = diagnose(plain(part.reference), plain(part.later), settings=settings, name=settings.model.name)
+        diagnosis = diagnose(plain(rows.reference), plain(rows.later), settings=settings, name=settings.model.name)
     except BackslideError as error:
         return IncidentDiagnosis(verdict="could_not_run", sentence=text, decision=f"diagnose by hand: {error}")
     report = _report(settings, group, grid, diagnosis)
     first = next(iter((*diagnosis.causes, *diagnosis.suspects, *diagnosis.harmless)), None)
-    if diagnosis.verdict.bad:
+    fault = group.speaker.track.followed.kind == "fault"
+    if diagnosis.verdict.bad and not (fault and not _names(group, diagnosis)):
         summary = diagnosis.summary
+    elif fault:
+        summary = text
     else:
         summary = text if first is None else f"{text[:-1]}: {first.summary}"
     reason = diagnosis.decision.reason
@@ -65,6 +82,12 @@ def _finding(settings: Settings, rows: PeriodRows, group: Group, grid: PeriodGri
         features=() if first is None else first.features,
         report=report,
     )
+
+
+def _names(group: Group, diagnosis: Diagnosis) -> bool:
+    """Whether the first cause is about a column of the fault that speaks for the incident."""
+    named = diagnosis.causes[0].features if diagnosis.causes else ()
+    return any(feature in group.speaker.track.followed.name.partition(":")[2].split("+") for feature in named)
 
 
 def _report(settings: Settings, group: Group, grid: PeriodGrid, diagnosis: Diagnosis) -> str | None:

@@ -18,7 +18,7 @@ from backslide.case import Case
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import InputError
 from backslide.contracts.say import percent
-from backslide.contracts.watch import EstimatedPerformance, StreamKind, WatchReport
+from backslide.contracts.watch import StreamKind, WatchReport
 from backslide.engine.columns import names
 from backslide.engine.sources.errors import reading
 from backslide.engine.window import WindowPair
@@ -29,15 +29,17 @@ from backslide.monitor import expectation, notify
 from backslide.monitor.collect import SumPlan, gather
 from backslide.monitor.detect import Rules, Track, track
 from backslide.monitor.events import events_of
+from backslide.monitor.fault_watch import FaultWatch
 from backslide.monitor.incidents import Group, group_signals
+from backslide.monitor.label_free import estimate_waiting
 from backslide.monitor.labels import Ages, ages_of, label_notes
 from backslide.monitor.periods import PERIOD, PeriodGrid, now
 from backslide.monitor.publish import Look, publish
-from backslide.monitor.rows import PeriodRows, at_age, between, open_both, open_rows, with_periods
+from backslide.monitor.rows import PeriodRows, at_age, open_both, open_rows, with_periods
 from backslide.monitor.streams import ESTIMATE, Ledger, Subject, follow, summed_metric
 from backslide.monitor.subject import subject_of
 from backslide.monitor.sums import Sums
-from backslide.stats.change.sequential import MIN_REFERENCE, Periods
+from backslide.stats.change.sequential import MIN_REFERENCE
 from backslide.store.memory import Book, Json, Kind
 
 OF_LABELS: tuple[StreamKind, ...] = ("performance", "class", "segment", "corrections")
@@ -47,10 +49,6 @@ LATE_ROWS = 0.05
 """Share of a period's rows that came late from which that is worth a word."""
 SILENT = 3
 """Periods without rows from which that is worth a word."""
-ESTIMATED_ROWS = 8000
-"""Rows of each window that an estimate without labels rests on: every look makes one."""
-STRETCH = 7
-"""Periods of a stretch on which past estimates are checked."""
 
 
 def watch(
@@ -82,10 +80,12 @@ def watch(
     look.replay = replay
     say("reading new periods")
     look.read()
+    look.read_faults(say)
     say("judging every stream")
     tracks, groups = look.judge()
     if settings.watch.diagnose:
-        investigate(settings, look.rows, memory, groups, look.grid, say)
+        after = look.recover_after
+        investigate(settings, look.rows, memory, groups, look.grid, say, last=look.last, recover_after=after)
     if not replay:
         notify.put(settings, memory, groups, look.grid, look.last)
         if deliver:
@@ -134,6 +134,7 @@ class _Inspection:
     passing: dict[str, dict[int, Sums]] = field(default_factory=dict)
     """Sums that are not frozen yet."""
     expected: expectation.Expectation | None = None
+    faults: FaultWatch | None = None
     last: int | None = None
     notes: tuple[str, ...] = ()
 
@@ -256,6 +257,14 @@ class _Inspection:
     def _old_enough(self, number: int, age: int) -> bool:
         return not self.grid.timed or self.grid.end(number + age) <= self.present
 
+    def read_faults(self, say: Progress) -> None:
+        """Read the rows of new periods, and of the reference's last ones, for data faults."""
+        if not self.settings.watch.faults:
+            return
+        of_reference = {n: s.rows for n, s in self.reference["inputs"].items()}
+        held = {n: rows for n, rows in self.held.items() if self.last is not None and n <= self.last}
+        self.faults = FaultWatch.read(self.rows, self.settings, self.book, of_reference, held, say)
+
     def _freeze(self, kind: Kind, sums: dict[int, Sums]) -> None:
         if self.provisional and kind != "inputs":
             self.passing[kind] = sums
@@ -284,6 +293,9 @@ class _Inspection:
             watch.reference,
         )
         tracks = [track(followed, rules) for followed in follow(self.subject, self.ledger)]
+        if self.faults is not None:
+            self.faults.judge(self.case.metric, self.both.problem.min_effect, rules, watch.leave_out)
+            tracks += self.faults.tracks
         return tracks, group_signals(tracks, self.delay, watch.cooldown)
 
     @property
@@ -307,9 +319,16 @@ class _Inspection:
             self.ledger,
             self.subject,
             self._notes(),
-            self._estimated(),
+            estimate_waiting(
+                self.rows, self.settings, self.expected, self.subject, self.ledger, self.later("inputs"), self._broken()
+            ),
             events_of(self.settings),
+            [] if self.faults is None else self.faults.histories,
         )
+
+    def _broken(self) -> str | None:
+        """Why inputs cannot be trusted now, as far as the readings of new rows say so."""
+        return None if self.faults is None else self.faults.broken
 
     def _notes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """About labels, and about everything else."""
@@ -333,6 +352,7 @@ class _Inspection:
         ):
             notes.append(f"no rows after {self.grid.label(self.last)}: is the log still written?")
         notes += self._latecomers()
+        notes += [] if self.faults is None else self.faults.notes
         present = float(self.grid.number(self.present)) if self.grid.timed else 0.0
         return tuple(label_notes(self.rows, self.ages, present, later, self.both.problem.classes)), tuple(notes)
 
@@ -348,37 +368,6 @@ class _Inspection:
             f"rows of {len(late)} periods arrived after they had been judged ({share} of {self.grid.label(worst)}) and are "
             "left out: look later, or write the log sooner"
         ]
-
-    def _estimated(self) -> EstimatedPerformance | None:
-        """Performance of the periods that wait for labels."""
-        periods = set(self.ledger.labels[1])
-        numbers = [n for n in self.later("inputs") if n not in periods][-4 * STRETCH :]
-        if self.expected is None or not numbers or not self.grid.timed:
-            return None
-        engine = self.settings.engine
-        engine = engine.model_copy(update={"sample_rows": min(engine.sample_rows, ESTIMATED_ROWS)})
-        settings = self.settings.model_copy(update={"engine": engine})
-        case = Case(open_both(between(self.rows, numbers[0], numbers[-1])), settings)
-        return expectation.estimate_performance(case, self.subject.headline, self.grid, numbers, self._history(), None)
-
-    def _history(self) -> list[tuple[float, float]]:
-        """Expected and actual value of stretches of labelled periods."""
-        streams = {s.name: s for s in follow(self.subject, self.ledger)}
-        if not {"estimate", "performance"} <= streams.keys():
-            return []
-        estimates, true = streams["estimate"], streams["performance"]
-        pairs = []
-        for a, b in ((estimates.reference, true.reference), (estimates.later, true.later)):
-            both = sorted(set(a.ordinals.tolist()) & set(b.ordinals.tolist()))
-            for at in range(0, len(both) - STRETCH + 1, STRETCH):
-                some = both[at : at + STRETCH]
-                pairs.append((_mean(a, some), _mean(b, some)))
-        return pairs
-
-
-def _mean(stream: Periods, numbers: list[int]) -> float:
-    part = stream.take(np.isin(stream.ordinals, numbers))
-    return float(np.average(part.values, weights=part.rows))
 
 
 def _with_moments(sums: dict[int, Sums], moments: dict[int, Any]) -> dict[int, Sums]:

@@ -53,6 +53,8 @@ class Signal:
     closed: int | None = None
     seen: int | None = None
     """Index of the early sign that came before the alarm."""
+    words: str = ""
+    """What was seen, where that says more than that a value moved."""
 
 
 @dataclass
@@ -60,7 +62,8 @@ class Track:
     """A stream with its baseline, and everything that it raised."""
 
     followed: MonitoredStream
-    baseline: Baseline
+    baseline: Baseline | None
+    """None where nothing is expected but zero."""
     expected: Floats
     noise: Floats
     raised: list[Signal] = field(default_factory=list)

@@ -18,6 +18,7 @@ ORDER: tuple[StreamKind, ...] = (
     "mature",
     "class",
     "segment",
+    "fault",
     "estimate",
     "corrections",
     "missing",
@@ -161,6 +162,9 @@ def _member(member: IncidentMember, grid: PeriodGrid) -> Member:
 def sentence(member: IncidentMember, grid: PeriodGrid) -> str:
     """What moved, by how much, since when."""
     one, followed = member.raised, member.track.followed
+    since, early = grid.label(member.began), " (an early sign, no alarm)" if one.level == Level.WATCH else ""
+    if one.words:
+        return say.sentence(f"{one.words}, since {since}{early}")
     rows = slice(one.began, one.raised + 1)
     weight = followed.later.rows[rows]
     mean = float(weight @ followed.later.values[rows] / weight.sum())
@@ -169,8 +173,6 @@ def sentence(member: IncidentMember, grid: PeriodGrid) -> str:
     size = say.change(one.change, share=followed.share)
     shown = (say.percent(before), say.percent(mean)) if followed.share else (say.number(before), say.number(mean))
     verb = "fell" if fell else "rose"
-    since = grid.label(member.began)
-    early = " (an early sign, no alarm)" if one.level == Level.WATCH else ""
     plural = followed.kind in ("missing", "unknown")
     what = f"the share of {followed.words}" if plural else followed.words
     return say.sentence(f"{what} {verb} by {size}, from {shown[0]} to {shown[1]}, since {since}{early}")
@@ -187,7 +189,10 @@ class DueMessage:
 
 
 def due_messages(group: Group, grid: PeriodGrid, last: int, remind_after: int) -> list[DueMessage]:
-    """Every message of an incident up to period ``last``, in order of time."""
+    """Every message of an incident up to period ``last``, in order of time.
+
+    What a look raised is due with it: labels may have made a period of the past known before the newest one is complete.
+    """
     name, alarm, over = identity(group, grid), group.alarm, group.over
     messages = [DueMessage(name, "watch", group.first)] if group.first != alarm else []
     if alarm is not None:
@@ -196,4 +201,4 @@ def due_messages(group: Group, grid: PeriodGrid, last: int, remind_after: int) -
         messages += [DueMessage(name, "reminder", n) for n in range(alarm + remind_after, end + 1, remind_after)]
         if over is not None:
             messages.append(DueMessage(name, "recovery", over))
-    return [one for one in messages if one.number <= last]
+    return [one for one in messages if one.number <= last or one.kind in ("watch", "alarm")]

@@ -10,11 +10,13 @@ import numpy as np
 
 from backslide.contracts import say
 from backslide.contracts.config import Settings
+from backslide.contracts.finding import Estimate
 from backslide.contracts.watch import (
     Delivery,
     EstimatedPerformance,
     Incident,
     IncidentDiagnosis,
+    InputFault,
     Labels,
     Level,
     Point,
@@ -24,6 +26,7 @@ from backslide.contracts.watch import (
 )
 from backslide.monitor.detect import Track
 from backslide.monitor.events import Event, near
+from backslide.monitor.fault_streams import FaultHistory
 from backslide.monitor.incidents import Group, identity, incident, muted
 from backslide.monitor.labels import Ages
 from backslide.monitor.periods import PeriodGrid
@@ -49,6 +52,7 @@ class Look:
     notes: tuple[tuple[str, ...], tuple[str, ...]]
     estimated: EstimatedPerformance | None
     events: list[Event]
+    faults: list[FaultHistory]
 
 
 def publish(
@@ -79,6 +83,7 @@ def publish(
         estimated=look.estimated,
         incidents=tuple(incidents),
         streams=tuple(_stream(t, grid, mutes, last) for t in tracks),
+        faults=tuple(sorted((_fault(one, grid) for one in look.faults), key=lambda f: -list(Level).index(f.level))),
         deliveries=tuple(
             Delivery(
                 incident=m.incident, kind=m.kind, period=m.period, status=m.status, attempts=m.attempts, error=m.error
@@ -140,6 +145,32 @@ def _labels(look: Look) -> Labels:
     )
 
 
+def _fault(history: FaultHistory, grid: PeriodGrid) -> InputFault:
+    one, track = history.latest, history.track
+    priced = [hit for hit in history.hits.values() if hit.harm is not None]
+    harm = None
+    if priced:
+        mean = [float(np.mean([value for hit in priced if (value := getattr(hit, end)) is not None])) for end in ENDS]
+        harm = Estimate(estimate=mean[0], low=mean[1], high=mean[2])
+    return InputFault(
+        stream=track.followed.name,
+        kind=one.kind.value,
+        features=one.features,
+        segment=one.segment,
+        words=one.words,
+        repair=one.repair,
+        since=grid.label(min(history.hits)),
+        last=grid.label(max(history.hits)),
+        periods=len(history.hits),
+        share_of_rows=one.share_of_rows,
+        harm=harm,
+        level=track.level,
+    )
+
+
+ENDS = ("harm", "low", "high")
+
+
 def _stream(track: Track, grid: PeriodGrid, mutes: Sequence[Mute], last: int) -> Stream:
     followed = track.followed
     later = followed.later
@@ -165,7 +196,9 @@ def _stream(track: Track, grid: PeriodGrid, mutes: Sequence[Mute], last: int) ->
         muted=muted(followed.name, mutes, grid.label(last)),
         share_of_budget=followed.budget,
         periods=len(later),
-        reference=float(np.average(followed.reference.values, weights=followed.reference.rows)),
+        reference=float(np.average(followed.reference.values, weights=followed.reference.rows))
+        if len(followed.reference)
+        else 0.0,
         latest=points[-1] if points else None,
         evidence=track.evidence,
         early=track.early,

@@ -153,6 +153,18 @@ def plain(frame: pl.LazyFrame) -> pl.LazyFrame:
     return frame.drop([c for c in (SERVED, LABELLED) if c in frame.collect_schema()])
 
 
+def number_periods(rows: PeriodRows, *, reference: bool) -> pl.LazyFrame:
+    """Raw rows with the number of each one's period, as ``with_periods`` numbers prepared ones."""
+    frame, grid = rows.reference if reference else rows.later, rows.grid
+    if grid.timed:
+        return frame.with_columns(grid.expression(SERVED))
+    assert grid.rows is not None
+    ordered = frame.sort(SERVED, maintain_order=True) if rows.settings.model.timestamp is not None else frame
+    number, whole = (x.cast(pl.Int64) for x in (pl.int_range(pl.len()) // grid.rows, pl.len() // grid.rows))
+    shown = number - whole if reference else number
+    return ordered.with_columns(pl.when(number < whole).then(shown).alias(PERIOD))
+
+
 def with_periods(window: Window, grid: PeriodGrid, *, reference: bool) -> pl.LazyFrame:
     """A prepared window with the number of each row's period; incomplete numbers of rows are left out."""
     if grid.timed:

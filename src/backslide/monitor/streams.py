@@ -30,6 +30,8 @@ from backslide.stats.shift.label_delay import LEAST_CHANCE
 
 HEADLINE_SHARE = 0.5
 """Of the budget of false alarms, for the headline (with its early and its mature reading); the others share the rest."""
+FAULT_SHARE = 0.2
+"""Of the budget, for data faults of new rows together, where they are looked for: they come out of what the others share."""
 MIN_CLASS_ROWS = 5.0
 """Labelled rows of a class in a usual period from which its F1 is followed."""
 MOST_CLASSES = 20
@@ -85,6 +87,8 @@ class Subject:
     holidays: frozenset[int]
     leave_out: tuple[str, ...]
     corrections: bool
+    faults: bool = False
+    """Whether new rows are read for data faults, which then have their share of the budget."""
 
     @property
     def headline(self) -> Metric:
@@ -133,10 +137,10 @@ def follow(subject: Subject, ledger: Ledger) -> list[MonitoredStream]:
         if len(one.reference) >= MIN_REFERENCE and not any(fnmatch.fnmatchcase(one.name, p) for p in subject.leave_out)
     ]
     heads = [one for one in streams if one.kind in ("performance", "mature")]
-    others = len(streams) - len(heads)
-    share = {True: (HEADLINE_SHARE if others else 1.0) / max(len(heads), 1), False: HEADLINE_SHARE / max(others, 1)}
-    if not heads:
-        share[False] = 1.0 / max(others, 1)
+    others, rest = len(streams) - len(heads), 1.0 - (FAULT_SHARE if subject.faults else 0.0)
+    share = {True: (HEADLINE_SHARE if others else rest) / max(len(heads), 1), False: rest / max(others, 1)}
+    if heads:
+        share[False] = (rest - HEADLINE_SHARE) / max(others, 1)
     return [replace(one, budget=share[one.kind in ("performance", "mature")]) for one in streams]
 
 

@@ -39,6 +39,7 @@ def subject_of(settings: Settings, both: WindowPair, case: Case, grid: PeriodGri
         holidays,
         settings.watch.leave_out,
         source is not None,
+        settings.watch.faults,
     ), wanted
 
 

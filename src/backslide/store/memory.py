@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["inputs", "labels", "mature"]
+Kind = Literal["inputs", "labels", "mature", "faults"]
 Json = dict[str, Any]
 
 

@@ -49,7 +49,7 @@ def watch_page(watched: WatchReport) -> Page:
         headline=w.summary,
         facts=(PageFact("reference", f"{w.reference[0]} to {w.reference[1]}", (f"by {w.period}",)),),
         context=rows(("promise", w.promise.note), ("labels", _labels(w)), ("estimate", _estimate(w))),
-        sections=(*_incidents(w), _streams(w.streams), *_deliveries(w)),
+        sections=(*_incidents(w), *_faults(w), _streams(w.streams), *_deliveries(w)),
         inputs=rows(("metric", say.metric(w.metric)), ("as of", say.moment(w.as_of)), ("last period", w.last or "")),
         notes=(*w.labels.notes, *w.notes),
     )
@@ -124,6 +124,24 @@ def _incident(one: Incident) -> Card:
         rows=tuple(row for row in lines if row.lines),
         level="fail" if one.level is Level.ALARM else "warn",
     )
+
+
+def _faults(w: WatchReport) -> list[PageSection]:
+    if not w.faults:
+        return []
+    lines = []
+    for one in w.faults:
+        cost = "not priced" if one.harm is None else say.change(one.harm.estimate, share=_share(w))
+        state = VERDICT[one.level][0].lower() if one.level != Level.QUIET else "no alarm"
+        lines.append((one.words, state, cost, say.share_of_rows(one.share_of_rows), one.since, one.last))
+    return [
+        table_section(
+            "Data faults of new rows",
+            "Read before labels come. What costs nothing that matters, or is over, raises no alarm.",
+            ("what was seen", "state", "expected cost", "rows", "since", "last"),
+            tuple(lines[:MOST_STREAMS]),
+        )
+    ]
 
 
 def _streams(streams: tuple[Stream, ...]) -> PageSection:

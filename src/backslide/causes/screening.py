@@ -1,0 +1,77 @@
+"""What new rows tell of data faults before their labels come: recognised by the signatures, priced without a label of theirs.
+
+Recognition looks at inputs alone. Only where something certain was recognised the model is asked: the fault is done to labelled
+rows of the reference, which prices it without labels of the new ones. Of the world nothing is said here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backslide.case import Case
+from backslide.causes.faults.base import Fault
+from backslide.causes.faults.recognition import find_all_faults
+from backslide.causes.pricing import materiality
+from backslide.causes.pricing.materiality import Scale
+from backslide.causes.search import open_bench, price_all
+from backslide.contracts.cause import CauseKind
+
+
+@dataclass(frozen=True)
+class ScreenedFault:
+    """A certain fault of the current rows, in words and in harm to the headline (positive: worse)."""
+
+    kind: CauseKind
+    features: tuple[str, ...]
+    segment: str | None
+    share_of_rows: float
+    words: str
+    repair: str
+    harm: float | None
+    """None where nothing prices it."""
+    low: float | None
+    high: float | None
+    harmful: bool
+    """Whether the harm reaches ``min_effect``."""
+    periods: int = 1
+    """Periods whose rows were read together."""
+
+
+def screen(case: Case) -> list[ScreenedFault]:
+    """Certain faults of ``case.current``, whose labels are not looked at; none where the signatures recognise nothing.
+
+    What cannot be priced is noted in the case.
+    """
+    faults = [fault for fault in find_all_faults(case) if fault.exact]
+    if not faults:
+        return []
+    bench, notes = open_bench(case, case.metric, faults)
+    scale = Scale(case.metric, None, case.problem.min_effect)
+    priced = [fault for fault in price_all(bench, faults, notes) if materiality.stands(fault, scale)]
+    case.notes += notes
+    return [_screened(fault, scale) for fault in priced]
+
+
+def _screened(fault: Fault, scale: Scale) -> ScreenedFault:
+    price = fault.points
+    harm = low = high = None
+    if price is not None and np.isfinite(price.value):
+        harm = scale.harm(price)
+        low, high = sorted(scale.target.harm(end) for end in price.bounds)
+    words = "; ".join(h.seen for h in fault.hypotheses)
+    if fault.log_only:
+        words += "; only in the log: the model was given the values as they were before"
+    return ScreenedFault(
+        fault.kind,
+        fault.features,
+        fault.segment,
+        float(fault.rows.mean()),
+        words,
+        "; ".join(h.undo for h in fault.hypotheses),
+        harm,
+        low,
+        high,
+        harm is not None and harm >= scale.min_effect and materiality.matters(fault, scale),
+    )

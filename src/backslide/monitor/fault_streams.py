@@ -1,0 +1,190 @@
+"""Data faults of new rows as streams: what the readings of each period say becomes evidence, alarms and early signs.
+
+A reading that names a certain, harmful fault of a column is a hit. While nothing is broken a period hits with a small chance,
+and the reference's own readings raise that chance for what they show themselves. A hit is worth ``HIT`` over that chance, a
+period without one ``1 - HIT`` over the rest: e-values, whose Shiryaev-Roberts sum raises an alarm at one over the promised rate
+(Shin, Ramdas and Rinaldo 2023; ``stats.change.sequential`` does the same with residuals). A fault that the reference never shows
+thus alarms at its first hit, one that it shows now and then needs several, and one without harm never does. Readings of several
+periods share rows: of those that overlap only one counts.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from backslide.causes.columns.edit import MIN_ROWS
+from backslide.causes.screening import ScreenedFault
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.contracts.watch import Level
+from backslide.monitor.detect import Rules, Signal, Track
+from backslide.monitor.fault_readings import FaultReading
+from backslide.monitor.streams import FAULT_SHARE, MonitoredStream
+from backslide.stats.change.sequential import Periods, alarm_limit
+from backslide.stats.metrics.metric import Metric
+
+CHANCE = 2e-5
+"""Chance that a period of nothing new reads as a harmful certain fault that the reference never shows; see docs/benchmarks.md."""
+WEIGHT = 10.0
+"""Periods that this belief counts for beside the reference's own readings."""
+HIT = 0.5
+"""Chance of a hit that the evidence bets on where there is a fault: half of its periods."""
+ALL_ROWS = 0.995
+"""Share of rows that counts as all of them."""
+TOTAL = "faults"
+"""Name of the stream of their joint harm."""
+Key = tuple[str, ...]
+"""The columns of a fault: what is read of them in two periods may be of two kinds."""
+
+
+@dataclass(frozen=True)
+class FaultHistory:
+    """What was read of one fault by period, and what it raised."""
+
+    track: Track
+    hits: dict[int, ScreenedFault]
+    """By period that showed it, harmful or not."""
+
+    @property
+    def latest(self) -> ScreenedFault:
+        """What was read last."""
+        return self.hits[max(self.hits)]
+
+
+def fault_histories(
+    reference: Mapping[int, FaultReading],
+    later: Mapping[int, FaultReading],
+    metric: Metric,
+    min_effect: float,
+    rules: Rules,
+    leave_out: Sequence[str] = (),
+) -> list[FaultHistory]:
+    """Every fault that a later period showed, the latest beginning first."""
+    reference, read = _readable(reference), _readable(later)
+    usual = Counter((one.kind, _key(one)) for n in reference for one in reference[n].faults)
+    keys = dict.fromkeys(_key(one) for n in read for one in read[n].faults)
+    found = []
+    for key in keys:
+        stream = _stream(f"fault:{'+'.join(key)}", reference, read, metric, min_effect, 0.0, key)
+        if not any(fnmatch.fnmatchcase(stream.name, pattern) for pattern in leave_out):
+            found.append(_history(stream, read, key, usual, len(reference), rules, say.metric(metric.name)))
+    return sorted(found, key=lambda one: -min(one.hits))
+
+
+def total_track(
+    reference: Mapping[int, FaultReading], later: Mapping[int, FaultReading], metric: Metric, min_effect: float
+) -> Track | None:
+    """The joint harm of each period's certain faults; it raises nothing by itself. None where nothing was read."""
+    reference, read = _readable(reference), _readable(later)
+    if not reference and not read:
+        return None
+    return _quiet_track(_stream(TOTAL, reference, read, metric, min_effect, FAULT_SHARE, None))
+
+
+def _readable(readings: Mapping[int, FaultReading]) -> dict[int, FaultReading]:
+    """Periods that had enough rows, in order."""
+    return {n: readings[n] for n in sorted(readings) if readings[n].rows >= MIN_ROWS and readings[n].error is None}
+
+
+def _key(fault: ScreenedFault) -> Key:
+    return tuple(sorted(fault.features))
+
+
+def _of(reading: FaultReading, key: Key | None) -> list[ScreenedFault]:
+    return [one for one in reading.faults if key is None or _key(one) == key]
+
+
+def _harm(reading: FaultReading, key: Key | None) -> float:
+    return sum(max(one.harm or 0.0, 0.0) for one in _of(reading, key))
+
+
+def _stream(
+    name: str,
+    reference: Mapping[int, FaultReading],
+    read: Mapping[int, FaultReading],
+    metric: Metric,
+    min_effect: float,
+    budget: float,
+    key: Key | None,
+) -> MonitoredStream:
+    sides = []
+    for side in (reference, read):
+        numbers = sorted(side)
+        values = [_harm(side[n], key) for n in numbers]
+        rows = [float(side[n].rows) for n in numbers]
+        sides.append(Periods(np.array(values, float), np.array(rows, float), np.array(numbers, np.int64), 0))
+    words = "expected harm of data faults" if key is None else f"expected harm of a fault of {' and '.join(key)}"
+    return MonitoredStream(name, "fault", words, sides[0], sides[1], 0.0, metric.share, (1,), min_effect, budget)
+
+
+def _quiet_track(stream: MonitoredStream) -> Track:
+    """A stream whose periods are expected to cost nothing; its band is what does not matter yet."""
+    n = len(stream.later)
+    return Track(stream, None, np.zeros(n), np.full(n, stream.material / 1.96))
+
+
+def _history(
+    stream: MonitoredStream,
+    read: Mapping[int, FaultReading],
+    key: Key,
+    usual: Mapping[tuple[CauseKind, Key], int],
+    quiet: int,
+    rules: Rules,
+    headline: str,
+) -> FaultHistory:
+    limit = alarm_limit(rules.false_alarms * FAULT_SHARE, rules.periods_a_year)
+    track, hits, evidence = _quiet_track(stream), _hits(read, key), -np.inf
+    signal: Signal | None = None
+    first, last, counted, shortest = 0, -np.inf, -np.inf, 1
+    for t, number in enumerate(read):
+        one = hits.get(number)
+        if one is not None:
+            if t - last > rules.recover_after:
+                first, shortest = max(t - one.periods + 1, 0), one.periods
+            last, shortest = t, min(shortest, one.periods)
+        harmful = one is not None and one.harmful
+        chance = (CHANCE * WEIGHT + (0 if one is None else usual.get((one.kind, key), 0))) / (WEIGHT + quiet)
+        if one is None or not harmful:
+            evidence = np.logaddexp(evidence, 0.0) + np.log((1 - HIT) / (1 - chance))
+        elif t - counted >= one.periods:
+            evidence, counted = np.logaddexp(evidence, 0.0) + np.log(HIT / chance), t
+        if signal is not None and t - last >= rules.recover_after + shortest - 1:
+            track.raised.append(replace(signal, closed=t))
+            signal, evidence = None, -np.inf
+        elif one is not None and harmful and (signal is None or signal.level == Level.WATCH):
+            level = Level.ALARM if evidence >= limit else Level.WATCH
+            if signal is None or level == Level.ALARM:
+                seen = signal.raised if signal is not None else None
+                signal = _signal(level, first, t, one, stream, headline, seen)
+    if signal is not None:
+        track.raised.append(signal)
+    track.evidence = max(float(evidence), 0.0) / limit
+    return FaultHistory(track, hits)
+
+
+def _hits(read: Mapping[int, FaultReading], key: Key) -> dict[int, ScreenedFault]:
+    """The worst that each period says of a fault; a longer run that holds a period named by a shorter one says nothing new."""
+    hits: dict[int, ScreenedFault] = {}
+    for number, reading in read.items():
+        for one in sorted(_of(reading, key), key=lambda one: (one.harmful, one.harm or 0.0), reverse=True):
+            run = range(number - one.periods + 1, number)
+            if not any(n in hits and hits[n].periods < one.periods for n in run):
+                hits[number] = one
+                break
+    return hits
+
+
+def _signal(
+    level: Level, first: int, at: int, fault: ScreenedFault, stream: MonitoredStream, headline: str, seen: int | None
+) -> Signal:
+    harm = float(fault.harm or 0.0)
+    low, high = (harm if end is None else end for end in (fault.low, fault.high))
+    told = fault.share_of_rows >= ALL_ROWS or " rows" in fault.words
+    seen_on = "" if told else f" on {say.share_of_rows(fault.share_of_rows)}"
+    words = f"{fault.words}{seen_on}; expected to cost {say.change(harm, share=stream.share)} of {headline}"
+    return Signal(level, first, at, 1, harm, low, high, seen=seen, words=words)

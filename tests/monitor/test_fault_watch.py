@@ -1,0 +1,119 @@
+"""New rows read for data faults: told on the first or second day, priced before labels, and quiet where nothing is broken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from streams_of_logs import REFERENCE, after, config, moment, served
+
+from backslide.contracts.config import Settings
+from backslide.contracts.watch import Level, WatchReport
+from backslide.jobs.watch import settings_key, watch
+from backslide.store.database import Database, open_database
+from backslide.store.memory import Book
+
+CLIENTS = np.array(["acme", "globex", "initech", "umbrella"], object)
+LATE = (12.0, 12.0)
+FEATURES = {"features": ["income", "age", "branch"]}
+
+
+@pytest.fixture(name="database")
+def _database(tmp_path: Path):
+    database = open_database(None, tmp_path)
+    yield database
+    database.close()
+
+
+def clients(columns: dict[str, Any]) -> None:
+    """One more column that the model does not see: who sent the row."""
+    columns["client"] = columns["rng"].choice(CLIENTS, len(columns["day"]))
+
+
+def cents(columns: dict[str, Any], first: int = 4, last: int = 10_000) -> None:
+    """One client sends cents in place of euros from a day after the reference on."""
+    clients(columns)
+    hit = (columns["day"] >= REFERENCE + first) & (columns["day"] < REFERENCE + last) & (columns["client"] == "globex")
+    columns["income"] = np.where(hit, columns["income"] * 100, columns["income"])
+
+
+def log(folder: Path, days: int, change: Any, *, rows: int = 400, seed: int = 61, **watch_settings: Any) -> Settings:
+    """Labels come twelve days late."""
+    frame = served(seed, REFERENCE + days, rows=rows, late=(0.0, 0.0), change=change)
+    frame = frame.with_columns(pl.col("served_at").dt.offset_by("12d").alias("label_at"))
+    return config(folder, frame, late=True, watch={"faults": True, **watch_settings}, model=FEATURES)
+
+
+@pytest.fixture(name="looks", scope="module")
+def _looks(tmp_path_factory: pytest.TempPathFactory) -> dict[int, WatchReport]:
+    """Looks at the mornings after the fourth quiet day and the first broken one, by that day."""
+    settings, book = log(tmp_path_factory.mktemp("log"), 6, cents, diagnose=True), Book()
+    return {day: watch(settings, as_of=moment(day, 6), book=book) for day in (4, 5)}
+
+
+def test_cents_for_euros_of_one_client_are_told_the_day_after(looks: dict[int, WatchReport]):
+    """The alarm comes before any label, names kind, column and rows, and is an alarm of the look after the first broken day."""
+    assert looks[4].status == Level.QUIET
+    assert not looks[4].incidents
+    assert not looks[4].faults
+    found = looks[5]
+    assert found.alarmed
+    (one,) = found.incidents
+    assert one.began == one.known_on == after(4)
+    assert "income is 100 times larger" in found.summary
+    assert "where client = 'globex'" in found.summary
+    assert one.diagnosis is not None
+    assert (one.diagnosis.kind, one.diagnosis.features) == ("unit_change", ("income",))
+    assert one.diagnosis.decision.startswith("fix upstream data")
+    (fault,) = found.faults
+    assert (fault.level, fault.kind, fault.segment) == (Level.ALARM, "unit_change", "client = 'globex'")
+    assert fault.harm is not None
+    assert fault.harm.estimate > 0.02
+    assert 0.15 < fault.share_of_rows < 0.35
+    assert WatchReport.from_dict(found.to_dict()) == found
+
+
+@pytest.mark.slow
+def test_mended_it_is_over_and_looks_by_the_day_end_where_one_look_does(tmp_path: Path, database: Database):
+    settings = log(tmp_path, 16, lambda c: cents(c, 4, 8))
+    book = database.book("loans", settings_key(settings))
+    found = [watch(settings, as_of=moment(day, 6), book=book) for day in (3, 4, 6, 12, 15)][-1]
+    assert found.status == Level.QUIET
+    (one,) = found.incidents
+    assert one.closed == after(14)  # seven days without it
+    (fault,) = found.faults
+    assert (fault.level, fault.periods, fault.last) == (Level.QUIET, 4, after(7))
+    at_once = watch(settings, replay=True, as_of=moment(15, 6))
+    assert (at_once.incidents, at_once.faults, at_once.streams) == (found.incidents, found.faults, found.streams)
+
+
+@pytest.mark.slow
+def test_a_fault_that_costs_nothing_is_shown_and_calls_nobody(tmp_path: Path):
+    """The broken column is one that the model makes nothing of."""
+
+    frame = served(62, REFERENCE + 7, rows=400)
+    rng = np.random.default_rng(0)
+    late = (frame["served_at"] >= moment(4)).to_numpy()
+    size = np.round(rng.gamma(4, 2, frame.height) * np.where(late, 100, 1), 2)
+    settings = config(
+        tmp_path,
+        frame.with_columns(pl.Series("size", size)),
+        watch={"faults": True},
+        model={"features": [*FEATURES["features"], "size"]},
+    )
+    found = watch(settings, replay=True, as_of=moment(7, 6))
+    assert found.status == Level.QUIET
+    (fault,) = found.faults
+    assert (fault.features, fault.level) == (("size",), Level.QUIET)
+    assert fault.since == after(4)
+    assert "size" in found.to_text()
+
+
+@pytest.mark.slow
+def test_a_quiet_year_stays_quiet(tmp_path: Path):
+    found = watch(log(tmp_path, 365, clients, rows=250), replay=True, as_of=moment(366))
+    assert [one for one in found.incidents if one.level == Level.ALARM] == []
+    assert next(s for s in found.streams if s.name == "faults").periods == 365
