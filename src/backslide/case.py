@@ -78,7 +78,7 @@ class Case:
         self.settings = settings
         self.notes, self.warnings = list(opened.notes), list(opened.warnings)
         """What the reader should know of the run, and be warned of; whoever finds something appends it."""
-        self.altered = opened.altered
+        self.altered, self.days_compared = opened.altered, opened.days_compared
         self.reference_model = reference_model
         self.current_model = current_model
         self.problem = opened.problem

@@ -38,10 +38,12 @@ class ModelSettings(Roles):
 
 
 class WindowSettings(SettingsSection):
-    """[windows]: path, glob, table URI, or a time range over [data] source."""
+    """[windows]: path, glob, table URI, or one or several time ranges over [data] source."""
 
-    reference: str | None = None
-    current: str | None = None
+    reference: str | tuple[str, ...] | None = None
+    current: str | tuple[str, ...] | None = None
+    match: Literal["weekday"] | None = None
+    """Compare the rows of those weekdays alone that both windows hold; needs [model] timestamp. For ``diagnose``."""
     reference_version: str | None = None
     """Only rows of this model version, where [model] version is set."""
     current_version: str | None = None

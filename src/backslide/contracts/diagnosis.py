@@ -131,6 +131,8 @@ class Inputs(Value):
     classes: tuple[str, ...] = ()
     sources: dict[str, str] = {}
     periods: dict[str, WindowPeriod] = {}
+    days_compared: str = ""
+    """Which days of both windows are compared, where ``[windows] match`` leaves others out."""
     model_versions: dict[str, tuple[str, ...]] = {}
     """Model versions logged in each window."""
     versions: dict[str, str] = {}

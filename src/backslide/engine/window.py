@@ -30,7 +30,7 @@ from backslide.engine.roles.score_scale import AlteredScores, read_scores, with_
 from backslide.engine.sources.errors import opening, reading
 from backslide.engine.sources.snapshot import is_snapshot, limitations
 from backslide.engine.sources.window_source import Cutting, cut_window, need
-from backslide.engine.times.both_windows import times_of
+from backslide.engine.times.both_windows import match_weekdays, times_of
 from backslide.engine.times.timestamps import TimeReading
 
 Preparation = Callable[[pl.LazyFrame], pl.LazyFrame]
@@ -91,19 +91,21 @@ class WindowPair:
     warnings: tuple[str, ...] = ()
     """What must be read right after the verdict."""
     altered: tuple[AlteredScores, ...] = ()
+    days_compared: str = ""
+    """Which days are compared with which, where ``[windows] match`` leaves others out."""
 
 
-def open_windows(reference: Any, current: Any, settings: Settings) -> WindowPair:
-    """Open, validate and prepare both windows.
+def open_windows(reference: Any, current: Any, settings: Settings, *, match: str | None = None) -> WindowPair:
+    """Open, validate and prepare both windows; ``match`` is that of ``[windows]``, for jobs that heed it.
 
     Raises:
         SourceError, ColumnError, LabelError, TimestampError, ConfigError: one line each, see the exception classes.
     """
     with opening():
-        return _open_windows(reference, current, settings)
+        return _open_windows(reference, current, settings, match)
 
 
-def _open_windows(reference: Any, current: Any, settings: Settings) -> WindowPair:
+def _open_windows(reference: Any, current: Any, settings: Settings, match: str | None) -> WindowPair:
     settings = with_threshold(settings)
     roles: Roles = settings.model
     cutting = Cutting(settings)
@@ -127,8 +129,10 @@ def _open_windows(reference: Any, current: Any, settings: Settings) -> WindowPai
         aside = {*settings.shadow.columns(), *input_columns(roles, schemas["current"]).values()}
         features = tuple(c for c in features if c not in aside)
     check_inputs(roles, schemas["current"])
+    matched = None if match is None else match_weekdays(raw, schemas, roles, cutting)
     heads = {name: outcome_head(name, frame, roles) for name, (frame, _) in raw.items()}
-    notes += [*cutting.notes, *cutting.say_rows({name: head.rows for name, head in heads.items()})]
+    left_out = {} if matched is None else matched.left_out
+    notes += [*cutting.notes, *cutting.say_rows({n: head.rows + left_out.get(n, 0) for n, head in heads.items()})]
     times = times_of(raw, schemas, roles, cutting, notes)
     frames = {name: frame for name, (frame, _) in raw.items()}
     warnings: list[str] = []
@@ -138,7 +142,13 @@ def _open_windows(reference: Any, current: Any, settings: Settings) -> WindowPai
     windows = {name: _prepare(name, raw[name], schemas[name], resolved, heads[name].rows, times, notes) for name in raw}
     current_window = replace(windows["current"], lost=lost)
     return WindowPair(
-        resolved, windows["reference"], current_window, tuple(dict.fromkeys(notes)), tuple(warnings), altered
+        resolved,
+        windows["reference"],
+        current_window,
+        tuple(dict.fromkeys(notes)),
+        tuple(warnings),
+        altered,
+        "" if matched is None else matched.sentence,
     )
 
 

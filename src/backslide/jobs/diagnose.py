@@ -108,7 +108,7 @@ def _diagnose_case(
         reference, current = windows.reference, windows.current
         notes.append(windows.note)
     say("opening both windows")
-    opened = open_windows(reference, current, settings)
+    opened = open_windows(reference, current, settings, match=settings.windows.match)
     model, unread = _replayable(models[0], opened, settings)
     case = Case(opened, settings, model, models[1], stacks)
     check_scores(case)
@@ -287,6 +287,7 @@ def _inputs(case: Case, judgement: Judgement, explanation: Explanation) -> Input
         classes=case.problem.classes,
         sources={name: window.source for name, window in windows.items()},
         periods={name: period for name, side in zip(windows, case.sides, strict=True) if (period := _period(side))},
+        days_compared=case.days_compared,
         model_versions={name: window.versions for name, window in windows.items() if window.versions},
         versions=_versions(),
         notes=tuple(dict.fromkeys(notes)),

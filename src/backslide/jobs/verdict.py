@@ -189,7 +189,10 @@ MOST_TIMES = 20
 
 
 def _rows_needed(case: Case, change: Change) -> str:
-    """How many labelled rows, or days, would decide between no change and a material one."""
+    """How many labelled rows, or days, would decide between no change and a material one.
+
+    More of them are no help where the change is clear of noise, or would be at the size that matters: then the two are too near.
+    """
     quantile = float(stats.norm.ppf(1 - VERDICT_ALPHA) + stats.norm.ppf(POWER))
     factor = (quantile * change.se / max(case.problem.min_effect, 1e-12)) ** 2
     days = [u.ordinals for u in (side.units(case.metric) for side in case.sides)]
@@ -198,7 +201,8 @@ def _rows_needed(case: Case, change: Change) -> str:
     else:
         counted, what = min(side.window.labelled for side in case.sides), "labelled rows"
     size = say.change(case.problem.min_effect, share=case.metric.share)
-    if factor <= 1:
+    clear_of_noise = min(change.p_worse, 1 - change.p_worse) < VERDICT_ALPHA
+    if factor <= 1 or clear_of_noise:
         return f"the change is too near {size}, the smallest that matters, to be told from less or from more"
     if factor > MOST_TIMES:
         return f"a change of {size}, the smallest that matters, cannot be distinguished from noise with about as many {what}"

@@ -18,7 +18,7 @@ from backslide.causes.reporting.onset import EPOCH, MONDAY, change_point_of, met
 from backslide.contracts.config import Settings, is_auto
 from backslide.contracts.errors import ConfigError, TimestampError, did_you_mean
 from backslide.engine.columns import names
-from backslide.engine.sources.open import open_source, parse_time_range
+from backslide.engine.sources.open import open_source, parse_time_ranges
 from backslide.engine.times.time_format import time_format
 from backslide.engine.times.timestamps import time_expression
 from backslide.engine.window import open_windows
@@ -101,7 +101,7 @@ def _after(reference: Any, first: date, settings: Settings) -> date:
     """The first day to look at: after the reference's last."""
     if reference is None:
         return first
-    span = parse_time_range(reference) if isinstance(reference, str) else None
+    span = parse_time_ranges(reference)
     if span is not None:
         return (span.end - timedelta(microseconds=1)).date() + timedelta(days=1)
     last = _days_of(open_source(reference, base=settings.base, data=settings.data), settings, "reference")[1]

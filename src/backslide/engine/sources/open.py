@@ -18,13 +18,13 @@ from backslide.contracts.secrets import remember, scrub_address
 from backslide.engine.columns import names
 from backslide.engine.sources.database import is_database, scan_database
 from backslide.engine.sources.files import SUPPORTED, extension, scan_delta, scan_files
-from backslide.engine.times.time_range import TimeRange, parse_time_range
+from backslide.engine.times.time_range import TimeRange, parse_time_range, parse_time_ranges
 from backslide.log.reading import is_log, open_log
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TimeRange", "describe", "open_source", "parse_time_range"]
+__all__ = ["TimeRange", "describe", "open_source", "parse_time_range", "parse_time_ranges"]
 
 _URI = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
 IN_ENVIRONMENT = "env:"

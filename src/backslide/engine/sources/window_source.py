@@ -14,10 +14,11 @@ from backslide.engine.columns import names
 from backslide.engine.roles import types
 from backslide.engine.roles.derive import label_expression
 from backslide.engine.sources.errors import reading
-from backslide.engine.sources.open import TimeRange, describe, open_source, parse_time_range
+from backslide.engine.sources.open import describe, open_source, parse_time_ranges
 from backslide.engine.sources.snapshot import is_snapshot, open_snapshot
 from backslide.engine.times.notes import time_notes
 from backslide.engine.times.time_format import time_format
+from backslide.engine.times.time_range import TimeRanges
 from backslide.engine.times.timestamps import TimeReading, in_place, read_times
 
 SOURCE = "[data] source"
@@ -29,8 +30,8 @@ class Cutting:
 
     settings: Settings
     notes: list[str] = field(default_factory=list)
-    spans: dict[str, TimeRange] = field(default_factory=dict)
-    """Window -> its time range."""
+    spans: dict[str, TimeRanges] = field(default_factory=dict)
+    """Window -> its time ranges."""
     source: pl.LazyFrame | None = None
     """With times as they are."""
     timed: pl.LazyFrame | None = None
@@ -50,15 +51,18 @@ class Cutting:
             raise ConfigError(
                 f'[windows] {name} = "auto" is not supported by this version; give a path or a time range'
             )
-        span = parse_time_range(source) if isinstance(source, str) else None
-        text = describe(source)
+        span = parse_time_ranges(source)
         if span is not None:
-            frame = self._within(name, source, span)
-            text = f"{describe(settings.data.source)}, {source}"
+            written = source if isinstance(source, str) else say.listed(source, len(source))
+            frame = self._within(name, written, span)
+            text = f"{describe(settings.data.source)}, {written}"
         elif is_snapshot(source, settings.base):
             frame, text = open_snapshot(source, settings.base, settings.model)
         else:
-            frame = open_source(source, base=settings.base, data=settings.data, notes=self.notes)
+            frame, text = (
+                open_source(source, base=settings.base, data=settings.data, notes=self.notes),
+                describe(source),
+            )
         types.check(frame.collect_schema(), name, settings, unread=True)
         version = getattr(settings.windows, f"{name}_version")
         if version is not None:
@@ -70,7 +74,7 @@ class Cutting:
             text += f", version {version}"
         return frame, text
 
-    def _within(self, name: str, source: str, span: TimeRange) -> pl.LazyFrame:
+    def _within(self, name: str, source: str, span: TimeRanges) -> pl.LazyFrame:
         settings, column = self.settings, self.settings.model.timestamp
         if settings.data.source is None:
             raise ConfigError(
@@ -98,7 +102,7 @@ class Cutting:
             return []
         counts = self.times.told[SOURCE]
         (first, *others) = self.spans.values()
-        apart = all(first.end <= other.start or other.end <= first.start for other in others)
+        apart = all(first.apart_from(other) for other in others)
         versions = any(getattr(self.settings.windows, f"{name}_version") is not None for name in self.spans)
         if apart and not versions:
             outside = counts.rows - sum(rows[name] for name in self.spans)

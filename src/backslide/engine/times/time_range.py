@@ -31,6 +31,54 @@ class TimeRange:
         return f"{_short(self.start)}..{_short(self.end)} (end not included)"
 
 
+@dataclass(frozen=True)
+class TimeRanges:
+    """One or several time ranges that make one window together; a row in two of them counts once."""
+
+    parts: tuple[TimeRange, ...]
+    """By their start."""
+
+    @property
+    def end(self) -> datetime:
+        """Of the last."""
+        return max(part.end for part in self.parts)
+
+    def condition(self, column: str) -> pl.Expr:
+        """Rows of a date or datetime column that lie in any of the ranges."""
+        return pl.any_horizontal([part.condition(column) for part in self.parts])
+
+    def apart_from(self, other: TimeRanges) -> bool:
+        """Whether no moment lies in both."""
+        return all(a.end <= b.start or b.end <= a.start for a in self.parts for b in other.parts)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{_short(part.start)}..{_short(part.end)}" for part in self.parts) + " (ends not included)"
+
+
+def parse_time_ranges(source: object) -> TimeRanges | None:
+    """Read a time range, a list of them, or several in one text with commas between.
+
+    Returns:
+        The ranges, or None when the source is none (a path, a table).
+
+    Raises:
+        TimestampError: one that looks like a range and cannot be read, or a list that also holds something else.
+    """
+    texts = source.split(",") if isinstance(source, str) else source
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+        return None
+    parts = [parse_time_range(text) for text in texts]
+    ranges = [part for part in parts if part is not None]
+    if ranges and len(ranges) == len(parts):
+        return TimeRanges(tuple(sorted(ranges, key=lambda part: part.start)))
+    if isinstance(source, str) and not ranges:
+        return None
+    other = next((text for text, part in zip(texts, parts, strict=True) if part is None), "nothing")
+    raise TimestampError(
+        f"expected time ranges like '2026-03-01..2026-03-14' alone where a window has several parts, got {other!r}"
+    )
+
+
 def parse_time_range(text: str) -> TimeRange | None:
     """Read ``START..END`` where both are dates or times with optional zone (UTC without).
 

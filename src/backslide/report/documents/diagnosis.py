@@ -249,6 +249,7 @@ def _context(i: Inputs) -> tuple[Row, ...]:
     return (
         *lines,
         *rows(
+            ("days compared", i.days_compared),
             ("rows", f"{say.count(i.rows.reference)} reference, {say.count(i.rows.current)} current"),
             ("labelled", ", ".join(shares)),
             ("model versions", ", ".join(served)),
