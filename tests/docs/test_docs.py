@@ -67,7 +67,7 @@ def run_line(command: str, folder: Path) -> tuple[int, str]:
         *(
             pytest.param(name, least, marks=pytest.mark.slow)
             for name, least in (
-                ("tutorial.md", 8), ("tutorial-letters.md", 8), ("quick-looks.md", 6), ("retrain.md", 6), ("watching.md", 5),
+                ("tutorial.md", 9), ("tutorial-letters.md", 8), ("quick-looks.md", 6), ("retrain.md", 6), ("watching.md", 5),
             )
         ),
         pytest.param("tutorial-news.md", 4, marks=pytest.mark.data),
