@@ -21,7 +21,7 @@ def arrow(values):
 def test_decimals_of_256_bits_are_floats_in_every_wrapping():
     wide = pa.array([Decimal("1.5"), None], pa.decimal256(50, 2))
     assert from_pandas(arrow(wide))["v"].to_list() == [1.5, None]
-    for source in (pa.table({"v": wide}), pa.record_batch({"v": wide})):
+    for source in (pa.table({"v": wide}), pa.RecordBatch.from_pydict({"v": wide})):
         assert open_source(source).collect()["v"].to_list() == [1.5, None]
 
 

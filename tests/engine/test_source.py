@@ -213,7 +213,7 @@ def test_arrow_tables_in_memory():
     eager = pl.DataFrame({"a": [1, 2]})
     assert rows_of(pa.table({"a": [1, 2]})).equals(eager)
     assert describe(pa.table({})) == "Arrow Table"
-    assert rows_of(pa.record_batch({"a": [1, 2]})).equals(eager)
+    assert rows_of(pa.RecordBatch.from_pydict({"a": [1, 2]})).equals(eager)
     assert rows_of(pa.table({"a": [1, 2]}).to_reader()).equals(eager)
     dictionary = pa.table({"a": pa.array(["x", "y", "x"]).dictionary_encode()})
     assert rows_of(dictionary)["a"].cast(pl.String).to_list() == ["x", "y", "x"]

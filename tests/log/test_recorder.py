@@ -242,12 +242,14 @@ def test_a_stretch_of_time_is_read(tmp_path: Path):
             )
             recorder.label(f"r-{hour:02d}", "b", at=datetime(2026, 2, 1, tzinfo=UTC))
         recorder.record({"x": -1}, "a", id="r-30", at=datetime(2026, 3, 4, tzinfo=UTC))
+        recorder.record({"x": 0}, "a", id="no time", at=float("nan"))
     rollup(tmp_path)
     log = open_log(tmp_path)
     for since, until, first, last in (
         (datetime(2026, 3, 2), datetime(2026, 3, 3, tzinfo=UTC), 24, 47),
         (datetime(2026, 3, 2, 5, 30), None, 30, 95),
         (None, datetime(2026, 3, 2, 5, tzinfo=UTC), 0, 28),
+        (None, datetime(2026, 3, 2, tzinfo=UTC), 0, 23),
         (datetime(2026, 3, 2, 1, tzinfo=timezone(timedelta(hours=1))), datetime(2026, 3, 2, 2), 24, 25),
     ):
         rows = log.predictions(since=since, until=until).collect().sort("id")
@@ -255,4 +257,4 @@ def test_a_stretch_of_time_is_read(tmp_path: Path):
         assert set(rows["label"]) == {"b"}
         assert log.predictions(since=since, until=until, labels=False).collect()["label"].null_count() == rows.height
     assert log.predictions().filter(pl.col("id") == "r-30").collect()["x"].to_list() == [-1]
-    assert log.predictions().collect().height == 96
+    assert log.predictions().collect().height == 97

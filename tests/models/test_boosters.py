@@ -45,6 +45,12 @@ def inputs(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[COLUMNS].assign(plan=rows["plan"].astype(PLANS))
 
 
+def needs_stored_categories(suffix: str = "json") -> None:
+    """Skip where the plans, whose order is not the sorted one, cannot be read off the model."""
+    if FORMATS[suffix] == "xgboost":
+        pytest.importorskip("xgboost", minversion="3.1", reason="XGBoost before 3.1 keeps no categories in a model")
+
+
 @cache
 def fitted(library: str, trees: int = 15):
     rows = lender(0, 1200)
@@ -85,6 +91,7 @@ def settings(suffix: str, folder: Path, **artifacts) -> Settings:
 
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_a_file_answers_as_the_object_does(suffix, tmp_path):
+    needs_stored_categories(suffix)
     rows = lender(1)
     model = load_model(saved(suffix, tmp_path), base=tmp_path)
     answer = model.answer(from_pandas(rows))
@@ -97,6 +104,7 @@ def test_a_file_answers_as_the_object_does(suffix, tmp_path):
 @pytest.mark.sample(2)
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_a_diagnosis_is_proven_with_a_file_that_needs_no_trust(suffix, tmp_path):
+    needs_stored_categories(suffix)
     chosen = settings(suffix, tmp_path)
     assert not chosen.artifacts.trusted
     diagnosis = bs.diagnose(settings=chosen, quick=True)
@@ -177,6 +185,7 @@ def plain_booster(objective: str, *, names: bool = True):
     [("binary:logistic", ("0", "1")), ("multi:softprob", ("0", "1")), ("multi:softmax", ("0", "1")), ("reg:squarederror", None)],
 )  # fmt: skip
 def test_a_booster_of_xgboost_is_asked_with_a_matrix(objective, classes, tmp_path):
+    needs_stored_categories()
     booster, xgb = plain_booster(objective)
     booster.save_model(str(tmp_path / "m.json"))
     rows = lender(1)

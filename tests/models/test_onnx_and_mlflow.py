@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from packaging.version import Version
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -147,7 +148,8 @@ def registry(mixed, tmp_path, monkeypatch):
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri((tmp_path / "store").as_uri())
     with mlflow.start_run() as run:
-        logged = mlflow.sklearn.log_model(mixed, name="model", serialization_format="cloudpickle")
+        place = {"name" if Version(mlflow.__version__) >= Version("3") else "artifact_path": "model"}
+        logged = mlflow.sklearn.log_model(mixed, **place, serialization_format="cloudpickle")
     mlflow.register_model(logged.model_uri, "loans")
     mlflow.MlflowClient().set_registered_model_alias("loans", "champion", "1")
     yield run.info.run_id

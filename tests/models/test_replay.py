@@ -108,7 +108,8 @@ def test_native_categories_of_boosting_replay_exactly(write, tmp_path):
     """Trained on pandas categories, asked with objects: the model's own encoder must find its categories."""
     frame = applications()[["income", "age", "branch", "channel"]]
     frame["branch"] = frame["branch"].astype("category")
-    fitted = HistGradientBoostingClassifier(max_iter=20, random_state=0).fit(frame, outcome(frame))
+    model = HistGradientBoostingClassifier(categorical_features="from_dtype", max_iter=20, random_state=0)
+    fitted = model.fit(frame, outcome(frame))
     logged = write(frame, tmp_path)
     answer = load_model(fitted).answer(logged)
     assert not answer.failed.any(), answer.error

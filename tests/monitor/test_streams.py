@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import datetime
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,8 @@ from sklearn.metrics import f1_score
 from backslide.contracts.roles import Roles
 from backslide.contracts.watch_settings import WatchSettings
 from backslide.engine.roles.problem import Problem
-from backslide.monitor.periods import PeriodGrid
+from backslide.monitor.collect import SumPlan, gather
+from backslide.monitor.periods import PERIOD, PeriodGrid
 from backslide.monitor.streams import Ledger, Subject, corrected_level, follow
 from backslide.monitor.sums import Sums
 
@@ -47,6 +49,19 @@ def test_sums_are_a_monoid_that_survives_json(a: Sums, b: Sums, c: Sums):
     assert ((a + b) + c).to_dict() == (a + (b + c)).to_dict()
     assert (a + Sums()).to_dict() == a.to_dict()
     assert Sums.from_dict(json.loads(json.dumps(a.to_dict()))).to_dict() == a.to_dict()
+
+
+def test_periods_are_summed_in_their_order_however_polars_groups(monkeypatch: pytest.MonkeyPatch):
+    """Sums over periods differ in their last digits with the order, and what is kept would differ from run to run."""
+    whole = pl.collect_all
+    monkeypatch.setattr(pl, "collect_all", lambda *given, **how: [t.reverse() for t in whole(*given, **how)])
+    frame = pl.LazyFrame({PERIOD: [3, 1, None, 2, 1], "value": [0.1, 0.2, 0.3, 0.4, 0.5]})
+    sums = gather(
+        frame, SumPlan(("value",), classification=False, segments=("value > 0.3",), features=(), vocabularies={})
+    )
+    assert list(sums) == [1, 2, 3]
+    assert sums[1].moments["value"] == pytest.approx((2, 0.7, 0.29))
+    assert {n: s.segments["value > 0.3"].rows for n, s in sums.items() if s.segments} == {1: 1, 2: 1}
 
 
 def test_the_headline_is_scikit_learns_metric_near_the_reference():

@@ -8,8 +8,8 @@ from copy import deepcopy
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder, RobustScaler, StandardScaler
 from stacks import scaler_of, unfitted
@@ -67,6 +67,27 @@ def test_the_size_of_a_refit_decides(trained, good, factor, risk):
     scaler_of(other).mean_ = scaler_of(other).mean_ * factor
     found = backslide.integrity(good.model_copy(update={"golden": None}), backslide.snapshot(other))
     assert [(d.kind, d.risk) for d in found.differences] == [("scaler_refit", risk)]
+
+
+class Passing(BaseEstimator, RegressorMixin):
+    """Fits what it is given, and keeps nothing beside it."""
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+
+    def fit(self, x, y):
+        self.estimator_ = clone(self.estimator).fit(x, y)
+        return self
+
+    def predict(self, x):
+        return self.estimator_.predict(x)
+
+
+def test_what_holds_nothing_beside_its_parts_is_told_by_them():
+    rows = pd.DataFrame({"x": np.arange(20.0)})
+    one, other = (Passing(LinearRegression()).fit(rows, rows["x"] * k) for k in (1, 2))
+    found = backslide.integrity(backslide.snapshot(one), backslide.snapshot(other))
+    assert [d.subject for d in found.differences] == ["estimator_"]
 
 
 def test_a_whole_retraining_is_a_model_change_first(trained, good):

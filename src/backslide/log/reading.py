@@ -165,7 +165,10 @@ def _within(rows: pl.LazyFrame, since: datetime | None, until: datetime | None) 
         if bound is not None:
             at = (bound if bound.tzinfo is not None else bound.replace(tzinfo=UTC)).astimezone(UTC)
             day, whole = pl.col(PARTITION), at.time() == time()
-            rows = rows.filter(day >= at.date() if least else day < at.date() if whole else day <= at.date())
+            inside = day >= at.date() if least else day < at.date() if whole else day <= at.date()
+            rows = rows.filter(
+                day.is_not_null(), inside
+            )  # Polars before 2.0 lets rows without a day through "earlier than"
             if not whole:  # the day says it all otherwise
                 rows = rows.filter(pl.col("at") >= at if least else pl.col("at") < at)
     return rows

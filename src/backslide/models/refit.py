@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from backslide.models.scalers import SCALERS, inside, named_columns
+from backslide.models.scalers import SCALERS, fitted_branches, inside, named_columns
 
 Order = Literal["frequency", "appearance", "descending"]
 ORDERS: dict[Order, str] = {
@@ -156,8 +156,8 @@ def _encoders(part: Any, columns: list[str]) -> Iterator[tuple[Any, list[str]]]:
                 return
             if getattr(step, "n_features_in_", len(columns)) != len(columns) or hasattr(step, "transformers_"):
                 return
-    elif isinstance(branches := getattr(part, "transformers_", None), list):
-        for _, branch, chosen in branches:
+    elif (branches := fitted_branches(part)) is not None:
+        for branch, chosen in branches:
             if not isinstance(branch, str):
                 yield from _encoders(branch, [c for c in named_columns(chosen, columns) if c in columns])
     elif columns and type(part).__name__ in ENCODERS and len(getattr(part, "categories_", ())) == len(columns):
@@ -172,8 +172,8 @@ def _visit(part: Any, rows: Any, act: Callable[[Any, Any], None]) -> None:
             _visit(step, rows, act)
             if any(not hasattr(later, "predict") for later in result[result.index(step) + 1 :]):
                 rows = step.transform(rows)
-    elif isinstance(branches := getattr(part, "transformers_", None), list):
-        for _, branch, chosen in branches:
+    elif (branches := fitted_branches(part)) is not None:
+        for branch, chosen in branches:
             if not isinstance(branch, str) and (own := _columns_of(rows, chosen)) is not None:
                 _visit(branch, own, act)
     else:

@@ -5,6 +5,7 @@ Only what is public is read: ``steps``, ``transformers_`` and the fitted attribu
 
 from __future__ import annotations
 
+from collections import UserList
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -63,10 +64,10 @@ def _walk(part: Any, columns: list[_Column]) -> dict[str, ColumnScaling]:
                 return result
             columns = _behind(step, columns)
         return {}
-    if isinstance(branches := getattr(part, "transformers_", None), list):
+    if (branches := fitted_branches(part)) is not None:
         result = {}
         places = {column.name: k for k, column in enumerate(columns)}
-        for _, branch, chosen in branches:
+        for branch, chosen in branches:
             own = [columns[places[name]] for name in named_columns(chosen, list(places)) if name in places]
             if not isinstance(chosen, slice) and all(
                 isinstance(v, str) for v in np.atleast_1d(np.asarray(chosen, object))
@@ -80,6 +81,15 @@ def _walk(part: Any, columns: list[_Column]) -> dict[str, ColumnScaling]:
 def inside(steps: list[tuple[str, Any]]) -> list[Any]:
     """The steps of a pipeline that do something."""
     return [step for _, step in steps if step is not None and step != "passthrough"]
+
+
+def fitted_branches(part: Any) -> list[tuple[Any, Any]] | None:
+    """Each branch of a fitted column transformer with the columns that it takes; None of any other step."""
+    branches = getattr(part, "transformers_", None)
+    if not isinstance(branches, list):
+        return None
+    # scikit-learn 1.5 and 1.6 keep the places of the remainder in a list that warns whoever reads an element of it.
+    return [(branch, chosen.data if isinstance(chosen, UserList) else chosen) for _, branch, chosen in branches]
 
 
 def _behind(step: Any, columns: list[_Column]) -> list[_Column]:

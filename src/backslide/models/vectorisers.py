@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
-from backslide.models.scalers import inside, named_columns
+from backslide.models.scalers import fitted_branches, inside, named_columns
 
 VECTORISERS = ("TfidfVectorizer", "CountVectorizer", "HashingVectorizer")
 CHOICES: dict[str, tuple[Any, ...]] = {
@@ -36,8 +36,8 @@ def _walk(part: Any, columns: list[str]) -> Iterator[tuple[Any, str]]:
     if isinstance(steps := getattr(part, "steps", None), list):
         for step in inside(steps)[:1]:
             yield from _walk(step, columns)
-    elif isinstance(branches := getattr(part, "transformers_", None), list):
-        for _, branch, chosen in branches:
+    elif (branches := fitted_branches(part)) is not None:
+        for branch, chosen in branches:
             if not isinstance(branch, str):
                 yield from _walk(branch, [c for c in named_columns(chosen, columns) if c in columns])
     elif type(part).__name__ in VECTORISERS and len(columns) == 1:

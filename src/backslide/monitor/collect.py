@@ -63,9 +63,9 @@ def gather(frame: pl.LazyFrame, wanted: SumPlan) -> dict[int, Sums]:
     cells = [_by_period(table) for table in counts]
     sums = {}
     inside = [{row[PERIOD]: row for row in table.iter_rows(named=True)} for table in totals]
-    for number, row in inside[0].items():
-        if number is None:
-            continue
+    # Polars groups in any order. What is summed over periods, and what is kept of them, must not depend on it.
+    for number in sorted(n for n in inside[0] if n is not None):
+        row = inside[0][number]
         segments = {
             expression: _sums(inside[i + 1][number], quantities, cells[i + 1].get(number, Counter()))
             for i, expression in enumerate(wanted.segments)

@@ -163,7 +163,8 @@ def _part(model: Any, path: str, role: Role, names: Names, leave: set[str]) -> F
     for name, value in _fitted_attributes(model):
         if name not in leave and name not in params:
             state[name] = canon.value(value, name=name)
-    if not params and not state:
+    parts_tell = bool(leave) and callable(getattr(model, "get_params", None))
+    if not params and not state and not parts_tell:
         state["content"] = canon.value(model)
     kind = class_name(type(model))
     texts = [f"{n}={h.digest}" for n, h in sorted({**params, **state}.items()) if n not in _WITHOUT_EFFECT]

@@ -119,22 +119,33 @@ def check(wanted: Sequence[str], schemas: Mapping[str, Mapping[str, pl.DataType]
 
 
 def _parsed(text: str, schemas: Mapping[str, Mapping[str, pl.DataType]]) -> tuple[str, ...]:
+    columns: tuple[str, ...] = ()
     try:
         columns = columns_of(text)
+        reason = "" if _is_whole(text) else "something stands behind the condition; join conditions with 'and' or 'or'"
     except pl.exceptions.PolarsError as error:
+        reason = first_line(error)
+    if reason:
         blanks = sorted(
             {c for schema in schemas.values() for c in schema if not _PLAIN_NAME.fullmatch(c) and c in text}
         )
         hint = f"; write {quoted(blanks[0])} with double quotes" if blanks else ""
         raise ConfigError(
-            f'[model] segments: expected a column or a condition such as "age >= 30", cannot read {text!r} '
-            f"({first_line(error)}){hint}"
-        ) from None
+            f'[model] segments: expected a column or a condition such as "age >= 30", cannot read {text!r} ({reason}){hint}'
+        )
     if not columns:
         raise ConfigError(
             f"[model] segments: {text!r} reads no column, so it is not a segment; write a condition on columns"
         )
     return columns
+
+
+def _is_whole(text: str) -> bool:
+    """Whether an expression ends where its text does: Polars before 1.40 leaves out what stands behind one."""
+    try:
+        return pl.sql_expr(text).meta.eq(pl.sql_expr(f"({text}\n)"))
+    except pl.exceptions.PolarsError:
+        return False
 
 
 def resolve(
