@@ -179,7 +179,7 @@ def test_delta_table(tmp_path):
 
 def test_delta_without_the_extra(tmp_path, monkeypatch):
     (tmp_path / "log" / "_delta_log").mkdir(parents=True)
-    monkeypatch.setitem(sys.modules, "deltalake.exceptions", None)
+    monkeypatch.setitem(sys.modules, "deltalake", None)
     with pytest.raises(MissingExtraError, match=r"backslide\[delta\]"):
         open_source(tmp_path / "log")
 
