@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from backslide.cli.output import Files, note, progress, publish
 from backslide.contracts.config import Settings
-from backslide.contracts.errors import BackslideError, ConfigError
+from backslide.contracts.errors import BackslideError, ConfigError, StoreError
 
 if TYPE_CHECKING:
     from backslide.store.database import Database
 
+SOON = 60.0
+"""Seconds after which a store that failed is tried again, however seldom looks are."""
 _EVERY = re.compile(r"^(\d+(?:\.\d+)?)\s*(s|m|min|h|d)$")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
@@ -68,8 +70,11 @@ def _look(database: Database, settings: Settings, files: Files, wish: Wish, paus
         except BackslideError as error:
             if pause is None:
                 raise
-            note(f"backslide: {error}; looking again in {wish.every}")  # a source that is away must not end the watch
-            code = 2
+            # A source or a store that is away must not end the watch; a server that restarts is back soon.
+            wait = min(pause, SOON) if isinstance(error, StoreError) else pause
+            note(f"backslide: {error}; looking again in {f'{wait:g}s' if wait < pause else wish.every}")
+            time.sleep(wait)
+            continue
         if pause is None:
             return code
         time.sleep(pause)

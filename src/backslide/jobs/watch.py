@@ -38,9 +38,9 @@ from backslide.monitor.publish import Look, publish
 from backslide.monitor.rows import PeriodRows, at_age, open_both, open_rows, with_periods
 from backslide.monitor.streams import ESTIMATE, Ledger, Subject, follow, summed_metric
 from backslide.monitor.subject import subject_of
-from backslide.monitor.sums import Sums
+from backslide.monitor.sums import Sums, sums_of_reference
 from backslide.stats.change.sequential import MIN_REFERENCE
-from backslide.store.memory import Book, Json, Kind
+from backslide.store.memory import Book, Json, Kind, damaged
 
 OF_LABELS: tuple[StreamKind, ...] = ("performance", "class", "segment", "corrections")
 LONGEST_WAIT = 60
@@ -163,10 +163,10 @@ class _Inspection:
             if not self.provisional:
                 with self.book.transaction():
                     self.book.keep_reference(data)
-        self.ages = Ages(**data["ages"])
-        self.reference = {
-            kind: {int(n): Sums.from_dict(s) for n, s in sums.items()} for kind, sums in data["sums"].items()
-        }
+        try:
+            self.ages, self.reference = Ages(**data["ages"]), sums_of_reference(data["sums"])
+        except (KeyError, TypeError):
+            raise damaged("what was learned of the reference cannot be read") from None
 
     def _settled(self, last: int) -> bool:
         """Whether practically every label of the reference has come; before that nothing about labels is frozen."""
@@ -274,7 +274,8 @@ class _Inspection:
 
     def later(self, kind: Kind) -> dict[int, Sums]:
         """Frozen periods after the reference."""
-        sums = {n: Sums.from_dict(s) for n, s in self.book.periods(kind).items()}
+        kept = self.book.periods(kind)
+        sums = {n: Sums.of_period(s, f"period {self.grid.label(n)} of {kind}") for n, s in kept.items()}
         return dict(sorted({**self.passing.get(kind, {}), **sums}.items()))
 
     def judge(self) -> tuple[list[Track], list[Group]]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from pydantic import ValidationError
 
 from backslide.contracts import say
 from backslide.contracts.finding import Estimate
 from backslide.contracts.watch import Incident, IncidentDiagnosis, Level, Member, StreamKind
 from backslide.monitor.detect import Signal, Track
 from backslide.monitor.periods import PeriodGrid
-from backslide.store.memory import Mute
+from backslide.store.memory import Json, Mute, damaged
 
 ORDER: tuple[StreamKind, ...] = (
     "performance",
@@ -26,6 +28,20 @@ ORDER: tuple[StreamKind, ...] = (
     "confidence",
 )
 """Which member speaks for an incident."""
+
+
+def finding_of(findings: Mapping[str, Json], name: str) -> IncidentDiagnosis | None:
+    """The diagnosis of an incident, where one was made.
+
+    Raises:
+        StoreError: it is not what was written.
+    """
+    if name not in findings:
+        return None
+    try:
+        return IncidentDiagnosis(**findings[name])
+    except (TypeError, ValidationError):
+        raise damaged(f"the diagnosis of incident {name} cannot be read") from None
 
 
 @dataclass(frozen=True)

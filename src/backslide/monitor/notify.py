@@ -15,7 +15,7 @@ from backslide.contracts.watch import IncidentDiagnosis, WatchReport
 from backslide.contracts.watch_settings import FIELDS
 from backslide.monitor.events import events_of, near
 from backslide.monitor.exposition import exposition
-from backslide.monitor.incidents import DueMessage, Group, due_messages, identity, incident
+from backslide.monitor.incidents import DueMessage, Group, due_messages, finding_of, identity, incident
 from backslide.monitor.periods import PeriodGrid
 from backslide.store.database import from_environment
 from backslide.store.memory import Book, Message
@@ -51,7 +51,7 @@ def _messages(
         for one in due_messages(group, grid, last, settings.watch.remind_after):
             if one.kind not in alerts.on or not _new(one, group, before, known):
                 continue
-            finding = IncidentDiagnosis(**findings[name]) if name in findings else None
+            finding = finding_of(findings, name)
             messages.append(_message(settings, group, grid, one, finding, last))
     return messages
 

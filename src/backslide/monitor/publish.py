@@ -15,7 +15,6 @@ from backslide.contracts.watch import (
     Delivery,
     EstimatedPerformance,
     Incident,
-    IncidentDiagnosis,
     InputFault,
     Labels,
     Level,
@@ -27,7 +26,7 @@ from backslide.contracts.watch import (
 from backslide.monitor.detect import Track
 from backslide.monitor.events import Event, near
 from backslide.monitor.fault_streams import FaultHistory
-from backslide.monitor.incidents import Group, identity, incident, muted
+from backslide.monitor.incidents import Group, finding_of, identity, incident, muted
 from backslide.monitor.labels import Ages
 from backslide.monitor.periods import PeriodGrid
 from backslide.monitor.streams import HEADLINE_SHARE, Ledger, Subject, corrected_level
@@ -63,7 +62,7 @@ def publish(
     last = look.last if look.last is not None else 0
     incidents = []
     for g in groups:
-        diagnosis = IncidentDiagnosis(**findings[name]) if (name := identity(g, grid)) in findings else None
+        diagnosis = finding_of(findings, identity(g, grid))
         events = near(look.events, grid, g.speaker.began, g.speaker.at)
         incidents.append(incident(g, grid, mutes, diagnosis, last).model_copy(update={"events": events}))
     numbers = sorted(look.ledger.inputs[0])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backslide.contracts import say
+from backslide.store.memory import damaged
 
 Moments = tuple[float, float, float]
 """Rows, sum, sum of squares."""
@@ -59,6 +60,22 @@ class Sums:
         return {name: value for name, value in document.items() if value}
 
     @classmethod
+    def of_period(cls, data: Any, what: str) -> Sums:
+        """What was kept of a period, which had rows: less is no quiet period but a damaged state.
+
+        Raises:
+            StoreError: it is not what ``to_dict`` wrote.
+        """
+        try:
+            sums = cls.from_dict(data)
+            sound = sums.rows >= max(sums.labelled, 1) and min(sums.labelled, sums.corrected) >= 0
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError):
+            sound = False
+        if not sound:
+            raise damaged(f"{what} holds no sums of a period")
+        return sums
+
+    @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Sums:
         """What ``to_dict`` wrote."""
         return cls(
@@ -71,3 +88,21 @@ class Sums:
             dict(data.get("missing", {})),
             dict(data.get("unknown", {})),
         )
+
+
+def sums_of_reference(data: Any) -> dict[str, dict[int, Sums]]:
+    """Kind -> period -> sums, as they were kept of a reference.
+
+    Raises:
+        StoreError: there are none.
+    """
+    try:
+        sums = {
+            kind: {int(n): Sums.of_period(s, f"{kind} of the reference") for n, s in periods.items()}
+            for kind, periods in data.items()
+        }
+    except (AttributeError, ValueError):
+        sums = {}
+    if not sums.get("inputs") or "labels" not in sums:
+        raise damaged("the reference holds no periods")
+    return sums

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from backslide.contracts.errors import ConfigError, StoreError
 from backslide.contracts.extras import needs
 from backslide.contracts.secrets import remember, scrub, scrubbed
-from backslide.store.memory import Book, Json, Kind, Message, Mute
+from backslide.store.memory import RESTORE, Book, Json, Kind, Message, Mute, damaged
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).parent / "migrations"
 DEFAULT = "backslide.db"
 IN_ENVIRONMENT = "env:"
+PATIENCE_MS = 30_000
+"""How long SQLite waits for another process that writes: a look writes for well under a second."""
 
 
 def from_environment(text: str, what: str, *, receiver: bool = False) -> str:
@@ -54,13 +57,13 @@ class Database:
 
     def mute(self, model: str, mute: Mute) -> None:
         """Mute streams of a model."""
-        with self.engine.begin() as connection:
+        with _of_the_store(self.engine), self.engine.begin() as connection:
             connection.execute(_table("mutes").insert().values(model=model, created=_now(), **asdict(mute)))
 
     def unmute(self, model: str, pattern: str) -> int:
         """Take back every mute of this pattern; returns how many there were."""
         mutes = _table("mutes")
-        with self.engine.begin() as connection:
+        with _of_the_store(self.engine), self.engine.begin() as connection:
             gone = connection.execute(mutes.delete().where(mutes.c.model == model, mutes.c.pattern == pattern))
             return int(gone.rowcount)
 
@@ -84,7 +87,7 @@ def open_database(url: str | None, base: Path) -> Database:
         from sqlalchemy import create_engine, event
         from sqlalchemy.engine import make_url
         from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-    text = from_environment(url, "[store] url") if url is not None else f"sqlite:///{base / DEFAULT}"
+    text = from_environment(url, "[store] url") if url is not None else f"sqlite:///{DEFAULT}"
     remember(text)
     try:
         parsed = make_url(text)
@@ -92,10 +95,11 @@ def open_database(url: str | None, base: Path) -> Database:
             raise ArgumentError(parsed.drivername)
         if parsed.drivername.startswith("sqlite") and parsed.database and parsed.database != ":memory:":
             parsed = parsed.set(database=str(base / parsed.database))
+            _make_private(Path(str(parsed.database)))
         if parsed.drivername in ("postgresql", "postgres"):
             parsed = parsed.set(drivername="postgresql+psycopg")
         with needs("postgres", "the store"):
-            engine = create_engine(parsed)
+            engine = create_engine(parsed, pool_pre_ping=True)  # a server that restarted ends no watch
     except (ArgumentError, NoSuchModuleError):
         raise StoreError(
             "[store] url: expected a database URL such as sqlite:///backslide.db or postgresql://user@host/name"
@@ -106,9 +110,40 @@ def open_database(url: str | None, base: Path) -> Database:
     return Database(engine)
 
 
+def _make_private(path: Path) -> None:
+    """Make the file for its owner alone: the state holds names of columns, classes and segments."""
+    if str(path.name).startswith("file:"):
+        return
+    with suppress(OSError):  # SQLite says why better than we could
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+@contextmanager
+def _of_the_store(engine: Engine) -> Iterator[None]:
+    """Turn what the database raises into one line, without its SQL."""
+    with needs("watch", "watching"):
+        from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        shown = engine.url.render_as_string(hide_password=True)
+        raise StoreError(f"the store {shown} {_what_failed(error)}") from None
+
+
+def _what_failed(error: Exception) -> str:
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    reason = lines[0] if lines else type(error).__name__
+    if "malformed" in reason or "not a database" in reason:
+        return f"is damaged ({reason}); {RESTORE}"
+    if "locked" in reason:
+        return f"is locked by another process ({reason}); wait until that one has ended"
+    return f"cannot be read or written: {reason}"
+
+
 def _careful(connection: Any, _: Any) -> None:
     """SQLite: readers beside a writer, waiting instead of failing, nothing lost at a power cut."""
-    for pragma in ("journal_mode=WAL", "busy_timeout=30000", "synchronous=FULL"):
+    for pragma in (f"busy_timeout={PATIENCE_MS}", "journal_mode=WAL", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -128,9 +163,9 @@ def _upgrade(engine: Engine, shown: str) -> None:
             command.upgrade(config, "head")
     except CommandError as error:
         raise StoreError(f"the store {shown} was written by a newer version: {error}; update backslide") from None
-    except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", error)).splitlines()[0]
-        raise StoreError(f"the store {shown} cannot be opened: {reason}; check [store] url") from None
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        failure = _what_failed(error).replace("cannot be read or written:", "cannot be opened:")
+        raise StoreError(f"the store {shown} {failure}; check [store] url") from None
 
 
 class DatabaseBook(Book):
@@ -151,7 +186,7 @@ class DatabaseBook(Book):
         if self._connection is not None:
             yield self._connection
             return
-        with self.engine.begin() as connection:
+        with _of_the_store(self.engine), self.engine.begin() as connection:
             self._connection = connection
             try:
                 yield connection
@@ -160,7 +195,7 @@ class DatabaseBook(Book):
 
     def reference(self) -> Json | None:
         """See ``Book``."""
-        return self._rows("books", book=self.key)[0].reference  # type: ignore[no-any-return]
+        return self._book().reference  # type: ignore[no-any-return]
 
     def keep_reference(self, data: Json) -> None:
         """See ``Book``."""
@@ -168,7 +203,7 @@ class DatabaseBook(Book):
 
     def told_through(self) -> int | None:
         """See ``Book``."""
-        return self._rows("books", book=self.key)[0].told_through  # type: ignore[no-any-return]
+        return self._book().told_through  # type: ignore[no-any-return]
 
     def tell_through(self, number: int) -> None:
         """See ``Book``."""
@@ -224,12 +259,21 @@ class DatabaseBook(Book):
         """Note how it ended."""
         self._update("runs", {"id": run}, finished=_now(), status=status, summary=summary)
 
+    def _book(self) -> Any:
+        rows = self._rows("books", book=self.key)
+        if not rows:
+            raise StoreError(f"the store lost what it held of model {self.model!r} while it was read; look again")
+        return rows[0]
+
     def _rows(self, name: str, *order: str, **same: object) -> Sequence[Any]:
         """Rows of a table whose columns hold these values."""
         table = _table(name)
         chosen = table.select().where(*(table.c[column] == value for column, value in same.items()))
         with self.transaction() as connection:
-            return connection.execute(chosen.order_by(*(table.c[column] for column in order))).all()
+            try:
+                return connection.execute(chosen.order_by(*(table.c[column] for column in order))).all()
+            except (ValueError, TypeError) as error:  # JSON or a time that somebody cut off
+                raise damaged(f"the table {name} holds what cannot be read ({type(error).__name__})") from None
 
     def _update(self, name: str, same: Mapping[str, object], **values: Any) -> None:
         table = _table(name)

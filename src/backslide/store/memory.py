@@ -7,8 +7,16 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from backslide.contracts.errors import StoreError
+
+RESTORE = "restore it from a backup, or move it away to begin watching anew"
 Kind = Literal["inputs", "labels", "mature", "faults"]
 Json = dict[str, Any]
+
+
+def damaged(what: str) -> StoreError:
+    """The error about a state that is there and cannot be what was written."""
+    return StoreError(f"the state of watching is damaged: {what}; {RESTORE}")
 
 
 @dataclass(frozen=True)
