@@ -57,12 +57,19 @@ class FaultReading:
 
     @classmethod
     def from_dict(cls, data: Json) -> FaultReading:
-        """What ``to_dict`` wrote."""
-        faults = (
-            ScreenedFault(**{**one, "kind": CauseKind(one["kind"]), "features": tuple(one["features"])})
-            for one in data.get("faults", [])
-        )
-        return cls(data.get("rows", 0), tuple(faults), data.get("error"))
+        """What ``to_dict`` wrote.
+
+        Raises:
+            StoreError: it is something else.
+        """
+        try:
+            faults = tuple(
+                ScreenedFault(**{**one, "kind": CauseKind(one["kind"]), "features": tuple(one["features"])})
+                for one in data.get("faults", [])
+            )
+            return cls(data.get("rows", 0), faults, data.get("error"))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise damaged("what the rows of a period told of faults cannot be read") from None
 
 
 @dataclass
