@@ -25,6 +25,7 @@ from backslide.engine.window import open_windows
 from backslide.models.model import Model
 from backslide.monitor.periods import PERIOD
 from backslide.monitor.rows import PeriodRows, number_periods, plain
+from backslide.store.memory import damaged
 
 REFERENCE_ROWS = 5000
 """Rows of the reference that new ones are read against: more tell little more, and every reading pays for them."""
