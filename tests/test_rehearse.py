@@ -77,3 +77,12 @@ def test_what_it_needs_is_said_in_one_line(folder, section, message):
             "artifacts": {"reference_model": "model.joblib", "trusted": True}} | section  # fmt: skip
     with pytest.raises(ConfigError, match=message):
         selftest_config(Settings.from_dict(data, base=folder))
+
+
+def test_faults_are_chosen_by_kind(folder):
+    settings, said = Settings.load(folder / "backslide.toml"), []
+    chosen = selftest_config(settings, columns=1, rows=1000, faults=["sign_flip", "unit_change"], progress=said.append)
+    assert {t.kind for t in chosen.tried} == {"sign_flip", "unit_change"}
+    assert " left: " in said[-1]
+    with pytest.raises(ConfigError, match=r"expected some of duplicated_rows.*got 'rain'"):
+        selftest_config(settings, faults=["rain"])

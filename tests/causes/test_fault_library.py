@@ -43,6 +43,12 @@ def months() -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def found(months: tuple[pl.DataFrame, pl.DataFrame], rehearsal: Rehearsal) -> bool:
     damaged = rehearsal.apply(months[1], np.random.default_rng(0))
+    if rehearsal.kind in (CauseKind.DUPLICATED_ROWS, CauseKind.LOST_ROWS):
+        diagnosis = worlds.causes_of(Scenario(months[0], damaged, dict(scenarios.ROLES), None))
+        return any(
+            cause.kind == rehearsal.kind and rehearsal.features[0] in (cause.segment or "")
+            for cause in (*diagnosis.causes, *diagnosis.suspects, *diagnosis.harmless)
+        )
     case = worlds.case_of(Scenario(months[0], damaged, dict(scenarios.ROLES), None))
     return any(f.kind == rehearsal.kind and set(f.features) & set(rehearsal.features) for f in find_faults(case))
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from backslide.cli.log_app import log
-from backslide.cli.options import PrintJson, option
+from backslide.cli.options import Config, HtmlFile, JsonFile, MarkdownFile, PrintJson, Quiet, Trusted, option
 from backslide.cli.output import Files
 from backslide.cli.streams import Commands
 
@@ -22,15 +22,6 @@ app = Commands(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-JsonFile = Annotated[str | None, option("--json", "FILE", "Write the answer as JSON; - for the terminal.")]
-HtmlFile = Annotated[str | None, option("--html", "FILE", "Write the report as one HTML page.")]
-MarkdownFile = Annotated[str | None, option("--md", "FILE", "Write the report as Markdown.")]
-Trusted = Annotated[
-    bool, typer.Option("--trusted/--untrusted", help="Whether the model file may run code while it is loaded.")
-]
 
 
 def _absolute(path: Path | None) -> str | None:
@@ -328,13 +319,16 @@ def selftest(
     columns: Annotated[int, typer.Option("--columns", min=1, help="Features to break, the most important first.")] = 3,
     rows: Annotated[int, typer.Option("--rows", min=1000, help="Rows of each half.")] = 10_000,
     minutes: Annotated[float, typer.Option("--minutes", help="Stop after this many minutes.")] = 10.0,
+    faults: Annotated[list[str] | None, option("--faults", "KIND", "Do this kind alone; may be given again.")] = None,
     json: JsonFile = None,
     quiet: Quiet = False,
 ) -> int:
     """Break your own reference data in every known way, and see what would be caught."""
     from backslide.cli.jobs import run
 
-    return run("selftest", config, Files(json), quiet=quiet, columns=columns, rows=rows, minutes=minutes)
+    return run(
+        "selftest", config, Files(json), quiet=quiet, columns=columns, rows=rows, minutes=minutes, faults=faults or ()
+    )
 
 
 @app.command()

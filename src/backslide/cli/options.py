@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,3 +14,13 @@ def option(name: str, metavar: str, about: str) -> typer.models.OptionInfo:
     """An option that takes a value."""
     info: typer.models.OptionInfo = typer.Option(name, metavar=metavar, help=about)
     return info
+
+
+Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+JsonFile = Annotated[str | None, option("--json", "FILE", "Write the answer as JSON; - for the terminal.")]
+HtmlFile = Annotated[str | None, option("--html", "FILE", "Write the report as one HTML page.")]
+MarkdownFile = Annotated[str | None, option("--md", "FILE", "Write the report as Markdown.")]
+Trusted = Annotated[
+    bool, typer.Option("--trusted/--untrusted", help="Whether the model file may run code while it is loaded.")
+]

@@ -7,6 +7,7 @@ another. What is caught there would be caught in production with as many rows; w
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +15,16 @@ import numpy as np
 import polars as pl
 
 from backslide.case import Case
+from backslide.causes.faults.damage import NOT_REHEARSED
 from backslide.causes.faults.rehearsal import Rehearsal, rehearsals
-from backslide.contracts.cause import Cause
+from backslide.contracts.cause import Cause, CauseKind
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.errors import BackslideError, ConfigError
+from backslide.contracts.say import fixed
 from backslide.contracts.selftest import FaultTrial, SelfTest, TrialOutcome
 from backslide.engine.columns import names
+from backslide.engine.columns.segments import columns_of
 from backslide.engine.roles.score_scale import as_probabilities
 from backslide.engine.window import open_windows
 from backslide.jobs.diagnose import diagnose
@@ -32,29 +36,44 @@ IMPORTANCE_ROWS = 2000
 
 
 def selftest_config(
-    settings: Settings, *, columns: int = 3, rows: int = 10_000, minutes: float = 10.0, progress: Progress | None = None
+    settings: Settings,
+    *,
+    columns: int = 3,
+    rows: int = 10_000,
+    minutes: float = 10.0,
+    faults: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> SelfTest:
-    """Rehearse the catalogue of faults on the ``columns`` features that the model leans on most.
+    """Rehearse the catalogue of faults, or the kinds in ``faults`` alone, on the ``columns`` features the model leans on most.
 
     Each half has at most ``rows`` rows. Stops early after ``minutes``, and says so.
 
     Raises:
-        ConfigError: no reference window, no saved model, or no labels.
+        ConfigError: no reference window, no saved model, no labels, or a kind that is not rehearsed.
     """
+    kinds = _kinds(faults)
     say = progress or silent
+    say("serving both halves")
     stage = _Stage.of(settings, rows)
     quiet = stage.diagnosed(stage.other)
-    every = [r for name in stage.important(columns) for r in rehearsals(stage.case.pairs[name], stage.partners(name))]
+    every = [
+        rehearsal
+        for name in stage.important(columns)
+        for rehearsal in rehearsals(stage.case.pairs[name], stage.partners(name))
+        if rehearsal.kind in kinds
+    ]
     tried: list[FaultTrial] = []
     notes: list[str] = []
-    until = time.monotonic() + 60 * minutes
+    began = time.monotonic()
     for number, rehearsal in enumerate(every, 1):
-        if time.monotonic() > until:
+        if time.monotonic() > began + 60 * minutes:
             notes.append(
                 f"stopped after {minutes:g} minutes: {len(every) - number + 1} of {len(every)} faults were not tried"
             )
             break
-        say(f"{number} of {len(every)}: {rehearsal.kind} of {', '.join(rehearsal.features)}")
+        left = (time.monotonic() - began) / max(number - 1, 1) * (len(every) - number + 1)
+        remaining = f", {_minutes(min(left, began + 60 * minutes - time.monotonic()))} left" if number > 1 else ""
+        say(f"{number} of {len(every)}{remaining}: {rehearsal.kind} of {', '.join(rehearsal.features)}")
         tried.append(stage.tried(rehearsal))
     return SelfTest(
         model=settings.model.name,
@@ -66,6 +85,19 @@ def selftest_config(
         tried=tuple(tried),
         notes=tuple(notes),
     )
+
+
+def _kinds(names: Sequence[str]) -> frozenset[CauseKind]:
+    """The kinds that are asked for; every kind of data fault that is rehearsed where none is."""
+    known = [kind for kind in CauseKind if kind.family == "data fault" and kind not in NOT_REHEARSED]
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise ConfigError(f"faults: expected some of {', '.join(known)}; got {strange[0]!r}")
+    return frozenset(CauseKind(name) for name in names) or frozenset(known)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{fixed(seconds, 0)} s" if seconds < 90 else f"{fixed(seconds / 60, 0)} min"
 
 
 @dataclass(frozen=True)
@@ -144,8 +176,8 @@ class _Stage:
         return FaultTrial(**facts, harm=harm if np.isfinite(harm) else 0.0, outcome=outcome, said=name, points=points)
 
     def diagnosed(self, current: pl.DataFrame) -> Diagnosis:
-        """The main job, the untouched half against ``current``."""
-        return diagnose(self.first, current, settings=self.settings, reference_model=self.model)
+        """Verdict and causes of the main job, the untouched half against ``current``; nobody reads its checks."""
+        return diagnose(self.first, current, settings=self.settings, reference_model=self.model, quick=True)
 
     def _value(self, frame: pl.DataFrame) -> float:
         """The headline metric of what the model answers to these rows."""
@@ -184,7 +216,8 @@ def _served(case: Case, model: Model, frame: pl.DataFrame) -> pl.DataFrame:
 
 def _outcome(diagnosis: Diagnosis, rehearsal: Rehearsal) -> tuple[TrialOutcome, Cause | None]:
     def right(cause: Cause) -> bool:
-        return cause.kind == rehearsal.kind and set(rehearsal.features) & set(cause.features) != set()
+        subjects = {*cause.features, *(columns_of(cause.segment) if cause.segment else ())}
+        return cause.kind == rehearsal.kind and not subjects.isdisjoint(rehearsal.features)
 
     if diagnosis.causes:
         first = diagnosis.causes[0]

@@ -25,8 +25,6 @@ NOT_REHEARSED = {
     CauseKind.TEXT_CHANGE: "running text is damaged in too many ways for one of them to say what the model can stand",
     CauseKind.SCHEMA_CHANGE: "a saved model that is asked here, and not in its service, fails on columns of another type",
     CauseKind.STALE_VALUES: "values of any other rows (broken_join) are the worst that a delay can do, and are done",
-    CauseKind.DUPLICATED_ROWS: "the answers to rows that come again are the same, so there is nothing for the model to stand",
-    CauseKind.LOST_ROWS: "rows that do not come are not answered, so there is nothing for the model to stand",
     CauseKind.UNRECOGNISED_FAULT: "it is what a fault of no known kind is called, so there is none to do",
 }
 """Data faults that the self-test does not do, and why."""
@@ -99,6 +97,11 @@ def send_again(rows: pl.Expr, times: int) -> Damage:
         return frame[np.repeat(np.arange(frame.height), np.where(hit, times, 1))]
 
     return damage
+
+
+def lose_rows(rows: pl.Expr) -> Damage:
+    """Rows that no longer come."""
+    return lambda frame, _: frame.filter(~rows.fill_null(False))
 
 
 def exchange(one: str, other: str) -> Damage:

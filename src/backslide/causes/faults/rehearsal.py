@@ -15,6 +15,8 @@ from backslide.engine.columns.pair import Pair
 
 SHARES = (0.1, 0.5)
 """Shares of rows of a fault that seldom hits all."""
+SEGMENT = (0.05, 0.6)
+"""Share of the rows of a category that may come again, or no longer."""
 UNIT = 1000.0
 """Factor of another unit: a thousand is the most frequent one."""
 
@@ -55,6 +57,20 @@ def rehearsals(pair: Pair, others: list[Pair]) -> Iterator[Rehearsal]:
         for share in SHARES:
             unseen = damage.replace_at_random(name, "never seen before", 1.0)
             yield Rehearsal(CauseKind.UNSEEN_CATEGORY, (name,), share, "a category never seen", unseen)
+        yield from _of_traffic(pair)
+
+
+def _of_traffic(pair: Pair) -> Iterator[Rehearsal]:
+    """Rows of one category that come twice, or no longer: of the largest one that is not most of the rows."""
+    total = sum(pair.levels[0].values())
+    sizes = {level: n for level, n in pair.levels[0].items() if SEGMENT[0] <= n / total <= SEGMENT[1]}
+    if not sizes:
+        return
+    level = max(sizes, key=lambda level: (sizes[level], level))
+    rows = pl.col(pair.name) == level
+    again, gone = damage.send_again(rows, 2), damage.lose_rows(rows)
+    yield Rehearsal(CauseKind.DUPLICATED_ROWS, (pair.name,), 1.0, f"rows with {level!r} come twice", again)
+    yield Rehearsal(CauseKind.LOST_ROWS, (pair.name,), 1.0, f"rows with {level!r} no longer come", gone)
 
 
 def _of_numbers(pair: Pair, others: list[Pair]) -> Iterator[Rehearsal]:
