@@ -231,3 +231,92 @@ def test_mlflow_where_it_is_configured(tmp_path, monkeypatch):
         assert set(loaded.artefact.predict(rows)) <= {"yes", "no"}
     finally:
         mlflow.set_tracking_uri(before)
+
+
+def damaged(path, change):
+    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    change(manifest)
+    (path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def outside(name):
+    def change(manifest):
+        manifest["sha256"][name] = "0" * 64
+        manifest["model"] = name
+
+    return change
+
+
+ATTACKS = {
+    "a model outside": outside("../../model.joblib"),
+    "an absolute model": outside("/etc/passwd"),
+    "a model that no digest covers": lambda manifest: manifest.update(model="other.joblib"),
+    "a file above": lambda manifest: manifest["sha256"].update({"..": "0" * 64}),
+    "digests that are none": lambda manifest: manifest["sha256"].update({"report.json": None}),
+    "no digests": lambda manifest: manifest.pop("sha256"),
+    "another format": lambda manifest: manifest.update(format="backslide.version/9"),
+}
+
+
+@pytest.mark.parametrize("kind", ATTACKS)
+def test_a_manifest_names_files_of_its_own_folder_under_their_digest(tmp_path, kind):
+    path = published(tmp_path)
+    (tmp_path / "model.joblib").write_bytes(b"somebody else's")
+    damaged(path, ATTACKS[kind])
+    with pytest.raises(InputError, match=path.name):
+        load_version(tmp_path, trusted=True)
+
+
+def test_a_link_out_of_the_folder_is_no_file_of_it(tmp_path):
+    path = published(tmp_path)
+    (tmp_path / "elsewhere.skops").write_bytes((path / "model.skops").read_bytes())
+    (path / "model.skops").unlink()
+    (path / "model.skops").symlink_to(tmp_path / "elsewhere.skops")
+    with pytest.raises(InputError, match="no file of this version"):
+        load_version(tmp_path)
+
+
+def test_a_junk_manifest_is_named_and_nothing_is_rolled_back_to_it(tmp_path, capsys, contained):
+    from backslide.cli import main
+
+    first, second = published(tmp_path, 1), published(tmp_path, 2)
+    (first / "manifest.json").write_text("[1", encoding="utf-8")
+    assert main(["versions", str(tmp_path)]) == 0
+    assert f"{first.name}  damaged" in capsys.readouterr().out
+    assert main(["versions", str(tmp_path), "--roll-back"]) == 2
+    assert f"{first.name}/manifest.json cannot be read as a manifest" in capsys.readouterr().err
+    assert current_version(tmp_path) == second.name
+    (tmp_path / "current.json").write_text('{"version": 3}', encoding="utf-8")
+    assert main(["versions", str(tmp_path)]) == 2
+    assert "current.json cannot be read" in capsys.readouterr().err
+    assert main(["versions", str(tmp_path), "--to", second.name]) == 0
+    assert current_version(tmp_path) == second.name
+
+
+def test_publishers_at_once_are_all_in_the_history(tmp_path):
+    children = []
+    for seed in range(8):
+        child = os.fork()
+        if child == 0:
+            try:
+                for round_ in range(3):
+                    publish(tmp_path, model(10 * seed + round_), FILES, {"rows": 50})
+            finally:
+                os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+    pointer = json.loads((tmp_path / "current.json").read_text(encoding="utf-8"))
+    assert sorted([*pointer["history"], pointer["version"]]) == list(versions_of(tmp_path))
+    assert len(versions_of(tmp_path)) == 24
+
+
+def test_what_was_left_behind_is_swept(tmp_path):
+    published(tmp_path)
+    stale = [tmp_path / "versions" / ".incoming-dead", tmp_path / ".current.json-dead"]
+    stale[0].mkdir()
+    stale[1].write_text("{", encoding="utf-8")
+    for path in stale:
+        os.utime(path, (1, 1))
+    published(tmp_path, 1)
+    assert not any(path.exists() for path in stale)

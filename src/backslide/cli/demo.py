@@ -19,6 +19,8 @@ def run(out: Path, *, story: str = STORIES[0], show_report: bool, as_json: bool,
     """Run the demo into ``out`` and open its report; returns 0, although the model of the story got worse."""
     if story not in STORIES:
         raise ConfigError(f"--story: expected one of {', '.join(STORIES)}, got {story!r}")
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out: {out} is a file; name a folder")
     if story == "letters":
         return _letters(out, show_report=show_report, as_json=as_json, quiet=quiet)
     from backslide import demo

@@ -127,8 +127,12 @@ def _in_one_line(error: BaseException) -> str:
         return f"code that was called asked to end the process (exit code {error.code!r}), so there is no answer"
     if isinstance(error, MemoryError):
         return "out of memory; lower [engine] batch_rows and sample_rows, or free memory"
-    if type(error).__name__ == "PanicException":
-        return f"a library failed on the data, which may be damaged: {_flat(str(error))[:200]}; BACKSLIDE_DEBUG=1 shows where"
+    if type(error).__name__ == "PanicException" or type(error).__module__ == "polars.exceptions":
+        damaged = type(error).__name__ in ("PanicException", "ComputeError") or "unable to decode" in str(error)
+        if damaged:  # what opens lazily may be found out late, wherever its rows are read
+            return (
+                f"a table cannot be read and may be damaged: {_flat(str(error))[:200]}; BACKSLIDE_DEBUG=1 shows where"
+            )
     return (
         f"internal error, {type(error).__name__}: {_flat(str(error))}; "
         "set BACKSLIDE_DEBUG=1 to see where, and please report it"

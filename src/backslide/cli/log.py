@@ -61,9 +61,11 @@ def compact(
     store: str, *, model: str | None, spool: Path | None, keep_days: int | None, grace: int, as_json: bool
 ) -> int:
     """Make few files of many, and leave out what is too old."""
+    from backslide.engine.sources.errors import reading
     from backslide.log.retention import compact as do
 
-    done = do(store, spool=spool, model=model, keep_days=keep_days, grace=grace)
+    with reading(f"the log in {store!r}"):
+        done = do(store, spool=spool, model=model, keep_days=keep_days, grace=grace)
     if as_json:
         say(json.dumps({"format": "backslide.log-compact/1", "models": [asdict(one) for one in done]}, indent=2))
         return 0
@@ -78,6 +80,7 @@ def compact(
 
 def stats(store: str, *, model: str | None, as_json: bool, spool: Path | None = None) -> int:
     """Count what is in the log, what waits, and what was set aside."""
+    from backslide.engine.sources.errors import reading
     from backslide.log.paths import is_uri, models_of, quarantine_of
     from backslide.log.quarantine import Quarantine
     from backslide.log.reading import open_log
@@ -91,7 +94,8 @@ def stats(store: str, *, model: str | None, as_json: bool, spool: Path | None = 
         waiting = sum(file.stat().st_size for file in (root / name).glob("*.jsonl"))
         folder = quarantine_of(store, root, name)
         try:
-            counts = open_log(store, name).counts()
+            with reading(f"the log of {name!r}"):
+                counts = open_log(store, name).counts()
         except LogError:
             counts = {}
         aside = {"set_aside": Quarantine(folder).count(), "quarantine": str(folder)}
@@ -110,16 +114,21 @@ def stats(store: str, *, model: str | None, as_json: bool, spool: Path | None = 
 
 def export(store: str, out: Path, *, model: str | None, as_json: bool) -> int:
     """Write predictions with their last labels to a file."""
+    from backslide.engine.sources.errors import reading
     from backslide.log.reading import open_log
 
     writer = WRITERS.get(out.suffix.lower())
     if writer is None:
         raise LogError(f"expected a file to write that ends with {', '.join(WRITERS)}, got {out.name!r}")
-    rows = open_log(store, model).predictions()
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.part")  # what is written is there whole, or not at all
-    getattr(rows, writer)(part)
-    part.replace(out)
+    try:
+        with reading(f"the log in {store!r}"):
+            rows = open_log(store, model).predictions()
+            getattr(rows, writer)(part)
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
     if as_json:
         columns = list(rows.collect_schema())
         say(json.dumps({"format": "backslide.log-export/1", "file": str(out), "columns": columns}, indent=2))

@@ -18,13 +18,15 @@ def to_label(
     """Draw rows and write them as CSV."""
     import polars as pl
 
+    from backslide.engine.sources.errors import reading
     from backslide.log.label_sample import draw
     from backslide.log.reading import open_log
 
     if out.suffix.lower() != ".csv":
         raise LogError(f"expected a file to write that ends with .csv, got {out.name!r}")
     begun = None if since is None else pl.col("at") >= _day(since)
-    table = draw(open_log(store, model), rows, since=begun, seed=seed)
+    with reading(f"the log in {store!r}"):
+        table = draw(open_log(store, model), rows, since=begun, seed=seed)
     lists = [name for name, kind in table.schema.items() if isinstance(kind, pl.List)]
     table = table.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join(" ") for name in lists)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from backslide.cli.output import note, say
 from backslide.contracts.errors import InputError
+from backslide.contracts.escape import clean_text
 
 
 def run(registry: Path, *, back: bool, to: str | None, as_json: bool) -> int:
@@ -23,6 +24,6 @@ def run(registry: Path, *, back: bool, to: str | None, as_json: bool) -> int:
         return 0
     for one in listing:
         mark = "*" if one["name"] == current else " "
-        line = f"{mark} {one['name']}  {one['created']}  {one.get('candidate', '')}, {one.get('rows', '?')} rows"
-        say(line)
+        facts = one.get("damaged") or f"{one.get('candidate', '')}, {one.get('rows', '?')} rows"
+        say(clean_text(f"{mark} {one['name']}  {one['created'] or 'damaged'}  {facts}"))
     return 0

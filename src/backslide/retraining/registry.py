@@ -16,6 +16,8 @@ import re
 import shutil
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -26,6 +28,7 @@ import numpy as np
 
 from backslide.contracts.errors import InputError, ModelError
 from backslide.contracts.extras import install
+from backslide.contracts.files import parse_json, read_text
 from backslide.contracts.retrain import Retrain
 from backslide.contracts.snapshot import Snapshot
 from backslide.models.failures import one_line
@@ -33,13 +36,14 @@ from backslide.models.load import load_model
 from backslide.models.model import Model
 from backslide.retraining.backtest import Backtest, CandidateResult, fit_plan
 from backslide.retraining.history import Rows, moment
+from backslide.retraining.manifest import FORMAT, MANIFEST, check_files, describe, read_manifest
 from backslide.stack.artefact import content_digest
 from backslide.stack.compare import integrity
 from backslide.stack.snapshot import snapshot
 
-FORMAT = "backslide.version/1"
 CURRENT = "current.json"
 VERSIONS = "versions"
+LOCK = ".lock"
 _INCOMING = ".incoming-"
 LEFT_BEHIND = 3600.0
 """Seconds after which an unfinished version is nobody's any more."""
@@ -106,11 +110,7 @@ def publish(
     """
     versions = registry / VERSIONS
     versions.mkdir(parents=True, exist_ok=True)
-    for leftover in versions.glob(
-        f"{_INCOMING}*"
-    ):  # of somebody who was killed; what is young may be somebody else at work
-        if leftover.stat().st_mtime < time.time() - LEFT_BEHIND:
-            shutil.rmtree(leftover, ignore_errors=True)
+    _sweep(registry)
     incoming = versions / f"{_INCOMING}{uuid.uuid4().hex}"
     incoming.mkdir()
     try:
@@ -125,14 +125,36 @@ def publish(
             "sha256": digests,
             "lineage": lineage,
         }
-        _write(incoming / "manifest.json", (json.dumps(manifest, indent=2) + "\n").encode())
+        _write(incoming / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
         _sync(incoming)
-        path = _rename(incoming, versions, digests[content])
+        with _locked(registry):  # number and history are read and written by one publisher at a time
+            path = _rename(incoming, versions, digests[content])
+            _make_current(registry, path.name)
     except BaseException:
         shutil.rmtree(incoming, ignore_errors=True)
         raise
-    _make_current(registry, path.name)
     return path
+
+
+@contextmanager
+def _locked(registry: Path) -> Iterator[None]:
+    """One at a time changes what is current; the lock is gone with its process, however that ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: renaming fails where two meet, and is tried again
+        yield
+        return
+    with (registry / LOCK).open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _sweep(registry: Path) -> None:
+    """Remove what somebody left who was killed; what is young may be somebody else at work."""
+    for leftover in (*(registry / VERSIONS).glob(f"{_INCOMING}*"), *registry.glob(f".{CURRENT}-*")):
+        with suppress(OSError):  # another publisher swept it
+            if leftover.stat().st_mtime < time.time() - LEFT_BEHIND:
+                shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink()
 
 
 def _write_model(folder: Path, artefact: Any, trusted: bool) -> str:
@@ -201,27 +223,42 @@ def _rename(incoming: Path, versions: Path, digest: str) -> Path:
     raise ModelError(f"no free version number in {versions}; is another process writing there?")
 
 
-def _make_current(registry: Path, name: str) -> None:
-    before = _pointer(registry)
+def _make_current(registry: Path, name: str, *, mend: bool = False) -> None:
+    """Point to a version; with ``mend`` also where the pointer is damaged, whose history is lost then."""
+    try:
+        before = _pointer(registry)
+    except InputError:
+        if not mend:
+            raise
+        before = None
     history = [*before["history"], before["version"]] if before is not None else []
     _point(registry, {"version": name, "history": [h for h in history if h != name]})
 
 
 def _point(registry: Path, pointer: dict[str, Any]) -> None:
     waiting = registry / f".{CURRENT}-{uuid.uuid4().hex}"
-    _write(waiting, (json.dumps(pointer, indent=2) + "\n").encode())
-    os.replace(waiting, registry / CURRENT)
+    try:
+        _write(waiting, (json.dumps(pointer, indent=2) + "\n").encode())
+        os.replace(waiting, registry / CURRENT)
+    except BaseException:
+        waiting.unlink(missing_ok=True)
+        raise
     _sync(registry)
 
 
 def _pointer(registry: Path) -> dict[str, Any] | None:
     try:
-        pointer = json.loads((registry / CURRENT).read_text(encoding="utf-8"))
+        pointer = parse_json(read_text(registry / CURRENT))
+        version, history = pointer["version"], pointer.get("history", [])
+        if not isinstance(version, str) or not all(isinstance(name, str) for name in history):
+            raise ValueError("expected the name of a version and those before it")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{registry / CURRENT} cannot be read: {error}") from None
-    return {"version": str(pointer["version"]), "history": [str(h) for h in pointer.get("history", [])]}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"{registry / CURRENT} cannot be read: {error}; make a version current with --to NAME"
+        ) from None
+    return {"version": version, "history": list(history)}
 
 
 def versions_of(registry: Path) -> tuple[str, ...]:
@@ -229,20 +266,12 @@ def versions_of(registry: Path) -> tuple[str, ...]:
     folder = registry / VERSIONS
     if not folder.is_dir():
         return ()
-    return tuple(
-        sorted(p.name for p in folder.iterdir() if _NAME.fullmatch(p.name) and (p / "manifest.json").is_file())
-    )
+    return tuple(sorted(p.name for p in folder.iterdir() if _NAME.fullmatch(p.name) and (p / MANIFEST).is_file()))
 
 
 def describe_versions(registry: Path) -> list[dict[str, Any]]:
     """Name, time, candidate and number of rows of every version."""
-    results = []
-    for name in versions_of(registry):
-        manifest = json.loads((registry / VERSIONS / name / "manifest.json").read_text(encoding="utf-8"))
-        lineage = manifest.get("lineage", {})
-        facts = {key: lineage[key] for key in ("candidate", "rows", "period") if key in lineage}
-        results.append({"name": name, "created": manifest["created"], **facts})
-    return results
+    return [describe(registry / VERSIONS / name) for name in versions_of(registry)]
 
 
 def current_version(registry: Path) -> str | None:
@@ -255,19 +284,23 @@ def roll_back(registry: Path, version: str | None = None) -> str:
     """Make the version before the current one current again, or the one named; returns its name.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or its manifest is damaged; nothing has changed then.
     """
-    pointer = _pointer(registry)
     there = versions_of(registry)
     if version is not None:
         if version not in there:
             raise InputError(f"no version {version!r} in {registry}; there is {', '.join(there) or 'none'}")
-        _make_current(registry, version)
+        read_manifest(registry / VERSIONS / version)
+        with _locked(registry):
+            _make_current(registry, version, mend=True)
         return version
-    before = [h for h in (pointer["history"] if pointer is not None else []) if h in there]
-    if not before:
-        raise InputError(f"no version before the current one in {registry}; there is {', '.join(there) or 'none'}")
-    _point(registry, {"version": before[-1], "history": before[:-1]})
+    with _locked(registry):
+        pointer = _pointer(registry)
+        before = [h for h in (pointer["history"] if pointer is not None else []) if h in there]
+        if not before:
+            raise InputError(f"no version before the current one in {registry}; there is {', '.join(there) or 'none'}")
+        read_manifest(registry / VERSIONS / before[-1])
+        _point(registry, {"version": before[-1], "history": before[:-1]})
     return str(before[-1])
 
 
@@ -284,16 +317,8 @@ def load_version(registry: Path, version: str | None = None, *, trusted: bool = 
             f"no version {name or ''} in {registry}; there is {', '.join(versions_of(registry)) or 'none'}"
         )
     path = registry / VERSIONS / name
-    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-    if manifest.get("format") != FORMAT:
-        raise InputError(f"{path}: expected a version of format {FORMAT!r}, found {manifest.get('format')!r}")
-    for file, digest in manifest["sha256"].items():
-        actual = content_digest(path / file)[0] if (path / file).exists() else "nothing"
-        if actual != digest:
-            raise InputError(
-                f"{path / file} is not what was written: expected SHA-256 {digest[:12]}, found {actual[:12]}; restore it, or "
-                "roll back to another version"
-            )
+    manifest = read_manifest(path)
+    check_files(path, manifest)
     model = load_model(path / manifest["model"], trusted=trusted)
     differences: tuple[str, ...] = ()
     if "snapshot.json" in manifest["sha256"]:

@@ -229,6 +229,9 @@ def agreement(columns: ComparedColumns, prediction: str, column: str) -> float |
     if others is not None and len(np.unique(others[rows])) > MOST_CLASSES:
         return 0.0
     (predicted, names), (labelled, other_names) = columns.labels(prediction), columns.labels(column)
+    rows = rows & (predicted >= 0) & (labelled >= 0)  # texts that stand for a missing value are no class
+    if rows.sum() < LEAST_ROWS:
+        return None
     predicted, labelled = predicted[rows], labelled[rows]
     if len(np.unique(labelled)) > MOST_CLASSES:
         return 0.0
