@@ -63,7 +63,8 @@ def run_line(command: str, folder: Path) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("name", "least"),
     [
-        ("shadow.md", 4), ("segments.md", 2), ("integrity.md", 6), ("embeddings.md", 2), ("log.md", 4), ("models.md", 6),
+        ("ci.md", 2), ("segments.md", 2), ("shadow.md", 4), ("integrity.md", 6),
+        ("embeddings.md", 2), ("log.md", 4), ("models.md", 6),
         *(
             pytest.param(name, least, marks=pytest.mark.slow)
             for name, least in (

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from backslide.cli.log_app import log
-from backslide.cli.options import Config, HtmlFile, JsonFile, MarkdownFile, PrintJson, Quiet, Trusted, option
+from backslide.cli.options import Config, HtmlFile, JsonFile, JunitFile, MarkdownFile, PrintJson, Quiet, Trusted, option
 from backslide.cli.output import Files
 from backslide.cli.streams import Commands
 
@@ -81,6 +81,7 @@ def diagnose(
     json: JsonFile = None,
     html: HtmlFile = None,
     md: MarkdownFile = None,
+    junit: JunitFile = None,
     reference: Annotated[
         str | None, option("--reference", "SRC", "Reference window, instead of the configured one.")
     ] = None,
@@ -97,7 +98,9 @@ def diagnose(
     from backslide.cli.jobs import run
 
     windows = {"reference": reference, "current": current}
-    return run("diagnose", config, Files(json, html, md), quiet=quiet, paths=tuple(windows), quick=quick, **windows)
+    return run(
+        "diagnose", config, Files(json, html, md, junit), quiet=quiet, paths=tuple(windows), quick=quick, **windows
+    )
 
 
 @app.command()
@@ -106,6 +109,7 @@ def shadow(
     json: JsonFile = None,
     html: HtmlFile = None,
     md: MarkdownFile = None,
+    junit: JunitFile = None,
     quiet: Quiet = False,
 ) -> int:
     """Compare the old and the new model on the same traffic.
@@ -114,7 +118,7 @@ def shadow(
     """
     from backslide.cli.jobs import run
 
-    return run("shadow", config, Files(json, html, md), quiet=quiet)
+    return run("shadow", config, Files(json, html, md, junit), quiet=quiet)
 
 
 @app.command()
@@ -123,6 +127,7 @@ def gate(
     json: JsonFile = None,
     html: HtmlFile = None,
     md: MarkdownFile = None,
+    junit: JunitFile = None,
     quiet: Quiet = False,
 ) -> int:
     """Decide on labelled rows whether the new model may replace the old one.
@@ -131,7 +136,7 @@ def gate(
     """
     from backslide.cli.jobs import run
 
-    return run("gate", config, Files(json, html, md), quiet=quiet)
+    return run("gate", config, Files(json, html, md, junit), quiet=quiet)
 
 
 @app.command()
@@ -256,6 +261,7 @@ def integrity(
     trusted: Trusted = True,
     json: JsonFile = None,
     md: MarkdownFile = None,
+    junit: JunitFile = None,
     quiet: Quiet = False,
 ) -> int:
     """Compare two snapshots: what differs, how likely it hurts, and what it means.
@@ -267,7 +273,7 @@ def integrity(
     return run(
         first,
         second,
-        Files(json, md=md),
+        Files(json, md=md, junit=junit),
         quiet=quiet,
         onset=onset,
         repository=repository,

@@ -21,6 +21,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 JsonFile = Annotated[str | None, option("--json", "FILE", "Write the answer as JSON; - for the terminal.")]
 HtmlFile = Annotated[str | None, option("--html", "FILE", "Write the report as one HTML page.")]
 MarkdownFile = Annotated[str | None, option("--md", "FILE", "Write the report as Markdown.")]
+JunitFile = Annotated[str | None, option("--junit", "FILE", "Write the answer as JUnit XML.")]
 Trusted = Annotated[
     bool, typer.Option("--trusted/--untrusted", help="Whether the model file may run code while it is loaded.")
 ]

@@ -27,6 +27,13 @@ class Files:
     json: str | None = None
     html: str | None = None
     md: str | None = None
+    junit: str | None = None
+
+    @property
+    def _forms(self) -> tuple[tuple[str, str], ...]:
+        """Each name with the method of an answer that makes its contents."""
+        named = (self.json, "to_json"), (self.html, "to_html"), (self.md, "to_markdown"), (self.junit, "to_junit")
+        return tuple((name, method) for name, method in named if name is not None)
 
     def check(self) -> None:
         """Refuse before the work what could not be written after it.
@@ -34,9 +41,9 @@ class Files:
         Raises:
             ConfigError: a folder that is missing, or two things for standard output.
         """
-        chosen = [name for name in (self.json, self.html, self.md) if name is not None]
+        chosen = [name for name, _ in self._forms]
         if chosen.count("-") > 1:
-            raise ConfigError("only one of --json, --html and --md can go to standard output (-)")
+            raise ConfigError("only one of --json, --html, --md and --junit can go to standard output (-)")
         for name in chosen:
             path = Path(name)
             if name != "-" and (path.is_dir() or not path.parent.is_dir()):
@@ -45,14 +52,14 @@ class Files:
 
     def write(self, answer: PublishedAnswer) -> bool:
         """Write what was asked for; returns whether standard output was used up by it."""
-        for name, form in ((self.json, "to_json"), (self.html, "to_html"), (self.md, "to_markdown")):
+        for name, method in self._forms:
+            text: str = getattr(answer, method)()
             if name == "-":
-                say(getattr(answer, form)())
-            elif name is not None:
-                text = getattr(answer, form)()
+                say(text)
+            else:
                 Path(name).write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
                 note(f"wrote {name}")
-        return "-" in (self.json, self.html, self.md)
+        return "-" in (name for name, _ in self._forms)
 
 
 def publish(answer: PublishedAnswer, files: Files) -> None:

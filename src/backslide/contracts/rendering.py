@@ -20,6 +20,9 @@ Form = Literal["text", "markdown", "html", "fragment"]
 RENDERERS = "backslide.report.render.answer"
 """Module with a function ``render(value, form)`` for every value that shows itself."""
 
+JUNIT = "backslide.report.render.junit"
+"""Module with a function ``junit(value)``."""
+
 FRAMES = "backslide.plot.frames"
 """Module with a function ``frame(diagnosis, rows)``; it needs the data stack, which the renderers do without."""
 
@@ -66,3 +69,11 @@ class PublishedAnswer(PublishedDocument, Display):
     def to_html(self, path: str | Path | None = None) -> str:
         """The answer as one self-contained page; also written to ``path`` when one is given."""
         return write_text(rendered(self, "html"), path)
+
+    def to_junit(self, path: str | Path | None = None) -> str:
+        """A diagnosis, comparison, gate or integrity report as JUnit XML; also written to ``path`` when one is given.
+
+        Raises:
+            TypeError: for an answer that holds nothing to pass or to fail.
+        """
+        return write_text(import_module(JUNIT).junit(self), path)
