@@ -53,6 +53,8 @@ PLANTED = ("unit_change", "missing_values", "default_value", "sign_flip", "categ
            "swapped_columns", "broken_join", "unseen_category")  # fmt: skip
 FROM = 2
 """Day after the reference on which a planted fault begins."""
+SEEN = 6
+"""Days of a planted fault that are read."""
 HOSTS = np.array(["a", "b", "c", "d"], object)
 TRIES = 12
 SIZES = (250, 500, 1000, 2000)
@@ -173,14 +175,15 @@ def real(world: World, rng: np.random.Generator, *, shuffled: bool) -> Story:
     return Story(world.serve(frame), min(42, len(place) // 2 // BLOCK * BLOCK), model, world.pipeline)
 
 
-def plant(world: World, story: Story, kind: str, rng: np.random.Generator) -> tuple[Story, Any, float, float] | None:
-    """The story with a fault on one host's rows: the worst of some draws, its harm, and what counts as material."""
+def plant(world: World, story: Story, kind: str, rng: np.random.Generator) -> tuple[Story, Any, float] | None:
+    """The story with a fault on one host's rows, the worst of some draws, and its harm."""
     data = world.data
-    hit = ((story.frame["bench_day"] >= story.reference + FROM) & (story.frame["host"] == "a")).to_numpy()
-    sound = story.frame.filter(story.frame["bench_day"] >= story.reference + FROM)
+    sound = story.frame.filter(
+        pl.col("bench_day").is_between(story.reference + FROM, story.reference + FROM + SEEN - 1)
+    )
     metric = headline(data, story.frame.filter(story.frame["bench_day"] < story.reference))
     sign = -1 if higher_is_better(metric) else 1
-    scene = Scene(world, story.frame.filter(pl.Series(hit)), True, True, True)
+    scene = Scene(world, sound.filter(pl.col("host") == "a"), True, True, True)
     best = None
     for _ in range(TRIES):
         fault = getattr(value_faults, kind)(scene, rng)
@@ -197,7 +200,7 @@ def plant(world: World, story: Story, kind: str, rng: np.random.Generator) -> tu
     frame = pl.concat(
         [story.frame.filter(story.frame["bench_day"] < story.reference + FROM), broken], how="vertical_relaxed"
     )
-    return Story(frame, story.reference, story.model, story.pipeline), fault, harm, 0.0
+    return Story(frame, story.reference, story.model, story.pipeline), fault, harm
 
 
 def alarms(histories: list[FaultHistory], level: Level) -> list[tuple[FaultHistory, int]]:
@@ -248,7 +251,7 @@ def report_planted(name: str, model: str, cache: Path | None, *, shuffled: bool)
         planted = plant(world, story, kind, rng)
         if planted is None:
             continue
-        broken, fault, harm, _ = planted
+        broken, fault, harm = planted
         outcome = read(broken)
         histories = outcome.histories()
         raised = alarms(histories, Level.ALARM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -16,7 +17,7 @@ from streams_of_logs import REFERENCE, config, moment, served
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
-from backslide.contracts.watch import Level, WatchReport
+from backslide.contracts.watch import IncidentDiagnosis, Level, WatchReport
 from backslide.jobs.watch import settings_key, watch
 from backslide.monitor import notify
 from backslide.monitor.exposition import exposition
@@ -207,3 +208,30 @@ def test_a_look_just_after_midnight_tells_what_it_opened(tmp_path: Path, databas
         found = watch(settings, as_of=moment(day), book=database.book("loans", settings_key(settings)))
         assert found.alarmed == bool(receiver.taken)
     assert [title.rpartition(": ")[2] for title in receiver.titles] == ["ALARM"]
+
+
+def test_an_alarm_says_how_much_and_where_the_report_is_and_carries_it(
+    tmp_path: Path, database: Database, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+):
+    def found(*_: Any, **__: Any) -> IncidentDiagnosis:
+        (tmp_path / "why").mkdir(exist_ok=True)
+        (tmp_path / "why" / "loans 1.html").write_text("<html>", encoding="utf-8")
+        return IncidentDiagnosis(
+            verdict="degraded", sentence="It got worse.", decision="fix: it", report="why/loans 1.html"
+        )
+
+    monkeypatch.setattr("backslide.jobs.investigate._finding", found)
+    settings = config(
+        tmp_path, served(31, REFERENCE + 20, rows=100, change=broken), watch={"diagnose": True, "reports": "why"},
+        alerts={"urls": [receiver.url], "report_url": "https://reports.example.org/{file}",
+                "attach_report": True, "body": "{sentence} ({points})\n\n{decision}\n{report}"},
+    )  # fmt: skip
+    look(settings, database, 5)
+    look(settings, database, 15)
+    (one,) = receiver.taken
+    first, *rest = one["message"].splitlines()
+    assert re.fullmatch(r"It got worse\. \(\d+\.\d points\)", first)
+    assert rest == ["fix: it", "https://reports.example.org/loans%201.html"]
+    assert [file["filename"] for file in one["attachments"]] == ["loans 1.html"]
+    with pytest.raises(ConfigError, match="in curly brackets"):
+        settings_for(tmp_path, report_url="https://reports.example.org/")

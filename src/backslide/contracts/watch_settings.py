@@ -72,7 +72,11 @@ class AlertSettings(SettingsSection):
     """Apprise URLs; ``env:NAME`` reads one from the environment, so that no secret stands in the file."""
     on: tuple[Literal["alarm", "watch", "reminder", "recovery"], ...] = ("alarm", "reminder", "recovery")
     title: str = "[backslide] {model}: {level}"
-    body: str = "{sentence}\n{detail}\n{decision}"
+    body: str = "{sentence}\n{detail}\n{decision}\n{report}"
+    report_url: str | None = None
+    """Address under which ``[watch] reports`` is served, with ``{file}`` for the name of a report; default: its path."""
+    attach_report: bool = False
+    """Whether alarms carry the report as a file, to services that take one."""
     attempts: int = Field(default=5, ge=1)
     """Runs after which a message that nobody takes is given up, and said so."""
 
@@ -87,8 +91,15 @@ class AlertSettings(SettingsSection):
             ) from None
         return template
 
+    @field_validator("report_url")
+    @classmethod
+    def _with_file(cls, url: str | None) -> str | None:
+        if url is not None and ("{file}" not in url or url.replace("{file}", "").count("{")):
+            raise ValueError(f"expected an address with the word file in curly brackets in it, got {url!r}")
+        return url
 
-FIELDS = ("model", "level", "sentence", "detail", "decision", "stream", "since", "incident")
+
+FIELDS = ("model", "level", "sentence", "detail", "decision", "stream", "since", "points", "report", "incident")
 """What a message may hold."""
 
 

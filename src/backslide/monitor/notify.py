@@ -6,12 +6,14 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
+from backslide.contracts import say
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.extras import needs
 from backslide.contracts.secrets import scrub
-from backslide.contracts.watch import IncidentDiagnosis, WatchReport
+from backslide.contracts.watch import IncidentDiagnosis, Member, WatchReport
 from backslide.contracts.watch_settings import FIELDS
 from backslide.monitor.events import events_of, near
 from backslide.monitor.exposition import exposition
@@ -86,16 +88,27 @@ def _message(
         "decision": finding.decision if finding is not None else "",
         "stream": message.members[0].stream,
         "since": message.began,
+        "points": _size(message.members[0], group),
+        "report": _address(settings, finding),
         "incident": message.id,
     }
     alerts = settings.alerts
-    return Message(
-        one.incident,
-        one.kind,
-        grid.label(one.number),
-        alerts.title.format(**fields),
-        alerts.body.format(**fields).strip(),
-    )
+    body = "\n".join(text for text in alerts.body.format(**fields).splitlines() if text.strip())
+    return Message(one.incident, one.kind, grid.label(one.number), alerts.title.format(**fields), body)
+
+
+def _size(member: Member, group: Group) -> str:
+    """The size of what speaks for the incident: ``7.1 points``."""
+    change = member.change
+    return "" if change is None else say.change(change.estimate, share=group.speaker.track.followed.share)
+
+
+def _address(settings: Settings, finding: IncidentDiagnosis | None) -> str:
+    """Where the report is read; empty where there is none."""
+    if finding is None or finding.report is None:
+        return ""
+    url = settings.alerts.report_url
+    return finding.report if url is None else url.replace("{file}", quote(Path(finding.report).name))
 
 
 def deliver(settings: Settings, book: Book) -> None:
@@ -103,8 +116,10 @@ def deliver(settings: Settings, book: Book) -> None:
     waiting = [m for m in book.messages() if m.status == "waiting"]
     if not waiting or not settings.alerts.urls:
         return
+    findings = book.findings()
     for message in waiting:
-        error = _send(settings, message)
+        report = findings.get(message.incident, {}).get("report") if message.kind == "alarm" else None
+        error = _send(settings, message, settings.base / report if report and settings.alerts.attach_report else None)
         if error is None:
             status = "delivered"
         else:
@@ -113,7 +128,7 @@ def deliver(settings: Settings, book: Book) -> None:
             book.mark(message, status, error)
 
 
-def _send(settings: Settings, message: Message) -> str | None:
+def _send(settings: Settings, message: Message, report: Path | None = None) -> str | None:
     """Why nobody took it; None where everybody did.
 
     Raises:
@@ -122,14 +137,14 @@ def _send(settings: Settings, message: Message) -> str | None:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # modules of its plugins that Python will lose one day are none of the user's
-        return _notify(settings, message)
+        return _notify(settings, message, report)
 
 
-def _notify(settings: Settings, message: Message) -> str | None:
+def _notify(settings: Settings, message: Message, report: Path | None) -> str | None:
     with needs("watch", "sending alerts"):
         import apprise  # most of a second: only when there is something to tell
     kinds = {"alarm": apprise.NotifyType.FAILURE, "recovery": apprise.NotifyType.SUCCESS}
-    failed = []
+    failed, file = [], str(report) if report is not None and report.is_file() else None
     for place, url in enumerate(settings.alerts.urls, 1):
         target = apprise.Apprise()
         if not target.add(from_environment(url, f"[alerts] urls, number {place}", receiver=True)):
@@ -139,6 +154,7 @@ def _notify(settings: Settings, message: Message) -> str | None:
                 title=scrub(message.title),
                 body=scrub(message.body),
                 notify_type=kinds.get(message.kind, apprise.NotifyType.WARNING),
+                attach=file,
             )
         except Exception as error:  # a plugin's trouble must not cost the other receivers their message
             failed.append(f"number {place}: {type(error).__name__}")
