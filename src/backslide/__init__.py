@@ -18,15 +18,17 @@ _PUBLIC = {
     "Shadow": "contracts.shadow",
     "diagnose": "jobs.diagnose",
     "freeze": "stack.guard",
+    "gate": "jobs.gate",
     "integrity": "stack.compare",
     "retrain": "jobs.retrain",
     "segments": "jobs.segments",
     "snapshot": "stack.snapshot",
     "shadow": "jobs.shadow",
+    "watch": "jobs.watch_tables",
 }
 _MODULES = ("plot",)
 
-__all__ = [*_PUBLIC, *_MODULES, "__version__"]
+__all__ = [*_PUBLIC, *_MODULES]
 
 if TYPE_CHECKING:
     from backslide.contracts.cause import Cause as Cause
@@ -37,9 +39,11 @@ if TYPE_CHECKING:
     from backslide.contracts.roles import Roles as Roles
     from backslide.contracts.shadow import Shadow as Shadow
     from backslide.jobs.diagnose import diagnose as diagnose
+    from backslide.jobs.gate import gate as gate
     from backslide.jobs.retrain import retrain as retrain
     from backslide.jobs.segments import segments as segments
     from backslide.jobs.shadow import shadow as shadow
+    from backslide.jobs.watch_tables import watch as watch
     from backslide.log.recorder import Recorder as Recorder
     from backslide.stack.compare import integrity as integrity
     from backslide.stack.guard import freeze as freeze
@@ -57,4 +61,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "__version__"])

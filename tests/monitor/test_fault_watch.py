@@ -10,9 +10,15 @@ import polars as pl
 import pytest
 from streams_of_logs import REFERENCE, after, config, moment, served
 
+from backslide.causes.screening import ScreenedFault
+from backslide.contracts.cause import CauseKind
 from backslide.contracts.config import Settings
 from backslide.contracts.watch import Level, WatchReport
 from backslide.jobs.watch import settings_key, watch
+from backslide.monitor.detect import Rules
+from backslide.monitor.fault_readings import FaultReading
+from backslide.monitor.fault_streams import fault_histories
+from backslide.stats.metrics.metric import METRICS
 from backslide.store.database import Database, open_database
 from backslide.store.memory import Book
 
@@ -117,3 +123,48 @@ def test_a_quiet_year_stays_quiet(tmp_path: Path):
     found = watch(log(tmp_path, 365, clients, rows=250), replay=True, as_of=moment(366))
     assert [one for one in found.incidents if one.level == Level.ALARM] == []
     assert next(s for s in found.streams if s.name == "faults").periods == 365
+
+
+RULES = Rules(0.1, 1.0, 365.25, recover_after=7)
+
+
+def reading(*faults: ScreenedFault) -> FaultReading:
+    return FaultReading(500, faults)
+
+
+def seen(harm: float = 0.03, low: float = 0.01, *, harmful: bool = True, periods: int = 1) -> ScreenedFault:
+    return ScreenedFault(
+        CauseKind.UNIT_CHANGE, ("income",), None, 0.25, "income is 100 times larger", "divide income by 100", harm, low, 0.05,
+        harmful, periods,
+    )  # fmt: skip
+
+
+def raised(
+    later: list[FaultReading], reference: list[FaultReading] | None = None
+) -> list[tuple[Level, int, int | None]]:
+    of_reference = [reading()] * 14 if reference is None else reference
+    histories = fault_histories(
+        {n - 20: one for n, one in enumerate(of_reference)}, dict(enumerate(later)), METRICS["accuracy"], 0.01, RULES
+    )
+    return [(one.level, one.raised, one.closed) for history in histories for one in history.track.raised]
+
+
+def test_one_clear_reading_is_an_alarm_and_an_unclear_one_an_early_sign():
+    assert raised([reading(), reading(seen()), *[reading()] * 8]) == [(Level.ALARM, 1, 8)]
+    unclear = reading(seen(low=-0.01))
+    assert raised([reading(), unclear]) == [(Level.WATCH, 1, None)]
+    assert raised([unclear, unclear]) == [(Level.ALARM, 1, None)]
+    assert raised([reading(seen(0.0, -0.01, harmful=False))] * 9) == []
+
+
+def test_what_the_reference_shows_as_well_needs_more():
+    now_and_then = [*[reading()] * 12, reading(seen()), reading(seen())]
+    assert raised([reading(seen())], now_and_then) == [(Level.WATCH, 0, None)]
+    assert raised([reading(seen())] * 6, now_and_then)[0][:2] == (Level.ALARM, 5)
+    assert raised([reading(seen())], [reading(seen(harmful=False))] * 14)[0][0] == Level.WATCH
+
+
+def test_readings_that_share_rows_count_once():
+    unclear = reading(seen(low=-0.01, periods=4))
+    assert raised([unclear] * 4) == [(Level.WATCH, 0, None)]
+    assert raised([unclear] * 5) == [(Level.ALARM, 4, None)]

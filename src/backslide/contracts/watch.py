@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+from backslide.contracts.errors import InputError
 from backslide.contracts.finding import Estimate
-from backslide.contracts.rendering import PublishedAnswer
+from backslide.contracts.rendering import PublishedAnswer, framed
 from backslide.contracts.values import Value
+
+if TYPE_CHECKING:
+    from polars import DataFrame
 
 
 class Level(StrEnum):
@@ -220,6 +224,17 @@ class WatchReport(PublishedAnswer):
     def alarmed(self) -> bool:
         """Whether an alarm is open that nobody muted; the command line exits with 1."""
         return self.status == Level.ALARM
+
+    def to_frame(self, rows: Literal["streams", "incidents"] = "streams") -> DataFrame:
+        """One row per period of each stream, or per stream of each incident, as a Polars DataFrame.
+
+        Raises:
+            InputError: when asked for other rows.
+        """
+        if rows not in ("streams", "incidents"):
+            raise InputError(f"to_frame({rows!r}): a look has rows of 'streams' and 'incidents'")
+        frame: DataFrame = framed(self, rows)
+        return frame
 
     def one_line(self) -> str:
         return f"WatchReport of {self.model}, {self.status}: {self.summary}"

@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.gate import Gate
-from backslide.jobs.prelude import Progress, load_models, silent, window_sources
+from backslide.contracts.roles import Roles
+from backslide.jobs.prelude import Progress, load_models, merge_settings, silent, window_sources
 from backslide.jobs.shadow import traffic_inputs
 from backslide.playbook.shadow.traffic import open_traffic
 from backslide.retraining.gate import judge
 from backslide.retraining.limits import limits
 
 
-def gate_config(settings: Settings, *, progress: Progress | None = None) -> Gate:
-    """Compare ``reference_model`` with ``current_model`` (without it: with what was served) under ``[gate]``.
+def gate(
+    current: Any = None,
+    reference: Any = None,
+    *,
+    roles: Roles | None = None,
+    reference_model: Any = None,
+    current_model: Any = None,
+    task: str | None = None,
+    metric: str | None = None,
+    min_effect: float | None = None,
+    name: str = "model",
+    settings: Settings | None = None,
+    trusted: bool = False,
+    progress: Progress | None = None,
+) -> Gate:
+    """Whether ``current_model`` (without it: what was served) may take over from ``reference_model``, on labelled rows.
+
+    ``current`` are the labelled rows, ``reference`` (optional) an earlier window; tables, paths or time ranges as for
+    ``diagnose``. The requirements are ``[gate]`` of ``settings``. Arguments win over ``settings``.
 
     Raises:
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
     """
+    settings = merge_settings(
+        settings,
+        roles=roles,
+        name=name,
+        trusted=trusted,
+        model={"task": task, "metric": metric, "min_effect": min_effect},
+    )
     if settings.model.label is None:
         raise ConfigError("the gate needs labels of the current rows: name their column under [model] label")
-    models = load_models(settings)
+    models = load_models(settings, reference_model, current_model)
     say = progress or silent
     say("opening the rows")
-    traffic = open_traffic(*window_sources(settings), settings, *models)
+    traffic = open_traffic(*window_sources(settings, reference, current), settings, *models)
     case = traffic.case
     say("judging every requirement")
     judgement = judge(
@@ -45,3 +72,8 @@ def gate_config(settings: Settings, *, progress: Progress | None = None) -> Gate
         policy=settings.gate,
         inputs=traffic_inputs(traffic, labelled),
     )
+
+
+def gate_config(settings: Settings, *, progress: Progress | None = None) -> Gate:
+    """The gate as a configuration describes it."""
+    return gate(settings=settings, name=settings.model.name, progress=progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from backslide.contracts import say
 from backslide.contracts.config import Settings
@@ -31,6 +32,7 @@ def investigate(
     *,
     last: int | None,
     recover_after: int,
+    reference_model: Any = None,
 ) -> None:
     """Diagnose every alarm that has no finding yet, and keep what was found.
 
@@ -42,7 +44,7 @@ def investigate(
         name = identity(group, grid)
         progress(f"diagnosing what was raised on {name}")
         first, until = _stretch(group, last, recover_after)
-        finding = _finding(settings, between(rows, first, until), group, grid)
+        finding = _finding(settings, between(rows, first, until), group, grid, reference_model)
         with book.transaction():
             book.keep_finding(name, finding.model_dump(mode="json"))
 
@@ -56,10 +58,11 @@ def _stretch(group: Group, last: int | None, recover_after: int) -> tuple[int, i
     return first, max(speaker.at, *ends, last if group.over is None and last is not None else speaker.at)
 
 
-def _finding(settings: Settings, rows: PeriodRows, group: Group, grid: PeriodGrid) -> IncidentDiagnosis:
+def _finding(settings: Settings, rows: PeriodRows, group: Group, grid: PeriodGrid, model: Any) -> IncidentDiagnosis:
     text = sentence(group.speaker, grid)
     try:
-        diagnosis = diagnose(plain(rows.reference), plain(rows.later), settings=settings, name=settings.model.name)
+        sides = plain(rows.reference), plain(rows.later)
+        diagnosis = diagnose(*sides, settings=settings, name=settings.model.name, reference_model=model)
     except BackslideError as error:
         return IncidentDiagnosis(verdict="could_not_run", sentence=text, decision=f"diagnose by hand: {error}")
     report = _report(settings, group, grid, diagnosis)

@@ -59,6 +59,9 @@ def watch(
     book: Book | None = None,
     progress: Progress | None = None,
     deliver: bool = True,
+    reference: Any = None,
+    later: Any = None,
+    reference_model: Any = None,
 ) -> WatchReport:
     """Look once: read what is new, judge it, diagnose and tell what was raised.
 
@@ -69,6 +72,9 @@ def watch(
         book: what is remembered; default: nothing before and after.
         progress: called with what is being done.
         deliver: whether messages are sent; without it they wait.
+        reference: table, path or time range of the reference; default: as configured.
+        later: the same of what came after it.
+        reference_model: the saved model; default: as configured.
 
     Raises:
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
@@ -76,16 +82,17 @@ def watch(
     say = progress or silent
     limit_calls(settings.engine.model_timeout)  # of metrics of the user's own: no model is loaded before an alarm
     memory = Book() if replay or book is None else book
-    look = _Inspection.open(settings, as_of or now(), memory)
+    rows = open_rows(settings, PeriodGrid.of(settings.watch), as_of or now(), reference=reference, later=later)
+    look = _Inspection.open(settings, rows, as_of or now(), memory)
     look.replay = replay
     say("reading new periods")
     look.read()
-    look.read_faults(say)
+    look.read_faults(say, reference_model)
     say("judging every stream")
     tracks, groups = look.judge()
     if settings.watch.diagnose:
-        after = look.recover_after
-        investigate(settings, look.rows, memory, groups, look.grid, say, last=look.last, recover_after=after)
+        more = {"last": look.last, "recover_after": look.recover_after, "reference_model": reference_model}
+        investigate(settings, look.rows, memory, groups, look.grid, say, **more)
     if not replay:
         notify.put(settings, memory, groups, look.grid, look.last)
         if deliver:
@@ -139,11 +146,9 @@ class _Inspection:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def open(cls, settings: Settings, present: datetime, book: Book) -> _Inspection:
-        """Open the rows, and learn the reference unless that was done before."""
-        grid = PeriodGrid.of(settings.watch)
-        rows = open_rows(settings, grid, present)
-        both = open_both(rows)
+    def open(cls, settings: Settings, rows: PeriodRows, present: datetime, book: Book) -> _Inspection:
+        """Prepare the rows, and learn the reference unless that was done before."""
+        grid, both = rows.grid, open_both(rows)
         case = Case(both, settings)
         subject, wanted = subject_of(settings, both, case, grid)
         nothing = Ages(0, None, None, 0.0, known=False)
@@ -257,13 +262,14 @@ class _Inspection:
     def _old_enough(self, number: int, age: int) -> bool:
         return not self.grid.timed or self.grid.end(number + age) <= self.present
 
-    def read_faults(self, say: Progress) -> None:
+    def read_faults(self, say: Progress, reference_model: Any) -> None:
         """Read the rows of new periods, and of the reference's last ones, for data faults."""
         if not self.settings.watch.faults:
             return
         of_reference = {n: s.rows for n, s in self.reference["inputs"].items()}
         held = {n: rows for n, rows in self.held.items() if self.last is not None and n <= self.last}
-        self.faults = FaultWatch.read(self.rows, self.settings, self.book, of_reference, held, say)
+        saved = self.settings.artifacts.reference_model if reference_model is None else reference_model
+        self.faults = FaultWatch.read(self.rows, self.settings, saved, self.book, of_reference, held, say)
 
     def _freeze(self, kind: Kind, sums: dict[int, Sums]) -> None:
         if self.provisional and kind != "inputs":

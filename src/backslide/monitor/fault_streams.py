@@ -30,6 +30,8 @@ from backslide.stats.metrics.metric import Metric
 
 CHANCE = 2e-5
 """Chance that a period of nothing new reads as a harmful certain fault that the reference never shows; see docs/benchmarks.md."""
+UNCLEAR_CHANCE = 2e-3
+"""The same where the interval of the harm holds zero: it takes a second reading."""
 WEIGHT = 10.0
 """Periods that this belief counts for beside the reference's own readings."""
 HIT = 0.5
@@ -64,10 +66,11 @@ def fault_histories(
     rules: Rules,
     leave_out: Sequence[str] = (),
 ) -> list[FaultHistory]:
-    """Every fault that a later period showed, the latest beginning first."""
+    """Every fault that later periods showed, the latest first; none that costs nothing and that the reference shows as well."""
     reference, read = _readable(reference), _readable(later)
     usual = Counter((one.kind, _key(one)) for n in reference for one in reference[n].faults)
-    keys = dict.fromkeys(_key(one) for n in read for one in read[n].faults)
+    new = (one for n in read for one in read[n].faults if one.harmful or not usual[one.kind, _key(one)])
+    keys = dict.fromkeys(map(_key, new))
     found = []
     for key in keys:
         stream = _stream(f"fault:{'+'.join(key)}", reference, read, metric, min_effect, 0.0, key)
@@ -148,7 +151,8 @@ def _history(
                 first, shortest = max(t - one.periods + 1, 0), one.periods
             last, shortest = t, min(shortest, one.periods)
         harmful = one is not None and one.harmful
-        chance = (CHANCE * WEIGHT + (0 if one is None else usual.get((one.kind, key), 0))) / (WEIGHT + quiet)
+        belief = CHANCE if one is None or (one.low or 0.0) > 0 else UNCLEAR_CHANCE
+        chance = (belief * WEIGHT + (0 if one is None else usual.get((one.kind, key), 0))) / (WEIGHT + quiet)
         if one is None or not harmful:
             evidence = np.logaddexp(evidence, 0.0) + np.log((1 - HIT) / (1 - chance))
         elif t - counted >= one.periods:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from backslide.contracts import say
 from backslide.contracts.config import Settings
@@ -37,24 +38,29 @@ class FaultWatch:
         cls,
         rows: PeriodRows,
         settings: Settings,
+        saved: Any,
         book: Book,
         of_reference: Mapping[int, int],
         held: Mapping[int, int],
         progress: Callable[[str], None],
     ) -> FaultWatch:
-        """Read what is new, and keep it; ``of_reference`` and ``held`` are rows by period, of the reference and after it."""
+        """Read what is new, and keep it.
+
+        ``saved`` is the saved model, None where there is none; ``of_reference`` and ``held`` are rows by period, of the reference
+        and after it.
+        """
         kept = {n: FaultReading.from_dict(data) for n, data in book.periods("faults").items()}
         reader: FaultReader | None = None
         notes: list[str] = []
         first = min(held, default=max(of_reference) + 1)
         if not any(n < first for n in kept):
-            reader, notes = _reader(rows, settings)
+            reader, notes = _reader(rows, settings, saved)
             progress("reading the reference for data faults")
             kept |= _keep(book, reader.read_reference(of_reference))
         wanted = sorted(set(held) - set(kept))
         if wanted:
             if reader is None:
-                reader, notes = _reader(rows, settings)
+                reader, notes = _reader(rows, settings, saved)
             skipped, wanted = wanted[:-MOST_READ], wanted[-MOST_READ:]
             kept |= _keep(book, {n: FaultReading() for n in skipped})
             for readings in reader.read(held, wanted):
@@ -94,11 +100,10 @@ class FaultWatch:
         return f"inputs are not intact ({say.listed(first.features)}: {first.kind.words}); run the diagnosis"
 
 
-def _reader(rows: PeriodRows, settings: Settings) -> tuple[FaultReader, list[str]]:
-    """The reader, with the saved model where one is configured and loads."""
+def _reader(rows: PeriodRows, settings: Settings, saved: Any) -> tuple[FaultReader, list[str]]:
+    """The reader, with the saved model where there is one that loads."""
     model: Model | None = None
     notes = []
-    saved = settings.artifacts.reference_model
     if saved is not None:
         try:
             model = load_model(saved, trusted=settings.artifacts.trusted, base=settings.base, task=settings.model.task)

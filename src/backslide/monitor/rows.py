@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
@@ -41,8 +42,12 @@ class PeriodRows:
         return self.reference, self.later
 
 
-def open_rows(settings: Settings, grid: PeriodGrid, as_of: datetime) -> PeriodRows:
+def open_rows(
+    settings: Settings, grid: PeriodGrid, as_of: datetime, *, reference: Any = None, later: Any = None
+) -> PeriodRows:
     """The watched rows up to ``as_of``; labels that came later are not there yet.
+
+    ``reference`` and ``later`` are tables, paths or time ranges; default: as configured.
 
     Raises:
         ConfigError: no reference, nothing to watch, or no timestamp where periods are stretches of time.
@@ -53,8 +58,9 @@ def open_rows(settings: Settings, grid: PeriodGrid, as_of: datetime) -> PeriodRo
             'watching needs [model] timestamp, the time column; without one set [watch] period = "5000 rows"'
         )
     cutting = Cutting(settings)
-    before = cutting.window("reference", settings.windows.reference)[0]
-    before, after = _read_alike(before, *_later(settings, before, cutting), cutting)
+    before = cutting.window("reference", settings.windows.reference if reference is None else reference)[0]
+    rest = _later(settings, before, cutting) if later is None else (cutting.window("current", later)[0], False)
+    before, after = _read_alike(before, *rest, cutting)
     frames, late = [], False
     for frame in (before, after):
         frame, has = _with_times(frame, settings, as_of)

@@ -1,4 +1,4 @@
-"""The causes and the findings of a diagnosis as data frames, one row each: to be filtered, joined and kept."""
+"""Rows of an answer as data frames, to be filtered, joined and kept: causes and findings, streams and incidents."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from backslide.contracts.cause import Suspect
+from backslide.contracts.watch import WatchReport
 
 if TYPE_CHECKING:
     from backslide.contracts.cause import Cause
@@ -58,8 +59,72 @@ FINDINGS = pl.Schema(
 )
 
 
-def frame(diagnosis: Diagnosis, rows: str) -> pl.DataFrame:
-    """The ``causes`` (those suspected and the harmless after those named) or the ``findings`` of a diagnosis, in its order."""
+STREAMS = pl.Schema(
+    {
+        "stream": pl.String,
+        "kind": pl.String,
+        "period": pl.String,
+        "value": pl.Float64,
+        "expected": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "rows": pl.Int64,
+    }
+)
+INCIDENTS = pl.Schema(
+    {
+        "incident": pl.String,
+        "open": pl.Boolean,
+        "stream": pl.String,
+        "kind": pl.String,
+        "level": pl.String,
+        "began": pl.String,
+        "raised": pl.String,
+        "known_on": pl.String,
+        "closed": pl.String,
+        "change": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "sentence": pl.String,
+    }
+)
+
+
+def frame(answer: Diagnosis | WatchReport, rows: str) -> pl.DataFrame:
+    """Rows of an answer in its order.
+
+    Of a diagnosis the ``causes`` (those suspected and the harmless after those named) or the ``findings``; of a look the periods
+    of its ``streams`` or the members of its ``incidents``.
+    """
+    if isinstance(answer, WatchReport):
+        return _streams(answer) if rows == "streams" else _incidents(answer)
+    return _of_diagnosis(answer, rows)
+
+
+def _streams(watched: WatchReport) -> pl.DataFrame:
+    points = [
+        {"stream": stream.name, "kind": stream.kind, **point.model_dump(mode="json")}
+        for stream in watched.streams
+        for point in stream.points
+    ]
+    return pl.DataFrame(points, schema=STREAMS)
+
+
+def _incidents(watched: WatchReport) -> pl.DataFrame:
+    members = [
+        {
+            **member.model_dump(mode="json", include=set(INCIDENTS)),
+            "incident": one.id,
+            "open": one.open,
+            **_interval("change", member.change),
+        }
+        for one in watched.incidents
+        for member in one.members
+    ]
+    return pl.DataFrame(members, schema=INCIDENTS)
+
+
+def _of_diagnosis(diagnosis: Diagnosis, rows: str) -> pl.DataFrame:
     if rows == "causes":
         causes = (*diagnosis.causes, *diagnosis.suspects, *diagnosis.harmless)
         harmless = len(causes) - len(diagnosis.harmless)
