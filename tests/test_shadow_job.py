@@ -327,3 +327,14 @@ def test_equal_models_are_rarely_told_apart(months):
         )  # fmt: skip
         called += bs.shadow(log, roles=ROLES, new=OTHER).verdict in ("old_better", "new_better", "mixed")
     assert called <= 2
+
+
+def test_as_an_assertion_it_fails_with_the_first_screen_or_returns_the_comparison(worse):
+    with pytest.raises(AssertionError, match="old model is better") as caught:
+        bs.assert_not_worse(worse, roles=ROLES, new=OTHER)
+    assert "Do now" in str(caught.value) or "do now" in str(caught.value)
+    assert bs.assert_not_worse(worse, roles=ROLES, old=OTHER).verdict is ShadowVerdict.NEW_BETTER
+    few = worse.head(20)
+    assert bs.assert_not_worse(few, roles=ROLES, new=OTHER).verdict is ShadowVerdict.INCONCLUSIVE
+    with pytest.raises(AssertionError, match=r"Inconclusive|could not be decided|too few"):
+        bs.assert_not_worse(few, roles=ROLES, new=OTHER, strict=True)
