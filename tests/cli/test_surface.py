@@ -181,15 +181,16 @@ def test_options_reach_the_main_job(backslide, main_job, diagnosis, tmp_path):
     (tmp_path / "conf" / "loans.toml").write_text('[model]\nname = "loans"\n', encoding="utf-8")
     seen = {}
 
-    def listen(settings, *, reference, current, quick, progress):
+    def listen(settings, *, reference, current, quick, ask, progress):
         seen.update(name=settings.model.name, base=settings.base.name, reference=reference, current=current)
-        seen.update(quick=quick, progress=progress)
+        seen.update(quick=quick, ask=ask, progress=progress)
         return diagnosis()
 
     main_job(listen)
     backslide("diagnose", "conf/loans.toml", "--reference", "march.parquet", "--current", "2026-04-01..2026-04-30")
     assert seen == {
         "name": "loans",
+        "ask": None,
         "quick": False,
         "base": "conf",
         "reference": os.path.join("..", "march.parquet"),  # typed in the folder above that of the configuration

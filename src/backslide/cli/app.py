@@ -89,6 +89,7 @@ def diagnose(
     quick: Annotated[
         bool, typer.Option("--quick", help="Find verdict and causes only; list the descriptive checks as skipped.")
     ] = False,
+    ask: Annotated[str | None, option("--ask", "CSV", "Rows whose labels would decide: written, or read back.")] = None,
     quiet: Quiet = False,
 ) -> int:
     """Find out whether the model got worse, and why.
@@ -98,9 +99,8 @@ def diagnose(
     from backslide.cli.jobs import run
 
     windows = {"reference": reference, "current": current}
-    return run(
-        "diagnose", config, Files(json, html, md, junit), quiet=quiet, paths=tuple(windows), quick=quick, **windows
-    )
+    files = Files(json, html, md, junit)
+    return run("diagnose", config, files, quiet=quiet, paths=tuple(windows), quick=quick, ask=ask, **windows)
 
 
 @app.command()
@@ -291,10 +291,7 @@ def segments(
     time: Annotated[str, option("--time", "COL", "Column of times, or of seconds since 1970.")],
     good: Annotated[str, option("--good", "A..B", "Period to compare with; both ends are included.")],
     bad: Annotated[str, option("--bad", "A..B", "Period whose change is to be explained.")],
-    attribute: Annotated[
-        list[str] | None,
-        option("--attribute", "COL", "Column to search; may be repeated. Default: every other column."),
-    ] = None,
+    attribute: Annotated[list[str] | None, option("--attribute", "COL", "Search it alone; repeatable.")] = None,
     json: JsonFile = None,
     html: HtmlFile = None,
     md: MarkdownFile = None,

@@ -143,6 +143,20 @@ class Inputs(Value):
     """Said plainly: columns left alone, rows ignored, caveats of the intervals."""
 
 
+class LabelRequest(Value):
+    """The smallest draw of current rows, each with a known probability, whose labels would decide the verdict."""
+
+    rows: int
+    of_rows: int
+    """Current rows that the draw is from."""
+    uniform_rows: int
+    """Rows that a draw with equal chances would take for the same interval."""
+    file: str | None = None
+    """Where the rows were written (``diagnose --ask``), with a column ``label`` to fill in."""
+    interval_then: Estimate
+    """The change of the metric with its interval once they are labelled, if it is as large as it looks now."""
+
+
 class Diagnosis(PublishedAnswer):
     """Why a model got worse, ranked and priced. Renders anywhere without the data."""
 
@@ -163,6 +177,8 @@ class Diagnosis(PublishedAnswer):
     unexplained: Estimate | None = None
     suspects: tuple[Suspect, ...] = ()
     """What stands behind an inconclusive verdict, or beside causes that leave a part unexplained; most harmful first."""
+    label_request: LabelRequest | None = None
+    """Rows whose labels would decide an inconclusive verdict; None where it is not, or where no label would."""
     harmless: tuple[Cause, ...] = ()
     checks: tuple[Outcome, ...] = ()
     inputs: Inputs

@@ -9,6 +9,7 @@ import platform
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -30,6 +31,7 @@ from backslide.contracts.roles import Roles
 from backslide.contracts.snapshot import Snapshot
 from backslide.engine.columns import names
 from backslide.engine.window import WindowPair, open_windows
+from backslide.jobs.label_request import consult
 from backslide.jobs.prelude import Models, Progress, load_models, merge_settings, silent, window_sources
 from backslide.jobs.verdict import Judgement, detectable, judge
 from backslide.jobs.waterfall import waterfall
@@ -60,6 +62,7 @@ def diagnose(
     settings: Settings | None = None,
     trusted: bool = False,
     quick: bool = False,
+    ask: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Diagnosis:
     """Find out why a model got worse between two windows of logged predictions.
@@ -67,7 +70,9 @@ def diagnose(
     ``reference`` and ``current`` are pandas, Polars or Arrow tables, paths, globs, or time ranges over ``[data] source`` of
     ``settings``. ``reference_model`` is the saved model: an object with ``predict``, a path, or ``"module:function"``; without
     it, faults are priced with a stand-in and nothing is proven. Settings given as arguments win over ``settings``. ``quick``
-    gives verdict and causes alone: the checks that describe are left out, and listed as skipped.
+    gives verdict and causes alone: the checks that describe are left out, and listed as skipped. ``ask`` is a CSV file: the
+    current rows whose labels would decide an inconclusive verdict are written there; with labels filled in, they count when it is
+    run again.
 
     Raises:
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
@@ -81,7 +86,8 @@ def diagnose(
     )
     models = load_models(settings, reference_model, current_model)
     reference, current = window_sources(settings, reference, current)
-    return _diagnose_case(reference, current, settings, models, quick, progress)
+    file = None if ask is None else Path(ask)
+    return _diagnose_case(reference, current, settings, models, quick, file, progress)
 
 
 def diagnose_config(
@@ -90,14 +96,22 @@ def diagnose_config(
     reference: str | None = None,
     current: str | None = None,
     quick: bool = False,
+    ask: str | None = None,
     progress: Progress | None = None,
 ) -> Diagnosis:
     """The main job as a configuration describes it; ``reference`` and ``current`` override its windows."""
-    return diagnose(reference, current, settings=settings, name=settings.model.name, quick=quick, progress=progress)
+    name = settings.model.name
+    return diagnose(reference, current, settings=settings, name=name, quick=quick, ask=ask, progress=progress)
 
 
 def _diagnose_case(
-    reference: Any, current: Any, settings: Settings, models: Models, quick: bool, progress: Progress | None
+    reference: Any,
+    current: Any,
+    settings: Settings,
+    models: Models,
+    quick: bool,
+    ask: Path | None,
+    progress: Progress | None,
 ) -> Diagnosis:
     say = progress or silent
     stacks = _snapshots(settings, models[0])
@@ -116,10 +130,12 @@ def _diagnose_case(
     check_functions(case)
     say("profiling every row")
     outcomes = run_checks(case, progress, quick=quick)
-    judgement = judge(case)
+    judgement, request = consult(case, judge(case), ask)
     subject = case if judgement.segment is None else case.within(judgement.segment)
     explanation = find_causes(subject, judgement.target, degraded=judgement.verdict.bad, progress=progress)
-    return _diagnosis(case, subject, judgement, explanation, outcomes)
+    diagnosis = _diagnosis(case, subject, judgement, explanation, outcomes)
+    unsure = diagnosis.verdict == Verdict.INCONCLUSIVE  # a cause may have decided it
+    return diagnosis.model_copy(update={"label_request": request if unsure else None})
 
 
 def _replayable(model: Any, opened: WindowPair, settings: Settings) -> tuple[Any, list[str]]:

@@ -76,7 +76,7 @@ def judge(case: Case) -> Judgement:
     few = _too_few(case)
     if few:
         return Judgement(Verdict.INCONCLUSIVE, change, case.metric, change, (), (few,))
-    verdict = _headline(case, change)
+    verdict = headline_verdict(case, change)
     caveats = _noise_caveats(case, change)
     if verdict == Verdict.DEGRADED:
         return Judgement(verdict, change, case.metric, change, (), caveats)
@@ -110,11 +110,12 @@ def _errors(case: Case) -> list[float]:
     return errors
 
 
-def _headline(case: Case, change: Change) -> Verdict:
+def headline_verdict(case: Case, change: Change, alpha: float = VERDICT_ALPHA) -> Verdict:
+    """The verdict by the change of the headline alone, at a one-sided error rate."""
     harm, floor = case.metric.harm(change.estimate), case.problem.min_effect
-    if change.p_worse < VERDICT_ALPHA and harm >= floor:
+    if change.p_worse < alpha and harm >= floor:
         return Verdict.DEGRADED
-    if 1 - change.p_worse < VERDICT_ALPHA and -harm >= floor:
+    if 1 - change.p_worse < alpha and -harm >= floor:
         return Verdict.IMPROVED
     worst = max(case.metric.harm(change.low), case.metric.harm(change.high))
     return Verdict.NO_MATERIAL_CHANGE if worst < floor else Verdict.INCONCLUSIVE

@@ -88,6 +88,7 @@ def diagnosis_page(diagnosis: Diagnosis) -> Page:
             *_worse(d, classification=classification),
             *_causes(d, named, part_unit),
             *([section("Suspects, not proven", Cards(suspects), depth="brief")] if suspects else []),
+            *_labels(d, unit),
             *([section("Faults that cost nothing", Cards(harmless))] if harmless else []),
             *(
                 PageSection(s.question, tuple(map(CheckBlock, s.checks)), "full", step=s.name)
@@ -100,6 +101,24 @@ def diagnosis_page(diagnosis: Diagnosis) -> Page:
         inputs=_inputs(d),
         notes=d.inputs.notes,
     )
+
+
+def _labels(d: Diagnosis, unit: Unit) -> list[PageSection]:
+    """Which labels would decide, and how they come in."""
+    r = d.label_request
+    if r is None:
+        return []
+    text = (
+        f"Labels of {say.count(r.rows)} of {say.count(r.of_rows)} current rows, drawn with known probabilities, may decide it. "
+        f"If the change is as it looks now, its interval is {unit.interval(r.interval_then)} then. A draw of equal chances takes "
+        f"{say.counted(r.uniform_rows, 'row')} for that."
+    )
+    how = (
+        "They are written by `backslide diagnose --ask labels.csv`."
+        if r.file is None
+        else f"They are in {r.file}: fill in the column label and run the same command again."
+    )
+    return [section("What to label", Paragraph(f"{text} {how}"), depth="brief")]
 
 
 def _is_explained(d: Diagnosis) -> bool:

@@ -116,6 +116,12 @@ def _result(
     return Change(before, after, estimate, se, df, unit, low, high, p_value, adjusted, assumed, metric.span)
 
 
+def change_of(change: Change, metric: Metric, current: float, se: float, df: float) -> Change:
+    """The same change with another current value and its error, such as those of a draw of rows."""
+    shift = change.adjusted - change.estimate
+    return _result(metric, (change.reference, current), se, df, change.unit, shift, change.assumed)
+
+
 def _row_variance(units: Units, slope: Floats) -> float:
     """Variance of one row's influence, from the second moments of the row vectors."""
     n = max(units.n, 1.0)
