@@ -59,6 +59,7 @@ def test_the_combination_is_named_with_what_it_adds():
     parts = found.mix + found.rest + sum(one.points.estimate for one in found.explanation)
     assert parts == pytest.approx(found.change.estimate)
     assert found.change.estimate == pytest.approx(found.current.ratio - found.reference.ratio)
+    assert found.summary.startswith("the ratio errors / answers rose by")
     assert "app = 'ios' and country = 'fr' takes it up by" in found.summary
 
 
@@ -144,7 +145,7 @@ def test_a_ratio_that_is_no_share():
         ({"bad": "5..3"}, "--bad: expected a period that ends after it starts"),
         ({"bad": "2026-03-41..2026-03-42"}, "is not a date or time"),
         ({"bad": "2027-03-01..2027-03-02"}, "no rows of the current period"),
-        ({"bad": "2026-03-20..2026-03-22"}, "18 rows lie in both periods"),
+        ({"bad": "2026-03-20..2026-03-22"}, "the periods share 18 rows"),
         ({"attributes": ["day"]}, "no attribute to search"),
     ],
 )

@@ -178,7 +178,7 @@ def _check_counts(rows: pl.LazyFrame, columns: CountColumns, notes: list[str]) -
         if row[key] is not None and row[key] < 0:
             raise InputError(f"{name!r} holds {say.number(row[key])}: counts and sums of a ratio cannot be negative")
     if row["both"]:
-        raise InputError(f"{say.counted(row['both'], 'row')} lie in both periods; name two that do not overlap")
+        raise InputError(f"the periods share {say.counted(row['both'], 'row')}; name two that do not overlap")
     if row["unknown"]:
         notes.append(f"{say.counted(row['unknown'], 'row')} without numerator or denominator left out")
     if row["outside"]:

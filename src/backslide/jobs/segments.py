@@ -122,7 +122,8 @@ def _segment(counts: Counts, one: Combination, rank: int, change: Estimate) -> R
 
 def _summary(ratio: str, found: Sequence[RatioSegment], change: Estimate, *, share: bool) -> str:
     direction = "rose" if change.estimate > 0 else "fell"
-    whole = f"{ratio} {direction} by {say.change(change.estimate, share=share)}"
+    whole = f"the ratio {ratio} {direction} by {say.change(change.estimate, share=share)}"
+    whole = whole if change.estimate else f"the ratio {ratio} did not change"
     if not found:
         return f"{whole}; no combination of attributes stands out"
     parts = []
