@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from backslide.contracts.cause import Cause, Suspect
 from backslide.contracts.errors import InputError
 from backslide.contracts.evidence import Waterfall
 from backslide.contracts.finding import Estimate, Outcome
-from backslide.contracts.rendering import PublishedAnswer, framed
+from backslide.contracts.rendering import PublishedAnswer, framed, tracked
 from backslide.contracts.values import Value
 
 if TYPE_CHECKING:
@@ -188,6 +188,17 @@ class Diagnosis(PublishedAnswer):
     def one_line(self) -> str:
         causes = f"{len(self.causes)} cause{'' if len(self.causes) == 1 else 's'}"
         return f"Diagnosis of {self.model}, {self.verdict}, {causes}: {self.summary}"
+
+    def log_to_mlflow(self, run: Any = None) -> str:
+        """Log report, verdict, first cause and metrics to an MLflow run; returns its id.
+
+        ``run`` is an id or MLflow's object; without one it is the active run, else one of its own.
+
+        Raises:
+            MissingExtraError: MLflow is not installed.
+            ModelError: the run is unknown, or the store refuses it.
+        """
+        return tracked(self, run)
 
     def to_frame(self, rows: Literal["causes", "findings"] = "causes") -> DataFrame:
         """One row per cause (suspects and harmless ones after those named) or per finding, as a Polars DataFrame.

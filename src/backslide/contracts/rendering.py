@@ -23,6 +23,9 @@ RENDERERS = "backslide.report.render.answer"
 JUNIT = "backslide.report.render.junit"
 """Module with a function ``junit(value)``."""
 
+TRACKER = "backslide.retraining.mlflow_run"
+"""Module with a function ``log_to_mlflow(diagnosis, run)``."""
+
 FRAMES = "backslide.plot.frames"
 """Module with a function ``frame(diagnosis, rows)``; it needs the data stack, which the renderers do without."""
 
@@ -31,6 +34,12 @@ def rendered(value: Value, form: Form) -> str:
     """The value in one form: a terminal's text, Markdown, a whole HTML page, or a fragment of HTML for a notebook."""
     render: Callable[[Value, Form], str] = import_module(RENDERERS).render
     return render(value, form)
+
+
+def tracked(value: Value, run: Any) -> str:
+    """The id of the MLflow run that the value was logged to."""
+    run_id: str = import_module(TRACKER).log_to_mlflow(value, run)
+    return run_id
 
 
 def framed(value: Value, rows: str) -> Any:
