@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import joblib
 import jsonschema
@@ -20,6 +21,7 @@ from sklearn.svm import LinearSVC
 from backslide.contracts.errors import ConfigError, InputError, ModelError
 from backslide.contracts.retrain import Retrain, RetrainVerdict
 from backslide.contracts.retrain_settings import WINDOWS
+from backslide.retraining.features import _own_error
 from scale import runs
 
 NUMBERS = logs.ROLES.model_copy(update={"features": ("amount", "age")})
@@ -248,6 +250,12 @@ def test_a_pipeline_learns_on_step_by_step(drifted):
     assert policies["continuous"].value > policies["never"].value + 0.05
     other = drifted.retrain(policy={"policies": True})
     assert "continuous" not in {p.name for p in other.policies.policies}
+
+
+def test_of_labels_that_are_equally_frequent_a_feature_alone_always_predicts_the_same():
+    h = SimpleNamespace(frame=pl.DataFrame({"x": ["a"] * 8}))
+    labels = np.array([0, 1, 1, 1, 0, 1, 1, 0])
+    assert {_own_error(h, "x", np.arange(8), labels) for _ in range(20)} == {0.75}
 
 
 def test_what_is_broken_now_is_no_sign_of_a_leak():

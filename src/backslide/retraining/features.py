@@ -87,7 +87,7 @@ def _own_error(h: History, column: str, rows: np.ndarray, labels: np.ndarray) ->
     if len(set(x.tolist())) > MOST_LEVELS:
         return None
     table = pl.DataFrame({"x": x[one].tolist(), "y": labels[one]})
-    usual = table.group_by("x").agg(pl.col("y").mode().first())
+    usual = table.group_by("x").agg(pl.col("y").mode().min())
     errors = dict(zip(usual["x"].to_list(), usual["y"].to_list(), strict=True))
     return float(np.mean([errors.get(v) != y for v, y in zip(x[other].tolist(), labels[other], strict=True)]))
 
