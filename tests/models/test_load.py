@@ -11,6 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -79,6 +80,14 @@ def test_skops_of_known_types_needs_no_trust(fitted, tmp_path):
     skops.dump(fitted, tmp_path / "m.skops")
     model = load_model(tmp_path / "m.skops")
     assert np.array_equal(model.answer(LOGGED).scores, fitted.predict_proba(ROWS))
+
+
+def test_skops_of_a_remainder_needs_no_trust(tmp_path):
+    skops = pytest.importorskip("skops.io")
+    columns = make_column_transformer((StandardScaler(), ["b"]), remainder="passthrough")
+    fitted = make_pipeline(columns, LogisticRegression()).fit(ROWS, LABELS)
+    skops.dump(fitted, tmp_path / "m.skops")
+    assert np.array_equal(load_model(tmp_path / "m.skops").answer(LOGGED).scores, fitted.predict_proba(ROWS))
 
 
 def test_skops_of_unknown_types_lists_them(tmp_path):

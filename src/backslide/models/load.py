@@ -20,6 +20,8 @@ from backslide.models.user_code import contained
 from backslide.models.wrap import wrap
 
 _PICKLES = (".joblib", ".pkl", ".pickle")
+_HARMLESS = ("sklearn.compose._column_transformer._RemainderColsList",)
+"""Types that skops 0.10 does not consider safe and that are: the list of a remainder's columns in scikit-learn 1.5 and 1.6."""
 EXPECTED = ".skops, .joblib, .pkl, .pickle, .onnx, .json or .ubj (XGBoost), .txt (LightGBM), .cbm (CatBoost)"
 
 
@@ -82,7 +84,7 @@ def _read_skops(path: Path, shown: str, *, trusted: bool) -> Any:
     with needs("skops", f"reading {shown}"):
         from skops import io
     try:
-        unknown = io.get_untrusted_types(file=path)
+        unknown = [name for name in io.get_untrusted_types(file=path) if name not in _HARMLESS]
     except Exception as error:
         raise ModelError(f"{shown} cannot be read as a skops file: {one_line(error)}") from None
     if unknown:
@@ -90,7 +92,7 @@ def _read_skops(path: Path, shown: str, *, trusted: bool) -> Any:
         require_trust(shown, f"holds types that skops does not consider safe ({listed})", trusted=trusted)
     try:
         with contained(shown):
-            return io.load(path, trusted=unknown)
+            return io.load(path, trusted=[*unknown, *_HARMLESS])
     except ModelTimeoutError:
         raise
     except Exception as error:
