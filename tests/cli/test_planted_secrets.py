@@ -15,6 +15,7 @@ import pytest
 
 from backslide.contracts.errors import SourceError
 from backslide.contracts.secrets import scrub, scrub_answer
+from backslide.monitor.courier import Courier
 
 WORDS = ("hunter2-planted", "p%40ss-planted", "Pl4nt3dT0k3nPl4nt3d", "planted_Sigg%2Bnature%3D")
 DATABASES = (
@@ -120,12 +121,8 @@ def test_sources_in_the_environment(backslide, configured, source, monkeypatch):
 @pytest.mark.sample(3)
 @pytest.mark.parametrize("receiver", ALERTS)
 def test_receivers(backslide, configured, receiver, monkeypatch):
-    apprise = pytest.importorskip("apprise")
-
-    def refuse(self, *_, **__):
-        raise RuntimeError(f"cannot reach {receiver}")
-
-    monkeypatch.setattr(apprise.Apprise, "notify", refuse)
+    pytest.importorskip("apprise")
+    monkeypatch.setattr(Courier, "deliver", lambda *_: f"cannot be reached at {receiver}")
     monkeypatch.setenv("PLANTED_RECEIVER", receiver)
     quoted = json.dumps(receiver)
     for alerts in (

@@ -40,7 +40,7 @@ def receive(patch: pytest.MonkeyPatch) -> list[str]:
     """Messages taken by a receiver that always takes them."""
     sent: list[str] = []
 
-    def send(_: Settings, message: Any, report: Any = None) -> None:
+    def send(_: Settings, message: Any, __: Any, report: Any = None) -> None:
         sent.append(f"{message.kind} {message.period}")
 
     patch.setattr(notify, "_send", send)

@@ -128,7 +128,11 @@ def _in_one_line(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "out of memory; lower [engine] batch_rows and sample_rows, or free memory"
     if type(error).__name__ == "PanicException" or type(error).__module__ == "polars.exceptions":
-        damaged = type(error).__name__ in ("PanicException", "ComputeError") or "unable to decode" in str(error)
+        damaged = type(error).__name__ in (
+            "PanicException",
+            "ComputeError",
+            "OutOfBoundsError",
+        ) or "unable to decode" in str(error)
         if damaged:  # what opens lazily may be found out late, wherever its rows are read
             return (
                 f"a table cannot be read and may be damaged: {_flat(str(error))[:200]}; BACKSLIDE_DEBUG=1 shows where"

@@ -1,10 +1,14 @@
-"""Who is told what: messages are written with the state they speak of, and sent until somebody takes them."""
+"""Who is told what: messages are written with the state they speak of, and sent until somebody takes them.
+
+At least once: who is killed after a receiver took a message and before that is noted sends it again, under the same id.
+"""
 
 from __future__ import annotations
 
 import os
 import warnings
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,6 +19,7 @@ from backslide.contracts.extras import needs
 from backslide.contracts.secrets import scrub
 from backslide.contracts.watch import IncidentDiagnosis, Member, WatchReport
 from backslide.contracts.watch_settings import FIELDS
+from backslide.monitor.courier import Courier
 from backslide.monitor.events import events_of, near
 from backslide.monitor.exposition import exposition
 from backslide.monitor.incidents import DueMessage, Group, due_messages, finding_of, identity, incident
@@ -117,51 +122,51 @@ def deliver(settings: Settings, book: Book) -> None:
     if not waiting or not settings.alerts.urls:
         return
     findings = book.findings()
-    for message in waiting:
-        report = findings.get(message.incident, {}).get("report") if message.kind == "alarm" else None
-        error = _send(settings, message, settings.base / report if report and settings.alerts.attach_report else None)
-        if error is None:
-            status = "delivered"
-        else:
-            status = "given_up" if message.attempts + 1 >= settings.alerts.attempts else "waiting"
-        with book.transaction():
-            book.mark(message, status, error)
+    with Courier() as courier:
+        for message in waiting:
+            report = findings.get(message.incident, {}).get("report") if message.kind == "alarm" else None
+            attached = settings.base / report if report and settings.alerts.attach_report else None
+            error = _send(settings, message, courier, attached)
+            if error is None:
+                status = "delivered"
+            else:
+                status = "given_up" if message.attempts + 1 >= settings.alerts.attempts else "waiting"
+            with book.transaction():
+                book.mark(message, status, error)
 
 
-def _send(settings: Settings, message: Message, report: Path | None = None) -> str | None:
+def _send(settings: Settings, message: Message, courier: Courier, report: Path | None = None) -> str | None:
     """Why nobody took it; None where everybody did.
 
     Raises:
         MissingExtraError: Apprise is not installed.
         ConfigError: a URL that Apprise does not know.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # modules of its plugins that Python will lose one day are none of the user's
-        return _notify(settings, message, report)
-
-
-def _notify(settings: Settings, message: Message, report: Path | None) -> str | None:
-    with needs("watch", "sending alerts"):
-        import apprise  # most of a second: only when there is something to tell
-    kinds = {"alarm": apprise.NotifyType.FAILURE, "recovery": apprise.NotifyType.SUCCESS}
-    failed, file = [], str(report) if report is not None and report.is_file() else None
+    failed, file = [], str(report.resolve()) if report is not None and report.is_file() else None
+    body = f"{scrub(message.body)}\n\nMessage {message_id(message)}."
     for place, url in enumerate(settings.alerts.urls, 1):
-        target = apprise.Apprise()
-        if not target.add(from_environment(url, f"[alerts] urls, number {place}", receiver=True)):
+        address = from_environment(url, f"[alerts] urls, number {place}", receiver=True)
+        if not _known(address):
             raise ConfigError(f"[alerts] urls, number {place}: Apprise does not know this kind of URL")
-        try:
-            taken = target.notify(
-                title=scrub(message.title),
-                body=scrub(message.body),
-                notify_type=kinds.get(message.kind, apprise.NotifyType.WARNING),
-                attach=file,
-            )
-        except Exception as error:  # a plugin's trouble must not cost the other receivers their message
-            failed.append(f"number {place}: {type(error).__name__}")
-            continue
-        if not taken:
-            failed.append(f"number {place} refused it")
+        error = courier.deliver(address, scrub(message.title), body, message.kind, file)
+        if error is not None:
+            failed.append(f"number {place} {error}")
     return "; ".join(failed) or None
+
+
+def _known(address: str) -> bool:
+    """Whether Apprise knows this kind of address."""
+    with needs("watch", "sending alerts"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # modules of its plugins that Python will lose one day are none of the user's
+        import apprise  # most of a second: only when there is something to tell
+
+        return bool(apprise.Apprise().add(address))
+
+
+def message_id(message: Message) -> str:
+    """By which a receiver knows one that comes again: who is killed between sending and noting it sends it once more."""
+    text = "\x1f".join((message.incident, message.kind, message.period, message.title))
+    return sha256(text.encode()).hexdigest()[:12]
 
 
 def test_message(settings: Settings) -> str | None:
@@ -173,7 +178,8 @@ def test_message(settings: Settings) -> str | None:
     if not settings.alerts.urls:
         raise ConfigError("[alerts] urls is empty, so there is nobody to notify")
     title = settings.alerts.title.format(**{**dict.fromkeys(FIELDS, ""), "model": settings.model.name, "level": "test"})
-    return _send(settings, Message("", "test", "", title, "A test: alerts of backslide arrive here."))
+    with Courier() as courier:
+        return _send(settings, Message("", "test", "", title, "A test: alerts of backslide arrive here."), courier)
 
 
 def write_metrics(settings: Settings, report: WatchReport) -> None:

@@ -27,7 +27,7 @@ def opening() -> Iterator[None]:
     """The same around a long stretch of work, for what says that bytes are damaged and nothing else."""
     try:
         yield
-    except pl.exceptions.ComputeError as error:
+    except (pl.exceptions.ComputeError, pl.exceptions.OutOfBoundsError) as error:
         raise SourceError(f"the rows cannot be read: {first_line(error)}") from None
     except BaseException as error:
         if isinstance(error, Exception) or not unreadable(error):

@@ -1,0 +1,126 @@
+"""Receivers that drip, flood or hang cost their message and not the look; a message that comes twice has one id."""
+
+from __future__ import annotations
+
+import json
+import resource
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("apprise")
+
+from backslide.monitor import courier as couriers
+from backslide.monitor.courier import Courier
+from backslide.monitor.notify import message_id
+from backslide.store.memory import Message
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+class Server:
+    """A socket that answers each connection as its ``answer`` does."""
+
+    def __init__(self, answer) -> None:
+        self.bodies: list[bytes] = []
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"json://127.0.0.1:{self.socket.getsockname()[1]}/"
+        self.over = threading.Event()
+
+        def serve() -> None:
+            while not self.over.is_set():
+                try:
+                    connection, _ = self.socket.accept()
+                except OSError:
+                    return
+                threading.Thread(target=talk, args=(connection,), daemon=True).start()
+
+        def talk(connection) -> None:
+            with connection:
+                try:
+                    self.bodies.append(connection.recv(65536))
+                    answer(connection, self.over)
+                except OSError:
+                    pass
+
+        threading.Thread(target=serve, daemon=True).start()
+
+
+def drip(connection, over):
+    connection.sendall(HEAD + b"Content-Length: 100000\r\n\r\n")
+    while not over.wait(0.2):
+        connection.sendall(b"x")
+
+
+def hang(connection, over):
+    over.wait(60)
+
+
+def flood(connection, over):
+    connection.sendall(HEAD + b"Content-Length: 3221225472\r\n\r\n")
+    block = b"x" * 2**20
+    for _ in range(3072):
+        if over.is_set():
+            return
+        connection.sendall(block)
+
+
+def well(connection, over):
+    connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
+
+
+@pytest.fixture
+def server() -> Iterator:
+    made: list[Server] = []
+
+    def make(answer) -> Server:
+        made.append(Server(answer))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.over.set()
+        one.socket.close()
+
+
+@pytest.mark.parametrize("answer", [drip, hang])
+def test_a_receiver_that_does_not_end_costs_its_message(server, monkeypatch, answer):
+    monkeypatch.setattr(couriers, "DELIVERY_SECONDS", 4.0)
+    slow, quick = server(answer), server(well)
+    start = time.monotonic()
+    with Courier() as courier:
+        assert courier.deliver(slow.url, "t", "b", "alarm") == "took longer than 4 s"
+        monkeypatch.setattr(couriers, "DELIVERY_SECONDS", 30.0)
+        assert courier.deliver(quick.url, "t", "b", "alarm") is None
+    assert time.monotonic() - start < 40
+    assert b'"title": "t"' in quick.bodies[0]
+
+
+@pytest.mark.slow
+def test_an_endless_answer_takes_no_memory_of_ours(server, monkeypatch):
+    monkeypatch.setattr(couriers, "DELIVERY_SECONDS", 20.0)
+    endless = server(flood)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    with Courier() as courier:
+        assert courier.deliver(endless.url, "t", "b", "alarm") is not None
+    grown = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert max(grown, before) * 1024 < 2.2 * 2**30 or grown == before
+
+
+def test_no_secret_of_an_address_stands_in_the_list_of_processes(server):
+    receiver = server(well)
+    with Courier() as courier:
+        assert courier.deliver(f"{receiver.url}tok3nplanted", "t", "b", "alarm") is None
+        with open(f"/proc/{courier._process.pid}/cmdline", "rb") as file:
+            assert b"tok3nplanted" not in file.read()
+
+
+def test_what_is_sent_again_has_the_same_id():
+    one = Message("2026-03-01", "alarm", "2026-03-02", "title", "body")
+    again = Message("2026-03-01", "alarm", "2026-03-02", "title", "body", "waiting", 3, "number 2 refused it")
+    other = Message("2026-03-01", "reminder", "2026-03-09", "title", "body")
+    assert message_id(one) == message_id(again) != message_id(other)
+    assert json.dumps(message_id(one)).isascii()
