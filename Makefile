@@ -13,9 +13,12 @@ STEP ?=
 NAME ?=
 KIND ?=
 
-.PHONY: help install demo test test-rates lint format bench bench-faults bench-wild docs site build core oldest clean new-check new-signature
+.PHONY: help install demo test test-rates lint format bench bench-faults bench-wild fuzz docs site build core oldest clean new-check new-signature
 MINUTES ?= 60
 SLICE ?= 1/1
+CASES ?= 2000
+SEED ?= 1
+JOBS ?= 2
 
 help:
 	@echo "make install   virtual environment with everything for development"
@@ -28,6 +31,7 @@ help:
 	@echo "make bench     speed and memory against a bare scan and a model's fit (FULL=1 for the sizes in docs/benchmarks.md)"
 	@echo "make bench-faults   faults done to the real data and what is named (MINUTES=60 each half); writes its tables into docs/benchmarks.md"
 	@echo "make bench-wild   incidents in consecutive periods of the real data (MINUTES=60 each half, SLICE=1/3); tables into docs/benchmarks.md"
+	@echo "make fuzz      hostile input for every command (CASES=2000, SEED=1, JOBS=2); writes its counts into docs/reliability.md"
 	@echo "make docs      regenerate the reference pages and the JSON Schema"
 	@echo "make site      the documentation as a site, build/site; a dead link or a stray page fails"
 	@echo "make core      the wheel as users get it: core dependencies alone, every command, the tests marked core"
@@ -103,6 +107,9 @@ new-check: $(VENV)/.dev
 
 new-signature: $(VENV)/.dev
 	$(PY) tools/scaffold.py signature --name '$(NAME)' $(if $(KIND),--kind '$(KIND)')
+
+fuzz: $(VENV)/.dev
+	$(PY) tests/fuzz/run.py --cases $(CASES) --seed $(SEED) --jobs $(JOBS) --into docs/reliability.md
 
 docs: $(VENV)/.dev
 	$(PY) tools/build_docs.py

@@ -75,6 +75,21 @@ class History:
         return replace(self, frame=frame, served=served)
 
 
+def _typed_like(later: pl.DataFrame, earlier: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
+    """The columns of one window in the types of the other; a value that has none there is missing."""
+    columns = []
+    for name in later.columns:
+        kind = earlier.schema[name]
+        try:
+            columns.append(later[name].cast(kind, strict=False))
+        except pl.exceptions.InvalidOperationError:
+            notes.append(
+                f"{name!r} is {later[name].dtype} in the current window and {kind} before, so it counts as missing"
+            )
+            columns.append(pl.Series(name, [None], kind).new_from_index(0, later.height))
+    return pl.DataFrame(columns)
+
+
 def history(case: Case, policy: RetrainSettings, current: pl.DataFrame | None = None) -> History:
     """Both windows of a case in time order; ``current`` stands in for the current sample, row by row.
 
@@ -86,7 +101,7 @@ def history(case: Case, policy: RetrainSettings, current: pl.DataFrame | None = 
     sides = [case.reference.sample, case.current.sample if current is None else current]
     shared = [c for c in sides[0].columns if c in sides[1].columns]
     parts = [side.select(shared) for side in sides]
-    parts[1] = parts[1].with_columns(pl.col(c).cast(parts[0].schema[c], strict=False) for c in shared)
+    parts[1] = _typed_like(parts[1], parts[0], notes)
     frame = pl.concat([part.with_columns(pl.lit(k == 1).alias(_FRESH)) for k, part in enumerate(parts)])
     timed = names.TIME in frame.columns
     if timed:
