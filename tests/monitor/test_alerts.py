@@ -231,7 +231,8 @@ def test_an_alarm_says_how_much_and_where_the_report_is_and_carries_it(
     (one,) = receiver.taken
     first, *rest = one["message"].splitlines()
     assert re.fullmatch(r"It got worse\. \(\d+\.\d points\)", first)
-    assert rest == ["fix: it", "https://reports.example.org/loans%201.html"]
+    assert rest[:2] == ["fix: it", "https://reports.example.org/loans%201.html"]
+    assert re.fullmatch(r"Message [0-9a-f]{12}\.", rest[-1])
     assert [file["filename"] for file in one["attachments"]] == ["loans 1.html"]
     with pytest.raises(ConfigError, match="in curly brackets"):
         settings_for(tmp_path, report_url="https://reports.example.org/")

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from backslide.contracts.config import DataSettings
+from backslide.engine.columns import names
 from backslide.engine.columns.missing import EVERYWHERE, TOKENS
 from backslide.engine.sources.csv_dialect import Dialect, dialect_of
 from backslide.engine.sources.file_notes import FileNotes
@@ -205,7 +206,11 @@ def _say_values(schema: pl.Schema, dialect: Dialect, data: DataSettings, notes: 
 
 def _numbers(frame: pl.LazyFrame, rows: int | None, look: _FileHead, as_text: set[str]) -> dict[str, dict[str, Any]]:
     """Text columns that hold numbers and what stands for missing ones only, with what was seen."""
-    texts = [name for name, dtype in frame.collect_schema().items() if dtype == pl.String and name not in as_text]
+    texts = [
+        name
+        for name, dtype in frame.collect_schema().items()
+        if dtype == pl.String and name not in as_text and not names.is_pattern(name)  # refused once the table is open
+    ]
     first = _look_at(frame.head(1000), texts, look)  # few survive, and only those are read to the end
     rest = [column for column, fact in first.items() if not fact["other"]]
     facts = _look_at(frame if rows is None else frame.head(rows), rest, look)
@@ -224,6 +229,7 @@ def _look_at(frame: pl.LazyFrame, columns: list[str], look: _FileHead) -> dict[s
 def _blank(frame: pl.LazyFrame, dialect: Dialect) -> frozenset[str]:
     """Text columns without any value: as many as there are, where no row is."""
     texts = [c for c, dtype in frame.collect_schema().items() if dtype == pl.String and not dialect.values(c)]
+    texts = [c for c in texts if not names.is_pattern(c)]
     if not texts:
         return frozenset()
     row = (
