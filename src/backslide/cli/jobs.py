@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from backslide.cli.memory import bounded_memory
 from backslide.cli.output import Files, note, progress, publish
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis
@@ -51,7 +52,7 @@ def run(name: str, config: Path, files: Files, *, quiet: bool, paths: Sequence[s
     settings = Settings.load(config)
     options |= {key: _from_base(options[key], settings.base) for key in paths}
     job = getattr(import_module(f"backslide.jobs.{name}"), f"{name}_config")  # after the quick refusals: it is heavy
-    with progress(quiet=quiet) as report_progress:
+    with bounded_memory(settings.engine.max_memory), progress(quiet=quiet) as report_progress:
         answer = job(settings, progress=report_progress, **options)
     if isinstance(answer, Diagnosis):
         moment = datetime.now(UTC).isoformat(timespec="seconds")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from backslide.cli.streams import answer_stream
 from backslide.contracts.errors import ConfigError
+from backslide.contracts.files import write_whole
 from backslide.contracts.secrets import scrub
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Files:
             if name == "-":
                 say(text)
             else:
-                Path(name).write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+                write_whole(name, text if text.endswith("\n") else text + "\n")
                 note(f"wrote {name}")
         return "-" in (name for name, _ in self._forms)
 

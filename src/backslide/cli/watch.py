@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backslide.cli.memory import bounded_memory
 from backslide.cli.output import Files, note, progress, publish
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import BackslideError, ConfigError, StoreError
@@ -46,7 +47,7 @@ def run(config: Path, files: Files, wish: Wish, *, quiet: bool) -> int:
     if wish.replay:
         from backslide.jobs.watch import watch
 
-        with progress(quiet=quiet) as report_progress:
+        with bounded_memory(settings.engine.max_memory), progress(quiet=quiet) as report_progress:
             report = watch(settings, replay=True, as_of=_moment(wish.as_of), progress=report_progress)
         publish(report, files)
         return 1 if report.alarmed else 0
@@ -85,7 +86,7 @@ def _once(database: Database, settings: Settings, files: Files, wish: Wish, *, q
 
     book = database.book(settings.model.name, settings_key(settings))
     number = book.begin_run()
-    with progress(quiet=quiet) as report_progress:
+    with bounded_memory(settings.engine.max_memory), progress(quiet=quiet) as report_progress:
         report = watch(settings, as_of=_moment(wish.as_of), book=book, progress=report_progress)
     book.end_run(number, report.status.value, report.summary)
     publish(report, files)

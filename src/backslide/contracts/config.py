@@ -124,6 +124,8 @@ class EngineSettings(SettingsSection):
     """Replicates of the shared block bootstrap."""
     false_discovery_rate: float = Field(default=0.01, gt=0, lt=0.5)
     """Of all findings of a report with a p-value, outside the verdict's own."""
+    max_memory: float | None = Field(default=None, gt=0)
+    """Gigabytes that a command may take; beyond them it ends with 2 and one line. Default: what the machine has."""
     model_timeout: float = Field(default=3600.0, gt=0, le=604_800)
     """Seconds that one call of your own code may take: loading a model, asking it about a batch, training a candidate."""
 

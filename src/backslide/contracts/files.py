@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,25 @@ def read_text(path: str | Path) -> str:
         UnicodeDecodeError: it is no text.
     """
     return read_bytes(path).decode("utf-8")
+
+
+def write_whole(path: str | Path, text: str) -> None:
+    """Write a text so that the file is there whole or as it was before, whoever ends the process meanwhile.
+
+    Pipes and devices are written as they are; links lead to what they name.
+    """
+    path = Path(path).resolve() if Path(path).is_symlink() else Path(path)
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
+    part = path.with_name(f".{path.name[:200]}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        if path.exists():
+            part.chmod(path.stat().st_mode & 0o777)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backslide.contracts.errors import InputError
-from backslide.contracts.files import parse_json
+from backslide.contracts.files import parse_json, write_whole
 from backslide.contracts.secrets import scrub_answer
 
 
@@ -113,5 +113,5 @@ def _scrubbed(value: Any) -> Any:
 def write_text(text: str, path: str | Path | None, end: str = "") -> str:
     """The text; also written to ``path`` when one is given."""
     if path is not None:
-        Path(path).write_text(text + end, encoding="utf-8")
+        write_whole(path, text + end)
     return text
