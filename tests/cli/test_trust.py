@@ -37,7 +37,7 @@ NAMES_DATA = {
     *(f"shadow.{side}_version" for side in ("old", "new")),
     "checks",
     *(f"watch.{key}" for key in ("period", "leave_out", "reports", "metrics_file")),
-    *(f"alerts.{key}" for key in ("urls", "title", "body")),
+    *(f"alerts.{key}" for key in ("urls", "title", "body", "report_url")),
     "store.url",
     *(f"retrain.{key}" for key in ("label_time", "diagnosis", "registry")),
 }
