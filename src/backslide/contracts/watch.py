@@ -24,7 +24,17 @@ class Level(StrEnum):
 
 
 StreamKind = Literal[
-    "performance", "mature", "class", "segment", "fault", "estimate", "confidence", "missing", "unknown", "corrections"
+    "canary",
+    "performance",
+    "mature",
+    "class",
+    "segment",
+    "fault",
+    "estimate",
+    "confidence",
+    "missing",
+    "unknown",
+    "corrections",
 ]
 
 

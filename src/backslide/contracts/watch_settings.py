@@ -14,6 +14,14 @@ PERIODS = ("hour", "day", "week")
 _ROWS = re.compile(r"^([1-9][\d_ ]*)\s*rows$")
 
 
+class CanarySettings(SettingsSection):
+    """[watch.canary]: fixed rows of the reference that the model is asked about once a period."""
+
+    model: str | None = None
+    """``module:function``, a saved model or an MLflow URI; default: ``[artifacts] reference_model``."""
+    rows: int = Field(default=200, ge=30, le=10_000)
+
+
 class WatchSettings(SettingsSection):
     """[watch]: periods, promises, labels."""
 
@@ -46,6 +54,7 @@ class WatchSettings(SettingsSection):
     """Whether performance is estimated before labels come."""
     faults: bool = True
     """Whether the rows of each new period are read for data faults, which are priced before labels come."""
+    canary: CanarySettings | None = None
     reports: str | None = None
     """Folder for the report of each diagnosis, as HTML."""
     metrics_file: str | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.errors import BackslideError
@@ -60,6 +61,13 @@ def _stretch(group: Group, last: int | None, recover_after: int) -> tuple[int, i
 
 def _finding(settings: Settings, rows: PeriodRows, group: Group, grid: PeriodGrid, model: Any) -> IncidentDiagnosis:
     text = sentence(group.speaker, grid)
+    if (
+        group.speaker.track.followed.kind == "canary"
+    ):  # the same rows are answered otherwise: nothing is left to find out
+        kind = CauseKind.MODEL_CHANGE
+        return IncidentDiagnosis(
+            verdict="model_change", sentence=text, decision=f"roll back: {kind.remedy}", kind=kind.value
+        )
     try:
         sides = plain(rows.reference), plain(rows.later)
         diagnosis = diagnose(*sides, settings=settings, name=settings.model.name, reference_model=model)

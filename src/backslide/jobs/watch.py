@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from backslide.case import Case
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import InputError
+from backslide.contracts.say import metric as say_metric
 from backslide.contracts.say import percent
 from backslide.contracts.watch import StreamKind, WatchReport
 from backslide.engine.columns import names
@@ -26,6 +26,7 @@ from backslide.jobs.investigate import investigate
 from backslide.jobs.prelude import Progress, silent
 from backslide.models.user_code import limit_calls
 from backslide.monitor import expectation, notify
+from backslide.monitor.canary import CanaryWatch
 from backslide.monitor.collect import SumPlan, gather
 from backslide.monitor.detect import Rules, Track, track
 from backslide.monitor.events import events_of
@@ -38,7 +39,7 @@ from backslide.monitor.publish import Look, publish
 from backslide.monitor.rows import PeriodRows, at_age, open_both, open_rows, with_periods
 from backslide.monitor.streams import ESTIMATE, Ledger, Subject, follow, summed_metric
 from backslide.monitor.subject import subject_of
-from backslide.monitor.sums import Sums, sums_of_reference
+from backslide.monitor.sums import Sums, sums_of_reference, whole_periods, with_moments
 from backslide.stats.change.sequential import MIN_REFERENCE
 from backslide.store.memory import Book, Json, Kind, damaged
 
@@ -88,6 +89,7 @@ def watch(
     say("reading new periods")
     look.read()
     look.read_faults(say, reference_model)
+    look.ask_canary(say)
     say("judging every stream")
     tracks, groups = look.judge()
     if settings.watch.diagnose:
@@ -142,6 +144,7 @@ class _Inspection:
     """Sums that are not frozen yet."""
     expected: expectation.Expectation | None = None
     faults: FaultWatch | None = None
+    canary: CanaryWatch | None = None
     last: int | None = None
     notes: tuple[str, ...] = ()
 
@@ -181,7 +184,7 @@ class _Inspection:
 
     def _learned(self) -> Json:
         frame = with_periods(self.both.reference, self.grid, reference=True)
-        inputs = _whole(gather(frame, self.wanted), self.grid)
+        inputs = whole_periods(gather(frame, self.wanted), self.grid)
         if len(inputs) < MIN_REFERENCE:
             raise InputError(
                 f"watching needs a reference of at least {MIN_REFERENCE} periods ({self.grid.name}), got {len(inputs)}; "
@@ -200,14 +203,14 @@ class _Inspection:
         if self.expected is not None:
             sample = expectation.sample_periods(self.case, self.grid)
             if sample is not None:
-                sums["inputs"] = _with_moments(inputs, expectation.of_reference(self.expected, sample))
+                sums["inputs"] = with_moments(inputs, ESTIMATE, expectation.of_reference(self.expected, sample))
         return {
             "ages": ages.to_dict(),
             "sums": {kind: {str(n): s.to_dict() for n, s in of.items()} for kind, of in sums.items()},
         }
 
     def _labels_of_reference(self, age: int) -> dict[int, Sums]:
-        whole = _whole(self._gathered(age, reference=True), self.grid)
+        whole = whole_periods(self._gathered(age, reference=True), self.grid)
         return {n: s for n, s in whole.items() if self._old_enough(n, age)}
 
     def _gathered(self, age: int, *, reference: bool, numbers: Iterable[int] = ()) -> dict[int, Sums]:
@@ -230,7 +233,7 @@ class _Inspection:
         if fresh:
             sums = gather(frame.filter(pl.col(PERIOD).is_in(fresh)), self.wanted)
             if self.expected is not None:
-                sums = _with_moments(sums, expectation.of_later(self.expected, self.case, frame, fresh))
+                sums = with_moments(sums, ESTIMATE, expectation.of_later(self.expected, self.case, frame, fresh))
             self._freeze("inputs", sums)
         if self.both.problem.has_labels:
             self._read_labels("labels", self.ages.first, complete)
@@ -271,6 +274,13 @@ class _Inspection:
         saved = self.settings.artifacts.reference_model if reference_model is None else reference_model
         self.faults = FaultWatch.read(self.rows, self.settings, saved, self.book, of_reference, held, say)
 
+    def ask_canary(self, say: Progress) -> None:
+        """Ask the model about the canary rows; of the past nobody can be asked."""
+        if self.settings.watch.canary is None or self.replay:
+            return
+        say("asking the model about the canary rows")
+        self.canary = CanaryWatch.ask(self.case, self.book, self.last, self.grid)
+
     def _freeze(self, kind: Kind, sums: dict[int, Sums]) -> None:
         if self.provisional and kind != "inputs":
             self.passing[kind] = sums
@@ -303,6 +313,9 @@ class _Inspection:
         if self.faults is not None:
             self.faults.judge(self.case.metric, self.both.problem.min_effect, rules, watch.leave_out)
             tracks += self.faults.tracks
+        if self.canary is not None:
+            metric = self.case.metric
+            tracks.append(self.canary.track(rules, say_metric(metric.name), share=metric.share))
         return tracks, group_signals(tracks, self.delay, watch.cooldown)
 
     @property
@@ -359,7 +372,7 @@ class _Inspection:
         ):
             notes.append(f"no rows after {self.grid.label(self.last)}: is the log still written?")
         notes += self._latecomers()
-        notes += [] if self.faults is None else self.faults.notes
+        notes += [note for one in (self.faults, self.canary) if one is not None for note in one.notes]
         present = float(self.grid.number(self.present)) if self.grid.timed else 0.0
         return tuple(label_notes(self.rows, self.ages, present, later, self.both.problem.classes)), tuple(notes)
 
@@ -375,16 +388,3 @@ class _Inspection:
             f"rows of {len(late)} periods arrived after they had been judged ({share} of {self.grid.label(worst)}) and are "
             "left out: look later, or write the log sooner"
         ]
-
-
-def _with_moments(sums: dict[int, Sums], moments: dict[int, Any]) -> dict[int, Sums]:
-    return {n: replace(s, moments={**s.moments, ESTIMATE: moments[n]}) if n in moments else s for n, s in sums.items()}
-
-
-def _whole(sums: dict[int, Sums], grid: PeriodGrid) -> dict[int, Sums]:
-    """Without a first or last period that the window cuts through: under half of the usual rows."""
-    if not sums or not grid.timed:
-        return sums
-    usual = float(np.median([s.rows for s in sums.values()]))
-    ends = {min(sums), max(sums)}
-    return {n: s for n, s in sums.items() if n not in ends or s.rows >= usual / 2}

@@ -32,7 +32,7 @@ REFERENCE_ROWS = 5000
 PERIOD_ROWS = 5000
 """Rows of a period that are read."""
 REFERENCE_PERIODS = 14
-"""Periods of the reference, its last, that are read to learn what it shows itself."""
+"""Periods, spread over the reference, that are read to learn what it shows itself."""
 TOGETHER = (1, 2, 4)
 """Periods that are read together: a fault of few rows shows in several days of them, one of many on the first."""
 ENOUGH = 2000
@@ -99,8 +99,9 @@ class FaultReader:
             yield {n: self._readings(reference, frames, own) for n, own in runs.items()}
 
     def read_reference(self, held: Mapping[int, int]) -> dict[int, FaultReading]:
-        """Readings of the reference's last periods, each against the rows of all others."""
-        wanted = sorted(held)[-REFERENCE_PERIODS:]
+        """Readings of some of the reference's periods, each against the rows of all others."""
+        every = sorted(held)
+        wanted = every[:: max(len(every) // REFERENCE_PERIODS, 1)][:REFERENCE_PERIODS]
         runs = {n: [_first(_runs(n, held), held)] for n in wanted}
         frames = self._frames({m for own in runs.values() for run in own for m in run}, reference=True)
         sampled = self._sampled()

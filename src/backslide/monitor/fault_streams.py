@@ -30,8 +30,8 @@ from backslide.stats.metrics.metric import Metric
 
 CHANCE = 2e-5
 """Chance that a period of nothing new reads as a harmful certain fault that the reference never shows; see docs/benchmarks.md."""
-UNCLEAR_CHANCE = 2e-3
-"""The same where the interval of the harm holds zero: it takes a second reading."""
+UNCLEAR_CHANCE = 0.02
+"""The same where the interval of the harm holds zero: it takes three readings."""
 WEIGHT = 10.0
 """Periods that this belief counts for beside the reference's own readings."""
 HIT = 0.5
@@ -68,8 +68,10 @@ def fault_histories(
 ) -> list[FaultHistory]:
     """Every fault that later periods showed, the latest first; none that costs nothing and that the reference shows as well."""
     reference, read = _readable(reference), _readable(later)
-    usual = Counter((one.kind, _key(one)) for n in reference for one in reference[n].faults)
-    new = (one for n in read for one in read[n].faults if one.harmful or not usual[one.kind, _key(one)])
+    usual = Counter(
+        item for one in reference.values() for item in {(f.kind, c) for f in one.faults for c in f.features}
+    )
+    new = (one for n in read for one in read[n].faults if one.harmful or not _usual(one, usual))
     keys = dict.fromkeys(map(_key, new))
     found = []
     for key in keys:
@@ -92,6 +94,11 @@ def total_track(
 def _readable(readings: Mapping[int, FaultReading]) -> dict[int, FaultReading]:
     """Periods that had enough rows, in order."""
     return {n: readings[n] for n in sorted(readings) if readings[n].rows >= MIN_ROWS and readings[n].error is None}
+
+
+def _usual(fault: ScreenedFault, usual: Mapping[tuple[CauseKind, str], int]) -> int:
+    """Readings of the reference that name any of the fault's columns of the same kind."""
+    return max(usual.get((fault.kind, column), 0) for column in fault.features)
 
 
 def _key(fault: ScreenedFault) -> Key:
@@ -135,7 +142,7 @@ def _history(
     stream: MonitoredStream,
     read: Mapping[int, FaultReading],
     key: Key,
-    usual: Mapping[tuple[CauseKind, Key], int],
+    usual: Mapping[tuple[CauseKind, str], int],
     quiet: int,
     rules: Rules,
     headline: str,
@@ -152,7 +159,7 @@ def _history(
             last, shortest = t, min(shortest, one.periods)
         harmful = one is not None and one.harmful
         belief = CHANCE if one is None or (one.low or 0.0) > 0 else UNCLEAR_CHANCE
-        chance = (belief * WEIGHT + (0 if one is None else usual.get((one.kind, key), 0))) / (WEIGHT + quiet)
+        chance = (belief * WEIGHT + (0 if one is None else _usual(one, usual))) / (WEIGHT + quiet)
         if one is None or not harmful:
             evidence = np.logaddexp(evidence, 0.0) + np.log((1 - HIT) / (1 - chance))
         elif t - counted >= one.periods:

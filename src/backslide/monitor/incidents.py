@@ -16,6 +16,7 @@ from backslide.monitor.periods import PeriodGrid
 from backslide.store.memory import Json, Mute, damaged
 
 ORDER: tuple[StreamKind, ...] = (
+    "canary",
     "performance",
     "mature",
     "class",

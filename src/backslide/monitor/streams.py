@@ -32,6 +32,8 @@ HEADLINE_SHARE = 0.5
 """Of the budget of false alarms, for the headline (with its early and its mature reading); the others share the rest."""
 FAULT_SHARE = 0.2
 """Of the budget, for data faults of new rows together, where they are looked for: they come out of what the others share."""
+CANARY_SHARE = 0.05
+"""Of the budget, for the canary rows where there are any."""
 MIN_CLASS_ROWS = 5.0
 """Labelled rows of a class in a usual period from which its F1 is followed."""
 MOST_CLASSES = 20
@@ -89,6 +91,8 @@ class Subject:
     corrections: bool
     faults: bool = False
     """Whether new rows are read for data faults, which then have their share of the budget."""
+    canary: bool = False
+    """Whether the model is asked about canary rows, likewise."""
 
     @property
     def headline(self) -> Metric:
@@ -137,7 +141,8 @@ def follow(subject: Subject, ledger: Ledger) -> list[MonitoredStream]:
         if len(one.reference) >= MIN_REFERENCE and not any(fnmatch.fnmatchcase(one.name, p) for p in subject.leave_out)
     ]
     heads = [one for one in streams if one.kind in ("performance", "mature")]
-    others, rest = len(streams) - len(heads), 1.0 - (FAULT_SHARE if subject.faults else 0.0)
+    others, rest = len(streams) - len(heads), 1.0
+    rest -= (FAULT_SHARE if subject.faults else 0.0) + (CANARY_SHARE if subject.canary else 0.0)
     share = {True: (HEADLINE_SHARE if others else rest) / max(len(heads), 1), False: rest / max(others, 1)}
     if heads:
         share[False] = (rest - HEADLINE_SHARE) / max(others, 1)

@@ -40,6 +40,7 @@ def subject_of(settings: Settings, both: WindowPair, case: Case, grid: PeriodGri
         settings.watch.leave_out,
         source is not None,
         settings.watch.faults,
+        settings.watch.canary is not None,
     ), wanted
 
 

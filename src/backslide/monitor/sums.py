@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from backslide.contracts import say
+from backslide.monitor.periods import PeriodGrid
 from backslide.store.memory import damaged
 
 Moments = tuple[float, float, float]
@@ -106,3 +110,17 @@ def sums_of_reference(data: Any) -> dict[str, dict[int, Sums]]:
     if not sums.get("inputs") or "labels" not in sums:
         raise damaged("the reference holds no periods")
     return sums
+
+
+def with_moments(sums: Mapping[int, Sums], name: str, moments: Mapping[int, Moments]) -> dict[int, Sums]:
+    """Periods with one more quantity."""
+    return {n: replace(s, moments={**s.moments, name: moments[n]}) if n in moments else s for n, s in sums.items()}
+
+
+def whole_periods(sums: dict[int, Sums], grid: PeriodGrid) -> dict[int, Sums]:
+    """Without a first or last period that the window cuts through: under half of the usual rows."""
+    if not sums or not grid.timed:
+        return sums
+    usual = float(np.median([s.rows for s in sums.values()]))
+    ends = {min(sums), max(sums)}
+    return {n: s for n, s in sums.items() if n not in ends or s.rows >= usual / 2}

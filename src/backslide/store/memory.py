@@ -10,7 +10,7 @@ from typing import Any, Literal
 from backslide.contracts.errors import StoreError
 
 RESTORE = "restore it from a backup, or move it away to begin watching anew"
-Kind = Literal["inputs", "labels", "mature", "faults"]
+Kind = Literal["inputs", "labels", "mature", "faults", "canary"]
 Json = dict[str, Any]
 
 
