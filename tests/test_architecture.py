@@ -96,7 +96,7 @@ def test_a_stored_diagnosis_renders_without_the_data_stack():
 
 
 def test_public_names_are_few_and_resolve():
-    assert len(backslide.__all__) <= 24
+    assert len(backslide.__all__) <= 18
     assert len(set(backslide.__all__)) == len(backslide.__all__)
     for name in backslide.__all__:
         assert getattr(backslide, name) is not None

@@ -14,6 +14,7 @@ import worlds
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ColumnError, ConfigError, InputError, LabelError
 from backslide.contracts.shadow import Shadow, ShadowVerdict
+from backslide.jobs.assertion import assert_not_worse
 from backslide.playbook import scenarios
 
 ROLES = bs.Roles(label="label", prediction="prediction", scores={"yes": "p_yes"}, timestamp="served_at")
@@ -331,10 +332,10 @@ def test_equal_models_are_rarely_told_apart(months):
 
 def test_as_an_assertion_it_fails_with_the_first_screen_or_returns_the_comparison(worse):
     with pytest.raises(AssertionError, match="old model is better") as caught:
-        bs.assert_not_worse(worse, roles=ROLES, new=OTHER)
+        assert_not_worse(worse, roles=ROLES, new=OTHER)
     assert "Do now" in str(caught.value) or "do now" in str(caught.value)
-    assert bs.assert_not_worse(worse, roles=ROLES, old=OTHER).verdict is ShadowVerdict.NEW_BETTER
+    assert assert_not_worse(worse, roles=ROLES, old=OTHER).verdict is ShadowVerdict.NEW_BETTER
     few = worse.head(20)
-    assert bs.assert_not_worse(few, roles=ROLES, new=OTHER).verdict is ShadowVerdict.INCONCLUSIVE
+    assert assert_not_worse(few, roles=ROLES, new=OTHER).verdict is ShadowVerdict.INCONCLUSIVE
     with pytest.raises(AssertionError, match=r"Inconclusive|could not be decided|too few"):
-        bs.assert_not_worse(few, roles=ROLES, new=OTHER, strict=True)
+        assert_not_worse(few, roles=ROLES, new=OTHER, strict=True)

@@ -16,7 +16,6 @@ _PUBLIC = {
     "Roles": "contracts.roles",
     "Settings": "contracts.config",
     "Shadow": "contracts.shadow",
-    "assert_not_worse": "jobs.assertion",
     "diagnose": "jobs.diagnose",
     "freeze": "stack.guard",
     "gate": "jobs.gate",
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from backslide.contracts.finding import Finding as Finding
     from backslide.contracts.roles import Roles as Roles
     from backslide.contracts.shadow import Shadow as Shadow
-    from backslide.jobs.assertion import assert_not_worse as assert_not_worse
     from backslide.jobs.diagnose import diagnose as diagnose
     from backslide.jobs.gate import gate as gate
     from backslide.jobs.retrain import retrain as retrain
