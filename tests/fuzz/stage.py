@@ -88,6 +88,7 @@ def build(folder: Path) -> Path:
     rng = np.random.default_rng(7)
     good = sound(rng, ROWS, datetime(2026, 3, 1))
     good.write_parquet(folder / "reference.parquet")
+    sound(np.random.default_rng(8), 2200, datetime(2026, 3, 1)).write_parquet(folder / "large.parquet")
     sound(rng, ROWS, datetime(2026, 4, 1), 0.8).write_parquet(folder / "current.parquet")
     long = sound(rng, 60 * 20, datetime(2026, 1, 1)).with_columns(
         pl.Series("served_at", [datetime(2026, 1, 1) + timedelta(hours=1.2 * k) for k in range(60 * 20)])
@@ -111,11 +112,12 @@ def build(folder: Path) -> Path:
     )
     counts.write_csv(folder / "counts.csv")
     with Recorder("loans", store=folder / "store") as recorder:
-        for row in good.head(80).iter_rows(named=True):
+        for place, row in enumerate(good.head(80).iter_rows(named=True)):
             recorder.record(
                 {"income": row["income"], "age": row["age"]}, row["prediction"], id=row["id"], at=row["served_at"]
             )
-            recorder.label(id=row["id"], value=row["label"])
+            if place >= 40:  # the others wait to be labelled
+                recorder.label(id=row["id"], value=row["label"])
     for command in PREPARATION:
         done = backslide(folder, *command)
         assert done.code in (0, 1), (command, done)
