@@ -22,6 +22,7 @@ NAMES_CODE = {
     "model.embed": ("diagnose", '[model]\nembed = { note = "evil:run" }'),
     "artifacts.reference_model": ("diagnose", '[artifacts]\nreference_model = "evil:run"'),
     "artifacts.current_model": ("diagnose", '[artifacts]\ncurrent_model = "evil:run"'),
+    "watch.canary.model": ("watch", '[watch.canary]\nmodel = "evil:run"'),
     "retrain.recipe": ("retrain", '[retrain]\nrecipe = "evil:run"\ndiagnose = false'),
     "retrain.mlflow": ("retrain", '[retrain]\nmlflow = "evil"'),
 }

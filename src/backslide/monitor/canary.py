@@ -27,7 +27,7 @@ from backslide.monitor.detect import Rules, Signal, Track
 from backslide.monitor.periods import PeriodGrid
 from backslide.monitor.streams import CANARY_SHARE, MonitoredStream
 from backslide.stats.change.sequential import KAPPA, Periods, alarm_limit
-from backslide.store.memory import Book
+from backslide.store.memory import Book, damaged
 
 SAME = 1e-4
 """Difference of scores that counts as none: single precision, other hardware."""
@@ -62,6 +62,10 @@ class CanaryWatch:
         settings = case.settings
         assert settings.watch.canary is not None
         kept = dict(book.periods("canary"))
+        for n, one in kept.items():
+            wanted = {"rows", "noise", "answers", "scores"} if n == FIRST else {"moved", "answered"}
+            if not isinstance(one, dict) or not wanted <= one.keys():
+                raise damaged("what the canary rows were answered cannot be read")
         canary = cls(kept.pop(FIRST, {}), kept)
         if last is None or last in kept:
             return canary if canary.first else None
