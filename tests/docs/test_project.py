@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 
 import loans
@@ -170,6 +171,16 @@ def test_the_site_places_pages_that_exist():
     assert len(placed) == len(set(placed))
     assert [page for page in placed if not (ROOT / "docs" / f"{page}.md").is_file()] == []
     assert conf.version == __version__
+
+
+def test_headings_go_down_one_level_at_a_time():
+    """A deeper jump fails the site, which is built nowhere in this suite."""
+    jumps = []
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        levels = [len(marks) for marks in re.findall(r"^(#+) ", prose, re.MULTILINE)]
+        jumps += [f"{page.name}: {a} to {b}" for a, b in pairwise(levels) if b > a + 1]
+    assert jumps == []
 
 
 def test_every_decision_is_in_their_index():
