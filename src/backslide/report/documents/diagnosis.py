@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backslide.contracts import say
-from backslide.contracts.cause import Confidence
 from backslide.contracts.diagnosis import too_few
 from backslide.contracts.escape import cleaned
 from backslide.contracts.finding import Status, Step
@@ -36,9 +35,8 @@ if TYPE_CHECKING:
     from backslide.contracts.diagnosis import DegradedPart, Diagnosis, Inputs
     from backslide.contracts.finding import Estimate, Outcome
 
-MOST_WARNINGS, BESIDE_A_PROOF = 5, 2
-"""Warnings shown, those of most points first: whoever reads a sixth at 3 a.m. reads the JSON. Beside a proven cause that leaves
-nothing to explain, most tell what follows from it."""
+MOST_WARNINGS = 5
+"""Warnings shown, those of most points first: whoever reads a sixth at 3 a.m. reads the JSON."""
 _POINTS = re.compile(r"(\d+(?:\.\d+)?) points")
 _COLUMNS = (
     ("no numeric feature", "numeric"),
@@ -69,7 +67,6 @@ def diagnosis_page(diagnosis: Diagnosis) -> Page:
     steps = tuple(step_view(step, d.checks, unused, at_fault=ours and step is Step.INTEGRITY) for step in Step)
     word, sign = labels.VERDICT[d.verdict]
     warnings = sorted(d.warnings, key=lambda warning: -_size(warning, d.checks))
-    shown = BESIDE_A_PROOF if _is_explained(d) else MOST_WARNINGS
     return Page(
         model=d.model,
         about="why it changed",
@@ -82,8 +79,8 @@ def diagnosis_page(diagnosis: Diagnosis) -> Page:
         action=labels.ACTION[d.decision.action],
         reason=say.sentence(d.decision.reason),
         context=_context(d.inputs),
-        warnings=tuple(warnings[:shown]),
-        more_warnings=max(0, len(warnings) - shown),
+        warnings=tuple(warnings[:MOST_WARNINGS]),
+        more_warnings=max(0, len(warnings) - MOST_WARNINGS),
         sections=(
             *_worse(d, classification=classification),
             *_causes(d, named, part_unit),
@@ -119,12 +116,6 @@ def _labels(d: Diagnosis, unit: Unit) -> list[PageSection]:
         else f"They are in {r.file}: fill in the column label and run the same command again."
     )
     return [section("What to label", Paragraph(f"{text} {how}"), depth="brief")]
-
-
-def _is_explained(d: Diagnosis) -> bool:
-    """Whether a cause is proven or verified, and nothing is clearly left to explain."""
-    sure = any(cause.confidence.rank >= Confidence.VERIFIED.rank for cause in d.causes)
-    return sure and (d.unexplained is None or not d.unexplained.clear_of_zero())
 
 
 def _unit(d: Diagnosis, *, classification: bool) -> Unit:
