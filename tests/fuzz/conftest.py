@@ -13,6 +13,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory):
     """Sound files for every command."""
-    import stage
+    import fuzz_stage as stage
 
     return stage.build(tmp_path_factory.mktemp("prepared"))

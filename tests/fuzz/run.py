@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-import stage  # noqa: E402 - beside this file
-from cases import CASES  # noqa: E402
-from verdicts import play  # noqa: E402
+import fuzz_stage as stage  # noqa: E402 - beside this file
+from fuzz_cases import CASES  # noqa: E402
+from fuzz_verdicts import play  # noqa: E402
 
 MARKS = ("<!-- fuzz -->", "<!-- /fuzz -->")
 HANG = 900

@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from cases import CASES, KEYS, VALUES, commands
+from fuzz_cases import CASES, KEYS, VALUES, commands
+from fuzz_stage import CONFIG, toml
+from fuzz_verdicts import judge, play
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stage import CONFIG, toml
-from verdicts import judge, play
 
 from commands import backslide
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-from cases import CASES
+from fuzz_cases import CASES
 
 from commands import Outcome, backslide
 

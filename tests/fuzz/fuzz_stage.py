@@ -10,6 +10,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import polars as pl
+from fuzz_tables import sound
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -17,7 +18,6 @@ from sklearn.preprocessing import StandardScaler
 from backslide import Recorder
 from backslide.retraining.registry import publish
 from commands import backslide
-from tables import sound
 
 ROWS = 300
 CONFIG = {

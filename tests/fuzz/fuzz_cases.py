@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fuzz_stage as stage
+import fuzz_tables as tables
 import polars as pl
-import stage
 import typer
 from pydantic import BaseModel
 
-import tables
 from backslide.cli.app import app
 from backslide.contracts.config import Settings
 
