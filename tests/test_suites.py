@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,11 @@ def test_continuous_integration_without_the_data_runs_the_rest(outcomes):
 @pytest.mark.slow
 def test_continuous_integration_with_a_wrong_path_to_the_data_fails(outcomes):
     assert outcomes(BACKSLIDE_CI="1", BACKSLIDE_DATA="/nowhere")["test_data"] in BROKEN
+
+
+def test_helpers_of_tests_have_names_of_their_own():
+    """Folders of tests without ``__init__.py`` share one path of modules: of two of a name only one is ever imported."""
+    folder = Path(__file__).parent
+    loose = [path for path in folder.rglob("*.py") if not (path.parent / "__init__.py").exists()]
+    names = Counter(path.stem for path in loose if path.stem != "conftest")
+    assert [name for name, count in names.items() if count > 1] == []
