@@ -52,8 +52,9 @@ class WatchSettings(SettingsSection):
     """Whether an alarm runs the diagnosis by itself."""
     estimate: bool = True
     """Whether performance is estimated before labels come."""
-    faults: bool = True
-    """Whether the rows of each new period are read for data faults, which are priced before labels come."""
+    faults: bool = False
+    """Whether the rows of each new period are read for data faults, which are priced before labels come. Off until its rate of
+    false alarms is kept on logs whose columns stand still for weeks."""
     canary: CanarySettings | None = None
     reports: str | None = None
     """Folder for the report of each diagnosis, as HTML."""
