@@ -74,7 +74,8 @@ def _of_diagnosis(answer: Diagnosis) -> Iterator[ReportedCase]:
     else:
         yield ReportedCase("verdict", answer.to_text() if answer.verdict.bad else None)
     for part in answer.parts:
-        size = say.change(part.change.estimate, share=part.kind != "cost")
+        share = part.kind != "cost" and answer.inputs.task != "regression"
+        size = say.change(part.change.estimate, share=share)
         yield ReportedCase(f"{part.kind} {part.name}", f"{say.metric(part.metric)} moved by {size}")
     if answer.verdict.bad:
         yield from (ReportedCase(_cause_name(cause), f"{cause.summary}\n{cause.next_step}") for cause in answer.causes)
