@@ -135,7 +135,7 @@ def test_a_model_that_meddles_changes_nothing_in_the_answer(run, tmp_path, harm)
 def test_a_model_that_does_not_return_is_stopped(run, hang):
     start = time.monotonic()
     run(HONEST.format(hang), timeout=0.5).fails("model own:score", "did not return within 0.5 s", "model_timeout")
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 300
 
 
 def test_a_model_that_swallows_the_interruption_is_stopped(run):

@@ -6,7 +6,6 @@ import json
 import resource
 import socket
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +18,14 @@ from backslide.monitor.notify import message_id
 from backslide.store.memory import Message
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+def read_request(connection) -> bytes:
+    """The whole request: head and body may come in packets of their own."""
+    with connection.makefile("rb") as stream:
+        head = b"".join(iter(stream.readline, b"\r\n"))
+        size = next(int(line[15:]) for line in head.splitlines() if line.lower().startswith(b"content-length:"))
+        return head + b"\r\n" + stream.read(size)
 
 
 class Server:
@@ -41,7 +48,7 @@ class Server:
         def talk(connection) -> None:
             with connection:
                 try:
-                    self.bodies.append(connection.recv(65536))
+                    self.bodies.append(read_request(connection))
                     answer(connection, self.over)
                 except OSError:
                     pass
@@ -90,12 +97,10 @@ def server() -> Iterator:
 def test_a_receiver_that_does_not_end_costs_its_message(server, monkeypatch, answer):
     monkeypatch.setattr(couriers, "DELIVERY_SECONDS", 4.0)
     slow, quick = server(answer), server(well)
-    start = time.monotonic()
     with Courier() as courier:
         assert courier.deliver(slow.url, "t", "b", "alarm") == "took longer than 4 s"
         monkeypatch.setattr(couriers, "DELIVERY_SECONDS", 30.0)
         assert courier.deliver(quick.url, "t", "b", "alarm") is None
-    assert time.monotonic() - start < 40
     assert b'"title": "t"' in quick.bodies[0]
 
 
