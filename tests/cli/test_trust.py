@@ -30,7 +30,7 @@ NAMES_CODE = {
 NAMES_DATA = {
     *(f"model.{key}" for key in ("label", "prediction", "scores", "positive", "timestamp", "timestamp_format", "name")),
     *(f"model.{key}" for key in ("timestamp_zone", "label_time", "label_source", "id", "version", "segments", "costs")),
-    *(f"model.{key}" for key in ("features", "inputs")),
+    *(f"model.{key}" for key in ("features", "inputs", "weight")),
     *(f"windows.{key}" for key in ("reference", "current", "reference_version", "current_version")),
     *(f"data.{key}" for key in ("source", "missing", "text", "separator", "encoding")),
     *(f"artifacts.{key}" for key in ("reference_snapshot", "current_snapshot", "repository")),

@@ -43,6 +43,9 @@ class Roles(SettingsSection):
     """Who gave the label; what ``review`` gave counts as a correction by a reviewer."""
     id: str | None = None
     version: str | None = None
+    weight: str | None = None
+    """Where the table holds counts: how many predictions each row stands for, whole numbers from 0 on. For a table of rows
+    that were added up by everything that is in it."""
     segments: tuple[str, ...] = ()
     """Columns or expressions such as ``term_months > 48``."""
     features: tuple[str, ...] | None = None
@@ -83,6 +86,7 @@ class Roles(SettingsSection):
             "label_source": self.label_source,
             "id": self.id,
             "version": self.version,
+            "weight": self.weight,
         }
         by_role = {role: column for role, column in named.items() if column is not None}
         return by_role | {f"score of {label!r}": column for label, column in self.scores.items()}

@@ -104,20 +104,41 @@ def read_counts(source: Any, columns: CountColumns, reference: TimeSpan, current
         pl.col(columns.denominator).cast(pl.Float64).alias(DOWN),
     )
     _check_counts(rows, columns, notes)
+    table = _added_up(rows.filter(pl.col(WINDOW).is_not_null() & _known()), attributes)
+    for side, span, name in ((0, reference, "reference"), (1, current, "current")):
+        if not table.filter(pl.col(WINDOW) == side)[DOWN].sum() > 0:
+            raise InputError(
+                f"no rows of the {name} period {span}: {columns.denominator!r} adds up to nothing there; {_extent(rows, columns)}"
+            )
+    counts = _counts(describe(source), table, attributes, notes)
+    if counts is None:
+        raise InputError(f"no attribute to search: no column of {describe(source)} has several values in these periods")
+    return counts
+
+
+def count(rows: pl.LazyFrame, attributes: Sequence[str], source: str) -> Counts | None:
+    """The same of rows that are read already; None where no attribute has several values.
+
+    Args:
+        rows: ``attributes``, and ``WINDOW`` (0 the reference, 1 the current one), ``PERIOD``, ``UP`` and ``DOWN``.
+        attributes: columns to search.
+        source: words for where the rows are from.
+    """
+    return _counts(source, _added_up(rows, attributes), attributes, [])
+
+
+def _added_up(rows: pl.LazyFrame, attributes: Sequence[str]) -> pl.DataFrame:
     with reading():
-        table = (
-            rows.filter(pl.col(WINDOW).is_not_null() & _known())
-            .group_by(*attributes, WINDOW, PERIOD)
+        return (
+            rows.group_by(*attributes, WINDOW, PERIOD)
             .agg(pl.len().alias("rows"), pl.col(UP).sum(), pl.col(DOWN).sum())
             .collect(engine="streaming")
             .sort(*attributes, WINDOW, PERIOD)
         )
+
+
+def _counts(source: str, table: pl.DataFrame, attributes: Sequence[str], notes: list[str]) -> Counts | None:
     parts = [table.filter(pl.col(WINDOW) == side) for side in (0, 1)]
-    for part, span, name in zip(parts, (reference, current), ("reference", "current"), strict=True):
-        if not part[DOWN].sum() > 0:
-            raise InputError(
-                f"no rows of the {name} period {span}: {columns.denominator!r} adds up to nothing there; {_extent(rows, columns)}"
-            )
     sums = [
         PeriodCounts(int(p["rows"].sum()), p[PERIOD].n_unique(), float(p[UP].sum()), float(p[DOWN].sum()))
         for p in parts
@@ -127,9 +148,9 @@ def read_counts(source: Any, columns: CountColumns, reference: TimeSpan, current
     if constant:
         notes.append(f"not searched, because they hold one value in these periods: {say.listed(constant)}")
     if not coded:
-        raise InputError(f"no attribute to search: no column of {describe(source)} has several values in these periods")
+        return None
     cells = _cells(table, [a for a, _ in coded], np.stack([code for _, code in coded], axis=1))
-    return Counts(describe(source), tuple(a for a, _ in coded), cells, sums[0], sums[1], tuple(notes))
+    return Counts(source, tuple(a for a, _ in coded), cells, sums[0], sums[1], tuple(notes))
 
 
 def _check_columns(schema: pl.Schema, columns: CountColumns) -> None:

@@ -12,7 +12,7 @@ from backslide.contracts.config import Settings, is_auto
 from backslide.contracts.errors import ConfigError, SourceError, TimestampError
 from backslide.engine.columns import names
 from backslide.engine.sources.errors import reading
-from backslide.engine.sources.open import open_source
+from backslide.engine.sources.weighted_rows import open_weighted
 from backslide.engine.sources.window_source import Cutting
 from backslide.engine.times.notes import time_notes
 from backslide.engine.times.time_format import other_time_format, time_format
@@ -81,7 +81,7 @@ def _later(settings: Settings, before: pl.LazyFrame, cutting: Cutting) -> tuple[
     if cutting.timed is not None:  # the reference is a time range over it
         end = cutting.spans["reference"].end
         return cutting.timed.filter(pl.col(names.TIME) >= end).drop(names.TIME), False
-    frame = open_source(settings.data.source, base=settings.base, data=settings.data, notes=cutting.notes)
+    frame = open_weighted(settings.data.source, settings, cutting.notes)
     if column not in frame.collect_schema():
         raise TimestampError(f"[data] source has no column {column!r} (role: timestamp)")
     return frame, True

@@ -82,8 +82,11 @@ def find_duplicated_rows(bench: PricingBench, leave_out: Iterable[str] = ()) -> 
 
 
 def _key(case: Case, leave_out: set[str]) -> list[str]:
-    """The columns that tell a row from another: its id, or all that was logged of it; empty where that says too little."""
+    """The columns that tell a row from another: its id, or all that was logged of it; empty where that says too little, and of a
+    table of counts, whose rows are equal because they were added up."""
     roles, schemas = case.problem.roles, [side.sample.columns for side in case.sides]
+    if roles.weight is not None:
+        return []
     if roles.id is not None and all(roles.id in columns for columns in schemas):
         return [roles.id]
     features = [f for f in case.pairs if f not in leave_out]

@@ -50,6 +50,7 @@ _WANTED = {
     "label_source": _KEY,
     "id": _KEY,
     "version": _KEY,
+    "weight": _RoleTypes(frozenset({"number", "none"}), "counts of rows", "write whole numbers", ColumnError),
 }
 
 

@@ -14,8 +14,9 @@ from backslide.engine.columns import names
 from backslide.engine.roles import types
 from backslide.engine.roles.derive import label_expression
 from backslide.engine.sources.errors import reading
-from backslide.engine.sources.open import describe, open_source, parse_time_ranges
+from backslide.engine.sources.open import describe, parse_time_ranges
 from backslide.engine.sources.snapshot import is_snapshot, open_snapshot
+from backslide.engine.sources.weighted_rows import open_weighted
 from backslide.engine.times.notes import time_notes
 from backslide.engine.times.time_format import time_format
 from backslide.engine.times.time_range import TimeRanges
@@ -60,7 +61,7 @@ class Cutting:
             frame, text = open_snapshot(source, settings.base, settings.model)
         else:
             frame, text = (
-                open_source(source, base=settings.base, data=settings.data, notes=self.notes),
+                open_weighted(source, settings, self.notes),
                 describe(source),
             )
         types.check(frame.collect_schema(), name, settings, unread=True)
@@ -85,7 +86,7 @@ class Cutting:
                 f"[windows] {name} = {source!r} is a time range: set [model] timestamp to the time column"
             )
         if self.source is None:
-            self.source = open_source(settings.data.source, base=settings.base, data=settings.data, notes=self.notes)
+            self.source = open_weighted(settings.data.source, settings, self.notes)
         if self.times is None or self.timed is None:
             types.check(self.source.collect_schema(), name, settings, unread=True)
             need(column, "timestamp", name, dict(self.source.collect_schema()))

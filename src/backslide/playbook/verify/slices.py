@@ -13,6 +13,9 @@ look at, long before the overall number moves.
 Slices need 30 labelled rows and 1 % of the rows in both windows. A drop that is the same everywhere has no slice. Rests on the
 sample of rows.
 
+**Counts.** Where every combination of the columns has 20 rows or more on average, as in tables of counts (`[model] weight`), the
+search is that of `backslide segments`, over all rows: up to three conditions, the exact combination first, and the same answer.
+
 **What to do.** Read the condition as a filter and look at these rows. Add it to `[model] segments` to have it judged on all rows.
 
 **References.** Chung et al. (2019), Slice Finder; Sagadeeva and Boehm (2021), SliceLine; cross-fitting as in Chernozhukov et al.
@@ -38,6 +41,7 @@ from backslide.engine.roles.logged_inputs import input_columns
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.findings import days_at
+from backslide.playbook.verify.counted_segments import counted_segments
 from backslide.stats.drift.slice_search import (
     LabelledRows,
     Slice,
@@ -93,8 +97,19 @@ class _Loss:
         return 1 - loss if self.name == "accuracy" else loss
 
 
-_Searched = tuple[list[ConditionCodes], LabelledRows, _Loss, list[Slice]]
-"""Columns, rows and loss that were searched, and the slices that stand out, by their contribution."""
+@dataclass(frozen=True)
+class SegmentSearch:
+    """What was searched, and what stands out."""
+
+    columns: list[ConditionCodes]
+    rows: LabelledRows
+    loss: _Loss
+    slices: list[Slice]
+    """By their contribution; over counts in the order in which they explain the change."""
+    tried: str
+    """Words for what was looked at."""
+    counted: bool = False
+    """Whether over counts of all rows, in place of a sample."""
 
 
 class AutomaticSegments(Check):
@@ -109,26 +124,33 @@ class AutomaticSegments(Check):
         found = self.search(case)
         if found is None:
             return []
-        columns, rows, loss, loud = found
-        floor = self._floor(loss, rows)
-        return _findings(case, columns, rows, loss, loud[:SHOWN]) or [_nothing(case, columns, rows, loss, floor)]
+        floor = self._floor(found.loss, found.rows)
+        return _findings(case, found) or [_nothing(case, found, floor)]
 
-    def search(self, case: Case) -> _Searched | None:
+    def search(self, case: Case) -> SegmentSearch | None:
         """What was searched and what stands out, done once; None with few rows."""
         return case.cache.get(AutomaticSegments.search, (), lambda: self._search(case))
 
-    def _search(self, case: Case) -> _Searched | None:
+    def _search(self, case: Case) -> SegmentSearch | None:
         picked = [case.labelled_rows(side) for side in case.sides]
         if min(len(rows) for rows in picked) < LEAST_ROWS:
             return None
         loss, rows = _loss_of(case, picked), labelled_rows_of(case, picked)
         rows = LabelledRows(rows.current, loss.values, rows.days, rows.half)
+        floor = self._floor(loss, rows)
+        if loss.name == "accuracy":
+            samples = [side.sample[at] for side, at in zip(case.sides, picked, strict=True)]
+            counted = counted_segments(case, searched(case), samples)
+            if counted is not None:
+                loud = [one for one in counted.slices if _stands_out(one, loss, floor)]
+                tried = f"{say.count(counted.tried)} combinations of {say.counted(counted.searched, 'column')}"
+                return SegmentSearch(counted.columns, rows, loss, loud, tried, counted=True)
         columns = coded_columns(case, picked)
         found = find_slices(columns, rows, [loss.values, *_smoother(case, picked)], KEEP)
-        floor = self._floor(loss, rows)
         loud = own_slices(columns, rows, [one for one in found if _stands_out(one, loss, floor)], floor)
-        loud.sort(key=lambda one: -_contribution(one, rows))
-        return columns, rows, loss, loud
+        conditions = sum(len(column.ranges) for column in columns)
+        tried = f"{conditions} conditions on {len(columns)} columns, nor a pair of the best,"
+        return SegmentSearch(columns, rows, loss, sorted(loud, key=_contribution, reverse=True), tried)
 
     def _floor(self, loss: _Loss, rows: LabelledRows) -> float:
         if loss.share:
@@ -150,15 +172,10 @@ class AutomaticSegments(Check):
 def telling_slice(case: Case) -> tuple[str, tuple[str, ...]] | None:
     """The one segment in which all of the loss rose, as a condition with its columns; None where the other rows moved as well."""
     found = AutomaticSegments().search(case)
-    return None if found is None else _telling(found[0], found[1], found[3])
-
-
-def _telling(
-    columns: Sequence[ConditionCodes], rows: LabelledRows, loud: list[Slice]
-) -> tuple[str, tuple[str, ...]] | None:
-    if not loud:
+    if found is None or not found.slices:
         return None
-    best = max(loud, key=lambda one: one.score)
+    columns, rows = found.columns, found.rows
+    best = max(found.slices, key=lambda one: one.score)
     inside = inside_of(columns, best.conditions)
     rest = [rows.loss[~inside & window] for window in (~rows.current, rows.current)]
     if min(map(len, rest)) < LEAST_ROWS:
@@ -242,8 +259,8 @@ def _stands_out(one: Slice, loss: _Loss, floor: float) -> bool:
     return one.p_value < ALPHA and one.excess.estimate >= floor and one.change.estimate >= max(loss.floor, 1e-12)
 
 
-def _contribution(one: Slice, rows: LabelledRows) -> float:
-    return one.rows[1] / max(int(rows.current.sum()), 1) * one.change.estimate
+def _contribution(one: Slice) -> float:
+    return one.share * one.change.estimate
 
 
 def text_of(columns: Sequence[ConditionCodes], one: Slice) -> str:
@@ -251,7 +268,10 @@ def text_of(columns: Sequence[ConditionCodes], one: Slice) -> str:
     return " and ".join(columns[c].texts[r] for c, r in one.conditions)
 
 
-def _basis(case: Case, rows: LabelledRows) -> str:
+def _basis(case: Case, search: SegmentSearch) -> str:
+    if search.counted:
+        return "all labelled rows, as counts of every combination of columns"
+    rows = search.rows
     if case.reference.complete and case.current.complete:
         return "all labelled rows; found on one half of them, tested on the other"
     n, m = int((~rows.current).sum()), int(rows.current.sum())
@@ -261,12 +281,11 @@ def _basis(case: Case, rows: LabelledRows) -> str:
     )
 
 
-def _findings(
-    case: Case, columns: Sequence[ConditionCodes], rows: LabelledRows, loss: _Loss, loud: list[Slice]
-) -> list[Finding]:
-    findings = [_finding(case, columns, rows, loss, one) for one in loud]
+def _findings(case: Case, search: SegmentSearch) -> list[Finding]:
+    shown = search.slices[:SHOWN]
+    findings = [_finding(case, search, one) for one in shown]
     if findings:
-        findings[0] = findings[0].model_copy(update={"evidence": (_table(columns, rows, loss, loud),)})
+        findings[0] = findings[0].model_copy(update={"evidence": (_table(search, shown),)})
     return findings
 
 
@@ -277,16 +296,17 @@ def _bounds(loss: _Loss, one: Slice) -> tuple[float, float, float]:
     return loss.sign * change.estimate, low, high
 
 
-def _finding(case: Case, columns: Sequence[ConditionCodes], rows: LabelledRows, loss: _Loss, one: Slice) -> Finding:
+def _finding(case: Case, search: SegmentSearch, one: Slice) -> Finding:
+    loss, rows = search.loss, search.rows
     estimate, low, high = _bounds(loss, one)
-    text, share = text_of(columns, one), one.rows[1] / max(int(rows.current.sum()), 1)
+    text = text_of(search.columns, one)
     before, after = (loss.shown(value) for value in one.loss)
-    sampled = not (case.reference.complete and case.current.complete)
+    sampled = not (search.counted or (case.reference.complete and case.current.complete))
     return Finding(
         code=AutomaticSegments.code,
         subject=text,
         severity=Severity.WARN,
-        summary=f"{text} ({say.percent(share)} of rows): {say.metric(loss.name)} {'fell' if estimate < 0 else 'rose'} by "
+        summary=f"{text} ({say.percent(one.share)} of rows): {say.metric(loss.name)} {'fell' if estimate < 0 else 'rose'} by "
         f"{say.change(estimate, share=loss.share)} ({say.levels(before, after, share=loss.share)}), "
         f"{say.change(one.excess.estimate, share=loss.share)} beyond the other rows",
         estimate=Estimate(
@@ -298,30 +318,31 @@ def _finding(case: Case, columns: Sequence[ConditionCodes], rows: LabelledRows, 
         ),
         unit="points" if loss.share else "",
         p_value=one.p_value,
-        basis=_basis(case, rows),
+        basis=_basis(case, search),
         numbers={
             "metric": loss.name,
             "reference": before,
             "current": after,
             "rows_reference": one.rows[0],
             "rows_current": one.rows[1],
-            "share_of_rows": share,
+            "share_of_rows": one.share,
             "beyond_the_rest": loss.sign * one.excess.estimate,
-            "contribution": loss.sign * _contribution(one, rows),
-            "halves_that_found_it": one.confirmed,
+            "contribution": loss.sign * _contribution(one),
+            **({} if search.counted else {"halves_that_found_it": one.confirmed}),
         },
     )
 
 
-def _table(columns: Sequence[ConditionCodes], rows: LabelledRows, loss: _Loss, loud: list[Slice]) -> Segments:
+def _table(search: SegmentSearch, shown: Sequence[Slice]) -> Segments:
+    loss, rows = search.loss, search.rows
     total = [loss.shown(float(rows.loss[w].mean())) for w in (~rows.current, rows.current)]
     made = []
-    for one in loud:
+    for one in shown:
         estimate, low, high = _bounds(loss, one)
         before, after = (loss.shown(value) for value in one.loss)
         made.append(
             SegmentRow(
-                segment=text_of(columns, one),
+                segment=text_of(search.columns, one),
                 reference_rows=one.rows[0],
                 current_rows=one.rows[1],
                 reference=before,
@@ -329,7 +350,7 @@ def _table(columns: Sequence[ConditionCodes], rows: LabelledRows, loss: _Loss, l
                 change=estimate,
                 low=low,
                 high=high,
-                contribution=loss.sign * _contribution(one, rows),
+                contribution=loss.sign * _contribution(one),
                 flagged=True,
             )
         )
@@ -343,17 +364,19 @@ def _table(columns: Sequence[ConditionCodes], rows: LabelledRows, loss: _Loss, l
     )
 
 
-def _nothing(case: Case, columns: Sequence[ConditionCodes], rows: LabelledRows, loss: _Loss, floor: float) -> Finding:
-    seen = max(detectable_excess(rows, TYPICAL, TESTS, ALPHA), floor)
-    conditions = sum(len(column.ranges) for column in columns)
+def _nothing(case: Case, search: SegmentSearch, floor: float) -> Finding:
+    loss = search.loss
+    seen = max(detectable_excess(search.rows, TYPICAL, TESTS, ALPHA), floor)
+    conditions = sum(len(column.ranges) for column in search.columns)
     return Finding(
         code=AutomaticSegments.code,
         subject="all segments",
         severity=Severity.OK,
-        summary=f"none of {conditions} conditions on {len(columns)} columns, nor a pair of the best, changed beyond the rest; "
+        summary=f"none of {search.tried} changed beyond the rest; "
         f"in a segment of {say.percent(TYPICAL)} of the rows, {say.change(seen, share=loss.share)} would have been seen",
         unit="points" if loss.share else "",
         detectable=seen,
-        basis=_basis(case, rows),
-        numbers={"metric": loss.name, "conditions": conditions, "columns": len(columns)},
+        basis=_basis(case, search),
+        numbers={"metric": loss.name}
+        | ({} if search.counted else {"conditions": conditions, "columns": len(search.columns)}),
     )

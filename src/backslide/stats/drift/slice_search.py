@@ -91,9 +91,11 @@ class Slice:
     loss: tuple[float, float]
     """Mean loss inside, of both halves."""
     confirmed: int
-    """Halves (1 or 2) that chose it."""
+    """Halves (1 or 2) that chose it; 0 of a search over counts, which has none."""
     score: float
     """Over all rows: of slices that all stand out, it says which one names the rows best."""
+    share: float
+    """Of the current rows that are inside."""
 
 
 def halves(days: Days, rng: np.random.Generator, rows: int) -> Mask:
@@ -308,6 +310,7 @@ def _summed(
         (float(rows.loss[windows[0]].mean()), float(rows.loss[windows[1]].mean())),
         len(parts),
         _LossTable(rows.current, rows.loss).score(inside),
+        float(windows[1].sum() / max(rows.current.sum(), 1)),
     )
 
 
