@@ -15,8 +15,9 @@ from backslide.contracts.diagnosis import Diagnosis, Verdict
 from real import faults, worlds
 from real.faults import Injected
 from real.periods import PERIODS, diagnosed
+from scale import AT_FULL_SIZE
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.rates]
 SEED = 0
 FIRST_SET = {
     "unit_change", "missing_values", "default_value", "frozen_feature", "category_recode", "unseen_category",
@@ -60,7 +61,9 @@ TABLE = (
     Row("taxi", faults.default("trip_duration_min", 0.0, 0.3), 1.11, 0.152),
     Row("taxi", faults.missing("trip_distance", 0.3), 0.648, 0.17),
 )
-each_fault = pytest.mark.parametrize("row", TABLE, ids=str)
+ROWS = TABLE if AT_FULL_SIZE else tuple({row.fault.kind: row for row in TABLE}.values())
+"""One row of each kind, outside of ``make test-rates``."""
+each_fault = pytest.mark.parametrize("row", ROWS, ids=str)
 
 
 @dataclass(frozen=True)
@@ -130,8 +133,8 @@ def test_same_points_have_one_name(row):
 
 
 def test_points_hold_the_true_harm():
-    missed = [str(row) for row in TABLE if not _covered(measured(row))]
-    assert len(missed) <= 0.15 * len(TABLE), missed
+    missed = [str(row) for row in ROWS if not _covered(measured(row))]
+    assert len(missed) <= max(1, 0.15 * len(ROWS)), missed
 
 
 def _covered(seen: Measured) -> bool:
