@@ -31,8 +31,8 @@ def test_killed_at_random_moments(tmp_path: Path, crashes):
 @pytest.mark.slow
 @pytest.mark.rates
 def test_killed_many_times(tmp_path: Path, crashes):
-    kills = runs(3, 60)
-    proof = crashes.prove(tmp_path, writers=3, records=160 * kills, kills=kills, seconds=60.0, seed=3)
+    kills = runs(6, 60)
+    proof = crashes.prove(tmp_path, writers=3, records=160 * kills, kills=kills, seconds=runs(30, 60), seed=3)
     assert proof.holds, proof
     assert set(proof.kills) == {"recorder", "rollup", "compact"}
 
