@@ -79,6 +79,7 @@ def pytest_collection_finish() -> None:
     """Take modules and tests, which live to the end, out of what is searched for garbage: a fifth of the time."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)  # what is left is mostly arrays and frames, which no cycle holds: another twelfth
 
 
 def _must_run(item: pytest.Item) -> bool:

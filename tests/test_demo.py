@@ -84,6 +84,7 @@ def test_email_growth_moves_the_channel():
     assert share(2.5) > share(1.0) + 0.1
 
 
+@pytest.mark.slow
 def test_served_scores_are_the_model_s_own(desk):
     _, reference, _ = desk
     np.testing.assert_allclose(reference.select(SCORES).sum_horizontal(), 1.0, atol=1e-9)

@@ -17,7 +17,7 @@ from backslide.demo import fine_tuning
 from backslide.demo.fine_tuning import StoryResult
 from backslide.demo.letters import letters
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,6 @@ def test_letters_are_simulated_the_same_every_time():
     assert rows["kind"].null_count() > 0
 
 
-@pytest.mark.slow
 def test_validation_prefers_the_new_model(told: StoryResult):
     old, new = told.validation
     assert new > old + 0.03

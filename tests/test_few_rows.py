@@ -43,6 +43,7 @@ def largest(subject: str) -> float:
     return 2.0 if subject == "matthews" else 1.0
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("rows", [(1, 1), (2, 2), (3, 40), (5, 5), (8, 8), (30, 30)], ids=str)
 @pytest.mark.parametrize("timed", [True, False])
 def test_no_interval_leaves_what_the_metric_can_do(months, rows, timed):
@@ -68,7 +69,7 @@ def test_where_nothing_could_be_seen_it_is_said(months):
     assert diagnosis.detectable.note.startswith("with these rows no change of accuracy would have been seen")
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "log_loss", "matthews"])
 @pytest.mark.parametrize("labelled", ["reference", "current"])
 def test_the_metric_of_the_labelled_window_is_known(months, metric, labelled):

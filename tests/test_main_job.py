@@ -75,6 +75,7 @@ def same(one: bs.Diagnosis, two: bs.Diagnosis) -> None:
     nearly(*(d.model_dump(mode="json", exclude=drop) for d in (one, two)))
 
 
+@pytest.mark.slow
 def test_the_answer_says_what_went_in(months, answer):
     inputs = answer.inputs
     assert answer.model == "loans"
@@ -89,6 +90,7 @@ def test_the_answer_says_what_went_in(months, answer):
     assert {"python", "polars", "numpy", "scikit-learn"} <= set(inputs.versions)
 
 
+@pytest.mark.slow
 def test_the_metric_is_the_metric_of_all_rows(months, answer):
     before, after = map(worlds.accuracy, months)
     assert answer.metric.name == "accuracy"
@@ -99,6 +101,7 @@ def test_the_metric_is_the_metric_of_all_rows(months, answer):
     assert answer.decision.action == Action.ROLL_BACK
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_answer(months, answer):
     again = bs.diagnose(*months, roles=ROLES, reference_model=scenarios.TrueModel(), name="loans")
     nearly(again.to_dict(), answer.to_dict())
@@ -142,6 +145,7 @@ def test_frames_that_are_given_are_not_changed(months):
         pd.testing.assert_frame_equal(frame, copy)
 
 
+@pytest.mark.slow
 def test_a_configuration_file_gives_the_same_answer(months, causes, tmp_path: Path):
     for name, frame in zip(("march", "april"), months, strict=True):
         frame.write_parquet(tmp_path / f"{name}.parquet")
@@ -183,6 +187,7 @@ def test_arguments_win_over_settings(months):
     assert lenient.verdict == Verdict.DEGRADED
 
 
+@pytest.mark.slow
 def test_what_is_material_is_the_users_choice(months):
     assert causes_of(*months, roles=ROLES, min_effect=0.5).verdict == Verdict.NO_MATERIAL_CHANGE
     assert causes_of(*months, roles=ROLES, min_effect=0.02).verdict == Verdict.DEGRADED
@@ -241,6 +246,7 @@ def test_the_type_of_labels_does_not_matter(months, answer, kind):
     nearly(*([(c.kind.value, c.points.model_dump()) for c in d.causes] for d in (diagnosis, plain)))
 
 
+@pytest.mark.slow
 def test_a_quick_diagnosis_lists_what_it_left_out(answer, causes):
     """Verdict, causes and what makes the verdict are those of the whole; the checks that describe are listed as skipped."""
     skipped = [o for o in causes.checks if o.status == Status.SKIPPED]
@@ -256,6 +262,7 @@ def test_a_quick_diagnosis_lists_what_it_left_out(answer, causes):
     assert (causes.verdict, causes.decision.action) == (answer.verdict, answer.decision.action)
 
 
+@pytest.mark.slow
 def test_progress_is_told(months):
     said: list[str] = []
     bs.diagnose(*(frame[:300] for frame in months), roles=ROLES, progress=said.append)

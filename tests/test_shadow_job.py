@@ -280,6 +280,7 @@ def test_regression_is_compared_too():
     assert found.metric.new == pytest.approx((log["other"] - log["rent"]).abs().mean())
 
 
+@pytest.mark.slow
 def test_shadow_columns_are_no_features(worse):
     settings = Settings.from_dict({"model": ROLES.model_dump(exclude_none=True), "shadow": {"new": OTHER}})
     d = bs.diagnose(worse, worse, settings=settings)

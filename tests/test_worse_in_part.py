@@ -51,6 +51,7 @@ def test_a_segment_that_fell_is_a_part(in_a_segment):
     assert "age >= 65" in in_a_segment.summary
 
 
+@pytest.mark.slow
 def test_causes_are_priced_within_the_segment_and_add_up(in_a_segment):
     cause = in_a_segment.causes[0]
     assert (cause.kind.value, cause.features, cause.segment) == ("unit_change", ("income",), "age >= 65")
@@ -131,6 +132,7 @@ def compared(reference: pl.DataFrame, current: pl.DataFrame, old: Any, new: Any,
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_class_that_is_never_predicted_any_more_is_not_hidden_by_a_better_total(worlds_of_mail):
     reference, current, old, new, roles = worlds_of_mail
     diagnosis = compared(reference, current, old, Blind(new), roles)

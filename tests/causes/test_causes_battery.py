@@ -215,6 +215,7 @@ def test_the_world_is_not_called_a_fault(kind):
     assert {seed: names for seed, names in named.items() if names} == {}
 
 
+@pytest.mark.slow
 def test_a_fault_that_costs_nothing_is_harmless():
     """The model does not read `premium`."""
     diagnosis = worlds.causes_of(broken(lambda f: f.with_columns(premium=pl.lit(True)), np.random.default_rng(1)))

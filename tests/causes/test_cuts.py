@@ -113,6 +113,7 @@ def test_doubtful_cases_decided_by_hand_are_no_cut(most):
             assert cut(Scenario(reference, current.with_columns(prediction=pl.Series(served)), worlds.BARE)) is None
 
 
+@pytest.mark.slow
 def test_one_way_decisions_by_hand_are_no_cut_on_forty_pairs():
     """The chance of a few undisturbed rows at the far end is what a cut must beat."""
     reference, current = months()

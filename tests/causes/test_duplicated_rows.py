@@ -65,6 +65,7 @@ def test_a_segment_that_is_sent_again_is_named_with_what_it_costs(roles):
     assert "4 times each" in first.summary
 
 
+@pytest.mark.slow
 def test_all_rows_are_counted_where_the_sample_holds_a_part_of_them():
     reference, current = months(2)
     broken = again(current, PHONE, 4)
@@ -109,6 +110,7 @@ def test_rows_drawn_again_by_chance_are_not_sent_again(more):
     assert copies_in(worlds.causes_of(scenario(reference, current[drawn]))) == []
 
 
+@pytest.mark.slow
 def test_rows_sent_again_from_some_day_on():
     reference, current = months(9)
     day = current["served_at"].sort()[current.height // 2].date()

@@ -127,6 +127,7 @@ def test_a_range_that_widens_is_no_noise(seed, wider):
 # --- joins of few rows ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sample(1)
 @pytest.mark.rates
 @pytest.mark.parametrize("rows", [300, 600, 1200])
 def test_a_broken_join_of_few_rows(rows):

@@ -160,6 +160,7 @@ def test_repair_restores_the_marked_rows_and_leaves_the_others(name):
             assert wanted.equals(got, null_equal=True)
 
 
+@pytest.mark.slow
 def test_rows_that_nothing_marks_are_found_as_a_mixture():
     reference, sound = months(3)
     hit = pl.Series(np.random.default_rng(4).random(sound.height) < 0.4)

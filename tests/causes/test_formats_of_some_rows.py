@@ -128,6 +128,7 @@ class _Lenient(scenarios.TrueModel):
         return super().predict_proba(columns | {"income": read.to_numpy()})
 
 
+@pytest.mark.slow
 def test_the_diagnosis_brings_the_points_of_the_unread_rows_back():
     rng = np.random.default_rng(3)
     reference, sound = worlds.two_months(rng)

@@ -191,6 +191,7 @@ def refit(column: str, spread: float, centre: float = 0.0) -> Callable[[Any], No
 # --- scalers -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_refitted_scaler_of_one_column_is_proven_with_its_points():
     w = world()
     serve = everywhere(w, another(w.model, refit("income", 3.0, 1.0)))
@@ -204,6 +205,7 @@ def test_a_refitted_scaler_of_one_column_is_proven_with_its_points():
     assert [c for c in d.causes if c.kind.family == "data fault"] == []
 
 
+@pytest.mark.slow
 def test_scalers_of_several_columns_are_told_by_a_column_that_is_not_scaled():
     w = world()
 
@@ -288,6 +290,7 @@ def test_without_current_labels_it_is_priced_on_the_reference():
     assert first.points.low <= w.truth(serve) <= first.points.high < 0
 
 
+@pytest.mark.slow
 def test_scores_in_single_precision():
     w = world()
     again = another(w.model, refit("income", 3.0, 1.0))
@@ -315,6 +318,7 @@ def test_scores_logged_with_four_digits():
     assert (first.kind, first.features, first.segment) == (CauseKind.SCALER_REFIT, ("income",), "host = 'a'")
 
 
+@pytest.mark.slow
 def test_scores_next_to_zero_and_one_do_not_hide_it():
     w = world(sharp=8.0)
     again = another(w.model, refit("income", 0.3, 0.2))

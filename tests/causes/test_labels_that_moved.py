@@ -194,6 +194,7 @@ def moved_where(rows: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
     return pl.concat([moved(rows.filter(north), rng, "c000", "c003", 0.8), rows.filter(~north)]).sort("served_at")
 
 
+@pytest.mark.slow
 def test_among_two_hundred_classes_it_is_found():
     world, rng = World(classes=200, apart=4.0), np.random.default_rng(6)
     reference, current = world.rows(rng, 8000, 0), world.rows(rng, 8000, 1)

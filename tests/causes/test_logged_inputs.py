@@ -113,6 +113,7 @@ def test_columns_in_another_order():
     assert "what is given as income is age" in first.seen
 
 
+@pytest.mark.slow
 def test_another_model_on_sound_inputs_stays_another_model():
     w = world("trees")
     again = deepcopy(w.model)

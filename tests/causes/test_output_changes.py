@@ -127,6 +127,7 @@ def test_what_is_wrong_in_both_windows_is_refused(score, roles, words):
         diagnosed(written(score), roles, before=written(score))
 
 
+@pytest.mark.slow
 def test_a_declared_unit_gives_the_same_diagnosis():
     frames = [frame.with_columns(p_yes=PERCENT) for frame in months()]
     settings = Settings.from_dict({"model": {**UNDECIDED, "scores_are": "percent", "threshold": 50}})

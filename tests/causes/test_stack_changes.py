@@ -82,6 +82,7 @@ def test_the_saved_model_stands_in_for_the_first_snapshot(story):
     assert found.causes[0].kind == "scaler_refit"
 
 
+@pytest.mark.slow
 def test_without_snapshots_it_is_another_model(story):
     assert diagnosed(story, story[1]).causes[0].kind == "model_change"
 
@@ -107,6 +108,7 @@ def test_nothing_is_named_when_nothing_is_worse(story):
         assert found.causes == ()
 
 
+@pytest.mark.slow
 def test_a_library_is_named_where_golden_rows_prove_it(story):
     folder, good, _, (first, second), *_ = story
     held = first.environment.distributions | {"scikit-learn": "99.0"}

@@ -39,6 +39,7 @@ NUMBERS = [
 ]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("writing", NUMBERS, ids=lambda w: w.words)
 @given(st.lists(st.floats(-1e9, 1e9, allow_subnormal=False), min_size=1, max_size=8))
 def test_numbers_come_back_to_the_last_bit(writing: Writing, values: list[float]):
@@ -66,6 +67,7 @@ def test_plain_words_have_no_writing(texts):
     assert writings(pl.Series("x", texts * 30, dtype=pl.String)) == []
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     "damage",
     [*(WrongEncoding(c) for c in CODECS), EntityEncoding(), EscapeEncoding(), Boilerplate("[EXT] ", " --")],

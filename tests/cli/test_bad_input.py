@@ -195,6 +195,7 @@ def test_all_outputs_at_once(case, tmp_path):
     assert ran.out, "the report is printed too"
 
 
+@pytest.mark.slow
 def test_predictions_all_of_one_class_are_said_plainly(case):
     one = {"prediction": pl.lit("paid"), "p_default": pl.lit(0.1), "p_paid": pl.lit(0.9)}
     found = diagnosed(case(lambda frame: frame.with_columns(**one), options=TO_JSON))
@@ -202,6 +203,7 @@ def test_predictions_all_of_one_class_are_said_plainly(case):
     assert "one class" in words
 
 
+@pytest.mark.slow
 def test_constant_columns_are_no_error(case):
     found = diagnosed(case(lambda frame: frame.with_columns(age=pl.lit(40), branch=pl.lit("north")), options=TO_JSON))
     assert not [check for check in found["checks"] if check["status"] == "failed"]

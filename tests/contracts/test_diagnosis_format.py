@@ -59,6 +59,7 @@ def built(model: type[BaseModel]) -> st.SearchStrategy[Any]:
     return st.deferred(lambda: st.builds(model, **{n: values_of(f.annotation) for n, f in model.model_fields.items()}))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(built(Diagnosis))
 def test_any_diagnosis_is_read_again_as_it_was_written(diagnosis):
@@ -123,6 +124,7 @@ def test_what_is_no_diagnosis_is_refused_in_one_line(text):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_additions_of_later_versions_are_ignored():
     diagnosis = worlds.diagnosis_named("model change")
     data = diagnosis.to_dict()
@@ -131,6 +133,7 @@ def test_additions_of_later_versions_are_ignored():
     assert Diagnosis.from_dict(data) == diagnosis
 
 
+@pytest.mark.slow
 def test_json_is_written_to_the_path_given(tmp_path: Path):
     diagnosis = worlds.diagnosis_named("quiet")
     text = diagnosis.to_json(tmp_path / "d.json")

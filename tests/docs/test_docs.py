@@ -157,6 +157,7 @@ def test_every_kind_of_cause_is_in_the_index():
         assert re.search(rf"\b{kind.value}\b", index)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", sorted(build_docs.FORMATS))
 def test_the_published_schema_is_a_schema_and_is_the_format(name):
     schema = json.loads((DOCS / f"{name}.schema.json").read_text(encoding="utf-8"))

@@ -247,6 +247,7 @@ def test_names_that_stand_for_other_columns_are_refused(name):
         open_source(pl.DataFrame({name: [1], "b": [2]}))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(

@@ -73,6 +73,7 @@ def test_every_row_is_counted_once(values):
     assert text.rows == text.missing + sum(text.levels.values()) + text.rest_rows
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(rows, rows, rows)
 def test_a_concatenation_is_the_sum_of_its_parts(a, b, c):

@@ -624,6 +624,7 @@ def daily(folder, frames, write):
     return "r/*.csv", "c/*.csv"
 
 
+@pytest.mark.slow
 def test_days_without_a_value_and_headers_alone_keep_the_types(tmp_path):
     gone = tuple(f.with_columns(pl.when(pl.col("at").dt.day() != 5).then("income").alias("income")) for f in TRUTH)
 

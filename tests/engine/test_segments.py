@@ -136,6 +136,7 @@ def frame_of(values):
     return pl.DataFrame(values, schema={"x": pl.Float64, "c": pl.String, "day": pl.String}, orient="row")
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(record, max_size=40), st.integers(0, 40))
 def test_parts_add_up_and_equal_the_filtered_rows(values, cut):

@@ -101,7 +101,7 @@ def test_a_file_answers_as_the_object_does(suffix, tmp_path):
     assert np.abs(answer.scores[:, 1] - served(suffix, rows)["score"]).max() < 1e-6
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_a_diagnosis_is_proven_with_a_file_that_needs_no_trust(suffix, tmp_path):
     needs_stored_categories(suffix)

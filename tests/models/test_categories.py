@@ -131,7 +131,7 @@ KINDS = (
 CASES = [(model, kind) for model in MODELS for kind in KINDS if kind not in REFUSED.get(model, set())]
 
 
-@pytest.mark.sample(70)
+@pytest.mark.sample(35)
 @pytest.mark.parametrize("how", ["as served", "texts", "CSV", "Parquet"])
 @pytest.mark.parametrize(("model", "kind"), CASES)
 def test_the_log_gives_the_answers_of_the_frame_that_was_served(model, kind, how, tmp_path):

@@ -149,6 +149,7 @@ def test_a_function_that_takes_columns_by_name_is_left_alone():
     assert len(calls) < 12
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "order", [NAMES, ("income", "area", "age", "tenure", "limit", "debt", "visits", "rate")], ids=["log", "any"]
 )

@@ -91,6 +91,7 @@ PIPELINES = {
 }
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("write", [written_by_pandas, written_by_pyarrow, written_by_polars])
 @pytest.mark.parametrize("pipeline", PIPELINES.values(), ids=PIPELINES)
 def test_replay_is_exact(pipeline, write, tmp_path):

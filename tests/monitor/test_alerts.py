@@ -96,6 +96,7 @@ def test_alarm_reminder_and_recovery_once_each(tmp_path: Path, database: Databas
     assert receiver.titles[0].startswith("[backslide] loans")
 
 
+@pytest.mark.slow
 def test_a_dead_receiver_loses_no_alert(tmp_path: Path, database: Database, receiver: Receiver):
     settings = settings_for(tmp_path, receiver.url)
     look(settings, database, 5)

@@ -126,7 +126,7 @@ def test_drift_names_at_most_one_of_a_hundred_quiet_columns():
     assert len(found) <= 1, [f.key for f in found]
 
 
-@pytest.mark.sample(12)
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("check", CHECKS, ids=by_code)
 def test_says_the_same_whatever_the_order_of_rows(check):
     scenario = check.scenario(np.random.default_rng(3))
@@ -262,6 +262,7 @@ def test_an_odd_column_alone_breaks_no_check(column):
     without_failure(odd_scenario((400, 300), features=(column,)))
 
 
+@pytest.mark.slow
 def test_the_odd_columns_do_not_hide_what_the_others_say():
     scenario = odd_scenario((600, 600))
     current = scenario.current.with_columns(pl.col("income") * 12)
@@ -303,12 +304,14 @@ def test_odd_outcomes_break_no_check(scenario):
     without_failure(scenario)
 
 
+@pytest.mark.slow
 def test_predictions_of_one_class_are_said_plainly():
     outcomes = {o.code: o for o in without_failure(changed(prediction="no"))}
     said = [f.summary for f in outcomes["VER003"].findings if "one class" in f.summary]
     assert said == ["current predictions all one class: 'no'"]
 
 
+@pytest.mark.slow
 def test_regression_runs_every_check_that_applies():
     scenario = worlds.regression(np.random.default_rng(2), lambda f: f.assign(size=f["size"] * 2)).scenario
     outcomes = {o.code: o for o in without_failure(scenario)}

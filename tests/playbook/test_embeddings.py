@@ -56,7 +56,7 @@ WRITTEN = {
 }
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "way", [way if way in ("lists", "text") else pytest.param(way, marks=pytest.mark.slow) for way in WRITTEN]
 )

@@ -322,6 +322,7 @@ def test_few_rows_that_are_alike_are_told_apart_no_more_often_than_said():
     assert missed <= stats.binom.ppf(0.999, pairs, 0.05)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_explained_yields_nothing_and_fails_nothing():
     for scenario in (two_months(scenarios.TrueModel(), rows=20), two_months(Breaks(), rows=200)):
         outcomes = explain_only(scenario)
@@ -340,6 +341,7 @@ class Breaks(scenarios.TrueModel):
         raise ValueError("no")
 
 
+@pytest.mark.slow
 def test_the_report_no_longer_says_that_nobody_looked():
     page = diagnosis_page(worlds.diagnosis_of(two_months(scenarios.TrueModel(), rows=600)))
     assert Step.EXPLAIN.question in [step.question for step in page.contents]

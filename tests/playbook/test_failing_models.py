@@ -76,6 +76,7 @@ def test_it_is_the_first_warning_of_every_view():
     assert ERROR in diagnosis.to_dict()["warnings"][0]
 
 
+@pytest.mark.slow
 def test_rows_that_fail_are_counted_where_they_are_few():
     diagnosis = diagnosed("a")
     finding = next(f for o in diagnosis.checks if o.code == "SHD001" for f in o.findings if f.subject == "reference")

@@ -126,6 +126,7 @@ def test_a_new_class_stands_in_the_summary_and_first_among_the_warnings():
     assert sum("disputed" in warning for warning in found.warnings) == 1
 
 
+@pytest.mark.slow
 def test_quiet_months_say_nothing_of_labels():
     rng = np.random.default_rng(11)
     for _ in range(30):

@@ -67,6 +67,7 @@ def opened_case(reference: object, current: object, base: Path | None = None, **
     return Case(open_windows(reference, current, configured), configured)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(data=logged())
 def test_metrics_of_labels_of_any_type(data):

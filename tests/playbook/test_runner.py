@@ -231,6 +231,7 @@ def test_the_tests_of_the_verdict_stand_outside_the_family():
     assert not any(code.startswith("DRF") for code in outside)
 
 
+@pytest.mark.slow
 def test_the_configured_rate_reaches_the_report(small):
     column = pl.Series("extra", np.random.default_rng(5).normal(size=small.reference.height))
     shifted = small.current.with_columns(extra=np.random.default_rng(6).normal(0.25, 1, small.current.height))

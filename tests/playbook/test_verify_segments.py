@@ -101,6 +101,7 @@ def test_a_mix_that_grew_easier_does_not_hide_that_every_group_fell(check):
     assert mix.numbers["mix"] == pytest.approx(0.0875, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.rates
 def test_quiet_segments_with_lucky_days_stay_quiet():
     told = 0
@@ -209,6 +210,7 @@ def test_a_flow_that_grew_because_of_the_mix_is_a_note():
     assert "because of more or fewer rows labelled 'b'" in flow.summary
 
 
+@pytest.mark.slow
 def test_lucky_days_are_no_grown_flow():
     """Counting rows as independent, as a z of proportions does, half of these pairs would be told."""
     told, by_row = 0, 0

@@ -46,6 +46,7 @@ def test_what_moved_and_what_goes_with_errors_is_kept_and_the_choice_is_said(wid
     assert left_by_screen(again) == left
 
 
+@pytest.mark.slow
 def test_the_split_of_a_wide_table_adds_up(wide):
     case = worlds.case_of(wide)
     parts = headline_split(case)

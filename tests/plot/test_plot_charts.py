@@ -61,6 +61,7 @@ def test_any_two_sources_draw_the_same(months, tmp_path):
         assert plot.categorical(one, other, "channel").to_dict() == wanted
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", ["numeric", "confusion", "over_time"])
 def test_a_chart_holds_aggregates_however_many_rows(name, months):
     size = len(json.dumps(LOOKS[name](*months).to_dict()))

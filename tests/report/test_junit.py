@@ -78,6 +78,7 @@ def test_what_nobody_can_fail_is_refused():
         answer.to_junit()
 
 
+@pytest.mark.slow
 def test_the_command_writes_it(tmp_path, monkeypatch):
     reference, current = worlds.two_months(np.random.default_rng(1), 400)
     reference.write_parquet(tmp_path / "reference.parquet")

@@ -140,6 +140,7 @@ def killed_at(folder, step: int, *, after: bool) -> bool:
     return os.WIFSIGNALED(status)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_at_any_moment_the_former_version_stays_current(tmp_path, after):
     first = published(tmp_path).name

@@ -84,6 +84,7 @@ def test_quiet_months_are_held():
     assert found.best.gain.low < 0.01
 
 
+@pytest.mark.slow
 def test_round_trip_schema_and_pages(thorough):
     assert Retrain.from_json(thorough.to_json()) == thorough
     jsonschema.validate(json.loads(thorough.to_json()), Retrain.json_schema())
@@ -96,6 +97,7 @@ def test_round_trip_schema_and_pages(thorough):
     assert "### Candidates" in thorough.to_markdown()
 
 
+@pytest.mark.slow
 def test_the_same_again_is_the_same(drifted):
     one, other = (drifted.retrain(policy={"windows": ["recent", "importance"]}) for _ in range(2))
     assert one.to_json() == other.to_json()
@@ -124,6 +126,7 @@ def batches(seed: int, days_late: int) -> logs.Log:
     return logs.Log(made.model, turned(made.reference), turned(made.current))
 
 
+@pytest.mark.slow
 def test_labels_that_had_not_arrived_are_not_used():
     """The batch tells the label, but only once labels of the batch have arrived, which is after its last row was served."""
     log = batches(3, days_late=6)
@@ -242,6 +245,7 @@ def test_a_model_that_learns_on_is_simulated_as_continuous(drifted):
     assert policies["continuous"].value is not None
 
 
+@pytest.mark.slow
 def test_a_pipeline_learns_on_step_by_step(drifted):
     """A scaler and a linear model can both be given more rows; an encoder cannot."""
     both = make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0))
@@ -343,6 +347,7 @@ def broken():
     return logs.Log(made.model, made.reference, logs.served(made.model, cents))
 
 
+@pytest.mark.slow
 def test_a_unit_fault_is_refused_and_both_numbers_are_shown(broken):
     found = broken.retrain(policy={"diagnose": True, "windows": ["all", "recent"]})
     assert found.verdict is RetrainVerdict.REFUSED
@@ -527,6 +532,7 @@ def test_infinite_values_are_no_end(drifted):
     assert log.retrain(roles=roles, policy={"windows": ["recent"]}).verdict is RetrainVerdict.PROMOTE
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "macro_f1", "balanced_accuracy", "brier"])
 def test_any_headline(drifted, metric):
     found = drifted.retrain(metric=metric, policy={"windows": ["recent"]})

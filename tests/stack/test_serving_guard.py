@@ -180,6 +180,7 @@ def test_a_call_that_waited_pays_for_no_more_columns():
     assert budget.saved <= max(0.02 * 1e-3 + 20e-6, 10 * FIXED)
 
 
+@pytest.mark.slow
 def test_every_column_has_its_turn(trained, frozen):
     for i in range(300):
         frozen.predict(trained.rows.iloc[[i]])

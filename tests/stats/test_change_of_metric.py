@@ -65,6 +65,7 @@ def test_false_alarms_of_the_day_test_keep_to_their_rate(world):
     assert np.sum(p < VERDICT_ALPHA) <= stats.binom.ppf(0.999, times, 0.01)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("world", MARKED)
 def test_the_day_test_is_not_blind_where_nothing_happened_either(world):
     assert np.mean(p_values(6, 150, **world) < 0.2) >= 0.06

@@ -39,6 +39,7 @@ def test_correlations_are_spearmans():
     assert set(found) == {(0, 1), (0, 2), (1, 2)}
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("options", "dated"),
     [({}, True), ({}, False), ({"weekday": 0.3, "day": 0.15}, True)],

@@ -73,7 +73,7 @@ def at_most(count: int, repeats: int, rate: float) -> bool:
     return count <= stats.binom.ppf(0.9999, repeats, rate)
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("rows", "days", "only"),
     [

@@ -45,6 +45,7 @@ def drawn(rng, expectation, rows):
     return places, chance[places]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("shift", [0.0, 0.1])
 def test_the_estimate_has_no_bias_and_its_interval_covers(shift):
     rng = np.random.default_rng(1)

@@ -158,6 +158,7 @@ def rows_of(name, y, p):
 NUMBERS = st.floats(-1e4, 1e4).map(lambda x: round(x, 3))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=50))
 def test_regression_metrics(pairs):

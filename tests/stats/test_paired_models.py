@@ -170,7 +170,7 @@ def intervals_hold(days, rows, tau, *, runs=400, memory=0.0):
     return held / runs
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("days", "rows", "tau", "memory"),
     [

@@ -27,6 +27,7 @@ def ranked(draw):
     return np.array(flags), np.array(scores)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", METRICS)
 @settings(max_examples=150, deadline=None)
 @given(data=ranked())

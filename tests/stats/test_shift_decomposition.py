@@ -63,7 +63,7 @@ WORLDS = {
 }
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("pair", WORLDS.values(), ids=WORLDS)
 def test_a_known_split_is_recovered(pair):
     reference, current = pair

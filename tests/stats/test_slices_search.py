@@ -59,6 +59,7 @@ def test_at_most_one_in_a_hundred_quiet_runs_reports_any():
     assert alarms <= 5, "more than 5 of 150 has a probability of 0.4 % at a rate of 1 %"
 
 
+@pytest.mark.slow
 def test_days_with_luck_of_their_own_are_no_segment():
     runs = 20
     alarms = sum(
