@@ -53,7 +53,7 @@ def complaint(line: str, *, whole: bool) -> str:
             return f"no command {words[0]!r}"
         command = command.commands[words.pop(0)]
     if hasattr(command, "commands"):
-        return "" if not whole else "no command is named"
+        return "" if not whole or command.invoke_without_command else "no command is named"
     try:
         command.make_context(command.name, words)
     except Exception as error:  # the classes are those of click or of Typer's copy of it, depending on its version

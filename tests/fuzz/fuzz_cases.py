@@ -104,6 +104,9 @@ def commands(group: typer.Typer = app, path: tuple[str, ...] = ()) -> Iterator[t
         yield (*path, name)
     for inner in group.registered_groups:
         assert inner.typer_instance is not None
+        callback = inner.typer_instance.registered_callback
+        if callback is not None and callback.invoke_without_command:
+            yield (*path, inner.name or "")
         yield from commands(inner.typer_instance, (*path, inner.name or ""))
 
 
@@ -219,7 +222,28 @@ def _watch(folder: Path, chance: random.Random) -> Arguments:
          ["--mute", chance.choice(TEXTS), "--reason", "x"], ["--unmute", chance.choice(TEXTS)],
          ["--mute", "missing:*", "--reason", "x", "--until", chance.choice(TEXTS)])
     )  # fmt: skip
-    return ["watch", "watch.toml", "-q", *options, *_outputs(chance, "--json")]
+    return ["watch", "watch.toml", "-q", *options, *_outputs(chance, "--json", "--html")]
+
+
+def _incidents(folder: Path, chance: random.Random) -> Arguments:
+    if chance.random() < 0.5:
+        tables.damage(folder / "backslide.db", chance)
+    if chance.random() < 0.3:
+        spoil_config(folder, "watch.toml", chance)
+    return ["incidents", "--config", "watch.toml", *chance.choice(([], ["--json"], ["--nope"]))]
+
+
+def _mark(folder: Path, chance: random.Random) -> Arguments:
+    listing = _incidents(folder, chance)[:3]
+    what = chance.choice(("false", "fixed", "known", chance.choice(TEXTS)))
+    return [
+        *listing,
+        "mark",
+        chance.choice(("1", "2026-02-26", chance.choice(TEXTS))),
+        what,
+        "--note",
+        chance.choice(TEXTS),
+    ]
 
 
 def _report(folder: Path, chance: random.Random) -> Arguments:
@@ -367,6 +391,8 @@ CASES: dict[tuple[str, ...], Callable[[Path, random.Random], Arguments]] = {
     ("retrain",): _job("retrain", "--json", "--html", "--md"),
     ("selftest",): _job("selftest", "--json", more=lambda _: ["--minutes", "0.02", "--rows", "1000", "--columns", "1"]),
     ("watch",): _watch,
+    ("incidents",): _incidents,
+    ("incidents", "mark"): _mark,
     ("report",): _report,
     ("integrity",): _integrity,
     ("snapshot",): _snapshot,

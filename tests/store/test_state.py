@@ -74,6 +74,41 @@ def test_mutes_are_of_a_model(database: Database):
     assert database.unmute("m", "missing:*") == 0
 
 
+def test_incidents_keep_their_numbers_and_marks_are_of_the_model(database: Database):
+    book = database.book("m", {"a": 1})
+    book.number(["2026-03-01", "2026-03-09"])
+    book.number(["2026-02-01", "2026-03-01"])  # one that was known later has a later number
+    assert {name: one.number for name, one in book.incidents().items()} == {
+        "2026-03-01": 1, "2026-03-09": 2, "2026-02-01": 3,
+    }  # fmt: skip
+    database.mark("m", "2026-03-09", "false", "a test", [("performance", "alarm", "2026-03-08")])
+    other = database.book("m", {"a": 2})
+    assert other.incidents()["2026-03-09"].mark == "false"
+    assert other.incidents()["2026-03-09"].covers == (("performance", "alarm", "2026-03-08"),)
+    assert database.incidents("n") == {}
+    book.keep_report({"status": "quiet"})
+    other.keep_report({"status": "watch"})
+    book.keep_report({"status": "alarm"})
+    assert database.reports() == {"m": {"status": "alarm"}}
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(database: Database):
+    book = database.book("m", {"a": 1})
+    book.freeze("inputs", {3: {"rows": 5}})
+    database.mute("m", Mute("missing:*", "known"))
+    with database.engine.begin() as connection:
+        for table in ("incidents", "reports"):
+            connection.execute(text(f"drop table {table}"))
+        connection.execute(text("update backslide_version set version_num = '0001'"))
+    url = database.engine.url.render_as_string(hide_password=False)
+    again = open_database(url, Path("/"))
+    assert again.book("m", {"a": 1}).periods("inputs") == {3: {"rows": 5}}
+    assert [one.pattern for one in again.book("m", {"a": 1}).mutes()] == ["missing:*"]
+    again.book("m", {"a": 1}).number(["x"])
+    assert again.incidents("m")["x"].number == 1
+    again.close()
+
+
 def test_opening_twice_changes_nothing(tmp_path: Path):
     one = open_database("sqlite:///state/../kept.db", tmp_path) if (tmp_path / "state").mkdir() is None else None
     assert one is not None

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from backslide.cli.incidents import incidents
 from backslide.cli.log_app import log
 from backslide.cli.options import Config, HtmlFile, JsonFile, JunitFile, MarkdownFile, PrintJson, Quiet, Trusted, option
 from backslide.cli.output import Files
 from backslide.cli.streams import Commands
+from backslide.cli.watch_app import watch
 
 app = Commands(
     name="backslide",
@@ -364,33 +366,6 @@ def checks(json: PrintJson = False) -> int:
     return run(as_json=json)
 
 
-@app.command()
-def watch(
-    config: Config = Path("backslide.toml"),
-    replay: Annotated[
-        bool, typer.Option("--replay", help="Replay the history: which alarms would have been raised, and when.")
-    ] = False,
-    every: Annotated[str | None, option("--every", "TIME", "Look again every 30m, 1h, 1d ... until stopped.")] = None,
-    as_of: Annotated[str | None, option("--as-of", "TIME", "Treat this time as the present (ISO, UTC).")] = None,
-    mute: Annotated[
-        str | None,
-        option("--mute", "STREAM", "Suppress alerts for a stream (a name, or missing:*)."),
-    ] = None,
-    reason: Annotated[str | None, option("--reason", "TEXT", "Why the stream is muted.")] = None,
-    until: Annotated[str | None, option("--until", "DAY", "Last day of the mute.")] = None,
-    unmute: Annotated[str | None, option("--unmute", "STREAM", "Alert for a muted stream again.")] = None,
-    test_alert: Annotated[bool, typer.Option("--test-alert", help="Send a test message to every receiver.")] = False,
-    json: JsonFile = None,
-    quiet: Quiet = False,
-) -> int:
-    """Look at what has arrived since the last look, and raise an alarm where the model got worse.
-
-    Exits with 1 while an alarm is open, with 2 if this could not be determined.
-    """
-    from backslide.cli.watch import Wish, run
-
-    wish = Wish(replay, every, as_of, mute, unmute, reason, until, test_alert)
-    return run(config, Files(json=json), wish, quiet=quiet)
-
-
-app.add_typer(log, name="log", context_settings={"help_option_names": ["-h", "--help"]})
+app.command()(watch)
+for group, name in ((incidents, "incidents"), (log, "log")):
+    app.add_typer(group, name=name, context_settings={"help_option_names": ["-h", "--help"]})

@@ -20,6 +20,7 @@ Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuratio
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 JsonFile = Annotated[str | None, option("--json", "FILE", "Write the answer as JSON; - for the terminal.")]
 HtmlFile = Annotated[str | None, option("--html", "FILE", "Write the report as one HTML page.")]
+HtmlFolder = Annotated[str | None, option("--html", "DIR", "Write pages of every model, over time, to a folder.")]
 MarkdownFile = Annotated[str | None, option("--md", "FILE", "Write the report as Markdown.")]
 JunitFile = Annotated[str | None, option("--junit", "FILE", "Write the answer as JUnit XML.")]
 Trusted = Annotated[

@@ -15,7 +15,9 @@ from backslide.contracts.config import Settings
 from backslide.contracts.errors import BackslideError, ConfigError, StoreError
 
 if TYPE_CHECKING:
+    from backslide.contracts.watch import WatchReport
     from backslide.store.database import Database
+    from backslide.store.memory import Json
 
 SOON = 60.0
 """Seconds after which a store that failed is tried again, however seldom looks are."""
@@ -35,12 +37,14 @@ class Wish:
     reason: str | None = None
     until: str | None = None
     test_alert: bool = False
+    html: str | None = None
+    """Folder of the pages."""
 
 
 def run(config: Path, files: Files, wish: Wish, *, quiet: bool) -> int:
     """Look, print and write; returns 1 while an alarm is open."""
     files.check()
-    settings = Settings.load(config)
+    settings = _with_pages(Settings.load(config), wish)
     pause = _seconds(wish.every)
     if wish.replay and (pause is not None or wish.mute or wish.unmute):
         raise ConfigError("--replay covers the history alone; leave out --every, --mute and --unmute")
@@ -50,6 +54,7 @@ def run(config: Path, files: Files, wish: Wish, *, quiet: bool) -> int:
         with bounded_memory(settings.engine.max_memory), progress(quiet=quiet) as report_progress:
             report = watch(settings, replay=True, as_of=_moment(wish.as_of), progress=report_progress)
         publish(report, files)
+        _write_pages(wish, report, {}, settings.base)
         return 1 if report.alarmed else 0
     from backslide.store.database import open_database
 
@@ -90,7 +95,34 @@ def _once(database: Database, settings: Settings, files: Files, wish: Wish, *, q
         report = watch(settings, as_of=_moment(wish.as_of), book=book, progress=report_progress)
     book.end_run(number, report.status.value, report.summary)
     publish(report, files)
+    _write_pages(wish, report, database.reports() if wish.html is not None else {}, settings.base)
     return 1 if report.alarmed else 0
+
+
+def _with_pages(settings: Settings, wish: Wish) -> Settings:
+    """Where pages are written, reports of diagnoses are kept beside them unless they have a folder of their own."""
+    if wish.html is None:
+        return settings
+    from backslide.report.render.site import REPORTS, check_site
+
+    folder = Path(wish.html).resolve()
+    check_site(folder)
+    if settings.watch.reports is not None:
+        return settings
+    watch = settings.watch.model_copy(update={"reports": str(folder / REPORTS)})
+    return settings.model_copy(update={"watch": watch})
+
+
+def _write_pages(wish: Wish, report: WatchReport, reports: dict[str, Json], base: Path) -> None:
+    if wish.html is None:
+        return
+    from backslide.contracts.watch import WatchReport
+    from backslide.report.render.site import INDEX, write_site
+
+    others = [WatchReport.from_dict(data) for name, data in reports.items() if name != report.model]
+    folder = Path(wish.html).resolve()
+    written = write_site(folder, report, others, base)
+    note(f"wrote {len(written)} pages; begin with {folder / INDEX}")
 
 
 def _hush(database: Database, settings: Settings, wish: Wish) -> int:

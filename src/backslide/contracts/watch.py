@@ -38,6 +38,10 @@ StreamKind = Literal[
 ]
 
 
+Mark = Literal["false", "fixed", "known"]
+"""What a person may say of an incident: nothing was wrong, it is mended, or it is known and nobody need be called."""
+
+
 class Point(Value):
     """One period of a stream."""
 
@@ -106,10 +110,23 @@ class IncidentDiagnosis(Value):
     """File of its report."""
 
 
+class IncidentMark(Value):
+    """What a person said of an incident."""
+
+    mark: Mark
+    note: str = ""
+    at: str
+    """When (ISO, UTC)."""
+    covers: tuple[tuple[str, str, str], ...] = ()
+    """Stream, level and period of the members that it speaks of: those that the incident had then."""
+
+
 class Incident(Value):
     """What was raised together."""
 
     id: str
+    number: int | None = None
+    """By which ``backslide incidents`` names it; counted per model, never used twice."""
     level: Level
     """The worst that any of its streams reached."""
     open: bool
@@ -124,6 +141,22 @@ class Incident(Value):
     muted: str | None = None
     events: tuple[str, ...] = ()
     """Deploys and other events of the log from the period before it began to the one that raised it."""
+    mark: IncidentMark | None = None
+
+    @property
+    def uncovered(self) -> tuple[Member, ...]:
+        """Open members that no mark speaks of, whatever it says."""
+        covered = self.mark.covers if self.mark is not None else ()
+        return tuple(m for m in self.members if m.closed is None and (m.stream, m.level, m.raised) not in covered)
+
+    @property
+    def pressing(self) -> tuple[Member, ...]:
+        """Open members that ask for somebody: not muted, and not marked as false or known (fixed is shown by recovery)."""
+        if not self.open or self.muted is not None:
+            return ()
+        if self.mark is not None and self.mark.mark != "fixed":
+            return self.uncovered
+        return tuple(m for m in self.members if m.closed is None)
 
 
 class InputFault(Value):
@@ -150,6 +183,13 @@ class InputFault(Value):
     """``quiet`` where it costs nothing that matters, or is what the reference shows as well."""
 
 
+class DatedEvent(Value):
+    """A deploy or another dated change that the log holds."""
+
+    at: str
+    text: str
+
+
 class Delivery(Value):
     """A message and what became of it."""
 
@@ -169,6 +209,12 @@ class Promise(Value):
     periods_per_year: float
     streams: int
     note: str
+    years: float = 0.0
+    """Watched so far, after the reference."""
+    marked_false: int = 0
+    """Alarms among the incidents that a person marked as false."""
+    marked_note: str = ""
+    """What those say of the promise; empty where there are none."""
 
 
 class Labels(Value):
@@ -228,6 +274,8 @@ class WatchReport(PublishedAnswer):
     faults: tuple[InputFault, ...] = ()
     """Data faults of new rows, those that matter first."""
     deliveries: tuple[Delivery, ...] = ()
+    events: tuple[DatedEvent, ...] = ()
+    """Events of the log since the reference began, the last hundred."""
     notes: tuple[str, ...] = ()
 
     @property

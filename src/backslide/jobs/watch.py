@@ -31,7 +31,7 @@ from backslide.monitor.collect import SumPlan, gather
 from backslide.monitor.detect import Rules, Track, track
 from backslide.monitor.events import events_of
 from backslide.monitor.fault_watch import FaultWatch
-from backslide.monitor.incidents import Group, group_signals
+from backslide.monitor.incidents import Group, group_signals, identity
 from backslide.monitor.label_free import estimate_waiting
 from backslide.monitor.labels import Ages, ages_of, label_notes
 from backslide.monitor.periods import PERIOD, PeriodGrid, now
@@ -95,11 +95,13 @@ def watch(
     if settings.watch.diagnose:
         more = {"last": look.last, "recover_after": look.recover_after, "reference_model": reference_model}
         investigate(settings, look.rows, memory, groups, look.grid, say, **more)
+    memory.number(identity(group, look.grid) for group in groups)
     if not replay:
         notify.put(settings, memory, groups, look.grid, look.last)
         if deliver:
             notify.deliver(settings, memory)
     report = publish(settings, memory, look.published(), tracks, groups, replay=replay)
+    memory.keep_report(report.to_dict())
     if settings.watch.metrics_file is not None and not replay:
         notify.write_metrics(settings, report)
     return report

@@ -12,8 +12,9 @@ from backslide.contracts import say
 from backslide.contracts.finding import Estimate
 from backslide.contracts.watch import Incident, IncidentDiagnosis, Level, Member, StreamKind
 from backslide.monitor.detect import Signal, Track
+from backslide.monitor.marks import mark_of
 from backslide.monitor.periods import PeriodGrid
-from backslide.store.memory import Json, Mute, damaged
+from backslide.store.memory import IncidentEntry, Json, Mute, damaged
 
 ORDER: tuple[StreamKind, ...] = (
     "canary",
@@ -126,9 +127,14 @@ def _members(tracks: Sequence[Track], delay: Callable[[StreamKind], int]) -> Ite
 
 
 def incident(
-    group: Group, grid: PeriodGrid, mutes: Sequence[Mute], finding: IncidentDiagnosis | None, last: int
+    group: Group,
+    grid: PeriodGrid,
+    mutes: Sequence[Mute],
+    finding: IncidentDiagnosis | None,
+    last: int,
+    entry: IncidentEntry | None = None,
 ) -> Incident:
-    """A group as it is published; ``last`` is the period of the look."""
+    """A group as it is published; ``last`` is the period of the look, ``entry`` its number and mark."""
     speaker = group.speaker
     members = tuple(_member(m, grid) for m in group.ordered)
     reasons = [muted(m.track.followed.name, mutes, grid.label(last)) for m in group.members]
@@ -144,6 +150,8 @@ def incident(
         members=members,
         diagnosis=finding,
         muted=reasons[0] if all(reasons) else None,
+        number=None if entry is None else entry.number,
+        mark=None if entry is None else mark_of(entry),
     )
 
 

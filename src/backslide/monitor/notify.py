@@ -48,15 +48,19 @@ def put(settings: Settings, book: Book, groups: Sequence[Group], grid: PeriodGri
 def _messages(
     settings: Settings, book: Book, groups: Sequence[Group], grid: PeriodGrid, last: int, before: int | None
 ) -> list[Message]:
-    alerts, mutes, findings = settings.alerts, book.mutes(), book.findings()
+    alerts, mutes, findings, entries = settings.alerts, book.mutes(), book.findings(), book.incidents()
     known = {(m.incident, m.kind) for m in book.messages()}
     messages: list[Message] = []
     for group in groups:
         name = identity(group, grid)
-        if incident(group, grid, mutes, None, last).muted is not None:
+        shown = incident(group, grid, mutes, None, last, entries.get(name))
+        if shown.muted is not None:
             continue
+        answered = shown.mark is not None and not shown.uncovered
         for one in due_messages(group, grid, last, settings.watch.remind_after):
             if one.kind not in alerts.on or not _new(one, group, before, known):
+                continue
+            if one.kind == "reminder" and answered:  # somebody has looked at all of it
                 continue
             finding = finding_of(findings, name)
             messages.append(_message(settings, group, grid, one, finding, last))

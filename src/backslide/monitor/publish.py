@@ -12,6 +12,7 @@ from backslide.contracts import say
 from backslide.contracts.config import Settings
 from backslide.contracts.finding import Estimate
 from backslide.contracts.watch import (
+    DatedEvent,
     Delivery,
     EstimatedPerformance,
     Incident,
@@ -28,12 +29,14 @@ from backslide.monitor.events import Event, near
 from backslide.monitor.fault_streams import FaultHistory
 from backslide.monitor.incidents import Group, finding_of, identity, incident, muted
 from backslide.monitor.labels import Ages
+from backslide.monitor.marks import with_marks
 from backslide.monitor.periods import PeriodGrid
 from backslide.monitor.streams import HEADLINE_SHARE, Ledger, Subject, corrected_level
 from backslide.store.memory import Book, Mute
 
 RECENT = 7
 """Periods over which the corrected level is incidents."""
+MOST_EVENTS = 100
 SHOWN = 120
 """Periods of a stream that are published."""
 
@@ -58,13 +61,14 @@ def publish(
     settings: Settings, book: Book, look: Look, tracks: Sequence[Track], groups: Sequence[Group], *, replay: bool
 ) -> WatchReport:
     """Everything as the contract holds it."""
-    mutes, findings, grid = book.mutes(), book.findings(), look.grid
+    mutes, findings, entries, grid = book.mutes(), book.findings(), book.incidents(), look.grid
     last = look.last if look.last is not None else 0
     incidents = []
     for g in groups:
         diagnosis = finding_of(findings, identity(g, grid))
         events = near(look.events, grid, g.speaker.began, g.speaker.at)
-        incidents.append(incident(g, grid, mutes, diagnosis, last).model_copy(update={"events": events}))
+        entry = entries.get(identity(g, grid))
+        incidents.append(incident(g, grid, mutes, diagnosis, last, entry).model_copy(update={"events": events}))
     numbers = sorted(look.ledger.inputs[0])
     status = _status(incidents)
     return WatchReport(
@@ -77,7 +81,7 @@ def publish(
         period=grid.name,
         reference=(grid.label(numbers[0]), grid.label(numbers[-1])),
         last=None if look.last is None else grid.label(look.last),
-        promise=_promise(settings, grid, tracks),
+        promise=with_marks(_promise(settings, grid, tracks), incidents),
         labels=_labels(look),
         estimated=look.estimated,
         incidents=tuple(incidents),
@@ -89,18 +93,27 @@ def publish(
             )
             for m in book.messages()
         ),
+        events=_events(look, numbers[0]),
         notes=look.notes[1],
     )
 
 
+def _events(look: Look, first: int) -> tuple[DatedEvent, ...]:
+    """Those of the log since a period; periods that are numbers of rows have no dates."""
+    if not look.grid.timed:
+        return ()
+    since, until = look.grid.start(first), look.present
+    within = [(at, text) for at, text in look.events if since <= at < until]
+    return tuple(DatedEvent(at=at.isoformat(), text=text) for at, text in within[-MOST_EVENTS:])
+
+
 def _status(incidents: Sequence[Incident]) -> Level:
-    live = [one for one in incidents if one.open and one.muted is None]
-    members = [m.level for one in live for m in one.members if m.closed is None]
+    members = [m.level for one in incidents for m in one.pressing]
     return Level.ALARM if Level.ALARM in members else Level.WATCH if members else Level.QUIET
 
 
 def _summary(incidents: Sequence[Incident], status: Level, look: Look, tracks: Sequence[Track]) -> str:
-    live = [one for one in incidents if one.open and one.muted is None]
+    live = [one for one in incidents if one.pressing]
     if status != Level.QUIET and live:
         worst = max(live, key=lambda one: (one.level == Level.ALARM, one.known_on))
         return worst.sentence
@@ -110,6 +123,7 @@ def _summary(incidents: Sequence[Incident], status: Level, look: Look, tracks: S
     closed = [one for one in incidents if not one.open and one.level == Level.ALARM]
     past = f"; {len(closed)} alarm{'s' if len(closed) > 1 else ''} before, all over" if closed else ""
     hushed = ", open alarms are muted" if any(one.open and one.muted for one in incidents) else ""
+    hushed += ", what is open is marked" if any(one.open and one.mark and not one.muted for one in incidents) else ""
     until = "" if look.last is None else f" up to {look.grid.label(look.last)}"
     return f"Quiet: {len(tracks)} streams over {periods} periods{until}{past}{hushed}."
 
@@ -126,6 +140,7 @@ def _promise(settings: Settings, grid: PeriodGrid, tracks: Sequence[Track]) -> P
         streams=len(tracks),
         note=f"at most {often} false alarm of all {len(tracks)} streams together while the reference is what is normal; "
         f"the headline has {say.percent(HEADLINE_SHARE, 0)} of it{year}",
+        years=max((len(t.followed.later) for t in tracks), default=0) / grid.a_year(),
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from backslide.contracts.errors import ConfigError, StoreError
 from backslide.contracts.extras import needs
 from backslide.contracts.secrets import remember, scrub, scrubbed
-from backslide.store.memory import RESTORE, Book, Json, Kind, Message, Mute, damaged
+from backslide.store.memory import RESTORE, Book, IncidentEntry, Json, Kind, Message, Mute, damaged
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
@@ -66,6 +66,30 @@ class Database:
         with _of_the_store(self.engine), self.engine.begin() as connection:
             gone = connection.execute(mutes.delete().where(mutes.c.model == model, mutes.c.pattern == pattern))
             return int(gone.rowcount)
+
+    def mark(self, model: str, incident: str, mark: str, note: str, covers: Iterable[Sequence[str]]) -> None:
+        """Say what an incident was; another mark of the same incident is replaced."""
+        table = _table("incidents")
+        values = {"mark": mark, "note": note, "covers": [list(one) for one in covers], "marked": _now()}
+        with _of_the_store(self.engine), self.engine.begin() as connection:
+            chosen = table.update().where(table.c.model == model, table.c.incident == incident)
+            connection.execute(chosen.values(**_clean(values)))
+
+    def incidents(self, model: str) -> dict[str, IncidentEntry]:
+        """Incidents of a model by their names."""
+        table = _table("incidents")
+        with _of_the_store(self.engine), self.engine.begin() as connection:
+            return _entries(connection.execute(table.select().where(table.c.model == model)).all())
+
+    def reports(self) -> dict[str, Json]:
+        """The answer of each model's last look, by its name."""
+        table = _table("reports")
+        with _of_the_store(self.engine), self.engine.begin() as connection:
+            try:
+                rows = connection.execute(table.select().order_by(table.c.changed)).all()
+            except (ValueError, TypeError) as error:
+                raise damaged(f"the table reports holds what cannot be read ({type(error).__name__})") from None
+        return dict(sorted({row.model: row.report for row in rows}.items()))
 
     def close(self) -> None:
         """Close every connection."""
@@ -249,6 +273,27 @@ class DatabaseBook(Book):
         """See ``Book``."""
         return [Mute(row.pattern, row.reason, row.until) for row in self._rows("mutes", "id", model=self.model)]
 
+    def number(self, incidents: Iterable[str]) -> None:
+        """See ``Book``."""
+        with self.transaction():
+            known = self.incidents()
+            following = max((one.number for one in known.values()), default=0) + 1
+            for name in incidents:
+                if name not in known:  # of two looks at once one finds the number taken, and numbers at the next look
+                    row = {"model": self.model, "incident": name, "number": following, "created": _now()}
+                    following += self._insert("incidents", row)
+
+    def incidents(self) -> dict[str, IncidentEntry]:
+        """See ``Book``."""
+        return _entries(self._rows("incidents", model=self.model))
+
+    def keep_report(self, data: Json) -> None:
+        """See ``Book``."""
+        row = {"book": self.key, "model": self.model, "report": data, "changed": _now()}
+        with self.transaction():
+            if not self._insert("reports", row):
+                self._update("reports", {"book": self.key}, report=data, changed=_now())
+
     def begin_run(self) -> int:
         """Note that a look began; returns its number."""
         with self.transaction() as connection:
@@ -288,18 +333,34 @@ class DatabaseBook(Book):
 
         dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
         statement = dialect.insert(_table(name)).values(**_clean(values)).on_conflict_do_nothing()
+        # Of an insertion the driver of PostgreSQL counts the rows only where it is asked to.
+        counted = {"preserve_rowcount": True}
         with self.transaction() as connection:
-            return max(int(connection.execute(statement).rowcount), 0)
+            return max(int(connection.execute(statement, execution_options=counted).rowcount), 0)
 
 
-_TEXTS = ("title", "body", "error", "reason", "summary")
+def _entries(rows: Iterable[Any]) -> dict[str, IncidentEntry]:
+    """By name, in the order of their numbers."""
+    return {
+        row.incident: IncidentEntry(
+            row.number,
+            row.mark,
+            row.note or "",
+            tuple((str(stream), str(level), str(period)) for stream, level, period in row.covers or ()),
+            "" if row.marked is None else f"{row.marked:%Y-%m-%dT%H:%M:%SZ}",
+        )
+        for row in sorted(rows, key=lambda row: row.number)
+    }
+
+
+_TEXTS = ("title", "body", "error", "reason", "summary", "note")
 """Columns of sentences; those of sums hold the user's own values, which are compared."""
 
 
 def _clean(values: Mapping[str, Any]) -> dict[str, Any]:
     """What is written, without credentials: sources are addresses, and errors of others quote them."""
     clean = {name: scrub(text) if name in _TEXTS and isinstance(text, str) else text for name, text in values.items()}
-    return clean | {name: scrubbed(clean[name]) for name in ("settings", "finding") if name in clean}
+    return clean | {name: scrubbed(clean[name]) for name in ("settings", "finding", "report") if name in clean}
 
 
 def _table(name: str) -> Table:

@@ -30,6 +30,19 @@ class Mute:
 
 
 @dataclass(frozen=True)
+class IncidentEntry:
+    """The number of an incident, and what somebody said of it."""
+
+    number: int
+    mark: str | None = None
+    note: str = ""
+    covers: tuple[tuple[str, str, str], ...] = ()
+    """Stream, level and period of the members that the mark speaks of."""
+    at: str = ""
+    """When it was marked (ISO, UTC)."""
+
+
+@dataclass(frozen=True)
 class Message:
     """Something to tell, and what became of it."""
 
@@ -54,6 +67,7 @@ class Book:
     sums: dict[str, dict[int, Json]] = field(default_factory=dict)
     found: dict[str, Json] = field(default_factory=dict)
     muted: list[Mute] = field(default_factory=list)
+    numbered: dict[str, IncidentEntry] = field(default_factory=dict)
 
     def transaction(self) -> AbstractContextManager[Any]:
         """All writes inside take effect together, or not at all. Nothing to undo here: who dies loses all of it."""
@@ -103,3 +117,15 @@ class Book:
     def mutes(self) -> list[Mute]:
         """Those in force."""
         return list(self.muted)
+
+    def number(self, incidents: Iterable[str]) -> None:
+        """Give every incident that has none the next number."""
+        for name in incidents:
+            self.numbered.setdefault(name, IncidentEntry(len(self.numbered) + 1))
+
+    def incidents(self) -> dict[str, IncidentEntry]:
+        """By their names."""
+        return dict(self.numbered)
+
+    def keep_report(self, data: Json) -> None:
+        """Keep the answer of the look, in place of the one before."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, DateTime, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, Column, DateTime, Integer, MetaData, String, Table, Text, UniqueConstraint
 
 metadata = MetaData()
 
@@ -78,3 +78,28 @@ runs = Table(
     Column("status", String(16)),
     Column("summary", Text),
 )
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("model", Text, primary_key=True),
+    Column("incident", String(64), primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("mark", String(16)),
+    Column("note", Text),
+    Column("covers", JSON),
+    Column("marked", DateTime),
+    Column("created", DateTime, nullable=False),
+    UniqueConstraint("model", "number", name="incident_number"),
+)
+"""Numbers of incidents, and what people said of them. They are of the model: other settings do not change what somebody knows."""
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("book", String(64), primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("report", JSON, nullable=False),
+    Column("changed", DateTime, nullable=False),
+)
+"""The answer of the last look."""

@@ -13,12 +13,16 @@ from backslide.report.charts.rows import cell_text
 from backslide.report.charts.segments import MOST_IN_TABLE, SegmentLine, lines
 from backslide.report.charts.spec import WIDTH, chart_spec
 from backslide.report.charts.svg import draw
+from backslide.report.charts.timeline import timeline_svg
 
 if TYPE_CHECKING:
     from backslide.contracts.evidence import Evidence, Waterfall
+    from backslide.report.documents.timeline import Timeline
 
 WIDE = 860
 """Width of the waterfall where there is room."""
+NARROW = 360
+"""Width of a timeline on a phone: what fits without shrinking its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,15 @@ def waterfall_figure(evidence: Waterfall) -> Figure:
     except ValueError:
         return Figure(evidence.title, evidence.reading)
     return Figure(evidence.title, evidence.reading, evidence.kind, svg=wide, narrow=narrow)
+
+
+def timeline_figure(timeline: Timeline) -> Figure:
+    """A timeline at both widths."""
+    try:
+        wide, narrow = timeline_svg(timeline, WIDE), timeline_svg(timeline, NARROW)
+    except ValueError:
+        return Figure(timeline.title, timeline.reading)
+    return Figure(timeline.title, timeline.reading, timeline.kind, svg=wide, narrow=narrow)
 
 
 def _drawing(evidence: Evidence, width: int) -> Markup:

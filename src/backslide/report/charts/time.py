@@ -23,7 +23,7 @@ MOST_DOTS = 120
 def series(evidence: Series, width: int) -> Spec:
     """A line per window with its interval, over the usual band and the dated events."""
     same_length(evidence.points)
-    times = [_milliseconds(point.at) for point in evidence.points]
+    times = [milliseconds(point.at) for point in evidence.points]
     dated = all(time is not None for time in times)
     values = [
         _series_value(point, time if dated else number, share=evidence.share)
@@ -36,7 +36,7 @@ def series(evidence: Series, width: int) -> Spec:
             "type": "temporal",
             "title": None,
             "scale": {"type": "utc"},
-            "axis": _time_axis(values),
+            "axis": time_axis((min(v["x"] for v in values), max(v["x"] for v in values))),
         }
     y = quantity("value", evidence.y, axis_of(share=evidence.share), zero=False)
     layers = _usual(evidence, y)
@@ -83,11 +83,11 @@ def _series_value(point: SeriesPoint, x: float | None, *, share: bool) -> Spec:
 
 def _events_within(evidence: Series, times: Sequence[float]) -> dict[str, float]:
     """Events that fall into the time shown: one far off would squeeze the series into a corner."""
-    events = {name: _milliseconds(at) for name, at in evidence.events.items()}
+    events = {name: milliseconds(at) for name, at in evidence.events.items()}
     return {name: at for name, at in events.items() if at is not None and min(times) <= at <= max(times)}
 
 
-def _milliseconds(text: str) -> float | None:
+def milliseconds(text: str) -> float | None:
     """An ISO time as milliseconds since 1970 in UTC; None for what is no ISO time."""
     try:
         at = datetime.fromisoformat(text)
@@ -96,8 +96,9 @@ def _milliseconds(text: str) -> float | None:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000
 
 
-def _time_axis(values: Sequence[Spec]) -> Spec:
-    span = max(v["x"] for v in values) - min(v["x"] for v in values) if values else 0
+def time_axis(ends: tuple[float, float]) -> Spec:
+    """The axis of times between two moments in milliseconds."""
+    span = ends[1] - ends[0]
     day = 86_400_000
     pattern = "%H:%M" if span < 2 * day else "%b %d" if span < 330 * day else "%b %Y"
     return {"format": pattern, "tickCount": 5, "labelOverlap": "greedy", "labelSeparation": 14}

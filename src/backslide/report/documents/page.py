@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from backslide.contracts import say
 from backslide.report.documents.findings import CheckView, FindingView
+from backslide.report.documents.timeline import Sparkline, Timeline
 
 if TYPE_CHECKING:
     from backslide.contracts.evidence import Evidence
@@ -40,6 +41,14 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class PageLink:
+    """Another page, by its address as seen from this one."""
+
+    text: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One definition: a name with one or several lines."""
 
@@ -66,6 +75,11 @@ class Card:
     charts: tuple[Evidence, ...] = ()
     level: str = "note"
     """By which the page filters: ``fail``, ``warn``, ``note``, ``ok``."""
+    href: str = ""
+    """Address of the page that says more; the title leads there."""
+    pages: tuple[PageLink, ...] = ()
+    """Further pages about it."""
+    spark: Sparkline | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +142,7 @@ class FindingBlock:
     kind: str = "finding"
 
 
-Block = Paragraph | PageTable | Bullets | Cards | Chart | CheckBlock | FindingBlock
+Block = Paragraph | PageTable | Bullets | Cards | Chart | Timeline | CheckBlock | FindingBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +196,8 @@ class Page:
     contents: tuple[StepLink, ...] = ()
     inputs: tuple[Row, ...] = ()
     notes: tuple[str, ...] = ()
+    trail: tuple[PageLink, ...] = ()
+    """The pages above this one, the highest first."""
 
 
 def section(title: str, *blocks: Block | None, depth: Depth = "usual", folded: bool = False) -> PageSection:

@@ -40,6 +40,7 @@ def watch_page(watched: WatchReport) -> Page:
     """The page of a look; strings of foreign origin are made safe to show first."""
     w = cleaned(watched)
     word, sign, tone = VERDICT[w.status]
+    action, reason = _decision(w)
     return Page(
         model=w.model,
         about="is it still as good as it was?",
@@ -47,12 +48,71 @@ def watch_page(watched: WatchReport) -> Page:
         sign=sign,
         tone=tone,
         headline=w.summary,
-        facts=(PageFact("reference", f"{w.reference[0]} to {w.reference[1]}", (f"by {w.period}",)),),
-        context=rows(("promise", w.promise.note), ("labels", _labels(w)), ("estimate", _estimate(w))),
+        facts=(*_level(w), PageFact("reference", f"{w.reference[0]} to {w.reference[1]}", (f"by {w.period}",))),
+        action=action,
+        reason=reason,
+        context=rows(("promise", _promise(w)), ("labels", _labels(w)), ("estimate", _estimate(w))),
         sections=(*_incidents(w), *_faults(w), _streams(w.streams), *_deliveries(w)),
         inputs=rows(("metric", say.metric(w.metric)), ("as of", say.moment(w.as_of)), ("last period", w.last or "")),
         notes=(*w.labels.notes, *w.notes),
     )
+
+
+def incidents_page(watched: WatchReport) -> Page:
+    """Every incident of a model, the newest first, as ``backslide incidents`` lists them."""
+    w = cleaned(watched)
+    word, sign, tone = VERDICT[w.status]
+    if w.incidents:
+        block = section("Incidents", Cards(tuple(map(incident_card, newest_first(w.incidents)))), depth="brief")
+    else:
+        block = section("Incidents", Paragraph(NO_INCIDENTS), depth="brief")
+    return Page(
+        model=w.model,
+        about="what was raised",
+        verdict=word,
+        sign=sign,
+        tone=tone,
+        headline=w.summary,
+        context=rows(("promise", _promise(w))),
+        sections=(block,),
+        inputs=rows(("as of", say.moment(w.as_of)), ("last period", w.last or "")),
+    )
+
+
+NO_INCIDENTS = (
+    "Nothing was raised so far. What several streams raise together becomes one incident here, with its diagnosis; "
+    "backslide incidents mark N false|fixed|known --note TEXT says what it was."
+)
+
+
+def _level(w: WatchReport) -> list[PageFact]:
+    """The headline in the last period that its labels let judge, beside what is usual."""
+    stream = next((s for s in w.streams if s.kind == "performance" and s.latest is not None), None)
+    if stream is None or stream.latest is None:
+        return []
+    last = stream.latest
+    usual = [say.level(value, share=stream.share) for value in (last.expected, last.low, last.high)]
+    notes = (f"on {last.period}; usual {usual[0]} [{usual[1]} to {usual[2]}]",)
+    direction = "worse" if stream.level == Level.ALARM else ""
+    return [PageFact(stream.words, say.level(last.value, share=stream.share), notes, direction)]
+
+
+def _decision(w: WatchReport) -> tuple[str, str]:
+    """What to do now about the last alarm that asks for somebody, and why; empty while there is none."""
+    if w.replay:
+        return "", ""
+    pressing = [one for one in w.incidents if any(m.level == Level.ALARM for m in one.pressing)]
+    if not pressing:
+        return "", ""
+    diagnosis = pressing[-1].diagnosis
+    if diagnosis is None or not diagnosis.decision:
+        return "Run backslide diagnose", "No diagnosis was made: [watch] diagnose is off."
+    action, _, reason = diagnosis.decision.partition(": ")
+    return say.sentence(action).rstrip("."), reason
+
+
+def _promise(w: WatchReport) -> str:
+    return "; ".join(text for text in (w.promise.note, w.promise.marked_note) if text)
 
 
 def _labels(w: WatchReport) -> str:
@@ -97,14 +157,23 @@ def _incidents(w: WatchReport) -> list[PageSection]:
     if w.replay:
         alarms = sum(one.level == Level.ALARM for one in w.incidents)
         total = f"{say.counted(alarms, 'alarm')}, {say.counted(len(w.incidents) - alarms, 'early sign')}"
-    cards = Cards(tuple(map(_incident, shown)))
+    cards = Cards(tuple(map(incident_card, shown)))
     return [section("Raised" if w.replay else "Incidents", cards, Paragraph(total), depth="brief")]
 
 
-def _incident(one: Incident) -> Card:
+def newest_first(incidents: tuple[Incident, ...]) -> list[Incident]:
+    """What is read first: the last incident that is open, then the others from the newest to the oldest."""
+    newest = list(reversed(incidents))
+    return sorted(newest, key=lambda one: not one.open)
+
+
+def incident_card(one: Incident) -> Card:
+    """An incident: its sentence, when, what else moved, what to do."""
     state = "open" if one.open else f"over {one.closed}"
     if one.muted is not None:
         state += f", muted: {one.muted}"
+    if one.mark is not None:
+        state += f", marked {one.mark.mark}" + (f": {one.mark.note}" if one.mark.note else "")
     others = [member.sentence for member in one.members if member.sentence != one.sentence]
     more = [f"and {len(others) - MOST_MEMBERS} more streams"] if len(others) > MOST_MEMBERS else []
     diagnosis = one.diagnosis
@@ -117,7 +186,7 @@ def _incident(one: Incident) -> Card:
     )
     word, sign, _ = VERDICT[one.level]
     return Card(
-        title=f"{sign} {one.id}",
+        title=f"{sign} {'' if one.number is None else f'Incident {one.number}, '}{one.id}",
         text=one.sentence,
         badge=word.lower(),
         means=state,

@@ -19,7 +19,8 @@ from markupsafe import Markup
 
 from backslide.contracts import say
 from backslide.report.charts import palette
-from backslide.report.charts.figures import Figure, figure, is_table, waterfall_figure
+from backslide.report.charts.figures import Figure, figure, is_table, timeline_figure, waterfall_figure
+from backslide.report.charts.timeline import sparkline_svg
 from backslide.report.documents.page import Card, Cards, CheckBlock
 
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ def _environment() -> Environment:
         "distributions": _distributions,
         "figure": figure,
         "waterfall": waterfall_figure,
+        "timeline": timeline_figure,
+        "sparkline": sparkline_svg,
     }
     environment.filters["count"] = say.count
     environment.tests["said_in"] = _says

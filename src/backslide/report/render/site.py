@@ -1,0 +1,117 @@
+"""Watching as a folder of static pages: no script, no network, one file per model and incident."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from backslide.contracts.errors import ConfigError
+from backslide.contracts.escape import cleaned
+from backslide.contracts.files import write_whole
+from backslide.report.documents.watch_site import incident_page, model_page, overview_page
+from backslide.report.render.html import page_html
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from backslide.contracts.watch import WatchReport
+    from backslide.report.documents.page import Page
+
+INDEX = "index.html"
+REPORTS = "reports"
+LONGEST = 60
+RECENT = 20
+"""Incidents, the latest, whose pages each look writes anew: a mark may have come."""
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class FolderAddresses:
+    """Files beside each other; ``files`` are the reports that the folder holds, by the name that the answer gives them."""
+
+    def __init__(self, files: Mapping[tuple[str, str], str]) -> None:
+        self.files = files
+
+    def overview(self) -> str:
+        """See ``Addresses``."""
+        return INDEX
+
+    def model(self, name: str) -> str:
+        """See ``Addresses``."""
+        return f"model-{file_name(name)}.html"
+
+    def incident(self, name: str, incident: str) -> str:
+        """See ``Addresses``."""
+        return f"incident-{file_name(name)}-{file_name(incident)}.html"
+
+    def report(self, name: str, file: str) -> str:
+        """See ``Addresses``."""
+        found = self.files.get((name, file))
+        return "" if found is None else f"{REPORTS}/{quote(found)}"
+
+
+def file_name(name: str) -> str:
+    """Letters, digits, dots and dashes only; names that lose something keep a digest, so that no two share a file."""
+    safe = _UNSAFE.sub("-", name)[:LONGEST].strip("-.")
+    return safe if safe == name else f"{safe}-{sha256(name.encode()).hexdigest()[:8]}"
+
+
+def check_site(folder: Path) -> None:
+    """Refuse before the work what could not be written after it.
+
+    Raises:
+        ConfigError: when the folder is a file, or lies in no folder.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"cannot write pages to {folder}: it is a file; name a folder")
+    if not folder.parent.is_dir():
+        raise ConfigError(f"cannot write pages to {folder}: there is no folder {folder.parent}")
+
+
+def write_site(folder: Path, look: WatchReport, others: Sequence[WatchReport], base: Path) -> list[str]:
+    """Write the pages of a look and the list of all models; returns the names of the files.
+
+    Args:
+        folder: where; made if need be, other files in it stay.
+        look: the model that was looked at. Its pages are written anew, but those of old incidents that are over.
+        others: the last looks of the other models. Their pages are written where there are none: their own looks keep them.
+        base: the folder that the report files of ``look`` start from.
+    """
+    folder.mkdir(exist_ok=True)
+    look, others = cleaned(look), [cleaned(one) for one in others if one.model != look.model]
+    addresses = FolderAddresses({key: name for one in (look, *others) for key, name in _reports(folder, one, base)})
+    written = []
+
+    def write(name: str, page: Callable[[], Page], *, anew: bool = True) -> None:
+        if anew or not (folder / name).exists():
+            write_whole(folder / name, page_html(page()))
+            written.append(name)
+
+    for one in (look, *others):
+        recent = {i.id for i in one.incidents[-RECENT:]} | {i.id for i in one.incidents if i.open}
+        for incident in one.incidents:
+            anew = one is look and incident.id in recent
+            page = partial(incident_page, one, incident.id, addresses)
+            write(addresses.incident(one.model, incident.id), page, anew=anew)
+        write(addresses.model(one.model), partial(model_page, one, addresses), anew=one is look)
+    write(INDEX, partial(overview_page, [look, *others], addresses))
+    return written
+
+
+def _reports(folder: Path, look: WatchReport, base: Path) -> Iterator[tuple[tuple[str, str], str]]:
+    """Reports of diagnoses, copied beside the pages unless they lie there already."""
+    for one in look.incidents:
+        file = one.diagnosis.report if one.diagnosis is not None else None
+        if file is None or Path(file).suffix != ".html":
+            continue
+        source, target = (base / file).resolve(), (folder / REPORTS / Path(file).name).resolve()
+        if source != target and source.is_file():
+            target.parent.mkdir(exist_ok=True)
+            if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+                shutil.copyfile(source, target)
+        if target.is_file():
+            yield (look.model, file), target.name
