@@ -13,7 +13,7 @@ STEP ?=
 NAME ?=
 KIND ?=
 
-.PHONY: help install demo test test-rates lint format bench bench-faults bench-wild fuzz docs site build core oldest clean new-check new-signature
+.PHONY: help install demo test test-rates test-integrations lint format bench bench-faults bench-wild fuzz docs site build core oldest clean new-check new-signature
 MINUTES ?= 60
 SLICE ?= 1/1
 CASES ?= 2000
@@ -25,6 +25,7 @@ help:
 	@echo "make demo      the story of a model that was fitted again, on simulated letters; writes $(DEMO)/report.html"
 	@echo "make test      the test suite (TESTS=tests/models for a part, ARGS=... for pytest)"
 	@echo "make test-rates   null rates, powers and benchmarks at full size, before a release (an hour or two; BACKSLIDE_DATA for the real sets)"
+	@echo "make test-integrations   what other packages write is read: each in an environment of its own, in build/integrations"
 	@echo "make lint      formatting, ruff, mypy, import-linter, the rules of the house"
 	@echo "make new-check STEP=drift NAME=stale_values   the files of a new check, with an example to replace"
 	@echo "make new-signature NAME=jumped_values KIND=unit_change   the same for a fault signature"
@@ -73,6 +74,9 @@ test: $(VENV)/.dev
 
 test-rates: $(VENV)/.dev
 	BACKSLIDE_RATES=1 $(PY) -m pytest tests -m rates -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-integrations: $(VENV)/.dev
+	BACKSLIDE_INTEGRATIONS=1 $(PY) -m pytest tests/integrations $(ARGS)
 
 lint: $(VENV)/.dev
 	$(PY) -m ruff format --check .

@@ -9,7 +9,18 @@ import typer
 
 from backslide.cli.incidents import incidents
 from backslide.cli.log_app import log
-from backslide.cli.options import Config, HtmlFile, JsonFile, JunitFile, MarkdownFile, PrintJson, Quiet, Trusted, option
+from backslide.cli.options import (
+    Config,
+    HtmlFile,
+    JsonFile,
+    JunitFile,
+    MarkdownFile,
+    PayloadFormat,
+    PrintJson,
+    Quiet,
+    Trusted,
+    option,
+)
 from backslide.cli.output import Files
 from backslide.cli.streams import Commands
 from backslide.cli.watch_app import watch
@@ -69,12 +80,13 @@ def init(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Logged predictions: a file, glob, folder or URI.")],
     out: Annotated[Path, option("--out", "FILE", "Where to write the configuration.")] = Path("backslide.toml"),
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    format: PayloadFormat = None,
     json: PrintJson = False,
 ) -> int:
     """Guess the role of every column, and write a backslide.toml."""
     from backslide.cli.init import run
 
-    return run(table, out, force=force, as_json=json)
+    return run(table, out, force=force, as_json=json, payload_format=format)
 
 
 @app.command()

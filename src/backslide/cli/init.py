@@ -16,6 +16,7 @@ from backslide.contracts.secrets import scrub_address
 if TYPE_CHECKING:
     from backslide.contracts.roles import Roles
     from backslide.engine.roles.proposed_windows import Windows
+    from backslide.log.payloads.sample import PayloadSample
 
 COMMENTS_AT = 44
 OPTIONAL = ("positive", "label_time", "label_source")
@@ -23,8 +24,10 @@ OPTIONAL = ("positive", "label_time", "label_source")
 EXAMPLES = {"scores": '{ "..." = "..." }'}
 
 
-def run(table: str, out: Path, *, force: bool, as_json: bool) -> int:
+def run(table: str, out: Path, *, force: bool, as_json: bool, payload_format: str | None = None) -> int:
     """Read the table, guess, write, and say what was guessed."""
+    if payload_format is not None:
+        return _run_payloads(table, out, payload_format, force=force, as_json=as_json)
     from backslide.engine.roles.infer import guess_roles
     from backslide.engine.roles.proposed_windows import propose_windows
     from backslide.engine.sources.open import open_source
@@ -50,6 +53,52 @@ def run(table: str, out: Path, *, force: bool, as_json: bool) -> int:
         say(_summary(roles, notes, guess.open))
         note(f"wrote {out}; {_next_step(roles, windows)}: backslide diagnose {out}")
     return 0
+
+
+def _run_payloads(source: str, out: Path, format: str, *, force: bool, as_json: bool) -> int:
+    """Look at the first calls of a payload log, and write the names that they lack."""
+    from backslide.engine.sources.records import read_records
+    from backslide.log.payloads.ingest import describe_skipped
+    from backslide.log.payloads.sample import look_at
+
+    _check(out, force=force)
+    sample = look_at(read_records(source), format)
+    out.write_text(payload_configuration(_model_name(source), sample), encoding="utf-8")
+    Settings.load(out)
+    if as_json:
+        document = {"path": str(out), "calls": sample.calls, "fields": sample.fields, "scores": sample.scores}
+        say(json.dumps(document, indent=2))
+        return 0
+    say(f"{sample.calls} calls; request: {', '.join(sample.fields)}; scores: {', '.join(sample.scores) or 'none'}")
+    for words in describe_skipped(sample.left_out):
+        say(f"  left out: {words}")
+    model = _model_name(source)
+    note(
+        f"wrote {out}; check it, then run: backslide log ingest {source} --format {format} --model {model} --config {out}"
+    )
+    return 0
+
+
+def payload_configuration(name: str, sample: PayloadSample) -> str:
+    """The text of a backslide.toml for a payload log: names that its bodies lack, to be filled in."""
+    listed = ", ".join(_text(field) for field in sample.fields)
+    classes = ", ".join(_text(label) for label in sample.scores)
+    lines = [
+        f"# Names for a payload log, from a sample of {sample.calls} calls. Change them before the log is read in.",
+        "",
+        "[payload]",
+    ]
+    if sample.positional:
+        lines.append(_line("features", f"[{listed}]", "the values of a row have no names; this is their order"))
+    else:
+        lines.append(f"# Fields of a request: {_comment(listed)}")
+        lines.append(_line("# columns", '{ "field" = "column" }', "to call a field otherwise"))
+    if sample.unnamed_classes:
+        lines.append(_line("classes", f"[{classes}]", "the labels that the scores are of, in their order"))
+    lines += ["", "[model]", f"name = {_text(name)}", "", "[windows]"]
+    lines.append(_line("# reference", '"2026-03-01..2026-03-31"', "when the model was good; times over [data] source"))
+    lines.append(_line("# current", '"2026-04-01..2026-04-30"', "when it got worse"))
+    return "\n".join([*lines, "", "[data]", _line("source", '"log"', "the log that was read in")]) + "\n"
 
 
 def _next_step(roles: Roles, windows: Windows | None) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from backslide.cli.options import PrintJson, option
+from backslide.cli.options import PayloadFormat, PrintJson, option
 from backslide.cli.streams import Commands
 
 log = Commands(
@@ -60,13 +60,16 @@ def ingest(
         str | None, option("--label-time", "COLUMN", "When the outcome became known; default: with the prediction.")
     ] = None,
     source: Annotated[str | None, option("--source", "NAME", "Source of the labels.")] = None,
+    format: PayloadFormat = None,
     spool: Spool = None,
     json: PrintJson = False,
 ) -> int:
-    """Import a table that others wrote; rows already in the log are skipped."""
-    from backslide.cli.log_ingest import Columns, run
+    """Import a table or a payload log that others wrote; rows already in the log are skipped."""
+    from backslide.cli.log_ingest import Columns, run, run_payloads
 
     columns = Columns(config, id, timestamp, prediction, label, label_time, source)
+    if format is not None:
+        return run_payloads(table, store, model, columns, format, spool=spool, as_json=json)
     return run(table, store, model, columns, spool=spool, as_json=json)
 
 

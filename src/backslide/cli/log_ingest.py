@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backslide.cli.output import note, say
-from backslide.contracts.errors import ColumnError, did_you_mean
+from backslide.contracts.errors import ColumnError, ConfigError, did_you_mean
 from backslide.contracts.say import count
+
+if TYPE_CHECKING:
+    from backslide.log.ingest import IngestReport
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,39 @@ def run(table: str, store: str, model: str, columns: Columns, *, spool: Path | N
         note(f"{role}: {column}")
     for words in notes:
         note(f"note: {words}")
+    _tell(done)
+    return 0
+
+
+def run_payloads(
+    source: str, store: str, model: str, columns: Columns, format: str, *, spool: Path | None, as_json: bool
+) -> int:
+    """Read what a server logged of its calls, and take it in."""
+    from backslide.contracts.config import Settings
+    from backslide.contracts.roles import Roles
+    from backslide.engine.sources.records import read_records
+    from backslide.log.payloads.ingest import describe_skipped, ingest_payloads
+
+    settings = Settings() if columns.config is None else Settings.load(columns.config)
+    refused = [f"--{name.replace('_', '-')}" for name in ("prediction", "label_time") if getattr(columns, name)]
+    if refused:
+        raise ConfigError(f"{' and '.join(refused)} is not for --format; name fields of responses in [payload]")
+    # Of the configuration only what can stand in a request: its windows and roles are of the log that comes out.
+    roles = Roles(id=columns.id, timestamp=columns.timestamp, label=columns.label)
+    done = ingest_payloads(
+        read_records(source), store, model, format, settings=settings.payload, roles=roles, spool=spool
+    )
+    if as_json:
+        say(json.dumps({"format": "backslide.log-ingest/1", **asdict(done)}, indent=2))
+        return 0
+    _tell(done, f"{count(done.calls)} calls in {count(done.records)} records")
+    for words in describe_skipped(done.skipped):
+        say(f"  left out: {words}")
+    return 0
+
+
+def _tell(done: IngestReport, looked_at: str | None = None) -> None:
     added = ", ".join(f"{count(n)} {what}" for what, n in done.added.items() if n) or "nothing"
-    say(f"{model}: {added} added of {count(done.rows)} rows")
+    say(f"{done.model}: {added} added of {looked_at or f'{count(done.rows)} rows'}")
     for change in done.changes:
         say(f"  {change}")
-    return 0

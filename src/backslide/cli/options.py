@@ -26,3 +26,7 @@ JunitFile = Annotated[str | None, option("--junit", "FILE", "Write the answer as
 Trusted = Annotated[
     bool, typer.Option("--trusted/--untrusted", help="Whether the model file may run code while it is loaded.")
 ]
+PayloadFormat = Annotated[
+    str | None,
+    option("--format", "NAME", "A server's payload log: kserve, bentoml, ray, mlserver, mlflow or json-lines."),
+]

@@ -66,6 +66,21 @@ class DataSettings(SettingsSection):
     """Of text files; default: UTF-8, UTF-16 with a mark, else cp1252."""
 
 
+class PayloadSettings(SettingsSection):
+    """[payload]: names in a server's payload log, where requests and responses carry none (``backslide log ingest --format``)."""
+
+    features: tuple[str, ...] = ()
+    """Names of the values of a row without names, in their order."""
+    columns: dict[str, str] = {}
+    """Name of a field or tensor of the request -> column."""
+    classes: tuple[str, ...] = ()
+    """Class labels of a vector of scores, in its order; default: 0, 1, 2, ..."""
+    prediction: str | None = None
+    """Field or tensor of the response that holds the decision; default: told by its name, or the class with the largest score."""
+    scores: str | None = None
+    """Field or tensor of the response that holds the scores by class; default: told by its name."""
+
+
 class ArtifactSettings(SettingsSection):
     """[artifacts]: saved models and what goes with them."""
 
@@ -136,6 +151,7 @@ class Settings(SettingsSection):
     model: ModelSettings = ModelSettings()
     windows: WindowSettings = WindowSettings()
     data: DataSettings = DataSettings()
+    payload: PayloadSettings = PayloadSettings()
     artifacts: ArtifactSettings = ArtifactSettings()
     engine: EngineSettings = EngineSettings()
     shadow: ShadowSettings = ShadowSettings()

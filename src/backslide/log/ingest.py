@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,14 +67,40 @@ def ingest(
     check_name(model)
     if roles.prediction is None and not roles.scores and roles.label is None:
         raise LogError("expected a column of predictions, scores or labels; name one with --prediction or --label")
+    counts: Counter[str] = Counter()
+    batches = (
+        (batch.height, _read_batch(batch, roles, source, counts))
+        for batch in frame.collect_batches(chunk_size=BATCH, maintain_order=True)
+    )
+    return add_rows(batches, store, model, spool=spool)
+
+
+def add_rows(
+    batches: Iterable[tuple[int, Mapping[str, ParsedLines]]],
+    store: str | os.PathLike[str],
+    model: str,
+    *,
+    spool: str | os.PathLike[str] | None = None,
+) -> IngestReport:
+    """Take rows that were read into a log, but those that it has: predictions by id and time, labels by all that they say.
+
+    Args:
+        batches: how many rows were looked at, and what they say by kind of line.
+        store: the log.
+        model: its name there.
+        spool: folder of what waits, where it is not within the store.
+
+    Raises:
+        LogError: the name cannot be a folder's, or a rollup is at work.
+        MissingExtraError: deltalake is not installed.
+    """
+    check_name(model)
     done = IngestReport(model)
     with lock_spool(spool_root(store, spool)):
         tables = {kind: LogTable(table_of(store, model, kind), kind) for kind in TABLES}
         known = {kind: _existing_rows(tables[kind], keys) for kind, keys in _KEYS.items()}
-        counts: Counter[str] = Counter()
-        for batch in frame.collect_batches(chunk_size=BATCH, maintain_order=True):
-            done.rows += batch.height
-            by_kind = _read_batch(batch, roles, source, counts)
+        for rows_read, by_kind in batches:
+            done.rows += rows_read
             for kind, rows, changes in frames(by_kind, tables):
                 if kind == "events":
                     continue

@@ -1,0 +1,279 @@
+"""Payload logs of other servers, as they write them, into a log: whole, once, and what is left out is counted."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backslide.contracts.config import PayloadSettings
+from backslide.contracts.errors import LogError
+from backslide.contracts.roles import Roles
+from backslide.log.payloads import ingest as module
+from backslide.log.payloads.bodies import request_rows, response_rows
+from backslide.log.payloads.exchange import UnreadableRecordError
+from backslide.log.payloads.ingest import FORMATS, ingest_payloads
+from backslide.log.reading import open_log
+from commands import backslide
+
+pytest.importorskip("deltalake")
+AT = "2026-03-01T10:00:00.25Z"
+TIME = datetime(2026, 3, 1, 10, 0, 0, 250_000, UTC)
+V2 = {"inputs": [{"name": "age", "shape": [2, 1], "datatype": "INT64", "data": [41, 52]},
+                 {"name": "job", "shape": [2, 1], "datatype": "BYTES", "data": ["nurse", "cook"]}]}  # fmt: skip
+V2_ANSWER = {"model_name": "loans", "model_version": "7", "id": "c-1",
+             "outputs": [
+    {"name": "predict", "shape": [2, 1], "datatype": "INT64", "data": [0, 1]},
+    {"name": "predict_proba", "shape": [2, 2], "datatype": "FP64", "data": [0.9, 0.1, 0.2, 0.8]}]}  # fmt: skip
+
+
+def event(half: str, body: Any, id: str = "c-1", domain: str = "org.kubeflow.serving") -> dict[str, Any]:
+    """A CloudEvent of an inference logger, structured."""
+    return {"specversion": "1.0", "id": id, "type": f"{domain}.inference.{half}", "source": "http://localhost:9081/",
+            "time": AT, "inferenceservicename": "loans", "namespace": "shop", "data": body}  # fmt: skip
+
+
+def stored(half: str, body: Any, id: str = "c-1") -> dict[str, Any]:
+    """The record that KServe's logger writes to an object store."""
+    text = base64.b64encode(json.dumps(body).encode()).decode()
+    return {"Url": None, "Bytes": text, "ContentType": "application/json", "Id": id, "InferenceService": "loans",
+            "ReqType": f"org.kubeflow.serving.inference.{half}", "Namespace": "shop", "Component": "predictor"}  # fmt: skip
+
+
+def dumped(half: str, body: Any, id: str = "c-1") -> dict[str, Any]:
+    """A CloudEvent in binary mode, as a sink keeps headers and body."""
+    headers = {"Ce-Id": id, "Ce-Type": f"io.seldon.serving.inference.{half}", "Ce-Time": AT, "Requestid": id}
+    return {"headers": headers, "body": json.dumps(body)}
+
+
+ROWS = {"instances": [[41, "nurse"], [52, "cook"]]}
+ANSWERS = {"predictions": [[0.9, 0.1], [0.2, 0.8]]}
+MLFLOW = {"dataframe_split": {"columns": ["age", "job"], "index": [0, 1], "data": [[41, "nurse"], [52, "cook"]]}}
+NAMES = PayloadSettings(features=("age", "job"), classes=("0", "1"))
+MONITOR = {"meta_data": {"bento_name": "loans", "bento_version": "7"}, "columns": [
+    {"name": "age", "role": "feature", "type": "numerical"}, {"name": "job", "role": "feature", "type": "categorical"},
+    {"name": "said", "role": "prediction", "type": "categorical"},
+    {"name": "truth", "role": "target", "type": "categorical"}]}  # fmt: skip
+PEOPLE = [{"age": 41, "job": "nurse"}, {"age": 52, "job": "cook"}]
+LOGS: dict[str, tuple[str, list[Any]]] = {
+    "kserve, structured": ("kserve", [event("request", ROWS), event("response", ANSWERS)]),
+    "kserve, the answer first": ("kserve", [event("response", ANSWERS), event("request", ROWS)]),
+    "kserve, open inference protocol": ("kserve", [event("request", V2), event("response", V2_ANSWER)]),
+    "kserve, object store": ("kserve", [stored("request", ROWS), stored("response", ANSWERS)]),
+    "kserve, binary mode": ("kserve", [dumped("request", ROWS), dumped("response", ANSWERS)]),
+    "mlserver, events": ("mlserver", [event("request", V2, domain="io.seldon.serving"), event("response", V2_ANSWER)]),
+    "mlserver, topics": ("mlserver", [V2 | {"id": "c-1", "time": AT}, V2_ANSWER]),
+    "mlserver, pairs": ("mlserver", [{"request": V2, "response": V2_ANSWER, "time": AT}]),
+    "mlflow, custom endpoint": ("mlflow", [{"databricks_request_id": "c-1", "timestamp_ms": 1_772_359_200_250, "status_code": 200,
+        "request": json.dumps(MLFLOW), "response": json.dumps(ANSWERS), "request_metadata": {"model_version": "7"}}]),
+    "mlflow, gateway": ("mlflow", [{"databricks_request_id": "c-1", "request_time": TIME, "status_code": "200",
+        "served_entity_id": "7", "request": json.dumps({"dataframe_records": PEOPLE}),
+        "response": json.dumps(ANSWERS)}]),
+    "bentoml": ("bentoml", [MONITOR, *(row | {"said": said, "truth": None, "timestamp": AT[:-1], "request_id": "c-1"}
+        for said, row in enumerate(PEOPLE))]),
+    "ray": ("ray", [{"levelname": "INFO", "asctime": "x", "message": "started", "request_id": "c-1"},
+        {"message": "served", "request_id": "c-1", "timestamp_ns": 1_772_359_200_250_000_000, "deployment": "Loans",
+         "request": ROWS, "response": ANSWERS}]),
+    "json lines": ("json-lines", [{"id": "c-1", "timestamp": AT, "inputs": PEOPLE, "outputs": [0, 1], "version": 7}]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_a_call_is_read_as_it_was_served(name: str, tmp_path: Path):
+    format, records = LOGS[name]
+    report = ingest_payloads(records, tmp_path, "loans", format, settings=NAMES)
+    assert (report.calls if format != "bentoml" else 1, report.rows) == (1, 2)
+    rows = open_log(tmp_path).predictions().collect().sort("age")
+    assert rows["age"].to_list() == [41, 52]
+    assert rows["job"].to_list() == ["nurse", "cook"]
+    assert [str(int(float(said))) for said in rows["prediction"]] == ["0", "1"]
+    first, second = rows["id"]
+    assert (first, second) == (("c-1", "c-1-1") if format == "bentoml" else ("c-1-0", "c-1-1"))
+    if "p_1" in rows.columns:
+        assert rows["p_1"].to_list() == [0.1, 0.8]
+    timeless = name in ("kserve, object store",)
+    assert rows["at"].to_list() == ([None, None] if timeless else [TIME, TIME])
+    again = ingest_payloads(records, tmp_path, "loans", format, settings=NAMES)
+    assert again.added["predictions"] == 0
+
+
+def test_every_format_has_a_sample():
+    assert {format for format, _ in LOGS.values()} == set(FORMATS)
+
+
+@pytest.mark.parametrize(
+    ("body", "rows"),
+    [
+        ({"instances": [1, 2]}, [{"feature_0": 1}, {"feature_0": 2}]),
+        ({"instances": [{"a": 1}]}, [{"a": 1}]),
+        ({"inputs": {"a": [1, 2], "b": ["x", "y"]}}, [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]),
+        ({"inputs": [{"name": "in", "shape": [2, 2], "datatype": "FP32", "data": [[1, 2], [3, 4]]}]},
+         [{"in_0": 1, "in_1": 2}, {"in_0": 3, "in_1": 4}]),
+        ({"inputs": [{"name": "v", "shape": [1, 40], "datatype": "FP32", "data": list(range(40))}]}, [{"v": list(range(40))}]),
+        ({"inputs": [{"name": "t", "shape": [1], "datatype": "BYTES", "data": ["aGk="],
+                      "parameters": {"content_type": "base64"}}]}, [{"t": "hi"}]),
+        ([{"a": 1}, {"a": 2}], [{"a": 1}, {"a": 2}]),
+        ({"a": 1, "b": None}, [{"a": 1, "b": None}]),
+    ],
+)  # fmt: skip
+def test_rows_of_requests(body: Any, rows: list[dict[str, Any]]):
+    assert request_rows(body, PayloadSettings()) == rows
+
+
+@pytest.mark.parametrize(
+    ("body", "settings", "answer"),
+    [
+        ({"predictions": ["no"]}, {}, {"prediction": "no"}),
+        ({"predictions": [[3.5]]}, {}, {"prediction": 3.5}),
+        ({"predictions": [{"label": "no", "score": 0.8}]}, {}, {"prediction": "no", "rest": {"score": 0.8}}),
+        ({"predictions": [{"label": "no", "probabilities": {"no": 0.8, "yes": 0.2}}]}, {},
+         {"prediction": "no", "scores": {"no": 0.8, "yes": 0.2}}),
+        ({"predictions": [[0.2, 0.8]]}, {"classes": ("no", "yes")}, {"scores": {"no": 0.2, "yes": 0.8}, "prediction": "yes"}),
+        ({"outputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [2.5]}]}, {}, {"prediction": 2.5}),
+        ({"predictions": [{"decision": "a", "p": [0.1, 0.9]}]}, {"prediction": "decision", "scores": "p"},
+         {"prediction": "a", "scores": {"0": 0.1, "1": 0.9}}),
+        ("no", {}, {"prediction": "no"}),
+    ],
+)  # fmt: skip
+def test_answers_of_responses(body: Any, settings: dict[str, Any], answer: dict[str, Any]):
+    assert response_rows(body, PayloadSettings(**settings)) == [answer]
+
+
+@pytest.mark.parametrize(
+    ("records", "reason"),
+    [
+        ([event("request", ROWS)], "requests without a response"),
+        ([event("response", ANSWERS)], "responses without a request"),
+        ([event("request", ROWS), event("response", {"predictions": [1]})], "other numbers of rows asked and answered"),
+        ([event("request", ROWS), event("response", {"error": "boom"})], "calls that failed"),
+        ([event("request", "%%%"), event("response", ANSWERS)], "bodies that are no JSON"),
+        ([event("request", {"inputs": [{"name": "a", "shape": [3], "data": [1]}]}), event("response", ANSWERS)],
+         "do not fit their shape"),
+        ([["a"], 3, None], "records that are no object"),
+        ([], "no prediction in 0 records"),
+    ],
+)  # fmt: skip
+def test_what_tells_no_prediction_is_counted_and_said(records: list[Any], reason: str, tmp_path: Path):
+    if not records:
+        assert ingest_payloads(records, tmp_path, "loans", "kserve").rows == 0
+        return
+    with pytest.raises(LogError, match=reason):
+        ingest_payloads(records, tmp_path, "loans", "kserve", settings=NAMES)
+    sound = [event("request", ROWS, "s"), event("response", ANSWERS, "s")]
+    report = ingest_payloads([*records, *sound], tmp_path, "loans", "kserve", settings=NAMES)
+    assert report.added["predictions"] == 2
+    assert sum(report.skipped.values()) >= 1
+    assert any(reason in words for words in report.skipped)
+
+
+def test_a_row_may_bring_its_own_id_time_and_label(tmp_path: Path):
+    body = {"instances": [{"order": "o-9", "at": "2026-02-01T00:00:00Z", "paid": "yes", "age": 3}]}
+    roles = Roles(id="order", timestamp="at", label="paid")
+    records = [event("request", body), event("response", {"predictions": ["no"]})]
+    report = ingest_payloads(records, tmp_path, "loans", "kserve", roles=roles)
+    assert report.added == {"predictions": 1, "labels": 1}
+    (row,) = open_log(tmp_path).predictions().collect().iter_rows(named=True)
+    assert (row["id"], row["at"], row["prediction"], row["age"]) == ("o-9", datetime(2026, 2, 1, tzinfo=UTC), "no", 3)
+    assert row["label"] == "yes"
+
+
+def test_killed_between_commits_and_run_again_nothing_is_lost_or_doubled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "BATCH", 10)
+    records = [one for k in range(60) for one in (event("request", ROWS, f"c{k}"), event("response", ANSWERS, f"c{k}"))]
+
+    def cut():
+        yield from records[:70]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ingest_payloads(cut(), tmp_path, "loans", "kserve", settings=NAMES)
+    before = open_log(tmp_path).predictions().collect().height
+    assert 0 < before < 120
+    assert ingest_payloads(records, tmp_path, "loans", "kserve", settings=NAMES).added["predictions"] == 120 - before
+    ids = open_log(tmp_path).predictions().collect()["id"]
+    assert sorted(ids) == sorted(f"c{k}-{i}" for k in range(60) for i in (0, 1))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(VALUES, st.sampled_from(["request", "response"]))
+def test_no_body_breaks_the_reader(body: Any, half: str):
+    read = request_rows if half == "request" else response_rows
+    wrapped = {"instances" if half == "request" else "predictions": body}
+    for one in (body, wrapped, {"inputs": body, "outputs": body}):
+        try:
+            rows = read(one, PayloadSettings())
+        except UnreadableRecordError:
+            continue
+        assert all(isinstance(row, dict) for row in rows)
+
+
+def test_on_the_command_line_from_files_of_any_kind(tmp_path: Path):
+    folder = tmp_path / "payloads"
+    folder.mkdir()
+    lines = [
+        json.dumps(one)
+        for k in range(3)
+        for one in (event("request", ROWS, f"c{k}"), event("response", ANSWERS, f"c{k}"))
+    ]
+    (folder / "a.jsonl").write_text("\n".join(lines[:2]) + "\n\n")
+    (folder / "b.json.gz").write_bytes(gzip.compress("\n".join(lines[2:4]).encode()))
+    (folder / "c.json").write_text(json.dumps([json.loads(line) for line in lines[4:]], indent=2))
+    guess = backslide(tmp_path, "init", "payloads", "--format", "kserve", "--out", "names.toml")
+    assert guess.code == 0, guess.err
+    text = (tmp_path / "names.toml").read_text()
+    assert 'features = ["feature_0", "feature_1"]' in text
+    assert 'classes = ["0", "1"]' in text
+    (tmp_path / "names.toml").write_text(
+        text.replace('"feature_0", "feature_1"', '"age", "job"').replace('["0", "1"]', '["no", "yes"]')
+    )
+    take = ("log", "ingest", "payloads", "--format", "kserve", "--model", "loans", "--config", "names.toml")
+    done = backslide(tmp_path, *take)
+    assert done.out == "loans: 6 predictions added of 3 calls in 6 records\n", done.err
+    again = json.loads(backslide(tmp_path, *take, "--json").out)
+    assert again["added"] == {"predictions": 0, "labels": 0}
+    assert backslide(tmp_path, "log", "export", "--model", "loans", "out.parquet").code == 0
+    rows = pl.read_parquet(tmp_path / "out.parquet")
+    assert {"age", "job", "p_no", "p_yes"} <= set(rows.columns)
+    table = pl.DataFrame([{"id": "t", "reqType": f"org.kubeflow.serving.inference.{half}",
+                           "bytes": base64.b64encode(json.dumps(body).encode()).decode()}
+                          for half, body in (("request", ROWS), ("response", ANSWERS))])  # fmt: skip
+    table.write_parquet(tmp_path / "kserve.parquet")
+    more = backslide(tmp_path, "log", "ingest", "kserve.parquet", *take[3:])
+    assert more.out.startswith("loans: 2 predictions added of 1 calls")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("none.jsonl", "--format", "kserve"), "there is no none.jsonl"),
+        (("bad.jsonl", "--format", "kserve"), "bad.jsonl, line 2: expected one JSON object a line"),
+        (("cut.json", "--format", "kserve"), "cut.json: expected JSON"),
+        (("good.jsonl", "--format", "seldon"), "expected a format among kserve, bentoml"),
+        (("good.jsonl", "--format", "mlflow"), "no prediction in 1 records read as mlflow: rows without a request"),
+        (("good.jsonl", "--format", "kserve", "--prediction", "x"), "--prediction is not for --format"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_line(arguments: tuple[str, ...], words: str, tmp_path: Path):
+    (tmp_path / "good.jsonl").write_text(json.dumps(event("request", ROWS)))
+    (tmp_path / "bad.jsonl").write_text('{"a": 1}\n{"a": \n')
+    (tmp_path / "cut.json").write_text('[{"a": 1},\n')
+    done = backslide(tmp_path, "log", "ingest", *arguments, "--model", "m")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.count("\n") == 1
+    assert words in done.err
