@@ -54,7 +54,8 @@ BRANCHES = {
     ),
     "degraded, no cause": (
         (Verdict.DEGRADED, FELL, (), (), ""), {},
-        "The model got worse: accuracy fell by 3.4 points (84.2% → 80.8%). No cause stood up to verification.",
+        "The model got worse: accuracy fell by 3.4 points (84.2% → 80.8%). No cause stood up to verification, and "
+        "nothing is suspected.",
     ),
     "degraded, too few rows for causes": (
         (Verdict.DEGRADED, FELL, (), (), ""), {"too_few": FEW},
@@ -88,12 +89,12 @@ BRANCHES = {
     "a segment and more": (
         (Verdict.DEGRADED_IN_PART, HELD, (part("segment", "channel = 'web'", "accuracy", 0.9, 0.8),) * 3, (), ""), {},
         "The model got worse in part: for rows with channel = 'web', accuracy fell by 10.0 points (90.0% → 80.0%), and 2 more. "
-        "Accuracy as a whole holds. No cause stood up to verification.",
+        "Accuracy as a whole holds. No cause stood up to verification, and nothing is suspected.",
     ),
     "the cost": (
         (Verdict.DEGRADED_IN_PART, HELD, (part("cost", "expected cost", "expected_cost", 1.25, 1.5),), (), ""), {},
         "The model got worse in part: what errors cost rose by 0.25 (1.25 → 1.5). Accuracy as a whole holds. No cause stood up "
-        "to verification.",
+        "to verification, and nothing is suspected.",
     ),
     "improved": (
         (Verdict.IMPROVED, moved("log_loss", 0.41, 0.35), (), (), ""), {},

@@ -9,6 +9,7 @@ import pytest
 import worlds
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Action, Diagnosis, Verdict
+from backslide.jobs.verdict import judge
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 
@@ -16,16 +17,20 @@ HIT = 12
 """One row of as many is broken."""
 
 
-def some_broken(rows: int, seed: int, *, labels: bool = True) -> Diagnosis:
+def broken(rows: int, seed: int, *, one_in: int = HIT, labels: bool = True) -> Scenario:
     """Yearly incomes in some rows of few: the metric falls, and no test can be sure that it did."""
     rng = np.random.default_rng(seed)
     reference, current = worlds.two_months(rng, rows)
-    hit = pl.int_range(pl.len()) % HIT == 0
-    broken = current.with_columns(income=pl.when(hit).then(pl.col("income") * 12).otherwise(pl.col("income")))
-    served = scenarios.rescored(broken)
+    hit = pl.int_range(pl.len()) % one_in == 0
+    yearly = current.with_columns(income=pl.when(hit).then(pl.col("income") * 12).otherwise(pl.col("income")))
+    served = scenarios.rescored(yearly)
     if not labels:
         served = served.with_columns(label=pl.lit(None, served["label"].dtype))
-    return worlds.causes_of(Scenario(reference, served, worlds.BARE, scenarios.TrueModel(), ""))
+    return Scenario(reference, served, worlds.BARE, scenarios.TrueModel(), "")
+
+
+def some_broken(rows: int, seed: int, *, labels: bool = True) -> Diagnosis:
+    return worlds.causes_of(broken(rows, seed, labels=labels))
 
 
 def test_an_inconclusive_verdict_shows_its_suspects_and_no_causes():
@@ -38,6 +43,29 @@ def test_an_inconclusive_verdict_shows_its_suspects_and_no_causes():
     assert "Most suspect:" in diagnosis.summary
     assert diagnosis.decision.action is Action.INVESTIGATE
     assert diagnosis.suspects[0].settle in diagnosis.decision.reason
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_verdict_rests_on_a_paired_repair_where_the_change_itself_could_be_noise(seed):
+    scenario = broken(500, seed, one_in=5)
+    assert judge(worlds.case_of(scenario)).verdict == Verdict.INCONCLUSIVE
+    diagnosis = worlds.causes_of(scenario)
+    assert diagnosis.verdict == Verdict.DEGRADED
+    first = diagnosis.causes[0]
+    assert (first.kind, first.confidence) == (CauseKind.UNIT_CHANGE, Confidence.VERIFIED)
+    assert first.repair.points_back.low > 0
+    assert first.repair.points_back.estimate >= 0.01
+    assert "which alone could be noise; the same rows with the fault undone do better" in diagnosis.summary
+
+
+def test_no_verdict_is_left_without_its_suspects_or_the_word_that_there_are_none():
+    diagnosis = some_broken(400, 1)
+    for one in diagnosis.suspects:
+        assert one.settle
+        assert all(feature in diagnosis.summary for feature in one.features)
+    assert "What is most suspect stands below, not proven" in " ".join(diagnosis.to_text().split())
+    none = diagnosis.model_copy(update={"suspects": ()})
+    assert "Nothing is suspected either" in " ".join(none.to_text().split())
 
 
 def test_suspects_are_shown_by_every_view_under_a_heading_of_their_own():

@@ -6,9 +6,10 @@ import pytest
 import sample_diagnosis as samples
 
 from backslide.contracts.cause import CauseKind, Confidence, Injection
-from backslide.contracts.diagnosis import MetricChange
+from backslide.contracts.diagnosis import MetricChange, Verdict
 from backslide.contracts.escape import clean_text, cleaned
 from backslide.contracts.finding import Estimate, Finding, Outcome, Severity, Status, Step
+from backslide.report.documents import labels
 from backslide.report.documents.diagnosis import MOST_WARNINGS, diagnosis_page
 from backslide.report.documents.headline import MOST_WORDS, phrase
 
@@ -114,7 +115,10 @@ def test_without_labels_nothing_is_made_up():
     assert made.facts[0].value == "84.2% → not estimable"
     assert made.facts[0].direction == ""
     assert made.why == ()
-    assert "could not be decided" in section(made, "Causes").blocks[0].text
+    text = section(made, "Causes").blocks[0].text
+    assert "could not be decided" in text
+    assert ("What is most suspect stands below" in text) == bool(samples.no_labels().suspects)
+    assert "Nothing is suspected" in labels.no_cause(Verdict.INCONCLUSIVE, "", suspects=False)
 
 
 def test_causes_link_to_findings_on_the_page_and_name_those_that_are_not():

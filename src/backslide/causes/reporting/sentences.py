@@ -132,7 +132,7 @@ def verdict_sentence(
         suspected = f" Suspected: {why} Labels would settle it." if causes else ""
         return f"Inconclusive: {reason or 'the rows do not decide'}.{suspected}"
     doubt = "and a change that matters could hide in the noise" if moved.endswith(_STAYED) else "which could be noise"
-    first = f" Most suspect: {_name(suspects[0])}." if suspects else ""
+    first = f" Most suspect: {say.listed([_name(one) for one in suspects])}." if suspects else ""
     return f"Inconclusive: {moved}, {doubt}. {say.sentence(reason)}".rstrip() + first
 
 
@@ -199,7 +199,7 @@ def _because(causes: tuple[Cause, ...], too_few: str, suspects: tuple[Suspect, .
     if not causes and suspects and not too_few:
         return f"No cause stood up to verification; most suspect: {say.listed([_name(one) for one in suspects])}."
     if not causes:
-        return too_few or "No cause stood up to verification."
+        return too_few or "No cause stood up to verification, and nothing is suspected."
     more = len(causes) - 1
     first = causes[0].summary
     if not first.startswith(causes[0].features):  # a column keeps its name
@@ -240,8 +240,8 @@ def decide(
         )
     return Decision(
         action=Action.INVESTIGATE,
-        reason="the drop is real and no cause stood up to verification; look at the worst findings and the events around the "
-        "onset",
+        reason="the drop is real, no cause stood up to verification and nothing is suspected; look at the worst findings and the "
+        "events around the onset",
     )
 
 

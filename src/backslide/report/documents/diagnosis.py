@@ -187,7 +187,7 @@ def _causes(d: Diagnosis, named: tuple[Card, ...], unit: Unit) -> list[PageSecti
     rest = "" if d.unexplained is None else f"Unexplained: {unit.estimate(d.unexplained)}"
     sections = []
     if not named:
-        none = Paragraph(labels.no_cause(d.verdict, too_few(d.inputs.sampled)))
+        none = Paragraph(labels.no_cause(d.verdict, too_few(d.inputs.sampled), suspects=bool(d.suspects)))
         sections.append(section("Causes", none, Paragraph(rest), depth="brief"))
     if len(named) > 1:
         sections.append(section("Other causes", Cards(named[1:], first=2), depth="brief"))

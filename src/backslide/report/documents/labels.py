@@ -54,15 +54,18 @@ def shortened(names: tuple[str, ...], most: int = 4) -> str:
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def no_cause(verdict: Verdict, too_few: str) -> str:
+def no_cause(verdict: Verdict, too_few: str, *, suspects: bool) -> str:
     """What stands in the place of the causes when there are none; ``too_few`` says why none was looked for."""
     if too_few:
         return too_few
+    if not (verdict.bad or verdict is Verdict.INCONCLUSIVE):
+        return "Nothing material got worse, so no cause is named."
+    rest = "What is most suspect stands below, not proven, with what would settle it."
+    if not suspects:
+        rest = "Nothing is suspected either: nothing was found whose price tells of harm."
     if verdict.bad:
-        return "No cause was confirmed: what was tried is listed below, and the whole change remains unexplained."
-    if verdict is Verdict.INCONCLUSIVE:
-        return "No cause is named: whether the model got worse could not be decided."
-    return "Nothing material got worse, so no cause is named."
+        return f"No cause was confirmed, and the whole change remains unexplained. {rest}"
+    return f"No cause is named: whether the model got worse could not be decided. {rest}"
 
 
 def confidence_means(cause: Cause) -> str:
