@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import polars as pl
 import pytest
 
 import worlds
+from backslide.causes.suspicion import label_request_for
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Action, Diagnosis, Verdict
 from backslide.jobs.verdict import judge
@@ -146,3 +149,30 @@ def test_what_the_world_may_have_done_is_suspected_beside_a_surer_cause() -> Non
     assert d.causes[0].points is not None
     assert d.causes[0].points.estimate + d.unexplained.estimate == pytest.approx(d.metric.change.estimate, abs=1e-9)
     assert "in part because of a unit change of income" in d.to_text()
+
+
+@pytest.mark.parametrize(
+    ("waiting", "more", "expected"),
+    [
+        (0.5, 2.0, (50, 50, 500)),  # twice the 50 labels of its rows, asked for among them alone
+        (0.9, 4.0, (30, 90, 300)),
+        (0.5, 3.0, None),  # more than wait
+        (0.0, 2.0, None),  # every row has its label
+        (0.5, 1.0, None),  # those that are there decide
+    ],
+)
+def test_labels_are_asked_for_among_the_rows_that_a_suspect_concerns(waiting, more, expected):
+    place = np.arange(1000)
+    known, rows = place % 10 >= 10 * waiting, place // 10 % 10 == 0
+    points = SimpleNamespace(value=-0.02, z=-2.0)
+    bench = SimpleNamespace(
+        case=SimpleNamespace(current=SimpleNamespace(outcomes=SimpleNamespace(known=lambda: known)))
+    )
+    fault = SimpleNamespace(rows=rows, repair_effect=points, points=points)
+    request = label_request_for(bench, fault, more)
+    if expected is None:
+        assert request is None
+        return
+    assert (request.rows, request.of_rows, request.uniform_rows) == expected
+    assert request.interval_then.estimate == -0.02
+    assert request.interval_then.high - request.interval_then.low == pytest.approx(2 * 1.96 * 0.01 / more**0.5)

@@ -20,7 +20,8 @@ from backslide.causes.pricing import materiality
 from backslide.causes.pricing.counterfactual import PricingBench, distance, price
 from backslide.causes.pricing.materiality import Scale
 from backslide.contracts import say
-from backslide.contracts.cause import CauseKind
+from backslide.contracts.cause import CauseKind, LabelRequest
+from backslide.contracts.finding import Estimate
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.clock import time_columns
 from backslide.playbook.concept.screen import left_by_screen
@@ -41,6 +42,7 @@ MOST_LEVELS = 60
 """Categories from which on shares say little."""
 MOST_TIMES = 20.0
 """Times the labelled rows beyond which nobody labels them for an answer."""
+Z95 = 1.96
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Suspicion:
     fault: Fault
     settle: str
     """What would decide it, as a sentence."""
+    label_request: LabelRequest | None = None
+    """Where labels of some of its rows would."""
 
 
 def find_suspects(
@@ -66,7 +70,7 @@ def find_suspects(
     if len(found) < MOST and bench.model is not None:
         moved = _moved_columns(bench, frozenset(taken))
         found += [fault for fault in moved if _may_harm(fault, scale)]
-    return tuple(Suspicion(fault, _settle(bench, fault)) for fault in found[:MOST])
+    return tuple(_suspicion(bench, fault) for fault in found[:MOST])
 
 
 def _harm(fault: Fault, scale: Scale) -> float:
@@ -153,18 +157,43 @@ def _rise(level: str, shares: Sequence[Mapping[str, float]]) -> float:
     return shares[1].get(level, 0.0) - shares[0].get(level, 0.0)
 
 
-def _settle(bench: PricingBench, fault: Fault) -> str:
-    """What would decide whether this is the cause."""
+def _suspicion(bench: PricingBench, fault: Fault) -> Suspicion:
+    """With what would decide whether this is the cause."""
     columns = say.listed(fault.features)
     source = f"Compare some current values of {columns} with their source" if columns else "Look at the rows concerned"
     if not bench.current_labels:
-        return f"{source}; labels of the current window would price it."
+        return Suspicion(fault, f"{source}; labels of the current window would price it.")
     effect = fault.repair_effect if fault.repair_effect is not None else fault.injection_effect
     more = _times_the_rows(effect)
     if more is None or more > MOST_TIMES:
-        return f"{source}; more labels alone would hardly decide it."
+        return Suspicion(fault, f"{source}; more labels alone would hardly decide it.")
+    request = label_request_for(bench, fault, more)
+    if request is not None:
+        rows, of_rows = say.number(request.rows, 6), say.counted(request.of_rows, "row")
+        return Suspicion(
+            fault, f"{source}, or label {rows} of the {of_rows} it concerns that wait for a label.", request
+        )
     needed = int(np.ceil(more * len(bench.rows(bench.case.current)) / 100) * 100)
-    return f"{source}, or label about {say.number(needed, 6)} current rows in all."
+    return Suspicion(fault, f"{source}, or label about {say.number(needed, 6)} current rows in all.")
+
+
+def label_request_for(bench: PricingBench, fault: Fault, more: float) -> LabelRequest | None:
+    """Labels of rows that the fault concerns: on the others repair changes nothing, so their labels say nothing of its price."""
+    side, points = bench.case.current, fault.points
+    labelled = side.outcomes.known()
+    concerned = fault.rows & ~labelled
+    if fault.repair_effect is None or points is None or not concerned.any():
+        return None
+    rows = int(np.ceil((more - 1) * int((fault.rows & labelled).sum())))
+    if not 0 < rows <= concerned.sum():
+        return None
+    half = Z95 * abs(points.value / points.z) / float(np.sqrt(more))
+    return LabelRequest(
+        rows=rows,
+        of_rows=int(concerned.sum()),
+        uniform_rows=int(np.ceil(rows * (~labelled).sum() / concerned.sum())),
+        interval_then=Estimate(estimate=points.value, low=points.value - half, high=points.value + half),
+    )
 
 
 def _times_the_rows(effect: Effect | None) -> float | None:

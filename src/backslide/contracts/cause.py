@@ -248,11 +248,28 @@ class Cause(Display):
         return f"Cause {self.rank}, {self.kind}{f' of {about}' if about else ''}, {self.confidence}: {self.summary}"
 
 
+class LabelRequest(Value):
+    """The fewest current rows, each drawn with a known probability, whose labels would decide: the verdict, or a suspect."""
+
+    rows: int
+    of_rows: int
+    """Current rows that the draw is from."""
+    uniform_rows: int
+    """Rows that a draw with equal chances would take for the same interval."""
+    file: str | None = None
+    """Where the rows were written (``diagnose --ask``), with a column ``label`` to fill in."""
+    interval_then: Estimate
+    """The change of the metric, or the points of a suspect, with the interval once they are labelled, if it is as large as it
+    looks now."""
+
+
 class Suspect(Cause):
     """Something that may explain part of the change and is not proven enough to be a cause."""
 
     settle: str
     """What would decide whether it does."""
+    label_request: LabelRequest | None = None
+    """The rows that it concerns, where labels of some of them would decide it."""
 
     def one_line(self) -> str:
         return super().one_line().replace("Cause", "Suspect", 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from backslide.contracts.cause import Cause, Suspect
+from backslide.contracts.cause import Cause, LabelRequest, Suspect
 from backslide.contracts.errors import InputError
 from backslide.contracts.evidence import Waterfall
 from backslide.contracts.finding import Estimate, Outcome
@@ -141,20 +141,6 @@ class Inputs(Value):
     """When it was made (ISO, UTC), where the command line wrote it."""
     notes: tuple[str, ...] = ()
     """Said plainly: columns left alone, rows ignored, caveats of the intervals."""
-
-
-class LabelRequest(Value):
-    """The smallest draw of current rows, each with a known probability, whose labels would decide the verdict."""
-
-    rows: int
-    of_rows: int
-    """Current rows that the draw is from."""
-    uniform_rows: int
-    """Rows that a draw with equal chances would take for the same interval."""
-    file: str | None = None
-    """Where the rows were written (``diagnose --ask``), with a column ``label`` to fill in."""
-    interval_then: Estimate
-    """The change of the metric with its interval once they are labelled, if it is as large as it looks now."""
 
 
 class Diagnosis(PublishedAnswer):

@@ -57,18 +57,21 @@ class Presenter:
     def suspects(self, doubted: tuple[Cause, ...]) -> tuple[Suspect, ...]:
         """What is not proven enough: causes ``doubted`` under an inconclusive verdict, what the world may have done beside a
         surer cause, then what the search suspects."""
-        world = [(self._shift(one), sentences.UNDO_FIRST) for one in self.found.possible_shifts]
+        world = [(self._shift(one), sentences.UNDO_FIRST, None) for one in self.found.possible_shifts]
         beside = [
-            (self._fault(one.fault), one.settle)
+            (self._fault(one.fault), one.settle, one.label_request)
             for one in self.found.suspects[: max(0, MOST_SUSPECTS - len(doubted) - len(world))]
         ]
         made = [
-            *((cause, sentences.DOUBTED, cause.confidence) for cause in doubted),
-            *((cause, settle, Confidence.SUSPECTED) for cause, settle in (*world, *beside)),
+            *((cause, sentences.DOUBTED, None) for cause in doubted),
+            *(
+                (cause.model_copy(update={"confidence": Confidence.SUSPECTED}), *more)
+                for cause, *more in (*world, *beside)
+            ),
         ]
         return tuple(
-            Suspect(**{**dict(cause), "rank": rank, "confidence": confidence, "settle": settle})
-            for rank, (cause, settle, confidence) in enumerate(made, 1)
+            Suspect(**{**dict(cause), "rank": rank, "settle": settle, "label_request": request})
+            for rank, (cause, settle, request) in enumerate(made, 1)
         )
 
     def _estimate(self, effect: Effect | None) -> Estimate | None:
