@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, codes_of
 from backslide.contracts import say
-from backslide.contracts.diagnosis import LabelRequest, Verdict
+from backslide.contracts.cause import LabelRequest
+from backslide.contracts.diagnosis import Verdict
 from backslide.contracts.errors import ConfigError, LabelError, LogError
 from backslide.contracts.finding import Estimate
 from backslide.contracts.labels import label_text

@@ -62,16 +62,14 @@ class Presenter:
             (self._fault(one.fault), one.settle, one.label_request)
             for one in self.found.suspects[: max(0, MOST_SUSPECTS - len(doubted) - len(world))]
         ]
-        made = [
-            *((cause, sentences.DOUBTED, None) for cause in doubted),
-            *(
-                (cause.model_copy(update={"confidence": Confidence.SUSPECTED}), *more)
-                for cause, *more in (*world, *beside)
-            ),
+        known = [(cause, sentences.DOUBTED, None) for cause in doubted]
+        suspected = [
+            (cause.model_copy(update={"confidence": Confidence.SUSPECTED}), settle, request)
+            for cause, settle, request in (*world, *beside)
         ]
         return tuple(
             Suspect(**{**dict(cause), "rank": rank, "settle": settle, "label_request": request})
-            for rank, (cause, settle, request) in enumerate(made, 1)
+            for rank, (cause, settle, request) in enumerate((*known, *suspected), 1)
         )
 
     def _estimate(self, effect: Effect | None) -> Estimate | None:
