@@ -148,6 +148,14 @@ def test_peak_memory_is_of_this_process(measure):
 
 
 @pytest.mark.slow
+def test_verdict_power_prints_its_table():
+    head, *rows = cells(run("power/verdict_power.py", "--runs", "1"))
+    assert head[:2] == ["windows", "drop"]
+    assert [row[1] for row in rows[:4]] == ["0 points", "1 points", "2 points", "5 points"]
+    assert rows[3][-1] == "100%"
+
+
+@pytest.mark.slow
 def test_change_power_prints_its_table():
     head, *rows = cells(run("power/change_power.py", "--quick"))
     assert len(rows) == 2
