@@ -47,8 +47,8 @@ def log_to_mlflow(diagnosis: Diagnosis, run: Any = None) -> str:
 def _write(client: Any, run_id: str, diagnosis: Diagnosis) -> str:
     for name, text in _tags(diagnosis).items():
         client.set_tag(run_id, f"{FOLDER}.{name}", text[:MOST])
-    for name, number in _metrics(diagnosis).items():
-        client.log_metric(run_id, f"{FOLDER}.{name}", number)
+    for name, number in metrics_of(diagnosis).items():
+        client.log_metric(run_id, name, number)
     with TemporaryDirectory() as folder:
         diagnosis.to_html(Path(folder) / "diagnosis.html")
         (Path(folder) / "diagnosis.json").write_text(diagnosis.to_json(), encoding="utf-8")
@@ -68,13 +68,14 @@ def _tags(diagnosis: Diagnosis) -> dict[str, str]:
     return tags
 
 
-def _metrics(diagnosis: Diagnosis) -> dict[str, float]:
+def metrics_of(diagnosis: Diagnosis) -> dict[str, float]:
+    """Numbers of a diagnosis by the names that they have in a run."""
     metric = diagnosis.metric
     numbers = {f"{metric.name}.reference": metric.reference, f"{metric.name}.current": metric.current}
     numbers |= _with_interval(f"{metric.name}.change", metric.change)
     for cause in diagnosis.causes:
         numbers |= _with_interval(f"cause_{cause.rank}.points", cause.points)
-    return {name: number for name, number in numbers.items() if number is not None}
+    return {f"{FOLDER}.{name}": number for name, number in numbers.items() if number is not None}
 
 
 def _with_interval(name: str, estimate: Estimate | None) -> dict[str, float | None]:
