@@ -25,7 +25,7 @@ help:
 	@echo "make demo      the story of a model that was fitted again, on simulated letters; writes $(DEMO)/report.html"
 	@echo "make test      the test suite (TESTS=tests/models for a part, ARGS=... for pytest)"
 	@echo "make test-rates   null rates, powers and benchmarks at full size, before a release (an hour or two; BACKSLIDE_DATA for the real sets)"
-	@echo "make test-integrations   what other packages write is read: each in an environment of its own, in build/integrations"
+	@echo "make test-integrations   recipes for schedulers, and what other packages write: each in an environment of its own, in build/integrations"
 	@echo "make lint      formatting, ruff, mypy, import-linter, the rules of the house"
 	@echo "make new-check STEP=drift NAME=stale_values   the files of a new check, with an example to replace"
 	@echo "make new-signature NAME=jumped_values KIND=unit_change   the same for a fault signature"

@@ -49,10 +49,12 @@ def complaint(line: str, *, whole: bool) -> str:
     while words and hasattr(command, "commands"):
         if words[0] in ("--help", "--version", "-h"):
             return ""
+        if words[0].startswith("-") and command.invoke_without_command:
+            break
         if words[0] not in command.commands:
             return f"no command {words[0]!r}"
         command = command.commands[words.pop(0)]
-    if hasattr(command, "commands"):
+    if hasattr(command, "commands") and not words:
         return "" if not whole or command.invoke_without_command else "no command is named"
     try:
         command.make_context(command.name, words)

@@ -361,6 +361,13 @@ def _log(name: str) -> Callable[[Path, random.Random], Arguments]:
             "ingest": ["--model", chance.choice(("other", "loans", "..", ""))],
             "rollup": ["--replay"] * (chance.random() < 0.3),
         }
+        notes = chance.choice(
+            ('[{"time": 1772000000000, "text": "x"}]', "[{}]", "{", "[]", '[{"time": 1e99, "text": "x"}]')
+        )
+        (folder / "notes.json").write_text(notes, encoding="utf-8")
+        own["event"] = chance.choice(
+            (["--from", "notes.json"], [chance.choice(TEXTS)], ["x", "--at", chance.choice(TEXTS)])
+        )
         own |= {
             "to-label": ["--n", str(chance.choice((0, 3, -1, 10**6)))],
             "compact": ["--keep-days", str(chance.choice((-1, 0, 5)))],
@@ -401,6 +408,9 @@ CASES: dict[tuple[str, ...], Callable[[Path, random.Random], Arguments]] = {
     ("segments",): _segments,
     ("checks",): lambda _, chance: ["checks", *chance.choice(([], ["--json"], ["--nope"], ["x"]))],
     ("demo",): _demo,
-    **{("log", name): _log(name) for name in ("rollup", "ingest", "compact", "stats", "export", "to-label", "label")},
+    **{
+        ("log", name): _log(name)
+        for name in ("rollup", "ingest", "compact", "stats", "export", "to-label", "label", "event")
+    },
 }
 """A spoiler for every command; a test asks whether there are others."""

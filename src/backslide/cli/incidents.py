@@ -30,10 +30,13 @@ def listing(
     context: typer.Context,
     config: Config = Path("backslide.toml"),
     json: PrintJson = False,
+    annotations: Annotated[
+        bool, typer.Option("--annotations", help="Print them as bodies of Grafana's POST /api/annotations.")
+    ] = False,
 ) -> None:
     """List the incidents of the last look, or say with `mark` what one was."""
     if context.invoked_subcommand is None:
-        show(config, as_json=json)
+        show(config, as_json=json, as_annotations=annotations)
     else:
         context.obj = config
 
@@ -50,7 +53,7 @@ def mark(
     return set_mark(config or context.obj or Path("backslide.toml"), incident, what, note)
 
 
-def show(config: Path, *, as_json: bool) -> None:
+def show(config: Path, *, as_json: bool, as_annotations: bool = False) -> None:
     """Print every incident of the configured model."""
     import json
 
@@ -58,7 +61,11 @@ def show(config: Path, *, as_json: bool) -> None:
     from backslide.report.render.text import page_text
 
     with _last_look(config) as (_, report):
-        if as_json:
+        if as_annotations:
+            from backslide.monitor.annotations import annotation_bodies
+
+            say(json.dumps(annotation_bodies(report), indent=2, ensure_ascii=False))
+        elif as_json:
             content = report.model_dump(mode="json", include={"model", "as_of", "promise", "incidents"})
             say(json.dumps({"format": "backslide.incidents/1", **content}, indent=2, ensure_ascii=False))
         else:

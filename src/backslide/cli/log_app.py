@@ -131,6 +131,24 @@ def to_label(
 
 
 @log.command()
+def event(
+    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What changed, such as 'deploy v2'.")] = None,
+    source: Annotated[
+        Path | None, option("--from", "FILE", "Annotations as Grafana's API gives them (JSON), instead of a text.")
+    ] = None,
+    at: Annotated[str | None, option("--at", "TIME", "When it changed (ISO, UTC); default: now.")] = None,
+    store: Store = "log",
+    model: OneModel = None,
+    spool: Spool = None,
+    json: PrintJson = False,
+) -> int:
+    """Add a deploy or another dated change, or many; those already there are not added again."""
+    from backslide.cli.log_event import run
+
+    return run(text, store, source=source, model=model, at=at, spool=spool, as_json=json)
+
+
+@log.command()
 def label(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with the columns id and label.")],
     store: Store = "log",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from backslide.contracts.extras import needs
 from backslide.contracts.watch import Level, WatchReport
 
@@ -28,10 +30,13 @@ def exposition(report: WatchReport) -> str:
     gauge("periods_waiting_for_labels", "Periods that cannot be judged yet").labels(model).set(report.labels.waiting)
     waiting = sum(one.status == "waiting" for one in report.deliveries)
     gauge("messages_waiting", "Messages not delivered yet").labels(model).set(waiting)
+    gauge("last_look_timestamp_seconds", "When watching looked last").labels(model).set(_seconds(report.as_of))
     of_stream = ("model", "stream")
     level = gauge("stream_level", "0 quiet, 1 early sign, 2 alarm", of_stream)
     value = gauge("stream_value", "Value of the last period", of_stream)
     expected = gauge("stream_expected", "Value that the reference leads one to expect", of_stream)
+    low = gauge("stream_low", "Lower end of the band of the last period: 95 of 100 quiet periods lie in it", of_stream)
+    high = gauge("stream_high", "Upper end of that band", of_stream)
     evidence = gauge("stream_evidence", "Evidence of a change as a share of the alarm's limit, log scale", of_stream)
     for stream in report.streams:
         level.labels(model, stream.name).set(_NUMBER[stream.level])
@@ -39,8 +44,16 @@ def exposition(report: WatchReport) -> str:
         if stream.latest is not None:
             value.labels(model, stream.name).set(stream.latest.value)
             expected.labels(model, stream.name).set(stream.latest.expected)
+            low.labels(model, stream.name).set(stream.latest.low)
+            high.labels(model, stream.name).set(stream.latest.high)
     if report.estimated is not None and report.estimated.estimate is not None:
         gauge("estimated_performance", "Of periods without labels").labels(model).set(
             report.estimated.estimate.estimate
         )
     return generate_latest(registry).decode()
+
+
+def _seconds(moment: str) -> float:
+    """An ISO time in UTC as seconds since 1970."""
+    at = datetime.fromisoformat(moment)
+    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()

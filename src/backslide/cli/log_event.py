@@ -1,0 +1,61 @@
+"""``backslide log event``: a deploy or another dated change, typed or as Grafana's annotations."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from backslide.cli.output import say
+from backslide.contracts.errors import LogError
+from backslide.contracts.say import counted
+
+
+def run(
+    text: str | None,
+    store: str,
+    *,
+    source: Path | None,
+    model: str | None,
+    at: str | None,
+    spool: Path | None,
+    as_json: bool,
+) -> int:
+    """Write what was typed or read, and say how much of it was new."""
+    from backslide.contracts.files import parse_json, read_text
+    from backslide.log.dated_events import DatedText, add_events, read_annotations
+    from backslide.log.reading import open_log
+
+    if (text is None) == (source is None):
+        raise LogError('expected either a text, backslide log event "deploy v2", or --from FILE')
+    if source is not None and at is not None:
+        raise LogError("--at belongs to a text; annotations have times of their own")
+    ours = 0
+    if source is not None:
+        try:
+            data = parse_json(read_text(source))
+        except (OSError, ValueError) as error:
+            raise LogError(f"cannot read the annotations in {source}: {error}") from None
+        events, ours = read_annotations(data)
+    else:
+        words = " ".join(str(text).split())
+        if not words:
+            raise LogError("expected a text that says what changed, got an empty one")
+        events = [DatedText(datetime.now(UTC) if at is None else _moment(at), words)]
+    name = open_log(store).name if model is None else model
+    added = add_events(store, name, events, spool=spool)
+    if as_json:
+        content = {"model": name, "read": len(events) + ours, "added": added, "alarms_left_out": ours}
+        say(json.dumps({"format": "backslide.log-event/1", **content}, indent=2))
+        return 0
+    rest = f", {len(events) - added} there already" if added < len(events) else ""
+    say(f"{name}: {counted(added, 'event')} added{rest}" + (f", {ours} of our own alarms left out" if ours else ""))
+    return 0
+
+
+def _moment(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise LogError(f"--at: expected a time such as 2026-03-01T12:00, got {text!r}") from None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

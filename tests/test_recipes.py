@@ -1,0 +1,134 @@
+"""The recipes as far as they can be checked without what they are for; ``make test-integrations`` runs those for schedulers."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent / "report"))
+
+from test_watch_pages import look, stream
+
+from backslide.cli.app import app
+from backslide.contracts.finding import Estimate
+from backslide.contracts.watch import EstimatedPerformance
+from backslide.monitor.exposition import exposition
+
+RECIPES = Path(__file__).resolve().parents[1] / "recipes"
+METRIC = re.compile(r"\bbackslide_[a-z_]+")
+
+
+@pytest.fixture(name="exported", scope="module")
+def _exported() -> set[str]:
+    """Names of all metrics that a look exports."""
+    pytest.importorskip("prometheus_client")
+    value = Estimate(estimate=0.8, low=0.7, high=0.9)
+    estimated = EstimatedPerformance(
+        metric="accuracy", since="a", until="b", rows=9, estimate=value, reference=0.84, assumption="as before"
+    )
+    text = exposition(look(estimated=estimated, streams=(stream(),)))
+    return set(re.findall(r"^# TYPE (\S+) gauge$", text, re.MULTILINE))
+
+
+def dashboard() -> dict:
+    return json.loads((RECIPES / "grafana" / "dashboard.json").read_text(encoding="utf-8"))
+
+
+def rules() -> list[dict]:
+    (group,) = yaml.safe_load((RECIPES / "prometheus" / "rules.yml").read_text(encoding="utf-8"))["groups"]
+    return group["rules"]
+
+
+def test_dashboard_and_rules_name_the_metrics_that_are_exported_and_all_of_them(exported: set[str]):
+    asked = [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
+    asked += [
+        variable["query"]["query"] for variable in dashboard()["templating"]["list"] if variable["type"] == "query"
+    ]
+    shown = set(METRIC.findall(" ".join(asked)))
+    assert shown == exported
+    called = set(METRIC.findall(" ".join(rule["expr"] for rule in rules())))
+    assert called < exported
+
+
+def test_panels_have_numbers_and_places_of_their_own():
+    panels = dashboard()["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert len({(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels}) == len(panels)
+    assert len({rule["alert"] for rule in rules()}) == len(rules())
+
+
+def test_prometheus_takes_the_rules():
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("no promtool on the path")
+    done = subprocess.run([promtool, "check", "rules", str(RECIPES / "prometheus" / "rules.yml")], capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_systemd_takes_the_units():
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("no systemd-analyze on the path")
+    units = sorted(map(str, (RECIPES / "systemd").iterdir()))
+    done = subprocess.run([analyze, "verify", *units], capture_output=True, text=True)
+    assert (done.returncode, [line for line in done.stderr.splitlines() if "backslide" in line]) == (0, [])
+
+
+def commands() -> dict[str, str]:
+    """Every command line of the recipes that are no Python, by file."""
+    unit = (RECIPES / "systemd" / "backslide-watch.service").read_text(encoding="utf-8")
+    cron = (RECIPES / "cron" / "backslide.cron").read_text(encoding="utf-8")
+    job = yaml.safe_load((RECIPES / "kubernetes" / "cronjob.yaml").read_text(encoding="utf-8"))
+    (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    return {
+        "systemd": re.findall(r"^ExecStart=\S+ (backslide .*)$", unit, re.MULTILINE)[0],
+        "cron": re.findall(r"(backslide watch [^>;&]+)", cron.splitlines()[-1])[0],
+        "kubernetes": shlex.join(container["command"]),
+    }
+
+
+@pytest.mark.parametrize("name", ["systemd", "cron", "kubernetes"])
+def test_the_command_line_takes_what_is_scheduled(name: str):
+    import typer
+
+    words = shlex.split(commands()[name])
+    assert words[:2] == ["backslide", "watch"]
+    typer.main.get_command(app).commands["watch"].make_context("watch", words[2:])
+
+
+def test_cron_has_five_fields_and_a_user_and_fails_only_where_nothing_could_run():
+    last = (RECIPES / "cron" / "backslide.cron").read_text(encoding="utf-8").splitlines()[-1]
+    assert re.match(r"^\S+ \S+ \S+ \S+ \S+ backslide cd /\S+ && ", last)
+    assert last.endswith("; test $? -le 1")
+
+
+def test_a_pod_that_saw_an_alarm_is_not_started_again():
+    job = yaml.safe_load((RECIPES / "kubernetes" / "cronjob.yaml").read_text(encoding="utf-8"))
+    assert (job["apiVersion"], job["kind"], job["spec"]["concurrencyPolicy"]) == ("batch/v1", "CronJob", "Forbid")
+    spec = job["spec"]["jobTemplate"]["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    (rule,) = spec["podFailurePolicy"]["rules"]
+    assert rule == {
+        "action": "FailJob",
+        "onExitCodes": {"containerName": container["name"], "operator": "In", "values": [1]},
+    }
+    assert spec["template"]["spec"]["restartPolicy"] == "Never"  # what a policy of failures demands
+    assert {one["name"] for one in container["volumeMounts"]} == {
+        one["name"] for one in spec["template"]["spec"]["volumes"]
+    }
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.py")), ids=lambda path: path.stem)
+def test_recipes_in_python_are_python_and_say_what_they_do(path: Path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    words = ast.get_docstring(tree) or ""
+    assert "xit code 2" in words or "2 is no answer" in words
