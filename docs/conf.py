@@ -28,7 +28,7 @@ suppress_warnings = ["misc.highlighting_failure"]  # examples may leave lines ou
 
 PAGES = {
     "First steps": ["tutorial", "tutorial-letters", "tutorial-news", "quick-looks"],
-    "Find out why": ["shadow", "ci", "segments", "integrity", "embeddings"],
+    "Find out why": ["shadow", "ci", "assistants", "segments", "integrity", "embeddings"],
     "Mend it, and keep watch": ["retrain", "watching", "log"],
     "Reference": ["how-it-works", "checks/index", "causes/index", "benchmarks"],
     "For contributors": ["architecture", "decisions/index"],

@@ -9,6 +9,7 @@ import typer
 
 from backslide.cli.incidents import incidents
 from backslide.cli.log_app import log
+from backslide.cli.mcp import mcp
 from backslide.cli.options import (
     Config,
     HtmlFile,
@@ -379,5 +380,6 @@ def checks(json: PrintJson = False) -> int:
 
 
 app.command()(watch)
+app.command()(mcp)
 for group, name in ((incidents, "incidents"), (log, "log")):
     app.add_typer(group, name=name, context_settings={"help_option_names": ["-h", "--help"]})

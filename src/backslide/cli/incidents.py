@@ -60,7 +60,7 @@ def show(config: Path, *, as_json: bool, as_annotations: bool = False) -> None:
     from backslide.report.documents.watch import incidents_page
     from backslide.report.render.text import page_text
 
-    with _last_look(config) as (_, report):
+    with last_look(config) as (_, report):
         if as_annotations:
             from backslide.monitor.annotations import annotation_bodies
 
@@ -80,14 +80,14 @@ def set_mark(config: Path, name: str, mark: str, text: str) -> int:
     """
     if mark not in MARKS:
         raise ConfigError(f"expected false, fixed or known, got {mark!r}{did_you_mean(mark, MARKS)}")
-    with _last_look(config) as (database, report):
+    with last_look(config) as (database, report):
         chosen = [one for one in report.incidents if name in (str(one.number), one.id)]
         if not chosen:
             known = ", ".join(str(one.number) for one in report.incidents[-10:]) or "none"
             raise ConfigError(f"no incident {name!r} of {report.model!r}; there are: {known}")
         covers = [(m.stream, m.level.value, m.raised) for m in chosen[0].members]
         database.mark(report.model, chosen[0].id, mark, text, covers)
-    with _last_look(config) as (_, report):
+    with last_look(config) as (_, report):
         note(f"marked incident {chosen[0].number} of {report.model}, {chosen[0].id}, as {mark}")
         if report.promise.marked_note:
             note(report.promise.marked_note)
@@ -95,7 +95,7 @@ def set_mark(config: Path, name: str, mark: str, text: str) -> int:
 
 
 @contextmanager
-def _last_look(config: Path) -> Iterator[tuple[Database, WatchReport]]:
+def last_look(config: Path) -> Iterator[tuple[Database, WatchReport]]:
     """The store of a configuration, and the answer of its model's last look with the marks made since."""
     from backslide.contracts.config import Settings
     from backslide.contracts.watch import WatchReport

@@ -51,6 +51,24 @@ def private_output() -> Iterator[None]:
             os.close(copy)
 
 
+@contextmanager
+def public_output() -> Iterator[None]:
+    """The opposite, within a command: for a library that speaks on standard output, and keeps it from others itself."""
+    answer, shown = answer_stream(), sys.stdout
+    if sys.__stdout__ is None or answer is shown:
+        yield
+        return
+    kept = os.dup(1)
+    os.dup2(answer.fileno(), 1)
+    sys.stdout = sys.__stdout__
+    try:
+        yield
+    finally:
+        sys.stdout = shown
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def _descriptor(stream: TextIO) -> int | None:
     """The descriptor of the process's own standard output; None where the caller put something in its place."""
     try:
