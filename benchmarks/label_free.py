@@ -156,11 +156,11 @@ def run(folder: Path, name: str, size: int, most: int, python: str | None) -> tu
     target, positive, _, moment = SETS[name]
     train = frame.head(frame.height // 5)
     model = fitted(train, features, (train[target].cast(pl.String) == positive).cast(pl.Int64).to_numpy())
-    errors, before, harmed = Errors(), float((reference["y"] == reference["said"]).mean()), 0  # type: ignore[arg-type]
+    errors, before, harmed = Errors(), float((reference["y"] == reference["said"]).mean()), 0
     theirs = cbpe(python, reference, chunks) if python else [float("nan")] * len(chunks)
     rng = np.random.default_rng(0)
     for chunk, other in zip(chunks, theirs, strict=True):
-        truth = float((chunk["y"] == chunk["said"]).mean())  # type: ignore[arg-type]
+        truth = float((chunk["y"] == chunk["said"]).mean())
         begun = time.perf_counter()
         found = estimate(reference, chunk, features, moment)
         errors.seconds += time.perf_counter() - begun

@@ -7,7 +7,8 @@
 Recorded are whole diagnoses of every simulated scenario (of each check, of each fault signature, and of the worlds that the
 tests share), the other commands on one small world each, and, where BACKSLIDE_DATA is set, 60 cases of benchmarks/faults. A case
 that is in the folder already is not done again. Compared are keys and values; sentences, times, durations and versions are left
-out. The list of differences that are meant is TOML: ``[[allow]]`` with ``path`` and ``reason``, and ``case`` where one is meant.
+out, and a text may write its numbers in another way. The list of differences that are meant is TOML: ``[[allow]]`` with ``path``
+and ``reason``, with ``case`` where one case is meant, and ``within`` where numbers may differ by so much and not more.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import fnmatch
 import json
 import math
 import os
+import re
 import sys
 import tempfile
 import time
@@ -327,8 +329,8 @@ def compare(before: Path, after: Path, allow: Path | None) -> int:
     bad = permitted = 0
     for name in both:
         pair = [json.loads(side[name].read_text(encoding="utf-8")) for side in sides]
-        for path, said in differences(*pair):
-            if any(permits(entry, name, path) for entry in allowed):
+        for path, said, size in differences(*pair):
+            if any(permits(entry, name, path, size) for entry in allowed):
                 permitted += 1
                 continue
             bad += 1
@@ -340,11 +342,13 @@ def compare(before: Path, after: Path, allow: Path | None) -> int:
     return 1 if bad or not both else 0
 
 
-def permits(entry: dict[str, str], name: str, path: str) -> bool:
-    """Whether an entry of the list is about this difference."""
+def permits(entry: dict[str, Any], name: str, path: str, size: float) -> bool:
+    """Whether an entry of the list is about this difference, which is not larger than it allows."""
     if not entry.get("reason"):
         raise SystemExit(f"expected a reason for {entry.get('path')!r} in the list of differences; say why it is meant")
-    return matches(path, entry["path"]) and matches(name, entry.get("case", "*"))
+    return (
+        matches(path, entry["path"]) and matches(name, entry.get("case", "*")) and size <= entry.get("within", math.inf)
+    )
 
 
 def matches(text: str, pattern: str) -> bool:
@@ -352,15 +356,15 @@ def matches(text: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(text, pattern.replace("[", "[[]"))
 
 
-def differences(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Path and words of everything that differs."""
+def differences(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, str, float]]:
+    """Path and words of everything that differs, and by how much: infinity where it is no number on both sides."""
     if isinstance(one, dict) and isinstance(other, dict):
         for key in sorted(one.keys() | other.keys()):
             if key in PASSING:
                 continue
             below = f"{path}.{key}" if path else key
             if key not in one or key not in other:
-                yield below, "only after" if key not in one else "only before"
+                yield below, "only after" if key not in one else "only before", math.inf
             elif key in SENTENCES:
                 yield from silence(one[key], other[key], below)
             else:
@@ -368,35 +372,41 @@ def differences(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, str
     elif isinstance(one, list) and isinstance(other, list):
         yield from in_lists(one, other, path)
     elif not equal(one, other):
-        yield path, f"{shown(one)} -> {shown(other)}"
+        yield path, f"{shown(one)} -> {shown(other)}", abs(one - other) if numbers(one, other) else math.inf
 
 
-def in_lists(one: list[Any], other: list[Any], path: str) -> Iterator[tuple[str, str]]:
+def in_lists(one: list[Any], other: list[Any], path: str) -> Iterator[tuple[str, str, float]]:
     """Members with a code of their own are compared with each other, the rest by place."""
     keyed = [{m["code"]: m for m in of if isinstance(m, dict) and "code" in m} for of in (one, other)]
     if one and other and len(keyed[0]) == len(one) and len(keyed[1]) == len(other):
         yield from differences(*keyed, path)
         if [c for c in keyed[0] if c in keyed[1]] != [c for c in keyed[1] if c in keyed[0]]:
-            yield path, "another order"
+            yield path, "another order", math.inf
         return
     if len(one) != len(other):
-        yield path, f"{len(one)} -> {len(other)} entries"
+        yield path, f"{len(one)} -> {len(other)} entries", math.inf
     for number, (a, b) in enumerate(zip(one, other, strict=False)):
         yield from differences(a, b, f"{path}[{number}]")
 
 
-def silence(one: Any, other: Any, path: str) -> Iterator[tuple[str, str]]:
+def silence(one: Any, other: Any, path: str) -> Iterator[tuple[str, str, float]]:
     """Sentences differ only where one side says nothing."""
     if bool(one) != bool(other):
-        yield path, f"{shown(one)} -> {shown(other)}"
+        yield path, f"{shown(one)} -> {shown(other)}", math.inf
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Numbers to a billionth of their size; everything else as it is."""
-    numbers = [isinstance(v, (int, float)) and not isinstance(v, bool) for v in (one, other)]
-    if all(numbers):
+    """Numbers to a billionth of their size, texts but for the blank before a percent sign; everything else as it is."""
+    if numbers(one, other):
         return math.isclose(one, other, rel_tol=RELATIVE, abs_tol=1e-12)
+    if isinstance(one, str) and isinstance(other, str):
+        return re.sub(r"\s%", "%", one) == re.sub(r"\s%", "%", other)
     return bool(one == other) and type(one) is type(other)
+
+
+def numbers(*values: Any) -> bool:
+    """Whether all are numbers."""
+    return all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
 
 
 def shown(value: Any) -> str:

@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip, with the reason, what cannot run here."""
     have_data = bool(DATA) and Path(str(DATA)).is_dir()
     for parameters in _sampled(items):
-        size = parameters[0].get_closest_marker("sample").args[0]  # type: ignore[union-attr]
+        size = parameters[0].get_closest_marker("sample").args[0]
         everywhere = {len(parameters) * k // size for k in range(size)}
         for k, item in enumerate(parameters):
             if k not in everywhere:

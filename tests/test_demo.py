@@ -43,7 +43,7 @@ def _f1(log: pl.DataFrame, name: str) -> float:
 
 def _accuracy(log: pl.DataFrame) -> float:
     reviewed = log.drop_nulls("category")
-    return float((reviewed["category"] == reviewed["predicted"]).mean())  # type: ignore[arg-type]
+    return float((reviewed["category"] == reviewed["predicted"]).mean())
 
 
 def _confidence(log: pl.DataFrame) -> float:
@@ -79,7 +79,7 @@ def test_the_fault_changes_the_unit_and_nothing_else():
 def test_email_growth_moves_the_channel():
     def share(growth: float) -> float:
         rows = documents(replace(WEEK, days=14, email_growth=growth), seed=7)
-        return float((rows["source"] == "email").mean())  # type: ignore[arg-type]
+        return float((rows["source"] == "email").mean())
 
     assert share(2.5) > share(1.0) + 0.1
 

@@ -83,7 +83,7 @@ def _walk(
 def _guard(node: ast.AST) -> frozenset[str]:
     if isinstance(node, ast.With):
         calls = [item.context_expr for item in node.items if isinstance(item.context_expr, ast.Call)]
-        return frozenset(str(c.args[0].value) for c in calls if ast.unparse(c.func) == "needs")  # type: ignore[attr-defined]
+        return frozenset(str(c.args[0].value) for c in calls if ast.unparse(c.func) == "needs")
     if isinstance(node, ast.Try):
         caught = [h for h in node.handlers if h.type is not None and "ImportError" in ast.unparse(h.type)]
         return frozenset({"*"} if caught else ())

@@ -16,7 +16,7 @@ import worlds
 from backslide.contracts.diagnosis import Action, Verdict
 from backslide.contracts.errors import BackslideError, ColumnError, ConfigError, LabelError, SourceError, UntrustedError
 from backslide.contracts.finding import Status
-from backslide.jobs.diagnose import diagnose_config
+from backslide.jobs.diagnose import diagnose
 from backslide.playbook import scenarios
 from scale import runs
 
@@ -168,7 +168,7 @@ def test_a_configuration_file_gives_the_same_answer(months, causes, tmp_path: Pa
         trusted = true
         """
     )
-    same(diagnose_config(bs.Settings.load(tmp_path / "backslide.toml"), quick=True), causes)
+    same(diagnose(settings=bs.Settings.load(tmp_path / "backslide.toml"), quick=True), causes)
 
 
 def test_a_pickle_is_refused_unless_trusted(months, tmp_path: Path):

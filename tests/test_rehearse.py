@@ -13,7 +13,7 @@ from backslide.cli import main
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.selftest import SelfTest
-from backslide.jobs.selftest import selftest_config
+from backslide.jobs.selftest import selftest
 from backslide.playbook import scenarios
 
 
@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def test_of(folder) -> SelfTest:
-    return selftest_config(Settings.load(folder / "backslide.toml"), columns=1, rows=2500)
+    return selftest(Settings.load(folder / "backslide.toml"), columns=1, rows=2500)
 
 
 @pytest.mark.slow
@@ -76,13 +76,13 @@ def test_what_it_needs_is_said_in_one_line(folder, section, message):
     data = {"model": worlds.BARE, "windows": {"reference": "reference.parquet"},
             "artifacts": {"reference_model": "model.joblib", "trusted": True}} | section  # fmt: skip
     with pytest.raises(ConfigError, match=message):
-        selftest_config(Settings.from_dict(data, base=folder))
+        selftest(Settings.from_dict(data, base=folder))
 
 
 def test_faults_are_chosen_by_kind(folder):
     settings, said = Settings.load(folder / "backslide.toml"), []
-    chosen = selftest_config(settings, columns=1, rows=1000, faults=["sign_flip", "unit_change"], progress=said.append)
+    chosen = selftest(settings, columns=1, rows=1000, faults=["sign_flip", "unit_change"], progress=said.append)
     assert {t.kind for t in chosen.tried} == {"sign_flip", "unit_change"}
     assert " left: " in said[-1]
     with pytest.raises(ConfigError, match=r"expected some of duplicated_rows.*got 'rain'"):
-        selftest_config(settings, faults=["rain"])
+        selftest(settings, faults=["rain"])

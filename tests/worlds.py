@@ -77,7 +77,7 @@ def two_months(rng: np.random.Generator, rows: int = 3000) -> tuple[pl.DataFrame
 
 def accuracy(frame: pl.DataFrame) -> float:
     """Share of rows predicted right."""
-    return float((frame["label"] == frame["prediction"]).mean())  # type: ignore[arg-type]
+    return float((frame["label"] == frame["prediction"]).mean())
 
 
 class Flatter(scenarios.TrueModel):

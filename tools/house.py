@@ -196,7 +196,7 @@ def numbers(module: Module) -> Iterator[Offence]:
     for node in ast.walk(module.tree):
         if not formats_a_number(node):
             continue
-        line = node.lineno  # type: ignore[attr-defined]
+        line = node.lineno
         inside = [name for name, f in places if f.lineno <= line <= (f.end_lineno or line)]
         advice = f"write numbers for people with {NUMBER_WRITERS[0]}"
         yield Offence(module.path, line, "number-format", inside[-1] if inside else "<module>", advice)

@@ -22,7 +22,7 @@ def text_change(scene: Scene, rng: Rng) -> Fault | None:
     column = pick(rng, list(scene.data.texts))
     if column is None:
         return None
-    length = int(scene.rows[column].str.len_chars().median() or 0)  # type: ignore[arg-type]
+    length = int(scene.rows[column].str.len_chars().median() or 0)
     cut = max(int(length * rng.uniform(0.05, 0.5)), 5)
     wrap, share = pick(rng, list(BOILERPLATE)) * int(rng.integers(1, 6)), float(rng.uniform(0.1, 0.5))
     made = {

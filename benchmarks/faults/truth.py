@@ -33,7 +33,7 @@ def headline(data: DataSet, reference: pl.DataFrame) -> str:
     if data.regression:
         return "mae"
     shares = reference[data.label].value_counts(normalize=True)["proportion"]
-    return "macro_f1" if float(shares.min()) < 0.5 / len(shares) else "accuracy"  # type: ignore[arg-type]
+    return "macro_f1" if float(shares.min()) < 0.5 / len(shares) else "accuracy"
 
 
 def higher_is_better(metric: str) -> bool:

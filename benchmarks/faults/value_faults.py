@@ -30,7 +30,7 @@ def unit_change(scene: Scene, rng: Rng) -> Fault | None:
         return None
     values = scene.rows[column].cast(pl.Float64)
     x = pl.col(column).cast(pl.Float64)
-    spread = float(values.std() or 1.0)  # type: ignore[arg-type]
+    spread = float(values.std() or 1.0)
     clock = set(values.unique().to_list()) <= set(map(float, range(24))) and values.n_unique() == 24
     variant = pick(rng, ["known", "known", "unusual", "fahrenheit", "offset", "log"])
     if clock:
@@ -47,7 +47,7 @@ def unit_change(scene: Scene, rng: Rng) -> Fault | None:
         return _one(
             "unit_change", column, "to Celsius" if back else "to Fahrenheit", (x - 32) / 1.8 if back else x * 1.8 + 32
         )
-    if variant == "log" and float(values.min() or 0) >= 0:  # type: ignore[arg-type]
+    if variant == "log" and float(values.min() or 0) >= 0:
         return _one("unit_change", column, "log(1 + value)", x.log1p())
     offset = float(rng.choice([-1, 1]) * spread * rng.uniform(0.3, 3))
     return _one("unit_change", column, f"plus {offset:.4g}", x + offset)
@@ -114,7 +114,7 @@ def clipped_range(scene: Scene, rng: Rng) -> Fault | None:
         scene.rows[column].quantile(float(q), "nearest") for q in (rng.uniform(0.1, 0.7), rng.uniform(0.3, 0.9))
     )
     variant = pick(rng, ["above", "below", "both"])
-    if variant == "both" and low >= high:  # type: ignore[operator]
+    if variant == "both" and low >= high:
         variant = "above"
     lower, upper = (low if variant != "above" else None), (high if variant != "below" else None)
     if scene.rows[column].clip(lower, upper).n_unique() < 2:
@@ -128,7 +128,7 @@ def rounded_values(scene: Scene, rng: Rng) -> Fault | None:
     if column is None:
         return None
     x = pl.col(column).cast(pl.Float64)
-    spread = float(scene.rows[column].cast(pl.Float64).std() or 1.0)  # type: ignore[arg-type]
+    spread = float(scene.rows[column].cast(pl.Float64).std() or 1.0)
     variant = pick(rng, ["rounded", "cut off", "figures"])
     if variant == "figures":
         figures = int(rng.integers(1, 3))
@@ -150,7 +150,7 @@ def added_noise(scene: Scene, rng: Rng) -> Fault | None:
     if column is None:
         return None
     whole = scene.rows[column].dtype.is_integer()
-    size = float(scene.rows[column].cast(pl.Float64).std() or 1.0) * float(rng.uniform(0.4, 2.0))  # type: ignore[arg-type]
+    size = float(scene.rows[column].cast(pl.Float64).std() or 1.0) * float(rng.uniform(0.4, 2.0))
     shape = pick(rng, ["normal", "laplace", "uniform"])
     noisy = damage.add_noise(column, size, shape, whole=whole)
     return Fault("added_noise", (column,), f"{shape} noise of {size:.4g}", apply=noisy)

@@ -27,7 +27,7 @@ def changed(**values):
 
 
 def paths(after):
-    return [path for path, _ in same_answers.differences(BEFORE, after)]
+    return [path for path, *_ in same_answers.differences(BEFORE, after)]
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,11 @@ def test_a_list_of_what_is_meant_needs_reasons_and_covers_no_more(tmp_path, caps
     allow.write_text('[[allow]]\npath = "points"\nreason = "counted otherwise"\n', encoding="utf-8")
     assert same_answers.compare(tmp_path / "before", tmp_path / "after", allow) == 1
     assert "one: verdict" in capsys.readouterr().out
+    allow.write_text('[[allow]]\npath = "*"\nwithin = 0.2\nreason = "other folds"\n', encoding="utf-8")
+    assert same_answers.compare(tmp_path / "before", tmp_path / "after", allow) == 1
+    out = capsys.readouterr().out
+    assert "one: verdict" in out  # no number, so not within any distance
+    assert "one: points" not in out
     allow.write_text('[[allow]]\npath = "*"\nreason = "all of it"\n', encoding="utf-8")
     assert same_answers.compare(tmp_path / "before", tmp_path / "after", allow) == 0
     allow.write_text('[[allow]]\npath = "*"\n', encoding="utf-8")

@@ -28,7 +28,7 @@ def months() -> tuple[pl.DataFrame, pl.DataFrame]:
     rng = np.random.default_rng(2)
     return tuple(
         f.with_columns(host=pl.Series(rng.choice(list("abcde"), f.height))) for f in worlds.two_months(rng, 2000)
-    )  # type: ignore[return-value]
+    )
 
 
 @cache

@@ -298,10 +298,7 @@ def test_regression_names_the_fault_and_its_price(kind):
     for seed in range(runs(1, 2)):
         world = worlds.regression(np.random.default_rng(seed), REGRESSION_FAULTS[kind])
         diagnosis = worlds.causes_of(world.scenario)
-        errors = [
-            float((f["predicted"] - f["rent"]).abs().mean())
-            for f in (world.scenario.current, world.clean)  # type: ignore[arg-type]
-        ]
+        errors = [float((f["predicted"] - f["rent"]).abs().mean()) for f in (world.scenario.current, world.clean)]
         first = diagnosis.causes[0]
         assert (diagnosis.metric.name, diagnosis.metric.higher_is_better) == ("mae", False)
         assert diagnosis.verdict == Verdict.DEGRADED

@@ -73,9 +73,9 @@ def test_usage_errors_are_one_line(backslide, arguments, words):
 def main_job(monkeypatch):
     """Put another main job under the command line; what it does is given per test."""
 
-    def install(diagnose_config):
+    def install(diagnose):
         module = ModuleType("backslide.jobs.diagnose")
-        module.diagnose_config = diagnose_config
+        module.diagnose = diagnose
         monkeypatch.setitem(sys.modules, "backslide.jobs.diagnose", module)
 
     return install

@@ -151,7 +151,7 @@ def test_no_value_holds_nan_or_infinity(value):
 
 def test_values_are_frozen():
     with pytest.raises(ValidationError, match="frozen"):
-        worlds.diagnosis_named("quiet").verdict = Verdict.IMPROVED  # type: ignore[misc]
+        worlds.diagnosis_named("quiet").verdict = Verdict.IMPROVED
 
 
 @each_story

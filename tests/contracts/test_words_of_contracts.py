@@ -195,11 +195,11 @@ def test_roles_keep_labels_as_text():
 
 def test_roles_refuse_unknown_keys_and_changes():
     with pytest.raises(ConfigError, match=r"^roles: unknown key 'lable'; did you mean 'label'\?$"):
-        Roles(lable="x")  # type: ignore[call-arg]
+        Roles(lable="x")
     with pytest.raises(ConfigError, match=r"^roles: threshold: [^\n]*found 'high'$"):
-        Roles(threshold="high")  # type: ignore[arg-type]
+        Roles(threshold="high")
     with pytest.raises(ValidationError, match="frozen"):
-        Roles().label = "y"  # type: ignore[misc]
+        Roles().label = "y"
 
 
 @given(st.floats(-1e14, 1e14))

@@ -57,7 +57,7 @@ def _month(rng: np.random.Generator, start: datetime, days: int) -> pd.DataFrame
 
 def _serve(model: object, month: pd.DataFrame) -> pl.DataFrame:
     """The month as it was logged: column by column, which needs no Arrow."""
-    scores = model.predict_proba(month[FEATURES])  # type: ignore[attr-defined]
+    scores = model.predict_proba(month[FEATURES])
     columns = {name: month[name].tolist() for name in month.columns}
     columns |= {"p_default": scores[:, 0].tolist(), "p_paid": scores[:, 1].tolist()}
     columns["prediction"] = np.where(scores[:, 0] >= 0.5, "default", "paid").tolist()

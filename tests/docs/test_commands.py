@@ -102,7 +102,7 @@ def test_options_that_a_row_of_the_readme_names_are_options_of_its_command():
     rows = re.findall(r"^\| `backslide ([a-z-]+)(.*)$", readme, re.MULTILINE)
     assert len(rows) >= 14
     for name, rest in rows:
-        command: Any = COMMAND.commands[name]  # type: ignore[attr-defined]
+        command: Any = COMMAND.commands[name]
         commands = getattr(command, "commands", {"": command}).values()
         known = {option for one in commands for param in one.params for option in param.opts}
         assert set(re.findall(r"(?<!\w)--[a-z][a-z-]*", rest)) <= known, name

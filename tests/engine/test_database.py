@@ -17,7 +17,7 @@ from backslide.contracts.secrets import scrub_address
 from backslide.engine.sources import database
 from backslide.engine.sources.database import is_database
 from backslide.engine.sources.open import describe, open_source
-from backslide.jobs.diagnose import diagnose_config
+from backslide.jobs.diagnose import diagnose
 from commands import backslide
 from servers import ESCAPED, SECRET
 
@@ -157,7 +157,7 @@ current = "2026-03-15..2026-03-28"
 def test_a_database_is_diagnosed(tmp_path: Path):
     sqlite(tmp_path / "log.db", frame())
     (tmp_path / "backslide.toml").write_text(CONFIG.format(uri="sqlite:///log.db#predictions"))
-    found = diagnose_config(Settings.load(tmp_path / "backslide.toml"))
+    found = diagnose(settings=Settings.load(tmp_path / "backslide.toml"))
     assert found.inputs.rows.reference == found.inputs.rows.current == 750
     numeric = next(outcome for outcome in found.checks if outcome.code == "DRF001")
     assert [finding.subject for finding in numeric.findings if finding.severity.rank >= 2] == ["x"]

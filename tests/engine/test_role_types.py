@@ -32,7 +32,7 @@ def frame() -> pl.DataFrame:
 
 
 def every(value: object, dtype: object = None) -> pl.Series:
-    return pl.Series([value] * ROWS, dtype=dtype)  # type: ignore[arg-type]
+    return pl.Series([value] * ROWS, dtype=dtype)
 
 
 ODD = {

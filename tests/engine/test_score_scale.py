@@ -238,7 +238,7 @@ def test_missing_scores_are_counted(value):
 
 def test_the_percents_of_a_rare_class_are_refused_though_most_are_below_one():
     rare = [changed(scores(seed, rows=20_000, base=-8.5), times(100)) for seed in (1, 2)]
-    assert 0.001 < float((rare[0]["s0"] > 1).mean()) < 0.2  # type: ignore[arg-type]
+    assert 0.001 < float((rare[0]["s0"] > 1).mean()) < 0.2
     with pytest.raises(LabelError, match="percent"):
         read(*rare)
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from commands import backslide
 
+# Hostile input makes libraries warn; what counts is how the command ends.
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("contained")]
 
 

@@ -216,7 +216,7 @@ def test_fields_are_dropped_or_hashed_before_they_touch_the_disk(tmp_path: Path)
 @pytest.mark.parametrize("name", ["", "../up", "a/b", " a", 5, "x" * 200])
 def test_a_name_that_is_no_folder_is_an_error(name: object, tmp_path: Path):
     with pytest.raises(LogError, match="expected a model name"):
-        bs.Recorder(name, store=tmp_path)  # type: ignore[arg-type]
+        bs.Recorder(name, store=tmp_path)
 
 
 def test_an_object_store_needs_a_local_spool(tmp_path: Path):

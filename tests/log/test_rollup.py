@@ -168,9 +168,9 @@ current = "2026-03-02..2026-03-15"
 """
     )
     from backslide.contracts.config import Settings
-    from backslide.jobs.diagnose import diagnose_config
+    from backslide.jobs.diagnose import diagnose
 
-    found = diagnose_config(Settings.load(tmp_path / "backslide.toml"))
+    found = diagnose(settings=Settings.load(tmp_path / "backslide.toml"))
     assert found.inputs.rows.reference > 1500
     numeric = next(outcome for outcome in found.checks if outcome.code == "DRF001")
     assert [f.subject for f in numeric.findings if f.severity.rank >= Severity.WARN.rank] == ["x"]

@@ -61,7 +61,7 @@ def test_answers_are_the_models_and_recorded(tmp_path: Path):
     [X.to_numpy(), X.to_numpy().tolist(), csr_matrix(X.to_numpy()), pl.DataFrame(X.to_dict("list")), X],
     ids=["array", "lists", "sparse", "polars", "pandas"],
 )
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")  # rows without names are asked on purpose
 def test_rows_of_every_kind(rows: object, tmp_path: Path):
     with bs.Recorder("m", store=tmp_path) as recorder:
         served = recorder.wrap(MODEL, methods=("predict",))

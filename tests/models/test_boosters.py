@@ -16,7 +16,7 @@ from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import MissingExtraError, ModelError
 from backslide.engine.sources.dataframes import from_pandas
-from backslide.jobs.gate import gate_config
+from backslide.jobs.gate import gate
 from backslide.models.load import load_model
 
 FORMATS = {"json": "xgboost", "ubj": "xgboost", "txt": "lightgbm", "cbm": "catboost"}
@@ -121,9 +121,9 @@ def test_two_files_are_compared_and_gated(suffix, tmp_path):
     assert (compared.old, compared.new) == (saved(suffix, tmp_path), other)
     assert compared.inputs.rows == 700
     assert not any("fails" in note for note in compared.inputs.notes)
-    gate = gate_config(chosen)
-    assert (gate.champion, gate.challenger) == (compared.old, other)
-    assert gate.lines
+    gated = gate(settings=chosen)
+    assert (gated.champion, gated.challenger) == (compared.old, other)
+    assert gated.lines
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

@@ -19,6 +19,7 @@ import backslide
 from backslide.contracts.errors import MissingExtraError, ModelError, UntrustedError
 from backslide.models.load import load_model
 
+others_warn = pytest.mark.filterwarnings("ignore")  # converters and MLflow warn of their dependencies
 RNG = np.random.default_rng(3)
 ROWS = pd.DataFrame(
     {
@@ -49,7 +50,7 @@ def to_onnx(model, path, *, columns, **options):
     path.write_bytes(skl2onnx.convert_sklearn(model, initial_types=types, options=options or None).SerializeToString())
 
 
-@pytest.mark.filterwarnings("ignore")
+@others_warn
 @pytest.mark.parametrize("zipmap", [True, False])
 def test_an_onnx_classifier_answers_like_the_original_by_name(mixed, tmp_path, zipmap):
     to_onnx(mixed, tmp_path / "m.onnx", columns=["a", "b", "c"], **({} if zipmap else {"zipmap": False}))
@@ -61,7 +62,7 @@ def test_an_onnx_classifier_answers_like_the_original_by_name(mixed, tmp_path, z
     assert (answer.predictions == mixed.predict(ROWS)).all()
 
 
-@pytest.mark.filterwarnings("ignore")
+@others_warn
 def test_an_onnx_regressor_of_one_table(tmp_path):
     original = make_pipeline(StandardScaler(), LinearRegression()).fit(ROWS[["a", "b"]], ROWS["a"] * 3)
     to_onnx(original, tmp_path / "m.onnx", columns=None)
@@ -69,7 +70,7 @@ def test_an_onnx_regressor_of_one_table(tmp_path):
     assert np.abs(answer.predictions - original.predict(ROWS[["a", "b"]])).max() < 1e-4
 
 
-@pytest.mark.filterwarnings("ignore")
+@others_warn
 def test_a_refitted_scaler_shows_inside_an_onnx_file(mixed, tmp_path):
     other = deepcopy(mixed)
     other[0].named_transformers_["n"].fit(ROWS[["a", "b"]] * [1, 2])
@@ -115,7 +116,7 @@ def saved(mixed, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
+@others_warn
 def test_an_mlflow_folder_answers_like_the_original(mixed, saved):
     model = load_model("model", base=saved, trusted=True)
     assert model.features == ("a", "b", "c")
@@ -128,7 +129,7 @@ def test_an_mlflow_folder_answers_like_the_original(mixed, saved):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
+@others_warn
 def test_an_mlflow_model_is_refused_without_trust(saved):
     with pytest.raises(UntrustedError, match="trusted = true"):
         load_model("model", base=saved)
@@ -157,7 +158,7 @@ def registry(mixed, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
+@others_warn
 def test_models_of_a_registry_and_of_a_run_answer_like_the_original(mixed, registry):
     for uri in ("models:/loans/1", "models:/loans@champion", f"runs:/{registry}/model"):
         model = load_model(uri, trusted=True)

@@ -21,7 +21,7 @@ def followed(values: np.ndarray, reference: int = 56, rows: int = 2000) -> Monit
 
 
 def rules(reference: str = "fixed") -> Rules:
-    return Rules(0.1, 1.0, 365.25, 7, reference)  # type: ignore[arg-type]
+    return Rules(0.1, 1.0, 365.25, 7, reference)
 
 
 def errors(seed: int, days: int, **shifts: tuple[int, int, float]) -> np.ndarray:

@@ -37,7 +37,7 @@ def test_tables_are_watched_and_answer_in_frames():
     assert incidents["stream"][0] == "performance"
     assert incidents.height == sum(len(one.members) for one in found.incidents)
     with pytest.raises(InputError, match="'streams' and 'incidents'"):
-        found.to_frame("causes")  # type: ignore[arg-type]
+        found.to_frame("causes")
 
 
 def test_a_store_remembers(tmp_path: Path):

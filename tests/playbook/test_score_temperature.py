@@ -72,7 +72,7 @@ def test_overconfidence_is_a_warning_and_its_end_a_note():
     rng = np.random.default_rng(2)
     found = told(window(rng, START), window(rng, LATER, hot=1.6))
     assert found.severity is Severity.WARN
-    assert "too sure" in found.summary
+    assert "overconfident" in found.summary
     assert found.numbers["current_low"] <= 1.6 <= found.numbers["current_high"]
     assert told(window(rng, START, hot=1.6), window(rng, LATER)).severity is Severity.NOTE
 

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from backslide.contracts.config import Settings
-from backslide.jobs.gate import gate_config
+from backslide.jobs.gate import gate
 from backslide.models.frame import to_pandas
 from real import test_shadow_null_pairs as pairs
 from real import worlds
@@ -53,7 +53,7 @@ def test_an_equal_challenger_is_seldom_called_superior(make):
         start = int(rng.integers(0, len(every) - DAYS))
         pair = whole.take(np.flatnonzero(np.isin(whole.days, every[start : start + DAYS])))
         coin = rng.random(DAYS)[np.unique(pair.days, return_inverse=True)[1]] < 0.5
-        found = gate_config(settings_for(pair.exchanged(coin)))
+        found = gate(settings=settings_for(pair.exchanged(coin)))
         superior += bool(found.lines[0].passed)
         held += any(line.kind == "class" and line.passed is False for line in found.lines)
     upper = float(stats.beta.ppf(0.95, superior + 1, RESAMPLINGS - superior))
@@ -89,7 +89,7 @@ def test_a_better_model_that_forgot_a_topic_is_held_and_names_it():
         {"model": model, "shadow": {"old": {"prediction": "old"}, "new": {"prediction": "new"}}}
     )
     windows = settings.windows.model_copy(update={"current": log})
-    found = gate_config(settings.model_copy(update={"windows": windows}))
+    found = gate(settings=settings.model_copy(update={"windows": windows}))
     print(rare, found.summary)
     assert found.lines[0].passed, found.summary
     assert found.verdict == "hold"

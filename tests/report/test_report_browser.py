@@ -17,8 +17,11 @@ addEventListener("load", () => {
     (s) => s.checkVisibility() && s.getBoundingClientRect().height > 40);
   const wide = [...document.querySelectorAll(".backslide *")].filter(
     (e) => !e.closest(".scroll") && !e.closest("svg") && e.getBoundingClientRect().right > innerWidth + 1);
+  const [contents, verdict] = ["nav", ".verdict"].map((e) => document.querySelector(e)?.getBoundingClientRect());
+  const beside = contents && contents.bottom > verdict.top && contents.top < verdict.bottom;
   const marks = [...document.querySelectorAll("figure svg path")].filter((p) => p.getAttribute("fill") === "CURRENT");
   document.title = JSON.stringify({
+    covered: beside && contents.right > verdict.left,
     drawn: seen.length, width: innerWidth, page: document.documentElement.scrollWidth,
     wide: wide.map((e) => e.tagName + "." + e.className), mark: getComputedStyle(marks[0]).fill,
     ink: getComputedStyle(document.querySelector(".backslide")).color,
@@ -36,6 +39,12 @@ def test_every_drawing_shows_and_nothing_overflows(tmp_path, width):
     assert seen["page"] <= seen["width"]
     assert seen["wide"] == []
     assert console == []
+
+
+@pytest.mark.parametrize("width", [1240, 1440, 1920])
+def test_the_contents_cover_nothing_of_the_page(tmp_path, width):
+    seen, _ = opened(samples.in_part().to_html(), PROBE, tmp_path, f"--window-size={width},900")
+    assert seen["covered"] is False
 
 
 def test_the_drawings_follow_the_theme_of_the_page(tmp_path):

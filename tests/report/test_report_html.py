@@ -168,7 +168,7 @@ def test_the_page_reads_in_the_order_of_the_questions(pages):
     text = pages["binary"].words()
     order = [
         "Degraded",
-        "Accuracy fell from 84.2% to 80.8% mainly because of a unit change of income.",
+        "Accuracy fell from 84.2% to 80.8%, mainly because of a unit change of income.",
         "change −3.4 points worse 95% interval −4.5 to −2.3",
         "since 3 April 10:00 UTC",
         "Why: the first cause Unit change: income −2.4 points",
@@ -198,7 +198,7 @@ def test_a_card_says_what_where_since_when_how_much_and_what_next(pages):
         "−2.4 points −3.1 to −1.7",
         "verified repair and injection agree",
         "divide income by 12 (yearly to monthly); +2.5 points back [+1.8 to +3.2], sample of 13,377 rows",
-        "Injection into the reference rows; −2.3 points [−3.0 to −1.6]",
+        "Injection: the same fault in the reference rows; −2.3 points [−3.0 to −1.6]",
         "61% of rows: branch == 'north'",
         "2026-04-03",
         "Convert income to monthly upstream",

@@ -42,10 +42,10 @@ def lines(card, name):
 
 def test_the_headline_names_change_and_cause_in_one_short_sentence():
     assert page(samples.binary()).headline == (
-        "Accuracy fell from 84.2% to 80.8% mainly because of a unit change of income."
+        "Accuracy fell from 84.2% to 80.8%, mainly because of a unit change of income."
     )
     assert page(samples.in_part()).headline == (
-        "Recall of 'court_filing' fell from 88.1% to 80.4% (and 1 other part) mainly because of a unit change of income; "
+        "Recall of 'court_filing' fell from 88.1% to 80.4% (and 1 other part), mainly because of a unit change of income; "
         "overall, accuracy fell from 91.2% to 91.0%."
     )
 
@@ -153,9 +153,9 @@ def test_confidence_says_what_it_rests_on():
     bare = base.model_copy(update={"repair": None})
     proven = base.model_copy(update={"confidence": Confidence.PROVEN})
     assert [card.means for card in cards(page(samples.binary(), causes=(base, injected, bare, proven)))] == [
-        "the repair bears it out",
-        "the injection bears it out",
-        "the decomposition bears it out",
+        "the repair supports it",
+        "the injection supports it",
+        "the decomposition supports it",
         "an exact replay shows it",
     ]
 

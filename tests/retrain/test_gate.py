@@ -14,7 +14,7 @@ import worlds
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError, InputError
 from backslide.contracts.gate import Gate, GateVerdict
-from backslide.jobs.gate import gate_config
+from backslide.jobs import gate as job
 
 MODEL = {
     "label": "label", "prediction": "prediction", "scores": {"yes": "p_yes"}, "timestamp": "served_at",
@@ -31,7 +31,7 @@ def gate_of(rows, *, model=None, gate=None, old="old", new="new"):
         sides[side] = {"prediction": name} | ({"scores": scores} if scores else {})
     settings = Settings.from_dict({"model": chosen, "shadow": sides, "gate": gate or {}})
     settings = settings.model_copy(update={"windows": settings.windows.model_copy(update={"current": rows})})
-    return gate_config(settings)
+    return job.gate(settings=settings)
 
 
 def both(log, old, new):

@@ -215,7 +215,7 @@ def test_mlflow_that_is_missing_is_said_before_the_work(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore")  # MLflow warns of its dependencies
 def test_mlflow_where_it_is_configured(tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow")
     log = logs.log(1, turn=1.0)

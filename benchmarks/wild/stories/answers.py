@@ -167,7 +167,7 @@ def placeholder_answer_on_timeout(setting: Setting, rng: Rng) -> Incident | None
     """Where the model is too slow, the most common (or the middle) answer is given instead, with scores from a table."""
     share = float(rng.uniform(0.15, 0.5)) if setting.portion == ALL else 1.0
     told = [c for c in setting.earlier.columns if c.startswith("p_")]
-    usual = {c: float(setting.earlier[c].mean() or 0) for c in told}  # type: ignore[arg-type]
+    usual = {c: float(setting.earlier[c].mean() or 0) for c in told}
     answer = setting.earlier[PREDICTION].median() if setting.data.regression else max(usual, key=usual.__getitem__)[2:]
 
     def answers(served: pl.DataFrame, chance: Rng) -> pl.DataFrame:
@@ -200,4 +200,4 @@ def _as_in_the_other_bench(draw: Drawer, setting: Setting, rng: Rng, subject: Su
 
 
 def _by(setting: Setting, successor: object) -> Change:
-    return lambda served, _: setting.world.serve(served, successor)  # type: ignore[arg-type]
+    return lambda served, _: setting.world.serve(served, successor)

@@ -54,7 +54,7 @@ def percent_for_fraction(setting: Setting, rng: Rng) -> Incident | None:
     column = pick(rng, setting.quantities())
     if column is None:
         return None
-    factor = 100.0 if float(setting.rows[column].abs().max() or 0) <= 1 else 0.01  # type: ignore[arg-type]
+    factor = 100.0 if float(setting.rows[column].abs().max() or 0) <= 1 else 0.01
     return Incident(f"times {factor:g}", (column,), replaced(column, pl.col(column).cast(pl.Float64) * factor))
 
 
@@ -74,7 +74,7 @@ def integer_wraparound(setting: Setting, rng: Rng) -> Incident | None:
     if column is None:
         return None
     values = setting.rows[column].cast(pl.Float64)
-    bits = [k for k in range(-4, 20) if 0.05 <= float((values.abs() > 2.0**k).mean() or 0) <= 0.6]  # type: ignore[arg-type]
+    bits = [k for k in range(-4, 20) if 0.05 <= float((values.abs() > 2.0**k).mean() or 0) <= 0.6]
     k = pick(rng, bits)
     if k is None:
         return None
@@ -105,7 +105,7 @@ def fraction_cut_off(setting: Setting, rng: Rng) -> Incident | None:
     column = pick(rng, [c for c in setting.quantities(distinct=20) if setting.rows[c].dtype.is_float()])
     if column is None:
         return None
-    spread = float(setting.rows[column].std() or 1.0)  # type: ignore[arg-type]
+    spread = float(setting.rows[column].std() or 1.0)
     step = 10.0 ** np.floor(np.log10(spread * 2))
     return Incident(
         f"cut to multiples of {step:g}", (column,), replaced(column, (pl.col(column) / step).floor() * step)

@@ -94,7 +94,7 @@ def worse_sensor(setting: Setting, rng: Rng) -> Incident | None:
     column = pick(rng, setting.quantities(distinct=20))
     if column is None:
         return None
-    size = float(setting.rows[column].cast(pl.Float64).std() or 1) * float(rng.uniform(0.7, 2))  # type: ignore[arg-type]
+    size = float(setting.rows[column].cast(pl.Float64).std() or 1) * float(rng.uniform(0.7, 2))
 
     def inputs(rows: pl.DataFrame, chance: Rng) -> pl.DataFrame:
         return rows.with_columns((pl.col(column) + pl.Series(chance.laplace(0, size * 0.7, rows.height))).alias(column))

@@ -85,7 +85,7 @@ def week_counter_rolled_over(setting: Setting, rng: Rng) -> Incident | None:
     column = pick(rng, setting.quantities())
     if column is None:
         return None
-    spread = float(setting.rows[column].cast(pl.Float64).std() or 1.0)  # type: ignore[arg-type]
+    spread = float(setting.rows[column].cast(pl.Float64).std() or 1.0)
     offset = -WEEK_ROLLOVER * 10.0 ** np.round(np.log10(2 * spread / WEEK_ROLLOVER))
     return Incident(f"{offset:+g}", (column,), replaced(column, pl.col(column).cast(pl.Float64) + offset))
 
@@ -98,7 +98,7 @@ def error_that_grows_with_uptime(setting: Setting, rng: Rng) -> Incident | None:
     column, restarts = pick(rng, setting.quantities()), int(rng.integers(1, 5))
     if column is None:
         return None
-    most = float(setting.rows[column].cast(pl.Float64).std() or 1.0) * float(rng.uniform(1, 4))  # type: ignore[arg-type]
+    most = float(setting.rows[column].cast(pl.Float64).std() or 1.0) * float(rng.uniform(1, 4))
     uptime = np.linspace(0, restarts, setting.rows.height, endpoint=False) % 1
     made = pl.col(column).cast(pl.Float64) + pl.Series(uptime * most)
     return Incident(f"plus up to {most:.3g} between {restarts} restarts", (column,), replaced(column, made))

@@ -33,7 +33,7 @@ def _text(setting: Setting, rng: Rng) -> str:
 def cut_to_n_characters(setting: Setting, rng: Rng) -> Incident | None:
     """A column of fixed width in a table on the way."""
     column = _text(setting, rng)
-    median = float(setting.rows[column].str.len_chars().median() or 100)  # type: ignore[arg-type]
+    median = float(setting.rows[column].str.len_chars().median() or 100)
     width = max(int(median * rng.uniform(0.05, 0.35)), 8)
     return Incident(f"cut to {width} characters", (column,), _each(column, lambda text: text[:width]))
 

@@ -72,7 +72,7 @@ def retries_logged_again(setting: Setting, rng: Rng) -> Incident | None:
 def segment_lost(setting: Setting, rng: Rng) -> Incident | None:
     """A filter or an inner join drops a segment."""
     segment = _segment(setting, rng)
-    if segment is None or not 0.05 < float(segment[1].mean() or 0) < 0.8:  # type: ignore[arg-type]
+    if segment is None or not 0.05 < float(segment[1].mean() or 0) < 0.8:
         return None
     column, inside = segment
     kept = np.flatnonzero(~inside.to_numpy())

@@ -64,13 +64,13 @@ def root(
 def demo(
     out: Annotated[Path, option("--out", "DIR", "Folder for logs, model and report.")] = Path("demo"),
     story: Annotated[
-        str, option("--story", "NAME", "letters: a fine-tuned model; reader: a fault upstream.")
+        str, option("--story", "NAME", "letters (a fine-tuned model) or reader (a fault upstream).")
     ] = "letters",
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the report in a browser.")] = False,
     json: PrintJson = False,
     quiet: Quiet = False,
 ) -> int:
-    """Play the story of a silent drop, on simulated documents."""
+    """Play the story of a silent drop on simulated documents."""
     from backslide.cli.demo import run
 
     return run(out, story=story, show_report=not no_open, as_json=json, quiet=quiet)
@@ -84,7 +84,7 @@ def init(
     format: PayloadFormat = None,
     json: PrintJson = False,
 ) -> int:
-    """Guess the role of every column, and write a backslide.toml."""
+    """Guess the role of every column and write a backslide.toml."""
     from backslide.cli.init import run
 
     return run(table, out, force=force, as_json=json, payload_format=format)
@@ -98,13 +98,15 @@ def diagnose(
     md: MarkdownFile = None,
     junit: JunitFile = None,
     reference: Annotated[
-        str | None, option("--reference", "SRC", "Reference window, instead of the configured one.")
+        str | None, option("--reference", "SRC", "Reference window; default: the configured one.")
     ] = None,
-    current: Annotated[str | None, option("--current", "SRC", "Current window, instead of the configured one.")] = None,
+    current: Annotated[str | None, option("--current", "SRC", "Current window; default: the configured one.")] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Find verdict and causes only; list the descriptive checks as skipped.")
     ] = False,
-    ask: Annotated[str | None, option("--ask", "CSV", "Rows whose labels would decide: written, or read back.")] = None,
+    ask: Annotated[
+        str | None, option("--ask", "CSV", "Rows whose labels would decide: to write, or to read back.")
+    ] = None,
     quiet: Quiet = False,
 ) -> int:
     """Find out whether the model got worse, and why.
@@ -145,9 +147,9 @@ def gate(
     junit: JunitFile = None,
     quiet: Quiet = False,
 ) -> int:
-    """Decide on labelled rows whether the new model may replace the old one.
+    """Decide whether the new model may replace the old one.
 
-    Exits with 1 unless it may, with 2 if this could not be determined.
+    Compares both on the labelled current rows. Exits with 1 unless it may, with 2 if this could not be determined.
     """
     from backslide.cli.jobs import run
 
@@ -161,21 +163,19 @@ def retrain(
     html: HtmlFile = None,
     md: MarkdownFile = None,
     diagnosis: Annotated[
-        Path | None,
-        option("--diagnosis", "FILE", "A stored diagnosis; by default one is made first."),
+        Path | None, option("--diagnosis", "FILE", "A stored diagnosis; default: diagnose first.")
     ] = None,
     repaired: Annotated[
         bool, typer.Option("--repaired", help="Continue with repaired rows where a repair fixes the cause.")
     ] = False,
     registry: Annotated[
-        Path | None,
-        option("--registry", "DIR", "Folder of versions in which to save a promoted candidate."),
+        Path | None, option("--registry", "DIR", "Folder of versions in which to save a promoted candidate.")
     ] = None,
     quiet: Quiet = False,
 ) -> int:
-    """Retrain on later rows, and prove whether a candidate is worth it.
+    """Retrain on later rows and test whether that is worth it.
 
-    Exits with 1 if none is or the data need a repair instead, with 2 if this could not be determined.
+    Exits with 1 if no candidate is, or if the data need a repair instead, with 2 if this could not be determined.
     """
     from backslide.cli.jobs import run
 
@@ -197,7 +197,7 @@ def versions(
     to: Annotated[str | None, option("--to", "NAME", "Make this version current.")] = None,
     json: PrintJson = False,
 ) -> int:
-    """List the versions that retraining wrote, or make an earlier one current."""
+    """List the retrained versions, or roll back to an earlier one."""
     from backslide.cli.versions import run
 
     return run(registry, back=roll_back, to=to, as_json=json)
@@ -208,28 +208,25 @@ def snapshot(
     model: Annotated[str, option("--model", "MODEL", "A file, an MLflow URI, or module:function.")],
     out: Annotated[Path | None, option("--out", "FILE", "Where to write it.")] = None,
     data: Annotated[
-        str | None,
-        option("--data", "SRC", "Training rows, for the golden rows and the training profile."),
+        str | None, option("--data", "SRC", "Training rows: source of the golden rows and of the training profile.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="Name of the model; default: that of the artefact.")
+        str | None, typer.Option("--name", help="Name of the model; default: the name of the artefact.")
     ] = None,
     config: Annotated[list[str] | None, option("--config", "FILE", "A configuration file; may be repeated.")] = None,
     env: Annotated[
         list[str] | None,
-        option("--env", "PATTERN", "Environment variables to record; default: all but those of the session."),
+        option("--env", "PATTERN", "Environment variables to record; default: all but those of the login session."),
     ] = None,
     show: Annotated[
         list[str] | None,
-        option("--show", "PATTERN", "Variables and keys to write in clear text; by default only digests are written."),
+        option("--show", "PATTERN", "Variables and keys whose values to write in clear text; default: digests only."),
     ] = None,
     repository: Annotated[
-        str | None,
-        option("--repository", "DIR", "Git checkout; default: that of the working folder."),
+        str | None, option("--repository", "DIR", "Git checkout; default: the one around the working folder.")
     ] = None,
     against: Annotated[
-        str | None,
-        option("--against", "SNAPSHOT", "Earlier snapshot whose golden rows to ask again."),
+        str | None, option("--against", "SNAPSHOT", "Earlier snapshot whose golden rows this model answers again.")
     ] = None,
     golden: Annotated[
         int, typer.Option("--golden", min=0, help="Number of rows to keep with the model's answers.")
@@ -239,14 +236,17 @@ def snapshot(
         typer.Option(
             "--rows",
             min=0,
-            help="Number of training rows to keep as well, so that the snapshot can be a reference window.",
+            help="Number of training rows to keep, so that the snapshot can be a reference window.",
         ),
     ] = 0,
     trusted: Trusted = True,
     json: PrintJson = False,
     quiet: Quiet = False,
 ) -> int:
-    """Record what serves a model: artefact, fitted steps, libraries, settings, commit."""
+    """Record the artefact, libraries and code that serve a model.
+
+    Also its fitted steps, settings and environment, to be compared with `backslide integrity`.
+    """
     from backslide.cli.snapshot import SnapshotOptions, run
 
     chosen = SnapshotOptions(
@@ -263,23 +263,19 @@ def integrity(
     ],
     onset: Annotated[str | None, option("--onset", "TIME", "When the drop began (ISO).")] = None,
     repository: Annotated[
-        str | None, option("--repository", "DIR", "Git checkout, for the commits in between.")
+        str | None, option("--repository", "DIR", "Git checkout: lists the commits in between.")
     ] = None,
     path: Annotated[
-        list[str] | None,
-        option("--path", "PATH", "List only commits that touch this path; may be repeated."),
+        list[str] | None, option("--path", "PATH", "List only commits that touch this path; may be repeated.")
     ] = None,
-    model: Annotated[
-        str | None,
-        option("--model", "MODEL", "The artefact of B, to ask it the golden rows of A."),
-    ] = None,
+    model: Annotated[str | None, option("--model", "MODEL", "The artefact of B: answers the golden rows of A.")] = None,
     trusted: Trusted = True,
     json: JsonFile = None,
     md: MarkdownFile = None,
     junit: JunitFile = None,
     quiet: Quiet = False,
 ) -> int:
-    """Compare two snapshots: what differs, how likely it hurts, and what it means.
+    """Compare two snapshots and rank the differences by risk.
 
     Exits with 1 if a difference could hurt, with 2 if this could not be determined.
     """
@@ -306,15 +302,15 @@ def segments(
     time: Annotated[str, option("--time", "COL", "Column of times, or of seconds since 1970.")],
     good: Annotated[str, option("--good", "A..B", "Period to compare with; both ends are included.")],
     bad: Annotated[str, option("--bad", "A..B", "Period whose change is to be explained.")],
-    attribute: Annotated[list[str] | None, option("--attribute", "COL", "Search it alone; repeatable.")] = None,
+    attribute: Annotated[list[str] | None, option("--attribute", "COL", "Search it alone; may be repeated.")] = None,
     json: JsonFile = None,
     html: HtmlFile = None,
     md: MarkdownFile = None,
     quiet: Quiet = False,
 ) -> int:
-    """Find the combination of attributes that explains a change of a ratio, from counts.
+    """Find the segment that explains a change of a ratio.
 
-    Exits with 2 if this could not be determined.
+    Reads a table of counts. Exits with 2 if this could not be determined.
     """
     from backslide.cli.jobs import segments as run
 
@@ -335,13 +331,13 @@ def segments(
 def selftest(
     config: Config = Path("backslide.toml"),
     columns: Annotated[int, typer.Option("--columns", min=1, help="Features to break, the most important first.")] = 3,
-    rows: Annotated[int, typer.Option("--rows", min=1000, help="Rows of each half.")] = 10_000,
+    rows: Annotated[int, typer.Option("--rows", min=1000, help="Rows in each half of the reference.")] = 10_000,
     minutes: Annotated[float, typer.Option("--minutes", help="Stop after this many minutes.")] = 10.0,
-    faults: Annotated[list[str] | None, option("--faults", "KIND", "Do this kind alone; may be given again.")] = None,
+    faults: Annotated[list[str] | None, option("--faults", "KIND", "Try this kind alone; may be repeated.")] = None,
     json: JsonFile = None,
     quiet: Quiet = False,
 ) -> int:
-    """Break your own reference data in every known way, and see what would be caught."""
+    """Break your reference data in known ways; see what is caught."""
     from backslide.cli.jobs import run
 
     return run(
@@ -354,7 +350,8 @@ def report(
     diagnosis: Annotated[
         str,
         typer.Argument(
-            metavar="DIAGNOSIS", help="What diagnose, shadow, gate, retrain or segments --json wrote; - for stdin."
+            metavar="DIAGNOSIS",
+            help="A file written by diagnose, shadow, gate, retrain or segments --json; - for stdin.",
         ),
     ],
     html: HtmlFile = None,
@@ -365,7 +362,7 @@ def report(
     ] = None,
     image: Annotated[str | None, option("--format", "svg|png", "Format of the charts; default: svg.")] = None,
 ) -> int:
-    """Render a stored diagnosis or comparison; needs no data and no model."""
+    """Render a stored answer, without the data or the model."""
     from backslide.cli.report import run
 
     return run(diagnosis, Files(json="-" if json else None, html=html, md=md), charts=charts, image=image)
@@ -373,7 +370,7 @@ def report(
 
 @app.command()
 def checks(json: PrintJson = False) -> int:
-    """List the checks, and the faults that are recognised."""
+    """List the checks and the faults that are recognised."""
     from backslide.cli.checks import run
 
     return run(as_json=json)

@@ -51,9 +51,9 @@ def run(name: str, config: Path, files: Files, *, quiet: bool, paths: Sequence[s
     files.check()
     settings = Settings.load(config)
     options |= {key: _from_base(options[key], settings.base) for key in paths}
-    job = getattr(import_module(f"backslide.jobs.{name}"), f"{name}_config")  # after the quick refusals: it is heavy
+    job = getattr(import_module(f"backslide.jobs.{name}"), name)  # after the quick refusals: it is heavy
     with bounded_memory(settings.engine.max_memory), progress(quiet=quiet) as report_progress:
-        answer = job(settings, progress=report_progress, **options)
+        answer = job(settings=settings, progress=report_progress, **options)
     if isinstance(answer, Diagnosis):
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         answer = answer.model_copy(update={"inputs": answer.inputs.model_copy(update={"made": moment})})

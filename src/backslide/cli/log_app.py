@@ -11,12 +11,12 @@ from backslide.cli.options import PayloadFormat, PrintJson, option
 from backslide.cli.streams import Commands
 
 log = Commands(
-    help="The prediction log: import, roll up, count, compact, label and export what a model served.",
+    help="Import, roll up, label and export logged predictions.",
     rich_markup_mode=None,
 )
 
 Store = Annotated[str, option("--store", "DIR", "Folder of the log.")]
-OneModel = Annotated[str | None, option("--model", "NAME", "One model; default: all, or the only one.")]
+OneModel = Annotated[str | None, option("--model", "NAME", "Name of the model; default: all, or the only one.")]
 Spool = Annotated[
     Path | None,
     option("--spool", "DIR", "Folder of the lines not yet rolled up; default: inside the store."),
@@ -31,7 +31,10 @@ def rollup(
     replay: Annotated[bool, typer.Option("--replay", help="Retry the lines that no table could take.")] = False,
     json: PrintJson = False,
 ) -> int:
-    """Turn what recorders wrote into tables; can be killed and rerun at any moment."""
+    """Move what recorders wrote into tables.
+
+    It can be killed and rerun at any moment.
+    """
     from backslide.cli.log import rollup as run
 
     return run(store, model=model, spool=spool, as_json=json, replay=replay)
@@ -47,7 +50,7 @@ def ingest(
     ] = None,
     id: Annotated[
         str | None,
-        option("--id", "COLUMN", "Identifies a prediction; default: guessed, else made of the contents of the row."),
+        option("--id", "COLUMN", "Identifies a prediction; default: guessed, else a digest of the row."),
     ] = None,
     timestamp: Annotated[
         str | None, option("--timestamp", "COLUMN", "When the prediction was served; default: guessed.")
@@ -64,7 +67,7 @@ def ingest(
     spool: Spool = None,
     json: PrintJson = False,
 ) -> int:
-    """Import a table or a payload log that others wrote; rows already in the log are skipped."""
+    """Import a table or payload log, skipping what is already there."""
     from backslide.cli.log_ingest import Columns, run, run_payloads
 
     columns = Columns(config, id, timestamp, prediction, label, label_time, source)
@@ -83,11 +86,14 @@ def compact(
     ] = None,
     grace: Annotated[
         int,
-        option("--grace", "HOURS", "How long to keep replaced files for readers that still use them."),
+        option("--grace", "HOURS", "How long to keep replaced files for readers still using them."),
     ] = 24,
     json: PrintJson = False,
 ) -> int:
-    """Merge many files into few while others read; can be killed and rerun at any moment."""
+    """Merge many files into few, while others read.
+
+    It can be killed and rerun at any moment.
+    """
     from backslide.cli.log import compact as run
 
     return run(store, model=model, spool=spool, keep_days=keep_days, grace=grace, as_json=json)
@@ -95,7 +101,7 @@ def compact(
 
 @log.command()
 def stats(store: Store = "log", model: OneModel = None, spool: Spool = None, json: PrintJson = False) -> int:
-    """Count the rows in the tables, what is not yet rolled up, and what was set aside."""
+    """Count rows, lines not yet rolled up and lines set aside."""
     from backslide.cli.log import stats as run
 
     return run(store, model=model, as_json=json, spool=spool)
@@ -108,7 +114,10 @@ def export(
     model: OneModel = None,
     json: PrintJson = False,
 ) -> int:
-    """Write predictions with their latest labels to a file; the column `id` holds the ids."""
+    """Write predictions with their latest labels to a file.
+
+    The column `id` holds the ids.
+    """
     from backslide.cli.log import export as run
 
     return run(store, out, model=model, as_json=json)
@@ -120,11 +129,16 @@ def to_label(
     store: Store = "log",
     model: OneModel = None,
     n: Annotated[int, option("--n", "N", "How many rows.")] = 200,
-    since: Annotated[str | None, option("--since", "DATE", "Only predictions from this date on; default: all.")] = None,
+    since: Annotated[
+        str | None, option("--since", "DATE", "Sample predictions from this date on; default: all.")
+    ] = None,
     seed: Annotated[int | None, option("--seed", "N", "Seed, to draw the same rows again.")] = None,
     json: PrintJson = False,
 ) -> int:
-    """Sample the unlabelled rows that are most worth a label, with known probabilities."""
+    """Sample the unlabelled rows that are most worth a label.
+
+    Each is drawn with a known probability, so that the labels estimate the accuracy of all.
+    """
     from backslide.cli.log_label import to_label as run
 
     return run(store, out, model=model, rows=n, since=since, seed=seed, as_json=json)
@@ -158,7 +172,7 @@ def label(
     by: Annotated[str | None, option("--by", "NAME", "Who labelled.")] = None,
     json: PrintJson = False,
 ) -> int:
-    """Add labels to the log; those already there are not added again."""
+    """Add labels to the log, skipping those already there."""
     from backslide.cli.log_label import label as run
 
     return run(store, file, model=model, spool=spool, source=source, by=by, as_json=json)

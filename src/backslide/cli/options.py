@@ -16,15 +16,15 @@ def option(name: str, metavar: str, about: str) -> typer.models.OptionInfo:
     return info
 
 
-Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration.")]
+Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="Configuration file.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-JsonFile = Annotated[str | None, option("--json", "FILE", "Write the answer as JSON; - for the terminal.")]
+JsonFile = Annotated[str | None, option("--json", "FILE", "Write the answer as JSON; - for standard output.")]
 HtmlFile = Annotated[str | None, option("--html", "FILE", "Write the report as one HTML page.")]
 HtmlFolder = Annotated[str | None, option("--html", "DIR", "Write pages of every model, over time, to a folder.")]
 MarkdownFile = Annotated[str | None, option("--md", "FILE", "Write the report as Markdown.")]
 JunitFile = Annotated[str | None, option("--junit", "FILE", "Write the answer as JUnit XML.")]
 Trusted = Annotated[
-    bool, typer.Option("--trusted/--untrusted", help="Whether the model file may run code while it is loaded.")
+    bool, typer.Option("--trusted/--untrusted", help="Whether the model file may run code while being loaded.")
 ]
 PayloadFormat = Annotated[
     str | None,

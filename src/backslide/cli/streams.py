@@ -36,7 +36,7 @@ def private_output() -> Iterator[None]:
     else:
         shown.flush()
         copy = os.dup(descriptor)
-        _Answer.stream = open(copy, "w", encoding=shown.encoding, errors="replace", closefd=False)  # noqa: SIM115
+        _Answer.stream = open(copy, "w", encoding=shown.encoding, errors="replace", closefd=False)  # noqa: SIM115 - open to the end
         with suppress(OSError):  # standard error may be closed
             os.dup2(2, descriptor)
     sys.stdout = _Noise()

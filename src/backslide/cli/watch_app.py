@@ -14,13 +14,12 @@ from backslide.cli.output import Files
 def watch(
     config: Config = Path("backslide.toml"),
     replay: Annotated[
-        bool, typer.Option("--replay", help="Replay the history: which alarms would have been raised, and when.")
+        bool, typer.Option("--replay", help="Replay the history: which alarms would have been raised and when.")
     ] = False,
     every: Annotated[str | None, option("--every", "TIME", "Look again every 30m, 1h, 1d ... until stopped.")] = None,
     as_of: Annotated[str | None, option("--as-of", "TIME", "Treat this time as the present (ISO, UTC).")] = None,
     mute: Annotated[
-        str | None,
-        option("--mute", "STREAM", "Suppress alerts for a stream (a name, or missing:*)."),
+        str | None, option("--mute", "STREAM", "Suppress alerts for a stream (a name, or missing:*).")
     ] = None,
     reason: Annotated[str | None, option("--reason", "TEXT", "Why the stream is muted.")] = None,
     until: Annotated[str | None, option("--until", "DAY", "Last day of the mute.")] = None,
@@ -30,7 +29,7 @@ def watch(
     html: HtmlFolder = None,
     quiet: Quiet = False,
 ) -> int:
-    """Look at what has arrived since the last look, and raise an alarm where the model got worse.
+    """Check what arrived since the last look; alert if it got worse.
 
     Exits with 1 while an alarm is open, with 2 if this could not be determined.
     """

@@ -28,7 +28,7 @@ _SECRET_KEY_TEXT = (
     r"|(?:api|access|account)[_-]?key)"
 )
 VARIABLE = re.compile(r"\$\{(\w+)\}")
-_PASSWORD = re.compile(r"(://[^:/@#?\s]*:)((?!\d+(?:[/#?]|$))\S*)(@)")
+PASSWORD = re.compile(r"(://[^:/@#?\s]*:)((?!\d+(?:[/#?]|$))\S*)(@)")
 """Greedy, so that one with signs that should have been escaped is not shown in part."""
 _TOKEN_AS_USER = re.compile(r"((?:git\+)?https?://)[^/@\s]+@", re.IGNORECASE)
 _QUERY = re.compile(rf"([?&;]{_SECRET_KEY}=)[^&#;\s\"'`<>]+", re.IGNORECASE)
@@ -68,7 +68,7 @@ def remember(text: str, *, receiver: bool = False) -> None:
         return remember(os.environ.get(text.removeprefix("env:"), ""), receiver=receiver)
     if "://" not in text:
         return None
-    for match in _PASSWORD.finditer(text):
+    for match in PASSWORD.finditer(text):
         if not VARIABLE.fullmatch(match[2]):
             _add(match[2])
     for match in _QUERY.finditer(text):
@@ -116,7 +116,7 @@ def scrub_answer(text: str) -> str:
 
 
 def _addresses(text: str) -> str:
-    text = _PASSWORD.sub(_mask_password, text)
+    text = PASSWORD.sub(_mask_password, text)
     text = _TOKEN_AS_USER.sub(rf"\g<1>{HIDDEN}@", text)
     text = _QUERY.sub(rf"\g<1>{HIDDEN}", text)
     text = _HOOK.sub(rf"\g<1>{HIDDEN}", text)

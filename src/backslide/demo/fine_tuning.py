@@ -72,14 +72,14 @@ def run(out: Path, progress: Callable[[str], None] | None = None) -> StoryResult
         out: Folder for the files, made when missing; files of an earlier run are overwritten.
         progress: Called with a few words at each stage.
     """
-    from backslide.jobs.diagnose import diagnose_config
-    from backslide.jobs.shadow import shadow_config
+    from backslide.jobs.diagnose import diagnose
+    from backslide.jobs.shadow import shadow
 
     settings, validation = prepare(out, progress)
-    diagnosis = diagnose_config(settings, progress=progress)
+    diagnosis = diagnose(settings=settings, progress=progress)
     diagnosis.to_json(out / JSON_FILE)
     diagnosis.to_html(out / REPORT_FILE)
-    compared = shadow_config(settings, progress=progress)
+    compared = shadow(settings=settings, progress=progress)
     compared.to_html(out / SHADOW_FILE)
     return StoryResult(diagnosis, compared, out / REPORT_FILE, out / SHADOW_FILE, validation)
 

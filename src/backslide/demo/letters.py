@@ -13,7 +13,9 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import polars as pl
 
-SMALL = "the of to and in a for is on that by with as it from was be at this have not or are but had we you our your".split()  # noqa: SIM905
+from backslide.playbook.scenarios import SMALL_WORDS
+
+SMALL = [*SMALL_WORDS, "we", "you", "our", "your"]
 WORDS = {
     "complaint": "complaint unhappy service delay refund disappointed apology promised damaged broken waiting unacceptable "
     "replacement customer manager response poor quality",

@@ -57,10 +57,10 @@ def run(out: Path, progress: Callable[[str], None] | None = None) -> tuple[Diagn
     Returns:
         The diagnosis, and the path of its HTML report.
     """
-    from backslide.jobs.diagnose import diagnose_config
+    from backslide.jobs.diagnose import diagnose
 
     settings = prepare(out, progress)
-    diagnosis = diagnose_config(settings, progress=progress)
+    diagnosis = diagnose(settings=settings, progress=progress)
     diagnosis.to_json(out / JSON_FILE)
     diagnosis.to_html(out / REPORT_FILE)
     return diagnosis, out / REPORT_FILE

@@ -12,6 +12,7 @@ import polars as pl
 
 from backslide.contracts import say
 from backslide.contracts.errors import ColumnError, InputError, did_you_mean
+from backslide.contracts.labels import label_text
 from backslide.engine.columns.kinds import ColumnKind, kind_of
 from backslide.engine.columns.segments import between, literal, quoted, readable
 from backslide.engine.sources.errors import reading
@@ -235,17 +236,11 @@ def _code(table: pl.DataFrame, column: str, notes: list[str]) -> tuple[Attribute
     if None in levels:
         codes = np.where(values.is_null().to_numpy(), len(known), codes)
     conditions = [_is(column, v) for v in levels]
-    return Attribute(column, tuple(None if v is None else _text(v) for v in levels), tuple(conditions)), codes
+    return Attribute(column, tuple(None if v is None else label_text(v) for v in levels), tuple(conditions)), codes
 
 
 def _is(column: str, value: Any) -> str:
     return f"{quoted(column)} is null" if value is None else f"{quoted(column)} = {literal(value)}"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _ranges(column: str, values: pl.Series, reference: np.ndarray) -> tuple[Attribute, np.ndarray] | None:

@@ -78,30 +78,12 @@ def diagnose(
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
     """
     settings = merge_settings(
-        settings,
-        roles=roles,
-        name=name,
-        trusted=trusted,
-        model={"task": task, "metric": metric, "min_effect": min_effect},
+        settings, roles=roles, name=name, trusted=trusted, task=task, metric=metric, min_effect=min_effect
     )
     models = load_models(settings, reference_model, current_model)
     reference, current = window_sources(settings, reference, current)
     file = None if ask is None else Path(ask)
     return _diagnose_case(reference, current, settings, models, quick, file, progress)
-
-
-def diagnose_config(
-    settings: Settings,
-    *,
-    reference: str | None = None,
-    current: str | None = None,
-    quick: bool = False,
-    ask: str | None = None,
-    progress: Progress | None = None,
-) -> Diagnosis:
-    """The main job as a configuration describes it; ``reference`` and ``current`` override its windows."""
-    name = settings.model.name
-    return diagnose(reference, current, settings=settings, name=name, quick=quick, ask=ask, progress=progress)
 
 
 def _diagnose_case(

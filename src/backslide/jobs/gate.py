@@ -39,11 +39,7 @@ def gate(
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
     """
     settings = merge_settings(
-        settings,
-        roles=roles,
-        name=name,
-        trusted=trusted,
-        model={"task": task, "metric": metric, "min_effect": min_effect},
+        settings, roles=roles, name=name, trusted=trusted, task=task, metric=metric, min_effect=min_effect
     )
     if settings.model.label is None:
         raise ConfigError("the gate needs labels of the current rows: name their column under [model] label")
@@ -72,8 +68,3 @@ def gate(
         policy=settings.gate,
         inputs=traffic_inputs(traffic, labelled),
     )
-
-
-def gate_config(settings: Settings, *, progress: Progress | None = None) -> Gate:
-    """The gate as a configuration describes it."""
-    return gate(settings=settings, name=settings.model.name, progress=progress)

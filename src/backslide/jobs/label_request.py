@@ -29,6 +29,7 @@ from backslide.stats.change.label_design import RowExpectation
 from backslide.stats.change.metric_change import Change, Units, compare
 from backslide.stats.change.units import row_units
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import Z95
 
 LEAST_REFERENCE = 200
 """Labelled reference rows under which they foretell nothing."""
@@ -40,7 +41,6 @@ FEWEST_ANSWERS = 25
 """Labels of a draw under which they decide nothing: their spread is not known."""
 ROWS = ("counts", "absolute", "squared", "log_loss", "brier")
 """Row statistics that a few rows speak for."""
-Z95 = 1.96
 
 
 @dataclass(frozen=True)

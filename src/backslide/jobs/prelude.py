@@ -6,9 +6,9 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from backslide.case import Progress as Progress
 from backslide.contracts.config import Settings
 from backslide.contracts.roles import Roles
 from backslide.models.imports import is_spec
@@ -16,7 +16,6 @@ from backslide.models.load import load_model
 from backslide.models.model import Model
 from backslide.models.user_code import limit_calls
 
-Progress = Callable[[str], None]
 Models = tuple[Model | None, Model | None]
 DEFAULT_NAME = "model"
 
@@ -31,12 +30,14 @@ def merge_settings(
     roles: Roles | None = None,
     name: str = DEFAULT_NAME,
     trusted: bool = False,
-    model: dict[str, Any] | None = None,
+    task: str | None = None,
+    metric: str | None = None,
+    min_effect: float | None = None,
     **sections: dict[str, Any],
 ) -> Settings:
     """The configuration with the arguments of a job in it; None stands for an argument that was not given.
 
-    ``model`` holds keys of [model], ``sections`` those of other tables.
+    ``sections`` hold keys of tables beside [model].
 
     Raises:
         ConfigError: an argument that the configuration would not take either.
@@ -45,7 +46,7 @@ def merge_settings(
     chosen = base.model.model_dump() | ({"name": name} if settings is None or name != DEFAULT_NAME else {})
     if roles is not None:
         chosen |= roles.model_dump()
-    tables = {"model": chosen | _without_none(model or {})}
+    tables = {"model": chosen | _without_none({"task": task, "metric": metric, "min_effect": min_effect})}
     tables |= {key: getattr(base, key).model_dump() | _without_none(values) for key, values in sections.items()}
     checked = Settings.from_dict({key: _without_none(values) for key, values in tables.items()}, where="arguments")
     artifacts = base.artifacts.model_copy(update={"trusted": trusted or base.artifacts.trusted})

@@ -52,7 +52,7 @@ def retrain(
     roles: Roles | None = None,
     recipe: Any = None,
     reference_model: Any = None,
-    diagnosis: Diagnosis | None = None,
+    diagnosis: Diagnosis | str | Path | None = None,
     repaired: bool | None = None,
     registry: str | Path | None = None,
     task: str | None = None,
@@ -67,8 +67,9 @@ def retrain(
 
     ``reference`` and ``current`` are labelled logs as for ``diagnose``. ``recipe`` is an unfitted estimator, or a function of
     (frame, labels, weights) that returns a fitted model, or ``"module:function"``; without it ``reference_model`` is cloned
-    without what it has learned. ``repaired`` goes on with repaired rows where a repair fixes the first cause. A promoted
-    candidate is written to the folder ``registry``. Arguments win over ``settings``.
+    without what it has learned. ``diagnosis`` is one, or the path of a stored one; without it, one is made as ``settings`` say.
+    ``repaired`` goes on with repaired rows where a repair fixes the first cause. A promoted candidate is written to the folder
+    ``registry``. Arguments win over ``settings``.
 
     Raises:
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
@@ -78,8 +79,14 @@ def retrain(
         roles=roles,
         name=name,
         trusted=trusted,
-        model={"task": task, "metric": metric, "min_effect": min_effect},
-        retrain={"repaired": repaired, "registry": None if registry is None else str(registry)},
+        task=task,
+        metric=metric,
+        min_effect=min_effect,
+        retrain={
+            "diagnosis": str(diagnosis) if isinstance(diagnosis, (str, Path)) else None,
+            "repaired": repaired,
+            "registry": None if registry is None else str(registry),
+        },
     )
     if settings.model.label is None:
         raise ConfigError("retraining needs labels: name their column under [model] label")
@@ -91,19 +98,13 @@ def retrain(
         windows = find_windows(reference, settings)
         reference, current = windows.reference, windows.current
     say = progress or silent
-    diagnosed = _diagnosis(reference, current, diagnosis, champion, settings, say)
+    stored = diagnosis if isinstance(diagnosis, Diagnosis) else None
+    diagnosed = _diagnosis(reference, current, stored, champion, settings, say)
     say("opening both windows")
     sampled = _with_rows(settings)
     case = Case(open_windows(reference, current, sampled), sampled, champion)
     check_scores(case)
     return _retrain_case(case, recipe, champion, diagnosed, settings, say)
-
-
-def retrain_config(settings: Settings, *, progress: Progress | None = None, **changes: Any) -> Retrain:
-    """Retraining as a configuration describes it; ``changes`` that are not None stand for keys of [retrain]."""
-    arguments = {key: value for key, value in changes.items() if value is not None}
-    settings = settings.model_copy(update={"retrain": settings.retrain.model_copy(update=arguments)})
-    return retrain(settings=settings, name=settings.model.name, progress=progress)
 
 
 def _diagnosis(

@@ -14,9 +14,7 @@ from backslide.engine.counts import CountColumns, Counts, PeriodCounts, read_cou
 from backslide.engine.times.time_range import parse_time_span
 from backslide.jobs.prelude import Progress, silent
 from backslide.stats.drift.combinations import LEAST_PERIODS, Combination, SegmentExplanation, explain
-
-Z95 = 1.96
-"""Standard errors to either side of a 95 % interval."""
+from backslide.stats.two_sample import Z95
 
 
 def segments(

@@ -35,7 +35,7 @@ MIN_ROWS = 1000
 IMPORTANCE_ROWS = 2000
 
 
-def selftest_config(
+def selftest(
     settings: Settings,
     *,
     columns: int = 3,

@@ -68,7 +68,9 @@ def shadow(
         roles=roles,
         name=name,
         trusted=trusted,
-        model={"task": task, "metric": metric, "min_effect": min_effect},
+        task=task,
+        metric=metric,
+        min_effect=min_effect,
         shadow={
             "old": _columns(old),
             "new": _columns(new),
@@ -83,11 +85,6 @@ def shadow(
     say = progress or silent
     say("opening the rows")
     return _compare(open_traffic(reference, current, settings, *models), say)
-
-
-def shadow_config(settings: Settings, *, progress: Progress | None = None) -> Shadow:
-    """The comparison as a configuration describes it."""
-    return shadow(settings=settings, name=settings.model.name, progress=progress)
 
 
 def _columns(columns: Columns | None) -> dict[str, Any] | None:

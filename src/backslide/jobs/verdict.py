@@ -206,7 +206,7 @@ def _rows_needed(case: Case, change: Change) -> str:
     if factor <= 1 or clear_of_noise:
         return f"the change is too near {size}, the smallest that matters, to be told from less or from more"
     if factor > MOST_TIMES:
-        return f"a change of {size}, the smallest that matters, cannot be distinguished from noise with about as many {what}"
+        return f"a change of {size}, the smallest that matters, cannot be distinguished from noise with as many {what} as these"
     needed = int(np.ceil(counted * factor))
     needed = needed if what == "days" else int(np.ceil(needed / 100) * 100)
     times = f"{say.fixed(factor, 1)}" if factor < 10 else f"{say.fixed(factor, 0)}"

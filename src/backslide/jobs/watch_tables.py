@@ -45,7 +45,9 @@ def watch(
         roles=roles,
         name=name,
         trusted=trusted,
-        model={"task": task, "metric": metric, "min_effect": min_effect},
+        task=task,
+        metric=metric,
+        min_effect=min_effect,
         watch={"period": period, "false_alarms_per_year": false_alarms_per_year},
     )
     sources = {"reference": reference, "later": later, "reference_model": reference_model}

@@ -193,6 +193,7 @@ def _plain(column: pl.Series) -> pl.Series:
         return column
     if kind in _WHOLE or kind == pl.Null:
         return column.cast(pl.Int64)
+    # The scalar is a number, though Polars allows for texts and dates:
     if kind == pl.UInt64 and (column.max() or 0) < 2**63:  # type: ignore[operator]
         return column.cast(pl.Int64)
     if kind.is_numeric():

@@ -14,7 +14,7 @@ from pathlib import Path
 try:
     import fcntl
 except ImportError:  # no such locks here: rolling up needs another machine
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # not on Windows
 
 SEGMENT = 64 * 2**20
 """Bytes after which a new file is begun."""

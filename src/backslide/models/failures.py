@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,8 +110,7 @@ class _Search:
         for column, value in self.effort.culprits:
             values = self.batch[column].iloc[rows]
             missing = bool(pd.api.types.is_scalar(value) and pd.isna(value))
-            # Equal and of one type: ``True`` is not ``1`` to an encoder.
-            same = lambda v, bad=value: type(v) is type(bad) and bool(np.all(v == bad))  # noqa: E731
+            same = partial(_same_value, bad=value)
             mask |= (values.isna() if missing else values.map(same)).to_numpy(bool)
         return mask
 
@@ -188,3 +188,8 @@ class _Search:
         except Exception as error:  # the user's code: whatever it raises is a failure of these rows
             self.error = self.error or one_line(error)
             return None
+
+
+def _same_value(value: Any, bad: Any) -> bool:
+    """Whether both are equal and of one type: ``True`` is not ``1`` to an encoder."""
+    return type(value) is type(bad) and bool(np.all(value == bad))

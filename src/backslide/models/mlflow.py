@@ -33,7 +33,7 @@ def read_mlflow(text: str, path: Path, *, trusted: bool) -> Any:
     uri = text.removeprefix("mlflow:") if text.startswith(SCHEMES) else str(path)
     try:
         with contained(text):
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # MLflow's own, of its dependencies
             return _load(uri, text)
     except (MissingExtraError, ModelTimeoutError):
         raise

@@ -96,8 +96,7 @@ class Model:
         """What comes back for the rows that can be answered, with their places, before it is read as labels or scores."""
 
         def call(batch: pd.DataFrame) -> Reply:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with warnings.catch_warnings(action="ignore"):  # a model's own, once for every batch
                 return self._ask(batch, decisions=True).checked(len(batch), None)
 
         return self._replies(frame, max(frame.height, 1), call)[0]
@@ -147,8 +146,7 @@ class Model:
         return wanted
 
     def _call(self, batch: pd.DataFrame, decisions: bool) -> Reply:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):  # a model's own, once for every batch
             reply = self._ask(batch, decisions).checked(len(batch), None)
             if self.reading is not None:
                 reply = self.reading(reply)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from backslide.contracts import say
 from backslide.engine.roles.outcomes import decide
@@ -14,21 +15,11 @@ from backslide.engine.roles.problem import Problem
 from backslide.models.answer import Reply, ReplyError, label_texts, number_array
 from backslide.stats.metrics.metric import Floats
 
-
-def _sigmoid(x: Floats) -> Floats:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(x, -700, 700))))
-
-
-def _softmax(x: Floats) -> Floats:
-    raised = np.exp(x - x.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
-
-
 LINKS: dict[str, tuple[Callable[[Floats], Floats], str]] = {
     "probability": (lambda x: x, ""),
     "percent": (lambda x: x / 100.0, "in percent"),
-    "logit": (_sigmoid, "as log odds"),
-    "softmax": (_softmax, "as unnormalised log scores"),
+    "logit": (lambda x: special.expit(x), "as log odds"),
+    "softmax": (lambda x: special.softmax(x, axis=1), "as unnormalised log scores"),
 }
 
 

@@ -47,6 +47,7 @@ def _estimator(artefact: Any, name: str, task: str | None, notes: tuple[str, ...
         predict = getattr(artefact, "predict", None)
         probabilities = getattr(artefact, "predict_proba", None)
         if classes is None:
+            # One of the two functions is there:
             return from_function(predict(rows) if predict else probabilities(rows), None, task)  # type: ignore[misc]
         wanted = decisions or probabilities is None
         return from_estimator(

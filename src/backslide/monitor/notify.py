@@ -160,8 +160,10 @@ def _send(settings: Settings, message: Message, courier: Courier, report: Path |
 
 def _known(address: str) -> bool:
     """Whether Apprise knows this kind of address."""
-    with needs("watch", "sending alerts"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # modules of its plugins that Python will lose one day are none of the user's
+    with (
+        needs("watch", "sending alerts"),
+        warnings.catch_warnings(action="ignore"),
+    ):  # its plugins load modules that Python will drop
         import apprise  # most of a second: only when there is something to tell
 
         return bool(apprise.Apprise().add(address))

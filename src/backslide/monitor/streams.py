@@ -236,6 +236,7 @@ def corrected_level(subject: Subject, by_period: dict[int, Sums], chances: dict[
     whole = _Reading.of(subject.problem, metric, total)
     cells: Counter[tuple[str, str]] = Counter()
     for (label, prediction), n in total.cells.items():
+        # Weights in place of counts:
         cells[label, prediction] = n / max(chances.get(label, 1.0), LEAST_CHANCE)  # type: ignore[assignment]
     sums, _, _ = _vector(whole.metric, whole.classes, replace(total, cells=cells))
     value = float(whole.metric.value(sums))

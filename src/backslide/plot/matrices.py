@@ -161,7 +161,8 @@ def _side_by_side(grid: _Grid, shown: list[int], label: str, prediction: str, se
         )
     )
     figure = chart_spec(difference, width=CELL * len(across) + 140)
-    panels = [_panel(difference, name, values[np.ix_(shown, across)]) for name, values in _periods(grid)]
+    periods = ("reference, % of label", grid.good), ("current, % of label", grid.bad)
+    panels = [_panel(difference, name, values[np.ix_(shown, across)]) for name, values in periods]
     last = {"layer": figure["layer"], "data": figure["data"], "width": {"step": CELL}, "height": {"step": CELL_HEIGHT}}
     panels.append({**last, "title": {"text": "change, in points", "fontWeight": "normal", "anchor": "middle"}})
     title = f"Confusion of {label} and {prediction}" + (
@@ -172,10 +173,6 @@ def _side_by_side(grid: _Grid, shown: list[int], label: str, prediction: str, se
     heading = safe(difference.model_copy(update={"title": title})).title
     spec = {**whole, "title": {"text": heading}, "description": difference.reading, "hconcat": panels, "spacing": 24}
     return framed(spec, width=max(480, 3 * CELL * len(across)))
-
-
-def _periods(grid: _Grid) -> tuple[tuple[str, Floats], tuple[str, Floats]]:
-    return ("reference, % of label", grid.good), ("current, % of label", grid.bad)
 
 
 def _panel(names: Matrix, title: str, shares: Floats) -> Spec:

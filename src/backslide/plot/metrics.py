@@ -83,7 +83,7 @@ def _metric(name: str, opened: WindowPair) -> Metric:
         if label not in problem.classes:
             raise LabelError(f"{name!r}: no label is {label!r}{did_you_mean(label, problem.classes)}")
         kind = {"recall": "recall", "precision": "precision", "f1": "f1"}[which]
-        return class_metric(kind, problem.classes.index(label), label)  # type: ignore[arg-type]
+        return class_metric(kind, problem.classes.index(label), label)  # type: ignore[arg-type]  # checked above
     if name not in known:
         raise LabelError(f"{name!r} does not fit the labels of a {problem.task} task{did_you_mean(name, known)}")
     if name != "macro_f1":

@@ -182,7 +182,7 @@ def _metric_series(tables: Tables, name: str, roles: Roles, every: Every | None)
         half = Z * np.sqrt(np.maximum(blocks.row_variance / blocks.rows, floor))
         bounded = result.metric.share and result.metric.name != "matthews"
         values = result.metric.value(blocks.sums)
-        points += _points(blocks, values, half, window, share=bounded)  # type: ignore[arg-type]
+        points += _points(blocks, values, half, window, share=bounded)  # type: ignore[arg-type]  # points of one window
     means = [float(result.metric.value(blocks.sums.sum(0))) for blocks in (result.good, result.bad)]
     worse = 0 if name == "bias" else -result.metric.sign
     return _series(points, name, every, means, share=result.metric.share, worse=worse)

@@ -21,7 +21,7 @@ def ready(*, trusted: bool) -> None:
     """
     require_trust("[retrain] mlflow", "writes pickles", trusted=trusted, otherwise=", or leave it out")
     with needs("mlflow", "[retrain] mlflow"):
-        import mlflow.sklearn  # noqa: F401
+        import mlflow.sklearn  # noqa: F401 - loads the part that mlflow leaves out
 
 
 def register(artefact: Any, name: str, lineage: dict[str, Any], *, trusted: bool) -> str:
@@ -39,8 +39,7 @@ def register(artefact: Any, name: str, lineage: dict[str, Any], *, trusted: bool
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     tags = {key: str(value)[:250] for key, value in lineage.items() if isinstance(value, (str, int, float))}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):  # MLflow's own, of its dependencies
             with mlflow.start_run(run_name=f"backslide retrain {name}"):
                 mlflow.log_params(tags)
                 logged = mlflow.sklearn.log_model(artefact, name="model", serialization_format="cloudpickle")

@@ -32,8 +32,7 @@ def log_to_mlflow(diagnosis: Diagnosis, run: Any = None) -> str:
     with needs("mlflow", "logging to MLflow"):
         import mlflow
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):  # MLflow's own, of its dependencies
             chosen = run if run is not None else mlflow.active_run()
             if chosen is None:
                 with mlflow.start_run(run_name=f"backslide diagnose {diagnosis.model}") as chosen:

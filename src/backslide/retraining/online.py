@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 
-class OneByOne(BaseEstimator):  # type: ignore[misc]
+class OneByOne(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A model with ``learn_one`` and ``predict_one`` as an estimator; missing values are left out of a row."""
 
     def __init__(self, model: Any) -> None:

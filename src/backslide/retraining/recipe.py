@@ -154,7 +154,7 @@ def train_model(
     fitted_steady = None
     try:
         with contained(f"training with the recipe {recipe.name}"):
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # of fits that stop early: the backtest judges what came of them
             if steady is not None:
                 fitted_steady = deepcopy(steady).fit(frame)
                 frame = fitted_steady.transform(frame)

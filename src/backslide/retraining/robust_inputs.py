@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 LEAST_SHARE = 0.02
 
 
-class SteadyInputs(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SteadyInputs(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Replaces ``fixed`` columns by one usual value, and numbers of ``coarse`` columns by the median of their bin.
 
     The frame keeps its columns and types, so that any recipe can follow; what a fixed column holds reaches no model.
@@ -94,5 +94,5 @@ def with_steady(steady: SteadyInputs, fitted: Any) -> Any:
         return fitted(steady.transform(frame))
 
     if hasattr(fitted, "classes"):
-        answer.classes = fitted.classes  # type: ignore[attr-defined]
+        answer.classes = fitted.classes  # type: ignore[attr-defined]  # scikit-learn has no types
     return answer

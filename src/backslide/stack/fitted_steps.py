@@ -63,8 +63,7 @@ def steps_of(model: Any, columns: Sequence[str] | None = None) -> dict[str, Any]
 def _walk(model: Any, columns: Sequence[str] | None) -> tuple[tuple[FittedStep, ...], dict[str, Any]]:
     walk, known = _StepWalk(), attribute(model, "feature_names_in_")
     names = known if known is not None and len(known) else columns
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):  # attributes warn of their own renaming
         return tuple(walk.parts(model, "", None if names is None else tuple(map(str, names)))), walk.objects
 
 

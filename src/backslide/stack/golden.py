@@ -87,8 +87,7 @@ def last_inputs(artefact: Any, rows: pl.DataFrame) -> tuple[tuple[tuple[Number, 
     if not isinstance(steps, list) or len(steps) < 2:
         return (), ()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):  # the model's own; what it answers is what counts
             frame = to_pandas(rows)
             first = steps[0][1]
             texts = callable(getattr(first, "build_analyzer", None))

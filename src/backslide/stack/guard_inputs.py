@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from backslide.contracts import say
 from backslide.contracts.errors import InputError, did_you_mean
+from backslide.contracts.labels import label_text
 from backslide.contracts.snapshot import Snapshot
 from backslide.engine.profile.column import ColumnProfile
 from backslide.stack import guard_rows
@@ -204,7 +205,7 @@ class InputGuard:
             odd = [
                 i
                 for i, v in enumerate(column_values.tolist())
-                if not _missing(v) and _level(v) not in self._levels[column]
+                if not _missing(v) and label_text(v) not in self._levels[column]
             ]
             if odd:
                 values = column_values.astype(object)
@@ -300,7 +301,7 @@ class InputGuard:
                 return
         except TypeError:  # lists cannot be looked up
             pass
-        odd = [_level(v) for v in texts if not _missing(v)]
+        odd = [label_text(v) for v in texts if not _missing(v)]
         odd = [v for v in odd if v not in known]
         if odd:
             counts = self.seen.unknown.setdefault(name, Counter())
@@ -320,10 +321,3 @@ def _missing(value: Any) -> bool:
         return bool(value != value)
     except (TypeError, ValueError):  # pandas.NA cannot say; a list of several is there
         return type(value).__name__ == "NAType"
-
-
-def _level(value: Any) -> str:
-    """As profiles name levels."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

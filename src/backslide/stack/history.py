@@ -102,7 +102,7 @@ def _pull_requests(top: Path, span: str) -> dict[str, str]:
 
 
 def _with_changes(top: Path, commit: RawCommit, paths: Sequence[str]) -> None:
-    options = "--format= --unified=0 --no-ext-diff --no-textconv --find-renames --no-color".split()  # noqa: SIM905
+    options = ["--format=", "--unified=0", "--no-ext-diff", "--no-textconv", "--find-renames", "--no-color"]
     shown = git(top, "show", *options, commit.sha, "--", *paths)
     path, old, new, count = "", 0, 0, 0
     for text in shown.splitlines():

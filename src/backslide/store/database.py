@@ -219,7 +219,7 @@ class DatabaseBook(Book):
 
     def reference(self) -> Json | None:
         """See ``Book``."""
-        return self._book().reference  # type: ignore[no-any-return]
+        return self._book().reference  # type: ignore[no-any-return]  # SQLAlchemy types no column
 
     def keep_reference(self, data: Json) -> None:
         """See ``Book``."""
@@ -227,7 +227,7 @@ class DatabaseBook(Book):
 
     def told_through(self) -> int | None:
         """See ``Book``."""
-        return self._book().told_through  # type: ignore[no-any-return]
+        return self._book().told_through  # type: ignore[no-any-return]  # SQLAlchemy types no column
 
     def tell_through(self, number: int) -> None:
         """See ``Book``."""
@@ -298,7 +298,7 @@ class DatabaseBook(Book):
         """Note that a look began; returns its number."""
         with self.transaction() as connection:
             part = connection.execute(_table("runs").insert().values(book=self.key, started=_now()))
-            return int(part.inserted_primary_key[0])  # type: ignore[index]
+            return int(part.inserted_primary_key[0])  # type: ignore[index]  # SQLAlchemy types no column
 
     def end_run(self, run: int, status: str, summary: str) -> None:
         """Note how it ended."""

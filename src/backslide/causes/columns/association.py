@@ -94,6 +94,7 @@ def _vectors(pair: Pair) -> list[tuple[Floats, Floats]]:
         return [(_ranked(pair.numbers[0]), _ranked(pair.numbers[1]))]
     frequent = sorted(pair.levels[0], key=lambda k: (-pair.levels[0][k], k))[: LEVELS if len(pair.levels[0]) > 2 else 1]
     return [
+        # A tuple of two, as there are two windows:
         tuple(np.where(m, np.nan, t == level) for t, m in zip(pair.texts, pair.missing, strict=True))  # type: ignore[misc]
         for level in frequent
     ]

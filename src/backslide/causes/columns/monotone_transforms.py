@@ -127,7 +127,7 @@ def _offset_of_levels(ref: Floats, cur: Floats) -> Offset | None:
     found = [
         Offset(by, exact=exact)
         for by, exact in zip(steps, told, strict=True)
-        if same_levels(lambda v, by=by: v - by, ref, cur)  # type: ignore[misc]
+        if same_levels(lambda v, by=by: v - by, ref, cur)  # type: ignore[misc]  # a lambda's default has no type
     ]
     best = min(found, key=lambda offset: ks_of_rounded(offset.apply(ref), cur), default=None)
     noise = ks_limit(len(ref), len(cur))

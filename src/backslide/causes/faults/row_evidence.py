@@ -209,7 +209,7 @@ def _hypothesis(pair: Pair, rows: NDArray[np.bool_], kind: CauseKind, parameter:
     share = say.percent(float(rows.mean()))
     off = "comes " if kind == CauseKind.SIGN_FLIP else "is off " if words.startswith("by") else "is "
     return Hypothesis(
-        signature=RowMap(kind, _divide, _multiply, parameter),
+        signature=RowMap(kind, np.divide, np.multiply, parameter),
         features=(pair.name,),
         seen=f"{pair.name} {off}{words} on {share} of the rows, judged by the other columns",
         undo=f"convert {pair.name} back on those rows",
@@ -219,11 +219,3 @@ def _hypothesis(pair: Pair, rows: NDArray[np.bool_], kind: CauseKind, parameter:
         rows=rows,
         mechanism=f"{words}|rows",
     )
-
-
-def _divide(values: Floats, by: Floats) -> Floats:
-    return values / by
-
-
-def _multiply(values: Floats, by: Floats) -> Floats:
-    return values * by

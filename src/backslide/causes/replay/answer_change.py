@@ -301,6 +301,7 @@ def _of_other_rows(answers: Answers) -> AnswerChange | None:
             return answers.change(
                 f"each row is served with the answer of the row {rows} {order}: the answers are written back shifted",
                 "write each answer back to its own row",
+                # No type can be inferred for the default of a lambda:
                 lambda given, by=lag: np.roll(given, by, axis=0),  # type: ignore[misc]
             )
     return None

@@ -105,6 +105,7 @@ def _line(answers: Answers) -> AnswerChange | None:
         return answers.change(
             f"predictions are altered behind the model: what was served is {times}{name}{plus}",
             "serve the predictions as the model gives them",
+            # No type can be inferred for the default of a lambda:
             lambda x, a=slope, b=offset, scale=scale: a * scale(x) + b,  # type: ignore[misc]
         )
     return None

@@ -164,7 +164,7 @@ def _threshold(bench: PricingBench) -> OwnChange | None:
     where = "" if found.share == 1 else f" on {say.percent(found.share)} of the rows"
     where += "" if found.segment is None else f" ({found.segment})"
     now, old = _plainest(low, high), _plainest(ref_low, ref_high)
-    seen = f"the decision threshold for {case.problem.positive!r} moved from {old} to {now}{where}, read off the scores"
+    seen = f"the decision threshold for {case.problem.positive!r} moved from {old} to {now}{where}, as the scores show"
     at = case.problem.threshold if low < case.problem.threshold <= high else high
     undo, evidence = f"set the threshold back to {say.number(found.old)}", "DRF004:prediction"
     change = _price(

@@ -81,7 +81,7 @@ def _signals(case: Case, cause: WorldChange) -> tuple[Floats, Floats] | None:
     if cause.kind == CauseKind.COVARIATE_SHIFT:
         return _gained(case, cause.features[0]) if cause.features else None
     told = [_of_labelled(side, case.problem.classes, cause) for side in case.sides]
-    return None if any(t is None for t in told) else (told[0], told[1])  # type: ignore[return-value]
+    return None if any(t is None for t in told) else (told[0], told[1])  # type: ignore[return-value]  # neither is None here
 
 
 def _gained(case: Case, column: str) -> tuple[Floats, Floats]:

@@ -23,7 +23,7 @@ class Cache:
         key = (function, *arguments)
         if key not in self._results:
             self._results[key] = compute()
-        return self._results[key]  # type: ignore[return-value]
+        return self._results[key]  # type: ignore[return-value]  # what the key names
 
 
 class HasCache(Protocol):

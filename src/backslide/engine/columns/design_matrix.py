@@ -56,6 +56,7 @@ def _codes(pair: Pair) -> dict[str, int] | None:
     """Codes of the levels by reference frequency; None for numbers."""
     if not pair.categorical:
         return None
+    # No type can be inferred for the default of a lambda:
     ordered = sorted(pair.levels[0], key=lambda level, counts=pair.levels[0]: (-counts[level], level))  # type: ignore[misc]
     return {level: code for code, level in enumerate(ordered[:MAX_LEVELS])}
 

@@ -65,6 +65,7 @@ def repriced(costs: dict[str, Price] | None, same: Mapping[str, str]) -> dict[st
     if costs is None:
         return None
     return {
+        # What it maps to is a mapping again:
         same.get(label, label): repriced(cost, same) if isinstance(cost, dict) else cost  # type: ignore[misc]
         for label, cost in costs.items()
     }

@@ -21,7 +21,7 @@ import polars as pl
 
 from backslide.contracts.errors import MissingExtraError, SourceError, did_you_mean
 from backslide.contracts.extras import install, needs
-from backslide.contracts.secrets import VARIABLE, remember, scrub_address
+from backslide.contracts.secrets import PASSWORD, VARIABLE, remember, scrub_address
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -30,7 +30,6 @@ _SCHEME = re.compile(
     r"^(sqlite|postgres|postgresql|mysql|mariadb|oracle|mssql|duckdb|snowflake|bigquery|redshift|cockroachdb|trino|databricks|clickhouse)"
     r"(\+\w+)?://"
 )
-_PASSWORD = re.compile(r"(://[^:/@#?\s]*:)((?!\d+(?:[/#?]|$))\S*)(@)")
 _QUERY = re.compile(r"\s*(?:select|with|values|table|show)\s", re.IGNORECASE)
 _DRIVERS = {
     "mysql": "mysqlclient",
@@ -77,7 +76,7 @@ def scan_database(text: str, base: Path | None = None) -> pl.LazyFrame:
 
 
 def _scan(plain: str, text: str, base: Path | None) -> pl.LazyFrame:
-    if any(set("@/#?") & set(match[2]) for match in _PASSWORD.finditer(plain)):
+    if any(set("@/#?") & set(match[2]) for match in PASSWORD.finditer(plain)):
         raise SourceError(f"the password in {scrub_address(text)!r} has one of @ / # ?; write them as %40 %2F %23 %3F")
     address, _, what = plain.partition("#")
     engine = _engine(_url(address, base), text)

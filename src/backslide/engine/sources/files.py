@@ -166,7 +166,7 @@ def scan_delta(uri: str, words: str) -> pl.LazyFrame:
         SourceError: when there is no readable table.
     """
     with needs("delta", f"reading the Delta table {words!r}"):
-        import deltalake  # noqa: F401
+        import deltalake  # noqa: F401 - only to see that it is there
     try:
         with needs("delta", f"reading the Delta table {words!r}"):
             frame = pl.scan_delta(uri)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import reduce
+from typing import Any
 
 import polars as pl
 
@@ -95,11 +96,12 @@ def local(moment: pl.Expr, zone: str | None) -> pl.Expr:
 
 def epoch(number: pl.Expr, units: tuple[str, ...] = tuple(EPOCHS)) -> pl.Expr:
     """Numbers since 1970, each by its magnitude, as naive UTC; null where the magnitude is that of no time."""
-    moment: pl.Expr = pl.when(number.abs() <= 1).then(0.0)
+    moment: Any = pl.when(number.abs() <= 1).then(0.0)
     for unit in units:
         low, high = EPOCHS[unit]
-        moment = moment.when((number >= low) & (number < high)).then(number.cast(pl.Float64) * _MICROSECONDS[unit])  # type: ignore[attr-defined]
-    return moment.round().cast(pl.Int64, strict=False).cast(pl.Datetime("us"))
+        moment = moment.when((number >= low) & (number < high)).then(number.cast(pl.Float64) * _MICROSECONDS[unit])
+    whole: pl.Expr = moment.round().cast(pl.Int64, strict=False)
+    return whole.cast(pl.Datetime("us"))
 
 
 def shape(text: pl.Expr) -> pl.Expr:

@@ -54,8 +54,7 @@ def look_inside(artefact: Any) -> Inside:
 
     def transform(frame: pl.DataFrame) -> Floats:
         rows: Any = to_pandas(frame)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):  # the user's steps: what they give is checked below
             for step in before:
                 rows = step.transform(rows)
         return _dense(rows)

@@ -69,8 +69,7 @@ class Explainer:
             raise NoExactError("its steps mix columns")
         self.owner = owner
         self.columns = len(probe.columns)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):  # shap's own, of its dependencies
             with needs("explain", "exact SHAP values"):
                 import shap
 
@@ -99,8 +98,7 @@ class Explainer:
             NoExactError: they do not agree with ``answers`` (n, K), what the model itself says.
         """
         x = self.inside.transform(frame)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):  # shap's own, of its dependencies
             options = {"check_additivity": False} if self.inside.tree else {}
             raw = np.asarray(self._explainer.shap_values(x, **options), float)
         raw = raw[:, :, None] if raw.ndim == 2 else raw

@@ -104,8 +104,7 @@ def weights(case: Case, side: Side, columns: tuple[str, ...]) -> tuple[tuple[str
         return np.column_stack([outputs, 1 - outputs.sum(axis=1)]) if classifier else outputs[:, 0]
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):  # lime's and the model's own
             return tuple(coded.columns), _explain(coded, rows, classifier, around, chosen.budget(case, NEIGHBOURS))
     except Exception:  # of lime or of the model: the other methods stand
         return None
@@ -129,6 +128,7 @@ def _explain(coded: SurrogateColumns, rows: pl.DataFrame, classifier: bool, arou
         row = rows[i]
         one = explainer.explain_instance(
             coded.numbers(row)[0],
+            # No type can be inferred for the default of a lambda:
             lambda numbers, row=row: around(row, numbers),  # type: ignore[operator]
             labels=(0,),
             num_features=len(coded.columns),

@@ -99,8 +99,7 @@ def _chances(features: Floats, labels: NDArray[np.int64], asked: Floats, k: int)
     from sklearn.linear_model import LogisticRegression
 
     spread = np.maximum(features.std(0), 1e-9)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an almost separable fit is good enough
+    with warnings.catch_warnings(action="ignore"):  # an almost separable fit is good enough
         model = LogisticRegression(max_iter=500).fit(features / spread, labels)
     chances = np.zeros((len(asked), k))
     chances[:, model.classes_.astype(int)] = model.predict_proba(asked / spread)

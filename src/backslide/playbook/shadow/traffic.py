@@ -277,6 +277,7 @@ def _served_before(case: Case, old: str, new: str) -> tuple[Outcomes | None, Out
     """The reference as one of the versions served it; its model where more than half of the rows are that version's."""
     versions = case.reference.sample[names.VERSION]
     served = [float((versions == v).fill_null(False).to_numpy().mean()) > USUALLY for v in (old, new)]
+    # One entry for each window, so a pair:
     return tuple(case.reference.outcomes if mine else None for mine in served)  # type: ignore[return-value]
 
 

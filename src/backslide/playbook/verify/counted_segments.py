@@ -24,12 +24,12 @@ from backslide.stats.change.metric_change import Change
 from backslide.stats.drift.combinations import SMALLEST, Cells, Combination, Ints, explain
 from backslide.stats.drift.slice_search import Slice
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import Z95
 
 LEAST_CELL = 20.0
 """Reference rows for each combination of columns, on average, from which on a combination knows its own rate."""
 MOST_TIMES = 5_000
 """Distinct times up to which each is a period; of a log of single moments the days are."""
-Z95 = 1.96
 
 
 @dataclass(frozen=True)

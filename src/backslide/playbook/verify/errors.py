@@ -200,9 +200,7 @@ def _flow_finding(case: Case, one: _ErrorFlow, p_value: float, tested: int) -> F
     )
     if by_rate or by_mix:
         parts = [f"{say.signed(round(100 * part, 1), 3)} points" for part in (one.within, one.mix)]
-        summary += (
-            f"; of all rows, {parts[0]} by this rate and {parts[1]} because of more or fewer rows labelled {label!r}"
-        )
+        summary += f"; in shares of all rows, {parts[0]} from this rate and {parts[1]} from more or fewer rows labelled {label!r}"
     return change_finding(
         Errors,
         f"{label} → {predicted}",

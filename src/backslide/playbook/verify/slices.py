@@ -308,7 +308,7 @@ def _finding(case: Case, search: SegmentSearch, one: Slice) -> Finding:
         severity=Severity.WARN,
         summary=f"{text} ({say.percent(one.share)} of rows): {say.metric(loss.name)} {'fell' if estimate < 0 else 'rose'} by "
         f"{say.change(estimate, share=loss.share)} ({say.levels(before, after, share=loss.share)}), "
-        f"{say.change(one.excess.estimate, share=loss.share)} beyond the other rows",
+        f"{say.change(one.excess.estimate, share=loss.share)} more than in the other rows",
         estimate=Estimate(
             estimate=estimate,
             low=low,

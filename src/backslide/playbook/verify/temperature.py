@@ -162,10 +162,8 @@ def _bounds(case: Case, side: Side, used: NDArray[np.bool_], fitted: Temperature
 def _meaning(now: float) -> str:
     if abs(now - 1) < NEAR_ONE:
         return ""
-    word = "too sure" if now > 1 else "too cautious"
-    return (
-        f": the scores are {word}, {say.percent(SURE)} against one other class is worth {say.percent(worth(SURE, now))}"
-    )
+    word = "overconfident" if now > 1 else "underconfident"
+    return f": {word}, {say.percent(SURE)} against one other class means {say.percent(worth(SURE, now))}"
 
 
 def _chart(before: _TemperatureOfWindow, after: _TemperatureOfWindow) -> Ranking:

@@ -113,7 +113,7 @@ def _proof(cause: Cause, unit: Unit) -> tuple[str, ...]:
         what = "Held-out refit" if refit else "Repair"
         clauses.append(f"{what}: {cause.repair.description}{gain}")
     if cause.injection is not None:
-        clauses.append(f"Injection into the reference rows; {_priced(cause.injection.points, unit)}")
+        clauses.append(f"Injection: the same fault in the reference rows; {_priced(cause.injection.points, unit)}")
     return tuple(clauses)
 
 

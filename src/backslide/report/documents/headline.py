@@ -19,7 +19,7 @@ _BARE = frozenset(
     {
         *(CauseKind.MISSING_VALUES, CauseKind.ROUNDED_VALUES, CauseKind.STALE_VALUES),
         *(CauseKind.SWAPPED_COLUMNS, CauseKind.DUPLICATED_ROWS, CauseKind.LOST_ROWS),
-        *(CauseKind.ADDED_NOISE, CauseKind.CONCEPT_DRIFT),
+        *(CauseKind.ADDED_NOISE, CauseKind.CONCEPT_DRIFT, CauseKind.COVARIATE_SHIFT, CauseKind.LABEL_SHIFT),
     }
 )
 """Kinds whose names take no article."""
@@ -53,7 +53,8 @@ def phrase(cause: Cause) -> str:
         name = f"{'an' if name.startswith(('a', 'e', 'i', 'o', 'uns')) else 'a'} {name}"
     if not cause.features:
         return name
-    joint = {CauseKind.SWAPPED_COLUMNS: ": ", CauseKind.ADDED_NOISE: " in ", CauseKind.FROZEN_FEATURE: ": "}
+    joint = {CauseKind.SWAPPED_COLUMNS: ": ", CauseKind.FROZEN_FEATURE: ": "}
+    joint |= dict.fromkeys((CauseKind.ADDED_NOISE, CauseKind.CONCEPT_DRIFT, CauseKind.COVARIATE_SHIFT), " in ")
     return f"{name}{joint.get(cause.kind, ' of ')}{say.listed(cause.features, 3)}"
 
 
@@ -63,8 +64,9 @@ def _because(d: Diagnosis) -> str:
     first = d.causes[0]
     doubt = {Confidence.SUPPORTED: "probably ", Confidence.SUSPECTED: "perhaps "}.get(first.confidence, "")
     if _leaves_more(d, first):
-        return f" {doubt}in part because of {phrase(first)}"
-    return f" {doubt or ('mainly ' if len(d.causes) > 1 else '')}because of {phrase(first)}"
+        return f", {doubt}in part because of {phrase(first)}"
+    degree = doubt or ("mainly " if len(d.causes) > 1 else "")
+    return f"{',' if degree else ''} {degree}because of {phrase(first)}"
 
 
 def _leaves_more(d: Diagnosis, first: Cause) -> bool:

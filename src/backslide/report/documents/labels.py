@@ -44,8 +44,9 @@ def kind_title(kind: CauseKind) -> str:
 
 def cause_title(cause: Cause) -> str:
     """``Unit change: income``."""
-    names = cause.features or cause.classes
-    return kind_title(cause.kind) + (f": {shortened(names)}" if names else "")
+    classes = f"class{'es' if len(cause.classes) > 1 else ''} {shortened(cause.classes)}" if cause.classes else ""
+    subject = shortened(cause.features) or classes
+    return kind_title(cause.kind) + (f": {subject}" if subject else "")
 
 
 def shortened(names: tuple[str, ...], most: int = 4) -> str:
@@ -78,5 +79,5 @@ def confidence_means(cause: Cause) -> str:
         return "an association; nothing could test it"
     back = None if cause.repair is None else cause.repair.points_back
     if back is not None and (back.low is None or back.low > 0):
-        return "the repair bears it out"
-    return "the injection bears it out" if cause.injection is not None else "the decomposition bears it out"
+        return "the repair supports it"
+    return "the injection supports it" if cause.injection is not None else "the decomposition supports it"

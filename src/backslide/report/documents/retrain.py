@@ -44,7 +44,7 @@ def retrain_page(retrain: Retrain) -> Page:
         _refusal(r, unit),
         _candidates(r, unit),
         _stretches(r, unit),
-        _requirements(r),
+        None if r.gate is None else requirements(r.gate.lines),
         _features(r, unit),
         _labels(r, unit),
         _policies(r, unit),
@@ -161,10 +161,6 @@ def _stretches(r: Retrain, unit: Unit) -> PageSection | None:
     return table_section(
         "Stretch by stretch", reading, ("from", "to", "labels known", "judged on", "served", "candidate"), lines
     )
-
-
-def _requirements(r: Retrain) -> PageSection | None:
-    return None if r.gate is None else requirements(r.gate.lines)
 
 
 def _features(r: Retrain, unit: Unit) -> PageSection | None:

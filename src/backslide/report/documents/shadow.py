@@ -64,7 +64,7 @@ def shadow_page(shadow: Shadow) -> Page:
         sections=tuple(
             part
             for part in (
-                _charts(s),
+                section("Who wins where", *map(Chart, s.evidence), depth="full") if s.evidence else None,
                 _metrics(s),
                 _parts("By class", s.classes),
                 _parts("By segment", s.segments),
@@ -90,10 +90,6 @@ def _facts(s: Shadow, unit: Unit) -> tuple[PageFact, ...]:
     if known is not None:
         facts.append(PageFact("new − old", unit.change(known.estimate), (f"95% interval {unit.interval(known)}",)))
     return (*facts, PageFact("compared", f"{s.old} → {s.new}", (MODE[s.mode],)))
-
-
-def _charts(s: Shadow) -> PageSection | None:
-    return section("Who wins where", *map(Chart, s.evidence), depth="full") if s.evidence else None
 
 
 def _unit(d: MetricComparison) -> Unit:

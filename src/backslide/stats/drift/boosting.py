@@ -45,4 +45,4 @@ def _fitted(
     try:
         return model.fit(np.where(empty, 0.0, x) if empty.any() else x, y)
     finally:
-        warnings.filters[:] = filters  # type: ignore[index]
+        warnings.filters[:] = filters  # type: ignore[index]  # the stub calls it a sequence

@@ -155,5 +155,6 @@ def _importance(
 def _aucs(model: object, copies: Floats, n: int) -> Floats:
     """AUC on each of some copies (c, rows, p) of the same rows, whose first ``n`` are the reference's."""
     count, rows, columns = copies.shape
+    # Every classifier that is chosen here has the method:
     scores = model.decision_function(copies.reshape(count * rows, columns)).reshape(count, rows)  # type: ignore[attr-defined]
     return np.array([placements(one[:n], one[n:])[1].mean() for one in scores])

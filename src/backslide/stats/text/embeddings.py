@@ -83,8 +83,7 @@ def clusters_of(x: Matrix, held_out: Matrix, seed: int = 0) -> Clusters | None:
     if k < 2 or not len(held_out) or not float(np.ptp(x, axis=0).max()) > 0:
         return None
     model = MiniBatchKMeans(k, batch_size=1024, n_init=3, max_iter=60, random_state=seed, reassignment_ratio=0.01)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # fewer distinct vectors than clusters
+    with warnings.catch_warnings(action="ignore"):  # fewer distinct vectors than clusters
         model.fit(x)
     centres = np.unique(np.asarray(model.cluster_centers_, np.float64), axis=0)
     _, apart = _nearest(held_out, centres)

@@ -62,8 +62,7 @@ def bag_of(texts: tuple[Sequence[str], Sequence[str]], *, most: int = MOST_TERMS
     vectoriser = CountVectorizer(
         token_pattern=TOKEN, ngram_range=(1, 2), min_df=LEAST_TEXTS, max_df=0.9, max_features=most
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):  # remarks about our own settings
         try:
             counts = vectoriser.fit_transform([*texts[0], *texts[1]]).tocsr()
         except ValueError:  # no term is shared by as many texts
@@ -106,8 +105,7 @@ def text_separation(bag: Bag, days: tuple[Days, Days], rng: np.random.Generator)
             continue
         y = np.repeat([0, 1], [v.shape[0] for v in train])
         model = LogisticRegression(C=STRENGTH, class_weight="balanced", solver="liblinear", max_iter=50, random_state=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):  # a fit that stops early is good enough
             model.fit(sparse.vstack(train), y)
         for own, v, f in zip(scores, x, fold, strict=True):
             if (f == k).any():

@@ -42,8 +42,7 @@ def topics_of(bag: Bag) -> Topics | None:
     if k < 2 or not x.nnz:
         return None
     model = NMF(k, init="nndsvda", solver="cd", max_iter=ROUNDS, tol=1e-3, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):  # topics of the last round are good enough
         w = model.fit_transform(x)
     h = np.asarray(model.components_)
     w = w * np.linalg.norm(h, axis=1)[None, :]

@@ -107,6 +107,7 @@ def _map_levels(frame: pl.DataFrame, column: str, mapping: dict[str, str], pair:
     rows = np.isin(texts.astype(str), list(mapping))
     values: list[object] = [mapping.get(str(text)) for text in texts]
     if pair.numeric:
+        # The new values are numbers, as those of the column are:
         return edit.write(frame, column, [None if v is None else float(v) for v in values], rows)  # type: ignore[arg-type]
     if pair.reference.dtype == pl.Boolean and set(mapping.values()) <= {"true", "false"}:
         values = [None if v is None else v == "true" for v in values]

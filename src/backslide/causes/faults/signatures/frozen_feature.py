@@ -79,6 +79,7 @@ class FrozenFeature(LostValues):
         """At most one hypothesis: one value on every row."""
         value = _constant_value(pair, case.reference)
         if value is not None:
+            # What is no text is a number here:
             shown = repr(value) if isinstance(value, str) else say.number(float(value))  # type: ignore[arg-type]
             yield self.hypothesis(
                 pair,
@@ -164,6 +165,7 @@ def _find_constant_days(case: Case, pair: Pair) -> Stale | None:
     counts = [_per_day(side.sample[names.DAY], texts) for side, texts in zip(case.sides, pair.texts, strict=True)]
     if min(len(table) for table in counts) < MIN_DAYS:
         return None
+    # The scalar is a number, though Polars allows for texts and dates:
     varied, stuck = float((counts[0]["distinct"] > 1).mean()), counts[1].filter(pl.col("distinct") == 1)  # type: ignore[arg-type]
     if varied < MOSTLY or len(stuck) < MOSTLY * len(counts[1]):
         return None

@@ -133,9 +133,9 @@ class _Lenient(scenarios.TrueModel):
         return super().predict_proba(columns)
 
 
-def _number(value: object) -> float:
+def _number(value: Any) -> float:
     try:
-        return float(value)  # type: ignore[arg-type]
+        return float(value)
     except (TypeError, ValueError):
         return float("nan")
 

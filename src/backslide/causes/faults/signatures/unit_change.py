@@ -103,17 +103,17 @@ class Conversion:
 
 _FACTORS = {
     **{10.0**k: f"1e{k}" for k in range(1, 10)},
-    60.0: "minutes and seconds or hours",
+    60.0: "minutes and seconds, or hours and minutes",
     3600.0: "hours and seconds",
     1440.0: "days and minutes",
     86400.0: "days and seconds",
     24.0: "days and hours",
     7.0: "weeks and days",
-    12.0: "years and months or dozens",
+    12.0: "years and months, or pieces and dozens",
     52.0: "years and weeks",
     365.25: "years and days",
-    1024.0: "binary kilo",
-    1024.0**2: "binary mega",
+    1024.0: "bytes and kibibytes",
+    1024.0**2: "bytes and mebibytes",
     1.609344: "miles and kilometres",
     1.852: "nautical miles and kilometres",
     3.28084: "metres and feet",
@@ -141,7 +141,7 @@ _OFFSETS = (
 
 def _scale(factor: float, words: str) -> Conversion:
     size = f"{say.number(factor)} times larger" if factor > 1 else f"{say.number(1 / factor)} times smaller"
-    return Conversion(factor, 0.0, f"{size} than before" + ("" if words.startswith("1e") else f" ({words})"))
+    return Conversion(factor, 0.0, f"{size} than before" + ("" if words.startswith("1e") else f" (as between {words})"))
 
 
 CONVERSIONS = (
@@ -326,7 +326,7 @@ def _factor_of_levels(ref: Floats, cur: Floats) -> Conversion | None:
     found = [
         Conversion(f, 0.0, f"{say.number(f, 6)} times what it was (no known unit)", lattice=True)
         for f in factors
-        if same_levels(lambda v, f=f: v / f, ref, cur)  # type: ignore[misc]
+        if same_levels(lambda v, f=f: v / f, ref, cur)  # type: ignore[misc]  # a lambda's default has no type
     ]
     return min(found, key=lambda c: ks_of_rounded(c.apply(ref), cur), default=None)
 

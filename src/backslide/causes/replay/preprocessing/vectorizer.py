@@ -118,8 +118,7 @@ def _fitted_again(asker: Asker, column: str, vectoriser: Any) -> Any | None:
     if not asker.side.complete or terms(vectoriser) is None:
         return None
     known = [t for t in to_texts(asker.side.sample[column]) if t != MISSING]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):  # the user's vectoriser repeats what it said when it was fitted
         try:
             return deepcopy(vectoriser).fit(known)
         except ValueError:  # no term is frequent enough

@@ -191,7 +191,7 @@ class EmbeddingHealth(Check):
         if unit[1] >= ALL:
             summary += "; all vectors are of length 1 now"
         found = change_of_column.sampled(case, both)
-        ratio = abs(middle[1] / middle[0] - 1)
+        ratio, alpha = abs(middle[1] / middle[0] - 1), case.settings.engine.false_discovery_rate
         still = found is None  # all of one length before, whichever
         shift = 0.0 if found is None else found.move.shift_adjusted
         se = 0.0 if found is None else Z95 * found.move.shift_se
@@ -208,7 +208,7 @@ class EmbeddingHealth(Check):
             estimate=Estimate(estimate=shift, low=shift - se, high=shift + se, basis="sample", n=len(values[1])),
             unit="standard deviations",
             p_value=None if found is None else found.move.p_location,
-            detectable=None if found is None else found.move.detectable(_alpha(case), self.thresholds.norm),
+            detectable=None if found is None else found.move.detectable(alpha, self.thresholds.norm),
             basis=_basis(min(map(len, values))),
             since=change_of_column.since(case, both) if worry else None,
             numbers={"reference_norm": middle[0], "current_norm": middle[1]},
@@ -303,10 +303,6 @@ class EmbeddingHealth(Check):
 
 def _ends(move: ShareMove) -> str:
     return f"{say.percent(float(move.before[-1]))} → {say.percent(float(move.after[-1]))}"
-
-
-def _alpha(case: Case) -> float:
-    return case.settings.engine.false_discovery_rate
 
 
 def _basis(rows: int) -> str:

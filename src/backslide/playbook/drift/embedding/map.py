@@ -95,4 +95,5 @@ def _sentences(case: Case, column: str) -> bool:
     if case.reference.window.kinds.get(column) != ColumnKind.CATEGORICAL:
         return False
     words = case.reference.sample[column].drop_nulls().head(200).cast(pl.String).str.count_matches(r"\S+")
+    # The scalar is a number, though Polars allows for texts and dates:
     return len(words) > 0 and float(words.median() or 0) >= 3  # type: ignore[arg-type]

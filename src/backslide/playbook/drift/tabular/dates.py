@@ -31,6 +31,7 @@ from backslide.contracts.evidence import Evidence
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.engine.columns import names
 from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.times.both_windows import WEEKDAYS
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
@@ -39,7 +40,6 @@ from backslide.playbook.findings import two_bars
 from backslide.stats.metrics.metric import Floats
 
 DAY = 86_400.0
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 HOURS = tuple(f"{hour:02d} h" for hour in range(24))
 Both = tuple[Floats, Floats]
 

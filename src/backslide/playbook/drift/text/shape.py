@@ -77,7 +77,7 @@ class TextShape(Check):
             looks = [text_stats.counts(own) for own in series]
             yield from self._length(case, column, looks)
             yield from self._flag(
-                case, column, "empty texts", _flags(looks, "empty", missing=1.0), self.thresholds.texts
+                case, column, "empty texts", _values(looks, "empty", missing=1.0), self.thresholds.texts
             )
             yield from self._characters(case, column, looks)
             yield from self._marks(case, column, looks)
@@ -208,7 +208,7 @@ class TextShape(Check):
         )
 
     def _marks(self, case: Case, column: str, looks: list[pl.DataFrame]) -> Iterator[Finding]:
-        each = {name: _flags(looks, name) for name in text_stats.MARKS}
+        each = {name: _values(looks, name) for name in text_stats.MARKS}
         share = {
             name: [float(np.nan_to_num(np.nanmean(v))) if len(v) else 0.0 for v in own] for name, own in each.items()
         }
@@ -296,12 +296,7 @@ class TextShape(Check):
         )
 
 
-def _values(looks: list[pl.DataFrame], name: str) -> Pair:
-    made = [look[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for look in looks]
-    return made[0], made[1]
-
-
-def _flags(looks: list[pl.DataFrame], name: str, missing: float = np.nan) -> Pair:
+def _values(looks: list[pl.DataFrame], name: str, missing: float = np.nan) -> Pair:
     made = [look[name].cast(pl.Float64).fill_null(missing).to_numpy() for look in looks]
     return made[0], made[1]
 

@@ -57,6 +57,7 @@ class Passages:
 
     def column_of(self, case: Case, name: str) -> tuple[list[Any], list[Any]]:
         """Another column of the same rows."""
+        # A tuple of two, as there are two windows:
         return tuple(side.sample[name].gather(at).to_list() for side, at in zip(case.sides, self.rows, strict=True))  # type: ignore[return-value]
 
 
@@ -64,6 +65,7 @@ class Passages:
 def text_columns(case: Case) -> list[str]:
     """Features of running text, at most ``MOST_COLUMNS``."""
     found = [c for c, pair in case.pairs.items() if pair.free_text]
+    # The scalar is a number, though Polars allows for texts and dates:
     size = {c: float(case.reference.sample[c].cast(pl.String).str.len_chars().median() or 0) for c in found}  # type: ignore[arg-type]
     kept = set(sorted(found, key=lambda c: -size[c])[:MOST_COLUMNS])
     return [c for c in found if c in kept]
