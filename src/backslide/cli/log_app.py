@@ -148,7 +148,12 @@ def to_label(
 def event(
     text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What changed, such as 'deploy v2'.")] = None,
     source: Annotated[
-        Path | None, option("--from", "FILE", "Annotations as Grafana's API gives them (JSON), instead of a text.")
+        Path | None,
+        option(
+            "--from",
+            "FILE",
+            "Instead of a text: JSON of Grafana, GitHub, GitLab, Kubernetes, MLflow; a CSV; a git checkout.",
+        ),
     ] = None,
     at: Annotated[str | None, option("--at", "TIME", "When it changed (ISO, UTC); default: now.")] = None,
     store: Store = "log",

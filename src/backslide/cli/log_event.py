@@ -1,4 +1,4 @@
-"""``backslide log event``: a deploy or another dated change, typed or as Grafana's annotations."""
+"""``backslide log event``: a deploy or another dated change, typed or as others keep them."""
 
 from __future__ import annotations
 
@@ -22,21 +22,17 @@ def run(
     as_json: bool,
 ) -> int:
     """Write what was typed or read, and say how much of it was new."""
-    from backslide.contracts.files import parse_json, read_text
-    from backslide.log.dated_events import DatedText, add_events, read_annotations
+    from backslide.log.dated_events import DatedText, add_events
+    from backslide.log.event_files import read_events
     from backslide.log.reading import open_log
 
     if (text is None) == (source is None):
         raise LogError('expected either a text, backslide log event "deploy v2", or --from FILE')
     if source is not None and at is not None:
-        raise LogError("--at belongs to a text; annotations have times of their own")
+        raise LogError("--at belongs to a text; what a file holds has times of its own")
     ours = 0
     if source is not None:
-        try:
-            data = parse_json(read_text(source))
-        except (OSError, ValueError) as error:
-            raise LogError(f"cannot read the annotations in {source}: {error}") from None
-        events, ours = read_annotations(data)
+        events, ours = read_events(source)
     else:
         words = " ".join(str(text).split())
         if not words:
