@@ -101,14 +101,12 @@ class Assistant:
 
     def _diagnosis(self, reference: str, current: str, ask: Path | None) -> Any:
         from backslide.engine.times.time_range import parse_time_range
-        from backslide.jobs.diagnose import diagnose_config
+        from backslide.jobs.diagnose import diagnose
 
         for text in (reference, current):
             if parse_time_range(text) is None:  # a path would let an assistant read any table of this machine
                 raise ConfigError(f"expected a period as FROM..TO, such as 2026-03-01..2026-03-31, got {text!r}")
-        return diagnose_config(
-            self._settings, reference=reference, current=current, quick=True, ask=None if ask is None else str(ask)
-        )
+        return diagnose(reference, current, settings=self._settings, quick=True, ask=ask)
 
     def _inside(self, file: str) -> Path:
         """A file of the configuration's folder.
