@@ -22,6 +22,7 @@ html_title = f"backslide {__version__}"
 html_show_copyright = False
 html_show_sphinx = False
 html_copy_source = False
+html_extra_path = ["llms.txt"]
 myst_enable_extensions = ["strikethrough"]
 myst_heading_anchors = 4  # links to headings are checked, down to this depth
 suppress_warnings = ["misc.highlighting_failure"]  # examples may leave lines out with "..."

@@ -12,6 +12,7 @@ import argparse
 import dataclasses
 import inspect
 import json
+import re
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -32,7 +33,7 @@ from backslide.contracts.watch import WatchReport
 from backslide.playbook.registry import all_checks
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-GENERATED = ("checks/*.md", "causes/*.md", "*.schema.json")
+GENERATED = ("llms.txt", "checks/*.md", "causes/*.md", "*.schema.json")
 FORMATS = {
     "diagnosis": Diagnosis,
     "shadow": Shadow,
@@ -74,7 +75,20 @@ def pages() -> dict[str, str]:
             f"{name}.schema.json": json.dumps(kind.json_schema(), indent=2, ensure_ascii=False) + "\n"
             for name, kind in FORMATS.items()
         },
+        "llms.txt": _llms_txt(),
     }
+
+
+def _llms_txt() -> str:
+    """The front page for language models (llmstxt.org): what it is, and the pages with what they are for."""
+    front = (Path(__file__).resolve().parents[1] / "docs" / "index.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\[.+) \| (.+) \|$", front, re.MULTILINE)
+    listed = "\n".join(f"- {links}: {words}" for links, words in rows)
+    what = front.split("\n\n")[1]
+    return (
+        f"# backslide\n\n> {what}\n\nCauses are proven, verified or supported; suspects are none of these. Exit codes: 0 no "
+        f"material degradation, 1 degraded, 2 could not run.\n\n## Pages\n\n{listed}\n"
+    )
 
 
 def _check_pages() -> dict[str, str]:
