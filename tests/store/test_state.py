@@ -90,6 +90,10 @@ def test_incidents_keep_their_numbers_and_marks_are_of_the_model(database: Datab
     other.keep_report({"status": "watch"})
     book.keep_report({"status": "alarm"})
     assert database.reports() == {"m": {"status": "alarm"}}
+    book.keep_thread("2026-03-09", "a digest", {"#alerts": "C42 1.0"})
+    book.keep_thread("2026-03-09", "a digest", {"#alerts": "C42 2.0"})
+    assert book.threads("2026-03-09") == {"a digest": {"#alerts": "C42 2.0"}}
+    assert book.threads("2026-03-01") == {}
 
 
 def test_a_store_of_the_first_version_is_brought_up_to_date(database: Database):
@@ -97,7 +101,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(database: Database):
     book.freeze("inputs", {3: {"rows": 5}})
     database.mute("m", Mute("missing:*", "known"))
     with database.engine.begin() as connection:
-        for table in ("incidents", "reports"):
+        for table in ("incidents", "reports", "threads"):
             connection.execute(text(f"drop table {table}"))
         connection.execute(text("update backslide_version set version_num = '0001'"))
     url = database.engine.url.render_as_string(hide_password=False)

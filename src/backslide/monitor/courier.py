@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from backslide.contracts.extras import needs
+from backslide.monitor.slack import hand_to_slack, is_slack
 
 DELIVERY_SECONDS = 30.0
 """Time of one delivery to one receiver, its start included; a service that takes longer is down for an alert."""
@@ -38,12 +39,16 @@ class Courier:
 
     def deliver(self, url: str, title: str, body: str, kind: str, file: str | None = None) -> str | None:
         """Hand one message to one receiver, with a file where one is named; why it was not taken, None where it was."""
+        error = self.post({"url": url, "title": title, "body": body, "kind": kind, "file": file})["error"]
+        return None if error is None else str(error)
+
+    def post(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The same with what ``hand_over`` takes: why it was not taken as ``error``, and ``thread`` where it was given one."""
         process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            request = {"url": url, "title": title, "body": body, "kind": kind, "file": file}
-            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.write(json.dumps(message).encode() + b"\n")
             process.stdin.flush()
             ready, _, _ = select.select([process.stdout], [], [], DELIVERY_SECONDS)
             answer = process.stdout.readline() if ready else None
@@ -51,12 +56,12 @@ class Courier:
             answer = b""
         if answer is None:
             self._end()
-            return f"took longer than {DELIVERY_SECONDS:g} s"
+            return {"error": f"took longer than {DELIVERY_SECONDS:g} s"}
         if not answer:
             self._end()
-            return "ended the delivery, as if its answer were endless"
-        error = json.loads(answer)["error"]
-        return None if error is None else str(error)
+            return {"error": "ended the delivery, as if its answer were endless"}
+        result: dict[str, Any] = json.loads(answer)
+        return result
 
     def _start(self) -> subprocess.Popen[bytes]:
         package = str(Path(__file__).parents[2])
@@ -82,8 +87,8 @@ class Courier:
         process.wait()
 
 
-def hand_over(request: dict[str, Any]) -> str | None:
-    """Send one message with Apprise, here and now; why it was not taken."""
+def hand_over(request: dict[str, Any]) -> dict[str, Any]:
+    """Send one message here and now: as ``error`` why it was not taken, as ``thread`` where Slack keeps it."""
     with needs("watch", "sending alerts"):
         import apprise
 
@@ -91,12 +96,17 @@ def hand_over(request: dict[str, Any]) -> str | None:
     target = apprise.Apprise()
     try:
         if not target.add(request["url"]):
-            return "has an address that Apprise does not know"
+            return {"error": "has an address that Apprise does not know"}
+        if is_slack(target[0]) and request["file"] is None:
+            text = (request["title"], request["body"], request["kind"])
+            error, thread = hand_to_slack(target[0], *text, request.get("thread") or {})
+            return {"error": error, "thread": thread}
         kind = types.get(request["kind"], apprise.NotifyType.WARNING)
         title, body, file = request["title"], request["body"], request["file"]
-        return None if target.notify(title=title, body=body, notify_type=kind, attach=file) else "refused it"
+        taken = target.notify(title=title, body=body, notify_type=kind, attach=file)
+        return {"error": None if taken else "refused it"}
     except Exception as error:  # a plugin's trouble must not cost the other receivers their message
-        return type(error).__name__
+        return {"error": type(error).__name__}
 
 
 def main() -> None:
@@ -109,7 +119,7 @@ def main() -> None:
     answers: Any = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a plugin prints is no answer
     for line in sys.stdin:
-        answers.write(json.dumps({"error": hand_over(json.loads(line))}) + "\n")
+        answers.write(json.dumps(hand_over(json.loads(line))) + "\n")
         answers.flush()
 
 

@@ -130,7 +130,7 @@ def deliver(settings: Settings, book: Book) -> None:
         for message in waiting:
             report = findings.get(message.incident, {}).get("report") if message.kind == "alarm" else None
             attached = settings.base / report if report and settings.alerts.attach_report else None
-            error = _send(settings, message, courier, attached)
+            error = _send(settings, message, courier, attached, book)
             if error is None:
                 status = "delivered"
             else:
@@ -139,8 +139,10 @@ def deliver(settings: Settings, book: Book) -> None:
                 book.mark(message, status, error)
 
 
-def _send(settings: Settings, message: Message, courier: Courier, report: Path | None = None) -> str | None:
-    """Why nobody took it; None where everybody did.
+def _send(
+    settings: Settings, message: Message, courier: Courier, report: Path | None = None, book: Book | None = None
+) -> str | None:
+    """Why nobody took it; None where everybody did. The book keeps where a receiver's message of the incident stands.
 
     Raises:
         MissingExtraError: Apprise is not installed.
@@ -152,9 +154,14 @@ def _send(settings: Settings, message: Message, courier: Courier, report: Path |
         address = from_environment(url, f"[alerts] urls, number {place}", receiver=True)
         if not _known(address):
             raise ConfigError(f"[alerts] urls, number {place}: Apprise does not know this kind of URL")
-        error = courier.deliver(address, scrub(message.title), body, message.kind, file)
-        if error is not None:
-            failed.append(f"number {place} {error}")
+        receiver = sha256(address.encode()).hexdigest()[:32]
+        content = {"url": address, "title": scrub(message.title), "body": body, "kind": message.kind, "file": file}
+        threads = {} if book is None else book.threads(message.incident)
+        answer = courier.post({**content, "thread": threads.get(receiver)})
+        if book is not None and answer.get("thread"):
+            book.keep_thread(message.incident, receiver, answer["thread"])
+        if answer["error"] is not None:
+            failed.append(f"number {place} {answer['error']}")
     return "; ".join(failed) or None
 
 

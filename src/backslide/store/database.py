@@ -294,6 +294,17 @@ class DatabaseBook(Book):
             if not self._insert("reports", row):
                 self._update("reports", {"book": self.key}, report=data, changed=_now())
 
+    def threads(self, incident: str) -> dict[str, Json]:
+        """See ``Book``."""
+        return {row.receiver: row.thread for row in self._rows("threads", book=self.key, incident=incident)}
+
+    def keep_thread(self, incident: str, receiver: str, thread: Json) -> None:
+        """See ``Book``."""
+        same = {"book": self.key, "incident": incident, "receiver": receiver}
+        with self.transaction():
+            if not self._insert("threads", same | {"thread": thread}):
+                self._update("threads", same, thread=thread)
+
     def begin_run(self) -> int:
         """Note that a look began; returns its number."""
         with self.transaction() as connection:

@@ -129,3 +129,10 @@ class Book:
 
     def keep_report(self, data: Json) -> None:
         """Keep the answer of the look, in place of the one before."""
+
+    def threads(self, incident: str) -> dict[str, Json]:
+        """Where the messages of an incident stand, by a digest of the receiver's address."""
+        return {}
+
+    def keep_thread(self, incident: str, receiver: str, thread: Json) -> None:
+        """Remember it."""

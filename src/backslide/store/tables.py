@@ -103,3 +103,13 @@ reports = Table(
     Column("changed", DateTime, nullable=False),
 )
 """The answer of the last look."""
+
+threads = Table(
+    "threads",
+    metadata,
+    Column("book", String(64), primary_key=True),
+    Column("incident", String(64), primary_key=True),
+    Column("receiver", String(32), primary_key=True),
+    Column("thread", JSON, nullable=False),
+)
+"""Where the message of an incident stands at a receiver that can change it; receivers by a digest of their address."""
