@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,14 @@ def test_tables_are_watched_and_answer_in_frames():
     assert incidents.height == sum(len(one.members) for one in found.incidents)
     with pytest.raises(InputError, match="'streams' and 'incidents'"):
         found.to_frame("causes")
+
+
+def test_the_present_may_have_a_zone():
+    reference, later = tables()
+    found = bs.watch(reference, later, roles=ROLES, settings=SETTINGS, as_of=moment(15))
+    zone = timezone(timedelta(hours=9))
+    there = moment(15).replace(tzinfo=UTC).astimezone(zone)
+    assert bs.watch(reference, later, roles=ROLES, settings=SETTINGS, as_of=there) == found
 
 
 def test_a_store_remembers(tmp_path: Path):

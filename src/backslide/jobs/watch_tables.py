@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from backslide.contracts.config import Settings
@@ -34,8 +34,8 @@ def watch(
 
     ``reference`` and ``later`` are pandas, Polars or Arrow tables, paths, globs, or time ranges over ``[data] source`` of
     ``settings``. Without ``store`` the history is replayed: all that would have been raised, nothing is remembered and nobody is
-    told. With one (a SQLAlchemy URL) a look is taken that remembers, and sends what ``[alerts]`` says. Arguments win over
-    ``settings``.
+    told. With one (a SQLAlchemy URL) a look is taken that remembers, and sends what ``[alerts]`` says. ``as_of`` is the present
+    (naive: UTC). Arguments win over ``settings``.
 
     Raises:
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
@@ -50,6 +50,8 @@ def watch(
         min_effect=min_effect,
         watch={"period": period, "false_alarms_per_year": false_alarms_per_year},
     )
+    if as_of is not None and as_of.tzinfo is not None:
+        as_of = as_of.astimezone(UTC).replace(tzinfo=None)
     sources = {"reference": reference, "later": later, "reference_model": reference_model}
     if store is None:
         return job.watch(settings, replay=True, as_of=as_of, progress=progress, **sources)
