@@ -31,6 +31,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
 from backslide.case import Case
+from backslide.causes.reporting.onset import incident_onset
 from backslide.contracts.config import Settings
 from backslide.contracts.retrain_settings import WINDOWS
 from backslide.engine.window import open_windows
@@ -160,11 +161,12 @@ def run(
     model, logs, _, roles = served(data, table, start)
     settings = Settings.from_dict({"model": roles, "engine": {"sample_rows": 50_000}, "retrain": {"windows": windows}})
     case = Case(open_windows(logs[0], logs[1], settings), settings, load_model(model))
-    h = history(case, settings.retrain)
+    began_at = incident_onset(case, case.metric, ())
+    h = history(case, settings.retrain).since(None if began_at is None else began_at.at)
     recipe = recipe_of(None, case.reference_model, h, base=Path(), trusted=True)
     bench = Backtest(h, recipe, folds_of(h, FOLDS), case.metric, settings.retrain.max_rows, 0)
     tried = []
-    for plan in plans(settings.retrain):
+    for plan in plans(settings.retrain, h):
         say(f"{data.name} {start}: {plan.name}")
         tried.append(try_plan(bench, plan))
     choice = choose(bench, tried, settings.gate, ("", ""))

@@ -68,7 +68,9 @@ def test_a_worse_challenger_is_rolled_back(better):
 
 def test_an_equal_challenger_is_held_unless_non_inferior_will_do(month):
     same = both(month, month, month)
-    assert gate_of(same).verdict is GateVerdict.HOLD
+    held = gate_of(same)
+    assert held.verdict is GateVerdict.HOLD
+    assert 'headline = "non_inferior"' in held.reason
     assert gate_of(same, gate={"headline": "non_inferior"}).verdict is GateVerdict.PROMOTE
 
 

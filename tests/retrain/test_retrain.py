@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from types import SimpleNamespace
 
 import joblib
@@ -18,10 +19,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+from backslide.contracts.diagnosis import Diagnosis, Onset
 from backslide.contracts.errors import ConfigError, InputError, ModelError
 from backslide.contracts.retrain import Retrain, RetrainVerdict
 from backslide.contracts.retrain_settings import WINDOWS
 from backslide.retraining.features import _own_error
+from backslide.retraining.learning import duration
 from scale import runs
 
 NUMBERS = logs.ROLES.model_copy(update={"features": ("amount", "age")})
@@ -74,6 +77,42 @@ def test_policies_and_labels_are_priced(thorough):
     assert not policies["never"].recommended
     assert [p.labels for p in thorough.curve.points] == sorted(p.labels for p in thorough.curve.points)
     assert "fresh labels would be worth" in thorough.curve.sentence
+
+
+def test_since_the_onset_is_a_candidate_and_the_stretches_begin_after_it(drifted):
+    """The log turned in the middle of its second month: what a candidate gained before says nothing of what it is worth now."""
+    sound = logs.log(5)
+    half = sound.current.height // 2
+    late = logs.Log(sound.model, sound.reference, pl.concat([sound.current[:half], drifted.current[half:]]))
+    at = late.current["at"][half]
+    dated = Diagnosis.model_construct(causes=(), onset=Onset(at=f"{at:%Y-%m-%d}"))
+    policy = {"windows": ["all", "since"], "folds": 3}
+    found, undated = late.retrain(policy=policy, diagnosis=dated), late.retrain(policy=policy)
+    names = [c.name for c in found.candidates]
+    assert names[0] in ("since the onset", "since, weighted")
+    assert [c.name for c in undated.candidates] == ["all"]
+    assert min(s.start for s in found.stretches) >= f"{at:%Y-%m-%d}"
+    assert min(s.start for s in undated.stretches) < f"{at:%Y-%m-%d}"
+    gains = [next(c.gain.estimate for c in one.candidates if c.name == "all") for one in (found, undated)]
+    assert gains[0] > gains[1]
+
+
+def test_a_gain_that_is_not_shown_says_how_many_labels_would_show_it():
+    whole = logs.log(7, turn=0.3)
+    few = logs.Log(whole.model, whole.reference, whole.current[:: whole.current.height // 300])
+    found = few.retrain(policy={"windows": ["recent", "recency"], "folds": 3})
+    assert found.verdict is RetrainVerdict.HOLD
+    assert found.best.gain.estimate > 0.02
+    assert re.search("about [0-9,]+ more labels, [0-9]+ weeks of them as they come, would show it", found.reason)
+
+
+@pytest.mark.parametrize(
+    ("length", "timed", "words"),
+    [(0.57 * 86_400, True, "14 hours"), (3 * 86_400, True, "3 days"), (54 * 86_400, True, "8 weeks"),
+     (1234.0, False, "1,200 rows")],
+)  # fmt: skip
+def test_spans_are_written_in_units_that_make_sense(length, timed, words):
+    assert duration(length, timed=timed) == words
 
 
 def test_quiet_months_are_held():

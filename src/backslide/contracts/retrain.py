@@ -67,6 +67,10 @@ class FeatureRank(Value):
     drift: float
     harm: float
     """What shuffling it costs on later rows, in the headline; negative where that helps: it leads astray."""
+    without: float | None = None
+    """Gain of leaving it out, over the best candidate with it; None where that was not tried."""
+    coarse: float | None = None
+    """The same of it in few bins."""
 
 
 class CurvePoint(Value):

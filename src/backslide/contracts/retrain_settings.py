@@ -8,8 +8,8 @@ from pydantic import Field
 
 from backslide.contracts.validation import SettingsSection
 
-Window = Literal["all", "recent", "recency", "balanced", "importance", "top_up"]
-WINDOWS: tuple[Window, ...] = ("all", "recent", "recency", "balanced", "importance", "top_up")
+Window = Literal["all", "recent", "recency", "balanced", "importance", "top_up", "since"]
+WINDOWS: tuple[Window, ...] = ("all", "recent", "recency", "balanced", "importance", "top_up", "since")
 
 
 class GateSettings(SettingsSection):

@@ -34,7 +34,7 @@ from backslide.retraining.backtest import (
     try_plan,
 )
 from backslide.retraining.choice import Choice, choose
-from backslide.retraining.features import leaks, ranking, without_unstable
+from backslide.retraining.features import leaks, ranking, with_gains, without_unstable
 from backslide.retraining.history import History, history, quality
 from backslide.retraining.learning import learning_curve, life
 from backslide.retraining.mlflow_registry import ready, register
@@ -152,6 +152,7 @@ def _retrain_case(
         h, note = _with_repair(case, champion, settings, say)
         notes.append(note)
     notes += h.notes
+    h = h.since(None if diagnosed is None or diagnosed.onset is None else diagnosed.onset.at)
     chosen = recipe if recipe is not None else policy.recipe
     training = recipe_of(chosen, champion, h, base=settings.base, trusted=settings.artifacts.trusted)
     always = leaks(h)
@@ -193,7 +194,7 @@ def _search_plans(
     steady = SteadyInputs(fixed=bench.always) if bench.always else None
     tried: list[CandidateResult] = []
     signatures: dict[tuple[bytes, ...], str] = {}
-    for plan in plans(policy):
+    for plan in plans(policy, bench.history):
         bench.say(f"backtest: {plan.name}")
         same = signatures.setdefault(signature(bench, plan), plan.name)
         if same != plan.name:
@@ -208,7 +209,9 @@ def _search_plans(
     if thorough and policy.features:
         bench.say("features: drift and harm")
         ranked = ranking(bench, ordered[0])
-        tried += without_unstable(bench, ordered[0], ranked)
+        changed = without_unstable(bench, ordered[0], ranked)
+        ranked = with_gains(bench, ordered[0], ranked, changed)
+        tried += changed
     bench.say("the gate")
     choice = choose(bench, tried, settings.gate, (settings.model.name, ""))
     return Search(bench, tuple(tried), choice, ranked, cause, notes)

@@ -28,6 +28,8 @@ from backslide.stats.shift.model_difference import ModelDifference
 LEAST_ROWS = 20
 """Labelled rows that a candidate is trained on, and that a stretch is judged on, at least."""
 MIN_FOLDS = 2
+SINCE_ROWS = 200
+"""Labelled rows of a stretch since the onset, on average, from which on the older ones are left out of the judgement."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,16 @@ class Backtest:
 
 
 def folds_of(h: History, count: int) -> tuple[Fold, ...]:
-    """Stretches of the fresh rows; fewer where there are few labels.
+    """Stretches of the fresh rows, since the onset where it is dated and enough were labelled since; fewer with few labels.
+
+    What a candidate gains where nothing had changed yet says nothing about what it is worth now.
 
     Raises:
         InputError: not even two.
     """
     rows = np.flatnonzero(h.fresh & h.labelled & _has_answer(h))
+    if h.onset is not None and (h.when[rows] >= h.onset).sum() >= (MIN_FOLDS + 1) * SINCE_ROWS:
+        rows = rows[h.when[rows] >= h.onset]
     moments = np.unique(h.when[rows])
     count = min(count, len(rows) // LEAST_ROWS - 1, len(moments) - 1)
     if count < MIN_FOLDS:

@@ -16,6 +16,8 @@ from backslide.playbook.shadow.differences import difference
 from backslide.retraining.backtest import MIN_FOLDS, Backtest, CandidateResult, best_first, fit_plan
 from backslide.retraining.gate import GateResult, judge, p_gain
 from backslide.retraining.limits import limits
+from backslide.stats.metrics.metric import influence
+from backslide.stats.simultaneous import TestFamily, family_of
 
 STEADY_LEVEL = 0.1
 """One-sided error rate at which a candidate without a feature must beat the one that it changes."""
@@ -38,7 +40,7 @@ def choose(bench: Backtest, tried: Sequence[CandidateResult], policy: GateSettin
     """Judge candidates from the best down, until one passes."""
     no_better = tuple(t.plan.name for t in tried if t.plan.base and not _helps(bench, t, tried))
     ordered = [t for t in best_first(tried, bench.metric) if t.plan.name not in no_better]
-    count = sum(t.found is not None for t in tried)
+    family = _family(bench, [t for t in tried if t.found is not None])
     gates: dict[str, GateResult] = {}
     for one in ordered:
         assert one.arms is not None
@@ -47,7 +49,7 @@ def choose(bench: Backtest, tried: Sequence[CandidateResult], policy: GateSettin
             bench.case,
             one.arms,
             policy,
-            tried=count,
+            family=family,
             names=named,
             limits=(*over_time(bench, one, policy), *_limits(bench, one, policy)),
         )
@@ -58,6 +60,22 @@ def choose(bench: Backtest, tried: Sequence[CandidateResult], policy: GateSettin
             break  # those that follow gain less
     best = ordered[0]
     return Choice(best, gates[best.plan.name], False, gates, no_better)
+
+
+def _family(bench: Backtest, tried: Sequence[CandidateResult]) -> TestFamily:
+    """The candidates as comparisons on the same rows, by day; ``found`` of each is there."""
+    metric, classes = bench.metric, len(bench.case.problem.classes)
+    arms = [t.arms for t in tried if t.arms is not None]
+    known = [both.known()[0] for both in arms]
+    if metric.whole is not None or any(not np.array_equal(one, known[0]) for one in known):
+        return TestFamily(len(tried))
+    days = arms[0].new.days
+    moves = []
+    for both in arms:
+        old, new = (side.outcomes.take(known[0]).statistics(metric, classes) for side in (both.old, both.new))
+        pull = influence(metric, new, new.sum(0)) - influence(metric, old, old.sum(0))
+        moves.append(pull if days is None else np.bincount(np.unique(days[known[0]], return_inverse=True)[1], pull))
+    return family_of(np.column_stack(moves))
 
 
 def over_time(bench: Backtest, one: CandidateResult, policy: GateSettings) -> tuple[GateLine, ...]:

@@ -144,6 +144,19 @@ def ranking(bench: Backtest, best: CandidateResult) -> tuple[FeatureRank, ...]:
     return tuple(sorted(results, key=lambda r: (-r.drift * abs(r.harm), -r.drift, r.feature)))
 
 
+def with_gains(
+    bench: Backtest, base: CandidateResult, ranked: tuple[FeatureRank, ...], tried: list[CandidateResult]
+) -> tuple[FeatureRank, ...]:
+    """The ranking with what leaving out or coarsening a feature gains, where ``without_unstable`` tried that."""
+    gains = {t.plan.name: t.gain(bench.metric) - base.gain(bench.metric) for t in tried if t.found is not None}
+    return tuple(
+        one.model_copy(
+            update={word: gains.get(f"{base.plan.name}, {word} {one.feature}") for word in ("without", "coarse")}
+        )
+        for one in ranked
+    )
+
+
 def without_unstable(bench: Backtest, best: CandidateResult, ranked: tuple[FeatureRank, ...]) -> list[CandidateResult]:
     """Candidates without, or with a coarsened, feature that drifts; one column of text is never taken from a model of it."""
     if bench.recipe.takes_text or len(bench.recipe.columns) < 2:

@@ -34,11 +34,17 @@ from backslide.playbook.shadow.differences import PartMeasure, class_measures, d
 from backslide.stats.metrics.calibration import bin_edges, bin_sums, curve_of
 from backslide.stats.metrics.metric import OF_SCORES, Arrays, Metric, mean
 from backslide.stats.shift.model_difference import ModelDifference
+from backslide.stats.simultaneous import TestFamily
 from backslide.stats.two_sample import holm
 
+ALONE = TestFamily()
 MIN_HEADLINE = 30
 """Labelled rows under which nothing is decided."""
 MIN_CALIBRATION = 200
+ALIKE = (
+    'both answer every row alike, so no gain can be shown: headline = "non_inferior" under [gate] lets a model take over that '
+    "is not worse, such as a rebuilt or a smaller one"
+)
 MORE_FAILURES = 0.001
 """Share of rows that the challenger may fail on beyond those that the champion fails on."""
 
@@ -58,13 +64,13 @@ def judge(
     arms: Arms,
     policy: GateSettings,
     *,
-    tried: int = 1,
+    family: TestFamily = ALONE,
     limits: tuple[GateLine, ...] = (),
     names: tuple[str, str] = ("the champion", "the challenger"),
 ) -> GateResult:
     """Every requirement on the labelled rows that both arms answer.
 
-    ``tried`` challengers were looked at, of which this one did best: the headline's p-value is multiplied by it (Bonferroni).
+    ``family`` are the challengers that were looked at, of which this one did best: the headline's p-value is corrected for it.
 
     Raises:
         ModelError: the headline needs scores and there are none.
@@ -75,11 +81,23 @@ def judge(
         )
     compared = arms.answered()
     rows = min(int(k.sum()) for k in compared.known())
-    head = headline(case, compared, policy, rows, tried)
+    head = headline(case, compared, policy, rows, family)
     lines = (head, *parts(case, compared, policy), *_calibration(case, compared, policy, rows), _answers(arms), *limits)
     verdict = _verdict(case, compared, head, lines, policy)
     summary, reason = _words(verdict, head, lines, names)
+    if verdict is GateVerdict.HOLD and policy.headline == "superior" and _alike(compared):
+        reason += f"; {ALIKE}"
     return GateResult(verdict, summary, reason, lines)
+
+
+def _alike(arms: Arms) -> bool:
+    """Whether both give the same answers to the same rows."""
+    old, new = arms.old.outcomes, arms.new.outcomes
+    return (
+        arms.paired
+        and np.array_equal(old.predictions, new.predictions)
+        and (old.scores is None or new.scores is None or np.allclose(old.scores, new.scores))
+    )
 
 
 def _answers(arms: Arms) -> GateLine:
@@ -110,7 +128,7 @@ def _one_sided(measure: ModelDifference, size: float, beyond: float) -> float:
     return p
 
 
-def headline(case: Case, arms: Arms, policy: GateSettings, rows: int, tried: int = 1) -> GateLine:
+def headline(case: Case, arms: Arms, policy: GateSettings, rows: int, family: TestFamily) -> GateLine:
     """Gain of the headline shown, or its loss ruled out."""
     metric = case.metric
     margin = case.floor(metric) if policy.margin is None else policy.margin
@@ -121,10 +139,10 @@ def headline(case: Case, arms: Arms, policy: GateSettings, rows: int, tried: int
     if result is None:
         note = f"{rows} labelled rows that both answered, expected at least {MIN_HEADLINE}"
         return _line(metric, metric.name, "headline", margin, rule, rows, passed=False, note=note)
-    p = min(p_gain(result, metric, 0.0 if superior else -margin) * tried, 1.0)
+    p = family.adjusted(p_gain(result, metric, 0.0 if superior else -margin))
     enough = not superior or -metric.harm(result.estimate) >= max(margin, 1e-12)
-    level = 1 - 2 * policy.level / tried
-    note = f"the best of {tried}, corrected for that" if tried > 1 else ""
+    level = 1 - 2 * family.level(policy.level)
+    note = f"the best of {family.size}, corrected for that" if family.size > 1 else ""
     passed = bool(p < policy.level and enough)
     numbers = _numbers(case, result, level, p)
     return _line(metric, metric.name, "headline", margin, rule, rows, passed=passed, note=note, **numbers)

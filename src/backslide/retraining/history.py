@@ -46,6 +46,8 @@ class History:
     """When its label was known; infinite where there is none."""
     timed: bool
     notes: tuple[str, ...] = ()
+    onset: float | None = None
+    """When the metric changed, on the scale of ``when``; None where that is not dated."""
 
     @property
     def labelled(self) -> Mask:
@@ -69,6 +71,13 @@ class History:
     def served_before(self, moment: float) -> Rows:
         """Rows served before ``moment``, labelled or not."""
         return np.flatnonzero(self.when < moment)
+
+    def since(self, onset: str | None) -> History:
+        """The same with the day (ISO) on which the metric changed, where the rows have times and some are older."""
+        if onset is None or not self.timed:
+            return self
+        moment = datetime.fromisoformat(onset).replace(tzinfo=UTC).timestamp()
+        return replace(self, onset=moment) if self.when[0] < moment <= self.when[-1] else self
 
     def with_rows(self, frame: pl.DataFrame, served: Outcomes) -> History:
         """The same rows with other values and answers: repaired."""

@@ -10,6 +10,7 @@ from backslide.contracts.retrain import CurvePoint, LearningCurve, Life
 from backslide.playbook.shadow.arms import Arms
 from backslide.playbook.shadow.differences import difference
 from backslide.retraining.backtest import Backtest, CandidateResult, Run, arms_of, run_of
+from backslide.retraining.history import DAY
 from backslide.stats.metrics.metric import class_metric
 
 FRACTIONS = (0.125, 0.25, 0.5, 1.0)
@@ -18,6 +19,8 @@ WORTH = 0.002
 """Points under which more labels of a class are not worth a sentence."""
 AHEAD = 0.5
 """More labels looked ahead, as a share of those there are."""
+SPANS = (("week", 7 * DAY), ("day", DAY), ("hour", 3600.0))
+"""Units of time in seconds, the largest first."""
 
 
 def learning_curve(bench: Backtest, best: CandidateResult) -> LearningCurve | None:
@@ -158,16 +161,28 @@ def life(bench: Backtest, best: CandidateResult) -> Life | None:
     rate = float(ages @ lost / (ages @ ages))
     se = float(np.sqrt(((lost - rate * ages) ** 2).sum() / (len(aged) - 1) / (ages @ ages)))
     floor, oldest = bench.case.floor(metric), float(ages.max())
-    unit, per = ("days", 86_400.0) if bench.history.timed else ("rows", 1.0)
-    size = say.change(floor, share=metric.share)
-    span = f"{say.number(oldest / per, 2)} {unit}"
+    timed = bench.history.timed
+    unit, per = ("days", DAY) if timed else ("rows", 1.0)
+    size, span = say.change(floor, share=metric.share), duration(oldest, timed=timed)
     if rate <= 0 or rate < 1.64 * se:
         return Life(days=None, unit=unit, sentence=f"A candidate did not fall behind a retrained one within {span}.")
-    age = floor / rate
+    age, youngest = floor / rate, float(ages.min())
     if age > 4 * oldest:
         return Life(days=None, unit=unit, sentence=f"A candidate hardly fell behind a retrained one within {span}.")
+    if age < youngest:  # what comes sooner than anything that was seen is not told to the hour
+        sentence = f"Expected to last less than {duration(youngest, timed=timed)}, the shortest age that was tried"
+    else:
+        sentence = f"Expected to last about {duration(age, timed=timed)}"
     return Life(
-        days=age / per,
-        unit=unit,
-        sentence=f"Expected to last about {say.number(age / per, 2)} {unit}; by then it is {size} behind a retrained one.",
+        days=max(age, youngest) / per, unit=unit, sentence=f"{sentence}; by then it is {size} behind a retrained one."
     )
+
+
+def duration(length: float, *, timed: bool) -> str:
+    """``3 weeks``, ``14 hours``, ``2,300 rows``: in the largest unit of which there are two."""
+    if not timed:
+        return f"{say.count(_round(length))} rows"
+    for unit, seconds in SPANS:
+        if length >= 2 * seconds:
+            return say.counted(round(length / seconds), unit)
+    return say.counted(max(round(length / 60), 1), "minute")

@@ -21,6 +21,7 @@ from backslide.models.model import Model
 from backslide.models.wrap import wrap
 from backslide.retraining.backtest import LEAST_ROWS, Backtest, Fold, fit_plan, folds_at
 from backslide.retraining.history import Rows, moment
+from backslide.retraining.learning import duration
 from backslide.retraining.recipe import inputs, labels_of
 from backslide.retraining.windows import TrainingPlan
 from backslide.stats.metrics.metric import influence
@@ -217,8 +218,10 @@ def _compare(bench: Backtest, runs: list[_PolicyRun], stretches: list[Fold]) -> 
     else:
         worth = -metric.harm(known[wanted.name] - never)
         times = "once" if wanted.retrains == 1 else f"{wanted.retrains} times"
+        length = float(bench.history.when[-1]) - stretches[0].origin
+        pace = duration(length / max(wanted.retrains, 1), timed=bench.history.timed)
         sentence = (
-            f"{say.sentence(wanted.name).rstrip('.')}: {times} in {len(wanted.values)} stretches, "
+            f"{say.sentence(wanted.name).rstrip('.')}: {times} in {len(wanted.values)} stretches, about every {pace}, "
             f"{say.change(worth, share=metric.share)} better than never."
         )
     starts = tuple(moment(bench.history, s.origin) for s in stretches)

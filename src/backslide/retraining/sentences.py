@@ -6,18 +6,24 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+from scipy import stats
 
 from backslide.contracts import say
 from backslide.contracts.cause import Cause
 from backslide.contracts.config import Settings
 from backslide.contracts.evidence import Evidence, RankedRow, Ranking, Series, SeriesPoint
 from backslide.contracts.finding import Estimate
-from backslide.contracts.gate import Gate, GateVerdict
+from backslide.contracts.gate import Gate, GateLine, GateVerdict
 from backslide.contracts.retrain import Candidate, Refusal, Retrain, RetrainVerdict, Stretch
 from backslide.contracts.shadow import ShadowInputs
 from backslide.retraining.backtest import Backtest, CandidateResult, best_first, future
 from backslide.retraining.choice import Choice
 from backslide.retraining.history import moment
+from backslide.retraining.learning import duration
+
+MOST_MORE = 10
+"""Times the labels there are, beyond which a number is no plan."""
+POWER = 0.8
 
 
 def answer(
@@ -41,6 +47,8 @@ def answer(
             retrain_gain=mine.gain,
         )
     summary, action, reason = _words(verdict, mine, choice, refusal, metric.share, metric.name)
+    if verdict is RetrainVerdict.HOLD and (lacking := _lacking(bench, choice)):
+        reason += f"; {lacking}"
     inputs = _inputs(bench, best)
     gate = Gate(
         model=settings.model.name,
@@ -131,6 +139,41 @@ def _words(
         "Keep the champion",
         "the gain of retraining is too small to matter, or cannot be distinguished from chance",
     )
+
+
+def _lacking(bench: Backtest, choice: Choice) -> str:
+    """How many labels more would show the gain of the best candidate, where it would matter: ``about 2,300 more labels``.
+
+    Standard errors fall with the root of the labels, those between stretches with the root of the stretches.
+    """
+    unsure = [
+        line
+        for line in choice.judged.lines
+        if line.passed is False and line.kind in ("headline", "stretches") and line.difference is not None
+    ]
+    gain = choice.best.gain(bench.metric)
+    if not unsure or gain < max(bench.case.floor(bench.metric), 1e-12):
+        return ""
+    rows = np.concatenate([fold.rows for fold in bench.folds])
+    more = max(_factor(line, len(bench.folds)) for line in unsure) - 1
+    if not 0 < more <= MOST_MORE:
+        return "" if more <= 0 else f"even {MOST_MORE} times as many labels would not show a gain of this size"
+    labels = f"about {say.count(int(say.significant(max(more * len(rows), 1), 2)))} more labels"
+    if bench.history.timed:
+        length = float(np.ptp(bench.history.when[rows]))
+        labels += f", {duration(more * length, timed=True)} of them as they come,"
+    return f"{labels} would show it if it stays as large"
+
+
+def _factor(line: GateLine, folds: int) -> float:
+    """By how much the labels must grow until the line passes in ``POWER`` of all cases."""
+    d = line.difference
+    if d is None or d.low is None or d.high is None or line.level is None or d.estimate == 0:
+        return np.inf
+    level = (1 - line.level) / 2
+    limit = float(stats.t.isf(level, folds - 1 if line.kind == "stretches" else np.inf))
+    se = (d.high - d.low) / 2 / limit
+    return float(((limit + stats.norm.isf(1 - POWER)) * se / d.estimate) ** 2)
 
 
 def _gain(e: Estimate | None, share: bool) -> str:

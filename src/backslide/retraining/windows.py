@@ -21,6 +21,10 @@ TrainingRows = tuple[Rows, Floats | None]
 """Rows of the history, and their weights (mean 1) or None."""
 HALF_LIFE = 0.25
 """Of the weight of ``recency``, as a share of the labelled rows there are."""
+LEAST_SINCE = 100
+"""Rows since the onset under which all rows are taken: a policy that is played over the history trains before it as well."""
+SINCE_WEIGHT = 0.8
+"""Of all weight, what the rows since the onset have in ``since, weighted``."""
 MOST_WEIGHT = 20.0
 IMPORTANCE_ROWS = 8_000
 LEAST_OF_A_PART = 200
@@ -39,8 +43,8 @@ class TrainingPlan:
     """The plan that it changes."""
 
 
-def plans(policy: RetrainSettings) -> list[TrainingPlan]:
-    """The candidates that ``[retrain] windows`` names."""
+def plans(policy: RetrainSettings, h: History) -> list[TrainingPlan]:
+    """The candidates that ``[retrain] windows`` names; those since the onset where it is dated."""
     options: dict[str, list[TrainingPlan]] = {
         "all": [
             TrainingPlan(
@@ -63,7 +67,15 @@ def plans(policy: RetrainSettings) -> list[TrainingPlan]:
             TrainingPlan("importance", "every labelled row, those like the latest inputs with more weight", _importance)
         ],
         "top_up": [TrainingPlan("top-up", "recent rows, rare classes and segments filled up with older ones", _top_up)],
+        "since": [
+            TrainingPlan("since the onset", "labelled rows since the metric changed", _since),
+            TrainingPlan(
+                "since, weighted", "every labelled row, those since the metric changed with more weight", _weighted
+            ),
+        ],
     }
+    if h.onset is None:
+        options["since"] = []
     return [plan for name in dict.fromkeys(policy.windows) for plan in options[name]]
 
 
@@ -95,6 +107,22 @@ def _balanced(h: History, origin: float, rng: np.random.Generator) -> TrainingRo
     if not 0 < share < 1:
         return rows, None
     weights = np.where(fresh, 0.5 / share, 0.5 / (1 - share))
+    return rows, np.minimum(weights, MOST_WEIGHT)
+
+
+def _since(h: History, origin: float, rng: np.random.Generator) -> TrainingRows:
+    rows = h.known_at(origin)
+    later = rows[h.when[rows] >= (h.onset or 0.0)]
+    return (later if len(later) >= LEAST_SINCE else rows), None
+
+
+def _weighted(h: History, origin: float, rng: np.random.Generator) -> TrainingRows:
+    rows = h.known_at(origin)
+    later = h.when[rows] >= (h.onset or 0.0)
+    share = later.mean() if len(rows) else 0.0
+    if not 0 < share < SINCE_WEIGHT:
+        return rows, None
+    weights = np.where(later, SINCE_WEIGHT / share, (1 - SINCE_WEIGHT) / (1 - share))
     return rows, np.minimum(weights, MOST_WEIGHT)
 
 

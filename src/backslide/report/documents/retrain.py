@@ -167,14 +167,21 @@ def _features(r: Retrain, unit: Unit) -> PageSection | None:
     if not r.features:
         return None
     lines = tuple(
-        (f.feature, say.percent(f.drift), unit.change(f.harm), unit.change(f.drift * abs(f.harm)))
+        (
+            f.feature,
+            say.percent(f.drift),
+            *("" if v is None else unit.change(v) for v in (f.harm, f.drift * abs(f.harm), f.without, f.coarse)),
+        )
         for f in r.features[:MOST_FEATURES]
     )
     reading = (
         "Drift: how well the feature alone separates fresh rows. Leaned on: what shuffling it costs on later rows; "
     )
-    reading += "negative where it misleads."
-    return table_section("Features, drift times harm", reading, ("feature", "drift", "leaned on", "product"), lines)
+    reading += (
+        "negative where it misleads. Left out, in bins: what that gains over the best candidate, where it was tried."
+    )
+    heads = ("feature", "drift", "leaned on", "product", "left out", "in bins")
+    return table_section("Features, drift times harm", reading, heads, lines)
 
 
 def _labels(r: Retrain, unit: Unit) -> PageSection | None:
