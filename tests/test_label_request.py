@@ -111,8 +111,8 @@ def test_wrong_files_are_one_line(tmp_path):
     fill_in(file, labels)
     table = pl.read_csv(file, infer_schema=False)
     for changed, words in (
-        (table.with_columns(label=pl.lit("perhaps")), "the label 'perhaps' is none of"),
-        (table.with_columns(id=pl.lit("x") + pl.col("id")), "are in no current row, such as 'xb"),
+        (table.with_columns(label=pl.lit("perhaps")), "the label 'perhaps' is not one of"),
+        (table.with_columns(id=pl.lit("x") + pl.col("id")), "are not in the current rows, such as 'xb"),
         (table.drop("inclusion"), "no column 'inclusion'"),
         (table.drop("id"), "'id' is missing"),
     ):

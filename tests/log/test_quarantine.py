@@ -175,7 +175,7 @@ def test_a_fault_of_the_disk_sets_nothing_aside_and_stops_one_model(tmp_path: Pa
         patch.setattr(LogTable, "append", full)
         with pytest.raises(LogError, match="rollup of 'm' stopped: OSError: No space left on device"):
             rollup(tmp_path)
-        with pytest.raises(LogError, match="its lines wait"):
+        with pytest.raises(LogError, match="its lines stay in the spool"):
             rollup_command(str(tmp_path), model=None, spool=None, as_json=False)
         assert "z: nothing new" in capsys.readouterr().out
     assert open_log(tmp_path, "z").counts()["predictions"] == 3

@@ -153,9 +153,9 @@ def test_confidence_says_what_it_rests_on():
     bare = base.model_copy(update={"repair": None})
     proven = base.model_copy(update={"confidence": Confidence.PROVEN})
     assert [card.means for card in cards(page(samples.binary(), causes=(base, injected, bare, proven)))] == [
-        "the repair supports it",
-        "the injection supports it",
-        "the decomposition supports it",
+        "by the repair",
+        "by the injection",
+        "by the decomposition",
         "an exact replay shows it",
     ]
 

@@ -273,7 +273,7 @@ def test_a_link_out_of_the_folder_is_no_file_of_it(tmp_path):
     (tmp_path / "elsewhere.skops").write_bytes((path / "model.skops").read_bytes())
     (path / "model.skops").unlink()
     (path / "model.skops").symlink_to(tmp_path / "elsewhere.skops")
-    with pytest.raises(InputError, match="no file of this version"):
+    with pytest.raises(InputError, match="not a file of this version"):
         load_version(tmp_path)
 
 

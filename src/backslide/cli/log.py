@@ -36,7 +36,9 @@ def rollup(store: str, *, model: str | None, spool: Path | None, as_json: bool, 
         _tell(done)
     if stopped:
         raise LogError(
-            "; ".join(f"the rollup of {one.model!r} stopped, its lines wait: {one.error}" for one in stopped)
+            "; ".join(
+                f"the rollup of {one.model!r} stopped, its lines stay in the spool: {one.error}" for one in stopped
+            )
         )
     return 0
 

@@ -104,7 +104,7 @@ _MEANING: dict[CauseKind, tuple[str, str]] = {
         "Roll back to the former model, or gate the new one class by class.",
     ),
     CauseKind.DUPLICATED_ROWS: (
-        "rows came several times, so that some count for more than they should",
+        "rows came several times, so some count more than once",
         "Make the load idempotent, or drop copies by request id before anything is counted.",
     ),
     CauseKind.LOST_ROWS: (
@@ -151,17 +151,17 @@ _MEANING: dict[CauseKind, tuple[str, str]] = {
         "Map the new categories, or retrain on rows that hold them.",
     ),
     CauseKind.STALE_VALUES: (
-        "values of an earlier row, day or entity stand where those of the row belong",
+        "values are those of an earlier row, day or entity",
         "Refresh the table or cache that the column is read from, and join it as of the row's own time.",
     ),
     CauseKind.BROKEN_JOIN: (
-        "values belong to other rows than they stand in",
+        "values are attached to the wrong rows",
         "Repair the join key upstream.",
     ),
     CauseKind.ADDED_NOISE: ("a column became noisier", "Repair the sensor or source of the column."),
     CauseKind.UNRECOGNISED_FAULT: (
         "a column no longer fits the others; how it was changed is not known",
-        "Look upstream at how the column came about since then, and compare the examples with their source.",
+        "Check how the column has been made upstream since then, and compare the examples with their source.",
     ),
     CauseKind.LABEL_SHIFT: (
         "the classes come in other proportions",

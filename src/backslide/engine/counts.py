@@ -109,7 +109,7 @@ def read_counts(source: Any, columns: CountColumns, reference: TimeSpan, current
     for side, span, name in ((0, reference, "reference"), (1, current, "current")):
         if not table.filter(pl.col(WINDOW) == side)[DOWN].sum() > 0:
             raise InputError(
-                f"no rows of the {name} period {span}: {columns.denominator!r} adds up to nothing there; {_extent(rows, columns)}"
+                f"no rows of the {name} period {span}: {columns.denominator!r} sums to zero there; {_extent(rows, columns)}"
             )
     counts = _counts(describe(source), table, attributes, notes)
     if counts is None:

@@ -212,15 +212,13 @@ class LabelDraw:
         table = read_answers(file)
         missing = [name for name in DESIGN if name not in table.columns]
         if missing:
-            raise LogError(
-                f"{file} has no column {missing[0]!r}, with which rows were drawn; fill in the file that --ask wrote"
-            )
+            raise LogError(f"{file} has no column {missing[0]!r}, which --ask wrote; fill in that file")
         place = {text: i for i, text in enumerate(self.ids())}
         answered = table.drop_nulls(ANSWER).unique("id", keep="last", maintain_order=True)
         strangers = [text for text in answered["id"] if text not in place]
         if strangers:
             raise LabelError(
-                f"{say.counted(len(strangers), 'id')} of {file} are in no current row, such as {strangers[0]!r}"
+                f"{say.counted(len(strangers), 'id')} of {file} are not in the current rows, such as {strangers[0]!r}"
             )
         known = answered.with_columns(pl.Series("place", [place[t] for t in answered["id"]], dtype=pl.Int64))
         codes = self._labels(known[ANSWER], file)
@@ -235,12 +233,12 @@ class LabelDraw:
         if not problem.classification:
             numbers = texts.cast(pl.Float64, strict=False)
             if numbers.null_count():
-                raise LabelError(f"{file}: the label {texts.filter(numbers.is_null())[0]!r} is no number")
+                raise LabelError(f"{file}: the label {texts.filter(numbers.is_null())[0]!r} is not a number")
             return numbers.to_numpy()
         codes = codes_of(np.array([label_text(text) for text in texts], object), problem.classes, problem.spellings)
         if (codes < 0).any():
             raise LabelError(
-                f"{file}: the label {texts[int(np.argmax(codes < 0))]!r} is none of {say.listed(problem.classes)}; correct it"
+                f"{file}: the label {texts[int(np.argmax(codes < 0))]!r} is not one of {say.listed(problem.classes)}; correct it"
             )
         return codes
 

@@ -176,7 +176,7 @@ class _Inspection:
         try:
             self.ages, self.reference = Ages(**data["ages"]), sums_of_reference(data["sums"])
         except (KeyError, TypeError):
-            raise damaged("what was learned of the reference cannot be read") from None
+            raise damaged("what was learned from the reference cannot be read") from None
 
     def _settled(self, last: int) -> bool:
         """Whether practically every label of the reference has come; before that nothing about labels is frozen."""

@@ -105,7 +105,7 @@ def _check_size(level: list[Any]) -> None:
                     below.append(value)
             if parts > PARTS or letters > 16 * PARTS or lists + len(below) > HELD:
                 most = f"{say.number(PARTS)} values and {say.number(HELD)} lists and dictionaries"
-                raise LogError(f"expected at most {most} in one of a record's, got more")
+                raise LogError(f"expected a record of at most {most}, got more")
         lists += len(below)
         if not below:
             return

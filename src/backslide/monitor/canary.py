@@ -65,7 +65,7 @@ class CanaryWatch:
         for n, one in kept.items():
             wanted = {"rows", "noise", "answers", "scores"} if n == FIRST else {"moved", "answered"}
             if not isinstance(one, dict) or not wanted <= one.keys():
-                raise damaged("what the canary rows were answered cannot be read")
+                raise damaged("the answers to the canary rows cannot be read")
         canary = cls(kept.pop(FIRST, {}), kept)
         if last is None or last in kept:
             return canary if canary.first else None

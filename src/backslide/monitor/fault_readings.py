@@ -70,7 +70,7 @@ class FaultReading:
             )
             return cls(data.get("rows", 0), faults, data.get("error"))
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise damaged("what the rows of a period told of faults cannot be read") from None
+            raise damaged("the faults read in a period cannot be read") from None
 
 
 @dataclass

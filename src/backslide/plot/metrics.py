@@ -95,7 +95,7 @@ def _metric(name: str, opened: WindowPair) -> Metric:
 def _blocks(units: Units, metric: Metric, period: str, roles: Roles) -> Blocks:
     if units.ordinals is None:
         raise TimestampError(
-            f"more than one row in 20 of {period} has no readable time in {roles.timestamp!r}; name another timestamp"
+            f"more than 5 % of the rows of {period} have no readable time in {roles.timestamp!r}; name another timestamp"
         )
     days = (units.ordinals - 3).astype("datetime64[D]")
     return Blocks(days, units.rows, units.sums, _row_variance(units, metric))

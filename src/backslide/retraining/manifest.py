@@ -36,7 +36,7 @@ def read_manifest(version: Path) -> dict[str, Any]:
         raise InputError(f"{path}: expected 'model' to be one of the files under 'sha256', found {model!r}")
     outside = next((name for name in digests if not _inside(version, name)), None)
     if outside is not None:
-        raise InputError(f"{path} names {outside!r}, which is no file of this version")
+        raise InputError(f"{path} names {outside!r}, which is not a file of this version")
     lineage = manifest.get("lineage", {})
     return {**manifest, "lineage": lineage if isinstance(lineage, dict) else {}}
 

@@ -135,7 +135,7 @@ def _parsed(text: str, schemas: Mapping[str, Mapping[str, pl.DataType]]) -> tupl
         )
     if not columns:
         raise ConfigError(
-            f"[model] segments: {text!r} reads no column, so it is not a segment; write a condition on columns"
+            f"[model] segments: {text!r} reads no column, so it is not a segment; write a condition on a column"
         )
     return columns
 
@@ -236,4 +236,4 @@ def _refuse_other_than_conditions(text: str, rows: pl.DataFrame) -> None:
     half = rows.height // 2
     whole, parts = holds(rows, text), [holds(part, text) for part in (rows[:half], rows[half:])]
     if len(whole) != rows.height or not whole.equals(pl.concat(parts)):
-        raise ConfigError(f"[model] segments: {text!r} depends on other rows than its own; write out the value")
+        raise ConfigError(f"[model] segments: {text!r} depends on rows other than its own; write the value itself")

@@ -172,7 +172,7 @@ def choose_costs(
         costs = Costs(matrix=cost_matrix(classes, named))
         worth = float(costs.matrix.max(initial=0.0)) if costs.matrix is not None else 0.0
     if not worth > 0:
-        raise ConfigError("[model.costs]: expected an error that costs something, got 0 for every one")
+        raise ConfigError("[model.costs]: expected at least one error that costs more than 0")
     return costs
 
 

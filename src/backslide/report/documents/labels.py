@@ -79,5 +79,5 @@ def confidence_means(cause: Cause) -> str:
         return "an association; nothing could test it"
     back = None if cause.repair is None else cause.repair.points_back
     if back is not None and (back.low is None or back.low > 0):
-        return "the repair supports it"
-    return "the injection supports it" if cause.injection is not None else "the decomposition supports it"
+        return "by the repair"
+    return "by the injection" if cause.injection is not None else "by the decomposition"

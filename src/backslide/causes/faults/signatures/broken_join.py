@@ -1,4 +1,4 @@
-"""Values belong to other rows than they stand in: a join went wrong.
+"""Values are attached to the wrong rows: a join went wrong.
 
 **Recognised** when columns are distributed as before and no longer hang together with the others: every correlation that was
 strong is gone, while the other columns keep theirs among each other. Columns that lost their ties to all the rest and kept
