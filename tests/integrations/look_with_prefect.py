@@ -9,11 +9,12 @@ from prefect.testing.utilities import prefect_test_harness
 
 async def kept():
     async with get_client() as client:
-        return await client.read_artifacts()
+        return [one for one in await client.read_artifacts() if (one.key or "").startswith("backslide-")]
 
 
 with prefect_test_harness(server_startup_timeout=300):
     state = backslide_watch(return_state=True)
-    (artifact,) = asyncio.run(kept())
-status = "alarm" if "Alarm" in artifact.data else "quiet"
-print("ANSWER", "good" if state.is_completed() else "alarm", status, artifact.key)
+    artifacts = asyncio.run(kept())
+good = state.is_completed() and [one.key for one in artifacts] == ["backslide-loans"] and "Quiet" in artifacts[0].data
+alarm = state.is_failed() and "loans:" in str(state.message) and "Alarm" in artifacts[0].data
+print("ANSWER", "good" if good else "alarm" if alarm else "neither", state.message)

@@ -25,6 +25,7 @@ from backslide.contracts.watch import (
     WatchReport,
 )
 from backslide.report.render.site import FolderAddresses, check_site, file_name, write_site
+from commands import backslide
 
 NASTY = "<script>alert(1)</script> \u202e"
 DAYS = [f"2026-03-{day:02d}" for day in range(1, 29)]
@@ -155,6 +156,15 @@ def test_foreign_strings_are_inert_and_no_two_names_share_a_file(tmp_path: Path)
         assert "\u202e" not in page
     assert len({file_name(name) for name in ("a b", "a-b", "a/b", "a" * 70, "a" * 71)}) == 5
     assert FolderAddresses({}).model("../../x").count("/") == 0
+
+
+def test_a_stored_look_is_rendered_again(tmp_path: Path):
+    look().to_json(tmp_path / "watch.json")
+    done = backslide(tmp_path, "report", "watch.json", "--html", "one.html", "--md", "one.md")
+    assert done.code == 0
+    assert "<svg" in (tmp_path / "one.html").read_text(encoding="utf-8")
+    assert "Accuracy fell." in (tmp_path / "one.md").read_text(encoding="utf-8")
+    assert backslide(tmp_path, "report", "watch.json").out == look().to_text()
 
 
 def test_rows_instead_of_days_have_an_axis_too(tmp_path: Path):

@@ -351,7 +351,7 @@ def report(
         str,
         typer.Argument(
             metavar="DIAGNOSIS",
-            help="A file written by diagnose, shadow, gate, retrain or segments --json; - for stdin.",
+            help="A file written by diagnose, shadow, gate, retrain, segments or watch --json; - for stdin.",
         ),
     ],
     html: HtmlFile = None,

@@ -1,4 +1,4 @@
-"""``backslide report``: a stored diagnosis, comparison, gate or retraining report, rendered again."""
+"""``backslide report``: a stored diagnosis, comparison, gate, retraining report or look of watching, rendered again."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from backslide.contracts.gate import Gate
 from backslide.contracts.retrain import Retrain
 from backslide.contracts.segments import SegmentReport
 from backslide.contracts.shadow import Shadow
+from backslide.contracts.watch import WatchReport
 
 if TYPE_CHECKING:
     from backslide.report.render.export import Format
@@ -41,7 +42,13 @@ def _answer(text: str) -> Any:
     except ValueError:
         data = None
     kind = str(data.get("format", "")).removeprefix("backslide.").partition("/")[0] if isinstance(data, dict) else ""
-    kinds: dict[str, Any] = {"shadow": Shadow, "gate": Gate, "retrain": Retrain, "segments": SegmentReport}
+    kinds: dict[str, Any] = {
+        "shadow": Shadow,
+        "gate": Gate,
+        "retrain": Retrain,
+        "segments": SegmentReport,
+        "watch": WatchReport,
+    }
     return kinds[kind].from_dict(data) if kind in kinds else Diagnosis.from_json(text)
 
 

@@ -20,6 +20,7 @@ from backslide.report.documents.page import (
     section,
     table_section,
 )
+from backslide.report.documents.watch_timeline import watch_timeline
 
 if TYPE_CHECKING:
     from backslide.contracts.watch import Incident, Stream, WatchReport
@@ -52,7 +53,7 @@ def watch_page(watched: WatchReport) -> Page:
         action=action,
         reason=reason,
         context=rows(("promise", _promise(w)), ("labels", _labels(w)), ("estimate", _estimate(w))),
-        sections=(*_incidents(w), *_faults(w), _streams(w.streams), *_deliveries(w)),
+        sections=(*_over_time(w), *_incidents(w), *_faults(w), _streams(w.streams), *_deliveries(w)),
         inputs=rows(("metric", say.metric(w.metric)), ("as of", say.moment(w.as_of)), ("last period", w.last or "")),
         notes=(*w.labels.notes, *w.notes),
     )
@@ -83,6 +84,11 @@ NO_INCIDENTS = (
     "Nothing was raised so far. What several streams raise together becomes one incident here, with its diagnosis; "
     "backslide incidents mark N false|fixed|known --note TEXT says what it was."
 )
+
+
+def _over_time(w: WatchReport) -> list[PageSection]:
+    timeline = watch_timeline(w)
+    return [] if timeline is None else [section("Over time", timeline)]
 
 
 def _level(w: WatchReport) -> list[PageFact]:
