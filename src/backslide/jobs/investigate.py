@@ -10,6 +10,7 @@ from typing import Any
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.config import Settings
+from backslide.contracts.countdown import Countdown
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.errors import BackslideError
 from backslide.contracts.watch import IncidentDiagnosis, Level
@@ -41,9 +42,10 @@ def investigate(
     """
     known = book.findings()
     wanted = [g for g in groups if g.level == Level.ALARM and identity(g, grid) not in known]
-    for group in wanted[-MOST:]:
+    countdown = Countdown(len(wanted[-MOST:]))
+    for number, group in enumerate(wanted[-MOST:]):
         name = identity(group, grid)
-        progress(f"diagnosing what was raised on {name}")
+        progress(f"diagnosing what was raised on {name}: {countdown.words(number)}")
         first, until = _stretch(group, last, recover_after)
         finding = _finding(settings, between(rows, first, until), group, grid, reference_model)
         with book.transaction():

@@ -12,6 +12,7 @@ from typing import Any
 from backslide.case import Case
 from backslide.contracts.cause import Cause
 from backslide.contracts.config import Settings, is_auto
+from backslide.contracts.countdown import Countdown
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.errors import ConfigError, InputError
 from backslide.contracts.files import read_text
@@ -194,8 +195,10 @@ def _search_plans(
     steady = SteadyInputs(fixed=bench.always) if bench.always else None
     tried: list[CandidateResult] = []
     signatures: dict[tuple[bytes, ...], str] = {}
-    for plan in plans(policy, bench.history):
-        bench.say(f"backtest: {plan.name}")
+    every = plans(policy, bench.history)
+    countdown = Countdown(len(every))
+    for number, plan in enumerate(every):
+        bench.say(f"backtest {countdown.words(number)}: {plan.name}")
         same = signatures.setdefault(signature(bench, plan), plan.name)
         if same != plan.name:
             tried.append(CandidateResult(plan, why_not=f"here the same as {same!r}"))

@@ -19,9 +19,9 @@ from backslide.causes.faults.damage import NOT_REHEARSED
 from backslide.causes.faults.rehearsal import Rehearsal, rehearsals
 from backslide.contracts.cause import Cause, CauseKind
 from backslide.contracts.config import Settings
+from backslide.contracts.countdown import Countdown, duration
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.errors import BackslideError, ConfigError
-from backslide.contracts.say import fixed
 from backslide.contracts.selftest import FaultTrial, SelfTest, TrialOutcome
 from backslide.engine.columns import names
 from backslide.engine.columns.segments import columns_of
@@ -64,15 +64,15 @@ def selftest(
     ]
     tried: list[FaultTrial] = []
     notes: list[str] = []
-    began = time.monotonic()
+    began, countdown = time.monotonic(), Countdown(len(every))
     for number, rehearsal in enumerate(every, 1):
         if time.monotonic() > began + 60 * minutes:
             notes.append(
                 f"stopped after {minutes:g} minutes: {len(every) - number + 1} of {len(every)} faults were not tried"
             )
             break
-        left = (time.monotonic() - began) / max(number - 1, 1) * (len(every) - number + 1)
-        remaining = f", {_minutes(min(left, began + 60 * minutes - time.monotonic()))} left" if number > 1 else ""
+        left, limit = countdown.seconds_left(number - 1), began + 60 * minutes - time.monotonic()
+        remaining = "" if left is None else f", about {duration(min(left, limit))} left"
         say(f"{number} of {len(every)}{remaining}: {rehearsal.kind} of {', '.join(rehearsal.features)}")
         tried.append(stage.tried(rehearsal))
     return SelfTest(
@@ -94,10 +94,6 @@ def _kinds(names: Sequence[str]) -> frozenset[CauseKind]:
     if strange:
         raise ConfigError(f"faults: expected some of {', '.join(known)}; got {strange[0]!r}")
     return frozenset(CauseKind(name) for name in names) or frozenset(known)
-
-
-def _minutes(seconds: float) -> str:
-    return f"{fixed(seconds, 0)} s" if seconds < 90 else f"{fixed(seconds / 60, 0)} min"
 
 
 @dataclass(frozen=True)

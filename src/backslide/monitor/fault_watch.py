@@ -8,6 +8,7 @@ from typing import Any
 
 from backslide.contracts import say
 from backslide.contracts.config import Settings
+from backslide.contracts.countdown import Countdown
 from backslide.contracts.errors import BackslideError
 from backslide.contracts.watch import Level
 from backslide.models.load import load_model
@@ -63,9 +64,12 @@ class FaultWatch:
                 reader, notes = _reader(rows, settings, saved)
             skipped, wanted = wanted[:-MOST_READ], wanted[-MOST_READ:]
             kept |= _keep(book, {n: FaultReading() for n in skipped})
+            countdown, done = Countdown(len(wanted)), 0
+            progress(f"reading new rows for data faults: period {countdown.words(0)}")
             for readings in reader.read(held, wanted):
-                progress(f"reading new rows for data faults: {len(kept)} periods")
                 kept |= _keep(book, readings)
+                done += len(readings)
+                progress(f"reading new rows for data faults: period {countdown.words(done)}")
             if skipped:
                 notes.append(
                     f"{say.counted(len(skipped), 'period')} before the last {MOST_READ} are not read for data faults"

@@ -11,6 +11,7 @@ from scipy import stats
 
 from backslide.case import Case, Progress
 from backslide.contracts.containment import let_through
+from backslide.contracts.countdown import Countdown
 from backslide.contracts.errors import ConfigError, did_you_mean
 from backslide.contracts.finding import Finding, Outcome, Severity, Status
 from backslide.playbook.base import Check
@@ -26,7 +27,8 @@ def run_checks(case: Case, progress: Progress | None = None, *, quick: bool = Fa
     """
     checks = all_checks()
     _refuse_unknown(case.settings.checks, checks)
-    outcomes = []
+    outcomes, ran = [], list[str]()
+    countdown = Countdown(sum(1 for check in checks if check.quick or not quick))
     for check in checks:
         if quick and not check.quick:
             outcomes.append(
@@ -34,7 +36,8 @@ def run_checks(case: Case, progress: Progress | None = None, *, quick: bool = Fa
             )
             continue
         if progress:
-            progress(f"{check.step}: {check.title}")
+            progress(f"{check.step}: {check.title} (check {countdown.words(len(ran))})")
+            ran.append(check.code)
         outcomes.append(_run(check, case))
     family = {check.code for check in checks if check.family}
     return control_false_discoveries(tuple(outcomes), family, case.settings.engine.false_discovery_rate)
