@@ -45,8 +45,8 @@ RULES = Rules(0.1, 1.0, 365.25, recover_after=7)
 START = datetime(2026, 1, 5)
 BLOCK, YEAR = 7, 365
 DAYS = {
-    "electricity": 800, "census_employment_ma": 1000, "bank_marketing": 500, "green_taxi_fares": 600, "noaa_weather": 250,
-    "bike_sharing_hourly": 240,
+    "electricity": 400, "census_employment_ma": 1000, "bank_marketing": 500, "green_taxi_fares": 600, "noaa_weather": 250,
+    "bike_sharing_hourly": 240, "reuters_news": 200,
 }  # fmt: skip
 """Rows of a day."""
 PLANTED = ("unit_change", "missing_values", "default_value", "sign_flip", "category_recode", "frozen_feature",
@@ -172,7 +172,7 @@ def real(world: World, rng: np.random.Generator, *, shuffled: bool) -> Story:
         model["task"] = "regression"
     else:
         model["scores"] = {str(c): f"p_{c}" for c in world.pipeline.classes_}
-    return Story(world.serve(frame), min(42, len(place) // 2 // BLOCK * BLOCK), model, world.pipeline)
+    return Story(world.serve(frame), min(42, max(len(place) // 2 // BLOCK, 2) * BLOCK), model, world.pipeline)
 
 
 def plant(world: World, story: Story, kind: str, rng: np.random.Generator) -> tuple[Story, Any, float] | None:

@@ -17,6 +17,7 @@ from backslide.causes.pricing import materiality
 from backslide.causes.pricing.materiality import Scale
 from backslide.causes.search import open_bench, price_all
 from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.segments import columns_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class ScreenedFault:
     """Whether the harm reaches ``min_effect``."""
     periods: int = 1
     """Periods whose rows were read together."""
+    marked: bool = False
+    """Whether a column other than the time marks its rows, so that the others of the same period are sound."""
 
 
 def screen(case: Case) -> list[ScreenedFault]:
@@ -51,10 +54,11 @@ def screen(case: Case) -> list[ScreenedFault]:
     scale = Scale(case.metric, None, case.problem.min_effect)
     priced = [fault for fault in price_all(bench, faults, notes) if materiality.stands(fault, scale)]
     case.notes += notes
-    return [_screened(fault, scale) for fault in priced]
+    clock = case.problem.roles.timestamp
+    return [_screened(fault, scale, clock) for fault in priced]
 
 
-def _screened(fault: Fault, scale: Scale) -> ScreenedFault:
+def _screened(fault: Fault, scale: Scale, clock: str | None) -> ScreenedFault:
     price = fault.points
     harm = low = high = None
     if price is not None and np.isfinite(price.value):
@@ -74,4 +78,5 @@ def _screened(fault: Fault, scale: Scale) -> ScreenedFault:
         low,
         high,
         harm is not None and harm >= scale.min_effect and materiality.matters(fault, scale),
+        marked=fault.segment is not None and clock not in columns_of(fault.segment),
     )

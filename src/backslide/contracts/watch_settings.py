@@ -53,8 +53,8 @@ class WatchSettings(SettingsSection):
     estimate: bool = True
     """Whether performance is estimated before labels come."""
     faults: bool = False
-    """Whether the rows of each new period are read for data faults, which are priced before labels come. Off until its rate of
-    false alarms is kept on logs whose columns stand still for weeks."""
+    """Whether the rows of each new period are read for data faults, which are priced before labels come. Off until
+    enough quiet readings show that its rate of false alarms is kept."""
     canary: CanarySettings | None = None
     reports: str | None = None
     """Folder for the report of each diagnosis, as HTML."""

@@ -99,14 +99,14 @@ class FaultReader:
             yield {n: self._readings(reference, frames, own) for n, own in runs.items()}
 
     def read_reference(self, held: Mapping[int, int]) -> dict[int, FaultReading]:
-        """Readings of some of the reference's periods, each against the rows of all others."""
+        """Readings of some of the reference's periods, each against the half of the reference that it is not in."""
         every = sorted(held)
         wanted = every[:: max(len(every) // REFERENCE_PERIODS, 1)][:REFERENCE_PERIODS]
         runs = {n: [_first(_runs(n, held), held)] for n in wanted}
         frames = self._frames({m for own in runs.values() for run in own for m in run}, reference=True)
-        sampled = self._sampled()
-        others = {n: sampled.filter(~pl.col(PERIOD).is_in(own[-1])) for n, own in runs.items()}
-        return {n: self._readings(others[n], frames, own) for n, own in runs.items()}
+        late, sampled = pl.col(PERIOD) >= every[len(every) // 2], self._sampled()
+        halves = sampled.filter(late), sampled.filter(~late)
+        return {n: self._readings(halves[n >= every[len(every) // 2]], frames, own) for n, own in runs.items()}
 
     def _sampled(self) -> pl.DataFrame:
         """Raw rows of the reference with the number of their period."""

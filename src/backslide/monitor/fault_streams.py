@@ -1,11 +1,16 @@
 """Data faults of new rows as streams: what the readings of each period say becomes evidence, alarms and early signs.
 
 A reading that names a certain, harmful fault of a column is a hit. While nothing is broken a period hits with a small chance,
-and the reference's own readings raise that chance for what they show themselves. A hit is worth ``HIT`` over that chance, a
-period without one ``1 - HIT`` over the rest: e-values, whose Shiryaev-Roberts sum raises an alarm at one over the promised rate
-(Shin, Ramdas and Rinaldo 2023; ``stats.change.sequential`` does the same with residuals). A fault that the reference never shows
-thus alarms at its first hit, one that it shows now and then needs several, and one without harm never does. Readings of several
-periods share rows: of those that overlap only one counts.
+and the reference's own readings (each period against the half of the reference that it is not in) raise that chance for what
+they show themselves. A hit is worth ``HIT`` over that chance, a period without one ``1 - HIT`` over the rest: e-values, whose
+Shiryaev-Roberts sum raises an alarm at one over the promised rate (Shin, Ramdas and Rinaldo 2023; ``stats.change.sequential``
+does the same with residuals).
+
+A fault that the reference never shows thus alarms at its first clear hit. What stands still for weeks hits on every day of them:
+periods that hit one after the other are one run, which counts once, by its most surprising reading. A column that the reference
+itself calls is not certain: it takes several runs, and is no early sign until then. Where the reference calls any column clearly
+and harmfully, so may the time after it another one. What a column other than the time marks is read apart from what befell all
+rows: there the others of the same period are the control.
 """
 
 from __future__ import annotations
@@ -20,7 +25,6 @@ import numpy as np
 from backslide.causes.columns.edit import MIN_ROWS
 from backslide.causes.screening import ScreenedFault
 from backslide.contracts import say
-from backslide.contracts.cause import CauseKind
 from backslide.contracts.watch import Level
 from backslide.monitor.detect import Rules, Signal, Track
 from backslide.monitor.fault_readings import FaultReading
@@ -32,7 +36,9 @@ CHANCE = 2e-5
 """Chance that a period of nothing new reads as a harmful certain fault that the reference never shows: a belief, which
 ``benchmarks/fault_streams.py`` holds against quiet readings, and which the reference's own readings correct upwards."""
 UNCLEAR_CHANCE = 0.02
-"""The same where the interval of the harm holds zero: it takes three readings."""
+"""The same where the interval of the harm holds zero, and where the reference has few readings: it takes three runs."""
+FEW = 10
+"""Readings of the reference under which nothing is certain."""
 WEIGHT = 10.0
 """Periods that this belief counts for beside the reference's own readings."""
 HIT = 0.5
@@ -59,6 +65,38 @@ class FaultHistory:
         return self.hits[max(self.hits)]
 
 
+@dataclass(frozen=True)
+class Precedents:
+    """What the reference's own readings call: how often each column, over all rows (False) and on marked ones (True)."""
+
+    readings: int
+    columns: Counter[tuple[str, bool]]
+    restless: frozenset[bool]
+    """Where any column is called with harm that is clear of zero."""
+
+    @classmethod
+    def of(cls, reference: Mapping[int, FaultReading]) -> Precedents:
+        """Of the readings that had enough rows."""
+        each = [{(c, f.marked) for f in one.faults for c in f.features} for one in reference.values()]
+        clear = {f.marked for one in reference.values() for f in one.faults if _clear(f)}
+        return cls(len(reference), Counter(item for one in each for item in one), frozenset(clear))
+
+    def count(self, fault: ScreenedFault) -> int:
+        """Readings of the reference that call any of the fault's columns, on rows marked likewise."""
+        return max(self.columns.get((column, fault.marked), 0) for column in fault.features)
+
+    def chance(self, fault: ScreenedFault | None) -> float:
+        """Of a hit while nothing is broken; without a fault, of one that is clear and new."""
+        sure = fault is None or (_clear(fault) and self.readings >= FEW)
+        belief = (CHANCE if sure else UNCLEAR_CHANCE) * WEIGHT
+        seen = 0 if fault is None else max(self.count(fault), int(fault.marked in self.restless))
+        return (belief + seen) / (WEIGHT + self.readings)
+
+
+def _clear(fault: ScreenedFault) -> bool:
+    return fault.harmful and (fault.low or 0.0) > 0
+
+
 def fault_histories(
     reference: Mapping[int, FaultReading],
     later: Mapping[int, FaultReading],
@@ -69,16 +107,14 @@ def fault_histories(
 ) -> list[FaultHistory]:
     """Every fault that later periods showed, the latest first; none that costs nothing and that the reference shows as well."""
     reference, read = _readable(reference), _readable(later)
-    usual = Counter(
-        item for one in reference.values() for item in {(f.kind, c) for f in one.faults for c in f.features}
-    )
-    new = (one for n in read for one in read[n].faults if one.harmful or not _usual(one, usual))
+    precedents = Precedents.of(reference)
+    new = (one for n in read for one in read[n].faults if one.harmful or not precedents.count(one))
     keys = dict.fromkeys(map(_key, new))
     found = []
     for key in keys:
         stream = _stream(f"fault:{'+'.join(key)}", reference, read, metric, min_effect, 0.0, key)
         if not any(fnmatch.fnmatchcase(stream.name, pattern) for pattern in leave_out):
-            found.append(_history(stream, read, key, usual, len(reference), rules, say.metric(metric.name)))
+            found.append(_history(stream, read, key, precedents, rules, say.metric(metric.name)))
     return sorted(found, key=lambda one: -min(one.hits))
 
 
@@ -95,11 +131,6 @@ def total_track(
 def _readable(readings: Mapping[int, FaultReading]) -> dict[int, FaultReading]:
     """Periods that had enough rows, in order."""
     return {n: readings[n] for n in sorted(readings) if readings[n].rows >= MIN_ROWS and readings[n].error is None}
-
-
-def _usual(fault: ScreenedFault, usual: Mapping[tuple[CauseKind, str], int]) -> int:
-    """Readings of the reference that name any of the fault's columns of the same kind."""
-    return max(usual.get((fault.kind, column), 0) for column in fault.features)
 
 
 def _key(fault: ScreenedFault) -> Key:
@@ -143,34 +174,33 @@ def _history(
     stream: MonitoredStream,
     read: Mapping[int, FaultReading],
     key: Key,
-    usual: Mapping[tuple[CauseKind, str], int],
-    quiet: int,
+    precedents: Precedents,
     rules: Rules,
     headline: str,
 ) -> FaultHistory:
     limit = alarm_limit(rules.false_alarms * FAULT_SHARE, rules.periods_a_year)
     track, hits, evidence = _quiet_track(stream), _hits(read, key), -np.inf
     signal: Signal | None = None
-    first, last, counted, shortest = 0, -np.inf, -np.inf, 1
+    first, last, shortest = 0, -np.inf, 1
+    counted = 0.0  # what the run's most surprising hit was worth
     for t, number in enumerate(read):
         one = hits.get(number)
         if one is not None:
             if t - last > rules.recover_after:
-                first, shortest = max(t - one.periods + 1, 0), one.periods
+                first, shortest, counted = max(t - one.periods + 1, 0), one.periods, 0.0
             last, shortest = t, min(shortest, one.periods)
         harmful = one is not None and one.harmful
-        belief = CHANCE if one is None or (one.low or 0.0) > 0 else UNCLEAR_CHANCE
-        chance = (belief * WEIGHT + (0 if one is None else _usual(one, usual))) / (WEIGHT + quiet)
         if one is None or not harmful:
-            evidence = np.logaddexp(evidence, 0.0) + np.log((1 - HIT) / (1 - chance))
-        elif t - counted >= one.periods:
-            evidence, counted = np.logaddexp(evidence, 0.0) + np.log(HIT / chance), t
+            evidence = np.logaddexp(evidence, 0.0) + np.log((1 - HIT) / (1 - precedents.chance(one)))
+        else:
+            worth = max(float(np.log(HIT / precedents.chance(one))), counted)
+            evidence, counted = np.logaddexp(evidence, 0.0) + worth - counted, worth
         if signal is not None and t - last >= rules.recover_after + shortest - 1:
             track.raised.append(replace(signal, closed=t))
             signal, evidence = None, -np.inf
         elif one is not None and harmful and (signal is None or signal.level == Level.WATCH):
             level = Level.ALARM if evidence >= limit else Level.WATCH
-            if signal is None or level == Level.ALARM:
+            if level == Level.ALARM or (signal is None and not precedents.count(one)):
                 seen = signal.raised if signal is not None else None
                 signal = _signal(level, first, t, one, stream, headline, seen)
     if signal is not None:
