@@ -47,14 +47,17 @@ MOST_ROWS = 60_000
 STRETCHES = 6
 BREAKS = (0.0, 0.1)
 """Share of the rows whose outcome is made another."""
-MOST_LOOKS = 8
+MOST_LOOKS = 14
+DRAWS = 5
+"""Times that each case is asked for with other rows: which ones are drawn decides much of what a case costs."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One case."""
+    """One case and draw."""
 
     name: str
+    draw: int
     harm: float
     """True, in units of what matters."""
     verdicts: tuple[Verdict, Verdict]
@@ -131,10 +134,9 @@ def windows(folder: Path) -> Iterator[tuple[str, pl.DataFrame, pl.DataFrame, Set
                 )
 
 
-def decide(draw: LabelDraw, truth: np.ndarray) -> tuple[Verdict, int, int]:
-    """Verdict, labels and looks, with every request answered."""
-    ids = draw.ids()
-    numbers = label_design.permanent_numbers(ids)
+def decide(draw: LabelDraw, truth: np.ndarray, number: int) -> tuple[Verdict, int, int]:
+    """Verdict, labels and looks, with every request answered; ``number`` of the draw."""
+    numbers = label_design.permanent_numbers([f"{number or ''}{one}" for one in draw.ids()])
     verdict, answers, change = Verdict.INCONCLUSIVE, None, None
     for look in range(MOST_LOOKS):
         request = draw.request(answers, change)
@@ -151,19 +153,19 @@ def decide(draw: LabelDraw, truth: np.ndarray) -> tuple[Verdict, int, int]:
     return verdict, len(places), MOST_LOOKS
 
 
-def trial(name: str, reference: pl.DataFrame, current: pl.DataFrame, settings: Settings) -> Trial | None:
-    """One case both ways; None where no request could be made, or where not even every label decides."""
+def trials(name: str, reference: pl.DataFrame, current: pl.DataFrame, settings: Settings) -> Iterator[Trial]:
+    """One case both ways; nothing where no request could be made, or where not even every label decides."""
     whole = Case(open_windows(reference, current, settings), settings)
     verdict = headline_verdict(whole, whole.change(whole.metric))
     if verdict == Verdict.INCONCLUSIVE:
-        return None
+        return
     case = Case(
         open_windows(reference, current.with_columns(label=pl.lit(None, dtype=current["label"].dtype)), settings),
         settings,
     )
     draw = LabelDraw(case)
     if draw.obstacle:
-        return None
+        return
     truth = dict(zip(current["id"], whole.current.outcomes.labels if whole.current.complete else [], strict=False))
     labels = np.array([truth[i] for i in case.current.sample["id"]])
     floor = case.problem.min_effect
@@ -179,18 +181,20 @@ def trial(name: str, reference: pl.DataFrame, current: pl.DataFrame, settings: S
         e, sums=np.broadcast_to(mean, e.sums.shape), influence=np.full(len(e.influence), e.usual)
     )
     equal.__dict__["ideal"] = draw.ideal
-    done = [decide(one, labels) for one in (draw, equal)]
-    right = [(v == Verdict.DEGRADED) == (verdict == Verdict.DEGRADED) for v, _, _ in done]
     least = floor / (norm.isf(VERDICT_ALPHA) + norm.ppf(label_design.SOME_POWER))
-    return Trial(
-        name,
-        harm,
-        (done[0][0], done[1][0]),
-        (done[0][1], done[1][1]),
-        label_design.uniform_rows(e, least),
-        done[0][2],
-        (right[0], right[1]),
-    )
+    for number in range(DRAWS):
+        done = [decide(one, labels, number) for one in (draw, equal)]
+        right = [(v == Verdict.DEGRADED) == (verdict == Verdict.DEGRADED) for v, _, _ in done]
+        yield Trial(
+            name,
+            number,
+            harm,
+            (done[0][0], done[1][0]),
+            (done[0][1], done[1][1]),
+            label_design.uniform_rows(e, least),
+            done[0][2],
+            (right[0], right[1]),
+        )
 
 
 def main() -> None:
@@ -198,7 +202,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of the real data sets")
     warnings.filterwarnings("ignore")
-    done = [one for case in windows(parser.parse_args().data) if (one := trial(*case)) is not None]
+    done = [one for case in windows(parser.parse_args().data) for one in trials(*case)]
     lines = [
         (
             t.name,
@@ -212,6 +216,7 @@ def main() -> None:
             f"{t.fixed}",
         )
         for t in done
+        if t.draw == 0
     ]
     print(machine())
     print(table(("case", "harm", "verdict", "labels", "looks", "right", "equal chances", "labels", "fixed"), lines))

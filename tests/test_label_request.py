@@ -11,7 +11,7 @@ from backslide.case import Case
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import BackslideError
 from backslide.engine.window import open_windows
-from backslide.jobs.label_request import consult
+from backslide.jobs.label_request import MOST_GROWTH, consult
 from backslide.jobs.verdict import judge
 from backslide.playbook import scenarios
 from commands import backslide
@@ -60,6 +60,7 @@ def test_what_is_asked_for_decides(flip, verdict, tmp_path):
         assert table.columns[:4] == ["id", "label", "inclusion", "of_rows"]
         assert table.height == request.rows > max(seen, default=0)
         assert table["label"].count() == max(seen, default=0), "answers stay"
+        assert not seen or table.height < 1.3 * MOST_GROWTH * seen[-1], "a draw on the way may decide already"
         seen.append(table.height)
         fill_in(file, labels)
     assert judgement.verdict == verdict

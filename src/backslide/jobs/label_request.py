@@ -35,8 +35,9 @@ LEAST_REFERENCE = 200
 """Labelled reference rows under which they foretell nothing."""
 LEAST_ROWS = 100
 """Current rows without a label under which there is nothing to draw from."""
-GROWTH = 2.0
-"""Times its rows by which a further draw is larger at least: fewer would be a look at chance."""
+LEAST_GROWTH, MOST_GROWTH = 1.5, 2.0
+"""Times its rows that a further draw has. Fewer would be a look at chance; more would often be labelled in vain: the plan rests
+on a change that few labels show, and the draw in between may decide already."""
 FEWEST_ANSWERS = 25
 """Labels of a draw under which they decide nothing: their spread is not known."""
 ROWS = ("counts", "absolute", "squared", "log_loss", "brier")
@@ -130,7 +131,7 @@ class LabelDraw:
         return label_design.estimate(self.metric, self.ideal, self.expectation, *joined)
 
     def request(self, answers: ReturnedLabels | None, change: Change | None) -> LabelRequest | None:
-        """The smallest draw that would decide; None where no draw would."""
+        """The smallest draw that would decide, or the next one on the way there; None where no draw would."""
         floor, ideal = self.case.problem.min_effect, self.ideal
         if not (np.isfinite(ideal.estimate) and np.isfinite(ideal.se)):
             return None
@@ -141,16 +142,16 @@ class LabelDraw:
         if wanted <= ideal.se:
             return None
         error = float(np.sqrt(wanted**2 - ideal.se**2))
-        least = 0
+        least, most = 0, len(self.rows)
         if answers is not None and change is not None:
             # Rows may be less certain than they were in the reference, which the labels show.
             planned = label_design.design_error(self.expectation, max(answers.rows, label_design.FEWEST))
             error /= max(float(np.sqrt(max(change.se**2 - ideal.se**2, 0.0))) / planned, 1.0)
-            least = int(np.ceil(GROWTH * answers.rows))
+            least, most = (int(np.ceil(times * answers.rows)) for times in (LEAST_GROWTH, MOST_GROWTH))
         rows = label_design.rows_for(self.expectation, error)
         if rows is None or least > len(self.rows):
             return None
-        rows = max(rows, least)
+        rows = min(max(rows, least), most)
         half = Z95 * float(np.hypot(ideal.se, label_design.design_error(self.expectation, rows)))
         return LabelRequest(
             rows=rows,

@@ -29,8 +29,8 @@ LEAST_CELL = 20
 FEWEST = 50
 """Rows of the smallest draw: fewer do not know their own spread."""
 SOME_POWER = 0.80
-LOOK_ALPHA = VERDICT_ALPHA / 5
-"""Error rate of one look at the labels of a growing draw: from fifty rows on it doubles some five times (Bonferroni)."""
+LOOK_ALPHA = VERDICT_ALPHA / 7
+"""Error rate of one look at the labels of a growing draw, of which there are some seven (Bonferroni)."""
 FIRST_LOOK = 10.0
 """Times ``min_effect``: the change that the first draw is to show, where nothing says how large it may be."""
 
