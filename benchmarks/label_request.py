@@ -1,6 +1,7 @@
 """Inconclusive verdicts on real rows, for want of labels: how many labels decide them, and rightly?
 
-python benchmarks/label_request.py --data FOLDER
+python benchmarks/label_request.py --data FOLDER     labels that decide, and rightly
+python benchmarks/label_request.py --quiet PAIRS     how often labels of pairs without a change call one degraded
 
 A model learns from the first quarter of each set. Later stretches are current windows whose labels are withheld: as they came
 (natural drift and quiet ones), or with a relation that broke (labels of part of the rows exchanged, or another error added). The
@@ -28,7 +29,9 @@ from backslide.engine.window import open_windows
 from backslide.jobs.label_request import LabelDraw, ReturnedLabels
 from backslide.jobs.verdict import headline_verdict
 from backslide.stats.change import label_design
-from backslide.stats.change.metric_change import VERDICT_ALPHA
+from backslide.stats.change.label_design import RowExpectation
+from backslide.stats.change.metric_change import VERDICT_ALPHA, Change, change_of
+from backslide.stats.metrics.metric import METRICS
 from measure import machine, table
 
 SETS = {
@@ -48,6 +51,8 @@ STRETCHES = 6
 BREAKS = (0.0, 0.1)
 """Share of the rows whose outcome is made another."""
 MOST_LOOKS = 14
+LEVEL, ROWS, MIN_EFFECT = 0.8, 6_000, 0.01
+"""Of the pairs without a change: accuracy, current rows, smallest change that matters."""
 DRAWS = 5
 """Times that each case is asked for with other rows: which ones are drawn decides much of what a case costs."""
 
@@ -197,12 +202,41 @@ def trials(name: str, reference: pl.DataFrame, current: pl.DataFrame, settings: 
         )
 
 
+def quiet(pairs: int) -> int:
+    """Pairs called degraded of those whose windows differ by luck alone, labelled as asked for."""
+    rng, metric, called = np.random.default_rng(0), METRICS["accuracy"], 0
+    spread = float(np.sqrt(LEVEL * (1 - LEVEL)))
+    luck = spread * float(np.sqrt(2 / ROWS))
+    expectation = RowExpectation(np.zeros((ROWS, 1)), np.full(ROWS, spread), spread)
+    ideal = Change(LEVEL, LEVEL, 0.0, luck, 1e6, "row", -2 * luck, 2 * luck, 0.5, 0.0)
+    for _ in range(pairs):
+        surprise = rng.normal(0, spread, ROWS)  # what the labels add to what was expected
+        surprise += rng.normal(0, luck) - surprise.mean()
+        answered = None
+        while (wanted := label_design.plan(expectation, metric, ideal, MIN_EFFECT, answered)) is not None:
+            few, rest = surprise[: wanted.rows], 1 - wanted.rows / ROWS
+            se = float(np.hypot(luck, few.std(ddof=1) * np.sqrt(rest / len(few))))
+            change = change_of(ideal, metric, LEVEL + float(few.mean()), se, len(few) - 1)
+            worse = change.p_worse < label_design.LOOK_ALPHA and -change.estimate >= MIN_EFFECT
+            called += worse
+            if worse or -change.low < MIN_EFFECT or wanted.rows >= ROWS:
+                break
+            answered = change, wanted.rows
+    return called
+
+
 def main() -> None:
     """Run every case and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the real data sets")
+    parser.add_argument("--data", type=Path, help="folder of the real data sets")
+    parser.add_argument("--quiet", type=int, default=0, help="simulated pairs without a change")
+    chosen = parser.parse_args()
     warnings.filterwarnings("ignore")
-    done = [one for case in windows(parser.parse_args().data) for one in trials(*case)]
+    if chosen.quiet:
+        print(f"{quiet(chosen.quiet)} of {chosen.quiet} quiet pairs called degraded")
+    if chosen.data is None:
+        return
+    done = [one for case in windows(chosen.data) for one in trials(*case)]
     lines = [
         (
             t.name,

@@ -11,9 +11,10 @@ from backslide.case import Case
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import BackslideError
 from backslide.engine.window import open_windows
-from backslide.jobs.label_request import MOST_GROWTH, consult
+from backslide.jobs.label_request import consult
 from backslide.jobs.verdict import judge
 from backslide.playbook import scenarios
+from backslide.stats.change.label_design import MOST_GROWTH
 from commands import backslide
 
 ROLES = bs.Roles(label="label", prediction="prediction", scores={"yes": "p_yes"}, timestamp="served_at", id="id",

@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 
 from backslide.stats.change.label_design import (
+    FEWEST,
     chances,
     design_error,
     estimate,
     expect,
     permanent_numbers,
+    plan,
     rows_for,
     uniform_rows,
 )
-from backslide.stats.change.metric_change import compare
+from backslide.stats.change.metric_change import change_of, compare
 from backslide.stats.change.units import row_units
 from backslide.stats.metrics.metric import METRICS
 from backslide.stats.metrics.row_sums import count_rows
@@ -95,6 +97,15 @@ def test_sizes_are_the_fewest_and_none_where_all_rows_are_too_few():
     assert size is not None
     assert design_error(expectation, size) <= 0.02 < design_error(expectation, int(0.85 * size))
     assert rows_for(expectation, 1e-9) is None
+
+
+def test_draws_grow_by_half_at_least_and_by_twice_at_most_up_to_all_rows():
+    _, _, expectation, ideal = setting(np.random.default_rng(6), 0.0)
+    assert plan(expectation, ACCURACY, ideal, 0.05).rows >= FEWEST
+    unsure = change_of(ideal, ACCURACY, ideal.reference - 0.05, float(np.hypot(ideal.se, 0.04)), 99)
+    small, large = (plan(expectation, ACCURACY, ideal, effect, (unsure, 100)) for effect in (0.2, 0.048))
+    assert (small.rows, large.rows) == (150, 200)
+    assert plan(expectation, ACCURACY, ideal, 0.2, (unsure, ROWS * 3 // 4)) is None
 
 
 def test_a_larger_draw_holds_the_smaller_one():

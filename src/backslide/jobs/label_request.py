@@ -35,9 +35,6 @@ LEAST_REFERENCE = 200
 """Labelled reference rows under which they foretell nothing."""
 LEAST_ROWS = 100
 """Current rows without a label under which there is nothing to draw from."""
-LEAST_GROWTH, MOST_GROWTH = 1.5, 2.0
-"""Times its rows that a further draw has. Fewer would be a look at chance; more would often be labelled in vain: the plan rests
-on a change that few labels show, and the draw in between may decide already."""
 FEWEST_ANSWERS = 25
 """Labels of a draw under which they decide nothing: their spread is not known."""
 ROWS = ("counts", "absolute", "squared", "log_loss", "brier")
@@ -132,31 +129,19 @@ class LabelDraw:
 
     def request(self, answers: ReturnedLabels | None, change: Change | None) -> LabelRequest | None:
         """The smallest draw that would decide, or the next one on the way there; None where no draw would."""
-        floor, ideal = self.case.problem.min_effect, self.ideal
+        ideal = self.ideal
         if not (np.isfinite(ideal.estimate) and np.isfinite(ideal.se)):
             return None
-        if answers is None or change is None:
-            wanted, expected = label_design.first_error(self.metric, ideal.estimate, floor), ideal.estimate
-        else:
-            wanted, expected = label_design.error_to_decide(change, self.metric, floor), change.estimate
-        if wanted <= ideal.se:
+        answered = None if answers is None or change is None else (change, answers.rows)
+        plan = label_design.plan(self.expectation, self.metric, ideal, self.case.problem.min_effect, answered)
+        if plan is None:
             return None
-        error = float(np.sqrt(wanted**2 - ideal.se**2))
-        least, most = 0, len(self.rows)
-        if answers is not None and change is not None:
-            # Rows may be less certain than they were in the reference, which the labels show.
-            planned = label_design.design_error(self.expectation, max(answers.rows, label_design.FEWEST))
-            error /= max(float(np.sqrt(max(change.se**2 - ideal.se**2, 0.0))) / planned, 1.0)
-            least, most = (int(np.ceil(times * answers.rows)) for times in (LEAST_GROWTH, MOST_GROWTH))
-        rows = label_design.rows_for(self.expectation, error)
-        if rows is None or least > len(self.rows):
-            return None
-        rows = min(max(rows, least), most)
+        rows, expected = plan.rows, ideal.estimate if change is None else change.estimate
         half = Z95 * float(np.hypot(ideal.se, label_design.design_error(self.expectation, rows)))
         return LabelRequest(
             rows=rows,
             of_rows=len(self.rows),
-            uniform_rows=label_design.uniform_rows(self.expectation, error),
+            uniform_rows=label_design.uniform_rows(self.expectation, plan.error),
             interval_then=Estimate(estimate=expected, low=expected - half, high=expected + half),
         )
 

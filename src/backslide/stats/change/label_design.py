@@ -35,6 +35,20 @@ FIRST_LOOK = 10.0
 """Times ``min_effect``: the change that the first draw is to show, where nothing says how large it may be."""
 
 
+LEAST_GROWTH, MOST_GROWTH = 1.5, 2.0
+"""Times its rows that a further draw has. Fewer would be a look at chance; more would often be labelled in vain: the plan rests
+on a change that few labels show, and the draw in between may decide already."""
+
+
+@dataclass(frozen=True)
+class DrawPlan:
+    """A draw to label."""
+
+    rows: int
+    error: float
+    """Standard error that labels may leave where they are to decide."""
+
+
 @dataclass(frozen=True)
 class RowExpectation:
     """What is expected of each current row by its answer, from labelled reference rows answered alike."""
@@ -129,6 +143,42 @@ def first_error(metric: Metric, expected_change: float, min_effect: float) -> fl
     """The same before any label: for the change that the answers lead to expect, at least ``FIRST_LOOK`` times what matters."""
     size = max(abs(metric.harm(expected_change)), FIRST_LOOK * min_effect)
     return size / (float(stats.norm.isf(LOOK_ALPHA)) + float(stats.norm.ppf(SOME_POWER)))
+
+
+def plan(
+    expectation: RowExpectation,
+    metric: Metric,
+    ideal: Change,
+    min_effect: float,
+    answered: tuple[Change, int] | None = None,
+) -> DrawPlan | None:
+    """The smallest draw that would decide, or the next one on the way there; None where no draw would.
+
+    Args:
+        expectation: of every current row (n).
+        metric: of row statistics.
+        ideal: the change to expect, with the noise that labels of all current rows would leave.
+        min_effect: the smallest change that matters.
+        answered: the change by the labels of a former draw, and its rows.
+    """
+    if answered is None:
+        wanted = first_error(metric, ideal.estimate, min_effect)
+    else:
+        wanted = error_to_decide(answered[0], metric, min_effect)
+    if wanted <= ideal.se:
+        return None
+    error = float(np.sqrt(wanted**2 - ideal.se**2))
+    least, most = 0, len(expectation.influence)
+    if answered is not None:
+        change, rows = answered
+        # Rows may be less certain than they were in the reference, which the labels show.
+        planned = design_error(expectation, max(rows, FEWEST))
+        error /= max(float(np.sqrt(max(change.se**2 - ideal.se**2, 0.0))) / planned, 1.0)
+        least, most = (int(np.ceil(times * rows)) for times in (LEAST_GROWTH, MOST_GROWTH))
+    needed = rows_for(expectation, error)
+    if needed is None or least > len(expectation.influence):
+        return None
+    return DrawPlan(min(max(needed, least), most), error)
 
 
 def estimate(
