@@ -18,7 +18,7 @@ from backslide.store.database import Database, DatabaseBook, open_database
 sqlalchemy = pytest.importorskip("sqlalchemy")
 
 DAYS = (5, 16, 18, 26)
-STEPS = ("keep_reference", "freeze", "keep_finding", "put", "tell_through", "mark")
+STEPS = ("keep_reference", "freeze", "keep_finding", "put", "tell_through", "mark", "number", "keep_report")
 
 
 class Killed(BaseException):
@@ -40,7 +40,7 @@ def receive(patch: pytest.MonkeyPatch) -> list[str]:
     """Messages taken by a receiver that always takes them."""
     sent: list[str] = []
 
-    def send(_: Settings, message: Any, __: Any, report: Any = None) -> None:
+    def send(_: Settings, message: Any, *__: Any) -> None:
         sent.append(f"{message.kind} {message.period}")
 
     patch.setattr(notify, "_send", send)
