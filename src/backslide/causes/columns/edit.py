@@ -82,8 +82,11 @@ def constant(frame: pl.DataFrame, column: str, value: object, rows: Mask | None 
     return write(frame, column, [value] * frame.height, mask)
 
 
-def impute(case: Case, frame: pl.DataFrame, column: str, rows: Mask) -> pl.DataFrame:
-    """Draw ``column`` on ``rows`` from its reference distribution given the other columns.
+def impute(
+    case: Case, frame: pl.DataFrame, column: str, rows: Mask, among: Mask | None = None
+) -> pl.DataFrame:
+    """Draw ``column`` on ``rows`` from its reference distribution given the other columns, as it is on the reference rows
+    ``among`` (n_ref,) where they are given and enough.
 
     Numeric: gradient boosting on ranks plus a resampled residual (mean-only fills shrink the variance and overstate harm for
     tree models). Categories: a class drawn from predicted probabilities.
@@ -92,6 +95,8 @@ def impute(case: Case, frame: pl.DataFrame, column: str, rows: Mask) -> pl.DataF
     design = make_design(case.pairs.values(), leave_out={column, *case.suspects})
     rng = case.rng(f"impute {column}")
     known = ~pair.missing[0]
+    if among is not None and (known & among).sum() >= MIN_ROWS:
+        known = known & among
     if not rows.any() or known.sum() < MIN_ROWS or not design.columns:
         return frame
     x_ref = design.windows(case.pairs)[0][known]

@@ -53,6 +53,10 @@ class ColumnExpectation:
     reference_foretold: NDArray[np.object_] | Floats
     foretold: NDArray[np.object_] | Floats
     """The most likely value of each row (n_ref,) and (n_cur,); of the reference on held-out rows alone."""
+    other: NDArray[np.int64]
+    """For each held-out reference row another one of them, at random (n_ref,); the others stand for themselves."""
+    elsewhere: Mask
+    """Held-out reference rows that would not fit if they had the value of that other row (n_ref,)."""
     grid: Floats = field(default_factory=lambda: np.empty(0))
     """Of numbers: the sorted values that it was learned on, in which ranks are taken."""
 
@@ -157,9 +161,28 @@ def _numbers(
     residual = (rank[0] - likely_rank[0])[held_out]
     drawn = [_at(grid, t + rng.choice(residual, len(t))) for t in likely_rank]
     likely = [_at(grid, t) for t in likely_rank]
+    other = _other_rows(held_out, rng)
+    elsewhere = held_out & (np.abs(rank[0][other] - likely_rank[0]) > limit)
     return ColumnExpectation(
-        pair.name, held_out, misfit[0] & held_out, misfit[1], drawn[0], drawn[1], likely[0], likely[1], grid
+        pair.name,
+        held_out,
+        misfit[0] & held_out,
+        misfit[1],
+        drawn[0],
+        drawn[1],
+        likely[0],
+        likely[1],
+        other,
+        elsewhere,
+        grid,
     )
+
+
+def _other_rows(held_out: Mask, rng: np.random.Generator) -> NDArray[np.int64]:
+    """A held-out row for each of them, in random order; other rows stand for themselves (n_ref,)."""
+    other, rows = np.arange(len(held_out)), np.flatnonzero(held_out)
+    other[rows] = rng.permutation(rows)
+    return other
 
 
 def _answers(ask: Callable[[Floats], Floats], x: tuple[Floats, Floats], held_out: Mask) -> list[Floats]:
@@ -204,6 +227,9 @@ def _levels(
     misfit = [(chance < limit) & (part != MISSING) for part, chance in zip(texts, own, strict=True)]
     drawn = [_draw(chance, rng) for chance in chances]
     classes = model.classes_.astype(object)
+    other = _other_rows(held_out, rng)
+    moved = texts[0][other]
+    elsewhere = held_out & (_own_chance(moved, chances[0], place, rare) < limit) & (moved != MISSING)
     return ColumnExpectation(
         pair.name,
         held_out,
@@ -212,6 +238,8 @@ def _levels(
         classes[drawn[0]],
         classes[drawn[1]],
         *(classes[chance.argmax(axis=1)] for chance in chances),
+        other,
+        elsewhere,
     )
 
 

@@ -44,6 +44,8 @@ class Hypothesis:
     """Expression over columns that marks the rows concerned, where something does."""
     where: NDArray[np.bool_] | None = None
     """Rows of the current sample that the expression selects (n_cur,)."""
+    near: bool = False
+    """Whether the repair, though it guesses, comes nearer to what was lost than the same loss on other rows tells."""
 
     @property
     def kind(self) -> CauseKind:
@@ -192,7 +194,8 @@ class Fault:
     def points(self) -> Effect | None:
         """The part of the change that the fault accounts for, signed like the change; its share of several.
 
-        A reversible fault is priced by its repair: those are the very rows. What cannot be restored is priced by injection; where
+        A reversible fault is priced by its repair, as those are the very rows, and so is one whose repair comes near to what was
+        lost and clearly pays. What else cannot be restored is priced by injection; where
         that alone could be noise and filling the values in clearly brings points back, both have a say.
         """
         if self.share is not None:
@@ -200,7 +203,8 @@ class Fault:
         repair, injection = self.repair_effect, self.injection_effect
         if self.log_only:
             return nothing(len(next((e.replicates for e in (repair, injection) if e is not None), [])))
-        if injection is None or (self.reversible and repair is not None):
+        near = self.reversible or (repair is not None and repair.clear and all(h.near for h in self.hypotheses))
+        if injection is None or (near and repair is not None):
             return None if repair is None else -repair
         if repair is not None and repair.clear and not injection.clear:
             return injection.pooled(-repair)

@@ -12,7 +12,7 @@ in which only the world moves, a column is accused in at most 2 %.
 
 **Rows that say what was done** name the specific kind instead, also before labels come: a factor, powers of ten that differ from
 row to row, the opposite sign, a limit, one value in place of all (``row_evidence``), two columns in each other's place
-(``row_exchange``).
+(``row_exchange``), values of other rows on some of them (``row_join``).
 
 **Not seen**: a column that no other column tells anything about, and one that the model has twice.
 """
@@ -30,6 +30,7 @@ from backslide.causes.faults.base import Fault, Hypothesis, evidence_of
 from backslide.causes.faults.column_signature import Replacement
 from backslide.causes.faults.row_evidence import read_rows
 from backslide.causes.faults.row_exchange import read_exchange
+from backslide.causes.faults.row_join import RowJoin, of_one_join, read_join, with_one_share
 from backslide.causes.pricing import materiality
 from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.causes.pricing.materiality import Scale
@@ -63,14 +64,19 @@ def find_row_faults(bench: PricingBench, known: Sequence[Fault], scale: Scale) -
     for one in asked[:MOST_READ]:
         if any(one.column in h.features for group in groups for h in group):
             continue
-        hypothesis = read_exchange(case, one, asked) or read_rows(case, one)
-        if hypothesis is not None:
-            own = next((group for group in groups if _broke_together(group[0], hypothesis)), None)
-            groups.append([hypothesis]) if own is None else own.append(hypothesis)
+        hypothesis = read_exchange(case, one, asked) or read_rows(case, one) or read_join(case, one)
+        if hypothesis is None:
+            continue
+        own = next((group for group in groups if _broke_together(group[0], hypothesis)), None)
+        if own is None:
+            groups.append([hypothesis])
+        elif not isinstance(hypothesis.signature, RowJoin) or _without(case, one.column, own):
+            own.append(hypothesis)
     found: list[Fault] = []
     for group in groups:
         columns = frozenset(feature for h in group for feature in h.features)
-        fault = price(bench, Fault(tuple(group), columns), [*known, *found])
+        one_share = with_one_share(group) if isinstance(group[0].signature, RowJoin) else group
+        fault = price(bench, Fault(tuple(one_share), columns), [*known, *found])
         if materiality.row_fault_stands(fault, scale):
             found.append(fault)
     return found
@@ -78,8 +84,16 @@ def find_row_faults(bench: PricingBench, known: Sequence[Fault], scale: Scale) -
 
 def _broke_together(one: Hypothesis, other: Hypothesis) -> bool:
     """Whether two columns have the same on the very same rows, which makes it one fault."""
+    if isinstance(one.signature, RowJoin) or isinstance(other.signature, RowJoin):
+        return of_one_join(one, other)
     both, either = (one.rows & other.rows).sum(), (one.rows | other.rows).sum()
     return one.kind == other.kind and bool(both >= SAME_ROWS * either)
+
+
+def _without(case: Case, column: str, group: Sequence[Hypothesis]) -> bool:
+    """Whether a column does not fit either where those of the ``group`` are no witnesses: else it is they that are broken."""
+    again = expectation(case, column, frozenset(feature for h in group for feature in h.features))
+    return again is not None and _is_unfit(case, again)
 
 
 def find_unrecognised(bench: PricingBench, known: Sequence[Fault], rest: Effect, scale: Scale) -> list[Fault]:
@@ -113,8 +127,12 @@ def misfits(
     out = taken | time_columns(case) | frozenset(left_by_screen(case))
     names = [name for name in (case.pairs if columns is None else columns) if name not in out]
     asked = [expectation(case, name, taken) for name in names]
-    unfit = [one for one in asked if one is not None and one.excess >= LEAST_EXCESS and one.z(case) >= EXCESS_Z]
+    unfit = [one for one in asked if one is not None and _is_unfit(case, one)]
     return sorted(unfit, key=lambda one: -one.excess)
+
+
+def _is_unfit(case: Case, one: ColumnExpectation) -> bool:
+    return one.excess >= LEAST_EXCESS and one.z(case) >= EXCESS_Z
 
 
 def _fault(case: Case, one: ColumnExpectation) -> Fault:

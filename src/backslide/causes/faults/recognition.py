@@ -112,10 +112,15 @@ def _beyond_the_mark(marked: Hypothesis, found: list[Hypothesis]) -> bool:
 
 
 def _one_name_per_column(found: list[Hypothesis]) -> list[Hypothesis]:
-    """The most specific kind claims a column; what is less specific about the same column is its consequence."""
+    """The most specific kind claims a column; what is less specific about the same column is its consequence.
+
+    Of what has yet to prove itself by its price, one hypothesis on several columns goes before one on each of them.
+    """
     taken: dict[str, tuple[CauseKind, str]] = {}
     kept: list[Hypothesis] = []
-    for hypothesis in sorted(found, key=lambda h: (not h.exact, h.kind.precedence)):
+    for hypothesis in sorted(
+        found, key=lambda h: (not h.exact, not h.exact and len(h.features) == 1, h.kind.precedence)
+    ):
         own = (hypothesis.kind, hypothesis.mechanism or "+".join(hypothesis.features))
         if any(other.features == hypothesis.features and _same_rows(other, hypothesis) for other in kept):
             continue  # read twice, by its mark and as a mixture: undone once

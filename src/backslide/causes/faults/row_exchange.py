@@ -16,6 +16,7 @@ from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.edit import Mask
 from backslide.causes.columns.expectation import ColumnExpectation, expectation, rank_among
+from backslide.causes.columns.lags import mean_and_error
 from backslide.causes.faults.base import Hypothesis, evidence_of
 from backslide.causes.faults.signatures.swapped_columns import SwappedColumns
 from backslide.contracts import say
@@ -27,6 +28,11 @@ USUAL = 0.25
 """Share of reference rows that may fit better exchanged: columns that foretell each other's place tell nothing."""
 GAIN = 0.5
 """Share of the misfit that the exchange must take away on its rows."""
+SWING = 0.5
+"""Share of what an exchange costs the reference by which the fit must swing from a moment on, behind drift."""
+EXCHANGED_Z = 4.0
+"""Standard errors between days by which values must fit better exchanged from then on; exchanging them back has to pay besides."""
+LEAST_DAYS = 4
 LEAST_ROWS = 60
 MOST_PARTNERS = 6
 
@@ -74,7 +80,11 @@ def _pair(case: Case, name: str, other: str) -> Hypothesis | None:
     if len(usual) < LEAST_ROWS or float((usual > 0).mean()) > USUAL:
         return None
     rows = _rows(case, gain)
-    if rows is None or rows.sum() < LEAST_ROWS or float(gain[rows].sum()) < GAIN * float(off[rows].sum()):
+    if rows is not None and float(gain[rows].sum()) < GAIN * float(off[rows].sum()):
+        rows = None
+    if rows is None and case.has_labels:  # behind natural drift: the repair will have to pay
+        rows = _rows_behind_drift(case, gain, -float(usual.mean()))
+    if rows is None or rows.sum() < LEAST_ROWS:
         return None
     share = "" if rows.all() else f" on {say.percent(float(rows.mean()))} of the rows"
     hypothesis = Hypothesis(
@@ -104,6 +114,25 @@ def _gains(
         off += np.abs(rank_among(grid, own) - foretold)
         exchanged += np.abs(rank_among(grid, cross) - foretold)
     return np.nan_to_num(off - exchanged), np.nan_to_num(off)
+
+
+def _rows_behind_drift(case: Case, gain: Floats, apart: float) -> Mask | None:
+    """The rows from a moment on that fit better exchanged, day by day, where before it they fit as they are (n_cur,); None where
+    that is not clear. ``apart``: what an exchange costs a reference row.
+
+    Where the columns themselves moved, many rows fit neither way, and the share of rows that fit better says little.
+    """
+    days = case.current.blocks
+    if days is None:
+        return None
+    unique, index = np.unique(days, return_inverse=True)
+    first = int(np.cumsum(np.bincount(index, gain)[::-1])[::-1].argmax())
+    after = days >= unique[first]
+    if first == 0 or min(after.sum(), (~after).sum()) < LEAST_ROWS or min(first, len(unique) - first) < LEAST_DAYS:
+        return None
+    (better, error), (worse, _) = (mean_and_error(gain[part], index[part]) for part in (after, ~after))
+    clear = better - worse >= SWING * apart and worse < 0 and better >= EXCHANGED_Z * error
+    return np.asarray(after) if clear else None
 
 
 def _rows(case: Case, gain: Floats) -> Mask | None:

@@ -156,14 +156,22 @@ class _Contrast:
         return float(apart[0] - apart[1]) - 0.002 * int(chosen.sum()), tuple(int(i) for i in np.flatnonzero(chosen))
 
     def still(self, ref: Codes, cur: Codes, cells: int, ordered: bool, chosen: tuple[int, ...]) -> bool:
-        """Whether the feature is distributed inside the chosen levels as it was there."""
+        """Whether the feature is distributed inside the chosen levels as it was there, or moved no further than on the other rows."""
         inside = [np.isin(codes, chosen) for codes in (self.levels.reference, self.levels.current)]
-        own = inside[0] if inside[0].sum() >= MIN_ROWS else np.ones(len(ref), bool)
+        (apart, noise), (world, _) = (
+            self._distance(ref, cur, cells, ordered, rows) for rows in (inside, [~part for part in inside])
+        )
+        return apart <= max(0.5 * MIN_DISTANCE, world) + 2 * noise
+
+    @staticmethod
+    def _distance(ref: Codes, cur: Codes, cells: int, ordered: bool, rows: list[Mask]) -> tuple[float, float]:
+        """Distance of the windows on some rows, against the whole reference where it has too few of them; its standard error."""
+        own = rows[0] if rows[0].sum() >= MIN_ROWS else np.ones(len(ref), bool)
         tables = [
-            np.bincount(v[rows], minlength=cells)[None, :].astype(float) for v, rows in ((ref, own), (cur, inside[1]))
+            np.bincount(v[part], minlength=cells)[None, :].astype(float) for v, part in ((ref, own), (cur, rows[1]))
         ]
         apart, noise = _distances(tables[0], tables[1], ordered)
-        return bool(apart[0] <= 0.5 * MIN_DISTANCE + 2 * noise[0])
+        return float(apart[0]), float(noise[0])
 
     def _moved(self, before: Floats, after: Floats, ordered: bool) -> Mask:
         """Levels that moved at least half as far as the one that moved the most."""

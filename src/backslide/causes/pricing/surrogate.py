@@ -1,4 +1,5 @@
-"""A stand-in for a model that was not given: gradient boosting fitted to what the reference logs say it answered.
+"""A stand-in for a model that was not given, fitted to what the reference logs say it answered: a linear form where that is exact,
+else gradient boosting.
 
 It prices faults roughly, so causes priced with it are never more than `supported`. How well it imitates is measured on held-out
 reference rows and said.
@@ -10,9 +11,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+from scipy.special import softmax
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from backslide.case import Case
+from backslide.causes.pricing.linear_form import LinearForm, fit_linear_form
 from backslide.contracts import say
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.design_matrix import Design, make_design
@@ -27,6 +31,8 @@ MIN_FIDELITY = 0.85
 MAX_CLASSES = 20
 HELD_OUT = 0.25
 CLIP = 1e-4
+LOG_ODDS_LIMIT = 0.999 * float(np.log((1 - CLIP) / CLIP))
+"""Log odds from which on a score was clipped."""
 
 
 class Surrogate(Model):
@@ -67,7 +73,8 @@ def fit_surrogate(case: Case) -> tuple[Model | None, str]:
     train, test = known & ~held, known & held
     if train.sum() < 100 or test.sum() < 30:
         return None, "faults are not priced: no saved model, and too few reference rows for a stand-in"
-    fitted = _fit(x[train], y[train], design, case.problem)
+    form = _linear(x[known], y[known], design, ~held[known], case.problem)
+    fitted = [form] if form is not None else _fit(x[train], y[train], design, case.problem)
     fidelity = _fidelity(fitted, x[test], y[test], case.problem)
     share = say.percent(fidelity, 0)
     if fidelity < MIN_FIDELITY:
@@ -95,6 +102,19 @@ def _by_scores(y: Floats, problem: Problem) -> bool:
     return y.shape[1] > 1 or bool((y != np.round(y)).any()) or not problem.classification
 
 
+def _linear(x: Floats, y: Floats, design: Design, train: NDArray[np.bool_], problem: Problem) -> LinearForm | None:
+    """The answers as a linear form: numbers, or log odds against the mean log score; scores at the limits are no help."""
+    if not problem.classification:
+        return fit_linear_form(x, y, design, train)
+    if not _by_scores(y, problem):
+        return None
+    inside = (np.abs(y) < LOG_ODDS_LIMIT).all(axis=1)
+    logs = np.where(inside[:, None], -np.logaddexp(0, -y), np.nan)
+    if len(problem.classes) == 2:
+        logs = np.column_stack([np.where(inside[:, None], -np.logaddexp(0, y), np.nan), logs])
+    return fit_linear_form(x, logs - logs.mean(axis=1, keepdims=True), design, train) if inside.any() else None
+
+
 def _fit(x: Floats, y: Floats, design: Design, problem: Problem) -> list[Any]:
     if _by_scores(y, problem):
         return [regress(x, y[:, j], design.categorical, rounds=200, leaves=31, l2=0.0) for j in range(y.shape[1])]
@@ -103,6 +123,8 @@ def _fit(x: Floats, y: Floats, design: Design, problem: Problem) -> list[Any]:
 
 def _scores(fitted: list[Any], x: Floats, problem: Problem) -> Floats:
     k = len(problem.classes)
+    if isinstance(fitted[0], LinearForm):
+        return np.asarray(softmax(fitted[0].predict(x), axis=1))
     if isinstance(fitted[0], HistGradientBoostingClassifier):
         scores = np.zeros((len(x), k))
         scores[:, fitted[0].classes_] = fitted[0].predict_proba(x)

@@ -98,8 +98,12 @@ def find_shifts(
         return [by_label if by_inputs is None else by_inputs]
     local = find_local_drift(bench, p, rows_lost)
     if parts is None or parts.domain.outside > MAX_FOREIGN:
-        # Hardly any current row is like a reference row; what sets one segment apart from the others of its days can be told.
-        return [] if local is None or not _counts(bench, local.effect, drop) else [_drift_of(local)]
+        # Few current rows are like reference rows: what sets one segment apart from the others of its days can be told, and what
+        # the relation did to those few; not what the inputs did.
+        if local is not None and _counts(bench, local.effect, drop):
+            return [_drift_of(local)]
+        common = parts is not None and parts.domain.overlap >= doubly_robust.MIN_ESS
+        return _concept_drift(bench, p, drop, parts, None) if parts is not None and common else []
     found = [*_covariate_shift(bench, p, drop, parts), *_concept_drift(bench, p, drop, parts, local)]
     return sorted(found, key=lambda cause: -bench.target.harm(cause.effect.value))
 

@@ -45,6 +45,11 @@ class Domain:
     """Weights that move each window to the inputs both hold: balanced P(current | x) for reference rows, its complement else."""
 
     @property
+    def overlap(self) -> float:
+        """Rows of the smaller window's part in the inputs that both hold: the sum of its weights."""
+        return float(min(weights.sum() for weights in self.shared))
+
+    @property
     def supported(self) -> bool:
         """Whether the decomposition may be reported."""
         return self.ess >= MIN_ESS and self.outside <= MAX_OUTSIDE

@@ -4,11 +4,13 @@
 strong is gone, while the other columns keep theirs among each other. Columns that lost their ties to all the rest and kept
 them among themselves came from one joined table, and are one cause. A shift by some rows is a broken join too.
 
-**Which end?** Where columns fall into two groups, the smaller one is the one that was misplaced. Two columns that lost nothing
+**Which end?** Where columns fall into two groups, the smaller one is the one that was misplaced. Columns that tell the time stand
+in their own rows, and with them those that kept their ties to them. Two columns that lost nothing
 but each other could both be it: then the one that also lost its relation to the labels is named, and without current labels
 the pair.
 
-**Natural drift** weakens correlations; it does not take a strong one to nothing and leave all distributions as they were.
+**Natural drift** weakens correlations; it does not take a strong one to nothing and leave all distributions as they were. Columns
+that moved are read only in groups that kept their ties among themselves, and named only where undoing it brings points back.
 
 **Repair** undoes a shift by whole rows where that brings the correlations back, and else draws the values from the other
 columns; the price comes from the **injection**: the columns put, together, onto other rows of the reference.
@@ -33,6 +35,7 @@ from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
+from backslide.playbook.clock import time_columns
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import ranks
 
@@ -64,18 +67,22 @@ class BrokenJoin(Signature):
         ties = dependence(case)
         if len(ties.names) < 2:
             return
-        for group, sure in _find_misplaced(case, ties):
+        still = [i for i, name in enumerate(ties.names) if _stands_still(case.pairs[name])]
+        found = _find_misplaced(case, ties, still, still)
+        exact = bool(found)
+        for group, sure in found or _find_misplaced(case, ties, still, [*range(len(ties.names))]):
             shift = _shift(case, ties, group) if sure else None
-            yield self._hypothesis(case, ties, group, shift, sure=sure)
+            yield self._hypothesis(case, ties, group, shift, sure=sure, exact=exact)
 
     def _hypothesis(
-        self, case: Case, ties: Dependence, group: tuple[str, ...], shift: int | None, *, sure: bool
+        self, case: Case, ties: Dependence, group: tuple[str, ...], shift: int | None, *, sure: bool, exact: bool
     ) -> Hypothesis:
         listed = say.listed(group)
         verb = "belong" if len(group) > 1 else "belongs"
         how = f"shifted by {abs(shift)} {'row' if abs(shift) == 1 else 'rows'}" if shift else "to other rows"
+        still = "distributed as before, and" if exact else "still related to each other, and"
         seen = (
-            f"{listed} no longer {verb} to {'their' if len(group) > 1 else 'its'} rows ({how}): distributed as before, and "
+            f"{listed} no longer {verb} to {'their' if len(group) > 1 else 'its'} rows ({how}): {still} "
             f"unrelated to {say.listed(_lost_partners(ties, group))}"
         )
         if not sure:
@@ -86,7 +93,7 @@ class BrokenJoin(Signature):
             seen=seen,
             undo=f"move {listed} back by {abs(shift)} rows" if shift else f"draw {listed} from the other columns",
             evidence=tuple(evidence_of(case.pairs[c]) for c in group),
-            exact=True,
+            exact=exact,
             reversible=shift is not None,
             rows=np.ones(case.current.sample.height, bool),
             params={"shift": shift, "sure": sure},
@@ -144,14 +151,16 @@ def _roll(series: pl.Series, by: int) -> pl.Series:
     return series.gather((np.arange(n) - by) % max(n, 1)).alias(series.name)
 
 
-def _find_misplaced(case: Case, ties: Dependence) -> list[tuple[tuple[str, ...], bool]]:
-    """Groups of columns that lost their ties to the rest and kept them among themselves; whether it is sure which end it is.
+def _find_misplaced(
+    case: Case, ties: Dependence, still: list[int], asked: list[int]
+) -> list[tuple[tuple[str, ...], bool]]:
+    """Groups of ``asked`` columns that lost their ties to the rest and kept them among themselves; whether it is sure which end it
+    is.
 
-    Columns are followed that stand still themselves. Kept correlations join columns into groups, lost ones lie between groups.
+    Kept correlations join columns into groups, lost ones lie between groups. A column alone is followed where it stands ``still``.
     """
-    still = [i for i, name in enumerate(ties.names) if _stands_still(case.pairs[name])]
     kept, lost, proof = _edges(ties)
-    groups = _components(still, kept)
+    groups = [group for group in _components(asked, kept) if len(group) > 1 or group[0] in still]
     losses = _losses(case, ties, groups, np.where(lost, proof, 0.0))
     found: list[tuple[tuple[str, ...], bool]] = []
     blamed: set[int] = set()
@@ -160,7 +169,7 @@ def _find_misplaced(case: Case, ties: Dependence) -> list[tuple[tuple[str, ...],
         chosen, alone = _first_to_blame(rest, groups)
         partners = sorted({k for ends in rest if chosen in ends for k in ends} - {chosen})
         one, other = groups[chosen], sorted(i for k in partners for i in groups[k])
-        by_outcome = _by_outcome(case, ties, one, other)
+        by_outcome = _by_clock(case, ties, one, other) or _by_outcome(case, ties, one, other)
         if not alone:
             blamed |= {chosen, *partners}
             if by_outcome is not None:
@@ -254,6 +263,12 @@ def _lost_partners(ties: Dependence, group: tuple[str, ...]) -> tuple[str, ...]:
     _, lost, _ = _edges(ties)
     inside = [ties.names.index(name) for name in group]
     return tuple(name for j, name in enumerate(ties.names) if j not in inside and lost[inside, j].any())
+
+
+def _by_clock(case: Case, ties: Dependence, one: list[int], other: list[int]) -> list[int] | None:
+    """Of two ends, the one without a column that tells the time, which stands in its own rows; None where that does not tell."""
+    told = [any(ties.names[i] in time_columns(case) for i in group) for group in (one, other)]
+    return None if told[0] == told[1] else other if told[0] else one
 
 
 def _by_outcome(case: Case, ties: Dependence, one: list[int], other: list[int]) -> list[int] | None:

@@ -5,7 +5,8 @@ row by luck is below one in a billion; luck counts how often a value was followe
 so that a season or a version is left. A column where a rare level merely vanished (the value made up more than 95 % before) is
 not frozen.
 
-Or it is stuck **by day**: it varied within the days of the reference, and now holds one value a day on nearly every day; or
+Or it is stuck **by day**: it varied within the days of the reference, and now holds one value a day on nearly every day, at
+least from one day on; or
 **for a while**: in a long run of rows, in order of time, it does not move at all, where the reference hardly ever repeated a
 value. A column that is one value a day by nature, or that stood still for long in the reference too, is not frozen.
 
@@ -94,7 +95,8 @@ class FrozenFeature(LostValues):
         (column,) = hypothesis.features
         if hypothesis.params.get("stale") == "by day":
             first = pl.col(column).drop_nulls().first().over(names.DAY)
-            return frame.with_columns(pl.when(pl.col(column).is_null()).then(None).otherwise(first).alias(column))
+            rest = pl.col(column).is_null() | (pl.col(names.DAY) < _day_from_which(frame, hypothesis.params["rate"]))
+            return frame.with_columns(pl.when(rest).then(pl.col(column)).otherwise(first).alias(column))
         if hypothesis.params.get("stale") == "for a while":
             order = _in_time(frame)
             length = round(hypothesis.params["rate"] * frame.height)
@@ -166,15 +168,31 @@ def _find_constant_days(case: Case, pair: Pair) -> Stale | None:
     if min(len(table) for table in counts) < MIN_DAYS:
         return None
     # The scalar is a number, though Polars allows for texts and dates:
-    varied, stuck = float((counts[0]["distinct"] > 1).mean()), counts[1].filter(pl.col("distinct") == 1)  # type: ignore[arg-type]
-    if varied < MOSTLY or len(stuck) < MOSTLY * len(counts[1]):
+    varied, later = float((counts[0]["distinct"] > 1).mean()), _stuck_days(counts[1])  # type: ignore[arg-type]
+    stuck = later.filter(pl.col("distinct") == 1)
+    if varied < MOSTLY or len(stuck) < MIN_DAYS:
         return None
     # By luck a day would show its most frequent value only; what the reference's days show bounds the chance.
     if _luck(pair, int(stuck["rows"].sum()) - len(stuck)) > MAX_LUCK:
         return None
     days = case.current.sample[names.DAY].is_in(stuck["day"].to_list()).fill_null(False).to_numpy()
-    how = f"holds one value a day on {len(stuck)} of {len(counts[1])} days, it varied within the day before"
+    since = "" if len(later) == len(counts[1]) else f" since {later['day'][0]}"
+    how = f"holds one value a day on {len(stuck)} of {len(later)} days{since}, it varied within the day before"
     return np.asarray(days & ~pair.missing[1]), how, {"stale": "by day"}
+
+
+def _stuck_days(days: pl.DataFrame) -> pl.DataFrame:
+    """The days from the first one on since when nearly every day holds one value; none where the last ones vary."""
+    stuck = (days["distinct"] == 1).to_numpy()
+    since = np.cumsum(stuck[::-1])[::-1] / np.arange(len(stuck), 0, -1)
+    first = np.flatnonzero(stuck & (since >= MOSTLY))
+    return days.slice(int(first[0]) if len(first) else len(stuck))
+
+
+def _day_from_which(frame: pl.DataFrame, rate: float) -> object:
+    """The day from which on a share of the rows is stuck; the first one where it is nearly all of them."""
+    days = frame[names.DAY].drop_nulls().sort()
+    return days[0] if rate >= MOSTLY else days[int((1 - rate) * (len(days) - 1))]
 
 
 @once
