@@ -82,9 +82,7 @@ def constant(frame: pl.DataFrame, column: str, value: object, rows: Mask | None 
     return write(frame, column, [value] * frame.height, mask)
 
 
-def impute(
-    case: Case, frame: pl.DataFrame, column: str, rows: Mask, among: Mask | None = None
-) -> pl.DataFrame:
+def impute(case: Case, frame: pl.DataFrame, column: str, rows: Mask, among: Mask | None = None) -> pl.DataFrame:
     """Draw ``column`` on ``rows`` from its reference distribution given the other columns, as it is on the reference rows
     ``among`` (n_ref,) where they are given and enough.
 

@@ -30,7 +30,7 @@ from backslide.causes.faults.base import Fault, Hypothesis, evidence_of
 from backslide.causes.faults.column_signature import Replacement
 from backslide.causes.faults.row_evidence import read_rows
 from backslide.causes.faults.row_exchange import read_exchange
-from backslide.causes.faults.row_join import RowJoin, of_one_join, read_join, with_one_share
+from backslide.causes.faults.row_join import of_one_join, read_join, with_one_share
 from backslide.causes.pricing import materiality
 from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.causes.pricing.materiality import Scale
@@ -51,6 +51,8 @@ SAME_ROWS = 0.9
 MOST_SUSPECTS = 3
 OF_REFERENCE = 0.25
 """Share of the gain that the same replacement may bring on reference rows: a model that dislikes outliers is no fault."""
+MOST_JOINED = 4
+"""Columns of one join that are asked about without each other."""
 MOST_READ = 6
 """Columns whose rows are read one by one, those that fit least."""
 SHOWN = 2
@@ -61,22 +63,21 @@ def find_row_faults(bench: PricingBench, known: Sequence[Fault], scale: Scale) -
     before it; none of a column that has a fault already."""
     case, groups = bench.case, list[list[Hypothesis]]()
     asked = misfits(case, frozenset(feature for fault in known for feature in fault.features))
+    elsewhere: list[Hypothesis] = []
     for one in asked[:MOST_READ]:
         if any(one.column in h.features for group in groups for h in group):
             continue
-        hypothesis = read_exchange(case, one, asked) or read_rows(case, one) or read_join(case, one)
-        if hypothesis is None:
-            continue
-        own = next((group for group in groups if _broke_together(group[0], hypothesis)), None)
-        if own is None:
-            groups.append([hypothesis])
-        elif not isinstance(hypothesis.signature, RowJoin) or _without(case, one.column, own):
-            own.append(hypothesis)
+        hypothesis = read_exchange(case, one, asked) or read_rows(case, one)
+        if hypothesis is not None:
+            own = next((group for group in groups if _broke_together(group[0], hypothesis)), None)
+            groups.append([hypothesis]) if own is None else own.append(hypothesis)
+        elif (moved := read_join(case, one)) is not None:
+            elsewhere.append(moved)
+    groups += _joins(case, elsewhere)
     found: list[Fault] = []
     for group in groups:
         columns = frozenset(feature for h in group for feature in h.features)
-        one_share = with_one_share(group) if isinstance(group[0].signature, RowJoin) else group
-        fault = price(bench, Fault(tuple(one_share), columns), [*known, *found])
+        fault = price(bench, Fault(tuple(group), columns), [*known, *found])
         if materiality.row_fault_stands(fault, scale):
             found.append(fault)
     return found
@@ -84,15 +85,28 @@ def find_row_faults(bench: PricingBench, known: Sequence[Fault], scale: Scale) -
 
 def _broke_together(one: Hypothesis, other: Hypothesis) -> bool:
     """Whether two columns have the same on the very same rows, which makes it one fault."""
-    if isinstance(one.signature, RowJoin) or isinstance(other.signature, RowJoin):
-        return of_one_join(one, other)
     both, either = (one.rows & other.rows).sum(), (one.rows | other.rows).sum()
     return one.kind == other.kind and bool(both >= SAME_ROWS * either)
 
 
-def _without(case: Case, column: str, group: Sequence[Hypothesis]) -> bool:
-    """Whether a column does not fit either where those of the ``group`` are no witnesses: else it is they that are broken."""
-    again = expectation(case, column, frozenset(feature for h in group for feature in h.features))
+def _joins(case: Case, found: list[Hypothesis]) -> list[list[Hypothesis]]:
+    """Columns with values from elsewhere, those of one join together.
+
+    A sound column does not fit either beside a broken one: of those on the same rows the ones are kept that do not fit, whichever
+    of the others is no witness, and the one that fits least where that says nothing.
+    """
+    groups: list[list[Hypothesis]] = []
+    while found:
+        same = [found[0], *(h for h in found[1:] if of_one_join(found[0], h))][:MOST_JOINED]
+        broken = [h for h in same if all(_without(case, h, other) for other in same if other is not h)]
+        groups.append(with_one_share(broken or same[:1]))
+        found = [h for h in found if h not in same]
+    return groups
+
+
+def _without(case: Case, hypothesis: Hypothesis, other: Hypothesis) -> bool:
+    """Whether a column does not fit either where another is no witness."""
+    again = expectation(case, hypothesis.features[0], frozenset(other.features))
     return again is not None and _is_unfit(case, again)
 
 

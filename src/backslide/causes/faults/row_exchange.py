@@ -31,7 +31,7 @@ GAIN = 0.5
 SWING = 0.5
 """Share of what an exchange costs the reference by which the fit must swing from a moment on, behind drift."""
 EXCHANGED_Z = 4.0
-"""Standard errors between days by which values must fit better exchanged from then on; exchanging them back has to pay besides."""
+"""Standard errors between days by which values must fit better exchanged from then on; the repair has to pay besides."""
 LEAST_DAYS = 4
 LEAST_ROWS = 60
 MOST_PARTNERS = 6

@@ -156,7 +156,7 @@ class _Contrast:
         return float(apart[0] - apart[1]) - 0.002 * int(chosen.sum()), tuple(int(i) for i in np.flatnonzero(chosen))
 
     def still(self, ref: Codes, cur: Codes, cells: int, ordered: bool, chosen: tuple[int, ...]) -> bool:
-        """Whether the feature is distributed inside the chosen levels as it was there, or moved no further than on the other rows."""
+        """Whether the feature moved no further inside the chosen levels than on the other rows, beyond noise."""
         inside = [np.isin(codes, chosen) for codes in (self.levels.reference, self.levels.current)]
         (apart, noise), (world, _) = (
             self._distance(ref, cur, cells, ordered, rows) for rows in (inside, [~part for part in inside])

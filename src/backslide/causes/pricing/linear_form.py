@@ -1,7 +1,7 @@
 """Served answers as a linear form of the columns: exact where the model is linear, and it goes on in its direction.
 
-Log odds of a linear classifier and numbers of a linear regressor are weighted sums of numbers and of indicators of levels. A tree in
-place of such a line knows nothing beyond what the reference held, which is where a fault takes the values.
+Log odds of a linear classifier and numbers of a linear regressor are weighted sums of numbers and of indicators of levels. A
+tree in place of such a line knows nothing beyond what the reference held, which is where a fault takes the values.
 """
 
 from __future__ import annotations

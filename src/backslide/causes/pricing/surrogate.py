@@ -1,5 +1,5 @@
-"""A stand-in for a model that was not given, fitted to what the reference logs say it answered: a linear form where that is exact,
-else gradient boosting.
+"""A stand-in for a model that was not given, fitted to what the reference logs say it answered: a linear form where that is
+exact, else gradient boosting.
 
 It prices faults roughly, so causes priced with it are never more than `supported`. How well it imitates is measured on held-out
 reference rows and said.

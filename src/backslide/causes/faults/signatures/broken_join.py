@@ -67,10 +67,7 @@ class BrokenJoin(Signature):
         ties = dependence(case)
         if len(ties.names) < 2:
             return
-        still = [i for i, name in enumerate(ties.names) if _stands_still(case.pairs[name])]
-        found = _find_misplaced(case, ties, still, still)
-        exact = bool(found)
-        for group, sure in found or _find_misplaced(case, ties, still, [*range(len(ties.names))]):
+        for group, sure, exact in _groups(case, ties):
             shift = _shift(case, ties, group) if sure else None
             yield self._hypothesis(case, ties, group, shift, sure=sure, exact=exact)
 
@@ -151,11 +148,23 @@ def _roll(series: pl.Series, by: int) -> pl.Series:
     return series.gather((np.arange(n) - by) % max(n, 1)).alias(series.name)
 
 
+def _groups(case: Case, ties: Dependence) -> list[tuple[tuple[str, ...], bool, bool]]:
+    """Groups of columns that were misplaced together, whether it is sure which end it is, and whether that needs no price: some
+    of them stand still themselves, and others that moved belong to them."""
+    still = [i for i, name in enumerate(ties.names) if _stands_still(case.pairs[name])]
+    found = _find_misplaced(case, ties, still, still)
+    every = _find_misplaced(case, ties, still, [*range(len(ties.names))])
+    if not found:
+        return [(group, sure, False) for group, sure in every]
+    wider = {group: [w for w, sure in every if sure and set(group) < set(w)] for group, sure in found if sure}
+    return [((wider.get(group) or [group])[0], sure, True) for group, sure in found]
+
+
 def _find_misplaced(
     case: Case, ties: Dependence, still: list[int], asked: list[int]
 ) -> list[tuple[tuple[str, ...], bool]]:
-    """Groups of ``asked`` columns that lost their ties to the rest and kept them among themselves; whether it is sure which end it
-    is.
+    """Groups of ``asked`` columns that lost their ties to the rest and kept them among themselves; whether it is sure which end
+    it is.
 
     Kept correlations join columns into groups, lost ones lie between groups. A column alone is followed where it stands ``still``.
     """
