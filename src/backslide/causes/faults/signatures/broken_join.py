@@ -166,7 +166,8 @@ def _find_misplaced(
     """Groups of ``asked`` columns that lost their ties to the rest and kept them among themselves; whether it is sure which end
     it is.
 
-    Kept correlations join columns into groups, lost ones lie between groups. A column alone is followed where it stands ``still``.
+    Kept correlations join columns into groups, lost ones lie between groups. A column alone is followed where it stands
+    ``still``.
     """
     kept, lost, proof = _edges(ties)
     groups = [group for group in _components(asked, kept) if len(group) > 1 or group[0] in still]
