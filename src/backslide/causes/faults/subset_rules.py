@@ -156,12 +156,13 @@ class _Contrast:
         return float(apart[0] - apart[1]) - 0.002 * int(chosen.sum()), tuple(int(i) for i in np.flatnonzero(chosen))
 
     def still(self, ref: Codes, cur: Codes, cells: int, ordered: bool, chosen: tuple[int, ...]) -> bool:
-        """Whether the feature moved no further inside the chosen levels than on the other rows, beyond noise."""
+        """Whether the feature held still inside the chosen levels, beyond noise; or, where no level is a time, moved no further
+        there than on the other rows, as the world does."""
         inside = [np.isin(codes, chosen) for codes in (self.levels.reference, self.levels.current)]
         (apart, noise), (world, _) = (
             self._distance(ref, cur, cells, ordered, rows) for rows in (inside, [~part for part in inside])
         )
-        return apart <= max(0.5 * MIN_DISTANCE, world) + 2 * noise
+        return apart <= max(0.5 * MIN_DISTANCE, 0.0 if self.levels.ordered else world) + 2 * noise
 
     @staticmethod
     def _distance(ref: Codes, cur: Codes, cells: int, ordered: bool, rows: list[Mask]) -> tuple[float, float]:

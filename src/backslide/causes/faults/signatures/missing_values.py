@@ -116,7 +116,7 @@ class _Limit:
 
 def _limit(pair: Pair, rate: float) -> _Limit | None:
     """The limit beyond which numbers are lost; None where those that are left do not end in one."""
-    if not pair.numeric or pair.discrete or not all(len(values) for values in pair.finite):
+    if not pair.numeric or pair.discrete or min(map(len, pair.finite)) < edit.MIN_ROWS:
         return None
     ref, cur = pair.finite
     for side, sign in (("above", 1), ("below", -1)):
