@@ -227,6 +227,7 @@ def _levels(
     misfit = [(chance < limit) & (part != MISSING) for part, chance in zip(texts, own, strict=True)]
     drawn = [_draw(chance, rng) for chance in chances]
     classes = model.classes_.astype(object)
+    likely = [classes[chance.argmax(axis=1)] for chance in chances]
     other = _other_rows(held_out, rng)
     moved = texts[0][other]
     elsewhere = held_out & (_own_chance(moved, chances[0], place, rare) < limit) & (moved != MISSING)
@@ -237,7 +238,8 @@ def _levels(
         misfit[1],
         classes[drawn[0]],
         classes[drawn[1]],
-        *(classes[chance.argmax(axis=1)] for chance in chances),
+        likely[0],
+        likely[1],
         other,
         elsewhere,
     )

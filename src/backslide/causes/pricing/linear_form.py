@@ -59,7 +59,7 @@ def fit_linear_form(x: Floats, y: Floats, design: Design, train: NDArray[np.bool
         return None
     a, b = terms[learned], y[learned]
     products = a.T @ a + RIDGE * len(a) * np.eye(a.shape[1])
-    form = LinearForm(centre, scale, levels, np.linalg.solve(products, a.T @ b))
+    form = LinearForm(centre, scale, levels, np.asarray(np.linalg.solve(products, a.T @ b), float))
     rest = y[held_out] - terms[held_out] @ form.weights
     explained = 1 - rest.var(axis=0) / np.maximum(y[held_out].var(axis=0), 1e-12)
     return form if explained.min() >= LINEAR else None

@@ -108,7 +108,7 @@ def _linear(x: Floats, y: Floats, design: Design, train: NDArray[np.bool_], prob
         return fit_linear_form(x, y, design, train)
     if not _by_scores(y, problem):
         return None
-    inside = (np.abs(y) < LOG_ODDS_LIMIT).all(axis=1)
+    inside = np.asarray((np.abs(y) < LOG_ODDS_LIMIT).all(axis=1))
     logs = np.where(inside[:, None], -np.logaddexp(0, -y), np.nan)
     if len(problem.classes) == 2:
         logs = np.column_stack([np.where(inside[:, None], -np.logaddexp(0, y), np.nan), logs])

@@ -182,14 +182,15 @@ def _find_constant_days(case: Case, pair: Pair) -> Stale | None:
 
 
 def _stuck_days(days: pl.DataFrame) -> pl.DataFrame:
-    """The days from the first one on since when nearly every day holds one value; none where the last ones vary."""
+    """All days where nearly every one holds one value; else the last ones, where each does and another than other days."""
     stuck = (days["distinct"] == 1).to_numpy()
-    since = np.cumsum(stuck[::-1])[::-1] / np.arange(len(stuck), 0, -1)
-    first = np.flatnonzero(stuck & (since >= MOSTLY))
-    return days.slice(int(first[0]) if len(first) else len(stuck))
+    if stuck.sum() >= MOSTLY * len(stuck):
+        return days
+    later = days.slice(int(np.flatnonzero(~stuck)[-1]) + 1)
+    return later if later["value"].n_unique() >= MIN_DAYS else later.clear()
 
 
-def _day_from_which(frame: pl.DataFrame, rate: float) -> object:
+def _day_from_which(frame: pl.DataFrame, rate: float) -> Any:
     """The day from which on a share of the rows is stuck; the first one where it is nearly all of them."""
     days = frame[names.DAY].drop_nulls().sort()
     return days[0] if rate >= MOSTLY else days[int((1 - rate) * (len(days) - 1))]
@@ -212,7 +213,8 @@ def _per_day(days: pl.Series, texts: np.ndarray[tuple[int], np.dtype[np.object_]
     """Rows and distinct values of each day with enough rows."""
     frame = pl.DataFrame({"day": days, "value": pl.Series(texts, dtype=pl.String)})
     known = frame.filter(pl.col("day").is_not_null() & (pl.col("value") != MISSING))
-    table = known.group_by("day").agg(pl.len().alias("rows"), pl.col("value").n_unique().alias("distinct"))
+    distinct = pl.col("value").n_unique().alias("distinct")
+    table = known.group_by("day").agg(pl.len().alias("rows"), distinct, pl.col("value").first())
     return table.filter(pl.col("rows") >= ROWS_PER_DAY).sort("day")
 
 
