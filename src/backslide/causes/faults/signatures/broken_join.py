@@ -54,6 +54,8 @@ PROVES = 0.3
 """Correlation of which one must be lost for the fault to be named."""
 SHIFTS = tuple(k for k in range(-5, 6) if k)
 OUTCOME_Z = 4.0
+MANY_A_DAY = 2
+"""Values a day on average from which on a column that tells the time tells that of the day."""
 EVERY_COLUMN = 0.3
 """What another column of the same joined table adds to the table itself: most columns at once are rather the ones in place."""
 
@@ -153,15 +155,27 @@ def _groups(case: Case, ties: Dependence) -> list[tuple[tuple[str, ...], bool, b
     of them stand still themselves, and others that moved belong to them."""
     still = [i for i, name in enumerate(ties.names) if _stands_still(case.pairs[name])]
     found = _find_misplaced(case, ties, still, still)
-    every = _find_misplaced(case, ties, still, [*range(len(ties.names))])
+    # What hangs on the season comes and goes with it, also without anybody's doing; the time of the day comes round every day.
+    asked = [
+        i for i, name in enumerate(ties.names) if name not in time_columns(case) or _varies_within_days(case, name)
+    ]
+    every = [(group, sure) for group, sure in _find_misplaced(case, ties, asked, still) if len(group) > 1]
     if not found:
         return [(group, sure, False) for group, sure in every]
     wider = {group: [w for w, sure in every if sure and set(group) < set(w)] for group, sure in found if sure}
     return [((wider.get(group) or [group])[0], sure, True) for group, sure in found]
 
 
+def _varies_within_days(case: Case, name: str) -> bool:
+    """Whether a column has several values on most days of the reference."""
+    days, values = case.reference.blocks, case.pairs[name].texts[0].astype(str)
+    if days is None:
+        return False
+    return len(np.unique(np.char.add(values, days.astype(str)))) >= MANY_A_DAY * len(np.unique(days))
+
+
 def _find_misplaced(
-    case: Case, ties: Dependence, still: list[int], asked: list[int]
+    case: Case, ties: Dependence, asked: list[int], still: list[int]
 ) -> list[tuple[tuple[str, ...], bool]]:
     """Groups of ``asked`` columns that lost their ties to the rest and kept them among themselves; whether it is sure which end
     it is.
