@@ -396,12 +396,17 @@ def silence(one: Any, other: Any, path: str) -> Iterator[tuple[str, str, float]]
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Numbers to a billionth of their size, texts but for the blank before a percent sign; everything else as it is."""
+    """Numbers to a billionth of their size, texts but for how their numbers are written; everything else as it is."""
     if numbers(one, other):
         return math.isclose(one, other, rel_tol=RELATIVE, abs_tol=1e-12)
     if isinstance(one, str) and isinstance(other, str):
-        return re.sub(r"\s%", "%", one) == re.sub(r"\s%", "%", other)
+        return plain(one) == plain(other)
     return bool(one == other) and type(one) is type(other)
+
+
+def plain(text: str) -> str:
+    """A text without what the writer of numbers decides: the sign of minus, a blank before percent."""
+    return re.sub(r"\s%", "%", re.sub(r"-(?=\d)", "\u2212", text))
 
 
 def numbers(*values: Any) -> bool:
