@@ -133,7 +133,23 @@ def build(folder: Path) -> Path:
 PREPARATION = (
     ("diagnose", "-q", "--json", "diagnosis.json"),
     ("shadow", "-q", "--json", "shadow.json"),
+    ("gate", "-q", "--json", "gate.json"),
     ("retrain", "-q", "--json", "retrain.json"),
+    (
+        "segments",
+        "counts.csv",
+        "--numerator",
+        "errors",
+        "--denominator",
+        "requests",
+        "--time",
+        "hour",
+        "--good=0..49",
+        "--bad=50..99",
+        "-q",
+        "--json",
+        "segments.json",
+    ),
     ("watch", "watch.toml", "-q", "--as-of", "2026-02-28", "--json", "watch.json"),
     (
         "snapshot",

@@ -57,6 +57,8 @@ def sound(rng: np.random.Generator, rows: int, start: datetime, shift: float = 0
     income = rng.normal(shift, 1.0, rows)
     age = rng.integers(18, 80, rows)
     score = 1 / (1 + np.exp(-2 * income - (age - 45) / 20))
+    paid = rng.random(rows) < score
+    better = paid == (rng.random(rows) < 0.97)
     return pl.DataFrame(
         {
             "id": [f"r{start:%m}-{k}" for k in range(rows)],
@@ -68,7 +70,10 @@ def sound(rng: np.random.Generator, rows: int, start: datetime, shift: float = 0
             "p_default": 1 - score,
             "version": rng.choice(["v1", "v2"], rows),
             "prediction": np.where(score > 0.5, "paid", "default"),
-            "label": np.where(rng.random(rows) < score, "paid", "default"),
+            "label": np.where(paid, "paid", "default"),
+            "better": np.where(better, "paid", "default"),
+            "b_paid": np.where(better, 0.95, 0.05),
+            "b_default": np.where(better, 0.05, 0.95),
         }
     )
 
@@ -80,6 +85,44 @@ def odd(frame: pl.DataFrame, chance: random.Random) -> pl.DataFrame:
             break
         frame = chance.choice(CHANGES)(frame, chance)
     return frame
+
+
+def mildly_odd(frame: pl.DataFrame, chance: random.Random) -> pl.DataFrame:
+    """The same table after one to three things that happen to columns without a role, to times and to the order of rows."""
+    for _ in range(chance.randint(1, 3)):
+        frame = chance.choice(MILD_CHANGES)(frame, chance)
+    return frame
+
+
+ROLELESS = ("income", "age", "branch", "cdn")
+"""Columns whose values may be anything of their type."""
+
+
+def _odd_inputs(frame, chance):
+    name = chance.choice([column for column in ROLELESS if column in frame.columns])
+    return _some_values(frame.select(name), chance).hstack(frame.drop(name)).select(frame.columns)
+
+
+def _odd_column(frame, chance):
+    name = chance.choice([name for name in NAMES if name not in ("*", "^a$", "__time")])
+    values = chance.choice((TEXTS, NUMBERS, (date(2026, 1, 1), None), (Decimal("1.5"), None), (True, None), (2**62,)))
+    column = pl.Series(name, [chance.choice(values) for _ in range(frame.height)], strict=False)
+    return frame if name in frame.columns else frame.with_columns(column)
+
+
+def _few_times(frame, chance):
+    if "served_at" not in frame.columns:
+        return frame
+    odd_times = (None, datetime(1970, 1, 1), datetime(2026, 3, 29, 2, 30), datetime(2100, 1, 1))
+    times = frame["served_at"].to_list()
+    for place in range(0, frame.height, 40):
+        times[place] = chance.choice(odd_times)
+    return frame.with_columns(pl.Series("served_at", times, dtype=pl.Datetime("us")))
+
+
+def _few_labels(frame, chance):
+    known = pl.int_range(pl.len()) % chance.choice((2, 5, 20)) > 0
+    return frame.with_columns(pl.when(known).then("label").alias("label")) if "label" in frame.columns else frame
 
 
 def _column(frame: pl.DataFrame, chance: random.Random) -> str:
@@ -162,6 +205,9 @@ CHANGES = (
     _replace_by(TEXTS), _replace_by(NUMBERS), _replace_by((date(2026, 1, 1), None)), _replace_by((Decimal("1.5"), Decimal(0))),
     _replace_by((True, False, None)), _replace_by((2**62, -(2**62))),
 )  # fmt: skip
+
+
+MILD_CHANGES = (_odd_inputs, _odd_inputs, _odd_column, _odd_column, _few_times, _few_labels, _twice, _shuffle, _wide)
 
 
 def write(frame: pl.DataFrame, path: Path, form: str) -> None:

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from fuzz_cases import CASES, KEYS, VALUES, commands
+from fuzz_cases import CASES, commands
+from fuzz_spoilers import KEYS, VALUES
 from fuzz_stage import CONFIG, toml
 from fuzz_verdicts import judge, play
 from hypothesis import HealthCheck, given, settings

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from backslide.cli.memory import watched_memory
 from backslide.contracts.containment import Termination
 from backslide.contracts.errors import BackslideError
+from backslide.contracts.files import remove_parts
 from backslide.contracts.secrets import scrub
 from backslide.models.user_code import Limits
 
@@ -41,7 +43,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal that cannot show a minus sign must not end the run
     argv = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with _ends_when_asked(), _exits_are_ours(), warnings.catch_warnings():
+        with _ends_when_asked(), _exits_are_ours(), watched_memory(), warnings.catch_warnings():
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")
             code = app(argv or ["--help"], standalone_mode=False, prog_name="backslide")
@@ -87,6 +89,7 @@ def _exits_are_ours() -> Iterator[None]:
         raise SystemExit(status)
 
     def end(sentence: str) -> None:
+        remove_parts()
         os.write(2, f"backslide: {scrub(sentence)}\n".encode())
         leave(COULD_NOT_RUN)
 

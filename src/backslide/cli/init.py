@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from backslide.cli.output import note, say
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError, SourceError
+from backslide.contracts.files import write_whole
 from backslide.contracts.secrets import scrub_address
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def run(table: str, out: Path, *, force: bool, as_json: bool, payload_format: st
     if not roles.columns() and not frame.collect_schema().names():
         raise SourceError(f"{scrub_address(table)} has no columns; expected a table of logged predictions")
     text = configuration(_seen_from(table, out.parent), _model_name(table), roles, notes, windows, guess.open)
-    out.write_text(text, encoding="utf-8")
+    write_whole(out, text)
     Settings.load(out)  # what is written must be readable
     if as_json:
         document = {"path": str(out), "roles": roles.model_dump(mode="json"), "notes": notes, "undecided": guess.open}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from backslide.cli.output import note, say
 from backslide.contracts.errors import LogError
+from backslide.contracts.files import whole_file
 from backslide.contracts.say import count
 
 if TYPE_CHECKING:
@@ -123,14 +124,9 @@ def export(store: str, out: Path, *, model: str | None, as_json: bool) -> int:
     if writer is None:
         raise LogError(f"expected a file to write that ends with {', '.join(WRITERS)}, got {out.name!r}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.part")  # what is written is there whole, or not at all
-    try:
-        with reading(f"the log in {store!r}"):
-            rows = open_log(store, model).predictions()
-            getattr(rows, writer)(part)
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(out) as part, reading(f"the log in {store!r}"):
+        rows = open_log(store, model).predictions()
+        getattr(rows, writer)(part)
     if as_json:
         columns = list(rows.collect_schema())
         say(json.dumps({"format": "backslide.log-export/1", "file": str(out), "columns": columns}, indent=2))

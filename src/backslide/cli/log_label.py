@@ -9,6 +9,7 @@ from pathlib import Path
 
 from backslide.cli.output import note, say
 from backslide.contracts.errors import LogError
+from backslide.contracts.files import whole_file
 from backslide.contracts.say import count, percent
 
 
@@ -30,7 +31,8 @@ def to_label(
     lists = [name for name, kind in table.schema.items() if isinstance(kind, pl.List)]
     table = table.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join(" ") for name in lists)
     out.parent.mkdir(parents=True, exist_ok=True)
-    table.write_csv(out)
+    with whole_file(out) as part:
+        table.write_csv(part)
     if as_json:
         document = {
             "format": "backslide.log-to-label/1",

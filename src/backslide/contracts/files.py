@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,21 +41,40 @@ def read_text(path: str | Path) -> str:
 
 
 def write_whole(path: str | Path, text: str) -> None:
-    """Write a text so that the file is there whole or as it was before, whoever ends the process meanwhile.
+    """Write a text so that the file is there whole or as it was before, whoever ends the process meanwhile."""
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """A path to write to, which takes the place of ``path`` when the block ends well and is gone when it does not.
 
     Pipes and devices are written as they are; links lead to what they name.
     """
     path = Path(path).resolve() if Path(path).is_symlink() else Path(path)
     if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")
+        yield path
         return
     part = path.with_name(f".{path.name[:200]}.{os.getpid()}.part")
+    _parts.add(part)
     try:
-        part.write_text(text, encoding="utf-8")
+        yield part
         if path.exists():
             part.chmod(path.stat().st_mode & 0o777)
         part.replace(path)
     finally:
+        part.unlink(missing_ok=True)
+        _parts.discard(part)
+
+
+_parts: set[Path] = set()
+"""What is being written."""
+
+
+def remove_parts() -> None:
+    """Remove what is half written: for whoever ends the process without unwinding it."""
+    for part in list(_parts):
         part.unlink(missing_ok=True)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from backslide.contracts.config import Settings
+from backslide.contracts.files import whole_file, write_whole
 from backslide.demo.letters import KINDS, LetterPeriod, letters
 from backslide.models.frame import to_pandas
 
@@ -96,15 +97,17 @@ def prepare(out: Path, progress: Callable[[str], None] | None = None) -> tuple[S
     learned = fresh.join(kept_back, on="letter_id", how="anti")
     old, new = fit_model(past, strength=10.0), fit_model(learned, strength=0.22)
     for name, model in ((OLD_FILE, old), (NEW_FILE, new)):
-        joblib.dump(model, out / name)
+        with whole_file(out / name) as part:
+            joblib.dump(model, part)
     for name, model, version, months in (
         (REFERENCE_FILE, old, "letters-4", REFERENCE),
         (CURRENT_FILE, new, "letters-5", CURRENT),
     ):
         tell(f"simulating {months.days} days of served predictions")
-        serve(model, letters(months, SEED), version).write_parquet(out / name)
-    (out / CONFIG_FILE).write_text(configuration(), encoding="utf-8")
-    (out / STORY_FILE).write_text(STORY + "\n", encoding="utf-8")
+        with whole_file(out / name) as part:
+            serve(model, letters(months, SEED), version).write_parquet(part)
+    write_whole(out / CONFIG_FILE, configuration())
+    write_whole(out / STORY_FILE, STORY + "\n")
     validation = (accuracy(old, kept_back), accuracy(new, kept_back))
     return Settings.load(out / CONFIG_FILE), validation
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from backslide.contracts.config import Settings
+from backslide.contracts.files import whole_file, write_whole
 from backslide.demo.desk import serve, train
 from backslide.demo.simulate import CLASSES, FEATURES, SimulatedPeriod, documents
 
@@ -74,7 +75,8 @@ def prepare(out: Path, progress: Callable[[str], None] | None = None) -> Setting
     out.mkdir(parents=True, exist_ok=True)
     tell("simulating earlier months and training the desk's model")
     model = train(documents(TRAINING, SEED))
-    joblib.dump(model, out / MODEL_FILE)
+    with whole_file(out / MODEL_FILE) as part:
+        joblib.dump(model, part)
     for name, period in ((REFERENCE_FILE, REFERENCE), (CURRENT_FILE, CURRENT)):
         tell(f"simulating {period.days} days of served predictions")
         served, last = serve(model, documents(period, SEED)), "category"
@@ -83,9 +85,10 @@ def prepare(out: Path, progress: Callable[[str], None] | None = None) -> Setting
             "received_at",
             "model_version",
         )  # who and when first, then inputs and answer, last the truth
-        served.select(*first, pl.exclude(*first, last), last).write_parquet(out / name)
-    (out / STORY_FILE).write_text(STORY + "\n", encoding="utf-8")
-    (out / CONFIG_FILE).write_text(configuration(), encoding="utf-8")
+        with whole_file(out / name) as part:
+            served.select(*first, pl.exclude(*first, last), last).write_parquet(part)
+    write_whole(out / STORY_FILE, STORY + "\n")
+    write_whole(out / CONFIG_FILE, configuration())
     return Settings.load(out / CONFIG_FILE)
 
 

@@ -19,6 +19,7 @@ from backslide.contracts import say
 from backslide.contracts.cause import LabelRequest
 from backslide.contracts.diagnosis import Verdict
 from backslide.contracts.errors import ConfigError, LabelError, LogError
+from backslide.contracts.files import whole_file
 from backslide.contracts.finding import Estimate
 from backslide.contracts.labels import label_text
 from backslide.engine.roles.outcomes import Outcomes
@@ -185,7 +186,8 @@ class LabelDraw:
             table = table.with_columns(pl.lit(None, dtype=pl.String).alias(ANSWER))
         else:
             table = table.join(before.select("id", ANSWER).unique("id", keep="last"), on="id", how="left")
-        table.select("id", ANSWER, *DESIGN, pl.exclude("id", ANSWER, *DESIGN)).write_csv(file)
+        with whole_file(file) as part:
+            table.select("id", ANSWER, *DESIGN, pl.exclude("id", ANSWER, *DESIGN)).write_csv(part)
         return request.model_copy(update={"rows": table.height, "file": str(file)})
 
     def read(self, file: Path) -> tuple[pl.DataFrame, ReturnedLabels]:

@@ -5,7 +5,6 @@ At least once: who is killed after a receiver took a message and before that is 
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from hashlib import sha256
@@ -16,6 +15,7 @@ from backslide.contracts import say
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.extras import needs
+from backslide.contracts.files import write_whole
 from backslide.contracts.secrets import scrub
 from backslide.contracts.watch import IncidentDiagnosis, Member, WatchReport
 from backslide.contracts.watch_settings import FIELDS
@@ -198,6 +198,4 @@ def test_message(settings: Settings) -> str | None:
 def write_metrics(settings: Settings, report: WatchReport) -> None:
     """Write the figures where a textfile collector reads them; whole, or not at all."""
     path = settings.base / Path(settings.watch.metrics_file or "backslide.prom")
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(exposition(report), encoding="utf-8")
-    beside.replace(path)
+    write_whole(path, exposition(report))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.escape import clean_text
 from backslide.contracts.evidence import Table
+from backslide.contracts.files import whole_file, write_whole
 from backslide.report.charts.standalone import standalone_spec
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ def write_charts(diagnosis: Diagnosis, folder: Path, kind: Format = "svg") -> li
         for number, (code, subject, evidence) in enumerate(charts, start=1)
     ]
     data = {"model": diagnosis.model, "charts": [_fields(chart) for chart in written]}
-    (folder / INDEX_DATA).write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / INDEX_PAGE).write_text(_page(clean_text(diagnosis.model), written), encoding="utf-8")
+    write_whole(folder / INDEX_DATA, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    write_whole(folder / INDEX_PAGE, _page(clean_text(diagnosis.model), written))
     return written
 
 
@@ -101,9 +102,10 @@ def _draw(path: Path, spec: dict[str, Any]) -> None:
     import vl_convert  # starts a JavaScript engine: only when something is drawn
 
     if path.suffix == ".svg":
-        path.write_text(vl_convert.vegalite_to_svg(spec), encoding="utf-8")
-    else:
-        path.write_bytes(vl_convert.vegalite_to_png(spec, scale=PIXEL_RATIO))
+        write_whole(path, vl_convert.vegalite_to_svg(spec))
+        return
+    with whole_file(path) as part:
+        part.write_bytes(vl_convert.vegalite_to_png(spec, scale=PIXEL_RATIO))
 
 
 def _name(code: str, subject: str) -> str:
