@@ -94,7 +94,7 @@ def _job(
 BETTER = """
 [shadow]
 mode = "log"
-old = { prediction = "prediction" }
+old = { prediction = "prediction", scores = { paid = "p_paid", default = "p_default" } }
 new = { prediction = "better", scores = { paid = "b_paid", default = "b_default" } }
 """
 
