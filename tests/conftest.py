@@ -22,6 +22,7 @@ from hypothesis import settings
 
 from servers import find_postgres
 from servers import postgres as postgres
+from servers import postgres_server as postgres_server
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does; read when OpenMP is loaded
 os.environ.setdefault("BACKSLIDE_DEBUG", "raise")  # failures that are contained for users end a test

@@ -23,39 +23,64 @@ def find_postgres() -> Path | None:
     return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "pg_ctl").exists()), None)
 
 
+class PostgresServer:
+    """A server in a folder of its own."""
+
+    def __init__(self, programs: Path) -> None:
+        self.programs = programs
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+        self.user = {}
+        if os.getuid() == 0:  # a server does not run as root
+            shutil.chown(self.folder, "nobody")
+            self.user = {"user": "nobody"}
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        word = self.folder / "word"
+        word.write_text(SECRET)
+        word.chmod(0o644)
+        self.address = f"me:{ESCAPED}@127.0.0.1:{self.port}/postgres"
+        self._run("initdb", "-D", f"{self.folder}/data", "-U", "me", "-A", "scram-sha-256", "--pwfile", str(word), "-N")
+
+    def _run(self, command: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [self.programs / command, *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            timeout=120,
+            check=False,
+            **self.user,
+        )
+        if done.returncode:
+            raise RuntimeError(f"a PostgreSQL server could not be run: {done.stderr.decode()[-300:]}")
+
+    def start(self) -> None:
+        """Take connections."""
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        data = f"{self.folder}/data"
+        self._run("pg_ctl", "-D", data, "-w", "-l", f"{self.folder}/log", "-o", options, "start")
+
+    def stop(self) -> None:
+        """Drop every connection at once."""
+        self._run("pg_ctl", "-D", f"{self.folder}/data", "-m", "immediate", "stop")
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """``user:password@host:port/db`` of a server of its own."""
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server of its own, running."""
     folder = find_postgres()
     assert folder, "tests that use postgres are marked with pytest.mark.postgres"
     pytest.importorskip("psycopg")
-    own = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-    user = {}
-    if os.getuid() == 0:  # a server does not run as root
-        shutil.chown(own, "nobody")
-        user = {"user": "nobody"}
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    word = own / "word"
-    word.write_text(SECRET)
-    word.chmod(0o644)
+    server = PostgresServer(folder)
+    try:
+        server.start()
+        yield server
+        server.stop()
+    finally:
+        shutil.rmtree(server.folder, ignore_errors=True)
 
-    def run(*command: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [folder / command[0], *command[1:]], cwd=own, capture_output=True, timeout=120, check=False, **user
-        )
 
-    made = run("initdb", "-D", f"{own}/data", "-U", "me", "-A", "scram-sha-256", "--pwfile", str(word), "-N")
-    options = f"-p {port} -k {own} -c listen_addresses=127.0.0.1 -c fsync=off"
-    started = (
-        made
-        if made.returncode
-        else run("pg_ctl", "-D", f"{own}/data", "-w", "-l", f"{own}/log", "-o", options, "start")
-    )
-    if started.returncode:
-        shutil.rmtree(own, ignore_errors=True)
-        raise RuntimeError(f"a PostgreSQL server could not be started: {started.stderr.decode()[-300:]}")
-    yield f"me:{ESCAPED}@127.0.0.1:{port}/postgres"
-    run("pg_ctl", "-D", f"{own}/data", "-m", "immediate", "stop")
-    shutil.rmtree(own, ignore_errors=True)
+@pytest.fixture(scope="session")
+def postgres(postgres_server: PostgresServer) -> str:
+    """``user:password@host:port/db`` of it."""
+    return postgres_server.address

@@ -17,7 +17,6 @@ from backslide.case import Case
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import InputError
 from backslide.contracts.say import metric as say_metric
-from backslide.contracts.say import percent
 from backslide.contracts.watch import StreamKind, WatchReport
 from backslide.engine.columns import names
 from backslide.engine.sources.errors import reading
@@ -25,7 +24,7 @@ from backslide.engine.window import WindowPair
 from backslide.jobs.investigate import investigate
 from backslide.jobs.prelude import Progress, silent
 from backslide.models.user_code import limit_calls
-from backslide.monitor import expectation, notify
+from backslide.monitor import completeness, expectation, notify
 from backslide.monitor.canary import CanaryWatch
 from backslide.monitor.collect import SumPlan, gather
 from backslide.monitor.detect import Rules, Track, track
@@ -46,10 +45,6 @@ from backslide.store.memory import Book, Json, Kind, damaged
 OF_LABELS: tuple[StreamKind, ...] = ("performance", "class", "segment", "corrections")
 LONGEST_WAIT = 60
 """Periods after which one whose labels do not come is judged no more."""
-LATE_ROWS = 0.05
-"""Share of a period's rows that came late from which that is worth a word."""
-SILENT = 3
-"""Periods without rows from which that is worth a word."""
 
 
 def watch(
@@ -366,27 +361,21 @@ class _Inspection:
         metric = self.subject.headline.name
         if metric != self.both.problem.metric:
             notes.append(f"{self.both.problem.metric} is not a sum over rows; {metric} is monitored instead")
-        if (
-            self.last is not None
-            and self.grid.timed
-            and not self.replay
-            and self.grid.number(self.present) - self.last > SILENT
-        ):
-            notes.append(f"no rows after {self.grid.label(self.last)}: is the log still written?")
-        notes += self._latecomers()
+        notes += self._completeness()
         notes += [note for one in (self.faults, self.canary) if one is not None for note in one.notes]
         present = float(self.grid.number(self.present)) if self.grid.timed else 0.0
         return tuple(label_notes(self.rows, self.ages, present, later, self.both.problem.classes)), tuple(notes)
 
-    def _latecomers(self) -> list[str]:
-        """Periods whose rows came after they had been judged."""
-        more = {n: self.held.get(n, 0) - s.rows for n, s in self.later("inputs").items()}
-        late = {n: rows for n, rows in more.items() if rows > LATE_ROWS * self.held.get(n, 0)}
-        if not late:
-            return []
-        worst = max(late, key=lambda n: late[n] / self.held[n])
-        share = percent(late[worst] / self.held[worst])
-        return [
-            f"rows of {len(late)} periods arrived after they had been judged ({share} of {self.grid.label(worst)}) and are "
-            "left out: look later, or write the log sooner"
-        ]
+    def _completeness(self) -> list[str]:
+        """Periods without rows, rows that came again, and rows of periods that had been judged."""
+        judged = {n: s.rows for n, s in self.later("inputs").items()}
+        notes = completeness.latecomers(self.grid, self.held, judged)
+        if self.last is None:
+            return notes
+        if self.grid.timed:
+            if not self.replay:
+                notes = completeness.silence(self.grid, self.last, self.grid.number(self.present)) + notes
+            numbers = [n for n in self.held if n <= self.last]
+            notes += completeness.gaps(self.grid, self.reference["inputs"], numbers, self.subject.holidays)
+        frame = with_periods(self.both.current, self.grid, reference=False)
+        return notes + completeness.repeated_rows(frame, self.settings.model.id, self.held)

@@ -159,6 +159,16 @@ def _open(name: str) -> io.BufferedIOBase:
     return gzip.open(name) if name.lower().endswith(".gz") else open(name, "rb")
 
 
+def unpacked_size(name: str) -> int:
+    """Bytes of a local file once it is unpacked, as its last bytes say where gzip packed it (modulo 4 GB, of the last part)."""
+    size = Path(name).stat().st_size
+    if not name.lower().endswith(".gz") or size < 18:  # header and trailer of gzip
+        return size
+    with open(name, "rb") as file:
+        file.seek(-4, io.SEEK_END)
+        return max(size, int.from_bytes(file.read(4), "little"))
+
+
 def _bytes(name: str) -> bytes:
     with _open(name) as file:
         return file.read()

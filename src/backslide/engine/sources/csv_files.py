@@ -13,11 +13,11 @@ import polars as pl
 from backslide.contracts.config import DataSettings
 from backslide.engine.columns import names
 from backslide.engine.columns.missing import EVERYWHERE, TOKENS
-from backslide.engine.sources.csv_dialect import Dialect, dialect_of
+from backslide.engine.sources.csv_dialect import Dialect, dialect_of, unpacked_size
 from backslide.engine.sources.file_notes import FileNotes
 
 INFER_ALL_BELOW = 256 * 2**20
-"""Files up to this many bytes have their types inferred from every row; larger ones from the first."""
+"""Files up to this many bytes, unpacked, have their types inferred from every row; larger ones from the first."""
 _INFER_ROWS = 100_000
 LOOK = 200
 """Values looked at where the first lines hold none."""
@@ -65,8 +65,7 @@ def scan_csv(name: str, separator: str, data: DataSettings, notes: FileNotes) ->
     words = Path(name).name
     if dialect.notes:
         notes.add(words, " and ".join(dialect.notes))
-    local = Path(name)
-    small = dialect.decoded is not None or (local.exists() and local.stat().st_size <= INFER_ALL_BELOW)
+    small = dialect.decoded is not None or (Path(name).exists() and unpacked_size(name) <= INFER_ALL_BELOW)
     frame = _typed(name, dialect, data, None if small else _INFER_ROWS, notes, words)
     missing = frozenset(data.missing) if data.missing is not None else frozenset(TOKENS)
     look = _FileHead(missing, dialect.decimal_comma)

@@ -43,7 +43,8 @@ def times_of(
     column = roles.timestamp
     if column is None:
         return None
-    read = {n for n in raw if n in cutting.spans and schemas[n][column] == pl.Datetime("us")}
+    in_place = (pl.Datetime("us"), pl.Datetime("us", "UTC"))
+    read = {n for n in raw if n in cutting.spans and schemas[n][column] in in_place}
     frames = {f"the {name} window": frame for name, (frame, _) in raw.items() if name not in read}
     if not frames:
         return TimeReading(column)

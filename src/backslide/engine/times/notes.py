@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
@@ -24,6 +24,7 @@ def time_notes(reading: TimeReading, frames: Mapping[str, pl.LazyFrame]) -> list
     for name, counts in reading.told.items():
         notes += _rows(reading, name, counts)
         notes += _summer_time(reading, name, counts, frames[name])
+        notes += _repeated_hours(reading, name, counts, frames[name])
     return notes
 
 
@@ -142,6 +143,49 @@ def _summer_time(times: TimeReading, name: str, rows: TimeCounts, frame: pl.Lazy
                 "[model] timestamp_zone"
             )
     return sentences[:1]
+
+
+def _repeated_hours(times: TimeReading, name: str, rows: TimeCounts, frame: pl.LazyFrame) -> list[str]:
+    """How many naive times of a named zone lie in an hour that it has twice; which of the two was meant, nothing says."""
+    if times.zone is None or not rows.naive or rows.first is None or rows.last is None:
+        return []
+    if rows.last.year - rows.first.year > YEARS:
+        return []
+    spans = _set_back(times.zone, rows.first, rows.last)
+    if not spans:
+        return []
+    moment = times.of(frame.collect_schema()[times.column])
+    inside = pl.any_horizontal([(moment >= start) & (moment < end) for start, end in spans])
+    with reading():
+        count = int(frame.select(inside.sum()).collect(engine="streaming").item())
+    if not count:
+        return []
+    return [
+        f"{say.count(count)} rows of {name} lie in an hour that the end of summer time repeats in {times.zone}: they were read "
+        f"as the first of the two; write {times.column!r} in UTC or with its offset to keep them apart"
+    ]
+
+
+def _set_back(zone: str, first: datetime, last: datetime) -> list[tuple[datetime, datetime]]:
+    """Stretches of naive UTC whose wall-clock times come again right after them."""
+    from zoneinfo import ZoneInfo
+
+    place = ZoneInfo(zone)
+
+    def offset(moment: datetime) -> timedelta:
+        return moment.replace(tzinfo=UTC).astimezone(place).utcoffset() or timedelta()
+
+    spans = []
+    day = datetime(first.year, first.month, first.day) - timedelta(days=1)
+    while day <= last:
+        following = day + timedelta(days=1)
+        back = offset(day) - offset(following)
+        if back > timedelta():
+            minutes = (day + timedelta(minutes=15 * k) for k in range(1, 97))
+            change = next(moment for moment in minutes if offset(moment) == offset(following))
+            spans.append((change - back, change))
+        day = following
+    return spans
 
 
 def _changes(first: int, last: int) -> list[tuple[datetime, bool]]:

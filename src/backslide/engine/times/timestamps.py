@@ -131,11 +131,17 @@ class TimeReading:
 
 
 def in_place(frame: pl.LazyFrame, reading: TimeReading, roles: Roles) -> pl.LazyFrame:
-    """Rows with the time column as naive UTC, so that no look at fewer rows reads it otherwise; a feature stays as it is."""
+    """Rows with the time column in UTC, so that no look at fewer rows reads it otherwise; a feature stays as it is.
+
+    It is naive unless the configuration names a zone for naive times, in which it would be read a second time.
+    """
     dtype = frame.collect_schema()[reading.column]
     if reading.column in (roles.features or ()):
         return frame
-    return frame.with_columns(reading.of(dtype).alias(reading.column))
+    moment = reading.of(dtype)
+    if roles.timestamp_zone is not None:
+        moment = moment.dt.replace_time_zone("UTC")
+    return frame.with_columns(moment.alias(reading.column))
 
 
 def time_expression(frame: pl.LazyFrame, column: str, dtype: pl.DataType, form: TimeFormat | None = None) -> pl.Expr:
