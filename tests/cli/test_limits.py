@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import subprocess
@@ -11,8 +12,10 @@ import time
 import polars as pl
 import pytest
 
+from backslide.cli import memory
 from backslide.contracts import files
 from backslide.contracts.files import write_whole
+from commands import backslide
 
 CONFIG = """\
 [model]
@@ -29,6 +32,13 @@ trusted = true
 {}
 """
 HUNGRY = "HELD = []\ndef score(frame):\n    while True:\n        HELD.append(bytearray(b'x' * 10**7))\n"
+DEAF = """
+import hashlib
+from pathlib import Path
+def score(frame):
+    Path('begun').touch()
+    hashlib.pbkdf2_hmac('sha256', b'x', b'y', 2**31 - 1)  # native code, which no signal interrupts
+"""
 IDLE = "import time\nfrom pathlib import Path\ndef score(frame):\n    Path('begun').touch()\n    time.sleep(60)\n"
 
 
@@ -39,21 +49,91 @@ def command(tmp_path):
     )
     frame.write_parquet(tmp_path / "rows.parquet")
 
-    def start(code, engine):
+    def start(code, engine, before="", **variables):
         (tmp_path / "own.py").write_text(code, encoding="utf-8")
         (tmp_path / "backslide.toml").write_text(CONFIG.format(engine), encoding="utf-8")
-        arguments = [sys.executable, "-m", "backslide", "diagnose", "-q", "--quick", "--json", "out.json"]
-        return subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        program = f"import sys\nfrom backslide.cli import main, memory, signals\n{before}\nsys.exit(main(sys.argv[1:]))"
+        arguments = [sys.executable, "-c", program, "diagnose", "-q", "--quick", "--json", "out.json"]
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(arguments, cwd=tmp_path, env={**os.environ, **variables}, **streams)
 
     return start
 
 
 @pytest.mark.slow
 def test_more_memory_than_was_granted_is_refused_in_one_line(command):
-    out, err = command(HUNGRY, "max_memory = 1.5").communicate(timeout=120)
-    assert out == ""
+    process = command(HUNGRY, "max_memory = 1.5", BACKSLIDE_MAX_MEMORY="1")
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (2, "")
     assert err.count("\n") == 1, err
     assert "more than 1.5 GB ([engine] max_memory)" in err
+
+
+@pytest.mark.slow
+def test_without_a_setting_four_fifths_of_the_free_memory_are_granted(command, tmp_path):
+    process = command(HUNGRY, "", "memory.free = lambda: 1e9")
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (2, "")
+    assert err.count("\n") == 1, err
+    assert "GB (four fifths of the memory that was free); give it fewer rows or uncompressed Parquet" in err
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(("out", "."))]
+
+
+@pytest.mark.slow
+def test_a_small_packed_file_that_unpacks_to_more_than_was_granted_is_refused_in_one_line(tmp_path):
+    row = b"2026-01-01,a,a,1.5,north\n"
+    with gzip.open(tmp_path / "rows.csv.gz", "wb", 6) as file:
+        file.write(b"at,label,prediction,amount,branch\n")
+        for _ in range(400):
+            file.write(row * 40_000)
+    assert (tmp_path / "rows.csv.gz").stat().st_size < 3e6
+    arguments = [sys.executable, "-m", "backslide", "init", "rows.csv.gz", "--out", "new.toml"]
+    done = subprocess.run(
+        arguments,
+        cwd=tmp_path,
+        env={**os.environ, "BACKSLIDE_MAX_MEMORY": "0.35"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "more than 0.35 GB (BACKSLIDE_MAX_MEMORY)" in done.stderr
+    assert os.listdir(tmp_path) == ["rows.csv.gz"]
+
+
+def test_what_is_free_is_what_the_container_leaves(tmp_path, monkeypatch):
+    (tmp_path / "machine").write_text("MemTotal: 9000000 kB\nMemAvailable: 8000000 kB\n", encoding="ascii")
+    monkeypatch.setattr(memory, "_MACHINE", tmp_path / "machine")
+    monkeypatch.setattr(memory, "_groups", list)
+    assert memory.free() == 8_000_000 * 1024
+    group = tmp_path / "group"
+    group.mkdir()
+    (group / "memory.max").write_text("max\n", encoding="ascii")
+    (group / "memory.stat").write_text("anon 300\nfile 500\n", encoding="ascii")
+    monkeypatch.setattr(memory, "_groups", lambda: [tmp_path, group])
+    assert memory.free() == 8_000_000 * 1024
+    (group / "memory.max").write_text("1000\n", encoding="ascii")
+    assert memory.free() == 700
+
+
+def test_a_limit_that_is_no_number_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("BACKSLIDE_MAX_MEMORY", "much")
+    result = backslide(tmp_path, "checks")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == "backslide: BACKSLIDE_MAX_MEMORY: expected a number of gigabytes such as 8, got 'much'\n"
+
+
+@pytest.mark.slow
+def test_native_code_that_hears_no_signal_is_ended_after_some_patience(command, tmp_path):
+    process = command(DEAF, "", "signals.PATIENCE_SECONDS = 1.0")
+    for _ in range(600):
+        if (tmp_path / "begun").exists():
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out, err) == (143, "", "backslide: terminated\n")
 
 
 @pytest.mark.slow

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 import traceback
 import warnings
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from backslide.cli.memory import watched_memory
+from backslide.cli.signals import INTERRUPTED, TERMINATED, ends_when_asked
 from backslide.contracts.containment import Termination
 from backslide.contracts.errors import BackslideError
 from backslide.contracts.files import remove_parts
@@ -24,10 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 COULD_NOT_RUN = 2
-INTERRUPTED = 128 + signal.SIGINT
-"""130, as shells count a command that Ctrl-C ended; Typer says the same."""
-TERMINATED = 128 + signal.SIGTERM
-"""143: somebody asked the process to end, a service manager for example."""
 
 # Typer ships its own copy of click since 0.16 or so; its exceptions are reached through the one name that is public.
 _UsageError = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -43,7 +38,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal that cannot show a minus sign must not end the run
     argv = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with _ends_when_asked(), _exits_are_ours(), watched_memory(), warnings.catch_warnings():
+        with ends_when_asked(_leave), _exits_are_ours(), watched_memory(), warnings.catch_warnings():
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")
             code = app(argv or ["--help"], standalone_mode=False, prog_name="backslide")
@@ -58,21 +53,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-@contextmanager
-def _ends_when_asked() -> Iterator[None]:
-    """SIGTERM unwinds like Ctrl-C, so that stores are closed; whoever handles it already is left alone."""
-    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if ours:
-        signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        if ours:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+_exit = os._exit
 
 
-def _terminate(_number: int, _frame: Any) -> None:
-    raise Termination
+def _leave(sentence: str, code: int = COULD_NOT_RUN) -> None:
+    """End the process without unwinding it, with one line and nothing half written."""
+    remove_parts()
+    os.write(2, f"backslide: {scrub(sentence)}\n".encode())
+    _exit(code)
 
 
 @contextmanager
@@ -88,12 +76,7 @@ def _exits_are_ours() -> Iterator[None]:
             leave(status)
         raise SystemExit(status)
 
-    def end(sentence: str) -> None:
-        remove_parts()
-        os.write(2, f"backslide: {scrub(sentence)}\n".encode())
-        leave(COULD_NOT_RUN)
-
-    os._exit, Limits.last_resort = refuse, end
+    os._exit, Limits.last_resort = refuse, _leave
     try:
         yield
     finally:
