@@ -122,7 +122,13 @@ def _watch(folder: Path, chance: random.Random) -> Arguments:
         ["--unmute", chance.choice(TEXTS)],
         ["--mute", "missing:*", "--reason", "x", "--until", chance.choice(TEXTS)],
     ]
-    return ["watch", "watch.toml", "-q", *chance.choice(sound if gentle else sound + odd), *_outputs(chance, "--json", "--html")]
+    return [
+        "watch",
+        "watch.toml",
+        "-q",
+        *chance.choice(sound if gentle else sound + odd),
+        *_outputs(chance, "--json", "--html"),
+    ]
 
 
 def _incidents(folder: Path, chance: random.Random) -> Arguments:

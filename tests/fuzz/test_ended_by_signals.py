@@ -27,6 +27,7 @@ WRITING = {
     ("retrain",): ("-q", *FILES, "--registry", "models"),
     ("selftest",): ("-q", "--minutes", "0.02", "--rows", "1000", "--columns", "1", "--json", "out.json"),
     ("watch",): ("watch.toml", "-q", "--as-of", "2026-03-01", "--json", "out.json"),
+    ("incidents", "mark"): ("1", "known", "--config", "watch.toml", "--note", "x"),
     ("report",): ("diagnosis.json", "--html", "out.html", "--charts", "charts"),
     ("integrity",): (*SNAPSHOTS, "-q", "--json", "out.json", "--md", "out.md"),
     ("snapshot",): ("--model", "model.joblib", "--data", "reference.parquet", "--out", "s.json", "-q"),
@@ -42,7 +43,7 @@ WRITING = {
     ("log", "label"): ("answers.csv", *STORE),
 }
 """What each command writes with."""
-SILENT = {("checks",), ("log", "stats")}
+SILENT = {("checks",), ("incidents",), ("log", "stats")}
 """Those that write nothing."""
 
 

@@ -12,7 +12,7 @@ from backslide.case import Case
 from backslide.contracts import say
 from backslide.engine.columns import names
 from backslide.engine.columns.cache import once
-from backslide.engine.columns.pair import MISSING, Pair, to_numbers
+from backslide.engine.columns.pair import MISSING, Pair, to_numbers, to_words
 from backslide.stats.drift.functions_of_time import comes_in_runs, follows_cycle, runs_with_time
 from backslide.stats.metrics.metric import Floats
 
@@ -50,7 +50,7 @@ def _apart(pair: Pair) -> float:
             inside = (own >= other[0]) & (own <= other[-1]) if len(other) else np.zeros(len(own), bool)
             shares.append(1 - float(inside.mean()) if len(own) else 0.0)
         return max(shares)
-    known = [texts[texts != MISSING].astype(str) for texts in pair.texts]
+    known = [to_words(texts[texts != MISSING]) for texts in pair.texts]
     return max(1 - float(np.isin(own, other).mean()) if len(own) else 0.0 for own, other in (known, known[::-1]))
 
 
@@ -61,7 +61,7 @@ def _tells_time(pair: Pair, seconds: Floats) -> bool:
 
 def _in_order(pair: Pair, seconds: Floats) -> Floats:
     """Categories as codes in the order of their mean time (n,), so that "2024-03" after "2024-02" runs with time."""
-    texts = pair.texts[0].astype(str)
+    texts = to_words(pair.texts[0])
     if len(pair.levels[0]) > len(texts) / LEAST_OF_A_LEVEL:
         return np.full(
             len(texts), np.nan

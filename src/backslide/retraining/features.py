@@ -15,7 +15,7 @@ import polars as pl
 from scipy import stats
 
 from backslide.contracts.retrain import FeatureRank
-from backslide.engine.columns.pair import to_numbers, to_texts
+from backslide.engine.columns.pair import to_numbers, to_texts, to_words
 from backslide.playbook.shadow.differences import difference
 from backslide.retraining.backtest import Backtest, CandidateResult, arms_of, fit_plan, try_plan
 from backslide.retraining.history import History, Mask
@@ -116,7 +116,7 @@ def _told_apart(series: pl.Series, old: Mask, new: Mask) -> float:
         a, b = a[np.isfinite(a)], b[np.isfinite(b)]
         return max(float(stats.ks_2samp(a, b).statistic) if len(a) and len(b) else 0.0, missing)
     texts = np.array(to_texts(series), object)
-    levels, index = np.unique(texts.astype(str), return_inverse=True)
+    levels, index = np.unique(to_words(texts), return_inverse=True)
     if len(levels) > 0.5 * len(texts):
         return 0.0  # running text or an identifier: nothing that could be coarsened
     shares = [np.bincount(index[mask], minlength=len(levels)) / mask.sum() for mask in (old, new)]

@@ -14,7 +14,7 @@ from backslide.contracts.diagnosis import LEAST_ROWS
 from backslide.engine.columns import names
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.design_matrix import make_design
-from backslide.engine.columns.pair import Pair, to_numbers, to_texts
+from backslide.engine.columns.pair import Pair, to_numbers, to_texts, to_words
 from backslide.stats.drift.boosting import classify, regress
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import ranks
@@ -124,13 +124,14 @@ def _draw_levels(
 ) -> list[object]:
     frequent = sorted(pair.levels[0], key=lambda k: -pair.levels[0][k])[:40]
     texts = pair.texts[0][known]
-    use = np.isin(texts.astype(str), frequent)
+    use = np.isin(to_words(texts), to_words(frequent))
     if len(set(texts[use])) < 2:
         return [frequent[0] if frequent else None] * len(x)
-    model = classify(x_ref[use], texts[use].astype(str), categorical, rounds=40, l2=0.0)
+    model = classify(x_ref[use], to_words(texts[use]), categorical, rounds=40, l2=0.0)
     cumulative = np.cumsum(model.predict_proba(x), axis=1)
     chosen = (rng.random((len(x), 1)) > cumulative).sum(axis=1).clip(0, len(model.classes_) - 1)
-    values = [str(model.classes_[i]) for i in chosen]
+    original = dict(zip(to_words(frequent), frequent, strict=True))
+    values = [str(original[model.classes_[i]]) for i in chosen]
     if pair.reference.dtype == pl.Boolean:
         return [value == "true" for value in values]
     return list(values)

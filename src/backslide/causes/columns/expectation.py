@@ -17,7 +17,7 @@ from backslide.case import Case
 from backslide.causes.columns.edit import Mask
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.design_matrix import make_design
-from backslide.engine.columns.pair import MISSING, Pair
+from backslide.engine.columns.pair import MISSING, Pair, to_words
 from backslide.playbook.clock import time_columns
 from backslide.playbook.concept.screen import left_by_screen
 from backslide.stats.drift.boosting import classify, regress
@@ -212,7 +212,7 @@ def _levels(
     held_out: Mask,
     rng: np.random.Generator,
 ) -> ColumnExpectation | None:
-    texts = [part.astype(str) for part in pair.texts]
+    texts = [to_words(part) for part in pair.texts]
     names, counts = np.unique(texts[0][rows], return_counts=True)
     frequent = names[np.argsort(-counts, kind="stable")][:MOST_LEVELS]
     rows = rows[np.isin(texts[0][rows], frequent)]

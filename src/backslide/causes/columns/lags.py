@@ -16,7 +16,7 @@ from backslide.case import Case, Side
 from backslide.causes.columns.expectation import earlier_rows
 from backslide.engine.columns import names
 from backslide.engine.columns.cache import once
-from backslide.engine.columns.pair import MISSING, Pair
+from backslide.engine.columns.pair import MISSING, Pair, to_words
 from backslide.engine.columns.sample import positions
 from backslide.playbook.clock import time_columns
 from backslide.playbook.concept.screen import left_by_screen
@@ -102,9 +102,9 @@ def _ranks(pair: Pair, window: int, first: int | None = None) -> Floats:
 def _indicators(pair: Pair, window: int, first: int | None = None) -> Floats:
     counts = pair.levels[0]
     frequent = sorted(counts, key=lambda level: (-counts[level], level))[:MOST_LEVELS]
-    texts = pair.texts[window][:first].astype(str)
+    texts = to_words(pair.texts[window][:first])
     return (
-        np.column_stack([(texts == level).astype(float) for level in frequent])
+        np.column_stack([(texts == level).astype(float) for level in to_words(frequent)])
         if frequent
         else np.empty((len(texts), 0))
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backslide.case import Case
-from backslide.engine.columns.pair import MISSING, Pair
+from backslide.engine.columns.pair import MISSING, Pair, to_words
 from backslide.stats.metrics.metric import Floats
 
 PURE = 0.95
@@ -33,7 +33,7 @@ def _by_day(pair: Pair, window: int, days: np.ndarray[tuple[int], np.dtype[np.in
         return _within_share(pair.numbers[window], inverse) < WITHIN
     texts = pair.texts[window]
     known = texts != MISSING
-    _, codes = np.unique(texts[known].astype(str), return_inverse=True)
+    _, codes = np.unique(to_words(texts[known]), return_inverse=True)
     if not len(codes):
         return True
     table = np.zeros((len(values), codes.max() + 1))

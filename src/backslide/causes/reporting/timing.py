@@ -13,6 +13,7 @@ from backslide.causes.reporting.onset import EPOCH, change_of_days
 from backslide.causes.shift.shifts import WorldChange
 from backslide.contracts.cause import Began, CauseKind
 from backslide.engine.columns import names
+from backslide.engine.columns.pair import to_words
 from backslide.engine.columns.segments import holds
 from backslide.stats.change.affected_period import period
 from backslide.stats.metrics.metric import Floats
@@ -91,7 +92,7 @@ def _gained(case: Case, column: str) -> tuple[Floats, Floats]:
         coded = bins_of(*pair.numbers, pair.discrete)
         cells = [codes.astype(str) for codes in coded[:2]]
     else:
-        cells = [texts.astype(str) for texts in pair.texts]
+        cells = [to_words(texts) for texts in pair.texts]
     more = [
         level for level in np.unique(np.concatenate(cells)) if (cells[1] == level).mean() > (cells[0] == level).mean()
     ]

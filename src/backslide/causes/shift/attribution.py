@@ -9,7 +9,7 @@ from backslide.case import Case
 from backslide.causes.columns.association import dependence
 from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.contracts import say
-from backslide.engine.columns.pair import Pair
+from backslide.engine.columns.pair import Pair, to_words
 from backslide.playbook.concept.decomposition import Populations, Split
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.shift import doubly_robust
@@ -28,7 +28,7 @@ def coded(pair: Pair, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64],
     if pair.numeric:
         ref, cur = (numbers[r] for numbers, r in zip(pair.numbers, rows, strict=True))
         return doubly_robust.bins_of(ref, cur, pair.discrete)
-    texts = [t[r].astype(str) for t, r in zip(pair.texts, rows, strict=True)]
+    texts = [to_words(t[r]) for t, r in zip(pair.texts, rows, strict=True)]
     levels = {level: code for code, level in enumerate(sorted(set(texts[0])))}
     rest = len(levels)
     codes = [np.array([levels.get(t, rest) for t in side], np.int64) for side in texts]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
+from hashlib import blake2b
 
 import numpy as np
 import polars as pl
@@ -38,6 +39,25 @@ def to_texts(series: pl.Series) -> NDArray[np.object_]:
         text = pl.when(whole).then(value.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(value.cast(pl.String))
         series = series.fill_nan(None).to_frame("x").select(text).to_series()
     return series.cast(pl.String, strict=False).fill_null(MISSING).to_numpy().astype(object)
+
+
+LONGEST_WORD = 1_000
+"""Characters of a text up to which it stands in an array as it is: such an array takes four bytes for each of the longest one, in
+every row, so that one document of ten megabytes in a sample would take the memory of a machine."""
+SHOWN_OF_LONG = 200
+"""Characters of a longer text that stand before its digest."""
+
+
+def to_words(texts: Iterable[object]) -> NDArray[np.str_]:
+    """Texts as an array of fixed width (n,), which sorts and compares fast; long ones as beginning and digest, still distinct."""
+    words = [str(text) for text in texts]
+    if any(len(word) > LONGEST_WORD for word in words):
+        words = [_abbreviated(word) if len(word) > LONGEST_WORD else word for word in words]
+    return np.array(words, dtype=np.str_)
+
+
+def _abbreviated(word: str) -> str:
+    return f"{word[:SHOWN_OF_LONG]}… {blake2b(word.encode(errors='replace'), digest_size=16).hexdigest()}"
 
 
 def codes_in(texts: pl.Series | NDArray[np.object_], place: Mapping[str, int], rest: int) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from backslide.contracts import say
 from backslide.contracts import shadow as contract
 from backslide.contracts.finding import Estimate
 from backslide.engine.columns.kinds import ColumnKind
-from backslide.engine.columns.pair import to_numbers, to_texts
+from backslide.engine.columns.pair import to_numbers, to_texts, to_words
 from backslide.playbook.shadow.arms import Arms
 from backslide.stats.shift.sample_ratio import counts_differ, sample_ratio, values_differ
 from backslide.stats.two_sample import holm
@@ -87,7 +87,7 @@ def _numbers(sides: list[pl.Series]) -> tuple[float, float]:
 
 def _levels(sides: list[pl.Series]) -> tuple[float, float]:
     texts = [to_texts(s) for s in sides]
-    levels, index = np.unique(np.concatenate(texts).astype(str), return_inverse=True)
+    levels, index = np.unique(to_words(np.concatenate(texts)), return_inverse=True)
     if len(levels) > MOST_LEVELS:
         return 0.0, 1.0
     one, other = index[: len(texts[0])], index[len(texts[0]) :]

@@ -31,7 +31,7 @@ from backslide.causes.faults.base import Hypothesis, scenario_with
 from backslide.causes.faults.column_signature import ColumnSignature
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.engine.columns.pair import Pair
+from backslide.engine.columns.pair import Pair, to_words
 from backslide.playbook.base import Scenario
 
 _DIGITS = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)
@@ -75,7 +75,7 @@ class CategoryRecode(ColumnSignature):
             pair,
             f"the values of {pair.name} were {how}: {say.listed(shown)}",
             f"map {len(mapping)} {'value' if len(mapping) == 1 else 'values'} of {pair.name} back",
-            np.isin(pair.texts[1].astype(str), list(mapping)),
+            np.isin(to_words(pair.texts[1]), to_words(mapping)),
             exact=exact,
             back=mapping,
             forth={old: new for new, old in mapping.items()},
@@ -104,7 +104,7 @@ def _show(level: str) -> str:
 
 def _map_levels(frame: pl.DataFrame, column: str, mapping: dict[str, str], pair: Pair) -> pl.DataFrame:
     texts = edit.texts_of(frame, column)
-    rows = np.isin(texts.astype(str), list(mapping))
+    rows = np.isin(to_words(texts), to_words(mapping))
     values: list[object] = [mapping.get(str(text)) for text in texts]
     if pair.numeric:
         # The new values are numbers, as those of the column are:

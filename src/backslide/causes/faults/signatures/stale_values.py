@@ -48,7 +48,7 @@ from backslide.causes.faults import damage
 from backslide.causes.faults.base import Hypothesis, Signature, evidence_of
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.engine.columns.pair import Pair, to_texts
+from backslide.engine.columns.pair import Pair, to_texts, to_words
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.playbook.clock import time_columns
@@ -112,7 +112,7 @@ class Delay:
             seconds = seconds_of(side)
             return None if seconds is None else rows_in_time(seconds, self.days * DAY)
         window = 0 if side is case.reference else 1
-        return rows_of_key(case.pairs[self.key].texts[window].astype(str))
+        return rows_of_key(to_words(case.pairs[self.key].texts[window]))
 
 
 class StaleValues(Signature):

@@ -21,7 +21,7 @@ from backslide.causes.faults.column_signature import LostValues
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.kinds import ColumnKind
-from backslide.engine.columns.pair import Pair
+from backslide.engine.columns.pair import Pair, to_words
 from backslide.playbook.base import Scenario
 
 MIN_SHARE = 0.01
@@ -54,7 +54,7 @@ class UnseenCategory(LostValues):
             pair,
             f"{say.percent(share)} of {pair.name} holds values never seen before: {shown}",
             f"fill {pair.name} from the other columns where it is unseen",
-            np.isin(pair.texts[1].astype(str), list(unseen)),
+            np.isin(to_words(pair.texts[1]), to_words(unseen)),
             value=by_count[0],
             rate=share,
         )
