@@ -80,26 +80,18 @@ def test_without_a_setting_four_fifths_of_the_free_memory_are_granted(command, t
 
 
 @pytest.mark.slow
-def test_a_small_packed_file_that_unpacks_to_more_than_was_granted_is_refused_in_one_line(tmp_path):
+def test_a_small_packed_file_is_read_piece_by_piece(tmp_path):
     row = b"2026-01-01,a,a,1.5,north\n"
     with gzip.open(tmp_path / "rows.csv.gz", "wb", 6) as file:
         file.write(b"at,label,prediction,amount,branch\n")
-        for _ in range(400):
-            file.write(row * 40_000)
-    assert (tmp_path / "rows.csv.gz").stat().st_size < 3e6
+        for _ in range(1_000):
+            file.write(row * 40_000)  # a gigabyte together
+    assert (tmp_path / "rows.csv.gz").stat().st_size < 6e6
     arguments = [sys.executable, "-m", "backslide", "init", "rows.csv.gz", "--out", "new.toml"]
-    done = subprocess.run(
-        arguments,
-        cwd=tmp_path,
-        env={**os.environ, "BACKSLIDE_MAX_MEMORY": "0.35"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert "more than 0.35 GB (BACKSLIDE_MAX_MEMORY)" in done.stderr
-    assert os.listdir(tmp_path) == ["rows.csv.gz"]
+    limits = {"BACKSLIDE_MAX_MEMORY": "0.8", "POLARS_MAX_THREADS": "2"}
+    streams = {"capture_output": True, "text": True, "timeout": 600}
+    done = subprocess.run(arguments, cwd=tmp_path, env={**os.environ, **limits}, **streams)
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_is_free_is_what_the_container_leaves(tmp_path, monkeypatch):

@@ -1,9 +1,11 @@
 """Every data type belongs to one kind."""
 
+import numpy as np
 import polars as pl
 import pytest
 
 from backslide.engine.columns.kinds import ColumnKind, kind_of
+from backslide.engine.columns.pair import to_words
 
 pytestmark = pytest.mark.core
 
@@ -33,3 +35,12 @@ KINDS = {
 @pytest.mark.parametrize(("kind", "dtype"), [(kind, dtype) for kind, types in KINDS.items() for dtype in types])
 def test_kind(kind, dtype):
     assert kind_of(dtype) is kind
+
+
+def test_a_long_cell_does_not_widen_every_row():
+    long = "x" * 10**6
+    words = to_words([long, long + "y", "a", None, *["b"] * 1000])
+    assert words.nbytes < 2e6
+    assert len(set(words.tolist())) == 5
+    assert (to_words(["x" * 999, "a"]) == np.array(["x" * 999, "a"])).all()
+    assert to_words([]).dtype.kind == "U"

@@ -140,7 +140,8 @@ class EngineSettings(SettingsSection):
     false_discovery_rate: float = Field(default=0.01, gt=0, lt=0.5)
     """Of all findings of a report with a p-value, outside the verdict's own."""
     max_memory: float | None = Field(default=None, gt=0)
-    """Gigabytes that a command may take; beyond them it ends with 2 and one line. Default: what the machine has."""
+    """Gigabytes that a command may take; beyond them it ends with 2 and one line. Default: the environment variable
+    BACKSLIDE_MAX_MEMORY, else four fifths of what the machine or the container had free when the command began."""
     model_timeout: float = Field(default=3600.0, gt=0, le=604_800)
     """Seconds that one call of your own code may take: loading a model, asking it about a batch, training a candidate."""
 
