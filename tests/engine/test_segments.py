@@ -74,8 +74,8 @@ def test_a_column_that_one_window_lacks_is_refused():
     ("text", "said"),
     [
         ("age + 1", "yes-or-no"),
-        ("age > avg(age)", "depends on other rows"),
-        ("max(age) > 3", "depends on other rows"),
+        ("age > avg(age)", "depends on rows other than its own"),
+        ("max(age) > 3", "depends on rows other than its own"),
         ("age = 'old'", "cannot be evaluated"),
     ],
 )

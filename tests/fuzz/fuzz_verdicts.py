@@ -82,7 +82,9 @@ def judge(folder: Path, outcome: Outcome, seconds: float) -> str | None:
     for text in texts:
         if (wrong := _wrong_json(text)) is not None:
             return wrong
-    pages = [*folder.glob("out.html"), *folder.glob("charts/*.html")]
+    # Pages of watching are a folder of that name.
+    pages = [*folder.glob("out.html"), *folder.glob("out.html/*.html"), *folder.glob("charts/*.html")]
+    pages = [page for page in pages if page.is_file()]
     return next((wrong for page in pages if (wrong := _alive(page.read_text(encoding="utf-8"))) is not None), None)
 
 
