@@ -354,7 +354,7 @@ def test_without_costs_there_is_no_expected_cost():
         ({"yes": -1.0}, "at least 0, got -1"),
         ({"no": {"yes": float("nan")}}, "finite cost"),
         ({"yes": float("inf")}, "finite cost"),
-        ({"yes": 0.0, "no": 0.0}, "0 for every one"),
+        ({"yes": 0.0, "no": 0.0}, "at least one error that costs more than 0"),
     ],
 )
 def test_costs_that_make_no_sense_are_one_line(costs, message):

@@ -207,7 +207,7 @@ def test_a_flow_that_grew_because_of_the_mix_is_a_note():
     assert flow.severity == Severity.NOTE
     assert flow.numbers["by_class_mix"] == pytest.approx(0.075, abs=0.015)
     assert abs(flow.numbers["by_rate"]) < 0.015
-    assert "because of more or fewer rows labelled 'b'" in flow.summary
+    assert "from more or fewer rows labelled 'b'" in flow.summary
 
 
 @pytest.mark.slow
