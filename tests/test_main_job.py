@@ -352,7 +352,7 @@ def test_a_class_that_fell_behind_a_headline_that_held_is_a_degradation_in_part(
 def test_random_halves_of_one_period_are_hardly_ever_degraded():
     rng = np.random.default_rng(6)
     bad = 0
-    for _ in range(runs(24, 60)):
+    for _ in range(runs(12, 60)):
         frame = scenarios.served(rng, rows=2500, days=56)
         half = pl.Series(rng.random(frame.height) < 0.5)
         bad += causes_of(frame.filter(half), frame.filter(~half), roles=ROLES).verdict.bad

@@ -11,7 +11,7 @@ from real.periods import PERIODS, data_faults, diagnosed, random_pair
 from scale import most, runs
 
 pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.rates]
-PAIRS = runs(21, 200)
+PAIRS = runs(14, 200)
 SMALLEST, LARGEST = 300, 20_000
 SHARE_OF_FALSE_ALARMS = 0.02
 

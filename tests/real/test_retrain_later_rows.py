@@ -38,7 +38,7 @@ def setting(name: str, start: int):
 @pytest.mark.parametrize(
     ("name", "start"),
     [("green_taxi_fares", 42_500), ("scotus_case_facts", 0), ("bank_marketing", 18_711), ("electricity", 21_812)][
-        : runs(2, 4)
+        : runs(1, 4)
     ],
 )
 def test_after_drift_a_candidate_is_recommended_and_keeps_its_promise(name, start):

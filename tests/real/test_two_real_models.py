@@ -9,12 +9,16 @@ from sklearn.base import clone
 from backslide.contracts.cause import CauseKind, Confidence
 from real import by_cli
 from real.broken_stacks import stack
+from scale import runs
 
 pytestmark = pytest.mark.data
 pytest.importorskip("shap")
 
 
-@pytest.mark.parametrize(("name", "kind", "column"), [("taxi", "trees", "trip_distance"), ("census", "linear", "agep")])
+@pytest.mark.rates
+@pytest.mark.parametrize(
+    ("name", "kind", "column"), [("taxi", "trees", "trip_distance"), ("census", "linear", "agep")][: runs(1, 2)]
+)
 def test_a_model_that_never_learnt_a_column_responds_differently_to_it(name, kind, column, tmp_path):
     s = stack(name, kind)
     rows = s.frame(s.reference)
