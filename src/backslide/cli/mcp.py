@@ -28,7 +28,10 @@ def mcp(
         bool, typer.Option("--allow-writes", help="Let the assistant mark incidents as false, fixed or known.")
     ] = False,
 ) -> int:
-    """Answer an assistant's questions over stdio (Model Context Protocol); reads only, unless told otherwise."""
+    """Let an assistant ask what happened and why, over MCP.
+
+    The Model Context Protocol over stdin and stdout; it only reads, unless --allow-writes is given.
+    """
     server = make_server(config, allow_writes=allow_writes)
     with public_output():
         server.run("stdio")
