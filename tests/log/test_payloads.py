@@ -122,6 +122,9 @@ def test_every_format_has_a_sample():
                       "parameters": {"content_type": "base64"}}]}, [{"t": "hi"}]),
         ([{"a": 1}, {"a": 2}], [{"a": 1}, {"a": 2}]),
         ({"a": 1, "b": None}, [{"a": 1, "b": None}]),
+        ({"features": {"a": 1}, "id": "x"}, [{"a": 1}]),
+        ({"input": [0.1, 0.2], "age": 3}, [{"input": [0.1, 0.2], "age": 3}]),
+        ([{"v": [0.1, 0.2], "w": [1, 2]}], [{"v": [0.1, 0.2], "w": [1, 2]}]),
     ],
 )  # fmt: skip
 def test_rows_of_requests(body: Any, rows: list[dict[str, Any]]):
@@ -136,7 +139,8 @@ def test_rows_of_requests(body: Any, rows: list[dict[str, Any]]):
         ({"predictions": [{"label": "no", "score": 0.8}]}, {}, {"prediction": "no", "rest": {"score": 0.8}}),
         ({"predictions": [{"label": "no", "probabilities": {"no": 0.8, "yes": 0.2}}]}, {},
          {"prediction": "no", "scores": {"no": 0.8, "yes": 0.2}}),
-        ({"predictions": [[0.2, 0.8]]}, {"classes": ("no", "yes")}, {"scores": {"no": 0.2, "yes": 0.8}, "prediction": "yes"}),
+        ({"predictions": [[0.2, 0.8]]}, {"classes": ("no", "yes")},
+         {"scores": {"no": 0.2, "yes": 0.8}, "prediction": "yes", "decided": True}),
         ({"outputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [2.5]}]}, {}, {"prediction": 2.5}),
         ({"predictions": [{"decision": "a", "p": [0.1, 0.9]}]}, {"prediction": "decision", "scores": "p"},
          {"prediction": "a", "scores": {"0": 0.1, "1": 0.9}}),
@@ -183,6 +187,34 @@ def test_a_row_may_bring_its_own_id_time_and_label(tmp_path: Path):
     (row,) = open_log(tmp_path).predictions().collect().iter_rows(named=True)
     assert (row["id"], row["at"], row["prediction"], row["age"]) == ("o-9", datetime(2026, 2, 1, tzinfo=UTC), "no", 3)
     assert row["label"] == "yes"
+
+
+def test_what_a_response_calls_a_label_is_no_outcome(tmp_path: Path):
+    answer = {"predictions": [{"prediction": "no", "label": "risky"}]}
+    records = [event("request", {"instances": [[1, "cook"]]}), event("response", answer)]
+    assert ingest_payloads(records, tmp_path, "loans", "kserve", settings=NAMES).added == {
+        "predictions": 1,
+        "labels": 0,
+    }
+
+
+def test_outcomes_that_bentoml_kept_are_labels(tmp_path: Path):
+    row = PEOPLE[0] | {"said": "no", "truth": "yes", "timestamp": AT[:-1], "request_id": "c-1"}
+    assert ingest_payloads([MONITOR, row], tmp_path, "loans", "bentoml").added == {"predictions": 1, "labels": 1}
+
+
+def test_halves_that_come_again_and_calls_without_a_time_are_counted(tmp_path: Path):
+    records = [stored("request", ROWS), stored("request", ROWS), stored("response", ANSWERS)]
+    report = ingest_payloads(records, tmp_path, "loans", "kserve", settings=NAMES)
+    assert (report.without_time, report.decided) == (1, 2)
+    assert report.skipped == {"halves of calls that came again; the last one counts": 1}
+
+
+def test_errors_that_quote_values_are_one_reason(tmp_path: Path):
+    calls = [{"id": f"c{k}", "time": f"soon {k}", "request": {"a": 1}, "response": 1} for k in range(20)]
+    sound = {"id": "s", "time": AT, "request": {"a": 1}, "response": 1}
+    report = ingest_payloads([*calls, sound], tmp_path, "loans", "json-lines")
+    assert list(report.skipped.values()) == [20]
 
 
 def test_killed_between_commits_and_run_again_nothing_is_lost_or_doubled(
@@ -244,7 +276,8 @@ def test_on_the_command_line_from_files_of_any_kind(tmp_path: Path):
     )
     take = ("log", "ingest", "payloads", "--format", "kserve", "--model", "loans", "--config", "names.toml")
     done = backslide(tmp_path, *take)
-    assert done.out == "loans: 6 predictions added of 3 calls in 6 records\n", done.err
+    told = "loans: 6 predictions added of 3 calls in 6 records\n  prediction taken from the largest score: 6 rows\n"
+    assert done.out == told, done.err
     again = json.loads(backslide(tmp_path, *take, "--json").out)
     assert again["added"] == {"predictions": 0, "labels": 0}
     assert backslide(tmp_path, "log", "export", "--model", "loans", "out.parquet").code == 0

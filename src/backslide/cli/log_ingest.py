@@ -92,6 +92,10 @@ def run_payloads(
         say(json.dumps({"format": "backslide.log-ingest/1", **asdict(done)}, indent=2))
         return 0
     _tell(done, f"{count(done.calls)} calls in {count(done.records)} records")
+    if done.without_time:
+        say(f"  without a time: {count(done.without_time)} calls")
+    if done.decided:
+        say(f"  prediction taken from the largest score: {count(done.decided)} rows")
     for words in describe_skipped(done.skipped):
         say(f"  left out: {words}")
     return 0

@@ -51,7 +51,7 @@ class Monitor:
             request = hashlib.blake2b(orjson.dumps(record, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
         self.seen[request] += 1  # every row of a batch has the id of its request
         id = request if self.seen[request] == 1 else f"{request}-{self.seen[request] - 1}"
-        call = Exchange(id, record["timestamp"], by_role["feature"], [response], self.version)
+        call = Exchange(id, record["timestamp"], [by_role["feature"]], [response], self.version)
         if by_role["target"]:
-            call.extra["label"] = next(iter(by_role["target"].values()))
+            call.label = next(iter(by_role["target"].values()))
         return call

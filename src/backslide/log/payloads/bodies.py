@@ -22,6 +22,19 @@ from backslide.log.payloads.exchange import UnreadableRecordError
 Row = dict[str, Any]
 WIDEST = 32
 """Values of a tensor a row that become columns without names of their own; longer ones stay a vector, as embeddings are."""
+ROWS_BY_PROTOCOL = ("instances", "dataframe_records")
+ROWS_BY_HABIT = ("inputs", "input", "data", "features")
+"""Words that a feature may be called as well: they hold the rows only where nothing but an envelope stands beside them."""
+ENVELOPE = (
+    "id",
+    "parameters",
+    "params",
+    "signature_name",
+    "model_name",
+    "model_version",
+    "outputs",
+    "client_request_id",
+)
 PREDICTIONS = ("prediction", "predicted_class", "predicted_label", "label", "class", "predict", "output")
 SCORES = ("probabilities", "scores", "predict_proba", "output_probability", "probability", "proba")
 
@@ -55,8 +68,8 @@ def request_rows(body: Any, settings: PayloadSettings) -> list[Row]:
             return _split_rows(split, settings)
         if _is_tensors(body.get("inputs")):
             return _columns_to_rows(_tensor_columns(body["inputs"], settings.features), settings)
-        for key in ("instances", "dataframe_records", "inputs", "input", "data", "features"):
-            if key in body and isinstance(body[key], (list, dict)):
+        for key in (*ROWS_BY_PROTOCOL, *ROWS_BY_HABIT):
+            if isinstance(body.get(key), (list, dict)) and (key in ROWS_BY_PROTOCOL or body.keys() <= {key, *ENVELOPE}):
                 return request_rows(body[key], settings) if isinstance(body[key], dict) else _items(body[key], settings)
         if body and all(isinstance(values, list) for values in body.values()):
             return _columns_to_rows(body, settings)  # an object of columns
@@ -68,6 +81,8 @@ def request_rows(body: Any, settings: PayloadSettings) -> list[Row]:
 
 def response_rows(body: Any, settings: PayloadSettings) -> list[Row]:
     """``prediction`` (or nothing), ``scores`` by class label, and what else was answered, of every row.
+
+    ``decided`` is set where the prediction is not what was answered but the class with the largest score.
 
     Raises:
         UnreadableRecordError: the call failed, or the body holds no answers.
@@ -240,4 +255,4 @@ def _with_decision(answer: Row, settings: PayloadSettings) -> Row:
     if "prediction" in answer or len(answer["scores"]) < 2:
         return answer
     scores = {name: value for name, value in answer["scores"].items() if isinstance(value, (int, float))}
-    return answer | ({"prediction": max(scores, key=lambda name: scores[name])} if scores else {})
+    return answer | ({"prediction": max(scores, key=lambda name: scores[name]), "decided": True} if scores else {})

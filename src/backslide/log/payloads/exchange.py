@@ -20,6 +20,8 @@ class Exchange:
     response: Any = None
     version: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    label: Any = None
+    """The true outcome, where the server keeps it too; what a response calls a label is its answer."""
 
 
 class UnreadableRecordError(Exception):
@@ -31,7 +33,7 @@ def pair(halves: Iterable[Exchange], reasons: Counter[str]) -> Iterator[Exchange
 
     Args:
         halves: calls and halves of calls in any order.
-        reasons: halves whose other half never came are counted.
+        reasons: halves whose other half never came, and those that came again, are counted.
     """
     waiting: dict[str, Exchange] = {}
     for half in halves:
@@ -41,6 +43,8 @@ def pair(halves: Iterable[Exchange], reasons: Counter[str]) -> Iterator[Exchange
         other = waiting.pop(half.id, None)
         if other is None or (other.request is None) == (half.request is None):  # sent again, the later one counts
             waiting[half.id] = half
+            if other is not None:
+                reasons["halves of calls that came again; the last one counts"] += 1
         else:
             yield _join(other, half)
     alone = Counter("requests without a response" if half.response is None else "responses without a request"
@@ -57,4 +61,5 @@ def _join(one: Exchange, other: Exchange) -> Exchange:
         response.response,
         response.version or request.version,
         request.extra | response.extra,
+        request.label if response.label is None else response.label,
     )

@@ -43,6 +43,10 @@ class PayloadReport(IngestReport):
     """Records looked at: halves of calls, or whole ones."""
     calls: int = 0
     """Whole calls among them."""
+    without_time: int = 0
+    """Calls of which nothing says when they were."""
+    decided: int = 0
+    """Rows whose prediction is the class with the largest score, because only scores were answered."""
     skipped: dict[str, int] = field(default_factory=dict)
     """Reason -> records, or calls, that tell no prediction."""
 
@@ -132,6 +136,7 @@ def _rows(
     calls: Iterable[Exchange], settings: PayloadSettings, roles: Roles, report: PayloadReport, reasons: Counter[str]
 ) -> Iterator[list[bytes]]:
     """Lines of a log, as a recorder would have written them, by call."""
+    example = ""
     for call in calls:
         report.calls += 1
         try:
@@ -139,6 +144,9 @@ def _rows(
             if len(features) != len(answers):
                 raise UnreadableRecordError("calls with other numbers of rows asked and answered")
             at = seconds(call.at)
+            if at != at:
+                report.without_time += 1
+            report.decided += sum(answer.get("decided", False) for answer in answers)
             several = len(features) > 1
             yield [
                 row
@@ -148,7 +156,8 @@ def _rows(
         except UnreadableRecordError as reason:
             reasons[str(reason)] += 1
         except (LogError, ValueError, TypeError, AttributeError, KeyError) as error:
-            reasons[f"calls that cannot be read ({error})"[:120]] += 1
+            example = example or f"calls that cannot be read, such as one with {error}"[:160]
+            reasons[example] += 1  # under the first error alone: their texts quote values
 
 
 def _lines(id: str, at: float, features: Row, answer: Row, call: Exchange, roles: Roles) -> Iterator[bytes]:
@@ -159,7 +168,7 @@ def _lines(id: str, at: float, features: Row, answer: Row, call: Exchange, roles
     if roles.timestamp is not None and own.get(roles.timestamp) is not None:
         at = seconds(own.pop(roles.timestamp))
     extra = call.extra | answer.get("rest", {})
-    label = extra.pop("label", None)
+    label = call.label
     if roles.label is not None:
         label = own.pop(roles.label, extra.pop(roles.label, label))
     served = {"k": "p", "i": id, "t": None if at != at else at, "f": own, "p": to_answer(answer.get("prediction"))}
