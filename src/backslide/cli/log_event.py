@@ -30,9 +30,9 @@ def run(
         raise LogError('expected either a text, backslide log event "deploy v2", or --from FILE')
     if source is not None and at is not None:
         raise LogError("--at belongs to a text; what a file holds has times of its own")
-    ours = 0
+    ours = others = 0
     if source is not None:
-        events, ours = read_events(source)
+        events, ours, others = read_events(source)
     else:
         words = " ".join(str(text).split())
         if not words:
@@ -41,11 +41,14 @@ def run(
     name = open_log(store).name if model is None else model
     added = add_events(store, name, events, spool=spool)
     if as_json:
-        content = {"model": name, "read": len(events) + ours, "added": added, "alarms_left_out": ours}
+        content = {"model": name, "read": len(events) + ours + others, "added": added, "alarms_left_out": ours}
+        content |= {"left_out": others} if others else {}
         say(json.dumps({"format": "backslide.log-event/1", **content}, indent=2))
         return 0
     rest = f", {len(events) - added} there already" if added < len(events) else ""
-    say(f"{name}: {counted(added, 'event')} added{rest}" + (f", {ours} of our own alarms left out" if ours else ""))
+    rest += f", {ours} of our own alarms left out" if ours else ""
+    rest += f", {others} entries left out that tell of no deploy" if others else ""
+    say(f"{name}: {counted(added, 'event')} added{rest}")
     return 0
 
 

@@ -26,28 +26,29 @@ KNOWN = (
 )
 
 
-def read_events(source: Path) -> tuple[list[DatedText], int]:
-    """Events of a file (JSON or CSV) or a git checkout, and how many are alarms of our own and left out.
+def read_events(source: Path) -> tuple[list[DatedText], int, int]:
+    """Events of a file (JSON or CSV) or a git checkout; how many alarms of our own and how many entries without a deploy it has.
 
     Raises:
         LogError: it cannot be read, or is none of what is known; the entry that is at fault is named.
     """
     if source.is_dir():
-        return list(_git_tags(source)), 0
+        return list(_git_tags(source)), 0, 0
     try:
         text = read_text(source)
         if source.suffix.lower() == ".csv":
-            return list(_table(text)), 0
+            return list(_table(text)), 0, 0
         data = parse_json(text)
     except (OSError, ValueError) as error:
         raise LogError(f"cannot read the annotations in {source}: {error}") from None
     entries = _entries(data)
     for fits, read in READERS:
         if entries and all(isinstance(one, dict) and fits(one) for one in entries):
-            return [event for number, one in enumerate(entries, 1) for event in read(one, number)], 0
+            read_each = [list(read(one, number)) for number, one in enumerate(entries, 1)]
+            return [event for events in read_each for event in events], 0, sum(not events for events in read_each)
     if entries and not any(isinstance(one, dict) and {"time", "text"} & one.keys() for one in entries):
         raise LogError(f"{source.name}: expected {KNOWN}")
-    return read_annotations(data)
+    return (*read_annotations(data), 0)
 
 
 def _entries(data: Any) -> list[Any]:
