@@ -21,7 +21,7 @@ from backslide.causes.columns.expectation import ColumnExpectation
 from backslide.causes.faults.base import Hypothesis, Remedy, evidence_of
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.engine.columns.pair import Pair
+from backslide.engine.columns.pair import Pair, to_words
 from backslide.stats.metrics.metric import Floats
 
 LEAST_ROWS = 60
@@ -128,7 +128,7 @@ def _codes(pair: Pair, one: ColumnExpectation) -> tuple[NDArray[np.int64], ...]:
         ref, cur = (np.searchsorted(edges, values) for values in pair.numbers)
         likely = [np.searchsorted(edges, np.asarray(v, float)) for v in (one.reference_foretold, one.foretold)]
     else:
-        texts = [part.astype(str) for part in pair.texts]
+        texts = [to_words(part) for part in pair.texts]
         counts = pair.levels[0]
         place = {level: i for i, level in enumerate(sorted(counts, key=lambda k: (-counts[k], k))[: PARTS - 1])}
         ref, cur = (np.array([place.get(t, PARTS - 1) for t in part]) for part in texts)

@@ -32,7 +32,7 @@ from backslide.causes.columns.association import Dependence, association, depend
 from backslide.causes.faults.base import Hypothesis, Signature, evidence_of
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.engine.columns.pair import Pair
+from backslide.engine.columns.pair import Pair, to_words
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.playbook.clock import time_columns
@@ -168,7 +168,7 @@ def _groups(case: Case, ties: Dependence) -> list[tuple[tuple[str, ...], bool, b
 
 def _varies_within_days(case: Case, name: str) -> bool:
     """Whether a column has several values on most days of the reference."""
-    days, values = case.reference.blocks, case.pairs[name].texts[0].astype(str)
+    days, values = case.reference.blocks, to_words(case.pairs[name].texts[0])
     if days is None:
         return False
     return len(np.unique(np.char.add(values, days.astype(str)))) >= MANY_A_DAY * len(np.unique(days))
