@@ -132,3 +132,31 @@ def test_recipes_in_python_are_python_and_say_what_they_do(path: Path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     words = ast.get_docstring(tree) or ""
     assert "xit code 2" in words or "2 is no answer" in words
+
+
+STUB = '#!/bin/sh\necho "$@" >>asked\n[ "$1" != "$(cat refused)" ]\n'
+
+
+@pytest.mark.parametrize(("refused", "asked"), [("", 3), ("gate", 3), ("shadow", 2), ("integrity", 1)])
+def test_a_deployment_stops_at_the_first_question_with_a_no(refused: str, asked: int, tmp_path: Path):
+    (tmp_path / "backslide").write_text(STUB, encoding="utf-8")
+    (tmp_path / "backslide").chmod(0o755)
+    (tmp_path / "refused").write_text(refused, encoding="utf-8")
+    script = RECIPES / "pre_deploy" / "before_deploy.sh"
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    assert subprocess.run(["sh", script], cwd=tmp_path, env=path).returncode == bool(refused)
+    lines = (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == asked
+    import typer
+
+    for line in lines:
+        command, *words = shlex.split(line)
+        typer.main.get_command(app).commands[command].make_context(command, words)
+
+
+def test_a_workflow_deploys_only_after_the_gate_and_its_inputs_are_those_of_the_action():
+    jobs = yaml.safe_load((RECIPES / "github" / "before_deploy.yml").read_text(encoding="utf-8"))["jobs"]
+    assert jobs["deploy"]["needs"] == "gate"
+    action = yaml.safe_load((RECIPES.parent / "action.yml").read_text(encoding="utf-8"))
+    (step,) = (step for step in jobs["gate"]["steps"] if "backslide" in step["uses"])
+    assert set(step["with"]) <= set(action["inputs"])

@@ -333,10 +333,10 @@ def test_equal_models_are_rarely_told_apart(months):
 
 def test_as_an_assertion_it_fails_with_the_first_screen_or_returns_the_comparison(worse):
     with pytest.raises(AssertionError, match="old model is better") as caught:
-        assert_not_worse(worse, roles=ROLES, new=OTHER)
+        assert_not_worse(new=OTHER, data=worse, roles=ROLES)
     assert "Do now" in str(caught.value) or "do now" in str(caught.value)
-    assert assert_not_worse(worse, roles=ROLES, old=OTHER).verdict is ShadowVerdict.NEW_BETTER
+    assert assert_not_worse(OTHER, None, worse, roles=ROLES).verdict is ShadowVerdict.NEW_BETTER
     few = worse.head(20)
-    assert assert_not_worse(few, roles=ROLES, new=OTHER).verdict is ShadowVerdict.INCONCLUSIVE
+    assert assert_not_worse(None, OTHER, few, roles=ROLES).verdict is ShadowVerdict.INCONCLUSIVE
     with pytest.raises(AssertionError, match=r"Inconclusive|could not be decided|too few"):
-        assert_not_worse(few, roles=ROLES, new=OTHER, strict=True)
+        assert_not_worse(None, OTHER, few, roles=ROLES, strict=True)
