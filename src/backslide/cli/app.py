@@ -206,7 +206,7 @@ def versions(
 @app.command()
 def snapshot(
     model: Annotated[str, option("--model", "MODEL", "A file, an MLflow URI, or module:function.")],
-    out: Annotated[Path | None, option("--out", "FILE", "Where to write it.")] = None,
+    out: Annotated[Path | None, option("--out", "FILE", "File, or MLflow model to log it with.")] = None,
     data: Annotated[
         str | None, option("--data", "SRC", "Training rows: source of the golden rows and of the training profile.")
     ] = None,
@@ -257,7 +257,9 @@ def snapshot(
 
 @app.command()
 def integrity(
-    first: Annotated[str, typer.Argument(metavar="A", help="Snapshot from when the model was good.")],
+    first: Annotated[
+        str, typer.Argument(metavar="A", help="Snapshot from when the model was good: a file or an MLflow model.")
+    ],
     second: Annotated[
         str, typer.Argument(metavar="B", help="Snapshot from when it got worse, or of another environment.")
     ],

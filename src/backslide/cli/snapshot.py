@@ -26,7 +26,8 @@ class SnapshotOptions:
 
 def run(model: str, out: Path | None, chosen: SnapshotOptions, *, as_json: bool, quiet: bool) -> int:
     """Take it, write it, and say what was left out; always 0."""
-    Files(json=None if out is None else str(out)).check()
+    with_model = str(out).startswith(("models:/", "runs:/"))
+    Files(json=None if out is None or with_model else str(out)).check()
     from backslide.stack.snapshot import snapshot  # after the quick refusals: it is heavy
 
     with progress(quiet=quiet) as report_progress:
@@ -45,7 +46,9 @@ def run(model: str, out: Path | None, chosen: SnapshotOptions, *, as_json: bool,
             trusted=chosen.trusted,
             rows=chosen.rows,
         )
-    if out is not None:
+    if with_model:
+        note(f"logged {taken.log_to_mlflow(str(out))}")
+    elif out is not None:
         taken.to_json(out)
         note(f"wrote {out}")
     if as_json or out is None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from backslide.contracts.errors import InputError
 from backslide.contracts.files import read_bytes
@@ -163,6 +164,18 @@ class Snapshot(PublishedDocument):
             return cls.from_json(content)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
+
+    def log_to_mlflow(self, target: Any) -> str:
+        """Log it with a model of MLflow (``models:/NAME@ALIAS``, ``models:/NAME/VERSION``) or a run; returns its address.
+
+        The address of the model then stands wherever a snapshot's file may.
+
+        Raises:
+            MissingExtraError: MLflow is not installed.
+            ModelError: no such model or run, or a store that refuses it.
+        """
+        address: str = import_module("backslide.stack.mlflow_snapshots").log_snapshot(self, target)
+        return address
 
     def __repr__(self) -> str:
         """One line: ``<Snapshot of loans at 2026-04-03T10:00:00Z, 5 parts, 180 distributions>``."""

@@ -13,7 +13,7 @@ from backslide.models.boosters import SUFFIXES as _BOOSTERS
 from backslide.models.boosters import read_booster
 from backslide.models.failures import one_line
 from backslide.models.imports import import_object, is_spec, on_path
-from backslide.models.mlflow import is_mlflow, read_mlflow
+from backslide.models.mlflow import alias_notes, is_mlflow, read_mlflow
 from backslide.models.model import Model
 from backslide.models.onnx import read_onnx
 from backslide.models.user_code import contained
@@ -55,7 +55,7 @@ def load_model(artefact: object, *, trusted: bool = False, base: Path | None = N
         loaded = _read(path, text, trusted=trusted, base=base)
     messages = [str(warning.message) for warning in caught]
     notes = dict.fromkeys(f"{m.split('. ', 1)[0].strip()}." for m in messages if "version" in m.lower())
-    return wrap(loaded, name=text, task=task, notes=tuple(notes))
+    return wrap(loaded, name=text, task=task, notes=(*notes, *alias_notes(text)))
 
 
 def _read(path: Path, shown: str, *, trusted: bool, base: Path | None) -> Any:

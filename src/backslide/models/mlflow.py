@@ -52,3 +52,32 @@ def _load(uri: str, text: str) -> Any:
     if "sklearn" in flavors:
         return mlflow.sklearn.load_model(uri)
     return mlflow.pyfunc.load_model(uri)
+
+
+def registered_version(client: Any, address: str) -> Any:
+    """The version of a registered model that ``models:/NAME/VERSION`` or ``models:/NAME@ALIAS`` stands for.
+
+    Raises:
+        ModelError: the address names none.
+    """
+    name, _, alias = address.removeprefix("models:/").partition("@")
+    if alias:
+        return client.get_model_version_by_alias(name, alias)
+    name, _, number = name.rpartition("/")
+    if not name or not number.isdigit():
+        raise ModelError(f"expected models:/NAME@ALIAS or models:/NAME/VERSION, got {address}")
+    return client.get_model_version(name, number)
+
+
+def alias_notes(text: str) -> tuple[str, ...]:
+    """Which version an alias stands for now: it will stand for another one later."""
+    if not text.startswith("models:/") or "@" not in text:
+        return ()
+    with needs("mlflow", f"reading {text}"):
+        import mlflow
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            found = registered_version(mlflow.MlflowClient(), text)
+    except Exception:  # the model was loaded; what it is called is beside the point
+        return ()
+    return (f"version {found.version} of {found.name}",)

@@ -19,6 +19,7 @@ from backslide.stack.compare_steps import fitted_differences
 from backslide.stack.compare_training import training_notes
 from backslide.stack.golden import ask_again
 from backslide.stack.likelihood import difference, moment, rank_differences, weigh_by_onset
+from backslide.stack.mlflow_snapshots import find_snapshot
 
 
 def integrity(
@@ -35,7 +36,7 @@ def integrity(
     """What differs between two snapshots: of two moments, or of two environments of one moment.
 
     Args:
-        a: the snapshot from when it was good, or a file.
+        a: the snapshot from when it was good, a file, or the MLflow address of the model that it was logged with.
         b: the one from when it feels bad, or of the other environment.
         onset: when it began (ISO); changes made shortly before it rank higher.
         repository: the git checkout, for the commits between the two.
@@ -48,7 +49,7 @@ def integrity(
         BackslideError: a snapshot, the onset, the checkout or the model cannot be read, in one line.
     """
     folder = Path(base) if base is not None else Path()
-    first, second = (s if isinstance(s, Snapshot) else Snapshot.load(folder / str(s)) for s in (a, b))
+    first, second = (find_snapshot(s, folder) for s in (a, b))
     began = None if onset is None else moment(onset, "onset")
     notes: list[str] = [f"{which}: {note}" for which, s in (("first", first), ("second", second)) for note in s.notes]
     every = [

@@ -25,6 +25,7 @@ from backslide.stack.environment import environment
 from backslide.stack.fitted_steps import fitted_parts
 from backslide.stack.golden import ask_again
 from backslide.stack.guard_inputs import InputCounts, InputGuard, Rule
+from backslide.stack.mlflow_snapshots import find_snapshot
 
 REFUSED = ("fit", "fit_transform", "fit_predict", "partial_fit", "fit_resample")
 ASKED = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform", "score_samples", "apply")
@@ -146,7 +147,7 @@ def freeze(
     model = load_model(pipeline, trusted=trusted, base=folder)
     columns = model.features
     parts = fitted_parts(model.artefact, columns)
-    reference = Snapshot.load(folder / str(snapshot)) if isinstance(snapshot, (str, Path)) else snapshot
+    reference = None if snapshot is None else find_snapshot(snapshot, folder)
     if reference is None:
         reference = Snapshot(name=model.name, taken_at="", environment=environment(parts), fitted=parts)
     path = folder / str(pipeline) if isinstance(pipeline, (str, Path)) else None

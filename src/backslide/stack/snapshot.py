@@ -31,6 +31,7 @@ from backslide.stack.files import config_file
 from backslide.stack.fitted_steps import fitted_parts
 from backslide.stack.golden import ROWS, decode
 from backslide.stack.golden import golden as golden_rows
+from backslide.stack.mlflow_snapshots import find_snapshot
 from backslide.stack.repository import repository as checkout
 from backslide.stack.training import pack, training_profile
 from backslide.stack.variables import variables
@@ -194,7 +195,7 @@ def _open(
         name = masking.without_credentials(str(model))
     else:
         name = loaded.name if loaded is not None else type(model).__name__
-    earlier = Snapshot.load(folder / str(against)) if isinstance(against, (str, Path)) else against
+    earlier = None if against is None else find_snapshot(against, folder)
     frame = None if data is None else open_source(data, base=folder)
     columns = _columns(loaded, frame, features, earlier)
     file = path if path is not None and path.exists() else None

@@ -13,6 +13,7 @@ from backslide.contracts.integrity import Integrity, StackDifference
 from backslide.contracts.snapshot import Snapshot
 from backslide.engine.columns.cache import once
 from backslide.stack.compare import integrity
+from backslide.stack.mlflow_snapshots import find_snapshot
 
 MOST_FINDINGS = 20
 MOST_ROWS = 20
@@ -93,7 +94,7 @@ def load(
     Raises:
         InputError: one that is named cannot be read.
     """
-    first, second = (None if name is None else Snapshot.load(base / name) for name in (reference, current))
+    first, second = (None if name is None else find_snapshot(name, base) for name in (reference, current))
     if second is None:
         return None
     if first is None:
