@@ -19,10 +19,13 @@ pytestmark = pytest.mark.core
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "backslide"
 SOURCES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_bytes()) for path in PACKAGE.rglob("*.py")}
+OWN_DEPENDENCIES = ("server/client.py", "server/__init__.py")
+"""Modules of the server that need no extra."""
 BEHIND_A_GUARD = {
     "store/tables.py",
     "jobs/pytest_plugin.py",
     *(name for name in SOURCES if name.startswith("store/migrations/")),
+    *(name for name in SOURCES if name.startswith("server/") and name not in OWN_DEPENDENCIES),
 }
 """Modules that hold an extra's objects at their top; only functions that the guard was passed for import them, and pytest."""
 CALLS = {

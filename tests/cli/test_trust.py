@@ -41,6 +41,7 @@ NAMES_DATA = {
     *(f"watch.{key}" for key in ("period", "leave_out", "reports", "metrics_file")),
     *(f"alerts.{key}" for key in ("urls", "title", "body", "report_url")),
     "store.url",
+    *(f"server.{key}" for key in ("host", "names", "log", "spool", "models", "every", "rollup_every")),
     *(f"retrain.{key}" for key in ("label_time", "diagnosis", "registry")),
 }
 SENTENCE = "so loading it executes code; set trusted = true under [artifacts] if you made it"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -292,6 +292,17 @@ def _over(chance: random.Random) -> Arguments:
     return chance.choice(([], ["--quick"], odd, ["--current", "log.parquet"]))
 
 
+def _serve(command: Sequence[str]) -> Callable[[Path, random.Random], Arguments]:
+    def spoil(folder: Path, chance: random.Random) -> Arguments:
+        if chance.random() < 0.3:
+            (folder / "backslide.db").write_bytes(chance.randbytes(300))
+        words = ["--scope", chance.choice(("read", "all", ""))] if "create" in command else []
+        names = [] if "list" in command else [chance.choice(("ci", "", tables.MARKUP))]
+        return ["serve", *command, *names, *chance.choice(([], words, ["--nope"]))]
+
+    return spoil
+
+
 CASES: dict[tuple[str, ...], Callable[[Path, random.Random], Arguments]] = {
     ("diagnose",): _job("diagnose", "--json", "--html", "--md", more=_over),
     ("shadow",): _job("shadow", "--json", "--html", "--md"),
@@ -309,6 +320,9 @@ CASES: dict[tuple[str, ...], Callable[[Path, random.Random], Arguments]] = {
     ("segments",): _segments,
     ("checks",): lambda _, chance: ["checks", *chance.choice(([], ["--json"], ["--nope"], ["x"]))],
     ("demo",): _demo,
+    ("serve", "token", "create"): _serve(["token", "create"]),
+    ("serve", "token", "list"): _serve(["token", "list"]),
+    ("serve", "token", "revoke"): _serve(["token", "revoke"]),
     **{
         ("log", name): _log(name)
         for name in ("rollup", "ingest", "compact", "stats", "export", "to-label", "label", "event")

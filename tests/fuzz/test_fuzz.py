@@ -24,8 +24,8 @@ from commands import backslide
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("contained")]
 
 
-CONVERSATIONS = {("mcp",)}
-"""Commands that answer questions until their input ends: tests/cli/test_mcp.py asks hostile ones."""
+CONVERSATIONS = {("mcp",), ("serve",)}
+"""Commands that answer questions until they are ended: tests/cli/test_mcp.py and tests/server ask hostile ones."""
 
 
 def test_every_command_is_fuzzed():

@@ -23,6 +23,7 @@ from backslide.cli.options import (
     option,
 )
 from backslide.cli.output import Files
+from backslide.cli.serve import serve
 from backslide.cli.streams import Commands
 from backslide.cli.watch_app import watch
 
@@ -380,5 +381,5 @@ def checks(json: PrintJson = False) -> int:
 
 app.command()(watch)
 app.command()(mcp)
-for group, name in ((incidents, "incidents"), (log, "log")):
+for group, name in ((incidents, "incidents"), (log, "log"), (serve, "serve")):
     app.add_typer(group, name=name, context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from backslide.cli.memory import bounded_memory
 from backslide.cli.output import Files, note, progress, publish
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import BackslideError, ConfigError, StoreError
+from backslide.contracts.watch_settings import parse_duration
 
 if TYPE_CHECKING:
     from backslide.contracts.watch import WatchReport
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 SOON = 60.0
 """Seconds after which a store that failed is tried again, however seldom looks are."""
-_EVERY = re.compile(r"^(\d+(?:\.\d+)?)\s*(s|m|min|h|d)$")
-_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True)
@@ -154,12 +152,10 @@ def _test_alert(settings: Settings) -> int:
 
 
 def _seconds(text: str | None) -> float | None:
-    if text is None:
-        return None
-    match = _EVERY.match(text.strip())
-    if match is None or float(match.group(1)) <= 0:
-        raise ConfigError(f"--every: expected a time such as 30m, 1h or 1d, got {text!r}")
-    return float(match.group(1)) * _SECONDS[match.group(2)]
+    try:
+        return None if text is None else parse_duration(text)
+    except ValueError as error:
+        raise ConfigError(f"--every: {error}") from None
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -13,6 +13,7 @@ from backslide.contracts.files import read_text
 from backslide.contracts.retrain_settings import GateSettings, RetrainSettings
 from backslide.contracts.roles import Roles
 from backslide.contracts.secrets import remember_settings
+from backslide.contracts.server_settings import ServerSettings
 from backslide.contracts.validation import ScoreColumns, SettingsSection, keys, one_line
 from backslide.contracts.watch_settings import AlertSettings, StoreSettings, WatchSettings
 
@@ -161,6 +162,7 @@ class Settings(SettingsSection):
     watch: WatchSettings = WatchSettings()
     alerts: AlertSettings = AlertSettings()
     store: StoreSettings = StoreSettings()
+    server: ServerSettings = ServerSettings()
     retrain: RetrainSettings = RetrainSettings()
     gate: GateSettings = GateSettings()
     base: Path = Field(default=Path(), exclude=True)

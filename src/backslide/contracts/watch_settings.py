@@ -11,7 +11,21 @@ from pydantic import Field, field_validator
 from backslide.contracts.validation import SettingsSection
 
 PERIODS = ("hour", "day", "week")
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(s|m|min|h|d)$")
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _ROWS = re.compile(r"^([1-9][\d_ ]*)\s*rows$")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a time such as ``30m``, ``1h`` or ``1d``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = _DURATION.match(text.strip())
+    if match is None or float(match.group(1)) <= 0:
+        raise ValueError(f"expected a time such as 30m, 1h or 1d, got {text!r}")
+    return float(match.group(1)) * _SECONDS[match.group(2)]
 
 
 class CanarySettings(SettingsSection):

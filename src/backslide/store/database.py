@@ -57,34 +57,34 @@ class Database:
 
     def mute(self, model: str, mute: Mute) -> None:
         """Mute streams of a model."""
-        with _of_the_store(self.engine), self.engine.begin() as connection:
-            connection.execute(_table("mutes").insert().values(model=model, created=_now(), **asdict(mute)))
+        with store_errors(self.engine), self.engine.begin() as connection:
+            connection.execute(named_table("mutes").insert().values(model=model, created=utc_now(), **asdict(mute)))
 
     def unmute(self, model: str, pattern: str) -> int:
         """Take back every mute of this pattern; returns how many there were."""
-        mutes = _table("mutes")
-        with _of_the_store(self.engine), self.engine.begin() as connection:
+        mutes = named_table("mutes")
+        with store_errors(self.engine), self.engine.begin() as connection:
             gone = connection.execute(mutes.delete().where(mutes.c.model == model, mutes.c.pattern == pattern))
             return int(gone.rowcount)
 
     def mark(self, model: str, incident: str, mark: str, note: str, covers: Iterable[Sequence[str]]) -> None:
         """Say what an incident was; another mark of the same incident is replaced."""
-        table = _table("incidents")
-        values = {"mark": mark, "note": note, "covers": [list(one) for one in covers], "marked": _now()}
-        with _of_the_store(self.engine), self.engine.begin() as connection:
+        table = named_table("incidents")
+        values = {"mark": mark, "note": note, "covers": [list(one) for one in covers], "marked": utc_now()}
+        with store_errors(self.engine), self.engine.begin() as connection:
             chosen = table.update().where(table.c.model == model, table.c.incident == incident)
             connection.execute(chosen.values(**_clean(values)))
 
     def incidents(self, model: str) -> dict[str, IncidentEntry]:
         """Incidents of a model by their names."""
-        table = _table("incidents")
-        with _of_the_store(self.engine), self.engine.begin() as connection:
+        table = named_table("incidents")
+        with store_errors(self.engine), self.engine.begin() as connection:
             return _entries(connection.execute(table.select().where(table.c.model == model)).all())
 
     def reports(self) -> dict[str, Json]:
         """The answer of each model's last look, by its name."""
-        table = _table("reports")
-        with _of_the_store(self.engine), self.engine.begin() as connection:
+        table = named_table("reports")
+        with store_errors(self.engine), self.engine.begin() as connection:
             try:
                 rows = connection.execute(table.select().order_by(table.c.changed)).all()
             except (ValueError, TypeError) as error:
@@ -143,7 +143,7 @@ def _make_private(path: Path) -> None:
 
 
 @contextmanager
-def _of_the_store(engine: Engine) -> Iterator[None]:
+def store_errors(engine: Engine) -> Iterator[None]:
     """Turn what the database raises into one line, without its SQL."""
     with needs("watch", "watching"):
         from sqlalchemy.exc import SQLAlchemyError
@@ -200,7 +200,7 @@ class DatabaseBook(Book):
         self._connection: Connection | None = None
         with self.transaction():
             if not self._rows("books", book=key):
-                self._insert("books", {"book": key, "model": model, "settings": settings, "created": _now()})
+                self._insert("books", {"book": key, "model": model, "settings": settings, "created": utc_now()})
             else:  # an earlier version wrote the addresses with their passwords
                 self._update("books", {"book": key}, settings=settings)
 
@@ -210,7 +210,7 @@ class DatabaseBook(Book):
         if self._connection is not None:
             yield self._connection
             return
-        with _of_the_store(self.engine), self.engine.begin() as connection:
+        with store_errors(self.engine), self.engine.begin() as connection:
             self._connection = connection
             try:
                 yield connection
@@ -240,7 +240,9 @@ class DatabaseBook(Book):
     def freeze(self, kind: Kind, sums: Mapping[int, Json]) -> None:
         """See ``Book``."""
         for number, data in sums.items():
-            self._insert("periods", {"book": self.key, "kind": kind, "number": number, "sums": data, "frozen": _now()})
+            self._insert(
+                "periods", {"book": self.key, "kind": kind, "number": number, "sums": data, "frozen": utc_now()}
+            )
 
     def findings(self) -> dict[str, Json]:
         """See ``Book``."""
@@ -248,7 +250,7 @@ class DatabaseBook(Book):
 
     def keep_finding(self, incident: str, data: Json) -> None:
         """See ``Book``."""
-        self._insert("findings", {"book": self.key, "incident": incident, "finding": data, "created": _now()})
+        self._insert("findings", {"book": self.key, "incident": incident, "finding": data, "created": utc_now()})
 
     def messages(self) -> list[Message]:
         """See ``Book``."""
@@ -260,14 +262,14 @@ class DatabaseBook(Book):
         with self.transaction():
             place = len(self.messages())
             for one in messages:
-                own = {"book": self.key, "place": place, "created": _now(), "changed": _now()}
+                own = {"book": self.key, "place": place, "created": utc_now(), "changed": utc_now()}
                 place += self._insert("messages", own | asdict(one))
 
     def mark(self, message: Message, status: str, error: str | None) -> None:
         """See ``Book``."""
         same = {"book": self.key, "incident": message.incident, "kind": message.kind, "period": message.period}
-        attempts = _table("messages").c.attempts + 1
-        self._update("messages", same, status=status, attempts=attempts, error=error, changed=_now())
+        attempts = named_table("messages").c.attempts + 1
+        self._update("messages", same, status=status, attempts=attempts, error=error, changed=utc_now())
 
     def mutes(self) -> list[Mute]:
         """See ``Book``."""
@@ -280,7 +282,7 @@ class DatabaseBook(Book):
             following = max((one.number for one in known.values()), default=0) + 1
             for name in incidents:
                 if name not in known:  # of two looks at once one finds the number taken, and numbers at the next look
-                    row = {"model": self.model, "incident": name, "number": following, "created": _now()}
+                    row = {"model": self.model, "incident": name, "number": following, "created": utc_now()}
                     following += self._insert("incidents", row)
 
     def incidents(self) -> dict[str, IncidentEntry]:
@@ -289,10 +291,10 @@ class DatabaseBook(Book):
 
     def keep_report(self, data: Json) -> None:
         """See ``Book``."""
-        row = {"book": self.key, "model": self.model, "report": data, "changed": _now()}
+        row = {"book": self.key, "model": self.model, "report": data, "changed": utc_now()}
         with self.transaction():
             if not self._insert("reports", row):
-                self._update("reports", {"book": self.key}, report=data, changed=_now())
+                self._update("reports", {"book": self.key}, report=data, changed=utc_now())
 
     def threads(self, incident: str) -> dict[str, Json]:
         """See ``Book``."""
@@ -308,12 +310,12 @@ class DatabaseBook(Book):
     def begin_run(self) -> int:
         """Note that a look began; returns its number."""
         with self.transaction() as connection:
-            part = connection.execute(_table("runs").insert().values(book=self.key, started=_now()))
+            part = connection.execute(named_table("runs").insert().values(book=self.key, started=utc_now()))
             return int(part.inserted_primary_key[0])  # type: ignore[index]  # SQLAlchemy types no column
 
     def end_run(self, run: int, status: str, summary: str) -> None:
         """Note how it ended."""
-        self._update("runs", {"id": run}, finished=_now(), status=status, summary=summary)
+        self._update("runs", {"id": run}, finished=utc_now(), status=status, summary=summary)
 
     def _book(self) -> Any:
         rows = self._rows("books", book=self.key)
@@ -323,7 +325,7 @@ class DatabaseBook(Book):
 
     def _rows(self, name: str, *order: str, **same: object) -> Sequence[Any]:
         """Rows of a table whose columns hold these values."""
-        table = _table(name)
+        table = named_table(name)
         chosen = table.select().where(*(table.c[column] == value for column, value in same.items()))
         with self.transaction() as connection:
             try:
@@ -332,22 +334,26 @@ class DatabaseBook(Book):
                 raise damaged(f"the table {name} holds what cannot be read ({type(error).__name__})") from None
 
     def _update(self, name: str, same: Mapping[str, object], **values: Any) -> None:
-        table = _table(name)
+        table = named_table(name)
         chosen = table.update().where(*(table.c[column] == value for column, value in same.items()))
         with self.transaction() as connection:
             connection.execute(chosen.values(**_clean(values)))
 
     def _insert(self, name: str, values: Json) -> int:
         """Insert a row unless its key is there; two looks at once must not fail each other. Returns rows inserted."""
-        with needs("watch", "watching"):
-            from sqlalchemy.dialects import postgresql, sqlite
-
-        dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(_table(name)).values(**_clean(values)).on_conflict_do_nothing()
-        # Of an insertion the driver of PostgreSQL counts the rows only where it is asked to.
-        counted = {"preserve_rowcount": True}
         with self.transaction() as connection:
-            return max(int(connection.execute(statement, execution_options=counted).rowcount), 0)
+            return insert_once(connection, name, _clean(values))
+
+
+def insert_once(connection: Connection, name: str, values: Json) -> int:
+    """Insert a row unless its key is there; returns rows inserted."""
+    with needs("watch", "watching"):
+        from sqlalchemy.dialects import postgresql, sqlite
+
+    dialect = postgresql if connection.engine.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(named_table(name)).values(**values).on_conflict_do_nothing()
+    # Of an insertion the driver of PostgreSQL counts the rows only where it is asked to.
+    return max(int(connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount), 0)
 
 
 def _entries(rows: Iterable[Any]) -> dict[str, IncidentEntry]:
@@ -374,11 +380,13 @@ def _clean(values: Mapping[str, Any]) -> dict[str, Any]:
     return clean | {name: scrubbed(clean[name]) for name in ("settings", "finding", "report") if name in clean}
 
 
-def _table(name: str) -> Table:
+def named_table(name: str) -> Table:
+    """A table by its name."""
     from backslide.store.tables import metadata
 
     return metadata.tables[name]
 
 
-def _now() -> datetime:
+def utc_now() -> datetime:
+    """The present as the tables hold it: UTC without a zone."""
     return datetime.now(UTC).replace(tzinfo=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, DateTime, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, Column, DateTime, Float, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
 metadata = MetaData()
 
@@ -90,6 +90,8 @@ incidents = Table(
     Column("covers", JSON),
     Column("marked", DateTime),
     Column("created", DateTime, nullable=False),
+    Column("owner", Text),
+    Column("acknowledged", DateTime),
     UniqueConstraint("model", "number", name="incident_number"),
 )
 """Numbers of incidents, and what people said of them. They are of the model: other settings do not change what somebody knows."""
@@ -113,3 +115,108 @@ threads = Table(
     Column("thread", JSON, nullable=False),
 )
 """Where the message of an incident stands at a receiver that can change it; receivers by a digest of their address."""
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("incident", String(64), nullable=False),
+    Column("author", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created", DateTime, nullable=False),
+    Index("notes_of_incident", "model", "incident"),
+)
+"""What people wrote beside an incident."""
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job", String(32), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("progress", Text),
+    Column("share", Float),
+    Column("result", JSON),
+    Column("error", Text),
+    Column("author", Text, nullable=False),
+    Column("worker", String(64)),
+    Column("created", DateTime, nullable=False),
+    Column("started", DateTime),
+    Column("seen", DateTime),
+    Column("finished", DateTime),
+    Index("jobs_by_status", "status", "created"),
+    Index("jobs_of_model", "model", "created"),
+)
+"""Work in the background: ``waiting``, ``running``, ``done``, ``failed`` or ``cancelled``; ``seen``: its worker's last word."""
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token", String(16), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created", DateTime, nullable=False),
+    Column("expires", DateTime),
+    Column("revoked", DateTime),
+    Column("used", DateTime),
+)
+"""Who may do what: digests of secrets that nobody can read back."""
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("token", String(16), nullable=False),
+    Column("csrf", String(64), nullable=False),
+    Column("created", DateTime, nullable=False),
+    Column("expires", DateTime, nullable=False),
+)
+"""Browsers that are logged in, each with the token that let it in."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", DateTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", JSON),
+    Index("audit_by_time", "at"),
+)
+"""Who changed what, and when."""
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("lease", String(64), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("expires", DateTime, nullable=False),
+)
+"""Which of several processes does what only one may do."""
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("model", Text, primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("snapshot", JSON, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created", DateTime, nullable=False),
+)
+"""Manifests of serving environments."""
+
+artefacts = Table(
+    "artefacts",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("path", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created", DateTime, nullable=False),
+)
+"""Model files that an administrator vouched for, by the digest of their contents: another file in their place is not trusted."""

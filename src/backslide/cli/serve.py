@@ -1,0 +1,106 @@
+"""``backslide serve``: the server, and what its administrator does at the prompt."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backslide.cli.options import option
+from backslide.cli.output import note, say
+from backslide.cli.streams import Commands
+from backslide.contracts.errors import ConfigError
+from backslide.contracts.extras import needs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from backslide.contracts.config import Settings
+    from backslide.store.accounts import Accounts
+
+DEFAULT = Path("backslide.toml")
+serve = Commands(help="Serve pages and an API for incidents, models and predictions.", rich_markup_mode=None)
+token = Commands(help="Make, list and revoke tokens.", rich_markup_mode=None)
+serve.add_typer(token, name="token")
+Config = Annotated[
+    Path, option("--config", "FILE", "The configuration; without one, defaults beside the working folder.")
+]
+
+
+@serve.callback(invoke_without_command=True)
+def listen(
+    context: typer.Context,
+    config: Config = DEFAULT,
+    host: Annotated[str | None, option("--host", "ADDRESS", "Where to listen; default: 127.0.0.1.")] = None,
+    port: Annotated[int | None, option("--port", "NUMBER", "Default: 8642.")] = None,
+    require_login: Annotated[bool, typer.Option("--require-login", help="Reading needs a login, too.")] = False,
+) -> None:
+    """Serve until stopped."""
+    context.obj = config
+    if context.invoked_subcommand is not None:
+        return
+    settings = _settings(config)
+    update = {"host": host, "port": port, "require_login": require_login or None}
+    server = settings.server.model_copy(update={key: value for key, value in update.items() if value is not None})
+    with needs("server", "backslide serve"):
+        from backslide.server.run import run
+    run(settings.model_copy(update={"server": server}))
+
+
+@token.command()
+def create(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is, or what uses it.")],
+    scope: Annotated[
+        list[str] | None, option("--scope", "SCOPE", "read, ingest, operate or admin; may repeat.")
+    ] = None,
+    days: Annotated[float | None, option("--days", "NUMBER", "Days until it expires; default: never.")] = None,
+) -> None:
+    """Make a token and print its secret, which is shown this once."""
+    with _accounts(context.obj) as accounts:
+        _, secret = accounts.create_token(name, tuple(scope or ("read",)), "command line", days=days)
+    say(secret)
+
+
+@token.command(name="list")
+def listing(context: typer.Context) -> None:
+    """List tokens: id, name, scopes, state."""
+    with _accounts(context.obj) as accounts:
+        for one in accounts.tokens():
+            state = "live" if one.live else "revoked" if one.revoked else "expired"
+            say(f"{one.token}  {one.name}  {'+'.join(one.scopes)}  {state}")
+
+
+@token.command()
+def revoke(
+    context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", help="Name or id of a token.")]
+) -> None:
+    """Revoke a token and end its sessions."""
+    with _accounts(context.obj) as accounts:
+        count = accounts.revoke(name, "command line")
+    if not count:
+        raise ConfigError(f"no live token {name!r}; see backslide serve token list")
+    note(f"revoked {name}")
+
+
+def _settings(config: Path) -> Settings:
+    from backslide.contracts.config import Settings
+
+    if config == DEFAULT and not config.exists():
+        return Settings()
+    return Settings.load(config)
+
+
+@contextmanager
+def _accounts(config: Path) -> Iterator[Accounts]:
+    from backslide.store.accounts import Accounts
+    from backslide.store.database import open_database
+
+    settings = _settings(config)
+    database = open_database(settings.store.url, settings.base)
+    try:
+        yield Accounts(database)
+    finally:
+        database.close()

@@ -1,0 +1,100 @@
+"""What goes around every answer: which names the server listens to, how large a request may be, headers for browsers."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from typing import Any
+
+from backslide.contracts.config import Settings
+from backslide.contracts.errors import ConfigError
+from backslide.server.problems import problem
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""Files of the server alone: no inline script or style, no eval, no other host."""
+HEADERS = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)
+CACHED = "/static/"
+OWN_NAMES = frozenset(("localhost", "127.0.0.1", "[::1]", "::1"))
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    if host in OWN_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_binding(settings: Settings, *, protected: bool) -> None:
+    """Refuse to listen to other machines where anybody could read and write.
+
+    Raises:
+        ConfigError: there is no token.
+    """
+    if not is_local(settings.server.host) and not protected:
+        raise ConfigError(
+            f"refusing to listen at {settings.server.host} without authentication; make a token first: "
+            "backslide serve token create NAME --scope admin"
+        )
+
+
+class Shell:
+    """The outermost layer."""
+
+    def __init__(self, app: Application, settings: Settings) -> None:
+        server = settings.server
+        self._app = app
+        self._names = {*OWN_NAMES, server.host.lower(), *(name.lower() for name in server.names)}
+        self._any = "*" in self._names or server.host in ("0.0.0.0", "::")
+        self._https = server.https
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if not self._any and not self._named(scope):
+            # Another site whose name leads here would otherwise read what is free on this machine.
+            answer = problem(HTTPStatus.MISDIRECTED_REQUEST, "this host name is not among [server] names")
+            await answer(scope, receive, send)
+            return
+        cached = str(scope["path"]).startswith(CACHED)
+        more = [*HEADERS, (b"cache-control", b"public, max-age=3600" if cached else b"no-store")]
+        if self._https:
+            more.append((b"strict-transport-security", b"max-age=31536000"))
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                known = {name for name, _ in message.get("headers", ())}
+                message["headers"] = [*message.get("headers", ()), *(one for one in more if one[0] not in known)]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+    def _named(self, scope: Scope) -> bool:
+        for name, value in scope["headers"]:
+            if name == b"host":
+                host = value.decode("latin-1").lower()
+                bare = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+                return bare in self._names
+        return False

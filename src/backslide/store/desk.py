@@ -1,0 +1,96 @@
+"""What people do with incidents: acknowledge, own, annotate; the state follows from it and from what they were marked as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from backslide.store.database import named_table, utc_now
+from backslide.store.records import Records
+
+State = Literal["new", "acknowledged", "fixed", "false alarm"]
+OF_MARK: dict[str, State] = {"false": "false alarm", "fixed": "fixed", "known": "acknowledged"}
+
+
+@dataclass(frozen=True)
+class Note:
+    """What somebody wrote beside an incident."""
+
+    id: int
+    author: str
+    text: str
+    created: datetime
+
+
+@dataclass(frozen=True)
+class CaseFile:
+    """The human side of an incident."""
+
+    model: str
+    incident: str
+    """Name of the incident, which is unique within its model."""
+    number: int
+    state: State
+    owner: str | None
+    mark: str | None
+    note: str
+    """What was said with the mark."""
+    acknowledged: datetime | None
+    marked: datetime | None
+
+
+class Desk(Records):
+    """Incidents as people work on them."""
+
+    def case_files(self, model: str | None = None) -> dict[tuple[str, str], CaseFile]:
+        """By model and name of the incident; of one model or of all."""
+        table = named_table("incidents")
+        chosen = table.select() if model is None else table.select().where(table.c.model == model)
+        with self.transaction() as connection:
+            rows = connection.execute(chosen.order_by(table.c.model, table.c.number)).all()
+        return {
+            (row.model, row.incident): CaseFile(
+                row.model,
+                row.incident,
+                row.number,
+                OF_MARK.get(row.mark or "", "new" if row.acknowledged is None else "acknowledged"),
+                row.owner,
+                row.mark,
+                row.note or "",
+                row.acknowledged,
+                row.marked,
+            )
+            for row in rows
+        }
+
+    def acknowledge(self, model: str, incident: str, owner: str | None) -> bool:
+        """Note that somebody has seen it, and who takes care of it; returns whether there is such an incident."""
+        return self._update(model, incident, acknowledged=utc_now(), **({} if owner is None else {"owner": owner}))
+
+    def assign(self, model: str, incident: str, owner: str | None) -> bool:
+        """Give it to somebody, or to nobody; returns whether there is such an incident."""
+        return self._update(model, incident, owner=owner or None)
+
+    def reopen(self, model: str, incident: str) -> bool:
+        """Take back mark and acknowledgement; returns whether there is such an incident."""
+        return self._update(model, incident, mark=None, note=None, covers=None, marked=None, acknowledged=None)
+
+    def annotate(self, model: str, incident: str, author: str, text: str) -> None:
+        """Add a note."""
+        row = {"model": model, "incident": incident, "author": author, "text": text, "created": utc_now()}
+        with self.transaction() as connection:
+            connection.execute(named_table("notes").insert().values(**row))
+
+    def notes(self, model: str, incident: str) -> list[Note]:
+        """Notes of an incident, the oldest first."""
+        table = named_table("notes")
+        chosen = table.select().where(table.c.model == model, table.c.incident == incident).order_by(table.c.id)
+        with self.transaction() as connection:
+            return [Note(row.id, row.author, row.text, row.created) for row in connection.execute(chosen).all()]
+
+    def _update(self, model: str, incident: str, **values: object) -> bool:
+        table = named_table("incidents")
+        with self.transaction() as connection:
+            chosen = table.update().where(table.c.model == model, table.c.incident == incident)
+            return bool(connection.execute(chosen.values(**values)).rowcount)

@@ -1,0 +1,38 @@
+"""Which of several processes does what only one may do: a row with an end, which its holder moves on."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from backslide.store.database import insert_once, named_table, utc_now
+from backslide.store.records import Records
+
+
+class Leases(Records):
+    """Leases of a store. A clock that is wrong by more than the length of a lease makes two leaders."""
+
+    def acquire(self, name: str, holder: str, seconds: float) -> bool:
+        """Take a lease that nobody has, or that has ended, or prolong one's own; returns whether it is the holder's."""
+        table, now = named_table("leases"), utc_now()
+        end = now + timedelta(seconds=seconds)
+        with self.transaction() as connection:
+            mine = (table.c.holder == holder) | (table.c.expires < now)
+            changed = connection.execute(
+                table.update().where(table.c.lease == name, mine).values(holder=holder, expires=end)
+            )
+            if changed.rowcount:
+                return True
+            return bool(insert_once(connection, "leases", {"lease": name, "holder": holder, "expires": end}))
+
+    def release(self, name: str, holder: str) -> None:
+        """Give it back."""
+        table = named_table("leases")
+        with self.transaction() as connection:
+            connection.execute(table.delete().where(table.c.lease == name, table.c.holder == holder))
+
+    def holder(self, name: str) -> str | None:
+        """Who has it now."""
+        table = named_table("leases")
+        with self.transaction() as connection:
+            row = connection.execute(table.select().where(table.c.lease == name, table.c.expires >= utc_now())).first()
+        return None if row is None else str(row.holder)

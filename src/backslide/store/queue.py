@@ -1,0 +1,135 @@
+"""Work in the background: a queue in the database, from which every process takes the oldest job that waits."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from backslide.store.database import named_table, utc_now
+from backslide.store.memory import Json
+from backslide.store.records import Records
+
+LIVE = ("waiting", "running")
+SILENT_SECONDS = 120
+"""Without a word of its worker for so long, a job is failed: its process is gone."""
+MOST_JOBS = 200
+
+
+@dataclass(frozen=True)
+class QueuedJob:
+    """Work in the background and what became of it."""
+
+    job: str
+    kind: str
+    model: str
+    request: Json
+    status: str
+    """``waiting``, ``running``, ``done``, ``failed`` or ``cancelled``."""
+    progress: str | None
+    """What is being done, in words."""
+    error: str | None
+    """Why it failed, in one line."""
+    author: str
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+
+    @property
+    def live(self) -> bool:
+        """Whether it is still to end."""
+        return self.status in LIVE
+
+
+class JobQueue(Records):
+    """The jobs of a store."""
+
+    def put(self, kind: str, model: str, request: Json, author: str) -> QueuedJob:
+        """Add one at the end."""
+        name = secrets.token_hex(12)
+        row = {"job": name, "kind": kind, "model": model, "request": request, "author": author}
+        with self.transaction() as connection:
+            values = {**row, "status": "waiting", "created": utc_now()}
+            connection.execute(named_table("jobs").insert().values(**values))
+        job = self.job(name)
+        assert job is not None
+        return job
+
+    def job(self, name: str) -> QueuedJob | None:
+        """One by its name."""
+        table = named_table("jobs")
+        with self.transaction() as connection:
+            row = connection.execute(self._columns().where(table.c.job == name)).first()
+        return None if row is None else QueuedJob(**row._mapping)
+
+    def result(self, name: str) -> Json | None:
+        """What it answered; None before it is done."""
+        table = named_table("jobs")
+        with self.transaction() as connection:
+            return connection.execute(
+                table.select().with_only_columns(table.c.result).where(table.c.job == name)
+            ).scalar()
+
+    def jobs(self, model: str | None = None, *, live: bool = False, limit: int = MOST_JOBS) -> list[QueuedJob]:
+        """The newest first; of one model or of all, those that are still to end or all."""
+        table = named_table("jobs")
+        chosen = self._columns().order_by(table.c.created.desc(), table.c.job).limit(min(limit, MOST_JOBS))
+        if model is not None:
+            chosen = chosen.where(table.c.model == model)
+        if live:
+            chosen = chosen.where(table.c.status.in_(LIVE))
+        with self.transaction() as connection:
+            return [QueuedJob(**row._mapping) for row in connection.execute(chosen).all()]
+
+    def take(self, worker: str) -> QueuedJob | None:
+        """The oldest that waits becomes this worker's; None where none does. Of several workers one gets it."""
+        table = named_table("jobs")
+        chosen = table.select().with_only_columns(table.c.job).where(table.c.status == "waiting")
+        with self.transaction() as connection:
+            name = connection.execute(chosen.order_by(table.c.created, table.c.job).limit(1)).scalar()
+            if name is None:
+                return None
+            now = utc_now()
+            mine = table.update().where(table.c.job == name, table.c.status == "waiting")
+            values = {"status": "running", "worker": worker, "started": now, "seen": now}
+            if not connection.execute(mine.values(**values)).rowcount:
+                return None
+        return self.job(name)
+
+    def tell(self, name: str, progress: str | None = None) -> bool:
+        """Say that it goes on, and with what; returns whether it still should."""
+        table = named_table("jobs")
+        values: dict[str, Any] = {"seen": utc_now(), **({} if progress is None else {"progress": progress[:500]})}
+        with self.transaction() as connection:
+            chosen = table.update().where(table.c.job == name, table.c.status == "running")
+            return bool(connection.execute(chosen.values(**values)).rowcount)
+
+    def finish(self, name: str, *, result: Json | None = None, error: str | None = None) -> None:
+        """Note how it ended; one that was cancelled stays so."""
+        table = named_table("jobs")
+        values = {"status": "done" if error is None else "failed", "result": result, "error": error}
+        with self.transaction() as connection:
+            chosen = table.update().where(table.c.job == name, table.c.status == "running")
+            connection.execute(chosen.values(**values, finished=utc_now()))
+
+    def cancel(self, name: str) -> bool:
+        """End it before it is done; returns whether it was still to end."""
+        table = named_table("jobs")
+        with self.transaction() as connection:
+            chosen = table.update().where(table.c.job == name, table.c.status.in_(LIVE))
+            return bool(connection.execute(chosen.values(status="cancelled", finished=utc_now())).rowcount)
+
+    def fail_silent(self) -> int:
+        """Fail the jobs whose worker is gone; returns how many."""
+        table = named_table("jobs")
+        since = utc_now() - timedelta(seconds=SILENT_SECONDS)
+        with self.transaction() as connection:
+            chosen = table.update().where(table.c.status == "running", table.c.seen < since)
+            values = {"status": "failed", "error": "the process that worked on it has ended; start it again"}
+            return int(connection.execute(chosen.values(**values, finished=utc_now())).rowcount)
+
+    @staticmethod
+    def _columns() -> Any:
+        table = named_table("jobs")
+        return table.select().with_only_columns(*(table.c[name] for name in QueuedJob.__dataclass_fields__))

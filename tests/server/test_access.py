@@ -1,0 +1,43 @@
+"""Who may do what: tokens, sessions, forms of other sites, host names, headers."""
+
+from __future__ import annotations
+
+import pytest
+
+from backslide.contracts.config import Settings
+from backslide.contracts.errors import ConfigError
+from backslide.server.security import check_binding
+
+
+def test_health_and_readiness_answer_everybody(server):
+    assert server.client.get("/health").json() == {"status": "ok"}
+    assert server.client.get("/ready").status_code == 200
+
+
+def test_other_host_names_and_unknown_tokens_are_refused(server):
+    assert server.client.get("/health", headers={"Host": "evil.example"}).status_code == 421
+    answer = server.client.get("/openapi.json", headers={"Authorization": "Bearer bsl_nothing"})
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_nothing_inline_and_no_other_host_in_the_policy(server):
+    policy = server.client.get("/health").headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "http" not in policy
+
+
+def test_a_session_begins_with_a_token_and_ends_with_its_word(server):
+    begun = server.client.post("/login", data={"token": server.secrets["operate"], "next": "//evil.example"})
+    assert (begun.status_code, begun.headers["location"]) == (303, "/")
+    assert "httponly" in begun.headers["set-cookie"].lower()
+    assert server.client.post("/logout").status_code == 403
+    session = server.context.accounts.session(server.client.cookies["backslide_session"])
+    assert server.client.post("/logout", data={"csrf_token": session.csrf}).status_code == 303
+    assert server.client.post("/login", data={"token": "bsl_wrong"}).status_code == 401
+
+
+def test_it_refuses_to_listen_to_others_without_a_token():
+    with pytest.raises(ConfigError, match="refusing to listen at 0"):
+        check_binding(Settings.from_dict({"server": {"host": "0.0.0.0"}}), protected=False)
+    check_binding(Settings.from_dict({"server": {"host": "127.0.0.1"}}), protected=False)
