@@ -31,7 +31,7 @@ PAGES = {
     "First steps": ["tutorial", "tutorial-letters", "tutorial-news", "quick-looks"],
     "Find out why": ["shadow", "ci", "assistants", "segments", "integrity", "embeddings"],
     "Mend it, and keep watch": ["retrain", "watching", "log"],
-    "Reference": ["how-it-works", "checks/index", "causes/index", "benchmarks"],
+    "Reference": ["how-it-works", "checks/index", "causes/index", "scale", "benchmarks"],
     "For contributors": ["architecture", "decisions/index"],
 }
 """Caption -> pages below it, in the order of the side bar."""

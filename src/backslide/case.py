@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from backslide.contracts import say
 from backslide.contracts.config import Settings
-from backslide.contracts.errors import ConfigError
+from backslide.contracts.errors import ConfigError, NoRowsError
 from backslide.contracts.snapshot import Snapshot
 from backslide.engine.columns import names
 from backslide.engine.columns.cache import Cache, once
@@ -24,6 +24,7 @@ from backslide.engine.columns.kinds import ColumnKind, shared_kind
 from backslide.engine.columns.pair import Pair, to_numbers
 from backslide.engine.columns.segments import condition
 from backslide.engine.columns.segments import resolve as resolve_segments
+from backslide.engine.profile.daily_sums import paid_per_error
 from backslide.engine.profile.profile import Plan, make_plan
 from backslide.engine.roles.outcomes import Outcomes as Outcomes
 from backslide.engine.roles.outcomes import codes_of as codes_of
@@ -96,10 +97,12 @@ class Case:
             _ = self.segments  # what is wrong with one is said before any work is done
 
     @cached_property
-    def _label_deviation(self) -> float:
+    def label_deviation(self) -> float:
         """Mean absolute deviation of the reference labels around their mean."""
         if not self.problem.has_labels:
             return 0.0
+        if self.reference.stored is not None:
+            return self.reference.stored.scales.get("label_deviation", 0.0)
         y = to_numbers(self.reference.sample[names.LABEL])
         y = y[np.isfinite(y)]
         return float(np.abs(y - y.mean()).mean()) if len(y) else 0.0
@@ -121,7 +124,7 @@ class Case:
             if min_effect is not None
             else DEFAULT_POINTS
             if not numbers
-            else DEFAULT_RELATIVE * self._label_deviation
+            else DEFAULT_RELATIVE * self.label_deviation
         )
         if metric.name == COST:
             return unit * self._cost_of_an_error
@@ -131,6 +134,8 @@ class Case:
 
     def _sampled(self, metric: Metric) -> float:
         """The metric on the reference sample; 0 where it cannot be estimated."""
+        if self.reference.stored is not None:
+            return float(np.nan_to_num(metric.value(self.reference.units(metric).total)))
         rows = self.reference.outcomes.take(self.reference.outcomes.known())
         if not len(rows.labels):
             return 0.0
@@ -143,6 +148,8 @@ class Case:
         """Mean cost of a wrong row of the reference; per unit of absolute error where labels are numbers."""
         costs = self.problem.costs
         assert costs is not None
+        if self.reference.stored is not None:
+            return paid_per_error(self.reference.profile, self.problem)
         rows = self.reference.outcomes.take(self.reference.outcomes.known())
         if costs.matrix is None:
             size = np.abs(rows.predictions.astype(float) - rows.labels.astype(float)).sum()
@@ -152,6 +159,12 @@ class Case:
         wrong = labels != predictions
         paid = costs.of_codes(labels[wrong], predictions[wrong])
         return float(paid.mean()) if wrong.any() and paid.any() else expected_cost(costs).event
+
+    @property
+    def stored(self) -> str:
+        """Why there are no rows to look at one by one; empty where there are."""
+        stored = [side.window.name for side in self.sides if side.stored is not None]
+        return str(NoRowsError.of(" and ".join(stored))) if stored else ""
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -307,11 +320,15 @@ class Case:
         other.reference, other.current = reference, current
         return other
 
+    @property
+    def comparable(self) -> list[str]:
+        """Feature columns of numbers, categories or booleans: those of ``pairs``, also where there are no rows to pair."""
+        return self.features_of(ColumnKind.NUMERIC, ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN)
+
     @cached_property
     def pairs(self) -> dict[str, Pair]:
         """Every comparable feature column in both samples."""
-        kinds = (ColumnKind.NUMERIC, ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN)
-        return {column: self._pair(column) for column in self.features_of(*kinds)}
+        return {column: self._pair(column) for column in self.comparable}
 
     @property
     def inputs_known(self) -> bool:
@@ -329,6 +346,8 @@ class Case:
         Raises:
             ConfigError: when one is no condition on single rows.
         """
+        if self.reference.stored is not None:
+            return dict(self.reference.stored.plan.segments)
         expressions, notes = resolve_segments(self.problem.roles.segments, self.reference.sample, self.current.sample)
         self.notes.extend(notes)
         return expressions
@@ -336,6 +355,8 @@ class Case:
     @cached_property
     def plan(self) -> Plan:
         """What the pass over the rows counts: every comparable feature and the row quantities, on the reference's bins."""
+        if self.reference.stored is not None:
+            return self.reference.stored.plan
         present = set(self.reference.sample.columns) & set(self.current.window.frame.collect_schema().names())
         quantities = [n for n in QUANTITIES if n in present]
         quantities += [names.score(label) for label in self.problem.classes if names.score(label) in present]

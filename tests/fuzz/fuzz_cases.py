@@ -261,6 +261,17 @@ def _log(name: str) -> Callable[[Path, random.Random], Arguments]:
     return case
 
 
+def _profile(folder: Path, chance: random.Random) -> Arguments:
+    gentle = chance.random() < GENTLE
+    if chance.random() < 0.5:
+        (spoil_config_gently if gentle else spoil_config)(folder, "backslide.toml", chance)
+    rows = ["--rows", _spoilt_window(folder, "reference", gentle, chance)] if chance.random() < 0.6 else []
+    windows = ("reference", "current") if gentle else ("reference", "both", chance.choice(TEXTS))
+    window = ["--window", chance.choice(windows)] if chance.random() < 0.4 else []
+    out = [] if gentle or chance.random() < 0.7 else ["--out", chance.choice(("store", "backslide.toml", "a/b"))]
+    return ["log", "profile", "-q", *rows, *window, *out, *(["--json"] if chance.random() < 0.5 else [])]
+
+
 def _spoil_store(store: Path, gentle: bool, chance: random.Random) -> None:
     """Damaged files, or lines in the waiting ones that no recorder wrote."""
     waiting = [f for f in store.rglob("*") if f.is_file() and f.suffix != ".lock"]
@@ -318,6 +329,7 @@ CASES: dict[tuple[str, ...], Callable[[Path, random.Random], Arguments]] = {
     ("init",): _init,
     ("versions",): _versions,
     ("segments",): _segments,
+    ("log", "profile"): _profile,
     ("checks",): lambda _, chance: ["checks", *chance.choice(([], ["--json"], ["--nope"], ["x"]))],
     ("demo",): _demo,
     ("serve", "token", "create"): _serve(["token", "create"]),

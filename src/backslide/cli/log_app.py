@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from backslide.cli.options import PayloadFormat, PrintJson, option
+from backslide.cli.options import Config, PayloadFormat, PrintJson, Quiet, option
 from backslide.cli.streams import Commands
 
 log = Commands(
@@ -142,6 +142,27 @@ def to_label(
     from backslide.cli.log_label import to_label as run
 
     return run(store, out, model=model, rows=n, since=since, seed=seed, as_json=json)
+
+
+@log.command()
+def profile(
+    config: Config = Path("backslide.toml"),
+    out: Annotated[Path, option("--out", "DIR", "Folder of the stored profiles.")] = Path("profiles"),
+    window: Annotated[
+        str, option("--window", "WINDOW", "Which of [windows] to profile, reference or current.")
+    ] = "reference",
+    rows: Annotated[str | None, option("--rows", "SOURCE", "Rows to profile in its place.")] = None,
+    new: Annotated[bool, typer.Option("--new", help="Only days from the last stored one on.")] = False,
+    quiet: Quiet = False,
+    json: PrintJson = False,
+) -> int:
+    """Store profiles of rows by day, model version and segment.
+
+    A folder of them serves as `[windows] reference`, and any two periods of it compare without the rows.
+    """
+    from backslide.cli.log_profile import run
+
+    return run(config, out, window=window, rows=rows, new=new, as_json=json, quiet=quiet)
 
 
 @log.command()

@@ -6,7 +6,8 @@ BackslideError
 │   ├── SourceError          a path, glob, table or time range that cannot be opened, or is empty
 │   ├── ColumnError          a column that a role names is not there
 │   ├── LabelError           labels, predictions and scores that do not fit each other or the task
-│   └── TimestampError       timestamps that cannot be read
+│   ├── TimestampError       timestamps that cannot be read
+│   └── NoRowsError          rows are needed of a window that is a stored profile
 ├── ModelError               an artefact that cannot be loaded or called
 │   ├── ModelTimeoutError    a call of the user's own code that did not return in time
 │   └── UntrustedError       code that a configuration or a file names without `trusted = true`
@@ -60,6 +61,24 @@ class LabelError(InputError):
 
 class TimestampError(InputError):
     """The timestamp column cannot be read as times."""
+
+
+NO_ROWS = "is a stored profile, which holds no rows"
+"""In every message about rows that are not there, whichever library hands it on."""
+
+
+class NoRowsError(InputError):
+    """Rows of a window are asked for, and the window is a stored profile."""
+
+    @classmethod
+    def of(cls, window: str) -> NoRowsError:
+        """The error of one window."""
+        return cls(f"needs the rows themselves, and the {window} window {NO_ROWS}")
+
+
+def lacks_rows(error: BaseException) -> bool:
+    """Whether an error says so, by itself or in the words of a library that came between."""
+    return isinstance(error, NoRowsError) or NO_ROWS in str(error)
 
 
 class ModelError(BackslideError):

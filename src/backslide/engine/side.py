@@ -19,6 +19,7 @@ from backslide.engine.profile.run import profile
 from backslide.engine.profile.segment_counts import REST
 from backslide.engine.roles.outcomes import Outcomes, outcomes
 from backslide.engine.roles.problem import Problem
+from backslide.engine.stored_window import StoredWindow
 from backslide.engine.window import Window
 from backslide.stats.change.jackknife import jackknife_units
 from backslide.stats.change.metric_change import Units
@@ -46,15 +47,26 @@ class Side:
         self.settings = settings
         self._plan = plan
 
+    @property
+    def stored(self) -> StoredWindow | None:
+        """The window where it is a stored profile, which holds no rows."""
+        return self.window if isinstance(self.window, StoredWindow) else None
+
     @cached_property
     def sample(self) -> pl.DataFrame:
-        """At most ``[engine] sample_rows`` rows, uniform and seeded."""
+        """At most ``[engine] sample_rows`` rows, uniform and seeded.
+
+        Raises:
+            NoRowsError: the window is a stored profile.
+        """
         engine = self.settings.engine
         return self.window.sample(engine.sample_rows, seed=engine.seed)
 
     @cached_property
     def profile(self) -> Profile:
         """Summary of every row."""
+        if self.stored is not None:
+            return self.stored.whole
         return profile(self.window.frame, self._plan(), batch_rows=self.settings.engine.batch_rows)
 
     def part(self, rows: NDArray[np.bool_]) -> Side:
@@ -72,7 +84,7 @@ class Side:
     @property
     def complete(self) -> bool:
         """Whether the sample holds every row."""
-        return self.sample.height == self.window.rows
+        return self.stored is None and self.sample.height == self.window.rows
 
     @cached_property
     def outcomes(self) -> Outcomes:

@@ -5,14 +5,10 @@ Read it as a straight line: settings -> windows -> case -> checks -> verdict -> 
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
 from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from backslide.case import Case, Side
 from backslide.causes.pricing import materiality
@@ -25,14 +21,16 @@ from backslide.causes.search import Explanation, find_causes
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, Suspect
 from backslide.contracts.config import Settings, is_auto
-from backslide.contracts.diagnosis import Diagnosis, Inputs, MetricChange, Verdict, WindowCounts, WindowPeriod, too_few
-from backslide.contracts.finding import Estimate, Outcome, Severity, Status, Step
+from backslide.contracts.diagnosis import Diagnosis, Inputs, Verdict, WindowCounts, too_few
+from backslide.contracts.finding import Outcome
 from backslide.contracts.roles import Roles
 from backslide.contracts.snapshot import Snapshot
-from backslide.engine.columns import names
+from backslide.engine.stored_window import open_stored
 from backslide.engine.window import WindowPair, open_windows
+from backslide.jobs.diagnosis_parts import library_versions, metric_change, unused_settings, warnings_of
 from backslide.jobs.label_request import consult
 from backslide.jobs.prelude import Models, Progress, load_models, merge_settings, silent, window_sources
+from backslide.jobs.stored_diagnosis import diagnose_stored, window_period
 from backslide.jobs.verdict import Judgement, detectable, judge
 from backslide.jobs.waterfall import waterfall
 from backslide.jobs.windows import find_windows
@@ -40,12 +38,9 @@ from backslide.playbook.drift.embedding.embedding_columns import check_functions
 from backslide.playbook.integrity.differences import load as load_snapshots
 from backslide.playbook.runner import run_checks
 from backslide.playbook.shadow.replay import failures
-from backslide.playbook.verify.label_coverage import LABELS, sentences
+from backslide.playbook.verify.label_coverage import sentences
 from backslide.playbook.verify.score_direction import check_scores
 from backslide.stack.snapshot import snapshot
-from backslide.stats.metrics.metric import Metric
-
-_LIBRARIES = ("backslide", "polars", "numpy", "scipy", "scikit-learn", "pandas")
 
 
 def diagnose(
@@ -104,6 +99,9 @@ def _diagnose_case(
         reference, current = windows.reference, windows.current
         notes.append(windows.note)
     say("opening both windows")
+    stored = open_stored(reference, current, settings)
+    if stored is not None:
+        return diagnose_stored(stored, settings, stacks, notes, progress, quick=quick)
     opened = open_windows(reference, current, settings, match=settings.windows.match)
     model, unread = _replayable(models[0], opened, settings)
     case = Case(opened, settings, model, models[1], stacks)
@@ -151,7 +149,7 @@ def _diagnosis(
     causes, harmless = add_output_changes(case, named_causes, harmless)
     beside = (*sentences(case, outcomes), *describe_output_changes(case, causes, named_causes))
     onset = add_commits(subject, incident_onset(subject, judgement.target, causes)) if verdict.bad else None
-    metric = _metric(case, judgement)
+    metric = metric_change(case, judgement)
     looked_at = WindowCounts(reference=subject.reference.sample.height, current=subject.current.sample.height)
     unread = too_few(looked_at, "" if judgement.segment is None else f" where {judgement.segment}")
     reason = judgement.caveats[-1] if judgement.caveats else ""
@@ -175,7 +173,7 @@ def _diagnosis(
         summary=" ".join((summary, *beside)),
         parts=judgement.parts if verdict == Verdict.DEGRADED_IN_PART else (),
         warnings=tuple(
-            dict.fromkeys((*failures(case), *sentences(case, outcomes), *case.warnings, *_warnings(outcomes)))
+            dict.fromkeys((*failures(case), *sentences(case, outcomes), *case.warnings, *warnings_of(outcomes)))
         ),
         decision=words.decide(verdict, causes, suspects, reason, judgement.target, too_few=unread),
         metric=metric,
@@ -221,47 +219,6 @@ def _causes(
     return verdict, named, suspects, harmless
 
 
-def _metric(case: Case, judgement: Judgement) -> MetricChange:
-    change = judgement.change
-    if change is None:
-        before, after = (_level(side, case.metric) for side in case.sides)
-        return MetricChange(
-            name=case.metric.name,
-            higher_is_better=case.metric.higher_is_better,
-            reference=before,
-            current=after,
-            change=None,
-        )
-    return MetricChange(
-        name=case.metric.name,
-        higher_is_better=case.metric.higher_is_better,
-        reference=change.reference,
-        current=change.current,
-        change=Estimate(estimate=change.estimate, low=change.low, high=change.high),
-    )
-
-
-def _level(side: Side, metric: Metric) -> float | None:
-    """The metric of one window, known from its own labels alone."""
-    if side.window.labelled == 0:
-        return None
-    value = float(metric.value(side.units(metric).total))
-    return value if isfinite(value) else None
-
-
-def _warnings(outcomes: tuple[Outcome, ...]) -> tuple[str, ...]:
-    """Shifts of confidence, crowding, classes and error types, the first thing shown after the verdict; then what failed."""
-    loud = [
-        f.summary
-        for o in outcomes
-        if o.step == Step.VERIFY and o.code not in ("VER001", LABELS)
-        for f in o.findings
-        if f.severity.rank >= Severity.WARN.rank
-    ]
-    failed = [f"{o.code} could not run: {o.reason}" for o in outcomes if o.status == Status.FAILED]
-    return (*loud[:8], *failed)
-
-
 def _inputs(case: Case, judgement: Judgement, explanation: Explanation) -> Inputs:
     def counts(of: Callable[[Side], int]) -> WindowCounts:
         return WindowCounts(reference=of(case.reference), current=of(case.current))
@@ -269,7 +226,7 @@ def _inputs(case: Case, judgement: Judgement, explanation: Explanation) -> Input
     windows = {side.window.name: side.window for side in case.sides}
     models = [m for m in (case.reference_model, case.current_model) if m is not None]
     remarks = [remark for model in models for remark in model.remarks]
-    notes = [*case.notes, *remarks, *judgement.caveats, *explanation.notes, *_unused(case.settings)]
+    notes = [*case.notes, *remarks, *judgement.caveats, *explanation.notes, *unused_settings(case.settings)]
     constant = [c for c, pair in case.pairs.items() if pair.constant_before and pair.current.n_unique() <= 1]
     if constant:
         notes.append(f"constant in both windows: {', '.join(constant[:10])}")
@@ -284,44 +241,11 @@ def _inputs(case: Case, judgement: Judgement, explanation: Explanation) -> Input
         features=case.problem.features,
         classes=case.problem.classes,
         sources={name: window.source for name, window in windows.items()},
-        periods={name: period for name, side in zip(windows, case.sides, strict=True) if (period := _period(side))},
+        periods={
+            name: period for name, side in zip(windows, case.sides, strict=True) if (period := window_period(side))
+        },
         days_compared=case.days_compared,
         model_versions={name: window.versions for name, window in windows.items() if window.versions},
-        versions=_versions(),
+        versions=library_versions(),
         notes=tuple(dict.fromkeys(notes)),
     )
-
-
-def _unused(settings: Settings) -> list[str]:
-    """Settings that this version reads and does not use yet: said, not silently ignored."""
-    if settings.artifacts.current_snapshot is not None:
-        return []
-    keys = {
-        "[artifacts] reference_snapshot (without a current_snapshot)": settings.artifacts.reference_snapshot,
-        "[artifacts] repository (without snapshots)": settings.artifacts.repository,
-    }
-    return [f"{key} is set and not evaluated by this version" for key, value in keys.items() if value]
-
-
-def _period(side: Side) -> WindowPeriod | None:
-    if not side.window.has_time:
-        return None
-    time = pl.col(names.TIME)
-    low, high, days = (
-        side.window.frame.select(time.min().alias("a"), time.max().alias("b"), pl.col(names.DAY).n_unique().alias("c"))
-        .collect(engine="streaming")
-        .row(0)
-    )
-    return (
-        None if low is None else WindowPeriod(start=f"{low.isoformat()}Z", end=f"{high.isoformat()}Z", days=int(days))
-    )
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for library in _LIBRARIES:
-        try:
-            versions[library] = version(library)
-        except PackageNotFoundError:
-            continue
-    return versions

@@ -65,7 +65,7 @@ _MET: dict[Need, Any] = {
     Need.TEMPORAL: lambda case: bool(case.features_of(ColumnKind.TEMPORAL)),
     Need.TEXT: lambda case: any(pair.free_text for pair in case.pairs.values()),
     Need.EMBEDDING: lambda case: bool(case.features_of(ColumnKind.EMBEDDING) or case.settings.model.embed),
-    Need.FEATURES: lambda case: bool(case.pairs),
+    Need.FEATURES: lambda case: bool(case.comparable),
     Need.INPUTS: lambda case: case.inputs_known,
     Need.SEGMENTS: lambda case: bool(case.segments),
     Need.SNAPSHOTS: lambda case: case.snapshots is not None,

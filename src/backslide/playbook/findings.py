@@ -16,6 +16,7 @@ from backslide.contracts.evidence import Bars, Evidence, RankedRow, Ranking
 from backslide.contracts.finding import Estimate, Finding, Severity
 from backslide.playbook.base import Check
 from backslide.playbook.drift import change_of_column
+from backslide.playbook.drift.stored_days import Quantity
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
 from backslide.stats.change.units import detectable, mean_change, two_sided
 from backslide.stats.drift.domain_classifier import Separation
@@ -128,7 +129,7 @@ def share_finding(
     severity: Severity,
     floor: float,
     alpha: float | None = None,
-    marks: tuple[Floats, Floats] | None = None,
+    marks: tuple[Quantity, Quantity] | None = None,
     place: int | None = None,
     sample_rows: int | None = None,
     evidence: Callable[[], tuple[Evidence, ...]] = tuple,

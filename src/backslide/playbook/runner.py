@@ -12,7 +12,7 @@ from scipy import stats
 from backslide.case import Case, Progress
 from backslide.contracts.containment import let_through
 from backslide.contracts.countdown import Countdown
-from backslide.contracts.errors import ConfigError, did_you_mean
+from backslide.contracts.errors import ConfigError, did_you_mean, lacks_rows
 from backslide.contracts.finding import Finding, Outcome, Severity, Status
 from backslide.playbook.base import Check
 from backslide.playbook.registry import all_checks
@@ -61,12 +61,14 @@ def _run(check: type[Check], case: Case) -> Outcome:
         return Outcome(
             **facts, status=Status.MUTED, reason=mute if isinstance(mute, str) else "muted in the configuration"
         )
-    for need in check.needs:
-        if not need.met(case):
-            return Outcome(**facts, status=Status.NOT_APPLICABLE, reason=need.reason(case))
     try:
+        for need in check.needs:
+            if not need.met(case):
+                return Outcome(**facts, status=Status.NOT_APPLICABLE, reason=need.reason(case))
         findings = tuple(check(thresholds).run(case))
     except Exception as error:  # a check must never end the run
+        if case.stored and lacks_rows(error):
+            return Outcome(**facts, status=Status.NOT_APPLICABLE, reason=case.stored)
         if let_through(error):
             raise
         first = (str(error).splitlines() or [""])[0]

@@ -8,7 +8,7 @@ from backslide.engine.columns import names
 from backslide.engine.profile.profile import Profile
 from backslide.engine.roles.problem import Problem
 from backslide.stats.change.metric_change import Units
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.metrics.metric import Floats, expected_cost
 
 Entry = tuple[int, int, int, int]
 """Day, label code, code of the prediction (-1: none of the classes), rows."""
@@ -41,6 +41,26 @@ def cell_units(summary: Profile, problem: Problem, cells: Floats) -> Units:
         sums[day] += count * row
         second += count * np.outer(row, row)
     return dated_units(sums, sums[:, 0], second, days if _dated(summary) else [])
+
+
+def predicted_rows(summary: Profile) -> dict[str, int]:
+    """Rows of each predicted class, by its name."""
+    counts: dict[str, int] = {}
+    for key, count in summary.cells.items():
+        if key[-1] is not None:
+            counts[key[-1]] = counts.get(key[-1], 0) + count
+    return dict(sorted(counts.items()))
+
+
+def paid_per_error(summary: Profile, problem: Problem) -> float:
+    """Mean cost of a wrong row by the counts of label and prediction; the mean price of a unit where labels are numbers."""
+    costs = problem.costs
+    assert costs is not None
+    if costs.matrix is None:
+        return (costs.over + costs.under) / 2
+    wrong = [(costs.matrix[label, p], n) for _, label, p, n in _entries(summary, problem)[1] if p != label]
+    paid, rows = float(sum(price * n for price, n in wrong)), sum(n for _, n in wrong)
+    return paid / rows if paid > 0 else expected_cost(costs).event
 
 
 def _dated(summary: Profile) -> bool:

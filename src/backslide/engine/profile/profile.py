@@ -90,9 +90,11 @@ class Profile:
         return _MAGIC + zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
 
     def _content(self) -> dict[str, Any]:
+        return {"format": FORMAT, "plan": self.plan.to_dict(), **self.counts()}
+
+    def counts(self) -> dict[str, Any]:
+        """Plain JSON content without the plan, for many profiles of one plan; read back by :meth:`from_counts`."""
         return {
-            "format": FORMAT,
-            "plan": self.plan.to_dict(),
             "rows": self.rows,
             "columns": {name: column.to_dict() for name, column in self.columns.items()},
             "cells": [[list(cell), rows] for cell, rows in self.cells.items()],
@@ -115,13 +117,17 @@ class Profile:
             content = json.loads(zlib.decompress(data[len(_MAGIC) :]).decode("utf-8", "surrogatepass"))
             if content["format"] != FORMAT:
                 raise InputError(f"expected a profile in format {FORMAT}, got {content['format']}; profile it again")
-            return cls._from_content(content)
+            return cls.from_counts(content, Plan.from_dict(content["plan"]))
         except (zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"expected a saved profile, got a damaged one ({error}); profile it again") from None
 
     @classmethod
-    def _from_content(cls, content: Mapping[str, Any]) -> Profile:
-        plan = Plan.from_dict(content["plan"])
+    def from_counts(cls, content: Mapping[str, Any], plan: Plan) -> Profile:
+        """The profile that :meth:`counts` wrote of rows counted under ``plan``.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is none, or one of another plan.
+        """
         return cls(
             plan=plan,
             rows=content["rows"],

@@ -15,7 +15,7 @@ from backslide.engine.profile.profile import Profile, profile_batch
 from backslide.engine.sources.batches import batches
 from backslide.engine.sources.errors import reading
 
-_LEVEL_SLACK = 8
+LEVEL_SLACK = 8
 """While counting, this many times the planned levels are kept, so that late risers are not lost early."""
 _MAX_WORKERS = 4
 """Batches counted at a time: each holds its rows in memory."""
@@ -42,7 +42,7 @@ def profile(
     """
     with reading():
         plan.require(frame.collect_schema().names())
-    working = replace(plan, max_levels=plan.max_levels * _LEVEL_SLACK)
+    working = replace(plan, max_levels=plan.max_levels * LEVEL_SLACK)
     total = Profile.empty(working)
     columns = plan.columns()
     narrowed = frame.select(columns) if columns else frame

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,10 @@ from backslide.engine.columns import names
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import to_numbers
 from backslide.engine.profile.batch import level_names
+from backslide.engine.profile.daily_sums import MAX_UNDATED
 from backslide.engine.profile.plan import column_edges
+from backslide.engine.profile.profile import Profile
+from backslide.playbook.drift.stored_days import UNKNOWN_DAY, DayMeans, Quantity, stored_counts, stored_days
 from backslide.playbook.evidence import by_day
 from backslide.stats.change.change_point import change_point, without_weekdays
 from backslide.stats.change.day_noise import DayCounts
@@ -26,7 +29,6 @@ from backslide.stats.two_sample import Z95, newcombe
 
 MIN_ROWS = 30
 """Rows in either window under which nothing is flagged."""
-MOST_UNDATED = 0.05
 SHARE_LEVELS = 50
 """Levels that are told apart in a test; the others are one."""
 MANY_LEVELS = 200
@@ -39,25 +41,34 @@ Days = Ints | None
 @once
 def days_of(case: Case, side: Side) -> Days:
     """Day ordinals of the sampled rows, None where the rows have no times (or too many of them have none)."""
+    if side.stored is not None:
+        return None
     blocks = side.blocks
     if blocks is None or not len(blocks):
         return None
     undated = side.sample[names.DAY].is_null().to_numpy()
-    if undated.mean() > MOST_UNDATED:
+    if undated.mean() > MAX_UNDATED:
         return None
     known = blocks[~undated]
     return np.where(undated, np.bincount(known - known.min()).argmax() + known.min(), blocks)
 
 
 def both_days(case: Case) -> tuple[Days, Days]:
-    """Days of both windows; None for both when one has none."""
+    """Days of both windows' sampled rows; None for both when one has none."""
+    if case.stored:
+        return (None, days_of(case, case.current)) if has_days(case) else (None, None)
     days = days_of(case, case.reference), days_of(case, case.current)
     return days if days[0] is not None and days[1] is not None else (None, None)
 
 
+def has_days(case: Case) -> bool:
+    """Whether the rows of both windows have times."""
+    return all(bool(stored_days(s)) if s.stored is not None else days_of(case, s) is not None for s in case.sides)
+
+
 def noise(case: Case) -> str:
     """Which noise a change is judged against, as said in the basis of a finding."""
-    return "noise of days" if both_days(case)[0] is not None else "noise of rows (no times)"
+    return "noise of days" if has_days(case) else "noise of rows (no times)"
 
 
 def canonical(case: Case, side: Side, columns: Iterable[str]) -> NDArray[np.int64]:
@@ -94,9 +105,12 @@ def numeric(case: Case, column: str) -> NumericMove | None:
     edges = np.asarray(ref.edges)
     counted = []
     for side, days in zip(case.sides, both_days(case), strict=True):
-        values = to_numbers(side.sample[column])
-        codes = np.where(np.isfinite(values), np.searchsorted(edges, values, side="right"), -1)
-        counted.append(DayCounts.of(codes, len(edges) + 1, days))
+        known = stored_counts(side, lambda profile: np.asarray(profile.columns[column].counts, float))
+        if known is None:
+            values = to_numbers(side.sample[column])
+            codes = np.where(np.isfinite(values), np.searchsorted(edges, values, side="right"), -1)
+            known = DayCounts.of(codes, len(edges) + 1, days)
+        counted.append(known)
     return numeric_move(ref.counts, cur.counts, (counted[0], counted[1]))
 
 
@@ -123,13 +137,29 @@ def levels_of(reference: dict[str, int], current: dict[str, int], rest: tuple[in
     return LevelCounts(tuple(every), counts[0], counts[1])
 
 
-def shares(case: Case, column: str, levels: LevelCounts) -> ShareMove | None:
-    """The move of the shares of ``levels`` of a column of texts, booleans or codes; the noise from the sampled rows."""
+def shares(
+    case: Case, column: str, levels: LevelCounts, counts: Callable[[Profile], tuple[dict[str, int], int]] | None = None
+) -> ShareMove | None:
+    """The move of the shares of ``levels`` of a column of texts, booleans or codes; the noise from the sampled rows.
+
+    ``counts`` gives the levels and the rest of a day's profile, where the window is stored; default: those of ``column``.
+    """
+
+    def cells(profile: Profile) -> Floats:
+        own, rest = _levels_in(profile, column) if counts is None else counts(profile)
+        named = [float(own.get(name, 0)) for name in levels.names]
+        return np.array([*named, float(sum(own.values()) + rest) - sum(named)])
+
     counted = [
-        DayCounts.of(codes_of(side.sample[column], levels.names), len(levels.names) + 1, days)
+        stored_counts(side, cells)
+        or DayCounts.of(codes_of(side.sample[column], levels.names), len(levels.names) + 1, days)
         for side, days in zip(case.sides, both_days(case), strict=True)
     ]
     return share_move(levels.reference, levels.current, (counted[0], counted[1]))
+
+
+def _levels_in(profile: Profile, column: str) -> tuple[dict[str, int], int]:
+    return profile.columns[column].levels, profile.columns[column].rest_rows
 
 
 def feature_levels(case: Case, column: str) -> LevelCounts:
@@ -145,17 +175,23 @@ def feature_shares(case: Case, column: str) -> ShareMove | None:
 
 
 def indicator(
-    case: Case, reference: tuple[int, int], current: tuple[int, int], which: tuple[Floats, Floats]
+    case: Case, reference: tuple[int, int], current: tuple[int, int], which: tuple[Quantity, Quantity]
 ) -> ShareMove:
     """The move of one share: hits and rows of both windows, and 0/1 of the sampled rows, which tell the noise."""
     counts = [np.array([rows - hits, hits], float) for hits, rows in (reference, current)]
-    counted = [
-        DayCounts.of(np.where(np.isfinite(w), w, -1).astype(np.int64), 2, days)
-        for w, days in zip(which, both_days(case), strict=True)
-    ]
+    counted = [_indicated(w, days) for w, days in zip(which, both_days(case), strict=True)]
     move = share_move(counts[0], counts[1], (counted[0], counted[1]))
     assert move is not None
     return move
+
+
+def _indicated(which: Quantity, days: Days) -> DayCounts:
+    if isinstance(which, DayMeans):
+        hits = which.means * which.rows
+        return DayCounts(
+            np.column_stack([which.rows - hits, hits]), which.days if UNKNOWN_DAY not in which.days else None
+        )
+    return DayCounts.of(np.where(np.isfinite(which), which, -1).astype(np.int64), 2, days)
 
 
 def coded(case: Case, codes: tuple[NDArray[np.int64], NDArray[np.int64]], cells: int) -> ShareMove | None:
@@ -234,12 +270,11 @@ class DailyValues:
     current: NDArray[np.bool_]
 
 
-def daily(case: Case, values: tuple[Floats, Floats]) -> DailyValues | None:
+def daily(case: Case, values: tuple[Quantity, Quantity]) -> DailyValues | None:
     """Daily means of a quantity of the sampled rows (NaN = not counted); None without days in both windows."""
-    days = both_days(case)
-    if days[0] is None or days[1] is None:
+    if not has_days(case):
         return None
-    parts = [_means(v, d) for v, d in zip(values, (days[0], days[1]), strict=True)]
+    parts = [_means(v, days_of(case, side)) for v, side in zip(values, case.sides, strict=True)]
     if not all(len(part[0]) for part in parts):
         return None
     at = np.concatenate([p[0] for p in parts])
@@ -249,14 +284,17 @@ def daily(case: Case, values: tuple[Floats, Floats]) -> DailyValues | None:
     return DailyValues(at[order], means[order], rows[order], current[order])
 
 
-def _means(values: Floats, days: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats, Floats]:
+def _means(values: Quantity, days: Days) -> tuple[NDArray[np.int64], Floats, Floats]:
+    if isinstance(values, DayMeans):
+        return values.days, values.means, values.rows
+    assert days is not None
     use = np.isfinite(values)
     at, index = np.unique(days[use], return_inverse=True)
     rows = np.bincount(index, minlength=len(at)).astype(float)
     return at.astype(np.int64), np.bincount(index, values[use], len(at)) / np.maximum(rows, 1.0), rows
 
 
-def since(case: Case, values: tuple[Floats, Floats]) -> str | None:
+def since(case: Case, values: tuple[Quantity, Quantity]) -> str | None:
     """First day (ISO) from which the quantity stays elsewhere; None without days, or when windows overlap in time."""
     found = daily(case, values)
     if found is None:
@@ -272,7 +310,9 @@ def iso(ordinal: int) -> str:
     return str(np.datetime64(ordinal - 3, "D"))
 
 
-def series(case: Case, values: tuple[Floats, Floats], *, title: str, y: str, share: bool = False) -> tuple[Series, ...]:
+def series(
+    case: Case, values: tuple[Quantity, Quantity], *, title: str, y: str, share: bool = False
+) -> tuple[Series, ...]:
     """A chart of the quantity by day with the reference's band; empty without days."""
     found = daily(case, values)
     if found is None or len(found.days) < 3:

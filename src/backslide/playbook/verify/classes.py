@@ -25,6 +25,7 @@ from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.evidence import Ranking
 from backslide.contracts.finding import Finding, Severity, Step
+from backslide.engine.profile.daily_sums import predicted_rows
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.findings import change_finding, ranked_changes
@@ -162,7 +163,8 @@ def _finding(case: Case, change: _ClassChange, headline_holds: bool, tested: int
 
 def _single_class(case: Case) -> Iterable[Finding]:
     for side, name in zip(case.sides, ("reference", "current"), strict=True):
-        predicted = predicted_counts(case, side.outcomes.predictions)
+        stored = side.stored is not None
+        predicted = predicted_rows(side.profile) if stored else predicted_counts(case, side.outcomes.predictions)
         label = max(predicted, key=lambda k: predicted[k], default="")
         share = predicted.get(label, 0) / max(sum(predicted.values()), 1)
         if share >= ONE_CLASS and len(case.problem.classes) > 1:

@@ -32,7 +32,7 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.errors import ConfigError
+from backslide.contracts.errors import ConfigError, NoRowsError
 from backslide.contracts.evidence import Ranking, Series, SeriesPoint
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.playbook.base import Check, Need, Scenario
@@ -64,6 +64,11 @@ class MetricChanges(Check):
             except (
                 ConfigError
             ) as error:  # a metric of the user's own; as the headline it would have ended the run before
+                broken.append(_broken(name, str(error)))
+                continue
+            except NoRowsError as error:
+                if metric.name == case.metric.name:
+                    raise
                 broken.append(_broken(name, str(error)))
                 continue
             if np.isfinite(change.estimate) and np.isfinite(change.se):

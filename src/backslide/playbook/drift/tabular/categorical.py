@@ -31,14 +31,14 @@ from backslide.contracts import say
 from backslide.contracts.evidence import Bars, Series
 from backslide.contracts.finding import Finding, Severity, Step
 from backslide.engine.columns.kinds import ColumnKind
-from backslide.engine.profile.profile import ColumnProfile
+from backslide.engine.profile.profile import ColumnProfile, Profile
 from backslide.playbook import evidence, scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
 from backslide.playbook.drift.change_of_column import LevelCounts
+from backslide.playbook.drift.stored_days import Quantity, share_by_day
 from backslide.playbook.findings import graded, share_finding
 from backslide.stats.drift.univariate import ShareMove
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import jensen_shannon, unseen_rate
 
 
@@ -80,7 +80,11 @@ class CategoricalDrift(Check):
         drawn = 0
         for column in columns:
             ref, cur = (side.profile.columns[column] for side in case.sides)
-            if not (ref.levels or ref.rest_rows) or not (cur.levels or cur.rest_rows) or case.pairs[column].identifier:
+            if (
+                not (ref.levels or ref.rest_rows)
+                or not (cur.levels or cur.rest_rows)
+                or _is_identifier(case, column, ref)
+            ):
                 continue
             finding = self._finding(case, column, alpha, draw=drawn < change_of_column.DRAWN_SERIES)
             drawn += finding.severity != Severity.OK
@@ -166,21 +170,39 @@ def _basis(case: Case, ref: ColumnProfile) -> str:
     return f"{kept}; {change_of_column.noise(case)}"
 
 
-def _marks(case: Case, column: str, levels: LevelCounts, most: int, unseen: Unseen) -> tuple[Floats, Floats]:
+def _is_identifier(case: Case, column: str, ref: ColumnProfile) -> bool:
+    """Whether values are mostly unique: ids and free text separate any two windows and say nothing."""
+    if not case.stored:
+        return case.pairs[column].identifier
+    known = sum(ref.levels.values()) + ref.rest_rows
+    return case.kind(column) == ColumnKind.CATEGORICAL and ref.distinct_levels > 0.5 * max(known, 1)
+
+
+def _marks(case: Case, column: str, levels: LevelCounts, most: int, unseen: Unseen) -> tuple[Quantity, Quantity]:
     """1 for sampled rows of the level that moved most (or of any unseen one, if more), 0 for others, NaN for missing."""
     wanted = {most}
     if unseen.excess > abs(
         levels.current[most] / levels.current.sum() - levels.reference[most] / levels.reference.sum()
     ):
         wanted = {i for i, name in enumerate(levels.names) if name in set(unseen.levels)}
-    marks = []
+    names = [name for i, name in enumerate(levels.names) if i in wanted]
+
+    def hits(profile: Profile) -> tuple[int, int]:
+        own = profile.columns[column]
+        return sum(own.levels.get(name, 0) for name in names), sum(own.levels.values()) + own.rest_rows
+
+    marks: list[Quantity] = []
     for side in case.sides:
-        codes = change_of_column.codes_of(side.sample[column], levels.names)
-        marks.append(np.where(codes < 0, np.nan, np.isin(codes, list(wanted)).astype(float)))
+        stored = share_by_day(side, hits)
+        if stored is None:
+            codes = change_of_column.codes_of(side.sample[column], levels.names)
+            marks.append(np.where(codes < 0, np.nan, np.isin(codes, list(wanted)).astype(float)))
+        else:
+            marks.append(stored)
     return marks[0], marks[1]
 
 
-def _series(case: Case, marks: tuple[Floats, Floats], column: str, name: str) -> tuple[Series, ...]:
+def _series(case: Case, marks: tuple[Quantity, Quantity], column: str, name: str) -> tuple[Series, ...]:
     title = f"share of {name if len(name) <= 40 else name[:37] + '...'!r} in {column}"
     return change_of_column.series(case, marks, title=title, y="share of rows", share=True)
 

@@ -16,7 +16,7 @@ References: Newcombe (1998); Benjamini and Hochberg (1995).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,7 @@ from backslide.engine.profile.profile import ColumnProfile
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
+from backslide.playbook.drift.stored_days import share_by_day
 from backslide.playbook.findings import graded, share_finding, two_bars
 from backslide.stats.metrics.metric import Floats
 
@@ -52,11 +53,11 @@ class Missing(Check):
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding per feature and kind of absent value that either window holds."""
-        alpha = case.settings.engine.false_discovery_rate / max(len(case.pairs), 1)
+        alpha = case.settings.engine.false_discovery_rate / max(len(case.comparable), 1)
         drawn = 0
-        for column in case.pairs:
+        for column in case.comparable:
             sides = [side.profile.columns[column] for side in case.sides]
-            for what, count in (("missing", lambda c: c.missing), ("infinite", _infinite), ("empty", _empty)):
+            for what, count in _COUNTS.items():
                 hits = count(sides[0]), count(sides[1])
                 if any(hits) and all(side.rows for side in sides):
                     finding = self._finding(case, column, what, hits, alpha, draw=drawn < change_of_column.DRAWN_SERIES)
@@ -68,7 +69,11 @@ class Missing(Check):
         self, case: Case, column: str, what: str, hits: tuple[int, int], alpha: float, *, draw: bool
     ) -> Finding:
         ref, cur = (side.profile.columns[column] for side in case.sides)
-        marks = tuple(_where(side.sample[column], what).astype(float) for side in case.sides)
+        marks = tuple(
+            share_by_day(side, lambda p: (_COUNTS[what](p.columns[column]), p.columns[column].rows))
+            or _where(side.sample[column], what).astype(float)
+            for side in case.sides
+        )
         move = change_of_column.indicator(case, (hits[0], ref.rows), (hits[1], cur.rows), (marks[0], marks[1]))
         change, floor = float(move.adjusted[1]), self.thresholds.share
         severity = graded(abs(change), floor, 5 * floor, min(ref.rows, cur.rows), change_of_column.MIN_ROWS)
@@ -141,6 +146,13 @@ def _infinite(column: ColumnProfile) -> int:
 def _empty(column: ColumnProfile) -> int:
     """Rows that hold nothing but blanks."""
     return sum(rows for level, rows in column.levels.items() if not level.strip())
+
+
+_COUNTS: dict[str, Callable[[ColumnProfile], int]] = {
+    "missing": lambda column: column.missing,
+    "infinite": _infinite,
+    "empty": _empty,
+}
 
 
 def _where(values: pl.Series, what: str) -> Floats:

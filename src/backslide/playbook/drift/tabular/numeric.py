@@ -32,11 +32,11 @@ from backslide.contracts import say
 from backslide.contracts.evidence import Evidence
 from backslide.contracts.finding import Estimate, Finding, Scalar, Severity, Step
 from backslide.engine.columns.kinds import ColumnKind
-from backslide.engine.columns.pair import to_numbers
 from backslide.engine.profile.profile import ColumnProfile
 from backslide.playbook import evidence, scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
+from backslide.playbook.drift.stored_days import DayMeans, Quantity, values_of
 from backslide.playbook.drift.tabular.feature_reliance import leaning
 from backslide.stats.drift.univariate import NumericMove
 from backslide.stats.two_sample import Z95, jensen_shannon, wasserstein
@@ -68,7 +68,7 @@ class NumericDrift(Check):
         """One finding per numeric feature with values in both windows."""
         columns = case.features_of(ColumnKind.NUMERIC)
         alpha = case.settings.engine.false_discovery_rate / max(len(columns), 1)
-        leans = leaning(case)
+        leans = None if case.stored else leaning(case)
         important = set(leans.top(DRAWN_QUIET)) if leans else set()
         drawn = 0
         for column in columns:
@@ -199,14 +199,24 @@ def _basis(case: Case, ref: ColumnProfile) -> str:
 
 
 def _dated(case: Case, finding: Finding, *, draw: bool) -> Finding:
-    values = tuple(to_numbers(side.sample[finding.subject]) for side in case.sides)
+    values = tuple(values_of(side, finding.subject) for side in case.sides)
     pair = (values[0], values[1])
-    low, high = np.nanquantile(np.where(np.isfinite(values[0]), values[0], np.nan), [0.005, 0.995])
-    clipped = tuple(np.where(np.isfinite(v), np.clip(v, low - (high - low), high + (high - low)), np.nan) for v in pair)
+    if isinstance(pair[0], DayMeans):
+        low, high = (case.reference.profile.columns[finding.subject].quantile(q) for q in (0.005, 0.995))
+    else:
+        low, high = np.nanquantile(np.where(np.isfinite(pair[0]), pair[0], np.nan), [0.005, 0.995])
+    clipped = tuple(_clipped(v, low - (high - low), high + (high - low)) for v in pair)
     start = change_of_column.since(case, (clipped[0], clipped[1]))
     title = f"mean of {finding.subject}"
     shown = change_of_column.series(case, pair, title=title, y=finding.subject) if draw else ()
     return finding.model_copy(update={"since": start, "evidence": (*finding.evidence, *shown)})
+
+
+def _clipped(values: Quantity, low: float, high: float) -> Quantity:
+    """Rows within a range; means of days are as they are."""
+    if isinstance(values, DayMeans):
+        return values
+    return np.where(np.isfinite(values), np.clip(values, low, high), np.nan)
 
 
 def _drawn(column: str, ref: ColumnProfile, cur: ColumnProfile, reading: str) -> tuple[Evidence, ...]:

@@ -25,10 +25,12 @@ from backslide.case import Case, Side
 from backslide.contracts import say
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.engine.columns import names
-from backslide.engine.columns.pair import to_numbers
+from backslide.engine.profile.daily_sums import predicted_rows
+from backslide.engine.profile.profile import Profile
 from backslide.playbook import evidence, scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
+from backslide.playbook.drift.stored_days import Quantity, share_by_day, values_of
 from backslide.playbook.findings import graded, share_finding
 from backslide.stats.two_sample import jensen_shannon
 
@@ -67,18 +69,17 @@ class Scores(Check):
             yield from self._distribution(case, column, title, alpha)
 
     def _classes(self, case: Case) -> Iterable[Finding]:
-        counts = [_predicted(side) for side in case.sides]
+        counts = [predicted_rows(side.profile) for side in case.sides]
         rows = min(sum(c.values()) for c in counts)
         if not rows:
             return
         levels = change_of_column.levels_of(counts[0], counts[1], (0, 0))
-        move = change_of_column.shares(case, names.PREDICTION, levels)
+        move = change_of_column.shares(case, names.PREDICTION, levels, lambda profile: (predicted_rows(profile), 0))
         assert move is not None
         most = int(np.argmax(np.abs(move.adjusted)[: len(levels.names)]))
         ref, cur = (say.percent(float(side[most])) for side in (move.before, move.after))
         summary = f"predicted {levels.names[most]!r}: {ref} → {cur} of rows"
-        codes = [change_of_column.codes_of(side.sample[names.PREDICTION], levels.names) for side in case.sides]
-        marks = tuple(np.where(c < 0, np.nan, (c == most).astype(float)) for c in codes)
+        marks = [_marks(side, levels.names, most) for side in case.sides]
         bars = evidence.bars(
             {k: float(x) for k, x in counts[0].items()},
             {k: float(x) for k, x in counts[1].items()},
@@ -125,7 +126,7 @@ class Scores(Check):
         p_value, passed = move.judge(floors.ks, floors.shift, floors.tails) if move else (1.0, ())
         severity = Severity.WARN if passed and min(ref.finite, cur.finite) >= change_of_column.MIN_ROWS else Severity.OK
         loud = severity != Severity.OK
-        values = tuple(to_numbers(side.sample[column]) for side in case.sides)
+        values = tuple(values_of(side, column) for side in case.sides)
         seen = move.detectable(alpha, floors.shift) if move else None
         numbers = {"ks": move.ks, "shift_sd": move.shift, "detectable_sd": seen} if move else {}
         by_day = change_of_column.series(case, (values[0], values[1]), title=f"mean {title}", y=title) if loud else ()
@@ -152,9 +153,15 @@ class Scores(Check):
         return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "prediction")
 
 
-def _predicted(side: Side) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for key, count in side.profile.cells.items():
-        if key[-1] is not None:
-            counts[key[-1]] = counts.get(key[-1], 0) + count
-    return dict(sorted(counts.items()))
+def _marks(side: Side, levels: tuple[str, ...], most: int) -> Quantity:
+    """1 for rows predicted as the class that moved most, 0 for others, NaN without a prediction."""
+
+    def hits(profile: Profile) -> tuple[int, int]:
+        counts = predicted_rows(profile)
+        return counts.get(levels[most], 0), sum(counts.values())
+
+    stored = share_by_day(side, hits)
+    if stored is not None:
+        return stored
+    codes = change_of_column.codes_of(side.sample[names.PREDICTION], levels)
+    return np.where(codes < 0, np.nan, (codes == most).astype(float))

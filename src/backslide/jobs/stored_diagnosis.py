@@ -1,0 +1,125 @@
+"""The main job where the reference is a stored profile: verdict and every check that counts and sums answer.
+
+Causes are priced on rows of the reference, so none is looked for; the checks that need rows are listed as not applicable.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from backslide.case import Case, Progress, Side
+from backslide.causes.reporting import sentences as words
+from backslide.contracts.config import Settings
+from backslide.contracts.diagnosis import Diagnosis, Inputs, Verdict, WindowCounts, WindowPeriod
+from backslide.contracts.errors import NoRowsError
+from backslide.contracts.snapshot import Snapshot
+from backslide.engine.columns import names
+from backslide.engine.profile.daily_profiles import UNDATED
+from backslide.engine.window import WindowPair
+from backslide.jobs.diagnosis_parts import library_versions, metric_change, unused_settings, warnings_of
+from backslide.jobs.prelude import silent
+from backslide.jobs.verdict import Judgement, detectable, judge
+from backslide.playbook.runner import run_checks
+from backslide.playbook.verify.label_coverage import sentences
+
+NO_CAUSE = "No cause was looked for: causes are priced on the rows of the reference, and a stored profile holds none."
+
+
+def diagnose_stored(
+    opened: WindowPair,
+    settings: Settings,
+    stacks: tuple[Snapshot, Snapshot] | None,
+    notes: list[str],
+    progress: Progress | None,
+    *,
+    quick: bool,
+) -> Diagnosis:
+    """What counts and sums say about two windows, of which the reference at least is a stored profile."""
+    say = progress or silent
+    case = Case(opened, settings, snapshots=stacks)
+    case.notes += [*notes, *_unread(settings)]
+    say("profiling every row of the current window")
+    outcomes = run_checks(case, progress, quick=quick)
+    judgement = _judgement(case)
+    metric, reason = metric_change(case, judgement), judgement.caveats[-1] if judgement.caveats else ""
+    bad = judgement.verdict.bad
+    summary = words.verdict_sentence(
+        judgement.verdict, metric, judgement.target, judgement.parts, (), reason, too_few=NO_CAUSE if bad else ""
+    )
+    return Diagnosis(
+        model=settings.model.name,
+        verdict=judgement.verdict,
+        summary=" ".join((summary, *sentences(case, outcomes))),
+        parts=judgement.parts if judgement.verdict == Verdict.DEGRADED_IN_PART else (),
+        warnings=tuple(dict.fromkeys((*sentences(case, outcomes), *case.warnings, *warnings_of(outcomes)))),
+        decision=words.decide(judgement.verdict, (), (), reason, judgement.target, too_few=NO_CAUSE if bad else ""),
+        metric=metric,
+        detectable=detectable(case, judgement),
+        checks=outcomes,
+        inputs=_inputs(case, judgement),
+    )
+
+
+def _unread(settings: Settings) -> list[str]:
+    """What the configuration names and a stored reference cannot answer."""
+    artifacts = settings.artifacts
+    saved = {"reference_model": artifacts.reference_model, "current_model": artifacts.current_model}
+    return [
+        f"[artifacts] {key} is set and not asked: a model is replayed on rows of both windows, and a stored profile holds none"
+        for key, value in saved.items()
+        if value is not None
+    ]
+
+
+def _judgement(case: Case) -> Judgement:
+    """The verdict; none where the metric itself needs rows."""
+    try:
+        return judge(case)
+    except NoRowsError as error:
+        return Judgement(Verdict.INCONCLUSIVE, None, case.metric, None, (), (f"{case.metric.name} {error}",))
+
+
+def _inputs(case: Case, judgement: Judgement) -> Inputs:
+    notes = [*case.notes, *judgement.caveats, NO_CAUSE, *unused_settings(case.settings)]
+    windows = {side.window.name: side.window for side in case.sides}
+    rows, labelled, sampled = (
+        WindowCounts(reference=ref, current=cur)
+        for ref, cur in (
+            [side.window.rows for side in case.sides],
+            [side.window.labelled for side in case.sides],
+            [0 if side.stored is not None else side.sample.height for side in case.sides],
+        )
+    )
+    return Inputs(
+        task=case.problem.task,
+        rows=rows,
+        labelled=labelled,
+        sampled=sampled,
+        features=case.problem.features,
+        classes=case.problem.classes,
+        sources={name: window.source for name, window in windows.items()},
+        periods={
+            name: period for name, side in zip(windows, case.sides, strict=True) if (period := window_period(side))
+        },
+        model_versions={name: window.versions for name, window in windows.items() if window.versions},
+        versions=library_versions(),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def window_period(side: Side) -> WindowPeriod | None:
+    """First and last time of a window and its days; of stored profiles the first and last whole day."""
+    if not side.window.has_time:
+        return None
+    if side.stored is not None:
+        days = sorted(day for day in side.stored.days if day != UNDATED)
+        return WindowPeriod(start=f"{days[0]}T00:00:00Z", end=f"{days[-1]}T23:59:59Z", days=len(days))
+    time = pl.col(names.TIME)
+    low, high, count = (
+        side.window.frame.select(time.min().alias("a"), time.max().alias("b"), pl.col(names.DAY).n_unique().alias("c"))
+        .collect(engine="streaming")
+        .row(0)
+    )
+    if low is None:
+        return None
+    return WindowPeriod(start=f"{low.isoformat()}Z", end=f"{high.isoformat()}Z", days=int(count))
