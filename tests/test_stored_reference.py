@@ -18,6 +18,7 @@ from backslide.jobs.profile_days import store_profiles
 from backslide.jobs.verdict import judge
 from backslide.playbook import scenarios
 from backslide.playbook.runner import run_checks
+from commands import backslide
 
 ROLES = dict(scenarios.ROLES) | {"segments": ["channel"]}
 SETTINGS = Settings.from_dict({"model": ROLES})
