@@ -35,6 +35,7 @@ NAMES_DATA = {
     *(f"data.{key}" for key in ("source", "missing", "text", "separator", "encoding")),
     *(f"payload.{key}" for key in ("features", "columns", "classes", "prediction", "scores")),
     *(f"artifacts.{key}" for key in ("reference_snapshot", "current_snapshot", "repository")),
+    *(f"lineage.{key}" for key in ("events", "namespace", "dataset")),
     *(f"shadow.{side}.{key}" for side in ("old", "new") for key in ("prediction", "scores")),
     *(f"shadow.{side}_version" for side in ("old", "new")),
     "checks",

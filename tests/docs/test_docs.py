@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def run_line(command: str, folder: Path) -> tuple[int, str]:
         if match[2] is None:
             return done.code, done.out + done.err
         return 0, f"{done.out}{done.err}exit code {done.code}\n"
+    command = re.sub(r"^python ", lambda _: f"{shlex.quote(sys.executable)} ", command)
     ran = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True)
     return ran.returncode, ran.stdout + ran.stderr
 
@@ -71,11 +73,13 @@ def run_line(command: str, folder: Path) -> tuple[int, str]:
                 ("tutorial.md", 9), ("tutorial-letters.md", 8), ("quick-looks.md", 6), ("retrain.md", 6), ("watching.md", 5),
             )
         ),
+        pytest.param("integrations.md", 9, marks=(pytest.mark.slow, pytest.mark.filterwarnings("ignore"))),
         pytest.param("tutorial-news.md", 4, marks=pytest.mark.data),
     ],
 )  # fmt: skip
 def test_the_examples_run(name: str, least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     page, namespace, ran = DOCS / name, {"__name__": "example"}, 0
     for language, text, line in blocks(page):
         if language == "python":

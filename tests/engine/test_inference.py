@@ -413,3 +413,20 @@ def test_real_tables(name, expected, real_data):
     roles, notes = infer_roles(pl.scan_parquet(real_data / f"{name}.parquet"))
     assert roles.columns() == expected
     assert ("label" in expected) or any("no label" in note for note in notes)
+
+
+def test_names_of_opentelemetry_say_who_answered_and_are_no_inputs():
+    half = np.repeat(["1.0", "1.1"], N // 2)
+    spans = {
+        "trace_id": [f"{k:032x}" for k in range(N)],
+        "service.version": half,
+        "service.name": ["loans"] * N,
+        "host.name": RNG.choice(["a", "b"], N),
+        "gen_ai.usage.input_tokens": RNG.integers(9, 99, N),
+    }
+    roles, notes = infer(timestamp=TIMES, prediction=TRUTH, **noise(), **spans)
+    assert (roles.id, roles.version, roles.timestamp) == ("trace_id", "service.version", "timestamp")
+    assert roles.features == ("income", "branch", "p_value")
+    assert any("'host.name'" in note for note in notes)
+    spans["gen_ai.response.model"] = spans.pop("service.version")
+    assert infer(timestamp=TIMES, prediction=TRUTH, **noise(), **spans)[0].version == "gen_ai.response.model"

@@ -16,6 +16,7 @@ from backslide.cli.options import (
     JsonFile,
     JunitFile,
     MarkdownFile,
+    OpenlineageFile,
     PayloadFormat,
     PrintJson,
     Quiet,
@@ -98,6 +99,7 @@ def diagnose(
     html: HtmlFile = None,
     md: MarkdownFile = None,
     junit: JunitFile = None,
+    openlineage: OpenlineageFile = None,
     reference: Annotated[
         str | None, option("--reference", "SRC", "Reference window; default: the configured one.")
     ] = None,
@@ -117,7 +119,7 @@ def diagnose(
     from backslide.cli.jobs import run
 
     windows = {"reference": reference, "current": current}
-    files = Files(json, html, md, junit)
+    files = Files(json, html, md, junit, openlineage)
     return run("diagnose", config, files, quiet=quiet, paths=tuple(windows), quick=quick, ask=ask, **windows)
 
 

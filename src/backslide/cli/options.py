@@ -23,6 +23,9 @@ HtmlFile = Annotated[str | None, option("--html", "FILE", "Write the report as o
 HtmlFolder = Annotated[str | None, option("--html", "DIR", "Write pages of every model, over time, to a folder.")]
 MarkdownFile = Annotated[str | None, option("--md", "FILE", "Write the report as Markdown.")]
 JunitFile = Annotated[str | None, option("--junit", "FILE", "Write the answer as JUnit XML.")]
+OpenlineageFile = Annotated[
+    str | None, option("--openlineage", "FILE", "Write the findings as an event of OpenLineage.")
+]
 Trusted = Annotated[
     bool, typer.Option("--trusted/--untrusted", help="Whether the model file may run code while being loaded.")
 ]

@@ -29,11 +29,18 @@ class Files:
     html: str | None = None
     md: str | None = None
     junit: str | None = None
+    openlineage: str | None = None
 
     @property
     def _forms(self) -> tuple[tuple[str, str], ...]:
         """Each name with the method of an answer that makes its contents."""
-        named = (self.json, "to_json"), (self.html, "to_html"), (self.md, "to_markdown"), (self.junit, "to_junit")
+        named = (
+            (self.json, "to_json"),
+            (self.html, "to_html"),
+            (self.md, "to_markdown"),
+            (self.junit, "to_junit"),
+            (self.openlineage, "to_openlineage"),
+        )
         return tuple((name, method) for name, method in named if name is not None)
 
     def check(self) -> None:
@@ -44,7 +51,9 @@ class Files:
         """
         chosen = [name for name, _ in self._forms]
         if chosen.count("-") > 1:
-            raise ConfigError("only one of --json, --html, --md and --junit can go to standard output (-)")
+            raise ConfigError(
+                "only one of --json, --html, --md, --junit and --openlineage can go to standard output (-)"
+            )
         for name in chosen:
             path = Path(name)
             if name != "-" and (path.is_dir() or not path.parent.is_dir()):

@@ -216,6 +216,26 @@ class Began(Value):
     """Whether the interval meets that of the metric's own change point; None where that is not known."""
 
 
+class UpstreamJob(Value):
+    """A job that a column comes from, as events of OpenLineage tell."""
+
+    column: str
+    """The column that it makes; of jobs farther up, the one that the broken column is made of."""
+    dataset: str
+    """What it writes: namespace/name."""
+    job: str
+    """namespace/name."""
+    changed: str | None = None
+    """When its code, its query or what it makes the column of last changed (ISO), no later than the current window ends; None
+    where no event tells of a change."""
+    change: str = ""
+    """What changed then."""
+    known_since: str
+    """Its first event (ISO)."""
+    inputs: tuple[str, ...] = ()
+    """What it makes the column of: namespace/name.column."""
+
+
 class Cause(Display):
     """Something that explains part of the change, priced in points of the metric."""
 
@@ -242,6 +262,8 @@ class Cause(Display):
     evidence: tuple[str, ...] = ()
     """Keys of findings: ``DRF001:income``."""
     next_step: str
+    upstream: tuple[UpstreamJob, ...] = ()
+    """Jobs that its columns come from, the nearest first, where ``[lineage]`` names events."""
 
     def one_line(self) -> str:
         about = ", ".join(self.features or self.classes)

@@ -94,6 +94,16 @@ class ArtifactSettings(SettingsSection):
     repository: str | None = None
 
 
+class LineageSettings(SettingsSection):
+    """[lineage]: events of OpenLineage, which say what job makes a column, and what the logged rows are called there."""
+
+    events: str | None = None
+    """A file of events (JSON, or one a line), or a folder of such."""
+    namespace: str | None = None
+    dataset: str | None = None
+    """Of the logged rows; default: the dataset that has the column and that nothing else is made of."""
+
+
 class ShadowColumns(SettingsSection):
     """[shadow.old] and [shadow.new]: where one of the two models' answers are logged."""
 
@@ -155,6 +165,7 @@ class Settings(SettingsSection):
     data: DataSettings = DataSettings()
     payload: PayloadSettings = PayloadSettings()
     artifacts: ArtifactSettings = ArtifactSettings()
+    lineage: LineageSettings = LineageSettings()
     engine: EngineSettings = EngineSettings()
     shadow: ShadowSettings = ShadowSettings()
     checks: dict[str, Any] = {}

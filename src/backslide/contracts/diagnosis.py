@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from backslide.contracts.cause import Cause, LabelRequest, Suspect
 from backslide.contracts.errors import InputError
 from backslide.contracts.evidence import Waterfall
 from backslide.contracts.finding import Estimate, Outcome
-from backslide.contracts.rendering import PublishedAnswer, framed, tracked
-from backslide.contracts.values import Value
+from backslide.contracts.rendering import PublishedAnswer, as_openlineage, framed, tracked
+from backslide.contracts.values import Value, write_text
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -137,6 +138,8 @@ class Inputs(Value):
     """Model versions logged in each window."""
     versions: dict[str, str] = {}
     """Library versions of this run."""
+    lineage: dict[str, str] = {}
+    """``namespace`` and ``dataset`` of the logged rows in OpenLineage, where ``[lineage]`` names them."""
     made: str | None = None
     """When it was made (ISO, UTC), where the command line wrote it."""
     notes: tuple[str, ...] = ()
@@ -185,6 +188,10 @@ class Diagnosis(PublishedAnswer):
             ModelError: the run is unknown, or the store refuses it.
         """
         return tracked(self, run)
+
+    def to_openlineage(self, path: str | Path | None = None) -> str:
+        """An event of OpenLineage with verdict, causes and findings as assertions; also written to ``path`` when one is given."""
+        return write_text(as_openlineage(self), path)
 
     def to_frame(self, rows: Literal["causes", "findings"] = "causes") -> DataFrame:
         """One row per cause (suspects and harmless ones after those named) or per finding, as a Polars DataFrame.

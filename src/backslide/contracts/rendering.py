@@ -23,6 +23,9 @@ RENDERERS = "backslide.report.render.answer"
 JUNIT = "backslide.report.render.junit"
 """Module with a function ``junit(value)``."""
 
+OPENLINEAGE = "backslide.report.render.openlineage"
+"""Module with a function ``openlineage(diagnosis)``."""
+
 TRACKER = "backslide.retraining.mlflow_run"
 """Module with a function ``log_to_mlflow(diagnosis, run)``."""
 
@@ -34,6 +37,12 @@ def rendered(value: Value, form: Form) -> str:
     """The value in one form: a terminal's text, Markdown, a whole HTML page, or a fragment of HTML for a notebook."""
     render: Callable[[Value, Form], str] = import_module(RENDERERS).render
     return render(value, form)
+
+
+def as_openlineage(value: Value) -> str:
+    """The value as an event of OpenLineage."""
+    event: str = import_module(OPENLINEAGE).openlineage(value)
+    return event
 
 
 def tracked(value: Value, run: Any) -> str:

@@ -31,6 +31,7 @@ from backslide.jobs.diagnosis_parts import library_versions, metric_change, unus
 from backslide.jobs.label_request import consult
 from backslide.jobs.prelude import Models, Progress, load_models, merge_settings, silent, window_sources
 from backslide.jobs.stored_diagnosis import diagnose_stored, window_period
+from backslide.jobs.upstream import name_upstream, open_lineage
 from backslide.jobs.verdict import Judgement, detectable, judge
 from backslide.jobs.waterfall import waterfall
 from backslide.jobs.windows import find_windows
@@ -77,8 +78,9 @@ def diagnose(
     )
     models = load_models(settings, reference_model, current_model)
     reference, current = window_sources(settings, reference, current)
-    file = None if ask is None else Path(ask)
-    return _diagnose_case(reference, current, settings, models, quick, file, progress)
+    file, lineage = None if ask is None else Path(ask), open_lineage(settings)
+    diagnosis = _diagnose_case(reference, current, settings, models, quick, file, progress)
+    return name_upstream(diagnosis, settings, lineage)
 
 
 def _diagnose_case(

@@ -230,6 +230,8 @@ def _is_no_feature(table: TableLook, column: str) -> bool:
     kind = table.kinds[column]
     if (kind not in PLAIN and kind is not ColumnKind.EMBEDDING) or usual.is_index_like(column):
         return True
+    if column.startswith(words.OPENTELEMETRY):
+        return True
     is_moment = kind is ColumnKind.CATEGORICAL and usual.is_time_like(column) and _is_readable(table, column)
     is_key = usual.is_key_like(column) and not table.look[column].dtype.is_float() and table.look.height > 1
     return is_moment or (is_key and _is_unique(table, column)) or _is_code(table, column)

@@ -62,12 +62,22 @@ VERSION = _words(
     "modell_version modellversion",
     "version_modele version_du_modele",
     "version_modelo version_del_modelo",
+    "gen_ai_response_model gen_ai_request_model",
 )
 ID = _words(
     "id request_id prediction_id row_id event_id record_id uuid guid transaction_id rowid key",
     "identifiant",
     "identificador",
 )
+
+OPENTELEMETRY = tuple(
+    f"{space}."
+    for space in _words(
+        "service host k8s container cloud process deployment telemetry os faas http url server client network user_agent",
+        "error exception feature_flag gen_ai",
+    )
+)
+"""Beginnings of the names of OpenTelemetry's semantic conventions: where and how was answered, which no model is given."""
 
 # Words within names.
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from backslide.contracts import say
-from backslide.contracts.cause import Suspect
+from backslide.contracts.cause import Suspect, UpstreamJob
 from backslide.contracts.escape import cleaned
 from backslide.contracts.say import POINTS, Unit
 from backslide.report.documents import labels
@@ -56,6 +56,7 @@ def cause_card(
                 Row("proof", _proof(cause, unit)),
                 Row("where", (where, *columns)),
                 Row("since", (since_when,) if since_when else ()),
+                Row("made by", tuple(map(_made_by, cause.upstream))),
                 Row("next", (cause.settle if isinstance(cause, Suspect) else cause.next_step,), strong=True),
             )
             if row.lines
@@ -64,6 +65,12 @@ def cause_card(
         charts=_charts(cause, checks),
         level="fail" if direction == "worse" else "note",
     )
+
+
+def _made_by(job: UpstreamJob) -> str:
+    """The job, and its last change, which a person asks for first."""
+    changed = f"last changed {say.moment(job.changed)} ({job.change})" if job.changed else "no change known"
+    return f"{job.column}: {job.job}, {changed}; known since {say.moment(job.known_since)}"
 
 
 def _summary(cause: Cause) -> str:
