@@ -280,7 +280,7 @@ def _shifts(found: Explanation, bench: PricingBench, scale: Scale, *, degraded: 
         bench = PricingBench(case, bench.target, bench.model, artefact=bench.artefact)
     p = populations(case, scale.target, frame, outcomes, leave_out=lost)
     if not whole:
-        segment = shifts.find_segment_drift(bench, p, rows_lost)
+        segment = shifts.find_segment_drift(bench, p, rest, rows_lost)
         return () if segment is None else (segment,)
     points = lost_points(found.faults, case.settings.engine.bootstrap)
     return tuple(shifts.find_shifts(bench, p, rest, points, rows_lost))

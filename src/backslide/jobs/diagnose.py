@@ -39,6 +39,8 @@ from backslide.playbook.drift.embedding.embedding_columns import check_functions
 from backslide.playbook.integrity.differences import load as load_snapshots
 from backslide.playbook.runner import run_checks
 from backslide.playbook.shadow.replay import failures
+from backslide.playbook.verify.answer_coverage import answers_lost
+from backslide.playbook.verify.answer_coverage import sentences as describe_unanswered
 from backslide.playbook.verify.label_coverage import sentences
 from backslide.playbook.verify.score_direction import check_scores
 from backslide.stack.snapshot import snapshot
@@ -149,7 +151,11 @@ def _diagnosis(
     presenter = Presenter(subject, judgement.target, explanation, outcomes)
     verdict, named_causes, suspects, harmless = _causes(case, subject, judgement, explanation, presenter)
     causes, harmless = add_output_changes(case, named_causes, harmless)
-    beside = (*sentences(case, outcomes), *describe_output_changes(case, causes, named_causes))
+    beside = (
+        *describe_unanswered(case),
+        *sentences(case, outcomes),
+        *describe_output_changes(case, causes, named_causes),
+    )
     onset = add_commits(subject, incident_onset(subject, judgement.target, causes)) if verdict.bad else None
     metric = metric_change(case, judgement)
     looked_at = WindowCounts(reference=subject.reference.sample.height, current=subject.current.sample.height)
@@ -209,6 +215,7 @@ def _causes(
         labels=case.has_labels,
         needs_proof=judgement.needs_proof,
         artefact=explanation.proving,
+        answers_lost=answers_lost(subject),
     )
     labelled = case.current.window.labelled > 0
     named, doubted, harmless = materiality.name_causes(verdict, causes, harmless, current_labels=labelled)

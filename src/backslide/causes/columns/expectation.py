@@ -30,6 +30,9 @@ USUAL = 0.98
 """Quantile of the later reference rows beyond which a value does not fit."""
 BEYOND = 0.05
 """Share of the reference's range by which a number must lie outside of it to fit nothing."""
+STRAY = 0.05
+"""Share of the current rows from which on a column whose values the reference does not hold is no witness of the others: what
+was learned says nothing there, whether the column broke or the season went on."""
 MOST_LEVELS = 40
 ROUNDS, LEAVES = 40, 8
 LEAST_ROWS = 300
@@ -100,13 +103,18 @@ def _variance_of_share(hits: Mask, days: NDArray[np.int64] | None) -> float:
 
 
 @once
-def expectation(case: Case, column: str, leave_out: frozenset[str]) -> ColumnExpectation | None:
+def expectation(
+    case: Case, column: str, leave_out: frozenset[str], with_strays: bool = False
+) -> ColumnExpectation | None:
     """What the comparable columns outside ``leave_out`` foretell of ``column``; None where there is too little to learn from.
 
-    Columns that tell the time are no partners: next week they are elsewhere.
+    Columns that tell the time are no partners, nor are those that left what the reference held: what was learned of them
+    does not say what goes with their new values. ``with_strays`` lets the latter in, for the rows on which they did not.
     """
     pair = case.pairs[column]
-    design = make_design(case.pairs.values(), leave_out={column, *leave_out, *case.suspects, *_no_witnesses(case)})
+    design = make_design(
+        case.pairs.values(), leave_out={column, *leave_out, *case.suspects, *_no_witnesses(case, with_strays)}
+    )
     learn = earlier_rows(case)
     if not design.columns or pair.constant_before or pair.identifier:
         return None
@@ -123,9 +131,29 @@ def expectation(case: Case, column: str, leave_out: frozenset[str]) -> ColumnExp
     return _levels(pair, x, design.categorical, rows, ~learn & known, rng)
 
 
-def _no_witnesses(case: Case) -> set[str]:
-    """Columns that tell the time, and those of a very wide table that its screen leaves alone."""
-    return {*time_columns(case), *left_by_screen(case)}
+def _no_witnesses(case: Case, with_strays: bool) -> set[str]:
+    """Columns that tell the time, that left the reference, and those of a very wide table that its screen leaves alone."""
+    return {*time_columns(case), *left_by_screen(case), *(() if with_strays else stray_rows(case))}
+
+
+@once
+def stray_rows(case: Case) -> dict[str, Mask]:
+    """Columns that left the reference, with the current rows whose value it does not hold (n_cur,)."""
+    rows = {name: _beyond(pair) for name, pair in case.pairs.items()}
+    return {name: stray for name, stray in rows.items() if len(stray) and stray.mean() > STRAY}
+
+
+def _beyond(pair: Pair) -> Mask:
+    if pair.numeric:
+        known, values = pair.finite[0], pair.numbers[1]
+        room = BEYOND * (known[-1] - known[0]) if len(known) else np.nan
+        return (
+            np.isfinite(values) & ((values < known[0] - room) | (values > known[-1] + room))
+            if len(known)
+            else values > values
+        )
+    reference, current = map(to_words, pair.texts)
+    return np.asarray(~np.isin(current, np.unique(reference)) & (pair.texts[1] != MISSING))
 
 
 def earlier_rows(case: Case) -> Mask:

@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from backslide.case import Case
+from backslide.causes.columns.expectation import expectation
 from backslide.contracts import say
 from backslide.engine.columns import names
 from backslide.engine.columns.kinds import ColumnKind
@@ -69,7 +70,27 @@ def turn_of(case: Case, pair: Pair) -> ClockShift | None:
         return None
     turn = _against_clock(case, pair)
     # What the clock does not show of a column that tells the time is that time went on.
-    return turn if turn is not None or pair.name in time_columns(case) else _around_circle(pair)
+    if turn is not None or pair.name in time_columns(case):
+        return turn
+    turn = _around_circle(pair)
+    return None if turn is None or _goes_with_the_others(case, pair, turn) else turn
+
+
+def _goes_with_the_others(case: Case, pair: Pair, turn: ClockShift) -> bool:
+    """Whether the other columns foretell the values as they came no worse than turned back: then the windows lie in other
+    hours or months, and the column says so rightly. A month of which the others say nothing may always be a later one."""
+    others = expectation(case, pair.name, frozenset())
+    if others is None or not isinstance(others.foretold, np.ndarray) or not pair.numeric:
+        return turn.period == 12
+    foretold = np.asarray(others.foretold, float)
+    known = np.isfinite(pair.numbers[1])
+
+    def apart(values: Floats) -> float:
+        """Mean distance on the circle."""
+        steps = (values - foretold[known]) % turn.period
+        return float(np.minimum(steps, turn.period - steps).mean())
+
+    return apart(turn.undo(pair.numbers[1][known])) >= apart(pair.numbers[1][known])
 
 
 def _seconds(sample: pl.DataFrame) -> Floats | None:

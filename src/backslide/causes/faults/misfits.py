@@ -25,7 +25,7 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.expectation import ColumnExpectation, expectation
+from backslide.causes.columns.expectation import LEAST_ROWS, ColumnExpectation, expectation, stray_rows
 from backslide.causes.faults.base import Fault, Hypothesis, evidence_of
 from backslide.causes.faults.column_signature import Replacement
 from backslide.causes.faults.row_evidence import read_rows
@@ -141,12 +141,26 @@ def misfits(
     out = taken | time_columns(case) | frozenset(left_by_screen(case))
     names = [name for name in (case.pairs if columns is None else columns) if name not in out]
     asked = [expectation(case, name, taken) for name in names]
-    unfit = [one for one in asked if one is not None and _is_unfit(case, one)]
+    unfit = [one for one in asked if one is not None and _is_unfit(case, one) and not _moved_along(case, one, taken)]
     return sorted(unfit, key=lambda one: -one.excess)
 
 
 def _is_unfit(case: Case, one: ColumnExpectation) -> bool:
     return one.excess >= LEAST_EXCESS and one.z(case) >= EXCESS_Z
+
+
+def _moved_along(case: Case, one: ColumnExpectation, taken: frozenset[str]) -> bool:
+    """Whether a column fits as ever where the columns that left the reference did not leave it.
+
+    It went with them where they went, as season goes with month: which of them broke, or whether the year went on, these rows do
+    not say.
+    """
+    strays = [rows for name, rows in stray_rows(case).items() if name not in taken and name != one.column]
+    at_home = ~np.logical_or.reduce(strays) if strays else np.zeros(0, bool)
+    if at_home.sum() < LEAST_ROWS:
+        return False
+    again = expectation(case, one.column, taken, with_strays=True)
+    return again is not None and float(again.current[at_home].mean()) - again.usual < LEAST_EXCESS
 
 
 def _fault(case: Case, one: ColumnExpectation) -> Fault:

@@ -191,12 +191,14 @@ def verdict_with(
     labels: bool,
     needs_proof: bool,
     artefact: bool,
+    answers_lost: bool = False,
 ) -> Verdict:
     """The verdict on the whole window, or that the model got worse where a cause proves it.
 
     A replay or repair that is clear of zero and beyond ``min_effect`` proves a degradation that the noise of the ``change``
     hides: it is paired, so sharper. ``labels``: whether both windows hold some. ``needs_proof``: only what is proven counts.
     Where no model is at hand (``artefact`` false) a stand-in must tell of a known fault by undoing it, against what was served.
+    ``answers_lost``: more rows than in the reference got no answer, so that the change, of the others alone, excuses no fault.
     """
     if verdict in (Verdict.DEGRADED, Verdict.DEGRADED_IN_PART, Verdict.IMPROVED):
         return verdict
@@ -204,7 +206,11 @@ def verdict_with(
     sure = [cause for cause in causes if cause.confidence.rank >= needed.rank]
     if not artefact:
         sure = [c for c in sure if c.confidence == Confidence.PROVEN or c.kind != CauseKind.UNRECOGNISED_FAULT]
-    return Verdict.DEGRADED if any(_proves(cause, change, scale, labels=labels) for cause in sure) else verdict
+    return (
+        Verdict.DEGRADED
+        if any(_proves(cause, change, scale, labels=labels, unanswered=answers_lost) for cause in sure)
+        else verdict
+    )
 
 
 def _both_harm(cause: Cause) -> bool:
@@ -216,7 +222,7 @@ def _both_harm(cause: Cause) -> bool:
     return back.low > 0 and done.low * done.high > 0
 
 
-def _proves(cause: Cause, change: Change | None, scale: Scale, *, labels: bool) -> bool:
+def _proves(cause: Cause, change: Change | None, scale: Scale, *, labels: bool, unanswered: bool) -> bool:
     if cause.points is None:
         return False
     harm, floor = scale.target.harm, scale.min_effect
@@ -237,7 +243,8 @@ def _proves(cause: Cause, change: Change | None, scale: Scale, *, labels: bool) 
     if done is None or done.low is None or done.high is None or change is None:
         return False
     least, worst = min(harm(done.low), harm(done.high)), max(harm(change.low), harm(change.high))
-    return least > 0 and harm(done.estimate) >= floor and worst >= harm(done.estimate) and harm(change.estimate) > 0
+    allowed = unanswered or (worst >= harm(done.estimate) and harm(change.estimate) > 0)
+    return least > 0 and harm(done.estimate) >= floor and allowed
 
 
 def name_causes(

@@ -157,13 +157,17 @@ def _excess_loss(p: Populations, expected: tuple[Floats, Floats], target: Metric
 
 
 def _price(bench: PricingBench, p: Populations, expected: Floats, inside: NDArray[np.bool_]) -> Effect:
-    """The metric as it is, less what it would be if the rows inside fared as foretold and as the others did besides."""
+    """The metric as it is, less what it would be if the rows inside fared as foretold and as the others did besides.
+
+    What the others lost besides was lost by all and is no part of it; what they gained besides the rows inside never had, and
+    missing it is no loss: the cheaper of the two counts.
+    """
     now, foretold = p.s_b[~inside].mean(0), expected[~inside].mean(0)
     if bench.target.rows == "counts":
-        otherwise = expected + (now - foretold)
+        besides = expected + (now - foretold)
     else:
-        otherwise = expected * np.where(foretold > 0, now / np.where(foretold > 0, foretold, 1.0), 1.0)
-    undone = np.where(inside[:, None], otherwise, p.s_b)
+        besides = expected * np.where(foretold > 0, now / np.where(foretold > 0, foretold, 1.0), 1.0)
     draw, value = bench.draw(bench.case.current), bench.target.value
-    served, without = (Effect(float(value(s.sum(0))), value(draw.sums(s))) for s in (p.s_b, undone))
-    return served - without
+    rows = (p.s_b, *(np.where(inside[:, None], otherwise, p.s_b) for otherwise in (besides, expected)))
+    served, *undone = (Effect(float(value(s.sum(0))), value(draw.sums(s))) for s in rows)
+    return min((served - without for without in undone), key=lambda effect: bench.target.harm(effect.value))

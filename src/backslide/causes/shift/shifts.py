@@ -108,13 +108,16 @@ def find_shifts(
     return sorted(found, key=lambda cause: -bench.target.harm(cause.effect.value))
 
 
-def find_segment_drift(bench: PricingBench, p: Populations, rows_lost: NDArray[np.bool_]) -> WorldChange | None:
+def find_segment_drift(
+    bench: PricingBench, p: Populations, drop: Effect, rows_lost: NDArray[np.bool_]
+) -> WorldChange | None:
     """A relation that changed in one segment by ``min_effect``, told by the other rows of the same days: it needs no clear drop
-    of the whole."""
-    local = find_local_drift(bench, p, rows_lost)
-    if local is None or local.usual or bench.target.harm(local.effect.value) < bench.case.problem.min_effect:
+    of the whole, but one that may be as large, as nobody sees a gain elsewhere that hides the rest."""
+    local, harm = find_local_drift(bench, p, rows_lost), bench.target.harm
+    if local is None or local.usual or harm(local.effect.value) < bench.case.problem.min_effect:
         return None
-    return _drift_of(local)
+    least, most = min(map(harm, local.effect.bounds)), max(map(harm, drop.bounds))
+    return _drift_of(local) if least <= most else None
 
 
 def _drift_of(local: LocalDrift) -> WorldChange:

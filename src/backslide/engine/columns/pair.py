@@ -62,7 +62,8 @@ def _abbreviated(word: str) -> str:
 
 def codes_in(texts: pl.Series | NDArray[np.object_], place: Mapping[str, int], rest: int) -> NDArray[np.int64]:
     """The code that ``place`` gives each text (n,), ``rest`` for any other; in one pass, without a look-up per row."""
-    series = texts if isinstance(texts, pl.Series) else pl.Series(texts, dtype=pl.String)
+    # From a list: an array of objects whose first is None becomes a series of objects, which nothing can be looked up in.
+    series = texts if isinstance(texts, pl.Series) else pl.Series(texts.tolist(), dtype=pl.String)
     old, new = pl.Series(list(place), dtype=pl.String), pl.Series(list(place.values()), dtype=pl.Int64)
     return series.replace_strict(old, new, default=rest, return_dtype=pl.Int64).fill_null(rest).to_numpy()
 
