@@ -110,8 +110,15 @@ class Log:
 
     def scores(self) -> list[str]:
         """Columns of :meth:`predictions` that hold scores of classes."""
+        return self._columns_of(SCORE)
+
+    def features(self) -> list[str]:
+        """Columns of :meth:`predictions` that hold features, not what was recorded beside them."""
+        return self._columns_of(FEATURE)
+
+    def _columns_of(self, kind: str) -> list[str]:
         names = self._tables["predictions"].scan().collect_schema().names()
-        return [plain for plain, kind, _ in _plain_columns(names) if kind == SCORE]
+        return [plain for plain, own, _ in _plain_columns(names) if own == kind]
 
     def add_labels(self, rows: pl.DataFrame) -> None:
         """Labels that came another way than through a recorder, in one commit; columns as in the table."""
@@ -119,10 +126,10 @@ class Log:
         self._numbers, self._where = {}, None
 
     def events(self) -> pl.LazyFrame:
-        """``at`` and ``text`` of every event."""
+        """``at`` and ``text`` of every event; one that was sent twice counts once."""
         table = self._tables["events"]
         return (
-            table.scan().select("at", "text").sort("at")
+            table.scan().select("at", "text").unique(maintain_order=True).sort("at", maintain_order=True)
             if table.there
             else pl.LazyFrame(schema={"at": _TIME, "text": pl.String()})
         )

@@ -18,7 +18,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from backslide.server.context import Context, context_of
 from backslide.server.problems import ProblemError
-from backslide.store.accounts import HOLDS, Scope, Session, Token
+from backslide.store.accounts import Scope, Session, Token
 
 COOKIE = "backslide_session"
 CSRF_FIELD, CSRF_HEADER = "csrf_token", "x-csrf-token"
@@ -123,8 +123,3 @@ async def _check_word(request: Request, session: Session) -> None:
         word = entry if isinstance(entry, str) else None
     if word is None or not hmac.compare_digest(word.encode(), session.csrf.encode()):
         raise ProblemError(HTTPStatus.FORBIDDEN, "the form is of another session; load the page again")
-
-
-def all_rights() -> frozenset[str]:
-    """What an administrator may do."""
-    return HOLDS["admin"]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
 
 from backslide import __version__
 from backslide.contracts.config import Settings
@@ -10,14 +14,32 @@ from backslide.server import api, login, pages, problems
 from backslide.server.access import TokenCache
 from backslide.server.context import Context
 from backslide.server.predictions import PredictionStore
+from backslide.server.runner import JobRunner, worker_name
+from backslide.server.schedule import Schedule
 from backslide.server.security import Shell, is_local
 from backslide.store.database import Database, open_database
 
 
-def create_app(settings: Settings, *, database: Database | None = None) -> FastAPI:
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Jobs and schedule live as long as the server; when it is asked to end, requests that are at work end first."""
+    context: Context = app.state.context
+    name = worker_name()
+    app.state.schedule = schedule = Schedule(context, name)
+    runner = JobRunner(context, name)
+    runner.start()
+    schedule.start()
+    try:
+        yield
+    finally:
+        await run_in_threadpool(schedule.stop)
+        await run_in_threadpool(runner.stop)
+
+
+def create_app(settings: Settings, *, database: Database | None = None, background: bool = False) -> FastAPI:
     """A server for these settings; the database is opened and brought up to date unless one is given.
 
-    ``app.state.context`` holds the :class:`Context`.
+    ``app.state.context`` holds the :class:`Context`. With ``background``, jobs, looks and rollups run while it serves.
 
     Raises:
         StoreError: the database cannot be opened.
@@ -26,7 +48,14 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
     store = PredictionStore(settings)
     if database is None:
         database = open_database(settings.store.url, settings.base)
-    app = FastAPI(title="backslide", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="backslide",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=_lifespan if background else None,
+    )
     app.state.context = Context(settings, database, store)
     app.state.tokens = TokenCache()
     app.state.login_for_reading = settings.server.require_login or not is_local(settings.server.host)

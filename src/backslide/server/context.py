@@ -14,6 +14,7 @@ from backslide.store.accounts import Accounts
 from backslide.store.database import Database
 from backslide.store.desk import Desk
 from backslide.store.queue import JobQueue
+from backslide.store.shelf import SnapshotStore, TrustedFiles
 
 
 @dataclass
@@ -30,6 +31,8 @@ class Context:
     accounts: Accounts = field(init=False)
     desk: Desk = field(init=False)
     jobs: JobQueue = field(init=False)
+    snapshots: SnapshotStore = field(init=False)
+    files: TrustedFiles = field(init=False)
 
     def __post_init__(self) -> None:
         """Open what works on the same database."""
@@ -37,6 +40,8 @@ class Context:
         self.accounts = Accounts(self.database)
         self.desk = Desk(self.database)
         self.jobs = JobQueue(self.database)
+        self.snapshots = SnapshotStore(self.database)
+        self.files = TrustedFiles(self.database)
 
 
 def context_of(request: Request) -> Context:

@@ -55,6 +55,7 @@ class ModelCatalogue:
 
         Raises:
             ConfigError: nothing is known of such a model.
+            LogError: nothing of it was rolled up yet.
         """
         known = self.configured()
         if model in known:
@@ -63,8 +64,18 @@ class ModelCatalogue:
             raise ConfigError(
                 f"no model {model!r}; record something for it, or name its configuration in [server] models"
             )
+        log = self._store.open(model)
         roles = ModelSettings(
-            name=model, label="label", prediction="prediction", timestamp="at", id="id", version="version"
+            name=model,
+            label="label",
+            prediction="prediction",
+            scores={column.removeprefix("p_"): column for column in log.scores()},
+            timestamp="at",
+            id="id",
+            version="version",
+            label_time="label_at",
+            label_source="label_source",
+            features=tuple(log.features()),
         )
         data = self._settings.data.model_copy(update={"source": self._store.source(model)})
         return self._settings.model_copy(update={"model": roles, "data": data})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from shutil import disk_usage
 
@@ -16,6 +18,8 @@ from backslide.log.rollup import RollupReport, roll_up_each
 
 MOST_MODELS = 10_000
 """Recorders that are open; each holds a file."""
+FRESH_SECONDS = 1.0
+"""For which the free room of the disk is believed."""
 
 
 class PredictionStore:
@@ -26,6 +30,7 @@ class PredictionStore:
         self.root = server.log if is_uri(server.log) else str(settings.base / server.log)
         self.spool = spool_root(self.root, None if server.spool is None else settings.base / server.spool)
         self._least = server.min_free_disk * 1e9
+        self._asked, self._room = 0.0, True
         self._recorders: dict[str, Recorder] = {}
         self._lock = threading.Lock()
 
@@ -59,21 +64,38 @@ class PredictionStore:
         """What ``[data] source`` of a configuration would say."""
         return f"{self.root.rstrip('/')}/tables/{model}"
 
+    def last_line(self) -> float:
+        """When a line was last written (seconds since 1970), 0 where none waits."""
+        moments = [0.0]
+        for path in self.spool.glob("*/*.jsonl"):
+            with suppress(OSError):  # a rollup removed it
+                status = path.stat()
+                moments += [status.st_mtime] if status.st_size else []
+        return max(moments)
+
     def roll_up(self) -> list[RollupReport]:
         """Make tables of the lines that wait; nothing happens where none do."""
         return roll_up_each(self.root, spool=self.spool) if self.models() else []
 
-    def room(self) -> bool:
-        """Whether the disk takes more lines."""
-        folder = self.spool
-        while not folder.exists() and folder.parent != folder:
-            folder = folder.parent
-        return disk_usage(folder).free >= self._least
+    def has_room(self) -> bool:
+        """Whether the disk takes more lines; asked again after a second."""
+        now = time.monotonic()
+        if now - self._asked > FRESH_SECONDS:
+            folder = self.spool
+            while not folder.exists() and folder.parent != folder:
+                folder = folder.parent
+            self._asked, self._room = now, disk_usage(folder).free >= self._least
+        return self._room
 
     def writable(self) -> bool:
         """Whether lines can be written: readiness asks."""
         Path(self.spool).mkdir(parents=True, exist_ok=True)
-        return os.access(self.spool, os.W_OK) and self.room()
+        return os.access(self.spool, os.W_OK) and self.has_room()
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """What this process recorded and failed to record, by model."""
+        names = ("recorded", "labels", "events", "failed")
+        return {name: {one: one_of.stats()[one] for one in names} for name, one_of in list(self._recorders.items())}
 
     def close(self) -> None:
         """Let go of every file, so that a rollup can finish with it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -46,6 +47,12 @@ def problem(status: int, detail: str, *, retry_after: int | None = None) -> JSON
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(body.model_dump(), status, headers, media_type=CONTENT_TYPE)
+
+
+def problem_responses(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """For the description of the API: these statuses come with a problem."""
+    content = {CONTENT_TYPE: {"schema": ProblemDocument.model_json_schema()}}
+    return {code: {"description": HTTPStatus(code).phrase, "content": content} for code in codes}
 
 
 def validation_sentence(error: dict[str, object]) -> str:

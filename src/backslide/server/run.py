@@ -21,7 +21,7 @@ def run(settings: Settings) -> None:
     Raises:
         ConfigError: it would listen to other machines without authentication.
     """
-    app = create_app(settings)
+    app = create_app(settings, background=True)
     context: Context = app.state.context
     try:
         check_binding(settings, protected=context.accounts.protected())

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from backslide.store.database import named_table, utc_now
+from backslide.store.memory import Mute
 from backslide.store.records import Records
 
 State = Literal["new", "acknowledged", "fixed", "false alarm"]
@@ -88,6 +89,13 @@ class Desk(Records):
         chosen = table.select().where(table.c.model == model, table.c.incident == incident).order_by(table.c.id)
         with self.transaction() as connection:
             return [Note(row.id, row.author, row.text, row.created) for row in connection.execute(chosen).all()]
+
+    def mutes(self, model: str) -> list[Mute]:
+        """Streams of a model that call nobody."""
+        table = named_table("mutes")
+        with self.transaction() as connection:
+            rows = connection.execute(table.select().where(table.c.model == model).order_by(table.c.id)).all()
+        return [Mute(row.pattern, row.reason, row.until) for row in rows]
 
     def _update(self, model: str, incident: str, **values: object) -> bool:
         table = named_table("incidents")

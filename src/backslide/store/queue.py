@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from backslide.contracts.secrets import scrub
 from backslide.store.database import named_table, utc_now
 from backslide.store.memory import Json
 from backslide.store.records import Records
@@ -15,6 +16,7 @@ LIVE = ("waiting", "running")
 SILENT_SECONDS = 120
 """Without a word of its worker for so long, a job is failed: its process is gone."""
 MOST_JOBS = 200
+LONGEST_ERROR = 1000
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ class JobQueue(Records):
     def finish(self, name: str, *, result: Json | None = None, error: str | None = None) -> None:
         """Note how it ended; one that was cancelled stays so."""
         table = named_table("jobs")
-        values = {"status": "done" if error is None else "failed", "result": result, "error": error}
+        line = None if error is None else scrub(error)[:LONGEST_ERROR]
+        values = {"status": "done" if error is None else "failed", "result": result, "error": line}
         with self.transaction() as connection:
             chosen = table.update().where(table.c.job == name, table.c.status == "running")
             connection.execute(chosen.values(**values, finished=utc_now()))
@@ -119,6 +122,28 @@ class JobQueue(Records):
         with self.transaction() as connection:
             chosen = table.update().where(table.c.job == name, table.c.status.in_(LIVE))
             return bool(connection.execute(chosen.values(status="cancelled", finished=utc_now())).rowcount)
+
+    def put_back(self, name: str) -> None:
+        """Let it wait again: its worker has to end before it is done."""
+        table = named_table("jobs")
+        with self.transaction() as connection:
+            chosen = table.update().where(table.c.job == name, table.c.status == "running")
+            connection.execute(chosen.values(status="waiting", worker=None, started=None, progress=None))
+
+    def last_put(self, kind: str, model: str) -> datetime | None:
+        """When the last of a kind was put; None where none ever was."""
+        table = named_table("jobs")
+        chosen = table.select().with_only_columns(table.c.created).where(table.c.kind == kind, table.c.model == model)
+        with self.transaction() as connection:
+            moment: datetime | None = connection.execute(chosen.order_by(table.c.created.desc()).limit(1)).scalar()
+        return moment
+
+    def forget(self, days: float) -> int:
+        """Remove looks that ended so long ago; returns how many. What people asked for stays."""
+        table = named_table("jobs")
+        old = (table.c.kind == "watch") & (table.c.finished < utc_now() - timedelta(days=days))
+        with self.transaction() as connection:
+            return int(connection.execute(table.delete().where(old)).rowcount)
 
     def fail_silent(self) -> int:
         """Fail the jobs whose worker is gone; returns how many."""

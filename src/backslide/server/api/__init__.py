@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from backslide.server.api import status
+from backslide.server.api import admin, incidents, queries, records, status, work
 
 router = APIRouter()
-router.include_router(status.router)
+for one in (status, records, queries, incidents, work, admin):
+    router.include_router(one.router)

@@ -1,0 +1,25 @@
+"""What several parts of the API share: who calls, which model, what goes wrong."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Depends, Path
+
+from backslide.server.access import Caller, require
+from backslide.server.context import Context, context_of
+
+MODEL_NAME = r"^[A-Za-z0-9]([A-Za-z0-9 ._\-]{0,98}[A-Za-z0-9._\-])?$"
+ModelName = Annotated[str, Path(pattern=MODEL_NAME, description="Name of the model.")]
+Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="Number of the incident within its model.")]
+Parts = Annotated[Context, Depends(context_of)]
+Reader = Annotated[Caller, Depends(require("read"))]
+Ingester = Annotated[Caller, Depends(require("ingest"))]
+Operator = Annotated[Caller, Depends(require("operate"))]
+Administrator = Annotated[Caller, Depends(require("admin"))]
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    """A time of the tables with its zone."""
+    return None if moment is None else moment.replace(tzinfo=UTC)

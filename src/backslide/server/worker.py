@@ -1,0 +1,136 @@
+"""The process of one job: reads an order from standard input, says what it does on standard output, one JSON object a line.
+
+``python -m backslide.server.worker``. It runs nobody's code but that of configurations and of files that an administrator vouched
+for; the server bounds its time and memory, and ends it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from backslide.contracts.config import Settings
+from backslide.contracts.errors import BackslideError, ModelError
+from backslide.contracts.secrets import scrub
+
+Json = dict[str, Any]
+Say = Callable[[str], None]
+
+
+def main() -> int:
+    """Do what the order says; the last line holds ``result`` or ``error``."""
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what libraries and models print is no answer
+    order = json.loads(sys.stdin.buffer.read())
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    seconds = int(order["seconds"]) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds * (os.cpu_count() or 1),) * 2)
+
+    def tell(**message: Any) -> None:
+        channel.write(json.dumps(message) + "\n")
+        channel.flush()
+
+    try:
+        tell(result=KINDS[order["kind"]](order, lambda words: tell(progress=words)))
+    except BackslideError as error:
+        tell(error=str(error))
+    except Exception as error:  # whatever a library raises, the server gets a line
+        text = " ".join(str(error).split())
+        tell(error=scrub(f"internal error, {type(error).__name__}: {text}"))
+    return 0
+
+
+def _settings(order: Json) -> Settings:
+    return Settings.from_dict(order["settings"], base=Path(order["base"]))
+
+
+def _diagnose(order: Json, say: Say) -> Json:
+    settings, wish = _settings(order), order["request"]
+    with tempfile.TemporaryDirectory(prefix="backslide-") as folder:
+        if "digest" in wish:
+            copy = _verified_copy(Path(wish["reference_model"]), wish["digest"], Path(folder))
+            artifacts = settings.artifacts.model_copy(update={"reference_model": str(copy), "trusted": True})
+            settings = settings.model_copy(update={"artifacts": artifacts})
+        from backslide.jobs.diagnose import diagnose
+
+        windows = {name: wish.get(name) for name in ("reference", "current")}
+        answer = diagnose(settings=settings, quick=bool(wish.get("quick")), progress=say, **windows)
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    return answer.model_copy(update={"inputs": answer.inputs.model_copy(update={"made": moment})}).to_dict()
+
+
+def _shadow(order: Json, say: Say) -> Json:
+    from backslide.jobs.shadow import shadow
+
+    return shadow(settings=_settings(order), progress=say).to_dict()
+
+
+def _gate(order: Json, say: Say) -> Json:
+    from backslide.jobs.gate import gate
+
+    return gate(settings=_settings(order), progress=say).to_dict()
+
+
+def _watch(order: Json, say: Say) -> Json:
+    from backslide.jobs.watch import settings_key, watch
+    from backslide.store.database import open_database
+
+    settings = _settings(order)
+    database = open_database(order["store"], Path(order["store_base"]))
+    try:
+        book = database.book(settings.model.name, settings_key(settings))
+        number = book.begin_run()
+        report = watch(settings, book=book, progress=say)
+        book.end_run(number, report.status.value, report.summary)
+    finally:
+        database.close()
+    return {"status": report.status.value, "summary": report.summary, "as_of": report.as_of}
+
+
+def _roll_up(order: Json, say: Say) -> Json:
+    from backslide.log.rollup import roll_up_each
+
+    done = roll_up_each(order["log"], spool=order["spool"])
+    return {
+        "rows": sum(sum(one.rows.values()) for one in done),
+        "errors": {one.model: one.error for one in done if one.error is not None},
+    }
+
+
+KINDS: dict[str, Callable[[Json, Say], Json]] = {
+    "diagnose": _diagnose,
+    "shadow": _shadow,
+    "gate": _gate,
+    "watch": _watch,
+    "rollup": _roll_up,
+}
+
+
+def _verified_copy(path: Path, digest: str, folder: Path) -> Path:
+    """A copy of a file whose contents are the ones that were vouched for: the file may have been changed since.
+
+    Raises:
+        ModelError: it was.
+    """
+    copy = folder / path.name
+    try:
+        shutil.copyfile(path, copy)
+    except OSError as error:
+        raise ModelError(f"cannot read the model file: {error.strerror or error}") from None
+    with copy.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+            raise ModelError("the model file has changed since it was marked as trusted; have it marked again")
+    return copy
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,196 @@
+"""From a log to an incident and back: the schedule looks, the API tells, people answer, a job diagnoses."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import joblib
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "monitor"))
+
+from running_server import RunningServer, start
+from streams_of_logs import REFERENCE, config, served
+
+from backslide.server.runner import JobRunner
+from backslide.server.schedule import LEASE, Schedule
+
+CONFIG = """
+[model]
+name = "loans"
+label = "label"
+prediction = "prediction"
+scores = { paid = "p_paid" }
+timestamp = "served_at"
+[windows]
+reference = "2026-01-05..2026-02-15"
+[data]
+source = "log.parquet"
+[watch]
+diagnose = false
+estimate = false
+"""
+URL = "/api/v1/models/loans/incidents/1"
+
+
+@pytest.fixture(name="watched", scope="module")
+def _watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    folder = tmp_path_factory.mktemp("watched")
+
+    def broken(columns):
+        columns["income"] = columns["income"] / (1 + 11 * (columns["day"] >= REFERENCE + 12))
+
+    config(folder, served(41, REFERENCE + 20, rows=100, change=broken))
+    (folder / "loans.toml").write_text(CONFIG, encoding="utf-8")
+    (folder / "broken.toml").write_text("[modell]", encoding="utf-8")
+    for server in start(folder, models=["*.toml"]):
+        schedule = Schedule(server.context, "one")
+        schedule.tick()
+        schedule.tick()
+        assert len(server.context.jobs.jobs("loans")) == 1, "a look that waits is not put again"
+        assert JobRunner(server.context, "one").work_once()
+        job = server.context.jobs.jobs("loans")[0]
+        assert (job.status, job.error) == ("done", None)
+        yield server
+
+
+def read(server: RunningServer, url: str, **more):
+    answer = server.client.get(url, **more)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_queries_tell_what_the_look_found(watched):
+    listed = read(watched, "/api/v1/models")
+    (head,) = listed["models"]
+    assert (head["name"], head["status"], head["open_incidents"], head["configured"]) == ("loans", "alarm", 1, True)
+    assert "modell" in next(iter(listed["errors"].values()))
+    streams = read(watched, "/api/v1/models/loans/streams?name=perf*&since=2026-03-01&until=2026-03-02")["streams"]
+    assert [one["name"] for one in streams] == ["performance"]
+    assert [point["period"] for point in streams[0]["points"]] == ["2026-03-01", "2026-03-02"]
+    assert read(watched, "/api/v1/models/loans/metrics")["promise"]["false_alarms_per_year"] == 0.1
+    assert read(watched, "/api/v1/models/loans/events") == {"model": "loans", "events": []}
+    assert watched.client.get("/api/v1/models/nobody/streams").status_code == 404
+
+
+def test_people_answer_an_incident(watched):
+    operate = watched.headers("operate")
+    assert read(watched, URL)["state"] == "new"
+    changed = watched.client.post(URL, json={"state": "acknowledged", "owner": "kim"}, headers=operate).json()
+    assert (changed["state"], changed["owner"]) == ("acknowledged", "kim")
+    hostile = '<img src=x onerror=alert(1)>"\u202e'
+    changed = watched.client.post(URL, json={"state": "false alarm", "note": hostile}, headers=operate).json()
+    assert changed["state"] == "false alarm"
+    assert changed["notes"][0]["text"] == hostile
+    assert changed["incident"]["mark"]["mark"] == "false"
+    assert read(watched, "/api/v1/models/loans/metrics")["promise"]["marked_false"] == 1
+    assert len(read(watched, "/api/v1/incidents?state=false+alarm&open=true")["incidents"]) == 1
+    assert read(watched, "/api/v1/incidents?state=new")["incidents"] == []
+    assert watched.client.post(URL, json={"state": "new"}, headers=operate).json()["state"] == "new"
+    assert watched.client.post(URL, json={"state": "gone"}, headers=operate).status_code == 422
+    entries = read(watched, "/api/v1/audit", headers=watched.headers("admin"))["entries"]
+    assert {"change incident", "create token"} <= {one["action"] for one in entries}
+
+
+def test_mutes_come_with_a_reason_and_go(watched):
+    url, operate = "/api/v1/models/loans/mutes", watched.headers("operate")
+    body = {"pattern": "missing:*", "reason": "new form", "until": "2026-04-01"}
+    assert watched.client.post(url, json={"pattern": "x"}, headers=operate).status_code == 422
+    assert watched.client.post(url, json=body, headers=operate).json()["mutes"] == [body]
+    assert watched.client.delete(url + "?pattern=missing:*", headers=operate).json()["mutes"] == []
+    assert watched.client.delete(url + "?pattern=missing:*", headers=operate).status_code == 404
+
+
+@pytest.mark.slow
+def test_a_job_diagnoses_two_periods(watched):
+    wish = {"model": "loans", "reference": "2026-01-05..2026-02-15", "current": "2026-02-28..2026-03-07", "quick": True}
+    operate = watched.headers("operate")
+    job = watched.client.post("/api/v1/jobs", json=wish, headers=operate).json()
+    assert (job["status"], job["author"]) == ("waiting", "operate")
+    url = f"/api/v1/jobs/{job['job']}"
+    assert watched.client.get(url + "/result").status_code == 409
+    assert JobRunner(watched.context, "one").work_once()
+    done = read(watched, url)
+    assert (done["status"], done["error"]) == ("done", None)
+    assert done["progress"]
+    result = read(watched, url + "/result")
+    assert (result["verdict"], result["causes"][0]["features"]) == ("degraded", ["income"])
+    assert watched.client.delete(url, headers=operate).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("wish", "status", "words"),
+    [
+        ({"model": "nobody"}, 404, "no model 'nobody'"),
+        ({"model": "loans", "current": "/etc/passwd"}, 422, "current: expected a period"),
+        ({"model": "loans", "current": "2026-03-02..2026-03-01"}, 422, "ends after it starts"),
+        ({"model": "loans"}, 422, "expected current, a period"),
+        ({"model": "loans", "current": "2026-03-01..2026-03-02", "reference_model": "os:system"}, 403, "trusted"),
+        ({"model": "loans", "current": "2026-03-01..2026-03-02", "reference_model": "loans.toml"}, 403, "trusted"),
+        ({"model": "loans", "artifacts": {}}, 422, "extra inputs"),
+    ],
+)
+def test_what_no_job_may_do(watched, wish, status, words):
+    answer = watched.client.post("/api/v1/jobs", json=wish, headers=watched.headers("operate"))
+    assert (answer.status_code, words in answer.json()["detail"]) == (status, True), answer.text
+
+
+def test_a_model_file_is_loaded_once_an_administrator_vouched_for_its_contents(watched):
+    path = watched.context.settings.base / "model.joblib"
+    joblib.dump({"no": "model"}, path)
+    wish = {"model": "loans", "current": "2026-02-28..2026-03-07", "reference_model": "model.joblib"}
+    operate, admin = watched.headers("operate"), watched.headers("admin")
+    assert watched.client.post("/api/v1/artefacts", json={"path": "none"}, headers=admin).status_code == 422
+    assert watched.client.post("/api/v1/artefacts", json={"path": "model.joblib"}, headers=admin).status_code == 201
+    job = watched.client.post("/api/v1/jobs", json=wish, headers=operate).json()
+    path.write_bytes(path.read_bytes() + b" ")  # between the question and the load
+    assert JobRunner(watched.context, "one").work_once()
+    assert "has changed since" in read(watched, f"/api/v1/jobs/{job['job']}")["error"]
+    assert watched.client.post("/api/v1/jobs", json=wish, headers=operate).status_code == 403
+
+
+def test_jobs_are_cancelled_bounded_and_taken_once(watched):
+    context, operate = watched.context, watched.headers("operate")
+    wish = {"model": "loans", "current": "2026-02-28..2026-03-07"}
+    url = "/api/v1/jobs/" + watched.client.post("/api/v1/jobs", json=wish, headers=operate).json()["job"]
+    assert watched.client.delete(url, headers=operate).json()["status"] == "cancelled"
+    assert context.jobs.take("one") is None
+    watched.client.post("/api/v1/jobs", json=wish, headers=operate)
+    small = context.settings.server.model_copy(update={"job_memory": 0.01})
+    usual, context.settings = context.settings, context.settings.model_copy(update={"server": small})
+    assert JobRunner(context, "one").work_once()
+    context.settings = usual
+    assert "took more than 0.01 GB" in str(context.jobs.jobs("loans")[0].error)
+
+
+def test_one_process_leads_and_another_takes_over(watched):
+    first, second = Schedule(watched.context, "one"), Schedule(watched.context, "two")
+    first.tick()
+    second.tick()
+    assert (first.leader, second.leader) == (True, False)
+    first.stop()
+    second.tick()
+    assert second.leader
+    assert second._leases.acquire(LEASE, "two", -1.0), "a lease that is over"
+    first.tick()
+    assert first.leader
+
+
+def test_what_was_sent_can_be_diagnosed_without_a_configuration(watched):
+    records = [
+        {
+            "id": f"r{i}",
+            "features": {"income": i % 7, "age": i % 5},
+            "prediction": "a",
+            "scores": {"a": 0.7, "b": 0.3},
+            "at": day,
+        }
+        for i, day in enumerate(["2026-03-01", "2026-04-01"] * 5)
+    ]
+    url = "/api/v1/models/fresh/predictions"
+    assert watched.client.post(url, json=records, headers=watched.headers("ingest")).status_code == 201
+    watched.context.store.roll_up()
+    model = watched.context.models.settings("fresh").model
+    assert (model.features, dict(model.scores)) == (("income", "age"), {"a": "p_a", "b": "p_b"})
