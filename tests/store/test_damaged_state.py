@@ -165,7 +165,7 @@ def test_a_server_that_restarted_is_met_again(postgres, tmp_path):
         assert book.periods("inputs") == {1: {"rows": 3}}
     finally:
         with database.engine.begin() as connection:
-            for table in [*databases._table("books").metadata.tables, "backslide_version"]:
+            for table in [*databases.named_table("books").metadata.tables, "backslide_version"]:
                 connection.execute(text(f"drop table {table}"))
         database.close()
 
