@@ -13,7 +13,7 @@ STEP ?=
 NAME ?=
 KIND ?=
 
-.PHONY: help install demo test test-rates test-integrations lint format bench bench-faults bench-wild fuzz docs site build core oldest clean new-check new-signature
+.PHONY: help install install-spark demo test test-rates test-integrations lint format bench bench-faults bench-wild fuzz docs site build core oldest clean new-check new-signature
 MINUTES ?= 60
 SLICE ?= 1/1
 CASES ?= 2000
@@ -22,6 +22,7 @@ JOBS ?= 2
 
 help:
 	@echo "make install   virtual environment with everything for development"
+	@echo "make install-spark   PySpark beside it (450 MB), for the tests of [engine] kind = \"spark\"; needs Java 17"
 	@echo "make demo      the story of a model that was fitted again, on simulated letters; writes $(DEMO)/report.html"
 	@echo "make test      the test suite (TESTS=tests/models for a part, ARGS=... for pytest)"
 	@echo "make test-rates   null rates, powers and benchmarks at full size, before a release (an hour or two; BACKSLIDE_DATA for the real sets)"
@@ -57,6 +58,12 @@ $(VENV)/.dev: pyproject.toml
 	$(venv)
 	$(PIP) install -e '.[dev]'
 	@touch $(VENV)/.core $@
+
+install-spark: $(VENV)/.spark
+
+$(VENV)/.spark: $(VENV)/.dev
+	$(PIP) install -e '.[spark]'
+	@touch $@
 
 $(VENV)/.site: $(VENV)/.core
 	$(PIP) install -e '.[site]'

@@ -38,6 +38,7 @@ NAMES_DATA = {
     *(f"lineage.{key}" for key in ("events", "namespace", "dataset")),
     *(f"shadow.{side}.{key}" for side in ("old", "new") for key in ("prediction", "scores")),
     *(f"shadow.{side}_version" for side in ("old", "new")),
+    "engine.master",
     "checks",
     *(f"watch.{key}" for key in ("period", "leave_out", "reports", "metrics_file")),
     *(f"alerts.{key}" for key in ("urls", "title", "body", "report_url")),

@@ -141,6 +141,12 @@ class ShadowSettings(SettingsSection):
 class EngineSettings(SettingsSection):
     """[engine]: bounds and seeds of the run."""
 
+    kind: Literal["local", "sql", "spark"] = "local"
+    """Where rows are counted: here; by the database that holds them (DuckDB, PostgreSQL); or by Spark. With the latter two
+    ``diagnose`` compares profiles, and rows stay where they are."""
+    master: str | None = None
+    """Spark: ``local[2]``, ``spark://host:7077``, or ``sc://host:15002`` of Spark Connect; default: the session that is active,
+    else what Spark is configured with."""
     sample_rows: int = Field(default=20_000, ge=200)
     """Rows per window where a model must be called."""
     seed: int = Field(default=0, ge=0, lt=2**32)

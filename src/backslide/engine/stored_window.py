@@ -81,6 +81,8 @@ def stored_period(source: Any, settings: Settings) -> StoredPeriod | None:
         SourceError: they cannot be read.
         TimestampError: what stands behind # is no time range.
     """
+    if isinstance(source, StoredPeriod):
+        return source
     span = parse_time_ranges(source)
     if span is not None:
         place = settings.data.source
@@ -131,12 +133,11 @@ def open_stored(reference: Any, current: Any, settings: Settings) -> WindowPair 
                 f"{ref.text} and {cur.text} were counted under two plans and cannot be compared; profile both periods into one "
                 "folder"
             )
-        opened = WindowPair(
-            resolved,
-            window,
-            _stored_window("current", cur, resolved, manifest.plan, settings.windows.current_version),
-            (),
+        later = _stored_window("current", cur, resolved, manifest.plan, settings.windows.current_version)
+        classes = (
+            problem.order_classes({*resolved.classes, *classes_in(later.whole)}) if resolved.classification else ()
         )
+        opened = WindowPair(replace(resolved, classes=classes), window, later, ())
     return _joined(window, opened, resolved)
 
 
@@ -205,6 +206,12 @@ def _stored_window(name: str, period: StoredPeriod, resolved: Problem, plan: Pla
     )
     labelled, counts = _labels(window.whole, resolved)
     return replace(window, labelled=labelled, label_counts=counts)
+
+
+def classes_in(whole: Profile) -> set[str]:
+    """Every label and every predicted class of a profile."""
+    dated = whole.plan.cells[:1] == (names.DAY,)
+    return {text for cell in whole.cells for text in cell[dated:] if text is not None}
 
 
 def _labels(whole: Profile, resolved: Problem) -> tuple[int, dict[str, int]]:

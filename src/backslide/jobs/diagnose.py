@@ -30,6 +30,7 @@ from backslide.engine.window import WindowPair, open_windows
 from backslide.jobs.diagnosis_parts import library_versions, metric_change, unused_settings, warnings_of
 from backslide.jobs.label_request import consult
 from backslide.jobs.prelude import Models, Progress, load_models, merge_settings, silent, window_sources
+from backslide.jobs.pushdown import pushed_windows
 from backslide.jobs.stored_diagnosis import diagnose_stored, window_period
 from backslide.jobs.upstream import name_upstream, open_lineage
 from backslide.jobs.verdict import Judgement, detectable, judge
@@ -103,6 +104,8 @@ def _diagnose_case(
         reference, current = windows.reference, windows.current
         notes.append(windows.note)
     say("opening both windows")
+    if settings.engine.kind != "local":
+        reference, current = pushed_windows(reference, current, settings, notes)
     stored = open_stored(reference, current, settings)
     if stored is not None:
         return diagnose_stored(stored, settings, stacks, notes, progress, quick=quick)

@@ -12,11 +12,15 @@ from backslide.case import Case
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.engine.columns import names
-from backslide.engine.profile.daily_profiles import ALL, UNDATED, profile_days
+from backslide.engine.profile.daily_profiles import ALL, UNDATED, DailyProfiles, profile_days
 from backslide.engine.profile.profile_store import ProfileManifest, ProfileStore, is_profile_store
+from backslide.engine.pushdown.source import PushdownTable, open_pushdown, within
+from backslide.engine.sources.open import describe
 from backslide.engine.stored_window import open_like
+from backslide.engine.times.time_range import parse_time_ranges
 from backslide.engine.window import Window, open_windows
 from backslide.jobs.prelude import Progress, silent, window_sources
+from backslide.jobs.pushdown import profile_first, profile_more
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,13 @@ def store_profiles(
     if source is None:
         raise ConfigError(f"nothing to profile: set [windows] {window}, or name the rows")
     say("opening the rows")
+    table = open_pushdown(source, settings)
+    if table is not None:
+        return _push(table, settings, folder, new=new)
+    if settings.engine.kind != "local":
+        raise ConfigError(
+            f'[engine] kind = "{settings.engine.kind}" does not count in {describe(source)}; leave kind out'
+        )
     if is_profile_store(folder):
         store = ProfileStore.open(folder)
         opened, notes = open_like(source, settings, store.manifest)
@@ -77,11 +88,36 @@ def store_profiles(
         frame = frame.filter(pl.col(names.DAY) >= pl.lit(known[-1]).str.to_date())
     say("profiling every row")
     profiles = profile_days(frame, store.manifest.plan, batch_rows=settings.engine.batch_rows)
+    return _report(store, profiles, notes)
+
+
+def _push(table: PushdownTable, settings: Settings, folder: Path, *, new: bool) -> ProfileReport:
+    """The same where a database counts."""
+    notes: list[str] = []
+    try:
+        if not is_profile_store(folder):
+            manifest, profiles = profile_first(table, settings, notes)
+            store = ProfileStore.create(folder, manifest)
+        else:
+            store = ProfileStore.open(folder)
+            known = [day for day in store.days() if day != UNDATED]
+            if new and known:
+                span = parse_time_ranges(f"{known[-1]}..9999-12-30")
+                assert span is not None
+                table = within(table, span, settings)
+            profiles = profile_more(table, settings, store.manifest)
+    finally:
+        table.dialect.close()
+    return _report(store, profiles, notes)
+
+
+def _report(store: ProfileStore, profiles: DailyProfiles, notes: list[str]) -> ProfileReport:
+    """Write the profiles, and say what was written."""
     days = store.write(profiles)
     files = [store.folder / "days" / f"{day}.profile" for day in days]
     plan = store.manifest.plan
     return ProfileReport(
-        str(folder),
+        str(store.folder),
         days,
         sum(profile.rows for key, profile in profiles.items() if key.segment == ALL),
         len({*plan.numeric, *plan.categorical}),

@@ -242,3 +242,19 @@ class ProfileStore:
 
     def _file(self, day: str) -> Path:
         return self.folder / _DAYS / f"{day}{_ENDING}"
+
+
+class MemoryProfiles(ProfileStore):
+    """Profiles of one run, on no disk."""
+
+    def __init__(self, manifest: ProfileManifest, profiles: DailyProfiles) -> None:
+        super().__init__(Path(manifest.source), manifest)
+        self._profiles = profiles
+
+    def days(self) -> list[str]:
+        """Days with profiles (ISO) in their order, ``UNDATED`` last."""
+        return sorted({key.day for key in self._profiles})
+
+    def read(self, day: str) -> DailyProfiles:
+        """Every profile of one day."""
+        return {key: profile for key, profile in self._profiles.items() if key.day == day}

@@ -63,9 +63,7 @@ def scan_database(text: str, base: Path | None = None) -> pl.LazyFrame:
     """
     with needs("watch", f"reading {scrub_address(text)!r}"):
         from sqlalchemy.exc import SQLAlchemyError
-    plain = VARIABLE.sub(lambda match: _variable(match[1], text), text)
-    remember(plain)
-
+    plain = resolved_address(text)
     try:
         return _scan(plain, text, base)
     except (SQLAlchemyError, OSError, ValueError) as error:
@@ -73,6 +71,22 @@ def scan_database(text: str, base: Path | None = None) -> pl.LazyFrame:
     raise SourceError(
         f"{scrub_address(text)!r} cannot be read: {sentence}"
     )  # not from the error: that may hold the password
+
+
+def resolved_address(text: str) -> str:
+    """The address with what the environment holds for ``${NAME}``; what is secret in it is remembered, so that no text shows it.
+
+    Raises:
+        SourceError: a variable is not set.
+    """
+    plain = VARIABLE.sub(lambda match: _variable(match[1], text), text)
+    remember(plain)
+    return plain
+
+
+def is_query(what: str) -> bool:
+    """Whether what stands behind # is a query rather than a table's name."""
+    return bool(_QUERY.match(what))
 
 
 def _scan(plain: str, text: str, base: Path | None) -> pl.LazyFrame:
@@ -141,7 +155,7 @@ def _read(connection: Connection, what: str, text: str) -> pl.DataFrame:
 
     told: Any = (
         sql(what.replace(":", r"\:"))
-        if _QUERY.match(what)
+        if is_query(what)
         else select(sql("*")).select_from(_table(connection, what, text))
     )
     result = connection.execution_options(stream_results=True, yield_per=ROWS).execute(told)
@@ -150,7 +164,7 @@ def _read(connection: Connection, what: str, text: str) -> pl.DataFrame:
     if twice is not None:
         raise SourceError(f"the query of {scrub_address(text)!r} gives two columns named {twice!r}; rename one of them")
     parts = [
-        pl.DataFrame([_column(name, values) for name, values in zip(names, zip(*rows, strict=True), strict=True)])
+        pl.DataFrame([column_of(name, values) for name, values in zip(names, zip(*rows, strict=True), strict=True)])
         for rows in result.partitions(ROWS)
     ]
     if not parts:
@@ -179,7 +193,7 @@ def _table(connection: Connection, what: str, text: str) -> Any:
     return table(known[0])
 
 
-def _column(name: str, values: Sequence[Any]) -> pl.Series:
+def column_of(name: str, values: Sequence[Any]) -> pl.Series:
     """Values as the narrowest type that holds them all; what no column takes as text."""
     kinds = {type(value) for value in values} - {type(None)}
     if any(issubclass(kind, Decimal) for kind in kinds) and kinds <= {Decimal, int, float}:

@@ -1,0 +1,123 @@
+"""The SQL of a profile: moments, bins, levels and joint counts by day and model version, in the words of a dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from backslide.engine.pushdown.dialect import Dialect
+
+SETS = 24
+"""Columns binned in one statement: each is a grouping set, whose counts a database keeps at the same time."""
+
+
+@dataclass(frozen=True)
+class TableQuery:
+    """Rows in a database, and where day, version and every counted quantity stand in them."""
+
+    source: str
+    """What stands after FROM: a table's name, quoted, or a query in brackets with an alias."""
+    day: str
+    """Expression of the day, ``NULL`` without times."""
+    version: str
+    """Expression of the model version as text, ``NULL`` without one."""
+    numbers: dict[str, str] = field(default_factory=dict)
+    """Name -> expression of a number."""
+    levels: dict[str, str] = field(default_factory=dict)
+    """Name -> expression of a category."""
+    cells: tuple[str, ...] = ()
+    """Expressions that are counted together, beside the day."""
+    where: str = ""
+
+
+def _rows(query: TableQuery, columns: Sequence[str]) -> str:
+    chosen = ", ".join([f"{query.day} AS d", f"{query.version} AS v", *columns])
+    return f"SELECT {chosen} FROM {query.source}" + (f" WHERE {query.where}" if query.where else "")
+
+
+def moments(query: TableQuery, dialect: Dialect) -> str:
+    """A row per day and version: day, version, rows, and eleven facts of each number in the order of ``query.numbers``.
+
+    The facts: values that are not null, NaN, +inf, -inf, finite; of the finite ones mean, population variance, minimum, maximum,
+    sum and sum of squares.
+    """
+    inner, facts = [], []
+    for i, expression in enumerate(query.numbers.values()):
+        double = dialect.as_double(expression)
+        inner += [f"{expression} AS r{i}", f"{double} AS f{i}", f"{dialect.finite(double)} AS x{i}"]
+        nan = dialect.is_nan(f"f{i}")
+        facts += [
+            f"COUNT(r{i})",
+            f"COUNT(CASE WHEN {nan} THEN 1 END)",
+            *(f"COUNT(CASE WHEN NOT {nan} AND f{i} = {dialect.infinity(sign)} THEN 1 END)" for sign in (1, -1)),
+            f"COUNT(x{i})",
+            f"AVG(x{i})",
+            f"VAR_POP(x{i})",
+            *(f"{extreme}(CASE WHEN x{i} IS NOT NULL THEN r{i} END)" for extreme in ("MIN", "MAX")),
+            f"SUM(x{i})",
+            f"SUM(x{i} * x{i})",
+        ]
+    return f"SELECT {', '.join(['d', 'v', 'COUNT(*)', *facts])} FROM ({_rows(query, inner)}) AS t GROUP BY d, v"
+
+
+FACTS = 11
+
+
+def bins(query: TableQuery, dialect: Dialect, edges: dict[str, Sequence[float]], integers: frozenset[str]) -> list[str]:
+    """Rows of day, version, a bin number for each of some columns of which one is not null, and rows; -1 is not finite.
+
+    One statement for every ``SETS`` columns, in the order of ``query.numbers``.
+    """
+    names = list(query.numbers)
+    statements = []
+    for start in range(0, len(names), SETS):
+        part = names[start : start + SETS]
+        values = [
+            query.numbers[name] if name in integers else dialect.finite(dialect.as_double(query.numbers[name]))
+            for name in part
+        ]
+        finite = [f"{value} AS x{i}" for i, value in enumerate(values)]
+        binned = [
+            f"CASE WHEN x{i} IS NULL THEN -1 ELSE {dialect.bin(f'x{i}', edges[name], integer=name in integers)} END AS b{i}"
+            for i, name in enumerate(part)
+        ]
+        places = ", ".join(f"b{i}" for i in range(len(part)))
+        sets = ", ".join(f"(d, v, b{i})" for i in range(len(part)))
+        statements.append(
+            f"SELECT d, v, {places}, COUNT(*) FROM (SELECT d, v, {', '.join(binned)} FROM ({_rows(query, finite)}) AS t) AS u "
+            f"GROUP BY GROUPING SETS ({sets})"
+        )
+    return statements
+
+
+def levels(query: TableQuery, name: str, most: int) -> str:
+    """Rows of day, version, level, rows, distinct levels and rows of all of them; a level that is null comes always.
+
+    At most ``most`` levels a day and version, and none that ties with the first one left out.
+    """
+    counted = (
+        f"SELECT d, v, c, COUNT(*) AS n FROM ({_rows(query, [f'{query.levels[name]} AS c'])}) AS t GROUP BY d, v, c"
+    )
+    # Peers are part of a window that ends at the current row: all levels that are as frequent stay or go together.
+    ranked = (
+        "SELECT d, v, c, n, COUNT(c) OVER (PARTITION BY d, v) AS k, "
+        "SUM(CASE WHEN c IS NULL THEN 0 ELSE n END) OVER (PARTITION BY d, v) AS s, "
+        "COUNT(c) OVER (PARTITION BY d, v ORDER BY CASE WHEN c IS NULL THEN -1 ELSE n END DESC) AS r "
+        f"FROM ({counted}) AS g"
+    )
+    return f"SELECT d, v, c, n, k, s FROM ({ranked}) AS h WHERE r <= {most} OR c IS NULL"
+
+
+def cells(query: TableQuery) -> str:
+    """Rows of day, version, the values that are counted together, and rows."""
+    names = [f"k{i}" for i in range(len(query.cells))]
+    chosen = [f"{expression} AS {name}" for name, expression in zip(names, query.cells, strict=True)]
+    keys = ", ".join(["d", "v", *names])
+    return f"SELECT {keys}, COUNT(*) FROM ({_rows(query, chosen)}) AS t GROUP BY {keys}"
+
+
+def sample(source: str, columns: Mapping[str, str], dialect: Dialect, share: float, seed: int, where: str = "") -> str:
+    """Some of the rows, each with the chance ``share``; ``columns``: name -> type."""
+    chosen = ", ".join(dialect.selected(name, kind) for name, kind in columns.items())
+    drawn = [*([f"({where})"] if where else []), *([f"{dialect.random(seed)} < {share!r}"] if share < 1 else [])]
+    return f"SELECT {chosen} FROM {source}" + (f" WHERE {' AND '.join(drawn)}" if drawn else "")
