@@ -170,7 +170,8 @@ def test_a_worker_that_is_killed_changes_no_number(
     cluster: tuple[str, list[subprocess.Popen[bytes]]], source: str, tmp_path: Path
 ):
     master, workers = cluster
-    settings = json.dumps({"model": settings_of().model.model_dump(exclude_defaults=True), "engine": {"kind": "spark"}})
+    model = settings_of().model.model_dump(exclude_defaults=True) | {"features": ["x", "c"]}
+    settings = json.dumps({"model": model, "engine": {"kind": "spark"}})
     answers = []
     for run, victim in enumerate((0, workers[0].pid)):
         done = subprocess.run(

@@ -11,7 +11,7 @@ Row = Sequence[Any]
 """Values of one row of an answer, in the order of the statement."""
 
 
-class Dialect(ABC):
+class SqlDialect(ABC):
     """A database that is connected, and its way to write SQL."""
 
     name: ClassVar[str]

@@ -8,10 +8,10 @@ from typing import Any
 
 from backslide.contracts.errors import SourceError
 from backslide.contracts.extras import needs
-from backslide.engine.pushdown.dialect import Dialect, Row
+from backslide.engine.pushdown.dialect import Row, SqlDialect
 
 
-class DuckDb(Dialect):
+class DuckDb(SqlDialect):
     """A DuckDB file, opened for reading, or a database in memory that reads files."""
 
     name = "duckdb"

@@ -9,10 +9,10 @@ from typing import Any
 from backslide.contracts.errors import SourceError
 from backslide.contracts.extras import needs
 from backslide.contracts.secrets import scrub_address
-from backslide.engine.pushdown.dialect import Dialect, Row
+from backslide.engine.pushdown.dialect import Row, SqlDialect
 
 
-class Postgres(Dialect):
+class Postgres(SqlDialect):
     """A PostgreSQL server, in a transaction that only reads."""
 
     name = "postgresql"

@@ -15,7 +15,7 @@ from backslide.contracts.errors import ColumnError, ConfigError, SourceError, di
 from backslide.contracts.secrets import scrub_address
 from backslide.engine.columns import names
 from backslide.engine.profile.plan import Plan
-from backslide.engine.pushdown.dialect import Dialect
+from backslide.engine.pushdown.dialect import SqlDialect
 from backslide.engine.pushdown.duckdb import DuckDb
 from backslide.engine.pushdown.postgres import Postgres
 from backslide.engine.pushdown.statements import TableQuery, sample
@@ -31,7 +31,7 @@ _OWN_SCHEMAS = ("information_schema", "pg_catalog")
 class PushdownTable:
     """A table or query in a database that counts for us."""
 
-    dialect: Dialect
+    dialect: SqlDialect
     source: str
     """What stands after FROM."""
     kinds: dict[str, str]
@@ -91,7 +91,7 @@ def open_pushdown(source: Any, settings: Settings) -> PushdownTable | None:
 def _open_sql(text: str, settings: Settings) -> PushdownTable:
     address, _, what = resolved_address(text).partition("#")
     scheme, _, place = address.partition("://")
-    dialect: Dialect
+    dialect: SqlDialect
     if scheme.startswith("duckdb"):
         dialect = DuckDb(place.removeprefix("/"), settings.base)
     else:
@@ -106,7 +106,7 @@ def _open_spark(text: str, settings: Settings) -> PushdownTable:
     return open_spark(text, settings)
 
 
-def _table(dialect: Dialect, what: str, text: str) -> str:
+def _table(dialect: SqlDialect, what: str, text: str) -> str:
     """A table by its name, or the only one."""
     if what:
         return ".".join(dialect.quote(part) for part in what.split("."))
@@ -226,7 +226,7 @@ def counted_plan(
     return counted, TableQuery(table.source, day, version, numbers, levels, cells, table.where), integers
 
 
-def _errors(dialect: Dialect, problem: Problem) -> dict[str, str]:
+def _errors(dialect: SqlDialect, problem: Problem) -> dict[str, str]:
     """Row quantities of a regression, as ``engine.roles.derive`` writes them."""
     roles = problem.roles
     if roles.prediction is None:

@@ -18,7 +18,7 @@ from backslide.contracts.config import Settings
 from backslide.contracts.errors import SourceError
 from backslide.contracts.extras import needs
 from backslide.contracts.secrets import scrub_address
-from backslide.engine.pushdown.dialect import Dialect, Row
+from backslide.engine.pushdown.dialect import Row, SqlDialect
 from backslide.engine.pushdown.source import PushdownTable
 from backslide.engine.sources.database import is_query, resolved_address
 
@@ -30,7 +30,7 @@ _FORMATS = {".parquet": "parquet", ".pq": "parquet", ".orc": "orc", ".json": "js
 _PATH = re.compile(r"^([a-zA-Z][\w+.-]*://|/|\./|\.\./|~)|\.(parquet|pq|orc|json|jsonl|avro)$")
 
 
-class Spark(Dialect):
+class Spark(SqlDialect):
     """A Spark session; one that was there already stays, with its settings as they were."""
 
     name = "spark"

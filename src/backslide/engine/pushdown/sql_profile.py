@@ -17,7 +17,7 @@ from backslide.engine.profile.daily_profiles import ALL, UNDATED, DailyProfiles,
 from backslide.engine.profile.plan import Plan
 from backslide.engine.profile.profile import Profile
 from backslide.engine.pushdown import statements
-from backslide.engine.pushdown.dialect import Dialect, Row
+from backslide.engine.pushdown.dialect import Row, SqlDialect
 from backslide.engine.pushdown.statements import FACTS, TableQuery
 
 _Group = tuple[str, str | None]
@@ -25,7 +25,7 @@ _Group = tuple[str, str | None]
 
 
 @dataclass
-class _Counts:
+class _GroupCounts:
     """What is known of one day and version."""
 
     rows: int
@@ -35,7 +35,7 @@ class _Counts:
 
 
 def profile_table(
-    dialect: Dialect, query: TableQuery, plan: Plan, integers: frozenset[str], spellings: Mapping[str, str]
+    dialect: SqlDialect, query: TableQuery, plan: Plan, integers: frozenset[str], spellings: Mapping[str, str]
 ) -> DailyProfiles:
     """Profiles by day and version of the quantities that both ``query`` and ``plan`` hold.
 
@@ -50,7 +50,7 @@ def profile_table(
         SourceError: the database refuses a statement, in one line.
     """
     facts = dialect.run(statements.moments(query, dialect))
-    counts = {_group(row): _Counts(int(row[2])) for row in facts}
+    counts = {_group(row): _GroupCounts(int(row[2])) for row in facts}
     _add_numbers(counts, facts, query, plan, integers)
     _add_bins(counts, dialect, query, plan, integers)
     for name in query.levels:
@@ -69,7 +69,7 @@ def _group(row: Row) -> _Group:
 
 
 def _add_numbers(
-    counts: dict[_Group, _Counts], facts: list[Row], query: TableQuery, plan: Plan, integers: frozenset[str]
+    counts: dict[_Group, _GroupCounts], facts: list[Row], query: TableQuery, plan: Plan, integers: frozenset[str]
 ) -> None:
     for row in facts:
         group, one = _group(row), counts[_group(row)]
@@ -101,7 +101,7 @@ def _add_numbers(
 
 
 def _add_bins(
-    counts: dict[_Group, _Counts], dialect: Dialect, query: TableQuery, plan: Plan, integers: frozenset[str]
+    counts: dict[_Group, _GroupCounts], dialect: SqlDialect, query: TableQuery, plan: Plan, integers: frozenset[str]
 ) -> None:
     counted = [name for name in query.numbers if name in plan.numeric]
     binned = TableQuery(
@@ -116,7 +116,7 @@ def _add_bins(
                 known[place] += int(row[-1])
 
 
-def _add_levels(counts: dict[_Group, _Counts], rows: list[Row], name: str) -> None:
+def _add_levels(counts: dict[_Group, _GroupCounts], rows: list[Row], name: str) -> None:
     by_group: dict[_Group, list[Row]] = {}
     for row in rows:
         by_group.setdefault(_group(row), []).append(row)
@@ -137,7 +137,7 @@ def _add_levels(counts: dict[_Group, _Counts], rows: list[Row], name: str) -> No
         )
 
 
-def _add_cells(counts: dict[_Group, _Counts], rows: list[Row], plan: Plan, spellings: Mapping[str, str]) -> None:
+def _add_cells(counts: dict[_Group, _GroupCounts], rows: list[Row], plan: Plan, spellings: Mapping[str, str]) -> None:
     dated = plan.cells[:1] == (names.DAY,)
     for row in rows:
         group = _group(row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from backslide.engine.pushdown.dialect import Dialect
+from backslide.engine.pushdown.dialect import SqlDialect
 
 SETS = 24
 """Columns binned in one statement: each is a grouping set, whose counts a database keeps at the same time."""
@@ -35,7 +35,7 @@ def _rows(query: TableQuery, columns: Sequence[str]) -> str:
     return f"SELECT {chosen} FROM {query.source}" + (f" WHERE {query.where}" if query.where else "")
 
 
-def moments(query: TableQuery, dialect: Dialect) -> str:
+def moments(query: TableQuery, dialect: SqlDialect) -> str:
     """A row per day and version: day, version, rows, and eleven facts of each number in the order of ``query.numbers``.
 
     The facts: values that are not null, NaN, +inf, -inf, finite; of the finite ones mean, population variance, minimum, maximum,
@@ -63,7 +63,9 @@ def moments(query: TableQuery, dialect: Dialect) -> str:
 FACTS = 11
 
 
-def bins(query: TableQuery, dialect: Dialect, edges: dict[str, Sequence[float]], integers: frozenset[str]) -> list[str]:
+def bins(
+    query: TableQuery, dialect: SqlDialect, edges: dict[str, Sequence[float]], integers: frozenset[str]
+) -> list[str]:
     """Rows of day, version, a bin number for each of some columns of which one is not null, and rows; -1 is not finite.
 
     One statement for every ``SETS`` columns, in the order of ``query.numbers``.
@@ -116,7 +118,9 @@ def cells(query: TableQuery) -> str:
     return f"SELECT {keys}, COUNT(*) FROM ({_rows(query, chosen)}) AS t GROUP BY {keys}"
 
 
-def sample(source: str, columns: Mapping[str, str], dialect: Dialect, share: float, seed: int, where: str = "") -> str:
+def sample(
+    source: str, columns: Mapping[str, str], dialect: SqlDialect, share: float, seed: int, where: str = ""
+) -> str:
     """Some of the rows, each with the chance ``share``; ``columns``: name -> type."""
     chosen = ", ".join(dialect.selected(name, kind) for name, kind in columns.items())
     drawn = [*([f"({where})"] if where else []), *([f"{dialect.random(seed)} < {share!r}"] if share < 1 else [])]
