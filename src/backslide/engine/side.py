@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from backslide.contracts.config import Settings
 from backslide.engine.columns import names
+from backslide.engine.columns.cache import Cache
+from backslide.engine.columns.pair import Floats, to_numbers
 from backslide.engine.columns.segments import holds
 from backslide.engine.profile.daily_sums import cell_units, count_units, loss_units, variance_units
 from backslide.engine.profile.profile import Plan, Profile
@@ -46,6 +48,8 @@ class Side:
         self.problem = problem
         self.settings = settings
         self._plan = plan
+        self.cache = Cache()
+        """Of what only depends on the rows of the sample, their times, and columns that no repair changes."""
 
     @property
     def stored(self) -> StoredWindow | None:
@@ -75,9 +79,16 @@ class Side:
 
     def with_sample(self, sample: pl.DataFrame) -> Side:
         """The same window with other sampled rows; the profile still speaks of all of them."""
-        other = copy(self)
-        for key in ("outcomes", "blocks"):
+        other = self.restored(sample)
+        for key in ("blocks", "seconds"):
             other.__dict__.pop(key, None)
+        other.cache = Cache()
+        return other
+
+    def restored(self, sample: pl.DataFrame) -> Side:
+        """The same rows with other values of some features: what is known of their times stays."""
+        other = copy(self)
+        other.__dict__.pop("outcomes", None)
         other.__dict__["sample"] = sample
         return other
 
@@ -101,6 +112,13 @@ class Side:
             return None
         days = self.sample[names.DAY].cast(pl.Int32).fill_null(0).to_numpy().astype(np.int64)
         return np.asarray(days + 3)  # 1970-01-01 was a Thursday
+
+    @cached_property
+    def seconds(self) -> Floats | None:
+        """Times of the sampled rows in seconds since 1970 (n,), NaN where unknown; None without times."""
+        if names.TIME not in self.sample.columns:
+            return None
+        return to_numbers(self.sample[names.TIME].cast(pl.Datetime("us")).cast(pl.Int64)) / 1e6
 
     def units(self, metric: Metric) -> Units:
         """Sums of the metric's row statistics over all rows, by day where there are days."""

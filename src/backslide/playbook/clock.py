@@ -6,14 +6,12 @@ They are left out of overlap, domain classifier and decomposition, and never acc
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
 
-from backslide.case import Case
+from backslide.case import Case, Side
 from backslide.contracts import say
-from backslide.engine.columns import names
 from backslide.engine.columns.cache import once
-from backslide.engine.columns.pair import MISSING, Pair, to_numbers, to_words
-from backslide.stats.drift.functions_of_time import comes_in_runs, follows_cycle, runs_with_time
+from backslide.engine.columns.pair import MISSING, Pair, to_words
+from backslide.stats.drift.functions_of_time import Cycles, comes_in_runs, follows_cycle, runs_with_time
 from backslide.stats.metrics.metric import Floats
 
 APART = 0.05
@@ -26,10 +24,7 @@ LEAST_OF_A_LEVEL = 20
 @once
 def time_columns(case: Case) -> frozenset[str]:
     """Comparable features that are functions of the row's time in the reference; empty without times."""
-    if names.TIME not in case.reference.sample.columns:
-        return frozenset()
-    seconds = to_numbers(case.reference.sample[names.TIME].cast(pl.Datetime("us")).cast(pl.Int64)) / 1e6
-    return frozenset(name for name, pair in case.pairs.items() if _tells_time(pair, seconds))
+    return frozenset(name for name, pair in case.pairs.items() if _tells_time(case.reference, pair))
 
 
 @once
@@ -54,21 +49,40 @@ def _apart(pair: Pair) -> float:
     return max(1 - float(np.isin(own, other).mean()) if len(own) else 0.0 for own, other in (known, known[::-1]))
 
 
-def _tells_time(pair: Pair, seconds: Floats) -> bool:
-    values = pair.numbers[0] if pair.numeric else _in_order(pair, seconds)
-    return runs_with_time(values, seconds) or comes_in_runs(values, seconds) or follows_cycle(values, seconds)
+def _tells_time(side: Side, pair: Pair) -> bool:
+    """Whether the reference values of a column are a function of time; asked once, whatever is repaired in the current rows."""
+    if side.seconds is None:
+        return False
+    return side.cache.get(_tells_time, (pair.name,), lambda: _is_function_of_time(side, pair))
+
+
+def _is_function_of_time(side: Side, pair: Pair) -> bool:
+    assert side.seconds is not None
+    values = pair.numbers[0] if pair.numeric else _in_order(pair, side.seconds)
+    return (
+        runs_with_time(values, side.seconds)
+        or comes_in_runs(values, side.seconds)
+        or follows_cycle(values, side.seconds, _cycles(side))
+    )
+
+
+@once
+def _cycles(side: Side) -> Cycles:
+    assert side.seconds is not None
+    return Cycles(side.seconds)
 
 
 def _in_order(pair: Pair, seconds: Floats) -> Floats:
     """Categories as codes in the order of their mean time (n,), so that "2024-03" after "2024-02" runs with time."""
-    texts = to_words(pair.texts[0])
-    if len(pair.levels[0]) > len(texts) / LEAST_OF_A_LEVEL:
-        return np.full(
-            len(texts), np.nan
-        )  # in the order of their times, texts that come once run with time whatever they say
-    levels, codes = np.unique(texts, return_inverse=True)
-    rows = np.bincount(codes)
-    mean = np.bincount(codes, np.nan_to_num(seconds)) / np.maximum(rows, 1)
-    place = np.empty(len(levels))
-    place[np.argsort(mean, kind="stable")] = np.arange(len(levels))
-    return np.where(texts == MISSING, np.nan, place[codes])
+    if len(pair.levels[0]) > len(seconds) / LEAST_OF_A_LEVEL:
+        # In the order of their times, texts that come once run with time whatever they say.
+        return np.full(len(seconds), np.nan)
+    levels, (codes, _) = pair.codes
+    rows = np.bincount(codes, minlength=len(levels))
+    mean = np.bincount(codes, np.nan_to_num(seconds), len(levels)) / np.maximum(rows, 1)
+    present = np.flatnonzero(rows)
+    place = np.full(len(levels), np.nan)
+    place[present[np.argsort(mean[present], kind="stable")]] = np.arange(len(present))
+    if MISSING in levels:
+        place[levels.index(MISSING)] = np.nan
+    return place[codes]

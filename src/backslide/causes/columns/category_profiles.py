@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from backslide.case import Case
@@ -16,6 +15,8 @@ SHARE_WEIGHT = 3.0
 OTHERS_WEIGHT = 0.5
 MAX_OTHERS = 40
 MIN_ROWS = 10
+Profile = tuple[float, Floats, int]
+"""Share of the rows, means of the standardised other columns, rows."""
 
 
 class CategoryProfiles:
@@ -23,16 +24,16 @@ class CategoryProfiles:
 
     def __init__(
         self,
-        texts: tuple[NDArray[np.object_], NDArray[np.object_]],
-        columns: tuple[Floats, Floats],
-        others: list[int],
+        met: tuple[dict[str, Profile], dict[str, Profile]],
+        rows: tuple[int, int],
+        others: int,
     ) -> None:
-        """``columns`` (n, C) of both windows; ``others`` are those that keep company with the values of this one."""
-        self._texts = texts
-        self._others = len(others)
-        self._met = [_profiles(t, x, others) for t, x in zip(texts, columns, strict=True)]
+        """``met``: profiles by value, of both windows with so many ``rows``, over so many ``others``."""
+        self._rows = rows
+        self._others = others
+        self._met = met
 
-    def of(self, window: int, level: str) -> tuple[float, Floats, int]:
+    def of(self, window: int, level: str) -> Profile:
         """(share, mean standardised other columns, rows) of a value; zeros for values with fewer than 10 rows."""
         met = self._met[window].get(level)
         return met if met is not None else (0.0, np.zeros(self._others), 0)
@@ -64,8 +65,8 @@ class CategoryProfiles:
             share_cur, mean_cur, n_cur = self.of(1, new)
             if min(n_ref, n_cur) < MIN_ROWS:
                 continue
-            total = [len(t) for t in self._texts]
-            error = np.sqrt(share_ref * (1 - share_ref) / total[0] + share_cur * (1 - share_cur) / total[1])
+            n, m = self._rows
+            error = np.sqrt(share_ref * (1 - share_ref) / n + share_cur * (1 - share_cur) / m)
             worst = max(worst, abs(share_ref - share_cur) / max(error, 1e-9))
             if len(mean_ref):
                 worst = max(worst, float(np.abs(mean_ref - mean_cur).max() / np.sqrt(1 / n_ref + 1 / n_cur)))
@@ -99,26 +100,32 @@ class CategoryProfiles:
         return not gaps or float(np.average(gaps, weights=weights)) < 0.3
 
 
-def _profiles(texts: NDArray[np.object_], columns: Floats, others: list[int]) -> dict[str, tuple[float, Floats, int]]:
-    """Share, means of the other columns and rows of every value, in one pass over the rows."""
-    if not len(texts):
+def _profiles(codes: NDArray[np.int64], levels: list[str], columns: Floats, others: list[int]) -> dict[str, Profile]:
+    """Share, means of the other columns and rows of every value, in one pass over the rows; ``codes`` (n,) point to ``levels``."""
+    if not len(codes):
         return {}
-    values = pl.Series(texts, dtype=pl.String)
-    known = values.unique(maintain_order=True)
-    index = values.replace_strict(known, pl.arange(len(known), eager=True), return_dtype=pl.Int64).to_numpy()
-    rows = np.bincount(index, minlength=len(known))
+    rows = np.bincount(codes, minlength=len(levels))
+    present = np.flatnonzero(rows)
+    rows = rows[present]
     starts = np.concatenate([[0], np.cumsum(rows)[:-1]])
     # All columns are summed and the others picked after: picking first would copy the rows.
-    sums = np.add.reduceat(columns[np.argsort(index, kind="stable")], starts, axis=0)[:, others]
+    sums = np.add.reduceat(columns[np.argsort(codes, kind="stable")], starts, axis=0)[:, others]
     means = np.where(rows[:, None] >= MIN_ROWS, sums / rows[:, None], 0.0)
-    return {text: (float(rows[i] / len(texts)), means[i], int(rows[i])) for i, text in enumerate(known)}
+    return {levels[k]: (float(rows[i] / len(codes)), means[i], int(rows[i])) for i, k in enumerate(present)}
 
 
 def profiles_of(case: Case, pair: Pair) -> CategoryProfiles:
     """Profiles of the values of ``pair`` against up to 40 other columns, each standardised within its own window."""
     names, matrices = _standardised(case)
     others = [i for i, name in enumerate(names) if name != pair.name][:MAX_OTHERS]
-    return CategoryProfiles(pair.texts, matrices, others)
+    levels, codes = pair.codes
+
+    def profiles(window: int) -> dict[str, Profile]:
+        return _profiles(codes[window], levels, matrices[window], others)
+
+    # The reference stays while current rows are repaired.
+    reference = case.reference.cache.get(_profiles, (pair.name,), lambda: profiles(0))
+    return CategoryProfiles((reference, profiles(1)), (len(codes[0]), len(codes[1])), len(others))
 
 
 @once

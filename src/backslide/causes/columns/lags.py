@@ -9,14 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from backslide.case import Case, Side
 from backslide.causes.columns.expectation import earlier_rows
-from backslide.engine.columns import names
 from backslide.engine.columns.cache import once
-from backslide.engine.columns.pair import MISSING, Pair, to_words
+from backslide.engine.columns.pair import MISSING, Pair
 from backslide.engine.columns.sample import positions
 from backslide.playbook.clock import time_columns
 from backslide.playbook.concept.screen import left_by_screen
@@ -32,7 +30,6 @@ LEAST_ROWS = 300
 HARMONICS = 2
 """Waves of the day that the clock foretells by."""
 DAY = 86_400
-MICROSECONDS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -102,12 +99,9 @@ def _ranks(pair: Pair, window: int, first: int | None = None) -> Floats:
 def _indicators(pair: Pair, window: int, first: int | None = None) -> Floats:
     counts = pair.levels[0]
     frequent = sorted(counts, key=lambda level: (-counts[level], level))[:MOST_LEVELS]
-    texts = to_words(pair.texts[window][:first])
-    return (
-        np.column_stack([(texts == level).astype(float) for level in to_words(frequent)])
-        if frequent
-        else np.empty((len(texts), 0))
-    )
+    levels, codes = pair.codes[0], pair.codes[1][window][:first]
+    place = {level: code for code, level in enumerate(levels)}
+    return (codes[:, None] == np.array([place[level] for level in frequent], np.int64)).astype(float)
 
 
 def _features(pair: Pair, window: int) -> Floats:
@@ -130,7 +124,7 @@ def targets(pair: Pair, window: int, first: int | None = None) -> Floats:
 
 def _clock(side: Side) -> Floats:
     """The hour of the day as waves (n, 2 HARMONICS); nothing where rows have no time."""
-    seconds = seconds_of(side)
+    seconds = side.seconds
     if seconds is None:
         return np.empty((side.sample.height, 0))
     angle = 2 * np.pi * (seconds % DAY) / DAY
@@ -138,14 +132,7 @@ def _clock(side: Side) -> Floats:
     return np.asarray(np.nan_to_num(np.column_stack(waves)), float)
 
 
-def seconds_of(side: Side) -> Floats | None:
-    """Times of the sampled rows in seconds (n,), NaN where unknown; None without times."""
-    if names.TIME not in side.sample.columns:
-        return None
-    micro = side.sample[names.TIME].cast(pl.Datetime("us")).cast(pl.Int64).cast(pl.Float64)
-    return np.asarray(micro.fill_null(np.nan).to_numpy() / MICROSECONDS)
-
-
+@once
 def places(side: Side) -> Rows | None:
     """The place of every sampled row in its window (n,); None where rows were taken out of the sample."""
     n = side.sample.height
@@ -171,8 +158,10 @@ def rows_in_time(seconds: Floats, earlier: float) -> Rows:
     return np.where((at >= 0) & np.isfinite(seconds), order[np.maximum(at, 0)], -1)
 
 
-def rows_of_key(keys: NDArray[np.str_]) -> Rows:
-    """The row before with the same key (n,), -1 for the first."""
+@once
+def rows_of_key(pair: Pair, window: int) -> Rows:
+    """The row before with the same value of a column (n,), -1 for the first."""
+    keys = pair.codes[1][window]
     order = np.argsort(keys, kind="stable")
     same = np.r_[False, keys[order][1:] == keys[order][:-1]]
     source = np.full(len(keys), -1)
@@ -191,6 +180,7 @@ def mean_and_error(values: Floats, unit: Rows) -> tuple[float, float]:
     return mean, float(np.sqrt(spread)) / float(rows.sum())
 
 
+@once
 def units_of(side: Side) -> Rows:
     """Units of rows (n,): days where there are at least five, else twenty runs of rows."""
     n = side.sample.height

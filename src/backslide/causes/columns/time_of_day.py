@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from backslide.case import Case
 from backslide.causes.columns.expectation import expectation
 from backslide.contracts import say
-from backslide.engine.columns import names
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import Pair, to_numbers
 from backslide.playbook.clock import time_columns
@@ -93,13 +93,7 @@ def _goes_with_the_others(case: Case, pair: Pair, turn: ClockShift) -> bool:
     return apart(turn.undo(pair.numbers[1][known])) >= apart(pair.numbers[1][known])
 
 
-def _seconds(sample: pl.DataFrame) -> Floats | None:
-    """Seconds since 1970 of each row (n,), NaN where unknown; None without timestamps."""
-    if names.TIME not in sample.columns:
-        return None
-    return to_numbers(sample[names.TIME].cast(pl.Datetime("us")).cast(pl.Int64)) / 1e6
-
-
+@once
 def _circle(pair: Pair) -> tuple[int, int] | None:
     """(first value, period) of hours, weekdays or months; None for other columns."""
     values = np.concatenate(pair.finite)
@@ -114,7 +108,7 @@ def _circle(pair: Pair) -> tuple[int, int] | None:
 
 
 def _against_clock(case: Case, pair: Pair) -> ClockShift | None:
-    clocks = [_seconds(side.sample) for side in case.sides]
+    clocks = [side.seconds for side in case.sides]
     if any(clock is None for clock in clocks):
         return None
     circle = _circle(pair)
@@ -161,7 +155,7 @@ def _turn(steps: int, first: int, period: int) -> ClockShift | None:
 def turn_of_part(case: Case, pair: Pair) -> tuple[ClockShift, NDArray[np.bool_]] | None:
     """The shift of an hour or weekday on a part of the current rows, read row by row against their clock, with these rows
     (n_cur,); None where no part was shifted, or all rows were."""
-    clocks, circle = [_seconds(side.sample) for side in case.sides], _circle(pair) if pair.numeric else None
+    clocks, circle = [side.seconds for side in case.sides], _circle(pair) if pair.numeric else None
     if circle is None or circle[1] not in (24, 7):
         return None
     first, period = circle
@@ -204,6 +198,7 @@ def _line(lags: list[Floats], clocks: list[Floats], size: float) -> ClockShift |
     return ClockShift(exact / size, words, exact=abs(exact) > 3600 * NEIGHBOURS)
 
 
+@once
 def _around_circle(pair: Pair) -> ClockShift | None:
     """Whole steps by which the shares of hours, weekdays or months moved around, all of them."""
     circle = _circle(pair)
@@ -246,7 +241,7 @@ def _signed(value: float) -> str:
 
 def moments(case: Case) -> list[tuple[str, ClockShift]]:
     """Features that are dates with times, and moved against the clock of the rows; in seconds."""
-    clocks = [_seconds(side.sample) for side in case.sides]
+    clocks = [side.seconds for side in case.sides]
     found: list[tuple[str, ClockShift]] = []
     for column in case.features_of(ColumnKind.TEMPORAL):
         if column == case.problem.roles.timestamp or any(clock is None for clock in clocks):

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from backslide.engine.columns.cache import once
-from backslide.engine.columns.pair import MISSING, Floats, Pair, to_numbers, to_texts
+from backslide.engine.columns.pair import MISSING, Floats, Pair, as_text, codes_in, to_numbers
 
 MAX_LEVELS = 200
 """Levels kept per categorical column by reference frequency; the rest share one code (gradient boosting takes 255)."""
@@ -47,8 +47,8 @@ def _column(series: pl.Series, codes: dict[str, int] | None) -> Floats:
     if codes is None:
         values = to_numbers(series)
         return np.where(np.isfinite(values), values, np.nan)
-    rest = float(len(codes))
-    return np.array([np.nan if t == MISSING else codes.get(t, rest) for t in to_texts(series)], float)
+    texts = as_text(series)
+    return np.where((texts == MISSING).to_numpy(), np.nan, codes_in(texts, codes, len(codes)))
 
 
 @once

@@ -33,12 +33,17 @@ def to_numbers(series: pl.Series) -> Floats:
 
 def to_texts(series: pl.Series) -> NDArray[np.object_]:
     """Values as text, missing as ``MISSING``; whole floats without a decimal point, so that 1 and 1.0 agree."""
+    return as_text(series).to_numpy().astype(object)
+
+
+def as_text(series: pl.Series) -> pl.Series:
+    """The same as a column of texts."""
     if series.dtype.is_float():
         value = pl.col("x")
         whole = value.is_finite() & (value == value.round()) & (value.abs() < 1e15)
         text = pl.when(whole).then(value.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(value.cast(pl.String))
         series = series.fill_nan(None).to_frame("x").select(text).to_series()
-    return series.cast(pl.String, strict=False).fill_null(MISSING).to_numpy().astype(object)
+    return series.cast(pl.String, strict=False).fill_null(MISSING)
 
 
 LONGEST_WORD = 1_000
@@ -50,8 +55,8 @@ SHOWN_OF_LONG = 200
 
 def to_words(texts: Iterable[object]) -> NDArray[np.str_]:
     """Texts as an array of fixed width (n,), which sorts and compares fast; long ones as beginning and digest, still distinct."""
-    words = [str(text) for text in texts]
-    if any(len(word) > LONGEST_WORD for word in words):
+    words = list(map(str, texts.tolist() if isinstance(texts, np.ndarray) else texts))
+    if max(map(len, words), default=0) > LONGEST_WORD:
         words = [_abbreviated(word) if len(word) > LONGEST_WORD else word for word in words]
     return np.array(words, dtype=np.str_)
 
@@ -118,6 +123,14 @@ class Pair:
     def texts(self) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
         """Values as text, missing ones as ``MISSING``."""
         return to_texts(self.reference), to_texts(self.current)
+
+    @cached_property
+    def codes(self) -> tuple[list[str], tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """The sorted texts of both windows, ``MISSING`` among them, and the place of each row's text there (n_ref,), (n_cur,)."""
+        rows = [pl.Series(texts, dtype=pl.String) for texts in self.texts]
+        levels = pl.concat(rows).unique().sort()
+        reference, current = (part.cast(pl.Enum(levels)).to_physical().cast(pl.Int64).to_numpy() for part in rows)
+        return levels.to_list(), (reference, current)
 
     @cached_property
     def levels(self) -> tuple[dict[str, int], dict[str, int]]:

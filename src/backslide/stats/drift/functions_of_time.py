@@ -24,6 +24,8 @@ ROWS_A_PERIOD = 3
 LEAST_IN_RUN = 20
 RAGGED = 3
 """Changes more than one a value: rows of one second come in any order."""
+MOST_PERIODS = 100_000
+"""Periods beyond the number of rows between the first and the last that are counted as they are; ten megabytes of counts."""
 _HOUR, _DAY = 3600.0, 86_400.0
 
 
@@ -57,45 +59,52 @@ def comes_in_runs(values: Floats, seconds: Floats) -> bool:
     return int((np.diff(x) != 0).sum()) < levels + RAGGED
 
 
-def follows_cycle(values: Floats, seconds: Floats) -> bool:
+class Cycles:
+    """The place of every row in the day, the week, the month and the year."""
+
+    def __init__(self, seconds: Floats) -> None:
+        """``seconds``: time of each row (n,), since 1970 in UTC, NaN = unknown; a zone at a fixed offset shifts hours only."""
+        self.known = np.isfinite(seconds)
+        t = np.where(self.known, seconds, 0.0)
+        self.days = np.floor(t / _DAY).astype(np.int64)
+        dates = self.days.astype("datetime64[D]")
+        months = dates.astype("datetime64[M]")
+        self.places = (
+            np.floor(t / _HOUR).astype(np.int64) % 24,
+            (self.days + 3) % 7,
+            (dates - months.astype("datetime64[D]")).astype(np.int64),
+            months.astype(np.int64) % 12,
+        )
+
+
+def follows_cycle(values: Floats, seconds: Floats, cycles: Cycles | None = None) -> bool:
     """Whether the hour of the day, the day of the week or of the month, or the month tells the value.
 
     Args:
         values: numbers, or codes of categories (n,); NaN = unknown.
         seconds: time of each row (n,), since 1970 in UTC; a zone at a fixed offset shifts the hours only.
+        cycles: of these times, where they are known already.
     """
-    known = np.isfinite(values) & np.isfinite(seconds)
-    x, t = values[known], seconds[known]
-    if len(x) < LEAST_ROWS or len(np.unique(x)) < 2:
+    cycles = Cycles(seconds) if cycles is None else cycles
+    known = np.isfinite(values) & cycles.known
+    x, days = values[known], cycles.days[known]
+    if len(x) < LEAST_ROWS or len(np.unique(x)) < 2 or days.min() == days.max():
         return False
-    days = np.floor(t / _DAY).astype(np.int64)
-    dates = days.astype("datetime64[D]")
-    months = dates.astype("datetime64[M]")
-    cycles = (
-        np.floor(t / _HOUR).astype(np.int64) % 24,
-        (days + 3) % 7,
-        (dates - months.astype("datetime64[D]")).astype(np.int64),
-        months.astype(np.int64) % 12,
-    )
     ranked = ranks(x)
-    return any(_tells(ranked, cycle, days) for cycle in cycles)
-
-
-def _tells(ranked: Floats, cycle: NDArray[np.int64], days: NDArray[np.int64]) -> bool:
-    """Whether the place in the cycle tells the value, seen over more than one day."""
-    if len(np.unique(days)) < 2 or len(ranked) < ROWS_A_PERIOD * len(np.unique(cycle)):
-        return False
-    return _share_between(ranked, cycle) >= PURE
+    return any(_share_between(ranked, place[known]) >= PURE for place in cycles.places)
 
 
 def _share_between(y: Floats, groups: NDArray[np.int64]) -> float:
     """Share of the variance of the ranks ``y`` (n,) between groups, corrected for their number (epsilon squared; Kelley 1935)."""
-    _, inverse = np.unique(groups, return_inverse=True)
-    rows = np.bincount(inverse)
-    if len(rows) < 2 or len(y) < ROWS_A_PERIOD * len(rows):
+    groups = groups - groups.min()
+    if groups.max() > len(groups) + MOST_PERIODS:
+        _, groups = np.unique(groups, return_inverse=True)
+    rows = np.bincount(groups)
+    periods = int(np.count_nonzero(rows))
+    if periods < 2 or len(y) < ROWS_A_PERIOD * periods:
         return 0.0
-    means = np.bincount(inverse, y) / rows
-    total, within = float(((y - y.mean()) ** 2).sum()), float(((y - means[inverse]) ** 2).sum())
+    means = np.bincount(groups, y) / np.maximum(rows, 1)
+    total, within = float(((y - y.mean()) ** 2).sum()), float(((y - means[groups]) ** 2).sum())
     if total == 0:
         return 0.0
-    return 1 - (within / (len(y) - len(rows))) / (total / (len(y) - 1))
+    return 1 - (within / (len(y) - periods)) / (total / (len(y) - 1))

@@ -40,7 +40,6 @@ from backslide.causes.columns.lags import (
     rows_before,
     rows_in_time,
     rows_of_key,
-    seconds_of,
     targets,
     units_of,
 )
@@ -48,7 +47,8 @@ from backslide.causes.faults import damage
 from backslide.causes.faults.base import Hypothesis, Signature, evidence_of
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.engine.columns.pair import Pair, to_texts, to_words
+from backslide.engine.columns.cache import once
+from backslide.engine.columns.pair import Pair, to_texts
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.playbook.clock import time_columns
@@ -105,14 +105,18 @@ class Delay:
 
     def sources(self, case: Case, side: Side) -> Rows | None:
         """The earlier row of each sampled row (n,), -1 where there is none; None where that is not known."""
-        if self.rows:
-            place = places(side)
-            return None if place is None else rows_before(place, self.rows)
-        if self.days:
-            seconds = seconds_of(side)
-            return None if seconds is None else rows_in_time(seconds, self.days * DAY)
-        window = 0 if side is case.reference else 1
-        return rows_of_key(to_words(case.pairs[self.key].texts[window]))
+        if self.key:
+            return rows_of_key(case.pairs[self.key], 0 if side is case.reference else 1)
+        return _rows_earlier(side, self.rows, self.days)
+
+
+@once
+def _rows_earlier(side: Side, rows: int, days: int) -> Rows | None:
+    """The row so many rows, or the last one so many days, before each (n,), -1 where there is none; None where that is unknown."""
+    if rows:
+        place = places(side)
+        return None if place is None else rows_before(place, rows)
+    return None if side.seconds is None else rows_in_time(side.seconds, days * DAY)
 
 
 class StaleValues(Signature):
@@ -354,13 +358,20 @@ def _in_sequence(case: Case, pair: Pair, delays: list[tuple[Delay, Rows]]) -> li
     """The delays under which reference values have something in common with the earlier ones, as where rows follow each other."""
     if pair.constant_before:
         return []
-    n_ref = case.reference.sample.height
+    # The reference stays while current rows are repaired.
+    common = case.reference.cache.get(
+        _delays_in_common, (pair.name,), lambda: _delays_in_common(pair, delays, case.reference.sample.height)
+    )
+    return [(delay, source) for delay, source in delays if replace(delay, rows=abs(delay.rows)) in common]
+
+
+def _delays_in_common(pair: Pair, delays: list[tuple[Delay, Rows]], n_ref: int) -> frozenset[Delay]:
     # Rows before and rows after have the same in common, so that one way tells.
     asked = [(delay, source) for delay, source in delays if delay.rows >= 0 and delay.key != pair.name]
     chosen = [np.flatnonzero(source[:n_ref] >= 0)[:LOOKED_AT] for _, source in asked]
     last = [max(rows.max(), source[rows].max()) for (_, source), rows in zip(asked, chosen, strict=True) if len(rows)]
     values = targets(pair, 0, 1 + int(max(last, default=0)))
-    common = set()
+    common = set[Delay]()
     for (delay, source), rows in zip(asked, chosen, strict=True):
         one, other = values[rows], values[source[rows]]
         known = np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1)
@@ -369,7 +380,7 @@ def _in_sequence(case: Case, pair: Pair, delays: list[tuple[Delay, Rows]]) -> li
         a, b = one[known] - one[known].mean(axis=0), other[known] - other[known].mean(axis=0)
         if float((a * b).sum()) >= ORDERED * float((a**2).sum()):
             common.add(delay)
-    return [(delay, source) for delay, source in delays if replace(delay, rows=abs(delay.rows)) in common]
+    return frozenset(common)
 
 
 def _begin(gain: Floats, unit: Rows) -> int:
