@@ -266,12 +266,15 @@ class Case:
         """Feature columns of the given kinds, in their order."""
         return [column for column in self.problem.features if self.kind(column) in kinds]
 
-    def answered(self, model: Model, frame: pl.DataFrame) -> ModelAnswers:
-        """What a model says to the feature columns of ``frame``, decided by the problem's threshold, beside its labels."""
+    def answered(self, model: Model, frame: pl.DataFrame, *, afresh: bool = False) -> ModelAnswers:
+        """What a model says to the feature columns of ``frame``, decided by the problem's threshold, beside its labels.
+
+        The same rows are not asked about again, unless ``afresh``.
+        """
         own = [c for c in frame.columns if c not in CANONICAL and not c.startswith(names.score(""))]
         inputs = frame.select(own if model.features is not None else list(self.problem.features))
         understand(model, self.problem, self.reference.sample, self.reference.outcomes)
-        answer = model.answer(inputs, decisions=not self.problem.has_scores)
+        answer = (model.answer if afresh else model.recall)(inputs, decisions=not self.problem.has_scores)
         labels = outcomes(frame, self.problem).labels
         if not self.problem.classification:
             predictions = answer.predictions if answer.predictions is not None else np.full(frame.height, np.nan)

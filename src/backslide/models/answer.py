@@ -55,7 +55,7 @@ class Reply:
         if self.scores is not None:
             parts.append(~np.isfinite(self.scores).all(axis=1))
         if self.labels is not None:
-            parts.append(np.fromiter((label is None for label in self.labels), dtype=bool, count=len(self.labels)))
+            parts.append(np.equal(self.labels, None).astype(bool))
         return np.asarray(np.logical_or.reduce(parts), dtype=bool)
 
 

@@ -6,9 +6,11 @@ import re
 import warnings
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import polars as pl
 
 from backslide.contracts.errors import ModelError, ModelTimeoutError, did_you_mean
 from backslide.engine.roles.problem import Problem
@@ -22,12 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
-    import polars as pl
 
     from backslide.models.categories import Restorer
 
 Input = Literal["frame", "text"]
 
+MOST_RECALLED = 8
+"""Questions whose answers are kept: both samples, and the last versions of them."""
+MOST_RECALLED_ROWS = 100_000
+"""Rows of a question up to which its answers are kept."""
 EXTRA_CALLS = 128
 """Calls spent on finding out which rows a model cannot answer, for one question."""
 
@@ -77,6 +82,31 @@ class Model:
     """Other readings with their words, where none gave what was logged and the order of columns may be to blame."""
     understood: bool = field(default=False, repr=False)
     """Whether that was looked into."""
+    answers: dict[tuple[object, ...], ModelAnswer] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """The last answers by question; see ``recall``."""
+
+    def recall(self, frame: pl.DataFrame, *, decisions: bool = True) -> ModelAnswer:
+        """As ``answer``, without a second call for rows of the same content."""
+        key = None if frame.height > MOST_RECALLED_ROWS else self._question(frame, decisions)
+        answer = self.answers.pop(key, None) if key is not None else None
+        if answer is None:
+            answer = self.answer(frame, decisions=decisions)
+            for values in (answer.predictions, answer.scores, answer.failed):
+                if values is not None:
+                    values.flags.writeable = False  # they are everybody's
+        if key is not None:
+            self.answers[key] = answer  # the last used stands last
+            if len(self.answers) > MOST_RECALLED:
+                del self.answers[next(iter(self.answers))]
+        return answer
+
+    def _question(self, frame: pl.DataFrame, decisions: bool) -> tuple[object, ...] | None:
+        """What an answer depends on; None for rows that have no hash."""
+        chosen = frame.select(self._columns(frame))
+        if any(dtype.is_nested() or dtype.is_(pl.Object) for dtype in chosen.dtypes):
+            return None
+        rows = chosen.hash_rows().to_numpy()
+        return (decisions, self.ask, self.reading, tuple(chosen.schema.items()), blake2b(rows.tobytes()).digest())
 
     def answer(self, frame: pl.DataFrame, *, batch_rows: int = 50_000, decisions: bool = True) -> ModelAnswer:
         """Ask the model about every row of ``frame``.

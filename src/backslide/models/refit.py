@@ -129,7 +129,9 @@ def find_unknown(artefact: Any, rows: pd.DataFrame) -> list[EncoderUnknowns]:
             instead = _instead(part, k)
             if instead:
                 known = set(levels.tolist())
-                odd = np.array([not _missing(v) and v not in known for v in categories[:, k].tolist()], bool)
+                values = categories[:, k].tolist()
+                strange = {v: not _missing(v) and v not in known for v in set(values)}
+                odd = np.fromiter(map(strange.__getitem__, values), bool, len(values))
                 results.append(EncoderUnknowns(column, odd, Counter(categories[odd, k].tolist()), instead))
 
     _visit(artefact, rows, look)

@@ -82,7 +82,7 @@ class CanaryWatch:
             return canary if canary.first else None
         own = _written(answers.outcomes, answers.failed)
         if not canary.first:
-            again = case.answered(model, rows)
+            again = case.answered(model, rows, afresh=True)
             repeated = _written(again.outcomes, again.failed)
             scored = _moved(own, repeated, scores=True)
             canary.first = {

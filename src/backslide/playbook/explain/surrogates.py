@@ -6,7 +6,10 @@ References: Ribeiro, Singh and Guestrin (2016).
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -97,8 +100,8 @@ def weights(case: Case, side: Side, columns: tuple[str, ...]) -> tuple[tuple[str
     rows = side.sample[picked.of(case, side, ROWS)].select(asked)
     classifier = bool(chosen.explained_classes(case))
 
-    def around(row: pl.DataFrame, numbers: Floats) -> Floats:
-        outputs = chosen.outputs(case, model, coded.frame(row, numbers))
+    def around(neighbours: pl.DataFrame) -> Floats:
+        outputs = chosen.outputs(case, model, neighbours)
         if not np.isfinite(outputs).all():
             raise ValueError("the model failed")
         return np.column_stack([outputs, 1 - outputs.sum(axis=1)]) if classifier else outputs[:, 0]
@@ -110,7 +113,18 @@ def weights(case: Case, side: Side, columns: tuple[str, ...]) -> tuple[tuple[str
         return None
 
 
-def _explain(coded: SurrogateColumns, rows: pl.DataFrame, classifier: bool, around: object, neighbours: int) -> Floats:
+class _Drawn(Exception):
+    """The neighbours are drawn, and nothing else was wanted."""
+
+
+def _explain(
+    coded: SurrogateColumns,
+    rows: pl.DataFrame,
+    classifier: bool,
+    around: Callable[[pl.DataFrame], Floats],
+    neighbours: int,
+) -> Floats:
+    """Weights (n, p). The neighbours of all rows are drawn first, so that the model is asked once: a call has a price of its own."""
     with needs("explain", "LIME"):
         from lime.lime_tabular import LimeTabularExplainer
 
@@ -123,18 +137,27 @@ def _explain(coded: SurrogateColumns, rows: pl.DataFrame, classifier: bool, arou
         feature_selection="none",
         random_state=SEED,
     )
-    values = np.zeros((rows.height, len(coded.columns)))
+
+    def explain(i: int, ask: Callable[[Floats], Floats]) -> Any:
+        numbers, columns = coded.numbers(rows[i])[0], len(coded.columns)
+        return explainer.explain_instance(numbers, ask, labels=(0,), num_features=columns, num_samples=neighbours)
+
+    drawn: list[Floats] = []
+
+    def draw(numbers: Floats) -> Floats:
+        drawn.append(numbers)
+        raise _Drawn
+
+    states = []
     for i in range(rows.height):
-        row = rows[i]
-        one = explainer.explain_instance(
-            coded.numbers(row)[0],
-            # No type can be inferred for the default of a lambda:
-            lambda numbers, row=row: around(row, numbers),  # type: ignore[operator]
-            labels=(0,),
-            num_features=len(coded.columns),
-            num_samples=neighbours,
-        )
-        by_label = one.as_map()
+        states.append(explainer.random_state.get_state())
+        with suppress(_Drawn):
+            explain(i, draw)
+    said = around(pl.concat([coded.frame(rows[i], numbers) for i, numbers in enumerate(drawn)]))
+    values = np.zeros((rows.height, len(coded.columns)))
+    for i, answers in enumerate(np.split(said, rows.height)):
+        explainer.random_state.set_state(states[i])  # the same neighbours again
+        by_label = explain(i, lambda _, answers=answers: answers).as_map()  # type: ignore[misc]  # a lambda's default has no type
         for j, weight in by_label[0 if classifier else 1]:
             values[i, j] = abs(weight)
     return values

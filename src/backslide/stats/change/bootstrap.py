@@ -17,7 +17,7 @@ class Resampler:
     """How often each row of a window counts in each of B replicates.
 
     With at least ``MIN_BLOCKS`` blocks (days), whole blocks are drawn, stratified by weekday where each weekday occurs twice;
-    with fewer, rows. ``weights`` has shape (n, B), float32.
+    with fewer, rows.
     """
 
     def __init__(self, rows: int, blocks: NDArray[np.int64] | None, replicates: int, rng: np.random.Generator) -> None:
@@ -26,24 +26,33 @@ class Resampler:
         distinct = np.unique(blocks) if blocks is not None else np.empty(0, np.int64)
         self.by_block = len(distinct) >= MIN_BLOCKS
         if self.by_block and blocks is not None:
-            index = np.searchsorted(distinct, blocks)
-            self.weights = _block_counts(distinct, replicates, rng)[index]
+            self._unit = np.searchsorted(distinct, blocks)
+            self._counts = _block_counts(distinct, replicates, rng)
         else:
-            draws = rng.poisson(1.0, size=(rows, replicates)).astype(np.float32)
-            self.weights = draws
+            self._unit = np.arange(rows)
+            self._counts = rng.poisson(1.0, size=(rows, replicates)).astype(np.float32)
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """How often each row counts in each replicate (n, B)."""
+        return self._counts[self._unit] if self.by_block else self._counts
 
     def sums(self, rows: Floats, factors: Floats | None = None) -> Floats:
         """Sums of row statistics (n, F) in each replicate: (B, F); ``factors`` (n, B) weigh rows in each of them."""
         if factors is not None:
             return np.asarray((sparse.csr_matrix(rows.T) @ (self.weights * factors)).T, dtype=np.float64)
+        if self.by_block:  # a block counts as a whole, so that its rows are summed once for all replicates
+            units = len(self._counts)
+            summed = np.column_stack([np.bincount(self._unit, column, units) for column in rows.T])
+            return np.asarray(self._by_replicate @ summed)
         if rows.shape[1] > 8 and np.count_nonzero(rows) < rows.size / 4:
-            return np.asarray((sparse.csr_matrix(rows.T) @ self.weights).T, dtype=np.float64)
+            return np.asarray((sparse.csr_matrix(rows.T) @ self._counts).T, dtype=np.float64)
         return np.asarray(self._by_replicate @ rows)
 
     @cached_property
     def _by_replicate(self) -> Floats:
-        """The weights as float64 (B, n), converted once for all effects."""
-        return np.ascontiguousarray(self.weights.T, dtype=np.float64)
+        """How often each block, or row, counts, as float64 (B, blocks), converted once for all effects."""
+        return np.ascontiguousarray(self._counts.T, dtype=np.float64)
 
 
 def _block_counts(blocks: NDArray[np.int64], replicates: int, rng: np.random.Generator) -> NDArray[np.float32]:
