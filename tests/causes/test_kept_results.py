@@ -8,10 +8,13 @@ import pytest
 
 import worlds
 from backslide.case import Case
-from backslide.causes.columns.category_profiles import CategoryProfiles
+from backslide.causes.columns.category_profiles import CategoryProfiles, profiles_by_value
 from backslide.causes.faults.recognition import find_faults
 from backslide.engine.columns.cache import once
+from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import Pair
+from backslide.models.model import MOST_RECALLED
+from backslide.models.wrap import wrap
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 
@@ -81,11 +84,54 @@ def test_a_case_forgets_with_its_rows_and_not_with_its_suspects(case):
     assert len(part.labelled_rows(part.current)) == 500
 
 
+def test_what_only_the_reference_says_is_kept_while_current_rows_are_repaired(case):
+    case.reference.cache.get(test_a_case_forgets_with_its_rows_and_not_with_its_suspects, (), lambda: "once")
+    repaired = case.repaired(case.current.sample.with_columns(pl.col("income") / 12))
+    assert repaired.reference.cache is case.reference.cache
+    assert repaired.current.cache is case.current.cache
+    part = case.part(np.arange(case.reference.sample.height) < 500, np.ones(case.current.sample.height, bool))
+    assert part.reference.cache is not case.reference.cache
+    assert part.reference.seconds is None or len(part.reference.seconds) == 500
+
+
+def test_codes_of_a_column_point_to_its_sorted_texts():
+    pair = Pair("c", ColumnKind.CATEGORICAL, pl.Series(["b", None, "a"]), pl.Series(["z", "b", "b"]))
+    levels, codes = pair.codes
+    assert levels == ["(missing)", "a", "b", "z"]
+    assert [[levels[k] for k in part] for part in codes] == [part.tolist() for part in pair.texts]
+
+
+def test_a_model_is_asked_once_about_rows_of_the_same_content():
+    asked = []
+
+    def model(rows):
+        asked.append(len(rows))
+        return np.zeros(len(rows))
+
+    one = wrap(model, name="counting", task="regression")
+    rows = pl.DataFrame({"x": [1.0, None, 2.0]})
+    for frame in (rows, rows.clone(), rows.select(pl.col("x") * 1)):
+        np.testing.assert_array_equal(one.recall(frame).predictions, 0.0)
+    assert len(asked) == 1
+    for frame in (rows.reverse(), rows.fill_null(0.0), rows.with_columns(pl.col("x").cast(pl.Float32))):
+        one.recall(frame)
+    assert len(asked) == 4
+    one.answer(rows)
+    assert len(asked) == 5
+    with pytest.raises(ValueError, match="read-only"):
+        one.recall(rows).predictions[0] = 1.0
+    for n in range(3 * MOST_RECALLED):
+        one.recall(pl.DataFrame({"x": [float(n)]}))
+    assert len(one.answers) == MOST_RECALLED
+
+
 def test_costs_of_profiles_are_those_of_the_definition():
     rng = np.random.default_rng(0)
     texts = tuple(np.array(rng.choice(["a", "b", "c"], n), object) for n in (300, 400))
     others = tuple(rng.normal(size=(len(t), 4)) for t in texts)
-    company = CategoryProfiles(texts, others, [0, 1, 3])
+    codes = [np.searchsorted(["a", "b", "c"], part.astype(str)) for part in texts]
+    profiles = [profiles_by_value(c, ["a", "b", "c"], x, [0, 1, 3]) for c, x in zip(codes, others, strict=True)]
+    company = CategoryProfiles((profiles[0], profiles[1]), (300, 400), 3)
     others = tuple(columns[:, [0, 1, 3]] for columns in others)
     for window, level in ((0, "a"), (1, "c")):
         share, means, rows = company.of(window, level)

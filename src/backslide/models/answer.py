@@ -55,7 +55,7 @@ class Reply:
         if self.scores is not None:
             parts.append(~np.isfinite(self.scores).all(axis=1))
         if self.labels is not None:
-            parts.append(np.equal(self.labels, None).astype(bool))
+            parts.append(np.equal(self.labels, np.array([None], object)).astype(bool))
         return np.asarray(np.logical_or.reduce(parts), dtype=bool)
 
 

@@ -82,20 +82,25 @@ class Model:
     """Other readings with their words, where none gave what was logged and the order of columns may be to blame."""
     understood: bool = field(default=False, repr=False)
     """Whether that was looked into."""
-    answers: dict[tuple[object, ...], ModelAnswer] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """The last answers by question; see ``recall``."""
+    answers: dict[tuple[object, ...], tuple[ModelAnswer, object]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """The last answers by question, with what was asked; see ``recall``."""
 
     def recall(self, frame: pl.DataFrame, *, decisions: bool = True) -> ModelAnswer:
         """As ``answer``, without a second call for rows of the same content."""
         key = None if frame.height > MOST_RECALLED_ROWS else self._question(frame, decisions)
-        answer = self.answers.pop(key, None) if key is not None else None
-        if answer is None:
+        known = self.answers.pop(key, None) if key is not None else None
+        if known is not None:
+            answer = known[0]
+        else:
             answer = self.answer(frame, decisions=decisions)
             for values in (answer.predictions, answer.scores, answer.failed):
                 if values is not None:
                     values.flags.writeable = False  # they are everybody's
         if key is not None:
-            self.answers[key] = answer  # the last used stands last
+            # The last used stands last. What was asked stays alive with its answer, so that its id is nobody else's.
+            self.answers[key] = answer, (self.ask, self.reading)
             if len(self.answers) > MOST_RECALLED:
                 del self.answers[next(iter(self.answers))]
         return answer
@@ -106,7 +111,13 @@ class Model:
         if any(dtype.is_nested() or dtype.is_(pl.Object) for dtype in chosen.dtypes):
             return None
         rows = chosen.hash_rows().to_numpy()
-        return (decisions, self.ask, self.reading, tuple(chosen.schema.items()), blake2b(rows.tobytes()).digest())
+        return (
+            decisions,
+            id(self.ask),
+            id(self.reading),
+            tuple(chosen.schema.items()),
+            blake2b(rows.tobytes()).digest(),
+        )
 
     def answer(self, frame: pl.DataFrame, *, batch_rows: int = 50_000, decisions: bool = True) -> ModelAnswer:
         """Ask the model about every row of ``frame``.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from backslide.contracts.errors import ModelError
@@ -11,6 +12,7 @@ from backslide.models.answer import Reply, class_texts, from_estimator, from_fun
 from backslide.models.boosters import NativeBooster, native_booster
 from backslide.models.fitted_types import restorer
 from backslide.models.model import Input, Model
+from backslide.stats.threads import one_openmp_thread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,20 +43,21 @@ def wrap(artefact: Any, *, name: str, task: str | None = None, notes: tuple[str,
 def _estimator(artefact: Any, name: str, task: str | None, notes: tuple[str, ...]) -> Model:
     classes = None if task == "regression" else _classes(artefact, name)
     takes: Input = "text" if _reads_texts(artefact) else "frame"
+    of_sklearn = type(artefact).__module__.partition(".")[0] == "sklearn"
 
     def ask(batch: pd.DataFrame, decisions: bool) -> Reply:
         rows: Any = batch.iloc[:, 0] if takes == "text" else batch
         predict = getattr(artefact, "predict", None)
         probabilities = getattr(artefact, "predict_proba", None)
         if classes is None:
-            # One of the two functions is there:
-            return from_function(predict(rows) if predict else probabilities(rows), None, task)  # type: ignore[misc]
+            with one_openmp_thread() if of_sklearn else nullcontext():
+                # One of the two functions is there:
+                return from_function(predict(rows) if predict else probabilities(rows), None, task)  # type: ignore[misc]
         wanted = decisions or probabilities is None
-        return from_estimator(
-            predict(rows) if wanted and predict is not None else None,
-            probabilities(rows) if probabilities else None,
-            classes,
-        )
+        with one_openmp_thread() if of_sklearn else nullcontext():
+            decided = predict(rows) if wanted and predict is not None else None
+            scored = probabilities(rows) if probabilities else None
+        return from_estimator(decided, scored, classes)
 
     features = _features(artefact)
     types = None if takes == "text" else restorer(artefact, features)

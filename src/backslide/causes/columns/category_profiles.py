@@ -100,8 +100,10 @@ class CategoryProfiles:
         return not gaps or float(np.average(gaps, weights=weights)) < 0.3
 
 
-def _profiles(codes: NDArray[np.int64], levels: list[str], columns: Floats, others: list[int]) -> dict[str, Profile]:
-    """Share, means of the other columns and rows of every value, in one pass over the rows; ``codes`` (n,) point to ``levels``."""
+def profiles_by_value(
+    codes: NDArray[np.int64], levels: list[str], columns: Floats, others: list[int]
+) -> dict[str, Profile]:
+    """Share, means of the other columns and rows of every value, in one pass; ``codes`` (n,) point to ``levels``."""
     if not len(codes):
         return {}
     rows = np.bincount(codes, minlength=len(levels))
@@ -121,10 +123,10 @@ def profiles_of(case: Case, pair: Pair) -> CategoryProfiles:
     levels, codes = pair.codes
 
     def profiles(window: int) -> dict[str, Profile]:
-        return _profiles(codes[window], levels, matrices[window], others)
+        return profiles_by_value(codes[window], levels, matrices[window], others)
 
     # The reference stays while current rows are repaired.
-    reference = case.reference.cache.get(_profiles, (pair.name,), lambda: profiles(0))
+    reference = case.reference.cache.get(profiles_by_value, (pair.name,), lambda: profiles(0))
     return CategoryProfiles((reference, profiles(1)), (len(codes[0]), len(codes[1])), len(others))
 
 

@@ -101,7 +101,7 @@ def _indicators(pair: Pair, window: int, first: int | None = None) -> Floats:
     frequent = sorted(counts, key=lambda level: (-counts[level], level))[:MOST_LEVELS]
     levels, codes = pair.codes[0], pair.codes[1][window][:first]
     place = {level: code for code, level in enumerate(levels)}
-    return (codes[:, None] == np.array([place[level] for level in frequent], np.int64)).astype(float)
+    return np.asarray(codes[:, None] == np.array([place[level] for level in frequent], np.int64), float)
 
 
 def _features(pair: Pair, window: int) -> Floats:

@@ -113,7 +113,7 @@ def weights(case: Case, side: Side, columns: tuple[str, ...]) -> tuple[tuple[str
         return None
 
 
-class _Drawn(Exception):
+class _StopError(Exception):
     """The neighbours are drawn, and nothing else was wanted."""
 
 
@@ -124,7 +124,7 @@ def _explain(
     around: Callable[[pl.DataFrame], Floats],
     neighbours: int,
 ) -> Floats:
-    """Weights (n, p). The neighbours of all rows are drawn first, so that the model is asked once: a call has a price of its own."""
+    """Weights (n, p). The neighbours of all rows are drawn first, so that the model is asked once."""
     with needs("explain", "LIME"):
         from lime.lime_tabular import LimeTabularExplainer
 
@@ -146,12 +146,12 @@ def _explain(
 
     def draw(numbers: Floats) -> Floats:
         drawn.append(numbers)
-        raise _Drawn
+        raise _StopError
 
     states = []
     for i in range(rows.height):
         states.append(explainer.random_state.get_state())
-        with suppress(_Drawn):
+        with suppress(_StopError):
             explain(i, draw)
     said = around(pl.concat([coded.frame(rows[i], numbers) for i, numbers in enumerate(drawn)]))
     values = np.zeros((rows.height, len(coded.columns)))

@@ -10,20 +10,37 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.threads import one_openmp_thread
+
+
+class _Classifier(HistGradientBoostingClassifier):  # type: ignore[misc]  # scikit-learn has no types
+    """The same on one thread."""
+
+    def _raw_predict(self, *args: Any, **kwargs: Any) -> Any:
+        with one_openmp_thread():
+            return super()._raw_predict(*args, **kwargs)
+
+
+class _Regressor(HistGradientBoostingRegressor):  # type: ignore[misc]
+    """The same on one thread."""
+
+    def _raw_predict(self, *args: Any, **kwargs: Any) -> Any:
+        with one_openmp_thread():
+            return super()._raw_predict(*args, **kwargs)
 
 
 def classify(
     x: Floats, y: NDArray[Any], categorical: NDArray[np.bool_], *, rounds: int = 60, leaves: int = 8, l2: float = 5.0
 ) -> HistGradientBoostingClassifier:
     """A fitted classifier of ``y`` (n,) on ``x`` (n, p), NaN = missing; ``categorical`` (p,) marks columns of codes."""
-    return _fitted(HistGradientBoostingClassifier, x, y, categorical, rounds, leaves, l2)
+    return _fitted(_Classifier, x, y, categorical, rounds, leaves, l2)
 
 
 def regress(
     x: Floats, y: Floats, categorical: NDArray[np.bool_], *, rounds: int = 80, leaves: int = 12, l2: float = 5.0
 ) -> HistGradientBoostingRegressor:
     """A fitted regressor of ``y`` (n,) on ``x`` (n, p), NaN = missing; ``categorical`` (p,) marks columns of codes."""
-    return _fitted(HistGradientBoostingRegressor, x, y, categorical, rounds, leaves, l2)
+    return _fitted(_Regressor, x, y, categorical, rounds, leaves, l2)
 
 
 def _fitted(
@@ -43,6 +60,7 @@ def _fitted(
     # A column without a single value cannot be binned; as a constant it is never split on.
     empty = ~np.isfinite(x).any(axis=0)
     try:
-        return model.fit(np.where(empty, 0.0, x) if empty.any() else x, y)
+        with one_openmp_thread():
+            return model.fit(np.where(empty, 0.0, x) if empty.any() else x, y)
     finally:
         warnings.filters[:] = filters  # type: ignore[index]  # the stub calls it a sequence

@@ -112,7 +112,7 @@ class Delay:
 
 @once
 def _rows_earlier(side: Side, rows: int, days: int) -> Rows | None:
-    """The row so many rows, or the last one so many days, before each (n,), -1 where there is none; None where that is unknown."""
+    """The row so many rows, or the last one so many days, before each (n,), -1 for none; None where that is unknown."""
     if rows:
         place = places(side)
         return None if place is None else rows_before(place, rows)
