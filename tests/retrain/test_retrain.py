@@ -12,7 +12,7 @@ import logs
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -25,6 +25,8 @@ from backslide.contracts.retrain import Retrain, RetrainVerdict
 from backslide.contracts.retrain_settings import WINDOWS
 from backslide.retraining.features import _own_error
 from backslide.retraining.learning import duration
+from backslide.retraining.recalibrated import StraightenedRegressor
+from backslide.retraining.registry import load_version
 from scale import runs
 
 NUMBERS = logs.ROLES.model_copy(update={"features": ("amount", "age")})
@@ -593,3 +595,48 @@ def test_quiet_months_are_seldom_promoted():
     times = runs(12, 30)
     found = [logs.log(200 + seed, n=1000).retrain(policy={"folds": 4}).verdict for seed in range(times)]
     assert found.count("promote") <= runs(1, 2), f"{found.count('promote')} of {times}"
+
+
+def test_where_the_order_of_the_rows_holds_the_champion_is_recalibrated():
+    """One class became much more frequent: answers fitted again to the new share do as well as a new model."""
+    log = logs.log(5)
+    rng = np.random.default_rng(5)
+    rarer = (log.current["label"] == "no").to_numpy() | (rng.random(log.current.height) < 0.15)
+    shifted = logs.Log(log.model, log.reference, log.current.filter(pl.Series(rarer)))
+    answer = shifted.retrain(policy={"windows": ["all", "recalibrated"]})
+    assert answer.verdict is RetrainVerdict.PROMOTE
+    assert answer.recommended == "recalibrated"
+    assert answer.action.startswith("Recalibrate")
+    assert answer.best.gain.low > 0
+
+
+def test_recalibration_cannot_follow_a_relation_that_turned(drifted):
+    answer = drifted.retrain(policy={"windows": ["recent", "recalibrated"]})
+    assert answer.recommended.startswith("recent")
+    gains = {c.name: c.gain.estimate for c in answer.candidates}
+    assert gains["recalibrated"] < gains[answer.recommended]
+
+
+def test_the_recalibrated_champion_is_published_and_answers(tmp_path):
+    log = logs.log(5)
+    rng = np.random.default_rng(5)
+    rarer = (log.current["label"] == "no").to_numpy() | (rng.random(log.current.height) < 0.15)
+    shifted = logs.Log(log.model, log.reference, log.current.filter(pl.Series(rarer)))
+    answer = shifted.retrain(policy={"windows": ["recalibrated"]}, registry=tmp_path, trusted=True)
+    version = load_version(tmp_path, trusted=True)
+    before = log.model.predict_proba(logs.to_pandas(log.current.select(logs.FEATURES)))[:, 1]
+    after = version.model.artefact.predict_proba(logs.to_pandas(log.current.select(logs.FEATURES)))[:, 1]
+    assert answer.version is not None
+    assert np.corrcoef(np.argsort(np.argsort(before)), np.argsort(np.argsort(after)))[0, 1] > 0.999, "in the same order"
+    assert after.mean() < before.mean()
+
+
+def test_a_regressor_is_straightened():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 1))
+    model = LinearRegression().fit(x, 2 * x[:, 0])
+    line = StraightenedRegressor(model).fit(x, 3 * x[:, 0] + 1, np.ones(400))
+    assert (line.slope_, line.offset_) == (pytest.approx(1.5), pytest.approx(1))
+    assert np.allclose(line.predict(x), 3 * x[:, 0] + 1)
+    constant = StraightenedRegressor(LinearRegression().fit(x, np.full(400, 2.0))).fit(x, np.full(400, 5.0))
+    assert np.allclose(constant.predict(x), 5)

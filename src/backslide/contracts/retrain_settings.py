@@ -8,8 +8,17 @@ from pydantic import Field
 
 from backslide.contracts.validation import SettingsSection
 
-Window = Literal["all", "recent", "recency", "balanced", "importance", "top_up", "since"]
-WINDOWS: tuple[Window, ...] = ("all", "recent", "recency", "balanced", "importance", "top_up", "since")
+Window = Literal["all", "recent", "recency", "balanced", "importance", "top_up", "since", "recalibrated"]
+WINDOWS: tuple[Window, ...] = (
+    "all",
+    "recent",
+    "recency",
+    "balanced",
+    "importance",
+    "top_up",
+    "since",
+    "recalibrated",
+)
 
 
 class GateSettings(SettingsSection):
@@ -47,7 +56,7 @@ class RetrainSettings(SettingsSection):
     label_delay_days: float = Field(default=0, ge=0)
     """Without such a column: days after serving until a label is known."""
     windows: tuple[Window, ...] = WINDOWS
-    """Training windows tried."""
+    """Training windows tried; ``recalibrated`` keeps the saved model and fits its answers to later labels."""
     recent: tuple[float, ...] = (0.25, 0.5)
     """Sizes of ``recent``, as shares of the labelled rows there are."""
     folds: int = Field(default=5, ge=2, le=20)

@@ -40,6 +40,7 @@ from backslide.retraining.history import History, history, quality
 from backslide.retraining.learning import learning_curve, life
 from backslide.retraining.mlflow_registry import ready, register
 from backslide.retraining.policies import simulate
+from backslide.retraining.recalibrated import recalibration
 from backslide.retraining.recipe import recipe_of
 from backslide.retraining.registry import final, keep
 from backslide.retraining.robust_inputs import SteadyInputs
@@ -167,7 +168,7 @@ def _retrain_case(
         h, training, folds_of(h, policy.folds), case.metric, policy.max_rows, settings.engine.seed, always, say
     )
     refused = cause is not None and not policy.repaired
-    search = _search_plans(bench, settings, cause, tuple(notes), thorough=not refused)
+    search = _search_plans(bench, settings, champion, cause, tuple(notes), thorough=not refused)
     return _answer(search, settings, refused=refused)
 
 
@@ -189,13 +190,21 @@ def _with_repair(case: Case, champion: Model | None, settings: Settings, say: Pr
 
 
 def _search_plans(
-    bench: Backtest, settings: Settings, cause: Cause | None, notes: tuple[str, ...], *, thorough: bool
+    bench: Backtest,
+    settings: Settings,
+    champion: Model | None,
+    cause: Cause | None,
+    notes: tuple[str, ...],
+    *,
+    thorough: bool,
 ) -> Search:
     policy = settings.retrain
     steady = SteadyInputs(fixed=bench.always) if bench.always else None
     tried: list[CandidateResult] = []
     signatures: dict[tuple[bytes, ...], str] = {}
     every = plans(policy, bench.history)
+    if "recalibrated" in policy.windows and (kept := recalibration(champion, bench.recipe, bench.history)) is not None:
+        every.append(kept)
     countdown = Countdown(len(every))
     for number, plan in enumerate(every):
         bench.say(f"backtest {countdown.words(number)}: {plan.name}")
@@ -203,17 +212,18 @@ def _search_plans(
         if same != plan.name:
             tried.append(CandidateResult(plan, why_not=f"here the same as {same!r}"))
         else:
-            tried.append(try_plan(bench, replace(plan, steady=steady)))
+            tried.append(try_plan(bench, plan if plan.recipe else replace(plan, steady=steady)))
     ordered = best_first(tried, bench.metric)
     if not ordered:
         reasons = "; ".join(dict.fromkeys(t.why_not for t in tried if t.why_not))
         raise InputError(f"no candidate could be trained and judged: {reasons}")
     ranked: tuple[FeatureRank, ...] = ()
-    if thorough and policy.features:
+    trained = [one for one in ordered if one.plan.recipe is None]
+    if thorough and policy.features and trained:
         bench.say("features: drift and harm")
-        ranked = ranking(bench, ordered[0])
-        changed = without_unstable(bench, ordered[0], ranked)
-        ranked = with_gains(bench, ordered[0], ranked, changed)
+        ranked = ranking(bench, trained[0])
+        changed = without_unstable(bench, trained[0], ranked)
+        ranked = with_gains(bench, trained[0], ranked, changed)
         tried += changed
     bench.say("the gate")
     choice = choose(bench, tried, settings.gate, (settings.model.name, ""))

@@ -198,12 +198,12 @@ def fit_plan(
         rows, weights = rows[inside], None if weights is None else weights[inside]
     if len(rows) < LEAST_ROWS:
         raise ModelError(f"{len(rows)} rows to train on, expected at least {LEAST_ROWS}")
-    return train_model(bench.recipe, bench.history, rows, weights, plan.steady, rng, plan.name), rows
+    return train_model(plan.recipe or bench.recipe, bench.history, rows, weights, plan.steady, rng, plan.name), rows
 
 
 def signature(bench: Backtest, plan: TrainingPlan) -> tuple[bytes, ...]:
     """What it trains on at every origin: plans of the same signature are one and the same."""
-    parts = []
+    parts = [b"" if plan.recipe is None else plan.recipe.name.encode()]
     for k, fold in enumerate(bench.folds):
         rows, weights = training_rows(bench, plan, fold.origin, bench.rng(plan.name, k))
         parts += [rows.tobytes(), b"" if weights is None else weights.tobytes()]

@@ -37,9 +37,13 @@ class Choice:
 
 
 def choose(bench: Backtest, tried: Sequence[CandidateResult], policy: GateSettings, names: tuple[str, str]) -> Choice:
-    """Judge candidates from the best down, until one passes."""
+    """Judge candidates from the best down, until one passes; the recalibrated champion first where none is shown to be better
+    than it, because less changes with it."""
     no_better = tuple(t.plan.name for t in tried if t.plan.base and not _helps(bench, t, tried))
     ordered = [t for t in best_first(tried, bench.metric) if t.plan.name not in no_better]
+    kept = next((t for t in ordered if t.plan.recipe is not None), None)
+    if kept is not None and not _beats(bench, ordered[0], kept):
+        ordered = [kept, *(t for t in ordered if t is not kept)]
     family = _family(bench, [t for t in tried if t.found is not None])
     gates: dict[str, GateResult] = {}
     for one in ordered:
@@ -56,9 +60,9 @@ def choose(bench: Backtest, tried: Sequence[CandidateResult], policy: GateSettin
         gates[one.plan.name] = judgement
         if judgement.verdict is GateVerdict.PROMOTE:
             return Choice(one, judgement, True, gates, no_better)
-        if judgement.lines[0].passed is False:
+        if judgement.lines[0].passed is False and one.plan.recipe is None:
             break  # those that follow gain less
-    best = ordered[0]
+    best = best_first(ordered, bench.metric)[0]
     return Choice(best, gates[best.plan.name], False, gates, no_better)
 
 
@@ -121,7 +125,12 @@ def _limits(bench: Backtest, one: CandidateResult, policy: GateSettings) -> tupl
 def _helps(bench: Backtest, one: CandidateResult, tried: Sequence[CandidateResult]) -> bool:
     """Whether it is better on later rows than the candidate that it changes."""
     base = next((t for t in tried if t.plan.name == one.plan.base), None)
-    if base is None or base.arms is None or one.arms is None:
+    return base is not None and _beats(bench, one, base)
+
+
+def _beats(bench: Backtest, one: CandidateResult, other: CandidateResult) -> bool:
+    """Whether one is shown to be better than another on later rows."""
+    if other.arms is None or one.arms is None:
         return False
-    result = difference(bench.case, Arms(base.arms.new, one.arms.new, True), bench.metric)
+    result = difference(bench.case, Arms(other.arms.new, one.arms.new, True), bench.metric)
     return result is not None and p_gain(result, bench.metric) < STEADY_LEVEL

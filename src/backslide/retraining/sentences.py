@@ -120,11 +120,14 @@ def _words(
         )
     if verdict is RetrainVerdict.PROMOTE:
         ahead = "" if best.future is None else f"; expected of the next stretch: {_gain(best.future, share)}"
-        return (
-            f"Train again on {best.name!r}: {gained} of {say.metric(metric)} on later rows{ahead}.",
-            "Promote the candidate",
-            choice.judged.reason,
-        )
+        worth = f"{gained} of {say.metric(metric)} on later rows{ahead}."
+        if choice.best.plan.recipe is not None:
+            return (
+                f"Recalibrate: the champion as it is, its answers fitted to later labels, gains {worth}",
+                "Recalibrate: promote the champion with its answers fitted again",
+                choice.judged.reason,
+            )
+        return f"Train again on {best.name!r}: {worth}", "Promote the candidate", choice.judged.reason
     failed = [line for line in choice.judged.lines if line.passed is False]
     if failed and failed[0].kind != "headline":
         return (

@@ -13,6 +13,7 @@ from backslide.contracts.retrain_settings import RetrainSettings
 from backslide.engine.columns.design_matrix import make_design
 from backslide.engine.columns.segments import holds
 from backslide.retraining.history import History, Rows
+from backslide.retraining.recipe import Recipe
 from backslide.retraining.robust_inputs import SteadyInputs
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.shift.doubly_robust import domain_weights
@@ -41,6 +42,8 @@ class TrainingPlan:
     steady: SteadyInputs | None = None
     base: str = ""
     """The plan that it changes."""
+    recipe: Recipe | None = None
+    """How it is fitted, where that is not the recipe that was given."""
 
 
 def plans(policy: RetrainSettings, h: History) -> list[TrainingPlan]:
@@ -68,7 +71,7 @@ def plans(policy: RetrainSettings, h: History) -> list[TrainingPlan]:
         ],
         "top_up": [TrainingPlan("top-up", "recent rows, rare classes and segments filled up with older ones", _top_up)],
         "since": [
-            TrainingPlan("since the onset", "labelled rows since the metric changed", _since),
+            TrainingPlan("since the onset", "labelled rows since the metric changed", since_the_onset),
             TrainingPlan(
                 "since, weighted", "every labelled row, those since the metric changed with more weight", _weighted
             ),
@@ -76,6 +79,7 @@ def plans(policy: RetrainSettings, h: History) -> list[TrainingPlan]:
     }
     if h.onset is None:
         options["since"] = []
+    options["recalibrated"] = []  # needs the champion: see ``recalibrated``
     return [plan for name in dict.fromkeys(policy.windows) for plan in options[name]]
 
 
@@ -110,7 +114,8 @@ def _balanced(h: History, origin: float, rng: np.random.Generator) -> TrainingRo
     return rows, np.minimum(weights, MOST_WEIGHT)
 
 
-def _since(h: History, origin: float, rng: np.random.Generator) -> TrainingRows:
+def since_the_onset(h: History, origin: float, rng: np.random.Generator) -> TrainingRows:
+    """Rows known at a moment and served since the onset; all of them where those are few."""
     rows = h.known_at(origin)
     later = rows[h.when[rows] >= (h.onset or 0.0)]
     return (later if len(later) >= LEAST_SINCE else rows), None
