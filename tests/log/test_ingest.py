@@ -137,3 +137,9 @@ def test_what_cannot_be_is_said(tmp_path: Path):
         ingest(table(2).lazy(), tmp_path, "m", Roles())
     with pytest.raises(LogError, match="expected times in the column 'c'"):
         ingest(table(2).lazy(), tmp_path, "m", Roles(prediction="said", timestamp="c"))
+
+
+def test_a_batch_without_a_single_answer_beside_labels_of_before(tmp_path: Path):
+    ingest(table(5).with_columns(truth=pl.Series([1.5, 2.0, None, 0.0, 1.0])).lazy(), tmp_path, "m", ROLES)
+    empty = table(5, first=5).with_columns(truth=pl.lit(None, dtype=pl.Float64), said=pl.lit(None, dtype=pl.Float64))
+    assert ingest(empty.lazy(), tmp_path, "m", ROLES).added == {"predictions": 5, "labels": 0}

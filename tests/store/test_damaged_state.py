@@ -75,10 +75,21 @@ def blank(path):
     path.write_bytes(bytes(data))
 
 
+def garble_schema(path):
+    """Bytes that are no text in the statements that SQLite keeps of its tables: it names them in its message."""
+    data = path.read_bytes()
+    assert b"tablebooksbooks" in data
+    data = data.replace(b"tablebooksbooks", b"table\xf4ooks\xf4ooks").replace(
+        b"CREATE TABLE books", b"CROATE TABLE books"
+    )
+    path.write_bytes(data)
+
+
 DAMAGES = {
     "no database": lambda path: path.write_bytes(b"what was here before is gone" * 400),
     "cut off": cut,
     "blanked": blank,
+    "no text in the schema": garble_schema,
     "empty sums": statement("update periods set sums = '{}'"),
     "sums of no rows": statement(
         """update periods set sums = '{"rows": 0}' where number = (select max(number) from periods)"""

@@ -173,4 +173,5 @@ def answers_of(column: pl.Series) -> tuple[pl.Series, pl.Series]:
     if column.dtype == pl.Float64:
         column = column.fill_nan(None)
     names = {value: label_text(value) for value in column.drop_nulls().unique().to_list()}
-    return column.replace_strict(names, return_dtype=pl.String), number
+    # With nothing to replace, the column would keep its own type.
+    return column.replace_strict(names, return_dtype=pl.String).cast(pl.String), number

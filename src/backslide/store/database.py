@@ -150,7 +150,7 @@ def store_errors(engine: Engine) -> Iterator[None]:
 
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error) as error:
+    except (SQLAlchemyError, sqlite3.Error, UnicodeDecodeError) as error:
         shown = engine.url.render_as_string(hide_password=True)
         raise StoreError(f"the store {shown} {_what_failed(error)}") from None
 
@@ -158,7 +158,8 @@ def store_errors(engine: Engine) -> Iterator[None]:
 def _what_failed(error: Exception) -> str:
     lines = str(getattr(error, "orig", None) or error).strip().splitlines()
     reason = lines[0] if lines else type(error).__name__
-    if "malformed" in reason or "not a database" in reason:
+    # SQLite names what it cannot read in its messages, damaged bytes and all, which are no text then.
+    if "malformed" in reason or "not a database" in reason or isinstance(error, UnicodeDecodeError):
         return f"is damaged ({reason}); {RESTORE}"
     if "locked" in reason:
         return f"is locked by another process ({reason}); wait until that one has ended"
@@ -187,7 +188,7 @@ def _upgrade(engine: Engine, shown: str) -> None:
             command.upgrade(config, "head")
     except CommandError as error:
         raise StoreError(f"the store {shown} was written by a newer version: {error}; update backslide") from None
-    except (SQLAlchemyError, sqlite3.Error) as error:
+    except (SQLAlchemyError, sqlite3.Error, UnicodeDecodeError) as error:
         failure = _what_failed(error).replace("cannot be read or written:", "cannot be opened:")
         raise StoreError(f"the store {shown} {failure}; check [store] url") from None
 
