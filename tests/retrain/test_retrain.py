@@ -25,7 +25,7 @@ from backslide.contracts.retrain import Retrain, RetrainVerdict
 from backslide.contracts.retrain_settings import WINDOWS
 from backslide.retraining.features import _own_error
 from backslide.retraining.learning import duration
-from backslide.retraining.recalibrated import StraightenedRegressor
+from backslide.retraining.recalibration import StraightenedRegressor
 from backslide.retraining.registry import load_version
 from scale import runs
 

@@ -40,7 +40,7 @@ from backslide.retraining.history import History, history, quality
 from backslide.retraining.learning import learning_curve, life
 from backslide.retraining.mlflow_registry import ready, register
 from backslide.retraining.policies import simulate
-from backslide.retraining.recalibrated import recalibration
+from backslide.retraining.recalibration import recalibration
 from backslide.retraining.recipe import recipe_of
 from backslide.retraining.registry import final, keep
 from backslide.retraining.robust_inputs import SteadyInputs

@@ -79,7 +79,7 @@ def plans(policy: RetrainSettings, h: History) -> list[TrainingPlan]:
     }
     if h.onset is None:
         options["since"] = []
-    options["recalibrated"] = []  # needs the champion: see ``recalibrated``
+    options["recalibrated"] = []  # needs the champion: see ``recalibration``
     return [plan for name in dict.fromkeys(policy.windows) for plan in options[name]]
 
 
