@@ -308,7 +308,7 @@ def _serve(command: Sequence[str]) -> Callable[[Path, random.Random], Arguments]
         if chance.random() < 0.3:
             (folder / "backslide.db").write_bytes(chance.randbytes(300))
         words = ["--scope", chance.choice(("read", "all", ""))] if "create" in command else []
-        names = [] if "list" in command else [chance.choice(("ci", "", tables.MARKUP))]
+        names = [] if "list" in command else [chance.choice(("ci", "", tables.MARKUP, "backslide.toml"))]
         return ["serve", *command, *names, *chance.choice(([], words, ["--nope"]))]
 
     return spoil
@@ -335,6 +335,8 @@ CASES: dict[tuple[str, ...], Callable[[Path, random.Random], Arguments]] = {
     ("serve", "token", "create"): _serve(["token", "create"]),
     ("serve", "token", "list"): _serve(["token", "list"]),
     ("serve", "token", "revoke"): _serve(["token", "revoke"]),
+    ("serve", "backup"): _serve(["backup"]),
+    ("serve", "restore"): _serve(["restore"]),
     **{
         ("log", name): _log(name)
         for name in ("rollup", "ingest", "compact", "stats", "export", "to-label", "label", "event")

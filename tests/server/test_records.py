@@ -89,6 +89,12 @@ def test_a_stream_says_which_line_is_none_and_what_is_kept(server, monkeypatch):
     assert answer.json()["detail"] == "prediction 4, features: field required; 0 records before it are kept"
 
 
+@pytest.mark.parametrize("line", [b"{", b"[]", b'{"k": "x"}', b"\xff", b'{"i": 1}'])
+def test_lines_of_no_recorder_are_refused(server, line):
+    answer = send(server, b'{"k":"e","t":1,"y":"x"}\n' + line, "lines", **{"Content-Type": "application/x-ndjson"})
+    assert (answer.status_code, answer.json()["detail"][:34]) == (422, "line 2: expected a line as a recor")
+
+
 def test_limits(server, monkeypatch):
     settings = server.context.settings
     small = settings.server.model_copy(update={"max_body": 0.001, "max_records": 2})

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from backslide.contracts.config import Settings
     from backslide.store.accounts import Accounts
+    from backslide.store.database import Database
 
 DEFAULT = Path("backslide.toml")
 serve = Commands(help="Serve pages and an API for incidents, models and predictions.", rich_markup_mode=None)
@@ -85,6 +86,37 @@ def revoke(
     note(f"revoked {name}")
 
 
+@serve.command()
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Archive to write, such as backslide.tar.gz.")],
+    no_log: Annotated[bool, typer.Option("--no-log", help="The database alone, without predictions.")] = False,
+) -> None:
+    """Save the database and the log into one archive, while the server runs or not."""
+    with needs("server", "a backup"):
+        from backslide.server.backup import write_backup
+    with _database(context.obj) as (settings, database):
+        counts = write_backup(settings, database, file, with_log=not no_log)
+    note(f"saved {_sum(counts)} to {file}")
+
+
+@serve.command()
+def restore(
+    context: typer.Context, file: Annotated[Path, typer.Argument(metavar="FILE", help="Archive that backup wrote.")]
+) -> None:
+    """Put a backup back into an empty database and an empty log, of the same kind or another."""
+    with needs("server", "restoring a backup"):
+        from backslide.server.backup import restore_backup
+    with _database(context.obj) as (settings, database):
+        counts = restore_backup(settings, database, file)
+    note(f"restored {_sum(counts)} from {file}")
+
+
+def _sum(counts: dict[str, int]) -> str:
+    files = counts.pop("files of the log", 0)
+    return f"{sum(counts.values())} rows and {files} files of the log"
+
+
 def _settings(config: Path) -> Settings:
     from backslide.contracts.config import Settings
 
@@ -94,13 +126,20 @@ def _settings(config: Path) -> Settings:
 
 
 @contextmanager
-def _accounts(config: Path) -> Iterator[Accounts]:
-    from backslide.store.accounts import Accounts
+def _database(config: Path) -> Iterator[tuple[Settings, Database]]:
     from backslide.store.database import open_database
 
     settings = _settings(config)
     database = open_database(settings.store.url, settings.base)
     try:
-        yield Accounts(database)
+        yield settings, database
     finally:
         database.close()
+
+
+@contextmanager
+def _accounts(config: Path) -> Iterator[Accounts]:
+    from backslide.store.accounts import Accounts
+
+    with _database(config) as (_, database):
+        yield Accounts(database)

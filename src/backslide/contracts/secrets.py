@@ -51,7 +51,7 @@ _MESSENGER = re.compile(
 _SHAPES = re.compile(
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}|\bxox[abeprs]-[\w-]{8,}"
     r"|\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?|\bAIza[\w-]{30,}|\bBearer\s+[\w.~+/-]{8,}=*|\bAccountKey=[^\s;\"']+"
-    r"|\bhf_[A-Za-z0-9]{20,}|\bnpm_[A-Za-z0-9]{20,}|\bpypi-[\w-]{16,}|\bSG\.[\w-]{16,}|\bsk-(?:live|test|proj|ant)-[\w-]{16,}"
+    r"|\bbsl_[\w-]{20,}|\bhf_[A-Za-z0-9]{20,}|\bnpm_[A-Za-z0-9]{20,}|\bpypi-[\w-]{16,}|\bSG\.[\w-]{16,}|\bsk-(?:live|test|proj|ant)-[\w-]{16,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END|$)"
 )
 _known: set[str] = set()

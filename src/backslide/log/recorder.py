@@ -18,6 +18,8 @@ from gc import is_tracked
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from backslide.contracts import say
 from backslide.contracts.errors import LogError
 from backslide.contracts.secrets import scrub
@@ -193,6 +195,15 @@ class Recorder:
             self._count_failure(error)
             return False
 
+    def copy(self, text: bytes) -> bool:
+        """A line that another recorder wrote, without its end. Returns whether it was written."""
+        try:
+            kind = orjson.loads(text)["k"]
+            return self._write(text + b"\n", _COUNTED[kind])
+        except Exception as error:
+            self._count_failure(error)
+            return False
+
     def stats(self) -> dict[str, Any]:
         """What this process has recorded and failed to record, and the last error."""
         return {**self._counts, "error": self._error or None, "spool": str(self._folder)}
@@ -283,6 +294,8 @@ class Recorder:
             file.close()
 
 
+_COUNTED = {"p": "recorded", "l": "labels", "e": "events"}
+"""Kind of a line -> what it counts as."""
 _SIMPLE = frozenset((str, int, bool, type(None)))
 _OF_THIS_PROCESS = frozenset(("_lock", "_spool", "_begun", "_counts", "_error"))
 _RECORDERS: weakref.WeakSet[Recorder] = weakref.WeakSet()

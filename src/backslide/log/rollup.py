@@ -151,7 +151,7 @@ def _one(store: str | os.PathLike[str], root: Path, done: RollupReport, replay: 
     for path in sorted(folder.glob("*.jsonl")) if folder.is_dir() else []:
         done.files += 1
         aside.settle(path.name, tables)
-        for start, end, data in _batches(path, min(table.read_of(path.name) for table in tables.values())):
+        for start, end, data in line_batches(path, min(table.read_of(path.name) for table in tables.values())):
             with _without_collection():
                 _take(_LineBatch(path.name, start, end, data), tables, aside, done)
         done.removed += _remove_finished(path, tables)
@@ -249,13 +249,13 @@ def _remove_finished(path: Path, tables: Mapping[str, LogTable]) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return False
-        if any(table.read_of(path.name) < _whole(path) for table in tables.values()):
+        if any(table.read_of(path.name) < end_of_lines(path) for table in tables.values()):
             return False
         path.unlink()
         return True
 
 
-def _whole(path: Path) -> int:
+def end_of_lines(path: Path) -> int:
     """Bytes up to the end of the last whole line."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
@@ -269,9 +269,9 @@ def _whole(path: Path) -> int:
     return 0
 
 
-def _batches(path: Path, start: int) -> Iterator[tuple[int, int, bytes]]:
-    """Start, end and whole lines, from ``start`` on."""
-    end = _whole(path)
+def line_batches(path: Path, start: int) -> Iterator[tuple[int, int, bytes]]:
+    """Start, end and whole lines of a file, from ``start`` on."""
+    end = end_of_lines(path)
     with path.open("rb") as file:
         file.seek(start)
         while start < end:

@@ -10,8 +10,8 @@ from backslide.contracts.watch import Level, WatchReport
 _NUMBER = {Level.QUIET: 0, Level.WATCH: 1, Level.ALARM: 2}
 
 
-def exposition(report: WatchReport) -> str:
-    """Prometheus' text format.
+def exposition(*reports: WatchReport) -> str:
+    """Prometheus' text format, of one model or several.
 
     Raises:
         MissingExtraError: prometheus-client is not installed.
@@ -23,14 +23,11 @@ def exposition(report: WatchReport) -> str:
     def gauge(name: str, words: str, labels: tuple[str, ...] = ("model",)) -> Gauge:
         return Gauge(f"backslide_{name}", words, labels, registry=registry)
 
-    model = report.model
-    gauge("status", "0 quiet, 1 early sign, 2 alarm").labels(model).set(_NUMBER[report.status])
-    live = [one for one in report.incidents if one.open]
-    gauge("open_incidents", "Open incidents").labels(model).set(len(live))
-    gauge("periods_waiting_for_labels", "Periods that cannot be judged yet").labels(model).set(report.labels.waiting)
-    waiting = sum(one.status == "waiting" for one in report.deliveries)
-    gauge("messages_waiting", "Messages not delivered yet").labels(model).set(waiting)
-    gauge("last_look_timestamp_seconds", "When watching looked last").labels(model).set(_seconds(report.as_of))
+    status = gauge("status", "0 quiet, 1 early sign, 2 alarm")
+    open_incidents = gauge("open_incidents", "Open incidents")
+    periods = gauge("periods_waiting_for_labels", "Periods that cannot be judged yet")
+    messages = gauge("messages_waiting", "Messages not delivered yet")
+    looked = gauge("last_look_timestamp_seconds", "When watching looked last")
     of_stream = ("model", "stream")
     level = gauge("stream_level", "0 quiet, 1 early sign, 2 alarm", of_stream)
     value = gauge("stream_value", "Value of the last period", of_stream)
@@ -38,18 +35,25 @@ def exposition(report: WatchReport) -> str:
     low = gauge("stream_low", "Lower end of the band of the last period: 95 of 100 quiet periods lie in it", of_stream)
     high = gauge("stream_high", "Upper end of that band", of_stream)
     evidence = gauge("stream_evidence", "Evidence of a change as a share of the alarm's limit, log scale", of_stream)
-    for stream in report.streams:
-        level.labels(model, stream.name).set(_NUMBER[stream.level])
-        evidence.labels(model, stream.name).set(stream.evidence)
-        if stream.latest is not None:
-            value.labels(model, stream.name).set(stream.latest.value)
-            expected.labels(model, stream.name).set(stream.latest.expected)
-            low.labels(model, stream.name).set(stream.latest.low)
-            high.labels(model, stream.name).set(stream.latest.high)
-    if report.estimated is not None and report.estimated.estimate is not None:
-        gauge("estimated_performance", "Of periods without labels").labels(model).set(
-            report.estimated.estimate.estimate
-        )
+    estimates = [one.estimated.estimate for one in reports if one.estimated is not None]
+    estimated = gauge("estimated_performance", "Of periods without labels") if any(estimates) else None
+    for report in reports:
+        model = report.model
+        status.labels(model).set(_NUMBER[report.status])
+        open_incidents.labels(model).set(sum(one.open for one in report.incidents))
+        periods.labels(model).set(report.labels.waiting)
+        messages.labels(model).set(sum(one.status == "waiting" for one in report.deliveries))
+        looked.labels(model).set(_seconds(report.as_of))
+        for stream in report.streams:
+            level.labels(model, stream.name).set(_NUMBER[stream.level])
+            evidence.labels(model, stream.name).set(stream.evidence)
+            if stream.latest is not None:
+                value.labels(model, stream.name).set(stream.latest.value)
+                expected.labels(model, stream.name).set(stream.latest.expected)
+                low.labels(model, stream.name).set(stream.latest.low)
+                high.labels(model, stream.name).set(stream.latest.high)
+        if estimated is not None and report.estimated is not None and report.estimated.estimate is not None:
+            estimated.labels(model).set(report.estimated.estimate.estimate)
     return generate_latest(registry).decode()
 
 

@@ -17,6 +17,7 @@ from backslide.server.predictions import PredictionStore
 from backslide.server.runner import JobRunner, worker_name
 from backslide.server.schedule import Schedule
 from backslide.server.security import Shell, is_local
+from backslide.server.telemetry import Telemetry
 from backslide.store.database import Database, open_database
 
 
@@ -57,11 +58,13 @@ def create_app(settings: Settings, *, database: Database | None = None, backgrou
         lifespan=_lifespan if background else None,
     )
     app.state.context = Context(settings, database, store)
+    app.state.telemetry = telemetry = Telemetry()
+    telemetry.watch(app.state.context)
     app.state.tokens = TokenCache()
     app.state.login_for_reading = settings.server.require_login or not is_local(settings.server.host)
     problems.register(app)
     app.include_router(api.router)
     app.include_router(login.router)
     app.include_router(pages.router)
-    app.add_middleware(Shell, settings=settings)
+    app.add_middleware(Shell, settings=settings, telemetry=telemetry)
     return app

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Required
 
+import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
@@ -98,6 +99,10 @@ EVENTS = RecordKind(
 )
 
 
+LINES = RecordKind(dict[str, Any], "line", lambda recorder, one: recorder.copy(one))
+"""Lines that a recorder wrote elsewhere; see ``recorder_lines``."""
+
+
 def parse(kind: RecordKind, body: bytes, most: int) -> list[Any]:
     """Records of a JSON object or list.
 
@@ -136,6 +141,29 @@ def parse_lines(kind: RecordKind, lines: bytes, first: int) -> list[Any]:
                 raise _invalid(kind, error, number) from None
     check_times(kind, records, first)
     return records
+
+
+def recorder_lines(text: bytes, first: int) -> list[bytes]:
+    """Lines as a recorder writes them.
+
+    Raises:
+        ProblemError: 422 with the first line that is none. Its values are for the rollup, which sets aside what no table takes.
+    """
+    results = []
+    for number, line in enumerate(text.split(b"\n"), first):
+        if not line.strip():
+            continue
+        try:
+            record = orjson.loads(line)
+            known = isinstance(record, dict) and record.get("k") in ("p", "l", "e")
+        except orjson.JSONDecodeError:
+            known = False
+        if not known:
+            raise ProblemError(
+                HTTPStatus.UNPROCESSABLE_ENTITY, f"line {number}: expected a line as a recorder writes it"
+            )
+        results.append(line)
+    return results
 
 
 def check_times(kind: RecordKind, records: Sequence[Any], first: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.server.problems import problem
+from backslide.server.telemetry import Telemetry, area_of
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
@@ -25,7 +28,12 @@ HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
-CACHED = "/static/"
+CACHED, FRESH = (b"cache-control", b"public, max-age=3600"), (b"cache-control", b"no-store")
+LOGGER = logging.getLogger("backslide.server.requests")
+FREE_AREAS = frozenset(("health", "metrics"))
+"""Answered however busy the server is."""
+LOGGED_AREAS = frozenset(("api", "pages"))
+"""Records come in thousands a second; of them only failures are logged."""
 OWN_NAMES = frozenset(("localhost", "127.0.0.1", "[::1]", "::1"))
 
 Scope = MutableMapping[str, Any]
@@ -61,12 +69,13 @@ def check_binding(settings: Settings, *, protected: bool) -> None:
 class Shell:
     """The outermost layer."""
 
-    def __init__(self, app: Application, settings: Settings) -> None:
+    def __init__(self, app: Application, settings: Settings, telemetry: Telemetry) -> None:
         server = settings.server
-        self._app = app
+        self._app, self._telemetry = app, telemetry
+        self._most, self._at_work = server.max_requests, 0
         self._names = {*OWN_NAMES, server.host.lower(), *(name.lower() for name in server.names)}
         self._any = "*" in self._names or server.host in ("0.0.0.0", "::")
-        self._https = server.https
+        self._headers = [*HEADERS, *([(b"strict-transport-security", b"max-age=31536000")] if server.https else [])]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
@@ -78,18 +87,38 @@ class Shell:
             answer = problem(HTTPStatus.MISDIRECTED_REQUEST, "this host name is not among [server] names")
             await answer(scope, receive, send)
             return
-        cached = str(scope["path"]).startswith(CACHED)
-        more = [*HEADERS, (b"cache-control", b"public, max-age=3600" if cached else b"no-store")]
-        if self._https:
-            more.append((b"strict-transport-security", b"max-age=31536000"))
+        area = area_of(scope["path"], scope["method"])
+        if self._at_work >= self._most and area not in FREE_AREAS:
+            words = f"{self._most} requests are at work ([server] max_requests); try again"
+            self._telemetry.requests.labels(area, "429").inc()
+            await problem(HTTPStatus.TOO_MANY_REQUESTS, words, retry_after=1)(scope, receive, send)
+            return
+        begun, status = time.perf_counter(), 500
+        more = [*self._headers, CACHED if area == "static" else FRESH]
 
         async def with_headers(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 known = {name for name, _ in message.get("headers", ())}
                 message["headers"] = [*message.get("headers", ()), *(one for one in more if one[0] not in known)]
             await send(message)
 
-        await self._app(scope, receive, with_headers)
+        self._at_work += 1
+        try:
+            await self._app(scope, receive, with_headers)
+        finally:
+            self._at_work -= 1
+            seconds = time.perf_counter() - begun
+            self._note(scope, area, status, seconds)
+
+    def _note(self, scope: Scope, area: str, status: int, seconds: float) -> None:
+        self._telemetry.at_work.set(self._at_work)
+        self._telemetry.requests.labels(area, str(status)).inc()
+        self._telemetry.seconds.labels(area).observe(seconds)
+        if status >= 500 or (area in LOGGED_AREAS and LOGGER.isEnabledFor(logging.INFO)):
+            about = {"method": scope["method"], "path": scope["path"], "status": status, "seconds": round(seconds, 4)}
+            LOGGER.log(logging.ERROR if status >= 500 else logging.INFO, "request", extra=about)
 
     def _named(self, scope: Scope) -> bool:
         for name, value in scope["headers"]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from backslide.contracts.extras import needs
 from backslide.store.database import named_table, utc_now
 from backslide.store.memory import Mute
 from backslide.store.records import Records
@@ -89,6 +90,15 @@ class Desk(Records):
         chosen = table.select().where(table.c.model == model, table.c.incident == incident).order_by(table.c.id)
         with self.transaction() as connection:
             return [Note(row.id, row.author, row.text, row.created) for row in connection.execute(chosen).all()]
+
+    def last_change(self) -> tuple[int, datetime | None]:
+        """How many answers of looks there are, and when the last one was kept."""
+        with needs("server", "the server"):
+            from sqlalchemy import func, select
+        table = named_table("reports")
+        with self.transaction() as connection:
+            row = connection.execute(select(func.count(), func.max(table.c.changed))).one()
+        return int(row[0]), row[1]
 
     def mutes(self, model: str) -> list[Mute]:
         """Streams of a model that call nobody."""

@@ -10,10 +10,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
-from backslide.server.api.common import Ingester, ModelName
+from backslide.server.api.common import Ingester, ModelName, Parts
 from backslide.server.body import kind_of, read_body, read_lines
 from backslide.server.context import Context, context_of
-from backslide.server.ingest import EVENTS, LABELS, PREDICTIONS, RecordKind, parse, parse_lines, write
+from backslide.server.ingest import EVENTS, LABELS, PREDICTIONS, RecordKind, parse, parse_lines, recorder_lines, write
+from backslide.server.ingest import LINES as RECORDER_LINES
 from backslide.server.problems import ProblemError, problem_responses
 
 JSON, LINES = "application/json", "application/x-ndjson"
@@ -67,7 +68,7 @@ async def _record_stream(request: Request, context: Context, kind: RecordKind, m
     async for lines in read_lines(request):
 
         def work(text: bytes = lines, first: int = line) -> tuple[int, int]:
-            records = parse_lines(kind, text, first)
+            records = recorder_lines(text, first) if kind is RECORDER_LINES else parse_lines(kind, text, first)
             return len(write(context.store, kind, model, records)), _without_id(kind, records)
 
         try:
@@ -104,3 +105,15 @@ async def record_labels(request: Request, model: ModelName, _: Ingester) -> Resp
 async def record_events(request: Request, model: ModelName, _: Ingester) -> Response:
     """Record deploys and other dated changes."""
     return await _record(request, EVENTS, model)
+
+
+@router.post(
+    "/lines",
+    status_code=201,
+    response_model=Receipt,
+    openapi_extra={"requestBody": {"required": True, "content": {LINES: {"schema": {"type": "string"}}}}},
+)
+async def record_lines(request: Request, context: Parts, model: ModelName, _: Ingester) -> Response:
+    """Take lines as a recorder on another machine wrote them, with everything that JSON cannot say."""
+    kind_of(request, LINES)
+    return _receipt(await _record_stream(request, context, RECORDER_LINES, model))

@@ -6,13 +6,13 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel
 
 from backslide.contracts.errors import StoreError
-from backslide.server.access import Caller, require
+from backslide.server.api.common import Reader
 from backslide.server.context import Context, context_of
-from backslide.server.problems import ProblemDocument, problem
+from backslide.server.problems import problem, problem_responses
 
 router = APIRouter(tags=["operations"])
 
@@ -29,7 +29,7 @@ async def health() -> Health:
     return Health()
 
 
-@router.get("/ready", response_model=Health, responses={503: {"model": ProblemDocument}})
+@router.get("/ready", response_model=Health, responses=problem_responses(503))
 def ready(context: Annotated[Context, Depends(context_of)]) -> Response:
     """Whether records can be taken: the database answers and lines can be written."""
     try:
@@ -43,6 +43,13 @@ def ready(context: Annotated[Context, Depends(context_of)]) -> Response:
 
 
 @router.get("/openapi.json", include_in_schema=False)
-def openapi(request: Request, _: Annotated[Caller, Depends(require("read"))]) -> JSONResponse:
+def openapi(request: Request, _: Reader) -> JSONResponse:
     """The description of the API."""
     return JSONResponse(request.app.openapi())
+
+
+@router.get("/metrics", response_class=PlainTextResponse, responses=problem_responses(401, 403, 503))
+def metrics(request: Request, context: Annotated[Context, Depends(context_of)], _: Reader) -> Response:
+    """Figures of the server and of the last look at every model, for Prometheus."""
+    text = request.app.state.telemetry.exposition(context)
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,119 @@
+"""What keeps a server going: figures, bounds, logs, backup and restore, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from running_server import start
+from sqlalchemy import text
+
+from backslide.contracts.config import Settings
+from backslide.contracts.errors import ConfigError
+from backslide.contracts.watch import WatchReport
+from backslide.server.backup import restore_backup, write_backup
+from backslide.server.telemetry import JsonLines
+from backslide.store.database import open_database
+from backslide.store.memory import Mute
+from backslide.store.tables import metadata
+
+
+def test_figures_are_what_prometheus_reads(server):
+    server.client.post("/api/v1/models/loans/predictions", json={"features": {}}, headers=server.headers("ingest"))
+    for model in ("a", "b"):
+        book = server.context.database.book(model, {})
+        report = {
+            "format": "backslide.watch/1", "model": model, "as_of": "2026-03-01T00:00:00", "status": "alarm", "summary": "",
+            "metric": "accuracy", "period": "day", "reference": ["a", "b"],
+            "promise": {"false_alarms_per_year": 1, "false_watches_per_year": 1, "periods_per_year": 1, "streams": 1, "note": ""},
+            "labels": {"age": 0},
+        }  # fmt: skip
+        book.keep_report(WatchReport.from_dict(report).to_dict())
+    families = {one.name: one for one in text_string_to_metric_families(server.client.get("/metrics").text)}
+    records = [one.value for one in families["backslide_records"].samples if one.labels["kind"] == "predictions"]
+    assert records == [1.0]
+    assert {one.labels["model"]: one.value for one in families["backslide_status"].samples} == {"a": 2.0, "b": 2.0}
+    assert families["backslide_http_requests"].samples[0].labels == {"area": "records", "status": "201"}
+
+
+def test_more_requests_than_are_taken_are_asked_to_come_again(tmp_path):
+    for server in start(tmp_path, max_requests=1):
+        app = server.client.app
+        shell = app.middleware_stack
+        while not hasattr(shell, "_at_work"):
+            shell = shell.app
+        shell._at_work = 1
+        answer = server.client.get("/api/v1/models")
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert server.client.get("/health").status_code == 200
+        shell._at_work = 0
+        assert server.client.get("/api/v1/models").status_code == 200
+
+
+def test_a_store_that_is_away_is_503_in_one_line(server):
+    server.context.database.engine.dispose()
+    (server.context.settings.base / "backslide.db").write_bytes(b"no database" * 1000)
+    answer = server.client.get("/ready")
+    assert answer.status_code == 503
+    assert re.match(r"the store sqlite:\S+ is damaged", answer.json()["detail"])
+    assert server.client.get("/api/v1/models").status_code == 503
+
+
+def test_logs_are_one_json_object_a_line_without_secrets():
+    record = logging.LogRecord("x", logging.INFO, "", 1, "asked %s\nwith password=hunter22", ("it",), None)
+    record.job = "j"
+    line = JsonLines().format(record)
+    assert "\n" not in line
+    data = json.loads(line)
+    assert (data["level"], data["job"], "hunter22" in line) == ("info", "j", False)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def test_a_backup_is_restored_elsewhere(kind, tmp_path, request, server):
+    context = server.context
+    context.database.mute("loans", Mute("missing:*", "known"))
+    server.client.post(
+        "/api/v1/models/loans/predictions", json={"features": {"a": 1}}, headers=server.headers("ingest")
+    )
+    context.store.roll_up()
+    server.client.post(
+        "/api/v1/models/loans/predictions", json={"features": {"a": 2}}, headers=server.headers("ingest")
+    )
+    file = tmp_path / "backup.tar.gz"
+    counts = write_backup(context.settings, context.database, file, with_log=True)
+    assert (counts["tokens"], counts["mutes"]) == (4, 1)
+    assert file.stat().st_mode & 0o077 == 0
+    with pytest.raises(ConfigError, match="not empty"):
+        restore_backup(context.settings, context.database, file)
+    url = None if kind == "sqlite" else f"postgresql://{request.getfixturevalue('postgres')}"
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    database = open_database(url, folder)
+    settings = Settings.from_dict({}, base=folder)
+    try:
+        assert restore_backup(settings, database, file) == {name: n for name, n in counts.items() if n}
+        database.mute("loans", Mute("x", "the next number is free"))
+        for other in start(folder, url):
+            other.context.store.roll_up()
+            assert other.context.store.open("loans").counts()["predictions"] == 2
+            headers = server.headers("ingest")
+            assert other.client.get("/openapi.json", headers=headers).status_code == 200
+    finally:
+        database.close()
+        if url is not None:
+            again = open_database(url, folder)
+            with again.engine.begin() as connection:
+                for table in [*metadata.tables, "backslide_version"]:
+                    connection.execute(text(f"drop table {table}"))
+            again.close()
+
+
+def test_what_is_no_backup_is_refused_in_one_line(tmp_path, server):
+    file = tmp_path / "x.tar.gz"
+    file.write_bytes(b"no archive")
+    with pytest.raises(ConfigError, match="cannot be read as a backup"):
+        restore_backup(server.context.settings, server.context.database, file)
