@@ -7,7 +7,6 @@ import pytest
 pytest.importorskip("schemathesis")
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-from running_server import start
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -37,28 +36,28 @@ def test_the_description_names_every_part(server):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_no_server_error_and_no_answer_beside_the_description(tmp_path):
-    for server in start(tmp_path):
-        server.client.post("/api/v1/models/loans/predictions", json={"features": {}}, headers=server.headers("ingest"))
-        schema = schemathesis.openapi.from_asgi("/openapi.json", server.client.app, headers={"Host": "127.0.0.1"})
-        failures = []
-        for result in schema.get_all_operations():
-            operation = result.ok()
-            if operation.path in ("/metrics", "/api/v1/models/{model}/lines"):
-                continue  # text
+def test_no_server_error_and_no_answer_beside_the_description(server):
+    headers = server.headers("admin")
+    server.client.post("/api/v1/models/loans/predictions", json={"features": {}}, headers=headers)
+    schema = schemathesis.openapi.from_asgi("/openapi.json", server.client.app, headers={"Host": "127.0.0.1"})
+    failures = []
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        if operation.path in ("/metrics", "/api/v1/models/{model}/lines"):
+            continue  # text
 
-            @settings(
-                max_examples=12, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+        @settings(
+            max_examples=12, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+        )
+        @given(case=operation.as_strategy())
+        def call(case) -> None:
+            answer = case.call(base_url="http://127.0.0.1", headers=headers)
+            case.validate_response(answer, checks=CHECKS)
+
+        try:
+            call()
+        except BaseException as error:  # groups of failures, too
+            failures.append(
+                f"{operation.label}: {error} {[str(one)[:600] for one in getattr(error, 'exceptions', ())]}"
             )
-            @given(case=operation.as_strategy())
-            def call(case, headers=server.headers("admin")) -> None:
-                answer = case.call(base_url="http://127.0.0.1", headers=headers)
-                case.validate_response(answer, checks=CHECKS)
-
-            try:
-                call()
-            except BaseException as error:  # groups of failures, too
-                failures.append(
-                    f"{operation.label}: {error} {[str(one)[:600] for one in getattr(error, 'exceptions', ())]}"
-                )
-        assert not failures, "\n\n".join(failures)
+    assert not failures, "\n\n".join(failures)
