@@ -110,6 +110,10 @@ def test_what_contradicts_the_profiles_is_one_line(world):
         diagnose(place, current, settings=Settings.from_dict({"model": ROLES | {"label": "premium"}}))
     with pytest.raises(ConfigError, match="make the stored one the reference"):
         diagnose(current, place, settings=SETTINGS)
+    with pytest.raises(ConfigError, match="--ask learns"):
+        diagnose(place, current, settings=SETTINGS, ask="labels.csv")
+    with pytest.raises(ConfigError, match="match leaves rows out"):
+        diagnose(place, current, settings=Settings.from_dict({"model": ROLES, "windows": {"match": "weekday"}}))
     with pytest.raises(SourceError, match="hold no day"):
         diagnose(f"{place}#2020-01-01..2020-01-02", current, settings=SETTINGS)
     with pytest.raises(SourceError, match="expected days"):

@@ -131,7 +131,7 @@ def test_what_cannot_be_read_is_one_line(store, tmp_path):
     for damage in (b"", file.read_bytes()[:-9], b"x" + file.read_bytes()):
         file.write_bytes(damage)
         with pytest.raises(SourceError, match="is damaged"):
-            store.read("2026-03-02")
+            ProfileStore.open(store.folder).read("2026-03-02")
     for text in ("", "{}", '{"format": "backslide.profiles/9"}', "[" * 100_000):
         (store.folder / "profiles.json").write_text(text)
         with pytest.raises(SourceError, match="is damaged"):

@@ -12,6 +12,7 @@ from backslide.contracts.diagnosis import Verdict
 from backslide.contracts.errors import ColumnError, ConfigError, SourceError
 from backslide.engine.profile.daily_profiles import profile_days
 from backslide.engine.profile.profile_store import ProfileStore
+from backslide.engine.pushdown.dialect import SqlDialect
 from backslide.engine.pushdown.source import open_pushdown
 from backslide.engine.window import open_windows
 from backslide.jobs.diagnose import diagnose
@@ -47,7 +48,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     return database(tmp_path_factory.mktemp("duck") / "log.duckdb", predictions=table(), errors=regression())
 
 
-def test_duckdb_counts_what_one_pass_here_counts(source: str, tmp_path: Path):
+def test_duckdb_counts_what_one_pass_here_counts(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(SqlDialect, "sets", 3)  # the last of several statements is shorter
     assert_counts_alike(source, table(), tmp_path / "p")
 
 

@@ -14,7 +14,7 @@ import polars as pl
 
 from backslide.contracts import say
 from backslide.contracts.config import Settings
-from backslide.contracts.errors import ColumnError, ConfigError, LabelError
+from backslide.contracts.errors import ColumnError, LabelError
 from backslide.contracts.roles import Roles
 from backslide.engine.columns import names, segments
 from backslide.engine.columns.kinds import ColumnKind
@@ -101,11 +101,6 @@ def open_windows(reference: Any, current: Any, settings: Settings, *, match: str
     Raises:
         SourceError, ColumnError, LabelError, TimestampError, ConfigError: one line each, see the exception classes.
     """
-    if settings.engine.kind != "local":
-        raise ConfigError(
-            f'[engine] kind = "{settings.engine.kind}" serves `backslide diagnose` and `backslide log profile`; what needs rows '
-            "runs here: leave kind out"
-        )
     with opening():
         return _open_windows(reference, current, settings, match)
 

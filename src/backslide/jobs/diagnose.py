@@ -98,17 +98,17 @@ def _diagnose_case(
     say = progress or silent
     stacks = _snapshots(settings, models[0])
     notes: list[str] = []
-    if is_auto(current):
+    if settings.engine.kind != "local":
+        reference, current = pushed_windows(reference, current, settings, notes)
+    elif is_auto(current):
         say("looking for the day on which it began")
         windows = find_windows(reference, settings)
         reference, current = windows.reference, windows.current
         notes.append(windows.note)
     say("opening both windows")
-    if settings.engine.kind != "local":
-        reference, current = pushed_windows(reference, current, settings, notes)
     stored = open_stored(reference, current, settings)
     if stored is not None:
-        return diagnose_stored(stored, settings, stacks, notes, progress, quick=quick)
+        return diagnose_stored(stored, settings, stacks, notes, progress, quick=quick, ask=ask)
     opened = open_windows(reference, current, settings, match=settings.windows.match)
     model, unread = _replayable(models[0], opened, settings)
     case = Case(opened, settings, model, models[1], stacks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,13 @@ def investigate(
         name = identity(group, grid)
         progress(f"diagnosing what was raised on {name}: {countdown.words(number)}")
         first, until = _stretch(group, last, recover_after)
-        finding = _finding(settings, between(rows, first, until), group, grid, reference_model)
+        finding = _finding(
+            settings,
+            between(rows if rows.every is None else replace(rows, later=rows.every), first, until),
+            group,
+            grid,
+            reference_model,
+        )
         with book.transaction():
             book.keep_finding(name, finding.model_dump(mode="json"))
 
@@ -71,7 +78,7 @@ def _finding(settings: Settings, rows: PeriodRows, group: Group, grid: PeriodGri
             verdict="model_change", sentence=text, decision=f"roll back: {kind.remedy}", kind=kind.value
         )
     try:
-        sides = plain(rows.reference), plain(rows.later)
+        sides = (plain(rows.reference) if rows.stored is None else rows.stored), plain(rows.later)
         diagnosis = diagnose(*sides, settings=settings, name=settings.model.name, reference_model=model)
     except BackslideError as error:
         return IncidentDiagnosis(verdict="could_not_run", sentence=text, decision=f"diagnose by hand: {error}")

@@ -5,13 +5,15 @@ Causes are priced on rows of the reference, so none is looked for; the checks th
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 
 from backslide.case import Case, Progress, Side
 from backslide.causes.reporting import sentences as words
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis, Inputs, Verdict, WindowCounts, WindowPeriod
-from backslide.contracts.errors import NoRowsError
+from backslide.contracts.errors import ConfigError, NoRowsError
 from backslide.contracts.snapshot import Snapshot
 from backslide.engine.columns import names
 from backslide.engine.profile.daily_profiles import UNDATED
@@ -33,8 +35,21 @@ def diagnose_stored(
     progress: Progress | None,
     *,
     quick: bool,
+    ask: Path | None,
 ) -> Diagnosis:
-    """What counts and sums say about two windows, of which the reference at least is a stored profile."""
+    """What counts and sums say about two windows, of which the reference at least is a stored profile.
+
+    Raises:
+        ConfigError: rows are asked to be labelled, or weekdays to be matched.
+    """
+    if ask is not None:
+        raise ConfigError(
+            "--ask learns from the rows of the reference which current ones to label, and a stored profile holds none"
+        )
+    if settings.windows.match is not None:
+        raise ConfigError(
+            "[windows] match leaves rows out, and the reference is a stored profile; name its days instead"
+        )
     say = progress or silent
     case = Case(opened, settings, snapshots=stacks)
     case.notes += [*notes, *_unread(settings)]

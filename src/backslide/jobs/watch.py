@@ -20,6 +20,7 @@ from backslide.contracts.say import metric as say_metric
 from backslide.contracts.watch import StreamKind, WatchReport
 from backslide.engine.columns import names
 from backslide.engine.sources.errors import reading
+from backslide.engine.stored_window import StoredWindow
 from backslide.engine.window import WindowPair
 from backslide.jobs.investigate import investigate
 from backslide.jobs.prelude import Progress, silent
@@ -36,6 +37,13 @@ from backslide.monitor.labels import Ages, ages_of, label_notes
 from backslide.monitor.periods import PERIOD, PeriodGrid, now
 from backslide.monitor.publish import Look, publish
 from backslide.monitor.rows import PeriodRows, at_age, open_both, open_rows, with_periods
+from backslide.monitor.stored_reference import (
+    count_periods,
+    read_new_rows,
+    settings_without_rows,
+    sums_of_days,
+    with_known_classes,
+)
 from backslide.monitor.streams import ESTIMATE, Ledger, Subject, follow, summed_metric
 from backslide.monitor.subject import subject_of
 from backslide.monitor.sums import Sums, sums_of_reference, whole_periods, with_moments
@@ -79,6 +87,8 @@ def watch(
     limit_calls(settings.engine.model_timeout)  # of metrics of the user's own: no model is loaded before an alarm
     memory = Book() if replay or book is None else book
     rows = open_rows(settings, PeriodGrid.of(settings.watch), as_of or now(), reference=reference, later=later)
+    rows = read_new_rows(rows, memory, LONGEST_WAIT)
+    settings = settings_without_rows(rows)
     look = _Inspection.open(settings, rows, as_of or now(), memory)
     look.replay = replay
     say("reading new periods")
@@ -149,6 +159,8 @@ class _Inspection:
     def open(cls, settings: Settings, rows: PeriodRows, present: datetime, book: Book) -> _Inspection:
         """Prepare the rows, and learn the reference unless that was done before."""
         grid, both = rows.grid, open_both(rows)
+        if rows.stored is not None:
+            both = with_known_classes(both, book)
         case = Case(both, settings)
         subject, wanted = subject_of(settings, both, case, grid)
         nothing = Ages(0, None, None, 0.0, known=False)
@@ -180,8 +192,12 @@ class _Inspection:
         return self._old_enough(last, 2 * (self.ages.mature or self.ages.first))
 
     def _learned(self) -> Json:
-        frame = with_periods(self.both.reference, self.grid, reference=True)
-        inputs = whole_periods(gather(frame, self.wanted), self.grid)
+        if isinstance(self.both.reference, StoredWindow):
+            sums_by_day = sums_of_days(self.both.reference, self.wanted, self.grid)
+        else:
+            frame = with_periods(self.both.reference, self.grid, reference=True)
+            sums_by_day = gather(frame, self.wanted)
+        inputs = whole_periods(sums_by_day, self.grid)
         if len(inputs) < MIN_REFERENCE:
             raise InputError(
                 f"watching needs a reference of at least {MIN_REFERENCE} periods ({self.grid.name}), got {len(inputs)}; "
@@ -221,9 +237,7 @@ class _Inspection:
     def read(self) -> None:
         """Freeze what is new: inputs of complete periods, and labels of periods that are old enough."""
         frame = with_periods(self.both.current, self.grid, reference=False)
-        with reading():
-            counted = frame.filter(pl.col(PERIOD).is_not_null()).group_by(PERIOD).len().collect(engine="streaming")
-        self.held = {int(n): int(rows) for n, rows in counted.iter_rows()}
+        self.held = dict(self.rows.held) if self.rows.held is not None else count_periods(frame)
         complete = sorted(n for n in self.held if self._complete(n, max(self.held)))
         self.last = complete[-1] if complete else None
         fresh = [n for n in complete if n not in self.book.periods("inputs")]

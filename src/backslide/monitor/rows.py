@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -11,15 +12,21 @@ import polars as pl
 from backslide.contracts.config import Settings, is_auto
 from backslide.contracts.errors import ConfigError, SourceError, TimestampError
 from backslide.engine.columns import names
+from backslide.engine.profile.daily_profiles import UNDATED
 from backslide.engine.sources.errors import reading
 from backslide.engine.sources.weighted_rows import open_weighted
 from backslide.engine.sources.window_source import Cutting
+from backslide.engine.stored_window import StoredPeriod, open_stored, stored_period
 from backslide.engine.times.notes import time_notes
 from backslide.engine.times.time_format import other_time_format, time_format
 from backslide.engine.times.timestamps import in_place, read_times, time_expression
 from backslide.engine.window import Window, WindowPair, open_windows
 from backslide.monitor.periods import MONDAY, PERIOD, PeriodGrid
 
+NOT_WATCHED = (
+    "the reference is a stored profile, which holds no rows: data faults, canary rows, estimates without labels and the ages of "
+    "labels, which are learned from rows, are not watched"
+)
 SERVED, LABELLED = "__served", "__labelled"
 INDEX = "__index"
 
@@ -35,6 +42,12 @@ class PeriodRows:
     has_label_times: bool
     notes: tuple[str, ...] = ()
     """How files and times were read."""
+    stored: StoredPeriod | None = None
+    """The reference where it is a stored profile; ``reference`` then holds no rows."""
+    every: pl.LazyFrame | None = None
+    """All later rows, where ``later`` holds those alone that are not known yet."""
+    held: Mapping[int, int] | None = None
+    """Rows of every later period, where they are counted already."""
 
     @property
     def windows(self) -> tuple[pl.LazyFrame, pl.LazyFrame]:
@@ -57,8 +70,12 @@ def open_rows(
         raise ConfigError(
             'watching needs [model] timestamp, the time column; without one set [watch] period = "5000 rows"'
         )
+    asked = settings.windows.reference if reference is None else reference
+    stored = stored_period(asked, settings)
+    if stored is not None:
+        return _open_after(stored, settings, grid, as_of, later)
     cutting = Cutting(settings)
-    before = cutting.window("reference", settings.windows.reference if reference is None else reference)[0]
+    before = cutting.window("reference", asked)[0]
     rest = _later(settings, before, cutting) if later is None else (cutting.window("current", later)[0], False)
     before, after = _read_alike(before, *rest, cutting)
     frames, late = [], False
@@ -67,6 +84,37 @@ def open_rows(
         frames.append(frame)
         late = late or has
     return PeriodRows(frames[0], frames[1], settings, grid, late, tuple(dict.fromkeys(cutting.notes)))
+
+
+def _open_after(stored: StoredPeriod, settings: Settings, grid: PeriodGrid, as_of: datetime, later: Any) -> PeriodRows:
+    """The rows after the days of a stored profile; those of the profile itself are not there."""
+    if grid.name not in ("day", "week"):
+        raise ConfigError(
+            f'stored profiles hold whole days, and [watch] period is "{grid.name}"; set it to "day" or "week", or name rows as '
+            "the reference"
+        )
+    roles = stored.store.manifest.problem.roles
+    if settings.model.timestamp is None:
+        settings = settings.model_copy(
+            update={"model": settings.model.model_copy(update={"timestamp": roles.timestamp, "label": roles.label})}
+        )
+    column, cutting = settings.model.timestamp, Cutting(settings)
+    source = later if later is not None else settings.windows.current
+    rest = source is None or is_auto(source)
+    source = settings.data.source if rest else source
+    if source is None or column is None:
+        raise ConfigError(
+            "nothing to monitor: set [data] source, or [windows] current to a source that grows, and [model] timestamp"
+        )
+    frame = cutting.window("current", source)[0]
+    times = read_times({"the rows after it": frame}, column, time_format(settings.model))
+    cutting.notes += time_notes(times, {"the rows after it": frame})
+    frame, _ = _with_times(in_place(frame, times, settings.model), settings, as_of)
+    last = max((day for day in stored.store.days_within(stored.span) if day != UNDATED), default=None)
+    if rest and last is not None:
+        frame = frame.filter(pl.col(SERVED) >= datetime.fromisoformat(last) + timedelta(days=1))
+    notes = tuple(dict.fromkeys([*cutting.notes, NOT_WATCHED]))
+    return PeriodRows(plain(frame).clear(), frame, settings, grid, False, notes, stored)
 
 
 def _later(settings: Settings, before: pl.LazyFrame, cutting: Cutting) -> tuple[pl.LazyFrame, bool]:
@@ -137,6 +185,10 @@ def at_age(rows: PeriodRows, age: int | None) -> PeriodRows:
 
 def open_both(rows: PeriodRows) -> WindowPair:
     """Both windows, prepared."""
+    if rows.stored is not None:
+        pair = open_stored(rows.stored, plain(rows.later), rows.settings)
+        assert pair is not None
+        return replace(pair, notes=tuple(dict.fromkeys([*rows.notes, *pair.notes])))
     order = [SERVED] if rows.settings.model.timestamp is not None and not rows.grid.timed else []
     sides = [frame.sort(SERVED, maintain_order=True) if order else frame for frame in rows.windows]
     pair = open_windows(plain(sides[0]), plain(sides[1]), rows.settings)

@@ -14,18 +14,23 @@ from backslide.engine.sources.errors import reading
 from backslide.engine.window import WindowPair
 from backslide.monitor.collect import MOST_VOCABULARY, SumPlan
 from backslide.monitor.periods import PeriodGrid
+from backslide.monitor.stored_reference import vocabularies_of
 from backslide.monitor.streams import Subject, quantities
 
 
 def subject_of(settings: Settings, both: WindowPair, case: Case, grid: PeriodGrid) -> tuple[Subject, SumPlan]:
     """What is followed, from the configuration and the reference sample, and what must be summed for it."""
     problem = both.problem
-    sample = case.reference.sample
-    segments = tuple(e for group in resolve_segments(problem.roles.segments, sample, sample)[0].values() for e in group)
-    kinds = (ColumnKind.NUMERIC, ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN)
-    features = tuple(c for c in case.features_of(*kinds) if c in sample.columns)
+    stored = case.reference.stored
+    present = case.reference.sample.columns if stored is None else list(stored.whole.columns)
+    groups = stored.plan.segments if stored is not None else _segments(case)
+    segments = tuple(e for group in groups.values() for e in group)
+    features = tuple(c for c in case.comparable if c in present)
     categories = [c for c in case.features_of(ColumnKind.CATEGORICAL) if c in features]
-    vocabularies = _vocabularies(both.reference.frame, categories)
+    if stored is not None:
+        vocabularies = vocabularies_of(stored, categories)
+    else:
+        vocabularies = _vocabularies(both.reference.frame, categories)
     source = problem.roles.label_source
     days = settings.watch.holidays if grid.name == "day" else ()
     holidays = frozenset(grid.number(datetime(d.year, d.month, d.day)) for d in days)
@@ -42,6 +47,11 @@ def subject_of(settings: Settings, both: WindowPair, case: Case, grid: PeriodGri
         settings.watch.faults,
         settings.watch.canary is not None,
     ), wanted
+
+
+def _segments(case: Case) -> dict[str, tuple[str, ...]]:
+    sample = case.reference.sample
+    return resolve_segments(case.problem.roles.segments, sample, sample)[0]
 
 
 def _vocabularies(frame: pl.LazyFrame, columns: list[str]) -> dict[str, tuple[str, ...]]:

@@ -110,6 +110,7 @@ class ProfileStore:
 
     def __init__(self, folder: Path, manifest: ProfileManifest) -> None:
         self.folder, self.manifest = folder, manifest
+        self._known: dict[str, DailyProfiles] = {}
 
     @classmethod
     def create(cls, folder: Path, manifest: ProfileManifest) -> ProfileStore:
@@ -189,6 +190,7 @@ class ProfileStore:
                 ],
             }
             text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+            self._known.pop(day, None)
             with whole_file(self._file(day)) as part:
                 part.write_bytes(_MAGIC + zlib.compress(text.encode("utf-8", "surrogatepass"), 9))
         return sorted(by_day)
@@ -199,6 +201,11 @@ class ProfileStore:
         Raises:
             SourceError: there is none, or it cannot be read.
         """
+        if day not in self._known:
+            self._known[day] = self._read(day)
+        return self._known[day]
+
+    def _read(self, day: str) -> DailyProfiles:
         file = self._file(day)
         try:
             data = read_bytes(file)

@@ -108,7 +108,7 @@ def _add_bins(
         query.source, query.day, query.version, {name: query.numbers[name] for name in counted}, where=query.where
     )
     for k, statement in enumerate(statements.bins(binned, dialect, dict(plan.numeric), integers)):
-        part = counted[k * statements.SETS : (k + 1) * statements.SETS]
+        part = counted[k * dialect.sets : (k + 1) * dialect.sets]
         for row in dialect.run(statement):
             i, place = next((i, int(value)) for i, value in enumerate(row[2 : 2 + len(part)]) if value is not None)
             known = counts[_group(row)].columns[part[i]].counts

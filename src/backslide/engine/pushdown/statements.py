@@ -7,9 +7,6 @@ from dataclasses import dataclass, field
 
 from backslide.engine.pushdown.dialect import SqlDialect
 
-SETS = 24
-"""Columns binned in one statement: each is a grouping set, whose counts a database keeps at the same time."""
-
 
 @dataclass(frozen=True)
 class TableQuery:
@@ -68,27 +65,23 @@ def bins(
 ) -> list[str]:
     """Rows of day, version, a bin number for each of some columns of which one is not null, and rows; -1 is not finite.
 
-    One statement for every ``SETS`` columns, in the order of ``query.numbers``.
+    One statement for every ``dialect.sets`` columns, in the order of ``query.numbers``.
     """
     names = list(query.numbers)
     statements = []
-    for start in range(0, len(names), SETS):
-        part = names[start : start + SETS]
+    for start in range(0, len(names), dialect.sets):
+        part = names[start : start + dialect.sets]
         values = [
             query.numbers[name] if name in integers else dialect.finite(dialect.as_double(query.numbers[name]))
             for name in part
         ]
         finite = [f"{value} AS x{i}" for i, value in enumerate(values)]
-        binned = [
-            f"CASE WHEN x{i} IS NULL THEN -1 ELSE {dialect.bin(f'x{i}', edges[name], integer=name in integers)} END AS b{i}"
-            for i, name in enumerate(part)
-        ]
+        binned = dialect.binned(
+            _rows(query, finite), [edges[name] for name in part], [name in integers for name in part]
+        )
         places = ", ".join(f"b{i}" for i in range(len(part)))
         sets = ", ".join(f"(d, v, b{i})" for i in range(len(part)))
-        statements.append(
-            f"SELECT d, v, {places}, COUNT(*) FROM (SELECT d, v, {', '.join(binned)} FROM ({_rows(query, finite)}) AS t) AS u "
-            f"GROUP BY GROUPING SETS ({sets})"
-        )
+        statements.append(f"SELECT d, v, {places}, COUNT(*) FROM ({binned}) AS u GROUP BY GROUPING SETS ({sets})")
     return statements
 
 

@@ -39,6 +39,14 @@ class Cutting:
     """With times as naive UTC in ``names.TIME``."""
     times: TimeReading | None = None
 
+    def __post_init__(self) -> None:
+        kind = self.settings.engine.kind
+        if kind != "local":
+            raise ConfigError(
+                f'[engine] kind = "{kind}" serves `backslide diagnose` and `backslide log profile`; what needs rows runs here: '
+                "leave kind out"
+            )
+
     def window(self, name: str, source: Any) -> tuple[pl.LazyFrame, str]:
         """The raw rows of a window, and words for them.
 

@@ -1,0 +1,126 @@
+"""Watching against a stored profile: its days give the sums of the reference, and of later rows only new ones are read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from backslide.contracts.config import Settings
+from backslide.engine.columns import names
+from backslide.engine.profile.daily_profiles import UNDATED
+from backslide.engine.profile.profile import Profile
+from backslide.engine.profile.segment_counts import WindowPart
+from backslide.engine.roles import problem
+from backslide.engine.sources.errors import reading
+from backslide.engine.stored_window import StoredWindow
+from backslide.engine.window import WindowPair
+from backslide.monitor.collect import MOST_VOCABULARY, SumPlan
+from backslide.monitor.periods import PERIOD, PeriodGrid
+from backslide.monitor.rows import SERVED, PeriodRows
+from backslide.monitor.sums import Moments, Sums
+from backslide.store.memory import Book
+
+
+def vocabularies_of(window: StoredWindow, columns: list[str]) -> dict[str, tuple[str, ...]]:
+    """Values of category columns in a stored reference, of those that have few."""
+    found = {}
+    for name in columns:
+        column = window.whole.columns.get(name)
+        if column is not None and not column.rest_rows and len(column.levels) <= MOST_VOCABULARY:
+            found[name] = tuple(sorted(column.levels))
+    return found
+
+
+def sums_of_days(window: StoredWindow, wanted: SumPlan, grid: PeriodGrid) -> dict[int, Sums]:
+    """Sums of each period of the reference, from the profiles of its days."""
+    by_period: dict[int, Sums] = {}
+    for day, profile in sorted(window.days.items()):
+        if day != UNDATED:
+            number = grid.number(datetime.fromisoformat(day))
+            sums = _sums_of_day(profile, wanted)
+            by_period[number] = by_period[number] + sums if number in by_period else sums
+    return by_period
+
+
+def _sums_of_day(profile: Profile, wanted: SumPlan) -> Sums:
+    whole = WindowPart(profile.rows, profile.cells, profile.sums)
+    segments = {
+        expression: _sums_of(part, profile, wanted)
+        for parts in profile.parts.values()
+        for expression, part in parts.items()
+        if expression in wanted.segments and part.rows
+    }
+    return replace(
+        _sums_of(whole, profile, wanted),
+        segments=segments,
+        missing={c: profile.columns[c].missing for c in wanted.features if c in profile.columns},
+        unknown=dict.fromkeys(wanted.vocabularies, 0),
+    )
+
+
+def _sums_of(part: WindowPart, profile: Profile, wanted: SumPlan) -> Sums:
+    cells: Counter[tuple[str, str]] = Counter()
+    labelled = 0
+    places = profile.plan.cells
+    if names.LABEL in places:
+        label = places.index(names.LABEL)
+        prediction = places.index(names.PREDICTION) if names.PREDICTION in places else None
+        for cell, rows in part.cells.items():
+            own, answer = cell[label], None if prediction is None else cell[prediction]
+            labelled += rows if own is not None else 0
+            if own is not None and answer is not None:
+                cells[own, answer] += rows
+    elif not wanted.classification:  # errors are summed where there is a label
+        labelled = sum(n for n, _, _ in part.sums.get(names.ABSOLUTE, {}).values())
+    moments: dict[str, Moments] = {}
+    for name in wanted.quantities:
+        blocks = part.sums.get(name, {}).values()
+        if any(n for n, _, _ in blocks):
+            moments[name] = tuple(float(sum(block[i] for block in blocks)) for i in range(3))  # type: ignore[assignment]
+    return Sums(part.rows, labelled, 0, cells, moments)
+
+
+def read_new_rows(rows: PeriodRows, book: Book, longest_wait: int) -> PeriodRows:
+    """The rows from the first period on that is not known yet, and how many every period holds.
+
+    Labels that have not come keep their period unknown, for at most ``longest_wait`` periods. To count, the times alone are read.
+    """
+    if rows.stored is None:
+        return rows
+    held = count_periods(rows.later.select(rows.grid.expression(SERVED)))
+    known = set(book.periods("inputs"))
+    if rows.settings.model.label is not None:
+        known &= set(book.periods("labels")) | {n for n in known if n < max(held, default=0) - longest_wait}
+    first = min((n for n in held if n not in known), default=max(held, default=None))
+    later = rows.later if first is None else rows.later.filter(pl.col(SERVED) >= rows.grid.start(first))
+    return replace(rows, later=later, every=rows.later, held=held)
+
+
+def count_periods(frame: pl.LazyFrame) -> dict[int, int]:
+    """Rows of each period."""
+    with reading():
+        counted = frame.filter(pl.col(PERIOD).is_not_null()).group_by(PERIOD).len().collect(engine="streaming")
+    return {int(number): int(rows) for number, rows in counted.iter_rows()}
+
+
+def settings_without_rows(rows: PeriodRows) -> Settings:
+    """The settings of a look; without what is learned from rows of the reference where it holds none."""
+    if rows.stored is None:
+        return rows.settings
+    watch = rows.settings.watch.model_copy(update={"faults": False, "estimate": False, "canary": None})
+    return rows.settings.model_copy(update={"watch": watch})
+
+
+def with_known_classes(both: WindowPair, book: Book) -> WindowPair:
+    """The problem with the classes that periods were judged by before, which the new rows may not hold."""
+    if not both.problem.classification:
+        return both
+    frozen: list[Mapping[str, Any]] = list(book.periods("labels").values())
+    seen = {text for sums in frozen for cell in sums.get("cells", []) for text in cell[:2]}
+    classes = problem.order_classes({*both.problem.classes, *seen})
+    return replace(both, problem=replace(both.problem, classes=classes))
