@@ -78,7 +78,7 @@ def _finding(settings: Settings, rows: PeriodRows, group: Group, grid: PeriodGri
             verdict="model_change", sentence=text, decision=f"roll back: {kind.remedy}", kind=kind.value
         )
     try:
-        sides = (plain(rows.reference) if rows.stored is None else rows.stored), plain(rows.later)
+        sides = (plain(rows.reference) if rows.stored is None else rows.stored), rows.stored_later or plain(rows.later)
         diagnosis = diagnose(*sides, settings=settings, name=settings.model.name, reference_model=model)
     except BackslideError as error:
         return IncidentDiagnosis(verdict="could_not_run", sentence=text, decision=f"diagnose by hand: {error}")

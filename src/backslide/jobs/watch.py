@@ -20,14 +20,13 @@ from backslide.contracts.say import metric as say_metric
 from backslide.contracts.watch import StreamKind, WatchReport
 from backslide.engine.columns import names
 from backslide.engine.sources.errors import reading
-from backslide.engine.stored_window import StoredWindow
 from backslide.engine.window import WindowPair
 from backslide.jobs.investigate import investigate
 from backslide.jobs.prelude import Progress, silent
 from backslide.models.user_code import limit_calls
 from backslide.monitor import completeness, expectation, notify
 from backslide.monitor.canary import CanaryWatch
-from backslide.monitor.collect import SumPlan, gather
+from backslide.monitor.collect import SumPlan
 from backslide.monitor.detect import Rules, Track, track
 from backslide.monitor.events import events_of
 from backslide.monitor.fault_watch import FaultWatch
@@ -41,7 +40,7 @@ from backslide.monitor.stored_reference import (
     count_periods,
     read_new_rows,
     settings_without_rows,
-    sums_of_days,
+    sums_of,
     with_known_classes,
 )
 from backslide.monitor.streams import ESTIMATE, Ledger, Subject, follow, summed_metric
@@ -192,12 +191,7 @@ class _Inspection:
         return self._old_enough(last, 2 * (self.ages.mature or self.ages.first))
 
     def _learned(self) -> Json:
-        if isinstance(self.both.reference, StoredWindow):
-            sums_by_day = sums_of_days(self.both.reference, self.wanted, self.grid)
-        else:
-            frame = with_periods(self.both.reference, self.grid, reference=True)
-            sums_by_day = gather(frame, self.wanted)
-        inputs = whole_periods(sums_by_day, self.grid)
+        inputs = whole_periods(sums_of(self.both.reference, self.grid, self.wanted, reference=True), self.grid)
         if len(inputs) < MIN_REFERENCE:
             raise InputError(
                 f"watching needs a reference of at least {MIN_REFERENCE} periods ({self.grid.name}), got {len(inputs)}; "
@@ -227,12 +221,10 @@ class _Inspection:
         return {n: s for n, s in whole.items() if self._old_enough(n, age)}
 
     def _gathered(self, age: int, *, reference: bool, numbers: Iterable[int] = ()) -> dict[int, Sums]:
-        aged = at_age(self.rows, age)
-        both = open_both(aged)
-        frame = with_periods(both.reference if reference else both.current, self.grid, reference=reference)
-        if not reference:
-            frame = frame.filter(pl.col(PERIOD).is_in(list(numbers)))
-        return gather(frame, self.wanted)
+        both = open_both(at_age(self.rows, age))
+        if reference:
+            return sums_of(both.reference, self.grid, self.wanted, reference=True)
+        return sums_of(both.current, self.grid, self.wanted, numbers, reference=False)
 
     def read(self) -> None:
         """Freeze what is new: inputs of complete periods, and labels of periods that are old enough."""
@@ -242,7 +234,7 @@ class _Inspection:
         self.last = complete[-1] if complete else None
         fresh = [n for n in complete if n not in self.book.periods("inputs")]
         if fresh:
-            sums = gather(frame.filter(pl.col(PERIOD).is_in(fresh)), self.wanted)
+            sums = sums_of(self.both.current, self.grid, self.wanted, fresh, reference=False)
             if self.expected is not None:
                 sums = with_moments(sums, ESTIMATE, expectation.of_later(self.expected, self.case, frame, fresh))
             self._freeze("inputs", sums)
@@ -366,7 +358,7 @@ class _Inspection:
         mature = self.ages.mature or self.ages.first
         old = [n for n in self.later("inputs") if self.last is not None and n + mature <= self.last][-28:]
         later = None
-        if old and self.both.problem.has_labels:
+        if old and self.both.problem.has_labels and self.rows.stored_later is None:
             frame = with_periods(self.both.current, self.grid, reference=False).filter(pl.col(PERIOD).is_in(old))
             wanted = [c for c in (names.LABEL, names.CONFIDENCE, names.PREDICTION) if c in frame.collect_schema()]
             with reading():
@@ -392,4 +384,5 @@ class _Inspection:
             numbers = [n for n in self.held if n <= self.last]
             notes += completeness.gaps(self.grid, self.reference["inputs"], numbers, self.subject.holidays)
         frame = with_periods(self.both.current, self.grid, reference=False)
-        return notes + completeness.repeated_rows(frame, self.settings.model.id, self.held)
+        column = None if self.rows.stored_later is not None else self.settings.model.id
+        return notes + completeness.repeated_rows(frame, column, self.held)

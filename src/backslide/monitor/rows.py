@@ -19,6 +19,7 @@ from backslide.engine.sources.window_source import Cutting
 from backslide.engine.stored_window import StoredPeriod, open_stored, stored_period
 from backslide.engine.times.notes import time_notes
 from backslide.engine.times.time_format import other_time_format, time_format
+from backslide.engine.times.time_range import TimeRange, TimeRanges
 from backslide.engine.times.timestamps import in_place, read_times, time_expression
 from backslide.engine.window import Window, WindowPair, open_windows
 from backslide.monitor.periods import MONDAY, PERIOD, PeriodGrid
@@ -44,6 +45,8 @@ class PeriodRows:
     """How files and times were read."""
     stored: StoredPeriod | None = None
     """The reference where it is a stored profile; ``reference`` then holds no rows."""
+    stored_later: StoredPeriod | None = None
+    """What came after it, where that is a stored profile as well; ``later`` then holds no rows."""
     every: pl.LazyFrame | None = None
     """All later rows, where ``later`` holds those alone that are not known yet."""
     held: Mapping[int, int] | None = None
@@ -98,7 +101,7 @@ def _open_after(stored: StoredPeriod, settings: Settings, grid: PeriodGrid, as_o
         settings = settings.model_copy(
             update={"model": settings.model.model_copy(update={"timestamp": roles.timestamp, "label": roles.label})}
         )
-    column, cutting = settings.model.timestamp, Cutting(settings)
+    column = settings.model.timestamp
     source = later if later is not None else settings.windows.current
     rest = source is None or is_auto(source)
     source = settings.data.source if rest else source
@@ -106,13 +109,24 @@ def _open_after(stored: StoredPeriod, settings: Settings, grid: PeriodGrid, as_o
         raise ConfigError(
             "nothing to monitor: set [data] source, or [windows] current to a source that grows, and [model] timestamp"
         )
+    days = [day for day in stored.store.days_within(stored.span) if day != UNDATED]
+    after = datetime.fromisoformat(days[-1]) + timedelta(days=1) if rest and days else None
+    known = stored_period(source, settings)
+    if known is not None:
+        end = max(
+            datetime(as_of.year, as_of.month, as_of.day), after or datetime.min
+        )  # a day that is not over is not known yet
+        span = TimeRanges((TimeRange(after or datetime(1, 1, 1), end),))
+        nothing = pl.LazyFrame(schema={SERVED: pl.Datetime("us")})
+        known = known if known.span is not None else replace(known, span=span)
+        return PeriodRows(nothing, nothing, settings, grid, False, (NOT_WATCHED,), stored, known)
+    cutting = Cutting(settings)
     frame = cutting.window("current", source)[0]
     times = read_times({"the rows after it": frame}, column, time_format(settings.model))
     cutting.notes += time_notes(times, {"the rows after it": frame})
     frame, _ = _with_times(in_place(frame, times, settings.model), settings, as_of)
-    last = max((day for day in stored.store.days_within(stored.span) if day != UNDATED), default=None)
-    if rest and last is not None:
-        frame = frame.filter(pl.col(SERVED) >= datetime.fromisoformat(last) + timedelta(days=1))
+    if after is not None:
+        frame = frame.filter(pl.col(SERVED) >= after)
     notes = tuple(dict.fromkeys([*cutting.notes, NOT_WATCHED]))
     return PeriodRows(plain(frame).clear(), frame, settings, grid, False, notes, stored)
 
@@ -186,7 +200,7 @@ def at_age(rows: PeriodRows, age: int | None) -> PeriodRows:
 def open_both(rows: PeriodRows) -> WindowPair:
     """Both windows, prepared."""
     if rows.stored is not None:
-        pair = open_stored(rows.stored, plain(rows.later), rows.settings)
+        pair = open_stored(rows.stored, rows.stored_later or plain(rows.later), rows.settings)
         assert pair is not None
         return replace(pair, notes=tuple(dict.fromkeys([*rows.notes, *pair.notes])))
     order = [SERVED] if rows.settings.model.timestamp is not None and not rows.grid.timed else []
@@ -198,6 +212,9 @@ def open_both(rows: PeriodRows) -> WindowPair:
 def between(rows: PeriodRows, first: int, last: int) -> PeriodRows:
     """The rows with only periods ``first`` to ``last`` after the reference."""
     grid = rows.grid
+    if rows.stored_later is not None:
+        span = TimeRanges((TimeRange(grid.start(first), grid.end(last)),))
+        return replace(rows, stored_later=replace(rows.stored_later, span=span))
     if grid.timed:
         inside = (pl.col(SERVED) >= grid.start(first)) & (pl.col(SERVED) < grid.end(last))
         return replace(rows, later=rows.later.filter(inside))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -13,15 +13,15 @@ import polars as pl
 from backslide.contracts.config import Settings
 from backslide.engine.columns import names
 from backslide.engine.profile.daily_profiles import UNDATED
-from backslide.engine.profile.profile import Profile
+from backslide.engine.profile.profile import ColumnProfile, Profile
 from backslide.engine.profile.segment_counts import WindowPart
 from backslide.engine.roles import problem
 from backslide.engine.sources.errors import reading
-from backslide.engine.stored_window import StoredWindow
-from backslide.engine.window import WindowPair
-from backslide.monitor.collect import MOST_VOCABULARY, SumPlan
+from backslide.engine.stored_window import StoredPeriod, StoredWindow
+from backslide.engine.window import Window, WindowPair
+from backslide.monitor.collect import MOST_VOCABULARY, SumPlan, gather
 from backslide.monitor.periods import PERIOD, PeriodGrid
-from backslide.monitor.rows import SERVED, PeriodRows
+from backslide.monitor.rows import SERVED, PeriodRows, with_periods
 from backslide.monitor.sums import Moments, Sums
 from backslide.store.memory import Book
 
@@ -59,8 +59,30 @@ def _sums_of_day(profile: Profile, wanted: SumPlan) -> Sums:
         _sums_of(whole, profile, wanted),
         segments=segments,
         missing={c: profile.columns[c].missing for c in wanted.features if c in profile.columns},
-        unknown=dict.fromkeys(wanted.vocabularies, 0),
+        unknown={
+            c: _unknown(profile.columns[c], words) for c, words in wanted.vocabularies.items() if c in profile.columns
+        },
     )
+
+
+def _unknown(column: ColumnProfile, vocabulary: tuple[str, ...]) -> int:
+    known = set(vocabulary)
+    return column.rest_rows + sum(rows for level, rows in column.levels.items() if level not in known)
+
+
+def sums_of(
+    window: Window, grid: PeriodGrid, wanted: SumPlan, numbers: Iterable[int] | None = None, *, reference: bool
+) -> dict[int, Sums]:
+    """Sums of a window by period, of some periods or all of them.
+
+    Raises:
+        SourceError: the rows cannot be read.
+    """
+    chosen = None if numbers is None else set(numbers)
+    if isinstance(window, StoredWindow):
+        return {n: s for n, s in sums_of_days(window, wanted, grid).items() if chosen is None or n in chosen}
+    frame = with_periods(window, grid, reference=reference)
+    return gather(frame if chosen is None else frame.filter(pl.col(PERIOD).is_in(sorted(chosen))), wanted)
 
 
 def _sums_of(part: WindowPart, profile: Profile, wanted: SumPlan) -> Sums:
@@ -92,6 +114,8 @@ def read_new_rows(rows: PeriodRows, book: Book, longest_wait: int) -> PeriodRows
     """
     if rows.stored is None:
         return rows
+    if rows.stored_later is not None:
+        return replace(rows, held=_held(rows.stored_later, rows.grid))
     held = count_periods(rows.later.select(rows.grid.expression(SERVED)))
     known = set(book.periods("inputs"))
     if rows.settings.model.label is not None:
@@ -99,6 +123,14 @@ def read_new_rows(rows: PeriodRows, book: Book, longest_wait: int) -> PeriodRows
     first = min((n for n in held if n not in known), default=max(held, default=None))
     later = rows.later if first is None else rows.later.filter(pl.col(SERVED) >= rows.grid.start(first))
     return replace(rows, later=later, every=rows.later, held=held)
+
+
+def _held(period: StoredPeriod, grid: PeriodGrid) -> dict[int, int]:
+    held: Counter[int] = Counter()
+    for day, profile in period.store.by_day(period.store.days_within(period.span)).items():
+        if day != UNDATED:
+            held[grid.number(datetime.fromisoformat(day))] += profile.rows
+    return dict(held)
 
 
 def count_periods(frame: pl.LazyFrame) -> dict[int, int]:

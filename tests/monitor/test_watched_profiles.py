@@ -83,6 +83,24 @@ def test_a_stored_reference_is_watched_as_its_rows_are(world: tuple[Path, pl.Dat
     assert any("not watched" in note for note in stored.notes)
 
 
+def test_profiles_are_watched_without_any_row(world: tuple[Path, pl.DataFrame], tmp_path: Path):
+    folder, frame = world
+    store_profiles(Settings.from_dict({"model": ROLES}), tmp_path / "p", rows=frame)
+    present = START + timedelta(days=46)
+    settings = settings_of(folder, "2026-03-02..2026-03-29", diagnose=True)
+    elsewhere = settings.model_copy(
+        update={
+            "data": settings.data.model_copy(update={"source": str(tmp_path / "p")}),
+            "engine": settings.engine.model_copy(update={"kind": "spark"}),  # which made the profiles
+        }
+    )
+    rows = watch(settings_of(folder, "2026-03-02..2026-03-29"), replay=True, as_of=present)
+    stored = watch(elsewhere, replay=True, as_of=present)
+    assert [(s.name, s.level) for s in stored.streams] == [(s.name, s.level) for s in rows.streams]
+    assert [(i.began, i.level) for i in stored.incidents] == [(i.began, i.level) for i in rows.incidents]
+    assert "got worse" in stored.incidents[-1].diagnosis.sentence  # type: ignore[union-attr]
+
+
 def test_a_look_reads_new_rows_alone_and_ends_as_one_over_all(world: tuple[Path, pl.DataFrame]):
     folder, frame = world
     settings = settings_of(folder, str(folder / "profiles"))
