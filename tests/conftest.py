@@ -15,6 +15,7 @@ import gc
 import os
 import shutil
 from collections.abc import Generator, Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reasons = {
         "data": None if have_data else "set BACKSLIDE_DATA to the folder of the real data sets",
         "browser": None if find_chromium() else "no Chromium on the path",
+        "spark": None
+        if shutil.which("java") and find_spec("pyspark")
+        else "needs PySpark (make install-spark) and Java",
         "postgres": None if find_postgres() else "no PostgreSQL server on this machine",
         "slow": None if have_data or IN_CI else "slow: runs with BACKSLIDE_DATA or BACKSLIDE_CI set",
     }

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,14 +20,7 @@ from backslide.jobs.diagnose import diagnose
 from backslide.jobs.watch import watch
 from pushdown import assert_counts_alike, settings_of, table
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # PySpark warns of the pandas that is installed
-    pyspark = pytest.importorskip("pyspark", reason="needs PySpark: make install-spark")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("java") is None, reason="needs Java"),
-    pytest.mark.filterwarnings("ignore"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.spark, pytest.mark.filterwarnings("ignore")]
 HERE = {"kind": "spark", "master": "local[2]"}
 
 
@@ -134,6 +125,8 @@ session.stop()
 @pytest.fixture
 def cluster() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """A standalone master and two workers on loopback, each in a process group of its own."""
+    import pyspark
+
     command = str(Path(pyspark.__file__).parent / "bin" / "spark-class")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
