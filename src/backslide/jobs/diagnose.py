@@ -25,6 +25,7 @@ from backslide.contracts.diagnosis import Diagnosis, Inputs, Verdict, WindowCoun
 from backslide.contracts.finding import Outcome
 from backslide.contracts.roles import Roles
 from backslide.contracts.snapshot import Snapshot
+from backslide.engine.sources.columnar_copy import columnar_copies
 from backslide.engine.stored_window import open_stored
 from backslide.engine.window import WindowPair, open_windows
 from backslide.jobs.diagnosis_parts import library_versions, metric_change, unused_settings, warnings_of
@@ -82,7 +83,8 @@ def diagnose(
     models = load_models(settings, reference_model, current_model)
     reference, current = window_sources(settings, reference, current)
     file, lineage = None if ask is None else Path(ask), open_lineage(settings)
-    diagnosis = _diagnose_case(reference, current, settings, models, quick, file, progress)
+    with columnar_copies():
+        diagnosis = _diagnose_case(reference, current, settings, models, quick, file, progress)
     return name_upstream(diagnosis, settings, lineage)
 
 

@@ -13,6 +13,7 @@ import polars as pl
 from backslide.contracts.config import DataSettings
 from backslide.engine.columns import names
 from backslide.engine.columns.missing import EVERYWHERE, TOKENS
+from backslide.engine.sources.columnar_copy import columnar_copy
 from backslide.engine.sources.csv_dialect import Dialect, dialect_of, unpacked_size
 from backslide.engine.sources.file_notes import FileNotes
 
@@ -65,7 +66,8 @@ def scan_csv(name: str, separator: str, data: DataSettings, notes: FileNotes) ->
     words = Path(name).name
     if dialect.notes:
         notes.add(words, " and ".join(dialect.notes))
-    small = dialect.decoded is not None or (Path(name).exists() and unpacked_size(name) <= INFER_ALL_BELOW)
+    size = unpacked_size(name) if Path(name).exists() else None
+    small = dialect.decoded is not None or (size is not None and size <= INFER_ALL_BELOW)
     frame = _typed(name, dialect, data, None if small else _INFER_ROWS, notes, words)
     missing = frozenset(data.missing) if data.missing is not None else frozenset(TOKENS)
     look = _FileHead(missing, dialect.decimal_comma)
@@ -78,6 +80,7 @@ def scan_csv(name: str, separator: str, data: DataSettings, notes: FileNotes) ->
         if look.decimal_comma and fact["points"]:
             notes.add(words, f"{column}: points part thousands ({fact['points']!r})")
     frame = frame.with_columns(look.number(column, whole=fact["whole"]) for column, fact in numbers.items())
+    frame = columnar_copy(frame, size or 0)
     blank = _blank(frame, dialect)
     return Scan(frame, blank, frozenset(unknown) - blank)
 
