@@ -13,7 +13,7 @@ STEP ?=
 NAME ?=
 KIND ?=
 
-.PHONY: help install install-spark demo test test-rates test-integrations lint format bench bench-faults bench-wild fuzz docs site build core oldest clean new-check new-signature
+.PHONY: help install install-spark demo test test-rates test-integrations test-frameworks lint format bench bench-faults bench-wild fuzz docs site build core oldest clean new-check new-signature
 MINUTES ?= 60
 SLICE ?= 1/1
 CASES ?= 2000
@@ -27,6 +27,7 @@ help:
 	@echo "make test      the test suite (TESTS=tests/models for a part, ARGS=... for pytest)"
 	@echo "make test-rates   null rates, powers and benchmarks at full size, before a release (an hour or two; BACKSLIDE_DATA for the real sets)"
 	@echo "make test-integrations   recipes for schedulers, and what other packages write: each in an environment of its own, in build/integrations"
+	@echo "make test-frameworks   deep models (PyTorch, Hugging Face, Keras) in an environment of their own, in build/frameworks"
 	@echo "make lint      formatting, ruff, mypy, import-linter, the rules of the house"
 	@echo "make new-check STEP=drift NAME=stale_values   the files of a new check, with an example to replace"
 	@echo "make new-signature NAME=jumped_values KIND=unit_change   the same for a fault signature"
@@ -84,6 +85,19 @@ test-rates: $(VENV)/.dev
 
 test-integrations: $(VENV)/.dev
 	BACKSLIDE_INTEGRATIONS=1 $(PY) -m pytest tests/integrations $(ARGS)
+
+# PyTorch without libraries for graphics cards: TORCH='torch --index-url https://download.pytorch.org/whl/cpu' where pip finds others.
+TORCH ?= torch
+FRAMEWORKS := build/frameworks
+
+$(FRAMEWORKS)/.ready: pyproject.toml
+	test -x $(FRAMEWORKS)/bin/python || $(PYTHON) -m venv $(FRAMEWORKS)
+	$(FRAMEWORKS)/bin/python -m pip --disable-pip-version-check --quiet install $(TORCH)
+	$(FRAMEWORKS)/bin/python -m pip --disable-pip-version-check --quiet install -e '.[torch,transformers,keras]' pytest hypothesis jsonschema
+	@touch $@
+
+test-frameworks: $(FRAMEWORKS)/.ready
+	$(FRAMEWORKS)/bin/python -m pytest tests/frameworks $(ARGS)
 
 lint: $(VENV)/.dev
 	$(PY) -m ruff format --check .

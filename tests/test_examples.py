@@ -43,6 +43,6 @@ def test_examples_are_listed_run_and_short():
     listed = {
         line.split("`")[1] for line in (EXAMPLES / "README.md").read_text().splitlines() if line.startswith("| `")
     }
-    assert folders == listed == {story.partition("/")[0] for story in STORIES} | {"fastapi_service"}
+    assert folders == listed == {story.partition("/")[0] for story in STORIES} | {"fastapi_service", "legal_desk_bert"}
     for path in EXAMPLES.rglob("*.py"):
         assert len(path.read_text().splitlines()) <= 60, path

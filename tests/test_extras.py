@@ -38,8 +38,14 @@ CALLS = {
 SMALLER = {"xgboost": "xgboost-cpu"}
 """Distributions with the same module and without the libraries for graphics cards, which do for the tests."""
 
-LARGE = {"pyspark": "spark"}
-"""Module -> extra that `all` leaves out, because it weighs more than everything else together."""
+LARGE = {
+    "pyspark": {"spark"},
+    "torch": {"torch", "transformers"},
+    "safetensors": {"torch", "transformers"},
+    "transformers": {"transformers"},
+    "keras": {"keras"},
+}
+"""Module -> extras that `all` leaves out, because each weighs more than everything else together."""
 
 _SPEC = importlib.util.spec_from_file_location("check_core", ROOT / "tools" / "check_core.py")
 assert _SPEC is not None
@@ -130,7 +136,7 @@ def known() -> tuple[dict[str, set[str]], set[str]]:
     core = {check_core.distribution(one) for one in check_core.declared()[""]}
     assert core.isdisjoint(by_extra)
     optional = {module: by_extra[name] for module, name in distributions.items() if name in by_extra}
-    optional |= {module: {extra} for module, extra in LARGE.items()}
+    optional |= LARGE
     return optional, {module for module, name in distributions.items() if name in core}
 
 

@@ -14,6 +14,7 @@ from backslide.contracts.roles import Roles
 from backslide.models.imports import is_spec
 from backslide.models.load import load_model
 from backslide.models.model import Model
+from backslide.models.torch_files import weights_of
 from backslide.models.user_code import limit_calls
 
 Models = tuple[Model | None, Model | None]
@@ -79,7 +80,8 @@ def _load(settings: Settings, model: Any) -> Model | None:
     artifacts, base = settings.artifacts, settings.base
     # A program that hands over the name of a function could as well have imported it; a configuration could not.
     handed_over = model not in (artifacts.reference_model, artifacts.current_model) if isinstance(model, str) else False
-    trusted = artifacts.trusted or (handed_over and is_spec(model, base))
+    named = model.partition("@")[0] if isinstance(model, str) and weights_of(model) else model
+    trusted = artifacts.trusted or (handed_over and is_spec(named, base))
     return load_model(model, trusted=trusted, base=base, task=settings.model.task)
 
 

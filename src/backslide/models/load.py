@@ -12,17 +12,25 @@ from backslide.contracts.trust import require_trust
 from backslide.models.boosters import SUFFIXES as _BOOSTERS
 from backslide.models.boosters import read_booster
 from backslide.models.failures import one_line
+from backslide.models.hugging_face import is_hugging_face, read_hugging_face
 from backslide.models.imports import import_object, is_spec, on_path
+from backslide.models.keras_files import SUFFIX as _KERAS
+from backslide.models.keras_files import read_keras
 from backslide.models.mlflow import alias_notes, is_mlflow, read_mlflow
 from backslide.models.model import Model
 from backslide.models.onnx import read_onnx
+from backslide.models.torch_files import SUFFIXES as _TORCH
+from backslide.models.torch_files import read_torch, read_weights, weights_of
 from backslide.models.user_code import contained
 from backslide.models.wrap import wrap
 
 _PICKLES = (".joblib", ".pkl", ".pickle")
 _HARMLESS = ("sklearn.compose._column_transformer._RemainderColsList",)
 """Types that skops 0.10 does not consider safe and that are: the list of a remainder's columns in scikit-learn 1.5 and 1.6."""
-EXPECTED = ".skops, .joblib, .pkl, .pickle, .onnx, .json or .ubj (XGBoost), .txt (LightGBM), .cbm (CatBoost)"
+EXPECTED = (
+    ".skops, .joblib, .pkl, .pickle, .onnx, .json or .ubj (XGBoost), .txt (LightGBM), .cbm (CatBoost), .keras, "
+    ".pt or .pth (PyTorch), a folder of Hugging Face"
+)
 
 
 def load_model(artefact: object, *, trusted: bool = False, base: Path | None = None, task: str | None = None) -> Model:
@@ -31,7 +39,8 @@ def load_model(artefact: object, *, trusted: bool = False, base: Path | None = N
     Args:
         artefact: an object with ``predict`` or ``predict_proba``; a function of a pandas frame;
             ``"module:function"`` or ``"file.py:function"``; a path to a .skops, .joblib, .pkl, .pickle or .onnx file, or to
-            one of XGBoost (.json, .ubj), LightGBM (.txt) or CatBoost (.cbm); an MLflow URI or folder.
+            one of XGBoost (.json, .ubj), LightGBM (.txt), CatBoost (.cbm), Keras (.keras) or PyTorch (.pt, .pth, or
+            ``"module:class@weights.safetensors"``); an MLflow URI or folder; a folder of Hugging Face.
         trusted: whether files may execute code while they are loaded, and modules that are named here be imported.
         base: folder that relative paths and modules start from.
         task: ``binary``, ``multiclass`` or ``regression``, for models that do not say which they are.
@@ -61,17 +70,25 @@ def load_model(artefact: object, *, trusted: bool = False, base: Path | None = N
 def _read(path: Path, shown: str, *, trusted: bool, base: Path | None) -> Any:
     if is_mlflow(shown, path):
         return read_mlflow(shown, path, trusted=trusted)
+    if (weights := weights_of(shown)) is not None:
+        return read_weights(*weights, shown, base=base, trusted=trusted)
     suffix = path.suffix.lower()
     if not path.exists():
         kind = "ONNX model" if suffix == ".onnx" else "model"
         beside = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
         raise ModelError(f"no {kind} at {shown}{did_you_mean(path.name, beside)}")
+    if is_hugging_face(path):
+        return read_hugging_face(path, shown)
     if path.is_dir():
-        raise ModelError(f"{shown} is a folder without an MLmodel; expected {EXPECTED}")
+        raise ModelError(f"{shown} is a folder without an MLmodel or a config.json; expected {EXPECTED}")
     if suffix == ".onnx":
         return read_onnx(path, shown)
     if suffix in _BOOSTERS:
         return read_booster(path, shown)
+    if suffix == _KERAS:
+        return read_keras(path, shown, trusted=trusted, base=base)
+    if suffix in _TORCH:
+        return read_torch(path, shown, trusted=trusted, base=base)
     if suffix == ".skops":
         return _read_skops(path, shown, trusted=trusted)
     if suffix in _PICKLES:

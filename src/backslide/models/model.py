@@ -15,6 +15,7 @@ import polars as pl
 from backslide.contracts.errors import ModelError, ModelTimeoutError, did_you_mean
 from backslide.engine.roles.problem import Problem
 from backslide.models.answer import Reply, ReplyError
+from backslide.models.deep import DeepModel
 from backslide.models.failures import Effort, answer_what_can_be
 from backslide.models.frame import to_pandas
 from backslide.models.user_code import contained
@@ -146,7 +147,8 @@ class Model:
     def remarks(self) -> tuple[str, ...]:
         """What is to be said about it: from loading it, and from asking it so far."""
         more = None if self.types is None or self.way is None else self.types.note(self.way)
-        sentences = (*self.notes, *(note for note in (self.read_as, more) if note))
+        asked = self.artefact.remarks if isinstance(self.artefact, DeepModel) else ()
+        sentences = (*self.notes, *(note for note in (self.read_as, more) if note), *asked)
         return tuple(f"{self.name}: {note}" for note in sentences)
 
     def _replies(

@@ -51,6 +51,9 @@ def read_onnx(path: Path, shown: str) -> Any:
 class OnnxModel:
     """A regressor, or anything else that gives one number or label per row."""
 
+    library = "onnx"
+    """How the kinds of its steps begin."""
+
     def __init__(self, session: Any, graph: Any) -> None:
         self.session = session
         self.graph = graph

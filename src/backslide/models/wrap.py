@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from backslide.contracts.errors import ModelError
 from backslide.models.answer import Reply, class_texts, from_estimator, from_function, in_order, label_texts
 from backslide.models.boosters import NativeBooster, native_booster
+from backslide.models.deep import DeepModel
 from backslide.models.fitted_types import restorer
 from backslide.models.model import Input, Model
 from backslide.stats.threads import one_openmp_thread
@@ -115,7 +116,9 @@ def _by_name(names: Iterable[Any] | None) -> tuple[str, ...] | None:
 
 
 def _reads_texts(artefact: Any) -> bool:
-    """Whether it starts with a text vectoriser, which reads a column of texts instead of a frame."""
+    """Whether it starts with a text vectoriser, or is a model of texts: these read a column of texts instead of a frame."""
+    if isinstance(artefact, DeepModel):
+        return artefact.reads_texts
     first = _first_step(artefact)
     return _reads_texts(first) if first is not None else callable(getattr(artefact, "build_analyzer", None))
 

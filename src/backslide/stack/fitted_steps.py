@@ -37,6 +37,10 @@ _VOLATILE = frozenset(
     }
 )
 """Attributes that differ between two loads of one file."""
+_ANSWERING = ("Classifier", "Regressor", "ZipMap", "weights")
+"""Nodes of ONNX that answer; others transform."""
+_PREPARING = ("Tokenizer", "TokenizerFast", "Normalization", "Discretization", "CategoryEncoding", "Lookup")
+"""Layers of deep models that prepare what the others are given."""
 MOST_CHILDREN = 8
 """Members of an ensemble that are told one by one; of more, the whole is one part."""
 MOST_OF_MODEL, MOST_OF_STEP = 1500, 20_000
@@ -138,16 +142,17 @@ class _StepWalk:
             yield from self.parts(child, _under(path, name), names)
 
     def _graph(self, model: Any, path: str, names: Names) -> Iterator[FittedStep]:
-        """The nodes of an ONNX graph that hold numbers or labels."""
-        canon = Canon()
+        """The nodes of an ONNX graph that hold numbers or labels, or the layers of a deep model."""
+        canon, library = Canon(), model.library
         for name, kind, values in model.graph_steps():
             state = {key: canon.value(value, name=key) for key, value in values.items()}
             text = "\n".join([kind, *(f"{key}={state[key].digest}" for key in sorted(state))])
-            role: Role = "model" if kind.endswith(("Classifier", "Regressor", "ZipMap", "weights")) else "transformer"
+            answers = kind.endswith(_ANSWERING) if library == "onnx" else not kind.endswith(_PREPARING)
+            role: Role = "model" if answers else "transformer"
             most = MOST_OF_MODEL if role == "model" else MOST_OF_STEP
             yield FittedStep(
                 path=_under(path, name),
-                kind=f"onnx.{kind}",
+                kind=f"{library}.{kind}",
                 role=role,
                 columns=names,
                 state={key: prune(item, most) for key, item in state.items()},

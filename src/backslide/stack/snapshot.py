@@ -22,6 +22,7 @@ from backslide.engine.sources.snapshot import packed_rows
 from backslide.models.imports import is_spec, module_file
 from backslide.models.load import load_model
 from backslide.models.model import Model
+from backslide.models.torch_files import weights_of
 from backslide.stack import masking
 from backslide.stack.artefact import artefact as artefact_of
 from backslide.stack.artefact import pickled_modules
@@ -37,6 +38,13 @@ from backslide.stack.training import pack, training_profile
 from backslide.stack.variables import variables
 
 T = TypeVar("T")
+RUNTIMES = {
+    "onnx": ("onnxruntime",),
+    "torch": ("torch",),
+    "transformers": ("transformers", "tokenizers", "torch"),
+    "keras": ("keras", "torch", "tensorflow", "jax"),
+}
+"""Library that the kind of a step begins with -> modules that answer with it."""
 
 
 def snapshot(
@@ -125,7 +133,8 @@ class _Subject:
         """Modules that the artefact needs beside those of its steps."""
         path = self.path if self.model is None else None
         pickled = pickled_modules(path) if path is not None and path.is_file() else ()
-        return (*pickled, "onnxruntime") if any(part.kind.startswith("onnx.") for part in parts) else pickled
+        libraries = {part.kind.partition(".")[0] for part in parts}
+        return (*pickled, *(module for name, more in RUNTIMES.items() if name in libraries for module in more))
 
     def artefact(self) -> Artefact:
         """The file or object itself."""
@@ -189,7 +198,9 @@ def _open(
     path = None
     if isinstance(model, (str, Path)):
         spec = isinstance(model, str) and is_spec(model, folder)
-        path = module_file(str(model), folder) if spec else folder / str(model)
+        weights = weights_of(str(model))
+        name_of_file = str(model) if weights is None else weights[1]
+        path = module_file(str(model), folder) if spec else folder / name_of_file
     loaded = _load(model, folder, trusted, notes)
     if isinstance(model, (str, Path)):
         name = masking.without_credentials(str(model))

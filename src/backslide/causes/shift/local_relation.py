@@ -69,8 +69,8 @@ def find_local_drift(bench: PricingBench, p: Populations, lost: NDArray[np.bool_
     Current rows on which values are ``lost`` (n_cur,) say nothing about the relation and take no part.
     """
     case = bench.case
-    if min(len(p.s_g), len(p.s_b)) < LEAST_ROWS:
-        return None
+    if min(len(p.s_g), len(p.s_b)) < LEAST_ROWS or not p.x_g.shape[1]:
+        return None  # few rows, or no column that foretells a loss, as where a text is all that is given
     loss = _excess_loss(p, p.expectations, bench.target, p.classes) if p.expectations[0].any() else None
     if loss is None:
         return None  # with very many classes nothing is foretold
