@@ -12,8 +12,8 @@ from running_server import start
 from backslide.server.access import COOKIE
 from backslide.store.accounts import HOLDS, SCOPES
 
-FOR_EVERYBODY = {"/health", "/ready", "/login", "/logout"}
-"""Whether the server is there; how to log in and out."""
+FOR_EVERYBODY = {"/health", "/ready", "/login", "/logout", "/static/{name:path}"}
+"""Whether the server is there; how to log in and out; style sheets and scripts."""
 SAMPLES = {"model": "loans", "number": "1", "job": "0" * 24, "token": "0" * 16, "digest": "0" * 64}
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backslide.cli.options import option
-from backslide.cli.output import note, say
+from backslide.cli.output import note, progress, say
 from backslide.cli.streams import Commands
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.extras import needs
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from backslide.store.database import Database
 
 DEFAULT = Path("backslide.toml")
+DEMO = Path("backslide-demo")
 serve = Commands(help="Serve pages and an API for incidents, models and predictions.", rich_markup_mode=None)
 token = Commands(help="Make, list and revoke tokens.", rich_markup_mode=None)
 serve.add_typer(token, name="token")
@@ -37,12 +38,15 @@ def listen(
     host: Annotated[str | None, option("--host", "ADDRESS", "Where to listen; default: 127.0.0.1.")] = None,
     port: Annotated[int | None, option("--port", "NUMBER", "Default: 8642.")] = None,
     require_login: Annotated[bool, typer.Option("--require-login", help="Reading needs a login, too.")] = False,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Start with a simulated history, in the folder backslide-demo.")
+    ] = False,
 ) -> None:
     """Serve until stopped."""
     context.obj = config
     if context.invoked_subcommand is not None:
         return
-    settings = _settings(config)
+    settings = _settings(_prepared_demo() if demo else config)
     update = {"host": host, "port": port, "require_login": require_login or None}
     server = settings.server.model_copy(update={key: value for key, value in update.items() if value is not None})
     with needs("server", "backslide serve"):
@@ -115,6 +119,16 @@ def restore(
 def _sum(counts: dict[str, int]) -> str:
     files = counts.pop("files of the log", 0)
     return f"{sum(counts.values())} rows and {files} files of the log"
+
+
+def _prepared_demo() -> Path:
+    """The configuration of a simulated history, and how to log in to it."""
+    with needs("server", "backslide serve"):
+        from backslide.server.pages.demo import demo_token, prepare_demo
+    with progress(quiet=False) as report_progress:
+        config = prepare_demo(DEMO, report_progress)
+    note(f"Everything in {DEMO} is simulated. To press buttons, log in with the token {demo_token(config)}")
+    return config
 
 
 def _settings(config: Path) -> Settings:

@@ -51,6 +51,7 @@ def investigate(
         finding = _finding(
             settings,
             between(rows if rows.every is None else replace(rows, later=rows.every), first, until),
+            book,
             group,
             grid,
             reference_model,
@@ -68,7 +69,9 @@ def _stretch(group: Group, last: int | None, recover_after: int) -> tuple[int, i
     return first, max(speaker.at, *ends, last if group.over is None and last is not None else speaker.at)
 
 
-def _finding(settings: Settings, rows: PeriodRows, group: Group, grid: PeriodGrid, model: Any) -> IncidentDiagnosis:
+def _finding(
+    settings: Settings, rows: PeriodRows, book: Book, group: Group, grid: PeriodGrid, model: Any
+) -> IncidentDiagnosis:
     text = sentence(group.speaker, grid)
     if (
         group.speaker.track.followed.kind == "canary"
@@ -82,6 +85,7 @@ def _finding(settings: Settings, rows: PeriodRows, group: Group, grid: PeriodGri
         diagnosis = diagnose(*sides, settings=settings, name=settings.model.name, reference_model=model)
     except BackslideError as error:
         return IncidentDiagnosis(verdict="could_not_run", sentence=text, decision=f"diagnose by hand: {error}")
+    book.keep_diagnosis(identity(group, grid), diagnosis.to_dict())
     report = _report(settings, group, grid, diagnosis)
     first = next(iter((*diagnosis.causes, *diagnosis.suspects, *diagnosis.harmless)), None)
     fault = group.speaker.track.followed.kind == "fault"

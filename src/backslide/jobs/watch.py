@@ -36,6 +36,7 @@ from backslide.monitor.labels import Ages, ages_of, label_notes
 from backslide.monitor.periods import PERIOD, PeriodGrid, now
 from backslide.monitor.publish import Look, publish
 from backslide.monitor.rows import PeriodRows, at_age, open_both, open_rows, with_periods
+from backslide.monitor.series import series_of
 from backslide.monitor.stored_reference import (
     count_periods,
     read_new_rows,
@@ -105,7 +106,7 @@ def watch(
         if deliver:
             notify.deliver(settings, memory)
     report = publish(settings, memory, look.published(), tracks, groups, replay=replay)
-    memory.keep_report(report.to_dict())
+    memory.keep_report(report.to_dict(), series_of(tracks, look.ledger))
     if settings.watch.metrics_file is not None and not replay:
         notify.write_metrics(settings, report)
     return report

@@ -8,22 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
-from markupsafe import escape
 
 from backslide.server.access import COOKIE, SAFE, Caller, caller_of
 from backslide.server.context import Context, context_of
+from backslide.server.pages.site import render
 from backslide.server.problems import ProblemError
 
 router = APIRouter(include_in_schema=False)
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Log in · backslide</title>
-<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/static/site.css">
-<main class="login"><h1>Log in</h1>{trouble}<form method="post" action="/login"><input type="hidden" name="next" value="{next}">
-<label for="token">Token</label>
-<input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
-<button>Log in</button></form>
-<p>An administrator makes one: <code>backslide serve token create NAME --scope operate</code></p></main>
-</html>
-"""
 
 
 def _inside(path: str) -> str:
@@ -32,10 +23,14 @@ def _inside(path: str) -> str:
     return path if own else "/"
 
 
+def _page(trouble: str, next: str, status: int = HTTPStatus.OK) -> HTMLResponse:
+    return HTMLResponse(render("login.html.j2", trouble=trouble, next=_inside(next)), status)
+
+
 @router.get("/login", name="login_page")
 def login_page(next: str = "/") -> HTMLResponse:
     """The form."""
-    return HTMLResponse(PAGE.format(trouble="", next=escape(_inside(next))))
+    return _page("", next)
 
 
 @router.post("/login")
@@ -49,9 +44,7 @@ async def log_in(
     hours = context.settings.server.session_hours
     begun = await run_in_threadpool(context.accounts.log_in, token.strip(), hours)
     if begun is None:
-        trouble = '<p role="alert">The token is unknown, revoked or expired.</p>'
-        page = PAGE.format(trouble=trouble, next=escape(_inside(next)))
-        return HTMLResponse(page, HTTPStatus.UNAUTHORIZED)
+        return _page("The token is unknown, revoked or expired.", next, HTTPStatus.UNAUTHORIZED)
     answer = RedirectResponse(_inside(next), HTTPStatus.SEE_OTHER)
     answer.set_cookie(
         COOKIE,

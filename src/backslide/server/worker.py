@@ -22,6 +22,8 @@ from backslide.contracts.config import Settings
 from backslide.contracts.errors import BackslideError, ModelError
 from backslide.contracts.secrets import scrub
 
+LABEL_REQUESTS = "label-requests"
+"""Folder beside the server's configuration: files of rows that wait for labels."""
 Json = dict[str, Any]
 Say = Callable[[str], None]
 
@@ -63,7 +65,9 @@ def _diagnose(order: Json, say: Say) -> Json:
         from backslide.jobs.diagnose import diagnose
 
         windows = {name: wish.get(name) for name in ("reference", "current")}
-        answer = diagnose(settings=settings, quick=bool(wish.get("quick")), progress=say, **windows)
+        # Names of files come from the server alone: no request holds one.
+        ask = Path(order["store_base"], LABEL_REQUESTS, wish["ask"]) if "ask" in wish else None
+        answer = diagnose(settings=settings, quick=bool(wish.get("quick")), ask=ask, progress=say, **windows)
     moment = datetime.now(UTC).isoformat(timespec="seconds")
     return answer.model_copy(update={"inputs": answer.inputs.model_copy(update={"made": moment})}).to_dict()
 

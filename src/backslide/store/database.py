@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from backslide.contracts.errors import ConfigError, StoreError
 from backslide.contracts.extras import needs
 from backslide.contracts.secrets import remember, scrub, scrubbed
-from backslide.store.memory import RESTORE, Book, IncidentEntry, Json, Kind, Message, Mute, damaged
+from backslide.store.memory import RESTORE, Book, IncidentEntry, Json, Kind, Message, Mute, damaged, entries_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
@@ -79,7 +79,7 @@ class Database:
         """Incidents of a model by their names."""
         table = named_table("incidents")
         with store_errors(self.engine), self.engine.begin() as connection:
-            return _entries(connection.execute(table.select().where(table.c.model == model)).all())
+            return entries_of(connection.execute(table.select().where(table.c.model == model)).all())
 
     def reports(self) -> dict[str, Json]:
         """The answer of each model's last look, by its name."""
@@ -288,14 +288,25 @@ class DatabaseBook(Book):
 
     def incidents(self) -> dict[str, IncidentEntry]:
         """See ``Book``."""
-        return _entries(self._rows("incidents", model=self.model))
+        return entries_of(self._rows("incidents", model=self.model))
 
-    def keep_report(self, data: Json) -> None:
+    def keep_report(self, data: Json, streams: Sequence[Json] | None = None) -> None:
         """See ``Book``."""
+        from backslide.store.aggregates import write_aggregates
+
         row = {"book": self.key, "model": self.model, "report": data, "changed": utc_now()}
-        with self.transaction():
+        with self.transaction() as connection:
             if not self._insert("reports", row):
                 self._update("reports", {"book": self.key}, report=data, changed=utc_now())
+            if streams is not None:
+                write_aggregates(connection, self.key, scrubbed(data), streams, utc_now())
+
+    def keep_diagnosis(self, incident: str, data: Json) -> None:
+        """See ``Book``."""
+        from backslide.store.aggregates import keep_diagnosis
+
+        with self.transaction() as connection:
+            keep_diagnosis(connection, self.model, incident, scrubbed(data), utc_now())
 
     def threads(self, incident: str) -> dict[str, Json]:
         """See ``Book``."""
@@ -355,20 +366,6 @@ def insert_once(connection: Connection, name: str, values: Json) -> int:
     statement = dialect.insert(named_table(name)).values(**values).on_conflict_do_nothing()
     # Of an insertion the driver of PostgreSQL counts the rows only where it is asked to.
     return max(int(connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount), 0)
-
-
-def _entries(rows: Iterable[Any]) -> dict[str, IncidentEntry]:
-    """By name, in the order of their numbers."""
-    return {
-        row.incident: IncidentEntry(
-            row.number,
-            row.mark,
-            row.note or "",
-            tuple((str(stream), str(level), str(period)) for stream, level, period in row.covers or ()),
-            "" if row.marked is None else f"{row.marked:%Y-%m-%dT%H:%M:%SZ}",
-        )
-        for row in sorted(rows, key=lambda row: row.number)
-    }
 
 
 _TEXTS = ("title", "body", "error", "reason", "summary", "note")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -40,6 +40,20 @@ class IncidentEntry:
     """Stream, level and period of the members that the mark speaks of."""
     at: str = ""
     """When it was marked (ISO, UTC)."""
+
+
+def entries_of(rows: Iterable[Any]) -> dict[str, IncidentEntry]:
+    """Rows of the table of incidents by name, in the order of their numbers."""
+    return {
+        row.incident: IncidentEntry(
+            row.number,
+            row.mark,
+            row.note or "",
+            tuple((str(stream), str(level), str(period)) for stream, level, period in row.covers or ()),
+            "" if row.marked is None else f"{row.marked:%Y-%m-%dT%H:%M:%SZ}",
+        )
+        for row in sorted(rows, key=lambda row: row.number)
+    }
 
 
 @dataclass(frozen=True)
@@ -127,8 +141,11 @@ class Book:
         """By their names."""
         return dict(self.numbered)
 
-    def keep_report(self, data: Json) -> None:
-        """Keep the answer of the look, in place of the one before."""
+    def keep_report(self, data: Json, streams: Sequence[Json] | None = None) -> None:
+        """Keep the answer of the look, and what pages show of it with its streams by period, in place of those before."""
+
+    def keep_diagnosis(self, incident: str, data: Json) -> None:
+        """Keep the whole answer of an alarm's diagnosis."""
 
     def threads(self, incident: str) -> dict[str, Json]:
         """Where the messages of an incident stand, by a digest of the receiver's address."""

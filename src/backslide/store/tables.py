@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, DateTime, Float, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 metadata = MetaData()
 
@@ -220,3 +233,69 @@ artefacts = Table(
     Column("created", DateTime, nullable=False),
 )
 """Model files that an administrator vouched for, by the digest of their contents: another file in their place is not trusted."""
+
+looks = Table(
+    "looks",
+    metadata,
+    Column("model", Text, primary_key=True),
+    Column("book", String(64), nullable=False),
+    Column("status", String(8), nullable=False),
+    Column("card", JSON, nullable=False),
+    Column("brief", JSON, nullable=False),
+    Column("changed", DateTime, nullable=False),
+)
+"""The last look of each model: ``card`` for the list of models, ``brief`` the answer without points and incidents."""
+
+incident_details = Table(
+    "incident_details",
+    metadata,
+    Column("model", Text, primary_key=True),
+    Column("incident", String(64), primary_key=True),
+    Column("book", String(64), nullable=False),
+    Column("level", String(8), nullable=False),
+    Column("open", Boolean, nullable=False),
+    Column("began", String(32), nullable=False),
+    Column("known_on", String(32), nullable=False),
+    Column("closed", String(32)),
+    Column("sentence", Text, nullable=False),
+    Column("kind", String(32)),
+    Column("features", JSON, nullable=False),
+    Column("muted", Text),
+    Column("loss", JSON),
+    Column("data", JSON, nullable=False),
+    Index("incidents_by_time", "known_on"),
+    Index("incidents_by_state", "open", "level", "known_on"),
+    Index("incidents_by_kind", "kind"),
+)
+"""Incidents as they were published; ``loss`` is the change of the stream that speaks for it."""
+
+series = Table(
+    "series",
+    metadata,
+    Column("book", String(64), primary_key=True),
+    Column("stream", String(255), primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("digest", String(16), nullable=False),
+    Column("points", JSON, nullable=False),
+)
+"""Streams by period, ``PART`` numbers of periods to a row: those of the reference and those after it."""
+
+diagnoses = Table(
+    "diagnoses",
+    metadata,
+    Column("model", Text, primary_key=True),
+    Column("incident", String(64), primary_key=True),
+    Column("document", JSON, nullable=False),
+    Column("brief", JSON, nullable=False),
+    Column("created", DateTime, nullable=False),
+)
+"""Whole answers of what alarms ran, and the parts that say why; what a person asked for is the result of a job."""
+
+renderings = Table(
+    "renderings",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("created", DateTime, nullable=False),
+)
+"""Answers laid out with their drawings, which take seconds to draw."""

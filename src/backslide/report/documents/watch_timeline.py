@@ -60,7 +60,7 @@ def _panels(w: WatchReport, also: tuple[str, ...]) -> Iterator[TimePanel]:
         first = heads[0][0]
         words = {(True, True): "measured and (broken) estimated", (True, False): "measured", (False, True): "estimated"}
         title = f"{say.metric(w.metric)}, {words[bool(measured), bool(estimated)]}"
-        moved = _moved_inputs(w)
+        moved = moved_inputs(w)
         lines = tuple(_line(s, name, estimate=estimate, without=moved) for s, name, estimate in heads)
         yield TimePanel(title, lines, first.share, tall=True)
     for kind, most in (("confidence", 1), ("fault", MOST_FAULTS), ("canary", 1)):
@@ -73,7 +73,7 @@ def _panels(w: WatchReport, also: tuple[str, ...]) -> Iterator[TimePanel]:
         yield _panel(stream)
 
 
-def _moved_inputs(w: WatchReport) -> Stretches:
+def moved_inputs(w: WatchReport) -> Stretches:
     """Stretches in which inputs alarmed: what is expected of rows like the reference's says nothing of those."""
     inputs = ("confidence", "missing", "unknown", "fault")
     stretches = [
@@ -117,7 +117,7 @@ def _reading(w: WatchReport, panels: tuple[TimePanel, ...]) -> str:
     text += f"; shaded: {say.listed([f'alarm {stretch}' for stretch in alarms])}" if alarms else "; no alarm"
     text += f"; lightly shaded: {say.counted(signs, 'early sign')}" if signs else ""
     dated = [f"{event.text} ({say.moment(event.at)})" for event in w.events[-NAMED_EVENTS:]]
-    if any(s.kind == "estimate" for s in w.streams) and _moved_inputs(w):
+    if any(s.kind == "estimate" for s in w.streams) and moved_inputs(w):
         text += "; no estimate where inputs alarm"
     return f"{text}; upright lines: {say.listed(dated)}." if dated else f"{text}."
 

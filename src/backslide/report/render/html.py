@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
@@ -40,6 +40,27 @@ MOST_FIGURES = 60
 
 def page_html(page: Page) -> str:
     """The whole page as one HTML file that needs no network, and no script to be read."""
+    script, policy = _script() if page.contents else (Markup(""), "")
+    return _environment().get_template("page.html.j2").render(_drawn(page), script=script, policy=policy)
+
+
+def page_body(page: Page) -> str:
+    """What stands between a header and a footer of somebody else's page, which brings ``page_style`` and ``page_script``."""
+    return _environment().get_template("body.html.j2").render(_drawn(page))
+
+
+def page_style() -> str:
+    """The style sheet, for elements inside one of the class ``backslide``."""
+    return f"{_template('style.css')}\n{palette.rules()}"
+
+
+def page_script() -> str:
+    """The script that filters."""
+    return _template("filter.js")
+
+
+def _drawn(page: Page) -> dict[str, Any]:
+    """What the template of a whole page needs: the page, and the figures that are drawn of it."""
     checks = _checks(page)
     evidence = [e for finding in _findings(checks) for e in finding.evidence]
     wanted = _to_draw(page, checks)
@@ -48,18 +69,7 @@ def page_html(page: Page) -> str:
     def of(shown: tuple[Evidence, ...]) -> list[Figure]:
         return [figures[id(e)] for e in shown if id(e) in figures]
 
-    script, policy = _script() if page.contents else (Markup(""), "")
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            v=page,
-            figures=of,
-            charts_left_out=sum(id(e) not in figures for e in evidence),
-            script=script,
-            policy=policy,
-        )
-    )
+    return {"v": page, "figures": of, "charts_left_out": sum(id(e) not in figures for e in evidence)}
 
 
 def page_fragment(page: Page) -> str:
@@ -154,7 +164,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = f"{_template('style.css')}\n{palette.rules()}"
+    style = page_style()
     environment.globals |= {
         "style": Markup(style),
         # Notebooks bring style sheets of their own: the class three times over is more specific than any of their rules.

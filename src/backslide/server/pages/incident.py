@@ -1,0 +1,193 @@
+"""An incident: why, what would undo it, the rows, the labels that would decide, and what people said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from markupsafe import Markup
+
+from backslide.contracts import say
+from backslide.contracts.errors import BackslideError
+from backslide.contracts.watch import Promise
+from backslide.contracts.watch_settings import WatchSettings
+from backslide.monitor.periods import PeriodGrid
+from backslide.report.render.site import file_name
+from backslide.server.context import Context
+from backslide.server.pages import asking, model, words
+from backslide.server.pages.parts import (
+    NO_DIAGNOSIS,
+    Parts,
+    Reader,
+    answer_of,
+    incident_of,
+    lost_word,
+    queries,
+)
+from backslide.server.pages.queries import ListedIncident
+from backslide.server.pages.reports import body_of, incident_file
+from backslide.server.pages.rows import RowSample, rows_concerned
+from backslide.server.pages.site import View, respond
+from backslide.server.pages.sparks import spark
+from backslide.store.memory import Json
+
+router = APIRouter(include_in_schema=False)
+TABS = (("", "What and why"), ("report", "Whole report"), ("rows", "Rows concerned"), ("labels", "Labels"))
+MOST_MEMBERS = 40
+AROUND = 60
+"""Periods before and after an incident that its chart shows."""
+MOST_CAUSES = 5
+
+
+@router.get("/models/{slug}/incidents/{number}")
+def incident_page(view: Reader, context: Parts, slug: str, number: int, tab: str = "", part: str = "") -> HTMLResponse:
+    """One incident."""
+    one, data = incident_of(context, slug, number)
+    tab = tab if tab in {key for key, _ in TABS} else ""
+    ask = queries(context)
+    found = ask.diagnosis(one.model, one.incident)
+    brief = None if found is None else found[0]
+    if tab == "rows" and part == "rows":
+        return respond(view, "rows.html.j2", sample=_rows(context, one, data, brief))
+    action, reason = _decision(data, brief)
+    promise = _promise(context, one.model)
+    values: dict[str, Any] = {
+        "one": one,
+        "data": data,
+        "tab": tab,
+        "tabs": [(key, name, 0) for key, name in TABS],
+        "lost_word": lost_word,
+        "action": action,
+        "reason": reason,
+        "diagnosis": brief,
+        "no_diagnosis": NO_DIAGNOSIS,
+        "promise": promise,
+        "budget": _budget(promise),
+    }
+    if tab == "":
+        values |= _what(view, context, one, data, brief)
+    elif tab == "report":
+        key = ("incident", one.model, one.incident, "" if found is None else found[1].isoformat())
+        values["body"] = body_of(ask, key, lambda: ask.whole_diagnosis(one.model, one.incident))
+    elif tab == "rows":
+        values["sample"] = _rows(context, one, data, brief) if part else None
+    else:
+        values["ask"] = asking.state(context, one, brief)
+    return respond(view, "incident.html.j2", **values)
+
+
+def _decision(data: Json, brief: Json | None) -> tuple[str, str]:
+    """What to do now, and why."""
+    if brief is not None and brief.get("decision"):
+        decision = brief["decision"]
+        return say.sentence(str(decision["action"]).replace("_", " ")).rstrip("."), str(decision["reason"])
+    text = (data.get("diagnosis") or {}).get("decision") or ""
+    action, _, reason = text.partition(": ")
+    return say.sentence(action.replace("_", " ")).rstrip("."), reason
+
+
+def _promise(context: Context, model_name: str) -> Promise:
+    answer = answer_of(context, model_name)
+    assert answer is not None, "an incident is written together with the answer of its look"
+    return answer.report.promise
+
+
+def _budget(promise: Promise) -> str:
+    """What a false alarm counts against."""
+    said = f" {say.sentence(promise.marked_note)}" if promise.marked_note else ""
+    return f"It counts against the promise of {say.number(promise.false_alarms_per_year, 2)} false alarms a year.{said}"
+
+
+def _what(view: View, context: Context, one: ListedIncident, data: Json, brief: Json | None) -> Mapping[str, Any]:
+    """Why, the chart, similar incidents, members and notes."""
+    ask = queries(context)
+    share = one.loss is None or bool(one.loss.get("share"))
+    reasons = [] if brief is None else [*(brief.get("causes") or ()), *(brief.get("suspects") or ())]
+    card = ask.card(one.model)
+    return {
+        "causes": [_cause(cause, share=share) for cause in reasons[:MOST_CAUSES]],
+        "similar": ask.similar([one])[one.model, one.incident],
+        "members": data["members"][:MOST_MEMBERS],
+        "more_members": max(0, len(data["members"]) - MOST_MEMBERS),
+        "notes": context.desk.notes(one.model, one.incident),
+        "placeholder": Markup("") if card is None else spark(card["lines"], "the last periods in small"),
+        "reading": f"Shaded are the stretches of alarms; this one since {words.day(one.began, view.now)}. "
+        "Grey is where 95% of quiet periods lie, upright lines are deploys and other events.",
+    }
+
+
+def _cause(cause: Json, *, share: bool) -> Mapping[str, str]:
+    size, interval = words.points(cause.get("points"), share=share)
+    repair = cause.get("repair") or {}
+    back, back_interval = words.points(repair.get("points_back"), share=share)
+    sure = {
+        "proven": "proven: replayed exactly",
+        "verified": "verified: undoing it and doing it agree",
+        "supported": "supported: undoing it or doing it agrees",
+        "suspected": "suspected",
+    }
+    return {
+        "summary": str(cause["summary"]),
+        "size": size,
+        "interval": interval,
+        "confidence": sure.get(str(cause["confidence"]), str(cause["confidence"])),
+        "repair": str(repair.get("description") or ""),
+        "back": back,
+        "back_interval": back_interval,
+        "next_step": str(cause.get("settle") or cause["next_step"]),
+    }
+
+
+def _rows(context: Context, one: ListedIncident, data: Json, brief: Json | None) -> RowSample:
+    causes = [] if brief is None else brief.get("causes") or []
+    try:
+        settings = context.models.settings(one.model)
+    except BackslideError as error:
+        return RowSample(trouble=f"The rows cannot be read: {error}")
+    return rows_concerned(settings, data, causes[0] if causes else None)
+
+
+@router.get("/models/{slug}/incidents/{number}/axis.json")
+def axis(view: Reader, context: Parts, slug: str, number: int) -> JSONResponse:
+    """The chart around an incident: the streams that moved, some weeks before and after."""
+    one, data = incident_of(context, slug, number)
+    answer = answer_of(context, one.model)
+    assert answer is not None, "an incident is written together with the answer of its look"
+    names = [member["stream"] for member in data["members"]]
+    names.sort(key=lambda name: name != data["members"][0]["stream"])
+    return JSONResponse(model.axis_around(context, answer, names[:6], _around(answer.report.period, data)))
+
+
+def _around(period: str, data: Json) -> tuple[int, int] | None:
+    grid = PeriodGrid.of(WatchSettings(period=period))
+    if not grid.timed:
+        return None
+    first = grid.number(datetime.fromisoformat(data["began"]))
+    last = grid.number(datetime.fromisoformat(data["closed"] or data["raised"]))
+    return first - AROUND, last + AROUND
+
+
+@router.get("/models/{slug}/incidents/{number}/export.html")
+async def export(view: Reader, context: Parts, slug: str, number: int) -> Response:
+    """The incident as one file that needs no server."""
+    name, text = await run_in_threadpool(_export, context, slug, number)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Security-Policy": EXPORTED}
+    return HTMLResponse(text, headers=headers)
+
+
+EXPORTED = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+"""A file to keep brings its style with it; should a browser show it in place, no script of it runs."""
+
+
+def _export(context: Context, slug: str, number: int) -> tuple[str, str]:
+    one, _ = incident_of(context, slug, number)
+    answer = answer_of(context, one.model)
+    assert answer is not None, "an incident is written together with the answer of its look"
+    document = queries(context).whole_diagnosis(one.model, one.incident)
+    return f"incident-{file_name(one.model)}-{number}.html", incident_file(
+        model.with_points(context, answer, one.incident), one.incident, document
+    )
