@@ -42,6 +42,8 @@ def _objects(values: list[Any]) -> pd.Series[Any]:
 
 
 def _floats(column: pl.Series) -> Any:
+    if column.dtype == pl.Float64:
+        return column.to_numpy(writable=True)  # which writes nulls as NaN
     return column.cast(pl.Float64).fill_null(float("nan")).to_numpy(writable=True)
 
 

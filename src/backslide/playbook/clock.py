@@ -59,10 +59,11 @@ def _tells_time(side: Side, pair: Pair) -> bool:
 def _is_function_of_time(side: Side, pair: Pair) -> bool:
     assert side.seconds is not None
     values = pair.numbers[0] if pair.numeric else _in_order(pair, side.seconds)
+    cycles = _cycles(side)
     return (
-        runs_with_time(values, side.seconds)
+        runs_with_time(values, side.seconds, cycles.ranked)
         or comes_in_runs(values, side.seconds)
-        or follows_cycle(values, side.seconds, _cycles(side))
+        or follows_cycle(values, side.seconds, cycles)
     )
 
 

@@ -24,10 +24,18 @@ LEAST_IN_HALF = 100
 """Rows of each half of the reference from which on its usual drift is read."""
 
 
+_OF_NUMPY = frozenset(
+    {*(pl.Int8, pl.Int16, pl.Int32, pl.Int64), *(pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64), pl.Float32, pl.Float64}
+)
+"""Types that NumPy has as well: taken over as they are, in a tenth of the time of an expression."""
+
+
 def to_numbers(series: pl.Series) -> Floats:
     """Float64 values; null and NaN are NaN, infinities stay."""
     if series.dtype == pl.Boolean:
         series = series.cast(pl.Int8)
+    if series.dtype in _OF_NUMPY:
+        return series.to_numpy().astype(np.float64, copy=True)  # which writes nulls as NaN
     return series.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy().astype(np.float64, copy=True)
 
 
@@ -206,10 +214,9 @@ def _drop_missing(series: pl.Series) -> pl.Series:
 
 
 def _missing(series: pl.Series) -> NDArray[np.bool_]:
-    null = series.is_null()
-    if series.dtype.is_float():
-        null = null | ~series.is_finite().fill_null(False)
-    return null.to_numpy().astype(bool)
+    if series.dtype in (pl.Float32, pl.Float64):
+        return ~np.isfinite(series.to_numpy())
+    return series.is_null().to_numpy().astype(bool) if series.null_count() else np.zeros(len(series), bool)
 
 
 def _levels(texts: NDArray[np.object_]) -> dict[str, int]:

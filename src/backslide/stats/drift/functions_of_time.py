@@ -29,14 +29,18 @@ MOST_PERIODS = 100_000
 _HOUR, _DAY = 3600.0, 86_400.0
 
 
-def runs_with_time(values: Floats, seconds: Floats) -> bool:
-    """Whether a column rises or falls with time, row by row or in steps; ``values``, ``seconds`` (n,), NaN = unknown."""
+def runs_with_time(values: Floats, seconds: Floats, ranked_seconds: Floats | None = None) -> bool:
+    """Whether a column rises or falls with time, row by row or in steps; ``values``, ``seconds`` (n,), NaN = unknown.
+
+    ``ranked_seconds`` are the ranks of the times, where they are known already: taken where no row is left out.
+    """
     known = np.isfinite(values) & np.isfinite(seconds)
     x, t = values[known], seconds[known]
     if len(x) < LEAST_ROWS or len(np.unique(x)) < LEAST_STEPS or np.ptp(t) == 0:
         return False
     ranked = ranks(x)
-    if abs(float(np.corrcoef(ranked, ranks(t))[0, 1])) >= MONOTONE:
+    ranked_t = ranked_seconds if ranked_seconds is not None and known.all() else ranks(t)
+    if abs(float(np.corrcoef(ranked, ranked_t)[0, 1])) >= MONOTONE:
         return _monotone_means(x, t)
     return _share_between(ranked, np.floor(t / _DAY).astype(np.int64)) >= PURE and _monotone_means(x, t)
 
@@ -65,6 +69,7 @@ class Cycles:
     def __init__(self, seconds: Floats) -> None:
         """``seconds``: time of each row (n,), since 1970 in UTC, NaN = unknown; a zone at a fixed offset shifts hours only."""
         self.known = np.isfinite(seconds)
+        self.ranked = ranks(seconds) if self.known.all() else None
         t = np.where(self.known, seconds, 0.0)
         self.days = np.floor(t / _DAY).astype(np.int64)
         dates = self.days.astype("datetime64[D]")
