@@ -215,7 +215,7 @@ def _drop_missing(series: pl.Series) -> pl.Series:
 
 def _missing(series: pl.Series) -> NDArray[np.bool_]:
     if series.dtype in (pl.Float32, pl.Float64):
-        return ~np.isfinite(series.to_numpy())
+        return np.asarray(~np.isfinite(series.to_numpy()), bool)
     return series.is_null().to_numpy().astype(bool) if series.null_count() else np.zeros(len(series), bool)
 
 
