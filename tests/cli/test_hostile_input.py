@@ -84,7 +84,6 @@ def test_a_source_does_not_search_the_disk(backslide, folder, source, monkeypatc
     ("source", "package"),
     [
         ("snowflake://a/b#t", "pip install snowflake-sqlalchemy"),
-        ("duckdb:///x.db#t", "pip install duckdb-engine"),
         ("bigquery://p/d#t", "pip install sqlalchemy-bigquery"),
     ],
 )

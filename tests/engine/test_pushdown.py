@@ -14,6 +14,7 @@ from backslide.engine.profile.daily_profiles import profile_days
 from backslide.engine.profile.profile_store import ProfileStore
 from backslide.engine.pushdown.dialect import SqlDialect
 from backslide.engine.pushdown.source import open_pushdown
+from backslide.engine.sources.open import open_source
 from backslide.engine.window import open_windows
 from backslide.jobs.diagnose import diagnose
 from backslide.jobs.profile_days import store_profiles
@@ -100,6 +101,12 @@ def test_a_sample_is_seeded_and_takes_the_columns_asked_for(source: str):
     assert one.columns == ["x", "c"]
     assert 380 < one.height < 620
     opened.dialect.close()
+
+
+def test_rows_of_duckdb_are_a_source_like_any_other(source: str):
+    rows = open_source(source).collect()
+    assert rows.equals(table(), null_equal=True)
+    assert open_source(source.replace("#predictions", "#SELECT x FROM predictions LIMIT 0")).collect().height == 0
 
 
 def test_queries_and_views_are_counted_as_they_are_written(source: str, tmp_path: Path):

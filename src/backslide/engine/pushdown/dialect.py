@@ -7,6 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
+from backslide.contracts.errors import SourceError, did_you_mean
+from backslide.contracts.secrets import scrub_address
+
+_OWN_SCHEMAS = ("information_schema", "pg_catalog")
 Row = Sequence[Any]
 """Values of one row of an answer, in the order of the statement."""
 
@@ -43,6 +47,26 @@ class SqlDialect(ABC):
     def prepare_sampling(self, seed: int) -> Iterable[str]:  # most need none
         """Statements to run before a sample is drawn."""
         return ()
+
+    def table(self, what: str, address: str) -> str:
+        """A table by its name (``schema.table``), or the only one, as it stands after FROM.
+
+        Raises:
+            SourceError: none is named, and the database at ``address`` holds none or several.
+        """
+        if what:
+            return ".".join(self.quote(part) for part in what.split("."))
+        schemas = ", ".join(f"'{schema}'" for schema in _OWN_SCHEMAS)
+        known = self.run(
+            f"SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema NOT IN ({schemas}) ORDER BY 1, 2"
+        )
+        if len(known) != 1:
+            listed = [str(name) for _, name in known]
+            raise SourceError(
+                f"expected a table or a query behind # in {scrub_address(address)!r}"
+                + (did_you_mean("", listed) or "; the database holds no table")
+            )
+        return ".".join(self.quote(str(part)) for part in known[0])
 
     def quote(self, name: str) -> str:
         """An identifier as it is written."""

@@ -24,7 +24,6 @@ from backslide.engine.sources.database import column_of, is_query, resolved_addr
 from backslide.engine.times.time_range import TimeRanges, parse_time_ranges
 
 _SQLS = re.compile(r"^(duckdb|postgres|postgresql)(\+\w+)?://")
-_OWN_SCHEMAS = ("information_schema", "pg_catalog")
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def _open_sql(text: str, settings: Settings) -> PushdownTable:
         dialect = DuckDb(place.removeprefix("/"), settings.base)
     else:
         dialect = Postgres(f"postgresql://{place}")
-    source = f"({what}) AS q" if is_query(what) else _table(dialect, what, text)
+    source = f"({what}) AS q" if is_query(what) else dialect.table(what, text)
     return PushdownTable(dialect, source, dialect.columns(source), scrub_address(text))
 
 
@@ -104,23 +103,6 @@ def _open_spark(text: str, settings: Settings) -> PushdownTable:
     from backslide.engine.pushdown.spark import open_spark
 
     return open_spark(text, settings)
-
-
-def _table(dialect: SqlDialect, what: str, text: str) -> str:
-    """A table by its name, or the only one."""
-    if what:
-        return ".".join(dialect.quote(part) for part in what.split("."))
-    schemas = ", ".join(f"'{schema}'" for schema in _OWN_SCHEMAS)
-    known = dialect.run(
-        f"SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema NOT IN ({schemas}) ORDER BY 1, 2"
-    )
-    if len(known) != 1:
-        listed = [str(name) for _, name in known]
-        raise SourceError(
-            f"expected a table or a query behind # in {scrub_address(text)!r}"
-            + (did_you_mean("", listed) or "; the database holds no table")
-        )
-    return ".".join(dialect.quote(str(part)) for part in known[0])
 
 
 def within(table: PushdownTable, span: TimeRanges, settings: Settings) -> PushdownTable:

@@ -22,6 +22,7 @@ import polars as pl
 from backslide.contracts.errors import MissingExtraError, SourceError, did_you_mean
 from backslide.contracts.extras import install, needs
 from backslide.contracts.secrets import PASSWORD, VARIABLE, remember, scrub_address
+from backslide.engine.pushdown.duckdb import DuckDb
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -36,7 +37,6 @@ _DRIVERS = {
     "mariadb": "mariadb",
     "oracle": "oracledb",
     "mssql": "pyodbc",
-    "duckdb": "duckdb-engine",
     "snowflake": "snowflake-sqlalchemy",
     "bigquery": "sqlalchemy-bigquery",
     "redshift": "sqlalchemy-redshift redshift_connector",
@@ -61,6 +61,8 @@ def scan_database(text: str, base: Path | None = None) -> pl.LazyFrame:
         SourceError: there is no such database, table or variable, or it cannot be read.
         MissingExtraError: without SQLAlchemy, or the driver.
     """
+    if text.startswith("duckdb://"):
+        return _scan_duckdb(resolved_address(text), text, base)
     with needs("watch", f"reading {scrub_address(text)!r}"):
         from sqlalchemy.exc import SQLAlchemyError
     plain = resolved_address(text)
@@ -71,6 +73,20 @@ def scan_database(text: str, base: Path | None = None) -> pl.LazyFrame:
     raise SourceError(
         f"{scrub_address(text)!r} cannot be read: {sentence}"
     )  # not from the error: that may hold the password
+
+
+def _scan_duckdb(plain: str, text: str, base: Path | None) -> pl.LazyFrame:
+    """By DuckDB itself: SQLAlchemy would need a package between."""
+    address, _, what = plain.partition("#")
+    dialect = DuckDb(address.removeprefix("duckdb://").removeprefix("/"), base)
+    try:
+        source = f"({what}) AS q" if is_query(what) else dialect.table(what, text)
+        names = list(dialect.columns(source))
+        rows = dialect.run(f"SELECT * FROM {source}")
+    finally:
+        dialect.close()
+    values = zip(*rows, strict=True) if rows else [() for _ in names]
+    return pl.DataFrame([column_of(name, column) for name, column in zip(names, values, strict=True)]).lazy()
 
 
 def resolved_address(text: str) -> str:
