@@ -101,6 +101,7 @@ def store(tmp_path):
 
 def test_periods_versions_and_segments_are_read_apart(store):
     assert is_profile_store(store.folder)
+    assert not is_profile_store(store.folder / ("SELECT 1 " * 100))
     days = store.days_within(parse_time_ranges("2026-03-02..2026-03-03"))
     assert days == ["2026-03-02", "2026-03-03"]
     assert {day: p.rows for day, p in store.by_day(days).items()} == {"2026-03-02": 2, "2026-03-03": 3}

@@ -11,9 +11,13 @@ from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Verdict
 from backslide.contracts.errors import ColumnError, ConfigError, SourceError
 from backslide.engine.profile.daily_profiles import profile_days
+from backslide.engine.profile.plan import Plan
+from backslide.engine.profile.profile import profile_batch
 from backslide.engine.profile.profile_store import ProfileStore
 from backslide.engine.pushdown.dialect import SqlDialect
 from backslide.engine.pushdown.source import open_pushdown
+from backslide.engine.pushdown.sql_profile import profile_table
+from backslide.engine.pushdown.statements import TableQuery
 from backslide.engine.sources.open import open_source
 from backslide.engine.window import open_windows
 from backslide.jobs.diagnose import diagnose
@@ -52,6 +56,18 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_duckdb_counts_what_one_pass_here_counts(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(SqlDialect, "sets", 3)  # the last of several statements is shorter
     assert_counts_alike(source, table(), tmp_path / "p")
+
+
+@pytest.mark.parametrize("most", [1, 3, 5, 6])
+def test_of_many_levels_the_same_stay(source: str, most: int):
+    opened = open_pushdown(source, settings_of())
+    assert opened is not None
+    plan = Plan(categorical=("c",), max_levels=most)
+    query = TableQuery(opened.source, "CAST(NULL AS DATE)", "CAST(NULL AS VARCHAR)", {}, {"c": '"c"'})
+    (counted,) = profile_table(opened.dialect, query, plan, frozenset(), {}).values()
+    opened.dialect.close()
+    one, known = counted.columns["c"], profile_batch(table().select("c"), plan).columns["c"]
+    assert one.to_dict() | {"mean": None} == known.to_dict() | {"mean": None}
 
 
 def test_sums_of_a_regression_are_those_of_the_rows(source: str, tmp_path: Path):

@@ -18,7 +18,7 @@ from backslide.contracts.errors import ConfigError, SourceError
 from backslide.engine.pushdown.source import open_pushdown
 from backslide.jobs.diagnose import diagnose
 from backslide.jobs.watch import watch
-from pushdown import assert_counts_alike, settings_of, table
+from pushdown import assert_counts_alike, assert_stored_alike, settings_of, table
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark, pytest.mark.filterwarnings("ignore")]
 HERE = {"kind": "spark", "master": "local[2]"}
@@ -70,7 +70,8 @@ def test_a_diagnosis_with_labels_that_are_joined_there(source: str, tmp_path: Pa
         f"LEFT JOIN parquet.`{tmp_path / 'labels.parquet'}` l USING (id)"
     )
     settings = settings_of(engine=HERE, data={"source": join})
-    settings = settings.model_copy(update={"model": settings.model.model_copy(update={"id": "id"})})
+    fewer = settings.model.model_copy(update={"id": "id", "features": ("c",)})
+    settings = settings.model_copy(update={"model": fewer})
     answer = diagnose("2026-03-01..2026-03-10", "2026-03-11..2026-04-30", settings=settings)
     late = table().filter(pl.col("at") >= pl.datetime(2026, 3, 11), pl.col("label").is_not_null())
     assert answer.metric.current == pytest.approx((late["label"] == late["prediction"]).mean(), rel=1e-12)
@@ -94,7 +95,6 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from backslide.contracts.config import Settings
 from backslide.jobs.profile_days import store_profiles
-from backslide.engine.profile.profile_store import ProfileStore
 
 master, source, folder, victim = sys.argv[1:]
 builder = SparkSession.builder.master(master).config("spark.ui.enabled", "false").config("spark.driver.host", "127.0.0.1")
@@ -106,18 +106,15 @@ done = threading.Event()
 
 def kill():
     while not done.is_set():
-        if tracker.getActiveStageIds():
+        if tracker.getActiveStageIds() and len(tracker.getJobIdsForGroup()) > 2:
             os.killpg(int(victim), signal.SIGKILL)
             return
         time.sleep(0.05)
 
-if int(victim):
-    threading.Thread(target=kill, daemon=True).start()
+threading.Thread(target=kill, daemon=True).start()
 settings = Settings.from_dict(json.loads(os.environ["JOB_SETTINGS"]))
 store_profiles(settings, Path(folder), rows=source)
 done.set()
-store = ProfileStore.open(Path(folder))
-print(json.dumps({f"{day} {key.version}": profile.counts() for day in store.days() for key, profile in store.read(day).items()}))
 session.stop()
 """
 
@@ -164,23 +161,15 @@ def test_a_worker_that_is_killed_changes_no_number(
 ):
     master, workers = cluster
     model = settings_of().model.model_dump(exclude_defaults=True) | {"features": ["x", "c"]}
-    settings = json.dumps({"model": model, "engine": {"kind": "spark"}})
-    answers = []
-    for run, victim in enumerate((0, workers[0].pid)):
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", JOB, master, source, str(tmp_path / f"p{run}"), str(victim)],
-            env=os.environ | {"SPARK_LOCAL_IP": "127.0.0.1", "JOB_SETTINGS": settings},
-            capture_output=True,
-            timeout=600,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr.decode()[-2000:]
-        answers.append(json.loads(done.stdout.decode().splitlines()[-1]))
-    assert workers[0].poll() is not None
-    for group, counts in answers[0].items():
-        again = answers[1][group]
-        assert {k: v for k, v in again.items() if k != "columns"} == {k: v for k, v in counts.items() if k != "columns"}
-        for name, column in counts["columns"].items():
-            for fact, value in column.items():
-                close = pytest.approx(value, rel=1e-12, nan_ok=True) if isinstance(value, float) else value
-                assert again["columns"][name][fact] == close, (group, name, fact)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", JOB, master, source, str(tmp_path / "p"), str(workers[0].pid)],
+        env=os.environ
+        | {"SPARK_LOCAL_IP": "127.0.0.1", "JOB_SETTINGS": json.dumps({"model": model, "engine": {"kind": "spark"}})},
+        capture_output=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    assert workers[0].poll() is not None  # while a stage was running
+    assert workers[1].poll() is None
+    assert_stored_alike(tmp_path / "p", table())

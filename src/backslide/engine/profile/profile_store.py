@@ -101,8 +101,11 @@ class ProfileManifest:
 
 
 def is_profile_store(folder: Path) -> bool:
-    """Whether a folder holds stored profiles."""
-    return (folder / MANIFEST).is_file()
+    """Whether a folder holds stored profiles; what is no path, such as a long query, holds none."""
+    try:
+        return (folder / MANIFEST).is_file()
+    except OSError:
+        return False
 
 
 class ProfileStore:

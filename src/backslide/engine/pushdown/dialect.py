@@ -103,14 +103,6 @@ class SqlDialect(ABC):
             return f"CAST(({column} AT TIME ZONE 'UTC') AS DATE)"
         return f"CAST({column} AS DATE)"
 
-    def binned(self, rows: str, edges: Sequence[Sequence[float]], integers: Sequence[bool]) -> str:
-        """Days, versions and the bins ``b0, b1, ...`` of the values ``x0, x1, ...`` of some rows; -1 where a value is null."""
-        bins = ", ".join(
-            f"CASE WHEN x{i} IS NULL THEN -1 ELSE {self.bin(f'x{i}', one, integer=whole)} END AS b{i}"
-            for i, (one, whole) in enumerate(zip(edges, integers, strict=True))
-        )
-        return f"SELECT d, v, {bins} FROM ({rows}) AS t"
-
     def bin(self, expression: str, edges: Sequence[float], *, integer: bool) -> str:
         """Number of the edges at or below a finite value: a balanced tree of comparisons, so that 300 edges take nine.
 

@@ -7,10 +7,9 @@ bound an error instead, and drop NaN in silence.
 
 from __future__ import annotations
 
-import math
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,8 +36,8 @@ class Spark(SqlDialect):
     name = "spark"
     double = "DOUBLE"
     text = "STRING"
-    sets = 6
-    """More make methods that Java does not compile."""
+    sets = 3
+    """A tree of comparisons is some 15 kB of byte code, and Spark gives up on methods beyond 64 kB."""
 
     def __init__(self, master: str | None) -> None:
         with needs("spark", '[engine] kind = "spark"'), warnings.catch_warnings():
@@ -85,39 +84,10 @@ class Spark(SqlDialect):
         """In the time zone of the session, which is UTC."""
         return f"CAST({column} AS DATE)"
 
-    def binned(self, rows: str, edges: Sequence[Sequence[float]], integers: Sequence[bool]) -> str:
-        """By a binary search in arrays, a step to a select: a tree of comparisons grows beyond what Java compiles."""
-        arrays = [_limits(one, integer=whole) for one, whole in zip(edges, integers, strict=True)]
-        steps = [2**k for k in reversed(range(max(len(limits) for limits, _ in arrays).bit_length()))]
-        length = 2 * steps[0] - 1 if steps else 0
-        numbers = range(len(arrays))
-        carried = ", ".join(["d", "v", *(f"x{i}, e{i}" for i in numbers)])
-        starts = ", ".join(
-            f"concat(array({', '.join(limits)}), array_repeat(CAST(NULL AS {kind}), {length - len(limits)})) AS e{i}, 0 AS p{i}"
-            for i, (limits, kind) in enumerate(arrays)
-        )
-        query = f"SELECT d, v, {', '.join(f'x{i}' for i in numbers)}, {starts} FROM ({rows}) AS t"
-        for step in steps:
-            places = ", ".join(
-                f"p{i} + CASE WHEN x{i} >= element_at(e{i}, p{i} + {step}) THEN {step} ELSE 0 END AS p{i}"
-                for i in numbers
-            )
-            query = f"SELECT {carried}, {places} FROM ({query}) AS t"
-        bins = ", ".join(f"CASE WHEN x{i} IS NULL THEN -1 ELSE p{i} END AS b{i}" for i in numbers)
-        return f"SELECT d, v, {bins} FROM ({query}) AS t"
-
     def selected(self, name: str, kind: str) -> str:
         """Times without a zone: those with one come in the zone of this machine."""
         quoted = self.quote(name)
         return f"CAST({quoted} AS TIMESTAMP_NTZ) AS {quoted}" if kind == "timestamp" else quoted
-
-
-def _limits(edges: Sequence[float], *, integer: bool) -> tuple[list[str], str]:
-    """Literals of the edges and their type; integers end where the largest one does, which no value is beyond."""
-    if not integer:
-        return [f"{edge!r}D" for edge in edges], "DOUBLE"
-    whole = [math.ceil(edge) for edge in edges]
-    return [f"CAST({max(limit, -(2**63))} AS BIGINT)" for limit in whole if limit < 2**63], "BIGINT"
 
 
 def open_spark(text: str, settings: Settings) -> PushdownTable:
@@ -163,7 +133,9 @@ def _start(master: str | None) -> SparkSession:
     builder = builder.appName("backslide").config("spark.ui.enabled", "false")
     if master is not None:
         builder = builder.remote(master) if master.startswith("sc://") else builder.master(master)
-    session: SparkSession = builder.getOrCreate()
+    session: SparkSession = builder.config("spark.ui.showConsoleProgress", "false").getOrCreate()
+    if master is None or not master.startswith("sc://"):
+        session.sparkContext.setLogLevel("ERROR")
     return session
 
 

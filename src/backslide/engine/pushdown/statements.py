@@ -76,12 +76,16 @@ def bins(
             for name in part
         ]
         finite = [f"{value} AS x{i}" for i, value in enumerate(values)]
-        binned = dialect.binned(
-            _rows(query, finite), [edges[name] for name in part], [name in integers for name in part]
-        )
+        binned = [
+            f"CASE WHEN x{i} IS NULL THEN -1 ELSE {dialect.bin(f'x{i}', edges[name], integer=name in integers)} END AS b{i}"
+            for i, name in enumerate(part)
+        ]
         places = ", ".join(f"b{i}" for i in range(len(part)))
         sets = ", ".join(f"(d, v, b{i})" for i in range(len(part)))
-        statements.append(f"SELECT d, v, {places}, COUNT(*) FROM ({binned}) AS u GROUP BY GROUPING SETS ({sets})")
+        statements.append(
+            f"SELECT d, v, {places}, COUNT(*) FROM (SELECT d, v, {', '.join(binned)} FROM ({_rows(query, finite)}) AS t) AS u "
+            f"GROUP BY GROUPING SETS ({sets})"
+        )
     return statements
 
 
