@@ -54,6 +54,20 @@ def test_deploys_are_read_wherever_they_are_kept(tmp_path: Path, name: str, cont
     assert events[-1].at == NOON
 
 
+def test_texts_that_are_cut_are_counted(tmp_path: Path):
+    pytest.importorskip("deltalake")
+    long, short = "a new form " * 60, "deploy v2"
+    entries = [{"time": 1_772_366_400_000 + k, "text": text, "tags": []} for k, text in enumerate((long, short))]
+    (tmp_path / "grafana.json").write_text(json.dumps(entries))
+    (tmp_path / "table.csv").write_text(f"at,text\n2026-03-02T12:00:00Z,{long}\n2026-03-03T12:00:00Z,{short}\n")
+    take = ("log", "event", "--model", "loans", "--from")
+    first = backslide(tmp_path, *take, "grafana.json")
+    assert first.out == "loans: 2 events added, 1 text cut after 500 characters\n", first.err
+    second = json.loads(backslide(tmp_path, *take, "table.csv", "--json").out)
+    assert (second["added"], second["cut"]) == (2, 1)
+    assert "cut" not in json.loads(backslide(tmp_path, "log", "event", short, "--model", "loans", "--json").out)
+
+
 def test_tags_of_a_checkout_come_once_and_show_no_secret(tmp_path: Path):
     pytest.importorskip("deltalake")
     when = "2026-03-01T12:00:00+00:00"

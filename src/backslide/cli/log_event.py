@@ -22,7 +22,7 @@ def run(
     as_json: bool,
 ) -> int:
     """Write what was typed or read, and say how much of it was new."""
-    from backslide.log.dated_events import DatedText, add_events
+    from backslide.log.dated_events import LONGEST, DatedText, add_events
     from backslide.log.event_files import read_events
     from backslide.log.reading import open_log
 
@@ -40,14 +40,17 @@ def run(
         events = [DatedText(datetime.now(UTC) if at is None else _moment(at), words)]
     name = open_log(store).name if model is None else model
     added = add_events(store, name, events, spool=spool)
+    cut = sum(event.cut for event in events)
     if as_json:
         content = {"model": name, "read": len(events) + ours + others, "added": added, "alarms_left_out": ours}
         content |= {"left_out": others} if others else {}
+        content |= {"cut": cut} if cut else {}
         say(json.dumps({"format": "backslide.log-event/1", **content}, indent=2))
         return 0
     rest = f", {len(events) - added} there already" if added < len(events) else ""
     rest += f", {ours} of our own alarms left out" if ours else ""
     rest += f", {others} entries left out that tell of no deploy" if others else ""
+    rest += f", {counted(cut, 'text')} cut after {LONGEST} characters" if cut else ""
     say(f"{name}: {counted(added, 'event')} added{rest}")
     return 0
 

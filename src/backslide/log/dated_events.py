@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,6 +26,8 @@ class DatedText:
 
     at: datetime
     text: str
+    cut: bool = field(default=False, compare=False)
+    """Whether the text was longer than an event keeps."""
 
 
 def read_annotations(data: Any) -> tuple[list[DatedText], int]:
@@ -47,14 +49,14 @@ def read_annotations(data: Any) -> tuple[list[DatedText], int]:
         if OURS in names:
             ours += 1
             continue
-        words = " ".join((text or ", ".join(names)).split())[:LONGEST]
+        words = " ".join((text or ", ".join(names)).split())
         if not words:
             raise LogError(f"annotation {number}: expected a text or tags, got neither")
         try:
             at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=float(time))
         except (OverflowError, ValueError):
             raise LogError(f"annotation {number}: expected a time in milliseconds, got {time}") from None
-        events.append(DatedText(at, words))
+        events.append(DatedText(at, words[:LONGEST], cut=len(words) > LONGEST))
     return events, ours
 
 

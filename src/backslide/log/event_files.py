@@ -148,11 +148,12 @@ def _milliseconds(value: Any) -> datetime | None:
 
 
 def _event(at: Any, words: Iterable[Any], number: int) -> DatedText:
-    text = " ".join(" ".join(str(word) for word in words if word).split())[:LONGEST]
+    text = " ".join(" ".join(str(word) for word in words if word).split())
     try:
         moment = at if isinstance(at, datetime) else datetime.fromisoformat(str(at))
     except ValueError:
         moment = None
     if moment is None or not text:
         raise LogError(f"entry {number}: expected a time such as 2026-03-01T12:00:00Z and a text, got {at!r}")
-    return DatedText(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC), scrub(text))
+    at = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return DatedText(at, scrub(text[:LONGEST]), cut=len(text) > LONGEST)
