@@ -16,6 +16,7 @@ from backslide.contracts.errors import LogError
 from backslide.log.label_sample import draw, inclusion, read_answers, share, systematic, take_back, uncertainty
 from backslide.log.reading import open_log
 from backslide.log.rollup import rollup
+from commands import backslide
 
 pytest.importorskip("deltalake")
 
@@ -119,6 +120,24 @@ def test_labels_go_out_and_come_back(tmp_path: Path):
     assert set(rows.filter(pl.col("id").is_in(put_right["id"].implode()))["label"]) == {"b"}
     late = draw(open_log(tmp_path), 1000, since=pl.col("at") >= datetime(2026, 3, 15, tzinfo=UTC))
     assert set(late["inclusion"]) == {1.0}
+
+
+def test_late_labels_come_from_a_table_for_what_was_served(tmp_path: Path):
+    filled(tmp_path / "log")
+    outcomes = pl.DataFrame({"id": ["r-60", "r-61", "elsewhere"], "label": [True, None, False]})
+    outcomes.write_parquet(tmp_path / "outcomes.parquet")
+    name = open_log(tmp_path / "log").name
+    for added in (1, 0):
+        done = backslide(tmp_path, "log", "label", "outcomes.parquet")
+        assert done.code == 0, done.err
+        assert done.out.startswith(f"{name}: {added} labels added; 1 of 2 rows")
+        assert f"left out: 1 rows of ids that are not in the log of {name!r}" in done.err
+    found = open_log(tmp_path / "log").labels().filter(pl.col("source") == "table").collect()
+    assert found.select("id", "value").rows() == [("r-60", "true")]
+    outcomes.rename({"label": "outcome"}).write_parquet(tmp_path / "other.parquet")
+    refused = backslide(tmp_path, "log", "label", "other.parquet")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "'label' is missing" in refused.err
 
 
 def test_numbers_come_back_as_numbers(tmp_path: Path):

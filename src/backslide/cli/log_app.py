@@ -190,11 +190,14 @@ def event(
 
 @log.command()
 def label(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with the columns id and label.")],
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="CSV, or a table (Parquet, Delta, a URI), with the columns id and label."),
+    ],
     store: Store = "log",
     model: OneModel = None,
     spool: Spool = None,
-    source: Annotated[str | None, option("--source", "NAME", "Source of the labels; default: drawn.")] = None,
+    source: Annotated[str | None, option("--source", "NAME", "Source of the labels; default: drawn, or table.")] = None,
     by: Annotated[str | None, option("--by", "NAME", "Who labelled.")] = None,
     json: PrintJson = False,
 ) -> int:

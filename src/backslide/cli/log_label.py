@@ -6,11 +6,19 @@ import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backslide.cli.output import note, say
 from backslide.contracts.errors import LogError
 from backslide.contracts.files import whole_file
 from backslide.contracts.say import count, percent
+from backslide.contracts.secrets import scrub_address
+
+if TYPE_CHECKING:
+    import polars as pl
+
+TABLES = (".parquet", ".pq", ".arrow", ".feather", ".ipc")
+"""Ends of the names of tables; anything else is CSV, as people fill it in."""
 
 
 def to_label(
@@ -48,19 +56,28 @@ def to_label(
 
 
 def label(
-    store: str, file: Path, *, model: str | None, spool: Path | None, source: str | None, by: str | None, as_json: bool
+    store: str, file: str, *, model: str | None, spool: Path | None, source: str | None, by: str | None, as_json: bool
 ) -> int:
-    """Take labels in, and say what they tell."""
+    """Take labels in, and say what they tell; of a table that holds other ids, too, those of the log alone."""
     from backslide.log.label_sample import read_answers, take_back
     from backslide.log.paths import DRAWN, lock_spool, spool_root
     from backslide.log.reading import open_log
 
-    answers = read_answers(file)
+    table = "://" in file or Path(file).is_dir() or file.lower().endswith(TABLES)
+    answers = _answers_of(file) if table else read_answers(Path(file))
     with lock_spool(spool_root(store, spool)):
-        done = take_back(open_log(store, model), answers, source=source or DRAWN, by=by)
+        log = open_log(store, model)
+        others = answers.height
+        if table:
+            answers = answers.join(log.predictions().select("id").unique().collect(), on="id", how="semi")
+        others -= answers.height
+        done = take_back(log, answers, source=source or ("table" if table else DRAWN), by=by)
     if as_json:
-        say(json.dumps({"format": "backslide.log-label/1", **asdict(done)}, indent=2))
+        content = asdict(done) | ({"left_out": others} if others else {})
+        say(json.dumps({"format": "backslide.log-label/1", **content}, indent=2))
         return 0
+    if others:
+        note(f"left out: {count(others)} rows of ids that are not in the log of {done.model!r}")
     say(f"{done.model}: {done.added} labels added; {done.labelled} of {done.rows} rows in the file have one")
     if done.right is not None and done.of_rows is not None:
         mean, low, high = done.right
@@ -71,6 +88,22 @@ def label(
         if done.labelled < done.rows:
             say("  as far as the rows without a label are like the others")
     return 0
+
+
+def _answers_of(source: str) -> pl.DataFrame:
+    """Columns id and label of a table, as texts."""
+    import polars as pl
+
+    from backslide.contracts.labels import label_text
+    from backslide.engine.sources.open import open_source
+
+    frame = open_source(source)
+    missing = [name for name in ("id", "label") if name not in frame.collect_schema()]
+    if missing:
+        raise LogError(f"expected the columns 'id' and 'label' in {scrub_address(source)}; {missing[0]!r} is missing")
+    rows = frame.select(pl.col("id").cast(pl.String), "label").drop_nulls("id").collect(engine="streaming")
+    texts = [None if value is None else label_text(value) for value in rows["label"]]
+    return rows.with_columns(pl.Series("label", texts, dtype=pl.String))
 
 
 def _day(text: str) -> datetime:
