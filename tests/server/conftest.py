@@ -9,10 +9,16 @@ import pytest
 
 pytest.importorskip("fastapi")
 pytest.importorskip("httpx")
-from running_server import RunningServer, start
+from running_server import STORES, RunningServer, start, store_url
+
+
+@pytest.fixture(params=STORES)
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningServer]:
+    """With everything at its default."""
+    yield from start(tmp_path, store_url(request))
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[RunningServer]:
-    """On SQLite, with everything at its default."""
+def sqlite_server(tmp_path: Path) -> Iterator[RunningServer]:
+    """On SQLite alone: for tests that the kind of store says nothing about."""
     yield from start(tmp_path)

@@ -20,8 +20,9 @@ PATIENCE = 120
 class LiveServer:
     """Started on a free port; ``url`` says where."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
-        lines = ["[server]", "min_free_disk = 0", *(f"{key} = {str(value).lower()}" for key, value in settings.items())]
+    def __init__(self, folder: Path, *, store: str | None = None, **settings: object) -> None:
+        lines = ["[server]", "min_free_disk = 0", *(f"{key} = {value}" for key, value in settings.items())]
+        lines += [] if store is None else ["[store]", f'url = "{store}"']
         (folder / "backslide.toml").write_text("\n".join(lines), encoding="utf-8")
         self.folder = folder
         self.port = 0

@@ -11,11 +11,13 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("httpx")
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 
 from backslide.contracts.config import Settings
 from backslide.server.app import create_app
 from backslide.server.context import Context
 from backslide.store.accounts import SCOPES
+from backslide.store.tables import metadata
 
 
 @dataclass
@@ -39,4 +41,16 @@ def start(folder: Path, url: str | None = None, **server: object) -> Iterator[Ru
     secrets = {scope: context.accounts.create_token(scope, (scope,), "tests")[1] for scope in SCOPES}
     with TestClient(app, base_url="http://127.0.0.1", follow_redirects=False) as client:
         yield RunningServer(client, context, secrets)
+    if url is not None:
+        with context.database.engine.begin() as connection:
+            connection.execute(text(f"truncate {', '.join(metadata.tables)}"))
     context.database.close()
+
+
+STORES = ["sqlite", pytest.param("postgresql", marks=[pytest.mark.postgres, pytest.mark.slow])]
+"""The same tests on both; the second in continuous integration."""
+
+
+def store_url(request: pytest.FixtureRequest) -> str | None:
+    """Of the kind that the fixture was parametrised with."""
+    return None if request.param == "sqlite" else f"postgresql://{request.getfixturevalue('postgres')}"

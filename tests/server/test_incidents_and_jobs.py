@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "monitor"))
 
-from running_server import RunningServer, start
+from running_server import STORES, RunningServer, start, store_url
 from streams_of_logs import REFERENCE, config, served
 
 from backslide.server.runner import JobRunner
@@ -35,8 +35,8 @@ estimate = false
 URL = "/api/v1/models/loans/incidents/1"
 
 
-@pytest.fixture(name="watched", scope="module")
-def _watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+@pytest.fixture(name="watched", scope="module", params=STORES)
+def _watched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("watched")
 
     def broken(columns):
@@ -45,7 +45,7 @@ def _watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer
     config(folder, served(41, REFERENCE + 20, rows=100, change=broken))
     (folder / "loans.toml").write_text(CONFIG, encoding="utf-8")
     (folder / "broken.toml").write_text("[modell]", encoding="utf-8")
-    for server in start(folder, models=["*.toml"]):
+    for server in start(folder, store_url(request), models=["*.toml"]):
         schedule = Schedule(server.context, "one")
         schedule.tick()
         schedule.tick()

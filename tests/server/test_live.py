@@ -7,19 +7,28 @@ import json
 import random
 import re
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "monitor"))
+
 from live import LiveServer
+from sqlalchemy import text
+from streams_of_logs import REFERENCE, config, served
 
 from backslide.contracts.errors import ConfigError
 from backslide.log.reading import open_log
 from backslide.log.recorder import Recorder
 from backslide.log.rollup import rollup
 from backslide.server.client import Client, Forwarder, ServerError
+from backslide.store.database import open_database
+from backslide.store.leases import Leases
+from backslide.store.tables import metadata
 from scale import runs
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "server.md"
@@ -97,6 +106,50 @@ def test_a_signal_lets_requests_end(tmp_path):
         assert server.process.wait(120) == 143
         assert "Traceback" not in server.said()
         assert counts(server)["predictions"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_two_processes_share_one_postgres(postgres, tmp_path):
+    url = f"postgresql://{postgres}"
+    config(tmp_path, served(41, REFERENCE + 5, rows=60))
+    model = '[model]\nname = "loans"\nlabel = "label"\nprediction = "prediction"\ntimestamp = "served_at"\n'
+    windows = (
+        '[windows]\nreference = "2026-01-05..2026-02-15"\n[data]\nsource = "log.parquet"\n[watch]\ndiagnose = false\n'
+    )
+    (tmp_path / "loans.toml").write_text(model + windows, encoding="utf-8")
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    options = {"store": url, "models": f'["{tmp_path}/loans.toml"]', "rollup_every": '"1s"'}
+    with LiveServer(folders[0], **options) as first, LiveServer(folders[1], **options) as second:
+        token = first.token("admin")
+        clients = [Client(one.url, token) for one in (first, second)]
+        for number, client in enumerate(clients):  # a token of one opens the other
+            client.record("loans", {"income": number}, id=f"r-{number}")
+        ended = _wait(lambda: [j for j in clients[1].call("GET", "/api/v1/jobs")["jobs"] if j["status"] == "done"])
+        assert len(clients[0].call("GET", "/api/v1/jobs")["jobs"]) == len(ended) == 1, "one of them led"
+        assert [client.models()[0]["status"] is not None for client in clients] == [True, True]
+        database = open_database(url, tmp_path)
+        try:
+            leases = Leases(database)
+            leader = leases.holder("watch")
+            assert leader is not None
+            number = next(i for i, one in enumerate((first, second)) if f"-{one.process.pid}-" in leader)
+            assert (first, second)[number].end() == 143
+            assert _wait(lambda: leases.holder("watch") not in (None, leader)), "the other one leads"
+        finally:
+            with database.engine.begin() as connection:
+                connection.execute(text(f"truncate {', '.join(metadata.tables)}"))
+            database.close()
+
+
+def _wait(look):
+    end = time.monotonic() + 120
+    while not (found := look()):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return found
 
 
 @pytest.mark.slow

@@ -24,8 +24,8 @@ CHECKS = [
 ]
 
 
-def test_the_description_names_every_part(server):
-    document = server.client.get("/openapi.json").json()
+def test_the_description_names_every_part(sqlite_server):
+    document = sqlite_server.client.get("/openapi.json").json()
     tags = {tag for path in document["paths"].values() for one in path.values() for tag in one["tags"]}
     assert tags == {"operations", "records", "queries", "incidents", "jobs", "administration"}
     for path in document["paths"].values():
@@ -36,10 +36,10 @@ def test_the_description_names_every_part(server):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_no_server_error_and_no_answer_beside_the_description(server):
-    headers = server.headers("admin")
-    server.client.post("/api/v1/models/loans/predictions", json={"features": {}}, headers=headers)
-    schema = schemathesis.openapi.from_asgi("/openapi.json", server.client.app, headers={"Host": "127.0.0.1"})
+def test_no_server_error_and_no_answer_beside_the_description(sqlite_server):
+    headers = sqlite_server.headers("admin")
+    sqlite_server.client.post("/api/v1/models/loans/predictions", json={"features": {}}, headers=headers)
+    schema = schemathesis.openapi.from_asgi("/openapi.json", sqlite_server.client.app, headers={"Host": "127.0.0.1"})
     failures = []
     for result in schema.get_all_operations():
         operation = result.ok()

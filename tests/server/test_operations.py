@@ -54,13 +54,13 @@ def test_more_requests_than_are_taken_are_asked_to_come_again(tmp_path):
         assert server.client.get("/api/v1/models").status_code == 200
 
 
-def test_a_store_that_is_away_is_503_in_one_line(server):
-    server.context.database.engine.dispose()
-    (server.context.settings.base / "backslide.db").write_bytes(b"no database" * 1000)
-    answer = server.client.get("/ready")
+def test_a_store_that_is_away_is_503_in_one_line(sqlite_server):
+    sqlite_server.context.database.engine.dispose()
+    (sqlite_server.context.settings.base / "backslide.db").write_bytes(b"no database" * 1000)
+    answer = sqlite_server.client.get("/ready")
     assert answer.status_code == 503
     assert re.match(r"the store sqlite:\S+ is damaged", answer.json()["detail"])
-    assert server.client.get("/api/v1/models").status_code == 503
+    assert sqlite_server.client.get("/api/v1/models").status_code == 503
 
 
 def test_logs_are_one_json_object_a_line_without_secrets():
@@ -73,15 +73,15 @@ def test_logs_are_one_json_object_a_line_without_secrets():
 
 
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def test_a_backup_is_restored_elsewhere(kind, tmp_path, request, server):
-    context = server.context
+def test_a_backup_is_restored_elsewhere(kind, tmp_path, request, sqlite_server):
+    context = sqlite_server.context
     context.database.mute("loans", Mute("missing:*", "known"))
-    server.client.post(
-        "/api/v1/models/loans/predictions", json={"features": {"a": 1}}, headers=server.headers("ingest")
+    sqlite_server.client.post(
+        "/api/v1/models/loans/predictions", json={"features": {"a": 1}}, headers=sqlite_server.headers("ingest")
     )
     context.store.roll_up()
-    server.client.post(
-        "/api/v1/models/loans/predictions", json={"features": {"a": 2}}, headers=server.headers("ingest")
+    sqlite_server.client.post(
+        "/api/v1/models/loans/predictions", json={"features": {"a": 2}}, headers=sqlite_server.headers("ingest")
     )
     file = tmp_path / "backup.tar.gz"
     counts = write_backup(context.settings, context.database, file, with_log=True)
@@ -100,7 +100,7 @@ def test_a_backup_is_restored_elsewhere(kind, tmp_path, request, server):
         for other in start(folder, url):
             other.context.store.roll_up()
             assert other.context.store.open("loans").counts()["predictions"] == 2
-            headers = server.headers("ingest")
+            headers = sqlite_server.headers("ingest")
             assert other.client.get("/openapi.json", headers=headers).status_code == 200
     finally:
         database.close()
@@ -112,8 +112,8 @@ def test_a_backup_is_restored_elsewhere(kind, tmp_path, request, server):
             again.close()
 
 
-def test_what_is_no_backup_is_refused_in_one_line(tmp_path, server):
+def test_what_is_no_backup_is_refused_in_one_line(tmp_path, sqlite_server):
     file = tmp_path / "x.tar.gz"
     file.write_bytes(b"no archive")
     with pytest.raises(ConfigError, match="cannot be read as a backup"):
-        restore_backup(server.context.settings, server.context.database, file)
+        restore_backup(sqlite_server.context.settings, sqlite_server.context.database, file)

@@ -71,60 +71,62 @@ def test_one_post_makes_a_deploy_event_and_twice_the_same_is_one(server):
         (b"\xff", "prediction 0: invalid json"),
     ],
 )
-def test_what_is_no_record_is_said_in_one_line_and_nothing_is_written(server, data, words):
-    answer = send(server, data)
+def test_what_is_no_record_is_said_in_one_line_and_nothing_is_written(sqlite_server, data, words):
+    answer = send(sqlite_server, data)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert words in answer.json()["detail"]
-    assert server.context.store.counts() == {}
+    assert sqlite_server.context.store.counts() == {}
 
 
-def test_a_stream_says_which_line_is_none_and_what_is_kept(server, monkeypatch):
+def test_a_stream_says_which_line_is_none_and_what_is_kept(sqlite_server, monkeypatch):
     monkeypatch.setattr(bodies, "PORTION", 10)
     parts = [lines(ONE, {**ONE, "id": "r-2"}), b"\n", b'{"id": "r-3"}\n']
-    answer = server.client.post(
-        URL, content=iter(parts), headers={**server.headers("ingest"), "Content-Type": "application/x-ndjson"}
+    answer = sqlite_server.client.post(
+        URL, content=iter(parts), headers={**sqlite_server.headers("ingest"), "Content-Type": "application/x-ndjson"}
     )
     assert answer.status_code == 422
     assert answer.json()["detail"] == "prediction 4, features: field required; 0 records before it are kept"
 
 
 @pytest.mark.parametrize("line", [b"{", b"[]", b'{"k": "x"}', b"\xff", b'{"i": 1}'])
-def test_lines_of_no_recorder_are_refused(server, line):
-    answer = send(server, b'{"k":"e","t":1,"y":"x"}\n' + line, "lines", **{"Content-Type": "application/x-ndjson"})
+def test_lines_of_no_recorder_are_refused(sqlite_server, line):
+    answer = send(
+        sqlite_server, b'{"k":"e","t":1,"y":"x"}\n' + line, "lines", **{"Content-Type": "application/x-ndjson"}
+    )
     assert (answer.status_code, answer.json()["detail"][:34]) == (422, "line 2: expected a line as a recor")
 
 
-def test_limits(server, monkeypatch):
-    settings = server.context.settings
+def test_limits(sqlite_server, monkeypatch):
+    settings = sqlite_server.context.settings
     small = settings.server.model_copy(update={"max_body": 0.001, "max_records": 2})
-    server.context.settings = settings.model_copy(update={"server": small})
-    assert send(server, b" " * 1001).status_code == 413
-    assert send(server, [{"features": {}}] * 3).json()["detail"].startswith("expected at most 2 records")
-    assert send(server, ONE, **{"Content-Type": "text/csv"}).status_code == 415
-    assert send(server, ONE, **{"Content-Encoding": "gzip"}).status_code == 415
+    sqlite_server.context.settings = settings.model_copy(update={"server": small})
+    assert send(sqlite_server, b" " * 1001).status_code == 413
+    assert send(sqlite_server, [{"features": {}}] * 3).json()["detail"].startswith("expected at most 2 records")
+    assert send(sqlite_server, ONE, **{"Content-Type": "text/csv"}).status_code == 415
+    assert send(sqlite_server, ONE, **{"Content-Encoding": "gzip"}).status_code == 415
     monkeypatch.setattr("backslide.server.predictions.disk_usage", lambda _: SimpleNamespace(free=-1))
-    server.context.store._asked = -1e9
-    answer = send(server, ONE)
+    sqlite_server.context.store._asked = -1e9
+    answer = send(sqlite_server, ONE)
     assert (answer.status_code, answer.headers["retry-after"]) == (507, "60")
 
 
-def test_a_disk_that_cannot_be_written_is_no_success(server, monkeypatch):
-    send(server, ONE)
+def test_a_disk_that_cannot_be_written_is_no_success(sqlite_server, monkeypatch):
+    send(sqlite_server, ONE)
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("backslide.log.recorder.os.write", full)
-    answer = send(server, ONE)
+    answer = send(sqlite_server, ONE)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert "No space left" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("name", ["..", "a%2Fb", "a%00", " a", "a%20", "x" * 200])
-def test_names_that_are_no_folders_are_refused(server, name):
-    answer = server.client.post(
-        f"/api/v1/models/{name}/predictions", content=json.dumps(ONE), headers=server.headers("ingest")
+def test_names_that_are_no_folders_are_refused(sqlite_server, name):
+    answer = sqlite_server.client.post(
+        f"/api/v1/models/{name}/predictions", content=json.dumps(ONE), headers=sqlite_server.headers("ingest")
     )
     assert answer.status_code in (404, 405, 422)
-    assert server.context.store.models() == []
+    assert sqlite_server.context.store.models() == []
