@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
@@ -61,30 +61,45 @@ def validation_sentence(error: dict[str, object]) -> str:
     return f"{place}: {str(error['msg']).lower()}"
 
 
+def _answer(request: Request, status: int, detail: str, *, retry_after: int | None = None) -> Response:
+    """The answer, for a person where a browser asks for a page."""
+    answer = problem(status, detail, retry_after=retry_after)
+    if not _for_a_person(request):
+        return answer
+    from backslide.server.pages.site import render  # pages raise what this module shows
+
+    page = render("problem.html.j2", title=HTTPStatus(status).phrase, detail=scrub(detail)[:LONGEST])
+    kept = {name: value for name, value in answer.headers.items() if name in ("retry-after", "www-authenticate")}
+    return HTMLResponse(page, status, kept)
+
+
+def _for_a_person(request: Request) -> bool:
+    return not request.url.path.startswith("/api/") and "text/html" in request.headers.get("accept", "")
+
+
 def register(app: FastAPI) -> None:
     """Let every error take this shape."""
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, ProblemError)
-        page = not request.url.path.startswith("/api/") and "text/html" in request.headers.get("accept", "")
-        if error.status == HTTPStatus.UNAUTHORIZED and page and request.method == "GET":
+        if error.status == HTTPStatus.UNAUTHORIZED and _for_a_person(request) and request.method == "GET":
             return RedirectResponse(request.url_for("login_page").include_query_params(next=request.url.path), 303)
-        return problem(error.status, error.detail, retry_after=error.retry_after)
+        return _answer(request, error.status, error.detail, retry_after=error.retry_after)
 
-    async def invalid(_: Request, error: Exception) -> Response:
+    async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, validation_sentence(error.errors()[0]))
+        return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, validation_sentence(error.errors()[0]))
 
-    async def unrouted(_: Request, error: Exception) -> Response:
+    async def unrouted(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        answer = problem(error.status_code, str(error.detail))
+        answer = _answer(request, error.status_code, str(error.detail))
         answer.headers.update(error.headers or {})
         return answer
 
-    async def ours(_: Request, error: Exception) -> Response:
+    async def ours(request: Request, error: Exception) -> Response:
         away = isinstance(error, StoreError)
         status = HTTPStatus.SERVICE_UNAVAILABLE if away else HTTPStatus.BAD_REQUEST
-        return problem(status, str(error), retry_after=5 if away else None)
+        return _answer(request, status, str(error), retry_after=5 if away else None)
 
     app.add_exception_handler(ProblemError, refused)
     app.add_exception_handler(RequestValidationError, invalid)

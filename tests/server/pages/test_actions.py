@@ -109,6 +109,32 @@ def test_a_job_can_be_stopped_and_what_failed_says_why(fresh):
     assert "It did not work: the log is &lt;empty&gt;" in words(person.get(f"/jobs/{job.job}"))
 
 
+def test_a_look_and_comparisons_are_started_from_the_page(fresh, monkeypatch):
+    _known(monkeypatch, fresh.context)
+    person = Person(fresh)
+    assert "Compare as configured" in person.get(f"/models/{ALARMED}?tab=models")
+    assert "May the candidate take over?" in words(person.post(f"/models/{ALARMED}/jobs", kind="gate"))
+    assert "A look at model-001" in words(person.post(f"/models/{ALARMED}/jobs", kind="watch"))
+    fresh.context.jobs.take("me")
+    job = fresh.context.jobs.take("me")
+    fresh.context.jobs.finish(job.job, result={"status": "quiet", "summary": "Quiet: 9 streams."})
+    assert "Quiet: 9 streams." in words(person.get(f"/jobs/{job.job}"))
+    assert "A look at" not in person.get(f"/models/{ALARMED}"), "looks of the schedule would fill the list"
+    person.post(f"/models/{ALARMED}/jobs", status=422, kind="rollup")
+
+
+def test_a_browser_gets_a_page_where_a_program_gets_a_problem(fresh):
+    person = Person(fresh)
+    accept = {"Accept": "text/html,*/*", **person.headers}
+    answer = fresh.client.get("/models/nobody<b>", headers=accept)
+    assert answer.status_code == 404
+    assert "There is no such model" in words(answer.text)
+    assert fresh.client.get("/nowhere", headers=accept).text.startswith("<!doctype html>")
+    answer = fresh.client.get("/models/nobody")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert fresh.client.get("/api/v1/models/nobody/streams", headers=accept).json()["status"] == 404
+
+
 def test_rows_to_label_go_out_and_come_back(fresh, monkeypatch):
     person = Person(fresh)
     folder = fresh.context.settings.base / LABEL_REQUESTS

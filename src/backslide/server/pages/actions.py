@@ -151,6 +151,15 @@ def unmute_streams(
     return _back(view, model_path(model), "unmuted", tab="watching")
 
 
+@router.post("/models/{slug}/jobs")
+def start_job(
+    view: Operator, context: Parts, slug: str, kind: Annotated[Literal["shadow", "gate", "watch"], Form()]
+) -> RedirectResponse:
+    """Compare two models, hold a candidate against the gate, or look now."""
+    job = submit(context, JobRequest(kind=kind, model=model_named(context, slug)), view.caller.name)
+    return RedirectResponse(view.link(f"/jobs/{job.job}"), SEE)
+
+
 @router.post("/models/{slug}/diagnose")
 def diagnose(
     view: Operator,

@@ -33,14 +33,15 @@ def job_page(view: Reader, context: Parts, name: str) -> HTMLResponse:
     body = None
     if job.status == "done":
         body = body_of(queries(context), ("job", job.job), lambda: _document(context.jobs.result(job.job)))
-    return respond(view, "job.html.j2", job=job, body=body, **_worded(view, job))
+    said = _summary(context.jobs.result(job.job)) if job.status == "done" and body is None else ""
+    return respond(view, "job.html.j2", job=job, body=body, said=said, **_worded(view, job))
 
 
 @router.get("/jobs/{name}/state")
 def job_state(view: Reader, context: Parts, name: str) -> HTMLResponse:
     """How far it is; once it has ended the whole page is loaded again."""
     job = _job(context, name)
-    answer = respond(view, "job_state.html.j2", job=job, body=None, **_worded(view, job))
+    answer = respond(view, "job_state.html.j2", job=job, body=None, said="", **_worded(view, job))
     if not job.live:
         answer.headers["HX-Refresh"] = "true"
     return answer
@@ -67,3 +68,8 @@ def _worded(view: View, job: QueuedJob) -> dict[str, Any]:
     if job.started is not None and job.finished is not None:
         asked += f"; took {max(1, round((job.finished - job.started).total_seconds()))} s"
     return {"heading": words_of(job), "asked": f"{asked}."}
+
+
+def _summary(result: Json | None) -> str:
+    """What a look said; it has no report of its own."""
+    return "" if result is None else str(result.get("summary") or "")

@@ -128,7 +128,7 @@ def _over_time(view: View, context: Parts, answer: ModelLook, also: list[str]) -
     ask, report = queries(context), answer.report
     listed, total = ask.incidents(IncidentFilter("all", answer.model))
     card = ask.card(answer.model)
-    jobs = context.jobs.jobs(answer.model, limit=8)
+    asked = [one for one in context.jobs.jobs(answer.model) if one.kind == "diagnose"]
     return {
         "incidents": listed[:6],
         "more_incidents": total if total > 6 else 0,
@@ -136,7 +136,7 @@ def _over_time(view: View, context: Parts, answer: ModelLook, also: list[str]) -
         "placeholder": Markup("") if card is None else spark(card["lines"], "the last periods in small"),
         "chosen": _chosen(view, report),
         "dated": grid_of(report).length == timedelta(days=1),
-        "jobs": [stack.worded(one) for one in jobs],
+        "jobs": [stack.worded(one) for one in asked[:8]],
     }
 
 

@@ -84,4 +84,9 @@ def words_of(job: QueuedJob) -> str:
             spans.append(span.replace("..", " to "))
     if job.kind == "diagnose" and len(spans) == 2:
         return f"Why {spans[1]} is worse than {spans[0]}"
-    return f"{job.kind}{': ' if spans else ''}{', '.join(spans)}"
+    named = {
+        "shadow": "The current model against the former one",
+        "gate": "May the candidate take over?",
+        "watch": f"A look at {job.model}",
+    }
+    return named.get(job.kind, job.kind.capitalize())

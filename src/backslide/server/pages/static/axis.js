@@ -3,6 +3,7 @@
   "use strict";
   const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
   const TALL = 190, LOW = 96, PHONE = 640;
+  const IDLE = 5 * 60 * 1000;
 
   const zoned = (zone) => (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone);
 
@@ -40,6 +41,10 @@
       }).observe(this.holder);
       if (this.form) this.form.addEventListener("input", () => this.plots.forEach((plot) => plot.redraw(false)));
       addEventListener("popstate", () => this.restore());
+      // Somebody who comes back after a while sees what is there now.
+      document.addEventListener("visibilitychange", () => {
+        if (!document.hidden && this.data && Date.now() - this.loaded > IDLE) this.load();
+      });
     }
 
     async load() {
@@ -51,6 +56,7 @@
         this.holder.textContent = `The chart could not be read (${error.message}). Reload the page to try again; its numbers are in the table below.`;
         return;
       }
+      this.loaded = Date.now();
       this.view = this.wanted();
       this.draw();
       this.box.dataset.drawn = "true";
