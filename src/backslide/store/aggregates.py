@@ -15,6 +15,7 @@ from sqlalchemy import and_, select
 
 from backslide.contracts import say
 from backslide.contracts.finding import Estimate
+from backslide.store.database import insert_once
 from backslide.store.memory import Json
 from backslide.store.tables import diagnoses, incident_details, looks, series
 
@@ -195,10 +196,10 @@ def _rounded(value: float | None) -> float | int | None:
 
 
 def _replace(connection: Connection, table: Table, key: Mapping[str, Any], **values: Any) -> None:
-    """Update the row of a key, or insert it."""
+    """Update the row of a key, or insert it; of two looks at once neither fails."""
     same = and_(*(table.c[name] == value for name, value in key.items()))
     if not connection.execute(table.update().where(same).values(**values)).rowcount:
-        connection.execute(table.insert().values(**key, **values))
+        insert_once(connection, table.name, {**key, **values})
 
 
 def read_series(

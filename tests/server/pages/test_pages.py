@@ -37,7 +37,15 @@ def test_filters_stand_in_the_address(filled):
     zoned = page(filled, "/?tz=Asia%2FTokyo&which=open")
     assert 'href="/models?tz=Asia%2FTokyo"' in zoned
     assert 'value="Asia/Tokyo" selected' in zoned
-    for odd in ("which=x", "page=99999", "page=-1", "tz=..%2F..%2Fetc%2Fpasswd", "tz=%00", "q=%25_!%25"):
+    for odd in (
+        "which=x",
+        "page=99999",
+        "page=-1",
+        "tz=..%2F..%2Fetc%2Fpasswd",
+        "tz=%00",
+        "q=%25_!%25%00",
+        "model=%00&owner=%00",
+    ):
         page(filled, f"/?{odd}")
 
 
@@ -121,8 +129,21 @@ def test_an_incident_is_one_file_that_needs_no_server(filled):
 
 
 def test_what_is_not_there_is_said_so(filled):
-    for url in ("/models/nobody", f"/models/{ALARMED}/incidents/99", "/jobs/x", "/static/x.css", "/static/../site.py"):
+    for url in (
+        "/models/nobody",
+        f"/models/{ALARMED}/incidents/99",
+        "/jobs/x",
+        "/jobs/%00",
+        "/static/x.css",
+        "/static/../site.py",
+    ):
         assert filled.client.get(url).status_code == 404, url
+
+
+def test_numbers_that_no_database_holds_are_refused(filled):
+    for number in ("0", "-1", "99999999999999999999", "x"):
+        assert filled.client.get(f"/models/{ALARMED}/incidents/{number}").status_code == 422
+    assert filled.client.get(f"/models/{ALARMED}/axis.json?also=%00,missing").status_code == 200
 
 
 def test_nothing_is_inline_and_nothing_comes_from_elsewhere(filled):

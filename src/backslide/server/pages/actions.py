@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 
 from backslide.server.context import Context
 from backslide.server.jobs import JobRequest, submit
-from backslide.server.pages.parts import Operator, Parts, incident_of, model_named, queries
+from backslide.server.pages.parts import Number, Operator, Parts, incident_of, model_named, plain, queries
 from backslide.server.pages.queries import ListedIncident
 from backslide.server.pages.site import View, incident_path, model_path
 from backslide.server.problems import ProblemError
@@ -38,6 +38,7 @@ def _written(text: str, what: str) -> str:
     Raises:
         ProblemError: it is empty.
     """
+    text = plain(text)
     if not text.strip():
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{what} is empty; write it and send the form again")
     return text.strip()
@@ -51,7 +52,7 @@ def _day(text: str) -> str:
 
 
 @router.post("/models/{slug}/incidents/{number}/acknowledge")
-def acknowledge(view: Operator, context: Parts, slug: str, number: int) -> RedirectResponse:
+def acknowledge(view: Operator, context: Parts, slug: str, number: Number) -> RedirectResponse:
     """Somebody has seen it; without an owner it becomes theirs."""
     one, _ = incident_of(context, slug, number)
     context.desk.acknowledge(one.model, one.incident, None if one.owner else view.caller.name)
@@ -60,11 +61,12 @@ def acknowledge(view: Operator, context: Parts, slug: str, number: int) -> Redir
 
 
 @router.post("/models/{slug}/incidents/{number}/owner")
-def assign(view: Operator, context: Parts, slug: str, number: int, owner: Name = "") -> RedirectResponse:
+def assign(view: Operator, context: Parts, slug: str, number: Number, owner: Name = "") -> RedirectResponse:
     """Give it to somebody, or to nobody."""
     one, _ = incident_of(context, slug, number)
-    context.desk.assign(one.model, one.incident, owner.strip() or None)
-    _note(view, context, "assign", one, owner=owner.strip())
+    name = plain(owner).strip()
+    context.desk.assign(one.model, one.incident, name or None)
+    _note(view, context, "assign", one, owner=name)
     return _back(view, incident_path(one.model, one.number), "assigned")
 
 
@@ -73,22 +75,23 @@ def mark(
     view: Operator,
     context: Parts,
     slug: str,
-    number: int,
+    number: Number,
     mark: Annotated[Literal["fixed", "false", "known"], Form()],
     note: Text,
 ) -> RedirectResponse:
     """Say what it was: a false alarm counts against the promise, and what fixed it is found by the next one."""
     one, data = incident_of(context, slug, number)
     covers = [(m["stream"], m["level"], m["raised"]) for m in data["members"]]
-    context.database.mark(one.model, one.incident, mark, _written(note, "the note"), covers)
+    text = _written(note, "the note")
+    context.database.mark(one.model, one.incident, mark, text, covers)
     if one.acknowledged is None:
         context.desk.acknowledge(one.model, one.incident, one.owner or view.caller.name)
-    _note(view, context, f"mark {mark}", one, note=note.strip())
+    _note(view, context, f"mark {mark}", one, note=text)
     return _back(view, incident_path(one.model, one.number), "marked")
 
 
 @router.post("/models/{slug}/incidents/{number}/reopen")
-def reopen(view: Operator, context: Parts, slug: str, number: int) -> RedirectResponse:
+def reopen(view: Operator, context: Parts, slug: str, number: Number) -> RedirectResponse:
     """Take back what was said of it."""
     one, _ = incident_of(context, slug, number)
     context.desk.reopen(one.model, one.incident)
@@ -98,7 +101,7 @@ def reopen(view: Operator, context: Parts, slug: str, number: int) -> RedirectRe
 
 @router.post("/models/{slug}/incidents/{number}/mute")
 def mute_incident(
-    view: Operator, context: Parts, slug: str, number: int, reason: ShortText, until: Name
+    view: Operator, context: Parts, slug: str, number: Number, reason: ShortText, until: Name
 ) -> RedirectResponse:
     """Its streams call nobody until a day."""
     one, data = incident_of(context, slug, number)
@@ -116,7 +119,7 @@ def _literal(stream: str) -> str:
 
 
 @router.post("/models/{slug}/incidents/{number}/notes")
-def annotate(view: Operator, context: Parts, slug: str, number: int, text: Text) -> RedirectResponse:
+def annotate(view: Operator, context: Parts, slug: str, number: Number, text: Text) -> RedirectResponse:
     """Write something beside it."""
     one, _ = incident_of(context, slug, number)
     context.desk.annotate(one.model, one.incident, view.caller.name, _written(text, "the note"))
@@ -134,7 +137,7 @@ def mute_streams(
 ) -> RedirectResponse:
     """Streams of a model call nobody until a day."""
     model = model_named(context, slug)
-    why, end = _written(reason, "the reason"), _day(until)
+    why, end, pattern = _written(reason, "the reason"), _day(until), _written(pattern, "the pattern")
     context.database.mute(model, Mute(pattern, why, end))
     context.accounts.note(view.caller.name, "mute", model, pattern=pattern, reason=why, until=end)
     return _back(view, model_path(model), "muted", tab="watching")
@@ -146,7 +149,7 @@ def unmute_streams(
 ) -> RedirectResponse:
     """Take back a mute."""
     model = model_named(context, slug)
-    context.database.unmute(model, pattern)
+    context.database.unmute(model, plain(pattern))
     context.accounts.note(view.caller.name, "unmute", model, pattern=pattern)
     return _back(view, model_path(model), "unmuted", tab="watching")
 

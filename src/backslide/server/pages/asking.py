@@ -15,7 +15,7 @@ from backslide.contracts.files import write_whole
 from backslide.log.label_sample import ANSWER, read_answers
 from backslide.report.render.site import file_name
 from backslide.server.context import Context
-from backslide.server.pages.parts import Operator, Parts, Reader, answer_of, incident_of
+from backslide.server.pages.parts import Number, Operator, Parts, Reader, answer_of, incident_of
 from backslide.server.pages.queries import ListedIncident
 from backslide.server.pages.site import incident_path
 from backslide.server.problems import ProblemError
@@ -70,14 +70,14 @@ def _rows(file: Path) -> int:
 
 
 @router.post("/models/{slug}/incidents/{number}/ask")
-def ask(view: Operator, context: Parts, slug: str, number: int) -> RedirectResponse:
+def ask(view: Operator, context: Parts, slug: str, number: Number) -> RedirectResponse:
     """Draw the rows whose labels would decide, in the background."""
     one, data = incident_of(context, slug, number)
     return _start(view, context, one, data)
 
 
 @router.get("/models/{slug}/incidents/{number}/labels.csv")
-def download(view: Reader, context: Parts, slug: str, number: int) -> Response:
+def download(view: Reader, context: Parts, slug: str, number: Number) -> Response:
     """The rows that wait for labels."""
     one, _ = incident_of(context, slug, number)
     file = request_file(context, one)
@@ -91,7 +91,7 @@ def download(view: Reader, context: Parts, slug: str, number: int) -> Response:
 
 @router.post("/models/{slug}/incidents/{number}/answers")
 def answers(
-    view: Operator, context: Parts, slug: str, number: int, answers: Annotated[UploadFile, File()]
+    view: Operator, context: Parts, slug: str, number: Number, answers: Annotated[UploadFile, File()]
 ) -> RedirectResponse:
     """Take the file back with labels, and judge again."""
     one, data = incident_of(context, slug, number)

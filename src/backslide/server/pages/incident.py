@@ -21,6 +21,7 @@ from backslide.server.context import Context
 from backslide.server.pages import asking, model, words
 from backslide.server.pages.parts import (
     NO_DIAGNOSIS,
+    Number,
     Parts,
     Reader,
     answer_of,
@@ -44,7 +45,9 @@ MOST_CAUSES = 5
 
 
 @router.get("/models/{slug}/incidents/{number}")
-def incident_page(view: Reader, context: Parts, slug: str, number: int, tab: str = "", part: str = "") -> HTMLResponse:
+def incident_page(
+    view: Reader, context: Parts, slug: str, number: Number, tab: str = "", part: str = ""
+) -> HTMLResponse:
     """One incident."""
     one, data = incident_of(context, slug, number)
     tab = tab if tab in {key for key, _ in TABS} else ""
@@ -152,7 +155,7 @@ def _rows(context: Context, one: ListedIncident, data: Json, brief: Json | None)
 
 
 @router.get("/models/{slug}/incidents/{number}/axis.json")
-def axis(view: Reader, context: Parts, slug: str, number: int) -> JSONResponse:
+def axis(view: Reader, context: Parts, slug: str, number: Number) -> JSONResponse:
     """The chart around an incident: the streams that moved, some weeks before and after."""
     one, data = incident_of(context, slug, number)
     answer = answer_of(context, one.model)
@@ -172,7 +175,7 @@ def _around(period: str, data: Json) -> tuple[int, int] | None:
 
 
 @router.get("/models/{slug}/incidents/{number}/export.html")
-async def export(view: Reader, context: Parts, slug: str, number: int) -> Response:
+async def export(view: Reader, context: Parts, slug: str, number: Number) -> Response:
     """The incident as one file that needs no server."""
     name, text = await run_in_threadpool(_export, context, slug, number)
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Security-Policy": EXPORTED}
@@ -183,7 +186,7 @@ EXPORTED = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data
 """A file to keep brings its style with it; should a browser show it in place, no script of it runs."""
 
 
-def _export(context: Context, slug: str, number: int) -> tuple[str, str]:
+def _export(context: Context, slug: str, number: Number) -> tuple[str, str]:
     one, _ = incident_of(context, slug, number)
     answer = answer_of(context, one.model)
     assert answer is not None, "an incident is written together with the answer of its look"

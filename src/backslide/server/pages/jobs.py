@@ -20,7 +20,7 @@ router = APIRouter(include_in_schema=False)
 
 
 def _job(context: Parts, name: str) -> QueuedJob:
-    job = context.jobs.job(name)
+    job = context.jobs.job(name) if name.isascii() and name.isalnum() else None
     if job is None:
         raise ProblemError(HTTPStatus.NOT_FOUND, "there is no such job")
     return job

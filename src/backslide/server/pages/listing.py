@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
 from backslide.contracts import say
-from backslide.server.pages.parts import Parts, Reader, commands, lost_word, queries, spark_label
+from backslide.server.pages.parts import Parts, Reader, commands, lost_word, plain, queries, spark_label
 from backslide.server.pages.queries import PAGE, STATES, IncidentFilter, ListedIncident, ListedModel, Which
 from backslide.server.pages.site import respond
 from backslide.server.pages.sparks import spark
@@ -45,10 +45,10 @@ def incidents_page(
     """Incidents, those first that ask for somebody."""
     asked: Which = which if which in STATES else "all"
     number = int(page) if page.isascii() and page.isdigit() and 0 < len(page) < 6 else 1
-    wish = IncidentFilter(asked, model, owner, q, max(number, 1))
+    wish = IncidentFilter(asked, plain(model), plain(owner), plain(q), max(number, 1))
     ask = queries(context)
     shown, total = ask.incidents(wish)
-    counts = ask.counts(model)
+    counts = ask.counts(wish.model)
     models = ask.names()
     return respond(
         view,

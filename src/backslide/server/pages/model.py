@@ -28,6 +28,7 @@ from backslide.server.pages.parts import (
     commands,
     lines_of,
     model_named,
+    plain,
     queries,
 )
 from backslide.server.pages.queries import IncidentFilter
@@ -56,7 +57,7 @@ NO_FAULTS = "None is seen. They are read before any label comes once [watch] fau
 
 
 def _also(text: str) -> list[str]:
-    return [name for name in text.split(",") if name][:6]
+    return [name for name in plain(text).split(",") if name][:6]
 
 
 @router.get("/models/{slug}")

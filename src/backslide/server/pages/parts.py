@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 from markupsafe import Markup
 
 from backslide.contracts import say
@@ -45,6 +45,12 @@ async def operating(request: Request, caller: Annotated[Caller, Depends(require(
 Reader = Annotated[View, Depends(reading)]
 Operator = Annotated[View, Depends(operating)]
 Parts = Annotated[Context, Depends(context_of)]
+Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
+def plain(text: str) -> str:
+    """A text that every database takes: PostgreSQL knows no NUL."""
+    return text.replace("\0", "")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import and_, case, desc, func, not_, or_, select
@@ -25,6 +25,8 @@ PAGE = 50
 CANDIDATES = 400
 """Past incidents, the latest, that are compared with one."""
 MOST_ALIKE = 5
+KEPT_DAYS = 90
+"""Age at which reports that are laid out are let go."""
 KIND_WEIGHT, FEATURE_WEIGHT, STREAM_WEIGHT, MODEL_WEIGHT = 4, 2, 1, 1
 ALIKE_FROM = 3
 """Weight at which a past incident counts as similar: the same model and stream alone are not enough."""
@@ -207,8 +209,10 @@ class PageQueries(Records):
         return found
 
     def keep_rendering(self, digest: str, body: str) -> None:
-        """Keep it for the next reader."""
+        """Keep it for the next reader; what nobody drew for long is drawn again."""
         with self.transaction() as connection:
+            old = utc_now() - timedelta(days=KEPT_DAYS)
+            connection.execute(renderings.delete().where(renderings.c.created < old))
             insert_once(connection, "renderings", {"digest": digest, "body": body, "created": utc_now()})
 
     def hush(self, model: str, incident: str, reason: str) -> None:
