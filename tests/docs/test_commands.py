@@ -103,6 +103,6 @@ def test_options_that_a_row_of_the_readme_names_are_options_of_its_command():
     assert len(rows) >= 14
     for name, rest in rows:
         command: Any = COMMAND.commands[name]
-        commands = getattr(command, "commands", {"": command}).values()
+        commands = [command, *getattr(command, "commands", {}).values()]
         known = {option for one in commands for param in one.params for option in param.opts}
         assert set(re.findall(r"(?<!\w)--[a-z][a-z-]*", rest)) <= known, name
