@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from fastapi.testclient import TestClient
+from running_server import start
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
@@ -41,3 +43,31 @@ def test_it_refuses_to_listen_to_others_without_a_token():
     with pytest.raises(ConfigError, match="refusing to listen at 0"):
         check_binding(Settings.from_dict({"server": {"host": "0.0.0.0"}}), protected=False)
     check_binding(Settings.from_dict({"server": {"host": "127.0.0.1"}}), protected=False)
+
+
+def test_what_another_site_makes_a_browser_send_is_refused(server):
+    data = {"token": server.secrets["read"]}
+    for origin in ("https://evil.example", "null", "http://127.0.0.1:9"):
+        assert server.client.post("/login", data=data, headers={"Origin": origin}).status_code == 403
+    assert server.client.post("/login", data=data, headers={"Origin": "http://127.0.0.1"}).status_code == 303
+
+
+def test_behind_a_proxy_reading_needs_a_login(tmp_path):
+    for server in start(tmp_path, https=True):
+        answer = server.client.get("/api/v1/models")
+        assert answer.status_code == 401
+        assert "max-age" in answer.headers["strict-transport-security"]
+        begun = server.client.post("/login", data={"token": server.secrets["read"]})
+        assert "secure" in begun.headers["set-cookie"].lower()
+
+
+def test_an_internal_error_shows_nothing_of_itself(server, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError("a secret")
+
+    monkeypatch.setattr(type(server.context.models), "configured", fail)
+    client = TestClient(server.client.app, base_url="http://127.0.0.1", raise_server_exceptions=False)
+    answer = client.get("/api/v1/models")
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert "secret" not in answer.text
+    assert "content-security-policy" in answer.headers

@@ -18,9 +18,9 @@ class ServerSettings(SettingsSection):
     names: tuple[str, ...] = ()
     """Host names under which browsers and clients reach the server, beside ``host`` and this machine's own; ``*``: any."""
     https: bool = False
-    """Whether a proxy in front of the server speaks HTTPS: cookies are then sent over HTTPS alone."""
+    """Whether a proxy in front of the server speaks HTTPS: cookies are then sent over HTTPS alone, and reading needs a login."""
     require_login: bool = False
-    """Whether reading needs a token or a session as well; always so beyond this machine."""
+    """Whether reading needs a token or a session as well; always so beyond this machine, and with ``https``."""
     session_hours: float = Field(default=12.0, gt=0, le=720)
     log: str = "log"
     """Folder or object-store URI of the prediction log."""

@@ -61,7 +61,8 @@ def create_app(settings: Settings, *, database: Database | None = None, backgrou
     app.state.telemetry = telemetry = Telemetry()
     telemetry.watch(app.state.context)
     app.state.tokens = TokenCache()
-    app.state.login_for_reading = settings.server.require_login or not is_local(settings.server.host)
+    server = settings.server  # with a proxy in front, everybody comes from this machine
+    app.state.login_for_reading = server.require_login or server.https or not is_local(server.host)
     problems.register(app)
     app.include_router(api.router)
     app.include_router(login.router)

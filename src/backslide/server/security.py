@@ -28,6 +28,7 @@ HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
+SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 CACHED, FRESH = (b"cache-control", b"public, max-age=3600"), (b"cache-control", b"no-store")
 LOGGER = logging.getLogger("backslide.server.requests")
 FREE_AREAS = frozenset(("health", "metrics"))
@@ -87,19 +88,22 @@ class Shell:
             answer = problem(HTTPStatus.MISDIRECTED_REQUEST, "this host name is not among [server] names")
             await answer(scope, receive, send)
             return
+        if scope["method"] not in SAFE and not _of_this_site(scope):
+            await problem(HTTPStatus.FORBIDDEN, "another site made the browser send this")(scope, receive, send)
+            return
         area = area_of(scope["path"], scope["method"])
         if self._at_work >= self._most and area not in FREE_AREAS:
             words = f"{self._most} requests are at work ([server] max_requests); try again"
             self._telemetry.requests.labels(area, "429").inc()
             await problem(HTTPStatus.TOO_MANY_REQUESTS, words, retry_after=1)(scope, receive, send)
             return
-        begun, status = time.perf_counter(), 500
+        begun, status, started = time.perf_counter(), 500, False
         more = [*self._headers, CACHED if area == "static" else FRESH]
 
         async def with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, started
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, started = message["status"], True
                 known = {name for name, _ in message.get("headers", ())}
                 message["headers"] = [*message.get("headers", ()), *(one for one in more if one[0] not in known)]
             await send(message)
@@ -107,6 +111,11 @@ class Shell:
         self._at_work += 1
         try:
             await self._app(scope, receive, with_headers)
+        except Exception:
+            if not started:
+                words = "internal error; the log of the server says where"
+                await problem(HTTPStatus.INTERNAL_SERVER_ERROR, words)(scope, receive, with_headers)
+            raise
         finally:
             self._at_work -= 1
             seconds = time.perf_counter() - begun
@@ -121,9 +130,17 @@ class Shell:
             LOGGER.log(logging.ERROR if status >= 500 else logging.INFO, "request", extra=about)
 
     def _named(self, scope: Scope) -> bool:
-        for name, value in scope["headers"]:
-            if name == b"host":
-                host = value.decode("latin-1").lower()
-                bare = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-                return bare in self._names
-        return False
+        host = _header(scope, b"host")
+        bare = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+        return bare in self._names
+
+
+def _of_this_site(scope: Scope) -> bool:
+    """Whether a browser that says where a request comes from says: from here. Programs say nothing."""
+    origin = _header(scope, b"origin")
+    return not origin or origin.partition("://")[2] == _header(scope, b"host")
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    value: bytes = next((one for key, one in scope["headers"] if key == name), b"")
+    return value.decode("latin-1").lower()
