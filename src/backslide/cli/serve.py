@@ -127,7 +127,8 @@ def _prepared_demo() -> Path:
         from backslide.server.pages.demo import demo_token, prepare_demo
     with progress(quiet=False) as report_progress:
         config = prepare_demo(DEMO, report_progress)
-    note(f"Everything in {DEMO} is simulated. To press buttons, log in with the token {demo_token(config)}")
+    note(f"Everything in {DEMO} is simulated. To press buttons, log in with this token:")
+    say(demo_token(config))  # notes show no secrets
     return config
 
 

@@ -24,6 +24,23 @@ def test_days_are_moved_by_whole_weeks_so_that_the_last_is_today():
         assert 99 <= history.days <= 105
 
 
+def test_the_command_says_how_to_log_in(tmp_path, monkeypatch, capsys):
+    from backslide.cli import serve
+    from backslide.server.pages import demo
+
+    config = tmp_path / "backslide.toml"
+    config.write_text(demo.SERVER, encoding="utf-8")
+    monkeypatch.setattr(demo, "prepare_demo", lambda folder, progress: config)
+    assert serve._prepared_demo() == config
+    output = capsys.readouterr()
+    assert "simulated" in output.err
+    secrets = output.out.split()
+    assert len(secrets) == 1
+    app = create_app(Settings.load(config))
+    assert app.state.context.accounts.find(secrets[0]) is not None
+    app.state.context.database.close()
+
+
 @pytest.mark.slow
 def test_the_demo_has_an_open_incident_and_one_that_was_like_it(tmp_path):
     config = prepare_demo(tmp_path / "demo")
