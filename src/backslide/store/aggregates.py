@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -80,7 +81,9 @@ def _card(report: Json, streams: Sequence[Json]) -> Json:
             numbers = by_name[name]["number"]
             first = numbers[-SPARK] if first is None and len(numbers) > SPARK else first
             kept = [i for i, n in enumerate(numbers) if first is None or n >= first][-SPARK:]
-            lines[name] = {key: [by_name[name][key][i] for i in kept] for key in ("number", "value", "low", "high")}
+            lines[name] = {
+                key: [_rounded(by_name[name][key][i]) for i in kept] for key in ("number", "value", "low", "high")
+            }
     head = next((published[name] for name in (*HEADS, "confidence") if name in published), None)
     judged = next((one["periods"] for one in report["streams"] if one["kind"] == "performance"), 0)
     incidents = [one for one in report["incidents"] if one["open"]]
@@ -192,6 +195,8 @@ def _parts(one: Json) -> Iterator[tuple[int, Json]]:
 def _rounded(value: float | None) -> float | int | None:
     if value is None or isinstance(value, int):
         return value
+    if not math.isfinite(value):
+        return None  # JSON knows neither NaN nor infinity, and no line goes there
     return say.significant(value, DIGITS)
 
 

@@ -9,8 +9,10 @@ import shlex
 import tomllib
 from importlib.resources import files
 
+import numpy as np
 from filled_server import ALARMED, OPEN, QUIET, UNTIL, page, words
 
+from backslide.contracts.watch import WatchReport
 from backslide.contracts.watch_settings import parse_duration
 from server_pages import fill, paths
 
@@ -91,6 +93,23 @@ def test_the_axis_joins_streams_alarms_events_and_labels(filled):
     assert data["events"][0]["text"] == "deploy v0"
     around = filled.client.get(f"/models/{ALARMED}/incidents/1/axis.json").json()
     assert len(around["x"]) < 160
+
+
+def test_what_is_no_number_leaves_a_gap(server):
+    from server_pages import _report, _series
+
+    numbers = list(range(20500, 20600))
+    series = [_series(name, name, numbers, np.random.default_rng(3)) for name in ("performance", "confidence")]
+    report = WatchReport.from_dict(_report("gaps", numbers, series, UNTIL, with_open=False)).to_dict()
+    for one in series:
+        one["value"][-1], one["high"][-2] = float("nan"), float("inf")
+    book = server.context.database.book("gaps", {})
+    with book.transaction():
+        book.number([one["id"] for one in report["incidents"]])
+        book.keep_report(report, series)
+    assert "gaps" in words(page(server, "/models"))
+    data = server.client.get("/models/gaps/axis.json").json()
+    assert data["panels"][0]["lines"][0]["values"][-1] is None
 
 
 def test_the_same_numbers_stand_in_a_table(filled):
