@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from backslide.contracts.config import PayloadSettings
 from backslide.contracts.errors import LogError
 from backslide.contracts.roles import Roles
+from backslide.log.payloads import bodies
 from backslide.log.payloads import ingest as module
 from backslide.log.payloads.bodies import request_rows, response_rows
 from backslide.log.payloads.exchange import UnreadableRecordError
@@ -310,3 +311,27 @@ def test_mistakes_are_one_line(arguments: tuple[str, ...], words: str, tmp_path:
     assert (done.code, done.out) == (2, "")
     assert done.err.count("\n") == 1
     assert words in done.err
+
+
+@pytest.mark.parametrize("vectors", [False, True])
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        [{"name": "x", "shape": [1, 3], "datatype": "FP64", "data": [1.5, 2, None]}],
+        [{"name": "a", "shape": [1], "data": [4]}, {"shape": [1, 1], "data": [5]}],
+        [{"name": "x", "shape": [1, 2], "data": [1, 2]}, {"name": "wide", "shape": [1, 40], "data": list(range(40))}],
+        [{"name": "x", "shape": [2, 1], "data": [1, 2]}],
+        [{"name": "x", "shape": [1, 2], "data": [[1, 2]]}],
+        [{"name": "x", "shape": [1, 1], "datatype": "BYTES", "data": ["a"]}],
+        [{"name": "x", "data": [7]}],
+        [{"name": "x", "shape": [1, True], "data": [7]}],
+    ],
+)
+def test_the_quick_way_to_read_one_row_reads_it_like_the_usual_one(tensors: list[dict[str, Any]], vectors: bool):
+    for names in ((), ("p", "q", "r")):
+        quick = bodies._row_of_tensors(tensors, names, vectors=vectors)
+        if tensors[0].get("shape") == [1, 3]:
+            assert quick is not None
+        if quick is not None:
+            usual = bodies._columns_to_rows(bodies._tensor_columns(tensors, names, vectors=vectors), None)
+            assert [quick] == usual

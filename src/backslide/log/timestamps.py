@@ -42,7 +42,9 @@ def seconds(at: Any) -> float:
 
 
 def _number(at: Any) -> float:
-    if hasattr(at, "dtype"):  # a scalar or an array of one
+    if at.__class__ is str:
+        at = datetime.fromisoformat(at)
+    elif hasattr(at, "dtype"):  # a scalar or an array of one
         known = to_json_value(at)
         at = known["$t"] if isinstance(known, dict) and "$t" in known else known
     elif to_json_value(at) is None:  # NaT is a datetime, too

@@ -70,7 +70,10 @@ def _read_file(path: Path) -> Iterator[dict[str, Any]]:
                 if number > 1:
                     raise SourceError(f"{path}, line {number}: expected one JSON object a line ({error})") from None
                 record = _whole(path, line + file.read(), error)  # one object or array over several lines
-            yield from record if isinstance(record, list) else [record]
+            if isinstance(record, list):
+                yield from record
+            else:
+                yield record
 
 
 def _whole(path: Path, text: bytes, error: ValueError) -> Any:

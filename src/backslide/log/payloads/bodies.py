@@ -67,6 +67,9 @@ def request_rows(body: Any, settings: PayloadSettings) -> list[Row]:
         if isinstance(split := body.get("dataframe_split"), dict):
             return _split_rows(split, settings)
         if _is_tensors(body.get("inputs")):
+            one = _row_of_tensors(body["inputs"], settings.features)
+            if one is not None:
+                return [_renamed(one, settings)]
             return _columns_to_rows(_tensor_columns(body["inputs"], settings.features), settings)
         for key in (*ROWS_BY_PROTOCOL, *ROWS_BY_HABIT):
             if isinstance(body.get(key), (list, dict)) and (key in ROWS_BY_PROTOCOL or body.keys() <= {key, *ENVELOPE}):
@@ -91,6 +94,9 @@ def response_rows(body: Any, settings: PayloadSettings) -> list[Row]:
         if "error" in body or "error_code" in body:
             raise UnreadableRecordError("calls that failed")
         if _is_tensors(body.get("outputs")):
+            one = _row_of_tensors(body["outputs"], (), vectors=True)
+            if one is not None:
+                return [_answer(one, settings)]
             columns = _tensor_columns(body["outputs"], (), vectors=True)
             return [_answer(item, settings) for item in _columns_to_rows(columns, None)]
         for key in ("predictions", "outputs", "output", "results"):
@@ -142,8 +148,8 @@ def _positions(values: Sequence[Any], settings: PayloadSettings) -> Row:
 
 
 @lru_cache
-def _numbered(width: int) -> tuple[str, ...]:
-    return tuple(f"feature_{k}" for k in range(width))
+def _numbered(width: int, begins: str = "feature_") -> tuple[str, ...]:
+    return tuple(f"{begins}{k}" for k in range(width))
 
 
 def _only_name(settings: PayloadSettings) -> str:
@@ -160,6 +166,31 @@ def _is_tensors(values: Any) -> bool:
     return isinstance(values, list) and bool(values) and all(isinstance(v, dict) and "data" in v for v in values)
 
 
+def _row_of_tensors(tensors: Sequence[Mapping[str, Any]], names: Sequence[str], *, vectors: bool = False) -> Row | None:
+    """What ``_tensor_columns`` makes of flat tensors of one row, which most calls are, in a third of the time; else None."""
+    row: Row = {}
+    for k, tensor in enumerate(tensors):
+        data, shape = tensor["data"], tensor.get("shape")
+        plain = type(data) is list and data and type(data[0]) is not list and tensor.get("datatype") != "BYTES"
+        if not plain or type(shape) is not list or set(map(type, shape)) != {int} or shape[0] != 1:
+            return None
+        width = len(data)
+        if prod(shape) != width:
+            return None
+        name = str(tensor.get("name") or f"tensor_{k}")
+        if width == 1:
+            row[name] = data[0]
+        elif vectors:
+            row[name] = data
+        elif len(names) == width:
+            row.update(zip(names, data, strict=True))
+        elif width <= WIDEST:
+            row.update(zip(_numbered(width, f"{name}_"), data, strict=True))
+        else:
+            return None
+    return row
+
+
 def _tensor_columns(
     tensors: Sequence[Mapping[str, Any]], names: Sequence[str], *, vectors: bool = False
 ) -> dict[str, list[Any]]:
@@ -174,7 +205,7 @@ def _tensor_columns(
     for k, tensor in enumerate(tensors):
         name, data = str(tensor.get("name") or f"tensor_{k}"), _flat(tensor["data"])
         shape = tensor.get("shape") or [len(data)]
-        if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+        if not isinstance(shape, list) or any(type(size) is not int or size < 0 for size in shape):
             raise UnreadableRecordError(f"tensors whose shape is no list of sizes ({name})")
         rows, width = (shape[0], prod(shape[1:])) if shape else (1, 1)
         if rows * width != len(data):
@@ -207,9 +238,13 @@ def _text(value: Any, tensor: Mapping[str, Any]) -> Any:
 def _columns_to_rows(columns: Mapping[str, list[Any]], settings: PayloadSettings | None) -> list[Row]:
     if not all(isinstance(values, list) for values in columns.values()):
         raise UnreadableRecordError("columns that are no lists")
-    if len({len(values) for values in columns.values()}) > 1:
+    sizes = set(map(len, columns.values()))
+    if len(sizes) > 1:
         raise UnreadableRecordError("columns of one body with other numbers of rows")
-    names = [name if settings is None else settings.columns.get(name, name) for name in columns]
+    renamed = settings.columns if settings is not None else None
+    names = [renamed.get(name, name) for name in columns] if renamed else list(columns)
+    if sizes == {1}:  # most calls are about one row
+        return [{name: values[0] for name, values in zip(names, columns.values(), strict=True)}]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 

@@ -21,7 +21,7 @@ def read_event(record: dict[str, Any]) -> Exchange:
     Raises:
         UnreadableRecordError: it is no event of a request or a response.
     """
-    event = _attributes(record)
+    event = record if "type" in record and "id" in record else _attributes(record)  # as the specification writes them
     kind = str(event.get("type") or event.get("reqtype") or "")
     # Seldon numbers every message; its request id is what both halves share.
     id = event.get("requestid") or event.get("id")
@@ -31,8 +31,8 @@ def read_event(record: dict[str, Any]) -> Exchange:
     body = decode(body) if isinstance(body, (str, bytes)) else body
     if body is None:
         raise UnreadableRecordError("events without a body")
-    half = Exchange(str(id), event.get("time"))
-    half.extra = {name: value for name in EXTRA if (value := event.get(name))}
+    extra = {name: event[name] for name in EXTRA if event.get(name)}
+    half = Exchange(str(id), event.get("time"), extra=extra)
     if kind.endswith(".request"):
         half.request = body
     else:
@@ -44,8 +44,6 @@ def read_event(record: dict[str, Any]) -> Exchange:
 
 def _attributes(record: dict[str, Any]) -> dict[str, Any]:
     """Attributes by their lower-case names, without the prefix that they have among headers."""
-    if "type" in record and "id" in record:
-        return record  # as the specification writes them
     event = {key.lower(): value for key, value in record.items()}
     headers = event.pop("headers", None)
     if isinstance(headers, dict):

@@ -147,11 +147,13 @@ def _rows(
             if at != at:
                 report.without_time += 1
             report.decided += sum(answer.get("decided", False) for answer in answers)
-            several = len(features) > 1
+            if len(features) == 1:
+                yield list(_lines(call.id, at, features[0], answers[0], call, roles))
+                continue
             yield [
                 row
                 for k, (own, answer) in enumerate(zip(features, answers, strict=True))
-                for row in _lines(f"{call.id}-{k}" if several else call.id, at, own, answer, call, roles)
+                for row in _lines(f"{call.id}-{k}", at, own, answer, call, roles)
             ]
         except UnreadableRecordError as reason:
             reasons[str(reason)] += 1
