@@ -10,7 +10,7 @@ import tables
 import worlds
 from backslide.causes.columns.broken_associations import tie_products
 from backslide.causes.faults.base import Fault
-from backslide.causes.faults.markers import describe
+from backslide.causes.faults.markers import describe, levels_of_columns
 from backslide.causes.faults.recognition import find_faults
 from backslide.causes.faults.subset_rules import find_markers
 from backslide.causes.faults.subsets import recognise_within
@@ -128,3 +128,11 @@ def test_rows_are_described_among_those_that_could_have_been_hit():
     assert found.expression.startswith("at >= DATE ")
     assert (found.current == late).mean() > 0.96
     assert describe(case, np.zeros(current.height, bool), among=among) is None
+
+
+def test_a_column_that_was_not_logged_in_the_reference_marks_rows_of_now():
+    reference, current = tables.months(0)
+    case = worlds.case_of(tables.scenario(reference.with_columns(host=pl.lit(None, dtype=pl.String)), current))
+    host = next(levels for levels in levels_of_columns(case) if levels.column == "host")
+    assert (host.reference == -1).all()
+    assert set(host.current) == set(range(len(host.texts)))

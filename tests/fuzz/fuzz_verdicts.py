@@ -103,7 +103,7 @@ def _wrong_json(text: str) -> str | None:
 
 
 def _alive(html: str) -> str | None:
-    if re.search(r"<script>alert|<img[^>]*onerror|<img[^>]*src=[\"']?(?!data:)", html):
+    if re.search(r"<script>alert|<img[^>]*onerror|<img[^>]*src=(?![\"']?(?:data:|[\w-]+\.svg[\"']))", html):
         return "the page runs what stood in the data"
     if re.search(r"<(?:script|link|iframe)[^>]*(?:src|href)=", html):
         return "the page loads something"

@@ -200,7 +200,7 @@ def _levels_of(case: Case, column: str) -> MarkerLevels | None:
     place = {text: code for code, text in enumerate(texts)}
     codes = [codes_in(side, place, -1) for side in (to_texts(ref), after)]
     if ref.null_count() == len(ref):
-        codes[0][:] = -1  # not logged then, which is not the same as missing on some rows
+        codes[0] = np.full_like(codes[0], -1)  # not logged then, which is not the same as missing on some rows
     unit = "" if kind == ColumnKind.CATEGORICAL else "plain"
     return MarkerLevels(column, codes[0], codes[1], texts, ordered=False, unit=unit)
 
