@@ -86,8 +86,9 @@ test-rates: $(VENV)/.dev
 test-integrations: $(VENV)/.dev
 	BACKSLIDE_INTEGRATIONS=1 $(PY) -m pytest tests/integrations $(ARGS)
 
-# PyTorch without libraries for graphics cards: TORCH='torch --index-url https://download.pytorch.org/whl/cpu' where pip finds others.
-TORCH ?= torch
+# One version, because a wheel for processors alone is chosen where the index has it; elsewhere
+# TORCH='torch --index-url https://download.pytorch.org/whl/cpu' leaves out the libraries for graphics cards.
+TORCH ?= torch==2.13.0
 FRAMEWORKS := build/frameworks
 
 $(FRAMEWORKS)/.ready: pyproject.toml
