@@ -70,6 +70,37 @@ def test_of_many_levels_the_same_stay(source: str, most: int):
     assert one.to_dict() | {"mean": None} == known.to_dict() | {"mean": None}
 
 
+@pytest.mark.parametrize("lost", [0, 4])
+def test_levels_that_all_tie_beyond_the_most_are_counted_as_the_rest(tmp_path: Path, lost: int):
+    rows = pl.DataFrame({"c": [f"customer {k}" for k in range(12)] + [None] * lost}, schema={"c": pl.String})
+    opened = open_pushdown(database(tmp_path / "ties.duckdb", ties=rows), Settings())
+    assert opened is not None
+    query = TableQuery(opened.source, "CAST(NULL AS DATE)", "CAST(NULL AS VARCHAR)", {}, {"c": '"c"'})
+    (counted,) = profile_table(opened.dialect, query, Plan(categorical=("c",), max_levels=5), frozenset(), {}).values()
+    opened.dialect.close()
+    one = counted.columns["c"]
+    assert (one.rows, one.nulls, one.levels, one.rest_rows, one.rest_levels) == (12 + lost, lost, {}, 12, 12)
+
+
+def test_decimals_are_the_classes_that_rows_are_read_as(tmp_path: Path):
+    with duckdb.connect(str(tmp_path / "d.duckdb")) as connection:
+        connection.execute(
+            "CREATE TABLE d AS SELECT CAST(i % 2 AS DECIMAL(10, 2)) AS label, i % 2 AS said, 1.0 AS x FROM range(60) t(i)"
+        )
+    settings = Settings.from_dict({"model": {"label": "label", "prediction": "said"}, "engine": {"kind": "sql"}})
+    source = f"duckdb:///{tmp_path / 'd.duckdb'}#d"
+    answer = diagnose(source, source, settings=settings)
+    assert answer.inputs.classes == ("0", "1")
+    assert answer.metric.reference == 1.0
+
+
+def test_new_days_of_a_period_end_with_it(source: str, tmp_path: Path):
+    settings = settings_of(data={"source": source})
+    store_profiles(settings, tmp_path / "p", rows="2026-03-01..2026-03-04")
+    more = store_profiles(settings, tmp_path / "p", rows="2026-03-01..2026-03-07", new=True)
+    assert more.days[-1] == "2026-03-07"
+
+
 def test_sums_of_a_regression_are_those_of_the_rows(source: str, tmp_path: Path):
     settings = Settings.from_dict({"model": {"label": "y", "prediction": "p", "timestamp": "at", "task": "regression"}})
     store_profiles(settings, tmp_path / "p", rows=source.replace("predictions", "errors"))

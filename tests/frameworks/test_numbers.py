@@ -179,3 +179,17 @@ def test_keras_with_an_input_of_each_column_is_asked_by_name(tmp_path: Path):
     assert loaded.features == ("debt", "income")
     rows = month(3)
     assert np.allclose(loaded.artefact(rows[["debt", "income"]]), rows["debt"] + rows["income"], atol=1e-5)
+
+
+def test_a_module_that_squeezes_is_asked_about_one_row(tmp_path: Path):
+    import torch
+
+    from backslide.models.torch_files import TorchModule
+
+    class Squeezed(torch.nn.Module):
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return rows.sum(1, keepdim=True).squeeze()
+
+    for rows in (1, 4097):  # alone, and as the last batch
+        frame = pd.DataFrame({"a": np.arange(rows, dtype=float), "b": 1.0})
+        assert np.allclose(TorchModule(Squeezed())(frame), frame["a"] + 1)

@@ -100,3 +100,21 @@ def test_a_folder_of_a_classifier_needs_transformers_and_no_trust(tmp_path: Path
     (tmp_path / "m" / "config.json").write_text("{")
     with pytest.raises(ModelError, match=r"config\.json cannot be read"):
         load_model(name, base=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("TorchModuleWrapper", "a pickled module"), ("TFSMLayer", "a graph"), ("Lambda", "a lambda")]
+)
+def test_classes_of_keras_that_hold_code_need_trust(name: str, words: str, tmp_path: Path):
+    config = {"class_name": "Functional", "config": {"layers": [{"module": "keras.layers", "class_name": name}]}}
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+    with pytest.raises(UntrustedError, match=words):
+        load_model("m.keras", base=tmp_path)
+
+
+def test_a_configuration_without_a_bottom_is_one_line(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        archive.writestr("config.json", "[" * 100_000 + "]" * 100_000)
+    with pytest.raises(ModelError, match="nested"):
+        load_model("m.keras", base=tmp_path)

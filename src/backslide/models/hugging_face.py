@@ -17,7 +17,7 @@ import numpy as np
 
 from backslide.contracts.errors import ModelError
 from backslide.contracts.extras import needs
-from backslide.contracts.files import read_text
+from backslide.contracts.files import parse_json, read_text
 from backslide.models.deep import DeepModel, Layer, one_answer
 from backslide.models.failures import one_line
 from backslide.models.torch_files import module_layers
@@ -67,7 +67,7 @@ def read_hugging_face(path: Path, shown: str) -> Any:
 
 def _check(path: Path, shown: str) -> None:
     try:
-        config = json.loads(read_text(path / "config.json"))
+        config = parse_json(read_text(path / "config.json"))
         kinds = config.get("architectures") or [""]
         code = "auto_map" in config
     except (OSError, ValueError, AttributeError) as error:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import zipfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from backslide.contracts.errors import ModelError, ModelTimeoutError
 from backslide.contracts.extras import needs
+from backslide.contracts.files import parse_json
 from backslide.contracts.trust import require_trust
 from backslide.models.deep import BATCH, DeepModel, Layer, number_matrix, one_answer
 from backslide.models.failures import one_line
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUFFIX = ".keras"
+_CODE = {
+    "Lambda": "a lambda",
+    "__lambda__": "a lambda",
+    "TorchModuleWrapper": "a pickled module of PyTorch",
+    "TFSMLayer": "a graph of TensorFlow",
+}
+"""Classes of Keras itself that hold code."""
 BACKENDS = ("tensorflow", "torch", "jax")
 """What Keras computes with, the first that is installed; the variable KERAS_BACKEND wins."""
 
@@ -36,14 +44,18 @@ def read_keras(path: Path, shown: str, *, trusted: bool, base: Path | None) -> A
         MissingExtraError: Keras, or what it computes with, is not installed.
         ModelError: it cannot be read.
     """
-    code = sorted(_code(_config(path, shown)))
+    try:
+        code = sorted(_code(_config(path, shown)))
+    except RecursionError:
+        raise ModelError(f"{shown} cannot be read as a model of Keras: it is nested too deeply") from None
     if code:
         require_trust(shown, f"holds code ({', '.join(code[:3])})", trusted=trusted)
     with needs("keras", f"reading {shown}"):
         _choose_backend()
         import keras
     try:
-        with contained(shown), on_path(base or path.parent):
+        # Without code of the user's own nothing may be found beside the file: Keras imports optional modules by their names.
+        with contained(shown), on_path(base or path.parent) if code else nullcontext():
             model = keras.saving.load_model(path, compile=False, safe_mode=not code)
     except ModelTimeoutError:
         raise
@@ -63,7 +75,7 @@ def _choose_backend() -> None:
 def _config(path: Path, shown: str) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read("config.json"))
+            return parse_json(archive.read("config.json").decode("utf-8"))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ModelError(f"{shown} cannot be read as a model of Keras: {one_line(error)}") from None
 
@@ -75,8 +87,8 @@ def _code(config: Any) -> Iterator[str]:
             yield from _code(one)
     elif isinstance(config, dict):
         module, name = config.get("module"), config.get("class_name")
-        if name in ("Lambda", "__lambda__"):
-            yield "a lambda"
+        if name in _CODE:
+            yield _CODE[name]
         elif isinstance(module, str) and module.partition(".")[0] not in ("keras", "builtins"):
             yield f"{module}.{name}"
         elif config.get("registered_name") and module is None and ">" in str(config["registered_name"]):

@@ -159,7 +159,10 @@ class TorchModule(DeepModel):
             for batch in numbers.split(BATCH):
                 returned = self.module(batch)
                 returned = returned[0] if isinstance(returned, (tuple, list)) else returned
-                parts.append(returned.float().numpy().astype(np.float64))
+                values = returned.float().numpy().astype(np.float64)
+                parts.append(
+                    values.reshape(len(batch), -1)
+                )  # a module that squeezes makes a batch of one row something else
         return one_answer(np.concatenate(parts))
 
     def graph_steps(self) -> Iterator[Layer]:

@@ -24,7 +24,8 @@ class Postgres(SqlDialect):
         self._errors: Any = psycopg.Error
         try:
             self._connection = psycopg.connect(address, autocommit=True)
-            for statement in ("SET default_transaction_read_only = on", "SET TIME ZONE 'UTC'"):
+            # One transaction: all statements count the same rows, whatever is written to the table meanwhile.
+            for statement in ("SET TIME ZONE 'UTC'", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"):
                 self._connection.execute(statement)
         except psycopg.Error as error:
             words = _line(error)

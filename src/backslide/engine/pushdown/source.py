@@ -119,7 +119,10 @@ def within(table: PushdownTable, span: TimeRanges, settings: Settings) -> Pushdo
         f"({quoted} >= TIMESTAMP '{part.start.isoformat(sep=' ')}' AND {quoted} < TIMESTAMP '{part.end.isoformat(sep=' ')}')"
         for part in span.parts
     ]
-    return replace(table, where=" OR ".join(parts), text=f"{table.text}, {span}")
+    where = " OR ".join(parts)
+    return replace(
+        table, where=f"({table.where}) AND ({where})" if table.where else where, text=f"{table.text}, {span}"
+    )
 
 
 def time_column(table: PushdownTable, settings: Settings) -> str | None:
@@ -166,7 +169,7 @@ def counted_plan(
         ConfigError: what the model decided is not logged, so that no metric can be counted.
     """
     roles, dialect = problem.roles, table.dialect
-    if problem.classification and roles.prediction is None:
+    if roles.prediction is None and (problem.classification or roles.label is not None):
         raise ConfigError(f"counting in {table.text} needs [model] prediction, the column of what the model decided")
     if roles.weight is not None:
         raise ConfigError(

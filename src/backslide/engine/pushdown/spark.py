@@ -46,7 +46,8 @@ class Spark(SqlDialect):
 
         with _refusals(f"no Spark session at {scrub_address(master or 'the default master')!r}"):
             active = SparkSession.getActiveSession()
-            self._started = active is None
+            # A session of another thread is not active in this one, and building one gives that very session back.
+            self._started = active is None and not _runs_here()
             self._session: SparkSession = active if active is not None else _start(master)
             self._zone = self._session.conf.get(_TIME_ZONE)
             self._session.conf.set(_TIME_ZONE, "UTC")
@@ -88,6 +89,15 @@ class Spark(SqlDialect):
         """Times without a zone: those with one come in the zone of this machine."""
         quoted = self.quote(name)
         return f"CAST({quoted} AS TIMESTAMP_NTZ) AS {quoted}" if kind == "timestamp" else quoted
+
+
+def _runs_here() -> bool:
+    """Whether this process has a session already; of Spark Connect nobody can tell."""
+    try:
+        from pyspark import SparkContext
+    except ImportError:
+        return False
+    return SparkContext._active_spark_context is not None
 
 
 def open_spark(text: str, settings: Settings) -> PushdownTable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,9 @@ def _add_levels(counts: dict[_Group, _GroupCounts], rows: list[Row], name: str) 
         nulls = sum(int(row[3]) for row in found if row[2] is None)
         kept = [row for row in found if row[2] is not None]
         levels: dict[str, int] = {}
-        for level, row in zip(level_names(pl.Series([row[2] for row in kept])) if kept else [], kept, strict=True):
+        for level, row in zip(
+            level_names(pl.Series([_plain(row[2]) for row in kept])) if kept else [], kept, strict=True
+        ):
             levels[level] = levels.get(level, 0) + int(row[3])
         distinct, total = (int(found[0][4]), int(found[0][5] or 0)) if found else (0, 0)
         one.columns[name] = ColumnProfile(
@@ -147,9 +150,14 @@ def _add_cells(counts: dict[_Group, _GroupCounts], rows: list[Row], plan: Plan, 
         cells[(*day, *texts)] = cells.get((*day, *texts), 0) + int(row[-1])
 
 
+def _plain(value: Any) -> Any:
+    """Decimals as numbers, which is how rows are read (``column_of``): 1.0 and 1 are one class."""
+    return float(value) if isinstance(value, Decimal) else value
+
+
 def _class_text(value: Any, spellings: Mapping[str, str]) -> str | None:
     """A class as labels are compared everywhere; NaN is none."""
     if value is None or value != value:
         return None
-    text = label_text(value)
+    text = label_text(_plain(value))
     return spellings.get(text, text)

@@ -92,7 +92,8 @@ def bins(
 def levels(query: TableQuery, name: str, most: int) -> str:
     """Rows of day, version, level, rows, distinct levels and rows of all of them; a level that is null comes always.
 
-    At most ``most`` levels a day and version, and none that ties with the first one left out.
+    At most ``most`` levels a day and version, and none that ties with the first one left out; where all of them tie, a row
+    without level and rows says how many there are.
     """
     counted = (
         f"SELECT d, v, c, COUNT(*) AS n FROM ({_rows(query, [f'{query.levels[name]} AS c'])}) AS t GROUP BY d, v, c"
@@ -101,10 +102,14 @@ def levels(query: TableQuery, name: str, most: int) -> str:
     ranked = (
         "SELECT d, v, c, n, COUNT(c) OVER (PARTITION BY d, v) AS k, "
         "SUM(CASE WHEN c IS NULL THEN 0 ELSE n END) OVER (PARTITION BY d, v) AS s, "
-        "COUNT(c) OVER (PARTITION BY d, v ORDER BY CASE WHEN c IS NULL THEN -1 ELSE n END DESC) AS r "
+        "COUNT(c) OVER (PARTITION BY d, v ORDER BY CASE WHEN c IS NULL THEN -1 ELSE n END DESC) AS r, "
+        "ROW_NUMBER() OVER (PARTITION BY d, v ORDER BY CASE WHEN c IS NULL THEN 1 ELSE 0 END, n DESC) AS f "
         f"FROM ({counted}) AS g"
     )
-    return f"SELECT d, v, c, n, k, s FROM ({ranked}) AS h WHERE r <= {most} OR c IS NULL"
+    return (
+        f"SELECT d, v, CASE WHEN r <= {most} THEN c END, CASE WHEN c IS NULL OR r <= {most} THEN n ELSE 0 END, k, s "
+        f"FROM ({ranked}) AS h WHERE r <= {most} OR c IS NULL OR f = 1"
+    )
 
 
 def cells(query: TableQuery) -> str:
