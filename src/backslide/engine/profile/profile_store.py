@@ -126,7 +126,7 @@ class ProfileStore:
             raise InputError(
                 f"expected a new or empty folder for stored profiles at {str(folder)!r}, found other files there"
             )
-        (folder / _DAYS).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)  # who is ended before the manifest stands leaves it empty
         with whole_file(folder / MANIFEST) as part:
             part.write_text(json.dumps(manifest.to_dict(), ensure_ascii=True), encoding="utf-8")
         return cls(folder, manifest)
@@ -185,6 +185,7 @@ class ProfileStore:
             if profile.plan != (self.manifest.plan if key.segment == ALL else self._of_segments):
                 raise InputError("expected profiles counted under the plan of the store, got another plan")
             by_day.setdefault(key.day, []).append((key, profile))
+        (self.folder / _DAYS).mkdir(exist_ok=True)
         for day, entries in by_day.items():
             content = {
                 "plan": self.manifest.digest,
