@@ -71,3 +71,22 @@ def test_an_internal_error_shows_nothing_of_itself(server, monkeypatch):
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert "secret" not in answer.text
     assert "content-security-policy" in answer.headers
+
+
+def test_no_stranger_fills_the_memory_with_a_body(tmp_path):
+    def parts():
+        yield from (b" " * 600, b" " * 600)
+
+    for server in start(tmp_path, max_body=0.001):
+        for url, kind in (("/api/v1/jobs", "application/json"), ("/login", "application/x-www-form-urlencoded")):
+            answer = server.client.post(url, content=parts(), headers={"Content-Type": kind})
+            assert (answer.status_code, "[server] max_body" in answer.json()["detail"]) == (413, True), answer.text
+        url, headers = "/api/v1/models/loans/events", {"Content-Type": "application/x-ndjson"}
+        assert server.client.post(url, content=parts(), headers=headers).status_code == 401
+        headers |= server.headers("ingest")
+        line = b'{"text": "deploy"}\n'
+        assert server.client.post(url, content=(line for _ in range(100)), headers=headers).status_code == 201
+
+
+def test_names_of_arguments_in_an_address_change_nothing(sqlite_server):
+    assert sqlite_server.client.get("/?path=x&self=y").status_code == 200

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import joblib
 import pytest
+from sklearn.dummy import DummyClassifier
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "monitor"))
 
 from running_server import STORES, RunningServer, start, store_url
 from streams_of_logs import REFERENCE, config, served
 
+from backslide.contracts.errors import InputError
+from backslide.server import worker
+from backslide.server.jobs import file_digest
 from backslide.server.runner import JobRunner
 from backslide.server.schedule import LEASE, Schedule
 
@@ -194,3 +199,25 @@ def test_what_was_sent_can_be_diagnosed_without_a_configuration(watched):
     watched.context.store.roll_up()
     model = watched.context.models.settings("fresh").model
     assert (model.features, dict(model.scores)) == (("income", "age"), {"a": "p_a", "b": "p_b"})
+
+
+def test_a_trusted_file_makes_nothing_else_trusted(watched, monkeypatch):
+    context, seen = watched.context, []
+
+    def fake(*, settings, reference_model, **_):
+        seen.append((settings.artifacts.trusted, reference_model.classes))
+        raise InputError("seen")
+
+    monkeypatch.setattr(import_module("backslide.jobs.diagnose"), "diagnose", fake)
+    path = context.settings.base / "constant.joblib"
+    joblib.dump(DummyClassifier(strategy="constant", constant=1).fit([[0], [1]], [0, 1]), path)
+    digest = file_digest(path)
+    context.files.trust(digest, str(path), "tests")
+    runner = JobRunner(context, "one")
+    job = context.jobs.put("diagnose", "loans", {"reference_model": str(path), "digest": digest}, "tests")
+    with pytest.raises(InputError, match="seen"):
+        worker._diagnose(runner._order(job), print)
+    assert seen == [(False, ("0", "1"))]
+    context.files.distrust(digest)
+    assert runner.work_once()
+    assert "no longer marked as trusted" in str(context.jobs.job(job.job).error)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
-from fastapi import Request
+from fastapi import HTTPException, Request
 from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive
 
 from backslide.server.problems import ProblemError
 
@@ -15,6 +16,22 @@ LONGEST_LINE = 4 * MEGABYTE
 """Bytes of one record of a stream."""
 PORTION = 2 * MEGABYTE
 """Bytes of whole lines that are written together."""
+
+
+def limited(receive: Receive, megabytes: float) -> Receive:
+    """What receives a request, up to a limit: what goes on raises 413, whoever reads it."""
+    rest = int(megabytes * MEGABYTE)
+
+    async def receive_part() -> Message:
+        nonlocal rest
+        message = await receive()
+        rest -= len(message.get("body", b""))
+        if rest < 0:
+            error = _too_large(megabytes)  # the framework lets its own kind of error through alone
+            raise HTTPException(error.status, error.detail)
+        return message
+
+    return receive_part
 
 
 def kind_of(request: Request, *kinds: str) -> str:

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Any
 
-from backslide.contracts.errors import BackslideError, StoreError
+from backslide.contracts.errors import BackslideError, ModelError, StoreError
 from backslide.server.context import Context
 from backslide.server.process import StoppedError, run_process
 from backslide.store.queue import QueuedJob
@@ -102,6 +102,8 @@ class JobRunner:
         return True
 
     def _order(self, job: QueuedJob) -> dict[str, Any]:
+        if "digest" in job.request and not self._context.files.trusted(job.request["digest"]):
+            raise ModelError("the model file is no longer marked as trusted; have it marked again")
         settings = self._context.models.settings(job.model)
         own = self._context.settings
         return {

@@ -11,6 +11,7 @@ from typing import Any
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
+from backslide.server.body import limited
 from backslide.server.problems import problem
 from backslide.server.telemetry import Telemetry, area_of
 
@@ -35,6 +36,8 @@ FREE_AREAS = frozenset(("health", "metrics"))
 """Answered however busy the server is."""
 LOGGED_AREAS = frozenset(("api", "pages"))
 """Records come in thousands a second; of them only failures are logged."""
+STREAMED = ("/predictions", "/labels", "/events", "/lines")
+"""Ends of the addresses that take lines without end, and read them only from those who may send them."""
 OWN_NAMES = frozenset(("localhost", "127.0.0.1", "[::1]", "::1"))
 
 Scope = MutableMapping[str, Any]
@@ -73,7 +76,7 @@ class Shell:
     def __init__(self, app: Application, settings: Settings, telemetry: Telemetry) -> None:
         server = settings.server
         self._app, self._telemetry = app, telemetry
-        self._most, self._at_work = server.max_requests, 0
+        self._most, self._at_work, self._max_body = server.max_requests, 0, server.max_body
         self._names = {*OWN_NAMES, server.host.lower(), *(name.lower() for name in server.names)}
         self._any = "*" in self._names or server.host in ("0.0.0.0", "::")
         self._headers = [*HEADERS, *([(b"strict-transport-security", b"max-age=31536000")] if server.https else [])]
@@ -110,7 +113,8 @@ class Shell:
 
         self._at_work += 1
         try:
-            await self._app(scope, receive, with_headers)
+            # Bodies of forms and of JSON are read before anybody asks who sent them.
+            await self._app(scope, receive if _is_stream(scope) else limited(receive, self._max_body), with_headers)
         except Exception:
             if not started:
                 words = "internal error; the log of the server says where"
@@ -133,6 +137,11 @@ class Shell:
         host = _header(scope, b"host")
         bare = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
         return bare in self._names
+
+
+def _is_stream(scope: Scope) -> bool:
+    kind = _header(scope, b"content-type").partition(";")[0].strip()
+    return kind == "application/x-ndjson" and str(scope["path"]).endswith(STREAMED)
 
 
 def _of_this_site(scope: Scope) -> bool:

@@ -58,16 +58,19 @@ def _settings(order: Json) -> Settings:
 def _diagnose(order: Json, say: Say) -> Json:
     settings, wish = _settings(order), order["request"]
     with tempfile.TemporaryDirectory(prefix="backslide-") as folder:
-        if "digest" in wish:
-            copy = _verified_copy(Path(wish["reference_model"]), wish["digest"], Path(folder))
-            artifacts = settings.artifacts.model_copy(update={"reference_model": str(copy), "trusted": True})
-            settings = settings.model_copy(update={"artifacts": artifacts})
         from backslide.jobs.diagnose import diagnose
+        from backslide.models.load import load_model
 
+        model = None
+        if "digest" in wish:
+            # This file alone is trusted: what else the configuration names is not, for it.
+            copy = _verified_copy(Path(wish["reference_model"]), wish["digest"], Path(folder))
+            model = load_model(copy, trusted=True, task=settings.model.task)
         windows = {name: wish.get(name) for name in ("reference", "current")}
         # Names of files come from the server alone: no request holds one.
         ask = Path(order["store_base"], LABEL_REQUESTS, wish["ask"]) if "ask" in wish else None
-        answer = diagnose(settings=settings, quick=bool(wish.get("quick")), ask=ask, progress=say, **windows)
+        quick = bool(wish.get("quick"))
+        answer = diagnose(settings=settings, reference_model=model, quick=quick, ask=ask, progress=say, **windows)
     moment = datetime.now(UTC).isoformat(timespec="seconds")
     return answer.model_copy(update={"inputs": answer.inputs.model_copy(update={"made": moment})}).to_dict()
 

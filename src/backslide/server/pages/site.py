@@ -75,14 +75,14 @@ class View:
         """Address of the page, without what it asks for."""
         return self.request.url.path
 
-    def link(self, path: str, **query: object) -> str:
+    def link(self, path: str, /, **query: object) -> str:
         """Address of another page, in the same time zone; what is empty is left out."""
         wanted = {name: value for name, value in query.items() if value not in (None, "")}
         if self.zone_name != "UTC":
             wanted[ZONE] = self.zone_name
         return f"{path}?{urlencode(wanted)}" if wanted else path
 
-    def here(self, **changes: object) -> str:
+    def here(self, /, **changes: object) -> str:
         """Address of this page with other wishes; None takes one back."""
         query = {name: value for name, value in self.query.items() if name not in (ZONE, "said")}
         return self.link(self.path, **{**query, **changes})
