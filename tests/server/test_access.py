@@ -90,3 +90,18 @@ def test_no_stranger_fills_the_memory_with_a_body(tmp_path):
 
 def test_names_of_arguments_in_an_address_change_nothing(sqlite_server):
     assert sqlite_server.client.get("/?path=x&self=y").status_code == 200
+
+
+def test_texts_with_nul_are_refused_before_anything_is_kept(sqlite_server):
+    wishes = [
+        ("POST", "models/a/incidents/1", {"note": "a\0b"}, "operate"),
+        ("POST", "models/a/mutes", {"pattern": "x\0", "reason": "y"}, "operate"),
+        ("POST", "tokens", {"name": "\0a", "scopes": ["read"]}, "admin"),
+        ("POST", "jobs", {"model": "a\0"}, "operate"),
+        ("GET", "jobs?model=a%00", None, "read"),
+        ("GET", "incidents?model=a%00", None, "read"),
+        ("DELETE", "models/a/mutes?pattern=%00", None, "operate"),
+    ]
+    for method, url, body, scope in wishes:
+        answer = sqlite_server.client.request(method, f"/api/v1/{url}", json=body, headers=sqlite_server.headers(scope))
+        assert (answer.status_code, "NUL" in answer.text.upper()) == (422, True), answer.text

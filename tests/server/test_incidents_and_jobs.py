@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "monitor"))
 from running_server import STORES, RunningServer, start, store_url
 from streams_of_logs import REFERENCE, config, served
 
-from backslide.contracts.errors import InputError
-from backslide.server import worker
+from backslide.contracts.errors import InputError, StoreError
+from backslide.server import runner, worker
 from backslide.server.jobs import file_digest
 from backslide.server.runner import JobRunner
 from backslide.server.schedule import LEASE, Schedule
@@ -213,11 +213,38 @@ def test_a_trusted_file_makes_nothing_else_trusted(watched, monkeypatch):
     joblib.dump(DummyClassifier(strategy="constant", constant=1).fit([[0], [1]], [0, 1]), path)
     digest = file_digest(path)
     context.files.trust(digest, str(path), "tests")
-    runner = JobRunner(context, "one")
+    jobs = JobRunner(context, "one")
     job = context.jobs.put("diagnose", "loans", {"reference_model": str(path), "digest": digest}, "tests")
     with pytest.raises(InputError, match="seen"):
-        worker._diagnose(runner._order(job), print)
+        worker._diagnose(jobs._order(job), print)
     assert seen == [(False, ("0", "1"))]
     context.files.distrust(digest)
-    assert runner.work_once()
+    assert jobs.work_once()
     assert "no longer marked as trusted" in str(context.jobs.job(job.job).error)
+
+
+def test_a_job_goes_on_while_the_store_is_away(watched, monkeypatch):
+    context, away = watched.context, []
+
+    def failing(usual):
+        def call(*given, **more):
+            if len(away) < 4:
+                away.append(usual.__name__)
+                raise StoreError("away")
+            return usual(*given, **more)
+
+        return call
+
+    def process(order, *, progress, **_):
+        assert progress("one")
+        assert progress("two")
+        return {"format": "x"}, None
+
+    job = context.jobs.put("gate", "loans", {}, "tests")
+    monkeypatch.setattr(runner, "run_process", process)
+    monkeypatch.setattr(runner, "FINISH_SECONDS", (0.0,) * 3)
+    for name in ("tell", "finish"):
+        monkeypatch.setattr(context.jobs, name, failing(getattr(context.jobs, name)))
+    assert JobRunner(context, "one").work_once()
+    assert away == ["tell", "tell", "finish", "finish"]
+    assert context.jobs.result(job.job) == {"format": "x"}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus
+from typing import Annotated
 
 from fastapi import HTTPException, Request
+from pydantic import AfterValidator
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
@@ -16,6 +18,16 @@ LONGEST_LINE = 4 * MEGABYTE
 """Bytes of one record of a stream."""
 PORTION = 2 * MEGABYTE
 """Bytes of whole lines that are written together."""
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("expected a text without NUL characters")
+    return text
+
+
+PlainText = Annotated[str, AfterValidator(_without_nul)]
+"""A text that every database takes: PostgreSQL knows no NUL, and would say so in the middle of a change."""
 
 
 def limited(receive: Receive, megabytes: float) -> Receive:

@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from backslide.contracts.watch import Incident, WatchReport
 from backslide.monitor.marks import apply_marks
+from backslide.server.body import PlainText
 from backslide.server.context import Context
 from backslide.server.problems import ProblemError
 from backslide.store.memory import Mute
 
 NewState = Literal["new", "acknowledged", "fixed", "false alarm", "known"]
 MARK_OF: dict[str, str] = {"fixed": "fixed", "false alarm": "false", "known": "known"}
-NoteText = Annotated[str, Field(min_length=1, max_length=10_000)]
+NoteText = Annotated[PlainText, Field(min_length=1, max_length=10_000)]
 
 
 class IncidentChange(BaseModel):
@@ -25,7 +26,7 @@ class IncidentChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
     state: NewState | None = None
     """``false alarm`` counts against the promised rate; ``false alarm`` and ``known`` call nobody again."""
-    owner: Annotated[str, Field(max_length=200)] | None = None
+    owner: Annotated[PlainText, Field(max_length=200)] | None = None
     """Who takes care of it; an empty text: nobody."""
     note: NoteText | None = None
 
@@ -34,9 +35,9 @@ class MuteRequest(BaseModel):
     """Streams that call nobody for a while."""
 
     model_config = ConfigDict(extra="forbid")
-    pattern: Annotated[str, Field(min_length=1, max_length=300)]
+    pattern: Annotated[PlainText, Field(min_length=1, max_length=300)]
     """Name of a stream, or a pattern such as ``missing:*``."""
-    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+    reason: Annotated[PlainText, Field(min_length=1, max_length=1000)]
     until: date | None = None
     """Last day; default: until it is taken back."""
 

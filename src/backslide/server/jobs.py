@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from backslide.contracts.errors import TimestampError
 from backslide.engine.times.time_range import parse_time_range
+from backslide.server.body import PlainText
 from backslide.server.context import Context
 from backslide.server.problems import ProblemError
 from backslide.store.queue import QueuedJob
@@ -18,7 +19,7 @@ from backslide.store.queue import QueuedJob
 JobKind = Literal["diagnose", "shadow", "gate", "watch"]
 MOST_WAITING = 100
 PERIOD = "A period, such as 2026-03-01..2026-03-31; the last day is included."
-Period = Annotated[str, Field(max_length=80, description=PERIOD, examples=["2026-03-01..2026-03-31"])]
+Period = Annotated[PlainText, Field(max_length=80, description=PERIOD, examples=["2026-03-01..2026-03-31"])]
 
 
 class JobRequest(BaseModel):
@@ -26,13 +27,13 @@ class JobRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     kind: JobKind = "diagnose"
-    model: Annotated[str, Field(min_length=1, max_length=200)]
+    model: Annotated[PlainText, Field(min_length=1, max_length=200)]
     reference: Period | None = None
     """Default: as the configuration of the model says."""
     current: Period | None = None
     quick: bool = False
     """Verdict and causes alone."""
-    reference_model: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    reference_model: Annotated[PlainText, Field(min_length=1, max_length=1000)] | None = None
     """A model file on the server that an administrator marked as trusted; default: as the configuration says."""
 
 

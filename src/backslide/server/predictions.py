@@ -18,6 +18,7 @@ from backslide.log.rollup import RollupReport, roll_up_each
 
 MOST_MODELS = 10_000
 """Recorders that are open; each holds a file."""
+LABEL_REQUESTS = "label-requests"
 FRESH_SECONDS = 1.0
 """For which the free room of the disk is believed."""
 
@@ -29,6 +30,8 @@ class PredictionStore:
         server = settings.server
         self.root = server.log if is_uri(server.log) else str(settings.base / server.log)
         self.spool = spool_root(self.root, None if server.spool is None else settings.base / server.spool)
+        self.label_requests = self.spool.parent / LABEL_REQUESTS
+        """Folder of the files of rows that wait for labels: where lines wait there is room to write."""
         self._least = server.min_free_disk * 1e9
         self._asked, self._room = 0.0, True
         self._recorders: dict[str, Recorder] = {}

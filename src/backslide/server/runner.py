@@ -20,6 +20,8 @@ PAUSE_SECONDS = 1.0
 """Between two looks into an empty queue."""
 TELL_SECONDS = 2.0
 """Between two words to the queue that a job goes on."""
+FINISH_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Before each further try to hand in a result: it took long to find, and a store that restarts is back within a minute."""
 AWAY_SECONDS = 15.0
 """Between two tries of a store that is away."""
 
@@ -83,7 +85,11 @@ class JobRunner:
             if words is None and time.monotonic() - last[0] < TELL_SECONDS:
                 return True
             last[0] = time.monotonic()
-            return queue.tell(job.job, words)
+            try:
+                return queue.tell(job.job, words)
+            except StoreError as error:  # it may be back before the job is done
+                LOGGER.warning("a job goes on without the store: %s", error)
+                return True
 
         server = self._context.settings.server
         try:
@@ -94,12 +100,23 @@ class JobRunner:
             if self._stop.is_set():
                 queue.put_back(job.job)
             return True
-        queue.finish(job.job, result=result, error=error)
+        self._finish(job, result, error)
         LOGGER.info(
             "job ended",
             extra={"job": job.job, "kind": job.kind, "model": job.model, "seconds": round(time.monotonic() - begun, 1)},
         )
         return True
+
+    def _finish(self, job: QueuedJob, result: dict[str, Any] | None, error: str | None) -> None:
+        for seconds in FINISH_SECONDS:
+            try:
+                self._context.jobs.finish(job.job, result=result, error=error)
+                return
+            except StoreError as failure:
+                LOGGER.warning("the result of a job waits for the store: %s", failure)
+            if self._stop.wait(seconds):
+                break
+        self._context.jobs.finish(job.job, result=result, error=error)
 
     def _order(self, job: QueuedJob) -> dict[str, Any]:
         if "digest" in job.request and not self._context.files.trusted(job.request["digest"]):
@@ -113,4 +130,5 @@ class JobRunner:
             "base": str(settings.base.resolve()),
             "store": own.store.url,
             "store_base": str(own.base.resolve()),
+            "label_requests": str(self._context.store.label_requests.resolve()),
         }

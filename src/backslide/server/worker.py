@@ -22,8 +22,6 @@ from backslide.contracts.config import Settings
 from backslide.contracts.errors import BackslideError, ModelError
 from backslide.contracts.secrets import scrub
 
-LABEL_REQUESTS = "label-requests"
-"""Folder beside the server's configuration: files of rows that wait for labels."""
 Json = dict[str, Any]
 Say = Callable[[str], None]
 
@@ -68,7 +66,7 @@ def _diagnose(order: Json, say: Say) -> Json:
             model = load_model(copy, trusted=True, task=settings.model.task)
         windows = {name: wish.get(name) for name in ("reference", "current")}
         # Names of files come from the server alone: no request holds one.
-        ask = Path(order["store_base"], LABEL_REQUESTS, wish["ask"]) if "ask" in wish else None
+        ask = Path(order["label_requests"], wish["ask"]) if "ask" in wish else None
         quick = bool(wish.get("quick"))
         answer = diagnose(settings=settings, reference_model=model, quick=quick, ask=ask, progress=say, **windows)
     moment = datetime.now(UTC).isoformat(timespec="seconds")

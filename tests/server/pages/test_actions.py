@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 from filled_server import ALARMED, OPEN, Person, words
 
-from backslide.server.worker import LABEL_REQUESTS
-
 INCIDENT = f"/models/{ALARMED}/incidents/{OPEN}"
 
 
@@ -137,9 +135,9 @@ def test_a_browser_gets_a_page_where_a_program_gets_a_problem(fresh):
 
 def test_rows_to_label_go_out_and_come_back(fresh, monkeypatch):
     person = Person(fresh)
-    folder = fresh.context.settings.base / LABEL_REQUESTS
+    folder = fresh.context.store.label_requests
     assert "no rows were drawn" in fresh.client.get(f"{INCIDENT}/labels.csv").text
-    folder.mkdir()
+    folder.mkdir(parents=True)
     (folder / f"{ALARMED}-{OPEN}.csv").write_text("id,inclusion,of_rows,label\na,0.5,10,\nb,0.5,10,\n")
     assert "Download 2 rows as CSV" in words(person.get(f"{INCIDENT}?tab=labels"))
     assert fresh.client.get(f"{INCIDENT}/labels.csv").text.startswith("id,inclusion")
@@ -165,3 +163,11 @@ def test_the_same_on_postgresql(tmp_path, postgres_server):
             person.get(url)
         assert "1 of 3 alarms marked false" in words(person.post(f"{INCIDENT}/mark", mark="false", note="month end"))
         assert server.client.get(f"/models/{ALARMED}/axis.json").json()["panels"]
+
+
+def test_where_nothing_can_be_written_no_rows_are_asked_for(fresh):
+    folder = fresh.context.store.label_requests
+    folder.parent.mkdir(parents=True)
+    folder.write_text("a file in its place")
+    assert "cannot write the rows" in words(Person(fresh).post(f"{INCIDENT}/ask", status=507))
+    assert fresh.context.jobs.jobs() == []

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from backslide.server.api.common import Administrator, Parts, utc
+from backslide.server.body import PlainText
 from backslide.server.jobs import model_file
 from backslide.server.problems import ProblemError, problem_responses
 from backslide.store.accounts import Scope, Token
@@ -23,7 +24,7 @@ class TokenRequest(BaseModel):
     """A token that is to be made."""
 
     model_config = ConfigDict(extra="forbid")
-    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+    name: Annotated[PlainText, Field(min_length=1, max_length=200, pattern=r"\S")]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)]
     days: Annotated[float, Field(gt=0, le=3650)] | None = None
 
@@ -74,7 +75,7 @@ class FileRequest(BaseModel):
     """A model file on the server."""
 
     model_config = ConfigDict(extra="forbid")
-    path: Annotated[str, Field(min_length=1, max_length=1000)]
+    path: Annotated[PlainText, Field(min_length=1, max_length=1000)]
 
 
 class FileEntry(BaseModel):

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from backslide.contracts.watch import Incident, WatchReport
 from backslide.monitor.marks import apply_marks
 from backslide.server.api.common import ModelName, Number, Operator, Parts, Reader, utc
+from backslide.server.body import PlainText
 from backslide.server.context import Context
 from backslide.server.incidents import (
     IncidentChange,
@@ -95,7 +96,7 @@ def list_incidents(
     context: Parts,
     _: Reader,
     state: State | None = None,
-    model: Annotated[str | None, Query(max_length=200)] = None,
+    model: Annotated[PlainText | None, Query(max_length=200)] = None,
     open: Annotated[bool | None, Query(description="Only those that are open, or over.")] = None,
 ) -> IncidentList:
     """Incidents of every model, the latest first."""
@@ -142,7 +143,10 @@ def add_mute(context: Parts, caller: Operator, model: ModelName, request: MuteRe
 
 @router.delete("/models/{model}/mutes")
 def remove_mute(
-    context: Parts, caller: Operator, model: ModelName, pattern: Annotated[str, Query(min_length=1, max_length=300)]
+    context: Parts,
+    caller: Operator,
+    model: ModelName,
+    pattern: Annotated[PlainText, Query(min_length=1, max_length=300)],
 ) -> MuteList:
     """Take back every mute of a pattern."""
     if not unmute(context, model, pattern, caller.name):

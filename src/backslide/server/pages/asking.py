@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,11 +20,11 @@ from backslide.server.pages.parts import Number, Operator, Parts, Reader, answer
 from backslide.server.pages.queries import ListedIncident
 from backslide.server.pages.site import incident_path
 from backslide.server.problems import ProblemError
-from backslide.server.worker import LABEL_REQUESTS
 from backslide.store.memory import Json
 
 router = APIRouter(include_in_schema=False)
 MOST_BYTES = 20_000_000
+NO_ROOM = "the server cannot write the rows beside [server] spool; ask whoever runs it for room and rights"
 NO_NEED = (
     "The labels that are there decide, so none are asked for. Where a verdict is inconclusive, the fewest rows whose labels "
     "would decide it are drawn here, to be labelled and sent back."
@@ -58,7 +59,7 @@ def state(context: Context, one: ListedIncident, brief: Json | None) -> dict[str
 
 def request_file(context: Context, one: ListedIncident) -> Path:
     """Where the rows of an incident lie that wait for labels."""
-    return context.settings.base / LABEL_REQUESTS / f"{file_name(one.model)}-{one.number}.csv"
+    return context.store.label_requests / f"{file_name(one.model)}-{one.number}.csv"
 
 
 def _rows(file: Path) -> int:
@@ -99,11 +100,13 @@ def answers(
     if len(content) > MOST_BYTES:
         raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the file is larger than {MOST_BYTES // 1_000_000} MB")
     file = request_file(context, one)
+    _make_folder(file)
     before = file.read_bytes() if file.exists() else None
-    file.parent.mkdir(parents=True, exist_ok=True)
     try:
         write_whole(file, content.decode("utf-8"))
         read_answers(file)
+    except OSError:  # the file is as it was
+        raise ProblemError(HTTPStatus.INSUFFICIENT_STORAGE, NO_ROOM) from None
     except (BackslideError, UnicodeDecodeError) as error:
         if before is None:
             file.unlink(missing_ok=True)
@@ -115,11 +118,26 @@ def answers(
     return _start(view, context, one, data)
 
 
+def _make_folder(file: Path) -> None:
+    """Make the folder of the files of rows.
+
+    Raises:
+        ProblemError: 507, nothing can be written there.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        writable = os.access(file.parent, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise ProblemError(HTTPStatus.INSUFFICIENT_STORAGE, NO_ROOM)
+
+
 def _start(view: Operator, context: Context, one: ListedIncident, data: Json) -> RedirectResponse:
     answer = answer_of(context, one.model)
     assert answer is not None, "an incident is written together with the answer of its look"
     file = request_file(context, one)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(file)
     ends = (data["began"], data["closed"] or answer.report.last or data["raised"])
     request: Json = {
         "reference": "..".join(answer.report.reference),
