@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -17,10 +18,14 @@ from running_server import STORES, RunningServer, start, store_url
 from streams_of_logs import REFERENCE, config, served
 
 from backslide.contracts.errors import InputError, StoreError
-from backslide.server import runner, worker
+from backslide.server import process, runner, worker
 from backslide.server.jobs import file_digest
+from backslide.server.process import StoppedError
 from backslide.server.runner import JobRunner
 from backslide.server.schedule import LEASE, Schedule
+from backslide.store.database import utc_now
+from backslide.store.queue import SCHEDULE
+from backslide.store.tables import jobs
 
 CONFIG = """
 [model]
@@ -213,13 +218,13 @@ def test_a_trusted_file_makes_nothing_else_trusted(watched, monkeypatch):
     joblib.dump(DummyClassifier(strategy="constant", constant=1).fit([[0], [1]], [0, 1]), path)
     digest = file_digest(path)
     context.files.trust(digest, str(path), "tests")
-    jobs = JobRunner(context, "one")
+    one = JobRunner(context, "one")
     job = context.jobs.put("diagnose", "loans", {"reference_model": str(path), "digest": digest}, "tests")
     with pytest.raises(InputError, match="seen"):
-        worker._diagnose(jobs._order(job), print)
+        worker._diagnose(one._order(job), print)
     assert seen == [(False, ("0", "1"))]
     context.files.distrust(digest)
-    assert jobs.work_once()
+    assert one.work_once()
     assert "no longer marked as trusted" in str(context.jobs.job(job.job).error)
 
 
@@ -235,16 +240,55 @@ def test_a_job_goes_on_while_the_store_is_away(watched, monkeypatch):
 
         return call
 
-    def process(order, *, progress, **_):
+    def answer(order, *, progress, **_):
         assert progress("one")
         assert progress("two")
         return {"format": "x"}, None
 
     job = context.jobs.put("gate", "loans", {}, "tests")
-    monkeypatch.setattr(runner, "run_process", process)
+    monkeypatch.setattr(runner, "run_process", answer)
     monkeypatch.setattr(runner, "FINISH_SECONDS", (0.0,) * 3)
     for name in ("tell", "finish"):
         monkeypatch.setattr(context.jobs, name, failing(getattr(context.jobs, name)))
     assert JobRunner(context, "one").work_once()
     assert away == ["tell", "tell", "finish", "finish"]
     assert context.jobs.result(job.job) == {"format": "x"}
+
+
+def test_what_people_ask_for_is_found_beside_many_looks(sqlite_server, monkeypatch):
+    context = sqlite_server.context
+    asked = context.jobs.put("diagnose", "a", {}, "me")
+    with context.database.engine.begin() as connection:
+        row = {"kind": "watch", "model": "a", "request": {}, "status": "waiting", "author": SCHEDULE}
+        rows = [{**row, "job": f"{i:024x}", "created": utc_now()} for i in range(300)]
+        connection.execute(jobs.insert(), rows)
+    context.jobs.put("watch", "b", {}, SCHEDULE)
+    assert [one["job"] for one in read(sqlite_server, "/api/v1/jobs?kind=diagnose")["jobs"]] == [asked.job]
+    assert len(read(sqlite_server, "/api/v1/jobs")["jobs"]) == 200
+    assert context.jobs.busy("watch") == {"a", "b"}
+    assert (context.jobs.live()["waiting"], context.jobs.live(scheduled=False)["waiting"]) == (302, 1)
+    monkeypatch.setattr(type(context.models), "names", lambda self: ["b", "c"])
+    monkeypatch.setattr(type(context.models), "settings", lambda self, name: context.settings)
+    operate = sqlite_server.headers("operate")
+    for model, author in (("b", SCHEDULE), ("c", "operate")):
+        wish = {"model": model, "kind": "watch"}
+        looks = [sqlite_server.client.post("/api/v1/jobs", json=wish, headers=operate).json() for _ in range(2)]
+        assert looks[0] == looks[1], "a look that is to come is not put twice"
+        assert looks[0]["author"] == author
+
+
+def test_a_job_leaves_no_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    seen = []
+
+    def popen(*given, env, **more):
+        folder = Path(env["TMPDIR"])
+        (folder / "half").write_text("written", encoding="utf-8")
+        seen.append(folder.parent)
+        return usual(*given, env=env, **more)
+
+    usual = process.subprocess.Popen
+    monkeypatch.setattr(process.subprocess, "Popen", popen)
+    with pytest.raises(StoppedError):
+        process.run_process({"kind": "gate"}, seconds=60, gigabytes=4, progress=lambda _: False)
+    assert (seen, list(tmp_path.iterdir())) == ([tmp_path], [])

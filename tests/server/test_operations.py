@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import resource
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,6 +15,7 @@ from sqlalchemy import text
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.watch import WatchReport
+from backslide.server import backup, run
 from backslide.server.backup import restore_backup, write_backup
 from backslide.server.telemetry import JsonLines
 from backslide.store.database import open_database
@@ -117,3 +119,35 @@ def test_what_is_no_backup_is_refused_in_one_line(tmp_path, sqlite_server):
     file.write_bytes(b"no archive")
     with pytest.raises(ConfigError, match="cannot be read as a backup"):
         restore_backup(sqlite_server.context.settings, sqlite_server.context.database, file)
+
+
+def test_a_backup_is_of_one_moment(tmp_path, sqlite_server, monkeypatch):
+    context, tables = sqlite_server.context, []
+
+    def save(connection, table, into):
+        count = usual(connection, table, into)
+        if not tables:
+            context.database.mute("loans", Mute("x", "between two tables"))
+        tables.append(table.name)
+        return count
+
+    usual = backup._save
+    monkeypatch.setattr(backup, "_save", save)
+    counts = write_backup(context.settings, context.database, tmp_path / "b.tar.gz", with_log=False)
+    assert tables[0] != "mutes"
+    assert counts["mutes"] == 0
+
+
+def test_models_leave_half_of_the_files_to_the_rest(tmp_path, monkeypatch):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        run._hold_many_files()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == hard
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (2, 2))
+    for server in start(tmp_path):
+        for model, status in (("a", 201), ("b", 400)):
+            body, headers = {"features": {}}, server.headers("ingest")
+            answer = server.client.post(f"/api/v1/models/{model}/predictions", json=body, headers=headers)
+            assert answer.status_code == status, answer.text

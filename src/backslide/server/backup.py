@@ -55,6 +55,8 @@ def write_backup(settings: Settings, database: Database, file: Path, *, with_log
         with store_errors(database.engine), database.engine.connect() as connection:
             if database.engine.dialect.name == "postgresql":
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            else:  # SQLite's driver begins none for what only reads, so that each table would be of another moment
+                connection.exec_driver_sql("BEGIN")
             version = connection.execute(text("select version_num from backslide_version")).scalar()
             for table in metadata.sorted_tables:
                 counts[table.name] = _save(connection, table, rows)

@@ -18,6 +18,7 @@ from backslide.store.queue import QueuedJob
 
 JobKind = Literal["diagnose", "shadow", "gate", "watch"]
 MOST_WAITING = 100
+"""Jobs that people asked for; looks of the schedule are bounded by the number of models."""
 PERIOD = "A period, such as 2026-03-01..2026-03-31; the last day is included."
 Period = Annotated[PlainText, Field(max_length=80, description=PERIOD, examples=["2026-03-01..2026-03-31"])]
 
@@ -38,7 +39,7 @@ class JobRequest(BaseModel):
 
 
 def submit(context: Context, request: JobRequest, author: str) -> QueuedJob:
-    """Check what is asked for and put it into the queue.
+    """Check what is asked for and put it into the queue; a look that is to come anyway is not put twice.
 
     Raises:
         ProblemError: 422 for what cannot be done, 404 for an unknown model, 403 for a file that nobody vouched for, 429
@@ -59,7 +60,9 @@ def submit(context: Context, request: JobRequest, author: str) -> QueuedJob:
     details = request.model_dump(exclude={"kind", "model"}, exclude_none=True)
     if request.reference_model is not None:
         details["reference_model"], details["digest"] = trusted_file(context, request.reference_model)
-    if sum(one.status == "waiting" for one in context.jobs.jobs(live=True)) >= MOST_WAITING:
+    if request.kind == "watch" and (live := context.jobs.jobs(request.model, kinds=("watch",), live=True)):
+        return live[-1]  # two looks at once would find the same
+    if context.jobs.live(scheduled=False)["waiting"] >= MOST_WAITING:
         words = f"{MOST_WAITING} jobs are waiting; ask again when some are done"
         raise ProblemError(HTTPStatus.TOO_MANY_REQUESTS, words, retry_after=60)
     job = context.jobs.put(request.kind, request.model, details, author)

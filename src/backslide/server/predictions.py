@@ -17,10 +17,20 @@ from backslide.log.recorder import Recorder
 from backslide.log.rollup import RollupReport, roll_up_each
 
 MOST_MODELS = 10_000
-"""Recorders that are open; each holds a file."""
+"""Recorders that are open, where the system lets the server hold twice as many files: each holds one."""
 LABEL_REQUESTS = "label-requests"
 FRESH_SECONDS = 1.0
 """For which the free room of the disk is believed."""
+
+
+def most_models() -> int:
+    """Recorders that may be open: the other half of the files is for connections, tables and everything else."""
+    if os.name != "posix":
+        return MOST_MODELS
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_MODELS if soft == resource.RLIM_INFINITY else min(MOST_MODELS, soft // 2)
 
 
 class PredictionStore:
@@ -33,6 +43,7 @@ class PredictionStore:
         self.label_requests = self.spool.parent / LABEL_REQUESTS
         """Folder of the files of rows that wait for labels: where lines wait there is room to write."""
         self._least = server.min_free_disk * 1e9
+        self._most = most_models()
         self._asked, self._room = 0.0, True
         self._recorders: dict[str, Recorder] = {}
         self._lock = threading.Lock()
@@ -46,8 +57,8 @@ class PredictionStore:
         found = self._recorders.get(model)
         if found is None:
             with self._lock:
-                if model not in self._recorders and len(self._recorders) >= MOST_MODELS:
-                    raise LogError(f"expected at most {MOST_MODELS} models, got one more")
+                if model not in self._recorders and len(self._recorders) >= self._most:
+                    raise LogError(f"expected at most {self._most} models, got one more")
                 found = self._recorders.setdefault(model, Recorder(check_name(model), self.root, spool=self.spool))
         return found
 

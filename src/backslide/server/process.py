@@ -41,13 +41,18 @@ def run_process(
     Raises:
         StoppedError: ``progress`` said so.
     """
-    with tempfile.TemporaryFile() as printed:
+    with (
+        tempfile.TemporaryFile() as printed,
+        # Of the server: a process that is killed removes nothing.
+        tempfile.TemporaryDirectory(prefix="backslide-job-", ignore_cleanup_errors=True) as folder,
+    ):
         process = subprocess.Popen(
             [sys.executable, "-m", "backslide.server.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=printed,
             start_new_session=True,
+            env={**os.environ, "TMPDIR": folder},
         )
         try:
             assert process.stdin is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from contextlib import suppress
 
 import uvicorn
 
@@ -27,6 +28,7 @@ def run(settings: Settings) -> None:
         ConfigError: it would listen to other machines without authentication, or the address is taken.
     """
     log_as_json()
+    _hold_many_files()
     app = create_app(settings, background=True)
     context: Context = app.state.context
     try:
@@ -51,6 +53,17 @@ def run(settings: Settings) -> None:
     finally:
         context.store.close()
         context.database.close()
+
+
+def _hold_many_files() -> None:
+    """Let the server hold as many files as the system allows it: a connection is one, and so is the log of each model."""
+    if os.name != "posix":
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS names a limit that it does not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _listener(settings: Settings) -> socket.socket:

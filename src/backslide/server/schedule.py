@@ -13,6 +13,7 @@ from backslide.server.context import Context
 from backslide.server.process import run_process
 from backslide.store.database import utc_now
 from backslide.store.leases import Leases
+from backslide.store.queue import SCHEDULE
 
 LOGGER = logging.getLogger("backslide.server")
 LEASE, LEASE_SECONDS = "watch", 30.0
@@ -81,13 +82,13 @@ class Schedule:
         queue.fail_silent()
         if self._every == NEVER:
             return
-        busy = {one.model for one in queue.jobs(live=True) if one.kind == "watch"}
+        busy = queue.busy("watch")
         for model, settings in self._context.models.configured().items():
             if model in busy or settings.windows.reference is None:
                 continue
             last = queue.last_put("watch", model)
             if last is None or utc_now() - last >= timedelta(seconds=self._every):
-                queue.put("watch", model, {}, "schedule")
+                queue.put("watch", model, {}, SCHEDULE)
                 queue.forget(KEPT_DAYS)
 
     def roll_up_if_due(self) -> None:

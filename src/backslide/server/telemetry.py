@@ -84,9 +84,9 @@ class _ServerCollector:
         yield records
         yield failed
         waiting = GaugeMetricFamily("backslide_jobs", "Jobs that wait or run", labels=("status",))
-        live = [one.status for one in self._context.jobs.jobs(live=True)]
+        live = self._context.jobs.live()
         for status in ("waiting", "running"):
-            waiting.add_metric((status,), live.count(status))
+            waiting.add_metric((status,), live[status])
         yield waiting
 
     def describe(self) -> list[Metric]:

@@ -126,6 +126,18 @@ def _write_incidents(connection: Connection, book: str, report: Json) -> None:
             loss=loss,
             data=one,
         )
+    _close_former(connection, book, report)
+
+
+def _close_former(connection: Connection, book: str, report: Json) -> None:
+    """Close what looks under other settings left open: nobody follows it any more."""
+    table = incident_details
+    chosen = select(table.c.incident, table.c.known_on, table.c.data)
+    former = and_(table.c.model == report["model"], table.c.book != book, table.c.open)
+    for row in connection.execute(chosen.where(former)).all():
+        end: Json = {"open": False, "closed": max(report["last"] or "", row.known_on)}
+        same = and_(table.c.model == report["model"], table.c.incident == row.incident)
+        connection.execute(table.update().where(same).values(**end, data={**row.data, **end}))
 
 
 def _measured_loss(brief: Json | None, speaker: str) -> Json | None:

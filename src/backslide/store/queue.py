@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +18,8 @@ LIVE = ("waiting", "running")
 SILENT_SECONDS = 120
 """Without a word of its worker for so long, a job is failed: its process is gone."""
 MOST_JOBS = 200
+SCHEDULE = "schedule"
+"""Author of the looks that nobody asked for."""
 LONGEST_ERROR = 1000
 
 
@@ -73,16 +77,37 @@ class JobQueue(Records):
                 table.select().with_only_columns(table.c.result).where(table.c.job == name)
             ).scalar()
 
-    def jobs(self, model: str | None = None, *, live: bool = False, limit: int = MOST_JOBS) -> list[QueuedJob]:
-        """The newest first; of one model or of all, those that are still to end or all."""
+    def jobs(
+        self, model: str | None = None, *, kinds: Sequence[str] = (), live: bool = False, limit: int = MOST_JOBS
+    ) -> list[QueuedJob]:
+        """The newest first; of one model or of all, of some kinds or of all, those that are still to end or all."""
         table = named_table("jobs")
         chosen = self._columns().order_by(table.c.created.desc(), table.c.job).limit(min(limit, MOST_JOBS))
         if model is not None:
             chosen = chosen.where(table.c.model == model)
+        if kinds:
+            chosen = chosen.where(table.c.kind.in_(kinds))
         if live:
             chosen = chosen.where(table.c.status.in_(LIVE))
         with self.transaction() as connection:
             return [QueuedJob(**row._mapping) for row in connection.execute(chosen).all()]
+
+    def busy(self, kind: str) -> set[str]:
+        """Models with a job of a kind that is still to end."""
+        table = named_table("jobs")
+        chosen = table.select().with_only_columns(table.c.model)
+        with self.transaction() as connection:
+            live = chosen.where(table.c.kind == kind, table.c.status.in_(LIVE))
+            return set(connection.execute(live).scalars())
+
+    def live(self, *, scheduled: bool = True) -> Counter[str]:
+        """How many wait and how many run; with or without the looks of the schedule."""
+        table = named_table("jobs")
+        chosen = table.select().with_only_columns(table.c.status).where(table.c.status.in_(LIVE))
+        if not scheduled:
+            chosen = chosen.where((table.c.author != SCHEDULE) | (table.c.kind != "watch"))
+        with self.transaction() as connection:
+            return Counter(connection.execute(chosen).scalars())
 
     def take(self, worker: str) -> QueuedJob | None:
         """The oldest that waits becomes this worker's; None where none does. Of several workers one gets it."""

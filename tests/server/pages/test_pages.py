@@ -14,6 +14,7 @@ from filled_server import ALARMED, OPEN, QUIET, UNTIL, page, words
 
 from backslide.contracts.watch import WatchReport
 from backslide.contracts.watch_settings import parse_duration
+from backslide.store.tables import incident_details
 from server_pages import fill, paths
 
 INCIDENT = f"/models/{ALARMED}/incidents/{OPEN}"
@@ -238,3 +239,22 @@ def test_static_files_may_be_kept_because_their_address_changes_with_them(filled
         assert answer.status_code == 200
         assert "?v=" in address
         assert "max-age" in answer.headers["cache-control"]
+
+
+def test_incidents_of_former_settings_are_closed(server):
+    from server_pages import _report, _series
+
+    numbers = list(range(20500, 20600))
+    series = [_series("performance", "performance", numbers, np.random.default_rng(3))]
+    for settings, with_open in (({}, True), ({"other": 1}, False)):
+        report = WatchReport.from_dict(_report("moved", numbers, series, UNTIL, with_open=with_open)).to_dict()
+        report["incidents"] = [one for one in report["incidents"] if one["open"] == with_open]
+        book = server.context.database.book("moved", settings)
+        with book.transaction():
+            book.number([one["id"] for one in report["incidents"]])
+            book.keep_report(report, series)
+        assert ("Open 1" in words(page(server, "/"))) == with_open
+    with server.context.database.engine.begin() as connection:
+        details = connection.execute(incident_details.select().order_by(incident_details.c.known_on)).all()
+    assert not any(row.open or row.data["open"] for row in details)
+    assert details[-1].closed == details[-1].data["closed"] == report["last"]

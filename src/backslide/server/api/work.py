@@ -17,7 +17,7 @@ from backslide.contracts.integrity import Integrity
 from backslide.contracts.snapshot import Snapshot
 from backslide.server.api.common import Ingester, ModelName, Operator, Parts, Reader, utc
 from backslide.server.body import PlainText, kind_of, read_body
-from backslide.server.jobs import JobRequest, submit
+from backslide.server.jobs import JobKind, JobRequest, submit
 from backslide.server.problems import ProblemError, problem_responses
 from backslide.store.queue import QueuedJob
 
@@ -90,9 +90,14 @@ def start_job(context: Parts, caller: Operator, request: JobRequest) -> JobEntry
 
 
 @router.get("/jobs")
-def list_jobs(context: Parts, _: Reader, model: Annotated[PlainText | None, Query(max_length=200)] = None) -> JobList:
+def list_jobs(
+    context: Parts,
+    _: Reader,
+    model: Annotated[PlainText | None, Query(max_length=200)] = None,
+    kind: JobKind | None = None,
+) -> JobList:
     """Jobs, the newest first."""
-    return JobList(jobs=[_entry(one) for one in context.jobs.jobs(model)])
+    return JobList(jobs=[_entry(one) for one in context.jobs.jobs(model, kinds=() if kind is None else (kind,))])
 
 
 @router.get("/jobs/{job}")

@@ -34,7 +34,7 @@ NO_NEED = (
 def state(context: Context, one: ListedIncident, brief: Json | None) -> dict[str, Any]:
     """What the tab of labels shows."""
     file = request_file(context, one)
-    asked = [job for job in context.jobs.jobs(one.model) if job.request.get("ask") == file.name]
+    asked = [job for job in context.jobs.jobs(one.model, kinds=("diagnose",)) if job.request.get("ask") == file.name]
     request = None if brief is None else brief.get("label_request")
     undecided = brief is not None and brief.get("verdict") == "inconclusive"
     rows = _rows(file)

@@ -129,7 +129,7 @@ def _over_time(view: View, context: Parts, answer: ModelLook, also: list[str]) -
     ask, report = queries(context), answer.report
     listed, total = ask.incidents(IncidentFilter("all", answer.model))
     card = ask.card(answer.model)
-    asked = [one for one in context.jobs.jobs(answer.model) if one.kind == "diagnose"]
+    asked = context.jobs.jobs(answer.model, kinds=("diagnose",), limit=8)
     return {
         "incidents": listed[:6],
         "more_incidents": total if total > 6 else 0,
@@ -137,7 +137,7 @@ def _over_time(view: View, context: Parts, answer: ModelLook, also: list[str]) -
         "placeholder": Markup("") if card is None else spark(card["lines"], "the last periods in small"),
         "chosen": _chosen(view, report),
         "dated": grid_of(report).length == timedelta(days=1),
-        "jobs": [stack.worded(one) for one in asked[:8]],
+        "jobs": [stack.worded(one) for one in asked],
     }
 
 
@@ -201,10 +201,10 @@ def _stack(view: View, context: Parts, answer: ModelLook, _: list[str]) -> Mappi
 
 
 def _models(_: View, context: Parts, answer: ModelLook, __: list[str]) -> Mapping[str, Any]:
-    jobs = [stack.worded(one) for one in context.jobs.jobs(answer.model)]
+    jobs = [stack.worded(one) for one in context.jobs.jobs(answer.model, kinds=("shadow", "gate", "retrain"))]
     return {
         "comparisons": [one for one in jobs if one["kind"] == "shadow"],
-        "gates": [one for one in jobs if one["kind"] in ("gate", "retrain")],
+        "gates": [one for one in jobs if one["kind"] != "shadow"],
     }
 
 

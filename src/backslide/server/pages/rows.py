@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Semaphore
 
 import polars as pl
 
@@ -18,6 +19,9 @@ from backslide.store.memory import Json
 MOST_ROWS = 60
 MOST_COLUMNS = 12
 LONGEST_CELL = 80
+READING = Semaphore(1)
+"""One page at a time reads rows: each may go through the whole log."""
+PATIENCE_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,14 @@ class RowSample:
 
 def rows_concerned(settings: Settings, incident: Json, cause: Json | None) -> RowSample:
     """Rows of an incident from its onset to its end; of the segment that its first cause names, where it names one."""
+    if not READING.acquire(timeout=PATIENCE_SECONDS):
+        return RowSample(trouble="Rows are being read for another page; load this one again in a while.")
     try:
         return _sample(settings, incident, cause)
     except BackslideError as error:
         return RowSample(trouble=f"The rows cannot be read: {error}")
+    finally:
+        READING.release()
 
 
 def _sample(settings: Settings, incident: Json, cause: Json | None) -> RowSample:
@@ -57,8 +65,9 @@ def _sample(settings: Settings, incident: Json, cause: Json | None) -> RowSample
     marked = tuple(() if cause is None else cause.get("features") or ())
     with reading():
         total = int(frame.select(pl.len()).collect(engine="streaming").item())
-        frame = frame.sort(SERVED).with_row_index("__row").filter(pl.col("__row") % max(1, total // MOST_ROWS) == 0)
-        shown = plain(frame.drop("__row")).head(MOST_ROWS).collect(engine="streaming")
+        apart = max(1, -(-total // MOST_ROWS))
+        frame = frame.with_row_index("__row").filter(pl.col("__row") % apart == 0).sort(SERVED)  # few are sorted
+        shown = plain(frame.drop("__row")).collect(engine="streaming")
     columns = _columns(settings, shown.columns, marked)
     lines = tuple(tuple(map(_cell, row)) for row in shown.select(columns).iter_rows())
     return RowSample(tuple(columns), lines, total, named, marked)
