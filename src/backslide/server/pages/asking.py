@@ -106,7 +106,7 @@ def answers(
         write_whole(file, content.decode("utf-8"))
         read_answers(file)
     except OSError:  # the file is as it was
-        raise ProblemError(HTTPStatus.INSUFFICIENT_STORAGE, NO_ROOM) from None
+        raise ProblemError(HTTPStatus.INSUFFICIENT_STORAGE, NO_ROOM, retry_after=60) from None
     except (BackslideError, UnicodeDecodeError) as error:
         if before is None:
             file.unlink(missing_ok=True)
@@ -130,7 +130,7 @@ def _make_folder(file: Path) -> None:
     except OSError:
         writable = False
     if not writable:
-        raise ProblemError(HTTPStatus.INSUFFICIENT_STORAGE, NO_ROOM)
+        raise ProblemError(HTTPStatus.INSUFFICIENT_STORAGE, NO_ROOM, retry_after=60)
 
 
 def _start(view: Operator, context: Context, one: ListedIncident, data: Json) -> RedirectResponse:
