@@ -155,7 +155,7 @@ def test_a_store_that_fails_does_not_end_the_watch(project, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(watching, "_once", look)
-    monkeypatch.setattr(watching.time, "sleep", naps.append)
+    monkeypatch.setattr(watching, "sleep", naps.append)
     result = backslide(project, "watch", "-q", "--every", "1d")
     assert result.code == 130
     assert naps == [watching.SOON, watching.SOON]

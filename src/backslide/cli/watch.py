@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING
 
 from backslide.cli.memory import bounded_memory
@@ -77,11 +77,11 @@ def _look(database: Database, settings: Settings, files: Files, wish: Wish, paus
             # A source or a store that is away must not end the watch; a server that restarts is back soon.
             wait = min(pause, SOON) if isinstance(error, StoreError) else pause
             note(f"backslide: {error}; looking again in {f'{wait:g}s' if wait < pause else wish.every}")
-            time.sleep(wait)
+            sleep(wait)
             continue
         if pause is None:
             return code
-        time.sleep(pause)
+        sleep(pause)
 
 
 def _once(database: Database, settings: Settings, files: Files, wish: Wish, *, quiet: bool) -> int:
