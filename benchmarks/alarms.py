@@ -206,9 +206,17 @@ def real_years(name: str, rng: np.random.Generator, years: int, rows: int) -> Ta
         whole = Periods(series, np.full(len(series), float(rows)), np.arange(len(series)))
         rate = float(series[:REFERENCE].mean())
         one = MonitoredStream(
-            "performance", "performance", name, whole.take(slice(0, REFERENCE)), whole.take(slice(REFERENCE, None)),
-            max(rate * (1 - rate), 0.5 / (rows * REFERENCE)), share=True, signs=(1,), material=0.01, budget=1.0,
-        )  # fmt: skip
+            "performance",
+            "performance",
+            name,
+            whole.take(slice(0, REFERENCE)),
+            whole.take(slice(REFERENCE, None)),
+            max(rate * (1 - rate), 0.5 / (rows * REFERENCE)),
+            share=True,
+            signs=(1,),
+            material=0.01,
+            budget=1.0,
+        )
         add(tally, [one])
     return tally
 
@@ -219,19 +227,24 @@ def real_errors(folder: Path, name: str) -> np.ndarray:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     target, leave = {
-        "electricity": ("price_change", ("nsw_price", "timestamp")), "noaa_weather": ("rain", ("day_index",)),
+        "electricity": ("price_change", ("nsw_price", "timestamp")),
+        "noaa_weather": ("rain", ("day_index",)),
         "census_employment_ma": ("employed", ("prediction", "predicted_probability", "id", "year", "period")),
         "bank_marketing": ("subscribed", ("call_duration_s", "contact_date")),
-    }[name]  # fmt: skip
+    }[name]
     frame = pl.read_parquet(folder / f"{name}.parquet")
     frame = frame.head(frame.height // 3)
     if "prediction" in frame.columns:
         return (frame["prediction"].cast(pl.Int64) != frame[target].cast(pl.Int64)).to_numpy().astype(float)
     x = frame.drop(target, *leave)
-    table = np.column_stack([
-        x[c].to_physical().cast(pl.Float64, strict=False).to_numpy() if x[c].dtype.is_numeric()
-        else x[c].cast(pl.Categorical).to_physical().cast(pl.Float64).to_numpy() for c in x.columns
-    ])  # fmt: skip
+    table = np.column_stack(
+        [
+            x[c].to_physical().cast(pl.Float64, strict=False).to_numpy()
+            if x[c].dtype.is_numeric()
+            else x[c].cast(pl.Categorical).to_physical().cast(pl.Float64).to_numpy()
+            for c in x.columns
+        ]
+    )
     y, fold = frame[target].cast(pl.String).to_numpy(), np.arange(frame.height) * 5 // frame.height
     said = np.empty(len(y), object)
     for k in range(5):
@@ -272,9 +285,17 @@ def main() -> None:
                 line(name, str(rows), f"{tally.years:.0f}", *rates, promised)
         return
     columns = (
-        "method", "rows a day, memory", "false alarms a year", "of the headline", "years with one", "early signs a year",
-        "1 pt", "2 pt", "5 pt", "early sign, 2 pt",
-    )  # fmt: skip
+        "method",
+        "rows a day, memory",
+        "false alarms a year",
+        "of the headline",
+        "years with one",
+        "early signs a year",
+        "1 pt",
+        "2 pt",
+        "5 pt",
+        "early sign, 2 pt",
+    )
     line(*columns)
     line(*["---"] * len(columns))
     for rows in given.rows:
@@ -286,9 +307,12 @@ def main() -> None:
             early = np.median(delays(rng, world, runs, 0.02, Level.WATCH))
             rates = (tally.alarms / tally.years, tally.headline / tally.years, tally.years_with / tally.years)
             line(
-                f"backslide, {6 + 2 + MISSING + 1} streams", f"{rows}, {memory}", *(f"{r:.3f}" for r in rates),
-                f"{tally.early / tally.years:.2f}", *(f"{v:.0f} d" for v in (*late, early)),
-            )  # fmt: skip
+                f"backslide, {6 + 2 + MISSING + 1} streams",
+                f"{rows}, {memory}",
+                *(f"{r:.3f}" for r in rates),
+                f"{tally.early / tally.years:.2f}",
+                *(f"{v:.0f} d" for v in (*late, early)),
+            )
             if given.peer_years:
                 for name, rate, share, waits in peers(rng, world, given.peer_years):
                     seen = (f"{waits[drop]:.0f} d" for drop in (0.02, 0.05))

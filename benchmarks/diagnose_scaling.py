@@ -34,9 +34,19 @@ FAULTY = "c0"
 FACTOR = 12.0
 WORLDS = ("quiet", "fault")
 COLUMNS = (
-    "rows", "features", "fit s", "answers s", "quiet s", "fault s", "quick s", "x quick", "x base", "x fit", "peak MB",
+    "rows",
+    "features",
+    "fit s",
+    "answers s",
+    "quiet s",
+    "fault s",
+    "quick s",
+    "x quick",
+    "x base",
+    "x fit",
+    "peak MB",
     "first cause",
-)  # fmt: skip
+)
 
 
 def make_world(folder: str, rows: str, features: str) -> None:

@@ -45,12 +45,26 @@ RULES = Rules(0.1, 1.0, 365.25, recover_after=7)
 START = datetime(2026, 1, 5)
 BLOCK, YEAR = 7, 365
 DAYS = {
-    "electricity": 400, "census_employment_ma": 1000, "bank_marketing": 500, "green_taxi_fares": 600, "noaa_weather": 250,
-    "bike_sharing_hourly": 240, "reuters_news": 200,
-}  # fmt: skip
+    "electricity": 400,
+    "census_employment_ma": 1000,
+    "bank_marketing": 500,
+    "green_taxi_fares": 600,
+    "noaa_weather": 250,
+    "bike_sharing_hourly": 240,
+    "reuters_news": 200,
+}
 """Rows of a day."""
-PLANTED = ("unit_change", "missing_values", "default_value", "sign_flip", "category_recode", "frozen_feature",
-           "swapped_columns", "broken_join", "unseen_category")  # fmt: skip
+PLANTED = (
+    "unit_change",
+    "missing_values",
+    "default_value",
+    "sign_flip",
+    "category_recode",
+    "frozen_feature",
+    "swapped_columns",
+    "broken_join",
+    "unseen_category",
+)
 FROM = 2
 """Day after the reference on which a planted fault begins."""
 SEEN = 6
@@ -147,9 +161,11 @@ def simulated(seed: int, days: int) -> Story:
     columns["label"] = np.where(rng.random(n) < chance, "paid", "default")
     columns["p_paid"], columns["prediction"] = chance, np.where(chance >= 0.5, "paid", "default")
     model = {
-        "label": "label", "prediction": "prediction", "scores": {"paid": "p_paid"},
+        "label": "label",
+        "prediction": "prediction",
+        "scores": {"paid": "p_paid"},
         "features": ["amount", "age", "visits", "rate", "branch", "channel"],
-    }  # fmt: skip
+    }
     return Story(pl.DataFrame(columns, strict=False), 42, model)
 
 
@@ -238,8 +254,17 @@ def report_quiet(name: str, outcomes: Iterator[Outcome], years: int) -> None:
             false, early = false + len(alarms(histories, Level.ALARM)), early + len(alarms(histories, Level.WATCH))
             drawn += 1
     seconds = (time.perf_counter() - begun) / max(readings, 1)
-    line(name, readings, named, harmful, drawn, f"{false / max(drawn, 1):.3f}", f"{early / max(drawn, 1):.2f}",
-         f"{seconds:.2f}", "; ".join(sorted(kinds)) or "none")  # fmt: skip
+    line(
+        name,
+        readings,
+        named,
+        harmful,
+        drawn,
+        f"{false / max(drawn, 1):.3f}",
+        f"{early / max(drawn, 1):.2f}",
+        f"{seconds:.2f}",
+        "; ".join(sorted(kinds)) or "none",
+    )
 
 
 def report_planted(name: str, model: str, cache: Path | None, *, shuffled: bool) -> None:
@@ -261,8 +286,16 @@ def report_planted(name: str, model: str, cache: Path | None, *, shuffled: bool)
             f"{one.latest.kind.value} of {'+'.join(one.latest.features)} where {one.latest.segment}"
             for one, _ in raised
         }
-        line(name, model, kind, "+".join(fault.columns), fault.variant, f"{harm / outcome.case.problem.min_effect:.1f}",
-             "not raised" if day is None else day, "; ".join(sorted(said)))  # fmt: skip
+        line(
+            name,
+            model,
+            kind,
+            "+".join(fault.columns),
+            fault.variant,
+            f"{harm / outcome.case.problem.min_effect:.1f}",
+            "not raised" if day is None else day,
+            "; ".join(sorted(said)),
+        )
 
 
 def main() -> None:
@@ -279,8 +312,17 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.simulated or options.quiet:
-        columns = ("log", "readings", "with a fault", "harmful", "years", "false alarms a year", "early signs a year",
-                   "s a reading", "harmful ones")  # fmt: skip
+        columns = (
+            "log",
+            "readings",
+            "with a fault",
+            "harmful",
+            "years",
+            "false alarms a year",
+            "early signs a year",
+            "s a reading",
+            "harmful ones",
+        )
         line(*columns)
         line(*["---"] * len(columns))
     if options.simulated:

@@ -85,7 +85,7 @@ def served(folder: Path, name: str) -> tuple[pl.DataFrame, list[str]]:
     score = model.predict_proba(rest.select(features).to_pandas())[:, 1]
     return rest.select(*features, *([time] if time else [])).with_columns(
         y.tail(rest.height), pl.Series("said", (score >= 0.5).astype(int)), pl.Series("score", score)
-    ), features  # fmt: skip
+    ), features
 
 
 def fitted(rows: pl.DataFrame, features: list[str], y: np.ndarray) -> Pipeline:
@@ -103,9 +103,14 @@ def estimate(
 ) -> tuple[float, float, float] | str | None:
     """Our estimate with its band, why there is none, or None where there is nothing to say."""
     model = {
-        "label": "y", "prediction": "said", "scores": {"1": "score"}, "metric": "accuracy", "task": "binary",
-        "features": features, **({"timestamp": time} if time else {}),
-    }  # fmt: skip
+        "label": "y",
+        "prediction": "said",
+        "scores": {"1": "score"},
+        "metric": "accuracy",
+        "task": "binary",
+        "features": features,
+        **({"timestamp": time} if time else {}),
+    }
     settings = Settings.from_dict(
         {"model": model, "watch": {"period": "100 rows"}, "engine": {"sample_rows": ESTIMATED_ROWS}}
     )
@@ -195,9 +200,17 @@ def main() -> None:
     warnings.simplefilter("ignore")
     folder = Path(os.environ["BACKSLIDE_DATA"])
     columns = (
-        "set", "chunks estimated", "no estimate", "mean move", "do nothing", "CBPE", "backslide", "inside the band",
-        "broken chunks refused", "s a chunk",
-    )  # fmt: skip
+        "set",
+        "chunks estimated",
+        "no estimate",
+        "mean move",
+        "do nothing",
+        "CBPE",
+        "backslide",
+        "inside the band",
+        "broken chunks refused",
+        "s a chunk",
+    )
     line(*columns)
     line(*["---"] * len(columns))
     for name in given.sets:
@@ -205,9 +218,14 @@ def main() -> None:
         means = [f"{100 * np.mean(np.abs(v)):.2f}" if v else "-" for v in (e.moved, e.still, e.cbpe, e.ours)]
         n = len(e.ours)
         line(
-            name, str(n), str(e.left), *means, f"{sum(e.inside)} of {n}", f"{e.refused} of {harmed}",
+            name,
+            str(n),
+            str(e.left),
+            *means,
+            f"{sum(e.inside)} of {n}",
+            f"{e.refused} of {harmed}",
             f"{e.seconds / max(n + e.left, 1):.1f}",
-        )  # fmt: skip
+        )
     print("\nmean absolute errors in points of accuracy; the band is for 90 %")
 
 

@@ -53,10 +53,14 @@ def rows_of(day: int, rows: int) -> pl.DataFrame:
 def build(folder: Path, rows: int, days: int) -> None:
     """The log and the plain files."""
     roles = Roles(
-        id="id", timestamp="at", prediction="prediction", label="label", label_time="label_at",
+        id="id",
+        timestamp="at",
+        prediction="prediction",
+        label="label",
+        label_time="label_at",
         scores={"yes": "p_yes", "no": "p_no"},
         features=(*(f"x{k}" for k in range(FEATURES - 3)), "c0", "c1", "c2"),
-    )  # fmt: skip
+    )
     (folder / "plain").mkdir()
     for day in range(days):
         part = rows_of(day, rows // days)
@@ -98,8 +102,13 @@ def read_log_whole(folder: str, days: str) -> str:
     return f"{_sum(open_log(Path(folder) / 'log').predictions()):.3f}"
 
 
-TASKS = {"plain": read_plain, "log": read_log, "log-labels": lambda *given: read_log(*given, labels=True),
-         "plain-whole": read_plain_whole, "log-whole": read_log_whole}  # fmt: skip
+TASKS = {
+    "plain": read_plain,
+    "log": read_log,
+    "log-labels": lambda *given: read_log(*given, labels=True),
+    "plain-whole": read_plain_whole,
+    "log-whole": read_log_whole,
+}
 
 
 def main() -> None:
@@ -119,9 +128,12 @@ def main() -> None:
         assert len({run.note for task in ("plain", "log", "log-labels") for run in runs[task]}) == 1
         against = {task: runs["plain-whole" if "whole" in task else "plain"] for task in TASKS}
         words = {
-            "plain": "plain Parquet, day by day", "log": "log, day by day", "log-labels": "log with last labels, day by day",
-            "plain-whole": "plain Parquet, at once", "log-whole": "log with last labels, at once",
-        }  # fmt: skip
+            "plain": "plain Parquet, day by day",
+            "log": "log, day by day",
+            "log-labels": "log with last labels, day by day",
+            "plain-whole": "plain Parquet, at once",
+            "log-whole": "log with last labels, at once",
+        }
         lines = [
             [
                 words[t],

@@ -86,7 +86,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Aligned columns that are Markdown as well."""
     lines = [list(head), *map(list, rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    shown = [[cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))]
-             for line in lines]  # fmt: skip
+    shown = [
+        [cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))]
+        for line in lines
+    ]
     rule = ["-" * widths[0], *("-" * (w - 1) + ":" for w in widths[1:])]
     return "\n".join("| " + " | ".join(line) + " |" for line in [shown[0], rule, *shown[1:]])

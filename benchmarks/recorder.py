@@ -31,10 +31,16 @@ def features(rows: int = 1000) -> list[dict[str, object]]:
     """Different values, so that nothing is quick by being the same."""
     rng = np.random.default_rng(1)
     return [
-        {f"x{k}": float(rng.normal() * 10**k) if k < 14 else int(rng.integers(100)) if k < 17 else f"c{rng.integers(9)}"
-         for k in range(20)}
+        {
+            f"x{k}": float(rng.normal() * 10**k)
+            if k < 14
+            else int(rng.integers(100))
+            if k < 17
+            else f"c{rng.integers(9)}"
+            for k in range(20)
+        }
         for _ in range(rows)
-    ]  # fmt: skip
+    ]
 
 
 def calls(folder: Path, records: int) -> tuple[np.ndarray, np.ndarray]:
@@ -81,11 +87,20 @@ def main() -> None:
             took, spent = time.perf_counter() - begun, time.process_time() - spent
             speeds.append((records / took, records / spent, took / plain))
     middle = np.median(lines, axis=0)
-    print(table(["a call, µs", "p50", "p99"], [["record", f"{middle[0]:.1f}", f"{middle[1]:.1f}"],
-                                              ["json.dumps and write", f"{middle[2]:.1f}", f"{middle[3]:.1f}"]]))  # fmt: skip
+    print(
+        table(
+            ["a call, µs", "p50", "p99"],
+            [
+                ["record", f"{middle[0]:.1f}", f"{middle[1]:.1f}"],
+                ["json.dumps and write", f"{middle[2]:.1f}", f"{middle[3]:.1f}"],
+            ],
+        )
+    )
     speed = np.median(speeds, axis=0)
-    print(f"\nrollup: {speed[0]:,.0f} records/s ({speed[1]:,.0f} per second of processor), "
-          f"{speed[2]:.2f} times reading the lines with Polars and writing Parquet")  # fmt: skip
+    print(
+        f"\nrollup: {speed[0]:,.0f} records/s ({speed[1]:,.0f} per second of processor), "
+        f"{speed[2]:.2f} times reading the lines with Polars and writing Parquet"
+    )
 
 
 if __name__ == "__main__":

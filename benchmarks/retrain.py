@@ -63,15 +63,41 @@ class DataSet:
 
 
 SETS = (
-    DataSet("green_taxi_fares", "fare_amount", (
-        "fare_amount", "total_amount", "tip_amount", "pickup_time", "dropoff_time", "tolls_amount", "extra", "mta_tax",
-        "improvement_surcharge", "congestion_surcharge", "ehail_fee"), 15_000, 6_000, 12_000, "pickup_time", regression=True),
-    DataSet("bank_marketing", "subscribed", ("subscribed", "contact_date", "month", "day_of_month", "call_duration_s"),
-            12_000, 4_000, 9_000, "contact_date"),
+    DataSet(
+        "green_taxi_fares",
+        "fare_amount",
+        (
+            "fare_amount",
+            "total_amount",
+            "tip_amount",
+            "pickup_time",
+            "dropoff_time",
+            "tolls_amount",
+            "extra",
+            "mta_tax",
+            "improvement_surcharge",
+            "congestion_surcharge",
+            "ehail_fee",
+        ),
+        15_000,
+        6_000,
+        12_000,
+        "pickup_time",
+        regression=True,
+    ),
+    DataSet(
+        "bank_marketing",
+        "subscribed",
+        ("subscribed", "contact_date", "month", "day_of_month", "call_duration_s"),
+        12_000,
+        4_000,
+        9_000,
+        "contact_date",
+    ),
     DataSet("electricity", "price_change", ("timestamp", "price_change"), 9_000, 4_000, 9_000, "timestamp"),
     DataSet("scotus_case_facts", "issue_area", (), 700, 300, 900, text="facts"),
     DataSet("noaa_weather", "rain", ("day_index", "rain"), 5_000, 2_000, 4_000),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -177,9 +203,20 @@ def run(
     realised = _realised(bench, best.plan, logs[2])
     ends = sorted(-metric.harm(v) for v in best.found.interval())
     return Result(
-        data.name, start, metric.name, choice.promoted, best.plan.name, best.gain(metric), ends[0], ends[1], ahead.estimate,
-        ahead.low, ahead.high, realised, time.perf_counter() - began,
-    )  # fmt: skip
+        data.name,
+        start,
+        metric.name,
+        choice.promoted,
+        best.plan.name,
+        best.gain(metric),
+        ends[0],
+        ends[1],
+        ahead.estimate,
+        ahead.low,
+        ahead.high,
+        realised,
+        time.perf_counter() - began,
+    )
 
 
 def _realised(bench: Backtest, plan: Any, untouched: pl.DataFrame) -> float:
@@ -191,8 +228,15 @@ def _realised(bench: Backtest, plan: Any, untouched: pl.DataFrame) -> float:
     frame = bench.case.current.window.prepare(untouched.lazy()).collect()
     from backslide.engine.roles.outcomes import outcomes
 
-    later = History(bench.case, frame, outcomes(frame, bench.case.problem), np.ones(frame.height, bool),
-                    np.arange(frame.height, dtype=float), np.zeros(frame.height), False)  # fmt: skip
+    later = History(
+        bench.case,
+        frame,
+        outcomes(frame, bench.case.problem),
+        np.ones(frame.height, bool),
+        np.arange(frame.height, dtype=float),
+        np.zeros(frame.height),
+        False,
+    )
     answers = bench.case.answered(model, frame).outcomes
     found = difference(bench.case, arms_of(later, answers, np.arange(frame.height)), bench.metric)
     assert found is not None

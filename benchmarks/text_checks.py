@@ -85,8 +85,10 @@ def checks(folder: str, which: str) -> Callable[[], str]:
 
 
 TASKS = {
-    "scan": scan, "text": lambda folder: checks(folder, "text"), "all": lambda folder: checks(folder, "all"),
-}  # fmt: skip
+    "scan": scan,
+    "text": lambda folder: checks(folder, "text"),
+    "all": lambda folder: checks(folder, "all"),
+}
 NAMES = {"scan": "bare scan with words counted", "text": "checks of texts", "all": "every check without labels"}
 
 

@@ -44,7 +44,7 @@ def table(rows: int = 3000, seed: int = 0) -> pl.DataFrame:
         {
             "at": [None if i % 101 == 0 else start + timedelta(minutes=10 * i) for i in range(rows)],
             "x": [None if i % 33 == 0 else value for i, value in enumerate(x.tolist())],
-            "odd \"name": rng.normal(size=rows) * 1e-3,
+            'odd "name': rng.normal(size=rows) * 1e-3,
             "share": rng.random(rows),
             "k": [None if i % 44 == 0 else int(v) for i, v in enumerate(rng.integers(-5, 2**60, rows))],
             "c": [None if i % 20 == 0 else texts[i % 6] for i in range(rows)],
@@ -54,7 +54,7 @@ def table(rows: int = 3000, seed: int = 0) -> pl.DataFrame:
             "ver": np.where(np.arange(rows) < rows // 2, "v1", "v2"),
         },
         strict=False,
-    )  # fmt: skip
+    )
 
 
 def settings_of(**sections: Any) -> Settings:

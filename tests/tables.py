@@ -15,9 +15,12 @@ from backslide.playbook.base import Scenario
 NUMBERS = ("income", "spending", "savings", "share", "hour", "grade", "children", "visits", "price")
 TEXTS = ("city", "plan")
 ROLES: dict[str, Any] = {
-    "label": "label", "prediction": "prediction", "scores": {"yes": "score"}, "timestamp": "at",
+    "label": "label",
+    "prediction": "prediction",
+    "scores": {"yes": "score"},
+    "timestamp": "at",
     "features": (*NUMBERS, *TEXTS),
-}  # fmt: skip
+}
 HOSTS = ("a", "b", "c")
 GRADES = np.array([300, 420, 480, 560, 590, 640, 700, 730, 790, 850])
 PRICES = np.array([4.99, 9.99, 14.5, 19.99, 24.0, 49.99, 79.5, 99.0])
@@ -44,14 +47,16 @@ def month(rng: np.random.Generator, rows: int, start: datetime, drift: float = 0
             "visits": np.where(rng.random(rows) < 0.4 - 0.1 * drift, 0.0, rng.gamma(2, 3 + drift, rows)),
             "price": PRICES[np.minimum((norm.cdf(wealth + noise(0, 1, rows)) * 8).astype(int), 7)],
             "city": city,
-            "plan": np.where(wealth + noise(0, 1, rows) > 0.5, "gold", np.where(rng.random(rows) < 0.3, "silver", "basic")),
+            "plan": np.where(
+                wealth + noise(0, 1, rows) > 0.5, "gold", np.where(rng.random(rows) < 0.3, "silver", "basic")
+            ),
             "host": rng.choice(HOSTS, rows, p=[0.4, 0.35, 0.25]),
             "at": [start + timedelta(seconds=float(s)) for s in seconds],
             "label": np.where(label, "yes", "no"),
             "score": 1 / (1 + np.exp(-logit)),
             "prediction": np.where(logit > 0, "yes", "no"),
         }
-    )  # fmt: skip
+    )
 
 
 def months(seed: int, rows: int = 3000, drift: float = 0.0) -> tuple[pl.DataFrame, pl.DataFrame]:

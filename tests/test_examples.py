@@ -13,13 +13,16 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 STORIES = {
     "scikit_learn/why.py": (0, "income is 12 times smaller than before", "where channel = 'app'", "undoing it brings"),
     "lightgbm_categories/why.py": (0, "The values of shop were permuted", "undoing it brings"),
-    "text_topics/why.py": (0, "text is cut off after 40 characters",),
+    "text_topics/why.py": (
+        0,
+        "text is cut off after 40 characters",
+    ),
     "weekly_regression/why.py": (0, "humidity is 100 times smaller than before where at >=", "of both windows"),
     "api_with_canary/watch.py": (0, "day 4: quiet\n", "day 5: alarm", "the model moved, not the world"),
     "scheduled_watch/nightly.py": (0, "exit code 0, nobody is called", "exit code 1, somebody is called"),
     "ci_gate/gate.py": (0, "Promote: accuracy"),
     "ci_gate/gate.py --worse": (1, "Roll back: accuracy"),
-}  # fmt: skip
+}
 NEEDS = {"lightgbm_categories": "lightgbm", "api_with_canary": "sqlalchemy", "scheduled_watch": "sqlalchemy"}
 
 

@@ -25,10 +25,12 @@ GARBAGE = {
     "right to left": ["שלום עולם \u202e evil \u202c gnirts", "مرحبا بالعالم هذا نص \u2067 طويل", "\u200f" * 300],
     "combining": ["Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢ " * 30],
     "markup": [
-        "<script>document.title='owned'</script> the and of", "<img src=x onerror=alert(1)> and", "{{ 7*7 }} ]]> --> </style>",
+        "<script>document.title='owned'</script> the and of",
+        "<img src=x onerror=alert(1)> and",
+        "{{ 7*7 }} ]]> --> </style>",
     ],
     "private and unassigned": ["\ue000\uf8ff\U0010ffff\ufffe\uffff " * 20, "\ufeff\u200b\u2028\u2029\x85"],
-}  # fmt: skip
+}
 
 
 def windows(seed: int, rows: int = 320) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -17,8 +17,14 @@ from backslide.playbook import scenarios
 from backslide.stats.change.label_design import MOST_GROWTH
 from commands import backslide
 
-ROLES = bs.Roles(label="label", prediction="prediction", scores={"yes": "p_yes"}, timestamp="served_at", id="id",
-                 features=("income", "age", "channel", "premium"))  # fmt: skip
+ROLES = bs.Roles(
+    label="label",
+    prediction="prediction",
+    scores={"yes": "p_yes"},
+    timestamp="served_at",
+    id="id",
+    features=("income", "age", "channel", "premium"),
+)
 
 
 def months(flip, rows=3000):

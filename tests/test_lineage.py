@@ -36,13 +36,15 @@ def event(at: str, job: str, dataset: str, columns: dict[str, tuple[str, str]], 
     }
     base = {"_producer": "https://example.org/etl", "_schemaURL": "https://example.org/facet.json"}
     return {
-        "eventType": "COMPLETE", "eventTime": at, "producer": "https://example.org/etl",
+        "eventType": "COMPLETE",
+        "eventTime": at,
+        "producer": "https://example.org/etl",
         "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
         "run": {"runId": "01941f29-7c00-7bfe-9b22-ad6b6e1d55d2"},
         "job": {"namespace": "airflow", "name": job, "facets": {name: base | facet for name, facet in facets.items()}},
         "inputs": [],
         "outputs": [{"namespace": SPACE, "name": dataset, "facets": {"columnLineage": base | {"fields": fields}}}],
-    }  # fmt: skip
+    }
 
 
 def code(version: str) -> dict[str, str]:

@@ -73,8 +73,11 @@ def test_the_command_prints_a_table_and_writes_json(folder, tmp_path, capsys, mo
     [({"windows": {}}, "reference, the rows"), ({"artifacts": {}}, "reference_model, the model")],
 )
 def test_what_it_needs_is_said_in_one_line(folder, section, message):
-    data = {"model": worlds.BARE, "windows": {"reference": "reference.parquet"},
-            "artifacts": {"reference_model": "model.joblib", "trusted": True}} | section  # fmt: skip
+    data = {
+        "model": worlds.BARE,
+        "windows": {"reference": "reference.parquet"},
+        "artifacts": {"reference_model": "model.joblib", "trusted": True},
+    } | section
     with pytest.raises(ConfigError, match=message):
         selftest(Settings.from_dict(data, base=folder))
 

@@ -93,9 +93,12 @@ def test_times_may_be_numbers_that_only_order_the_rows():
 def test_attributes_of_every_kind():
     rng = np.random.default_rng(1)
     rows = table(
-        price=pl.Series(rng.gamma(3, 20, 396)), flag=pl.Series(rng.random(396) < 0.5),
-        id=pl.Series([f"r{i}" for i in range(396)]), constant=pl.lit("a"), tags=pl.Series([["x"]] * 396),
-    )  # fmt: skip
+        price=pl.Series(rng.gamma(3, 20, 396)),
+        flag=pl.Series(rng.random(396) < 0.5),
+        id=pl.Series([f"r{i}" for i in range(396)]),
+        constant=pl.lit("a"),
+        tags=pl.Series([["x"]] * 396),
+    )
     hit = (rows["day"] >= START + timedelta(days=20)) & (rows["price"] >= 80)
     rows = rows.with_columns(errors=pl.when(hit).then((pl.col("answers") * 0.5).cast(pl.Int64)).otherwise("errors"))
     found = bs.segments(rows, **ROLES, good=GOOD, bad=BAD)
@@ -163,8 +166,22 @@ def test_negative_counts_are_refused():
 
 def test_the_command_writes_every_form(tmp_path):
     table().write_csv(tmp_path / "counts.csv")
-    ran = backslide(tmp_path, "segments", "counts.csv", *OPTIONS, "--good", GOOD, "--bad", BAD, "--json", "s.json",
-                    "--html", "s.html", "--md", "s.md")  # fmt: skip
+    ran = backslide(
+        tmp_path,
+        "segments",
+        "counts.csv",
+        *OPTIONS,
+        "--good",
+        GOOD,
+        "--bad",
+        BAD,
+        "--json",
+        "s.json",
+        "--html",
+        "s.html",
+        "--md",
+        "s.md",
+    )
     assert ran.code == 0
     assert "app = 'ios' and country = 'fr'" in ran.out
     written = json.loads((tmp_path / "s.json").read_text())
@@ -189,8 +206,14 @@ def test_real_incidents_name_what_experts_marked(real_data):
     exact = 0
     for incident, at, cause in marks.select("incident", "at", "cause").iter_rows():
         own = rows.filter(incident=incident).drop("incident")
-        found = bs.segments(own, numerator="stalled", denominator="plays", time="time",
-                            good=f"{own['time'].min()}..{at - 1}", bad=f"{at}..{at}")  # fmt: skip
+        found = bs.segments(
+            own,
+            numerator="stalled",
+            denominator="plays",
+            time="time",
+            good=f"{own['time'].min()}..{at - 1}",
+            bad=f"{at}..{at}",
+        )
         marked = json.loads(cause)
         marked = marked if isinstance(marked, list) else [marked]
         exact += bool(found.segments) and found.segments[0].where in [

@@ -63,8 +63,9 @@ def test_numbers_are_those_of_scikit_learn(worse, found):
     y, old, new = (worse[c].to_numpy() for c in ("label", "prediction", "other"))
     named = {d.metric: d for d in found.metrics}
     assert (named["accuracy"].old, named["accuracy"].new) == (
-        pytest.approx(accuracy_score(y, old)), pytest.approx(accuracy_score(y, new)),
-    )  # fmt: skip
+        pytest.approx(accuracy_score(y, old)),
+        pytest.approx(accuracy_score(y, new)),
+    )
     assert named["macro_f1"].new == pytest.approx(f1_score(y, new, average="macro"))
     assert named["roc_auc"].old == pytest.approx(roc_auc_score(y == "yes", worse["p_yes"]))
     assert named["log_loss"].new == pytest.approx(log_loss(y == "yes", worse["p_other"]))
@@ -323,10 +324,11 @@ def test_equal_models_are_rarely_told_apart(months):
         rng = np.random.default_rng(seed)
         noisy = [np.clip(months[1]["p_yes"] + rng.normal(0, 0.1, months[1].height), 0, 1) for _ in range(2)]
         log = months[1].with_columns(
-            p_yes=pl.Series(noisy[0]), p_other=pl.Series(noisy[1]),
+            p_yes=pl.Series(noisy[0]),
+            p_other=pl.Series(noisy[1]),
             prediction=pl.Series(np.where(noisy[0] >= 0.5, "yes", "no")),
             other=pl.Series(np.where(noisy[1] >= 0.5, "yes", "no")),
-        )  # fmt: skip
+        )
         called += bs.shadow(log, roles=ROLES, new=OTHER).verdict in ("old_better", "new_better", "mixed")
     assert called <= 2
 

@@ -59,8 +59,12 @@ def outcomes(tmp_path):
         clean["PATH"] = str(tmp_path) if browser else str(tmp_path / "nowhere")
         ran = subprocess.run(
             [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "test_little.py"],
-            cwd=tmp_path, env=clean | variables, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            cwd=tmp_path,
+            env=clean | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         lines = [line.split() for line in ran.stdout.splitlines() if "test_little.py::" in line and "%" in line]
         return {words[0].split("::")[1]: words[1] for words in lines}
 

@@ -77,8 +77,10 @@ def test_errors_that_cost_more_are_a_part_although_accuracy_holds(months):
     assert diagnosis.verdict is Verdict.DEGRADED_IN_PART
     assert "cost" in {part.kind for part in diagnosis.parts}
     cost = next(part for part in diagnosis.parts if part.kind == "cost")
-    prices = [sum(dear[label] for label in f.filter(pl.col("label") != pl.col("prediction"))["label"]) / f.height
-              for f in (reference, current)]  # fmt: skip
+    prices = [
+        sum(dear[label] for label in f.filter(pl.col("label") != pl.col("prediction"))["label"]) / f.height
+        for f in (reference, current)
+    ]
     assert (cost.reference, cost.current) == pytest.approx(tuple(prices))
 
 
@@ -120,16 +122,27 @@ def worlds_of_mail() -> tuple[pl.DataFrame, pl.DataFrame, Any, Any, dict[str, An
     old = LogisticRegression().fit(off.select("a", "b").to_pandas(), past["kind"].to_numpy())
     few = past.filter((pl.col("kind") != "lease") | (pl.int_range(pl.len()) % 40 == 0))
     new = LogisticRegression().fit(few.select("a", "b").to_pandas(), few["kind"].to_numpy())
-    roles = {"label": "kind", "prediction": "said", "timestamp": "at", "version": "version", "features": ("a", "b"),
-             "scores": {c: f"p_{c}" for c in old.classes_}, "task": "multiclass", "metric": "accuracy"}  # fmt: skip
+    roles = {
+        "label": "kind",
+        "prediction": "said",
+        "timestamp": "at",
+        "version": "version",
+        "features": ("a", "b"),
+        "scores": {c: f"p_{c}" for c in old.classes_},
+        "task": "multiclass",
+        "metric": "accuracy",
+    }
     return reference, current, old, new, roles
 
 
 def compared(reference: pl.DataFrame, current: pl.DataFrame, old: Any, new: Any, roles: dict[str, Any]) -> Diagnosis:
     return diagnose(
-        served(old, reference, "1"), served(new, current, "2"), settings=Settings.from_dict({"model": roles}),
-        reference_model=old, current_model=new,
-    )  # fmt: skip
+        served(old, reference, "1"),
+        served(new, current, "2"),
+        settings=Settings.from_dict({"model": roles}),
+        reference_model=old,
+        current_model=new,
+    )
 
 
 @pytest.mark.slow

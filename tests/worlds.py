@@ -55,8 +55,12 @@ def diagnosis_of(scenario: Scenario, **options: Any) -> Diagnosis:
     more = {k: v for k, v in scenario.model.items() if k not in Roles.model_fields}
     artefact = options.pop("reference_model", scenario.artefact)
     diagnosis = diagnose(
-        scenario.reference, scenario.current, roles=roles, reference_model=artefact, **more | options,
-    )  # fmt: skip
+        scenario.reference,
+        scenario.current,
+        roles=roles,
+        reference_model=artefact,
+        **more | options,
+    )
     assert failures(diagnosis) == []
     return diagnosis
 

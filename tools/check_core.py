@@ -203,12 +203,24 @@ def compare_snapshots(environment: Environment) -> None:
     """A snapshot of each model; without PyYAML, keys of YAML files are not compared, and it says so."""
     for name in ("old", "new"):
         out = f"{name}.json"
-        environment.backslide("snapshot", "--model", f"{name}.joblib", "--data", "log.csv", "--config", "settings.yaml",
-                              "--out", out, "-q", writes=[out])  # fmt: skip
+        environment.backslide(
+            "snapshot",
+            "--model",
+            f"{name}.joblib",
+            "--data",
+            "log.csv",
+            "--config",
+            "settings.yaml",
+            "--out",
+            out,
+            "-q",
+            writes=[out],
+        )
         if "pip install 'backslide[yaml]'" not in (environment.folder / out).read_text(encoding="utf-8"):
             raise FailedError(f"{out} does not say that PyYAML is missing")
-    environment.backslide("integrity", "old.json", "new.json", "--json", "integrity.json", "-q", codes=[1],
-                          writes=["integrity.json"])  # fmt: skip
+    environment.backslide(
+        "integrity", "old.json", "new.json", "--json", "integrity.json", "-q", codes=[1], writes=["integrity.json"]
+    )
 
 
 def diagnose_parquet(environment: Environment) -> None:
@@ -245,8 +257,21 @@ def diagnosed(environment: Environment, kind: str) -> None:
 def rehearsed(environment: Environment, kind: str) -> None:
     """Faults done to the reference rows, as many as a few seconds allow."""
     out = f"{kind}-self.json"
-    environment.backslide("selftest", f"{kind}.toml", "--rows", "1000", "--columns", "1", "--minutes", "0.1", "--json", out, "-q",
-                          codes=[0, 1], writes=[out])  # fmt: skip
+    environment.backslide(
+        "selftest",
+        f"{kind}.toml",
+        "--rows",
+        "1000",
+        "--columns",
+        "1",
+        "--minutes",
+        "0.1",
+        "--json",
+        out,
+        "-q",
+        codes=[0, 1],
+        writes=[out],
+    )
 
 
 def judged(environment: Environment, kind: str, job: str) -> None:

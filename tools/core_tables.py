@@ -45,9 +45,12 @@ def applications(rng: np.random.Generator, rows: int) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "served_at": [start + timedelta(seconds=int(second)) for second in seconds],
-            "income": income.round(4), "age": age, "channel": channel.tolist(), "label": label.tolist(),
+            "income": income.round(4),
+            "age": age,
+            "channel": channel.tolist(),
+            "label": label.tolist(),
         }
-    )  # fmt: skip
+    )
 
 
 def fitted(rows: pl.DataFrame, strength: float) -> Pipeline:

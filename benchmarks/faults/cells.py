@@ -63,9 +63,13 @@ class Case:
 
 
 def every_case(
-    sets: Sequence[str], *, kinds: Sequence[str] | None = None, rows: Sequence[int] = ROWS, seeds: Sequence[int] = SEEDS,
+    sets: Sequence[str],
+    *,
+    kinds: Sequence[str] | None = None,
+    rows: Sequence[int] = ROWS,
+    seeds: Sequence[int] = SEEDS,
     conditions: Sequence[str] | None = None,
-) -> list[Case]:  # fmt: skip
+) -> list[Case]:
     """All cells of these sets that can be done."""
     found = [
         Case(kind, name, model, condition, background, size, seed)

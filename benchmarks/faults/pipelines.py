@@ -82,9 +82,10 @@ def _linear_columns(numbers: list[str], codes: list[str], texts: list[str]) -> l
     scaled = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
     one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     return [
-        ("numbers", scaled, numbers), ("codes", one_hot, codes),
+        ("numbers", scaled, numbers),
+        ("codes", one_hot, codes),
         *((t, TfidfVectorizer(max_features=5_000, sublinear_tf=True), t) for t in texts),
-    ]  # fmt: skip
+    ]
 
 
 def _boosting_columns(numbers: list[str], codes: list[str], texts: list[str]) -> list[tuple[str, Any, Any]]:

@@ -53,18 +53,28 @@ def _played(case: Case, cache: Path | None) -> dict[str, Any]:
     begun = time.perf_counter()
     diagnosis = diagnosed(staged)
     seconds = time.perf_counter() - begun
-    return setting(staged) | judged(staged, diagnosis) | {
-        "seconds": seconds, "seconds_to_stage": prepared, "blamed": blamed(staged) if staged.faults else {},
-    }  # fmt: skip
+    return (
+        setting(staged)
+        | judged(staged, diagnosis)
+        | {
+            "seconds": seconds,
+            "seconds_to_stage": prepared,
+            "blamed": blamed(staged) if staged.faults else {},
+        }
+    )
 
 
 def setting(staged: Staged) -> dict[str, Any]:
     """What the case turned out to be."""
     return {
-        "windows": [staged.pair.reference.height, staged.current.height], "timed": staged.pair.timed,
-        "moved": staged.pair.background, "marked_by": staged.marked_by, "share_hit": staged.share,
-        "true_metric": staged.metric, "bar": staged.bar,
-    }  # fmt: skip
+        "windows": [staged.pair.reference.height, staged.current.height],
+        "timed": staged.pair.timed,
+        "moved": staged.pair.background,
+        "marked_by": staged.marked_by,
+        "share_hit": staged.share,
+        "true_metric": staged.metric,
+        "bar": staged.bar,
+    }
 
 
 def roles(staged: Staged) -> dict[str, Any]:
@@ -87,9 +97,13 @@ def diagnosed(staged: Staged) -> Diagnosis:
     """Verdict and causes, with the saved model and, where the user has it, the one that answers now."""
     successors = [fault.successor for fault in staged.faults if fault.successor is not None]
     return diagnose(
-        staged.pair.reference, staged.current_logged, settings=Settings.from_dict({"model": roles(staged)}),
-        reference_model=staged.world.pipeline, current_model=successors[0] if successors else None, quick=True,
-    )  # fmt: skip
+        staged.pair.reference,
+        staged.current_logged,
+        settings=Settings.from_dict({"model": roles(staged)}),
+        reference_model=staged.world.pipeline,
+        current_model=successors[0] if successors else None,
+        quick=True,
+    )
 
 
 @contextmanager

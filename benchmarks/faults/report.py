@@ -89,15 +89,40 @@ def _goals(done: Sequence[Record], single: Sequence[Held]) -> str:
     small = [h for h in _of(single, "all") if not h[1]["large"]]
     rows: list[tuple[str, str, str, bool | None]] = [
         ("full faults, large: named", "≥ 95 %", share(full, named), _at_least(full, named, 0.95)),
-        ("their points: median error", "≤ 10 %", middle(priced, as_percent=True), median(priced) <= 0.1 if priced else None),
-        ("their intervals cover the truth", "≥ 90 %", percent(sum(covered), len(covered)), _at_least(covered, bool, 0.9)),
-        ("full faults, small: something wrong said", "0 %", share(small, _wrong), not any(map(_wrong, small)) if small else None),
+        (
+            "their points: median error",
+            "≤ 10 %",
+            middle(priced, as_percent=True),
+            median(priced) <= 0.1 if priced else None,
+        ),
+        (
+            "their intervals cover the truth",
+            "≥ 90 %",
+            percent(sum(covered), len(covered)),
+            _at_least(covered, bool, 0.9),
+        ),
+        (
+            "full faults, small: something wrong said",
+            "0 %",
+            share(small, _wrong),
+            not any(map(_wrong, small)) if small else None,
+        ),
         ("40 % of rows, large: named", "≥ 85 %", share(partial, named), _at_least(partial, named, 0.85)),
         ("two faults, both large: both in the first three", "≥ 85 %", share(both, _both), _at_least(both, _both, 0.85)),
-        ("no labels, data faults, large: named", "≥ 85 %", share(unlabelled, named), _at_least(unlabelled, named, 0.85)),
-        ("nothing done: a data fault among the causes", "≤ 1 %", share(quiet, _as_cause), _at_most(quiet, _as_cause, 0.01)),
+        (
+            "no labels, data faults, large: named",
+            "≥ 85 %",
+            share(unlabelled, named),
+            _at_least(unlabelled, named, 0.85),
+        ),
+        (
+            "nothing done: a data fault among the causes",
+            "≤ 1 %",
+            share(quiet, _as_cause),
+            _at_most(quiet, _as_cause, 0.01),
+        ),
         ("nothing done: a data fault named at all", "≤ 1 %", share(quiet, _at_all), _at_most(quiet, _at_all, 0.01)),
-    ]  # fmt: skip
+    ]
     return table(
         ("", "goal", "measured", ""), ((a, b, c, {True: "met", False: "missed", None: "–"}[ok]) for a, b, c, ok in rows)
     )
@@ -129,18 +154,30 @@ def _small(single: Sequence[Held]) -> str:
     small = [h for h in _of(single, "all") if not h[1]["large"]]
     groups = {k: [h for h in small if _kind(h) == k] for k in ORDER}
     return table(
-        ("", "n", "right name first", "no cause at all", "something wrong", "under harmless",
-         "below the detectable size and among the causes"),
+        (
+            "",
+            "n",
+            "right name first",
+            "no cause at all",
+            "something wrong",
+            "under harmless",
+            "below the detectable size and among the causes",
+        ),
         [_small_line(k, g) for k, g in groups.items() if g] + [_small_line("all", small)],
-    )  # fmt: skip
+    )
 
 
 def _small_line(name: str, held: Sequence[Held]) -> list[str]:
     below = [h for h in held if h[0]["detectable"] is not None and abs(h[1]["harm"]) < h[0]["detectable"]]
     return [
-        name, str(len(held)), share(held, named), share(held, lambda h: not h[0]["causes"]), share(held, _wrong),
-        share(held, lambda h: h[1]["under_harmless"]), share(below, lambda h: h[1]["rank"] is not None),
-    ]  # fmt: skip
+        name,
+        str(len(held)),
+        share(held, named),
+        share(held, lambda h: not h[0]["causes"]),
+        share(held, _wrong),
+        share(held, lambda h: h[1]["under_harmless"]),
+        share(below, lambda h: h[1]["rank"] is not None),
+    ]
 
 
 def _both_large(records: Sequence[Record]) -> list[Record]:
@@ -155,18 +192,31 @@ def _two(records: Sequence[Record]) -> str:
     one = [r for r in records if sum(f["large"] for f in r["faults"]) == 1]
     groups = {"both large": _both_large(records), "one large": one}
     return table(
-        ("", "n", "both in the first three", "each large one in the first three", "false accusations",
-         "error of points", "seconds"),
+        (
+            "",
+            "n",
+            "both in the first three",
+            "each large one in the first three",
+            "false accusations",
+            "error of points",
+            "seconds",
+        ),
         (
             (
-                name, str(len(rs)), share(rs, _both),
-                share([f for r in rs for f in r["faults"] if f["large"]], lambda f: f["rank"] is not None and f["rank"] <= 3),
-                share(rs, _as_cause), middle((f.get("error") for r in rs for f in r["faults"] if f["large"]), as_percent=True),
+                name,
+                str(len(rs)),
+                share(rs, _both),
+                share(
+                    [f for r in rs for f in r["faults"] if f["large"]],
+                    lambda f: f["rank"] is not None and f["rank"] <= 3,
+                ),
+                share(rs, _as_cause),
+                middle((f.get("error") for r in rs for f in r["faults"] if f["large"]), as_percent=True),
                 middle(r["seconds"] for r in rs),
             )
             for name, rs in groups.items()
         ),
-    )  # fmt: skip
+    )
 
 
 def _quiet(records: Sequence[Record]) -> str:
@@ -174,11 +224,17 @@ def _quiet(records: Sequence[Record]) -> str:
     return table(
         ("", "n", "data fault among the causes", "data fault named at all", "called degraded", "seconds"),
         (
-            (name, str(len(rs)), share(rs, _as_cause), share(rs, _at_all), share(rs, _degraded),
-             middle(r["seconds"] for r in rs))
+            (
+                name,
+                str(len(rs)),
+                share(rs, _as_cause),
+                share(rs, _at_all),
+                share(rs, _degraded),
+                middle(r["seconds"] for r in rs),
+            )
             for name, rs in (*groups.items(), ("all", records))
         ),
-    )  # fmt: skip
+    )
 
 
 def _degraded(record: Record) -> bool:

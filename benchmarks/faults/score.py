@@ -61,13 +61,18 @@ def _held(staged: Staged, fault: Fault, effect: float, diagnosis: Diagnosis) -> 
     cause = diagnosis.causes[ranks[0] - 1] if ranks else None
     about = [c for c in (*diagnosis.causes, *diagnosis.harmless) if set(c.features) & set(fault.columns)]
     held: dict[str, Any] = {
-        "kind": fault.kind, "columns": list(fault.columns), "classes": list(fault.classes), "variant": fault.variant,
-        "effect": effect, "harm": staged.harm(effect), "large": staged.harm(effect) >= staged.bar,
+        "kind": fault.kind,
+        "columns": list(fault.columns),
+        "classes": list(fault.classes),
+        "variant": fault.variant,
+        "effect": effect,
+        "harm": staged.harm(effect),
+        "large": staged.harm(effect) >= staged.bar,
         "rank": ranks[0] if ranks else None,
         "under_harmless": any(is_it(c, fault) for c in diagnosis.harmless),
         "kind_named": any(c.kind.value == fault.kind for c in diagnosis.causes),
         "columns_named": [c.kind.value for c in about],
-    }  # fmt: skip
+    }
     # Points of a part are in the metric of that part, which is not the one of the truth.
     comparable = diagnosis.verdict != Verdict.DEGRADED_IN_PART and diagnosis.metric.name == staged.metric
     if cause is not None:
@@ -96,10 +101,15 @@ def _marker(cause: Cause, staged: Staged) -> bool | None:
 def _told(cause: Cause) -> dict[str, Any]:
     points = cause.points
     return {
-        "kind": cause.kind.value, "features": list(cause.features), "classes": list(cause.classes), "segment": cause.segment,
+        "kind": cause.kind.value,
+        "features": list(cause.features),
+        "classes": list(cause.classes),
+        "segment": cause.segment,
         "points": None if points is None else [points.estimate, points.low, points.high],
-        "confidence": cause.confidence.value, "share": cause.share_of_rows, "since": cause.since,
-    }  # fmt: skip
+        "confidence": cause.confidence.value,
+        "share": cause.share_of_rows,
+        "since": cause.since,
+    }
 
 
 def _name(cause: Cause) -> str:

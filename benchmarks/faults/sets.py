@@ -57,37 +57,62 @@ class DataSet:
 
 _ALL = (
     # From the day on which both markets were one: before it, three columns stand still.
+    DataSet("electricity", "price_change", "binary", ("timestamp", "nsw_price"), 8_000, first_row=17_424),
     DataSet(
-        "electricity", "price_change", "binary", ("timestamp", "nsw_price"), 8_000, first_row=17_424
-    ),
-    DataSet(
-        "bank_marketing", "subscribed", "binary", ("contact_date", "month", "day_of_month", "call_duration_s"), 8_000,
+        "bank_marketing",
+        "subscribed",
+        "binary",
+        ("contact_date", "month", "day_of_month", "call_duration_s"),
+        8_000,
         balanced=True,
     ),
-    DataSet(
-        "bike_sharing_hourly", "count", "regression", ("timestamp", "casual", "registered", "year_index"), 5_000
-    ),
+    DataSet("bike_sharing_hourly", "count", "regression", ("timestamp", "casual", "registered", "year_index"), 5_000),
     # The year before the dormitories came in: quiet by itself.
     DataSet(
-        "census_employment_ma", "employed", "binary",
-        ("id", "year", "period", "prediction", "predicted_probability"), 20_000, last_row=130_000,
+        "census_employment_ma",
+        "employed",
+        "binary",
+        ("id", "year", "period", "prediction", "predicted_probability"),
+        20_000,
+        last_row=130_000,
     ),
     DataSet("noaa_weather", "rain", "binary", ("day_index",), 5_000),
     DataSet(
-        "green_taxi_fares", "fare_amount", "regression",
-        ("total_amount", "tip_amount", "pickup_time", "tolls_amount", "extra", "mta_tax", "improvement_surcharge",
-         "congestion_surcharge", "ehail_fee"),
-        15_000, last_row=60_000,
+        "green_taxi_fares",
+        "fare_amount",
+        "regression",
+        (
+            "total_amount",
+            "tip_amount",
+            "pickup_time",
+            "tolls_amount",
+            "extra",
+            "mta_tax",
+            "improvement_surcharge",
+            "congestion_surcharge",
+            "ehail_fee",
+        ),
+        15_000,
+        last_row=60_000,
     ),
+    DataSet("reuters_news", "topic", "multiclass", ("doc_id", "published_at", "lewis_split"), 2_500, ("title", "body")),
     DataSet(
-        "reuters_news", "topic", "multiclass", ("doc_id", "published_at", "lewis_split"), 2_500, ("title", "body")
+        "scotus_case_facts",
+        "issue_area",
+        "multiclass",
+        (
+            "case_id",
+            "term_year",
+            "decision_type",
+            "disposition",
+            "first_party_winner",
+            "majority_vote",
+            "minority_vote",
+        ),
+        1_200,
+        ("case_name", "facts"),
     ),
-    DataSet(
-        "scotus_case_facts", "issue_area", "multiclass",
-        ("case_id", "term_year", "decision_type", "disposition", "first_party_winner", "majority_vote", "minority_vote"),
-        1_200, ("case_name", "facts"),
-    ),
-)  # fmt: skip
+)
 SETS = {s.name: s for s in _ALL}
 
 

@@ -80,13 +80,18 @@ def line(name: str, held: Sequence[Held]) -> list[str]:
     """One line under :data:`HEAD`."""
     with_columns = [h for h in held if h[1]["columns"]]
     return [
-        name, str(len(held)), share(held, named), share(held, anywhere), share(held, aside),
+        name,
+        str(len(held)),
+        share(held, named),
+        share(held, anywhere),
+        share(held, aside),
         share(held, accused),
         middle((f.get("error") for _, f in held), as_percent=True),
         share([h for h in held if "covered" in h[1]], lambda h: h[1]["covered"]),
         middle(r["seconds"] for r, _ in held),
-        share(with_columns, blamed("psi")), share(with_columns, blamed("psi_importance")),
-    ]  # fmt: skip
+        share(with_columns, blamed("psi")),
+        share(with_columns, blamed("psi_importance")),
+    ]
 
 
 def grouped(held: Sequence[Held], by: Callable[[Held], str], order: Sequence[str] = ()) -> str:
@@ -104,11 +109,15 @@ def whose_rows(held: Sequence[Held]) -> str:
     return table(
         ("rows told by", "n", "marker named", "difference of shares"),
         (
-            (by, str(len(hs)), share(hs, lambda h: bool(h[1].get("marker_named"))),
-             middle((abs(f["share"] - r["share_hit"]) for r, f in hs if "share" in f), digits=2))
+            (
+                by,
+                str(len(hs)),
+                share(hs, lambda h: bool(h[1].get("marker_named"))),
+                middle((abs(f["share"] - r["share_hit"]) for r, f in hs if "share" in f), digits=2),
+            )
             for by, hs in groups.items()
         ),
-    )  # fmt: skip
+    )
 
 
 def failing(held: Sequence[Held], most: int) -> str:
@@ -118,12 +127,15 @@ def failing(held: Sequence[Held], most: int) -> str:
         ("case", "done", "harm / bar", "verdict", "said"),
         (
             (
-                f"`{r['id']}`", f"{f['kind']}({', '.join(f['columns'])}): {f['variant']}".replace("|", "/"),
-                f"{f['harm']:.3g} / {r['bar']:.2g}", r["verdict"], said(r),
+                f"`{r['id']}`",
+                f"{f['kind']}({', '.join(f['columns'])}): {f['variant']}".replace("|", "/"),
+                f"{f['harm']:.3g} / {r['bar']:.2g}",
+                r["verdict"],
+                said(r),
             )
             for r, f in worst
         ),
-    )  # fmt: skip
+    )
 
 
 def said(record: Record) -> str:

@@ -12,8 +12,23 @@ from backslide.causes.faults import damage
 from faults.fault import Fault, Rng, Scene, pick
 
 FACTORS = (
-    12.0, 1 / 12, 100.0, 0.01, 1000.0, 0.001, 1.609344, 1 / 1.609344, 2.54, 0.3048, 0.45359237, 60.0, 1 / 60, 24.0, 7.0, 10.0,
-)  # fmt: skip
+    12.0,
+    1 / 12,
+    100.0,
+    0.01,
+    1000.0,
+    0.001,
+    1.609344,
+    1 / 1.609344,
+    2.54,
+    0.3048,
+    0.45359237,
+    60.0,
+    1 / 60,
+    24.0,
+    7.0,
+    10.0,
+)
 """Months and years, percent, kilo, miles, inches, feet, pounds, minutes, days of a week, a slipped decimal point."""
 UNITS = 5
 """Distinct values from which a number is a quantity and not a code."""

@@ -116,10 +116,15 @@ def measure(world: World, runs: int, seed: int = 1) -> list[str]:
     shares = [np.mean(p < 0.05), np.mean(p < VERDICT_ALPHA), np.mean((p < VERDICT_ALPHA) & (estimate >= MIN_EFFECT))]
     power = [np.mean(q < 0.05), np.mean(q < VERDICT_ALPHA), np.mean((q < VERDICT_ALPHA) & (size >= MIN_EFFECT))]
     return [
-        str(world), str(runs), *(f"{100 * share:.1f} %" for share in shares), f"{100 * world.drop:g} pt",
-        *(f"{100 * share:.0f} %" for share in power), f"{100 * np.mean(covered):.1f} %", f"{width.mean():.2f}",
+        str(world),
+        str(runs),
+        *(f"{100 * share:.1f} %" for share in shares),
+        f"{100 * world.drop:g} pt",
+        *(f"{100 * share:.0f} %" for share in power),
+        f"{100 * np.mean(covered):.1f} %",
+        f"{width.mean():.2f}",
         f"{1000 * spent:.1f}",
-    ]  # fmt: skip
+    ]
 
 
 NOISE = ((0.0, 0.0), (0.008, 0.0), (0.008, 0.3), (0.008, 0.6), (0.015, 0.0), (0.015, 0.3), (0.015, 0.6))

@@ -57,9 +57,13 @@ class Log:
         if said.get("passing"):
             return
         entry = {
-            "pair": pair.name, "tool": tool, "print": self.prints[tool], "simulated": pair.simulated,
-            "data": data_print(pair.simulated), "said": said,
-        }  # fmt: skip
+            "pair": pair.name,
+            "tool": tool,
+            "print": self.prints[tool],
+            "simulated": pair.simulated,
+            "data": data_print(pair.simulated),
+            "said": said,
+        }
         with self.path.open("a") as file:
             file.write(json.dumps(entry, sort_keys=True) + "\n")
 

@@ -165,9 +165,13 @@ class Asked:
         environment = {**os.environ, **QUIET}
         environment.pop("PYTHONPATH", None)
         process = subprocess.Popen(
-            [str(self.python), str(self.peer.adapter)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True, env=environment,
-        )  # fmt: skip
+            [str(self.python), str(self.peer.adapter)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
         self._process, self._lines = process, queue.Queue()
         self._reader = threading.Thread(target=_pump, args=(process, self._lines), daemon=True)
         self._reader.start()

@@ -10,8 +10,13 @@ from quiet.tables import TOOLS, Counted, Key
 
 GROUPS = ("real", "independent rows", "days", "few days", "together")
 ALARMS = (
-    "backslide", "backslide, in part", "NannyML", "NannyML, estimated", "Deepchecks", "Evidently",
-)  # fmt: skip
+    "backslide",
+    "backslide, in part",
+    "NannyML",
+    "NannyML, estimated",
+    "Deepchecks",
+    "Evidently",
+)
 FLAGS = ("backslide", "Evidently", "NannyML", "NannyML, chunks", "Deepchecks", "whylogs")
 WHOLE = ("degraded", "degraded in part", "a data fault named")
 

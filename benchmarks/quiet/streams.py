@@ -30,9 +30,12 @@ NUMERIC = ("income", "balance", "amount", "claims", "visits", "share")
 CATEGORICAL = ("channel", "region", "code")
 FEATURES = (*NUMERIC, *CATEGORICAL)
 ROLES: dict[str, Any] = {
-    "label": "label", "prediction": "prediction", "scores": {"yes": "p_yes"}, "features": list(FEATURES),
+    "label": "label",
+    "prediction": "prediction",
+    "scores": {"yes": "p_yes"},
+    "features": list(FEATURES),
     "metric": "accuracy",
-}  # fmt: skip
+}
 TIME = "served_at"
 
 ACCURACY_BY_DAY = 0.008

@@ -48,8 +48,9 @@ Path("backslide.toml").write_text(CONFIG)
 for night in range(38, NIGHTS):
     look = subprocess.run(
         [sys.executable, "-m", "backslide", "watch", "--as-of", f"{START + timedelta(days=night)}T03:00", "--quiet"],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+    )
     meaning = {0: "nobody is called", 1: "somebody is called", 2: "the job failed"}[look.returncode]
     print(f"night of {START + timedelta(days=night)}: exit code {look.returncode}, {meaning}")
     if look.returncode:

@@ -20,9 +20,15 @@ from scale import AT_FULL_SIZE, runs
 
 pytestmark = pytest.mark.data
 SUBSET = (
-    "unit_change", "missing_values", "default_value", "frozen_feature", "clipped_range", "swapped_columns",
-    "category_recode", "threshold_change",
-)  # fmt: skip
+    "unit_change",
+    "missing_values",
+    "default_value",
+    "frozen_feature",
+    "clipped_range",
+    "swapped_columns",
+    "category_recode",
+    "threshold_change",
+)
 CASES, PAIRS = runs(10, 24), runs(4, 12)
 NAMED = 0.7
 """Below what the whole bench asks (95 %): of so few cases a few more than one may be the hard ones."""

@@ -31,9 +31,11 @@ def case(kind: str, condition: str = "all", background: str = "still", rows: int
 def all_cells() -> list[Case]:
     made = [
         Case(kind, "toy", "linear", condition, background, rows, seed)
-        for kind in (*KINDS, TWO, QUIET) for condition, background in circumstances(kind)
-        for rows in (1_000, 5_000) for seed in range(3)
-    ]  # fmt: skip
+        for kind in (*KINDS, TWO, QUIET)
+        for condition, background in circumstances(kind)
+        for rows in (1_000, 5_000)
+        for seed in range(3)
+    ]
     return in_fair_order(made)
 
 

@@ -17,9 +17,15 @@ from faults.score import is_false, is_it
 
 def cause(kind: str, *features: str, classes: tuple[str, ...] = (), segment: str | None = None) -> Cause:
     return Cause(
-        rank=1, kind=CauseKind(kind), features=features, classes=classes, segment=segment, confidence=Confidence.VERIFIED,
-        summary="", next_step="",
-    )  # fmt: skip
+        rank=1,
+        kind=CauseKind(kind),
+        features=features,
+        classes=classes,
+        segment=segment,
+        confidence=Confidence.VERIFIED,
+        summary="",
+        next_step="",
+    )
 
 
 def fault(kind: str, *columns: str, classes: tuple[str, ...] = (), some: bool = False) -> Fault:
@@ -60,18 +66,43 @@ def test_only_data_faults_that_were_not_done_are_accusations():
 def record(n: int, *, kind: str = "unit_change", rank: int | None = 1, large: bool = True, **more) -> dict:
     """A record as ``play`` writes it."""
     held = {
-        "kind": kind, "columns": ["a"], "classes": [], "variant": "times 12", "effect": -0.1, "harm": 0.1, "large": large,
-        "rank": rank, "under_harmless": False,
-    }  # fmt: skip
+        "kind": kind,
+        "columns": ["a"],
+        "classes": [],
+        "variant": "times 12",
+        "effect": -0.1,
+        "harm": 0.1,
+        "large": large,
+        "rank": rank,
+        "under_harmless": False,
+    }
     if rank is not None:
         held |= {"error": 0.05, "covered": True, "share": 1.0, "marker_named": None}
     base = {
-        "id": f"{kind}/toy/linear/all/still/1000/{n}", "kind": kind, "data": "toy", "model": "linear", "condition": "all",
-        "background": "still", "rows": 1000, "seed": n, "windows": [1000, 1000], "marked_by": None, "share_hit": 1.0, "bar": 0.03,
-        "verdict": "degraded", "detectable": 0.03, "causes": [], "harmless": [], "faults": [held], "false_causes": [],
-        "false_harmless": [], "first_is_wrong": False, "seconds": 2.0, "moved": "none",
+        "id": f"{kind}/toy/linear/all/still/1000/{n}",
+        "kind": kind,
+        "data": "toy",
+        "model": "linear",
+        "condition": "all",
+        "background": "still",
+        "rows": 1000,
+        "seed": n,
+        "windows": [1000, 1000],
+        "marked_by": None,
+        "share_hit": 1.0,
+        "bar": 0.03,
+        "verdict": "degraded",
+        "detectable": 0.03,
+        "causes": [],
+        "harmless": [],
+        "faults": [held],
+        "false_causes": [],
+        "false_harmless": [],
+        "first_is_wrong": False,
+        "seconds": 2.0,
+        "moved": "none",
         "blamed": {"psi": "a", "psi_importance": "b"},
-    }  # fmt: skip
+    }
     return base | more
 
 

@@ -22,9 +22,18 @@ def quiet():
         from quiet import answers, environments, pairs, render, run, tables
     finally:
         sys.path.remove(str(BENCHMARKS))
-    return type("Quiet", (), {
-        "answers": answers, "environments": environments, "pairs": pairs, "render": render, "run": run, "tables": tables,
-    })  # fmt: skip
+    return type(
+        "Quiet",
+        (),
+        {
+            "answers": answers,
+            "environments": environments,
+            "pairs": pairs,
+            "render": render,
+            "run": run,
+            "tables": tables,
+        },
+    )
 
 
 @pytest.mark.slow

@@ -71,10 +71,16 @@ def rows(name: str = "toy") -> pl.DataFrame:
     notes = [" ".join(rng.choice(WORDS, 12)) for _ in range(ROWS)]
     logit = 2.5 * np.log(debt / income) + 2 + 1.2 * (grade == "gold") - 0.9 * (grade == "bronze") + 0.08 * (hour - 12)
     made = {
-        "id": np.arange(ROWS), "income": income.round(2), "debt": debt.round(2), "hour": hour, "age": rng.integers(18, 80, ROWS),
-        "grade": grade.tolist(), "channel": channel.tolist(), "note": notes,
+        "id": np.arange(ROWS),
+        "income": income.round(2),
+        "debt": debt.round(2),
+        "hour": hour,
+        "age": rng.integers(18, 80, ROWS),
+        "grade": grade.tolist(),
+        "channel": channel.tolist(),
+        "note": notes,
         "label": np.where(rng.random(ROWS) < 1 / (1 + np.exp(-logit)), "yes", "no").tolist(),
-    }  # fmt: skip
+    }
     frame = pl.DataFrame(made)
     if name == "toy":
         return frame

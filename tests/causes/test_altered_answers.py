@@ -221,10 +221,13 @@ def test_the_temperature_of_several_classes(how):
         frame = pl.DataFrame(rng.normal(size=(1200, 2)), schema=["x", "z"])
         plain, p = model.predict_proba(frame), model.predict_proba(frame, **after)
         label = [str(rng.choice(model.classes_, p=row)) for row in plain]
-        frames.append(frame.with_columns(
-            pl.Series("y", label), pl.Series("told", model.classes_[p.argmax(axis=1)].tolist()),
-            *(pl.Series(f"p_{c}", p[:, i]) for i, c in enumerate("abc")),
-        ))  # fmt: skip
+        frames.append(
+            frame.with_columns(
+                pl.Series("y", label),
+                pl.Series("told", model.classes_[p.argmax(axis=1)].tolist()),
+                *(pl.Series(f"p_{c}", p[:, i]) for i, c in enumerate("abc")),
+            )
+        )
     roles = {"label": "y", "prediction": "told", "scores": {c: f"p_{c}" for c in "abc"}, "features": ("x", "z")}
     found = own_change(*frames, roles, model)
     assert found.kind is CauseKind.OUTPUT_CHANGE

@@ -132,8 +132,9 @@ def test_two_faults_at_once(seed):
     """Both are found, share the points, and nothing is left for the world."""
     diagnosis = worlds.causes_of(broken(lambda f: renamed(yearly(f)), np.random.default_rng(seed)))
     assert {c.kind.value: c.features for c in diagnosis.causes} == {
-        "unit_change": ("income",), "category_recode": ("channel",),
-    }  # fmt: skip
+        "unit_change": ("income",),
+        "category_recode": ("channel",),
+    }
     explained = sum(cause.points.estimate for cause in diagnosis.causes)
     assert explained + diagnosis.unexplained.estimate == pytest.approx(diagnosis.metric.change.estimate, abs=1e-9)
     assert abs(diagnosis.unexplained.estimate) < 0.04
@@ -341,5 +342,6 @@ def test_worlds_are_what_they_say():
     assert cut.filter(pl.col("prediction") == "yes")["p_yes"].min() >= 0.8
     shift = worlds.label_shift(rng)
     assert [(f["label"] == "yes").mean() for f in (shift.reference, shift.current)] == [
-        pytest.approx(0.55, abs=0.1), 0.7,
-    ]  # fmt: skip
+        pytest.approx(0.55, abs=0.1),
+        0.7,
+    ]

@@ -165,7 +165,7 @@ def test_other_shares_of_the_same_values_are_neither_curve_nor_offset(seed):
     ("undone", "words"),
     [(lambda v: v * 1.21, "1.21 times"), (lambda v: v + 37.35, "more by 37.35")],
     ids=["no known unit", "offset"],
-)  # fmt: skip
+)
 def test_a_map_of_few_values_on_unmarked_rows(undone, words):
     rows = tables.at_random(tables.months(0)[1], 0.4)
     made, sound = case(lambda f: tables.put(f, "price", undone(f["price"].to_numpy()), rows))

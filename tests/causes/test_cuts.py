@@ -140,8 +140,10 @@ def test_the_diagnosis_names_it_with_its_rows_and_points(at):
     assert d.verdict is Verdict.DEGRADED
     first = d.causes[0]
     assert (first.kind, first.segment, first.confidence) == (
-        CauseKind.THRESHOLD_CHANGE, "host = 'b'", Confidence.PROVEN,
-    )  # fmt: skip
+        CauseKind.THRESHOLD_CHANGE,
+        "host = 'b'",
+        Confidence.PROVEN,
+    )
     true = worlds.accuracy(made.current) - worlds.accuracy(months()[1])
     assert first.points.estimate == pytest.approx(true, abs=1e-9)
     assert "host = 'b'" in first.summary

@@ -101,8 +101,10 @@ def test_winsorised_columns_stay_as_they_are():
 @pytest.mark.parametrize("seed", SEEDS)
 def test_noise_over_both_ends_of_a_column_without_partners(size, seed):
     """Hours, scaled to a share of the day: nothing hangs together with them, and their steps are too fine to show."""
-    reference, current = (f.with_columns(hour=pl.Series(np.random.default_rng(k).random(f.height))) for k, f in
-                          enumerate(tables.months(seed), 2 * seed))  # fmt: skip
+    reference, current = (
+        f.with_columns(hour=pl.Series(np.random.default_rng(k).random(f.height)))
+        for k, f in enumerate(tables.months(seed), 2 * seed)
+    )
     rng = np.random.default_rng(seed)
     case = case_with("hour", current["hour"].to_numpy() + rng.normal(0, size, current.height), reference, current)
     (fault,) = find_faults(case)

@@ -52,7 +52,9 @@ def customers(rng: np.random.Generator, rows: int, start: datetime) -> pl.DataFr
             "hour": np.floor(hour).astype(int),
             "debt": np.where(rng.random(rows) < 0.05, np.nan, rng.lognormal(5, 1, rows)),
             "city": city,
-            "plan": np.where(wealth + noise(0, 1, rows) > 0.5, "gold", np.where(rng.random(rows) < 0.3, "silver", "basic")),
+            "plan": np.where(
+                wealth + noise(0, 1, rows) > 0.5, "gold", np.where(rng.random(rows) < 0.3, "silver", "basic")
+            ),
             "member": rng.random(rows) < 0.3 + 0.2 * (wealth > 0),
             "note": notes(rng, rows),
             "label": np.where(label, "yes", "no"),
@@ -60,7 +62,7 @@ def customers(rng: np.random.Generator, rows: int, start: datetime) -> pl.DataFr
             "prediction": np.where(logit > 0, "yes", "no"),
             "at": at,
         }
-    )  # fmt: skip
+    )
 
 
 def notes(rng: np.random.Generator, rows: int) -> list[str]:
@@ -159,7 +161,9 @@ FAULTS = {
     "numbers as text": Done("schema_change", ("age",), to("age", lambda c: c.cast(pl.String))),
     "truth in words": Done("schema_change", ("member",), to("member", in_words)),
     "column gone": Done("schema_change", ("balance",), lambda frame, rng: frame.drop("balance")),
-    "column renamed": Done("schema_change", ("balance",), lambda frame, rng: frame.rename({"balance": "account_balance"})),
+    "column renamed": Done(
+        "schema_change", ("balance",), lambda frame, rng: frame.rename({"balance": "account_balance"})
+    ),
     "mojibake": Done("text_change", ("note",), texts("note", lambda v: v.encode().decode("cp1252"))),
     "replacement characters": Done("text_change", ("note",), texts("note", ascii_or_mark)),
     "entities": Done("text_change", ("note",), texts("note", html.escape)),
@@ -187,7 +191,7 @@ FAULTS = {
     "one row off": Done("broken_join", ("balance",), to("balance", lambda c: c.shift(1, fill_value=800.0))),
     "noisy": Done("added_noise", ("balance",), noisy("balance", 600)),
     "noisy ages": Done("added_noise", ("age",), noisy("age", 15)),
-}  # fmt: skip
+}
 
 
 IN_EVERY_RUN = 2
@@ -303,9 +307,11 @@ def more(condition: pl.Expr) -> Change:
         pytest.param(more(pl.col("balance") > 700), id="richer", marks=pytest.mark.slow),
         pytest.param(more(pl.col("city") == "north"), id="north grows", marks=pytest.mark.slow),
         pytest.param(more(pl.col("visits") == 0), id="more zeros"),
-        pytest.param(texts("note", lambda v: v.replace("loan", "mortgage").replace("app", "website")), id="other topics"),
+        pytest.param(
+            texts("note", lambda v: v.replace("loan", "mortgage").replace("app", "website")), id="other topics"
+        ),
     ],
-)  # fmt: skip
+)
 def test_natural_drift_names_no_fault(drift):
     rng = np.random.default_rng(17)
     reference, current = months(rng, 3000)

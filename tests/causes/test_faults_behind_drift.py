@@ -95,9 +95,12 @@ def test_one_value_a_day_from_a_moment_on():
 
 
 ROLES = {
-    "label": "rise", "prediction": "said", "scores": {"1": "p"}, "timestamp": "at",
+    "label": "rise",
+    "prediction": "said",
+    "scores": {"1": "p"},
+    "timestamp": "at",
     "features": ("clock", "north", "south", "east", "price"),
-}  # fmt: skip
+}
 
 
 def half_hours(rng: np.random.Generator, first: datetime, level: float) -> pl.DataFrame:

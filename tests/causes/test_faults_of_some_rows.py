@@ -80,16 +80,22 @@ MARKED = {
     "swapped": (swapped(HOST), CauseKind.SWAPPED_COLUMNS, {"income", "age"}, "host = 'a'", HOST),
     "since a day": (unit(LATE), CauseKind.UNIT_CHANGE, {"income"}, "served_at >= DATE '2026-04-16'", LATE),
     "between two days": (
-        unit(WEEK), CauseKind.UNIT_CHANGE, {"income"},
-        "served_at >= DATE '2026-04-03' AND served_at < DATE '2026-04-11'", WEEK,
+        unit(WEEK),
+        CauseKind.UNIT_CHANGE,
+        {"income"},
+        "served_at >= DATE '2026-04-03' AND served_at < DATE '2026-04-11'",
+        WEEK,
     ),
     "mended": (
-        missing(WEEK), CauseKind.MISSING_VALUES, {"income"},
-        "served_at >= DATE '2026-04-03' AND served_at < DATE '2026-04-11'", WEEK,
+        missing(WEEK),
+        CauseKind.MISSING_VALUES,
+        {"income"},
+        "served_at >= DATE '2026-04-03' AND served_at < DATE '2026-04-11'",
+        WEEK,
     ),
     "where another is missing": (unit(ALONE), CauseKind.UNIT_CHANGE, {"income"}, "agent IS NULL", ALONE),
     "by a cut": (unit(OLD), CauseKind.UNIT_CHANGE, {"income"}, "age >= 60", OLD),
-}  # fmt: skip
+}
 each = pytest.mark.parametrize("name", MARKED)
 
 

@@ -58,8 +58,11 @@ def test_another_format_on_some_rows_is_one_change_of_format(kind, share):
     made, current = case("income", FORMATS[kind], rows)
     fault = only(find_faults(made))
     assert (fault.kind, fault.features, fault.exact, fault.reversible) == (
-        CauseKind.SCHEMA_CHANGE, ("income",), True, True,
-    )  # fmt: skip
+        CauseKind.SCHEMA_CHANGE,
+        ("income",),
+        True,
+        True,
+    )
     # Numbers under a thousand have no separator of thousands, and are written alike in both formats.
     assert fault.rows.mean() == pytest.approx(rows.mean(), abs=0.02)
     repaired = fault.repair(made, made.current.sample)["income"]

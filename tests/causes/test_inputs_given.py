@@ -55,15 +55,18 @@ def people(rng: np.random.Generator, rows: int, start: datetime, gaps: float, sh
     noisy = logit + rng.logistic(0, 0.6, rows)
     return pd.DataFrame(
         {
-            "income": income, "age": age, "debt": np.where(rng.random(rows) < gaps, np.nan, debt),
-            "channel": channel.astype(object), "plan": plan.astype(object),
+            "income": income,
+            "age": age,
+            "debt": np.where(rng.random(rows) < gaps, np.nan, debt),
+            "channel": channel.astype(object),
+            "plan": plan.astype(object),
             "host": rng.choice(["a", "b", "c"], rows, p=[0.4, 0.35, 0.25]),
             "at": [start + timedelta(seconds=float(s)) for s in np.sort(rng.random(rows)) * 28 * 86400],
             "binary": np.where(label, "yes", "no"),
             "multiclass": np.select([noisy < -1, noisy < 1], ["low", "mid"], "high"),
             "regression": 100 + 40 * noisy,
         }
-    )  # fmt: skip
+    )
 
 
 def linear(task: str = "binary", scaler: Any = None) -> Any:
@@ -282,9 +285,12 @@ def test_without_current_labels_it_is_priced_on_the_reference():
     w = world()
     serve = everywhere(w, another(w.model, refit("income", 3.0, 1.5)))
     scenario = worlds.unlabelled(
-        Scenario(*[f.rename({"binary": "label"}) for f in (w.scenario(serve).reference, w.scenario(serve).current)],
-                 w.scenario(serve).model | {"label": "label"}, w.model)
-    )  # fmt: skip
+        Scenario(
+            *[f.rename({"binary": "label"}) for f in (w.scenario(serve).reference, w.scenario(serve).current)],
+            w.scenario(serve).model | {"label": "label"},
+            w.model,
+        )
+    )
     (first,) = worlds.causes_of(scenario, metric="accuracy").causes
     assert (first.kind, first.features, first.confidence) == (CauseKind.SCALER_REFIT, ("income",), Confidence.PROVEN)
     assert first.points.low <= w.truth(serve) <= first.points.high < 0
@@ -342,8 +348,10 @@ def test_a_rebuilt_encoder_is_told_with_its_readings():
     serve = everywhere(w, another(w.model, change))
     first = diagnosed(w, serve, metric="accuracy").causes[0]
     assert (first.kind, first.features, first.confidence) == (
-        CauseKind.PREPROCESSING_CHANGE, ("channel",), Confidence.PROVEN,
-    )  # fmt: skip
+        CauseKind.PREPROCESSING_CHANGE,
+        ("channel",),
+        Confidence.PROVEN,
+    )
     assert first.points.estimate == pytest.approx(w.truth(serve), abs=1e-9)
     assert "'branch' as 'partner'" in first.summary
 
@@ -361,9 +369,10 @@ def test_several_columns_in_orders_of_nobodys_behind_a_linear_model(task):
         held = {c: rng.integers(0, len(own), len(frame)) for c, own in names.items()}
         score = sum(worth[c][held[c]] for c in names) + rng.logistic(0, 0.7, len(frame))
         target = {
-            "binary": np.where(score > 0, "yes", "no"), "regression": 100 + 40 * score,
+            "binary": np.where(score > 0, "yes", "no"),
+            "regression": 100 + 40 * score,
             "multiclass": np.select([score < -1, score < 1], ["low", "mid"], "high"),
-        }[task]  # fmt: skip
+        }[task]
         frames.append(frame.assign(**{c: np.array(names[c], object)[held[c]] for c in names}, **{task: target}))
     numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     encoder = OneHotEncoder(handle_unknown="ignore")
@@ -479,9 +488,7 @@ def test_a_linear_model_of_scaled_numbers_alone_proves_no_scaler(used, listed):
         return w.logged(rows, said(answers, rows[taken], "binary"))
 
     roles = {"label": "binary", "prediction": "prediction", "scores": SCORES["binary"], "timestamp": "at"}
-    made = Scenario(
-        frame(w.reference, model), frame(w.current, again), roles | {"features": tuple(FEATURES)}, model
-    )  # fmt: skip
+    made = Scenario(frame(w.reference, model), frame(w.current, again), roles | {"features": tuple(FEATURES)}, model)
     found = told(made)
     assert (found.kind, found.features) == (CauseKind.MODEL_CHANGE, ())
 

@@ -25,9 +25,10 @@ def case() -> Case:
     current = scenarios.next_month(rng)
     lost = pl.Series(rng.random(current.height) < 0.4)
     current = current.with_columns(
-        income=pl.col("income") * 12, age=pl.when(lost).then(-1).otherwise(pl.col("age")),
+        income=pl.col("income") * 12,
+        age=pl.when(lost).then(-1).otherwise(pl.col("age")),
         channel=pl.col("channel").replace("phone", "telephone"),
-    )  # fmt: skip
+    )
     return worlds.case_of(Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, ""))
 
 

@@ -47,17 +47,24 @@ class World:
         when = [START + timedelta(days=31 * month + float(d)) for d in np.sort(rng.uniform(0, 28, n))]
         return pl.DataFrame(
             {
-                "served_at": when, "label": names[true].astype(str), "prediction": names[scores.argmax(1)].astype(str),
-                **{f"x{j}": x[:, j] for j in range(6)}, **{f"p_{name}": scores[:, i] for i, name in enumerate(names)},
+                "served_at": when,
+                "label": names[true].astype(str),
+                "prediction": names[scores.argmax(1)].astype(str),
+                **{f"x{j}": x[:, j] for j in range(6)},
+                **{f"p_{name}": scores[:, i] for i, name in enumerate(names)},
             }
-        )  # fmt: skip
+        )
 
     def roles(self, *, scores: bool = True) -> dict[str, Any]:
         told = {"scores": {name: f"p_{name}" for name in self.names()}} if scores else {}
         return {
-            "label": "label", "prediction": "prediction", "timestamp": "served_at", "metric": "accuracy",
-            "features": [f"x{j}" for j in range(6)], **told,
-        }  # fmt: skip
+            "label": "label",
+            "prediction": "prediction",
+            "timestamp": "served_at",
+            "metric": "accuracy",
+            "features": [f"x{j}" for j in range(6)],
+            **told,
+        }
 
 
 def moved(rows: pl.DataFrame, rng: np.random.Generator, one: str, other: str, share: float) -> pl.DataFrame:

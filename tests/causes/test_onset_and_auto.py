@@ -104,9 +104,11 @@ def test_windows_that_share_their_days_have_no_onset():
     frame = log()
     half = pl.Series(np.random.default_rng(2).random(frame.height) < 0.5)
     diagnosis = diagnose(
-        frame.filter(half & (frame["served_at"] < BEGAN)), frame.filter(~half),
-        settings=Settings.from_dict({"model": worlds.BARE}), reference_model=scenarios.TrueModel(),
-    )  # fmt: skip
+        frame.filter(half & (frame["served_at"] < BEGAN)),
+        frame.filter(~half),
+        settings=Settings.from_dict({"model": worlds.BARE}),
+        reference_model=scenarios.TrueModel(),
+    )
     assert diagnosis.onset is None
 
 

@@ -59,10 +59,12 @@ WHERE = {
     "hours": (lambda f: (f["served_at"].dt.hour() < 10).to_numpy(), HOURS, None),
     "from a day on": (lambda f: np.arange(f.height) > 1500, None, "2026-04-13"),
     "hosts from a day on": (
-        lambda f: (np.arange(f.height) > 1200) & (f["host"] != "a").to_numpy(), "host IN ('b', 'c', 'd', 'e')", "2026-04-10",
+        lambda f: (np.arange(f.height) > 1200) & (f["host"] != "a").to_numpy(),
+        "host IN ('b', 'c', 'd', 'e')",
+        "2026-04-10",
     ),
     "everywhere": (lambda f: np.ones(f.height, bool), None, None),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("scores", [True, False], ids=["scores", "decisions"])

@@ -72,8 +72,12 @@ def test_an_hour_off_the_clock_of_its_rows_on_some_of_them():
     )
     reference = reference.with_columns(pl.Series("host", np.where(rng.random(3000) < 0.4, "b", "a")))
     roles = {
-        "label": "night", "prediction": "said", "scores": {"1": "p"}, "timestamp": "at", "features": ("hour", "noise"),
-    }  # fmt: skip
+        "label": "night",
+        "prediction": "said",
+        "scores": {"1": "p"},
+        "timestamp": "at",
+        "features": ("hour", "noise"),
+    }
     first = causes_of(Scenario(answered(reference), answered(current), roles, None)).causes[0]
     assert (first.kind, first.features) == (CauseKind.UNIT_CHANGE, ("hour",))
     assert first.share_of_rows == pytest.approx(0.4, abs=0.05)

@@ -37,9 +37,11 @@ def served(rng, model, start):
     scores = model.predict_proba(rows)[:, 1]
     frame = pl.DataFrame({name: rows[name].to_numpy() for name in "abc"})
     return frame.with_columns(
-        label=pl.Series(labels), p_yes=pl.Series(scores), prediction=pl.Series(np.where(scores >= 0.5, "yes", "no")),
+        label=pl.Series(labels),
+        p_yes=pl.Series(scores),
+        prediction=pl.Series(np.where(scores >= 0.5, "yes", "no")),
         at=pl.Series(pd.date_range(start, periods=N, freq="15min").to_numpy()),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")

@@ -76,10 +76,15 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     (tmp_path / "event.json").write_text('{"pull_request": {"number": 7}}')
     monkeypatch.chdir(tmp_path)
     return {
-        "COMMAND": "diagnose", "ARGUMENTS": "backslide.toml --quick", "TOKEN": "t", "RUNNER_TEMP": str(tmp_path),
-        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"), "GITHUB_OUTPUT": str(tmp_path / "outputs"),
-        "GITHUB_EVENT_PATH": str(tmp_path / "event.json"), "GITHUB_REPOSITORY": "me/loans",
-    }  # fmt: skip
+        "COMMAND": "diagnose",
+        "ARGUMENTS": "backslide.toml --quick",
+        "TOKEN": "t",
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+        "GITHUB_OUTPUT": str(tmp_path / "outputs"),
+        "GITHUB_EVENT_PATH": str(tmp_path / "event.json"),
+        "GITHUB_REPOSITORY": "me/loans",
+    }
 
 
 def test_it_fails_summarises_and_keeps_one_comment(job, github, tmp_path, capsys):

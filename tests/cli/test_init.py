@@ -166,10 +166,16 @@ def test_any_names_survive_the_file(name, source, label, scores, features, notes
 @pytest.mark.parametrize(
     "name",
     [
-        "bank_marketing", "bike_sharing_hourly", "census_employment_ma", "electricity",
-        "green_taxi_fares", "noaa_weather", "reuters_news", "scotus_case_facts",
+        "bank_marketing",
+        "bike_sharing_hourly",
+        "census_employment_ma",
+        "electricity",
+        "green_taxi_fares",
+        "noaa_weather",
+        "reuters_news",
+        "scotus_case_facts",
     ],
-)  # fmt: skip
+)
 def test_real_tables(backslide, real_data, tmp_path, name):
     ran = backslide("init", real_data / f"{name}.parquet")
     assert ran.code == 0, ran.err

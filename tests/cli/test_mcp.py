@@ -100,7 +100,7 @@ def test_labels_are_asked_for_where_they_would_decide(folder: Path):
         ("rows_to_label", PERIODS | {"reference": "log.parquet"}, ConfigError, "expected a period as FROM..TO"),
         ("mark_incident", {"incident": "99", "what": "false"}, ConfigError, "no incident '99'"),
     ],
-)  # fmt: skip
+)
 def test_nothing_else_is_read(
     folder: Path, question: str, arguments: dict[str, str], error: type[Exception], words: str
 ):
@@ -144,9 +144,13 @@ def ask(folder: Path, calls: list[tuple[str, dict[str, str]]], *options: str) ->
 def test_the_client_of_the_protocol_is_answered(folder: Path):
     names, results = ask(
         folder,
-        [("list_incidents", {}), ("compare_periods", PERIODS), ("get_diagnosis", {"file": "../secret.json"}),
-         ("mark_incident", {"incident": "1", "what": "false"})],
-    )  # fmt: skip
+        [
+            ("list_incidents", {}),
+            ("compare_periods", PERIODS),
+            ("get_diagnosis", {"file": "../secret.json"}),
+            ("mark_incident", {"incident": "1", "what": "false"}),
+        ],
+    )
     assert names == READING
     incidents, periods, outside, unknown = results
     assert json.loads(incidents.content[0].text)["incidents"]

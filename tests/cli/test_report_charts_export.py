@@ -29,14 +29,18 @@ def stored(diagnosis, tmp_path):
     def store(*found) -> Diagnosis:
         outcomes = [
             {
-                "code": code, "title": code, "step": "drift", "status": "ran", "severity": "warn",
+                "code": code,
+                "title": code,
+                "step": "drift",
+                "status": "ran",
+                "severity": "warn",
                 "findings": [
                     {"code": code, "subject": subject, "severity": "warn", "summary": "moved"}
                     | {"evidence": [e.model_dump(mode="json") for e in evidence]}
                 ],
             }
             for code, subject, *evidence in found
-        ]  # fmt: skip
+        ]
         made = Diagnosis.from_dict(diagnosis().to_dict() | {"checks": outcomes})
         made.to_json(tmp_path / "d.json")
         return made
@@ -56,8 +60,13 @@ def test_files_are_numbered_and_named_and_indexed(backslide, stored, tmp_path):
     index = json.loads((folder / "charts.json").read_text(encoding="utf-8"))
     assert [chart["file"] for chart in index["charts"]] == names
     assert index["charts"][1] == {
-        "file": names[1], "code": "DRF002", "subject": "employment", "kind": "bars", "title": "Employment", "reading": READING,
-    }  # fmt: skip
+        "file": names[1],
+        "code": "DRF002",
+        "subject": "employment",
+        "kind": "bars",
+        "title": "Employment",
+        "reading": READING,
+    }
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert [name in page for name in names] == [True, True]
     assert page.count(f'alt="{READING}"') == 1

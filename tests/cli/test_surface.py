@@ -222,8 +222,11 @@ def test_progress_shows_on_a_terminal_only_and_can_be_silenced(monkeypatch):
 def command_line(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "backslide", *arguments],
-        capture_output=True, text=True, check=False, env={**os.environ, **environment},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
 
 
 def test_as_a_process():
@@ -244,8 +247,12 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path, diagnosis):
     diagnosis().to_json(tmp_path / "d.json")
     ran = subprocess.run(
         f"set -o pipefail; {sys.executable} -m backslide report --json {tmp_path}/d.json | true",
-        shell=True, executable="/bin/bash", capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "Traceback" not in ran.stderr
     assert "Error" not in ran.stderr
 

@@ -89,8 +89,16 @@ def test_the_more_specific_kind_comes_first(order):
 def test_families():
     families = {kind: kind.family for kind in CauseKind}
     assert {k for k, f in families.items() if f == "the world"} == {"label_shift", "covariate_shift", "concept_drift"}
-    ours = {"scaler_refit", "preprocessing_change", "library_change", "config_change", "code_change", "threshold_change",
-            "output_change", "model_change"}  # fmt: skip
+    ours = {
+        "scaler_refit",
+        "preprocessing_change",
+        "library_change",
+        "config_change",
+        "code_change",
+        "threshold_change",
+        "output_change",
+        "model_change",
+    }
     assert {k for k, f in families.items() if f == "our own change"} == ours
 
 

@@ -65,18 +65,27 @@ def run_line(command: str, folder: Path) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("name", "least"),
     [
-        ("ci.md", 2), ("segments.md", 2), ("shadow.md", 4), ("integrity.md", 6),
-        ("embeddings.md", 2), ("log.md", 4), ("models.md", 6),
+        ("ci.md", 2),
+        ("segments.md", 2),
+        ("shadow.md", 4),
+        ("integrity.md", 6),
+        ("embeddings.md", 2),
+        ("log.md", 4),
+        ("models.md", 6),
         *(
             pytest.param(name, least, marks=pytest.mark.slow)
             for name, least in (
-                ("tutorial.md", 9), ("tutorial-letters.md", 8), ("quick-looks.md", 6), ("retrain.md", 6), ("watching.md", 5),
+                ("tutorial.md", 9),
+                ("tutorial-letters.md", 8),
+                ("quick-looks.md", 6),
+                ("retrain.md", 6),
+                ("watching.md", 5),
             )
         ),
         pytest.param("integrations.md", 9, marks=(pytest.mark.slow, pytest.mark.filterwarnings("ignore"))),
         pytest.param("tutorial-news.md", 4, marks=pytest.mark.data),
     ],
-)  # fmt: skip
+)
 def test_the_examples_run(name: str, least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")

@@ -19,7 +19,7 @@ FEATURES = ("num", "cat", "flag", "share", "points", "text")
 OUTPUTS = ("label", "late", "pred", "score", "confidence", "label_time", "label_source", "id", "version")
 """What must never be a feature. ``key`` (a customer who comes back) may be one or not."""
 ROLES = {"label": "label", "late": "label", "pred": "prediction", "time": "timestamp", "id": "id", "version": "version",
-         "label_time": "label_time", "label_source": "label_source"}  # fmt: skip
+         "label_time": "label_time", "label_source": "label_source"}  # fmt: skip - a line for a schema
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _classes(classes: tuple[object, ...], known: np.ndarray, rng: np.random.Gene
     return {
         "label": label, "pred": [classes[k] for k in chances.argmax(axis=1)], "score": shares[:, -1],
         "confidence": shares.max(axis=1), **{f"score:{k}": shares[:, k] for k in range(len(classes))},
-    }  # fmt: skip
+    }  # fmt: skip - a line for a schema
 
 
 def _values(kind: str, made: Made, known: np.ndarray, rng: np.random.Generator) -> object:
@@ -203,7 +203,7 @@ SCHEMAS = (
            "Predicted Probability=score"),
     Schema("quality", ("ok", "scrap"), "PartSerial=id, MeasuredAt=time, TempC=num, Line=cat, InspectionResult=label, "
            "ModelVerdict=pred, ScrapProbability=score"),
-)  # fmt: skip
+)  # fmt: skip - a line for a schema
 
 HELD_ASIDE = (
     Schema(
@@ -413,6 +413,6 @@ HELD_ASIDE = (
         "Customer Identifier=key, Observation Date=time:date, Monthly Charges=num, Contract Type=cat, "
         "Has Churned=label, Model Prediction=pred, Model Probability Of Churn=score",
     ),
-)  # fmt: skip
+)  # fmt: skip - a line for a schema
 """Written after the guesses were made for the others: fifteen, and fifteen more after each round of amendments; 33 of the 45 were
 right before anything was amended for them."""

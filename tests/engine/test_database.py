@@ -65,9 +65,13 @@ def test_a_table_and_a_query_are_read(tmp_path: Path):
 
 def test_values_of_every_kind_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(database, "ROWS", 2)
-    rows = {"whole": [1, 2, None, 2**62], "mixed": [1, 2, 2.5, None], "kind": [1, "a", b"\x01", None],
-            "late": [None, None, "x", "y"],
-            "none": [None] * 4}  # fmt: skip
+    rows = {
+        "whole": [1, 2, None, 2**62],
+        "mixed": [1, 2, 2.5, None],
+        "kind": [1, "a", b"\x01", None],
+        "late": [None, None, "x", "y"],
+        "none": [None] * 4,
+    }
     path = sqlite(tmp_path / "log.db", pl.DataFrame(rows, schema=dict.fromkeys(rows, pl.Object)))
     read = open_source(f"sqlite:///{path}").collect()
     assert read["whole"].to_list() == rows["whole"]
@@ -170,10 +174,12 @@ def logged(postgres: str) -> str:
     engine = sqlalchemy.create_engine(f"postgresql+psycopg://{postgres}")
     with engine.begin() as connection:
         connection.execute(sqlalchemy.text("CREATE SCHEMA logs"))
-        connection.execute(sqlalchemy.text(
-            "CREATE TABLE logs.predictions (id text, at timestamptz, x numeric, prediction text, label text, p_yes float8, "
-            "day date, more jsonb, ok bool)"
-        ))  # fmt: skip
+        connection.execute(
+            sqlalchemy.text(
+                "CREATE TABLE logs.predictions (id text, at timestamptz, x numeric, prediction text, label text, p_yes float8, "
+                "day date, more jsonb, ok bool)"
+            )
+        )
         connection.execute(
             sqlalchemy.text(
                 "INSERT INTO logs.predictions VALUES (:id, cast(:at || '+00' AS timestamptz), :x, :prediction, :label, :p_yes, "
@@ -216,10 +222,15 @@ def test_no_password_is_shown(logged: str, tmp_path: Path, monkeypatch: pytest.M
     written += (tmp_path / "other.toml").read_text() + done.out + done.err
     monkeypatch.setenv("DATABASE_PASSWORD", SECRET)
     assert open_source(Settings.load(tmp_path / "other.toml").data.source).collect().height == 1500
-    for wrong in (uri.replace("127.0.0.1", "127.0.0.1:1"), uri.replace("/postgres#", "/none#"), uri.replace("me:", "you:"),
-                  uri + "x", uri.replace(".predictions", ".predictions?"),
-                  f"postgresql://{logged}#SELECT nothing FROM logs.predictions",
-                  f"postgresql://me:{SECRET}@127.0.0.1/postgres#t"):  # fmt: skip
+    for wrong in (
+        uri.replace("127.0.0.1", "127.0.0.1:1"),
+        uri.replace("/postgres#", "/none#"),
+        uri.replace("me:", "you:"),
+        uri + "x",
+        uri.replace(".predictions", ".predictions?"),
+        f"postgresql://{logged}#SELECT nothing FROM logs.predictions",
+        f"postgresql://me:{SECRET}@127.0.0.1/postgres#t",
+    ):
         with pytest.raises(SourceError) as caught:
             open_source(wrong)
         assert caught.value.__cause__ is None

@@ -20,8 +20,13 @@ from backslide.playbook import scenarios
 from backslide.stats.change.metric_change import Change
 
 MONDAY = datetime(2026, 3, 2)
-ROLES = bs.Roles(label="label", prediction="prediction", scores={"yes": "p_yes"}, timestamp="served_at",
-                 features=("income", "age", "channel", "premium"))  # fmt: skip
+ROLES = bs.Roles(
+    label="label",
+    prediction="prediction",
+    scores={"yes": "p_yes"},
+    timestamp="served_at",
+    features=("income", "age", "channel", "premium"),
+)
 
 
 def log(days=56, rows=2800):

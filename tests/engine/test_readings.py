@@ -140,7 +140,7 @@ TIMES = {
     "all in turn": turns(
         text("%Y-%m-%dT%H:%M:%S"), text("%d.%m.%Y %H:%M:%S"), lambda t: str(epoch(1)(t)), text("%Y%m%dT%H%M%SZ")
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.sample(12)
@@ -292,8 +292,14 @@ def test_local_times_are_noticed_where_summer_time_begins_and_ends():
         opened(MARCH, APRIL, model={"timestamp_zone": "Middle/Earth"})
 
 
-@pytest.mark.parametrize("zones", [(ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")), (UTC, ZoneInfo("Asia/Tokyo")),
-                                   (timezone(timedelta(hours=1)), ZoneInfo("UTC"))])  # fmt: skip
+@pytest.mark.parametrize(
+    "zones",
+    [
+        (ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")),
+        (UTC, ZoneInfo("Asia/Tokyo")),
+        (timezone(timedelta(hours=1)), ZoneInfo("UTC")),
+    ],
+)
 def test_datetimes_of_several_zones_in_one_pandas_column(zones):
     def placed(frame):
         made = frame.to_pandas()
@@ -368,7 +374,7 @@ DIALECTS = {
     "all quoted": (by_pandas(quoting=1), ""),
     "declared by a spreadsheet": (declared, "separated by semicolons"),
     "carriage returns alone": (by_pandas(lineterminator="\r"), "its lines end in carriage returns alone"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", DIALECTS)

@@ -15,9 +15,15 @@ from backslide.engine.window import cut_window, open_windows
 
 ROWS = 40
 ROLES = {
-    "label": "label", "prediction": "prediction", "scores": {"yes": "score"}, "timestamp": "at", "label_time": "came",
-    "label_source": "who", "id": "id", "version": "version",
-}  # fmt: skip
+    "label": "label",
+    "prediction": "prediction",
+    "scores": {"yes": "score"},
+    "timestamp": "at",
+    "label_time": "came",
+    "label_source": "who",
+    "id": "id",
+    "version": "version",
+}
 
 
 def frame() -> pl.DataFrame:
@@ -25,10 +31,17 @@ def frame() -> pl.DataFrame:
     answers = ["yes", "no"] * (ROWS // 2)
     return pl.DataFrame(
         {
-            "label": answers, "prediction": answers, "score": [0.9, 0.1] * (ROWS // 2), "at": at, "came": at,
-            "who": ["review"] * ROWS, "id": range(ROWS), "version": ["v1"] * ROWS, "x": [float(i) for i in range(ROWS)],
+            "label": answers,
+            "prediction": answers,
+            "score": [0.9, 0.1] * (ROWS // 2),
+            "at": at,
+            "came": at,
+            "who": ["review"] * ROWS,
+            "id": range(ROWS),
+            "version": ["v1"] * ROWS,
+            "x": [float(i) for i in range(ROWS)],
         }
-    )  # fmt: skip
+    )
 
 
 def every(value: object, dtype: object = None) -> pl.Series:
@@ -46,9 +59,15 @@ ODD = {
     "Python objects": pl.Series([object() for _ in range(ROWS)], dtype=pl.Object),
 }
 COLUMNS = {
-    "label": "label", "prediction": "prediction", "score": "score", "timestamp": "at", "label_time": "came",
-    "label_source": "who", "id": "id", "version": "version",
-}  # fmt: skip
+    "label": "label",
+    "prediction": "prediction",
+    "score": "score",
+    "timestamp": "at",
+    "label_time": "came",
+    "label_source": "who",
+    "id": "id",
+    "version": "version",
+}
 
 
 def opened(reference: pl.DataFrame, current: pl.DataFrame, **model: object):

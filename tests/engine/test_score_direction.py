@@ -18,9 +18,17 @@ def problem(classes: int) -> Problem:
     names = tuple("abcde"[:classes])
     roles = Roles(label="y", scores={c: f"p_{c}" for c in names[-1 if classes == 2 else 0 :]})
     return Problem(
-        "binary" if classes == 2 else "multiclass", names, roles, (), names[-1] if classes == 2 else None, 0.5, "accuracy",
-        0.01, True, True,
-    )  # fmt: skip
+        "binary" if classes == 2 else "multiclass",
+        names,
+        roles,
+        (),
+        names[-1] if classes == 2 else None,
+        0.5,
+        "accuracy",
+        0.01,
+        True,
+        True,
+    )
 
 
 def rows(rng: np.random.Generator, n: int, classes: int, sharp: float = 2.0) -> Outcomes:

@@ -128,8 +128,11 @@ record = st.tuples(
     st.sampled_from(["mon", "tue", None]),
 )
 PLAN = Plan(
-    cells=("day", "c"), block="day", sums=("x",), segments={"c": ("c = 'a'", "c = 'b'"), "x > 0": ("x > 0",)},
-)  # fmt: skip
+    cells=("day", "c"),
+    block="day",
+    sums=("x",),
+    segments={"c": ("c = 'a'", "c = 'b'"), "x > 0": ("x > 0",)},
+)
 
 
 def frame_of(values):
@@ -182,11 +185,13 @@ def test_every_condition_of_the_search_means_its_rows(column):
     frame = pl.DataFrame(
         {
             "x": [None if u < 0.1 else v for u, v in zip(rng.random(n), rng.normal(size=n).tolist(), strict=True)],
-            "c": [None if u < 0.1 else v for u, v in zip(rng.random(n), rng.choice(list("abc"), n).tolist(), strict=True)],
+            "c": [
+                None if u < 0.1 else v for u, v in zip(rng.random(n), rng.choice(list("abc"), n).tolist(), strict=True)
+            ],
             "flag": rng.random(n) < 0.5,
             "few": rng.integers(0, 4, n).astype(float),
         }
-    )  # fmt: skip
+    )
     coded = code(column, kind_of(frame[column].dtype), frame[column][:300], frame[column][300:])
     assert len(coded.texts) == len(coded.ranges) > 1
     for index, text in enumerate(coded.texts):

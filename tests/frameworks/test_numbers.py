@@ -55,9 +55,11 @@ def weights(seed: float) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     hidden = np.column_stack([rng.normal(0.3, 0.05, 8), rng.normal(0.1, 0.02, 8), np.full(8, seed)])
     return {
-        "hidden.weight": hidden.astype(np.float32), "hidden.bias": np.zeros(8, np.float32),
-        "out.weight": np.full((1, 8), 1.4, np.float32), "out.bias": np.zeros(1, np.float32),
-    }  # fmt: skip
+        "hidden.weight": hidden.astype(np.float32),
+        "hidden.bias": np.zeros(8, np.float32),
+        "out.weight": np.full((1, 8), 1.4, np.float32),
+        "out.bias": np.zeros(1, np.float32),
+    }
 
 
 def save(kind: str, name: str, seed: float, folder: Path) -> str:

@@ -57,9 +57,15 @@ def save(folder: Path, *, named: bool = True, length: int = 16, lower: bool = Tr
         {"id2label": dict(enumerate(TOPICS)), "label2id": {one: k for k, one in enumerate(TOPICS)}} if named else {}
     )
     config = BertConfig(
-        vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
-        max_position_embeddings=16, num_labels=2, **labels,
-    )  # fmt: skip
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=16,
+        num_labels=2,
+        **labels,
+    )
     model = BertForSequenceClassification(config)
     optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
     past = month(1, 320)

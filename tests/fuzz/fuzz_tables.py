@@ -201,10 +201,25 @@ def _times(frame, chance):
 
 
 CHANGES = (
-    _rename, _drop, _few, _some_values, _some_values, _constant, _cast, _nested, _twice, _shuffle, _wide, _times,
-    _replace_by(TEXTS), _replace_by(NUMBERS), _replace_by((date(2026, 1, 1), None)), _replace_by((Decimal("1.5"), Decimal(0))),
-    _replace_by((True, False, None)), _replace_by((2**62, -(2**62))),
-)  # fmt: skip
+    _rename,
+    _drop,
+    _few,
+    _some_values,
+    _some_values,
+    _constant,
+    _cast,
+    _nested,
+    _twice,
+    _shuffle,
+    _wide,
+    _times,
+    _replace_by(TEXTS),
+    _replace_by(NUMBERS),
+    _replace_by((date(2026, 1, 1), None)),
+    _replace_by((Decimal("1.5"), Decimal(0))),
+    _replace_by((True, False, None)),
+    _replace_by((2**62, -(2**62))),
+)
 
 
 MILD_CHANGES = (_odd_inputs, _odd_inputs, _odd_column, _odd_column, _few_times, _few_labels, _twice, _shuffle, _wide)

@@ -15,8 +15,10 @@ for k, (age, job, said) in enumerate(((41, "nurse", 0), (52, "cook", 1), (33, "n
             StringCodec.encode_input("job", [job], use_bytes=False),
         ],
     )
-    outputs = [NumpyCodec.encode_output("predict", np.array([said])),
-               NumpyCodec.encode_output("predict_proba", np.array([[1 - said * 0.8, said * 0.8]]))]  # fmt: skip
+    outputs = [
+        NumpyCodec.encode_output("predict", np.array([said])),
+        NumpyCodec.encode_output("predict_proba", np.array([[1 - said * 0.8, said * 0.8]])),
+    ]
     response = InferenceResponse(model_name="loans", model_version="7", id=f"c-{k}", outputs=outputs)
     lines += [one.model_dump_json(exclude_none=True) for one in (request, response)]
 Path("topics.jsonl").write_text("\n".join(lines))

@@ -19,16 +19,54 @@ from backslide.log.columns import column_name, plain_names, rows_of
 from backslide.log.lines import line, to_json_value
 from backslide.log.parse_rows import ParsedLines, parse_records, records_of
 
-SPECIAL = [math.nan, math.inf, -math.inf, -0.0, 5e-324, 1e308, 2**53 + 1, 2**63, 2**64 - 1, 2**70, -(2**63), b"\x00",
-           Decimal("1.10"), date(2026, 1, 2), "", '":', '\\":"', '{"$f":"nan"}', "null", ":null", "NaN", "a\nb",
-           "é😀\x00", [1.0, None], [1, math.nan], ["a"], [], {"a": 1}, {"$f": "nan"}, -7.120117120117e-291]  # fmt: skip
+SPECIAL = [
+    math.nan,
+    math.inf,
+    -math.inf,
+    -0.0,
+    5e-324,
+    1e308,
+    2**53 + 1,
+    2**63,
+    2**64 - 1,
+    2**70,
+    -(2**63),
+    b"\x00",
+    Decimal("1.10"),
+    date(2026, 1, 2),
+    "",
+    '":',
+    '\\":"',
+    '{"$f":"nan"}',
+    "null",
+    ":null",
+    "NaN",
+    "a\nb",
+    "é😀\x00",
+    [1.0, None],
+    [1, math.nan],
+    ["a"],
+    [],
+    {"a": 1},
+    {"$f": "nan"},
+    -7.120117120117e-291,
+]
 ONE = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(), st.text(max_size=6), st.sampled_from(SPECIAL)
 )
-COLUMN = st.sampled_from([
-    st.floats(), st.integers(-(2**60), 2**60), st.text(max_size=6), st.booleans(), st.none() | st.floats(allow_nan=False),
-    st.none() | st.text(max_size=4), st.dates(), ONE, st.lists(st.floats(), max_size=3),
-])  # fmt: skip
+COLUMN = st.sampled_from(
+    [
+        st.floats(),
+        st.integers(-(2**60), 2**60),
+        st.text(max_size=6),
+        st.booleans(),
+        st.none() | st.floats(allow_nan=False),
+        st.none() | st.text(max_size=4),
+        st.dates(),
+        ONE,
+        st.lists(st.floats(), max_size=3),
+    ]
+)
 NAMES = st.sampled_from(["x", "y z", "", 'q"', "$f", "a~b", "k", "é", "X"])
 
 
@@ -113,10 +151,22 @@ def test_usual_lines_are_taken_in_bulk():
 @pytest.mark.sample(4)
 @pytest.mark.parametrize(
     "late",
-    [{"new": 1.5}, {"new": "text"}, {"c": 5}, {"c": [1]}, {"c": True}, {"n": "text"}, {"i": 2.5}, {"i": 2**63}, {"b": 1},
-     {"n": {"a": 1}}, {"c": '":'}, {"": "x"}],
+    [
+        {"new": 1.5},
+        {"new": "text"},
+        {"c": 5},
+        {"c": [1]},
+        {"c": True},
+        {"n": "text"},
+        {"i": 2.5},
+        {"i": 2**63},
+        {"b": 1},
+        {"n": {"a": 1}},
+        {"c": '":'},
+        {"": "x"},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_the_sample_does_not_show_is_noticed(late: dict):
     """One odd line among thousands, off the sampled ones."""
     rng = np.random.default_rng(4)

@@ -42,9 +42,12 @@ def test_the_proof_can_fail(tmp_path: Path, crashes, monkeypatch: pytest.MonkeyP
     """A rollup that forgets what it has read doubles rows, and one that skips lines loses some."""
     for fault, what in (
         ("from backslide.log.tables import LogTable; LogTable.read_of = lambda self, file: 0", "doubled"),
-        ("from backslide.log import rollup as r; f = r.frames\n"
-         "r.frames = lambda *a: ((t, d.head(d.height // 2), c) for t, d, c in f(*a))", "lost"),
-    ):  # fmt: skip
+        (
+            "from backslide.log import rollup as r; f = r.frames\n"
+            "r.frames = lambda *a: ((t, d.head(d.height // 2), c) for t, d, c in f(*a))",
+            "lost",
+        ),
+    ):
         folder = tmp_path / what
         folder.mkdir()
         with monkeypatch.context() as patch:

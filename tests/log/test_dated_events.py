@@ -47,8 +47,12 @@ def test_events_by_hand_and_from_annotations_come_once(tmp_path: Path):
     )
     first = backslide(tmp_path, "log", "event", "--from", "notes.json", "--json")
     assert json.loads(first.out) == {
-        "format": "backslide.log-event/1", "model": "loans", "read": 3, "added": 2, "alarms_left_out": 1,
-    }  # fmt: skip
+        "format": "backslide.log-event/1",
+        "model": "loans",
+        "read": 3,
+        "added": 2,
+        "alarms_left_out": 1,
+    }
     again = backslide(tmp_path, "log", "event", "--from", "notes.json")
     assert again.out == "loans: 0 events added, 2 there already, 1 of our own alarms left out\n"
     assert [text for _, text in kept(store)] == [

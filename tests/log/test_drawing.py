@@ -82,9 +82,12 @@ def filled(store: Path, rows: int = 300) -> None:
         for k in range(rows):
             score = float(rng.random())
             recorder.record(
-                {"x": k, "v": [1.0, 2.0]}, "a" if score > 0.5 else "b", {"a": score, "b": 1 - score}, id=f"r-{k}",
+                {"x": k, "v": [1.0, 2.0]},
+                "a" if score > 0.5 else "b",
+                {"a": score, "b": 1 - score},
+                id=f"r-{k}",
                 at=datetime(2026, 3, 1 + k // 20, tzinfo=UTC),
-            )  # fmt: skip
+            )
             if k < 50:
                 recorder.label(f"r-{k}", "a")
     rollup(store)

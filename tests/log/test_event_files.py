@@ -17,22 +17,71 @@ from commands import backslide
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SHA = "a84d88e7554fc1fa21bcbc4efae3c782a70d2b9d"
-GITHUB = [{"id": 1, "sha": SHA, "ref": "v2", "task": "deploy", "environment": "production", "description": None,
-           "created_at": "2026-03-01T12:00:00Z", "updated_at": "2026-03-01T12:03:00Z"}]  # fmt: skip
+GITHUB = [
+    {
+        "id": 1,
+        "sha": SHA,
+        "ref": "v2",
+        "task": "deploy",
+        "environment": "production",
+        "description": None,
+        "created_at": "2026-03-01T12:00:00Z",
+        "updated_at": "2026-03-01T12:03:00Z",
+    }
+]
 GITLAB = [
-    {"id": 42, "iid": 2, "ref": "main", "sha": SHA, "status": "success", "created_at": "2026-03-01T11:55:00.000Z",
-     "environment": {"id": 9, "name": "production"}, "deployable": {"finished_at": "2026-03-01T12:00:00.000Z"}},
-    {"id": 43, "iid": 3, "ref": "main", "sha": SHA, "status": "failed", "created_at": "2026-03-02T11:55:00.000Z",
-     "environment": {"id": 9, "name": "production"}, "deployable": None},
-]  # fmt: skip
-KUBERNETES = {"kind": "List", "items": [
-    {"kind": "ReplicaSet", "metadata": {"name": "loans-5d4", "creationTimestamp": "2026-03-01T12:00:00Z",
-        "annotations": {"deployment.kubernetes.io/revision": "7"}, "ownerReferences": [{"kind": "Deployment", "name": "loans"}]},
-     "spec": {"template": {"spec": {"containers": [{"name": "app", "image": "registry/loans:2.1"}]}}}},
-    {"kind": "ReplicaSet", "metadata": {"name": "by-hand", "creationTimestamp": "2026-03-01T13:00:00Z"}, "spec": {}},
-]}  # fmt: skip
-MLFLOW = {"model_versions": [{"name": "loans", "version": "3", "creation_timestamp": 1_772_280_000_000,
-                              "last_updated_timestamp": 1_772_366_400_000, "aliases": ["champion"]}]}  # fmt: skip
+    {
+        "id": 42,
+        "iid": 2,
+        "ref": "main",
+        "sha": SHA,
+        "status": "success",
+        "created_at": "2026-03-01T11:55:00.000Z",
+        "environment": {"id": 9, "name": "production"},
+        "deployable": {"finished_at": "2026-03-01T12:00:00.000Z"},
+    },
+    {
+        "id": 43,
+        "iid": 3,
+        "ref": "main",
+        "sha": SHA,
+        "status": "failed",
+        "created_at": "2026-03-02T11:55:00.000Z",
+        "environment": {"id": 9, "name": "production"},
+        "deployable": None,
+    },
+]
+KUBERNETES = {
+    "kind": "List",
+    "items": [
+        {
+            "kind": "ReplicaSet",
+            "metadata": {
+                "name": "loans-5d4",
+                "creationTimestamp": "2026-03-01T12:00:00Z",
+                "annotations": {"deployment.kubernetes.io/revision": "7"},
+                "ownerReferences": [{"kind": "Deployment", "name": "loans"}],
+            },
+            "spec": {"template": {"spec": {"containers": [{"name": "app", "image": "registry/loans:2.1"}]}}},
+        },
+        {
+            "kind": "ReplicaSet",
+            "metadata": {"name": "by-hand", "creationTimestamp": "2026-03-01T13:00:00Z"},
+            "spec": {},
+        },
+    ],
+}
+MLFLOW = {
+    "model_versions": [
+        {
+            "name": "loans",
+            "version": "3",
+            "creation_timestamp": 1_772_280_000_000,
+            "last_updated_timestamp": 1_772_366_400_000,
+            "aliases": ["champion"],
+        }
+    ]
+}
 
 
 @pytest.mark.parametrize(
@@ -74,8 +123,11 @@ def test_tags_of_a_checkout_come_once_and_show_no_secret(tmp_path: Path):
     own = {**os.environ, "GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when, "GIT_CONFIG_GLOBAL": os.devnull}
     who = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "tag.gpgSign=false", "-c", "commit.gpgSign=false")
     secret = "postgresql://ana:tok3nplanted@db/x"
-    for line in (("init", "-q"), (*who, "commit", "-q", "--allow-empty", "-m", "one"),
-                 (*who, "tag", "-a", "v2", "-m", f"second model, {secret}")):  # fmt: skip
+    for line in (
+        ("init", "-q"),
+        (*who, "commit", "-q", "--allow-empty", "-m", "one"),
+        (*who, "tag", "-a", "v2", "-m", f"second model, {secret}"),
+    ):
         subprocess.run(["git", *line], cwd=tmp_path, env=own, check=True)
     take = ("log", "event", "--from", ".", "--model", "loans")
     assert backslide(tmp_path, *take).out == "loans: 1 event added\n"

@@ -45,15 +45,43 @@ RING: list[object] = []
 RING.append(RING)
 KEPT = [
     *[nested(depth, kind) for depth in (1, 2, 28, 90) for kind in ("dict", "list", "tag", "wrap")],
-    *[{tag: held} for tag in ("$f", "$d", "$t", "$o", "$b", "$m", "$$f") for held in ("hello", 5, None, [1], {"$f": "nan"})],
-    Colour.LIKE_A_TAG, np.longdouble(1.5), np.void(b"abc"), np.datetime64("2026-01-01", "ns"), np.array([]), b"\xff", 10**400,
-    2**53 + 1, np.uint64(2**64 - 1), 1 + 2j, "\x00", "\ud800", {"a": {"b": math.nan}}, [b"x", {"a": b"y"}], {None: 1},
-    {1: {2: 3}}, pd.Series([pd.NA, 1]), range(3), pd.Timestamp.max, object, math.inf, 1e300, {"$f": math.nan}, [[1], [2, 3]],
-]  # fmt: skip
+    *[
+        {tag: held}
+        for tag in ("$f", "$d", "$t", "$o", "$b", "$m", "$$f")
+        for held in ("hello", 5, None, [1], {"$f": "nan"})
+    ],
+    Colour.LIKE_A_TAG,
+    np.longdouble(1.5),
+    np.void(b"abc"),
+    np.datetime64("2026-01-01", "ns"),
+    np.array([]),
+    b"\xff",
+    10**400,
+    2**53 + 1,
+    np.uint64(2**64 - 1),
+    1 + 2j,
+    "\x00",
+    "\ud800",
+    {"a": {"b": math.nan}},
+    [b"x", {"a": b"y"}],
+    {None: 1},
+    {1: {2: 3}},
+    pd.Series([pd.NA, 1]),
+    range(3),
+    pd.Timestamp.max,
+    object,
+    math.inf,
+    1e300,
+    {"$f": math.nan},
+    [[1], [2, 3]],
+]
 REFUSED = [
     *[nested(depth, kind) for depth in (DEPTH + 60, 3000) for kind in ("dict", "list", "tag")],
-    *[doubled(40, kind) for kind in (list, tuple, dict)], RING, {1: "a", "1": "b"}, "x" * (LONGEST + 1),
-]  # fmt: skip
+    *[doubled(40, kind) for kind in (list, tuple, dict)],
+    RING,
+    {1: "a", "1": "b"},
+    "x" * (LONGEST + 1),
+]
 
 
 def test_values_of_every_kind_are_acknowledged_and_rolled_up(tmp_path: Path):
@@ -164,10 +192,21 @@ AT = 1_772_326_754
 
 @pytest.mark.parametrize(
     "at",
-    [AT, AT * 10**3, AT * 10**6, AT * 10**9, float(AT), np.int64(AT * 1000), np.datetime64(AT * 10**9, "ns"), np.array([AT]),
-     datetime.fromtimestamp(AT, UTC), datetime.fromtimestamp(AT, UTC).isoformat(), pd.Timestamp(AT, unit="s")],
+    [
+        AT,
+        AT * 10**3,
+        AT * 10**6,
+        AT * 10**9,
+        float(AT),
+        np.int64(AT * 1000),
+        np.datetime64(AT * 10**9, "ns"),
+        np.array([AT]),
+        datetime.fromtimestamp(AT, UTC),
+        datetime.fromtimestamp(AT, UTC).isoformat(),
+        pd.Timestamp(AT, unit="s"),
+    ],
     ids=repr,
-)  # fmt: skip
+)
 def test_times_in_every_unit(at: object, tmp_path: Path):
     with bs.Recorder("m", store=tmp_path) as recorder:
         recorder.record({"x": 1}, "a", at=at)

@@ -108,8 +108,16 @@ def test_what_was_recorded_and_exported_adds_nothing(tmp_path: Path):
             recorder.label(f"r-{k}", "a", at=1_780_000_000, source="review" if k % 2 else None)
     rollup(tmp_path)
     rows = open_log(tmp_path).predictions()
-    roles = Roles(id="id", timestamp="at", prediction="prediction", label="label", scores={"a": "p_a"}, features=("x",),
-                  label_time="label_at", label_source="label_source")  # fmt: skip
+    roles = Roles(
+        id="id",
+        timestamp="at",
+        prediction="prediction",
+        label="label",
+        scores={"a": "p_a"},
+        features=("x",),
+        label_time="label_at",
+        label_source="label_source",
+    )
     done = ingest(rows.drop("version"), tmp_path, "m", roles)
     assert done.added == {"predictions": 0, "labels": 0}
 
@@ -117,13 +125,27 @@ def test_what_was_recorded_and_exported_adds_nothing(tmp_path: Path):
 def test_values_of_every_kind(tmp_path: Path):
     odd = pl.DataFrame(
         {
-            "said": [1.5, 2.0], "truth": [1, None], "price": [Decimal("1.10"), None], "day": [AT.date(), None],
+            "said": [1.5, 2.0],
+            "truth": [1, None],
+            "price": [Decimal("1.10"), None],
+            "day": [AT.date(), None],
             "small": [1.5, float("nan")],
-            "kind": ["a", None], "vector": [[1.0, 2.0], None], "big": [2**63, 1], "bytes": [b"x", None], "none": [None, None],
-            "names": [["a"], None], "more": [{"a": 1}, None], "long": [timedelta(1), None],
+            "kind": ["a", None],
+            "vector": [[1.0, 2.0], None],
+            "big": [2**63, 1],
+            "bytes": [b"x", None],
+            "none": [None, None],
+            "names": [["a"], None],
+            "more": [{"a": 1}, None],
+            "long": [timedelta(1), None],
         },
-        schema_overrides={"small": pl.Float32, "kind": pl.Categorical, "big": pl.UInt64, "vector": pl.Array(pl.Float32, 2)},
-    )  # fmt: skip
+        schema_overrides={
+            "small": pl.Float32,
+            "kind": pl.Categorical,
+            "big": pl.UInt64,
+            "vector": pl.Array(pl.Float32, 2),
+        },
+    )
     ingest(odd.lazy(), tmp_path, "m", Roles(prediction="said", label="truth"))
     row = open_log(tmp_path).predictions().filter(pl.col("prediction") == 1.5).collect().to_dicts()[0]
     assert (row["price"], row["day"], row["kind"], row["vector"]) == (1.1, "2026-03-01", "a", [1.0, 2.0])

@@ -28,25 +28,50 @@ from commands import backslide
 pytest.importorskip("deltalake")
 AT = "2026-03-01T10:00:00.25Z"
 TIME = datetime(2026, 3, 1, 10, 0, 0, 250_000, UTC)
-V2 = {"inputs": [{"name": "age", "shape": [2, 1], "datatype": "INT64", "data": [41, 52]},
-                 {"name": "job", "shape": [2, 1], "datatype": "BYTES", "data": ["nurse", "cook"]}]}  # fmt: skip
-V2_ANSWER = {"model_name": "loans", "model_version": "7", "id": "c-1",
-             "outputs": [
-    {"name": "predict", "shape": [2, 1], "datatype": "INT64", "data": [0, 1]},
-    {"name": "predict_proba", "shape": [2, 2], "datatype": "FP64", "data": [0.9, 0.1, 0.2, 0.8]}]}  # fmt: skip
+V2 = {
+    "inputs": [
+        {"name": "age", "shape": [2, 1], "datatype": "INT64", "data": [41, 52]},
+        {"name": "job", "shape": [2, 1], "datatype": "BYTES", "data": ["nurse", "cook"]},
+    ]
+}
+V2_ANSWER = {
+    "model_name": "loans",
+    "model_version": "7",
+    "id": "c-1",
+    "outputs": [
+        {"name": "predict", "shape": [2, 1], "datatype": "INT64", "data": [0, 1]},
+        {"name": "predict_proba", "shape": [2, 2], "datatype": "FP64", "data": [0.9, 0.1, 0.2, 0.8]},
+    ],
+}
 
 
 def event(half: str, body: Any, id: str = "c-1", domain: str = "org.kubeflow.serving") -> dict[str, Any]:
     """A CloudEvent of an inference logger, structured."""
-    return {"specversion": "1.0", "id": id, "type": f"{domain}.inference.{half}", "source": "http://localhost:9081/",
-            "time": AT, "inferenceservicename": "loans", "namespace": "shop", "data": body}  # fmt: skip
+    return {
+        "specversion": "1.0",
+        "id": id,
+        "type": f"{domain}.inference.{half}",
+        "source": "http://localhost:9081/",
+        "time": AT,
+        "inferenceservicename": "loans",
+        "namespace": "shop",
+        "data": body,
+    }
 
 
 def stored(half: str, body: Any, id: str = "c-1") -> dict[str, Any]:
     """The record that KServe's logger writes to an object store."""
     text = base64.b64encode(json.dumps(body).encode()).decode()
-    return {"Url": None, "Bytes": text, "ContentType": "application/json", "Id": id, "InferenceService": "loans",
-            "ReqType": f"org.kubeflow.serving.inference.{half}", "Namespace": "shop", "Component": "predictor"}  # fmt: skip
+    return {
+        "Url": None,
+        "Bytes": text,
+        "ContentType": "application/json",
+        "Id": id,
+        "InferenceService": "loans",
+        "ReqType": f"org.kubeflow.serving.inference.{half}",
+        "Namespace": "shop",
+        "Component": "predictor",
+    }
 
 
 def dumped(half: str, body: Any, id: str = "c-1") -> dict[str, Any]:
@@ -59,10 +84,15 @@ ROWS = {"instances": [[41, "nurse"], [52, "cook"]]}
 ANSWERS = {"predictions": [[0.9, 0.1], [0.2, 0.8]]}
 MLFLOW = {"dataframe_split": {"columns": ["age", "job"], "index": [0, 1], "data": [[41, "nurse"], [52, "cook"]]}}
 NAMES = PayloadSettings(features=("age", "job"), classes=("0", "1"))
-MONITOR = {"meta_data": {"bento_name": "loans", "bento_version": "7"}, "columns": [
-    {"name": "age", "role": "feature", "type": "numerical"}, {"name": "job", "role": "feature", "type": "categorical"},
-    {"name": "said", "role": "prediction", "type": "categorical"},
-    {"name": "truth", "role": "target", "type": "categorical"}]}  # fmt: skip
+MONITOR = {
+    "meta_data": {"bento_name": "loans", "bento_version": "7"},
+    "columns": [
+        {"name": "age", "role": "feature", "type": "numerical"},
+        {"name": "job", "role": "feature", "type": "categorical"},
+        {"name": "said", "role": "prediction", "type": "categorical"},
+        {"name": "truth", "role": "target", "type": "categorical"},
+    ],
+}
 PEOPLE = [{"age": 41, "job": "nurse"}, {"age": 52, "job": "cook"}]
 LOGS: dict[str, tuple[str, list[Any]]] = {
     "kserve, structured": ("kserve", [event("request", ROWS), event("response", ANSWERS)]),
@@ -73,18 +103,58 @@ LOGS: dict[str, tuple[str, list[Any]]] = {
     "mlserver, events": ("mlserver", [event("request", V2, domain="io.seldon.serving"), event("response", V2_ANSWER)]),
     "mlserver, topics": ("mlserver", [V2 | {"id": "c-1", "time": AT}, V2_ANSWER]),
     "mlserver, pairs": ("mlserver", [{"request": V2, "response": V2_ANSWER, "time": AT}]),
-    "mlflow, custom endpoint": ("mlflow", [{"databricks_request_id": "c-1", "timestamp_ms": 1_772_359_200_250, "status_code": 200,
-        "request": json.dumps(MLFLOW), "response": json.dumps(ANSWERS), "request_metadata": {"model_version": "7"}}]),
-    "mlflow, gateway": ("mlflow", [{"databricks_request_id": "c-1", "request_time": TIME, "status_code": "200",
-        "served_entity_id": "7", "request": json.dumps({"dataframe_records": PEOPLE}),
-        "response": json.dumps(ANSWERS)}]),
-    "bentoml": ("bentoml", [MONITOR, *(row | {"said": said, "truth": None, "timestamp": AT[:-1], "request_id": "c-1"}
-        for said, row in enumerate(PEOPLE))]),
-    "ray": ("ray", [{"levelname": "INFO", "asctime": "x", "message": "started", "request_id": "c-1"},
-        {"message": "served", "request_id": "c-1", "timestamp_ns": 1_772_359_200_250_000_000, "deployment": "Loans",
-         "request": ROWS, "response": ANSWERS}]),
+    "mlflow, custom endpoint": (
+        "mlflow",
+        [
+            {
+                "databricks_request_id": "c-1",
+                "timestamp_ms": 1_772_359_200_250,
+                "status_code": 200,
+                "request": json.dumps(MLFLOW),
+                "response": json.dumps(ANSWERS),
+                "request_metadata": {"model_version": "7"},
+            }
+        ],
+    ),
+    "mlflow, gateway": (
+        "mlflow",
+        [
+            {
+                "databricks_request_id": "c-1",
+                "request_time": TIME,
+                "status_code": "200",
+                "served_entity_id": "7",
+                "request": json.dumps({"dataframe_records": PEOPLE}),
+                "response": json.dumps(ANSWERS),
+            }
+        ],
+    ),
+    "bentoml": (
+        "bentoml",
+        [
+            MONITOR,
+            *(
+                row | {"said": said, "truth": None, "timestamp": AT[:-1], "request_id": "c-1"}
+                for said, row in enumerate(PEOPLE)
+            ),
+        ],
+    ),
+    "ray": (
+        "ray",
+        [
+            {"levelname": "INFO", "asctime": "x", "message": "started", "request_id": "c-1"},
+            {
+                "message": "served",
+                "request_id": "c-1",
+                "timestamp_ns": 1_772_359_200_250_000_000,
+                "deployment": "Loans",
+                "request": ROWS,
+                "response": ANSWERS,
+            },
+        ],
+    ),
     "json lines": ("json-lines", [{"id": "c-1", "timestamp": AT, "inputs": PEOPLE, "outputs": [0, 1], "version": 7}]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", LOGS)
@@ -116,18 +186,35 @@ def test_every_format_has_a_sample():
         ({"instances": [1, 2]}, [{"feature_0": 1}, {"feature_0": 2}]),
         ({"instances": [{"a": 1}]}, [{"a": 1}]),
         ({"inputs": {"a": [1, 2], "b": ["x", "y"]}}, [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]),
-        ({"inputs": [{"name": "in", "shape": [2, 2], "datatype": "FP32", "data": [[1, 2], [3, 4]]}]},
-         [{"in_0": 1, "in_1": 2}, {"in_0": 3, "in_1": 4}]),
-        ({"inputs": [{"name": "v", "shape": [1, 40], "datatype": "FP32", "data": list(range(40))}]}, [{"v": list(range(40))}]),
-        ({"inputs": [{"name": "t", "shape": [1], "datatype": "BYTES", "data": ["aGk="],
-                      "parameters": {"content_type": "base64"}}]}, [{"t": "hi"}]),
+        (
+            {"inputs": [{"name": "in", "shape": [2, 2], "datatype": "FP32", "data": [[1, 2], [3, 4]]}]},
+            [{"in_0": 1, "in_1": 2}, {"in_0": 3, "in_1": 4}],
+        ),
+        (
+            {"inputs": [{"name": "v", "shape": [1, 40], "datatype": "FP32", "data": list(range(40))}]},
+            [{"v": list(range(40))}],
+        ),
+        (
+            {
+                "inputs": [
+                    {
+                        "name": "t",
+                        "shape": [1],
+                        "datatype": "BYTES",
+                        "data": ["aGk="],
+                        "parameters": {"content_type": "base64"},
+                    }
+                ]
+            },
+            [{"t": "hi"}],
+        ),
         ([{"a": 1}, {"a": 2}], [{"a": 1}, {"a": 2}]),
         ({"a": 1, "b": None}, [{"a": 1, "b": None}]),
         ({"features": {"a": 1}, "id": "x"}, [{"a": 1}]),
         ({"input": [0.1, 0.2], "age": 3}, [{"input": [0.1, 0.2], "age": 3}]),
         ([{"v": [0.1, 0.2], "w": [1, 2]}], [{"v": [0.1, 0.2], "w": [1, 2]}]),
     ],
-)  # fmt: skip
+)
 def test_rows_of_requests(body: Any, rows: list[dict[str, Any]]):
     assert request_rows(body, PayloadSettings()) == rows
 
@@ -138,16 +225,25 @@ def test_rows_of_requests(body: Any, rows: list[dict[str, Any]]):
         ({"predictions": ["no"]}, {}, {"prediction": "no"}),
         ({"predictions": [[3.5]]}, {}, {"prediction": 3.5}),
         ({"predictions": [{"label": "no", "score": 0.8}]}, {}, {"prediction": "no", "rest": {"score": 0.8}}),
-        ({"predictions": [{"label": "no", "probabilities": {"no": 0.8, "yes": 0.2}}]}, {},
-         {"prediction": "no", "scores": {"no": 0.8, "yes": 0.2}}),
-        ({"predictions": [[0.2, 0.8]]}, {"classes": ("no", "yes")},
-         {"scores": {"no": 0.2, "yes": 0.8}, "prediction": "yes", "decided": True}),
+        (
+            {"predictions": [{"label": "no", "probabilities": {"no": 0.8, "yes": 0.2}}]},
+            {},
+            {"prediction": "no", "scores": {"no": 0.8, "yes": 0.2}},
+        ),
+        (
+            {"predictions": [[0.2, 0.8]]},
+            {"classes": ("no", "yes")},
+            {"scores": {"no": 0.2, "yes": 0.8}, "prediction": "yes", "decided": True},
+        ),
         ({"outputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [2.5]}]}, {}, {"prediction": 2.5}),
-        ({"predictions": [{"decision": "a", "p": [0.1, 0.9]}]}, {"prediction": "decision", "scores": "p"},
-         {"prediction": "a", "scores": {"0": 0.1, "1": 0.9}}),
+        (
+            {"predictions": [{"decision": "a", "p": [0.1, 0.9]}]},
+            {"prediction": "decision", "scores": "p"},
+            {"prediction": "a", "scores": {"0": 0.1, "1": 0.9}},
+        ),
         ("no", {}, {"prediction": "no"}),
     ],
-)  # fmt: skip
+)
 def test_answers_of_responses(body: Any, settings: dict[str, Any], answer: dict[str, Any]):
     assert response_rows(body, PayloadSettings(**settings)) == [answer]
 
@@ -160,12 +256,14 @@ def test_answers_of_responses(body: Any, settings: dict[str, Any], answer: dict[
         ([event("request", ROWS), event("response", {"predictions": [1]})], "other numbers of rows asked and answered"),
         ([event("request", ROWS), event("response", {"error": "boom"})], "calls that failed"),
         ([event("request", "%%%"), event("response", ANSWERS)], "bodies that are no JSON"),
-        ([event("request", {"inputs": [{"name": "a", "shape": [3], "data": [1]}]}), event("response", ANSWERS)],
-         "do not fit their shape"),
+        (
+            [event("request", {"inputs": [{"name": "a", "shape": [3], "data": [1]}]}), event("response", ANSWERS)],
+            "do not fit their shape",
+        ),
         ([["a"], 3, None], "records that are no object"),
         ([], "no prediction in 0 records"),
     ],
-)  # fmt: skip
+)
 def test_what_tells_no_prediction_is_counted_and_said(records: list[Any], reason: str, tmp_path: Path):
     if not records:
         assert ingest_payloads(records, tmp_path, "loans", "kserve").rows == 0
@@ -284,9 +382,16 @@ def test_on_the_command_line_from_files_of_any_kind(tmp_path: Path):
     assert backslide(tmp_path, "log", "export", "--model", "loans", "out.parquet").code == 0
     rows = pl.read_parquet(tmp_path / "out.parquet")
     assert {"age", "job", "p_no", "p_yes"} <= set(rows.columns)
-    table = pl.DataFrame([{"id": "t", "reqType": f"org.kubeflow.serving.inference.{half}",
-                           "bytes": base64.b64encode(json.dumps(body).encode()).decode()}
-                          for half, body in (("request", ROWS), ("response", ANSWERS))])  # fmt: skip
+    table = pl.DataFrame(
+        [
+            {
+                "id": "t",
+                "reqType": f"org.kubeflow.serving.inference.{half}",
+                "bytes": base64.b64encode(json.dumps(body).encode()).decode(),
+            }
+            for half, body in (("request", ROWS), ("response", ANSWERS))
+        ]
+    )
     table.write_parquet(tmp_path / "kserve.parquet")
     more = backslide(tmp_path, "log", "ingest", "kserve.parquet", *take[3:])
     assert more.out.startswith("loans: 2 predictions added of 1 calls")
@@ -302,7 +407,7 @@ def test_on_the_command_line_from_files_of_any_kind(tmp_path: Path):
         (("good.jsonl", "--format", "mlflow"), "no prediction in 1 records read as mlflow: rows without a request"),
         (("good.jsonl", "--format", "kserve", "--prediction", "x"), "--prediction is not for --format"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_one_line(arguments: tuple[str, ...], words: str, tmp_path: Path):
     (tmp_path / "good.jsonl").write_text(json.dumps(event("request", ROWS)))
     (tmp_path / "bad.jsonl").write_text('{"a": 1}\n{"a": \n')

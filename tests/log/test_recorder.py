@@ -60,10 +60,21 @@ def test_what_is_recorded_is_read_with_its_last_label(tmp_path: Path):
 
 def test_values_of_every_kind_come_back(tmp_path: Path):
     values = {
-        "nan": float("nan"), "inf": np.float32("-inf"), "whole": np.int64(2**40), "flag": np.bool_(True), "bytes": b"\x00\xff",
-        "exact": Decimal("1.10"), "day": date(2026, 1, 2), "list": np.arange(3.0), "odd": {"a": [1, float("nan")]}, "none": None,
-        "huge": 2**80, "surrogate": "a\ud800b", "id": "mine", "größe (€)": 3.5,
-    }  # fmt: skip
+        "nan": float("nan"),
+        "inf": np.float32("-inf"),
+        "whole": np.int64(2**40),
+        "flag": np.bool_(True),
+        "bytes": b"\x00\xff",
+        "exact": Decimal("1.10"),
+        "day": date(2026, 1, 2),
+        "list": np.arange(3.0),
+        "odd": {"a": [1, float("nan")]},
+        "none": None,
+        "huge": 2**80,
+        "surrogate": "a\ud800b",
+        "id": "mine",
+        "größe (€)": 3.5,
+    }
     with bs.Recorder("m", store=tmp_path) as recorder:
         recorder.record(values, 1.0, {"a,b {c}": np.float64(0.5)}, id="x")
     row = kept(tmp_path).to_dicts()[0]

@@ -83,9 +83,10 @@ def settings(suffix: str, folder: Path, **artifacts) -> Settings:
     for name, rows in (("reference", lender(1)), ("current", lender(2, broken=True))):
         from_pandas(served(suffix, rows)).write_parquet(folder / f"{name}.parquet")
     given = {
-        "model": ROLES, "windows": {"reference": "reference.parquet", "current": "current.parquet"},
+        "model": ROLES,
+        "windows": {"reference": "reference.parquet", "current": "current.parquet"},
         "artifacts": {"reference_model": saved(suffix, folder)} | artifacts,
-    }  # fmt: skip
+    }
     return Settings.from_dict(given, where="test").model_copy(update={"base": folder})
 
 
@@ -182,8 +183,13 @@ def plain_booster(objective: str, *, names: bool = True):
 
 @pytest.mark.parametrize(
     ("objective", "classes"),
-    [("binary:logistic", ("0", "1")), ("multi:softprob", ("0", "1")), ("multi:softmax", ("0", "1")), ("reg:squarederror", None)],
-)  # fmt: skip
+    [
+        ("binary:logistic", ("0", "1")),
+        ("multi:softprob", ("0", "1")),
+        ("multi:softmax", ("0", "1")),
+        ("reg:squarederror", None),
+    ],
+)
 def test_a_booster_of_xgboost_is_asked_with_a_matrix(objective, classes, tmp_path):
     needs_stored_categories()
     booster, xgb = plain_booster(objective)
@@ -225,9 +231,12 @@ def test_a_model_without_categories_of_its_own_is_said(tmp_path):
     rows = lender(0, 1200)
     codes = rows["plan"].map({"basic": 0, "plus": 1, "pro": 2})
     matrix = xgb.DMatrix(
-        np.column_stack([rows["income"], codes]), (rows["label"] == "paid").astype(int),
-        feature_names=["income", "plan"], feature_types=["q", "c"], enable_categorical=True,
-    )  # fmt: skip
+        np.column_stack([rows["income"], codes]),
+        (rows["label"] == "paid").astype(int),
+        feature_names=["income", "plan"],
+        feature_types=["q", "c"],
+        enable_categorical=True,
+    )
     booster = xgb.train({"objective": "binary:logistic", "nthread": 1}, matrix, 8)
     model = load_model(booster)
     held = from_pandas(rows[["income", "plan"]])

@@ -87,7 +87,7 @@ REFUSED = {
     "xgboost": {"booleans", "fractions", "integers with gaps"},
     "catboost": {"fractions", "texts with gaps", "integers with gaps"},
     "ordinal": {"texts with gaps", "integers with gaps"},
-}  # fmt: skip
+}
 """Kinds that the library itself does not take."""
 
 
@@ -277,10 +277,13 @@ def test_lists_of_categories_go_to_columns_in_their_order(fits, places):
 def test_categories_keep_their_own_type():
     frame = pd.DataFrame(
         {
-            "i": pd.Categorical([2, 1, None]), "b": pd.Categorical([True, False, None]), "f": pd.Categorical([0.5, 2.0, None]),
-            "s": pd.Categorical(["x", "y", None]), "t": pd.Categorical(pd.to_datetime(["2026-03-01", "2026-03-02", None])),
+            "i": pd.Categorical([2, 1, None]),
+            "b": pd.Categorical([True, False, None]),
+            "f": pd.Categorical([0.5, 2.0, None]),
+            "s": pd.Categorical(["x", "y", None]),
+            "t": pd.Categorical(pd.to_datetime(["2026-03-01", "2026-03-02", None])),
         }
-    )  # fmt: skip
+    )
     held = from_pandas(frame)
     kinds = [held.schema[name] for name in "ibfs"]
     assert kinds == [pl.Int64, pl.Boolean, pl.Float64, pl.String]

@@ -89,8 +89,10 @@ ROLES = {"label": "label", "prediction": "prediction", "scores": {"paid": "score
 
 @cache
 def fitted(kind: str):
-    made = {"linear": lambda: make_pipeline(StandardScaler(), LogisticRegression()),
-            "trees": lambda: HistGradientBoostingClassifier(max_iter=10)}[kind]()  # fmt: skip
+    made = {
+        "linear": lambda: make_pipeline(StandardScaler(), LogisticRegression()),
+        "trees": lambda: HistGradientBoostingClassifier(max_iter=10),
+    }[kind]()
     train = rows(1500, 0)
     return made.fit(train[list(FITTED)].to_numpy(), label(train, 1))
 

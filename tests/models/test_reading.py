@@ -74,7 +74,8 @@ READ = {
     "two columns": (lambda f: np.column_stack([1 - paid(f), paid(f)]), "'default' and 'paid' in this order"),
     "two columns turned": (lambda f: np.column_stack([paid(f), 1 - paid(f)]), "'paid' and 'default' in this order"),
     "a frame without names": (
-        lambda f: pd.DataFrame(np.column_stack([paid(f), 1 - paid(f)])), "'paid' and 'default' in this order"
+        lambda f: pd.DataFrame(np.column_stack([paid(f), 1 - paid(f)])),
+        "'paid' and 'default' in this order",
     ),
     "codes": (lambda f: (paid(f) >= 0.5).astype(int), "numbers of 'default' and 'paid'"),
     "codes turned": (lambda f: (paid(f) < 0.5).astype(int), "numbers of 'paid' and 'default'"),
@@ -85,12 +86,11 @@ READ = {
     "percent": (lambda f: 100 * paid(f), "in percent"),
     "a server's answer": (lambda f: {"predictions": paid(f).tolist()}, "the score of 'paid'"),
     "a server's matrix": (
-        lambda f: {"outputs": np.column_stack([1 - paid(f), paid(f)]).tolist()}, "'default' and 'paid' in this order"
+        lambda f: {"outputs": np.column_stack([1 - paid(f), paid(f)]).tolist()},
+        "'default' and 'paid' in this order",
     ),
-    "a series in another order": (
-        lambda f: pd.Series(paid(f), index=f.index).sort_values(), "the score of 'paid'"
-    ),
-}  # fmt: skip
+    "a series in another order": (lambda f: pd.Series(paid(f), index=f.index).sort_values(), "the score of 'paid'"),
+}
 
 
 @pytest.mark.parametrize("scored", [True, False], ids=["scores logged", "predictions logged"])

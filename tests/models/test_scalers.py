@@ -40,11 +40,16 @@ def fitted(chosen, scaler=None):
 @pytest.mark.parametrize(
     "chosen",
     [
-        ["a", "c"], [0, 2], [True, False, True, False], np.array([0, 2]), slice(0, 3, 2),
-        make_column_selector(pattern="^[ac]$"), [-4, -2],
+        ["a", "c"],
+        [0, 2],
+        [True, False, True, False],
+        np.array([0, 2]),
+        slice(0, 3, 2),
+        make_column_selector(pattern="^[ac]$"),
+        [-4, -2],
     ],
     ids=["names", "places", "mask", "array", "slice", "selector", "from the end"],
-)  # fmt: skip
+)
 def test_columns_however_they_are_chosen(chosen):
     model = make_pipeline(fitted(chosen), LinearRegression())
     found = scaled_columns(model, COLUMNS)

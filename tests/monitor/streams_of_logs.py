@@ -17,9 +17,13 @@ REFERENCE = 42
 
 
 def served(
-    seed: int, days: int, *, rows: int = 200, change: Callable[[dict[str, Any]], None] | None = None,
+    seed: int,
+    days: int,
+    *,
+    rows: int = 200,
+    change: Callable[[dict[str, Any]], None] | None = None,
     late: tuple[float, float] = (0.0, 0.0),
-) -> pl.DataFrame:  # fmt: skip
+) -> pl.DataFrame:
     """``rows`` a day from 2026-01-05 on; ``change`` edits the columns, ``day`` among them, before the model answers.
 
     ``late`` are mean delays in days of the labels of both classes.
@@ -28,9 +32,13 @@ def served(
     n = days * rows
     day = np.repeat(np.arange(days), rows)
     columns: dict[str, Any] = {
-        "day": day, "income": np.exp(rng.normal(3, 0.5, n)), "age": rng.normal(40, 10, n),
-        "branch": rng.choice(np.array(["a", "b", "c"], object), n), "rng": rng, "flip": np.zeros(n),
-    }  # fmt: skip
+        "day": day,
+        "income": np.exp(rng.normal(3, 0.5, n)),
+        "age": rng.normal(40, 10, n),
+        "branch": rng.choice(np.array(["a", "b", "c"], object), n),
+        "rng": rng,
+        "flip": np.zeros(n),
+    }
     truth = _logit(columns)
     y = rng.random(n) < 1 / (1 + np.exp(-truth))
     if change is not None:
@@ -41,11 +49,20 @@ def served(
     at = [START + timedelta(days=int(d), seconds=int(s)) for d, s in zip(day, seconds, strict=True)]
     delay = np.where(y, rng.exponential(1, n) * late[0], rng.exponential(1, n) * late[1])
     beside = {"client": columns["client"]} if "client" in columns else {}
-    return pl.DataFrame({
-        **beside, "served_at": at, "income": columns["income"], "age": columns["age"], "branch": columns["branch"],
-        "p_paid": score, "prediction": np.where(score >= 0.5, "paid", "default"), "label": np.where(y, "paid", "default"),
-        "label_at": [t + timedelta(days=float(d)) for t, d in zip(at, delay, strict=True)],
-    }, strict=False)  # fmt: skip
+    return pl.DataFrame(
+        {
+            **beside,
+            "served_at": at,
+            "income": columns["income"],
+            "age": columns["age"],
+            "branch": columns["branch"],
+            "p_paid": score,
+            "prediction": np.where(score >= 0.5, "paid", "default"),
+            "label": np.where(y, "paid", "default"),
+            "label_at": [t + timedelta(days=float(d)) for t, d in zip(at, delay, strict=True)],
+        },
+        strict=False,
+    )
 
 
 def _logit(columns: dict[str, Any]) -> np.ndarray:
@@ -61,13 +78,21 @@ def config(
     frame.write_parquet(folder / "log.parquet")
     last = (START + timedelta(days=REFERENCE - 1)).date()
     model = {
-        "name": "loans", "label": "label", "prediction": "prediction", "scores": {"paid": "p_paid"}, "timestamp": "served_at",
-        **({"label_time": "label_at"} if late else {}), **more.pop("model", {}),
-    }  # fmt: skip
+        "name": "loans",
+        "label": "label",
+        "prediction": "prediction",
+        "scores": {"paid": "p_paid"},
+        "timestamp": "served_at",
+        **({"label_time": "label_at"} if late else {}),
+        **more.pop("model", {}),
+    }
     data = {
-        "model": model, "windows": {"reference": f"{START.date()}..{last}"}, "data": {"source": "log.parquet"},
-        "watch": {"diagnose": False, "estimate": False, "faults": False, **(watch or {})}, **more,
-    }  # fmt: skip
+        "model": model,
+        "windows": {"reference": f"{START.date()}..{last}"},
+        "data": {"source": "log.parquet"},
+        "watch": {"diagnose": False, "estimate": False, "faults": False, **(watch or {})},
+        **more,
+    }
     return Settings.from_dict(data, base=folder)
 
 

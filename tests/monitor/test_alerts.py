@@ -139,8 +139,12 @@ def test_an_early_sign_calls_only_who_asked_and_grows_into_an_alarm(
         columns["flip"] = (columns["day"] >= REFERENCE + 10) * 0.08
 
     frame = served(33, REFERENCE + 60, rows=100, change=slowly)
-    settings = config(tmp_path, frame, alerts={"urls": [receiver.url], "on": ["watch", "alarm"]},
-                      watch={"leave_out": ["class:*", "confidence"]})  # fmt: skip
+    settings = config(
+        tmp_path,
+        frame,
+        alerts={"urls": [receiver.url], "on": ["watch", "alarm"]},
+        watch={"leave_out": ["class:*", "confidence"]},
+    )
     for day in range(9, 60, 3):
         look(settings, database, day)
     kinds = [title.rpartition(": ")[2] for title in receiver.titles]
@@ -223,10 +227,16 @@ def test_an_alarm_says_how_much_and_where_the_report_is_and_carries_it(
 
     monkeypatch.setattr("backslide.jobs.investigate._finding", found)
     settings = config(
-        tmp_path, served(31, REFERENCE + 20, rows=100, change=broken), watch={"diagnose": True, "reports": "why"},
-        alerts={"urls": [receiver.url], "report_url": "https://reports.example.org/{file}",
-                "attach_report": True, "body": "{sentence} ({points})\n\n{decision}\n{report}"},
-    )  # fmt: skip
+        tmp_path,
+        served(31, REFERENCE + 20, rows=100, change=broken),
+        watch={"diagnose": True, "reports": "why"},
+        alerts={
+            "urls": [receiver.url],
+            "report_url": "https://reports.example.org/{file}",
+            "attach_report": True,
+            "body": "{sentence} ({points})\n\n{decision}\n{report}",
+        },
+    )
     look(settings, database, 5)
     look(settings, database, 15)
     (one,) = receiver.taken

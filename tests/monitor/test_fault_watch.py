@@ -142,9 +142,18 @@ def reading(*faults: ScreenedFault) -> FaultReading:
 
 def seen(harm: float = 0.03, low: float = 0.01, *, harmful: bool = True, periods: int = 1) -> ScreenedFault:
     return ScreenedFault(
-        CauseKind.UNIT_CHANGE, ("income",), None, 0.25, "income is 100 times larger", "divide income by 100", harm, low, 0.05,
-        harmful, periods,
-    )  # fmt: skip
+        CauseKind.UNIT_CHANGE,
+        ("income",),
+        None,
+        0.25,
+        "income is 100 times larger",
+        "divide income by 100",
+        harm,
+        low,
+        0.05,
+        harmful,
+        periods,
+    )
 
 
 def raised(

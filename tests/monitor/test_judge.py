@@ -15,9 +15,17 @@ def followed(values: np.ndarray, reference: int = 56, rows: int = 2000) -> Monit
     n = len(values)
     whole = Periods(np.asarray(values, float), np.full(n, float(rows)), np.arange(n))
     return MonitoredStream(
-        "performance", "performance", "error rate", whole.take(slice(0, reference)), whole.take(slice(reference, None)),
-        0.09, share=True, signs=(1,), material=0.01, budget=1.0,
-    )  # fmt: skip
+        "performance",
+        "performance",
+        "error rate",
+        whole.take(slice(0, reference)),
+        whole.take(slice(reference, None)),
+        0.09,
+        share=True,
+        signs=(1,),
+        material=0.01,
+        budget=1.0,
+    )
 
 
 def rules(reference: str = "fixed") -> Rules:

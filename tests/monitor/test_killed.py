@@ -55,9 +55,11 @@ def _sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def state(database: Database) -> dict[str, list[Any]]:
     """Everything that is kept, without the moments at which it was written."""
     wanted = {
-        "books": "book, reference, told_through", "periods": "kind, number, sums", "findings": "incident, finding",
+        "books": "book, reference, told_through",
+        "periods": "kind, number, sums",
+        "findings": "incident, finding",
         "messages": "incident, kind, period, title, body, status, attempts",
-    }  # fmt: skip
+    }
     with database.engine.connect() as connection:
         return {
             table: sorted(map(tuple, connection.execute(sqlalchemy.text(f"select {columns} from {table}"))), key=repr)
@@ -103,9 +105,14 @@ def _undisturbed(
     "before", [pytest.param(True, id="before"), pytest.param(False, id="after", marks=pytest.mark.slow)]
 )
 def test_the_state_is_that_of_an_undisturbed_run(
-    step: str, before: bool, log: tuple[Path, Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    undisturbed: tuple[Any, WatchReport, list[str]], sent: list[str],
-) -> None:  # fmt: skip
+    step: str,
+    before: bool,
+    log: tuple[Path, Settings],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    undisturbed: tuple[Any, WatchReport, list[str]],
+    sent: list[str],
+) -> None:
     database = open_database(f"sqlite:///{tmp_path / 'killed.db'}", log[0])
     whole = getattr(DatabaseBook, step)
     calls = 0

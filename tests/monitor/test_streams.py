@@ -27,7 +27,7 @@ CLASSES = ("default", "paid")
 def subject(metric: str = "accuracy", **more) -> Subject:
     problem = Problem(
         "binary", CLASSES, Roles(label="y", prediction="p"), ("x",), "paid", 0.5, metric, 0.01, True, False
-    )  # fmt: skip
+    )
     given = {"segments": (), "features": ("x",), "vocabularies": (), "leave_out": (), "corrections": False} | more
     return Subject(problem=problem, cycle=7, holidays=frozenset(), **given)
 
@@ -36,11 +36,19 @@ counts = st.integers(0, 50)
 cells = st.dictionaries(st.tuples(st.sampled_from(CLASSES), st.sampled_from(CLASSES)), counts, max_size=4)
 sums = st.builds(
     lambda c, m, k: Sums(
-        sum(c.values()), sum(c.values()), k, Counter(c), {"__confidence": (float(m), m / 2, m / 4)},
-        {"branch = 'a'": Sums(1, 1, 0, Counter(c))}, {"x": k}, {"z": k},
+        sum(c.values()),
+        sum(c.values()),
+        k,
+        Counter(c),
+        {"__confidence": (float(m), m / 2, m / 4)},
+        {"branch = 'a'": Sums(1, 1, 0, Counter(c))},
+        {"x": k},
+        {"z": k},
     ),
-    cells, counts, counts,
-)  # fmt: skip
+    cells,
+    counts,
+    counts,
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -70,9 +78,11 @@ def test_the_headline_is_scikit_learns_metric_near_the_reference():
     said = np.where(rng.random(30_000) < 0.85, y, 1 - y)
     day = np.arange(30_000) // 1000
     days = {
-        int(d): Sums(1000, 1000, 0, Counter((CLASSES[a], CLASSES[b]) for a, b in zip(y[day == d], said[day == d], strict=True)))
+        int(d): Sums(
+            1000, 1000, 0, Counter((CLASSES[a], CLASSES[b]) for a, b in zip(y[day == d], said[day == d], strict=True))
+        )
         for d in range(30)
-    }  # fmt: skip
+    }
     ledger = Ledger((days, {}), (days, {}), None)
     streams = {s.name: s for s in follow(subject("macro_f1"), ledger)}
     head = streams["performance"].reference

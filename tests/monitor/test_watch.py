@@ -38,8 +38,13 @@ def test_a_quiet_stream_stays_quiet(tmp_path: Path):
     assert found.status != Level.ALARM
     assert not alarms(found)
     assert {s.name for s in found.streams} >= {
-        "performance", "class:paid", "class:default", "confidence", "missing:income", "unknown:branch",
-    }  # fmt: skip
+        "performance",
+        "class:paid",
+        "class:default",
+        "confidence",
+        "missing:income",
+        "unknown:branch",
+    }
     assert np.isclose(sum(s.share_of_budget for s in found.streams), 1.0)
     assert next(s for s in found.streams if s.name == "performance").share_of_budget == 0.5
     assert WatchReport.from_dict(found.to_dict()) == found
@@ -239,9 +244,11 @@ def test_reviewers_corrections_are_a_stream(tmp_path: Path):
 
 def test_a_number_is_watched_too(tmp_path: Path):
     rng = np.random.default_rng(16)
-    frame = served(16, REFERENCE + 30).with_columns(
-        pl.Series("label", rng.normal(0, 1, (REFERENCE + 30) * 200)), pl.lit(0.0).alias("prediction")
-    ).drop("p_paid")  # fmt: skip
+    frame = (
+        served(16, REFERENCE + 30)
+        .with_columns(pl.Series("label", rng.normal(0, 1, (REFERENCE + 30) * 200)), pl.lit(0.0).alias("prediction"))
+        .drop("p_paid")
+    )
     late = pl.col("served_at") >= moment(15)
     frame = frame.with_columns(pl.when(late).then(pl.col("label") * 1.6).otherwise(pl.col("label")).alias("label"))
     settings = config(tmp_path, frame)
@@ -264,5 +271,9 @@ def test_bad_input_is_said_in_one_line(tmp_path: Path):
     with pytest.raises(ConfigError, match="number of rows"):
         config(tmp_path, frame, watch={"period": "fortnight"})
     with pytest.raises(ConfigError, match="nothing to monitor"):
-        watch(settings.model_copy(update={"data": type(settings.data)()}).model_copy(
-            update={"windows": type(settings.windows)(reference="log.parquet")}), replay=True)  # fmt: skip
+        watch(
+            settings.model_copy(update={"data": type(settings.data)()}).model_copy(
+                update={"windows": type(settings.windows)(reference="log.parquet")}
+            ),
+            replay=True,
+        )

@@ -51,15 +51,23 @@ def test_the_fault_is_raised_from_the_log(log: Path):
     settings = Settings.from_dict(
         {
             "model": {
-                "name": "loans", "label": "label", "prediction": "prediction", "timestamp": "at", "id": "id",
-                "scores": {"paid": "p_paid", "default": "p_default"}, "version": "version", "label_time": "label_at",
-                "label_source": "label_source", "features": ["income"],
+                "name": "loans",
+                "label": "label",
+                "prediction": "prediction",
+                "timestamp": "at",
+                "id": "id",
+                "scores": {"paid": "p_paid", "default": "p_default"},
+                "version": "version",
+                "label_time": "label_at",
+                "label_source": "label_source",
+                "features": ["income"],
             },
-            "data": {"source": "log"}, "windows": {"reference": f"{START.date()}..{last}"},
+            "data": {"source": "log"},
+            "windows": {"reference": f"{START.date()}..{last}"},
             "watch": {"diagnose": False, "estimate": False},
         },
         base=log,
-    )  # fmt: skip
+    )
     found = watch(settings, replay=True, as_of=START + timedelta(days=DAYS + 5))
     (alarm,) = [one for one in found.incidents if one.level == Level.ALARM]
     began = (datetime.fromisoformat(alarm.began) - START).days

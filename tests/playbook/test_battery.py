@@ -60,8 +60,14 @@ def quiet_outcomes(seed: int) -> tuple[Outcome, ...]:
 
 
 def test_codes_and_titles_are_unique_and_codes_say_the_step():
-    prefixes = {Step.VERIFY: "VER", Step.SHADOW: "SHD", Step.DRIFT: "DRF", Step.CONCEPT: "CON", Step.INTEGRITY: "INT",
-                Step.EXPLAIN: "EXP"}  # fmt: skip
+    prefixes = {
+        Step.VERIFY: "VER",
+        Step.SHADOW: "SHD",
+        Step.DRIFT: "DRF",
+        Step.CONCEPT: "CON",
+        Step.INTEGRITY: "INT",
+        Step.EXPLAIN: "EXP",
+    }
     assert len(CHECKS) >= 10
     assert len({c.code for c in CHECKS}) == len({c.title for c in CHECKS}) == len(CHECKS)
     for check in CHECKS:
@@ -131,9 +137,10 @@ def test_drift_names_at_most_one_of_a_hundred_quiet_columns():
 def test_says_the_same_whatever_the_order_of_rows(check):
     scenario = check.scenario(np.random.default_rng(3))
     shuffled = replace(
-        scenario, reference=scenario.reference.sample(fraction=1, shuffle=True, seed=1),
+        scenario,
+        reference=scenario.reference.sample(fraction=1, shuffle=True, seed=1),
         current=scenario.current.sample(fraction=1, shuffle=True, seed=2),
-    )  # fmt: skip
+    )
     one, two = own_outcome(check, 3), outcome_of(check, shuffled)
     assert (one.status, one.severity) == (two.status, two.severity)
     assert {(f.subject, f.severity) for f in one.findings} == {(f.subject, f.severity) for f in two.findings}
@@ -277,9 +284,11 @@ def changed(label: object = None, prediction: object = None, score: object = Non
     reference, current = worlds.two_months(np.random.default_rng(9), 600)
     new = {"label": label, "prediction": prediction, "p_yes": score}
     return Scenario(
-        reference, current.with_columns(**{k: pl.lit(v) for k, v in new.items() if v is not None}), dict(scenarios.ROLES),
+        reference,
+        current.with_columns(**{k: pl.lit(v) for k, v in new.items() if v is not None}),
+        dict(scenarios.ROLES),
         scenarios.TrueModel(),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.sample(3)

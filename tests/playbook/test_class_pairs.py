@@ -16,8 +16,11 @@ from backslide.playbook.verify.crowding import ClassPairs
 from scale import runs
 
 ROLES = {
-    "label": "label", "prediction": "prediction", "timestamp": "at", "scores": {kind: f"p_{kind}" for kind in MAIL},
-}  # fmt: skip
+    "label": "label",
+    "prediction": "prediction",
+    "timestamp": "at",
+    "scores": {kind: f"p_{kind}" for kind in MAIL},
+}
 NEXT = START + timedelta(days=28)
 
 

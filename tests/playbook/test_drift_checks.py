@@ -196,12 +196,19 @@ def test_dates_that_go_wrong_are_named(change, subject):
 @pytest.mark.parametrize("dtype", [pl.Time, pl.Duration("us"), pl.Datetime("us", "Europe/Vienna"), pl.Date])
 def test_every_kind_of_time_is_read(dtype):
     reference, current = (
-        f.with_columns(x=(pl.col("served_at").dt.time() if dtype == pl.Time
-                          else (pl.col("served_at") - pl.col("served_at").min()).cast(pl.Duration("us")) if dtype == pl.Duration
-                          else pl.col("served_at").dt.replace_time_zone("UTC").dt.convert_time_zone("Europe/Vienna")
-                          if dtype != pl.Date else pl.col("served_at").cast(pl.Date)))
+        f.with_columns(
+            x=(
+                pl.col("served_at").dt.time()
+                if dtype == pl.Time
+                else (pl.col("served_at") - pl.col("served_at").min()).cast(pl.Duration("us"))
+                if dtype == pl.Duration
+                else pl.col("served_at").dt.replace_time_zone("UTC").dt.convert_time_zone("Europe/Vienna")
+                if dtype != pl.Date
+                else pl.col("served_at").cast(pl.Date)
+            )
+        )
         for f in months(5)
-    )  # fmt: skip
+    )
     assert any(subject.startswith("x") for subject in said("DRF005", reference, current))
 
 

@@ -37,10 +37,14 @@ def month(
     when = [datetime(2026, month, 1) + timedelta(days=float(d)) for d in np.sort(rng.uniform(0, 28, rows))]
     return pl.DataFrame(
         {
-            "at": when, "id": [f"{month}-{i}" for i in range(rows)], "x": rng.normal(size=rows),
-            "vector": pl.Series(vectors).arr.to_list(), "label": label, "prediction": np.where(topic == 2, "yes", "no"),
+            "at": when,
+            "id": [f"{month}-{i}" for i in range(rows)],
+            "x": rng.normal(size=rows),
+            "vector": pl.Series(vectors).arr.to_list(),
+            "label": label,
+            "prediction": np.where(topic == 2, "yes", "no"),
         }
-    )  # fmt: skip
+    )
 
 
 def as_text(frame: pl.DataFrame) -> pl.DataFrame:
@@ -84,9 +88,12 @@ def test_quiet_pairs_stay_quiet(check: type):
     for _ in range(pairs):
         case = worlds.case_of(Scenario(month(rng, 3, 500), month(rng, 4, 500), ROLES))
         outcome = Outcome(
-            code=check.code, title=check.title, step=check.step, status=Status.RAN,
+            code=check.code,
+            title=check.title,
+            step=check.step,
+            status=Status.RAN,
             findings=tuple(check(check.thresholds).run(case)),
-        )  # fmt: skip
+        )
         (controlled,) = control_false_discoveries((outcome,), {check.code}, case.settings.engine.false_discovery_rate)
         said += controlled.severity.rank >= Severity.WARN.rank
     assert said <= runs(1, 2), (

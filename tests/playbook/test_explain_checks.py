@@ -48,8 +48,14 @@ def fitted(final, *, mixed=False, rows=1500):
     """A pipeline of one-hot texts and scaled numbers in front of ``final``, fitted on a month of its own."""
     past = scenarios.served(np.random.default_rng(77), rows)
     x = pd.DataFrame({c: past[c].to_numpy() for c in COLUMNS}).astype({"channel": object})
-    steps = [make_column_transformer((OneHotEncoder(), ["channel"]), (StandardScaler(), ["income", "age"]),
-                                     remainder="passthrough", sparse_threshold=0)]  # fmt: skip
+    steps = [
+        make_column_transformer(
+            (OneHotEncoder(), ["channel"]),
+            (StandardScaler(), ["income", "age"]),
+            remainder="passthrough",
+            sparse_threshold=0,
+        )
+    ]
     if mixed:
         steps.append(PCA(3, random_state=0))
     return make_pipeline(*steps, final).fit(x, past["label"].to_numpy())
@@ -105,10 +111,15 @@ def test_trees_behind_one_hot_columns_are_explained_exactly_on_the_raw_columns()
         (LogisticRegression(), False, "linear SHAP", "log odds"),
         (RandomForestClassifier(5, max_depth=4, random_state=0), False, "TreeSHAP", "probability"),
         (LogisticRegression(), True, "sampled Shapley values (its steps mix columns)", "probability"),
-        (RandomForestClassifier(100, random_state=0), False, "sampled Shapley values (its trees are too large)", "probability"),
+        (
+            RandomForestClassifier(100, random_state=0),
+            False,
+            "sampled Shapley values (its trees are too large)",
+            "probability",
+        ),
     ],
     ids=["linear", "forest", "mixed", "large"],
-)  # fmt: skip
+)
 def test_the_method_fits_the_model(final, mixed, method, unit):
     found = explanations(worlds.case_of(two_months(fitted(final, mixed=mixed), rows=600)))
     assert (found.method, found.unit) == (method, unit)
@@ -187,8 +198,12 @@ def test_three_classes_are_explained_together():
         for frame in frames:
             p = model.predict_proba(pd.DataFrame({c: frame[c].to_numpy() for c in "uvw"}))
             scores = {f"p_{k}": p[:, i] for i, k in enumerate("abc")}
-            served.append(frame.with_columns(prediction=pl.Series(np.array(list("abc"))[p.argmax(1)]), **{
-                k: pl.Series(v) for k, v in scores.items()}))  # fmt: skip
+            served.append(
+                frame.with_columns(
+                    prediction=pl.Series(np.array(list("abc"))[p.argmax(1)]),
+                    **{k: pl.Series(v) for k, v in scores.items()},
+                )
+            )
         roles = {"label": "label", "prediction": "prediction", "scores": {k: f"p_{k}" for k in "abc"}}
         found = explanations(worlds.case_of(Scenario(*served, roles, model)))
         assert found.method == method

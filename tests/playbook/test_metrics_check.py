@@ -33,8 +33,11 @@ COUNTED = [name for name in CLASSIFICATION if name not in OF_SCORES]
 
 def oracle(name: str, y: list[str], p: list[str]) -> float:
     average, _, kind = name.partition("_")
-    plain = {"accuracy": sk.accuracy_score, "balanced_accuracy": sk.balanced_accuracy_score,
-             "matthews": sk.matthews_corrcoef}  # fmt: skip
+    plain = {
+        "accuracy": sk.accuracy_score,
+        "balanced_accuracy": sk.balanced_accuracy_score,
+        "matthews": sk.matthews_corrcoef,
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if name in plain:
@@ -216,8 +219,13 @@ def desk_case(base: Path, **model: object) -> Case:
 
 
 def test_metrics_of_ones_own_stand_beside_the_usual_ones(project):
-    broken = {"raises": "ZeroDivisionError", "short": "one per row", "word": "expected a number", "constant": "function",
-              "nothing": "has no 'nothing'"}  # fmt: skip
+    broken = {
+        "raises": "ZeroDivisionError",
+        "short": "one per row",
+        "word": "expected a number",
+        "constant": "function",
+        "nothing": "has no 'nothing'",
+    }
     names = [f"own_metrics:{name}" for name in ("utility", "separation", "error", *broken)] + [
         "gone:x",
         "accuracies",
@@ -309,11 +317,14 @@ def test_the_expected_cost_is_counted_over_all_rows():
     change = cost_change(case)
     paid = [
         frame.select(
-            pl.when((pl.col("label") == "yes") & (pl.col("prediction") == "no")).then(5.0)
-            .when((pl.col("label") == "no") & (pl.col("prediction") == "yes")).then(2.0).otherwise(0.0)
+            pl.when((pl.col("label") == "yes") & (pl.col("prediction") == "no"))
+            .then(5.0)
+            .when((pl.col("label") == "no") & (pl.col("prediction") == "yes"))
+            .then(2.0)
+            .otherwise(0.0)
         ).to_series()
         for frame in frames
-    ]  # fmt: skip
+    ]
     assert (change.reference, change.current) == pytest.approx((paid[0].mean(), paid[1].mean()), abs=1e-12)
     assert cost_floor(case) == pytest.approx(0.01 * paid[0].filter(paid[0] > 0).mean(), rel=0.15)
     subjects = [f.subject for f in MetricChanges().run(case)]
@@ -373,16 +384,21 @@ def test_costs_of_numbers_are_over_and_under():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [{"metric": "roc_auc"}, {"metric": "pr_auc"}, {"metric": "expected_cost", "costs": COSTS}],
-                         ids=lambda m: m["metric"])  # fmt: skip
+@pytest.mark.parametrize(
+    "model",
+    [{"metric": "roc_auc"}, {"metric": "pr_auc"}, {"metric": "expected_cost", "costs": COSTS}],
+    ids=lambda m: m["metric"],
+)
 def test_causes_are_priced_in_any_headline(model):
     rng = np.random.default_rng(13)
     swapped = pl.col("channel").replace({"web": "phone", "phone": "web"})
     current = scenarios.next_month(rng).with_columns(channel=swapped)
-    scenario = Scenario(scenarios.served(rng), scenarios.rescored(current), dict(scenarios.ROLES) | model,
-                        scenarios.TrueModel())  # fmt: skip
-    diagnosis = diagnose(scenario.reference, scenario.current, settings=worlds.settings_of(scenario),
-                         reference_model=scenario.artefact)  # fmt: skip
+    scenario = Scenario(
+        scenarios.served(rng), scenarios.rescored(current), dict(scenarios.ROLES) | model, scenarios.TrueModel()
+    )
+    diagnosis = diagnose(
+        scenario.reference, scenario.current, settings=worlds.settings_of(scenario), reference_model=scenario.artefact
+    )
     assert diagnosis.verdict.bad
     assert diagnosis.metric.name == model["metric"]
     first = diagnosis.causes[0]

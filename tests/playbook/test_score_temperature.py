@@ -33,11 +33,12 @@ def window(rng: np.random.Generator, start: object, rows: int = 1500, hot: float
     kinds = np.array(KINDS, object)
     return pl.DataFrame(
         {
-            "label": kinds[labels], "prediction": kinds[scores.argmax(1)],
+            "label": kinds[labels],
+            "prediction": kinds[scores.argmax(1)],
             "at": [start + timedelta(seconds=float(s)) for s in np.sort(rng.random(rows)) * 28 * 86400],
             **{f"p_{kind}": scores[:, k] for k, kind in enumerate(KINDS)},
         }
-    )  # fmt: skip
+    )
 
 
 def told(reference: pl.DataFrame, current: pl.DataFrame) -> Finding:

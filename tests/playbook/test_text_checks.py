@@ -106,10 +106,14 @@ def test_each_aspect_of_shape_is_told_by_itself():
         "note characters": notes.str.to_uppercase(),
         "note marks of damage": pl.when(half).then(notes + " caf\u00c3\u00a9 &amp; more").otherwise(notes),
         "note language": pl.when(half).then(german + notes.str.slice(0, 20)).otherwise(notes),
-        "note common beginnings or endings": pl.when(half).then("For the addressee only: read. " + notes).otherwise(notes),
-        "note texts that come twice": pl.when(half).then(pl.lit("please call me back about the claim")).otherwise(notes),
+        "note common beginnings or endings": pl.when(half)
+        .then("For the addressee only: read. " + notes)
+        .otherwise(notes),
+        "note texts that come twice": pl.when(half)
+        .then(pl.lit("please call me back about the claim"))
+        .otherwise(notes),
         "note unknown words": pl.when(half).then(notes.str.replace_all("the", "ze")).otherwise(notes),
-    }  # fmt: skip
+    }
     for subject, change in changes.items():
         found = said("DRF009", reference, current.with_columns(change.alias("note")))
         assert subject in loud(found), (subject, loud(found))
@@ -175,15 +179,35 @@ def test_near_copies_are_texts_that_share_most_of_their_runs(changed, alike):
 
 
 def test_languages_and_scripts():
-    texts = pl.Series([
-        "Привет, это не то что мы", "Der Hund und die Katze sind nicht im Haus", "", None, "漢字 とうきょう ひらがな", "12 34",
-        "the cat is not in the house", "le chat n'est pas dans la maison et nous sommes", "שלום עולם", "مرحبا بالعالم", "foo bar",
-    ])  # fmt: skip
+    texts = pl.Series(
+        [
+            "Привет, это не то что мы",
+            "Der Hund und die Katze sind nicht im Haus",
+            "",
+            None,
+            "漢字 とうきょう ひらがな",
+            "12 34",
+            "the cat is not in the house",
+            "le chat n'est pas dans la maison et nous sommes",
+            "שלום עולם",
+            "مرحبا بالعالم",
+            "foo bar",
+        ]
+    )
     told = text_stats.languages(texts, text_stats.counts(texts)["script"]).to_list()
     assert told == [
-        "Russian", "German", text_stats.NO_LETTERS, None, "Kana", text_stats.NO_LETTERS, "English", "French", "Hebrew", "Arabic",
+        "Russian",
+        "German",
+        text_stats.NO_LETTERS,
+        None,
+        "Kana",
+        text_stats.NO_LETTERS,
+        "English",
+        "French",
+        "Hebrew",
+        "Arabic",
         text_stats.OTHER_LANGUAGE,
-    ]  # fmt: skip
+    ]
 
 
 def test_shares_of_characters_are_those_of_unicode():

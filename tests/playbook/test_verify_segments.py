@@ -259,9 +259,13 @@ def test_calibration_of_many_classes_draws_the_predicted_class_and_the_worst():
         label = np.array(["a", "b", "c"])[(scores.cumsum(1) < rng.random((4000, 1))).sum(1)]
         shown = scores**sharp / (scores**sharp).sum(1, keepdims=True)
         said = np.array(["a", "b", "c"])[shown.argmax(1)]
-        months.append(log(rng, 4000, 1.0, start=start).with_columns(
-            label=pl.Series(label), said=pl.Series(said), **{f"p_{c}": pl.Series(shown[:, i]) for i, c in enumerate("abc")}
-        ))  # fmt: skip
+        months.append(
+            log(rng, 4000, 1.0, start=start).with_columns(
+                label=pl.Series(label),
+                said=pl.Series(said),
+                **{f"p_{c}": pl.Series(shown[:, i]) for i, c in enumerate("abc")},
+            )
+        )
     roles = ROLES | {"scores": {c: f"p_{c}" for c in "abc"}}
     found = list(Calibration().run(case_of(Scenario(*months, roles))))
     assert {f.subject for f in found if f.severity == Severity.WARN} >= {"level", "slope", "calibration error"}

@@ -73,10 +73,11 @@ def test_a_chart_holds_aggregates_however_many_rows(name, months):
 def test_foreign_text_cannot_leave_the_script_it_is_written_into(months):
     rename = {"channel": HOSTILE, "label": f"label {HOSTILE}"}
     good, bad = (
-        frame.with_columns(pl.col("channel").replace("web", HOSTILE), pl.col("label", "prediction").replace("yes", HOSTILE))
-        .rename(rename)
+        frame.with_columns(
+            pl.col("channel").replace("web", HOSTILE), pl.col("label", "prediction").replace("yes", HOSTILE)
+        ).rename(rename)
         for frame in months
-    )  # fmt: skip
+    )
     charts = [
         plot.categorical(good, bad, HOSTILE),
         plot.confusion(good, bad, label=f"label {HOSTILE}", prediction="prediction"),
@@ -92,7 +93,10 @@ def test_foreign_text_cannot_leave_the_script_it_is_written_into(months):
 
 
 WRONG = {
-    "unknown column": (lambda g, b: plot.categorical(g, b, "chanel"), "good has no column 'chanel'; did you mean 'channel'?"),
+    "unknown column": (
+        lambda g, b: plot.categorical(g, b, "chanel"),
+        "good has no column 'chanel'; did you mean 'channel'?",
+    ),
     "only in one": (lambda g, b: plot.numeric(g, b.drop("age"), "age"), "bad has no column 'age'"),
     "text as numbers": (lambda g, b: plot.numeric(g, b, "channel"), "plot.categorical(good, bad, 'channel')"),
     "numbers as categories": (lambda g, b: plot.categorical(g, b, "income"), "plot.numeric(good, bad, 'income')"),
@@ -125,7 +129,7 @@ WRONG = {
         lambda g, b: plot.numeric(*(f.with_columns(age=pl.lit(float("nan"))) for f in (g, b)), "age"),
         "no finite number",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", WRONG)

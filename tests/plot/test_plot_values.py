@@ -42,8 +42,11 @@ class TestColumns:
         bad = pl.DataFrame({"c": ["b"] * 100 + ["a"] * 60 + ["fax"] * 20 + [None] * 20})
         drawn = plot.categorical(good, bad, "c")
         assert shares(drawn) == {
-            "a": (0.6, 0.3), "b": (0.3, 0.5), "fax (new)": (0.0, 0.1), "(missing)": (0.1, 0.1),
-        }  # fmt: skip
+            "a": (0.6, 0.3),
+            "b": (0.3, 0.5),
+            "fax (new)": (0.0, 0.1),
+            "(missing)": (0.1, 0.1),
+        }
         assert "'a' with 30.0% of rows, 60.0% before" in drawn.reading
         assert "new: 'fax' (10.0% of rows)" in drawn.reading
 
@@ -178,9 +181,12 @@ class TestOverTime:
     def test_a_mean_by_day_with_the_interval_of_its_rows(self, months):
         drawn = plot.over_time(*months, "income")
         assert isinstance(drawn, Series)
-        by_day = months[0].group_by(pl.col("served_at").dt.date().alias("day")).agg(
-            pl.len(), pl.col("income").mean().alias("mean"), pl.col("income").std().alias("std")
-        ).sort("day")  # fmt: skip
+        by_day = (
+            months[0]
+            .group_by(pl.col("served_at").dt.date().alias("day"))
+            .agg(pl.len(), pl.col("income").mean().alias("mean"), pl.col("income").std().alias("std"))
+            .sort("day")
+        )
         points = [p for p in drawn.points if p.window == "reference"]
         assert [p.at for p in points] == [str(day) for day in by_day["day"]]
         assert [p.value for p in points] == pytest.approx(by_day["mean"].to_list())

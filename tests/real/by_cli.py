@@ -49,9 +49,16 @@ class Report:
 
 
 def diagnose(
-    folder: Path, reference: pl.DataFrame, current: pl.DataFrame, roles: dict[str, Any], *,
-    model: Pipeline | None = None, as_function: bool = False, current_model: Pipeline | None = None, quick: bool = False,
-) -> Report:  # fmt: skip
+    folder: Path,
+    reference: pl.DataFrame,
+    current: pl.DataFrame,
+    roles: dict[str, Any],
+    *,
+    model: Pipeline | None = None,
+    as_function: bool = False,
+    current_model: Pipeline | None = None,
+    quick: bool = False,
+) -> Report:
     """Write everything into ``folder``, run ``backslide diagnose`` there and read what it wrote."""
     reference.write_parquet(folder / "reference.parquet")
     current.write_parquet(folder / "current.parquet")

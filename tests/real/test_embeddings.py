@@ -58,8 +58,11 @@ def world(name: str) -> tuple[pl.DataFrame, Any, Head, dict[str, Any]]:
     made = encoder(train[text].to_list(), 0)
     head = Head(made.transform(train[text].to_list()), train[label].to_numpy())
     roles = {
-        "label": label, "prediction": "predicted", "features": ("vector",), "scores": {str(c): f"p_{c}" for c in head.classes_},
-    }  # fmt: skip
+        "label": label,
+        "prediction": "predicted",
+        "features": ("vector",),
+        "scores": {str(c): f"p_{c}" for c in head.classes_},
+    }
     return rest, made, head, roles
 
 
@@ -71,9 +74,10 @@ def served(name: str, rows: pl.DataFrame, made: Any, change: Any = None) -> pl.D
     chance = head.predict_proba({"vector": list(vectors)})
     kept = rows.select(label, text)
     return kept.with_columns(
-        pl.Series("vector", vectors).arr.to_list(), pl.Series("predicted", head.classes_[chance.argmax(axis=1)]),
+        pl.Series("vector", vectors).arr.to_list(),
+        pl.Series("predicted", head.classes_[chance.argmax(axis=1)]),
         *(pl.Series(f"p_{c}", chance[:, i]) for i, c in enumerate(head.classes_)),
-    )  # fmt: skip
+    )
 
 
 def diagnosed(name: str, reference: pl.DataFrame, current: pl.DataFrame) -> bs.Diagnosis:

@@ -55,9 +55,12 @@ def desk(scarce: str, seed: int) -> Desk:
     old, new = fitted(past, 1000.0), fitted(fresh, 1.0)
     half = later.height // 2
     roles = bs.Roles(
-        label=LABEL, prediction="predicted", scores={name: f"p_{name}" for name in old.classes_}, timestamp="published_at",
+        label=LABEL,
+        prediction="predicted",
+        scores={name: f"p_{name}" for name in old.classes_},
+        timestamp="published_at",
         features=tuple(FEATURES),
-    )  # fmt: skip
+    )
     return Desk(served(later[:half], old), served(later[half:], new), old, new, roles)
 
 

@@ -20,9 +20,15 @@ from scale import AT_FULL_SIZE
 pytestmark = [pytest.mark.data, pytest.mark.rates]
 SEED = 0
 FIRST_SET = {
-    "unit_change", "missing_values", "default_value", "frozen_feature", "category_recode", "unseen_category",
-    "swapped_columns", "clipped_range",
-}  # fmt: skip
+    "unit_change",
+    "missing_values",
+    "default_value",
+    "frozen_feature",
+    "category_recode",
+    "unseen_category",
+    "swapped_columns",
+    "clipped_range",
+}
 
 
 @dataclass(frozen=True)

@@ -54,9 +54,13 @@ def electricity(tmp_path_factory):
     served = worlds.electricity()
     joined = 17_424 - 12_000  # the row from which the two markets were one
     return by_cli.diagnose(
-        tmp_path_factory.mktemp("electricity"), served.log[:joined], served.log[joined:], served.roles,
-        model=served.model, as_function=True,
-    )  # fmt: skip
+        tmp_path_factory.mktemp("electricity"),
+        served.log[:joined],
+        served.log[joined:],
+        served.roles,
+        model=served.model,
+        as_function=True,
+    )
 
 
 WORLDS = ("census", "census_as_logged", "taxi", "bank", "electricity")

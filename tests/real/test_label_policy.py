@@ -74,9 +74,13 @@ def test_both_classes_are_named_and_the_points_are_right():
                 continue  # too small a harm to ask for a name
             n += 1
             found = bs.diagnose(
-                reference=reference, current=moved, roles=bs.Roles(**world_roles(name)), reference_model=world(name).model,
-                metric="accuracy", quick=True,
-            )  # fmt: skip
+                reference=reference,
+                current=moved,
+                roles=bs.Roles(**world_roles(name)),
+                reference_model=world(name).model,
+                metric="accuracy",
+                quick=True,
+            )
             first = next(iter(found.causes), None)
             right = first is not None and first.kind is CauseKind.CONCEPT_DRIFT and set(first.classes) == {one, other}
             named += right

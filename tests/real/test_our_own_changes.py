@@ -71,8 +71,12 @@ def encoder(change: Callable[[Any, Stack, pl.DataFrame], None]) -> Callable[[Sta
 
 def another_order(column: str) -> Change:
     return Change(
-        "census", "linear", PREPARED, encoder(lambda model, s, _: turned(model, s.levels.index(column))), lambda _: {column}
-    )  # fmt: skip
+        "census",
+        "linear",
+        PREPARED,
+        encoder(lambda model, s, _: turned(model, s.levels.index(column))),
+        lambda _: {column},
+    )
 
 
 def shuffled(period: str, *columns: str) -> Change:
@@ -123,7 +127,7 @@ CHANGES = {
     "census, three columns encoded in orders of nobody's": shuffled("census", "schl", "mar", "relp"),
     "census, encoder rebuilt": Change("census", "trees", PREPARED, encoder(rebuilt), reordered),
     "bank, encoder rebuilt": Change("bank", "trees", PREPARED, encoder(rebuilt), reordered, 9000),
-}  # fmt: skip
+}
 
 
 @pytest.mark.slow
@@ -198,17 +202,26 @@ def backslide(folder: Path, *arguments: str, code: int = 0, path: Path | None = 
         return here.out
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(path), os.environ.get("PYTHONPATH", "")])}
     ran = subprocess.run(
-        [sys.executable, "-m", "backslide", *arguments], cwd=folder, env=environment, capture_output=True, text=True,
+        [sys.executable, "-m", "backslide", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert ran.returncode == code, ran.stdout + ran.stderr
     return ran.stdout
 
 
 def with_snapshots(
-    folder: Path, s: Stack, served: pl.DataFrame, models: tuple[str, str], paths: tuple[Path | None, Path | None] = (None, None),
-    *, code: int = 1,
-) -> tuple[Any, dict[str, Any]]:  # fmt: skip
+    folder: Path,
+    s: Stack,
+    served: pl.DataFrame,
+    models: tuple[str, str],
+    paths: tuple[Path | None, Path | None] = (None, None),
+    *,
+    code: int = 1,
+) -> tuple[Any, dict[str, Any]]:
     """Snapshots of both stacks, their comparison and the diagnosis, each by its command."""
     s.reference.write_parquet(folder / "reference.parquet")
     served.write_parquet(folder / "current.parquet")
@@ -218,9 +231,11 @@ def with_snapshots(
     backslide(folder, "snapshot", *second, path=paths[1])
     ran = backslide(folder, "integrity", "v1.snapshot.json", "v2.snapshot.json", "--json", "-", code=code)
     artifacts = {
-        "reference_model": models[0], "trusted": True,
-        "reference_snapshot": "v1.snapshot.json", "current_snapshot": "v2.snapshot.json",
-    }  # fmt: skip
+        "reference_model": models[0],
+        "trusted": True,
+        "reference_snapshot": "v1.snapshot.json",
+        "current_snapshot": "v2.snapshot.json",
+    }
     windows = {"reference": "reference.parquet", "current": "current.parquet"}
     sections = {"model": s.roles, "windows": windows, "artifacts": artifacts}
     (folder / "backslide.toml").write_text(by_cli._toml(sections), encoding="utf-8")
@@ -335,9 +350,12 @@ def test_an_upgraded_library_is_proven_by_golden_rows_and_replay(name, tmp_path)
     regression = s.roles.get("task") == "regression"
     truth = s.reference[label].to_numpy() if regression else s.reference[label].cast(pl.String).to_numpy()
     given = {
-        "parts": [part for _, part in s.model.steps], "rows": s.frame(s.reference), "labels": truth,
-        "reference": s.frame(s.reference), "current": s.frame(s.current),
-    }  # fmt: skip
+        "parts": [part for _, part in s.model.steps],
+        "rows": s.frame(s.reference),
+        "labels": truth,
+        "reference": s.frame(s.reference),
+        "current": s.frame(s.current),
+    }
     joblib.dump(given, tmp_path / "given.joblib")
     (tmp_path / "work.py").write_text(TRAIN_AND_SERVE, encoding="utf-8")
     answers = {}

@@ -54,8 +54,13 @@ def test_where_hardly_anything_drifts_the_champion_stays():
     policy = {"diagnose": False, "features": False, "curve": False, "policies": False, "windows": WINDOWS}
     for cuts in ((0, 6000, 12_159), (4000, 8000, 12_159))[: runs(1, 2)]:
         reference, current = (served.log[a:b] for a, b in pairwise(cuts))
-        found = bs.retrain(reference, current, roles=bs.Roles(**served.roles), reference_model=served.model,
-                           settings=Settings.from_dict({"retrain": policy}))  # fmt: skip
+        found = bs.retrain(
+            reference,
+            current,
+            roles=bs.Roles(**served.roles),
+            reference_model=served.model,
+            settings=Settings.from_dict({"retrain": policy}),
+        )
         assert found.verdict == "hold", found.summary
 
 
@@ -67,8 +72,14 @@ def test_a_unit_fault_in_real_rows_is_refused_with_both_numbers():
     broken = served.serve(log[half:].with_columns(pl.col("trip_distance") * 1609.344))
     roles = {k: v for k, v in served.roles.items() if k != "task"}
     policy = {"features": False, "curve": False, "policies": False, "windows": ("all", "recent")}
-    found = bs.retrain(log[:half], broken, roles=bs.Roles(**roles), task="regression", reference_model=served.model,
-                       settings=Settings.from_dict({"retrain": policy}))  # fmt: skip
+    found = bs.retrain(
+        log[:half],
+        broken,
+        roles=bs.Roles(**roles),
+        task="regression",
+        reference_model=served.model,
+        settings=Settings.from_dict({"retrain": policy}),
+    )
     assert found.verdict == "refused", found.summary
     assert "trip_distance" in found.refusal.features
     assert found.refusal.repair_gain.low > 0

@@ -71,9 +71,10 @@ def taxi() -> Pair:
     even = np.arange(train.height) % 2 == 0
     answers = tuple(
         worlds.serve(train.filter(pl.Series(half)), log, "fare_amount", served.features, regression=True)
-        .log["served_prediction"].to_numpy()
+        .log["served_prediction"]
+        .to_numpy()
         for half in (even, ~even)
-    )  # fmt: skip
+    )
     return Pair(log["fare_amount"].to_numpy(), answers, None, _days(log["pickup_time"]))
 
 

@@ -26,14 +26,18 @@ def _settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings.from_dict(
         {
             "model": {
-                "name": "employment", "label": "employed", "prediction": "prediction", "id": "id",
-                "scores": {"1": "predicted_probability"}, "features": [c for c in frame.columns if c not in aside],
+                "name": "employment",
+                "label": "employed",
+                "prediction": "prediction",
+                "id": "id",
+                "scores": {"1": "predicted_probability"},
+                "features": [c for c in frame.columns if c not in aside],
             },
             "windows": {"reference": "reference.parquet", "current": "analysis.parquet"},
             "watch": {"period": "5000 rows", "faults": False},  # data faults of new rows have tests of their own
         },
         base=folder,
-    )  # fmt: skip
+    )
 
 
 def test_the_dormitories_raise_and_the_rest_does_not(settings: Settings):

@@ -34,9 +34,12 @@ def world(name: str, *, accented: bool = False) -> Served:
     features = [heading, text]
     model = unfitted(features).fit(to_pandas(train.select(features)), train[label].to_numpy())
     roles: dict[str, Any] = {
-        "label": label, "prediction": "served_prediction", "features": features,
-        "scores": {str(c): f"p_{c}" for c in model.classes_}, "metric": "accuracy",
-    }  # fmt: skip
+        "label": label,
+        "prediction": "served_prediction",
+        "features": features,
+        "scores": {str(c): f"p_{c}" for c in model.classes_},
+        "metric": "accuracy",
+    }
     served = Served(rest, model, features, roles)
     served.log = served.serve(rest)
     return served

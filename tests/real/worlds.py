@@ -76,9 +76,16 @@ def _answered(model: Pipeline, rows: pl.DataFrame, features: list[str], roles: d
 
 
 def serve(
-    train: pl.DataFrame, rows: pl.DataFrame, label: str, features: list[str], *, regression: bool = False,
-    balanced: bool = False, timestamp: str | None = None, **model: Any,
-) -> Served:  # fmt: skip
+    train: pl.DataFrame,
+    rows: pl.DataFrame,
+    label: str,
+    features: list[str],
+    *,
+    regression: bool = False,
+    balanced: bool = False,
+    timestamp: str | None = None,
+    **model: Any,
+) -> Served:
     """Train on ``train``, answer ``rows``."""
     fitted = pipeline(train, features, regression=regression, balanced=balanced)
     fitted.fit(
@@ -122,9 +129,18 @@ class TextModel:
 
 
 TAXI_LEAKS = {
-    "fare_amount", "total_amount", "tip_amount", "pickup_time", "dropoff_time", "tolls_amount", "extra", "mta_tax",
-    "improvement_surcharge", "congestion_surcharge", "ehail_fee",
-}  # fmt: skip
+    "fare_amount",
+    "total_amount",
+    "tip_amount",
+    "pickup_time",
+    "dropoff_time",
+    "tolls_amount",
+    "extra",
+    "mta_tax",
+    "improvement_surcharge",
+    "congestion_surcharge",
+    "ehail_fee",
+}
 
 
 @cache
@@ -145,9 +161,13 @@ def taxi() -> Served:
     features = [c for c in rows.columns if c not in TAXI_LEAKS]
     cut = pl.datetime(2022, 3, 1)
     return serve(
-        rows.filter(pl.col("pickup_time") < cut), rows.filter(pl.col("pickup_time") >= cut), "fare_amount", features,
-        regression=True, timestamp="pickup_time",
-    )  # fmt: skip
+        rows.filter(pl.col("pickup_time") < cut),
+        rows.filter(pl.col("pickup_time") >= cut),
+        "fare_amount",
+        features,
+        regression=True,
+        timestamp="pickup_time",
+    )
 
 
 BANK_OUT = {"subscribed", "contact_date", "month", "day_of_month", "call_duration_s"}
@@ -160,9 +180,13 @@ def bank() -> Served:
     features = [c for c in rows.columns if c not in BANK_OUT]
     cut = pl.datetime(2009, 1, 1)
     return serve(
-        rows.filter(pl.col("contact_date") < cut), rows.filter(pl.col("contact_date") >= cut), "subscribed", features,
-        timestamp="contact_date", metric="accuracy",
-    )  # fmt: skip
+        rows.filter(pl.col("contact_date") < cut),
+        rows.filter(pl.col("contact_date") >= cut),
+        "subscribed",
+        features,
+        timestamp="contact_date",
+        metric="accuracy",
+    )
 
 
 @cache
@@ -172,9 +196,13 @@ def bank_balanced() -> Served:
     features = [c for c in rows.columns if c not in BANK_OUT]
     third = np.random.default_rng(5).random(rows.height) < 1 / 3
     return serve(
-        rows.filter(pl.Series(third)), rows.filter(pl.Series(~third)), "subscribed", features, balanced=True,
+        rows.filter(pl.Series(third)),
+        rows.filter(pl.Series(~third)),
+        "subscribed",
+        features,
+        balanced=True,
         metric="macro_f1",
-    )  # fmt: skip
+    )
 
 
 @cache
@@ -213,9 +241,11 @@ def reuters() -> Served:
     )
     model.fit(_frame(early, ["body"]), early["topic"].to_numpy())
     roles: dict[str, Any] = {
-        "label": "topic", "prediction": "served_prediction", "features": ["body"],
+        "label": "topic",
+        "prediction": "served_prediction",
+        "features": ["body"],
         "scores": {str(c): f"p_{c}" for c in model.classes_},
-    }  # fmt: skip
+    }
     served = Served(late, model, ["body"], roles)
     served.log = served.serve(late)
     return served

@@ -52,20 +52,33 @@ def test_a_gate_has_a_case_for_every_requirement():
         for name, passed in (("yes", True), ("no", False), ("perhaps", None))
     )
     gate = Gate(
-        model="m", champion="a", challenger="b", verdict=GateVerdict.HOLD, summary="held", reason="", lines=lines,
-        policy=GateSettings(), inputs=ShadowInputs(rows=1, labelled=1, task="binary", sampled=False, days=1),
-    )  # fmt: skip
+        model="m",
+        champion="a",
+        challenger="b",
+        verdict=GateVerdict.HOLD,
+        summary="held",
+        reason="",
+        lines=lines,
+        policy=GateSettings(),
+        inputs=ShadowInputs(rows=1, labelled=1, task="binary", sampled=False, days=1),
+    )
     assert list(cases(gate).values()) == ["passed", "failed", "skipped"]
 
 
 def test_a_difference_that_hurts_fails_and_another_is_listed():
     differences = tuple(
         StackDifference(
-            rank=n, kind=CauseKind.LIBRARY_CHANGE, where="environment", subject=f"lib{n}\x00<b>", meaning="m", risk=risk,
-            score=0.5, reason="r",
+            rank=n,
+            kind=CauseKind.LIBRARY_CHANGE,
+            where="environment",
+            subject=f"lib{n}\x00<b>",
+            meaning="m",
+            risk=risk,
+            score=0.5,
+            reason="r",
         )
         for n, risk in enumerate(("likely", "unlikely"))
-    )  # fmt: skip
+    )
     identity = SnapshotIdentity(name="a", taken_at="2026-01-01T00:00:00Z")
     found = cases(Integrity(a=identity, b=identity, summary="", differences=differences))
     assert list(found.values()) == ["passed", "failed", "passed"]

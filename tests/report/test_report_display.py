@@ -68,9 +68,13 @@ def test_foreign_text_stays_text():
     cause = DIAGNOSIS.causes[0].model_copy(update={"summary": HOSTILE, "features": (HOSTILE,), "next_step": HOSTILE})
     drawn = evidence.bars().model_copy(update={"title": HOSTILE, "reading": HOSTILE, "categories": (HOSTILE,) * 5})
     finding = Finding(
-        code="X", subject=HOSTILE, severity=Severity.WARN, summary=HOSTILE, numbers={HOSTILE: HOSTILE, "none": None},
+        code="X",
+        subject=HOSTILE,
+        severity=Severity.WARN,
+        summary=HOSTILE,
+        numbers={HOSTILE: HOSTILE, "none": None},
         evidence=(drawn, evidence.table().model_copy(update={"columns": (HOSTILE,) * 4})),
-    )  # fmt: skip
+    )
     for shown in (cause._repr_html_(), finding._repr_html_()):
         page = Page(shown)
         assert page.all("script") == []

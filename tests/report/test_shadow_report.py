@@ -36,39 +36,98 @@ def estimate(value: float, half: float = 0.01) -> Estimate:
 
 def difference(metric: str = "accuracy", change: float = -0.034, winner: str = "old") -> MetricComparison:
     return MetricComparison(
-        metric=metric, higher_is_better=True, share=True, old=0.842, new=0.842 + change, difference=estimate(change),
-        p_value=0.0003, test="t by day", winner=winner,
-    )  # fmt: skip
+        metric=metric,
+        higher_is_better=True,
+        share=True,
+        old=0.842,
+        new=0.842 + change,
+        difference=estimate(change),
+        p_value=0.0003,
+        test="t by day",
+        winner=winner,
+    )
 
 
 def comparison(verdict: str = "old_better", name: str = "loans", **more: object) -> Shadow:
     facts: dict[str, object] = {
-        "model": name, "mode": "replay", "old": "v1", "new": name, "verdict": verdict, "summary": f"Something about {name}.",
-        "decision": ShadowDecision(action="roll_back", reason="let v1 answer"), "metric": difference(), "detectable": 0.011,
+        "model": name,
+        "mode": "replay",
+        "old": "v1",
+        "new": name,
+        "verdict": verdict,
+        "summary": f"Something about {name}.",
+        "decision": ShadowDecision(action="roll_back", reason="let v1 answer"),
+        "metric": difference(),
+        "detectable": 0.011,
         "metrics": (difference(), difference("f1[x]")),
         "classes": (
-            PartComparison(kind="class", name=name, rows=10, labelled=10, flips=0.1, comparison=difference(), masked=True),
+            PartComparison(
+                kind="class", name=name, rows=10, labelled=10, flips=0.1, comparison=difference(), masked=True
+            ),
         ),
         "segments": (PartComparison(kind="segment", name="a = 1", rows=3, labelled=0, flips=0.0),),
         "agreement": AnswerAgreement(rows=100, equal=0.93, kappa=0.8, score_distance=0.02, correlation=0.9),
-        "flips": Flips(share=estimate(0.07), rows=7, labelled=5, old_right=3, new_right=1, both_wrong=1,
-                       flows=(Flow(old=name, new="b", rows=7, share=0.07, old_right=3, new_right=1),)),
-        "confidence": (Shift(name="near_boundary", old=0.1, new=0.2, difference=estimate(0.1)),),
-        "label_free": LabelFree(metric="accuracy", old=0.84, new=0.81, difference=estimate(-0.03), assumption="assumes luck"),
-        "worlds": Worlds(old_model_old_data=0.85, new_model_old_data=None, old_model_new_data=0.84, new_model_new_data=0.81,
-                         model=estimate(-0.03), data=estimate(-0.01), reading="The model, not the world."),
-        "assignment": Assignment(old_rows=60, new_rows=40, share=estimate(0.4), planned=0.5, p_value=0.04, balanced=False,
-                                 by_day_p_value=0.5, imbalances=(Imbalance(column=name, size=0.3, p_value=1e-6),),
-                                 reading="The groups differ."),
-        "evidence": (
-            Ranking(title="By class", reading="One loses.", x="F1",
-                    rows=(RankedRow(label=name, value=-0.1, low=-0.2, high=0.0),)),
-            Matrix(title="Flips", reading="From a to b.", rows=("a", name), columns=("a", name), row_title="old",
-                   column_title="new", values=((None, 0.1), (0.2, None))),
+        "flips": Flips(
+            share=estimate(0.07),
+            rows=7,
+            labelled=5,
+            old_right=3,
+            new_right=1,
+            both_wrong=1,
+            flows=(Flow(old=name, new="b", rows=7, share=0.07, old_right=3, new_right=1),),
         ),
-        "inputs": ShadowInputs(task="binary", rows=100, labelled=80, sampled=False, days=7, source="log.parquet",
-                               period=("2026-04-01T00:00:00Z", "2026-04-07T00:00:00Z"), notes=("a note",)),
-    }  # fmt: skip
+        "confidence": (Shift(name="near_boundary", old=0.1, new=0.2, difference=estimate(0.1)),),
+        "label_free": LabelFree(
+            metric="accuracy", old=0.84, new=0.81, difference=estimate(-0.03), assumption="assumes luck"
+        ),
+        "worlds": Worlds(
+            old_model_old_data=0.85,
+            new_model_old_data=None,
+            old_model_new_data=0.84,
+            new_model_new_data=0.81,
+            model=estimate(-0.03),
+            data=estimate(-0.01),
+            reading="The model, not the world.",
+        ),
+        "assignment": Assignment(
+            old_rows=60,
+            new_rows=40,
+            share=estimate(0.4),
+            planned=0.5,
+            p_value=0.04,
+            balanced=False,
+            by_day_p_value=0.5,
+            imbalances=(Imbalance(column=name, size=0.3, p_value=1e-6),),
+            reading="The groups differ.",
+        ),
+        "evidence": (
+            Ranking(
+                title="By class",
+                reading="One loses.",
+                x="F1",
+                rows=(RankedRow(label=name, value=-0.1, low=-0.2, high=0.0),),
+            ),
+            Matrix(
+                title="Flips",
+                reading="From a to b.",
+                rows=("a", name),
+                columns=("a", name),
+                row_title="old",
+                column_title="new",
+                values=((None, 0.1), (0.2, None)),
+            ),
+        ),
+        "inputs": ShadowInputs(
+            task="binary",
+            rows=100,
+            labelled=80,
+            sampled=False,
+            days=7,
+            source="log.parquet",
+            period=("2026-04-01T00:00:00Z", "2026-04-07T00:00:00Z"),
+            notes=("a note",),
+        ),
+    }
     return Shadow.model_validate(facts | more)
 
 
@@ -90,9 +149,17 @@ def test_page_holds_every_section_and_number():
     found = comparison()
     page, view = text_of(found.to_html()), shadow_page(found)
     assert [s.title for s in view.sections] == [
-        "Who wins where", "Every usual metric", "By class", "By segment", "Flips", "Confidence", "Agreement", "Without labels",
-        "Did the model change, or the world?", "Assignment",
-    ]  # fmt: skip
+        "Who wins where",
+        "Every usual metric",
+        "By class",
+        "By segment",
+        "Flips",
+        "Confidence",
+        "Agreement",
+        "Without labels",
+        "Did the model change, or the world?",
+        "Assignment",
+    ]
     for section in view.sections:
         assert section.title in page
         for row in [row for block in section.blocks if block.kind == "table" for row in block.rows]:

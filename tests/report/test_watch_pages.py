@@ -36,8 +36,18 @@ def stream(name="performance", kind="performance", words="accuracy", level=Level
         Point(period=day, value=0.84 - 0.1 * (day > "2026-03-20"), expected=0.84, low=0.8, high=0.88, rows=300)
         for day in periods
     )
-    return Stream(name=name, kind=kind, words=words, level=level, share=True, share_of_budget=0.5, periods=len(points),
-                  reference=0.84, latest=points[-1] if points else None, points=points)  # fmt: skip
+    return Stream(
+        name=name,
+        kind=kind,
+        words=words,
+        level=level,
+        share=True,
+        share_of_budget=0.5,
+        periods=len(points),
+        reference=0.84,
+        latest=points[-1] if points else None,
+        points=points,
+    )
 
 
 def incident(number=1, name="2026-03-21", *, over=None, report=None, text="Accuracy fell.", mark=None):
@@ -66,17 +76,27 @@ def incident(number=1, name="2026-03-21", *, over=None, report=None, text="Accur
 
 def look(model="loans", *, status=Level.ALARM, **changes):
     values = {
-        "model": model, "as_of": "2026-03-29T06:00:00Z", "status": status, "summary": "Accuracy fell.", "metric": "accuracy",
-        "period": "day", "reference": ("2026-01-05", "2026-02-28"), "last": "2026-03-28",
-        "promise": Promise(false_alarms_per_year=0.1, false_watches_per_year=1, periods_per_year=365, streams=3, note="seldom"),
+        "model": model,
+        "as_of": "2026-03-29T06:00:00Z",
+        "status": status,
+        "summary": "Accuracy fell.",
+        "metric": "accuracy",
+        "period": "day",
+        "reference": ("2026-01-05", "2026-02-28"),
+        "last": "2026-03-28",
+        "promise": Promise(
+            false_alarms_per_year=0.1, false_watches_per_year=1, periods_per_year=365, streams=3, note="seldom"
+        ),
         "labels": Labels(age=2, complete_through="2026-03-25", waiting=2),
         "streams": (
-            stream(level=status), stream("estimate", "estimate", "expected accuracy"),
-            stream("confidence", "confidence", "mean confidence"), stream("missing:age", "missing", "missing values of age"),
+            stream(level=status),
+            stream("estimate", "estimate", "expected accuracy"),
+            stream("confidence", "confidence", "mean confidence"),
+            stream("missing:age", "missing", "missing values of age"),
         ),
         "incidents": (incident(),) if status == Level.ALARM else (),
         "events": (DatedEvent(at="2026-03-20T22:00:00", text="deploy v2"),),
-    }  # fmt: skip
+    }
     return WatchReport(**(values | changes))
 
 
@@ -111,9 +131,13 @@ def test_a_model_over_time_says_what_is_drawn(tmp_path: Path):
     write_site(tmp_path / "site", look(), [], tmp_path)
     page = " ".join(pages(tmp_path / "site")["model-loans.html"].split())
     for words in (
-        "accuracy, measured and (broken) estimated", "mean confidence", "alarm 2026-03-21 to now",
-        "upright lines: deploy v2 (2026-03-20 22:00)", "Fix upstream data", "divide it by 12",
-    ):  # fmt: skip
+        "accuracy, measured and (broken) estimated",
+        "mean confidence",
+        "alarm 2026-03-21 to now",
+        "upright lines: deploy v2 (2026-03-20 22:00)",
+        "Fix upstream data",
+        "divide it by 12",
+    ):
         assert words in page, words
     assert "missing values of age" not in page  # quiet, and none of the figures that are always drawn
 

@@ -10,9 +10,13 @@ from backslide.report.documents.causes import since
 
 def cause(**when: object) -> Cause:
     return Cause(
-        rank=1, kind=CauseKind.UNIT_CHANGE, confidence=Confidence.VERIFIED, summary="x is 12 times as large.",
-        next_step="Convert x back.", **when,
-    )  # fmt: skip
+        rank=1,
+        kind=CauseKind.UNIT_CHANGE,
+        confidence=Confidence.VERIFIED,
+        summary="x is 12 times as large.",
+        next_step="Convert x back.",
+        **when,
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,12 @@ from backslide.contracts.gate import Gate, GateVerdict
 from backslide.jobs import gate as job
 
 MODEL = {
-    "label": "label", "prediction": "prediction", "scores": {"yes": "p_yes"}, "timestamp": "served_at",
+    "label": "label",
+    "prediction": "prediction",
+    "scores": {"yes": "p_yes"},
+    "timestamp": "served_at",
     "segments": ["channel"],
-}  # fmt: skip
+}
 
 
 def gate_of(rows, *, model=None, gate=None, old="old", new="new"):

@@ -94,9 +94,13 @@ def test_the_diagnosis_is_in_the_run_of_the_evaluation(tmp_path: Path, monkeypat
         with mlflow.start_run() as run:
             served = april.assign(said=model.predict(april[["income", "age"]]))
             done = mlflow.models.evaluate(
-                data=served, targets="outcome", predictions="said", model_type="classifier", evaluators="backslide",
+                data=served,
+                targets="outcome",
+                predictions="said",
+                model_type="classifier",
+                evaluators="backslide",
                 evaluator_config={"reference": march.assign(prediction=model.predict(march[["income", "age"]]))},
-            )  # fmt: skip
+            )
         data = mlflow.MlflowClient().get_run(run.info.run_id).data
     finally:
         mlflow.set_tracking_uri(before)

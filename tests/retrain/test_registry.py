@@ -208,9 +208,12 @@ def test_mlflow_that_is_missing_is_said_before_the_work(monkeypatch):
     for trusted, error in ((False, UntrustedError), (True, MissingExtraError)):
         with pytest.raises(error, match="mlflow"):
             bs.retrain(
-                "not/read", "either", trusted=trusted, progress=said.append,
+                "not/read",
+                "either",
+                trusted=trusted,
+                progress=said.append,
                 settings=bs.Settings.from_dict({"model": {"label": "y"}, "retrain": {"mlflow": "loans"}}),
-            )  # fmt: skip
+            )
     assert said == []
 
 

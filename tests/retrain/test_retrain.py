@@ -110,9 +110,13 @@ def test_a_gain_that_is_not_shown_says_how_many_labels_would_show_it():
 
 @pytest.mark.parametrize(
     ("length", "timed", "words"),
-    [(0.57 * 86_400, True, "14 hours"), (3 * 86_400, True, "3 days"), (54 * 86_400, True, "8 weeks"),
-     (1234.0, False, "1,200 rows")],
-)  # fmt: skip
+    [
+        (0.57 * 86_400, True, "14 hours"),
+        (3 * 86_400, True, "3 days"),
+        (54 * 86_400, True, "8 weeks"),
+        (1234.0, False, "1,200 rows"),
+    ],
+)
 def test_spans_are_written_in_units_that_make_sense(length, timed, words):
     assert duration(length, timed=timed) == words
 
@@ -232,8 +236,12 @@ def moody():
 def test_an_unstable_feature_is_left_out_where_that_helps_on_later_rows(moody):
     roles = NUMBERS.model_copy(update={"features": ("amount", "age", "mood")})
     recipe = make_pipeline(StandardScaler(), LogisticRegression())
-    found = moody.retrain(roles=roles, recipe=recipe, reference_model=None,
-                          policy={"features": True, "folds": 5, "windows": ["recent"], "recent": [0.1]})  # fmt: skip
+    found = moody.retrain(
+        roles=roles,
+        recipe=recipe,
+        reference_model=None,
+        policy={"features": True, "folds": 5, "windows": ["recent"], "recent": [0.1]},
+    )
     assert found.features[0].feature == "mood"
     gains = {c.name: c.gain.estimate for c in found.candidates if c.gain is not None}
     assert gains["recent 10 %, without mood"] > gains["recent 10 %"] + 0.05
@@ -270,8 +278,9 @@ def test_what_fails_is_told_and_the_rest_goes_on(drifted):
 
 
 def test_without_weights_rows_are_drawn_by_weight(drifted):
-    found = drifted.retrain(recipe=KNeighborsClassifier(25), roles=NUMBERS, reference_model=None,
-                            policy={"windows": ["recency", "all"]})  # fmt: skip
+    found = drifted.retrain(
+        recipe=KNeighborsClassifier(25), roles=NUMBERS, reference_model=None, policy={"windows": ["recency", "all"]}
+    )
     gains = {c.name: c.gain.estimate for c in found.candidates}
     assert gains["recency"] > gains["all"] - 0.02
     assert found.verdict is RetrainVerdict.PROMOTE
@@ -328,8 +337,9 @@ def test_river_through_its_interface(drifted):
 
     assert river.__version__
     model = preprocessing.StandardScaler() | linear_model.LogisticRegression()
-    found = drifted.retrain(recipe=model, roles=NUMBERS, reference_model=None,
-                            policy={"windows": ["all", "recent"], "policies": True})  # fmt: skip
+    found = drifted.retrain(
+        recipe=model, roles=NUMBERS, reference_model=None, policy={"windows": ["all", "recent"], "policies": True}
+    )
     assert found.best.gain.estimate > 0.1
     assert "continuous" in {p.name for p in found.policies.policies}
 
@@ -367,9 +377,13 @@ def test_regression(thorough):
     from backslide.contracts.config import Settings
 
     found = retrain(
-        table[:2000], table[2000:], roles=Roles(label="y", prediction="served", features=("a", "b")), task="regression",
-        recipe=LinearRegression(), settings=Settings.from_dict({"retrain": logs.QUICK}),
-    )  # fmt: skip
+        table[:2000],
+        table[2000:],
+        roles=Roles(label="y", prediction="served", features=("a", "b")),
+        task="regression",
+        recipe=LinearRegression(),
+        settings=Settings.from_dict({"retrain": logs.QUICK}),
+    )
     assert found.verdict is RetrainVerdict.PROMOTE
     assert found.metric == "mae"
     assert found.best.gain.estimate > 0.5
@@ -533,8 +547,12 @@ def test_errors_of_the_command_are_one_line(backslide, tmp_path):
 
 
 def test_warm_starts_of_sgd(drifted):
-    found = drifted.retrain(recipe=SGDClassifier(loss="log_loss", random_state=0), roles=NUMBERS, reference_model=None,
-                            policy={"windows": ["recent"], "policies": True})  # fmt: skip
+    found = drifted.retrain(
+        recipe=SGDClassifier(loss="log_loss", random_state=0),
+        roles=NUMBERS,
+        reference_model=None,
+        policy={"windows": ["recent"], "policies": True},
+    )
     assert "continuous" in {p.name for p in found.policies.policies}
 
 

@@ -34,8 +34,11 @@ class LiveServer:
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "backslide", "serve", "--port", str(self.port)],
-            cwd=self.folder, stderr=log, stdout=log, env=environment,
-        )  # fmt: skip
+            cwd=self.folder,
+            stderr=log,
+            stdout=log,
+            env=environment,
+        )
         log.close()
         end = time.monotonic() + PATIENCE
         while not (match := re.search(r"listening at http://127.0.0.1:(\d+)", self.said())):

@@ -28,11 +28,23 @@ def test_figures_are_what_prometheus_reads(server):
     for model in ("a", "b"):
         book = server.context.database.book(model, {})
         report = {
-            "format": "backslide.watch/1", "model": model, "as_of": "2026-03-01T00:00:00", "status": "alarm", "summary": "",
-            "metric": "accuracy", "period": "day", "reference": ["a", "b"],
-            "promise": {"false_alarms_per_year": 1, "false_watches_per_year": 1, "periods_per_year": 1, "streams": 1, "note": ""},
+            "format": "backslide.watch/1",
+            "model": model,
+            "as_of": "2026-03-01T00:00:00",
+            "status": "alarm",
+            "summary": "",
+            "metric": "accuracy",
+            "period": "day",
+            "reference": ["a", "b"],
+            "promise": {
+                "false_alarms_per_year": 1,
+                "false_watches_per_year": 1,
+                "periods_per_year": 1,
+                "streams": 1,
+                "note": "",
+            },
             "labels": {"age": 0},
-        }  # fmt: skip
+        }
         book.keep_report(WatchReport.from_dict(report).to_dict())
     families = {one.name: one for one in text_string_to_metric_families(server.client.get("/metrics").text)}
     records = [one.value for one in families["backslide_records"].samples if one.labels["kind"] == "predictions"]

@@ -51,8 +51,11 @@ def test_a_refitted_scaler_is_named_by_column_and_proven(trained, good):
     found = backslide.integrity(good, backslide.snapshot(with_refit(trained), trained.rows))
     first = found.differences[0]
     assert (first.kind, first.subject, first.risk, first.proven) == (
-        "scaler_refit", "columns/numbers/scale", "likely", True,
-    )  # fmt: skip
+        "scaler_refit",
+        "columns/numbers/scale",
+        "likely",
+        True,
+    )
     assert first.features[0] == "income"
     before, after = (f"{m:,.0f}" for m in (trained.scaler.mean_[0], trained.scaler.mean_[0] * 1.3))
     assert f"mean of income {before} → {after}" in first.meaning
@@ -140,13 +143,18 @@ def test_column_order_is_a_preprocessing_change(trained, good):
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
-        (lambda p: setattr(p["columns"].named_transformers_["numbers"]["impute"], "statistics_", np.array([1.0, 2.0])),
-         "preprocessing_change", "imputed value of"),
+        (
+            lambda p: setattr(
+                p["columns"].named_transformers_["numbers"]["impute"], "statistics_", np.array([1.0, 2.0])
+            ),
+            "preprocessing_change",
+            "imputed value of",
+        ),
         (lambda p: scaler_of(p).set_params(with_mean=False), "preprocessing_change", "with_mean|with mean"),
         (lambda p: setattr(p["model"], "coef_", p["model"].coef_ * 1.5), "model_change", "coefficient of"),
         (lambda p: p["columns"].named_transformers_["numbers"].steps.pop(1), "preprocessing_change", "is gone"),
     ],
-)  # fmt: skip
+)
 def test_other_changes_by_their_kind(trained, good, change, kind, words):
     import re
 
@@ -174,9 +182,16 @@ def with_libraries(snapshot, **versions):
 
 @pytest.mark.parametrize(
     ("before", "after", "far"),
-    [("1.2.3", "2.0", "major"), ("1.2.3", "1.3.0", "minor"), ("1.2.3", "1.2.4", "patch"), ("1.2.3", "1.2.3rc1", "patch"),
-     ("0.4", "0.5", "minor"), ("1!1.0", "2!1.0", "major"), ("local", "1.0", "other")],
-)  # fmt: skip
+    [
+        ("1.2.3", "2.0", "major"),
+        ("1.2.3", "1.3.0", "minor"),
+        ("1.2.3", "1.2.4", "patch"),
+        ("1.2.3", "1.2.3rc1", "patch"),
+        ("0.4", "0.5", "minor"),
+        ("1!1.0", "2!1.0", "major"),
+        ("local", "1.0", "other"),
+    ],
+)
 def test_distance_of_versions(before, after, far):
     assert distance(before, after) == far
 
@@ -218,10 +233,12 @@ def test_variables_and_files_are_compared_key_by_key(trained, tmp_path, monkeypa
         monkeypatch.setenv("FEATURE_VERSION", limit)
         taken.append(
             backslide.snapshot(
-                trained.pipeline, files=["app.toml", "app.yaml", ".env", "raw.dat", "gone.ini"], base=tmp_path,
+                trained.pipeline,
+                files=["app.toml", "app.yaml", ".env", "raw.dat", "gone.ini"],
+                base=tmp_path,
                 show=["decision.*"],
             )
-        )  # fmt: skip
+        )
     found = {d.subject: d for d in backslide.integrity(*taken).differences}
     assert set(found) == {"FEATURE_VERSION", "app.toml", "app.yaml", ".env", "raw.dat"}
     assert {d.kind for d in found.values()} == {"config_change"}

@@ -31,10 +31,22 @@ IN_FILES = {
 }
 LINE = 'API_KEY = "line-planted-11"; scaler.fit(rows, token="ghp_line0123456789abcdefABCDEF012345")'
 WORDS = (
-    *PLANTED.values(), "planted-pass-1", "toml-planted", "yaml-planted", "planted-user-5", "json-planted", "env-planted",
-    "xoxb-1234", "bare-planted", "broken-planted", "line-planted", "ghp_line", "remote-planted", "fitted-planted",
+    *PLANTED.values(),
+    "planted-pass-1",
+    "toml-planted",
+    "yaml-planted",
+    "planted-user-5",
+    "json-planted",
+    "env-planted",
+    "xoxb-1234",
+    "bare-planted",
+    "broken-planted",
+    "line-planted",
+    "ghp_line",
+    "remote-planted",
+    "fitted-planted",
     "commit-planted",
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -150,8 +162,12 @@ def test_ordinary_values_are_no_secrets():
 
 @pytest.mark.parametrize(
     ("address", "plain"),
-    [("https://u:p@h.org/a.git?t=1", "https://h.org/a.git"), ("git@h.org:a/b.git", "h.org:a/b.git"),
-     ("ssh://u:p@h.org:22/a", "ssh://h.org:22/a"), ("/srv/git/a", "/srv/git/a")],
-)  # fmt: skip
+    [
+        ("https://u:p@h.org/a.git?t=1", "https://h.org/a.git"),
+        ("git@h.org:a/b.git", "h.org:a/b.git"),
+        ("ssh://u:p@h.org:22/a", "ssh://h.org:22/a"),
+        ("/srv/git/a", "/srv/git/a"),
+    ],
+)
 def test_addresses_of_remotes_are_plain(address, plain):
     assert plain_address(address) == plain

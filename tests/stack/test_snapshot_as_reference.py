@@ -30,10 +30,11 @@ def made():
     def rows(n: int) -> pl.DataFrame:
         frame = pl.DataFrame(
             {
-                "income": rng.lognormal(8, 0.5, n), "age": rng.integers(18, 80, n).astype(float),
+                "income": rng.lognormal(8, 0.5, n),
+                "age": rng.integers(18, 80, n).astype(float),
                 "channel": rng.choice(["web", "phone", "branch"], n),
             }
-        )  # fmt: skip
+        )
         paid = 2.5 * (np.log(frame["income"].to_numpy()) - 8) + rng.logistic(0, 0.5, n) > 0
         return frame.with_columns(label=pl.Series(np.where(paid, "paid", "default")))
 
@@ -51,9 +52,11 @@ def log(model, rows: pl.DataFrame) -> pl.DataFrame:
     chance = model.predict_proba(_frame(rows))
     times = [datetime(2026, 4, 1) + timedelta(minutes=10 * k) for k in range(rows.height)]
     return rows.with_columns(
-        pl.Series("p_default", chance[:, 0]), pl.Series("p_paid", chance[:, 1]),
-        pl.Series("prediction", model.classes_[chance.argmax(axis=1)].astype(str)), pl.Series("at", times),
-    )  # fmt: skip
+        pl.Series("p_default", chance[:, 0]),
+        pl.Series("p_paid", chance[:, 1]),
+        pl.Series("prediction", model.classes_[chance.argmax(axis=1)].astype(str)),
+        pl.Series("at", times),
+    )
 
 
 def test_a_unit_change_is_found_against_the_snapshot_alone(made):

@@ -72,8 +72,14 @@ def test_what_is_no_snapshot_is_said_in_one_line(tmp_path, content, words):
 def test_every_step_is_told_with_its_columns_and_values(trained):
     parts = {p.path: p for p in backslide.snapshot(trained.pipeline).fitted}
     assert list(parts) == [
-        "", "columns", "columns/numbers", "columns/numbers/impute", "columns/numbers/scale", "columns/levels", "model",
-    ]  # fmt: skip
+        "",
+        "columns",
+        "columns/numbers",
+        "columns/numbers/impute",
+        "columns/numbers/scale",
+        "columns/levels",
+        "model",
+    ]
     scaler = parts["columns/numbers/scale"]
     assert scaler.kind == "sklearn.preprocessing.StandardScaler"
     assert scaler.columns == ("income", "age")
@@ -104,11 +110,16 @@ def test_golden_rows_keep_every_type_of_column():
 
     frame = pl.DataFrame(
         {
-            "f": [1.5, float("nan"), None, float("inf")], "i": [1, 2**60, None, -1], "b": [True, None, False, True],
-            "s": ["a", None, "ä", ""], "d": [dt.date(2026, 1, 1), None, None, None],
-            "t": [dt.datetime(2026, 1, 1, 3, 4, 5, 6), None, None, None], "n": [None] * 4,
-        }, schema_overrides={"f": pl.Float32},
-    )  # fmt: skip
+            "f": [1.5, float("nan"), None, float("inf")],
+            "i": [1, 2**60, None, -1],
+            "b": [True, None, False, True],
+            "s": ["a", None, "ä", ""],
+            "d": [dt.date(2026, 1, 1), None, None, None],
+            "t": [dt.datetime(2026, 1, 1, 3, 4, 5, 6), None, None, None],
+            "n": [None] * 4,
+        },
+        schema_overrides={"f": pl.Float32},
+    )
     taken = backslide.snapshot(shape_of, frame)
     assert taken.golden is not None
     assert decode(Snapshot.from_dict(taken.to_dict()).golden).equals(frame, null_equal=True)
@@ -202,9 +213,17 @@ def test_a_function_is_told_with_the_booster_that_it_reaches(tmp_path):
     rows = pd.DataFrame({"a": rng.normal(size=400), "b": rng.normal(size=400)})
     for seed in (1, 2):
         booster = lightgbm.train(
-            {"objective": "binary", "verbose": -1, "num_threads": 1, "seed": seed, "bagging_fraction": 0.5, "bagging_freq": 1},
-            lightgbm.Dataset(rows, (rows["a"] > 0).astype(int)), num_boost_round=5,
-        )  # fmt: skip
+            {
+                "objective": "binary",
+                "verbose": -1,
+                "num_threads": 1,
+                "seed": seed,
+                "bagging_fraction": 0.5,
+                "bagging_freq": 1,
+            },
+            lightgbm.Dataset(rows, (rows["a"] > 0).astype(int)),
+            num_boost_round=5,
+        )
         booster.save_model(tmp_path / f"v{seed}.txt")
         (tmp_path / f"serve_v{seed}.py").write_text(
             "from pathlib import Path\nimport lightgbm\n"

@@ -22,8 +22,9 @@ def units_of(days: np.ndarray, rows: np.ndarray, wrong: np.ndarray) -> Units:
     return Units(sums, sums[:, 0], np.array([[n, total], [total, total]]), days % 7, days)
 
 
-def two_windows(rng, *, good=28, bad=7, per_day=1000, effect=0.008, rho=0.3, base=0.12, harm=0.0, season=True,
-                weekend=0.6):  # fmt: skip
+def two_windows(
+    rng, *, good=28, bad=7, per_day=1000, effect=0.008, rho=0.3, base=0.12, harm=0.0, season=True, weekend=0.6
+):
     """Daily error counts with weekday season and autocorrelated day effects; ``harm`` is added in the current window."""
     days = np.arange(good + bad)
     noise = signal.lfilter([1.0], [1.0, -rho], rng.normal(size=good + bad + 50))[50:] * np.sqrt(1 - rho**2)

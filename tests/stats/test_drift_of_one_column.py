@@ -22,9 +22,16 @@ def effects(rng: np.random.Generator, weekday: float) -> np.ndarray:
 
 
 def window(
-    rng: np.random.Generator, rows: int, days: np.ndarray, weekdays: np.ndarray, *, day: float, shift: float = 0.0,
-    edges: np.ndarray = EDGES, memory: float = 0.3,
-) -> DayCounts:  # fmt: skip
+    rng: np.random.Generator,
+    rows: int,
+    days: np.ndarray,
+    weekdays: np.ndarray,
+    *,
+    day: float,
+    shift: float = 0.0,
+    edges: np.ndarray = EDGES,
+    memory: float = 0.3,
+) -> DayCounts:
     """Rows of a standard normal by day and bin, each day at a mean of its own (autocorrelated, plus its weekday)."""
     level, means = rng.normal(), []
     for _ in days:
@@ -48,9 +55,17 @@ def moved(reference: DayCounts, current: DayCounts, *, times: bool = True) -> Nu
 
 
 def verdicts(
-    repeats: int, rows: int, days: tuple[int, int], *, weekday: float = 0.3, day: float = 0.15, shift: float = 0.0,
-    only: tuple[int, ...] | None = None, times: bool = True, seed: int = 1,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    repeats: int,
+    rows: int,
+    days: tuple[int, int],
+    *,
+    weekday: float = 0.3,
+    day: float = 0.15,
+    shift: float = 0.0,
+    only: tuple[int, ...] | None = None,
+    times: bool = True,
+    seed: int = 1,
+) -> tuple[np.ndarray, np.ndarray]:
     """p-values (repeats,) and whether a floor was passed, of pairs of windows one after the other."""
     rng = np.random.default_rng(seed)
     p_values, passed = [], []
@@ -190,8 +205,10 @@ def test_normal_scores_are_standardised_and_none_for_one_value():
     assert numeric_move(np.array([0, 5]), np.array([0, 0]), (DayCounts(np.zeros((1, 2)), None),) * 2) is None
 
 
-@pytest.mark.parametrize(("rows", "days", "only"), [(20_000, (28, 28), None), (20_000, (28, 2), (5, 6)), (2_000, (7, 7), None),
-                                                    (20_000, (1, 1), None)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rows", "days", "only"),
+    [(20_000, (28, 28), None), (20_000, (28, 2), (5, 6)), (2_000, (7, 7), None), (20_000, (1, 1), None)],
+)
 @pytest.mark.parametrize("levels", [2, 6, 40])
 def test_shares_that_follow_days_are_no_drift(rows, days, only, levels):
     rng = np.random.default_rng(levels)

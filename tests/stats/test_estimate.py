@@ -24,9 +24,17 @@ def world(rng: np.random.Generator, n: int, shift: float = 0.0, flip: float = 0.
 def run(good, bad, **more) -> tuple[LabelFreeEstimate | None, str | None]:
     (x_g, y_g, p_g), (x_b, _, p_b) = good, bad
     return estimate_moved(
-        ACCURACY, count_rows(y_g, p_g, 2), x_g, x_b, np.zeros(2, bool), np.random.default_rng(0), classes=2, labels=y_g,
-        predictions=(p_g, p_b), **{"history": [], **more},
-    )  # fmt: skip
+        ACCURACY,
+        count_rows(y_g, p_g, 2),
+        x_g,
+        x_b,
+        np.zeros(2, bool),
+        np.random.default_rng(0),
+        classes=2,
+        labels=y_g,
+        predictions=(p_g, p_b),
+        **{"history": [], **more},
+    )
 
 
 @pytest.mark.slow

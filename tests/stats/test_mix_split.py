@@ -95,8 +95,11 @@ def test_a_few_undated_rows_join_a_day_and_many_make_it_one_block():
 def test_groups_side_by_side_keep_days_and_totals():
     rng = np.random.default_rng(4)
     values, groups, days = rng.random(300), rng.integers(0, 3, 300), rng.integers(1000, 1020, 300)
-    parts = [row_units(np.column_stack([np.ones(n), values[groups == k]]), days[groups == k])
-             for k in range(3) for n in [(groups == k).sum()]]  # fmt: skip
+    parts = [
+        row_units(np.column_stack([np.ones(n), values[groups == k]]), days[groups == k])
+        for k in range(3)
+        for n in [(groups == k).sum()]
+    ]
     together, whole = stacked(parts), grouped(groups, values, 3, days)
     assert together.sums == pytest.approx(whole.sums)
     assert together.rows == pytest.approx(whole.rows)

@@ -17,9 +17,14 @@ YEAR = 365
 
 
 def accuracy(
-    rng: np.random.Generator, days: int, rows: int = 1000, tau: float = 0.008, rho: float = 0.3, drop: float = 0.0,
+    rng: np.random.Generator,
+    days: int,
+    rows: int = 1000,
+    tau: float = 0.008,
+    rho: float = 0.3,
+    drop: float = 0.0,
     at: int | None = None,
-) -> s.Periods:  # fmt: skip
+) -> s.Periods:
     """Error rates of days with a weekly season of 1.5 points, day effects with memory, and sampling noise."""
     season = rng.normal(0, 0.0106, 7)
     effects = lfilter([np.sqrt(1 - rho**2)], [1, -rho], rng.standard_normal(days)) * tau

@@ -135,6 +135,10 @@ def test_halves_keep_days_together_and_balance():
 def test_what_is_called_detectable_is_mostly_seen():
     _, rows = world(0, rows=2500)
     size = detectable_excess(rows, 0.2, 4, ALPHA)
-    seen = np.mean([any(o.p_value < ALPHA and (0, 1) in o.conditions for o in search(50 + s, rows=2500, rise=size)[2])
-                    for s in range(25)])  # fmt: skip
+    seen = np.mean(
+        [
+            any(o.p_value < ALPHA and (0, 1) in o.conditions for o in search(50 + s, rows=2500, rise=size)[2])
+            for s in range(25)
+        ]
+    )
     assert seen >= 0.55, "80 % less four binomial standard deviations would be 48 %"

@@ -79,8 +79,10 @@ def test_incidents_keep_their_numbers_and_marks_are_of_the_model(database: Datab
     book.number(["2026-03-01", "2026-03-09"])
     book.number(["2026-02-01", "2026-03-01"])  # one that was known later has a later number
     assert {name: one.number for name, one in book.incidents().items()} == {
-        "2026-03-01": 1, "2026-03-09": 2, "2026-02-01": 3,
-    }  # fmt: skip
+        "2026-03-01": 1,
+        "2026-03-09": 2,
+        "2026-02-01": 3,
+    }
     database.mark("m", "2026-03-09", "false", "a test", [("performance", "alarm", "2026-03-08")])
     other = database.book("m", {"a": 2})
     assert other.incidents()["2026-03-09"].mark == "false"

@@ -25,11 +25,13 @@ def answer(reference: pd.DataFrame, current: pd.DataFrame, question: Question) -
     features = question["numeric"] + question["categorical"]
     windows = [
         Dataset(
-            frame[[*features, question["label"]]], label=question["label"], cat_features=question["categorical"],
+            frame[[*features, question["label"]]],
+            label=question["label"],
+            cat_features=question["categorical"],
             label_type="regression" if question["task"] == "regression" else "binary",
         )
         for frame in (reference, current)
-    ]  # fmt: skip
+    ]
     scores = FeatureDrift().run(*windows, with_display=False).value
     flagged = []
     for column in features:

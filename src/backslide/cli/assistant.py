@@ -17,9 +17,19 @@ LARGEST = 24_000
 ENTRIES = (50, 20, 10, 5, 3, 1)
 """Lengths that lists are cut to, until the answer is short enough."""
 CAUSE = (
-    "kind", "features", "classes", "segment", "points", "unit", "confidence", "share_of_rows", "since", "summary", "next_step",
+    "kind",
+    "features",
+    "classes",
+    "segment",
+    "points",
+    "unit",
+    "confidence",
+    "share_of_rows",
+    "since",
+    "summary",
+    "next_step",
     "settle",
-)  # fmt: skip
+)
 OF_AN_INCIDENT = (
     "id",
     "number",

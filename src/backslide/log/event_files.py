@@ -129,8 +129,10 @@ def _git_tags(folder: Path) -> Iterator[DatedText]:
     try:
         told = subprocess.run(
             ["git", "-C", folder, "for-each-ref", "refs/tags", "--sort=creatordate", form],
-            capture_output=True, check=True, timeout=GIT_SECONDS,
-        )  # fmt: skip
+            capture_output=True,
+            check=True,
+            timeout=GIT_SECONDS,
+        )
     except FileNotFoundError:
         raise LogError("reading tags needs git, which is not on the path") from None
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):

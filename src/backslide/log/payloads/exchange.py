@@ -47,8 +47,10 @@ def pair(halves: Iterable[Exchange], reasons: Counter[str]) -> Iterator[Exchange
                 reasons["halves of calls that came again; the last one counts"] += 1
         else:
             yield _join(other, half)
-    alone = Counter("requests without a response" if half.response is None else "responses without a request"
-                    for half in waiting.values())  # fmt: skip
+    alone = Counter(
+        "requests without a response" if half.response is None else "responses without a request"
+        for half in waiting.values()
+    )
     reasons.update(alone)
 
 
