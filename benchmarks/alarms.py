@@ -267,7 +267,7 @@ def main() -> None:
     parser.add_argument("--peer-years", type=int, default=6, help="River takes each prediction: a year costs seconds")
     parser.add_argument("--real", action="store_true")
     given = parser.parse_args()
-    warnings.simplefilter("ignore")
+    warnings.simplefilter("ignore")  # only alarms count
     if given.real:
         print(
             "| set | rows a period | quiet years | alarms a year | early signs a year | promised |\n|---|---|---|---|---|---|"

@@ -310,7 +310,7 @@ def main() -> None:
     parser.add_argument("--model", default="boosting")
     parser.add_argument("--cache", type=Path)
     options = parser.parse_args()
-    warnings.simplefilter("ignore")
+    warnings.simplefilter("ignore")  # only alarms count
     if options.simulated or options.quiet:
         columns = (
             "log",

@@ -44,7 +44,7 @@ SETS = {
 CBPE = """
 import os, sys, warnings
 os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"
-warnings.simplefilter("ignore")
+warnings.simplefilter("ignore")  # only estimates count
 import nannyml, pandas
 reference, chunks = pandas.read_parquet(sys.argv[1]), pandas.read_parquet(sys.argv[2])
 model = nannyml.CBPE(metrics=["accuracy"], problem_type="classification_binary", y_true="y", y_pred="said", y_pred_proba="score",
@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, default=12)
     parser.add_argument("--nannyml", help="Python of an environment that has NannyML")
     given = parser.parse_args()
-    warnings.simplefilter("ignore")
+    warnings.simplefilter("ignore")  # only estimates count
     folder = Path(os.environ["BACKSLIDE_DATA"])
     columns = (
         "set",

@@ -231,7 +231,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of the real data sets")
     parser.add_argument("--quiet", type=int, default=0, help="simulated pairs without a change")
     chosen = parser.parse_args()
-    warnings.filterwarnings("ignore")
+    warnings.filterwarnings("ignore")  # only verdicts count
     if chosen.quiet:
         print(f"{quiet(chosen.quiet)} of {chosen.quiet} quiet pairs called degraded")
     if chosen.data is None:

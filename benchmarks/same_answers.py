@@ -114,7 +114,7 @@ def record(args: argparse.Namespace) -> int:
 def answered(answer: Answer) -> dict[str, Any]:
     """What came out, an exception included."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # older commits may warn
         try:
             return answer()
         except Exception as error:

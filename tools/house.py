@@ -34,6 +34,9 @@ source wrote them."""
 NUMBER_FORMAT = re.compile(r"[,_]|\.\d|\.\{\}|[eEfF%]$")
 """Format specifications that decide how a number looks; plain ``:g`` repeats it as it was given, widths only align."""
 
+SILENCE = re.compile(r"# (?:noqa\b|type: ignore\b|fmt: (?:skip|off)\b)(?::? ?[A-Z]+\d+,?)*(?:\[[\w, -]*\])?[\s#-]*(.*)")
+"""A comment for ruff, mypy or the formatter, and what stands behind it."""
+
 SHARED_CLASS_NAMES = {"Floors": "the thresholds of one check, declared beside it in every file that has some"}
 
 # A participle says what was done, and not what the thing is: `Judged` may be a verdict, a window or a row, `_told` any text.
@@ -108,7 +111,8 @@ def offences(every: list[Module]) -> list[Offence]:
     """What breaks a rule, in order of the files."""
     found = [*class_names(every)]
     for module in every:
-        found += [*unfinished(module), *participles(module), *arrows(module), *sizes(module), *numbers(module)]
+        found += [*unfinished(module), *silences(module), *participles(module), *arrows(module), *sizes(module)]
+        found += numbers(module)
     return sorted(found, key=lambda o: (o.path, o.line))
 
 
@@ -133,6 +137,16 @@ def unfinished(module: Module) -> Iterator[Offence]:
     for number, line in enumerate(module.text.splitlines(), 1):
         if "TODO" in line:
             yield Offence(module.path, number, "unfinished", "", "replace the example by what the line asks for")
+
+
+def silences(module: Module) -> Iterator[Offence]:
+    """A tool that is silenced has its reason behind it, or in a comment above it."""
+    above = ""
+    for number, line in enumerate(module.text.splitlines(), 1):
+        directive = SILENCE.search(line)
+        if directive and not directive[1] and not above.startswith("#"):
+            yield Offence(module.path, number, "silence", "", "say why behind it, or in a comment above it")
+        above = line.strip()
 
 
 def participles(module: Module) -> Iterator[Offence]:

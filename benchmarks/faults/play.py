@@ -31,7 +31,7 @@ def play(case: Case, *, cache: Path | None = None, timeout: float = 300.0) -> di
     """The record of a case; ``error`` in it where it could not be done."""
     record: dict[str, Any] = {"id": case.id} | asdict(case)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # only the answer counts
         try:
             with at_most(timeout):
                 return record | _played(case, cache)

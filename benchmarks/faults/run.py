@@ -26,12 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 for _name, _value in {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}.items():
     os.environ.setdefault(_name, _value)  # one core a worker; read when the libraries are loaded
 
-from faults.cells import ROWS, SEEDS, Case, every_case  # noqa: E402
-from faults.play import diagnosed, play  # noqa: E402
-from faults.records import in_one_line, read  # noqa: E402
-from faults.score import judged  # noqa: E402
-from faults.sets import HELD_OUT, LOOKED_AT, SETS  # noqa: E402
-from faults.stage import stage  # noqa: E402
+from faults.cells import ROWS, SEEDS, Case, every_case
+from faults.play import diagnosed, play
+from faults.records import in_one_line, read
+from faults.score import judged
+from faults.sets import HELD_OUT, LOOKED_AT, SETS
+from faults.stage import stage
 
 GROUPS = {"looked-at": LOOKED_AT, "held-out": HELD_OUT, "all": (*LOOKED_AT, *HELD_OUT)}
 

@@ -217,7 +217,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=400)
     parser.add_argument("--days", type=int, default=60, help="days of a window of real rows")
     chosen = parser.parse_args()
-    warnings.filterwarnings("ignore")
+    warnings.filterwarnings("ignore")  # only verdicts count
     if chosen.data is None:
         simulated(chosen.runs)
         return

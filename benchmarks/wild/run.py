@@ -27,17 +27,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 for _name, _value in {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}.items():
     os.environ.setdefault(_name, _value)  # one core; read when the libraries are loaded
 
-from backslide.contracts.config import Settings  # noqa: E402
-from backslide.contracts.diagnosis import Diagnosis  # noqa: E402
-from backslide.jobs.diagnose import diagnose  # noqa: E402
-from faults.pipelines import PREDICTION  # noqa: E402
-from faults.play import TookTooLong, at_most  # noqa: E402
-from faults.records import read  # noqa: E402
-from wild.cells import NO_ARTEFACT, Cell, stored  # noqa: E402
-from wild.rules import ranked  # noqa: E402
-from wild.score import judged  # noqa: E402
-from wild.sets import AT, PARTS  # noqa: E402
-from wild.stage import Staged, stage  # noqa: E402
+from backslide.contracts.config import Settings
+from backslide.contracts.diagnosis import Diagnosis
+from backslide.jobs.diagnose import diagnose
+from faults.pipelines import PREDICTION
+from faults.play import TookTooLong, at_most
+from faults.records import read
+from wild.cells import NO_ARTEFACT, Cell, stored
+from wild.rules import ranked
+from wild.score import judged
+from wild.sets import AT, PARTS
+from wild.stage import Staged, stage
 
 
 def main() -> None:
@@ -75,7 +75,7 @@ def played(cell: Cell, cache: Path | None = None, timeout: float = 120.0) -> dic
     """The record of a cell; ``error`` or ``not_possible`` in it where there is none to score."""
     record: dict[str, Any] = {"id": cell.id, "part": cell.part} | asdict(cell)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # only the answer counts
         try:
             staged = stage(cell, cache)
             begun = time.perf_counter()

@@ -9,10 +9,10 @@ import pandas as pd
 
 shutil.copy(Path(__file__).with_name("api.py"), "api.py")  # the configuration names it beside itself
 Path("NEW_MODEL").unlink(missing_ok=True)
-import api  # noqa: E402
+import api
 
-import backslide as bs  # noqa: E402
-from backslide.contracts.config import Settings  # noqa: E402
+import backslide as bs
+from backslide.contracts.config import Settings
 
 START, GOOD, LATER, CHANGE = datetime(2026, 3, 2, tzinfo=UTC), 28, 8, 4
 

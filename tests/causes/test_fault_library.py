@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -18,10 +16,6 @@ from backslide.causes.faults.rehearsal import Rehearsal, rehearsals
 from backslide.contracts.cause import CauseKind
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
-
-BENCHMARKS = str(Path(__file__).parents[2] / "benchmarks")
-if BENCHMARKS not in sys.path:
-    sys.path.insert(0, BENCHMARKS)
 
 OF_NO_SIGNATURE = {CauseKind.UNRECOGNISED_FAULT, CauseKind.DUPLICATED_ROWS, CauseKind.LOST_ROWS}
 """Told by columns that fit no others, or by counting rows."""

@@ -16,7 +16,6 @@ from backslide.playbook.base import Scenario
 from causes.related_columns import Change, harm, served, weeks
 from worlds import causes_of
 
-pytestmark = pytest.mark.filterwarnings("error")
 MIDDLE = datetime(2026, 2, 12)
 
 

@@ -11,8 +11,6 @@ from causes.related_columns import Change, flats, weeks
 from scale import most, runs
 from worlds import causes_of
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 
 def on(share: float, change: pl.Expr) -> Change:
     """``change`` of a column on a share of the rows that nothing marks."""

@@ -13,8 +13,6 @@ from causes.related_columns import Change, weeks
 from scale import most, runs
 from worlds import causes_of
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 
 def turned(where: pl.Expr, share: float) -> Change:
     """A share of the outcomes turns where ``where`` holds."""

@@ -14,7 +14,6 @@ from backslide.playbook.base import Scenario
 from causes.related_columns import Change, served, weeks
 from worlds import causes_of
 
-pytestmark = pytest.mark.filterwarnings("error")
 MIDDLE = datetime(2026, 2, 12)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shlex
@@ -11,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import build_docs
 import jsonschema
 import pytest
 
@@ -20,11 +20,6 @@ from backslide.contracts.cause import CauseKind
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PROSE = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
-_SPEC = importlib.util.spec_from_file_location("build_docs", ROOT / "tools" / "build_docs.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-build_docs = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(build_docs)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -82,6 +77,7 @@ def run_line(command: str, folder: Path) -> tuple[int, str]:
                 ("watching.md", 5),
             )
         ),
+        # MLflow warns of its dependencies:
         pytest.param("integrations.md", 9, marks=(pytest.mark.slow, pytest.mark.filterwarnings("ignore"))),
         pytest.param("tutorial-news.md", 4, marks=pytest.mark.data),
     ],

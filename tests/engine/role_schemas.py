@@ -18,8 +18,16 @@ START = datetime(2026, 3, 1)
 FEATURES = ("num", "cat", "flag", "share", "points", "text")
 OUTPUTS = ("label", "late", "pred", "score", "confidence", "label_time", "label_source", "id", "version")
 """What must never be a feature. ``key`` (a customer who comes back) may be one or not."""
-ROLES = {"label": "label", "late": "label", "pred": "prediction", "time": "timestamp", "id": "id", "version": "version",
-         "label_time": "label_time", "label_source": "label_source"}  # fmt: skip - a line for a schema
+ROLES = {
+    "label": "label",
+    "late": "label",
+    "pred": "prediction",
+    "time": "timestamp",
+    "id": "id",
+    "version": "version",
+    "label_time": "label_time",
+    "label_source": "label_source",
+}  # fmt: skip - a line for a schema
 
 
 @dataclass(frozen=True)
@@ -84,8 +92,11 @@ def _classes(classes: tuple[object, ...], known: np.ndarray, rng: np.random.Gene
     label = [classes[k] for k in drawn]
     shares = chances.round(4)
     return {
-        "label": label, "pred": [classes[k] for k in chances.argmax(axis=1)], "score": shares[:, -1],
-        "confidence": shares.max(axis=1), **{f"score:{k}": shares[:, k] for k in range(len(classes))},
+        "label": label,
+        "pred": [classes[k] for k in chances.argmax(axis=1)],
+        "score": shares[:, -1],
+        "confidence": shares.max(axis=1),
+        **{f"score:{k}": shares[:, k] for k in range(len(classes))},
     }  # fmt: skip - a line for a schema
 
 
@@ -129,80 +140,200 @@ def _times(form: str) -> list[object]:
 BINARY = (0, 1)
 
 SCHEMAS = (
-    Schema("churn", BINARY, "customer_id=key, snapshot_date=time:date, tenure_months=num, plan=cat, churned=label, "
-           "churn_pred=pred, churn_score=score"),
-    Schema("card fraud", BINARY, "transaction_id=id, transaction_time=time, amount=num, merchant_category=cat, "
-           "card_present=flag, is_fraud=label, fraud_score=score"),
-    Schema("loans", BINARY, "loan_id=id, application_date=time:date, income=num, term=num, home_ownership=cat, "
-           "default=label, default_probability=score"),
+    Schema(
+        "churn",
+        BINARY,
+        "customer_id=key, snapshot_date=time:date, tenure_months=num, plan=cat, churned=label, "
+        "churn_pred=pred, churn_score=score",
+    ),
+    Schema(
+        "card fraud",
+        BINARY,
+        "transaction_id=id, transaction_time=time, amount=num, merchant_category=cat, "
+        "card_present=flag, is_fraud=label, fraud_score=score",
+    ),
+    Schema(
+        "loans",
+        BINARY,
+        "loan_id=id, application_date=time:date, income=num, term=num, home_ownership=cat, "
+        "default=label, default_probability=score",
+    ),
     Schema("notebook", BINARY, "x1=num, x2=num, x3=share, y=label, y_hat=pred, proba_1=score"),
     Schema("service", BINARY, "age=num, city=cat, target=label, predicted_label=pred, confidence=confidence"),
-    Schema("Kredit", BINARY, "Antragsnummer=id, Antragsdatum=time:date, Einkommen=num, Laufzeit=num, Beruf=cat, "
-           "Ausfall=label, Prognose=pred, Ausfallwahrscheinlichkeit=score"),
-    Schema("Kündigung", BINARY, "kunden_id=key, zeitstempel=time, alter=num, tarif=cat, gekuendigt=label, "
-           "vorhersage=pred, wahrscheinlichkeit=score"),
-    Schema("Immobilien", (), "objekt_id=id:number, wohnflaeche=num, zimmer=num, lage=cat, verkaufspreis=label, "
-           "preis_vorhersage=pred"),
-    Schema("Versicherung", ("nein", "ja"), "Schaden-Nr=id, Meldedatum=time:german, Schadenhöhe=num, Sparte=cat, "
-           "Betrug=label, Betrug_Vorhersage=pred, Betrug_Score=score"),
-    Schema("fraude", BINARY, "id_transaction=id, date_transaction=time, montant=num, pays=cat, fraude=label, "
-           "score_fraude=score"),
-    Schema("résiliation", ("non", "oui"), "client_id=key, date=time:date, ancienneté=num, forfait=cat, résilié=label, "
-           "prediction_resiliation=pred, probabilité_résiliation=score"),
-    Schema("électricité", (), "date_heure=time, temperature=num, jour_ferie=flag, consommation=label, "
-           "consommation_prevue=pred"),
-    Schema("abandono", BINARY, "cliente_id=key, fecha=time:date, ingresos=num, antiguedad=num, abandono=label, "
-           "prediccion=pred, probabilidad=score"),
-    Schema("crédito", ("no", "si"), "solicitud_id=id, fecha_solicitud=time:date, monto=num, plazo=num, impago=label, "
-           "impago_predicho=pred, puntaje_impago=score"),
+    Schema(
+        "Kredit",
+        BINARY,
+        "Antragsnummer=id, Antragsdatum=time:date, Einkommen=num, Laufzeit=num, Beruf=cat, "
+        "Ausfall=label, Prognose=pred, Ausfallwahrscheinlichkeit=score",
+    ),
+    Schema(
+        "Kündigung",
+        BINARY,
+        "kunden_id=key, zeitstempel=time, alter=num, tarif=cat, gekuendigt=label, "
+        "vorhersage=pred, wahrscheinlichkeit=score",
+    ),
+    Schema(
+        "Immobilien",
+        (),
+        "objekt_id=id:number, wohnflaeche=num, zimmer=num, lage=cat, verkaufspreis=label, preis_vorhersage=pred",
+    ),
+    Schema(
+        "Versicherung",
+        ("nein", "ja"),
+        "Schaden-Nr=id, Meldedatum=time:german, Schadenhöhe=num, Sparte=cat, "
+        "Betrug=label, Betrug_Vorhersage=pred, Betrug_Score=score",
+    ),
+    Schema(
+        "fraude",
+        BINARY,
+        "id_transaction=id, date_transaction=time, montant=num, pays=cat, fraude=label, score_fraude=score",
+    ),
+    Schema(
+        "résiliation",
+        ("non", "oui"),
+        "client_id=key, date=time:date, ancienneté=num, forfait=cat, résilié=label, "
+        "prediction_resiliation=pred, probabilité_résiliation=score",
+    ),
+    Schema(
+        "électricité",
+        (),
+        "date_heure=time, temperature=num, jour_ferie=flag, consommation=label, consommation_prevue=pred",
+    ),
+    Schema(
+        "abandono",
+        BINARY,
+        "cliente_id=key, fecha=time:date, ingresos=num, antiguedad=num, abandono=label, "
+        "prediccion=pred, probabilidad=score",
+    ),
+    Schema(
+        "crédito",
+        ("no", "si"),
+        "solicitud_id=id, fecha_solicitud=time:date, monto=num, plazo=num, impago=label, "
+        "impago_predicho=pred, puntaje_impago=score",
+    ),
     Schema("vivienda", (), "superficie=num, habitaciones=num, barrio=cat, precio_real=label, precio_estimado=pred"),
-    Schema("clicks", (False, True), "requestId=id, requestTime=time, userAge=num, deviceType=cat, clicked=label, "
-           "clickProbability=score, modelVersion=version"),
-    Schema("mainframe", BINARY, "CUST_ID=key, TS=time, BALANCE=num, SEGMENT=cat, LABEL=label, PREDICTION=pred, "
-           "SCORE=score, MODEL_VERSION=version"),
-    Schema("own log", ("paid", "default"), "id=id, at=time, version=version, prediction=pred, label=late, "
-           "label_at=label_time, label_source=label_source, p_paid=score:0, p_default=score:1, income=num, plan=cat"),
-    Schema("letters", ("complaint", "contract", "invoice"), "document_id=id, received_at=time, source=cat, pages=num, "
-           "ocr_confidence=share, category=label, predicted=pred, p_complaint=score:0, p_contract=score:1, "
-           "p_invoice=score:2"),
-    Schema("iris", ("setosa", "versicolor", "virginica"), "sepal_length=num, petal_length=num, species=label, "
-           "predicted_species=pred, prob_setosa=score:0, prob_versicolor=score:1, prob_virginica=score:2"),
-    Schema("tickets", ("billing", "login", "other"), "ticket_id=id, created_at=time, channel=cat, n_words=num, "
-           "queue=label, predicted_queue=pred, confidence=confidence"),
-    Schema("sentiment", ("bad", "fine", "good"), "text=text, n_chars=num, sentiment=label, sentiment_pred=pred, "
-           "sentiment_confidence=confidence"),
+    Schema(
+        "clicks",
+        (False, True),
+        "requestId=id, requestTime=time, userAge=num, deviceType=cat, clicked=label, "
+        "clickProbability=score, modelVersion=version",
+    ),
+    Schema(
+        "mainframe",
+        BINARY,
+        "CUST_ID=key, TS=time, BALANCE=num, SEGMENT=cat, LABEL=label, PREDICTION=pred, "
+        "SCORE=score, MODEL_VERSION=version",
+    ),
+    Schema(
+        "own log",
+        ("paid", "default"),
+        "id=id, at=time, version=version, prediction=pred, label=late, "
+        "label_at=label_time, label_source=label_source, p_paid=score:0, p_default=score:1, income=num, plan=cat",
+    ),
+    Schema(
+        "letters",
+        ("complaint", "contract", "invoice"),
+        "document_id=id, received_at=time, source=cat, pages=num, "
+        "ocr_confidence=share, category=label, predicted=pred, p_complaint=score:0, p_contract=score:1, "
+        "p_invoice=score:2",
+    ),
+    Schema(
+        "iris",
+        ("setosa", "versicolor", "virginica"),
+        "sepal_length=num, petal_length=num, species=label, "
+        "predicted_species=pred, prob_setosa=score:0, prob_versicolor=score:1, prob_virginica=score:2",
+    ),
+    Schema(
+        "tickets",
+        ("billing", "login", "other"),
+        "ticket_id=id, created_at=time, channel=cat, n_words=num, "
+        "queue=label, predicted_queue=pred, confidence=confidence",
+    ),
+    Schema(
+        "sentiment",
+        ("bad", "fine", "good"),
+        "text=text, n_chars=num, sentiment=label, sentiment_pred=pred, sentiment_confidence=confidence",
+    ),
     Schema("demand", (), "store=cat, week=time:date, price=num, promo=flag, units_sold=label, forecast=pred"),
-    Schema("arrival", (), "trip_id=id, pickup_time=time:iso, distance_km=num, rain=flag, actual_minutes=label, "
-           "eta_minutes=pred, dropoff_time=other_time"),
+    Schema(
+        "arrival",
+        (),
+        "trip_id=id, pickup_time=time:iso, distance_km=num, rain=flag, actual_minutes=label, "
+        "eta_minutes=pred, dropoff_time=other_time",
+    ),
     Schema("houses", (), "Id=id:number, LotArea=num, Neighborhood=cat, SalePrice=label, SalePrice_pred=pred"),
-    Schema("prefixes", BINARY, "f_age=num, f_income=num, f_region=cat, label_default=label, pred_default=pred, "
-           "score_default=score"),
-    Schema("dotted", BINARY, "meta.request_id=id, meta.timestamp=time, meta.model_version=version, features.age=num, "
-           "features.income=num, output.prediction=pred, output.score=score, feedback.label=late"),
+    Schema(
+        "prefixes",
+        BINARY,
+        "f_age=num, f_income=num, f_region=cat, label_default=label, pred_default=pred, score_default=score",
+    ),
+    Schema(
+        "dotted",
+        BINARY,
+        "meta.request_id=id, meta.timestamp=time, meta.model_version=version, features.age=num, "
+        "features.income=num, output.prediction=pred, output.score=score, feedback.label=late",
+    ),
     Schema("energy", (), "datetime=time, temperature=num, holiday=flag, target=label, prediction=pred"),
-    Schema("car loans", BINARY, "id=id:number, car_value=num, salary_range=cat, loan_length=num, "
-           "repaid_loan_on_prev_car=flag, timestamp=time, y_pred_proba=score, y_pred=pred, repaid=label"),
-    Schema("hospital", BINARY, "patient_id=key, admission_date=time:date, age=num, ward=cat, readmitted=label, "
-           "readmission_risk=score"),
-    Schema("staff", ("no", "yes"), "employee_no=id, hire_date=other_time, department=cat, salary=num, left=label, "
-           "attrition_flag=pred, attrition_probability=score"),
+    Schema(
+        "car loans",
+        BINARY,
+        "id=id:number, car_value=num, salary_range=cat, loan_length=num, "
+        "repaid_loan_on_prev_car=flag, timestamp=time, y_pred_proba=score, y_pred=pred, repaid=label",
+    ),
+    Schema(
+        "hospital",
+        BINARY,
+        "patient_id=key, admission_date=time:date, age=num, ward=cat, readmitted=label, readmission_risk=score",
+    ),
+    Schema(
+        "staff",
+        ("no", "yes"),
+        "employee_no=id, hire_date=other_time, department=cat, salary=num, left=label, "
+        "attrition_flag=pred, attrition_probability=score",
+    ),
     Schema("advertising", BINARY, "impression_id=id, ts=time:epoch, position=num, device=cat, click=label, pctr=score"),
-    Schema("mail", ("ham", "spam"), "message_id=id, received_at=time, n_links=num, spam=label, spam_prediction=pred, "
-           "spam_prob=score"),
-    Schema("cards", BINARY, "account=key, month_end=time:date, utilisation=share, discount_share=share, "
-           "defaulted=label, pd=score"),
-    Schema("no labels yet", BINARY, "request_id=id, served_at=time, amount=num, region=cat, prediction=pred, "
-           "score=score"),
-    Schema("returns", BINARY, "order_id=id, ordered_at=time, amount=num, returned=late, return_predicted=pred, "
-           "return_probability=score, label_received_at=label_time"),
-    Schema("approval", (False, True), "applicationDate=time, purpose=cat, amount=num, approved=label, "
-           "approved_pred=pred, prob_true=score:1, prob_false=score:0"),
-    Schema("bureau", BINARY, "app_id=id, scored_at=time, credit_score=points, test_score=num, bad=label, "
-           "bad_predicted=pred, bad_proba=score"),
-    Schema("exported frame", BINARY, "Unnamed: 0=index, Age=num, Gender=cat, Outcome=label, Predicted Outcome=pred, "
-           "Predicted Probability=score"),
-    Schema("quality", ("ok", "scrap"), "PartSerial=id, MeasuredAt=time, TempC=num, Line=cat, InspectionResult=label, "
-           "ModelVerdict=pred, ScrapProbability=score"),
+    Schema(
+        "mail",
+        ("ham", "spam"),
+        "message_id=id, received_at=time, n_links=num, spam=label, spam_prediction=pred, spam_prob=score",
+    ),
+    Schema(
+        "cards",
+        BINARY,
+        "account=key, month_end=time:date, utilisation=share, discount_share=share, defaulted=label, pd=score",
+    ),
+    Schema(
+        "no labels yet", BINARY, "request_id=id, served_at=time, amount=num, region=cat, prediction=pred, score=score"
+    ),
+    Schema(
+        "returns",
+        BINARY,
+        "order_id=id, ordered_at=time, amount=num, returned=late, return_predicted=pred, "
+        "return_probability=score, label_received_at=label_time",
+    ),
+    Schema(
+        "approval",
+        (False, True),
+        "applicationDate=time, purpose=cat, amount=num, approved=label, "
+        "approved_pred=pred, prob_true=score:1, prob_false=score:0",
+    ),
+    Schema(
+        "bureau",
+        BINARY,
+        "app_id=id, scored_at=time, credit_score=points, test_score=num, bad=label, "
+        "bad_predicted=pred, bad_proba=score",
+    ),
+    Schema(
+        "exported frame",
+        BINARY,
+        "Unnamed: 0=index, Age=num, Gender=cat, Outcome=label, Predicted Outcome=pred, Predicted Probability=score",
+    ),
+    Schema(
+        "quality",
+        ("ok", "scrap"),
+        "PartSerial=id, MeasuredAt=time, TempC=num, Line=cat, InspectionResult=label, "
+        "ModelVerdict=pred, ScrapProbability=score",
+    ),
 )  # fmt: skip - a line for a schema
 
 HELD_ASIDE = (
@@ -383,8 +514,7 @@ HELD_ASIDE = (
     Schema(
         "seq ids",
         ("neg", "pos"),
-        "SeqNo=id, ScoringDate=time:date, Var1=num, Var2=num, Var3=cat, TrueClass=label, PredClass=pred, "
-        "ProbPos=score",
+        "SeqNo=id, ScoringDate=time:date, Var1=num, Var2=num, Var3=cat, TrueClass=label, PredClass=pred, ProbPos=score",
     ),
     Schema("kaggle", BINARY, "id=id:number, feat_1=num, feat_2=num, feat_3=cat, target=label, pred=score"),
     Schema(

@@ -20,7 +20,7 @@ from backslide.jobs.diagnose import diagnose
 from backslide.jobs.watch import watch
 from pushdown import assert_counts_alike, assert_stored_alike, settings_of, table
 
-pytestmark = [pytest.mark.slow, pytest.mark.spark, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.slow, pytest.mark.spark, pytest.mark.filterwarnings("ignore")]  # PySpark warns of itself
 HERE = {"kind": "spark", "master": "local[2]"}
 
 

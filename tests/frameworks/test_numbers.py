@@ -13,7 +13,7 @@ import backslide as bs
 from backslide.contracts.errors import ModelError, UntrustedError
 from backslide.models.load import load_model
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.filterwarnings("ignore")  # the frameworks warn of themselves
 
 FEATURES = ("income", "age", "debt")
 ROLES = bs.Roles(label="label", prediction="prediction", timestamp="at", scores={"paid": "score"}, features=FEATURES)

@@ -14,7 +14,7 @@ import backslide as bs
 from backslide.contracts.errors import ModelError
 from backslide.models.load import load_model
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.filterwarnings("ignore")  # the frameworks warn of themselves
 
 ABOUT = ["invoice", "charged", "refund", "card", "password", "reset", "locked", "account"]
 WORDS = [*ABOUT, "the", "a", "please", "look", "at", "this", "now", "since"]

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-import fuzz_stage as stage  # noqa: E402 - beside this file
-from fuzz_cases import CASES  # noqa: E402
-from fuzz_verdicts import play  # noqa: E402
+
+import fuzz_stage as stage  # noqa: E402 - the path is set above
+from fuzz_cases import CASES  # noqa: E402 - likewise
+from fuzz_verdicts import play  # noqa: E402 - likewise
 
 MARKS = ("<!-- fuzz -->", "<!-- /fuzz -->")
 HANG = 900
@@ -38,7 +39,7 @@ def main() -> int:
     parser.add_argument("--into", type=Path)
     chosen = parser.parse_args()
     os.environ.pop("BACKSLIDE_DEBUG", None)
-    warnings.simplefilter("ignore")
+    warnings.simplefilter("ignore")  # hostile input makes libraries warn
     seeds = (
         [chosen.only]
         if chosen.only is not None
@@ -68,7 +69,7 @@ def main() -> int:
 
 
 def _case(prepared: Path, seed: int) -> Any:
-    warnings.simplefilter("ignore")
+    warnings.simplefilter("ignore")  # hostile input makes libraries warn
     faulthandler.dump_traceback_later(HANG, exit=True)
     try:
         return play(seed, prepared)

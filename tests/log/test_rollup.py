@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -62,12 +63,11 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Die before the n-th commit or removal, for n = 1, 2, ... until a run gets through."""
     append, unlink = LogTable.append, Path.unlink
     for last in range(1, 30):
-        left = [last]
+        steps_done = count(1)
 
-        def step(do):
+        def step(do, last=last, steps_done=steps_done):
             def wrapped(*args, **kwargs):
-                left[0] -= 1  # noqa: B023
-                if left[0] == 0:  # noqa: B023
+                if next(steps_done) == last:
                     raise _Killed
                 return do(*args, **kwargs)
 

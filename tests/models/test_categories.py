@@ -97,7 +97,7 @@ def fitted(model: str, kind: str):
         pytest.importorskip("xgboost", minversion="3.1", reason="XGBoost before 3.1 keeps no categories in a model")
     rows, labels = applications()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # boosters warn of categories that never came
         return MODELS[model]().fit(typed(rows, kind)[COLUMNS], labels)
 
 
@@ -142,7 +142,7 @@ def test_the_log_gives_the_answers_of_the_frame_that_was_served(model, kind, how
     answer = load_model(artefact).answer(logged(served, how, tmp_path))
     assert not answer.failed.any(), answer.error
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # boosters warn of categories that never came
         assert np.abs(answer.scores - artefact.predict_proba(served[COLUMNS])).max() < 1e-6
 
 

@@ -143,8 +143,7 @@ def test_the_scale_of_the_log_is_not_that_of_the_model(are, returned):
 
 def test_another_model_is_read_by_agreement():
     """A challenger never says what was logged; its columns can be told all the same."""
-    other = lambda f: np.column_stack([1 - paid(f) ** 2, paid(f) ** 2])  # noqa: E731
-    case, done = asked(other)
+    case, done = asked(lambda f: np.column_stack([1 - paid(f) ** 2, paid(f) ** 2]))
     assert done.share < 0.1
     assert "agrees best" in case.reference_model.remarks[0]
     answered = case.answered(case.reference_model, case.current.sample)
@@ -152,7 +151,9 @@ def test_another_model_is_read_by_agreement():
 
 
 def test_without_agreement_a_vector_is_what_the_documentation_promises():
-    noise = lambda f: np.random.default_rng(5).random(len(f))  # noqa: E731
+    def noise(f):
+        return np.random.default_rng(5).random(len(f))
+
     case, _ = asked(noise, positive="paid")
     answered = case.answered(case.reference_model, case.current.sample)
     assert np.allclose(answered.outcomes.scores[:, case.problem.classes.index("paid")], noise(log()))

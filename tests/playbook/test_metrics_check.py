@@ -39,7 +39,7 @@ def oracle(name: str, y: list[str], p: list[str]) -> float:
         "matthews": sk.matthews_corrcoef,
     }
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # scikit-learn warns of classes without rows
         if name in plain:
             return plain[name](y, p)
         score = {"f1": sk.f1_score, "precision": sk.precision_score, "recall": sk.recall_score}[kind]

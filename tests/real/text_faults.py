@@ -95,8 +95,14 @@ def garbling(texts: Texts, rng: Rng, variant: int) -> Texts:
     if variant == 2:
         return [re.sub("[A-Za-z]{4,}", lambda m: _broken(m[0], rng, 2 * share), t) for t in texts]
     if variant == 1:
-        return ["".join("?" if c.isalpha() and u < share else c for c, u in zip(t, rng.random(len(t)))) for t in texts]  # noqa: B905
-    return ["".join(MISREAD.get(c, c) if u < share else c for c, u in zip(t, rng.random(len(t)))) for t in texts]  # noqa: B905
+        return [
+            "".join("?" if c.isalpha() and u < share else c for c, u in zip(t, rng.random(len(t)), strict=True))
+            for t in texts
+        ]
+    return [
+        "".join(MISREAD.get(c, c) if u < share else c for c, u in zip(t, rng.random(len(t)), strict=True))
+        for t in texts
+    ]
 
 
 def _broken(word: str, rng: Rng, share: float) -> str:

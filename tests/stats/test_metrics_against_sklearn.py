@@ -78,7 +78,7 @@ def sums_of(y, p, classes):
 
 def quietly(oracle, *arguments):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # scikit-learn warns of classes without rows
         return oracle(*arguments)
 
 

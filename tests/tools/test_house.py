@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
 import house
+import pytest
 
 
 @pytest.fixture
@@ -49,6 +43,13 @@ def test_contracts_import_no_report_in_bodies_either(rules_broken):
 
 def test_what_a_template_asks_for_is_answered(rules_broken):
     assert rules_broken(a='"""TODO: why."""') == [("unfinished", "")]
+
+
+@pytest.mark.parametrize("comment", ["# noqa: F401", "# type: ignore[misc]", "# noqa: E402, F401", "# fmt: skip"])
+def test_a_tool_is_silenced_for_a_reason(rules_broken, comment):
+    assert rules_broken(a=f"x = 1\nimport os  {comment}\n") == [("silence", "")]
+    assert rules_broken(a=f"x = 1\nimport os  {comment}  # for others\n") == []
+    assert rules_broken(a=f"# For others:\nimport os  {comment}\n") == []
 
 
 def test_sizes(rules_broken):

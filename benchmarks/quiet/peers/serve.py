@@ -23,7 +23,7 @@ Adapter = Callable[[pd.DataFrame, pd.DataFrame, Question], Answer]
 
 def serve(adapter: Adapter, version: str) -> None:
     """Answer questions until standard input ends; an exception is an answer as well."""
-    warnings.filterwarnings("ignore")
+    warnings.filterwarnings("ignore")  # other packages warn as they like
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the peer prints must not get among the answers
     _say(answers, {"ready": True, "version": version, "python": sys.version.split()[0]})

@@ -48,12 +48,11 @@ def _estimator(artefact: Any, name: str, task: str | None, notes: tuple[str, ...
 
     def ask(batch: pd.DataFrame, decisions: bool) -> Reply:
         rows: Any = batch.iloc[:, 0] if takes == "text" else batch
-        predict = getattr(artefact, "predict", None)
-        probabilities = getattr(artefact, "predict_proba", None)
+        predict: Any = getattr(artefact, "predict", None)
+        probabilities: Any = getattr(artefact, "predict_proba", None)
         if classes is None:
             with one_openmp_thread() if of_sklearn else nullcontext():
-                # One of the two functions is there:
-                return from_function(predict(rows) if predict else probabilities(rows), None, task)  # type: ignore[misc]
+                return from_function((predict or probabilities)(rows), None, task)  # one of the two is there
         wanted = decisions or probabilities is None
         with one_openmp_thread() if of_sklearn else nullcontext():
             decided = predict(rows) if wanted and predict is not None else None

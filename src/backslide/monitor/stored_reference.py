@@ -103,7 +103,8 @@ def _sums_of(part: WindowPart, profile: Profile, wanted: SumPlan) -> Sums:
     for name in wanted.quantities:
         blocks = part.sums.get(name, {}).values()
         if any(n for n, _, _ in blocks):
-            moments[name] = tuple(float(sum(block[i] for block in blocks)) for i in range(3))  # type: ignore[assignment]
+            n, total, squares = (float(sum(values)) for values in zip(*blocks, strict=True))
+            moments[name] = n, total, squares
     return Sums(part.rows, labelled, 0, cells, moments)
 
 

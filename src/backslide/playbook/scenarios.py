@@ -96,7 +96,7 @@ def rescored(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-SMALL_WORDS = "the of to and in a for is on that by with as it from was be at this have not or are but had".split()  # noqa: SIM905 - words
+SMALL_WORDS = "the of to and in a for is on that by with as it from was be at this have not or are but had".split()  # noqa: SIM905 - words are read as words
 TOPICS = {
     "loan": "loan rate bank credit interest payment mortgage deposit branch account",
     "claim": "claim damage accident insurer policy water roof storm repair receipt",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -82,8 +83,12 @@ def _metric(name: str, opened: WindowPair) -> Metric:
         which, label = of_class[1], of_class[2]
         if label not in problem.classes:
             raise LabelError(f"{name!r}: no label is {label!r}{did_you_mean(label, problem.classes)}")
-        kind = {"recall": "recall", "precision": "precision", "f1": "f1"}[which]
-        return class_metric(kind, problem.classes.index(label), label)  # type: ignore[arg-type]  # checked above
+        kinds: dict[str, Literal["recall", "precision", "f1"]] = {
+            "recall": "recall",
+            "precision": "precision",
+            "f1": "f1",
+        }
+        return class_metric(kinds[which], problem.classes.index(label), label)
     if name not in known:
         raise LabelError(f"{name!r} does not fit the labels of a {problem.task} task{did_you_mean(name, known)}")
     if name != "macro_f1":

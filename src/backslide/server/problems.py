@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -55,9 +56,9 @@ def problem_responses(*codes: int) -> dict[int | str, dict[str, Any]]:
     return {code: {"description": HTTPStatus(code).phrase, "content": content} for code in codes}
 
 
-def validation_sentence(error: dict[str, object]) -> str:
+def validation_sentence(error: Mapping[str, Any]) -> str:
     """The first thing wrong with a request, as one line without what was sent."""
-    place = ".".join(str(part) for part in error["loc"])  # type: ignore[attr-defined]  # of pydantic: always a tuple
+    place = ".".join(str(part) for part in error["loc"])
     return f"{place}: {str(error['msg']).lower()}"
 
 

@@ -220,7 +220,8 @@ class DatabaseBook(Book):
 
     def reference(self) -> Json | None:
         """See ``Book``."""
-        return self._book().reference  # type: ignore[no-any-return]  # SQLAlchemy types no column
+        reference: Json | None = self._book().reference
+        return reference
 
     def keep_reference(self, data: Json) -> None:
         """See ``Book``."""
@@ -228,7 +229,8 @@ class DatabaseBook(Book):
 
     def told_through(self) -> int | None:
         """See ``Book``."""
-        return self._book().told_through  # type: ignore[no-any-return]  # SQLAlchemy types no column
+        number: int | None = self._book().told_through
+        return number
 
     def tell_through(self, number: int) -> None:
         """See ``Book``."""

@@ -300,8 +300,7 @@ def _plausible(times: pl.Series, years: tuple[datetime, datetime] = _YEARS) -> b
     known = times.drop_nulls()
     if len(known) < READABLE * max(len(times), 1) or not len(known):
         return False
-    # The scalar is a number, though Polars allows for texts and dates:
-    return bool(known.is_between(*years).mean() >= READABLE) and known.n_unique() > 1  # type: ignore[operator]
+    return known.is_between(*years).sum() / len(known) >= READABLE and known.n_unique() > 1
 
 
 def _numbers(texts: pl.Series) -> list[Writing]:

@@ -81,8 +81,8 @@ def _signals(case: Case, cause: WorldChange) -> tuple[Floats, Floats] | None:
     """A number per sampled row of both windows whose mean changes where the cause begins; NaN where there is none."""
     if cause.kind == CauseKind.COVARIATE_SHIFT:
         return _gained(case, cause.features[0]) if cause.features else None
-    told = [_of_labelled(side, case.problem.classes, cause) for side in case.sides]
-    return None if any(t is None for t in told) else (told[0], told[1])  # type: ignore[return-value]  # neither is None here
+    ref, cur = (_of_labelled(side, case.problem.classes, cause) for side in case.sides)
+    return None if ref is None or cur is None else (ref, cur)
 
 
 def _gained(case: Case, column: str) -> tuple[Floats, Floats]:

@@ -171,8 +171,8 @@ class Presenter:
             back = None  # what was tried brings nothing back, which the caveat says; it is no proof of the cause
         share = 1.0
         if cause.segment is not None:
-            # The scalar is a number, though Polars allows for texts and dates:
-            share = float(holds(self.case.current.sample, cause.segment).fill_null(False).mean() or 0.0)  # type: ignore[arg-type]
+            inside = holds(self.case.current.sample, cause.segment).fill_null(False)
+            share = int(inside.sum()) / max(len(inside), 1)
         anew = "the answers" if cause.policy or cause.by_answers else f"the relation along {say.listed(cause.features)}"
         fix = f"learn {anew} anew (recalibrated on the current labels, held out)"
         return Cause(

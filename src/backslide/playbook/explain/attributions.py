@@ -154,8 +154,8 @@ def _explainer(case: Case, model: Model, picked: chosen.ExplainedRows) -> Explai
 
 def _explain(case: Case, model: Model, explainer: Explainer, side: Side, most: int) -> tuple[AttributionRows, str, str]:
     rows = chosen.draw_rows(case).of(case, side, most)
-    # Both models are there where this is asked:
-    asked, columns = chosen.asked_columns(case, model), chosen.asked_columns(case, case.reference_model)  # type: ignore[arg-type]
+    assert case.reference_model is not None
+    asked, columns = chosen.asked_columns(case, model), chosen.asked_columns(case, case.reference_model)
     assert asked is not None
     assert columns is not None
     frame = side.sample[rows]

@@ -276,9 +276,9 @@ def _first_rows(case: Case) -> dict[str, str]:
 def _served_before(case: Case, old: str, new: str) -> tuple[Outcomes | None, Outcomes | None]:
     """The reference as one of the versions served it; its model where more than half of the rows are that version's."""
     versions = case.reference.sample[names.VERSION]
-    served = [float((versions == v).fill_null(False).to_numpy().mean()) > USUALLY for v in (old, new)]
-    # One entry for each window, so a pair:
-    return tuple(case.reference.outcomes if mine else None for mine in served)  # type: ignore[return-value]
+    served = (float((versions == v).fill_null(False).to_numpy().mean()) > USUALLY for v in (old, new))
+    by_old, by_new = (case.reference.outcomes if mine else None for mine in served)
+    return by_old, by_new
 
 
 def _joined(case: Case, old: Arm, new: Arm) -> Arms | None:

@@ -104,13 +104,13 @@ def first_sentence(text: str) -> tuple[str, str]:
 
 def points(estimate: dict[str, object] | None, *, share: bool) -> tuple[str, str]:
     """The size of a change and its interval: ``3.4 points``, ``2.3 to 4.5``; empty where nothing is known."""
-    if not estimate or not isinstance(estimate.get("estimate"), (int, float)):
+    value = estimate.get("estimate") if estimate else None
+    if not estimate or not isinstance(value, (int, float)):
         return "", ""
-    value = float(estimate["estimate"])  # type: ignore[arg-type]  # checked in the line above
-    ends = [estimate.get("low"), estimate.get("high")]
-    size = say.change(value, share=share)
-    if not all(isinstance(end, (int, float)) for end in ends):
+    size = say.change(float(value), share=share)
+    ends = [float(end) for key in ("low", "high") if isinstance(end := estimate.get(key), (int, float))]
+    if len(ends) < 2:
         return size, ""
-    signed = sorted((-1 if value < 0 else 1) * float(end) for end in ends)  # type: ignore[arg-type]  # checked likewise
+    signed = sorted((-1 if value < 0 else 1) * end for end in ends)
     low, high = (say.fixed(100 * end, 1) if share else say.number(end, 3) for end in signed)
     return size, f"{low} to {high}"

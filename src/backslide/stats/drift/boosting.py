@@ -21,7 +21,7 @@ class _Classifier(HistGradientBoostingClassifier):  # type: ignore[misc]  # scik
             return super()._raw_predict(*args, **kwargs)
 
 
-class _Regressor(HistGradientBoostingRegressor):  # type: ignore[misc]
+class _Regressor(HistGradientBoostingRegressor):  # type: ignore[misc]  # scikit-learn has no types
     """The same on one thread."""
 
     def _raw_predict(self, *args: Any, **kwargs: Any) -> Any:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -105,10 +106,9 @@ def _show(level: str) -> str:
 def _map_levels(frame: pl.DataFrame, column: str, mapping: dict[str, str], pair: Pair) -> pl.DataFrame:
     texts = edit.texts_of(frame, column)
     rows = np.isin(to_words(texts), to_words(mapping))
-    values: list[object] = [mapping.get(str(text)) for text in texts]
+    values: list[Any] = [mapping.get(str(text)) for text in texts]
     if pair.numeric:
-        # The new values are numbers, as those of the column are:
-        return edit.write(frame, column, [None if v is None else float(v) for v in values], rows)  # type: ignore[arg-type]
+        return edit.write(frame, column, [None if v is None else float(v) for v in values], rows)
     if pair.reference.dtype == pl.Boolean and set(mapping.values()) <= {"true", "false"}:
         values = [None if v is None else v == "true" for v in values]
         frame = frame.with_columns(

@@ -74,8 +74,8 @@ class RoundedValues(ColumnSignature):
         rounded = grid.round(fine)
         values = edit.numbers_of(frame, column)
         step = LAST_BITS * max(float(np.abs(rounded).max(initial=0.0)), 1e-300)
-        # The overloads of NumPy want the literals themselves:
-        low, high = (np.searchsorted(rounded, values + d, side=s) for d, s in ((-step, "left"), (step, "right")))  # type: ignore[call-overload]
+        low = np.searchsorted(rounded, values - step, side="left")
+        high = np.searchsorted(rounded, values + step, side="right")
         rng = case.rng(f"unround {column}")
         pick = low + (rng.random(len(values)) * np.maximum(high - low, 1)).astype(int)
         drawn = np.where(high > low, fine[np.clip(pick, 0, len(fine) - 1)], values)

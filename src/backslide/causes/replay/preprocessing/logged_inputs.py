@@ -174,8 +174,8 @@ def _indicated(
 
 def _unknown(asker: Asker, source: str, levels: list[Any]) -> str:
     texts = [str(level) for level in levels]
-    # The scalar is a number, though Polars allows for texts and dates:
-    share = float(asker.side.sample[source].cast(pl.String).is_in(texts).fill_null(False).mean() or 0.0)  # type: ignore[arg-type]
+    unknown = asker.side.sample[source].cast(pl.String).is_in(texts).fill_null(False)
+    share = int(unknown.sum()) / max(len(unknown), 1)
     return (
         f"{say.listed([repr(v) for v in levels])} of {source} taken for unknown ({say.percent(share, 1)} of the rows)"
     )

@@ -57,8 +57,8 @@ class Passages:
 
     def column_of(self, case: Case, name: str) -> tuple[list[Any], list[Any]]:
         """Another column of the same rows."""
-        # A tuple of two, as there are two windows:
-        return tuple(side.sample[name].gather(at).to_list() for side, at in zip(case.sides, self.rows, strict=True))  # type: ignore[return-value]
+        ref, cur = (side.sample[name].gather(at).to_list() for side, at in zip(case.sides, self.rows, strict=True))
+        return ref, cur
 
 
 @once
