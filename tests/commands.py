@@ -18,6 +18,17 @@ class Outcome:
     out: str
     err: str
 
+    def fails(self, *words: str) -> None:
+        """It could not run, and said so on exactly one line with all of these words."""
+        assert self.code == 2, self
+        assert self.out == "", self
+        assert self.err.startswith("backslide: "), self
+        assert self.err.count("\n") == 1, self
+        assert "Traceback" not in self.err, self
+        assert "internal error" not in self.err, self
+        for word in words:
+            assert word in self.err, self
+
 
 def backslide(folder: Path, *arguments: object) -> Outcome:
     """``backslide(folder, "diagnose", "backslide.toml")`` with ``folder`` as the working folder."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
+import check_core
 import pytest
 
 from backslide.contracts.errors import MissingExtraError
@@ -47,12 +47,6 @@ LARGE = {
     "keras": {"keras"},
 }
 """Module -> extras that `all` leaves out, because each weighs more than everything else together."""
-
-_SPEC = importlib.util.spec_from_file_location("check_core", ROOT / "tools" / "check_core.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-check_core = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(check_core)
 
 
 def modules_of() -> dict[str, str]:
@@ -199,7 +193,7 @@ def test_what_is_not_lazy_or_not_guarded_is_found(source: str, words: str | None
 
 def test_a_missing_package_is_one_line_with_what_brings_it():
     with pytest.raises(MissingExtraError) as caught, needs("onnx", "reading a.onnx"):
-        import no_such_package.inside  # noqa: F401
+        import no_such_package.inside  # noqa: F401 - fails before anything could be used
     assert str(caught.value) == f"reading a.onnx needs the package no_such_package; {install('onnx')}"
     assert caught.value.__suppress_context__
     assert install("onnx") == "pip install 'backslide[onnx]'"

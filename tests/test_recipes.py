@@ -8,20 +8,16 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parent / "report"))
-
-from test_watch_pages import look, stream
-
 from backslide.cli.app import app
 from backslide.contracts.finding import Estimate
 from backslide.contracts.watch import EstimatedPerformance
 from backslide.monitor.exposition import exposition
+from sample_looks import look, stream
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 METRIC = re.compile(r"\bbackslide_[a-z_]+")

@@ -57,7 +57,7 @@ def run_here(on_path: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
             monkeypatch.setattr(module, "child", lambda _, task, *given: once(module, task, given))
         monkeypatch.setattr(sys, "argv", [script, *arguments])
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # warnings are judged elsewhere
             module.main()
         return capsys.readouterr().out
 

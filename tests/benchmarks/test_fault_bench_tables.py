@@ -6,7 +6,6 @@ import json
 import sys
 
 import pytest
-import toy_bench  # noqa: F401  (finds the bench)
 
 from backslide.contracts.cause import Cause, CauseKind, Confidence
 from faults import report, tables

@@ -10,34 +10,19 @@ from pathlib import Path
 
 import pytest
 
+import quiet.answers
+import quiet.environments
+import quiet.pairs
+import quiet.render
+import quiet.run
+import quiet.tables
+
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 RUN = BENCHMARKS / "quiet" / "run.py"
 
 
-@pytest.fixture(scope="module")
-def quiet():
-    """The modules of the benchmark."""
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        from quiet import answers, environments, pairs, render, run, tables
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-    return type(
-        "Quiet",
-        (),
-        {
-            "answers": answers,
-            "environments": environments,
-            "pairs": pairs,
-            "render": render,
-            "run": run,
-            "tables": tables,
-        },
-    )
-
-
 @pytest.mark.slow
-def test_it_counts_and_goes_on_where_it_was(quiet, tmp_path, monkeypatch, capsys):
+def test_it_counts_and_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
     options = ["--seeds", "1", "--largest", "200", "--log", str(tmp_path / "log"), "--out", str(tmp_path / "out")]
     first = subprocess.run(
         [sys.executable, str(RUN), *options], capture_output=True, text=True, env={**os.environ, "BACKSLIDE_DATA": ""}
@@ -58,14 +43,14 @@ def test_it_counts_and_goes_on_where_it_was(quiet, tmp_path, monkeypatch, capsys
     assert found["failed_checks"] == {}
 
 
-def test_no_time_asks_nothing(quiet, tmp_path, capsys):
+def test_no_time_asks_nothing(tmp_path, capsys):
     log = quiet.answers.Log(tmp_path / "log", {"backslide": "1"})
     quiet.run.Bench(log, {}, {}, minutes=0).run([quiet.pairs.Pair("rows", 200, 0)])
     assert "time is up at pair 1 of 1" in capsys.readouterr().err
     assert not (tmp_path / "log").exists()
 
 
-def test_pairs_are_their_names(quiet):
+def test_pairs_are_their_names():
     planned = quiet.run.plan(range(7), 500_000, real=False)
     names = [pair.name for pair in planned]
     assert len(set(names)) == len(names)
@@ -76,28 +61,28 @@ def test_pairs_are_their_names(quiet):
     assert not any(a.equals(b) for i, a in enumerate(currents) for b in currents[:i])
 
 
-def test_every_size_meets_every_span(quiet):
+def test_every_size_meets_every_span():
     pairs = [p for p in quiet.pairs.quiet_streams(range(6), 500_000) if p.days]
     met = {(p.rows, p.days) for p in pairs}
     assert met == {(n, d) for n in quiet.pairs.SIZES for d in quiet.pairs.SPANS}
 
 
-def test_any_beginning_holds_some_of_everything(quiet):
+def test_any_beginning_holds_some_of_everything():
     beginning = quiet.run.plan(range(40), 500_000, real=False)[:60]
     assert {p.rows for p in beginning} >= {*quiet.pairs.SIZES, *quiet.pairs.POWER_SIZES}
     assert {p.change for p in beginning} >= {None, *quiet.pairs.CHANGES, quiet.pairs.TINY}
     assert any(p.whole for p in beginning)
 
 
-def answered(quiet, path, pair, **said):
+def answered(path, pair, **said):
     log = quiet.answers.Log(path, {"backslide": "1", "NannyML": "2"})
     log.add(pair, "backslide", {"columns": 9, "flagged": [], "elsewhere": [], "alarms": {"performance": False}} | said)
     return log
 
 
-def test_what_changed_is_asked_again(quiet, tmp_path):
+def test_what_changed_is_asked_again(tmp_path):
     pair = quiet.pairs.Pair("rows", 200, 0)
-    answered(quiet, tmp_path / "log", pair, verdict="inconclusive")
+    answered(tmp_path / "log", pair, verdict="inconclusive")
     assert quiet.answers.Log(tmp_path / "log", {"backslide": "1"}).knows(pair, "backslide")
     assert not quiet.answers.Log(tmp_path / "log", {"backslide": "other source"}).knows(pair, "backslide")
     with (tmp_path / "log").open("a") as file:
@@ -105,7 +90,7 @@ def test_what_changed_is_asked_again(quiet, tmp_path):
     assert quiet.answers.Log(tmp_path / "log", {"backslide": "1"}).knows(pair, "backslide")
 
 
-def test_what_may_be_the_machines_fault_is_asked_again(quiet, tmp_path):
+def test_what_may_be_the_machines_fault_is_asked_again(tmp_path):
     pair = quiet.pairs.Pair("rows", 200, 0)
     log = quiet.answers.Log(tmp_path / "log", {"NannyML": "1"})
     log.add(pair, "NannyML", {"error": "no answer within 1 s", "passing": True})
@@ -114,15 +99,18 @@ def test_what_may_be_the_machines_fault_is_asked_again(quiet, tmp_path):
     assert not quiet.answers.Log(tmp_path / "log", {"NannyML": "1"}).knows(pair, "NannyML")
 
 
-def test_rates_are_counted_where_they_belong(quiet, tmp_path):
+def test_rates_are_counted_where_they_belong(tmp_path):
     days = quiet.pairs.Pair("days", 200, 0, quiet.pairs.Days(28, 7))
     power = quiet.pairs.Pair("rows", 500, 0, None, quiet.pairs.CHANGES[1])
-    log = answered(quiet, tmp_path / "log", days, verdict="degraded", flagged=["income"], alarms={"performance": True})
+    log = answered(tmp_path / "log", days, verdict="degraded", flagged=["income"], alarms={"performance": True})
     moved = {"columns": 9, "flagged": ["balance", "visits"], "chunks": {"alerts": 5, "of": 90}}
     log.add(power, "backslide", moved | {"verdict": "degraded", "elsewhere": [], "alarms": {"performance": True}})
     log.add(days, "NannyML", moved | {"alarms": {"performance": True, "estimated": "ValueError: too few rows"}})
     counted = quiet.tables.count([days, power], log)
-    rate = lambda table, row, column: str(counted.get(table, row, column))  # noqa: E731
+
+    def rate(table, row, column):
+        return str(counted.get(table, row, column))
+
     assert rate("flagged by size", ("days", "200"), "backslide") == "11.1 % (1/9)"
     assert rate("alarm by span", ("28 + 7",), "backslide") == "100.0 % (1/1)"
     assert rate("flagged by all", ("days",), "NannyML, chunks") == "5.6 % (5/90)"
@@ -137,7 +125,7 @@ def test_rates_are_counted_where_they_belong(quiet, tmp_path):
     assert "too few rows" in printed
 
 
-def test_limit_of_no_hit_is_the_rule_of_three(quiet):
+def test_limit_of_no_hit_is_the_rule_of_three():
     assert quiet.tables.Rate(0, 300).upper == pytest.approx(3 / 300, rel=0.01)
 
 
@@ -159,7 +147,7 @@ serve(answer, "1.0")
 
 
 @pytest.fixture
-def peer(quiet, tmp_path):
+def peer(tmp_path):
     """A peer of our own making behind the protocol of the adapters."""
     script = tmp_path / "fake_peer.py"
     script.write_text(ADAPTER.format(peers=str(BENCHMARKS / "quiet" / "peers")))
@@ -196,12 +184,12 @@ def test_a_peer_that_takes_too_long_is_ended(peer, windows):
     assert peer.ask(windows | {"do": "sleep"}) == {"error": "no answer within 0.5 s", "passing": True}
 
 
-def test_a_peer_without_a_python_says_so(quiet):
+def test_a_peer_without_a_python_says_so():
     with pytest.raises(quiet.environments.UnavailableError, match=r"no Python 2\.0"):
         quiet.environments.find_python(("2.0",))
 
 
-def test_a_peer_of_another_version_is_not_asked(quiet, peer, windows):
+def test_a_peer_of_another_version_is_not_asked(peer, windows):
     other = quiet.environments.Asked(peer.peer.__class__("Fake", "2.0", (), ()), peer.python, patience=120)
     with pytest.raises(quiet.environments.UnavailableError, match=r"is not 2\.0"):
         other.ask(windows | {"do": "answer"})

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-if str(BENCHMARKS) not in sys.path:
-    sys.path.insert(0, str(BENCHMARKS))
-
-from faults import sets  # noqa: E402
-from faults.fault import Scene  # noqa: E402
-from faults.pipelines import World, make_world  # noqa: E402
+from faults import sets
+from faults.fault import Scene
+from faults.pipelines import World, make_world
 
 ROWS = 3_000
 WORDS = (

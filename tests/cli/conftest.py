@@ -2,47 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
-from backslide.cli import main
+import commands
 from backslide.contracts.diagnosis import Diagnosis
 
 
-@dataclass
-class Ran:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-    def fails(self, *words: str) -> None:
-        """It could not run, and said so on exactly one line with all of these words."""
-        assert self.code == 2, self
-        assert self.out == "", self
-        assert self.err.startswith("backslide: "), self
-        assert self.err.count("\n") == 1, self
-        assert "Traceback" not in self.err, self
-        assert "internal error" not in self.err, self
-        for word in words:
-            assert word in self.err, self
-
-
 @pytest.fixture
-def backslide(capsys, monkeypatch, tmp_path):
+def backslide(monkeypatch, tmp_path):
     """``backslide("init", "log.csv")`` in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("BACKSLIDE_DEBUG", raising=False)
-
-    def run(*arguments: str) -> Ran:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return Ran(code, captured.out, captured.err)
-
-    return run
+    return partial(commands.backslide, tmp_path)
 
 
 @pytest.fixture

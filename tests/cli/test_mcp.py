@@ -14,13 +14,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "monitor"))
-
-from streams_of_logs import REFERENCE, config, served
-
 from backslide.cli.assistant import LARGEST, Assistant, shorten
 from backslide.contracts.errors import ConfigError, SourceError
 from commands import backslide
+from streams_of_logs import watched_project
 
 READING = {"list_incidents", "get_diagnosis", "compare_periods", "compare_snapshots", "rows_to_label"}
 PERIODS = {"reference": "2026-01-05..2026-02-15", "current": "2026-02-28..2026-03-05"}
@@ -32,34 +29,10 @@ def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("sqlalchemy")
     folder = tmp_path_factory.mktemp("assistant") / "project"
     folder.mkdir()
-
-    def broken(columns):
-        hit = columns["day"] >= REFERENCE + 12
-        columns["income"] = columns["income"] / (1 + 11 * hit)
-
-    config(folder, served(41, REFERENCE + 20, rows=100, change=broken))
-    (folder / "backslide.toml").write_text(
-        """
-[model]
-name = "loans"
-label = "label"
-prediction = "prediction"
-scores = { paid = "p_paid" }
-timestamp = "served_at"
-[windows]
-reference = "2026-01-05..2026-02-15"
-current = "2026-02-28..2026-03-05"
-[data]
-source = "log.parquet"
-[watch]
-diagnose = false
-estimate = false
-faults = false
-[alerts]
-urls = ["json://user:tok3nplanted@localhost:1/"]
-""",
-        encoding="utf-8",
-    )
+    alerts = '[alerts]\nurls = ["json://user:tok3nplanted@localhost:1/"]\n'
+    watched_project(folder, more="faults = false\n" + alerts)
+    written = (folder / "backslide.toml").read_text()
+    (folder / "backslide.toml").write_text(written.replace("[data]", f'current = "{PERIODS["current"]}"\n[data]'))
     (folder.parent / "secret.json").write_text("{}")
     assert backslide(folder, "watch", "--as-of", "2026-03-05", "-q").code == 1
     assert backslide(folder, "diagnose", "--quick", "--quiet", "--json", "why.json").code == 1

@@ -3,49 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "monitor"))
-
 import jsonschema
-from streams_of_logs import REFERENCE, config, served
+import pytest
 
 from backslide.cli.errors import run
 from backslide.contracts.watch import WatchReport
+from streams_of_logs import watched_project
 
 
 @pytest.fixture(name="project", scope="module")
 def _project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("project")
-
-    def broken(columns):
-        hit = columns["day"] >= REFERENCE + 12
-        columns["income"] = columns["income"] / (1 + 11 * hit)
-
-    config(folder, served(41, REFERENCE + 20, rows=100, change=broken))
-    (folder / "backslide.toml").write_text(
-        """
-[model]
-name = "loans"
-label = "label"
-prediction = "prediction"
-scores = { paid = "p_paid" }
-timestamp = "served_at"
-[windows]
-reference = "2026-01-05..2026-02-15"
-[data]
-source = "log.parquet"
-[watch]
-diagnose = false
-estimate = false
-faults = false
-""",
-        encoding="utf-8",
-    )
-    return folder
+    return watched_project(tmp_path_factory.mktemp("project"), more="faults = false\n")
 
 
 @pytest.fixture(autouse=True)

@@ -6,50 +6,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from integrations.environments import ROOT, python_with
-
-sys.path.insert(0, str(ROOT / "tests" / "monitor"))
-
-from streams_of_logs import REFERENCE, served
+from streams_of_logs import watched_project
 
 PACKAGES = {"airflow": "apache-airflow", "dagster": "dagster", "prefect": "prefect"}
-TOML = """
-[model]
-name = "loans"
-label = "label"
-prediction = "prediction"
-scores = { paid = "p_paid" }
-timestamp = "served_at"
-[windows]
-reference = "2026-01-05..2026-02-15"
-[data]
-source = "log.parquet"
-[watch]
-diagnose = false
-estimate = false
-"""
-
-
-def project(folder: Path, *, broken: bool) -> None:
-    """A configuration over a log that stays as it was, or breaks after twelve days."""
-
-    def change(columns: dict[str, Any]) -> None:
-        columns["income"] = columns["income"] / (1 + 11 * (columns["day"] >= REFERENCE + 12))
-
-    frame = served(41, REFERENCE + 20, rows=100, change=change if broken else None)
-    frame.drop("label_at").write_parquet(folder / "log.parquet")
-    (folder / "backslide.toml").write_text(TOML, encoding="utf-8")
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["quiet", "broken"])
 @pytest.mark.parametrize("name", PACKAGES)
 def test_the_recipe_tells_an_alarm_from_a_quiet_model(name: str, broken: bool, tmp_path: Path):
     python = python_with(PACKAGES[name])
-    project(tmp_path, broken=broken)
+    watched_project(tmp_path, broken=broken)
     # The command alone is ours: an environment of its own, as where a scheduler calls it.
     command = tmp_path / "backslide"
     source = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])

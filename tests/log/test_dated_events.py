@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,9 +15,7 @@ from backslide.log.reading import open_log
 from backslide.log.rollup import rollup
 from backslide.monitor.annotations import annotation_bodies
 from commands import backslide
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
-from test_watch_pages import incident, look
+from sample_looks import incident, look
 
 pytest.importorskip("deltalake")
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from streams_of_logs import REFERENCE, config, moment, served
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
@@ -23,6 +22,7 @@ from backslide.monitor import notify
 from backslide.monitor.exposition import exposition
 from backslide.store.database import Database, open_database
 from backslide.store.memory import Mute
+from streams_of_logs import REFERENCE, config, moment, served
 
 pytest.importorskip("apprise")
 

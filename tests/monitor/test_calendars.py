@@ -7,11 +7,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from streams_of_logs import REFERENCE, after, config, moment, served
 
 from backslide.contracts.watch import Level, WatchReport
 from backslide.jobs.watch import settings_key, watch
 from backslide.store.database import open_database
+from streams_of_logs import REFERENCE, after, config, moment, served
 
 CHANGES = {"spring": datetime(2026, 3, 29), "autumn": datetime(2026, 10, 25)}
 BERLIN, UTC = "Europe/Berlin", "UTC"

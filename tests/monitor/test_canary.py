@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from streams_of_logs import REFERENCE, config, moment, served
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
@@ -15,6 +14,7 @@ from backslide.jobs.watch import watch
 from backslide.monitor.canary import CanaryWatch
 from backslide.monitor.detect import Rules
 from backslide.store.memory import Book
+from streams_of_logs import REFERENCE, config, moment, served
 
 MODEL = """
 import json, pathlib

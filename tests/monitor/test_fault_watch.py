@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from streams_of_logs import REFERENCE, after, config, moment, served
 
 from backslide.causes.screening import ScreenedFault
 from backslide.contracts.cause import CauseKind
@@ -22,6 +21,7 @@ from backslide.monitor.fault_streams import fault_histories
 from backslide.stats.metrics.metric import METRICS
 from backslide.store.database import Database, open_database
 from backslide.store.memory import Book
+from streams_of_logs import REFERENCE, after, config, moment, served
 
 CLIENTS = np.array(["acme", "globex", "initech", "umbrella"], object)
 LATE = (12.0, 12.0)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from streams_of_logs import REFERENCE, config, moment, served
 
 from backslide.contracts.config import Settings
 from backslide.contracts.watch import WatchReport
 from backslide.jobs.watch import settings_key, watch
 from backslide.monitor import notify
 from backslide.store.database import Database, DatabaseBook, open_database
+from streams_of_logs import REFERENCE, config, moment, served
 
 sqlalchemy = pytest.importorskip("sqlalchemy")
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from streams_of_logs import REFERENCE, after, config, moment, served
 
 from backslide.contracts.errors import BackslideError, ConfigError, InputError
 from backslide.contracts.watch import Incident, Level, WatchReport
 from backslide.jobs.watch import settings_key, watch
 from backslide.store.database import Database, open_database
+from streams_of_logs import REFERENCE, after, config, moment, served
 
 
 @pytest.fixture(name="database")

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from streams_of_logs import REFERENCE, after, moment, served
 
 import backslide as bs
 from backslide.contracts.errors import InputError
 from backslide.jobs.prelude import merge_settings
+from streams_of_logs import REFERENCE, after, moment, served
 
 ROLES = bs.Roles(label="label", prediction="prediction", scores={"paid": "p_paid"}, timestamp="served_at")
 SETTINGS = merge_settings(bs.Settings(), watch={"diagnose": False, "estimate": False, "faults": False})

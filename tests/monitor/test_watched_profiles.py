@@ -98,7 +98,7 @@ def test_profiles_are_watched_without_any_row(world: tuple[Path, pl.DataFrame], 
     stored = watch(elsewhere, replay=True, as_of=present)
     assert [(s.name, s.level) for s in stored.streams] == [(s.name, s.level) for s in rows.streams]
     assert [(i.began, i.level) for i in stored.incidents] == [(i.began, i.level) for i in rows.incidents]
-    assert "got worse" in stored.incidents[-1].diagnosis.sentence  # type: ignore[union-attr]
+    assert "got worse" in stored.incidents[-1].diagnosis.sentence
 
 
 def test_a_look_reads_new_rows_alone_and_ends_as_one_over_all(world: tuple[Path, pl.DataFrame]):

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import polars as pl
 import pytest
 
 import backslide as bs
+import retrain as benchmark
 from backslide.contracts.config import Settings
 from real import worlds
 from scale import runs
 
 pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.rates]
-_SPEC = importlib.util.spec_from_file_location(
-    "retrain_benchmark", Path(__file__).parents[2] / "benchmarks" / "retrain.py"
-)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-benchmark = importlib.util.module_from_spec(_SPEC)
-sys.modules[_SPEC.name] = benchmark  # dataclasses look their module up
-_SPEC.loader.exec_module(benchmark)
 WINDOWS = ("all", "recent", "balanced", "recency")
 
 

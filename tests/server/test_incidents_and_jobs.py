@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import import_module
@@ -10,12 +9,8 @@ from pathlib import Path
 
 import joblib
 import pytest
-from sklearn.dummy import DummyClassifier
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "monitor"))
-
 from running_server import STORES, RunningServer, start, store_url
-from streams_of_logs import REFERENCE, config, served
+from sklearn.dummy import DummyClassifier
 
 from backslide.contracts.errors import InputError, StoreError
 from backslide.server import process, runner, worker
@@ -26,34 +21,15 @@ from backslide.server.schedule import LEASE, Schedule
 from backslide.store.database import utc_now
 from backslide.store.queue import SCHEDULE
 from backslide.store.tables import jobs
+from streams_of_logs import watched_project
 
-CONFIG = """
-[model]
-name = "loans"
-label = "label"
-prediction = "prediction"
-scores = { paid = "p_paid" }
-timestamp = "served_at"
-[windows]
-reference = "2026-01-05..2026-02-15"
-[data]
-source = "log.parquet"
-[watch]
-diagnose = false
-estimate = false
-"""
 URL = "/api/v1/models/loans/incidents/1"
 
 
 @pytest.fixture(name="watched", scope="module", params=STORES)
 def _watched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    folder = tmp_path_factory.mktemp("watched")
-
-    def broken(columns):
-        columns["income"] = columns["income"] / (1 + 11 * (columns["day"] >= REFERENCE + 12))
-
-    config(folder, served(41, REFERENCE + 20, rows=100, change=broken))
-    (folder / "loans.toml").write_text(CONFIG, encoding="utf-8")
+    folder = watched_project(tmp_path_factory.mktemp("watched"))
+    (folder / "backslide.toml").rename(folder / "loans.toml")
     (folder / "broken.toml").write_text("[modell]", encoding="utf-8")
     for server in start(folder, store_url(request), models=["*.toml"]):
         schedule = Schedule(server.context, "one")

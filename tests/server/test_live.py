@@ -7,19 +7,14 @@ import json
 import random
 import re
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "monitor"))
-
 from live import LiveServer
 from sqlalchemy import text
-from streams_of_logs import REFERENCE, config, served
 
 from backslide.contracts.errors import ConfigError
 from backslide.log.reading import open_log
@@ -30,6 +25,7 @@ from backslide.store.database import open_database
 from backslide.store.leases import Leases
 from backslide.store.tables import metadata
 from scale import runs
+from streams_of_logs import REFERENCE, config, served
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "server.md"
 

@@ -35,7 +35,7 @@ def test_the_description_names_every_part(sqlite_server):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore")  # hostile requests make libraries warn; here answers count
 def test_no_server_error_and_no_answer_beside_the_description(sqlite_server):
     headers = sqlite_server.headers("admin")
     sqlite_server.client.post("/api/v1/models/loans/predictions", json={"features": {}}, headers=headers)

@@ -6,46 +6,27 @@ import os
 import shutil
 import sqlite3
 import stat
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "monitor"))
 pytest.importorskip("sqlalchemy")
 from sqlalchemy import text
-from streams_of_logs import REFERENCE, config, served
 
 from backslide.cli import watch as watching
 from backslide.contracts.errors import StoreError
 from backslide.store import database as databases
 from backslide.store.database import open_database
 from commands import backslide
+from streams_of_logs import watched_project
 
-CONFIG = """
-[model]
-name = "loans"
-label = "label"
-prediction = "prediction"
-scores = { paid = "p_paid" }
-timestamp = "served_at"
-[windows]
-reference = "2026-01-05..2026-02-15"
-[data]
-source = "log.parquet"
-[watch]
-diagnose = false
-estimate = false
-"""
 LOOK = ("watch", "-q", "--as-of", "2026-02-25")
 
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
     """A folder in which one look was taken."""
-    folder = tmp_path_factory.mktemp("watched")
-    config(folder, served(41, REFERENCE + 12, rows=100))
-    (folder / "backslide.toml").write_text(CONFIG, encoding="utf-8")
+    folder = watched_project(tmp_path_factory.mktemp("watched"), days=12, broken=False)
     assert backslide(folder, *LOOK).code == 0
     return folder
 

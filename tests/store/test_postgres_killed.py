@@ -11,17 +11,15 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "monitor"))
 pytest.importorskip("sqlalchemy")
 from sqlalchemy import text
-from streams_of_logs import REFERENCE, config, served
-from test_damaged_state import CONFIG
 
 from backslide.cli import watch as watching
 from backslide.store.database import open_database
 from backslide.store.tables import metadata
 from commands import backslide
 from scale import AT_FULL_SIZE, runs
+from streams_of_logs import PROJECT, watched_project
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 LOOK = ("watch", "-q", "--as-of", "2026-03-05", "--json", "out.json")
@@ -44,14 +42,9 @@ sys.exit(main(arguments))
 def project(postgres, tmp_path, monkeypatch, contained):
     """A log with a fault that raises an alarm, watched in an empty database."""
 
-    def broken(columns):
-        columns["income"] = columns["income"] / (1 + 11 * (columns["day"] >= REFERENCE + 12))
-
-    config(tmp_path, served(41, REFERENCE + 17, rows=100, change=broken))
     monkeypatch.setenv("STATE", f"postgresql://{postgres}")
     store = '[store]\nurl = "env:STATE"\n[alerts]\nurls = ["json://127.0.0.1:9/"]\n'
-    (tmp_path / "backslide.toml").write_text(CONFIG + store, encoding="utf-8")
-    yield tmp_path
+    yield watched_project(tmp_path, days=17, more=store)
     database = open_database(f"postgresql://{postgres}", tmp_path)
     with database.engine.begin() as connection:
         for table in [*metadata.tables, "backslide_version"]:
@@ -83,7 +76,7 @@ def test_killed_at_every_step_it_ends_like_a_look_that_was_not(project, postgres
     calm = project / "calm"
     calm.mkdir()
     (project / "log.parquet").rename(calm / "log.parquet")
-    (calm / "backslide.toml").write_text(CONFIG, encoding="utf-8")
+    (calm / "backslide.toml").write_text(PROJECT, encoding="utf-8")
     assert backslide(calm, *LOOK).code == 1
     undisturbed = json.loads((calm / "out.json").read_text(encoding="utf-8"))
     for part in ("streams", "incidents", "status", "summary"):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from running_server import RunningServer, start
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
 from backslide.server.access import COOKIE
 from server_pages import fill

@@ -14,6 +14,22 @@ from backslide.contracts.config import Settings
 
 START = datetime(2026, 1, 5)
 REFERENCE = 42
+PROJECT = """
+[model]
+name = "loans"
+label = "label"
+prediction = "prediction"
+scores = { paid = "p_paid" }
+timestamp = "served_at"
+[windows]
+reference = "2026-01-05..2026-02-15"
+[data]
+source = "log.parquet"
+[watch]
+diagnose = false
+estimate = false
+"""
+"""The configuration file of a ``watched_project``; what is written behind it belongs to [watch], or begins a table of its own."""
 
 
 def served(
@@ -94,6 +110,19 @@ def config(
         **more,
     }
     return Settings.from_dict(data, base=folder)
+
+
+def monthly_income(columns: dict[str, Any]) -> None:
+    """From day 12 after the reference on, ``income`` is that of a month and no longer of a year: an alarm within the week."""
+    columns["income"] = columns["income"] / (1 + 11 * (columns["day"] >= REFERENCE + 12))
+
+
+def watched_project(folder: Path, *, days: int = 20, broken: bool = True, more: str = "") -> Path:
+    """A folder as people have it: the log of ``days`` after the reference, and ``backslide.toml`` with ``more`` behind it."""
+    frame = served(41, REFERENCE + days, rows=100, change=monthly_income if broken else None)
+    frame.drop("label_at").write_parquet(folder / "log.parquet")
+    (folder / "backslide.toml").write_text(PROJECT + more, encoding="utf-8")
+    return folder
 
 
 def after(day: int) -> str:
