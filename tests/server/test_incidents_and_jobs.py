@@ -116,11 +116,27 @@ def test_a_job_diagnoses_two_periods(watched):
         ({"model": "loans", "current": "2026-03-01..2026-03-02", "reference_model": "os:system"}, 403, "trusted"),
         ({"model": "loans", "current": "2026-03-01..2026-03-02", "reference_model": "loans.toml"}, 403, "trusted"),
         ({"model": "loans", "artifacts": {}}, 422, "extra inputs"),
+        ({"model": "loans", "kind": "gate", "quick": True}, 422, "quick: a gate job takes current, reference;"),
+        ({"model": "loans", "kind": "watch", "current": "2026-03-01..2026-03-02"}, 422, "takes nothing else"),
     ],
 )
 def test_what_no_job_may_do(watched, wish, status, words):
     answer = watched.client.post("/api/v1/jobs", json=wish, headers=watched.headers("operate"))
     assert (answer.status_code, words in answer.json()["detail"]) == (status, True), answer.text
+
+
+@pytest.mark.parametrize("kind", ["shadow", "gate", "retrain"])
+def test_a_job_of_each_kind_reads_the_periods_that_were_asked_for(watched, monkeypatch, kind):
+    def fake(*, settings, progress, reference, current):
+        raise InputError(f"{settings.model.name}: {reference} against {current}")
+
+    monkeypatch.setattr(import_module(f"backslide.jobs.{kind}"), kind, fake)
+    wish = {"kind": kind, "model": "loans", "current": "2026-02-28..2026-03-07"}
+    job = watched.client.post("/api/v1/jobs", json=wish, headers=watched.headers("operate")).json()
+    order = JobRunner(watched.context, "one")._order(watched.context.jobs.take("one"))
+    with pytest.raises(InputError, match=r"loans: None against 2026-02-28\.\.2026-03-07"):
+        worker.KINDS[kind](order, print)
+    watched.context.jobs.finish(job["job"], error="over")
 
 
 def test_a_model_file_is_loaded_once_an_administrator_vouched_for_its_contents(watched):

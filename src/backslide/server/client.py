@@ -153,17 +153,29 @@ class Client:
         Raises:
             ServerError: it failed, or is not done after ``patience`` seconds.
         """
-        wish = {"kind": "diagnose", "model": model, "reference": reference, "current": current, "quick": quick}
+        wish = {"reference": reference, "current": current, "quick": quick}
+        return Diagnosis.from_dict(self.run_job("diagnose", model, patience=patience, **wish))
+
+    def run_job(self, kind: str, model: str, *, patience: float = 3600.0, **options: Any) -> Json:
+        """Run ``diagnose``, ``shadow``, ``gate``, ``retrain`` or ``watch`` on the server, and wait for the answer.
+
+        ``options`` are periods (``reference``, ``current``) and what else the API says of the kind; the answer is in the format
+        that the command of the same name publishes.
+
+        Raises:
+            ServerError: it failed, or is not done after ``patience`` seconds.
+        """
+        wish = {"kind": kind, "model": model, **options}
         job = self.call("POST", "/api/v1/jobs", {name: one for name, one in wish.items() if one is not None})["job"]
         end, pause = time.monotonic() + patience, 0.2
         while True:
             state = self.call("GET", f"/api/v1/jobs/{job}")
             if state["status"] == "done":
-                return Diagnosis.from_dict(self.call("GET", f"/api/v1/jobs/{job}/result"))
+                return self.call("GET", f"/api/v1/jobs/{job}/result")
             if state["status"] in ("failed", "cancelled"):
-                raise ServerError(f"the diagnosis {state['status']}: {state['error'] or 'somebody ended it'}")
+                raise ServerError(f"the {kind} job {state['status']}: {state['error'] or 'somebody ended it'}")
             if time.monotonic() > end:
-                raise ServerError(f"the diagnosis is not done after {patience:g} seconds; it goes on as job {job}")
+                raise ServerError(f"the {kind} job is not done after {patience:g} seconds; it goes on as {job}")
             time.sleep(pause)
             pause = min(pause * 1.5, 5.0)
 

@@ -16,7 +16,17 @@ from backslide.server.context import Context
 from backslide.server.problems import ProblemError
 from backslide.store.queue import QueuedJob
 
-JobKind = Literal["diagnose", "shadow", "gate", "watch"]
+JobKind = Literal["diagnose", "shadow", "gate", "retrain", "watch"]
+OPTIONS: dict[JobKind, frozenset[str]] = {
+    "diagnose": frozenset({"reference", "current", "quick", "reference_model"}),
+    "shadow": frozenset({"reference", "current"}),
+    "gate": frozenset({"reference", "current"}),
+    "retrain": frozenset({"reference", "current"}),
+    "watch": frozenset(),
+}
+"""What else may be said about a job of each kind; the rest comes from the configuration of the model."""
+PAIRED: frozenset[JobKind] = frozenset({"diagnose", "retrain"})
+"""Kinds that need a reference as well as what came later."""
 MOST_WAITING = 100
 """Jobs that people asked for; looks of the schedule are bounded by the number of models."""
 PERIOD = "A period, such as 2026-03-01..2026-03-31; the last day is included."
@@ -46,13 +56,15 @@ def submit(context: Context, request: JobRequest, author: str) -> QueuedJob:
             for a full queue.
         BackslideError: nothing of the model can be read yet.
     """
+    _check_options(request)
     if request.model not in context.models.names():
         raise ProblemError(HTTPStatus.NOT_FOUND, f"no model {request.model!r}")
     settings = context.models.settings(request.model)
     for name in ("reference", "current"):
         period = getattr(request, name)
         if period is None:
-            if request.kind == "diagnose" and getattr(settings.windows, name) is None:
+            needed = name in OPTIONS[request.kind] and (name == "current" or request.kind in PAIRED)
+            if needed and getattr(settings.windows, name) is None:
                 words = f"expected {name}, a period such as 2026-03-01..2026-03-31: the configuration names none"
                 raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, words)
             continue
@@ -105,6 +117,15 @@ def trusted_file(context: Context, name: str) -> tuple[str, str]:
     if not context.files.trusted(digest):
         raise ProblemError(HTTPStatus.FORBIDDEN, refusal)
     return str(path), digest
+
+
+def _check_options(request: JobRequest) -> None:
+    """Refuse what a job of this kind would pass over."""
+    idle = sorted(request.model_fields_set - {"kind", "model"} - OPTIONS[request.kind])
+    if idle:
+        allowed = ", ".join(sorted(OPTIONS[request.kind])) or "nothing else"
+        words = f"{', '.join(idle)}: a {request.kind} job takes {allowed}; its configuration says the rest"
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, words)
 
 
 def _check_period(name: str, text: str) -> None:

@@ -66,7 +66,7 @@ def check_binding(settings: Settings, *, protected: bool) -> None:
     if not is_local(settings.server.host) and not protected:
         raise ConfigError(
             f"refusing to listen at {settings.server.host} without authentication; make a token first: "
-            "backslide serve token create NAME --scope admin"
+            "backslide serve token create NAME --scope admin (with the same --config, if any)"
         )
 
 

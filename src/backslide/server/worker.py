@@ -53,6 +53,11 @@ def _settings(order: Json) -> Settings:
     return Settings.from_dict(order["settings"], base=Path(order["base"]))
 
 
+def _windows(order: Json) -> Json:
+    """The periods that were asked for; what is absent comes from the configuration."""
+    return {name: order["request"].get(name) for name in ("reference", "current")}
+
+
 def _diagnose(order: Json, say: Say) -> Json:
     settings, wish = _settings(order), order["request"]
     with tempfile.TemporaryDirectory(prefix="backslide-") as folder:
@@ -64,11 +69,12 @@ def _diagnose(order: Json, say: Say) -> Json:
             # This file alone is trusted: what else the configuration names is not, for it.
             copy = _verified_copy(Path(wish["reference_model"]), wish["digest"], Path(folder))
             model = load_model(copy, trusted=True, task=settings.model.task)
-        windows = {name: wish.get(name) for name in ("reference", "current")}
         # Names of files come from the server alone: no request holds one.
         ask = Path(order["label_requests"], wish["ask"]) if "ask" in wish else None
         quick = bool(wish.get("quick"))
-        answer = diagnose(settings=settings, reference_model=model, quick=quick, ask=ask, progress=say, **windows)
+        answer = diagnose(
+            settings=settings, reference_model=model, quick=quick, ask=ask, progress=say, **_windows(order)
+        )
     moment = datetime.now(UTC).isoformat(timespec="seconds")
     return answer.model_copy(update={"inputs": answer.inputs.model_copy(update={"made": moment})}).to_dict()
 
@@ -76,13 +82,19 @@ def _diagnose(order: Json, say: Say) -> Json:
 def _shadow(order: Json, say: Say) -> Json:
     from backslide.jobs.shadow import shadow
 
-    return shadow(settings=_settings(order), progress=say).to_dict()
+    return shadow(settings=_settings(order), progress=say, **_windows(order)).to_dict()
 
 
 def _gate(order: Json, say: Say) -> Json:
     from backslide.jobs.gate import gate
 
-    return gate(settings=_settings(order), progress=say).to_dict()
+    return gate(settings=_settings(order), progress=say, **_windows(order)).to_dict()
+
+
+def _retrain(order: Json, say: Say) -> Json:
+    from backslide.jobs.retrain import retrain
+
+    return retrain(settings=_settings(order), progress=say, **_windows(order)).to_dict()
 
 
 def _watch(order: Json, say: Say) -> Json:
@@ -115,6 +127,7 @@ KINDS: dict[str, Callable[[Json, Say], Json]] = {
     "diagnose": _diagnose,
     "shadow": _shadow,
     "gate": _gate,
+    "retrain": _retrain,
     "watch": _watch,
     "rollup": _roll_up,
 }

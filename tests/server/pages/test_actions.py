@@ -110,8 +110,13 @@ def test_a_job_can_be_stopped_and_what_failed_says_why(fresh):
 def test_a_look_and_comparisons_are_started_from_the_page(fresh, monkeypatch):
     _known(monkeypatch, fresh.context)
     person = Person(fresh)
-    assert "Compare as configured" in person.get(f"/models/{ALARMED}?tab=models")
-    assert "May the candidate take over?" in words(person.post(f"/models/{ALARMED}/jobs", kind="gate"))
+    assert "Compare two models" in person.get(f"/models/{ALARMED}?tab=models")
+    rows = {"current_from": "2026-03-01", "current_to": "2026-03-09"}
+    assert "May the candidate take over?" in words(person.post(f"/models/{ALARMED}/jobs", kind="gate", **rows))
+    assert fresh.context.jobs.jobs(ALARMED)[0].request == {"current": "2026-03-01..2026-03-09", "quick": False}
+    person.post(
+        f"/models/{ALARMED}/jobs", status=422, kind="retrain", current_from="2026-03-09", current_to="2026-03-01"
+    )
     assert "A look at model-001" in words(person.post(f"/models/{ALARMED}/jobs", kind="watch"))
     fresh.context.jobs.take("me")
     job = fresh.context.jobs.take("me")

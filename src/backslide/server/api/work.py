@@ -13,7 +13,10 @@ from pydantic import BaseModel
 
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.errors import InputError
+from backslide.contracts.gate import Gate
 from backslide.contracts.integrity import Integrity
+from backslide.contracts.retrain import Retrain
+from backslide.contracts.shadow import Shadow
 from backslide.contracts.snapshot import Snapshot
 from backslide.server.api.common import Ingester, ModelName, Operator, Parts, Reader, utc
 from backslide.server.body import PlainText, kind_of, read_body
@@ -48,6 +51,18 @@ class JobList(BaseModel):
     """The newest first."""
 
     jobs: list[JobEntry]
+
+
+class LookResult(BaseModel):
+    """What a look at a model said; the rest stands under ``/api/v1/models/NAME/metrics`` and ``/api/v1/incidents``."""
+
+    status: str
+    """``quiet``, ``watch`` or ``alarm``."""
+    summary: str
+    as_of: str
+
+
+Answer = Diagnosis | Shadow | Gate | Retrain | LookResult
 
 
 class SnapshotReceipt(BaseModel):
@@ -106,7 +121,7 @@ def read_job(context: Parts, _: Reader, job: JobName) -> JobEntry:
     return _entry(_job(context, job))
 
 
-@router.get("/jobs/{job}/result", response_model=Diagnosis, response_description="The answer in its published format.")
+@router.get("/jobs/{job}/result", response_model=Answer, response_description="The answer in its published format.")
 def read_result(context: Parts, _: Reader, job: JobName) -> Response:
     """What a job answered, in the published format of its kind."""
     known = _job(context, job)

@@ -154,12 +154,30 @@ def unmute_streams(
     return _back(view, model_path(model), "unmuted", tab="watching")
 
 
+def _period(word: str, first: str, last: str) -> str:
+    """The period between two days.
+
+    Raises:
+        ProblemError: they are none.
+    """
+    if not first or not last or first > last:
+        words = f"the {word} period needs a first and a last day in this order; choose them again"
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, words)
+    return f"{first}..{last}"
+
+
 @router.post("/models/{slug}/jobs")
 def start_job(
-    view: Operator, context: Parts, slug: str, kind: Annotated[Literal["shadow", "gate", "watch"], Form()]
+    view: Operator,
+    context: Parts,
+    slug: str,
+    kind: Annotated[Literal["shadow", "gate", "retrain", "watch"], Form()],
+    current_from: Name = "",
+    current_to: Name = "",
 ) -> RedirectResponse:
-    """Compare two models, hold a candidate against the gate, or look now."""
-    job = submit(context, JobRequest(kind=kind, model=model_named(context, slug)), view.caller.name)
+    """Compare two models, hold a candidate against the gate, train one, or look now."""
+    wish = {"current": _period("later", current_from, current_to)} if current_from or current_to else {}
+    job = submit(context, JobRequest(kind=kind, model=model_named(context, slug), **wish), view.caller.name)
     return RedirectResponse(view.link(f"/jobs/{job.job}"), SEE)
 
 
@@ -176,13 +194,7 @@ def diagnose(
     """Ask in the background why one period is worse than another."""
     model = model_named(context, slug)
     spans = {"reference": (reference_from, reference_to), "current": (current_from, current_to)}
-    for what, (first, last) in spans.items():
-        if not first or not last or first > last:
-            word = {"reference": "sound", "current": "doubtful"}[what]
-            raise ProblemError(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                f"the {word} period needs a first and a last day in this order; choose them again",
-            )
-    periods = {name: f"{first}..{last}" for name, (first, last) in spans.items()}
+    word = {"reference": "sound", "current": "doubtful"}
+    periods = {name: _period(word[name], *span) for name, span in spans.items()}
     job = submit(context, JobRequest(kind="diagnose", model=model, **periods), view.caller.name)
     return RedirectResponse(view.link(f"/jobs/{job.job}"), SEE)

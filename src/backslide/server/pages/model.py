@@ -136,9 +136,13 @@ def _over_time(view: View, context: Parts, answer: ModelLook, also: list[str]) -
         "reading": _reading(report, view),
         "placeholder": Markup("") if card is None else spark(card["lines"], "the last periods in small"),
         "chosen": _chosen(view, report),
-        "dated": grid_of(report).length == timedelta(days=1),
+        "dated": _dated(report),
         "jobs": [stack.worded(one) for one in asked],
     }
+
+
+def _dated(report: WatchReport) -> bool:
+    return grid_of(report).length == timedelta(days=1)
 
 
 def _reading(report: WatchReport, view: View) -> str:
@@ -200,11 +204,13 @@ def _stack(view: View, context: Parts, answer: ModelLook, _: list[str]) -> Mappi
     return stack.snapshots(context, answer.model, view.query.get("earlier", ""), view.query.get("later", ""))
 
 
-def _models(_: View, context: Parts, answer: ModelLook, __: list[str]) -> Mapping[str, Any]:
+def _models(view: View, context: Parts, answer: ModelLook, _: list[str]) -> Mapping[str, Any]:
     jobs = [stack.worded(one) for one in context.jobs.jobs(answer.model, kinds=("shadow", "gate", "retrain"))]
     return {
         "comparisons": [one for one in jobs if one["kind"] == "shadow"],
         "gates": [one for one in jobs if one["kind"] != "shadow"],
+        "chosen": _chosen(view, answer.report),
+        "dated": _dated(answer.report),
     }
 
 

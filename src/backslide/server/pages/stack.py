@@ -87,6 +87,7 @@ def words_of(job: QueuedJob) -> str:
     named = {
         "shadow": "The current model against the former one",
         "gate": "May the candidate take over?",
+        "retrain": "Is a candidate trained on later rows better?",
         "watch": f"A look at {job.model}",
     }
     return named.get(job.kind, job.kind.capitalize())
