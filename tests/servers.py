@@ -23,6 +23,12 @@ def find_postgres() -> Path | None:
     return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "pg_ctl").exists()), None)
 
 
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 class PostgresServer:
     """A server in a folder of its own."""
 
@@ -33,13 +39,10 @@ class PostgresServer:
         if os.getuid() == 0:  # a server does not run as root
             shutil.chown(self.folder, "nobody")
             self.user = {"user": "nobody"}
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = _free_port()
         word = self.folder / "word"
         word.write_text(SECRET)
         word.chmod(0o644)
-        self.address = f"me:{ESCAPED}@127.0.0.1:{self.port}/postgres"
         self._run("initdb", "-D", f"{self.folder}/data", "-U", "me", "-A", "scram-sha-256", "--pwfile", str(word), "-N")
 
     def _run(self, command: str, *arguments: str) -> None:
@@ -60,6 +63,20 @@ class PostgresServer:
         data = f"{self.folder}/data"
         self._run("pg_ctl", "-D", data, "-w", "-l", f"{self.folder}/log", "-o", options, "start")
 
+    def start_anew(self) -> None:
+        """Take connections at a free port, another one where somebody was quicker to take it."""
+        for _ in range(4):
+            try:
+                return self.start()
+            except RuntimeError:
+                self.port = _free_port()
+        return self.start()
+
+    @property
+    def address(self) -> str:
+        """``user:password@host:port/db`` of it."""
+        return f"me:{ESCAPED}@127.0.0.1:{self.port}/postgres"
+
     def stop(self) -> None:
         """Drop every connection at once."""
         self._run("pg_ctl", "-D", f"{self.folder}/data", "-m", "immediate", "stop")
@@ -73,7 +90,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     pytest.importorskip("psycopg")
     server = PostgresServer(folder)
     try:
-        server.start()
+        server.start_anew()
         yield server
         server.stop()
     finally:

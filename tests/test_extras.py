@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.core
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "backslide"
-SOURCES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_bytes()) for path in PACKAGE.rglob("*.py")}
+SOURCES = [path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")]
 OWN_DEPENDENCIES = ("server/client.py", "server/__init__.py")
 """Modules of the server that need no extra."""
 BEHIND_A_GUARD = {
@@ -47,6 +48,12 @@ LARGE = {
     "keras": {"keras"},
 }
 """Module -> extras that `all` leaves out, because each weighs more than everything else together."""
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Every module of the package, parsed."""
+    return {name: ast.parse((PACKAGE / name).read_bytes()) for name in SOURCES}
 
 
 def modules_of() -> dict[str, str]:
@@ -152,7 +159,7 @@ def test_every_optional_package_is_imported_lazily_and_behind_a_guard():
     assert {"polars", "pandas", "sklearn", "jinja2"} <= core
     found = {
         name: wrong
-        for name, tree in SOURCES.items()
+        for name, tree in trees().items()
         if name not in BEHIND_A_GUARD and (wrong := list(offences(tree, optional, core)))
     }
     assert found == {}
@@ -160,7 +167,7 @@ def test_every_optional_package_is_imported_lazily_and_behind_a_guard():
 
 def test_what_stands_behind_a_guard_is_imported_inside_functions_only():
     names = {"backslide." + one.removesuffix(".py").replace("/", ".") for one in BEHIND_A_GUARD}
-    for name, tree in SOURCES.items():
+    for name, tree in trees().items():
         found = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module in names]
         assert name in BEHIND_A_GUARD or not found, name
 
@@ -210,7 +217,7 @@ def test_a_package_that_cannot_be_imported_says_why_and_other_errors_pass():
 def test_every_extra_that_a_line_names_is_declared():
     calls = [
         node
-        for tree in SOURCES.values()
+        for tree in trees().values()
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("needs", "install")
     ]

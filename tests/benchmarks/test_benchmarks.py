@@ -9,25 +9,13 @@ import sys
 import warnings
 from contextlib import redirect_stdout
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from toy_bench import BENCHMARKS
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def on_path(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-
-
-@pytest.fixture
-def measure(on_path: None):
-    import measure
-
-    return measure
+import measure
 
 
 def run(script: str, *arguments: str) -> str:
@@ -40,15 +28,13 @@ def run(script: str, *arguments: str) -> str:
 
 def once(module: ModuleType, task: str, arguments: tuple[object, ...]) -> Any:
     """A task as its process would do it, in this one."""
-    import measure
-
     with redirect_stdout(io.StringIO()) as stream:
         measure.run_task(module.TASKS[task], [str(argument) for argument in arguments])
     return measure.Run(**json.loads(stream.getvalue().splitlines()[-1]))
 
 
 @pytest.fixture
-def run_here(on_path: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def run_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """A script and its tasks in this process: what they take is not judged here, so imports need not be paid again."""
 
     def run_script(script: str, *arguments: str) -> str:
@@ -107,7 +93,7 @@ def test_diagnose_scaling_prints_its_size_and_finds_the_fault(run_here):
     assert all(float(row[name]) > 0 for name in ("fit s", "answers s", "quiet s", "fault s", "x fit", "peak MB"))
 
 
-def test_time_goes_to_the_step_that_was_announced(on_path: None):
+def test_time_goes_to_the_step_that_was_announced():
     from diagnose_scaling import by_step
 
     taken = by_step(
@@ -116,7 +102,7 @@ def test_time_goes_to_the_step_that_was_announced(on_path: None):
     assert (taken["drift"], taken["explain"], taken["verify"], taken["the rest"]) == (3.0, 5.0, 0.0, 1.5)
 
 
-def test_each_size_is_measured_once(on_path: None):
+def test_each_size_is_measured_once():
     from diagnose_scaling import sizes
 
     assert sizes([5, 10, 20], [2, 4], (10, 4)) == [(5, 4), (10, 4), (20, 4), (10, 2)]
@@ -132,14 +118,14 @@ def test_a_benchmark_that_fails_says_so():
     assert done.returncode != 0
 
 
-def test_ratios_are_of_neighbours(measure):
+def test_ratios_are_of_neighbours():
     runs = [measure.Run(seconds, 1.0) for seconds in (2.0, 9.0, 4.0)]
     yardsticks = [measure.Run(seconds, 1.0) for seconds in (1.0, 3.0, 4.0)]
     assert measure.median_ratio(runs, yardsticks) == 2.0  # of 2, 3 and 1
     assert measure.median_seconds(runs) == 4.0
 
 
-def test_peak_memory_is_of_this_process(measure):
+def test_peak_memory_is_of_this_process():
     before = measure.peak_memory_mb()
     held = bytearray(200 * 2**20)
     held[::4096] = b"x" * len(held[::4096])

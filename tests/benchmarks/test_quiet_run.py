@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from toy_bench import BENCHMARKS
 
 import quiet.answers
 import quiet.environments
@@ -17,7 +18,6 @@ import quiet.render
 import quiet.run
 import quiet.tables
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 RUN = BENCHMARKS / "quiet" / "run.py"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ from faults import sets
 from faults.fault import Scene
 from faults.pipelines import World, make_world
 
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 ROWS = 3_000
 WORDS = (
     "court",

@@ -6,23 +6,15 @@ from pathlib import Path
 
 import pytest
 
+import log_crashes
 from scale import runs
 
 pytest.importorskip("deltalake")
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def crashes(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import log_crashes
-
-    return log_crashes
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments(tmp_path: Path, crashes):
-    proof = crashes.prove(tmp_path, writers=2, records=1500, kills=8, seconds=4.0, seed=2)
+def test_killed_at_random_moments(tmp_path: Path):
+    proof = log_crashes.prove(tmp_path, writers=2, records=1500, kills=8, seconds=4.0, seed=2)
     assert proof.holds, proof
     assert proof.acknowledged > 2500
     assert proof.kills.total() == 8
@@ -30,9 +22,9 @@ def test_killed_at_random_moments(tmp_path: Path, crashes):
 
 @pytest.mark.slow
 @pytest.mark.rates
-def test_killed_many_times(tmp_path: Path, crashes):
+def test_killed_many_times(tmp_path: Path):
     kills = runs(6, 60)
-    proof = crashes.prove(tmp_path, writers=3, records=160 * kills, kills=kills, seconds=runs(30, 60), seed=3)
+    proof = log_crashes.prove(tmp_path, writers=3, records=160 * kills, kills=kills, seconds=runs(30, 60), seed=3)
     assert proof.holds, proof
     assert set(proof.kills) == {"recorder", "rollup", "compact"}
 
@@ -52,6 +44,6 @@ def test_the_proof_can_fail(tmp_path: Path, crashes, monkeypatch: pytest.MonkeyP
         folder.mkdir()
         with monkeypatch.context() as patch:
             patch.setattr(crashes, "KEEPER", fault + crashes.KEEPER)
-            proof = crashes.prove(folder, writers=1, records=600, kills=3, seconds=6.0)
+            proof = log_crashes.prove(folder, writers=1, records=600, kills=3, seconds=6.0)
         assert getattr(proof, what) > 0
         assert not proof.holds

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import errno
 import multiprocessing
 import os
 import pickle
@@ -15,6 +14,7 @@ import pytest
 import backslide as bs
 from backslide.log import recorder as module
 from backslide.log.spool import PORTION
+from disks import FullDisk
 
 
 def lines(folder: Path) -> int:
@@ -140,19 +140,13 @@ def test_closing_and_rotating_beside_writers_loses_no_line(tmp_path: Path, monke
 def test_a_full_disk_makes_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     recorder = bs.Recorder("m", store=tmp_path)
     recorder.record({"x": 1}, "a")
-    write = os.write
-
-    def full(number: int, data: bytes) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", full)
+        patch.setattr(module, "os", FullDisk())
         assert [recorder.record({"x": 1}, "a") for _ in range(50)] == [None] * 50
         assert len(files(tmp_path)) == 1
         patch.setattr(module, "PAUSE", 0.0)
         recorder.record({"x": 1}, "a")
         assert len(files(tmp_path)) == 2
-    assert os.write is write
     assert recorder.record({"x": 1}, "a")
     assert (recorder.stats()["failed"], lines(tmp_path)) == (51, 2)
 

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from backslide.server import body as bodies
+from disks import FullDisk
 
 URL = "/api/v1/models/loans/predictions"
 ONE = {"id": "r-1", "features": {"income": 1.5, "branch": "<script>"}, "prediction": "paid", "scores": {"paid": 0.8}}
@@ -113,11 +114,7 @@ def test_limits(sqlite_server, monkeypatch):
 
 def test_a_disk_that_cannot_be_written_is_no_success(sqlite_server, monkeypatch):
     send(sqlite_server, ONE)
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("backslide.log.recorder.os.write", full)
+    monkeypatch.setattr("backslide.log.recorder.os", FullDisk())
     answer = send(sqlite_server, ONE)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert "No space left" in answer.json()["detail"]

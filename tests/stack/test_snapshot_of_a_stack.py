@@ -7,7 +7,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import jsonschema
 import numpy as np
@@ -154,9 +154,9 @@ def test_two_hundred_columns_stay_under_a_megabyte():
             ("snapshot", lambda: backslide.snapshot(model, wide)),
             ("fit", lambda: clone(model).fit(wide, wide["n0"] > 0)),
         ):
-            start = perf_counter()
+            start = process_time()
             work()
-            spent[what].append(perf_counter() - start)
+            spent[what].append(process_time() - start)
     assert min(spent["snapshot"]) < 4 * min(spent["fit"]), spent
     taken = backslide.snapshot(model, wide)
     jsonschema.validate(taken.to_dict(), taken.json_schema())
