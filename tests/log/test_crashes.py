@@ -30,7 +30,7 @@ def test_killed_many_times(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_the_proof_can_fail(tmp_path: Path, crashes, monkeypatch: pytest.MonkeyPatch):
+def test_the_proof_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A rollup that forgets what it has read doubles rows, and one that skips lines loses some."""
     for fault, what in (
         ("from backslide.log.tables import LogTable; LogTable.read_of = lambda self, file: 0", "doubled"),
@@ -43,7 +43,7 @@ def test_the_proof_can_fail(tmp_path: Path, crashes, monkeypatch: pytest.MonkeyP
         folder = tmp_path / what
         folder.mkdir()
         with monkeypatch.context() as patch:
-            patch.setattr(crashes, "KEEPER", fault + crashes.KEEPER)
+            patch.setattr(log_crashes, "KEEPER", fault + log_crashes.KEEPER)
             proof = log_crashes.prove(folder, writers=1, records=600, kills=3, seconds=6.0)
         assert getattr(proof, what) > 0
         assert not proof.holds
