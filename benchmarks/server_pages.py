@@ -198,14 +198,17 @@ def diagnosis(model: str) -> dict[str, Any]:
 
 
 def paths(model: str, number: int) -> list[str]:
-    """Every page that shows something of a model and one of its incidents, and the lists."""
+    """Every page that shows something of a model and one of its incidents, the lists, and the same as queries of programs."""
     one, incident = f"/models/{model}", f"/models/{model}/incidents/{number}"
     lists = ["/", "/?which=open", "/?q=feature_1", "/?page=4", f"/?model={model}", "/models", "/models?q=07"]
     tabs = [f"{one}?tab={tab}" for tab in ("parts", "inputs", "stack", "models", "watching")]
     own = [one, *tabs, f"{one}/axis.json", f"{one}/numbers", f"{one}/axis.json?also=missing:feature_3"]
+    queries = ["incidents", "incidents?state=new", "models", f"models/{model}/metrics", f"models/{model}/streams"]
     return [
         *lists,
         *own,
+        *(f"/api/v1/{query}" for query in queries),
+        "/metrics",
         incident,
         *(f"{incident}?tab={tab}" for tab in ("report", "rows", "labels")),
         f"{incident}/axis.json",

@@ -45,7 +45,7 @@ def test_figures_are_what_prometheus_reads(server):
             },
             "labels": {"age": 0},
         }
-        book.keep_report(WatchReport.from_dict(report).to_dict())
+        book.keep_report(WatchReport.from_dict(report).to_dict(), [])
     families = {one.name: one for one in text_string_to_metric_families(server.client.get("/metrics").text)}
     records = [one.value for one in families["backslide_records"].samples if one.labels["kind"] == "predictions"]
     assert records == [1.0]

@@ -36,14 +36,14 @@ def with_marks(promise: Promise, incidents: Sequence[Incident]) -> Promise:
     return promise.model_copy(update={"marked_false": false, "marked_note": note})
 
 
+def marked(incident: Incident, entry: IncidentEntry) -> Incident:
+    """An incident with its number and what was said of it."""
+    return incident.model_copy(update={"number": entry.number, "mark": mark_of(entry)})
+
+
 def apply_marks(report: WatchReport, entries: Mapping[str, IncidentEntry]) -> WatchReport:
     """The answer of a look with what was said of its incidents since."""
-    incidents = tuple(
-        one.model_copy(update={"number": entries[one.id].number, "mark": mark_of(entries[one.id])})
-        if one.id in entries
-        else one
-        for one in report.incidents
-    )
+    incidents = tuple(marked(one, entries[one.id]) if one.id in entries else one for one in report.incidents)
     return report.model_copy(update={"incidents": incidents, "promise": with_marks(report.promise, incidents)})
 
 

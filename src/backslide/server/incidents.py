@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -9,11 +10,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from backslide.contracts.watch import Incident, WatchReport
-from backslide.monitor.marks import apply_marks
+from backslide.monitor.marks import apply_marks, marked
 from backslide.server.body import PlainText
 from backslide.server.context import Context
+from backslide.server.looks import LookQueries
 from backslide.server.problems import ProblemError
-from backslide.store.memory import Mute
+from backslide.store.memory import Json, Mute
 
 NewState = Literal["new", "acknowledged", "fixed", "false alarm", "known"]
 MARK_OF: dict[str, str] = {"fixed": "fixed", "false alarm": "false", "known": "known"}
@@ -42,29 +44,31 @@ class MuteRequest(BaseModel):
     """Last day; default: until it is taken back."""
 
 
-def last_report(context: Context, model: str) -> WatchReport:
-    """The answer of a model's last look, with the marks made since.
+def last_report(context: Context, model: str, chosen: Callable[[Json], bool] | None = None) -> WatchReport:
+    """The answer of a model's last look, with the marks made since; of its streams those that are ``chosen``.
 
     Raises:
         ProblemError: 404 where nothing was looked at.
     """
-    data = context.database.reports().get(model)
+    data = context.database.report(model)
     if data is None:
         words = f"nothing was looked at yet for {model!r}; name its configuration in [server] models"
         raise ProblemError(HTTPStatus.NOT_FOUND, words)
+    if chosen is not None:  # hundreds of streams with hundreds of points, of which few are asked for
+        data = {**data, "streams": [one for one in data["streams"] if chosen(one)]}
     return apply_marks(WatchReport.from_dict(data), context.database.incidents(model))
 
 
 def incident_of(context: Context, model: str, number: int) -> Incident:
-    """One incident of the last look.
+    """One incident.
 
     Raises:
         ProblemError: 404 where there is none of this number.
     """
-    for one in last_report(context, model).incidents:
-        if one.number == number:
-            return one
-    raise ProblemError(HTTPStatus.NOT_FOUND, f"no incident {number} of {model!r}")
+    found = LookQueries(context.database).incident(model, number)
+    if found is None:
+        raise ProblemError(HTTPStatus.NOT_FOUND, f"no incident {number} of {model!r}")
+    return marked(Incident.model_validate(found[1]), context.database.incidents(model)[found[0].incident])
 
 
 def change_incident(context: Context, model: str, number: int, change: IncidentChange, author: str) -> None:

@@ -16,6 +16,8 @@ from backslide.contracts.secrets import scrub
 from backslide.contracts.watch import WatchReport
 from backslide.monitor.exposition import exposition
 from backslide.server.context import Context
+from backslide.server.looks import LookQueries
+from backslide.store.memory import Json
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -62,7 +64,12 @@ class Telemetry:
         """Prometheus' text format: of the process, and of the last look at every model."""
         seen = context.desk.last_change()
         if seen != self._seen:
-            reports = [WatchReport.from_dict(data) for data in context.database.reports().values()]
+            ask = LookQueries(context.database)
+            said: dict[str, list[Json]] = {}
+            for model, data, _ in ask.published_incidents():
+                said.setdefault(model, []).append(data)
+            looks = ({**one, "incidents": said.get(one["model"], [])} for one in ask.briefs())
+            reports = [WatchReport.from_dict(data) for data in looks]
             self._models, self._seen = exposition(*reports).encode(), seen
         return generate_latest(self.registry) + self._models
 

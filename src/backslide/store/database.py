@@ -81,6 +81,17 @@ class Database:
         with store_errors(self.engine), self.engine.begin() as connection:
             return entries_of(connection.execute(table.select().where(table.c.model == model)).all())
 
+    def report(self, model: str) -> Json | None:
+        """The answer of a model's last look."""
+        table = named_table("reports")
+        chosen = table.select().where(table.c.model == model).order_by(table.c.changed.desc()).limit(1)
+        with store_errors(self.engine), self.engine.begin() as connection:
+            try:
+                row = connection.execute(chosen).first()
+            except (ValueError, TypeError) as error:
+                raise damaged(f"the table reports holds what cannot be read ({type(error).__name__})") from None
+        return None if row is None else row.report
+
     def reports(self) -> dict[str, Json]:
         """The answer of each model's last look, by its name."""
         table = named_table("reports")

@@ -42,18 +42,20 @@ class IncidentEntry:
     """When it was marked (ISO, UTC)."""
 
 
+def entry_of(row: Any) -> IncidentEntry:
+    """A row of the table of incidents."""
+    return IncidentEntry(
+        row.number,
+        row.mark,
+        row.note or "",
+        tuple((str(stream), str(level), str(period)) for stream, level, period in row.covers or ()),
+        "" if row.marked is None else f"{row.marked:%Y-%m-%dT%H:%M:%SZ}",
+    )
+
+
 def entries_of(rows: Iterable[Any]) -> dict[str, IncidentEntry]:
     """Rows of the table of incidents by name, in the order of their numbers."""
-    return {
-        row.incident: IncidentEntry(
-            row.number,
-            row.mark,
-            row.note or "",
-            tuple((str(stream), str(level), str(period)) for stream, level, period in row.covers or ()),
-            "" if row.marked is None else f"{row.marked:%Y-%m-%dT%H:%M:%SZ}",
-        )
-        for row in sorted(rows, key=lambda row: row.number)
-    }
+    return {row.incident: entry_of(row) for row in sorted(rows, key=lambda row: row.number)}
 
 
 @dataclass(frozen=True)

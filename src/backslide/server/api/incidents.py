@@ -9,8 +9,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from backslide.contracts.watch import Incident, WatchReport
-from backslide.monitor.marks import apply_marks
+from backslide.contracts.watch import Incident
+from backslide.monitor.marks import marked
 from backslide.server.api.common import ModelName, Number, Operator, Parts, Reader, utc
 from backslide.server.body import PlainText
 from backslide.server.context import Context
@@ -23,6 +23,7 @@ from backslide.server.incidents import (
     mute,
     unmute,
 )
+from backslide.server.looks import LookQueries
 from backslide.server.problems import ProblemError, problem_responses
 from backslide.store.desk import CaseFile, State
 
@@ -101,14 +102,10 @@ def list_incidents(
 ) -> IncidentList:
     """Incidents of every model, the latest first."""
     files = context.desk.case_files(model)
-    entries = []
-    for name, data in context.database.reports().items():
-        if model is not None and name != model:
-            continue
-        report = apply_marks(WatchReport.from_dict(data), context.database.incidents(name))
-        entries += [_entry(name, one, files) for one in report.incidents]
+    found = LookQueries(context.database).published_incidents(model or "")
+    entries = [_entry(name, marked(Incident.model_validate(data), entry), files) for name, data, entry in found]
     chosen = [e for e in entries if state in (None, e.state) and (open is None or e.incident.open == open)]
-    return IncidentList(incidents=sorted(chosen, key=lambda e: (e.incident.known_on, e.model), reverse=True))
+    return IncidentList(incidents=chosen)
 
 
 @router.get("/models/{model}/incidents/{number}")

@@ -13,6 +13,7 @@ from backslide.contracts.errors import LogError
 from backslide.contracts.watch import EstimatedPerformance, Labels, Promise, Stream
 from backslide.server.api.common import ModelName, Parts, Reader
 from backslide.server.incidents import last_report
+from backslide.server.looks import LookQueries
 from backslide.server.problems import problem_responses
 
 PERFORMANCE = ("performance", "mature", "estimate", "confidence")
@@ -77,15 +78,15 @@ class EventList(BaseModel):
 @router.get("/models")
 def list_models(context: Parts, _: Reader) -> ModelList:
     """Every model that is configured or has sent something."""
-    configured, reports = context.models.configured(), context.database.reports()
+    configured = context.models.configured()
+    known = {one.model: one for one in LookQueries(context.database).models()}
     heads = []
-    for name in sorted({*context.models.names(), *reports}):
-        report = reports.get(name)
-        head = ModelHead(name=name, configured=name in configured)
-        if report is not None:
-            live = sum(bool(one["open"]) for one in report["incidents"])
-            known = {key: report[key] for key in ("status", "summary", "as_of")}
-            head = head.model_copy(update={**known, "open_incidents": live})
+    for name in sorted({*context.models.names(), *known}):
+        head, look = ModelHead(name=name, configured=name in configured), known.get(name)
+        if look is not None and look.card is not None:
+            card = look.card
+            said = {"status": look.status, "summary": card["summary"], "as_of": card["as_of"]}
+            head = head.model_copy(update={**said, "open_incidents": card["alarms"] + card["signs"]})
         heads.append(head)
     return ModelList(models=heads, errors=context.models.errors)
 
@@ -93,7 +94,7 @@ def list_models(context: Parts, _: Reader) -> ModelList:
 @router.get("/models/{model}/metrics")
 def read_metrics(context: Parts, _: Reader, model: ModelName) -> Metrics:
     """Performance by period: with labels, estimated without, confidence; how labels come; the promise."""
-    report = last_report(context, model)
+    report = last_report(context, model, lambda one: one["kind"] in PERFORMANCE)
     return Metrics(
         model=model,
         metric=report.metric,
@@ -101,7 +102,7 @@ def read_metrics(context: Parts, _: Reader, model: ModelName) -> Metrics:
         labels=report.labels,
         estimated=report.estimated,
         promise=report.promise,
-        streams=[one for one in report.streams if one.kind in PERFORMANCE],
+        streams=list(report.streams),
     )
 
 
@@ -115,7 +116,7 @@ def read_streams(
     until: Annotated[str, Query(max_length=40, description="Last period.")] = "",
 ) -> StreamList:
     """Every figure that is followed, with its expectation and band by period."""
-    report = last_report(context, model)
+    report = last_report(context, model, lambda one: fnmatch.fnmatchcase(one["name"], name))
     streams = [
         one.model_copy(
             update={
@@ -125,7 +126,6 @@ def read_streams(
             }
         )
         for one in report.streams
-        if fnmatch.fnmatchcase(one.name, name)
     ]
     return StreamList(model=model, as_of=report.as_of, streams=streams)
 

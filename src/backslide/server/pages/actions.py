@@ -11,8 +11,8 @@ from fastapi.responses import RedirectResponse
 
 from backslide.server.context import Context
 from backslide.server.jobs import JobRequest, submit
+from backslide.server.looks import ListedIncident
 from backslide.server.pages.parts import Number, Operator, Parts, incident_of, model_named, plain, queries
-from backslide.server.pages.queries import ListedIncident
 from backslide.server.pages.site import View, incident_path, model_path
 from backslide.server.problems import ProblemError
 from backslide.store.memory import Mute

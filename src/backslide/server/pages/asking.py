@@ -16,8 +16,8 @@ from backslide.contracts.files import write_whole
 from backslide.log.label_sample import ANSWER, read_answers
 from backslide.report.render.site import file_name
 from backslide.server.context import Context
+from backslide.server.looks import ListedIncident
 from backslide.server.pages.parts import Number, Operator, Parts, Reader, answer_of, incident_of
-from backslide.server.pages.queries import ListedIncident
 from backslide.server.pages.site import incident_path
 from backslide.server.problems import ProblemError
 from backslide.store.memory import Json

@@ -24,7 +24,7 @@ from backslide.demo.story import SEED, TRAINING
 from backslide.jobs.watch import settings_key, watch
 from backslide.log.recorder import Recorder
 from backslide.log.rollup import roll_up_each
-from backslide.server.pages.queries import PageQueries
+from backslide.server.looks import LookQueries
 from backslide.server.pages.reports import body_of
 from backslide.store.accounts import Accounts
 from backslide.store.database import Database, open_database
@@ -248,7 +248,7 @@ def _look(folder: Path, history: SimulatedHistory, say: Callable[[str], None]) -
 
 def _remember(database: Database, history: SimulatedHistory, say: Callable[[str], None]) -> None:
     """What the desk said of the first incident, and the report of the open one, laid out."""
-    ask, desk = PageQueries(database), Desk(database)
+    ask, desk = LookQueries(database), Desk(database)
     past = history.day(FIRST_FAULT[1]).isoformat()
     for data in ask.incidents_of(DESK):
         if data["level"] == Level.ALARM and data["began"] < past:

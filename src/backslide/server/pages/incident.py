@@ -18,6 +18,7 @@ from backslide.contracts.watch_settings import WatchSettings
 from backslide.monitor.periods import PeriodGrid
 from backslide.report.render.site import file_name
 from backslide.server.context import Context
+from backslide.server.looks import ListedIncident
 from backslide.server.pages import asking, model, words
 from backslide.server.pages.parts import (
     NO_DIAGNOSIS,
@@ -29,7 +30,6 @@ from backslide.server.pages.parts import (
     lost_word,
     queries,
 )
-from backslide.server.pages.queries import ListedIncident
 from backslide.server.pages.reports import body_of, incident_file
 from backslide.server.pages.rows import RowSample, rows_concerned
 from backslide.server.pages.site import View, respond

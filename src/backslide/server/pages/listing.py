@@ -9,8 +9,8 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
 from backslide.contracts import say
+from backslide.server.looks import PAGE, STATES, IncidentFilter, ListedIncident, ListedModel, Which
 from backslide.server.pages.parts import Parts, Reader, commands, lost_word, plain, queries, spark_label
-from backslide.server.pages.queries import PAGE, STATES, IncidentFilter, ListedIncident, ListedModel, Which
 from backslide.server.pages.site import respond
 from backslide.server.pages.sparks import spark
 

@@ -18,6 +18,7 @@ from backslide.monitor.periods import PeriodGrid
 from backslide.monitor.publish import SHOWN
 from backslide.monitor.series import ARRIVAL, ROWS
 from backslide.report.documents.page import PageFact
+from backslide.server.looks import IncidentFilter
 from backslide.server.pages import stack, words
 from backslide.server.pages.axis import axis_data, grid_of, streams_to_draw
 from backslide.server.pages.parts import (
@@ -31,7 +32,6 @@ from backslide.server.pages.parts import (
     plain,
     queries,
 )
-from backslide.server.pages.queries import IncidentFilter
 from backslide.server.pages.site import View, respond
 from backslide.server.pages.sparks import spark
 

@@ -16,8 +16,8 @@ from backslide.monitor.marks import apply_marks
 from backslide.report.render.site import file_name
 from backslide.server.access import Caller, require
 from backslide.server.context import Context, context_of
+from backslide.server.looks import ListedIncident, LookQueries
 from backslide.server.pages.axis import grid_of
-from backslide.server.pages.queries import ListedIncident, PageQueries
 from backslide.server.pages.site import View
 from backslide.server.pages.sparks import spark
 from backslide.server.problems import ProblemError
@@ -62,9 +62,9 @@ class ModelLook:
     report: WatchReport
 
 
-def queries(context: Context) -> PageQueries:
+def queries(context: Context) -> LookQueries:
     """The queries of pages on the server's database."""
-    return PageQueries(context.database)
+    return LookQueries(context.database)
 
 
 def model_named(context: Context, slug: str) -> str:

@@ -21,8 +21,8 @@ from backslide.report.documents.page import Page
 from backslide.report.documents.watch_site import incident_page
 from backslide.report.render.answer import page_of
 from backslide.report.render.html import page_body, page_html
+from backslide.server.looks import LookQueries
 from backslide.server.pages.parts import ModelLook
-from backslide.server.pages.queries import PageQueries
 from backslide.store.memory import Json
 
 MOST_IN_MEMORY = 24
@@ -43,7 +43,7 @@ def answer_from(document: Json) -> PublishedDocument:
     return ANSWERS.get(str(document.get("format")), Diagnosis).from_dict(document)
 
 
-def body_of(ask: PageQueries, key: tuple[str, ...], document: Callable[[], Json | None]) -> Markup | None:
+def body_of(ask: LookQueries, key: tuple[str, ...], document: Callable[[], Json | None]) -> Markup | None:
     """An answer as a part of a page; ``key`` names it and changes when it does. None where there is none."""
     digest = hashlib.sha256("\0".join((__version__, *key)).encode()).hexdigest()
     with _lock:

@@ -1,4 +1,4 @@
-"""What pages read: few rows, by index, of tables that each look keeps ready."""
+"""What pages and programs read: few rows, by index, of tables that each look keeps ready."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backslide.report.render.site import file_name
 from backslide.store.aggregates import read_series
 from backslide.store.database import insert_once, utc_now
 from backslide.store.desk import OF_MARK, State
-from backslide.store.memory import Json
+from backslide.store.memory import IncidentEntry, Json, entry_of
 from backslide.store.records import Records
 from backslide.store.tables import diagnoses, incident_details, incidents, looks, mutes, renderings
 
@@ -90,8 +90,8 @@ class ListedModel:
     changed: datetime | None = None
 
 
-class PageQueries(Records):
-    """Queries of pages, each one transaction."""
+class LookQueries(Records):
+    """Queries of pages and programs, each one transaction."""
 
     def incidents(self, wish: IncidentFilter) -> tuple[list[ListedIncident], int]:
         """A page of incidents, those that ask for somebody first, and how many there are in all."""
@@ -178,6 +178,21 @@ class PageQueries(Records):
         chosen = select(incident_details.c.data).where(incident_details.c.model == model)
         with self.transaction() as connection:
             return list(connection.execute(chosen.order_by(incident_details.c.known_on)).scalars())
+
+    def published_incidents(self, model: str = "") -> list[tuple[str, Json, IncidentEntry]]:
+        """Everything that was published of incidents and what was said of them since, of a model or of all, the latest first."""
+        said = [incidents.c[name] for name in ("model", "incident", "number", "mark", "note", "covers", "marked")]
+        chosen = select(*said, incident_details.c.data).select_from(_JOINED)
+        if model:
+            chosen = chosen.where(incidents.c.model == model)
+        with self.transaction() as connection:
+            rows = connection.execute(chosen.order_by(desc(incident_details.c.known_on), incidents.c.model)).all()
+        return [(row.model, row.data, entry_of(row)) for row in rows]
+
+    def briefs(self) -> list[Json]:
+        """The last answer of every model, without points and incidents."""
+        with self.transaction() as connection:
+            return list(connection.execute(select(looks.c.brief).order_by(looks.c.model)).scalars())
 
     def series(
         self, book: str, streams: Sequence[str], first: int | None = None, last: int | None = None
