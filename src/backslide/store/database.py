@@ -85,22 +85,21 @@ class Database:
         """The answer of a model's last look."""
         table = named_table("reports")
         chosen = table.select().where(table.c.model == model).order_by(table.c.changed.desc()).limit(1)
-        with store_errors(self.engine), self.engine.begin() as connection:
-            try:
-                row = connection.execute(chosen).first()
-            except (ValueError, TypeError) as error:
-                raise damaged(f"the table reports holds what cannot be read ({type(error).__name__})") from None
-        return None if row is None else row.report
+        return next((row.report for row in self._reports(chosen)), None)
 
     def reports(self) -> dict[str, Json]:
         """The answer of each model's last look, by its name."""
         table = named_table("reports")
+        return dict(
+            sorted({row.model: row.report for row in self._reports(table.select().order_by(table.c.changed))}.items())
+        )
+
+    def _reports(self, chosen: Any) -> Sequence[Any]:
         with store_errors(self.engine), self.engine.begin() as connection:
             try:
-                rows = connection.execute(table.select().order_by(table.c.changed)).all()
+                return connection.execute(chosen).all()
             except (ValueError, TypeError) as error:
                 raise damaged(f"the table reports holds what cannot be read ({type(error).__name__})") from None
-        return dict(sorted({row.model: row.report for row in rows}.items()))
 
     def close(self) -> None:
         """Close every connection."""
