@@ -11,10 +11,10 @@ from sqlalchemy import and_, case, desc, func, not_, or_, select
 
 from backslide.report.render.site import file_name
 from backslide.store.aggregates import read_series
-from backslide.store.database import insert_once, utc_now
 from backslide.store.desk import OF_MARK, State
 from backslide.store.memory import IncidentEntry, Json, entry_of
 from backslide.store.records import Records
+from backslide.store.statements import insert_once, utc_now
 from backslide.store.tables import diagnoses, incident_details, incidents, looks, mutes, renderings
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +16,10 @@ from backslide.contracts.errors import ConfigError, StoreError
 from backslide.contracts.extras import needs
 from backslide.contracts.secrets import remember, scrub, scrubbed
 from backslide.store.memory import RESTORE, Book, IncidentEntry, Json, Kind, Message, Mute, damaged, entries_of
+from backslide.store.statements import insert_once, named_table, utc_now
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine, Table
+    from sqlalchemy import Connection, Engine
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 DEFAULT = "backslide.db"
@@ -369,17 +369,6 @@ class DatabaseBook(Book):
             return insert_once(connection, name, _clean(values))
 
 
-def insert_once(connection: Connection, name: str, values: Json) -> int:
-    """Insert a row unless its key is there; returns rows inserted."""
-    with needs("watch", "watching"):
-        from sqlalchemy.dialects import postgresql, sqlite
-
-    dialect = postgresql if connection.engine.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(named_table(name)).values(**values).on_conflict_do_nothing()
-    # Of an insertion the driver of PostgreSQL counts the rows only where it is asked to.
-    return max(int(connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount), 0)
-
-
 _TEXTS = ("title", "body", "error", "reason", "summary", "note")
 """Columns of sentences; those of sums hold the user's own values, which are compared."""
 
@@ -388,15 +377,3 @@ def _clean(values: Mapping[str, Any]) -> dict[str, Any]:
     """What is written, without credentials: sources are addresses, and errors of others quote them."""
     clean = {name: scrub(text) if name in _TEXTS and isinstance(text, str) else text for name, text in values.items()}
     return clean | {name: scrubbed(clean[name]) for name in ("settings", "finding", "report") if name in clean}
-
-
-def named_table(name: str) -> Table:
-    """A table by its name."""
-    from backslide.store.tables import metadata
-
-    return metadata.tables[name]
-
-
-def utc_now() -> datetime:
-    """The present as the tables hold it: UTC without a zone."""
-    return datetime.now(UTC).replace(tzinfo=None)

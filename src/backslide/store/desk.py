@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Literal
 
 from backslide.contracts.extras import needs
-from backslide.store.database import named_table, utc_now
 from backslide.store.memory import Mute
 from backslide.store.records import Records
+from backslide.store.statements import named_table, utc_now
 
 State = Literal["new", "acknowledged", "fixed", "false alarm"]
 OF_MARK: dict[str, State] = {"false": "false alarm", "fixed": "fixed", "known": "acknowledged"}

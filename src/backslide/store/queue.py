@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from backslide.contracts.secrets import scrub
-from backslide.store.database import named_table, utc_now
 from backslide.store.memory import Json
 from backslide.store.records import Records
+from backslide.store.statements import named_table, utc_now
 
 LIVE = ("waiting", "running")
 SILENT_SECONDS = 120

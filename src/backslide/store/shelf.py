@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
-from backslide.store.database import insert_once, named_table, utc_now
 from backslide.store.memory import Json
 from backslide.store.records import Records
+from backslide.store.statements import insert_once, named_table, utc_now
 
 MOST = 500
 
