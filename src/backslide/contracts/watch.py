@@ -38,6 +38,8 @@ StreamKind = Literal[
 ]
 
 
+Origin = Literal["world", "model", "labels", "data", "unsure"]
+"""Where an incident comes from: inputs or their meaning, the model or its stack, those who label, or broken inputs."""
 Mark = Literal["false", "fixed", "known"]
 """What a person may say of an incident: nothing was wrong, it is mended, or it is known and nobody need be called."""
 
@@ -108,6 +110,8 @@ class IncidentDiagnosis(Value):
     features: tuple[str, ...] = ()
     report: str | None = None
     """File of its report."""
+    origin: Origin | None = None
+    """What moved; ``unsure`` where the rows cannot tell, None where nothing is shown to have got worse."""
 
 
 class IncidentMark(Value):

@@ -16,6 +16,7 @@ from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.errors import BackslideError
 from backslide.contracts.watch import IncidentDiagnosis, Level
 from backslide.jobs.diagnose import diagnose
+from backslide.jobs.origin import Witnesses, find_origin
 from backslide.monitor.incidents import Group, identity, sentence
 from backslide.monitor.periods import PeriodGrid
 from backslide.monitor.rows import PeriodRows, between, plain
@@ -36,6 +37,7 @@ def investigate(
     last: int | None,
     recover_after: int,
     reference_model: Any = None,
+    witnesses: Witnesses,
 ) -> None:
     """Diagnose every alarm that has no finding yet, and keep what was found.
 
@@ -55,6 +57,7 @@ def investigate(
             group,
             grid,
             reference_model,
+            witnesses,
         )
         with book.transaction():
             book.keep_finding(name, finding.model_dump(mode="json"))
@@ -70,7 +73,13 @@ def _stretch(group: Group, last: int | None, recover_after: int) -> tuple[int, i
 
 
 def _finding(
-    settings: Settings, rows: PeriodRows, book: Book, group: Group, grid: PeriodGrid, model: Any
+    settings: Settings,
+    rows: PeriodRows,
+    book: Book,
+    group: Group,
+    grid: PeriodGrid,
+    model: Any,
+    witnesses: Witnesses,
 ) -> IncidentDiagnosis:
     text = sentence(group.speaker, grid)
     if (
@@ -78,7 +87,11 @@ def _finding(
     ):  # the same rows are answered otherwise: nothing is left to find out
         kind = CauseKind.MODEL_CHANGE
         return IncidentDiagnosis(
-            verdict="model_change", sentence=text, decision=f"roll back: {kind.remedy}", kind=kind.value
+            verdict="model_change",
+            sentence=text,
+            decision=f"roll back: {kind.remedy}",
+            kind=kind.value,
+            origin="model",
         )
     try:
         sides = (plain(rows.reference) if rows.stored is None else rows.stored), rows.stored_later or plain(rows.later)
@@ -95,17 +108,23 @@ def _finding(
         summary = text
     else:
         summary = text if first is None else f"{text[:-1]}: {first.summary}"
-    reason = diagnosis.decision.reason
+    origin, settle = find_origin(diagnosis, min(m.began for m in group.members), witnesses)
     return IncidentDiagnosis(
         verdict=diagnosis.verdict.value,
         sentence=say.sentence(summary),
-        decision=f"{diagnosis.decision.action.value.replace('_', ' ')}: {reason}"
-        if reason
-        else diagnosis.decision.action.value,
+        decision=_decision(diagnosis, settle),
         kind=None if first is None else first.kind.value,
         features=() if first is None else first.features,
         report=report,
+        origin=origin,
     )
+
+
+def _decision(diagnosis: Diagnosis, settle: str) -> str:
+    """What to do, why, and what would settle what is not known."""
+    action, reason = diagnosis.decision.action.value.replace("_", " "), diagnosis.decision.reason
+    text = f"{action}: {reason}" if reason else action
+    return f"{text.rstrip('.')}; {settle}" if settle else text
 
 
 def _names(group: Group, diagnosis: Diagnosis) -> bool:

@@ -22,6 +22,7 @@ from backslide.engine.columns import names
 from backslide.engine.sources.errors import reading
 from backslide.engine.window import WindowPair
 from backslide.jobs.investigate import investigate
+from backslide.jobs.origin import Witnesses
 from backslide.jobs.prelude import Progress, silent
 from backslide.models.user_code import limit_calls
 from backslide.monitor import completeness, expectation, notify
@@ -98,7 +99,9 @@ def watch(
     say("judging every stream")
     tracks, groups = look.judge()
     if settings.watch.diagnose:
+        saved = settings.artifacts.reference_model if reference_model is None else reference_model
         more = {"last": look.last, "recover_after": look.recover_after, "reference_model": reference_model}
+        more["witnesses"] = Witnesses(saved is not None, look.canary)
         investigate(settings, look.rows, memory, groups, look.grid, say, **more)
     memory.number(identity(group, look.grid) for group in groups)
     if not replay:
@@ -233,7 +236,8 @@ class _Inspection:
         self.held = dict(self.rows.held) if self.rows.held is not None else count_periods(frame)
         complete = sorted(n for n in self.held if self._complete(n, max(self.held)))
         self.last = complete[-1] if complete else None
-        fresh = [n for n in complete if n not in self.book.periods("inputs")]
+        frozen = self.book.periods("inputs")
+        fresh = [n for n in complete if n not in frozen]
         if fresh:
             sums = sums_of(self.both.current, self.grid, self.wanted, fresh, reference=False)
             if self.expected is not None:

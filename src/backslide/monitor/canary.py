@@ -101,6 +101,20 @@ class CanaryWatch:
             book.freeze("canary", {last: canary.later[last]})
         return canary
 
+    def same_since(self, period: int) -> bool:
+        """Whether the model was asked before a period and is answering as it did since."""
+        numbers = sorted(self.later)
+        if not numbers or numbers[0] >= period or numbers[-1] < period:
+            return False
+        before = [self.later[n] for n in numbers if n < period]
+        moved, answered = (sum(one[key] for one in before) for key in ("moved", "answered"))
+        differed, alike = (
+            self.first["noise"] + moved + 0.5,
+            self.first["rows"] - self.first["noise"] + answered - moved + 0.5,
+        )
+        last = self.later[numbers[-1]]
+        return float(stats.betabinom.sf(last["moved"] - 1, last["answered"], differed, alike)) > BACK
+
     def track(self, rules: Rules, headline: str, *, share: bool) -> Track:
         """The share of rows that are answered otherwise, through its detector."""
         numbers = sorted(self.later)

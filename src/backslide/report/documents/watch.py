@@ -31,6 +31,13 @@ VERDICT = {
     Level.ALARM: ("Alarm", "✗", "degraded"),
 }
 """Word, sign (differs in shape) and tone."""
+ORIGIN = {
+    "world": "the world: inputs, or what they mean",
+    "model": "the model, or what serves it: not the world",
+    "labels": "the labels: those who give them, not the world",
+    "data": "the data that the model is given",
+    "unsure": "not certain",
+}
 MOST_STREAMS = 12
 """Streams listed; the rest are in the JSON."""
 MOST_MEMBERS = 4
@@ -187,6 +194,9 @@ def incident_card(one: Incident) -> Card:
         Row("when", (f"began {one.began}, known {one.known_on}",)),
         Row("also", (*others[:MOST_MEMBERS], *more)),
         Row("at that time", one.events),
+        Row(
+            "what moved", (ORIGIN[diagnosis.origin],) if diagnosis is not None and diagnosis.origin is not None else ()
+        ),
         Row("do now", (diagnosis.decision,) if diagnosis is not None and diagnosis.decision else (), strong=True),
         Row("report", (diagnosis.report,) if diagnosis is not None and diagnosis.report else ()),
     )

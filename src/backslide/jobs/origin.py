@@ -1,0 +1,60 @@
+"""What moved in an incident: the world, the model, the labels or the data; or that it cannot be told.
+
+The diagnosis says what the rows show. Two things it cannot know by itself. Whether another model answers shows in fixed rows that
+the model is asked about again, or in a saved model that reproduces what was served; without either, a relation that changed may
+as well be another model. And with two classes, or with numbers, a changed relation looks like changed labelling: only from three
+classes on do rows that are labelled otherwise leave the other classes, and what the model says, as they were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backslide.contracts.cause import Cause, CauseKind, Confidence
+from backslide.contracts.diagnosis import Action, Diagnosis
+from backslide.contracts.watch import Origin
+from backslide.monitor.canary import CanaryWatch
+
+LEAST_CLASSES = 3
+"""Classes from which on labels given otherwise can be told from a changed relation."""
+ALIKE = "whether the world or the labels moved cannot be told by the rows: compare some of the labels with their source"
+UNKNOWN_MODEL = (
+    "whether the world or the model moved cannot be told: name the saved model under [artifacts] reference_model, or "
+    "let [watch.canary] ask about fixed rows"
+)
+
+
+@dataclass(frozen=True)
+class Witnesses:
+    """What is known beside the rows."""
+
+    saved_model: bool
+    canary: CanaryWatch | None
+
+    def know_the_model(self, since: int) -> bool:
+        """Whether another model that answers since a period would have shown."""
+        return self.saved_model or (self.canary is not None and self.canary.same_since(since))
+
+
+def find_origin(diagnosis: Diagnosis, since: int, witnesses: Witnesses) -> tuple[Origin | None, str]:
+    """What moved since a period, and where that cannot be told what would tell it; None where nothing got worse."""
+    if not diagnosis.verdict.bad:
+        return None, ""
+    cause = diagnosis.causes[0] if diagnosis.causes else None
+    if cause is None or cause.confidence == Confidence.SUSPECTED:
+        return "unsure", "" if witnesses.know_the_model(since) else UNKNOWN_MODEL
+    if cause.kind.family == "data fault":
+        return "data", ""
+    if cause.kind.family == "our own change":
+        return "model", ""
+    return _of_the_world(diagnosis, cause, since, witnesses)
+
+
+def _of_the_world(diagnosis: Diagnosis, cause: Cause, since: int, witnesses: Witnesses) -> tuple[Origin, str]:
+    if cause.kind != CauseKind.CONCEPT_DRIFT:
+        return "world", ""
+    if not witnesses.know_the_model(since):
+        return "unsure", UNKNOWN_MODEL
+    if diagnosis.decision.action == Action.RELABEL:
+        return "labels", ""
+    return ("world", "") if len(diagnosis.inputs.classes) >= LEAST_CLASSES else ("unsure", ALIKE)
