@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from backslide.contracts.errors import LogError
 from backslide.log.columns import plain_names
+from backslide.log.label_index import LabelIndex
 from backslide.log.parse_rows import EXTRA, FEATURE, SCORE
 from backslide.log.paths import REVIEW, TABLES, is_uri, models_of, table_of
 from backslide.log.tables import PARTITION, LogTable
 
-MANY = 100
-"""Labels of one prediction from which it is not asked on which days they came."""
 OWN = ("id", "at", "version", "prediction", "label", "label_at", "label_source")
 """Columns of the log itself; a feature of such a name is called ``feature_...`` when read."""
 
@@ -29,7 +27,7 @@ class Log:
         self.name = name
         self._tables = {table: LogTable(table_of(store, name, table), table) for table in TABLES}
         self._numbers: dict[str, bool] = {}
-        self._where: tuple[np.ndarray[Any, np.dtype[np.uint64]], pl.Series] | None = None
+        self._index: LabelIndex | None = None
         if not self._tables["predictions"].there:
             raise LogError(
                 f"nothing of {name!r} has been rolled up in {os.fspath(store)!r}; run `backslide log rollup --store ...` first"
@@ -62,13 +60,10 @@ class Log:
             return rows.select(*columns[:4], *nothing, *columns[4:])
         latest = self._tables["labels"].scan()
         if ids is not None:  # few of all labels, found once
-            latest = (
-                self._labels_of(ids["id"])
-                .select(_LABEL)
-                .join(ids.lazy(), on="id", how="semi")
-                .collect(engine="streaming")
-                .lazy()
-            )
+            if self._index is None:
+                self._index = LabelIndex(latest)
+            own = self._index.of(ids["id"]).join(ids.lazy(), on="id", how="semi")
+            latest = own.collect(engine="streaming").lazy()
         latest = _last(latest, latest.select("id").collect(engine="streaming"), "at", "recorded", "place")
         latest = latest.select(
             "id",
@@ -123,7 +118,7 @@ class Log:
     def add_labels(self, rows: pl.DataFrame) -> None:
         """Labels that came another way than through a recorder, in one commit; columns as in the table."""
         self._tables["labels"].append(rows)
-        self._numbers, self._where = {}, None
+        self._numbers, self._index = {}, None
 
     def events(self) -> pl.LazyFrame:
         """``at`` and ``text`` of every event; one that was sent twice counts once."""
@@ -137,24 +132,6 @@ class Log:
     def counts(self) -> dict[str, int]:
         """Rows of every table."""
         return {name: table.rows() for name, table in self._tables.items()}
-
-    def _labels_of(self, ids: pl.Series) -> pl.LazyFrame:
-        """The days of labels on which some of these have one; labels of a prediction may have come on any day."""
-        rows = self._tables["labels"].scan()
-        if self._where is None:
-            answered = rows.select("id", PARTITION).collect()
-            digests = answered["id"].hash().to_numpy()
-            order = np.argsort(digests)
-            self._where = digests[order], answered[PARTITION].gather(order)
-        digests, days = self._where
-        wanted = np.sort(ids.hash().to_numpy())  # in order they are found several times as fast
-        first, behind = np.searchsorted(digests, wanted), np.searchsorted(digests, wanted, side="right")
-        most = int((behind - first).max(initial=0))
-        if most > MANY:
-            return rows
-        places = [first[first + k < behind] + k for k in range(most)]
-        partitions = days.gather(np.concatenate([np.empty(0, dtype=np.int64), *places])).unique()
-        return rows.filter(pl.col(PARTITION).is_in(partitions.implode(), nulls_equal=True))
 
     def _answer(self, kind: str, text: str, number: str) -> pl.Expr:
         """Numbers where every text of a table has one, else texts."""
@@ -207,7 +184,6 @@ def _unique(ids: pl.Series) -> bool:
     return not bool((digests[1:] == digests[:-1]).any()) or ids.n_unique() == len(ids)
 
 
-_LABEL = ["id", "at", "value", "number", "source", "recorded", "place"]
 _NO_LABEL: dict[str, pl.DataType] = {"label": pl.String(), "label_at": _TIME, "label_source": pl.String()}
 
 
