@@ -157,11 +157,11 @@ def seen(harm: float = 0.03, low: float = 0.01, *, harmful: bool = True, periods
 
 
 def raised(
-    later: list[FaultReading], reference: list[FaultReading] | None = None
+    later: list[FaultReading], reference: list[FaultReading] | None = None, rules: Rules = RULES
 ) -> list[tuple[Level, int, int | None]]:
     of_reference = [reading()] * 14 if reference is None else reference
     histories = fault_histories(
-        {n - 20: one for n, one in enumerate(of_reference)}, dict(enumerate(later)), METRICS["accuracy"], 0.01, RULES
+        {n - 20: one for n, one in enumerate(of_reference)}, dict(enumerate(later)), METRICS["accuracy"], 0.01, rules
     )
     return [(one.level, one.raised, one.closed) for history in histories for one in history.track.raised]
 
@@ -173,6 +173,12 @@ def test_one_clear_reading_is_an_alarm_and_an_unclear_one_an_early_sign():
     assert raised([unclear] * 30) == [(Level.WATCH, 0, None)]
     assert raised([unclear] * 3 + [reading(seen())]) == [(Level.ALARM, 3, None)]
     assert raised([reading(seen(0.0, -0.01, harmful=False))] * 9) == []
+
+
+def test_looks_by_the_hour_call_at_the_first_clear_reading_as_looks_by_the_day_do():
+    hourly = replace(RULES, periods_a_year=24 * RULES.periods_a_year)
+    assert raised([reading(), reading(seen())], rules=hourly) == [(Level.ALARM, 1, None)]
+    assert raised([reading(seen(low=-0.01))] * 30, rules=hourly) == [(Level.WATCH, 0, None)]
 
 
 def test_what_stands_still_for_weeks_in_the_reference_as_well_calls_nobody():

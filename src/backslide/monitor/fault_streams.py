@@ -33,8 +33,10 @@ from backslide.stats.change.sequential import Periods, alarm_limit
 from backslide.stats.metrics.metric import Metric
 
 CHANCE = 2e-5
-"""Chance that a period of nothing new reads as a harmful certain fault that the reference never shows: a belief, which
-``benchmarks/fault_streams.py`` holds against quiet readings, and which the reference's own readings correct upwards."""
+"""Chance that a day of nothing new reads as a harmful certain fault that the reference never shows: a belief, which
+``benchmarks/promise.py`` holds against quiet readings, and which the reference's own readings correct upwards. Of shorter
+periods it is as many times smaller: a day has no more chances of being misread for being looked at more often."""
+DAYS_A_YEAR = 365.25
 UNCLEAR_CHANCE = 0.02
 """The same where the interval of the harm holds zero, and where the reference has few readings: it takes three runs."""
 FEW = 10
@@ -73,13 +75,16 @@ class Precedents:
     columns: Counter[tuple[str, bool]]
     restless: frozenset[bool]
     """Where any column is called with harm that is clear of zero."""
+    surprise: float = CHANCE
+    """Chance of a reading of nothing new to be clear and harmful."""
 
     @classmethod
-    def of(cls, reference: Mapping[int, FaultReading]) -> Precedents:
+    def of(cls, reference: Mapping[int, FaultReading], periods_a_year: float = DAYS_A_YEAR) -> Precedents:
         """Of the readings that had enough rows."""
         each = [{(c, f.marked) for f in one.faults for c in f.features} for one in reference.values()]
         clear = {f.marked for one in reference.values() for f in one.faults if _clear(f)}
-        return cls(len(reference), Counter(item for one in each for item in one), frozenset(clear))
+        surprise = CHANCE * min(DAYS_A_YEAR / periods_a_year, 1.0)
+        return cls(len(reference), Counter(item for one in each for item in one), frozenset(clear), surprise)
 
     def count(self, fault: ScreenedFault) -> int:
         """Readings of the reference that call any of the fault's columns, on rows marked likewise."""
@@ -88,7 +93,7 @@ class Precedents:
     def chance(self, fault: ScreenedFault | None) -> float:
         """Of a hit while nothing is broken; without a fault, of one that is clear and new."""
         sure = fault is None or (_clear(fault) and self.readings >= FEW)
-        belief = (CHANCE if sure else UNCLEAR_CHANCE) * WEIGHT
+        belief = (self.surprise if sure else UNCLEAR_CHANCE) * WEIGHT
         seen = 0 if fault is None else max(self.count(fault), int(fault.marked in self.restless))
         return (belief + seen) / (WEIGHT + self.readings)
 
@@ -107,7 +112,7 @@ def fault_histories(
 ) -> list[FaultHistory]:
     """Every fault that later periods showed, the latest first; none that costs nothing and that the reference shows as well."""
     reference, read = _readable(reference), _readable(later)
-    precedents = Precedents.of(reference)
+    precedents = Precedents.of(reference, rules.periods_a_year)
     new = (one for n in read for one in read[n].faults if one.harmful or not precedents.count(one))
     keys = dict.fromkeys(map(_key, new))
     found = []
