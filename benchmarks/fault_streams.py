@@ -119,7 +119,7 @@ def stories(number: int) -> Iterator[Case]:
             own = (columns[DAY] >= first) & (columns["client"] == "b")
             columns["amount"] = np.where(own, np.round(columns["amount"] * 100), columns["amount"])
 
-        story = unlabelled(simulated(seed, first + BY, cents))
+        story = unlabelled(simulated(seed, first + BY + 1, cents))
         yield Case("cents", story, "unit_change", ("amount",), "b", f"seed {seed}", None, QUIET_OF_STORIES)
 
 
@@ -129,7 +129,7 @@ def planted(name: str, model: str, cache: Path | None, *, shuffled: bool) -> Ite
     for place, kind in enumerate(PLANTED):
         rng = np.random.default_rng([place, 5])
         story = real(world, rng, shuffled=shuffled)
-        made = plant(world, story, kind, rng, QUIET, BY)
+        made = plant(world, story, kind, rng, QUIET, BY + 1)  # a day is over once rows of the next one are there
         if made is not None:
             broken, fault, harm = made
             yield Case(name, broken, kind, fault.columns, "a", fault.variant, harm, QUIET)

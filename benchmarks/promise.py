@@ -20,6 +20,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,11 @@ from backslide.stats.metrics.metric import METRICS, Metric
 from backslide.store.memory import Book
 from faults.pipelines import make_world
 from faults.sets import SETS
-from watched_logs import BLOCK, YEAR, Story, real, simulated
+from watched_logs import BLOCK, DAY, YEAR, Story, real, simulated
 
 RULES = Rules(0.1, 1.0, 365.25, recover_after=7)
+LOOK = 28
+"""Days between two looks."""
 CANARY_ROWS = 200
 CANARY_NOISE = (0.0, 0.005, 0.02, 0.1)
 """Mean share of rows that a model answers otherwise when asked twice."""
@@ -101,13 +104,16 @@ def _renumbered(kept: dict[int, Any], order: Sequence[int], first: int) -> dict[
 
 def gather(name: str, story: Story) -> Days:
     """Take a log through the whole of ``watch``, and keep what it kept."""
-    begun = time.process_time()
+    begun, days = time.process_time(), int(story.frame[DAY].n_unique()) - story.reference
     with tempfile.TemporaryDirectory() as temporary:
         settings, book = story.write(Path(temporary)), Book()
-        answer = watch(settings, book=book, as_of=story.moment(10_000), deliver=False, reference_model=story.pipeline)
+        for day in [*range(LOOK, days, LOOK), days + 1]:  # the last day is over once the next one is
+            answer = watch(
+                settings, book=book, as_of=story.moment(day, 6), deliver=False, reference_model=story.pipeline
+            )
         seconds = time.process_time() - begun
         grid = PeriodGrid.of(settings.watch)
-        both = open_both(open_rows(settings, grid, story.moment(10_000)))
+        both = open_both(open_rows(settings, grid, story.moment(days + 1, 6)))
         case = Case(both, settings)
         subject, _ = subject_of(settings, both, case, grid)
         metric, min_effect = case.metric.name, case.problem.min_effect
@@ -120,14 +126,8 @@ def gather(name: str, story: Story) -> Days:
     return Days(
         name, subject, metric, min_effect, sums_of_reference(kept["sums"]), later["inputs"], later["labels"],
         {n: one for n, one in read.items() if n < first}, {n: one for n, one in read.items() if n >= first},
-        sorted((stream, level, grid.number(_date(at))) for stream, level, at in raised), seconds,
+        sorted((stream, level, grid.number(datetime.fromisoformat(at))) for stream, level, at in raised), seconds,
     )  # fmt: skip
-
-
-def _date(text: str) -> Any:
-    from datetime import datetime
-
-    return datetime.fromisoformat(text)
 
 
 def raised_by(tracks: Sequence[Track]) -> list[Raised]:

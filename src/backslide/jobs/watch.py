@@ -30,7 +30,7 @@ from backslide.monitor.canary import CanaryWatch
 from backslide.monitor.collect import SumPlan
 from backslide.monitor.detect import Rules, Track, track
 from backslide.monitor.events import events_of
-from backslide.monitor.fault_watch import FaultWatch
+from backslide.monitor.fault_watch import MOST_READ, MOST_REPLAYED, FaultWatch
 from backslide.monitor.incidents import Group, group_signals, identity
 from backslide.monitor.label_free import estimate_waiting
 from backslide.monitor.labels import Ages, ages_of, label_notes
@@ -280,7 +280,8 @@ class _Inspection:
         of_reference = {n: s.rows for n, s in self.reference["inputs"].items()}
         held = {n: rows for n, rows in self.held.items() if self.last is not None and n <= self.last}
         saved = self.settings.artifacts.reference_model if reference_model is None else reference_model
-        self.faults = FaultWatch.read(self.rows, self.settings, saved, self.book, of_reference, held, say)
+        most = MOST_REPLAYED if self.replay else MOST_READ
+        self.faults = FaultWatch.read(self.rows, self.settings, saved, self.book, of_reference, held, say, most=most)
 
     def ask_canary(self, say: Progress) -> None:
         """Ask the model about the canary rows; of the past nobody can be asked."""

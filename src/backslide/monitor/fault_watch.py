@@ -20,8 +20,10 @@ from backslide.monitor.rows import PeriodRows
 from backslide.stats.metrics.metric import Metric
 from backslide.store.memory import Book
 
-MOST_READ = 400
+MOST_READ = 60
 """New periods, the latest, that one look reads: a first look at years of history need not wait for hours."""
+MOST_REPLAYED = 400
+"""The same of a replay, which is about the history."""
 
 
 @dataclass
@@ -44,11 +46,13 @@ class FaultWatch:
         of_reference: Mapping[int, int],
         held: Mapping[int, int],
         progress: Callable[[str], None],
+        *,
+        most: int = MOST_READ,
     ) -> FaultWatch:
         """Read what is new, and keep it.
 
         ``saved`` is the saved model, None where there is none; ``of_reference`` and ``held`` are rows by period, of the reference
-        and after it.
+        and after it; at most ``most`` periods, the latest, are read.
         """
         kept = {n: FaultReading.from_dict(data) for n, data in book.periods("faults").items()}
         reader: FaultReader | None = None
@@ -62,7 +66,7 @@ class FaultWatch:
         if wanted:
             if reader is None:
                 reader, notes = _reader(rows, settings, saved)
-            skipped, wanted = wanted[:-MOST_READ], wanted[-MOST_READ:]
+            skipped, wanted = wanted[:-most], wanted[-most:]
             kept |= _keep(book, {n: FaultReading() for n in skipped})
             countdown, done = Countdown(len(wanted)), 0
             progress(f"reading new rows for data faults: period {countdown.words(0)}")
@@ -72,7 +76,7 @@ class FaultWatch:
                 progress(f"reading new rows for data faults: period {countdown.words(done)}")
             if skipped:
                 notes.append(
-                    f"{say.counted(len(skipped), 'period')} before the last {MOST_READ} are not read for data faults"
+                    f"{say.counted(len(skipped), 'period')} before the last {most} are not read for data faults"
                 )
         notes += reader.notes if reader is not None else []
         refused = {n: one.error for n, one in kept.items() if one.error is not None}
