@@ -33,7 +33,7 @@ from watched_logs import DAY, REFERENCE, Story, plant, real, simulated, unlabell
 PLANTED = ("unit_change", "missing_values", "default_value", "sign_flip", "category_recode", "frozen_feature",
            "swapped_columns", "broken_join", "unseen_category")  # fmt: skip
 QUIET = 14
-"""Days between the reference and a planted fault."""
+"""Days between the reference and a planted fault, where the set has as many."""
 QUIET_OF_STORIES = 60
 BY = 2
 """Broken days by whose end the alarm is wanted."""
@@ -123,16 +123,18 @@ def stories(number: int) -> Iterator[Case]:
         yield Case("cents", story, "unit_change", ("amount",), "b", f"seed {seed}", None, QUIET_OF_STORIES)
 
 
-def planted(name: str, model: str, cache: Path | None, *, shuffled: bool) -> Iterator[Case]:
+def planted(name: str, options: argparse.Namespace) -> Iterator[Case]:
     """Each kind of fault that the set has columns for."""
-    world = make_world(SETS[name], model, 0, cache)
-    for place, kind in enumerate(PLANTED):
+    world = make_world(SETS[name], options.model, 0, options.cache)
+    for place, kind in enumerate(options.kinds):
         rng = np.random.default_rng([place, 5])
-        story = real(world, rng, shuffled=shuffled)
-        made = plant(world, story, kind, rng, QUIET, BY + 1)  # a day is over once rows of the next one are there
+        story = real(world, rng, shuffled=not options.in_order, rows=options.rows)
+        days = int(story.frame[DAY].n_unique()) - story.reference
+        quiet = min(QUIET, days - BY - 1)  # a day is over once rows of the next one are there
+        made = plant(world, story, kind, rng, quiet, BY + 1)
         if made is not None:
             broken, fault, harm = made
-            yield Case(name, broken, kind, fault.columns, "a", fault.variant, harm, QUIET)
+            yield Case(name, broken, kind, fault.columns, "a", fault.variant, harm, quiet)
 
 
 def line(*cells: object) -> None:
@@ -147,6 +149,8 @@ def main() -> None:
     parser.add_argument("--planted", nargs="*", default=[])
     parser.add_argument("--in-order", action="store_true", help="days in their order, with the drift behind them")
     parser.add_argument("--model", default="boosting")
+    parser.add_argument("--rows", type=int, help="of a day")
+    parser.add_argument("--kinds", nargs="*", default=PLANTED)
     parser.add_argument("--cache", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -165,10 +169,7 @@ def main() -> None:
     line(*columns)
     line(*["---"] * len(columns))
     cases = [lambda: stories(options.stories)]
-    cases += [
-        lambda name=name: planted(name, options.model, options.cache, shuffled=not options.in_order)
-        for name in options.planted
-    ]
+    cases += [lambda name=name: planted(name, options) for name in options.planted]
     for make in cases:
         for case in make():
             found = look(case)

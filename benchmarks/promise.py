@@ -1,6 +1,6 @@
 """False alarms a year of every stream together, data faults of new rows and canary rows among them.
 
-    python benchmarks/promise.py collect DIR --simulated 0 24
+    python benchmarks/promise.py collect DIR --simulated 0 24 1
     BACKSLIDE_DATA=... python benchmarks/promise.py collect DIR --real electricity census_employment_ma --draws 0 4
     python benchmarks/promise.py replay DIR --years 400
 
@@ -267,7 +267,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("step", choices=("collect", "replay"))
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--simulated", type=int, nargs=2, default=(0, 0), metavar=("FIRST", "END"))
+    parser.add_argument("--simulated", type=int, nargs=3, default=(0, 0, 1), metavar=("FIRST", "END", "STEP"))
     parser.add_argument("--real", nargs="*", default=[])
     parser.add_argument("--draws", type=int, nargs=2, default=(0, 4), metavar=("FIRST", "END"))
     parser.add_argument("--model", default="boosting")

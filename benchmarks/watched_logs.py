@@ -106,9 +106,9 @@ def _chance(columns: dict[str, Any]) -> np.ndarray:
     return np.asarray(1 / (1 + np.exp(20 * (np.nan_to_num(columns["rate"], nan=0.04) - 0.04) - logit)))
 
 
-def real(world: World, rng: np.random.Generator, *, shuffled: bool = True) -> Story:
-    """The rows that trained nothing, by day, served; blocks of days in another order where ``shuffled``."""
-    data, rows = world.data, DAYS[world.data.name]
+def real(world: World, rng: np.random.Generator, *, shuffled: bool = True, rows: int | None = None) -> Story:
+    """The rows that trained nothing, by days of ``rows``, served; blocks of days in another order where ``shuffled``."""
+    data, rows = world.data, rows or DAYS[world.data.name]
     days = world.rest.height // rows
     frame = world.rest.head(days * rows).select(*data.features(), data.label)
     place = np.arange(days)
