@@ -30,8 +30,17 @@ from faults.pipelines import make_world
 from faults.sets import SETS
 from watched_logs import DAY, REFERENCE, Story, plant, real, simulated, unlabelled
 
-PLANTED = ("unit_change", "missing_values", "default_value", "sign_flip", "category_recode", "frozen_feature",
-           "swapped_columns", "broken_join", "unseen_category")  # fmt: skip
+PLANTED = (
+    "unit_change",
+    "missing_values",
+    "default_value",
+    "sign_flip",
+    "category_recode",
+    "frozen_feature",
+    "swapped_columns",
+    "broken_join",
+    "unseen_category",
+)
 QUIET = 14
 """Days between the reference and a planted fault, where the set has as many."""
 QUIET_OF_STORIES = 60
@@ -82,9 +91,12 @@ def look(case: Case) -> Outcome:
         first = case.story.moment(case.quiet)
         for day in range(1, BY + 1):
             answer = watch(
-                settings, book=book, as_of=case.story.moment(case.quiet + day, 6), deliver=False,
+                settings,
+                book=book,
+                as_of=case.story.moment(case.quiet + day, 6),
+                deliver=False,
                 reference_model=case.story.pipeline,
-            )  # fmt: skip
+            )
             alarm = _alarm(answer, first)
             if alarm is not None:
                 break
@@ -174,8 +186,18 @@ def main() -> None:
         for case in make():
             found = look(case)
             harm = "" if case.harm is None else f"{case.harm:.3f}"
-            line(case.name, case.kind, "+".join(case.columns), case.variant, harm, found.day or "none",
-                 "yes" if found.right else "no", found.before, f"{found.seconds:.0f}", found.sentence)  # fmt: skip
+            line(
+                case.name,
+                case.kind,
+                "+".join(case.columns),
+                case.variant,
+                harm,
+                found.day or "none",
+                "yes" if found.right else "no",
+                found.before,
+                f"{found.seconds:.0f}",
+                found.sentence,
+            )
 
 
 if __name__ == "__main__":

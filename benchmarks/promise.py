@@ -124,10 +124,18 @@ def gather(name: str, story: Story) -> Days:
     later = {kind: {n: Sums.of_period(s, "") for n, s in book.periods(kind).items()} for kind in ("inputs", "labels")}  # type: ignore[arg-type]
     raised = [(m.stream, m.level.value, m.raised) for one in answer.incidents for m in one.members]
     return Days(
-        name, subject, metric, min_effect, sums_of_reference(kept["sums"]), later["inputs"], later["labels"],
-        {n: one for n, one in read.items() if n < first}, {n: one for n, one in read.items() if n >= first},
-        sorted((stream, level, grid.number(datetime.fromisoformat(at))) for stream, level, at in raised), seconds,
-    )  # fmt: skip
+        name,
+        subject,
+        metric,
+        min_effect,
+        sums_of_reference(kept["sums"]),
+        later["inputs"],
+        later["labels"],
+        {n: one for n, one in read.items() if n < first},
+        {n: one for n, one in read.items() if n >= first},
+        sorted((stream, level, grid.number(datetime.fromisoformat(at))) for stream, level, at in raised),
+        seconds,
+    )
 
 
 def raised_by(tracks: Sequence[Track]) -> list[Raised]:

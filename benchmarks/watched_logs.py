@@ -23,9 +23,14 @@ BLOCK, YEAR = 7, 365
 REFERENCE = 42
 DAY = "bench_day"
 DAYS = {
-    "electricity": 400, "census_employment_ma": 1000, "bank_marketing": 500, "green_taxi_fares": 600, "noaa_weather": 250,
-    "bike_sharing_hourly": 240, "reuters_news": 200,
-}  # fmt: skip
+    "electricity": 400,
+    "census_employment_ma": 1000,
+    "bank_marketing": 500,
+    "green_taxi_fares": 600,
+    "noaa_weather": 250,
+    "bike_sharing_hourly": 240,
+    "reuters_news": 200,
+}
 """Rows of a day."""
 HOSTS = np.array(["a", "b", "c", "d"], object)
 SIZES = (250, 500, 1000, 2000)
@@ -94,9 +99,11 @@ def simulated(seed: int, days: int, change: Change | None = None) -> Story:
     chance = _chance(columns)
     columns["p_paid"], columns["prediction"] = chance, np.where(chance >= 0.5, "paid", "default")
     model = {
-        "label": "label", "prediction": "prediction", "scores": {"paid": "p_paid"},
+        "label": "label",
+        "prediction": "prediction",
+        "scores": {"paid": "p_paid"},
         "features": ["amount", "age", "visits", "rate", "branch", "channel"],
-    }  # fmt: skip
+    }
     return Story(pl.DataFrame(columns, strict=False), REFERENCE, model)
 
 

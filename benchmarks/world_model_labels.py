@@ -172,8 +172,13 @@ def write(folder: Path, rng: Rng, before: Desk, after: Desk) -> Settings:
     return Settings.from_dict(
         {
             "model": {
-                "name": "desk", "timestamp": "at", "label": "label", "prediction": "said", "features": INPUTS,
-                "scores": {name: f"p_{name}" for name in names}, "metric": "accuracy",
+                "name": "desk",
+                "timestamp": "at",
+                "label": "label",
+                "prediction": "said",
+                "features": INPUTS,
+                "scores": {name: f"p_{name}" for name in names},
+                "metric": "accuracy",
             },
             "windows": {"reference": f"{START.date()}..{last}"},
             "data": {"source": "log.parquet"},
@@ -181,7 +186,7 @@ def write(folder: Path, rng: Rng, before: Desk, after: Desk) -> Settings:
             "artifacts": {"trusted": True},
         },
         base=folder,
-    )  # fmt: skip
+    )
 
 
 def incident(moved: str, seed: int, classes: int) -> tuple[str, Incident | None, float]:

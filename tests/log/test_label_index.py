@@ -28,11 +28,14 @@ def _log(tmp_path: Path):
     for turn in range(2):  # half of the labels are told a second time, and may be others
         frame = pl.DataFrame(
             {
-                "id": [f"r-{k}" for k in range(rows)], "at": at, "x": np.arange(rows) * 1.0,
-                "said": rng.choice(["yes", "no"], rows), "label": rng.choice(["yes", "no", None], rows),
+                "id": [f"r-{k}" for k in range(rows)],
+                "at": at,
+                "x": np.arange(rows) * 1.0,
+                "said": rng.choice(["yes", "no"], rows),
+                "label": rng.choice(["yes", "no", None], rows),
                 "label_at": [t + timedelta(days=float(d)) for t, d in zip(at, rng.exponential(2, rows), strict=True)],
             }
-        )  # fmt: skip
+        )
         ingest(frame[:: turn + 1].lazy(), tmp_path / "log", "m", roles)
     return open_log(tmp_path / "log")
 
