@@ -46,8 +46,10 @@ from backslide.playbook.verify.answer_coverage import sentences as describe_unan
 from backslide.playbook.verify.label_coverage import sentences
 from backslide.playbook.verify.score_direction import check_scores
 from backslide.stack.snapshot import snapshot
+from backslide.stats.threads import one_blas_thread
 
 
+@one_blas_thread()
 def diagnose(
     reference: Any = None,
     current: Any = None,

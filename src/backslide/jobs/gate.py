@@ -13,8 +13,10 @@ from backslide.jobs.shadow import traffic_inputs
 from backslide.playbook.shadow.traffic import open_traffic
 from backslide.retraining.gate import judge
 from backslide.retraining.limits import limits
+from backslide.stats.threads import one_blas_thread
 
 
+@one_blas_thread()
 def gate(
     current: Any = None,
     reference: Any = None,

@@ -45,8 +45,10 @@ from backslide.retraining.recipe import recipe_of
 from backslide.retraining.registry import final, keep
 from backslide.retraining.robust_inputs import SteadyInputs
 from backslide.retraining.windows import plans
+from backslide.stats.threads import one_blas_thread
 
 
+@one_blas_thread()
 def retrain(
     reference: Any = None,
     current: Any = None,

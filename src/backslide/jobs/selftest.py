@@ -30,11 +30,13 @@ from backslide.engine.window import open_windows
 from backslide.jobs.diagnose import diagnose
 from backslide.jobs.prelude import Progress, load_reference_model, silent, window_sources
 from backslide.models.model import Model
+from backslide.stats.threads import one_blas_thread
 
 MIN_ROWS = 1000
 IMPORTANCE_ROWS = 2000
 
 
+@one_blas_thread()
 def selftest(
     settings: Settings,
     *,

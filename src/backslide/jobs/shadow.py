@@ -25,12 +25,14 @@ from backslide.playbook.shadow.label_free import label_free
 from backslide.playbook.shadow.traffic import Traffic, open_traffic
 from backslide.playbook.shadow.worlds import two_by_two
 from backslide.stats.change.metric_change import VERDICT_ALPHA
+from backslide.stats.threads import one_blas_thread
 
 Columns = Roles | dict[str, Any]
 SHOWN_CLASSES = 12
 SHOWN_PARTS = 30
 
 
+@one_blas_thread()
 def shadow(
     current: Any = None,
     reference: Any = None,

@@ -49,6 +49,7 @@ from backslide.monitor.streams import ESTIMATE, Ledger, Subject, follow, summed_
 from backslide.monitor.subject import subject_of
 from backslide.monitor.sums import Sums, sums_of_reference, whole_periods, with_moments
 from backslide.stats.change.sequential import MIN_REFERENCE
+from backslide.stats.threads import one_blas_thread
 from backslide.store.memory import Book, Json, Kind, damaged
 
 OF_LABELS: tuple[StreamKind, ...] = ("performance", "class", "segment", "corrections")
@@ -56,6 +57,7 @@ LONGEST_WAIT = 60
 """Periods after which one whose labels do not come is judged no more."""
 
 
+@one_blas_thread()
 def watch(
     settings: Settings,
     *,

@@ -19,6 +19,7 @@ from typing import Any
 
 from backslide.contracts.containment import Termination
 from backslide.contracts.errors import ModelTimeoutError
+from backslide.stats.threads import all_blas_threads
 
 DEFAULT_SECONDS = 3600.0
 """An hour for one call: a batch of 20,000 rows at a tenth of a second each still fits, and a service does not hang for ever."""
@@ -67,7 +68,7 @@ def contained(what: str) -> Iterator[None]:
     folder, start = _working_folder(), monotonic()
     Limits.running.inside = True
     try:
-        with warnings.catch_warnings(), _timed(what):
+        with warnings.catch_warnings(), all_blas_threads(), _timed(what):
             yield
         if monotonic() - start > Limits.seconds:
             raise _Overdue  # it swallowed the interruption, and what it answered after that is worth nothing
