@@ -27,6 +27,7 @@ from servers import postgres_server as postgres_server
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does; read when OpenMP is loaded
 os.environ.setdefault("BACKSLIDE_DEBUG", "raise")  # failures that are contained for users end a test
+os.environ.setdefault("BACKSLIDE_WORKERS", "1")  # whether one more pays depends on the machine
 if "PYTEST_XDIST_WORKER" in os.environ:  # one worker per core already
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("POLARS_MAX_THREADS", "1")

@@ -38,8 +38,10 @@ def test_jobs_that_overlap_give_the_threads_back_with_the_last_of_them() -> None
 
 def test_code_of_the_user_keeps_its_threads_even_where_it_fails() -> None:
     with one_blas_thread():
-        with pytest.raises(ZeroDivisionError), contained("a model"):
+        with contained("a model"):
             assert threads() == {2}
+        assert threads() == {1}
+        with pytest.raises(ZeroDivisionError), contained("a model"):
             _ = 1 / 0
         assert threads() == {1}
     assert threads() == {2}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -15,6 +16,7 @@ from backslide.cli.memory import bounded_memory
 from backslide.cli.output import Files, note, progress, publish
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis
+from backslide.playbook.workers.pool import workers
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,10 @@ def run(name: str, config: Path, files: Files, *, quiet: bool, paths: Sequence[s
     files.check()
     settings = Settings.load(config)
     options |= {key: _from_base(options[key], settings.base) for key in paths}
-    job = getattr(import_module(f"backslide.jobs.{name}"), name)  # after the quick refusals: it is heavy
-    with bounded_memory(settings.engine.max_memory), progress(quiet=quiet) as report_progress:
-        answer = job(settings=settings, progress=report_progress, **options)
+    with bounded_memory(settings.engine.max_memory), _workers(name, settings, options):
+        job = getattr(import_module(f"backslide.jobs.{name}"), name)  # after the quick refusals: it is heavy
+        with progress(quiet=quiet) as report_progress:
+            answer = job(settings=settings, progress=report_progress, **options)
     if isinstance(answer, Diagnosis):
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         answer = answer.model_copy(update={"inputs": answer.inputs.model_copy(update={"made": moment})})
@@ -61,6 +64,15 @@ def run(name: str, config: Path, files: Files, *, quiet: bool, paths: Sequence[s
         note(line)
     publish(answer, files)
     return 1 if JOBS[name].bad(answer) else 0
+
+
+def _workers(name: str, settings: Settings, options: dict[str, Any]) -> AbstractContextManager[None]:
+    """Workers of a diagnosis, which import what they need while this process does."""
+    if name != "diagnose":
+        return nullcontext()
+    windows = [options.get(window) or getattr(settings.windows, window) for window in ("reference", "current")]
+    model = settings.artifacts.reference_model is not None
+    return workers(settings, *windows, model=model, quick=bool(options.get("quick")))
 
 
 def integrity(first: str, second: str, files: Files, *, quiet: bool, **options: Any) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.say import number
 from backslide.models.user_code import Limits
+from backslide.playbook.workers.pool import WORKERS
 
 GIGABYTE = 10**9
 VARIABLE = "BACKSLIDE_MAX_MEMORY"
@@ -81,10 +82,19 @@ def bounded_memory(gigabytes: float | None) -> Iterator[None]:
 
 
 def held() -> int:
-    """Bytes of memory that this process has for itself; files that are mapped into it can be dropped and do not count."""
+    """Bytes of memory that this process and its workers have for themselves; files that are mapped into them can be dropped and
+    do not count."""
+    pages = [_PAGES, *(Path(f"/proc/{worker}/statm") for worker in WORKERS.processes)]
+    return sum(map(_held, pages))
+
+
+def _held(pages: Path) -> int:
     from resource import getpagesize
 
-    _, resident, shared, *_ = _PAGES.read_text(encoding="ascii").split()
+    try:
+        _, resident, shared, *_ = pages.read_text(encoding="ascii").split()
+    except (OSError, ValueError):  # a worker that has just ended
+        return 0
     return (int(resident) - int(shared)) * getpagesize()
 
 

@@ -156,6 +156,10 @@ class EngineSettings(SettingsSection):
     """Replicates of the shared block bootstrap."""
     false_discovery_rate: float = Field(default=0.01, gt=0, lt=0.5)
     """Of all findings of a report with a p-value, outside the verdict's own."""
+    workers: int | None = Field(default=None, ge=1, le=64)
+    """Processes that ``diagnose`` uses: 1 is this one alone, 2 and more do the checks that describe beside the search for causes.
+    Default: the environment variable BACKSLIDE_WORKERS, else 2 where that pays (a saved model, 300,000 values in the samples,
+    and a processor that is free), else 1. The answer is the same."""
     max_memory: float | None = Field(default=None, gt=0)
     """Gigabytes that a command may take; beyond them it ends with 2 and one line. Default: the environment variable
     BACKSLIDE_MAX_MEMORY, else four fifths of what the machine or the container had free when the command began."""

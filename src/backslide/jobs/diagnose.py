@@ -39,12 +39,13 @@ from backslide.jobs.waterfall import waterfall
 from backslide.jobs.windows import find_windows
 from backslide.playbook.drift.embedding.embedding_columns import check_functions
 from backslide.playbook.integrity.differences import load as load_snapshots
-from backslide.playbook.runner import run_checks
+from backslide.playbook.runner import CheckRun
 from backslide.playbook.shadow.replay import failures
 from backslide.playbook.verify.answer_coverage import answers_lost
 from backslide.playbook.verify.answer_coverage import sentences as describe_unanswered
 from backslide.playbook.verify.label_coverage import sentences
 from backslide.playbook.verify.score_direction import check_scores
+from backslide.playbook.workers.pool import workers
 from backslide.stack.snapshot import snapshot
 from backslide.stats.threads import one_blas_thread
 
@@ -85,7 +86,7 @@ def diagnose(
     models = load_models(settings, reference_model, current_model)
     reference, current = window_sources(settings, reference, current)
     file, lineage = None if ask is None else Path(ask), open_lineage(settings)
-    with columnar_copies():
+    with columnar_copies(), workers(settings, reference, current, model=models[0] is not None, quick=quick):
         diagnosis = _diagnose_case(reference, current, settings, models, quick, file, progress)
     return name_upstream(diagnosis, settings, lineage)
 
@@ -120,10 +121,13 @@ def _diagnose_case(
     case.notes += [*notes, *unread]
     check_functions(case)
     say("profiling every row")
-    outcomes = run_checks(case, progress, quick=quick)
+    first = len(case.notes)
+    checks = CheckRun(case, progress, quick=quick)
     judgement, request = consult(case, judge(case), ask)
     subject = case if judgement.segment is None else case.within(judgement.segment)
     explanation = find_causes(subject, judgement.target, degraded=judgement.verdict.bad, progress=progress)
+    outcomes = checks.finish()
+    case.notes[first:] = sorted(case.notes[first:])  # the same whoever came upon it first
     diagnosis = _diagnosis(case, subject, judgement, explanation, outcomes)
     unsure = diagnosis.verdict == Verdict.INCONCLUSIVE  # a cause may have decided it
     return diagnosis.model_copy(update={"label_request": request if unsure else None})

@@ -100,6 +100,9 @@ class Check(ABC):
     """Whether its p-values belong to the report's one false-discovery family; the verdict's own tests stand outside."""
     quick: ClassVar[bool] = False
     """Whether it runs in a quick diagnosis too: verdicts and causes are found without any check, so few do."""
+    travels: ClassVar[bool] = True
+    """Whether another process may do it, which has the samples and profiles: it reads no other rows, and leaves nothing behind
+    on the case or its models but notes."""
     thresholds: Any = None
     """A small frozen dataclass; its fields can be set under [checks.CODE]."""
 

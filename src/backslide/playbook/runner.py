@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Collection
 from typing import Any
 
@@ -16,6 +17,8 @@ from backslide.contracts.errors import ConfigError, did_you_mean, lacks_rows
 from backslide.contracts.finding import Finding, Outcome, Severity, Status
 from backslide.playbook.base import Check
 from backslide.playbook.registry import all_checks
+from backslide.playbook.workers.parcel import pack
+from backslide.playbook.workers.pool import WORKERS, worth_it
 
 LEFT_OUT = "left out of a quick diagnosis; run it without --quick"
 
@@ -25,22 +28,92 @@ def run_checks(case: Case, progress: Progress | None = None, *, quick: bool = Fa
 
     With ``quick``, checks that only describe are listed as skipped.
     """
-    checks = all_checks()
-    _refuse_unknown(case.settings.checks, checks)
-    outcomes, ran = [], list[str]()
-    countdown = Countdown(sum(1 for check in checks if check.quick or not quick))
-    for check in checks:
-        if quick and not check.quick:
-            outcomes.append(
-                Outcome(code=check.code, title=check.title, step=check.step, status=Status.SKIPPED, reason=LEFT_OUT)
-            )
-            continue
-        if progress:
-            progress(f"{check.step}: {check.title} (check {countdown.words(len(ran))})")
-            ran.append(check.code)
-        outcomes.append(_run(check, case))
-    family = {check.code for check in checks if check.family}
-    return control_false_discoveries(tuple(outcomes), family, case.settings.engine.false_discovery_rate)
+    return CheckRun(case, progress, quick=quick).finish()
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckAnswer:
+    """What came of one check, and what it noted on the case."""
+
+    outcome: Outcome
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+class CheckRun:
+    """The checks of a case. Where there are workers, they begin at the end while this process does other things.
+
+    Raises:
+        ConfigError: a check, or a threshold of one, that there is not.
+    """
+
+    def __init__(self, case: Case, progress: Progress | None = None, *, quick: bool = False) -> None:
+        self.case, self.progress, self.checks = case, progress, all_checks()
+        _refuse_unknown(case.settings.checks, self.checks)
+        for check in self.checks:
+            _thresholds(check, _section(check, case)[0])
+        self.asked = [check for check in self.checks if check.quick or not quick]
+        self.answers: dict[str, CheckAnswer | Exception] = {}
+        self.countdown = Countdown(len(self.asked))
+        parcel = pack(case) if WORKERS.idle and worth_it(case) else None
+        self.workers = [] if parcel is None else list(WORKERS.idle)
+        self.here = deque(check.code for check in self.asked if parcel is None or not _travels(check))
+        self.anywhere = deque(check.code for check in self.asked if check.code not in self.here)
+        if parcel is None:
+            self._work()
+            return
+        for worker in self.workers:
+            worker.hand(parcel, self.anywhere, self.answers)
+
+    def finish(self) -> tuple[Outcome, ...]:
+        """Outcomes of every check, in the order of the playbook; whatever no worker has begun is done here."""
+        self._work()
+        for worker in self.workers:
+            worker.wait()
+        self._work()  # what a worker that died left
+        for check in self.asked:
+            answer = self.answers[check.code]
+            if isinstance(answer, Exception):
+                raise answer
+            for known, some in ((self.case.notes, answer.notes), (self.case.warnings, answer.warnings)):
+                known += [sentence for sentence in some if sentence not in known]
+        outcomes = tuple(self._outcome(check) for check in self.checks)
+        family = {check.code for check in self.checks if check.family}
+        return control_false_discoveries(outcomes, family, self.case.settings.engine.false_discovery_rate)
+
+    def _work(self) -> None:
+        by_code = {check.code: check for check in self.asked}
+        while (code := _first(self.here) or _first(self.anywhere)) is not None:
+            check = by_code[code]
+            if self.progress:
+                self.progress(f"{check.step}: {check.title} (check {self.countdown.words(len(self.answers))})")
+            self.answers[code] = run_check(check, self.case)
+
+    def _outcome(self, check: type[Check]) -> Outcome:
+        answer = self.answers.get(check.code)
+        if isinstance(answer, CheckAnswer):
+            return answer.outcome
+        return Outcome(code=check.code, title=check.title, step=check.step, status=Status.SKIPPED, reason=LEFT_OUT)
+
+
+def _first(codes: deque[str]) -> str | None:
+    """The first code, taken out; a worker may have taken the last one meanwhile."""
+    try:
+        return codes.popleft()
+    except IndexError:
+        return None
+
+
+def _travels(check: type[Check]) -> bool:
+    """Whether a worker may do it: checks of other packages are run where they were registered."""
+    return check.travels and check.__module__.startswith("backslide.")
+
+
+def run_check(check: type[Check], case: Case) -> CheckAnswer:
+    """One check, with what it noted."""
+    notes, warnings = len(case.notes), len(case.warnings)
+    outcome = _run(check, case)
+    return CheckAnswer(outcome, tuple(case.notes[notes:]), tuple(case.warnings[warnings:]))
 
 
 def _refuse_unknown(configured: dict[str, Any], checks: tuple[type[Check], ...]) -> None:
@@ -54,8 +127,7 @@ def _refuse_unknown(configured: dict[str, Any], checks: tuple[type[Check], ...])
 
 def _run(check: type[Check], case: Case) -> Outcome:
     facts: dict[str, Any] = {"code": check.code, "title": check.title, "step": check.step}
-    section = dict(case.settings.checks.get(check.code, {}))
-    mute = section.pop("mute", False)
+    section, mute = _section(check, case)
     thresholds = _thresholds(check, section)
     if mute:
         return Outcome(
@@ -74,6 +146,12 @@ def _run(check: type[Check], case: Case) -> Outcome:
         first = (str(error).splitlines() or [""])[0]
         return Outcome(**facts, status=Status.FAILED, reason=f"{type(error).__name__}: {first}"[:300])
     return _with_findings(Outcome(**facts, status=Status.RAN), findings)
+
+
+def _section(check: type[Check], case: Case) -> tuple[dict[str, Any], Any]:
+    """Thresholds of a check as configured, and whether it is muted."""
+    section = dict(case.settings.checks.get(check.code, {}))
+    return section, section.pop("mute", False)
 
 
 def _thresholds(check: type[Check], section: dict[str, Any]) -> Any:

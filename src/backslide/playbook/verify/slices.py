@@ -117,6 +117,7 @@ class AutomaticSegments(Check):
     title = "Segments found by search"
     step = Step.VERIFY
     needs = (Need.LABELS, Need.PREDICTIONS, Need.FEATURES)
+    travels = False  # counts may be over all rows
     thresholds = AutomaticSegmentsFloors()
 
     def run(self, case: Case) -> Iterable[Finding]:

@@ -1,0 +1,1 @@
+"""Checks that other processes do beside this one."""
