@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ import polars as pl
 import typer
 from fuzz_spoilers import (
     TEXTS,
+    spoil_backup,
     spoil_config,
     spoil_config_gently,
     spoil_json,
     spoil_json_gently,
+    spoil_lines,
     spoil_table,
     spoil_table_gently,
     write_rows,
@@ -28,6 +30,7 @@ from fuzz_spoilers import (
 from backslide.cli.app import app
 from backslide.cli.report import _answer
 from backslide.contracts.snapshot import Snapshot
+from backslide.log.payloads.ingest import FORMATS
 
 Arguments = list[str]
 GENTLE = 0.6
@@ -194,8 +197,19 @@ def _snapshot(folder: Path, chance: random.Random) -> Arguments:
 
 
 def _init(folder: Path, chance: random.Random) -> Arguments:
-    table = spoil_table(folder, "log.parquet", chance)
-    return ["init", table, "--out", "new.toml", *(["--json"] if chance.random() < 0.5 else [])]
+    out = ["--out", "new.toml", *(["--json"] if chance.random() < 0.5 else [])]
+    if chance.random() < 0.3:
+        return ["init", *_payload_log(folder, chance), *out]
+    return ["init", spoil_table(folder, "log.parquet", chance), *out]
+
+
+def _payload_log(folder: Path, chance: random.Random) -> Arguments:
+    """A file of what a server logged, spoilt, and its format; now and then the one of another server."""
+    path = chance.choice(sorted(folder.glob("*.payload.jsonl")))
+    form = path.name.partition(".")[0]
+    form = next(name for name in FORMATS if form.startswith(name))
+    spoil_lines(path, chance)
+    return [path.name, "--format", form if chance.random() < 0.9 else chance.choice((*FORMATS, "nope"))]
 
 
 def _versions(folder: Path, chance: random.Random) -> Arguments:
@@ -231,6 +245,8 @@ def _log(name: str) -> Callable[[Path, random.Random], Arguments]:
     def case(folder: Path, chance: random.Random) -> Arguments:
         gentle = chance.random() < GENTLE
         _spoil_store(folder / "store", gentle, chance)
+        if name == "ingest" and chance.random() < 0.5:
+            return ["log", "ingest", *_payload_log(folder, chance), "--store", "store", "--model", "other"]
         places = {
             "ingest": (spoil_table_gently if gentle else spoil_table)(folder, "log.parquet", chance),
             "export": chance.choice(("e.parquet", "e.csv", "e.jsonl", *([] if gentle else ["e.xyz"]))),
@@ -303,15 +319,32 @@ def _over(chance: random.Random) -> Arguments:
     return chance.choice(([], ["--quick"], odd, ["--current", "log.parquet"]))
 
 
-def _serve(command: Sequence[str]) -> Callable[[Path, random.Random], Arguments]:
-    def spoil(folder: Path, chance: random.Random) -> Arguments:
-        if chance.random() < 0.3:
+def _serve(*command: str) -> Callable[[Path, random.Random], Arguments]:
+    def case(folder: Path, chance: random.Random) -> Arguments:
+        gentle = chance.random() < GENTLE
+        if not gentle and chance.random() < 0.5:
             (folder / "backslide.db").write_bytes(chance.randbytes(300))
-        words = ["--scope", chance.choice(("read", "all", ""))] if "create" in command else []
-        names = [] if "list" in command else [chance.choice(("ci", "", tables.MARKUP, "backslide.toml"))]
-        return ["serve", *command, *names, *chance.choice(([], words, ["--nope"]))]
+        words = ["--scope", chance.choice(("read", "admin"))] if "create" in command else []
+        name = "ci"
+        if not gentle:
+            words = chance.choice((words, ["--scope", chance.choice(("all", ""))], ["--nope"]))
+            name = chance.choice(("ci", "", tables.MARKUP, "backslide.toml"))
+        names = [] if "list" in command else [name]
+        return ["serve", *command, *names, *words]
 
-    return spoil
+    return case
+
+
+def _restore(folder: Path, chance: random.Random) -> Arguments:
+    """A backup, mostly with other rows or damaged, into an empty place."""
+    (folder / "empty.toml").write_text('[store]\nurl = "sqlite:///new.db"\n[server]\nlog = "new"\n', encoding="utf-8")
+    how = chance.random()
+    if how < 0.6:
+        spoil_backup(folder / "saved.tar.gz", chance)
+    elif how < 0.8:
+        tables.damage(folder / "saved.tar.gz", chance)
+    file = "saved.tar.gz" if chance.random() < 0.9 else chance.choice(("backslide.toml", "", "store"))
+    return ["serve", "--config", chance.choice(("empty.toml",) * 9 + ("backslide.toml",)), "restore", file]
 
 
 CASES: dict[tuple[str, ...], Callable[[Path, random.Random], Arguments]] = {
@@ -332,11 +365,11 @@ CASES: dict[tuple[str, ...], Callable[[Path, random.Random], Arguments]] = {
     ("log", "profile"): _profile,
     ("checks",): lambda _, chance: ["checks", *chance.choice(([], ["--json"], ["--nope"], ["x"]))],
     ("demo",): _demo,
-    ("serve", "token", "create"): _serve(["token", "create"]),
-    ("serve", "token", "list"): _serve(["token", "list"]),
-    ("serve", "token", "revoke"): _serve(["token", "revoke"]),
-    ("serve", "backup"): _serve(["backup"]),
-    ("serve", "restore"): _serve(["restore"]),
+    ("serve", "token", "create"): _serve("token", "create"),
+    ("serve", "token", "list"): _serve("token", "list"),
+    ("serve", "token", "revoke"): _serve("token", "revoke"),
+    ("serve", "backup"): _serve("backup"),
+    ("serve", "restore"): _restore,
     **{
         ("log", name): _log(name)
         for name in ("rollup", "ingest", "compact", "stats", "export", "to-label", "label", "event")

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import random
+import tarfile
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -146,23 +147,89 @@ def spoil_json(path: Path, chance: random.Random) -> None:
         return
     data = json.loads(path.read_text(encoding="utf-8"))
     for _ in range(chance.randint(1, 3)):
-        at: Any = data
-        while True:
-            keys = list(at) if isinstance(at, dict) else list(range(len(at)))
-            if not keys:
-                break
-            key = chance.choice(keys)
-            if isinstance(at[key], (dict, list)) and at[key] and chance.random() < 0.85:
-                at = at[key]
-                continue
-            if chance.random() < 0.25:
-                del at[key]
-            else:
-                at[key] = chance.choice(
-                    (None, -1, 10**30, 1e308, "", tables.MARKUP, "\u202e", [], {}, [[1]], True, "NaN", "2026-99-99")
-                )
-            break
+        _spoil_leaf(data, chance)
     path.write_text(json.dumps(data), encoding="utf-8")
+
+
+LEAVES = (None, -1, 10**30, 1e308, "", tables.MARKUP, "\u202e", [], {}, [[1]], True, "NaN", "2026-99-99")
+WORDS = ("", "{", "null", "[]", "7", '"x"', "\ufeff{}", "[" * 2000, '{"id": NaN}', '{"a": 1, "a": 2}', "\x00")
+
+
+def _spoil_leaf(data: Any, chance: random.Random) -> None:
+    """Another value at a place, or nothing at all."""
+    at: Any = data
+    while True:
+        keys = list(at) if isinstance(at, dict) else list(range(len(at)))
+        if not keys:
+            return
+        key = chance.choice(keys)
+        if isinstance(at[key], (dict, list)) and at[key] and chance.random() < 0.85:
+            at = at[key]
+            continue
+        if chance.random() < 0.25:
+            del at[key]
+        else:
+            at[key] = chance.choice(LEAVES)
+        return
+
+
+def spoil_lines(path: Path, chance: random.Random) -> None:
+    """Lines of JSON with other leaves, in another order, cut, twice, or that are none."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for place, line in enumerate(lines):
+        if chance.random() < 0.6:
+            data = json.loads(line)
+            _spoil_leaf(data, chance)
+            lines[place] = json.dumps(data)
+    if chance.random() < 0.4:
+        lines.insert(chance.randint(0, len(lines)), chance.choice((*WORDS, *(line[:20] for line in lines))))
+    if chance.random() < 0.2:
+        lines = [*reversed(lines), lines[0]]
+    path.write_text("\n".join(lines), encoding="utf-8", errors="replace")
+    if chance.random() < 0.1:
+        tables.damage(path, chance)
+
+
+MEMBERS = (
+    "../x",
+    "/tmp/x",
+    "log/../x",
+    "log/spool/../../x",
+    "log/tables",
+    "log/nope/x",
+    "log/spool/\u202e",
+    "rows.jsonl",
+)
+
+
+def spoil_backup(path: Path, chance: random.Random) -> None:
+    """The archive with other rows, other names, links, or without one of its members."""
+    with tarfile.open(path) as archive:
+        members = [(member.name, archive.extractfile(member)) for member in archive.getmembers()]
+        contents = [(name, b"" if file is None else file.read()) for name, file in members]
+    for _ in range(chance.randint(1, 3)):
+        place = chance.choice((0, 1, 1, chance.randrange(len(contents))))
+        name, data = contents[place]
+        if name in ("manifest.json", "rows.jsonl") and chance.random() < 0.8:
+            lines = data.decode().splitlines()
+            number = chance.randrange(len(lines))
+            parsed = json.loads(lines[number])
+            _spoil_leaf(parsed, chance)
+            lines[number] = json.dumps(parsed) if chance.random() < 0.9 else chance.choice(WORDS)
+            contents[place] = name, "\n".join(lines).encode()
+        elif chance.random() < 0.5:
+            contents[place] = chance.choice(MEMBERS), data
+        elif len(contents) > 2:
+            contents.pop(chance.randrange(len(contents)))
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in contents:
+            entry = tarfile.TarInfo(name)
+            if chance.random() < 0.02:
+                entry.type, entry.linkname = chance.choice((tarfile.SYMTYPE, tarfile.LNKTYPE)), "/etc/passwd"
+                archive.addfile(entry)
+            else:
+                entry.size = len(data)
+                archive.addfile(entry, io.BytesIO(data))
 
 
 def spoil_config_gently(folder: Path, name: str, chance: random.Random) -> None:

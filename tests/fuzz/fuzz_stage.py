@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime, timedelta
 from io import StringIO
@@ -18,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from backslide import Recorder
 from backslide.retraining.registry import publish
 from commands import backslide
+from payload_logs import LOGS
 
 ROWS = 300
 CONFIG = {
@@ -111,6 +113,11 @@ def build(folder: Path) -> Path:
         }
     )
     counts.write_csv(folder / "counts.csv")
+    for name, (form, records) in LOGS.items():
+        text = "".join(json.dumps(record, default=str) + "\n" for record in records)
+        (folder / f"{form}-{name.partition(', ')[2].replace(' ', '-')}.payload.jsonl").write_text(
+            text, encoding="utf-8"
+        )
     with Recorder("loans", store=folder / "store") as recorder:
         for place, row in enumerate(good.head(80).iter_rows(named=True)):
             recorder.record(
@@ -165,4 +172,5 @@ PREPARATION = (
     ),
     ("snapshot", "--model", "model.joblib", "--data", "current.parquet", "--out", "b.snapshot.json", "-q"),
     ("log", "rollup", "--store", "store"),
+    ("serve", "backup", "saved.tar.gz"),
 )

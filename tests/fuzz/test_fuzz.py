@@ -5,6 +5,7 @@ A case that breaks is played again with ``python tests/fuzz/run.py --only SEED``
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from fuzz_cases import CASES, commands
+from fuzz_processes import case_of, run_apart
 from fuzz_spoilers import KEYS, VALUES
 from fuzz_stage import CONFIG, toml
 from fuzz_verdicts import judge, play
@@ -76,3 +78,29 @@ def test_a_process_of_its_own_keeps_the_same_promises(prepared, tmp_path, argume
     assert done.returncode in (0, 1, 2)
     assert "Traceback" not in done.stderr
     assert "internal error" not in done.stderr
+
+
+def test_a_process_that_ends_without_a_word_is_no_answer(tmp_path):
+    for end, code in ((lambda: os.kill(os.getpid(), 9), -9), (lambda: os._exit(7), 7), (lambda: sys.exit(0), 99)):
+        outcome, _ = run_apart(end, tmp_path)
+        assert outcome.code == code
+        assert judge(tmp_path, outcome, 0.0) is not None
+
+
+@pytest.mark.slow
+def test_a_run_that_was_ended_goes_on_where_it_stopped(tmp_path):
+    results = tmp_path / "results.jsonl"
+    command = [sys.executable, Path(__file__).with_name("run.py"), "--seed", "3", "--results", results]
+    first = subprocess.run([*command, "--cases", "3"], capture_output=True, text=True, timeout=300)
+    assert (first.returncode, first.stderr) == (0, "")
+    lines = results.read_text().splitlines()
+    results.write_text(
+        "\n".join([*lines[:2], lines[2][:30], lines[0].replace('"generator": "', '"generator": "x'), ""])
+    )
+    second = subprocess.run([*command, "--cases", "4", "--jobs", "2"], capture_output=True, text=True, timeout=300)
+    assert second.returncode == 0
+    assert "2 cases of" in second.stdout
+    assert "4 cases, 0 broke a promise" in second.stdout
+    generator = lines[0].rpartition('"generator": "')[2].removesuffix('"}')
+    played = [case.seed for line in results.read_text().splitlines() if (case := case_of(line, generator))]
+    assert sorted(played) == [3_000_000, 3_000_001, 3_000_002, 3_000_003]
