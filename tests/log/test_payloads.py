@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import math
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,139 +24,12 @@ from backslide.log.payloads import ingest as module
 from backslide.log.payloads.bodies import request_rows, response_rows
 from backslide.log.payloads.exchange import UnreadableRecordError
 from backslide.log.payloads.ingest import FORMATS, ingest_payloads
+from backslide.log.payloads.sample import look_at
 from backslide.log.reading import open_log
 from commands import backslide
+from payload_logs import ANSWERS, AT, LOGS, MONITOR, NAMES, PEOPLE, ROWS, TIME, V2, event, stored
 
 pytest.importorskip("deltalake")
-AT = "2026-03-01T10:00:00.25Z"
-TIME = datetime(2026, 3, 1, 10, 0, 0, 250_000, UTC)
-V2 = {
-    "inputs": [
-        {"name": "age", "shape": [2, 1], "datatype": "INT64", "data": [41, 52]},
-        {"name": "job", "shape": [2, 1], "datatype": "BYTES", "data": ["nurse", "cook"]},
-    ]
-}
-V2_ANSWER = {
-    "model_name": "loans",
-    "model_version": "7",
-    "id": "c-1",
-    "outputs": [
-        {"name": "predict", "shape": [2, 1], "datatype": "INT64", "data": [0, 1]},
-        {"name": "predict_proba", "shape": [2, 2], "datatype": "FP64", "data": [0.9, 0.1, 0.2, 0.8]},
-    ],
-}
-
-
-def event(half: str, body: Any, id: str = "c-1", domain: str = "org.kubeflow.serving") -> dict[str, Any]:
-    """A CloudEvent of an inference logger, structured."""
-    return {
-        "specversion": "1.0",
-        "id": id,
-        "type": f"{domain}.inference.{half}",
-        "source": "http://localhost:9081/",
-        "time": AT,
-        "inferenceservicename": "loans",
-        "namespace": "shop",
-        "data": body,
-    }
-
-
-def stored(half: str, body: Any, id: str = "c-1") -> dict[str, Any]:
-    """The record that KServe's logger writes to an object store."""
-    text = base64.b64encode(json.dumps(body).encode()).decode()
-    return {
-        "Url": None,
-        "Bytes": text,
-        "ContentType": "application/json",
-        "Id": id,
-        "InferenceService": "loans",
-        "ReqType": f"org.kubeflow.serving.inference.{half}",
-        "Namespace": "shop",
-        "Component": "predictor",
-    }
-
-
-def dumped(half: str, body: Any, id: str = "c-1") -> dict[str, Any]:
-    """A CloudEvent in binary mode, as a sink keeps headers and body."""
-    headers = {"Ce-Id": id, "Ce-Type": f"io.seldon.serving.inference.{half}", "Ce-Time": AT, "Requestid": id}
-    return {"headers": headers, "body": json.dumps(body)}
-
-
-ROWS = {"instances": [[41, "nurse"], [52, "cook"]]}
-ANSWERS = {"predictions": [[0.9, 0.1], [0.2, 0.8]]}
-MLFLOW = {"dataframe_split": {"columns": ["age", "job"], "index": [0, 1], "data": [[41, "nurse"], [52, "cook"]]}}
-NAMES = PayloadSettings(features=("age", "job"), classes=("0", "1"))
-MONITOR = {
-    "meta_data": {"bento_name": "loans", "bento_version": "7"},
-    "columns": [
-        {"name": "age", "role": "feature", "type": "numerical"},
-        {"name": "job", "role": "feature", "type": "categorical"},
-        {"name": "said", "role": "prediction", "type": "categorical"},
-        {"name": "truth", "role": "target", "type": "categorical"},
-    ],
-}
-PEOPLE = [{"age": 41, "job": "nurse"}, {"age": 52, "job": "cook"}]
-LOGS: dict[str, tuple[str, list[Any]]] = {
-    "kserve, structured": ("kserve", [event("request", ROWS), event("response", ANSWERS)]),
-    "kserve, the answer first": ("kserve", [event("response", ANSWERS), event("request", ROWS)]),
-    "kserve, open inference protocol": ("kserve", [event("request", V2), event("response", V2_ANSWER)]),
-    "kserve, object store": ("kserve", [stored("request", ROWS), stored("response", ANSWERS)]),
-    "kserve, binary mode": ("kserve", [dumped("request", ROWS), dumped("response", ANSWERS)]),
-    "mlserver, events": ("mlserver", [event("request", V2, domain="io.seldon.serving"), event("response", V2_ANSWER)]),
-    "mlserver, topics": ("mlserver", [V2 | {"id": "c-1", "time": AT}, V2_ANSWER]),
-    "mlserver, pairs": ("mlserver", [{"request": V2, "response": V2_ANSWER, "time": AT}]),
-    "mlflow, custom endpoint": (
-        "mlflow",
-        [
-            {
-                "databricks_request_id": "c-1",
-                "timestamp_ms": 1_772_359_200_250,
-                "status_code": 200,
-                "request": json.dumps(MLFLOW),
-                "response": json.dumps(ANSWERS),
-                "request_metadata": {"model_version": "7"},
-            }
-        ],
-    ),
-    "mlflow, gateway": (
-        "mlflow",
-        [
-            {
-                "databricks_request_id": "c-1",
-                "request_time": TIME,
-                "status_code": "200",
-                "served_entity_id": "7",
-                "request": json.dumps({"dataframe_records": PEOPLE}),
-                "response": json.dumps(ANSWERS),
-            }
-        ],
-    ),
-    "bentoml": (
-        "bentoml",
-        [
-            MONITOR,
-            *(
-                row | {"said": said, "truth": None, "timestamp": AT[:-1], "request_id": "c-1"}
-                for said, row in enumerate(PEOPLE)
-            ),
-        ],
-    ),
-    "ray": (
-        "ray",
-        [
-            {"levelname": "INFO", "asctime": "x", "message": "started", "request_id": "c-1"},
-            {
-                "message": "served",
-                "request_id": "c-1",
-                "timestamp_ns": 1_772_359_200_250_000_000,
-                "deployment": "Loans",
-                "request": ROWS,
-                "response": ANSWERS,
-            },
-        ],
-    ),
-    "json lines": ("json-lines", [{"id": "c-1", "timestamp": AT, "inputs": PEOPLE, "outputs": [0, 1], "version": 7}]),
-}
 
 
 @pytest.mark.parametrize("name", LOGS)
@@ -401,8 +276,9 @@ def test_on_the_command_line_from_files_of_any_kind(tmp_path: Path):
     ("arguments", "words"),
     [
         (("none.jsonl", "--format", "kserve"), "there is no none.jsonl"),
-        (("bad.jsonl", "--format", "kserve"), "bad.jsonl, line 2: expected one JSON object a line"),
-        (("cut.json", "--format", "kserve"), "cut.json: expected JSON"),
+        (("bad.jsonl", "--format", "kserve"), "no prediction in 2 records read as kserve: lines that are no JSON: 1"),
+        (("cut.json", "--format", "kserve"), "no prediction in 1 records read as kserve: lines that are no JSON: 1"),
+        (("pipe.jsonl", "--format", "kserve"), "pipe.jsonl: expected a file, got a pipe or device"),
         (("good.jsonl", "--format", "seldon"), "expected a format among kserve, bentoml"),
         (("good.jsonl", "--format", "mlflow"), "no prediction in 1 records read as mlflow: rows without a request"),
         (("good.jsonl", "--format", "kserve", "--prediction", "x"), "--prediction is not for --format"),
@@ -412,10 +288,58 @@ def test_mistakes_are_one_line(arguments: tuple[str, ...], words: str, tmp_path:
     (tmp_path / "good.jsonl").write_text(json.dumps(event("request", ROWS)))
     (tmp_path / "bad.jsonl").write_text('{"a": 1}\n{"a": \n')
     (tmp_path / "cut.json").write_text('[{"a": 1},\n')
+    os.mkfifo(tmp_path / "pipe.jsonl")
     done = backslide(tmp_path, "log", "ingest", *arguments, "--model", "m")
     assert (done.code, done.out) == (2, "")
     assert done.err.count("\n") == 1
     assert words in done.err
+
+
+BATTERED: list[tuple[str, Any, str]] = [
+    (
+        "mlserver",
+        {"id": "x", "request": V2, "response": {"outputs": [{"name": "o", "shape": [10**9, 0], "data": []}]}},
+        "tensors whose data do not fit their shape",
+    ),
+    ("mlserver", {"request": V2, "response": [1, 2]}, "records of another form"),
+    ("bentoml", {"meta_data": [7], "columns": [{"name": "age", "role": "feature"}]}, "records of another form"),
+    ("bentoml", {"meta_data": {}, "columns": [7]}, "records of another form"),
+    (
+        "mlflow",
+        {"id": "x", "request": "{}", "response": "[1]", "request_metadata": '[{"key": {}, "value": 1}]'},
+        "records of another form",
+    ),
+    (
+        "json-lines",
+        {"id": "x", "inputs": {"inputs": [{"data": [1], "datatype": "BYTES", "parameters": [1]}]}, "outputs": [1]},
+        "calls that cannot be read",
+    ),
+]
+"""Records that are not what their format says, and the reason under which each is counted."""
+
+
+@pytest.mark.parametrize(("format", "record", "why"), BATTERED)
+def test_a_record_of_another_form_is_counted_and_the_others_come_in(format: str, record: Any, why: str, tmp_path: Path):
+    sound = next(records for one, records in LOGS.values() if one == format)
+    report = ingest_payloads([*sound, record], tmp_path, "loans", format, settings=NAMES)
+    assert report.added["predictions"] == 2
+    assert sum(n for reason, n in report.skipped.items() if reason.startswith(why)) == 1, report.skipped
+    assert look_at([*sound, record], format).calls > 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_half_lines_and_nan_stop_no_file(encoding: str, tmp_path: Path):
+    lines = [
+        '{"id": "a", "timestamp": "2026-03-01", "inputs": [{"age": NaN, "job": "ü"}], "outputs": [1]}',
+        '{"id": "b", "timestamp": "2026-03-01", "inputs": [{"age": 3, "job": "u"}], "outputs": [1]}',
+    ]
+    (tmp_path / "calls.jsonl").write_text('"outputs": [1]}\n' + "\n".join([*lines, lines[0][:40]]), encoding=encoding)
+    done = backslide(tmp_path, "log", "ingest", "calls.jsonl", "--format", "json-lines", "--model", "m", "--json")
+    answer = json.loads(done.out)
+    assert (answer["added"]["predictions"], answer["skipped"]) == (2, {"lines that are no JSON": 2})
+    rows = open_log(tmp_path / "log").predictions().collect().sort("id")
+    assert math.isnan(rows["age"][0])
+    assert rows["job"].to_list() == ["ü", "u"]
 
 
 @pytest.mark.parametrize("vectors", [False, True])

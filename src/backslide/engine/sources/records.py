@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import io
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +14,29 @@ import orjson
 import polars as pl
 
 from backslide.contracts.errors import SourceError
+from backslide.contracts.files import LARGEST, parse_json
 from backslide.contracts.secrets import scrub_address
 from backslide.engine.sources.errors import reading
 from backslide.engine.sources.open import open_source
+from backslide.log.payloads.exchange import UNREADABLE
 
 JSON = (".json", ".jsonl", ".ndjson", ".log")
 BATCH = 65_536
 """Rows in memory at once."""
+MOST_LINES = 1_000_000
+"""Lines of one object or array."""
 
 
-def read_records(source: str) -> Iterator[dict[str, Any]]:
+def read_records(source: str) -> Iterator[Any]:
     """Every record of a file, a glob, a folder (all files in it, in the order of their names) or a table.
+
+    A line that is no JSON, such as the last one of a file that is being written, comes as ``UNREADABLE``, to be counted.
 
     Args:
         source: path, glob or URI; ``.gz`` is unpacked. Files of JSON hold one object a line, one object, or an array of them.
 
     Raises:
-        SourceError: nothing is there, or a line is no JSON.
+        SourceError: nothing is there, or no file.
         MissingExtraError: opening it needs a package that is not installed.
     """
     files = _json_files(source)
@@ -59,39 +68,58 @@ def _json_files(source: str) -> list[str] | None:
     return None
 
 
-def _read_file(path: Path) -> Iterator[dict[str, Any]]:
+def _read_file(path: Path) -> Iterator[Any]:
+    if not path.is_file():
+        raise SourceError(f"{path}: expected a file, got {'a folder' if path.is_dir() else 'a pipe or device'}")
     with reading(str(path)), gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                record = orjson.loads(line)
-            except ValueError as error:
-                if number > 1:
-                    raise SourceError(f"{path}, line {number}: expected one JSON object a line ({error})") from None
-                record = _whole(path, line + file.read(), error)  # one object or array over several lines
-            if isinstance(record, list):
-                yield from record
-            else:
-                yield record
+        lines = _lines(file, path)
+        first = next((line for line in lines if line.strip()), None)
+        if first is None:
+            return
+        record = _value(first)
+        if record is UNREADABLE and first.lstrip()[:1] in (b"[", b"{"):  # one object or array over several lines
+            rest = list(islice(lines, MOST_LINES))
+            record = _value(first + b"".join(rest))
+            if record is UNREADABLE:
+                lines = chain(rest, lines)
+        yield from record if isinstance(record, list) else [record]
+        for line in lines:
+            if line.strip():
+                record = _value(line)
+                yield from record if isinstance(record, list) else [record]
 
 
-def _whole(path: Path, text: bytes, error: ValueError) -> Any:
+def _lines(file: Any, path: Path) -> Iterator[bytes]:
+    """Lines with their ends, of UTF-8 whatever they were; one may not be longer than any record is."""
+    start = file.read(3)
+    file.seek(0)
+    if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        yield from (line.encode() for line in io.TextIOWrapper(file, encoding="utf-16"))
+        return
+    if start == codecs.BOM_UTF8:
+        file.read(3)
+    while line := file.readline(LARGEST + 1):
+        if len(line) > LARGEST:
+            raise SourceError(f"{path}: expected lines of at most {LARGEST // 2**20} MB, got a longer one")
+        yield line
+
+
+def _value(line: bytes | str) -> Any:
+    """The value of a line, also where it says NaN or Infinity, as Python and JavaScript loggers do."""
     try:
-        return orjson.loads(text)
+        return orjson.loads(line)
     except ValueError:
-        raise SourceError(f"{path}: expected JSON, or one JSON object a line ({error})") from None
+        pass
+    try:
+        return parse_json(line)
+    except ValueError:
+        return UNREADABLE
 
 
-def _read_remote(uri: str) -> Iterator[dict[str, Any]]:
-    words = scrub_address(uri)
-    with reading(words):
+def _read_remote(uri: str) -> Iterator[Any]:
+    with reading(scrub_address(uri)):
         for batch in pl.scan_lines(uri).collect_batches(chunk_size=BATCH, maintain_order=True):
             for line in batch.to_series():
-                if not line or not line.strip():
-                    continue
-                try:
-                    record = orjson.loads(line)
-                except ValueError as error:
-                    raise SourceError(f"{words}: expected one JSON object a line ({error})") from None
-                yield from record if isinstance(record, list) else [record]
+                if line and line.strip():
+                    record = _value(line)
+                    yield from record if isinstance(record, list) else [record]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import orjson
 
 from backslide.contracts.config import PayloadSettings
+from backslide.contracts.files import parse_json
 from backslide.log.payloads.exchange import UnreadableRecordError
 
 Row = dict[str, Any]
@@ -54,7 +56,12 @@ def decode(body: Any) -> Any:
     try:
         return orjson.loads(base64.b64decode(body, validate=True))
     except (binascii.Error, ValueError):
-        raise UnreadableRecordError("bodies that are no JSON") from None
+        pass
+    with suppress(ValueError):  # NaN and Infinity, which Python writes
+        value = parse_json(body)
+        if isinstance(value, (dict, list)):
+            return value
+    raise UnreadableRecordError("bodies that are no JSON")
 
 
 def request_rows(body: Any, settings: PayloadSettings) -> list[Row]:
@@ -208,7 +215,7 @@ def _tensor_columns(
         if not isinstance(shape, list) or any(type(size) is not int or size < 0 for size in shape):
             raise UnreadableRecordError(f"tensors whose shape is no list of sizes ({name})")
         rows, width = (shape[0], prod(shape[1:])) if shape else (1, 1)
-        if rows * width != len(data):
+        if rows * width != len(data) or (rows and not width):  # no values would be any number of rows
             raise UnreadableRecordError(f"tensors whose data do not fit their shape ({name})")
         if str(tensor.get("datatype")) == "BYTES":
             data = [_text(value, tensor) for value in data]

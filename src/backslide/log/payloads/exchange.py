@@ -24,6 +24,10 @@ class Exchange:
     """The true outcome, where the server keeps it too; what a response calls a label is its answer."""
 
 
+UNREADABLE = object()
+"""Stands among records where a line is no JSON."""
+
+
 class UnreadableRecordError(Exception):
     """A record that tells no prediction; the text is the reason under which it is counted."""
 

@@ -18,7 +18,7 @@ from backslide.log.lines import line, to_answer
 from backslide.log.parse_rows import ParsedLines
 from backslide.log.payloads import bentoml, cloud_events, json_lines, mlflow, mlserver, ray
 from backslide.log.payloads.bodies import Row, request_rows, response_rows
-from backslide.log.payloads.exchange import Exchange, UnreadableRecordError, pair
+from backslide.log.payloads.exchange import UNREADABLE, Exchange, UnreadableRecordError, pair
 from backslide.log.timestamps import seconds
 
 Reader = Callable[[dict[str, Any]], Exchange | None]
@@ -31,6 +31,8 @@ FORMATS: Mapping[str, Callable[[], Reader]] = {
     "json-lines": lambda: json_lines.read_line,
 }
 """Name of a format -> what makes a reader of its records."""
+ODD = (ValueError, TypeError, AttributeError, LookupError, OverflowError)
+"""What a record raises that has another form than its format says: a list for an object, a number for a text."""
 BATCH = 32_768
 """Calls that one commit takes."""
 
@@ -113,14 +115,20 @@ def read_calls(records: Iterable[Any], format: str, reasons: Counter[str]) -> It
     """
     if format not in FORMATS:
         raise LogError(f"expected a format among {', '.join(FORMATS)}, got {format!r}")
-    read = FORMATS[format]()
+    read, example = FORMATS[format](), ""
     for record in records:
         try:
+            if record is UNREADABLE:
+                raise UnreadableRecordError("lines that are no JSON")
             if not isinstance(record, dict):
                 raise UnreadableRecordError("records that are no object")
             call = read(record)
         except UnreadableRecordError as reason:
             reasons[str(reason)] += 1
+            continue
+        except ODD as error:
+            example = example or f"records of another form, such as one with {error}"[:160]
+            reasons[example] += 1
             continue
         if call is not None:
             yield call
@@ -157,7 +165,7 @@ def _rows(
             ]
         except UnreadableRecordError as reason:
             reasons[str(reason)] += 1
-        except (LogError, ValueError, TypeError, AttributeError, KeyError) as error:
+        except (LogError, *ODD) as error:
             example = example or f"calls that cannot be read, such as one with {error}"[:160]
             reasons[example] += 1  # under the first error alone: their texts quote values
 

@@ -13,7 +13,7 @@ from backslide.contracts.errors import LogError
 from backslide.contracts.say import count
 from backslide.log.payloads.bodies import request_rows, response_rows
 from backslide.log.payloads.exchange import UnreadableRecordError, pair
-from backslide.log.payloads.ingest import describe_skipped, read_calls
+from backslide.log.payloads.ingest import ODD, describe_skipped, read_calls
 
 SAMPLE = 2_000
 """Records that are looked at."""
@@ -60,6 +60,9 @@ def look_at(records: Iterable[dict[str, Any]], format: str) -> PayloadSample:
             features, answers = request_rows(call.request, plain), response_rows(call.response, plain)
         except UnreadableRecordError as reason:
             reasons[str(reason)] += 1
+            continue
+        except ODD:
+            reasons["calls of another form"] += 1
             continue
         calls += 1
         fields |= dict.fromkeys(name for row in features for name in row)
