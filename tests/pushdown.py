@@ -57,6 +57,49 @@ def table(rows: int = 3000, seed: int = 0) -> pl.DataFrame:
     )
 
 
+SIZES = {
+    "small": [1e-200, 3e-200, -2e-200, 5e-324, 1e-170, 0.0],
+    "large": [1e200, 3e200, 1.5, 1e-200, 1.7e308, 1.2e308],
+    "mixed": [float("nan"), float("inf"), -float("inf"), 1e154, 1e-162, None],
+    "whole": [2**63 - 1, -(2**63), 0, 2**53 + 1, None, 7],
+}
+"""Numbers whose squares and sums leave the range of floats, and whole ones at the ends of theirs."""
+
+
+def extremes(rows: int = 120) -> pl.DataFrame:
+    """Extreme numbers as features, as labels and as predictions, in two days."""
+    start = datetime(2026, 3, 1)
+    columns = {name: [values[i % 6] for i in range(rows)] for name, values in SIZES.items()}
+    said = [-columns["large"][i // 2] for i in range(rows)]
+    return pl.DataFrame({"at": [start + timedelta(minutes=20 * i) for i in range(rows)], **columns,
+                         "y": columns["large"], "p": said}, strict=False)  # fmt: skip
+
+
+def assert_extremes_alike(source: str, folder: Path, **sections: Any) -> None:
+    """What is counted elsewhere of extreme numbers is what one pass here counts: nothing refused, nothing rounded to nothing."""
+    roles = {"label": "y", "prediction": "p", "timestamp": "at", "task": "regression", "features": [*SIZES]}
+    store_profiles(Settings.from_dict({"model": roles, **sections}), folder, rows=source)
+    store = ProfileStore.open(folder)
+    rows, settings = extremes(), Settings.from_dict({"model": roles})
+    here = profile_days(open_windows(rows, rows, settings).reference.frame, store.manifest.plan)
+    there = {key: profile for day in store.days() for key, profile in store.read(day).items()}
+    assert list(there) == list(here)
+    for key, known in here.items():
+        assert set(SIZES) <= set(known.columns)
+        for name, one in known.columns.items():
+            other = there[key].columns[name]
+            assert [getattr(other, fact) for fact in EXACT] == [getattr(one, fact) for fact in EXACT], (key, name)
+            assert other.counts.tolist() == one.counts.tolist(), (key, name)
+            assert (other.mean, other.m2) == pytest.approx((one.mean, one.m2), rel=1e-9, abs=1e-320), (key, name)
+        for name, blocks in known.sums.items():
+            assert there[key].sums[name].keys() == blocks.keys()
+            for block, sums in blocks.items():
+                assert there[key].sums[name][block] == pytest.approx(sums, rel=1e-9, abs=1e-320, nan_ok=True), (
+                    key,
+                    name,
+                )
+
+
 def settings_of(**sections: Any) -> Settings:
     """Roles of the table."""
     return Settings.from_dict({"model": MODEL, **sections})

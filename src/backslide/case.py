@@ -105,7 +105,14 @@ class Case:
             return self.reference.stored.scales.get("label_deviation", 0.0)
         y = to_numbers(self.reference.sample[names.LABEL])
         y = y[np.isfinite(y)]
-        return float(np.abs(y - y.mean()).mean()) if len(y) else 0.0
+        if not len(y):
+            return 0.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            deviation = float(np.abs(y - y.mean()).mean())
+        if not np.isfinite(deviation):  # the sum of the labels is no float
+            size = float(np.abs(y).max())
+            deviation = float(np.abs(y / size - (y / size).mean()).mean()) * size
+        return deviation
 
     def floor(self, metric: Metric) -> float:
         """What counts as material in the unit of ``metric``: as much harm as ``[model] min_effect`` is of the headline.

@@ -24,7 +24,7 @@ from backslide.jobs.diagnose import diagnose
 from backslide.jobs.profile_days import store_profiles
 from backslide.jobs.shadow import shadow
 from commands import backslide
-from pushdown import MODEL, assert_counts_alike, regression, settings_of, table
+from pushdown import MODEL, assert_counts_alike, assert_extremes_alike, extremes, regression, settings_of, table
 from servers import SECRET
 
 duckdb = pytest.importorskip("duckdb")
@@ -92,6 +92,11 @@ def test_decimals_are_the_classes_that_rows_are_read_as(tmp_path: Path):
     answer = diagnose(source, source, settings=settings)
     assert answer.inputs.classes == ("0", "1")
     assert answer.metric.reference == 1.0
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_numbers_beyond_the_range_of_squares_are_counted_as_here(tmp_path: Path):
+    assert_extremes_alike(database(tmp_path / "e.duckdb", extremes=extremes()), tmp_path / "p")
 
 
 def test_new_days_of_a_period_end_with_it(source: str, tmp_path: Path):
@@ -204,6 +209,7 @@ def test_the_command_line_profiles_a_database(source: str, tmp_path: Path):
 
 
 @pytest.mark.postgres
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_postgresql_counts_what_one_pass_here_counts(postgres: str, tmp_path: Path):
     psycopg = pytest.importorskip("psycopg")
     rows = table()
@@ -226,6 +232,16 @@ def test_postgresql_counts_what_one_pass_here_counts(postgres: str, tmp_path: Pa
         opened.dialect.run("DELETE FROM pushed.predictions")
     assert SECRET not in str(refused.value)
     opened.dialect.close()
+    with psycopg.connect(f"postgresql://{postgres}", autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE pushed.extremes (at timestamptz, small float8, large float8, mixed float8, whole int8, "
+            "y float8, p float8)"
+        )
+        connection.execute("SET TIME ZONE 'UTC'")
+        with connection.cursor().copy("COPY pushed.extremes FROM STDIN") as copy:
+            for row in extremes().rows():
+                copy.write_row(row)
+    assert_extremes_alike(f"postgresql://{postgres}#pushed.extremes", tmp_path / "e")
     with pytest.raises(SourceError, match="cannot be read") as failed:
         open_pushdown(f"postgresql://me:wrong{SECRET[:2]}@127.0.0.1:1/postgres#t", settings_of())
     assert "wrong" not in str(failed.value)

@@ -18,7 +18,7 @@ from backslide.contracts.errors import ConfigError, SourceError
 from backslide.engine.pushdown.source import open_pushdown
 from backslide.jobs.diagnose import diagnose
 from backslide.jobs.watch import watch
-from pushdown import assert_counts_alike, assert_stored_alike, settings_of, table
+from pushdown import assert_counts_alike, assert_extremes_alike, assert_stored_alike, extremes, settings_of, table
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark, pytest.mark.filterwarnings("ignore")]  # PySpark warns of itself
 HERE = {"kind": "spark", "master": "local[2]"}
@@ -48,6 +48,8 @@ def test_a_session_that_is_there_counts_and_keeps_its_settings(source: str, tmp_
     from pyspark.sql import SparkSession
 
     assert_counts_alike(source, table(), tmp_path / "p", engine=HERE)
+    extremes().write_parquet(tmp_path / "extremes.parquet")
+    assert_extremes_alike(str(tmp_path / "extremes.parquet"), tmp_path / "e", engine=HERE)
     active = SparkSession.getActiveSession()
     assert active is not None
     assert active.conf.get("spark.sql.session.timeZone") == "America/New_York"

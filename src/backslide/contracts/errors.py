@@ -51,6 +51,10 @@ class SourceError(InputError):
     """A window's source cannot be opened or holds no rows."""
 
 
+class NumberRangeError(SourceError):
+    """A database stops where a sum or a square leaves the range of its floats."""
+
+
 class ColumnError(InputError):
     """A column that was asked for is not in the data."""
 

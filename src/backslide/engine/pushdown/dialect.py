@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
@@ -29,6 +30,7 @@ class SqlDialect(ABC):
         """All rows of an answer: aggregates, or a sample.
 
         Raises:
+            NumberRangeError: numbers leave the range of floats, where the database takes that for an error.
             SourceError: the database refuses it, in one line.
         """
 
@@ -96,6 +98,23 @@ class SqlDialect(ABC):
         """The float where it is finite, else null. NaN is asked for first: what compares with it differs between databases."""
         within = f"{expression} > {self.infinity(-1)} AND {expression} < {self.infinity(1)}"
         return f"CASE WHEN {self.is_nan(expression)} THEN NULL WHEN {within} THEN {expression} END"
+
+    def square(self, expression: str) -> str:  # most make it 0 or infinite where it leaves the range, as everybody does
+        """A float times itself."""
+        return f"({expression} * {expression})"
+
+    def difference(self, first: str, second: str) -> str:
+        """One finite float less another."""
+        return f"({first} - {second})"
+
+    def ratio(self, above: str, below: str) -> str:
+        """One float over another that is not 0, neither negative."""
+        return f"({above} / {below})"
+
+    def scaled(self, expression: str, scale: float) -> str:
+        """A float of at most twice ``scale`` in size over it, a power of two; 0 where that is below the normal range."""
+        smallest, zero = self.number(scale * sys.float_info.min), self.number(0.0)
+        return f"CASE WHEN ABS({expression}) < {smallest} THEN {zero} ELSE {expression} / {self.number(scale)} END"
 
     def day(self, column: str, kind: str) -> str:
         """UTC date of a column of times, whose type is ``kind``; times without a zone are UTC."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from backslide.contracts.errors import SourceError
+from backslide.contracts.errors import NumberRangeError, SourceError
 from backslide.contracts.extras import needs
 from backslide.engine.pushdown.dialect import Row, SqlDialect
 
@@ -22,6 +22,7 @@ class DuckDb(SqlDialect):
             import duckdb
 
         self._errors: Any = duckdb.Error
+        self._out_of_range: Any = duckdb.OutOfRangeException
         memory = place in ("", ":memory:")
         path = Path(place).expanduser()
         path = path if base is None or path.is_absolute() else base / path
@@ -37,6 +38,8 @@ class DuckDb(SqlDialect):
         """All rows of an answer."""
         try:
             return list(self._connection.execute(statement).fetchall())
+        except self._out_of_range as error:
+            raise NumberRangeError(f"DuckDB refuses the query: {_line(error)}") from None
         except self._errors as error:
             raise SourceError(f"DuckDB refuses the query: {_line(error)}") from None
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
-from backslide.contracts.errors import SourceError
+from backslide.contracts.errors import NumberRangeError, SourceError
 from backslide.contracts.extras import needs
 from backslide.contracts.secrets import scrub_address
 from backslide.engine.pushdown.dialect import Row, SqlDialect
@@ -22,6 +24,7 @@ class Postgres(SqlDialect):
             import psycopg
 
         self._errors: Any = psycopg.Error
+        self._out_of_range: Any = psycopg.errors.NumericValueOutOfRange
         try:
             self._connection = psycopg.connect(address, autocommit=True)
             # One transaction: all statements count the same rows, whatever is written to the table meanwhile.
@@ -38,8 +41,12 @@ class Postgres(SqlDialect):
     def run(self, statement: str) -> list[Row]:
         """All rows of an answer."""
         try:
-            answer = self._connection.execute(statement.encode())
-            return list(answer.fetchall()) if answer.description is not None else []
+            # A part of the transaction, which goes on after a statement that leaves the range of floats.
+            with self._connection.transaction():
+                answer = self._connection.execute(statement.encode())
+                return list(answer.fetchall()) if answer.description is not None else []
+        except self._out_of_range as error:
+            raise NumberRangeError(f"PostgreSQL refuses the query: {_line(error)}") from None
         except self._errors as error:
             raise SourceError(f"PostgreSQL refuses the query: {_line(error)}") from None
 
@@ -71,6 +78,31 @@ class Postgres(SqlDialect):
             f"SELECT setseed({seed / 2**32!r})",
         )
 
+    def square(self, expression: str) -> str:
+        """As IEEE 754 has it; PostgreSQL takes an underflow and an overflow for errors."""
+        size, (low, high) = f"ABS({expression})", _squares_of()
+        return (
+            f"(CASE WHEN {size} <= {self.number(low)} THEN {self.number(0.0)} "
+            f"WHEN {size} >= {self.number(high)} THEN {self.infinity(1)} ELSE {expression} * {expression} END)"
+        )
+
+    def difference(self, first: str, second: str) -> str:
+        """Infinite beyond the largest float."""
+        most = self.number(sys.float_info.max)
+        return (
+            f"(CASE WHEN {first} > 0 AND {second} < 0 AND {first} > {most} + {second} THEN {self.infinity(1)} "
+            f"WHEN {first} < 0 AND {second} > 0 AND {first} < {second} - {most} THEN {self.infinity(-1)} "
+            f"ELSE {first} - {second} END)"
+        )
+
+    def ratio(self, above: str, below: str) -> str:
+        """Infinite beyond the largest float, 0 below the smallest."""
+        most, least = self.number(sys.float_info.max), self.number(math.ulp(0.0))
+        return (
+            f"(CASE WHEN {below} < 1 AND {above} > {most} * {below} THEN {self.infinity(1)} "
+            f"WHEN {below} > 1 AND {above} < {least} * {below} THEN {self.number(0.0)} ELSE {above} / {below} END)"
+        )
+
     def bin(self, expression: str, edges: Sequence[float], *, integer: bool) -> str:
         """By its own search of an array: the number of thresholds at or below the value."""
         limits = [f"'{edge!r}'" for edge in edges]
@@ -81,6 +113,17 @@ class Postgres(SqlDialect):
 
 
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+
+
+@cache
+def _squares_of() -> tuple[float, float]:
+    """The largest float whose square is 0, and the smallest whose square is infinite."""
+    low, high = math.sqrt(math.ulp(0.0)), math.sqrt(sys.float_info.max)
+    while low * low > 0:
+        low = math.nextafter(low, 0)
+    while not math.isinf(high * high):
+        high = math.nextafter(high, math.inf)
+    return low, high
 
 
 def _line(error: Exception) -> str:

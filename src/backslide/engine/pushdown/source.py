@@ -220,13 +220,13 @@ def _errors(dialect: SqlDialect, problem: Problem) -> dict[str, str]:
     if roles.label is None:
         return {names.PREDICTION: prediction}
     label = f"({dialect.finite(dialect.as_double(dialect.quote(roles.label)))})"
-    error = f"({prediction} - {label})"
+    error = dialect.difference(prediction, label)
     return {
         names.LABEL: label,
         names.PREDICTION: prediction,
         names.ERROR: error,
         names.ABSOLUTE: f"ABS({error})",
-        names.SQUARED: f"({error} * {error})",
-        names.PERCENTAGE: f"(CASE WHEN {label} <> 0 THEN ABS({error}) / ABS({label}) END)",
-        names.CENTRED: f"(CASE WHEN {error} IS NOT NULL THEN {label} - {dialect.number(problem.centre)} END)",
+        names.SQUARED: dialect.square(error),
+        names.PERCENTAGE: f"(CASE WHEN {label} <> 0 THEN {dialect.ratio(f'ABS({error})', f'ABS({label})')} END)",
+        names.CENTRED: f"(CASE WHEN {error} IS NOT NULL THEN {dialect.difference(label, dialect.number(problem.centre))} END)",
     }

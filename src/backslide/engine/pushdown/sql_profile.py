@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from backslide.contracts.errors import NumberRangeError
 from backslide.contracts.labels import label_text
 from backslide.engine.columns import names
 from backslide.engine.profile.batch import Cells, Sums, level_names
@@ -19,7 +22,7 @@ from backslide.engine.profile.plan import Plan
 from backslide.engine.profile.profile import Profile
 from backslide.engine.pushdown import statements
 from backslide.engine.pushdown.dialect import Row, SqlDialect
-from backslide.engine.pushdown.statements import FACTS, TableQuery
+from backslide.engine.pushdown.statements import FACTS, MEAN, TableQuery
 
 _Group = tuple[str, str | None]
 """Day and model version."""
@@ -50,7 +53,7 @@ def profile_table(
     Raises:
         SourceError: the database refuses a statement, in one line.
     """
-    facts = dialect.run(statements.moments(query, dialect))
+    facts = _facts(dialect, query)
     counts = {_group(row): _GroupCounts(int(row[2])) for row in facts}
     _add_numbers(counts, facts, query, plan, integers)
     _add_bins(counts, dialect, query, plan, integers)
@@ -62,6 +65,26 @@ def profile_table(
         ProfileKey(day, version, ALL): Profile(plan, one.rows, one.columns, one.cells, one.sums)
         for (day, version), one in sorted(counts.items(), key=lambda item: (item[0][0], item[0][1] or ""))
     }
+
+
+def _facts(dialect: SqlDialect, query: TableQuery) -> list[Row]:
+    """Rows as ``statements.moments`` describes them, whatever the size of the numbers."""
+    with suppress(NumberRangeError):
+        rows = dialect.run(statements.moments(query, dialect))
+        if all(mean is None or math.isfinite(mean) for row in rows for mean in row[3 + MEAN :: FACTS]):
+            return rows
+    # No sum of numbers around 1 leaves the range of floats.
+    (sizes,) = dialect.run(statements.largest(query, dialect))
+    scales = [2.0 ** (math.frexp(size)[1] - 1) if size else 1.0 for size in sizes]
+    rows = dialect.run(statements.moments(query, dialect, scales))
+    return [(*row[:3], *(fact for part in _scaled_back(row, scales) for fact in part)) for row in rows]
+
+
+def _scaled_back(row: Row, scales: list[float]) -> Iterator[Row]:
+    for i, scale in enumerate(scales):
+        *numbers, mean, variance, low, high, total, squares = row[3 + i * FACTS : 3 + (i + 1) * FACTS]
+        mean, total, variance, squares = (value and value * scale for value in (mean, total, variance, squares))
+        yield (*numbers, mean, variance and variance * scale, low, high, total, squares and squares * scale)
 
 
 def _group(row: Row) -> _Group:

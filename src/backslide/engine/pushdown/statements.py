@@ -32,32 +32,44 @@ def _rows(query: TableQuery, columns: Sequence[str]) -> str:
     return f"SELECT {chosen} FROM {query.source}" + (f" WHERE {query.where}" if query.where else "")
 
 
-def moments(query: TableQuery, dialect: SqlDialect) -> str:
+def moments(query: TableQuery, dialect: SqlDialect, scales: Sequence[float] = ()) -> str:
     """A row per day and version: day, version, rows, and eleven facts of each number in the order of ``query.numbers``.
 
     The facts: values that are not null, NaN, +inf, -inf, finite; of the finite ones mean, population variance, minimum, maximum,
-    sum and sum of squares.
+    sum and sum of squares. With ``scales``, one for each number, those four but minimum and maximum are of numbers over them.
     """
     inner, facts = [], []
     for i, expression in enumerate(query.numbers.values()):
         double = dialect.as_double(expression)
-        inner += [f"{expression} AS r{i}", f"{double} AS f{i}", f"{dialect.finite(double)} AS x{i}"]
+        finite = dialect.finite(double)
+        x = f"x{i}"
+        if scales:
+            finite, x = f"({finite})", f"({dialect.scaled(f'x{i}', scales[i])})"
+        inner += [f"{expression} AS r{i}", f"{double} AS f{i}", f"{finite} AS x{i}"]
         nan = dialect.is_nan(f"f{i}")
         facts += [
             f"COUNT(r{i})",
             f"COUNT(CASE WHEN {nan} THEN 1 END)",
             *(f"COUNT(CASE WHEN NOT {nan} AND f{i} = {dialect.infinity(sign)} THEN 1 END)" for sign in (1, -1)),
             f"COUNT(x{i})",
-            f"AVG(x{i})",
-            f"VAR_POP(x{i})",
+            f"AVG({x})",
+            f"VAR_POP({x})",
             *(f"{extreme}(CASE WHEN x{i} IS NOT NULL THEN r{i} END)" for extreme in ("MIN", "MAX")),
-            f"SUM(x{i})",
-            f"SUM(x{i} * x{i})",
+            f"SUM({x})",
+            f"SUM({dialect.square(x)})",
         ]
     return f"SELECT {', '.join(['d', 'v', 'COUNT(*)', *facts])} FROM ({_rows(query, inner)}) AS t GROUP BY d, v"
 
 
-FACTS = 11
+FACTS, MEAN = 11, 5
+"""Facts of a number, and the place of its mean among them."""
+
+
+def largest(query: TableQuery, dialect: SqlDialect) -> str:
+    """One row: the largest size of the finite values of each number, null without any."""
+    finite = [dialect.finite(dialect.as_double(expression)) for expression in query.numbers.values()]
+    inner = [f"{value} AS x{i}" for i, value in enumerate(finite)]
+    return f"SELECT {', '.join(f'MAX(ABS(x{i}))' for i in range(len(inner)))} FROM ({_rows(query, inner)}) AS t"
 
 
 def bins(
