@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 pytest.importorskip("sqlalchemy")
-from sqlalchemy import inspect, text
+import alembic.command
+from sqlalchemy import Connection, inspect, text
 
 from backslide.contracts.errors import BackslideError, ConfigError, StoreError
 from backslide.store.database import Database, open_database
 from backslide.store.memory import Message, Mute
 from backslide.store.tables import metadata
+from backslide.store.upgrade import VERSION
 
 
 @pytest.fixture(name="database", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -113,6 +117,37 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(database: Database):
     again.book("m", {"a": 1}).number(["x"])
     assert again.incidents("m")["x"].number == 1
     again.close()
+
+
+def test_several_who_open_a_new_store_at_once_all_get_it(database: Database, tmp_path: Path):
+    """And whoever is ended amid making the tables leaves none of them."""
+    url = "sqlite:///new.db"
+    if database.engine.dialect.name == "postgresql":
+        url = database.engine.url.render_as_string(hide_password=False)
+        with database.engine.begin() as connection:
+            for table in [*metadata.tables, VERSION]:
+                connection.execute(text(f"drop table {table}"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alembic.command, "upgrade", lambda config, _: _half_a_table(config.attributes["connection"]))
+        with pytest.raises(KeyboardInterrupt):
+            open_database(url, tmp_path)
+    ready = Barrier(6)
+
+    def open_one(_: int) -> list[str]:
+        ready.wait()
+        opened = open_database(url, tmp_path)
+        try:
+            return sorted(set(inspect(opened.engine).get_table_names()))
+        finally:
+            opened.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        assert [*pool.map(open_one, range(6))] == [sorted([*metadata.tables, VERSION])] * 6
+
+
+def _half_a_table(connection: Connection) -> None:
+    metadata.tables["books"].create(connection)
+    raise KeyboardInterrupt
 
 
 def test_opening_twice_changes_nothing(tmp_path: Path):

@@ -21,7 +21,6 @@ from backslide.store.statements import insert_once, named_table, utc_now
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 DEFAULT = "backslide.db"
 IN_ENVIRONMENT = "env:"
 PATIENCE_MS = 30_000
@@ -140,7 +139,11 @@ def open_database(url: str | None, base: Path) -> Database:
         ) from None
     if parsed.drivername.startswith("sqlite"):
         event.listen(engine, "connect", _careful)
-    _upgrade(engine, parsed.render_as_string(hide_password=True))
+    try:
+        _upgrade(engine, parsed.render_as_string(hide_password=True))
+    except BaseException:
+        engine.dispose()
+        raise
     return Database(engine)
 
 
@@ -183,19 +186,13 @@ def _careful(connection: Any, _: Any) -> None:
 
 
 def _upgrade(engine: Engine, shown: str) -> None:
+    from backslide.store.upgrade import upgrade
+
     with needs("watch", "watching"):
-        from alembic import command
-        from alembic.config import Config
         from alembic.util import CommandError
         from sqlalchemy.exc import SQLAlchemyError
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
     try:
-        with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        upgrade(engine)
     except CommandError as error:
         raise StoreError(f"the store {shown} was written by a newer version: {error}; update backslide") from None
     except (SQLAlchemyError, sqlite3.Error, UnicodeDecodeError) as error:
