@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
 import resource
+import tarfile
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,7 +15,7 @@ from running_server import start
 from sqlalchemy import text
 
 from backslide.contracts.config import Settings
-from backslide.contracts.errors import ConfigError
+from backslide.contracts.errors import ConfigError, StoreError
 from backslide.contracts.watch import WatchReport
 from backslide.server import backup, run
 from backslide.server.backup import restore_backup, write_backup
@@ -21,6 +23,7 @@ from backslide.server.telemetry import JsonLines
 from backslide.store.database import open_database
 from backslide.store.memory import Mute
 from backslide.store.tables import metadata
+from backslide.store.upgrade import newest_version
 
 
 def test_figures_are_what_prometheus_reads(server):
@@ -131,6 +134,61 @@ def test_what_is_no_backup_is_refused_in_one_line(tmp_path, sqlite_server):
     file.write_bytes(b"no archive")
     with pytest.raises(ConfigError, match="cannot be read as a backup"):
         restore_backup(sqlite_server.context.settings, sqlite_server.context.database, file)
+
+
+ROW = b'{"table": "mutes", "row": {"id": 1, "model": "m", "pattern": "p", "reason": "r", "created": "2026-01-01T00:00:00"}}\n'
+HOSTILE: dict[str, list[tuple[str, bytes | None]]] = {
+    "a file beside the log": [("log/spool/../../x", b"x")],
+    "an absolute name": [("log/spool//tmp/x", b"x")],
+    "a folder as a file": [("log/tables", b"x")],
+    "a link": [("log/spool/x", None)],
+    "rows that are no objects": [("rows.jsonl", b"[1]\n")],
+    "a row that is a list": [("rows.jsonl", b'{"table": "mutes", "row": []}\n')],
+    "a table that is none": [("rows.jsonl", ROW.replace(b"mutes", b"sqlite_master"))],
+    "a time that is a number": [("rows.jsonl", ROW.replace(b'"2026-01-01T00:00:00"', b"7"))],
+    "a number that no column takes": [("rows.jsonl", ROW.replace(b'"id": 1', b'"id": %d' % 2**70))],
+    "a value that is an object": [("rows.jsonl", ROW.replace(b'"p"', b"{}"))],
+    "depth": [("rows.jsonl", b"[" * 100_000)],
+    "a manifest that is a list": [("manifest.json", b"[]")],
+    "an endless manifest": [("manifest.json", b" " * 2**21)],
+    "a newer version": [("manifest.json", b'{"format": "backslide.backup/1", "version": "9999"}')],
+}
+"""What somebody put into an archive; None is a link to a file of the machine."""
+
+
+@pytest.mark.parametrize("change", [*HOSTILE, "other bytes", "the end cut off"])
+def test_a_hostile_backup_changes_nothing(change, tmp_path):
+    manifest = json.dumps({"format": "backslide.backup/1", "version": newest_version()}).encode()
+    sound: dict[str, bytes | None] = {"manifest.json": manifest, "log/spool/m/a.jsonl": b"{}\n" * 9, "rows.jsonl": ROW}
+    file, spoilt = tmp_path / "b.tar.gz", tmp_path / "s.tar.gz"
+    _archive(file, sound)
+    _archive(spoilt, sound | dict(HOSTILE.get(change, [])))
+    data = bytearray(spoilt.read_bytes())
+    if change == "other bytes":
+        data[40:60] = bytes(20)
+    spoilt.write_bytes(data[: len(data) // 2] if change == "the end cut off" else data)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    settings, database = Settings.from_dict({}, base=folder), open_database(None, folder)
+    try:
+        with pytest.raises((ConfigError, StoreError)) as refused:
+            restore_backup(settings, database, spoilt)
+        assert "\n" not in str(refused.value)
+        assert [path.name for path in folder.rglob("*") if path.is_file() and "backslide.db" not in path.name] == []
+        assert not (tmp_path / "x").exists()
+        assert restore_backup(settings, database, file) == {"mutes": 1, "files of the log": 1}
+    finally:
+        database.close()
+
+
+def _archive(path, members):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in members.items():
+            entry = tarfile.TarInfo(name)
+            if data is None:
+                entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            entry.size = len(data or b"")
+            archive.addfile(entry, io.BytesIO(data or b""))
 
 
 def test_a_backup_is_of_one_moment(tmp_path, sqlite_server, monkeypatch):

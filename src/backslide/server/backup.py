@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import os
+import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +24,7 @@ from sqlalchemy.engine import Connection
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError, StoreError
-from backslide.contracts.files import whole_file
+from backslide.contracts.files import parse_json, whole_file
 from backslide.log.paths import is_uri
 from backslide.server.predictions import PredictionStore
 from backslide.store.database import Database, store_errors
@@ -29,6 +32,8 @@ from backslide.store.tables import metadata
 
 FORMAT = "backslide.backup/1"
 MANIFEST, ROWS, LOG = "manifest.json", "rows.jsonl", "log"
+MOST_MANIFEST = 2**20
+"""Bytes; a longer one is none."""
 BATCH = 500
 """Rows of an insertion."""
 PARTS = ("spool", "quarantine", "tables")
@@ -69,26 +74,43 @@ def write_backup(settings: Settings, database: Database, file: Path, *, with_log
 
 
 def restore_backup(settings: Settings, database: Database, file: Path) -> dict[str, int]:
-    """Put everything back into an empty place; returns rows by table, and files of the log.
+    """Put everything back into an empty place, whole or not at all; returns rows by table, and files of the log.
 
     Raises:
         ConfigError: it is no backup, or something is there already.
+        StoreError: it is of a newer version, or the database does not take it.
     """
     store = PredictionStore(settings)
+    root, spool = Path(store.root), store.spool
+    made: list[Path] = []
     try:
         with tarfile.open(file, "r:*") as archive:
-            manifest = json.loads(_member(archive, MANIFEST).read())
+            manifest = _json(_member(archive, MANIFEST).read(MOST_MANIFEST))
             if manifest.get("format") != FORMAT:
                 raise ConfigError(f"{file} is no backup of this kind: expected {FORMAT}")
             names = [name for name in archive.getnames() if name.startswith(f"{LOG}/")]
-            if names and (is_uri(store.root) or _is_filled(Path(store.root)) or _is_filled(store.spool)):
+            if names and (is_uri(store.root) or _is_filled(root) or _is_filled(spool)):
                 raise ConfigError(f"the log at {store.root} is not empty; restore into an empty folder")
+            targets = [_target(name, root, spool) for name in names]
+            for name, target in zip(names, targets, strict=True):
+                made.append(target)
+                _extract(archive, name, target)
             counts = _load(database, _member(archive, ROWS), manifest)
-            for name in names:
-                _extract(archive, name, Path(store.root), store.spool)
-    except (tarfile.TarError, KeyError, ValueError, EOFError, OSError) as error:
-        raise ConfigError(f"{file} cannot be read as a backup: {error}") from None
+    except BaseException as error:
+        for path in made:
+            path.unlink(missing_ok=True)
+        if isinstance(error, DAMAGE):
+            words = " ".join(str(error).split())[:200] or type(error).__name__
+            raise ConfigError(f"{file} cannot be read as a backup: {words}") from None
+        raise
     return counts | ({"files of the log": len(names)} if names else {})
+
+
+DAMAGE = (
+    *(tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError),
+    *(TypeError, AttributeError, LookupError, OverflowError),
+)
+"""What an archive raises that is none, is cut or changed, or whose rows have another form than those of a table."""
 
 
 def _private(name: str, flags: int) -> int:
@@ -130,10 +152,18 @@ def _add(archive: tarfile.TarFile, name: str, data: IO[bytes]) -> None:
 
 
 def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
-    file = archive.extractfile(name)
+    entry = archive.getmember(name)
+    file = archive.extractfile(entry) if entry.isreg() else None  # links lead to other members, and nothing writes any
     if file is None:
         raise KeyError(name)
     return file
+
+
+def _json(line: bytes) -> dict[str, Any]:
+    value = parse_json(line)
+    if not isinstance(value, dict):
+        raise ValueError("expected a JSON object")
+    return value
 
 
 def _load(database: Database, lines: IO[bytes], manifest: dict[str, Any]) -> dict[str, int]:
@@ -161,7 +191,7 @@ def _batches(lines: IO[bytes]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     name = ""
     rows: list[dict[str, Any]] = []
     for line in lines:
-        one = json.loads(line)
+        one = _json(line)
         if rows and (one["table"] != name or len(rows) >= BATCH):
             yield name, rows
             rows = []
@@ -184,11 +214,21 @@ def _is_filled(folder: Path) -> bool:
     return folder.is_dir() and any(path.is_file() and path.name != ".rollup" for path in folder.rglob("*"))
 
 
-def _extract(archive: tarfile.TarFile, name: str, root: Path, spool: Path) -> None:
+def _target(name: str, root: Path, spool: Path) -> Path:
+    """Where a member of the archive belongs.
+
+    Raises:
+        ValueError: in no folder of a log.
+    """
     part, _, rest = name.removeprefix(f"{LOG}/").partition("/")
     folder = (spool if part == "spool" else root / part).resolve()
     target = (folder / rest).resolve()
-    if part not in PARTS or not target.is_relative_to(folder):
+    if part not in PARTS or not target.is_relative_to(folder) or target == folder:
         raise ValueError(f"{name} is no file of a log")
+    return target
+
+
+def _extract(archive: tarfile.TarFile, name: str, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(_member(archive, name).read())
+    with target.open("wb") as file:
+        shutil.copyfileobj(_member(archive, name), file)
