@@ -11,25 +11,50 @@ from backslide.contracts.config import PayloadSettings
 
 AT = "2026-03-01T10:00:00.25Z"
 TIME = datetime(2026, 3, 1, 10, 0, 0, 250_000, UTC)
-V2 = {"inputs": [{"name": "age", "shape": [2, 1], "datatype": "INT64", "data": [41, 52]},
-                 {"name": "job", "shape": [2, 1], "datatype": "BYTES", "data": ["nurse", "cook"]}]}  # fmt: skip
-V2_ANSWER = {"model_name": "loans", "model_version": "7", "id": "c-1",
-             "outputs": [
-    {"name": "predict", "shape": [2, 1], "datatype": "INT64", "data": [0, 1]},
-    {"name": "predict_proba", "shape": [2, 2], "datatype": "FP64", "data": [0.9, 0.1, 0.2, 0.8]}]}  # fmt: skip
+V2 = {
+    "inputs": [
+        {"name": "age", "shape": [2, 1], "datatype": "INT64", "data": [41, 52]},
+        {"name": "job", "shape": [2, 1], "datatype": "BYTES", "data": ["nurse", "cook"]},
+    ]
+}
+V2_ANSWER = {
+    "model_name": "loans",
+    "model_version": "7",
+    "id": "c-1",
+    "outputs": [
+        {"name": "predict", "shape": [2, 1], "datatype": "INT64", "data": [0, 1]},
+        {"name": "predict_proba", "shape": [2, 2], "datatype": "FP64", "data": [0.9, 0.1, 0.2, 0.8]},
+    ],
+}
 
 
 def event(half: str, body: Any, id: str = "c-1", domain: str = "org.kubeflow.serving") -> dict[str, Any]:
     """A CloudEvent of an inference logger, structured."""
-    return {"specversion": "1.0", "id": id, "type": f"{domain}.inference.{half}", "source": "http://localhost:9081/",
-            "time": AT, "inferenceservicename": "loans", "namespace": "shop", "data": body}  # fmt: skip
+    return {
+        "specversion": "1.0",
+        "id": id,
+        "type": f"{domain}.inference.{half}",
+        "source": "http://localhost:9081/",
+        "time": AT,
+        "inferenceservicename": "loans",
+        "namespace": "shop",
+        "data": body,
+    }
 
 
 def stored(half: str, body: Any, id: str = "c-1") -> dict[str, Any]:
     """The record that KServe's logger writes to an object store."""
     text = base64.b64encode(json.dumps(body).encode()).decode()
-    return {"Url": None, "Bytes": text, "ContentType": "application/json", "Id": id, "InferenceService": "loans",
-            "ReqType": f"org.kubeflow.serving.inference.{half}", "Namespace": "shop", "Component": "predictor"}  # fmt: skip
+    return {
+        "Url": None,
+        "Bytes": text,
+        "ContentType": "application/json",
+        "Id": id,
+        "InferenceService": "loans",
+        "ReqType": f"org.kubeflow.serving.inference.{half}",
+        "Namespace": "shop",
+        "Component": "predictor",
+    }
 
 
 def dumped(half: str, body: Any, id: str = "c-1") -> dict[str, Any]:
@@ -42,10 +67,15 @@ ROWS = {"instances": [[41, "nurse"], [52, "cook"]]}
 ANSWERS = {"predictions": [[0.9, 0.1], [0.2, 0.8]]}
 MLFLOW = {"dataframe_split": {"columns": ["age", "job"], "index": [0, 1], "data": [[41, "nurse"], [52, "cook"]]}}
 NAMES = PayloadSettings(features=("age", "job"), classes=("0", "1"))
-MONITOR = {"meta_data": {"bento_name": "loans", "bento_version": "7"}, "columns": [
-    {"name": "age", "role": "feature", "type": "numerical"}, {"name": "job", "role": "feature", "type": "categorical"},
-    {"name": "said", "role": "prediction", "type": "categorical"},
-    {"name": "truth", "role": "target", "type": "categorical"}]}  # fmt: skip
+MONITOR = {
+    "meta_data": {"bento_name": "loans", "bento_version": "7"},
+    "columns": [
+        {"name": "age", "role": "feature", "type": "numerical"},
+        {"name": "job", "role": "feature", "type": "categorical"},
+        {"name": "said", "role": "prediction", "type": "categorical"},
+        {"name": "truth", "role": "target", "type": "categorical"},
+    ],
+}
 PEOPLE = [{"age": 41, "job": "nurse"}, {"age": 52, "job": "cook"}]
 LOGS: dict[str, tuple[str, list[Any]]] = {
     "kserve, structured": ("kserve", [event("request", ROWS), event("response", ANSWERS)]),
@@ -56,15 +86,55 @@ LOGS: dict[str, tuple[str, list[Any]]] = {
     "mlserver, events": ("mlserver", [event("request", V2, domain="io.seldon.serving"), event("response", V2_ANSWER)]),
     "mlserver, topics": ("mlserver", [V2 | {"id": "c-1", "time": AT}, V2_ANSWER]),
     "mlserver, pairs": ("mlserver", [{"request": V2, "response": V2_ANSWER, "time": AT}]),
-    "mlflow, custom endpoint": ("mlflow", [{"databricks_request_id": "c-1", "timestamp_ms": 1_772_359_200_250, "status_code": 200,
-        "request": json.dumps(MLFLOW), "response": json.dumps(ANSWERS), "request_metadata": {"model_version": "7"}}]),
-    "mlflow, gateway": ("mlflow", [{"databricks_request_id": "c-1", "request_time": TIME, "status_code": "200",
-        "served_entity_id": "7", "request": json.dumps({"dataframe_records": PEOPLE}),
-        "response": json.dumps(ANSWERS)}]),
-    "bentoml": ("bentoml", [MONITOR, *(row | {"said": said, "truth": None, "timestamp": AT[:-1], "request_id": "c-1"}
-        for said, row in enumerate(PEOPLE))]),
-    "ray": ("ray", [{"levelname": "INFO", "asctime": "x", "message": "started", "request_id": "c-1"},
-        {"message": "served", "request_id": "c-1", "timestamp_ns": 1_772_359_200_250_000_000, "deployment": "Loans",
-         "request": ROWS, "response": ANSWERS}]),
+    "mlflow, custom endpoint": (
+        "mlflow",
+        [
+            {
+                "databricks_request_id": "c-1",
+                "timestamp_ms": 1_772_359_200_250,
+                "status_code": 200,
+                "request": json.dumps(MLFLOW),
+                "response": json.dumps(ANSWERS),
+                "request_metadata": {"model_version": "7"},
+            }
+        ],
+    ),
+    "mlflow, gateway": (
+        "mlflow",
+        [
+            {
+                "databricks_request_id": "c-1",
+                "request_time": TIME,
+                "status_code": "200",
+                "served_entity_id": "7",
+                "request": json.dumps({"dataframe_records": PEOPLE}),
+                "response": json.dumps(ANSWERS),
+            }
+        ],
+    ),
+    "bentoml": (
+        "bentoml",
+        [
+            MONITOR,
+            *(
+                row | {"said": said, "truth": None, "timestamp": AT[:-1], "request_id": "c-1"}
+                for said, row in enumerate(PEOPLE)
+            ),
+        ],
+    ),
+    "ray": (
+        "ray",
+        [
+            {"levelname": "INFO", "asctime": "x", "message": "started", "request_id": "c-1"},
+            {
+                "message": "served",
+                "request_id": "c-1",
+                "timestamp_ns": 1_772_359_200_250_000_000,
+                "deployment": "Loans",
+                "request": ROWS,
+                "response": ANSWERS,
+            },
+        ],
+    ),
     "json lines": ("json-lines", [{"id": "c-1", "timestamp": AT, "inputs": PEOPLE, "outputs": [0, 1], "version": 7}]),
-}  # fmt: skip
+}

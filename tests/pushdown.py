@@ -71,8 +71,10 @@ def extremes(rows: int = 120) -> pl.DataFrame:
     start = datetime(2026, 3, 1)
     columns = {name: [values[i % 6] for i in range(rows)] for name, values in SIZES.items()}
     said = [-columns["large"][i // 2] for i in range(rows)]
-    return pl.DataFrame({"at": [start + timedelta(minutes=20 * i) for i in range(rows)], **columns,
-                         "y": columns["large"], "p": said}, strict=False)  # fmt: skip
+    return pl.DataFrame(
+        {"at": [start + timedelta(minutes=20 * i) for i in range(rows)], **columns, "y": columns["large"], "p": said},
+        strict=False,
+    )
 
 
 def assert_extremes_alike(source: str, folder: Path, **sections: Any) -> None:
