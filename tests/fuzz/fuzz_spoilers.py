@@ -156,8 +156,8 @@ WORDS = ("", "{", "null", "[]", "7", '"x"', "\ufeff{}", "[" * 2000, '{"id": NaN}
 
 
 def _spoil_leaf(data: Any, chance: random.Random) -> None:
-    """Another value at a place, or nothing at all."""
-    at: Any = data
+    """Another value at a place, or nothing at all; what holds nothing stays."""
+    at: Any = data if isinstance(data, (dict, list)) else []
     while True:
         keys = list(at) if isinstance(at, dict) else list(range(len(at)))
         if not keys:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from types import SimpleNamespace
 
 import joblib
@@ -24,6 +25,7 @@ from backslide.contracts.errors import ConfigError, InputError, ModelError
 from backslide.contracts.retrain import Retrain, RetrainVerdict
 from backslide.contracts.retrain_settings import WINDOWS
 from backslide.retraining.features import _own_error
+from backslide.retraining.history import _typed_like
 from backslide.retraining.learning import duration
 from backslide.retraining.recalibration import StraightenedRegressor
 from backslide.retraining.registry import load_version
@@ -209,6 +211,18 @@ def test_repeated_rows_count_once(drifted):
         twice.retrain(policy={"windows": ["recent"]}).best.gain
         == drifted.retrain(policy={"windows": ["recent"]}).best.gain
     )
+
+
+@pytest.mark.parametrize("kind", [pl.Struct({"a": pl.Int64}), pl.List(pl.Int64), pl.Binary, pl.Date, pl.String])
+def test_a_column_of_another_kind_counts_as_missing_where_it_has_no_number(kind):
+    notes: list[str] = []
+    earlier = pl.DataFrame({"x": [1.5]})
+    value = {pl.Struct: {"a": 1}, pl.List: [1], pl.Binary: b"1", pl.Date: date(2026, 1, 1), pl.String: "a"}[
+        kind.base_type()
+    ]
+    later = _typed_like(pl.DataFrame({"x": [value, None]}, schema={"x": kind}), earlier, notes)
+    assert pl.concat([earlier, later]).height == 3
+    assert (len(notes) == 1) == isinstance(value, (dict, list, bytes))
 
 
 def test_limits_hold_for_candidates_too(drifted):

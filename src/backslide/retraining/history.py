@@ -90,8 +90,12 @@ def _typed_like(later: pl.DataFrame, earlier: pl.DataFrame, notes: list[str]) ->
     for name in later.columns:
         kind = earlier.schema[name]
         try:
-            columns.append(later[name].cast(kind, strict=False))
+            values = later[name].cast(kind, strict=False)
         except pl.exceptions.InvalidOperationError:
+            values = None
+        if values is not None and values.dtype == kind:  # a struct as a number is a struct of numbers
+            columns.append(values)
+        else:
             notes.append(
                 f"{name!r} is {later[name].dtype} in the current window and {kind} before, so it counts as missing"
             )
