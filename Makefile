@@ -8,6 +8,8 @@ TESTS ?= tests
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
+# Many containers set it; then every process of the tests would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
 # A check is of a step of the playbook; a signature is named as a kind of cause, by default its own name.
 STEP ?=
 NAME ?=
