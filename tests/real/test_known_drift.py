@@ -21,7 +21,8 @@ pytestmark = pytest.mark.data
 def census(tmp_path_factory):
     reference, current = _census_windows()
     served = worlds.census()
-    return by_cli.diagnose(tmp_path_factory.mktemp("census"), reference, current, served.roles, model=served.model)
+    folder = tmp_path_factory.mktemp("census")
+    return by_cli.diagnose(folder, reference, current, served.roles, model=served.model, quick=True)
 
 
 @pytest.fixture(scope="module")

@@ -170,25 +170,26 @@ def _whiten(side: DailySeries, nodes: _NodeGrid) -> _WhitenedWindow:
     columns = np.column_stack([side.values, np.ones(len(side.rows)), side.weekdays[:, None] == nodes.weekdays]).astype(
         float
     )[order]
-    gaps = np.diff(side.ordinals[order], prepend=0)
     power = nodes.tau**2
+    gaps = np.diff(side.ordinals[order], prepend=0).tolist()
+    carries = {gap: nodes.rho**gap for gap in set(gaps[1:])}
+    news = {gap: power * (1 - carry**2) for gap, carry in carries.items()}
     state = np.zeros((len(power), columns.shape[1]))
     variance = power.copy()
     out = np.empty((len(order), *state.shape))
-    logdet = np.zeros(len(power))
+    totals = np.empty((len(order), len(power)))
     for t, row in enumerate(columns):
         if t:
-            carry = nodes.rho ** gaps[t]
+            carry = carries[gaps[t]]
             state *= carry[:, None]
-            variance = carry**2 * variance + power * (1 - carry**2)
-        total = variance + noise[t]
-        safe = np.maximum(total, 1e-300)
-        innovation = row - state
-        out[t] = innovation / np.sqrt(safe)[:, None]
-        logdet += np.log(safe)
+            variance = carry**2 * variance + news[gaps[t]]
+        safe = totals[t] = np.maximum(variance + noise[t], 1e-300)
+        innovation = np.subtract(row, state, out=out[t])
         gain = variance / safe
         state += gain[:, None] * innovation
         variance = variance * (1 - gain)
+    out /= np.sqrt(totals)[:, :, None]
+    logdet = np.log(totals).sum(axis=0)
     whitened = out.transpose(1, 0, 2)
     raw = power * _memory(share, side.ordinals[order])[nodes.memory] + float(share**2 @ noise)
     return _WhitenedWindow(whitened.transpose(0, 2, 1) @ whitened, logdet, raw)
