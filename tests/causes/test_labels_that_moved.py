@@ -113,6 +113,23 @@ def test_two_classes_that_changed_places_are_one_policy():
     assert all(m.share > 0.85 for m in policy.moves)
 
 
+def test_two_classes_as_frequent_as_each_other_that_changed_places_among_labels_and_not_among_answers():
+    """Their shares say nothing: the inputs of either prediction tell whether the labels or the answers changed places."""
+    world, rng = World(classes=4), np.random.default_rng(4)
+    shares = np.ones(4)
+    reference, current = (world.rows(rng, 3000, month, shares) for month in range(2))
+    swap = rng.random(current.height) < 0.5
+    places = {"c000": "c001", "c001": "c000"}
+
+    def exchanged(column: str) -> pl.Series:
+        return pl.Series(column, [places.get(v, v) if s else v for v, s in zip(current[column], swap, strict=True)])
+
+    policy = found(reference, current.with_columns(exchanged("label")), world)
+    assert policy is not None
+    assert {(m.before, m.after) for m in policy.moves} == {(0, 1), (1, 0)}
+    assert found(reference, current.with_columns(exchanged("prediction")), world, scores=False) is None
+
+
 QUIET = {
     "nothing": {},
     "other class shares": {"shares": np.array([0.05, 0.4, 0.05, 0.2, 0.1, 0.1, 0.05, 0.05])},

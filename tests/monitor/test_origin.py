@@ -48,6 +48,7 @@ def canary(moved: dict[int, int]) -> Witnesses:
         (diagnosis(CauseKind.COVARIATE_SHIFT, ("a", "b")), NOBODY, "world"),
         (diagnosis(CauseKind.MODEL_CHANGE), NOBODY, "model"),
         (diagnosis(CauseKind.UNIT_CHANGE), NOBODY, "data"),
+        (diagnosis(CauseKind.UNRECOGNISED_FAULT), SAVED, "unsure"),
         (diagnosis(CauseKind.LABEL_SHIFT, confidence=Confidence.SUSPECTED), SAVED, "unsure"),
         (diagnosis(None), SAVED, "unsure"),
         (diagnosis(None, verdict=Verdict.NO_MATERIAL_CHANGE), SAVED, None),

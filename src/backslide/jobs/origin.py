@@ -18,6 +18,7 @@ from backslide.monitor.canary import CanaryWatch
 LEAST_CLASSES = 3
 """Classes from which on labels given otherwise can be told from a changed relation."""
 ALIKE = "whether the world or the labels moved cannot be told by the rows: compare some of the labels with their source"
+UNFIT = "whether those columns are broken or the world moved cannot be told: look at some of the rows that do not fit"
 UNKNOWN_MODEL = (
     "whether the world or the model moved cannot be told: name the saved model under [artifacts] reference_model, or "
     "let [watch.canary] ask about fixed rows"
@@ -43,6 +44,8 @@ def find_origin(diagnosis: Diagnosis, since: int, witnesses: Witnesses) -> tuple
     cause = diagnosis.causes[0] if diagnosis.causes else None
     if cause is None or cause.confidence == Confidence.SUSPECTED:
         return "unsure", "" if witnesses.know_the_model(since) else UNKNOWN_MODEL
+    if cause.kind == CauseKind.UNRECOGNISED_FAULT:
+        return "unsure", UNFIT
     if cause.kind.family == "data fault":
         return "data", ""
     if cause.kind.family == "our own change":

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from backslide.case import Outcomes
+from backslide.case import Case, Outcomes
 from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.playbook.concept.decomposition import Populations
 from backslide.stats.change.effect import Effect
@@ -39,6 +39,8 @@ SURE_BINS = 4
 BIN_ROWS = 40
 ALONE = 0.6
 """Share of all rows that moved between classes that one pair, both ways, must hold: labels that scatter are no policy."""
+APART = 0.25
+"""Squared distance between the mean inputs of two predictions, in standard deviations, from which on they are told apart."""
 STILL = 0.5
 """How far the predictions may have moved between the two classes, as a share of how far the labels did."""
 
@@ -83,7 +85,7 @@ def find_label_policy(bench: PricingBench, p: Populations) -> LabelPolicy | None
     made = [_move(bench, windows, ratio, *pair) for pair in pairs]
     looked = [m for m in made if m is not None and m.z > SCREEN_Z]
     # Where the predictions moved instead, the model errs otherwise; that hides no policy beside it.
-    sound = [m for m in looked if _labels_moved(windows, m)]
+    sound = [m for m in looked if _labels_moved(windows, m) or _changed_places(case, m, looked)]
     pairs_moved = {frozenset((m.before, m.after)) for m in sound}
     moved = [m for m in looked if frozenset((m.before, m.after)) in pairs_moved]
     if not sound:
@@ -173,6 +175,40 @@ def _labels_moved(windows: tuple[_LabelledRows, ...], move: LabelMove) -> bool:
         ]
         gained.append((share[1][1] - share[0][1] - share[1][0] + share[0][0]) / 2)
     return gained[0] > 0 and abs(gained[1]) <= STILL * gained[0]
+
+
+def _changed_places(case: Case, move: LabelMove, looked: list[LabelMove]) -> bool:
+    """Whether two classes changed places among the labels, which leaves their shares alone, while rows of either prediction look
+    as they did: had the answers changed places, the inputs of each would look like those of the other."""
+    back = next((m for m in looked if (m.before, m.after) == (move.after, move.before)), None)
+    if back is None or min(move.share, back.share) < LEAST:
+        return False
+    approach = _approach(case, move.before, move.after)
+    return approach is not None and approach <= STILL * min(move.share, back.share)
+
+
+def _approach(case: Case, a: int, b: int) -> float | None:
+    """How far the mean inputs of two predictions came towards each other, as a share of their distance in the reference; what
+    moves both alike does not count. None where numbers do not tell the two apart."""
+    profiles = []
+    columns = [pair for pair in case.pairs.values() if pair.numeric and not pair.identifier and len(pair.finite[0])]
+    scales = [(float(np.mean(pair.finite[0])), float(np.std(pair.finite[0]))) for pair in columns]
+    for place, side in enumerate(case.sides):
+        said = side.outcomes.predictions
+        if min((said == code).sum() for code in (a, b)) < BIN_ROWS:
+            return None
+        rows = [
+            np.nan_to_num((pair.numbers[place] - mean) / spread, posinf=0.0, neginf=0.0)
+            for pair, (mean, spread) in zip(columns, scales, strict=True)
+            if spread > 0
+        ]
+        if not rows:
+            return None
+        profiles.append([np.array([values[said == code].mean() for values in rows]) for code in (a, b)])
+    (ref_a, ref_b), (cur_a, cur_b) = profiles
+    across = ref_b - ref_a
+    distance = float(across @ across)
+    return float((cur_a - ref_a - cur_b + ref_b) @ across / (2 * distance)) if distance >= APART else None
 
 
 def _price(bench: PricingBench, p: Populations, windows: tuple[_LabelledRows, ...], moves: list[LabelMove]) -> Effect:
