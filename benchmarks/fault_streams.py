@@ -16,14 +16,19 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from backslide.contracts.watch import Incident, Level, WatchReport
+from backslide.jobs import investigate
+from backslide.jobs.diagnose import diagnose
 from backslide.jobs.watch import watch
 from backslide.store.memory import Book
 from faults.pipelines import make_world
@@ -41,7 +46,7 @@ PLANTED = (
     "broken_join",
     "unseen_category",
 )
-QUIET = 14
+QUIET = 7
 """Days between the reference and a planted fault, where the set has as many."""
 QUIET_OF_STORIES = 60
 BY = 2
@@ -68,6 +73,8 @@ class Case:
     variant: str
     harm: float | None
     quiet: int
+    book: Book
+    """What ``watch`` kept of the time before the fault."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ def look(case: Case) -> Outcome:
     """Take a case through ``watch``."""
     begun = time.process_time()
     with tempfile.TemporaryDirectory() as name:
-        settings, book = case.story.write(Path(name), diagnose=True), Book()
+        settings, book = case.story.write(Path(name), diagnose=True), deepcopy(case.book)
         first = case.story.moment(case.quiet)
         for day in range(1, BY + 1):
             answer = watch(
@@ -106,6 +113,15 @@ def look(case: Case) -> Outcome:
         return Outcome(None, "", False, before, seconds)
     sentence = alarm.diagnosis.sentence if alarm.diagnosis is not None else alarm.sentence
     return Outcome(day, sentence, _right(case, answer, sentence), before, seconds)
+
+
+def quiet_time(story: Story, quiet: int) -> Book:
+    """What ``watch`` keeps of a log until a fault begins: the same for every fault that follows."""
+    before = replace(story, frame=story.frame.filter(pl.col(DAY) < story.reference + quiet))
+    with tempfile.TemporaryDirectory() as name:
+        settings, book = before.write(Path(name), diagnose=True), Book()
+        watch(settings, book=book, as_of=story.moment(quiet + 1, 6), deliver=False, reference_model=story.pipeline)
+    return book
 
 
 def _alarm(answer: WatchReport, first: datetime) -> Incident | None:
@@ -132,21 +148,22 @@ def stories(number: int) -> Iterator[Case]:
             columns["amount"] = np.where(own, np.round(columns["amount"] * 100), columns["amount"])
 
         story = unlabelled(simulated(seed, first + BY + 1, cents))
-        yield Case("cents", story, "unit_change", ("amount",), "b", f"seed {seed}", None, QUIET_OF_STORIES)
+        book = quiet_time(story, QUIET_OF_STORIES)
+        yield Case("cents", story, "unit_change", ("amount",), "b", f"seed {seed}", None, QUIET_OF_STORIES, book)
 
 
 def planted(name: str, options: argparse.Namespace) -> Iterator[Case]:
     """Each kind of fault that the set has columns for."""
     world = make_world(SETS[name], options.model, 0, options.cache)
-    for place, kind in enumerate(options.kinds):
-        rng = np.random.default_rng([place, 5])
-        story = real(world, rng, shuffled=not options.in_order, rows=options.rows)
-        days = int(story.frame[DAY].n_unique()) - story.reference
-        quiet = min(QUIET, days - BY - 1)  # a day is over once rows of the next one are there
-        made = plant(world, story, kind, rng, quiet, BY + 1)
+    story = real(world, np.random.default_rng(5), shuffled=not options.in_order, rows=options.rows)
+    days = int(story.frame[DAY].n_unique()) - story.reference
+    quiet = min(QUIET, days - BY - 1)  # a day is over once rows of the next one are there
+    book = quiet_time(unlabelled(story), quiet)
+    for kind in options.kinds:
+        made = plant(world, story, kind, np.random.default_rng([PLANTED.index(kind), 5]), quiet, BY + 1)
         if made is not None:
             broken, fault, harm = made
-            yield Case(name, broken, kind, fault.columns, "a", fault.variant, harm, quiet)
+            yield Case(name, broken, kind, fault.columns, "a", fault.variant, harm, quiet, book)
 
 
 def line(*cells: object) -> None:
@@ -166,6 +183,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    investigate.diagnose = partial(diagnose, quick=True)  # the checks that describe are read by nobody here
     columns = (
         "log",
         "kind",
