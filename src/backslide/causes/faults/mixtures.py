@@ -161,8 +161,11 @@ def _find_conversion(case: Case, pair: Pair) -> Iterator[Hypothesis]:
         by_levels = isinstance(item[0], Conversion) and item[0].lattice  # one of many that the values proposed
         return item[1].left + known * by_levels
 
+    if not good:
+        return
+    before = _Conditional(case, pair)
     for conversion, fit in sorted(good, key=cost)[:3]:
-        rows = _rows(case, pair, conversion, fit.part)
+        rows = _rows(before, pair, conversion, fit.part)
         values = pair.numbers[1].copy()
         values[rows] = conversion.undo(values[rows])
         left = ks(*(np.round(v / step) for v in (ref, np.sort(values[np.isfinite(values)]))))
@@ -228,11 +231,10 @@ def _by_levels(ref: Floats, cur: Floats) -> list[Conversion]:
 OPPOSITE = Conversion(-1.0, 0.0, "the opposite sign")
 
 
-def _rows(case: Case, pair: Pair, conversion: Conversion | MonotoneMap, part: float) -> Mask:
+def _rows(before: _Conditional, pair: Pair, conversion: Conversion | MonotoneMap, part: float) -> Mask:
     """Rows likelier with the map than without, given the other columns (n_cur,)."""
     x = pair.numbers[1]
     known = np.isfinite(x)
-    before = _Conditional(case, pair)
     log_without = before.log_density(x) + np.log1p(-part)
     log_with = before.log_density(conversion.undo(x)) + _log_slope(conversion, x) + np.log(part)
     likelier = log_with > log_without
