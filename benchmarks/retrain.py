@@ -40,6 +40,7 @@ from backslide.models.load import load_model
 from backslide.playbook.shadow.differences import difference
 from backslide.retraining.backtest import Backtest, arms_of, folds_of, future, try_plan
 from backslide.retraining.choice import choose
+from backslide.retraining.gain_onset import choose_since
 from backslide.retraining.history import History, history
 from backslide.retraining.recipe import recipe_of, train_model
 from backslide.retraining.windows import limit_rows, plans
@@ -196,6 +197,9 @@ def run(
         say(f"{data.name} {start}: {plan.name}")
         tried.append(try_plan(bench, plan))
     choice = choose(bench, tried, settings.gate, ("", ""))
+    since = None if choice.promoted else choose_since(bench, tried, settings.gate, ("", ""))
+    if since is not None:
+        bench, _, choice = since
     best, metric = choice.best, bench.metric
     ahead = future(best)
     assert ahead is not None

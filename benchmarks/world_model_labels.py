@@ -182,7 +182,7 @@ def write(folder: Path, rng: Rng, before: Desk, after: Desk) -> Settings:
             },
             "windows": {"reference": f"{START.date()}..{last}"},
             "data": {"source": "log.parquet"},
-            "watch": {"canary": {"model": "desk.py:score"}},
+            "watch": {"canary": {"model": "desk.py:score"}, "estimate": False},
             "artifacts": {"trusted": True},
         },
         base=folder,
@@ -195,7 +195,7 @@ def incident(moved: str, seed: int, classes: int) -> tuple[str, Incident | None,
     how, before, after = harmful(moved, rng, classes)
     with tempfile.TemporaryDirectory() as name:
         settings, book = write(Path(name), rng, before, after), Book()
-        for day, desk in ((QUIET - 1, before), (QUIET, before), (QUIET + BROKEN, after)):
+        for day, desk in ((QUIET, before), (QUIET + BROKEN, after)):
             _deploy(Path(name), desk.model)
             answer = watch(settings, book=book, as_of=START + timedelta(days=REFERENCE + day, hours=6), deliver=False)
     raised = [one for one in answer.incidents if one.level == Level.ALARM]

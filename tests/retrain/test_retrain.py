@@ -101,6 +101,22 @@ def test_since_the_onset_is_a_candidate_and_the_stretches_begin_after_it(drifted
     assert gains[0] > gains[1]
 
 
+def test_where_no_onset_is_dated_the_gains_date_it(drifted):
+    """The log turned after three fifths of its second month: over all stretches that is luck of some, since then it is not."""
+    sound = logs.log(5)
+    turned = 3 * sound.current.height // 5
+    late = logs.Log(sound.model, sound.reference, pl.concat([sound.current[:turned], drifted.current[turned:]]))
+    found = late.retrain(policy={"windows": ["recent"], "recent": [0.1], "folds": 6})
+    assert found.verdict is RetrainVerdict.PROMOTE
+    began = found.stretches[0].start
+    assert any(began in note for note in found.inputs.notes)
+    assert f"{late.current['at'][turned // 2]:%Y-%m-%d}" < began
+    assert len(found.stretches) < 6
+    assert len(found.best.by_fold) == len(found.stretches)
+    line = next(line for line in found.gate.lines if line.kind == "stretches")
+    assert "with a step" in line.test
+
+
 def test_a_gain_that_is_not_shown_says_how_many_labels_would_show_it():
     whole = logs.log(7, turn=0.3)
     few = logs.Log(whole.model, whole.reference, whole.current[:: whole.current.height // 300])

@@ -36,7 +36,8 @@ from backslide.retraining.backtest import (
 )
 from backslide.retraining.choice import Choice, choose
 from backslide.retraining.features import leaks, ranking, with_gains, without_unstable
-from backslide.retraining.history import History, history, quality
+from backslide.retraining.gain_onset import choose_since
+from backslide.retraining.history import History, history, moment, quality
 from backslide.retraining.learning import learning_curve, life
 from backslide.retraining.mlflow_registry import ready, register
 from backslide.retraining.policies import simulate
@@ -228,8 +229,14 @@ def _search_plans(
         ranked = with_gains(bench, trained[0], ranked, changed)
         tried += changed
     bench.say("the gate")
-    choice = choose(bench, tried, settings.gate, (settings.model.name, ""))
-    return Search(bench, tuple(tried), choice, ranked, cause, notes)
+    names = (settings.model.name, "")
+    choice = choose(bench, tried, settings.gate, names)
+    since = None if choice.promoted else choose_since(bench, tried, settings.gate, names)
+    if since is None:
+        return Search(bench, tuple(tried), choice, ranked, cause, notes)
+    began = moment(bench.history, since[0].folds[0].origin)
+    note = f"gains are those since {began}: before, candidates were hardly better than what was served, or worse"
+    return Search(*since, ranked, cause, (*notes, note))
 
 
 def _answer(search: Search, settings: Settings, *, refused: bool) -> Retrain:

@@ -69,6 +69,8 @@ class CandidateResult:
     noise: tuple[float, ...] = ()
     """Standard error of each fold's gain."""
     why_not: str = ""
+    spread: tuple[float, int] | None = None
+    """Variance of gains from stretch to stretch and its degrees of freedom, where other stretches tell it too."""
 
     def gain(self, metric: Metric) -> float:
         """Of all folds together; minus infinity where there is none."""
@@ -254,13 +256,13 @@ def future(tried: CandidateResult, level: float = 0.95) -> Estimate | None:
     if n < MIN_FOLDS:
         return None
     rows = float(np.mean(np.square(tried.noise))) if tried.noise else 0.0
-    own = float(gains.var(ddof=1))
-    variance = max((PRIOR_DF * rows + (n - 1) * own) / (PRIOR_DF + n - 1), own, rows)
+    own, df = (float(gains.var(ddof=1)), n - 1) if tried.spread is None else tried.spread
+    variance = max((PRIOR_DF * rows + df * own) / (PRIOR_DF + df), own, rows)
     at = np.arange(n) - (n - 1) / 2
     slope = float(at @ gains / (at @ at))
     ahead = slope * ((n - 1) / 2 + 1)
     centre = float(gains.mean()) + ahead / 2
-    half = float(stats.t.ppf(0.5 + level / 2, n - 1)) * np.sqrt(variance * (1 + 1 / n)) + abs(ahead) / 2
+    half = float(stats.t.ppf(0.5 + level / 2, df)) * np.sqrt(variance * (1 + 1 / n)) + abs(ahead) / 2
     return Estimate(estimate=centre, low=centre - half, high=centre + half)
 
 

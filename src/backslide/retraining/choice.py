@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import stats
@@ -36,15 +36,38 @@ class Choice:
     """Candidates with steadier inputs that do no better than the one they change."""
 
 
-def choose(bench: Backtest, tried: Sequence[CandidateResult], policy: GateSettings, names: tuple[str, str]) -> Choice:
+@dataclass(frozen=True)
+class StretchTest:
+    """Whether a candidate gains from stretch to stretch, and not on one of them."""
+
+    p_value: float
+    se: float
+    """Of the mean of the stretches' gains."""
+    df: int
+    words: str
+
+
+def choose(
+    bench: Backtest,
+    tried: Sequence[CandidateResult],
+    policy: GateSettings,
+    names: tuple[str, str],
+    *,
+    lasting: Callable[[CandidateResult], StretchTest | None] | None = None,
+    looks: int = 1,
+) -> Choice:
     """Judge candidates from the best down, until one passes; the recalibrated champion first where none is shown to be better
-    than it, because less changes with it."""
+    than it, because less changes with it.
+
+    ``lasting`` tests that the gain is one of all stretches (default: ``over_stretches``); ``looks`` is how many selections of
+    stretches could have been judged.
+    """
     no_better = tuple(t.plan.name for t in tried if t.plan.base and not _helps(bench, t, tried))
     ordered = [t for t in best_first(tried, bench.metric) if t.plan.name not in no_better]
     kept = next((t for t in ordered if t.plan.recipe is not None), None)
     if kept is not None and not _beats(bench, ordered[0], kept):
         ordered = [kept, *(t for t in ordered if t is not kept)]
-    family = _family(bench, [t for t in tried if t.found is not None])
+    family = replace(_family(bench, [t for t in tried if t.found is not None]), looks=looks)
     gates: dict[str, GateResult] = {}
     for one in ordered:
         assert one.arms is not None
@@ -55,7 +78,7 @@ def choose(bench: Backtest, tried: Sequence[CandidateResult], policy: GateSettin
             policy,
             family=family,
             names=named,
-            limits=(*over_time(bench, one, policy), *_limits(bench, one, policy)),
+            limits=(*over_time(bench, one, policy, lasting or over_stretches), *_limits(bench, one, policy)),
         )
         gates[one.plan.name] = judgement
         if judgement.verdict is GateVerdict.PROMOTE:
@@ -82,18 +105,32 @@ def _family(bench: Backtest, tried: Sequence[CandidateResult]) -> TestFamily:
     return family_of(np.column_stack(moves))
 
 
-def over_time(bench: Backtest, one: CandidateResult, policy: GateSettings) -> tuple[GateLine, ...]:
-    """That the gain is no matter of one stretch: Student's test of the mean of the stretches' gains, each one observation.
+def over_stretches(one: CandidateResult) -> StretchTest | None:
+    """Student's test of the mean of the stretches' gains, each one observation; None with too few of them."""
+    gains = np.array([g for g in one.gains if g is not None])
+    if len(gains) < MIN_FOLDS:
+        return None
+    mean, se, df = float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains))), len(gains) - 1
+    p = float(stats.t.sf(mean / se, df)) if se > 0 else float(mean <= 0)
+    return StretchTest(p, se, df, f"t over {len(gains)} stretches")
+
+
+def over_time(
+    bench: Backtest,
+    one: CandidateResult,
+    policy: GateSettings,
+    lasting: Callable[[CandidateResult], StretchTest | None] = over_stretches,
+) -> tuple[GateLine, ...]:
+    """That the gain is no matter of one stretch.
 
     The paired test sees the noise of rows and days; whether a gain lasts shows only from stretch to stretch.
     """
-    gains = np.array([g for g in one.gains if g is not None])
-    if len(gains) < MIN_FOLDS or policy.headline != "superior":
+    test = lasting(one)
+    if test is None or policy.headline != "superior":
         return ()
     metric = bench.metric
-    mean, se = float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))
-    p = float(stats.t.sf(mean / se, len(gains) - 1)) if se > 0 else float(mean <= 0)
-    half = float(stats.t.ppf(1 - policy.level, len(gains) - 1)) * se
+    mean = float(np.mean([g for g in one.gains if g is not None]))
+    half = float(stats.t.ppf(1 - policy.level, test.df)) * test.se
     ends = sorted(metric.sign * v for v in (mean - half, mean + half))
     return (
         GateLine(
@@ -104,11 +141,11 @@ def over_time(bench: Backtest, one: CandidateResult, policy: GateSettings) -> tu
             share=metric.share,
             rule="gain shown from stretch to stretch",
             margin=0.0,
-            p_value=p,
+            p_value=test.p_value,
             difference=Estimate(estimate=metric.sign * mean, low=ends[0], high=ends[1]),
             level=1 - 2 * policy.level,
-            test=f"t over {len(gains)} stretches",
-            passed=p < policy.level,
+            test=test.words,
+            passed=test.p_value < policy.level,
         ),
     )
 

@@ -21,24 +21,29 @@ LEAST_UNITS = 20
 
 @dataclass(frozen=True)
 class TestFamily:
-    """Comparisons of which the best one is looked at; ``largest`` are draws of the largest of their z values, sorted."""
+    """Comparisons of which the best one is looked at; ``largest`` are draws of the largest of their z values, sorted.
+
+    ``looks``: on how many selections of the rows all of them could have been compared.
+    """
 
     __test__ = False
     size: int = 1
     largest: Floats | None = None
+    looks: int = 1
 
     def adjusted(self, p: float) -> float:
         """The p-value of the best, corrected for the others."""
-        bonferroni = min(p * self.size, 1.0)
-        if self.largest is None:
-            return bonferroni
-        from scipy import stats
+        corrected = p * self.size
+        if self.largest is not None:
+            from scipy import stats
 
-        above = len(self.largest) - int(np.searchsorted(self.largest, stats.norm.isf(p)))
-        return min(bonferroni, max(p, (above + 1) / (len(self.largest) + 1)))
+            above = len(self.largest) - int(np.searchsorted(self.largest, stats.norm.isf(p)))
+            corrected = min(corrected, max(p, (above + 1) / (len(self.largest) + 1)))
+        return min(corrected * self.looks, 1.0)
 
     def level(self, alpha: float) -> float:
         """One-sided level of one comparison at which all together have ``alpha``."""
+        alpha /= self.looks
         if self.largest is None:
             return alpha / self.size
         from scipy import stats
