@@ -6,6 +6,7 @@ the values of a column still belong to the rows they stand in, and whether their
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,6 +71,18 @@ def dependence(case: Case) -> Dependence:
         sides.append(_correlations(np.column_stack(columns) if columns else np.empty((side.sample.height, 0)), owner))
     (before, n_ref), (after, n_cur) = sides
     return Dependence(tuple(p.name for p in pairs), owner.astype(np.int64), before, after, (n_ref, n_cur))
+
+
+def tied_columns(case: Case, names: Sequence[str]) -> set[str]:
+    """Those of the named columns whose values go with those of another one in the reference, beyond noise."""
+    pairs = [case.pairs[name] for name in names if usable(case.pairs[name])]
+    vectors = [_vectors(pair) for pair in pairs]
+    owner = np.repeat(np.arange(len(pairs)), [len(some) for some in vectors])
+    if not len(owner):
+        return set()
+    correlations, rows = _correlations(np.column_stack([ref for some in vectors for ref, _ in some]), owner)
+    strong = np.abs(correlations) >= np.maximum(MIN_STRONG, STRONG_Z / np.sqrt(np.maximum(rows, 1.0)))
+    return {pairs[place].name for place in np.unique(owner[strong.any(axis=1)])}
 
 
 def followed(case: Case, names: tuple[str, ...]) -> tuple[Floats, Floats]:

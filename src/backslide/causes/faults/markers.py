@@ -16,6 +16,7 @@ from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import MISSING, Pair, codes_in, to_texts
 from backslide.engine.columns.segments import between, holds, literal, quoted, readable
 from backslide.engine.roles.logged_inputs import input_columns
+from backslide.playbook.concept.screen import VERY_WIDE, left_by_screen
 from backslide.stats.change import affected_period
 
 Mask = NDArray[np.bool_]
@@ -168,7 +169,7 @@ def levels_of_columns(case: Case) -> Iterator[MarkerLevels]:
     """Columns of both samples read as markers: context first, then features, model versions, hours and days."""
     ref, cur = case.reference.sample, case.current.sample
     taken = set(case.problem.roles.columns().values()) - {case.problem.roles.version}
-    taken |= set(input_columns(case.problem.roles, case.current.sample.columns).values())
+    taken |= set(input_columns(case.problem.roles, case.current.sample.columns).values()) | _left_by_screen(case)
     for column in cur.columns:
         if column.startswith(names.PREFIX) or column in taken or column not in case.current.window.kinds:
             continue
@@ -178,6 +179,20 @@ def levels_of_columns(case: Case) -> Iterator[MarkerLevels]:
     timestamp = case.problem.roles.timestamp
     if timestamp is not None and names.TIME in cur.columns:
         yield from _times(timestamp, ref[names.TIME], cur[names.TIME], cur[timestamp].dtype.is_temporal())
+
+
+def _left_by_screen(case: Case) -> set[str]:
+    """Features of a very wide table that are not read as markers: each of them is held against every other one. It is noted."""
+    if len(case.pairs) <= VERY_WIDE:
+        return set()
+    left = set(left_by_screen(case))
+    note = (
+        f"{len(case.pairs)} features: marks of faulty rows were looked for in columns that are no features, and in the "
+        f"{len(case.pairs) - len(left)} features that moved most or go most with errors"
+    )
+    if note not in case.notes:
+        case.notes.append(note)
+    return left
 
 
 @once

@@ -25,6 +25,7 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.causes.columns import edit
+from backslide.causes.columns.association import tied_columns
 from backslide.causes.columns.expectation import LEAST_ROWS, ColumnExpectation, expectation, stray_rows
 from backslide.causes.faults.base import Fault, Hypothesis, evidence_of
 from backslide.causes.faults.column_signature import Replacement
@@ -37,7 +38,7 @@ from backslide.causes.pricing.materiality import Scale
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.playbook.clock import time_columns
-from backslide.playbook.concept.screen import left_by_screen
+from backslide.playbook.concept.screen import VERY_WIDE, left_by_screen
 from backslide.stats.change.effect import Effect
 
 LEAST_EXCESS = 0.02
@@ -137,9 +138,13 @@ def misfits(
     case: Case, taken: frozenset[str] = frozenset(), columns: Sequence[str] | None = None
 ) -> list[ColumnExpectation]:
     """Columns outside ``taken`` of which more rows than usual do not fit, those that fit least first; of a table of very many
-    columns, those that the screen of the decomposition kept, which is noted there."""
+    columns, those that the screen of the decomposition kept, which is noted there, as far as they go with one another."""
     out = taken | time_columns(case) | frozenset(left_by_screen(case))
     names = [name for name in (case.pairs if columns is None else columns) if name not in out]
+    if len(case.pairs) > VERY_WIDE:
+        # A column that goes with no other is foretold by none: it fits nothing only where it left what the reference held.
+        worth = tied_columns(case, names) | stray_rows(case).keys()
+        names = [name for name in names if name in worth]
     asked = [expectation(case, name, taken) for name in names]
     unfit = [one for one in asked if one is not None and _is_unfit(case, one) and not _moved_along(case, one, taken)]
     return sorted(unfit, key=lambda one: -one.excess)

@@ -215,8 +215,9 @@ class _Contrast:
 
 
 def _table(levels: Codes, cells_of: Codes, k: int, cells: int) -> Floats:
-    known = levels >= 0
-    return np.bincount(levels[known] * cells + cells_of[known], minlength=k * cells).reshape(k, cells).astype(float)
+    """Rows by level and cell (k, cells). Rows without a level are counted apart and left, rather than picked out."""
+    counts = np.bincount((levels + 1) * cells + cells_of, minlength=(k + 1) * cells)
+    return counts[cells:].reshape(k, cells).astype(float)
 
 
 def _distances(before: Floats, after: Floats, ordered: bool) -> tuple[Floats, Floats]:

@@ -18,6 +18,8 @@ from backslide.stats.two_sample import ks, ranks
 
 WIDE = 60
 """Columns from which on a table is screened, and how many are kept."""
+VERY_WIDE = 200
+"""Columns above which the search for causes looks at no more of them where its time grows with the square of their number."""
 
 
 @once

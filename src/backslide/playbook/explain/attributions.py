@@ -6,7 +6,7 @@ values sampled by asking the model. Two models are compared in one unit by one m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -77,6 +77,17 @@ class Explanations:
             f"in {self.unit}"
         )
         return f"{sentence}; {self.note}" if self.note else sentence
+
+    def of(self, places: NDArray[np.int64], note: str) -> Explanations:
+        """The same of some columns, by their places."""
+        columns = tuple(self.columns[j] for j in places)
+        reference, current, other = (
+            None if part is None else replace(part, values=part.values[:, places])
+            for part in (self.reference, self.current, self.other)
+        )
+        assert reference is not None
+        assert current is not None
+        return replace(self, columns=columns, reference=reference, current=current, other=other, note=note)
 
 
 @once

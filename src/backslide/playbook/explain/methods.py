@@ -44,6 +44,8 @@ from backslide.stats.change.units import MEAN
 from backslide.stats.shift.model_difference import ModelDifference, compare_paired
 
 SUBJECT = "agreement of the methods"
+WIDE = 60
+"""Features that the methods are compared on: shuffling each of more costs the model the square of their number."""
 WITHOUT_LIME = f"LIME needs the package lime; {install('explain')}"
 SHOWN = 15
 
@@ -86,6 +88,8 @@ class Methods(Check):
         attributions = explanations(case)
         if attributions is None:
             return
+        whole = float(attributions.current.size.mean(axis=0).sum())
+        attributions = _leading(attributions)
         turned = [shuffle_effects(case, side, attributions.columns) for side in case.sides]
         if turned[0] is None or turned[1] is None:
             return
@@ -94,7 +98,7 @@ class Methods(Check):
             return
         alpha = case.settings.engine.false_discovery_rate
         share = attributions.current.size.mean(axis=0)
-        share = share / share.sum() if share.sum() > 0 else share
+        share = share / whole if whole > 0 else share
         for j in np.argsort(-share, kind="stable"):
             if share[j] >= self.thresholds.share and turned[1].moved[:, j].sum() > 0:
                 pays = _pays(turned[0], turned[1], int(j), self.thresholds.pays)
@@ -170,6 +174,16 @@ class Methods(Check):
         label = np.where(rng.random(current.height) < chance, "yes", "no")
         lost = current.with_columns(pl.Series("label", label))
         return Scenario(scenarios.served(rng), lost, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
+
+
+def _leading(attributions: Explanations) -> Explanations:
+    """The same of the ``WIDE`` features that the model leans on most in either window."""
+    if len(attributions.columns) <= WIDE:
+        return attributions
+    size = np.maximum(attributions.reference.size.mean(axis=0), attributions.current.size.mean(axis=0))
+    places = np.sort(np.argsort(-size, kind="stable")[:WIDE])
+    note = f"the {WIDE} of {len(attributions.columns)} features that the model leans on most"
+    return attributions.of(places, f"{attributions.note}; {note}" if attributions.note else note)
 
 
 def _methods(case: Case, side: Side, columns: tuple[str, ...], turned: ShuffleEffects) -> dict[str, MethodImportance]:
