@@ -101,6 +101,14 @@ def test_a_column_that_is_made_of_another_one_has_changed(tmp_path: Path):
         ('{"eventTime": "2026-03-01T00:00:00Z"}', "event 1: expected an event of OpenLineage"),
         ('[{"eventTime": "now", "job": {"namespace": "a", "name": "b"}}]', "event 1: expected an event of OpenLineage"),
         ("[3]", "event 1"),
+        *(
+            (json.dumps({"eventTime": "2026-03-01", "job": {"namespace": "a", "name": "b", "facets": facets}}), "event 1")
+            for facets in ([1], {"sourceCodeLocation": "git"}, {"sql": ["select 1"]})
+        ),
+        (
+            json.dumps(event("2026-03-01", "a", "b", {"c": ("d", "e")})).replace('[{"type": "DIRECT"}]', '["DIRECT"]'),
+            "event 1",
+        ),
     ],
 )
 def test_what_is_no_event_is_said_in_one_line(text: str, said: str, tmp_path: Path):

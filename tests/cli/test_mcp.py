@@ -68,6 +68,8 @@ def test_labels_are_asked_for_where_they_would_decide(folder: Path):
     [
         ("get_diagnosis", {"file": "../secret.json"}, SourceError, "in the folder of the configuration"),
         ("get_diagnosis", {"file": "/etc/passwd"}, SourceError, "in the folder of the configuration"),
+        ("get_diagnosis", {"file": "a\0b"}, SourceError, "in the folder of the configuration"),
+        ("get_diagnosis", {"file": "v1.joblib"}, SourceError, "cannot read 'v1.joblib'"),
         ("compare_snapshots", {"before": "v1.json", "after": "none.json"}, SourceError, "got 'none.json'"),
         ("compare_periods", PERIODS | {"current": "/etc/passwd"}, ConfigError, "expected a period as FROM..TO"),
         ("rows_to_label", PERIODS | {"reference": "log.parquet"}, ConfigError, "expected a period as FROM..TO"),

@@ -134,5 +134,7 @@ def test_integrity_asks_no_untrusted_model(backslide, folder):
     (folder / "model.py").write_text("def score(rows):\n    return ['paid'] * len(rows)\n", encoding="utf-8")
     made = backslide("snapshot", "--model", "model:score", "--data", "reference.parquet", "--out", "a.json")
     assert made.code == 0, made
-    backslide("integrity", "a.json", "a.json", "--model", "evil:run", "--untrusted").fails(SENTENCE)
+    backslide("integrity", "a.json", "a.json", "--model", "evil:run", "--untrusted").fails(
+        "so loading it executes code; say --trusted (trusted=True) if you made it"
+    )
     assert not (folder / "ran").exists()

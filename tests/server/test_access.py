@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from fastapi.testclient import TestClient
 from running_server import start
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
+from backslide.server import body as bodies
 from backslide.server.security import check_binding
 
 
@@ -86,6 +89,42 @@ def test_no_stranger_fills_the_memory_with_a_body(tmp_path):
         headers |= server.headers("ingest")
         line = b'{"text": "deploy"}\n'
         assert server.client.post(url, content=(line for _ in range(100)), headers=headers).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/login", "application/x-www-form-urlencoded"), ("/api/v1/models/loans/events", "application/x-ndjson")],
+)
+def test_who_sends_a_body_drop_by_drop_keeps_no_place(sqlite_server, monkeypatch, path, kind):
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
+    told = [(b"host", b"127.0.0.1"), (b"content-type", kind.encode())]
+    token = sqlite_server.headers("ingest")["Authorization"].encode()
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [*told, (b"authorization", token)],
+        "scheme": "http",
+        "server": ("127.0.0.1", 80),
+        "http_version": "1.1",
+    }
+    parts, answers = iter([b'{"text": "a"}\n', b"t"]), []
+
+    async def receive():
+        part = next(parts, None)
+        if part is None:
+            await asyncio.sleep(5)
+        return {"type": "http.request", "body": part or b"", "more_body": True}
+
+    async def send(message):
+        answers.append(message)
+
+    asyncio.run(asyncio.wait_for(sqlite_server.client.app(scope, receive, send), 4))
+    assert answers[0]["status"] == 408
+    assert b"within 0.05 seconds" in answers[1]["body"]
 
 
 def test_names_of_arguments_in_an_address_change_nothing(sqlite_server):

@@ -10,6 +10,7 @@ from typing import Any
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError, SourceError
+from backslide.contracts.files import read_text
 from backslide.contracts.secrets import scrubbed
 
 LARGEST = 24_000
@@ -66,7 +67,11 @@ class Assistant:
         """A stored diagnosis: verdict, causes with points, suspects, what to do. `file` is its JSON beside the configuration."""
         from backslide.contracts.diagnosis import Diagnosis
 
-        return _summary(Diagnosis.from_json(self._inside(file).read_text(encoding="utf-8")).to_dict())
+        try:
+            text = read_text(self._inside(file))
+        except (OSError, ValueError) as error:
+            raise SourceError(f"cannot read {file!r}: {error}") from None
+        return _summary(Diagnosis.from_json(text).to_dict())
 
     def compare_periods(self, reference: str, current: str) -> dict[str, Any]:
         """Diagnose one period against another, both as `FROM..TO` (ISO dates, ends included) over the configured source."""
@@ -124,7 +129,7 @@ class Assistant:
         Raises:
             SourceError: it is none, or lies elsewhere.
         """
-        path = (self._folder / file).resolve()
+        path = (self._folder / file.replace("\0", "/")).resolve()
         if not path.is_relative_to(self._folder) or not path.is_file():
             raise SourceError(f"expected a file in the folder of the configuration, got {file!r}")
         return path

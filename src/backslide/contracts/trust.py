@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from backslide.contracts.errors import UntrustedError
+
+_IN_THE_CONFIGURATION = "set trusted = true under [artifacts] if you made it"
+_BESIDE_THE_NAME = "say --trusted (trusted=True) if you made it"
 
 
 def require_trust(subject: str, reason: str, *, trusted: bool, otherwise: str = "") -> None:
@@ -18,6 +24,13 @@ def require_trust(subject: str, reason: str, *, trusted: bool, otherwise: str = 
         UntrustedError: nobody said so.
     """
     if not trusted:
-        raise UntrustedError(
-            f"{subject} {reason}, so loading it executes code; set trusted = true under [artifacts] if you made it{otherwise}"
-        )
+        raise UntrustedError(f"{subject} {reason}, so loading it executes code; {_IN_THE_CONFIGURATION}{otherwise}")
+
+
+@contextmanager
+def trust_beside_the_name() -> Iterator[None]:
+    """Let a refusal say where trust is said for a model that no configuration names: with the command or the call."""
+    try:
+        yield
+    except UntrustedError as error:
+        raise UntrustedError(str(error).replace(_IN_THE_CONFIGURATION, _BESIDE_THE_NAME)) from None

@@ -187,10 +187,11 @@ def _events(source: Path) -> Iterator[tuple[datetime, dict[str, Any]]]:
             try:
                 at = datetime.fromisoformat(event["eventTime"])
                 _ = event["job"]["namespace"], event["job"]["name"]
+                _see_job(JobHistory(at), at, event["job"].get("facets") or {})
                 for made in event.get("outputs") or ():
                     _ = made["namespace"], made["name"]
                     for origin in ((made.get("facets") or {}).get("columnLineage") or {}).get("fields", {}).values():
-                        _ = [(one["namespace"], one["name"], one["field"]) for one in origin["inputFields"]]
+                        _ = _made_of(origin["inputFields"])
             except (KeyError, TypeError, ValueError, AttributeError):
                 raise LogError(f"{path.name}: event {number}: expected an event of OpenLineage with its job") from None
             yield (at if at.tzinfo is not None else at.replace(tzinfo=UTC)), event

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated
@@ -14,6 +15,8 @@ from starlette.types import Message, Receive
 from backslide.server.problems import ProblemError
 
 MEGABYTE = 10**6
+BODY_SECONDS = 60.0
+"""For a whole body of up to ``max_body``, and for each part of a stream."""
 LONGEST_LINE = 4 * MEGABYTE
 """Bytes of one record of a stream."""
 PORTION = 2 * MEGABYTE
@@ -31,16 +34,42 @@ PlainText = Annotated[str, AfterValidator(_without_nul)]
 
 
 def limited(receive: Receive, megabytes: float) -> Receive:
-    """What receives a request, up to a limit: what goes on raises 413, whoever reads it."""
+    """What receives a request, up to a limit: what goes on raises 413, and what drips 408, whoever reads it."""
     rest = int(megabytes * MEGABYTE)
+    receive_next = prompt(receive, whole=True)
 
     async def receive_part() -> Message:
         nonlocal rest
-        message = await receive()
+        message = await receive_next()
         rest -= len(message.get("body", b""))
         if rest < 0:
             error = _too_large(megabytes)  # the framework lets its own kind of error through alone
             raise HTTPException(error.status, error.detail)
+        return message
+
+    return receive_part
+
+
+def prompt(receive: Receive, *, whole: bool = False) -> Receive:
+    """What receives a request whose body, or with ``whole`` false each part of it, comes in time: else it raises 408.
+
+    Who sends a byte a minute would otherwise keep a place among the requests that are at work, and a few hundred all of them.
+    """
+    more, end = True, 0.0
+
+    async def receive_part() -> Message:
+        nonlocal more, end
+        if not more:  # waits for the end of the connection, as long as the answer takes
+            return await receive()
+        if not end or not whole:
+            end = asyncio.get_running_loop().time() + BODY_SECONDS
+        try:
+            async with asyncio.timeout_at(end):
+                message = await receive()
+        except TimeoutError:
+            words = f"expected the body within {BODY_SECONDS:g} seconds; send less at once"
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, words) from None
+        more = bool(message.get("more_body"))
         return message
 
     return receive_part

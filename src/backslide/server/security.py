@@ -11,7 +11,7 @@ from typing import Any
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
-from backslide.server.body import limited
+from backslide.server.body import limited, prompt
 from backslide.server.problems import problem
 from backslide.server.telemetry import Telemetry, area_of
 
@@ -114,7 +114,8 @@ class Shell:
         self._at_work += 1
         try:
             # Bodies of forms and of JSON are read before anybody asks who sent them.
-            await self._app(scope, receive if _is_stream(scope) else limited(receive, self._max_body), with_headers)
+            bounded = prompt(receive) if _is_stream(scope) else limited(receive, self._max_body)
+            await self._app(scope, bounded, with_headers)
         except Exception:
             if not started:
                 words = "internal error; the log of the server says where"

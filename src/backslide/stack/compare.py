@@ -10,6 +10,7 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.integrity import GoldenReplay, Integrity, SnapshotIdentity, StackDifference
 from backslide.contracts.snapshot import Snapshot
+from backslide.contracts.trust import trust_beside_the_name
 from backslide.models.load import load_model
 from backslide.stack.compare_code import code_differences, link_commits
 from backslide.stack.compare_environment import environment_differences
@@ -119,7 +120,8 @@ def _artefact(a: Snapshot, b: Snapshot) -> list[StackDifference]:
 
 def _replay(a: Snapshot, b: Snapshot, model: Any, trusted: bool, folder: Path, notes: list[str]) -> GoldenReplay | None:
     if model is not None and a.golden is not None:
-        loaded = load_model(model, trusted=trusted, base=folder)
+        with trust_beside_the_name():
+            loaded = load_model(model, trusted=trusted, base=folder)
         notes.append(
             "the golden rows of the first snapshot were asked again here, under the libraries of this environment"
         )

@@ -18,6 +18,7 @@ from backslide.contracts import say
 from backslide.contracts.errors import FrozenError
 from backslide.contracts.integrity import Integrity, StackDifference
 from backslide.contracts.snapshot import Snapshot
+from backslide.contracts.trust import trust_beside_the_name
 from backslide.models.load import load_model
 from backslide.stack.artefact import artefact
 from backslide.stack.compare import integrity
@@ -144,7 +145,8 @@ def freeze(
         BackslideError: it cannot be loaded, or the snapshot cannot be read.
     """
     folder = Path(base) if base is not None else Path()
-    model = load_model(pipeline, trusted=trusted, base=folder)
+    with trust_beside_the_name():
+        model = load_model(pipeline, trusted=trusted, base=folder)
     columns = model.features
     parts = fitted_parts(model.artefact, columns)
     reference = None if snapshot is None else find_snapshot(snapshot, folder)
