@@ -5,6 +5,7 @@ What is spoilt harshly is mostly refused. What is spoilt gently is odd and still
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
@@ -169,7 +170,7 @@ def _spoil_leaf(data: Any, chance: random.Random) -> None:
         if chance.random() < 0.25:
             del at[key]
         else:
-            at[key] = chance.choice(LEAVES)
+            at[key] = copy.deepcopy(chance.choice(LEAVES))
         return
 
 
