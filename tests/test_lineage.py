@@ -102,7 +102,10 @@ def test_a_column_that_is_made_of_another_one_has_changed(tmp_path: Path):
         ('[{"eventTime": "now", "job": {"namespace": "a", "name": "b"}}]', "event 1: expected an event of OpenLineage"),
         ("[3]", "event 1"),
         *(
-            (json.dumps({"eventTime": "2026-03-01", "job": {"namespace": "a", "name": "b", "facets": facets}}), "event 1")
+            (
+                json.dumps({"eventTime": "2026-03-01", "job": {"namespace": "a", "name": "b", "facets": facets}}),
+                "event 1",
+            )
             for facets in ([1], {"sourceCodeLocation": "git"}, {"sql": ["select 1"]})
         ),
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,29 @@ def test_what_is_none_is_one_line(tmp_path: Path, name: str, content: str, words
 def test_a_folder_that_is_no_checkout_is_one_line(tmp_path: Path):
     with pytest.raises(LogError, match="expected a git checkout"):
         read_events(tmp_path)
+
+
+def _places(data: Any) -> Iterator[tuple[Any, Any]]:
+    """Every object and list with each of its keys."""
+    for key in data if isinstance(data, dict) else range(len(data)):
+        yield data, key
+        if isinstance(data[key], (dict, list)):
+            yield from _places(data[key])
+
+
+@pytest.mark.parametrize(
+    "sound", [GITHUB, GITLAB, KUBERNETES, MLFLOW], ids=["github", "gitlab", "kubernetes", "mlflow"]
+)
+def test_entries_of_another_form_are_one_line(tmp_path: Path, sound: Any):
+    file, refused = tmp_path / "events.json", []
+    for holder, key in list(_places(sound)):
+        for other in (7, "x", [1], {}, None):
+            former, holder[key] = holder[key], other
+            file.write_text(json.dumps(sound))
+            holder[key] = former
+            try:
+                read_events(file)
+            except LogError as error:
+                refused.append(str(error))
+    assert len(refused) > 10
+    assert not any("\n" in text for text in refused)

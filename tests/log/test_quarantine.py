@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import backslide as bs
@@ -14,6 +15,9 @@ from backslide.cli.log import rollup as rollup_command
 from backslide.cli.log import stats
 from backslide.contracts.containment import DEBUG
 from backslide.contracts.errors import LogError
+from backslide.contracts.roles import Roles
+from backslide.log import columns
+from backslide.log.ingest import ingest
 from backslide.log.quarantine import Quarantine
 from backslide.log.reading import open_log
 from backslide.log.rollup import roll_up_each, rollup
@@ -55,6 +59,31 @@ def ids(store: Path, table: str = "predictions") -> Counter[str]:
 
 def whole(rows: int = 30) -> Counter[str]:
     return Counter(f"r-{k}" for k in range(rows))
+
+
+def test_names_without_end_widen_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(columns, "MOST_COLUMNS", 20)
+    with bs.Recorder("m", store=tmp_path) as recorder:
+        for k in range(60):
+            recorder.record({"x": k, f"customer {k}": 1.0} if k % 2 else {"x": k}, "a", id=f"r-{k}")
+    (done,) = rollup(tmp_path)
+    log = open_log(tmp_path, "m")
+    assert 12 < len(log._tables["predictions"].schema()) <= 20 + 8
+    assert (done.rows["predictions"] + done.set_aside, Quarantine(tmp_path / "quarantine" / "m").count()) == (
+        60,
+        done.set_aside,
+    )
+    assert done.set_aside > 0
+    assert "expected at most 20 names" in done.reasons[0]
+    assert {f"r-{k}" for k in range(0, 60, 2)} <= set(ids(tmp_path))
+    pl.DataFrame({"id": ["a"], "prediction": ["x"], **{f"f{k}": [1.0] for k in range(30)}}).write_csv(
+        tmp_path / "wide.csv"
+    )
+    with pytest.raises(LogError, match="at most 20 names"):
+        ingest(pl.scan_csv(tmp_path / "wide.csv"), tmp_path, "n", Roles(id="id", prediction="prediction"))
+    monkeypatch.setattr(columns, "MOST_COLUMNS", 400)
+    (again,) = rollup(tmp_path, replay=True)
+    assert (again.replayed, sum(ids(tmp_path).values())) == (done.set_aside, 60)
 
 
 def test_lines_of_another_shape_are_set_aside_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backslide.cli.output import note, say
+from backslide.cli.output import note, say, shown_changes
 from backslide.contracts.errors import LogError
 from backslide.contracts.files import whole_file
 from backslide.contracts.say import count
@@ -56,7 +56,7 @@ def _tell(done: list[RollupReport]) -> None:
             say(f"  {one.set_aside} lines that fit no table were set aside: {'; '.join(one.reasons[:3])}")
         if one.replayed:
             say(f"  {one.replayed} lines that had been set aside were accepted")
-        for change in one.changes:
+        for change in shown_changes(one.changes):
             say(f"  {change}")
 
 

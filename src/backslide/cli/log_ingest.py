@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backslide.cli.output import note, say
+from backslide.cli.output import note, say, shown_changes
 from backslide.contracts.errors import ColumnError, ConfigError, did_you_mean
 from backslide.contracts.say import count
 
@@ -104,5 +104,5 @@ def run_payloads(
 def _tell(done: IngestReport, looked_at: str | None = None) -> None:
     added = ", ".join(f"{count(n)} {what}" for what, n in done.added.items() if n) or "nothing"
     say(f"{done.model}: {added} added of {looked_at or f'{count(done.rows)} rows'}")
-    for change in done.changes:
+    for change in shown_changes(done.changes):
         say(f"  {change}")

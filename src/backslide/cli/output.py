@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, TextIO
 from backslide.cli.streams import answer_stream
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.files import write_whole
+from backslide.contracts.say import count
 from backslide.contracts.secrets import scrub
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from backslide.contracts.rendering import PublishedAnswer
+
+
+MOST_CHANGES = 20
 
 
 @dataclass(frozen=True)
@@ -130,3 +134,9 @@ def _columns(stream: TextIO) -> int:
 
 def _is_terminal(stream: object) -> bool:
     return bool(getattr(stream, "isatty", lambda: False)())
+
+
+def shown_changes(changes: Sequence[str]) -> list[str]:
+    """Changes of the columns of a log, cut to what somebody reads; JSON holds them all."""
+    rest = len(changes) - MOST_CHANGES
+    return list(changes) if rest <= 1 else [*changes[:MOST_CHANGES], f"and {count(rest)} more changes of columns"]

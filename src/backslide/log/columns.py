@@ -22,12 +22,15 @@ from backslide.log.parse_rows import (
     ParsedLines,
     PlacedLine,
     Record,
+    UnreadableError,
     parse_records,
     records_of,
 )
 from backslide.log.tables import LogTable
 from backslide.log.timestamps import LEAST, MOST
 
+MOST_COLUMNS = 10_000
+"""Of a table. A model that is given names that are values, such as ids of customers, would widen it without end."""
 BESIDE = "~"
 """Between a column's name and the type of values that do not fit it."""
 TIME = pl.Datetime("us", "UTC")
@@ -122,6 +125,11 @@ def _predictions(rows: ParsedLines, schema: dict[str, pl.DataType], changes: lis
         pl.col("number").alias("prediction_number"),
     )
     called = _columns([(prefix, name) for prefix, name, _ in rows.values], schema)
+    new = set(called) - schema.keys()
+    if new and len(schema) + len(new) > MOST_COLUMNS:
+        raise UnreadableError(
+            f"expected at most {MOST_COLUMNS:,} names of features, scores and extras in a log, got more"
+        )
     return frame.with_columns(
         _fit_to_schema(column, name, values, schema, changes)
         for column, (_, name, values) in zip(called, rows.values, strict=True)

@@ -44,11 +44,20 @@ def read_events(source: Path) -> tuple[list[DatedText], int, int]:
     entries = _entries(data)
     for fits, read in READERS:
         if entries and all(isinstance(one, dict) and fits(one) for one in entries):
-            read_each = [list(read(one, number)) for number, one in enumerate(entries, 1)]
+            read_each = [_read_one(read, one, number) for number, one in enumerate(entries, 1)]
             return [event for events in read_each for event in events], 0, sum(not events for events in read_each)
     if entries and not any(isinstance(one, dict) and {"time", "text"} & one.keys() for one in entries):
         raise LogError(f"{source.name}: expected {KNOWN}")
     return (*read_annotations(data), 0)
+
+
+def _read_one(
+    read: Callable[[dict[str, Any], int], Iterator[DatedText]], one: dict[str, Any], number: int
+) -> list[DatedText]:
+    try:
+        return list(read(one, number))
+    except (AttributeError, TypeError, LookupError) as error:  # a list for an object, a number for a text
+        raise LogError(f"entry {number}: expected {KNOWN}, got another form ({error})") from None
 
 
 def _entries(data: Any) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from backslide.contracts.errors import LogError
 from backslide.contracts.roles import Roles
 from backslide.log.columns import frames
 from backslide.log.lines import line, to_json_value, value_of
-from backslide.log.parse_rows import EXTRA, FEATURE, SCORE, ParsedLines, answers_of
+from backslide.log.parse_rows import EXTRA, FEATURE, SCORE, ParsedLines, UnreadableError, answers_of
 from backslide.log.paths import TABLES, check_name, lock_spool, spool_root, table_of
 from backslide.log.tables import LogTable
 
@@ -75,6 +75,15 @@ def ingest(
     return add_rows(batches, store, model, spool=spool)
 
 
+def _columns_of(
+    by_kind: Mapping[str, ParsedLines], tables: Mapping[str, LogTable]
+) -> Iterator[tuple[str, pl.DataFrame, list[str]]]:
+    try:
+        yield from frames(by_kind, tables)
+    except UnreadableError as error:
+        raise LogError(str(error)) from None
+
+
 def add_rows(
     batches: Iterable[tuple[int, Mapping[str, ParsedLines]]],
     store: str | os.PathLike[str],
@@ -101,7 +110,7 @@ def add_rows(
         known = {kind: _existing_rows(tables[kind], keys) for kind, keys in _KEYS.items()}
         for rows_read, by_kind in batches:
             done.rows += rows_read
-            for kind, rows, changes in frames(by_kind, tables):
+            for kind, rows, changes in _columns_of(by_kind, tables):
                 if kind == "events":
                     continue
                 keys = _KEYS[kind]
@@ -112,7 +121,7 @@ def add_rows(
                     tables[kind].append(fresh.drop("_at"))
                     known[kind] = pl.concat([known[kind], fresh.select(keys)])
                 done.added[kind] += fresh.height
-                done.changes += [change for change in changes if change not in done.changes]
+                done.changes = list(dict.fromkeys([*done.changes, *changes]))
     return done
 
 

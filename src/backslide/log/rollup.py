@@ -193,7 +193,7 @@ def _commit(lines: _LineBatch, tables: Mapping[str, LogTable], done: RollupRepor
         fresh = frame if begun <= lines.start else frame.filter(frame["_at"] >= begun)
         tables[table].append(fresh.drop("_at"), lines.file, lines.end)
         done.rows[table] += fresh.height
-        done.changes += [change for change in changes if change not in done.changes]
+        done.changes = list(dict.fromkeys([*done.changes, *changes]))
     done.broken += broken
 
 
@@ -226,7 +226,7 @@ def _replay(path: Path, tables: Mapping[str, LogTable], aside: Quarantine, done:
             if names:
                 tables[table].append(frame.drop("_at"), also=names)
                 done.rows[table] += frame.height
-                done.changes += [change for change in changes if change not in done.changes]
+                done.changes = list(dict.fromkeys([*done.changes, *changes]))
         done.replayed += len(good)
         taken = {line.place for line in good}
         waiting = [
