@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 import polars as pl
 
+from backslide.contracts.say import count
 from backslide.log.parse_bulk import parse_lines
 from backslide.log.parse_rows import (
     EXACT,
@@ -128,7 +129,7 @@ def _predictions(rows: ParsedLines, schema: dict[str, pl.DataType], changes: lis
     new = set(called) - schema.keys()
     if new and len(schema) + len(new) > MOST_COLUMNS:
         raise UnreadableError(
-            f"expected at most {MOST_COLUMNS:,} names of features, scores and extras in a log, got more"
+            f"expected at most {count(MOST_COLUMNS)} names of features, scores and extras in a log, got more"
         )
     return frame.with_columns(
         _fit_to_schema(column, name, values, schema, changes)
