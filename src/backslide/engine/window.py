@@ -277,7 +277,7 @@ def _prepare(
     prepare = _preparation(schema, resolved, times)
     frame = prepare(rows)
     labelled, counts = _labels(frame, resolved)
-    _say_rows(frame, name, resolved, count, notes)
+    _say_rows(frame, name, count, notes)
     versions: tuple[str, ...] = ()
     if roles.version is not None:
         distinct = frame.select(pl.col(names.VERSION).drop_nulls().unique()).collect(engine="streaming").to_series()
@@ -337,7 +337,7 @@ def _labels(frame: pl.LazyFrame, resolved: Problem) -> tuple[int, dict[str, int]
     return sum(counts.values()), counts
 
 
-def _say_rows(frame: pl.LazyFrame, name: str, resolved: Problem, rows: int, notes: list[str]) -> None:
+def _say_rows(frame: pl.LazyFrame, name: str, rows: int, notes: list[str]) -> None:
     """Note rows without a readable time or prediction."""
     columns = set(frame.collect_schema().names())
     wanted = [c for c in (names.TIME, names.PREDICTION) if c in columns]

@@ -149,12 +149,12 @@ def _choose(model: Model, problem: Problem, reply: Reply, served: Outcomes) -> N
             best = _by_agreement(model, reply, candidates, [fit[1] for fit in fits], outside)
     model.reading = candidates[best]
     model.classes = None if candidates[best].order == () else problem.classes
-    if len(candidates) > 1 and in_words(candidates[best], reply):
+    if len(candidates) > 1 and in_words(candidates[best]):
         model.read_as = _conclusion(candidates[best], reply, how)
 
 
 def _conclusion(reading: Reading, reply: Reply, how: str) -> str:
-    return f"it {describe(reply)}, read as {in_words(reading, reply)}: {how}"
+    return f"it {describe(reply)}, read as {in_words(reading)}: {how}"
 
 
 def _by_agreement(

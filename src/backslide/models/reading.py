@@ -113,7 +113,7 @@ def list_names(names: Sequence[Any]) -> str:
     return say.listed([repr(name) for name in names], 6)
 
 
-def in_words(reading: Reading, reply: Reply) -> str:
+def in_words(reading: Reading) -> str:
     """What a reading says, in words; empty where it says nothing that was not there."""
     how = LINKS[reading.link][1]
     if reading.columns and reading.usual:

@@ -98,7 +98,7 @@ def label_notes(
     if rows.settings.model.label is None:
         return ["no labels are configured: only inputs, confidence and the estimate are monitored"]
     if ages.known and LABELLED in rows.later.collect_schema():
-        notes += _arrival_notes(rows, ages, now)
+        notes += _arrival_notes(rows, ages)
     if later is not None and later.height:
         notes += _selective_note(later, classes)
     if not ages.known and rows.grid.timed:
@@ -109,7 +109,7 @@ def label_notes(
     return notes
 
 
-def _arrival_notes(rows: PeriodRows, ages: Ages, now: float) -> list[str]:
+def _arrival_notes(rows: PeriodRows, ages: Ages) -> list[str]:
     before, _ = delays(rows.reference, rows)
     after, _ = delays(rows.later, rows)
     notes = []

@@ -79,7 +79,7 @@ def open_rows(
         return _open_after(stored, settings, grid, as_of, later)
     cutting = Cutting(settings)
     before = cutting.window("reference", asked)[0]
-    rest = _later(settings, before, cutting) if later is None else (cutting.window("current", later)[0], False)
+    rest = _later(settings, cutting) if later is None else (cutting.window("current", later)[0], False)
     before, after = _read_alike(before, *rest, cutting)
     frames, late = [], False
     for frame in (before, after):
@@ -131,7 +131,7 @@ def _open_after(stored: StoredPeriod, settings: Settings, grid: PeriodGrid, as_o
     return PeriodRows(plain(frame).clear(), frame, settings, grid, False, notes, stored)
 
 
-def _later(settings: Settings, before: pl.LazyFrame, cutting: Cutting) -> tuple[pl.LazyFrame, bool]:
+def _later(settings: Settings, cutting: Cutting) -> tuple[pl.LazyFrame, bool]:
     """What came after the reference: the current window, or ``[data] source``, of which the rest is meant (True)."""
     current, column = settings.windows.current, settings.model.timestamp
     if current is not None and not is_auto(current):

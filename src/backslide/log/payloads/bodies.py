@@ -260,7 +260,7 @@ def _answer(item: Any, settings: PayloadSettings) -> Row:
     if isinstance(item, list) and len(item) == 1:
         item = item[0]
     if isinstance(item, list):
-        return _with_decision({"scores": _scores(item, settings)}, settings)
+        return _with_decision({"scores": _scores(item, settings)})
     if not isinstance(item, dict):
         return {"prediction": item}
     chosen = settings.prediction or next((name for name in PREDICTIONS if name in item), None)
@@ -280,7 +280,7 @@ def _answer(item: Any, settings: PayloadSettings) -> Row:
     if not answer:
         raise UnreadableRecordError("answers without a prediction; name it with [payload] prediction or scores")
     rest = {name: value for name, value in item.items() if name not in (chosen, scored)}
-    return _with_decision(answer | ({"rest": rest} if rest else {}), settings)
+    return _with_decision(answer | ({"rest": rest} if rest else {}))
 
 
 def _scores(values: Any, settings: PayloadSettings) -> dict[str, Any]:
@@ -292,7 +292,7 @@ def _scores(values: Any, settings: PayloadSettings) -> dict[str, Any]:
     return dict(zip(names, values, strict=True))
 
 
-def _with_decision(answer: Row, settings: PayloadSettings) -> Row:
+def _with_decision(answer: Row) -> Row:
     """The class with the largest score, where no decision was sent."""
     if "prediction" in answer or len(answer["scores"]) < 2:
         return answer

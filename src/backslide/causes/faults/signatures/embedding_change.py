@@ -238,7 +238,7 @@ def _undo(case: Case, hypothesis: Hypothesis, part: pl.DataFrame, x: Floats) -> 
         return space.rotation.undo(x)
     if space is not None and space.old is not None:
         return _as_long(case, hypothesis.features[0], space.old(case, part))
-    known = _usual(case, case.reference.sample, hypothesis.features[0], params["size"])
+    known = _usual(case.reference.sample, hypothesis.features[0], params["size"])
     return known[case.rng(f"vectors instead of {hypothesis.features[0]}").integers(len(known), size=len(x))]
 
 
@@ -259,11 +259,11 @@ def _do(case: Case, hypothesis: Hypothesis, part: pl.DataFrame, x: Floats) -> Fl
         return space.rotation.apply(x)
     if space is not None and space.new is not None:
         return _as_long(case, column, space.new(case, part))
-    now = _usual(case, case.current.sample, column, params.get("now", params["size"]))
+    now = _usual(case.current.sample, column, params.get("now", params["size"]))
     return now[rng.integers(len(now), size=len(x))]
 
 
-def _usual(case: Case, frame: pl.DataFrame, column: str, size: int) -> Floats:
+def _usual(frame: pl.DataFrame, column: str, size: int) -> Floats:
     known = exact_matrix(frame[column].filter(pl.Series(lengths(frame[column]) == size)), size)
     known = known[np.isfinite(known).all(axis=1)]
     return known if len(known) else np.zeros((1, size))
