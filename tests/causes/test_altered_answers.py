@@ -232,3 +232,19 @@ def test_the_temperature_of_several_classes(how):
     found = own_change(*frames, roles, model)
     assert found.kind is CauseKind.OUTPUT_CHANGE
     assert ("times 0.5" if "heat" in how else "plus a number by class") in found.seen
+
+
+@pytest.mark.parametrize("part", ["all", "a host"])
+def test_answers_of_other_rows_in_any_order(part):
+    """A batch that comes back in another order, and a cache that answers ten requests alike."""
+
+    def shuffled(p: np.ndarray) -> np.ndarray:
+        return np.random.default_rng(8).permutation(p)
+
+    def cached(p: np.ndarray) -> np.ndarray:
+        return np.repeat(p[::10], 10)[: len(p)]
+
+    for alter in (shuffled, cached):
+        found = of_scores(alter, part)
+        assert found.kind == CauseKind.OUTPUT_CHANGE
+        assert "answers of other rows" in found.seen

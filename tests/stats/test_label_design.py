@@ -7,6 +7,7 @@ import pytest
 
 from backslide.stats.change.label_design import (
     FEWEST,
+    RowExpectation,
     chances,
     design_error,
     estimate,
@@ -89,6 +90,11 @@ def test_numbers_are_expected_by_what_was_predicted():
     assert size is not None
     assert design_error(expectation, size) <= 0.2
     assert size < 0.8 * uniform_rows(expectation, 0.2)
+
+
+def test_a_reference_without_an_error_leaves_nothing_to_draw():
+    expectation = RowExpectation(np.ones((100, 2)), np.zeros(100), usual=0.0)
+    assert 0 < uniform_rows(expectation, 0.01) <= 100
 
 
 def test_sizes_are_the_fewest_and_none_where_all_rows_are_too_few():

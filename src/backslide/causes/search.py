@@ -17,7 +17,13 @@ import polars as pl
 
 from backslide.case import Case, Progress
 from backslide.causes.faults.base import Fault
-from backslide.causes.faults.misfits import find_row_faults, find_unrecognised, misfits
+from backslide.causes.faults.misfits import (
+    anything_moved,
+    find_row_faults,
+    find_unrecognised,
+    misfits,
+    recognised_as,
+)
 from backslide.causes.faults.recognition import find_all_faults
 from backslide.causes.pricing import materiality
 from backslide.causes.pricing.counterfactual import PricingBench, price
@@ -118,7 +124,8 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
     )
     say("causes: rows that came again, or no longer")
     explanation = _with_traffic(explanation, served, faults, scale)
-    if _unsettled(explanation, scale):
+    # Asked whatever the change where columns moved: what the world did for the better in the same weeks may hide a fault.
+    if _unsettled(explanation, scale) or anything_moved(case, faults):
         say("causes: columns that no longer fit the others")
         if not faults and misfits(case):
             bench, explanation = _on_stand_in(bench, explanation)
@@ -189,12 +196,18 @@ def _with_row_faults(found: Explanation, bench: PricingBench, known: list[Fault]
 def _with_unrecognised(found: Explanation, bench: PricingBench, scale: Scale) -> Explanation:
     """The explanation with columns that no signature knows and that no longer fit the others."""
     rest = found.unexplained
-    if rest is None or not materiality.asks_for_suspect(rest, scale):
+    if rest is None:
         return found
     suspects, notes = _attempt(
         "columns that no longer fit", lambda: find_unrecognised(bench, found.faults, rest, scale)
     )
-    return replace(found, faults=(*found.faults, *suspects), notes=(*found.notes, *notes))
+    named, harmless = list[Fault](), found.harmless
+    for suspect in suspects:
+        # What was recognised and priced as a little of everything may be much on the rows that do not fit.
+        known = next((fault for fault in harmless if fault.exact and fault.features == suspect.features), None)
+        named.append(suspect if known is None else recognised_as(known, suspect))
+        harmless = tuple(fault for fault in harmless if fault is not known)
+    return replace(found, faults=(*found.faults, *named), harmless=harmless, notes=(*found.notes, *notes))
 
 
 def _attempt(what: str, find: Callable[[], Sequence[T]]) -> tuple[tuple[T, ...], list[str]]:

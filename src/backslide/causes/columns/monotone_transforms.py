@@ -1,4 +1,4 @@
-"""Conversions beyond known units: logarithms and roots, and plain offsets."""
+"""Conversions beyond known units: logarithms and roots, plain offsets, and another scale and origin together."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backslide.causes.columns.remainder import is_explained
 from backslide.causes.columns.resolution import evenly_spaced, frequent_levels, ks_of_rounded, same_levels
 from backslide.contracts import say
 from backslide.engine.columns.pair import Pair
@@ -21,6 +22,12 @@ PLAIN_OFFSET_MOVED = 0.25
 """The same for an offset that nothing but its price can tell from a drift of the mean."""
 REMAINS = 0.1
 """Share of what moved that may remain after a curve, beyond noise."""
+AFFINE_MOVED = 0.6
+AFFINE_VALUES = 20
+AFFINE_REMAINS = 0.03
+"""Scale and origin fit any two distributions in the middle: what remains is all that speaks for them."""
+AFFINE_FACTOR = float(np.log(5.0))
+"""Natural logarithm of a factor from which on no season brings it."""
 _QUANTILES = np.linspace(0.02, 0.98, 49)
 
 Map = Callable[[Floats], Floats]
@@ -69,6 +76,30 @@ class Offset:
     def undo(self, values: Floats) -> Floats:
         """Current to reference."""
         return values - self.by
+
+
+@dataclass(frozen=True)
+class Affine:
+    """Another scale and another origin, as of standardised values or of values put between 0 and 1."""
+
+    factor: float
+    by: float
+    exact: bool
+    """Whether the scale is too far from the former one for natural drift."""
+
+    @property
+    def words(self) -> str:
+        """Such as "on another scale: 0.02 times what it was, less 1.5"."""
+        sign = "plus" if self.by > 0 else "less"
+        return f"on another scale: {say.number(self.factor, 3)} times what it was, {sign} {say.number(abs(self.by), 3)}"
+
+    def apply(self, values: Floats) -> Floats:
+        """Reference to current."""
+        return values * self.factor + self.by
+
+    def undo(self, values: Floats) -> Floats:
+        """Current to reference."""
+        return (values - self.by) / self.factor
 
 
 _CURVES: dict[str, tuple[str, Map, Map, Callable[[float, float], bool]]] = {
@@ -163,6 +194,29 @@ def find_offset(pair: Pair) -> Offset | None:
     if moved < PLAIN_OFFSET_MOVED or ks_of_rounded(ref + by, cur) > noise:
         return None
     return Offset(by, exact=False)
+
+
+def find_affine(pair: Pair) -> Affine | None:
+    """The scale and origin that map the reference onto the current values; None where they do not explain what moved."""
+    ref, cur = pair.finite
+    if min(len(ref), len(cur)) < MIN_ROWS or len(np.unique(ref)) < AFFINE_VALUES:
+        return None
+    moved = ks(ref, cur)
+    if moved < AFFINE_MOVED:
+        return None
+    at_ref, at_cur = np.quantile(ref, _QUANTILES), np.quantile(cur, _QUANTILES)
+    if np.ptp(at_ref) == 0 or np.ptp(at_cur) == 0:
+        return None
+    factor = float(
+        np.subtract(*np.quantile(cur, [0.75, 0.25])) / max(np.subtract(*np.quantile(ref, [0.75, 0.25])), 1e-300)
+    )
+    if not 0 < factor < np.inf:
+        return None
+    by = float(np.median(at_cur - factor * at_ref))
+    left, noise = ks_of_rounded(factor * ref + by, cur), ks_limit(len(ref), len(cur))
+    if not is_explained(left, moved, noise, AFFINE_REMAINS, pair.usual_drift):
+        return None
+    return Affine(factor, by, exact=abs(np.log(factor)) >= AFFINE_FACTOR)
 
 
 def _lattice(values: Floats) -> tuple[float | None, float]:

@@ -1,18 +1,18 @@
 """A column that no longer fits the others, whatever was done to it.
 
-Asked when the signatures leave a material part of the drop unexplained. For every column the others foretell what it should be
-(``causes/columns/expectation``); values that do not fit are replaced by what is foretold and the model answers again. A broken
+Asked whatever the metric did, as a world that became easier may hide a fault. For every column the others foretell what it should
+be (``causes/columns/expectation``); values that do not fit are replaced by what is foretold and the model answers again. A broken
 column brings back most of what is missing; the world, even where it moved, brings back little, because a relation that changed
 between inputs and outcome leaves the inputs as they fit each other.
 
 **Named** when 2 % more rows than in the later part of the reference do not fit, by four standard errors between days, and the
-replacement brings back 30 % of what is unexplained by four standard errors, or a material gain by seven; and the same
-replacement brings little back on reference rows. Columns that tell the time are neither accused nor witnesses. On simulated weeks
-in which only the world moves, a column is accused in at most 2 %.
+replacement brings back 30 % of what is unexplained by four standard errors (of the metric or of the row loss), or a material gain
+by seven; and the same replacement brings little back on reference rows. Columns that tell the time are neither accused nor
+witnesses. On simulated weeks in which only the world moves, a column is accused in at most 2 %.
 
 **Rows that say what was done** name the specific kind instead, also before labels come: a factor, powers of ten that differ from
-row to row, the opposite sign, a limit, one value in place of all (``row_evidence``), two columns in each other's place
-(``row_exchange``), values of other rows on some of them (``row_join``).
+row to row, the opposite sign, a limit, one value in place of all (``row_evidence``), another scale of any form or the reverse
+order (``row_scale``), two columns in each other's place (``row_exchange``), values of other rows on some (``row_join``).
 
 **Not seen**: a column that no other column tells anything about, and one that the model has twice.
 """
@@ -20,12 +20,13 @@ row to row, the opposite sign, a limit, one value in place of all (``row_evidenc
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.association import tied_columns
+from backslide.causes.columns.association import dependence, distance, noise, tied_columns
 from backslide.causes.columns.expectation import LEAST_ROWS, ColumnExpectation, expectation, stray_rows
 from backslide.causes.faults.base import Fault, Hypothesis, evidence_of
 from backslide.causes.faults.column_signature import Replacement
@@ -49,6 +50,10 @@ MOST_PRICED = 12
 """Columns whose replacement the model is asked about, those that fit least."""
 SAME_ROWS = 0.9
 """Rows of both over rows of either from which on two columns broke together."""
+STILL = 0.05
+"""Distance that a column may have moved, beyond noise, and still count as distributed as before."""
+TIE, TIE_Z = 0.1, 6.0
+"""Change of a correlation, and its standard errors, from which on a tie is another."""
 MOST_SUSPECTS = 3
 OF_REFERENCE = 0.25
 """Share of the gain that the same replacement may bring on reference rows: a model that dislikes outliers is no fault."""
@@ -57,6 +62,20 @@ MOST_JOINED = 4
 MOST_READ = 6
 """Columns whose rows are read one by one, those that fit least."""
 SHOWN = 2
+
+
+def anything_moved(case: Case, known: Sequence[Fault]) -> bool:
+    """Whether a column that tells no time and has no ``known`` fault moved, or a tie between two such columns changed: where all
+    are as they were, none can be broken by much, and it need not be asked row by row."""
+    out = {feature for fault in known for feature in fault.features} | time_columns(case)
+    if any(
+        distance(pair) > STILL + noise(pair) for name, pair in case.pairs.items() if name not in out and pair.filled
+    ):
+        return True
+    ties = dependence(case)
+    asked = ~np.isin(ties.owner, [ties.names.index(name) for name in out if name in ties.names])
+    changed = np.abs(ties.reference - ties.current) > np.maximum(TIE, TIE_Z * ties.error())
+    return bool((changed & ties.strong())[np.ix_(asked, asked)].any())
 
 
 def find_row_faults(bench: PricingBench, known: Sequence[Fault], scale: Scale) -> list[Fault]:
@@ -74,7 +93,7 @@ def find_row_faults(bench: PricingBench, known: Sequence[Fault], scale: Scale) -
             groups.append([hypothesis]) if own is None else own.append(hypothesis)
         elif (moved := read_join(case, one)) is not None:
             elsewhere.append(moved)
-    groups += _joins(case, elsewhere)
+    groups = [_culprits(case, group) for group in groups] + _joins(case, elsewhere)
     found: list[Fault] = []
     for group in groups:
         columns = frozenset(feature for h in group for feature in h.features)
@@ -91,18 +110,20 @@ def _broke_together(one: Hypothesis, other: Hypothesis) -> bool:
 
 
 def _joins(case: Case, found: list[Hypothesis]) -> list[list[Hypothesis]]:
-    """Columns with values from elsewhere, those of one join together.
-
-    A sound column does not fit either beside a broken one: of those on the same rows the ones are kept that do not fit, whichever
-    of the others is no witness, and the one that fits least where that says nothing.
-    """
+    """Columns with values from elsewhere, those of one join together."""
     groups: list[list[Hypothesis]] = []
     while found:
         same = [found[0], *(h for h in found[1:] if of_one_join(found[0], h))][:MOST_JOINED]
-        broken = [h for h in same if all(_without(case, h, other) for other in same if other is not h)]
-        groups.append(with_one_share(broken or same[:1]))
+        groups.append(with_one_share(_culprits(case, same)))
         found = [h for h in found if h not in same]
     return groups
+
+
+def _culprits(case: Case, group: list[Hypothesis]) -> list[Hypothesis]:
+    """Of columns that do not fit on the same rows those that do not either whichever of the others is no witness, as a sound
+    column does not fit beside a broken one; the one that fits least where that says nothing."""
+    broken = [h for h in group if all(_without(case, h, other) for other in group if other is not h)]
+    return broken or group[:1]
 
 
 def _without(case: Case, hypothesis: Hypothesis, other: Hypothesis) -> bool:
@@ -132,6 +153,14 @@ def find_unrecognised(bench: PricingBench, known: Sequence[Fault], rest: Effect,
         taken = frozenset(feature for fault in [*known, *suspects] for feature in fault.features)
         asked = misfits(case, taken, [one.column for one in asked if one.column not in taken])
     return suspects
+
+
+def recognised_as(known: Fault, suspect: Fault) -> Fault:
+    """The kind that ``known`` tells of the same column, on the rows that do not fit and at the price of what is foretold."""
+    (hypothesis,) = suspect.hypotheses
+    seen = f"{known.hypotheses[0].seen}; {hypothesis.seen}"
+    named = replace(hypothesis, signature=Replacement(known.kind), seen=seen, exact=True)
+    return replace(suspect, hypotheses=(named,))
 
 
 def misfits(

@@ -19,10 +19,10 @@ from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.monotone_transforms import MonotoneMap, curves_for
 from backslide.causes.columns.remainder import is_explained
-from backslide.causes.columns.resolution import EQUAL, frequent_levels, levels_of, on_levels
+from backslide.causes.columns.resolution import EQUAL, frequent_levels, ks_of_rounded, levels_of, on_levels
 from backslide.causes.faults.base import Hypothesis, Remedy
 from backslide.causes.faults.markers import describe
-from backslide.causes.faults.signatures.unit_change import CONVERSIONS, Conversion
+from backslide.causes.faults.signatures.unit_change import CONVERSIONS, Conversion, of_values
 from backslide.causes.faults.subsets import within
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
@@ -48,8 +48,16 @@ REMAINS = 0.1
 REST, REST_PROVEN = 0.25, 0.5
 """Share of the moved distance that may be left when it is undone on its rows; more where the values themselves show the map, so
 that the rest is a drift of its own."""
+BETTER = 0.5
+"""Of what a conversion of all rows leaves unexplained, how much one of a part may leave to take its place."""
+BY_CHANCE = 0.05
 GRID = 240
 DENSITY_BINS = 60
+FREE_STEP = 0.1
+FREE_FACTORS = np.arange(0.3, 5.0, FREE_STEP)
+"""Natural logarithms of the factors that are tried where no known unit explains: from a third more up to 150 times."""
+FREE_POINTS = 400
+"""Quantiles on which they are tried."""
 FREQUENT = 4
 """Most frequent values, old and new, that are matched for a factor or an offset."""
 BACK = 0.97
@@ -155,12 +163,17 @@ def _find_conversion(case: Case, pair: Pair) -> Iterator[Hypothesis]:
     maps: list[Conversion | MonotoneMap] = [*CONVERSIONS, OPPOSITE, *_by_levels(ref, cur), *curves_for(ref)]
     fits = [(c, _fit(*(np.round(v / step) for v in (ref, np.sort(c.apply(ref)), cur)))) for c in maps]
     good = [(c, f) for c, f in fits if _good(f, moved, len(ref), len(cur), _room(c, pair))]
+    free = None if good else _free_factor(ref, cur)
+    if free is not None:
+        fit = _fit(*(np.round(v / step) for v in (ref, np.sort(free.apply(ref)), cur)))
+        good = [(free, fit)] if _good(fit, moved, len(ref), len(cur), 0.0) else []
     known = float(np.sqrt(1 / len(ref) + 1 / len(cur)))  # by which a conversion that people know may fit worse
 
     def cost(item: tuple[Conversion | MonotoneMap, _Fit]) -> float:
         by_levels = isinstance(item[0], Conversion) and item[0].lattice  # one of many that the values proposed
         return item[1].left + known * by_levels
 
+    good = [(c, f) for c, f in good if not _explained_by_all(pair, f.left)]
     if not good:
         return
     before = _Conditional(case, pair)
@@ -182,12 +195,35 @@ def _find_conversion(case: Case, pair: Pair) -> Iterator[Hypothesis]:
             seen=f"{pair.name} {'has' if flipped else 'is'} {conversion.words} on {share} of the rows{UNMARKED}",
             undo=f"convert {pair.name} back on those rows",
             evidence=(f"DRF001:{pair.name}",),
-            exact=flipped or _plain(conversion, fit.apart),
+            exact=flipped or (conversion is not free and _plain(conversion, fit.apart)),
             reversible=True,
             rows=rows,
             mechanism=f"{conversion.words}|mixture",
         )
         return
+
+
+def _explained_by_all(pair: Pair, left: float) -> bool:
+    """Whether a conversion of all rows explains the move about as well as one of a part does, which leaves ``left``."""
+    whole = of_values(pair)
+    if whole is None:
+        return False
+    ref, cur = pair.finite
+    rest = ks_of_rounded(whole.apply(ref), cur)
+    return left > BETTER * rest or ks_p_value(rest, len(ref), len(cur)) > BY_CHANCE
+
+
+def _free_factor(ref: Floats, cur: Floats) -> Conversion | None:
+    """The factor of no known unit that explains best, as one of a part of the rows; it has to prove itself by its price."""
+    ref, cur = (np.quantile(v, np.linspace(0, 1, FREE_POINTS)) for v in (ref, cur))
+    if ref[0] < 0 < ref[-1]:
+        return None  # a factor spreads such a column to both sides, as any noise does
+    factors = np.exp(np.r_[-FREE_FACTORS[::-1], FREE_FACTORS])
+    left = [_fit(ref, np.sort(f * ref), cur).left for f in factors]
+    best = float(factors[int(np.argmin(left))])
+    near = best * np.exp(np.linspace(-1, 1, 9) * FREE_STEP)
+    best = float(near[int(np.argmin([_fit(ref, np.sort(f * ref), cur).left for f in near]))])
+    return Conversion(best, 0.0, f"{say.number(best, 3)} times what it was (no known unit)")
 
 
 def _room(conversion: Conversion | MonotoneMap, pair: Pair) -> float:

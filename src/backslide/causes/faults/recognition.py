@@ -96,7 +96,10 @@ def _with_marked(case: Case, found: list[Hypothesis]) -> list[Hypothesis]:
     taken = {f for h in marked if h.exact for f in h.features}
     found = [*(h for h in found if not taken & set(h.features)), *marked]
     explained = {f for h in found if h.exact and (h.reversible or h.segment) for f in h.features}
-    return [*found, *recognise_mixtures(case, explained)]
+    mixtures = recognise_mixtures(case, explained)
+    # One that explains a column as a mixture explains it better than what is unsure about all of its rows.
+    better = {(h.kind, f) for h in mixtures for f in h.features}
+    return [*(h for h in found if h.exact or not any((h.kind, f) in better for f in h.features)), *mixtures]
 
 
 def _beyond_the_mark(marked: Hypothesis, found: list[Hypothesis]) -> bool:

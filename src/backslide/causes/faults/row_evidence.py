@@ -20,6 +20,7 @@ from backslide.causes.columns.edit import Mask
 from backslide.causes.columns.expectation import ColumnExpectation
 from backslide.causes.columns.resolution import levels_of, on_levels
 from backslide.causes.faults.base import Hypothesis, Remedy
+from backslide.causes.faults.row_scale import read_scale
 from backslide.causes.faults.signatures.clipped_range import ClippedRange
 from backslide.causes.faults.signatures.default_value import DefaultValue
 from backslide.causes.faults.signatures.unit_change import CONVERSIONS
@@ -82,7 +83,7 @@ def read_rows(case: Case, one: ColumnExpectation) -> Hypothesis | None:
     pair = case.pairs[one.column]
     if not pair.numeric or one.current.sum() < LEAST_ROWS:
         return None
-    return _one_value(pair, one) or _ratio(pair, one)
+    return _one_value(pair, one) or _ratio(pair, one) or read_scale(pair, one)
 
 
 def _one_value(pair: Pair, one: ColumnExpectation) -> Hypothesis | None:

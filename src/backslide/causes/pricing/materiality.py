@@ -57,10 +57,7 @@ def stands(fault: Fault, scale: Scale) -> bool:
     """
     if fault.repair_effect is None:
         return fault.exact
-    loss_z = 0.0
-    if fault.repair_loss is not None:
-        # Log loss and errors fall when rows are served better; accuracy, the loss of classes without scores, rises.
-        loss_z = fault.repair_loss.z if fault.loss_is_accuracy else -fault.repair_loss.z
+    loss_z = _loss_gain_z(fault)
     metric_z = scale.target.sign * fault.repair_effect.z
     if fault.exact:
         # Both must speak against it: the log loss of a model trained with class weights may fall under a fault. Values filled in
@@ -110,21 +107,40 @@ def unrecognised_stands(fault: Fault, rest: Effect, scale: Scale) -> bool:
     if fault.repair_effect is None or not fault.repair_effect.clear or fault.log_only:
         return False
     gain = -scale.harm(fault.repair_effect)
-    gain_z = scale.target.sign * fault.repair_effect.z
+    metric_z = scale.target.sign * fault.repair_effect.z
+    gain_z = (
+        max(metric_z, _loss_gain_z(fault)) if metric_z > 0 else metric_z
+    )  # few decisions turn; the row loss sees more
     if gain_z < GAIN_Z or gain < MATERIAL * scale.min_effect:
         return False
-    return gain >= REST_BACK * scale.harm(rest) or (gain >= scale.min_effect and gain_z >= SURE_Z)
+    missing = scale.harm(rest)
+    most = missing >= REST_SHARE * scale.min_effect and gain >= REST_BACK * missing
+    return most or (gain >= scale.min_effect and metric_z >= SURE_Z)
 
 
 def row_fault_stands(fault: Fault, scale: Scale) -> bool:
     """Whether a fault read off the rows that no longer fit is named: undoing it must clearly bring points back; before labels
-    come, doing it to the reference must cost a material part."""
+    come, doing it to the reference must cost a material part.
+
+    Values that are lost come back as guesses, which may bring hardly a point back where the others hardly tell them: then rows
+    must clearly be served better by the loss, and doing the same to the reference must cost a material part.
+    """
     if fault.log_only:
         return False
-    if fault.repair_effect is not None:
-        return scale.target.sign * fault.repair_effect.z >= GAIN_Z
     done = fault.injection_effect
-    return done is not None and done.clear and scale.harm(done) >= scale.min_effect
+    costs = done is not None and done.clear and scale.harm(done) >= scale.min_effect
+    if fault.repair_effect is None:
+        return costs
+    gain_z = scale.target.sign * fault.repair_effect.z
+    return gain_z >= GAIN_Z or (not fault.reversible and costs and gain_z > 0 and _loss_gain_z(fault) >= GAIN_Z)
+
+
+def _loss_gain_z(fault: Fault) -> float:
+    """Standard errors by which undoing the fault serves rows better by the row loss; 0 where nothing tells."""
+    if fault.repair_loss is None:
+        return 0.0
+    # Log loss and errors fall when rows are served better; accuracy, the loss of classes without scores, rises.
+    return fault.repair_loss.z if fault.loss_is_accuracy else -fault.repair_loss.z
 
 
 def asks_for_suspect(rest: Effect, scale: Scale) -> bool:

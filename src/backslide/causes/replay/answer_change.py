@@ -45,6 +45,13 @@ ALMOST = 0.98
 FOLLOWED = 0.9
 """share of the rows that differ that must have such a row, where the sample holds all."""
 
+FROM_ROWS, BY_CHANCE = 0.95, 0.6
+"""Share of served answers that must be those of other rows, and that numbers beside them may be by chance."""
+BESIDE = 50.0
+"""Tolerances by which such numbers lie beside the served ones."""
+MIN_SERVED = 3.0
+"""Different answers, in square roots of the rows that differ, from which their digits say whose they are."""
+
 
 @dataclass(frozen=True)
 class AnswerChange:
@@ -304,7 +311,38 @@ def _of_other_rows(answers: Answers) -> AnswerChange | None:
                 # No type can be inferred for the default of a lambda:
                 lambda given, by=lag: np.roll(given, by, axis=0),  # type: ignore[misc]
             )
-    return None
+    return _of_any_rows(answers)
+
+
+def _of_any_rows(answers: Answers) -> AnswerChange | None:
+    """Each row with the answer of some other row: in another order, or from a cache that answers for too long.
+
+    Answers are told by their digits: nearly every served one is what the model gives to some row, where numbers beside them, as
+    another model would serve, hardly ever are.
+    """
+    if not (answers.scored or answers.numbers) or not answers.case.current.complete:
+        return None
+    served, known = answers.served[answers.altered], answers.model[answers.comparable]
+    if len(served) < MIN_MOVED or len(np.unique(served[:, 0])) < MIN_SERVED * len(served) ** 0.5:
+        return None
+    found, chance = (_among(served * (1 + by), known, answers.tolerance) for by in (0.0, BESIDE * answers.tolerance))
+    if found < FROM_ROWS or chance > BY_CHANCE:
+        return None
+    return answers.change(
+        f"rows are served with the answers of other rows: {say.percent(found)} of the answers that differ are ones that the "
+        "saved model gives to another row",
+        "write each answer back to its own row",
+        lambda given: np.roll(given, len(given) // 2, axis=0),
+    )
+
+
+def _among(served: Floats, known: Floats, tolerance: float) -> float:
+    """Share of the served answers (m, k) whose first column is among those of the known ones (n, k)."""
+    order = np.argsort(known[:, 0], kind="stable")
+    values = known[order, 0]
+    near = tolerance * np.maximum(1.0, np.abs(served[:, 0]))
+    low, high = np.searchsorted(values, served[:, 0] - near), np.searchsorted(values, served[:, 0] + near, side="right")
+    return float((high > low).mean())
 
 
 def _lags() -> list[int]:

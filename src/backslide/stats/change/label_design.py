@@ -123,6 +123,8 @@ def rows_for(expectation: RowExpectation, error: float) -> int | None:
 def uniform_rows(expectation: RowExpectation, error: float) -> int:
     """Rows that a draw with equal chances needs for the same error, without any expectation."""
     n = len(expectation.influence)
+    if not expectation.usual > 0:  # the reference holds no error: any few rows tell as much
+        return min(FEWEST, n)
     return int(np.ceil(1 / (error**2 / expectation.usual**2 + 1 / n)))
 
 

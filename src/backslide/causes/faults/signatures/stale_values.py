@@ -72,6 +72,8 @@ USUAL_Z = 4.0
 """Standard errors by which the reference's own values must lose by the same delay: else it could not be seen."""
 HALF = 0.5
 """Share of that loss that the current rows must gain."""
+MOST_OFF = 2.0
+"""Times the usual distance to what is foretold within which values must lie of what is foretold of the earlier rows."""
 ORDERED = 0.2
 """Correlation of a value with the earlier one from which rows have an order."""
 LOOKED_AT = 1_000
@@ -340,6 +342,7 @@ def _latest(
             continue
         loss_mean, loss_error = mean_and_error(-loss, units[usual_rows])
         passes = loss_mean >= USUAL_Z * loss_error and gain_mean >= HALF * loss_mean
+        passes &= _fits_there(estimate, rows[late], source, usual_rows)
         of_all = gain_mean * float(late.mean()) / spread
         if passes and late.sum() >= LEAST_LATE and (best is None or of_all > best.gain):
             best = _Late(name, delay, units[n_ref:] >= begin, of_all)
@@ -352,6 +355,12 @@ def _gain(estimate: ColumnEstimate, rows: Rows, source: Rows) -> tuple[Rows, Flo
     gain = estimate.cost(rows, rows) - estimate.cost(rows, source[rows])
     known = np.isfinite(gain)
     return rows[known], gain[known]
+
+
+def _fits_there(estimate: ColumnEstimate, rows: Rows, source: Rows, usual: Rows) -> bool:
+    """Whether values fit the earlier rows about as well as is usual: what was turned or scaled fits none well."""
+    there, own = (float(np.nanmean(estimate.cost(part, at))) for part, at in ((rows, source[rows]), (usual, usual)))
+    return there <= MOST_OFF * own
 
 
 def _in_sequence(case: Case, pair: Pair, delays: list[tuple[Delay, Rows]]) -> list[tuple[Delay, Rows]]:

@@ -1,9 +1,10 @@
-"""Two columns were exchanged.
+"""Columns were exchanged: two of them, or several in a ring, as when a column was added to a file that is read by position.
 
 **Recognised** when each of the two columns is now distributed as the other was: both crossed distances are under half of both
-own distances (KS for numbers, total variation for categories).
+own distances (KS for numbers, total variation for categories). Of three columns and more each must be distributed as the next one
+was, at half of its own distance: the assignment of columns to columns that costs least (Kuhn 1955) falls into rings.
 
-**Repair** exchanges them back; **injection** exchanges them in the reference.
+**Repair** puts them back; **injection** exchanges them in the reference.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from itertools import combinations
 
 import numpy as np
 import polars as pl
+from scipy.optimize import linear_sum_assignment
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.association import distance, distance_between
+from backslide.causes.columns.association import distance, distance_between, noise
+from backslide.causes.columns.remainder import is_explained
 from backslide.causes.faults.base import Hypothesis, Signature, evidence_of, scenario_with
+from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.base import Scenario
@@ -26,13 +30,18 @@ MIN_OWN = 0.1
 """Distance of each column from its own past."""
 EXACT = 0.25
 """Crossed distance over own distance below which the exchange is named without a price."""
-
+NEAR = 0.5
+"""The same below which it is worth a price."""
+FAR = 0.3
+"""Distance from which on no drift takes three columns each to where the next one stood."""
 NEARER = 0.8
 """The same where the very values of both columns changed places: their shares may have moved for reasons of their own."""
 MIN_LEVELS = 4
 """Values of categorical columns from which their shares are told apart from mere drift."""
 RARE = 3
 """Rows under which a value says nothing."""
+MOST_IN_RINGS = 40
+"""Columns that moved the most, which are asked for rings."""
 
 
 class SwappedColumns(Signature):
@@ -40,32 +49,46 @@ class SwappedColumns(Signature):
     title = "Exchanged columns"
 
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
-        """Pairs of columns, the clearest first; a column takes part in one exchange only."""
-        found = sorted(_exchanges(case), key=lambda item: item[2])
-        taken: set[str] = set()
-        for i, j, ratio in found:
-            if taken & {i, j}:
-                continue
-            taken |= {i, j}
-            yield Hypothesis(
-                signature=self,
-                features=(i, j),
-                seen=f"{i} and {j} were exchanged: each is distributed as the other was",
-                undo=f"exchange {i} and {j} back",
-                evidence=(evidence_of(case.pairs[i]), evidence_of(case.pairs[j])),
-                exact=ratio < EXACT,
-                reversible=True,
-                rows=np.ones(case.current.sample.height, bool),
+        """Pairs of columns, the clearest first, and rings of more before pairs that are less clear; a column takes part in one
+        exchange only."""
+        pairs = sorted(_exchanges(case), key=lambda item: item[2])
+        taken = {name for i, j, ratio in pairs if ratio < EXACT for name in (i, j)}
+        found: list[tuple[tuple[str, ...], bool]] = [((i, j), ratio < EXACT) for i, j, ratio in pairs]
+        found += _rings(case, taken)
+        taken = set()
+        for ring, exact in sorted(found, key=lambda item: not item[1] and len(item[0]) == 2):
+            if not taken & set(ring):
+                taken |= set(ring)
+                yield self._exchanged(case, ring, exact)
+
+    def _exchanged(self, case: Case, ring: tuple[str, ...], exact: bool) -> Hypothesis:
+        seen = f"{say.listed(ring)} were exchanged: each is distributed as the other was"
+        if len(ring) > 2:
+            seen = (
+                f"{say.listed(ring)} changed places: each is distributed as the next one was, and the last as the first"
             )
+        return Hypothesis(
+            signature=self,
+            features=ring,
+            seen=seen,
+            undo=f"exchange {say.listed(ring)} back"
+            if len(ring) == 2
+            else f"put {say.listed(ring)} back in their places",
+            evidence=tuple(evidence_of(case.pairs[name]) for name in ring),
+            exact=exact,
+            reversible=True,
+            rows=np.ones(case.current.sample.height, bool),
+        )
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """Exchange the columns."""
-        i, j = hypothesis.features
-        return frame.with_columns(frame[j].alias(i), frame[i].alias(j))
+        """Give each column the values that stand in the one before it, and the first those of the last."""
+        ring = hypothesis.features
+        return frame.with_columns(frame[ring[k - 1]].alias(name) for k, name in enumerate(ring))
 
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """Exchange the columns."""
-        return self.repair(case, hypothesis, frame)
+        """Give each column the values of the next one."""
+        ring = hypothesis.features
+        return frame.with_columns(frame[ring[(k + 1) % len(ring)]].alias(name) for k, name in enumerate(ring))
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
@@ -77,17 +100,53 @@ class SwappedColumns(Signature):
 
 def _exchanges(case: Case) -> Iterable[tuple[str, str, float]]:
     """Two columns and how near each is to the other's past, of its own distance (0 to 0.5)."""
-    numeric = [p for p in case.pairs.values() if p.numeric and min(map(len, p.finite)) >= edit.MIN_ROWS]
-    categorical = [p for p in case.pairs.values() if p.categorical and not p.identifier and all(p.levels)]
-    for pairs in (numeric, categorical):
-        moved = [(pair, own) for pair in pairs if (own := distance(pair)) >= MIN_OWN]
+    for moved in _moved(case):
         for (p, own_p), (q, own_q) in combinations(moved, 2):
             ratio = max(distance_between(p, q), distance_between(q, p)) / min(own_p, own_q)
             if ratio < NEARER and _exchange_values(p, q):
                 yield p.name, q.name, min(ratio, EXACT) / 2
-            elif ratio < 0.5:
+            elif ratio < NEAR:
                 # Two yes-or-no columns differ in one number each: that they trade it is no proof.
                 yield p.name, q.name, ratio if _telling(p) and _telling(q) else max(ratio, EXACT)
+
+
+def _moved(case: Case) -> Iterable[list[tuple[Pair, float]]]:
+    """The columns of numbers, and those of categories, that moved, with their distances."""
+    numeric = [p for p in case.pairs.values() if p.numeric and min(map(len, p.finite)) >= edit.MIN_ROWS]
+    categorical = [p for p in case.pairs.values() if p.categorical and not p.identifier and all(p.levels)]
+    for pairs in (numeric, categorical):
+        yield [(pair, own) for pair in pairs if (own := distance(pair)) >= MIN_OWN]
+
+
+def _rings(case: Case, taken: set[str]) -> Iterable[tuple[tuple[str, ...], bool]]:
+    """Three columns and more outside ``taken`` of which each now holds what the next one held, and whether that is clear."""
+    for every in _moved(case):
+        moved = [(pair, own) for pair, own in every if pair.name not in taken and _telling(pair)]
+        moved = sorted(moved, key=lambda item: -item[1])[:MOST_IN_RINGS]
+        if len(moved) < 3:
+            continue
+        # How far the current values of each column are from the reference of every column.
+        crossed = np.array([[distance_between(q, p) for q, _ in moved] for p, _ in moved])
+        near = crossed < NEAR * np.minimum.outer(*[np.array([own for _, own in moved])] * 2)
+        following: list[int] = linear_sum_assignment(np.where(near, crossed, 1.0))[1].tolist()
+        left = set(following)
+        while left:
+            ring = [min(left)]
+            while (k := following[ring[-1]]) != ring[0]:
+                ring.append(k)
+            left -= set(ring)
+            if len(ring) > 2 and all(near[k, following[k]] for k in ring):
+                steps = [(moved[following[k]], moved[k]) for k in ring]
+                clear = all(
+                    min(own_q, own_p) >= FAR or _was_there(q, p, min(own_q, own_p)) for (q, own_q), (p, own_p) in steps
+                )
+                yield tuple(moved[k][0].name for k in ring), clear
+
+
+def _was_there(before: Pair, now: Pair, own: float) -> bool:
+    """Whether the current values of a column are those that another had, up to noise and what that one moves by itself."""
+    left = distance_between(before, now)
+    return left < EXACT * own or is_explained(left, own, noise(before), 0.0, before.usual_drift)
 
 
 def _telling(pair: Pair) -> bool:

@@ -8,7 +8,9 @@
 - *truncated*: texts end at one length, in characters or words, and as many do as were longer before;
 - *emptied*; *one case*, *no punctuation*, *no blanks* where there were;
 - *another language or script*, also of some texts: the words that were most frequent are gone, and most are new;
-- *garbled*: letters misread or lost, so that words which were never seen stand among the usual ones.
+- *garbled*: letters misread or lost, so that words which were never seen stand among the usual ones;
+- *some texts alone*: cut off at one length, without their beginning, doubled, wrapped, in one case, without punctuation, blanks
+  or their most frequent words, with tags, with one mark in place of numbers or names, where hardly any text was so before.
 
 **Natural drift** brings other topics, which keep the small words that hold sentences together.
 
@@ -28,7 +30,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns import edit as columns
-from backslide.causes.columns import text_corruption, text_encoding, text_vocabulary
+from backslide.causes.columns import text_corruption, text_damage_of_some, text_encoding, text_vocabulary
 from backslide.causes.faults.base import Hypothesis
 from backslide.causes.faults.column_signature import ColumnSignature
 from backslide.contracts import say
@@ -71,6 +73,8 @@ class TextChange(ColumnSignature):
         damage, before, after = found
         rows = ~pair.missing[1] & np.array([damage.hit(str(t)) for t in pair.texts[1]], bool)
         rate = min(max((after - before) / max(1 - before, 1e-9), 0.0), 1.0)
+        if isinstance(damage, text_damage_of_some.CutOfSome):  # texts that were shorter anyway do not show it
+            rate = min(rate / max(text_damage_of_some.reach(damage, text_corruption.look(pair.texts[0])), rate), 1.0)
         where = "" if rate > 0.98 else f" on {say.percent(after)} of the rows, {say.percent(before)} before"
         lost = f"take the missing part of {pair.name} from other texts"
         hypothesis = self.hypothesis(
@@ -227,7 +231,7 @@ def _damage(pair: Pair) -> Found | None:
     for damage in turned:
         if (found := _find_rise(damage, ref, cur, TURN)) is not None:
             return found
-    return _letters_lost(ref, cur)
+    return _letters_lost(ref, cur) or text_damage_of_some.damage_of_some(ref, cur)
 
 
 def _restores(damage: text_corruption.TextDamage, ref: list[str], cur: list[str]) -> bool:

@@ -9,7 +9,9 @@ offset are named only when undoing them brings points back. So are degrees on an
 and conversions that bring values from elsewhere back among the former ones, where they are distributed otherwise. A factor
 that is no known unit is named only when it is larger than 5, or when the values themselves show it: the step in which they are
 recorded was scaled (whole numbers that all became multiples of 1.93), or a column of few values came back to those very values.
-A constant offset of no known unit is named only when the values show it so, or when undoing it brings points back.
+A constant offset of no known unit is named only when the values show it so, or when undoing it brings points back. Another scale
+and origin together (standardised values, values between 0 and 1) are named when the scale is five times another, or when undoing
+it brings points back.
 
 **Recognised as well**: a logarithm, a root or their opposite (log, log1p, sqrt, square, exp), where the map leaves nothing to
 explain; and columns that tell the time, shifted by whole hours, weekdays or months, on their circle or, also on a part of the
@@ -29,7 +31,14 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.monotone_transforms import MonotoneMap, Offset, find_curve, find_offset
+from backslide.causes.columns.monotone_transforms import (
+    Affine,
+    MonotoneMap,
+    Offset,
+    find_affine,
+    find_curve,
+    find_offset,
+)
 from backslide.causes.columns.remainder import is_explained
 from backslide.causes.columns.resolution import frequent_levels, ks_of_rounded, same_levels, thinned
 from backslide.causes.columns.time_of_day import ClockShift, moments, move, turn_of, turn_of_part
@@ -166,7 +175,7 @@ class UnitChange(ColumnSignature):
 
     def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
         """At most one hypothesis: the more specific conversion first."""
-        conversion = turn_of(case, pair) or _of_values(pair)
+        conversion = turn_of(case, pair) or of_values(pair)
         if isinstance(conversion, Conversion):
             yield self._converted(pair, conversion, conversion.plain(ks(*pair.finite)))
         elif conversion is not None:
@@ -177,7 +186,7 @@ class UnitChange(ColumnSignature):
     def _converted(
         self,
         pair: Pair,
-        conversion: Conversion | MonotoneMap | Offset | ClockShift,
+        conversion: Conversion | MonotoneMap | Offset | Affine | ClockShift,
         exact: bool,
         rows: edit.Mask | None = None,
     ) -> Hypothesis:
@@ -211,14 +220,15 @@ class UnitChange(ColumnSignature):
 
 
 @once
-def _of_values(pair: Pair) -> Conversion | MonotoneMap | Offset | None:
-    return convert(pair) or find_curve(pair) or find_offset(pair)
+def of_values(pair: Pair) -> Conversion | MonotoneMap | Offset | Affine | None:
+    """The conversion of all values that explains the most, the more specific first."""
+    return convert(pair) or find_curve(pair) or find_offset(pair) or find_affine(pair)
 
 
 def _converted(
     frame: pl.DataFrame,
     column: str,
-    conversion: Conversion | MonotoneMap | Offset | ClockShift,
+    conversion: Conversion | MonotoneMap | Offset | Affine | ClockShift,
     rows: edit.Mask,
     *,
     back: bool,
@@ -230,9 +240,11 @@ def _converted(
     return edit.write(frame, column, conversion.undo(values) if back else conversion.apply(values), rows)
 
 
-def _undo_words(column: str, conversion: Conversion | MonotoneMap | Offset | ClockShift) -> str:
+def _undo_words(column: str, conversion: Conversion | MonotoneMap | Offset | Affine | ClockShift) -> str:
     if isinstance(conversion, MonotoneMap):
         return f"take the inverse: {column} is {conversion.words}"
+    if isinstance(conversion, Affine):
+        return f"put {column} back on the scale that it had"
     if not isinstance(conversion, Conversion):
         verb, where = ("subtract", "from") if conversion.by > 0 else ("add", "to")
         return f"{verb} {say.number(abs(conversion.by))} {where} {column}"

@@ -1,0 +1,120 @@
+"""A column holds the values of another one: a mapping names the same source twice.
+
+**Recognised** row by row: two columns of numbers, or two of categories, that hardly ever agreed have the very same value on many
+rows, by six standard errors, and in many values. The one that stands further from its own past on those rows is the copy.
+
+**Natural drift** lets two columns agree at a value that both have anyway, as zero at night, and not in whatever value comes.
+
+**Repair** draws the values from the other columns; the price comes from the **injection**: the same copy on as many rows of the
+reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import combinations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case
+from backslide.causes.columns import edit
+from backslide.causes.faults.base import Hypothesis, Signature, evidence_of, scenario_with
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.pair import MISSING, Pair
+from backslide.playbook.base import Scenario
+from backslide.stats.two_sample import ks, proportion_z
+
+Mask = NDArray[np.bool_]
+
+LEAST_RISE = 0.04
+LEAST_Z = 6.0
+USUAL = 0.1
+"""Share of reference rows on which two columns may agree anyway."""
+LEAST_VALUES = 8
+"""Different values in which they must agree."""
+ONE_VALUE = 0.5
+"""Share of those rows that may have one and the same value."""
+MOST_COLUMNS = 60
+LOOKED_AT = 500
+"""Rows that tell at once that two columns hold different values."""
+MOST_LEVELS = 3
+"""Levels of categories, other than of the reference of that column, that tell a copy of few values."""
+
+
+class CopiedColumn(Signature):
+    kind = CauseKind.SWAPPED_COLUMNS
+    title = "Column that holds another's values"
+
+    def recognise(self, case: Case) -> Iterable[Hypothesis]:
+        """One hypothesis for each copy."""
+        numbers = [p for p in case.pairs.values() if p.numeric and min(map(len, p.finite)) >= edit.MIN_ROWS]
+        words = [p for p in case.pairs.values() if p.categorical and not p.identifier and all(p.levels)]
+        taken: set[str] = set()
+        for pairs in (numbers[:MOST_COLUMNS], words[:MOST_COLUMNS]):
+            for one, other in combinations(pairs, 2):
+                if taken & {one.name, other.name}:
+                    continue
+                rows = _agreeing(one, other)
+                if rows is not None:
+                    copy, source = (one, other) if _moved(one, rows) >= _moved(other, rows) else (other, one)
+                    taken.add(copy.name)
+                    yield self._hypothesis(copy, source, rows)
+
+    def _hypothesis(self, copy: Pair, source: Pair, rows: Mask) -> Hypothesis:
+        share = float(rows.mean())
+        where = "" if share > 0.98 else f" on {say.percent(share)} of the rows"
+        return Hypothesis(
+            signature=self,
+            features=(copy.name,),
+            seen=f"{copy.name} holds the values of {source.name}{where}",
+            undo=f"map {copy.name} to its own source again",
+            evidence=(evidence_of(copy),),
+            exact=True,
+            reversible=False,
+            rows=rows,
+            params={"source": source.name, "share": share},
+        )
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Draw the values from the other columns."""
+        return edit.impute(case, frame, hypothesis.features[0], hypothesis.rows)
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Copy on as many rows."""
+        (column,), source = hypothesis.features, frame[hypothesis.params["source"]]
+        rows = edit.likely_rows(case, hypothesis.rows, hypothesis.features, hypothesis.params["share"])
+        values = np.array([*source.to_list(), None], object)[:-1]
+        return edit.write(frame, column, values, rows)
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """The age stands where the income should."""
+        return scenario_with(lambda frame: frame.with_columns(income=pl.col("age").cast(pl.Float64)), rng)
+
+
+def _agreeing(one: Pair, other: Pair) -> Mask | None:
+    """Current rows with the very same value in both (n_cur,); None where they are not far more than before."""
+    columns = [(p.numbers if p.numeric else p.texts) for p in (one, other)]
+    step = max(len(columns[0][1]) // LOOKED_AT, 1)
+    if np.mean(columns[0][1][::step] == columns[1][1][::step]) < LEAST_RISE / 2:
+        return None
+    same = [(a == b) & (a != MISSING) for a, b in zip(*columns, strict=True)]
+    hits, rows = [int(s.sum()) for s in same], [len(s) for s in same]
+    before, after = hits[0] / max(rows[0], 1), hits[1] / max(rows[1], 1)
+    if before > USUAL or after - before < LEAST_RISE or proportion_z(hits[0], rows[0], hits[1], rows[1]) < LEAST_Z:
+        return None
+    values = one.numbers[1] if one.numeric else one.texts[1]
+    distinct, counts = np.unique(values[same[1]].astype(float if one.numeric else str), return_counts=True)
+    least = LEAST_VALUES if one.numeric else MOST_LEVELS
+    return np.asarray(same[1]) if len(distinct) >= least and counts.max() <= ONE_VALUE * hits[1] else None
+
+
+def _moved(pair: Pair, rows: Mask) -> float:
+    """How far the column stands from its own past on the rows: KS for numbers, share of values it never had for categories."""
+    if pair.numeric:
+        values = pair.numbers[1][rows]
+        return ks(pair.finite[0], np.sort(values[np.isfinite(values)]))
+    return float(np.mean([str(text) not in pair.levels[0] for text in pair.texts[1][rows]]))
