@@ -15,7 +15,7 @@ STEP ?=
 NAME ?=
 KIND ?=
 
-.PHONY: help install install-spark demo test test-rates test-integrations test-frameworks lint format bench bench-peers bench-faults bench-wild fuzz docs site build core oldest clean new-check new-signature
+.PHONY: help install install-spark demo test test-rates test-integrations test-frameworks lint format bench bench-calls bench-peers bench-faults bench-wild fuzz docs site build core oldest clean new-check new-signature
 MINUTES ?= 60
 SLICE ?= 1/1
 CASES ?= 2000
@@ -34,6 +34,7 @@ help:
 	@echo "make new-check STEP=drift NAME=stale_values   the files of a new check, with an example to replace"
 	@echo "make new-signature NAME=jumped_values KIND=unit_change   the same for a fault signature"
 	@echo "make bench     speed and memory against a bare scan and a model's fit (FULL=1 for the sizes in docs/benchmarks.md)"
+	@echo "make bench-calls   what recording a prediction and the serving guard cost a call, each beside the bare call; for a quiet machine"
 	@echo "make bench-peers   the same tasks by Evidently, NannyML, whylogs and others, each in an environment in build/peers (ROWS=500000); table into docs/benchmarks.md"
 	@echo "make bench-faults   faults done to the real data and what is named (MINUTES=60 each half); writes its tables into docs/benchmarks.md"
 	@echo "make bench-wild   incidents in consecutive periods of the real data (MINUTES=60 each half, SLICE=1/3); tables into docs/benchmarks.md"
@@ -120,6 +121,10 @@ bench: $(VENV)/.dev
 	$(PY) benchmarks/diagnose_scaling.py $(if $(FULL),--rows 5000 10000 20000 40000 80000 --features 10 20 40 80 --repeats 3)
 
 ROWS ?= 500000
+
+bench-calls: $(VENV)/.dev
+	$(PY) benchmarks/recorder.py --records 200000
+	$(PY) benchmarks/serving_guard.py --calls 1000
 
 bench-peers: $(VENV)/.dev
 	$(PY) benchmarks/peers/run.py --rows $(ROWS) --into docs/benchmarks.md
