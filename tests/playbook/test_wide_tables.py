@@ -110,7 +110,7 @@ def test_inputs_are_traced_to_their_columns_in_groups(width, monkeypatch):
 
 
 def test_explanations_are_compared_on_the_features_that_the_model_leans_on(monkeypatch):
-    monkeypatch.setattr("backslide.playbook.explain.methods.WIDE", 3)
+    monkeypatch.setattr("backslide.playbook.explain.attributions.WIDE", 3)
     scenario = Methods.scenario(np.random.default_rng(4))
     case = worlds.case_of(scenario)
     findings = {finding.subject: finding for finding in Methods().run(case)}

@@ -174,12 +174,13 @@ class Model:
 
     def _columns(self, frame: pl.DataFrame) -> list[str]:
         wanted = list(self.features) if self.features is not None else frame.columns
-        if not set(wanted) <= set(frame.columns):  # LightGBM writes the blanks of a name as underscores
-            blanks = {re.sub(r"\s", "_", column): column for column in frame.columns}
-            wanted = [name if name in frame.columns else blanks.get(name, name) for name in wanted]
+        there = dict.fromkeys(frame.columns)  # Polars makes its list of names anew for each who asks
+        if not set(wanted) <= there.keys():  # LightGBM writes the blanks of a name as underscores
+            blanks = {re.sub(r"\s", "_", column): column for column in there}
+            wanted = [name if name in there else blanks.get(name, name) for name in wanted]
         for name in wanted:
-            if name not in frame.columns:
-                hint = did_you_mean(name, frame.columns)
+            if name not in there:
+                hint = did_you_mean(name, there)
                 raise ModelError(f"model {self.name} was fitted on column {name!r}, which is not in the rows{hint}")
         if self.takes == "text" and len(wanted) != 1:
             raise ModelError(

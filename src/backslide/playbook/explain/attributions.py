@@ -31,6 +31,8 @@ SAMPLED_ANSWERS = 24_000
 MOST_WALKS = 6
 SAMPLED_COLUMNS = 30
 """Columns that walk, those that the model leans on most; the others keep the row's own value."""
+WIDE = 60
+"""Features that methods and windows are compared on: with more, each asks for more rows of more columns."""
 MIN_ROWS = 30
 WITHOUT = (
     "sampled values and permutation importance stand; exact SHAP values, of linear models and trees, "
@@ -105,6 +107,16 @@ def explanations(case: Case) -> Explanations | None:
         except Exception as error:  # whatever shap or a user's steps raise: the model can still be asked
             why = one_line(error)
     return _sampled(case, columns, why)
+
+
+def leading(attributions: Explanations) -> Explanations:
+    """The same of the ``WIDE`` features that the model leans on most in either window."""
+    if len(attributions.columns) <= WIDE:
+        return attributions
+    size = np.maximum(attributions.reference.size.mean(axis=0), attributions.current.size.mean(axis=0))
+    places = np.sort(np.argsort(-size, kind="stable")[:WIDE])
+    note = f"the {WIDE} of {len(attributions.columns)} features that the model leans on most"
+    return attributions.of(places, f"{attributions.note}; {note}" if attributions.note else note)
 
 
 def _columns(case: Case) -> list[str] | None:

@@ -38,14 +38,12 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.explain import surrogates
 from backslide.playbook.explain.agreement import MethodAgreement, MethodImportance, agreement
-from backslide.playbook.explain.attributions import Explanations, explanations
+from backslide.playbook.explain.attributions import Explanations, explanations, leading
 from backslide.playbook.explain.permutation_importance import ShuffleEffects, shuffle_effects
 from backslide.stats.change.units import MEAN
 from backslide.stats.shift.model_difference import ModelDifference, compare_paired
 
 SUBJECT = "agreement of the methods"
-WIDE = 60
-"""Features that the methods are compared on: shuffling each of more costs the model the square of their number."""
 WITHOUT_LIME = f"LIME needs the package lime; {install('explain')}"
 SHOWN = 15
 
@@ -89,7 +87,7 @@ class Methods(Check):
         if attributions is None:
             return
         whole = float(attributions.current.size.mean(axis=0).sum())
-        attributions = _leading(attributions)
+        attributions = leading(attributions)
         turned = [shuffle_effects(case, side, attributions.columns) for side in case.sides]
         if turned[0] is None or turned[1] is None:
             return
@@ -174,16 +172,6 @@ class Methods(Check):
         label = np.where(rng.random(current.height) < chance, "yes", "no")
         lost = current.with_columns(pl.Series("label", label))
         return Scenario(scenarios.served(rng), lost, dict(scenarios.ROLES), scenarios.TrueModel(), "income")
-
-
-def _leading(attributions: Explanations) -> Explanations:
-    """The same of the ``WIDE`` features that the model leans on most in either window."""
-    if len(attributions.columns) <= WIDE:
-        return attributions
-    size = np.maximum(attributions.reference.size.mean(axis=0), attributions.current.size.mean(axis=0))
-    places = np.sort(np.argsort(-size, kind="stable")[:WIDE])
-    note = f"the {WIDE} of {len(attributions.columns)} features that the model leans on most"
-    return attributions.of(places, f"{attributions.note}; {note}" if attributions.note else note)
 
 
 def _methods(case: Case, side: Side, columns: tuple[str, ...], turned: ShuffleEffects) -> dict[str, MethodImportance]:

@@ -45,7 +45,9 @@ def shuffle_effects(case: Case, side: Side, columns: tuple[str, ...]) -> Shuffle
     places = chosen.draw_rows(case).of(case, side, side.sample.height)
     known = side.outcomes.known()[places] if case.has_labels else np.zeros(len(places), bool)
     labelled = int(known.sum()) >= ROWS[0]
-    most = int(np.clip(chosen.budget(case, ANSWERS) // max(len(columns), 1), *ROWS))
+    # Of a model of many columns each row is dear, however few of them are shuffled.
+    width = len(chosen.asked_columns(case, model) or columns)
+    most = int(np.clip(chosen.budget(case, ANSWERS) // max(width, 1), *ROWS))
     places = (places[known] if labelled else places)[:most]
     frame = side.sample[places]
     base = case.answered(model, frame)

@@ -31,7 +31,7 @@ from backslide.contracts.finding import Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.evidence import numeric_histograms
-from backslide.playbook.explain.attributions import AttributionRows, Explanations, explanations
+from backslide.playbook.explain.attributions import AttributionRows, Explanations, explanations, leading
 from backslide.playbook.findings import enough_days, separation_finding, separation_severity
 from backslide.stats.drift.domain_classifier import Separation, separation
 from backslide.stats.metrics.metric import Floats
@@ -60,6 +60,7 @@ class ExplainedWindows(Check):
         attributions = explanations(case)
         if attributions is None or min(len(attributions.reference.rows), len(attributions.current.rows)) < MIN_ROWS:
             return
+        attributions = leading(attributions)
         x = [_matrix(attributions.reference), _matrix(attributions.current)]
         days = (attributions.reference.days, attributions.current.days)
         codes = np.zeros(x[0].shape[1], bool)
