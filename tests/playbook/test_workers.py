@@ -106,6 +106,17 @@ def test_a_worker_that_dies_changes_nothing(scenario: Scenario, alone: tuple[Out
         assert run.finish() == alone
 
 
+def test_a_worker_does_one_case_and_another_thread_goes_without(scenario: Scenario, alone: tuple[Outcome, ...]) -> None:
+    case, other = case_of(scenario), case_of(scenario)
+    with workers(case.settings, model=True, quick=False):
+        first = CheckRun(case)
+        with workers(other.settings, model=True, quick=False):
+            second = CheckRun(other)
+        assert (len(first.workers), len(second.workers)) == (1, 0)
+        assert second.finish() == alone
+        assert first.finish() == alone
+
+
 def test_a_case_on_its_way_keeps_what_checks_read(scenario: Scenario, alone: tuple[Outcome, ...]) -> None:
     parcel = pack(case_of(scenario))
     assert parcel is not None

@@ -56,10 +56,10 @@ class CheckRun:
         self.answers: dict[str, CheckAnswer | Exception] = {}
         self.countdown = Countdown(len(self.asked))
         parcel = pack(case) if WORKERS.idle and worth_it(case) else None
-        self.workers = [] if parcel is None else list(WORKERS.idle)
-        self.here = deque(check.code for check in self.asked if parcel is None or not _travels(check))
+        self.workers = [] if parcel is None else WORKERS.take()
+        self.here = deque(check.code for check in self.asked if not self.workers or not _travels(check))
         self.anywhere = deque(check.code for check in self.asked if check.code not in self.here)
-        if parcel is None:
+        if parcel is None or not self.workers:
             self._work()
             return
         for worker in self.workers:

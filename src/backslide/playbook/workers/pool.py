@@ -82,26 +82,43 @@ class Worker:
 
 
 class Workers:
-    """The workers of the running job; there is one such object in a process."""
+    """The workers of the running job; there is one such object in a process. Each of them does the checks of one case."""
 
     def __init__(self) -> None:
-        self.idle: list[Worker] = []
+        self.started: list[Worker] = []
+        self._idle: deque[Worker] = deque()
 
     @property
     def processes(self) -> list[int]:
         """Their ids."""
-        return [worker.process.pid for worker in self.idle]
+        return [worker.process.pid for worker in self.started]
 
     def start(self, number: int) -> None:
-        """Start so many, unless there are some."""
-        if not self.idle:
-            with suppress(OSError):  # no process to be had: everything is done here
-                self.idle.extend(Worker() for _ in range(number))
+        """Start so many, as far as there are processes to be had."""
+        with suppress(OSError):  # without them everything is done here
+            for _ in range(number):
+                worker = Worker()
+                self.started.append(worker)
+                self._idle.append(worker)
+
+    @property
+    def idle(self) -> bool:
+        """Whether some wait for a case."""
+        return bool(self._idle)
+
+    def take(self) -> list[Worker]:
+        """Those that wait for a case, for whoever comes first: another thread may diagnose too."""
+        taken = []
+        with suppress(IndexError):  # all are taken
+            while True:
+                taken.append(self._idle.pop())
+        return taken
 
     def end(self) -> None:
         """End all."""
-        while self.idle:
-            self.idle.pop().end()
+        self._idle.clear()
+        while self.started:
+            self.started.pop().end()
 
 
 WORKERS = Workers()
@@ -114,7 +131,7 @@ def workers(settings: Settings, *windows: Any, model: bool, quick: bool) -> Iter
     Raises:
         ConfigError: BACKSLIDE_WORKERS is no number of processes.
     """
-    if WORKERS.idle:  # whoever started them ends them
+    if WORKERS.started:  # whoever started them ends them
         yield
         return
     try:
@@ -131,7 +148,9 @@ def worth_it(case: Case) -> bool:
 
 
 def _number(settings: Settings, windows: tuple[Any, ...], *, model: bool, quick: bool) -> int:
-    if quick or not sys.executable:
+    if (
+        quick or "python" not in Path(sys.executable or "").name.lower()
+    ):  # an application that brings its own interpreter
         return 0
     wish = _wish(settings)
     if wish is not None:
