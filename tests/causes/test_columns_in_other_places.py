@@ -8,7 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+import worlds
 from backslide.causes.columns.text_damage_of_some import damage_of_some, reach
+from backslide.causes.faults.misfits import anything_moved
 from backslide.causes.faults.mixtures import _free_factor
 from backslide.causes.faults.signatures.texts_of_other_rows import _misplaced
 from backslide.causes.pricing.materiality import Scale, row_fault_stands
@@ -61,6 +63,31 @@ def test_a_factor_of_no_known_unit_on_some_rows(factor):
     ref, cur = rng.lognormal(3, 0.5, 4000), rng.lognormal(3.03, 0.5, 4000)
     cur = np.where(rng.random(4000) < 0.4, factor * cur, cur)
     assert _free_factor(np.sort(ref), np.sort(cur)).factor == pytest.approx(factor, rel=0.1)
+
+
+def test_rows_are_asked_where_a_column_without_a_known_fault_moved():
+    still = worlds.case_of(weeks(35, drift=0.0))
+    broken = worlds.case_of(weeks(35, lambda rows, _: rows.with_columns(pl.col("tax") % 100), drift=0.0))
+    misplaced = worlds.case_of(weeks(35, lambda rows, rng: rows.with_columns(rows["tax"].shuffle(1)), drift=0.0))
+    assert [anything_moved(case, []) for case in (still, broken, misplaced)] == [False, True, True]
+    assert not anything_moved(broken, [SimpleNamespace(features=("tax",))])
+
+
+@pytest.mark.sample(1)
+def test_noise_on_some_rows_is_named_at_what_it_costs_there():
+    """Spread over all rows it would cost nothing; on the rows that do not fit it does."""
+
+    def noisy(rows: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+        hit = rng.random(rows.height) < 0.3
+        return rows.with_columns(
+            tax=pl.Series(np.where(hit, 1.0, 0.0) * rng.normal(0, 200, rows.height)) + pl.col("tax")
+        )
+
+    diagnosis = causes_of(weeks(36, noisy))
+    first = diagnosis.causes[0]
+    assert first.features == ("tax",)
+    assert first.kind in (CauseKind.ADDED_NOISE, CauseKind.UNRECOGNISED_FAULT)
+    assert first.points.estimate < -0.01
 
 
 @pytest.mark.sample(1)

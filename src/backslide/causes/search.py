@@ -205,7 +205,10 @@ def _with_unrecognised(found: Explanation, bench: PricingBench, scale: Scale) ->
     for suspect in suspects:
         # What was recognised and priced as a little of everything may be much on the rows that do not fit.
         known = next((fault for fault in harmless if fault.exact and fault.features == suspect.features), None)
-        named.append(suspect if known is None else recognised_as(known, suspect))
+        if known is None or not found.artefact:
+            named.append(suspect)
+            continue
+        named.append(recognised_as(known, suspect))
         harmless = tuple(fault for fault in harmless if fault is not known)
     return replace(found, faults=(*found.faults, *named), harmless=harmless, notes=(*found.notes, *notes))
 

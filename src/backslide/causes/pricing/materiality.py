@@ -108,9 +108,8 @@ def unrecognised_stands(fault: Fault, rest: Effect, scale: Scale) -> bool:
         return False
     gain = -scale.harm(fault.repair_effect)
     metric_z = scale.target.sign * fault.repair_effect.z
-    gain_z = (
-        max(metric_z, _loss_gain_z(fault)) if metric_z > 0 else metric_z
-    )  # few decisions turn; the row loss sees more
+    # Where few decisions turn, the row loss sees more.
+    gain_z = max(metric_z, _loss_gain_z(fault)) if metric_z > 0 else metric_z
     if gain_z < GAIN_Z or gain < MATERIAL * scale.min_effect:
         return False
     missing = scale.harm(rest)
