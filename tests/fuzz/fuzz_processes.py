@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from fuzz_cases import CASES
-from fuzz_verdicts import SECONDS, Failure, judge
+from fuzz_verdicts import SECONDS, judge
 
 from backslide.cli import main
 from commands import Outcome
@@ -53,11 +53,6 @@ class Case:
     arguments: list[str]
     why: str | None
     """What it broke."""
-
-    @property
-    def failure(self) -> Failure | None:
-        """The same, as the short run says it."""
-        return None if self.why is None else Failure(self.seed, self.arguments, self.why)
 
 
 def forks_safely() -> bool:
