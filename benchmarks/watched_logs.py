@@ -54,9 +54,9 @@ class Story:
 
     def write(self, folder: Path, **watch: Any) -> Settings:
         """The log as a file, and its configuration."""
-        seconds = np.arange(self.frame.height) % 80_000
-        days = self.frame[DAY].to_list()
-        served = [START + timedelta(days=int(d), seconds=int(s)) for d, s in zip(days, seconds, strict=True)]
+        rank, rows = pl.int_range(pl.len()).over(DAY), pl.len().over(DAY)
+        times = self.frame.select(DAY, (86_400 * rank // rows).alias("second"))  # evenly over each day
+        served = [START + timedelta(days=d, seconds=s) for d, s in times.iter_rows()]
         frame = self.frame.drop(DAY).with_columns(pl.Series("served_at", served)).sort("served_at")
         frame.write_parquet(folder / "log.parquet")
         last = (START + timedelta(days=self.reference - 1)).date()
