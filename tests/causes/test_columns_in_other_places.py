@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 import worlds
+from backslide.causes.columns.monotone_transforms import find_affine
 from backslide.causes.columns.text_damage_of_some import damage_of_some, reach
 from backslide.causes.faults.misfits import anything_moved
 from backslide.causes.faults.mixtures import _free_factor
@@ -219,3 +220,18 @@ def test_another_scale_whatever_it_is(change, kind):
     ).causes[0]
     assert (first.kind, first.features) == (kind, ("size",))
     assert first.repair.points_back.low > 0
+
+
+def test_another_scale_and_origin_is_told_from_a_season_of_prices():
+    rng = np.random.default_rng(7)
+    before, later = rng.lognormal(6, 0.4, 4000), rng.lognormal(6, 0.4, 3000)
+
+    def found(values):
+        return find_affine(Pair("price", ColumnKind.NUMERIC, pl.Series(before), pl.Series(values)))
+
+    standardised = found((later - before.mean()) / before.std())
+    assert standardised is not None
+    assert standardised.exact
+    assert standardised.undo(np.array([0.0]))[0] == pytest.approx(before.mean(), rel=0.05)
+    assert found(0.64 * later + 30) is None, "a price at another level and spread"
+    assert found(later) is None

@@ -84,8 +84,7 @@ class Affine:
 
     factor: float
     by: float
-    exact: bool
-    """Whether the scale is too far from the former one for natural drift."""
+    exact: bool = True
 
     @property
     def words(self) -> str:
@@ -197,7 +196,8 @@ def find_offset(pair: Pair) -> Offset | None:
 
 
 def find_affine(pair: Pair) -> Affine | None:
-    """The scale and origin that map the reference onto the current values; None where they do not explain what moved."""
+    """The scale and origin that map the reference onto the current values; None where they do not explain what moved, or where
+    the scale is one that a season may bring: a price brought back to its former level and spread is answered better, too."""
     ref, cur = pair.finite
     if min(len(ref), len(cur)) < MIN_ROWS or len(np.unique(ref)) < AFFINE_VALUES:
         return None
@@ -210,13 +210,13 @@ def find_affine(pair: Pair) -> Affine | None:
     factor = float(
         np.subtract(*np.quantile(cur, [0.75, 0.25])) / max(np.subtract(*np.quantile(ref, [0.75, 0.25])), 1e-300)
     )
-    if not 0 < factor < np.inf:
+    if not 0 < factor < np.inf or abs(np.log(factor)) < AFFINE_FACTOR:
         return None
     by = float(np.median(at_cur - factor * at_ref))
     left, noise = ks_of_rounded(factor * ref + by, cur), ks_limit(len(ref), len(cur))
     if not is_explained(left, moved, noise, AFFINE_REMAINS, pair.usual_drift):
         return None
-    return Affine(factor, by, exact=abs(np.log(factor)) >= AFFINE_FACTOR)
+    return Affine(factor, by)
 
 
 def _lattice(values: Floats) -> tuple[float | None, float]:
