@@ -212,11 +212,12 @@ def spoil_backup(path: Path, chance: random.Random) -> None:
         place = chance.choice((0, 1, 1, chance.randrange(len(contents))))
         name, data = contents[place]
         if name in ("manifest.json", "rows.jsonl") and chance.random() < 0.8:
-            lines = data.decode().splitlines()
+            lines = data.decode(errors="replace").splitlines() or [""]
             number = chance.randrange(len(lines))
-            parsed = json.loads(lines[number])
-            _spoil_leaf(parsed, chance)
-            lines[number] = json.dumps(parsed) if chance.random() < 0.9 else chance.choice(WORDS)
+            with suppress(ValueError, RecursionError):  # spoilt before
+                parsed = json.loads(lines[number])
+                _spoil_leaf(parsed, chance)
+                lines[number] = json.dumps(parsed) if chance.random() < 0.9 else chance.choice(WORDS)
             contents[place] = name, "\n".join(lines).encode()
         elif chance.random() < 0.5:
             contents[place] = chance.choice(MEMBERS), data

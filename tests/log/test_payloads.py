@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from backslide.contracts.config import PayloadSettings
 from backslide.contracts.errors import LogError
 from backslide.contracts.roles import Roles
+from backslide.engine.sources.records import read_records
 from backslide.log.payloads import bodies
 from backslide.log.payloads import ingest as module
 from backslide.log.payloads.bodies import request_rows, response_rows
@@ -333,13 +334,22 @@ def test_half_lines_and_nan_stop_no_file(encoding: str, tmp_path: Path):
         '{"id": "a", "timestamp": "2026-03-01", "inputs": [{"age": NaN, "job": "ü"}], "outputs": [1]}',
         '{"id": "b", "timestamp": "2026-03-01", "inputs": [{"age": 3, "job": "u"}], "outputs": [1]}',
     ]
-    (tmp_path / "calls.jsonl").write_text('"outputs": [1]}\n' + "\n".join([*lines, lines[0][:40]]), encoding=encoding)
+    file = tmp_path / "calls.jsonl"
+    file.write_text('"outputs": [1]}\n' + "\n".join([*lines, lines[0][:40]]), encoding=encoding)
+    if encoding == "utf-16":  # amid a character
+        file.write_bytes(file.read_bytes()[:-1])
     done = backslide(tmp_path, "log", "ingest", "calls.jsonl", "--format", "json-lines", "--model", "m", "--json")
     answer = json.loads(done.out)
     assert (answer["added"]["predictions"], answer["skipped"]) == (2, {"lines that are no JSON": 2})
     rows = open_log(tmp_path / "log").predictions().collect().sort("id")
     assert math.isnan(rows["age"][0])
     assert rows["job"].to_list() == ["ü", "u"]
+
+
+def test_an_array_over_many_lines_is_one_value(tmp_path: Path):
+    records = [{"id": k, "inputs": [{"age": k}]} for k in range(300)]
+    (tmp_path / "calls.json").write_text(json.dumps(records, indent=2))
+    assert list(read_records(str(tmp_path / "calls.json"))) == records
 
 
 @pytest.mark.parametrize("vectors", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -66,7 +67,13 @@ def test_names_without_end_widen_no_table(tmp_path: Path, monkeypatch: pytest.Mo
     with bs.Recorder("m", store=tmp_path) as recorder:
         for k in range(60):
             recorder.record({"x": k, f"customer {k}": 1.0} if k % 2 else {"x": k}, "a", id=f"r-{k}")
+    attempts = []
+    usual = columns.lines_beyond
+    monkeypatch.setattr(
+        sys.modules["backslide.log.rollup"], "lines_beyond", lambda *given: attempts.append(1) or usual(*given)
+    )
     (done,) = rollup(tmp_path)
+    assert len(attempts) == 1, "such lines are told in one go"
     log = open_log(tmp_path, "m")
     assert 12 < len(log._tables["predictions"].schema()) <= 20 + 8
     assert (done.rows["predictions"] + done.set_aside, Quarantine(tmp_path / "quarantine" / "m").count()) == (

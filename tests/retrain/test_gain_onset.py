@@ -14,7 +14,7 @@ def test_the_stretch_since_which_candidates_gain_is_found():
     gains = np.array([-0.026, -0.005, 0.001, 0.105, 0.095])
     step = find_step(gains)
     assert step is not None
-    assert (step.first, step.looks) == (3, 2)
+    assert (step.first, step.looks) == (3, 3)
     assert step.p_step(gains) < 0.01
     assert step.p_gain(gains) < 0.01
     variance, df = step.spread(gains)

@@ -125,6 +125,15 @@ def test_what_no_job_may_do(watched, wish, status, words):
     assert (answer.status_code, words in answer.json()["detail"]) == (status, True), answer.text
 
 
+def test_defaults_may_be_said_and_a_job_has_no_workers(watched):
+    wish = {"kind": "shadow", "model": "loans", "current": "2026-02-28..2026-03-07", "quick": False, "reference": None}
+    job = watched.client.post("/api/v1/jobs", json=wish, headers=watched.headers("operate")).json()
+    order = JobRunner(watched.context, "one")._order(watched.context.jobs.take("one"))
+    order["settings"].setdefault("engine", {})["workers"] = 5
+    assert worker._settings(order).engine.workers == 1
+    watched.context.jobs.finish(job["job"], error="over")
+
+
 @pytest.mark.parametrize("kind", ["shadow", "gate", "retrain"])
 def test_a_job_of_each_kind_reads_the_periods_that_were_asked_for(watched, monkeypatch, kind):
     def fake(*, settings, progress, reference, current):

@@ -142,6 +142,7 @@ HOSTILE: dict[str, list[tuple[str, bytes | None]]] = {
     "an absolute name": [("log/spool//tmp/x", b"x")],
     "a folder as a file": [("log/tables", b"x")],
     "a link": [("log/spool/x", None)],
+    "a folder and a file of one name": [("log/tables/a/b", b"x"), ("log/tables/a", b"x")],
     "rows that are no objects": [("rows.jsonl", b"[1]\n")],
     "a row that is a list": [("rows.jsonl", b'{"table": "mutes", "row": []}\n')],
     "a table that is none": [("rows.jsonl", ROW.replace(b"mutes", b"sqlite_master"))],

@@ -70,7 +70,8 @@ class Assistant:
         try:
             text = read_text(self._inside(file))
         except (OSError, ValueError) as error:
-            raise SourceError(f"cannot read {file!r}: {error}") from None
+            why = getattr(error, "strerror", None) or error  # without the path, which is of this machine
+            raise SourceError(f"cannot read {file!r}: {why}") from None
         return _summary(Diagnosis.from_json(text).to_dict())
 
     def compare_periods(self, reference: str, current: str) -> dict[str, Any]:

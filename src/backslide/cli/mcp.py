@@ -80,7 +80,7 @@ def _as_tool(question: Callable[..., dict[str, Any]], failure: type[Exception]) 
         except BackslideError as error:
             raise failure(scrub(str(error))) from None
         except Exception as error:  # whatever a library raises, the assistant gets a line, and no file of this machine
-            text = " ".join(str(error).split())
+            text = " ".join(str(getattr(error, "strerror", None) or error).split())
             raise failure(scrub(f"internal error, {type(error).__name__}: {text}")) from None
 
     return tool

@@ -48,6 +48,9 @@ from backslide.retraining.robust_inputs import SteadyInputs
 from backslide.retraining.windows import plans
 from backslide.stats.threads import one_blas_thread
 
+GAINS = ("headline", "stretches")
+"""Lines of the gate that ask whether anything is gained."""
+
 
 @one_blas_thread()
 def retrain(
@@ -231,11 +234,12 @@ def _search_plans(
     bench.say("the gate")
     names = (settings.model.name, "")
     choice = choose(bench, tried, settings.gate, names)
-    since = None if choice.promoted else choose_since(bench, tried, settings.gate, names)
+    unshown = any(line.passed is False for line in choice.judged.lines if line.kind in GAINS)
+    since = choose_since(bench, tried, settings.gate, names) if unshown and not choice.promoted else None
     if since is None:
         return Search(bench, tuple(tried), choice, ranked, cause, notes)
     began = moment(bench.history, since[0].folds[0].origin)
-    note = f"gains are those since {began}: before, candidates were hardly better than what was served, or worse"
+    note = f"gains are those since {began}: before, candidates gained less, or lost"
     return Search(*since, ranked, cause, (*notes, note))
 
 

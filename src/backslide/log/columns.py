@@ -19,12 +19,14 @@ from backslide.log.parse_rows import (
     EXTRA,
     FEATURE,
     HEAD,
+    PREFIXES,
     SCORE,
     ParsedLines,
     PlacedLine,
     Record,
     UnreadableError,
     parse_records,
+    record_of,
     records_of,
 )
 from backslide.log.tables import LogTable
@@ -128,13 +130,35 @@ def _predictions(rows: ParsedLines, schema: dict[str, pl.DataType], changes: lis
     called = _columns([(prefix, name) for prefix, name, _ in rows.values], schema)
     new = set(called) - schema.keys()
     if new and len(schema) + len(new) > MOST_COLUMNS:
-        raise UnreadableError(
+        raise TooManyNamesError(
             f"expected at most {count(MOST_COLUMNS)} names of features, scores and extras in a log, got more"
         )
     return frame.with_columns(
         _fit_to_schema(column, name, values, schema, changes)
         for column, (_, name, values) in zip(called, rows.values, strict=True)
     )
+
+
+class TooManyNamesError(UnreadableError):
+    """Lines with more names than a log may have."""
+
+
+def lines_beyond(lines: Sequence[PlacedLine], schema: Mapping[str, object]) -> list[PlacedLine]:
+    """Predictions whose new names a log has no room for, beside those of the lines before them."""
+    known, room = {column.split(BESIDE)[0] for column in schema}, MOST_COLUMNS - len(schema)
+    beyond = []
+    for place, text in lines:
+        try:
+            record = record_of(text)
+        except (ValueError, UnreadableError):
+            continue
+        keys = PREFIXES.items() if record["k"] == "p" else ()
+        new = {prefix + column_name(name) for key, prefix in keys for name in record.get(key) or {}} - known
+        if len(new) > room:
+            beyond.append((place, text))
+        else:
+            known, room = known | new if new else known, room - len(new)
+    return beyond
 
 
 def column_name(name: str, *, escaped: bool = False) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from backslide.contracts.containment import let_through
 from backslide.contracts.errors import BackslideError, LogError, MissingExtraError
-from backslide.log.columns import frames, rows_of
+from backslide.log.columns import TooManyNamesError, frames, lines_beyond, rows_of
 from backslide.log.parse_rows import PlacedLine
 from backslide.log.paths import TABLES, lock_spool, models_to_do, quarantine_of, spool_root, table_of
 from backslide.log.quarantine import Quarantine, QuarantinedLine, find_unreadable, of_data, reason
@@ -168,7 +168,11 @@ def _take(lines: _LineBatch, tables: Mapping[str, LogTable], aside: Quarantine, 
     except BaseException as error:
         if not of_data(error):
             raise
-        bad = find_unreadable(lines.file, lines.placed(), lambda some: _attempt(some, tables))
+        bad = []
+        if isinstance(error, TooManyNamesError):  # such lines are many, and halving would try each alone
+            beyond = lines_beyond(lines.placed(), tables["predictions"].schema())
+            bad = [QuarantinedLine(lines.file, *line, why=reason(error)) for line in beyond]
+        bad = bad or find_unreadable(lines.file, lines.placed(), lambda some: _attempt(some, tables))
         fresh = [line for line in bad if tables[line.table].read_of(lines.file) <= line.place]  # a table may be ahead
         halves = lines.halves()
         if not bad and len(halves) == 1:

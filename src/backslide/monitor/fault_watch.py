@@ -67,17 +67,13 @@ class FaultWatch:
             if reader is None:
                 reader, notes = _reader(rows, settings, saved)
             skipped, wanted = wanted[:-most], wanted[-most:]
-            kept |= _keep(book, {n: FaultReading() for n in skipped})
+            kept |= _keep(book, {n: FaultReading(error=f"more than {most} new periods at once") for n in skipped})
             countdown, done = Countdown(len(wanted)), 0
             progress(f"reading new rows for data faults: period {countdown.words(0)}")
             for readings in reader.read(held, wanted):
                 kept |= _keep(book, readings)
                 done += len(readings)
                 progress(f"reading new rows for data faults: period {countdown.words(done)}")
-            if skipped:
-                notes.append(
-                    f"{say.counted(len(skipped), 'period')} before the last {most} are not read for data faults"
-                )
         notes += reader.notes if reader is not None else []
         refused = {n: one.error for n, one in kept.items() if one.error is not None}
         if refused:

@@ -2,7 +2,8 @@
 
 Where the diagnosis dates no onset, the gains themselves may: small up to some stretch and large since. The step is looked for in
 the mean gain of all candidates, by least squares, with two stretches on either side at least. What is tested since then pays for
-having looked: every p-value is multiplied by the number of stretches at which the step could have been, and how much gains
+having looked: every p-value is multiplied by the number of stretches at which the step could have been and one more for the
+judgement over all stretches, and how much gains
 differ from stretch to stretch is learned from all of them, around both levels.
 """
 
@@ -29,7 +30,7 @@ class GainStep:
 
     first: int
     looks: int
-    """Stretches at which it could have been."""
+    """Stretches at which it could have been, and the choice over all stretches."""
 
     def spread(self, gains: Floats) -> tuple[float, int]:
         """Variance of the gains around both levels, and its degrees of freedom."""
@@ -61,7 +62,7 @@ def find_step(gains: Floats) -> GainStep | None:
     places = range(EITHER_SIDE, len(gains) - EITHER_SIDE + 1)
     if not len(places):
         return None
-    return GainStep(min(places, key=lambda first: _residual(gains, first)), len(places))
+    return GainStep(min(places, key=lambda first: _residual(gains, first)), len(places) + 1)
 
 
 def choose_since(

@@ -15,6 +15,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -98,7 +99,8 @@ def restore_backup(settings: Settings, database: Database, file: Path) -> dict[s
             counts = _load(database, _member(archive, ROWS), manifest)
     except BaseException as error:
         for path in made:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder, where one member is named as another's folder
+                path.unlink()
         if isinstance(error, DAMAGE):
             words = " ".join(str(error).split())[:200] or type(error).__name__
             raise ConfigError(f"{file} cannot be read as a backup: {words}") from None

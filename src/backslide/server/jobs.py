@@ -121,7 +121,9 @@ def trusted_file(context: Context, name: str) -> tuple[str, str]:
 
 def _check_options(request: JobRequest) -> None:
     """Refuse what a job of this kind would pass over."""
-    idle = sorted(request.model_fields_set - {"kind", "model"} - OPTIONS[request.kind])
+    plain = {name: field.default for name, field in JobRequest.model_fields.items()}
+    said = {name for name in request.model_fields_set if getattr(request, name) != plain[name]}
+    idle = sorted(said - {"kind", "model"} - OPTIONS[request.kind])
     if idle:
         allowed = ", ".join(sorted(OPTIONS[request.kind])) or "nothing else"
         words = f"{', '.join(idle)}: a {request.kind} job takes {allowed}; its configuration says the rest"

@@ -32,7 +32,6 @@ def main() -> int:
     os.dup2(2, 1)  # what libraries and models print is no answer
     order = json.loads(sys.stdin.buffer.read())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.environ["BACKSLIDE_WORKERS"] = "1"  # the server bounds this process alone
     seconds = int(order["seconds"]) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (seconds * (os.cpu_count() or 1),) * 2)
 
@@ -51,7 +50,9 @@ def main() -> int:
 
 
 def _settings(order: Json) -> Settings:
-    return Settings.from_dict(order["settings"], base=Path(order["base"]))
+    """As configured, but for the workers: the server bounds this process alone."""
+    settings = Settings.from_dict(order["settings"], base=Path(order["base"]))
+    return settings.model_copy(update={"engine": settings.engine.model_copy(update={"workers": 1})})
 
 
 def _windows(order: Json) -> Json:

@@ -6,9 +6,9 @@ import codecs
 import gzip
 import io
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, AnyStr
 
 import orjson
 import polars as pl
@@ -23,8 +23,6 @@ from backslide.log.payloads.exchange import UNREADABLE
 JSON = (".json", ".jsonl", ".ndjson", ".log")
 BATCH = 65_536
 """Rows in memory at once."""
-MOST_LINES = 1_000_000
-"""Lines of one object or array."""
 
 
 def read_records(source: str) -> Iterator[Any]:
@@ -78,7 +76,10 @@ def _read_file(path: Path) -> Iterator[Any]:
             return
         record = _value(first)
         if record is UNREADABLE and first.lstrip()[:1] in (b"[", b"{"):  # one object or array over several lines
-            rest = list(islice(lines, MOST_LINES))
+            rest, size = list[bytes](), len(first)
+            while size <= LARGEST and (line := next(lines, None)) is not None:
+                rest.append(line)
+                size += len(line)
             record = _value(first + b"".join(rest))
             if record is UNREADABLE:
                 lines = chain(rest, lines)
@@ -94,14 +95,20 @@ def _lines(file: Any, path: Path) -> Iterator[bytes]:
     start = file.read(3)
     file.seek(0)
     if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        yield from (line.encode() for line in io.TextIOWrapper(file, encoding="utf-16"))
+        text = io.TextIOWrapper(file, encoding="utf-16", errors="replace")  # half a character makes its line none
+        while characters := text.readline(LARGEST + 1):
+            yield _bounded(characters, path).encode()
         return
     if start == codecs.BOM_UTF8:
         file.read(3)
     while line := file.readline(LARGEST + 1):
-        if len(line) > LARGEST:
-            raise SourceError(f"{path}: expected lines of at most {LARGEST // 2**20} MB, got a longer one")
-        yield line
+        yield _bounded(line, path)
+
+
+def _bounded(line: AnyStr, path: Path) -> AnyStr:
+    if len(line) > LARGEST:
+        raise SourceError(f"{path}: expected lines of at most {LARGEST // 2**20} MB, got a longer one")
+    return line
 
 
 def _value(line: bytes | str) -> Any:
