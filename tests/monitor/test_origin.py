@@ -6,6 +6,7 @@ import pytest
 
 from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Action, Decision, Diagnosis, Inputs, Verdict
+from backslide.contracts.finding import Finding, Outcome, Severity
 from backslide.contracts.watch import Origin
 from backslide.jobs.origin import Witnesses, find_origin
 from backslide.monitor.canary import CanaryWatch
@@ -21,13 +22,16 @@ def diagnosis(
     action: Action = Action.RETRAIN,
     confidence: Confidence = Confidence.SUPPORTED,
     verdict: Verdict = Verdict.DEGRADED,
+    replayed: Severity = Severity.OK,
 ) -> Diagnosis:
     causes = () if kind is None else (Cause.model_construct(kind=kind, confidence=confidence),)
+    finding = Finding.model_construct(code="SHD001", subject="reference", severity=replayed)
     return Diagnosis.model_construct(
         verdict=verdict,
         causes=causes,
         decision=Decision(action=action, reason=""),
         inputs=Inputs.model_construct(classes=classes),
+        checks=(Outcome.model_construct(code="SHD001", findings=(finding,)),),
     )
 
 
@@ -45,6 +49,7 @@ def canary(moved: dict[int, int]) -> Witnesses:
         (diagnosis(CauseKind.CONCEPT_DRIFT, ("a", "b")), SAVED, "unsure"),
         (diagnosis(CauseKind.CONCEPT_DRIFT, ()), SAVED, "unsure"),
         (diagnosis(CauseKind.CONCEPT_DRIFT), NOBODY, "unsure"),
+        (diagnosis(CauseKind.CONCEPT_DRIFT, replayed=Severity.WARN), SAVED, "unsure"),  # another model was saved
         (diagnosis(CauseKind.COVARIATE_SHIFT, ("a", "b")), NOBODY, "world"),
         (diagnosis(CauseKind.MODEL_CHANGE), NOBODY, "model"),
         (diagnosis(CauseKind.UNIT_CHANGE), NOBODY, "data"),

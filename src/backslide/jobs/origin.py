@@ -8,13 +8,16 @@ classes on do rows that are labelled otherwise leave the other classes, and what
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Action, Diagnosis
+from backslide.contracts.finding import Severity
 from backslide.contracts.watch import Origin
 from backslide.monitor.canary import CanaryWatch
 
+REPLAY = "SHD001"
+"""The check that asks the saved model again."""
 LEAST_CLASSES = 3
 """Classes from which on labels given otherwise can be told from a changed relation."""
 ALIKE = "whether the world or the labels moved cannot be told by the rows: compare some of the labels with their source"
@@ -41,6 +44,8 @@ def find_origin(diagnosis: Diagnosis, since: int, witnesses: Witnesses) -> tuple
     """What moved since a period, and where that cannot be told what would tell it; None where nothing got worse."""
     if not diagnosis.verdict.bad:
         return None, ""
+    if not _reproduces(diagnosis):
+        witnesses = replace(witnesses, saved_model=False)
     cause = diagnosis.causes[0] if diagnosis.causes else None
     if cause is None or cause.confidence == Confidence.SUSPECTED:
         return "unsure", "" if witnesses.know_the_model(since) else UNKNOWN_MODEL
@@ -51,6 +56,12 @@ def find_origin(diagnosis: Diagnosis, since: int, witnesses: Witnesses) -> tuple
     if cause.kind.family == "our own change":
         return "model", ""
     return _of_the_world(diagnosis, cause, since, witnesses)
+
+
+def _reproduces(diagnosis: Diagnosis) -> bool:
+    """Whether the saved model, where it was asked about the reference, gave what was served: another one proves nothing."""
+    replayed = (f for one in diagnosis.checks if one.code == REPLAY for f in one.findings if f.subject == "reference")
+    return all(finding.severity == Severity.OK for finding in replayed)
 
 
 def _of_the_world(diagnosis: Diagnosis, cause: Cause, since: int, witnesses: Witnesses) -> tuple[Origin, str]:

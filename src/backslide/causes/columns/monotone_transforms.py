@@ -26,6 +26,8 @@ AFFINE_MOVED = 0.6
 AFFINE_VALUES = 20
 AFFINE_REMAINS = 0.03
 """Scale and origin fit any two distributions in the middle: what remains is all that speaks for them."""
+OF_A_SCALER = 0.3
+"""Tolerance: of the scale, as a logarithm, and of the origin, in standard deviations."""
 AFFINE_FACTOR = float(np.log(5.0))
 """Natural logarithm of a factor from which on no season brings it."""
 _QUANTILES = np.linspace(0.02, 0.98, 49)
@@ -216,7 +218,21 @@ def find_affine(pair: Pair) -> Affine | None:
     left, noise = ks_of_rounded(factor * ref + by, cur), ks_limit(len(ref), len(cur))
     if not is_explained(left, moved, noise, AFFINE_REMAINS, pair.usual_drift):
         return None
-    return Affine(factor, by)
+    return Affine(factor, by) if _of_a_scaler(ref, factor, by) else None
+
+
+def _of_a_scaler(ref: Floats, factor: float, by: float) -> bool:
+    """Whether scalers map the reference so: by mean and deviation, by quartiles, to 0 to 1 or to 0 to 100. Any short window at
+    one end of a range fits some other map: a hot week, a price that rose, numbers that go on."""
+    low, middle, high = np.quantile(ref, [0.25, 0.5, 0.75])
+    spread, span = float(ref.std()), float(np.ptp(ref))
+    scalers = ((ref.mean(), spread), (middle, high - low), (ref.min(), span), (ref.min(), span / 100))
+    return any(
+        scale > 0
+        and abs(np.log(factor * scale)) <= OF_A_SCALER
+        and abs(factor * zero + by) <= OF_A_SCALER * factor * spread
+        for zero, scale in scalers
+    )
 
 
 def _lattice(values: Floats) -> tuple[float | None, float]:

@@ -26,7 +26,7 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.association import dependence, distance, noise, tied_columns
+from backslide.causes.columns.association import dependence, distance, noise, tied_columns, usable
 from backslide.causes.columns.expectation import LEAST_ROWS, ColumnExpectation, expectation, stray_rows
 from backslide.causes.faults.base import Fault, Hypothesis, evidence_of
 from backslide.causes.faults.column_signature import Replacement
@@ -69,7 +69,7 @@ def anything_moved(case: Case, known: Sequence[Fault]) -> bool:
     are as they were, none can be broken by much, and it need not be asked row by row."""
     out = {feature for fault in known for feature in fault.features} | time_columns(case)
     if any(
-        distance(pair) > STILL + noise(pair) for name, pair in case.pairs.items() if name not in out and pair.filled
+        distance(pair) > STILL + noise(pair) for name, pair in case.pairs.items() if name not in out and usable(pair)
     ):
         return True
     ties = dependence(case)

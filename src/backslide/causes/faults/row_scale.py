@@ -22,6 +22,7 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import ks, ks_limit
 
 LEAST_SHARE = 0.2
 """Share of the rows that must not fit, ten times the usual: what drifts leaves most rows where others foretell them."""
@@ -72,10 +73,12 @@ def read_scale(pair: Pair, one: ColumnExpectation) -> Hypothesis | None:
     if usual < LEAST_TIED or len(np.unique(values[known])) < LEAST_VALUES:
         return None
     most = float(one.current.mean()) >= LEAST_SHARE
+    moved = ks(*pair.finite) > ks_limit(*map(len, pair.finite))
     for every in (known, one.current) if most else (known,):
         now = _in_order(values[every], foretold[every])
         # In reverse order no column drifts; on another scale it is only where most rows do not fit.
-        if abs(now) < KEPT * usual or (now > 0 and not most):
+        # What is distributed as before and still in order is on the scale that it had: the others moved.
+        if abs(now) < KEPT * usual or (now > 0 and not (most and moved)):
             continue
         remedy = _map_of(values[every], np.asarray(one.current_values, float)[every], reverse=now < 0)
         if _still_off(pair, one, remedy.undo(values), every) <= STILL_OFF:

@@ -326,7 +326,8 @@ def _of_any_rows(answers: Answers) -> AnswerChange | None:
     if len(served) < MIN_MOVED or len(np.unique(served[:, 0])) < MIN_SERVED * len(served) ** 0.5:
         return None
     found, chance = (_among(served * (1 + by), known, answers.tolerance) for by in (0.0, BESIDE * answers.tolerance))
-    if found < FROM_ROWS or chance > BY_CHANCE:
+    # A model of few different answers, as a tree, gives those of other rows to any input.
+    if found < FROM_ROWS or max(chance, _among(known[::2], known[1::2], answers.tolerance)) > BY_CHANCE:
         return None
     return answers.change(
         f"rows are served with the answers of other rows: {say.percent(found)} of the answers that differ are ones that the "

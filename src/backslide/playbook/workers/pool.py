@@ -117,8 +117,9 @@ class Workers:
     def end(self) -> None:
         """End all."""
         self._idle.clear()
-        while self.started:
-            self.started.pop().end()
+        with suppress(IndexError):  # another thread may end them at the same time
+            while True:
+                self.started.pop().end()
 
 
 WORKERS = Workers()

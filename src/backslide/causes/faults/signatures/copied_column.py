@@ -33,6 +33,10 @@ LEAST_RISE = 0.04
 LEAST_Z = 6.0
 USUAL = 0.1
 """Share of reference rows on which two columns may agree anyway."""
+TIMES = 2.0
+"""Times as often as values of different rows that they must agree, beside that rise."""
+ALL = 0.9
+"""Share of the rows on which columns of few values must agree: that two of them go together on some is the world's affair."""
 LEAST_VALUES = 8
 """Different values in which they must agree."""
 ONE_VALUE = 0.5
@@ -104,7 +108,11 @@ def _agreeing(one: Pair, other: Pair) -> Mask | None:
     same = [(a == b) & (a != MISSING) for a, b in zip(*columns, strict=True)]
     hits, rows = [int(s.sum()) for s in same], [len(s) for s in same]
     before, after = hits[0] / max(rows[0], 1), hits[1] / max(rows[1], 1)
-    if before > USUAL or after - before < LEAST_RISE or proportion_z(hits[0], rows[0], hits[1], rows[1]) < LEAST_Z:
+    # What values of different rows have in common, as categories and small counts do, may come to agree for reasons of the world.
+    a, b = (column[1] for column in columns)
+    chance = float(((a == np.roll(b, len(b) // 2)) & (a != MISSING)).mean())
+    least = ALL if one.discrete or other.discrete else max(before, TIMES * chance) + LEAST_RISE
+    if before > USUAL or after < least or proportion_z(hits[0], rows[0], hits[1], rows[1]) < LEAST_Z:
         return None
     values = one.numbers[1] if one.numeric else one.texts[1]
     distinct, counts = np.unique(values[same[1]].astype(float if one.numeric else str), return_counts=True)

@@ -151,7 +151,7 @@ def _was_there(before: Pair, now: Pair, own: float) -> bool:
 
 def _telling(pair: Pair) -> bool:
     """Whether the column has enough values for its distribution to say which column it is."""
-    return pair.numeric or len(set(pair.levels[0]) | set(pair.levels[1])) >= MIN_LEVELS
+    return not pair.discrete or len(set(pair.levels[0]) | set(pair.levels[1])) >= MIN_LEVELS
 
 
 def _exchange_values(p: Pair, q: Pair) -> bool:

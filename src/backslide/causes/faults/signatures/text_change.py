@@ -60,6 +60,9 @@ CAP_MATCH = 0.3
 WORDS_GONE = 0.4
 """Share of the frequent words' former share that may be left where a language is gone."""
 
+CERTAIN_OF_SOME = (text_damage_of_some.Markup, text_damage_of_some.DoubledText)
+"""Damage of some texts that nobody writes."""
+
 
 class TextChange(ColumnSignature):
     kind = CauseKind.TEXT_CHANGE
@@ -67,7 +70,13 @@ class TextChange(ColumnSignature):
 
     def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
         """At most one hypothesis about a column of free text."""
-        found = _damage(pair) if pair.free_text else None
+        if not pair.free_text:
+            return
+        found, exact = _damage(pair), True
+        if found is None:
+            found = _damage_of_some(pair)
+            # People write otherwise, too: without capitals, with another closing phrase. That has to prove itself by its price.
+            exact = found is not None and isinstance(found[0], CERTAIN_OF_SOME)
         if found is None:
             return
         damage, before, after = found
@@ -86,7 +95,7 @@ class TextChange(ColumnSignature):
             damage=damage,
             rate=rate if rate <= 0.98 else 1.0,
         )
-        yield replace(hypothesis, reversible=damage.reversible)
+        yield replace(hypothesis, reversible=damage.reversible, exact=exact)
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Undo it on the texts that show it."""
@@ -231,7 +240,14 @@ def _damage(pair: Pair) -> Found | None:
     for damage in turned:
         if (found := _find_rise(damage, ref, cur, TURN)) is not None:
             return found
-    return _letters_lost(ref, cur) or text_damage_of_some.damage_of_some(ref, cur)
+    return _letters_lost(ref, cur)
+
+
+def _damage_of_some(pair: Pair) -> Found | None:
+    ref, cur = (text_corruption.look(t) for t in pair.texts)
+    if min(len(ref), len(cur)) < columns.MIN_ROWS:
+        return None
+    return text_damage_of_some.damage_of_some(ref, [t for t in cur if t.strip()])
 
 
 def _restores(damage: text_corruption.TextDamage, ref: list[str], cur: list[str]) -> bool:

@@ -213,13 +213,17 @@ def _misplaced(one: Pair, other: Pair) -> tuple[Mask, float] | None:
 
 
 def _damaged(before: list[Texts], after: list[Texts]) -> bool:
-    """Whether either column has words on these rows that were never seen before, or is much shorter than it was."""
+    """Whether either column has words on these rows that were never seen before, is much shorter than it was, or says
+    one thing over and over."""
     for ref, cur in zip(before, after, strict=True):
         own = Vocabulary.of(list(ref))
         unseen = own.unseen_in(list(cur))
         if not len(unseen) or float(unseen.mean()) > float(own.unseen.mean()) + UNSEEN:
             return True
         if np.median([len(t) for t in cur]) < 0.5 * np.median([len(t) for t in ref]):
+            return True
+        rows = min(len(ref), len(cur))
+        if len(set(cur[:rows])) < 0.5 * len(set(ref[:rows])):  # a form that writes one subject for all
             return True
     return False
 
