@@ -10,7 +10,8 @@ and conversions that bring values from elsewhere back among the former ones, whe
 that is no known unit is named only when it is larger than 5, or when the values themselves show it: the step in which they are
 recorded was scaled (whole numbers that all became multiples of 1.93), or a column of few values came back to those very values.
 A constant offset of no known unit is named only when the values show it so, or when undoing it brings points back. Another scale
-and origin together (standardised values, values between 0 and 1) are named when the scale is five times another, and the one that a scaler of the reference gives.
+and origin together (standardised values, values between 0 and 1) are named when the scale is five times another, and the map is
+one that a scaler fitted on the reference gives.
 
 **Recognised as well**: a logarithm, a root or their opposite (log, log1p, sqrt, square, exp), where the map leaves nothing to
 explain; and columns that tell the time, shifted by whole hours, weekdays or months, on their circle or, also on a part of the
