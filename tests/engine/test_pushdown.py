@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import sys
+from fractions import Fraction
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +18,7 @@ from backslide.engine.profile.plan import Plan
 from backslide.engine.profile.profile import profile_batch
 from backslide.engine.profile.profile_store import ProfileStore
 from backslide.engine.pushdown.dialect import SqlDialect
+from backslide.engine.pushdown.postgres import _squares_of
 from backslide.engine.pushdown.source import open_pushdown
 from backslide.engine.pushdown.sql_profile import profile_table
 from backslide.engine.pushdown.statements import TableQuery
@@ -245,3 +249,11 @@ def test_postgresql_counts_what_one_pass_here_counts(postgres: str, tmp_path: Pa
     with pytest.raises(SourceError, match="cannot be read") as failed:
         open_pushdown(f"postgresql://me:wrong{SECRET[:2]}@127.0.0.1:1/postgres#t", settings_of())
     assert "wrong" not in str(failed.value)
+
+
+def test_squares_end_where_floats_do():
+    """In whole numbers: some libraries make this process take the smallest floats for 0."""
+    low, high = _squares_of()
+    square, least, most = (lambda x: Fraction(x) ** 2), Fraction(1, 2**1074), Fraction(sys.float_info.max)
+    assert square(low) <= least / 2 < square(math.nextafter(low, 1))
+    assert square(math.nextafter(high, 0)) < most + Fraction(2**970) <= square(high)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -117,11 +118,18 @@ _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 @cache
 def _squares_of() -> tuple[float, float]:
-    """The largest float whose square is 0, and the smallest whose square is infinite."""
-    low, high = math.sqrt(math.ulp(0.0)), math.sqrt(sys.float_info.max)
-    while low * low > 0:
+    """The largest float whose square is 0, and the smallest whose square is infinite.
+
+    In whole numbers, for libraries that were built for speed let this process take the smallest floats for 0. Squares of at most
+    half the smallest float are rounded to 0, those from halfway between the largest one and 2**1024 on to infinity.
+    """
+    half, halfway = Fraction(1, 2**1075), 2**1024 - 2**970
+    low, high = math.sqrt(0.5) * 2.0**-537, math.sqrt(sys.float_info.max)
+    while Fraction(low) ** 2 > half:
         low = math.nextafter(low, 0)
-    while not math.isinf(high * high):
+    while Fraction(math.nextafter(low, 1)) ** 2 <= half:
+        low = math.nextafter(low, 1)
+    while Fraction(high) ** 2 < halfway:
         high = math.nextafter(high, math.inf)
     return low, high
 
