@@ -145,6 +145,16 @@ def test_without_labels(months):
     assert "label the flips" in blind.summary
 
 
+def test_without_labels_and_answers_of_both_there_is_no_estimate(months):
+    reference, current = (
+        frame.with_columns(other=pl.col("prediction"), p_other=pl.col("p_yes") * 0.98 + 0.01) for frame in months
+    )
+    blind = current.with_columns(label=pl.lit(None, pl.String), other=pl.lit(None, pl.String))
+    found = bs.shadow(blind, reference, roles=ROLES, new=OTHER)
+    assert found.label_free is None
+    assert found.verdict is ShadowVerdict.INCONCLUSIVE
+
+
 def test_without_labels_and_flips_there_is_no_difference(months):
     current = months[1].with_columns(label=pl.lit(None, pl.String))
     sharper = current.with_columns(other=pl.col("prediction"), p_other=pl.col("p_yes") * 0.98 + 0.01)

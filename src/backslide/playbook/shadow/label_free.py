@@ -47,10 +47,13 @@ def label_free(
     known = old.known() & new.known()
     if known.sum() < MIN_LABELLED or len(np.unique(old.labels[known])) < 2:
         return None, f"no estimate without labels: it needs {MIN_LABELLED} labelled reference rows of two classes"
+    answered = arms.answered()
+    if not len(answered.old.outcomes.predictions):
+        return None, "no estimate without labels: no current row is answered by both models"
     rows = np.flatnonzero(known)
     if len(rows) > MOST_ROWS:
         rows = np.sort(case.rng("label free").choice(rows, MOST_ROWS, replace=False))
-    estimate = _estimate(case, arms.answered(), old.take(rows), new.take(rows))
+    estimate = _estimate(case, answered, old.take(rows), new.take(rows))
     return estimate, ""
 
 
