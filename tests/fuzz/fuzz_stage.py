@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from backslide import Recorder
 from backslide.retraining.registry import publish
 from commands import backslide
-from payload_logs import LOGS
+from payload_samples import LOGS
 
 ROWS = 300
 CONFIG = {

@@ -28,7 +28,7 @@ from backslide.log.payloads.ingest import FORMATS, ingest_payloads
 from backslide.log.payloads.sample import look_at
 from backslide.log.reading import open_log
 from commands import backslide
-from payload_logs import ANSWERS, AT, LOGS, MONITOR, NAMES, PEOPLE, ROWS, TIME, V2, event, stored
+from payload_samples import ANSWERS, AT, LOGS, MONITOR, NAMES, PEOPLE, ROWS, TIME, V2, event, stored
 
 pytest.importorskip("deltalake")
 

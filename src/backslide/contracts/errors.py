@@ -4,6 +4,7 @@ BackslideError
 ├── ConfigError              backslide.toml: unknown key, wrong type, contradiction
 ├── InputError               the rows themselves
 │   ├── SourceError          a path, glob, table or time range that cannot be opened, or is empty
+│   │   └── NumberRangeError a database stops where a sum or a square leaves the range of its floats
 │   ├── ColumnError          a column that a role names is not there
 │   ├── LabelError           labels, predictions and scores that do not fit each other or the task
 │   ├── TimestampError       timestamps that cannot be read
