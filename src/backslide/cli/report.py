@@ -87,5 +87,5 @@ def _read(source: str) -> str:
         return read_text(path)
     except FileNotFoundError:
         raise InputError(f"no diagnosis at {source}; write one with `backslide diagnose --json {source}`") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{source} cannot be read as a diagnosis: {error}") from None

@@ -219,10 +219,28 @@ class Settings(SettingsSection):
         remember_settings(data)
         if "base" in data:
             raise ConfigError(f"{where}: unknown key 'base'" + did_you_mean("base", keys(cls)))
+        for section in OF_PATHS:
+            if _holds_nul(data.get(section)):
+                raise ConfigError(
+                    f"{where}: [{section}]: expected text without the character NUL, which no path may hold"
+                )
         try:
             return cls.model_validate({**data, "base": base or Path()})
         except ValidationError as error:
             raise ConfigError(f"{where}: {one_line(cls, error)}") from None
+
+
+OF_PATHS = ("data", "windows", "artifacts", "retrain", "store", "server", "integrity")
+"""Sections that name files and addresses."""
+
+
+def _holds_nul(value: Any) -> bool:
+    """Whether any text within has the character that ends a path; the system would say so only once it is opened."""
+    if isinstance(value, dict):
+        return any(map(_holds_nul, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_nul, value))
+    return isinstance(value, str) and "\0" in value
 
 
 def is_auto(source: Any) -> bool:

@@ -125,7 +125,7 @@ def _diagnosis(
         path = settings.base / policy.diagnosis
         try:
             return Diagnosis.from_json(read_text(path))
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise ConfigError(
                 f"[retrain] diagnosis: {path} cannot be read: {getattr(error, 'strerror', None) or error}"
             ) from None

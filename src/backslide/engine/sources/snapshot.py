@@ -29,7 +29,7 @@ def is_snapshot(source: Any, base: Path) -> bool:
     try:
         with (base / str(source)).open(encoding="utf-8") as file:
             return '"backslide.snapshot/' in file.read(HEAD)
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):
         return False
 
 
