@@ -155,7 +155,7 @@ def test_a_folder_in_place_of_a_file_is_one_line(tmp_path: Path):
         Settings.load(tmp_path)
 
 
-@pytest.mark.parametrize("section", [{"retrain": {"registry": "a\0b"}}, {"data": {"source": "x\0"}}])
+@pytest.mark.parametrize("section", [{"retrain": {"registry": "a\0b"}}, {"artifacts": {"reference_model": "x\0"}}])
 def test_a_path_holds_no_nul(section):
     with pytest.raises(ConfigError, match="without the character NUL"):
         Settings.from_dict(section)

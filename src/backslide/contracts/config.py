@@ -230,8 +230,8 @@ class Settings(SettingsSection):
             raise ConfigError(f"{where}: {one_line(cls, error)}") from None
 
 
-OF_PATHS = ("data", "windows", "artifacts", "retrain", "store", "server", "integrity")
-"""Sections that name files and addresses."""
+OF_PATHS = ("artifacts", "retrain", "store", "server", "integrity")
+"""Sections that name files and addresses, and no columns."""
 
 
 def _holds_nul(value: Any) -> bool:
