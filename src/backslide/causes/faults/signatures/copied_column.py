@@ -1,11 +1,11 @@
 """A column holds the values of another one: a mapping names the same source twice.
 
 **Recognised** row by row: two columns of numbers, or two of categories, that hardly ever agreed have the very same value on many
-rows, by six standard errors, and in many values. The one that stands further from its own past on those rows is the copy. Only the
-first 60 columns of each kind are compared with one another.
+rows, by six standard errors, and in many values. The one that stands further from its own past on those rows is the copy. Only
+the first 60 columns of each kind are compared with one another.
 
-**Natural drift** lets two columns agree at a value that both have anyway, as zero at night, and not in whatever value comes. Numbers
-must agree more than twice as often as values of different rows do; columns of few values on nine rows of ten, because trips
+**Natural drift** lets two columns agree at a value that both have anyway, as zero at night, and not in whatever value comes.
+Numbers must agree more than twice as often as values of different rows do; columns of few values on nine rows of ten, because trips
 within a country and counts that come to be alike agree on some by themselves.
 
 **Repair** draws the values from the other columns; the price comes from the **injection**: the same copy on as many rows of the
