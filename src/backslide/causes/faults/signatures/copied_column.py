@@ -5,7 +5,7 @@ rows, by six standard errors, and in many values. The one that stands further fr
 the first 60 columns of each kind are compared with one another.
 
 **Natural drift** lets two columns agree at a value that both have anyway, as zero at night, and not in whatever value comes.
-Numbers must agree more than twice as often as values of different rows do; columns of few values on nine rows of ten, because trips
+Numbers must agree more than twice as often as values of different rows do; columns of few values on nine rows of ten, as trips
 within a country and counts that come to be alike agree on some by themselves.
 
 **Repair** draws the values from the other columns; the price comes from the **injection**: the same copy on as many rows of the

@@ -11,7 +11,7 @@
 - *garbled*: letters misread or lost, so that words which were never seen stand among the usual ones;
 - *some texts alone*: cut off at one length, without their beginning, doubled, wrapped, in one case, without punctuation, blanks
   or their most frequent words, with tags, with one mark in place of numbers or names, where hardly any text was so before.
-  People come to write otherwise, too, so all of these but tags and doubled texts are named only where undoing them brings points back.
+  People write otherwise, too: all of these but tags and doubled texts are named only where undoing them brings points back.
 
 **Natural drift** brings other topics, which keep the small words that hold sentences together.
 
