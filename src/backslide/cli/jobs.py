@@ -16,6 +16,7 @@ from backslide.cli.memory import bounded_memory
 from backslide.cli.output import Files, note, progress, publish
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis
+from backslide.contracts.imports import heavy_imports
 from backslide.playbook.workers.pool import workers
 
 
@@ -54,7 +55,8 @@ def run(name: str, config: Path, files: Files, *, quiet: bool, paths: Sequence[s
     settings = Settings.load(config)
     options |= {key: _from_base(options[key], settings.base) for key in paths}
     with bounded_memory(settings.engine.max_memory), _workers(name, settings, options):
-        job = getattr(import_module(f"backslide.jobs.{name}"), name)  # after the quick refusals: it is heavy
+        with heavy_imports():  # after the quick refusals
+            job = getattr(import_module(f"backslide.jobs.{name}"), name)
         with progress(quiet=quiet) as report_progress:
             answer = job(settings=settings, progress=report_progress, **options)
     if isinstance(answer, Diagnosis):
@@ -78,7 +80,8 @@ def _workers(name: str, settings: Settings, options: dict[str, Any]) -> Abstract
 def integrity(first: str, second: str, files: Files, *, quiet: bool, **options: Any) -> int:
     """Compare two snapshots; returns 1 when something differs that could hurt."""
     files.check()
-    from backslide.stack.compare import integrity as compare  # after the quick refusals: it is heavy
+    with heavy_imports():  # after the quick refusals
+        from backslide.stack.compare import integrity as compare
 
     with progress(quiet=quiet) as report_progress:
         if report_progress:
@@ -91,7 +94,8 @@ def integrity(first: str, second: str, files: Files, *, quiet: bool, **options: 
 def segments(table: str, files: Files, *, quiet: bool, **options: Any) -> int:
     """Search a table of counts; an explanation is no bad news, so that every answer returns 0."""
     files.check()
-    from backslide.jobs.segments import segments as search  # after the quick refusals: it is heavy
+    with heavy_imports():  # after the quick refusals
+        from backslide.jobs.segments import segments as search
 
     with progress(quiet=quiet) as report_progress:
         answer = search(table, progress=report_progress, **options)

@@ -12,6 +12,7 @@ from backslide.cli.memory import bounded_memory
 from backslide.cli.output import Files, note, progress, publish
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import BackslideError, ConfigError, StoreError
+from backslide.contracts.imports import heavy_imports
 from backslide.contracts.watch_settings import parse_duration
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def _look(database: Database, settings: Settings, files: Files, wish: Wish, paus
 
 
 def _once(database: Database, settings: Settings, files: Files, wish: Wish, *, quiet: bool) -> int:
-    from backslide.jobs.watch import settings_key, watch
+    with heavy_imports():
+        from backslide.jobs.watch import settings_key, watch
 
     book = database.book(settings.model.name, settings_key(settings))
     number = book.begin_run()

@@ -14,6 +14,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import BinaryIO
 
+from backslide.contracts.imports import heavy_imports
 from backslide.playbook.workers.pipe import receive, send
 
 
@@ -38,16 +39,17 @@ def _read(requests: BinaryIO, inbox: queue.SimpleQueue[bytes]) -> None:
 
 
 def _work(inbox: queue.SimpleQueue[bytes], replies: BinaryIO) -> None:
-    from backslide.models.user_code import Limits, limit_calls
-    from backslide.playbook.registry import all_checks
-    from backslide.playbook.runner import run_check
-    from backslide.playbook.workers.parcel import unpack
-    from backslide.stats.threads import one_blas_thread
+    with heavy_imports():
+        from backslide.models.user_code import Limits, limit_calls
+        from backslide.playbook.registry import all_checks
+        from backslide.playbook.runner import run_check
+        from backslide.playbook.workers.parcel import unpack
+        from backslide.stats.threads import one_blas_thread
 
-    checks = {check.code: check for check in all_checks()}
-    if inbox.empty():
-        with suppress(Exception):
-            import_module("shap")  # the largest of what a check may import
+        checks = {check.code: check for check in all_checks()}
+        if inbox.empty():
+            with suppress(Exception):
+                import_module("shap")  # the largest of what a check may import
     Limits.last_resort = lambda _: os._exit(1)
     case = unpack(inbox.get())
     limit_calls(case.settings.engine.model_timeout)
