@@ -83,6 +83,21 @@ def test_cents_for_euros_of_one_client_are_told_the_day_after(looks: dict[int, W
     assert WatchReport.from_dict(found.to_dict()) == found
 
 
+def test_models_of_numbers_are_watched_for_faults_and_early_signs(tmp_path: Path):
+    """What matters is a part of how far labels differ, which only the reference tells: no band and no early sign without it."""
+    frame = served(63, REFERENCE + 6, rows=400, change=cents)
+    noise = np.random.default_rng(2).normal(size=frame.height)
+    worse = np.where((frame["served_at"] >= moment(4)).to_numpy(), 1.4, 1.0)
+    frame = frame.with_columns(prediction=pl.col("p_paid") * 10, label=pl.col("p_paid") * 10 + pl.Series(noise * worse))
+    numbers = {**FEATURES, "scores": {}, "task": "regression"}
+    settings = config(tmp_path, frame, watch={"faults": True}, model=numbers)
+    found = watch(settings, replay=True, as_of=moment(5, 6))
+    fault = found.faults[0]
+    assert (fault.kind, fault.features, fault.level) == ("unit_change", ("income",), Level.ALARM)
+    headline = next(stream for stream in found.streams if stream.name == "performance")
+    assert headline.level != Level.QUIET
+
+
 @pytest.mark.slow
 def test_mended_it_is_over_and_looks_by_the_day_end_where_one_look_does(tmp_path: Path, database: Database):
     settings = log(tmp_path, 16, lambda c: cents(c, 4, 8))

@@ -322,7 +322,7 @@ class _Inspection:
         )
         tracks = [track(followed, rules) for followed in follow(self.subject, self.ledger)]
         if self.faults is not None:
-            self.faults.judge(self.case.metric, self.both.problem.min_effect, rules, watch.leave_out)
+            self.faults.judge(self.case.metric, self.case.problem.min_effect, rules, watch.leave_out)
             tracks += self.faults.tracks
         if self.canary is not None:
             metric = self.case.metric

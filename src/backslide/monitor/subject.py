@@ -20,7 +20,7 @@ from backslide.monitor.streams import Subject, quantities
 
 def subject_of(settings: Settings, both: WindowPair, case: Case, grid: PeriodGrid) -> tuple[Subject, SumPlan]:
     """What is followed, from the configuration and the reference sample, and what must be summed for it."""
-    problem = both.problem
+    problem = case.problem  # which knows what is material, of numbers too
     stored = case.reference.stored
     present = case.reference.sample.columns if stored is None else list(stored.whole.columns)
     groups = stored.plan.segments if stored is not None else _segments(case)
