@@ -29,6 +29,7 @@ OLD = pl.col("age") >= 60
 MENDED = scenarios.START + timedelta(days=28 + 12)
 WEEK = pl.col("served_at").is_between(MENDED - timedelta(days=8), MENDED, closed="left")
 ALONE = pl.col("agent").is_null()
+LOUD = pl.Series(np.random.default_rng(8).random(3000) < 0.3)
 
 
 def months(seed: int = 0, rows: int = 3000) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -164,6 +165,52 @@ def test_repair_restores_the_marked_rows_and_leaves_the_others(name):
             assert np.allclose(repaired[column].cast(pl.Float64), sound[column].cast(pl.Float64), atol=0.51)
         else:
             assert wanted.equals(got, null_equal=True)
+
+
+def shouted(frame: pl.DataFrame, where: pl.Expr) -> pl.DataFrame:
+    return frame.with_columns(channel=pl.when(where).then(pl.col("channel").str.to_uppercase()).otherwise("channel"))
+
+
+def times(frame: pl.DataFrame, where: pl.Expr) -> pl.DataFrame:
+    age = pl.col("age").cast(pl.Float64)
+    return frame.with_columns(age=pl.when(where).then(age * 0.2436).otherwise(age))
+
+
+def mostly(frame: pl.DataFrame, where: pl.Expr) -> pl.DataFrame:
+    hit = where & pl.Series(np.random.default_rng(9).random(frame.height) < 0.7)
+    return frame.with_columns(visits=pl.when(hit).then(0).otherwise("visits"))
+
+
+def with_visits(frame: pl.DataFrame) -> pl.DataFrame:
+    """A count that follows age, and is nought on a fifth of the rows by itself."""
+    visits = np.random.default_rng(frame.height).poisson(np.exp((frame["age"].to_numpy() - 35) / 8))
+    return frame.with_columns(visits=pl.Series(visits))
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind", "column"),
+    [
+        (shouted, CauseKind.CATEGORY_RECODE, "channel"),
+        (times, CauseKind.UNIT_CHANGE, "age"),
+        (mostly, CauseKind.DEFAULT_VALUE, "visits"),
+    ],
+)
+def test_rows_are_marked_where_the_fault_shows_over_all_rows_as_well(damage, kind, column):
+    """Few rows, and the values of other rows do not take the mark away: old spellings stay, a default occurs by itself."""
+    reference, sound = map(with_visits, months(2))
+    roles = worlds.BARE | {"features": (*worlds.BARE["features"], "visits")}
+    case = worlds.case_of(Scenario(reference, damage(sound[:900], HOST), roles))
+    fault = next(f for f in find_faults(case) if f.features == (column,))
+    assert (fault.kind, fault.segment, fault.exact) == (kind, "host = 'a'", True)
+
+
+def test_other_spellings_of_some_rows_are_done_to_as_many():
+    reference, sound = months(4)
+    case = worlds.case_of(Scenario(reference, shouted(sound, LOUD), worlds.BARE))
+    (fault,) = find_faults(case)
+    assert fault.segment is None
+    done = fault.inject(case, case.reference.sample)["channel"] != case.reference.sample["channel"]
+    assert done.mean() == pytest.approx(0.3, abs=0.05)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns.edit import MIN_ROWS
@@ -15,6 +16,7 @@ from backslide.causes.faults.base import Fault, Hypothesis
 from backslide.causes.faults.mixtures import recognise_mixtures
 from backslide.causes.faults.subsets import read_signatures, recognise_within
 from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.pair import to_words
 from backslide.engine.columns.segments import columns_of
 from backslide.playbook.clock import time_columns
 
@@ -88,11 +90,10 @@ def find_all_faults(case: Case) -> list[Fault]:
 def _with_marked(case: Case, found: list[Hypothesis]) -> list[Hypothesis]:
     """What is read within marked rows replaces what is read over all rows about the same columns: the rest held still.
 
-    Not so where an exact and reversible fault explains every row. What nothing marks is looked for last, in columns that no
-    such fault explains.
+    Not so where an exact and reversible fault reaches beyond the mark. What nothing marks is looked for last, in columns that
+    no such fault explains.
     """
-    whole = {f for h in found if h.exact and h.reversible for f in h.features}
-    marked = [h for h in recognise_within(case) if not whole & set(h.features) and not _beyond_the_mark(h, found)]
+    marked = [h for h in recognise_within(case) if not _beyond_the_mark(case, h, found)]
     taken = {f for h in marked if h.exact for f in h.features}
     found = [*(h for h in found if not taken & set(h.features)), *marked]
     explained = {f for h in found if h.exact and (h.reversible or h.segment) for f in h.features}
@@ -102,16 +103,34 @@ def _with_marked(case: Case, found: list[Hypothesis]) -> list[Hypothesis]:
     return [*(h for h in found if h.exact or not any((h.kind, f) in better for f in h.features)), *mixtures]
 
 
-def _beyond_the_mark(marked: Hypothesis, found: list[Hypothesis]) -> bool:
-    """Whether the same fault, read over all rows, hits rows outside the mark too: a limit is met most often where values are
-    high, and is one for all of them."""
-    own = [h for h in found if h.exact and (h.kind, h.features) == (marked.kind, marked.features)]
+def _beyond_the_mark(case: Case, marked: Hypothesis, found: list[Hypothesis]) -> bool:
+    """Whether a fault that is read over all rows hits rows outside the mark too, the same one or any that can be undone: a limit
+    is met most often where values are high, and is one for all of them."""
+    own = [h for h in found if h.exact and _is_same(h, marked)]
     if not own:
         return False
     rows = np.logical_or.reduce([h.rows for h in own])
-    return bool(
-        rows.mean() >= ALL_ROWS or (marked.where is not None and rows[~marked.where].sum() > REACHES * rows.sum())
-    )
+    if rows.mean() >= ALL_ROWS or marked.where is None:
+        return bool(rows.mean() >= ALL_ROWS)
+    outside = float(rows[~marked.where].sum() - _usual(case, own, ~marked.where))
+    return bool(outside > REACHES * rows.sum())
+
+
+def _is_same(one: Hypothesis, marked: Hypothesis) -> bool:
+    if one.reversible and set(one.features) & set(marked.features):
+        return True
+    return (one.kind, one.features) == (marked.kind, marked.features)
+
+
+def _usual(case: Case, hypotheses: list[Hypothesis], among: NDArray[np.bool_]) -> float:
+    """Rows ``among`` the current ones that hold by themselves what a default writes elsewhere: as many as in the reference."""
+    expected = 0.0
+    for one in hypotheses:
+        if one.kind == CauseKind.DEFAULT_VALUE:
+            ref, cur = case.pairs[one.features[0]].texts
+            values = np.unique(to_words(cur[one.rows]))
+            expected += float(np.isin(to_words(ref), values).mean() * among.sum())
+    return expected
 
 
 def _one_name_per_column(found: list[Hypothesis]) -> list[Hypothesis]:

@@ -48,6 +48,8 @@ MIN_CODES = 3
 """Values of a column of numbers that must have been renamed for it to be told without a price."""
 MIN_MOVED = 0.05
 """Share of rows whose value must have changed for a permutation."""
+MOST = 0.98
+"""Share of rows with their new name that counts as all of them."""
 
 
 class CategoryRecode(ColumnSignature):
@@ -80,6 +82,7 @@ class CategoryRecode(ColumnSignature):
             exact=exact,
             back=mapping,
             forth={old: new for new, old in mapping.items()},
+            share=_share(pair.levels[1], mapping),
         )
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
@@ -87,16 +90,27 @@ class CategoryRecode(ColumnSignature):
         return _map_levels(frame, hypothesis.features[0], hypothesis.params["back"], case.pairs[hypothesis.features[0]])
 
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """Map forth."""
-        return _map_levels(
-            frame, hypothesis.features[0], hypothesis.params["forth"], case.pairs[hypothesis.features[0]]
-        )
+        """Map forth, on as many rows as come in the new way."""
+        (feature,), share = hypothesis.features, hypothesis.params["share"]
+        forth = _map_levels(frame, feature, hypothesis.params["forth"], case.pairs[feature])
+        if share > MOST:
+            return forth
+        hit = pl.Series(case.rng("recoded " + feature).random(frame.height) < share)
+        old, new = frame[feature].cast(forth[feature].dtype), forth[feature]
+        return frame.with_columns(pl.select(pl.when(hit).then(new).otherwise(old)).to_series().alias(feature))
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """The channels come as codes."""
         codes = {"web": "C1", "phone": "C2", "branch": "C3", "partner": "C4"}
         return scenario_with(lambda frame: frame.with_columns(frame["channel"].replace(codes)), rng, "channel")
+
+
+def _share(levels: dict[str, int], mapping: dict[str, str]) -> float:
+    """Share of the rows of renamed values that come with their new name; those that traded places all do."""
+    old = set(mapping.values()) - set(mapping)
+    came = sum(levels.get(new, 0) for new in mapping)
+    return came / max(came + sum(levels.get(name, 0) for name in old), 1)
 
 
 def _show(level: str) -> str:

@@ -69,6 +69,10 @@ TILT = 2.0
 """Ratio of the spreads up to which values that came back may be distributed otherwise."""
 MOST_TILTED = 0.5
 """And their distance."""
+SAME_STEP = 0.1
+"""Logarithm of the ratio of two steps up to which they are one."""
+SAME_FACTOR = 0.005
+"""The same of two factors up to which they are one."""
 FEWER = 0.1
 """Distinct values left, as a share of those of as many reference rows, under which they were gathered in bins, not converted."""
 
@@ -272,13 +276,19 @@ def convert(pair: Pair) -> Conversion | None:
     spread = float(np.quantile(cur, 0.9) - np.quantile(cur, 0.1))
     if spread <= 0:
         return None
+    by_steps = _factor_of_steps(ref, cur, moved, pair.usual_drift)
     miss = [float(np.median(np.abs(c.apply(at_ref) - at_cur))) / spread for c in CONVERSIONS]
     for index in np.argsort(miss)[:3]:
         candidate: Conversion = CONVERSIONS[int(index)]
+        if by_steps is not None and not _agree(candidate, by_steps):
+            continue  # the steps tell the factor to many digits, the distribution to two
         if _explains(candidate, ref, cur, moved, pair.usual_drift):
-            return replace(candidate, lattice=candidate.lattice or same_levels(candidate.undo, ref, cur))
-    return _unknown_scale(ref, cur, at_ref, at_cur, moved, pair.usual_drift) or (
-        _brought_back(ref, cur) if moved >= ELSEWHERE else None
+            lattice = candidate.lattice or by_steps is not None or same_levels(candidate.undo, ref, cur)
+            return replace(candidate, lattice=lattice)
+    return (
+        by_steps
+        or _unknown_scale(ref, cur, at_ref, at_cur, moved, pair.usual_drift)
+        or (_brought_back(ref, cur) if moved >= ELSEWHERE else None)
     )
 
 
@@ -319,14 +329,14 @@ def _unknown_scale(
     middle = float(np.median(ratio))
     if float(np.subtract(*np.quantile(ratio, [0.75, 0.25]))) > 0.08 or abs(middle) < 0.1:
         return None
-    factor = _lattice_factor(ref, cur, float(np.exp(middle)))
-    if factor is None and abs(middle) <= np.log(PLAIN_FACTOR):
+    if abs(middle) <= np.log(PLAIN_FACTOR):
         return None  # the mean shift of a lognormal column is a scale change too
-    scale = factor or float(np.exp(middle))
-    conversion = Conversion(
-        scale, 0.0, f"{say.number(scale, 3)} times what it was (no known unit)", lattice=factor is not None
-    )
+    conversion = _unknown(float(np.exp(middle)))
     return conversion if _explains(conversion, ref, cur, moved, drift) else None
+
+
+def _unknown(factor: float, *, lattice: bool = False) -> Conversion:
+    return Conversion(factor, 0.0, f"{say.number(factor, 3)} times what it was (no known unit)", lattice=lattice)
 
 
 def _factor_of_levels(ref: Floats, cur: Floats) -> Conversion | None:
@@ -343,22 +353,26 @@ def _factor_of_levels(ref: Floats, cur: Floats) -> Conversion | None:
     return min(found, key=lambda c: ks_of_rounded(c.apply(ref), cur), default=None)
 
 
-def _lattice_factor(ref: Floats, cur: Floats, about: float) -> float | None:
-    """Exact factor when both windows lie on lattices (whole multiples of a step) whose steps differ by ``about`` that factor.
+def _agree(one: Conversion, other: Conversion) -> bool:
+    return one.offset != 0 or (one.factor > 0 and abs(np.log(one.factor / other.factor)) < SAME_FACTOR)
+
+
+def _factor_of_steps(ref: Floats, cur: Floats, moved: float, drift: float) -> Conversion | None:
+    """The factor between the steps of two lattices (whole multiples of a step), where it explains how the column moved.
 
     Values that are recorded in steps keep their steps when the world moves; only a conversion scales them.
     """
-    step_ref, step_cur = _step(ref), _step(cur)
-    if step_ref is None or step_cur is None:
+    steps = _step(ref), _step(cur)
+    if steps[0] is None or steps[1] is None or abs(np.log(steps[1] / steps[0])) < SAME_STEP:
         return None
-    factor = step_cur / step_ref
-    return factor if abs(np.log(factor / about)) < 0.05 else None
+    conversion = _unknown(steps[1] / steps[0], lattice=True)
+    return conversion if _explains(conversion, ref, cur, moved, drift) else None
 
 
 def _step(values: Floats) -> float | None:
     """The step of a lattice through zero that holds every value; None where there is none."""
     distinct = np.unique(values)
-    if not MIN_DISTINCT <= len(distinct) <= len(values) / 3:
+    if len(distinct) < MIN_DISTINCT:
         return None
     gaps = np.diff(distinct)
     step = float(gaps[gaps > 1e-9 * max(abs(distinct[0]), abs(distinct[-1]))].min(initial=np.inf))
