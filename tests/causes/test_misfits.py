@@ -6,7 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from backslide.case import Case
+from backslide.causes.faults.misfits import stirred_columns
 from backslide.contracts.cause import CauseKind, Confidence
+from backslide.contracts.config import Settings
+from backslide.engine.window import open_windows
 from causes.related_columns import Change, flats, weeks
 from scale import most, runs
 from worlds import causes_of
@@ -86,3 +90,34 @@ def test_a_week_number_is_never_accused_and_no_witness():
 def test_flats_of_one_seed_are_the_same():
     one, other = (flats(np.random.default_rng(0), 200, 0, 7) for _ in range(2))
     assert one.equals(other)
+
+
+def test_columns_at_rest_are_not_asked_about_without_labels():
+    """What moved by little, or lost a tie on some rows, is; a column at rest is not."""
+    rng = np.random.default_rng(5)
+    n = 20_000
+    common = rng.normal(size=(2, n))
+    frames = [
+        pl.DataFrame(
+            {
+                "rest": rng.normal(size=n),
+                "letter": rng.choice(list("abcdefghij"), n),
+                "one": side + rng.normal(size=n),
+                "other": side + rng.normal(size=n),
+                "factor": rng.lognormal(size=n),
+                "said": rng.choice(["yes", "no"], n),
+            }
+        )
+        for side in common
+    ]
+    some = pl.Series(rng.random(n) < 0.04)
+    joined = frames[1]["other"].to_numpy().copy()
+    moved = np.flatnonzero(rng.random(n) < 0.15)
+    joined[moved] = joined[rng.permutation(moved)]
+    frames[1] = frames[1].with_columns(
+        pl.when(some).then(100 * pl.col("factor")).otherwise(pl.col("factor")).alias("factor"),
+        pl.Series("other", joined),
+    )
+    settings = Settings.from_dict({"model": {"prediction": "said"}})
+    case = Case(open_windows(*frames, settings), settings)
+    assert stirred_columns(case) == {"one", "other", "factor"}

@@ -30,13 +30,12 @@ def ks(reference: Floats, current: Floats) -> float:
     """Two-sample KS distance of two arrays without NaN; 0 where one is empty."""
     if len(reference) == 0 or len(current) == 0:
         return 0.0
-    points = np.concatenate([np.sort(reference), np.sort(current)])
-    order = np.argsort(points, kind="stable")  # a merge of two sorted runs
-    points = points[order]
-    last = np.append(points[1:] != points[:-1], True)  # of equal values, the distribution functions count all
-    of_reference = np.cumsum(order < len(reference))[last]
-    of_current = np.flatnonzero(last) + 1 - of_reference
-    return float(np.abs(of_reference / len(reference) - of_current / len(current)).max())
+    few, many = sorted((np.sort(reference), np.sort(current)), key=len)
+    # The largest distance lies at a value of the one, or just before it; of equal values the first and the last decide.
+    place = np.arange(len(few) + 1) / len(few)
+    above = place[1:] - np.searchsorted(many, few, "right") / len(many)
+    below = np.searchsorted(many, few, "left") / len(many) - place[:-1]
+    return float(max(above.max(), below.max()))
 
 
 def chi_squared(reference: ArrayLike, current: ArrayLike) -> tuple[float, float, float]:
@@ -113,8 +112,16 @@ def holm(p_values: ArrayLike) -> Floats:
 
 
 def ranks(values: Floats) -> NDArray[np.float64]:
-    """Mid-ranks scaled to (0, 1)."""
-    return np.asarray((stats.rankdata(values) - 0.5) / max(len(values), 1))
+    """Mid-ranks of values without NaN, scaled to (0, 1)."""
+    if not len(values):
+        return np.empty(0)
+    order = np.argsort(values)
+    ascending = values[order]
+    first = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1]))  # of equal values
+    rows = np.diff(np.append(first, len(values)))
+    found = np.empty(len(values))
+    found[order] = np.repeat((first + 0.5 * rows) / len(values), rows)
+    return found
 
 
 def wasserstein(points: Floats, below_reference: Floats, below_current: Floats) -> float:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.engine.columns.cache import once
-from backslide.engine.columns.pair import Pair, codes_in
+from backslide.engine.columns.pair import Pair
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import ks, ks_limit, ranks
 
@@ -106,9 +106,11 @@ def _vectors(pair: Pair) -> list[tuple[Floats, Floats]]:
     if pair.numeric:
         return [(_ranked(pair.numbers[0]), _ranked(pair.numbers[1]))]
     frequent = sorted(pair.levels[0], key=lambda k: (-pair.levels[0][k], k))[: LEVELS if len(pair.levels[0]) > 2 else 1]
+    levels, codes = pair.codes
+    place = {level: code for code, level in enumerate(levels)}
     return [
         # A tuple of two, as there are two windows:
-        tuple(np.where(m, np.nan, t == level) for t, m in zip(pair.texts, pair.missing, strict=True))  # type: ignore[misc]
+        tuple(np.where(m, np.nan, part == place[level]) for part, m in zip(codes, pair.missing, strict=True))  # type: ignore[misc]
         for level in frequent
     ]
 
@@ -166,8 +168,8 @@ def _cells(pair: Pair) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     frequent = sorted(pair.levels[0], key=lambda k: (-pair.levels[0][k], k))[:CELLS]
     place = {level: code for code, level in enumerate(frequent)}
     ref, cur = (
-        np.where(m, CELLS + 1, codes_in(texts, place, CELLS)).astype(np.int64)
-        for texts, m in zip(pair.texts, pair.missing, strict=True)
+        np.where(m, CELLS + 1, codes).astype(np.int64)
+        for codes, m in zip(pair.codes_in(place, CELLS), pair.missing, strict=True)
     )
     return ref, cur
 
@@ -184,6 +186,17 @@ def distance_between(one: Pair, other: Pair) -> float:
     ref, cur = one.levels[0], other.levels[1]
     n_ref, n_cur = max(sum(ref.values()), 1), max(sum(cur.values()), 1)
     return sum(abs(ref.get(k, 0) / n_ref - cur.get(k, 0) / n_cur) for k in {*ref, *cur}) / 2
+
+
+def excess_distance(pair: Pair) -> float:
+    """``distance``; of categories, where every level adds to it, less what sampling alone brings on average."""
+    if pair.numeric:
+        return distance(pair)
+    counts = [pair.levels[0], pair.levels[1]]
+    n_ref, n_cur = (max(sum(one.values()), 1) for one in counts)
+    share = np.array([counts[0].get(k, 0) + counts[1].get(k, 0) for k in {*counts[0], *counts[1]}]) / (n_ref + n_cur)
+    by_chance = 0.5 * np.sqrt(2 / np.pi) * np.sqrt(share * (1 - share)).sum() * np.sqrt(1 / n_ref + 1 / n_cur)
+    return distance(pair) - float(by_chance)
 
 
 def noise(pair: Pair) -> float:

@@ -151,8 +151,8 @@ def _standard(pair: Pair, window: int) -> Floats:
             np.where(np.isfinite(values), values, np.nanmedian(values) if np.isfinite(values).any() else 0.0)
         )
     else:
-        levels = pair.levels[0]
-        mode = max(levels, key=lambda k: levels[k]) if levels else ""
-        values = (pair.texts[window] == mode).astype(float)
+        counts, (levels, codes) = pair.levels[0], pair.codes
+        mode = levels.index(max(counts, key=lambda k: counts[k])) if counts else -1
+        values = (codes[window] == mode).astype(float)
     spread = values.std()
     return np.asarray((values - values.mean()) / spread if spread > 0 else values * 0.0)

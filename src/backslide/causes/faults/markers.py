@@ -13,7 +13,7 @@ from backslide.case import Case
 from backslide.engine.columns import names
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.kinds import ColumnKind
-from backslide.engine.columns.pair import MISSING, Pair, codes_in, to_texts
+from backslide.engine.columns.pair import MISSING, Pair, codes_in
 from backslide.engine.columns.segments import between, holds, literal, quoted, readable
 from backslide.engine.roles.logged_inputs import input_columns
 from backslide.playbook.concept.screen import VERY_WIDE, left_by_screen
@@ -208,12 +208,15 @@ def _levels_of(case: Case, column: str) -> MarkerLevels | None:
         return None
     if cur.dtype.is_float() and not bool((cur.drop_nulls().drop_nans() == cur.drop_nulls().drop_nans().round()).all()):
         return None  # pandas makes floats of whole codes with a missing one; other floats mark nothing
-    after = to_texts(cur)
-    texts = tuple(sorted(set(after)))
-    if len(texts) < 2:
+    pair = case.pairs.get(column) or Pair(column, kind, ref, cur)
+    levels, (before, after) = pair.codes
+    present = np.unique(after)
+    if len(present) < 2:
         return None
-    place = {text: code for code, text in enumerate(texts)}
-    codes = [codes_in(side, place, -1) for side in (to_texts(ref), after)]
+    texts = tuple(levels[code] for code in present)
+    place = np.full(len(levels), -1)
+    place[present] = np.arange(len(present))
+    codes = [place[before], place[after]]
     if ref.null_count() == len(ref):
         codes[0] = np.full_like(codes[0], -1)  # not logged then, which is not the same as missing on some rows
     unit = "" if kind == ColumnKind.CATEGORICAL else "plain"

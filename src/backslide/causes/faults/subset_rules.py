@@ -24,7 +24,7 @@ from backslide.causes.faults.markers import (
     selects_its_rows,
 )
 from backslide.engine.columns.cache import once
-from backslide.engine.columns.pair import MISSING, Pair, codes_in
+from backslide.engine.columns.pair import MISSING, Pair
 from backslide.stats.change import affected_period
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.shift.doubly_robust import bins_of
@@ -114,7 +114,7 @@ def _coded(pair: Pair) -> _Coded:
     place = (
         dict.fromkeys(pair.levels[0], rest) | {level: code for code, level in enumerate(kept)} | {MISSING: len(kept)}
     )
-    ref, cur = (codes_in(side, place, new) for side in pair.texts)
+    ref, cur = pair.codes_in(place, new)
     return ref, cur, len(kept) + 3, False
 
 

@@ -18,7 +18,7 @@ that is not a matter of one column.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +33,7 @@ from backslide.causes.traffic.base import Mask, TrafficChange, as_current, effec
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.kinds import ColumnKind
-from backslide.engine.columns.pair import Pair, codes_in, to_texts
+from backslide.engine.columns.pair import Pair
 from backslide.engine.columns.segments import between, holds, readable
 from backslide.playbook.clock import time_columns
 from backslide.stats.change.effect import Effect
@@ -174,11 +174,13 @@ def _levels(case: Case, leave_out: set[str]) -> Iterator[MarkerLevels]:
         if levels.unit == "hour":
             yield levels
         elif not levels.ordered and levels.column not in case.pairs and levels.column in case.reference.sample.columns:
-            yield _levels_of(levels.column, [to_texts(side.sample[levels.column]) for side in case.sides], levels.unit)
+            kind = case.current.window.kinds[levels.column]
+            pair = Pair(levels.column, kind, *(side.sample[levels.column] for side in case.sides))
+            yield _levels_of(pair, levels.unit)
     for name, pair in case.pairs.items():
         if name not in leave_out and _has_levels(pair):
             unit = "" if pair.kind == ColumnKind.CATEGORICAL else "plain"
-            yield _levels_of(name, pair.texts, unit)
+            yield _levels_of(pair, unit)
 
 
 def _has_levels(pair: Pair) -> bool:
@@ -187,10 +189,9 @@ def _has_levels(pair: Pair) -> bool:
     return (pair.categorical or pair.discrete) and 2 <= len(pair.levels[0]) <= most
 
 
-def _levels_of(column: str, texts: Sequence[Texts], unit: str) -> MarkerLevels:
-    known = tuple(sorted({text for one in texts for text in pl.Series(one, dtype=pl.String).unique()}))
-    ref, cur = (codes_in(one, {text: code for code, text in enumerate(known)}, -1) for one in texts)
-    return MarkerLevels(column, ref, cur, known, ordered=False, unit=unit)
+def _levels_of(pair: Pair, unit: str) -> MarkerLevels:
+    texts, (ref, cur) = pair.codes
+    return MarkerLevels(pair.name, ref, cur, tuple(texts), ordered=False, unit=unit)
 
 
 def _lost_range(case: Case, pair: Pair) -> Iterator[_LostSegment]:

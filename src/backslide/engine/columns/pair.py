@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from hashlib import blake2b
@@ -130,20 +129,32 @@ class Pair:
     @cached_property
     def texts(self) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
         """Values as text, missing ones as ``MISSING``."""
-        return to_texts(self.reference), to_texts(self.current)
+        if not self.categorical:
+            return to_texts(self.reference), to_texts(self.current)
+        levels, (reference, current) = self.codes
+        words = np.array(levels, dtype=object)
+        return words[reference], words[current]
 
     @cached_property
     def codes(self) -> tuple[list[str], tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """The sorted texts of both windows, ``MISSING`` among them, and the place of each row's text there (n_ref,), (n_cur,)."""
-        rows = [pl.Series(texts, dtype=pl.String) for texts in self.texts]
+        rows = [as_text(self.reference), as_text(self.current)]
         levels = pl.concat(rows).unique().sort()
         reference, current = (part.cast(pl.Enum(levels)).to_physical().cast(pl.Int64).to_numpy() for part in rows)
         return levels.to_list(), (reference, current)
 
+    def codes_in(self, place: Mapping[str, int], rest: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The code that ``place`` gives the text of each row of both windows, ``rest`` for any other."""
+        levels, (reference, current) = self.codes
+        found = np.array([place.get(level, rest) for level in levels], np.int64)
+        return found[reference], found[current]
+
     @cached_property
     def levels(self) -> tuple[dict[str, int], dict[str, int]]:
         """Rows per level without the missing, of both windows."""
-        return _levels(self.texts[0]), _levels(self.texts[1])
+        levels, codes = self.codes
+        reference, current = (np.bincount(part, minlength=len(levels)).tolist() for part in codes)
+        return _present(levels, reference), _present(levels, current)
 
     @cached_property
     def filled(self) -> bool:
@@ -181,7 +192,8 @@ class Pair:
         n, m = (int(half.sum()) for half in halves)
         if self.numeric:
             return max(ks(*(np.sort(self.numbers[0][half]) for half in halves)) - ks_limit(n, m), 0.0)
-        shares = [_levels(self.texts[0][half]) for half in halves]
+        levels, (codes, _) = self.codes
+        shares = [_present(levels, np.bincount(codes[half], minlength=len(levels)).tolist()) for half in halves]
         apart = sum(abs(shares[0].get(k, 0) / n - shares[1].get(k, 0) / m) for k in {*shares[0], *shares[1]}) / 2
         return float(max(apart - ks_limit(n, m) * np.sqrt(max(len(shares[0]), 1)) / 2, 0.0))
 
@@ -219,7 +231,5 @@ def _missing(series: pl.Series) -> NDArray[np.bool_]:
     return series.is_null().to_numpy().astype(bool) if series.null_count() else np.zeros(len(series), bool)
 
 
-def _levels(texts: NDArray[np.object_]) -> dict[str, int]:
-    counts = Counter(texts.tolist())
-    counts.pop(MISSING, None)
-    return dict(sorted(counts.items()))
+def _present(levels: list[str], rows: list[int]) -> dict[str, int]:
+    return {level: n for level, n in zip(levels, rows, strict=True) if n and level != MISSING}
