@@ -15,6 +15,7 @@ from backslide.contracts.config import (
     WindowSettings,
 )
 from backslide.contracts.errors import ConfigError
+from backslide.contracts.validation import SettingsSection
 
 pytestmark = pytest.mark.core
 
@@ -159,3 +160,23 @@ def test_a_folder_in_place_of_a_file_is_one_line(tmp_path: Path):
 def test_a_path_holds_no_nul(section):
     with pytest.raises(ConfigError, match="without the character NUL"):
         Settings.from_dict(section)
+
+
+NUMBERS = [
+    (section, key)
+    for section, part in Settings.model_fields.items()
+    if isinstance(part.annotation, type) and issubclass(part.annotation, SettingsSection)
+    for key, field in part.annotation.model_fields.items()
+    if "float" in str(field.annotation) and "dict" not in str(field.annotation)
+]
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 10**400], ids=["inf", "nan", "10**400"])
+@pytest.mark.parametrize(("section", "key"), NUMBERS)
+def test_no_setting_is_infinite_or_no_number(section: str, key: str, value: float):
+    with pytest.raises(ConfigError, match=rf"\[{section}\] {key}: "):
+        Settings.from_dict({section: {key: value}})
+
+
+def test_there_are_numbers():
+    assert {("model", "min_effect"), ("gate", "class_margin"), ("engine", "max_memory")} <= set(NUMBERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 
@@ -155,6 +156,8 @@ def test_thresholds_are_set_by_code():
         ({"DRF001": {"kss": 1}}, ["[checks.DRF001] unknown key 'kss'", "did you mean 'ks'?"]),
         ({"DRF001": {"ks": "high"}}, ["[checks.DRF001] ks", "a number", "'high'"]),
         ({"DRF001": {"ks": True}}, ["[checks.DRF001] ks", "a number", "True"]),
+        ({"DRF001": {"ks": math.nan}}, ["[checks.DRF001] ks", "finite", "nan"]),
+        ({"DRF001": {"ks": 10**400}}, ["[checks.DRF001] ks", "finite", "1000"]),
         ({"VER001": {"rows": 3}}, ["[checks.VER001] unknown key 'rows'"]),
     ],
 )

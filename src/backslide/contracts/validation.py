@@ -12,9 +12,9 @@ from backslide.contracts.labels import label_text
 
 
 class SettingsSection(BaseModel):
-    """Frozen settings, in which an unknown key is an error."""
+    """Frozen settings, in which an unknown key is an error, and so are infinity and NaN."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def one_line(model: type[BaseModel], error: ValidationError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections import deque
 from collections.abc import Collection
 from typing import Any
@@ -159,8 +160,10 @@ def _thresholds(check: type[Check], section: dict[str, Any]) -> Any:
     for key, value in section.items():
         if key not in known:
             raise ConfigError(f"[checks.{check.code}] unknown key {key!r}{did_you_mean(key, known | {'mute'})}")
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ConfigError(f"[checks.{check.code}] {key}: expected a number, found {value!r}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= sys.float_info.max:
+            raise ConfigError(
+                f"[checks.{check.code}] {key}: expected a number that is finite, found {str(value)[:40]!r}"
+            )
     return dataclasses.replace(check.thresholds, **section) if section else check.thresholds
 
 
