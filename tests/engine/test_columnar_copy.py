@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 
 import numpy as np
 import polars as pl
 import pytest
 
 import backslide
-from backslide.contracts.config import DataSettings
+from backslide.contracts.config import DataSettings, Settings
 from backslide.contracts.errors import BackslideError
 from backslide.engine.sources import columnar_copy
 from backslide.engine.sources.csv_files import scan_csv
@@ -79,3 +80,33 @@ def test_a_diagnosis_of_copies_is_that_of_the_texts_and_an_error_leaves_nothing(
     with pytest.raises(BackslideError):
         diagnosed()
     assert not list(copied.iterdir())
+
+
+class CopyRequestError(Exception):
+    """A job is about to copy a text."""
+
+
+@pytest.mark.parametrize("name", ["diagnose", "shadow", "gate", "retrain", "selftest", "watch", "store_profiles"])
+def test_every_job_that_reads_windows_copies(copied, tmp_path, monkeypatch, name):
+    rng = np.random.default_rng(3)
+    for window, frame in (("reference", scenarios.served(rng, 60)), ("current", scenarios.next_month(rng, rows=60))):
+        frame.write_csv(tmp_path / f"{window}.csv")
+    windows = {window: f"{window}.csv" for window in ("reference", "current")}
+    (tmp_path / "served.py").write_text("def score(rows):\n    return ['yes'] * len(rows)\n")
+    model = {"reference_model": "served:score", "trusted": True}
+    sections = {"model": scenarios.ROLES, "windows": windows, "artifacts": model}
+    settings = Settings.from_dict(sections, base=tmp_path)
+
+    def ask(_: object) -> None:
+        raise CopyRequestError
+
+    monkeypatch.setattr(columnar_copy._CopyFolder, "next_file", ask)
+    job = getattr(importlib.import_module(f"backslide.jobs.{MODULES.get(name, name)}"), name)
+    given = {"diagnose": windows, "store_profiles": {"folder": tmp_path / "profiles"}}.get(name, {})
+    given = {key: tmp_path / value if isinstance(value, str) else value for key, value in given.items()}
+    with pytest.raises(CopyRequestError):
+        job(settings=settings, **given)
+
+
+MODULES = {"store_profiles": "profile_days"}
+"""Where a job is not called as its module."""

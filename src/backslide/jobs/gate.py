@@ -8,6 +8,7 @@ from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.gate import Gate
 from backslide.contracts.roles import Roles
+from backslide.engine.sources.columnar_copy import columnar_copies
 from backslide.jobs.prelude import Progress, load_models, merge_settings, silent, window_sources
 from backslide.jobs.shadow import traffic_inputs
 from backslide.playbook.shadow.traffic import open_traffic
@@ -17,6 +18,7 @@ from backslide.stats.threads import one_blas_thread
 
 
 @one_blas_thread()
+@columnar_copies()
 def gate(
     current: Any = None,
     reference: Any = None,

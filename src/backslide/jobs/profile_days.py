@@ -15,6 +15,7 @@ from backslide.engine.columns import names
 from backslide.engine.profile.daily_profiles import ALL, UNDATED, DailyProfiles, profile_days
 from backslide.engine.profile.profile_store import ProfileManifest, ProfileStore, is_profile_store
 from backslide.engine.pushdown.source import PushdownTable, open_pushdown, within
+from backslide.engine.sources.columnar_copy import columnar_copies
 from backslide.engine.sources.open import describe
 from backslide.engine.stored_window import open_like
 from backslide.engine.times.time_range import parse_time_ranges
@@ -40,6 +41,7 @@ class ProfileReport:
     notes: list[str]
 
 
+@columnar_copies()
 def store_profiles(
     settings: Settings,
     folder: Path,

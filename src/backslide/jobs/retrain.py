@@ -18,6 +18,7 @@ from backslide.contracts.errors import ConfigError, InputError
 from backslide.contracts.files import read_text
 from backslide.contracts.retrain import FeatureRank, Policies, Retrain
 from backslide.contracts.roles import Roles
+from backslide.engine.sources.columnar_copy import columnar_copies
 from backslide.engine.window import open_windows
 from backslide.jobs.diagnose import diagnose
 from backslide.jobs.prelude import Progress, load_reference_model, merge_settings, silent, window_sources
@@ -53,6 +54,7 @@ GAINS = ("headline", "stretches")
 
 
 @one_blas_thread()
+@columnar_copies()
 def retrain(
     reference: Any = None,
     current: Any = None,

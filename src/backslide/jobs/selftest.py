@@ -26,6 +26,7 @@ from backslide.contracts.selftest import FaultTrial, SelfTest, TrialOutcome
 from backslide.engine.columns import names
 from backslide.engine.columns.segments import columns_of
 from backslide.engine.roles.score_scale import as_probabilities
+from backslide.engine.sources.columnar_copy import columnar_copies
 from backslide.engine.window import open_windows
 from backslide.jobs.diagnose import diagnose
 from backslide.jobs.prelude import Progress, load_reference_model, silent, window_sources
@@ -37,6 +38,7 @@ IMPORTANCE_ROWS = 2000
 
 
 @one_blas_thread()
+@columnar_copies()
 def selftest(
     settings: Settings,
     *,

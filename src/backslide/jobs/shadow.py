@@ -16,6 +16,7 @@ from backslide.contracts.evidence import Evidence, Matrix, RankedRow, Ranking
 from backslide.contracts.roles import Roles
 from backslide.contracts.shadow import Flips, MetricComparison, Mode, PartComparison, Shadow, ShadowInputs
 from backslide.engine.columns import names
+from backslide.engine.sources.columnar_copy import columnar_copies
 from backslide.jobs.prelude import Progress, load_models, merge_settings, silent, window_sources
 from backslide.playbook.shadow.agreement import agreement, confidence, flips
 from backslide.playbook.shadow.balance import assignment
@@ -33,6 +34,7 @@ SHOWN_PARTS = 30
 
 
 @one_blas_thread()
+@columnar_copies()
 def shadow(
     current: Any = None,
     reference: Any = None,

@@ -19,6 +19,7 @@ from backslide.contracts.errors import InputError
 from backslide.contracts.say import metric as say_metric
 from backslide.contracts.watch import StreamKind, WatchReport
 from backslide.engine.columns import names
+from backslide.engine.sources.columnar_copy import columnar_copies
 from backslide.engine.sources.errors import reading
 from backslide.engine.window import WindowPair
 from backslide.jobs.investigate import investigate
@@ -58,6 +59,7 @@ LONGEST_WAIT = 60
 
 
 @one_blas_thread()
+@columnar_copies()
 def watch(
     settings: Settings,
     *,
