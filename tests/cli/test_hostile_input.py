@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import backslide as bs
 from backslide.engine.sources import open as opening
 
 CONFIG = """\
@@ -65,6 +66,28 @@ def test_what_is_no_configuration(backslide, folder, command, file):
 @pytest.mark.parametrize("command", [["report"], ["integrity", "deep.json"], ["retrain", "-q", "--diagnosis"]])
 def test_what_is_no_stored_answer(backslide, folder, command, file):
     backslide(*command, file).fails("backslide: ")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("snapshot", "--out", "a.json", "--model", "pipe.joblib"),
+        ("snapshot", "--out", "a.json", "--model", "pipe.onnx"),
+        ("log", "label", "pipe"),
+        ("diagnose", "--reference", "pipe"),
+        ("log", "event", "--model", "m", "--from", "pipe"),
+        ("serve", "restore", "pipe"),
+    ],
+    ids=" ".join,
+)
+def test_a_pipe_is_not_waited_for(backslide, folder, command):
+    for name in ("pipe.joblib", "pipe.onnx"):
+        os.mkfifo(folder / name)
+    if command[0] == "log":
+        with bs.Recorder("m", store=folder / "log") as recorder:
+            recorder.record({"x": 1.0}, "yes", id="1")
+        backslide("log", "rollup")
+    backslide(*command).fails("got a pipe or device")
 
 
 @pytest.mark.parametrize("value", ["seed = -5", "seed = 4294967296", "model_timeout = inf", "model_timeout = 0"])

@@ -13,16 +13,24 @@ LARGEST = 256 * 2**20
 """Bytes. A stored answer is under 2 MB and a snapshot with rows some ten; a file beyond this is none of them."""
 
 
+def check_file(path: Path) -> None:
+    """Refuse what is there and no regular file.
+
+    Raises:
+        OSError: a pipe would be waited for, ``/dev/zero`` never ends.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(f"expected a file, got {'a folder' if path.is_dir() else 'a pipe or device'}")
+
+
 def read_bytes(path: str | Path) -> bytes:
     """The bytes of a regular file.
 
     Raises:
-        OSError: it is not there, no regular file (a pipe would be waited for, ``/dev/zero`` never ends), or too large.
+        OSError: it is not there, no regular file, or too large.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "a pipe or device"
-        raise OSError(f"expected a file, got {kind}")
+    check_file(path)
     with path.open("rb") as file:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:

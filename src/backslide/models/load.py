@@ -77,6 +77,8 @@ def _read(path: Path, shown: str, *, trusted: bool, base: Path | None) -> Any:
         kind = "ONNX model" if suffix == ".onnx" else "model"
         beside = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
         raise ModelError(f"no {kind} at {shown}{did_you_mean(path.name, beside)}")
+    if not (path.is_file() or path.is_dir()):
+        raise ModelError(f"expected a file or folder at {shown}, got a pipe or device")
     if is_hugging_face(path):
         return read_hugging_face(path, shown)
     if path.is_dir():

@@ -25,7 +25,7 @@ from sqlalchemy.engine import Connection
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError, StoreError
-from backslide.contracts.files import parse_json, whole_file
+from backslide.contracts.files import check_file, parse_json, whole_file
 from backslide.log.paths import is_uri
 from backslide.server.predictions import PredictionStore
 from backslide.store.database import Database, store_errors
@@ -85,6 +85,7 @@ def restore_backup(settings: Settings, database: Database, file: Path) -> dict[s
     root, spool = Path(store.root), store.spool
     made: list[Path] = []
     try:
+        check_file(file)
         with tarfile.open(file, "r:*") as archive:
             manifest = _json(_member(archive, MANIFEST).read(MOST_MANIFEST))
             if manifest.get("format") != FORMAT:

@@ -74,6 +74,8 @@ def _dirty(top: Path, salt: str) -> dict[str, str]:
 def _content(path: Path, name: str, salt: str) -> str:
     if path.is_dir():
         return "folder"
+    if not path.is_file():
+        return "gone" if not path.exists() else "no file"
     try:
         size = path.stat().st_size
         text = f"{size} bytes" if size > LARGE else sha256(path.read_bytes()).hexdigest()
