@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from backslide.contracts.errors import LogError
@@ -118,16 +119,41 @@ def test_texts_that_are_cut_are_counted(tmp_path: Path):
     assert "cut" not in json.loads(backslide(tmp_path, "log", "event", short, "--model", "loans", "--json").out)
 
 
+SECRET = "postgresql://ana:tok3nplanted@db/x"
+
+
+def test_no_event_holds_a_secret_not_even_half_of_one(tmp_path: Path):
+    long = "x" * 475 + " " + SECRET  # cut in the midst of its password
+    (tmp_path / "x.json").write_text(json.dumps([{"time": 1, "text": text, "tags": []} for text in (SECRET, long)]))
+    (tmp_path / "x.csv").write_text(f"at,text\n2026-03-02,{SECRET}\n2026-03-02,{long}\n")
+    texts = [event.text for name in ("x.json", "x.csv") for event in read_events(tmp_path / name)[0]]
+    assert len(texts) == 4
+    assert not [text for text in texts if "tok3n" in text]
+    pytest.importorskip("deltalake")
+    backslide(tmp_path, "log", "event", SECRET, "--model", "loans")
+    (kept,) = pl.read_delta(str(tmp_path / "log" / "tables" / "loans" / "events"))["text"]
+    assert kept.startswith("postgresql://ana:")
+    assert "tok3n" not in kept
+
+
+def test_a_table_of_events_is_read_as_others_write_it(tmp_path: Path):
+    rows = ['2026-03-02,"two\nlines"', "2026-03-03,a\u2028b\x85c", "2026-03-04,x\x0cy"]
+    (tmp_path / "x.csv").write_text("at,text\r\n" + "\r\n".join(rows), newline="")
+    assert [event.text for event in read_events(tmp_path / "x.csv")[0]] == ["two lines", "a b c", "x y"]
+    (tmp_path / "x.csv").write_text(f"at,text\n2026-03-02,{'x' * 200_000}\n")
+    with pytest.raises(LogError, match="field larger than field limit"):
+        read_events(tmp_path / "x.csv")
+
+
 def test_tags_of_a_checkout_come_once_and_show_no_secret(tmp_path: Path):
     pytest.importorskip("deltalake")
     when = "2026-03-01T12:00:00+00:00"
     own = {**os.environ, "GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when, "GIT_CONFIG_GLOBAL": os.devnull}
     who = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "tag.gpgSign=false", "-c", "commit.gpgSign=false")
-    secret = "postgresql://ana:tok3nplanted@db/x"
     for line in (
         ("init", "-q"),
         (*who, "commit", "-q", "--allow-empty", "-m", "one"),
-        (*who, "tag", "-a", "v2", "-m", f"second model, {secret}"),
+        (*who, "tag", "-a", "v2", "-m", f"second model, {SECRET}"),
     ):
         subprocess.run(["git", *line], cwd=tmp_path, env=own, check=True)
     take = ("log", "event", "--from", ".", "--model", "loans")

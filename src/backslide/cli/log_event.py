@@ -22,7 +22,7 @@ def run(
     as_json: bool,
 ) -> int:
     """Write what was typed or read, and say how much of it was new."""
-    from backslide.log.dated_events import LONGEST, DatedText, add_events
+    from backslide.log.dated_events import LONGEST, add_events, to_event
     from backslide.log.event_files import read_events
     from backslide.log.reading import open_log
 
@@ -34,10 +34,9 @@ def run(
     if source is not None:
         events, ours, others = read_events(source)
     else:
-        words = " ".join(str(text).split())
-        if not words:
+        if not str(text).strip():
             raise LogError("expected a text that says what changed, got an empty one")
-        events = [DatedText(datetime.now(UTC) if at is None else _moment(at), words)]
+        events = [to_event(datetime.now(UTC) if at is None else _moment(at), str(text))]
     name = open_log(store).name if model is None else model
     added = add_events(store, name, events, spool=spool)
     cut = sum(event.cut for event in events)

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from backslide.contracts.errors import LogError
+from backslide.contracts.secrets import scrub
 from backslide.log.columns import TIME
 from backslide.log.paths import check_name, lock_spool, spool_root, table_of
 from backslide.log.tables import LogTable
@@ -28,6 +29,12 @@ class DatedText:
     text: str
     cut: bool = field(default=False, compare=False)
     """Whether the text was longer than an event keeps."""
+
+
+def to_event(at: datetime, text: str) -> DatedText:
+    """A change as an event holds it: one line, without secrets, not too long."""
+    words = scrub(" ".join(text.split()))  # before it is cut: half a password is not recognised
+    return DatedText(at, words[:LONGEST], cut=len(words) > LONGEST)
 
 
 def read_annotations(data: Any) -> tuple[list[DatedText], int]:
@@ -49,14 +56,14 @@ def read_annotations(data: Any) -> tuple[list[DatedText], int]:
         if OURS in names:
             ours += 1
             continue
-        words = " ".join((text or ", ".join(names)).split())
-        if not words:
+        words = text or ", ".join(names)
+        if not words.strip():
             raise LogError(f"annotation {number}: expected a text or tags, got neither")
         try:
             at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=float(time))
         except (OverflowError, ValueError):
             raise LogError(f"annotation {number}: expected a time in milliseconds, got {time}") from None
-        events.append(DatedText(at, words[:LONGEST], cut=len(words) > LONGEST))
+        events.append(to_event(at, words))
     return events, ours
 
 

@@ -7,6 +7,7 @@ rollout history`` lists), MLflow (model versions); git (tags).
 from __future__ import annotations
 
 import csv
+import io
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,8 +16,7 @@ from typing import Any
 
 from backslide.contracts.errors import LogError
 from backslide.contracts.files import parse_json, read_text
-from backslide.contracts.secrets import scrub
-from backslide.log.dated_events import LONGEST, DatedText, read_annotations
+from backslide.log.dated_events import DatedText, read_annotations, to_event
 
 REVISION = "deployment.kubernetes.io/revision"
 GIT_SECONDS = 60
@@ -39,7 +39,7 @@ def read_events(source: Path) -> tuple[list[DatedText], int, int]:
         if source.suffix.lower() == ".csv":
             return list(_table(text)), 0, 0
         data = parse_json(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise LogError(f"cannot read the annotations in {source}: {error}") from None
     entries = _entries(data)
     for fits, read in READERS:
@@ -124,7 +124,7 @@ READERS: tuple[tuple[Callable[[dict[str, Any]], bool], Callable[[dict[str, Any],
 
 
 def _table(text: str) -> Iterator[DatedText]:
-    rows = csv.DictReader(text.splitlines())
+    rows = csv.DictReader(io.StringIO(text, newline=""))
     if not {"at", "text"} <= set(rows.fieldnames or ()):
         raise LogError(
             f"expected a CSV with the columns at and text, got {', '.join(rows.fieldnames or ()) or 'an empty one'}"
@@ -146,7 +146,7 @@ def _git_tags(folder: Path) -> Iterator[DatedText]:
         raise LogError("reading tags needs git, which is not on the path") from None
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         raise LogError(f"{folder}: expected a git checkout, whose tags are its deploys") from None
-    for number, line in enumerate(told.stdout.decode("utf-8", "replace").splitlines(), 1):
+    for number, line in enumerate(told.stdout.decode("utf-8", "replace").rstrip("\n").split("\n"), 1):
         at, tag, subject = (*line.split("\t", 2), "", "")[:3]
         yield _event(at, ["tag", tag, subject], number)
 
@@ -159,12 +159,12 @@ def _milliseconds(value: Any) -> datetime | None:
 
 
 def _event(at: Any, words: Iterable[Any], number: int) -> DatedText:
-    text = " ".join(" ".join(str(word) for word in words if word).split())
+    text = " ".join(str(word) for word in words if word)
     try:
         moment = at if isinstance(at, datetime) else datetime.fromisoformat(str(at))
     except ValueError:
         moment = None
-    if moment is None or not text:
+    if moment is None or not text.strip():
         raise LogError(f"entry {number}: expected a time such as 2026-03-01T12:00:00Z and a text, got {at!r}")
     at = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return DatedText(at, scrub(text[:LONGEST]), cut=len(text) > LONGEST)
+    return to_event(at, text)

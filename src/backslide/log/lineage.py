@@ -204,7 +204,7 @@ def _entries(path: Path) -> Iterator[tuple[int, Any]]:
             data = parse_json(text)
             entries = data if isinstance(data, list) else [data]
         except ValueError:  # one a line, as the transport to files writes them
-            entries = [parse_json(line) for line in text.splitlines() if line.strip()]
+            entries = [parse_json(line) for line in text.split("\n") if line.strip()]
     except (OSError, ValueError) as error:
         raise LogError(f"[lineage] events: cannot read {path}: {error}") from None
     for number, one in enumerate(entries, 1):

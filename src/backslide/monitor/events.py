@@ -6,6 +6,7 @@ from datetime import datetime
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import LogError
+from backslide.contracts.secrets import scrub
 from backslide.log.reading import is_log, open_log
 from backslide.monitor.periods import PeriodGrid
 
@@ -29,7 +30,7 @@ def events_of(settings: Settings) -> list[Event]:
         rows = open_log(store, name).events().collect()
     except LogError:
         return []
-    return [(at.replace(tzinfo=None), text) for at, text in rows.select("at", "text").iter_rows()]
+    return [(at.replace(tzinfo=None), scrub(text)) for at, text in rows.select("at", "text").iter_rows()]
 
 
 def near(events: list[Event], grid: PeriodGrid, began: int, raised: int) -> tuple[str, ...]:

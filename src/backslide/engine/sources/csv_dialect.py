@@ -96,7 +96,7 @@ def dialect_of(name: str, separator: str, settings: DataSettings) -> Dialect:
     declared = _DECLARED.match(text)
     if declared is not None:
         skip, match, text = 1, declared[1], text[declared.end() :]
-    rows = text.splitlines()[: LINES + 1]
+    rows = list(io.StringIO(text, newline=None))[: LINES + 1]  # texts may hold other signs that part lines
     chosen = settings.separator or match or _separator(rows, separator)
     head = _fields(rows, chosen)
     comma = settings.decimal == "," if settings.decimal is not None else chosen != "," and _decimal_comma(head)

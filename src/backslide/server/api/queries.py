@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from backslide.contracts.errors import LogError
+from backslide.contracts.secrets import scrub
 from backslide.contracts.watch import EstimatedPerformance, Labels, Promise, Stream
 from backslide.server.api.common import ModelName, Parts, Reader
 from backslide.server.incidents import last_report
@@ -137,4 +138,4 @@ def read_events(context: Parts, _: Reader, model: ModelName) -> EventList:
         rows = context.store.open(model).events().tail(MOST_EVENTS).collect()
     except LogError:  # nothing of it was rolled up
         return EventList(model=model, events=[])
-    return EventList(model=model, events=[EventEntry(at=at, text=text) for at, text in rows.iter_rows()])
+    return EventList(model=model, events=[EventEntry(at=at, text=scrub(text)) for at, text in rows.iter_rows()])
