@@ -115,18 +115,21 @@ def stats(store: str, *, model: str | None, as_json: bool, spool: Path | None = 
     return 0
 
 
-def export(store: str, out: Path, *, model: str | None, as_json: bool) -> int:
+def export(store: str, out: Path, *, model: str | None, as_json: bool, spreadsheet: bool = False) -> int:
     """Write predictions with their last labels to a file."""
     from backslide.engine.sources.errors import reading
     from backslide.log.reading import open_log
+    from backslide.log.spreadsheet import guard_formulas
 
     writer = WRITERS.get(out.suffix.lower())
     if writer is None:
         raise LogError(f"expected a file to write that ends with {', '.join(WRITERS)}, got {out.name!r}")
+    if spreadsheet and out.suffix.lower() != ".csv":
+        raise LogError(f"--spreadsheet is for a file that ends with .csv, got {out.name!r}")
     out.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(out) as part, reading(f"the log in {store!r}"):
         rows = open_log(store, model).predictions()
-        getattr(rows, writer)(part)
+        getattr(guard_formulas(rows) if spreadsheet else rows, writer)(part)
     if as_json:
         columns = list(rows.collect_schema())
         say(json.dumps({"format": "backslide.log-export/1", "file": str(out), "columns": columns}, indent=2))

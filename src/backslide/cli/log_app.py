@@ -112,6 +112,9 @@ def export(
     out: Annotated[Path, typer.Argument(metavar="FILE", help="A .parquet, .csv, .arrow or .jsonl file.")],
     store: Store = "log",
     model: OneModel = None,
+    spreadsheet: Annotated[
+        bool, typer.Option("--spreadsheet", help="Write an apostrophe before texts of a CSV that are formulas there.")
+    ] = False,
     json: PrintJson = False,
 ) -> int:
     """Write predictions with their latest labels to a file.
@@ -120,7 +123,7 @@ def export(
     """
     from backslide.cli.log import export as run
 
-    return run(store, out, model=model, as_json=json)
+    return run(store, out, model=model, as_json=json, spreadsheet=spreadsheet)
 
 
 @log.command()

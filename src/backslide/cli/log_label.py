@@ -30,6 +30,7 @@ def to_label(
     from backslide.engine.sources.errors import reading
     from backslide.log.label_sample import draw
     from backslide.log.reading import open_log
+    from backslide.log.spreadsheet import guard_formulas
 
     if out.suffix.lower() != ".csv":
         raise LogError(f"expected a file to write that ends with .csv, got {out.name!r}")
@@ -40,7 +41,7 @@ def to_label(
     table = table.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join(" ") for name in lists)
     out.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(out) as part:
-        table.write_csv(part)
+        guard_formulas(table).write_csv(part)
     if as_json:
         document = {
             "format": "backslide.log-to-label/1",

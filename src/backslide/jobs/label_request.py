@@ -25,6 +25,7 @@ from backslide.contracts.labels import label_text
 from backslide.engine.roles.outcomes import Outcomes
 from backslide.jobs.verdict import Judgement, headline_verdict
 from backslide.log.label_sample import ANSWER, DESIGN, read_answers
+from backslide.log.spreadsheet import guard_formulas
 from backslide.stats.change import label_design
 from backslide.stats.change.label_design import RowExpectation
 from backslide.stats.change.metric_change import Change, Units, compare
@@ -187,7 +188,8 @@ class LabelDraw:
         else:
             table = table.join(before.select("id", ANSWER).unique("id", keep="last"), on="id", how="left")
         with whole_file(file) as part:
-            table.select("id", ANSWER, *DESIGN, pl.exclude("id", ANSWER, *DESIGN)).write_csv(part)
+            ordered = table.select("id", ANSWER, *DESIGN, pl.exclude("id", ANSWER, *DESIGN))
+            guard_formulas(ordered).write_csv(part)
         return request.model_copy(update={"rows": table.height, "file": str(file)})
 
     def read(self, file: Path) -> tuple[pl.DataFrame, ReturnedLabels]:

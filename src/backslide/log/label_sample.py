@@ -17,9 +17,11 @@ import numpy as np
 import polars as pl
 
 from backslide.contracts.errors import LogError
+from backslide.contracts.files import read_text
 from backslide.contracts.labels import label_text
 from backslide.log.paths import DRAWN
 from backslide.log.reading import OWN, Log
+from backslide.log.spreadsheet import unguard
 
 Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
 ANSWER = "label"
@@ -123,7 +125,7 @@ def read_answers(file: Path) -> pl.DataFrame:
         LogError: the file cannot be read or has no such columns.
     """
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_text(file).removeprefix("\ufeff")
         head = text.split("\n", 1)[0]
         table = pl.read_csv(
             text.encode(), separator=";" if ";" in head and "," not in head else ",", infer_schema=False
@@ -133,11 +135,21 @@ def read_answers(file: Path) -> pl.DataFrame:
     missing = {"id", ANSWER} - set(table.columns)
     if missing:
         raise LogError(f"expected the columns 'id' and {ANSWER!r} in {file}; {sorted(missing)[0]!r} is missing")
-    return table.select(
+    design = [name for name in DESIGN if name in table.columns]
+    if design:  # it was written here, with formulas behind an apostrophe
+        table = table.with_columns(unguard(pl.col("id")), unguard(pl.col(ANSWER)))
+    rows = table.select(
         pl.col("id"),
         pl.col(ANSWER).str.strip_chars().replace("", None),
-        *(pl.col(name).cast(pl.Float64, strict=False) for name in DESIGN if name in table.columns),
+        *(pl.col(name).str.replace(",", ".", literal=True).cast(pl.Float64, strict=False) for name in design),
     )
+    for name in design:
+        wrong = table[name].filter(rows[name].is_null() & rows[ANSWER].is_not_null())
+        if len(wrong):
+            raise LogError(
+                f"{file}: {name} holds {wrong[0]!r}, which is no number; leave that column as it was written"
+            )
+    return rows
 
 
 def take_back(log: Log, answers: pl.DataFrame, *, source: str = DRAWN, by: str | None = None) -> LabelReturn:
