@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import joblib
@@ -15,6 +16,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from backslide.cli.assistant import LARGEST, Assistant, shorten
+from backslide.cli.mcp import _as_tool
+from backslide.contracts.containment import Termination
 from backslide.contracts.errors import ConfigError, SourceError
 from commands import backslide
 from streams_of_logs import watched_project
@@ -60,7 +63,20 @@ def test_answers_say_what_happened_and_why(folder: Path):
 def test_labels_are_asked_for_where_they_would_decide(folder: Path):
     answer = Assistant(folder / "backslide.toml").rows_to_label("2026-01-05..2026-02-10", "2026-02-11..2026-02-13")
     assert {"verdict", "rows"} <= answer.keys()
-    assert all("label" not in row and "income" not in row for row in answer["rows"])
+    assert not answer["rows"]
+    assert "would not decide" in answer["note"]
+
+
+def test_rows_to_label_are_ids_with_their_chances(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    request = {"rows": 1, "of_rows": 4, "uniform_rows": 2, "interval_then": None, "file": None}
+
+    def diagnosis(_: Assistant, reference: str, current: str, file: Path) -> Any:
+        file.write_text("id,label,inclusion,of_rows,income\n'=a,,0.25,4,9\n")
+        return SimpleNamespace(to_dict=lambda: {"verdict": "inconclusive", "label_request": request})
+
+    monkeypatch.setattr(Assistant, "_diagnosis", diagnosis)
+    answer = Assistant(folder / "backslide.toml").rows_to_label(**PERIODS)
+    assert answer["rows"] == [{"id": "=a", "inclusion": 0.25}]
 
 
 @pytest.mark.parametrize(
@@ -91,6 +107,45 @@ def test_answers_have_a_size_and_no_secrets():
     assert answer["cut"]["rows"] == 10_000 - len(answer["rows"])
     assert "tok3nplanted" not in text
     assert "ask for less" in json.loads(shorten({"text": "x" * 100_000}))["cut"]
+
+
+class PanicException(BaseException):
+    """As a library in Rust panics."""
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (KeyError("x"), "internal error, KeyError: 'x'"),
+        (
+            PermissionError(13, "Permission denied", "/srv/models/new.json"),
+            "internal error, PermissionError: Permission denied",
+        ),
+        (
+            ValueError("no rows in /srv/models/new.json,\nnone"),
+            "internal error, ValueError: no rows in new.json, none",
+        ),
+        (RuntimeError("json://user:tok3nplanted@host/ is away"), "is away"),
+        (PanicException("index out of bounds"), "internal error, PanicException: index out of bounds"),
+    ],
+)
+def test_whatever_is_raised_is_one_line_to_the_assistant(error: BaseException, words: str):
+    def question() -> dict[str, Any]:
+        raise error
+
+    with pytest.raises(RuntimeError) as raised:
+        _as_tool(question, RuntimeError)()
+    assert words in str(raised.value)
+    assert "tok3n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Termination])
+def test_who_asks_the_server_to_end_is_heard(error: type[BaseException]):
+    def question() -> dict[str, Any]:
+        raise error
+
+    with pytest.raises(error):
+        _as_tool(question, RuntimeError)()
 
 
 def ask(folder: Path, calls: list[tuple[str, dict[str, str]]], *options: str) -> tuple[set[str], list[Any]]:

@@ -88,7 +88,7 @@ class Assistant:
 
     def rows_to_label(self, reference: str, current: str) -> dict[str, Any]:
         """Rows whose labels would decide an undecided comparison of two periods (`FROM..TO`), with the chance of each."""
-        import polars as pl
+        from backslide.log.label_sample import read_answers
 
         with TemporaryDirectory() as folder:
             file = Path(folder) / "ask.csv"
@@ -97,9 +97,7 @@ class Assistant:
             request = answer.get("label_request")
             rows: list[dict[str, Any]] = []
             if request is not None and file.exists():
-                table = pl.read_csv(file, infer_schema=False)
-                own = [name for name in (self._settings.model.id, "probability", "row") if name in table.columns]
-                rows = table.select(own).to_dicts()
+                rows = read_answers(file).select("id", "inclusion").to_dicts()
         if request is None:
             return {"verdict": answer["verdict"], "rows": [], "note": "labels would not decide more than is decided"}
         return {

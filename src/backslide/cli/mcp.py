@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 from backslide.cli.options import Config
 from backslide.cli.streams import public_output
+from backslide.contracts.containment import Termination
 from backslide.contracts.errors import BackslideError
 from backslide.contracts.extras import needs
 from backslide.contracts.secrets import scrub
@@ -20,6 +22,10 @@ INSTRUCTIONS = (
     "are not proven, and must be called so. "
     "Begin with list_incidents; compare_periods diagnoses two periods anew and may take a minute."
 )
+
+
+_PATH = re.compile(r"(?<![\w:/.])(?:/[\w@.+-]+)+/([\w@.+-]+)")
+"""A file of this machine, of which an assistant is told the name alone."""
 
 
 def mcp(
@@ -79,8 +85,11 @@ def _as_tool(question: Callable[..., dict[str, Any]], failure: type[Exception]) 
             return shorten(question(*arguments, **named))
         except BackslideError as error:
             raise failure(scrub(str(error))) from None
-        except Exception as error:  # whatever a library raises, the assistant gets a line, and no file of this machine
+        except (KeyboardInterrupt, Termination):
+            raise
+        except BaseException as error:  # a panic of a library in Rust is no Exception, and must not end the server
             text = " ".join(str(getattr(error, "strerror", None) or error).split())
-            raise failure(scrub(f"internal error, {type(error).__name__}: {text}")) from None
+            text = _PATH.sub(r"\1", scrub(f"internal error, {type(error).__name__}: {text}"))
+            raise failure(text) from None
 
     return tool
