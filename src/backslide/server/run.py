@@ -12,6 +12,7 @@ import uvicorn
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.server.app import create_app
+from backslide.server.connection import PromptConnection
 from backslide.server.context import Context
 from backslide.server.security import check_binding
 from backslide.server.telemetry import log_as_json
@@ -43,6 +44,7 @@ def run(settings: Settings) -> None:
                 print(f"reading is free on this machine; to write, make a token: {hint}", file=sys.stderr, flush=True)
             config = uvicorn.Config(
                 app,
+                http=PromptConnection,
                 log_config=None,
                 access_log=False,
                 server_header=False,
