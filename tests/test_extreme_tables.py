@@ -14,8 +14,12 @@ import polars as pl
 import pytest
 
 import backslide as bs
+from backslide.case import Case
 from backslide.contracts.config import Settings
+from backslide.contracts.errors import LabelError
+from backslide.engine.window import open_windows
 from backslide.jobs.diagnose import diagnose
+from backslide.jobs.verdict import judge
 from backslide.log.rollup import rollup
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -75,6 +79,33 @@ def assert_the_fault_is_named(reference: Any, current: Any, columns: list[str], 
 
 def test_extreme_numbers_and_times_hide_no_fault():
     assert_the_fault_is_named(*months(600, **extremes(600)), [*EXTREMES])
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-150, 1e150, 1e300])
+def test_numbers_whose_squares_leave_the_range_of_floats_are_refused_in_one_line(size: float):
+    frames = [frame.with_columns(label=size * pl.col("income"), p=size * 50.0) for frame in months(300)]
+    with pytest.raises(
+        LabelError, match=r"'label' holds numbers such as \d\.\de\u2212?\d+, which cannot be squared twice"
+    ):
+        bs.diagnose(*frames, roles=bs.Roles(label="label", prediction="p"), task="regression")
+
+
+@pytest.mark.parametrize("size", [1e-55, 1e55])
+def test_intervals_follow_the_unit(size: float):
+    model = {"label": "label", "prediction": "p", "task": "regression", "metric": "rmse"}
+    settings, noise = Settings.from_dict({"model": model}), np.random.default_rng(5).normal(size=(2, 400))
+
+    def change(unit: float) -> list[float]:
+        frames = [
+            frame.select("income", label=unit * pl.col("income"), p=unit * (pl.col("income") + (5 + 3 * k) * noise[k]))
+            for k, frame in enumerate(months(400))
+        ]
+        found = judge(Case(open_windows(*frames, settings), settings)).change
+        return [found.low / unit, found.estimate / unit, found.high / unit]
+
+    ends = change(1.0)
+    assert change(size) == pytest.approx(ends, rel=1e-6)
+    assert ends == sorted(set(ends))
 
 
 def test_extreme_numbers_come_through_recorder_and_rollup(tmp_path: Path):

@@ -226,7 +226,16 @@ def test_percentages(share, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(1234.5, "1,234"), (0.12346, "0.1235"), (-3.0, "−3"), (2e-6, "2.00e−6"), (0, "0")]
+    ("value", "text"),
+    [
+        (1234.5, "1,234"),
+        (0.12346, "0.1235"),
+        (-3.0, "−3"),
+        (2e-6, "2.00e−6"),
+        (0, "0"),
+        (-5.25e51, "−5.25e51"),
+        (9e15, "9,000,000,000,000,000"),
+    ],
 )
 def test_numbers(value, text):
     assert say.number(value) == text

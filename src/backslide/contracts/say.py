@@ -34,6 +34,8 @@ _METRICS = {
 _WORDS = {"f1": "F1"}
 _UNBOUNDED_METRICS = frozenset({"log_loss", "cost", "expected_cost"})
 """Metrics of classifiers that are no fractions and hence have no points."""
+LARGEST = 1e16
+"""From here on floats tell no two whole numbers apart, and a row of digits says less than an exponent."""
 POINTS = frozenset({"points", "point", "pt"})
 """Units of findings whose numbers are fractions, written in points."""
 SHARES = frozenset({"share", "%", "fraction"})
@@ -47,7 +49,7 @@ def number(value: float, digits: int = 4) -> str:
     if not math.isfinite(value):
         return str(value).replace("-", MINUS)
     size = abs(value)
-    if 0 < size < SMALLEST:
+    if 0 < size < SMALLEST or size >= LARGEST:
         mantissa, exponent = f"{value:.{min(digits, 3) - 1}e}".split("e")
         return f"{mantissa}e{int(exponent)}".replace("-", MINUS)
     text = fixed(value, decimals(value, digits))

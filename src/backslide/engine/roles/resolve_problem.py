@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from backslide.contracts import say
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Task
 from backslide.contracts.errors import LabelError, SourceError
@@ -20,6 +21,10 @@ HEAD = 20_000
 FEW_LEVELS = 20
 MOST_LEVELS = 1000
 """Distinct fractional numbers in the head from which a column is no class label."""
+
+
+MOST_SIZE = 1e60
+"""Of a usual label, and its inverse the least: the variance of squared errors takes their fourth power."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ def _regression(
                 f'task "regression" expects numbers in {series.name!r}, found {series.dtype} such as {series[0]!r}; '
                 'set [model] task = "binary" or "multiclass", or name the right column'
             )
+        _check_range(series)
     numbers = pl.Series(dtype=pl.Float64) if labels is None else labels.cast(pl.Float64)
     mean = numbers.filter(numbers.is_finite()).mean()
     return Problem(
@@ -97,6 +103,21 @@ def _regression(
         problem.choose_costs("regression", wanted.costs, ()),
         float(mean) if isinstance(mean, float) else 0.0,
     )
+
+
+def _check_range(series: pl.Series) -> None:
+    """Refuse numbers whose errors have no variance in floats: an interval would have no width, or no end.
+
+    A few such values among others are left to the checks; ``LabelError`` where most are.
+    """
+    sizes = series.cast(pl.Float64).abs()
+    middle = sizes.filter(sizes.is_finite() & (sizes > 0)).median()
+    if isinstance(middle, float) and not 1 / MOST_SIZE <= middle <= MOST_SIZE:
+        raise LabelError(
+            f"{series.name!r} holds numbers such as {say.number(middle, 2)}, which cannot be squared twice in floats; expected a "
+            f"unit in which they lie between {say.number(1 / MOST_SIZE, 1)} and {say.number(MOST_SIZE, 1)}: multiply labels "
+            "and predictions by a constant"
+        )
 
 
 def _classification(
